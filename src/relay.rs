@@ -1,0 +1,1 @@
+//! A TCP relay that can be cut and healed.

@@ -1,0 +1,2 @@
+//! The reference platform.
+pub mod cluster;
