@@ -1,6 +1,18 @@
 //! `tp-runner` performs written test plans and reports them in the plan's own shape.
 //!
 //! The floors and who may import whom: `docs/architecture.md`, held by `tests/floors.rs`.
+pub mod address;
+pub mod diagnostic;
+pub mod event;
+pub mod executor;
+pub mod executors;
+pub mod expr;
+pub mod outcome;
 pub mod relay;
+pub mod report;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod secrets;
+pub mod source;
+pub mod value;
+pub mod yaml;

@@ -1,0 +1,638 @@
+//! CEL expressions: compiled when the plan is read, with the names and functions that they use; evaluated against a scope; and,
+//! when a check does not hold, explained operand by operand. The only file that knows the expression library.
+use super::scope::Scope;
+use crate::{
+    diagnostic::{Diagnostic, nearest},
+    source::Span,
+    value::Value,
+    yaml::Node,
+};
+use cel::{
+    Context, Env, ExecutionError, Program,
+    common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators as op},
+};
+use jiff::{SignedDuration, Timestamp};
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{Arc, LazyLock},
+};
+
+/// Longer expressions are refused: the parser recurses, and nobody could read them.
+const LONGEST: usize = 4096;
+/// Deeper nesting of brackets is refused, for the same reason.
+const DEEPEST: usize = 40;
+
+/// Every function that an expression may call.
+pub const FUNCTIONS: &[&str] = &[
+    "size", "contains", "startsWith", "endsWith", "matches", "string", "int", "uint", "double", "bool", "bytes", "duration",
+    "timestamp", "type", "dyn", "getFullYear", "getMonth", "getDayOfYear", "getDayOfMonth", "getDate", "getDayOfWeek",
+    "getHours", "getMinutes", "getSeconds", "getMilliseconds", "min", "max", "charAt", "indexOf", "lastIndexOf", "join",
+    "lowerAscii", "upperAscii", "replace", "split", "substring", "trim", "reverse", "format", "quote", "distinct", "flatten",
+    "slice", "sort", "sortBy", "first", "last", "lists.range", "hasValue", "value", "or", "orValue", "of", "none",
+    "ofNonZeroValue", "math.greatest", "math.least", "math.ceil", "math.floor", "math.round", "math.abs",
+    // macros
+    "has", "all", "exists", "exists_one", "existsOne", "map", "filter",
+    // ours
+    "secret", "secrets_in", "json", "now",
+];
+
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::stdlib();
+    for added in [
+        env.add_extension(cel::extensions::strings),
+        env.add_extension(cel::extensions::lists),
+        env.add_extension(cel::extensions::math),
+    ] {
+        added.expect("the extensions do not clash");
+    }
+    Arc::new(env)
+});
+
+/// A name that an expression reads, with the fields that it takes from it as far as they are known beforehand.
+#[derive(Clone, Debug)]
+pub struct Read {
+    pub root: String,
+    pub path: Vec<Segment>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum Segment {
+    Field(String, Span),
+    Index(usize),
+    /// An index that is known only when it is evaluated.
+    Any,
+}
+
+#[derive(Clone)]
+pub struct Expression(Arc<Compiled>);
+
+struct Compiled {
+    text: String,
+    program: Program,
+    reads: Vec<Read>,
+    /// Names of functions of ours that it calls.
+    ours: Vec<&'static str>,
+    /// What `secret(x)` is called in masks: the last name in `x`.
+    label: String,
+    /// Set where it is nothing but a name and fields: evaluated without the library, keeping the order of keys.
+    path: Option<(String, Vec<Segment>)>,
+}
+
+impl std::fmt::Debug for Expression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Expression({})", self.0.text)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum EvalError {
+    #[error("`{0}` was never bound")]
+    Unbound(String),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Expression {
+    /// Compiles the part `range` of a scalar. What is wrong comes back as diagnostics: one for a syntax error, or one for each
+    /// unknown function.
+    pub fn compile(node: &Node, range: Range<usize>) -> Result<Expression, Vec<Diagnostic>> {
+        let whole = node.as_str().map_or_else(|| node.span.text().to_string(), str::to_string);
+        let text = &whole[range.clone()];
+        let lead = text.len() - text.trim_start().len();
+        let at = |r: Range<usize>| {
+            if node.as_str().is_some() {
+                node.inner(range.start + lead + r.start..range.start + lead + r.end)
+            } else {
+                node.span.clone()
+            }
+        };
+        let text = text.trim();
+        let fail = |code, r, message: &str| Err(vec![Diagnostic::error(code, &at(r), message.to_string())]);
+        if text.is_empty() {
+            return fail("expression-empty", 0..0, "there is no expression here");
+        }
+        if text.len() > LONGEST {
+            return fail("expression-too-long", 0..1, &format!("the expression is longer than {LONGEST} bytes"));
+        }
+        if depth(text) > DEEPEST {
+            return fail("expression-too-deep", 0..1, &format!("the expression nests deeper than {DEEPEST} brackets"));
+        }
+        let program = match ENV.compile(text) {
+            Ok(p) => p,
+            Err(errors) => {
+                let Some(first) = errors.errors.first() else {
+                    return fail("expression-syntax", 0..text.len(), "this is no CEL expression");
+                };
+                let start = offset(text, first.pos).min(text.len().saturating_sub(1));
+                let start = text.floor_char_boundary(start);
+                let end = start + text[start..].chars().next().map_or(0, char::len_utf8);
+                let message = first.msg.trim_start_matches("Syntax error: ").to_string();
+                let d = Diagnostic::error("expression-syntax", &at(start..end), format!("this is no CEL expression: {}", readable(&message)));
+                return Err(vec![d]);
+            }
+        };
+        let mut walk = Walk { text, program: &program, at: &at, reads: vec![], bound: vec![], calls: vec![] };
+        walk.expr(program.expression());
+        let Walk { reads, calls, .. } = walk;
+        let mut unknown = vec![];
+        let mut ours = vec![];
+        for (name, range) in &calls {
+            match FUNCTIONS.iter().find(|f| **f == name || f.rsplit('.').next() == Some(name)) {
+                Some(f) => {
+                    if ["secret", "secrets_in", "json", "now"].contains(f) && !ours.contains(f) {
+                        ours.push(*f)
+                    }
+                }
+                None => {
+                    let d = Diagnostic::error("unknown-function", &at(range.clone()), format!("there is no function `{name}`"));
+                    unknown.push(match nearest(name, FUNCTIONS.iter().copied()) {
+                        Some(n) => d.help(format!("did you mean `{n}`?")),
+                        None => d.help("functions are those of CEL, and `secret`, `secrets_in`, `json`, `now`"),
+                    });
+                }
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
+        let path = reads.first().filter(|_| is_path(&program.expression().expr)).map(|r| (r.root.clone(), r.path.clone()));
+        let path = path.filter(|(_, p): &(_, Vec<Segment>)| !p.iter().any(|s| matches!(s, Segment::Any)));
+        let label = label(program.expression());
+        Ok(Expression(Arc::new(Compiled { text: text.to_string(), program, reads, ours, label, path })))
+    }
+
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    pub fn reads(&self) -> &[Read] {
+        &self.0.reads
+    }
+
+    pub fn eval(&self, scope: &Scope) -> Result<Value, EvalError> {
+        if let Some((root, path)) = &self.0.path {
+            return follow(root, path, scope);
+        }
+        if let Expr::Literal(literal) = &self.0.program.expression().expr
+            && let Some(v) = plain(literal)
+        {
+            return Ok(v);
+        }
+        let context = self.context(scope)?;
+        let result = self.0.program.execute(&context).map_err(|e| self.error(&e))?;
+        from_cel(&result)
+    }
+
+    /// Evaluates to yes or no. `Err` for an evaluation error or another type.
+    pub fn holds(&self, scope: &Scope) -> Result<bool, EvalError> {
+        match self.eval(scope)? {
+            Value::Bool(b) => Ok(b),
+            other => Err(EvalError::Other(format!("it gives {} and not yes or no", describe(&other)))),
+        }
+    }
+
+    /// For a check that does not hold: the parts that made it so, each with its value.
+    pub fn explain(&self, scope: &Scope) -> Vec<(String, String)> {
+        let Ok(context) = self.context(scope) else { return vec![] };
+        let mut operands = vec![];
+        self.operands(self.0.program.expression(), &context, &mut operands, 0);
+        operands.dedup();
+        operands
+    }
+
+    fn context<'v>(&self, scope: &Scope) -> Result<Context<'static, 'v>, EvalError> {
+        let mut context = Context::with_env(ENV.clone());
+        let mut done: Vec<&str> = vec![];
+        for read in &self.0.reads {
+            if done.contains(&read.root.as_str()) {
+                continue;
+            }
+            let value = scope.cel(&read.root).ok_or_else(|| EvalError::Unbound(read.root.clone()))?;
+            context.add_variable_from_value(read.root.as_str(), value);
+            done.push(&read.root);
+        }
+        for ours in &self.0.ours {
+            let secrets = scope.secrets().clone();
+            let label = self.0.label.clone();
+            let added = match *ours {
+                "secret" => context.add_function("secret", move |v: cel::Value| {
+                    if let cel::Value::String(s) = &v {
+                        secrets.add(&label, s);
+                    }
+                    v
+                }),
+                "secrets_in" => context.add_function("secrets_in", move |v: cel::Value| {
+                    let text = from_cel(&v).map(|v| v.to_string()).unwrap_or_default();
+                    let names = secrets.names_in(&text);
+                    cel::Value::List(Arc::new(names.into_iter().map(|n| cel::Value::String(Arc::new(n))).collect()))
+                }),
+                "json" => context.add_function("json", |text: Arc<String>| -> Result<cel::Value, ExecutionError> {
+                    serde_json::from_str::<serde_json::Value>(&text)
+                        .map(|j| to_cel(&Value::from(j)))
+                        .map_err(|e| ExecutionError::function_error("json", e))
+                }),
+                _ => context.add_function("now", || cel::Value::Timestamp(chrono_time(Timestamp::now()))),
+            };
+            added.map_err(|e| EvalError::Other(e.to_string()))?;
+        }
+        Ok(context)
+    }
+
+    /// The library's words, without the values that it would print: they may hold secrets, and are shown elsewhere.
+    fn error(&self, e: &ExecutionError) -> EvalError {
+        EvalError::Other(match e {
+            ExecutionError::NoSuchKey(k) => format!("there is no `{k}`"),
+            ExecutionError::UndeclaredReference(n) => return EvalError::Unbound(n.to_string()),
+            ExecutionError::NoSuchOverload(o) => {
+                format!("`{}` cannot be applied to {}", operator(o.function()), o.argument_types().join(" and "))
+            }
+            ExecutionError::IndexOutOfBounds(i) => format!("the list has no element {}", from_cel(i).unwrap_or_default()),
+            ExecutionError::UnsupportedBinaryOperator(name, a, b) => {
+                format!("`{}` cannot be applied to {} and {}", operator(name), a.type_of(), b.type_of())
+            }
+            ExecutionError::ValuesNotComparable(a, b) => format!("{} and {} cannot be compared", a.type_of(), b.type_of()),
+            ExecutionError::UnexpectedType { got, want } => format!("got {got} where {want} is needed"),
+            ExecutionError::FunctionError { function, message } => format!("`{function}`: {message}"),
+            ExecutionError::UnsupportedIndex(i, _) => format!("{} cannot be an index here", i.type_of()),
+            ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".into(),
+            ExecutionError::Overflow(..) => "the number overflows".into(),
+            ExecutionError::InvalidArgumentCount { expected, actual } => format!("{actual} arguments where {expected} are needed"),
+            other => other.to_string().chars().take(120).collect(),
+        })
+    }
+
+    /// The source text of a node: from its first token to its last, with the brackets closed.
+    fn label_of(&self, e: &IdedExpr) -> String {
+        extent(&self.0.program, &self.0.text, e).map_or_else(|| self.0.text.clone(), |r| self.0.text[r].to_string())
+    }
+
+    fn operands(&self, e: &IdedExpr, context: &Context, out: &mut Vec<(String, String)>, level: usize) {
+        if level > 8 || out.len() > 12 {
+            return;
+        }
+        match &e.expr {
+            Expr::Call(call) => match call.func_name.as_str() {
+                op::LOGICAL_AND => {
+                    for arg in &call.args {
+                        if !matches!(context.resolve(arg), Ok(cel::Value::Bool(true))) {
+                            self.operands(arg, context, out, level + 1);
+                        }
+                    }
+                }
+                op::LOGICAL_OR | op::LOGICAL_NOT | op::CONDITIONAL => {
+                    call.args.iter().for_each(|a| self.operands(a, context, out, level + 1))
+                }
+                op::EQUALS | op::NOT_EQUALS | op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS | op::IN => {
+                    call.args.iter().for_each(|a| self.operand(a, context, out))
+                }
+                _ => call.target.iter().map(|t| &**t).chain(&call.args).for_each(|a| self.operand(a, context, out)),
+            },
+            Expr::Comprehension(c) => {
+                self.operand(&c.iter_range, context, out);
+                // `all` is `accu && predicate`: name the first element for which the predicate is not true
+                if let (Expr::Call(step), Ok(cel::Value::List(items))) = (&c.loop_step.expr, context.resolve(&c.iter_range))
+                    && step.func_name == op::LOGICAL_AND
+                    && let Some(predicate) = step.args.get(1)
+                {
+                    for (i, item) in items.iter().enumerate() {
+                        let mut inner = context.new_inner_scope();
+                        inner.add_variable_from_value(c.iter_var.as_str(), item.clone());
+                        if !matches!(inner.resolve(predicate), Ok(cel::Value::Bool(true))) {
+                            out.push((format!("{} (element {i})", c.iter_var), show_cel(item)));
+                            self.operands(predicate, &inner, out, level + 1);
+                            break;
+                        }
+                    }
+                }
+            }
+            Expr::Literal(_) => {}
+            _ => self.operand(e, context, out),
+        }
+    }
+
+    fn operand(&self, e: &IdedExpr, context: &Context, out: &mut Vec<(String, String)>) {
+        if matches!(e.expr, Expr::Literal(_)) {
+            return;
+        }
+        let shown = match context.resolve(e) {
+            Ok(v) => show_cel(&v),
+            Err(error) => format!("error: {}", self.error(&error)),
+        };
+        out.push((self.label_of(e), shown));
+    }
+}
+
+/// A value for a message: JSON, cut where it gets long.
+pub fn show(v: &Value) -> String {
+    const MOST: usize = 300;
+    let text = match v {
+        Value::Text(s) => serde_json::Value::from(&**s).to_string(),
+        other => other.to_string(),
+    };
+    if text.len() <= MOST { text } else { format!("{}…", &text[..text.floor_char_boundary(MOST)]) }
+}
+
+pub fn describe(v: &Value) -> String {
+    format!("{} {}", v.kind(), show(v))
+}
+
+fn show_cel(v: &cel::Value) -> String {
+    from_cel(v).map_or_else(|e| e.to_string(), |v| show(&v))
+}
+
+fn follow(root: &str, path: &[Segment], scope: &Scope) -> Result<Value, EvalError> {
+    let mut at = scope.get(root).ok_or_else(|| EvalError::Unbound(root.to_string()))?;
+    for segment in path {
+        let next = match segment {
+            Segment::Field(f, _) => at.get(f).ok_or_else(|| format!("there is no `{f}`")),
+            Segment::Index(i) => at.at(*i).ok_or_else(|| format!("the list has no element {i}")),
+            Segment::Any => Err("index".into()),
+        };
+        at = next.map_err(EvalError::Other)?;
+    }
+    Ok(at.clone())
+}
+
+fn plain(literal: &LiteralValue) -> Option<Value> {
+    Some(match literal {
+        LiteralValue::Boolean(b) => Value::Bool(*b.inner()),
+        LiteralValue::Int(i) => Value::Int(*i.inner()),
+        LiteralValue::Null => Value::Null,
+        LiteralValue::String(s) => Value::text(s.inner()),
+        _ => return None,
+    })
+}
+
+pub(super) fn to_cel(v: &Value) -> cel::Value {
+    match v {
+        Value::Null => cel::Value::Null,
+        Value::Bool(b) => cel::Value::Bool(*b),
+        Value::Int(i) => cel::Value::Int(*i),
+        Value::Uint(u) => cel::Value::UInt(*u),
+        Value::Float(f) => cel::Value::Float(*f),
+        Value::Text(s) => cel::Value::String(Arc::new(s.to_string())),
+        Value::Time(t) => cel::Value::Timestamp(chrono_time(*t)),
+        Value::Duration(d) => cel::Value::Duration(chrono::Duration::nanoseconds(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))),
+        Value::List(l) => cel::Value::List(Arc::new(l.iter().map(to_cel).collect())),
+        Value::Map(m) => {
+            let map: HashMap<cel::objects::Key, cel::Value> =
+                m.iter().map(|(k, v)| (cel::objects::Key::String(Arc::new(k.clone())), to_cel(v))).collect();
+            cel::Value::Map(cel::objects::Map { map: Arc::new(map) })
+        }
+    }
+}
+
+fn chrono_time(t: Timestamp) -> chrono::DateTime<chrono::FixedOffset> {
+    chrono::DateTime::from_timestamp(t.as_second(), t.subsec_nanosecond().max(0) as u32).unwrap_or_default().fixed_offset()
+}
+
+/// Maps come back in the order of their keys: the library keeps none.
+fn from_cel(v: &cel::Value) -> Result<Value, EvalError> {
+    Ok(match v {
+        cel::Value::Null => Value::Null,
+        cel::Value::Bool(b) => Value::Bool(*b),
+        cel::Value::Int(i) => Value::Int(*i),
+        cel::Value::UInt(u) => Value::from(*u),
+        cel::Value::Float(f) => Value::Float(*f),
+        cel::Value::String(s) => Value::text(s.as_str()),
+        cel::Value::Bytes(b) => Value::text(String::from_utf8_lossy(b)),
+        cel::Value::Timestamp(t) => Timestamp::new(t.timestamp(), t.timestamp_subsec_nanos() as i32)
+            .map(Value::Time)
+            .map_err(|e| EvalError::Other(e.to_string()))?,
+        cel::Value::Duration(d) => {
+            Value::Duration(d.num_nanoseconds().map_or(SignedDuration::MAX, SignedDuration::from_nanos))
+        }
+        cel::Value::List(l) => Value::list(l.iter().map(from_cel).collect::<Result<_, _>>()?),
+        cel::Value::Map(m) => {
+            let mut entries = m
+                .map
+                .iter()
+                .map(|(k, v)| {
+                    let key = match k {
+                        cel::objects::Key::String(s) => s.to_string(),
+                        cel::objects::Key::Int(i) => i.to_string(),
+                        cel::objects::Key::Uint(u) => u.to_string(),
+                        cel::objects::Key::Bool(b) => b.to_string(),
+                    };
+                    Ok((key, from_cel(v)?))
+                })
+                .collect::<Result<Vec<_>, EvalError>>()?;
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            Value::map(entries)
+        }
+        other => return Err(EvalError::Other(format!("it gives a {}, which is no value", other.type_of()))),
+    })
+}
+
+fn depth(text: &str) -> usize {
+    let (mut depth, mut most) = (0usize, 0);
+    for c in text.chars() {
+        match c {
+            '(' | '[' | '{' => {
+                depth += 1;
+                most = most.max(depth);
+            }
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    // a run of unary operators nests too
+    let unary = text.split(|c: char| c != '!' && c != '-').map(str::len).max().unwrap_or(0);
+    most.max(unary)
+}
+
+/// The parser counts lines and columns from one.
+fn offset(text: &str, (line, column): (isize, isize)) -> usize {
+    let before: usize = text.split_inclusive('\n').take((line - 1).max(0) as usize).map(str::len).sum();
+    before + (column - 1).max(0) as usize
+}
+
+fn readable(message: &str) -> String {
+    match message.split_once(" expecting ") {
+        Some((what, _)) => what.replace("'<EOF>'", "the end").replace("mismatched input", "unexpected").replace("extraneous input", "unexpected"),
+        None => message.replace("'<EOF>'", "the end").replace("mismatched input", "unexpected"),
+    }
+}
+
+fn operator(name: &str) -> String {
+    name.trim_matches('_').replace("_[_]", "[ ]").replace("@in", "in").trim_matches('_').to_string()
+}
+
+fn is_path(e: &Expr) -> bool {
+    match e {
+        Expr::Ident(_) => true,
+        Expr::Select(s) => !s.test && is_path(&s.operand.expr),
+        Expr::Call(c) if c.func_name == op::INDEX => {
+            c.args.len() == 2 && is_path(&c.args[0].expr) && matches!(c.args[1].expr, Expr::Literal(_))
+        }
+        _ => false,
+    }
+}
+
+/// The last name in the argument of `secret(…)`: `secret(body.token)` gives `token`.
+fn label(e: &IdedExpr) -> String {
+    fn last(e: &IdedExpr) -> Option<String> {
+        match &e.expr {
+            Expr::Ident(n) => Some(n.clone()),
+            Expr::Select(s) => Some(s.field.clone()),
+            Expr::Call(c) if c.func_name == op::INDEX => match &c.args.get(1)?.expr {
+                Expr::Literal(LiteralValue::String(s)) => Some(s.inner().to_string()),
+                _ => last(c.args.first()?),
+            },
+            _ => None,
+        }
+    }
+    let found = match &e.expr {
+        Expr::Call(c) if c.func_name == "secret" => c.args.first().and_then(last),
+        Expr::Call(c) => c.args.iter().map(label).find(|l| l != "secret"),
+        _ => None,
+    };
+    found.unwrap_or_else(|| "secret".into())
+}
+
+fn children(e: &Expr) -> Vec<&IdedExpr> {
+    match e {
+        Expr::Call(c) => c.target.iter().map(|t| &**t).chain(&c.args).collect(),
+        Expr::Select(s) => vec![&s.operand],
+        Expr::List(l) => l.elements.iter().collect(),
+        Expr::Map(m) => m.entries.iter().flat_map(|e| entry(&e.expr)).collect(),
+        Expr::Struct(s) => s.entries.iter().flat_map(|e| entry(&e.expr)).collect(),
+        Expr::Comprehension(c) => vec![&c.iter_range, &c.accu_init, &c.loop_cond, &c.loop_step, &c.result],
+        _ => vec![],
+    }
+}
+
+fn entry(e: &EntryExpr) -> Vec<&IdedExpr> {
+    match e {
+        EntryExpr::StructField(f) => vec![&f.value],
+        EntryExpr::MapEntry(m) => vec![&m.key, &m.value],
+    }
+}
+
+/// The bytes from the first to the last token under a node, brackets balanced.
+fn extent(program: &Program, text: &str, e: &IdedExpr) -> Option<Range<usize>> {
+    fn bounds(program: &Program, e: &IdedExpr, into: &mut Option<(usize, usize)>) {
+        if let Some((start, stop)) = program.source_info().offset_for(e.id) {
+            let (start, stop) = (start as usize, stop as usize + 1);
+            *into = Some(into.map_or((start, stop), |(a, b)| (a.min(start), b.max(stop))));
+        }
+        children(&e.expr).into_iter().for_each(|c| bounds(program, c, into));
+    }
+    let mut found = None;
+    bounds(program, e, &mut found);
+    let (start, mut stop) = found?;
+    // offsets are counted in characters
+    let byte = |i: usize| text.char_indices().nth(i).map_or(text.len(), |(b, _)| b);
+    let start = byte(start);
+    stop = byte(stop);
+    if let Expr::Select(s) = &e.expr
+        && let Some(i) = text[stop.min(text.len())..].find(&s.field)
+        && text[stop..stop + i].trim_matches(['.', '?', ' ', '\n']).is_empty()
+    {
+        stop += i + s.field.len();
+    }
+    let open = |s: &str| s.matches(['(', '[', '{']).count() as isize - s.matches([')', ']', '}']).count() as isize;
+    while open(&text[start..stop]) > 0 && stop < text.len() {
+        stop += text[stop..].chars().next().map_or(1, char::len_utf8);
+    }
+    Some(start..stop)
+}
+
+struct Walk<'a> {
+    text: &'a str,
+    program: &'a Program,
+    at: &'a dyn Fn(Range<usize>) -> Span,
+    reads: Vec<Read>,
+    bound: Vec<String>,
+    calls: Vec<(String, Range<usize>)>,
+}
+
+impl Walk<'_> {
+    fn token(&self, e: &IdedExpr) -> Range<usize> {
+        let Some((start, stop)) = self.program.source_info().offset_for(e.id) else { return 0..self.text.len() };
+        let byte = |i: usize| self.text.char_indices().nth(i).map_or(self.text.len(), |(b, _)| b);
+        byte(start as usize)..byte(stop as usize + 1)
+    }
+
+    fn expr(&mut self, e: &IdedExpr) {
+        if let Some((root, root_span, path)) = self.chain(e) {
+            if !self.bound.contains(&root) && !root.starts_with('@') {
+                self.reads.push(Read { root, path, span: root_span });
+            }
+            return;
+        }
+        match &e.expr {
+            Expr::Call(c) => {
+                if !c.func_name.contains(['_', '@', '!', '-']) || FUNCTIONS.contains(&c.func_name.as_str()) {
+                    let name_at = self.name_before(e, &c.func_name);
+                    self.calls.push((c.func_name.clone(), name_at));
+                }
+                // `math.greatest(…)`, `lists.range(…)`: the target is a namespace and no name of the plan
+                let namespace = c.target.as_ref().is_some_and(|t| {
+                    matches!(&t.expr, Expr::Ident(n) if ["math", "lists", "optional", "base64"].contains(&n.as_str()) && !self.bound.contains(n))
+                });
+                c.target.iter().filter(|_| !namespace).for_each(|t| self.expr(t));
+                c.args.iter().for_each(|a| self.expr(a));
+            }
+            Expr::Comprehension(c) => {
+                self.expr(&c.iter_range);
+                self.expr(&c.accu_init);
+                let depth = self.bound.len();
+                self.bound.push(c.iter_var.clone());
+                self.bound.extend(c.iter_var2.clone());
+                self.bound.push(c.accu_var.clone());
+                [&c.loop_cond, &c.loop_step, &c.result].into_iter().for_each(|e| self.expr(e));
+                self.bound.truncate(depth);
+            }
+            other => children(other).into_iter().for_each(|c| self.expr(c)),
+        }
+    }
+
+    /// The name of a call stands before its bracket, which is where the library places the call.
+    fn name_before(&self, e: &IdedExpr, name: &str) -> Range<usize> {
+        let token = self.token(e);
+        match self.text[..token.end.min(self.text.len())].rfind(name) {
+            Some(i) => i..i + name.len(),
+            None => token,
+        }
+    }
+
+    /// A name with the fields and indices taken from it.
+    fn chain(&mut self, e: &IdedExpr) -> Option<(String, Span, Vec<Segment>)> {
+        match &e.expr {
+            Expr::Ident(name) => {
+                let name = name.trim_start_matches('.').to_string();
+                let at = self.token(e);
+                Some((name, (self.at)(at), vec![]))
+            }
+            Expr::Select(s) => {
+                let (root, span, mut path) = self.chain(&s.operand)?;
+                if s.test {
+                    // `has(a.b)` asks whether there is a `b`
+                    return Some((root, span, path));
+                }
+                let dot = self.token(e).start;
+                let field_at = self.text[dot..].find(&s.field).map_or(dot..dot + 1, |i| dot + i..dot + i + s.field.len());
+                path.push(Segment::Field(s.field.clone(), (self.at)(field_at)));
+                Some((root, span, path))
+            }
+            Expr::Call(c) if c.func_name == op::INDEX && c.args.len() == 2 => {
+                let (root, span, mut path) = self.chain(&c.args[0])?;
+                path.push(match &c.args[1].expr {
+                    Expr::Literal(LiteralValue::Int(i)) => usize::try_from(*i.inner()).map_or(Segment::Any, Segment::Index),
+                    Expr::Literal(LiteralValue::String(s)) => {
+                        Segment::Field(s.inner().to_string(), (self.at)(self.token(&c.args[1])))
+                    }
+                    _ => {
+                        self.expr(&c.args[1]);
+                        Segment::Any
+                    }
+                });
+                Some((root, span, path))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Expressions (CEL), templates (`${ }` in YAML), pictures (`expect`) and how a value is judged against them. Pure: no clock, no
+//! network, no file.
+pub mod cel;
+
+
+pub mod scope;
+pub mod template;
+
+pub use self::{
+    cel::{EvalError, Expression, Read},
+
+
+    scope::Scope,
+    template::{Part, Template, Tree},
+};

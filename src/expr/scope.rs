@@ -1,0 +1,101 @@
+//! The names that are bound at a point of a run. Immutable: binding a name makes a new scope that shares the old one.
+use crate::{secrets::Secrets, value::Value};
+use std::sync::{Arc, OnceLock};
+
+#[derive(Clone, Default)]
+pub struct Scope {
+    top: Option<Arc<Frame>>,
+    secrets: Arc<Secrets>,
+}
+
+struct Frame {
+    name: Arc<str>,
+    value: Value,
+    /// The same value as the expression language wants it: made once, at the first use.
+    cel: OnceLock<cel::Value>,
+    below: Option<Arc<Frame>>,
+}
+
+impl Scope {
+    pub fn new(secrets: Arc<Secrets>) -> Self {
+        Scope { top: None, secrets }
+    }
+
+    #[must_use]
+    pub fn with(&self, name: impl AsRef<str>, value: impl Into<Value>) -> Scope {
+        let frame = Frame {
+            name: Arc::from(name.as_ref()),
+            value: value.into(),
+            cel: OnceLock::new(),
+            below: self.top.clone(),
+        };
+        Scope { top: Some(Arc::new(frame)), secrets: self.secrets.clone() }
+    }
+
+    /// Binds each entry of a map.
+    #[must_use]
+    pub fn with_all(&self, map: &Value) -> Scope {
+        map.as_map().into_iter().flatten().fold(self.clone(), |s, (k, v)| s.with(k, v.clone()))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.frame(name).map(|f| &f.value)
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.frame(name).is_some()
+    }
+
+    pub fn secrets(&self) -> &Arc<Secrets> {
+        &self.secrets
+    }
+
+    pub(super) fn cel(&self, name: &str) -> Option<cel::Value> {
+        let frame = self.frame(name)?;
+        Some(frame.cel.get_or_init(|| super::cel::to_cel(&frame.value)).clone())
+    }
+
+    fn frame(&self, name: &str) -> Option<&Frame> {
+        let mut at = self.top.as_deref();
+        while let Some(frame) = at {
+            if &*frame.name == name {
+                return Some(frame);
+            }
+            at = frame.below.as_deref();
+        }
+        None
+    }
+}
+
+/// A long chain is taken down one by one: dropping it recursively would overflow the stack.
+impl Drop for Scope {
+    fn drop(&mut self) {
+        let mut at = self.top.take();
+        while let Some(frame) = at {
+            at = Arc::into_inner(frame).and_then(|mut f| f.below.take());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_inner_name_hides_the_outer_and_leaks_nowhere() {
+        let outer = Scope::default().with("a", 1i64);
+        let inner = outer.with("a", 2i64).with("b", 3i64);
+        assert_eq!(inner.get("a"), Some(&Value::Int(2)));
+        assert_eq!(outer.get("a"), Some(&Value::Int(1)));
+        assert!(!outer.has("b"));
+    }
+
+    #[test]
+    fn a_very_long_chain_can_be_dropped() {
+        let mut s = Scope::default();
+        for i in 0..200_000i64 {
+            s = s.with("x", i);
+        }
+        drop(s);
+    }
+}

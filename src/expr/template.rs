@@ -1,0 +1,180 @@
+//! `${ }` in the plan's YAML. A template keeps its parts, so that SQL can bind them and `compile` can list the names; alone in a
+//! scalar an expression keeps its type. `$${` is a literal `${`.
+use super::{
+    cel::{EvalError, Expression, Read},
+    scope::Scope,
+};
+use crate::{
+    diagnostic::{Diagnostic, Diagnostics},
+    value::Value,
+    yaml::{Kind, Node},
+};
+
+#[derive(Clone, Debug, Default)]
+pub struct Template(Vec<Part>);
+
+#[derive(Clone, Debug)]
+pub enum Part {
+    Text(String),
+    Hole(Expression),
+}
+
+impl Template {
+    /// Compiles a text. What is wrong is added to `problems`; a hole that is wrong is left out.
+    pub fn compile(node: &Node, problems: &mut Diagnostics) -> Template {
+        let Some(text) = node.as_str() else {
+            return Template(vec![Part::Text(node.to_value().to_string())]);
+        };
+        let mut parts = vec![];
+        let mut literal = String::new();
+        let mut at = 0;
+        while let Some(found) = text[at..].find("${") {
+            let open = at + found;
+            if open > at && text.as_bytes()[open - 1] == b'$' {
+                literal.push_str(&text[at..open - 1]);
+                literal.push_str("${");
+                at = open + 2;
+                continue;
+            }
+            literal.push_str(&text[at..open]);
+            let Some(close) = closing(text, open + 2) else {
+                problems.push(
+                    Diagnostic::error("template-unclosed", &node.inner(open..open + 2), "`${` without a closing `}`")
+                        .help("write `$${` for a literal `${`"),
+                );
+                return Template(vec![Part::Text(text.into())]);
+            };
+            if !literal.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut literal)));
+            }
+            match Expression::compile(node, open + 2..close) {
+                Ok(e) => parts.push(Part::Hole(e)),
+                Err(ds) => ds.into_iter().for_each(|d| problems.push(d)),
+            }
+            at = close + 1;
+        }
+        literal.push_str(&text[at..]);
+        if !literal.is_empty() || parts.is_empty() {
+            parts.push(Part::Text(literal));
+        }
+        Template(parts)
+    }
+
+    pub fn literal(text: impl Into<String>) -> Template {
+        Template(vec![Part::Text(text.into())])
+    }
+
+    pub fn parts(&self) -> &[Part] {
+        &self.0
+    }
+
+    pub fn reads(&self) -> impl Iterator<Item = &Read> {
+        self.0.iter().filter_map(|p| if let Part::Hole(e) = p { Some(e.reads()) } else { None }).flatten()
+    }
+
+    /// The text, where it has no holes.
+    pub fn as_literal(&self) -> Option<&str> {
+        if let [Part::Text(t)] = &self.0[..] { Some(t) } else { None }
+    }
+
+    pub fn render(&self, scope: &Scope) -> Result<Value, EvalError> {
+        if let [Part::Hole(e)] = &self.0[..] {
+            return e.eval(scope);
+        }
+        let mut out = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(t) => out.push_str(t),
+                Part::Hole(e) => out.push_str(&e.eval(scope)?.to_string()),
+            }
+        }
+        Ok(Value::from(out))
+    }
+
+    pub fn render_text(&self, scope: &Scope) -> Result<String, EvalError> {
+        self.render(scope).map(|v| v.to_string())
+    }
+
+    /// As it was written, for reports of what could not be rendered.
+    pub fn source(&self) -> String {
+        self.0
+            .iter()
+            .map(|p| match p {
+                Part::Text(t) => t.clone(),
+                Part::Hole(e) => format!("${{{}}}", e.text()),
+            })
+            .collect()
+    }
+}
+
+/// The `}` that closes a hole opened before `from`: braces and strings of the expression are skipped.
+fn closing(text: &str, from: usize) -> Option<usize> {
+    let (mut depth, mut quote, mut escaped) = (0usize, None, false);
+    for (i, c) in text[from..].char_indices() {
+        match (quote, c) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some(q), c) if c == q => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '{') => depth += 1,
+            (None, '}') if depth == 0 => return Some(from + i),
+            (None, '}') => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A YAML value with templates in it.
+#[derive(Clone, Debug)]
+pub enum Tree {
+    Value(Value),
+    Template(Template),
+    List(Vec<Tree>),
+    Map(Vec<(Template, Tree)>),
+}
+
+impl Tree {
+    pub fn compile(node: &Node, problems: &mut Diagnostics) -> Tree {
+        match &node.kind {
+            Kind::Str(_) => {
+                let t = Template::compile(node, problems);
+                match t.as_literal() {
+                    Some(text) => Tree::Value(Value::text(text)),
+                    None => Tree::Template(t),
+                }
+            }
+            Kind::Seq(items) => Tree::List(items.iter().map(|n| Tree::compile(n, problems)).collect()),
+            Kind::Map(entries) => Tree::Map(
+                entries.iter().map(|(k, v)| (Template::compile(k, problems), Tree::compile(v, problems))).collect(),
+            ),
+            _ => Tree::Value(node.to_value()),
+        }
+    }
+
+    pub fn render(&self, scope: &Scope) -> Result<Value, EvalError> {
+        Ok(match self {
+            Tree::Value(v) => v.clone(),
+            Tree::Template(t) => t.render(scope)?,
+            Tree::List(items) => Value::list(items.iter().map(|t| t.render(scope)).collect::<Result<_, _>>()?),
+            Tree::Map(entries) => Value::from(
+                entries
+                    .iter()
+                    .map(|(k, v)| Ok((k.render_text(scope)?, v.render(scope)?)))
+                    .collect::<Result<crate::value::Map, EvalError>>()?,
+            ),
+        })
+    }
+
+    pub fn reads(&self) -> Vec<Read> {
+        match self {
+            Tree::Value(_) => vec![],
+            Tree::Template(t) => t.reads().cloned().collect(),
+            Tree::List(items) => items.iter().flat_map(Tree::reads).collect(),
+            Tree::Map(entries) => {
+                entries.iter().flat_map(|(k, v)| k.reads().cloned().chain(v.reads()).collect::<Vec<_>>()).collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The texts that were read, and places in them. Knows neither YAML nor plans.
+use serde::{Deserialize, Serialize};
+use std::{ops::Range, sync::Arc};
+
+/// One file. `name` is as the user knows it.
+#[derive(Debug)]
+pub struct Source {
+    pub name: String,
+    pub text: String,
+}
+
+/// A range of bytes in a file.
+#[derive(Clone, Debug)]
+pub struct Span {
+    pub source: Arc<Source>,
+    pub range: Range<usize>,
+}
+
+/// Where something stands, for people: `plans/TP-004.yaml:12:9`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+impl Span {
+    pub fn place(&self) -> Place {
+        let before = &self.source.text[..floor(&self.source.text, self.range.start)];
+        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+        Place {
+            file: self.source.name.clone(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+
+    pub fn text(&self) -> &str {
+        let t = &self.source.text;
+        &t[floor(t, self.range.start)..floor(t, self.range.end.max(self.range.start))]
+    }
+
+    pub fn with(&self, range: Range<usize>) -> Span {
+        Span { source: self.source.clone(), range }
+    }
+}
+
+fn floor(text: &str, index: usize) -> usize {
+    text.floor_char_boundary(index)
+}
