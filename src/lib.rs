@@ -8,6 +8,7 @@ pub mod executor;
 pub mod executors;
 pub mod expr;
 pub mod outcome;
+pub mod plan;
 pub mod relay;
 pub mod report;
 #[cfg(feature = "sandbox")]
