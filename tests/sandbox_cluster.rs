@@ -578,6 +578,12 @@ async fn pages_show_one_moment() {
         token = page["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
     }
     assert_eq!(names, ["s0", "s1", "s2", "s3", "s4"]);
+    let then = first["metadata"]["resourceVersion"].as_str().unwrap();
+    let (_, past) = api.get(&format!("{SESSIONS}?resourceVersion={then}&resourceVersionMatch=Exact")).await;
+    assert_eq!(past["items"].as_array().unwrap().len(), 5);
+    assert!(past["items"].as_array().unwrap().iter().any(|o| o["metadata"]["name"] == "s3"));
+    let (_, present) = api.get(&format!("{SESSIONS}?resourceVersion={then}")).await;
+    assert!(present["items"].as_array().unwrap().iter().all(|o| o["metadata"]["name"] != "s3"));
     for bad in ["xyz", "e30", "%00"] {
         assert_eq!(api.get(&format!("{SESSIONS}?limit=2&continue={bad}")).await.0, 400);
     }
@@ -625,7 +631,7 @@ async fn a_client_that_stops_reading_misses_nothing() {
     let first = api.session("one").await;
     let mut watch = api.watch(&format!("{SESSIONS}?watch=1&resourceVersion={}", version(&first))).await;
     // Large enough together to fill the sockets' buffers many times over.
-    let padding = "x".repeat(20_000);
+    let padding = "x".repeat(40_000);
     let began = Instant::now();
     for n in 0..500 {
         let (code, _) = api.merge(&format!("{SESSIONS}/one"), &json!({ "spec": { "n": n, "padding": padding } })).await;
@@ -1068,6 +1074,7 @@ async fn kubectl_works_as_every_day() {
     assert!(kubectl.good(&["get", "sessions", "-A"]).await.contains("NAMESPACE"));
     assert!(kubectl.good(&["get", "namespaces"]).await.contains("streamspace"));
     assert!(kubectl.good(&["api-resources"]).await.contains("templates"));
+    assert!(kubectl.good(&["get", "all"]).await.contains("No resources found"));
 
     let mut watching =
         kubectl.command(&["get", "sessions", "-w", "--no-headers"]).stdout(Stdio::piped()).spawn().unwrap();
