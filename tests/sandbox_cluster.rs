@@ -440,6 +440,21 @@ async fn owners_take_their_children_along() {
 }
 
 #[tokio::test]
+async fn a_watch_sees_what_the_collector_does() {
+    let api = start().await;
+    let owner = api.session("owner").await;
+    let mut child = configmap("child");
+    child["metadata"]["ownerReferences"] = owned_by(&owner, false);
+    api.post(CONFIGMAPS, &child).await;
+    let mut watch = api.watch(&format!("{CONFIGMAPS}?watch=1")).await;
+    watch.expect("ADDED", "child").await;
+    let (_, deleted) = api.delete(&format!("{SESSIONS}/owner"), &Value::Null).await;
+    assert_eq!(deleted["details"]["uid"], owner["metadata"]["uid"]);
+    // Nothing else is written meanwhile: the collector itself has to wake the watch.
+    watch.expect("DELETED", "child").await;
+}
+
+#[tokio::test]
 async fn in_the_foreground_the_owner_goes_last() {
     let api = start().await;
     let owner = api.session("owner").await;
