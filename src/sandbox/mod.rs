@@ -3,6 +3,12 @@
 //! This file is the whole seam: start it, ask where it is, stop it. Whoever starts it brings the cluster and the
 //! database; it must not know who its clients are or what they test. Nothing here is global: many may run in one process.
 pub mod cluster;
+mod controller;
+mod kinds;
+mod link;
+mod log;
+mod nodes;
+mod store;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
