@@ -118,7 +118,13 @@ async fn session(session: Arc<Session>, context: Arc<Context>) -> Result<Action,
             message: format!("Template {} is not valid", session.spec.template),
             ready: false,
         },
-        (Some(template), Some(true)) => children(&session, template, &context).await?,
+        (Some(template), Some(true)) => match children(&session, template, &context).await {
+            // The cluster will never take it, however often it is told.
+            Err(error) if matches!(error.status(), Some(400 | 422)) => {
+                Status { phase: "Failed", reason: "Rejected", message: error.to_string(), ready: false }
+            }
+            children => children?,
+        },
     };
     tell(&session, status, &context).await?;
     Ok(Action::await_change())
@@ -150,10 +156,10 @@ async fn children(session: &Session, template: &Template, context: &Context) -> 
         }
         Some(there) => {
             let wanted = container(session, template);
-            let spec = there.spec.as_ref();
-            let current = spec.and_then(|spec| spec.template.spec.as_ref()?.containers.first()?.resources.clone());
+            let pod = there.spec.template.spec.as_ref();
+            let current = pod.and_then(|pod| pod.containers.first()?.resources.clone());
             let stale = serde_json::to_value(current).unwrap_or_default() != wanted["resources"];
-            if spec.and_then(|spec| spec.replicas) != Some(replicas) || stale {
+            if there.spec.replicas != Some(replicas) || stale {
                 let patch = json!({ "spec": { "replicas": replicas, "template": { "spec": { "containers": [wanted] } } } });
                 found(deployments.patch(name, &PatchParams::default(), &Patch::Merge(patch))).await?
             } else {
@@ -161,7 +167,7 @@ async fn children(session: &Session, template: &Template, context: &Context) -> 
             }
         }
     };
-    let service = format!("{name}-svc");
+    let service = format!("ss-{name}");
     if found(services.get(&service)).await?.is_none() {
         made = true;
         created(services.create(&PostParams::default(), &typed(self::service(session, &service)))).await?;

@@ -184,13 +184,13 @@ pub fn label(value: &str) -> String {
     cut.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
 }
 
-/// `<user>-<template>-<8 hex>`: fit for a DNS label, and so for the label `session`.
+/// `<user>-<template>-<8 hex>`: fit for a DNS label with room for a prefix, and so for the label `session`.
 pub fn session_name(user: &str, template: &str, random: u32) -> String {
     let base: String = format!("{user}-{template}")
         .to_lowercase()
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .take(54)
+        .take(51)
         .collect();
     format!("{}-{random:08x}", base.trim_matches('-'))
 }
@@ -203,7 +203,7 @@ mod tests {
     fn names_fit_a_dns_label_whatever_they_are_made_of() {
         assert_eq!(session_name("admin", "firefox", 0xab), "admin-firefox-000000ab");
         for name in [session_name("Ann.Lee@x", &"t".repeat(300), u32::MAX), session_name("-a", &"-".repeat(80), 7)] {
-            assert!(name.len() <= 63, "{name}");
+            assert!(name.len() <= 60, "{name}");
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{name}");
             assert!(!name.starts_with('-') && !name.ends_with('-'), "{name}");
         }

@@ -56,9 +56,10 @@ fn again(deployment: Arc<Deployment>, error: &ClusterError, context: Arc<Context
 }
 
 async fn deployment(deployment: Arc<Deployment>, context: Arc<Context>) -> Result<Action, ClusterError> {
-    let (Some(name), Some(uid), Some(spec)) = (&deployment.metadata.name, &deployment.metadata.uid, &deployment.spec) else {
+    let (Some(name), Some(uid)) = (&deployment.metadata.name, &deployment.metadata.uid) else {
         return Ok(Action::await_change());
     };
+    let spec = &deployment.spec;
     if deployment.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
@@ -109,9 +110,9 @@ async fn deployment(deployment: Arc<Deployment>, context: Arc<Context>) -> Resul
 }
 
 fn pod(deployment: &str, uid: &str, of: &Deployment) -> Pod {
-    let template = of.spec.as_ref().map(|spec| &spec.template);
-    let labels = template.and_then(|template| template.metadata.as_ref()?.labels.clone()).unwrap_or_default();
-    let mut spec: Json = serde_json::to_value(template.and_then(|t| t.spec.clone())).unwrap_or_default();
+    let template = &of.spec.template;
+    let labels = template.metadata.as_ref().and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
+    let mut spec: Json = serde_json::to_value(template.spec.clone().unwrap_or_default()).unwrap_or_default();
     spec["automountServiceAccountToken"] = json!(false);
     let random = uuid::Uuid::new_v4().simple().to_string();
     serde_json::from_value(json!({
