@@ -1,0 +1,191 @@
+//! Owns what a patch makes of an object: merge patch, JSON patch, and the part of strategic merge that is the same as merge.
+//!
+//! Pure; must not know the store or HTTP.
+
+use json_patch::{Patch, PatchOperation};
+use serde_json::Value;
+
+use super::kinds::Kind;
+use super::metadata;
+use super::status::Refusal;
+
+/// As many operations as the real server takes in one JSON patch.
+const MOST_OPERATIONS: usize = 10_000;
+/// As much as the real server lets `copy` operations add.
+const MOST_COPIED: usize = 3 << 20;
+/// What the JSON reader takes too. Deeper objects could be made by a patch, and then break whoever walks them.
+const DEEPEST: usize = 120;
+
+/// The object after the patch of that content type.
+///
+/// # Errors
+/// 415 for a type that is not spoken, 400 for a body that is no such patch, 422 for one that cannot be applied.
+pub(super) fn apply(kind: &Kind, content_type: &str, body: &[u8], object: &Value) -> Result<Value, Refusal> {
+    match content_type {
+        "application/merge-patch+json" => {
+            let mut patched = object.clone();
+            json_patch::merge(&mut patched, &map(body)?);
+            Ok(patched)
+        }
+        "application/json-patch+json" => {
+            let Patch(operations) =
+                serde_json::from_slice(body).map_err(|e| Refusal::bad_request(format!("error decoding patch: {e}")))?;
+            by_operations(operations, object)
+        }
+        "application/strategic-merge-patch+json" if kind.custom => Err(Refusal::unsupported_media(
+            "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json",
+        )),
+        "application/strategic-merge-patch+json" => {
+            let patch = map(body)?;
+            if needs_strategy(&patch) {
+                return Err(Refusal::unsupported_media(
+                    "a strategic merge patch with lists or directives is not spoken by the embedded API server; use application/merge-patch+json or application/json-patch+json",
+                ));
+            }
+            let mut patched = object.clone();
+            json_patch::merge(&mut patched, &patch);
+            Ok(patched)
+        }
+        "application/apply-patch+yaml" | "application/apply-patch+cbor" => Err(Refusal::unsupported_media(
+            "server-side apply is not spoken by the embedded API server; use application/merge-patch+json, or client-side apply",
+        )),
+        other => Err(Refusal::unsupported_media(format!(
+            "the body of the request was in an unknown format ({other}) - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"
+        ))),
+    }
+}
+
+fn map(body: &[u8]) -> Result<Value, Refusal> {
+    let patch: Value =
+        serde_json::from_slice(body).map_err(|e| Refusal::bad_request(format!("error decoding patch: {e}")))?;
+    if !patch.is_object() {
+        return Err(Refusal::bad_request("error decoding patch: it is not a JSON object"));
+    }
+    Ok(patch)
+}
+
+/// Lists are merged by key, and `$` keys are directives: there the strategy differs from a plain merge.
+fn needs_strategy(patch: &Value) -> bool {
+    match patch {
+        Value::Array(_) => true,
+        Value::Object(map) => map.iter().any(|(k, v)| k.starts_with('$') || needs_strategy(v)),
+        _ => false,
+    }
+}
+
+fn by_operations(operations: Vec<PatchOperation>, object: &Value) -> Result<Value, Refusal> {
+    if operations.len() > MOST_OPERATIONS {
+        return Err(Refusal::new(
+            413,
+            "RequestEntityTooLarge",
+            format!("The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {}", operations.len()),
+        ));
+    }
+    let mut patched = object.clone();
+    let mut copied = 0;
+    for operation in operations {
+        if let PatchOperation::Test(test) = &operation
+            && test.value.is_null()
+            && patched.pointer(test.path.as_str()).is_none()
+        {
+            // The real server's library takes "is null" to hold for what is not there. Finalizers are added on that.
+            continue;
+        }
+        if let PatchOperation::Copy(copy) = &operation {
+            copied += patched.pointer(copy.from.as_str()).map_or(0, metadata::size);
+            if copied > MOST_COPIED {
+                return Err(Refusal::too_large(MOST_COPIED));
+            }
+        }
+        let (path, below) = match &operation {
+            PatchOperation::Add(add) => (add.path.as_str(), depth(&add.value)),
+            PatchOperation::Replace(replace) => (replace.path.as_str(), depth(&replace.value)),
+            PatchOperation::Copy(copy) => (copy.path.as_str(), patched.pointer(copy.from.as_str()).map_or(0, depth)),
+            PatchOperation::Move(r#move) => {
+                (r#move.path.as_str(), patched.pointer(r#move.from.as_str()).map_or(0, depth))
+            }
+            PatchOperation::Remove(_) | PatchOperation::Test(_) => ("", 0),
+        };
+        if path.matches('/').count() + below > DEEPEST {
+            return Err(Refusal::unprocessable("the patched object would be nested too deeply"));
+        }
+        json_patch::patch(&mut patched, std::slice::from_ref(&operation))
+            .map_err(|e| Refusal::unprocessable(&e.to_string()))?;
+    }
+    Ok(patched)
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::sandbox::cluster::kinds;
+
+    fn deployments() -> Kind {
+        (**kinds::builtin().iter().find(|k| k.plural == "deployments").unwrap()).clone()
+    }
+
+    fn operations(patch: Value, object: &Value) -> Result<Value, Refusal> {
+        apply(&deployments(), "application/json-patch+json", patch.to_string().as_bytes(), object)
+    }
+
+    #[test]
+    fn a_test_for_null_holds_for_what_is_not_there() {
+        let patch = json!([
+            { "op": "test", "path": "/metadata/finalizers", "value": null },
+            { "op": "add", "path": "/metadata/finalizers", "value": ["a.b/c"] },
+        ]);
+        let object = json!({ "metadata": {} });
+        let patched = operations(patch.clone(), &object).unwrap();
+        assert_eq!(patched["metadata"]["finalizers"], json!(["a.b/c"]));
+        assert_eq!(operations(patch, &patched).unwrap_err().code, 422);
+    }
+
+    #[test]
+    fn strategic_merge_is_spoken_only_where_it_is_plain() {
+        let strategic = |patch: Value| {
+            let body = patch.to_string();
+            apply(
+                &deployments(),
+                "application/strategic-merge-patch+json",
+                body.as_bytes(),
+                &json!({ "spec": { "a": 1 } }),
+            )
+        };
+        assert_eq!(strategic(json!({ "spec": { "a": null, "b": 2 } })).unwrap(), json!({ "spec": { "b": 2 } }));
+        assert_eq!(strategic(json!({ "spec": { "a": [1] } })).unwrap_err().code, 415);
+        assert_eq!(strategic(json!({ "spec": { "$patch": "replace" } })).unwrap_err().code, 415);
+        let custom = Kind { custom: true, ..deployments() };
+        let refusal = apply(&custom, "application/strategic-merge-patch+json", b"{}", &json!({})).unwrap_err();
+        assert_eq!(refusal.code, 415);
+    }
+
+    #[test]
+    fn doubling_copies_are_stopped() {
+        let mut patch = vec![json!({ "op": "add", "path": "/a", "value": "x".repeat(1000) })];
+        patch.extend((0..200).map(|n| json!({ "op": "copy", "from": "", "path": format!("/c{n}") })));
+        assert_eq!(operations(json!(patch), &json!({})).unwrap_err().code, 413);
+        let deep: Vec<_> = (0..500).map(|n| json!({ "op": "add", "path": "/a".repeat(n + 1), "value": {} })).collect();
+        assert_eq!(operations(json!(deep), &json!({})).unwrap_err().code, 422);
+    }
+
+    #[test]
+    fn bodies_that_are_no_patch_are_refused() {
+        for body in ["", "5", "[1]", "{\"op\":1}", "[{\"op\":\"add\"}]", "\u{0}"] {
+            for content in ["application/merge-patch+json", "application/json-patch+json"] {
+                let refused = apply(&deployments(), content, body.as_bytes(), &json!({}));
+                let fine = content.contains("merge") && body.starts_with('{');
+                assert!(fine || refused.unwrap_err().code == 400, "{body} as {content}");
+            }
+        }
+    }
+}
