@@ -82,7 +82,9 @@ fn spawn(tasks: &TaskTracker, stop: &CancellationToken, run: impl Future<Output 
 fn again<K: kube::Resource<DynamicType = ()>>(object: Arc<K>, error: &ClusterError, context: Arc<Context>) -> Action {
     let name = object.meta().name.clone().unwrap_or_default();
     let kind = K::kind(&());
-    context.log.warn("cluster: reconcile failed, will be done again", &[("kind", &kind), ("name", &name), ("cause", error)]);
+    context
+        .log
+        .warn("cluster: reconcile failed, will be done again", &[("kind", &kind), ("name", &name), ("cause", error)]);
     Action::requeue(AGAIN)
 }
 
@@ -160,7 +162,8 @@ async fn children(session: &Session, template: &Template, context: &Context) -> 
             let current = pod.and_then(|pod| pod.containers.first()?.resources.clone());
             let stale = serde_json::to_value(current).unwrap_or_default() != wanted["resources"];
             if there.spec.replicas != Some(replicas) || stale {
-                let patch = json!({ "spec": { "replicas": replicas, "template": { "spec": { "containers": [wanted] } } } });
+                let patch =
+                    json!({ "spec": { "replicas": replicas, "template": { "spec": { "containers": [wanted] } } } });
                 found(deployments.patch(name, &PatchParams::default(), &Patch::Merge(patch))).await?
             } else {
                 Some(there)
@@ -233,7 +236,9 @@ fn progress(session: &Session, deployment: Option<&Deployment>) -> Status {
         "running" if current && available >= 1 => {
             Status { phase: "Running", reason: "PodAvailable", message: "Session is running".into(), ready: true }
         }
-        "running" => Status { phase: "Pending", reason: "PodPending", message: "Waiting for the pod".into(), ready: false },
+        "running" => {
+            Status { phase: "Pending", reason: "PodPending", message: "Waiting for the pod".into(), ready: false }
+        }
         state => {
             let (ended, message) = if state == "hibernated" {
                 ("Hibernated", "Session is hibernated")
@@ -255,7 +260,8 @@ async fn tell(session: &Session, status: Status, context: &Context) -> Result<()
     let old = session.status.clone().unwrap_or_default();
     let ready = if status.ready { "True" } else { "False" };
     let since = old.conditions.iter().find(|c| c.kind == "Ready" && c.status == ready);
-    let since = since.and_then(|c| c.last_transition_time.clone()).unwrap_or_else(|| format!("{:.0}", Timestamp::now()));
+    let since =
+        since.and_then(|c| c.last_transition_time.clone()).unwrap_or_else(|| format!("{:.0}", Timestamp::now()));
     let new = SessionStatus {
         phase: Some(status.phase.into()),
         pod_name: running.then(|| session.name().to_owned()),

@@ -83,7 +83,12 @@ mod tests {
     #[test]
     fn a_line_stays_one_line_whatever_is_said() {
         let at: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-        let text = line(at, Level::Warn, "a\nb", &[("code", &"session_missing"), ("cause", &"two\nlines \"here\""), ("n", &3)]);
+        let text = line(
+            at,
+            Level::Warn,
+            "a\nb",
+            &[("code", &"session_missing"), ("cause", &"two\nlines \"here\""), ("n", &3)],
+        );
         assert_eq!(
             text,
             "2026-01-02T03:04:05.000000Z WARN a b code=session_missing cause=\"two\\nlines \\\"here\\\"\" n=3\n"

@@ -4,11 +4,13 @@
 //! database; it must not know who its clients are or what they test. Nothing here is global: many may run in one process.
 pub mod cluster;
 mod controller;
+mod dispatcher;
 mod kinds;
 mod link;
 mod log;
 mod nodes;
 mod store;
+mod syncer;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

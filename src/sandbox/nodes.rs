@@ -51,7 +51,9 @@ pub fn start(client: Client, namespace: &str, log: Log, tasks: &TaskTracker, sto
 
 fn again(deployment: Arc<Deployment>, error: &ClusterError, context: Arc<Context>) -> Action {
     let name = deployment.metadata.name.as_deref().unwrap_or_default();
-    context.log.warn("cluster: pods could not be seen to, will be done again", &[("deployment", &name), ("cause", error)]);
+    context
+        .log
+        .warn("cluster: pods could not be seen to, will be done again", &[("deployment", &name), ("cause", error)]);
     Action::requeue(Duration::from_millis(250))
 }
 
@@ -83,7 +85,8 @@ async fn deployment(deployment: Arc<Deployment>, context: Arc<Context>) -> Resul
     for pod in &there {
         let running = pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
         if let (false, Some(pod)) = (running, &pod.metadata.name) {
-            let status = json!({ "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] } });
+            let status =
+                json!({ "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] } });
             found(pods.patch_status(pod, &PatchParams::default(), &Patch::Merge(status))).await?;
         }
     }

@@ -202,7 +202,9 @@ impl Store {
                     format!("select {COLUMNS} from sessions where user_id = $1 order by created_at desc, id desc");
                 work.rows(&sql, vec![user.into()]).await?
             }
-            None => work.rows(&format!("select {COLUMNS} from sessions order by created_at desc, id desc"), vec![]).await?,
+            None => {
+                work.rows(&format!("select {COLUMNS} from sessions order by created_at desc, id desc"), vec![]).await?
+            }
         };
         rows.iter().map(session).collect()
     }
@@ -219,7 +221,8 @@ impl Store {
     /// Wishes it gone. Asking again finds nothing.
     pub async fn ask_delete(&self, name: &str, owner: Option<&str>) -> Result<Asked, StoreError> {
         let values = vec![name.into(), Timestamp::now().into(), owner.into()];
-        let change = "update sessions set desired = 'deleted', state = 'terminating', asked = asked + 1, updated_at = $2
+        let change =
+            "update sessions set desired = 'deleted', state = 'terminating', asked = asked + 1, updated_at = $2
                       where id = $1 and desired <> 'deleted' and (cast($3 as text) is null or user_id = $3)";
         self.ask(name, owner, change, values).await
     }

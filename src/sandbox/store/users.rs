@@ -49,7 +49,8 @@ impl Store {
 
     pub async fn note_login(&self, id: &str) -> Result<(), StoreError> {
         let mut work = self.db.write().await?;
-        work.execute("update users set last_login = $2 where id = $1", vec![id.into(), Timestamp::now().into()]).await?;
+        work.execute("update users set last_login = $2 where id = $1", vec![id.into(), Timestamp::now().into()])
+            .await?;
         work.commit().await
     }
 }

@@ -115,7 +115,8 @@ fn webhook(row: &Row) -> Result<Webhook, StoreError> {
 
 /// Writes down what every webhook that listens for this event is to be told.
 pub(super) async fn emit(work: &mut Work, event: &str, data: Json) -> Result<Vec<Delivery>, StoreError> {
-    let rows = work.rows(&format!("select {WEBHOOK} from webhooks w where w.enabled = true order by w.id"), vec![]).await?;
+    let rows =
+        work.rows(&format!("select {WEBHOOK} from webhooks w where w.enabled = true order by w.id"), vec![]).await?;
     let now = Timestamp::now();
     let payload = json!({ "event": event, "timestamp": format!("{now:.6}"), "data": data });
     let body = payload.to_string();
@@ -181,7 +182,11 @@ impl Store {
 
     pub async fn webhooks(&self) -> Result<Vec<Webhook>, StoreError> {
         let mut work = self.db.read().await?;
-        work.rows(&format!("select {WEBHOOK} from webhooks w order by w.id"), vec![]).await?.iter().map(webhook).collect()
+        work.rows(&format!("select {WEBHOOK} from webhooks w order by w.id"), vec![])
+            .await?
+            .iter()
+            .map(webhook)
+            .collect()
     }
 
     /// Its deliveries go with it. False if it was not there.
