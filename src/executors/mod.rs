@@ -4,10 +4,12 @@ use crate::executor::Registry;
 pub mod http;
 #[cfg(test)]
 mod stage;
+pub mod webhook;
 
 /// Every verb of the runner.
+#[rustfmt::skip] // one line each
 pub fn registry() -> Registry {
     Registry::default()
         .with(http::Http)
-    //
+        .with(webhook::Webhook)
 }
