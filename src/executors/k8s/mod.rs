@@ -21,8 +21,6 @@ mod kubectl;
 mod next;
 mod selector;
 mod target;
-#[cfg(test)]
-mod tests;
 mod watch;
 
 use crate::executor::{Action, Body, Executor, TargetSpec};
