@@ -1,4 +1,7 @@
 //! The world, one folder a verb. An executor imports neither the engine nor the reports, nor another executor.
+
+pub mod k8s;
+
 use crate::executor::Registry;
 
 pub mod http;
@@ -12,4 +15,6 @@ pub fn registry() -> Registry {
     Registry::default()
         .with(http::Http)
         .with(webhook::Webhook)
+        .with(k8s::K8s)
+
 }
