@@ -14,6 +14,11 @@ pub fn prose(text: &str, spot: Spot) -> String {
     prose_of(&one_line(text, 4 * SHORT), spot)
 }
 
+/// Like [`prose`], whatever its length.
+pub fn words(text: &str, spot: Spot) -> String {
+    prose_of(&one_line(text, text.len()), spot)
+}
+
 fn prose_of(text: &str, spot: Spot) -> String {
     let ticks = text.matches('`').count();
     if ticks > 0 && ticks.is_multiple_of(2) && !text.contains("``") {

@@ -37,7 +37,7 @@ pub fn write(run: &RunIndex, out: &mut dyn Write) -> io::Result<()> {
     }
     for case in &run.cases {
         let mut text = String::new();
-        self::case(case, &mut text);
+        self::case(run, case, &mut text);
         out.write_all(text.as_bytes())?;
     }
     let mut text = String::new();
@@ -53,6 +53,11 @@ pub fn write(run: &RunIndex, out: &mut dyn Write) -> io::Result<()> {
 
 fn line(text: &str) -> String {
     prose(text, Spot::Line)
+}
+
+/// A text of the plan: never cut.
+fn words(text: &str) -> String {
+    escape::words(text, Spot::Line)
 }
 
 fn cell(text: &str) -> String {
@@ -149,7 +154,7 @@ fn verdict_in_words(run: &RunIndex, gate: &Gate) -> String {
         (all, passed) if all == passed => format!("all {all} cases that decide passed ({who})."),
         (all, passed) => {
             let others = by_verdict(run.cases.iter().filter(deciding));
-            format!("{passed} of {} passed, {others} ({who}).", count(all, "case"))
+            format!("{passed} of {} passed; {others} ({who}).", count(all, "case"))
         }
     };
     let beside = by_verdict(run.cases.iter().filter(|c| c.is_red() && !deciding(c)));
@@ -264,7 +269,7 @@ fn what_went_wrong(run: &RunIndex, out: &mut String) {
         };
         let text = match is_block(&sentence.outline.text) {
             true => "the answer given in the plan".to_owned(),
-            false => format!("“{}”", line(&sentence.outline.text)),
+            false => format!("“{}”", words(&sentence.outline.text)),
         };
         *out += &format!(" in {text}");
         let (why, place) = sentence.first_cause();
@@ -278,7 +283,7 @@ fn what_went_wrong(run: &RunIndex, out: &mut String) {
 fn plan(run: &RunIndex, out: &mut String) {
     let plan = &run.start.plan;
     if let Some(objective) = &plan.objective {
-        *out += &format!("\n## Objective\n\n{}\n", line(objective));
+        *out += &format!("\n## Objective\n\n{}\n", words(objective));
     }
     if !plan.scope_in.is_empty() || !plan.scope_out.is_empty() {
         *out += "\n## Scope\n";
@@ -286,12 +291,12 @@ fn plan(run: &RunIndex, out: &mut String) {
     for (name, items) in [("In Scope", &plan.scope_in), ("Out of Scope", &plan.scope_out)] {
         if !items.is_empty() {
             *out += &format!("\n### {name}\n\n");
-            items.iter().for_each(|item| *out += &format!("- {}\n", line(item)));
+            items.iter().for_each(|item| *out += &format!("- {}\n", words(item)));
         }
     }
 }
 
-fn case(case: &CaseIndex, out: &mut String) {
+fn case(run: &RunIndex, case: &CaseIndex, out: &mut String) {
     if !case.outline.selected {
         return;
     }
@@ -310,7 +315,7 @@ fn case(case: &CaseIndex, out: &mut String) {
     let mut fields = vec![("Tier", case.outline.tier.word())];
     fields.extend(case.outline.priority.iter().map(|p| ("Priority", p.as_str())));
     fields.extend(case.outline.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let fields: Vec<String> = fields.iter().map(|(n, v)| format!("**{}**: {}", line(n), line(v))).collect();
+    let fields: Vec<String> = fields.iter().map(|(n, v)| format!("**{}**: {}", words(n), words(v))).collect();
     *out += &format!("{}\n", fields.join(" · "));
     if case.verdict == Verdict::Skipped {
         return;
@@ -328,7 +333,7 @@ fn case(case: &CaseIndex, out: &mut String) {
             self::sentence(sentence, &bullet, out);
         }
     }
-    left_behind(case, out);
+    left_behind(run, case, out);
     collected(case, out);
 }
 
@@ -358,23 +363,27 @@ fn sentence(s: &SentenceIndex, bullet: &str, out: &mut String) {
         *out += &format!("{bullet}{mark}\n");
         under += &format!("\n{}\n", block(block_words(&s.outline.text), "json"));
     } else if s.mark == Mark::Passed {
-        *out += &format!("{bullet}{mark} {}\n", line(&s.outline.text));
+        *out += &format!("{bullet}{mark} {}\n", words(&s.outline.text));
     } else {
-        *out += &format!("{bullet}{mark}: {}\n", line(&s.outline.text));
+        *out += &format!("{bullet}{mark}: {}\n", words(&s.outline.text));
     }
     match s.mark {
         Mark::Passed => under += &observed(s),
         Mark::NotVerified => {
-            let why = s.reason.as_deref().unwrap_or("the plan says it and nothing looks at it");
+            let why = s.reason.as_deref().unwrap_or("the plan says it, and nothing looks at it");
             under += &format!("- {}\n", line(why));
         }
         Mark::Unproven => {
             let why = s.outline.unproven.as_deref().or(s.reason.as_deref()).unwrap_or("the plan gives no reason");
-            under += &format!("- {}\n", line(why));
+            under += &format!("- {}\n", words(why));
         }
         _ => not_passed(s, &mut under),
     }
     indented(&under, bullet.len(), out);
+    // What is more than a line needs room before the next sentence.
+    if under.contains("\n\n") {
+        out.push('\n');
+    }
 }
 
 fn indented(text: &str, by: usize, out: &mut String) {
@@ -439,7 +448,8 @@ fn cause(s: &SentenceIndex, a: &ActionIndex, out: &mut String) {
     }
     if a.mark == Mark::NotReached && a.unmet().next().is_none() {
         let why = a.reason.as_ref().map(|r| format!(": {}", line(r))).unwrap_or_default();
-        *out += &format!("- not reached: {head}{why}\n");
+        let mark = if s.mark == Mark::NotReached { "" } else { "not reached: " };
+        *out += &format!("- {mark}{head}{why}\n");
         return;
     }
     if !out.is_empty() && !out.ends_with("\n\n") {
@@ -505,27 +515,35 @@ fn evidence(a: &ActionIndex, out: &mut String) {
     for e in a.evidence.iter().filter(|e| e.kind == EvidenceKind::Reproduce) {
         *out += &format!("\nThe same by hand:\n\n{}", block(&e.text, "sh"));
     }
-    for e in a.evidence.iter().filter(|e| e.kind != EvidenceKind::Reproduce && !e.text.trim().is_empty()) {
-        let (name, language) = match e.kind {
-            EvidenceKind::Request => ("What was sent", ""),
-            EvidenceKind::Response => ("What came back", ""),
-            _ => ("Note", ""),
-        };
-        let body = cut_block(&e.text, language, EVIDENCE_LINES);
-        *out += &format!("\n<details><summary>{name}</summary>\n\n{body}\n</details>\n");
+    let shown: Vec<_> =
+        a.evidence.iter().filter(|e| e.kind != EvidenceKind::Reproduce && !e.text.trim().is_empty()).collect();
+    if shown.is_empty() {
+        return;
     }
+    let name = |kind| match kind {
+        EvidenceKind::Request => "what was sent",
+        EvidenceKind::Response => "what came back",
+        _ => "what was noted",
+    };
+    let mut names: Vec<&str> = shown.iter().map(|e| name(e.kind)).collect();
+    names.dedup();
+    *out += &format!("\n<details><summary>Evidence: {}</summary>\n", and(&names));
+    for e in shown {
+        *out += &format!("\n{}", cut_block(&e.text, "", EVIDENCE_LINES));
+    }
+    *out += "\n</details>\n";
 }
 
-fn left_behind(case: &CaseIndex, out: &mut String) {
+fn left_behind(run: &RunIndex, case: &CaseIndex, out: &mut String) {
     if case.left.is_empty() {
         let undone = if case.undone > 0 { format!(" ({} undone)", case.undone) } else { String::new() };
         *out += &format!("\n**Left behind**: nothing{undone}\n");
         return;
     }
     *out += &format!(
-        "\n**Left behind**: {} ({} undone)\n\n| What was to be undone | Undo | Place | Why |\n|---|---|---|---|\n",
-        count(case.left.len(), "thing"),
-        case.undone
+        "\n**Left behind**: {} of {}\n\n| What was to be undone | Undo | Place | Why |\n|---|---|---|---|\n",
+        case.left.len(),
+        count(case.left.len() + case.undone, "thing")
     );
     for row in &case.left {
         let mark = row.mark.map_or_else(
@@ -534,6 +552,9 @@ fn left_behind(case: &CaseIndex, out: &mut String) {
         );
         let place = row.place.as_ref().map_or_else(|| "–".to_owned(), |p| file_and_line(p, Spot::Cell));
         *out += &format!("| {} | {mark} | {place} | {} |\n", code(&row.what, Spot::Cell), why_left(row));
+    }
+    if case.left.iter().any(|row| row.mark.is_none()) {
+        *out += &format!("\nTo undo it: {}\n", code(&format!("tp-runner cleanup {}", run.start.run), Spot::Line));
     }
     for action in case.left.iter().flat_map(|row| row.actions.iter().filter(|a| a.mark.is_red())) {
         evidence(action, out);
@@ -570,7 +591,7 @@ fn not_verified(run: &RunIndex, out: &mut String) {
         .map(|(case, s)| {
             let text = match is_block(&s.outline.text) {
                 true => code(block_words(&s.outline.text), Spot::Cell),
-                false => cell(&s.outline.text),
+                false => escape::words(&s.outline.text, Spot::Cell),
             };
             let why = match s.mark {
                 Mark::Unproven => s.outline.unproven.as_ref().or(s.reason.as_ref()),
