@@ -7,6 +7,7 @@ use crate::{
     value::Value,
 };
 use async_trait::async_trait;
+pub use crate::expr::Finding;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -158,19 +159,6 @@ pub enum Part {
     Precondition,
     Step,
     Expected,
-}
-
-/// One thing that was asked of an observation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
-    /// A path in a picture (`batch.body.total`), or the expression of a check.
-    pub subject: String,
-    pub holds: bool,
-    pub expected: String,
-    pub actual: String,
-    /// For a check that does not hold: its parts, each with its value.
-    pub operands: Vec<(String, String)>,
-    pub place: Option<Place>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
