@@ -38,6 +38,8 @@ pub enum EventKind {
     Looked {
         /// From 0 within the action.
         look: u32,
+        /// Not `at` on the line: that is the event's own.
+        #[serde(rename = "began")]
         at: Timestamp,
         #[serde(with = "nanos")]
         took: Duration,
