@@ -308,7 +308,7 @@ fn case(run: &RunIndex, case: &CaseIndex, out: &mut String) {
     if case.attempts > 1 {
         *out += &format!(", at attempt {}", case.attempts);
     }
-    if let Some(reason) = &case.reason {
+    if let Some(reason) = case.own_reason() {
         *out += &format!(": {}", line(reason));
     }
     *out += "\n\n";
@@ -419,11 +419,8 @@ fn observed(s: &SentenceIndex) -> String {
 
 fn not_passed(s: &SentenceIndex, out: &mut String) {
     let causes = s.causes();
-    if let Some(reason) = &s.reason {
-        // Said once: an action often gives the very reason that its sentence has.
-        if !causes.iter().take(CAUSES).any(|c| c.reason.as_ref() == Some(reason)) {
-            *out += &format!("- {}\n", line(reason));
-        }
+    if let Some(reason) = s.own_reason() {
+        *out += &format!("- {}\n", line(reason));
     }
     for cause in causes.iter().take(CAUSES) {
         self::cause(s, cause, out);
@@ -457,7 +454,7 @@ fn cause(s: &SentenceIndex, a: &ActionIndex, out: &mut String) {
     }
     let looks = if a.looks > 1 { format!(" and {} looks", a.looks) } else { String::new() };
     *out += &format!("\n{head}: **{}** after {}{looks}", a.mark, duration(a.took));
-    if let Some(reason) = &a.reason {
+    if let Some(reason) = a.own_reason() {
         *out += &format!(": {}", line(reason));
     }
     *out += "\n";
@@ -479,10 +476,11 @@ fn findings(a: &ActionIndex, out: &mut String) {
                 let of = |(name, value): &(String, String)| {
                     format!("{} is {}", code(name, Spot::Cell), code(value, Spot::Cell))
                 };
-                f.operands.iter().take(FINDINGS).map(of).collect::<Vec<_>>().join("<br>")
+                let error = (f.actual != "false").then(|| cell(&f.actual));
+                error.into_iter().chain(f.operands.iter().take(FINDINGS).map(of)).collect::<Vec<_>>().join("<br>")
             }
         };
-        let (subject, expected) = (code(&f.subject, Spot::Cell), code(&f.expected, Spot::Cell));
+        let (subject, expected) = (code(wording::subject(f), Spot::Cell), code(&f.expected, Spot::Cell));
         *out += &format!("| {subject} | {expected} | {actual} |\n");
     }
     let more = unmet.len().saturating_sub(FINDINGS) + a.left_out;
