@@ -328,7 +328,7 @@ fn failure(case: &CaseIndex, look: &Look, out: &mut String) {
     }
     let others = case.sentences.iter().filter(|s| matches!(s.mark, Mark::Failed | Mark::Errored)).count();
     if others > 1 {
-        let _ = writeln!(out, "    and {} of this case", count(others - 1, "more sentence"));
+        let _ = writeln!(out, "    and {} that did not hold", count(others - 1, "more sentence"));
     }
     for row in &case.left {
         let _ = writeln!(out, "    left behind: {}", one_line(&row.what, wording::SHORT));
@@ -354,7 +354,10 @@ fn verdict(run: &RunIndex, look: &Look, out: &mut String) {
         .collect();
     let word = paint(look.colour, style.bold(), &gate.verdict.word().to_uppercase());
     let tiers = if tiers.is_empty() { "no case was selected".to_owned() } else { tiers.join(", ") };
-    let _ = writeln!(out, "{word}  {tiers}  in {}", duration(run.took));
+    let _ = writeln!(out, "{word}: {tiers}, in {}", duration(run.took));
+    if run.cases.iter().any(|c| !c.outline.selected) {
+        let _ = writeln!(out, "selected: {}", one_line(&run.start.selection, wording::SHORT));
+    }
     if !run.begun {
         let _ = writeln!(out, "the journal ends before the run began");
     } else if !run.complete && !run.cancelled {
