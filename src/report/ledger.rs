@@ -132,6 +132,11 @@ impl CaseIndex {
         !matches!(self.verdict, Verdict::Passed | Verdict::Skipped)
     }
 
+    /// Its reason, where no sentence says the same.
+    pub fn own_reason(&self) -> Option<&str> {
+        self.reason.as_deref().filter(|r| !self.sentences.iter().any(|s| s.reason.as_deref() == Some(r)))
+    }
+
     /// The sentence to look at first. A wrong answer comes before what could not be asked, and that before what was not reached.
     pub fn first_red(&self) -> Option<&SentenceIndex> {
         let worst = self.sentences.iter().map(|s| s.mark).filter(|m| m.is_red()).reduce(Mark::worse)?;
@@ -159,6 +164,15 @@ impl SentenceIndex {
         (why, cause.place().unwrap_or(&self.outline.place))
     }
 
+    /// Its reason, where no action under it says the same.
+    pub fn own_reason(&self) -> Option<&str> {
+        let said = |reason: &str, c: &ActionIndex| {
+            wording::repeats(reason, &c.findings) || c.reason.as_ref().is_some_and(|r| reason.contains(r.as_str()))
+        };
+        let causes = self.causes();
+        self.reason.as_deref().filter(|reason| !causes.iter().any(|c| said(reason, c)))
+    }
+
     /// The actions around another one, outermost first.
     pub fn around(&self, action: &ActionIndex) -> Vec<&ActionIndex> {
         let encloses = |a: &&ActionIndex| a.address != action.address && action.address.is_within(&a.address);
@@ -169,6 +183,11 @@ impl SentenceIndex {
 impl ActionIndex {
     pub fn unmet(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|f| !f.holds)
+    }
+
+    /// Its reason, where its findings do not say the same.
+    pub fn own_reason(&self) -> Option<&str> {
+        self.reason.as_deref().filter(|r| !wording::repeats(r, &self.findings))
     }
 
     /// Of which rounds of a `foreach` it is, outermost first.
@@ -541,7 +560,8 @@ impl CaseState {
         // From the end: the last made is the first undone.
         let open = |row: &UndoRow| row.mark.is_none() && row.address == *at;
         let place = self.undo.iter().rposition(|row| open(row) && row.what == what).or_else(|| self.undo.iter().rposition(open));
-        let done = mark == Mark::Passed || (mark == Mark::Skipped && reason.is_none());
+        // Skipped: its own `if` said that there is nothing to undo.
+        let done = matches!(mark, Mark::Passed | Mark::Skipped);
         match (place, done) {
             (Some(i), true) => {
                 self.undo.remove(i);

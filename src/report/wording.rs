@@ -106,23 +106,40 @@ pub fn is_check(f: &Finding) -> bool {
     f.expected == "true" && f.subject.contains(|c: char| "=<>!&|()? ".contains(c))
 }
 
+/// What a finding is about; the root of a picture has no name.
+pub fn subject(f: &Finding) -> &str {
+    if f.subject.is_empty() { "output" } else { &f.subject }
+}
+
+/// Whether a reason only says in words what a finding beside it says.
+pub fn repeats(reason: &str, findings: &[Finding]) -> bool {
+    findings.iter().any(|f| !f.holds && reason.strip_prefix('`').is_some_and(|r| r.starts_with(&format!("{}`", f.subject))))
+}
+
 /// What was seen where a finding holds: subject, and the value that it had.
 pub fn held(f: &Finding) -> (&str, Option<&str>) {
-    (&f.subject, (!is_check(f) && !f.actual.is_empty()).then_some(&f.actual))
+    (subject(f), (!is_check(f) && !f.actual.is_empty()).then_some(&f.actual))
 }
 
 /// A finding that does not hold, with names and values in backticks.
 pub fn unmet(f: &Finding) -> String {
-    let tick = |s: &str| format!("`{}`", one_line(s, 80));
+    unmet_in(f, "`")
+}
+
+/// The same, with other quotes or none.
+pub fn unmet_in(f: &Finding, quote: &str) -> String {
+    let tick = |s: &str| format!("{quote}{}{quote}", one_line(s, 80));
     if is_check(f) {
         let operands: Vec<String> =
             f.operands.iter().take(4).map(|(name, value)| format!("{} is {}", tick(name), tick(value))).collect();
-        match operands.is_empty() {
-            true => format!("{} does not hold: {}", tick(&f.subject), tick(&f.actual)),
-            false => format!("{} does not hold: {}", tick(&f.subject), and(&operands)),
+        match (f.actual.as_str(), operands.is_empty()) {
+            ("false" | "", true) => format!("{} does not hold", tick(subject(f))),
+            ("false" | "", false) => format!("{} does not hold: {}", tick(subject(f)), and(&operands)),
+            // It could not even be worked out.
+            (why, _) => format!("{} does not hold: {}", tick(subject(f)), one_line(why, SHORT)),
         }
     } else {
-        format!("{}: expected {}, was {}", tick(&f.subject), tick(&f.expected), tick(&f.actual))
+        format!("{}: expected {}, was {}", tick(subject(f)), tick(&f.expected), tick(&f.actual))
     }
 }
 

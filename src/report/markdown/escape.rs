@@ -14,9 +14,9 @@ pub fn prose(text: &str, spot: Spot) -> String {
     prose_of(&one_line(text, 4 * SHORT), spot)
 }
 
-/// Like [`prose`], whatever its length.
+/// Like [`prose`], for the plan's own sentences: these are not cut, as far as they are sentences.
 pub fn words(text: &str, spot: Spot) -> String {
-    prose_of(&one_line(text, text.len()), spot)
+    prose_of(&one_line(text, 4_000), spot)
 }
 
 fn prose_of(text: &str, spot: Spot) -> String {

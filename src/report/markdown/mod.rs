@@ -55,7 +55,7 @@ fn line(text: &str) -> String {
     prose(text, Spot::Line)
 }
 
-/// A text of the plan: never cut.
+/// A text of the plan.
 fn words(text: &str) -> String {
     escape::words(text, Spot::Line)
 }
@@ -149,17 +149,17 @@ fn verdict_in_words(run: &RunIndex, gate: &Gate) -> String {
         false => format!("{} decide{}", wording::tiers(&run.start.gate), if run.start.gate.len() == 1 { "s" } else { "" }),
     };
     let mut said = match (gate.deciding, gate.passed) {
-        (0, _) => format!("no case of a tier that decides was selected ({who})."),
-        (1, 1) => format!("the one case that decides passed ({who})."),
-        (all, passed) if all == passed => format!("all {all} cases that decide passed ({who})."),
+        (0, _) => format!("no deciding case was selected ({who})."),
+        (1, 1) => format!("the one deciding case passed ({who})."),
+        (all, passed) if all == passed => format!("all {all} deciding cases passed ({who})."),
         (all, passed) => {
             let others = by_verdict(run.cases.iter().filter(deciding));
-            format!("{passed} of {} passed; {others} ({who}).", count(all, "case"))
+            format!("{passed} of {} passed; {others} ({who}).", count(all, "deciding case"))
         }
     };
     let beside = by_verdict(run.cases.iter().filter(|c| c.is_red() && !deciding(c)));
     if !beside.is_empty() {
-        said += &format!(" Of the cases that do not decide, {beside}.");
+        said += &format!(" Of the other cases, {beside}.");
     }
     if run.cancelled {
         said += " The run was cancelled.";
@@ -308,7 +308,7 @@ fn case(run: &RunIndex, case: &CaseIndex, out: &mut String) {
     if case.attempts > 1 {
         *out += &format!(", at attempt {}", case.attempts);
     }
-    if let Some(reason) = &case.reason {
+    if let Some(reason) = case.own_reason() {
         *out += &format!(": {}", line(reason));
     }
     *out += "\n\n";
@@ -327,7 +327,8 @@ fn case(run: &RunIndex, case: &CaseIndex, out: &mut String) {
         if sentences.is_empty() {
             continue;
         }
-        *out += &format!("\n**{name}**\n\n");
+        room(out);
+        *out += &format!("**{name}**\n\n");
         for (n, sentence) in sentences.into_iter().enumerate() {
             let bullet = if part == Part::Step { format!("{}. ", n + 1) } else { "- ".to_owned() };
             self::sentence(sentence, &bullet, out);
@@ -352,6 +353,13 @@ fn block_words(text: &str) -> &str {
     }
 }
 
+/// One empty line before what follows.
+fn room(out: &mut String) {
+    while !out.ends_with("\n\n") {
+        out.push('\n');
+    }
+}
+
 /// Everything after the bullet stands under it, indented by its width.
 fn sentence(s: &SentenceIndex, bullet: &str, out: &mut String) {
     let mark = match s.mark {
@@ -369,20 +377,13 @@ fn sentence(s: &SentenceIndex, bullet: &str, out: &mut String) {
     }
     match s.mark {
         Mark::Passed => under += &observed(s),
-        Mark::NotVerified => {
-            let why = s.reason.as_deref().unwrap_or("the plan says it, and nothing looks at it");
-            under += &format!("- {}\n", line(why));
-        }
-        Mark::Unproven => {
-            let why = s.outline.unproven.as_deref().or(s.reason.as_deref()).unwrap_or("the plan gives no reason");
-            under += &format!("- {}\n", words(why));
-        }
+        Mark::NotVerified | Mark::Unproven => under += &format!("- {}\n", words(why_open(s))),
         _ => not_passed(s, &mut under),
     }
     indented(&under, bullet.len(), out);
     // What is more than a line needs room before the next sentence.
     if under.contains("\n\n") {
-        out.push('\n');
+        room(out);
     }
 }
 
@@ -394,6 +395,19 @@ fn indented(text: &str, by: usize, out: &mut String) {
         }
         out.push('\n');
     }
+}
+
+/// Why nothing is known of a sentence.
+fn why_open(s: &SentenceIndex) -> &str {
+    let given = match s.mark {
+        Mark::Unproven => s.outline.unproven.as_deref().or(s.reason.as_deref()),
+        _ => s.reason.as_deref(),
+    };
+    given.unwrap_or(match s.mark {
+        Mark::NotVerified => "the plan says it, and nothing looks at it",
+        Mark::Unproven => "the plan gives no reason",
+        _ => "",
+    })
 }
 
 /// One short line of what was seen where a sentence held.
@@ -419,11 +433,8 @@ fn observed(s: &SentenceIndex) -> String {
 
 fn not_passed(s: &SentenceIndex, out: &mut String) {
     let causes = s.causes();
-    if let Some(reason) = &s.reason {
-        // Said once: an action often gives the very reason that its sentence has.
-        if !causes.iter().take(CAUSES).any(|c| c.reason.as_ref() == Some(reason)) {
-            *out += &format!("- {}\n", line(reason));
-        }
+    if let Some(reason) = s.own_reason() {
+        *out += &format!("- {}\n", line(reason));
     }
     for cause in causes.iter().take(CAUSES) {
         self::cause(s, cause, out);
@@ -452,12 +463,15 @@ fn cause(s: &SentenceIndex, a: &ActionIndex, out: &mut String) {
         *out += &format!("- {mark}{head}{why}\n");
         return;
     }
-    if !out.is_empty() && !out.ends_with("\n\n") {
+    let counted = a.own_reason().is_some_and(|r| r.contains(" looks"));
+    let looks = if a.looks > 1 && !counted { format!(" and {} looks", a.looks) } else { String::new() };
+    if out.is_empty() {
         out.push('\n');
+    } else {
+        room(out);
     }
-    let looks = if a.looks > 1 { format!(" and {} looks", a.looks) } else { String::new() };
-    *out += &format!("\n{head}: **{}** after {}{looks}", a.mark, duration(a.took));
-    if let Some(reason) = &a.reason {
+    *out += &format!("{head}: **{}** after {}{looks}", a.mark, duration(a.took));
+    if let Some(reason) = a.own_reason() {
         *out += &format!(": {}", line(reason));
     }
     *out += "\n";
@@ -479,10 +493,11 @@ fn findings(a: &ActionIndex, out: &mut String) {
                 let of = |(name, value): &(String, String)| {
                     format!("{} is {}", code(name, Spot::Cell), code(value, Spot::Cell))
                 };
-                f.operands.iter().take(FINDINGS).map(of).collect::<Vec<_>>().join("<br>")
+                let error = (f.actual != "false").then(|| cell(&f.actual));
+                error.into_iter().chain(f.operands.iter().take(FINDINGS).map(of)).collect::<Vec<_>>().join("<br>")
             }
         };
-        let (subject, expected) = (code(&f.subject, Spot::Cell), code(&f.expected, Spot::Cell));
+        let (subject, expected) = (code(wording::subject(f), Spot::Cell), code(&f.expected, Spot::Cell));
         *out += &format!("| {subject} | {expected} | {actual} |\n");
     }
     let more = unmet.len().saturating_sub(FINDINGS) + a.left_out;
@@ -497,8 +512,12 @@ fn timeline(a: &ActionIndex, out: &mut String) {
     if a.timeline.is_empty() {
         return;
     }
-    *out += "\nSeen while waiting:\n\n";
     let all = a.timeline.len();
+    if all == 1 && a.unmet().next().is_some() {
+        *out += "\nNothing changed while waiting.\n";
+        return;
+    }
+    *out += "\nSeen while waiting:\n\n";
     for (i, moment) in a.timeline.iter().enumerate() {
         if all > 2 * ENDS && i == ENDS {
             *out += &format!("- … {} more …\n", all - 2 * ENDS);
@@ -535,13 +554,14 @@ fn evidence(a: &ActionIndex, out: &mut String) {
 }
 
 fn left_behind(run: &RunIndex, case: &CaseIndex, out: &mut String) {
+    room(out);
     if case.left.is_empty() {
         let undone = if case.undone > 0 { format!(" ({} undone)", case.undone) } else { String::new() };
-        *out += &format!("\n**Left behind**: nothing{undone}\n");
+        *out += &format!("**Left behind**: nothing{undone}\n");
         return;
     }
     *out += &format!(
-        "\n**Left behind**: {} of {}\n\n| What was to be undone | Undo | Place | Why |\n|---|---|---|---|\n",
+        "**Left behind**: {} of {}\n\n| What was to be undone | Undo | Place | Why |\n|---|---|---|---|\n",
         case.left.len(),
         count(case.left.len() + case.undone, "thing")
     );
@@ -593,11 +613,7 @@ fn not_verified(run: &RunIndex, out: &mut String) {
                 true => code(block_words(&s.outline.text), Spot::Cell),
                 false => escape::words(&s.outline.text, Spot::Cell),
             };
-            let why = match s.mark {
-                Mark::Unproven => s.outline.unproven.as_ref().or(s.reason.as_ref()),
-                _ => s.reason.as_ref(),
-            };
-            let why = cell(why.map_or("", String::as_str));
+            let why = cell(why_open(s));
             format!("| {} | {text} | {} {} | {why} |\n", link(case, Spot::Cell), of_mark(s.mark), s.mark)
         })
         .collect();
@@ -611,7 +627,7 @@ fn not_verified(run: &RunIndex, out: &mut String) {
         *out += "Nothing: every sentence of the plan was looked at.\n";
     }
     if !rows.is_empty() {
-        *out += &format!("| Case | Sentence | | Why |\n|---|---|---|---|\n{}", rows.concat());
+        *out += &format!("| Case | Sentence | Mark | Why |\n|---|---|---|---|\n{}", rows.concat());
     }
     if !skipped.is_empty() {
         let gap = if rows.is_empty() { "" } else { "\n" };
