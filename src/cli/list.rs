@@ -13,7 +13,7 @@ pub fn command(args: args::List) -> Result<u8, Failure> {
         let selected = plans::selector(&args.selection)?;
         let (schedule, _) = plans::schedule(&found, &registry, None, &[], &selected, false)?;
         let mut table = comfy_table::Table::new();
-        table.load_preset(comfy_table::presets::NOTHING).set_header(["case", "title", "tier", "priority", "needs"]);
+        table.load_style(comfy_table::presets::NOTHING).set_header(["case", "title", "tier", "priority", "needs"]);
         for case in &schedule.cases {
             let outline = schedule.outline.iter().find(|o| o.id == case.id);
             let mut needs = BTreeSet::new();

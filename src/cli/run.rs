@@ -18,14 +18,13 @@ use crate::{
     outcome::Tier,
     plan::{Environment, Plan},
     relay::Relay,
-    report::{self, console::Console, file::write_whole, gate::gate, jsonl::JsonLines, ledger::Ledger},
+    report::{self, console::{Console, Detail, Look}, file::write_whole, gate::gate, jsonl::JsonLines, ledger::Ledger},
     secrets::Secrets,
     value::Value,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -143,7 +142,7 @@ async fn perform(
     registry: &Registry,
     found: &files::Found,
     environment: Environment,
-    selected: &dyn Fn(&crate::plan::Case) -> bool,
+    selected: &(dyn Fn(&crate::plan::Case) -> bool + Sync),
 ) -> Result<u8, Failure> {
     let colour = verbosity.colour();
     let started = Timestamp::now();
@@ -190,7 +189,7 @@ async fn perform(
     let pending = signals::Pending::default();
     signals::listen(cancel.clone(), kill.clone(), pending.clone(), run.id.clone());
     let ledger = Ledger::default();
-    let console = Console::new(console_mode(verbosity), colour);
+    let console = Console::stderr(detail(verbosity), colour);
     let lines = JsonLines::open(&journal)
         .map_err(|e| Failure { message: format!("error: `{}` cannot be written: {e}", journal.display()), code: exit::NO_REPORT })?;
     let sinks: Vec<Box<dyn EventSink>> = vec![Box::new(lines), Box::new(ledger.clone()), Box::new(pending), Box::new(console)];
@@ -223,7 +222,8 @@ async fn perform(
     let index = ledger.index();
     let written = write_whole(&report_path, |out| report::markdown::write(&index, out));
     let shown = shorten(&report_path);
-    let summary = report::console::summary(&index, Some(&shown), colour);
+    let look = Look { colour, width: None, reports: vec![shown.display().to_string()] };
+    let summary = report::console::summary(&index, &look);
     anstream::println!("{}", summary.trim_end());
     if let Err(e) = written {
         return Err(Failure {
@@ -318,11 +318,11 @@ fn run_id() -> String {
     format!("r{}", &uuid::Uuid::new_v4().simple().to_string()[..7])
 }
 
-fn console_mode(v: Verbosity) -> report::console::Detail {
+fn detail(v: Verbosity) -> Detail {
     match v {
-        Verbosity { quiet: true, .. } => report::console::Detail::Quiet,
-        Verbosity { verbose: true, .. } => report::console::Detail::Verbose,
-        _ => report::console::Detail::Normal,
+        Verbosity { quiet: true, .. } => Detail::Quiet,
+        Verbosity { verbose: true, .. } => Detail::Actions,
+        _ => Detail::Cases,
     }
 }
 
