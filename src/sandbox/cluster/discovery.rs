@@ -71,6 +71,9 @@ pub(super) fn resources(kinds: &[Arc<Kind>], group: &str, version: &str) -> Opti
         if !kind.short_names.is_empty() {
             resource["shortNames"] = json!(kind.short_names);
         }
+        if kind.in_all {
+            resource["categories"] = json!(["all"]);
+        }
         resources.push(resource);
         if kind.status {
             resources.push(json!({

@@ -46,6 +46,8 @@ pub(super) struct Kind {
     /// Counts changes of its spec in `metadata.generation`.
     pub generation: bool,
     pub custom: bool,
+    /// Is among what `kubectl get all` shows.
+    pub in_all: bool,
     pub naming: Naming,
     pub columns: Vec<Column>,
     /// Field selectors beyond name and namespace.
@@ -94,19 +96,19 @@ const EVENT_FIELDS: &[&str] = &[
     "type",
 ];
 
-/// Marks: `n` namespaced, `s` status subresource, `g` generation.
+/// Marks: `n` namespaced, `s` status subresource, `g` generation, `a` in `kubectl get all`.
 #[rustfmt::skip]
 const BUILTINS: &[Builtin] = &[
     Builtin { group: "", version: "v1", plural: "namespaces", kind: "Namespace", short: &["ns"], marks: "s", fields: &["status.phase"] },
     Builtin { group: "", version: "v1", plural: "events", kind: "Event", short: &["ev"], marks: "n", fields: EVENT_FIELDS },
-    Builtin { group: "", version: "v1", plural: "pods", kind: "Pod", short: &["po"], marks: "nsg", fields: &["status.phase", "spec.nodeName"] },
-    Builtin { group: "", version: "v1", plural: "services", kind: "Service", short: &["svc"], marks: "ns", fields: &[] },
+    Builtin { group: "", version: "v1", plural: "pods", kind: "Pod", short: &["po"], marks: "nsga", fields: &["status.phase", "spec.nodeName"] },
+    Builtin { group: "", version: "v1", plural: "services", kind: "Service", short: &["svc"], marks: "nsa", fields: &[] },
     Builtin { group: "", version: "v1", plural: "configmaps", kind: "ConfigMap", short: &["cm"], marks: "n", fields: &[] },
     Builtin { group: "", version: "v1", plural: "secrets", kind: "Secret", short: &[], marks: "n", fields: &["type"] },
     Builtin { group: "", version: "v1", plural: "serviceaccounts", kind: "ServiceAccount", short: &["sa"], marks: "n", fields: &[] },
     Builtin { group: "", version: "v1", plural: "persistentvolumeclaims", kind: "PersistentVolumeClaim", short: &["pvc"], marks: "ns", fields: &[] },
-    Builtin { group: "apps", version: "v1", plural: "deployments", kind: "Deployment", short: &["deploy"], marks: "nsg", fields: &[] },
-    Builtin { group: "apps", version: "v1", plural: "replicasets", kind: "ReplicaSet", short: &["rs"], marks: "nsg", fields: &[] },
+    Builtin { group: "apps", version: "v1", plural: "deployments", kind: "Deployment", short: &["deploy"], marks: "nsga", fields: &[] },
+    Builtin { group: "apps", version: "v1", plural: "replicasets", kind: "ReplicaSet", short: &["rs"], marks: "nsga", fields: &[] },
     Builtin { group: "networking.k8s.io", version: "v1", plural: "ingresses", kind: "Ingress", short: &["ing"], marks: "nsg", fields: &[] },
     Builtin { group: "coordination.k8s.io", version: "v1", plural: "leases", kind: "Lease", short: &[], marks: "n", fields: &[] },
     Builtin { group: "apiextensions.k8s.io", version: "v1", plural: "customresourcedefinitions", kind: "CustomResourceDefinition", short: &["crd", "crds"], marks: "sg", fields: &[] },
@@ -125,6 +127,7 @@ static SERVED: LazyLock<Vec<Arc<Kind>>> = LazyLock::new(|| {
             status: b.marks.contains('s'),
             generation: b.marks.contains('g'),
             custom: false,
+            in_all: b.marks.contains('a'),
             naming: match b.plural {
                 "namespaces" => Naming::Label,
                 "services" => Naming::Label1035,
@@ -164,6 +167,7 @@ pub(super) fn defined(definition: &Value) -> Option<Kind> {
         status: version.get("subresources").and_then(|s| s.get("status")).is_some(),
         generation: true,
         custom: true,
+        in_all: false,
         naming: Naming::Subdomain,
         columns: columns.collect(),
         fields: &[],

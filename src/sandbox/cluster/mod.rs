@@ -1,10 +1,11 @@
 //! A small, honest, in-memory Kubernetes API server over real sockets.
 //!
 //! It keeps what it is given under the real server's rules for names, versions, generations, finalizers, owners and watches, and
-//! runs nothing: no scheduler, no kubelet, no controllers but the garbage collector. Custom objects are stored as sent: a
-//! definition's schema is neither enforced nor used for defaults, built-in objects get no defaults either, and
-//! `metadata.managedFields` is not kept. What it does not speak (server-side apply, protobuf and YAML bodies, strategic merge of
-//! lists, subresources other than `status`) is answered with a `Status` that says so.
+//! runs nothing: no scheduler, no kubelet, no controllers but the garbage collector. Objects are stored as sent: a definition's
+//! schema is neither enforced nor used for defaults or pruning (so `fieldValidation` finds nothing), built-in objects are neither
+//! validated beyond their metadata nor given defaults, and `metadata.managedFields` is not kept. What it does not speak
+//! (server-side apply, protobuf and YAML bodies, strategic merge of lists, subresources other than `status`, openapi) is answered
+//! with a `Status` that says so.
 //!
 //! | File | Owns |
 //! |---|---|
@@ -46,7 +47,7 @@ use store::Store;
 const TOKEN_PREFIX: &str = "bearer";
 
 /// How the server is to run.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// The bearer token that every request must carry; without it the answer is 401.
     pub token: String,
@@ -61,7 +62,6 @@ impl Default for Options {
 }
 
 /// A server that answers until `shutdown`, or until this is dropped.
-#[derive(Debug)]
 pub struct Cluster {
     address: SocketAddr,
     token: String,

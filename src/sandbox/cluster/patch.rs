@@ -16,43 +16,56 @@ const MOST_COPIED: usize = 3 << 20;
 /// What the JSON reader takes too. Deeper objects could be made by a patch, and then break whoever walks them.
 const DEEPEST: usize = 120;
 
-/// The object after the patch of that content type.
+/// A way of patching that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Merge,
+    Operations,
+    /// Only where it is the same as a merge.
+    Strategic,
+}
+
+impl Way {
+    /// # Errors
+    /// 415 for a content type that is not spoken for this kind, whether or not there is something to patch.
+    pub fn of(kind: &Kind, content_type: &str) -> Result<Self, Refusal> {
+        match content_type {
+            "application/merge-patch+json" => Ok(Self::Merge),
+            "application/json-patch+json" => Ok(Self::Operations),
+            "application/strategic-merge-patch+json" if !kind.custom => Ok(Self::Strategic),
+            "application/apply-patch+yaml" | "application/apply-patch+cbor" => Err(Refusal::unsupported_media(
+                "server-side apply is not spoken by the embedded API server; use application/merge-patch+json, or client-side apply",
+            )),
+            other => {
+                let strategic = if kind.custom { "" } else { ", application/strategic-merge-patch+json" };
+                Err(Refusal::unsupported_media(format!(
+                    "the body of the request was in an unknown format ({other}) - accepted media types include: application/json-patch+json, application/merge-patch+json{strategic}"
+                )))
+            }
+        }
+    }
+}
+
+/// The object after the patch.
 ///
 /// # Errors
-/// 415 for a type that is not spoken, 400 for a body that is no such patch, 422 for one that cannot be applied.
-pub(super) fn apply(kind: &Kind, content_type: &str, body: &[u8], object: &Value) -> Result<Value, Refusal> {
-    match content_type {
-        "application/merge-patch+json" => {
-            let mut patched = object.clone();
-            json_patch::merge(&mut patched, &map(body)?);
-            Ok(patched)
-        }
-        "application/json-patch+json" => {
-            let Patch(operations) =
-                serde_json::from_slice(body).map_err(|e| Refusal::bad_request(format!("error decoding patch: {e}")))?;
-            by_operations(operations, object)
-        }
-        "application/strategic-merge-patch+json" if kind.custom => Err(Refusal::unsupported_media(
-            "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json",
-        )),
-        "application/strategic-merge-patch+json" => {
-            let patch = map(body)?;
-            if needs_strategy(&patch) {
-                return Err(Refusal::unsupported_media(
-                    "a strategic merge patch with lists or directives is not spoken by the embedded API server; use application/merge-patch+json or application/json-patch+json",
-                ));
-            }
-            let mut patched = object.clone();
-            json_patch::merge(&mut patched, &patch);
-            Ok(patched)
-        }
-        "application/apply-patch+yaml" | "application/apply-patch+cbor" => Err(Refusal::unsupported_media(
-            "server-side apply is not spoken by the embedded API server; use application/merge-patch+json, or client-side apply",
-        )),
-        other => Err(Refusal::unsupported_media(format!(
-            "the body of the request was in an unknown format ({other}) - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"
-        ))),
+/// 400 for a body that is no such patch, 413 for one that grows too much, 415 for a strategic one that is more than a merge, 422 for
+/// one that cannot be applied.
+pub(super) fn apply(way: Way, body: &[u8], object: &Value) -> Result<Value, Refusal> {
+    if way == Way::Operations {
+        let Patch(operations) =
+            serde_json::from_slice(body).map_err(|e| Refusal::bad_request(format!("error decoding patch: {e}")))?;
+        return by_operations(operations, object);
     }
+    let patch = map(body)?;
+    if way == Way::Strategic && needs_strategy(&patch) {
+        return Err(Refusal::unsupported_media(
+            "a strategic merge patch with lists or directives is not spoken by the embedded API server; use application/merge-patch+json or application/json-patch+json",
+        ));
+    }
+    let mut patched = object.clone();
+    json_patch::merge(&mut patched, &patch);
+    Ok(patched)
 }
 
 fn map(body: &[u8]) -> Result<Value, Refusal> {
@@ -135,7 +148,7 @@ mod tests {
     }
 
     fn operations(patch: Value, object: &Value) -> Result<Value, Refusal> {
-        apply(&deployments(), "application/json-patch+json", patch.to_string().as_bytes(), object)
+        apply(Way::Operations, patch.to_string().as_bytes(), object)
     }
 
     #[test]
@@ -152,21 +165,15 @@ mod tests {
 
     #[test]
     fn strategic_merge_is_spoken_only_where_it_is_plain() {
-        let strategic = |patch: Value| {
-            let body = patch.to_string();
-            apply(
-                &deployments(),
-                "application/strategic-merge-patch+json",
-                body.as_bytes(),
-                &json!({ "spec": { "a": 1 } }),
-            )
-        };
+        let strategic =
+            |patch: Value| apply(Way::Strategic, patch.to_string().as_bytes(), &json!({ "spec": { "a": 1 } }));
         assert_eq!(strategic(json!({ "spec": { "a": null, "b": 2 } })).unwrap(), json!({ "spec": { "b": 2 } }));
         assert_eq!(strategic(json!({ "spec": { "a": [1] } })).unwrap_err().code, 415);
         assert_eq!(strategic(json!({ "spec": { "$patch": "replace" } })).unwrap_err().code, 415);
+        let content_type = "application/strategic-merge-patch+json";
+        assert_eq!(Way::of(&deployments(), content_type), Ok(Way::Strategic));
         let custom = Kind { custom: true, ..deployments() };
-        let refusal = apply(&custom, "application/strategic-merge-patch+json", b"{}", &json!({})).unwrap_err();
-        assert_eq!(refusal.code, 415);
+        assert_eq!(Way::of(&custom, content_type).unwrap_err().code, 415);
     }
 
     #[test]
@@ -181,10 +188,10 @@ mod tests {
     #[test]
     fn bodies_that_are_no_patch_are_refused() {
         for body in ["", "5", "[1]", "{\"op\":1}", "[{\"op\":\"add\"}]", "\u{0}"] {
-            for content in ["application/merge-patch+json", "application/json-patch+json"] {
-                let refused = apply(&deployments(), content, body.as_bytes(), &json!({}));
-                let fine = content.contains("merge") && body.starts_with('{');
-                assert!(fine || refused.unwrap_err().code == 400, "{body} as {content}");
+            for way in [Way::Merge, Way::Operations] {
+                let patched = apply(way, body.as_bytes(), &json!({}));
+                let fine = way == Way::Merge && body.starts_with('{');
+                assert!(fine || patched.unwrap_err().code == 400, "{body} as {way:?}");
             }
         }
     }

@@ -309,11 +309,12 @@ impl Call {
                 Ok(self.one(200, &written))
             }
             Method::PATCH => {
+                let way = patch::Way::of(&self.kind, &self.content_type)?;
                 let dry_run = self.query.dry_run()?;
                 let body = read(body).await?;
                 let patched = self.shared.write(|store| {
                     let there = store.get(&key).ok_or_else(|| Refusal::not_found(&self.kind, name))?;
-                    let object = patch::apply(&self.kind, &self.content_type, &body, there)?;
+                    let object = patch::apply(way, &body, there)?;
                     write::update(store, &self.kind, &key, object, part, false, dry_run)
                 })?;
                 Ok(self.one(200, &patched))
