@@ -1,7 +1,9 @@
 //! The world, one folder a verb. An executor imports neither the engine nor the reports, nor another executor.
 use crate::executor::Registry;
 
+pub mod exec;
 pub mod http;
+pub mod logs;
 #[cfg(test)]
 mod stage;
 pub mod webhook;
@@ -10,6 +12,8 @@ pub mod webhook;
 #[rustfmt::skip] // one line each
 pub fn registry() -> Registry {
     Registry::default()
+        .with(exec::Exec)
         .with(http::Http)
+        .with(logs::Logs)
         .with(webhook::Webhook)
 }
