@@ -462,7 +462,10 @@ mod tests {
     #[test]
     fn each_action_where_asked() {
         let said = told(&samples::mixed(), Detail::Actions, false);
-        assert!(said.contains("  failed      http GET /echo  (2.0 s, 5 looks)  TC-1/steps/1/do/0: did not hold"), "{said}");
+        assert!(
+            said.contains("  failed      http GET /echo  (2.0 s, 5 looks)  TC-1/steps/1/do/0: did not hold"),
+            "{said}"
+        );
         assert!(said.contains("left behind  TC-1  http DELETE /greetings/2: connection refused\n"), "{said}");
         assert!(!told(&samples::mixed(), Detail::Cases, false).contains("http GET /echo"));
     }
@@ -478,7 +481,9 @@ mod tests {
             std::thread::sleep(Duration::from_millis(6));
         }
         let drawn = paper.text();
-        for said in ["Wait for the echo", "3/5 cases", "3 not passed", "failed       1/5  TC-1  Wrong Answer", "cancelled"] {
+        for said in
+            ["Wait for the echo", "3/5 cases", "3 not passed", "failed       1/5  TC-1  Wrong Answer", "cancelled"]
+        {
             assert!(drawn.contains(said), "{said}\n{drawn}");
         }
     }

@@ -152,7 +152,7 @@ impl SentenceIndex {
         red().filter(|a| a.unmet().next().is_some() || !encloses(a)).collect()
     }
 
-/// Why a sentence is not passed, in one line, and where in the plan to look.
+    /// Why a sentence is not passed, in one line, and where in the plan to look.
     pub fn first_cause(&self) -> (Option<String>, &Place) {
         let causes = self.causes();
         let worst = causes.iter().map(|c| c.mark).reduce(Mark::worse);
@@ -298,12 +298,8 @@ impl State {
                 }
             }
             EventKind::ActionStarted { what, place } => {
-                let live = Live {
-                    what: shortened(what),
-                    place: Some(place.clone()),
-                    began: event.at,
-                    ..Live::default()
-                };
+                let live =
+                    Live { what: shortened(what), place: Some(place.clone()), began: event.at, ..Live::default() };
                 self.live.insert(at.clone(), live);
             }
             EventKind::Looked { at: when, error, unmet, evidence, .. } => {
@@ -317,8 +313,7 @@ impl State {
                 };
                 note(&mut live.timeline, between(first, *when), said);
                 live.unmet = unmet.iter().take(FINDINGS).map(kept_finding).collect();
-                live.evidence =
-                    evidence.iter().map(|e| Evidence { kind: e.kind, text: shortened(&e.text) }).collect();
+                live.evidence = evidence.iter().map(|e| Evidence { kind: e.kind, text: shortened(&e.text) }).collect();
             }
             EventKind::ActionFinished { mark, findings, reason, looks, took } => {
                 let live = self.live.remove(at).unwrap_or_default();
@@ -559,7 +554,11 @@ impl CaseState {
     fn undo_finished(&mut self, at: &Address, mark: Mark, what: &str, reason: Option<&str>) {
         // From the end: the last made is the first undone.
         let open = |row: &UndoRow| row.mark.is_none() && row.address == *at;
-        let place = self.undo.iter().rposition(|row| open(row) && row.what == what).or_else(|| self.undo.iter().rposition(open));
+        let place = self
+            .undo
+            .iter()
+            .rposition(|row| open(row) && row.what == what)
+            .or_else(|| self.undo.iter().rposition(open));
         // Skipped: its own `if` said that there is nothing to undo.
         let done = matches!(mark, Mark::Passed | Mark::Skipped);
         match (place, done) {
@@ -761,7 +760,8 @@ mod tests {
         let at = "TC-1/steps/0/do/0";
         s.start(at, "http GET /", 30);
         s.look(at, 0, vec![], vec![evidence(EvidenceKind::Response, &"é".repeat(1 << 20))]);
-        let wrong: Vec<Finding> = (0..1_000).map(|n| finding(&format!("items[{n}]"), false, "1", &"x".repeat(1 << 16))).collect();
+        let wrong: Vec<Finding> =
+            (0..1_000).map(|n| finding(&format!("items[{n}]"), false, "1", &"x".repeat(1 << 16))).collect();
         s.finish(at, Mark::Failed, wrong, None, 1, 1);
         let action = s.index().cases[0].sentences[0].actions[0].clone();
         assert_eq!((action.findings.len(), action.left_out), (FINDINGS, 1_000 - FINDINGS));
