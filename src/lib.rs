@@ -2,6 +2,7 @@
 //!
 //! The floors and who may import whom: `docs/architecture.md`, held by `tests/floors.rs`.
 pub mod address;
+pub mod cli;
 pub mod diagnostic;
 pub mod engine;
 pub mod event;

@@ -55,43 +55,12 @@ pub fn compile(
     set: Vec<(String, crate::expr::Tree)>,
     selected: &dyn Fn(&plan::Case) -> bool,
 ) -> (Option<Schedule>, Diagnostics) {
-    let mut c = Compiler {
-        registry,
-        environment: environment.as_ref(),
-        problems: Diagnostics::default(),
-        sources: HashMap::new(),
-        defined: HashMap::new(),
-        underway: vec![],
-        vars: vec![],
-        used_vars: HashSet::new(),
-        used_actions: HashSet::new(),
-        undoing: false,
-        unlooked: vec![],
-        lacks: vec![],
-        exclusive: false,
-    };
+    let mut c = Compiler::new(registry, environment.as_ref());
     let mut schedule = c.plan(plan, set, selected);
+    schedule.targets = c.targets();
     let mut problems = std::mem::take(&mut c.problems);
-    let mut more = c.targets();
-    schedule.targets = std::mem::take(&mut more.0);
-    problems.extend(std::mem::take(&mut c.problems));
-    drop(more);
     if let Some(environment) = environment {
-        let mut c = Compiler {
-            registry,
-            environment: None,
-            problems: Diagnostics::default(),
-            sources: HashMap::new(),
-            defined: HashMap::new(),
-            underway: vec![],
-            vars: vec![],
-            used_vars: HashSet::new(),
-            used_actions: HashSet::new(),
-            undoing: true,
-            unlooked: vec![],
-            lacks: vec![],
-            exclusive: false,
-        };
+        let mut c = Compiler { undoing: true, ..Compiler::new(registry, None) };
         c.settle(environment, &mut schedule);
         problems.extend(c.problems);
     }
@@ -99,7 +68,25 @@ pub fn compile(
     (if problems.errors() == 0 { Some(schedule) } else { None }, problems)
 }
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
+    fn new(registry: &'a Registry, environment: Option<&'a Environment>) -> Self {
+        Compiler {
+            registry,
+            environment,
+            problems: Diagnostics::default(),
+            sources: HashMap::new(),
+            defined: HashMap::new(),
+            underway: vec![],
+            vars: vec![],
+            used_vars: HashSet::new(),
+            used_actions: HashSet::new(),
+            undoing: false,
+            unlooked: vec![],
+            lacks: vec![],
+            exclusive: false,
+        }
+    }
+
     fn plan(
         &mut self,
         plan: Plan,
@@ -179,7 +166,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn case(&mut self, case: plan::Case, _chosen: bool) -> (Case, CaseOutline) {
+    fn case(&mut self, case: plan::Case, chosen: bool) -> (Case, CaseOutline) {
         let address = Address::new(&case.id.text);
         let mut names = base_names();
         self.add_vars(&mut names);
@@ -225,7 +212,7 @@ impl Compiler<'_> {
             title: case.title,
             tier: case.tier,
             priority: case.priority,
-            selected: _chosen,
+            selected: chosen,
             fields: case.fields,
             sentences: outlines,
         };
@@ -276,10 +263,6 @@ impl Compiler<'_> {
             let plain = e.reads().len() == 1 && !e.text().contains(['(', '+', '=', '?', '[']);
             fields.push((n.text.clone(), if plain { shapes[0].clone() } else { Shape::Any }));
             outputs.push((n.text, e));
-        }
-        let read = source.inputs.iter().filter(|(n, _)| !reads_input(&steps, &outputs, &n.text)).map(|(n, _)| n.clone());
-        for n in read.collect::<Vec<_>>() {
-            self.problems.push(Diagnostic::warning("unused-name", &n.span, format!("nobody reads the input `{}`", n.text)));
         }
         names.leave(depth, &mut self.problems);
         let shape = if outputs.is_empty() { Shape::Any } else { Shape::Fields(with_times(fields)) };
@@ -361,12 +344,21 @@ impl Compiler<'_> {
             }
             _ => Some(vec!["at".into(), "took".into()]),
         };
-        let open = matches!((&act, &shape), (Act::Use { .. }, Shape::Any));
+        let open = matches!((&act, &shape), (Act::Use { .. } | Act::Perform { .. }, Shape::Any));
+        let broken = matches!(&act, Act::Perform { verb: "", .. });
         if open {
             names.built_in("at", Shape::Any);
             names.built_in("took", Shape::Any);
         }
-        let asked = self.asks(&step.asks, fields.as_deref().filter(|_| !open), names);
+        let said = self.problems.0.len();
+        let asked = if open {
+            // what it gives is known only when it runs
+            let mut inside = Asks::default();
+            inside.checks.extend(step.asks.checks.iter().cloned());
+            self.asks(&inside, None, names)
+        } else {
+            self.asks(&step.asks, fields.as_deref(), names)
+        };
         if matches!(act, Act::Nothing) {
             need_names(&mut needs, &asked);
         }
@@ -378,6 +370,9 @@ impl Compiler<'_> {
             if matches!(act, Act::Nothing) {
                 need(&mut needs, e.reads());
             }
+        }
+        if broken {
+            self.problems.0.truncate(said);
         }
         needs.retain(|n| n != "item" || step.foreach.is_none());
         names.drop_to(inner);
@@ -456,6 +451,8 @@ impl Compiler<'_> {
     fn act(&mut self, verb: Verb, target: Option<&Named>, names: &mut Names) -> Option<(Act, String, Shape, Vec<Read>)> {
         Some(match verb {
             Verb::None => (Act::Nothing, "check".into(), Shape::Any, vec![]),
+            // what is wrong has been said; the names that it would bind count as bound
+            Verb::Broken => (Act::Perform { action: Arc::new(Broken), verb: "", target: None }, String::new(), Shape::Any, vec![]),
             Verb::Executor { name, body } => {
                 let executor = self.registry.get(&name.text)?;
                 let mut reads = vec![];
@@ -653,8 +650,8 @@ impl Compiler<'_> {
     }
 
     /// The environment's targets, each read by its executor.
-    fn targets(&mut self) -> (Vec<Target>, ()) {
-        let Some(environment) = self.environment else { return (vec![], ()) };
+    fn targets(&mut self) -> Vec<Target> {
+        let Some(environment) = self.environment else { return vec![] };
         let mut names = environment_names(environment);
         for s in environment.setup.iter().flat_map(|s| s.save.iter().map(|(n, _)| n).chain(&s.bind)) {
             names.built_in(&s.text, Shape::Any);
@@ -681,7 +678,7 @@ impl Compiler<'_> {
                 out.push(Target { name: name.text.clone(), verb, spec: Arc::from(spec) });
             }
         }
-        (out, ())
+        out
     }
 
     /// Setup and faults: the same gate as for cases, with the environment's own names.
@@ -814,13 +811,4 @@ fn key_span(inner: &Picture, name: &str) -> crate::source::Span {
         }
         _ => inner.span.clone(),
     }
-}
-
-/// Whether any expression below reads `inputs.NAME`.
-fn reads_input(steps: &[Step], outputs: &[(String, crate::expr::Expression)], name: &str) -> bool {
-    // a step that reads `inputs` without saying which reads them all
-    let _ = steps;
-    let _ = outputs;
-    let _ = name;
-    true
 }

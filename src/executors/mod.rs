@@ -1,7 +1,20 @@
 //! The world, one folder a verb. An executor imports neither the engine nor the reports, nor another executor.
+
+pub mod k8s;
+
 use crate::executor::Registry;
 
+pub mod http;
+#[cfg(test)]
+mod stage;
+pub mod webhook;
+
 /// Every verb of the runner.
+#[rustfmt::skip] // one line each
 pub fn registry() -> Registry {
     Registry::default()
+        .with(http::Http)
+        .with(webhook::Webhook)
+        .with(k8s::K8s)
+
 }

@@ -97,6 +97,8 @@ pub enum Verb {
     Parallel { branches: Vec<Vec<Step>>, overlap: Overlap, span: Span },
     Fault { breaks: bool, name: Named },
     None,
+    /// Something is wrong with it, and has been said.
+    Broken,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -302,8 +302,9 @@ impl<'a> Reader<'a> {
         let save = node.get("save").map(|n| self.expressions(n)).unwrap_or_default();
         let first = node.entries().first().map_or(&node.span, |(k, _)| &k.span).clone();
         let step_verb = match verb {
+            None if wrong => Verb::Broken,
             None => {
-                if !wrong && save.is_empty() && asks.is_empty() {
+                if save.is_empty() && asks.is_empty() {
                     let d = Diagnostic::error("no-verb", &first, "this action does nothing");
                     let verbs = self.verbs.iter().chain(OWN_VERBS).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
                     self.problems.push(d.help(format!("give it a verb ({verbs}), or `save`, `expect` or `check`")));
@@ -315,7 +316,7 @@ impl<'a> Reader<'a> {
                 }
                 Verb::None
             }
-            Some((key, body)) => self.verb(key, body, node)?,
+            Some((key, body)) => self.verb(key, body, node).unwrap_or(Verb::Broken),
         };
         Some(Step {
             span: verb.map_or(first, |(k, _)| k.span.clone()),
