@@ -373,3 +373,198 @@ fn verdict(run: &RunIndex, look: &Look, out: &mut String) {
         let _ = writeln!(out, "{}", and(&open));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples;
+    use indicatif::TermLike;
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    /// Keeps everything that was ever drawn.
+    #[derive(Clone, Debug, Default)]
+    struct Paper(Arc<Mutex<String>>);
+
+    impl Paper {
+        fn add(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn text(&self) -> String {
+            self.0.lock().unwrap().clone()
+        }
+    }
+
+    impl TermLike for Paper {
+        fn width(&self) -> u16 {
+            100
+        }
+        fn height(&self) -> u16 {
+            40
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, s: &str) -> io::Result<()> {
+            self.add(&format!("{s}\n"))
+        }
+        fn write_str(&self, s: &str) -> io::Result<()> {
+            self.add(s)
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.add(&String::from_utf8_lossy(bytes))?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn told(story: &samples::Story, detail: Detail, colour: bool) -> String {
+        let paper = Paper::default();
+        let mut console = Console::lines(Box::new(paper.clone()), detail, colour);
+        story.events.iter().for_each(|e| console.on_event(e, "").unwrap());
+        paper.text()
+    }
+
+    #[test]
+    fn away_from_a_terminal_one_line_for_each_case() {
+        assert_eq!(
+            told(&samples::green(), Detail::Cases, false),
+            "passed       1/3  TC-2  Good Night  (340 ms)\n\
+             passed       2/3  TC-1  Good Morning  (340 ms)\n\
+             passed       3/3  TC-3  Hello  (340 ms)\n"
+        );
+        assert_eq!(told(&samples::mixed(), Detail::Quiet, false), "");
+    }
+
+    #[test]
+    fn each_action_where_asked() {
+        let said = told(&samples::mixed(), Detail::Actions, false);
+        assert!(
+            said.contains("  failed      http GET /echo  (2.0 s, 5 looks)  TC-1/steps/1/do/0: did not hold"),
+            "{said}"
+        );
+        assert!(said.contains("left behind  TC-1  http DELETE /greetings/2: connection refused\n"), "{said}");
+        assert!(!told(&samples::mixed(), Detail::Cases, false).contains("http GET /echo"));
+    }
+
+    #[test]
+    fn on_a_terminal_the_sentence_that_a_case_is_at() {
+        let paper = Paper::default();
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(paper.clone()), 255);
+        let mut console = Console::live(target, Detail::Cases, false);
+        for e in samples::mixed().events {
+            console.on_event(&e, "").unwrap();
+            // Faster than it is redrawn, it would not be seen.
+            std::thread::sleep(Duration::from_millis(6));
+        }
+        let drawn = paper.text();
+        for said in
+            ["Wait for the echo", "3/5 cases", "3 not passed", "failed       1/5  TC-1  Wrong Answer", "cancelled"]
+        {
+            assert!(drawn.contains(said), "{said}\n{drawn}");
+        }
+    }
+
+    #[test]
+    fn the_summary_of_a_red_run() {
+        let look = Look { reports: vec!["tests/reports/greetings.md".into()], ..Look::default() };
+        let said = summary(&samples::mixed().index(), &look);
+        let expected = r#" CASE  TITLE         TIER    VERDICT      TIME
+ TC-1  Wrong Answer  must    failed        2.1 s
+ TC-2  No Way There  must    errored        9 ms
+ TC-3  Not Ready     should  blocked       15 ms
+ TC-4  Broken Off    nice    interrupted  140 ms
+ TC-5  Too Late      nice    skipped
+
+TC-1 Wrong Answer failed
+  failed: Greet everybody
+    status: expected 201, was 500
+    a == 2 && (b || c) does not hold: a is 1 and b || c is false
+    at plans/TP-900.yaml:42
+    $ curl -X POST https://greeter.example/greetings -d '{"to": "Ann"}'
+    and 1 more sentence that did not hold
+    left behind: http DELETE /greetings/2
+
+TC-2 No Way There errored
+  errored: Ask
+    cannot resolve `greeter.example`
+    at plans/TP-900.yaml:60
+
+TC-3 Not Ready blocked
+  a precondition does not hold
+  failed: The stage is set
+    rows[0].set: expected true, was null
+    at plans/TP-900.yaml:70
+
+TC-4 Broken Off interrupted
+  cancelled midway
+  interrupted: End
+    at plans/TP-900.yaml:80
+
+FAILED: must 0/2, should 0/1, nice 0/2, in 2.2 s
+selected: 5 of 6 cases
+1 sentence not verified and 1 sentence unproven
+report: tests/reports/greetings.md
+"#;
+        assert_eq!(said, expected, "\n{said}");
+    }
+
+    #[test]
+    fn the_summary_says_the_sandbox_first_and_last() {
+        let said = summary(&samples::green().index(), &Look::default());
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines.first(), lines.last());
+        assert!(lines[0].contains("no deployment was tested"));
+        assert!(said.contains("PASSED: must 2/2, nice 1/1, in 1.2 s\n"), "{said}");
+    }
+
+    #[test]
+    fn colour_only_where_asked() {
+        let run = samples::mixed().index();
+        assert!(!summary(&run, &Look::default()).contains('\u{1b}'));
+        let painted = summary(&run, &Look { colour: true, ..Look::default() });
+        assert!(painted.contains("\u{1b}[1mTC-1 Wrong Answer\u{1b}[0m \u{1b}[31mfailed\u{1b}[0m"), "{painted:?}");
+        assert!(!told(&samples::mixed(), Detail::Actions, false).contains('\u{1b}'));
+        assert!(told(&samples::mixed(), Detail::Cases, true).contains("\u{1b}[31mfailed"));
+    }
+
+    #[test]
+    fn nothing_foreign_moves_the_cursor() {
+        let mut story = samples::mixed();
+        for e in &mut story.events {
+            e.kind = e.kind.clone().map_text(&|_| Some("a\u{1b}[2J\r\nb\u{202e}".into()));
+        }
+        let said = told(&story, Detail::Actions, false) + &summary(&story.index(), &Look::default());
+        assert!(said.contains("a␛[2J b"), "{said:?}");
+        assert!(!said.contains(['\u{1b}', '\r', '\u{202e}']), "{said:?}");
+    }
+
+    #[test]
+    fn a_run_of_which_nothing_is_known_has_a_summary() {
+        let said = summary(&crate::report::ledger::Ledger::of([]), &Look::default());
+        assert_eq!(said, "INTERRUPTED: no case was selected, in 0 ms\nthe journal ends before the run began\n");
+    }
+}

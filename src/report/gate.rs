@@ -186,7 +186,10 @@ mod tests {
         run.cases[0].verdict = Verdict::Skipped;
         let gate = gate(&run);
         let must = gate.tiers[0];
-        assert_eq!((must.passed, must.selected, must.in_plan), (run.cases.len() - 2, run.cases.len() - 2, run.cases.len() - 1));
+        assert_eq!(
+            (must.passed, must.selected, must.in_plan),
+            (run.cases.len() - 2, run.cases.len() - 2, run.cases.len() - 1)
+        );
         assert_eq!(gate.verdict, RunVerdict::Passed);
     }
 

@@ -152,7 +152,7 @@ impl SentenceIndex {
         red().filter(|a| a.unmet().next().is_some() || !encloses(a)).collect()
     }
 
-/// Why a sentence is not passed, in one line, and where in the plan to look.
+    /// Why a sentence is not passed, in one line, and where in the plan to look.
     pub fn first_cause(&self) -> (Option<String>, &Place) {
         let causes = self.causes();
         let worst = causes.iter().map(|c| c.mark).reduce(Mark::worse);
@@ -298,12 +298,8 @@ impl State {
                 }
             }
             EventKind::ActionStarted { what, place } => {
-                let live = Live {
-                    what: shortened(what),
-                    place: Some(place.clone()),
-                    began: event.at,
-                    ..Live::default()
-                };
+                let live =
+                    Live { what: shortened(what), place: Some(place.clone()), began: event.at, ..Live::default() };
                 self.live.insert(at.clone(), live);
             }
             EventKind::Looked { at: when, error, unmet, evidence, .. } => {
@@ -317,8 +313,7 @@ impl State {
                 };
                 note(&mut live.timeline, between(first, *when), said);
                 live.unmet = unmet.iter().take(FINDINGS).map(kept_finding).collect();
-                live.evidence =
-                    evidence.iter().map(|e| Evidence { kind: e.kind, text: shortened(&e.text) }).collect();
+                live.evidence = evidence.iter().map(|e| Evidence { kind: e.kind, text: shortened(&e.text) }).collect();
             }
             EventKind::ActionFinished { mark, findings, reason, looks, took } => {
                 let live = self.live.remove(at).unwrap_or_default();
@@ -559,7 +554,11 @@ impl CaseState {
     fn undo_finished(&mut self, at: &Address, mark: Mark, what: &str, reason: Option<&str>) {
         // From the end: the last made is the first undone.
         let open = |row: &UndoRow| row.mark.is_none() && row.address == *at;
-        let place = self.undo.iter().rposition(|row| open(row) && row.what == what).or_else(|| self.undo.iter().rposition(open));
+        let place = self
+            .undo
+            .iter()
+            .rposition(|row| open(row) && row.what == what)
+            .or_else(|| self.undo.iter().rposition(open));
         // Skipped: its own `if` said that there is nothing to undo.
         let done = matches!(mark, Mark::Passed | Mark::Skipped);
         match (place, done) {
@@ -709,5 +708,170 @@ fn nothing() -> RunStarted {
         gate: Vec::new(),
         versions: Vec::new(),
         cases: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{EvidenceKind, Part},
+        outcome::Tier,
+        report::samples::{self, Story, evidence, finding, is},
+    };
+
+    fn one_step() -> Story {
+        let cases = vec![samples::case("TC-1", "One", Tier::Must, &[(Part::Step, "Do it often")])];
+        let mut s = Story::begin(cases, |_| {});
+        s.tell("TC-1", EventKind::CaseStarted);
+        s.tell("TC-1/steps/0", EventKind::SentenceStarted);
+        s
+    }
+
+    #[test]
+    fn memory_stays_flat_over_many_rounds() {
+        let mut s = one_step();
+        for round in (0..20_000).rev() {
+            let at = format!("TC-1/steps/0/do/0#{round}");
+            s.start(&at, "http GET /", 30);
+            s.look(&at, 0, vec![], vec![evidence(EvidenceKind::Response, "big")]);
+            let (mark, found) = match round % 4 {
+                0 => (Mark::Failed, vec![finding("status", false, "200", "500")]),
+                _ => (Mark::Passed, vec![is("status", "200"), is("body.n", &round.to_string())]),
+            };
+            s.finish(&at, mark, found, None, 1, 1);
+        }
+        let sentence = &s.index().cases[0].sentences[0];
+        let kept: Vec<&str> = sentence.actions.iter().map(|a| a.address.as_str()).collect();
+        assert_eq!(kept.len(), 2 * ACTIONS);
+        assert_eq!(kept[..3], ["TC-1/steps/0/do/0#0", "TC-1/steps/0/do/0#1", "TC-1/steps/0/do/0#2"]);
+        assert_eq!(sentence.left_out, 5_000 - ACTIONS);
+        assert_eq!(sentence.seen.len(), SEEN);
+        assert_eq!((sentence.seen[0].finding.subject.as_str(), sentence.seen[0].times), ("status", 15_000));
+        assert_eq!(sentence.seen[1].finding.actual, "1");
+        for action in &sentence.actions {
+            assert_eq!(action.evidence.is_empty(), action.mark == Mark::Passed);
+        }
+    }
+
+    #[test]
+    fn a_huge_answer_is_cut() {
+        let mut s = one_step();
+        let at = "TC-1/steps/0/do/0";
+        s.start(at, "http GET /", 30);
+        s.look(at, 0, vec![], vec![evidence(EvidenceKind::Response, &"é".repeat(1 << 20))]);
+        let wrong: Vec<Finding> =
+            (0..1_000).map(|n| finding(&format!("items[{n}]"), false, "1", &"x".repeat(1 << 16))).collect();
+        s.finish(at, Mark::Failed, wrong, None, 1, 1);
+        let action = s.index().cases[0].sentences[0].actions[0].clone();
+        assert_eq!((action.findings.len(), action.left_out), (FINDINGS, 1_000 - FINDINGS));
+        assert!(action.findings[0].actual.len() <= TEXT + 3 && action.evidence[0].text.len() <= TEXT + 3);
+    }
+
+    #[test]
+    fn looks_that_see_the_same_are_one_moment() {
+        let mut s = one_step();
+        let at = "TC-1/steps/0/do/0";
+        s.start(at, "k8s get x", 30);
+        for (look, phase) in ["Pending", "Pending", "Running", "Pending"].into_iter().enumerate() {
+            s.wait(100).look(at, look as u32, vec![finding("phase", false, "Done", phase)], vec![]);
+        }
+        s.wait(100).look(at, 4, vec![], vec![]);
+        s.finish(at, Mark::Passed, vec![is("phase", "Done")], None, 5, 500);
+        let timeline = s.index().cases[0].sentences[0].actions[0].timeline.clone();
+        let told: Vec<(u128, u32)> = timeline.iter().map(|m| (m.since.as_millis(), m.looks)).collect();
+        assert_eq!(told, [(0, 2), (200, 1), (300, 1), (400, 1)]);
+        assert_eq!(timeline[1].said, "`phase`: expected `Done`, was `Running`");
+        assert_eq!(timeline[3].said, "everything held");
+    }
+
+    #[test]
+    fn a_long_timeline_keeps_both_ends() {
+        let mut timeline = Vec::new();
+        for n in 0..10_000u64 {
+            note(&mut timeline, Duration::from_millis(n), format!("{n}"));
+        }
+        assert_eq!(timeline.len(), MOMENTS);
+        assert_eq!((timeline[0].said.as_str(), timeline[MOMENTS - 1].said.as_str()), ("0", "9999"));
+    }
+
+    #[test]
+    fn a_retry_counts_and_its_last_attempt_is_reported() {
+        let mut s = one_step();
+        s.finish("TC-1/steps/0/do/0", Mark::Failed, vec![finding("status", false, "200", "500")], None, 1, 1);
+        s.sentence("TC-1/steps/0", Mark::Failed, None);
+        s.verdict("TC-1", Verdict::Failed, Some(Fault::Product), None, 5);
+        s.tell("TC-1", EventKind::CaseStarted);
+        s.proved("TC-1/steps/0", "http GET /", vec![is("status", "200")]);
+        s.verdict("TC-1", Verdict::Passed, None, None, 5);
+        let run = s.index();
+        let case = &run.cases[0];
+        assert_eq!((case.attempts, case.verdict, case.sentences[0].mark), (2, Verdict::Passed, Mark::Passed));
+        assert!(case.sentences[0].actions.iter().all(|a| a.mark == Mark::Passed));
+    }
+
+    #[test]
+    fn what_undoes_is_no_part_of_its_sentence() {
+        let mut s = one_step();
+        let (at, undo) = ("TC-1/steps/0/do/0", "TC-1/steps/0/do/0/undo");
+        s.tell(undo, EventKind::UndoIntended { what: "http DELETE /1".into(), place: samples::place(33) });
+        s.start(at, "http POST /", 32);
+        s.finish(at, Mark::Passed, vec![is("status", "201")], None, 1, 1);
+        s.sentence("TC-1/steps/0", Mark::Passed, None);
+        let act = format!("{undo}/0");
+        s.start(&act, "http DELETE /1", 33);
+        s.finish(&act, Mark::Failed, vec![finding("status", false, "204", "500")], None, 1, 1);
+        s.tell(undo, EventKind::UndoFinished { mark: Mark::Failed, what: "http DELETE /1".into(), reason: None });
+        s.verdict("TC-1", Verdict::Errored, Some(Fault::Environment), None, 5);
+        let run = s.index();
+        let case = &run.cases[0];
+        assert!(case.sentences[0].actions.iter().all(|a| a.mark == Mark::Passed));
+        assert_eq!((case.left.len(), case.undone, case.left[0].actions.len()), (1, 0, 1));
+        assert!(samples::markdown(&run).contains("| `status`: expected `204`, was `500` |"));
+    }
+
+    #[test]
+    fn what_undoes_in_any_order_is_matched() {
+        let mut s = one_step();
+        for what in ["a", "b", "a"] {
+            s.tell("TC-1/steps/0/do/0", EventKind::UndoIntended { what: what.into(), place: samples::place(33) });
+        }
+        for (what, mark) in [("a", Mark::Passed), ("a", Mark::Errored), ("other", Mark::Skipped)] {
+            s.tell("TC-1/steps/0/do/0", EventKind::UndoFinished { mark, what: what.into(), reason: None });
+        }
+        let case = s.index().cases.remove(0);
+        let left: Vec<_> = case.left.iter().map(|row| (row.what.as_str(), row.mark)).collect();
+        assert_eq!((left, case.undone), (vec![("a", Some(Mark::Errored))], 2));
+    }
+
+    #[test]
+    fn what_stands_around_the_cases_is_kept_when_it_went_wrong() {
+        let mut s = one_step();
+        for (at, mark) in [("setup/0", Mark::Passed), ("setup/1", Mark::Errored)] {
+            s.start(at, "http POST /login", 3);
+            s.finish(at, mark, vec![], Some("connection refused"), 1, 1);
+        }
+        let run = s.index();
+        assert_eq!(run.around.iter().map(|a| a.address.as_str()).collect::<Vec<_>>(), ["setup/1"]);
+        assert!(samples::markdown(&run).contains("⚠️ **errored**: `http POST /login`"));
+    }
+
+    #[test]
+    fn clones_share_what_they_were_told() {
+        let ledger = Ledger::default();
+        let mut sink = ledger.clone();
+        assert!(!ledger.index().begun);
+        for e in samples::green().events {
+            sink.on_event(&e, "").unwrap();
+        }
+        let run = ledger.index();
+        assert!(run.begun && run.complete && run.cases.iter().all(|c| c.verdict == Verdict::Passed && c.undone == 3));
+    }
+
+    #[test]
+    fn addresses_sort_as_the_plan_does() {
+        let mut all = ["a/do/10", "a/do/2#10", "a/do/2", "a/do/2#9/use/0"].map(Address::new);
+        all.sort_by_cached_key(Order::of);
+        assert_eq!(all.map(|a| a.to_string()), ["a/do/2", "a/do/2#9/use/0", "a/do/2#10", "a/do/10"]);
     }
 }

@@ -114,16 +114,8 @@ impl Story {
 
     pub fn look(&mut self, at: &str, look: u32, unmet: Vec<Finding>, evidence: Vec<Evidence>) {
         let (at_time, took) = (self.now, Duration::from_millis(12));
-        let looked = EventKind::Looked {
-            look,
-            at: at_time,
-            took,
-            value: None,
-            error: None,
-            error_kind: None,
-            unmet,
-            evidence,
-        };
+        let looked =
+            EventKind::Looked { look, at: at_time, took, value: None, error: None, error_kind: None, unmet, evidence };
         self.tell(at, looked);
     }
 
@@ -324,7 +316,14 @@ pub fn mixed() -> Story {
     s.tell("TC-3", EventKind::CaseStarted);
     s.tell("TC-3/preconditions/0", EventKind::SentenceStarted);
     s.start("TC-3/preconditions/0/do/0", "db select", 70);
-    s.finish("TC-3/preconditions/0/do/0", Mark::Failed, vec![finding("rows[0].set", false, "true", "null")], None, 1, 4);
+    s.finish(
+        "TC-3/preconditions/0/do/0",
+        Mark::Failed,
+        vec![finding("rows[0].set", false, "true", "null")],
+        None,
+        1,
+        4,
+    );
     s.sentence("TC-3/preconditions/0", Mark::Failed, None);
     s.verdict("TC-3", Verdict::Blocked, Some(Fault::Product), Some("a precondition does not hold"), 15);
 

@@ -17,7 +17,9 @@ pub fn clean(text: &str) -> String {
             '\n' | '\t' => out.push(c),
             '\0'..='\x1f' => out.push(char::from_u32(0x2400 + c as u32).unwrap_or('�')),
             '\x7f' => out.push('␡'),
-            '\u{80}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('�'),
+            '\u{80}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                out.push('�')
+            }
             '\u{2028}' | '\u{2029}' | '\u{feff}' => out.push(' '),
             _ => out.push(c),
         }
@@ -113,7 +115,9 @@ pub fn subject(f: &Finding) -> &str {
 
 /// Whether a reason only says in words what a finding beside it says.
 pub fn repeats(reason: &str, findings: &[Finding]) -> bool {
-    findings.iter().any(|f| !f.holds && reason.strip_prefix('`').is_some_and(|r| r.starts_with(&format!("{}`", f.subject))))
+    findings
+        .iter()
+        .any(|f| !f.holds && reason.strip_prefix('`').is_some_and(|r| r.starts_with(&format!("{}`", f.subject))))
 }
 
 /// What was seen where a finding holds: subject, and the value that it had.

@@ -40,7 +40,8 @@ fn escaped(text: &str, starts: bool) -> String {
     let mut before = ' ';
     let mut chars = text.chars().peekable();
     let numbered = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    let numbered = (numbered.len() < text.len() && numbered.starts_with(['.', ')'])).then(|| text.len() - numbered.len());
+    let numbered =
+        (numbered.len() < text.len() && numbered.starts_with(['.', ')'])).then(|| text.len() - numbered.len());
     let mut at = 0;
     while let Some(c) = chars.next() {
         let next = chars.peek().copied().unwrap_or(' ');

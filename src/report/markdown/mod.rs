@@ -146,7 +146,9 @@ fn verdict_in_words(run: &RunIndex, gate: &Gate) -> String {
     let deciding = |c: &&CaseIndex| c.outline.selected && run.start.gate.contains(&c.outline.tier);
     let who = match run.start.gate.is_empty() {
         true => "no tier decides".to_owned(),
-        false => format!("{} decide{}", wording::tiers(&run.start.gate), if run.start.gate.len() == 1 { "s" } else { "" }),
+        false => {
+            format!("{} decide{}", wording::tiers(&run.start.gate), if run.start.gate.len() == 1 { "s" } else { "" })
+        }
     };
     let mut said = match (gate.deciding, gate.passed) {
         (0, _) => format!("no deciding case was selected ({who})."),
@@ -209,8 +211,9 @@ fn tiers_in_words(gate: &Gate) -> String {
 
 /// Sentences of which this run says nothing.
 fn open_sentences(run: &RunIndex) -> impl Iterator<Item = (&CaseIndex, &SentenceIndex)> {
-    let open =
-        |s: &&SentenceIndex| matches!(s.mark, Mark::NotVerified | Mark::Unproven | Mark::NotReached | Mark::Interrupted);
+    let open = |s: &&SentenceIndex| {
+        matches!(s.mark, Mark::NotVerified | Mark::Unproven | Mark::NotReached | Mark::Interrupted)
+    };
     run.cases
         .iter()
         .filter(|c| c.verdict != Verdict::Skipped)
@@ -252,7 +255,12 @@ fn table_of_cases(run: &RunIndex, out: &mut String) {
         };
         let time = if case.verdict == Verdict::Skipped { "–".to_owned() } else { duration(case.took) };
         let priority = cell(o.priority.as_deref().unwrap_or_default());
-        *out += &format!("| {} | {} | {} | {priority} | {verdict} | {time} |\n", link(case, Spot::Cell), cell(&o.title), o.tier);
+        *out += &format!(
+            "| {} | {} | {} | {priority} | {verdict} | {time} |\n",
+            link(case, Spot::Cell),
+            cell(&o.title),
+            o.tier
+        );
     }
 }
 
@@ -452,7 +460,8 @@ fn cause(s: &SentenceIndex, a: &ActionIndex, out: &mut String) {
     let mut head = way.join(" › ");
     let rounds = a.rounds();
     if !rounds.is_empty() {
-        head += &format!(", round {}", rounds.iter().map(|r| code(r, Spot::Line)).collect::<Vec<_>>().join(" of round "));
+        head +=
+            &format!(", round {}", rounds.iter().map(|r| code(r, Spot::Line)).collect::<Vec<_>>().join(" of round "));
     }
     if let Some(place) = a.place() {
         head += &format!(", {}", file_and_line(place, Spot::Line));
@@ -566,10 +575,7 @@ fn left_behind(run: &RunIndex, case: &CaseIndex, out: &mut String) {
         count(case.left.len() + case.undone, "thing")
     );
     for row in &case.left {
-        let mark = row.mark.map_or_else(
-            || "⏹️ never tried".to_owned(),
-            |m| format!("{} {m}", of_mark(m)),
-        );
+        let mark = row.mark.map_or_else(|| "⏹️ never tried".to_owned(), |m| format!("{} {m}", of_mark(m)));
         let place = row.place.as_ref().map_or_else(|| "–".to_owned(), |p| file_and_line(p, Spot::Cell));
         *out += &format!("| {} | {mark} | {place} | {} |\n", code(&row.what, Spot::Cell), why_left(row));
     }

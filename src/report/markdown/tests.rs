@@ -12,12 +12,22 @@ use crate::{
 /// A case that passes and one that does not.
 fn small() -> Story {
     let mut cases = vec![
-        samples::case("TC-1", "Good Morning", Tier::Must, &[(Part::Step, "Greet 2 people"), (Part::Expected, "{\n  \"n\": 2\n}")]),
+        samples::case(
+            "TC-1",
+            "Good Morning",
+            Tier::Must,
+            &[(Part::Step, "Greet 2 people"), (Part::Expected, "{\n  \"n\": 2\n}")],
+        ),
         samples::case(
             "TC-2",
             "Good Night",
             Tier::Nice,
-            &[(Part::Precondition, "It is dark"), (Part::Step, "Greet"), (Part::Step, "Leave"), (Part::Expected, "All sleep")],
+            &[
+                (Part::Precondition, "It is dark"),
+                (Part::Step, "Greet"),
+                (Part::Step, "Leave"),
+                (Part::Expected, "All sleep"),
+            ],
         ),
     ];
     cases[1].sentences[3].unproven = Some("nobody looks into bedrooms".into());
@@ -243,7 +253,7 @@ fn assert_sound(report: &str) {
             assert!((0..=1).contains(&details), "{line}");
             rest = &rest[tag.len()..];
         }
-        assert!(line.chars().count() < 14_000, "too long: {} characters", line.chars().count());
+        assert!(line.chars().count() < 20_000, "too long: {} characters", line.chars().count());
         assert!(!line.contains(['\r', '\u{1b}', '\0', '\u{202e}']), "{line:?}");
     }
     assert_eq!((fence, details), (0, 0), "something is still open");
@@ -284,7 +294,9 @@ fn without_code(text: &str) -> String {
 
 #[test]
 fn the_reader_of_this_test_sees_what_is_broken() {
-    for broken in ["<b>", "# EVIL HEADING", "```\nopen", "| a | b |\n|---|---|\n| a | b | c |", "</details>", "a `b` <i>"] {
+    for broken in
+        ["<b>", "# EVIL HEADING", "```\nopen", "| a | b |\n|---|---|\n| a | b | c |", "</details>", "a `b` <i>"]
+    {
         assert!(std::panic::catch_unwind(|| assert_sound(broken)).is_err(), "{broken}");
     }
     assert_sound("`<b>` \\<b> ``a`<i>`` | x\n```\n<b>\n# EVIL HEADING\n```\n| a \\| b |\n|---|");
@@ -463,7 +475,8 @@ fn the_sandbox_is_said_first_and_last_and_only_then() {
 fn what_is_not_proved_is_said_in_the_first_lines() {
     let report = samples::mixed().markdown();
     let first: String = report.lines().take(10).collect();
-    for said in ["**1 unproven**", "**1 not verified**", "**5 not reached**", "**1 interrupted**", "FAILED", "must 0/2"] {
+    for said in ["**1 unproven**", "**1 not verified**", "**5 not reached**", "**1 interrupted**", "FAILED", "must 0/2"]
+    {
         assert!(first.contains(said), "{said}: {first}");
     }
 }
