@@ -1,5 +1,5 @@
 //! The world, one folder a verb. An executor imports neither the engine nor the reports, nor another executor.
-
+pub mod db;
 pub mod k8s;
 
 use crate::executor::Registry;
@@ -8,5 +8,5 @@ use crate::executor::Registry;
 pub fn registry() -> Registry {
     Registry::default()
         .with(k8s::K8s)
-
+        .with(db::Db)
 }
