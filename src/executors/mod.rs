@@ -1,4 +1,7 @@
 //! The world, one folder a verb. An executor imports neither the engine nor the reports, nor another executor.
+
+pub mod k8s;
+
 use crate::executor::Registry;
 
 pub mod exec;
@@ -16,4 +19,6 @@ pub fn registry() -> Registry {
         .with(http::Http)
         .with(logs::Logs)
         .with(webhook::Webhook)
+        .with(k8s::K8s)
+
 }

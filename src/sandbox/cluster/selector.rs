@@ -1,0 +1,213 @@
+//! Owns label and field selectors: reading them and asking whether an object matches.
+//!
+//! Pure; must not know the store or HTTP.
+
+use serde_json::Value;
+
+use super::kinds::Kind;
+use super::metadata;
+use super::status::Refusal;
+
+/// Which objects a list or watch is about.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Selector {
+    labels: Vec<Requirement>,
+    fields: Vec<(String, bool, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Requirement {
+    In(String, Vec<String>),
+    NotIn(String, Vec<String>),
+    Exists(String),
+    Absent(String),
+}
+
+impl Selector {
+    /// # Errors
+    /// 400 for a selector that cannot be read, or a field that this kind cannot be selected by.
+    pub fn new(kind: &Kind, labels: &str, fields: &str) -> Result<Self, Refusal> {
+        let labels = parse_labels(labels).map_err(Refusal::bad_request)?;
+        let mut parsed = Vec::new();
+        for term in fields.split(',').filter(|t| !t.is_empty()) {
+            let (field, same, value) = if let Some((f, v)) = term.split_once("!=") {
+                (f, false, v)
+            } else if let Some((f, v)) = term.split_once("==") {
+                (f, true, v)
+            } else if let Some((f, v)) = term.split_once('=') {
+                (f, true, v)
+            } else {
+                return Err(Refusal::bad_request(format!(
+                    "invalid field selector {fields:?}: can't understand {term:?}"
+                )));
+            };
+            let served = field == "metadata.name" || (field == "metadata.namespace" && kind.namespaced);
+            if !served && !kind.fields.contains(&field) {
+                return Err(Refusal::bad_request(format!(
+                    "Unable to find {:?} that match label selector \"\", field selector {fields:?}: field label not supported: {field}",
+                    format!("{}, Resource={}", kind.api_version(), kind.plural)
+                )));
+            }
+            parsed.push((field.to_owned(), same, value.to_owned()));
+        }
+        Ok(Self { labels, fields: parsed })
+    }
+
+    pub fn is_everything(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    pub fn matches(&self, object: &Value) -> bool {
+        let labels = self.labels.iter().all(|requirement| match requirement {
+            Requirement::In(key, values) => metadata::label(object, key).is_some_and(|v| values.iter().any(|w| w == v)),
+            Requirement::NotIn(key, values) => {
+                !metadata::label(object, key).is_some_and(|v| values.iter().any(|w| w == v))
+            }
+            Requirement::Exists(key) => metadata::label(object, key).is_some(),
+            Requirement::Absent(key) => metadata::label(object, key).is_none(),
+        });
+        labels
+            && self.fields.iter().all(|(field, same, value)| {
+                let found = field.split('.').try_fold(object, |at, part| at.get(part));
+                (found.and_then(Value::as_str).unwrap_or_default() == value) == *same
+            })
+    }
+}
+
+fn parse_labels(text: &str) -> Result<Vec<Requirement>, String> {
+    let mut requirements = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let (requirement, left) = requirement(rest).map_err(|why| format!("unable to parse requirement: {why}"))?;
+        requirements.push(requirement);
+        let left = left.trim_start();
+        rest = match left.strip_prefix(',') {
+            Some(more) if more.trim().is_empty() => {
+                return Err("unable to parse requirement: found '', expected: identifier after ','".into());
+            }
+            Some(more) => more.trim_start(),
+            None if left.is_empty() => left,
+            None => {
+                return Err(format!("unable to parse requirement: found '{left}', expected: ',' or 'end of string'"));
+            }
+        };
+    }
+    Ok(requirements)
+}
+
+fn word(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| c.is_whitespace() || "=!,()<>".contains(c)).unwrap_or(text.len());
+    text.split_at(end)
+}
+
+fn requirement(text: &str) -> Result<(Requirement, &str), String> {
+    if let Some(rest) = text.strip_prefix('!') {
+        let (key, rest) = word(rest.trim_start());
+        return Ok((Requirement::Absent(valid_key(key)?), rest));
+    }
+    let (key, rest) = word(text);
+    let key = valid_key(key)?;
+    let after = rest.trim_start();
+    if after.is_empty() || after.starts_with(',') {
+        return Ok((Requirement::Exists(key), after));
+    }
+    for (operator, same) in [("==", true), ("!=", false), ("=", true)] {
+        if let Some(rest) = after.strip_prefix(operator) {
+            let (value, rest) = word(rest.trim_start());
+            let values = vec![valid_value(value)?];
+            let requirement = if same { Requirement::In(key, values) } else { Requirement::NotIn(key, values) };
+            return Ok((requirement, rest));
+        }
+    }
+    let (operator, rest) = word(after);
+    let among = match operator {
+        "in" => true,
+        "notin" => false,
+        _ => return Err(format!("found '{after}', expected: in, notin, =, ==, !=")),
+    };
+    let Some(rest) = rest.trim_start().strip_prefix('(') else {
+        return Err(format!("found '{rest}', expected: '('"));
+    };
+    let Some((inside, rest)) = rest.split_once(')') else {
+        return Err("found '', expected: ',' or ')'".into());
+    };
+    let values = inside.split(',').map(|v| valid_value(v.trim())).collect::<Result<Vec<_>, _>>()?;
+    Ok((if among { Requirement::In(key, values) } else { Requirement::NotIn(key, values) }, rest))
+}
+
+fn valid_key(key: &str) -> Result<String, String> {
+    match metadata::bad_qualified_name(key) {
+        None => Ok(key.to_owned()),
+        Some(why) => Err(format!("<nil>: Invalid value: {key:?}: {why}")),
+    }
+}
+
+fn valid_value(value: &str) -> Result<String, String> {
+    match metadata::bad_label_value(value) {
+        None => Ok(value.to_owned()),
+        Some(why) => Err(format!("values[0]: Invalid value: {value:?}: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::sandbox::cluster::kinds;
+
+    fn kind(plural: &str) -> Kind {
+        (**kinds::builtin().iter().find(|k| k.plural == plural).unwrap()).clone()
+    }
+
+    fn matches(labels: &str, object: &Value) -> bool {
+        Selector::new(&kind("pods"), labels, "").unwrap().matches(object)
+    }
+
+    #[test]
+    fn every_form_of_label_requirement() {
+        let object = json!({ "metadata": { "labels": { "app": "x", "a.b/tier": "web" } } });
+        for yes in [
+            "",
+            "app",
+            "app=x",
+            "app==x",
+            "app!=y",
+            "other!=x",
+            "!other",
+            "app in (x,y)",
+            "app in ( y , x )",
+            "app notin (y)",
+            "other notin (x)",
+            "a.b/tier=web,app in (x),!gone",
+            " app = x , app ",
+        ] {
+            assert!(matches(yes, &object), "{yes}");
+        }
+        for no in
+            ["!app", "app=y", "app!=x", "other", "other=x", "app in (y)", "app notin (x,y)", "app=x,other", "app="]
+        {
+            assert!(!matches(no, &object), "{no}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused() {
+        for bad in ["app in x", "app in (x", "=x", "app=x,", "app>1", ",", "app x", "app=a b", "(", "app in (ä)", "!"]
+        {
+            let refusal = Selector::new(&kind("pods"), bad, "").unwrap_err();
+            assert_eq!(refusal.code, 400, "{bad}");
+        }
+    }
+
+    #[test]
+    fn fields_are_those_of_the_real_server() {
+        let event = json!({ "metadata": { "name": "a" }, "involvedObject": { "name": "s" } });
+        let of = |plural, fields| Selector::new(&kind(plural), "", fields);
+        assert!(of("events", "involvedObject.name=s,metadata.name=a").unwrap().matches(&event));
+        assert!(!of("events", "involvedObject.name!=s").unwrap().matches(&event));
+        for bad in ["spec.replicas=1", "status.replicas=1", "involvedObject.name=s", "nonsense"] {
+            assert_eq!(of("deployments", bad).unwrap_err().code, 400, "{bad}");
+        }
+    }
+}

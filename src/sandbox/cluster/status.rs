@@ -1,0 +1,185 @@
+//! Owns what a refusal looks like: `Status` bodies with the code, reason, message and details that the Kubernetes API server
+//! itself uses (`apimachinery/pkg/api/errors`).
+//!
+//! Must not know how requests arrive or how objects are kept.
+
+use serde_json::{Value, json};
+
+use super::kinds::Kind;
+
+/// A request that was not carried out, in the words of the Kubernetes API.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Refusal {
+    pub code: u16,
+    pub reason: &'static str,
+    pub message: String,
+    details: Option<Value>,
+}
+
+/// One field that is wrong, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Cause {
+    pub reason: &'static str,
+    pub field: String,
+    pub message: String,
+}
+
+impl Cause {
+    pub fn invalid(field: &str, value: &str, why: &str) -> Self {
+        Self { reason: "FieldValueInvalid", field: field.into(), message: format!("Invalid value: {value:?}: {why}") }
+    }
+
+    pub fn required(field: &str, why: &str) -> Self {
+        let message = if why.is_empty() { "Required value".into() } else { format!("Required value: {why}") };
+        Self { reason: "FieldValueRequired", field: field.into(), message }
+    }
+
+    pub fn forbidden(field: &str, why: &str) -> Self {
+        Self { reason: "FieldValueForbidden", field: field.into(), message: format!("Forbidden: {why}") }
+    }
+}
+
+impl Refusal {
+    pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { code, reason, message: message.into(), details: None }
+    }
+
+    fn about(kind: &Kind, name: &str, code: u16, reason: &'static str, message: String) -> Self {
+        let mut details = json!({ "name": name });
+        if !kind.group.is_empty() {
+            details["group"] = json!(kind.group);
+        }
+        details["kind"] = json!(kind.plural);
+        Self { code, reason, message, details: Some(details) }
+    }
+
+    pub fn unauthorized() -> Self {
+        Self::new(401, "Unauthorized", "Unauthorized")
+    }
+
+    /// No such path, group, version or resource.
+    pub fn no_such_path() -> Self {
+        let details = Some(json!({}));
+        Self { details, ..Self::new(404, "NotFound", "the server could not find the requested resource") }
+    }
+
+    pub fn not_found(kind: &Kind, name: &str) -> Self {
+        Self::about(kind, name, 404, "NotFound", format!("{} {name:?} not found", kind.resource()))
+    }
+
+    pub fn already_exists(kind: &Kind, name: &str) -> Self {
+        Self::about(kind, name, 409, "AlreadyExists", format!("{} {name:?} already exists", kind.resource()))
+    }
+
+    pub fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", kind.resource());
+        Self::about(kind, name, 409, "Conflict", message)
+    }
+
+    pub fn forbidden(kind: &Kind, name: &str, why: &str) -> Self {
+        Self::about(kind, name, 403, "Forbidden", format!("{} {name:?} is forbidden: {why}", kind.resource()))
+    }
+
+    pub fn invalid(kind: &Kind, name: &str, causes: Vec<Cause>) -> Self {
+        Self::invalid_as(&kind.qualified(), &kind.group, &kind.kind, name, causes)
+    }
+
+    /// Invalid options of a request, such as `DeleteOptions` or `ListOptions`.
+    pub fn invalid_options(options: &str, causes: Vec<Cause>) -> Self {
+        Self::invalid_as(&format!("{options}.meta.k8s.io"), "meta.k8s.io", options, "", causes)
+    }
+
+    fn invalid_as(qualified: &str, group: &str, kind: &str, name: &str, causes: Vec<Cause>) -> Self {
+        let words: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
+        let said = if let [one] = words.as_slice() { one.clone() } else { format!("[{}]", words.join(", ")) };
+        let mut details = json!({ "name": name });
+        if !group.is_empty() {
+            details["group"] = json!(group);
+        }
+        details["kind"] = json!(kind);
+        details["causes"] =
+            causes.iter().map(|c| json!({ "reason": c.reason, "message": c.message, "field": c.field })).collect();
+        Self {
+            code: 422,
+            reason: "Invalid",
+            message: format!("{qualified} {name:?} is invalid: {said}"),
+            details: Some(details),
+        }
+    }
+
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message)
+    }
+
+    /// A patch that could not be applied to the object.
+    pub fn unprocessable(why: &str) -> Self {
+        let details = Some(json!({ "causes": [{ "reason": "UnexpectedServerResponse", "message": why }] }));
+        let message = "the server rejected our request due to an error in our request";
+        Self { details, ..Self::new(422, "Invalid", message) }
+    }
+
+    pub fn unsupported_media(message: impl Into<String>) -> Self {
+        Self::new(415, "UnsupportedMediaType", message)
+    }
+
+    pub fn not_acceptable() -> Self {
+        Self::new(406, "NotAcceptable", "only the following media types are accepted: application/json")
+    }
+
+    pub fn method_not_allowed() -> Self {
+        let details = Some(json!({}));
+        Self {
+            details,
+            ..Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        }
+    }
+
+    pub fn not_implemented(what: &str) -> Self {
+        Self::new(501, "NotImplemented", format!("{what} is not implemented by the embedded API server"))
+    }
+
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}"))
+    }
+
+    /// A version that the history no longer reaches back to.
+    pub fn expired(message: impl Into<String>) -> Self {
+        Self::new(410, "Expired", message)
+    }
+
+    /// A version that does not exist yet.
+    pub fn version_too_large(asked: u64, current: u64) -> Self {
+        let message = format!("Too large resource version: {asked}, current: {current}");
+        let details = json!({
+            "causes": [{ "reason": "ResourceVersionTooLarge", "message": "Too large resource version" }],
+            "retryAfterSeconds": 1,
+        });
+        Self { details: Some(details), ..Self::new(504, "Timeout", message) }
+    }
+
+    pub fn body(&self) -> Value {
+        let mut body = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message,
+        });
+        // An error that the real server has no reason for carries none.
+        if !self.reason.is_empty() {
+            body["reason"] = json!(self.reason);
+        }
+        if let Some(details) = &self.details {
+            body["details"] = details.clone();
+        }
+        body["code"] = json!(self.code);
+        body
+    }
+}
+
+/// The answer to a deletion that is complete.
+pub(super) fn deleted(kind: &Kind, name: &str, uid: &str) -> Value {
+    let mut details = json!({ "name": name });
+    if !kind.group.is_empty() {
+        details["group"] = json!(kind.group);
+    }
+    details["kind"] = json!(kind.plural);
+    details["uid"] = json!(uid);
+    json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details })
+}
