@@ -4,7 +4,9 @@ pub mod k8s;
 
 use crate::executor::Registry;
 
+pub mod exec;
 pub mod http;
+pub mod logs;
 #[cfg(test)]
 mod stage;
 pub mod webhook;
@@ -13,7 +15,9 @@ pub mod webhook;
 #[rustfmt::skip] // one line each
 pub fn registry() -> Registry {
     Registry::default()
+        .with(exec::Exec)
         .with(http::Http)
+        .with(logs::Logs)
         .with(webhook::Webhook)
         .with(k8s::K8s)
 

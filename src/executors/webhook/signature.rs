@@ -41,13 +41,11 @@ impl Signature {
                 part.missing(key);
             }
         }
-        let header = part.get("header").and_then(|n| match HeaderName::from_bytes(n.key_text().as_bytes()) {
-            Ok(name) => Some(Ok(name)),
-            Err(_) => Some(Err(Diagnostic::error(
-                "bad-header",
-                &n.span,
-                format!("`{}` cannot be the name of a header", n.key_text()),
-            ))),
+        let header = part.get("header").map(|n| {
+            let name = n.key_text();
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+                Diagnostic::error("bad-header", &n.span, format!("`{name}` cannot be the name of a header"))
+            })
         });
         let scheme = part.get("scheme").map(|n| {
             let word = n.key_text();

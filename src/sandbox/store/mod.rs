@@ -15,8 +15,7 @@ use std::path::Path;
 pub use audit::{Entry, Filter, Logged};
 pub use sessions::{Asked, DELETED, NewSession, Seen, Session};
 pub use sql::{Gate, StoreError};
-pub use users::User;
-pub use webhooks::{Attempt, Delivery, DeliveryRecord, NewWebhook, RetryPolicy, Webhook};
+pub use webhooks::{Attempt, Delivery, NewWebhook, RetryPolicy, Webhook};
 
 use sql::Db;
 

@@ -12,8 +12,20 @@ use super::{Store, StoreError};
 #[serde(default)]
 pub struct RetryPolicy {
     pub max_retries: u32,
+    #[serde(serialize_with = "plainly")]
     pub retry_delay_seconds: f64,
+    #[serde(serialize_with = "plainly")]
     pub backoff_multiplier: f64,
+}
+
+/// Who sent 60 gets 60 back and not 60.0.
+fn plainly<S: serde::Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    #[allow(clippy::cast_possible_truncation)]
+    if number.fract() == 0.0 && number.abs() < 1e15 {
+        serializer.serialize_i64(*number as i64)
+    } else {
+        serializer.serialize_f64(*number)
+    }
 }
 
 impl Default for RetryPolicy {
