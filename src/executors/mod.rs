@@ -1,5 +1,5 @@
 //! The world, one folder a verb. An executor imports neither the engine nor the reports, nor another executor.
-
+pub mod db;
 pub mod k8s;
 
 use crate::executor::Registry;
@@ -20,5 +20,5 @@ pub fn registry() -> Registry {
         .with(logs::Logs)
         .with(webhook::Webhook)
         .with(k8s::K8s)
-
+        .with(db::Db)
 }

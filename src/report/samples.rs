@@ -267,7 +267,10 @@ pub fn mixed() -> Story {
     let seen = vec![
         evidence(EvidenceKind::Request, "POST /greetings\n\n{\"to\": \"Ann\"}"),
         evidence(EvidenceKind::Response, &answer),
-        evidence(EvidenceKind::Reproduce, "curl -X POST https://greeter.example/greetings -d '{\"to\": \"Ann\"}'"),
+        evidence(
+            EvidenceKind::Reproduce,
+            "curl -X POST https://greeter.example/greetings \\\n  -d '{\"to\": \"Ann\"}'",
+        ),
     ];
     let wrong = vec![
         finding("status", false, "201", "500"),
