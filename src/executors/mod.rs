@@ -6,7 +6,5 @@ use crate::executor::Registry;
 
 /// Every verb of the runner.
 pub fn registry() -> Registry {
-    Registry::default()
-        .with(k8s::K8s)
-        .with(db::Db)
+    Registry::default().with(k8s::K8s).with(db::Db)
 }

@@ -37,7 +37,8 @@ impl<C: Connection> Pool<C> {
     /// # Errors
     /// `Err(None)` where all are busy or the server does not answer for five seconds.
     pub async fn lease(&self) -> Result<Lease<'_, C>, Option<sqlx::Error>> {
-        let permit = tokio::time::timeout(PATIENCE, self.permits.acquire()).await.map_err(|_| None)?.map_err(|_| None)?;
+        let permit =
+            tokio::time::timeout(PATIENCE, self.permits.acquire()).await.map_err(|_| None)?.map_err(|_| None)?;
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let was_kept = kept.is_some();
         let connection = match kept {
