@@ -122,6 +122,9 @@ async fn sqlite_sees_a_table_that_was_altered_meanwhile_and_waits_for_a_lock() {
     let mut other = SqliteConnectOptions::new().filename(dir.path().join("a.db")).connect().await.unwrap();
     other.execute("alter table t add column late text default 'x'").await.unwrap();
     assert_eq!(at(&s.see("sql: select * from t").await, "rows.0.late"), Value::text("x"));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    other.execute("alter table t add column later text default 'y'").await.unwrap();
+    assert_eq!(at(&s.see("sql: select * from t").await, "rows.0.later"), Value::text("y"));
     other.execute("begin immediate").await.unwrap();
     let release = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
