@@ -2,7 +2,8 @@
 use super::{
     Failure,
     args::{self, Verbosity},
-    exit, files, plans, signals,
+    exit, files, plans,
+    signals::{self, Interrupts},
 };
 use crate::{
     engine::{
@@ -28,14 +29,16 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio_util::sync::CancellationToken;
 
 pub async fn command(args: Box<args::Run>, verbosity: Verbosity) -> Result<u8, Failure> {
     let registry = executors::registry();
+    // before anything is made that would have to be taken back
+    let interrupts = signals::listen()
+        .map_err(|e| Failure { message: format!("error: signals cannot be heard: {e}"), code: exit::COULD_NOT_ASK })?;
     let mut code = exit::GREEN;
     let mut selected = 0;
     for found in files::plans(&args.plans)? {
-        let (chosen, this) = one(&args, verbosity, &registry, found).await?;
+        let (chosen, this) = one(&args, verbosity, &registry, found, &interrupts).await?;
         selected += chosen;
         // a wrong answer outweighs not having been able to ask
         code = match (code, this) {
@@ -50,7 +53,7 @@ pub async fn command(args: Box<args::Run>, verbosity: Verbosity) -> Result<u8, F
 }
 
 /// One plan: how many cases were selected, and the exit code.
-async fn one(args: &args::Run, verbosity: Verbosity, registry: &Registry, found: files::Found) -> Result<(usize, u8), Failure> {
+async fn one(args: &args::Run, verbosity: Verbosity, registry: &Registry, found: files::Found, interrupts: &Interrupts) -> Result<(usize, u8), Failure> {
     let colour = verbosity.colour();
     let selected = plans::selector(&args.selection)?;
     // read once without an environment: a bad plan starts no platform
@@ -67,7 +70,7 @@ async fn one(args: &args::Run, verbosity: Verbosity, registry: &Registry, found:
     }
     let place = Place::choose(args, registry, &plan, colour).await?;
     let (environment, holder) = (place.environment, place.holder);
-    let result = perform(args, verbosity, registry, &found, environment, &selected).await;
+    let result = perform(args, verbosity, registry, &found, environment, &selected, interrupts).await;
     if let Some(holder) = holder {
         holder.shutdown().await;
     }
@@ -143,6 +146,7 @@ async fn perform(
     found: &files::Found,
     environment: Environment,
     selected: &(dyn Fn(&crate::plan::Case) -> bool + Sync),
+    interrupts: &Interrupts,
 ) -> Result<u8, Failure> {
     let colour = verbosity.colour();
     let started = Timestamp::now();
@@ -185,9 +189,7 @@ async fn perform(
         cases: schedule.outline.clone(),
     };
 
-    let (cancel, kill) = (CancellationToken::new(), CancellationToken::new());
-    let pending = signals::Pending::default();
-    signals::listen(cancel.clone(), kill.clone(), pending.clone(), run.id.clone());
+    let Interrupts { cancel, kill, pending } = interrupts.clone();
     let ledger = Ledger::default();
     let console = Console::stderr(detail(verbosity), colour);
     let lines = JsonLines::open(&journal)

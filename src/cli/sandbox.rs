@@ -16,7 +16,7 @@ use axum::{
 };
 use std::{
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 use tokio::net::TcpListener;

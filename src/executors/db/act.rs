@@ -14,20 +14,36 @@ use crate::{
 };
 use async_trait::async_trait;
 
+/// What is to be run.
+pub struct Asked {
+    pub statements: Vec<Bound>,
+    /// All or nothing.
+    pub transaction: bool,
+}
+
+impl Asked {
+    pub fn changes(&self) -> bool {
+        self.transaction || self.statements.iter().any(|s| s.changes)
+    }
+}
+
 /// What statements gave.
 #[derive(Default)]
 pub struct Done {
     /// Of the last statement that had rows.
     pub rows: Vec<Value>,
     pub affected: u64,
+    /// Of those the ones that a statement with rows counted: in a file it cannot be told whether they were changed or only read.
+    pub looked_at: u64,
     pub notes: Vec<String>,
 }
 
 impl Done {
     /// Of several statements the last one's rows count.
-    pub fn add(&mut self, other: Done) {
+    pub fn add(&mut self, other: Done, changes: bool) {
         self.rows = other.rows;
-        self.affected += other.affected;
+        // What is only looked at is not affected, whatever a server counts.
+        self.affected += if changes { other.affected } else { 0 };
         self.notes.extend(other.notes);
     }
 }
@@ -73,28 +89,26 @@ impl Action for DbAction {
         let done = match &self.work {
             Work::File(path) => file(cx, db, &cx.render_text(path)?).await?,
             Work::Sql(query) => {
-                let bound = [Bound::render(cx, &query.template)?];
-                let mut done = run(cx, db, &bound, false).await?;
-                // What is only looked at is not affected, whatever a server counts.
-                done.affected = if query.changes { done.affected } else { 0 };
-                done
+                run(cx, db, &Asked { statements: vec![Bound::render(cx, query)?], transaction: false }).await?
             }
             Work::Transaction(queries) => {
-                let bound: Vec<Bound> = queries.iter().map(|q| Bound::render(cx, &q.template)).collect::<Result<_, _>>()?;
-                run(cx, db, &bound, true).await?
+                let statements = queries.iter().map(|q| Bound::render(cx, q)).collect::<Result<_, _>>()?;
+                run(cx, db, &Asked { statements, transaction: true }).await?
             }
         };
         for note in &done.notes {
             cx.note(EvidenceKind::Note, note);
         }
         let affected = i64::try_from(done.affected).unwrap_or(i64::MAX);
-        let value = Value::map([("rows".to_string(), Value::list(done.rows)), ("affected".to_string(), Value::Int(affected))]);
+        let value =
+            Value::map([("rows".to_string(), Value::list(done.rows)), ("affected".to_string(), Value::Int(affected))]);
         cx.note(EvidenceKind::Response, shown(&value, affected));
         Ok(Output::new(value, started))
     }
 }
 
-async fn run(cx: &StepContext<'_>, db: &Database, statements: &[Bound], transaction: bool) -> Result<Done, StepError> {
+async fn run(cx: &StepContext<'_>, db: &Database, work: &Asked) -> Result<Done, StepError> {
+    let statements = &work.statements;
     let (placeholder, write): (char, fn(&Value) -> String) = match db.pool {
         Pools::Postgres(_) => ('$', pg_literal),
         Pools::Sqlite(_) => ('?', literal),
@@ -108,13 +122,13 @@ async fn run(cx: &StepContext<'_>, db: &Database, statements: &[Bound], transact
         .collect();
     cx.note(EvidenceKind::Request, asked.join("\n\n"));
     let mut by_hand: Vec<String> = statements.iter().map(|b| b.sql(|_, v| write(v))).collect();
-    if transaction {
+    if work.transaction {
         by_hand = [vec!["begin".to_string()], by_hand, vec!["commit".to_string()]].concat();
     }
     cx.note(EvidenceKind::Reproduce, client(db, &by_hand.join(";\n")));
     match &db.pool {
-        Pools::Postgres(pool) => pg::run(cx, pool, &db.address, statements, transaction).await,
-        Pools::Sqlite(pool) => lite::run(cx, pool, &db.address, statements, transaction).await,
+        Pools::Postgres(pool) => pg::run(cx, pool, &db.address, work).await,
+        Pools::Sqlite(pool) => lite::run(cx, pool, &db.address, work).await,
     }
 }
 

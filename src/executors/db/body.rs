@@ -45,7 +45,11 @@ pub fn compile(body: &mut Body<'_>) -> Option<DbAction> {
     }
     if let Some(node) = body.get("transaction").cloned() {
         let Kind::Seq(statements) = &node.kind else {
-            let d = Diagnostic::error("wrong-type", &node.span, format!("a list of statements is needed here, not {}", node.what()));
+            let d = Diagnostic::error(
+                "wrong-type",
+                &node.span,
+                format!("a list of statements is needed here, not {}", node.what()),
+            );
             body.problem(d);
             return None;
         };
@@ -55,7 +59,8 @@ pub fn compile(body: &mut Body<'_>) -> Option<DbAction> {
         }
         let read: Vec<Option<Query>> = statements.iter().map(|n| query(body, n)).collect();
         let all: Vec<Query> = read.into_iter().collect::<Option<_>>()?;
-        let summary = format!("transaction of {}: {}", all.len(), all.first().map(|q| short(&q.template)).unwrap_or_default());
+        let summary =
+            format!("transaction of {}: {}", all.len(), all.first().map(|q| short(&q.template)).unwrap_or_default());
         return Some(DbAction { changes: all.iter().any(|q| q.changes), summary, work: Work::Transaction(all) });
     }
     let file = body.template("file")?;
@@ -87,9 +92,10 @@ fn query(body: &mut Body<'_>, node: &Node) -> Option<Query> {
                 format!("a name cannot be bound: `${{{hole}}}`"),
                 "tables and columns are written out; values are bound".to_string(),
             ),
-            Within::Line | Within::Block(_) => {
-                (format!("a hole in a comment would not be bound: `${{{hole}}}`"), "write `$${` for a literal `${`".to_string())
-            }
+            Within::Line | Within::Block(_) => (
+                format!("a hole in a comment would not be bound: `${{{hole}}}`"),
+                "write `$${` for a literal `${`".to_string(),
+            ),
         };
         body.problem(Diagnostic::error("hole-in-quotes", &node.span, message).help(help));
         right = false;
@@ -105,7 +111,11 @@ fn query(body: &mut Body<'_>, node: &Node) -> Option<Query> {
         let help = "use `transaction: [ …, … ]`; it is committed at its end";
         Some(("wrong-type", "a transaction cannot be left open between actions", help))
     } else if numbered {
-        Some(("wrong-type", "numbered placeholders cannot be written here", "write `${ }`; each hole becomes a bound value"))
+        Some((
+            "wrong-type",
+            "numbered placeholders cannot be written here",
+            "write `${ }`; each hole becomes a bound value",
+        ))
     } else {
         None
     };

@@ -1,8 +1,8 @@
 //! A statement whose holes have become placeholders, and the values for them, in order. Pure; knows no database.
-use super::scan::Scanner;
+use super::{body::Query, scan::Scanner};
 use crate::{
     executor::{StepContext, StepError},
-    expr::{Part, Template},
+    expr::Part,
     value::Value,
 };
 
@@ -10,6 +10,7 @@ use crate::{
 pub struct Bound {
     pieces: Vec<Piece>,
     pub values: Vec<Value>,
+    pub changes: bool,
     /// A placeholder was written out, which no value belongs to.
     strange: bool,
 }
@@ -23,8 +24,9 @@ enum Piece {
 impl Bound {
     /// Renders every hole. A list becomes as many placeholders, for `in (…)`; where an array or JSON is wanted (`any(${x})`,
     /// `${x}::text[]`, `${x}::jsonb`) it stays one value.
-    pub fn render(cx: &StepContext<'_>, template: &Template) -> Result<Bound, StepError> {
-        let mut bound = Bound { pieces: vec![], values: vec![], strange: false };
+    pub fn render(cx: &StepContext<'_>, query: &Query) -> Result<Bound, StepError> {
+        let template = &query.template;
+        let mut bound = Bound { pieces: vec![], values: vec![], changes: query.changes, strange: false };
         let mut scanner = Scanner::default();
         let parts = template.parts();
         for (i, part) in parts.iter().enumerate() {

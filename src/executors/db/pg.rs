@@ -1,6 +1,6 @@
 //! Running statements on PostgreSQL. Each is prepared first, so that the server says which types its placeholders have.
 use super::{
-    act::{Done, row_map},
+    act::{Asked, Done, row_map},
     bound::Bound,
     pg_read,
     pg_write::{Misfit, Param},
@@ -13,8 +13,7 @@ use crate::{
 };
 use futures::TryStreamExt;
 use sqlx::{
-    AssertSqlSafe, Column, Connection, Either, Executor, PgConnection, Row, SqlSafeStr, TypeInfo,
-    Statement as _,
+    AssertSqlSafe, Column, Connection, Either, Executor, PgConnection, Row, SqlSafeStr, Statement as _, TypeInfo,
     postgres::{PgArguments, PgDatabaseError, PgErrorPosition, PgRow, PgStatement},
 };
 
@@ -25,50 +24,83 @@ pub async fn run(
     cx: &StepContext<'_>,
     pool: &Pool<PgConnection>,
     address: &str,
-    statements: &[Bound],
-    transaction: bool,
+    work: &Asked,
 ) -> Result<Done, StepError> {
-    let first = statements.first().map(|s| s.sql(|i, _| format!("${}", i + 1))).unwrap_or_default();
-    let first = if transaction { "begin".to_string() } else { first };
-    let mut lease = open(cx, pool, address, &first).await?;
-    let connection = lease.connection()?;
-    let mut done = Done::default();
-    if transaction {
-        connection.execute("begin").await.map_err(|e| refused(e, "begin", address))?;
+    let mut lease = open(cx, pool, address, work.changes()).await?;
+    let mut ran = perform(lease.connection()?, work).await;
+    if let Err((Failed::Server(e), _)) = &ran
+        && is_lost(e)
+        && lease.kept
+        && !work.changes()
+    {
+        // The connection died while nobody used it. What changes nothing may be asked again; for the rest it was tried beforehand.
+        drop(lease);
+        pool.clear().await;
+        lease = pool.lease().await.map_err(|e| unreachable(address, e))?;
+        ran = perform(lease.connection()?, work).await;
     }
-    for bound in statements {
-        let sql = bound.sql(|i, _| format!("${}", i + 1));
-        match one(connection, bound, &sql).await {
-            Ok(d) => done.add(d),
-            // The table was altered since the statement was first prepared. It was not executed, so it may be asked again.
-            Err(Failed::Server(e)) if !transaction && code(&e).as_deref() == Some("0A000") && e.to_string().contains("cached plan") => {
-                connection.clear_cached_statements().await.map_err(|e| refused(e, &sql, address))?;
-                done.add(one(connection, bound, &sql).await.map_err(|e| e.said(&sql, address))?);
-            }
-            Err(e) => {
-                let error = e.said(&sql, address);
-                if matches!(error, StepError::Invalid(_)) && (!transaction || connection.execute("rollback").await.is_ok()) {
-                    lease.give_back();
-                }
-                return Err(error);
-            }
+    let error = match ran {
+        Ok(done) => {
+            lease.give_back();
+            return Ok(done);
         }
+        Err((failed, sql)) => failed.said(&sql, address),
+    };
+    // After a refusal the connection is as good as before; a lost one is not kept.
+    if matches!(error, StepError::Invalid(_))
+        && (!work.transaction || lease.connection()?.execute("rollback").await.is_ok())
+    {
+        lease.give_back();
     }
-    if transaction {
-        connection.execute("commit").await.map_err(|e| refused(e, "commit", address))?;
+    Err(error)
+}
+
+/// With the error comes the statement that it is about.
+async fn perform(c: &mut PgConnection, work: &Asked) -> Result<Done, (Failed, String)> {
+    let about = |sql: &str| {
+        let sql = sql.to_string();
+        move |e: sqlx::Error| (Failed::Server(e), sql)
+    };
+    let mut done = Done::default();
+    if work.transaction {
+        c.execute("begin").await.map_err(about("begin"))?;
     }
-    lease.give_back();
+    for bound in &work.statements {
+        let sql = bound.sql(|i, _| format!("${}", i + 1));
+        let mut ran = one(c, bound, &sql).await;
+        if let Err(Failed::Server(e)) = &ran
+            && !work.transaction
+            && code(e).as_deref() == Some("0A000")
+            && e.to_string().contains("cached plan")
+        {
+            // The table was altered since the statement was first prepared. It was not executed, so it may be asked again.
+            c.clear_cached_statements().await.map_err(about(&sql))?;
+            ran = one(c, bound, &sql).await;
+        }
+        done.add(ran.map_err(|e| (e, sql))?, bound.changes);
+    }
+    if work.transaction {
+        c.execute("commit").await.map_err(about("commit"))?;
+    }
     Ok(done)
 }
 
 /// A file of statements, in a transaction.
-pub async fn run_file(cx: &StepContext<'_>, pool: &Pool<PgConnection>, address: &str, sql: &str) -> Result<Done, StepError> {
-    let mut lease = open(cx, pool, address, "begin").await?;
+pub async fn run_file(
+    cx: &StepContext<'_>,
+    pool: &Pool<PgConnection>,
+    address: &str,
+    sql: &str,
+) -> Result<Done, StepError> {
+    let mut lease = open(cx, pool, address, true).await?;
     let connection = lease.connection()?;
     connection.execute("begin").await.map_err(|e| refused(e, "begin", address))?;
     let ran = collect(connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql.to_string())))).await;
     let done = match ran {
-        Ok(done) => done,
+        Ok(mut done) => {
+            done.affected -= done.looked_at;
+            done
+        }
         Err(e) => {
             let error = refused(e, sql, address);
             if matches!(error, StepError::Invalid(_)) && connection.execute("rollback").await.is_ok() {
@@ -82,24 +114,24 @@ pub async fn run_file(cx: &StepContext<'_>, pool: &Pool<PgConnection>, address: 
     Ok(done)
 }
 
-/// A connection on which `sql` was prepared, if only to learn whether it is still alive: preparing changes nothing, so it may be
-/// tried on another one.
-async fn open<'p>(cx: &StepContext<'_>, pool: &'p Pool<PgConnection>, address: &str, sql: &str) -> Result<Lease<'p, PgConnection>, StepError> {
-    for _ in 0..2 {
+/// A connection. Where something is going to be changed it is asked for a sign of life first: a statement that was sent on a
+/// connection that breaks cannot be sent again, because nobody knows whether it was performed.
+async fn open<'p>(
+    cx: &StepContext<'_>,
+    pool: &'p Pool<PgConnection>,
+    address: &str,
+    changes: bool,
+) -> Result<Lease<'p, PgConnection>, StepError> {
+    loop {
         let mut lease = pool.lease().await.map_err(|e| unreachable(address, e))?;
+        if lease.kept && changes && lease.connection()?.ping().await.is_err() {
+            drop(lease);
+            pool.clear().await;
+            continue;
+        }
         cx.depart();
-        if !lease.kept {
-            return Ok(lease);
-        }
-        match lease.connection()?.prepare(AssertSqlSafe(sql.to_string()).into_sql_str()).await {
-            Err(e) if is_lost(&e) => {
-                drop(lease);
-                pool.clear().await;
-            }
-            _ => return Ok(lease),
-        }
+        return Ok(lease);
     }
-    pool.lease().await.map_err(|e| unreachable(address, e))
 }
 
 enum Failed {
@@ -146,7 +178,11 @@ async fn one(c: &mut PgConnection, bound: &Bound, sql: &str) -> Result<Done, Fai
                 params.push(Param::text(value));
             }
             Err(Misfit::Wrong(why)) => {
-                return Err(Failed::Value(format!("parameter ${} ({}): `{value}` does not fit: {why}", i + 1, ty.name())));
+                return Err(Failed::Value(format!(
+                    "parameter ${} ({}): `{value}` does not fit: {why}",
+                    i + 1,
+                    ty.name()
+                )));
             }
         }
     }
@@ -208,12 +244,13 @@ async fn collect(
     mut stream: futures::stream::BoxStream<'_, Ran<Either<sqlx::postgres::PgQueryResult, PgRow>>>,
 ) -> Ran<Done> {
     let mut done = Done::default();
-    // The rows of the last statement that had any.
     let mut fresh = true;
     while let Some(step) = stream.try_next().await? {
         match step {
             Either::Left(result) => {
                 done.affected += result.rows_affected();
+                // A `select` counts its rows too.
+                done.looked_at += if fresh { 0 } else { result.rows_affected() };
                 fresh = true;
             }
             Either::Right(row) => {
@@ -244,7 +281,9 @@ fn code(e: &sqlx::Error) -> Option<String> {
 /// Whether the connection is gone, or the server is going.
 fn is_lost(e: &sqlx::Error) -> bool {
     match code(e) {
-        Some(c) => ["57P01", "57P02", "57P03", "53300"].contains(&c.as_str()) || c.starts_with("08") || c.starts_with("28"),
+        Some(c) => {
+            ["57P01", "57P02", "57P03", "53300"].contains(&c.as_str()) || c.starts_with("08") || c.starts_with("28")
+        }
         None => !matches!(e, sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Encode(_)),
     }
 }

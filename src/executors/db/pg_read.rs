@@ -19,8 +19,33 @@ pub fn known(ty: &PgTypeInfo) -> bool {
 }
 
 const KNOWN: &[&str] = &[
-    "bool", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "text", "varchar", "char", "bpchar", "\"char\"", "name",
-    "xml", "unknown", "uuid", "json", "jsonb", "timestamptz", "timestamp", "date", "time", "timetz", "interval", "bytea", "void",
+    "bool",
+    "int2",
+    "int4",
+    "int8",
+    "oid",
+    "float4",
+    "float8",
+    "numeric",
+    "text",
+    "varchar",
+    "char",
+    "bpchar",
+    "\"char\"",
+    "name",
+    "xml",
+    "unknown",
+    "uuid",
+    "json",
+    "jsonb",
+    "timestamptz",
+    "timestamp",
+    "date",
+    "time",
+    "timetz",
+    "interval",
+    "bytea",
+    "void",
     "citext",
 ];
 
@@ -177,7 +202,8 @@ fn calendar(days: i64) -> String {
     let mp = (5 * doy + 2) / 153;
     let (d, m) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
     let y = yoe + era * 400 + i64::from(m <= 2);
-    format!("{y:04}-{m:02}-{d:02}")
+    // Years before Christ are counted as astronomers do: 1 BC is the year 0.
+    format!("{}{:04}-{m:02}-{d:02}", if y < 0 { "-" } else { "" }, y.abs())
 }
 
 fn time(micros: i64) -> String {

@@ -91,7 +91,9 @@ fn encoded(value: &Value, ty: &PgTypeInfo) -> Result<Vec<u8>, Misfit> {
         "timestamptz" => instant(value, &text)?.to_be_bytes().into(),
         "timestamp" => local(value, &text)?.to_be_bytes().into(),
         "date" => date(value, &text)?.to_be_bytes().into(),
-        "time" => text.parse::<civil::Time>().map_err(|e| Misfit::Wrong(e.to_string())).map(micros_of)?.to_be_bytes().into(),
+        "time" => {
+            text.parse::<civil::Time>().map_err(|e| Misfit::Wrong(e.to_string())).map(micros_of)?.to_be_bytes().into()
+        }
         "bytea" => match text.strip_prefix("\\x") {
             Some(hex) => hex::decode(hex).map_err(|e| Misfit::Wrong(e.to_string()))?,
             None => text.into_bytes(),
@@ -193,7 +195,8 @@ fn numeric(text: &str) -> Option<Vec<u8>> {
     while all.len() % 4 != 0 {
         all.push('0');
     }
-    let mut groups: Vec<i16> = all.as_bytes().chunks(4).map(|c| c.iter().fold(0, |n, b| n * 10 + i16::from(b - b'0'))).collect();
+    let mut groups: Vec<i16> =
+        all.as_bytes().chunks(4).map(|c| c.iter().fold(0, |n, b| n * 10 + i16::from(b - b'0'))).collect();
     let mut weight = point / 4 - 1;
     while groups.first() == Some(&0) {
         groups.remove(0);

@@ -7,7 +7,7 @@ use crate::executor::StepError;
 use sqlx::{ConnectOptions, Connection};
 use std::{
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub struct Pool<C: Connection> {
     options: C::Options,
-    idle: Mutex<Vec<C>>,
+    idle: Mutex<Vec<(C, Instant)>>,
     permits: Semaphore,
 }
 
@@ -26,6 +26,8 @@ pub struct Lease<'a, C: Connection> {
     connection: Option<C>,
     /// Whether it was kept from before, and so may have died since.
     pub kept: bool,
+    /// How long it was not used.
+    pub rested: Duration,
     _permit: SemaphorePermit<'a>,
 }
 
@@ -37,20 +39,21 @@ impl<C: Connection> Pool<C> {
     /// # Errors
     /// `Err(None)` where all are busy or the server does not answer for five seconds.
     pub async fn lease(&self) -> Result<Lease<'_, C>, Option<sqlx::Error>> {
-        let permit = tokio::time::timeout(PATIENCE, self.permits.acquire()).await.map_err(|_| None)?.map_err(|_| None)?;
+        let permit =
+            tokio::time::timeout(PATIENCE, self.permits.acquire()).await.map_err(|_| None)?.map_err(|_| None)?;
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let was_kept = kept.is_some();
+        let (was_kept, rested) = kept.as_ref().map_or((false, Duration::ZERO), |(_, since)| (true, since.elapsed()));
         let connection = match kept {
-            Some(c) => c,
+            Some((c, _)) => c,
             None => tokio::time::timeout(PATIENCE, self.options.connect()).await.map_err(|_| None)?.map_err(Some)?,
         };
-        Ok(Lease { pool: self, connection: Some(connection), kept: was_kept, _permit: permit })
+        Ok(Lease { pool: self, connection: Some(connection), kept: was_kept, rested, _permit: permit })
     }
 
     /// Closes what is kept: after a server went away, none of it is alive.
     pub async fn clear(&self) {
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
-        for c in idle {
+        for (c, _) in idle {
             // A server that is gone does not take part in a farewell.
             let _ = tokio::time::timeout(Duration::from_secs(1), c.close()).await;
         }
@@ -70,7 +73,7 @@ impl<C: Connection> Lease<'_, C> {
     /// Its statement ended: it can be used again.
     pub fn give_back(mut self) {
         if let Some(c) = self.connection.take() {
-            self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(c);
+            self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push((c, Instant::now()));
         }
     }
 }

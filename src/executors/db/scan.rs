@@ -191,14 +191,26 @@ mod tests {
             s.text(sql);
             Statement(&s.code).changes()
         };
-        for sql in ["select 1", " -- delete\n SELECT 'insert'", "(select 1)", "with a as (select 1) select * from a", "explain delete from t",
-            "values (1)", "show all", "pragma table_info(t)"]
-        {
+        for sql in [
+            "select 1",
+            " -- delete\n SELECT 'insert'",
+            "(select 1)",
+            "with a as (select 1) select * from a",
+            "explain delete from t",
+            "values (1)",
+            "show all",
+            "pragma table_info(t)",
+        ] {
             assert!(!changes(sql), "{sql}");
         }
-        for sql in ["insert into t values (1)", "with d as (delete from t returning 1) select * from d", "truncate t",
-            "explain analyze delete from t", "pragma user_version = 3", "create table t(a int)"]
-        {
+        for sql in [
+            "insert into t values (1)",
+            "with d as (delete from t returning 1) select * from d",
+            "truncate t",
+            "explain analyze delete from t",
+            "pragma user_version = 3",
+            "create table t(a int)",
+        ] {
             assert!(changes(sql), "{sql}");
         }
     }

@@ -7,9 +7,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use sqlx::{
-    ConnectOptions, PgConnection, Row, SqliteConnection,
-    postgres::PgConnectOptions,
-    sqlite::SqliteConnectOptions,
+    ConnectOptions, PgConnection, Row, SqliteConnection, postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
 };
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
@@ -31,8 +29,12 @@ impl Spec {
             && let Some((scheme, _)) = text.split_once("://")
             && !["postgres", "postgresql", "sqlite"].contains(&scheme)
         {
-            let d = Diagnostic::error("unknown-scheme", body.span(), format!("there is no way to a database of `{scheme}:`"))
-                .help("write `postgres://user:password@host:5432/name`, `sqlite:///path` or a path");
+            let d = Diagnostic::error(
+                "unknown-scheme",
+                body.span(),
+                format!("there is no way to a database of `{scheme}:`"),
+            )
+            .help("write `postgres://user:password@host:5432/name`, `sqlite:///path` or a path");
             body.problem(d);
             return None;
         }
@@ -68,7 +70,8 @@ impl TargetSpec for Spec {
                 Some(("sqlite", rest)) => {
                     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
                     let path = run.dir.join(path);
-                    let parsed = SqliteConnectOptions::from_str(&format!("sqlite://{}?{query}", path.display())).map_err(wrong)?;
+                    let parsed = SqliteConnectOptions::from_str(&format!("sqlite://{}?{query}", path.display()))
+                        .map_err(wrong)?;
                     // The path as it is, whatever the parser made of a `%` or a `?` in the folder's name.
                     parsed.filename(path)
                 }
@@ -81,9 +84,10 @@ impl TargetSpec for Spec {
             let options = options.create_if_missing(false).busy_timeout(Duration::from_secs(5)).foreign_keys(true);
             let path = options.get_filename().to_path_buf();
             let pool = Pool::new(options.disable_statement_logging());
-            let lease = pool.lease().await.map_err(|e| {
-                if Path::new(&path).exists() { unreachable(&address, e) } else { missing(&path) }
-            })?;
+            let lease = pool
+                .lease()
+                .await
+                .map_err(|e| if Path::new(&path).exists() { unreachable(&address, e) } else { missing(&path) })?;
             lease.give_back();
             Pools::Sqlite(pool)
         };
@@ -138,7 +142,8 @@ pub fn without_password(url: &str) -> String {
         Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),
         None => authority.to_string(),
     };
-    let query: Vec<&str> = query.into_iter().flat_map(|q| q.split('&')).filter(|p| !p.starts_with("password=")).collect();
+    let query: Vec<&str> =
+        query.into_iter().flat_map(|q| q.split('&')).filter(|p| !p.starts_with("password=")).collect();
     let path = path.map(|p| format!("/{p}")).unwrap_or_default();
     let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
     format!("{scheme}://{authority}{path}{query}")

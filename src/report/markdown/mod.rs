@@ -144,11 +144,10 @@ fn first_lines(run: &RunIndex, out: &mut String) {
 
 fn verdict_in_words(run: &RunIndex, gate: &Gate) -> String {
     let deciding = |c: &&CaseIndex| c.outline.selected && run.start.gate.contains(&c.outline.tier);
-    let who = match run.start.gate.is_empty() {
-        true => "no tier decides".to_owned(),
-        false => {
-            format!("{} decide{}", wording::tiers(&run.start.gate), if run.start.gate.len() == 1 { "s" } else { "" })
-        }
+    let deciders: Vec<_> = gate.tiers.iter().filter(|t| t.decides).map(|t| t.tier).collect();
+    let who = match deciders.len() {
+        0 => "no tier of the plan decides".to_owned(),
+        n => format!("{} decide{}", wording::tiers(&deciders), if n == 1 { "s" } else { "" }),
     };
     let mut said = match (gate.deciding, gate.passed) {
         (0, _) => format!("no deciding case was selected ({who})."),
@@ -463,9 +462,15 @@ fn not_passed(s: &SentenceIndex, out: &mut String) {
 }
 
 fn cause(s: &SentenceIndex, a: &ActionIndex, out: &mut String) {
+    // A check that looks at nothing of its own is the sentence itself: its place says enough.
+    let bare = a.looks == 0 && a.took.is_zero() && a.unmet().next().is_some();
     let mut way: Vec<String> =
         s.around(a).iter().filter(|b| b.what != a.what).map(|b| code(&b.what, Spot::Line)).collect();
-    way.push(if a.what.is_empty() { "an action".to_owned() } else { code(&a.what, Spot::Line) });
+    way.push(match a.what.as_str() {
+        _ if bare => "what was asked".to_owned(),
+        "" => "an action".to_owned(),
+        what => code(what, Spot::Line),
+    });
     let mut head = way.join(" › ");
     let items = a.items();
     if !items.is_empty() {
@@ -487,7 +492,8 @@ fn cause(s: &SentenceIndex, a: &ActionIndex, out: &mut String) {
     } else {
         room(out);
     }
-    *out += &format!("{head}: **{}** after {}{looks}", a.mark, duration(a.took));
+    let after = if bare { String::new() } else { format!(" after {}{looks}", duration(a.took)) };
+    *out += &format!("{head}: **{}**{after}", a.mark);
     if let Some(reason) = a.own_reason() {
         *out += &format!(": {}", line(reason));
     }

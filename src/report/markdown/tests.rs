@@ -499,6 +499,7 @@ fn each_way_to_be_red_is_explained() {
         "   - from 0 ms: connection refused\n   - from 500 ms: `body.echo`: expected `3`, was `0` (3 looks)\n   - from 2.0 s",
         "   line 20\n   ```\n\n   … and 5 more lines.",
         "TC-2](#tc-2-no-way-there) **errored** in “Ask”: cannot resolve `greeter.example`",
+        "what was asked, `plans/TP-900.yaml:70`: **failed**\n",
         "⛔ **blocked** in 15 ms: a precondition does not hold",
         "| TC-6 | Another Day | nice | high | ➖ not selected | – |",
         "➖ **skipped**: cancelled before it began",
