@@ -46,7 +46,8 @@ impl Diagnostic {
         let known: Vec<&str> = known.into_iter().collect();
         match nearest(word, known.iter().copied()) {
             Some(near) => self.help(format!("did you mean `{near}`?")),
-            None if known.is_empty() => self,
+            // a long list helps nobody
+            None if known.is_empty() || known.len() > 16 => self,
             None => self.help(format!("known here: {}", known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "))),
         }
     }

@@ -7,6 +7,7 @@ use crate::{
     value::Value,
 };
 use async_trait::async_trait;
+pub use crate::expr::Finding;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub enum EventKind {
     Looked {
         /// From 0 within the action.
         look: u32,
+        /// Not `at` on the line: that is the event's own.
+        #[serde(rename = "began")]
         at: Timestamp,
         #[serde(with = "nanos")]
         took: Duration,
@@ -156,19 +159,6 @@ pub enum Part {
     Precondition,
     Step,
     Expected,
-}
-
-/// One thing that was asked of an observation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
-    /// A path in a picture (`batch.body.total`), or the expression of a check.
-    pub subject: String,
-    pub holds: bool,
-    pub expected: String,
-    pub actual: String,
-    /// For a check that does not hold: its parts, each with its value.
-    pub operands: Vec<(String, String)>,
-    pub place: Option<Place>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

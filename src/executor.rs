@@ -320,6 +320,13 @@ impl Body<'_> {
     }
 }
 
+/// A word for a POSIX shell, in quotes where it needs them: for evidence that reproduces an action by hand.
+pub fn shell_word(text: &str) -> std::borrow::Cow<'_, str> {
+    let safe = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&b);
+    let plain = !text.is_empty() && text.bytes().all(safe);
+    if plain { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")).into() }
+}
+
 /// The expressions in a template that are not texts: for executors that bind them instead of pasting.
 pub fn holes(t: &Template) -> impl Iterator<Item = &Expression> {
     t.parts().iter().filter_map(|p| if let Part::Hole(e) = p { Some(e) } else { None })

@@ -2,12 +2,15 @@
 //!
 //! The floors and who may import whom: `docs/architecture.md`, held by `tests/floors.rs`.
 pub mod address;
+pub mod cli;
 pub mod diagnostic;
+pub mod engine;
 pub mod event;
 pub mod executor;
 pub mod executors;
 pub mod expr;
 pub mod outcome;
+pub mod plan;
 pub mod relay;
 pub mod report;
 #[cfg(feature = "sandbox")]

@@ -41,6 +41,10 @@ impl Span {
         }
     }
 
+    pub fn place_fn(&self) -> impl Fn() -> Place + '_ {
+        || self.place()
+    }
+
     pub fn text(&self) -> &str {
         let t = &self.source.text;
         &t[floor(t, self.range.start)..floor(t, self.range.end.max(self.range.start))]

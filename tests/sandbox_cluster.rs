@@ -1,4 +1,5 @@
 //! The embedded Kubernetes API, asked over its socket: by bare HTTP, by kube's client and runtime, and by kubectl.
+#![cfg(feature = "sandbox")]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -26,24 +27,24 @@ const CONFIGMAPS: &str = "/api/v1/namespaces/streamspace/configmaps";
 const TOKEN: &str = "let-me-in";
 const SOON: Duration = Duration::from_secs(10);
 
-struct Api0 {
+struct Server {
     cluster: Cluster,
     http: reqwest::Client,
 }
 
-async fn start() -> Api0 {
+async fn start() -> Server {
     start_with(10_000).await
 }
 
-async fn start_with(window: usize) -> Api0 {
+async fn start_with(window: usize) -> Server {
     // A second test of the same process finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let cluster = serve(listener, Options { token: TOKEN.into(), window }).await;
-    Api0 { cluster, http: reqwest::Client::builder().no_proxy().build().unwrap() }
+    Server { cluster, http: reqwest::Client::builder().no_proxy().build().unwrap() }
 }
 
-impl Api0 {
+impl Server {
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.cluster.address())
     }
@@ -436,6 +437,27 @@ async fn owners_take_their_children_along() {
         for gone in [format!("{CONFIGMAPS}/child"), format!("{CONFIGMAPS}/grandchild"), format!("{SESSIONS}/owner")] {
             api.gone(&gone).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn a_watch_sees_what_the_collector_does() {
+    let api = start().await;
+    let owner = api.session("owner").await;
+    let mut parent = owner.clone();
+    let mut watch = api.watch(&format!("{CONFIGMAPS}?watch=1")).await;
+    let line = ["child", "grandchild", "great-grandchild", "last"];
+    for name in line {
+        let mut object = configmap(name);
+        object["metadata"]["ownerReferences"] = owned_by(&parent, false);
+        parent = api.post(CONFIGMAPS, &object).await.1;
+        watch.expect("ADDED", name).await;
+    }
+    let (_, deleted) = api.delete(&format!("{SESSIONS}/owner"), &Value::Null).await;
+    assert_eq!(deleted["details"]["uid"], owner["metadata"]["uid"]);
+    // Nothing else is written meanwhile: the collector itself has to wake the watch.
+    for name in line {
+        watch.expect("DELETED", name).await;
     }
 }
 
@@ -879,6 +901,24 @@ async fn shutting_down_ends_watches_and_frees_the_port() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_does_not_hold_up_the_end() {
+    let api = start().await;
+    let first = api.session("one").await;
+    let path = format!("{SESSIONS}?watch=1&resourceVersion={}", version(&first));
+    let mut watch = api.watch(&path).await;
+    let padding = "x".repeat(500_000);
+    for n in 0..40 {
+        api.merge(&format!("{SESSIONS}/one"), &json!({ "spec": { "n": n, "padding": padding } })).await;
+    }
+    let address = api.cluster.address();
+    let began = Instant::now();
+    api.cluster.shutdown().await;
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    TcpListener::bind(address).await.expect("the port is free again");
+    assert_eq!(watch.expect("MODIFIED", "one").await["spec"]["n"], 0);
+}
+
+#[tokio::test]
 async fn kubes_client_finds_its_way() {
     let api = start().await;
     let client = api.client();
@@ -1018,7 +1058,7 @@ struct Kubectl {
 }
 
 impl Kubectl {
-    fn new(api: &Api0) -> Self {
+    fn new(api: &Server) -> Self {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("config"), api.cluster.kubeconfig(&api.url(""))).unwrap();
         Self { home }

@@ -525,8 +525,14 @@ fn extent(program: &Program, text: &str, e: &IdedExpr) -> Option<Range<usize>> {
     let (start, mut stop) = found?;
     // offsets are counted in characters
     let byte = |i: usize| text.char_indices().nth(i).map_or(text.len(), |(b, _)| b);
-    let start = byte(start);
+    let mut start = byte(start);
     stop = byte(stop);
+    if let Expr::Call(c) = &e.expr
+        && c.target.is_none()
+        && text[..start].ends_with(&c.func_name)
+    {
+        start -= c.func_name.len();
+    }
     if let Expr::Select(s) = &e.expr
         && let Some(i) = text[stop.min(text.len())..].find(&s.field)
         && text[stop..stop + i].trim_matches(['.', '?', ' ', '\n']).is_empty()

@@ -3,6 +3,8 @@
 pub mod cel;
 
 
+pub mod judge;
+pub mod picture;
 pub mod scope;
 pub mod template;
 
@@ -10,6 +12,8 @@ pub use self::{
     cel::{EvalError, Expression, Read},
 
 
+    judge::Finding,
+    picture::Picture,
     scope::Scope,
     template::{Part, Template, Tree},
 };

@@ -111,7 +111,7 @@ impl Watch {
             if !out.is_empty() {
                 return Some(out.into());
             }
-            // Seen before reading, so that what is committed in between wakes the wait below.
+            // Marked as seen before reading: what is committed from here on wakes the wait below, what is read now does not.
             self.versions.borrow_and_update();
             let changes = self.shared.lock().changes_after(self.cursor, BATCH);
             let Ok(changes) = changes else {
@@ -167,9 +167,8 @@ impl Watch {
         match (was, is) {
             (false, true) => self.event("ADDED", &change.object, out),
             (true, true) => self.event("MODIFIED", &change.object, out),
-            (true, false) if change.deleted => self.event("DELETED", &change.object, out),
             (true, false) => {
-                // It left the selection: its last selected state, under the version of the change that took it out.
+                // Gone, or out of the selection: its last selected state, under the version of the change that took it out.
                 if let Some(before) = &change.before {
                     let mut last = (**before).clone();
                     metadata::set(&mut last, "resourceVersion", change.version.to_string().into());

@@ -1,0 +1,83 @@
+//! The command line: arguments, files, environment variables, signals, exit codes. The only place that reads those or exits, and the
+//! only one that knows the engine, the executors, the reports and the sandbox together.
+mod args;
+mod check;
+mod files;
+mod list;
+mod plans;
+mod report;
+mod run;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+mod signals;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// What a command ends with. The numbers are documented in `docs/exit-codes.md`.
+pub mod exit {
+    pub const GREEN: u8 = 0;
+    pub const RED: u8 = 1;
+    pub const USAGE: u8 = 2;
+    pub const COULD_NOT_ASK: u8 = 3;
+    pub const NOTHING_SELECTED: u8 = 4;
+    pub const NO_REPORT: u8 = 5;
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// A command that could not do its work: what to print, and the exit code.
+pub struct Failure {
+    pub message: String,
+    pub code: u8,
+}
+
+impl Failure {
+    pub fn usage(message: impl Into<String>) -> Self {
+        Failure { message: message.into(), code: exit::USAGE }
+    }
+}
+
+pub fn main() -> ExitCode {
+    // both TLS stacks in the tree must agree on one provider before anything connects
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(e) => {
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { exit::USAGE } else { exit::GREEN });
+        }
+    };
+    args.verbosity.start_logging();
+    // expressions are evaluated by recursion: the stack is large, the memory is taken only as it is used
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(64 << 20).build();
+    let runtime = match runtime {
+        Ok(r) => r,
+        Err(e) => {
+            eprintln!("error: the runtime cannot start: {e}");
+            return ExitCode::from(exit::COULD_NOT_ASK);
+        }
+    };
+    let work = runtime.spawn(async move {
+        match args.command {
+            args::Command::Run(a) => run::command(a, args.verbosity).await,
+            args::Command::Check(a) => check::command(a),
+            args::Command::List(a) => list::command(a),
+            args::Command::Report(a) => report::command(a),
+            #[cfg(feature = "sandbox")]
+            args::Command::Sandbox(a) => sandbox::command(a).await,
+        }
+    });
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    match result {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(f)) => {
+            anstream::eprintln!("{}", f.message.trim_end());
+            ExitCode::from(f.code)
+        }
+        Err(e) => {
+            eprintln!("error: a defect of the runner ended it: {e}");
+            ExitCode::from(exit::COULD_NOT_ASK)
+        }
+    }
+}

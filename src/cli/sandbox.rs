@@ -1,0 +1,342 @@
+//! The sandbox and what stands around it: the embedded cluster, the relays that can be cut, a small control API for that, and the
+//! environment file that tells a runner where all this is. `run` and `sandbox` both start it here, and both read that file.
+use super::{Failure, args, exit, plans};
+use crate::{
+    executor::Registry,
+    plan::Environment,
+    relay::Relay,
+    sandbox::{self, Database, DatabaseSwitch, Sandbox, cluster},
+    source::Source,
+};
+use axum::{
+    Json, Router,
+    extract::{Path as Segments, State},
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// A running platform with all its parts.
+pub struct Platform {
+    sandbox: Sandbox,
+    cluster: Option<cluster::Cluster>,
+    links: Arc<Links>,
+    control: CancellationToken,
+    environment: String,
+    about: String,
+    /// Tables, log and kubeconfigs: gone with the platform.
+    _folder: tempfile::TempDir,
+}
+
+/// What can be cut, and how.
+struct Links {
+    token: String,
+    cluster: Relay,
+    database: DatabaseLink,
+}
+
+enum DatabaseLink {
+    Wire(Relay),
+    /// A file has no wire: the platform's own store is closed instead.
+    Switch(DatabaseSwitch),
+}
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+impl Platform {
+    pub async fn start(parts: &args::SandboxParts, listen: SocketAddr) -> Result<Platform, Error> {
+        let folder = tempfile::Builder::new().prefix("tp-runner-sandbox-").tempdir()?;
+        let secret = || uuid::Uuid::new_v4().simple().to_string();
+
+        // the cluster, and the platform's own way to it
+        let cluster_relay = Relay::bind(([127, 0, 0, 1], 0).into()).await?;
+        let (embedded, runner_config, platform_config) = match &parts.kubeconfig {
+            None => {
+                let listener = TcpListener::bind("127.0.0.1:0").await?;
+                let options = cluster::Options { token: secret(), ..cluster::Options::default() };
+                let served = cluster::serve(listener, options).await;
+                cluster_relay.to(served.address());
+                let direct = served.kubeconfig(&format!("http://{}", served.address()));
+                let relayed = served.kubeconfig(&format!("http://{}", cluster_relay.address()));
+                (Some(served), direct, relayed)
+            }
+            Some(file) => {
+                let text = std::fs::read_to_string(file).map_err(|e| format!("`{}` cannot be read: {e}", file.display()))?;
+                let (relayed, upstream) = relayed_kubeconfig(&text, cluster_relay.address())?;
+                let upstream = tokio::net::lookup_host(&upstream).await?.next().ok_or("the cluster's host is unknown")?;
+                cluster_relay.to(upstream);
+                (None, text, relayed)
+            }
+        };
+        let kubeconfig = folder.path().join("kubeconfig");
+        let platform_kubeconfig = folder.path().join("kubeconfig-of-the-platform");
+        std::fs::write(&kubeconfig, runner_config)?;
+        std::fs::write(&platform_kubeconfig, platform_config)?;
+
+        // the database likewise
+        let sqlite = folder.path().join("platform.db");
+        let (database, wire, database_url, store) = match &parts.database {
+            None => (Database::Sqlite(sqlite.clone()), None, sqlite.display().to_string(), "SQLite"),
+            Some(url) => {
+                let relay = Relay::bind(([127, 0, 0, 1], 0).into()).await?;
+                let (relayed, upstream) = relayed_database(url, relay.address())?;
+                let upstream = tokio::net::lookup_host(&upstream).await?.next().ok_or("the database's host is unknown")?;
+                relay.to(upstream);
+                (Database::Postgres(relayed), Some(relay), url.clone(), "PostgreSQL")
+            }
+        };
+
+        let (password, token) = (secret(), secret());
+        let log_file = folder.path().join("platform.log");
+        let sandbox = sandbox::start(sandbox::Options {
+            database,
+            kubeconfig: platform_kubeconfig,
+            namespace: "streamspace".into(),
+            listen,
+            admin_password: password.clone(),
+            log_file: log_file.clone(),
+        })
+        .await?;
+        let database_link = match wire {
+            Some(relay) => DatabaseLink::Wire(relay),
+            None => DatabaseLink::Switch(sandbox.database_switch()),
+        };
+        let links = Arc::new(Links { token: token.clone(), cluster: cluster_relay, database: database_link });
+        let control = CancellationToken::new();
+        let control_at = serve_control(links.clone(), control.clone()).await?;
+
+        let kubernetes = if embedded.is_some() { "the embedded Kubernetes API" } else { "a cluster of yours" };
+        let cut = if parts.database.is_some() {
+            String::new()
+        } else {
+            "; SQLite has no wire, so `database-down` closes the platform's own store".to_string()
+        };
+        let about = format!("the embedded reference platform on {store} and {kubernetes}; no deployment was tested{cut}");
+        let environment = environment_text(&Text {
+            about: &about,
+            api: &sandbox.api(),
+            kubeconfig: &kubeconfig,
+            database: &database_url,
+            log_file: &log_file,
+            control: &format!("http://{control_at}"),
+            password: &password,
+            token: &token,
+            store,
+            embedded: embedded.is_some(),
+        });
+        Ok(Platform { sandbox, cluster: embedded, links, control, environment, about, _folder: folder })
+    }
+
+    /// The environment in which a runner finds this platform.
+    pub fn environment(&self, registry: &Registry) -> Result<Environment, Failure> {
+        let text = self.environment.replace(STANDING, "sandbox");
+        let source = Arc::new(Source { name: "the sandbox's environment".into(), text });
+        let (environments, problems) = plans::read_environments(&source, registry);
+        match environments.map(|e| e.all) {
+            Some(mut all) if problems.errors() == 0 && !all.is_empty() => Ok(all.remove(0)),
+            _ => Err(plans::bad(&problems, false)),
+        }
+    }
+
+    pub async fn shutdown(self) {
+        self.control.cancel();
+        self.sandbox.shutdown().await;
+        if let Some(cluster) = self.cluster {
+            cluster.shutdown().await;
+        }
+        if let Ok(links) = Arc::try_unwrap(self.links).map_err(drop) {
+            links.cluster.shutdown().await;
+            if let DatabaseLink::Wire(relay) = links.database {
+                relay.shutdown().await;
+            }
+        }
+    }
+}
+
+/// `sandbox`: in the foreground, until Ctrl-C.
+pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
+    let failed = |e: Error| Failure { message: format!("error: the sandbox cannot start: {e}"), code: exit::COULD_NOT_ASK };
+    let platform = Platform::start(&args.parts, args.listen).await.map_err(failed)?;
+    if let Some(file) = &args.env_file {
+        let text = &platform.environment;
+        crate::report::file::write_whole(file, |out| out.write_all(text.as_bytes()))
+            .map_err(|e| failed(format!("`{}` cannot be written: {e}", file.display()).into()))?;
+    }
+    println!("{}", platform.about);
+    println!("api:        {}", platform.sandbox.api());
+    let folder = platform._folder.path();
+    println!("kubeconfig: {}", folder.join("kubeconfig").display());
+    match &args.parts.database {
+        None => println!("database:   {}", folder.join("platform.db").display()),
+        Some(_) => println!("database:   as given with --database"),
+    }
+    println!("log:        {}", platform.sandbox.log_file().display());
+    if let Some(file) = &args.env_file {
+        println!("from another terminal: tp-runner run TP-004 --config {} --env {STANDING}", file.display());
+    }
+    println!("Ctrl-C ends it");
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(|e| failed(e.into()))?;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    platform.shutdown().await;
+    Ok(exit::GREEN)
+}
+
+const STANDING: &str = "standing";
+
+struct Text<'a> {
+    about: &'a str,
+    api: &'a str,
+    kubeconfig: &'a Path,
+    database: &'a str,
+    log_file: &'a Path,
+    control: &'a str,
+    password: &'a str,
+    token: &'a str,
+    store: &'a str,
+    embedded: bool,
+}
+
+fn environment_text(t: &Text) -> String {
+    let quoted = |s: &str| serde_json::Value::from(s).to_string();
+    let path = |p: &Path| quoted(&p.display().to_string());
+    let fault = |name: &str, link: &str| {
+        let verb = |what: &str| format!("{{ request: POST /faults/{link}/{what} }}, target: control, expect: {{ status: 200 }}");
+        format!(
+            "      {name}:\n        do: [ {{ http: {} }} ]\n        heal: [ {{ http: {}, as: healed }} ]\n        refused: healed.body.refused\n",
+            verb("cut"),
+            verb("heal")
+        )
+    };
+    format!(
+        r#"# Written by `tp-runner sandbox`: where its parts are while it runs. The secrets in here die with it.
+default: {STANDING}
+environments:
+  {STANDING}:
+    about: {about}
+    sandbox: true
+    versions: {{ sandbox: {version}, store: {store}, kubernetes: {kubernetes} }}
+    secrets: {{ password: {password}, control_token: {token} }}
+    targets:
+      api: {{ http: {api}, headers: {{ Authorization: "Bearer ${{token}}" }} }}
+      cluster: {{ k8s: {{ kubeconfig: {kubeconfig}, namespace: streamspace }} }}
+      database: {{ db: {database} }}
+      inbox: {{ webhook: "127.0.0.1:0", signature: {{ header: X-StreamSpace-Signature, scheme: hmac-sha256-hex }} }}
+      platform-log: {{ logs: {{ file: {log_file} }} }}
+      control: {{ http: {control}, headers: {{ Authorization: "Bearer ${{control_token}}" }} }}
+    setup:
+      - http: {{ request: POST /api/v1/auth/login, identity: none, json: {{ username: admin, password: "${{password}}" }} }}
+        expect: {{ status: 200 }}
+        save: {{ token: secret(body.token) }}
+    faults:
+{database_down}{cluster_unreachable}"#,
+        about = quoted(t.about),
+        version = quoted(env!("CARGO_PKG_VERSION")),
+        store = quoted(t.store),
+        kubernetes = if t.embedded { "embedded" } else { "external" },
+        password = quoted(t.password),
+        token = quoted(t.token),
+        api = quoted(t.api),
+        kubeconfig = path(t.kubeconfig),
+        database = quoted(t.database),
+        log_file = path(t.log_file),
+        control = quoted(t.control),
+        database_down = fault("database-down", "database"),
+        cluster_unreachable = fault("cluster-unreachable", "cluster"),
+    )
+}
+
+/// `POST /faults/{database|cluster}/{cut|heal}` → `{"refused": n}`.
+async fn serve_control(links: Arc<Links>, stop: CancellationToken) -> std::io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let app = Router::new().route("/faults/{link}/{what}", post(switch)).with_state(links);
+    tokio::spawn(async move {
+        let _ = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await;
+    });
+    Ok(address)
+}
+
+async fn switch(
+    State(links): State<Arc<Links>>,
+    Segments((link, what)): Segments<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Json<serde_json::Value>, StatusCode> {
+    let authorised = headers.get("authorization").is_some_and(|h| h.as_bytes() == format!("Bearer {}", links.token).as_bytes());
+    if !authorised {
+        return Err(StatusCode::UNAUTHORIZED);
+    }
+    let refused = match (link.as_str(), &links.database, what.as_str()) {
+        ("cluster", _, "cut") => {
+            links.cluster.cut();
+            0
+        }
+        ("cluster", _, "heal") => {
+            let refused = links.cluster.refused();
+            links.cluster.heal();
+            refused
+        }
+        ("database", DatabaseLink::Wire(relay), "cut") => {
+            relay.cut();
+            0
+        }
+        ("database", DatabaseLink::Wire(relay), "heal") => {
+            let refused = relay.refused();
+            relay.heal();
+            refused
+        }
+        ("database", DatabaseLink::Switch(switch), "cut") => {
+            switch.cut();
+            0
+        }
+        ("database", DatabaseLink::Switch(switch), "heal") => {
+            let refused = switch.refused();
+            switch.heal();
+            refused
+        }
+        _ => return Err(StatusCode::NOT_FOUND),
+    };
+    Ok(Json(serde_json::json!({ "refused": refused })))
+}
+
+/// The kubeconfig with its server behind the relay; and where the relay must lead.
+fn relayed_kubeconfig(text: &str, relay: SocketAddr) -> Result<(String, String), Error> {
+    let mut config = kube::config::Kubeconfig::from_yaml(text)?;
+    let current = config.current_context.clone().unwrap_or_default();
+    let context = config.contexts.iter().find(|c| c.name == current).and_then(|c| c.context.clone());
+    let named = context.ok_or("the kubeconfig has no current context")?.cluster;
+    let cluster = config.clusters.iter_mut().find(|c| c.name == named).and_then(|c| c.cluster.as_mut());
+    let cluster = cluster.ok_or("the kubeconfig's context names no cluster")?;
+    let server: axum::http::Uri = cluster.server.clone().unwrap_or_default().parse()?;
+    let host = server.host().ok_or("the kubeconfig's server has no host")?.to_string();
+    let https = server.scheme_str() == Some("https");
+    let port = server.port_u16().unwrap_or(if https { 443 } else { 80 });
+    let path = server.path().trim_end_matches('/');
+    cluster.server = Some(format!("{}://{relay}{path}", if https { "https" } else { "http" }));
+    if https && cluster.tls_server_name.is_none() {
+        // the certificate is the cluster's, whatever the address
+        cluster.tls_server_name = Some(host.clone());
+    }
+    Ok((serde_saphyr::to_string(&config)?, format!("{host}:{port}")))
+}
+
+/// The database URL with its host behind the relay; and where the relay must lead.
+fn relayed_database(url: &str, relay: SocketAddr) -> Result<(String, String), Error> {
+    let mut parsed = reqwest::Url::parse(url).map_err(|e| format!("`--database` is no URL: {e}"))?;
+    if !parsed.scheme().starts_with("postgres") {
+        return Err("`--database` takes a `postgres://…` URL".into());
+    }
+    let upstream = format!("{}:{}", parsed.host_str().unwrap_or("127.0.0.1"), parsed.port().unwrap_or(5432));
+    let set = parsed.set_host(Some(&relay.ip().to_string())).is_ok() && parsed.set_port(Some(relay.port())).is_ok();
+    if set { Ok((parsed.to_string(), upstream)) } else { Err("`--database` has no host that could be relayed".into()) }
+}
+

@@ -1,0 +1,193 @@
+//! One case: preconditions, steps, expected results, then everything taken back. What follows a red is decided here.
+use super::{
+    looks::Looks,
+    run::World,
+    schedule::{Case, Sentence},
+    step::{Listed, Runner, asked, span},
+    undo::Stack,
+};
+use crate::{
+    event::{EventKind, Part},
+    expr::Scope,
+    outcome::{Fault, Mark, Verdict},
+};
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+/// How long a case may take where it says nothing itself.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What a case came to.
+pub struct Outcome {
+    pub verdict: Verdict,
+    pub fault: Option<Fault>,
+    pub reason: Option<String>,
+    /// What its undo could not take back.
+    pub left: Vec<String>,
+}
+
+/// Performs a case in `base`, the scope of the run.
+pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope) -> Outcome {
+    let begun = Instant::now();
+    let at = &case.address;
+    world.events.tell(at, EventKind::CaseStarted).await;
+    if !case.lacks.is_empty() {
+        let outcome = Outcome {
+            verdict: Verdict::Blocked,
+            fault: Some(Fault::Environment),
+            reason: Some(case.lacks.join("; ")),
+            left: vec![],
+        };
+        return finish(case, world, outcome, begun.elapsed()).await;
+    }
+    let scope = base.with("case", crate::value::Value::map([("id".to_string(), case.id.as_str().into())]));
+    let limit = match case.timeout.as_ref().map(|t| span(t, &scope)) {
+        Some(Ok(d)) => d,
+        _ => TIMEOUT,
+    };
+    let cancel = world.cancel.child_token();
+    let (stack, faults) = (Stack::default(), Mutex::new(vec![]));
+    let runner = Runner { world, looks, cancel: &cancel, stack: &stack, faults: &faults, base: &scope, timeout: None };
+    let timer = async {
+        // a replay has no clock
+        if looks.live() {
+            tokio::time::sleep(limit).await;
+            cancel.cancel();
+        }
+        std::future::pending::<()>().await
+    };
+    let mut outcome = tokio::select! {
+        outcome = sentences(case, &runner, &scope) => outcome,
+        () = timer => unreachable!("the timer never ends"),
+    };
+    if cancel.is_cancelled() && !world.cancel.is_cancelled() {
+        // our limit, and not a wish of the user's
+        outcome.verdict = if outcome.verdict == Verdict::Interrupted { Verdict::Errored } else { outcome.verdict };
+        outcome.fault = outcome.fault.or(Some(Fault::Environment));
+        outcome.reason = Some(format!("the case ran longer than its `timeout` of {}", humantime::format_duration(limit)));
+    }
+    if looks.live() {
+        // what was made is taken back even after a cancel; only a second one ends that
+        let undoing = Runner { cancel: &world.kill, ..runner };
+        outcome.left = stack.unwind(&undoing).await;
+        if !outcome.left.is_empty() && outcome.verdict == Verdict::Passed {
+            outcome.verdict = Verdict::Errored;
+            outcome.fault = Some(Fault::Environment);
+            outcome.reason = Some(format!("not everything could be undone: {}", outcome.left.join("; ")));
+        }
+    }
+    finish(case, world, outcome, begun.elapsed()).await
+}
+
+async fn finish(case: &Case, world: &World, outcome: Outcome, took: Duration) -> Outcome {
+    let kind = EventKind::CaseFinished { verdict: outcome.verdict, fault: outcome.fault, reason: outcome.reason.clone(), took };
+    world.events.tell(&case.address, kind).await;
+    outcome
+}
+
+async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> Outcome {
+    let mut scope = base.clone();
+    let mut worst = Mark::Passed;
+    let mut why: Option<String> = None;
+    let mut blocked: Option<(Mark, String)> = None;
+    let mut ended = false;
+    for sentence in &case.sentences {
+        if runner.cancel.is_cancelled() {
+            worst = worst.worse(Mark::Interrupted);
+        }
+        let cancelled = runner.cancel.is_cancelled();
+        let skip = match (&blocked, sentence.part) {
+            _ if cancelled => Some("cancelled before it was reached".to_string()),
+            (Some(_), Part::Step | Part::Expected) => Some("a precondition does not hold".to_string()),
+            (None, Part::Step) if ended => Some("the steps ended before it".to_string()),
+            _ => None,
+        };
+        let at = &sentence.address;
+        runner.tell(at, EventKind::SentenceStarted).await;
+        let (mark, reason) = match skip {
+            Some(reason) if sentence.unproven => (Mark::Unproven, Some(reason)),
+            Some(reason) => (Mark::NotReached, Some(reason)),
+            None => {
+                let (mark, reason, listed) = perform_sentence(sentence, runner, &scope).await;
+                if let Some(listed) = listed {
+                    scope = listed.scope;
+                    ended |= listed.ends && sentence.part != Part::Expected;
+                }
+                (mark, reason)
+            }
+        };
+        if sentence.part == Part::Precondition && mark.is_red() && blocked.is_none() {
+            blocked = Some((mark, reason.clone().unwrap_or_default()));
+        }
+        if blocked.is_none() && worst.worse(mark) != worst {
+            worst = mark;
+            why = reason.clone();
+        }
+        runner.tell(at, EventKind::SentenceFinished { mark, reason }).await;
+    }
+    let interrupted = runner.cancel.is_cancelled();
+    let (verdict, fault) = match (&blocked, worst) {
+        (_, Mark::Interrupted) => (Verdict::Interrupted, None),
+        _ if interrupted => (Verdict::Interrupted, None),
+        (Some((Mark::Failed, reason)), _) => {
+            why = Some(reason.clone());
+            (Verdict::Blocked, Some(Fault::Product))
+        }
+        (Some((_, reason)), _) => {
+            why = Some(reason.clone());
+            (Verdict::Blocked, Some(Fault::Environment))
+        }
+        (None, Mark::Failed) => (Verdict::Failed, Some(Fault::Product)),
+        // nothing was wrong and yet something was never asked: we cannot say that it holds
+        (None, Mark::Errored | Mark::NotReached) => (Verdict::Errored, Some(Fault::Environment)),
+        (None, _) => (Verdict::Passed, None),
+    };
+    Outcome { verdict, fault, reason: if verdict == Verdict::Passed { None } else { why }, left: vec![] }
+}
+
+async fn perform_sentence(sentence: &Sentence, runner: &Runner<'_>, scope: &Scope) -> (Mark, Option<String>, Option<Listed>) {
+    if sentence.unproven {
+        return (Mark::Unproven, None, None);
+    }
+    if sentence.part == Part::Precondition && sentence.steps.is_empty() {
+        return (Mark::NotVerified, Some("no action stands under it".into()), None);
+    }
+    let at = &sentence.address;
+    let mut listed = runner.list(&sentence.steps, &at.child("do"), scope.clone(), None).await;
+    if !sentence.asks.is_empty() {
+        let own = at.child("check");
+        let what = "expected".to_string();
+        runner.tell(&own, EventKind::ActionStarted { what, place: sentence.place.clone() }).await;
+        let missing = sentence.needs.iter().find(|n| !listed.scope.has(n));
+        let (mark, findings, reason) = match missing {
+            Some(name) => (Mark::NotReached, vec![], Some(format!("`{name}` was never bound"))),
+            None => {
+                let findings = asked(&sentence.asks, None, &listed.scope);
+                let red = findings.iter().find(|f| !f.holds).map(|f| {
+                    if f.actual == "false" {
+                        format!("`{}` does not hold", f.subject)
+                    } else {
+                        format!("`{}`: expected {}, and it is {}", f.subject, f.expected, f.actual)
+                    }
+                });
+                listed.judged += findings.len();
+                (if red.is_some() { Mark::Failed } else { Mark::Passed }, findings, red)
+            }
+        };
+        let finished = EventKind::ActionFinished { mark, findings, reason: reason.clone(), looks: 0, took: Duration::ZERO };
+        runner.tell(&own, finished).await;
+        if listed.mark.worse(mark) != listed.mark {
+            listed.mark = mark;
+            listed.reason = reason;
+        }
+    }
+    // skipped actions prove nothing
+    if sentence.part == Part::Expected && listed.judged == 0 && !listed.mark.is_red() {
+        let reason = "nothing was asked of what was seen: it proves nothing".to_string();
+        return (Mark::NotReached, Some(reason), Some(listed));
+    }
+    let (mark, reason) = (listed.mark, listed.reason.clone());
+    (if mark == Mark::Skipped { Mark::Passed } else { mark }, reason, Some(listed))
+}

@@ -1,0 +1,268 @@
+//! Where observations come from: the live world, or a recorded run. Deadlines live in `Live`, so that a replay has no clock.
+use super::schedule;
+use crate::{
+    address::Address,
+    event::{ErrorKind, Event, EventKind, Evidence},
+    executor::{Action, Output, RunContext, StepContext, StepError, Target},
+    expr::Scope,
+    secrets::Secrets,
+    value::Value,
+};
+use async_trait::async_trait;
+use futures::FutureExt;
+use jiff::Timestamp;
+use std::{
+    collections::{HashMap, VecDeque},
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, RwLock, atomic::AtomicBool},
+    time::Duration,
+};
+use tokio::{sync::OnceCell, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// What is to be looked at, and until when.
+pub struct Ask<'a> {
+    pub action: &'a dyn Action,
+    pub target: Option<&'a str>,
+    pub at: &'a Address,
+    pub scope: &'a Scope,
+    /// The look before, from which the next one continues without losing anything.
+    pub last: Option<&'a Output>,
+    /// How many looks there were.
+    pub count: u32,
+    /// When the time for looking is over.
+    pub until: Option<Instant>,
+    /// How long one look may take.
+    pub timeout: Duration,
+    pub pace: Duration,
+    pub cancel: &'a CancellationToken,
+}
+
+pub struct Look {
+    pub result: Result<Output, StepError>,
+    pub evidence: Vec<Evidence>,
+    /// The request had left: silence is the product's answer.
+    pub departed: bool,
+}
+
+#[async_trait]
+pub trait Looks: Send + Sync {
+    /// `None`: the time for looking is over.
+    async fn look(&self, ask: Ask<'_>) -> Option<Look>;
+    /// Whether a whole `use` may be tried once more.
+    async fn again(&self, at: &Address, count: u32, until: Option<Instant>, pace: Duration, cancel: &CancellationToken) -> bool;
+    /// The overlap of a `parallel`, and what a healed fault refused, as measured or as recorded.
+    fn measured(&self, at: &Address, live: Value) -> Value;
+    /// Whether acts have effects, and so need an undo.
+    fn live(&self) -> bool;
+}
+
+/// The world itself: the targets of the environment, each connected at its first use.
+pub struct Live {
+    run: RunContext,
+    secrets: Arc<Secrets>,
+    environment: RwLock<Scope>,
+    targets: HashMap<String, Connection>,
+    /// In the order in which they were connected: closed last first.
+    opened: Mutex<Vec<Arc<dyn Target>>>,
+}
+
+struct Connection {
+    spec: Arc<dyn crate::executor::TargetSpec>,
+    cell: OnceCell<Arc<dyn Target>>,
+}
+
+impl Live {
+    pub fn new(run: RunContext, secrets: Arc<Secrets>, environment: Scope, targets: &[schedule::Target]) -> Self {
+        let targets = targets
+            .iter()
+            .map(|t| (t.name.clone(), Connection { spec: t.spec.clone(), cell: OnceCell::new() }))
+            .collect();
+        Live { run, secrets, environment: RwLock::new(environment), targets, opened: Mutex::default() }
+    }
+
+    /// The names that setup bound: targets may read them from now on.
+    pub fn set_environment(&self, scope: Scope) {
+        *self.environment.write().unwrap_or_else(|e| e.into_inner()) = scope;
+    }
+
+    pub fn environment(&self) -> Scope {
+        self.environment.read().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    async fn target(&self, name: &str) -> Result<Arc<dyn Target>, StepError> {
+        let connection =
+            self.targets.get(name).ok_or_else(|| StepError::Invalid(format!("there is no target `{name}`")))?;
+        let scope = self.environment();
+        let target = connection.cell.get_or_try_init(|| async {
+            let target = connection.spec.connect(&self.run, &scope).await?;
+            self.opened.lock().unwrap_or_else(|e| e.into_inner()).push(target.clone());
+            Ok::<_, StepError>(target)
+        });
+        Ok(target.await?.clone())
+    }
+
+    /// Name and version of each target that was used and says so.
+    pub async fn versions(&self) -> Vec<(String, String)> {
+        let mut out = vec![];
+        for (name, connection) in &self.targets {
+            if let Some(target) = connection.cell.get()
+                && let Some(version) = target.version().await
+            {
+                out.push((name.clone(), version));
+            }
+        }
+        out.sort();
+        out
+    }
+
+    /// Closes what was opened, last first.
+    pub async fn close(&self) {
+        loop {
+            let Some(target) = self.opened.lock().unwrap_or_else(|e| e.into_inner()).pop() else { return };
+            target.close().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Looks for Live {
+    async fn look(&self, ask: Ask<'_>) -> Option<Look> {
+        let over = |deadline: Option<Instant>| deadline.is_some_and(|d| Instant::now() >= d);
+        if ask.count > 0 && over(ask.until) {
+            return None;
+        }
+        let evidence = Mutex::new(vec![]);
+        let departed = AtomicBool::new(false);
+        let environment = self.environment();
+        let limit = Instant::now() + ask.timeout;
+        let deadline = ask.until.map_or(limit, |u| u.min(limit));
+        let result = {
+            let act = async {
+                if ask.count > 0 && ask.last.is_none() {
+                    tokio::time::sleep(ask.pace).await;
+                }
+                let target = match ask.target {
+                    Some(name) => Some(self.target(name).await?),
+                    None => None,
+                };
+                let cx = StepContext {
+                    address: ask.at,
+                    run: &self.run,
+                    scope: ask.scope,
+                    environment: &environment,
+                    cancel: ask.cancel.clone(),
+                    secrets: &self.secrets,
+                    target,
+                    evidence: &evidence,
+                    departed: &departed,
+                };
+                match ask.last {
+                    None => ask.action.perform(&cx).await,
+                    Some(last) => ask.action.next(&cx, last, ask.pace).await,
+                }
+            };
+            // a dependency that panics is one failed step
+            let act = AssertUnwindSafe(act)
+                .catch_unwind()
+                .map(|r| r.unwrap_or_else(|_| Err(StepError::Invalid("the executor panicked; this is a defect of the runner".into()))));
+            tokio::select! {
+                biased;
+                _ = ask.cancel.cancelled() => Err(StepError::Cancelled),
+                r = tokio::time::timeout_at(deadline, act) => match r {
+                    Ok(r) => r,
+                    // between two looks the time is over; before the first there was no answer
+                    Err(_) if ask.count > 0 && deadline < limit => return None,
+                    Err(_) => Err(StepError::TimedOut(ask.timeout.min(deadline.saturating_duration_since(limit - ask.timeout)))),
+                },
+            }
+        };
+        let departed = departed.into_inner();
+        Some(Look { result, evidence: evidence.into_inner().unwrap_or_else(|e| e.into_inner()), departed })
+    }
+
+    async fn again(&self, _: &Address, count: u32, until: Option<Instant>, pace: Duration, cancel: &CancellationToken) -> bool {
+        if count == 0 {
+            return true;
+        }
+        let Some(until) = until else { return false };
+        let next = Instant::now() + pace;
+        if next >= until {
+            return false;
+        }
+        tokio::select! {
+            _ = cancel.cancelled() => false,
+            _ = tokio::time::sleep_until(next) => true,
+        }
+    }
+
+    fn measured(&self, _: &Address, live: Value) -> Value {
+        live
+    }
+
+    fn live(&self) -> bool {
+        true
+    }
+}
+
+/// A recorded run: its looks by address, in their order. No network, no clock.
+#[derive(Default)]
+pub struct Recorded(Mutex<HashMap<Address, VecDeque<RecordedLook>>>);
+
+struct RecordedLook {
+    result: Result<Output, StepError>,
+}
+
+impl Recorded {
+    pub fn new<'e>(events: impl IntoIterator<Item = &'e Event>) -> Self {
+        let mut map: HashMap<Address, VecDeque<RecordedLook>> = HashMap::new();
+        for event in events {
+            let EventKind::Looked { at, took, value, error, error_kind, .. } = &event.kind else { continue };
+            let result = match (value, error_kind) {
+                (Some(value), _) => Ok(Output { value: value.clone(), at: *at, took: *took, cursor: None }),
+                (None, kind) => Err(recorded_error(kind.unwrap_or(ErrorKind::Invalid), error.clone().unwrap_or_default(), *took)),
+            };
+            map.entry(event.address.clone()).or_default().push_back(RecordedLook { result });
+        }
+        Recorded(Mutex::new(map))
+    }
+
+    fn pop(&self, at: &Address) -> Option<RecordedLook> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).get_mut(at)?.pop_front()
+    }
+}
+
+fn recorded_error(kind: ErrorKind, text: String, took: Duration) -> StepError {
+    match kind {
+        ErrorKind::Unreachable => StepError::Unreachable(text),
+        ErrorKind::TimedOut => StepError::TimedOut(took),
+        ErrorKind::Undefined => StepError::Undefined(text),
+        ErrorKind::Cancelled => StepError::Cancelled,
+        ErrorKind::Invalid => StepError::Invalid(text),
+    }
+}
+
+#[async_trait]
+impl Looks for Recorded {
+    async fn look(&self, ask: Ask<'_>) -> Option<Look> {
+        let look = self.pop(ask.at)?;
+        Some(Look { result: look.result, evidence: vec![], departed: false })
+    }
+
+    async fn again(&self, at: &Address, _: u32, _: Option<Instant>, _: Duration, _: &CancellationToken) -> bool {
+        self.pop(at).is_some()
+    }
+
+    fn measured(&self, at: &Address, _: Value) -> Value {
+        self.pop(at).and_then(|l| l.result.ok()).map(|o| o.value).unwrap_or_default()
+    }
+
+    fn live(&self) -> bool {
+        false
+    }
+}
+
+/// The moment of a look, for outputs that the engine makes itself.
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}

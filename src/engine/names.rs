@@ -1,0 +1,114 @@
+//! Which names may be read at a point of a plan, as far as that is known before anything runs. Lexical: nothing leaks out.
+use crate::{
+    diagnostic::{Diagnostic, Diagnostics},
+    expr::{Read, cel::Segment},
+    source::Span,
+};
+use std::cell::Cell;
+
+/// What is known of a value beforehand.
+#[derive(Clone, Debug)]
+pub enum Shape {
+    Any,
+    /// A map with these fields and no others.
+    Fields(Vec<(String, Shape)>),
+    List(Box<Shape>),
+}
+
+impl Shape {
+    pub fn fields(names: &[&str]) -> Shape {
+        Shape::Fields(names.iter().map(|n| (n.to_string(), Shape::Any)).collect())
+    }
+}
+
+pub struct Names {
+    known: Vec<Name>,
+}
+
+struct Name {
+    name: String,
+    shape: Shape,
+    /// Where it was bound, for what a plan binds itself.
+    span: Option<Span>,
+    used: Cell<bool>,
+    /// Fields of an output: they hide what has the same name without a word.
+    passing: bool,
+}
+
+impl Names {
+    pub fn new() -> Self {
+        Names { known: vec![] }
+    }
+
+    pub fn depth(&self) -> usize {
+        self.known.len()
+    }
+
+    pub fn built_in(&mut self, name: &str, shape: Shape) {
+        self.known.push(Name { name: name.into(), shape, span: None, used: Cell::new(true), passing: true });
+    }
+
+    /// Binds a name that the plan chose. It may hide none that is there.
+    pub fn bind(&mut self, name: &str, shape: Shape, span: &Span, problems: &mut Diagnostics) {
+        if !crate::plan::read::is_name(name) {
+            let d = Diagnostic::error("bad-name", span, format!("`{name}` cannot be a name"));
+            problems.push(d.help("letters, digits and `_`, not beginning with a digit"));
+        } else if self.known.iter().any(|n| n.name == name && !(n.passing && n.span.is_none() && n.name == "item")) {
+            let d = Diagnostic::error("shadowing-name", span, format!("`{name}` is bound already"));
+            problems.push(d.help("choose another name: one that hides another is read as that other"));
+        }
+        self.known.push(Name { name: name.into(), shape, span: Some(span.clone()), used: Cell::new(false), passing: false });
+    }
+
+    /// Forgets what was bound since `depth`, and warns of what nobody read.
+    pub fn leave(&mut self, depth: usize, problems: &mut Diagnostics) {
+        for n in self.known.drain(depth..) {
+            if let Some(span) = n.span.filter(|_| !n.used.get()) {
+                problems.push(Diagnostic::warning("unused-name", &span, format!("nobody reads `{}`", n.name)));
+            }
+        }
+    }
+
+    /// Forgets without a word: names of a scope within.
+    pub fn drop_to(&mut self, depth: usize) {
+        self.known.truncate(depth);
+    }
+
+    pub fn touch(&self, name: &str) {
+        if let Some(n) = self.known.iter().rev().find(|n| n.name == name) {
+            n.used.set(true);
+        }
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.known.iter().any(|n| n.name == name)
+    }
+
+    /// Checks one read against what is known, and marks the name as used.
+    pub fn check(&self, read: &Read, problems: &mut Diagnostics) -> Shape {
+        let Some(found) = self.known.iter().rev().find(|n| n.name == read.root) else {
+            let d = Diagnostic::error("undefined-name", &read.span, format!("`{}` is not defined here", read.root));
+            problems.push(d.meant(&read.root, self.known.iter().map(|n| n.name.as_str())));
+            return Shape::Any;
+        };
+        found.used.set(true);
+        let mut shape = found.shape.clone();
+        for segment in &read.path {
+            shape = match (shape, segment) {
+                (Shape::Fields(fields), Segment::Field(name, span)) => {
+                    match fields.iter().find(|(f, _)| f == name) {
+                        Some((_, inner)) => inner.clone(),
+                        None => {
+                            let d = Diagnostic::error("unknown-field", span, format!("`{}` has no field `{name}`", read.root));
+                            problems.push(d.meant(name, fields.iter().map(|(f, _)| f.as_str())));
+                            return Shape::Any;
+                        }
+                    }
+                }
+                (Shape::List(inner), Segment::Index(_) | Segment::Any) => *inner,
+                _ => return Shape::Any,
+            };
+        }
+        shape
+    }
+}

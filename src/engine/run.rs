@@ -1,0 +1,181 @@
+//! A whole run: setup, the cases side by side, those that must be alone alone, and the end.
+use super::{
+    case::{self, Outcome},
+    looks::{Live, Looks},
+    schedule::{Fault, Schedule},
+    step::Runner,
+    undo::Stack,
+};
+use crate::{
+    address::Address,
+    event::{EventKind, Events, RunStarted},
+    executor::{Link, RunContext},
+    expr::{EvalError, Scope},
+    outcome::{Fault as Blame, Mark, Verdict},
+    secrets::Secrets,
+    value::Value,
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+use tokio::sync::{RwLock, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// What all cases of a run share.
+pub struct World {
+    pub run: RunContext,
+    pub secrets: Arc<Secrets>,
+    pub events: Arc<dyn Events>,
+    /// The first Ctrl-C: nothing new is begun, what was made is taken back.
+    pub cancel: CancellationToken,
+    /// The second: nothing at all.
+    pub kill: CancellationToken,
+    /// The environment's own relays.
+    pub links: HashMap<String, Arc<dyn Link>>,
+    pub live: Option<Arc<Live>>,
+    pub faults: Vec<(String, Fault)>,
+    pub fail_fast: bool,
+}
+
+impl World {
+    pub async fn cut(&self, runner: &Runner<'_>, at: &Address, name: &str) -> Result<(), String> {
+        if let Some(link) = self.links.get(name) {
+            return link.cut().await.map_err(|e| e.to_string());
+        }
+        let Some(Fault::Actions { cut, .. }) = self.faults.iter().find(|(n, _)| n == name).map(|(_, f)| f) else {
+            return Err(format!("there is no fault `{name}`"));
+        };
+        self.act(runner, at, cut).await.map(drop)
+    }
+
+    /// How often the cut link was tried, where that is known.
+    pub async fn heal(&self, runner: &Runner<'_>, at: &Address, name: &str) -> Result<Option<u64>, String> {
+        if let Some(link) = self.links.get(name) {
+            let refused = link.refused();
+            link.heal().await.map_err(|e| e.to_string())?;
+            return Ok(Some(refused));
+        }
+        let Some(Fault::Actions { heal, refused, .. }) = self.faults.iter().find(|(n, _)| n == name).map(|(_, f)| f) else {
+            return Err(format!("there is no fault `{name}`"));
+        };
+        let scope = self.act(runner, at, heal).await?;
+        Ok(refused.as_ref().and_then(|e| e.eval(&scope).ok()).and_then(|v| v.as_i64()).and_then(|i| u64::try_from(i).ok()))
+    }
+
+    async fn act(&self, runner: &Runner<'_>, at: &Address, steps: &[super::schedule::Step]) -> Result<Scope, String> {
+        let scope = self.live.as_ref().map(|l| l.environment()).unwrap_or_default();
+        let within = Runner { base: &scope, ..*runner };
+        let listed = within.list(steps, &at.child("fault"), scope.clone(), None).await;
+        if listed.mark.is_red() { Err(listed.reason.unwrap_or_else(|| listed.mark.word().into())) } else { Ok(listed.scope) }
+    }
+}
+
+/// The run's own names, and the plan's variables.
+pub fn base_scope(run: &RunContext, secrets: &Arc<Secrets>, vars: &[(String, crate::expr::Tree)]) -> Result<Scope, (String, EvalError)> {
+    let mut scope = run_scope(run, secrets);
+    for (name, tree) in vars {
+        let value = tree.render(&scope).map_err(|e| (name.clone(), e))?;
+        scope = scope.with(name, value);
+    }
+    Ok(scope)
+}
+
+/// The run's own names alone.
+pub fn run_scope(run: &RunContext, secrets: &Arc<Secrets>) -> Scope {
+    let own = Value::map([("id".to_string(), Value::text(&run.id)), ("started".to_string(), Value::Time(run.started))]);
+    Scope::new(secrets.clone()).with("run", own)
+}
+
+/// Performs everything that is scheduled, and tells it all. Returns when everything is taken back.
+pub async fn perform(schedule: Arc<Schedule>, world: Arc<World>, looks: Arc<dyn Looks>, base: Scope, started: RunStarted) {
+    let begun = Instant::now();
+    let root = Address::new("");
+    world.events.tell(&root, EventKind::RunStarted(Box::new(started))).await;
+    let mut notes = vec![];
+    match setup(&schedule, &world, &*looks).await {
+        Ok(()) => notes.extend(cases(&schedule, &world, &looks, &base).await),
+        Err(reason) => {
+            let verdict = if world.cancel.is_cancelled() { Verdict::Interrupted } else { Verdict::Errored };
+            for case in &schedule.cases {
+                let reason = Some(format!("the environment's setup failed: {reason}"));
+                let kind = EventKind::CaseFinished { verdict, fault: Some(Blame::Environment), reason, took: Default::default() };
+                world.events.tell(&case.address, kind).await;
+            }
+        }
+    }
+    if world.cancel.is_cancelled() {
+        world.events.tell(&root, EventKind::CancelRequested).await;
+    }
+    world.events.tell(&root, EventKind::RunFinished { took: begun.elapsed(), notes }).await;
+}
+
+async fn setup(schedule: &Schedule, world: &World, looks: &dyn Looks) -> Result<(), String> {
+    let Some(live) = &world.live else { return Ok(()) };
+    let scope = live.environment();
+    let (stack, faults) = (Stack::default(), Mutex::new(vec![]));
+    let runner = Runner { world, looks, cancel: &world.cancel, stack: &stack, faults: &faults, base: &scope, timeout: None };
+    let listed = runner.list(&schedule.setup, &Address::new("setup"), scope.clone(), None).await;
+    if listed.mark.is_red() {
+        return Err(listed.reason.unwrap_or_else(|| listed.mark.word().into()));
+    }
+    live.set_environment(listed.scope);
+    Ok(())
+}
+
+/// Those that may be side by side are, up to `jobs`; the others then have the platform to themselves, in the plan's order.
+async fn cases(schedule: &Arc<Schedule>, world: &Arc<World>, looks: &Arc<dyn Looks>, base: &Scope) -> Vec<String> {
+    let jobs = Arc::new(Semaphore::new(schedule.jobs.max(1)));
+    let platform = Arc::new(RwLock::new(()));
+    let stop = CancellationToken::new();
+    let mut running = tokio::task::JoinSet::new();
+    let order = (0..schedule.cases.len()).filter(|&i| !schedule.cases[i].exclusive);
+    let alone = (0..schedule.cases.len()).filter(|&i| schedule.cases[i].exclusive);
+    for i in order.chain(alone) {
+        // in this order, so that `--jobs 1` keeps the plan's
+        let permit = jobs.clone().acquire_owned().await;
+        let (schedule, world, looks, base) = (schedule.clone(), world.clone(), looks.clone(), base.clone());
+        let (platform, stop) = (platform.clone(), stop.clone());
+        let shared = if schedule.cases[i].exclusive { None } else { Some(platform.clone().read_owned().await) };
+        running.spawn(async move {
+            let case = &schedule.cases[i];
+            let _guard = match shared {
+                Some(guard) => (Some(guard), None),
+                None => (None, Some(platform.write_owned().await)),
+            };
+            if world.cancel.is_cancelled() || stop.is_cancelled() {
+                let reason = if world.cancel.is_cancelled() { "cancelled before it began" } else { "not begun after the first red (`--fail-fast`)" };
+                let kind = EventKind::CaseFinished {
+                    verdict: Verdict::Skipped,
+                    fault: None,
+                    reason: Some(reason.into()),
+                    took: Default::default(),
+                };
+                world.events.tell(&case.address, kind).await;
+                drop(permit);
+                return vec![];
+            }
+            let Outcome { verdict, left, .. } = case::perform(case, &world, &*looks, &base).await;
+            if world.fail_fast && verdict != Verdict::Passed {
+                stop.cancel();
+            }
+            drop(permit);
+            left.into_iter().map(|l| format!("left behind by {}: {l}", case.id)).collect::<Vec<_>>()
+        });
+    }
+    let mut notes = vec![];
+    while let Some(done) = running.join_next().await {
+        match done {
+            Ok(left) => notes.extend(left),
+            Err(e) => notes.push(format!("a case ended in a defect of the runner: {e}")),
+        }
+    }
+    notes.sort();
+    notes
+}
+
+/// Whether a mark of a whole list is green: for those outside that only ask.
+pub fn green(mark: Mark) -> bool {
+    !mark.is_red()
+}

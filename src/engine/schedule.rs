@@ -1,0 +1,93 @@
+//! What will be performed: every name resolved, every body read, nothing left that could be wrong in itself. Data only.
+use crate::{
+    address::Address,
+    event::{CaseOutline, Part, PlanOutline},
+    executor::{Action, TargetSpec},
+    expr::{Expression, Template, Tree},
+    outcome::Tier,
+    plan::{Asks, Foreach, Overlap},
+    source::Place,
+};
+use std::sync::Arc;
+
+pub struct Schedule {
+    pub plan: PlanOutline,
+    pub outline: Vec<CaseOutline>,
+    /// The plan's variables, in order; those of the environment and the command line in place of their own.
+    pub vars: Vec<(String, Tree)>,
+    pub cases: Vec<Case>,
+    pub setup: Vec<Step>,
+    /// Of the environment: secrets, then names.
+    pub secrets: Vec<(String, Tree)>,
+    pub targets: Vec<Target>,
+    pub faults: Vec<(String, Fault)>,
+    pub jobs: usize,
+}
+
+pub struct Target {
+    pub name: String,
+    pub verb: &'static str,
+    pub spec: Arc<dyn TargetSpec>,
+}
+
+pub enum Fault {
+    Relay { listen: String, upstream: String },
+    Actions { cut: Arc<Vec<Step>>, heal: Arc<Vec<Step>>, refused: Option<Expression> },
+}
+
+pub struct Case {
+    pub id: String,
+    pub address: Address,
+    pub tier: Tier,
+    pub exclusive: bool,
+    pub timeout: Option<Template>,
+    pub sentences: Vec<Sentence>,
+    /// What the environment lacks for it, a sentence each.
+    pub lacks: Vec<String>,
+}
+
+pub struct Sentence {
+    pub part: Part,
+    pub address: Address,
+    pub steps: Vec<Step>,
+    pub asks: Asks,
+    /// The names that its own `check` and `expect` read.
+    pub needs: Vec<String>,
+    pub unproven: bool,
+    pub place: Place,
+}
+
+pub struct Step {
+    pub place: Place,
+    /// One line for people.
+    pub what: String,
+    pub act: Act,
+    pub bind: Option<String>,
+    pub save: Vec<(String, Expression)>,
+    pub asks: Asks,
+    pub undo: Arc<Vec<Step>>,
+    pub foreach: Option<Foreach>,
+    pub condition: Option<Expression>,
+    pub eventually: Option<Template>,
+    pub always: Option<Template>,
+    pub give_up_if: Option<Expression>,
+    pub timeout: Option<Template>,
+    /// The names that must be bound before it can be performed.
+    pub needs: Vec<String>,
+    /// It stands in an `undo`: an empty `foreach` is no error there.
+    pub undoing: bool,
+}
+
+pub enum Act {
+    Perform { action: Arc<dyn Action>, verb: &'static str, target: Option<String> },
+    Use { definition: Arc<Definition>, inputs: Vec<(String, Tree)> },
+    Parallel { branches: Vec<Vec<Step>>, overlap: Overlap },
+    Fault { breaks: bool, name: String },
+    Nothing,
+}
+
+pub struct Definition {
+    pub inputs: Vec<(String, Option<Tree>)>,
+    pub steps: Vec<Step>,
+    pub outputs: Vec<(String, Expression)>,
+}

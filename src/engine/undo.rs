@@ -1,0 +1,74 @@
+//! What a case made and must take back: on the stack before the request leaves, taken back last first, whatever happened.
+use super::{schedule::Step, step::Runner};
+use crate::{
+    address::Address,
+    event::EventKind,
+    expr::Scope,
+    outcome::Mark,
+    value::Value,
+};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// How long taking back one thing may take.
+const BUDGET: Duration = Duration::from_secs(90);
+
+pub struct Undo {
+    pub at: Address,
+    pub what: String,
+    pub kind: UndoKind,
+}
+
+pub enum UndoKind {
+    Steps {
+        steps: Arc<Vec<Step>>,
+        scope: Scope,
+        /// What the act itself bound, once it has.
+        bound: Arc<Mutex<Vec<(String, Value)>>>,
+        /// The scope in which the actions that it uses are performed.
+        base: Scope,
+    },
+    /// A fault that is still in force.
+    Heal(String),
+}
+
+#[derive(Default)]
+pub struct Stack(Mutex<Vec<Undo>>);
+
+impl Stack {
+    pub fn push(&self, undo: Undo) {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).push(undo);
+    }
+
+    fn pop(&self) -> Option<Undo> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).pop()
+    }
+
+    /// Takes everything back, last first. Returns a sentence for each thing that is left.
+    pub async fn unwind(&self, runner: &Runner<'_>) -> Vec<String> {
+        let mut left = vec![];
+        while let Some(undo) = self.pop() {
+            let (mark, reason) = match undo.kind {
+                UndoKind::Heal(name) => match runner.heal(&undo.at, &name).await {
+                    Ok(_) => (Mark::Passed, None),
+                    Err(e) => (Mark::Errored, Some(format!("the fault `{name}` could not be healed: {e}"))),
+                },
+                UndoKind::Steps { steps, scope, bound, base } => {
+                    let names = bound.lock().unwrap_or_else(|e| e.into_inner()).clone();
+                    let scope = names.into_iter().fold(scope, |s, (n, v)| s.with(n, v));
+                    match tokio::time::timeout(BUDGET, runner.within(&base).list(&steps, &undo.at, scope, None)).await {
+                        Ok(listed) => (listed.mark, listed.reason),
+                        Err(_) => (Mark::Errored, Some(format!("not done within {BUDGET:?}"))),
+                    }
+                }
+            };
+            if mark.is_red() {
+                left.push(format!("{}: {}", undo.what, reason.as_deref().unwrap_or(mark.word())));
+            }
+            runner.tell(&undo.at, EventKind::UndoFinished { mark, what: undo.what, reason }).await;
+        }
+        left
+    }
+}

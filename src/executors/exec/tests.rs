@@ -1,0 +1,147 @@
+use super::Exec;
+use crate::{
+    event::EvidenceKind,
+    executor::{Executor, Output, StepError},
+    executors::stage::{Stage, action, wrong, wrong_target},
+    expr::Scope,
+    value::Value,
+};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+fn stage() -> Stage {
+    let mut s = Stage::new(std::env::temp_dir());
+    s.scope = Scope::default()
+        .with("tricky", "it's $HOME; `x`\n")
+        .with("list", Value::list(vec!["b c".into(), 2i64.into()]))
+        .with("nothing", Value::Null);
+    s
+}
+
+async fn perform(stage: &Stage, body: &str) -> Result<Output, StepError> {
+    action(&Exec, body).perform(&stage.cx()).await
+}
+
+fn said(out: &Output) -> (i64, String, String) {
+    let field = |f: &str| out.value.get(f).unwrap().clone();
+    (field("exit").as_i64().unwrap(), field("stdout").to_string(), field("stderr").to_string())
+}
+
+#[test]
+fn what_is_wrong_is_said_where_it_stands() {
+    let one = |text: &str| {
+        let all = wrong(&Exec, text);
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.into_iter().next().unwrap()
+    };
+    assert_eq!(one("ls -l").0, "wrong-type");
+    assert_eq!(one("{ stdin: x }").0, "missing-key");
+    assert_eq!(one("{ run: ls -l }"), ("wrong-type", "ls -l".into()));
+    assert_eq!(one("{ run: [] }").0, "wrong-type");
+    assert_eq!(one("{ run: [ls, [a]] }").0, "wrong-type");
+    assert_eq!(one("{ run: [ls], stdni: x }"), ("unknown-key", "stdni".into()));
+    assert_eq!(one("{ run: [ls], stdin: [x] }").0, "wrong-type");
+    assert_eq!(one("{ run: [ls], env: x }").0, "wrong-type");
+    assert_eq!(one("{ run: [ls], env: { a=b: c } }"), ("bad-variable", "a=b".into()));
+    assert_eq!(wrong_target(&Exec, "exec: x")[0].0, "no-target");
+    assert!(!Exec.needs_target() && action(&Exec, "{ run: [ls] }").changes());
+    assert_eq!(action(&Exec, "{ run: [ls, '${x}'] }").summary(), "ls ${x}");
+}
+
+#[tokio::test]
+async fn a_program_is_run_without_a_shell() {
+    let s = stage();
+    let out = perform(&s, "{ run: [printf, '%s|', '${tricky}', '*', '${list}', 3] }").await.unwrap();
+    assert_eq!(said(&out), (0, "it's $HOME; `x`\n|*|b c|2|3|".into(), String::new()));
+    assert!(s.departed());
+    let out = perform(
+        &s,
+        "{ run: [sh, -c, 'cat; printf %s \"$A\" >&2; exit 7'], stdin: 'in ${tricky}', env: { A: '${tricky}' } }",
+    )
+    .await
+    .unwrap();
+    assert_eq!(said(&out), (7, "in it's $HOME; `x`\n".into(), "it's $HOME; `x`\n".into()));
+    let out = perform(&s, "{ run: [sh, -c, 'kill -9 $$'] }").await.unwrap();
+    assert_eq!(said(&out).0, 137);
+    assert!(matches!(perform(&s, "{ run: [echo, '${nothing}'] }").await, Err(StepError::Invalid(_))));
+    assert!(matches!(perform(&s, "{ run: [echo, \"a\\0b\"] }").await, Err(StepError::Invalid(_))));
+    assert!(matches!(perform(&s, "{ run: ['${\"\"}'] }").await, Err(StepError::Invalid(_))));
+    let fields = action(&Exec, "{ run: [ls] }").fields();
+    assert_eq!(out.value.as_map().unwrap().keys().collect::<Vec<_>>(), fields);
+}
+
+#[tokio::test]
+async fn the_line_in_the_evidence_does_the_same() {
+    let s = stage();
+    let body = "{ run: [sh, -c, 'cat; printf %s \"$A\"; exit 3'], stdin: '${tricky}', env: { A: '${tricky}' } }";
+    let ours = said(&perform(&s, body).await.unwrap());
+    let line = s.noted(EvidenceKind::Reproduce).pop().unwrap();
+    let theirs = tokio::process::Command::new("sh").args(["-c", &line]).output().await.unwrap();
+    assert_eq!((ours.0, ours.1), (3, String::from_utf8(theirs.stdout).unwrap()), "{line}");
+    assert!(s.noted(EvidenceKind::Response)[0].starts_with("exit status: 3\nit's"));
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_could_not_be_asked() {
+    let s = stage();
+    let e = perform(&s, "{ run: [no-such-program-anywhere] }").await.err().unwrap();
+    assert!(
+        matches!(&e, StepError::Unreachable(m) if m.starts_with("there is no program `no-such-program-anywhere`")),
+        "{e}"
+    );
+    assert!(!s.departed());
+    let nowhere = Stage::new("/no/such/folder");
+    let e = perform(&nowhere, "{ run: [true] }").await.err().unwrap().to_string();
+    assert!(e.contains("/no/such/folder"), "{e}");
+    assert!(action(&Exec, "{ run: [ls] }").silence().is_none());
+}
+
+#[tokio::test]
+async fn much_in_and_out_blocks_nobody() {
+    let s = stage();
+    let text = "x".repeat(1 << 20);
+    let mut many = stage();
+    many.scope = Scope::default().with("text", text.as_str());
+    let out = perform(&many, "{ run: [cat], stdin: '${text}' }").await.unwrap();
+    assert!(said(&out).1 == text);
+    // who does not read its input is no error
+    assert_eq!(said(&perform(&many, "{ run: [true], stdin: '${text}' }").await.unwrap()).0, 0);
+    let out = perform(&s, "{ run: [head, -c, 40000000, /dev/zero] }").await.unwrap();
+    assert_eq!(said(&out).1.len(), 32 << 20);
+    assert!(s.noted(EvidenceKind::Note)[0].contains("32 MiB"));
+}
+
+#[tokio::test]
+async fn nothing_that_it_started_outlives_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let s = Stage::new(dir.path());
+    let running = |file: &str| {
+        let id = std::fs::read_to_string(dir.path().join(file)).unwrap();
+        let state = std::fs::read_to_string(Path::new("/proc").join(id.trim()).join("stat")).unwrap_or_default();
+        // one that nobody has fetched yet is dead all the same
+        !state.is_empty() && !state.contains(") Z ")
+    };
+    let gone = async |file: &str| {
+        for _ in 0..100 {
+            if !running(file) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
+    };
+    // nobody waits any longer
+    let slow = action(&Exec, "{ run: [sh, -c, 'sleep 60 & echo $! > child; echo early; wait'] }");
+    let cx = s.cx();
+    assert!(tokio::time::timeout(Duration::from_millis(300), slow.perform(&cx)).await.is_err());
+    assert!(gone("child").await);
+    assert!(s.noted(EvidenceKind::Request)[0].contains("sleep 60"));
+    // it ends, and what it started keeps its output open
+    let began = Instant::now();
+    let out = perform(&s, "{ run: [sh, -c, 'sleep 60 & echo $! > left; echo done'] }").await.unwrap();
+    assert_eq!(said(&out), (0, "done\n".into(), String::new()));
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(gone("left").await);
+}

@@ -1,0 +1,446 @@
+use super::Http;
+use crate::{
+    event::EvidenceKind,
+    executor::{Output, StepError},
+    executors::stage::{Stage, action, wrong, wrong_target},
+    expr::Scope,
+    value::Value,
+};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::Request,
+    http::{HeaderMap, StatusCode},
+    response::IntoResponse,
+    routing::any,
+};
+use serde_json::{Value as Json, json};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+/// A server that says what it was sent.
+async fn echo() -> String {
+    async fn tell(request: Request) -> impl IntoResponse {
+        let (head, body) = request.into_parts();
+        let body: Bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let names: Vec<String> = head.headers.keys().map(|k| k.to_string()).collect();
+        let headers: Json = names
+            .iter()
+            .map(|n| {
+                let all: Vec<_> =
+                    head.headers.get_all(n).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
+                (n.clone(), Json::from(all.join("|")))
+            })
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+        let said = json!({
+            "method": head.method.as_str(), "uri": head.uri.to_string(), "headers": headers,
+            "body": String::from_utf8_lossy(&body),
+        });
+        ([("content-type", "application/json")], said.to_string())
+    }
+    serve(Router::new().fallback(tell)).await
+}
+
+async fn serve(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}
+
+/// Accepts one connection after another, reads a request from it, writes `answer` and closes.
+async fn answering(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut buffer = [0; 1024];
+            let _ = stream.read(&mut buffer).await;
+            let _ = stream.write_all(answer).await;
+        }
+    });
+    format!("http://{address}")
+}
+
+async fn stage(target: &str) -> Stage {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut stage = Stage::new(std::env::temp_dir());
+    stage.environment = Scope::default().with("token", "t0k3n");
+    stage.with_target(&Http, target).await
+}
+
+async fn perform(stage: &Stage, body: &str) -> Result<Output, StepError> {
+    action(&Http, body).perform(&stage.cx()).await
+}
+
+async fn told(stage: &Stage, body: &str) -> Json {
+    let out = perform(stage, body).await.unwrap();
+    assert_eq!(out.value.get("answered"), Some(&Value::Bool(true)));
+    out.value.get("body").unwrap().to_json()
+}
+
+#[test]
+fn what_is_wrong_with_a_body_is_said_where_it_stands() {
+    let one = |text: &str| {
+        let all = wrong(&Http, text);
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.into_iter().next().unwrap()
+    };
+    assert_eq!(one("request: PSOT /x"), ("unknown-method", "PSOT".into()));
+    assert_eq!(one("request: get /x"), ("unknown-method", "get".into()));
+    assert_eq!(one("request: /api/v1"), ("method-missing", "/api/v1".into()));
+    assert_eq!(one("request: http://x/y"), ("method-missing", "http://x/y".into()));
+    assert_eq!(one("request: '${url}'").0, "method-missing");
+    assert_eq!(one("request: POST"), ("path-missing", "POST".into()));
+    assert_eq!(one("request: ''").0, "method-missing");
+    assert_eq!(one("request: 12").0, "wrong-type");
+    assert_eq!(one("request: [GET, /x]").0, "wrong-type");
+    assert_eq!(one("json: {}").0, "missing-key");
+    assert_eq!(one("GET /x").0, "wrong-type");
+    assert_eq!(one("{ request: GET /x, jsno: {} }"), ("unknown-key", "jsno".into()));
+    assert_eq!(one("{ request: POST /x, json: {}, text: a }"), ("two-bodies", "text".into()));
+    assert_eq!(one("{ request: GET /x, headers: { 'a b': c } }"), ("bad-header", "'a b'".into()));
+    assert_eq!(one("{ request: GET /x, headers: [a] }").0, "wrong-type");
+    assert_eq!(one("{ request: GET /x, query: a=b }").0, "wrong-type");
+    assert_eq!(one("{ request: POST /x, multipart: { f: { fiel: a } } }"), ("unknown-key", "fiel".into()), "a part");
+}
+
+#[test]
+fn a_part_of_a_form_is_text_or_file() {
+    let all = wrong(&Http, "{ request: POST /x, multipart: { f: { text: a, file: b } } }");
+    assert_eq!(all[0].0, "wrong-part");
+    assert_eq!(wrong(&Http, "{ request: POST /x, multipart: { f: { type: a/b } } }")[0].0, "wrong-part");
+}
+
+#[test]
+fn what_is_wrong_with_a_target_is_said_where_it_stands() {
+    assert_eq!(wrong_target(&Http, "http: ftp://x")[0], ("bad-url", "ftp://x".into()));
+    assert_eq!(wrong_target(&Http, "http: nonsense")[0], ("bad-url", "nonsense".into()));
+    assert_eq!(wrong_target(&Http, "{ http: http://x, haeders: {} }")[0], ("unknown-key", "haeders".into()));
+    assert_eq!(wrong_target(&Http, "{ http: { headers: {} } }")[0].0, "missing-key");
+    assert_eq!(wrong_target(&Http, "{ http: http://x, insecure: perhaps }")[0], ("wrong-type", "perhaps".into()));
+    assert_eq!(wrong_target(&Http, "{ http: http://x, identities: { none: {} } }")[0].0, "identity-none");
+    assert_eq!(
+        wrong_target(&Http, "{ http: http://x, identities: { a: { header: {} } } }")[0],
+        ("unknown-key", "header".into())
+    );
+}
+
+#[test]
+fn what_changes_something_is_told_by_its_method() {
+    for (line, changes) in
+        [("GET /", false), ("HEAD /", false), ("OPTIONS /", false), ("POST /", true), ("DELETE /", true)]
+    {
+        assert_eq!(action(&Http, &format!("request: {line}")).changes(), changes, "{line}");
+    }
+    assert_eq!(action(&Http, "request: GET /a/${x}").summary(), "GET /a/${x}");
+}
+
+#[tokio::test]
+async fn an_address_is_shown_without_credentials() {
+    let shown = |text: &str| {
+        let source = std::sync::Arc::new(crate::source::Source { name: "t".into(), text: text.into() });
+        let node = crate::yaml::parse(&source).unwrap();
+        let (mut reads, mut problems) = (vec![], crate::diagnostic::Diagnostics::default());
+        let mut body = crate::executor::Body { node: &node, reads: &mut reads, problems: &mut problems };
+        crate::executor::Executor::target(&Http, &mut body).unwrap().address()
+    };
+    assert_eq!(shown("http: https://joe:pw@api.example/v1"), "https://api.example/v1");
+    assert_eq!(shown("http: '${env.URL}'"), "${env.URL}");
+}
+
+#[tokio::test]
+async fn every_part_of_a_request_arrives() {
+    let base = echo().await;
+    let mut s =
+        stage(&format!("{{ http: '{base}/base/', headers: {{ Authorization: 'Bearer ${{token}}', X-A: a }} }}")).await;
+    s.scope = Scope::default().with("name", "a b").with("many", Value::list(vec![1i64.into(), 2i64.into()]));
+    let body = "{ request: 'PATCH /s/${name}?x=1', query: { q: 'ü&', n: '${many}', gone: null }, \
+                headers: { x-a: b, X-M: [1, 2] }, json: { n: '${many}', t: '${name}' } }";
+    let got = told(&s, body).await;
+    assert_eq!(got["method"], "PATCH");
+    assert_eq!(got["uri"], "/base/s/a%20b?x=1&q=%C3%BC%26&n=1&n=2");
+    assert_eq!(got["body"], r#"{"n":[1,2],"t":"a b"}"#);
+    assert_eq!(got["headers"]["authorization"], "Bearer t0k3n");
+    assert_eq!(got["headers"]["x-a"], "b", "the request's header replaces the target's");
+    assert_eq!(got["headers"]["x-m"], "1|2");
+    assert_eq!(got["headers"]["content-type"], "application/json");
+    assert!(s.departed());
+}
+
+#[tokio::test]
+async fn every_kind_of_body_arrives() {
+    let base = echo().await;
+    let s = stage(&format!("http: {base}")).await;
+    let dir = tempfile::tempdir_in(&s.run.dir).unwrap();
+    let file = dir.path().join("f.bin");
+    std::fs::write(&file, "from a file").unwrap();
+    let got = told(&s, "{ request: POST /, form: { a: 'x y', b: [1, 2], c: null } }").await;
+    assert_eq!(
+        (got["body"].as_str(), &got["headers"]["content-type"]),
+        (Some("a=x+y&b=1&b=2"), &json!("application/x-www-form-urlencoded"))
+    );
+    let got = told(&s, "{ request: POST /, text: hello, headers: { Content-Type: text/csv } }").await;
+    assert_eq!((got["body"].as_str(), &got["headers"]["content-type"]), (Some("hello"), &json!("text/csv")));
+    let got = told(&s, &format!("{{ request: PUT /, file: '{}' }}", file.display())).await;
+    assert_eq!(got["body"], "from a file");
+    let body =
+        format!("{{ request: POST /, multipart: {{ a: one, f: {{ file: '{}', type: text/x }} }} }}", file.display());
+    let got = told(&s, &body).await;
+    let text = got["body"].as_str().unwrap();
+    assert!(
+        text.contains("name=\"a\"\r\n\r\none") && text.contains("filename=\"f.bin\"") && text.contains("text/x"),
+        "{text}"
+    );
+    let missing = perform(&s, "{ request: POST /, file: no/such/file }").await.err().unwrap();
+    assert!(matches!(&missing, StepError::Invalid(m) if m.contains("no/such/file")), "{missing}");
+}
+
+#[tokio::test]
+async fn who_asks_can_be_chosen_and_no_stranger_gets_the_token() {
+    let (base, elsewhere) = (echo().await, echo().await);
+    let target = format!(
+        "{{ http: {{ url: '{base}', headers: {{ Authorization: '${{token}}' }}, \
+         identities: {{ eve: {{ headers: {{ Authorization: eve }} }} }} }} }}"
+    );
+    let s = stage(&target).await;
+    let who = async |body: &str| told(&s, body).await["headers"]["authorization"].clone();
+    assert_eq!(who("{ request: GET / }").await, "t0k3n");
+    assert_eq!(who("{ request: GET /, identity: none }").await, Json::Null);
+    assert_eq!(who("{ request: GET /, identity: eve }").await, "eve");
+    assert_eq!(who("{ request: GET /, headers: { Authorization: null } }").await, Json::Null);
+    assert_eq!(who(&format!("request: 'GET {base}/x'")).await, "t0k3n", "the same server by its whole URL");
+    assert_eq!(who(&format!("request: 'GET {elsewhere}/x'")).await, Json::Null);
+    assert_eq!(who(&format!("{{ request: 'GET {elsewhere}/x', identity: eve }}")).await, "eve");
+    let unknown = perform(&s, "{ request: GET /, identity: adam }").await.err().unwrap().to_string();
+    assert!(unknown.contains("`adam`") && unknown.contains("`eve`"), "{unknown}");
+    assert!(matches!(perform(&s, "request: 'GET /${nobody}'").await, Err(StepError::Undefined(_))));
+    assert!(matches!(perform(&s, "{ request: GET /, headers: { a: \"x\\ny\" } }").await, Err(StepError::Invalid(_))));
+    assert!(matches!(perform(&s, "{ request: GET /, query: { a: { b: 1 } } }").await, Err(StepError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn an_answer_is_taken_as_it_is() {
+    async fn many() -> impl IntoResponse {
+        let mut headers = HeaderMap::new();
+        headers.append("X-Many", "1".parse().unwrap());
+        headers.append("X-Many", "2".parse().unwrap());
+        headers.insert("content-type", "text/plain".parse().unwrap());
+        (StatusCode::IM_A_TEAPOT, headers, r#" {"a": [1, 2.5, null]} "#)
+    }
+    let router = Router::new()
+        .route("/many", any(many))
+        .route("/moved", any(async || (StatusCode::FOUND, [("location", "/many")], "")))
+        .route("/text", any(async || "12"))
+        .route("/number", any(async || ([("content-type", "application/problem+json")], "12")))
+        .route("/broken", any(async || ([("content-type", "application/json")], "{\"a\":")))
+        .route("/latin", any(async || ([("content-type", "text/plain; charset=iso-8859-1")], b"caf\xe9".to_vec())))
+        .route("/bytes", any(async || b"\xff\xfe".to_vec()))
+        .route(
+            "/zipped",
+            any(async || {
+                // `{"z": 1}`, by `gzip -n`
+                let z = hex::decode("1f8b0800000000000203ab56aa52b25230ac0500cf7cb09208000000").unwrap();
+                ([("content-encoding", "gzip"), ("content-type", "application/json")], z)
+            }),
+        )
+        .route("/huge", any(async || vec![b'x'; (32 << 20) + 5]));
+    let s = stage(&format!("http: {}", serve(router).await)).await;
+    let get = async |path: &str| perform(&s, &format!("request: GET {path}")).await.unwrap().value;
+    let many = get("/many").await;
+    assert_eq!(many.get("status"), Some(&Value::Int(418)));
+    assert_eq!(many.get("headers").unwrap().get("x-many"), Some(&Value::text("1, 2")));
+    assert_eq!(many.get("body").unwrap().to_json(), json!({"a": [1, 2.5, null]}), "JSON by content");
+    assert_eq!(many.get("text"), Some(&Value::text(r#" {"a": [1, 2.5, null]} "#)));
+    assert!(matches!(many.get("timing").unwrap().get("total"), Some(Value::Duration(_))));
+    assert_eq!(get("/moved").await.get("status"), Some(&Value::Int(302)), "redirects are not followed");
+    assert_eq!(get("/text").await.get("body"), Some(&Value::Null));
+    assert_eq!(get("/number").await.get("body"), Some(&Value::Int(12)));
+    let broken = get("/broken").await;
+    assert_eq!((broken.get("body"), broken.get("text")), (Some(&Value::Null), Some(&Value::text("{\"a\":"))));
+    assert_eq!(get("/latin").await.get("text"), Some(&Value::text("café")));
+    assert_eq!(get("/bytes").await.get("text"), Some(&Value::text("\u{fffd}\u{fffd}")));
+    assert_eq!(get("/zipped").await.get("body").unwrap().to_json(), json!({"z": 1}));
+    assert_eq!(get("/huge").await.get("text").unwrap().as_str().unwrap().len(), 32 << 20);
+    assert!(s.noted(EvidenceKind::Note).iter().any(|n| n.contains("32 MiB")));
+    let fields = action(&Http, "request: GET /").fields();
+    assert_eq!(many.as_map().unwrap().keys().collect::<Vec<_>>(), fields, "what it promises is what it gives");
+}
+
+#[tokio::test]
+async fn silence_is_an_answer_and_not_being_able_to_ask_is_none() {
+    for answer in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf", b"what is this?\r\n\r\n"] {
+        let s = stage(&format!("http: {}", answering(answer).await)).await;
+        let out = perform(&s, "request: POST /").await.unwrap();
+        assert_eq!(out.value, action(&Http, "request: GET /").silence().unwrap(), "{answer:?}");
+        assert!(s.departed());
+        assert!(s.noted(EvidenceKind::Note)[0].contains("after the request had been sent"));
+    }
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let s = stage(&format!("http: http://{free}")).await;
+    let refused = perform(&s, "request: GET /").await.err().unwrap();
+    let sentence = format!("connection refused by http://{free}: is it running?");
+    assert!(matches!(&refused, StepError::Unreachable(m) if *m == sentence), "{refused}");
+    let unknown = perform(&s, "request: GET http://no-such-host.invalid/").await.err().unwrap();
+    assert!(
+        matches!(&unknown, StepError::Unreachable(m) if m.starts_with("the host `no-such-host.invalid` cannot")),
+        "{unknown}"
+    );
+    let plain = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.replace("http:", "https:");
+    let tls = perform(&s, &format!("request: GET {plain}/")).await.err().unwrap();
+    assert!(matches!(&tls, StepError::Unreachable(m) if m.ends_with("does not speak TLS: is it `http://`?")), "{tls}");
+}
+
+#[tokio::test]
+async fn what_was_asked_is_known_even_if_no_answer_is_waited_for() {
+    let router = Router::new().fallback(async || tokio::time::sleep(Duration::from_secs(60)).await);
+    let s = stage(&format!("http: {}", serve(router).await)).await;
+    let call = action(&Http, "{ request: POST /slow, json: { a: 1 } }");
+    let cx = s.cx();
+    let dropped = tokio::time::timeout(Duration::from_millis(100), call.perform(&cx)).await;
+    assert!(dropped.is_err() && s.departed());
+    let request = &s.noted(EvidenceKind::Request)[0];
+    assert!(request.starts_with("POST http://127.0.0.1") && request.ends_with("\n{\"a\":1}"), "{request}");
+    assert_eq!(s.noted(EvidenceKind::Reproduce).len(), 1);
+    assert_eq!(s.noted(EvidenceKind::Response).len(), 0);
+}
+
+#[tokio::test]
+async fn as_long_as_it_connects_nothing_has_been_asked() {
+    // takes connections and says nothing, so that TLS is never agreed on
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let s = stage(&format!("http: https://{address}")).await;
+    let (call, cx) = (action(&Http, "request: POST /"), s.cx());
+    assert!(tokio::time::timeout(Duration::from_millis(200), call.perform(&cx)).await.is_err());
+    assert!(!s.departed());
+    // the same server asked without TLS has been asked
+    let s = stage(&format!("http: http://{address}")).await;
+    let cx = s.cx();
+    assert!(tokio::time::timeout(Duration::from_millis(200), call.perform(&cx)).await.is_err());
+    assert!(s.departed());
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let s = stage(&format!("http: http://{free}")).await;
+    assert!(perform(&s, "request: POST /").await.is_err() && !s.departed(), "refused");
+}
+
+#[tokio::test]
+async fn a_request_over_a_connection_that_is_there_has_left() {
+    let router = Router::new()
+        .route("/slow", any(async || tokio::time::sleep(Duration::from_secs(60)).await))
+        .fallback(async || "here");
+    let s = stage(&format!("http: {}", serve(router).await)).await;
+    let (first, slow) = (action(&Http, "request: GET /"), action(&Http, "request: GET /slow"));
+    first.perform(&s.cx()).await.unwrap();
+    let mut again = Stage::new(std::env::temp_dir());
+    again.target = s.target.clone();
+    let cx = again.cx();
+    assert!(tokio::time::timeout(Duration::from_millis(100), slow.perform(&cx)).await.is_err());
+    assert!(again.departed());
+}
+
+#[tokio::test]
+async fn evidence_shows_both_sides() {
+    let s = stage(&format!("{{ http: {}, headers: {{ X-A: b }} }}", echo().await)).await;
+    told(&s, "{ request: POST /p, text: sent }").await;
+    let (request, response) = (&s.noted(EvidenceKind::Request)[0], &s.noted(EvidenceKind::Response)[0]);
+    assert!(request.contains("\nx-a: b\n") && request.ends_with("\n\nsent"), "{request}");
+    assert!(response.starts_with("HTTP/1.1 200 OK\n") && response.contains("\n\n{\"method\":\"POST\""), "{response}");
+}
+
+#[tokio::test]
+async fn the_curl_line_sends_the_same() {
+    let base = echo().await;
+    let mut s =
+        stage(&format!("{{ http: {base}, headers: {{ Authorization: 'it''s ${{token}}', X-Empty: '' }} }}")).await;
+    s.scope = Scope::default().with("tricky", "it's \"$HOME\" `x` \\ @f; é\nline");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("it's a file");
+    std::fs::write(&file, "in the file").unwrap();
+    let f = file.to_str().unwrap().replace('\'', "''");
+    for body in [
+        "{ request: 'GET /a b?x[]={1}', query: { q: '${tricky}' } }",
+        "{ request: DELETE /x }",
+        "{ request: POST /x, json: { t: '${tricky}' } }",
+        "{ request: POST /x, text: '${tricky}', headers: { Content-Type: a/b, X-T: [1, 2] } }",
+        "{ request: POST /x, text: '' }",
+        "{ request: PUT /x, form: { a: '${tricky}' } }",
+        "{ request: GET /x, json: [1] }",
+        &format!("{{ request: PUT /x, file: '{f}' }}"),
+    ] {
+        let mut ours = told(&s, body).await;
+        let line = s.noted(EvidenceKind::Reproduce).pop().unwrap();
+        let mut theirs = curl(&line).await;
+        for said in [&mut ours, &mut theirs] {
+            let headers = said["headers"].as_object_mut().unwrap();
+            headers.retain(|k, _| !["user-agent", "accept-encoding", "content-length"].contains(&k.as_str()));
+        }
+        assert_eq!(ours, theirs, "{line}");
+    }
+    // the boundary differs; the parts must not
+    let body = format!(
+        "{{ request: POST /x, multipart: {{ t: '${{tricky}}', f: {{ file: '{f}', type: text/x, filename: 'a b' }} }} }}"
+    );
+    told(&s, &body).await;
+    let theirs = curl(&s.noted(EvidenceKind::Reproduce).pop().unwrap()).await;
+    let text = theirs["body"].as_str().unwrap();
+    assert!(text.contains("it's \"$HOME\" `x` \\ @f; é\nline\r\n") && text.contains("in the file"), "{text}");
+    assert!(text.contains("filename=\"a b\"") && text.contains("text/x"), "{text}");
+}
+
+async fn curl(line: &str) -> Json {
+    let out = tokio::process::Command::new("sh").args(["-c", line]).output().await.unwrap();
+    assert!(out.status.success(), "{line}\n{}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8(out.stdout).unwrap();
+    let (_, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{line}\n{text}"));
+    serde_json::from_str(body).unwrap()
+}
+
+#[tokio::test]
+async fn a_head_by_curl_does_not_wait_for_a_body() {
+    let s = stage(&format!("http: {}", echo().await)).await;
+    let out = perform(&s, "request: HEAD /").await.unwrap();
+    assert_eq!(out.value.get("text"), Some(&Value::text("")));
+    let line = s.noted(EvidenceKind::Reproduce).pop().unwrap();
+    let ran = tokio::process::Command::new("sh").args(["-c", &line]).output();
+    let ran = tokio::time::timeout(Duration::from_secs(5), ran).await.expect("it ends").unwrap();
+    assert!(ran.status.success() && ran.stdout.starts_with(b"HTTP/1.1 200"), "{line}");
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again() {
+    let ports = std::sync::Arc::new(std::sync::Mutex::new(std::collections::HashSet::new()));
+    let seen = ports.clone();
+    let router = Router::new().fallback(
+        async move |axum::extract::ConnectInfo(from): axum::extract::ConnectInfo<std::net::SocketAddr>| {
+            seen.lock().unwrap().insert(from.port());
+        },
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        axum::serve(listener, router.into_make_service_with_connect_info::<std::net::SocketAddr>()).await
+    });
+    let s = stage(&format!("http: http://{address}")).await;
+    for _ in 0..20 {
+        perform(&s, "request: GET /").await.unwrap();
+    }
+    assert_eq!(ports.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_ca_that_cannot_be_used_is_said() {
+    let s = Stage::new(std::env::temp_dir());
+    let missing = s.connect(&Http, "{ http: https://x, ca: no/such.pem }").await.err().unwrap().to_string();
+    assert!(missing.contains("no/such.pem") && missing.contains("cannot be read"), "{missing}");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ca.pem");
+    std::fs::write(&file, "nothing").unwrap();
+    let empty =
+        s.connect(&Http, &format!("{{ http: https://x, ca: '{}' }}", file.display())).await.err().unwrap().to_string();
+    assert!(empty.contains("holds no PEM certificate"), "{empty}");
+}

@@ -1,0 +1,116 @@
+use super::Logs;
+use crate::{
+    event::EvidenceKind,
+    executor::{Output, StepError},
+    executors::stage::{Stage, action, wrong, wrong_target},
+    expr::Scope,
+    value::Value,
+};
+use std::{
+    fs::OpenOptions,
+    io::Write,
+    time::{Duration, Instant},
+};
+
+fn texts(out: &Output) -> Vec<String> {
+    out.value.get("lines").unwrap().as_list().unwrap().iter().map(|l| l.get("text").unwrap().to_string()).collect()
+}
+
+async fn perform(stage: &Stage, body: &str) -> Result<Output, StepError> {
+    action(&Logs, body).perform(&stage.cx()).await
+}
+
+#[test]
+fn what_is_wrong_is_said_where_it_stands() {
+    let one = |text: &str| wrong(&Logs, text).into_iter().next().unwrap();
+    assert_eq!(one("all").0, "wrong-type");
+    assert_eq!(one("{ sicne: x }"), ("unknown-key", "sicne".into()));
+    assert_eq!(one("{ since: yesterday }"), ("bad-time", "yesterday".into()));
+    assert_eq!(one("{ tail: 0 }"), ("wrong-type", "0".into()));
+    assert_eq!(one("{ tail: many }"), ("wrong-type", "many".into()));
+    let one = |text: &str| wrong_target(&Logs, text).into_iter().next().unwrap();
+    assert_eq!(one("logs: /var/log/x").0, "wrong-type");
+    assert_eq!(one("logs: { fiel: x }"), ("unknown-key", "fiel".into()));
+    assert_eq!(one("logs: { file: x, command: [y] }").0, "wrong-place");
+    assert_eq!(one("logs: {}").0, "wrong-place");
+    assert_eq!(one("logs: { command: tail x }"), ("wrong-type", "tail x".into()));
+    assert_eq!(one("logs: { command: [] }").0, "wrong-type");
+    assert_eq!(one("{ logs: { file: x }, since: y }"), ("unknown-key", "since".into()));
+}
+
+#[tokio::test]
+async fn a_file_is_read_since_and_from_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.log"), "2026-01-02T03:04:05Z one\nmore\n2026-01-02T03:04:07Z two\n").unwrap();
+    let mut s = Stage::new(dir.path()).with_target(&Logs, "logs: { file: a.log }").await;
+    s.scope = Scope::default().with("t", Value::Time("2026-01-02T03:04:06Z".parse().unwrap())).with("n", 1i64);
+    assert_eq!(texts(&perform(&s, "{}").await.unwrap()).len(), 3);
+    let since = perform(&s, "{ since: '${t}' }").await.unwrap();
+    assert_eq!(texts(&since), ["2026-01-02T03:04:07Z two"]);
+    assert_eq!(
+        since.value.get("lines").unwrap().at(0).unwrap().get("at"),
+        Some(&Value::Time("2026-01-02T03:04:07Z".parse().unwrap()))
+    );
+    assert_eq!(texts(&perform(&s, "{ since: '2026-01-02T03:04:06Z' }").await.unwrap()).len(), 1);
+    assert_eq!(texts(&perform(&s, "{ tail: 2 }").await.unwrap()), ["more", "2026-01-02T03:04:07Z two"]);
+    assert_eq!(texts(&perform(&s, "{ tail: '${n}' }").await.unwrap()).len(), 1);
+    assert!(s.noted(EvidenceKind::Reproduce).last().unwrap().starts_with("tail -n 1 /"));
+    assert!(matches!(perform(&s, "{ since: '${n}' }").await, Err(StepError::Invalid(_))));
+    assert!(matches!(perform(&s, "{ tail: '${t}' }").await, Err(StepError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn the_next_look_comes_when_the_file_grows() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.log");
+    std::fs::write(&path, "one\n").unwrap();
+    let s = Stage::new(dir.path()).with_target(&Logs, "logs: { file: a.log }").await;
+    let (look, cx, long) = (action(&Logs, "{}"), s.cx(), Duration::from_secs(30));
+    let first = look.perform(&cx).await.unwrap();
+    let append = |text: &str| OpenOptions::new().append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    append("two\n");
+    let began = Instant::now();
+    let second = look.next(&cx, &first, long).await.unwrap();
+    assert_eq!(texts(&second), ["one", "two"]);
+    let (third, ()) = tokio::join!(look.next(&cx, &second, long), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        append("three\n");
+    });
+    assert_eq!(texts(&third.unwrap()).len(), 3);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    let last = look.perform(&cx).await.unwrap();
+    let began = Instant::now();
+    look.next(&cx, &last, Duration::from_millis(120)).await.unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(120));
+    std::fs::remove_file(&path).unwrap();
+    let e = look.next(&cx, &last, long).await.err().unwrap();
+    assert!(matches!(&e, StepError::Unreachable(m) if m.starts_with("there is no log file")), "{e}");
+}
+
+#[tokio::test]
+async fn a_command_prints_a_log() {
+    let s = Stage::new(std::env::temp_dir()).with_target(&Logs, "logs: { command: [printf, 'a\\nb c\\n'] }").await;
+    let out = perform(&s, "{}").await.unwrap();
+    assert_eq!(texts(&out), ["a", "b c"]);
+    assert_eq!(s.noted(EvidenceKind::Reproduce)[0], "printf 'a\\nb c\\n'");
+    let began = Instant::now();
+    action(&Logs, "{}").next(&s.cx(), &out, Duration::from_millis(60)).await.unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(60));
+    let fails = async |target: &str| {
+        let s = Stage::new(std::env::temp_dir()).with_target(&Logs, target).await;
+        match perform(&s, "{}").await {
+            Err(StepError::Unreachable(m)) => m,
+            _ => panic!("it is reached: {target}"),
+        }
+    };
+    assert!(
+        fails("logs: { command: [no-such-program-anywhere] }")
+            .await
+            .starts_with("there is no program `no-such-program-anywhere`")
+    );
+    assert!(
+        fails("logs: { command: [sh, -c, 'echo no access >&2; exit 3'] }").await.ends_with("exit status: 3: no access")
+    );
+    assert!(fails("logs: { file: no/such.log }").await.contains("no/such.log"));
+    assert!(fails("logs: { file: . }").await.contains("cannot be read"));
+}

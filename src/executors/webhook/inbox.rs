@@ -1,0 +1,184 @@
+//! The target: an address that lives as long as the run, and the boxes behind it. Each box has a path that nobody can guess, so
+//! boxes of different cases never meet.
+use super::{mailbox::Mailbox, script::Reply, server, signature::Signature};
+use crate::{
+    diagnostic::Diagnostic,
+    executor::{Body, RunContext, StepContext, StepError, Target, TargetSpec},
+    expr::{Scope, Template},
+    value::Value,
+    yaml::Kind,
+};
+use async_trait::async_trait;
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub(super) struct Spec {
+    listen: Template,
+    public: Option<Template>,
+    signature: Option<Signature>,
+}
+
+impl Spec {
+    /// `webhook: ADDRESS` with its settings beside it, or `webhook: { listen: ADDRESS, … }` with its settings within.
+    pub fn compile(body: &mut Body<'_>) -> Option<Spec> {
+        let errors = body.problems.errors();
+        let inner = body.get("webhook").filter(|n| matches!(n.kind, Kind::Map(_))).cloned();
+        let spec = match inner {
+            Some(node) => {
+                body.keys(&["webhook"]);
+                Spec::settings(&mut body.part(&node), "listen")
+            }
+            None => Spec::settings(body, "webhook"),
+        }?;
+        (body.problems.errors() == errors).then_some(spec)
+    }
+
+    fn settings(body: &mut Body<'_>, key: &'static str) -> Option<Spec> {
+        body.keys(&[key, "public_url", "signature"]);
+        let public = body.template("public_url");
+        let signature = Signature::compile(body);
+        for (key, right) in [(key, is_address as fn(&str) -> bool), ("public_url", is_url)] {
+            let Some(node) = body.get(key).cloned() else { continue };
+            if let Some(text) = node.as_str().filter(|t| !t.contains("${") && !right(t)) {
+                let (code, what) = if key == "public_url" {
+                    ("bad-url", "`http://` URL")
+                } else {
+                    ("bad-address", "address to listen on")
+                };
+                let d = Diagnostic::error(code, &node.span, format!("`{text}` is no {what}"));
+                body.problem(if code == "bad-url" {
+                    d
+                } else {
+                    d.help("for example `0.0.0.0:9000`; port 0 takes a free one")
+                });
+            }
+        }
+        if body.get(key).is_none() {
+            body.missing(key);
+        }
+        Some(Spec { listen: body.template(key)?, public, signature })
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    text.parse::<SocketAddr>().is_ok()
+        || text.rsplit_once(':').is_some_and(|(host, port)| {
+            port.parse::<u16>().is_ok() && !host.is_empty() && !host.contains([':', '/']) && host != "http"
+        })
+}
+
+fn is_url(text: &str) -> bool {
+    ["http://", "https://"].iter().any(|s| text.strip_prefix(s).is_some_and(|rest| !rest.is_empty()))
+}
+
+#[async_trait]
+impl TargetSpec for Spec {
+    async fn connect(&self, run: &RunContext, scope: &Scope) -> Result<Arc<dyn Target>, StepError> {
+        let listen = self.listen.render_text(scope)?;
+        let why = |e: std::io::Error| StepError::Unreachable(format!("the inbox cannot listen on {listen}: {e}"));
+        let listener = TcpListener::bind(&listen).await.map_err(why)?;
+        let bound = listener.local_addr().map_err(why)?;
+        let public = match &self.public {
+            Some(t) => t.render_text(scope)?,
+            // an address that means "all of mine" is none to which anybody could deliver
+            None if bound.ip().is_unspecified() => format!("http://127.0.0.1:{}", bound.port()),
+            None => format!("http://{bound}"),
+        };
+        if !is_url(&public) {
+            return Err(StepError::Invalid(format!("`public_url` gave `{public}`, which is no `http://` URL")));
+        }
+        let (boxes, stop) = (Arc::new(Boxes::default()), CancellationToken::new());
+        server::serve(listener, boxes.clone(), stop.clone());
+        let public = public.trim_end_matches('/').to_string();
+        Ok(Arc::new(Inbox { run: run.id.clone(), public, signature: self.signature.clone(), boxes, stop }))
+    }
+
+    fn address(&self) -> String {
+        self.public.as_ref().unwrap_or(&self.listen).source()
+    }
+}
+
+pub(super) struct Inbox {
+    run: String,
+    public: String,
+    signature: Option<Signature>,
+    boxes: Arc<Boxes>,
+    stop: CancellationToken,
+}
+
+#[async_trait]
+impl Target for Inbox {
+    async fn close(&self) {
+        self.stop.cancel();
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Inbox {
+    pub fn signature(&self) -> Option<&Signature> {
+        self.signature.as_ref()
+    }
+
+    /// The URL of a new box. The same action may open it again, as when its case is run again: then it is a new box.
+    pub fn open(
+        &self,
+        cx: &StepContext<'_>,
+        name: &str,
+        script: Vec<Reply>,
+        about: Option<Value>,
+    ) -> Result<String, StepError> {
+        let case = cx.address.case();
+        let path = format!("{}-{}-{}-{}", plain(&self.run), plain(case), plain(name), uuid::Uuid::new_v4().simple());
+        let mailbox = Arc::new(Mailbox::new(cx.address.clone(), path.clone(), script, about));
+        let mut known = self.boxes.0.lock().unwrap_or_else(|e| e.into_inner());
+        let key = (case.to_string(), name.to_string());
+        if known.by_name.get(&key).is_some_and(|m| m.by != *cx.address) {
+            return Err(StepError::Invalid(format!("the box `{name}` is open already; a case opens each box once")));
+        }
+        known.by_path.insert(mailbox.path.clone(), mailbox.clone());
+        known.by_name.insert(key, mailbox);
+        Ok(format!("{}/{path}", self.public))
+    }
+
+    pub fn find(&self, cx: &StepContext<'_>, name: &str) -> Result<Arc<Mailbox>, StepError> {
+        let case = cx.address.case();
+        let known = self.boxes.0.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(mailbox) = known.by_name.get(&(case.to_string(), name.to_string())) {
+            return Ok(mailbox.clone());
+        }
+        let mut open: Vec<_> = known.by_name.keys().filter(|(c, _)| c == case).map(|(_, n)| format!("`{n}`")).collect();
+        open.sort();
+        let open = if open.is_empty() { "no box".into() } else { open.join(", ") };
+        Err(StepError::Invalid(format!("the box `{name}` was never opened; this case has opened {open}")))
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Boxes(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    by_path: HashMap<String, Arc<Mailbox>>,
+    by_name: HashMap<(String, String), Arc<Mailbox>>,
+}
+
+impl Boxes {
+    pub fn at(&self, path: &str) -> Option<Arc<Mailbox>> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).by_path.get(path).cloned()
+    }
+}
+
+/// Fit for a path: what is no letter or digit becomes `-`.
+fn plain(text: &str) -> String {
+    text.chars().take(40).map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+}

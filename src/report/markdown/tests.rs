@@ -1,0 +1,507 @@
+//! What the report says, and that nothing from the world can break it.
+use crate::{
+    event::{Event, EventKind, Evidence, EvidenceKind, Finding, Part},
+    outcome::{Fault, Mark, Tier, Verdict},
+    report::{
+        gate::{RunVerdict, gate},
+        ledger::Ledger,
+        samples::{self, Story, evidence, finding, is, markdown},
+    },
+};
+
+/// A case that passes and one that does not.
+fn small() -> Story {
+    let mut cases = vec![
+        samples::case(
+            "TC-1",
+            "Good Morning",
+            Tier::Must,
+            &[(Part::Step, "Greet 2 people"), (Part::Expected, "{\n  \"n\": 2\n}")],
+        ),
+        samples::case(
+            "TC-2",
+            "Good Night",
+            Tier::Nice,
+            &[
+                (Part::Precondition, "It is dark"),
+                (Part::Step, "Greet"),
+                (Part::Step, "Leave"),
+                (Part::Expected, "All sleep"),
+            ],
+        ),
+    ];
+    cases[1].sentences[3].unproven = Some("nobody looks into bedrooms".into());
+    let mut s = Story::begin(cases, |start| start.gate = vec![Tier::Must]);
+    s.tell("TC-1", EventKind::CaseStarted);
+    s.proved("TC-1/steps/0", "http POST /greetings", vec![is("status", "201")]);
+    s.proved("TC-1/expected/0", "check", vec![samples::check("n == 2")]);
+    s.verdict("TC-1", Verdict::Passed, None, None, 340);
+    s.tell("TC-2", EventKind::CaseStarted);
+    s.sentence("TC-2/preconditions/0", Mark::NotVerified, None);
+    s.tell("TC-2/steps/0", EventKind::SentenceStarted);
+    let at = "TC-2/steps/0/do/0";
+    s.tell(&format!("{at}/undo"), EventKind::UndoIntended { what: "http DELETE /1".into(), place: samples::place(33) });
+    s.start(at, "http POST /greetings", 32);
+    let wrong = vec![finding("status", false, "201", "500")];
+    let sleepy = vec![
+        evidence(EvidenceKind::Response, "500\n\n{\"error\": \"sleepy\"}"),
+        evidence(EvidenceKind::Reproduce, "curl -X POST http://greeter.example/greetings"),
+    ];
+    s.look(at, 0, wrong.clone(), vec![]);
+    s.wait(1_500).look(at, 1, wrong.clone(), sleepy);
+    s.finish(at, Mark::Failed, wrong, Some("it did not become so within 1s (2 looks)"), 2, 1_500);
+    s.sentence("TC-2/steps/0", Mark::Failed, Some("it did not become so within 1s (2 looks)"));
+    s.sentence("TC-2/steps/1", Mark::NotReached, Some("the steps ended before it"));
+    s.sentence("TC-2/expected/0", Mark::Unproven, None);
+    let what = "http DELETE /1".into();
+    s.tell(&format!("{at}/undo"), EventKind::UndoFinished { mark: Mark::Passed, what, reason: None });
+    let why = Some("it did not become so within 1s (2 looks)");
+    s.verdict("TC-2", Verdict::Failed, Some(Fault::Product), why, 1_600);
+    s.end(&["a word for the end"])
+}
+
+#[test]
+fn a_whole_report() {
+    let report = small().markdown();
+    assert_eq!(report, SMALL, "\n{report}");
+}
+
+const SMALL: &str = r##"# Test report: TP-900 Greetings (made up)
+
+**✅ PASSED**: the one deciding case passed (must decides). Of the other cases, 1 failed.
+
+> **Sandbox (embedded reference platform): no deployment was tested.**
+
+- **Environment**: sandbox (the embedded reference platform)
+- **Selection**: all 2 cases
+- **Gate**: must 1/1 · nice 0/1 (does not decide)
+- **Verified**: 3 of 6 sentences; **1 not verified**, **1 unproven** and **1 not reached** ([which](#what-was-not-verified))
+- **Run**: `k3x9q`, 2026-01-02 03:04:05 UTC, took 1.2 s
+
+| Case | Title | Tier | Priority | Verdict | Time |
+|---|---|---|---|---|---:|
+| [TC-1](#tc-1-good-morning) | Good Morning | must | high | ✅ passed | 340 ms |
+| [TC-2](#tc-2-good-night) | Good Night | nice | high | ❌ failed | 1.6 s |
+
+## What Went Wrong
+
+- ❌ [TC-2](#tc-2-good-night) **failed** in “Greet”: `status`: expected `201`, was `500` (`plans/TP-900.yaml:32`)
+
+## Objective
+
+Show what a report looks like.
+
+## Scope
+
+### In Scope
+
+- Greetings
+
+### Out of Scope
+
+- Farewells
+
+## Test Cases
+
+### TC-1: Good Morning
+
+✅ **passed** in 340 ms
+
+**Tier**: must · **Priority**: high · **Type**: Integration
+
+**Steps**
+
+1. ✅ Greet 2 people
+   - `status` is `201`
+
+**Expected Results**
+
+- ✅
+
+  ```json
+  {
+    "n": 2
+  }
+  ```
+
+  - `n == 2`
+
+**Left behind**: nothing
+
+### TC-2: Good Night
+
+❌ **failed** in 1.6 s
+
+**Tier**: nice · **Priority**: high · **Type**: Integration
+
+**Preconditions**
+
+- ❔ **not verified**: It is dark
+  - the plan says it, and nothing looks at it
+
+**Steps**
+
+1. ❌ **failed**: Greet
+
+   `http POST /greetings`, `plans/TP-900.yaml:32`: **failed** after 1.5 s: it did not become so within 1s (2 looks)
+
+   | What | Expected | Actual |
+   |---|---|---|
+   | `status` | `201` | `500` |
+
+   Nothing changed while waiting.
+
+   The same by hand:
+
+   ```sh
+   curl -X POST http://greeter.example/greetings
+   ```
+
+   <details><summary>Evidence: what came back</summary>
+
+   ```
+   500
+
+   {"error": "sleepy"}
+   ```
+
+   </details>
+
+2. ⏭️ **not reached**: Leave
+   - the steps ended before it
+
+**Expected Results**
+
+- ❔ **unproven**: All sleep
+  - nobody looks into bedrooms
+
+**Left behind**: nothing (1 undone)
+
+## What Was Not Verified
+
+| Case | Sentence | Mark | Why |
+|---|---|---|---|
+| [TC-2](#tc-2-good-night) | It is dark | ❔ not verified | the plan says it, and nothing looks at it |
+| [TC-2](#tc-2-good-night) | Leave | ⏭️ not reached | the steps ended before it |
+| [TC-2](#tc-2-good-night) | All sleep | ❔ unproven | nobody looks into bedrooms |
+
+## What This Run Depended On
+
+- **Plan**: `plans/TP-900.yaml`, which carries out `docs/TP-900.md`
+
+### Targets
+
+| Target | Address |
+|---|---|
+| api | `http://127.0.0.1:41001` |
+
+### Versions
+
+| Of | Version |
+|---|---|
+| tp-runner | `0.1.0` |
+
+### Variables
+
+| Variable | Value |
+|---|---|
+| settle | `30s` |
+
+## Notes
+
+- a word for the end
+
+---
+
+**Sandbox (embedded reference platform): no deployment was tested.**
+"##;
+
+/// Reads Markdown as far as is needed to say that nothing foreign has become part of it.
+fn assert_sound(report: &str) {
+    let mut fence = 0;
+    let mut columns = None;
+    let mut details = 0i32;
+    for line in report.lines() {
+        let text = line.trim_start();
+        let ticks = text.len() - text.trim_start_matches('`').len();
+        if fence > 0 {
+            if ticks >= fence && text.len() == ticks {
+                fence = 0;
+            }
+            continue;
+        }
+        if ticks >= 3 && !text[ticks..].contains('`') {
+            fence = ticks;
+            continue;
+        }
+        assert!(!text.trim_start_matches('#').starts_with(" EVIL"), "a foreign heading: {line}");
+        assert!(!text.starts_with("- EVIL") && !text.starts_with("> EVIL"), "a foreign block: {line}");
+        if text.starts_with('|') {
+            let cells = text.replace("\\\\", "").replace("\\|", "").matches('|').count();
+            assert_eq!(*columns.get_or_insert(cells), cells, "a broken row: {line}");
+        } else {
+            columns = None;
+        }
+        let bare = without_code(text).replace("\\<", "");
+        let mut rest = bare.as_str();
+        while let Some(i) = rest.find('<') {
+            rest = &rest[i..];
+            let ours = ["<details><summary>", "</summary>", "</details>", "<br>", "<code>", "</code>"];
+            let tag = ours.into_iter().find(|tag| rest.starts_with(tag));
+            let Some(tag) = tag else { panic!("a foreign tag: {line}") };
+            details += i32::from(tag == ours[0]) - i32::from(tag == ours[2]);
+            assert!((0..=1).contains(&details), "{line}");
+            rest = &rest[tag.len()..];
+        }
+        assert!(line.chars().count() < 20_000, "too long: {} characters", line.chars().count());
+        assert!(!line.contains(['\r', '\u{1b}', '\0', '\u{202e}']), "{line:?}");
+    }
+    assert_eq!((fence, details), (0, 0), "something is still open");
+}
+
+fn without_code(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(i) = rest.find('`') {
+        if rest[..i].ends_with('\\') {
+            out += &rest[..=i];
+            rest = &rest[i + 1..];
+            continue;
+        }
+        let after = rest[i..].trim_start_matches('`');
+        let fence = &rest[i..rest.len() - after.len()];
+        let mut end = None;
+        let mut from = 0;
+        while let Some(j) = after[from..].find('`') {
+            let run = after[from + j..].len() - after[from + j..].trim_start_matches('`').len();
+            if run == fence.len() {
+                end = Some(from + j + run);
+                break;
+            }
+            from += j + run;
+        }
+        out += &rest[..i];
+        match end {
+            Some(end) => rest = &after[end..],
+            None => {
+                out += fence;
+                rest = after;
+            }
+        }
+    }
+    out + rest
+}
+
+#[test]
+fn the_reader_of_this_test_sees_what_is_broken() {
+    for broken in
+        ["<b>", "# EVIL HEADING", "```\nopen", "| a | b |\n|---|---|\n| a | b | c |", "</details>", "a `b` <i>"]
+    {
+        assert!(std::panic::catch_unwind(|| assert_sound(broken)).is_err(), "{broken}");
+    }
+    assert_sound("`<b>` \\<b> ``a`<i>`` | x\n```\n<b>\n# EVIL HEADING\n```\n| a \\| b |\n|---|");
+}
+
+#[test]
+fn nothing_foreign_breaks_it() {
+    let long = "x | ".repeat(10_000);
+    let nasty: &[&str] = &[
+        "a | b || c\\| d \\",
+        "`` ``` `",
+        "`|`",
+        "\\`|\\|`",
+        "</details></summary><script>alert(1)</script>",
+        "one\r\n# EVIL HEADING\r\n\r\n- EVIL\n> EVIL\n```\n~~~\n</details>",
+        "```\n# EVIL HEADING\n````\n</details>\n`````",
+        "# EVIL HEADING",
+        "🦀🦀 abc\u{1b}[31m\0 \u{202e}x",
+        "[x](javascript:alert(1)) ![y](z) <https://evil.example>",
+        "<!-- ",
+        "&lt;b&gt; &#60;b&#62;",
+        "",
+        "   ",
+        &long,
+    ];
+    for text in nasty {
+        for mut story in [small(), samples::mixed()] {
+            for event in &mut story.events {
+                poison(event, text);
+            }
+            assert_sound(&story.markdown());
+        }
+    }
+}
+
+/// Puts a text wherever a text can stand.
+fn poison(event: &mut Event, text: &str) {
+    let into = |s: &mut String| *s = text.to_owned();
+    let maybe = |s: &mut Option<String>| {
+        if let Some(s) = s {
+            *s = text.to_owned();
+        }
+    };
+    let findings = |fs: &mut Vec<Finding>| {
+        for f in fs {
+            for s in [&mut f.subject, &mut f.expected, &mut f.actual] {
+                *s = text.to_owned();
+            }
+            f.operands = vec![(text.to_owned(), text.to_owned())];
+        }
+    };
+    match &mut event.kind {
+        EventKind::RunStarted(r) => {
+            [&mut r.run, &mut r.selection, &mut r.plan.title, &mut r.plan.file].into_iter().for_each(into);
+            [&mut r.environment.name, &mut r.environment.about].into_iter().for_each(into);
+            maybe(&mut r.plan.objective);
+            maybe(&mut r.plan.source);
+            let lists = [&mut r.plan.scope_in, &mut r.plan.scope_out, &mut r.environment.replaced];
+            lists.into_iter().flatten().for_each(into);
+            for (a, b) in r.plan.vars.iter_mut().chain(&mut r.environment.targets).chain(&mut r.versions) {
+                into(a);
+                into(b);
+            }
+            for case in &mut r.cases {
+                into(&mut case.title);
+                maybe(&mut case.priority);
+                case.fields.iter_mut().for_each(|(a, b)| {
+                    into(a);
+                    into(b);
+                });
+                for s in &mut case.sentences {
+                    into(&mut s.text);
+                    into(&mut s.place.file);
+                    maybe(&mut s.unproven);
+                }
+            }
+        }
+        EventKind::ActionStarted { what, place } | EventKind::UndoIntended { what, place } => {
+            into(what);
+            into(&mut place.file);
+        }
+        EventKind::Looked { error, unmet, evidence, .. } => {
+            maybe(error);
+            findings(unmet);
+            evidence.iter_mut().for_each(|e: &mut Evidence| into(&mut e.text));
+        }
+        EventKind::ActionFinished { findings: fs, reason, .. } => {
+            findings(fs);
+            maybe(reason);
+        }
+        EventKind::SentenceFinished { reason, .. } | EventKind::CaseFinished { reason, .. } => maybe(reason),
+        EventKind::UndoFinished { what, reason, .. } => {
+            into(what);
+            maybe(reason);
+        }
+        EventKind::RunFinished { notes, .. } => notes.iter_mut().for_each(into),
+        EventKind::CaseStarted | EventKind::SentenceStarted | EventKind::CancelRequested => {}
+    }
+}
+
+#[test]
+fn a_recorded_run_gives_the_same_report() {
+    for story in [small(), samples::green(), samples::mixed()] {
+        let lines: Vec<String> = story.events.iter().map(|e| serde_json::to_string(e).unwrap()).collect();
+        let read: Vec<Event> = lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect();
+        assert_eq!(markdown(&Ledger::of(&read)), story.markdown());
+    }
+}
+
+#[test]
+fn the_order_of_the_plan_is_that_of_the_report() {
+    let story = samples::green();
+    let mut other = story.events.clone();
+    // Case by case instead of how it happened; sorting keeps what happened within a case.
+    let last = other.len() - 1;
+    other[1..last].sort_by(|a, b| b.address.case().cmp(a.address.case()));
+    assert_eq!(markdown(&Ledger::of(&other)), story.markdown());
+    // The rounds of a `foreach` in another order.
+    let mut other = story.events.clone();
+    for event in &mut other {
+        let turned = event.address.as_str().replace("#0", "#x").replace("#2", "#0").replace("#x", "#2");
+        event.address = crate::address::Address::new(turned);
+        if let EventKind::ActionFinished { findings, .. } = &mut event.kind {
+            for f in findings.iter_mut().filter(|f| f.subject == "body.n" && f.actual != "1") {
+                let n = if f.actual == "0" { "2" } else { "0" };
+                (f.expected, f.actual) = (n.into(), n.into());
+            }
+        }
+    }
+    assert_eq!(markdown(&Ledger::of(&other)), story.markdown());
+}
+
+#[test]
+fn a_journal_may_end_anywhere() {
+    for story in [small(), samples::green(), samples::mixed()] {
+        for n in 0..story.events.len() {
+            let run = Ledger::of(&story.events[..n]);
+            let report = markdown(&run);
+            assert_sound(&report);
+            let undecided = |c: &&crate::report::ledger::CaseIndex| {
+                run.start.gate.contains(&c.outline.tier) && c.verdict != Verdict::Passed
+            };
+            if run.cases.iter().any(|c| undecided(&c)) || n == 0 {
+                assert_ne!(gate(&run).verdict, RunVerdict::Passed, "after {n} events:\n{report}");
+                assert!(!report.contains("PASSED"), "after {n} events:\n{report}");
+            }
+            assert!(!run.complete);
+        }
+    }
+}
+
+#[test]
+fn what_had_begun_is_interrupted_and_what_was_made_is_named() {
+    let story = small();
+    let looked = story.events.iter().rposition(|e| matches!(e.kind, EventKind::Looked { .. })).unwrap();
+    let run = Ledger::of(&story.events[..=looked]);
+    assert_eq!(run.cases[0].verdict, Verdict::Passed);
+    assert_eq!(run.cases[1].verdict, Verdict::Interrupted);
+    let marks: Vec<Mark> = run.cases[1].sentences.iter().map(|s| s.mark).collect();
+    assert_eq!(marks, [Mark::NotVerified, Mark::Interrupted, Mark::NotReached, Mark::Unproven]);
+    let report = markdown(&run);
+    for said in ["`http DELETE /1` | ⏹️ never tried", "`tp-runner cleanup k3x9q`", "| `status` | `201` | `500` |"] {
+        assert!(report.contains(said), "{said}\n{report}");
+    }
+}
+
+#[test]
+fn the_sandbox_is_said_first_and_last_and_only_then() {
+    let report = samples::green().markdown();
+    let said = "no deployment was tested";
+    assert!(report.lines().take(6).any(|l| l.contains(said)) && report.lines().last().unwrap().contains(said));
+    assert!(!samples::mixed().markdown().contains(said));
+}
+
+#[test]
+fn what_is_not_proved_is_said_in_the_first_lines() {
+    let report = samples::mixed().markdown();
+    let first: String = report.lines().take(10).collect();
+    for said in ["**1 unproven**", "**1 not verified**", "**5 not reached**", "**1 interrupted**", "FAILED", "must 0/2"]
+    {
+        assert!(first.contains(said), "{said}: {first}");
+    }
+}
+
+#[test]
+fn each_way_to_be_red_is_explained() {
+    let report = samples::mixed().markdown();
+    assert_sound(&report);
+    for said in [
+        "[TC-1](#tc-1-wrong-answer) **failed** in “Greet everybody”: `status`: expected `201`, was `500`",
+        "`use greet` › `http POST /greetings`, round `1`, `plans/TP-900.yaml:42`",
+        "| `a == 2 && (b \\|\\| c)` | `true` | `a` is `1`<br>`b \\|\\| c` is `false` |",
+        "   curl -X POST https://greeter.example/greetings",
+        "   - from 0 ms: connection refused\n   - from 500 ms: `body.echo`: expected `3`, was `0` (3 looks)\n   - from 2.0 s",
+        "   line 20\n   ```\n\n   … and 5 more lines.",
+        "TC-2](#tc-2-no-way-there) **errored** in “Ask”: cannot resolve `greeter.example`",
+        "⛔ **blocked** in 15 ms: a precondition does not hold",
+        "| TC-6 | Another Day | nice | high | ➖ not selected | – |",
+        "➖ **skipped**: cancelled before it began",
+        "| `http DELETE /greetings/2` | ⚠️ errored | `plans/TP-900.yaml:43` | connection refused |",
+        "12:00 panic averted",
+        "- **Replaced by the environment**: `greet`",
+    ] {
+        assert!(report.contains(said), "{said}\n{report}");
+    }
+    assert!(!report.contains("line 21"), "an answer that is too long is cut");
+    assert!(!report.contains("a secret of the passed"), "what passed needs no evidence");
+}

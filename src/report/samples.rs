@@ -1,0 +1,336 @@
+//! Made-up runs for the tests of this folder: a builder of event sequences, and the runs that several tests share.
+use super::ledger::{Ledger, RunIndex};
+use crate::{
+    address::Address,
+    event::*,
+    outcome::{Fault, Mark, Tier, Verdict},
+    source::Place,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+pub struct Story {
+    pub events: Vec<Event>,
+    now: Timestamp,
+}
+
+pub fn place(line: usize) -> Place {
+    Place { file: "plans/TP-900.yaml".into(), line, column: 9 }
+}
+
+pub fn finding(subject: &str, holds: bool, expected: &str, actual: &str) -> Finding {
+    Finding {
+        subject: subject.into(),
+        holds,
+        expected: expected.into(),
+        actual: actual.into(),
+        operands: vec![],
+        place: None,
+    }
+}
+
+pub fn is(subject: &str, value: &str) -> Finding {
+    finding(subject, true, value, value)
+}
+
+pub fn check(expression: &str) -> Finding {
+    finding(expression, true, "true", "true")
+}
+
+pub fn evidence(kind: EvidenceKind, text: &str) -> Evidence {
+    Evidence { kind, text: text.into() }
+}
+
+pub fn case(id: &str, title: &str, tier: Tier, sentences: &[(Part, &str)]) -> CaseOutline {
+    let mut count = [0; 3];
+    let sentences = sentences.iter().enumerate().map(|(line, (part, text))| {
+        let (n, name) = match part {
+            Part::Precondition => (&mut count[0], "preconditions"),
+            Part::Step => (&mut count[1], "steps"),
+            Part::Expected => (&mut count[2], "expected"),
+        };
+        let address = Address::new(id).child(name).child(*n);
+        *n += 1;
+        SentenceOutline { address, part: *part, text: (*text).into(), place: place(20 + line), unproven: None }
+    });
+    CaseOutline {
+        id: id.into(),
+        title: title.into(),
+        tier,
+        priority: Some("high".into()),
+        selected: true,
+        fields: vec![("Type".into(), "Integration".into())],
+        sentences: sentences.collect(),
+    }
+}
+
+impl Story {
+    pub fn begin(cases: Vec<CaseOutline>, change: impl FnOnce(&mut RunStarted)) -> Self {
+        let started: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let mut start = RunStarted {
+            run: "k3x9q".into(),
+            started,
+            plan: PlanOutline {
+                id: "TP-900".into(),
+                title: "Greetings (made up)".into(),
+                file: "plans/TP-900.yaml".into(),
+                source: Some("docs/TP-900.md".into()),
+                objective: Some("Show what a report looks like.".into()),
+                scope_in: vec!["Greetings".into()],
+                scope_out: vec!["Farewells".into()],
+                vars: vec![("settle".into(), "30s".into())],
+            },
+            environment: EnvironmentOutline {
+                name: "sandbox".into(),
+                about: "the embedded reference platform".into(),
+                sandbox: true,
+                targets: vec![("api".into(), "http://127.0.0.1:41001".into())],
+                replaced: vec![],
+            },
+            selection: format!("all {} cases", cases.len()),
+            gate: Tier::ALL.to_vec(),
+            versions: vec![("tp-runner".into(), "0.1.0".into())],
+            cases,
+        };
+        change(&mut start);
+        let mut story = Story { events: vec![], now: started };
+        story.tell("", EventKind::RunStarted(Box::new(start)));
+        story
+    }
+
+    pub fn tell(&mut self, at: &str, kind: EventKind) {
+        let seq = self.events.len() as u64 + 1;
+        self.events.push(Event { seq, at: self.now, address: Address::new(at), kind });
+    }
+
+    pub fn wait(&mut self, ms: i64) -> &mut Self {
+        self.now += SignedDuration::from_millis(ms);
+        self
+    }
+
+    pub fn start(&mut self, at: &str, what: &str, line: usize) {
+        self.tell(at, EventKind::ActionStarted { what: what.into(), place: place(line) });
+    }
+
+    pub fn look(&mut self, at: &str, look: u32, unmet: Vec<Finding>, evidence: Vec<Evidence>) {
+        let (at_time, took) = (self.now, Duration::from_millis(12));
+        let looked =
+            EventKind::Looked { look, at: at_time, took, value: None, error: None, error_kind: None, unmet, evidence };
+        self.tell(at, looked);
+    }
+
+    pub fn fail_look(&mut self, at: &str, look: u32, error: &str) {
+        let looked = EventKind::Looked {
+            look,
+            at: self.now,
+            took: Duration::from_millis(3),
+            value: None,
+            error: Some(error.into()),
+            error_kind: Some(ErrorKind::Unreachable),
+            unmet: vec![],
+            evidence: vec![],
+        };
+        self.tell(at, looked);
+    }
+
+    pub fn finish(&mut self, at: &str, mark: Mark, findings: Vec<Finding>, reason: Option<&str>, looks: u32, ms: u64) {
+        let reason = reason.map(str::to_owned);
+        let took = Duration::from_millis(ms);
+        self.tell(at, EventKind::ActionFinished { mark, findings, reason, looks, took });
+    }
+
+    /// A sentence that one action proves.
+    pub fn proved(&mut self, at: &str, what: &str, findings: Vec<Finding>) {
+        self.tell(at, EventKind::SentenceStarted);
+        let action = format!("{at}/do/0");
+        self.start(&action, what, 30);
+        self.wait(40).look(&action, 0, vec![], vec![evidence(EvidenceKind::Response, "a secret of the passed")]);
+        self.finish(&action, Mark::Passed, findings, None, 1, 40);
+        self.sentence(at, Mark::Passed, None);
+    }
+
+    pub fn sentence(&mut self, at: &str, mark: Mark, reason: Option<&str>) {
+        self.tell(at, EventKind::SentenceFinished { mark, reason: reason.map(str::to_owned) });
+    }
+
+    pub fn verdict(&mut self, id: &str, verdict: Verdict, fault: Option<Fault>, reason: Option<&str>, ms: u64) {
+        let reason = reason.map(str::to_owned);
+        self.tell(id, EventKind::CaseFinished { verdict, fault, reason, took: Duration::from_millis(ms) });
+    }
+
+    pub fn end(mut self, notes: &[&str]) -> Self {
+        let notes = notes.iter().map(|n| (*n).to_owned()).collect();
+        self.tell("", EventKind::RunFinished { took: Duration::from_millis(1_240), notes });
+        self
+    }
+
+    pub fn index(&self) -> RunIndex {
+        Ledger::of(&self.events)
+    }
+
+    pub fn markdown(&self) -> String {
+        markdown(&self.index())
+    }
+}
+
+pub fn markdown(run: &RunIndex) -> String {
+    let mut out = Vec::new();
+    super::markdown::write(run, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// Three cases that pass: two in tier must, one nice.
+pub fn green() -> Story {
+    use Part::*;
+    let greet = |id, title, tier| {
+        case(
+            id,
+            title,
+            tier,
+            &[(Precondition, "The greeter is up"), (Step, "Greet 3 people"), (Expected, "Everybody was greeted")],
+        )
+    };
+    let cases = vec![
+        greet("TC-1", "Good Morning", Tier::Must),
+        greet("TC-2", "Good Night", Tier::Must),
+        greet("TC-3", "Hello", Tier::Nice),
+    ];
+    let mut s = Story::begin(cases, |_| {});
+    for id in ["TC-2", "TC-1", "TC-3"] {
+        s.tell(id, EventKind::CaseStarted);
+        s.proved(&format!("{id}/preconditions/0"), "http GET /health", vec![is("status", "200")]);
+        let step = format!("{id}/steps/0");
+        s.tell(&step, EventKind::SentenceStarted);
+        for round in [2, 0, 1] {
+            let at = format!("{step}/do/0#{round}");
+            s.tell(&at, EventKind::UndoIntended { what: "http DELETE /greetings".into(), place: place(33) });
+            s.start(&at, "http POST /greetings", 32);
+            s.wait(5).look(&at, 0, vec![], vec![]);
+            s.finish(&at, Mark::Passed, vec![is("status", "201"), is("body.n", &round.to_string())], None, 1, 5);
+        }
+        s.sentence(&step, Mark::Passed, None);
+        s.proved(&format!("{id}/expected/0"), "check", vec![check("size(greeted) == 3")]);
+        for round in [2, 1, 0] {
+            let what = "http DELETE /greetings".into();
+            s.tell(&format!("{step}/do/0#{round}"), EventKind::UndoFinished { mark: Mark::Passed, what, reason: None });
+        }
+        s.verdict(id, Verdict::Passed, None, None, 340);
+    }
+    s.end(&[])
+}
+
+/// One of each way in which a case or a sentence can be other than passed.
+pub fn mixed() -> Story {
+    use Part::*;
+    let mut cases = vec![
+        case(
+            "TC-1",
+            "Wrong Answer",
+            Tier::Must,
+            &[
+                (Precondition, "Somebody is there"),
+                (Step, "Greet everybody"),
+                (Step, "Wait for the echo"),
+                (Step, "Greet whom nobody knows"),
+                (Expected, "{\n  \"greeted\": 3\n}"),
+                (Expected, "Nobody minded"),
+            ],
+        ),
+        case("TC-2", "No Way There", Tier::Must, &[(Step, "Ask"), (Step, "Ask again"), (Expected, "An answer")]),
+        case("TC-3", "Not Ready", Tier::Should, &[(Precondition, "The stage is set"), (Expected, "Applause")]),
+        case("TC-4", "Broken Off", Tier::Nice, &[(Step, "Begin"), (Step, "End"), (Expected, "Done")]),
+        case("TC-5", "Too Late", Tier::Nice, &[(Expected, "Anything")]),
+        case("TC-6", "Another Day", Tier::Nice, &[(Expected, "Anything")]),
+    ];
+    cases[0].sentences[5].unproven = Some("nobody can look into people".into());
+    cases[5].selected = false;
+    let mut s = Story::begin(cases, |start| {
+        start.selection = "5 of 6 cases".into();
+        start.environment = EnvironmentOutline {
+            name: "staging".into(),
+            about: "the shared cluster".into(),
+            sandbox: false,
+            targets: vec![("api".into(), "https://greeter.example".into())],
+            replaced: vec!["greet".into()],
+        };
+    });
+
+    s.tell("TC-1", EventKind::CaseStarted);
+    s.sentence("TC-1/preconditions/0", Mark::NotVerified, None);
+    let at = "TC-1/steps/0";
+    s.tell(at, EventKind::SentenceStarted);
+    s.start("TC-1/steps/0/do/0", "use greet", 40);
+    let inner = "TC-1/steps/0/do/0#1/use/0";
+    s.tell(inner, EventKind::UndoIntended { what: "http DELETE /greetings/2".into(), place: place(43) });
+    s.start(inner, "http POST /greetings", 42);
+    let answer = (1..=25).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
+    let seen = vec![
+        evidence(EvidenceKind::Request, "POST /greetings\n\n{\"to\": \"Ann\"}"),
+        evidence(EvidenceKind::Response, &answer),
+        evidence(EvidenceKind::Reproduce, "curl -X POST https://greeter.example/greetings -d '{\"to\": \"Ann\"}'"),
+    ];
+    let wrong = vec![
+        finding("status", false, "201", "500"),
+        is("headers.server", "greeter"),
+        Finding {
+            operands: vec![("a".into(), "1".into()), ("b || c".into(), "false".into())],
+            ..finding("a == 2 && (b || c)", false, "true", "false")
+        },
+    ];
+    s.wait(20).look(inner, 0, wrong.clone(), seen);
+    s.finish(inner, Mark::Failed, wrong, None, 1, 20);
+    s.finish("TC-1/steps/0/do/0", Mark::Failed, vec![], Some("round 1 failed"), 1, 25);
+    s.sentence(at, Mark::Failed, None);
+    let at = "TC-1/steps/1";
+    s.tell(at, EventKind::SentenceStarted);
+    let echo = "TC-1/steps/1/do/0";
+    s.start(echo, "http GET /echo", 50);
+    let not_yet = |n: &str| vec![finding("body.echo", false, "3", n)];
+    s.fail_look(echo, 0, "connection refused");
+    for (look, n) in ["0", "0", "0", "2"].into_iter().enumerate() {
+        s.wait(500).look(echo, look as u32 + 1, not_yet(n), vec![]);
+    }
+    s.finish(echo, Mark::Failed, not_yet("2"), Some("did not hold within 2s"), 5, 2_000);
+    s.sentence(at, Mark::Failed, None);
+    s.tell("TC-1/steps/2", EventKind::SentenceStarted);
+    s.start("TC-1/steps/2/do/0", "http POST /greetings", 55);
+    s.finish("TC-1/steps/2/do/0", Mark::NotReached, vec![], Some("`ghost` was never bound"), 0, 0);
+    s.sentence("TC-1/steps/2", Mark::NotReached, Some("`ghost` was never bound"));
+    s.proved("TC-1/expected/0", "check", vec![check("echo.body.greeted == 3")]);
+    s.sentence("TC-1/expected/1", Mark::Unproven, None);
+    let what = "http DELETE /greetings/2".to_owned();
+    s.tell(inner, EventKind::UndoFinished { mark: Mark::Errored, what, reason: Some("connection refused".into()) });
+    s.start("TC-1/on_failure/0", "logs tail 200", 5);
+    s.look("TC-1/on_failure/0", 0, vec![], vec![evidence(EvidenceKind::Note, "12:00 panic averted")]);
+    s.finish("TC-1/on_failure/0", Mark::Passed, vec![], None, 1, 1);
+    s.verdict("TC-1", Verdict::Failed, Some(Fault::Product), None, 2_100);
+
+    s.tell("TC-2", EventKind::CaseStarted);
+    s.tell("TC-2/steps/0", EventKind::SentenceStarted);
+    s.start("TC-2/steps/0/do/0", "http GET /", 60);
+    s.fail_look("TC-2/steps/0/do/0", 0, "cannot resolve `greeter.example`");
+    s.finish("TC-2/steps/0/do/0", Mark::Errored, vec![], Some("cannot resolve `greeter.example`"), 1, 3);
+    s.sentence("TC-2/steps/0", Mark::Errored, Some("cannot resolve `greeter.example`"));
+    s.verdict("TC-2", Verdict::Errored, Some(Fault::Environment), None, 9);
+
+    s.tell("TC-3", EventKind::CaseStarted);
+    s.tell("TC-3/preconditions/0", EventKind::SentenceStarted);
+    s.start("TC-3/preconditions/0/do/0", "db select", 70);
+    s.finish(
+        "TC-3/preconditions/0/do/0",
+        Mark::Failed,
+        vec![finding("rows[0].set", false, "true", "null")],
+        None,
+        1,
+        4,
+    );
+    s.sentence("TC-3/preconditions/0", Mark::Failed, None);
+    s.verdict("TC-3", Verdict::Blocked, Some(Fault::Product), Some("a precondition does not hold"), 15);
+
+    s.tell("TC-4", EventKind::CaseStarted);
+    s.proved("TC-4/steps/0", "http POST /begin", vec![is("status", "200")]);
+    s.tell("TC-4/steps/1", EventKind::SentenceStarted);
+    s.start("TC-4/steps/1/do/0", "http POST /end", 80);
+    s.wait(100).tell("", EventKind::CancelRequested);
+    s
+}

@@ -1,0 +1,229 @@
+//! Who is asking: passwords, bearer tokens, the route that trades one for the other.
+//!
+//! A token says who it is for and needs no database. Neither password nor token is ever handed to a log.
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Extension, FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json_, json};
+use sha2::Sha256;
+
+use super::Api;
+use super::audit::Trail;
+use super::body::Body;
+use super::error::Failure;
+
+const VALID: Duration = Duration::from_secs(24 * 3600);
+const ROUNDS: u32 = 5_000;
+
+fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    parts.iter().for_each(|part| mac.update(part));
+    mac
+}
+
+/// PBKDF2 with HMAC-SHA256, one block.
+fn derive(password: &str, salt: &[u8], rounds: u32) -> [u8; 32] {
+    let keyed = Hmac::<Sha256>::new_from_slice(password.as_bytes()).expect("HMAC takes keys of any length");
+    let round = |input: &[&[u8]]| -> [u8; 32] {
+        let mut mac = keyed.clone();
+        input.iter().for_each(|part| mac.update(part));
+        mac.finalize().into_bytes().into()
+    };
+    let mut last = round(&[salt, &1_u32.to_be_bytes()]);
+    let mut sum = last;
+    for _ in 1..rounds {
+        last = round(&[&last]);
+        sum.iter_mut().zip(last).for_each(|(sum, byte)| *sum ^= byte);
+    }
+    sum
+}
+
+pub fn hash_password(password: &str) -> String {
+    let salt = *uuid::Uuid::new_v4().as_bytes();
+    format!("pbkdf2-sha256${ROUNDS}${}${}", hex::encode(salt), hex::encode(derive(password, &salt, ROUNDS)))
+}
+
+fn verify_password(password: &str, hash: &str) -> bool {
+    let parts: Vec<_> = hash.split('$').collect();
+    let ["pbkdf2-sha256", rounds, salt, wanted] = parts[..] else { return false };
+    let (Ok(rounds), Ok(salt), Ok(wanted)) = (rounds.parse(), hex::decode(salt), hex::decode(wanted)) else {
+        return false;
+    };
+    let got = derive(password, &salt, rounds);
+    // Looks at every byte, so that the time taken says nothing.
+    wanted.len() == got.len() && wanted.iter().zip(got).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Claims {
+    user_id: String,
+    username: String,
+    role: String,
+    iss: String,
+    iat: i64,
+    exp: i64,
+    jti: String,
+}
+
+const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
+
+fn issue(key: &[u8], claims: &Claims) -> String {
+    let payload = serde_json::to_vec(claims).expect("claims are plain");
+    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(HEADER), URL_SAFE_NO_PAD.encode(payload));
+    let signature = mac(key, &[signed.as_bytes()]).finalize().into_bytes();
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+fn read(key: &[u8], token: &str, now: i64) -> Option<Claims> {
+    let (signed, signature) = token.rsplit_once('.')?;
+    let (header, payload) = signed.split_once('.')?;
+    let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+    mac(key, &[signed.as_bytes()]).verify_slice(&signature).ok()?;
+    if URL_SAFE_NO_PAD.decode(header).ok()? != HEADER.as_bytes() {
+        return None;
+    }
+    let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    (claims.exp > now).then_some(claims)
+}
+
+/// Who is asking, and the trail that the request leaves.
+pub struct Caller {
+    pub id: String,
+    pub role: String,
+    pub trail: Trail,
+}
+
+impl Caller {
+    pub fn admin(&self) -> bool {
+        self.role == "admin"
+    }
+
+    /// Whose sessions this caller may touch: none means everybody's.
+    pub fn owner(&self) -> Option<&str> {
+        (!self.admin()).then_some(self.id.as_str())
+    }
+
+    pub fn note(&self, action: &str, resource_type: &str, resource_id: &str) {
+        self.trail.note(action, resource_type, resource_id);
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Caller, Failure> {
+        let denied = |message: &str| Failure::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
+        let header = parts.headers.get(AUTHORIZATION).ok_or_else(|| denied("Authorization header required"))?;
+        let bearer = header.to_str().ok().and_then(|text| text.split_once(' '));
+        let token = match bearer {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ => return Err(denied("Invalid authorization header format. Use: Bearer <token>")),
+        };
+        let claims = read(&api.key, token, Timestamp::now().as_second());
+        let claims = claims.ok_or_else(|| denied("Invalid or expired token"))?;
+        let trail = parts.extensions.get::<Trail>().cloned().unwrap_or_default();
+        trail.by(&claims.user_id);
+        Ok(Caller { id: claims.user_id, role: claims.role, trail })
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Login {
+    username: String,
+    password: String,
+}
+
+pub async fn login(
+    State(api): State<Arc<Api>>,
+    Extension(trail): Extension<Trail>,
+    Body(login): Body<Login>,
+) -> Result<Json<Json_>, Failure> {
+    let refused = || {
+        trail.note("login_failed", "auth", "");
+        Failure::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "Invalid credentials")
+    };
+    if login.username.contains('\0') {
+        return Err(refused());
+    }
+    let user = api.store.user(&login.username).await?;
+    let hash = user.as_ref().filter(|user| user.active).and_then(|user| user.password_hash.clone());
+    let (Some(user), Some(hash)) = (user, hash) else { return Err(refused()) };
+    trail.by(&user.id);
+    // Slow on purpose, so not on a thread that others wait for.
+    let right = tokio::task::spawn_blocking(move || verify_password(&login.password, &hash)).await;
+    if !right.map_err(|error| Failure::internal(error.to_string()))? {
+        return Err(refused());
+    }
+    api.store.note_login(&user.id).await?;
+    trail.note("login", "auth", &user.id);
+    let now = Timestamp::now();
+    let until = now.as_second() + i64::try_from(VALID.as_secs()).unwrap_or_default();
+    let claims = Claims {
+        user_id: user.id.clone(),
+        username: user.username.clone(),
+        role: user.role.clone(),
+        iss: "streamspace-api".into(),
+        iat: now.as_second(),
+        exp: until,
+        jti: uuid::Uuid::new_v4().to_string(),
+    };
+    Ok(Json(json!({
+        "token": issue(&api.key, &claims),
+        "expiresAt": Timestamp::from_second(until).unwrap_or(now),
+        "user": { "id": user.id, "username": user.username, "role": user.role, "active": user.active },
+    })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(exp: i64) -> Claims {
+        Claims {
+            user_id: "ann".into(),
+            username: "ann".into(),
+            role: "user".into(),
+            iss: "streamspace-api".into(),
+            iat: 0,
+            exp,
+            jti: "1".into(),
+        }
+    }
+
+    #[test]
+    fn pbkdf2_is_that_of_rfc_7914() {
+        let expected = "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc";
+        assert_eq!(hex::encode(derive("passwd", b"salt", 1)), expected);
+    }
+
+    #[test]
+    fn a_password_opens_only_its_own_hash() {
+        let hash = hash_password("right");
+        assert!(verify_password("right", &hash));
+        assert!(!verify_password("wrong", &hash));
+        assert!(!verify_password("right", "plain"));
+        assert_ne!(hash, hash_password("right"), "salted");
+    }
+
+    #[test]
+    fn a_token_holds_until_its_time_and_only_under_its_key() {
+        let token = issue(b"key", &claims(100));
+        assert_eq!(read(b"key", &token, 99).unwrap().user_id, "ann");
+        assert!(read(b"key", &token, 100).is_none(), "expired");
+        assert!(read(b"other", &token, 99).is_none());
+        let forged = format!("{}{}", &token[..token.len() - 1], if token.ends_with('A') { 'B' } else { 'A' });
+        assert!(read(b"key", &forged, 99).is_none());
+        let none = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), token.split('.').nth(1).unwrap());
+        assert!(read(b"key", &none, 99).is_none());
+    }
+}

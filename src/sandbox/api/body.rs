@@ -1,0 +1,107 @@
+//! Reading what was sent: bodies and queries, with a clear sentence for those that cannot be read.
+use std::collections::HashMap;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use serde::de::DeserializeOwned;
+
+use super::error::Failure;
+
+/// A JSON body, whatever its content type says.
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| Failure::of_status(rejection.into_response().status()))?;
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => Ok(Body(value)),
+            Err(error) => Err(Failure::bad("invalid_body", sentence(&error))),
+        }
+    }
+}
+
+/// Says where and what kind, without repeating what was sent: it may be a password.
+fn sentence(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    let place = format!("line {} column {}", error.line(), error.column());
+    match error.classify() {
+        Category::Eof => "The request body ends too early; JSON is expected".into(),
+        Category::Syntax | Category::Io => format!("The request body is not valid JSON, at {place}"),
+        Category::Data => {
+            let text = error.to_string();
+            let what = text.split(" at line ").next().unwrap_or_default();
+            if what.starts_with("missing field") || what.starts_with("unknown field") {
+                format!("The request body is incomplete or wrong: {what}")
+            } else {
+                let wanted = what.split(", expected ").nth(1).unwrap_or("another type");
+                format!("The request body has a value of the wrong type at {place}: expected {wanted}")
+            }
+        }
+    }
+}
+
+/// The query as a flat map.
+pub struct Asked(HashMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let query: Result<Query<HashMap<String, String>>, _> = Query::try_from_uri(&parts.uri);
+        match query {
+            Ok(Query(map)) => Ok(Asked(map)),
+            Err(_) => Err(Failure::bad("invalid_query", "The query cannot be read")),
+        }
+    }
+}
+
+impl Asked {
+    /// An empty value asks for nothing.
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.0.get(key).filter(|value| !value.is_empty()).cloned()
+    }
+
+    pub fn parsed<T: std::str::FromStr>(&self, key: &'static str, wanted: &str) -> Result<Option<T>, Failure> {
+        let Some(text) = self.text(key) else { return Ok(None) };
+        let wrong = |_| Failure::bad("invalid_query", format!("The query parameter {key} must be {wanted}"));
+        text.parse().map(Some).map_err(wrong)
+    }
+
+    pub fn number(&self, key: &'static str, default: i64, most: i64) -> Result<i64, Failure> {
+        let number = self.parsed(key, "a whole number")?.unwrap_or(default);
+        if number < 1 {
+            return Err(Failure::bad("invalid_query", format!("The query parameter {key} must be at least 1")));
+        }
+        Ok(number.min(most))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[allow(dead_code)]
+    struct Login {
+        password: String,
+    }
+
+    fn said(text: &str) -> String {
+        sentence(&serde_json::from_str::<Login>(text).unwrap_err())
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_nothing_of_what_was_sent() {
+        assert!(said("").contains("ends too early"));
+        assert!(said("{nope}").contains("not valid JSON, at line 1"));
+        assert!(said("{}").contains("missing field `password`"));
+        let wrong = said(r#"{"password": 424242}"#);
+        assert!(wrong.contains("expected a string") && !wrong.contains("424242"), "{wrong}");
+    }
+}

@@ -1,0 +1,177 @@
+//! The HTTP API: routes, and the frame around every one of them.
+//!
+//! The frame gives each request an id, a time limit and an end: whatever happens inside, one answer goes out, one audit
+//! trail is written and one line says what went wrong. It must not know what a route does.
+mod audit;
+mod auth;
+mod batch;
+mod body;
+mod error;
+mod sessions;
+mod webhooks;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, patch, post};
+use axum::{Json, Router};
+use jiff::Timestamp;
+use kube::runtime::reflector;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use auth::hash_password;
+
+use super::dispatcher::Dispatcher;
+use super::kinds::Template;
+use super::log::Log;
+use super::store::Store;
+use super::syncer::Wishes;
+use audit::{Ending, Trail};
+use error::Failure;
+
+/// How long a request may take before the platform breaks it off.
+const LIMIT: Duration = Duration::from_secs(30);
+const LARGEST_BODY: usize = 1024 * 1024;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the routes work with.
+pub struct Api {
+    pub store: Store,
+    pub wishes: Wishes,
+    pub dispatcher: Dispatcher,
+    pub templates: reflector::Store<Template>,
+    pub client: kube::Client,
+    pub namespace: String,
+    pub log: Log,
+    /// Signs tokens.
+    pub key: Vec<u8>,
+}
+
+fn router(api: Arc<Api>) -> Router {
+    let sessions = Router::new()
+        .route("/", post(sessions::create).get(sessions::list))
+        .route("/batch/hibernate", post(batch::hibernate))
+        .route("/batch/wake", post(batch::wake))
+        .route("/batch/delete", post(batch::delete))
+        .route("/{name}", get(sessions::read).patch(sessions::update).delete(sessions::delete))
+        .route("/{name}/tags", patch(sessions::update));
+    let webhooks = Router::new()
+        .route("/", post(webhooks::create).get(webhooks::list))
+        .route("/{id}", delete(webhooks::delete))
+        .route("/{id}/deliveries", get(webhooks::deliveries));
+    Router::new()
+        .route("/health", get(health))
+        .route("/api/v1/auth/login", post(auth::login))
+        .nest("/api/v1/sessions", sessions)
+        .nest("/api/v1/integrations/webhooks", webhooks)
+        .route("/api/v1/audit/logs", get(audit::logs))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::from_fn_with_state(api.clone(), frame))
+        .with_state(api)
+}
+
+/// Answers until `stop`, then lets what is under way end.
+pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: CancellationToken) {
+    let service = router(api.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await;
+    if let Err(error) = served {
+        api.log.error("the API stopped listening", &[("cause", &error)]);
+    }
+}
+
+/// The process is there; what it needs may be away for a while.
+async fn health() -> impl IntoResponse {
+    Json(json!({ "status": "healthy", "service": "streamspace-api" }))
+}
+
+async fn frame(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let id = request_id(&request);
+    let log = api.log.clone();
+    // A task of its own: a client that hangs up does not stop what was begun half-way, and a panic is one answer.
+    let handled = tokio::spawn(handle(api, id.clone(), request, next)).await;
+    let mut response = handled.unwrap_or_else(|panic| {
+        let failure = Failure::internal(if panic.is_panic() { "panic" } else { "cancelled" });
+        log.error("request panicked", &[("request_id", &id), ("code", &failure.code)]);
+        answer(&failure, &id)
+    });
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> Response {
+    let (began, clock) = (Timestamp::now(), Instant::now());
+    let method = request.method().to_string();
+    let path = request.uri().path().to_owned();
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
+    let trail = Trail::default();
+    request.extensions_mut().insert(trail.clone());
+
+    let mut response = match tokio::time::timeout(LIMIT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Failure::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "The request took too long").into_response(),
+    };
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        let failure = response.extensions_mut().remove().unwrap_or_else(|| Failure::of_status(status));
+        say(&api.log, &failure, &id, &method, &path, &trail.user());
+        response = answer(&failure, &id);
+    }
+    let ending = Ending {
+        method: &method,
+        path: &path,
+        status: status.as_u16(),
+        request_id: &id,
+        began,
+        took_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
+        ip: peer.as_deref().unwrap_or_default(),
+    };
+    let entries = trail.entries(&ending);
+    if !entries.is_empty()
+        && let Err(error) = api.store.log_audit(&entries).await
+    {
+        api.log.error("database: the audit log could not be written", &[("request_id", &id), ("cause", &error)]);
+    }
+    response
+}
+
+/// One that the client chose is kept if it is fit for a log line.
+fn request_id(request: &Request) -> String {
+    let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let fit = |id: &&str| {
+        (8..=64).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    };
+    given.filter(fit).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+}
+
+fn answer(failure: &Failure, id: &str) -> Response {
+    let body = json!({ "code": failure.code, "message": failure.message, "request_id": id });
+    (failure.status, Json(body)).into_response()
+}
+
+fn say(log: &Log, failure: &Failure, id: &str, method: &str, path: &str, user: &str) {
+    let cause = failure.cause.as_deref().unwrap_or(&failure.message);
+    let status = failure.status.as_u16();
+    let fields: [(&str, &dyn std::fmt::Display); 7] = [
+        ("request_id", &id),
+        ("method", &method),
+        ("path", &path),
+        ("status", &status),
+        ("code", &failure.code),
+        ("user", &user),
+        ("cause", &cause),
+    ];
+    if failure.status.is_server_error() {
+        log.error("request failed", &fields);
+    } else {
+        log.info("request refused", &fields);
+    }
+}

@@ -1,0 +1,260 @@
+//! The session routes. They write down what is asked; bringing it about is the syncer's.
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value as Json_, json};
+
+use super::super::kinds::{Template, session_name};
+use super::super::link::found;
+use super::super::quantity;
+use super::super::store::{Asked, DELETED, NewSession, Session, StoreError};
+use super::Api;
+use super::auth::Caller;
+use super::body::{Asked as Query, Body};
+use super::error::Failure;
+
+const DEFAULT_CPU: &str = "1000m";
+const DEFAULT_MEMORY: &str = "2Gi";
+
+pub fn shown(session: &Session) -> Json_ {
+    json!({
+        "name": session.name,
+        "namespace": session.namespace,
+        "user": session.user,
+        "template": session.template,
+        "state": session.state,
+        "status": {
+            "phase": session.phase, "message": session.message, "podName": session.pod_name, "url": session.url,
+        },
+        "resources": { "cpu": session.cpu, "memory": session.memory },
+        "persistentHome": session.persistent_home,
+        "idleTimeout": session.idle_timeout,
+        "maxSessionDuration": session.max_session_duration,
+        "tags": session.tags,
+        "activeConnections": session.active_connections,
+        "platform": session.platform,
+        "createdAt": session.created_at,
+        "updatedAt": session.updated_at,
+    })
+}
+
+/// A name that no session can have is a name that none has.
+pub fn possible(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    !name.is_empty() && name.len() <= 253 && name.chars().all(fits)
+}
+
+#[derive(Deserialize, Default)]
+pub struct Wanted {
+    cpu: Option<String>,
+    memory: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Create {
+    user: Option<String>,
+    template: String,
+    resources: Option<Wanted>,
+    persistent_home: Option<bool>,
+    idle_timeout: Option<String>,
+    max_session_duration: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+pub async fn create(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(create): Body<Create>,
+) -> Result<(StatusCode, Json<Json_>), Failure> {
+    let made = make(&api, &caller, create).await;
+    caller.note("create", "session", made.as_ref().map_or("", |session| &session.name));
+    Ok((StatusCode::ACCEPTED, Json(shown(&made?))))
+}
+
+async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Session, Failure> {
+    let user = create.user.unwrap_or_else(|| caller.id.clone());
+    if caller.owner().is_some_and(|owner| owner != user) {
+        return Err(Failure::forbidden());
+    }
+    let unknown_user = || Failure::bad("user_not_found", "User not found");
+    if user.is_empty() || user.len() > 253 || user.contains('\0') {
+        return Err(unknown_user());
+    }
+    for (field, given) in [("idleTimeout", &create.idle_timeout), ("maxSessionDuration", &create.max_session_duration)]
+    {
+        if given.as_deref().is_some_and(|text| !duration(text)) {
+            let message = format!("{field} must be a number with s, m or h, like 30m");
+            return Err(Failure::bad("invalid_duration", message));
+        }
+    }
+    let asked = create.resources.unwrap_or_default();
+    let given = |asked: &Option<String>, default: &str| asked.clone().unwrap_or_else(|| default.to_owned());
+    // Before the template is looked for, so that it is said even when that cannot be done.
+    quantity::check(&given(&asked.cpu, DEFAULT_CPU), &given(&asked.memory, DEFAULT_MEMORY))
+        .map_err(|wrong| Failure::bad("invalid_resources", wrong))?;
+    let template = template(api, &create.template).await?;
+    let default = |resource: &str, otherwise: &str| {
+        template.spec.default_resources.get(resource).map_or(otherwise, String::as_str).to_owned()
+    };
+    let cpu = asked.cpu.unwrap_or_else(|| default("cpu", DEFAULT_CPU));
+    let memory = asked.memory.unwrap_or_else(|| default("memory", DEFAULT_MEMORY));
+    quantity::check(&cpu, &memory).map_err(|wrong| Failure::bad("invalid_resources", wrong))?;
+
+    loop {
+        let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
+        let new = NewSession {
+            name: session_name(&user, &create.template, u32::from_be_bytes([a, b, c, d])),
+            user: user.clone(),
+            template: create.template.clone(),
+            namespace: api.namespace.clone(),
+            cpu: cpu.clone(),
+            memory: memory.clone(),
+            persistent_home: create.persistent_home.unwrap_or(true),
+            idle_timeout: create.idle_timeout.clone(),
+            max_session_duration: create.max_session_duration.clone(),
+            tags: json!(create.tags),
+        };
+        match api.store.create_session(&new).await {
+            Ok((session, deliveries)) => {
+                api.wishes.changed(&session.name);
+                api.dispatcher.send(deliveries);
+                return Ok(session);
+            }
+            // The name is taken: once in four thousand million.
+            Err(StoreError::Duplicate(_)) => {}
+            Err(StoreError::Dangling(_)) => return Err(unknown_user()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn duration(text: &str) -> bool {
+    let number = text.strip_suffix(['s', 'm', 'h']);
+    number.is_some_and(|number| !number.is_empty() && number.len() < 10 && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// What the controller has seen is enough, so that a cluster which is away stops nobody. Only one that it has not seen is
+/// asked for.
+async fn template(api: &Api, name: &str) -> Result<Template, Failure> {
+    let missing = || {
+        let shown: String = name.chars().take(253).collect();
+        Failure::bad("template_not_found", format!("Template not found: {shown}"))
+    };
+    if !possible(name) {
+        return Err(missing());
+    }
+    let key = kube::runtime::reflector::ObjectRef::new(name).within(&api.namespace);
+    if let Some(template) = api.templates.get(&key) {
+        return Ok((*template).clone());
+    }
+    let templates = kube::Api::<Template>::namespaced(api.client.clone(), &api.namespace);
+    found(templates.get(name)).await?.ok_or_else(missing)
+}
+
+pub async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Query) -> Result<Json<Json_>, Failure> {
+    caller.note("list", "session", "");
+    let user = caller.owner().map(str::to_owned).or_else(|| query.text("user"));
+    let sessions = api.store.sessions(user.as_deref().filter(|user| !user.contains('\0'))).await?;
+    Ok(Json(json!({ "sessions": sessions.iter().map(shown).collect::<Vec<_>>(), "total": sessions.len() })))
+}
+
+pub async fn read(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<Json_>, Failure> {
+    caller.note("read", "session", &name);
+    if !possible(&name) {
+        return Err(Failure::session_not_found());
+    }
+    let session = api.store.session(&name).await?;
+    let session = session.filter(|session| caller.owner().is_none_or(|owner| owner == session.user));
+    Ok(Json(shown(&session.ok_or_else(Failure::session_not_found)?)))
+}
+
+#[derive(Deserialize)]
+pub struct Change {
+    state: Option<String>,
+    resources: Option<Wanted>,
+    tags: Option<Vec<String>>,
+}
+
+pub async fn update(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    Body(change): Body<Change>,
+) -> Result<(StatusCode, Json<Json_>), Failure> {
+    caller.note("update", "session", &name);
+    if !possible(&name) {
+        return Err(Failure::session_not_found());
+    }
+    if change.state.is_none() && change.resources.is_none() && change.tags.is_none() {
+        return Err(Failure::bad("nothing_to_change", "Nothing to change: give state, resources or tags"));
+    }
+    let owner = caller.owner();
+    let now = api.store.session(&name).await?;
+    let now = now.filter(|now| now.desired != DELETED && owner.is_none_or(|owner| owner == now.user));
+    let mut now = now.ok_or_else(Failure::session_not_found)?;
+    // Everything is checked before anything is written.
+    let state = change.state.as_deref();
+    if state.is_some_and(|state| !["running", "hibernated", "terminated"].contains(&state)) {
+        let message = "Invalid state. Must be: running, hibernated, or terminated";
+        return Err(Failure::bad("invalid_state", message));
+    }
+    let resources = change.resources.map(|wanted| {
+        (wanted.cpu.unwrap_or_else(|| now.cpu.clone()), wanted.memory.unwrap_or_else(|| now.memory.clone()))
+    });
+    if let Some((cpu, memory)) = &resources {
+        quantity::check(cpu, memory).map_err(|wrong| Failure::bad("invalid_resources", wrong))?;
+    }
+    if let Some(tags) = &change.tags {
+        now = noted(api.store.set_tags(&name, &json!(tags), owner).await?)?;
+    }
+    if let Some((cpu, memory)) = &resources {
+        now = noted(api.store.ask_resources(&name, cpu, memory, owner).await?)?;
+    }
+    match state {
+        // The real platform takes this as a wish to delete.
+        Some("terminated") => now = noted(api.store.ask_delete(&name, owner).await?)?,
+        Some(state) => now = noted(api.store.ask_state(&name, state, owner).await?)?,
+        None => {}
+    }
+    api.wishes.changed(&name);
+    Ok((StatusCode::ACCEPTED, Json(shown(&now))))
+}
+
+/// To ask for what is asked already is no mistake here; in a batch, where it is counted, it is.
+fn noted(asked: Asked) -> Result<Session, Failure> {
+    match asked {
+        Asked::Noted(session) | Asked::Already(session) => Ok(*session),
+        Asked::NotFound => Err(Failure::session_not_found()),
+        Asked::Missing => Err(Failure::new(
+            StatusCode::CONFLICT,
+            "session_missing",
+            "The session is missing in the cluster; it can only be deleted",
+        )),
+    }
+}
+
+pub async fn delete(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<(StatusCode, Json<Json_>), Failure> {
+    caller.note("delete", "session", &name);
+    if !possible(&name) {
+        return Err(Failure::session_not_found());
+    }
+    match api.store.ask_delete(&name, caller.owner()).await? {
+        Asked::Noted(_) => api.wishes.changed(&name),
+        _ => return Err(Failure::session_not_found()),
+    }
+    let message = "Session deletion requested, waiting for controller";
+    Ok((StatusCode::ACCEPTED, Json(json!({ "name": name, "message": message }))))
+}

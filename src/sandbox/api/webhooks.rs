@@ -1,0 +1,159 @@
+//! The webhook routes. The secret is made here and shown once.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde_json::{Value as Json_, json};
+
+use super::super::store::{NewWebhook, RetryPolicy, Webhook};
+use super::Api;
+use super::auth::Caller;
+use super::body::{Asked, Body};
+use super::error::Failure;
+
+/// What there is to hear.
+const EVENTS: [&str; 5] =
+    ["session.created", "session.started", "session.hibernated", "session.terminated", "session.failed"];
+
+#[derive(Deserialize)]
+pub struct Create {
+    name: String,
+    #[serde(default)]
+    description: String,
+    url: String,
+    events: Vec<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    enabled: Option<bool>,
+    #[serde(default)]
+    retry_policy: RetryPolicy,
+}
+
+fn check(create: &Create) -> Result<(), String> {
+    if create.name.trim().is_empty() || create.name.chars().count() > 200 {
+        return Err("name must have 1 to 200 characters".into());
+    }
+    if create.description.chars().count() > 1000 {
+        return Err("description may have 1000 characters".into());
+    }
+    if [&create.name, &create.description].iter().any(|text| text.contains('\0')) {
+        return Err("name and description may not contain a null character".into());
+    }
+    let url = reqwest::Url::parse(&create.url).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
+    if create.url.len() > 2048 || url.is_none() {
+        return Err("url must be an http or https address".into());
+    }
+    if create.events.is_empty() || create.events.len() > 50 {
+        return Err("events must name 1 to 50 events".into());
+    }
+    if create.events.iter().any(|event| !EVENTS.contains(&event.as_str())) {
+        return Err(format!("events may be: {}", EVENTS.join(", ")));
+    }
+    let named = |name: &str| axum::http::HeaderName::from_bytes(name.as_bytes()).is_ok();
+    let sound = |value: &str| axum::http::HeaderValue::from_str(value).is_ok();
+    if create.headers.len() > 50 || create.headers.iter().any(|(name, value)| !named(name) || !sound(value)) {
+        return Err("headers must be at most 50, with names and values that HTTP allows".into());
+    }
+    let policy = create.retry_policy;
+    if policy.max_retries > 20 {
+        return Err("retry_policy.max_retries may be 20".into());
+    }
+    if !(0.0..=86_400.0).contains(&policy.retry_delay_seconds) || !(0.0..=10.0).contains(&policy.backoff_multiplier) {
+        return Err("retry_policy.retry_delay_seconds may be 0 to 86400, backoff_multiplier 0 to 10".into());
+    }
+    Ok(())
+}
+
+fn shown(webhook: &Webhook) -> Json_ {
+    json!({
+        "id": webhook.id, "name": webhook.name, "description": webhook.description, "url": webhook.url,
+        "events": webhook.events, "headers": webhook.headers, "enabled": webhook.enabled,
+        "retry_policy": webhook.retry_policy, "created_by": webhook.created_by, "created_at": webhook.created_at,
+    })
+}
+
+fn allowed(caller: &Caller) -> Result<(), Failure> {
+    if ["admin", "operator"].contains(&caller.role.as_str()) { Ok(()) } else { Err(Failure::forbidden()) }
+}
+
+fn not_found() -> Failure {
+    Failure::new(StatusCode::NOT_FOUND, "webhook_not_found", "Webhook not found")
+}
+
+pub async fn create(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(create): Body<Create>,
+) -> Result<(StatusCode, Json<Json_>), Failure> {
+    let made = make(&api, &caller, create).await;
+    let id = made.as_ref().map(|webhook| webhook.id.to_string()).unwrap_or_default();
+    caller.note("create", "webhook", &id);
+    let made = made?;
+    let mut body = shown(&made);
+    body["secret"] = json!(made.secret);
+    Ok((StatusCode::CREATED, Json(body)))
+}
+
+async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Webhook, Failure> {
+    allowed(caller)?;
+    check(&create).map_err(|wrong| Failure::bad("invalid_webhook", wrong))?;
+    let random = [*uuid::Uuid::new_v4().as_bytes(), *uuid::Uuid::new_v4().as_bytes()].concat();
+    let new = NewWebhook {
+        name: create.name,
+        description: create.description,
+        url: create.url,
+        secret: format!("whsec_{}", URL_SAFE_NO_PAD.encode(random)),
+        events: create.events,
+        headers: create.headers,
+        enabled: create.enabled.unwrap_or(true),
+        retry_policy: create.retry_policy,
+        created_by: caller.id.clone(),
+    };
+    Ok(api.store.create_webhook(&new).await?)
+}
+
+pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Json_>, Failure> {
+    caller.note("list", "webhook", "");
+    allowed(&caller)?;
+    let webhooks = api.store.webhooks().await?;
+    Ok(Json(json!({ "webhooks": webhooks.iter().map(shown).collect::<Vec<_>>(), "total": webhooks.len() })))
+}
+
+pub async fn delete(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Json_>, Failure> {
+    caller.note("delete", "webhook", &id);
+    allowed(&caller)?;
+    let number: i64 = id.parse().map_err(|_| not_found())?;
+    if api.store.delete_webhook(number).await? {
+        Ok(Json(json!({ "message": "Webhook deleted", "id": number })))
+    } else {
+        Err(not_found())
+    }
+}
+
+pub async fn deliveries(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    asked: Asked,
+) -> Result<Json<Json_>, Failure> {
+    caller.note("list", "webhook_delivery", &id);
+    allowed(&caller)?;
+    let id: i64 = id.parse().map_err(|_| not_found())?;
+    let page = asked.number("page", 1, 1_000_000)?;
+    let size = asked.number("page_size", 50, 500)?;
+    let found = api.store.deliveries(id, (page - 1) * size, size).await?;
+    let (deliveries, total) = found.ok_or_else(not_found)?;
+    let pages = (total + size - 1) / size;
+    Ok(Json(json!({
+        "deliveries": deliveries, "page": page, "page_size": size, "total": total, "total_pages": pages,
+    })))
+}

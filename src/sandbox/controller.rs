@@ -1,0 +1,384 @@
+//! The controller: makes the cluster look as Sessions and Templates say, and says in their status how far it is.
+//!
+//! It owns the Deployment and the Service of a session and both kinds' status. It knows the cluster alone: neither the
+//! store nor the API nor who made a Session.
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Service;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::{Controller, watcher};
+use kube::{Api, Client};
+use serde_json::{Value as Json, json};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::kinds::{APP, Condition, SESSION_LABEL, Session, SessionStatus, Template, TemplateStatus};
+use super::link::{ClusterError, Patience, found, soon};
+use super::log::Log;
+
+const DOMAIN: &str = "streamspace.local";
+/// What is done again after an error.
+const AGAIN: Duration = Duration::from_millis(250);
+
+struct Context {
+    client: Client,
+    namespace: String,
+    log: Log,
+}
+
+/// What the controllers know at the moment.
+pub struct Watching {
+    pub sessions: Store<Session>,
+    pub templates: Store<Template>,
+}
+
+/// Starts watching. The stores fill as soon as the cluster answers.
+pub fn start(client: Client, namespace: &str, log: Log, tasks: &TaskTracker, stop: &CancellationToken) -> Watching {
+    let context = Arc::new(Context { client: client.clone(), namespace: namespace.to_owned(), log });
+    let everything = watcher::Config::default;
+
+    let templates = Controller::new(Api::<Template>::namespaced(client.clone(), namespace), everything())
+        .trigger_backoff(Patience::default());
+    let template_store = templates.store();
+    let run = templates.run(template, again::<Template>, context.clone()).for_each(|_| async {});
+    spawn(tasks, stop, run);
+
+    let sessions = Controller::new(Api::<Session>::namespaced(client.clone(), namespace), everything());
+    let session_store = sessions.store();
+    let known = session_store.clone();
+    let run = sessions
+        .owns(Api::<Deployment>::namespaced(client.clone(), namespace), everything())
+        .owns(Api::<Service>::namespaced(client.clone(), namespace), everything())
+        // A session may have come before its template, or before that was found valid.
+        .watches(Api::<Template>::namespaced(client, namespace), everything(), move |template| {
+            let name = template.metadata.name.unwrap_or_default();
+            let waiting = known.state().into_iter().filter(move |s| s.spec.template == name && s.phase() != "Running");
+            waiting.map(|session| ObjectRef::from_obj(&*session)).collect::<Vec<_>>()
+        })
+        .trigger_backoff(Patience::default())
+        .run(session, again::<Session>, context)
+        .for_each(|_| async {});
+    spawn(tasks, stop, run);
+
+    Watching { sessions: session_store, templates: template_store }
+}
+
+fn spawn(tasks: &TaskTracker, stop: &CancellationToken, run: impl Future<Output = ()> + Send + 'static) {
+    let stop = stop.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = run => {}
+        }
+    });
+}
+
+fn again<K: kube::Resource<DynamicType = ()>>(object: Arc<K>, error: &ClusterError, context: Arc<Context>) -> Action {
+    let name = object.meta().name.clone().unwrap_or_default();
+    let kind = K::kind(&());
+    context
+        .log
+        .warn("cluster: reconcile failed, will be done again", &[("kind", &kind), ("name", &name), ("cause", error)]);
+    Action::requeue(AGAIN)
+}
+
+async fn template(template: Arc<Template>, context: Arc<Context>) -> Result<Action, ClusterError> {
+    let image = template.spec.base_image.trim();
+    let verdict = if image.is_empty() || image.contains(char::is_whitespace) {
+        TemplateStatus { valid: Some(false), message: Some(format!("baseImage {image:?} is not the name of an image")) }
+    } else {
+        TemplateStatus { valid: Some(true), message: Some("Template is valid".into()) }
+    };
+    if template.metadata.deletion_timestamp.is_none() && template.status.as_ref() != Some(&verdict) {
+        let api = Api::<Template>::namespaced(context.client.clone(), &context.namespace);
+        let name = template.metadata.name.as_deref().unwrap_or_default();
+        let patch = Patch::Merge(json!({ "status": verdict }));
+        found(api.patch_status(name, &PatchParams::default(), &patch)).await?;
+    }
+    Ok(Action::await_change())
+}
+
+async fn session(session: Arc<Session>, context: Arc<Context>) -> Result<Action, ClusterError> {
+    if session.going() {
+        return Ok(Action::await_change());
+    }
+    let templates = Api::<Template>::namespaced(context.client.clone(), &context.namespace);
+    let template = found(templates.get(&session.spec.template)).await?;
+    let valid = template.as_ref().and_then(|template| template.status.as_ref()?.valid);
+    let status = match (&template, valid) {
+        (None, _) => waiting(&session, "TemplateMissing", format!("Template {} does not exist", session.spec.template)),
+        (Some(_), None) => waiting(&session, "TemplateNotChecked", "The template has not been checked yet".into()),
+        (Some(_), Some(false)) => Status {
+            phase: "Failed",
+            reason: "TemplateInvalid",
+            message: format!("Template {} is not valid", session.spec.template),
+            ready: false,
+        },
+        (Some(template), Some(true)) => match children(&session, template, &context).await {
+            // The cluster will never take it, however often it is told.
+            Err(error) if matches!(error.status(), Some(400 | 422)) => {
+                Status { phase: "Failed", reason: "Rejected", message: error.to_string(), ready: false }
+            }
+            children => children?,
+        },
+    };
+    tell(&session, status, &context).await?;
+    Ok(Action::await_change())
+}
+
+struct Status {
+    phase: &'static str,
+    reason: &'static str,
+    message: String,
+    ready: bool,
+}
+
+fn waiting(session: &Session, reason: &'static str, message: String) -> Status {
+    let phase = if session.spec.state == "hibernated" { "Hibernated" } else { "Pending" };
+    Status { phase, reason, message, ready: false }
+}
+
+async fn children(session: &Session, template: &Template, context: &Context) -> Result<Status, ClusterError> {
+    let deployments = Api::<Deployment>::namespaced(context.client.clone(), &context.namespace);
+    let services = Api::<Service>::namespaced(context.client.clone(), &context.namespace);
+    let name = session.name();
+    let replicas = i32::from(session.spec.state == "running");
+
+    let mut made = false;
+    let deployment = match found(deployments.get(name)).await? {
+        None => {
+            made = true;
+            created(deployments.create(&PostParams::default(), &typed(deployment(session, template, replicas)))).await?
+        }
+        Some(there) => {
+            let wanted = container(session, template);
+            let pod = there.spec.template.spec.as_ref();
+            let current = pod.and_then(|pod| pod.containers.first()?.resources.clone());
+            let stale = serde_json::to_value(current).unwrap_or_default() != wanted["resources"];
+            if there.spec.replicas != Some(replicas) || stale {
+                let patch =
+                    json!({ "spec": { "replicas": replicas, "template": { "spec": { "containers": [wanted] } } } });
+                found(deployments.patch(name, &PatchParams::default(), &Patch::Merge(patch))).await?
+            } else {
+                Some(there)
+            }
+        }
+    };
+    let service = format!("ss-{name}");
+    if found(services.get(&service)).await?.is_none() {
+        made = true;
+        created(services.create(&PostParams::default(), &typed(self::service(session, &service)))).await?;
+    }
+    if made {
+        leave_no_orphans(session, &deployments, &services, &service, context).await?;
+    }
+    Ok(progress(session, deployment.as_ref()))
+}
+
+/// Somebody else who was quicker is as good; the next reconcile looks again.
+async fn created<T>(request: impl Future<Output = kube::Result<T>>) -> Result<Option<T>, ClusterError> {
+    match soon(request).await {
+        Ok(object) => Ok(Some(object)),
+        Err(error) if error.status() == Some(409) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A session may be deleted while its children are being made; whoever collects what it owned may be through by then.
+async fn leave_no_orphans(
+    session: &Session,
+    deployments: &Api<Deployment>,
+    services: &Api<Service>,
+    service: &str,
+    context: &Context,
+) -> Result<(), ClusterError> {
+    let sessions = Api::<Session>::namespaced(context.client.clone(), &context.namespace);
+    let owner = found(sessions.get(session.name())).await?;
+    if owner.is_some_and(|owner| owner.uid() == session.uid()) {
+        return Ok(());
+    }
+    let ours = |owners: &Option<Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference>>| {
+        owners.as_ref().is_some_and(|owners| owners.iter().any(|owner| owner.uid == session.uid()))
+    };
+    let only = |uid: Option<String>| DeleteParams {
+        preconditions: Some(Preconditions { uid, resource_version: None }),
+        ..DeleteParams::background()
+    };
+    if let Some(left) = found(deployments.get(session.name())).await?
+        && ours(&left.metadata.owner_references)
+    {
+        found(deployments.delete(session.name(), &only(left.metadata.uid))).await?;
+    }
+    if let Some(left) = found(services.get(service)).await?
+        && ours(&left.metadata.owner_references)
+    {
+        found(services.delete(service, &only(left.metadata.uid))).await?;
+    }
+    Ok(())
+}
+
+/// What may be said of a session, from what its Deployment has come to. What the Deployment said of an earlier wish is
+/// not heard.
+fn progress(session: &Session, deployment: Option<&Deployment>) -> Status {
+    let status = deployment.and_then(|deployment| deployment.status.as_ref());
+    let current = deployment.is_some_and(|deployment| {
+        status.and_then(|status| status.observed_generation) >= deployment.metadata.generation
+    });
+    let available = status.and_then(|status| status.available_replicas).unwrap_or_default();
+    let there = status.and_then(|status| status.replicas).unwrap_or_default();
+    match session.spec.state.as_str() {
+        "running" if current && available >= 1 => {
+            Status { phase: "Running", reason: "PodAvailable", message: "Session is running".into(), ready: true }
+        }
+        "running" => {
+            Status { phase: "Pending", reason: "PodPending", message: "Waiting for the pod".into(), ready: false }
+        }
+        state => {
+            let (ended, message) = if state == "hibernated" {
+                ("Hibernated", "Session is hibernated")
+            } else {
+                ("Terminated", "Session is terminated")
+            };
+            if current && there == 0 && available == 0 {
+                Status { phase: ended, reason: "NoPod", message: message.into(), ready: false }
+            } else {
+                let phase = if session.phase() == "Running" { "Running" } else { "Pending" };
+                Status { phase, reason: "PodStopping", message: "Waiting for the pod to stop".into(), ready: false }
+            }
+        }
+    }
+}
+
+async fn tell(session: &Session, status: Status, context: &Context) -> Result<(), ClusterError> {
+    let running = status.phase == "Running";
+    let old = session.status.clone().unwrap_or_default();
+    let ready = if status.ready { "True" } else { "False" };
+    let since = old.conditions.iter().find(|c| c.kind == "Ready" && c.status == ready);
+    let since =
+        since.and_then(|c| c.last_transition_time.clone()).unwrap_or_else(|| format!("{:.0}", Timestamp::now()));
+    let new = SessionStatus {
+        phase: Some(status.phase.into()),
+        pod_name: running.then(|| session.name().to_owned()),
+        url: running.then(|| format!("https://{}.{DOMAIN}", session.name())),
+        conditions: vec![Condition {
+            kind: "Ready".into(),
+            status: ready.into(),
+            reason: status.reason.into(),
+            message: status.message,
+            last_transition_time: Some(since),
+        }],
+    };
+    if new == old {
+        return Ok(());
+    }
+    // Null takes a field out; left out it would stay.
+    let patch = json!({ "status": {
+        "phase": new.phase, "podName": new.pod_name, "url": new.url, "conditions": new.conditions,
+    } });
+    let sessions = Api::<Session>::namespaced(context.client.clone(), &context.namespace);
+    found(sessions.patch_status(session.name(), &PatchParams::default(), &Patch::Merge(patch))).await?;
+    Ok(())
+}
+
+fn typed<T: serde::de::DeserializeOwned>(json: Json) -> T {
+    serde_json::from_value(json).expect("written here, by the kind's own schema")
+}
+
+fn owner(session: &Session) -> Json {
+    json!([{
+        "apiVersion": format!("{}/{}", super::kinds::GROUP, super::kinds::VERSION),
+        "kind": "Session", "name": session.name(), "uid": session.uid(), "controller": true, "blockOwnerDeletion": true,
+    }])
+}
+
+fn labels(session: &Session) -> Json {
+    let label = super::kinds::label;
+    json!({
+        "app": APP, SESSION_LABEL: session.name(),
+        "user": label(&session.spec.user), "template": label(&session.spec.template),
+    })
+}
+
+fn container(session: &Session, template: &Template) -> Json {
+    let resources = session.spec.resources.clone().unwrap_or_default();
+    let limits = if resources.limits.is_empty() { &resources.requests } else { &resources.limits };
+    let resources = if resources.requests.is_empty() {
+        json!({})
+    } else {
+        json!({ "limits": limits, "requests": resources.requests })
+    };
+    json!({
+        "name": "session", "image": template.spec.base_image, "resources": resources,
+        "ports": [{ "name": "vnc", "containerPort": 3000, "protocol": "TCP" }],
+    })
+}
+
+fn deployment(session: &Session, template: &Template, replicas: i32) -> Json {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": session.name(), "labels": labels(session), "ownerReferences": owner(session) },
+        "spec": {
+            "replicas": replicas,
+            "selector": { "matchLabels": { "app": APP, SESSION_LABEL: session.name() } },
+            "template": {
+                "metadata": { "labels": labels(session) },
+                "spec": { "containers": [container(session, template)] },
+            },
+        },
+    })
+}
+
+fn service(session: &Session, name: &str) -> Json {
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": { "name": name, "labels": labels(session), "ownerReferences": owner(session) },
+        "spec": {
+            "type": "ClusterIP",
+            "selector": { "app": APP, SESSION_LABEL: session.name() },
+            "ports": [{ "name": "vnc", "port": 3000, "targetPort": 3000, "protocol": "TCP" }],
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phase(state: &str, before: &str, generation: i64, observed: i64, replicas: i32) -> &'static str {
+        let session: Session =
+            typed(json!({ "metadata": { "name": "s" }, "spec": { "state": state }, "status": { "phase": before } }));
+        let deployment: Deployment = typed(json!({
+            "metadata": { "generation": generation },
+            "spec": { "selector": {}, "template": {} },
+            "status": { "observedGeneration": observed, "replicas": replicas, "availableReplicas": replicas },
+        }));
+        progress(&session, Some(&deployment)).phase
+    }
+
+    #[test]
+    fn running_is_said_only_of_a_pod_that_answers_to_this_wish() {
+        assert_eq!(phase("running", "", 1, 1, 1), "Running");
+        assert_eq!(phase("running", "", 1, 1, 0), "Pending");
+        assert_eq!(phase("running", "Hibernated", 2, 1, 1), "Pending", "that pod was of an earlier wish");
+    }
+
+    #[test]
+    fn hibernated_is_said_only_when_the_pod_is_gone() {
+        assert_eq!(phase("hibernated", "Running", 2, 1, 1), "Running");
+        assert_eq!(phase("hibernated", "Running", 2, 2, 1), "Running");
+        assert_eq!(phase("hibernated", "Running", 2, 2, 0), "Hibernated");
+        assert_eq!(phase("terminated", "Running", 2, 2, 0), "Terminated");
+    }
+
+    #[test]
+    fn without_a_deployment_nothing_runs_and_nothing_sleeps() {
+        let session: Session = typed(json!({ "metadata": { "name": "s" }, "spec": { "state": "hibernated" } }));
+        assert_eq!(progress(&session, None).phase, "Pending");
+    }
+}

@@ -1,0 +1,258 @@
+//! The webhook dispatcher: signs, sends, and sends again.
+//!
+//! It owns a delivery from the moment it is handed over until it succeeded or was given up. It must not know what an event
+//! means. What it is about to do it holds in memory, so a database that is away delays only the record.
+use std::sync::Arc;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::{SignedDuration, Timestamp};
+use sha2::Sha256;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::link::{Patience, chain};
+use super::log::Log;
+use super::store::{Attempt, Delivery, RetryPolicy, Store, StoreError};
+
+/// How long an endpoint may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// So many requests at once.
+const AT_ONCE: usize = 64;
+/// How much of an endpoint's answer is kept.
+const KEPT: usize = 1024;
+const LONGEST_DELAY: f64 = 24.0 * 3600.0;
+
+#[derive(Clone)]
+pub struct Dispatcher {
+    inbox: mpsc::UnboundedSender<Vec<Delivery>>,
+}
+
+impl Dispatcher {
+    /// Returns at once; the sending happens behind.
+    pub fn send(&self, deliveries: Vec<Delivery>) {
+        if !deliveries.is_empty() {
+            // Nobody listens only after shutdown, and then the next process finds them pending in the store.
+            let _ = self.inbox.send(deliveries);
+        }
+    }
+}
+
+struct Sender {
+    store: Store,
+    log: Log,
+    http: reqwest::Client,
+    room: Semaphore,
+}
+
+pub fn start(
+    store: Store,
+    log: Log,
+    left: Vec<Delivery>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Dispatcher, reqwest::Error> {
+    let http = reqwest::Client::builder()
+        .timeout(ANSWER)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .user_agent("StreamSpace-Webhook/1.0")
+        .build()?;
+    let sender = Arc::new(Sender { store, log, http, room: Semaphore::new(AT_ONCE) });
+    let (inbox, mut arrivals) = mpsc::unbounded_channel::<Vec<Delivery>>();
+    let dispatcher = Dispatcher { inbox };
+    dispatcher.send(left);
+    let (tracker, stop) = (tasks.clone(), stop.clone());
+    tasks.spawn(async move {
+        loop {
+            let deliveries = tokio::select! {
+                () = stop.cancelled() => return,
+                arrived = arrivals.recv() => arrived,
+            };
+            let Some(deliveries) = deliveries else { return };
+            for delivery in deliveries {
+                let (sender, stop) = (sender.clone(), stop.clone());
+                tracker.spawn(async move {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = sender.deliver(delivery) => {}
+                    }
+                });
+            }
+        }
+    });
+    Ok(dispatcher)
+}
+
+enum Answer {
+    Taken(u16, String),
+    /// It will not take it however often it is asked.
+    Refused(u16, String),
+    /// Another time, perhaps.
+    Failed(Option<u16>, String),
+}
+
+impl Sender {
+    async fn deliver(&self, delivery: Delivery) {
+        let policy = delivery.webhook.retry_policy;
+        let signature = sign(&delivery.webhook.secret, delivery.body.as_bytes());
+        for attempts in delivery.attempts + 1.. {
+            let answer = self.attempt(&delivery, &signature).await;
+            let at = Timestamp::now();
+            let wait = match answer {
+                Answer::Failed(..) if attempts <= policy.max_retries => Some(delay(&policy, attempts)),
+                _ => None,
+            };
+            let attempt = self.account(&delivery, attempts, answer, at, wait);
+            let next = wait.map(|wait| tokio::time::Instant::now() + wait);
+            let webhook_gone = !self.record(&attempt, next).await;
+            let (Some(next), false) = (next, webhook_gone) else { return };
+            tokio::time::sleep_until(next).await;
+        }
+    }
+
+    async fn attempt(&self, delivery: &Delivery, signature: &str) -> Answer {
+        let _room = self.room.acquire().await;
+        let mut request = self.http.post(&delivery.webhook.url);
+        for (name, value) in &delivery.webhook.headers {
+            request = request.header(name, value);
+        }
+        let answer = request
+            .header("Content-Type", "application/json")
+            .header("X-StreamSpace-Event", &delivery.event)
+            .header("X-StreamSpace-Delivery", delivery.id.to_string())
+            .header("X-StreamSpace-Signature", signature)
+            .body(delivery.body.clone())
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                let status = answer.status();
+                let text = kept(answer).await;
+                match status.as_u16() {
+                    200..=299 => Answer::Taken(status.as_u16(), text),
+                    500..=599 | 429 => Answer::Failed(Some(status.as_u16()), text),
+                    _ => Answer::Refused(status.as_u16(), text),
+                }
+            }
+            // The address may carry a token, so it stays out of what is recorded.
+            Err(error) => Answer::Failed(None, chain(&error.without_url())),
+        }
+    }
+
+    fn account(
+        &self,
+        delivery: &Delivery,
+        attempts: u32,
+        answer: Answer,
+        at: Timestamp,
+        wait: Option<Duration>,
+    ) -> Attempt {
+        let (status, status_code, response, error) = match answer {
+            Answer::Taken(code, text) => ("success", Some(code), Some(text), None),
+            Answer::Refused(code, text) => ("failed", Some(code), Some(text), Some(format!("refused with {code}"))),
+            Answer::Failed(code, text) => {
+                let status = if wait.is_some() { "pending" } else { "failed" };
+                match code {
+                    Some(code) => (status, Some(code), Some(text), Some(format!("answered {code}"))),
+                    None => (status, None, None, Some(text)),
+                }
+            }
+        };
+        let wait = wait.and_then(|wait| SignedDuration::try_from(wait).ok());
+        if let Some(cause) = &error {
+            let fields: [(&str, &dyn std::fmt::Display); 6] = [
+                ("delivery", &delivery.id),
+                ("webhook", &delivery.webhook.id),
+                ("event", &delivery.event),
+                ("attempt", &attempts),
+                ("again", &wait.is_some()),
+                ("cause", cause),
+            ];
+            self.log.warn("webhook not delivered", &fields);
+        }
+        Attempt {
+            delivery: delivery.id,
+            attempts,
+            status,
+            status_code,
+            response,
+            error,
+            next_retry_at: wait.and_then(|wait| at.checked_add(wait).ok()),
+            at,
+        }
+    }
+
+    /// Writes down what happened: until `next` if another attempt is due then, whose record takes this one's place; else
+    /// for as long as it takes. False if the webhook is gone, and its deliveries with it.
+    async fn record(&self, attempt: &Attempt, next: Option<tokio::time::Instant>) -> bool {
+        for tries in 1.. {
+            let error = match self.store.record_attempt(attempt).await {
+                Ok(there) => return there,
+                Err(error) => error,
+            };
+            self.log.error(
+                "database: a webhook delivery could not be recorded",
+                &[("delivery", &attempt.delivery), ("cause", &error)],
+            );
+            let wake = tokio::time::Instant::now() + Patience::after(tries);
+            if !matches!(error, StoreError::Unavailable(_)) || next.is_some_and(|next| wake >= next) {
+                break;
+            }
+            tokio::time::sleep_until(wake).await;
+        }
+        true
+    }
+}
+
+/// The beginning of an answer, however long it is.
+async fn kept(mut answer: reqwest::Response) -> String {
+    let mut bytes = vec![];
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() >= KEPT {
+            break;
+        }
+    }
+    bytes.truncate(KEPT);
+    String::from_utf8_lossy(&bytes).replace('\0', "")
+}
+
+/// Lower-case hex HMAC-SHA256 of exactly these bytes, with the whole secret.
+pub fn sign(secret: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
+    mac.update(body);
+    hex::encode(mac.finalize().into_bytes())
+}
+
+/// How long to wait after so many attempts.
+fn delay(policy: &RetryPolicy, attempts: u32) -> Duration {
+    let grown = policy.backoff_multiplier.max(0.0).powf(f64::from(attempts - 1));
+    let seconds = policy.retry_delay_seconds.max(0.0) * grown;
+    // Not a number and beyond all bounds come out as the bound.
+    Duration::from_secs_f64(if seconds.is_finite() { seconds.min(LONGEST_DELAY) } else { LONGEST_DELAY })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_as_rfc_4231_says() {
+        assert_eq!(
+            sign("Jefe", b"what do ya want for nothing?"),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+    }
+
+    #[test]
+    fn waits_longer_each_time_but_not_for_ever() {
+        let policy = RetryPolicy { max_retries: 3, retry_delay_seconds: 1.5, backoff_multiplier: 2.0 };
+        let waits: Vec<_> = (1..=3).map(|n| delay(&policy, n).as_millis()).collect();
+        assert_eq!(waits, [1500, 3000, 6000]);
+        assert_eq!(delay(&policy, 4000), Duration::from_secs(24 * 3600));
+        let odd = RetryPolicy { max_retries: 1, retry_delay_seconds: -3.0, backoff_multiplier: f64::NAN };
+        assert_eq!(delay(&odd, 1), Duration::ZERO);
+    }
+}

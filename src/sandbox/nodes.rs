@@ -1,0 +1,132 @@
+//! A stand-in for nodes: pods for the sessions' Deployments, and the Deployments' status.
+//!
+//! A cluster without kubelets makes no pod run. It looks only at Deployments that carry the platform's `app` label, and
+//! must not know sessions. Where there is a real node it keeps out.
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::runtime::controller::Action;
+use kube::runtime::{Controller, watcher};
+use kube::{Api, Client};
+use serde_json::{Value as Json, json};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::kinds::APP;
+use super::link::{ClusterError, Patience, found, soon};
+use super::log::Log;
+
+struct Context {
+    client: Client,
+    namespace: String,
+    log: Log,
+}
+
+/// True if there are nodes in this cluster that run pods themselves.
+pub async fn real(client: &Client) -> Result<bool, ClusterError> {
+    let nodes = found(Api::<Node>::all(client.clone()).list(&ListParams::default().limit(1))).await?;
+    Ok(nodes.is_some_and(|nodes| !nodes.items.is_empty()))
+}
+
+pub fn start(client: Client, namespace: &str, log: Log, tasks: &TaskTracker, stop: &CancellationToken) {
+    let context = Arc::new(Context { client: client.clone(), namespace: namespace.to_owned(), log });
+    let ours = watcher::Config::default().labels(&format!("app={APP}"));
+    let run = Controller::new(Api::<Deployment>::namespaced(client.clone(), namespace), ours.clone())
+        .owns(Api::<Pod>::namespaced(client, namespace), ours)
+        .trigger_backoff(Patience::default())
+        .run(deployment, again, context)
+        .for_each(|_| async {});
+    let stop = stop.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = run => {}
+        }
+    });
+}
+
+fn again(deployment: Arc<Deployment>, error: &ClusterError, context: Arc<Context>) -> Action {
+    let name = deployment.metadata.name.as_deref().unwrap_or_default();
+    context
+        .log
+        .warn("cluster: pods could not be seen to, will be done again", &[("deployment", &name), ("cause", error)]);
+    Action::requeue(Duration::from_millis(250))
+}
+
+async fn deployment(deployment: Arc<Deployment>, context: Arc<Context>) -> Result<Action, ClusterError> {
+    let (Some(name), Some(uid)) = (&deployment.metadata.name, &deployment.metadata.uid) else {
+        return Ok(Action::await_change());
+    };
+    let spec = &deployment.spec;
+    if deployment.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let pods = Api::<Pod>::namespaced(context.client.clone(), &context.namespace);
+    let wanted = usize::try_from(spec.replicas.unwrap_or(1)).unwrap_or_default();
+    let labels = spec.selector.match_labels.clone().unwrap_or_default();
+    let selector = labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
+    let owned = |pod: &Pod| pod.metadata.owner_references.iter().flatten().any(|owner| owner.uid == *uid);
+    let mut there: Vec<Pod> = soon(pods.list(&ListParams::default().labels(&selector))).await?.items;
+    there.retain(|pod| owned(pod) && pod.metadata.deletion_timestamp.is_none());
+
+    while there.len() > wanted {
+        let Some(pod) = there.pop().and_then(|pod| pod.metadata.name) else { continue };
+        // Nobody is there to stop a container first.
+        found(pods.delete(&pod, &DeleteParams::default().grace_period(0))).await?;
+    }
+    while there.len() < wanted {
+        let pod = pod(name, uid, &deployment);
+        there.push(soon(pods.create(&PostParams::default(), &pod)).await?);
+    }
+    for pod in &there {
+        let running = pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
+        if let (false, Some(pod)) = (running, &pod.metadata.name) {
+            let status =
+                json!({ "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] } });
+            found(pods.patch_status(pod, &PatchParams::default(), &Patch::Merge(status))).await?;
+        }
+    }
+
+    let count = i32::try_from(there.len()).unwrap_or(i32::MAX);
+    let old = deployment.status.clone().unwrap_or_default();
+    let told = old.observed_generation == deployment.metadata.generation
+        && [old.replicas, old.available_replicas, old.ready_replicas].map(Option::unwrap_or_default) == [count; 3];
+    if !told {
+        let deployments = Api::<Deployment>::namespaced(context.client.clone(), &context.namespace);
+        let status = json!({ "status": {
+            "observedGeneration": deployment.metadata.generation, "replicas": count, "updatedReplicas": count,
+            "readyReplicas": count, "availableReplicas": count,
+        } });
+        let still = found(deployments.patch_status(name, &PatchParams::default(), &Patch::Merge(status))).await?;
+        if still.is_none_or(|still| still.metadata.uid.as_ref() != Some(uid)) {
+            // It went while its pods were being made.
+            for pod in there.iter().filter_map(|pod| pod.metadata.name.as_deref()) {
+                found(pods.delete(pod, &DeleteParams::default().grace_period(0))).await?;
+            }
+        }
+    }
+    Ok(Action::await_change())
+}
+
+fn pod(deployment: &str, uid: &str, of: &Deployment) -> Pod {
+    let template = &of.spec.template;
+    let labels = template.metadata.as_ref().and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
+    let mut spec: Json = serde_json::to_value(template.spec.clone().unwrap_or_default()).unwrap_or_default();
+    spec["automountServiceAccountToken"] = json!(false);
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    serde_json::from_value(json!({
+        "metadata": {
+            "name": format!("{deployment}-{}", &random[..8]), "labels": labels,
+            "ownerReferences": [{
+                "apiVersion": "apps/v1", "kind": "Deployment", "name": deployment, "uid": uid,
+                "controller": true, "blockOwnerDeletion": true,
+            }],
+        },
+        "spec": spec,
+    }))
+    .expect("written here, by the kind's own schema")
+}

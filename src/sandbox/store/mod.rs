@@ -1,0 +1,56 @@
+//! The platform's store: the only owner of SQL.
+//!
+//! Everything that the platform remembers goes through `Store`, in units that hold as a whole. It must not know HTTP,
+//! Kubernetes, or who asks. What an event tells webhooks is written in the same unit as the change that caused it, and
+//! handed back so that the caller passes it on.
+mod audit;
+mod schema;
+mod sessions;
+mod sql;
+mod users;
+mod webhooks;
+
+use std::path::Path;
+
+pub use audit::{Entry, Filter, Logged};
+pub use sessions::{Asked, DELETED, NewSession, Seen, Session};
+pub use sql::{Gate, StoreError};
+pub use webhooks::{Attempt, Delivery, NewWebhook, RetryPolicy, Webhook};
+
+use sql::Db;
+
+#[derive(Clone)]
+pub struct Store {
+    db: Db,
+}
+
+impl Store {
+    pub async fn sqlite(path: &Path) -> Result<Store, StoreError> {
+        Store::ready(Db::sqlite(path).await?).await
+    }
+
+    pub async fn postgres(url: &str) -> Result<Store, StoreError> {
+        Store::ready(Db::postgres(url).await?).await
+    }
+
+    async fn ready(db: Db) -> Result<Store, StoreError> {
+        let mut work = db.write().await?;
+        if db.dialect() == sql::Dialect::Pg {
+            // Two platforms that start at once on one database must not make the same table twice.
+            work.execute("select pg_advisory_xact_lock(7423001)", vec![]).await?;
+        }
+        for statement in schema::statements(db.dialect()) {
+            work.execute(&statement, vec![]).await?;
+        }
+        work.commit().await?;
+        Ok(Store { db })
+    }
+
+    pub fn gate(&self) -> std::sync::Arc<Gate> {
+        self.db.gate.clone()
+    }
+
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+}

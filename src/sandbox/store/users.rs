@@ -1,0 +1,56 @@
+//! The table `users`.
+use jiff::Timestamp;
+
+use super::{Store, StoreError};
+
+#[derive(Debug, Clone)]
+pub struct User {
+    pub id: String,
+    pub username: String,
+    pub role: String,
+    pub active: bool,
+    pub password_hash: Option<String>,
+}
+
+impl Store {
+    /// The user `admin`, with this password from now on.
+    pub async fn seed_admin(&self, password_hash: &str) -> Result<(), StoreError> {
+        let now = Timestamp::now();
+        let mut work = self.db.write().await?;
+        work.execute(
+            "insert into users (id, username, email, full_name, role, provider, active, password_hash, created_at, updated_at)
+             values ('admin', 'admin', 'admin@streamspace.local', 'Administrator', 'admin', 'local', true, $1, $2, $2)
+             on conflict (id) do update set password_hash = excluded.password_hash, updated_at = excluded.updated_at",
+            vec![password_hash.into(), now.into()],
+        )
+        .await?;
+        work.commit().await
+    }
+
+    pub async fn user(&self, username: &str) -> Result<Option<User>, StoreError> {
+        let mut work = self.db.read().await?;
+        let row = work
+            .row(
+                "select id, username, role, active, password_hash from users where username = $1",
+                vec![username.into()],
+            )
+            .await?;
+        row.map(|row| {
+            Ok(User {
+                id: row.word("id")?,
+                username: row.word("username")?,
+                role: row.word("role")?,
+                active: row.truth("active")?,
+                password_hash: row.text("password_hash")?,
+            })
+        })
+        .transpose()
+    }
+
+    pub async fn note_login(&self, id: &str) -> Result<(), StoreError> {
+        let mut work = self.db.write().await?;
+        work.execute("update users set last_login = $2 where id = $1", vec![id.into(), Timestamp::now().into()])
+            .await?;
+        work.commit().await
+    }
+}

@@ -1,0 +1,296 @@
+//! The tables `webhooks` and `webhook_deliveries`.
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+use super::sql::{Row, Work};
+use super::{Store, StoreError};
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RetryPolicy {
+    pub max_retries: u32,
+    #[serde(serialize_with = "plainly")]
+    pub retry_delay_seconds: f64,
+    #[serde(serialize_with = "plainly")]
+    pub backoff_multiplier: f64,
+}
+
+/// Who sent 60 gets 60 back and not 60.0.
+fn plainly<S: serde::Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    #[allow(clippy::cast_possible_truncation)]
+    if number.fract() == 0.0 && number.abs() < 1e15 {
+        serializer.serialize_i64(*number as i64)
+    } else {
+        serializer.serialize_f64(*number)
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        RetryPolicy { max_retries: 3, retry_delay_seconds: 60.0, backoff_multiplier: 2.0 }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct NewWebhook {
+    pub name: String,
+    pub description: String,
+    pub url: String,
+    pub secret: String,
+    pub events: Vec<String>,
+    pub headers: BTreeMap<String, String>,
+    pub enabled: bool,
+    pub retry_policy: RetryPolicy,
+    pub created_by: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    pub id: i64,
+    pub name: String,
+    pub description: String,
+    pub url: String,
+    pub secret: String,
+    pub events: Vec<String>,
+    pub headers: BTreeMap<String, String>,
+    pub enabled: bool,
+    pub retry_policy: RetryPolicy,
+    pub created_by: Option<String>,
+    pub created_at: Timestamp,
+}
+
+/// Something to be delivered: all that it takes, so that a delivery under way needs no database.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub id: i64,
+    pub event: String,
+    pub body: String,
+    pub attempts: u32,
+    pub webhook: Webhook,
+}
+
+/// How one attempt ended.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    pub delivery: i64,
+    pub attempts: u32,
+    /// `pending`, `success` or `failed`
+    pub status: &'static str,
+    pub status_code: Option<u16>,
+    pub response: Option<String>,
+    pub error: Option<String>,
+    pub next_retry_at: Option<Timestamp>,
+    pub at: Timestamp,
+}
+
+/// A delivery as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeliveryRecord {
+    pub id: i64,
+    pub webhook_id: i64,
+    pub event: String,
+    pub payload: Json,
+    pub status: String,
+    pub status_code: Option<i64>,
+    pub response_body: Option<String>,
+    pub error_message: Option<String>,
+    pub attempts: i64,
+    pub next_retry_at: Option<Timestamp>,
+    pub delivered_at: Option<Timestamp>,
+    pub created_at: Option<Timestamp>,
+}
+
+const WEBHOOK: &str = "w.id as webhook, w.name, w.description, w.url, w.secret, w.events, w.headers, w.enabled,
+                       w.retry_policy, w.created_by, w.created_at as webhook_created_at";
+
+fn webhook(row: &Row) -> Result<Webhook, StoreError> {
+    fn decode<T: for<'a> Deserialize<'a> + Default>(json: Json) -> T {
+        serde_json::from_value(json).unwrap_or_default()
+    }
+    Ok(Webhook {
+        id: row.number("webhook")?,
+        name: row.word("name")?,
+        description: row.word("description")?,
+        url: row.word("url")?,
+        secret: row.word("secret")?,
+        events: decode(row.json("events")?),
+        headers: decode(row.json("headers")?),
+        enabled: row.truth("enabled")?,
+        retry_policy: decode(row.json("retry_policy")?),
+        created_by: row.text("created_by")?,
+        created_at: row.time("webhook_created_at")?.unwrap_or_default(),
+    })
+}
+
+/// Writes down what every webhook that listens for this event is to be told.
+pub(super) async fn emit(work: &mut Work, event: &str, data: Json) -> Result<Vec<Delivery>, StoreError> {
+    let rows =
+        work.rows(&format!("select {WEBHOOK} from webhooks w where w.enabled = true order by w.id"), vec![]).await?;
+    let now = Timestamp::now();
+    let payload = json!({ "event": event, "timestamp": format!("{now:.6}"), "data": data });
+    let body = payload.to_string();
+    let mut deliveries = vec![];
+    for row in rows {
+        let webhook = webhook(&row)?;
+        if !webhook.events.iter().any(|wanted| wanted == event) {
+            continue;
+        }
+        let row = work
+            .row(
+                "insert into webhook_deliveries (webhook_id, event, payload, body, status, created_at)
+                 values ($1, $2, $3, $4, 'pending', $5) returning id",
+                vec![webhook.id.into(), event.into(), payload.clone().into(), (&body).into(), now.into()],
+            )
+            .await?;
+        let id = row.map_or(Ok(0), |row| row.number("id"))?;
+        deliveries.push(Delivery { id, event: event.to_owned(), body: body.clone(), attempts: 0, webhook });
+    }
+    Ok(deliveries)
+}
+
+impl Store {
+    pub async fn create_webhook(&self, new: &NewWebhook) -> Result<Webhook, StoreError> {
+        let now = Timestamp::now();
+        let mut work = self.db.write().await?;
+        let row = work
+            .row(
+                "insert into webhooks (name, description, url, secret, events, headers, enabled, retry_policy, created_by,
+                                       created_at, updated_at)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10) returning id",
+                vec![
+                    (&new.name).into(),
+                    (&new.description).into(),
+                    (&new.url).into(),
+                    (&new.secret).into(),
+                    json!(new.events).into(),
+                    json!(new.headers).into(),
+                    new.enabled.into(),
+                    json!(new.retry_policy).into(),
+                    (&new.created_by).into(),
+                    now.into(),
+                ],
+            )
+            .await?;
+        let id = row.map_or(Ok(0), |row| row.number("id"))?;
+        work.commit().await?;
+        let new = new.clone();
+        Ok(Webhook {
+            id,
+            name: new.name,
+            description: new.description,
+            url: new.url,
+            secret: new.secret,
+            events: new.events,
+            headers: new.headers,
+            enabled: new.enabled,
+            retry_policy: new.retry_policy,
+            created_by: Some(new.created_by),
+            created_at: now,
+        })
+    }
+
+    pub async fn webhooks(&self) -> Result<Vec<Webhook>, StoreError> {
+        let mut work = self.db.read().await?;
+        work.rows(&format!("select {WEBHOOK} from webhooks w order by w.id"), vec![])
+            .await?
+            .iter()
+            .map(webhook)
+            .collect()
+    }
+
+    /// Its deliveries go with it. False if it was not there.
+    pub async fn delete_webhook(&self, id: i64) -> Result<bool, StoreError> {
+        let mut work = self.db.write().await?;
+        let touched = work.execute("delete from webhooks where id = $1", vec![id.into()]).await?;
+        work.commit().await?;
+        Ok(touched > 0)
+    }
+
+    /// None if there is no such webhook.
+    pub async fn deliveries(
+        &self,
+        webhook: i64,
+        skip: i64,
+        most: i64,
+    ) -> Result<Option<(Vec<DeliveryRecord>, i64)>, StoreError> {
+        let mut work = self.db.read().await?;
+        if work.row("select id from webhooks where id = $1", vec![webhook.into()]).await?.is_none() {
+            return Ok(None);
+        }
+        let count = work
+            .row("select count(*) as n from webhook_deliveries where webhook_id = $1", vec![webhook.into()])
+            .await?;
+        let total = count.map_or(Ok(0), |row| row.number("n"))?;
+        let rows = work
+            .rows(
+                "select id, webhook_id, event, payload, status, status_code, response_body, error_message, attempts,
+                        next_retry_at, delivered_at, created_at
+                 from webhook_deliveries where webhook_id = $1 order by id desc limit $2 offset $3",
+                vec![webhook.into(), most.into(), skip.into()],
+            )
+            .await?;
+        let records = rows.iter().map(|row| {
+            Ok(DeliveryRecord {
+                id: row.number("id")?,
+                webhook_id: row.number("webhook_id")?,
+                event: row.word("event")?,
+                payload: row.json("payload")?,
+                status: row.word("status")?,
+                status_code: row.int("status_code")?,
+                response_body: row.text("response_body")?,
+                error_message: row.text("error_message")?,
+                attempts: row.number("attempts")?,
+                next_retry_at: row.time("next_retry_at")?,
+                delivered_at: row.time("delivered_at")?,
+                created_at: row.time("created_at")?,
+            })
+        });
+        Ok(Some((records.collect::<Result<_, StoreError>>()?, total)))
+    }
+
+    /// What a former process left undelivered.
+    pub async fn pending_deliveries(&self) -> Result<Vec<Delivery>, StoreError> {
+        let mut work = self.db.read().await?;
+        let sql = format!(
+            "select d.id, d.event, d.body, d.attempts, {WEBHOOK}
+             from webhook_deliveries d join webhooks w on w.id = d.webhook_id where d.status = 'pending' order by d.id"
+        );
+        let rows = work.rows(&sql, vec![]).await?;
+        let deliveries = rows.iter().map(|row| {
+            Ok(Delivery {
+                id: row.number("id")?,
+                event: row.word("event")?,
+                body: row.word("body")?,
+                attempts: u32::try_from(row.number("attempts")?).unwrap_or_default(),
+                webhook: webhook(row)?,
+            })
+        });
+        deliveries.collect()
+    }
+
+    /// False if the webhook has been deleted meanwhile, and its deliveries with it.
+    pub async fn record_attempt(&self, attempt: &Attempt) -> Result<bool, StoreError> {
+        let mut work = self.db.write().await?;
+        let touched = work
+            .execute(
+                "update webhook_deliveries set attempts = $2, status = $3, status_code = $4, response_body = $5,
+                        error_message = $6, next_retry_at = $7, delivered_at = $8 where id = $1",
+                vec![
+                    attempt.delivery.into(),
+                    i64::from(attempt.attempts).into(),
+                    attempt.status.into(),
+                    attempt.status_code.map(i64::from).into(),
+                    attempt.response.as_deref().into(),
+                    attempt.error.as_deref().into(),
+                    attempt.next_retry_at.into(),
+                    (attempt.status == "success").then_some(attempt.at).into(),
+                ],
+            )
+            .await?;
+        work.commit().await?;
+        Ok(touched > 0)
+    }
+}

@@ -1,0 +1,869 @@
+//! The sandbox platform from outside: real sockets, its own embedded cluster, SQLite in a temporary folder or, with
+//! `TP_TEST_POSTGRES`, a PostgreSQL server.
+#![cfg(feature = "sandbox")]
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode};
+use futures::future::join_all;
+use hmac::{Hmac, KeyInit, Mac};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Row};
+use tokio::net::TcpListener;
+use tp_runner::relay::Relay;
+use tp_runner::sandbox::{self, Database, Options, Sandbox, cluster};
+
+const PASSWORD: &str = "correct-horse-battery";
+const SETTLE: Duration = Duration::from_secs(10);
+
+fn any() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+/// A platform, its cluster, the relay between them, and our own ways to cluster and database.
+struct World {
+    sandbox: Sandbox,
+    cluster: cluster::Cluster,
+    cluster_link: Relay,
+    database_link: Option<Relay>,
+    kube: Client,
+    database: Direct,
+    http: reqwest::Client,
+    token: String,
+    #[allow(dead_code)]
+    folder: tempfile::TempDir,
+}
+
+/// Our own way to the database, beside the platform's.
+enum Direct {
+    Lite(sqlx::SqlitePool),
+    Pg(sqlx::PgPool),
+}
+
+impl Direct {
+    /// The first column of each row, as text.
+    async fn column(&self, sql: String) -> Vec<String> {
+        match self {
+            Direct::Lite(pool) => {
+                let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(pool).await.unwrap();
+                rows.iter().map(|row| row.get(0)).collect()
+            }
+            Direct::Pg(pool) => {
+                let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(pool).await.unwrap();
+                rows.iter().map(|row| row.get(0)).collect()
+            }
+        }
+    }
+
+    async fn execute(&self, sql: String) -> u64 {
+        match self {
+            Direct::Lite(pool) => sqlx::query(AssertSqlSafe(sql)).execute(pool).await.unwrap().rows_affected(),
+            Direct::Pg(pool) => sqlx::query(AssertSqlSafe(sql)).execute(pool).await.unwrap().rows_affected(),
+        }
+    }
+}
+
+/// What was answered.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    body: Value,
+    text: String,
+    took: Duration,
+}
+
+async fn sqlite() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("platform.db");
+    world(folder, Database::Sqlite(path), None, None).await
+}
+
+/// None if the run asks for the quick tests only.
+async fn postgres() -> Option<World> {
+    let Ok(url) = std::env::var("TP_TEST_POSTGRES") else {
+        if std::env::var("TP_TEST_QUICK").is_ok_and(|quick| quick == "1") {
+            eprintln!("skipped: it needs a PostgreSQL server, and TP_TEST_QUICK=1 asks for the quick tests");
+            return None;
+        }
+        panic!("set TP_TEST_POSTGRES to the URL of a PostgreSQL server, or TP_TEST_QUICK=1 to leave these tests out");
+    };
+    // A database of our own, so that tests do not see each other's rows.
+    let name = format!("tp_{}", uuid::Uuid::new_v4().simple());
+    let admin = sqlx::PgPool::connect(&url).await.unwrap();
+    sqlx::query(AssertSqlSafe(format!("create database {name}"))).execute(&admin).await.unwrap();
+    let mut direct = reqwest::Url::parse(&url).unwrap();
+    direct.set_path(&name);
+    let upstream = format!("{}:{}", direct.host_str().unwrap(), direct.port().unwrap_or(5432));
+    let upstream = tokio::net::lookup_host(upstream).await.unwrap().next().unwrap();
+    let relay = Relay::bind(any()).await.unwrap();
+    relay.to(upstream);
+    let mut through = direct.clone();
+    through.set_host(Some("127.0.0.1")).unwrap();
+    through.set_port(Some(relay.address().port())).unwrap();
+    let pool = sqlx::PgPool::connect(direct.as_str()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    Some(world(folder, Database::Postgres(through.to_string()), Some(Direct::Pg(pool)), Some(relay)).await)
+}
+
+async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Direct>, link: Option<Relay>) -> World {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cluster = cluster::serve(TcpListener::bind(any()).await.unwrap(), cluster::Options::default()).await;
+    let cluster_link = Relay::bind(any()).await.unwrap();
+    cluster_link.to(cluster.address());
+    let write = |name: &str, address: SocketAddr| -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::write(&path, cluster.kubeconfig(&format!("http://{address}"))).unwrap();
+        path
+    };
+    let through = write("through.kubeconfig", cluster_link.address());
+    let own = write("own.kubeconfig", cluster.address());
+    let own = kube::config::Kubeconfig::read_from(own).unwrap();
+    let own = kube::Config::from_custom_kubeconfig(own, &Default::default()).await.unwrap();
+    let options = Options {
+        database: database.clone(),
+        kubeconfig: through,
+        namespace: "streamspace".into(),
+        listen: any(),
+        admin_password: PASSWORD.into(),
+        log_file: folder.path().join("platform.log"),
+    };
+    let sandbox = sandbox::start(options).await.unwrap();
+    let database = match (direct, database) {
+        (Some(direct), _) => direct,
+        (None, Database::Sqlite(path)) => {
+            let options =
+                sqlx::sqlite::SqliteConnectOptions::new().filename(path).busy_timeout(SETTLE).foreign_keys(true);
+            Direct::Lite(sqlx::SqlitePool::connect_with(options).await.unwrap())
+        }
+        (None, Database::Postgres(_)) => unreachable!("comes with a way of its own"),
+    };
+    let mut world = World {
+        sandbox,
+        cluster,
+        cluster_link,
+        database_link: link,
+        kube: Client::try_from(own).unwrap(),
+        database,
+        http: reqwest::Client::builder().no_proxy().build().unwrap(),
+        token: String::new(),
+        folder,
+    };
+    let login = world.post("/api/v1/auth/login", json!({ "username": "admin", "password": PASSWORD })).await;
+    assert_eq!(login.status, 200, "{}", login.text);
+    world.token = login.body["token"].as_str().unwrap().to_owned();
+    world
+}
+
+impl World {
+    async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let began = Instant::now();
+        let mut request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.sandbox.api()));
+        if !self.token.is_empty() {
+            request = request.bearer_auth(&self.token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status, body, text, took: began.elapsed() }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, None).await
+    }
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send("POST", path, Some(body)).await
+    }
+    async fn patch(&self, name: &str, body: Value) -> Answer {
+        self.send("PATCH", &format!("/api/v1/sessions/{name}"), Some(body)).await
+    }
+    async fn delete(&self, name: &str) -> Answer {
+        self.send("DELETE", &format!("/api/v1/sessions/{name}"), None).await
+    }
+    async fn session(&self, name: &str) -> Answer {
+        self.get(&format!("/api/v1/sessions/{name}")).await
+    }
+
+    fn objects(&self, group: &str, version: &str, kind: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        Api::namespaced_with(self.kube.clone(), "streamspace", &resource)
+    }
+    fn sessions(&self) -> Api<DynamicObject> {
+        self.objects("stream.space", "v1alpha1", "Session")
+    }
+    async fn object(&self, name: &str) -> Option<Value> {
+        self.sessions().get_opt(name).await.unwrap().map(|object| serde_json::to_value(object).unwrap())
+    }
+    async fn deployment(&self, name: &str) -> Option<Value> {
+        let deployments = self.objects("apps", "v1", "Deployment");
+        let list = deployments.list(&ListParams::default().labels(&format!("session={name}"))).await.unwrap();
+        assert!(list.items.len() < 2);
+        list.items.first().map(|object| serde_json::to_value(object).unwrap())
+    }
+    /// How many objects carry the session's label.
+    async fn labelled(&self, name: &str) -> usize {
+        let mut count = 0;
+        for (group, kind) in [("apps", "Deployment"), ("", "Service"), ("", "Pod")] {
+            let only = ListParams::default().labels(&format!("session={name}"));
+            count += self.objects(group, "v1", kind).list(&only).await.unwrap().items.len();
+        }
+        count
+    }
+
+    async fn template(&self, name: &str) {
+        let api = self.objects("stream.space", "v1alpha1", "Template");
+        let template: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "stream.space/v1alpha1", "kind": "Template", "metadata": { "name": name },
+            "spec": { "displayName": name, "baseImage": "registry.k8s.io/pause:3.10" },
+        }))
+        .unwrap();
+        api.create(&PostParams::default(), &template).await.unwrap();
+        until("the template is valid", || async {
+            api.get(name).await.unwrap().data["status"]["valid"] == json!(true)
+        })
+        .await;
+    }
+
+    async fn ask(&self, template: &str) -> Answer {
+        let resources = json!({ "cpu": "100m", "memory": "128Mi" });
+        self.post("/api/v1/sessions", json!({ "user": "admin", "template": template, "resources": resources })).await
+    }
+
+    /// A session that runs, and its name.
+    async fn running(&self, template: &str) -> String {
+        self.template(template).await;
+        let made = self.ask(template).await;
+        assert_eq!(made.status, 202, "{}", made.text);
+        let name = made.body["name"].as_str().unwrap().to_owned();
+        self.see(&name, "running", "Running", 1).await;
+        name
+    }
+
+    /// API, cluster and database all say so.
+    async fn see(&self, name: &str, state: &str, phase: &str, replicas: i64) {
+        until(&format!("{name} is {state} everywhere"), || async {
+            let api = self.session(name).await.body;
+            let object = self.object(name).await.unwrap_or_default();
+            let deployment = self.deployment(name).await.unwrap_or_default();
+            let row = self.database.column(format!("select state from sessions where id = '{name}'")).await;
+            api["state"] == state
+                && api["status"]["phase"] == phase
+                && object["spec"]["state"] == state
+                && object["status"]["phase"] == phase
+                && deployment["spec"]["replicas"] == replicas
+                && deployment["status"]["availableReplicas"].as_i64().unwrap_or(0) == replicas
+                && row == [state]
+        })
+        .await;
+    }
+
+    async fn see_gone(&self, name: &str) {
+        until(&format!("{name} is gone everywhere"), || async {
+            self.session(name).await.status == 404
+                && self.object(name).await.is_none()
+                && self.labelled(name).await == 0
+                && self.database.column(format!("select id from sessions where id = '{name}'")).await.is_empty()
+        })
+        .await;
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.sandbox.log_file()).unwrap()
+    }
+
+    async fn close(self) {
+        self.sandbox.shutdown().await;
+        self.cluster_link.shutdown().await;
+        self.cluster.shutdown().await;
+    }
+}
+
+async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < SETTLE, "within {SETTLE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    eprintln!("{:>6.1} ms until {what}", began.elapsed().as_secs_f64() * 1000.0);
+}
+
+async fn life(world: World) {
+    world.template("t").await;
+    let made = world.ask("t").await;
+    assert_eq!(made.status, 202, "{}", made.text);
+    assert_eq!(made.body["state"], "pending");
+    let name = made.body["name"].as_str().unwrap().to_owned();
+    assert!(name.starts_with("admin-t-") && name.len() == "admin-t-".len() + 8, "{name}");
+    world.see(&name, "running", "Running", 1).await;
+    let object = world.object(&name).await.unwrap();
+    assert_eq!(object["metadata"]["labels"]["streamspace.io/user"], "admin");
+    assert_eq!(object["metadata"]["labels"]["streamspace.io/template"], "t");
+    assert_eq!(object["spec"]["resources"]["requests"], json!({ "cpu": "100m", "memory": "128Mi" }));
+
+    assert_eq!(world.patch(&name, json!({ "state": "hibernated" })).await.status, 202);
+    world.see(&name, "hibernated", "Hibernated", 0).await;
+    let after = world.object(&name).await.unwrap();
+    assert_eq!(after["metadata"]["uid"], object["metadata"]["uid"]);
+    assert!(after["metadata"]["generation"].as_i64() > object["metadata"]["generation"].as_i64());
+
+    // Behind the platform's back: store and API follow, and nobody turns it back.
+    let wake = Patch::Merge(json!({ "spec": { "state": "running" } }));
+    world.sessions().patch(&name, &PatchParams::default(), &wake).await.unwrap();
+    world.see(&name, "running", "Running", 1).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.session(&name).await.body["state"], "running");
+
+    assert_eq!(world.patch(&name, json!({ "resources": { "cpu": "250m" } })).await.status, 202);
+    until("the cluster has the resources", || async {
+        world.object(&name).await.unwrap()["spec"]["resources"]["requests"]
+            == json!({ "cpu": "250m", "memory": "128Mi" })
+    })
+    .await;
+    let tagged = world.patch(&name, json!({ "tags": ["a", "b"] })).await;
+    assert_eq!((tagged.status, &tagged.body["tags"]), (202, &json!(["a", "b"])));
+
+    let connect = format!(
+        "insert into connections (id, session_id, user_id, client_ip, user_agent, connected_at, last_heartbeat)
+         values ('c1', '{name}', 'admin', '192.0.2.1', 'test', current_timestamp, current_timestamp)"
+    );
+    assert_eq!(world.database.execute(connect).await, 1);
+    assert_eq!(world.labelled(&name).await, 3, "Deployment, Service, Pod");
+    assert_eq!(world.delete(&name).await.status, 202);
+    assert_eq!(world.delete(&name).await.status, 404, "it is being deleted already");
+    world.see_gone(&name).await;
+    assert!(world.database.column("select id from connections".into()).await.is_empty());
+    assert_eq!(world.delete(&name).await.status, 404);
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_lives_the_same_life_in_api_cluster_and_sqlite() {
+    life(sqlite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_lives_the_same_life_in_api_cluster_and_postgres() {
+    if let Some(world) = postgres().await {
+        life(world).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_does_what_it_can_and_says_what_it_could_not() {
+    let world = sqlite().await;
+    let (a, b, c, other) =
+        (world.running("a").await, world.running("b").await, world.running("c").await, world.running("d").await);
+    assert_eq!(world.patch(&b, json!({ "state": "hibernated" })).await.status, 202);
+    let batch = |op: &str, names: Value| {
+        let path = format!("/api/v1/sessions/batch/{op}");
+        let body = json!({ "sessions": names });
+        let world = &world;
+        async move { world.post(&path, body).await }
+    };
+    // Straight after the wish, long before the pod is gone: what was asked counts.
+    let answer = batch("hibernate", json!([a, "no-such-session", b, c])).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.body,
+        json!({ "total": 4, "succeeded": 2, "failed": 2, "errors": [
+            { "name": "no-such-session", "error": "Session not found" },
+            { "name": b, "error": "Session already hibernated" },
+        ] })
+    );
+    for name in [&a, &b, &c] {
+        world.see(name, "hibernated", "Hibernated", 0).await;
+    }
+    world.see(&other, "running", "Running", 1).await;
+
+    let answer = batch("wake", json!([a, other])).await;
+    assert_eq!(answer.body["errors"], json!([{ "name": other, "error": "Session already running" }]));
+    world.see(&a, "running", "Running", 1).await;
+
+    assert_eq!(world.delete(&c).await.status, 202);
+    let answer = batch("delete", json!([a, c, b, b])).await;
+    let not_found = |name: &str| json!({ "name": name, "error": "Session not found" });
+    assert_eq!(answer.body["errors"], json!([not_found(&c), not_found(&b)]));
+    assert_eq!(answer.body["succeeded"], 2);
+    for name in [&a, &b, &c] {
+        world.see_gone(name).await;
+    }
+    world.see(&other, "running", "Running", 1).await;
+    assert_eq!(batch("delete", json!([])).await.status, 400);
+    assert_eq!(world.post("/api/v1/sessions/batch/wake", json!({ "names": [] })).await.status, 400);
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_do_in_the_cluster_is_seen_said_and_followed() {
+    let world = sqlite().await;
+    let (lost, kept) = (world.running("lost").await, world.running("kept").await);
+    world.sessions().delete(&lost, &DeleteParams::default()).await.unwrap();
+    until("the API says that it is missing", || async {
+        let now = world.session(&lost).await.body;
+        now["state"] == "failed" && now["status"]["phase"] == "Missing"
+    })
+    .await;
+    assert_eq!(world.patch(&lost, json!({ "state": "running" })).await.status, 409);
+
+    world.template("manual").await;
+    let by_hand: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "stream.space/v1alpha1", "kind": "Session", "metadata": { "name": "by-hand" },
+        "spec": { "user": "admin", "template": "manual", "state": "running",
+                  "resources": { "requests": { "cpu": "100m", "memory": "128Mi" } } },
+    }))
+    .unwrap();
+    world.sessions().create(&PostParams::default(), &by_hand).await.unwrap();
+    world.see("by-hand", "running", "Running", 1).await;
+    let sleep = Patch::Merge(json!({ "spec": { "state": "hibernated" } }));
+    world.sessions().patch("by-hand", &PatchParams::default(), &sleep).await.unwrap();
+    world.see("by-hand", "hibernated", "Hibernated", 0).await;
+    assert_eq!(world.patch("by-hand", json!({ "state": "running" })).await.status, 202);
+    world.see("by-hand", "running", "Running", 1).await;
+
+    let log = world.log();
+    let said = |code: &str, name: &str| {
+        log.lines()
+            .filter(|line| line.contains(&format!("code={code} ")) && line.contains(&format!("session={name}")))
+            .count()
+    };
+    assert_eq!((said("session_missing", &lost), said("session_adopted", "by-hand")), (1, 1), "{log}");
+    assert_eq!((said("session_missing", &kept), said("session_adopted", &kept)), (0, 0), "{log}");
+    let audited =
+        |name: &str| format!("select action from audit_log where resource_id = '{name}' and user_id = 'system'");
+    assert_eq!(world.database.column(audited(&lost)).await, ["session_missing"]);
+    assert_eq!(world.database.column(audited("by-hand")).await, ["session_adopted"]);
+    assert!(world.database.column(audited(&kept)).await.is_empty());
+
+    for name in [&lost, "by-hand"] {
+        assert_eq!(world.delete(name).await.status, 202);
+        world.see_gone(name).await;
+    }
+    world.see(&kept, "running", "Running", 1).await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_at_once_each_get_their_own_and_many_writers_end_in_agreement() {
+    let world = sqlite().await;
+    let templates: Vec<String> = (0..10).map(|n| format!("t{n}")).collect();
+    for template in &templates {
+        world.template(template).await;
+    }
+    let began = Instant::now();
+    let made = join_all(templates.iter().map(|template| world.ask(template))).await;
+    eprintln!("{:?} for ten creates", began.elapsed());
+    let names: Vec<String> = made.iter().map(|made| made.body["name"].as_str().unwrap().to_owned()).collect();
+    for (made, template) in made.iter().zip(&templates) {
+        assert_eq!((made.status, made.body["template"].as_str()), (202, Some(template.as_str())));
+        assert!(made.took < Duration::from_secs(2), "{:?}", made.took);
+    }
+    join_all(names.iter().map(|name| world.see(name, "running", "Running", 1))).await;
+    eprintln!("{:?} until ten run", began.elapsed());
+
+    let contested = &names[0];
+    let states = ["hibernated", "running"].into_iter().cycle().take(10);
+    let answers = join_all(states.map(|state| world.patch(contested, json!({ "state": state })))).await;
+    assert!(answers.iter().all(|answer| answer.status == 202));
+    until("all agree", || async {
+        let object = world.object(contested).await.unwrap();
+        let state = object["spec"]["state"].as_str().unwrap().to_owned();
+        let replicas = i64::from(state == "running");
+        world.session(contested).await.body["state"] == state
+            && world.database.column(format!("select state from sessions where id = '{contested}'")).await == [state]
+            && world.deployment(contested).await.unwrap()["spec"]["replicas"] == replicas
+    })
+    .await;
+
+    let began = Instant::now();
+    let gone = join_all(names.iter().map(|name| world.delete(name))).await;
+    eprintln!("{:?} for ten deletes", began.elapsed());
+    assert!(gone.iter().all(|gone| gone.status == 202));
+    join_all(names.iter().map(|name| world.see_gone(name))).await;
+    world.close().await;
+}
+
+/// An endpoint that answers as told, the last answer again and again, and remembers what came.
+#[derive(Clone)]
+struct Inbox {
+    url: String,
+    came: Arc<Mutex<Vec<(Instant, HeaderMap, Bytes)>>>,
+}
+
+impl Inbox {
+    async fn open(replies: &'static [u16]) -> Inbox {
+        let listener = TcpListener::bind(any()).await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let came: Arc<Mutex<Vec<_>>> = Arc::default();
+        let kept = came.clone();
+        let router = axum::Router::new().fallback(move |headers: HeaderMap, body: Bytes| {
+            let mut kept = kept.lock().unwrap();
+            let reply = replies[kept.len().min(replies.len() - 1)];
+            kept.push((Instant::now(), headers, body));
+            async move { StatusCode::from_u16(reply).unwrap() }
+        });
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Inbox { url, came }
+    }
+
+    fn count(&self) -> usize {
+        self.came.lock().unwrap().len()
+    }
+
+    fn all_signed(&self, secret: &str) -> bool {
+        self.came.lock().unwrap().iter().all(|(_, headers, body)| {
+            let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+            mac.update(body);
+            headers["x-streamspace-signature"] == hex::encode(mac.finalize().into_bytes())
+        })
+    }
+}
+
+impl World {
+    /// Its id and secret.
+    async fn webhook(&self, inbox: &Inbox, event: &str, delay: f64) -> (i64, String) {
+        let made = self
+            .post(
+                "/api/v1/integrations/webhooks",
+                json!({
+                    "name": event, "url": inbox.url, "events": [event], "enabled": true,
+                    "retry_policy": { "max_retries": 2, "retry_delay_seconds": delay, "backoff_multiplier": 1 },
+                }),
+            )
+            .await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        (made.body["id"].as_i64().unwrap(), made.body["secret"].as_str().unwrap().to_owned())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_are_signed_retried_with_the_same_bytes_and_given_up() {
+    let world = sqlite().await;
+    let (steady, flaky, dead) = (Inbox::open(&[200]).await, Inbox::open(&[503, 200]).await, Inbox::open(&[500]).await);
+    let (refusing, asleep) = (Inbox::open(&[400]).await, Inbox::open(&[200]).await);
+    let (_, secret) = world.webhook(&steady, "session.created", 0.05).await;
+    let (flaky_id, flaky_secret) = world.webhook(&flaky, "session.created", 0.05).await;
+    let (dead_id, _) = world.webhook(&dead, "session.created", 0.05).await;
+    world.webhook(&refusing, "session.created", 0.05).await;
+    world.webhook(&asleep, "session.hibernated", 0.05).await;
+    assert!(secret.starts_with("whsec_") && secret != flaky_secret);
+
+    world.template("t").await;
+    let began = Instant::now();
+    let name = world.ask("t").await.body["name"].as_str().unwrap().to_owned();
+    until("all were told", || async { steady.count() == 1 && flaky.count() == 2 && dead.count() == 3 }).await;
+    eprintln!("{:?} from request to delivery", steady.came.lock().unwrap()[0].0 - began);
+    world.see(&name, "running", "Running", 1).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let counts = [&steady, &flaky, &dead, &refusing, &asleep].map(Inbox::count);
+    assert_eq!(counts, [1, 2, 3, 1, 0]);
+
+    assert!(steady.all_signed(&secret) && flaky.all_signed(&flaky_secret));
+    assert!(!steady.all_signed(&flaky_secret));
+    {
+        let came = flaky.came.lock().unwrap();
+        assert_eq!(came[0].2, came[1].2);
+        let body: Value = serde_json::from_slice(&came[0].2).unwrap();
+        assert_eq!(body["event"], "session.created");
+        assert_eq!(came[0].1["x-streamspace-event"], "session.created");
+        assert_eq!(body["data"]["name"], name.as_str());
+        assert_eq!((&body["data"]["user"], &body["data"]["template"]), (&json!("admin"), &json!("t")));
+        assert!(body["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    }
+    let record = |id: i64| format!("/api/v1/integrations/webhooks/{id}/deliveries");
+    let flaky_record = world.get(&record(flaky_id)).await.body;
+    assert_eq!(flaky_record["total"], 1);
+    assert_eq!(
+        (&flaky_record["deliveries"][0]["status"], &flaky_record["deliveries"][0]["attempts"]),
+        (&json!("success"), &json!(2))
+    );
+    let dead_record = world.get(&record(dead_id)).await.body;
+    assert_eq!(
+        (&dead_record["deliveries"][0]["status"], &dead_record["deliveries"][0]["attempts"]),
+        (&json!("failed"), &json!(3))
+    );
+
+    assert_eq!(world.patch(&name, json!({ "state": "hibernated" })).await.status, 202);
+    until("who listens for sleep is told", || async { asleep.count() == 1 }).await;
+
+    let list = world.get("/api/v1/integrations/webhooks").await;
+    assert_eq!(list.body["total"], 5);
+    assert!(!list.text.contains("whsec_"), "the secret is shown once");
+    let path = format!("/api/v1/integrations/webhooks/{dead_id}");
+    assert_eq!(world.send("DELETE", &path, None).await.status, 200);
+    assert_eq!(world.send("DELETE", &path, None).await.status, 404);
+    assert_eq!(world.get(&record(dead_id)).await.status, 404);
+    assert!(!world.log().contains("whsec_"));
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_outlives_an_outage_of_the_database() {
+    let world = sqlite().await;
+    let inbox = Inbox::open(&[503, 503, 200]).await;
+    let (id, _) = world.webhook(&inbox, "session.created", 0.2).await;
+    world.template("t").await;
+    world.ask("t").await;
+    until("the first attempt failed", || async { inbox.count() == 1 }).await;
+    world.sandbox.database_switch().cut();
+    until("it was tried again without a database", || async { inbox.count() == 3 }).await;
+    world.sandbox.database_switch().heal();
+    until("the record caught up", || async {
+        let record = world.get(&format!("/api/v1/integrations/webhooks/{id}/deliveries")).await.body;
+        record["deliveries"][0]["status"] == "success" && record["deliveries"][0]["attempts"] == 3
+    })
+    .await;
+    world.close().await;
+}
+
+async fn audited(world: World) {
+    world.template("t").await;
+    let before = jiff::Timestamp::now();
+    let name = world.ask("t").await.body["name"].as_str().unwrap().to_owned();
+    until("it runs", || async { world.object(&name).await.is_some_and(|o| o["status"]["phase"] == "Running") }).await;
+    world.session(&name).await;
+    world.patch(&name, json!({ "state": "hibernated" })).await;
+    until("it sleeps", || async { world.object(&name).await.unwrap()["status"]["phase"] == "Hibernated" }).await;
+    world.delete(&name).await;
+    until("it is gone", || async { world.object(&name).await.is_none() }).await;
+    let bait = "bait-4711";
+    let login = world.post("/api/v1/auth/login", json!({ "username": "admin", "password": bait })).await;
+    assert_eq!(login.status, 401);
+    assert_eq!(world.get(&format!("/api/v1/sessions?user=admin&token={bait}")).await.status, 200);
+
+    let logs = |query: String| {
+        let world = &world;
+        async move { world.get(&format!("/api/v1/audit/logs?{query}")).await }
+    };
+    let ours = logs(format!("resource={name}")).await;
+    let entries = ours.body["entries"].as_array().unwrap();
+    let mut actions: Vec<_> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    actions.sort_unstable();
+    assert_eq!(actions, ["create", "delete", "read", "update"]);
+    assert_eq!(ours.body["total"], 4);
+    for entry in entries {
+        assert_eq!((&entry["user_id"], &entry["resource_type"]), (&json!("admin"), &json!("session")));
+        let at: jiff::Timestamp = entry["timestamp"].as_str().unwrap().parse().unwrap();
+        assert!(at >= before && at <= jiff::Timestamp::now());
+    }
+    let count = |answer: Answer| answer.body["entries"].as_array().unwrap().len();
+    assert_eq!(count(logs(format!("resource={name}&action=delete")).await), 1);
+    assert_eq!(count(logs(format!("resource={name}&user=admin")).await), 4);
+    assert_eq!(count(logs(format!("resource={name}&user=nobody")).await), 0);
+    assert_eq!(count(logs(format!("resource={name}-x")).await), 0);
+    assert_eq!(count(logs(format!("resource={name}&to={before}")).await), 0);
+    assert_eq!(count(logs(format!("resource={name}&from={before}")).await), 4);
+    assert_eq!(count(logs(format!("resource={name}&from={}", jiff::Timestamp::now())).await), 0);
+    assert_eq!(count(logs(format!("resource={name}&limit=2")).await), 2);
+    assert_eq!(logs("limit=many".into()).await.status, 400);
+    assert_eq!(logs("from=yesterday".into()).await.status, 400);
+
+    let everything = logs("limit=10000".into()).await;
+    let login = |entry: &Value| format!("{} {}", entry["action"], entry["resource_type"]).contains("login");
+    assert!(everything.body["entries"].as_array().unwrap().iter().filter(|entry| login(entry)).count() >= 2);
+    for secret in [bait, PASSWORD, world.token.as_str()] {
+        assert!(!everything.text.contains(secret) && !world.log().contains(secret));
+        let stored = "select cast(changes as text) || user_id || action || resource_type || resource_id from audit_log";
+        assert!(world.database.column(stored.into()).await.iter().all(|row| !row.contains(secret)));
+    }
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_log_says_who_did_what_and_no_secrets_in_sqlite() {
+    audited(sqlite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_log_says_who_did_what_and_no_secrets_in_postgres() {
+    if let Some(world) = postgres().await {
+        audited(world).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_is_refused_with_a_reason() {
+    let mut world = sqlite().await;
+    world.template("t").await;
+    let resources = |cpu: &str, memory: &str| json!({ "template": "t", "resources": { "cpu": cpu, "memory": memory } });
+    let mut refused = vec![];
+    for (cpu, memory, named, other) in [
+        ("abc", "128Mi", "cpu", "memory"),
+        ("-100m", "128Mi", "cpu", "memory"),
+        ("65000m", "128Mi", "cpu", "memory"),
+        ("100m", "lots", "memory", "cpu"),
+        ("100m", "600Gi", "memory", "cpu"),
+    ] {
+        let answer = world.post("/api/v1/sessions", resources(cpu, memory)).await;
+        let message = answer.body["message"].as_str().unwrap().to_lowercase();
+        assert!(message.contains(named) && !message.contains(other), "{message}");
+        refused.push((400, answer));
+    }
+    refused.push((400, world.post("/api/v1/sessions", json!({ "template": "no-such-template" })).await));
+    refused.push((400, world.post("/api/v1/sessions", json!({ "template": "t", "user": "nobody" })).await));
+    refused.push((400, world.post("/api/v1/sessions", json!({ "template": 7 })).await));
+    refused.push((400, world.post("/api/v1/sessions", json!([])).await));
+    refused.push((400, world.send("POST", "/api/v1/sessions", None).await));
+    refused.push((413, world.post("/api/v1/sessions", json!({ "template": "x".repeat(2 << 20) })).await));
+    refused.push((404, world.session("no-such-session").await));
+    refused.push((404, world.session("%00..%2f").await));
+    refused.push((400, world.session("%ff").await));
+    refused.push((404, world.get("/nowhere").await));
+    refused.push((405, world.send("PUT", "/api/v1/sessions", Some(json!({}))).await));
+    refused.push((
+        400,
+        world
+            .post(
+                "/api/v1/integrations/webhooks",
+                json!({ "name": "x", "url": "nowhere", "events": ["session.created"] }),
+            )
+            .await,
+    ));
+    refused.push((404, world.send("DELETE", "/api/v1/integrations/webhooks/x", None).await));
+    world.token.push('x');
+    refused.push((401, world.get("/api/v1/sessions").await));
+    world.token.clear();
+    refused.push((401, world.get("/api/v1/sessions").await));
+    let log = world.log();
+    let mut ids = vec![];
+    for (status, answer) in &refused {
+        assert_eq!(answer.status, *status, "{}", answer.text);
+        for field in ["code", "message", "request_id"] {
+            assert!(answer.body[field].as_str().is_some_and(|text| !text.is_empty()), "{}", answer.text);
+        }
+        ids.push(answer.body["request_id"].as_str().unwrap());
+        assert!(log.contains(ids.last().unwrap()), "{}", answer.text);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), refused.len(), "each its own");
+    assert_eq!(world.get("/health").await.status, 200);
+    assert!(world.database.column("select id from sessions".into()).await.is_empty());
+    world.close().await;
+}
+
+async fn without_database(world: World) {
+    let control = world.running("control").await;
+    world.template("t").await;
+    let cut = |down: bool| match (&world.database_link, down) {
+        (Some(link), true) => link.cut(),
+        (Some(link), false) => link.heal(),
+        (None, true) => world.sandbox.database_switch().cut(),
+        (None, false) => world.sandbox.database_switch().heal(),
+    };
+    cut(true);
+    let answers = [
+        world.ask("t").await,
+        world.session(&control).await,
+        world.get("/api/v1/sessions").await,
+        world.delete(&control).await,
+        world.patch(&control, json!({ "state": "hibernated" })).await,
+        world.post("/api/v1/sessions/batch/hibernate", json!({ "sessions": [control] })).await,
+        world.get("/api/v1/integrations/webhooks").await,
+        world.get("/api/v1/audit/logs").await,
+        world.post("/api/v1/auth/login", json!({ "username": "admin", "password": PASSWORD })).await,
+    ];
+    for answer in &answers {
+        assert_eq!((answer.status, &answer.body["code"]), (503, &json!("database_unavailable")), "{}", answer.text);
+        assert!(answer.took < Duration::from_secs(1), "{:?}", answer.took);
+        assert!(world.log().contains(answer.body["request_id"].as_str().unwrap()));
+    }
+    eprintln!("{:?} at worst without a database", answers.iter().map(|answer| answer.took).max().unwrap());
+    let refused =
+        world.database_link.as_ref().map_or_else(|| world.sandbox.database_switch().refused(), Relay::refused);
+    assert!(refused > 0);
+    assert_eq!(world.get("/health").await.status, 200);
+    cut(false);
+    until("it answers again", || async { world.session(&control).await.status == 200 }).await;
+    assert!(world.database.column("select id from sessions where template_name = 't'".into()).await.is_empty());
+    world.see(&control, "running", "Running", 1).await;
+    assert_eq!(world.delete(&control).await.status, 202);
+    world.see_gone(&control).await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_store_it_says_so_at_once_and_recovers() {
+    without_database(sqlite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_postgres_it_says_so_at_once_and_recovers() {
+    if let Some(world) = postgres().await {
+        without_database(world).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_cluster_it_takes_wishes_and_keeps_its_word_later() {
+    let world = sqlite().await;
+    let control = world.running("control").await;
+    let doomed = world.running("doomed").await;
+    world.template("t").await;
+    world.cluster_link.cut();
+    let made = world.ask("t").await;
+    assert_eq!((made.status, made.took < Duration::from_secs(1)), (202, true), "{made:?}");
+    let name = made.body["name"].as_str().unwrap().to_owned();
+    assert_eq!(world.session(&control).await.body["state"], "running");
+    assert_eq!(world.delete(&doomed).await.status, 202);
+    let unknown = world.post("/api/v1/sessions", json!({ "template": "never-seen" })).await;
+    assert_eq!((unknown.status, &unknown.body["code"]), (503, &json!("cluster_unavailable")));
+    // What changes in the cluster meanwhile is seen afterwards.
+    let sleep = Patch::Merge(json!({ "spec": { "state": "hibernated" } }));
+    world.sessions().patch(&control, &PatchParams::default(), &sleep).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert!(world.object(&name).await.is_none());
+    assert!(world.object(&doomed).await.is_some());
+    assert!(world.cluster_link.refused() > 0);
+    assert!(world.log().lines().any(|line| line.contains("WARN") && line.contains("cluster unreachable")));
+    assert_eq!(world.session(&name).await.body["state"], "pending");
+
+    world.cluster_link.heal();
+    world.see(&name, "running", "Running", 1).await;
+    world.see(&control, "hibernated", "Hibernated", 0).await;
+    world.see_gone(&doomed).await;
+    let list = world.sessions().list(&ListParams::default()).await.unwrap();
+    assert_eq!(list.items.len(), 2, "made once");
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_hung_up_on_is_still_carried_out_whole() {
+    let world = sqlite().await;
+    world.template("t").await;
+    let request = world.http.post(format!("{}/api/v1/sessions", world.sandbox.api())).bearer_auth(&world.token);
+    let _ = tokio::time::timeout(Duration::from_millis(1), request.json(&json!({ "template": "t" })).send()).await;
+    let second = world.ask("t").await.body["name"].as_str().unwrap().to_owned();
+    world.see(&second, "running", "Running", 1).await;
+    let objects = || async { world.sessions().list(&ListParams::default()).await.unwrap().items.len() };
+    until("every row has its object", || async {
+        world.database.column("select id from sessions".into()).await.len() == objects().await
+    })
+    .await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_platforms_in_one_process_do_not_know_each_other() {
+    let worlds = join_all((0..4).map(|_| sqlite())).await;
+    let names = join_all(worlds.iter().map(|world| world.running("same"))).await;
+    for (world, name) in worlds.iter().zip(&names) {
+        let list = world.get("/api/v1/sessions").await.body;
+        assert_eq!((&list["total"], &list["sessions"][0]["name"]), (&json!(1), &json!(name)));
+    }
+    let other = worlds[0].http.get(format!("{}/api/v1/sessions", worlds[1].sandbox.api()));
+    assert_eq!(other.bearer_auth(&worlds[0].token).send().await.unwrap().status(), 401);
+    for world in worlds {
+        world.close().await;
+    }
+}
