@@ -94,6 +94,8 @@ fn yaml_files(folder: &Path) -> Vec<PathBuf> {
         .flatten()
         .map(|e| e.path())
         .filter(|p| p.extension().is_some_and(|e| e == "yaml" || e == "yml"))
+        // may lie beside plans, and is none
+        .filter(|p| p.file_name().is_some_and(|n| n != "tp-runner.yaml"))
         .collect();
     files.sort();
     files

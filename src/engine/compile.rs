@@ -146,7 +146,9 @@ impl<'a> Compiler<'a> {
                 cases.push(compiled);
             }
         }
-        for name in order.iter().filter(|n| !self.used_actions.contains(&n.text)) {
+        // an included file serves several plans: what this one leaves aside is no slip
+        let own = |n: &Named| n.span.source.name == plan.span.source.name;
+        for name in order.iter().filter(|n| own(n) && !self.used_actions.contains(&n.text)) {
             self.problems.push(Diagnostic::warning(
                 "unused-name",
                 &name.span,
@@ -490,6 +492,8 @@ impl<'a> Compiler<'a> {
             }
             names.bind(&n.text, if parallel { shape } else { many(shape) }, &n.span, &mut self.problems);
         }
+        // what only the undo reads is read
+        undo.iter().flat_map(|u| &u.needs).for_each(|n| names.touch(n));
         Some(Step {
             place,
             what,
