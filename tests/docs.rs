@@ -112,7 +112,8 @@ fn every_block_of_yaml_is_what_it_says() {
     let folder = tempfile::tempdir().expect("a folder");
     // what whole plans on a page include and are compared with
     fs::create_dir_all(folder.path().join("shared")).expect("a folder");
-    fs::copy(Path::new(ROOT).join("examples/shared/sessions.yaml"), folder.path().join("shared/sessions.yaml")).expect("a copy");
+    fs::copy(Path::new(ROOT).join("examples/shared/sessions.yaml"), folder.path().join("shared/sessions.yaml"))
+        .expect("a copy");
     let (mut wrong, mut checked) = (vec![], 0);
     for page in pages() {
         for (info, text, line) in blocks(&fs::read_to_string(&page).expect("a page")) {
@@ -162,9 +163,10 @@ fn the_readme_shows_the_plan_as_it_is() {
     let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).expect("the README");
     let plan = fs::read_to_string(Path::new(ROOT).join("plans/TP-004.yaml")).expect("the plan");
     let screen = blocks(&readme).into_iter().find(|(_, t, _)| t.contains("TC-INT-001")).expect("a screenful").1;
-    let titles = plan.lines().zip(plan.lines().skip(1)).filter_map(|(a, b)| {
-        Some((a.strip_prefix("  - id: ")?, b.strip_prefix("    title: ")?))
-    });
+    let titles = plan
+        .lines()
+        .zip(plan.lines().skip(1))
+        .filter_map(|(a, b)| Some((a.strip_prefix("  - id: ")?, b.strip_prefix("    title: ")?)));
     let mut last = 0;
     for (id, title) in titles {
         let row = screen.lines().position(|l| l.starts_with(&format!(" {id}  {title} ")) && l.contains(" passed "));

@@ -33,7 +33,8 @@ fn verdict(report: &str, case: &str) -> String {
 
 /// The part of the report about one case.
 fn section<'r>(report: &'r str, case: &str) -> &'r str {
-    let start = report.find(&format!("\n### {case}")).unwrap_or_else(|| panic!("{case} has no section in\n{report}")) + 1;
+    let start =
+        report.find(&format!("\n### {case}")).unwrap_or_else(|| panic!("{case} has no section in\n{report}")) + 1;
     let end = report[start + 4..].find("\n### ").map_or(report.len(), |i| start + 4 + i);
     &report[start..end]
 }
@@ -45,10 +46,13 @@ fn ten_cases_pass_and_nothing_is_left() {
     let report = place.report();
     assert_eq!(verdicts(&report).len(), 10);
     assert!(verdicts(&report).iter().all(|(_, v)| v == "passed"), "{report}");
-    for sentence in ["Multiple sessions running", "Verify failures collected in errors array", "No stack traces in responses"] {
+    for sentence in
+        ["Multiple sessions running", "Verify failures collected in errors array", "No stack traces in responses"]
+    {
         assert!(report.contains(sentence), "the plan's words are missing: {sentence}");
     }
-    for said in ["must 3/3", "should 4/4", "nice 3/3", "andbox (embedded reference platform): no deployment was tested"] {
+    for said in ["must 3/3", "should 4/4", "nice 3/3", "andbox (embedded reference platform): no deployment was tested"]
+    {
         assert!(report.contains(said), "the report does not say {said}");
     }
     assert!(ran.stdout.contains("tests/reports/integration-test-report.md"), "{}", ran.stdout);
@@ -78,7 +82,9 @@ fn equal_runs_give_equal_reports_but_for_times_names_and_ids() {
             (r"tp-runner-sandbox-\w+", "FOLDER"),
             (r"PT[\d.]+S|\b[\d.]+s\b", "TOOK"),
         ];
-        rules.iter().fold(report, |r, (pattern, word)| regex::Regex::new(pattern).unwrap().replace_all(&r, *word).into_owned())
+        rules
+            .iter()
+            .fold(report, |r, (pattern, word)| regex::Regex::new(pattern).unwrap().replace_all(&r, *word).into_owned())
     };
     let texts: Vec<String> = (0..2)
         .map(|_| {
@@ -124,8 +130,15 @@ fn a_wrong_literal_fails_and_names_the_sentence() {
     let report = place.report();
     assert_eq!(verdict(&report, "TC-INT-001"), "failed");
     let section = section(&report, "TC-INT-001");
-    assert!(section.contains("Session was asleep already") && section.contains("Session already hibernated"), "{section}");
-    assert!(ran.stdout.contains("Session was asleep already") && ran.stdout.contains("plans/TP-004.yaml:"), "{}", ran.stdout);
+    assert!(
+        section.contains("Session was asleep already") && section.contains("Session already hibernated"),
+        "{section}"
+    );
+    assert!(
+        ran.stdout.contains("Session was asleep already") && ran.stdout.contains("plans/TP-004.yaml:"),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[test]
@@ -136,9 +149,10 @@ fn a_closed_port_is_errored_and_not_failed() {
     // setup still reaches the platform: it is the plan's own requests that find nobody
     let api = format!("api: {{ http: \"{}\"", standing.at["api"]);
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let broken = text
-        .replace(&api, &format!("api: {{ http: \"http://{closed}\""))
-        .replace("request: POST /api/v1/auth/login", &format!("request: \"POST {}/api/v1/auth/login\"", standing.at["api"]));
+    let broken = text.replace(&api, &format!("api: {{ http: \"http://{closed}\"")).replace(
+        "request: POST /api/v1/auth/login",
+        &format!("request: \"POST {}/api/v1/auth/login\"", standing.at["api"]),
+    );
     assert_ne!(broken, text);
     std::fs::write(place.path("broken.yaml"), broken).unwrap();
     let ran = place.run(&["run", "TP-004", "--tier", "must", "--config", "broken.yaml"]).exits(3);
@@ -148,9 +162,19 @@ fn a_closed_port_is_errored_and_not_failed() {
 
 #[test]
 fn a_misspelt_key_is_shown_before_anything_runs() {
-    let place = Place::with_plan(|t| t.replacen("            expect: { status: 200 }\n            as: batch", "            exepct: { status: 200 }\n            as: batch", 1));
+    let place = Place::with_plan(|t| {
+        t.replacen(
+            "            expect: { status: 200 }\n            as: batch",
+            "            exepct: { status: 200 }\n            as: batch",
+            1,
+        )
+    });
     let ran = place.run(&["run", "TP-004"]).exits(2);
-    assert!(ran.stderr.contains("unknown verb or key `exepct`") && ran.stderr.contains("did you mean `expect`?"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("unknown verb or key `exepct`") && ran.stderr.contains("did you mean `expect`?"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains("^^^^^^") && ran.stderr.contains("plans/TP-004.yaml:"), "{}", ran.stderr);
     assert!(ran.stdout.is_empty() && place.runs().is_empty(), "nothing may have run");
 }
@@ -210,7 +234,9 @@ fn after_ctrl_c_nothing_of_the_run_is_left() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let run = eventually("the run begins", Duration::from_secs(20), || place.runs().into_iter().find(|r| !before.contains(r)));
+        let run = eventually("the run begins", Duration::from_secs(20), || {
+            place.runs().into_iter().find(|r| !before.contains(r))
+        });
         eventually("the event comes", Duration::from_secs(60), || {
             let lines = std::fs::read_to_string(place.journal(&run)).unwrap_or_default();
             (lines.lines().count() >= at || lines.contains("\"event\":\"run-finished\"")).then_some(())
@@ -220,11 +246,19 @@ fn after_ctrl_c_nothing_of_the_run_is_left() {
         let code = out.status.code();
         assert!(matches!(code, Some(130 | 0)), "at event {at}: {code:?}\n{}", String::from_utf8_lossy(&out.stderr));
         assert!(place.report().contains(&run), "at event {at}: no report of the run");
-        for table in ["sessions where template_name", "audit_log where 0 and resource_id", "connections where session_id", "webhooks where name"] {
+        for table in [
+            "sessions where template_name",
+            "audit_log where 0 and resource_id",
+            "connections where session_id",
+            "webhooks where name",
+        ] {
             let rows = standing.sqlite(&format!("select count(*) from {table} like '%{run}%'"));
             assert_eq!(rows, "0", "at event {at}: left in {table}");
         }
-        let objects = String::from_utf8(standing.kubectl(&["get", "sessions,templates,deployments,services,pods", "-o", "name"]).stdout).unwrap();
+        let objects = String::from_utf8(
+            standing.kubectl(&["get", "sessions,templates,deployments,services,pods", "-o", "name"]).stdout,
+        )
+        .unwrap();
         assert!(!objects.contains(&run), "at event {at}: left in the cluster: {objects}");
         let sessions = standing.api("/api/v1/sessions?user=admin").to_string();
         assert!(!sessions.contains(&run), "at event {at}: left in the API: {sessions}");
@@ -242,7 +276,13 @@ fn meddled(args: &[&str], meddle: impl Fn(&Standing, &str) -> bool + Send + 'sta
     let run = eventually("the run begins", Duration::from_secs(20), || place.runs().pop());
     eventually("the meddling", Duration::from_secs(60), || meddle(&standing, &run).then_some(()));
     let out = child.wait_with_output().unwrap();
-    assert_eq!(out.status.code(), Some(1), "{}\n{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert_eq!(
+        out.status.code(),
+        Some(1),
+        "{}\n{}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
     let report = place.report();
     (place, report)
 }
@@ -251,14 +291,16 @@ fn meddled(args: &[&str], meddle: impl Fn(&Standing, &str) -> bool + Send + 'sta
 fn red_in(report: &str, case: &str, sentence: &str) {
     assert_eq!(verdict(report, case), "failed", "{}", section(report, case));
     let section = section(report, case);
-    let line = section.lines().find(|l| l.contains(sentence)).unwrap_or_else(|| panic!("{sentence} is not in {section}"));
+    let line =
+        section.lines().find(|l| l.contains(sentence)).unwrap_or_else(|| panic!("{sentence} is not in {section}"));
     assert!(line.contains("failed"), "{sentence} is not red: {line}\n{section}");
 }
 
 #[test]
 fn an_orphan_planted_by_hand_is_found() {
     let (_place, report) = meddled(&["--case", "TC-INT-002"], |standing, run| {
-        let found = standing.sqlite(&format!("select id from sessions where template_name = '{run}-int002-1' and state = 'running'"));
+        let found = standing
+            .sqlite(&format!("select id from sessions where template_name = '{run}-int002-1' and state = 'running'"));
         if found.is_empty() {
             return false;
         }
@@ -295,10 +337,12 @@ fn a_token_planted_in_the_log_is_found() {
 #[test]
 fn a_second_row_is_found() {
     let (_place, report) = meddled(&["--case", "TC-INT-008"], |standing, run| {
-        if standing.sqlite(&format!("select count(*) from sessions where template_name like '{run}-int008-%'")) != "10" {
+        if standing.sqlite(&format!("select count(*) from sessions where template_name like '{run}-int008-%'")) != "10"
+        {
             return false;
         }
-        let columns = standing.sqlite("select group_concat(name) from pragma_table_info('sessions') where name <> 'id'");
+        let columns =
+            standing.sqlite("select group_concat(name) from pragma_table_info('sessions') where name <> 'id'");
         standing.sqlite(&format!(
             "insert into sessions (id, {columns}) select 'second-of-{run}', {columns} from sessions where template_name = '{run}-int008-0'"
         ));
@@ -326,7 +370,18 @@ fn a_stalled_handler_is_a_deadlock() {
     let text = std::fs::read_to_string(&standing.env_file).unwrap().replace(&api.to_string(), &proxy.to_string());
     std::fs::write(place.path("slow.yaml"), text).unwrap();
     place
-        .run(&["run", "TP-004", "--config", "slow.yaml", "--case", "TC-INT-008", "--set", "deadlock_after=2s", "--set", "slowest_answer=60s"])
+        .run(&[
+            "run",
+            "TP-004",
+            "--config",
+            "slow.yaml",
+            "--case",
+            "TC-INT-008",
+            "--set",
+            "deadlock_after=2s",
+            "--set",
+            "slowest_answer=60s",
+        ])
         .exits(1);
     assert!(stalled.load(Ordering::SeqCst), "no request was held back");
     red_in(&place.report(), "TC-INT-008", "No deadlocks");

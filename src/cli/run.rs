@@ -19,7 +19,14 @@ use crate::{
     outcome::Tier,
     plan::{Environment, Plan},
     relay::Relay,
-    report::{self, console::{Console, Detail, Look}, file::write_whole, gate::gate, jsonl::JsonLines, ledger::Ledger},
+    report::{
+        self,
+        console::{Console, Detail, Look},
+        file::write_whole,
+        gate::gate,
+        jsonl::JsonLines,
+        ledger::Ledger,
+    },
     secrets::Secrets,
     value::Value,
 };
@@ -47,13 +54,22 @@ pub async fn command(args: Box<args::Run>, verbosity: Verbosity) -> Result<u8, F
         };
     }
     if selected == 0 {
-        return Err(Failure { message: "error: nothing is selected: no case has that tier and that id".into(), code: exit::NOTHING_SELECTED });
+        return Err(Failure {
+            message: "error: nothing is selected: no case has that tier and that id".into(),
+            code: exit::NOTHING_SELECTED,
+        });
     }
     Ok(code)
 }
 
 /// One plan: how many cases were selected, and the exit code.
-async fn one(args: &args::Run, verbosity: Verbosity, registry: &Registry, found: files::Found, interrupts: &Interrupts) -> Result<(usize, u8), Failure> {
+async fn one(
+    args: &args::Run,
+    verbosity: Verbosity,
+    registry: &Registry,
+    found: files::Found,
+    interrupts: &Interrupts,
+) -> Result<(usize, u8), Failure> {
     let colour = verbosity.colour();
     let selected = plans::selector(&args.selection)?;
     // read once without an environment: a bad plan starts no platform
@@ -120,17 +136,23 @@ impl Place {
                 return Ok(Place { environment, holder: None });
             }
             if name != "sandbox" {
-                return Err(Failure::usage(format!("error: there is no environment `{name}`; there are: {}, sandbox", known.join(", "))));
+                return Err(Failure::usage(format!(
+                    "error: there is no environment `{name}`; there are: {}, sandbox",
+                    known.join(", ")
+                )));
             }
         }
         if name != "sandbox" {
-            return Err(Failure::usage(format!("error: there is no environment `{name}`, and no `tp-runner.yaml` here or above")));
+            return Err(Failure::usage(format!(
+                "error: there is no environment `{name}`, and no `tp-runner.yaml` here or above"
+            )));
         }
         #[cfg(feature = "sandbox")]
         {
-            let platform = super::sandbox::Platform::start(&args.parts, ([127, 0, 0, 1], 0).into())
-                .await
-                .map_err(|e| Failure { message: format!("error: the sandbox cannot start: {e}"), code: exit::COULD_NOT_ASK })?;
+            let platform =
+                super::sandbox::Platform::start(&args.parts, ([127, 0, 0, 1], 0).into()).await.map_err(|e| {
+                    Failure { message: format!("error: the sandbox cannot start: {e}"), code: exit::COULD_NOT_ASK }
+                })?;
             let environment = platform.environment(registry)?;
             Ok(Place { environment, holder: Some(platform) })
         }
@@ -171,7 +193,12 @@ async fn perform(
         .map_err(|(name, e)| Failure::usage(format!("error: the variable `{name}` cannot be evaluated: {e}")))?;
     schedule.plan.vars =
         schedule.vars.iter().map(|(n, _)| (n.clone(), base.get(n).map(Value::to_string).unwrap_or_default())).collect();
-    let live = Arc::new(Live::new(run.clone(), secrets.clone(), environment_scope(&run, &secrets, &schedule)?, &schedule.targets));
+    let live = Arc::new(Live::new(
+        run.clone(),
+        secrets.clone(),
+        environment_scope(&run, &secrets, &schedule)?,
+        &schedule.targets,
+    ));
     let links = links(&schedule).await?;
 
     let report_path = report_path(args, found, &schedule);
@@ -192,9 +219,12 @@ async fn perform(
     let Interrupts { cancel, kill, pending } = interrupts.clone();
     let ledger = Ledger::default();
     let console = Console::stderr(detail(verbosity), colour);
-    let lines = JsonLines::open(&journal)
-        .map_err(|e| Failure { message: format!("error: `{}` cannot be written: {e}", journal.display()), code: exit::NO_REPORT })?;
-    let sinks: Vec<Box<dyn EventSink>> = vec![Box::new(lines), Box::new(ledger.clone()), Box::new(pending), Box::new(console)];
+    let lines = JsonLines::open(&journal).map_err(|e| Failure {
+        message: format!("error: `{}` cannot be written: {e}", journal.display()),
+        code: exit::NO_REPORT,
+    })?;
+    let sinks: Vec<Box<dyn EventSink>> =
+        vec![Box::new(lines), Box::new(ledger.clone()), Box::new(pending), Box::new(console)];
     let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
 
     let faults = std::mem::take(&mut schedule.faults);
@@ -278,7 +308,10 @@ async fn links(schedule: &Schedule) -> Result<Vec<(String, Arc<RelayLink>)>, Fai
     let mut links = vec![];
     for (name, fault) in &schedule.faults {
         let Fault::Relay { listen, upstream } = fault else { continue };
-        let failed = |what: &str| Failure { message: format!("error: the relay of the fault `{name}` {what}"), code: exit::COULD_NOT_ASK };
+        let failed = |what: &str| Failure {
+            message: format!("error: the relay of the fault `{name}` {what}"),
+            code: exit::COULD_NOT_ASK,
+        };
         let address = listen.parse().map_err(|_| failed(&format!("cannot listen on `{listen}`: no address")))?;
         let relay = Relay::bind(address).await.map_err(|e| failed(&format!("cannot listen on `{listen}`: {e}")))?;
         let upstream_at = tokio::net::lookup_host(upstream).await.ok().and_then(|mut a| a.next());
@@ -289,7 +322,8 @@ async fn links(schedule: &Schedule) -> Result<Vec<(String, Arc<RelayLink>)>, Fai
 }
 
 fn report_path(args: &args::Run, found: &files::Found, schedule: &Schedule) -> PathBuf {
-    let stated = report_of(found).unwrap_or_else(|| format!("tests/reports/{}-report.md", schedule.plan.id.to_lowercase()));
+    let stated =
+        report_of(found).unwrap_or_else(|| format!("tests/reports/{}-report.md", schedule.plan.id.to_lowercase()));
     match &args.report_dir {
         Some(dir) => dir.join(Path::new(&stated).file_name().unwrap_or(stated.as_ref())),
         None => found.root.join(stated),
@@ -311,7 +345,10 @@ fn journal_path(root: &Path, run: &str) -> Result<PathBuf, Failure> {
     });
     match made {
         Ok(()) => Ok(folder.join("events.jsonl")),
-        Err(e) => Err(Failure { message: format!("error: `{}` cannot be made: {e}", folder.display()), code: exit::NO_REPORT }),
+        Err(e) => Err(Failure {
+            message: format!("error: `{}` cannot be made: {e}", folder.display()),
+            code: exit::NO_REPORT,
+        }),
     }
 }
 
@@ -339,7 +376,8 @@ fn print_dry(schedule: &Schedule) {
         let outline = schedule.outline.iter().find(|o| o.id == case.id);
         anstream::println!("\n{}: {}  [{}]", case.id, outline.map(|o| o.title.as_str()).unwrap_or_default(), case.tier);
         for sentence in &case.sentences {
-            let text = outline.and_then(|o| o.sentences.iter().find(|s| s.address == sentence.address)).map(|s| s.text.trim());
+            let text =
+                outline.and_then(|o| o.sentences.iter().find(|s| s.address == sentence.address)).map(|s| s.text.trim());
             anstream::println!("  {}", text.unwrap_or_default().lines().next().unwrap_or_default());
             print_steps(&sentence.steps, 2);
         }

@@ -66,7 +66,8 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
         // our limit, and not a wish of the user's
         outcome.verdict = if outcome.verdict == Verdict::Interrupted { Verdict::Errored } else { outcome.verdict };
         outcome.fault = outcome.fault.or(Some(Fault::Environment));
-        outcome.reason = Some(format!("the case ran longer than its `timeout` of {}", humantime::format_duration(limit)));
+        outcome.reason =
+            Some(format!("the case ran longer than its `timeout` of {}", humantime::format_duration(limit)));
     }
     if looks.live() {
         // what was made is taken back even after a cancel; only a second one ends that
@@ -82,7 +83,12 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
 }
 
 async fn finish(case: &Case, world: &World, outcome: Outcome, took: Duration) -> Outcome {
-    let kind = EventKind::CaseFinished { verdict: outcome.verdict, fault: outcome.fault, reason: outcome.reason.clone(), took };
+    let kind = EventKind::CaseFinished {
+        verdict: outcome.verdict,
+        fault: outcome.fault,
+        reason: outcome.reason.clone(),
+        took,
+    };
     world.events.tell(&case.address, kind).await;
     outcome
 }
@@ -147,7 +153,11 @@ async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> Outcome {
     Outcome { verdict, fault, reason: if verdict == Verdict::Passed { None } else { why }, left: vec![] }
 }
 
-async fn perform_sentence(sentence: &Sentence, runner: &Runner<'_>, scope: &Scope) -> (Mark, Option<String>, Option<Listed>) {
+async fn perform_sentence(
+    sentence: &Sentence,
+    runner: &Runner<'_>,
+    scope: &Scope,
+) -> (Mark, Option<String>, Option<Listed>) {
     if sentence.unproven {
         return (Mark::Unproven, None, None);
     }
@@ -176,7 +186,8 @@ async fn perform_sentence(sentence: &Sentence, runner: &Runner<'_>, scope: &Scop
                 (if red.is_some() { Mark::Failed } else { Mark::Passed }, findings, red)
             }
         };
-        let finished = EventKind::ActionFinished { mark, findings, reason: reason.clone(), looks: 0, took: Duration::ZERO };
+        let finished =
+            EventKind::ActionFinished { mark, findings, reason: reason.clone(), looks: 0, took: Duration::ZERO };
         runner.tell(&own, finished).await;
         if listed.mark.worse(mark) != listed.mark {
             listed.mark = mark;

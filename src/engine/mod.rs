@@ -9,3 +9,6 @@ pub mod run;
 pub mod schedule;
 pub mod step;
 pub mod undo;
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,13 @@ impl Names {
             let d = Diagnostic::error("shadowing-name", span, format!("`{name}` is bound already"));
             problems.push(d.help("choose another name: one that hides another is read as that other"));
         }
-        self.known.push(Name { name: name.into(), shape, span: Some(span.clone()), used: Cell::new(false), passing: false });
+        self.known.push(Name {
+            name: name.into(),
+            shape,
+            span: Some(span.clone()),
+            used: Cell::new(false),
+            passing: false,
+        });
     }
 
     /// Forgets what was bound since `depth`, and warns of what nobody read.
@@ -95,16 +101,15 @@ impl Names {
         let mut shape = found.shape.clone();
         for segment in &read.path {
             shape = match (shape, segment) {
-                (Shape::Fields(fields), Segment::Field(name, span)) => {
-                    match fields.iter().find(|(f, _)| f == name) {
-                        Some((_, inner)) => inner.clone(),
-                        None => {
-                            let d = Diagnostic::error("unknown-field", span, format!("`{}` has no field `{name}`", read.root));
-                            problems.push(d.meant(name, fields.iter().map(|(f, _)| f.as_str())));
-                            return Shape::Any;
-                        }
+                (Shape::Fields(fields), Segment::Field(name, span)) => match fields.iter().find(|(f, _)| f == name) {
+                    Some((_, inner)) => inner.clone(),
+                    None => {
+                        let d =
+                            Diagnostic::error("unknown-field", span, format!("`{}` has no field `{name}`", read.root));
+                        problems.push(d.meant(name, fields.iter().map(|(f, _)| f.as_str())));
+                        return Shape::Any;
                     }
-                }
+                },
                 (Shape::List(inner), Segment::Index(_) | Segment::Any) => *inner,
                 _ => return Shape::Any,
             };

@@ -89,7 +89,13 @@ impl<'a> Runner<'a> {
         Runner { base, ..*self }
     }
 
-    pub fn list<'b>(&'b self, steps: &'b [Step], at: &'b Address, scope: Scope, timeout: Option<Duration>) -> BoxFuture<'b, Listed> {
+    pub fn list<'b>(
+        &'b self,
+        steps: &'b [Step],
+        at: &'b Address,
+        scope: Scope,
+        timeout: Option<Duration>,
+    ) -> BoxFuture<'b, Listed> {
         Box::pin(async move {
             let mut out = Listed {
                 scope,
@@ -145,7 +151,9 @@ impl<'a> Runner<'a> {
         };
         let Some(foreach) = &step.foreach else {
             return match &step.act {
-                Act::Parallel { branches, overlap } => self.parallel(step, at, branches, *overlap, vec![scope.clone()], scope, timeout).await,
+                Act::Parallel { branches, overlap } => {
+                    self.parallel(step, at, branches, *overlap, vec![scope.clone()], scope, timeout).await
+                }
                 _ => self.once(step, at, scope, timeout).await,
             };
         };
@@ -165,7 +173,15 @@ impl<'a> Runner<'a> {
     }
 
     /// One after the other; ends at the first whose `eventually` ran out. What was bound is bound as a list, or as a map.
-    async fn each(&self, step: &Step, at: &Address, scope: &Scope, items: Vec<(String, Value)>, keyed: bool, timeout: Option<Duration>) -> Done {
+    async fn each(
+        &self,
+        step: &Step,
+        at: &Address,
+        scope: &Scope,
+        items: Vec<(String, Value)>,
+        keyed: bool,
+        timeout: Option<Duration>,
+    ) -> Done {
         let mut total = Done::green();
         let mut bound: Vec<(String, Vec<(String, Value)>)> =
             step.save.iter().map(|(n, _)| n).chain(&step.bind).map(|n| (n.clone(), vec![])).collect();
@@ -208,7 +224,12 @@ impl<'a> Runner<'a> {
             if let Err(e) = self.world.events.commit(&undo_at, intended).await {
                 return self.broken_after(at, format!("the undo could not be noted: {e}")).await;
             }
-            let kind = UndoKind::Steps { steps: step.undo.clone(), scope: scope.clone(), bound: bound.clone(), base: self.base.clone() };
+            let kind = UndoKind::Steps {
+                steps: step.undo.clone(),
+                scope: scope.clone(),
+                bound: bound.clone(),
+                base: self.base.clone(),
+            };
             self.stack.push(Undo { at: undo_at, what, kind });
         }
         let done = match &step.act {
@@ -278,7 +299,10 @@ impl<'a> Runner<'a> {
             };
             let mut evidence = look.evidence;
             if let (true, Err(e), Some(silence)) = (silent, &result, action.silence()) {
-                evidence.push(crate::event::Evidence { kind: crate::event::EvidenceKind::Note, text: format!("no answer: {e}") });
+                evidence.push(crate::event::Evidence {
+                    kind: crate::event::EvidenceKind::Note,
+                    text: format!("no answer: {e}"),
+                });
                 result = Ok(Output { value: silence, at: look_at, took: look_begun.elapsed(), cursor: None });
             }
             count += 1;
@@ -295,7 +319,9 @@ impl<'a> Runner<'a> {
                         evidence,
                     };
                     self.tell(at, looked).await;
-                    let again = eventually.is_some() && !staying && !matches!(e, StepError::Cancelled | StepError::Undefined(_));
+                    let again = eventually.is_some()
+                        && !staying
+                        && !matches!(e, StepError::Cancelled | StepError::Undefined(_));
                     error = Some(e);
                     last = None;
                     if !again {
@@ -365,7 +391,9 @@ impl<'a> Runner<'a> {
             (true, ..) => None,
             (_, true, _) => step.give_up_if.as_ref().map(|e| format!("given up: `{}`", e.text())),
             (_, _, true) => Some(format!("it did not stay so for {}", shown(always))),
-            _ if eventually.is_some() => Some(format!("it did not become so within {} ({count} looks)", shown(eventually))),
+            _ if eventually.is_some() => {
+                Some(format!("it did not become so within {} ({count} looks)", shown(eventually)))
+            }
             _ => None,
         };
         let mut done = self.conclude(step, at, scope, seen, findings, reason, count, took).await;
@@ -574,7 +602,8 @@ impl<'a> Runner<'a> {
             ends = true;
             reason = Some(format!("the branches did not overlap as they must: {count} at once, {wanted} needed"));
         }
-        let mut done = self.conclude_with(step, at, outer, Some(value), findings, reason, 1, begun.elapsed(), mark).await;
+        let mut done =
+            self.conclude_with(step, at, outer, Some(value), findings, reason, 1, begun.elapsed(), mark).await;
         done.judged += judged;
         done.ends |= ends;
         done
@@ -587,7 +616,11 @@ impl<'a> Runner<'a> {
             (false, _) => Ok(None),
             (true, true) => {
                 // on the stack first: whatever happens, it is healed
-                self.stack.push(Undo { at: at.child("undo"), what: format!("fault heal {name}"), kind: UndoKind::Heal(name.into()) });
+                self.stack.push(Undo {
+                    at: at.child("undo"),
+                    what: format!("fault heal {name}"),
+                    kind: UndoKind::Heal(name.into()),
+                });
                 self.world.cut(self, at, name).await.map(|()| None)
             }
             (true, false) => self.heal(at, name).await,
@@ -647,7 +680,11 @@ impl<'a> Runner<'a> {
     }
 
     fn why_cancelled(&self) -> String {
-        if self.world.cancel.is_cancelled() { "cancelled".into() } else { "the case ran longer than its `timeout`".into() }
+        if self.world.cancel.is_cancelled() {
+            "cancelled".into()
+        } else {
+            "the case ran longer than its `timeout`".into()
+        }
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -725,7 +762,15 @@ impl<'a> Runner<'a> {
         self.tell(at, EventKind::ActionStarted { what: step.what.clone(), place: step.place.clone() }).await;
     }
 
-    async fn finish(&self, at: &Address, mark: Mark, findings: Vec<Finding>, reason: Option<String>, looks: u32, took: Duration) {
+    async fn finish(
+        &self,
+        at: &Address,
+        mark: Mark,
+        findings: Vec<Finding>,
+        reason: Option<String>,
+        looks: u32,
+        took: Duration,
+    ) {
         self.tell(at, EventKind::ActionFinished { mark, findings, reason, looks, took }).await;
     }
 

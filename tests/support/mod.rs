@@ -68,7 +68,11 @@ impl Place {
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut c = Command::new(BINARY);
-        c.args(args).current_dir(self.folder.path()).env("TMPDIR", self.path("tmp")).env_remove("RUST_LOG").stdin(Stdio::null());
+        c.args(args)
+            .current_dir(self.folder.path())
+            .env("TMPDIR", self.path("tmp"))
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null());
         c
     }
 
@@ -105,7 +109,8 @@ impl Standing {
         let file = env_file.to_string_lossy().into_owned();
         let mut args = vec!["sandbox", "--env-file", &file];
         args.extend(more);
-        let mut child = place.command(&args).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the sandbox starts");
+        let mut child =
+            place.command(&args).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the sandbox starts");
         let mut at = std::collections::HashMap::new();
         for line in BufReader::new(child.stdout.take().expect("its words")).lines().map_while(Result::ok) {
             if let Some((label, value)) = line.split_once(':') {
@@ -124,7 +129,12 @@ impl Standing {
     }
 
     pub fn kubectl(&self, args: &[&str]) -> Output {
-        Command::new("kubectl").arg("--kubeconfig").arg(&self.at["kubeconfig"]).args(args).output().expect("kubectl is installed")
+        Command::new("kubectl")
+            .arg("--kubeconfig")
+            .arg(&self.at["kubeconfig"])
+            .args(args)
+            .output()
+            .expect("kubectl is installed")
     }
 
     pub fn sqlite(&self, sql: &str) -> String {
@@ -148,8 +158,13 @@ impl Standing {
 }
 
 fn curl(args: &[&str]) -> serde_json::Value {
-    let out = Command::new("curl").args(["-s", "-H", "Content-Type: application/json"]).args(args).output().expect("curl is installed");
-    serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}: {}", String::from_utf8_lossy(&out.stdout)))
+    let out = Command::new("curl")
+        .args(["-s", "-H", "Content-Type: application/json"])
+        .args(args)
+        .output()
+        .expect("curl is installed");
+    serde_json::from_slice(&out.stdout)
+        .unwrap_or_else(|e| panic!("{args:?}: {e}: {}", String::from_utf8_lossy(&out.stdout)))
 }
 
 impl Drop for Standing {

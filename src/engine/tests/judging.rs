@@ -1,0 +1,453 @@
+//! What is asked of an observation: pictures, checks, `eventually`, `always`, `give_up_if`, `at` and `took`; and that nothing is
+//! never green.
+use super::stage::{Setting, compiled, perform, run, run_clocked};
+use crate::{
+    event::EventKind,
+    outcome::{Mark, Verdict},
+};
+
+#[tokio::test]
+async fn every_field_that_differs_is_a_finding() {
+    let told = run("
+  - id: A
+    tier: must
+    steps:
+      - step: look
+        do:
+          - fake: { says: [{ say: { a: 1, b: 2, c: 3 } }] }
+            expect: { answer: { a: 1, b: 3, d: 4 } }
+            check: [answer.a == 1, answer.a == answer.b]
+    expected: [{ result: r, check: 1 == 1 }]
+")
+    .await;
+    let red: Vec<_> = told.findings("A/steps/1/do/0").into_iter().filter(|f| !f.holds).map(|f| f.subject).collect();
+    assert_eq!(red, ["answer.b", "answer.d", "answer.a == answer.b"]);
+    assert_eq!(told.findings("A/steps/1/do/0").len(), 5);
+    assert!(told.sentence("A/steps/1").1.contains("answer.b"), "{:?}", told.sentence("A/steps/1"));
+}
+
+#[tokio::test]
+async fn without_a_verb_a_picture_is_of_the_names_in_scope() {
+    let told = run("
+  - id: A
+    tier: must
+    steps:
+      - step: look
+        do:
+          - fake: { says: [{ say: { n: 1 } }] }
+            as: seen
+          - expect: { seen: { answer: { n: 2 } } }
+          - expect: { seen: { answered: true, answer: { n: 1 } } }
+    expected: [{ result: r, expect: { seen: { answer: { n: 1 } } } }]
+")
+    .await;
+    assert_eq!(told.action("A/steps/1/do/1").0, Mark::Failed);
+    assert_eq!(told.action("A/steps/1/do/2").0, Mark::Passed);
+    assert_eq!(told.mark("A/expected/1"), Mark::Passed);
+}
+
+#[tokio::test]
+async fn an_evaluation_error_fails_a_check_and_means_no_in_if() {
+    let told = run("
+  - id: A
+    tier: must
+    steps:
+      - step: look
+        do:
+          - fake: { says: [{ say: {} }] }
+            as: seen
+            check: answer.nothing != 1
+          - fake: { name: never }
+            if: seen.answer.nothing == 1
+            as: other
+    expected: [{ result: r, check: seen.answered }]
+")
+    .await;
+    assert_eq!(told.action("A/steps/1/do/0").0, Mark::Failed);
+    assert_eq!(told.action("A/steps/1/do/1").0, Mark::Skipped);
+    assert!(!told.log.contains(&"never".to_string()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn eventually_looks_again_until_it_holds_and_keeps_what_it_saw() {
+    let told = run_clocked(
+        "
+  - id: A
+    tier: must
+    steps:
+      - step: wait
+        do:
+          - fake: { says: [1, { error: unreachable }, 2, 3] }
+            eventually: 10s
+            as: seen
+            expect: { answer: 3 }
+    expected: [{ result: r, check: seen.answer == 3 }]
+",
+    )
+    .await;
+    assert_eq!(told.verdict("A"), Verdict::Passed);
+    let looks = told.looks("A/steps/1/do/0");
+    let unmet: Vec<_> =
+        looks
+            .iter()
+            .map(|k| {
+                if let EventKind::Looked { unmet, error, .. } = k { (unmet.len(), error.is_some()) } else { (9, false) }
+            })
+            .collect();
+    assert_eq!(unmet, [(1, false), (0, true), (1, false), (0, false)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_eventually_that_runs_out_is_failed_and_its_last_look_decides() {
+    let told = run_clocked(
+        "
+  - id: A
+    tier: must
+    steps:
+      - step: wrong at the end
+        do:
+          - fake: { says: [{ error: unreachable }, 1] }
+            eventually: 2s
+            expect: { answer: 3 }
+      - step: unreachable at the end
+        do:
+          - fake: { says: [1, { error: unreachable }] }
+            eventually: 2s
+            expect: { answer: 3 }
+    expected: [{ result: r, check: 1 == 1 }]
+",
+    )
+    .await;
+    assert_eq!(told.mark("A/steps/1"), Mark::Failed);
+    assert!(told.sentence("A/steps/1").1.contains("within 2s"), "{:?}", told.sentence("A/steps/1"));
+    assert_eq!(told.mark("A/steps/2"), Mark::Errored);
+}
+
+#[tokio::test(start_paused = true)]
+async fn give_up_if_ends_early() {
+    let told = run_clocked(
+        "
+  - id: A
+    tier: must
+    steps:
+      - step: wait
+        do:
+          - fake: { says: [{ say: { phase: Pending } }, { say: { phase: Failed } }, { say: { phase: Running } }] }
+            eventually: 60s
+            give_up_if: answer.phase == \"Failed\"
+            expect: { answer: { phase: Running } }
+    expected: [{ result: r, check: 1 == 1 }]
+",
+    )
+    .await;
+    assert_eq!(told.mark("A/steps/1"), Mark::Failed);
+    assert_eq!(told.looks("A/steps/1/do/0").len(), 2);
+    assert!(told.sentence("A/steps/1").1.contains("given up"), "{:?}", told.sentence("A/steps/1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn always_must_hold_at_every_look() {
+    let told = run_clocked(
+        "
+  - id: A
+    tier: must
+    steps:
+      - step: stays
+        do:
+          - fake: { says: [1] }
+            always: 2s
+            expect: { answer: 1 }
+      - step: does not stay
+        do:
+          - fake: { says: [1, 1, 2, 1] }
+            always: 2s
+            expect: { answer: 1 }
+      - step: is not so from the first look on
+        do:
+          - fake: { says: [2, 1] }
+            always: 2s
+            expect: { answer: 1 }
+      - step: becomes so, then stays so
+        do:
+          - fake: { says: [2, 1] }
+            eventually: 2s
+            always: 2s
+            expect: { answer: 1 }
+      - step: becomes so and does not stay so
+        do:
+          - fake: { says: [2, 1, 2, 1] }
+            eventually: 2s
+            always: 2s
+            expect: { answer: 1 }
+    expected: [{ result: r, check: 1 == 1 }]
+",
+    )
+    .await;
+    let marks: Vec<_> = (1..6).map(|i| told.mark(&format!("A/steps/{i}"))).collect();
+    assert_eq!(marks, [Mark::Passed, Mark::Failed, Mark::Failed, Mark::Passed, Mark::Failed]);
+    assert!(told.looks("A/steps/1/do/0").len() > 5, "it looks again and again");
+    assert!(told.sentence("A/steps/2").1.contains("stay so"), "{:?}", told.sentence("A/steps/2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn eventually_beside_use_tries_the_whole_action_again() {
+    let told = run_clocked(
+        "
+plan: T
+actions:
+  ask:
+    do:
+      - fake: { says: [1, 2, 3] }
+        as: seen
+    outputs: { n: seen.answer }
+  insist:
+    do:
+      - fake: { says: [1, 2] }
+        expect: { answer: 2 }
+cases:
+  - id: A
+    tier: must
+    steps:
+      - step: wait
+        do:
+          - use: { ask: {} }
+            eventually: 5s
+            as: got
+            expect: { n: 3 }
+          - use: { insist: {} }
+            eventually: 5s
+    expected: [{ result: r, check: got.n == 3 }]
+",
+    )
+    .await;
+    assert_eq!(told.verdict("A"), Verdict::Passed, "{:?}", told.case("A"));
+    assert_eq!(told.looks("A/steps/1/do/0").len(), 3);
+}
+
+#[tokio::test]
+async fn at_plus_took_is_when_a_repeated_look_held() {
+    let told = run("
+  - id: A
+    tier: must
+    steps:
+      - step: wait
+        do:
+          - save: { before: now() }
+          - fake: { says: [1, 2, 3] }
+            eventually: 10s
+            as: seen
+            expect: { answer: 3 }
+          - fake: {}
+            as: after
+    expected:
+      - result: it is between what came before and after
+        check:
+          - seen.at >= before && seen.at + seen.took <= after.at
+          - seen.took >= duration('25ms')
+          - after.took < duration('25ms')
+")
+    .await;
+    assert_eq!(told.verdict("A"), Verdict::Passed, "{:?}", told.case("A"));
+}
+
+#[tokio::test]
+async fn a_foreach_over_nothing_is_errored() {
+    let told = run("
+  - id: A
+    tier: must
+    steps:
+      - step: make the list
+        do:
+          - fake: { says: [{ say: [] }] }
+            as: list
+      - step: go over it
+        do:
+          - fake: {}
+            foreach: \"${list.answer}\"
+            as: seen
+    expected: [{ result: r, check: seen.all(s, s.answered) }]
+")
+    .await;
+    assert_eq!(told.mark("A/steps/2"), Mark::Errored);
+    assert_eq!(told.mark("A/expected/1"), Mark::NotReached, "a list that was never made is no list");
+    assert_eq!(told.verdict("A"), Verdict::Errored);
+}
+
+#[tokio::test]
+async fn if_is_asked_before_an_empty_foreach() {
+    let told = run("
+  - id: A
+    tier: must
+    steps:
+      - step: go over it
+        do:
+          - fake: { says: [{ say: [] }] }
+            as: list
+          - fake: {}
+            if: size(list.answer) > 0
+            foreach: \"${list.answer}\"
+            as: seen
+    expected: [{ result: r, check: list.answered }]
+")
+    .await;
+    assert_eq!(told.verdict("A"), Verdict::Passed);
+}
+
+#[tokio::test]
+async fn an_action_skipped_by_if_proves_nothing() {
+    let told = run("
+  - id: A
+    tier: must
+    expected:
+      - result: nobody looked
+        do:
+          - fake: {}
+            if: 1 == 2
+            expect: { answer: true }
+      - result: somebody looked
+        do:
+          - fake: {}
+            if: 1 == 2
+            expect: { answer: true }
+          - fake: {}
+            expect: { answer: true }
+")
+    .await;
+    assert_eq!(told.mark("A/expected/1"), Mark::NotReached);
+    assert_eq!(told.mark("A/expected/2"), Mark::Passed);
+    assert_eq!(told.verdict("A"), Verdict::Errored);
+}
+
+#[tokio::test]
+async fn an_expected_result_whose_use_asks_nothing_is_not_proved() {
+    let told = run("
+plan: T
+actions:
+  glance: { do: [{ fake: {}, as: seen }], outputs: { n: seen.answer } }
+cases:
+  - id: A
+    tier: must
+    expected:
+      - result: nobody asked
+        do: [{ use: { glance: {} } }]
+      - result: somebody asked
+        do: [{ use: { glance: {} }, check: n }]
+")
+    .await;
+    assert_eq!(told.mark("A/expected/1"), Mark::NotReached);
+    assert_eq!(told.mark("A/expected/2"), Mark::Passed);
+}
+
+const SIDE_BY_SIDE: &str = "
+  - id: A
+    tier: must
+    steps:
+      - step: at once
+        do:
+          - parallel:
+              overlap: all
+              branches:
+                - fake: { name: a, says: [{ after: 1s, say: 1 }] }
+                  as: x
+                - fake: { name: b, says: [{ after: 1s, say: 2 }] }
+                  as: x
+            as: both
+    expected: [{ result: r, check: 'both.overlap == 2 && both.branches[0].answer == 1 && both.branches[1].answer == 2' }]
+";
+
+#[tokio::test(start_paused = true)]
+async fn branches_run_at_once() {
+    let told = run_clocked(SIDE_BY_SIDE).await;
+    assert_eq!(told.verdict("A"), Verdict::Passed, "{:?}", told.case("A"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parallel_that_did_not_overlap_is_errored() {
+    let told = run_clocked(&SIDE_BY_SIDE.replace("after: 1s, ", "")).await;
+    assert_eq!(told.mark("A/steps/1"), Mark::Errored, "{:?}", told.sentence("A/steps/1"));
+    assert!(told.sentence("A/steps/1").1.contains("overlap"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parallel_with_foreach_has_the_branches_of_each_item() {
+    let told = run_clocked(
+        "
+  - id: A
+    tier: must
+    steps:
+      - step: at once
+        do:
+          - parallel:
+              overlap: 3
+              branches: [{ fake: { says: [{ after: 1s, say: '${item}' }] }, as: x }]
+            foreach: [a, b, c]
+            as: all
+    expected: [{ result: r, check: 'all.overlap == 3 && all.branches.map(b, b.answer) == [\"a\", \"b\", \"c\"]' }]
+",
+    )
+    .await;
+    assert_eq!(told.verdict("A"), Verdict::Passed, "{:?}", told.case("A"));
+}
+
+#[tokio::test]
+async fn a_red_branch_turns_the_parallel_red() {
+    let told = run("
+  - id: A
+    tier: must
+    steps:
+      - step: at once
+        do:
+          - parallel:
+              - fake: { says: [{ after: 20ms, say: 1 }] }
+                expect: { answer: 1 }
+              - fake: { says: [{ after: 20ms, say: 1 }] }
+                expect: { answer: 2 }
+    expected: [{ result: r, check: 1 == 1 }]
+")
+    .await;
+    assert_eq!((told.mark("A/steps/1"), told.verdict("A")), (Mark::Failed, Verdict::Failed));
+}
+
+#[tokio::test]
+async fn a_fault_that_nobody_tried_proves_nothing() {
+    for heal in ["- fault: { heal: down }", "- fake: {}"] {
+        let case = format!(
+            "
+  - id: A
+    tier: must
+    steps:
+      - step: cut and heal
+        do:
+          - fault: {{ break: down }}
+          {heal}
+    expected: [{{ result: r, check: 1 == 1 }}]
+"
+        );
+        let told = perform(&case, Setting { tried: 0, ..Setting::default() }).await;
+        let (verdict, _, reason) = told.case("A");
+        assert_eq!(verdict, Verdict::Errored, "{heal}");
+        assert!(reason.contains("nobody tried"), "{heal}: {reason}");
+        assert_eq!(run(&case).await.verdict("A"), Verdict::Passed, "{heal}");
+    }
+}
+
+#[test]
+fn what_would_be_said_without_effect_is_refused() {
+    for (step, code) in [
+        ("{ check: 1 == 1, eventually: 5s }", "needs-verb"),
+        ("{ fake: {}, as: x, give_up_if: 1 == 2 }", "nothing-asked"),
+        ("{ fault: { break: down }, eventually: 5s, check: refused == 0 }", "no-effect"),
+        ("{ fault: { break: down }, undo: [{ fake: {} }] }", "no-effect"),
+        ("{ parallel: [{ fake: {} }, { fake: {} }], always: 5s, check: overlap > 1 }", "no-effect"),
+        ("{ parallel: [{ fake: {} }, { fake: {} }], undo: [{ fake: {} }] }", "no-effect"),
+        ("{ parallel: [{ fake: {} }, { fake: {} }], target: one }", "no-effect"),
+    ] {
+        let case = format!(
+            "  - id: A\n    tier: must\n    steps: [{{ step: s, do: [{step}] }}]\n    expected: [{{ result: r, check: 1 == 1 }}]\n"
+        );
+        let drawn = compiled(&case, &Default::default(), super::stage::HERE)
+            .err()
+            .unwrap_or_else(|| panic!("it compiles: {step}"));
+        assert!(drawn.contains(code) && drawn.matches("error").count() == 1, "{step}: {drawn}");
+    }
+}

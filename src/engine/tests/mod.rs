@@ -1,0 +1,9 @@
+//! What DESIGN says of judging, of what follows a red, of undo and of verdicts, each sentence as a test. Plans are YAML, the
+//! world is `stage`.
+mod follow;
+mod judging;
+mod language;
+mod replay;
+mod secrets;
+mod stage;
+mod undo;

@@ -1,0 +1,135 @@
+//! A recorded run judged again: the same marks and verdicts, without a world and without a clock; and changed evidence turns red.
+use super::stage::{Setting, Told, perform, run};
+use crate::{
+    event::{Event, EventKind},
+    outcome::{Mark, Verdict},
+    value::Value,
+};
+
+const PLAN: &str = "
+plan: T
+actions:
+  ask:
+    inputs: { n: null }
+    do:
+      - fake: { says: [0, '${inputs.n}'] }
+        eventually: 5s
+        as: seen
+        expect: { answer: '${inputs.n}' }
+        undo: [{ fake: {} }]
+    outputs: { n: seen.answer }
+cases:
+  - id: A
+    tier: must
+    preconditions: [{ given: nothing }]
+    steps:
+      - step: each
+        do:
+          - use: { ask: { n: '${item}' } }
+            foreach: [1, 2]
+            as: got
+      - step: at once
+        do:
+          - parallel:
+              overlap: all
+              branches: [{ fake: { says: [{ after: 30ms, say: 1 }] }, as: x }, { fake: { says: [{ after: 30ms, say: 2 }] }, as: x }]
+            as: both
+            check: took >= duration('25ms')
+      - step: slow
+        do:
+          - use: { ask: { n: 3 } }
+            as: timed
+            check: took >= duration('8ms')
+          - fake: { says: [1, 1] }
+            always: 40ms
+            expect: { answer: 1 }
+    expected:
+      - { result: all there, check: 'got.map(g, g.n) == [1, 2] && both.overlap == 2 && timed.took >= duration(\"8ms\")' }
+      - { result: later, check: both.at >= got[1].at }
+  - id: B
+    tier: must
+    exclusive: true
+    steps:
+      - step: cut
+        do:
+          - fault: { break: down }
+          - fake: { says: [{ error: unreachable }] }
+            as: seen
+            expect: { answered: false }
+          - fault: { heal: down }
+            as: healed
+    expected: [{ result: r, check: healed.refused == 3 }]
+  - id: C
+    tier: must
+    steps:
+      - step: silent
+        do: [{ fake: { says: [{ error: silent }] }, timeout: 30ms, as: seen, expect: { answer: 1 } }]
+      - step: cannot be asked
+        do: [{ fake: { says: [{ error: unreachable }] }, as: lost }]
+      - step: after it
+        do: [{ fake: {} }]
+    expected: [{ result: r, check: lost.answered }, { result: s, check: seen.answered }]
+  - id: D
+    tier: must
+    steps:
+      - step: ran out
+        do: [{ fake: { says: [1] }, foreach: [1, 2], eventually: 60ms, expect: { answer: 2 } }]
+    expected: [{ result: r, check: 1 == 1 }]
+";
+
+async fn replayed(events: Vec<Event>) -> Told {
+    perform(PLAN, Setting { recorded: Some(events), ..Setting::default() }).await
+}
+
+/// The undo is of the live world alone.
+fn judged(told: &Told) -> Vec<String> {
+    let mut all: Vec<String> =
+        told.outcomes().into_iter().filter(|o| !o.split(':').next().is_some_and(|at| at.contains("/undo"))).collect();
+    all.sort();
+    all
+}
+
+#[tokio::test]
+async fn a_recorded_run_gives_the_same_marks_and_verdicts() {
+    let live = run(PLAN).await;
+    assert_eq!(
+        ["A", "B", "C", "D"].map(|c| live.verdict(c)),
+        [Verdict::Passed, Verdict::Passed, Verdict::Failed, Verdict::Failed],
+        "{:?}",
+        live.case("A")
+    );
+    // through the journal's text, as `report` and `prove` read it
+    let events: Vec<Event> = live.lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let again = replayed(events).await;
+    assert_eq!(judged(&again), judged(&live));
+    assert!(again.log.is_empty(), "no world: {:?}", again.log);
+}
+
+#[tokio::test]
+async fn changed_evidence_turns_red() {
+    let live = run(PLAN).await;
+    for (at, change, turns) in [
+        ("A/steps/1/do/0#1/use/0", "answer", "A/steps/1"),
+        ("A/steps/2/do/0", "overlap", "A/steps/2"),
+        ("B/steps/1/do/2", "refused", "B/steps/1"),
+    ] {
+        let mut events = live.events.clone();
+        let mut changed = 0;
+        for e in &mut events {
+            if e.address.as_str() == at
+                && let EventKind::Looked { value: Some(v), .. } = &mut e.kind
+            {
+                let mut map = v.as_map().unwrap().clone();
+                map.insert(change.into(), Value::Int(0));
+                *v = Value::from(map);
+                changed += 1;
+            }
+        }
+        assert!(changed > 0, "{at}");
+        let again = replayed(events).await;
+        assert!(again.mark(turns).is_red(), "{at}: {:?}", again.sentence(turns));
+    }
+    let mut events = live.events.clone();
+    events.retain(|e| e.address.as_str() != "A/steps/1/do/0#0/use/0");
+    assert_ne!(replayed(events).await.mark("A/steps/1"), Mark::Passed, "a look that is missing is never green");
+}

@@ -1,0 +1,520 @@
+//! A world for tests: a verb `fake` whose actions say what their script says, links that can be cut, and the events that a run told.
+//!
+//! `fake: { name: make, says: [1, { error: unreachable }, { after: 2s, say: 3 }] }` answers 1 at the first look, cannot be
+//! reached at the second, and answers 3 at every further one. Its output has the fields `answered` and `answer`.
+use crate::{
+    address::Address,
+    engine::{
+        compile::compile,
+        dispatch,
+        looks::{Live, Looks, Recorded},
+        run::{self, World, base_scope, run_scope},
+        schedule::Schedule,
+    },
+    event::{EnvironmentOutline, Event, EventKind, EventSink, Events, RunStarted},
+    executor::{
+        Action, Body, Executor, Link, Output, Registry, RunContext, Started, StepContext, StepError, Target, TargetSpec,
+    },
+    expr::{Finding, Scope, Template, Tree},
+    outcome::{Fault, Mark, Tier, Verdict},
+    plan::{
+        Environment, environment,
+        read::{Files, Reader},
+    },
+    secrets::Secrets,
+    source::Source,
+    value::Value,
+};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+
+/// What the fakes share: who was asked, in order, and how often each address.
+#[derive(Default)]
+pub struct Shared {
+    pub log: Mutex<Vec<String>>,
+    asked: Mutex<HashMap<String, usize>>,
+    pub cancel: CancellationToken,
+    pub kill: CancellationToken,
+}
+
+impl Shared {
+    fn note(&self, line: impl Into<String>) {
+        self.log.lock().unwrap().push(line.into());
+    }
+}
+
+struct Fake(Arc<Shared>);
+
+struct FakeAction {
+    shared: Arc<Shared>,
+    name: Option<Template>,
+    says: Vec<Turn>,
+    silent: bool,
+    changes: bool,
+}
+
+/// One answer of a script.
+struct Turn {
+    after: Option<Duration>,
+    error: Option<String>,
+    say: Tree,
+    /// The user presses Ctrl-C meanwhile.
+    cancel: bool,
+}
+
+impl Turn {
+    fn read(body: &mut Body<'_>, node: &crate::yaml::Node) -> Turn {
+        let scripted = ["say", "error", "after", "cancel"].iter().any(|k| node.get(k).is_some());
+        let text = |k: &str| node.get(k).map(|n| n.key_text());
+        Turn {
+            after: text("after").map(|t| humantime::parse_duration(&t).unwrap()),
+            error: text("error"),
+            say: match (scripted, node.get("say")) {
+                (false, _) => body.tree_of(node),
+                (true, Some(n)) => body.tree_of(n),
+                (true, None) => Tree::Value(Value::Bool(true)),
+            },
+            cancel: node.get("cancel").is_some(),
+        }
+    }
+}
+
+impl Executor for Fake {
+    fn verb(&self) -> &'static str {
+        "fake"
+    }
+    fn manual(&self) -> &'static str {
+        ""
+    }
+    fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {
+        if !body.keys(&["name", "says", "silence", "changes"]) {
+            return None;
+        }
+        let says = match body.get("says").cloned() {
+            Some(list) => match list.kind {
+                crate::yaml::Kind::Seq(items) => items.iter().map(|n| Turn::read(body, n)).collect(),
+                _ => panic!("`says` is a list"),
+            },
+            None => vec![Turn { after: None, error: None, say: Tree::Value(Value::Bool(true)), cancel: false }],
+        };
+        let flag = |k: &str, default| body.get(k).map_or(default, |n| n.key_text() == "true");
+        let (silent, changes) = (flag("silence", true), flag("changes", false));
+        Some(Box::new(FakeAction { shared: self.0.clone(), name: body.template("name"), says, silent, changes }))
+    }
+    fn target(&self, body: &mut Body<'_>) -> Option<Box<dyn TargetSpec>> {
+        Some(Box::new(FakeSpec { shared: self.0.clone(), name: body.node.get("fake")?.key_text() }))
+    }
+}
+
+struct FakeSpec {
+    shared: Arc<Shared>,
+    name: String,
+}
+
+#[async_trait]
+impl TargetSpec for FakeSpec {
+    async fn connect(&self, _: &RunContext, _: &Scope) -> Result<Arc<dyn Target>, StepError> {
+        if self.name == "nowhere" {
+            return Err(StepError::Unreachable("connection refused".into()));
+        }
+        self.shared.note(format!("connect {}", self.name));
+        Ok(Arc::new(FakeTarget { shared: self.shared.clone(), name: self.name.clone() }))
+    }
+    fn address(&self) -> String {
+        self.name.clone()
+    }
+}
+
+struct FakeTarget {
+    shared: Arc<Shared>,
+    name: String,
+}
+
+#[async_trait]
+impl Target for FakeTarget {
+    async fn close(&self) {
+        self.shared.note(format!("close {}", self.name));
+    }
+}
+
+fn output(answered: bool, answer: Value) -> Value {
+    Value::map([("answered".to_string(), answered.into()), ("answer".to_string(), answer)])
+}
+
+#[async_trait]
+impl Action for FakeAction {
+    fn fields(&self) -> &'static [&'static str] {
+        &["answered", "answer"]
+    }
+    fn summary(&self) -> String {
+        self.name.as_ref().map(Template::source).unwrap_or_default()
+    }
+    fn changes(&self) -> bool {
+        self.changes
+    }
+    fn silence(&self) -> Option<Value> {
+        self.silent.then(|| output(false, Value::Null))
+    }
+    async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError> {
+        let started = Started::now();
+        let turn = {
+            let mut asked = self.shared.asked.lock().unwrap();
+            let count = asked.entry(cx.address.to_string()).or_default();
+            *count += 1;
+            &self.says[(*count - 1).min(self.says.len() - 1)]
+        };
+        if let Some(name) = &self.name {
+            self.shared.note(cx.render_text(name)?);
+        }
+        if turn.cancel {
+            self.shared.cancel.cancel();
+        }
+        if let Some(after) = turn.after {
+            tokio::time::sleep(after).await;
+        }
+        match turn.error.as_deref() {
+            None => Ok(Output::new(output(true, cx.render_tree(&turn.say)?), started)),
+            Some("unreachable") => Err(StepError::Unreachable("connection refused".into())),
+            Some("invalid") => Err(StepError::Invalid("the value cannot be used".into())),
+            Some("undefined") => Err(StepError::Undefined("there is no such thing".into())),
+            Some("panic") => panic!("a scripted panic"),
+            Some(how) => {
+                if how == "silent" {
+                    cx.depart();
+                }
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+/// A link of the environment that counts.
+pub struct FakeLink {
+    shared: Arc<Shared>,
+    refused: AtomicU64,
+    stuck: bool,
+}
+
+#[async_trait]
+impl Link for FakeLink {
+    async fn cut(&self) -> Result<(), StepError> {
+        self.shared.note("cut");
+        Ok(())
+    }
+    async fn heal(&self) -> Result<(), StepError> {
+        self.shared.note("heal");
+        if self.stuck { Err(StepError::Unreachable("the switch is gone".into())) } else { Ok(()) }
+    }
+    fn refused(&self) -> u64 {
+        self.refused.load(Ordering::SeqCst)
+    }
+}
+
+struct Nothing;
+impl Files for Nothing {
+    fn read(&self, _: &Path) -> std::io::Result<String> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+}
+
+/// Where events go when the clock stands still: straight into a list, for a thread of its own would let the clock run.
+#[derive(Clone, Default)]
+struct Straight(Arc<Mutex<Vec<Event>>>);
+
+#[async_trait]
+impl Events for Straight {
+    async fn tell(&self, at: &Address, kind: EventKind) {
+        let mut all = self.0.lock().unwrap();
+        let seq = all.len() as u64 + 1;
+        all.push(Event { seq, at: Timestamp::now(), address: at.clone(), kind });
+    }
+    async fn commit(&self, at: &Address, kind: EventKind) -> Result<(), String> {
+        self.tell(at, kind).await;
+        Ok(())
+    }
+}
+
+struct Kept {
+    events: Arc<Mutex<Vec<Event>>>,
+    lines: Arc<Mutex<Vec<String>>>,
+    shared: Arc<Shared>,
+}
+
+impl EventSink for Kept {
+    fn on_event(&mut self, event: &Event, line: &str) -> Result<(), String> {
+        if let EventKind::UndoIntended { what, .. } = &event.kind {
+            self.shared.note(format!("intended {what}"));
+        }
+        self.events.lock().unwrap().push(event.clone());
+        self.lines.lock().unwrap().push(line.to_string());
+        Ok(())
+    }
+}
+
+/// The environment of most tests: two targets of the verb, and a fault whose link was tried three times.
+pub const HERE: &str = "
+targets: { one: { fake: one }, two: { fake: two } }
+faults: { down: { relay: { listen: '127.0.0.1:1', upstream: 'db:1' } } }
+";
+
+pub struct Setting {
+    pub environment: String,
+    pub fail_fast: bool,
+    pub jobs: Option<usize>,
+    pub tried: u64,
+    pub stuck: bool,
+    pub straight: bool,
+    pub recorded: Option<Vec<Event>>,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Setting {
+            environment: HERE.into(),
+            fail_fast: false,
+            jobs: None,
+            tried: 3,
+            stuck: false,
+            straight: false,
+            recorded: None,
+        }
+    }
+}
+
+/// What came of a run.
+pub struct Told {
+    pub events: Vec<Event>,
+    pub lines: Vec<String>,
+    pub log: Vec<String>,
+}
+
+/// Performs the cases; the clock is the real one.
+pub async fn run(cases: &str) -> Told {
+    perform(cases, Setting::default()).await
+}
+
+/// The same under a clock that stands still unless everybody waits.
+pub async fn run_clocked(cases: &str) -> Told {
+    perform(cases, Setting { straight: true, ..Setting::default() }).await
+}
+
+pub fn registry(shared: &Arc<Shared>) -> Registry {
+    Registry::default().with(Fake(shared.clone()))
+}
+
+/// A whole plan, or cases alone.
+pub fn plan_text(cases: &str) -> String {
+    if cases.trim_start().starts_with("plan:") { cases.into() } else { format!("plan: T\ncases:\n{cases}") }
+}
+
+/// What the gate says of it: a schedule, or all that is wrong, drawn.
+pub fn compiled(cases: &str, shared: &Arc<Shared>, environment: &str) -> Result<Schedule, String> {
+    let registry = registry(shared);
+    let mut reader = Reader::new(registry.verbs().collect(), &Nothing);
+    let plan = reader.plan(&Arc::new(Source { name: "t.yaml".into(), text: plan_text(cases) }));
+    let indented = environment.lines().map(|l| format!("    {l}\n")).collect::<String>();
+    let text = format!("environments:\n  here:\n{indented}");
+    let source = Arc::new(Source { name: "env.yaml".into(), text });
+    let environments = environment::read(&mut reader, &source);
+    let environment: Option<Environment> = environments.and_then(|e| e.all.into_iter().next());
+    let mut problems = reader.problems;
+    let mut schedule = None;
+    if let (Some(plan), Some(environment)) = (plan, environment) {
+        let (s, more) = compile(plan, &registry, Some(environment), vec![], &|_| true);
+        schedule = s;
+        problems.extend(more);
+    }
+    let drawn = || problems.0.iter().map(|d| d.render(false) + "\n").collect::<String>();
+    if problems.errors() > 0 { Err(drawn()) } else { schedule.ok_or_else(drawn) }
+}
+
+pub async fn perform(cases: &str, setting: Setting) -> Told {
+    let shared = Arc::new(Shared::default());
+    let mut schedule = compiled(cases, &shared, &setting.environment).unwrap_or_else(|drawn| panic!("{drawn}"));
+    schedule.jobs = setting.jobs.unwrap_or(schedule.jobs);
+    let run = RunContext { id: "r1".into(), started: Timestamp::now(), dir: "/nowhere".into() };
+    let secrets = Arc::new(Secrets::default());
+    let base = base_scope(&run, &secrets, &schedule.vars).unwrap();
+    let mut scope = run_scope(&run, &secrets);
+    for (name, tree) in &schedule.secrets {
+        let value = tree.render(&scope).unwrap();
+        secrets.add(name, &value.to_string());
+        scope = scope.with(name, value);
+    }
+    let live = Arc::new(Live::new(run.clone(), secrets.clone(), scope, &schedule.targets));
+    let begin = RunStarted {
+        run: run.id.clone(),
+        started: run.started,
+        plan: schedule.plan.clone(),
+        environment: EnvironmentOutline::default(),
+        selection: "all".into(),
+        gate: Tier::ALL.to_vec(),
+        versions: vec![],
+        cases: schedule.outline.clone(),
+    };
+    let straight = Straight::default();
+    let (kept, lines) = (straight.0.clone(), Arc::<Mutex<Vec<String>>>::default());
+    let (events, thread): (Arc<dyn Events>, _) = if setting.straight {
+        (Arc::new(straight), None)
+    } else {
+        let sink = Kept { events: kept.clone(), lines: lines.clone(), shared: shared.clone() };
+        let (channel, thread) = dispatch::start(secrets.clone(), vec![Box::new(sink)], shared.cancel.clone());
+        (channel, Some(thread))
+    };
+    let link = FakeLink { shared: shared.clone(), refused: setting.tried.into(), stuck: setting.stuck };
+    let faults = std::mem::take(&mut schedule.faults);
+    let links = faults
+        .iter()
+        .filter(|(_, f)| matches!(f, crate::engine::schedule::Fault::Relay { .. }))
+        .map(|(n, _)| n.clone())
+        .zip([Arc::new(link) as Arc<dyn Link>])
+        .collect();
+    let world = Arc::new(World {
+        run,
+        secrets,
+        events: events.clone(),
+        cancel: shared.cancel.clone(),
+        kill: shared.kill.clone(),
+        links,
+        live: setting.recorded.is_none().then(|| live.clone()),
+        faults,
+        fail_fast: setting.fail_fast,
+    });
+    let looks: Arc<dyn Looks> = match &setting.recorded {
+        Some(events) => Arc::new(Recorded::new(events)),
+        None => live.clone(),
+    };
+    run::perform(Arc::new(schedule), world.clone(), looks, base, begin).await;
+    live.close().await;
+    drop((world, events));
+    if let Some(thread) = thread {
+        thread.join().unwrap().unwrap();
+    }
+    let told = Told {
+        events: kept.lock().unwrap().clone(),
+        lines: lines.lock().unwrap().clone(),
+        log: shared.log.lock().unwrap().clone(),
+    };
+    told.make_sense();
+    told
+}
+
+impl Told {
+    /// What holds of every run: numbered without gaps, and nothing is told after its own end.
+    fn make_sense(&self) {
+        assert!(self.events.iter().enumerate().all(|(i, e)| e.seq == i as u64 + 1));
+        assert!(matches!(self.events.last().unwrap().kind, EventKind::RunFinished { .. }));
+        let mut over: Vec<&Address> = vec![];
+        for e in &self.events {
+            assert!(!over.iter().any(|o| e.address.is_within(o)), "after its case was over: {e:?}");
+            if let EventKind::CaseFinished { .. } = e.kind {
+                over.push(&e.address);
+            }
+        }
+    }
+
+    fn find<'t, T>(&'t self, at: &str, f: impl Fn(&'t EventKind) -> Option<T>) -> Option<T> {
+        self.events.iter().filter(|e| e.address.as_str() == at).filter_map(|e| f(&e.kind)).last()
+    }
+
+    pub fn case(&self, id: &str) -> (Verdict, Option<Fault>, String) {
+        let found = self.find(id, |k| match k {
+            EventKind::CaseFinished { verdict, fault, reason, .. } => {
+                Some((*verdict, *fault, reason.clone().unwrap_or_default()))
+            }
+            _ => None,
+        });
+        found.unwrap_or_else(|| panic!("the case {id} never ended: {:#?}", self.events))
+    }
+
+    pub fn verdict(&self, id: &str) -> Verdict {
+        self.case(id).0
+    }
+
+    /// Of the sentence `A/steps/1`.
+    pub fn sentence(&self, at: &str) -> (Mark, String) {
+        self.find(at, |k| match k {
+            EventKind::SentenceFinished { mark, reason } => Some((*mark, reason.clone().unwrap_or_default())),
+            _ => None,
+        })
+        .unwrap_or_else(|| panic!("the sentence {at} never ended: {:#?}", self.events))
+    }
+
+    pub fn mark(&self, at: &str) -> Mark {
+        self.sentence(at).0
+    }
+
+    /// Of the action `A/steps/1/do/0`.
+    pub fn action(&self, at: &str) -> (Mark, String) {
+        self.find(at, |k| match k {
+            EventKind::ActionFinished { mark, reason, .. } => Some((*mark, reason.clone().unwrap_or_default())),
+            _ => None,
+        })
+        .unwrap_or_else(|| panic!("the action {at} never ended: {:#?}", self.events))
+    }
+
+    pub fn findings(&self, at: &str) -> Vec<Finding> {
+        self.find(at, |k| match k {
+            EventKind::ActionFinished { findings, .. } => Some(findings.clone()),
+            _ => None,
+        })
+        .unwrap_or_default()
+    }
+
+    pub fn looks(&self, at: &str) -> Vec<&EventKind> {
+        self.events
+            .iter()
+            .filter(|e| e.address.as_str() == at)
+            .map(|e| &e.kind)
+            .filter(|k| matches!(k, EventKind::Looked { .. }))
+            .collect()
+    }
+
+    /// Address, mark and reason of each thing taken back, in order.
+    pub fn undone(&self) -> Vec<(String, Mark, String)> {
+        self.events
+            .iter()
+            .filter_map(|e| match &e.kind {
+                EventKind::UndoFinished { mark, reason, .. } => {
+                    Some((e.address.to_string(), *mark, reason.clone().unwrap_or_default()))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub fn notes(&self) -> Vec<String> {
+        match &self.events.last().unwrap().kind {
+            EventKind::RunFinished { notes, .. } => notes.clone(),
+            _ => vec![],
+        }
+    }
+
+    /// Everything about verdicts and marks, for comparing two runs.
+    pub fn outcomes(&self) -> Vec<String> {
+        self.events
+            .iter()
+            .filter_map(|e| {
+                let said = match &e.kind {
+                    EventKind::ActionFinished { mark, findings, .. } => {
+                        format!("{mark} {:?}", findings.iter().map(|f| (&f.subject, f.holds)).collect::<Vec<_>>())
+                    }
+                    EventKind::SentenceFinished { mark, .. } => mark.to_string(),
+                    EventKind::CaseFinished { verdict, fault, .. } => format!("{verdict} {fault:?}"),
+                    _ => return None,
+                };
+                Some(format!("{}: {said}", e.address))
+            })
+            .collect()
+    }
+}
