@@ -870,7 +870,7 @@ impl crate::executor::Action for Broken {
 }
 
 fn base_names() -> Names {
-    let mut names = Names::new();
+    let mut names = Names::default();
     names.built_in("run", Shape::fields(&["id", "started"]));
     names
 }

@@ -516,7 +516,7 @@ impl<'a> Runner<'a> {
         let mut done = self.conclude_with(step, at, scope, seen, findings, reason, count, took, mark).await;
         done.judged += judged;
         done.ends |= ends && !held;
-        done.expired = (expired && !held) || (!held && eventually.is_some());
+        done.expired = !held && (expired || eventually.is_some());
         done
     }
 
