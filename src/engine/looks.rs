@@ -45,12 +45,20 @@ pub struct Look {
     pub departed: bool,
 }
 
+/// Whether there is one more try.
+pub enum Again {
+    No,
+    Live,
+    /// What it came to when it was recorded.
+    Recorded(Value),
+}
+
 #[async_trait]
 pub trait Looks: Send + Sync {
     /// `None`: the time for looking is over.
     async fn look(&self, ask: Ask<'_>) -> Option<Look>;
     /// Whether a whole `use` may be tried once more.
-    async fn again(&self, at: &Address, count: u32, until: Option<Instant>, pace: Duration, cancel: &CancellationToken) -> bool;
+    async fn again(&self, at: &Address, count: u32, until: Option<Instant>, pace: Duration, cancel: &CancellationToken) -> Again;
     /// The overlap of a `parallel`, and what a healed fault refused, as measured or as recorded.
     fn measured(&self, at: &Address, live: Value) -> Value;
     /// Whether acts have effects, and so need an undo.
@@ -181,18 +189,18 @@ impl Looks for Live {
         Some(Look { result, evidence: evidence.into_inner().unwrap_or_else(|e| e.into_inner()), departed })
     }
 
-    async fn again(&self, _: &Address, count: u32, until: Option<Instant>, pace: Duration, cancel: &CancellationToken) -> bool {
+    async fn again(&self, _: &Address, count: u32, until: Option<Instant>, pace: Duration, cancel: &CancellationToken) -> Again {
         if count == 0 {
-            return true;
+            return Again::Live;
         }
-        let Some(until) = until else { return false };
+        let Some(until) = until else { return Again::No };
         let next = Instant::now() + pace;
         if next >= until {
-            return false;
+            return Again::No;
         }
         tokio::select! {
-            _ = cancel.cancelled() => false,
-            _ = tokio::time::sleep_until(next) => true,
+            _ = cancel.cancelled() => Again::No,
+            _ = tokio::time::sleep_until(next) => Again::Live,
         }
     }
 
@@ -249,8 +257,8 @@ impl Looks for Recorded {
         Some(Look { result: look.result, evidence: vec![], departed: false })
     }
 
-    async fn again(&self, at: &Address, _: u32, _: Option<Instant>, _: Duration, _: &CancellationToken) -> bool {
-        self.pop(at).is_some()
+    async fn again(&self, at: &Address, _: u32, _: Option<Instant>, _: Duration, _: &CancellationToken) -> Again {
+        self.pop(at).map_or(Again::No, |l| Again::Recorded(l.result.map(|o| o.value).unwrap_or_default()))
     }
 
     fn measured(&self, at: &Address, _: Value) -> Value {
