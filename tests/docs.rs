@@ -100,7 +100,13 @@ fn check(folder: &Path, (text, environment): (String, bool)) -> Result<(), Strin
     command.current_dir(folder).arg("check");
     match environment {
         // pages call it `staging`
-        true => command.args([&format!("{ROOT}/examples/01-http-and-checks.yaml"), "--config", "page.yaml", "--env", "staging"]),
+        true => command.args([
+            &format!("{ROOT}/examples/01-http-and-checks.yaml"),
+            "--config",
+            "page.yaml",
+            "--env",
+            "staging",
+        ]),
         false => command.arg("page.yaml"),
     };
     let output = command.output().expect("the binary starts");
