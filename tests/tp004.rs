@@ -63,10 +63,36 @@ fn ten_cases_pass_and_nothing_is_left() {
     let run = place.runs().pop().expect("a recorded run");
     let again = place.run(&["report", &run]).exits(0).stdout;
     assert_eq!(again, report);
+    // each cut link was tried by the platform: what it did then is the product's answer
+    let events: Vec<serde_json::Value> = std::fs::read_to_string(place.journal(&run))
+        .unwrap()
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let refused: Vec<i64> = events
+        .iter()
+        .filter(|e| e["event"] == "looked" && e["address"].as_str().is_some_and(|a| a.starts_with("TC-INT-010/")))
+        .filter_map(|e| e["value"]["refused"].as_i64())
+        .collect();
+    assert!(refused.len() == 2 && refused.iter().all(|n| *n >= 1), "refused, by fault: {refused:?}");
     // which holds no secret: the admin's password and the tokens are masked
     let journal = std::fs::read_to_string(place.journal(&run)).unwrap();
     assert!(journal.contains("‹password›") && journal.contains("‹token›"), "nothing was masked");
     assert!(!journal.contains("whsec_"), "a webhook's secret is in the journal");
+}
+
+/// The same on PostgreSQL, whose wire is cut by a relay.
+#[test]
+fn ten_cases_pass_on_postgresql() {
+    let Some(database) = support::fresh_database("tp004") else { return };
+    let place = Place::new();
+    let ran = place.run(&["run", "TP-004", "--database", &database]).exits(0);
+    assert!(place.report().contains("PostgreSQL") && ran.stdout.contains("must 3/3"), "{}", ran.stdout);
+    let run = place.runs().pop().unwrap();
+    for (table, column) in [("sessions", "template_name"), ("connections", "session_id"), ("webhooks", "name")] {
+        let left = support::psql(&database, &format!("select count(*) from {table} where {column} like '%{run}%'"));
+        assert_eq!(left, "0", "left in {table}");
+    }
 }
 
 #[test]

@@ -271,6 +271,9 @@ fn environment_scope(run: &RunContext, secrets: &Arc<Secrets>, schedule: &Schedu
     let mut variables = crate::value::Map::new();
     for (name, value) in std::env::vars_os() {
         let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
+        if let Some(secret) = secret_in(name, value) {
+            secrets.add(&format!("env.{name}"), &secret);
+        }
         variables.insert(name.to_string(), Value::text(value));
     }
     let mut scope = run_scope(run, secrets).with("env", Value::from(variables));
@@ -282,6 +285,19 @@ fn environment_scope(run: &RunContext, secrets: &Arc<Secrets>, schedule: &Schedu
         scope = scope.with(name, value);
     }
     Ok(scope)
+}
+
+/// What of an environment variable must not be seen: the password of a URL, or all of one that is named like a secret. Short
+/// values are let through: `true` blotted out everywhere would hide more than it guards.
+fn secret_in(name: &str, value: &str) -> Option<String> {
+    if let Ok(url) = reqwest::Url::parse(value)
+        && let Some(password) = url.password()
+    {
+        return Some(password.to_string());
+    }
+    let upper = name.to_uppercase();
+    let named = ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "APIKEY", "API_KEY", "PRIVATE_KEY"];
+    (value.len() >= 8 && named.iter().any(|n| upper.contains(n))).then(|| value.to_string())
 }
 
 /// A relay of our own, as a fault that can be switched.
@@ -384,6 +400,7 @@ fn print_dry(schedule: &Schedule) {
     }
 }
 
+/// Actions of the plan are opened: what they send is what counts.
 fn print_steps(steps: &[crate::engine::schedule::Step], depth: usize) {
     use crate::engine::schedule::Act;
     for step in steps {
@@ -392,8 +409,26 @@ fn print_steps(steps: &[crate::engine::schedule::Step], depth: usize) {
         }
         let each = if step.foreach.is_some() { " (for each)" } else { "" };
         anstream::println!("{}- {}{each}", "  ".repeat(depth), step.what);
-        if let Act::Parallel { branches, .. } = &step.act {
-            branches.iter().for_each(|b| print_steps(b, depth + 1));
+        match &step.act {
+            Act::Parallel { branches, .. } => branches.iter().for_each(|b| print_steps(b, depth + 1)),
+            Act::Use { definition, .. } => print_steps(&definition.steps, depth + 1),
+            _ => {}
         }
+        for undo in step.undo.iter() {
+            anstream::println!("{}  (undo: {})", "  ".repeat(depth), undo.what);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::secret_in;
+
+    #[test]
+    fn secrets_of_the_environment_are_known_by_name_or_place() {
+        assert_eq!(secret_in("DATABASE_URL", "postgres://u:s3cret@h/db").as_deref(), Some("s3cret"));
+        assert_eq!(secret_in("STREAMSPACE_PASSWORD", "correct horse").as_deref(), Some("correct horse"));
+        assert_eq!(secret_in("USE_TOKEN", "true"), None);
+        assert_eq!(secret_in("HOST", "https://streamspace.example"), None);
     }
 }

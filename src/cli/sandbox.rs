@@ -228,7 +228,7 @@ environments:
     about: {about}
     sandbox: true
     versions: {{ sandbox: {version}, store: {store}, kubernetes: {kubernetes} }}
-    secrets: {{ password: {password}, control_token: {token} }}
+    secrets: {{ password: {password}, control_token: {token}{database_password} }}
     targets:
       api: {{ http: {api}, headers: {{ Authorization: "Bearer ${{token}}" }} }}
       cluster: {{ k8s: {{ kubeconfig: {kubeconfig}, namespace: streamspace }} }}
@@ -247,6 +247,10 @@ environments:
         store = quoted(t.store),
         kubernetes = if t.embedded { "embedded" } else { "external" },
         password = quoted(t.password),
+        database_password = reqwest::Url::parse(t.database)
+            .ok()
+            .and_then(|u| u.password().map(|p| format!(", database_password: {}", quoted(p))))
+            .unwrap_or_default(),
         token = quoted(t.token),
         api = quoted(t.api),
         kubeconfig = path(t.kubeconfig),

@@ -62,22 +62,31 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
         outcome = sentences(case, &runner, &scope) => outcome,
         () = timer => unreachable!("the timer never ends"),
     };
-    if cancel.is_cancelled() && !world.cancel.is_cancelled() {
-        // our limit, and not a wish of the user's
-        outcome.verdict = if outcome.verdict == Verdict::Interrupted { Verdict::Errored } else { outcome.verdict };
-        outcome.fault = outcome.fault.or(Some(Fault::Environment));
+    if cancel.is_cancelled()
+        && !world.cancel.is_cancelled()
+        && matches!(outcome.verdict, Verdict::Errored | Verdict::Interrupted)
+    {
+        // our limit, and not a wish of the user's; a wrong answer from before stays one
+        outcome.verdict = Verdict::Errored;
+        outcome.fault = Some(Fault::Environment);
         outcome.reason =
             Some(format!("the case ran longer than its `timeout` of {}", humantime::format_duration(limit)));
     }
     if looks.live() {
         // what was made is taken back even after a cancel; only a second one ends that
         let undoing = Runner { cancel: &world.kill, ..runner };
-        outcome.left = stack.unwind(&undoing).await;
-        if !outcome.left.is_empty() && outcome.verdict == Verdict::Passed {
+        let unwound = stack.unwind(&undoing).await;
+        let wrong = match (&unwound.left[..], unwound.untried.first()) {
+            ([], None) => None,
+            ([], Some(name)) => Some(super::undo::untried(name)),
+            (left, _) => Some(format!("not everything could be undone: {}", left.join("; "))),
+        };
+        if let (Some(reason), Verdict::Passed) = (wrong, outcome.verdict) {
             outcome.verdict = Verdict::Errored;
             outcome.fault = Some(Fault::Environment);
-            outcome.reason = Some(format!("not everything could be undone: {}", outcome.left.join("; ")));
+            outcome.reason = Some(reason);
         }
+        outcome.left = unwound.left;
     }
     finish(case, world, outcome, begun.elapsed()).await
 }
@@ -133,9 +142,9 @@ async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> Outcome {
         }
         runner.tell(at, EventKind::SentenceFinished { mark, reason }).await;
     }
-    let interrupted = runner.cancel.is_cancelled();
+    // by the user; a case that ran out of its own time keeps what it had come to
+    let interrupted = runner.world.cancel.is_cancelled();
     let (verdict, fault) = match (&blocked, worst) {
-        (_, Mark::Interrupted) => (Verdict::Interrupted, None),
         _ if interrupted => (Verdict::Interrupted, None),
         (Some((Mark::Failed, reason)), _) => {
             why = Some(reason.clone());
@@ -147,7 +156,7 @@ async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> Outcome {
         }
         (None, Mark::Failed) => (Verdict::Failed, Some(Fault::Product)),
         // nothing was wrong and yet something was never asked: we cannot say that it holds
-        (None, Mark::Errored | Mark::NotReached) => (Verdict::Errored, Some(Fault::Environment)),
+        (None, Mark::Errored | Mark::NotReached | Mark::Interrupted) => (Verdict::Errored, Some(Fault::Environment)),
         (None, _) => (Verdict::Passed, None),
     };
     Outcome { verdict, fault, reason: if verdict == Verdict::Passed { None } else { why }, left: vec![] }

@@ -396,21 +396,24 @@ impl<'a> Compiler<'a> {
             // what it gives is known only when it runs
             let mut inside = Asks::default();
             inside.checks.extend(step.asks.checks.iter().cloned());
-            self.asks(&inside, None, names)
+            let mut asked = self.asks(&inside, None, names);
+            if let Some(p) = &step.asks.picture {
+                need(&mut asked, &p.reads());
+                self.reads(&p.reads(), names);
+            }
+            asked
         } else {
             self.asks(&step.asks, fields.as_deref(), names)
         };
-        if matches!(act, Act::Nothing) {
-            need_names(&mut needs, &asked);
-        }
+        // what it asks for by name must be bound before it can be judged; the fields of its own output will be
+        let own = |n: &String| fields.as_ref().is_some_and(|f| f.contains(n));
+        need_names(&mut needs, &asked.into_iter().filter(|n| !own(n)).collect::<Vec<_>>());
         if let Some(e) = &step.give_up_if {
             self.reads(e.reads(), names);
         }
         for (_, e) in &step.save {
             self.reads(e.reads(), names);
-            if matches!(act, Act::Nothing) {
-                need(&mut needs, e.reads());
-            }
+            need_names(&mut needs, &e.reads().iter().map(|r| r.root.clone()).filter(|n| !own(n)).collect::<Vec<_>>());
         }
         if broken {
             self.problems.0.truncate(said);
@@ -429,7 +432,9 @@ impl<'a> Compiler<'a> {
                 self.unlooked.push(d.help("add `expect` or `check`, or bind it with `as`"));
             }
         }
-        if let (Some(_), Some(k)) = (&step.always, step.asks.is_empty().then_some(&step.span)) {
+        if let (Some(_), Some(k), false) =
+            (&step.always, step.asks.is_empty().then_some(&step.span), matches!(act, Act::Nothing))
+        {
             self.problems.push(Diagnostic::error(
                 "nothing-asked",
                 k,
@@ -457,7 +462,8 @@ impl<'a> Compiler<'a> {
             self.undoing = before;
             names.drop_to(depth);
             let reads: Vec<&String> = steps.iter().flat_map(|s| &s.needs).collect();
-            let early = reads.iter().any(|n| !late.contains(n) && n.as_str() != "user");
+            // a variable is the same for everything that is made
+            let early = reads.iter().any(|n| !late.contains(n) && !self.vars.iter().any(|(v, _)| v.text == **n));
             if !early && reads.iter().any(|n| late.contains(n)) {
                 let d = Diagnostic::warning(
                     "undo-needs-answer",
@@ -492,8 +498,6 @@ impl<'a> Compiler<'a> {
             }
             names.bind(&n.text, if parallel { shape } else { many(shape) }, &n.span, &mut self.problems);
         }
-        // what only the undo reads is read
-        undo.iter().flat_map(|u| &u.needs).for_each(|n| names.touch(n));
         Some(Step {
             place,
             what,
@@ -870,7 +874,7 @@ impl crate::executor::Action for Broken {
 }
 
 fn base_names() -> Names {
-    let mut names = Names::new();
+    let mut names = Names::default();
     names.built_in("run", Shape::fields(&["id", "started"]));
     names
 }

@@ -45,6 +45,14 @@ pub struct Look {
     pub departed: bool,
 }
 
+/// Whether there is one more try.
+pub enum Again {
+    No,
+    Live,
+    /// What it came to when it was recorded.
+    Recorded(Value),
+}
+
 #[async_trait]
 pub trait Looks: Send + Sync {
     /// `None`: the time for looking is over.
@@ -57,7 +65,7 @@ pub trait Looks: Send + Sync {
         until: Option<Instant>,
         pace: Duration,
         cancel: &CancellationToken,
-    ) -> bool;
+    ) -> Again;
     /// The overlap of a `parallel`, and what a healed fault refused, as measured or as recorded.
     fn measured(&self, at: &Address, live: Value) -> Value;
     /// Whether acts have effects, and so need an undo.
@@ -197,18 +205,18 @@ impl Looks for Live {
         until: Option<Instant>,
         pace: Duration,
         cancel: &CancellationToken,
-    ) -> bool {
+    ) -> Again {
         if count == 0 {
-            return true;
+            return Again::Live;
         }
-        let Some(until) = until else { return false };
+        let Some(until) = until else { return Again::No };
         let next = Instant::now() + pace;
         if next >= until {
-            return false;
+            return Again::No;
         }
         tokio::select! {
-            _ = cancel.cancelled() => false,
-            _ = tokio::time::sleep_until(next) => true,
+            _ = cancel.cancelled() => Again::No,
+            _ = tokio::time::sleep_until(next) => Again::Live,
         }
     }
 
@@ -267,8 +275,8 @@ impl Looks for Recorded {
         Some(Look { result: look.result, evidence: vec![], departed: false })
     }
 
-    async fn again(&self, at: &Address, _: u32, _: Option<Instant>, _: Duration, _: &CancellationToken) -> bool {
-        self.pop(at).is_some()
+    async fn again(&self, at: &Address, _: u32, _: Option<Instant>, _: Duration, _: &CancellationToken) -> Again {
+        self.pop(at).map_or(Again::No, |l| Again::Recorded(l.result.map(|o| o.value).unwrap_or_default()))
     }
 
     fn measured(&self, at: &Address, _: Value) -> Value {

@@ -21,6 +21,7 @@ impl Shape {
     }
 }
 
+#[derive(Default)]
 pub struct Names {
     known: Vec<Name>,
 }
@@ -36,10 +37,6 @@ struct Name {
 }
 
 impl Names {
-    pub fn new() -> Self {
-        Names { known: vec![] }
-    }
-
     pub fn depth(&self) -> usize {
         self.known.len()
     }

@@ -113,7 +113,8 @@ pub async fn perform(
     let root = Address::new("");
     world.events.tell(&root, EventKind::RunStarted(Box::new(started))).await;
     let mut notes = vec![];
-    match setup(&schedule, &world, &*looks).await {
+    let made = Stack::default();
+    match setup(&schedule, &world, &*looks, &made).await {
         Ok(()) => notes.extend(cases(&schedule, &world, &looks, &base).await),
         Err(reason) => {
             let verdict = if world.cancel.is_cancelled() { Verdict::Interrupted } else { Verdict::Errored };
@@ -129,18 +130,31 @@ pub async fn perform(
             }
         }
     }
+    if let Some(live) = &world.live {
+        let (scope, faults) = (live.environment(), Mutex::new(vec![]));
+        let runner = Runner {
+            world: &world,
+            looks: &*looks,
+            cancel: &world.kill,
+            stack: &made,
+            faults: &faults,
+            base: &scope,
+            timeout: None,
+        };
+        notes.extend(made.unwind(&runner).await.left.into_iter().map(|l| format!("left behind by setup: {l}")));
+    }
     if world.cancel.is_cancelled() {
         world.events.tell(&root, EventKind::CancelRequested).await;
     }
     world.events.tell(&root, EventKind::RunFinished { took: begun.elapsed(), notes }).await;
 }
 
-async fn setup(schedule: &Schedule, world: &World, looks: &dyn Looks) -> Result<(), String> {
+async fn setup(schedule: &Schedule, world: &World, looks: &dyn Looks, made: &Stack) -> Result<(), String> {
     let Some(live) = &world.live else { return Ok(()) };
     let scope = live.environment();
-    let (stack, faults) = (Stack::default(), Mutex::new(vec![]));
+    let faults = Mutex::new(vec![]);
     let runner =
-        Runner { world, looks, cancel: &world.cancel, stack: &stack, faults: &faults, base: &scope, timeout: None };
+        Runner { world, looks, cancel: &world.cancel, stack: made, faults: &faults, base: &scope, timeout: None };
     let listed = runner.list(&schedule.setup, &Address::new("setup"), scope.clone(), None).await;
     if listed.mark.is_red() {
         return Err(listed.reason.unwrap_or_else(|| listed.mark.word().into()));

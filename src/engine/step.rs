@@ -1,10 +1,10 @@
 //! One action: its condition, its items, its looks, what is asked of them, and what it binds.
 use super::{
     backoff::Backoff,
-    looks::{Ask, Looks},
+    looks::{Again, Ask, Looks},
     run::World,
     schedule::{Act, Definition, Step},
-    undo::{Stack, Undo, UndoKind},
+    undo::{Stack, Undo, UndoKind, untried},
 };
 use crate::{
     address::Address,
@@ -183,6 +183,7 @@ impl<'a> Runner<'a> {
         timeout: Option<Duration>,
     ) -> Done {
         let mut total = Done::green();
+        let wanted = items.len();
         let mut bound: Vec<(String, Vec<(String, Value)>)> =
             step.save.iter().map(|(n, _)| n).chain(&step.bind).map(|n| (n.clone(), vec![])).collect();
         for (key, item) in items {
@@ -204,8 +205,10 @@ impl<'a> Runner<'a> {
                 break;
             }
         }
+        // where an item is missing, what follows would be judged of a part as if it were the whole
         total.names = bound
             .into_iter()
+            .filter(|(_, list)| list.len() == wanted)
             .map(|(n, list)| {
                 let v = if keyed { Value::map(list) } else { Value::list(list.into_iter().map(|(_, v)| v).collect()) };
                 (n, v)
@@ -333,6 +336,10 @@ impl<'a> Runner<'a> {
                     let first = *first_at.get_or_insert(output.at);
                     output.value = timed(&output, first);
                     let inner = scope.with_all(&output.value);
+                    // before the look is told: what it brought may be a secret
+                    for (_, e) in step.save.iter().filter(|(_, e)| e.tells_secret()) {
+                        let _ = e.eval(&inner);
+                    }
                     findings = asked(&step.asks, Some(&output.value), &inner);
                     let holds = findings.iter().all(|f| f.holds);
                     let looked = EventKind::Looked {
@@ -441,9 +448,12 @@ impl<'a> Runner<'a> {
         let mut listed: Option<Listed> = None;
         let mut given_up = false;
         let held = loop {
-            if !self.looks.again(at, count, until, pace.next().unwrap_or_default(), self.cancel).await {
-                break staying && count > 0;
-            }
+            let recorded = match self.looks.again(at, count, until, pace.next().unwrap_or_default(), self.cancel).await
+            {
+                Again::No => break staying && count > 0,
+                Again::Live => None,
+                Again::Recorded(value) => Some(value),
+            };
             let look_at = super::looks::now();
             let look_begun = Instant::now();
             let l = self.list(&definition.steps, &at.child("use"), inner_scope.clone(), timeout).await;
@@ -456,8 +466,10 @@ impl<'a> Runner<'a> {
             let first = *first_at.get_or_insert(look_at);
             if !definition.outputs.is_empty() || !value.contains_key("at") {
                 let output = Output { value: Value::Null, at: look_at, took: look_begun.elapsed(), cursor: None };
-                value.insert("at".into(), Value::Time(first));
-                value.insert("took".into(), span_since(first, &output));
+                let when = [("at", Value::Time(first)), ("took", span_since(first, &output))];
+                for (k, live) in when {
+                    value.insert(k.into(), recorded.as_ref().and_then(|r| r.get(k)).cloned().unwrap_or(live));
+                }
             }
             let value = Value::from(value);
             let inner = scope.with_all(&value);
@@ -516,7 +528,7 @@ impl<'a> Runner<'a> {
         let mut done = self.conclude_with(step, at, scope, seen, findings, reason, count, took, mark).await;
         done.judged += judged;
         done.ends |= ends && !held;
-        done.expired = (expired && !held) || (!held && eventually.is_some());
+        done.expired = !held && (expired || eventually.is_some());
         done
     }
 
@@ -576,8 +588,8 @@ impl<'a> Runner<'a> {
         let value = Value::map([
             ("branches".to_string(), Value::list(values)),
             ("overlap".to_string(), Value::Int(count)),
-            ("at".to_string(), Value::Time(look_at)),
-            ("took".to_string(), span_since(look_at, &output)),
+            ("at".to_string(), measured.get("at").cloned().unwrap_or(Value::Time(look_at))),
+            ("took".to_string(), measured.get("took").cloned().unwrap_or_else(|| span_since(look_at, &output))),
         ]);
         let inner = outer.with_all(&value);
         let findings = asked(&step.asks, Some(&value), &inner);
@@ -615,15 +627,22 @@ impl<'a> Runner<'a> {
         let result = match (self.looks.live(), breaks) {
             (false, _) => Ok(None),
             (true, true) => {
-                // on the stack first: whatever happens, it is healed
-                self.stack.push(Undo {
-                    at: at.child("undo"),
-                    what: format!("fault heal {name}"),
-                    kind: UndoKind::Heal(name.into()),
-                });
+                // noted and on the stack first: whatever happens, it is healed
+                let (undo_at, what) = (at.child("undo"), format!("fault heal {name}"));
+                let intended = EventKind::UndoIntended { what: what.clone(), place: step.place.clone() };
+                if let Err(e) = self.world.events.commit(&undo_at, intended).await {
+                    return self.broken_after(at, format!("the undo could not be noted: {e}")).await;
+                }
+                self.stack.push(Undo { at: undo_at, what, kind: UndoKind::Heal(name.into()) });
                 self.world.cut(self, at, name).await.map(|()| None)
             }
-            (true, false) => self.heal(at, name).await,
+            (true, false) => {
+                let healed = self.heal(at, name).await;
+                if healed.is_ok() {
+                    self.stack.healed(self, name).await;
+                }
+                healed
+            }
         };
         {
             let mut faults = self.faults.lock().unwrap_or_else(|e| e.into_inner());
@@ -660,12 +679,8 @@ impl<'a> Runner<'a> {
             evidence: vec![],
         };
         self.tell(at, looked).await;
-        let untried = !breaks && value.get("refused").and_then(Value::as_i64) == Some(0);
-        let (mark, reason) = if untried {
-            (Mark::Errored, Some(format!("nobody tried the link while `{name}` was cut: the fault proved nothing")))
-        } else {
-            (Mark::Passed, None)
-        };
+        let idle = !breaks && value.get("refused").and_then(Value::as_i64) == Some(0);
+        let (mark, reason) = if idle { (Mark::Errored, Some(untried(name))) } else { (Mark::Passed, None) };
         self.conclude_with(step, at, scope, Some(value), findings, reason, 1, begun.elapsed(), mark).await
     }
 

@@ -28,6 +28,19 @@ pub enum UndoKind {
     Heal(String),
 }
 
+/// What came of taking everything back.
+#[derive(Default)]
+pub struct Unwound {
+    /// A sentence for each thing that is left.
+    pub left: Vec<String>,
+    /// Faults that were healed only now, and whose link nobody had tried.
+    pub untried: Vec<String>,
+}
+
+pub fn untried(name: &str) -> String {
+    format!("nobody tried the link while `{name}` was cut: the fault proved nothing")
+}
+
 #[derive(Default)]
 pub struct Stack(Mutex<Vec<Undo>>);
 
@@ -40,13 +53,30 @@ impl Stack {
         self.0.lock().unwrap_or_else(|e| e.into_inner()).pop()
     }
 
-    /// Takes everything back, last first. Returns a sentence for each thing that is left.
-    pub async fn unwind(&self, runner: &Runner<'_>) -> Vec<String> {
-        let mut left = vec![];
+    /// A step has healed the fault: it is off the stack, and its row is told.
+    pub async fn healed(&self, runner: &Runner<'_>, name: &str) {
+        let found = {
+            let mut stack = self.0.lock().unwrap_or_else(|e| e.into_inner());
+            let at = stack.iter().rposition(|u| matches!(&u.kind, UndoKind::Heal(n) if n == name));
+            at.map(|i| stack.remove(i))
+        };
+        if let Some(Undo { at, what, .. }) = found {
+            runner.tell(&at, EventKind::UndoFinished { mark: Mark::Passed, what, reason: None }).await;
+        }
+    }
+
+    /// Takes everything back, last first.
+    pub async fn unwind(&self, runner: &Runner<'_>) -> Unwound {
+        let mut out = Unwound::default();
         while let Some(undo) = self.pop() {
             let (mark, reason) = match undo.kind {
                 UndoKind::Heal(name) => match runner.heal(&undo.at, &name).await {
-                    Ok(_) => (Mark::Passed, None),
+                    Ok(refused) => {
+                        if refused == Some(0) {
+                            out.untried.push(name);
+                        }
+                        (Mark::Passed, None)
+                    }
                     Err(e) => (Mark::Errored, Some(format!("the fault `{name}` could not be healed: {e}"))),
                 },
                 UndoKind::Steps { steps, scope, bound, base } => {
@@ -59,10 +89,10 @@ impl Stack {
                 }
             };
             if mark.is_red() {
-                left.push(format!("{}: {}", undo.what, reason.as_deref().unwrap_or(mark.word())));
+                out.left.push(format!("{}: {}", undo.what, reason.as_deref().unwrap_or(mark.word())));
             }
             runner.tell(&undo.at, EventKind::UndoFinished { mark, what: undo.what, reason }).await;
         }
-        left
+        out
     }
 }

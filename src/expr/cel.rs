@@ -240,6 +240,11 @@ impl Expression {
         &self.0.text
     }
 
+    /// Whether evaluating it tells of a secret.
+    pub fn tells_secret(&self) -> bool {
+        self.0.ours.contains(&"secret")
+    }
+
     pub fn reads(&self) -> &[Read] {
         &self.0.reads
     }

@@ -58,12 +58,14 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
             Err(e) => say(false, unevaluated(&e)),
         },
         Shape::Map(entries) => {
-            if !matches!(actual, Some(Value::Map(_))) && !(actual.is_none() && !entries.is_empty()) {
+            // of what is absent every entry is absent too, and each says so
+            if actual.is_some_and(|a| a.as_map().is_none()) {
                 return say(false, "a map".into());
             }
             if entries.is_empty() {
                 return say(actual.is_some(), "a map".into());
             }
+            let before = out.len();
             for (key, inner) in entries {
                 match key.render_text(scope) {
                     Ok(key) => {
@@ -79,6 +81,18 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                         place: Some(inner.span.place()),
                     }),
                 }
+            }
+            // of what is not there it cannot be said that something in it is absent
+            if actual.is_none() && out[before..].iter().all(|f| f.holds) {
+                out.truncate(before);
+                out.push(Finding {
+                    subject: path.into(),
+                    holds: false,
+                    expected: "a map".into(),
+                    actual: "absent".into(),
+                    operands: vec![],
+                    place: Some(p.span.place()),
+                });
             }
         }
         Shape::List(ps) => {
@@ -387,6 +401,8 @@ mod tests {
         assert!(holds("{a: 1}", json!({"a": 1, "b": 2})));
         assert!(!holds("{a: 1}", json!({"a": "1"})));
         assert!(!holds("{a: {b: 1}}", json!({"a": null})));
+        assert!(!holds("{a: {b: $absent}}", json!({})), "nothing is known of what is not there");
+        assert!(holds("{a: {b: $absent}}", json!({"a": {}})));
         assert!(!holds("{a: 1}", json!([1])));
         assert!(holds("{who: '${name}'}", json!({"who": "ann"})));
         assert!(!holds("{who: '${nobody}'}", json!({"who": "ann"})));

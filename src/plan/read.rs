@@ -360,14 +360,17 @@ impl<'a> Reader<'a> {
                         self.verbs.iter().chain(OWN_VERBS).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
                     self.problems.push(d.help(format!("give it a verb ({verbs}), or `save`, `expect` or `check`")));
                 }
-                for key in ["undo", "timeout", "target"] {
-                    if let Some((k, _)) = node.entries().iter().find(|(k, _)| k.as_str() == Some(key)) {
+                for key in ["undo", "timeout", "target", "eventually", "always", "give_up_if"] {
+                    if let Some(k) = key_of(node, key) {
                         self.error("needs-verb", &k.span, format!("`{key}` needs a verb beside it"));
                     }
                 }
                 Verb::None
             }
-            Some((key, body)) => self.verb(key, body, node).unwrap_or(Verb::Broken),
+            Some((key, body)) => {
+                self.effects(&key.key_text(), node);
+                self.verb(key, body, node).unwrap_or(Verb::Broken)
+            }
         };
         Some(Step {
             span: verb.map_or(first, |(k, _)| k.span.clone()),
@@ -384,6 +387,31 @@ impl<'a> Reader<'a> {
             timeout: node.get("timeout").and_then(|n| self.duration(n)),
             target: self.named(node, "target"),
         })
+    }
+
+    /// What stands beside a verb that has no use for it would be read as if it did something.
+    fn effects(&mut self, verb: &str, node: &Node) {
+        let idle: &[&str] = match verb {
+            "use" => &["target"],
+            "parallel" => &["eventually", "always", "give_up_if", "undo", "target"],
+            "fault" => &["eventually", "always", "give_up_if", "undo", "timeout", "target"],
+            _ => &[],
+        };
+        for key in idle {
+            if let Some(k) = key_of(node, key) {
+                let d = Diagnostic::error("no-effect", &k.span, format!("`{key}` does nothing beside `{verb}`"));
+                self.problems.push(match verb {
+                    "fault" => d,
+                    _ => d.help("put it beside the actions within"),
+                });
+            }
+        }
+        if let (Some(k), None) = (key_of(node, "give_up_if"), node.get("eventually"))
+            && !idle.contains(&"give_up_if")
+        {
+            let d = Diagnostic::error("no-effect", &k.span, "`give_up_if` does nothing without `eventually`");
+            self.problems.push(d.help("add `eventually: 30s`"));
+        }
     }
 
     fn verb(&mut self, key: &Node, body: &Node, step: &Node) -> Option<Verb> {
@@ -601,6 +629,10 @@ impl<'a> Reader<'a> {
     pub fn error(&mut self, code: &'static str, span: &Span, message: impl Into<String>) {
         self.problems.push(Diagnostic::error(code, span, message));
     }
+}
+
+fn key_of<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    node.entries().iter().map(|(k, _)| k).find(|k| k.as_str() == Some(key))
 }
 
 /// Whether something under it can come out wrong.

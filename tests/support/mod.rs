@@ -198,3 +198,26 @@ pub fn eventually<T>(what: &str, within: Duration, mut f: impl FnMut() -> Option
         std::thread::sleep(Duration::from_millis(15));
     }
 }
+
+/// A new database on the PostgreSQL server that `tests/run` starts. `None` where the quick tests leave it out, which is said.
+pub fn fresh_database(name: &str) -> Option<String> {
+    let Ok(server) = std::env::var("TP_TEST_POSTGRES") else {
+        assert!(
+            std::env::var_os("TP_TEST_QUICK").is_some(),
+            "TP_TEST_POSTGRES is not set: run the tests with `tests/run`"
+        );
+        println!("skipped: it needs a PostgreSQL server");
+        return None;
+    };
+    let name = format!("{name}_{}", std::process::id());
+    psql(&server, &format!("create database {name}"));
+    let (base, _) = server.rsplit_once('/').expect("a URL with a database");
+    Some(format!("{base}/{name}"))
+}
+
+pub fn psql(database: &str, sql: &str) -> String {
+    let out =
+        Command::new("psql").args(["-X", "-q", "-A", "-t", "-c", sql, database]).output().expect("psql is installed");
+    assert!(out.status.success(), "{sql}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).trim().to_string()
+}

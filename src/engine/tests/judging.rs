@@ -265,7 +265,7 @@ async fn a_foreach_over_nothing_is_errored() {
           - fake: {}
             foreach: \"${list.answer}\"
             as: seen
-    expected: [{ result: r, check: seen.all(s, s.answered) }]
+    expected: [{ result: r, check: \"seen.all(s, s.answered)\" }]
 ")
     .await;
     assert_eq!(told.mark("A/steps/2"), Mark::Errored);
@@ -435,7 +435,7 @@ async fn a_fault_that_nobody_tried_proves_nothing() {
 fn what_would_be_said_without_effect_is_refused() {
     for (step, code) in [
         ("{ check: 1 == 1, eventually: 5s }", "needs-verb"),
-        ("{ fake: {}, as: x, give_up_if: 1 == 2 }", "nothing-asked"),
+        ("{ fake: {}, as: x, give_up_if: 1 == 2 }", "no-effect"),
         ("{ fault: { break: down }, eventually: 5s, check: refused == 0 }", "no-effect"),
         ("{ fault: { break: down }, undo: [{ fake: {} }] }", "no-effect"),
         ("{ parallel: [{ fake: {} }, { fake: {} }], always: 5s, check: overlap > 1 }", "no-effect"),

@@ -45,7 +45,7 @@ cases:
             expect: { answer: 1 }
     expected:
       - { result: all there, check: 'got.map(g, g.n) == [1, 2] && both.overlap == 2 && timed.took >= duration(\"8ms\")' }
-      - { result: later, check: both.at >= got[1].at }
+      - { result: later, check: 'both.at >= got[1].at' }
   - id: B
     tier: must
     exclusive: true
