@@ -116,7 +116,7 @@ fn codes() -> BTreeSet<String> {
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap();
-            let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
             for (i, _) in product.match_indices("Diagnostic::error(").chain(product.match_indices("Diagnostic::warning(")).chain(product.match_indices(".error(")).chain(product.match_indices("fail(")) {
                 let rest = product[i..].split_once('(').unwrap().1.trim_start();
                 if let Some(code) = rest.strip_prefix('"').and_then(|r| r.split('"').next()) {
