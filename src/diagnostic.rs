@@ -24,7 +24,14 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     pub fn error(code: &'static str, span: &Span, message: impl Into<String>) -> Self {
-        Diagnostic { severity: Severity::Error, code, message: message.into(), span: span.clone(), label: None, help: None }
+        Diagnostic {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            span: span.clone(),
+            label: None,
+            help: None,
+        }
     }
 
     pub fn warning(code: &'static str, span: &Span, message: impl Into<String>) -> Self {
@@ -48,7 +55,8 @@ impl Diagnostic {
             Some(near) => self.help(format!("did you mean `{near}`?")),
             // a long list helps nobody
             None if known.is_empty() || known.len() > 16 => self,
-            None => self.help(format!("known here: {}", known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "))),
+            None => self
+                .help(format!("known here: {}", known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "))),
         }
     }
 
@@ -105,7 +113,11 @@ impl Diagnostics {
     /// By place; what was found twice at one place with one sentence is said once.
     pub fn sort(&mut self) {
         self.0.sort_by(|a, b| {
-            (&a.span.source.name, a.span.range.start, &a.message).cmp(&(&b.span.source.name, b.span.range.start, &b.message))
+            (&a.span.source.name, a.span.range.start, &a.message).cmp(&(
+                &b.span.source.name,
+                b.span.range.start,
+                &b.message,
+            ))
         });
         self.0.dedup_by(|a, b| a.code == b.code && a.span.range == b.span.range && a.message == b.message);
     }

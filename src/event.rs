@@ -1,5 +1,6 @@
 //! The contract with the reader: everything that a run says, in order. Owned and serde both ways, so that a recorded run can be
 //! reported and judged again. Knows neither who tells nor who reads.
+pub use crate::expr::Finding;
 use crate::{
     address::Address,
     outcome::{Fault, Mark, Tier, Verdict},
@@ -7,7 +8,6 @@ use crate::{
     value::Value,
 };
 use async_trait::async_trait;
-pub use crate::expr::Finding;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -68,8 +68,15 @@ pub enum EventKind {
         reason: Option<String>,
     },
     /// On the stack before the request leaves. `what` names the actions that will undo it.
-    UndoIntended { what: String, place: Place },
-    UndoFinished { mark: Mark, what: String, reason: Option<String> },
+    UndoIntended {
+        what: String,
+        place: Place,
+    },
+    UndoFinished {
+        mark: Mark,
+        what: String,
+        reason: Option<String>,
+    },
     CaseFinished {
         verdict: Verdict,
         fault: Option<Fault>,
@@ -229,7 +236,9 @@ impl EventKind {
             EventKind::ActionFinished { mark, findings: fs, reason, looks, took } => {
                 EventKind::ActionFinished { mark, findings: findings(fs), reason: option(reason), looks, took }
             }
-            EventKind::SentenceFinished { mark, reason } => EventKind::SentenceFinished { mark, reason: option(reason) },
+            EventKind::SentenceFinished { mark, reason } => {
+                EventKind::SentenceFinished { mark, reason: option(reason) }
+            }
             EventKind::UndoIntended { what, place } => EventKind::UndoIntended { what: text(what), place },
             EventKind::UndoFinished { mark, what, reason } => {
                 EventKind::UndoFinished { mark, what: text(what), reason: option(reason) }

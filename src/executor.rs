@@ -233,8 +233,12 @@ impl Body<'_> {
     /// Whether it is a map with none but these keys, each once. Says what is wrong.
     pub fn keys(&mut self, known: &[&str]) -> bool {
         let Kind::Map(entries) = &self.node.kind else {
-            let d = Diagnostic::error("wrong-type", &self.node.span, format!("a map is needed here, not {}", self.node.what()))
-                .help(format!("known here: {}", known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")));
+            let d = Diagnostic::error(
+                "wrong-type",
+                &self.node.span,
+                format!("a map is needed here, not {}", self.node.what()),
+            )
+            .help(format!("known here: {}", known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")));
             self.problem(d);
             return false;
         };
@@ -245,7 +249,11 @@ impl Body<'_> {
                 let d = Diagnostic::error("unknown-key", &key.span, format!("unknown key `{name}`"));
                 self.problems.push(d.meant(&name, known.iter().copied()));
             } else if entries[..i].iter().any(|(k, _)| k.key_text() == name) {
-                self.problems.push(Diagnostic::error("duplicate-key", &key.span, format!("`{name}` stands here twice")));
+                self.problems.push(Diagnostic::error(
+                    "duplicate-key",
+                    &key.span,
+                    format!("`{name}` stands here twice"),
+                ));
             }
         }
         self.problems.errors() == before

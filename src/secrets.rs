@@ -71,7 +71,13 @@ fn forms(value: &str) -> Vec<(&'static str, String)> {
     let mut forms = vec![("", value.to_string())];
     let percent: String = value
         .bytes()
-        .map(|b| if b.is_ascii_alphanumeric() || b"-._~".contains(&b) { (b as char).to_string() } else { format!("%{b:02X}") })
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
+                (b as char).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
         .collect();
     forms.push(("percent", percent));
     forms.push(("json", serde_json::Value::from(value).to_string().trim_matches('"').to_string()));

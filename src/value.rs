@@ -118,9 +118,7 @@ impl Value {
         match self {
             Value::Text(s) => f(s).map_or_else(|| self.clone(), Value::text),
             Value::List(l) => Value::list(l.iter().map(|v| v.map_text(f)).collect()),
-            Value::Map(m) => {
-                Value::map(m.iter().map(|(k, v)| (f(k).unwrap_or_else(|| k.clone()), v.map_text(f))))
-            }
+            Value::Map(m) => Value::map(m.iter().map(|(k, v)| (f(k).unwrap_or_else(|| k.clone()), v.map_text(f)))),
             other => other.clone(),
         }
     }

@@ -246,7 +246,8 @@ fn offset(source: &Source, l: serde_saphyr::Location) -> usize {
     if let Some(b) = l.span().byte_offset() {
         return (b as usize).min(source.text.len());
     }
-    let line = source.text.split_inclusive('\n').take((l.line() as usize).saturating_sub(1)).map(str::len).sum::<usize>();
+    let line =
+        source.text.split_inclusive('\n').take((l.line() as usize).saturating_sub(1)).map(str::len).sum::<usize>();
     let rest = &source.text[line.min(source.text.len())..];
     line + rest.char_indices().nth((l.column() as usize).saturating_sub(1)).map_or(0, |(i, _)| i)
 }

@@ -8,7 +8,10 @@ use tp_runner::{
     diagnostic::{Diagnostics, Severity},
     engine::compile::compile,
     executors,
-    plan::{environment, markdown, read::{Files, Reader}},
+    plan::{
+        environment, markdown,
+        read::{Files, Reader},
+    },
     source::Source,
 };
 
@@ -26,8 +29,9 @@ fn problems(plan: &str, environment_text: Option<&str>, written: Option<&str>) -
     let registry = executors::registry();
     let mut reader = Reader::new(registry.verbs().collect(), &Shelf);
     let plan = reader.plan(&Arc::new(Source { name: "plan.yaml".into(), text: plan.into() }));
-    let environments = environment_text
-        .and_then(|text| environment::read(&mut reader, &Arc::new(Source { name: "env.yaml".into(), text: text.into() })));
+    let environments = environment_text.and_then(|text| {
+        environment::read(&mut reader, &Arc::new(Source { name: "env.yaml".into(), text: text.into() }))
+    });
     let mut problems = reader.problems;
     if let (Some(plan), Some(text)) = (&plan, written) {
         markdown::compare(plan, "t.md", text, &mut problems);
@@ -72,10 +76,17 @@ fn judge(code: &str, fixture: &str) -> Result<(), String> {
         None => problems(&text, None, None),
     };
     let drawn = || found.0.iter().map(|d| d.render(false) + "\n").collect::<String>();
-    let [one] = &found.0[..] else { return Err(format!("{} diagnostics and not one:\n{fixture}\n{}", found.0.len(), drawn())) };
+    let [one] = &found.0[..] else {
+        return Err(format!("{} diagnostics and not one:\n{fixture}\n{}", found.0.len(), drawn()));
+    };
     let at = one.span.place();
     if one.code != code || Some((at.line, at.column)) != place {
-        return Err(format!("`{code}` at {place:?} was expected:\n{fixture}\n{}at {}:{}\n", drawn(), at.line, at.column));
+        return Err(format!(
+            "`{code}` at {place:?} was expected:\n{fixture}\n{}at {}:{}\n",
+            drawn(),
+            at.line,
+            at.column
+        ));
     }
     Ok(())
 }
@@ -95,7 +106,9 @@ fn fixtures() -> Vec<(String, String)> {
 
 #[test]
 fn each_mistake_gives_its_one_diagnostic_where_it_stands() {
-    let wrong: Vec<String> = fixtures().iter().filter_map(|(code, fixture)| judge(code, fixture).err()).collect();
+    let all = || fixtures().iter().filter_map(|(code, fixture)| judge(code, fixture).err()).collect();
+    // a stack as large as the main thread's
+    let wrong: Vec<String> = std::thread::Builder::new().stack_size(8 << 20).spawn(all).unwrap().join().unwrap();
     assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), fixtures().len(), wrong.join("\n"));
 }
 
@@ -112,18 +125,26 @@ fn codes() -> BTreeSet<String> {
                 continue;
             }
             let shown = path.to_string_lossy().into_owned();
-            if shown.ends_with("tests.rs") || ["/src/sandbox/", "/src/report/", "/tests/"].iter().any(|p| shown.contains(p)) {
+            if shown.ends_with("tests.rs")
+                || ["/src/sandbox/", "/src/report/", "/tests/"].iter().any(|p| shown.contains(p))
+            {
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap();
             let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-            for (i, _) in product.match_indices("Diagnostic::error(").chain(product.match_indices("Diagnostic::warning(")).chain(product.match_indices(".error(")).chain(product.match_indices("fail(")) {
+            for (i, _) in product
+                .match_indices("Diagnostic::error(")
+                .chain(product.match_indices("Diagnostic::warning("))
+                .chain(product.match_indices(".error("))
+                .chain(product.match_indices("fail("))
+            {
                 let rest = product[i..].split_once('(').unwrap().1.trim_start();
                 if let Some(code) = rest.strip_prefix('"').and_then(|r| r.split('"').next()) {
                     codes.insert(code.to_string());
                 } else if rest.starts_with("code,") || rest.starts_with("if ") {
                     // chosen just before: both are literals nearby
-                    let near = &product[product.floor_char_boundary(i.saturating_sub(350))..product.floor_char_boundary((i + 120).min(product.len()))];
+                    let near = &product[product.floor_char_boundary(i.saturating_sub(350))
+                        ..product.floor_char_boundary((i + 120).min(product.len()))];
                     codes.extend(said.captures_iter(near).map(|c| c[1].to_string()).filter(|c| c.contains('-')));
                 }
             }
@@ -139,7 +160,8 @@ fn every_code_has_a_fixture_and_a_paragraph() {
     let mut with_fixture: BTreeSet<String> = fixtures().into_iter().map(|(code, _)| code).collect();
     with_fixture.insert("source-missing".into()); // a test of its own
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/diagnostics.md")).unwrap();
-    let explained: BTreeSet<String> = page.lines().filter_map(|l| Some(l.strip_prefix("### `")?.strip_suffix('`')?.to_string())).collect();
+    let explained: BTreeSet<String> =
+        page.lines().filter_map(|l| Some(l.strip_prefix("### `")?.strip_suffix('`')?.to_string())).collect();
     assert_eq!(codes.difference(&with_fixture).collect::<Vec<_>>(), Vec::<&String>::new(), "without fixture");
     assert_eq!(codes.difference(&explained).collect::<Vec<_>>(), Vec::<&String>::new(), "not in docs/diagnostics.md");
     assert_eq!(explained.difference(&codes).collect::<Vec<_>>(), Vec::<&String>::new(), "explained, and never said");
@@ -191,8 +213,18 @@ cases:
     let found = problems(text, None, None);
     let codes: Vec<_> = found.0.iter().map(|d| d.code).collect();
     let wanted = [
-        "unknown-key", "unknown-method", "unknown-tier", "unknown-input", "unknown-key", "undefined-name", "unknown-field",
-        "bad-duration", "expression-syntax", "nothing-asked", "unknown-field", "nothing-proves",
+        "unknown-key",
+        "unknown-method",
+        "unknown-tier",
+        "unknown-input",
+        "unknown-key",
+        "undefined-name",
+        "unknown-field",
+        "bad-duration",
+        "expression-syntax",
+        "nothing-asked",
+        "unknown-field",
+        "nothing-proves",
     ];
     assert_eq!(codes, wanted, "{}", found.0.iter().map(|d| d.render(false) + "\n").collect::<String>());
 }

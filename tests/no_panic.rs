@@ -212,8 +212,17 @@ proptest! {
     }
 }
 
+/// On a stack as large as the main thread's: that of a test is a quarter of it.
+fn on_a_main_stack(f: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(8 << 20).spawn(f).unwrap().join().unwrap();
+}
+
 #[test]
 fn deep_and_long_expressions_are_refused_and_not_followed() {
+    on_a_main_stack(deep_expressions);
+}
+
+fn deep_expressions() {
     for (open, close) in [("(", ")"), ("[", "]"), ("{1: ", "}"), ("!", ""), ("-", ""), ("a.", ""), ("size(", ")"), ("a ? ", " : 1"), ("1 + ", ""), ("a[", "]"), ("- ", ""), ("! ", "")] {
         for n in [1, 20, 39, 41, 200, 1000, 100_000] {
             expression(&format!("{}1{}", open.repeat(n), close.repeat(n)));
@@ -226,6 +235,10 @@ fn deep_and_long_expressions_are_refused_and_not_followed() {
 
 #[test]
 fn deep_yaml_is_refused_and_not_followed() {
+    on_a_main_stack(deep_yaml);
+}
+
+fn deep_yaml() {
     for n in [10, 100, 1000, 20_000] {
         check(&format!("{}1{}", "[".repeat(n), "]".repeat(n)), "environments: {}", "");
         check(&format!("{}1{}", "{a: ".repeat(n), "}".repeat(n)), "environments: {}", "");

@@ -135,7 +135,9 @@ async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Dir
         admin_password: PASSWORD.into(),
         log_file: folder.path().join("platform.log"),
     };
+    let began = Instant::now();
     let sandbox = sandbox::start(options).await.unwrap();
+    eprintln!("{:?} until the platform stands", began.elapsed());
     let database = match (direct, database) {
         (Some(direct), _) => direct,
         (None, Database::Sqlite(path)) => {
@@ -416,6 +418,20 @@ async fn what_others_do_in_the_cluster_is_seen_said_and_followed() {
     .await;
     assert_eq!(world.patch(&lost, json!({ "state": "running" })).await.status, 409);
 
+    // What nobody can make sense of is left alone and hides nothing.
+    for (name, spec) in [
+        ("odd", json!({ "user": 7, "state": [] })),
+        ("foreign", json!({ "user": "nobody", "template": "t", "state": "running" })),
+    ] {
+        let odd = json!({ "apiVersion": "stream.space/v1alpha1", "kind": "Session", "metadata": { "name": name }, "spec": spec });
+        world.sessions().create(&PostParams::default(), &serde_json::from_value(odd).unwrap()).await.unwrap();
+    }
+    until("both are said to be left alone", || async {
+        let log = world.log();
+        ["odd", "foreign"].iter().all(|name| log.contains(&format!("code=session_not_adopted session={name} ")))
+    })
+    .await;
+
     world.template("manual").await;
     let by_hand: DynamicObject = serde_json::from_value(json!({
         "apiVersion": "stream.space/v1alpha1", "kind": "Session", "metadata": { "name": "by-hand" },
@@ -524,7 +540,8 @@ impl Inbox {
         self.came.lock().unwrap().iter().all(|(_, headers, body)| {
             let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
             mac.update(body);
-            headers["x-streamspace-signature"] == hex::encode(mac.finalize().into_bytes())
+            let signatures: Vec<_> = headers.get_all("x-streamspace-signature").iter().collect();
+            headers["x-own"] == "yes" && signatures == [&*hex::encode(mac.finalize().into_bytes())]
         })
     }
 }
@@ -537,6 +554,7 @@ impl World {
                 "/api/v1/integrations/webhooks",
                 json!({
                     "name": event, "url": inbox.url, "events": [event], "enabled": true,
+                    "headers": { "X-Own": "yes", "X-StreamSpace-Signature": "forged" },
                     "retry_policy": { "max_retries": 2, "retry_delay_seconds": delay, "backoff_multiplier": 1 },
                 }),
             )
@@ -718,6 +736,8 @@ async fn what_cannot_be_done_is_refused_with_a_reason() {
     refused.push((404, world.session("no-such-session").await));
     refused.push((404, world.session("%00..%2f").await));
     refused.push((400, world.session("%ff").await));
+    refused.push((400, world.get("/api/v1/sessions?user=%00").await));
+    refused.push((400, world.post("/api/v1/sessions", json!({ "template": "t", "tags": ["\0"] })).await));
     refused.push((404, world.get("/nowhere").await));
     refused.push((405, world.send("PUT", "/api/v1/sessions", Some(json!({}))).await));
     refused.push((

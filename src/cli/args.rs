@@ -4,7 +4,11 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Parser)]
-#[command(name = "tp-runner", version, about = "Runs written test plans for real and reports them in the plan's own shape")]
+#[command(
+    name = "tp-runner",
+    version,
+    about = "Runs written test plans for real and reports them in the plan's own shape"
+)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,

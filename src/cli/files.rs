@@ -31,7 +31,8 @@ impl Files for Disk {
 pub fn plans(names: &[String]) -> Result<Vec<Found>, Failure> {
     if names.is_empty() {
         let folder = upwards("plans").filter(|p| p.is_dir());
-        let folder = folder.ok_or_else(|| Failure::usage("error: name a plan: there is no folder `plans` here or above"))?;
+        let folder =
+            folder.ok_or_else(|| Failure::usage("error: name a plan: there is no folder `plans` here or above"))?;
         return folder_of(&folder);
     }
     let mut out = vec![];
@@ -69,7 +70,11 @@ fn by_id(id: &str) -> Result<Found, Failure> {
         let source = Arc::new(Source { name: format!("{name}.yaml (built in)"), text: text.to_string() });
         return Ok(Found { source, root: here, built_in: Some(markdown) });
     }
-    let searched = if searched.is_empty() { "there is no folder `plans` here or above".into() } else { format!("searched: {}", searched.join(", ")) };
+    let searched = if searched.is_empty() {
+        "there is no folder `plans` here or above".into()
+    } else {
+        format!("searched: {}", searched.join(", "))
+    };
     let built_in = BUILT_IN.iter().map(|(n, ..)| *n).collect::<Vec<_>>().join(", ");
     Err(Failure::usage(format!("error: there is no plan `{id}`\n  {searched}\n  built in: {built_in}")))
 }
@@ -89,19 +94,26 @@ fn yaml_files(folder: &Path) -> Vec<PathBuf> {
         .flatten()
         .map(|e| e.path())
         .filter(|p| p.extension().is_some_and(|e| e == "yaml" || e == "yml"))
+        // may lie beside plans, and is none
+        .filter(|p| p.file_name().is_some_and(|n| n != "tp-runner.yaml"))
         .collect();
     files.sort();
     files
 }
 
 fn load(path: &Path) -> Result<Found, Failure> {
-    let bytes = std::fs::read(path).map_err(|e| Failure::usage(format!("error: `{}` cannot be read: {e}", path.display())))?;
+    let bytes =
+        std::fs::read(path).map_err(|e| Failure::usage(format!("error: `{}` cannot be read: {e}", path.display())))?;
     let text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
         Failure::usage(format!("error: `{}` is not UTF-8 from byte {at} on", path.display()))
     })?;
     let folder = std::path::absolute(path).unwrap_or(path.into()).parent().unwrap_or(Path::new("/")).to_path_buf();
-    let root = if folder.file_name().is_some_and(|n| n == "plans") { folder.parent().unwrap_or(&folder).to_path_buf() } else { folder };
+    let root = if folder.file_name().is_some_and(|n| n == "plans") {
+        folder.parent().unwrap_or(&folder).to_path_buf()
+    } else {
+        folder
+    };
     Ok(Found { source: Arc::new(Source { name: path.display().to_string(), text }), root, built_in: None })
 }
 

@@ -1,5 +1,10 @@
 //! From files to a schedule: reading, comparing with the Markdown, compiling, and drawing what is wrong.
-use super::{Failure, args::Selection, exit, files::{Disk, Found}};
+use super::{
+    Failure,
+    args::Selection,
+    exit,
+    files::{Disk, Found},
+};
 use crate::{
     diagnostic::{Diagnostics, Severity},
     engine::{compile, schedule::Schedule},
@@ -65,9 +70,11 @@ pub fn schedule(
 fn variables(set: &[String]) -> Result<Vec<(String, Tree)>, Failure> {
     set.iter()
         .map(|s| {
-            let (name, value) =
-                s.split_once('=').ok_or_else(|| Failure::usage(format!("error: `--set {s}` is not like NAME=VALUE")))?;
-            let value = serde_json::from_str(value).map_or_else(|_| Value::text(value), |j: serde_json::Value| Value::from(j));
+            let (name, value) = s
+                .split_once('=')
+                .ok_or_else(|| Failure::usage(format!("error: `--set {s}` is not like NAME=VALUE")))?;
+            let value =
+                serde_json::from_str(value).map_or_else(|_| Value::text(value), |j: serde_json::Value| Value::from(j));
             Ok((name.to_string(), Tree::Value(value)))
         })
         .collect()
@@ -98,12 +105,14 @@ pub fn bad(problems: &Diagnostics, colour: bool) -> Failure {
 pub fn selector(selection: &Selection) -> Result<impl Fn(&Case) -> bool + use<>, Failure> {
     let mut patterns = vec![];
     for p in &selection.case {
-        let glob = globset::Glob::new(p).map_err(|e| Failure::usage(format!("error: `--case {p}` is no pattern: {e}")))?;
+        let glob =
+            globset::Glob::new(p).map_err(|e| Failure::usage(format!("error: `--case {p}` is no pattern: {e}")))?;
         patterns.push(glob.compile_matcher());
     }
     let tiers = selection.tier.clone();
     Ok(move |case: &Case| {
-        (tiers.is_empty() || tiers.contains(&case.tier)) && (patterns.is_empty() || patterns.iter().any(|p| p.is_match(&case.id.text)))
+        (tiers.is_empty() || tiers.contains(&case.tier))
+            && (patterns.is_empty() || patterns.iter().any(|p| p.is_match(&case.id.text)))
     })
 }
 

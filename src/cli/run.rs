@@ -2,7 +2,8 @@
 use super::{
     Failure,
     args::{self, Verbosity},
-    exit, files, plans, signals,
+    exit, files, plans,
+    signals::{self, Interrupts},
 };
 use crate::{
     engine::{
@@ -18,7 +19,14 @@ use crate::{
     outcome::Tier,
     plan::{Environment, Plan},
     relay::Relay,
-    report::{self, console::{Console, Detail, Look}, file::write_whole, gate::gate, jsonl::JsonLines, ledger::Ledger},
+    report::{
+        self,
+        console::{Console, Detail, Look},
+        file::write_whole,
+        gate::gate,
+        jsonl::JsonLines,
+        ledger::Ledger,
+    },
     secrets::Secrets,
     value::Value,
 };
@@ -28,14 +36,16 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio_util::sync::CancellationToken;
 
 pub async fn command(args: Box<args::Run>, verbosity: Verbosity) -> Result<u8, Failure> {
     let registry = executors::registry();
+    // before anything is made that would have to be taken back
+    let interrupts = signals::listen()
+        .map_err(|e| Failure { message: format!("error: signals cannot be heard: {e}"), code: exit::COULD_NOT_ASK })?;
     let mut code = exit::GREEN;
     let mut selected = 0;
     for found in files::plans(&args.plans)? {
-        let (chosen, this) = one(&args, verbosity, &registry, found).await?;
+        let (chosen, this) = one(&args, verbosity, &registry, found, &interrupts).await?;
         selected += chosen;
         // a wrong answer outweighs not having been able to ask
         code = match (code, this) {
@@ -44,13 +54,22 @@ pub async fn command(args: Box<args::Run>, verbosity: Verbosity) -> Result<u8, F
         };
     }
     if selected == 0 {
-        return Err(Failure { message: "error: nothing is selected: no case has that tier and that id".into(), code: exit::NOTHING_SELECTED });
+        return Err(Failure {
+            message: "error: nothing is selected: no case has that tier and that id".into(),
+            code: exit::NOTHING_SELECTED,
+        });
     }
     Ok(code)
 }
 
 /// One plan: how many cases were selected, and the exit code.
-async fn one(args: &args::Run, verbosity: Verbosity, registry: &Registry, found: files::Found) -> Result<(usize, u8), Failure> {
+async fn one(
+    args: &args::Run,
+    verbosity: Verbosity,
+    registry: &Registry,
+    found: files::Found,
+    interrupts: &Interrupts,
+) -> Result<(usize, u8), Failure> {
     let colour = verbosity.colour();
     let selected = plans::selector(&args.selection)?;
     // read once without an environment: a bad plan starts no platform
@@ -67,7 +86,7 @@ async fn one(args: &args::Run, verbosity: Verbosity, registry: &Registry, found:
     }
     let place = Place::choose(args, registry, &plan, colour).await?;
     let (environment, holder) = (place.environment, place.holder);
-    let result = perform(args, verbosity, registry, &found, environment, &selected).await;
+    let result = perform(args, verbosity, registry, &found, environment, &selected, interrupts).await;
     if let Some(holder) = holder {
         holder.shutdown().await;
     }
@@ -117,17 +136,23 @@ impl Place {
                 return Ok(Place { environment, holder: None });
             }
             if name != "sandbox" {
-                return Err(Failure::usage(format!("error: there is no environment `{name}`; there are: {}, sandbox", known.join(", "))));
+                return Err(Failure::usage(format!(
+                    "error: there is no environment `{name}`; there are: {}, sandbox",
+                    known.join(", ")
+                )));
             }
         }
         if name != "sandbox" {
-            return Err(Failure::usage(format!("error: there is no environment `{name}`, and no `tp-runner.yaml` here or above")));
+            return Err(Failure::usage(format!(
+                "error: there is no environment `{name}`, and no `tp-runner.yaml` here or above"
+            )));
         }
         #[cfg(feature = "sandbox")]
         {
-            let platform = super::sandbox::Platform::start(&args.parts, ([127, 0, 0, 1], 0).into())
-                .await
-                .map_err(|e| Failure { message: format!("error: the sandbox cannot start: {e}"), code: exit::COULD_NOT_ASK })?;
+            let platform =
+                super::sandbox::Platform::start(&args.parts, ([127, 0, 0, 1], 0).into()).await.map_err(|e| {
+                    Failure { message: format!("error: the sandbox cannot start: {e}"), code: exit::COULD_NOT_ASK }
+                })?;
             let environment = platform.environment(registry)?;
             Ok(Place { environment, holder: Some(platform) })
         }
@@ -143,6 +168,7 @@ async fn perform(
     found: &files::Found,
     environment: Environment,
     selected: &(dyn Fn(&crate::plan::Case) -> bool + Sync),
+    interrupts: &Interrupts,
 ) -> Result<u8, Failure> {
     let colour = verbosity.colour();
     let started = Timestamp::now();
@@ -167,7 +193,12 @@ async fn perform(
         .map_err(|(name, e)| Failure::usage(format!("error: the variable `{name}` cannot be evaluated: {e}")))?;
     schedule.plan.vars =
         schedule.vars.iter().map(|(n, _)| (n.clone(), base.get(n).map(Value::to_string).unwrap_or_default())).collect();
-    let live = Arc::new(Live::new(run.clone(), secrets.clone(), environment_scope(&run, &secrets, &schedule)?, &schedule.targets));
+    let live = Arc::new(Live::new(
+        run.clone(),
+        secrets.clone(),
+        environment_scope(&run, &secrets, &schedule)?,
+        &schedule.targets,
+    ));
     let links = links(&schedule).await?;
 
     let report_path = report_path(args, found, &schedule);
@@ -185,14 +216,15 @@ async fn perform(
         cases: schedule.outline.clone(),
     };
 
-    let (cancel, kill) = (CancellationToken::new(), CancellationToken::new());
-    let pending = signals::Pending::default();
-    signals::listen(cancel.clone(), kill.clone(), pending.clone(), run.id.clone());
+    let Interrupts { cancel, kill, pending } = interrupts.clone();
     let ledger = Ledger::default();
     let console = Console::stderr(detail(verbosity), colour);
-    let lines = JsonLines::open(&journal)
-        .map_err(|e| Failure { message: format!("error: `{}` cannot be written: {e}", journal.display()), code: exit::NO_REPORT })?;
-    let sinks: Vec<Box<dyn EventSink>> = vec![Box::new(lines), Box::new(ledger.clone()), Box::new(pending), Box::new(console)];
+    let lines = JsonLines::open(&journal).map_err(|e| Failure {
+        message: format!("error: `{}` cannot be written: {e}", journal.display()),
+        code: exit::NO_REPORT,
+    })?;
+    let sinks: Vec<Box<dyn EventSink>> =
+        vec![Box::new(lines), Box::new(ledger.clone()), Box::new(pending), Box::new(console)];
     let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
 
     let faults = std::mem::take(&mut schedule.faults);
@@ -239,6 +271,9 @@ fn environment_scope(run: &RunContext, secrets: &Arc<Secrets>, schedule: &Schedu
     let mut variables = crate::value::Map::new();
     for (name, value) in std::env::vars_os() {
         let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
+        if let Some(secret) = secret_in(name, value) {
+            secrets.add(&format!("env.{name}"), &secret);
+        }
         variables.insert(name.to_string(), Value::text(value));
     }
     let mut scope = run_scope(run, secrets).with("env", Value::from(variables));
@@ -250,6 +285,19 @@ fn environment_scope(run: &RunContext, secrets: &Arc<Secrets>, schedule: &Schedu
         scope = scope.with(name, value);
     }
     Ok(scope)
+}
+
+/// What of an environment variable must not be seen: the password of a URL, or all of one that is named like a secret. Short
+/// values are let through: `true` blotted out everywhere would hide more than it guards.
+fn secret_in(name: &str, value: &str) -> Option<String> {
+    if let Ok(url) = reqwest::Url::parse(value)
+        && let Some(password) = url.password()
+    {
+        return Some(password.to_string());
+    }
+    let upper = name.to_uppercase();
+    let named = ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "APIKEY", "API_KEY", "PRIVATE_KEY"];
+    (value.len() >= 8 && named.iter().any(|n| upper.contains(n))).then(|| value.to_string())
 }
 
 /// A relay of our own, as a fault that can be switched.
@@ -276,7 +324,10 @@ async fn links(schedule: &Schedule) -> Result<Vec<(String, Arc<RelayLink>)>, Fai
     let mut links = vec![];
     for (name, fault) in &schedule.faults {
         let Fault::Relay { listen, upstream } = fault else { continue };
-        let failed = |what: &str| Failure { message: format!("error: the relay of the fault `{name}` {what}"), code: exit::COULD_NOT_ASK };
+        let failed = |what: &str| Failure {
+            message: format!("error: the relay of the fault `{name}` {what}"),
+            code: exit::COULD_NOT_ASK,
+        };
         let address = listen.parse().map_err(|_| failed(&format!("cannot listen on `{listen}`: no address")))?;
         let relay = Relay::bind(address).await.map_err(|e| failed(&format!("cannot listen on `{listen}`: {e}")))?;
         let upstream_at = tokio::net::lookup_host(upstream).await.ok().and_then(|mut a| a.next());
@@ -287,7 +338,8 @@ async fn links(schedule: &Schedule) -> Result<Vec<(String, Arc<RelayLink>)>, Fai
 }
 
 fn report_path(args: &args::Run, found: &files::Found, schedule: &Schedule) -> PathBuf {
-    let stated = report_of(found).unwrap_or_else(|| format!("tests/reports/{}-report.md", schedule.plan.id.to_lowercase()));
+    let stated =
+        report_of(found).unwrap_or_else(|| format!("tests/reports/{}-report.md", schedule.plan.id.to_lowercase()));
     match &args.report_dir {
         Some(dir) => dir.join(Path::new(&stated).file_name().unwrap_or(stated.as_ref())),
         None => found.root.join(stated),
@@ -309,7 +361,10 @@ fn journal_path(root: &Path, run: &str) -> Result<PathBuf, Failure> {
     });
     match made {
         Ok(()) => Ok(folder.join("events.jsonl")),
-        Err(e) => Err(Failure { message: format!("error: `{}` cannot be made: {e}", folder.display()), code: exit::NO_REPORT }),
+        Err(e) => Err(Failure {
+            message: format!("error: `{}` cannot be made: {e}", folder.display()),
+            code: exit::NO_REPORT,
+        }),
     }
 }
 
@@ -337,13 +392,15 @@ fn print_dry(schedule: &Schedule) {
         let outline = schedule.outline.iter().find(|o| o.id == case.id);
         anstream::println!("\n{}: {}  [{}]", case.id, outline.map(|o| o.title.as_str()).unwrap_or_default(), case.tier);
         for sentence in &case.sentences {
-            let text = outline.and_then(|o| o.sentences.iter().find(|s| s.address == sentence.address)).map(|s| s.text.trim());
+            let text =
+                outline.and_then(|o| o.sentences.iter().find(|s| s.address == sentence.address)).map(|s| s.text.trim());
             anstream::println!("  {}", text.unwrap_or_default().lines().next().unwrap_or_default());
             print_steps(&sentence.steps, 2);
         }
     }
 }
 
+/// Actions of the plan are opened: what they send is what counts.
 fn print_steps(steps: &[crate::engine::schedule::Step], depth: usize) {
     use crate::engine::schedule::Act;
     for step in steps {
@@ -352,8 +409,26 @@ fn print_steps(steps: &[crate::engine::schedule::Step], depth: usize) {
         }
         let each = if step.foreach.is_some() { " (for each)" } else { "" };
         anstream::println!("{}- {}{each}", "  ".repeat(depth), step.what);
-        if let Act::Parallel { branches, .. } = &step.act {
-            branches.iter().for_each(|b| print_steps(b, depth + 1));
+        match &step.act {
+            Act::Parallel { branches, .. } => branches.iter().for_each(|b| print_steps(b, depth + 1)),
+            Act::Use { definition, .. } => print_steps(&definition.steps, depth + 1),
+            _ => {}
         }
+        for undo in step.undo.iter() {
+            anstream::println!("{}  (undo: {})", "  ".repeat(depth), undo.what);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::secret_in;
+
+    #[test]
+    fn secrets_of_the_environment_are_known_by_name_or_place() {
+        assert_eq!(secret_in("DATABASE_URL", "postgres://u:s3cret@h/db").as_deref(), Some("s3cret"));
+        assert_eq!(secret_in("STREAMSPACE_PASSWORD", "correct horse").as_deref(), Some("correct horse"));
+        assert_eq!(secret_in("USE_TOKEN", "true"), None);
+        assert_eq!(secret_in("HOST", "https://streamspace.example"), None);
     }
 }

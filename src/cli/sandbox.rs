@@ -14,11 +14,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing::post,
 };
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -67,9 +63,11 @@ impl Platform {
                 (Some(served), direct, relayed)
             }
             Some(file) => {
-                let text = std::fs::read_to_string(file).map_err(|e| format!("`{}` cannot be read: {e}", file.display()))?;
+                let text =
+                    std::fs::read_to_string(file).map_err(|e| format!("`{}` cannot be read: {e}", file.display()))?;
                 let (relayed, upstream) = relayed_kubeconfig(&text, cluster_relay.address())?;
-                let upstream = tokio::net::lookup_host(&upstream).await?.next().ok_or("the cluster's host is unknown")?;
+                let upstream =
+                    tokio::net::lookup_host(&upstream).await?.next().ok_or("the cluster's host is unknown")?;
                 cluster_relay.to(upstream);
                 (None, text, relayed)
             }
@@ -86,7 +84,8 @@ impl Platform {
             Some(url) => {
                 let relay = Relay::bind(([127, 0, 0, 1], 0).into()).await?;
                 let (relayed, upstream) = relayed_database(url, relay.address())?;
-                let upstream = tokio::net::lookup_host(&upstream).await?.next().ok_or("the database's host is unknown")?;
+                let upstream =
+                    tokio::net::lookup_host(&upstream).await?.next().ok_or("the database's host is unknown")?;
                 relay.to(upstream);
                 (Database::Postgres(relayed), Some(relay), url.clone(), "PostgreSQL")
             }
@@ -117,7 +116,8 @@ impl Platform {
         } else {
             "; SQLite has no wire, so `database-down` closes the platform's own store".to_string()
         };
-        let about = format!("the embedded reference platform on {store} and {kubernetes}; no deployment was tested{cut}");
+        let about =
+            format!("the embedded reference platform on {store} and {kubernetes}; no deployment was tested{cut}");
         let environment = environment_text(&Text {
             about: &about,
             api: &sandbox.api(),
@@ -161,7 +161,8 @@ impl Platform {
 
 /// `sandbox`: in the foreground, until Ctrl-C.
 pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
-    let failed = |e: Error| Failure { message: format!("error: the sandbox cannot start: {e}"), code: exit::COULD_NOT_ASK };
+    let failed =
+        |e: Error| Failure { message: format!("error: the sandbox cannot start: {e}"), code: exit::COULD_NOT_ASK };
     let platform = Platform::start(&args.parts, args.listen).await.map_err(failed)?;
     if let Some(file) = &args.env_file {
         let text = &platform.environment;
@@ -181,8 +182,8 @@ pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
         println!("from another terminal: tp-runner run TP-004 --config {} --env {STANDING}", file.display());
     }
     println!("Ctrl-C ends it");
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .map_err(|e| failed(e.into()))?;
+    let mut terminate =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(|e| failed(e.into()))?;
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
@@ -210,7 +211,9 @@ fn environment_text(t: &Text) -> String {
     let quoted = |s: &str| serde_json::Value::from(s).to_string();
     let path = |p: &Path| quoted(&p.display().to_string());
     let fault = |name: &str, link: &str| {
-        let verb = |what: &str| format!("{{ request: POST /faults/{link}/{what} }}, target: control, expect: {{ status: 200 }}");
+        let verb = |what: &str| {
+            format!("{{ request: POST /faults/{link}/{what} }}, target: control, expect: {{ status: 200 }}")
+        };
         format!(
             "      {name}:\n        do: [ {{ http: {} }} ]\n        heal: [ {{ http: {}, as: healed }} ]\n        refused: healed.body.refused\n",
             verb("cut"),
@@ -225,7 +228,7 @@ environments:
     about: {about}
     sandbox: true
     versions: {{ sandbox: {version}, store: {store}, kubernetes: {kubernetes} }}
-    secrets: {{ password: {password}, control_token: {token} }}
+    secrets: {{ password: {password}, control_token: {token}{database_password} }}
     targets:
       api: {{ http: {api}, headers: {{ Authorization: "Bearer ${{token}}" }} }}
       cluster: {{ k8s: {{ kubeconfig: {kubeconfig}, namespace: streamspace }} }}
@@ -244,6 +247,10 @@ environments:
         store = quoted(t.store),
         kubernetes = if t.embedded { "embedded" } else { "external" },
         password = quoted(t.password),
+        database_password = reqwest::Url::parse(t.database)
+            .ok()
+            .and_then(|u| u.password().map(|p| format!(", database_password: {}", quoted(p))))
+            .unwrap_or_default(),
         token = quoted(t.token),
         api = quoted(t.api),
         kubeconfig = path(t.kubeconfig),
@@ -271,7 +278,8 @@ async fn switch(
     Segments((link, what)): Segments<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Json<serde_json::Value>, StatusCode> {
-    let authorised = headers.get("authorization").is_some_and(|h| h.as_bytes() == format!("Bearer {}", links.token).as_bytes());
+    let authorised =
+        headers.get("authorization").is_some_and(|h| h.as_bytes() == format!("Bearer {}", links.token).as_bytes());
     if !authorised {
         return Err(StatusCode::UNAUTHORIZED);
     }
@@ -339,4 +347,3 @@ fn relayed_database(url: &str, relay: SocketAddr) -> Result<(String, String), Er
     let set = parsed.set_host(Some(&relay.ip().to_string())).is_ok() && parsed.set_port(Some(relay.port())).is_ok();
     if set { Ok((parsed.to_string(), upstream)) } else { Err("`--database` has no host that could be relayed".into()) }
 }
-

@@ -28,31 +28,42 @@ impl EventSink for Pending {
     }
 }
 
-/// Listens from now on, for SIGINT and SIGTERM alike.
-pub fn listen(cancel: CancellationToken, kill: CancellationToken, pending: Pending, run: String) {
+/// How the user's wishes reach a run.
+#[derive(Clone, Default)]
+pub struct Interrupts {
+    /// The first Ctrl-C.
+    pub cancel: CancellationToken,
+    /// The second; the process ends with it.
+    pub kill: CancellationToken,
+    pub pending: Pending,
+}
+
+/// Listens from when it returns, for SIGINT and SIGTERM alike.
+pub fn listen() -> std::io::Result<Interrupts> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let interrupts = Interrupts::default();
+    let heard = interrupts.clone();
     tokio::spawn(async move {
-        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return };
-        let mut asked = 0;
-        loop {
+        for asked in 1.. {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            asked += 1;
             if asked == 1 {
                 eprintln!("stopping: taking back what was made (Ctrl-C again to leave at once)");
-                cancel.cancel();
+                heard.cancel.cancel();
                 continue;
             }
-            kill.cancel();
-            let left = pending.0.lock().unwrap_or_else(|e| e.into_inner());
+            heard.kill.cancel();
+            let left = heard.pending.0.lock().unwrap_or_else(|e| e.into_inner());
             if left.is_empty() {
                 eprintln!("left at once; nothing is left behind");
             } else {
-                eprintln!("left at once; not taken back ({}), recorded in run {run}:", left.len());
+                eprintln!("left at once; not taken back ({}):", left.len());
                 left.iter().for_each(|(at, what)| eprintln!("  {at}: {what}"));
             }
             std::process::exit(i32::from(exit::INTERRUPTED));
         }
     });
+    Ok(interrupts)
 }

@@ -62,11 +62,15 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
         outcome = sentences(case, &runner, &scope) => outcome,
         () = timer => unreachable!("the timer never ends"),
     };
-    if cancel.is_cancelled() && !world.cancel.is_cancelled() && matches!(outcome.verdict, Verdict::Errored | Verdict::Interrupted) {
+    if cancel.is_cancelled()
+        && !world.cancel.is_cancelled()
+        && matches!(outcome.verdict, Verdict::Errored | Verdict::Interrupted)
+    {
         // our limit, and not a wish of the user's; a wrong answer from before stays one
         outcome.verdict = Verdict::Errored;
         outcome.fault = Some(Fault::Environment);
-        outcome.reason = Some(format!("the case ran longer than its `timeout` of {}", humantime::format_duration(limit)));
+        outcome.reason =
+            Some(format!("the case ran longer than its `timeout` of {}", humantime::format_duration(limit)));
     }
     if looks.live() {
         // what was made is taken back even after a cancel; only a second one ends that
@@ -88,7 +92,12 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
 }
 
 async fn finish(case: &Case, world: &World, outcome: Outcome, took: Duration) -> Outcome {
-    let kind = EventKind::CaseFinished { verdict: outcome.verdict, fault: outcome.fault, reason: outcome.reason.clone(), took };
+    let kind = EventKind::CaseFinished {
+        verdict: outcome.verdict,
+        fault: outcome.fault,
+        reason: outcome.reason.clone(),
+        took,
+    };
     world.events.tell(&case.address, kind).await;
     outcome
 }
@@ -153,7 +162,11 @@ async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> Outcome {
     Outcome { verdict, fault, reason: if verdict == Verdict::Passed { None } else { why }, left: vec![] }
 }
 
-async fn perform_sentence(sentence: &Sentence, runner: &Runner<'_>, scope: &Scope) -> (Mark, Option<String>, Option<Listed>) {
+async fn perform_sentence(
+    sentence: &Sentence,
+    runner: &Runner<'_>,
+    scope: &Scope,
+) -> (Mark, Option<String>, Option<Listed>) {
     if sentence.unproven {
         return (Mark::Unproven, None, None);
     }
@@ -182,7 +195,8 @@ async fn perform_sentence(sentence: &Sentence, runner: &Runner<'_>, scope: &Scop
                 (if red.is_some() { Mark::Failed } else { Mark::Passed }, findings, red)
             }
         };
-        let finished = EventKind::ActionFinished { mark, findings, reason: reason.clone(), looks: 0, took: Duration::ZERO };
+        let finished =
+            EventKind::ActionFinished { mark, findings, reason: reason.clone(), looks: 0, took: Duration::ZERO };
         runner.tell(&own, finished).await;
         if listed.mark.worse(mark) != listed.mark {
             listed.mark = mark;

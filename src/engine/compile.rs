@@ -109,7 +109,11 @@ impl<'a> Compiler<'a> {
             match vars.iter_mut().find(|(n, _)| *n == name.text) {
                 Some(entry) => entry.1 = tree.clone(),
                 None => {
-                    let d = Diagnostic::error("unknown-variable", &name.span, format!("the plan has no variable `{}`", name.text));
+                    let d = Diagnostic::error(
+                        "unknown-variable",
+                        &name.span,
+                        format!("the plan has no variable `{}`", name.text),
+                    );
                     self.problems.push(d.meant(&name.text, vars.iter().map(|(n, _)| n.as_str())));
                 }
             }
@@ -118,7 +122,11 @@ impl<'a> Compiler<'a> {
             match vars.iter_mut().find(|(n, _)| *n == name) {
                 Some(entry) => entry.1 = tree,
                 None => {
-                    let d = Diagnostic::error("unknown-variable", &plan.span, format!("`--set {name}`: the plan has no such variable"));
+                    let d = Diagnostic::error(
+                        "unknown-variable",
+                        &plan.span,
+                        format!("`--set {name}`: the plan has no such variable"),
+                    );
                     self.problems.push(d.meant(&name, vars.iter().map(|(n, _)| n.as_str())));
                 }
             }
@@ -138,11 +146,21 @@ impl<'a> Compiler<'a> {
                 cases.push(compiled);
             }
         }
-        for name in order.iter().filter(|n| !self.used_actions.contains(&n.text)) {
-            self.problems.push(Diagnostic::warning("unused-name", &name.span, format!("nobody uses the action `{}`", name.text)));
+        // an included file serves several plans: what this one leaves aside is no slip
+        let own = |n: &Named| n.span.source.name == plan.span.source.name;
+        for name in order.iter().filter(|n| own(n) && !self.used_actions.contains(&n.text)) {
+            self.problems.push(Diagnostic::warning(
+                "unused-name",
+                &name.span,
+                format!("nobody uses the action `{}`", name.text),
+            ));
         }
         for (name, _) in self.vars.iter().filter(|(n, _)| !self.used_vars.contains(&n.text)) {
-            self.problems.push(Diagnostic::warning("unused-name", &name.span, format!("nobody reads the variable `{}`", name.text)));
+            self.problems.push(Diagnostic::warning(
+                "unused-name",
+                &name.span,
+                format!("nobody reads the variable `{}`", name.text),
+            ));
         }
         Schedule {
             plan: PlanOutline {
@@ -197,7 +215,15 @@ impl<'a> Compiler<'a> {
                 });
                 let steps = self.steps(s.steps, &mut names);
                 let needs = self.asks(&s.asks, None, &names);
-                sentences.push(Sentence { part, address: at, steps, asks: s.asks, needs, unproven: s.unproven.is_some(), place });
+                sentences.push(Sentence {
+                    part,
+                    address: at,
+                    steps,
+                    asks: s.asks,
+                    needs,
+                    unproven: s.unproven.is_some(),
+                    place,
+                });
             }
         }
         names.leave(depth, &mut self.problems);
@@ -234,14 +260,20 @@ impl<'a> Compiler<'a> {
             return Some(found.clone());
         }
         if self.underway.contains(&name.text) {
-            let circle = self.underway.iter().skip_while(|n| **n != name.text).cloned().collect::<Vec<_>>().join("` → `");
-            let d = Diagnostic::error("use-circle", &name.span, format!("`{}` uses itself: `{circle}` → `{}`", name.text, name.text));
+            let circle =
+                self.underway.iter().skip_while(|n| **n != name.text).cloned().collect::<Vec<_>>().join("` → `");
+            let d = Diagnostic::error(
+                "use-circle",
+                &name.span,
+                format!("`{}` uses itself: `{circle}` → `{}`", name.text, name.text),
+            );
             self.problems.push(d);
             return None;
         }
         let source = self.sources.remove(&name.text)?;
         self.underway.push(name.text.clone());
-        let outer = (std::mem::take(&mut self.unlooked), std::mem::take(&mut self.lacks), std::mem::take(&mut self.exclusive));
+        let outer =
+            (std::mem::take(&mut self.unlooked), std::mem::take(&mut self.lacks), std::mem::take(&mut self.exclusive));
         let undoing = std::mem::replace(&mut self.undoing, false);
         let mut names = base_names();
         self.add_vars(&mut names);
@@ -266,7 +298,8 @@ impl<'a> Compiler<'a> {
         }
         names.leave(depth, &mut self.problems);
         let shape = if outputs.is_empty() { Shape::Any } else { Shape::Fields(with_times(fields)) };
-        let definition = Definition { inputs: source.inputs.into_iter().map(|(n, d)| (n.text, d)).collect(), steps, outputs };
+        let definition =
+            Definition { inputs: source.inputs.into_iter().map(|(n, d)| (n.text, d)).collect(), steps, outputs };
         let defined = Defined {
             definition: Arc::new(definition),
             shape,
@@ -300,7 +333,11 @@ impl<'a> Compiler<'a> {
                         && items.is_empty()
                         && !self.undoing
                     {
-                        self.problems.push(Diagnostic::error("empty-foreach", span, "a `foreach` over nothing proves nothing"));
+                        self.problems.push(Diagnostic::error(
+                            "empty-foreach",
+                            span,
+                            "a `foreach` over nothing proves nothing",
+                        ));
                     }
                     let shapes: Vec<Shape> = reads.iter().map(|r| names.check(r, &mut self.problems)).collect();
                     match (tree, &shapes[..]) {
@@ -314,7 +351,11 @@ impl<'a> Compiler<'a> {
                         self.reads(&t.reads(), names);
                     });
                     if entries.is_empty() && !self.undoing {
-                        self.problems.push(Diagnostic::error("empty-foreach", span, "a `foreach` over nothing proves nothing"));
+                        self.problems.push(Diagnostic::error(
+                            "empty-foreach",
+                            span,
+                            "a `foreach` over nothing proves nothing",
+                        ));
                     }
                     keys = Some(entries.iter().map(|(k, _)| k.clone()).collect());
                     Shape::Any
@@ -383,15 +424,29 @@ impl<'a> Compiler<'a> {
         if let Act::Perform { action, verb, .. } = &act {
             let looked = !step.asks.is_empty() || !step.save.is_empty() || step.bind.is_some();
             if !looked && action.changes() && !self.undoing {
-                let d = Diagnostic::error("unlooked-answer", &step.span, format!("nobody looks at the answer of this `{verb}`"));
+                let d = Diagnostic::error(
+                    "unlooked-answer",
+                    &step.span,
+                    format!("nobody looks at the answer of this `{verb}`"),
+                );
                 self.unlooked.push(d.help("add `expect` or `check`, or bind it with `as`"));
             }
         }
-        if let (Some(_), Some(k), false) = (&step.always, step.asks.is_empty().then_some(&step.span), matches!(act, Act::Nothing)) {
-            self.problems.push(Diagnostic::error("nothing-asked", k, "`always` needs an `expect` or a `check` that must hold"));
+        if let (Some(_), Some(k), false) =
+            (&step.always, step.asks.is_empty().then_some(&step.span), matches!(act, Act::Nothing))
+        {
+            self.problems.push(Diagnostic::error(
+                "nothing-asked",
+                k,
+                "`always` needs an `expect` or a `check` that must hold",
+            ));
         }
         if step.eventually.is_some() && step.asks.is_empty() && matches!(act, Act::Perform { .. }) {
-            self.problems.push(Diagnostic::error("nothing-asked", &step.span, "`eventually` needs an `expect` or a `check` to wait for"));
+            self.problems.push(Diagnostic::error(
+                "nothing-asked",
+                &step.span,
+                "`eventually` needs an `expect` or a `check` to wait for",
+            ));
         }
 
         // the undo sees what was known before, and what the act itself binds
@@ -410,8 +465,14 @@ impl<'a> Compiler<'a> {
             // a variable is the same for everything that is made
             let early = reads.iter().any(|n| !late.contains(n) && !self.vars.iter().any(|(v, _)| v.text == **n));
             if !early && reads.iter().any(|n| late.contains(n)) {
-                let d = Diagnostic::warning("undo-needs-answer", &step.span, "this can only be undone if its answer arrives");
-                self.problems.push(d.help("undo by something that is known before the act, for example a name that the plan chose"));
+                let d = Diagnostic::warning(
+                    "undo-needs-answer",
+                    &step.span,
+                    "this can only be undone if its answer arrives",
+                );
+                self.problems.push(
+                    d.help("undo by something that is known before the act, for example a name that the plan chose"),
+                );
             }
             steps
         };
@@ -429,7 +490,11 @@ impl<'a> Compiler<'a> {
         }
         if let Some(n) = &step.bind {
             if matches!(act, Act::Nothing) {
-                self.problems.push(Diagnostic::error("needs-verb", &n.span, "`as` needs a verb beside it; to name a value use `save`"));
+                self.problems.push(Diagnostic::error(
+                    "needs-verb",
+                    &n.span,
+                    "`as` needs a verb beside it; to name a value use `save`",
+                ));
             }
             names.bind(&n.text, if parallel { shape } else { many(shape) }, &n.span, &mut self.problems);
         }
@@ -452,11 +517,18 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    fn act(&mut self, verb: Verb, target: Option<&Named>, names: &mut Names) -> Option<(Act, String, Shape, Vec<Read>)> {
+    fn act(
+        &mut self,
+        verb: Verb,
+        target: Option<&Named>,
+        names: &mut Names,
+    ) -> Option<(Act, String, Shape, Vec<Read>)> {
         Some(match verb {
             Verb::None => (Act::Nothing, "check".into(), Shape::Any, vec![]),
             // what is wrong has been said; the names that it would bind count as bound
-            Verb::Broken => (Act::Perform { action: Arc::new(Broken), verb: "", target: None }, String::new(), Shape::Any, vec![]),
+            Verb::Broken => {
+                (Act::Perform { action: Arc::new(Broken), verb: "", target: None }, String::new(), Shape::Any, vec![])
+            }
             Verb::Executor { name, body } => {
                 let executor = self.registry.get(&name.text)?;
                 let mut reads = vec![];
@@ -469,9 +541,14 @@ impl<'a> Compiler<'a> {
                     // what is wrong has been said; the names that it would bind still count as bound
                     return Some((Act::Perform { action: Arc::new(Broken), verb: "", target: None }, String::new(), Shape::Any, reads));
                 };
-                let fields: Vec<(String, Shape)> = action.fields().iter().map(|f| (f.to_string(), Shape::Any)).collect();
+                let fields: Vec<(String, Shape)> =
+                    action.fields().iter().map(|f| (f.to_string(), Shape::Any)).collect();
                 let shape = if fields.is_empty() { Shape::Any } else { Shape::Fields(with_times(fields)) };
-                let chosen = if executor.needs_target() || target.is_some() { self.target(executor.verb(), target) } else { None };
+                let chosen = if executor.needs_target() || target.is_some() {
+                    self.target(executor.verb(), target)
+                } else {
+                    None
+                };
                 let what = format!("{} {}", executor.verb(), action.summary());
                 (Act::Perform { action, verb: executor.verb(), target: chosen }, what, shape, reads)
             }
@@ -486,7 +563,11 @@ impl<'a> Compiler<'a> {
                     || self.defined.contains_key(&action.text)
                     || self.underway.contains(&action.text);
                 if !known {
-                    let d = Diagnostic::error("unknown-action", &action.span, format!("there is no action `{}`", action.text));
+                    let d = Diagnostic::error(
+                        "unknown-action",
+                        &action.span,
+                        format!("there is no action `{}`", action.text),
+                    );
                     let all: Vec<String> = self.sources.keys().chain(self.defined.keys()).cloned().collect();
                     self.problems.push(d.meant(&action.text, all.iter().map(String::as_str)));
                     return None;
@@ -500,13 +581,21 @@ impl<'a> Compiler<'a> {
                 let declared = &defined.definition.inputs;
                 for (n, _) in &inputs {
                     if !declared.iter().any(|(d, _)| *d == n.text) {
-                        let d = Diagnostic::error("unknown-input", &n.span, format!("`{}` has no input `{}`", action.text, n.text));
+                        let d = Diagnostic::error(
+                            "unknown-input",
+                            &n.span,
+                            format!("`{}` has no input `{}`", action.text, n.text),
+                        );
                         self.problems.push(d.meant(&n.text, declared.iter().map(|(d, _)| d.as_str())));
                     }
                 }
                 for (d, default) in declared {
                     if default.is_none() && !inputs.iter().any(|(n, _)| n.text == *d) {
-                        let p = Diagnostic::error("missing-input", &action.span, format!("`{}` needs the input `{d}`", action.text));
+                        let p = Diagnostic::error(
+                            "missing-input",
+                            &action.span,
+                            format!("`{}` needs the input `{d}`", action.text),
+                        );
                         self.problems.push(p);
                     }
                 }
@@ -526,7 +615,8 @@ impl<'a> Compiler<'a> {
                 }
                 let what = format!("parallel, {} branch{}", all.len(), if all.len() == 1 { "" } else { "es" });
                 let reads = vec![];
-                let shape = Shape::Fields(with_times(vec![("branches".into(), Shape::Any), ("overlap".into(), Shape::Any)]));
+                let shape =
+                    Shape::Fields(with_times(vec![("branches".into(), Shape::Any), ("overlap".into(), Shape::Any)]));
                 (Act::Parallel { branches: all, overlap }, what, shape, reads)
             }
             Verb::Fault { breaks, name } => {
@@ -537,7 +627,12 @@ impl<'a> Compiler<'a> {
                     self.lacks.push(format!("the environment `{}` has no fault `{}`", e.name, name.text));
                 }
                 let what = format!("fault {} {}", if breaks { "break" } else { "heal" }, name.text);
-                (Act::Fault { breaks, name: name.text }, what, Shape::Fields(with_times(vec![("refused".into(), Shape::Any)])), vec![])
+                (
+                    Act::Fault { breaks, name: name.text },
+                    what,
+                    Shape::Fields(with_times(vec![("refused".into(), Shape::Any)])),
+                    vec![],
+                )
             }
         })
     }
@@ -550,7 +645,11 @@ impl<'a> Compiler<'a> {
             Some(n) => match e.targets.iter().find(|(t, _)| t.text == n.text) {
                 Some((_, node)) if of_verb(node) => Some(n.text.clone()),
                 Some(_) => {
-                    let d = Diagnostic::error("wrong-target", &n.span, format!("`{}` is no target for `{verb}` in the environment `{}`", n.text, e.name));
+                    let d = Diagnostic::error(
+                        "wrong-target",
+                        &n.span,
+                        format!("`{}` is no target for `{verb}` in the environment `{}`", n.text, e.name),
+                    );
                     self.problems.push(d);
                     None
                 }
@@ -603,7 +702,8 @@ impl<'a> Compiler<'a> {
                     }
                 }
                 (_, None) => {
-                    let d = Diagnostic::error("wrong-type", &p.span, "without a verb, `expect` is a map of names in scope");
+                    let d =
+                        Diagnostic::error("wrong-type", &p.span, "without a verb, `expect` is a map of names in scope");
                     self.problems.push(d);
                 }
                 _ => {}
@@ -633,7 +733,11 @@ impl<'a> Compiler<'a> {
     }
 
     fn unknown_output(&mut self, name: &str, inner: &Picture, known: &[String]) {
-        let d = Diagnostic::error("unknown-field", &key_span(inner, name), format!("there is no field `{name}` in this output"));
+        let d = Diagnostic::error(
+            "unknown-field",
+            &key_span(inner, name),
+            format!("there is no field `{name}` in this output"),
+        );
         self.problems.push(d.meant(name, known.iter().map(String::as_str)));
     }
 
@@ -664,15 +768,20 @@ impl<'a> Compiler<'a> {
             let verbs: Vec<&'static str> = self.registry.verbs().filter(|v| node.get(v).is_some()).collect();
             let [verb] = verbs[..] else {
                 let all = self.registry.verbs().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
-                let d = Diagnostic::error("wrong-target", &name.span, format!("the target `{}` needs exactly one of {all}", name.text));
+                let d = Diagnostic::error(
+                    "wrong-target",
+                    &name.span,
+                    format!("the target `{}` needs exactly one of {all}", name.text),
+                );
                 self.problems.push(d);
                 continue;
             };
             let mut reads = vec![];
             let mut problems = Diagnostics::default();
-            let spec = self.registry.get(verb).and_then(|e| {
-                e.target(&mut Body { node, reads: &mut reads, problems: &mut problems })
-            });
+            let spec = self
+                .registry
+                .get(verb)
+                .and_then(|e| e.target(&mut Body { node, reads: &mut reads, problems: &mut problems }));
             self.problems.extend(problems);
             for r in &reads {
                 names.check(r, &mut self.problems);
@@ -764,7 +873,7 @@ impl crate::executor::Action for Broken {
 }
 
 fn base_names() -> Names {
-    let mut names = Names::new();
+    let mut names = Names::default();
     names.built_in("run", Shape::fields(&["id", "started"]));
     names
 }
@@ -809,7 +918,9 @@ fn key_span(inner: &Picture, name: &str) -> crate::source::Span {
     let text = &inner.span.source.text;
     let before = &text[..text.floor_char_boundary(inner.span.range.start)];
     match before.rfind(name) {
-        Some(i) if before[i + name.len()..].trim_matches(['"', '\'', ':', ' ', '\n', '\r', '{', '-', '[']).is_empty() => {
+        Some(i)
+            if before[i + name.len()..].trim_matches(['"', '\'', ':', ' ', '\n', '\r', '{', '-', '[']).is_empty() =>
+        {
             inner.span.with(i..i + name.len())
         }
         _ => inner.span.clone(),

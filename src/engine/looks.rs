@@ -58,7 +58,14 @@ pub trait Looks: Send + Sync {
     /// `None`: the time for looking is over.
     async fn look(&self, ask: Ask<'_>) -> Option<Look>;
     /// Whether a whole `use` may be tried once more.
-    async fn again(&self, at: &Address, count: u32, until: Option<Instant>, pace: Duration, cancel: &CancellationToken) -> Again;
+    async fn again(
+        &self,
+        at: &Address,
+        count: u32,
+        until: Option<Instant>,
+        pace: Duration,
+        cancel: &CancellationToken,
+    ) -> Again;
     /// The overlap of a `parallel`, and what a healed fault refused, as measured or as recorded.
     fn measured(&self, at: &Address, live: Value) -> Value;
     /// Whether acts have effects, and so need an undo.
@@ -171,9 +178,11 @@ impl Looks for Live {
                 }
             };
             // a dependency that panics is one failed step
-            let act = AssertUnwindSafe(act)
-                .catch_unwind()
-                .map(|r| r.unwrap_or_else(|_| Err(StepError::Invalid("the executor panicked; this is a defect of the runner".into()))));
+            let act = AssertUnwindSafe(act).catch_unwind().map(|r| {
+                r.unwrap_or_else(|_| {
+                    Err(StepError::Invalid("the executor panicked; this is a defect of the runner".into()))
+                })
+            });
             tokio::select! {
                 biased;
                 _ = ask.cancel.cancelled() => Err(StepError::Cancelled),
@@ -189,7 +198,14 @@ impl Looks for Live {
         Some(Look { result, evidence: evidence.into_inner().unwrap_or_else(|e| e.into_inner()), departed })
     }
 
-    async fn again(&self, _: &Address, count: u32, until: Option<Instant>, pace: Duration, cancel: &CancellationToken) -> Again {
+    async fn again(
+        &self,
+        _: &Address,
+        count: u32,
+        until: Option<Instant>,
+        pace: Duration,
+        cancel: &CancellationToken,
+    ) -> Again {
         if count == 0 {
             return Again::Live;
         }
@@ -228,7 +244,9 @@ impl Recorded {
             let EventKind::Looked { at, took, value, error, error_kind, .. } = &event.kind else { continue };
             let result = match (value, error_kind) {
                 (Some(value), _) => Ok(Output { value: value.clone(), at: *at, took: *took, cursor: None }),
-                (None, kind) => Err(recorded_error(kind.unwrap_or(ErrorKind::Invalid), error.clone().unwrap_or_default(), *took)),
+                (None, kind) => {
+                    Err(recorded_error(kind.unwrap_or(ErrorKind::Invalid), error.clone().unwrap_or_default(), *took))
+                }
             };
             map.entry(event.address.clone()).or_default().push_back(RecordedLook { result });
         }

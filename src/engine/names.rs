@@ -21,6 +21,7 @@ impl Shape {
     }
 }
 
+#[derive(Default)]
 pub struct Names {
     known: Vec<Name>,
 }
@@ -36,10 +37,6 @@ struct Name {
 }
 
 impl Names {
-    pub fn new() -> Self {
-        Names { known: vec![] }
-    }
-
     pub fn depth(&self) -> usize {
         self.known.len()
     }
@@ -61,7 +58,13 @@ impl Names {
             self.touch(name);
             wrong = true;
         }
-        self.known.push(Name { name: name.into(), shape, span: Some(span.clone()), used: Cell::new(wrong), passing: false });
+        self.known.push(Name {
+            name: name.into(),
+            shape,
+            span: Some(span.clone()),
+            used: Cell::new(wrong),
+            passing: false,
+        });
     }
 
     /// Forgets what was bound since `depth`, and warns of what nobody read.
@@ -99,16 +102,15 @@ impl Names {
         let mut shape = found.shape.clone();
         for segment in &read.path {
             shape = match (shape, segment) {
-                (Shape::Fields(fields), Segment::Field(name, span)) => {
-                    match fields.iter().find(|(f, _)| f == name) {
-                        Some((_, inner)) => inner.clone(),
-                        None => {
-                            let d = Diagnostic::error("unknown-field", span, format!("`{}` has no field `{name}`", read.root));
-                            problems.push(d.meant(name, fields.iter().map(|(f, _)| f.as_str())));
-                            return Shape::Any;
-                        }
+                (Shape::Fields(fields), Segment::Field(name, span)) => match fields.iter().find(|(f, _)| f == name) {
+                    Some((_, inner)) => inner.clone(),
+                    None => {
+                        let d =
+                            Diagnostic::error("unknown-field", span, format!("`{}` has no field `{name}`", read.root));
+                        problems.push(d.meant(name, fields.iter().map(|(f, _)| f.as_str())));
+                        return Shape::Any;
                     }
-                }
+                },
                 (Shape::List(inner), Segment::Index(_) | Segment::Any) => *inner,
                 _ => return Shape::Any,
             };

@@ -57,23 +57,36 @@ impl World {
             link.heal().await.map_err(|e| e.to_string())?;
             return Ok(Some(refused));
         }
-        let Some(Fault::Actions { heal, refused, .. }) = self.faults.iter().find(|(n, _)| n == name).map(|(_, f)| f) else {
+        let Some(Fault::Actions { heal, refused, .. }) = self.faults.iter().find(|(n, _)| n == name).map(|(_, f)| f)
+        else {
             return Err(format!("there is no fault `{name}`"));
         };
         let scope = self.act(runner, at, heal).await?;
-        Ok(refused.as_ref().and_then(|e| e.eval(&scope).ok()).and_then(|v| v.as_i64()).and_then(|i| u64::try_from(i).ok()))
+        Ok(refused
+            .as_ref()
+            .and_then(|e| e.eval(&scope).ok())
+            .and_then(|v| v.as_i64())
+            .and_then(|i| u64::try_from(i).ok()))
     }
 
     async fn act(&self, runner: &Runner<'_>, at: &Address, steps: &[super::schedule::Step]) -> Result<Scope, String> {
         let scope = self.live.as_ref().map(|l| l.environment()).unwrap_or_default();
         let within = Runner { base: &scope, ..*runner };
         let listed = within.list(steps, &at.child("fault"), scope.clone(), None).await;
-        if listed.mark.is_red() { Err(listed.reason.unwrap_or_else(|| listed.mark.word().into())) } else { Ok(listed.scope) }
+        if listed.mark.is_red() {
+            Err(listed.reason.unwrap_or_else(|| listed.mark.word().into()))
+        } else {
+            Ok(listed.scope)
+        }
     }
 }
 
 /// The run's own names, and the plan's variables.
-pub fn base_scope(run: &RunContext, secrets: &Arc<Secrets>, vars: &[(String, crate::expr::Tree)]) -> Result<Scope, (String, EvalError)> {
+pub fn base_scope(
+    run: &RunContext,
+    secrets: &Arc<Secrets>,
+    vars: &[(String, crate::expr::Tree)],
+) -> Result<Scope, (String, EvalError)> {
     let mut scope = run_scope(run, secrets);
     for (name, tree) in vars {
         let value = tree.render(&scope).map_err(|e| (name.clone(), e))?;
@@ -89,7 +102,13 @@ pub fn run_scope(run: &RunContext, secrets: &Arc<Secrets>) -> Scope {
 }
 
 /// Performs everything that is scheduled, and tells it all. Returns when everything is taken back.
-pub async fn perform(schedule: Arc<Schedule>, world: Arc<World>, looks: Arc<dyn Looks>, base: Scope, started: RunStarted) {
+pub async fn perform(
+    schedule: Arc<Schedule>,
+    world: Arc<World>,
+    looks: Arc<dyn Looks>,
+    base: Scope,
+    started: RunStarted,
+) {
     let begun = Instant::now();
     let root = Address::new("");
     world.events.tell(&root, EventKind::RunStarted(Box::new(started))).await;
@@ -101,14 +120,27 @@ pub async fn perform(schedule: Arc<Schedule>, world: Arc<World>, looks: Arc<dyn 
             let verdict = if world.cancel.is_cancelled() { Verdict::Interrupted } else { Verdict::Errored };
             for case in &schedule.cases {
                 let reason = Some(format!("the environment's setup failed: {reason}"));
-                let kind = EventKind::CaseFinished { verdict, fault: Some(Blame::Environment), reason, took: Default::default() };
+                let kind = EventKind::CaseFinished {
+                    verdict,
+                    fault: Some(Blame::Environment),
+                    reason,
+                    took: Default::default(),
+                };
                 world.events.tell(&case.address, kind).await;
             }
         }
     }
     if let Some(live) = &world.live {
         let (scope, faults) = (live.environment(), Mutex::new(vec![]));
-        let runner = Runner { world: &world, looks: &*looks, cancel: &world.kill, stack: &made, faults: &faults, base: &scope, timeout: None };
+        let runner = Runner {
+            world: &world,
+            looks: &*looks,
+            cancel: &world.kill,
+            stack: &made,
+            faults: &faults,
+            base: &scope,
+            timeout: None,
+        };
         notes.extend(made.unwind(&runner).await.left.into_iter().map(|l| format!("left behind by setup: {l}")));
     }
     if world.cancel.is_cancelled() {
@@ -121,7 +153,8 @@ async fn setup(schedule: &Schedule, world: &World, looks: &dyn Looks, made: &Sta
     let Some(live) = &world.live else { return Ok(()) };
     let scope = live.environment();
     let faults = Mutex::new(vec![]);
-    let runner = Runner { world, looks, cancel: &world.cancel, stack: made, faults: &faults, base: &scope, timeout: None };
+    let runner =
+        Runner { world, looks, cancel: &world.cancel, stack: made, faults: &faults, base: &scope, timeout: None };
     let listed = runner.list(&schedule.setup, &Address::new("setup"), scope.clone(), None).await;
     if listed.mark.is_red() {
         return Err(listed.reason.unwrap_or_else(|| listed.mark.word().into()));
@@ -151,7 +184,11 @@ async fn cases(schedule: &Arc<Schedule>, world: &Arc<World>, looks: &Arc<dyn Loo
                 None => (None, Some(platform.write_owned().await)),
             };
             if world.cancel.is_cancelled() || stop.is_cancelled() {
-                let reason = if world.cancel.is_cancelled() { "cancelled before it began" } else { "not begun after the first red (`--fail-fast`)" };
+                let reason = if world.cancel.is_cancelled() {
+                    "cancelled before it began"
+                } else {
+                    "not begun after the first red (`--fail-fast`)"
+                };
                 let kind = EventKind::CaseFinished {
                     verdict: Verdict::Skipped,
                     fault: None,

@@ -89,7 +89,13 @@ impl<'a> Runner<'a> {
         Runner { base, ..*self }
     }
 
-    pub fn list<'b>(&'b self, steps: &'b [Step], at: &'b Address, scope: Scope, timeout: Option<Duration>) -> BoxFuture<'b, Listed> {
+    pub fn list<'b>(
+        &'b self,
+        steps: &'b [Step],
+        at: &'b Address,
+        scope: Scope,
+        timeout: Option<Duration>,
+    ) -> BoxFuture<'b, Listed> {
         Box::pin(async move {
             let mut out = Listed {
                 scope,
@@ -145,7 +151,9 @@ impl<'a> Runner<'a> {
         };
         let Some(foreach) = &step.foreach else {
             return match &step.act {
-                Act::Parallel { branches, overlap } => self.parallel(step, at, branches, *overlap, vec![scope.clone()], scope, timeout).await,
+                Act::Parallel { branches, overlap } => {
+                    self.parallel(step, at, branches, *overlap, vec![scope.clone()], scope, timeout).await
+                }
                 _ => self.once(step, at, scope, timeout).await,
             };
         };
@@ -165,7 +173,15 @@ impl<'a> Runner<'a> {
     }
 
     /// One after the other; ends at the first whose `eventually` ran out. What was bound is bound as a list, or as a map.
-    async fn each(&self, step: &Step, at: &Address, scope: &Scope, items: Vec<(String, Value)>, keyed: bool, timeout: Option<Duration>) -> Done {
+    async fn each(
+        &self,
+        step: &Step,
+        at: &Address,
+        scope: &Scope,
+        items: Vec<(String, Value)>,
+        keyed: bool,
+        timeout: Option<Duration>,
+    ) -> Done {
         let mut total = Done::green();
         let wanted = items.len();
         let mut bound: Vec<(String, Vec<(String, Value)>)> =
@@ -211,7 +227,12 @@ impl<'a> Runner<'a> {
             if let Err(e) = self.world.events.commit(&undo_at, intended).await {
                 return self.broken_after(at, format!("the undo could not be noted: {e}")).await;
             }
-            let kind = UndoKind::Steps { steps: step.undo.clone(), scope: scope.clone(), bound: bound.clone(), base: self.base.clone() };
+            let kind = UndoKind::Steps {
+                steps: step.undo.clone(),
+                scope: scope.clone(),
+                bound: bound.clone(),
+                base: self.base.clone(),
+            };
             self.stack.push(Undo { at: undo_at, what, kind });
         }
         let done = match &step.act {
@@ -281,7 +302,10 @@ impl<'a> Runner<'a> {
             };
             let mut evidence = look.evidence;
             if let (true, Err(e), Some(silence)) = (silent, &result, action.silence()) {
-                evidence.push(crate::event::Evidence { kind: crate::event::EvidenceKind::Note, text: format!("no answer: {e}") });
+                evidence.push(crate::event::Evidence {
+                    kind: crate::event::EvidenceKind::Note,
+                    text: format!("no answer: {e}"),
+                });
                 result = Ok(Output { value: silence, at: look_at, took: look_begun.elapsed(), cursor: None });
             }
             count += 1;
@@ -298,7 +322,9 @@ impl<'a> Runner<'a> {
                         evidence,
                     };
                     self.tell(at, looked).await;
-                    let again = eventually.is_some() && !staying && !matches!(e, StepError::Cancelled | StepError::Undefined(_));
+                    let again = eventually.is_some()
+                        && !staying
+                        && !matches!(e, StepError::Cancelled | StepError::Undefined(_));
                     error = Some(e);
                     last = None;
                     if !again {
@@ -372,7 +398,9 @@ impl<'a> Runner<'a> {
             (true, ..) => None,
             (_, true, _) => step.give_up_if.as_ref().map(|e| format!("given up: `{}`", e.text())),
             (_, _, true) => Some(format!("it did not stay so for {}", shown(always))),
-            _ if eventually.is_some() => Some(format!("it did not become so within {} ({count} looks)", shown(eventually))),
+            _ if eventually.is_some() => {
+                Some(format!("it did not become so within {} ({count} looks)", shown(eventually)))
+            }
             _ => None,
         };
         let mut done = self.conclude(step, at, scope, seen, findings, reason, count, took).await;
@@ -420,7 +448,8 @@ impl<'a> Runner<'a> {
         let mut listed: Option<Listed> = None;
         let mut given_up = false;
         let held = loop {
-            let recorded = match self.looks.again(at, count, until, pace.next().unwrap_or_default(), self.cancel).await {
+            let recorded = match self.looks.again(at, count, until, pace.next().unwrap_or_default(), self.cancel).await
+            {
                 Again::No => break staying && count > 0,
                 Again::Live => None,
                 Again::Recorded(value) => Some(value),
@@ -499,7 +528,7 @@ impl<'a> Runner<'a> {
         let mut done = self.conclude_with(step, at, scope, seen, findings, reason, count, took, mark).await;
         done.judged += judged;
         done.ends |= ends && !held;
-        done.expired = (expired && !held) || (!held && eventually.is_some());
+        done.expired = !held && (expired || eventually.is_some());
         done
     }
 
@@ -585,7 +614,8 @@ impl<'a> Runner<'a> {
             ends = true;
             reason = Some(format!("the branches did not overlap as they must: {count} at once, {wanted} needed"));
         }
-        let mut done = self.conclude_with(step, at, outer, Some(value), findings, reason, 1, begun.elapsed(), mark).await;
+        let mut done =
+            self.conclude_with(step, at, outer, Some(value), findings, reason, 1, begun.elapsed(), mark).await;
         done.judged += judged;
         done.ends |= ends;
         done
@@ -650,11 +680,7 @@ impl<'a> Runner<'a> {
         };
         self.tell(at, looked).await;
         let idle = !breaks && value.get("refused").and_then(Value::as_i64) == Some(0);
-        let (mark, reason) = if idle {
-            (Mark::Errored, Some(untried(name)))
-        } else {
-            (Mark::Passed, None)
-        };
+        let (mark, reason) = if idle { (Mark::Errored, Some(untried(name))) } else { (Mark::Passed, None) };
         self.conclude_with(step, at, scope, Some(value), findings, reason, 1, begun.elapsed(), mark).await
     }
 
@@ -669,7 +695,11 @@ impl<'a> Runner<'a> {
     }
 
     fn why_cancelled(&self) -> String {
-        if self.world.cancel.is_cancelled() { "cancelled".into() } else { "the case ran longer than its `timeout`".into() }
+        if self.world.cancel.is_cancelled() {
+            "cancelled".into()
+        } else {
+            "the case ran longer than its `timeout`".into()
+        }
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -747,7 +777,15 @@ impl<'a> Runner<'a> {
         self.tell(at, EventKind::ActionStarted { what: step.what.clone(), place: step.place.clone() }).await;
     }
 
-    async fn finish(&self, at: &Address, mark: Mark, findings: Vec<Finding>, reason: Option<String>, looks: u32, took: Duration) {
+    async fn finish(
+        &self,
+        at: &Address,
+        mark: Mark,
+        findings: Vec<Finding>,
+        reason: Option<String>,
+        looks: u32,
+        took: Duration,
+    ) {
         self.tell(at, EventKind::ActionFinished { mark, findings, reason, looks, took }).await;
     }
 

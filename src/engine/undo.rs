@@ -1,12 +1,6 @@
 //! What a case made and must take back: on the stack before the request leaves, taken back last first, whatever happened.
 use super::{schedule::Step, step::Runner};
-use crate::{
-    address::Address,
-    event::EventKind,
-    expr::Scope,
-    outcome::Mark,
-    value::Value,
-};
+use crate::{address::Address, event::EventKind, expr::Scope, outcome::Mark, value::Value};
 use std::{
     sync::{Arc, Mutex},
     time::Duration,

@@ -1,24 +1,23 @@
 //! The world, one folder a verb. An executor imports neither the engine nor the reports, nor another executor.
-
-pub mod k8s;
-
-use crate::executor::Registry;
-
+pub mod db;
 pub mod exec;
 pub mod http;
+pub mod k8s;
 pub mod logs;
 #[cfg(test)]
 mod stage;
 pub mod webhook;
 
+use crate::executor::Registry;
+
 /// Every verb of the runner.
 #[rustfmt::skip] // one line each
 pub fn registry() -> Registry {
     Registry::default()
-        .with(exec::Exec)
         .with(http::Http)
-        .with(logs::Logs)
-        .with(webhook::Webhook)
         .with(k8s::K8s)
-
+        .with(db::Db)
+        .with(webhook::Webhook)
+        .with(logs::Logs)
+        .with(exec::Exec)
 }

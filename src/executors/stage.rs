@@ -117,3 +117,34 @@ fn read<T>(text: &str, f: impl FnOnce(&mut Body<'_>) -> Option<T>) -> (Option<T>
     let got = f(&mut Body { node: &node, reads: &mut reads, problems: &mut problems });
     (got, problems)
 }
+
+/// Every example of a manual is taken by the verb that it shows: actions in a list, targets in a map.
+#[test]
+fn the_examples_in_the_manuals_are_right() {
+    let registry = super::registry();
+    for verb in registry.verbs() {
+        let manual = registry.get(verb).unwrap().manual();
+        let blocks: Vec<&str> = manual.split("```yaml\n").skip(1).filter_map(|b| b.split("```").next()).collect();
+        let mut shown = 0;
+        for block in blocks {
+            let node = yaml::parse(&Arc::new(Source { name: format!("{verb}.md"), text: block.into() })).unwrap();
+            let (mut reads, mut problems) = (vec![], Diagnostics::default());
+            if let yaml::Kind::Seq(actions) = &node.kind {
+                for (key, body) in actions.iter().flat_map(|a| a.entries()) {
+                    let Some(executor) = registry.get(&key.key_text()) else { continue };
+                    executor.compile(&mut Body { node: body, reads: &mut reads, problems: &mut problems });
+                    shown += 1;
+                }
+            }
+            for (_, target) in node.entries() {
+                let Some(executor) = target.entries().iter().find_map(|(k, _)| registry.get(&k.key_text())) else {
+                    continue;
+                };
+                executor.target(&mut Body { node: target, reads: &mut reads, problems: &mut problems });
+                shown += 1;
+            }
+            assert_eq!(problems.0.len(), 0, "{}", drawn(&problems));
+        }
+        assert!(shown > 0, "the manual of `{verb}` shows no example");
+    }
+}

@@ -25,16 +25,80 @@ const DEEPEST: usize = 40;
 
 /// Every function that an expression may call.
 pub const FUNCTIONS: &[&str] = &[
-    "size", "contains", "startsWith", "endsWith", "matches", "string", "int", "uint", "double", "bool", "bytes", "duration",
-    "timestamp", "type", "dyn", "getFullYear", "getMonth", "getDayOfYear", "getDayOfMonth", "getDate", "getDayOfWeek",
-    "getHours", "getMinutes", "getSeconds", "getMilliseconds", "min", "max", "charAt", "indexOf", "lastIndexOf", "join",
-    "lowerAscii", "upperAscii", "replace", "split", "substring", "trim", "reverse", "format", "quote", "distinct", "flatten",
-    "slice", "sort", "sortBy", "first", "last", "lists.range", "hasValue", "value", "or", "orValue", "of", "none",
-    "ofNonZeroValue", "math.greatest", "math.least", "math.ceil", "math.floor", "math.round", "math.abs",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "string",
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "bytes",
+    "duration",
+    "timestamp",
+    "type",
+    "dyn",
+    "getFullYear",
+    "getMonth",
+    "getDayOfYear",
+    "getDayOfMonth",
+    "getDate",
+    "getDayOfWeek",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "getMilliseconds",
+    "min",
+    "max",
+    "charAt",
+    "indexOf",
+    "lastIndexOf",
+    "join",
+    "lowerAscii",
+    "upperAscii",
+    "replace",
+    "split",
+    "substring",
+    "trim",
+    "reverse",
+    "format",
+    "quote",
+    "distinct",
+    "flatten",
+    "slice",
+    "sort",
+    "sortBy",
+    "first",
+    "last",
+    "lists.range",
+    "hasValue",
+    "value",
+    "or",
+    "orValue",
+    "of",
+    "none",
+    "ofNonZeroValue",
+    "math.greatest",
+    "math.least",
+    "math.ceil",
+    "math.floor",
+    "math.round",
+    "math.abs",
     // macros
-    "has", "all", "exists", "exists_one", "existsOne", "map", "filter",
+    "has",
+    "all",
+    "exists",
+    "exists_one",
+    "existsOne",
+    "map",
+    "filter",
     // ours
-    "secret", "secrets_in", "json", "now",
+    "secret",
+    "secrets_in",
+    "json",
+    "now",
 ];
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
@@ -129,7 +193,11 @@ impl Expression {
                 let start = text.floor_char_boundary(start);
                 let end = start + text[start..].chars().next().map_or(0, char::len_utf8);
                 let message = first.msg.trim_start_matches("Syntax error: ").to_string();
-                let d = Diagnostic::error("expression-syntax", &at(start..end), format!("this is no CEL expression: {}", readable(&message)));
+                let d = Diagnostic::error(
+                    "expression-syntax",
+                    &at(start..end),
+                    format!("this is no CEL expression: {}", readable(&message)),
+                );
                 return Err(vec![d]);
             }
         };
@@ -146,7 +214,11 @@ impl Expression {
                     }
                 }
                 None => {
-                    let d = Diagnostic::error("unknown-function", &at(range.clone()), format!("there is no function `{name}`"));
+                    let d = Diagnostic::error(
+                        "unknown-function",
+                        &at(range.clone()),
+                        format!("there is no function `{name}`"),
+                    );
                     unknown.push(match nearest(name, FUNCTIONS.iter().copied()) {
                         Some(n) => d.help(format!("did you mean `{n}`?")),
                         None => d.help("functions are those of CEL, and `secret`, `secrets_in`, `json`, `now`"),
@@ -157,7 +229,8 @@ impl Expression {
         if !unknown.is_empty() {
             return Err(unknown);
         }
-        let path = reads.first().filter(|_| is_path(&program.expression().expr)).map(|r| (r.root.clone(), r.path.clone()));
+        let path =
+            reads.first().filter(|_| is_path(&program.expression().expr)).map(|r| (r.root.clone(), r.path.clone()));
         let path = path.filter(|(_, p): &(_, Vec<Segment>)| !p.iter().any(|s| matches!(s, Segment::Any)));
         let label = label(program.expression());
         Ok(Expression(Arc::new(Compiled { text: text.to_string(), program, reads, ours, label, path })))
@@ -253,17 +326,23 @@ impl Expression {
             ExecutionError::NoSuchOverload(o) => {
                 format!("`{}` cannot be applied to {}", operator(o.function()), o.argument_types().join(" and "))
             }
-            ExecutionError::IndexOutOfBounds(i) => format!("the list has no element {}", from_cel(i).unwrap_or_default()),
+            ExecutionError::IndexOutOfBounds(i) => {
+                format!("the list has no element {}", from_cel(i).unwrap_or_default())
+            }
             ExecutionError::UnsupportedBinaryOperator(name, a, b) => {
                 format!("`{}` cannot be applied to {} and {}", operator(name), a.type_of(), b.type_of())
             }
-            ExecutionError::ValuesNotComparable(a, b) => format!("{} and {} cannot be compared", a.type_of(), b.type_of()),
+            ExecutionError::ValuesNotComparable(a, b) => {
+                format!("{} and {} cannot be compared", a.type_of(), b.type_of())
+            }
             ExecutionError::UnexpectedType { got, want } => format!("got {got} where {want} is needed"),
             ExecutionError::FunctionError { function, message } => format!("`{function}`: {message}"),
             ExecutionError::UnsupportedIndex(i, _) => format!("{} cannot be an index here", i.type_of()),
             ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".into(),
             ExecutionError::Overflow(..) => "the number overflows".into(),
-            ExecutionError::InvalidArgumentCount { expected, actual } => format!("{actual} arguments where {expected} are needed"),
+            ExecutionError::InvalidArgumentCount { expected, actual } => {
+                format!("{actual} arguments where {expected} are needed")
+            }
             other => other.to_string().chars().take(120).collect(),
         })
     }
@@ -289,15 +368,20 @@ impl Expression {
                 op::LOGICAL_OR | op::LOGICAL_NOT | op::CONDITIONAL => {
                     call.args.iter().for_each(|a| self.operands(a, context, out, level + 1))
                 }
-                op::EQUALS | op::NOT_EQUALS | op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS | op::IN => {
-                    call.args.iter().for_each(|a| self.operand(a, context, out))
-                }
+                op::EQUALS
+                | op::NOT_EQUALS
+                | op::LESS
+                | op::LESS_EQUALS
+                | op::GREATER
+                | op::GREATER_EQUALS
+                | op::IN => call.args.iter().for_each(|a| self.operand(a, context, out)),
                 _ => call.target.iter().map(|t| &**t).chain(&call.args).for_each(|a| self.operand(a, context, out)),
             },
             Expr::Comprehension(c) => {
                 self.operand(&c.iter_range, context, out);
                 // `all` is `accu && predicate`: name the first element for which the predicate is not true
-                if let (Expr::Call(step), Ok(cel::Value::List(items))) = (&c.loop_step.expr, context.resolve(&c.iter_range))
+                if let (Expr::Call(step), Ok(cel::Value::List(items))) =
+                    (&c.loop_step.expr, context.resolve(&c.iter_range))
                     && step.func_name == op::LOGICAL_AND
                     && let Some(predicate) = step.args.get(1)
                 {
@@ -379,7 +463,9 @@ pub(super) fn to_cel(v: &Value) -> cel::Value {
         Value::Float(f) => cel::Value::Float(*f),
         Value::Text(s) => cel::Value::String(Arc::new(s.to_string())),
         Value::Time(t) => cel::Value::Timestamp(chrono_time(*t)),
-        Value::Duration(d) => cel::Value::Duration(chrono::Duration::nanoseconds(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))),
+        Value::Duration(d) => {
+            cel::Value::Duration(chrono::Duration::nanoseconds(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)))
+        }
         Value::List(l) => cel::Value::List(Arc::new(l.iter().map(to_cel).collect())),
         Value::Map(m) => {
             let map: HashMap<cel::objects::Key, cel::Value> =
@@ -390,7 +476,9 @@ pub(super) fn to_cel(v: &Value) -> cel::Value {
 }
 
 fn chrono_time(t: Timestamp) -> chrono::DateTime<chrono::FixedOffset> {
-    chrono::DateTime::from_timestamp(t.as_second(), t.subsec_nanosecond().max(0) as u32).unwrap_or_default().fixed_offset()
+    chrono::DateTime::from_timestamp(t.as_second(), t.subsec_nanosecond().max(0) as u32)
+        .unwrap_or_default()
+        .fixed_offset()
 }
 
 /// Maps come back in the order of their keys: the library keeps none.
@@ -460,7 +548,10 @@ fn readable(message: &str) -> String {
         return format!("unexpected `{}`", rest.trim_end_matches('\'').trim());
     }
     match message.split_once(" expecting ") {
-        Some((what, _)) => what.replace("'<EOF>'", "the end").replace("mismatched input", "unexpected").replace("extraneous input", "unexpected"),
+        Some((what, _)) => what
+            .replace("'<EOF>'", "the end")
+            .replace("mismatched input", "unexpected")
+            .replace("extraneous input", "unexpected"),
         None => message.replace("'<EOF>'", "the end").replace("mismatched input", "unexpected"),
     }
 }
@@ -626,14 +717,17 @@ impl Walk<'_> {
                     return Some((root, span, path));
                 }
                 let dot = self.token(e).start;
-                let field_at = self.text[dot..].find(&s.field).map_or(dot..dot + 1, |i| dot + i..dot + i + s.field.len());
+                let field_at =
+                    self.text[dot..].find(&s.field).map_or(dot..dot + 1, |i| dot + i..dot + i + s.field.len());
                 path.push(Segment::Field(s.field.clone(), (self.at)(field_at)));
                 Some((root, span, path))
             }
             Expr::Call(c) if c.func_name == op::INDEX && c.args.len() == 2 => {
                 let (root, span, mut path) = self.chain(&c.args[0])?;
                 path.push(match &c.args[1].expr {
-                    Expr::Literal(LiteralValue::Int(i)) => usize::try_from(*i.inner()).map_or(Segment::Any, Segment::Index),
+                    Expr::Literal(LiteralValue::Int(i)) => {
+                        usize::try_from(*i.inner()).map_or(Segment::Any, Segment::Index)
+                    }
                     Expr::Literal(LiteralValue::String(s)) => {
                         Segment::Field(s.inner().to_string(), (self.at)(self.token(&c.args[1])))
                     }

@@ -58,7 +58,8 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
             Err(e) => say(false, unevaluated(&e)),
         },
         Shape::Map(entries) => {
-            if !matches!(actual, Some(Value::Map(_))) && !(actual.is_none() && !entries.is_empty()) {
+            // of what is absent every entry is absent too, and each says so
+            if actual.is_some_and(|a| a.as_map().is_none()) {
                 return say(false, "a map".into());
             }
             if entries.is_empty() {
@@ -135,7 +136,8 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                 let holds = match (want.as_list(), actual.and_then(Value::as_list)) {
                     (Some(want), Some(have)) => {
                         let mut rest: Vec<&Value> = have.iter().collect();
-                        want.iter().all(|w| rest.iter().position(|h| h.same(w)).map(|i| rest.remove(i)).is_some()) && rest.is_empty()
+                        want.iter().all(|w| rest.iter().position(|h| h.same(w)).map(|i| rest.remove(i)).is_some())
+                            && rest.is_empty()
                     }
                     _ => false,
                 };
@@ -219,9 +221,11 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
             };
             say(holds, "not empty".into())
         }
-        Shape::Schema(t) => match t.render(scope).map_err(|e| e.to_string()).and_then(|s| {
-            jsonschema::validator_for(&s.to_json()).map_err(|e| format!("no JSON Schema: {e}"))
-        }) {
+        Shape::Schema(t) => match t
+            .render(scope)
+            .map_err(|e| e.to_string())
+            .and_then(|s| jsonschema::validator_for(&s.to_json()).map_err(|e| format!("no JSON Schema: {e}")))
+        {
             Err(e) => say(false, e),
             Ok(schema) => match actual {
                 None => say(false, "valid by the schema".into()),
@@ -261,9 +265,11 @@ fn equal(want: &Value, path: &str, actual: Option<&Value>, place: &dyn Fn() -> P
         (Value::Map(m), Some(Value::Map(_))) if !m.is_empty() => {
             m.iter().for_each(|(k, v)| equal(v, &join(path, k), actual.and_then(|a| a.get(k)), place, out))
         }
-        (Value::List(ws), Some(Value::List(have))) if ws.len() == have.len() && !ws.is_empty() => {
-            ws.iter().zip(have.iter()).enumerate().for_each(|(i, (w, h))| equal(w, &format!("{path}[{i}]"), Some(h), place, out))
-        }
+        (Value::List(ws), Some(Value::List(have))) if ws.len() == have.len() && !ws.is_empty() => ws
+            .iter()
+            .zip(have.iter())
+            .enumerate()
+            .for_each(|(i, (w, h))| equal(w, &format!("{path}[{i}]"), Some(h), place, out)),
         _ => {
             let holds = actual.is_some_and(|a| a.same(want));
             out.push(Finding {
@@ -305,7 +311,11 @@ fn missing(p: &Picture, path: &str, items: &[Value], scope: &Scope, out: &mut Ve
             subject: path.into(),
             holds: false,
             expected: literal(p, scope).as_ref().map_or("an element".into(), show),
-            actual: if items.is_empty() { "the list is empty".into() } else { "there is no further such element".into() },
+            actual: if items.is_empty() {
+                "the list is empty".into()
+            } else {
+                "there is no further such element".into()
+            },
             operands: vec![],
             place: Some(p.span.place()),
         }),
@@ -454,7 +464,8 @@ mod tests {
         }))
         .unwrap();
         let e = Expression::compile(&node, 0..node.as_str().unwrap().len()).unwrap();
-        let scope = Scope::default().with("body", Value::from(json!({"failed": 2, "errors": [{"name": "a"}, {"name": ""}, {"name": "c"}]})));
+        let scope = Scope::default()
+            .with("body", Value::from(json!({"failed": 2, "errors": [{"name": "a"}, {"name": ""}, {"name": "c"}]})));
         let f = check(&e, &scope, || node.span.place());
         assert!(!f.holds);
         let operand = |l: &str| f.operands.iter().find(|(k, _)| k == l).map(|(_, v)| v.as_str());

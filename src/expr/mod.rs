@@ -2,7 +2,6 @@
 //! network, no file.
 pub mod cel;
 
-
 pub mod judge;
 pub mod picture;
 pub mod scope;
@@ -10,8 +9,6 @@ pub mod template;
 
 pub use self::{
     cel::{EvalError, Expression, Read},
-
-
     judge::Finding,
     picture::Picture,
     scope::Scope,

@@ -56,7 +56,8 @@ impl Picture {
                 "$absent" => Shape::Absent,
                 "$time" => Shape::Time,
                 word if MATCHERS.contains(&word) => {
-                    let d = Diagnostic::error("matcher-argument", &span, format!("`{word}` needs something to match with"));
+                    let d =
+                        Diagnostic::error("matcher-argument", &span, format!("`{word}` needs something to match with"));
                     problems.push(d.help(format!("write `{{ {word}: … }}`")));
                     Shape::All(vec![])
                 }
@@ -79,15 +80,23 @@ impl Picture {
                 if matchers == 0 {
                     for (i, (k, _)) in entries.iter().enumerate() {
                         if entries[..i].iter().any(|(j, _)| j.key_text() == k.key_text()) {
-                            let d = Diagnostic::error("duplicate-key", &k.span, format!("`{}` stands here twice", k.key_text()));
+                            let d = Diagnostic::error(
+                                "duplicate-key",
+                                &k.span,
+                                format!("`{}` stands here twice", k.key_text()),
+                            );
                             problems.push(d);
                         }
                     }
                     Shape::Map(
-                        entries.iter().map(|(k, v)| (Template::compile(k, problems), Picture::compile(v, problems))).collect(),
+                        entries
+                            .iter()
+                            .map(|(k, v)| (Template::compile(k, problems), Picture::compile(v, problems)))
+                            .collect(),
                     )
                 } else if matchers < entries.len() {
-                    let d = Diagnostic::error("matcher-and-key", &span, "a matcher cannot stand beside an ordinary key");
+                    let d =
+                        Diagnostic::error("matcher-and-key", &span, "a matcher cannot stand beside an ordinary key");
                     problems.push(d.help("a key that really begins with `$` is written `$$key`"));
                     Shape::All(vec![])
                 } else {
@@ -123,7 +132,11 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Pictur
         Kind::Str(s) if s.starts_with("${") => Some(rendered(Tree::compile(node, problems))),
         _ if alone => Some(what(vec![Picture::compile(node, problems)])),
         _ => {
-            let d = Diagnostic::error("matcher-argument", &node.span, format!("`{word}` needs a list, not {}", node.what()));
+            let d = Diagnostic::error(
+                "matcher-argument",
+                &node.span,
+                format!("`{word}` needs a list, not {}", node.what()),
+            );
             problems.push(d);
             None
         }
@@ -131,7 +144,11 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Pictur
     let flag = |shape: Shape, problems: &mut Diagnostics| match node.kind {
         Kind::Bool(true) | Kind::Null => Some(shape),
         _ => {
-            problems.push(Diagnostic::error("matcher-argument", &node.span, format!("`{word}` takes nothing: write `{word}` alone")));
+            problems.push(Diagnostic::error(
+                "matcher-argument",
+                &node.span,
+                format!("`{word}` takes nothing: write `{word}` alone"),
+            ));
             None
         }
     };
@@ -147,7 +164,11 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Pictur
             {
                 let why = e.to_string();
                 let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();
-                problems.push(Diagnostic::error("bad-regex", &node.span, format!("this is no regular expression: {why}")));
+                problems.push(Diagnostic::error(
+                    "bad-regex",
+                    &node.span,
+                    format!("this is no regular expression: {why}"),
+                ));
             }
             Shape::Regex(t)
         }
@@ -191,7 +212,8 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Pictur
 }
 
 fn unknown(word: &str, span: &Span) -> Diagnostic {
-    Diagnostic::error("unknown-matcher", span, format!("unknown matcher `{word}`")).meant(word, MATCHERS.iter().copied())
+    Diagnostic::error("unknown-matcher", span, format!("unknown matcher `{word}`"))
+        .meant(word, MATCHERS.iter().copied())
 }
 
 /// `$word`: a matcher or a slip for one; `${…}` and `$5.00` are not.

@@ -74,7 +74,11 @@ pub fn read(reader: &mut Reader<'_>, source: &Arc<Source>) -> Option<Environment
 }
 
 fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Environment> {
-    reader.keys(node, &["about", "sandbox", "targets", "secrets", "vars", "setup", "faults", "jobs", "versions"], &["targets"])?;
+    reader.keys(
+        node,
+        &["about", "sandbox", "targets", "secrets", "vars", "setup", "faults", "jobs", "versions"],
+        &["targets"],
+    )?;
     let mut targets = vec![];
     for (name, target) in node.get("targets").map(|n| reader.entries(n)).unwrap_or_default() {
         targets.push((name, target.clone()));

@@ -65,7 +65,8 @@ pub fn read(text: &str) -> Document {
             part.clear();
             if let At::Criteria(_) = at {
                 let lower = heading.to_lowercase();
-                let tier = ["must", "should", "nice"].into_iter().find(|w| lower.starts_with(w)).and_then(|w| w.parse().ok());
+                let tier =
+                    ["must", "should", "nice"].into_iter().find(|w| lower.starts_with(w)).and_then(|w| w.parse().ok());
                 at = At::Criteria(tier);
             } else if let Some((id, title)) = heading.split_once(':').filter(|(id, _)| !id.contains(' ')) {
                 at = At::Case;
@@ -74,7 +75,8 @@ pub fn read(text: &str) -> Document {
                 at = At::Elsewhere;
             }
         } else if at == At::Objective && !line.trim().is_empty() && line.trim() != "---" {
-            document.objective = Some(document.objective.map_or(line.trim().into(), |o| format!("{o} {}", line.trim())));
+            document.objective =
+                Some(document.objective.map_or(line.trim().into(), |o| format!("{o} {}", line.trim())));
         } else if let At::Criteria(Some(tier)) = at {
             if let Some((id, _)) = line.trim_start_matches(['-', '*', ' ']).split_once(':') {
                 document.tiers.insert(id.trim().into(), tier);
@@ -139,30 +141,50 @@ pub fn compare(plan: &Plan, name: &str, text: &str, problems: &mut Diagnostics) 
     let whole = plan.source.as_ref().map_or(&plan.span, |s| &s.span);
     for written in &document.cases {
         let Some(case) = plan.cases.iter().find(|c| c.id.text == written.id) else {
-            problems.push(Diagnostic::error("case-missing", whole, format!("`{name}` has a case `{}` that is not here", written.id)));
+            problems.push(Diagnostic::error(
+                "case-missing",
+                whole,
+                format!("`{name}` has a case `{}` that is not here", written.id),
+            ));
             continue;
         };
         if words(&case.title) != words(&written.title) {
-            let d = Diagnostic::error("differs-from-source", &case.id.span, format!("the title of `{}` is another in `{name}`", written.id));
+            let d = Diagnostic::error(
+                "differs-from-source",
+                &case.id.span,
+                format!("the title of `{}` is another in `{name}`", written.id),
+            );
             problems.push(d.help(format!("there it is: {}", written.title)));
         }
         if let Some(priority) = &written.priority
             && case.priority.as_deref().map(str::to_lowercase) != Some(priority.to_lowercase())
         {
-            let d = Diagnostic::error("differs-from-source", &case.id.span, format!("the priority of `{}` is another in `{name}`", written.id));
+            let d = Diagnostic::error(
+                "differs-from-source",
+                &case.id.span,
+                format!("the priority of `{}` is another in `{name}`", written.id),
+            );
             problems.push(d.help(format!("there it is: {}", priority.to_lowercase())));
         }
         if let Some(tier) = document.tiers.get(&written.id)
             && *tier != case.tier
         {
-            let d = Diagnostic::error("differs-from-source", &case.id.span, format!("the tier of `{}` is another in `{name}`", written.id));
+            let d = Diagnostic::error(
+                "differs-from-source",
+                &case.id.span,
+                format!("the tier of `{}` is another in `{name}`", written.id),
+            );
             problems.push(d.help(format!("there it is: {tier}")));
         }
         for (label, value) in &case.fields {
             if let Some(there) = written.fields.get(label)
                 && words(there) != words(value)
             {
-                let d = Diagnostic::error("differs-from-source", &case.id.span, format!("`{label}` of `{}` is another in `{name}`", written.id));
+                let d = Diagnostic::error(
+                    "differs-from-source",
+                    &case.id.span,
+                    format!("`{label}` of `{}` is another in `{name}`", written.id),
+                );
                 problems.push(d.help(format!("there it is: {there}")));
             }
         }
@@ -179,18 +201,30 @@ pub fn compare(plan: &Plan, name: &str, text: &str, problems: &mut Diagnostics) 
 fn sentences(case: &Case, here: &[Sentence], there: &[String], what: &str, name: &str, problems: &mut Diagnostics) {
     for (i, (mine, theirs)) in here.iter().zip(there).enumerate() {
         if words(&mine.text.text) != words(theirs) {
-            let d = Diagnostic::error("differs-from-source", &mine.text.span, format!("{what} {} is worded otherwise in `{name}`", i + 1));
+            let d = Diagnostic::error(
+                "differs-from-source",
+                &mine.text.span,
+                format!("{what} {} is worded otherwise in `{name}`", i + 1),
+            );
             problems.push(d.help(format!("there it is: {}", theirs.trim())));
         }
     }
     let at = |s: Option<&Sentence>| s.map_or(&case.id, |s| &s.text).span.clone();
     for theirs in there.iter().skip(here.len()) {
-        let d = Diagnostic::error("sentence-missing", &at(here.last()), format!("a {what} of `{}` is missing after this", case.id.text));
+        let d = Diagnostic::error(
+            "sentence-missing",
+            &at(here.last()),
+            format!("a {what} of `{}` is missing after this", case.id.text),
+        );
         problems.push(d.help(format!("`{name}` has: {}", theirs.trim())));
     }
     for mine in here.iter().skip(there.len()) {
         let Named { text, span } = &mine.text;
-        problems.push(Diagnostic::error("sentence-unknown", span, format!("`{name}` has no such {what}: {}", text.trim())));
+        problems.push(Diagnostic::error(
+            "sentence-unknown",
+            span,
+            format!("`{name}` has no such {what}: {}", text.trim()),
+        ));
     }
 }
 
@@ -205,11 +239,18 @@ mod tests {
         let d = read(TP_004);
         assert_eq!(d.cases.len(), 10);
         let count = |f: fn(&Written) -> usize| d.cases.iter().map(f).sum::<usize>();
-        assert_eq!((count(|c| c.preconditions.len()), count(|c| c.steps.len()), count(|c| c.expected.len())), (11, 57, 34));
+        assert_eq!(
+            (count(|c| c.preconditions.len()), count(|c| c.steps.len()), count(|c| c.expected.len())),
+            (11, 57, 34)
+        );
         assert_eq!(d.tiers.values().filter(|t| **t == Tier::Must).count(), 3);
         let four = &d.cases[3];
         assert_eq!(four.priority.as_deref(), Some("High"));
-        assert!(four.steps[0].starts_with("Create batch request with: 2 valid session names, 1 nonexistent"), "{}", four.steps[0]);
+        assert!(
+            four.steps[0].starts_with("Create batch request with: 2 valid session names, 1 nonexistent"),
+            "{}",
+            four.steps[0]
+        );
         assert!(d.cases[0].expected[0].contains("\"succeeded\": 4"));
         assert_eq!(d.cases[0].fields["Test File"], "tests/integration/batch_hibernate_test.go");
     }

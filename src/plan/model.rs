@@ -94,10 +94,23 @@ pub struct Step {
 
 pub enum Verb {
     /// Of an executor; its body is the executor's to read.
-    Executor { name: Named, body: Node },
-    Use { action: Named, inputs: Vec<(Named, Tree)> },
-    Parallel { branches: Vec<Vec<Step>>, overlap: Overlap, span: Span },
-    Fault { breaks: bool, name: Named },
+    Executor {
+        name: Named,
+        body: Node,
+    },
+    Use {
+        action: Named,
+        inputs: Vec<(Named, Tree)>,
+    },
+    Parallel {
+        branches: Vec<Vec<Step>>,
+        overlap: Overlap,
+        span: Span,
+    },
+    Fault {
+        breaks: bool,
+        name: Named,
+    },
     None,
     /// Something is wrong with it, and has been said.
     Broken,

@@ -10,8 +10,20 @@ use crate::{
 use std::{collections::HashSet, path::Path, sync::Arc};
 
 /// The keys of an action that belong to the engine. What else stands there is a verb.
-pub const ENVELOPE: &[&str] =
-    &["as", "expect", "check", "save", "undo", "foreach", "if", "eventually", "always", "give_up_if", "timeout", "target"];
+pub const ENVELOPE: &[&str] = &[
+    "as",
+    "expect",
+    "check",
+    "save",
+    "undo",
+    "foreach",
+    "if",
+    "eventually",
+    "always",
+    "give_up_if",
+    "timeout",
+    "target",
+];
 /// The verbs of the engine itself.
 pub const OWN_VERBS: &[&str] = &["use", "parallel", "fault"];
 /// Of lists of actions within actions: fewer than the YAML library refuses.
@@ -47,7 +59,17 @@ impl<'a> Reader<'a> {
         self.keys(
             &root,
             &[
-                "plan", "title", "source", "report", "environment", "objective", "scope", "vars", "actions", "cases", "include",
+                "plan",
+                "title",
+                "source",
+                "report",
+                "environment",
+                "objective",
+                "scope",
+                "vars",
+                "actions",
+                "cases",
+                "include",
                 "requires",
             ],
             &["plan", "cases"],
@@ -73,7 +95,11 @@ impl<'a> Reader<'a> {
             for case in self.list(node) {
                 let Some(case) = self.case(case) else { continue };
                 if cases.iter().any(|c| c.id.text == case.id.text) {
-                    let d = Diagnostic::error("duplicate-id", &case.id.span, format!("there are two cases `{}`", case.id.text));
+                    let d = Diagnostic::error(
+                        "duplicate-id",
+                        &case.id.span,
+                        format!("there are two cases `{}`", case.id.text),
+                    );
                     self.problems.push(d);
                 }
                 cases.push(case);
@@ -101,7 +127,8 @@ impl<'a> Reader<'a> {
     fn requires(&mut self, root: &Node) {
         let Some(node) = root.get("requires") else { return };
         let text = self.text(node);
-        let wanted = text.strip_prefix(">=").map(|v| v.trim().split('.').map(str::parse::<u64>).collect::<Result<Vec<_>, _>>());
+        let wanted =
+            text.strip_prefix(">=").map(|v| v.trim().split('.').map(str::parse::<u64>).collect::<Result<Vec<_>, _>>());
         let mine: Vec<u64> = env!("CARGO_PKG_VERSION").split('.').filter_map(|p| p.parse().ok()).collect();
         match wanted {
             Some(Ok(wanted)) if wanted <= mine => {}
@@ -176,8 +203,18 @@ impl<'a> Reader<'a> {
 
     fn case(&mut self, node: &Node) -> Option<Case> {
         const KNOWN: &[&str] = &[
-            "id", "title", "tier", "priority", "type", "related_issue", "test_file", "exclusive", "timeout", "preconditions",
-            "steps", "expected",
+            "id",
+            "title",
+            "tier",
+            "priority",
+            "type",
+            "related_issue",
+            "test_file",
+            "exclusive",
+            "timeout",
+            "preconditions",
+            "steps",
+            "expected",
         ];
         self.keys(node, KNOWN, &["id", "tier", "expected"])?;
         let id = self.named(node, "id")?;
@@ -199,8 +236,10 @@ impl<'a> Reader<'a> {
             }
         };
         let fields = [("type", "Type"), ("related_issue", "Related Issue"), ("test_file", "Test File")];
-        let fields =
-            fields.into_iter().filter_map(|(k, label)| Some((label.to_string(), node.get(k).map(|n| self.text(n))?))).collect();
+        let fields = fields
+            .into_iter()
+            .filter_map(|(k, label)| Some((label.to_string(), node.get(k).map(|n| self.text(n))?)))
+            .collect();
         let preconditions = self.sentences(node, "preconditions", "given");
         let steps = self.sentences(node, "steps", "step");
         let expected = self.sentences(node, "expected", "result");
@@ -227,7 +266,8 @@ impl<'a> Reader<'a> {
         let Some(node) = case.get(part) else { return vec![] };
         let mut out = vec![];
         for item in self.list(node) {
-            let known: &[&str] = if word == "result" { &[word, "do", "check", "expect", "unproven"] } else { &[word, "do"] };
+            let known: &[&str] =
+                if word == "result" { &[word, "do", "check", "expect", "unproven"] } else { &[word, "do"] };
             if self.keys(item, known, &[word]).is_none() {
                 continue;
             }
@@ -290,13 +330,23 @@ impl<'a> Reader<'a> {
             } else if ENVELOPE.contains(&name.as_str()) {
             } else if self.verbs.contains(&name.as_str()) || OWN_VERBS.contains(&name.as_str()) {
                 if let Some((first, _)) = verb {
-                    let d = Diagnostic::error("two-verbs", &key.span, format!("`{name}` is a second verb: there is `{}` already", first.key_text()));
+                    let d = Diagnostic::error(
+                        "two-verbs",
+                        &key.span,
+                        format!("`{name}` is a second verb: there is `{}` already", first.key_text()),
+                    );
                     self.problems.push(d.help("an action has one verb; write two actions"));
                     wrong = true;
                 }
                 verb = verb.or(Some((key, body)));
             } else {
-                let known: Vec<&str> = self.verbs.iter().copied().chain(OWN_VERBS.iter().copied()).chain(ENVELOPE.iter().copied()).collect();
+                let known: Vec<&str> = self
+                    .verbs
+                    .iter()
+                    .copied()
+                    .chain(OWN_VERBS.iter().copied())
+                    .chain(ENVELOPE.iter().copied())
+                    .collect();
                 let d = Diagnostic::error("unknown-key", &key.span, format!("unknown verb or key `{name}`"));
                 self.problems.push(d.meant(&name, known));
                 wrong = true;
@@ -310,7 +360,8 @@ impl<'a> Reader<'a> {
             None => {
                 if node.get("save").is_none() && asks.is_empty() {
                     let d = Diagnostic::error("no-verb", &first, "this action does nothing");
-                    let verbs = self.verbs.iter().chain(OWN_VERBS).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
+                    let verbs =
+                        self.verbs.iter().chain(OWN_VERBS).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
                     self.problems.push(d.help(format!("give it a verb ({verbs}), or `save`, `expect` or `check`")));
                 }
                 for key in ["undo", "timeout", "target", "eventually", "always", "give_up_if"] {
@@ -427,13 +478,17 @@ impl<'a> Reader<'a> {
 
     fn foreach(&mut self, node: &Node) -> Foreach {
         match &node.kind {
-            Kind::Map(entries) => {
-                Foreach::Map(entries.iter().map(|(k, v)| (k.key_text(), Tree::compile(v, &mut self.problems))).collect())
-            }
+            Kind::Map(entries) => Foreach::Map(
+                entries.iter().map(|(k, v)| (k.key_text(), Tree::compile(v, &mut self.problems))).collect(),
+            ),
             Kind::Seq(_) => Foreach::List(Tree::compile(node, &mut self.problems)),
             Kind::Str(s) if s.contains("${") => Foreach::List(Tree::compile(node, &mut self.problems)),
             _ => {
-                let d = Diagnostic::error("wrong-type", &node.span, format!("`foreach` goes over a list or a map, not {}", node.what()));
+                let d = Diagnostic::error(
+                    "wrong-type",
+                    &node.span,
+                    format!("`foreach` goes over a list or a map, not {}", node.what()),
+                );
                 self.problems.push(d.help("write `foreach: ${names}` for a list that is known only later"));
                 Foreach::List(Tree::List(vec![]))
             }
@@ -445,7 +500,11 @@ impl<'a> Reader<'a> {
             Kind::Str(s) => s.len(),
             Kind::Int(_) | Kind::Uint(_) | Kind::Float(_) | Kind::Bool(_) => node.span.text().len(),
             _ => {
-                let d = Diagnostic::error("unquoted-expression", &node.span, format!("an expression is needed here, and YAML reads {}", node.what()));
+                let d = Diagnostic::error(
+                    "unquoted-expression",
+                    &node.span,
+                    format!("an expression is needed here, and YAML reads {}", node.what()),
+                );
                 self.problems.push(d.help("quote the expression: 'a ? b : c'"));
                 return None;
             }
@@ -453,7 +512,11 @@ impl<'a> Reader<'a> {
         if let Some(s) = node.as_str()
             && s.trim_start().starts_with("${")
         {
-            let d = Diagnostic::error("hole-in-expression", &node.span, "this is an expression already: `${ }` is for values");
+            let d = Diagnostic::error(
+                "hole-in-expression",
+                &node.span,
+                "this is an expression already: `${ }` is for values",
+            );
             self.problems.push(d.help("leave out `${` and `}`"));
             return None;
         }
@@ -550,7 +613,10 @@ impl<'a> Reader<'a> {
     pub fn keys(&mut self, node: &Node, known: &[&str], needed: &[&str]) -> Option<()> {
         if !matches!(node.kind, Kind::Map(_)) {
             let d = Diagnostic::error("wrong-type", &node.span, format!("a map is needed here, not {}", node.what()));
-            self.problems.push(d.help(format!("known here: {}", known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "))));
+            self.problems.push(d.help(format!(
+                "known here: {}",
+                known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")
+            )));
             return None;
         }
         for (i, (key, _)) in node.entries().iter().enumerate() {
@@ -590,5 +656,6 @@ fn proves(step: &Step) -> bool {
 
 pub fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_') && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }

@@ -16,6 +16,8 @@ use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{collections::HashMap, fmt::Write as _, io::Write, time::Duration};
 
+/// Lines shown of a command that does the same by hand.
+const COMMAND_LINES: usize = 12;
 /// Running cases that are shown at once.
 const SHOWN: usize = 12;
 
@@ -323,8 +325,18 @@ fn failure(case: &CaseIndex, look: &Look, out: &mut String) {
     }
     let _ = writeln!(out, "    at {}", one_line(&format!("{}:{}", place.file, place.line), wording::SHORT));
     let by_hand = cause.and_then(|c| c.evidence.iter().find(|e| e.kind == EvidenceKind::Reproduce));
-    if let Some(line) = by_hand {
-        let _ = writeln!(out, "    {} {}", paint(look.colour, Style::new().dimmed(), "$"), one_line(&line.text, 2000));
+    if let Some(by_hand) = by_hand {
+        // Unfolded to one line where it was folded; else as it is, to be copied.
+        let (command, more) =
+            wording::head(&by_hand.text.replace("\\\r\n", "\\\n").replace("\\\n", ""), COMMAND_LINES, 2_000);
+        let mut prompt = "$ ";
+        for line in command.lines() {
+            let _ = writeln!(out, "    {}{line}", paint(look.colour, Style::new().dimmed(), prompt));
+            prompt = "  ";
+        }
+        if more > 0 {
+            let _ = writeln!(out, "      and {}: see the report", count(more, "more line"));
+        }
     }
     let others = case.sentences.iter().filter(|s| matches!(s.mark, Mark::Failed | Mark::Errored)).count();
     if others > 1 {
@@ -504,7 +516,7 @@ TC-1 Wrong Answer failed
     status: expected 201, was 500
     a == 2 && (b || c) does not hold: a is 1 and b || c is false
     at plans/TP-900.yaml:42
-    $ curl -X POST https://greeter.example/greetings -d '{"to": "Ann"}'
+    $ curl -X POST https://greeter.example/greetings   -d '{"to": "Ann"}'
     and 1 more sentence that did not hold
     left behind: http DELETE /greetings/2
 

@@ -190,8 +190,8 @@ impl ActionIndex {
         self.reason.as_deref().filter(|r| !wording::repeats(r, &self.findings))
     }
 
-    /// Of which rounds of a `foreach` it is, outermost first.
-    pub fn rounds(&self) -> Vec<&str> {
+    /// Of which items of a `foreach` it is, outermost first.
+    pub fn items(&self) -> Vec<&str> {
         self.address.as_str().split('/').flat_map(|segment| segment.split('#').skip(1)).collect()
     }
 
@@ -653,7 +653,8 @@ enum Key {
 
 impl Order {
     fn of(at: &Address) -> Self {
-        let keys = at.as_str().split(['/', '#']).map(|s| match s.parse() {
+        // The branches of a `parallel` are told apart as `#1.2`.
+        let keys = at.as_str().split(['/', '#', '.']).map(|s| match s.parse() {
             Ok(n) => Key::Number(n, s.to_owned()),
             Err(_) => Key::Word(s.to_owned()),
         });
@@ -870,8 +871,12 @@ mod tests {
 
     #[test]
     fn addresses_sort_as_the_plan_does() {
-        let mut all = ["a/do/10", "a/do/2#10", "a/do/2", "a/do/2#9/use/0"].map(Address::new);
+        let mut all =
+            ["a/do/10", "a/do/2#10", "a/do/2", "a/do/2#9/use/0", "a/do/2#9.10", "a/do/2#9.2"].map(Address::new);
         all.sort_by_cached_key(Order::of);
-        assert_eq!(all.map(|a| a.to_string()), ["a/do/2", "a/do/2#9/use/0", "a/do/2#10", "a/do/10"]);
+        assert_eq!(
+            all.map(|a| a.to_string()),
+            ["a/do/2", "a/do/2#9.2", "a/do/2#9.10", "a/do/2#9/use/0", "a/do/2#10", "a/do/10"]
+        );
     }
 }

@@ -267,7 +267,10 @@ pub fn mixed() -> Story {
     let seen = vec![
         evidence(EvidenceKind::Request, "POST /greetings\n\n{\"to\": \"Ann\"}"),
         evidence(EvidenceKind::Response, &answer),
-        evidence(EvidenceKind::Reproduce, "curl -X POST https://greeter.example/greetings -d '{\"to\": \"Ann\"}'"),
+        evidence(
+            EvidenceKind::Reproduce,
+            "curl -X POST https://greeter.example/greetings \\\n  -d '{\"to\": \"Ann\"}'",
+        ),
     ];
     let wrong = vec![
         finding("status", false, "201", "500"),
@@ -315,15 +318,9 @@ pub fn mixed() -> Story {
 
     s.tell("TC-3", EventKind::CaseStarted);
     s.tell("TC-3/preconditions/0", EventKind::SentenceStarted);
-    s.start("TC-3/preconditions/0/do/0", "db select", 70);
-    s.finish(
-        "TC-3/preconditions/0/do/0",
-        Mark::Failed,
-        vec![finding("rows[0].set", false, "true", "null")],
-        None,
-        1,
-        4,
-    );
+    let unset = vec![finding("rows[0].set", false, "true", "null")];
+    s.start("TC-3/preconditions/0/check", "expected", 70);
+    s.finish("TC-3/preconditions/0/check", Mark::Failed, unset, None, 0, 0);
     s.sentence("TC-3/preconditions/0", Mark::Failed, None);
     s.verdict("TC-3", Verdict::Blocked, Some(Fault::Product), Some("a precondition does not hold"), 15);
 

@@ -32,14 +32,14 @@ struct Context {
     log: Log,
 }
 
-/// What the controllers know at the moment.
-pub struct Watching {
-    pub sessions: Store<Session>,
-    pub templates: Store<Template>,
-}
-
-/// Starts watching. The stores fill as soon as the cluster answers.
-pub fn start(client: Client, namespace: &str, log: Log, tasks: &TaskTracker, stop: &CancellationToken) -> Watching {
+/// Starts watching; hands back the templates that it knows, a store that fills as soon as the cluster answers.
+pub fn start(
+    client: Client,
+    namespace: &str,
+    log: Log,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Store<Template> {
     let context = Arc::new(Context { client: client.clone(), namespace: namespace.to_owned(), log });
     let everything = watcher::Config::default;
 
@@ -50,8 +50,7 @@ pub fn start(client: Client, namespace: &str, log: Log, tasks: &TaskTracker, sto
     spawn(tasks, stop, run);
 
     let sessions = Controller::new(Api::<Session>::namespaced(client.clone(), namespace), everything());
-    let session_store = sessions.store();
-    let known = session_store.clone();
+    let known = sessions.store();
     let run = sessions
         .owns(Api::<Deployment>::namespaced(client.clone(), namespace), everything())
         .owns(Api::<Service>::namespaced(client.clone(), namespace), everything())
@@ -66,7 +65,7 @@ pub fn start(client: Client, namespace: &str, log: Log, tasks: &TaskTracker, sto
         .for_each(|_| async {});
     spawn(tasks, stop, run);
 
-    Watching { sessions: session_store, templates: template_store }
+    template_store
 }
 
 fn spawn(tasks: &TaskTracker, stop: &CancellationToken, run: impl Future<Output = ()> + Send + 'static) {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
@@ -114,18 +115,8 @@ impl Sender {
 
     async fn attempt(&self, delivery: &Delivery, signature: &str) -> Answer {
         let _room = self.room.acquire().await;
-        let mut request = self.http.post(&delivery.webhook.url);
-        for (name, value) in &delivery.webhook.headers {
-            request = request.header(name, value);
-        }
-        let answer = request
-            .header("Content-Type", "application/json")
-            .header("X-StreamSpace-Event", &delivery.event)
-            .header("X-StreamSpace-Delivery", delivery.id.to_string())
-            .header("X-StreamSpace-Signature", signature)
-            .body(delivery.body.clone())
-            .send()
-            .await;
+        let request = self.http.post(&delivery.webhook.url).body(delivery.body.clone());
+        let answer = request.headers(headers(delivery, signature)).send().await;
         match answer {
             Ok(answer) => {
                 let status = answer.status();
@@ -204,6 +195,24 @@ impl Sender {
         }
         true
     }
+}
+
+/// Ours stand above those that the webhook's owner chose.
+fn headers(delivery: &Delivery, signature: &str) -> HeaderMap {
+    let ours = [
+        ("content-type", "application/json"),
+        ("x-streamspace-event", &delivery.event),
+        ("x-streamspace-delivery", &delivery.id.to_string()),
+        ("x-streamspace-signature", signature),
+    ];
+    let theirs = delivery.webhook.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut headers = HeaderMap::new();
+    for (name, value) in theirs.chain(ours) {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+            headers.insert(name, value);
+        }
+    }
+    headers
 }
 
 /// The beginning of an answer, however long it is.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use kube::api::ObjectMeta;
 use kube::core::NamespaceResourceScope;
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub const GROUP: &str = "stream.space";
 pub const VERSION: &str = "v1alpha1";
@@ -21,8 +22,9 @@ pub struct Session {
     pub api_version: String,
     pub kind: String,
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "as_far_as_it_goes")]
     pub spec: SessionSpec,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "as_far_as_it_goes", skip_serializing_if = "Option::is_none")]
     pub status: Option<SessionStatus>,
 }
 
@@ -81,8 +83,9 @@ pub struct Template {
     pub api_version: String,
     pub kind: String,
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "as_far_as_it_goes")]
     pub spec: TemplateSpec,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "as_far_as_it_goes", skip_serializing_if = "Option::is_none")]
     pub status: Option<TemplateStatus>,
 }
 
@@ -99,6 +102,13 @@ pub struct TemplateSpec {
 pub struct TemplateStatus {
     pub valid: Option<bool>,
     pub message: Option<String>,
+}
+
+/// An object of the wrong shape is an empty one here. As an error it would break the watch that brought it, and with that hide
+/// all the others.
+fn as_far_as_it_goes<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> Result<T, D::Error> {
+    let any = serde_json::Value::deserialize(from)?;
+    Ok(serde_json::from_value(any).unwrap_or_default())
 }
 
 macro_rules! resource {
@@ -206,6 +216,14 @@ mod tests {
             assert!(name.len() <= 60, "{name}");
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{name}");
             assert!(!name.starts_with('-') && !name.ends_with('-'), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_object_of_the_wrong_shape_hides_no_other() {
+        for odd in [r#"{"spec":{"user":7},"status":[]}"#, r#"{"spec":null}"#, "{}"] {
+            let session: Session = serde_json::from_str(odd).unwrap();
+            assert_eq!((session.spec.user.as_str(), session.phase()), ("", ""));
         }
     }
 

@@ -196,7 +196,7 @@ enum Step {
     Change,
     Delete,
     Remove,
-    Follow(Seen),
+    Follow(Box<Seen>),
     Missing,
     Adopt,
 }
@@ -238,7 +238,7 @@ fn decide(row: Option<&Row>, object: Option<&Object>, live: bool) -> Step {
         return Step::Nothing;
     }
     let seen = seen(row, object);
-    if seen == known(row) { Step::Nothing } else { Step::Follow(seen) }
+    if seen == known(row) { Step::Nothing } else { Step::Follow(Box::new(seen)) }
 }
 
 /// What an object says, in the store's words. What it leaves open stays as it was.

@@ -18,11 +18,11 @@ use tp_runner::{
 };
 
 pub struct Stage {
-    verb: &'static str,
+    pub verb: &'static str,
     pub target: Option<Arc<dyn Target>>,
     pub scope: Scope,
     pub run: RunContext,
-    secrets: Secrets,
+    pub secrets: Secrets,
     pub evidence: Mutex<Vec<Evidence>>,
     pub departed: AtomicBool,
     pub cancel: CancellationToken,
@@ -110,7 +110,11 @@ pub fn compile(verb: &str, body: &str) -> Result<Box<dyn Action>, Vec<(&'static 
     let action = registry.get(verb).expect("the verb is registered").compile(&mut body);
     match action {
         Some(action) if problems.errors() == 0 => Ok(action),
-        _ => Err(problems.0.into_iter().map(|d| (d.code, format!("{} {}", d.message, d.help.unwrap_or_default()))).collect()),
+        _ => Err(problems
+            .0
+            .into_iter()
+            .map(|d| (d.code, format!("{} {}", d.message, d.help.unwrap_or_default())))
+            .collect()),
     }
 }
 

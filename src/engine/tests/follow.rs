@@ -23,13 +23,17 @@ async fn a_false_expect_turns_its_sentence_red_and_what_was_seen_is_bound_all_th
 ")
     .await;
     assert_eq!(told.log, ["connect one", "first", "second", "third", "close one"]);
-    assert_eq!((told.mark("A/steps/1"), told.mark("A/steps/2"), told.mark("A/expected/1")), (Mark::Failed, Mark::Passed, Mark::Passed));
+    assert_eq!(
+        (told.mark("A/steps/1"), told.mark("A/steps/2"), told.mark("A/expected/1")),
+        (Mark::Failed, Mark::Passed, Mark::Passed)
+    );
     assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Failed, Some(Fault::Product)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn foreach_stops_at_the_first_item_whose_eventually_ran_out() {
-    let told = run_clocked("
+    let told = run_clocked(
+        "
   - id: A
     tier: must
     steps:
@@ -41,7 +45,8 @@ async fn foreach_stops_at_the_first_item_whose_eventually_ran_out() {
             expect: { answer: a }
           - fake: { name: after }
     expected: [{ result: r, check: 1 == 1 }]
-")
+",
+    )
     .await;
     assert!(told.log.contains(&"b".into()) && !told.log.contains(&"c".into()), "{:?}", told.log);
     assert!(told.log.contains(&"after".into()), "the case goes on");
@@ -101,7 +106,18 @@ async fn what_reads_a_name_that_was_never_bound_is_not_reached_and_never_passed(
 ")
     .await;
     assert_eq!(told.mark("A/steps/1"), Mark::Failed);
-    for at in ["steps/2", "steps/3", "steps/4", "steps/5", "steps/6", "steps/7", "expected/1", "expected/2", "expected/3", "expected/4"] {
+    for at in [
+        "steps/2",
+        "steps/3",
+        "steps/4",
+        "steps/5",
+        "steps/6",
+        "steps/7",
+        "expected/1",
+        "expected/2",
+        "expected/3",
+        "expected/4",
+    ] {
         let (mark, reason) = told.sentence(&format!("A/{at}"));
         assert_eq!(mark, Mark::NotReached, "{at}: {reason}");
         assert!(reason.contains("never bound"), "{at}: {reason}");
@@ -111,7 +127,8 @@ async fn what_reads_a_name_that_was_never_bound_is_not_reached_and_never_passed(
 
 #[tokio::test(start_paused = true)]
 async fn silence_after_the_request_left_is_the_products_answer() {
-    let told = run_clocked("
+    let told = run_clocked(
+        "
   - id: A
     tier: must
     steps:
@@ -124,7 +141,8 @@ async fn silence_after_the_request_left_is_the_products_answer() {
       - step: goes on
         do: [{ fake: { name: next } }]
     expected: [{ result: r, check: '!seen.answered' }]
-")
+",
+    )
     .await;
     assert_eq!(told.mark("A/steps/1"), Mark::Failed);
     assert_eq!((told.mark("A/steps/2"), told.mark("A/expected/1")), (Mark::Passed, Mark::Passed));
@@ -146,7 +164,11 @@ async fn silence_is_errored_where_the_request_never_left_or_the_verb_knows_no_si
     .await;
     for case in ["A", "B"] {
         assert_eq!(told.mark(&format!("{case}/steps/1")), Mark::Errored);
-        assert!(told.sentence(&format!("{case}/steps/1")).1.contains("no answer within 3s"), "{:?}", told.sentence("A/steps/1"));
+        assert!(
+            told.sentence(&format!("{case}/steps/1")).1.contains("no answer within 3s"),
+            "{:?}",
+            told.sentence("A/steps/1")
+        );
         assert_eq!((told.case(case).0, told.case(case).1), (Verdict::Errored, Some(Fault::Environment)));
     }
 }
@@ -173,8 +195,10 @@ async fn not_being_able_to_ask_ends_the_steps_and_what_is_bound_is_still_judged(
         check: lost.answered
 ")
     .await;
-    let marks: Vec<_> =
-        ["steps/1", "steps/2", "steps/3", "expected/1", "expected/2"].iter().map(|at| told.mark(&format!("A/{at}"))).collect();
+    let marks: Vec<_> = ["steps/1", "steps/2", "steps/3", "expected/1", "expected/2"]
+        .iter()
+        .map(|at| told.mark(&format!("A/{at}")))
+        .collect();
     assert_eq!(marks, [Mark::Passed, Mark::Errored, Mark::NotReached, Mark::Passed, Mark::NotReached]);
     assert!(!told.log.contains(&"not begun".into()));
     assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Errored, Some(Fault::Environment)));
@@ -199,7 +223,11 @@ async fn a_wrong_answer_outweighs_not_having_been_able_to_ask() {
 #[tokio::test]
 async fn a_target_that_cannot_be_connected_is_errored() {
     let setting = Setting { environment: "targets: { one: { fake: nowhere } }".into(), ..Setting::default() };
-    let told = perform("  - { id: A, tier: must, expected: [{ result: r, do: [{ fake: {}, expect: { answer: true } }] }] }", setting).await;
+    let told = perform(
+        "  - { id: A, tier: must, expected: [{ result: r, do: [{ fake: {}, expect: { answer: true } }] }] }",
+        setting,
+    )
+    .await;
     assert_eq!((told.mark("A/expected/1"), told.case("A").1), (Mark::Errored, Some(Fault::Environment)));
 }
 
@@ -290,7 +318,8 @@ async fn a_missing_target_or_fault_blocks_the_case_before_it_begins() {
 
 #[tokio::test(start_paused = true)]
 async fn a_case_that_runs_longer_than_its_timeout_is_errored() {
-    let told = run_clocked("
+    let told = run_clocked(
+        "
   - id: A
     tier: must
     timeout: 5s
@@ -300,7 +329,8 @@ async fn a_case_that_runs_longer_than_its_timeout_is_errored() {
       - step: never
         do: [{ fake: { name: never } }]
     expected: [{ result: r, check: seen.answered }]
-")
+",
+    )
     .await;
     let (verdict, fault, reason) = told.case("A");
     assert_eq!((verdict, fault), (Verdict::Errored, Some(Fault::Environment)));
@@ -310,7 +340,8 @@ async fn a_case_that_runs_longer_than_its_timeout_is_errored() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_answer_stays_one_when_the_time_runs_out_afterwards() {
-    let told = run_clocked("
+    let told = run_clocked(
+        "
   - id: A
     tier: must
     timeout: 5s
@@ -320,7 +351,8 @@ async fn a_wrong_answer_stays_one_when_the_time_runs_out_afterwards() {
       - step: slow
         do: [{ fake: { says: [{ after: 20s }] }, timeout: 30s }]
     expected: [{ result: r, check: 1 == 1 }]
-")
+",
+    )
     .await;
     let (verdict, fault, reason) = told.case("A");
     assert_eq!((verdict, fault), (Verdict::Failed, Some(Fault::Product)), "{reason}");
@@ -341,7 +373,10 @@ async fn a_panicking_executor_is_one_errored_step() {
 ")
     .await;
     std::panic::set_hook(hook);
-    assert_eq!((told.mark("A/steps/1"), told.verdict("A"), told.verdict("B")), (Mark::Errored, Verdict::Errored, Verdict::Passed));
+    assert_eq!(
+        (told.mark("A/steps/1"), told.verdict("A"), told.verdict("B")),
+        (Mark::Errored, Verdict::Errored, Verdict::Passed)
+    );
     assert!(told.sentence("A/steps/1").1.contains("panicked"));
 }
 
@@ -374,7 +409,10 @@ async fn cases_run_side_by_side_and_an_exclusive_one_alone() {
 async fn a_case_with_a_fault_runs_alone() {
     let fault = THREE.replace("exclusive: true", "steps: [{ step: s, do: [{ fault: { break: down } }] }]");
     let told = run_clocked(&fault).await;
-    let [a_ends, c_ends, cut, b_ends, heal] = places(&told.log, &["a ends", "c ends", "cut", "b ends", "heal"])[..] else { unreachable!() };
+    let [a_ends, c_ends, cut, b_ends, heal] = places(&told.log, &["a ends", "c ends", "cut", "b ends", "heal"])[..]
+    else {
+        unreachable!()
+    };
     assert!(a_ends.max(c_ends) < cut && cut < b_ends && b_ends < heal, "{:?}", told.log);
 }
 
@@ -387,9 +425,13 @@ async fn with_one_job_cases_keep_the_plans_order() {
 
 #[tokio::test(start_paused = true)]
 async fn after_the_first_red_fail_fast_begins_no_further_case() {
-    let text = THREE.replace("    exclusive: true\n", "").replacen("expect: { answer: true }", "expect: { answer: 2 }", 1);
+    let text =
+        THREE.replace("    exclusive: true\n", "").replacen("expect: { answer: true }", "expect: { answer: 2 }", 1);
     let told = perform(&text, Setting { jobs: Some(1), fail_fast: true, straight: true, ..Setting::default() }).await;
-    assert_eq!((told.verdict("A"), told.verdict("B"), told.verdict("C")), (Verdict::Failed, Verdict::Skipped, Verdict::Skipped));
+    assert_eq!(
+        (told.verdict("A"), told.verdict("B"), told.verdict("C")),
+        (Verdict::Failed, Verdict::Skipped, Verdict::Skipped)
+    );
     assert!(!told.log.contains(&"b".into()));
 }
 

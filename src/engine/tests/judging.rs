@@ -70,7 +70,8 @@ async fn an_evaluation_error_fails_a_check_and_means_no_in_if() {
 
 #[tokio::test(start_paused = true)]
 async fn eventually_looks_again_until_it_holds_and_keeps_what_it_saw() {
-    let told = run_clocked("
+    let told = run_clocked(
+        "
   - id: A
     tier: must
     steps:
@@ -81,18 +82,25 @@ async fn eventually_looks_again_until_it_holds_and_keeps_what_it_saw() {
             as: seen
             expect: { answer: 3 }
     expected: [{ result: r, check: seen.answer == 3 }]
-")
+",
+    )
     .await;
     assert_eq!(told.verdict("A"), Verdict::Passed);
     let looks = told.looks("A/steps/1/do/0");
     let unmet: Vec<_> =
-        looks.iter().map(|k| if let EventKind::Looked { unmet, error, .. } = k { (unmet.len(), error.is_some()) } else { (9, false) }).collect();
+        looks
+            .iter()
+            .map(|k| {
+                if let EventKind::Looked { unmet, error, .. } = k { (unmet.len(), error.is_some()) } else { (9, false) }
+            })
+            .collect();
     assert_eq!(unmet, [(1, false), (0, true), (1, false), (0, false)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_eventually_that_runs_out_is_failed_and_its_last_look_decides() {
-    let told = run_clocked("
+    let told = run_clocked(
+        "
   - id: A
     tier: must
     steps:
@@ -107,7 +115,8 @@ async fn an_eventually_that_runs_out_is_failed_and_its_last_look_decides() {
             eventually: 2s
             expect: { answer: 3 }
     expected: [{ result: r, check: 1 == 1 }]
-")
+",
+    )
     .await;
     assert_eq!(told.mark("A/steps/1"), Mark::Failed);
     assert!(told.sentence("A/steps/1").1.contains("within 2s"), "{:?}", told.sentence("A/steps/1"));
@@ -116,7 +125,8 @@ async fn an_eventually_that_runs_out_is_failed_and_its_last_look_decides() {
 
 #[tokio::test(start_paused = true)]
 async fn give_up_if_ends_early() {
-    let told = run_clocked("
+    let told = run_clocked(
+        "
   - id: A
     tier: must
     steps:
@@ -127,7 +137,8 @@ async fn give_up_if_ends_early() {
             give_up_if: answer.phase == \"Failed\"
             expect: { answer: { phase: Running } }
     expected: [{ result: r, check: 1 == 1 }]
-")
+",
+    )
     .await;
     assert_eq!(told.mark("A/steps/1"), Mark::Failed);
     assert_eq!(told.looks("A/steps/1/do/0").len(), 2);
@@ -136,7 +147,8 @@ async fn give_up_if_ends_early() {
 
 #[tokio::test(start_paused = true)]
 async fn always_must_hold_at_every_look() {
-    let told = run_clocked("
+    let told = run_clocked(
+        "
   - id: A
     tier: must
     steps:
@@ -168,7 +180,8 @@ async fn always_must_hold_at_every_look() {
             always: 2s
             expect: { answer: 1 }
     expected: [{ result: r, check: 1 == 1 }]
-")
+",
+    )
     .await;
     let marks: Vec<_> = (1..6).map(|i| told.mark(&format!("A/steps/{i}"))).collect();
     assert_eq!(marks, [Mark::Passed, Mark::Failed, Mark::Failed, Mark::Passed, Mark::Failed]);
@@ -178,7 +191,8 @@ async fn always_must_hold_at_every_look() {
 
 #[tokio::test(start_paused = true)]
 async fn eventually_beside_use_tries_the_whole_action_again() {
-    let told = run_clocked("
+    let told = run_clocked(
+        "
 plan: T
 actions:
   ask:
@@ -203,7 +217,8 @@ cases:
           - use: { insist: {} }
             eventually: 5s
     expected: [{ result: r, check: got.n == 3 }]
-")
+",
+    )
     .await;
     assert_eq!(told.verdict("A"), Verdict::Passed, "{:?}", told.case("A"));
     assert_eq!(told.looks("A/steps/1/do/0").len(), 3);
@@ -355,7 +370,8 @@ async fn a_parallel_that_did_not_overlap_is_errored() {
 
 #[tokio::test(start_paused = true)]
 async fn a_parallel_with_foreach_has_the_branches_of_each_item() {
-    let told = run_clocked("
+    let told = run_clocked(
+        "
   - id: A
     tier: must
     steps:
@@ -367,7 +383,8 @@ async fn a_parallel_with_foreach_has_the_branches_of_each_item() {
             foreach: [a, b, c]
             as: all
     expected: [{ result: r, check: 'all.overlap == 3 && all.branches.map(b, b.answer) == [\"a\", \"b\", \"c\"]' }]
-")
+",
+    )
     .await;
     assert_eq!(told.verdict("A"), Verdict::Passed, "{:?}", told.case("A"));
 }
@@ -425,8 +442,12 @@ fn what_would_be_said_without_effect_is_refused() {
         ("{ parallel: [{ fake: {} }, { fake: {} }], undo: [{ fake: {} }] }", "no-effect"),
         ("{ parallel: [{ fake: {} }, { fake: {} }], target: one }", "no-effect"),
     ] {
-        let case = format!("  - id: A\n    tier: must\n    steps: [{{ step: s, do: [{step}] }}]\n    expected: [{{ result: r, check: 1 == 1 }}]\n");
-        let drawn = compiled(&case, &Default::default(), super::stage::HERE).err().unwrap_or_else(|| panic!("it compiles: {step}"));
+        let case = format!(
+            "  - id: A\n    tier: must\n    steps: [{{ step: s, do: [{step}] }}]\n    expected: [{{ result: r, check: 1 == 1 }}]\n"
+        );
+        let drawn = compiled(&case, &Default::default(), super::stage::HERE)
+            .err()
+            .unwrap_or_else(|| panic!("it compiles: {step}"));
         assert!(drawn.contains(code) && drawn.matches("error").count() == 1, "{step}: {drawn}");
     }
 }

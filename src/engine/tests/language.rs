@@ -1,5 +1,5 @@
 //! Names, scopes, and what `save` and `as` bind.
-use super::stage::{HERE, compiled, perform, run, Setting};
+use super::stage::{HERE, Setting, compiled, perform, run};
 use crate::outcome::{Mark, Verdict};
 
 async fn holds(cases: &str) {
@@ -9,7 +9,8 @@ async fn holds(cases: &str) {
 
 #[tokio::test]
 async fn beside_foreach_a_list_is_bound_in_order_and_over_a_map_a_map() {
-    holds("
+    holds(
+        "
   - id: A
     tier: must
     steps:
@@ -28,13 +29,15 @@ async fn beside_foreach_a_list_is_bound_in_order_and_over_a_map_a_map() {
         check:
           - listed[0].answer == 'bb' && listed[1].answer == 'aa' && texts == ['bb', 'aa']
           - mapped.first.answer == 1 && mapped.second.answer == 2 && numbers.second == 2
-")
+",
+    )
     .await;
 }
 
 #[tokio::test]
 async fn a_use_sees_its_inputs_and_nothing_of_its_caller() {
-    holds("
+    holds(
+        "
 plan: T
 vars: { fixed: v }
 actions:
@@ -54,7 +57,8 @@ cases:
           - use: { shout: { word: c, mark: '?' } }
             save: { last: said }
     expected: [{ result: r, check: 'heard.map(h, h.said) == [\"va!\", \"vb!\"] && last == \"vc?\"' }]
-")
+",
+    )
     .await;
 }
 
@@ -62,19 +66,40 @@ cases:
 fn what_is_bound_within_is_not_known_without() {
     for (text, name) in [
         // of an action
-        ("plan: T\nactions:\n  a: { do: [{ fake: {}, as: inner }], outputs: { n: inner.answer } }\ncases:\n  - { id: A, tier: must, steps: [{ step: s, do: [{ use: { a: {} }, as: x }] }], expected: [{ result: r, check: x.n == 1 && inner.answer }] }", "inner"),
+        (
+            "plan: T\nactions:\n  a: { do: [{ fake: {}, as: inner }], outputs: { n: inner.answer } }\ncases:\n  - { id: A, tier: must, steps: [{ step: s, do: [{ use: { a: {} }, as: x }] }], expected: [{ result: r, check: x.n == 1 && inner.answer }] }",
+            "inner",
+        ),
         // of the caller
-        ("plan: T\nactions:\n  a: { do: [{ fake: { says: ['${outer.answer}'] }, as: inner }], outputs: { n: inner.answer } }\ncases:\n  - { id: A, tier: must, steps: [{ step: s, do: [{ fake: {}, as: outer }, { use: { a: {} }, as: x }] }], expected: [{ result: r, check: x.n == 1 && outer.answer }] }", "outer"),
+        (
+            "plan: T\nactions:\n  a: { do: [{ fake: { says: ['${outer.answer}'] }, as: inner }], outputs: { n: inner.answer } }\ncases:\n  - { id: A, tier: must, steps: [{ step: s, do: [{ fake: {}, as: outer }, { use: { a: {} }, as: x }] }], expected: [{ result: r, check: x.n == 1 && outer.answer }] }",
+            "outer",
+        ),
         // of another case
-        ("  - { id: A, tier: must, steps: [{ step: s, do: [{ fake: {}, as: mine }] }], expected: [{ result: r, check: mine.answer }] }\n  - { id: B, tier: must, expected: [{ result: r, check: mine.answer }] }", "mine"),
+        (
+            "  - { id: A, tier: must, steps: [{ step: s, do: [{ fake: {}, as: mine }] }], expected: [{ result: r, check: mine.answer }] }\n  - { id: B, tier: must, expected: [{ result: r, check: mine.answer }] }",
+            "mine",
+        ),
         // of a branch
-        ("  - { id: A, tier: must, steps: [{ step: s, do: [{ parallel: [{ fake: {}, as: branch }, { fake: {} }] }] }], expected: [{ result: r, check: branch.answer }] }", "branch"),
+        (
+            "  - { id: A, tier: must, steps: [{ step: s, do: [{ parallel: [{ fake: {}, as: branch }, { fake: {} }] }] }], expected: [{ result: r, check: branch.answer }] }",
+            "branch",
+        ),
         // of a round
-        ("  - { id: A, tier: must, steps: [{ step: s, do: [{ fake: {}, foreach: [1] }] }], expected: [{ result: r, check: item == 1 }] }", "item"),
+        (
+            "  - { id: A, tier: must, steps: [{ step: s, do: [{ fake: {}, foreach: [1] }] }], expected: [{ result: r, check: item == 1 }] }",
+            "item",
+        ),
         // of an undo
-        ("  - { id: A, tier: must, steps: [{ step: s, do: [{ fake: {}, undo: [{ fake: {}, as: gone, check: answer }] }] }], expected: [{ result: r, check: gone.answer }] }", "gone"),
+        (
+            "  - { id: A, tier: must, steps: [{ step: s, do: [{ fake: {}, undo: [{ fake: {}, as: gone, check: answer }] }] }], expected: [{ result: r, check: gone.answer }] }",
+            "gone",
+        ),
         // of an output
-        ("  - { id: A, tier: must, steps: [{ step: s, do: [{ fake: {}, check: answer }] }], expected: [{ result: r, check: answer }] }", "answer"),
+        (
+            "  - { id: A, tier: must, steps: [{ step: s, do: [{ fake: {}, check: answer }] }], expected: [{ result: r, check: answer }] }",
+            "answer",
+        ),
     ] {
         let drawn = compiled(text, &Default::default(), HERE).err().unwrap_or_else(|| panic!("it compiles: {text}"));
         assert!(drawn.contains(&format!("`{name}` is not defined here")), "{drawn}");

@@ -83,7 +83,8 @@ async fn replayed(events: Vec<Event>) -> Told {
 
 /// The undo is of the live world alone.
 fn judged(told: &Told) -> Vec<String> {
-    let mut all: Vec<String> = told.outcomes().into_iter().filter(|o| !o.split(':').next().is_some_and(|at| at.contains("/undo"))).collect();
+    let mut all: Vec<String> =
+        told.outcomes().into_iter().filter(|o| !o.split(':').next().is_some_and(|at| at.contains("/undo"))).collect();
     all.sort();
     all
 }
@@ -91,7 +92,12 @@ fn judged(told: &Told) -> Vec<String> {
 #[tokio::test]
 async fn a_recorded_run_gives_the_same_marks_and_verdicts() {
     let live = run(PLAN).await;
-    assert_eq!(["A", "B", "C", "D"].map(|c| live.verdict(c)), [Verdict::Passed, Verdict::Passed, Verdict::Failed, Verdict::Failed], "{:?}", live.case("A"));
+    assert_eq!(
+        ["A", "B", "C", "D"].map(|c| live.verdict(c)),
+        [Verdict::Passed, Verdict::Passed, Verdict::Failed, Verdict::Failed],
+        "{:?}",
+        live.case("A")
+    );
     // through the journal's text, as `report` and `prove` read it
     let events: Vec<Event> = live.lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect();
     let again = replayed(events).await;

@@ -17,7 +17,10 @@ use crate::{
     },
     expr::{Finding, Scope, Template, Tree},
     outcome::{Fault, Mark, Tier, Verdict},
-    plan::{Environment, environment, read::{Files, Reader}},
+    plan::{
+        Environment, environment,
+        read::{Files, Reader},
+    },
     secrets::Secrets,
     source::Source,
     value::Value,
@@ -276,7 +279,15 @@ pub struct Setting {
 
 impl Default for Setting {
     fn default() -> Self {
-        Setting { environment: HERE.into(), fail_fast: false, jobs: None, tried: 3, stuck: false, straight: false, recorded: None }
+        Setting {
+            environment: HERE.into(),
+            fail_fast: false,
+            jobs: None,
+            tried: 3,
+            stuck: false,
+            straight: false,
+            recorded: None,
+        }
     }
 }
 
@@ -418,7 +429,9 @@ impl Told {
 
     pub fn case(&self, id: &str) -> (Verdict, Option<Fault>, String) {
         let found = self.find(id, |k| match k {
-            EventKind::CaseFinished { verdict, fault, reason, .. } => Some((*verdict, *fault, reason.clone().unwrap_or_default())),
+            EventKind::CaseFinished { verdict, fault, reason, .. } => {
+                Some((*verdict, *fault, reason.clone().unwrap_or_default()))
+            }
             _ => None,
         });
         found.unwrap_or_else(|| panic!("the case {id} never ended: {:#?}", self.events))
@@ -459,7 +472,12 @@ impl Told {
     }
 
     pub fn looks(&self, at: &str) -> Vec<&EventKind> {
-        self.events.iter().filter(|e| e.address.as_str() == at).map(|e| &e.kind).filter(|k| matches!(k, EventKind::Looked { .. })).collect()
+        self.events
+            .iter()
+            .filter(|e| e.address.as_str() == at)
+            .map(|e| &e.kind)
+            .filter(|k| matches!(k, EventKind::Looked { .. }))
+            .collect()
     }
 
     /// Address, mark and reason of each thing taken back, in order.

@@ -77,7 +77,8 @@ async fn what_was_made_is_taken_back_after_a_failure_an_error_and_a_lost_answer(
 
 #[tokio::test(start_paused = true)]
 async fn what_was_made_is_taken_back_after_the_time_ran_out() {
-    let told = run_clocked("
+    let told = run_clocked(
+        "
   - id: A
     tier: must
     timeout: 2s
@@ -87,7 +88,8 @@ async fn what_was_made_is_taken_back_after_the_time_ran_out() {
           - fake: { name: make, says: [{ after: 10s }] }
             undo: [{ fake: { name: unmake, says: [{ after: 10s }] } }]
     expected: [{ result: r, check: 1 == 1 }]
-")
+",
+    )
     .await;
     assert!(told.log.contains(&"unmake".into()), "{:?}", told.log);
     assert_eq!(told.undone()[0].1, Mark::Passed, "an undo has its own time");
@@ -96,7 +98,8 @@ async fn what_was_made_is_taken_back_after_the_time_ran_out() {
 
 #[tokio::test(start_paused = true)]
 async fn an_undo_that_never_ends_is_given_up_and_said_to_be_left() {
-    let told = run_clocked("
+    let told = run_clocked(
+        "
   - id: A
     tier: must
     steps:
@@ -107,7 +110,8 @@ async fn an_undo_that_never_ends_is_given_up_and_said_to_be_left() {
           - fake: { name: make two }
             undo: [{ fake: { says: [{ error: stuck }] }, timeout: 10m }]
     expected: [{ result: r, check: 1 == 1 }]
-")
+",
+    )
     .await;
     assert!(told.log.contains(&"unmake one".into()), "the others are taken back all the same");
     assert_eq!(told.verdict("A"), Verdict::Errored);

@@ -1,6 +1,7 @@
 //! The verb `http`: one request, one answer. Owns the body, the target and how they are put together. Must not know who judges
 //! the answer: a `500` is an output like any other.
 mod curl;
+mod departure;
 mod headers;
 mod request;
 mod send;

@@ -1,6 +1,6 @@
 //! Sends a request and reads its answer. Tells "could not ask" from "was asked and said nothing"; judges nothing.
 use super::{
-    curl,
+    curl, departure,
     request::{Part, Prepared, Sent},
     target::HttpTarget,
 };
@@ -54,9 +54,8 @@ pub(super) async fn send(
         Sent::Multipart(parts) => call.multipart(form(parts)?),
     };
     let call = call.build().map_err(|e| StepError::Invalid(format!("this request cannot be sent: {}", chain(&e))))?;
-    cx.depart();
     let sent = Instant::now();
-    let mut response = match target.client.execute(call).await {
+    let mut response = match departure::watch(target.client.execute(call), || cx.depart()).await {
         Ok(response) => response,
         Err(e) if e.is_builder() => {
             return Err(StepError::Invalid(format!("this request cannot be sent: {}", chain(&e))));
@@ -64,6 +63,7 @@ pub(super) async fn send(
         Err(e) if e.is_connect() => return Err(StepError::Unreachable(unreachable(&e, &url))),
         Err(e) => return Ok(unanswered(cx, &e, started)),
     };
+    cx.depart();
     let first_byte = sent.elapsed();
     let mut head = head(&response);
     let (bytes, cut) = match body(&mut response).await {
@@ -90,6 +90,7 @@ pub(super) async fn send(
 
 fn unanswered(cx: &StepContext<'_>, error: &reqwest::Error, started: Started) -> Output {
     let why = chain(error);
+    cx.depart();
     cx.note(EvidenceKind::Note, format!("no whole answer came after the request had been sent: {why}"));
     Output::new(silence(), started)
 }

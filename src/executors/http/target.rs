@@ -1,5 +1,5 @@
 //! What an environment says about an HTTP server, and the one client that all cases share. Knows no request.
-use super::headers::Headers;
+use super::{departure::Watched, headers::Headers};
 use crate::{
     diagnostic::Diagnostic,
     executor::{Body, RunContext, StepError, Target, TargetSpec},
@@ -110,6 +110,7 @@ impl TargetSpec for Spec {
             .user_agent(concat!("tp-runner/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .connect_timeout(CONNECT)
+            .connector_layer(Watched)
             .pool_idle_timeout(IDLE);
         if loopback(&url) {
             builder = builder.no_proxy();

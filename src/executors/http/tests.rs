@@ -310,6 +310,40 @@ async fn what_was_asked_is_known_even_if_no_answer_is_waited_for() {
 }
 
 #[tokio::test]
+async fn as_long_as_it_connects_nothing_has_been_asked() {
+    // takes connections and says nothing, so that TLS is never agreed on
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let s = stage(&format!("http: https://{address}")).await;
+    let (call, cx) = (action(&Http, "request: POST /"), s.cx());
+    assert!(tokio::time::timeout(Duration::from_millis(200), call.perform(&cx)).await.is_err());
+    assert!(!s.departed());
+    // the same server asked without TLS has been asked
+    let s = stage(&format!("http: http://{address}")).await;
+    let cx = s.cx();
+    assert!(tokio::time::timeout(Duration::from_millis(200), call.perform(&cx)).await.is_err());
+    assert!(s.departed());
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let s = stage(&format!("http: http://{free}")).await;
+    assert!(perform(&s, "request: POST /").await.is_err() && !s.departed(), "refused");
+}
+
+#[tokio::test]
+async fn a_request_over_a_connection_that_is_there_has_left() {
+    let router = Router::new()
+        .route("/slow", any(async || tokio::time::sleep(Duration::from_secs(60)).await))
+        .fallback(async || "here");
+    let s = stage(&format!("http: {}", serve(router).await)).await;
+    let (first, slow) = (action(&Http, "request: GET /"), action(&Http, "request: GET /slow"));
+    first.perform(&s.cx()).await.unwrap();
+    let mut again = Stage::new(std::env::temp_dir());
+    again.target = s.target.clone();
+    let cx = again.cx();
+    assert!(tokio::time::timeout(Duration::from_millis(100), slow.perform(&cx)).await.is_err());
+    assert!(again.departed());
+}
+
+#[tokio::test]
 async fn evidence_shows_both_sides() {
     let s = stage(&format!("{{ http: {}, headers: {{ X-A: b }} }}", echo().await)).await;
     told(&s, "{ request: POST /p, text: sent }").await;

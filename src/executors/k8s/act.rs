@@ -112,7 +112,13 @@ impl Place {
 
 impl K8sAction {
     /// `own` is the namespace that a manifest names itself.
-    fn place(&self, cx: &StepContext<'_>, cluster: &Cluster, kind: &Kind, own: Option<&str>) -> Result<Place, StepError> {
+    fn place(
+        &self,
+        cx: &StepContext<'_>,
+        cluster: &Cluster,
+        kind: &Kind,
+        own: Option<&str>,
+    ) -> Result<Place, StepError> {
         let said = self.namespace.as_ref().map(|t| cx.render_text(t)).transpose()?;
         let namespace = match (own, &said) {
             (Some(own), Some(said)) if own != said => {
@@ -126,7 +132,13 @@ impl K8sAction {
         Ok(Place { namespace, resource: kind.resource() })
     }
 
-    async fn create(&self, cx: &StepContext<'_>, cluster: &Cluster, manifest: &Json, started: Started) -> Result<Output, StepError> {
+    async fn create(
+        &self,
+        cx: &StepContext<'_>,
+        cluster: &Cluster,
+        manifest: &Json,
+        started: Started,
+    ) -> Result<Output, StepError> {
         let (Some(api), Some(what)) = (manifest["apiVersion"].as_str(), manifest["kind"].as_str()) else {
             return Err(StepError::Invalid("the manifest lacks `apiVersion` or `kind`".into()));
         };
@@ -140,7 +152,13 @@ impl K8sAction {
         Ok(Output::new(one(answer, Asked::Create), started))
     }
 
-    async fn list(&self, cx: &StepContext<'_>, cluster: &Cluster, list: &List, started: Started) -> Result<Output, StepError> {
+    async fn list(
+        &self,
+        cx: &StepContext<'_>,
+        cluster: &Cluster,
+        list: &List,
+        started: Started,
+    ) -> Result<Output, StepError> {
         let labels = match &list.labels {
             None => Labels::default(),
             Some(Selection::Text(t)) => Labels::parse(&cx.render_text(t)?).map_err(StepError::Invalid)?,
@@ -264,7 +282,13 @@ impl K8sAction {
         Ok(Output::new(value, started))
     }
 
-    async fn events(&self, cx: &StepContext<'_>, cluster: &Cluster, of: Option<&Template>, started: Started) -> Result<Output, StepError> {
+    async fn events(
+        &self,
+        cx: &StepContext<'_>,
+        cluster: &Cluster,
+        of: Option<&Template>,
+        started: Started,
+    ) -> Result<Output, StepError> {
         let events = cluster.find(|c| c.find("events.v1"), |_| "the cluster serves no events".into()).await?;
         let (kind, name) = match of {
             Some(of) => {

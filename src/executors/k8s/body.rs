@@ -82,7 +82,11 @@ pub fn compile(body: &mut Body<'_>) -> Option<K8sAction> {
         k != verb && k != "namespace" && !allowed.contains(&k.as_str())
     }) {
         let owner = if ["merge", "json"].contains(&key.key_text().as_str()) { "patch" } else { "list" };
-        let d = Diagnostic::error("unknown-key", &key.span, format!("`{}` belongs to `{owner}`, not to `{verb}`", key.key_text()));
+        let d = Diagnostic::error(
+            "unknown-key",
+            &key.span,
+            format!("`{}` belongs to `{owner}`, not to `{verb}`", key.key_text()),
+        );
         body.problem(d);
         right = false;
     }
@@ -202,8 +206,15 @@ fn manifest(body: &mut Body<'_>, node: &Node) -> Option<String> {
         }
     }
     let metadata = node.get("metadata")?;
-    if matches!(metadata.kind, NodeKind::Map(_)) && metadata.get("name").is_none() && metadata.get("generateName").is_none() {
-        let d = Diagnostic::error("missing-key", &metadata.span, "the manifest's `metadata` lacks `name`, or `generateName`");
+    if matches!(metadata.kind, NodeKind::Map(_))
+        && metadata.get("name").is_none()
+        && metadata.get("generateName").is_none()
+    {
+        let d = Diagnostic::error(
+            "missing-key",
+            &metadata.span,
+            "the manifest's `metadata` lacks `name`, or `generateName`",
+        );
         body.problem(d);
         whole = false;
     }

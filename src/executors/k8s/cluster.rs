@@ -80,9 +80,12 @@ impl Cluster {
             request = request.header(header::CONTENT_TYPE, kind);
             bytes = serde_json::to_vec(json).unwrap_or_default();
         }
-        let request =
-            request.body(Body::from(bytes)).map_err(|e| StepError::Invalid(format!("`{path}` is no path of an API: {e}")))?;
-        let lost = |e: kube::Error| StepError::Unreachable(format!("no answer from the cluster at {}: {}", self.address, chain(&e)));
+        let request = request
+            .body(Body::from(bytes))
+            .map_err(|e| StepError::Invalid(format!("`{path}` is no path of an API: {e}")))?;
+        let lost = |e: kube::Error| {
+            StepError::Unreachable(format!("no answer from the cluster at {}: {}", self.address, chain(&e)))
+        };
         let response = self.client.send(request).await.map_err(lost)?;
         let code = response.status().as_u16();
         let bytes = response.into_body().collect_bytes().await.map_err(lost)?;
@@ -154,7 +157,8 @@ impl Cluster {
     }
 
     async fn discover(&self) -> Result<Catalog, StepError> {
-        let (core, groups) = futures::join!(self.ask(&Method::GET, "/api", None), self.ask(&Method::GET, "/apis", None));
+        let (core, groups) =
+            futures::join!(self.ask(&Method::GET, "/api", None), self.ask(&Method::GET, "/apis", None));
         let (core, groups) = (core?, groups?);
         for answer in [&core, &groups] {
             if answer.refused() {

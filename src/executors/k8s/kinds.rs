@@ -112,8 +112,11 @@ impl Catalog {
 
     /// A sentence about a word that names nothing, with what was probably meant.
     pub fn unknown(&self, word: &str) -> String {
-        let names: Vec<String> =
-            self.kinds.iter().flat_map(|k| [k.resource(), k.plural.clone(), k.kind.clone(), k.singular.clone()]).collect();
+        let names: Vec<String> = self
+            .kinds
+            .iter()
+            .flat_map(|k| [k.resource(), k.plural.clone(), k.kind.clone(), k.singular.clone()])
+            .collect();
         let lower = word.to_lowercase();
         // A right plural with a wrong group is farther away than a slip of the pen; so it is looked for by its head too.
         let head = lower.split('.').next().unwrap_or_default();
@@ -177,7 +180,15 @@ mod tests {
     #[test]
     fn a_resource_is_found_by_every_name_that_people_use() {
         let c = catalog();
-        for word in ["sessions", "session", "Session", "ses", "sessions.stream.space", "ses.v1alpha2.stream.space", "Session.stream.space"] {
+        for word in [
+            "sessions",
+            "session",
+            "Session",
+            "ses",
+            "sessions.stream.space",
+            "ses.v1alpha2.stream.space",
+            "Session.stream.space",
+        ] {
             let k = c.find(word).unwrap_or_else(|| panic!("{word}"));
             assert_eq!((k.plural.as_str(), k.version.as_str()), ("sessions", "v1alpha2"), "{word}");
         }
@@ -192,7 +203,11 @@ mod tests {
     #[test]
     fn what_is_unknown_is_answered_with_what_was_meant() {
         let c = catalog();
-        assert!(c.unknown("sesions.stream.space").contains("`sessions.stream.space`"), "{}", c.unknown("sesions.stream.space"));
+        assert!(
+            c.unknown("sesions.stream.space").contains("`sessions.stream.space`"),
+            "{}",
+            c.unknown("sesions.stream.space")
+        );
         assert!(c.unknown("sessions.strem.io").contains("did you mean `sessions.stream.space`"));
         assert!(c.unknown_manifest("stream.space/v1", "Session").contains("but in `stream.space/v1alpha2`"));
         assert!(c.unknown_manifest("v1", "Pdo").contains("did you mean `Pod`"));

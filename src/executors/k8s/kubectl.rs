@@ -1,4 +1,5 @@
 //! The line that does the same by hand. Pure text.
+use crate::executor::shell_word;
 use serde_json::Value as Json;
 
 /// Joins words for a shell; each is quoted where it must be.
@@ -6,7 +7,7 @@ pub fn line(words: &[&str], flags: &[String]) -> String {
     let mut out = String::from("kubectl");
     for w in words.iter().copied().chain(flags.iter().map(String::as_str)) {
         out.push(' ');
-        out.push_str(&quoted(w));
+        out.push_str(&shell_word(w));
     }
     out
 }
@@ -15,14 +16,6 @@ pub fn line(words: &[&str], flags: &[String]) -> String {
 pub fn with_manifest(words: &[&str], flags: &[String], manifest: &Json) -> String {
     let text = serde_json::to_string_pretty(manifest).unwrap_or_default();
     format!("{} -f - <<'EOF'\n{text}\nEOF", line(words, flags))
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_string();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -57,7 +57,14 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    pub fn new(watch: &Arc<Watch>, version: u64, filter: Filter, seen: Objects, kind: Arc<Kind>, by_hand: String) -> Cursor {
+    pub fn new(
+        watch: &Arc<Watch>,
+        version: u64,
+        filter: Filter,
+        seen: Objects,
+        kind: Arc<Kind>,
+        by_hand: String,
+    ) -> Cursor {
         Cursor {
             watch: watch.clone(),
             version,
@@ -71,7 +78,8 @@ impl Cursor {
     }
 
     fn moved(&self, version: u64, seen: Arc<Objects>, asked: Instant) -> Cursor {
-        let (watch, filter, kind, by_hand) = (self.watch.clone(), self.filter.clone(), self.kind.clone(), self.by_hand.clone());
+        let (watch, filter, kind, by_hand) =
+            (self.watch.clone(), self.filter.clone(), self.kind.clone(), self.by_hand.clone());
         Cursor { _kept: watch.hold(version), watch, version, filter, seen, kind, by_hand, asked }
     }
 
@@ -87,7 +95,8 @@ impl Cursor {
                 Entry::Change { gone, key, object, .. } => {
                     let takes = !gone && self.filter.takes(key, object);
                     let known = self.seen.get(key);
-                    let news = if takes { known.is_none_or(|k| version(k) != version(object)) } else { known.is_some() };
+                    let news =
+                        if takes { known.is_none_or(|k| version(k) != version(object)) } else { known.is_some() };
                     news.then(|| {
                         let mut seen = (*self.seen).clone();
                         if takes {
@@ -99,8 +108,11 @@ impl Cursor {
                     })
                 }
                 Entry::All { objects, .. } => {
-                    let now: Objects =
-                        objects.iter().filter(|(k, o)| self.filter.takes(k, o)).map(|(k, o)| (k.clone(), o.clone())).collect();
+                    let now: Objects = objects
+                        .iter()
+                        .filter(|(k, o)| self.filter.takes(k, o))
+                        .map(|(k, o)| (k.clone(), o.clone()))
+                        .collect();
                     (!same(&now, &self.seen)).then_some(now)
                 }
             };
@@ -113,7 +125,12 @@ impl Cursor {
     }
 
     /// Waits for a change until a moment.
-    async fn wait(&self, cx: &StepContext<'_>, from: &mut u64, until: Instant) -> Result<Option<(Entry, Objects)>, StepError> {
+    async fn wait(
+        &self,
+        cx: &StepContext<'_>,
+        from: &mut u64,
+        until: Instant,
+    ) -> Result<Option<(Entry, Objects)>, StepError> {
         loop {
             // Made before the history is read: what is added from now on wakes it.
             let told = self.watch.changed.notified();

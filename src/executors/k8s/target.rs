@@ -61,7 +61,8 @@ impl TargetSpec for Spec {
         let text = |t: &Option<Template>| t.as_ref().map(|t| t.render_text(scope)).transpose();
         let (context, namespace) = (text(&self.context)?, text(&self.namespace)?);
         let path = text(&self.kubeconfig)?.map(|p| run.dir.join(expanded(&p)));
-        let unusable = |e: &dyn std::error::Error| StepError::Unreachable(format!("no way to the cluster: {}", chain(e)));
+        let unusable =
+            |e: &dyn std::error::Error| StepError::Unreachable(format!("no way to the cluster: {}", chain(e)));
         let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
         let mut config = match &path {
             _ if self.in_cluster => Config::incluster().map_err(|e| unusable(&e))?,
@@ -95,7 +96,8 @@ impl TargetSpec for Spec {
 
     fn address(&self) -> String {
         let part = |t: &Option<Template>, what: &str| t.as_ref().map(|t| format!("{what} {}", t.source()));
-        let parts = [part(&self.kubeconfig, "kubeconfig"), part(&self.context, "context"), part(&self.namespace, "namespace")];
+        let parts =
+            [part(&self.kubeconfig, "kubeconfig"), part(&self.context, "context"), part(&self.namespace, "namespace")];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         match (self.in_cluster, parts.is_empty()) {
             (true, _) => "the cluster that the runner is in".into(),

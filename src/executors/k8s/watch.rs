@@ -66,9 +66,17 @@ pub enum Health {
 
 #[derive(Clone)]
 pub enum Entry {
-    Change { version: u64, gone: bool, key: Key, object: Value },
+    Change {
+        version: u64,
+        gone: bool,
+        key: Key,
+        object: Value,
+    },
     /// The server no longer had the history, so all was listed: states between the entry before and this one are not known.
-    All { version: u64, objects: Arc<Objects> },
+    All {
+        version: u64,
+        objects: Arc<Objects>,
+    },
 }
 
 impl Entry {
@@ -272,7 +280,6 @@ impl Watch {
         self.push(epoch, Entry::All { version, objects: Arc::new(objects) })
     }
 }
-
 
 enum End {
     Broken,

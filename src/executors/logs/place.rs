@@ -116,7 +116,9 @@ impl Log {
         match self {
             Log::File(path) => {
                 let (path, name) = (path.clone(), path.display().to_string());
-                let read = tokio::task::spawn_blocking(move || read_file(&path, tail)).await.map_err(io::Error::other);
+                let read = tokio::task::spawn_blocking(move || read_file(&path, tail, LARGEST))
+                    .await
+                    .map_err(io::Error::other);
                 read.and_then(|r| r).map_err(|e| match e.kind() {
                     io::ErrorKind::NotFound => StepError::Unreachable(format!("there is no log file `{name}`")),
                     _ => StepError::Unreachable(format!("the log file `{name}` cannot be read: {e}")),
@@ -155,24 +157,24 @@ fn state(m: &std::fs::Metadata) -> State {
     State { len: m.len(), modified: m.modified().ok() }
 }
 
-/// All of a file, or as much of its end as holds `tail` lines and the one before them.
-fn read_file(path: &Path, tail: Option<usize>) -> io::Result<Taken> {
+/// All of a file, or as much of its end as holds `tail` lines and the one before them; of neither more than `most` bytes.
+fn read_file(path: &Path, tail: Option<usize>, most: u64) -> io::Result<Taken> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     let state = state(&metadata);
-    let mut want = if tail.is_some() { BLOCK } else { LARGEST };
+    let mut want = if tail.is_some() { BLOCK } else { most };
     loop {
-        let start = state.len.saturating_sub(want.min(LARGEST));
+        let start = state.len.saturating_sub(want.min(most));
         file.seek(SeekFrom::Start(start))?;
         let mut bytes = Vec::new();
         // a file that grows meanwhile is read no further than this
-        io::Read::by_ref(&mut file).take(want.min(LARGEST) + BLOCK).read_to_end(&mut bytes)?;
+        io::Read::by_ref(&mut file).take(want.min(most) + BLOCK).read_to_end(&mut bytes)?;
         let lines = bytes.iter().filter(|b| **b == b'\n').count();
         let enough = tail.is_some_and(|n| lines > n + 1);
-        if start == 0 || enough || want >= LARGEST {
+        if start == 0 || enough || want >= most {
             if start > 0 {
                 // the first line is a part of one
                 let whole = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |i| i + 1);
@@ -219,4 +221,31 @@ async fn all(from: Option<impl tokio::io::AsyncRead + Unpin>, most: u64) -> io::
         from.take(most).read_to_end(&mut bytes).await?;
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_large_file_the_end_is_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text: String = (0..30_000).map(|i| format!("{i:05} {:30}\n", "x")).collect();
+        std::fs::write(file.path(), &text).unwrap();
+        let first = |tail, most| {
+            let read = read_file(file.path(), tail, most).unwrap();
+            assert!(read.bytes.ends_with(b"29999 x                             \n") && read.bytes.len() as u64 <= most);
+            (String::from_utf8_lossy(&read.bytes[..5]).parse::<usize>().unwrap(), read.bytes.len() / 37, read.cut)
+        };
+        assert_eq!(first(None, 1 << 30), (0, 30_000, false));
+        let (begin, lines, cut) = first(None, 370_000);
+        assert_eq!((begin, lines, cut), (20_001, 9_999, true), "the line that is cut is left out");
+        for tail in [1, 3_000, 10_000, 29_000] {
+            let (begin, lines, cut) = first(Some(tail), 1 << 30);
+            assert!(begin + lines == 30_000 && lines > tail && !cut, "{tail}: {lines} lines from {begin}");
+        }
+        assert_eq!(first(Some(20_000), 370_000), (20_001, 9_999, true));
+        assert!(first(Some(1), 1 << 30).1 < 2_000, "no more than is needed");
+        assert_eq!(read_file(file.path(), Some(40_000), 1 << 30).unwrap().bytes.len(), text.len());
+    }
 }

@@ -60,25 +60,6 @@ async fn a_file_is_read_since_and_from_its_end() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_large_file_is_found() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("a.log");
-    let mut file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
-    for i in 0..9_000 {
-        writeln!(file, "{i:07} {:7500}", "x").unwrap();
-    }
-    file.flush().unwrap();
-    let s = Stage::new(dir.path()).with_target(&Logs, "logs: { file: a.log }").await;
-    for n in [1, 5, 200, 2_000] {
-        let all = texts(&perform(&s, &format!("{{ tail: {n} }}")).await.unwrap());
-        assert_eq!((all.len(), &all[0][..7]), (n, &*format!("{:07}", 9_000 - n)));
-    }
-    let all = texts(&perform(&s, "{}").await.unwrap());
-    assert!(all.len() < 9_000 && all[0].len() == 7508 && all.last().unwrap().starts_with("0008999"));
-    assert!(s.noted(EvidenceKind::Note)[0].contains("64 MiB"));
-}
-
-#[tokio::test]
 async fn the_next_look_comes_when_the_file_grows() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.log");

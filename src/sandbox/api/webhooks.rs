@@ -41,8 +41,8 @@ fn check(create: &Create) -> Result<(), String> {
     if create.description.chars().count() > 1000 {
         return Err("description may have 1000 characters".into());
     }
-    if [&create.name, &create.description].iter().any(|text| text.contains('\0')) {
-        return Err("name and description may not contain a null character".into());
+    if [&create.name, &create.description, &create.url].iter().any(|text| text.contains('\0')) {
+        return Err("name, description and url may not contain a null character".into());
     }
     let url = reqwest::Url::parse(&create.url).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
     if create.url.len() > 2048 || url.is_none() {
@@ -54,10 +54,14 @@ fn check(create: &Create) -> Result<(), String> {
     if create.events.iter().any(|event| !EVENTS.contains(&event.as_str())) {
         return Err(format!("events may be: {}", EVENTS.join(", ")));
     }
-    let named = |name: &str| axum::http::HeaderName::from_bytes(name.as_bytes()).is_ok();
+    // Those below are the connection's own.
+    let own = ["host", "content-length", "transfer-encoding", "connection"];
+    let named = |name: &str| {
+        axum::http::HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| !own.contains(&name.as_str()))
+    };
     let sound = |value: &str| axum::http::HeaderValue::from_str(value).is_ok();
     if create.headers.len() > 50 || create.headers.iter().any(|(name, value)| !named(name) || !sound(value)) {
-        return Err("headers must be at most 50, with names and values that HTTP allows".into());
+        return Err("headers must be at most 50, with names and values that may be set".into());
     }
     let policy = create.retry_policy;
     if policy.max_retries > 20 {

@@ -296,6 +296,15 @@ macro_rules! bound {
 }
 
 impl Work {
+    /// What a `select` says at its end so that nobody removes its rows before this work is done.
+    pub fn keeping(&self) -> &'static str {
+        match self.transaction {
+            // one writer at a time: nobody can
+            Tx::Lite(_) => "",
+            Tx::Pg(_) => " for key share",
+        }
+    }
+
     /// Statements use `$1`, which both know.
     pub async fn rows(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         let until = self.until;

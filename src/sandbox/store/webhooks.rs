@@ -127,8 +127,10 @@ fn webhook(row: &Row) -> Result<Webhook, StoreError> {
 
 /// Writes down what every webhook that listens for this event is to be told.
 pub(super) async fn emit(work: &mut Work, event: &str, data: Json) -> Result<Vec<Delivery>, StoreError> {
-    let rows =
-        work.rows(&format!("select {WEBHOOK} from webhooks w where w.enabled = true order by w.id"), vec![]).await?;
+    // a webhook that is removed meanwhile must not take the session with it
+    let keeping = work.keeping();
+    let sql = format!("select {WEBHOOK} from webhooks w where w.enabled = true order by w.id{keeping}");
+    let rows = work.rows(&sql, vec![]).await?;
     let now = Timestamp::now();
     let payload = json!({ "event": event, "timestamp": format!("{now:.6}"), "data": data });
     let body = payload.to_string();

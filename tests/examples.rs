@@ -1,0 +1,108 @@
+//! Every example is true: it has a head that says its one idea, a row in the README, nothing to complain of, and it passes.
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn runner(args: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tp-runner")).args(args).current_dir(folder).output().expect("the binary starts")
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout))
+}
+
+fn examples() -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(Path::new(ROOT).join("examples"))
+        .expect("the examples")
+        .map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned())
+        .filter(|n| n.ends_with(".yaml") && n != "tp-runner.yaml")
+        .collect();
+    names.sort();
+    assert!(names.len() >= 8, "{names:?}");
+    names
+}
+
+/// A copy, so that journals and reports lie in it and not in the sources.
+fn copy() -> tempfile::TempDir {
+    fn all(from: &Path, to: &Path) {
+        fs::create_dir_all(to).expect("a folder");
+        for entry in fs::read_dir(from).expect("a folder").map(|e| e.expect("an entry")) {
+            let to = to.join(entry.file_name());
+            match entry.file_type().expect("a type") {
+                t if t.is_dir() && entry.file_name() != ".tp-runner" => all(&entry.path(), &to),
+                t if t.is_file() => drop(fs::copy(entry.path(), to).expect("a copy")),
+                _ => {}
+            }
+        }
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    all(&Path::new(ROOT).join("examples"), &folder.path().join("examples"));
+    folder
+}
+
+#[test]
+fn every_example_says_its_idea_and_has_its_row() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("examples/README.md")).expect("the README");
+    for name in examples() {
+        let plan = fs::read_to_string(Path::new(ROOT).join("examples").join(&name)).expect("a plan");
+        let head = plan.lines().take_while(|l| l.starts_with('#')).filter(|l| l.len() > 2).count();
+        assert!((2..=4).contains(&head), "{name} has {head} lines of comment at its head");
+        assert!(plan.contains("\nenvironment: sandbox\n"), "{name} names no environment");
+        assert!(readme.contains(&format!("| [{name}]({name}) | ")), "{name} has no row in examples/README.md");
+    }
+    let rows = readme.lines().filter(|l| l.starts_with("| [")).count();
+    assert_eq!(rows, examples().len(), "a row for what is not there");
+}
+
+#[test]
+fn nothing_is_wrong_with_any_of_them_nor_with_the_environment() {
+    let folder = copy();
+    let checked = runner(&["check", "examples"], folder.path());
+    let said = text(&checked);
+    assert_eq!(checked.status.code(), Some(0), "{said}");
+    assert_eq!(said.matches("nothing is wrong").count(), examples().len(), "{said}");
+
+    let environment = ["--config", "examples/tp-runner.yaml", "--env", "staging"];
+    let here = Path::new(ROOT);
+    let mut plans = vec!["check".to_string(), "TP-004".to_string()];
+    // a plan without those two variables cannot be told what they are
+    let fits = |n: &String| {
+        let plan = fs::read_to_string(here.join("examples").join(n)).expect("a plan");
+        plan.contains("\n  user:") && plan.contains("\n  settle:")
+    };
+    plans.extend(examples().iter().filter(|n| fits(n)).map(|n| format!("examples/{n}")));
+    let args: Vec<&str> = plans.iter().map(String::as_str).chain(environment).collect();
+    let checked = runner(&args, here);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked));
+    assert_eq!(text(&checked).matches("nothing is wrong").count(), plans.len() - 1, "{}", text(&checked));
+}
+
+#[test]
+fn every_example_passes() {
+    let folder = copy();
+    let queue = std::sync::Mutex::new(examples());
+    let wrong = std::sync::Mutex::new(vec![]);
+    std::thread::scope(|scope| {
+        // they mostly wait
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while let Some(name) = { queue.lock().expect("the queue").pop() } {
+                    let reports: PathBuf = folder.path().join("reports").join(&name);
+                    let plan = format!("examples/{name}");
+                    let ran = runner(&["run", &plan, "--report-dir", &reports.display().to_string()], folder.path());
+                    let report = fs::read_dir(&reports).ok().and_then(|mut d| d.next()).and_then(Result::ok);
+                    let report = report.and_then(|r| fs::read_to_string(r.path()).ok()).unwrap_or_default();
+                    if ran.status.code() != Some(0) || !report.starts_with("# Test report: ") {
+                        wrong.lock().expect("the list").push(format!("{name}:\n{}", text(&ran)));
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().expect("the list");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

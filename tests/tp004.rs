@@ -1,0 +1,434 @@
+//! TP-004 from outside: the plan against the sandbox, and against a sandbox in which something has been made wrong by hand. What goes
+//! red must go red in the sentence that is meant.
+mod support;
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use support::{Place, Standing, eventually, interrupt};
+
+fn verdicts(report: &str) -> Vec<(String, String)> {
+    report
+        .lines()
+        .filter(|l| l.starts_with("| [TC-INT-"))
+        .map(|l| {
+            let cells: Vec<&str> = l.split('|').map(str::trim).collect();
+            let id = cells[1].trim_start_matches('[').split(']').next().unwrap_or_default();
+            (id.to_string(), cells[5].split(' ').next_back().unwrap_or_default().to_string())
+        })
+        .take(10)
+        .collect()
+}
+
+fn verdict(report: &str, case: &str) -> String {
+    verdicts(report).into_iter().find(|(id, _)| id == case).unwrap_or_else(|| panic!("{case} is not in\n{report}")).1
+}
+
+/// The part of the report about one case.
+fn section<'r>(report: &'r str, case: &str) -> &'r str {
+    let start =
+        report.find(&format!("\n### {case}")).unwrap_or_else(|| panic!("{case} has no section in\n{report}")) + 1;
+    let end = report[start + 4..].find("\n### ").map_or(report.len(), |i| start + 4 + i);
+    &report[start..end]
+}
+
+#[test]
+fn ten_cases_pass_and_nothing_is_left() {
+    let place = Place::new();
+    let ran = place.run(&["run", "TP-004"]).exits(0);
+    let report = place.report();
+    assert_eq!(verdicts(&report).len(), 10);
+    assert!(verdicts(&report).iter().all(|(_, v)| v == "passed"), "{report}");
+    for sentence in
+        ["Multiple sessions running", "Verify failures collected in errors array", "No stack traces in responses"]
+    {
+        assert!(report.contains(sentence), "the plan's words are missing: {sentence}");
+    }
+    for said in ["must 3/3", "should 4/4", "nice 3/3", "andbox (embedded reference platform): no deployment was tested"]
+    {
+        assert!(report.contains(said), "the report does not say {said}");
+    }
+    assert!(ran.stdout.contains("tests/reports/integration-test-report.md"), "{}", ran.stdout);
+    let left: Vec<_> = std::fs::read_dir(place.path("tmp")).unwrap().flatten().map(|e| e.path()).collect();
+    assert!(left.is_empty(), "left on disk: {left:?}");
+
+    // the same report from the journal alone
+    let run = place.runs().pop().expect("a recorded run");
+    let again = place.run(&["report", &run]).exits(0).stdout;
+    assert_eq!(again, report);
+    // each cut link was tried by the platform: what it did then is the product's answer
+    let events: Vec<serde_json::Value> = std::fs::read_to_string(place.journal(&run))
+        .unwrap()
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let refused: Vec<i64> = events
+        .iter()
+        .filter(|e| e["event"] == "looked" && e["address"].as_str().is_some_and(|a| a.starts_with("TC-INT-010/")))
+        .filter_map(|e| e["value"]["refused"].as_i64())
+        .collect();
+    assert!(refused.len() == 2 && refused.iter().all(|n| *n >= 1), "refused, by fault: {refused:?}");
+    // which holds no secret: the admin's password and the tokens are masked
+    let journal = std::fs::read_to_string(place.journal(&run)).unwrap();
+    assert!(journal.contains("‹password›") && journal.contains("‹token›"), "nothing was masked");
+    assert!(!journal.contains("whsec_"), "a webhook's secret is in the journal");
+}
+
+/// The same on PostgreSQL, whose wire is cut by a relay.
+#[test]
+fn ten_cases_pass_on_postgresql() {
+    let Some(database) = support::fresh_database("tp004") else { return };
+    let place = Place::new();
+    let ran = place.run(&["run", "TP-004", "--database", &database]).exits(0);
+    assert!(place.report().contains("PostgreSQL") && ran.stdout.contains("must 3/3"), "{}", ran.stdout);
+    let run = place.runs().pop().unwrap();
+    for (table, column) in [("sessions", "template_name"), ("connections", "session_id"), ("webhooks", "name")] {
+        let left = support::psql(&database, &format!("select count(*) from {table} where {column} like '%{run}%'"));
+        assert_eq!(left, "0", "left in {table}");
+    }
+}
+
+#[test]
+fn equal_runs_give_equal_reports_but_for_times_names_and_ids() {
+    let plain = |report: String, run: &str| {
+        let report = report.replace(run, "RUN");
+        let rules = [
+            (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)?", "TIME"),
+            (r"\b\d+(\.\d+)? ?(ms|s|µs|min)\b", "TOOK"),
+            (r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]+", "ID"),
+            (r"-[0-9a-f]{8}\b", "-NAME"),
+            (r"127\.0\.0\.1:\d+", "ADDRESS"),
+            (r"tp-runner-sandbox-\w+", "FOLDER"),
+            (r"PT[\d.]+S|\b[\d.]+s\b", "TOOK"),
+        ];
+        rules
+            .iter()
+            .fold(report, |r, (pattern, word)| regex::Regex::new(pattern).unwrap().replace_all(&r, *word).into_owned())
+    };
+    let texts: Vec<String> = (0..2)
+        .map(|_| {
+            let place = Place::new();
+            place.run(&["run", "TP-004", "--tier", "must"]).exits(0);
+            let run = place.runs().pop().unwrap();
+            plain(place.report(), &run).replace(&place.folder.path().display().to_string(), "PLACE")
+        })
+        .collect();
+    similar_asserts(&texts[0], &texts[1]);
+}
+
+#[track_caller]
+fn similar_asserts(a: &str, b: &str) {
+    let different: Vec<_> = a.lines().zip(b.lines()).filter(|(x, y)| x != y).take(5).collect();
+    assert!(different.is_empty() && a.lines().count() == b.lines().count(), "{different:#?}");
+}
+
+#[test]
+fn a_selection_performs_exactly_what_it_names() {
+    let place = Place::new();
+    let performed = |report: &str| -> Vec<String> {
+        verdicts(report).into_iter().filter(|(_, v)| v == "passed").map(|(id, _)| id).collect()
+    };
+    place.run(&["run", "TP-004", "--tier", "must"]).exits(0);
+    let report = place.report();
+    assert_eq!(performed(&report), ["TC-INT-001", "TC-INT-004", "TC-INT-006"]);
+    assert!(report.contains("tier must: 3 of 10 cases"), "a part must not be taken for the whole");
+    place.run(&["run", "TP-004", "--tier", "nice", "--case", "TC-INT-01*"]).exits(0);
+    assert_eq!(performed(&place.report()), ["TC-INT-010"]);
+    let ran = place.run(&["run", "TP-004", "--case", "TC-XYZ*"]).exits(4);
+    assert!(ran.stderr.contains("nothing is selected"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_wrong_literal_fails_and_names_the_sentence() {
+    let place = Place::with_plan(|t| {
+        let wrong = t.replacen("error: Session already hibernated", "error: Session was asleep already", 1);
+        assert_ne!(wrong, t);
+        wrong
+    });
+    let ran = place.run(&["run", "TP-004", "--case", "TC-INT-001"]).exits(1);
+    let report = place.report();
+    assert_eq!(verdict(&report, "TC-INT-001"), "failed");
+    let section = section(&report, "TC-INT-001");
+    assert!(
+        section.contains("Session was asleep already") && section.contains("Session already hibernated"),
+        "{section}"
+    );
+    assert!(
+        ran.stdout.contains("Session was asleep already") && ran.stdout.contains("plans/TP-004.yaml:"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn a_closed_port_is_errored_and_not_failed() {
+    let place = Place::new();
+    let standing = Standing::start(&place, &[]);
+    let text = std::fs::read_to_string(&standing.env_file).unwrap();
+    // setup still reaches the platform: it is the plan's own requests that find nobody
+    let api = format!("api: {{ http: \"{}\"", standing.at["api"]);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let broken = text.replace(&api, &format!("api: {{ http: \"http://{closed}\"")).replace(
+        "request: POST /api/v1/auth/login",
+        &format!("request: \"POST {}/api/v1/auth/login\"", standing.at["api"]),
+    );
+    assert_ne!(broken, text);
+    std::fs::write(place.path("broken.yaml"), broken).unwrap();
+    let ran = place.run(&["run", "TP-004", "--tier", "must", "--config", "broken.yaml"]).exits(3);
+    assert!(ran.stdout.contains("errored") || ran.stdout.contains("blocked"), "{}", ran.stdout);
+    assert!(ran.stdout.to_lowercase().contains("refused"), "it is said why: {}", ran.stdout);
+}
+
+#[test]
+fn a_misspelt_key_is_shown_before_anything_runs() {
+    let place = Place::with_plan(|t| {
+        t.replacen(
+            "            expect: { status: 200 }\n            as: batch",
+            "            exepct: { status: 200 }\n            as: batch",
+            1,
+        )
+    });
+    let ran = place.run(&["run", "TP-004"]).exits(2);
+    assert!(
+        ran.stderr.contains("unknown verb or key `exepct`") && ran.stderr.contains("did you mean `expect`?"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("^^^^^^") && ran.stderr.contains("plans/TP-004.yaml:"), "{}", ran.stderr);
+    assert!(ran.stdout.is_empty() && place.runs().is_empty(), "nothing may have run");
+}
+
+#[test]
+fn a_sandbox_standing_elsewhere_serves_the_runner_and_everyday_tools() {
+    let place = Place::new();
+    let standing = Standing::start(&place, &[]);
+    place.run(&["run", "TP-004", "--config", &standing.env_file(), "--env", "standing"]).exits(0);
+    assert!(verdicts(&place.report()).iter().all(|(_, v)| v == "passed"));
+
+    // a session made by kubectl is seen by curl, kubectl and sqlite3 alike
+    let manifest = r#"
+apiVersion: stream.space/v1alpha1
+kind: Template
+metadata: { name: by-hand }
+spec: { displayName: By hand, baseImage: pause, defaultResources: { cpu: 100m, memory: 128Mi } }
+---
+apiVersion: stream.space/v1alpha1
+kind: Session
+metadata: { name: by-hand-1 }
+spec: { user: admin, template: by-hand, state: running, resources: { requests: { cpu: 100m, memory: 128Mi } } }
+"#;
+    let mut apply = std::process::Command::new("kubectl")
+        .args(["--kubeconfig", &standing.at["kubeconfig"], "apply", "-f", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("kubectl is installed");
+    apply.stdin.take().unwrap().write_all(manifest.as_bytes()).unwrap();
+    assert!(apply.wait().unwrap().success());
+    eventually("the session runs", Duration::from_secs(10), || {
+        (standing.api("/api/v1/sessions/by-hand-1")["state"] == "running").then_some(())
+    });
+    assert_eq!(standing.sqlite("select state from sessions where id = 'by-hand-1'"), "running");
+    let listed = String::from_utf8(standing.kubectl(&["get", "sessions"]).stdout).unwrap();
+    assert!(listed.contains("by-hand-1"), "{listed}");
+    assert!(standing.kubectl(&["delete", "session", "by-hand-1"]).status.success());
+}
+
+/// At sampled moments of a run, from its first event to its last: Ctrl-C, and nothing of the run is anywhere.
+#[test]
+fn after_ctrl_c_nothing_of_the_run_is_left() {
+    let place = Place::new();
+    let standing = Standing::start(&place, &[]);
+    let total = {
+        place.run(&["run", "TP-004", "--config", &standing.env_file()]).exits(0);
+        let run = place.runs().pop().unwrap();
+        std::fs::read_to_string(place.journal(&run)).unwrap().lines().count()
+    };
+    let samples: usize = std::env::var("TP_TEST_INTERRUPTS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
+    for sample in 0..samples {
+        let at = 1 + total * sample / samples;
+        let before = place.runs();
+        let child = place
+            .command(&["run", "TP-004", "--config", &standing.env_file()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let run = eventually("the run begins", Duration::from_secs(20), || {
+            place.runs().into_iter().find(|r| !before.contains(r))
+        });
+        eventually("the event comes", Duration::from_secs(60), || {
+            let lines = std::fs::read_to_string(place.journal(&run)).unwrap_or_default();
+            (lines.lines().count() >= at || lines.contains("\"event\":\"run-finished\"")).then_some(())
+        });
+        interrupt(&child);
+        let out = child.wait_with_output().unwrap();
+        let code = out.status.code();
+        assert!(matches!(code, Some(130 | 0)), "at event {at}: {code:?}\n{}", String::from_utf8_lossy(&out.stderr));
+        assert!(place.report().contains(&run), "at event {at}: no report of the run");
+        for table in [
+            "sessions where template_name",
+            "audit_log where 0 and resource_id",
+            "connections where session_id",
+            "webhooks where name",
+        ] {
+            let rows = standing.sqlite(&format!("select count(*) from {table} like '%{run}%'"));
+            assert_eq!(rows, "0", "at event {at}: left in {table}");
+        }
+        let objects = String::from_utf8(
+            standing.kubectl(&["get", "sessions,templates,deployments,services,pods", "-o", "name"]).stdout,
+        )
+        .unwrap();
+        assert!(!objects.contains(&run), "at event {at}: left in the cluster: {objects}");
+        let sessions = standing.api("/api/v1/sessions?user=admin").to_string();
+        assert!(!sessions.contains(&run), "at event {at}: left in the API: {sessions}");
+    }
+}
+
+/// Runs cases on a standing sandbox while `meddle` makes something wrong as soon as it can.
+fn meddled(args: &[&str], meddle: impl Fn(&Standing, &str) -> bool + Send + 'static) -> (Place, String) {
+    let place = Place::new();
+    let standing = Standing::start(&place, &[]);
+    let config = standing.env_file();
+    let mut all = vec!["run", "TP-004", "--config", &config];
+    all.extend(args);
+    let child = place.command(&all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let run = eventually("the run begins", Duration::from_secs(20), || place.runs().pop());
+    eventually("the meddling", Duration::from_secs(60), || meddle(&standing, &run).then_some(()));
+    let out = child.wait_with_output().unwrap();
+    assert_eq!(
+        out.status.code(),
+        Some(1),
+        "{}\n{}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
+    let report = place.report();
+    (place, report)
+}
+
+#[track_caller]
+fn red_in(report: &str, case: &str, sentence: &str) {
+    assert_eq!(verdict(report, case), "failed", "{}", section(report, case));
+    let section = section(report, case);
+    let line =
+        section.lines().find(|l| l.contains(sentence)).unwrap_or_else(|| panic!("{sentence} is not in {section}"));
+    assert!(line.contains("failed"), "{sentence} is not red: {line}\n{section}");
+}
+
+#[test]
+fn an_orphan_planted_by_hand_is_found() {
+    let (_place, report) = meddled(&["--case", "TC-INT-002"], |standing, run| {
+        let found = standing
+            .sqlite(&format!("select id from sessions where template_name = '{run}-int002-1' and state = 'running'"));
+        if found.is_empty() {
+            return false;
+        }
+        let made = standing.kubectl(&["create", "-f", "-"]);
+        drop(made);
+        let manifest = format!(
+            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"planted","namespace":"streamspace","labels":{{"session":"{found}"}}}}}}"#
+        );
+        let path = std::env::temp_dir().join(format!("planted-{run}.json"));
+        std::fs::write(&path, manifest).unwrap();
+        let made = standing.kubectl(&["create", "-f", &path.to_string_lossy()]);
+        let _ = std::fs::remove_file(&path);
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        true
+    });
+    red_in(&report, "TC-INT-002", "No orphaned resources");
+}
+
+#[test]
+fn a_token_planted_in_the_log_is_found() {
+    let (_place, report) = meddled(&["--case", "TC-INT-009"], |standing, run| {
+        if standing.sqlite(&format!("select count(*) from audit_log where resource_id like '%{run}-int009%'")) == "0" {
+            return false;
+        }
+        standing.sqlite(&format!(
+            "insert into audit_log (user_id, action, resource_type, resource_id, changes, timestamp, ip_address) \
+             select user_id, 'login', 'auth', 'x', '{{\"password\":\"bait-{run}\"}}', timestamp, ip_address from audit_log order by id desc limit 1"
+        ));
+        true
+    });
+    red_in(&report, "TC-INT-009", "No passwords/tokens in logs");
+}
+
+#[test]
+fn a_second_row_is_found() {
+    let (_place, report) = meddled(&["--case", "TC-INT-008"], |standing, run| {
+        if standing.sqlite(&format!("select count(*) from sessions where template_name like '{run}-int008-%'")) != "10"
+        {
+            return false;
+        }
+        let columns =
+            standing.sqlite("select group_concat(name) from pragma_table_info('sessions') where name <> 'id'");
+        standing.sqlite(&format!(
+            "insert into sessions (id, {columns}) select 'second-of-{run}', {columns} from sessions where template_name = '{run}-int008-0'"
+        ));
+        true
+    });
+    red_in(&report, "TC-INT-008", "Verify all created successfully");
+}
+
+/// A handler that stalls: one request in ten is held back between the runner and the platform.
+#[test]
+fn a_stalled_handler_is_a_deadlock() {
+    let place = Place::new();
+    let standing = Standing::start(&place, &[]);
+    let api: std::net::SocketAddr = standing.at["api"].trim_start_matches("http://").parse().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = listener.local_addr().unwrap();
+    let stalled = Arc::new(AtomicBool::new(false));
+    let flag = stalled.clone();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let flag = flag.clone();
+            std::thread::spawn(move || relay_slowly(client, api, &flag));
+        }
+    });
+    let text = std::fs::read_to_string(&standing.env_file).unwrap().replace(&api.to_string(), &proxy.to_string());
+    std::fs::write(place.path("slow.yaml"), text).unwrap();
+    place
+        .run(&[
+            "run",
+            "TP-004",
+            "--config",
+            "slow.yaml",
+            "--case",
+            "TC-INT-008",
+            "--set",
+            "deadlock_after=2s",
+            "--set",
+            "slowest_answer=60s",
+        ])
+        .exits(1);
+    assert!(stalled.load(Ordering::SeqCst), "no request was held back");
+    red_in(&place.report(), "TC-INT-008", "No deadlocks");
+}
+
+fn relay_slowly(mut client: TcpStream, api: std::net::SocketAddr, stalled: &AtomicBool) {
+    let Ok(mut server) = TcpStream::connect(api) else { return };
+    let (Ok(mut back_from), Ok(mut back_to)) = (server.try_clone(), client.try_clone()) else { return };
+    std::thread::spawn(move || std::io::copy(&mut back_from, &mut back_to));
+    let mut buffer = [0u8; 16 << 10];
+    while let Ok(n) = client.read(&mut buffer) {
+        if n == 0 {
+            break;
+        }
+        let deletes = buffer[..n].starts_with(b"DELETE") && String::from_utf8_lossy(&buffer[..n]).contains("int008-3");
+        if deletes && !stalled.swap(true, Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_secs(3));
+        }
+        if server.write_all(&buffer[..n]).is_err() {
+            break;
+        }
+    }
+    let _ = server.shutdown(std::net::Shutdown::Both);
+}
