@@ -5,6 +5,7 @@ use crate::{
     expr::{Expression, Picture, Template, Tree},
     outcome::Tier,
     source::{Source, Span},
+    value::Value,
     yaml::{Kind, Node, parse},
 };
 use std::{collections::HashSet, path::Path, sync::Arc};
@@ -490,7 +491,7 @@ impl<'a> Reader<'a> {
                     format!("`foreach` goes over a list or a map, not {}", node.what()),
                 );
                 self.problems.push(d.help("write `foreach: ${names}` for a list that is known only later"));
-                Foreach::List(Tree::List(vec![]))
+                Foreach::List(Tree::Value(Value::Null))
             }
         }
     }
