@@ -41,11 +41,13 @@ pub struct Reader<'a> {
     pub files: &'a dyn Files,
     pub problems: Diagnostics,
     depth: usize,
+    /// Where expressions begin that YAML has cut in two; that has been said.
+    cut: Vec<usize>,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(verbs: Vec<&'static str>, files: &'a dyn Files) -> Self {
-        Reader { verbs, files, problems: Diagnostics::default(), depth: 0 }
+        Reader { verbs, files, problems: Diagnostics::default(), depth: 0, cut: vec![] }
     }
 
     /// Reads a plan. `None` where it is no YAML map at all; otherwise a plan with what could be read of it.
@@ -340,6 +342,8 @@ impl<'a> Reader<'a> {
                     wrong = true;
                 }
                 verb = verb.or(Some((key, body)));
+            } else if self.is_rest(node, i) {
+                wrong = true;
             } else {
                 let known: Vec<&str> = self
                     .verbs
@@ -349,7 +353,12 @@ impl<'a> Reader<'a> {
                     .chain(ENVELOPE.iter().copied())
                     .collect();
                 let d = Diagnostic::error("unknown-key", &key.span, format!("unknown verb or key `{name}`"));
-                self.problems.push(d.meant(&name, known));
+                self.problems.push(match name.as_str() {
+                    "wait" | "sleep" | "retry" | "retries" | "poll" | "delay" => {
+                        d.help("nothing sleeps here: `eventually: 30s` beside a verb looks again until `expect` and `check` hold")
+                    }
+                    _ => d.meant(&name, known),
+                });
                 wrong = true;
             }
         }
@@ -497,6 +506,9 @@ impl<'a> Reader<'a> {
     }
 
     pub fn expression(&mut self, node: &Node) -> Option<Expression> {
+        if self.cut.contains(&node.span.range.start) {
+            return None;
+        }
         let text = match &node.kind {
             Kind::Str(s) => s.len(),
             Kind::Int(_) | Kind::Uint(_) | Kind::Float(_) | Kind::Bool(_) => node.span.text().len(),
@@ -622,7 +634,8 @@ impl<'a> Reader<'a> {
         }
         for (i, (key, _)) in node.entries().iter().enumerate() {
             let name = key.key_text();
-            if !known.contains(&name.as_str()) {
+            if self.is_rest(node, i) {
+            } else if !known.contains(&name.as_str()) {
                 let d = Diagnostic::error("unknown-key", &key.span, format!("unknown key `{name}`"));
                 self.problems.push(d.meant(&name, known.iter().copied()));
             } else if node.entries()[..i].iter().any(|(k, _)| k.key_text() == name) {
@@ -634,6 +647,20 @@ impl<'a> Reader<'a> {
             self.error("missing-key", &at, format!("`{need}` is missing here"));
         }
         Some(())
+    }
+
+    /// Whether the `i`th key is but the rest of an expression before it, which a comma has cut in two. Says so.
+    fn is_rest(&mut self, node: &Node, i: usize) -> bool {
+        let (key, value) = &node.entries()[i];
+        let Some((_, before)) = i.checked_sub(1).and_then(|i| node.entries().get(i)) else { return false };
+        let open = |s: &str| s.matches(['(', '[', '{']).count() > s.matches([')', ']', '}']).count();
+        if !matches!(value.kind, Kind::Null) || !before.as_str().is_some_and(open) || !key.key_text().contains([')', ']', '}']) {
+            return false;
+        }
+        let d = Diagnostic::error("unquoted-expression", &key.span, "YAML reads this as a key of its own: a comma within `{ }` ends a value");
+        self.problems.push(d.help("quote the expression"));
+        self.cut.push(before.span.range.start);
+        true
     }
 
     pub fn error(&mut self, code: &'static str, span: &Span, message: impl Into<String>) {
