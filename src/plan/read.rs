@@ -5,6 +5,7 @@ use crate::{
     expr::{Expression, Picture, Template, Tree},
     outcome::Tier,
     source::{Source, Span},
+    value::Value,
     yaml::{Kind, Node, parse},
 };
 use std::{collections::HashSet, path::Path, sync::Arc};
@@ -26,7 +27,8 @@ pub const ENVELOPE: &[&str] = &[
 ];
 /// The verbs of the engine itself.
 pub const OWN_VERBS: &[&str] = &["use", "parallel", "fault"];
-const NESTING: usize = 40;
+/// Of lists of actions within actions: fewer than the YAML library refuses.
+const NESTING: usize = 12;
 
 /// How files that a plan names are read: the one thing that is not in its own text.
 pub trait Files {
@@ -290,14 +292,17 @@ impl<'a> Reader<'a> {
 
     fn asks(&mut self, node: &Node) -> Asks {
         let picture = node.get("expect").map(|n| Picture::compile(n, &mut self.problems));
-        let mut checks = vec![];
+        let (mut checks, mut wrong) = (vec![], false);
         if let Some(check) = node.get("check") {
             let items: Vec<&Node> = if matches!(check.kind, Kind::Seq(_)) { self.list(check) } else { vec![check] };
             for item in items {
-                checks.extend(self.expression(item).map(|e| (e, item.span.clone())));
+                match self.expression(item) {
+                    Some(e) => checks.push((e, item.span.clone())),
+                    None => wrong = true,
+                }
             }
         }
-        Asks { picture, checks }
+        Asks { picture, checks, wrong }
     }
 
     pub fn steps(&mut self, node: &Node) -> Vec<Step> {
@@ -354,7 +359,7 @@ impl<'a> Reader<'a> {
         let step_verb = match verb {
             None if wrong => Verb::Broken,
             None => {
-                if save.is_empty() && asks.is_empty() {
+                if node.get("save").is_none() && asks.is_empty() {
                     let d = Diagnostic::error("no-verb", &first, "this action does nothing");
                     let verbs =
                         self.verbs.iter().chain(OWN_VERBS).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
@@ -486,7 +491,7 @@ impl<'a> Reader<'a> {
                     format!("`foreach` goes over a list or a map, not {}", node.what()),
                 );
                 self.problems.push(d.help("write `foreach: ${names}` for a list that is known only later"));
-                Foreach::List(Tree::List(vec![]))
+                Foreach::List(Tree::Value(Value::Null))
             }
         }
     }
@@ -526,7 +531,12 @@ impl<'a> Reader<'a> {
     }
 
     fn expressions(&mut self, node: &Node) -> Vec<(Named, Expression)> {
-        self.entries(node).into_iter().filter_map(|(k, v)| Some((k, self.expression(v)?))).collect()
+        let nothing = |v: &Node| Node { kind: Kind::Str("null".into()), span: v.span.clone() };
+        self.entries(node)
+            .into_iter()
+            // what is wrong has been said; the name counts as bound
+            .filter_map(|(k, v)| Some((k, self.expression(v).or_else(|| Expression::compile(&nothing(v), 0..4).ok())?)))
+            .collect()
     }
 
     pub fn named_trees(&mut self, node: &Node) -> Vec<(Named, Tree)> {
@@ -537,9 +547,9 @@ impl<'a> Reader<'a> {
     fn duration(&mut self, node: &Node) -> Option<(Template, Span)> {
         let t = Template::compile(node, &mut self.problems);
         if let Some(text) = t.as_literal()
-            && let Err(e) = humantime::parse_duration(text)
+            && humantime::parse_duration(text).is_err()
         {
-            let d = Diagnostic::error("bad-duration", &node.span, format!("`{text}` is no duration: {e}"));
+            let d = Diagnostic::error("bad-duration", &node.span, format!("`{text}` is no duration"));
             self.problems.push(d.help("write it like `500ms`, `30s` or `1m30s`"));
             return None;
         }
