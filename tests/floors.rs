@@ -45,7 +45,8 @@ fn module(path: &Path, src: &Path) -> String {
 
 /// The top modules that a file's text names by `crate::` or by enough `super::`.
 fn imports(text: &str, depth: usize) -> BTreeSet<String> {
-    let code: String = text.lines().map(|l| l.split("//").next().unwrap_or_default()).map(|l| format!("{l}\n")).collect();
+    let code: String =
+        text.lines().map(|l| l.split("//").next().unwrap_or_default()).map(|l| format!("{l}\n")).collect();
     let mut found = BTreeSet::new();
     // the module `a/b.rs` has depth 2: `super::super` is the crate; inner test modules only go deeper
     let up = "super::".repeat(depth);
@@ -114,7 +115,12 @@ fn examine(files: &[(String, usize, String)]) -> (Vec<String>, BTreeMap<String, 
 
 /// A way from a module back to itself.
 fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
-    fn walk(at: &str, graph: &BTreeMap<String, BTreeSet<String>>, way: &mut Vec<String>, done: &mut BTreeSet<String>) -> Option<Vec<String>> {
+    fn walk(
+        at: &str,
+        graph: &BTreeMap<String, BTreeSet<String>>,
+        way: &mut Vec<String>,
+        done: &mut BTreeSet<String>,
+    ) -> Option<Vec<String>> {
         if let Some(i) = way.iter().position(|w| w == at) {
             return Some(way[i..].iter().cloned().chain([at.to_string()]).collect());
         }
@@ -145,7 +151,9 @@ fn sources() -> Vec<(String, usize, String)> {
                 let depth = if path.ends_with("mod.rs") { parts - 1 } else { parts };
                 let text = fs::read_to_string(&path).unwrap();
                 // tests may look further
-                let is_test = inside.components().any(|c| c.as_os_str() == "tests") || path.ends_with("tests.rs") || path.ends_with("stage.rs");
+                let is_test = inside.components().any(|c| c.as_os_str() == "tests")
+                    || path.ends_with("tests.rs")
+                    || path.ends_with("stage.rs");
                 if !is_test {
                     let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_string();
                     all.push((module(&path, &src), depth, product));
@@ -194,6 +202,10 @@ fn this_test_can_fail() {
     ] {
         assert_eq!(examine(&[good]).0, Vec::<String>::new());
     }
-    let (_, graph) = examine(&[file("expr", 2, "use crate::value::Value;"), file("value", 1, "use crate::yaml::Node;"), file("yaml", 1, "use crate::expr::Tree;")]);
+    let (_, graph) = examine(&[
+        file("expr", 2, "use crate::value::Value;"),
+        file("value", 1, "use crate::yaml::Node;"),
+        file("yaml", 1, "use crate::expr::Tree;"),
+    ]);
     assert_eq!(circle(&graph).unwrap().len(), 4);
 }

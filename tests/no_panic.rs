@@ -8,7 +8,10 @@ use tp_runner::{
     event::EventSink,
     executors,
     expr::{Expression, Picture, Scope, Tree, judge},
-    plan::{environment, markdown, read::{Files, Reader}},
+    plan::{
+        environment, markdown,
+        read::{Files, Reader},
+    },
     report::{jsonl, ledger::Ledger},
     source::Source,
     value::Value,
@@ -73,8 +76,36 @@ enum Change {
 fn change() -> impl Strategy<Value = Change> {
     let at = any::<usize>();
     let odd = prop::sample::select(vec![
-        "${", "}", "{", "[", "]", "\"", "'", ": ", "- ", "\t", "&a ", "*a", "!x ", "|", ">-\n", "#", "ä€𝄞", "\0", "\r", "~", "$set", "---\n", "<<: *a", "? ",
-        "\u{feff}", "9999999999999999999999", "1e999", "${ {'a': '}'} }", "((((((", "%",
+        "${",
+        "}",
+        "{",
+        "[",
+        "]",
+        "\"",
+        "'",
+        ": ",
+        "- ",
+        "\t",
+        "&a ",
+        "*a",
+        "!x ",
+        "|",
+        ">-\n",
+        "#",
+        "ä€𝄞",
+        "\0",
+        "\r",
+        "~",
+        "$set",
+        "---\n",
+        "<<: *a",
+        "? ",
+        "\u{feff}",
+        "9999999999999999999999",
+        "1e999",
+        "${ {'a': '}'} }",
+        "((((((",
+        "%",
     ]);
     prop_oneof![
         (at, any::<u8>()).prop_map(|(i, b)| Change::Byte(i, b)),
@@ -134,7 +165,9 @@ fn part() -> String {
 fn expression(text: &str) -> usize {
     let source = Arc::new(Source { name: "e".into(), text: serde_json::Value::from(text).to_string() });
     let Ok(node) = yaml::parse(&source) else { return 0 };
-    let scope = Scope::default().with("a", Value::from(serde_json::json!({"b": [1, "x", null, {"c": 1.5}], "n": 3}))).with("s", "text");
+    let scope = Scope::default()
+        .with("a", Value::from(serde_json::json!({"b": [1, "x", null, {"c": 1.5}], "n": 3})))
+        .with("s", "text");
     let mut drawn = 0;
     match Expression::compile(&node, 0..node.as_str().map_or(0, str::len)) {
         Ok(e) => {
@@ -223,7 +256,20 @@ fn deep_and_long_expressions_are_refused_and_not_followed() {
 }
 
 fn deep_expressions() {
-    for (open, close) in [("(", ")"), ("[", "]"), ("{1: ", "}"), ("!", ""), ("-", ""), ("a.", ""), ("size(", ")"), ("a ? ", " : 1"), ("1 + ", ""), ("a[", "]"), ("- ", ""), ("! ", "")] {
+    for (open, close) in [
+        ("(", ")"),
+        ("[", "]"),
+        ("{1: ", "}"),
+        ("!", ""),
+        ("-", ""),
+        ("a.", ""),
+        ("size(", ")"),
+        ("a ? ", " : 1"),
+        ("1 + ", ""),
+        ("a[", "]"),
+        ("- ", ""),
+        ("! ", ""),
+    ] {
         for n in [1, 20, 39, 41, 200, 1000, 100_000] {
             expression(&format!("{}1{}", open.repeat(n), close.repeat(n)));
         }
@@ -244,7 +290,13 @@ fn deep_yaml() {
         check(&format!("{}1{}", "{a: ".repeat(n), "}".repeat(n)), "environments: {}", "");
         check(&"- ".repeat(n), "environments: {}", "");
         let steps = format!("{}http: {{ request: GET /x }}{}", "parallel: [{ do: [{ ".repeat(n), "}] }]".repeat(n));
-        check(&format!("plan: T\ncases:\n  - {{ id: A, tier: must, expected: [{{ result: r, do: [{{ {steps} }}] }}] }}\n"), "environments: {}", "");
+        check(
+            &format!(
+                "plan: T\ncases:\n  - {{ id: A, tier: must, expected: [{{ result: r, do: [{{ {steps} }}] }}] }}\n"
+            ),
+            "environments: {}",
+            "",
+        );
     }
     let bomb: String = (1..30).map(|i| format!("a{i}: &a{i} [*a{0}, *a{0}]\n", i - 1)).collect();
     check(&format!("a0: &a0 [x]\n{bomb}"), "environments: {}", "");

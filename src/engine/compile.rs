@@ -539,7 +539,12 @@ impl<'a> Compiler<'a> {
                 self.reads(&reads, names);
                 let Some(action) = compiled.filter(|_| !failed).map(Arc::<dyn crate::executor::Action>::from) else {
                     // what is wrong has been said; the names that it would bind still count as bound
-                    return Some((Act::Perform { action: Arc::new(Broken), verb: "", target: None }, String::new(), Shape::Any, reads));
+                    return Some((
+                        Act::Perform { action: Arc::new(Broken), verb: "", target: None },
+                        String::new(),
+                        Shape::Any,
+                        reads,
+                    ));
                 };
                 let fields: Vec<(String, Shape)> =
                     action.fields().iter().map(|f| (f.to_string(), Shape::Any)).collect();

@@ -269,7 +269,11 @@ mod tests {
         assert_eq!(reader.problems.errors(), 0, "{:?}", reader.problems);
         let mut problems = Diagnostics::default();
         compare(&plan, "t.md", written, &mut problems);
-        problems.0.into_iter().map(|d| (d.code, d.span.text().to_string(), format!("{} {}", d.message, d.help.unwrap_or_default()))).collect()
+        problems
+            .0
+            .into_iter()
+            .map(|d| (d.code, d.span.text().to_string(), format!("{} {}", d.message, d.help.unwrap_or_default())))
+            .collect()
     }
 
     const WRITTEN: &str = "# Plan
@@ -330,10 +334,22 @@ cases:
             ("tier: must", "tier: nice", "differs-from-source", "A-1", "must"),
             ("type: Integration", "type: Unit", "differs-from-source", "A-1", "Integration"),
             ("a session runs", "no session runs", "differs-from-source", "no session runs", "A session runs"),
-            ("2 valid names", "3 valid names", "differs-from-source", "'Create with 3 valid names, 1 other'", "2 valid names"),
+            (
+                "2 valid names",
+                "3 valid names",
+                "differs-from-source",
+                "'Create with 3 valid names, 1 other'",
+                "2 valid names",
+            ),
             ("total 4", "total 5", "differs-from-source", "total 5", "\"total\": 4"),
             (", { result: no orphans, check: 1 == 1 }", "", "sentence-missing", "total 4", "No orphans"),
-            ("{ step: Execute POST batch }", "{ step: Execute POST batch }, { step: Rest }", "sentence-unknown", "Rest", "no such step"),
+            (
+                "{ step: Execute POST batch }",
+                "{ step: Execute POST batch }, { step: Rest }",
+                "sentence-unknown",
+                "Rest",
+                "no such step",
+            ),
             ("[{ given: a session runs }]", "[]", "sentence-missing", "A-1", "A session runs"),
         ] {
             assert!(HERE.contains(here), "{here}");
@@ -354,7 +370,10 @@ cases:
 
     #[test]
     fn the_order_of_sentences_is_part_of_the_plan() {
-        let swapped = HERE.replace("[{ step: 'Create with 2 valid names, 1 other' }, { step: Execute POST batch }]", "[{ step: Execute POST batch }, { step: 'Create with 2 valid names, 1 other' }]");
+        let swapped = HERE.replace(
+            "[{ step: 'Create with 2 valid names, 1 other' }, { step: Execute POST batch }]",
+            "[{ step: Execute POST batch }, { step: 'Create with 2 valid names, 1 other' }]",
+        );
         assert_eq!(said(&swapped, WRITTEN).len(), 2);
     }
 }
