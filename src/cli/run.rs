@@ -220,7 +220,7 @@ async fn perform(
         cases: schedule.outline.clone(),
     };
 
-    let Interrupts { cancel, kill, pending } = interrupts.clone();
+    let Interrupts { cancel, kill, pending, .. } = interrupts.clone();
     let ledger = Ledger::default();
     let console = Console::stderr(detail(verbosity), colour);
     let lines = JsonLines::open(&journal).map_err(|e| Failure {
