@@ -236,7 +236,10 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
             }
             for (word, help) in [
                 ("mapping values are not allowed", "a text with `: ` in it must be quoted"),
-                ("did not find expected key", "a value that begins with a quote, `{` or `[` ends where that closes: quote the whole of it"),
+                (
+                    "did not find expected key",
+                    "a value that begins with a quote, `{` or `[` ends where that closes: quote the whole of it",
+                ),
                 ("tabs disallowed", "indent with spaces"),
             ] {
                 if d.help.is_none() && message.contains(word) {

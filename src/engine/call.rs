@@ -56,9 +56,8 @@ impl Runner<'_> {
             let holds = findings.iter().all(|f| f.holds) && !l.mark.is_red();
             let interrupted = l.mark == Mark::Interrupted || self.cancel.is_cancelled();
             listed = Some(l);
-            match if interrupted { Some(false) } else { wait.decide(holds, &inner) } {
-                Some(held) => break held,
-                None => {}
+            if let Some(held) = if interrupted { Some(false) } else { wait.decide(holds, &inner) } {
+                break held;
             }
         };
         let took = begun.elapsed();

@@ -654,10 +654,17 @@ impl<'a> Reader<'a> {
         let (key, value) = &node.entries()[i];
         let Some((_, before)) = i.checked_sub(1).and_then(|i| node.entries().get(i)) else { return false };
         let open = |s: &str| s.matches(['(', '[', '{']).count() > s.matches([')', ']', '}']).count();
-        if !matches!(value.kind, Kind::Null) || !before.as_str().is_some_and(open) || !key.key_text().contains([')', ']', '}']) {
+        if !matches!(value.kind, Kind::Null)
+            || !before.as_str().is_some_and(open)
+            || !key.key_text().contains([')', ']', '}'])
+        {
             return false;
         }
-        let d = Diagnostic::error("unquoted-expression", &key.span, "YAML reads this as a key of its own: a comma within `{ }` ends a value");
+        let d = Diagnostic::error(
+            "unquoted-expression",
+            &key.span,
+            "YAML reads this as a key of its own: a comma within `{ }` ends a value",
+        );
         self.problems.push(d.help("quote the expression"));
         self.cut.push(before.span.range.start);
         true

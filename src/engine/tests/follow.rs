@@ -396,7 +396,11 @@ async fn a_panic_of_the_engine_itself_errors_its_case_alone() {
     .await;
     std::panic::set_hook(hook);
     assert_eq!((told.verdict("A"), told.verdict("B")), (Verdict::Errored, Verdict::Passed));
-    assert!(told.case("A").2.contains("panicked") && told.notes()[0].contains("left behind by A"), "{:?}", told.notes());
+    assert!(
+        told.case("A").2.contains("panicked") && told.notes()[0].contains("left behind by A"),
+        "{:?}",
+        told.notes()
+    );
 }
 
 const THREE: &str = "
@@ -412,7 +416,7 @@ const THREE: &str = "
     expected: [{ result: r, do: [{ fake: { name: c, says: [{ after: 1s }] }, expect: { answer: true } }, { fake: { name: c ends }, check: answer }] }]
 ";
 
-fn places<'l>(log: &'l [String], names: &[&str]) -> Vec<usize> {
+fn places(log: &[String], names: &[&str]) -> Vec<usize> {
     names.iter().map(|n| log.iter().position(|l| l == n).unwrap_or_else(|| panic!("{n} is not in {log:?}"))).collect()
 }
 

@@ -111,7 +111,14 @@ impl Executor for Fake {
         let flag = |k: &str, default| body.get(k).map_or(default, |n| n.key_text() == "true");
         let (silent, changes) = (flag("silence", true), flag("changes", false));
         let broken = body.get("silence").is_some_and(|n| n.key_text() == "panic");
-        Some(Box::new(FakeAction { shared: self.0.clone(), name: body.template("name"), says, silent, changes, broken }))
+        Some(Box::new(FakeAction {
+            shared: self.0.clone(),
+            name: body.template("name"),
+            says,
+            silent,
+            changes,
+            broken,
+        }))
     }
     fn target(&self, body: &mut Body<'_>) -> Option<Box<dyn TargetSpec>> {
         Some(Box::new(FakeSpec { shared: self.0.clone(), name: body.node.get("fake")?.key_text() }))
