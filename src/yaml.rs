@@ -229,7 +229,23 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
             let at = error.location().map_or(0, |l| offset(source, l));
             let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
             let first = message.lines().next().unwrap_or("not YAML").trim_start_matches("error: ");
+            let first = if first.contains("limits breached: Depth") { "it nests too deep to be read" } else { first };
             let mut d = Diagnostic::error("yaml", &whole.with(at..at + 1), format!("not valid YAML: {first}"));
+            if source.text.get(..at).is_some_and(|t| t.ends_with('$')) && source.text[at..].starts_with('{') {
+                d = d.help("within `{ }` and `[ ]` a text with `${ }` must be quoted");
+            }
+            for (word, help) in [
+                ("mapping values are not allowed", "a text with `: ` in it must be quoted"),
+                (
+                    "did not find expected key",
+                    "a value that begins with a quote, `{` or `[` ends where that closes: quote the whole of it",
+                ),
+                ("tabs disallowed", "indent with spaces"),
+            ] {
+                if d.help.is_none() && message.contains(word) {
+                    d = d.help(help);
+                }
+            }
             if message.contains("tag") {
                 d = d.help("a value that begins with `!` is a YAML tag; quote the expression: '!has(body.x)'");
             }

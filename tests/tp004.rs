@@ -291,6 +291,26 @@ fn after_ctrl_c_nothing_of_the_run_is_left() {
     }
 }
 
+#[test]
+fn a_second_ctrl_c_leaves_at_once_and_says_what_is_left() {
+    let place = Place::new();
+    let child = place.command(&["run", "TP-004"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let run = eventually("the run begins", Duration::from_secs(20), || place.runs().pop());
+    eventually("something is made", Duration::from_secs(60), || {
+        std::fs::read_to_string(place.journal(&run)).ok().filter(|t| t.matches("undo-intended").count() > 3)
+    });
+    interrupt(&child);
+    // soon enough that not everything is taken back, late enough that the first was heard
+    std::thread::sleep(Duration::from_millis(30));
+    interrupt(&child);
+    let out = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(130), "{said}");
+    assert!(said.contains("left at once; not taken back (") && said.contains("TC-INT-"), "{said}");
+    let left: Vec<_> = std::fs::read_dir(place.path("tmp")).unwrap().flatten().map(|e| e.path()).collect();
+    assert!(left.is_empty(), "left on disk: {left:?}");
+}
+
 /// Runs cases on a standing sandbox while `meddle` makes something wrong as soon as it can.
 fn meddled(args: &[&str], meddle: impl Fn(&Standing, &str) -> bool + Send + 'static) -> (Place, String) {
     let place = Place::new();

@@ -38,7 +38,8 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
         }
         problems.sort();
         anstream::eprint!("{}", plans::draw(&problems, colour));
-        anstream::println!("{}: {cases} cases, {}", found.source.name, plans::count(&problems));
+        let plural = if cases == 1 { "" } else { "s" };
+        anstream::println!("{}: {cases} case{plural}, {}", found.source.name, plans::count(&problems));
         if problems.errors() > 0 {
             code = exit::USAGE;
         }

@@ -86,6 +86,10 @@ async fn one(
     }
     let place = Place::choose(args, registry, &plan, colour).await?;
     let (environment, holder) = (place.environment, place.holder);
+    #[cfg(feature = "sandbox")]
+    if let Some(platform) = &holder {
+        interrupts.folders.lock().unwrap_or_else(|e| e.into_inner()).push(platform.folder().to_path_buf());
+    }
     let result = perform(args, verbosity, registry, &found, environment, &selected, interrupts).await;
     if let Some(holder) = holder {
         holder.shutdown().await;
@@ -216,7 +220,7 @@ async fn perform(
         cases: schedule.outline.clone(),
     };
 
-    let Interrupts { cancel, kill, pending } = interrupts.clone();
+    let Interrupts { cancel, kill, pending, .. } = interrupts.clone();
     let ledger = Ledger::default();
     let console = Console::stderr(detail(verbosity), colour);
     let lines = JsonLines::open(&journal).map_err(|e| Failure {

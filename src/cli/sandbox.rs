@@ -27,7 +27,7 @@ pub struct Platform {
     environment: String,
     about: String,
     /// Tables, log and kubeconfigs: gone with the platform.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// What can be cut, and how.
@@ -130,7 +130,7 @@ impl Platform {
             store,
             embedded: embedded.is_some(),
         });
-        Ok(Platform { sandbox, cluster: embedded, links, control, environment, about, _folder: folder })
+        Ok(Platform { sandbox, cluster: embedded, links, control, environment, about, folder })
     }
 
     /// The environment in which a runner finds this platform.
@@ -142,6 +142,11 @@ impl Platform {
             Some(mut all) if problems.errors() == 0 && !all.is_empty() => Ok(all.remove(0)),
             _ => Err(plans::bad(&problems, false)),
         }
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub async fn shutdown(self) {
@@ -171,7 +176,7 @@ pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
     }
     println!("{}", platform.about);
     println!("api:        {}", platform.sandbox.api());
-    let folder = platform._folder.path();
+    let folder = platform.folder();
     println!("kubeconfig: {}", folder.join("kubeconfig").display());
     match &args.parts.database {
         None => println!("database:   {}", folder.join("platform.db").display()),

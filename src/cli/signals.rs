@@ -3,6 +3,7 @@ use super::exit;
 use crate::event::{Event, EventKind, EventSink};
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,6 +37,8 @@ pub struct Interrupts {
     /// The second; the process ends with it.
     pub kill: CancellationToken,
     pub pending: Pending,
+    /// Removed even when the process leaves at once.
+    pub folders: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 /// Listens from when it returns, for SIGINT and SIGTERM alike.
@@ -61,6 +64,9 @@ pub fn listen() -> std::io::Result<Interrupts> {
             } else {
                 eprintln!("left at once; not taken back ({}):", left.len());
                 left.iter().for_each(|(at, what)| eprintln!("  {at}: {what}"));
+            }
+            for folder in heard.folders.lock().unwrap_or_else(|e| e.into_inner()).iter() {
+                let _ = std::fs::remove_dir_all(folder);
             }
             std::process::exit(i32::from(exit::INTERRUPTED));
         }

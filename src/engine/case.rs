@@ -43,9 +43,13 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
         return finish(case, world, outcome, begun.elapsed()).await;
     }
     let scope = base.with("case", crate::value::Value::map([("id".to_string(), case.id.as_str().into())]));
-    let limit = match case.timeout.as_ref().map(|t| span(t, &scope)) {
-        Some(Ok(d)) => d,
-        _ => TIMEOUT,
+    let limit = match case.timeout.as_ref().map(|t| span(t, &scope)).unwrap_or(Ok(TIMEOUT)) {
+        Ok(limit) => limit,
+        Err(e) => {
+            let (verdict, fault) = (Verdict::Errored, Some(Fault::Environment));
+            let outcome = Outcome { verdict, fault, reason: Some(format!("its `timeout`: {e}")), left: vec![] };
+            return finish(case, world, outcome, begun.elapsed()).await;
+        }
     };
     let cancel = world.cancel.child_token();
     let (stack, faults) = (Stack::default(), Mutex::new(vec![]));

@@ -537,10 +537,14 @@ impl<'a> Compiler<'a> {
                 let failed = problems.errors() > 0;
                 self.problems.extend(problems);
                 self.reads(&reads, names);
-                let action: Arc<dyn crate::executor::Action> = match compiled {
-                    Some(a) if !failed => Arc::from(a),
+                let Some(action) = compiled.filter(|_| !failed).map(Arc::<dyn crate::executor::Action>::from) else {
                     // what is wrong has been said; the names that it would bind still count as bound
-                    _ => Arc::new(Broken),
+                    return Some((
+                        Act::Perform { action: Arc::new(Broken), verb: "", target: None },
+                        String::new(),
+                        Shape::Any,
+                        reads,
+                    ));
                 };
                 let fields: Vec<(String, Shape)> =
                     action.fields().iter().map(|f| (f.to_string(), Shape::Any)).collect();

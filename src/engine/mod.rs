@@ -1,14 +1,19 @@
 //! Order, time, names and undo. Speaks only in events: it prints nothing, and knows no protocol and no report.
 pub mod backoff;
+mod call;
 pub mod case;
 pub mod compile;
 pub mod dispatch;
+mod fault;
 pub mod looks;
 pub mod names;
+mod parallel;
+mod perform;
 pub mod run;
 pub mod schedule;
 pub mod step;
 pub mod undo;
+mod wait;
 
 #[cfg(test)]
 mod tests;

@@ -47,18 +47,22 @@ impl Names {
 
     /// Binds a name that the plan chose. It may hide none that is there.
     pub fn bind(&mut self, name: &str, shape: Shape, span: &Span, problems: &mut Diagnostics) {
+        let mut wrong = false;
         if !crate::plan::read::is_name(name) {
             let d = Diagnostic::error("bad-name", span, format!("`{name}` cannot be a name"));
             problems.push(d.help("letters, digits and `_`, not beginning with a digit"));
+            wrong = true;
         } else if self.known.iter().any(|n| n.name == name && !(n.passing && n.span.is_none() && n.name == "item")) {
             let d = Diagnostic::error("shadowing-name", span, format!("`{name}` is bound already"));
             problems.push(d.help("choose another name: one that hides another is read as that other"));
+            self.touch(name);
+            wrong = true;
         }
         self.known.push(Name {
             name: name.into(),
             shape,
             span: Some(span.clone()),
-            used: Cell::new(false),
+            used: Cell::new(wrong),
             passing: false,
         });
     }

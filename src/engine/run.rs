@@ -15,8 +15,10 @@ use crate::{
     secrets::Secrets,
     value::Value,
 };
+use futures::FutureExt;
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex},
     time::Instant,
 };
@@ -199,7 +201,11 @@ async fn cases(schedule: &Arc<Schedule>, world: &Arc<World>, looks: &Arc<dyn Loo
                 drop(permit);
                 return vec![];
             }
-            let Outcome { verdict, left, .. } = case::perform(case, &world, &*looks, &base).await;
+            let performed = AssertUnwindSafe(case::perform(case, &world, &*looks, &base)).catch_unwind().await;
+            let Outcome { verdict, left, .. } = match performed {
+                Ok(outcome) => outcome,
+                Err(_) => panicked(case, &world).await,
+            };
             if world.fail_fast && verdict != Verdict::Passed {
                 stop.cancel();
             }
@@ -216,6 +222,15 @@ async fn cases(schedule: &Arc<Schedule>, world: &Arc<World>, looks: &Arc<dyn Loo
     }
     notes.sort();
     notes
+}
+
+/// A defect of the runner's own ends one case and no other.
+async fn panicked(case: &super::schedule::Case, world: &World) -> Outcome {
+    let reason = Some("the runner panicked: this is a defect of the runner".to_string());
+    let (verdict, fault) = (Verdict::Errored, Some(Blame::Environment));
+    let kind = EventKind::CaseFinished { verdict, fault, reason: reason.clone(), took: Default::default() };
+    world.events.tell(&case.address, kind).await;
+    Outcome { verdict, fault, reason, left: vec!["it is not known what it had made".into()] }
 }
 
 /// Whether a mark of a whole list is green: for those outside that only ask.

@@ -1,30 +1,25 @@
 //! One action: its condition, its items, its looks, what is asked of them, and what it binds.
 use super::{
-    backoff::Backoff,
-    looks::{Again, Ask, Looks},
+    looks::Looks,
     run::World,
-    schedule::{Act, Definition, Step},
-    undo::{Stack, Undo, UndoKind, untried},
+    schedule::{Act, Step},
+    undo::{Stack, Undo, UndoKind},
 };
 use crate::{
     address::Address,
-    event::EventKind,
+    event::{EventKind, Evidence},
     executor::{Output, StepError},
-    expr::{Expression, Finding, Scope, Template, Tree, judge},
+    expr::{Finding, Scope, Template, judge},
     outcome::Mark,
-    plan::{Asks, Foreach, Overlap},
+    plan::{Asks, Foreach},
     source::Place,
     value::{Map, Value},
 };
-use futures::future::{BoxFuture, join_all};
+use futures::future::BoxFuture;
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long one look may take where nobody says otherwise.
@@ -60,22 +55,31 @@ pub struct Listed {
     pub judged: usize,
 }
 
-struct Done {
-    mark: Mark,
-    reason: Option<String>,
-    value: Option<Value>,
-    names: Vec<(String, Value)>,
-    ends: bool,
-    expired: bool,
-    judged: usize,
+/// When something was looked at, and which look of its action it was.
+#[derive(Clone, Copy)]
+pub struct Seen {
+    pub look: u32,
+    pub at: jiff::Timestamp,
+    pub took: Duration,
+}
+
+/// What came of one action.
+pub(super) struct Done {
+    pub mark: Mark,
+    pub reason: Option<String>,
+    pub value: Option<Value>,
+    pub names: Vec<(String, Value)>,
+    pub ends: bool,
+    pub expired: bool,
+    pub judged: usize,
 }
 
 impl Done {
-    fn red(mark: Mark, reason: impl Into<String>) -> Self {
+    pub fn red(mark: Mark, reason: impl Into<String>) -> Self {
         let ends = matches!(mark, Mark::Errored | Mark::Interrupted);
         Done { mark, reason: Some(reason.into()), value: None, names: vec![], ends, expired: false, judged: 0 }
     }
-    fn green() -> Self {
+    pub fn green() -> Self {
         Done { mark: Mark::Passed, reason: None, value: None, names: vec![], ends: false, expired: false, judged: 0 }
     }
 }
@@ -251,450 +255,10 @@ impl<'a> Runner<'a> {
 
     async fn judge_only(&self, step: &Step, at: &Address, scope: &Scope) -> Done {
         let findings = asked(&step.asks, None, scope);
-        self.conclude(step, at, scope, None, findings, None, 0, Duration::ZERO).await
+        self.conclude(step, at, scope, None, findings, None, 0, Duration::ZERO, Mark::Passed).await
     }
 
-    /// Looks until what is asked holds, or once.
-    async fn perform(
-        &self,
-        step: &Step,
-        at: &Address,
-        scope: &Scope,
-        action: &dyn crate::executor::Action,
-        target: Option<&str>,
-        timeout: Duration,
-    ) -> Done {
-        let (eventually, always) = match (self.span(&step.eventually, scope), self.span(&step.always, scope)) {
-            (Ok(e), Ok(a)) => (e, a),
-            (Err(e), _) | (_, Err(e)) => return self.fail_to_reach(at, e).await,
-        };
-        let mut until = eventually.or(always).map(|d| Instant::now() + d);
-        // `always` alone must hold from the first look on
-        let mut staying = eventually.is_none() && always.is_some();
-        let mut pace = Backoff::default();
-        let (mut count, mut last, mut first_at): (u32, Option<Output>, Option<jiff::Timestamp>) = (0, None, None);
-        let mut findings: Vec<Finding> = vec![];
-        let mut seen: Option<Value> = None;
-        let mut error: Option<StepError> = None;
-        let mut given_up = false;
-        let begun = Instant::now();
-        let held = loop {
-            let ask = Ask {
-                action,
-                target,
-                at,
-                scope,
-                last: last.as_ref(),
-                count,
-                until,
-                timeout,
-                pace: pace.next().unwrap_or_default(),
-                cancel: self.cancel,
-            };
-            let look_at = super::looks::now();
-            let look_begun = Instant::now();
-            let Some(look) = self.looks.look(ask).await else { break staying && error.is_none() };
-            let mut result = look.result;
-            let silent = match &result {
-                Err(StepError::TimedOut(_)) => look.departed,
-                Err(StepError::Unreachable(_)) => self.fault_in_force(),
-                _ => false,
-            };
-            let mut evidence = look.evidence;
-            if let (true, Err(e), Some(silence)) = (silent, &result, action.silence()) {
-                evidence.push(crate::event::Evidence {
-                    kind: crate::event::EvidenceKind::Note,
-                    text: format!("no answer: {e}"),
-                });
-                result = Ok(Output { value: silence, at: look_at, took: look_begun.elapsed(), cursor: None });
-            }
-            count += 1;
-            match result {
-                Err(e) => {
-                    let looked = EventKind::Looked {
-                        look: count - 1,
-                        at: look_at,
-                        took: look_begun.elapsed(),
-                        value: None,
-                        error: Some(e.to_string()),
-                        error_kind: Some(e.kind()),
-                        unmet: vec![],
-                        evidence,
-                    };
-                    self.tell(at, looked).await;
-                    let again = eventually.is_some()
-                        && !staying
-                        && !matches!(e, StepError::Cancelled | StepError::Undefined(_));
-                    error = Some(e);
-                    last = None;
-                    if !again {
-                        break false;
-                    }
-                }
-                Ok(mut output) => {
-                    error = None;
-                    let first = *first_at.get_or_insert(output.at);
-                    output.value = timed(&output, first);
-                    let inner = scope.with_all(&output.value);
-                    // before the look is told: what it brought may be a secret
-                    for (_, e) in step.save.iter().filter(|(_, e)| e.tells_secret()) {
-                        let _ = e.eval(&inner);
-                    }
-                    findings = asked(&step.asks, Some(&output.value), &inner);
-                    let holds = findings.iter().all(|f| f.holds);
-                    let looked = EventKind::Looked {
-                        look: count - 1,
-                        at: output.at,
-                        took: output.took,
-                        value: Some(output.value.clone()),
-                        error: None,
-                        error_kind: None,
-                        unmet: findings.iter().filter(|f| !f.holds).cloned().collect(),
-                        evidence,
-                    };
-                    self.tell(at, looked).await;
-                    seen = Some(output.value.clone());
-                    last = Some(output);
-                    match (holds, staying) {
-                        (true, false) => match always {
-                            Some(stays) => {
-                                staying = true;
-                                until = Some(Instant::now() + stays);
-                            }
-                            None => break true,
-                        },
-                        (true, true) => {}
-                        (false, true) => break false,
-                        (false, false) if eventually.is_none() => break false,
-                        (false, false) => {
-                            if step.give_up_if.as_ref().is_some_and(|e| e.holds(&inner) == Ok(true)) {
-                                given_up = true;
-                                break false;
-                            }
-                        }
-                    }
-                }
-            }
-        };
-        let took = begun.elapsed();
-        if let Some(e) = error {
-            let mark = match e {
-                StepError::Cancelled => Mark::Interrupted,
-                StepError::Undefined(_) => Mark::NotReached,
-                _ => Mark::Errored,
-            };
-            let reason = if matches!(e, StepError::Cancelled) { self.why_cancelled() } else { e.to_string() };
-            self.finish(at, mark, vec![], Some(reason.clone()), count, took).await;
-            let mut done = Done::red(mark, reason);
-            done.expired = eventually.is_some();
-            // what was seen before the last look is bound all the same
-            if let (Some(v), Some(name)) = (seen, &step.bind) {
-                done.names.push((name.clone(), v));
-            }
-            return done;
-        }
-        let expired = !held && eventually.is_some();
-        let reason = match (held, given_up, staying) {
-            (true, ..) => None,
-            (_, true, _) => step.give_up_if.as_ref().map(|e| format!("given up: `{}`", e.text())),
-            (_, _, true) => Some(format!("it did not stay so for {}", shown(always))),
-            _ if eventually.is_some() => {
-                Some(format!("it did not become so within {} ({count} looks)", shown(eventually)))
-            }
-            _ => None,
-        };
-        let mut done = self.conclude(step, at, scope, seen, findings, reason, count, took).await;
-        done.expired = expired;
-        done
-    }
-
-    /// An action of the plan, performed in a scope of its own.
-    async fn call(
-        &self,
-        step: &Step,
-        at: &Address,
-        scope: &Scope,
-        definition: &Definition,
-        inputs: &[(String, Tree)],
-        timeout: Option<Duration>,
-    ) -> Done {
-        let (eventually, always) = match (self.span(&step.eventually, scope), self.span(&step.always, scope)) {
-            (Ok(e), Ok(a)) => (e, a),
-            (Err(e), _) | (_, Err(e)) => return self.fail_to_reach(at, e).await,
-        };
-        let mut given = Map::new();
-        for (name, default) in &definition.inputs {
-            let value = match (inputs.iter().find(|(n, _)| n == name), default) {
-                (Some((_, tree)), _) => tree.render(scope),
-                (None, Some(tree)) => tree.render(self.base),
-                (None, None) => Ok(Value::Null),
-            };
-            match value {
-                Ok(v) => {
-                    given.insert(name.clone(), v);
-                }
-                Err(e) => return self.fail_to_reach(at, e.to_string()).await,
-            }
-        }
-        let inner_scope = self.base.with("inputs", Value::from(given));
-        let begun = Instant::now();
-        let mut until = eventually.or(always).map(|d| Instant::now() + d);
-        let mut staying = eventually.is_none() && always.is_some();
-        let mut pace = Backoff::default();
-        let mut count = 0;
-        let mut first_at = None;
-        let mut findings = vec![];
-        let mut seen = None;
-        let mut listed: Option<Listed> = None;
-        let mut given_up = false;
-        let held = loop {
-            let recorded = match self.looks.again(at, count, until, pace.next().unwrap_or_default(), self.cancel).await
-            {
-                Again::No => break staying && count > 0,
-                Again::Live => None,
-                Again::Recorded(value) => Some(value),
-            };
-            let look_at = super::looks::now();
-            let look_begun = Instant::now();
-            let l = self.list(&definition.steps, &at.child("use"), inner_scope.clone(), timeout).await;
-            count += 1;
-            let mut value = match outputs(definition, &l) {
-                Some(Value::Map(m)) => (*m).clone(),
-                Some(other) => Map::from_iter([("value".to_string(), other)]),
-                None => Map::new(),
-            };
-            let first = *first_at.get_or_insert(look_at);
-            if !definition.outputs.is_empty() || !value.contains_key("at") {
-                let output = Output { value: Value::Null, at: look_at, took: look_begun.elapsed(), cursor: None };
-                let when = [("at", Value::Time(first)), ("took", span_since(first, &output))];
-                for (k, live) in when {
-                    value.insert(k.into(), recorded.as_ref().and_then(|r| r.get(k)).cloned().unwrap_or(live));
-                }
-            }
-            let value = Value::from(value);
-            let inner = scope.with_all(&value);
-            findings = asked(&step.asks, Some(&value), &inner);
-            let holds = findings.iter().all(|f| f.holds) && !l.mark.is_red();
-            let looked = EventKind::Looked {
-                look: count - 1,
-                at: look_at,
-                took: look_begun.elapsed(),
-                value: Some(value.clone()),
-                error: None,
-                error_kind: None,
-                unmet: findings.iter().filter(|f| !f.holds).cloned().collect(),
-                evidence: vec![],
-            };
-            self.tell(at, looked).await;
-            seen = Some(value);
-            let interrupted = l.mark == Mark::Interrupted || self.cancel.is_cancelled();
-            listed = Some(l);
-            match (holds, staying) {
-                _ if interrupted => break false,
-                (true, false) => match always {
-                    Some(stays) => {
-                        staying = true;
-                        until = Some(Instant::now() + stays);
-                    }
-                    None => break true,
-                },
-                (true, true) => {}
-                (false, true) => break false,
-                (false, false) if eventually.is_none() => break false,
-                (false, false) => {
-                    if step.give_up_if.as_ref().is_some_and(|e| e.holds(&inner) == Ok(true)) {
-                        given_up = true;
-                        break false;
-                    }
-                }
-            }
-        };
-        let took = begun.elapsed();
-        let (mark, within_reason, ends, expired, judged) = match listed {
-            Some(l) => (l.mark, l.reason, l.ends, l.expired, l.judged),
-            None if self.cancel.is_cancelled() => (Mark::Interrupted, Some("cancelled".into()), true, false, 0),
-            None => (Mark::NotReached, Some("it was never performed".into()), false, false, 0),
-        };
-        let mark = if held { Mark::Passed } else { mark };
-        let reason = match (held, given_up, staying) {
-            (true, ..) => None,
-            (_, true, _) => step.give_up_if.as_ref().map(|e| format!("given up: `{}`", e.text())),
-            (_, _, true) => Some(format!("it did not stay so for {}", shown(always))),
-            _ if eventually.is_some() && !mark.is_red() => {
-                Some(format!("it did not become so within {} ({count} looks)", shown(eventually)))
-            }
-            _ => within_reason,
-        };
-        let mut done = self.conclude_with(step, at, scope, seen, findings, reason, count, took, mark).await;
-        done.judged += judged;
-        done.ends |= ends && !held;
-        done.expired = !held && (expired || eventually.is_some());
-        done
-    }
-
-    /// Every branch for every item, started behind a barrier.
-    #[allow(clippy::too_many_arguments)]
-    async fn parallel(
-        &self,
-        step: &Step,
-        at: &Address,
-        branches: &[Vec<Step>],
-        overlap: Overlap,
-        scopes: Vec<Scope>,
-        outer: &Scope,
-        timeout: Option<Duration>,
-    ) -> Done {
-        self.announce(step, at).await;
-        let look_at = super::looks::now();
-        let begun = Instant::now();
-        let all: Vec<(usize, usize, &Scope, &Vec<Step>)> = scopes
-            .iter()
-            .enumerate()
-            .flat_map(|(i, scope)| branches.iter().enumerate().map(move |(b, steps)| (i, b, scope, steps)))
-            .collect();
-        let (barrier, flying, most) = (tokio::sync::Barrier::new(all.len()), AtomicUsize::new(0), AtomicUsize::new(0));
-        let (barrier, flying, most) = (&barrier, &flying, &most);
-        let done = join_all(all.iter().map(|(i, b, scope, steps)| {
-            let at = at.item(format!("{i}.{b}"));
-            async move {
-                barrier.wait().await;
-                most.fetch_max(flying.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                let listed = self.list(steps, &at, (*scope).clone(), timeout).await;
-                flying.fetch_sub(1, Ordering::SeqCst);
-                listed
-            }
-        }))
-        .await;
-        let measured = Value::map([("overlap".to_string(), Value::Int(most.load(Ordering::SeqCst) as i64))]);
-        let measured = self.looks.measured(at, measured);
-        let count = measured.get("overlap").and_then(Value::as_i64).unwrap_or(0);
-        let mut mark = Mark::Passed;
-        let mut reason = None;
-        let (mut ends, mut judged) = (false, 0);
-        let mut values = vec![];
-        for listed in done {
-            judged += listed.judged;
-            ends |= listed.ends;
-            if mark.worse(listed.mark) != mark {
-                reason = listed.reason;
-                mark = mark.worse(listed.mark);
-            }
-            values.push(match (branches.iter().all(|b| b.len() == 1), listed.last) {
-                (true, Some(v)) => v,
-                _ => Value::map(listed.names),
-            });
-        }
-        let output = Output { value: Value::Null, at: look_at, took: begun.elapsed(), cursor: None };
-        let value = Value::map([
-            ("branches".to_string(), Value::list(values)),
-            ("overlap".to_string(), Value::Int(count)),
-            ("at".to_string(), measured.get("at").cloned().unwrap_or(Value::Time(look_at))),
-            ("took".to_string(), measured.get("took").cloned().unwrap_or_else(|| span_since(look_at, &output))),
-        ]);
-        let inner = outer.with_all(&value);
-        let findings = asked(&step.asks, Some(&value), &inner);
-        let looked = EventKind::Looked {
-            look: 0,
-            at: look_at,
-            took: output.took,
-            value: Some(value.clone()),
-            error: None,
-            error_kind: None,
-            unmet: findings.iter().filter(|f| !f.holds).cloned().collect(),
-            evidence: vec![],
-        };
-        self.tell(at, looked).await;
-        let wanted = match overlap {
-            Overlap::All => all.len(),
-            Overlap::AtLeast(n) => n,
-            Overlap::Any => 2.min(all.len()),
-        };
-        if (count as usize) < wanted && !mark.is_red() {
-            mark = Mark::Errored;
-            ends = true;
-            reason = Some(format!("the branches did not overlap as they must: {count} at once, {wanted} needed"));
-        }
-        let mut done =
-            self.conclude_with(step, at, outer, Some(value), findings, reason, 1, begun.elapsed(), mark).await;
-        done.judged += judged;
-        done.ends |= ends;
-        done
-    }
-
-    async fn fault(&self, step: &Step, at: &Address, scope: &Scope, breaks: bool, name: &str) -> Done {
-        let look_at = super::looks::now();
-        let begun = Instant::now();
-        let result = match (self.looks.live(), breaks) {
-            (false, _) => Ok(None),
-            (true, true) => {
-                // noted and on the stack first: whatever happens, it is healed
-                let (undo_at, what) = (at.child("undo"), format!("fault heal {name}"));
-                let intended = EventKind::UndoIntended { what: what.clone(), place: step.place.clone() };
-                if let Err(e) = self.world.events.commit(&undo_at, intended).await {
-                    return self.broken_after(at, format!("the undo could not be noted: {e}")).await;
-                }
-                self.stack.push(Undo { at: undo_at, what, kind: UndoKind::Heal(name.into()) });
-                self.world.cut(self, at, name).await.map(|()| None)
-            }
-            (true, false) => {
-                let healed = self.heal(at, name).await;
-                if healed.is_ok() {
-                    self.stack.healed(self, name).await;
-                }
-                healed
-            }
-        };
-        {
-            let mut faults = self.faults.lock().unwrap_or_else(|e| e.into_inner());
-            if breaks && result.is_ok() && !faults.iter().any(|f| f == name) {
-                faults.push(name.to_string());
-            } else if !breaks {
-                faults.retain(|f| f != name);
-            }
-        }
-        let refused = match result {
-            Ok(r) => r,
-            Err(e) => {
-                self.finish(at, Mark::Errored, vec![], Some(e.clone()), 1, begun.elapsed()).await;
-                return Done::red(Mark::Errored, e);
-            }
-        };
-        let output = Output { value: Value::Null, at: look_at, took: begun.elapsed(), cursor: None };
-        let live = Value::map([
-            ("refused".to_string(), refused.map_or(Value::Null, Value::from)),
-            ("at".to_string(), Value::Time(look_at)),
-            ("took".to_string(), span_since(look_at, &output)),
-        ]);
-        let value = self.looks.measured(at, live);
-        let inner = scope.with_all(&value);
-        let findings = asked(&step.asks, Some(&value), &inner);
-        let looked = EventKind::Looked {
-            look: 0,
-            at: look_at,
-            took: output.took,
-            value: Some(value.clone()),
-            error: None,
-            error_kind: None,
-            unmet: findings.iter().filter(|f| !f.holds).cloned().collect(),
-            evidence: vec![],
-        };
-        self.tell(at, looked).await;
-        let idle = !breaks && value.get("refused").and_then(Value::as_i64) == Some(0);
-        let (mark, reason) = if idle { (Mark::Errored, Some(untried(name))) } else { (Mark::Passed, None) };
-        self.conclude_with(step, at, scope, Some(value), findings, reason, 1, begun.elapsed(), mark).await
-    }
-
-    /// Heals a fault and returns how often the cut link was tried, where that is known.
-    pub async fn heal(&self, at: &Address, name: &str) -> Result<Option<u64>, String> {
-        self.faults.lock().unwrap_or_else(|e| e.into_inner()).retain(|f| f != name);
-        self.world.heal(self, at, name).await
-    }
-
-    fn fault_in_force(&self) -> bool {
-        !self.faults.lock().unwrap_or_else(|e| e.into_inner()).is_empty()
-    }
-
-    fn why_cancelled(&self) -> String {
+    pub(super) fn why_cancelled(&self) -> String {
         if self.world.cancel.is_cancelled() {
             "cancelled".into()
         } else {
@@ -702,24 +266,9 @@ impl<'a> Runner<'a> {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    async fn conclude(
-        &self,
-        step: &Step,
-        at: &Address,
-        scope: &Scope,
-        value: Option<Value>,
-        findings: Vec<Finding>,
-        reason: Option<String>,
-        looks: u32,
-        took: Duration,
-    ) -> Done {
-        self.conclude_with(step, at, scope, value, findings, reason, looks, took, Mark::Passed).await
-    }
-
     /// Judges, saves and says so. `mark` is what the act itself came to.
     #[allow(clippy::too_many_arguments)]
-    async fn conclude_with(
+    pub(super) async fn conclude(
         &self,
         step: &Step,
         at: &Address,
@@ -773,11 +322,48 @@ impl<'a> Runner<'a> {
         template.as_ref().map(|t| span(t, scope)).transpose()
     }
 
-    async fn announce(&self, step: &Step, at: &Address) {
+    /// Tells of a look that saw something.
+    pub(super) async fn looked(
+        &self,
+        at: &Address,
+        seen: Seen,
+        value: &Value,
+        findings: &[Finding],
+        evidence: Vec<Evidence>,
+    ) {
+        let kind = EventKind::Looked {
+            look: seen.look,
+            at: seen.at,
+            took: seen.took,
+            value: Some(value.clone()),
+            error: None,
+            error_kind: None,
+            unmet: findings.iter().filter(|f| !f.holds).cloned().collect(),
+            evidence,
+        };
+        self.tell(at, kind).await;
+    }
+
+    /// Tells of a look that could not be made.
+    pub(super) async fn could_not_look(&self, at: &Address, seen: Seen, error: &StepError, evidence: Vec<Evidence>) {
+        let kind = EventKind::Looked {
+            look: seen.look,
+            at: seen.at,
+            took: seen.took,
+            value: None,
+            error: Some(error.to_string()),
+            error_kind: Some(error.kind()),
+            unmet: vec![],
+            evidence,
+        };
+        self.tell(at, kind).await;
+    }
+
+    pub(super) async fn announce(&self, step: &Step, at: &Address) {
         self.tell(at, EventKind::ActionStarted { what: step.what.clone(), place: step.place.clone() }).await;
     }
 
-    async fn finish(
+    pub(super) async fn finish(
         &self,
         at: &Address,
         mark: Mark,
@@ -794,7 +380,7 @@ impl<'a> Runner<'a> {
         self.fail_to_reach(at, reason).await
     }
 
-    async fn fail_to_reach(&self, at: &Address, reason: String) -> Done {
+    pub(super) async fn fail_to_reach(&self, at: &Address, reason: String) -> Done {
         self.finish(at, Mark::NotReached, vec![], Some(reason.clone()), 0, Duration::ZERO).await;
         Done::red(Mark::NotReached, reason)
     }
@@ -804,7 +390,7 @@ impl<'a> Runner<'a> {
         self.broken_after(at, reason).await
     }
 
-    async fn broken_after(&self, at: &Address, reason: String) -> Done {
+    pub(super) async fn broken_after(&self, at: &Address, reason: String) -> Done {
         self.finish(at, Mark::Errored, vec![], Some(reason.clone()), 0, Duration::ZERO).await;
         Done::red(Mark::Errored, reason)
     }
@@ -859,23 +445,15 @@ fn items(foreach: &Foreach, scope: &Scope) -> Result<Vec<(String, Value)>, Probl
     }
 }
 
-fn outputs(definition: &Definition, listed: &Listed) -> Option<Value> {
-    if definition.outputs.is_empty() {
-        return listed.last.clone();
-    }
-    let eval = |e: &Expression| e.eval(&listed.scope).ok();
-    Some(Value::map(definition.outputs.iter().filter_map(|(n, e)| Some((n.clone(), eval(e)?)))))
-}
-
 /// The output with `at` and `took`: of one that was repeated, from the first look until this one held.
-fn timed(output: &Output, first: jiff::Timestamp) -> Value {
+pub(super) fn timed(output: &Output, first: jiff::Timestamp) -> Value {
     let mut map = output.value.as_map().cloned().unwrap_or_default();
     map.insert("at".into(), Value::Time(first));
     map.insert("took".into(), span_since(first, output));
     Value::from(map)
 }
 
-fn span_since(first: jiff::Timestamp, output: &Output) -> Value {
+pub(super) fn span_since(first: jiff::Timestamp, output: &Output) -> Value {
     let before = output.at.duration_since(first);
     let took = jiff::SignedDuration::try_from(output.took).unwrap_or(jiff::SignedDuration::MAX);
     Value::Duration(before.checked_add(took).unwrap_or(took))
@@ -887,10 +465,6 @@ fn sentence(f: &Finding) -> String {
     } else {
         format!("`{}`: expected {}, and it is {}", f.subject, f.expected, f.actual)
     }
-}
-
-fn shown(d: Option<Duration>) -> String {
-    d.map_or_else(String::new, |d| humantime::format_duration(d).to_string())
 }
 
 /// The place of a step, for whoever reports on it.

@@ -539,10 +539,14 @@ fn depth(text: &str) -> usize {
 /// The parser counts lines and columns from one.
 fn offset(text: &str, (line, column): (isize, isize)) -> usize {
     let before: usize = text.split_inclusive('\n').take((line - 1).max(0) as usize).map(str::len).sum();
-    before + (column - 1).max(0) as usize
+    let line = &text[before.min(text.len())..];
+    before + line.char_indices().nth((column - 1).max(0) as usize).map_or(line.len(), |(i, _)| i)
 }
 
 fn readable(message: &str) -> String {
+    if let Some(rest) = message.strip_prefix("token recognition error at: '") {
+        return format!("unexpected `{}`", rest.trim_end_matches('\'').trim());
+    }
     match message.split_once(" expecting ") {
         Some((what, _)) => what
             .replace("'<EOF>'", "the end")
@@ -619,10 +623,8 @@ fn extent(program: &Program, text: &str, e: &IdedExpr) -> Option<Range<usize>> {
     let mut found = None;
     bounds(program, e, &mut found);
     let (start, mut stop) = found?;
-    // offsets are counted in characters
-    let byte = |i: usize| text.char_indices().nth(i).map_or(text.len(), |(b, _)| b);
-    let mut start = byte(start);
-    stop = byte(stop);
+    let mut start = text.floor_char_boundary(start);
+    stop = text.ceil_char_boundary(stop);
     if let Expr::Call(c) = &e.expr
         && c.target.is_none()
         && text[..start].ends_with(&c.func_name)
@@ -654,8 +656,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn token(&self, e: &IdedExpr) -> Range<usize> {
         let Some((start, stop)) = self.program.source_info().offset_for(e.id) else { return 0..self.text.len() };
-        let byte = |i: usize| self.text.char_indices().nth(i).map_or(self.text.len(), |(b, _)| b);
-        byte(start as usize)..byte(stop as usize + 1)
+        self.text.floor_char_boundary(start as usize)..self.text.ceil_char_boundary(stop as usize + 1)
     }
 
     fn expr(&mut self, e: &IdedExpr) {

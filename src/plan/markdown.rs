@@ -254,4 +254,126 @@ mod tests {
         assert!(d.cases[0].expected[0].contains("\"succeeded\": 4"));
         assert_eq!(d.cases[0].fields["Test File"], "tests/integration/batch_hibernate_test.go");
     }
+
+    /// What is said of a plan beside its Markdown: codes, and what is underlined.
+    fn said(yaml: &str, written: &str) -> Vec<(&'static str, String, String)> {
+        struct Nothing;
+        impl crate::plan::read::Files for Nothing {
+            fn read(&self, _: &std::path::Path) -> std::io::Result<String> {
+                Err(std::io::ErrorKind::NotFound.into())
+            }
+        }
+        let mut reader = crate::plan::read::Reader::new(vec![], &Nothing);
+        let source = crate::source::Source { name: "t.yaml".into(), text: yaml.into() };
+        let plan = reader.plan(&std::sync::Arc::new(source)).expect("it is a plan");
+        assert_eq!(reader.problems.errors(), 0, "{:?}", reader.problems);
+        let mut problems = Diagnostics::default();
+        compare(&plan, "t.md", written, &mut problems);
+        problems
+            .0
+            .into_iter()
+            .map(|d| (d.code, d.span.text().to_string(), format!("{} {}", d.message, d.help.unwrap_or_default())))
+            .collect()
+    }
+
+    const WRITTEN: &str = "# Plan
+
+## Test Cases
+
+### A-1: Batch *Hibernate*
+
+**Priority**: High
+**Type**: Integration
+**Related Issue**: #12
+
+**Preconditions**:
+- A session runs
+
+**Steps**:
+1. Create with:
+   - 2 valid names
+   - 1 other
+2. Execute `POST /batch`
+
+**Expected Results**:
+- It returns
+  ```json
+  { \"total\": 4 }
+  ```
+- No orphans
+
+## Success Criteria
+
+### Must Pass
+- A-1: Batch
+";
+
+    const HERE: &str = "plan: T
+source: t.md
+cases:
+  - id: A-1
+    title: batch hibernate
+    tier: must
+    priority: high
+    type: Integration
+    preconditions: [{ given: a session runs }]
+    steps: [{ step: 'Create with 2 valid names, 1 other' }, { step: Execute POST batch }]
+    expected: [{ result: It returns, check: 1 == 1 }, { result: total 4, check: 1 == 1 }, { result: no orphans, check: 1 == 1 }]
+";
+
+    #[test]
+    fn case_punctuation_and_list_marks_are_no_difference() {
+        assert_eq!(said(HERE, WRITTEN), []);
+    }
+
+    #[test]
+    fn each_kind_of_difference_is_said_once_and_where_it_stands() {
+        for (here, there, code, under, word) in [
+            ("batch hibernate", "batch hibernates", "differs-from-source", "A-1", "Batch *Hibernate*"),
+            ("priority: high", "priority: low", "differs-from-source", "A-1", "high"),
+            ("tier: must", "tier: nice", "differs-from-source", "A-1", "must"),
+            ("type: Integration", "type: Unit", "differs-from-source", "A-1", "Integration"),
+            ("a session runs", "no session runs", "differs-from-source", "no session runs", "A session runs"),
+            (
+                "2 valid names",
+                "3 valid names",
+                "differs-from-source",
+                "'Create with 3 valid names, 1 other'",
+                "2 valid names",
+            ),
+            ("total 4", "total 5", "differs-from-source", "total 5", "\"total\": 4"),
+            (", { result: no orphans, check: 1 == 1 }", "", "sentence-missing", "total 4", "No orphans"),
+            (
+                "{ step: Execute POST batch }",
+                "{ step: Execute POST batch }, { step: Rest }",
+                "sentence-unknown",
+                "Rest",
+                "no such step",
+            ),
+            ("[{ given: a session runs }]", "[]", "sentence-missing", "A-1", "A session runs"),
+        ] {
+            assert!(HERE.contains(here), "{here}");
+            let found = said(&HERE.replacen(here, there, 1), WRITTEN);
+            assert_eq!(found.len(), 1, "{there}: {found:?}");
+            assert_eq!((found[0].0, found[0].1.as_str()), (code, under), "{there}");
+            assert!(found[0].2.contains(word), "{there}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_case_that_is_missing_or_unknown_is_said() {
+        let found = said(&HERE.replace("A-1", "A-2"), WRITTEN);
+        let codes: Vec<_> = found.iter().map(|f| (f.0, f.1.as_str())).collect();
+        assert_eq!(codes, [("case-missing", "t.md"), ("case-unknown", "A-2")]);
+        assert!(found[1].2.contains("did you mean `A-1`?"), "{found:?}");
+    }
+
+    #[test]
+    fn the_order_of_sentences_is_part_of_the_plan() {
+        let swapped = HERE.replace(
+            "[{ step: 'Create with 2 valid names, 1 other' }, { step: Execute POST batch }]",
+            "[{ step: Execute POST batch }, { step: 'Create with 2 valid names, 1 other' }]",
+        );
+        assert_eq!(said(&swapped, WRITTEN).len(), 2);
+    }
 }

@@ -65,11 +65,13 @@ pub struct Sentence {
 pub struct Asks {
     pub picture: Option<Picture>,
     pub checks: Vec<(Expression, Span)>,
+    /// Something was asked that could not be read; that has been said.
+    pub wrong: bool,
 }
 
 impl Asks {
     pub fn is_empty(&self) -> bool {
-        self.picture.is_none() && self.checks.is_empty()
+        self.picture.is_none() && self.checks.is_empty() && !self.wrong
     }
 }
 

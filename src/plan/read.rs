@@ -5,6 +5,7 @@ use crate::{
     expr::{Expression, Picture, Template, Tree},
     outcome::Tier,
     source::{Source, Span},
+    value::Value,
     yaml::{Kind, Node, parse},
 };
 use std::{collections::HashSet, path::Path, sync::Arc};
@@ -26,7 +27,8 @@ pub const ENVELOPE: &[&str] = &[
 ];
 /// The verbs of the engine itself.
 pub const OWN_VERBS: &[&str] = &["use", "parallel", "fault"];
-const NESTING: usize = 40;
+/// Of lists of actions within actions: fewer than the YAML library refuses.
+const NESTING: usize = 12;
 
 /// How files that a plan names are read: the one thing that is not in its own text.
 pub trait Files {
@@ -39,11 +41,13 @@ pub struct Reader<'a> {
     pub files: &'a dyn Files,
     pub problems: Diagnostics,
     depth: usize,
+    /// Where expressions begin that YAML has cut in two; that has been said.
+    cut: Vec<usize>,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(verbs: Vec<&'static str>, files: &'a dyn Files) -> Self {
-        Reader { verbs, files, problems: Diagnostics::default(), depth: 0 }
+        Reader { verbs, files, problems: Diagnostics::default(), depth: 0, cut: vec![] }
     }
 
     /// Reads a plan. `None` where it is no YAML map at all; otherwise a plan with what could be read of it.
@@ -290,14 +294,17 @@ impl<'a> Reader<'a> {
 
     fn asks(&mut self, node: &Node) -> Asks {
         let picture = node.get("expect").map(|n| Picture::compile(n, &mut self.problems));
-        let mut checks = vec![];
+        let (mut checks, mut wrong) = (vec![], false);
         if let Some(check) = node.get("check") {
             let items: Vec<&Node> = if matches!(check.kind, Kind::Seq(_)) { self.list(check) } else { vec![check] };
             for item in items {
-                checks.extend(self.expression(item).map(|e| (e, item.span.clone())));
+                match self.expression(item) {
+                    Some(e) => checks.push((e, item.span.clone())),
+                    None => wrong = true,
+                }
             }
         }
-        Asks { picture, checks }
+        Asks { picture, checks, wrong }
     }
 
     pub fn steps(&mut self, node: &Node) -> Vec<Step> {
@@ -335,6 +342,8 @@ impl<'a> Reader<'a> {
                     wrong = true;
                 }
                 verb = verb.or(Some((key, body)));
+            } else if self.is_rest(node, i) {
+                wrong = true;
             } else {
                 let known: Vec<&str> = self
                     .verbs
@@ -344,7 +353,12 @@ impl<'a> Reader<'a> {
                     .chain(ENVELOPE.iter().copied())
                     .collect();
                 let d = Diagnostic::error("unknown-key", &key.span, format!("unknown verb or key `{name}`"));
-                self.problems.push(d.meant(&name, known));
+                self.problems.push(match name.as_str() {
+                    "wait" | "sleep" | "retry" | "retries" | "poll" | "delay" => {
+                        d.help("nothing sleeps here: `eventually: 30s` beside a verb looks again until `expect` and `check` hold")
+                    }
+                    _ => d.meant(&name, known),
+                });
                 wrong = true;
             }
         }
@@ -354,7 +368,7 @@ impl<'a> Reader<'a> {
         let step_verb = match verb {
             None if wrong => Verb::Broken,
             None => {
-                if save.is_empty() && asks.is_empty() {
+                if node.get("save").is_none() && asks.is_empty() {
                     let d = Diagnostic::error("no-verb", &first, "this action does nothing");
                     let verbs =
                         self.verbs.iter().chain(OWN_VERBS).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
@@ -486,12 +500,15 @@ impl<'a> Reader<'a> {
                     format!("`foreach` goes over a list or a map, not {}", node.what()),
                 );
                 self.problems.push(d.help("write `foreach: ${names}` for a list that is known only later"));
-                Foreach::List(Tree::List(vec![]))
+                Foreach::List(Tree::Value(Value::Null))
             }
         }
     }
 
     pub fn expression(&mut self, node: &Node) -> Option<Expression> {
+        if self.cut.contains(&node.span.range.start) {
+            return None;
+        }
         let text = match &node.kind {
             Kind::Str(s) => s.len(),
             Kind::Int(_) | Kind::Uint(_) | Kind::Float(_) | Kind::Bool(_) => node.span.text().len(),
@@ -526,7 +543,12 @@ impl<'a> Reader<'a> {
     }
 
     fn expressions(&mut self, node: &Node) -> Vec<(Named, Expression)> {
-        self.entries(node).into_iter().filter_map(|(k, v)| Some((k, self.expression(v)?))).collect()
+        let nothing = |v: &Node| Node { kind: Kind::Str("null".into()), span: v.span.clone() };
+        self.entries(node)
+            .into_iter()
+            // what is wrong has been said; the name counts as bound
+            .filter_map(|(k, v)| Some((k, self.expression(v).or_else(|| Expression::compile(&nothing(v), 0..4).ok())?)))
+            .collect()
     }
 
     pub fn named_trees(&mut self, node: &Node) -> Vec<(Named, Tree)> {
@@ -537,9 +559,9 @@ impl<'a> Reader<'a> {
     fn duration(&mut self, node: &Node) -> Option<(Template, Span)> {
         let t = Template::compile(node, &mut self.problems);
         if let Some(text) = t.as_literal()
-            && let Err(e) = humantime::parse_duration(text)
+            && humantime::parse_duration(text).is_err()
         {
-            let d = Diagnostic::error("bad-duration", &node.span, format!("`{text}` is no duration: {e}"));
+            let d = Diagnostic::error("bad-duration", &node.span, format!("`{text}` is no duration"));
             self.problems.push(d.help("write it like `500ms`, `30s` or `1m30s`"));
             return None;
         }
@@ -612,7 +634,8 @@ impl<'a> Reader<'a> {
         }
         for (i, (key, _)) in node.entries().iter().enumerate() {
             let name = key.key_text();
-            if !known.contains(&name.as_str()) {
+            if self.is_rest(node, i) {
+            } else if !known.contains(&name.as_str()) {
                 let d = Diagnostic::error("unknown-key", &key.span, format!("unknown key `{name}`"));
                 self.problems.push(d.meant(&name, known.iter().copied()));
             } else if node.entries()[..i].iter().any(|(k, _)| k.key_text() == name) {
@@ -624,6 +647,27 @@ impl<'a> Reader<'a> {
             self.error("missing-key", &at, format!("`{need}` is missing here"));
         }
         Some(())
+    }
+
+    /// Whether the `i`th key is but the rest of an expression before it, which a comma has cut in two. Says so.
+    fn is_rest(&mut self, node: &Node, i: usize) -> bool {
+        let (key, value) = &node.entries()[i];
+        let Some((_, before)) = i.checked_sub(1).and_then(|i| node.entries().get(i)) else { return false };
+        let open = |s: &str| s.matches(['(', '[', '{']).count() > s.matches([')', ']', '}']).count();
+        if !matches!(value.kind, Kind::Null)
+            || !before.as_str().is_some_and(open)
+            || !key.key_text().contains([')', ']', '}'])
+        {
+            return false;
+        }
+        let d = Diagnostic::error(
+            "unquoted-expression",
+            &key.span,
+            "YAML reads this as a key of its own: a comma within `{ }` ends a value",
+        );
+        self.problems.push(d.help("quote the expression"));
+        self.cut.push(before.span.range.start);
+        true
     }
 
     pub fn error(&mut self, code: &'static str, span: &Span, message: impl Into<String>) {

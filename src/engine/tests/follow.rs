@@ -380,6 +380,29 @@ async fn a_panicking_executor_is_one_errored_step() {
     assert!(told.sentence("A/steps/1").1.contains("panicked"));
 }
 
+#[tokio::test]
+async fn a_panic_of_the_engine_itself_errors_its_case_alone() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let told = run("
+  - id: A
+    tier: must
+    steps: [{ step: s, do: [{ fake: { says: [{ error: silent }], silence: panic }, timeout: 20ms }] }]
+    expected: [{ result: r, check: 1 == 1 }]
+  - id: B
+    tier: must
+    expected: [{ result: r, do: [{ fake: {}, expect: { answer: true } }] }]
+")
+    .await;
+    std::panic::set_hook(hook);
+    assert_eq!((told.verdict("A"), told.verdict("B")), (Verdict::Errored, Verdict::Passed));
+    assert!(
+        told.case("A").2.contains("panicked") && told.notes()[0].contains("left behind by A"),
+        "{:?}",
+        told.notes()
+    );
+}
+
 const THREE: &str = "
   - id: A
     tier: must
@@ -393,7 +416,7 @@ const THREE: &str = "
     expected: [{ result: r, do: [{ fake: { name: c, says: [{ after: 1s }] }, expect: { answer: true } }, { fake: { name: c ends }, check: answer }] }]
 ";
 
-fn places<'l>(log: &'l [String], names: &[&str]) -> Vec<usize> {
+fn places(log: &[String], names: &[&str]) -> Vec<usize> {
     names.iter().map(|n| log.iter().position(|l| l == n).unwrap_or_else(|| panic!("{n} is not in {log:?}"))).collect()
 }
 

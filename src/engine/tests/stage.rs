@@ -61,6 +61,7 @@ struct FakeAction {
     says: Vec<Turn>,
     silent: bool,
     changes: bool,
+    broken: bool,
 }
 
 /// One answer of a script.
@@ -109,7 +110,15 @@ impl Executor for Fake {
         };
         let flag = |k: &str, default| body.get(k).map_or(default, |n| n.key_text() == "true");
         let (silent, changes) = (flag("silence", true), flag("changes", false));
-        Some(Box::new(FakeAction { shared: self.0.clone(), name: body.template("name"), says, silent, changes }))
+        let broken = body.get("silence").is_some_and(|n| n.key_text() == "panic");
+        Some(Box::new(FakeAction {
+            shared: self.0.clone(),
+            name: body.template("name"),
+            says,
+            silent,
+            changes,
+            broken,
+        }))
     }
     fn target(&self, body: &mut Body<'_>) -> Option<Box<dyn TargetSpec>> {
         Some(Box::new(FakeSpec { shared: self.0.clone(), name: body.node.get("fake")?.key_text() }))
@@ -163,6 +172,7 @@ impl Action for FakeAction {
         self.changes
     }
     fn silence(&self) -> Option<Value> {
+        assert!(!self.broken, "a scripted panic outside of an action");
         self.silent.then(|| output(false, Value::Null))
     }
     async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError> {

@@ -1,0 +1,122 @@
+//! `use`: an action of the plan, performed in a scope of its own, again and again where it is waited for.
+use super::{
+    looks::{Again, now},
+    schedule::{Definition, Step},
+    step::{Done, Listed, Runner, Seen, asked, span_since},
+    wait::Wait,
+};
+use crate::{
+    address::Address,
+    executor::Output,
+    expr::{EvalError, Scope, Tree},
+    outcome::Mark,
+    value::{Map, Value},
+};
+use std::time::Duration;
+use tokio::time::Instant;
+
+impl Runner<'_> {
+    pub(super) async fn call(
+        &self,
+        step: &Step,
+        at: &Address,
+        scope: &Scope,
+        definition: &Definition,
+        inputs: &[(String, Tree)],
+        timeout: Option<Duration>,
+    ) -> Done {
+        let mut wait = match Wait::new(step, scope) {
+            Ok(wait) => wait,
+            Err(e) => return self.fail_to_reach(at, e).await,
+        };
+        let inner_scope = match given(definition, inputs, scope, self.base) {
+            Ok(given) => self.base.with("inputs", given),
+            Err(e) => return self.fail_to_reach(at, e.to_string()).await,
+        };
+        let begun = Instant::now();
+        let (mut first_at, mut findings, mut seen) = (None, vec![], None);
+        let mut listed: Option<Listed> = None;
+        let held = loop {
+            let pace = wait.pace();
+            let recorded = match self.looks.again(at, wait.count, wait.until, pace, self.cancel).await {
+                Again::No => break wait.over(),
+                Again::Live => None,
+                Again::Recorded(value) => Some(value),
+            };
+            let (look_at, look_begun) = (now(), Instant::now());
+            let l = self.list(&definition.steps, &at.child("use"), inner_scope.clone(), timeout).await;
+            let look = Seen { look: wait.count, at: look_at, took: look_begun.elapsed() };
+            wait.count += 1;
+            let first = *first_at.get_or_insert(look_at);
+            let value = answer(definition, &l, first, look, recorded.as_ref());
+            let inner = scope.with_all(&value);
+            findings = asked(&step.asks, Some(&value), &inner);
+            self.looked(at, look, &value, &findings, vec![]).await;
+            seen = Some(value);
+            let holds = findings.iter().all(|f| f.holds) && !l.mark.is_red();
+            let interrupted = l.mark == Mark::Interrupted || self.cancel.is_cancelled();
+            listed = Some(l);
+            if let Some(held) = if interrupted { Some(false) } else { wait.decide(holds, &inner) } {
+                break held;
+            }
+        };
+        let took = begun.elapsed();
+        let (mark, within, ends, expired, judged) = match listed {
+            Some(l) => (l.mark, l.reason, l.ends, l.expired, l.judged),
+            None if self.cancel.is_cancelled() => (Mark::Interrupted, Some("cancelled".into()), true, false, 0),
+            None => (Mark::NotReached, Some("it was never performed".into()), false, false, 0),
+        };
+        let (mark, reason) = match held {
+            true => (Mark::Passed, None),
+            // what went wrong within says more than how long it was waited for
+            false if mark.is_red() => (mark, within),
+            false => (mark, wait.reason()),
+        };
+        let mut done = self.conclude(step, at, scope, seen, findings, reason, wait.count, took, mark).await;
+        done.judged += judged;
+        done.ends |= ends && !held;
+        done.expired = !held && (expired || wait.eventually.is_some());
+        done
+    }
+}
+
+/// The inputs, and the defaults of those that are not given.
+fn given(definition: &Definition, inputs: &[(String, Tree)], scope: &Scope, base: &Scope) -> Result<Value, EvalError> {
+    let mut given = Map::new();
+    for (name, default) in &definition.inputs {
+        let value = match (inputs.iter().find(|(n, _)| n == name), default) {
+            (Some((_, tree)), _) => tree.render(scope)?,
+            (None, Some(tree)) => tree.render(base)?,
+            (None, None) => Value::Null,
+        };
+        given.insert(name.clone(), value);
+    }
+    Ok(Value::from(given))
+}
+
+/// The outputs, or what the last action gave where there are none; with `at` and `took`, which a replay takes from the record.
+fn answer(
+    definition: &Definition,
+    listed: &Listed,
+    first: jiff::Timestamp,
+    look: Seen,
+    recorded: Option<&Value>,
+) -> Value {
+    let mut answer = if definition.outputs.is_empty() {
+        match &listed.last {
+            Some(Value::Map(m)) => (**m).clone(),
+            Some(other) => Map::from_iter([("value".to_string(), other.clone())]),
+            None => Map::new(),
+        }
+    } else {
+        // one that cannot be evaluated is left unbound
+        definition.outputs.iter().filter_map(|(n, e)| Some((n.clone(), e.eval(&listed.scope).ok()?))).collect()
+    };
+    if !definition.outputs.is_empty() || !answer.contains_key("at") {
+        let output = Output { value: Value::Null, at: look.at, took: look.took, cursor: None };
+        for (k, live) in [("at", Value::Time(first)), ("took", span_since(first, &output))] {
+            answer.insert(k.into(), recorded.and_then(|r| r.get(k)).cloned().unwrap_or(live));
+        }
+    }
+    Value::from(answer)
+}

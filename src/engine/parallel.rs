@@ -1,0 +1,92 @@
+//! `parallel`: every branch for every item, started behind a barrier. A race that did not race proves nothing.
+use super::{
+    looks::now,
+    schedule::Step,
+    step::{Done, Runner, Seen, asked, span_since},
+};
+use crate::{address::Address, executor::Output, expr::Scope, outcome::Mark, plan::Overlap, value::Value};
+use futures::future::join_all;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+impl Runner<'_> {
+    #[allow(clippy::too_many_arguments)]
+    pub(super) async fn parallel(
+        &self,
+        step: &Step,
+        at: &Address,
+        branches: &[Vec<Step>],
+        overlap: Overlap,
+        scopes: Vec<Scope>,
+        outer: &Scope,
+        timeout: Option<Duration>,
+    ) -> Done {
+        self.announce(step, at).await;
+        let look_at = now();
+        let begun = Instant::now();
+        let all: Vec<(usize, usize, &Scope, &Vec<Step>)> = scopes
+            .iter()
+            .enumerate()
+            .flat_map(|(i, scope)| branches.iter().enumerate().map(move |(b, steps)| (i, b, scope, steps)))
+            .collect();
+        let (barrier, flying, most) = (tokio::sync::Barrier::new(all.len()), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (barrier, flying, most) = (&barrier, &flying, &most);
+        let done = join_all(all.iter().map(|(i, b, scope, steps)| {
+            let at = at.item(format!("{i}.{b}"));
+            async move {
+                barrier.wait().await;
+                most.fetch_max(flying.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                let listed = self.list(steps, &at, (*scope).clone(), timeout).await;
+                flying.fetch_sub(1, Ordering::SeqCst);
+                listed
+            }
+        }))
+        .await;
+        let measured = Value::map([("overlap".to_string(), Value::Int(most.load(Ordering::SeqCst) as i64))]);
+        let measured = self.looks.measured(at, measured);
+        let count = measured.get("overlap").and_then(Value::as_i64).unwrap_or(0);
+        let mut mark = Mark::Passed;
+        let mut reason = None;
+        let (mut ends, mut judged) = (false, 0);
+        let mut values = vec![];
+        for listed in done {
+            judged += listed.judged;
+            ends |= listed.ends;
+            if mark.worse(listed.mark) != mark {
+                reason = listed.reason;
+                mark = mark.worse(listed.mark);
+            }
+            values.push(match (branches.iter().all(|b| b.len() == 1), listed.last) {
+                (true, Some(v)) => v,
+                _ => Value::map(listed.names),
+            });
+        }
+        let output = Output { value: Value::Null, at: look_at, took: begun.elapsed(), cursor: None };
+        let value = Value::map([
+            ("branches".to_string(), Value::list(values)),
+            ("overlap".to_string(), Value::Int(count)),
+            ("at".to_string(), measured.get("at").cloned().unwrap_or(Value::Time(look_at))),
+            ("took".to_string(), measured.get("took").cloned().unwrap_or_else(|| span_since(look_at, &output))),
+        ]);
+        let inner = outer.with_all(&value);
+        let findings = asked(&step.asks, Some(&value), &inner);
+        self.looked(at, Seen { look: 0, at: look_at, took: output.took }, &value, &findings, vec![]).await;
+        let wanted = match overlap {
+            Overlap::All => all.len(),
+            Overlap::AtLeast(n) => n,
+            Overlap::Any => 2.min(all.len()),
+        };
+        if (count as usize) < wanted && !mark.is_red() {
+            mark = Mark::Errored;
+            ends = true;
+            reason = Some(format!("the branches did not overlap as they must: {count} at once, {wanted} needed"));
+        }
+        let mut done = self.conclude(step, at, outer, Some(value), findings, reason, 1, begun.elapsed(), mark).await;
+        done.judged += judged;
+        done.ends |= ends;
+        done
+    }
+}

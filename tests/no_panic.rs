@@ -1,0 +1,303 @@
+//! No text makes the runner panic or hang: plans, environments, templates, expressions and journals, at random and as copies of
+//! good ones with a few bytes changed.
+use proptest::{prelude::*, test_runner::Config};
+use std::{path::Path, sync::Arc};
+use tp_runner::{
+    diagnostic::Diagnostics,
+    engine::compile::compile,
+    event::EventSink,
+    executors,
+    expr::{Expression, Picture, Scope, Tree, judge},
+    plan::{
+        environment, markdown,
+        read::{Files, Reader},
+    },
+    report::{jsonl, ledger::Ledger},
+    source::Source,
+    value::Value,
+    yaml,
+};
+
+const PLAN: &str = include_str!("../plans/TP-004.yaml");
+const WRITTEN: &str = include_str!("../docs/TP-004.md");
+const ENVIRONMENT: &str = "default: staging
+environments:
+  staging:
+    targets:
+      api: { http: 'https://x.example', headers: { Authorization: 'Bearer ${token}' } }
+      cluster: { k8s: { context: staging, namespace: streamspace } }
+      database: { db: '${env.DATABASE_URL}' }
+      inbox: { webhook: '127.0.0.1:0', signature: { header: X-S, scheme: hmac-sha256-hex } }
+      log: { logs: { file: x.log } }
+    secrets: { token: '${env.TOKEN}' }
+    setup:
+      - http: { request: POST /login, json: { password: '${token}' } }
+        save: { fresh: secret(body.token) }
+    faults:
+      database-down: { relay: { listen: '127.0.0.1:6432', upstream: 'db:5432' } }
+      other: { do: [{ http: { request: POST /cut }, check: status == 200 }], heal: [{ http: { request: POST /heal }, as: h }], refused: h.body.n }
+";
+
+struct Nothing;
+impl Files for Nothing {
+    fn read(&self, _: &Path) -> std::io::Result<String> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+}
+
+/// All that a command does with the files before anything runs; drawn, for drawing must not panic either.
+fn check(plan: &str, environment_text: &str, written: &str) -> usize {
+    let registry = executors::registry();
+    let mut reader = Reader::new(registry.verbs().collect(), &Nothing);
+    let source = |name: &str, text: &str| Arc::new(Source { name: name.into(), text: text.into() });
+    let plan = reader.plan(&source("plan.yaml", plan));
+    let environments = environment::read(&mut reader, &source("env.yaml", environment_text));
+    let mut problems = reader.problems;
+    if let Some(plan) = plan {
+        markdown::compare(&plan, "plan.md", written, &mut problems);
+        let environment = environments.and_then(|e| e.all.into_iter().next());
+        problems.extend(compile(plan, &registry, environment, vec![], &|_| true).1);
+    }
+    problems.sort();
+    problems.0.iter().take(20).map(|d| d.render(true).len() + d.span.place().column).sum()
+}
+
+/// A small change to a text.
+#[derive(Clone, Debug)]
+enum Change {
+    Byte(usize, u8),
+    Drop(usize),
+    Twice(usize),
+    Swap(usize, usize),
+    Cut(usize),
+    Insert(usize, &'static str),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let at = any::<usize>();
+    let odd = prop::sample::select(vec![
+        "${",
+        "}",
+        "{",
+        "[",
+        "]",
+        "\"",
+        "'",
+        ": ",
+        "- ",
+        "\t",
+        "&a ",
+        "*a",
+        "!x ",
+        "|",
+        ">-\n",
+        "#",
+        "ä€𝄞",
+        "\0",
+        "\r",
+        "~",
+        "$set",
+        "---\n",
+        "<<: *a",
+        "? ",
+        "\u{feff}",
+        "9999999999999999999999",
+        "1e999",
+        "${ {'a': '}'} }",
+        "((((((",
+        "%",
+    ]);
+    prop_oneof![
+        (at, any::<u8>()).prop_map(|(i, b)| Change::Byte(i, b)),
+        at.prop_map(Change::Drop),
+        at.prop_map(Change::Twice),
+        (at, at).prop_map(|(a, b)| Change::Swap(a, b)),
+        at.prop_map(Change::Cut),
+        (at, odd).prop_map(|(i, s)| Change::Insert(i, s)),
+    ]
+}
+
+fn changed(text: &str, changes: &[Change]) -> String {
+    let mut text = text.to_string();
+    for c in changes {
+        if text.is_empty() {
+            break;
+        }
+        let lines = |t: &str| t.split_inclusive('\n').map(str::to_string).collect::<Vec<_>>();
+        match *c {
+            Change::Byte(i, b) => {
+                let mut bytes = text.into_bytes();
+                let at = i % bytes.len();
+                bytes[at] = b;
+                text = String::from_utf8_lossy(&bytes).into_owned();
+            }
+            Change::Cut(i) => text.truncate(text.floor_char_boundary(i % text.len())),
+            Change::Insert(i, s) => text.insert_str(text.floor_char_boundary(i % text.len()), s),
+            Change::Drop(i) => {
+                let mut l = lines(&text);
+                l.remove(i % l.len());
+                text = l.concat();
+            }
+            Change::Twice(i) => {
+                let mut l = lines(&text);
+                let at = i % l.len();
+                l.insert(at, l[at].clone());
+                text = l.concat();
+            }
+            Change::Swap(a, b) => {
+                let mut l = lines(&text);
+                let n = l.len();
+                l.swap(a % n, b % n);
+                text = l.concat();
+            }
+        }
+    }
+    text
+}
+
+/// The first two cases of TP-004: a debug build reads them often enough.
+fn part() -> String {
+    let mut ends = PLAN.match_indices("\n  - id: ").map(|(i, _)| i);
+    let second = ends.nth(2).unwrap_or(PLAN.len());
+    PLAN[..second].to_string()
+}
+
+fn expression(text: &str) -> usize {
+    let source = Arc::new(Source { name: "e".into(), text: serde_json::Value::from(text).to_string() });
+    let Ok(node) = yaml::parse(&source) else { return 0 };
+    let scope = Scope::default()
+        .with("a", Value::from(serde_json::json!({"b": [1, "x", null, {"c": 1.5}], "n": 3})))
+        .with("s", "text");
+    let mut drawn = 0;
+    match Expression::compile(&node, 0..node.as_str().map_or(0, str::len)) {
+        Ok(e) => {
+            let finding = judge::check(&e, &scope, || node.span.place());
+            drawn += finding.operands.len();
+        }
+        Err(ds) => drawn += ds.iter().map(|d| d.render(false).len() + d.span.place().column).sum::<usize>(),
+    }
+    let mut problems = Diagnostics::default();
+    let _ = Tree::compile(&node, &mut problems).render(&scope);
+    let picture = Picture::compile(&node, &mut problems);
+    let mut findings = vec![];
+    judge::picture(&picture, "x", scope.get("a"), &scope, &mut findings);
+    drawn + problems.0.iter().map(|d| d.render(false).len()).sum::<usize>()
+}
+
+fn few(cases: u32) -> Config {
+    Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() }
+}
+
+proptest! {
+    #![proptest_config(few(60))]
+
+    #[test]
+    fn a_changed_plan_is_read_or_refused(changes in prop::collection::vec(change(), 1..6)) {
+        check(&changed(&part(), &changes), "environments: {}", WRITTEN);
+    }
+
+    #[test]
+    fn a_changed_environment_is_read_or_refused(changes in prop::collection::vec(change(), 1..6)) {
+        check("plan: T\ncases:\n  - { id: A, tier: must, expected: [{ result: r, do: [{ http: { request: GET /x }, check: status == 200 }] }] }\n", &changed(ENVIRONMENT, &changes), "");
+    }
+
+    #[test]
+    fn a_changed_markdown_plan_is_read(changes in prop::collection::vec(change(), 1..9)) {
+        let text = changed(WRITTEN, &changes);
+        prop_assert!(markdown::read(&text).cases.len() < 100);
+    }
+}
+
+proptest! {
+    #![proptest_config(few(400))]
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "(?s).{0,200}") {
+        check(&text, &text, &text);
+    }
+
+    #[test]
+    fn what_looks_like_yaml_is_read_or_refused(text in "([a-z$\\{\\}\\[\\]\"':,|>&*!#?~ä \\n-]|cases: |plan: T\\n|  - id: |\\$\\{|do: |http: ){0,60}") {
+        check(&text, &text, &text);
+    }
+
+    #[test]
+    fn any_expression_is_evaluated_or_refused(text in "(a|b|s|n|it|x|1|0|-|!|\"|'|\\(|\\)|\\[|\\]|\\{|\\}|\\.|,|:|\\?| |==|&&|\\|\\||\\+|%|/|size|has|map|all|ä|\\$\\{|\\$set|9223372036854775807|1e400|duration|timestamp|matches|format){0,30}") {
+        expression(&text);
+    }
+
+    #[test]
+    fn any_journal_is_read_or_refused(changes in prop::collection::vec(change(), 0..5), junk in "(?s).{0,80}") {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let good = r#"{"seq":1,"at":"2026-01-02T03:04:05Z","address":"A","event":"case-started"}
+{"seq":2,"at":"2026-01-02T03:04:05Z","address":"A/steps/1/do/0","event":"looked","look":0,"began":"2026-01-02T03:04:05Z","took":5,"value":{"a":{"$time":"2026-01-02T03:04:05Z"},"d":{"$duration":"PT1S"}},"error":null,"error_kind":null,"unmet":[],"evidence":[]}
+{"seq":3,"at":"2026-01-02T03:04:05Z","address":"A","event":"case-finished","verdict":"passed","fault":null,"reason":null,"took":1}
+"#;
+        std::fs::write(&path, changed(&format!("{good}{junk}"), &changes)).unwrap();
+        let mut ledger = Ledger::default();
+        let _ = jsonl::each(&path, |e| {
+            let line = serde_json::to_string(&e).unwrap_or_default();
+            let _ = ledger.on_event(&e, &line);
+        });
+        let mut out = vec![];
+        let _ = tp_runner::report::markdown::write(&ledger.index(), &mut out);
+    }
+}
+
+/// On a stack as large as the main thread's: that of a test is a quarter of it.
+fn on_a_main_stack(f: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(8 << 20).spawn(f).unwrap().join().unwrap();
+}
+
+#[test]
+fn deep_and_long_expressions_are_refused_and_not_followed() {
+    on_a_main_stack(deep_expressions);
+}
+
+fn deep_expressions() {
+    for (open, close) in [
+        ("(", ")"),
+        ("[", "]"),
+        ("{1: ", "}"),
+        ("!", ""),
+        ("-", ""),
+        ("a.", ""),
+        ("size(", ")"),
+        ("a ? ", " : 1"),
+        ("1 + ", ""),
+        ("a[", "]"),
+        ("- ", ""),
+        ("! ", ""),
+    ] {
+        for n in [1, 20, 39, 41, 200, 1000, 100_000] {
+            expression(&format!("{}1{}", open.repeat(n), close.repeat(n)));
+        }
+    }
+    expression(&format!("'{}' == s", "x".repeat(4000)));
+    expression(&"a && ".repeat(819));
+    expression(&format!("{}a.n == 3", "a.n == 3 || ".repeat(330)));
+}
+
+#[test]
+fn deep_yaml_is_refused_and_not_followed() {
+    on_a_main_stack(deep_yaml);
+}
+
+fn deep_yaml() {
+    for n in [10, 100, 1000, 20_000] {
+        check(&format!("{}1{}", "[".repeat(n), "]".repeat(n)), "environments: {}", "");
+        check(&format!("{}1{}", "{a: ".repeat(n), "}".repeat(n)), "environments: {}", "");
+        check(&"- ".repeat(n), "environments: {}", "");
+        let steps = format!("{}http: {{ request: GET /x }}{}", "parallel: [{ do: [{ ".repeat(n), "}] }]".repeat(n));
+        check(
+            &format!(
+                "plan: T\ncases:\n  - {{ id: A, tier: must, expected: [{{ result: r, do: [{{ {steps} }}] }}] }}\n"
+            ),
+            "environments: {}",
+            "",
+        );
+    }
+    let bomb: String = (1..30).map(|i| format!("a{i}: &a{i} [*a{0}, *a{0}]\n", i - 1)).collect();
+    check(&format!("a0: &a0 [x]\n{bomb}"), "environments: {}", "");
+}
