@@ -266,6 +266,11 @@ pub trait Events: Send + Sync {
 pub trait EventSink: Send {
     /// `line` is the event as one line of JSON.
     fn on_event(&mut self, event: &Event, line: &str) -> Result<(), String>;
+    /// No further event comes for now.
+    fn flush(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+    /// Returns when what was told is safe, whatever happens to this process.
     fn sync(&mut self) -> Result<(), String> {
         Ok(())
     }

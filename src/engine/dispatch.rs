@@ -7,9 +7,12 @@ use crate::{
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+
+/// How long the far end waits for more before it writes. Nobody waits for it but a reader.
+const LINGER: Duration = Duration::from_micros(300);
 
 type Ack = Option<oneshot::Sender<Result<(), String>>>;
 
@@ -32,41 +35,65 @@ impl Events for Channel {
 /// Starts the far end. The first error of a sink cancels the run and is what the handle returns.
 pub fn start(
     secrets: Arc<Secrets>,
-    mut sinks: Vec<Box<dyn EventSink>>,
+    sinks: Vec<Box<dyn EventSink>>,
     cancel: CancellationToken,
 ) -> (Arc<Channel>, std::thread::JoinHandle<Result<(), String>>) {
     let (tx, mut rx) = mpsc::channel::<(Address, EventKind, Ack)>(1024);
     // a thread of its own: sinks write files and draw
     let thread = std::thread::spawn(move || {
-        let mut seq = 0;
-        let mut failed: Option<String> = None;
+        let mut out = Out { seq: 0, secrets, sinks, cancel, failed: None };
         while let Some((address, kind, ack)) = rx.blocking_recv() {
-            seq += 1;
-            let event = Event { seq, at: Timestamp::now(), address, kind };
-            let (event, line) = masked(event, &secrets);
-            let mut result = Ok(());
-            for sink in &mut sinks {
-                let told = sink.on_event(&event, &line).and_then(|()| if ack.is_some() { sink.sync() } else { Ok(()) });
-                result = result.and(told);
+            let urgent = ack.is_some();
+            out.tell(address, kind, ack);
+            // what comes within a moment goes out together: waking a thread costs more than an event
+            if !urgent {
+                std::thread::sleep(LINGER);
             }
-            if let Err(e) = &result
-                && failed.is_none()
-            {
-                failed = Some(e.clone());
-                cancel.cancel();
+            while let Ok((address, kind, ack)) = rx.try_recv() {
+                out.tell(address, kind, ack);
             }
-            if let Some(ack) = ack {
-                let _ = ack.send(result);
-            }
+            let _ = out.each(|sink| sink.flush());
         }
-        for sink in &mut sinks {
-            if let Err(e) = sink.sync() {
-                failed.get_or_insert(e);
-            }
-        }
-        failed.map_or(Ok(()), Err)
+        let _ = out.each(|sink| sink.sync());
+        out.failed.map_or(Ok(()), Err)
     });
     (Arc::new(Channel(tx)), thread)
+}
+
+struct Out {
+    seq: u64,
+    secrets: Arc<Secrets>,
+    sinks: Vec<Box<dyn EventSink>>,
+    cancel: CancellationToken,
+    failed: Option<String>,
+}
+
+impl Out {
+    fn tell(&mut self, address: Address, kind: EventKind, ack: Ack) {
+        self.seq += 1;
+        let event = Event { seq: self.seq, at: Timestamp::now(), address, kind };
+        let (event, line) = masked(event, &self.secrets);
+        let told = self.each(|sink| sink.on_event(&event, &line));
+        if let Some(ack) = ack {
+            let synced = self.each(|sink| sink.sync());
+            let _ = ack.send(told.and(synced));
+        }
+    }
+
+    /// The first error of all begins an orderly stop of the run.
+    fn each(&mut self, mut what: impl FnMut(&mut dyn EventSink) -> Result<(), String>) -> Result<(), String> {
+        let mut result = Ok(());
+        for sink in &mut self.sinks {
+            result = result.and(what(&mut **sink));
+        }
+        if let Err(e) = &result
+            && self.failed.is_none()
+        {
+            self.failed = Some(e.clone());
+            self.cancel.cancel();
+        }
+        result
+    }
 }
 
 /// Written once; only where a secret is in it are its texts masked and it is written again.

@@ -6,10 +6,14 @@ use std::{
     path::Path,
 };
 
+/// Bytes that are kept at most before they are written.
+const MOST: usize = 64 << 10;
+
 /// Appends each event to a file.
 pub struct JsonLines {
     file: File,
-    line: Vec<u8>,
+    /// Told and not yet written.
+    lines: Vec<u8>,
 }
 
 impl JsonLines {
@@ -21,7 +25,7 @@ impl JsonLines {
         }
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         mend(&mut file)?;
-        Ok(JsonLines { file, line: Vec::new() })
+        Ok(JsonLines { file, lines: Vec::new() })
     }
 }
 
@@ -56,15 +60,27 @@ fn mend(file: &mut File) -> io::Result<()> {
 
 impl EventSink for JsonLines {
     fn on_event(&mut self, _: &Event, line: &str) -> Result<(), String> {
-        self.line.clear();
-        self.line.extend_from_slice(line.trim_end_matches('\n').as_bytes());
-        self.line.push(b'\n');
-        // One write for each event and no buffer: a process that is killed loses nothing that it was told.
-        self.file.write_all(&self.line).map_err(|e| format!("cannot write the journal: {e}"))
+        self.lines.extend_from_slice(line.trim_end_matches('\n').as_bytes());
+        self.lines.push(b'\n');
+        if self.lines.len() < MOST { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<(), String> {
+        let written = self.file.write_all(&self.lines);
+        self.lines.clear();
+        written.map_err(|e| format!("cannot write the journal: {e}"))
     }
 
     fn sync(&mut self) -> Result<(), String> {
+        self.flush()?;
         self.file.sync_data().map_err(|e| format!("cannot write the journal: {e}"))
+    }
+}
+
+/// A journal that nobody flushed loses nothing that it was told.
+impl Drop for JsonLines {
+    fn drop(&mut self) {
+        let _ = self.flush();
     }
 }
 
