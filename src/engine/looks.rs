@@ -14,11 +14,17 @@ use jiff::Timestamp;
 use std::{
     collections::{HashMap, VecDeque},
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, RwLock, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{sync::OnceCell, time::Instant};
 use tokio_util::sync::CancellationToken;
+
+/// How long a change that is under way when the run is cancelled may take to its end.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// What is to be looked at, and until when.
 pub struct Ask<'a> {
@@ -183,10 +189,15 @@ impl Looks for Live {
                     Err(StepError::Invalid("the executor panicked; this is a defect of the runner".into()))
                 })
             });
+            let mut act = std::pin::pin!(act);
             tokio::select! {
                 biased;
-                _ = ask.cancel.cancelled() => Err(StepError::Cancelled),
-                r = tokio::time::timeout_at(deadline, act) => match r {
+                // a change that is under way is let come to its end: one that took effect unseen could not be taken back
+                _ = ask.cancel.cancelled() => match departed.load(Ordering::SeqCst) && ask.action.changes() {
+                    true => tokio::time::timeout(GRACE, act).await.unwrap_or(Err(StepError::Cancelled)),
+                    false => Err(StepError::Cancelled),
+                },
+                r = tokio::time::timeout_at(deadline, &mut act) => match r {
                     Ok(r) => r,
                     // between two looks the time is over; before the first there was no answer
                     Err(_) if ask.count > 0 && deadline < limit => return None,

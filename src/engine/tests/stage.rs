@@ -187,6 +187,8 @@ impl Action for FakeAction {
             self.shared.note(cx.render_text(name)?);
         }
         if turn.cancel {
+            // the request is on its way by then
+            cx.depart();
             self.shared.cancel.cancel();
         }
         if let Some(after) = turn.after {

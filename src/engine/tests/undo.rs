@@ -144,6 +144,27 @@ async fn cancelled_midway_is_interrupted_and_taken_back() {
     assert!(told.events.iter().any(|e| matches!(e.kind, EventKind::CancelRequested)));
 }
 
+/// Had it been dropped, it would have taken effect behind our back, after the undo had looked for it.
+#[tokio::test]
+async fn a_change_under_way_when_the_run_is_cancelled_comes_to_its_end() {
+    let told = run("
+  - id: A
+    tier: must
+    steps:
+      - step: make
+        do:
+          - fake: { name: make, changes: true, says: [{ cancel: true, after: 50ms, say: seven }] }
+            save: { made: answer }
+            undo: [{ fake: { name: 'unmake ${made}' } }]
+          - fake: { name: never, changes: true }
+            as: x
+    expected: [{ result: r, check: x.answer == made }]
+")
+    .await;
+    assert_eq!(told.log, ["intended fake unmake ${made}", "connect one", "make", "unmake seven", "close one"]);
+    assert_eq!(told.verdict("A"), Verdict::Interrupted);
+}
+
 #[tokio::test]
 async fn a_failing_undo_turns_passed_into_errored_and_says_what_is_left() {
     let told = run("
