@@ -155,7 +155,7 @@ cases:
 
     let run = RunContext { id: "rbench".into(), started: jiff::Timestamp::now(), dir: folder.path().into() };
     let secrets = Arc::new(Secrets::default());
-    let base = base_scope(&run, &secrets, &schedule.vars).expect("variables");
+    let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).expect("variables");
     let live = Arc::new(Live::new(run.clone(), secrets.clone(), run_scope(&run, &secrets), &schedule.targets));
     let ledger = Ledger::default();
     let journal = folder.path().join("events.jsonl");

@@ -193,7 +193,8 @@ async fn perform(
     }
 
     let secrets = Arc::new(Secrets::default());
-    let base = base_scope(&run, &secrets, &schedule.vars)
+    let within = environment_scope(&run, &secrets, &schedule)?;
+    let base = base_scope(&run, &secrets, &schedule.vars, &within)
         .map_err(|(name, e)| Failure::usage(format!("error: the variable `{name}` cannot be evaluated: {e}")))?;
     schedule.plan.vars =
         schedule.vars.iter().map(|(n, _)| (n.clone(), base.get(n).map(Value::to_string).unwrap_or_default())).collect();

@@ -83,16 +83,18 @@ impl World {
     }
 }
 
-/// The run's own names, and the plan's variables.
+/// The run's own names, and the plan's variables. Those that the environment set may read its names; the plan may not.
 pub fn base_scope(
     run: &RunContext,
     secrets: &Arc<Secrets>,
     vars: &[(String, crate::expr::Tree)],
+    environment: &Scope,
 ) -> Result<Scope, (String, EvalError)> {
-    let mut scope = run_scope(run, secrets);
+    let (mut scope, mut within) = (run_scope(run, secrets), environment.clone());
     for (name, tree) in vars {
-        let value = tree.render(&scope).map_err(|e| (name.clone(), e))?;
-        scope = scope.with(name, value);
+        let value = tree.render(&within).map_err(|e| (name.clone(), e))?;
+        scope = scope.with(name, value.clone());
+        within = within.with(name, value);
     }
     Ok(scope)
 }

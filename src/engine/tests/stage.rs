@@ -356,7 +356,7 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
     schedule.jobs = setting.jobs.unwrap_or(schedule.jobs);
     let run = RunContext { id: "r1".into(), started: Timestamp::now(), dir: "/nowhere".into() };
     let secrets = Arc::new(Secrets::default());
-    let base = base_scope(&run, &secrets, &schedule.vars).unwrap();
+    let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).unwrap();
     let mut scope = run_scope(&run, &secrets);
     for (name, tree) in &schedule.secrets {
         let value = tree.render(&scope).unwrap();
