@@ -139,7 +139,7 @@ pub fn upwards(name: &str) -> Option<PathBuf> {
 }
 
 /// As the user would name it: relative, where it lies below.
-fn shorten(path: &Path) -> PathBuf {
+pub fn shorten(path: &Path) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(&here).map_or_else(|_| path.to_path_buf(), Path::to_path_buf)
 }

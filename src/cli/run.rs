@@ -258,7 +258,7 @@ async fn perform(
 
     let index = ledger.index();
     let written = write_whole(&report_path, |out| report::markdown::write(&index, out));
-    let shown = shorten(&report_path);
+    let shown = files::shorten(&report_path);
     let look = Look { colour, width: None, reports: vec![shown.display().to_string()] };
     let summary = report::console::summary(&index, &look);
     anstream::println!("{}", summary.trim_end());
@@ -343,17 +343,14 @@ async fn links(schedule: &Schedule) -> Result<Vec<(String, Arc<RelayLink>)>, Fai
 }
 
 fn report_path(args: &args::Run, found: &files::Found, schedule: &Schedule) -> PathBuf {
-    let stated =
-        report_of(found).unwrap_or_else(|| format!("tests/reports/{}-report.md", schedule.plan.id.to_lowercase()));
+    let stated = schedule
+        .report
+        .clone()
+        .unwrap_or_else(|| format!("tests/reports/{}-report.md", schedule.plan.id.to_lowercase()));
     match &args.report_dir {
         Some(dir) => dir.join(Path::new(&stated).file_name().unwrap_or(stated.as_ref())),
         None => found.root.join(stated),
     }
-}
-
-fn report_of(found: &files::Found) -> Option<String> {
-    let (plan, _) = plans::read(found, &executors::registry());
-    plan?.report
 }
 
 /// `.tp-runner/runs/<run>/events.jsonl`; the folder ignores itself in git.
@@ -384,11 +381,6 @@ fn detail(v: Verbosity) -> Detail {
         Verbosity { verbose: true, .. } => Detail::Actions,
         _ => Detail::Cases,
     }
-}
-
-fn shorten(path: &Path) -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).map_or_else(|_| path.to_path_buf(), Path::to_path_buf)
 }
 
 fn print_dry(schedule: &Schedule) {

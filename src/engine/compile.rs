@@ -163,6 +163,7 @@ impl<'a> Compiler<'a> {
             ));
         }
         Schedule {
+            report: plan.report,
             plan: PlanOutline {
                 id: plan.id,
                 title: plan.title,

@@ -11,7 +11,7 @@ use crate::{
     event::{EventKind, Events, RunStarted},
     executor::{Link, RunContext},
     expr::{EvalError, Scope},
-    outcome::{Fault as Blame, Mark, Verdict},
+    outcome::{Fault as Blame, Verdict},
     secrets::Secrets,
     value::Value,
 };
@@ -233,9 +233,4 @@ async fn panicked(case: &super::schedule::Case, world: &World) -> Outcome {
     let kind = EventKind::CaseFinished { verdict, fault, reason: reason.clone(), took: Default::default() };
     world.events.tell(&case.address, kind).await;
     Outcome { verdict, fault, reason, left: vec!["it is not known what it had made".into()] }
-}
-
-/// Whether a mark of a whole list is green: for those outside that only ask.
-pub fn green(mark: Mark) -> bool {
-    !mark.is_red()
 }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 pub struct Schedule {
     pub plan: PlanOutline,
+    /// Where the plan wants its report, relative to its root.
+    pub report: Option<String>,
     pub outline: Vec<CaseOutline>,
     /// The plan's variables, in order; those of the environment and the command line in place of their own.
     pub vars: Vec<(String, Tree)>,

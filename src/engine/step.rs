@@ -12,7 +12,6 @@ use crate::{
     expr::{Finding, Scope, Template, judge},
     outcome::Mark,
     plan::{Asks, Foreach},
-    source::Place,
     value::{Map, Value},
 };
 use futures::future::BoxFuture;
@@ -465,9 +464,4 @@ fn sentence(f: &Finding) -> String {
     } else {
         format!("`{}`: expected {}, and it is {}", f.subject, f.expected, f.actual)
     }
-}
-
-/// The place of a step, for whoever reports on it.
-pub fn place(step: &Step) -> &Place {
-    &step.place
 }
