@@ -3,7 +3,7 @@ use super::{
     looks::Looks,
     run::World,
     schedule::{Case, Sentence},
-    step::{Listed, Runner, asked, span},
+    step::{Listed, Runner, asked, sentence as sentence_of, span},
     undo::Stack,
 };
 use crate::{
@@ -188,13 +188,7 @@ async fn perform_sentence(
             Some(name) => (Mark::NotReached, vec![], Some(format!("`{name}` was never bound"))),
             None => {
                 let findings = asked(&sentence.asks, None, &listed.scope);
-                let red = findings.iter().find(|f| !f.holds).map(|f| {
-                    if f.actual == "false" {
-                        format!("`{}` does not hold", f.subject)
-                    } else {
-                        format!("`{}`: expected {}, and it is {}", f.subject, f.expected, f.actual)
-                    }
-                });
+                let red = findings.iter().find(|f| !f.holds).map(sentence_of);
                 listed.judged += findings.len();
                 (if red.is_some() { Mark::Failed } else { Mark::Passed }, findings, red)
             }

@@ -1,7 +1,7 @@
 //! What will be performed: every name resolved, every body read, nothing left that could be wrong in itself. Data only.
 use crate::{
     address::Address,
-    event::{CaseOutline, Part, PlanOutline},
+    event::{CaseOutline, EnvironmentOutline, Part, PlanOutline},
     executor::{Action, TargetSpec},
     expr::{Expression, Template, Tree},
     outcome::Tier,
@@ -24,6 +24,10 @@ pub struct Schedule {
     pub targets: Vec<Target>,
     pub faults: Vec<(String, Fault)>,
     pub jobs: usize,
+    /// Where it runs, for reports.
+    pub environment: EnvironmentOutline,
+    /// Name and version of what runs there.
+    pub versions: Vec<(String, String)>,
 }
 
 pub struct Target {

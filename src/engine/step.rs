@@ -458,7 +458,8 @@ pub(super) fn span_since(first: jiff::Timestamp, output: &Output) -> Value {
     Value::Duration(before.checked_add(took).unwrap_or(took))
 }
 
-fn sentence(f: &Finding) -> String {
+/// What did not hold, in a sentence.
+pub fn sentence(f: &Finding) -> String {
     if f.expected == "true" && f.actual == "false" {
         format!("`{}` does not hold", f.subject)
     } else {

@@ -16,7 +16,7 @@ pub struct Environments {
     pub all: Vec<Environment>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Environment {
     pub name: String,
     /// One sentence for reports.
@@ -35,6 +35,7 @@ pub struct Environment {
     pub versions: Vec<(String, String)>,
 }
 
+#[derive(Clone)]
 pub enum FaultSpec {
     /// The runner's own relay between the platform and `upstream`.
     Relay { listen: String, upstream: String },
