@@ -71,6 +71,8 @@ pub struct Need {
     pub resource: String,
     /// Where; `None`: where the target looks when nobody says.
     pub namespace: Option<String>,
+    /// Whether the action fails without it; else it does its work less well: it looks again instead of watching.
+    pub essential: bool,
 }
 
 /// What a probe found out: one line for people.
