@@ -7,6 +7,7 @@ pub mod dispatch;
 mod fault;
 pub mod looks;
 pub mod names;
+pub mod needs;
 mod parallel;
 mod perform;
 pub mod run;
