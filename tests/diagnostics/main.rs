@@ -3,7 +3,15 @@
 //!
 //! Fixtures are separated by `-----`. One that begins with a `-` is a list of actions; one may end in an environment file behind
 //! `===`, or in the Markdown plan behind `===md`.
-use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
+mod positions;
+
+use positions::{EXCEPTIONS, position, wanted};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::Arc,
+};
 use tp_runner::{
     diagnostic::{Diagnostics, Severity},
     engine::compile::compile,
@@ -110,6 +118,24 @@ fn each_mistake_gives_its_one_diagnostic_where_it_stands() {
     // a stack as large as the main thread's
     let wrong: Vec<String> = std::thread::Builder::new().stack_size(8 << 20).spawn(all).unwrap().join().unwrap();
     assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), fixtures().len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_code_has_a_fixture_at_each_position_where_it_can_stand() {
+    let mut found: BTreeMap<String, BTreeSet<_>> = BTreeMap::new();
+    for (code, fixture) in fixtures() {
+        let at = fixture.find('«').unwrap_or_else(|| panic!("`{code}` has a fixture without a mark:\n{fixture}"));
+        found.entry(code).or_default().insert(position(&fixture.replace(['«', '»'], ""), at));
+    }
+    let wrong: Vec<String> = found
+        .iter()
+        .filter(|(code, at)| **at != wanted(code))
+        .map(|(code, at)| format!("`{code}` has {at:?} and needs {:?}", wanted(code)))
+        .collect();
+    assert!(wrong.is_empty(), "{} codes:\n{}", wrong.len(), wrong.join("\n"));
+    let mut known: BTreeSet<&str> = found.keys().map(String::as_str).collect();
+    let idle: Vec<_> = EXCEPTIONS.iter().flat_map(|(_, _, codes)| *codes).filter(|c| !known.remove(**c)).collect();
+    assert!(idle.is_empty(), "no such code, or excepted twice: {idle:?}");
 }
 
 /// Every code that the sources say.
