@@ -1,6 +1,6 @@
 //! `check`: everything that is wrong, without any network.
 use super::{Failure, args, exit, files, plans};
-use crate::executors;
+use crate::{executors, plan::Environment};
 
 pub fn command(args: args::Check) -> Result<u8, Failure> {
     let registry = executors::registry();
@@ -20,13 +20,15 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
         None => None,
         Some(name) => match environments.as_ref().and_then(|e| e.get(name)) {
             None => return Err(Failure::usage(format!("error: there is no environment `{name}`"))),
-            found => found,
+            found => found
+                .cloned()
+                .map(|e| Environment { protected: e.protected && args.place.i_mean.as_deref() != Some(name), ..e }),
         },
     };
     for found in files::plans(&args.plans)? {
         let draft = plans::read(&found, &registry);
         let cases = draft.plan().map_or(0, |p| p.cases.len());
-        let problems = draft.check(&registry, environment);
+        let problems = draft.check(&registry, environment.as_ref());
         anstream::eprint!("{}", plans::draw(&problems, colour));
         let plural = if cases == 1 { "" } else { "s" };
         anstream::println!("{}: {cases} case{plural}, {}", found.source.name, plans::count(&problems));

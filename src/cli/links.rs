@@ -31,7 +31,7 @@ impl Link for RelayLink {
 pub async fn links(schedule: &Schedule) -> Result<Vec<(String, Arc<RelayLink>)>, Failure> {
     let mut links = vec![];
     for (name, fault) in &schedule.faults {
-        let Fault::Relay { listen, upstream } = fault else { continue };
+        let Fault::Relay { listen, upstream, .. } = fault else { continue };
         let failed = |what: &str| Failure {
             message: format!("error: the relay of the fault `{name}` {what}"),
             code: exit::COULD_NOT_ASK,

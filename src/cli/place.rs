@@ -49,7 +49,8 @@ impl Place {
         };
         if let Some(all) = environments {
             let known = all.all.iter().map(|e| e.name.clone()).collect::<Vec<_>>();
-            if let Some(environment) = all.all.into_iter().find(|e| e.name == name) {
+            if let Some(mut environment) = all.all.into_iter().find(|e| e.name == name) {
+                environment.protected &= args.place.i_mean.as_deref() != Some(&name);
                 return Ok(Place { environment, holder: None });
             }
             if name != "sandbox" {

@@ -115,7 +115,7 @@ async fn perform(
     }
 
     let secrets = Arc::new(Secrets::default());
-    let within = environment_scope(&run, &secrets, &schedule)?;
+    let within = environment_scope(&run, &secrets, &schedule).await?;
     let base = base_scope(&run, &secrets, &schedule.vars, &within)
         .map_err(|(name, e)| Failure::usage(format!("error: the variable `{name}` cannot be evaluated: {e}")))?;
     schedule.plan.vars =
@@ -150,6 +150,7 @@ async fn perform(
     let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
 
     let faults = std::mem::take(&mut schedule.faults);
+    let on_failure = std::mem::take(&mut schedule.on_failure);
     let schedule = Arc::new(schedule);
     let world = Arc::new(World {
         run,
@@ -160,6 +161,7 @@ async fn perform(
         links: links.iter().map(|(n, l)| (n.clone(), l.clone() as Arc<dyn Link>)).collect(),
         live: Some(live.clone()),
         faults,
+        on_failure,
         fail_fast: args.fail_fast,
     });
     run::perform(schedule.clone(), world.clone(), live.clone(), base, begin).await;

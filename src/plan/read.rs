@@ -567,7 +567,7 @@ impl<'a> Reader<'a> {
         Some(named)
     }
 
-    fn named(&mut self, node: &Node, key: &str) -> Option<Named> {
+    pub fn named(&mut self, node: &Node, key: &str) -> Option<Named> {
         let n = node.get(key)?;
         Some(Named { text: self.text(n), span: n.span.clone() })
     }

@@ -1,25 +1,56 @@
 //! What is an environment's: its targets, setup and faults, read by the same gate as cases, with names of its own.
-use super::{Compiler, base_names};
+use super::{Compiler, Source, base_names};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     engine::{
         names::{Names, Shape},
-        schedule::{Act, Fault, Schedule, Step, Target},
+        schedule::{Act, Fault, Known, Schedule, Step, Target},
     },
     event::EnvironmentOutline,
     executor::Body,
-    plan::{self, Environment, FaultSpec},
+    expr::Read,
+    plan::{self, Environment, FaultSpec, KnownFailure, SecretSource},
 };
 use std::sync::Arc;
 
 impl Compiler<'_> {
+    /// The actions of the plan, those of the environment in their place; gives back those of the plan that were replaced.
+    pub(super) fn sources(&mut self, actions: Vec<plan::Definition>) -> Vec<plan::Definition> {
+        let mut replaced = vec![];
+        let of_plan: Vec<String> = actions.iter().map(|a| a.name.text.clone()).collect();
+        for definition in actions {
+            self.sources.insert(definition.name.text.clone(), Source { definition, of_environment: false });
+        }
+        for own in self.environment.map(|e| &e.actions[..]).unwrap_or_default() {
+            let name = &own.name;
+            let Some(of_the_plan) = self.sources.get(&name.text).map(|s| &s.definition) else {
+                let d = Diagnostic::error(
+                    "unknown-action",
+                    &name.span,
+                    format!("the plan has no action `{}` to replace", name.text),
+                );
+                self.problems.push(d.meant(&name.text, of_plan.iter().map(String::as_str)));
+                continue;
+            };
+            let (theirs, ours) = (signature(of_the_plan), signature(own));
+            if theirs != ours {
+                let d = Diagnostic::error(
+                    "other-signature",
+                    &name.span,
+                    format!("`{}` has {ours} here, and {theirs} in the plan", name.text),
+                );
+                self.problems.push(d.help("an action that replaces another takes and gives the same names"));
+            }
+            let own = Source { definition: own.clone(), of_environment: true };
+            replaced.extend(self.sources.insert(name.text.clone(), own).map(|s| s.definition));
+        }
+        replaced
+    }
+
     /// The environment's targets, each read by its executor.
     pub(super) fn targets(&mut self) -> Vec<Target> {
         let Some(environment) = self.environment else { return vec![] };
-        let mut names = environment_names(environment);
-        for s in environment.setup.iter().flat_map(|s| s.save.iter().map(|(n, _)| n).chain(&s.bind)) {
-            names.built_in(&s.text, Shape::Any);
-        }
+        let names = settled_names(environment);
         let mut out = vec![];
         for (name, node) in &environment.targets {
             let verbs: Vec<&'static str> = self.registry.verbs().filter(|v| node.get(v).is_some()).collect();
@@ -53,25 +84,43 @@ impl Compiler<'_> {
     /// Setup and faults: the same gate as for cases, with the environment's own names.
     pub(super) fn settle(&mut self, environment: Environment, schedule: &mut Schedule) {
         let mut names = environment_names(&environment);
-        for (_, tree) in environment.secrets.iter().chain(&environment.vars) {
+        for (_, secret) in &environment.secrets {
+            let reads: Vec<Read> = match secret {
+                SecretSource::Text(tree) => tree.reads(),
+                SecretSource::File(path) => path.reads().cloned().collect(),
+                SecretSource::Command(words) => words.iter().flat_map(|w| w.reads().cloned()).collect(),
+            };
+            self.reads(&reads, &names);
+        }
+        for (_, tree) in &environment.vars {
             self.reads(&tree.reads(), &names);
         }
+        self.known(environment.known_failures, schedule);
         let target_of = |verb: &str, named: &Option<String>| {
             named.clone().or_else(|| schedule.targets.iter().find(|t| t.verb == verb).map(|t| t.name.clone()))
         };
-        let mut setup = self.setup_steps(environment.setup, &mut names);
-        setup.iter_mut().for_each(|s| resolve(s, &target_of));
+        let resolved = |c: &mut Self, steps, names: &mut Names| {
+            let mut steps = c.setup_steps(steps, names);
+            steps.iter_mut().for_each(|s| resolve(s, &target_of));
+            steps
+        };
+        let setup = resolved(self, environment.setup, &mut names);
+        let depth = names.depth();
+        let teardown = resolved(self, environment.teardown, &mut names);
+        names.drop_to(depth);
+        names.built_in("case", Shape::fields(&["id"]));
+        let on_failure = resolved(self, environment.on_failure, &mut names);
+        names.drop_to(depth);
         let mut faults = vec![];
         for (name, fault) in environment.faults {
             let depth = names.depth();
             faults.push((
                 name.text,
                 match fault {
-                    FaultSpec::Relay { listen, upstream } => Fault::Relay { listen, upstream },
+                    FaultSpec::Relay { listen, upstream, how } => Fault::Relay { listen, upstream, how },
                     FaultSpec::Actions { cut, heal, refused } => {
-                        let mut cut = self.setup_steps(cut, &mut names);
-                        let mut heal = self.setup_steps(heal, &mut names);
-                        cut.iter_mut().chain(&mut heal).for_each(|s| resolve(s, &target_of));
+                        let cut = resolved(self, cut, &mut names);
+                        let heal = resolved(self, heal, &mut names);
                         if let Some(e) = &refused {
                             self.reads(e.reads(), &names);
                         }
@@ -86,12 +135,39 @@ impl Compiler<'_> {
             about: environment.about.unwrap_or_default(),
             sandbox: environment.sandbox,
             targets: schedule.targets.iter().map(|t| (t.name.clone(), t.spec.address())).collect(),
-            replaced: vec![],
+            replaced: environment.actions.iter().map(|a| a.name.text.clone()).collect(),
         };
         schedule.versions = environment.versions;
         schedule.setup = setup;
+        schedule.teardown = teardown;
+        schedule.on_failure = on_failure;
         schedule.faults = faults;
         schedule.secrets = environment.secrets.into_iter().map(|(n, t)| (n.text, t)).collect();
+    }
+
+    /// What is accepted as red for a while, each sentence found in the plan.
+    fn known(&mut self, known: Vec<KnownFailure>, schedule: &mut Schedule) {
+        for KnownFailure { case, sentence, issue, until } in known {
+            let Some(outline) = schedule.outline.iter().find(|o| o.id == case.text) else {
+                let d = Diagnostic::error("unknown-case", &case.span, format!("the plan has no case `{}`", case.text));
+                self.problems.push(d.meant(&case.text, schedule.outline.iter().map(|o| o.id.as_str())));
+                continue;
+            };
+            let same = |a: &str, b: &str| a.split_whitespace().eq(b.split_whitespace());
+            let Some(found) = outline.sentences.iter().find(|s| same(&s.text, &sentence.text)) else {
+                let d = Diagnostic::error(
+                    "unknown-sentence",
+                    &sentence.span,
+                    format!("`{}` has no sentence `{}`", case.text, sentence.text),
+                );
+                self.problems.push(d.meant(&sentence.text, outline.sentences.iter().map(|s| s.text.as_str())));
+                continue;
+            };
+            let known = Known { sentence: found.address.clone(), text: found.text.clone(), issue, until };
+            if let Some(case) = schedule.cases.iter_mut().find(|c| c.id == case.text) {
+                case.known.push(known);
+            }
+        }
     }
 
     /// The steps of an environment: their targets are named, or the first of the verb, and resolved afterwards.
@@ -115,9 +191,29 @@ fn resolve(step: &mut Step, target_of: &dyn Fn(&str, &Option<String>) -> Option<
     }
 }
 
+/// What an action takes and gives, for comparing and for messages.
+fn signature(d: &plan::Definition) -> String {
+    let inputs = d.inputs.iter().map(|(n, default)| format!("{}{}", n.text, if default.is_some() { "?" } else { "" }));
+    let mut sides = [inputs.collect::<Vec<_>>(), d.outputs.iter().map(|(n, _)| n.text.clone()).collect()];
+    sides.iter_mut().for_each(|s| s.sort());
+    let [inputs, outputs] =
+        sides.map(|s| if s.is_empty() { "none".to_string() } else { format!("`{}`", s.join("`, `")) });
+    format!("the inputs {inputs} and the outputs {outputs}")
+}
+
+/// With what setup binds.
+pub(super) fn settled_names(e: &Environment) -> Names {
+    let mut names = environment_names(e);
+    for bound in e.setup.iter().flat_map(|s| s.save.iter().map(|(n, _)| n).chain(&s.bind)) {
+        names.built_in(&bound.text, Shape::Any);
+    }
+    names
+}
+
 fn environment_names(e: &Environment) -> Names {
     let mut names = base_names();
     names.built_in("env", Shape::Any);
-    e.secrets.iter().chain(&e.vars).for_each(|(n, _)| names.built_in(&n.text, Shape::Any));
+    let own = e.secrets.iter().map(|(n, _)| n).chain(e.vars.iter().map(|(n, _)| n));
+    own.for_each(|n| names.built_in(&n.text, Shape::Any));
     names
 }

@@ -28,7 +28,7 @@ pub struct Compiler<'a> {
     /// With none, only the plan itself is checked.
     environment: Option<&'a Environment>,
     pub problems: Diagnostics,
-    sources: HashMap<String, plan::Definition>,
+    sources: HashMap<String, Source>,
     defined: HashMap<String, Defined>,
     underway: Vec<String>,
     /// The plan's variables, for every scope.
@@ -37,18 +37,33 @@ pub struct Compiler<'a> {
     used_actions: HashSet<String>,
     /// While set, answers nobody looks at are no problem: an undo has nobody to look.
     undoing: bool,
-    unlooked: Vec<Diagnostic>,
-    lacks: Vec<String>,
-    exclusive: bool,
+    within: Within,
+}
+
+/// An action as it was written, by the plan or in its place by the environment.
+struct Source {
+    definition: plan::Definition,
+    of_environment: bool,
 }
 
 #[derive(Clone)]
 struct Defined {
     definition: Arc<Definition>,
     shape: Shape,
+    within: Within,
+}
+
+/// What follows from the actions under a case, or under an action of the plan, for whoever performs them.
+#[derive(Clone, Default)]
+struct Within {
+    /// Answers that nobody looks at.
     unlooked: Vec<Diagnostic>,
+    /// What a protected environment does not let happen.
+    refused: Vec<Diagnostic>,
+    /// What the environment does not have, a sentence each.
     lacks: Vec<String>,
-    faults: bool,
+    /// There is a fault among them.
+    exclusive: bool,
 }
 
 /// Compiles. `selected` says which cases; `set` replaces variables of the plan.
@@ -85,9 +100,7 @@ impl<'a> Compiler<'a> {
             used_vars: HashSet::new(),
             used_actions: HashSet::new(),
             undoing: false,
-            unlooked: vec![],
-            lacks: vec![],
-            exclusive: false,
+            within: Within::default(),
         }
     }
 
@@ -131,9 +144,13 @@ impl<'a> Compiler<'a> {
             }
         }
         let order: Vec<Named> = plan.actions.iter().map(|d| d.name.clone()).collect();
-        self.sources = plan.actions.into_iter().map(|d| (d.name.text.clone(), d)).collect();
+        let replaced = self.sources(plan.actions);
         for name in &order {
             self.define(name);
+        }
+        // what the environment does in another way must be right in the plan all the same
+        for definition in replaced {
+            self.definition(Source { definition, of_environment: false });
         }
         let mut cases = vec![];
         let mut outline = vec![];
@@ -177,6 +194,8 @@ impl<'a> Compiler<'a> {
             vars,
             cases,
             setup: vec![],
+            teardown: vec![],
+            on_failure: vec![],
             secrets: vec![],
             targets: vec![],
             faults: vec![],
@@ -192,8 +211,7 @@ impl<'a> Compiler<'a> {
         self.add_vars(&mut names);
         names.built_in("case", Shape::fields(&["id"]));
         let depth = names.depth();
-        self.lacks.clear();
-        self.exclusive = case.exclusive;
+        self.within = Within { exclusive: case.exclusive, ..Within::default() };
         if let Some(t) = &case.timeout {
             self.reads(t.reads(), &names);
         }
@@ -229,10 +247,11 @@ impl<'a> Compiler<'a> {
             }
         }
         names.leave(depth, &mut self.problems);
-        for d in std::mem::take(&mut self.unlooked) {
-            self.problems.push(d);
+        let Within { unlooked, refused, mut lacks, exclusive } = std::mem::take(&mut self.within);
+        self.problems.0.extend(unlooked);
+        if chosen {
+            self.problems.0.extend(refused);
         }
-        let mut lacks = std::mem::take(&mut self.lacks);
         lacks.sort();
         lacks.dedup();
         let outline = CaseOutline {
@@ -248,10 +267,11 @@ impl<'a> Compiler<'a> {
             id: case.id.text,
             address,
             tier: case.tier,
-            exclusive: self.exclusive,
+            exclusive,
             timeout: case.timeout,
             sentences,
             lacks,
+            known: vec![],
         };
         (compiled, outline)
     }
@@ -274,10 +294,19 @@ impl<'a> Compiler<'a> {
         }
         let source = self.sources.remove(&name.text)?;
         self.underway.push(name.text.clone());
-        let outer =
-            (std::mem::take(&mut self.unlooked), std::mem::take(&mut self.lacks), std::mem::take(&mut self.exclusive));
+        let defined = self.definition(source);
+        self.underway.pop();
+        self.defined.insert(name.text.clone(), defined.clone());
+        Some(defined)
+    }
+
+    fn definition(&mut self, Source { definition: source, of_environment }: Source) -> Defined {
+        let outer = std::mem::take(&mut self.within);
         let undoing = std::mem::replace(&mut self.undoing, false);
-        let mut names = base_names();
+        let mut names = match self.environment.filter(|_| of_environment) {
+            Some(e) => environment::settled_names(e),
+            None => base_names(),
+        };
         self.add_vars(&mut names);
         names.built_in("case", Shape::fields(&["id"]));
         for (_, default) in &source.inputs {
@@ -300,19 +329,13 @@ impl<'a> Compiler<'a> {
         }
         names.leave(depth, &mut self.problems);
         let shape = if outputs.is_empty() { Shape::Any } else { Shape::Fields(with_times(fields)) };
-        let definition =
-            Definition { inputs: source.inputs.into_iter().map(|(n, d)| (n.text, d)).collect(), steps, outputs };
-        let defined = Defined {
-            definition: Arc::new(definition),
-            shape,
-            unlooked: std::mem::replace(&mut self.unlooked, outer.0),
-            lacks: std::mem::replace(&mut self.lacks, outer.1),
-            faults: std::mem::replace(&mut self.exclusive, outer.2),
-        };
+        let inputs = source.inputs.into_iter().map(|(n, d)| (n.text, d)).collect();
         self.undoing = undoing;
-        self.underway.pop();
-        self.defined.insert(name.text.clone(), defined.clone());
-        Some(defined)
+        Defined {
+            definition: Arc::new(Definition { inputs, steps, outputs, of_environment }),
+            shape,
+            within: std::mem::replace(&mut self.within, outer),
+        }
     }
 
     fn reads<'r>(&mut self, reads: impl IntoIterator<Item = &'r Read>, names: &Names) {

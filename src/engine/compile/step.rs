@@ -133,8 +133,16 @@ impl Compiler<'_> {
                     &step.span,
                     format!("nobody looks at the answer of this `{verb}`"),
                 );
-                self.unlooked.push(d.help("add `expect` or `check`, or bind it with `as`"));
+                self.within.unlooked.push(d.help("add `expect` or `check`, or bind it with `as`"));
             }
+        }
+        if self.environment.is_some_and(|e| e.protected)
+            && let Some(why) = self.unguarded(&act, !step.undo.is_empty())
+        {
+            let name = self.environment.map(|e| e.name.as_str()).unwrap_or_default();
+            let d =
+                Diagnostic::error("protected", &step.span, format!("the environment `{name}` is protected, and {why}"));
+            self.within.refused.push(d.help(format!("`--i-mean {name}` lets it happen all the same")));
         }
         if let (Some(_), Some(k), false) =
             (&step.always, step.asks.is_empty().then_some(&step.span), matches!(act, Act::Nothing))
@@ -221,7 +229,19 @@ impl Compiler<'_> {
         })
     }
 
-    pub(super) fn act(
+    /// Why a protected environment refuses an action.
+    fn unguarded(&self, act: &Act, has_undo: bool) -> Option<&'static str> {
+        match act {
+            Act::Fault { breaks: true, .. } => Some("this breaks a link of it"),
+            Act::Perform { verb: "exec", .. } => Some("nobody knows what this program does to it"),
+            Act::Perform { action, .. } if action.changes() && !has_undo && !self.undoing => {
+                Some("this changes something and has no `undo`")
+            }
+            _ => None,
+        }
+    }
+
+    fn act(
         &mut self,
         verb: Verb,
         target: Option<&Named>,
@@ -282,10 +302,11 @@ impl Compiler<'_> {
                     return None;
                 }
                 let defined = self.define(&action)?;
-                self.lacks.extend(defined.lacks.iter().cloned());
-                self.exclusive |= defined.faults;
+                self.within.lacks.extend(defined.within.lacks.iter().cloned());
+                self.within.refused.extend(defined.within.refused.iter().cloned());
+                self.within.exclusive |= defined.within.exclusive;
                 if !self.undoing {
-                    self.unlooked.extend(defined.unlooked.iter().cloned());
+                    self.within.unlooked.extend(defined.within.unlooked.iter().cloned());
                 }
                 let declared = &defined.definition.inputs;
                 for (n, _) in &inputs {
@@ -308,7 +329,10 @@ impl Compiler<'_> {
                         self.problems.push(p);
                     }
                 }
-                let what = format!("use {}", action.text);
+                let what = match self.environment.filter(|_| defined.definition.of_environment) {
+                    Some(e) => format!("use {} (as in the environment `{}`)", action.text, e.name),
+                    None => format!("use {}", action.text),
+                };
                 let inputs = inputs.into_iter().map(|(n, t)| (n.text, t)).collect();
                 (Act::Use { definition: defined.definition, inputs }, what, defined.shape, reads)
             }
@@ -317,9 +341,9 @@ impl Compiler<'_> {
                 let mut all = vec![];
                 for branch in branches {
                     // a branch's answers are looked at through `branches`
-                    let before = self.unlooked.len();
+                    let before = self.within.unlooked.len();
                     all.push(self.steps(branch, names));
-                    self.unlooked.truncate(before);
+                    self.within.unlooked.truncate(before);
                     names.drop_to(depth);
                 }
                 let what = format!("parallel, {} branch{}", all.len(), if all.len() == 1 { "" } else { "es" });
@@ -329,11 +353,11 @@ impl Compiler<'_> {
                 (Act::Parallel { branches: all, overlap }, what, shape, reads)
             }
             Verb::Fault { breaks, name } => {
-                self.exclusive = true;
+                self.within.exclusive = true;
                 if let Some(e) = self.environment
                     && !e.faults.iter().any(|(n, _)| n.text == name.text)
                 {
-                    self.lacks.push(format!("the environment `{}` has no fault `{}`", e.name, name.text));
+                    self.within.lacks.push(format!("the environment `{}` has no fault `{}`", e.name, name.text));
                 }
                 let what = format!("fault {} {}", if breaks { "break" } else { "heal" }, name.text);
                 (
@@ -363,14 +387,14 @@ impl Compiler<'_> {
                     None
                 }
                 None => {
-                    self.lacks.push(format!("the environment `{}` has no target `{}`", e.name, n.text));
+                    self.within.lacks.push(format!("the environment `{}` has no target `{}`", e.name, n.text));
                     None
                 }
             },
             None => {
                 let found = e.targets.iter().find(|(_, node)| of_verb(node)).map(|(t, _)| t.text.clone());
                 if found.is_none() {
-                    self.lacks.push(format!("the environment `{}` has no target for `{verb}`", e.name));
+                    self.within.lacks.push(format!("the environment `{}` has no target for `{verb}`", e.name));
                 }
                 found
             }
