@@ -405,7 +405,7 @@ pub fn asked(asks: &Asks, output: Option<&Value>, scope: &Scope) -> Vec<Finding>
                 let names = match &p.shape {
                     crate::expr::picture::Shape::Map(entries) => entries
                         .iter()
-                        .filter_map(|(k, _)| k.as_literal())
+                        .filter_map(|(k, ..)| k.as_literal())
                         .filter_map(|k| Some((k.to_string(), scope.get(k)?.clone())))
                         .collect::<Map>(),
                     _ => Map::new(),

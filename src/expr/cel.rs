@@ -134,6 +134,7 @@ pub struct Expression(Arc<Compiled>);
 
 struct Compiled {
     text: String,
+    span: Span,
     program: Program,
     reads: Vec<Read>,
     /// Names of functions of ours that it calls.
@@ -175,7 +176,7 @@ impl Expression {
         let text = text.trim();
         let fail = |code, r, message: &str| Err(vec![Diagnostic::error(code, &at(r), message.to_string())]);
         if text.is_empty() {
-            return fail("expression-empty", 0..0, "there is no expression here");
+            return Err(vec![Diagnostic::error("expression-empty", &node.inner(range), "there is no expression here")]);
         }
         if text.len() > LONGEST {
             return fail("expression-too-long", 0..1, &format!("the expression is longer than {LONGEST} bytes"));
@@ -186,6 +187,12 @@ impl Expression {
         let program = match ENV.compile(text) {
             Ok(p) => p,
             Err(errors) => {
+                let places = errors.errors.iter().map(|e| offset(text, e.pos));
+                if let Some(open) = places.filter(|&i| text.get(i..).is_some_and(|t| t.starts_with("${"))).min() {
+                    let message = "this is an expression already: `${ }` is for values";
+                    let d = Diagnostic::error("hole-in-expression", &at(open..open + 2), message);
+                    return Err(vec![d.help("leave out `${` and `}`")]);
+                }
                 let Some(first) = errors.errors.first() else {
                     return fail("expression-syntax", 0..text.len(), "this is no CEL expression");
                 };
@@ -233,11 +240,16 @@ impl Expression {
             reads.first().filter(|_| is_path(&program.expression().expr)).map(|r| (r.root.clone(), r.path.clone()));
         let path = path.filter(|(_, p): &(_, Vec<Segment>)| !p.iter().any(|s| matches!(s, Segment::Any)));
         let label = label(program.expression());
-        Ok(Expression(Arc::new(Compiled { text: text.to_string(), program, reads, ours, label, path })))
+        let span = at(0..text.len());
+        Ok(Expression(Arc::new(Compiled { text: text.to_string(), span, program, reads, ours, label, path })))
     }
 
     pub fn text(&self) -> &str {
         &self.0.text
+    }
+
+    pub fn span(&self) -> &Span {
+        &self.0.span
     }
 
     /// Whether evaluating it tells of a secret.

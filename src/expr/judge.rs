@@ -74,7 +74,7 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                 return say(actual.is_some(), "a map".into());
             }
             let before = out.len();
-            for (key, inner) in entries {
+            for (key, _, inner) in entries {
                 match key.render_text(scope) {
                     Ok(key) => {
                         let key = key.strip_prefix("$$").map(|k| format!("${k}")).unwrap_or(key);
@@ -337,7 +337,7 @@ fn literal(p: &Picture, scope: &Scope) -> Option<Value> {
         Shape::Rendered(t) => t.render(scope).ok(),
         Shape::Map(es) => es
             .iter()
-            .map(|(k, p)| Some((k.render_text(scope).ok()?, literal(p, scope).unwrap_or_else(|| Value::text("…")))))
+            .map(|(k, _, p)| Some((k.render_text(scope).ok()?, literal(p, scope).unwrap_or_else(|| Value::text("…")))))
             .collect::<Option<Vec<_>>>()
             .map(Value::map),
         _ => None,

@@ -5,6 +5,7 @@ use crate::{
     engine::names::{Names, Shape},
     expr::{Picture, Read, picture},
     plan::Asks,
+    source::Span,
 };
 
 impl Compiler<'_> {
@@ -17,18 +18,17 @@ impl Compiler<'_> {
             self.reads(&reads, names);
             match (&p.shape, fields) {
                 (picture::Shape::Map(entries), _) => {
-                    for (key, inner) in entries {
+                    for (key, at, inner) in entries {
                         let Some(name) = key.as_literal() else { continue };
                         match fields {
                             Some(known) => {
                                 names.touch(name);
                                 if !known.iter().any(|k| k == name) && !known.is_empty() {
-                                    self.unknown_output(name, inner, known);
+                                    self.unknown_output(name, at, known);
                                 }
                             }
                             None => {
-                                let span = key_span(inner, name);
-                                let read = Read { root: name.to_string(), path: vec![], span };
+                                let read = Read { root: name.to_string(), path: vec![], span: at.clone() };
                                 if !names.has(name) {
                                     names.check(&read, &mut self.problems);
                                 } else {
@@ -62,22 +62,18 @@ impl Compiler<'_> {
         let read = Read { root: name.to_string(), path: vec![], span: inner.span.clone() };
         if let Shape::Fields(fields) = names.check(&read, &mut Diagnostics::default()) {
             let known: Vec<String> = fields.into_iter().map(|(f, _)| f).collect();
-            for (key, p) in entries {
+            for (key, at, _) in entries {
                 if let Some(k) = key.as_literal()
                     && !known.iter().any(|f| f == k)
                 {
-                    self.unknown_output(k, p, &known);
+                    self.unknown_output(k, at, &known);
                 }
             }
         }
     }
 
-    pub(super) fn unknown_output(&mut self, name: &str, inner: &Picture, known: &[String]) {
-        let d = Diagnostic::error(
-            "unknown-field",
-            &key_span(inner, name),
-            format!("there is no field `{name}` in this output"),
-        );
+    pub(super) fn unknown_output(&mut self, name: &str, at: &Span, known: &[String]) {
+        let d = Diagnostic::error("unknown-field", at, format!("there is no field `{name}` in this output"));
         self.problems.push(d.meant(name, known.iter().map(String::as_str)));
     }
 }
@@ -91,19 +87,5 @@ pub(super) fn need_names(needs: &mut Vec<String>, names: &[String]) {
         if !needs.contains(n) {
             needs.push(n.clone());
         }
-    }
-}
-
-/// A picture knows where its value stands; the key stands just before it.
-fn key_span(inner: &Picture, name: &str) -> crate::source::Span {
-    let text = &inner.span.source.text;
-    let before = &text[..text.floor_char_boundary(inner.span.range.start)];
-    match before.rfind(name) {
-        Some(i)
-            if before[i + name.len()..].trim_matches(['"', '\'', ':', ' ', '\n', '\r', '{', '-', '[']).is_empty() =>
-        {
-            inner.span.with(i..i + name.len())
-        }
-        _ => inner.span.clone(),
     }
 }
