@@ -414,7 +414,7 @@ pub fn asked(asks: &Asks, output: Option<&Value>, scope: &Scope) -> Vec<Finding>
             }
         }
     }
-    out.extend(asks.checks.iter().map(|(e, span)| judge::check(e, scope, || span.place())));
+    judge::checks(&asks.checks, scope, &mut out);
     out
 }
 

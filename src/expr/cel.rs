@@ -271,16 +271,16 @@ impl Expression {
             return Ok(v);
         }
         let context = self.context(scope)?;
-        let result = self.0.program.execute(&context).map_err(|e| self.error(&e))?;
-        from_cel(&result)
+        self.execute(&context)
+    }
+
+    fn execute(&self, context: &Context) -> Result<Value, EvalError> {
+        from_cel(&self.0.program.execute(context).map_err(|e| self.error(&e))?)
     }
 
     /// Evaluates to yes or no. `Err` for an evaluation error or another type.
     pub fn holds(&self, scope: &Scope) -> Result<bool, EvalError> {
-        match self.eval(scope)? {
-            Value::Bool(b) => Ok(b),
-            other => Err(EvalError::Other(format!("it gives {} and not yes or no", describe(&other)))),
-        }
+        self.eval(scope).and_then(decided)
     }
 
     /// For a check that does not hold: the parts that made it so, each with its value.
@@ -294,15 +294,7 @@ impl Expression {
 
     fn context<'v>(&self, scope: &Scope) -> Result<Context<'static, 'v>, EvalError> {
         let mut context = Context::with_env(ENV.clone());
-        let mut done: Vec<&str> = vec![];
-        for read in &self.0.reads {
-            if done.contains(&read.root.as_str()) {
-                continue;
-            }
-            let value = scope.cel(&read.root).ok_or_else(|| EvalError::Unbound(read.root.clone()))?;
-            context.add_variable_from_value(read.root.as_str(), value);
-            done.push(&read.root);
-        }
+        self.bind(scope, &mut context, &mut vec![])?;
         for ours in &self.0.ours {
             let secrets = scope.secrets().clone();
             let label = self.0.label.clone();
@@ -328,6 +320,18 @@ impl Expression {
             added.map_err(|e| EvalError::Other(e.to_string()))?;
         }
         Ok(context)
+    }
+
+    /// Makes known to the context what it reads and what is not known there yet.
+    fn bind<'e>(&'e self, scope: &Scope, context: &mut Context, known: &mut Vec<&'e str>) -> Result<(), EvalError> {
+        for Read { root, .. } in &self.0.reads {
+            if !known.contains(&root.as_str()) {
+                let value = scope.cel(root).ok_or_else(|| EvalError::Unbound(root.clone()))?;
+                context.add_variable_from_value(root.as_str(), value);
+                known.push(root);
+            }
+        }
+        Ok(())
     }
 
     /// The library's words, without the values that it would print: they may hold secrets, and are shown elsewhere.
@@ -422,6 +426,36 @@ impl Expression {
             Err(error) => format!("error: {}", self.error(&error)),
         };
         out.push((self.label_of(e), shown));
+    }
+}
+
+/// Several expressions over one scope, in one context: what two of them read is made known once.
+pub struct Together<'s> {
+    scope: &'s Scope,
+    context: Context<'static, 'static>,
+    known: Vec<&'s str>,
+}
+
+impl<'s> Together<'s> {
+    pub fn over(scope: &'s Scope) -> Self {
+        Together { scope, context: Context::with_env(ENV.clone()), known: vec![] }
+    }
+
+    /// Like [`Expression::holds`].
+    pub fn holds(&mut self, e: &'s Expression) -> Result<bool, EvalError> {
+        // a function of ours belongs to the expression that calls it
+        if e.0.path.is_some() || !e.0.ours.is_empty() {
+            return e.holds(self.scope);
+        }
+        e.bind(self.scope, &mut self.context, &mut self.known)?;
+        e.execute(&self.context).and_then(decided)
+    }
+}
+
+fn decided(value: Value) -> Result<bool, EvalError> {
+    match value {
+        Value::Bool(b) => Ok(b),
+        other => Err(EvalError::Other(format!("it gives {} and not yes or no", describe(&other)))),
     }
 }
 
