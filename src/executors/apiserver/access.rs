@@ -5,6 +5,7 @@ use crate::{
     expr::{Scope, Template},
     secrets::Secrets,
 };
+use http::{HeaderValue, header::USER_AGENT};
 use kube::{
     Client, Config,
     config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError},
@@ -50,6 +51,7 @@ impl Access {
         // A retry would hide an answer of the product's; the engine sets deadlines and looks again.
         config.default_retry = false;
         config.connect_timeout = Some(Duration::from_secs(10));
+        config.headers.push((USER_AGENT, HeaderValue::from_static(concat!("tp-runner/", env!("CARGO_PKG_VERSION")))));
         learn(&config.auth_info, scope.secrets());
         let plugin = plugin(&mut config.auth_info)?;
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
@@ -100,7 +102,11 @@ fn found(path: Option<&PathBuf>, in_cluster: bool) -> Result<Found, StepError> {
     match read {
         Ok(file) => Ok(Found::File(file, name)),
         Err(KubeconfigError::ReadConfig(e, _)) if path.is_none() && e.kind() == std::io::ErrorKind::NotFound => {
-            if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() { Ok(Found::Pod) } else { Err(failure::nowhere()) }
+            if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+                Ok(Found::Pod)
+            } else {
+                Err(failure::nowhere())
+            }
         }
         Err(KubeconfigError::FindPath) if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() => Ok(Found::Pod),
         Err(KubeconfigError::FindPath) => Err(failure::nowhere()),
@@ -125,6 +131,18 @@ async fn chosen(file: Kubeconfig, name: &str, context: Option<&str>) -> Result<C
     let users: Vec<&str> = file.auth_infos.iter().map(|u| u.name.as_str()).collect();
     if let Some(user) = at.user.as_deref().filter(|u| !users.contains(u)) {
         return Err(failure::lacks(&format!("{name}, in context `{wanted}`,"), "user", user, &users));
+    }
+    let cluster = file.clusters.iter().find(|c| c.name == at.cluster).and_then(|c| c.cluster.as_ref());
+    let user = file.auth_infos.iter().find(|u| Some(&u.name) == at.user.as_ref()).and_then(|u| u.auth_info.as_ref());
+    let files = [
+        ("certificate authority", cluster.and_then(|c| c.certificate_authority.as_ref())),
+        ("client certificate", user.and_then(|u| u.client_certificate.as_ref())),
+        ("client key", user.and_then(|u| u.client_key.as_ref())),
+    ];
+    for (what, path) in files {
+        if let Some(Err(e)) = path.map(std::fs::File::open) {
+            return Err(failure::of_part(what, path.map_or("", String::as_str), &e));
+        }
     }
     let options = KubeConfigOptions { context: Some(wanted.to_string()), ..KubeConfigOptions::default() };
     Config::from_custom_kubeconfig(file, &options).await.map_err(|e| failure::of_context(&e, name))

@@ -49,6 +49,11 @@ fn listed(names: &[&str]) -> String {
     names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// A file that the kubeconfig names.
+pub fn of_part(what: &str, path: &str, error: &io::Error) -> StepError {
+    unreachable(format!("the {what} `{path}` of the kubeconfig cannot be read: {error}"))
+}
+
 pub fn of_context(error: &KubeconfigError, name: &str) -> StepError {
     unreachable(format!("{name} cannot be used: {}", chain(error)))
 }

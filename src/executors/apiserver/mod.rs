@@ -6,9 +6,13 @@
 //! | `access` | what an environment may write; from a kubeconfig or a pod's service account to a client |
 //! | `api` | one request and its answer; the difference between a refusal and no answer |
 //! | `failure` | the sentence for each way in which a cluster cannot be reached |
+//! | `probe` | whether the cluster can be reached, and what is allowed there |
+//! | `kubectl` | the line that does the same by hand |
 mod access;
 mod api;
 mod failure;
+pub mod kubectl;
+pub mod probe;
 
 pub use access::Access;
 pub use api::{Answer, Api, encoded, word};

@@ -16,12 +16,29 @@ pub struct K8sAction {
 
 /// `of` is `plural.group/name`.
 pub enum Verb {
-    Get { of: Template, subresource: Option<Subresource> },
+    Get {
+        of: Template,
+        subresource: Option<Subresource>,
+    },
     List(List),
     Create(Manifests),
-    Apply { manifests: Manifests, manager: Option<Template>, force: bool, subresource: Option<Subresource> },
-    Patch { of: Template, kind: PatchKind, patch: Tree, subresource: Option<Subresource> },
-    Delete { what: Doomed, propagation: Propagation, grace: Option<Template> },
+    Apply {
+        manifests: Manifests,
+        manager: Option<Template>,
+        force: bool,
+        subresource: Option<Subresource>,
+    },
+    Patch {
+        of: Template,
+        kind: PatchKind,
+        patch: Tree,
+        subresource: Option<Subresource>,
+    },
+    Delete {
+        what: Doomed,
+        propagation: Propagation,
+        grace: Option<Template>,
+    },
     /// Of one object, or of the whole namespace.
     Events(Option<Template>),
 }
@@ -175,7 +192,8 @@ pub fn compile(body: &mut Body<'_>) -> Option<K8sAction> {
 
 /// The one verb that is there, and whether all that stands beside it belongs to it.
 fn chosen(body: &mut Body<'_>) -> Option<(&'static str, bool)> {
-    let mut known: Vec<&str> = VERBS.iter().flat_map(|(v, beside)| [*v].into_iter().chain(beside.iter().copied())).collect();
+    let mut known: Vec<&str> =
+        VERBS.iter().flat_map(|(v, beside)| [*v].into_iter().chain(beside.iter().copied())).collect();
     known.push("namespace");
     known.dedup();
     body.keys(&known).then_some(())?;

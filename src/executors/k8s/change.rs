@@ -4,14 +4,13 @@ use super::{
     body::{Doomed, K8sAction, PatchKind, Propagation, Subresource, seconds},
     cluster::Cluster,
     kinds::Kind,
-    kubectl,
     manifest::Manifests,
     output::{Asked, one, output},
 };
 use crate::{
     event::EvidenceKind,
     executor::{Output, Started, StepContext, StepError},
-    executors::apiserver::word,
+    executors::apiserver::{kubectl, word},
     expr::{Template, Tree},
     value::Value,
 };

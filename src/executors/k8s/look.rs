@@ -4,7 +4,6 @@ use super::{
     body::{K8sAction, List, Selection, Subresource},
     cluster::Cluster,
     kinds::Kind,
-    kubectl,
     next::{Cursor, Filter},
     output::{Asked, items, note_secrets, one, refusal, shown, single},
     selector::Labels,
@@ -13,7 +12,7 @@ use super::{
 use crate::{
     event::EvidenceKind,
     executor::{Output, Started, StepContext, StepError},
-    executors::apiserver::Answer,
+    executors::apiserver::{Answer, kubectl},
     expr::{Template, Tree},
     value::Value,
 };

@@ -73,7 +73,9 @@ impl Manifests {
                 let path = cx.run.dir.join(cx.render_text(path)?);
                 let shown = format!(" in `{}`", path.display());
                 let text = tokio::fs::read_to_string(&path).await.map_err(|e| match e.kind() {
-                    std::io::ErrorKind::NotFound => StepError::Invalid(format!("there is no file `{}`", path.display())),
+                    std::io::ErrorKind::NotFound => {
+                        StepError::Invalid(format!("there is no file `{}`", path.display()))
+                    }
                     _ => StepError::Invalid(format!("the file `{}` cannot be read: {e}", path.display())),
                 })?;
                 (documents(&text).map_err(|e| StepError::Invalid(format!("no manifest{shown}: {e}")))?, shown)
@@ -90,7 +92,9 @@ impl Manifests {
                 }
             }
             match document.get("items").and_then(Json::as_array) {
-                Some(items) if document["kind"].as_str().is_some_and(|k| k.ends_with("List")) => out.extend(items.clone()),
+                Some(items) if document["kind"].as_str().is_some_and(|k| k.ends_with("List")) => {
+                    out.extend(items.clone())
+                }
                 _ => out.push(document),
             }
         }

@@ -14,7 +14,6 @@
 //! | `watch` | one watch for all who wait on a resource, with its history |
 //! | `needs`, `probe` | what an action will do, and whether it may |
 //! | `selector` | label selectors |
-//! | `kubectl` | the line that does the same by hand |
 //!
 //! Knows no other verb, and neither the engine nor reports.
 mod act;
@@ -22,7 +21,6 @@ mod body;
 mod change;
 mod cluster;
 mod kinds;
-mod kubectl;
 mod look;
 mod manifest;
 mod needs;

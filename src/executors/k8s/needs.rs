@@ -39,9 +39,7 @@ pub fn of(action: &K8sAction, known: &Scope) -> Vec<Need> {
             of_manifests(manifests, None, &[("patch", true), ("create", true)])
         }
         Verb::Apply { manifests, subresource, .. } => of_manifests(manifests, *subresource, &[("patch", true)]),
-        Verb::Patch { of, subresource, .. } => {
-            need(&with_part(&resource(of, known), *subresource), &[("patch", true)])
-        }
+        Verb::Patch { of, subresource, .. } => need(&with_part(&resource(of, known), *subresource), &[("patch", true)]),
         Verb::Delete { what: Doomed::Object(of), .. } => need(&resource(of, known), &[("delete", true)]),
         Verb::Delete { what: Doomed::Manifests(all), .. } => of_manifests(all, None, &[("delete", true)]),
     }

@@ -1,10 +1,6 @@
 //! What an output looks like, and what is kept as evidence. Pure but for the secrets that it learns.
 use super::{kinds::Kind, next::Filter, watch::Objects};
-use crate::{
-    executor::StepContext,
-    executors::apiserver::Answer,
-    value::Value,
-};
+use crate::{executor::StepContext, executors::apiserver::Answer, value::Value};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value as Json, json};
 
