@@ -178,24 +178,34 @@ async fn where_there_is_no_log_that_is_said() {
 #[tokio::test]
 async fn the_real_server_says_why_a_pod_has_no_log() {
     let Some(w) = World::real().await else { return };
-    let pod = "create: { apiVersion: v1, kind: Pod, metadata: { name: web-0, labels: { app: web } }, spec: { containers: [{ name: api, image: x }] } }";
-    let made = w.other.see(pod).await;
-    assert_eq!(at(&made, "found"), Value::Bool(true), "{made}");
+    let pod = |name: &str, more: &str| {
+        format!(
+            "create: {{ apiVersion: v1, kind: Pod, metadata: {{ name: {name}, labels: {{ app: {name} }} }}, spec: {{ {more} \
+             containers: [{{ name: api, image: x }}] }} }}"
+        )
+    };
+    for body in [pod("web", "nodeName: nowhere,"), pod("early", "")] {
+        let made = w.other.see(&body).await;
+        assert_eq!(at(&made, "found"), Value::Bool(true), "{made}");
+    }
     let open = async |what: &str, config: &str| {
         let target = format!("logs: {{ k8s: {what}, kubeconfig: {config} }}");
         Stage::new("logs", w.dir.path()).open(&target).await.unwrap()
     };
-    let e = open("app=web", "direct").await.fail("{ tail: 5, since: '2026-01-02T03:04:05Z' }").await.to_string();
-    assert!(e.starts_with("no log of web-0/api (400): pod web-0 does not have a host assigned"), "{e}");
+    let asked = "{ tail: 5, since: '2026-01-02T03:04:05Z' }";
+    let seen = open("app=early", "direct").await.see(asked).await;
+    assert_eq!(texts(&seen), [""; 0], "a pod that is on no node yet has written nothing");
+    let e = open("app=web", "direct").await.fail(asked).await.to_string();
+    assert_eq!(e, "no log of web/api (404): pods \"nowhere\" not found", "there is no such node");
     let e = open("app=web, container: ap", "direct").await.fail("{}").await.to_string();
-    assert!(e.starts_with("no log of web-0/ap (400): container ap is not valid for pod web-0"), "{e}");
+    assert!(e.starts_with("no log of web/ap (400): container ap is not valid for pod web"), "{e}");
     let e = open("pods/web-1, container: api", "direct").await.fail("{}").await.to_string();
     assert!(e.contains("(404): pods \"web-1\" not found"), "{e}");
 
     w.limited(json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"] }])).await;
     let s = open("app=web", "limited").await;
     let e = s.fail("{}").await.to_string();
-    assert!(e.starts_with("no log of web-0/api (403): ") && e.contains("pods/log"), "{e}");
+    assert!(e.starts_with("no log of web/api (403): ") && e.contains("pods/log"), "{e}");
     let found = s.target.as_ref().unwrap().probe(&[]).await;
     let seen = |tried: &str| &found.iter().find(|f| f.tried.starts_with(tried)).unwrap().seen;
     assert_eq!(seen("list pods"), "allowed");
