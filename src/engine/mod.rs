@@ -5,6 +5,7 @@ pub mod case;
 pub mod compile;
 pub mod dispatch;
 mod fault;
+mod known;
 pub mod looks;
 pub mod names;
 pub mod needs;
