@@ -6,6 +6,7 @@ mod bodies;
 mod changes;
 #[path = "../executor_stage/mod.rs"]
 mod executor_stage;
+mod job;
 mod logs;
 mod looks;
 mod permissions;
