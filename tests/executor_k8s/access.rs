@@ -203,3 +203,55 @@ async fn the_real_server_is_not_reached_by_any_wrong_way() {
     assert_eq!(at(&seen, "error.code"), Value::Int(403), "{seen}");
     assert!(at(&seen, "error.message").to_string().contains("User \"nobody\""), "{seen}");
 }
+
+/// A server that lets in who shows a certificate of its authority, and nobody else.
+#[tokio::test]
+async fn a_client_certificate_is_shown() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let openssl = |line: &str| {
+        let done = std::process::Command::new("openssl").args(line.split(' ')).current_dir(dir).output();
+        let done = done.expect("openssl runs");
+        assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
+    for authority in ["ca", "other"] {
+        openssl(&format!("req -x509 {key} -keyout {authority}.key -out {authority}.crt -subj /CN={authority}"));
+    }
+    std::fs::write(dir.join("san"), "subjectAltName=IP:127.0.0.1").unwrap();
+    for (name, authority) in [("server", "ca"), ("me", "ca"), ("stranger", "other")] {
+        openssl(&format!("req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}"));
+        openssl(&format!(
+            "x509 -req -in {name}.csr -CA {authority}.crt -CAkey {authority}.key -CAcreateserial -days 2 -extfile san -out {name}.crt"
+        ));
+    }
+    let body = r#"{"gitVersion":"v1.99.0"}"#;
+    let answer =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    std::fs::write(dir.join("version"), answer).unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let line = format!(
+        "s_server -accept 127.0.0.1:{port} -cert server.crt -key server.key -CAfile ca.crt -Verify 1 -verify_return_error -HTTP -quiet"
+    );
+    let mut server = tokio::process::Command::new("openssl");
+    let mut server = server.args(line.split(' ')).current_dir(dir).stdin(std::process::Stdio::null());
+    server = server.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).kill_on_drop(true);
+    let _server = server.spawn().expect("openssl runs");
+    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        tokio::time::sleep(crate::world::PACE).await;
+    }
+    let config = |user: Json| {
+        let mut config = config(&format!("https://127.0.0.1:{port}"), user);
+        config["clusters"][0]["cluster"]["certificate-authority"] = json!("ca.crt");
+        config
+    };
+    let of = |name: &str| json!({ "client-certificate": format!("{name}.crt"), "client-key": format!("{name}.key") });
+    write(dir, &config(of("me")));
+    let stage = open(dir, "config").await;
+    assert_eq!(stage.target.as_ref().unwrap().version().await.as_deref(), Some("Kubernetes v1.99.0"));
+    for user in [json!({}), of("stranger")] {
+        let e = refused(dir, &config(user)).await;
+        assert!(e.contains("TLS: it does not accept our client certificate"), "{e}");
+    }
+}
