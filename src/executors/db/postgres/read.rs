@@ -1,6 +1,6 @@
 //! Values as PostgreSQL sends them, in binary (bound statements) or as text (files). Every type is taken apart here: the library
 //! panics on `infinity` and loses the scale of a numeric. Pure.
-use super::pg_write::EPOCH_DAYS;
+use super::write::EPOCH_DAYS;
 use crate::value::Value;
 use sqlx::{
     TypeInfo, ValueRef,
