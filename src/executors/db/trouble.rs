@@ -61,6 +61,8 @@ impl Place {
 
     fn refusal(&self, message: &str, code: &str) -> String {
         match code {
+            // of SQLite, the lower byte of which says what kind it is
+            "5" | "6" | "261" | "262" | "517" => "it stayed locked by another connection for 5 s".to_string(),
             "28P01" | "1045" if self.has_password => {
                 format!("the password of `{}` is not accepted ({code}): {message}", self.user)
             }

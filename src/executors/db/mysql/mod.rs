@@ -6,13 +6,13 @@ use super::{
     bound::Bound,
     literal,
     scan::{Dialect, Statement},
-    server::{Answer, ByHand, Cell, Failed, Ran, Server, Session, Verdict, answer},
+    server::{Answer, ByHand, Came, Cell, Failed, Ran, Server, Session, Verdict, answer},
     target::named_file,
     trouble::{Place, Tls},
 };
 use crate::{executor::shell_word, value::Value};
 use async_trait::async_trait;
-use futures::{FutureExt, future::BoxFuture};
+use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use sqlx::{
     Arguments as _, AssertSqlSafe, Column, ConnectOptions, Connection, Executor, MySqlConnection, Row,
@@ -169,11 +169,12 @@ impl Session for Open {
             bind(&mut arguments, value).map_err(|why| Failed::Value(format!("parameter ?{}: {why}", i + 1)))?;
         }
         let stream = self.connection.fetch_many(sqlx::query_with(AssertSqlSafe(sql), arguments));
-        Ok((answer(stream, MySqlQueryResult::rows_affected, binary), vec![]))
+        Ok((counted(answer(stream, MySqlQueryResult::rows_affected, binary)), vec![]))
     }
 
     fn script(&mut self, sql: String) -> Answer<'_> {
-        answer(self.connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql))), MySqlQueryResult::rows_affected, text)
+        let stream = self.connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql)));
+        counted(answer(stream, MySqlQueryResult::rows_affected, text))
     }
 
     async fn wake(&mut self, _: Duration, changes: bool) -> Ran<()> {
@@ -197,6 +198,19 @@ impl Session for Open {
     async fn close(self: Box<Self>) {
         let _ = self.connection.close().await;
     }
+}
+
+/// The server counts no rows where it gives some: `insert … returning`.
+fn counted(answer: Answer<'_>) -> Answer<'_> {
+    let mut rows = 0;
+    let count = move |came| match came {
+        Came::Row(cells) => {
+            rows += 1;
+            Came::Row(cells)
+        }
+        Came::End(affected) => Came::End(affected.max(std::mem::take(&mut rows))),
+    };
+    answer.map_ok(count).boxed()
 }
 
 fn bind(arguments: &mut MySqlArguments, value: &Value) -> Result<(), String> {

@@ -137,7 +137,14 @@ impl Session for Open {
     }
 
     async fn ask<'s>(&'s mut self, bound: &'s Bound, sql: String) -> Result<(Answer<'s>, Vec<String>), Failed> {
-        let (statement, arguments, notes) = prepared(&mut self.connection, bound, sql).await?;
+        let (statement, arguments, notes) = match prepared(&mut self.connection, bound, sql.clone()).await {
+            // Nothing was performed yet, and a script gives every type as text.
+            Err(Failed::Server(e)) if is_beyond_the_library(&e) => match bound.values.is_empty() {
+                true => return Ok((self.script(sql), vec!["columns read as text: a type that cannot be described".into()])),
+                false => return Err(Failed::Value("a type in this statement cannot be described; cast it: `x::text`".into())),
+            },
+            prepared => prepared?,
+        };
         let statement = self.statement.insert(statement);
         let stream = self.connection.fetch_many(statement.query_with(arguments));
         Ok((answer(stream, PgQueryResult::rows_affected, cells), notes))
@@ -168,6 +175,11 @@ impl Session for Open {
     async fn close(self: Box<Self>) {
         let _ = self.connection.close().await;
     }
+}
+
+/// The library fails over kinds of types that came after it, such as multiranges.
+fn is_beyond_the_library(e: &sqlx::Error) -> bool {
+    matches!(e, sqlx::Error::ColumnDecode { index, .. } if index.contains("typtype"))
 }
 
 async fn prepare(c: &mut PgConnection, sql: String) -> Ran<PgStatement> {
