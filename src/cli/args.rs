@@ -92,6 +92,9 @@ pub struct Where {
     /// The environment file; else `tp-runner.yaml` here or in a folder above
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Let a protected environment be changed in ways that cannot be taken back: its name once more
+    #[arg(long, value_name = "NAME")]
+    pub i_mean: Option<String>,
 }
 
 #[derive(ClapArgs)]

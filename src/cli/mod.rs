@@ -2,13 +2,17 @@
 //! only one that knows the engine, the executors, the reports and the sandbox together.
 mod args;
 mod check;
+mod dry;
 mod files;
+mod links;
 mod list;
+mod place;
 mod plans;
 mod report;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod secrets;
 mod signals;
 
 use clap::Parser;

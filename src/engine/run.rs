@@ -38,6 +38,8 @@ pub struct World {
     pub links: HashMap<String, Arc<dyn Link>>,
     pub live: Option<Arc<Live>>,
     pub faults: Vec<(String, Fault)>,
+    /// What the environment wants to be looked at when a case goes red.
+    pub on_failure: Vec<super::schedule::Step>,
     pub fail_fast: bool,
 }
 
@@ -145,6 +147,11 @@ pub async fn perform(
             base: &scope,
             timeout: None,
         };
+        let listed = runner.list(&schedule.teardown, &Address::new("teardown"), scope.clone(), None).await;
+        if listed.mark.is_red() {
+            let reason = listed.reason.unwrap_or_else(|| listed.mark.word().into());
+            notes.push(format!("the environment's teardown did not come to its end: {reason}"));
+        }
         notes.extend(made.unwind(&runner).await.left.into_iter().map(|l| format!("left behind by setup: {l}")));
     }
     if world.cancel.is_cancelled() {
@@ -208,7 +215,7 @@ async fn cases(schedule: &Arc<Schedule>, world: &Arc<World>, looks: &Arc<dyn Loo
                 Ok(outcome) => outcome,
                 Err(_) => panicked(case, &world).await,
             };
-            if world.fail_fast && verdict != Verdict::Passed {
+            if world.fail_fast && !matches!(verdict, Verdict::Passed | Verdict::KnownFailure) {
                 stop.cancel();
             }
             drop(permit);

@@ -107,7 +107,7 @@ fn read(template: &Template, node: &Node, dialect: Dialect) -> Result<bool, Vec<
             Part::Text(text) => scanner.text(text),
             Part::Hole(e) => match scanner.within.refuses(e.text()) {
                 Some((message, help)) => {
-                    problems.push(Diagnostic::error("hole-in-quotes", &node.span, message).help(help));
+                    problems.push(Diagnostic::error("hole-in-quotes", e.span(), message).help(help));
                 }
                 None => scanner.hole(),
             },

@@ -34,7 +34,7 @@ impl Spec {
             body.missing("db");
             return None;
         };
-        let t = body.template("db")?;
+        let t = body.template_of(&node)?;
         if let Some(Err(wrong)) = t.as_literal().map(Address::read) {
             let d = Diagnostic::error(wrong.code, &node.span, wrong.message).help(wrong.help);
             body.problem(match wrong.meant {
