@@ -13,7 +13,8 @@ const ROUNDS: usize = 9;
 /// How much slower than the bare loop the runner may be.
 const BUDGET: f64 = 1.5;
 
-const TABLE: &str = "create table bench_sessions (id integer primary key, name text, owner text, state text, cpu double precision)";
+const TABLE: &str =
+    "create table bench_sessions (id integer primary key, name text, owner text, state text, cpu double precision)";
 
 fn main() {
     if std::env::args().any(|a| a == "--list") {
@@ -53,7 +54,10 @@ fn main() {
 
 fn rows() -> sqlx::AssertSqlSafe<String> {
     let row = |i: usize| format!("({i}, 'admin-firefox-{i}', 'admin', 'running', 1.5)");
-    sqlx::AssertSqlSafe(format!("insert into bench_sessions values {}", (0..ACTIONS).map(row).collect::<Vec<_>>().join(", ")))
+    sqlx::AssertSqlSafe(format!(
+        "insert into bench_sessions values {}",
+        (0..ACTIONS).map(row).collect::<Vec<_>>().join(", ")
+    ))
 }
 
 async fn compare(server: &str, address: &str, actions: usize, rounds: usize, mut bare: impl AsyncFnMut() -> Duration) {

@@ -37,8 +37,10 @@ pub async fn perform(plan: &str, environment: &str, actions: usize) -> Duration 
     let registry = executors::registry();
     let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
     let plan = reader.plan(&source("bench.yaml", plan.into())).expect("a plan");
-    let environment =
-        environment::read(&mut reader, &source("tp-runner.yaml", environment.into())).expect("environments").all.remove(0);
+    let environment = environment::read(&mut reader, &source("tp-runner.yaml", environment.into()))
+        .expect("environments")
+        .all
+        .remove(0);
     let (schedule, problems) = compile::compile(plan, &registry, Some(environment), vec![], &|_| true);
     assert_eq!(problems.errors() + reader.problems.errors(), 0);
     let mut schedule = schedule.expect("a schedule");

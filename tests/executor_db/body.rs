@@ -28,9 +28,12 @@ fn a_body_that_cannot_be_performed_is_a_diagnostic() {
     assert!(compile("db", "transaction: [delete from t]").unwrap().changes());
     assert!(!compile("db", "{ transaction: [delete from t], rollback: true }").unwrap().changes());
     // What any of the servers takes is taken here: whose statement it is, the environment says.
-    for body in [r"sql: |-
-  select 'a\' b', ${x}", "sql: 'select `a''b`, ${x}'", "sql: 'select [a''b], ${x}'"] {
+    for body in [
+        r"sql: |-
+  select 'a\' b', ${x}",
+        "sql: 'select `a''b`, ${x}'",
+        "sql: 'select [a''b], ${x}'",
+    ] {
         assert!(compile("db", body).is_ok(), "{body}");
     }
 }
-

@@ -76,11 +76,16 @@ async fn mariadb_shows_it_no_more() {
     dropped(&s, &format!("sql: select benchmark(1000000000, sha2('x', 512)), '{mark}'"), &watch, &running).await;
     ends(&watch, &running).await;
     s.see("sql: create table t (id int primary key)").await;
-    let slow = format!("transaction: [insert into t values (1), \"select benchmark(1000000000, sha2('x', 512)), '{mark}'\"]");
+    let slow =
+        format!("transaction: [insert into t values (1), \"select benchmark(1000000000, sha2('x', 512)), '{mark}'\"]");
     dropped(&s, &slow, &watch, &running).await;
     assert_eq!(at(&s.see("sql: insert into t values (1)").await, "affected"), Value::Int(1));
     ends(&watch, &running).await;
-    at_the_end_of_a_run(mariadb, format!("sql: select benchmark(1000000000, sha2('x', 512)), '{mark}'"), running.clone());
+    at_the_end_of_a_run(
+        mariadb,
+        format!("sql: select benchmark(1000000000, sha2('x', 512)), '{mark}'"),
+        running.clone(),
+    );
     ends(&watch, &running).await;
 }
 
@@ -88,7 +93,8 @@ async fn mariadb_shows_it_no_more() {
 async fn sqlite_gives_its_lock_back() {
     let (s, _dir) = lite().await;
     // Without an end: it holds the lock for writing until it is ended.
-    let endless = "insert into t (id) with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n";
+    let endless =
+        "insert into t (id) with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n";
     for _ in 0..3 {
         let cut = tokio::time::timeout(Duration::from_millis(50), s.perform(&format!("sql: {endless}"))).await;
         assert!(cut.is_err(), "it has no end");

@@ -33,8 +33,12 @@ async fn values_come_with_their_types() {
         assert_eq!(&at(&scripted, &format!("rows.0.{key}")), wanted, "{key}, in a file");
     }
     // What is no date, no fraction and no number all the same comes as it is.
-    let odd = s.see("sql: select cast('0000-00-00' as date) as zero, cast('12:00' as time) as noon, 1 = 1 as yes, sum(1) as s, \
-        point(1, 2) as p, 1e300 as far").await;
+    let odd = s
+        .see(
+            "sql: select cast('0000-00-00' as date) as zero, cast('12:00' as time) as noon, 1 = 1 as yes, sum(1) as s, \
+        point(1, 2) as p, 1e300 as far",
+        )
+        .await;
     assert_eq!(at(&odd, "rows.0.noon"), Value::text("12:00:00"));
     assert_eq!(at(&odd, "rows.0.s"), Value::Int(1));
     assert_eq!(at(&odd, "rows.0.far"), Value::Float(1e300));
@@ -100,7 +104,10 @@ async fn a_transaction_is_all_or_nothing_and_so_is_a_file() {
     let Some(s) = mariadb().await else { return };
     s.see("sql: create table t (id int primary key)").await;
     let e = s.fail("transaction: [insert into t values (1), insert into t values (1)]").await;
-    assert!(matches!(&e, StepError::Invalid(m) if m.contains("Duplicate entry '1'") && m.contains("1062, 23000")), "{e}");
+    assert!(
+        matches!(&e, StepError::Invalid(m) if m.contains("Duplicate entry '1'") && m.contains("1062, 23000")),
+        "{e}"
+    );
     assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])));
     let done = s.see("{ transaction: [insert into t values (1), select count(*) as n from t], rollback: true }").await;
     assert_eq!((at(&done, "rows.0.n"), at(&done, "affected")), (Value::Int(1), Value::Int(1)));
@@ -118,7 +125,10 @@ async fn a_transaction_is_all_or_nothing_and_so_is_a_file() {
     let e = s.fail(&file("bad.sql", "insert into t values (3); insert into nowhere values (1);")).await;
     assert!(e.to_string().contains("nowhere' doesn't exist"), "{e}");
     assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])));
-    let seed = file("seed.sql", "insert into t values (1), (2); -- it's\nselect 7 as seven; update t set id = 3 where id = 2;");
+    let seed = file(
+        "seed.sql",
+        "insert into t values (1), (2); -- it's\nselect 7 as seven; update t set id = 3 where id = 2;",
+    );
     let done = s.see(&seed).await;
     assert_eq!((at(&done, "rows"), at(&done, "affected")), (value(json!([{ "seven": 7 }])), Value::Int(3)));
 }

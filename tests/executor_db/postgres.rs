@@ -245,7 +245,10 @@ async fn postgres_transactions_and_files_are_all_or_nothing() {
     let e = s.fail(&file("copy.sql", "insert into t values (4);\ncopy t from stdin;\n5\n\\.\n")).await;
     assert!(matches!(e, StepError::Invalid(_)), "{e}");
     assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])));
-    let seed = file("seed.sql", "insert into t values (1), (2); -- it's\nselect 7 as seven; update t set id = 3 where id = 2;");
+    let seed = file(
+        "seed.sql",
+        "insert into t values (1), (2); -- it's\nselect 7 as seven; update t set id = 3 where id = 2;",
+    );
     let done = s.see(&seed).await;
     assert_eq!((at(&done, "rows"), at(&done, "affected")), (value(json!([{ "seven": 7 }])), Value::Int(3)));
     s.see(&file("empty.sql", "-- nothing\n")).await;

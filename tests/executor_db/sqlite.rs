@@ -133,4 +133,3 @@ async fn two_columns_of_one_name_are_noted() {
     let e = s.fail("sql: select * from t where id = ?").await;
     assert!(e.to_string().contains("`?`"), "{e}");
 }
-

@@ -38,7 +38,10 @@ async fn a_postgres_that_does_not_let_in_says_why() {
         (to("postgres", "nowhere"), "has no database `nowhere` (3D000)"),
         (to("nobody:s3cret", "postgres"), "`nobody` is not let in from here (28000)"),
         (address(&url, "a:s3cret", Some("127.0.0.1:1"), "x"), "nobody listens at 127.0.0.1:1 (connection refused)"),
-        (address(&url, "a:s3cret", Some("no-such-host.invalid"), "x"), "the name of no-such-host.invalid:5432 is not known"),
+        (
+            address(&url, "a:s3cret", Some("no-such-host.invalid"), "x"),
+            "the name of no-such-host.invalid:5432 is not known",
+        ),
     ] {
         let said = refusal(&target).await;
         assert!(said.contains(expected), "{target}: {said}");
@@ -59,9 +62,15 @@ async fn a_mariadb_that_does_not_let_in_says_why() {
         (to("tp_password:s3cret", ""), "the password of `tp_password` is not accepted (1045)"),
         (to("tp_password", ""), "`tp_password` is not let in without a password (1045)"),
         (to("root", "nowhere"), "has no database `nowhere` (1049)"),
-        (to("tp_password:right", "nowhere"), "`tp_password` may not use the database `nowhere`, or there is none (1044)"),
+        (
+            to("tp_password:right", "nowhere"),
+            "`tp_password` may not use the database `nowhere`, or there is none (1044)",
+        ),
         (address(&url, "a:s3cret", Some("127.0.0.1:1"), "x"), "nobody listens at 127.0.0.1:1 (connection refused)"),
-        (address(&url, "a:s3cret", Some("no-such-host.invalid"), "x"), "the name of no-such-host.invalid:3306 is not known"),
+        (
+            address(&url, "a:s3cret", Some("no-such-host.invalid"), "x"),
+            "the name of no-such-host.invalid:3306 is not known",
+        ),
     ] {
         let said = refusal(&target).await;
         assert!(said.contains(expected), "{target}: {said}");
@@ -71,39 +80,52 @@ async fn a_mariadb_that_does_not_let_in_says_why() {
 
 #[tokio::test]
 async fn tls_is_what_the_address_asks_for() {
-    let (Some(pg), Some(maria), Some(tls)) =
-        (server("TP_TEST_POSTGRES"), server("TP_TEST_MARIADB"), authorities())
+    let (Some(pg), Some(maria), Some(tls)) = (server("TP_TEST_POSTGRES"), server("TP_TEST_MARIADB"), authorities())
     else {
         return;
     };
     let postgres = |host: &str, port: u16, options: String| {
         address(&pg, "postgres", Some(&format!("{host}:{port}")), &format!("postgres?{options}"))
     };
-    let mariadb =
-        |host: &str, port: u16, options: String| address(&maria, "root", Some(&format!("{host}:{port}")), &format!("?{options}"));
+    let mariadb = |host: &str, port: u16, options: String| {
+        address(&maria, "root", Some(&format!("{host}:{port}")), &format!("?{options}"))
+    };
     let (pg_port, maria_port) = (port(&pg), port(&maria));
     let pg_full = |ca: &str| format!("sslmode=verify-full&sslrootcert={tls}/{ca}.pem");
     let maria_full = |ca: &str| format!("ssl-mode=VERIFY_IDENTITY&ssl-ca={tls}/{ca}.pem");
 
     // Compared with the right authority: it holds, and the connection is a TLS one.
-    let s = Stage::new("db", ".").open(&format!("db: '{}'", postgres("localhost", pg_port, pg_full("ca")))).await.unwrap();
+    let s =
+        Stage::new("db", ".").open(&format!("db: '{}'", postgres("localhost", pg_port, pg_full("ca")))).await.unwrap();
     let seen = s.see("sql: select ssl from pg_stat_ssl where pid = pg_backend_pid()").await;
     assert_eq!(at(&seen, "rows.0.ssl"), Value::Bool(true));
-    let s = Stage::new("db", ".").open(&format!("db: '{}'", mariadb("localhost", maria_port, maria_full("ca")))).await.unwrap();
+    let s = Stage::new("db", ".")
+        .open(&format!("db: '{}'", mariadb("localhost", maria_port, maria_full("ca"))))
+        .await
+        .unwrap();
     let seen = s.see("sql: show status like 'Ssl_version'").await;
     assert_eq!(at(&seen, "rows.0.Value"), Value::text("TLSv1.3"));
 
     let (no_pg, no_maria) = (without_tls(pg_port, Wire::Postgres), without_tls(maria_port, Wire::Mysql));
     for (target, expected) in [
-        (postgres("localhost", pg_port, pg_full("other")), "signed by nobody who is trusted here: name its CA in `sslrootcert`"),
+        (
+            postgres("localhost", pg_port, pg_full("other")),
+            "signed by nobody who is trusted here: name its CA in `sslrootcert`",
+        ),
         (postgres("localhost", pg_port, "sslmode=verify-full".into()), "name its CA in `sslrootcert`"),
         (postgres("127.0.0.1", pg_port, pg_full("ca")), "is for another name"),
         (postgres("localhost", no_pg, pg_full("ca")), "offers no TLS, and `sslmode=verify-full` asks for it"),
-        (mariadb("localhost", maria_port, maria_full("other")), "signed by nobody who is trusted here: name its CA in `ssl-ca`"),
+        (
+            mariadb("localhost", maria_port, maria_full("other")),
+            "signed by nobody who is trusted here: name its CA in `ssl-ca`",
+        ),
         (mariadb("localhost", maria_port, "ssl-mode=VERIFY_IDENTITY".into()), "name its CA in `ssl-ca`"),
         (mariadb("127.0.0.1", maria_port, maria_full("ca")), "is for another name"),
         (mariadb("localhost", no_maria, maria_full("ca")), "offers no TLS, and `ssl-mode=VERIFY_IDENTITY` asks for it"),
-        (mariadb("localhost", no_maria, "ssl-mode=REQUIRED".into()), "offers no TLS, and `ssl-mode=REQUIRED` asks for it"),
+        (
+            mariadb("localhost", no_maria, "ssl-mode=REQUIRED".into()),
+            "offers no TLS, and `ssl-mode=REQUIRED` asks for it",
+        ),
     ] {
         let said = refusal(&target).await;
         assert!(said.contains(expected), "{target}: {said}");

@@ -7,7 +7,10 @@ pub enum Address {
     Postgres(Wire),
     Mysql(Wire),
     /// The path, and the parameters behind `?`.
-    Sqlite { path: String, parameters: String },
+    Sqlite {
+        path: String,
+        parameters: String,
+    },
 }
 
 /// An address that is reached over a wire.
@@ -32,7 +35,14 @@ pub struct Wrong {
     pub meant: Option<(String, &'static [&'static str])>,
 }
 
-const SCHEMES: &str = "write `postgres://user:password@host:5432/name`, `mysql://…`, `mariadb://…`, `sqlite:///path` or a path";
+impl Wrong {
+    fn new(code: &'static str, message: String, help: &str) -> Wrong {
+        Wrong { code, message, help: help.into(), meant: None }
+    }
+}
+
+const SCHEMES: &str =
+    "write `postgres://user:password@host:5432/name`, `mysql://…`, `mariadb://…`, `sqlite:///path` or a path";
 
 const POSTGRES: &[&str] = &[
     "sslmode",
@@ -49,8 +59,17 @@ const POSTGRES: &[&str] = &[
     "options",
     "statement-cache-capacity",
 ];
-const MYSQL: &[&str] =
-    &["ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "charset", "collation", "socket", "timezone", "statement-cache-capacity"];
+const MYSQL: &[&str] = &[
+    "ssl-mode",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "charset",
+    "collation",
+    "socket",
+    "timezone",
+    "statement-cache-capacity",
+];
 const SQLITE: &[&str] = &["mode", "cache", "immutable", "vfs"];
 
 impl Address {
@@ -65,12 +84,9 @@ impl Address {
                 }
                 Ok(Address::Sqlite { path: path.into(), parameters: parameters.into() })
             }
-            Some((scheme, _)) => Err(Wrong {
-                code: "unknown-scheme",
-                message: format!("there is no way to a database of `{scheme}:`"),
-                help: SCHEMES.into(),
-                meant: None,
-            }),
+            Some((scheme, _)) => {
+                Err(Wrong::new("unknown-scheme", format!("there is no way to a database of `{scheme}:`"), SCHEMES))
+            }
             None => Ok(Address::Sqlite { path: text.into(), parameters: String::new() }),
         }
     }
@@ -78,7 +94,7 @@ impl Address {
 
 impl Wire {
     fn read(text: &str, options: &'static [&'static str], mode_option: &str) -> Result<Wire, Wrong> {
-        let bad = |message: String, help: &str| Wrong { code: "bad-url", message, help: help.into(), meant: None };
+        let bad = |message: String, help: &str| Wrong::new("bad-url", message, help);
         let url = Url::parse(text).map_err(|e| bad(format!("this is no URL: {e}"), SCHEMES))?;
         let mut wire = Wire {
             url: text.into(),
@@ -121,12 +137,10 @@ fn known(name: &str, options: &'static [&'static str]) -> Result<(), Wrong> {
     if options.contains(&name) {
         return Ok(());
     }
-    Err(Wrong {
-        code: "unknown-option",
-        message: format!("unknown option `{name}` in the address of a database"),
-        help: format!("known here: {}", options.iter().map(|o| format!("`{o}`")).collect::<Vec<_>>().join(", ")),
-        meant: Some((name.to_string(), options)),
-    })
+    let known: Vec<String> = options.iter().map(|o| format!("`{o}`")).collect();
+    let help = format!("known here: {}", known.join(", "));
+    let wrong = Wrong::new("unknown-option", format!("unknown option `{name}` in the address of a database"), &help);
+    Err(Wrong { meant: Some((name.to_string(), options)), ..wrong })
 }
 
 /// A text with its `%40` as they are meant.

@@ -122,7 +122,11 @@ async fn settle(mut lease: Lease<'_>, db: &Database, work: &Work, failed: Failed
         (Some(_), Ok(session)) => session.plain("rollback").await.is_ok(),
         _ => false,
     };
-    if clean { lease.give_back() } else { lease.discard() }
+    if clean {
+        lease.give_back()
+    } else {
+        lease.discard()
+    }
     error
 }
 

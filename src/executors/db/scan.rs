@@ -125,7 +125,9 @@ impl Scanner {
             ('[', Sqlite) => Within::Name(']'),
             ('#', Mysql) => Within::Line,
             // MySQL wants a space behind it: `5--1` is 6.
-            ('-', Mysql) if rest.starts_with("--") && !rest[2..].starts_with(|n: char| !n.is_whitespace()) => Within::Line,
+            ('-', Mysql) if rest.starts_with("--") && !rest[2..].starts_with(|n: char| !n.is_whitespace()) => {
+                Within::Line
+            }
             ('-', Postgres | Sqlite) if rest.starts_with("--") => Within::Line,
             ('/', _) if rest.starts_with("/*") => Within::Block(1),
             ('$', Postgres) => dollar(rest, &self.code).map_or(Within::Code, Within::Dollar),
@@ -268,7 +270,11 @@ mod tests {
             ("select $a$ ", Within::Dollar("$a$".into()), Within::Code, Within::Code),
             ("select [it's ", Within::Text { quote: '\'', escapes: false }, text('\''), Within::Name(']')),
         ] {
-            assert_eq!([after(Postgres, sql), after(Mysql, sql), after(Sqlite, sql)], [postgres, mysql, sqlite], "{sql}");
+            assert_eq!(
+                [after(Postgres, sql), after(Mysql, sql), after(Sqlite, sql)],
+                [postgres, mysql, sqlite],
+                "{sql}"
+            );
         }
     }
 

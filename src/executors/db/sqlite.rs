@@ -10,7 +10,8 @@ use crate::{executor::shell_word, value::Value};
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use sqlx::{
-    Arguments as _, AssertSqlSafe, Column, ConnectOptions, Connection, Either, Executor, Row, SqliteConnection, TypeInfo, ValueRef,
+    Arguments as _, AssertSqlSafe, Column, ConnectOptions, Connection, Either, Executor, Row, SqliteConnection,
+    TypeInfo, ValueRef,
     sqlite::{SqliteArguments, SqliteConnectOptions, SqliteQueryResult, SqliteRow},
 };
 use std::{
@@ -76,7 +77,10 @@ impl Server for Sqlite {
     async fn connect(&self) -> Ran<Box<dyn Session>> {
         let mut connection = match self.options.connect().await {
             Err(_) if !self.path.exists() => {
-                return Err(sqlx::Error::InvalidArgument(format!("there is no database file `{}`", self.path.display())));
+                return Err(sqlx::Error::InvalidArgument(format!(
+                    "there is no database file `{}`",
+                    self.path.display()
+                )));
             }
             connected => connected?,
         };

@@ -48,7 +48,10 @@ impl Place {
                 format!("{} wants `{}` to log in by a way that is not spoken here: {said}", self.at, self.user)
             }
             sqlx::Error::Configuration(e) if e.to_string().contains("RSA auth backend") => {
-                format!("{} takes the password only over TLS: set `ssl-mode=REQUIRED`, and TLS up on the server", self.at)
+                format!(
+                    "{} takes the password only over TLS: set `ssl-mode=REQUIRED`, and TLS up on the server",
+                    self.at
+                )
             }
             other => other.to_string(),
         };
@@ -69,9 +72,13 @@ impl Place {
             "28P01" | "1045" => format!("`{}` is not let in without a password ({code}): {message}", self.user),
             "28000" | "1130" | "1698" => format!("`{}` is not let in from here ({code}): {message}", self.user),
             "3D000" | "1049" => format!("{} has no database `{}` ({code})", self.at, self.database),
-            "1044" => format!("`{}` may not use the database `{}`, or there is none ({code})", self.user, self.database),
+            "1044" => {
+                format!("`{}` may not use the database `{}`, or there is none ({code})", self.user, self.database)
+            }
             "53300" | "1040" | "1203" => format!("{} has no connection left ({code}): {message}", self.at),
-            "57P03" | "57P01" | "57P02" | "1053" => format!("{} is starting or going down ({code}): {message}", self.at),
+            "57P03" | "57P01" | "57P02" | "1053" => {
+                format!("{} is starting or going down ({code}): {message}", self.at)
+            }
             _ => format!("{message} ({code})"),
         }
     }
@@ -81,7 +88,9 @@ impl Place {
             return self.tls(e);
         }
         match e.kind() {
-            ErrorKind::ConnectionRefused => format!("nobody listens at {} (connection refused); is it running?", self.at),
+            ErrorKind::ConnectionRefused => {
+                format!("nobody listens at {} (connection refused); is it running?", self.at)
+            }
             ErrorKind::NotFound => format!("there is no socket {}", self.at),
             ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
                 format!("{} closed the connection: {e}", self.at)
@@ -98,7 +107,9 @@ impl Place {
             E::InvalidCertificate(CertificateError::UnknownIssuer) => {
                 format!("the certificate of {at} is signed by nobody who is trusted here: name its CA in `{ca}`")
             }
-            E::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
+            E::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            ) => {
                 format!("the certificate of {at} is for another name ({e})")
             }
             E::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {

@@ -250,5 +250,7 @@ fn text(row: &MySqlRow) -> Vec<(String, Cell)> {
 
 fn cells(row: &MySqlRow, read: fn(&read::Column<'_>) -> Cell) -> Vec<(String, Cell)> {
     let columns = row.columns().iter().enumerate();
-    columns.map(|(i, column)| (column.name().to_string(), read::column(row, i).map_or(Ok(Value::Null), |c| read(&c)))).collect()
+    columns
+        .map(|(i, column)| (column.name().to_string(), read::column(row, i).map_or(Ok(Value::Null), |c| read(&c))))
+        .collect()
 }

@@ -66,11 +66,16 @@ fn same(c: &Column<'_>) -> Cell {
     let text = || std::str::from_utf8(c.bytes);
     match c.kind.as_str() {
         // A whole number where it is one and fits; else the exact decimal as text.
-        "DECIMAL" => Ok(text().map_or_else(|_| Value::text(hex()), |t| match t.parse::<i64>() {
-            Ok(i) if i.to_string() == t => Value::Int(i),
-            _ => Value::text(t),
-        })),
-        "JSON" => Ok(serde_json::from_slice::<serde_json::Value>(c.bytes).map_or_else(|_| Value::text(hex()), Value::from)),
+        "DECIMAL" => Ok(text().map_or_else(
+            |_| Value::text(hex()),
+            |t| match t.parse::<i64>() {
+                Ok(i) if i.to_string() == t => Value::Int(i),
+                _ => Value::text(t),
+            },
+        )),
+        "JSON" => {
+            Ok(serde_json::from_slice::<serde_json::Value>(c.bytes).map_or_else(|_| Value::text(hex()), Value::from))
+        }
         "BIT" => match c.bytes.len() {
             0..=8 => Ok(Value::from(c.bytes.iter().fold(0u64, |n, b| n << 8 | u64::from(*b)))),
             _ => Err(hex()),

@@ -140,8 +140,17 @@ impl Session for Open {
         let (statement, arguments, notes) = match prepared(&mut self.connection, bound, sql.clone()).await {
             // Nothing was performed yet, and a script gives every type as text.
             Err(Failed::Server(e)) if is_beyond_the_library(&e) => match bound.values.is_empty() {
-                true => return Ok((self.script(sql), vec!["columns read as text: a type that cannot be described".into()])),
-                false => return Err(Failed::Value("a type in this statement cannot be described; cast it: `x::text`".into())),
+                true => {
+                    return Ok((
+                        self.script(sql),
+                        vec!["columns read as text: a type that cannot be described".into()],
+                    ));
+                }
+                false => {
+                    return Err(Failed::Value(
+                        "a type in this statement cannot be described; cast it: `x::text`".into(),
+                    ));
+                }
             },
             prepared => prepared?,
         };
