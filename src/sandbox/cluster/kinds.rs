@@ -1,12 +1,13 @@
 //! Owns which resources are served: the built-in ones, and those that a stored CustomResourceDefinition describes.
 //!
-//! A definition's schema is not enforced: custom objects are stored as sent. Must not know HTTP or the store.
+//! Must not know HTTP or the store.
 
 use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 
 use super::metadata;
+use super::schema::Schema;
 use super::status::{Cause, Refusal};
 
 pub(super) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
@@ -32,7 +33,7 @@ pub(super) struct Column {
     pub path: String,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Kind {
     pub group: String,
     pub version: String,
@@ -52,6 +53,8 @@ pub(super) struct Kind {
     pub columns: Vec<Column>,
     /// Field selectors beyond name and namespace.
     pub fields: &'static [&'static str],
+    /// What custom objects are held to; those that are built in are not.
+    pub schema: Option<Arc<Schema>>,
 }
 
 impl Kind {
@@ -135,6 +138,7 @@ static SERVED: LazyLock<Vec<Arc<Kind>>> = LazyLock::new(|| {
             },
             columns: Vec::new(),
             fields: b.fields,
+            schema: None,
         })
     });
     served.collect()
@@ -171,6 +175,7 @@ pub(super) fn defined(definition: &Value) -> Option<Kind> {
         naming: Naming::Subdomain,
         columns: columns.collect(),
         fields: &[],
+        schema: Schema::read(version.pointer("/schema/openAPIV3Schema")?, "").ok().map(Arc::new),
         kind,
     })
 }
@@ -213,7 +218,21 @@ pub(super) fn define(kind: &Kind, definition: &mut Value, now: &str) -> Result<(
             &served.to_string(),
             "the embedded API server serves exactly one version of a custom resource",
         ));
-    } else if causes.is_empty() && defined(definition).is_none() {
+    }
+    for (n, version) in versions.iter().enumerate() {
+        match version.pointer("/schema/openAPIV3Schema") {
+            None => {
+                let field = format!("spec.versions[{n}].schema.openAPIV3Schema");
+                causes.push(Cause::required(&field, "schemas are required"));
+            }
+            // A single version's schema is what the real server keeps apart, and calls so.
+            Some(written) => {
+                let wrong = Schema::read(written, "spec.validation.openAPIV3Schema").err();
+                causes.extend(wrong.into_iter().flatten());
+            }
+        }
+    }
+    if causes.is_empty() && defined(definition).is_none() {
         causes.push(Cause::required("spec.versions[0].name", ""));
     }
     if !causes.is_empty() {
@@ -238,50 +257,4 @@ pub(super) fn define(kind: &Kind, definition: &mut Value, now: &str) -> Result<(
         metadata::set_finalizers(definition, &finalizers);
     }
     Ok(())
-}
-
-/// The definitions that are there from the start.
-pub(super) fn platform_definitions() -> Vec<Value> {
-    let column = |name: &str, path: &str| json!({ "name": name, "type": "string", "jsonPath": path });
-    let definition = |kind: &str, plural: &str, short: &str, mut columns: Vec<Value>| {
-        columns.push(json!({ "name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp" }));
-        json!({
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": { "name": format!("{plural}.stream.space") },
-            "spec": {
-                "group": "stream.space",
-                "scope": "Namespaced",
-                "names": {
-                    "kind": kind, "listKind": format!("{kind}List"), "plural": plural,
-                    "singular": kind.to_lowercase(), "shortNames": [short],
-                },
-                "versions": [{
-                    "name": "v1alpha1", "served": true, "storage": true,
-                    "schema": { "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } },
-                    "subresources": { "status": {} },
-                    "additionalPrinterColumns": columns,
-                }],
-            },
-        })
-    };
-    vec![
-        definition(
-            "Session",
-            "sessions",
-            "ss",
-            vec![
-                column("User", ".spec.user"),
-                column("Template", ".spec.template"),
-                column("State", ".spec.state"),
-                column("Phase", ".status.phase"),
-            ],
-        ),
-        definition(
-            "Template",
-            "templates",
-            "tpl",
-            vec![column("Display Name", ".spec.displayName"), column("Valid", ".status.valid")],
-        ),
-    ]
 }

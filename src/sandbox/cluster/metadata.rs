@@ -174,11 +174,8 @@ pub(super) fn shape(kind: &Kind, body: &mut Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether the metadata follows the rules for names, labels, finalizers and owners.
-///
-/// # Errors
-/// 422 with a cause for each field that does not.
-pub(super) fn validate(kind: &Kind, object: &Value) -> Result<(), Refusal> {
+/// The fields of the metadata that break the rules for names, labels, finalizers and owners.
+pub(super) fn faults(kind: &Kind, object: &Value) -> Vec<Cause> {
     let name = text(object, "name");
     let mut causes = Vec::new();
     if name.is_empty() {
@@ -226,7 +223,7 @@ pub(super) fn validate(kind: &Kind, object: &Value) -> Result<(), Refusal> {
             message: "Invalid value: Only one reference can have Controller set to true".into(),
         });
     }
-    if causes.is_empty() { Ok(()) } else { Err(Refusal::invalid(kind, name, causes)) }
+    causes
 }
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
@@ -297,11 +294,10 @@ mod tests {
     #[test]
     fn a_label_value_of_64_characters_is_refused() {
         let object = json!({ "metadata": { "name": "a", "labels": { "session": "x".repeat(64) } } });
-        let refusal = validate(&deployment(), &object).unwrap_err();
-        assert_eq!(refusal.code, 422);
-        assert!(refusal.message.ends_with("must be no more than 63 bytes"), "{}", refusal.message);
+        let found = faults(&deployment(), &object);
+        assert!(found[0].message.ends_with("must be no more than 63 bytes"), "{found:?}");
         let object = json!({ "metadata": { "name": "a", "labels": { "session": "x".repeat(63) } } });
-        assert_eq!(validate(&deployment(), &object), Ok(()));
+        assert_eq!(faults(&deployment(), &object), []);
     }
 
     #[test]

@@ -242,6 +242,24 @@ fn dry_run<'a>(options: &str, given: impl Iterator<Item = &'a str>) -> Result<bo
     Ok(dry)
 }
 
+/// What becomes of fields that the schema does not name.
+#[derive(Debug, Clone, Copy)]
+enum Strictness {
+    Ignore,
+    Warn,
+    Strict,
+}
+
+fn warned(mut response: Response, warnings: &[String]) -> Response {
+    for warning in warnings {
+        // 299 is "miscellaneous, and it stays so".
+        if let Ok(value) = header::HeaderValue::from_str(&format!("299 - {warning:?}")) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+    response
+}
+
 /// A request about objects of one kind.
 struct Call {
     shared: Arc<Shared>,
@@ -265,10 +283,12 @@ impl Call {
             }
             Method::POST if placed => {
                 let dry_run = self.query.dry_run()?;
-                let object = self.read_object(body).await?;
+                let strictness = self.strictness("CreateOptions")?;
+                let mut object = self.read_object(body).await?;
+                let unknown = self.decode(&mut object, strictness)?;
                 let created =
                     self.shared.write(|store| write::create(store, &self.kind, &self.namespace, object, dry_run))?;
-                Ok(self.one(201, &created))
+                Ok(warned(self.one(201, &created), &unknown))
             }
             Method::DELETE if placed => {
                 let how = self.deletion(body).await?;
@@ -303,21 +323,26 @@ impl Call {
             }
             Method::PUT => {
                 let dry_run = self.query.dry_run()?;
-                let object = self.read_object(body).await?;
+                let strictness = self.strictness("UpdateOptions")?;
+                let mut object = self.read_object(body).await?;
+                let unknown = self.decode(&mut object, strictness)?;
                 let write = |store: &mut _| write::update(store, &self.kind, &key, object, part, true, dry_run);
                 let written = self.shared.write(write)?;
-                Ok(self.one(200, &written))
+                Ok(warned(self.one(200, &written), &unknown))
             }
             Method::PATCH => {
                 let way = patch::Way::of(&self.kind, &self.content_type)?;
                 let dry_run = self.query.dry_run()?;
+                let strictness = self.strictness("PatchOptions")?;
                 let body = read(body).await?;
-                let patched = self.shared.write(|store| {
+                let (patched, unknown) = self.shared.write(|store| {
                     let there = store.get(&key).ok_or_else(|| Refusal::not_found(&self.kind, name))?;
-                    let object = patch::apply(way, &body, there)?;
-                    write::update(store, &self.kind, &key, object, part, false, dry_run)
+                    let mut object = patch::apply(way, &body, there)?;
+                    let unknown = self.decode(&mut object, strictness)?;
+                    let written = write::update(store, &self.kind, &key, object, part, false, dry_run)?;
+                    Ok::<_, Refusal>((written, unknown))
                 })?;
-                Ok(self.one(200, &patched))
+                Ok(warned(self.one(200, &patched), &unknown))
             }
             Method::DELETE if part == Part::Main => {
                 let how = self.deletion(body).await?;
@@ -387,6 +412,42 @@ impl Call {
             form: self.form,
         };
         Ok(raw(200, Body::from_stream(watch::stream(self.shared, wanted))))
+    }
+
+    fn strictness(&self, options: &str) -> Result<Strictness, Refusal> {
+        match self.query.text("fieldValidation") {
+            "" | "Warn" => Ok(Strictness::Warn),
+            "Ignore" => Ok(Strictness::Ignore),
+            "Strict" => Ok(Strictness::Strict),
+            other => {
+                let cause = Cause {
+                    reason: "FieldValueNotSupported",
+                    field: "fieldValidation".into(),
+                    message: format!(
+                        "Unsupported value: {other:?}: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""
+                    ),
+                };
+                Err(Refusal::invalid_options(options, vec![cause]))
+            }
+        }
+    }
+
+    /// Makes of a custom object what its schema makes of it; gives what is to be warned of.
+    fn decode(&self, object: &mut Value, strictness: Strictness) -> Result<Vec<String>, Refusal> {
+        let Some(schema) = &self.kind.schema else { return Ok(Vec::new()) };
+        let unknown: Vec<String> =
+            schema.decode(object).into_iter().map(|field| format!("unknown field {field:?}")).collect();
+        match strictness {
+            Strictness::Ignore => Ok(Vec::new()),
+            Strictness::Strict if !unknown.is_empty() => {
+                let (kind, version) = (&self.kind.kind, &self.kind.version);
+                Err(Refusal::bad_request(format!(
+                    "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {}",
+                    unknown.join(", ")
+                )))
+            }
+            _ => Ok(unknown),
+        }
     }
 
     async fn read_object(&self, body: Body) -> Result<Value, Refusal> {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::kinds::{self, Kind};
 use super::metadata;
+use super::schema::Schema;
 use super::status::{Cause, Refusal};
 use super::store::{Key, Store};
 
@@ -83,7 +84,7 @@ pub(super) fn create(
             .ok_or_else(|| Refusal::already_exists(kind, &prefix))?;
         metadata::set(&mut object, "name", name.into());
     }
-    metadata::validate(kind, &object)?;
+    valid(kind, &object, metadata::faults(kind, &object), |schema| schema.validate(&object))?;
     fits(&object)?;
     let name = metadata::text(&object, "name").to_owned();
     if kind.namespaced {
@@ -170,8 +171,9 @@ pub(super) fn update(
         return Err(Refusal::conflict(kind, name, &why));
     }
     let new = merged(kind, &old, incoming, part);
+    let faults = if part == Part::Main { metadata::faults(kind, &new) } else { Vec::new() };
+    valid(kind, &new, faults, |schema| schema.validate_change(&new, &old, part == Part::Status))?;
     if part == Part::Main {
-        metadata::validate(kind, &new)?;
         no_new_finalizers(kind, &old, &new)?;
     }
     fits(&new)?;
@@ -190,6 +192,18 @@ pub(super) fn update(
         return Ok(store.take(key).unwrap_or(old));
     }
     Ok(store.put(key.clone(), new))
+}
+
+/// Refuses an object with faults in its metadata, or against its schema.
+fn valid(
+    kind: &Kind,
+    object: &Value,
+    mut faults: Vec<Cause>,
+    by: impl FnOnce(&Schema) -> Vec<Cause>,
+) -> Result<(), Refusal> {
+    faults.extend(kind.schema.as_deref().map(by).unwrap_or_default());
+    let name = metadata::text(object, "name");
+    if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(kind, name, faults)) }
 }
 
 /// The object after the write: the other part and the server's own fields stay as they were.
