@@ -96,9 +96,12 @@ async fn route(shared: Arc<Shared>, request: Request<Body>) -> Result<Response, 
         ["apis", group, version, rest @ ..] => (*group, *version, rest),
         about => return describe(&shared, &head.method, about),
     };
+    let kinds = shared.lock().kinds();
+    if !kinds.iter().any(|k| k.group == group && k.version == version) {
+        return Ok(nothing_here());
+    }
     if rest.is_empty() {
         only_get(&head.method)?;
-        let kinds = shared.lock().kinds();
         return Ok(json(200, &discovery::resources(&kinds, group, version).ok_or_else(Refusal::no_such_path)?));
     }
     let (namespace, rest) = match rest {
@@ -143,6 +146,7 @@ async fn route(shared: Arc<Shared>, request: Request<Body>) -> Result<Response, 
             | "resize",
             ..,
         ] if !call.kind.custom => Err(Refusal::not_implemented(&format!("the subresource {} of {plural}", rest[2]))),
+        [_, name, _] if call.kind.custom => Err(Refusal::not_found(&call.kind, name)),
         _ => Err(Refusal::no_such_path()),
     }
 }
@@ -158,7 +162,10 @@ fn describe(shared: &Shared, method: &Method, path: &[&str]) -> Result<Response,
         ["version"] => discovery::version(),
         ["api"] => discovery::core_versions(),
         ["apis"] => discovery::groups(&kinds()),
-        ["apis", group] => discovery::group(&kinds(), group, true).ok_or_else(Refusal::no_such_path)?,
+        ["apis", group] => match discovery::group(&kinds(), group, true) {
+            Some(group) => group,
+            None => return Ok(nothing_here()),
+        },
         ["healthz" | "livez" | "readyz"] => {
             only_get(method)?;
             return Ok(text("ok"));
@@ -172,15 +179,22 @@ fn describe(shared: &Shared, method: &Method, path: &[&str]) -> Result<Response,
             response.headers_mut().insert(header::CONTENT_TYPE, plain);
             return Ok(response);
         }
-        _ => return Err(Refusal::no_such_path()),
+        _ => return Ok(nothing_here()),
     };
     only_get(method)?;
     Ok(json(200, &body))
 }
 
+/// What the real server says of a path that belongs to no group: no `Status`.
+fn nothing_here() -> Response {
+    let mut response = text("404 page not found\n");
+    *response.status_mut() = axum::http::StatusCode::NOT_FOUND;
+    response
+}
+
 fn text(body: &'static str) -> Response {
     let mut response = raw(200, body);
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain"));
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 
@@ -201,13 +215,12 @@ impl Params {
         self.0.iter().any(|(k, _)| k == name)
     }
 
-    fn flag(&self, name: &str) -> Result<bool, Refusal> {
+    fn flag(&self, name: &str) -> bool {
         match self.text(name).to_ascii_lowercase().as_str() {
             // A parameter without a value is a switch: `?watch`.
-            "" => Ok(self.has(name)),
-            "1" | "true" | "t" => Ok(true),
-            "0" | "false" | "f" => Ok(false),
-            other => Err(Refusal::bad_request(format!("{name}: {other:?} is neither true nor false"))),
+            "" => self.has(name),
+            "0" | "false" => false,
+            _ => true,
         }
     }
 
@@ -215,7 +228,8 @@ impl Params {
         match self.text(name) {
             "" => Ok(None),
             text => {
-                text.parse().map(Some).map_err(|_| Refusal::bad_request(format!("{name}: {text:?} is not a number")))
+                let bad = |_| Refusal::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"));
+                text.parse::<i64>().map(|n| u64::try_from(n).ok()).map_err(bad)
             }
         }
     }
@@ -230,11 +244,7 @@ fn dry_run<'a>(options: &str, given: impl Iterator<Item = &'a str>) -> Result<bo
     let mut dry = false;
     for value in given {
         if value != "All" {
-            let cause = Cause {
-                reason: "FieldValueNotSupported",
-                field: "dryRun".into(),
-                message: format!("Unsupported value: {value:?}: supported values: \"All\""),
-            };
+            let cause = Cause::unsupported("dryRun", &format!("[{value:?}]"), &["All"]);
             return Err(Refusal::invalid_options(options, vec![cause]));
         }
         dry = true;
@@ -274,7 +284,7 @@ impl Call {
     async fn collection(self, method: Method, body: Body, in_namespace: bool) -> Result<Response, Refusal> {
         let placed = in_namespace || !self.kind.namespaced;
         match method {
-            Method::GET | Method::HEAD if self.query.flag("watch")? => self.watch(None),
+            Method::GET | Method::HEAD if self.query.flag("watch") => self.watch(),
             Method::GET | Method::HEAD => {
                 let listing = self.list()?;
                 let mut out = Vec::new();
@@ -315,8 +325,9 @@ impl Call {
     async fn object(self, method: Method, body: Body, name: &str, part: Part) -> Result<Response, Refusal> {
         let key = self.key(name);
         match method {
-            Method::GET | Method::HEAD if part == Part::Main && self.query.flag("watch")? => self.watch(Some(name)),
             Method::GET | Method::HEAD => {
+                // Only its form is asked of: this server has one state of an object.
+                list::version(self.query.text("resourceVersion"), 500)?;
                 let found = self.shared.lock().get(&key).cloned();
                 let found = found.ok_or_else(|| Refusal::not_found(&self.kind, name))?;
                 Ok(self.one(200, &found))
@@ -338,7 +349,7 @@ impl Call {
                 let (patched, unknown) = self.shared.write(|store| {
                     let there = store.get(&key).ok_or_else(|| Refusal::not_found(&self.kind, name))?;
                     let mut object = patch::apply(way, &body, there)?;
-                    let unknown = self.decode(&mut object, strictness)?;
+                    let unknown = self.decode(&mut object, strictness).map_err(Refusal::unreadable_outcome)?;
                     let written = write::update(store, &self.kind, &key, object, part, false, dry_run)?;
                     Ok::<_, Refusal>((written, unknown))
                 })?;
@@ -353,6 +364,8 @@ impl Call {
                     Deleted::Waiting(object) => Ok(self.one(200, &object)),
                 }
             }
+            Method::POST if self.kind.custom => Err(Refusal::not_supported(&self.kind, "create")),
+            Method::DELETE if self.kind.custom => Err(Refusal::not_supported(&self.kind, "delete")),
             _ => Err(Refusal::method_not_allowed()),
         }
     }
@@ -372,6 +385,10 @@ impl Call {
     }
 
     fn list(&self) -> Result<list::Listing, Refusal> {
+        if self.query.has("sendInitialEvents") {
+            let cause = Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
+            return Err(Refusal::invalid_options("ListOptions", vec![cause]));
+        }
         let selector = self.selector()?;
         let limit = self.query.number("limit")?.unwrap_or_default();
         let wanted = Wanted {
@@ -383,12 +400,9 @@ impl Call {
         list::list(&self.shared.lock(), &self.kind, &self.namespace, &selector, &wanted)
     }
 
-    fn watch(self, name: Option<&str>) -> Result<Response, Refusal> {
-        let selector = match name {
-            None => self.selector()?,
-            Some(name) => Selector::new(&self.kind, "", &format!("metadata.name={name}"))?,
-        };
-        let initial_events = self.query.flag("sendInitialEvents")?;
+    fn watch(self) -> Result<Response, Refusal> {
+        let selector = self.selector()?;
+        let initial_events = self.query.flag("sendInitialEvents");
         let version_match = self.query.text("resourceVersionMatch");
         let forbidden =
             |field: &str, why: &str| Err(Refusal::invalid_options("ListOptions", vec![Cause::forbidden(field, why)]));
@@ -398,12 +412,17 @@ impl Call {
         }
         if initial_events && version_match != "NotOlderThan" {
             let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-            return forbidden("resourceVersionMatch", why);
+            let mut causes = vec![Cause::forbidden("resourceVersionMatch", why)];
+            if !version_match.is_empty() {
+                let given = format!("{version_match:?}");
+                causes.push(Cause::unsupported("resourceVersionMatch", &given, &["NotOlderThan"]));
+            }
+            return Err(Refusal::invalid_options("ListOptions", causes));
         }
         let timeout = self.query.number("timeoutSeconds")?.filter(|s| *s > 0).unwrap_or(WATCH_FOR);
         let wanted = watch::Wanted {
-            version: list::version(self.query.text("resourceVersion"))?,
-            bookmarks: self.query.flag("allowWatchBookmarks")?,
+            version: list::version(self.query.text("resourceVersion"), 500)?,
+            bookmarks: self.query.flag("allowWatchBookmarks"),
             initial_events,
             timeout: Duration::from_secs(timeout.min(LONGEST_WATCH)),
             kind: self.kind,
@@ -420,13 +439,8 @@ impl Call {
             "Ignore" => Ok(Strictness::Ignore),
             "Strict" => Ok(Strictness::Strict),
             other => {
-                let cause = Cause {
-                    reason: "FieldValueNotSupported",
-                    field: "fieldValidation".into(),
-                    message: format!(
-                        "Unsupported value: {other:?}: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""
-                    ),
-                };
+                let given = format!("{other:?}");
+                let cause = Cause::unsupported("fieldValidation", &given, &["", "Ignore", "Strict", "Warn"]);
                 Err(Refusal::invalid_options(options, vec![cause]))
             }
         }
@@ -434,9 +448,10 @@ impl Call {
 
     /// Makes of a custom object what its schema makes of it; gives what is to be warned of.
     fn decode(&self, object: &mut Value, strictness: Strictness) -> Result<Vec<String>, Refusal> {
-        let Some(schema) = &self.kind.schema else { return Ok(Vec::new()) };
-        let unknown: Vec<String> =
-            schema.decode(object).into_iter().map(|field| format!("unknown field {field:?}")).collect();
+        let mut unknown = metadata::prune(object);
+        metadata::shape(&self.kind, object)?;
+        unknown.extend(self.kind.schema.as_ref().map(|schema| schema.decode(object)).unwrap_or_default());
+        let unknown: Vec<String> = unknown.into_iter().map(|field| format!("unknown field {field:?}")).collect();
         match strictness {
             Strictness::Ignore => Ok(Vec::new()),
             Strictness::Strict if !unknown.is_empty() => {
@@ -454,8 +469,7 @@ impl Call {
         self.reads_json()?;
         let bytes = read(body).await?;
         serde_json::from_slice(&bytes).map_err(|e| {
-            let (kind, version) = (&self.kind.kind, &self.kind.version);
-            Refusal::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {e}"))
+            metadata::unrecognized(&self.kind, &format!("couldn't get version/kind; json parse error: {e}"))
         })
     }
 
@@ -464,7 +478,7 @@ impl Call {
             return Ok(());
         }
         Err(Refusal::unsupported_media(format!(
-            "the body of the request was in an unknown format ({}) - accepted media types include: application/json; the embedded API server does not read protobuf, so use a manifest with kubectl create -f or apply -f",
+            "the body of the request was in an unknown format - accepted media types include: application/json; the embedded API server reads no {}",
             self.content_type
         )))
     }
@@ -476,7 +490,7 @@ impl Call {
         } else {
             self.reads_json()?;
             serde_json::from_slice(&bytes)
-                .map_err(|e| Refusal::bad_request(format!("DeleteOptions cannot be read: {e}")))?
+                .map_err(|e| Refusal::bad_request(format!("couldn't get version/kind; json parse error: {e}")))?
         };
         let text = |v: &Value, pointer: &str| v.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let policy =
@@ -487,13 +501,16 @@ impl Call {
             ("Orphan", None) | ("", Some(true)) => Some(Propagation::Orphan),
             ("Background", None) | ("", Some(false)) => Some(Propagation::Background),
             ("Foreground", None) => Some(Propagation::Foreground),
-            (other, _) => {
-                let cause = Cause {
-                    reason: "FieldValueNotSupported",
-                    field: "propagationPolicy".into(),
-                    message: format!(
-                        "Unsupported value: {other:?}: supported values: \"Background\", \"Foreground\", \"Orphan\", and not beside orphanDependents"
-                    ),
+            (other, both) => {
+                let cause = match both {
+                    Some(_) => {
+                        let why = "orphanDependents and deletionPropagation cannot be both set";
+                        Cause::invalid("propagationPolicy", other, why)
+                    }
+                    None => {
+                        let supported = ["Foreground", "Background", "Orphan", "nil"];
+                        Cause::unsupported("propagationPolicy", &format!("{other:?}"), &supported)
+                    }
                 };
                 return Err(Refusal::invalid_options("DeleteOptions", vec![cause]));
             }

@@ -72,6 +72,8 @@ impl Schema {
                 causes.push(Cause::required(&format!("{at}.type"), "must not be empty at the root"));
             } else {
                 causes.push(Cause::invalid(&format!("{at}.type"), given, "must be object at the root"));
+                let why = "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled";
+                causes.push(Cause::invalid(&format!("{at}.type"), given, why));
             }
         }
         schema.admit(&root, at, true, &mut causes);
@@ -95,7 +97,7 @@ impl Schema {
             match Regex::new(pattern) {
                 Ok(compiled) => drop(self.patterns.insert(pattern.clone(), compiled)),
                 Err(_) => {
-                    causes.push(Cause::invalid(&format!("{at}.pattern"), pattern, "must be a valid regular expression"))
+                    causes.push(Cause::invalid(&format!("{at}.pattern"), pattern, "must be a valid regular expression, but isn't"))
                 }
             }
         }
@@ -135,6 +137,7 @@ impl Schema {
         // What every object has is not in a schema's hands.
         let own: Vec<(&str, Value)> =
             ["apiVersion", "kind", "metadata"].into_iter().filter_map(|f| Some((f, map.shift_remove(f)?))).collect();
+        whole_numbers(object);
         prune(object, Some(&self.root), "", &mut unknown);
         drop_nulls(object, Some(&self.root));
         fill(object, Some(&self.root));
@@ -238,7 +241,9 @@ impl Schema {
 
     fn check_enum(&self, node: &Node, value: &Value, at: &str, wrong: &mut Wrong) {
         let Some(allowed) = node.enum_.as_ref().filter(|all| !all.is_empty()) else { return };
-        if allowed.iter().any(|a| a.0 == *value) {
+        // The real server cuts a fraction off before it compares.
+        let cut = value.as_f64().filter(|_| value.is_f64()).map(|f| Value::from(f.trunc() as i64));
+        if allowed.iter().any(|a| a.0 == *value || cut.as_ref() == Some(&a.0)) {
             return;
         }
         let said = |v: &Value| v.as_str().map_or_else(|| format!("{:?}", v.to_string()), |s| format!("{s:?}"));
@@ -332,6 +337,12 @@ impl Schema {
 
 fn check_number(node: &Node, value: &Value, format: &str, at: &str, wrong: &mut Wrong) {
     let number = value.as_f64().unwrap_or_default();
+    // Whole numbers are compared with the whole part of a bound.
+    let bound = |b: f64| if value.is_f64() { b } else { b.trunc() };
+    if node.type_.as_deref() == Some("integer") && value.is_f64() {
+        let as_what = if format.is_empty() { "(default format)".into() } else { format!("with format {format}") };
+        wrong.whole(format!("Checked value must be of type integer {as_what} in {at}"));
+    }
     if format == "int32" && value.as_i64().is_some_and(|n| i32::try_from(n).is_err()) {
         wrong.whole(format!("Checked value must be of type integer with format int32 in {at}"));
     }
@@ -340,14 +351,14 @@ fn check_number(node: &Node, value: &Value, format: &str, at: &str, wrong: &mut 
     {
         wrong.invalid(at, value, &format!("should be a multiple of {step}"));
     }
-    if let Some(least) = node.minimum {
+    if let Some(least) = node.minimum.map(bound) {
         let open = node.exclusive_minimum == Some(true);
         if number < least || (open && number <= least) {
             let word = if open { "greater than" } else { "greater than or equal to" };
             wrong.invalid(at, value, &format!("should be {word} {least}"));
         }
     }
-    if let Some(most) = node.maximum {
+    if let Some(most) = node.maximum.map(bound) {
         let open = node.exclusive_maximum == Some(true);
         if number > most || (open && number >= most) {
             let word = if open { "less than" } else { "less than or equal to" };
@@ -499,6 +510,21 @@ fn prune(value: &mut Value, node: Option<&Node>, at: &str, unknown: &mut Vec<Str
                 }
             }
         }
+        _ => {}
+    }
+}
+
+/// `2.0` is written as `2` wherever it comes from.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(n) => {
+            // Up to 2^53 a float is exactly the integer that it shows.
+            if let Some(f) = n.as_f64().filter(|f| n.is_f64() && f.fract() == 0.0 && f.abs() < 9e15) {
+                *value = Value::from(f as i64);
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(whole_numbers),
+        Value::Object(map) => map.values_mut().for_each(whole_numbers),
         _ => {}
     }
 }

@@ -164,6 +164,11 @@ impl Store {
         Ok(self.history.range(start..).take(most).cloned().collect())
     }
 
+    /// The latest version whose change is no longer known.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
     pub fn by_uid(&self, uid: &str) -> Option<&Key> {
         self.by_uid.get(uid)
     }
