@@ -116,6 +116,10 @@ async fn world_with(options: Options) -> World {
     let open =
         async |file: &str| Stage::new("k8s", dir.path()).open(&format!("k8s: {{ kubeconfig: {file} }}")).await.unwrap();
     let (stage, other) = (open("wire").await, open("direct").await);
+    // These tests count by states that no session has.
+    let open = "{ patch: customresourcedefinitions.apiextensions.k8s.io/sessions.stream.space, json: [ \
+        { op: replace, path: /spec/versions/0/schema/openAPIV3Schema, value: { type: object, x-kubernetes-preserve-unknown-fields: true } }] }";
+    assert_eq!(at(&other.see(open).await, "found"), Value::Bool(true));
     World { stage, other, wire, cluster, _dir: dir }
 }
 

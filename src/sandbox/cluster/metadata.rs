@@ -314,7 +314,7 @@ fn bad_name(naming: Naming, name: &str) -> Option<&'static str> {
         inner && !part.is_empty() && !part.starts_with('-') && !part.ends_with('-')
     };
     match naming {
-        Naming::Subdomain if name.len() > 253 => Some("must be no more than 253 bytes"),
+        Naming::Subdomain if name.len() > 253 => Some("must be no more than 253 characters"),
         Naming::Subdomain => (!name.split('.').all(label)).then_some(SUBDOMAIN),
         Naming::Label | Naming::Label1035 if name.len() > 63 => Some("must be no more than 63 bytes"),
         Naming::Label if name.contains('.') => Some("must not contain dots"),

@@ -111,7 +111,8 @@ async fn route(shared: Arc<Shared>, request: Request<Body>) -> Result<Response, 
         rest => (None, rest.to_vec()),
     };
     let kind = rest.first().and_then(|plural| shared.lock().kind(group, version, plural));
-    let kind = kind.ok_or_else(Refusal::no_such_path)?;
+    let built_in = kinds.iter().any(|k| k.group == group && !k.custom);
+    let Some(kind) = kind else { return if built_in { Err(Refusal::no_such_path()) } else { Ok(nothing_here()) } };
     if namespace.is_some() && !kind.namespaced {
         return Err(Refusal::no_such_path());
     }

@@ -96,9 +96,11 @@ impl Schema {
         if let Some(pattern) = &node.pattern {
             match Regex::new(pattern) {
                 Ok(compiled) => drop(self.patterns.insert(pattern.clone(), compiled)),
-                Err(_) => {
-                    causes.push(Cause::invalid(&format!("{at}.pattern"), pattern, "must be a valid regular expression, but isn't"))
-                }
+                Err(_) => causes.push(Cause::invalid(
+                    &format!("{at}.pattern"),
+                    pattern,
+                    "must be a valid regular expression, but isn't",
+                )),
             }
         }
         if let Some(format) = &node.format {

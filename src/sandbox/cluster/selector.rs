@@ -39,16 +39,16 @@ impl Selector {
             } else if let Some((f, v)) = term.split_once('=') {
                 (f, true, v)
             } else {
-                return Err(Refusal::bad_request(format!(
-                    "invalid field selector {fields:?}: can't understand {term:?}"
-                )));
+                return Err(Refusal::bad_request(format!("invalid selector: '{fields}'; can't understand '{term}'")));
             };
             let served = field == "metadata.name" || (field == "metadata.namespace" && kind.namespaced);
             if !served && !kind.fields.contains(&field) {
-                return Err(Refusal::bad_request(format!(
-                    "Unable to find {:?} that match label selector \"\", field selector {fields:?}: field label not supported: {field}",
-                    format!("{}, Resource={}", kind.api_version(), kind.plural)
-                )));
+                let plain = !kind.custom && kind.fields.is_empty() && kind.namespaced;
+                return Err(Refusal::bad_request(if plain {
+                    format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+                } else {
+                    format!("field label not supported: {field}")
+                }));
             }
             parsed.push((field.to_owned(), same, value.to_owned()));
         }
