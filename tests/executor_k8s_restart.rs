@@ -94,11 +94,11 @@ async fn a_watch_outlives_the_kill_of_the_api_server_and_misses_nothing() {
     assert_eq!(at(&other.see(made).await, "found"), Value::Bool(true));
 
     // What an `eventually` does: look, and look again after each change, until it holds.
+    let action = waiting.action(&format!("get: {MAP}"));
+    let mut last = action.perform(&waiting.context()).await.unwrap();
     let eventually = async {
-        let action = waiting.action(&format!("get: {MAP}"));
         let mut seen: Vec<String> = Vec::new();
         let mut refused = 0;
-        let mut last = action.perform(&waiting.context()).await.unwrap();
         let until = Instant::now() + SOON;
         while seen.last().is_none_or(|s| s != "s9") {
             assert!(Instant::now() < until, "seen until the time was up: {seen:?}, refused {refused} times");
