@@ -21,7 +21,18 @@ pub(super) const STREAM: &[&str] =
     &["answered", "status", "headers", "cookies", "body", "text", "cut", "timing", "messages", "closed"];
 /// Of a stream behind redirects.
 pub(super) const STREAM_FOLLOWED: &[&str] = &[
-    "answered", "status", "headers", "cookies", "body", "text", "cut", "timing", "url", "redirects", "messages", "closed",
+    "answered",
+    "status",
+    "headers",
+    "cookies",
+    "body",
+    "text",
+    "cut",
+    "timing",
+    "url",
+    "redirects",
+    "messages",
+    "closed",
 ];
 /// Of an answer that is read for the target's own sake.
 const LIMIT: usize = 1 << 20;
@@ -85,19 +96,15 @@ pub(super) fn output(response: &Response, read: Read, timed: Timing) -> Map {
 
 fn timing(timed: Option<Timing>) -> Value {
     let of = |d: Option<Duration>| d.map_or(Value::Null, Value::from);
-    Value::map([
-        ("first_byte".into(), of(timed.map(|t| t.first_byte))),
-        ("total".into(), of(timed.map(|t| t.total))),
-    ])
+    Value::map([("first_byte".into(), of(timed.map(|t| t.first_byte))), ("total".into(), of(timed.map(|t| t.total)))])
 }
 
 /// The output of an answer that no action has asked for. `Err`: it did not come whole.
 pub(super) async fn whole(mut response: Response, started: Started) -> Result<Value, StepError> {
     let at = response.url().clone();
     let read = Read::from(&mut response, LIMIT).await;
-    let read = read.map_err(|e| {
-        StepError::Unreachable(format!("no whole answer came from {at}: {}", super::reach::chain(&e)))
-    })?;
+    let read = read
+        .map_err(|e| StepError::Unreachable(format!("no whole answer came from {at}: {}", super::reach::chain(&e))))?;
     let total = started.clock.elapsed();
     Ok(output(&response, read, Timing { first_byte: total, total }).into())
 }

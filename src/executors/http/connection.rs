@@ -112,13 +112,9 @@ fn proxy(text: &str) -> Result<Url, String> {
     }
 }
 
-/// An IP address, with or without a port. Without one (0), a request's own port is kept.
-fn address(host: &str, text: &str) -> Result<SocketAddr, StepError> {
-    let text = text.trim();
-    text.parse::<IpAddr>()
-        .map(|ip| SocketAddr::new(ip, 0))
-        .or_else(|_| text.parse())
-        .map_err(|_| StepError::Invalid(format!("`resolve.{host}` gave `{text}`, which is no IP address, with or without a port")))
+fn address(host: &str, text: &str) -> Result<IpAddr, StepError> {
+    let why = |_| StepError::Invalid(format!("`resolve.{host}` gave `{text}`, which is no IP address"));
+    text.trim().parse().map_err(why)
 }
 
 fn loopback(url: &Url) -> bool {
@@ -142,7 +138,7 @@ pub(super) struct Connection {
     pub pair: Option<Pair>,
     pub proxy: Proxy,
     pub socket: Option<PathBuf>,
-    pub resolve: Vec<(String, SocketAddr)>,
+    pub resolve: Vec<(String, IpAddr)>,
     pub protocol: Protocol,
     compression: bool,
 }
@@ -170,7 +166,8 @@ impl Connection {
             builder = builder.unix_socket(path.clone());
         }
         for (host, at) in &self.resolve {
-            builder = builder.resolve(host, *at);
+            // the port is the request's own
+            builder = builder.resolve(host, SocketAddr::new(*at, 0));
         }
         match protocol {
             Protocol::Agreed => {}

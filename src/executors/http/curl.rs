@@ -103,11 +103,7 @@ fn way_to(line: &mut Line, r: &Prepared<'_>, way: &Connection) {
     }
     let port = r.url.port_or_known_default().unwrap_or_default();
     for (host, at) in way.resolve.iter().filter(|(host, _)| r.url.host_str() == Some(host)) {
-        let ip = if at.is_ipv6() { format!("[{}]", at.ip()) } else { at.ip().to_string() };
-        match at.port() {
-            0 => line.add("--resolve", &format!("{host}:{port}:{ip}")),
-            other => line.add("--connect-to", &format!("{host}:{port}:{ip}:{other}")),
-        }
+        line.add("--resolve", &format!("{host}:{port}:{at}"));
     }
     match way.protocol {
         Protocol::Agreed => {}

@@ -29,7 +29,10 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Message, protocol::{Role, WebSocketConfig}},
+    tungstenite::{
+        Message,
+        protocol::{Role, WebSocketConfig},
+    },
 };
 
 /// More are not kept.
@@ -119,9 +122,8 @@ pub(super) async fn open(
                     return Ok(Output::new(answer::silence(reading.fields()), started));
                 }
             };
-            let config = WebSocketConfig::default()
-                .max_message_size(Some(reading.limit))
-                .max_frame_size(Some(reading.limit));
+            let config =
+                WebSocketConfig::default().max_message_size(Some(reading.limit)).max_frame_size(Some(reading.limit));
             let mut socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await;
             for tree in first {
                 let text = cx.render_tree(tree)?.to_string();
@@ -165,9 +167,10 @@ impl Open {
                 Err(_) => break,
                 Ok(Err(closed)) => self.closed = closed,
                 Ok(Ok(message)) => {
-                    let done = watch.until.as_ref().is_some_and(|e| {
-                        e.holds(&cx.scope.with("it", message.clone())).unwrap_or(false)
-                    });
+                    let done = watch
+                        .until
+                        .as_ref()
+                        .is_some_and(|e| e.holds(&cx.scope.with("it", message.clone())).unwrap_or(false));
                     self.messages.push(message);
                     if self.messages.len() == MOST || self.size > self.limit {
                         self.cut = true;

@@ -15,9 +15,9 @@ mod reading;
 mod request;
 mod send;
 mod target;
-mod tls;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use self::{request::Ask, target::HttpTarget};
 use crate::{
@@ -61,7 +61,8 @@ impl Action for Call {
     }
 
     fn changes(&self) -> bool {
-        !matches!(*self.0.request.method(), Method::GET | Method::HEAD | Method::OPTIONS) || self.0.reading.says_something()
+        !matches!(*self.0.request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+            || self.0.reading.says_something()
     }
 
     async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError> {

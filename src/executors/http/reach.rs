@@ -1,28 +1,30 @@
 //! Why a server could not be asked: one sentence for each reason, which says what to do. Pure.
 use super::connection::Connection;
 use reqwest::Url;
-use rustls::{AlertDescription, CertificateError, Error as Tls};
+use rustls::{CertificateError, Error as Tls};
 use std::{error::Error, io};
 
 /// Whether the request never got to whoever should answer it, although the connection itself had come about: a server may look
 /// at a client's certificate only afterwards (TLS 1.3).
 pub(super) fn unasked(error: &reqwest::Error) -> bool {
-    error.is_connect() || matches!(find::<Tls>(error), Some(Tls::AlertReceived(alert)) if wants_certificate(*alert))
+    error.is_connect() || alert(&chain(error)).is_some()
 }
 
-fn wants_certificate(alert: AlertDescription) -> bool {
-    use AlertDescription as A;
-    matches!(
-        alert,
-        A::CertificateRequired
-            | A::BadCertificate
-            | A::UnsupportedCertificate
-            | A::CertificateRevoked
-            | A::CertificateExpired
-            | A::CertificateUnknown
-            | A::UnknownCA
-            | A::AccessDenied
-    )
+/// The alert of a server that does not like the client's certificate, or that there is none. HTTP/2 keeps only its text.
+fn alert(chain: &str) -> Option<&str> {
+    const CERTIFICATE: [&str; 9] = [
+        "CertificateRequired",
+        "BadCertificate",
+        "UnsupportedCertificate",
+        "CertificateRevoked",
+        "CertificateExpired",
+        "CertificateUnknown",
+        "UnknownCA",
+        "AccessDenied",
+        "DecryptError",
+    ];
+    let said = chain.split("received fatal alert: ").nth(1)?;
+    CERTIFICATE.into_iter().find(|name| said.starts_with(name))
 }
 
 /// Why no connection came about, as one sentence that says what to do.
@@ -47,9 +49,10 @@ pub(super) fn sentence(error: &reqwest::Error, url: &Url, way: &Connection) -> S
         Some(proxy) => (format!("the proxy {proxy}"), "the host of the proxy".to_string()),
         None => (at.clone(), format!("the host `{host}`")),
     };
-    let refused =
-        find::<io::Error>(error).is_some_and(|e| e.kind() == io::ErrorKind::ConnectionRefused);
-    if let Some(tls) = find::<Tls>(error) {
+    let refused = find::<io::Error>(error).is_some_and(|e| e.kind() == io::ErrorKind::ConnectionRefused);
+    if let Some(alert) = alert(&all) {
+        alert_sentence(alert, &at)
+    } else if let Some(tls) = find::<Tls>(error) {
         tls_sentence(tls, &at, host, way)
     } else if refused {
         format!("connection refused by {end}: is it running?")
@@ -62,6 +65,13 @@ pub(super) fn sentence(error: &reqwest::Error, url: &Url, way: &Connection) -> S
     }
 }
 
+fn alert_sentence(alert: &str, at: &str) -> String {
+    match alert {
+        "CertificateRequired" => format!("{at} requires a client certificate: name one with `cert` and `key`"),
+        alert => format!("{at} does not accept the client certificate ({alert}): look at `cert` and `key`"),
+    }
+}
+
 fn tls_sentence(error: &Tls, at: &str, host: &str, way: &Connection) -> String {
     match error {
         Tls::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
@@ -71,7 +81,9 @@ fn tls_sentence(error: &Tls, at: &str, host: &str, way: &Connection) -> String {
             format!("the certificate of {at} is not valid yet: compare the clocks")
         }
         Tls::InvalidCertificate(CertificateError::NotValidForName) => {
-            format!("the certificate of {at} is not for the name `{host}`: ask it by the name that it has, with `resolve` where that leads elsewhere")
+            format!(
+                "the certificate of {at} is not for the name `{host}`: ask it by the name that it has, with `resolve` where that leads elsewhere"
+            )
         }
         Tls::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }) => format!(
             "the certificate of {at} is not for the name `{host}` but for {}: ask it by that name, with `resolve` where it leads elsewhere",
@@ -83,14 +95,12 @@ fn tls_sentence(error: &Tls, at: &str, host: &str, way: &Connection) -> String {
                 None => "name its authority with `ca` beside the target's address".to_string(),
                 Some(ca) => format!("`{}` is not its authority, nor is any that the system knows", ca.display()),
             };
-            let why = if *why == CertificateError::UnknownIssuer { "of an unknown authority".into() } else { why.to_string() };
+            let why = if *why == CertificateError::UnknownIssuer {
+                "of an unknown authority".into()
+            } else {
+                why.to_string()
+            };
             format!("the certificate of {at} is not accepted ({why}): {hint}")
-        }
-        Tls::AlertReceived(AlertDescription::CertificateRequired) => {
-            format!("{at} requires a client certificate: name one with `cert` and `key`")
-        }
-        Tls::AlertReceived(alert) if wants_certificate(*alert) => {
-            format!("{at} does not accept the client certificate ({alert:?}): look at `cert` and `key`")
         }
         Tls::AlertReceived(alert) => format!("{at} breaks off TLS ({alert:?})"),
         Tls::InvalidMessage(_) => format!("{at} does not speak TLS: is it `http://`?"),

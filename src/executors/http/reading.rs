@@ -56,7 +56,8 @@ impl Reading {
         });
         let (events, messages) = (body.get("events").cloned(), body.get("messages").cloned());
         if let (Some(_), Some(node)) = (&events, &messages) {
-            let message = "an answer is read in one way: `events` are server-sent events, `messages` those of a WebSocket";
+            let message =
+                "an answer is read in one way: `events` are server-sent events, `messages` those of a WebSocket";
             body.problem(Diagnostic::error("two-readings", &node.span, message));
         }
         let stream = match (events, messages) {
@@ -75,6 +76,14 @@ impl Reading {
             (true, None) => answer::FOLLOWED,
             (false, Some(_)) => answer::STREAM,
             (true, Some(_)) => answer::STREAM_FOLLOWED,
+        }
+    }
+
+    pub fn limit_text(&self) -> String {
+        match self.limit {
+            n if n % (1 << 20) == 0 => format!("{} MiB", n >> 20),
+            n if n % (1 << 10) == 0 => format!("{} KiB", n >> 10),
+            n => format!("{n} bytes"),
         }
     }
 

@@ -81,8 +81,8 @@ pub(super) async fn send(
     head.push_str(&read.text[..read.text.floor_char_boundary(SHOWN)]);
     cx.note(EvidenceKind::Response, head);
     if read.cut {
-        let limit = reading.limit;
-        cx.note(EvidenceKind::Note, format!("the body is longer than {limit} bytes: what comes after was not read"));
+        let limit = reading.limit_text();
+        cx.note(EvidenceKind::Note, format!("the body is longer than {limit}: what comes after was not read"));
     }
     let mut map = finish(answer::output(&arrived.response, read, timing));
     if reading.stream.is_some() {

@@ -54,7 +54,9 @@ impl Spec {
         if csrf.is_some() && insecure.is_none() {
             let span = body.get("csrf").map_or(body.span(), |n| &n.span).clone();
             let d = Diagnostic::error("csrf-without-cookies", &span, "`csrf` needs the cookies that it pairs");
-            body.problem(d.help("add `cookies: true`, or `cookies: insecure` for a server without TLS that marks them `Secure`"));
+            body.problem(
+                d.help("add `cookies: true`, or `cookies: insecure` for a server without TLS that marks them `Secure`"),
+            );
         }
         Some(Spec { insecure: insecure?, csrf: csrf.map(Arc::new) })
     }
@@ -185,8 +187,7 @@ async fn fetch(cx: &StepContext<'_>, target: &HttpTarget, who: &Identity, from: 
     let url = target.resolve(from)?;
     let mut headers = HeaderMap::new();
     let proof = who.sign(cx, target, &Method::GET, &url, &mut headers).await?;
-    let mut request =
-        Prepared { method: Method::GET, url, headers, content: Sent::Nothing, who: Some(who), proof };
+    let mut request = Prepared { method: Method::GET, url, headers, content: Sent::Nothing, who: Some(who), proof };
     exchange::aside(cx, target, &mut request, "for the cookie of `csrf`").await?;
     Ok(())
 }

@@ -154,8 +154,12 @@ impl Identity {
         self.spec.headers.lay(cx.environment, headers)?;
         match &self.spec.credentials {
             None | Some(Credentials::Digest(_)) => {}
-            Some(Credentials::Basic(password)) => drop(headers.insert(AUTHORIZATION, password.basic(cx, self.label())?)),
-            Some(Credentials::Bearer(t)) => drop(headers.insert(AUTHORIZATION, bearer(&t.render_text(cx.environment)?)?)),
+            Some(Credentials::Basic(password)) => {
+                drop(headers.insert(AUTHORIZATION, password.basic(cx, self.label())?))
+            }
+            Some(Credentials::Bearer(t)) => {
+                drop(headers.insert(AUTHORIZATION, bearer(&t.render_text(cx.environment)?)?))
+            }
             Some(Credentials::Token(source)) => {
                 let held = self.tokens.current(source, cx, target, self).await?;
                 held.header().map(|h| headers.insert(AUTHORIZATION, h.clone()));

@@ -91,7 +91,9 @@ impl Digest {
             method: request.method.as_str(),
             body: request.content.bytes(),
         };
-        let answer = client.respond(&params).map_err(|e| StepError::Invalid(format!("the server's challenge cannot be answered: {e}")))?;
+        let answer = client
+            .respond(&params)
+            .map_err(|e| StepError::Invalid(format!("the server's challenge cannot be answered: {e}")))?;
         if let Some(response) = answer.split_once("response=\"").and_then(|(_, r)| r.split('"').next()) {
             cx.secrets.add(&format!("{label}.digest"), response);
         }

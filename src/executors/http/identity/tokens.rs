@@ -208,7 +208,8 @@ impl OAuth {
         let content = Sent::Text(encoded(form));
         let mut request =
             Prepared { method: Method::POST, url, headers, content, who: Some(who), proof: Default::default() };
-        let response = exchange::aside(cx, target, &mut request, &format!("for the token of `{}`", who.label())).await?;
+        let response =
+            exchange::aside(cx, target, &mut request, &format!("for the token of `{}`", who.label())).await?;
         let status = response.status();
         let text = exchange::small(response).await;
         let json = serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
@@ -288,7 +289,10 @@ impl Login {
         }
         let scope = cx.environment.with_all(&output);
         let wrong = |what: &str, e: &dyn std::fmt::Display| {
-            StepError::Unreachable(format!("the log-in of `{}` by {line} answered {status}, and `{what}`: {e}", who.label()))
+            StepError::Unreachable(format!(
+                "the log-in of `{}` by {line} answered {status}, and `{what}`: {e}",
+                who.label()
+            ))
         };
         let header = match &self.token {
             None => None,
