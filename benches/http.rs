@@ -174,6 +174,7 @@ cases:
         cases: schedule.outline.clone(),
     };
     let faults = std::mem::take(&mut schedule.faults);
+    let on_failure = std::mem::take(&mut schedule.on_failure);
     let world = Arc::new(World {
         run,
         secrets,
@@ -183,6 +184,7 @@ cases:
         links: Default::default(),
         live: Some(live.clone()),
         faults,
+        on_failure,
         fail_fast: false,
     });
 

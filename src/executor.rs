@@ -55,6 +55,58 @@ pub trait Target: Any + Send + Sync {
     async fn version(&self) -> Option<String> {
         None
     }
+    /// For `doctor`: tries the way to the target as a plan would go it, and whether each of `needs` is allowed. Changes nothing.
+    /// Empty where there is nothing to try.
+    async fn probe(&self, _needs: &[Need]) -> Vec<Finding> {
+        vec![]
+    }
+}
+
+/// Something that an action will do to its target, as far as that can be told before the run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Need {
+    /// In the words of the target's world: `get`, `list`, `watch`.
+    pub verb: &'static str,
+    /// To what, as the plan calls it: `sessions.stream.space`. A hole that is filled only in the run stands as it is written.
+    pub resource: String,
+    /// Where; `None`: where the target looks when nobody says.
+    pub namespace: Option<String>,
+    /// Whether the action fails without it; else it does its work less well: it looks again instead of watching.
+    pub essential: bool,
+}
+
+/// What a probe found out: one line for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub health: Health,
+    /// What was tried: `log in`, `create sessions.stream.space in namespace \`default\``.
+    pub tried: String,
+    /// What came of it.
+    pub seen: String,
+    /// What to do about it, where something is to be done.
+    pub remedy: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    Well,
+    /// It may be in the way, or it cannot be told before the run.
+    Doubtful,
+    Wrong,
+}
+
+impl Finding {
+    pub fn well(tried: impl Into<String>, seen: impl Into<String>) -> Self {
+        Finding { health: Health::Well, tried: tried.into(), seen: seen.into(), remedy: None }
+    }
+
+    pub fn doubtful(tried: impl Into<String>, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Finding { health: Health::Doubtful, remedy: Some(remedy.into()), ..Finding::well(tried, seen) }
+    }
+
+    pub fn wrong(tried: impl Into<String>, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Finding { health: Health::Wrong, remedy: Some(remedy.into()), ..Finding::well(tried, seen) }
+    }
 }
 
 #[async_trait]
@@ -65,6 +117,11 @@ pub trait Action: Send + Sync {
     fn summary(&self) -> String;
     /// Whether performing it changes something: a dry run says so, and its answer must be looked at.
     fn changes(&self) -> bool;
+    /// What it will do to its target, for `list`, `doctor` and whoever must grant it. `known` holds the names that are bound before
+    /// the run.
+    fn needs(&self, _known: &Scope) -> Vec<Need> {
+        vec![]
+    }
     async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError>;
     /// The next look after `last`, losing nothing between the two. Never returns an equal look in a busy loop: it waits for a
     /// change, or for `pace`, whichever this kind of target can.

@@ -38,12 +38,14 @@ impl fmt::Display for Tier {
 
 /// Of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Every step held and every expected result was proved.
     Passed,
     /// The product gave a wrong answer, or none.
     Failed,
+    /// Failed where the environment accepts it for a while.
+    KnownFailure,
     /// A precondition does not hold.
     Blocked,
     /// We could not ask, or our own fault.
@@ -59,6 +61,7 @@ impl Verdict {
         match self {
             Verdict::Passed => "passed",
             Verdict::Failed => "failed",
+            Verdict::KnownFailure => "known failure",
             Verdict::Blocked => "blocked",
             Verdict::Errored => "errored",
             Verdict::Interrupted => "interrupted",

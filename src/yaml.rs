@@ -72,11 +72,18 @@ impl Node {
         self.to_value().to_string()
     }
 
-    /// Where the bytes `range` of this scalar's decoded text stand in the file, whatever the quoting and folding.
+    /// Where the bytes `range` of this scalar's decoded text stand in the file, whatever the quoting and folding. The whole scalar
+    /// where it is empty, and where another one is repeated by its alias.
     pub fn inner(&self, range: std::ops::Range<usize>) -> Span {
-        let Some(text) = self.as_str() else { return self.span.clone() };
         let raw = self.span.text();
-        let map = align(text, raw);
+        let text = self.as_str().unwrap_or_default();
+        // a block scalar begins with its text, and that may begin with a quote
+        let verbatim = text.trim_start_matches('\n').starts_with(raw.lines().next().unwrap_or_default());
+        let style = raw.chars().next().filter(|_| !verbatim).unwrap_or(' ');
+        if text.is_empty() || style == '*' {
+            return self.span.clone();
+        }
+        let map = align(text, raw, style);
         let at = |i: usize| map.get(i).copied().unwrap_or(raw.len());
         let start = at(range.start);
         let end = if range.end > range.start { at(range.end - 1) + 1 } else { start };
@@ -86,18 +93,14 @@ impl Node {
 }
 
 /// For every byte of the decoded text the offset in the raw scalar that it came from.
-fn align(text: &str, raw: &str) -> Vec<usize> {
+fn align(text: &str, raw: &str, style: char) -> Vec<usize> {
     let mut map = Vec::with_capacity(text.len());
-    let style = raw.chars().next().unwrap_or(' ');
-    let mut at = match style {
-        '"' | '\'' => 1,
-        '|' | '>' => raw.find('\n').map_or(raw.len(), |i| i + 1),
-        _ => 0,
-    };
-    let mut after_break = matches!(style, '|' | '>');
+    let mut at = usize::from(matches!(style, '"' | '\''));
+    let mut after_break = false;
     for c in text.chars() {
+        at = raw.floor_char_boundary(at + continued(style, &raw[raw.floor_char_boundary(at)..]));
         let mut width = c.len_utf8();
-        let rest = &raw[at.min(raw.len())..];
+        let rest = &raw[at..];
         if c == '\n' || c == ' ' {
             // a folded break: the whole run of white space stands for it
             if !rest.starts_with(c) || (c == ' ' && rest.trim_start_matches(' ').starts_with('\n')) {
@@ -110,19 +113,25 @@ fn align(text: &str, raw: &str) -> Vec<usize> {
             after_break = rest.get(..width).is_some_and(|s| s.contains('\n')) || c == '\n';
         } else {
             if after_break || !rest.starts_with(c) {
-                let skipped = rest.len() - rest.trim_start_matches([' ', '\n', '\r', '\t']).len();
-                at += skipped;
+                at += rest.len() - rest.trim_start_matches([' ', '\n', '\r', '\t']).len();
             }
             after_break = false;
-            let rest = &raw[at.min(raw.len())..];
-            if let Some(escaped) = escape(style, rest) {
+            if let Some(escaped) = escape(style, &raw[at..]) {
                 width = escaped;
             }
         }
-        map.extend(std::iter::repeat_n(at.min(raw.len()), c.len_utf8()));
+        map.extend(std::iter::repeat_n(at, c.len_utf8()));
         at += width;
     }
     map
+}
+
+/// How many bytes of `rest` stand for nothing: a line that is continued by `\`, up to the text of the next.
+fn continued(style: char, rest: &str) -> usize {
+    match rest.strip_prefix('\\').filter(|r| style == '"' && r.starts_with(['\n', '\r'])) {
+        Some(next) => rest.len() - next.trim_start().len(),
+        None => 0,
+    }
 }
 
 /// How many bytes the escape sequence at the start of `rest` has.
@@ -226,9 +235,14 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
     match serde_saphyr::from_str_with_options::<Raw>(&source.text, options) {
         Ok(raw) => Ok(node(raw, source)),
         Err(error) => {
-            let at = error.location().map_or(0, |l| offset(source, l));
             let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+            let mut at = error.location().map_or(0, |l| offset(source, l));
+            // a tag is reported where it ends
+            if let Some(tag) = message.split('`').nth(1).filter(|t| message.contains("tag") && t.starts_with('!')) {
+                at = source.text[..at].rfind(tag).unwrap_or(at);
+            }
             let first = message.lines().next().unwrap_or("not YAML").trim_start_matches("error: ");
+            let first = first.rsplit_once(" at line ").map_or(first, |(said, _)| said);
             let first = if first.contains("limits breached: Depth") { "it nests too deep to be read" } else { first };
             let mut d = Diagnostic::error("yaml", &whole.with(at..at + 1), format!("not valid YAML: {first}"));
             if source.text.get(..at).is_some_and(|t| t.ends_with('$')) && source.text[at..].starts_with('{') {
@@ -241,6 +255,7 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
                     "a value that begins with a quote, `{` or `[` ends where that closes: quote the whole of it",
                 ),
                 ("tabs disallowed", "indent with spaces"),
+                ("scanning a block scalar", "an expression that begins with `>` or `|` must be quoted"),
             ] {
                 if d.help.is_none() && message.contains(word) {
                     d = d.help(help);
@@ -268,7 +283,14 @@ fn node(raw: Raw, source: &Arc<Source>) -> Node {
     let Spanned { value, referenced, .. } = raw.0;
     let start = offset(source, referenced);
     let len = referenced.span().byte_len().unwrap_or(1) as usize;
-    let span = Span { source: source.clone(), range: start..(start + len).min(source.text.len()) };
+    let mut span = Span { source: source.clone(), range: start..(start + len).min(source.text.len()) };
+    // the library counts the white space after a block scalar, and places an empty one behind it
+    span.range.end = start + span.text().trim_end().len();
+    if let (RawKind::Scalar(Kind::Str(_)), 0) = (&value, len)
+        && let Some(head) = source.text[..start].rfind(['|', '>'])
+    {
+        span.range = head..head + 1;
+    }
     let kind = match value {
         RawKind::Scalar(kind) => kind,
         RawKind::Seq(items) => Kind::Seq(items.into_iter().map(|r| node(r, source)).collect()),
@@ -282,6 +304,7 @@ fn node(raw: Raw, source: &Arc<Source>) -> Node {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
 
     fn tree(text: &str) -> Node {
         parse(&Arc::new(Source { name: "t.yaml".into(), text: text.into() })).expect("it parses")
@@ -305,6 +328,41 @@ mod tests {
         assert_eq!(under("a: |\n    first line\n      and ${nmae}\nb: 1\n", "a", "nmae"), "nmae");
         assert_eq!(under("a: plain that\n  goes on ${nmae}\n", "a", "nmae"), "nmae");
         assert_eq!(under("ä: 1\na: ü ${nmae}\n", "a", "nmae"), "nmae");
+        assert_eq!(under("a: |\n  'ä' == nmae\n", "a", "nmae"), "nmae");
+        assert_eq!(under("b: &x is ${nmae}\na: *x\n", "a", "nmae"), "*x");
+    }
+
+    proptest::proptest! {
+        /// Words behind nothing, a space, a break, an empty line, or what only a double quoted text knows: a continued line.
+        #[test]
+        fn every_character_of_a_scalar_is_found(style in 0..5usize, dos: bool, words in vec((0..8usize, 0..5usize), 1..12)) {
+            let (before, after) = [("x", ""), ("'", "'"), ("\"", "\""), (">-\n    ", "\n"), ("|\n    ", "\n")][style];
+            let lines = |text: &str| if dos { text.replace('\n', "\r\n") } else { text.to_string() };
+            let mut file = lines(&format!("a: {before}"));
+            let mut places = vec![file.len() - 1];
+            places.truncate(usize::from(style == 0));
+            for (i, (word, lead)) in words.into_iter().enumerate() {
+                let word = ["a", "ä", "'", "\"", "\\", "${b}", "*c", "😀"][word];
+                let lead = ["", " ", "\n    ", "\n\n    ", if style == 2 { "\\\n    " } else { "  " }][lead];
+                file.push_str(&lines(if i > 0 { lead } else { "" }));
+                for c in word.chars() {
+                    places.push(file.len());
+                    file.push_str(&match (style, c) {
+                        (1, '\'') => "''".to_string(),
+                        (2, '"' | '\\') => format!("\\{c}"),
+                        (2, 'ä') => "\\u00e4".to_string(),
+                        _ => c.to_string(),
+                    });
+                }
+            }
+            file.push_str(&lines(&format!("{after}\nb: 1\n")));
+            let tree = tree(&file);
+            let node = tree.get("a").expect("the key is there");
+            let text = node.as_str().expect("it is a text");
+            let found = text.char_indices().filter(|(_, c)| !c.is_whitespace());
+            let found: Vec<usize> = found.map(|(i, c)| node.inner(i..i + c.len_utf8()).range.start).collect();
+            proptest::prop_assert_eq!(found, places, "{}", file);
+        }
     }
 
     #[test]
@@ -327,5 +385,7 @@ mod tests {
         assert_eq!((e.code, e.span.place().line), ("yaml", 2));
         let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: !has(x)\n".into() })).unwrap_err();
         assert!(e.help.unwrap().contains("quote"), "{}", e.message);
+        let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: >= 3\n".into() })).unwrap_err();
+        assert!(e.help.unwrap().contains("quoted"), "{}", e.message);
     }
 }

@@ -171,8 +171,9 @@ fn expression(text: &str) -> usize {
     let mut drawn = 0;
     match Expression::compile(&node, 0..node.as_str().map_or(0, str::len)) {
         Ok(e) => {
-            let finding = judge::check(&e, &scope, || node.span.place());
-            drawn += finding.operands.len();
+            let mut findings = vec![];
+            judge::checks(&[(e, node.span.clone())], &scope, &mut findings);
+            drawn += findings.iter().map(|f| f.operands.len()).sum::<usize>();
         }
         Err(ds) => drawn += ds.iter().map(|d| d.render(false).len() + d.span.place().column).sum::<usize>(),
     }

@@ -1,6 +1,6 @@
 //! `check`: everything that is wrong, without any network.
 use super::{Failure, args, exit, files, plans};
-use crate::{engine::compile, executors};
+use crate::{executors, plan::Environment};
 
 pub fn command(args: args::Check) -> Result<u8, Failure> {
     let registry = executors::registry();
@@ -16,27 +16,19 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
         None => None,
     };
     let mut code = exit::GREEN;
+    let environment = match &args.place.env {
+        None => None,
+        Some(name) => match environments.as_ref().and_then(|e| e.get(name)) {
+            None => return Err(Failure::usage(format!("error: there is no environment `{name}`"))),
+            found => found
+                .cloned()
+                .map(|e| Environment { protected: e.protected && args.place.i_mean.as_deref() != Some(name), ..e }),
+        },
+    };
     for found in files::plans(&args.plans)? {
-        let environment = match &args.place.env {
-            None => None,
-            Some(name) => match environments.as_ref().filter(|e| e.get(name).is_some()) {
-                Some(_) => {
-                    // read again: a compiled environment is used up
-                    let source = files::environment_file(args.place.config.as_deref())?;
-                    let environments = source.and_then(|s| plans::read_environments(&s, &registry).0);
-                    environments.and_then(|e| e.all.into_iter().find(|e| e.name == *name))
-                }
-                None => return Err(Failure::usage(format!("error: there is no environment `{name}`"))),
-            },
-        };
-        let (plan, mut problems) = plans::read(&found, &registry);
-        let mut cases = 0;
-        if let Some(plan) = plan {
-            cases = plan.cases.len();
-            let (_, more) = compile::compile(plan, &registry, environment, vec![], &|_| true);
-            problems.extend(more);
-        }
-        problems.sort();
+        let draft = plans::read(&found, &registry);
+        let cases = draft.plan().map_or(0, |p| p.cases.len());
+        let problems = draft.check(&registry, environment.as_ref());
         anstream::eprint!("{}", plans::draw(&problems, colour));
         let plural = if cases == 1 { "" } else { "s" };
         anstream::println!("{}: {cases} case{plural}, {}", found.source.name, plans::count(&problems));

@@ -11,7 +11,7 @@ pub fn command(args: args::List) -> Result<u8, Failure> {
     let mut shown = 0;
     for found in files::plans(&args.plans)? {
         let selected = plans::selector(&args.selection)?;
-        let (schedule, _) = plans::schedule(&found, &registry, None, &[], &selected, false)?;
+        let schedule = plans::read(&found, &registry).compile(&registry, None, &[], &selected, false)?;
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::NOTHING).set_header(["case", "title", "tier", "priority", "needs"]);
         for case in &schedule.cases {

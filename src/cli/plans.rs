@@ -16,8 +16,14 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Reads a plan and compares it with its Markdown. Everything that is wrong is in the diagnostics.
-pub fn read(found: &Found, registry: &Registry) -> (Option<Plan>, Diagnostics) {
+/// A plan as it was read, with everything that is wrong with it so far.
+pub struct Draft {
+    plan: Option<Plan>,
+    problems: Diagnostics,
+}
+
+/// Reads a plan and compares it with its Markdown.
+pub fn read(found: &Found, registry: &Registry) -> Draft {
     let mut reader = Reader::new(registry.verbs().collect(), &Disk);
     let plan = reader.plan(&found.source);
     let mut problems = reader.problems;
@@ -37,33 +43,53 @@ pub fn read(found: &Found, registry: &Registry) -> (Option<Plan>, Diagnostics) {
             )),
         }
     }
-    (plan, problems)
+    Draft { plan, problems }
+}
+
+impl Draft {
+    /// What the plan is called, where it runs when nobody says otherwise, and how many cases it has.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plan.as_ref()
+    }
+
+    /// Everything that is wrong with it, alone or in an environment.
+    pub fn check(&self, registry: &Registry, environment: Option<&Environment>) -> Diagnostics {
+        self.compiled(registry, environment, vec![], &|_| true).1
+    }
+
+    /// Fails with everything that is wrong, drawn.
+    pub fn compile(
+        &self,
+        registry: &Registry,
+        environment: Option<&Environment>,
+        set: &[String],
+        selected: &dyn Fn(&Case) -> bool,
+        colour: bool,
+    ) -> Result<Schedule, Failure> {
+        let (schedule, problems) = self.compiled(registry, environment, variables(set)?, selected);
+        schedule.filter(|_| problems.errors() == 0).ok_or_else(|| bad(&problems, colour))
+    }
+
+    fn compiled(
+        &self,
+        registry: &Registry,
+        environment: Option<&Environment>,
+        set: Vec<(String, Tree)>,
+        selected: &dyn Fn(&Case) -> bool,
+    ) -> (Option<Schedule>, Diagnostics) {
+        let mut problems = self.problems.clone();
+        let Some(plan) = self.plan.clone() else { return (None, problems) };
+        let (schedule, more) = compile::compile(plan, registry, environment.cloned(), set, selected);
+        problems.extend(more);
+        problems.sort();
+        (schedule, problems)
+    }
 }
 
 pub fn read_environments(source: &Arc<Source>, registry: &Registry) -> (Option<Environments>, Diagnostics) {
     let mut reader = Reader::new(registry.verbs().collect(), &Disk);
     let environments = environment::read(&mut reader, source);
     (environments, reader.problems)
-}
-
-/// Reads and compiles; fails with everything that is wrong, drawn.
-pub fn schedule(
-    found: &Found,
-    registry: &Registry,
-    environment: Option<Environment>,
-    set: &[String],
-    selected: &dyn Fn(&Case) -> bool,
-    colour: bool,
-) -> Result<(Schedule, Diagnostics), Failure> {
-    let (plan, mut problems) = read(found, registry);
-    let Some(plan) = plan else { return Err(bad(&problems, colour)) };
-    let (schedule, more) = compile::compile(plan, registry, environment, variables(set)?, selected);
-    problems.extend(more);
-    problems.sort();
-    match schedule {
-        Some(s) if problems.errors() == 0 => Ok((s, problems)),
-        _ => Err(bad(&problems, colour)),
-    }
 }
 
 /// `NAME=VALUE`: a value that reads as JSON is that, else it is a text.

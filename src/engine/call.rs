@@ -29,8 +29,13 @@ impl Runner<'_> {
             Ok(wait) => wait,
             Err(e) => return self.fail_to_reach(at, e).await,
         };
-        let inner_scope = match given(definition, inputs, scope, self.base) {
-            Ok(given) => self.base.with("inputs", given),
+        // what the environment does in its own way sees the environment's names, below those of the plan
+        let base = match self.world.live.as_ref().filter(|_| definition.of_environment) {
+            Some(live) => self.base.over(&live.environment()),
+            None => self.base.clone(),
+        };
+        let inner_scope = match given(definition, inputs, scope, &base) {
+            Ok(given) => base.with("inputs", given),
             Err(e) => return self.fail_to_reach(at, e.to_string()).await,
         };
         let begun = Instant::now();

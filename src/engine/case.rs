@@ -1,12 +1,14 @@
 //! One case: preconditions, steps, expected results, then everything taken back. What follows a red is decided here.
 use super::{
+    known,
     looks::Looks,
     run::World,
     schedule::{Case, Sentence},
-    step::{Listed, Runner, asked, span},
+    step::{Listed, Runner, asked, sentence as sentence_of, span},
     undo::Stack,
 };
 use crate::{
+    address::Address,
     event::{EventKind, Part},
     expr::Scope,
     outcome::{Fault, Mark, Verdict},
@@ -18,6 +20,9 @@ use std::{
 
 /// How long a case may take where it says nothing itself.
 const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long collecting evidence may take.
+const COLLECTING: Duration = Duration::from_secs(30);
 
 /// What a case came to.
 pub struct Outcome {
@@ -62,8 +67,8 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
         }
         std::future::pending::<()>().await
     };
-    let mut outcome = tokio::select! {
-        outcome = sentences(case, &runner, &scope) => outcome,
+    let (mut outcome, marks) = tokio::select! {
+        judged = sentences(case, &runner, &scope) => judged,
         () = timer => unreachable!("the timer never ends"),
     };
     if cancel.is_cancelled()
@@ -75,6 +80,11 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
         outcome.fault = Some(Fault::Environment);
         outcome.reason =
             Some(format!("the case ran longer than its `timeout` of {}", humantime::format_duration(limit)));
+    }
+    let today = world.run.started.to_zoned(jiff::tz::TimeZone::UTC).date();
+    outcome = known::accept(&case.known, &marks, outcome, today);
+    if looks.live() && matches!(outcome.verdict, Verdict::Failed | Verdict::Blocked | Verdict::Errored) {
+        collect(&runner, case).await;
     }
     if looks.live() {
         // what was made is taken back even after a cancel; only a second one ends that
@@ -95,6 +105,17 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
     finish(case, world, outcome, begun.elapsed()).await
 }
 
+/// What the environment wants to be looked at when a case goes red, before anything is taken back. It changes no verdict.
+async fn collect(runner: &Runner<'_>, case: &Case) {
+    let Some(live) = &runner.world.live else { return };
+    let id = crate::value::Value::map([("id".to_string(), case.id.as_str().into())]);
+    let scope = live.environment().with("case", id);
+    let at = case.address.child("on_failure");
+    let collecting = Runner { cancel: &runner.world.cancel, base: &scope, ..*runner };
+    let all = collecting.list(&runner.world.on_failure, &at, scope.clone(), None);
+    let _ = tokio::time::timeout(COLLECTING, all).await;
+}
+
 async fn finish(case: &Case, world: &World, outcome: Outcome, took: Duration) -> Outcome {
     let kind = EventKind::CaseFinished {
         verdict: outcome.verdict,
@@ -106,8 +127,9 @@ async fn finish(case: &Case, world: &World, outcome: Outcome, took: Duration) ->
     outcome
 }
 
-async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> Outcome {
+async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> (Outcome, Vec<(Address, Mark)>) {
     let mut scope = base.clone();
+    let mut marks = vec![];
     let mut worst = Mark::Passed;
     let mut why: Option<String> = None;
     let mut blocked: Option<(Mark, String)> = None;
@@ -144,6 +166,7 @@ async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> Outcome {
             worst = mark;
             why = reason.clone();
         }
+        marks.push((at.clone(), mark));
         runner.tell(at, EventKind::SentenceFinished { mark, reason }).await;
     }
     // by the user; a case that ran out of its own time keeps what it had come to
@@ -163,7 +186,8 @@ async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> Outcome {
         (None, Mark::Errored | Mark::NotReached | Mark::Interrupted) => (Verdict::Errored, Some(Fault::Environment)),
         (None, _) => (Verdict::Passed, None),
     };
-    Outcome { verdict, fault, reason: if verdict == Verdict::Passed { None } else { why }, left: vec![] }
+    let reason = if verdict == Verdict::Passed { None } else { why };
+    (Outcome { verdict, fault, reason, left: vec![] }, marks)
 }
 
 async fn perform_sentence(
@@ -188,13 +212,7 @@ async fn perform_sentence(
             Some(name) => (Mark::NotReached, vec![], Some(format!("`{name}` was never bound"))),
             None => {
                 let findings = asked(&sentence.asks, None, &listed.scope);
-                let red = findings.iter().find(|f| !f.holds).map(|f| {
-                    if f.actual == "false" {
-                        format!("`{}` does not hold", f.subject)
-                    } else {
-                        format!("`{}`: expected {}, and it is {}", f.subject, f.expected, f.actual)
-                    }
-                });
+                let red = findings.iter().find(|f| !f.holds).map(sentence_of);
                 listed.judged += findings.len();
                 (if red.is_some() { Mark::Failed } else { Mark::Passed }, findings, red)
             }

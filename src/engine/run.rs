@@ -38,6 +38,8 @@ pub struct World {
     pub links: HashMap<String, Arc<dyn Link>>,
     pub live: Option<Arc<Live>>,
     pub faults: Vec<(String, Fault)>,
+    /// What the environment wants to be looked at when a case goes red.
+    pub on_failure: Vec<super::schedule::Step>,
     pub fail_fast: bool,
 }
 
@@ -118,7 +120,7 @@ pub async fn perform(
     world.events.tell(&root, EventKind::RunStarted(Box::new(started))).await;
     let mut notes = vec![];
     let made = Stack::default();
-    match setup(&schedule, &world, &*looks, &made).await {
+    match set_up(&schedule, &world, &*looks, &made).await {
         Ok(()) => notes.extend(cases(&schedule, &world, &looks, &base).await),
         Err(reason) => {
             let verdict = if world.cancel.is_cancelled() { Verdict::Interrupted } else { Verdict::Errored };
@@ -134,26 +136,15 @@ pub async fn perform(
             }
         }
     }
-    if let Some(live) = &world.live {
-        let (scope, faults) = (live.environment(), Mutex::new(vec![]));
-        let runner = Runner {
-            world: &world,
-            looks: &*looks,
-            cancel: &world.kill,
-            stack: &made,
-            faults: &faults,
-            base: &scope,
-            timeout: None,
-        };
-        notes.extend(made.unwind(&runner).await.left.into_iter().map(|l| format!("left behind by setup: {l}")));
-    }
+    notes.extend(tear_down(&schedule, &world, &*looks, &made).await);
     if world.cancel.is_cancelled() {
         world.events.tell(&root, EventKind::CancelRequested).await;
     }
     world.events.tell(&root, EventKind::RunFinished { took: begun.elapsed(), notes }).await;
 }
 
-async fn setup(schedule: &Schedule, world: &World, looks: &dyn Looks, made: &Stack) -> Result<(), String> {
+/// What the environment does before the first case. What it binds is known to targets from then on; what it makes is on `made`.
+pub async fn set_up(schedule: &Schedule, world: &World, looks: &dyn Looks, made: &Stack) -> Result<(), String> {
     let Some(live) = &world.live else { return Ok(()) };
     let scope = live.environment();
     let faults = Mutex::new(vec![]);
@@ -165,6 +156,23 @@ async fn setup(schedule: &Schedule, world: &World, looks: &dyn Looks, made: &Sta
     }
     live.set_environment(listed.scope);
     Ok(())
+}
+
+/// What the environment does after the last case, whatever came of it; then what setup made is taken back. A sentence for each
+/// thing that did not work.
+pub async fn tear_down(schedule: &Schedule, world: &World, looks: &dyn Looks, made: &Stack) -> Vec<String> {
+    let Some(live) = &world.live else { return vec![] };
+    let (scope, faults) = (live.environment(), Mutex::new(vec![]));
+    let runner =
+        Runner { world, looks, cancel: &world.kill, stack: made, faults: &faults, base: &scope, timeout: None };
+    let mut notes = vec![];
+    let listed = runner.list(&schedule.teardown, &Address::new("teardown"), scope.clone(), None).await;
+    if listed.mark.is_red() {
+        let reason = listed.reason.unwrap_or_else(|| listed.mark.word().into());
+        notes.push(format!("the environment's teardown did not come to its end: {reason}"));
+    }
+    notes.extend(made.unwind(&runner).await.left.into_iter().map(|l| format!("left behind by setup: {l}")));
+    notes
 }
 
 /// Those that may be side by side are, up to `jobs`; the others then have the platform to themselves, in the plan's order.
@@ -208,7 +216,7 @@ async fn cases(schedule: &Arc<Schedule>, world: &Arc<World>, looks: &Arc<dyn Loo
                 Ok(outcome) => outcome,
                 Err(_) => panicked(case, &world).await,
             };
-            if world.fail_fast && verdict != Verdict::Passed {
+            if world.fail_fast && !matches!(verdict, Verdict::Passed | Verdict::KnownFailure) {
                 stop.cancel();
             }
             drop(permit);

@@ -1,11 +1,11 @@
 //! What will be performed: every name resolved, every body read, nothing left that could be wrong in itself. Data only.
 use crate::{
     address::Address,
-    event::{CaseOutline, Part, PlanOutline},
+    event::{CaseOutline, EnvironmentOutline, Part, PlanOutline},
     executor::{Action, TargetSpec},
     expr::{Expression, Template, Tree},
     outcome::Tier,
-    plan::{Asks, Foreach, Overlap},
+    plan::{Asks, Foreach, Overlap, RelayFault, SecretSource},
     source::Place,
 };
 use std::sync::Arc;
@@ -19,11 +19,18 @@ pub struct Schedule {
     pub vars: Vec<(String, Tree)>,
     pub cases: Vec<Case>,
     pub setup: Vec<Step>,
-    /// Of the environment: secrets, then names.
-    pub secrets: Vec<(String, Tree)>,
+    /// After the last case, whatever came of it.
+    pub teardown: Vec<Step>,
+    /// When a case goes red: what they see is evidence.
+    pub on_failure: Vec<Step>,
+    pub secrets: Vec<(String, SecretSource)>,
     pub targets: Vec<Target>,
     pub faults: Vec<(String, Fault)>,
     pub jobs: usize,
+    /// Where it runs, for reports.
+    pub environment: EnvironmentOutline,
+    /// Name and version of what runs there.
+    pub versions: Vec<(String, String)>,
 }
 
 pub struct Target {
@@ -33,7 +40,7 @@ pub struct Target {
 }
 
 pub enum Fault {
-    Relay { listen: String, upstream: String },
+    Relay { listen: String, upstream: String, how: RelayFault },
     Actions { cut: Arc<Vec<Step>>, heal: Arc<Vec<Step>>, refused: Option<Expression> },
 }
 
@@ -46,6 +53,16 @@ pub struct Case {
     pub sentences: Vec<Sentence>,
     /// What the environment lacks for it, a sentence each.
     pub lacks: Vec<String>,
+    /// What the environment accepts as red for a while.
+    pub known: Vec<Known>,
+}
+
+/// A sentence that is accepted as red until the end of a day.
+pub struct Known {
+    pub sentence: Address,
+    pub text: String,
+    pub issue: String,
+    pub until: jiff::civil::Date,
 }
 
 pub struct Sentence {
@@ -92,4 +109,6 @@ pub struct Definition {
     pub inputs: Vec<(String, Option<Tree>)>,
     pub steps: Vec<Step>,
     pub outputs: Vec<(String, Expression)>,
+    /// It stands in the environment, in place of the plan's, and sees the environment's names.
+    pub of_environment: bool,
 }

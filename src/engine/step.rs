@@ -405,7 +405,7 @@ pub fn asked(asks: &Asks, output: Option<&Value>, scope: &Scope) -> Vec<Finding>
                 let names = match &p.shape {
                     crate::expr::picture::Shape::Map(entries) => entries
                         .iter()
-                        .filter_map(|(k, _)| k.as_literal())
+                        .filter_map(|(k, ..)| k.as_literal())
                         .filter_map(|k| Some((k.to_string(), scope.get(k)?.clone())))
                         .collect::<Map>(),
                     _ => Map::new(),
@@ -414,7 +414,7 @@ pub fn asked(asks: &Asks, output: Option<&Value>, scope: &Scope) -> Vec<Finding>
             }
         }
     }
-    out.extend(asks.checks.iter().map(|(e, span)| judge::check(e, scope, || span.place())));
+    judge::checks(&asks.checks, scope, &mut out);
     out
 }
 
@@ -458,7 +458,8 @@ pub(super) fn span_since(first: jiff::Timestamp, output: &Output) -> Value {
     Value::Duration(before.checked_add(took).unwrap_or(took))
 }
 
-fn sentence(f: &Finding) -> String {
+/// What did not hold, in a sentence.
+pub fn sentence(f: &Finding) -> String {
     if f.expected == "true" && f.actual == "false" {
         format!("`{}` does not hold", f.subject)
     } else {

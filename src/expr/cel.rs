@@ -134,6 +134,7 @@ pub struct Expression(Arc<Compiled>);
 
 struct Compiled {
     text: String,
+    span: Span,
     program: Program,
     reads: Vec<Read>,
     /// Names of functions of ours that it calls.
@@ -175,7 +176,7 @@ impl Expression {
         let text = text.trim();
         let fail = |code, r, message: &str| Err(vec![Diagnostic::error(code, &at(r), message.to_string())]);
         if text.is_empty() {
-            return fail("expression-empty", 0..0, "there is no expression here");
+            return Err(vec![Diagnostic::error("expression-empty", &node.inner(range), "there is no expression here")]);
         }
         if text.len() > LONGEST {
             return fail("expression-too-long", 0..1, &format!("the expression is longer than {LONGEST} bytes"));
@@ -186,6 +187,12 @@ impl Expression {
         let program = match ENV.compile(text) {
             Ok(p) => p,
             Err(errors) => {
+                let places = errors.errors.iter().map(|e| offset(text, e.pos));
+                if let Some(open) = places.filter(|&i| text.get(i..).is_some_and(|t| t.starts_with("${"))).min() {
+                    let message = "this is an expression already: `${ }` is for values";
+                    let d = Diagnostic::error("hole-in-expression", &at(open..open + 2), message);
+                    return Err(vec![d.help("leave out `${` and `}`")]);
+                }
                 let Some(first) = errors.errors.first() else {
                     return fail("expression-syntax", 0..text.len(), "this is no CEL expression");
                 };
@@ -233,11 +240,16 @@ impl Expression {
             reads.first().filter(|_| is_path(&program.expression().expr)).map(|r| (r.root.clone(), r.path.clone()));
         let path = path.filter(|(_, p): &(_, Vec<Segment>)| !p.iter().any(|s| matches!(s, Segment::Any)));
         let label = label(program.expression());
-        Ok(Expression(Arc::new(Compiled { text: text.to_string(), program, reads, ours, label, path })))
+        let span = at(0..text.len());
+        Ok(Expression(Arc::new(Compiled { text: text.to_string(), span, program, reads, ours, label, path })))
     }
 
     pub fn text(&self) -> &str {
         &self.0.text
+    }
+
+    pub fn span(&self) -> &Span {
+        &self.0.span
     }
 
     /// Whether evaluating it tells of a secret.
@@ -259,16 +271,16 @@ impl Expression {
             return Ok(v);
         }
         let context = self.context(scope)?;
-        let result = self.0.program.execute(&context).map_err(|e| self.error(&e))?;
-        from_cel(&result)
+        self.execute(&context)
+    }
+
+    fn execute(&self, context: &Context) -> Result<Value, EvalError> {
+        from_cel(&self.0.program.execute(context).map_err(|e| self.error(&e))?)
     }
 
     /// Evaluates to yes or no. `Err` for an evaluation error or another type.
     pub fn holds(&self, scope: &Scope) -> Result<bool, EvalError> {
-        match self.eval(scope)? {
-            Value::Bool(b) => Ok(b),
-            other => Err(EvalError::Other(format!("it gives {} and not yes or no", describe(&other)))),
-        }
+        self.eval(scope).and_then(decided)
     }
 
     /// For a check that does not hold: the parts that made it so, each with its value.
@@ -282,15 +294,7 @@ impl Expression {
 
     fn context<'v>(&self, scope: &Scope) -> Result<Context<'static, 'v>, EvalError> {
         let mut context = Context::with_env(ENV.clone());
-        let mut done: Vec<&str> = vec![];
-        for read in &self.0.reads {
-            if done.contains(&read.root.as_str()) {
-                continue;
-            }
-            let value = scope.cel(&read.root).ok_or_else(|| EvalError::Unbound(read.root.clone()))?;
-            context.add_variable_from_value(read.root.as_str(), value);
-            done.push(&read.root);
-        }
+        self.bind(scope, &mut context, &mut vec![])?;
         for ours in &self.0.ours {
             let secrets = scope.secrets().clone();
             let label = self.0.label.clone();
@@ -316,6 +320,18 @@ impl Expression {
             added.map_err(|e| EvalError::Other(e.to_string()))?;
         }
         Ok(context)
+    }
+
+    /// Makes known to the context what it reads and what is not known there yet.
+    fn bind<'e>(&'e self, scope: &Scope, context: &mut Context, known: &mut Vec<&'e str>) -> Result<(), EvalError> {
+        for Read { root, .. } in &self.0.reads {
+            if !known.contains(&root.as_str()) {
+                let value = scope.cel(root).ok_or_else(|| EvalError::Unbound(root.clone()))?;
+                context.add_variable_from_value(root.as_str(), value);
+                known.push(root);
+            }
+        }
+        Ok(())
     }
 
     /// The library's words, without the values that it would print: they may hold secrets, and are shown elsewhere.
@@ -410,6 +426,36 @@ impl Expression {
             Err(error) => format!("error: {}", self.error(&error)),
         };
         out.push((self.label_of(e), shown));
+    }
+}
+
+/// Several expressions over one scope, in one context: what two of them read is made known once.
+pub struct Together<'s> {
+    scope: &'s Scope,
+    context: Context<'static, 'static>,
+    known: Vec<&'s str>,
+}
+
+impl<'s> Together<'s> {
+    pub fn over(scope: &'s Scope) -> Self {
+        Together { scope, context: Context::with_env(ENV.clone()), known: vec![] }
+    }
+
+    /// Like [`Expression::holds`].
+    pub fn holds(&mut self, e: &'s Expression) -> Result<bool, EvalError> {
+        // a function of ours belongs to the expression that calls it
+        if e.0.path.is_some() || !e.0.ours.is_empty() {
+            return e.holds(self.scope);
+        }
+        e.bind(self.scope, &mut self.context, &mut self.known)?;
+        e.execute(&self.context).and_then(decided)
+    }
+}
+
+fn decided(value: Value) -> Result<bool, EvalError> {
+    match value {
+        Value::Bool(b) => Ok(b),
+        other => Err(EvalError::Other(format!("it gives {} and not yes or no", describe(&other)))),
     }
 }
 

@@ -1,12 +1,15 @@
 //! Whether a value is as a picture says, and whether an expression holds: one finding for each thing asked, all of them, never only
 //! the first. Pure; the live run and a replay both come here.
 use super::{
-    cel::{EvalError, Expression, describe, show},
+    cel::{EvalError, Expression, Together, describe, show},
     picture::{Picture, Shape},
     schema::Schema,
     scope::Scope,
 };
-use crate::{source::Place, value::Value};
+use crate::{
+    source::{Place, Span},
+    value::Value,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -24,9 +27,14 @@ pub struct Finding {
     pub place: Option<Place>,
 }
 
+/// One finding for each check, in order.
+pub fn checks(checks: &[(Expression, Span)], scope: &Scope, out: &mut Vec<Finding>) {
+    let mut together = Together::over(scope);
+    out.extend(checks.iter().map(|(e, span)| found(e, scope, together.holds(e), || span.place())));
+}
+
 /// What a check says that could not be evaluated.
-pub fn check(e: &Expression, scope: &Scope, place: impl FnOnce() -> Place) -> Finding {
-    let result = e.holds(scope);
+fn found(e: &Expression, scope: &Scope, result: Result<bool, EvalError>, place: impl FnOnce() -> Place) -> Finding {
     let holds = result == Ok(true);
     Finding {
         subject: e.text().to_string(),
@@ -68,7 +76,7 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                 return say(actual.is_some(), "a map".into());
             }
             let before = out.len();
-            for (key, inner) in entries {
+            for (key, _, inner) in entries {
                 match key.render_text(scope) {
                     Ok(key) => {
                         let key = key.strip_prefix("$$").map(|k| format!("${k}")).unwrap_or(key);
@@ -335,7 +343,7 @@ fn literal(p: &Picture, scope: &Scope) -> Option<Value> {
         Shape::Rendered(t) => t.render(scope).ok(),
         Shape::Map(es) => es
             .iter()
-            .map(|(k, p)| Some((k.render_text(scope).ok()?, literal(p, scope).unwrap_or_else(|| Value::text("…")))))
+            .map(|(k, _, p)| Some((k.render_text(scope).ok()?, literal(p, scope).unwrap_or_else(|| Value::text("…")))))
             .collect::<Option<Vec<_>>>()
             .map(Value::map),
         _ => None,
@@ -461,6 +469,28 @@ mod tests {
         assert!(all.iter().all(|f| f.holds == f.place.is_none()));
     }
 
+    fn checked(e: Expression, node: &yaml::Node, scope: &Scope) -> Finding {
+        let mut out = vec![];
+        checks(&[(e, node.span.clone())], scope, &mut out);
+        out.remove(0)
+    }
+
+    #[test]
+    fn checks_over_one_scope_do_not_disturb_each_other() {
+        let scope = Scope::default().with("a", 1i64).with("b", 2i64);
+        let all: Vec<_> = ["a == 1", "c == 1 || a == 1", "b == a + 1", "json(\"[2]\")[0] == b", "a > b", "b"]
+            .into_iter()
+            .map(|text| {
+                let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: format!("'{text}'") })).unwrap();
+                (Expression::compile(&node, 0..text.len()).unwrap(), node.span.clone())
+            })
+            .collect();
+        let mut out = vec![];
+        checks(&all, &scope, &mut out);
+        assert_eq!(out.iter().map(|f| f.holds).collect::<Vec<_>>(), [true, false, true, true, false, false]);
+        assert_eq!(out[1].actual, "`c` was never bound");
+    }
+
     #[test]
     fn a_check_shows_its_operands() {
         let node = yaml::parse(&Arc::new(Source {
@@ -471,7 +501,7 @@ mod tests {
         let e = Expression::compile(&node, 0..node.as_str().unwrap().len()).unwrap();
         let scope = Scope::default()
             .with("body", Value::from(json!({"failed": 2, "errors": [{"name": "a"}, {"name": ""}, {"name": "c"}]})));
-        let f = check(&e, &scope, || node.span.place());
+        let f = checked(e, &node, &scope);
         assert!(!f.holds);
         let operand = |l: &str| f.operands.iter().find(|(k, _)| k == l).map(|(_, v)| v.as_str());
         assert_eq!(operand("size(body.errors)"), Some("3"), "{:?}", f.operands);
@@ -483,7 +513,7 @@ mod tests {
     fn an_evaluation_error_fails_a_check_also_under_unequal() {
         let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: "body.nothing != 1".into() })).unwrap();
         let e = Expression::compile(&node, 0..17).unwrap();
-        let f = check(&e, &Scope::default().with("body", Value::from(json!({}))), || node.span.place());
+        let f = checked(e, &node, &Scope::default().with("body", Value::from(json!({}))));
         assert!(!f.holds && f.actual.contains("nothing"), "{f:?}");
     }
 }

@@ -27,7 +27,8 @@ pub struct Picture {
 pub enum Shape {
     Equal(Value),
     Rendered(Template),
-    Map(Vec<(Template, Picture)>),
+    /// Each key with its place.
+    Map(Vec<(Template, Span, Picture)>),
     List(Vec<Picture>),
     /// All must hold: several matchers side by side.
     All(Vec<Picture>),
@@ -92,7 +93,9 @@ impl Picture {
                     Shape::Map(
                         entries
                             .iter()
-                            .map(|(k, v)| (Template::compile(k, problems), Picture::compile(v, problems)))
+                            .map(|(k, v)| {
+                                (Template::compile(k, problems), k.span.clone(), Picture::compile(v, problems))
+                            })
                             .collect(),
                     )
                 } else if matchers < entries.len() {
@@ -128,7 +131,7 @@ impl Picture {
         match &self.shape {
             Shape::Rendered(t) | Shape::Regex(t) => t.reads().cloned().collect(),
             Shape::Map(entries) => {
-                entries.iter().flat_map(|(k, p)| k.reads().cloned().chain(p.reads()).collect::<Vec<_>>()).collect()
+                entries.iter().flat_map(|(k, _, p)| k.reads().cloned().chain(p.reads()).collect::<Vec<_>>()).collect()
             }
             Shape::List(ps) | Shape::All(ps) | Shape::Set(ps) | Shape::Contains(ps) | Shape::In(ps) => all(ps),
             Shape::Each(p) => p.reads(),

@@ -38,6 +38,18 @@ impl Scope {
         map.as_map().into_iter().flatten().fold(self.clone(), |s, (k, v)| s.with(k, v.clone()))
     }
 
+    /// These names over those of another scope.
+    #[must_use]
+    pub fn over(&self, below: &Scope) -> Scope {
+        let mut own = vec![];
+        let mut at = self.top.as_deref();
+        while let Some(frame) = at {
+            own.push(frame);
+            at = frame.below.as_deref();
+        }
+        own.into_iter().rev().fold(below.clone(), |s, f| s.with(&f.name, f.value.clone()))
+    }
+
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.frame(name).map(|f| &f.value)
     }
@@ -88,6 +100,13 @@ mod tests {
         assert_eq!(inner.get("a"), Some(&Value::Int(2)));
         assert_eq!(outer.get("a"), Some(&Value::Int(1)));
         assert!(!outer.has("b"));
+    }
+
+    #[test]
+    fn over_another_its_names_hide_those() {
+        let below = Scope::default().with("a", 1i64).with("b", 2i64);
+        let both = Scope::default().with("a", 3i64).with("c", 4i64).over(&below);
+        assert_eq!(["a", "b", "c"].map(|n| both.get(n).and_then(Value::as_i64)), [Some(3), Some(2), Some(4)]);
     }
 
     #[test]

@@ -5,5 +5,5 @@ pub mod markdown;
 pub mod model;
 pub mod read;
 
-pub use environment::{Environment, Environments, FaultSpec};
+pub use environment::{Environment, Environments, FaultSpec, KnownFailure, RelayFault, SecretSource};
 pub use model::*;

@@ -6,6 +6,7 @@ use crate::{
     yaml::Node,
 };
 
+#[derive(Clone)]
 pub struct Plan {
     pub id: String,
     pub title: String,
@@ -30,6 +31,7 @@ pub struct Named {
 }
 
 /// A reusable action with inputs and outputs.
+#[derive(Clone)]
 pub struct Definition {
     pub name: Named,
     /// A default makes an input optional.
@@ -38,6 +40,7 @@ pub struct Definition {
     pub outputs: Vec<(Named, Expression)>,
 }
 
+#[derive(Clone)]
 pub struct Case {
     pub id: Named,
     pub title: String,
@@ -53,6 +56,7 @@ pub struct Case {
 }
 
 /// A precondition, a step or an expected result, in the plan's words.
+#[derive(Clone)]
 pub struct Sentence {
     pub text: Named,
     pub steps: Vec<Step>,
@@ -61,7 +65,7 @@ pub struct Sentence {
 }
 
 /// What is asked of an observation.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Asks {
     pub picture: Option<Picture>,
     pub checks: Vec<(Expression, Span)>,
@@ -76,6 +80,7 @@ impl Asks {
 }
 
 /// One action as it stands in a plan.
+#[derive(Clone)]
 pub struct Step {
     pub span: Span,
     pub verb: Verb,
@@ -92,6 +97,7 @@ pub struct Step {
     pub target: Option<Named>,
 }
 
+#[derive(Clone)]
 pub enum Verb {
     /// Of an executor; its body is the executor's to read.
     Executor {
@@ -124,6 +130,7 @@ pub enum Overlap {
     Any,
 }
 
+#[derive(Clone)]
 pub enum Foreach {
     List(Tree),
     Map(Vec<(String, Tree)>),

@@ -560,17 +560,6 @@ impl<'a> Reader<'a> {
                 return None;
             }
         };
-        if let Some(s) = node.as_str()
-            && s.trim_start().starts_with("${")
-        {
-            let d = Diagnostic::error(
-                "hole-in-expression",
-                &node.span,
-                "this is an expression already: `${ }` is for values",
-            );
-            self.problems.push(d.help("leave out `${` and `}`"));
-            return None;
-        }
         match Expression::compile(node, 0..text) {
             Ok(e) => Some(e),
             Err(ds) => {
@@ -616,7 +605,7 @@ impl<'a> Reader<'a> {
         Some(named)
     }
 
-    fn named(&mut self, node: &Node, key: &str) -> Option<Named> {
+    pub fn named(&mut self, node: &Node, key: &str) -> Option<Named> {
         let n = node.get(key)?;
         Some(Named { text: self.text(n), span: n.span.clone() })
     }

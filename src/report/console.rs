@@ -210,7 +210,7 @@ fn of_verdict(verdict: Verdict) -> Style {
     match verdict {
         Verdict::Passed => in_colour(AnsiColor::Green),
         Verdict::Failed | Verdict::Blocked => in_colour(AnsiColor::Red),
-        Verdict::Errored | Verdict::Interrupted => in_colour(AnsiColor::Yellow),
+        Verdict::Errored | Verdict::Interrupted | Verdict::KnownFailure => in_colour(AnsiColor::Yellow),
         Verdict::Skipped => Style::new().dimmed(),
     }
 }
@@ -278,7 +278,7 @@ fn table(run: &RunIndex, look: &Look) -> String {
             verdict = verdict.fg(match case.verdict {
                 Verdict::Passed => Color::DarkGreen,
                 Verdict::Failed | Verdict::Blocked => Color::DarkRed,
-                Verdict::Errored | Verdict::Interrupted => Color::DarkYellow,
+                Verdict::Errored | Verdict::Interrupted | Verdict::KnownFailure => Color::DarkYellow,
                 Verdict::Skipped => Color::DarkGrey,
             });
         }

@@ -59,7 +59,7 @@ impl RunVerdict {
 /// What one case says about the run; `None`: it decides nothing.
 fn says(case: &CaseIndex, broken_off: bool) -> Option<RunVerdict> {
     Some(match (case.verdict, case.fault) {
-        (Verdict::Passed, _) => RunVerdict::Passed,
+        (Verdict::Passed | Verdict::KnownFailure, _) => RunVerdict::Passed,
         (Verdict::Failed, _) | (Verdict::Blocked, Some(Fault::Product)) => RunVerdict::Failed,
         (Verdict::Errored, _) | (Verdict::Blocked, _) => RunVerdict::Errored,
         (Verdict::Interrupted, _) => RunVerdict::Interrupted,
@@ -142,6 +142,8 @@ mod tests {
             (&[(Must, Passed, None), (Nice, Failed, product)], all, 1),
             (&[(Must, Passed, None), (Nice, Failed, product)], &[Must], 0),
             (&[(Must, Failed, product), (Nice, Passed, None)], &[Must], 1),
+            (&[(Must, KnownFailure, product), (Nice, Passed, None)], all, 0),
+            (&[(Must, KnownFailure, product), (Nice, Failed, product)], all, 1),
             (&[(Must, Errored, environment)], all, 3),
             (&[(Must, Errored, product)], all, 3),
             (&[(Must, Failed, environment)], all, 1),

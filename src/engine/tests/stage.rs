@@ -18,7 +18,7 @@ use crate::{
     expr::{Finding, Scope, Template, Tree},
     outcome::{Fault, Mark, Tier, Verdict},
     plan::{
-        Environment, environment,
+        Environment, Environments, SecretSource, environment,
         read::{Files, Reader},
     },
     secrets::Secrets,
@@ -350,6 +350,15 @@ pub fn compiled(cases: &str, shared: &Arc<Shared>, environment: &str) -> Result<
     if problems.errors() > 0 { Err(drawn()) } else { schedule.ok_or_else(drawn) }
 }
 
+/// The environments of a file, and all that is wrong with them, drawn.
+pub fn environments(text: &str) -> (Environments, String) {
+    let registry = registry(&Arc::new(Shared::default()));
+    let mut reader = Reader::new(registry.verbs().collect(), &Nothing);
+    let source = Arc::new(Source { name: "env.yaml".into(), text: text.into() });
+    let all = environment::read(&mut reader, &source).unwrap_or_default();
+    (all, reader.problems.0.iter().map(|d| d.render(false) + "\n").collect())
+}
+
 pub async fn perform(cases: &str, setting: Setting) -> Told {
     let shared = Arc::new(Shared::default());
     let mut schedule = compiled(cases, &shared, &setting.environment).unwrap_or_else(|drawn| panic!("{drawn}"));
@@ -359,6 +368,7 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
     let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).unwrap();
     let mut scope = run_scope(&run, &secrets);
     for (name, tree) in &schedule.secrets {
+        let SecretSource::Text(tree) = tree else { panic!("the stage reads no files") };
         let value = tree.render(&scope).unwrap();
         secrets.add(name, &value.to_string());
         scope = scope.with(name, value);
@@ -385,6 +395,7 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
     };
     let link = FakeLink { shared: shared.clone(), refused: setting.tried.into(), stuck: setting.stuck };
     let faults = std::mem::take(&mut schedule.faults);
+    let on_failure = std::mem::take(&mut schedule.on_failure);
     let links = faults
         .iter()
         .filter(|(_, f)| matches!(f, crate::engine::schedule::Fault::Relay { .. }))
@@ -400,6 +411,7 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
         links,
         live: setting.recorded.is_none().then(|| live.clone()),
         faults,
+        on_failure,
         fail_fast: setting.fail_fast,
     });
     let looks: Arc<dyn Looks> = match &setting.recorded {

@@ -72,13 +72,14 @@ fn query(body: &mut Body<'_>, node: &Node) -> Option<Query> {
     let mut scanner = Scanner::default();
     let mut right = true;
     for part in template.parts() {
-        let hole = match part {
+        let expression = match part {
             Part::Text(text) => {
                 scanner.text(text);
                 continue;
             }
-            Part::Hole(e) => e.text(),
+            Part::Hole(e) => e,
         };
+        let hole = expression.text();
         let (message, help) = match &scanner.within {
             Within::Code => {
                 scanner.hole();
@@ -97,7 +98,7 @@ fn query(body: &mut Body<'_>, node: &Node) -> Option<Query> {
                 "write `$${` for a literal `${`".to_string(),
             ),
         };
-        body.problem(Diagnostic::error("hole-in-quotes", &node.span, message).help(help));
+        body.problem(Diagnostic::error("hole-in-quotes", expression.span(), message).help(help));
         right = false;
     }
     let statement = Statement(&scanner.code);

@@ -20,18 +20,18 @@ impl Spec {
         if !body.keys(&["db"]) {
             return None;
         }
-        if body.get("db").is_none() {
+        let Some(node) = body.get("db").cloned() else {
             body.missing("db");
             return None;
-        }
-        let t = body.template("db")?;
+        };
+        let t = body.template_of(&node)?;
         if let Some(text) = t.as_literal()
             && let Some((scheme, _)) = text.split_once("://")
             && !["postgres", "postgresql", "sqlite"].contains(&scheme)
         {
             let d = Diagnostic::error(
                 "unknown-scheme",
-                body.span(),
+                &node.span,
                 format!("there is no way to a database of `{scheme}:`"),
             )
             .help("write `postgres://user:password@host:5432/name`, `sqlite:///path` or a path");

@@ -152,7 +152,7 @@ fn line(body: &mut Body<'_>) -> Option<(Method, Template)> {
         return None;
     }
     if text[start + word.len()..].trim().is_empty() {
-        let d = Diagnostic::error("path-missing", &node.span, format!("a path or a URL is missing after `{word}`"));
+        let d = Diagnostic::error("path-missing", &at, format!("a path or a URL is missing after `{word}`"));
         body.problem(d.help(form));
         return None;
     }

@@ -87,6 +87,7 @@ fn of_verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "✅",
         Verdict::Failed => "❌",
+        Verdict::KnownFailure => "🟡",
         Verdict::Blocked => "⛔",
         Verdict::Errored => "⚠️",
         Verdict::Interrupted => "⏹️",
@@ -174,7 +175,7 @@ fn verdict_in_words(run: &RunIndex, gate: &Gate) -> String {
 fn by_verdict<'c>(cases: impl Iterator<Item = &'c CaseIndex>) -> String {
     let cases: Vec<_> = cases.map(|c| c.verdict).collect();
     use Verdict::*;
-    let said: Vec<String> = [Failed, Blocked, Errored, Interrupted, Skipped]
+    let said: Vec<String> = [Failed, KnownFailure, Blocked, Errored, Interrupted, Skipped]
         .into_iter()
         .map(|v| (cases.iter().filter(|c| **c == v).count(), v))
         .filter(|(n, _)| *n > 0)
@@ -283,7 +284,11 @@ fn what_went_wrong(run: &RunIndex, out: &mut String) {
         if let Some(why) = why.or(case.reason.clone()) {
             *out += &format!(": {}", line(&why));
         }
-        *out += &format!(" ({})\n", file_and_line(place, Spot::Line));
+        *out += &format!(" ({})", file_and_line(place, Spot::Line));
+        if let (Verdict::KnownFailure, Some(until)) = (case.verdict, &case.reason) {
+            *out += &format!("; {}", line(until));
+        }
+        *out += "\n";
     }
 }
 

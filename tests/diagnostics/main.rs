@@ -2,8 +2,16 @@
 //! «like this». Each must give exactly one diagnostic, of that code, whose underline begins where the mark does.
 //!
 //! Fixtures are separated by `-----`. One that begins with a `-` is a list of actions; one may end in an environment file behind
-//! `===`, or in the Markdown plan behind `===md`.
-use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
+//! `===`, where the mark may stand as well, or in the Markdown plan behind `===md`.
+mod positions;
+
+use positions::{EXCEPTIONS, position, wanted};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::Arc,
+};
 use tp_runner::{
     diagnostic::{Diagnostics, Severity},
     engine::compile::compile,
@@ -72,10 +80,14 @@ fn judge(code: &str, fixture: &str) -> Result<(), String> {
         None => (fixture, None),
     };
     let is_environment = plan.starts_with("environments:") || plan.starts_with("default:");
-    let (text, place) = unmarked(&if is_environment { plan.to_string() } else { whole(plan) });
+    let (text, mut place) = unmarked(&if is_environment { plan.to_string() } else { whole(plan) });
     let found = match rest {
         Some(rest) if rest.starts_with("md") => problems(&text, None, Some(&rest[2..])),
-        Some(rest) => problems(&text, Some(rest), None),
+        Some(rest) => {
+            let (environment, there) = unmarked(rest.trim_start_matches('\n'));
+            place = place.or(there);
+            problems(&text, Some(&environment), None)
+        }
         None if is_environment => problems(ENOUGH, Some(&text), None),
         None => problems(&text, None, None),
     };
@@ -114,6 +126,25 @@ fn each_mistake_gives_its_one_diagnostic_where_it_stands() {
     // a stack as large as the main thread's
     let wrong: Vec<String> = std::thread::Builder::new().stack_size(8 << 20).spawn(all).unwrap().join().unwrap();
     assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), fixtures().len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_code_has_a_fixture_at_each_position_where_it_can_stand() {
+    let mut found: BTreeMap<String, BTreeSet<_>> = BTreeMap::new();
+    for (code, fixture) in fixtures() {
+        let marked = fixture.split("\n===\n").find(|file| file.contains('«')).unwrap_or_default();
+        let at = marked.find('«').unwrap_or_else(|| panic!("`{code}` has a fixture without a mark:\n{fixture}"));
+        found.entry(code).or_default().insert(position(&marked.replace(['«', '»'], ""), at));
+    }
+    let wrong: Vec<String> = found
+        .iter()
+        .filter(|(code, at)| **at != wanted(code))
+        .map(|(code, at)| format!("`{code}` has {at:?} and needs {:?}", wanted(code)))
+        .collect();
+    assert!(wrong.is_empty(), "{} codes:\n{}", wrong.len(), wrong.join("\n"));
+    let mut known: BTreeSet<&str> = found.keys().map(String::as_str).collect();
+    let idle: Vec<_> = EXCEPTIONS.iter().flat_map(|(_, _, codes)| *codes).filter(|c| !known.remove(**c)).collect();
+    assert!(idle.is_empty(), "no such code, or excepted twice: {idle:?}");
 }
 
 /// Every code that the sources say.

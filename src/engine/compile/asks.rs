@@ -1,0 +1,91 @@
+//! What is asked of an observation, against the names and fields that there are.
+use super::Compiler;
+use crate::{
+    diagnostic::{Diagnostic, Diagnostics},
+    engine::names::{Names, Shape},
+    expr::{Picture, Read, picture},
+    plan::Asks,
+    source::Span,
+};
+
+impl Compiler<'_> {
+    /// Checks what is asked against the names in scope; with `fields`, the picture is of an output that has those.
+    pub(super) fn asks(&mut self, asks: &Asks, fields: Option<&[String]>, names: &Names) -> Vec<String> {
+        let mut needs = vec![];
+        if let Some(p) = &asks.picture {
+            let reads = p.reads();
+            need(&mut needs, &reads);
+            self.reads(&reads, names);
+            match (&p.shape, fields) {
+                (picture::Shape::Map(entries), _) => {
+                    for (key, at, inner) in entries {
+                        let Some(name) = key.as_literal() else { continue };
+                        match fields {
+                            Some(known) => {
+                                names.touch(name);
+                                if !known.iter().any(|k| k == name) && !known.is_empty() {
+                                    self.unknown_output(name, at, known);
+                                }
+                            }
+                            None => {
+                                let read = Read { root: name.to_string(), path: vec![], span: at.clone() };
+                                if !names.has(name) {
+                                    names.check(&read, &mut self.problems);
+                                } else {
+                                    names.touch(name);
+                                    self.used_vars.insert(name.to_string());
+                                    self.picture_fields(name, inner, names);
+                                }
+                                need_names(&mut needs, &[name.to_string()]);
+                            }
+                        }
+                    }
+                }
+                (_, None) => {
+                    let d =
+                        Diagnostic::error("wrong-type", &p.span, "without a verb, `expect` is a map of names in scope");
+                    self.problems.push(d);
+                }
+                _ => {}
+            }
+        }
+        for (e, _) in &asks.checks {
+            need(&mut needs, e.reads());
+            self.reads(e.reads(), names);
+        }
+        needs
+    }
+
+    /// `expect: { batch: { stauts: 200 } }`: the fields one level down, where they are known.
+    pub(super) fn picture_fields(&mut self, name: &str, inner: &Picture, names: &Names) {
+        let picture::Shape::Map(entries) = &inner.shape else { return };
+        let read = Read { root: name.to_string(), path: vec![], span: inner.span.clone() };
+        if let Shape::Fields(fields) = names.check(&read, &mut Diagnostics::default()) {
+            let known: Vec<String> = fields.into_iter().map(|(f, _)| f).collect();
+            for (key, at, _) in entries {
+                if let Some(k) = key.as_literal()
+                    && !known.iter().any(|f| f == k)
+                {
+                    self.unknown_output(k, at, &known);
+                }
+            }
+        }
+    }
+
+    pub(super) fn unknown_output(&mut self, name: &str, at: &Span, known: &[String]) {
+        let d = Diagnostic::error("unknown-field", at, format!("there is no field `{name}` in this output"));
+        self.problems.push(d.meant(name, known.iter().map(String::as_str)));
+    }
+}
+
+pub(super) fn need(needs: &mut Vec<String>, reads: &[Read]) {
+    need_names(needs, &reads.iter().map(|r| r.root.clone()).collect::<Vec<_>>());
+}
+
+pub(super) fn need_names(needs: &mut Vec<String>, names: &[String]) {
+    for n in names {
+        if !needs.contains(n) {
+            needs.push(n.clone());
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What is an environment's: its targets, setup and faults, read by the same gate as cases, with names of its own.
+use super::{Compiler, Source, base_names};
+use crate::{
+    diagnostic::{Diagnostic, Diagnostics},
+    engine::{
+        names::{Names, Shape},
+        schedule::{Act, Fault, Known, Schedule, Step, Target},
+    },
+    event::EnvironmentOutline,
+    executor::Body,
+    expr::Read,
+    plan::{self, Environment, FaultSpec, KnownFailure, SecretSource},
+};
+use std::sync::Arc;
+
+impl Compiler<'_> {
+    /// The actions of the plan, those of the environment in their place; gives back those of the plan that were replaced.
+    pub(super) fn sources(&mut self, actions: Vec<plan::Definition>) -> Vec<plan::Definition> {
+        let mut replaced = vec![];
+        let of_plan: Vec<String> = actions.iter().map(|a| a.name.text.clone()).collect();
+        for definition in actions {
+            self.sources.insert(definition.name.text.clone(), Source { definition, of_environment: false });
+        }
+        for own in self.environment.map(|e| &e.actions[..]).unwrap_or_default() {
+            let name = &own.name;
+            let Some(of_the_plan) = self.sources.get(&name.text).map(|s| &s.definition) else {
+                let d = Diagnostic::error(
+                    "unknown-action",
+                    &name.span,
+                    format!("the plan has no action `{}` to replace", name.text),
+                );
+                self.problems.push(d.meant(&name.text, of_plan.iter().map(String::as_str)));
+                continue;
+            };
+            let (theirs, ours) = (signature(of_the_plan), signature(own));
+            if theirs != ours {
+                let d = Diagnostic::error(
+                    "other-signature",
+                    &name.span,
+                    format!("`{}` has {ours} here, and {theirs} in the plan", name.text),
+                );
+                self.problems.push(d.help("an action that replaces another takes and gives the same names"));
+            }
+            let own = Source { definition: own.clone(), of_environment: true };
+            replaced.extend(self.sources.insert(name.text.clone(), own).map(|s| s.definition));
+        }
+        replaced
+    }
+
+    /// The environment's targets, each read by its executor.
+    pub(super) fn targets(&mut self) -> Vec<Target> {
+        let Some(environment) = self.environment else { return vec![] };
+        let names = settled_names(environment);
+        let mut out = vec![];
+        for (name, node) in &environment.targets {
+            let verbs: Vec<&'static str> = self.registry.verbs().filter(|v| node.get(v).is_some()).collect();
+            let [verb] = verbs[..] else {
+                let all = self.registry.verbs().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
+                let d = Diagnostic::error(
+                    "wrong-target",
+                    &name.span,
+                    format!("the target `{}` needs exactly one of {all}", name.text),
+                );
+                self.problems.push(d);
+                continue;
+            };
+            let mut reads = vec![];
+            let mut problems = Diagnostics::default();
+            let spec = self
+                .registry
+                .get(verb)
+                .and_then(|e| e.target(&mut Body { node, reads: &mut reads, problems: &mut problems }));
+            self.problems.extend(problems);
+            for r in &reads {
+                names.check(r, &mut self.problems);
+            }
+            if let Some(spec) = spec {
+                out.push(Target { name: name.text.clone(), verb, spec: Arc::from(spec) });
+            }
+        }
+        out
+    }
+
+    /// Setup and faults: the same gate as for cases, with the environment's own names.
+    pub(super) fn settle(&mut self, environment: Environment, schedule: &mut Schedule) {
+        let mut names = environment_names(&environment);
+        for (_, secret) in &environment.secrets {
+            let reads: Vec<Read> = match secret {
+                SecretSource::Text(tree) => tree.reads(),
+                SecretSource::File(path) => path.reads().cloned().collect(),
+                SecretSource::Command(words) => words.iter().flat_map(|w| w.reads().cloned()).collect(),
+            };
+            self.reads(&reads, &names);
+        }
+        for (_, tree) in &environment.vars {
+            self.reads(&tree.reads(), &names);
+        }
+        self.known(environment.known_failures, schedule);
+        let target_of = |verb: &str, named: &Option<String>| {
+            named.clone().or_else(|| schedule.targets.iter().find(|t| t.verb == verb).map(|t| t.name.clone()))
+        };
+        let resolved = |c: &mut Self, steps, names: &mut Names| {
+            let mut steps = c.setup_steps(steps, names);
+            steps.iter_mut().for_each(|s| resolve(s, &target_of));
+            steps
+        };
+        let setup = resolved(self, environment.setup, &mut names);
+        let depth = names.depth();
+        let teardown = resolved(self, environment.teardown, &mut names);
+        names.drop_to(depth);
+        names.built_in("case", Shape::fields(&["id"]));
+        let on_failure = resolved(self, environment.on_failure, &mut names);
+        names.drop_to(depth);
+        let mut faults = vec![];
+        for (name, fault) in environment.faults {
+            let depth = names.depth();
+            faults.push((
+                name.text,
+                match fault {
+                    FaultSpec::Relay { listen, upstream, how } => Fault::Relay { listen, upstream, how },
+                    FaultSpec::Actions { cut, heal, refused } => {
+                        let cut = resolved(self, cut, &mut names);
+                        let heal = resolved(self, heal, &mut names);
+                        if let Some(e) = &refused {
+                            self.reads(e.reads(), &names);
+                        }
+                        Fault::Actions { cut: Arc::new(cut), heal: Arc::new(heal), refused }
+                    }
+                },
+            ));
+            names.drop_to(depth);
+        }
+        schedule.environment = EnvironmentOutline {
+            name: environment.name,
+            about: environment.about.unwrap_or_default(),
+            sandbox: environment.sandbox,
+            targets: schedule.targets.iter().map(|t| (t.name.clone(), t.spec.address())).collect(),
+            replaced: environment.actions.iter().map(|a| a.name.text.clone()).collect(),
+        };
+        schedule.versions = environment.versions;
+        schedule.setup = setup;
+        schedule.teardown = teardown;
+        schedule.on_failure = on_failure;
+        schedule.faults = faults;
+        schedule.secrets = environment.secrets.into_iter().map(|(n, t)| (n.text, t)).collect();
+    }
+
+    /// What is accepted as red for a while, each sentence found in the plan.
+    fn known(&mut self, known: Vec<KnownFailure>, schedule: &mut Schedule) {
+        for KnownFailure { case, sentence, issue, until } in known {
+            let Some(outline) = schedule.outline.iter().find(|o| o.id == case.text) else {
+                let d = Diagnostic::error("unknown-case", &case.span, format!("the plan has no case `{}`", case.text));
+                self.problems.push(d.meant(&case.text, schedule.outline.iter().map(|o| o.id.as_str())));
+                continue;
+            };
+            let same = |a: &str, b: &str| a.split_whitespace().eq(b.split_whitespace());
+            let Some(found) = outline.sentences.iter().find(|s| same(&s.text, &sentence.text)) else {
+                let d = Diagnostic::error(
+                    "unknown-sentence",
+                    &sentence.span,
+                    format!("`{}` has no sentence `{}`", case.text, sentence.text),
+                );
+                self.problems.push(d.meant(&sentence.text, outline.sentences.iter().map(|s| s.text.as_str())));
+                continue;
+            };
+            let known = Known { sentence: found.address.clone(), text: found.text.clone(), issue, until };
+            if let Some(case) = schedule.cases.iter_mut().find(|c| c.id == case.text) {
+                case.known.push(known);
+            }
+        }
+    }
+
+    /// The steps of an environment: their targets are named, or the first of the verb, and resolved afterwards.
+    pub(super) fn setup_steps(&mut self, steps: Vec<plan::Step>, names: &mut Names) -> Vec<Step> {
+        let named: Vec<Option<String>> = steps.iter().map(|s| s.target.as_ref().map(|t| t.text.clone())).collect();
+        let mut out = self.steps(steps, names);
+        if out.len() == named.len() {
+            for (s, n) in out.iter_mut().zip(named) {
+                if let Act::Perform { target, .. } = &mut s.act {
+                    *target = n;
+                }
+            }
+        }
+        out
+    }
+}
+
+fn resolve(step: &mut Step, target_of: &dyn Fn(&str, &Option<String>) -> Option<String>) {
+    if let Act::Perform { target, verb, .. } = &mut step.act {
+        *target = target_of(verb, target);
+    }
+}
+
+/// What an action takes and gives, for comparing and for messages.
+fn signature(d: &plan::Definition) -> String {
+    let inputs = d.inputs.iter().map(|(n, default)| format!("{}{}", n.text, if default.is_some() { "?" } else { "" }));
+    let mut sides = [inputs.collect::<Vec<_>>(), d.outputs.iter().map(|(n, _)| n.text.clone()).collect()];
+    sides.iter_mut().for_each(|s| s.sort());
+    let [inputs, outputs] =
+        sides.map(|s| if s.is_empty() { "none".to_string() } else { format!("`{}`", s.join("`, `")) });
+    format!("the inputs {inputs} and the outputs {outputs}")
+}
+
+/// With what setup binds.
+pub(super) fn settled_names(e: &Environment) -> Names {
+    let mut names = environment_names(e);
+    for bound in e.setup.iter().flat_map(|s| s.save.iter().map(|(n, _)| n).chain(&s.bind)) {
+        names.built_in(&bound.text, Shape::Any);
+    }
+    names
+}
+
+fn environment_names(e: &Environment) -> Names {
+    let mut names = base_names();
+    names.built_in("env", Shape::Any);
+    let own = e.secrets.iter().map(|(n, _)| n).chain(e.vars.iter().map(|(n, _)| n));
+    own.for_each(|n| names.built_in(&n.text, Shape::Any));
+    names
+}

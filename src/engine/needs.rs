@@ -1,0 +1,57 @@
+//! What a schedule will do to its targets, gathered before anything is performed. Knows no target.
+use super::schedule::{Act, Case, Definition, Fault, Schedule, Step};
+use crate::{
+    executor::Need,
+    expr::{Scope, Tree},
+    value::Value,
+};
+use std::collections::BTreeSet;
+
+/// Each with the name of its target.
+pub type Needs = BTreeSet<(String, Need)>;
+
+/// Of everything that is scheduled, with setup and faults. `known` holds the names that are bound before the run.
+pub fn of(schedule: &Schedule, known: &Scope) -> Needs {
+    let mut needs = Needs::new();
+    gather(&schedule.setup, known, known, &mut needs);
+    schedule.cases.iter().for_each(|c| needs.extend(of_case(c, known)));
+    for (_, fault) in &schedule.faults {
+        if let Fault::Actions { cut, heal, .. } = fault {
+            [cut, heal].into_iter().for_each(|steps| gather(steps, known, known, &mut needs));
+        }
+    }
+    needs
+}
+
+pub fn of_case(case: &Case, known: &Scope) -> Needs {
+    let mut needs = Needs::new();
+    case.sentences.iter().for_each(|s| gather(&s.steps, known, known, &mut needs));
+    needs
+}
+
+fn gather(steps: &[Step], base: &Scope, scope: &Scope, needs: &mut Needs) {
+    for step in steps {
+        match &step.act {
+            Act::Perform { action, target: Some(target), .. } => {
+                needs.extend(action.needs(scope).into_iter().map(|n| (target.clone(), n)));
+            }
+            Act::Use { definition, inputs } => {
+                let inner = base.with("inputs", known_of(definition, inputs, scope));
+                gather(&definition.steps, base, &inner, needs);
+            }
+            Act::Parallel { branches, .. } => branches.iter().for_each(|b| gather(b, base, scope, needs)),
+            Act::Perform { target: None, .. } | Act::Fault { .. } | Act::Nothing => {}
+        }
+        gather(&step.undo, base, scope, needs);
+    }
+}
+
+/// The inputs that can be told already.
+fn known_of(definition: &Definition, inputs: &[(String, Tree)], scope: &Scope) -> Value {
+    let given = |name: &str| inputs.iter().find(|(n, _)| n == name).map(|(_, t)| t);
+    let all = definition.inputs.iter().filter_map(|(name, default)| {
+        let tree = given(name).or(default.as_ref())?;
+        Some((name.clone(), tree.render(scope).ok()?))
+    });
+    Value::map(all)
+}
