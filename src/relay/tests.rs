@@ -126,12 +126,16 @@ async fn a_delay_holds_each_piece_and_keeps_their_order() {
     let minute = Fault::Delay(Duration::from_secs(60));
     relay.begin(minute);
     let began = tokio::time::Instant::now();
-    stream.write_all(b"one").await.unwrap();
-    met(&relay, minute, 1).await;
-    assert_eq!(says(&mut stream, b" two").await.unwrap(), b"one ");
+    for i in 0..30_u8 {
+        stream.write_all(&[i]).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let mut back = [0; 30];
+    stream.read_exact(&mut back[..1]).await.unwrap();
     assert!(began.elapsed() >= Duration::from_secs(120), "a minute there, a minute back: {:?}", began.elapsed());
-    assert_eq!(read(&mut stream).await.unwrap(), b"two");
-    assert!(began.elapsed() < Duration::from_secs(240), "the second does not wait for the first to come back");
+    stream.read_exact(&mut back[1..]).await.unwrap();
+    assert!(back.iter().enumerate().all(|(i, b)| i == usize::from(*b)), "{back:?}");
+    assert!(began.elapsed() < Duration::from_secs(15 * 60), "they travel together: {:?}", began.elapsed());
     assert_eq!(relay.met(minute), 1, "over the idle one nothing was delayed");
 
     relay.end(minute);
@@ -223,8 +227,8 @@ async fn a_throttled_way_lets_so_many_bytes_pass_in_a_second() {
     let first = began.elapsed();
     stream.read_exact(&mut back[1..]).await.unwrap();
     let last = began.elapsed();
-    assert!(first < Duration::from_secs(1), "it flows: {first:?}");
-    assert!(last >= Duration::from_secs(5) && last < Duration::from_secs(6), "both ways at once: {last:?}");
+    assert!(last >= Duration::from_secs(5), "{last:?}");
+    assert!(first < last / 2, "it flows: {first:?} of {last:?}");
     assert_eq!(relay.met(slow), 1);
     relay.end(slow);
     let healed = tokio::time::Instant::now();
