@@ -1,9 +1,5 @@
 //! Each scheme against a vector of its own documentation, where that gives one; else against `openssl`, which knows nothing of ours.
 use super::*;
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-};
 
 fn named(scheme: &str) -> Signature {
     Signature { scheme: Scheme::named(scheme).unwrap(), tolerance: TOLERANCE }
@@ -168,15 +164,13 @@ fn svix_and_standard_webhooks_sign_as_their_documentation_says() {
     }
 }
 
-/// Stripe's [documentation](https://docs.stripe.com/webhooks#verify-manually) shows a header without its payload and secret; so the
-/// signature is computed by `openssl dgst`.
+/// Stripe's [documentation](https://docs.stripe.com/webhooks#verify-manually) shows a header without its payload and secret. So this
+/// signature is that of another program:
+/// `printf '%s' '1492774577.{"id": "evt_1", "object": "event"}' | openssl dgst -sha256 -hmac whsec_test_secret`.
 #[test]
 fn stripe_signs_as_openssl_does() {
     let (secret, body, time) = ("whsec_test_secret", r#"{"id": "evt_1", "object": "event"}"#, 1_492_774_577);
-    let Some(tag) = openssl(secret, &format!("{time}.{body}")) else {
-        eprintln!("skipped: no `openssl` to sign with");
-        return;
-    };
+    let tag = "09357d4fb8d9eba6f07fdea6b2428fa819063ec7bb7f9eca18b88cf0ff729476";
     let old = "6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39";
     let stripe = named("stripe");
     let is = |header: &str, secret: &str, seconds| {
@@ -194,17 +188,4 @@ fn stripe_signs_as_openssl_does() {
     assert_eq!(verify(&stripe, &[], body.as_bytes(), secret, time).unwrap_err().word(), "missing-header");
     let patient = Signature { tolerance: Duration::from_secs(3600), ..stripe.clone() };
     assert_eq!(verify(&patient, &[("stripe-signature", &header)], body.as_bytes(), secret, time + 3600), Ok(()));
-}
-
-/// `None`: there is no such program here.
-fn openssl(secret: &str, text: &str) -> Option<String> {
-    let mut child = Command::new("openssl")
-        .args(["dgst", "-sha256", "-hmac", secret])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .ok()?;
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    Some(said.trim().rsplit(' ').next().unwrap().to_string())
 }
