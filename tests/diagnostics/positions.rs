@@ -82,6 +82,7 @@ pub const EXCEPTIONS: &[(&str, &[Position], &[&str])] = &[
             "unknown-environment",
             "unknown-matcher",
             "unknown-method",
+            "unknown-option",
             "unknown-scheme",
             "unknown-sentence",
             "unknown-tier",
