@@ -243,6 +243,7 @@ async fn postgres_transactions_and_files_are_all_or_nothing() {
     assert!(e.to_string().contains("42P01") && e.to_string().contains("`nowhere values (1);`"), "{e}");
     // What only the server's own client can do is refused, and leaves nothing.
     let e = s.fail(&file("copy.sql", "insert into t values (4);\ncopy t from stdin;\n5\n\\.\n")).await;
+    println!("COPY: {e}");
     assert!(matches!(e, StepError::Invalid(_)), "{e}");
     assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])));
     let seed = file(
