@@ -29,7 +29,6 @@ pub const EXCEPTIONS: &[(&str, &[Position], &[&str])] = &[
             "no-effect",
             "no-target",
             "no-verb",
-            "not-built",
             "not-parallel",
             "nothing-asked",
             "other-signature",
