@@ -118,7 +118,7 @@ impl Picture {
         match &mut self.shape {
             Shape::Schema(s) => each(s),
             Shape::Each(p) => p.schemas(each),
-            Shape::Map(entries) => entries.iter_mut().for_each(|(_, p)| p.schemas(each)),
+            Shape::Map(entries) => entries.iter_mut().for_each(|(_, _, p)| p.schemas(each)),
             Shape::List(ps) | Shape::All(ps) | Shape::Set(ps) | Shape::Contains(ps) | Shape::In(ps) => {
                 ps.iter_mut().for_each(|p| p.schemas(each));
             }
