@@ -1,5 +1,6 @@
 //! The world, one folder a verb. An executor imports neither the engine nor the reports, nor another executor.
 mod apiserver;
+mod clock;
 pub mod db;
 pub mod exec;
 pub mod http;
