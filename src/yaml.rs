@@ -335,15 +335,16 @@ mod tests {
     proptest::proptest! {
         /// Words behind nothing, a space, a break, an empty line, or what only a double quoted text knows: a continued line.
         #[test]
-        fn every_character_of_a_scalar_is_found(style in 0..5usize, words in vec((0..8usize, 0..5usize), 1..12)) {
+        fn every_character_of_a_scalar_is_found(style in 0..5usize, dos: bool, words in vec((0..8usize, 0..5usize), 1..12)) {
             let (before, after) = [("x", ""), ("'", "'"), ("\"", "\""), (">-\n    ", "\n"), ("|\n    ", "\n")][style];
-            let mut file = format!("a: {before}");
+            let lines = |text: &str| if dos { text.replace('\n', "\r\n") } else { text.to_string() };
+            let mut file = lines(&format!("a: {before}"));
             let mut places = vec![file.len() - 1];
             places.truncate(usize::from(style == 0));
             for (i, (word, lead)) in words.into_iter().enumerate() {
                 let word = ["a", "ä", "'", "\"", "\\", "${b}", "*c", "😀"][word];
                 let lead = ["", " ", "\n    ", "\n\n    ", if style == 2 { "\\\n    " } else { "  " }][lead];
-                file.push_str(if i > 0 { lead } else { "" });
+                file.push_str(&lines(if i > 0 { lead } else { "" }));
                 for c in word.chars() {
                     places.push(file.len());
                     file.push_str(&match (style, c) {
@@ -354,8 +355,8 @@ mod tests {
                     });
                 }
             }
-            file.push_str(after);
-            let tree = tree(&format!("{file}\nb: 1\n"));
+            file.push_str(&lines(&format!("{after}\nb: 1\n")));
+            let tree = tree(&file);
             let node = tree.get("a").expect("the key is there");
             let text = node.as_str().expect("it is a text");
             let found = text.char_indices().filter(|(_, c)| !c.is_whitespace());

@@ -99,14 +99,8 @@ fn check(folder: &Path, (text, environment): (String, bool)) -> Result<(), Strin
     let mut command = Command::new(env!("CARGO_BIN_EXE_tp-runner"));
     command.current_dir(folder).arg("check");
     match environment {
-        // pages call it `staging`
-        true => command.args([
-            &format!("{ROOT}/examples/01-http-and-checks.yaml"),
-            "--config",
-            "page.yaml",
-            "--env",
-            "staging",
-        ]),
+        // pages call it `staging`, and take their examples from this plan
+        true => command.args([&format!("{ROOT}/plans/TP-004.yaml"), "--config", "page.yaml", "--env", "staging"]),
         false => command.arg("page.yaml"),
     };
     let output = command.output().expect("the binary starts");

@@ -41,7 +41,14 @@ async fn start_with(window: usize) -> Server {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let cluster = serve(listener, Options { token: TOKEN.into(), window }).await;
-    Server { cluster, http: reqwest::Client::builder().no_proxy().build().unwrap() }
+    let api = Server { cluster, http: reqwest::Client::builder().no_proxy().build().unwrap() };
+    // These tests are not about schemas: a session may carry what a test counts by.
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/sessions.stream.space";
+    let open = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+    let schema = [json!({ "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": open })];
+    let (code, said) = api.send(Method::PATCH, path, "application/json-patch+json", json!(schema).to_string()).await;
+    assert_eq!(code, 200, "{said}");
+    api
 }
 
 impl Server {
@@ -778,7 +785,7 @@ async fn a_definition_makes_its_resource_served_for_as_long_as_it_is_there() {
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": "things.x.example" },
         "spec": {
             "group": "x.example", "scope": "Cluster", "names": { "plural": "things", "kind": "Thing" },
-            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": {} }],
+            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": { "type": "object" } } }],
         },
     });
     let things = "/apis/x.example/v1/things";

@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use support::{Place, Standing, eventually, interrupt};
 
@@ -93,6 +93,33 @@ fn ten_cases_pass_on_postgresql() {
         let left = support::psql(&database, &format!("select count(*) from {table} where {column} like '%{run}%'"));
         assert_eq!(left, "0", "left in {table}");
     }
+}
+
+/// And with the real Kubernetes API server as well, whose wire is cut by a relay too.
+#[test]
+fn ten_cases_pass_on_postgresql_and_a_real_api_server() {
+    let Some(kubeconfig) = support::real_cluster("TP-004 passes on a real API server and PostgreSQL") else { return };
+    let Some(database) = support::fresh_database("tp004_kube") else { return };
+    let place = Place::new();
+    let kubeconfig = kubeconfig.to_string_lossy().into_owned();
+    let began = Instant::now();
+    let ran = place
+        .run(&["run", "TP-004", "--env", "sandbox", "--database", &database, "--kubeconfig", &kubeconfig])
+        .exits(0);
+    support::aloud(&format!("TP-004 on PostgreSQL and a real API server: {:.1?}", began.elapsed()));
+    let report = place.report();
+    assert_eq!(verdicts(&report).iter().filter(|(_, v)| v == "passed").count(), 10, "{report}");
+    for said in ["PostgreSQL", "a cluster of yours"] {
+        assert!(ran.stdout.contains(said) || report.contains(said), "nothing says {said}");
+    }
+    let run = place.runs().pop().unwrap();
+    let left = std::process::Command::new("kubectl")
+        .args(["--kubeconfig", &kubeconfig, "-n", "streamspace", "get", "-o", "name"])
+        .arg("sessions.stream.space,templates.stream.space,deployments,services,pods")
+        .output()
+        .unwrap();
+    let left = String::from_utf8_lossy(&left.stdout).into_owned();
+    assert!(!left.contains(&run), "left in the cluster: {left}");
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub enum Command {
     Check(Check),
     /// Show the cases with tier, priority, and the targets and faults that they need
     List(List),
+    /// Try every target of an environment, the way the plan will use it
+    Doctor(Box<Doctor>),
     /// Write the report of a recorded run again
     Report(Report),
     /// Run the reference platform in the foreground, until Ctrl-C
@@ -97,6 +99,19 @@ pub struct Where {
     pub i_mean: Option<String>,
 }
 
+/// Where, and what the plan is given there.
+#[derive(ClapArgs)]
+pub struct Stage {
+    #[command(flatten)]
+    pub place: Where,
+    /// Set a variable of the plan
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    #[cfg(feature = "sandbox")]
+    #[command(flatten)]
+    pub parts: SandboxParts,
+}
+
 #[derive(ClapArgs)]
 pub struct Run {
     /// Plans: an id (`TP-004`), a file or a folder; else every plan in `plans/`
@@ -104,10 +119,7 @@ pub struct Run {
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
-    pub place: Where,
-    /// Set a variable of the plan
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub set: Vec<String>,
+    pub stage: Stage,
     /// The tiers that decide the exit code; else all that were selected
     #[arg(long, value_delimiter = ',', value_name = "TIER")]
     pub gate: Vec<Tier>,
@@ -123,9 +135,14 @@ pub struct Run {
     /// Where reports are written; else where the plan's `report` says
     #[arg(long, value_name = "DIR")]
     pub report_dir: Option<PathBuf>,
-    #[cfg(feature = "sandbox")]
+}
+
+#[derive(ClapArgs)]
+pub struct Doctor {
+    /// Plans: an id, a file or a folder; else every plan in `plans/`
+    pub plans: Vec<String>,
     #[command(flatten)]
-    pub parts: SandboxParts,
+    pub stage: Stage,
 }
 
 #[derive(ClapArgs)]

@@ -2,6 +2,7 @@
 //! only one that knows the engine, the executors, the reports and the sandbox together.
 mod args;
 mod check;
+mod doctor;
 mod dry;
 mod files;
 mod links;
@@ -66,6 +67,7 @@ pub fn main() -> ExitCode {
             args::Command::Run(a) => run::command(a, args.verbosity).await,
             args::Command::Check(a) => check::command(a),
             args::Command::List(a) => list::command(a),
+            args::Command::Doctor(a) => doctor::command(a, args.verbosity).await,
             args::Command::Report(a) => report::command(a),
             #[cfg(feature = "sandbox")]
             args::Command::Sandbox(a) => sandbox::command(a).await,

@@ -23,12 +23,12 @@ impl Holder {
 impl Place {
     /// `--env`; else the file's `default`; else the plan's `environment`.
     pub async fn choose(
-        args: &args::Run,
+        stage: &args::Stage,
         registry: &Registry,
         plan: Option<&Plan>,
         colour: bool,
     ) -> Result<Place, Failure> {
-        let source = files::environment_file(args.place.config.as_deref())?;
+        let source = files::environment_file(stage.place.config.as_deref())?;
         let environments = match &source {
             None => None,
             Some(source) => {
@@ -39,7 +39,7 @@ impl Place {
                 environments
             }
         };
-        let named = args.place.env.clone().or_else(|| environments.as_ref().and_then(|e| e.default.clone()));
+        let named = stage.place.env.clone().or_else(|| environments.as_ref().and_then(|e| e.default.clone()));
         let Some(name) = named.or_else(|| plan.and_then(|p| p.environment.as_ref()).map(|e| e.text.clone())) else {
             let here = std::env::current_dir().unwrap_or_default();
             let folders = here.ancestors().map(|a| format!("  {}", a.display())).collect::<Vec<_>>().join("\n");
@@ -50,7 +50,7 @@ impl Place {
         if let Some(all) = environments {
             let known = all.all.iter().map(|e| e.name.clone()).collect::<Vec<_>>();
             if let Some(mut environment) = all.all.into_iter().find(|e| e.name == name) {
-                environment.protected &= args.place.i_mean.as_deref() != Some(&name);
+                environment.protected &= stage.place.i_mean.as_deref() != Some(&name);
                 return Ok(Place { environment, holder: None });
             }
             if name != "sandbox" {
@@ -68,7 +68,7 @@ impl Place {
         #[cfg(feature = "sandbox")]
         {
             let platform =
-                super::sandbox::Platform::start(&args.parts, ([127, 0, 0, 1], 0).into()).await.map_err(|e| {
+                super::sandbox::Platform::start(&stage.parts, ([127, 0, 0, 1], 0).into()).await.map_err(|e| {
                     Failure { message: format!("error: the sandbox cannot start: {e}"), code: exit::COULD_NOT_ASK }
                 })?;
             let environment = platform.environment(registry)?;

@@ -74,7 +74,7 @@ async fn one(
     let selected = plans::selector(&args.selection)?;
     // first without an environment: a bad plan starts no platform
     let draft = plans::read(&found, registry);
-    let checked = draft.compile(registry, None, &args.set, &selected, colour)?;
+    let checked = draft.compile(registry, None, &args.stage.set, &selected, colour)?;
     let chosen = checked.cases.len();
     if chosen == 0 {
         return Ok((0, exit::GREEN));
@@ -83,12 +83,12 @@ async fn one(
         dry::print(&checked);
         return Ok((chosen, exit::GREEN));
     }
-    let Place { environment, holder } = Place::choose(args, registry, draft.plan(), colour).await?;
+    let Place { environment, holder } = Place::choose(&args.stage, registry, draft.plan(), colour).await?;
     #[cfg(feature = "sandbox")]
     if let Some(platform) = &holder {
         interrupts.folders.lock().unwrap_or_else(|e| e.into_inner()).push(platform.folder().to_path_buf());
     }
-    let result = match draft.compile(registry, Some(&environment), &args.set, &selected, colour) {
+    let result = match draft.compile(registry, Some(&environment), &args.stage.set, &selected, colour) {
         Ok(schedule) => perform(args, verbosity, &found, schedule, interrupts).await,
         Err(e) => Err(e),
     };

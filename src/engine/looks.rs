@@ -111,7 +111,8 @@ impl Live {
         self.environment.read().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
-    async fn target(&self, name: &str) -> Result<Arc<dyn Target>, StepError> {
+    /// Connects at the first call. The error says why that cannot be.
+    pub async fn target(&self, name: &str) -> Result<Arc<dyn Target>, StepError> {
         let connection =
             self.targets.get(name).ok_or_else(|| StepError::Invalid(format!("there is no target `{name}`")))?;
         let scope = self.environment();

@@ -120,7 +120,7 @@ pub async fn perform(
     world.events.tell(&root, EventKind::RunStarted(Box::new(started))).await;
     let mut notes = vec![];
     let made = Stack::default();
-    match setup(&schedule, &world, &*looks, &made).await {
+    match set_up(&schedule, &world, &*looks, &made).await {
         Ok(()) => notes.extend(cases(&schedule, &world, &looks, &base).await),
         Err(reason) => {
             let verdict = if world.cancel.is_cancelled() { Verdict::Interrupted } else { Verdict::Errored };
@@ -136,31 +136,15 @@ pub async fn perform(
             }
         }
     }
-    if let Some(live) = &world.live {
-        let (scope, faults) = (live.environment(), Mutex::new(vec![]));
-        let runner = Runner {
-            world: &world,
-            looks: &*looks,
-            cancel: &world.kill,
-            stack: &made,
-            faults: &faults,
-            base: &scope,
-            timeout: None,
-        };
-        let listed = runner.list(&schedule.teardown, &Address::new("teardown"), scope.clone(), None).await;
-        if listed.mark.is_red() {
-            let reason = listed.reason.unwrap_or_else(|| listed.mark.word().into());
-            notes.push(format!("the environment's teardown did not come to its end: {reason}"));
-        }
-        notes.extend(made.unwind(&runner).await.left.into_iter().map(|l| format!("left behind by setup: {l}")));
-    }
+    notes.extend(tear_down(&schedule, &world, &*looks, &made).await);
     if world.cancel.is_cancelled() {
         world.events.tell(&root, EventKind::CancelRequested).await;
     }
     world.events.tell(&root, EventKind::RunFinished { took: begun.elapsed(), notes }).await;
 }
 
-async fn setup(schedule: &Schedule, world: &World, looks: &dyn Looks, made: &Stack) -> Result<(), String> {
+/// What the environment does before the first case. What it binds is known to targets from then on; what it makes is on `made`.
+pub async fn set_up(schedule: &Schedule, world: &World, looks: &dyn Looks, made: &Stack) -> Result<(), String> {
     let Some(live) = &world.live else { return Ok(()) };
     let scope = live.environment();
     let faults = Mutex::new(vec![]);
@@ -172,6 +156,23 @@ async fn setup(schedule: &Schedule, world: &World, looks: &dyn Looks, made: &Sta
     }
     live.set_environment(listed.scope);
     Ok(())
+}
+
+/// What the environment does after the last case, whatever came of it; then what setup made is taken back. A sentence for each
+/// thing that did not work.
+pub async fn tear_down(schedule: &Schedule, world: &World, looks: &dyn Looks, made: &Stack) -> Vec<String> {
+    let Some(live) = &world.live else { return vec![] };
+    let (scope, faults) = (live.environment(), Mutex::new(vec![]));
+    let runner =
+        Runner { world, looks, cancel: &world.kill, stack: made, faults: &faults, base: &scope, timeout: None };
+    let mut notes = vec![];
+    let listed = runner.list(&schedule.teardown, &Address::new("teardown"), scope.clone(), None).await;
+    if listed.mark.is_red() {
+        let reason = listed.reason.unwrap_or_else(|| listed.mark.word().into());
+        notes.push(format!("the environment's teardown did not come to its end: {reason}"));
+    }
+    notes.extend(made.unwind(&runner).await.left.into_iter().map(|l| format!("left behind by setup: {l}")));
+    notes
 }
 
 /// Those that may be side by side are, up to `jobs`; the others then have the platform to themselves, in the plan's order.

@@ -1,4 +1,5 @@
 //! The world, one folder a verb. An executor imports neither the engine nor the reports, nor another executor.
+mod apiserver;
 pub mod db;
 pub mod exec;
 pub mod http;

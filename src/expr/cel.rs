@@ -208,10 +208,18 @@ impl Expression {
                 return Err(vec![d]);
             }
         };
-        let mut walk = Walk { text, program: &program, at: &at, reads: vec![], bound: vec![], calls: vec![] };
+        let mut walk =
+            Walk { text, program: &program, at: &at, reads: vec![], bound: vec![], calls: vec![], holes: vec![] };
         walk.expr(program.expression());
-        let Walk { reads, calls, .. } = walk;
-        let mut unknown = vec![];
+        let Walk { reads, calls, holes, .. } = walk;
+        let mut unknown: Vec<Diagnostic> = holes
+            .into_iter()
+            .map(|hole| {
+                let message = "a text within an expression has no holes: this is compared letter by letter";
+                let d = Diagnostic::error("hole-in-expression", &at(hole), message);
+                d.help("write the name itself, and `+` between texts: `\"a-\" + id`")
+            })
+            .collect();
         let mut ours = vec![];
         for (name, range) in &calls {
             match FUNCTIONS.iter().find(|f| **f == name || f.rsplit('.').next() == Some(name)) {
@@ -697,6 +705,8 @@ struct Walk<'a> {
     reads: Vec<Read>,
     bound: Vec<String>,
     calls: Vec<(String, Range<usize>)>,
+    /// Where a text holds what looks like a hole.
+    holes: Vec<Range<usize>>,
 }
 
 impl Walk<'_> {
@@ -734,6 +744,11 @@ impl Walk<'_> {
                 self.bound.push(c.accu_var.clone());
                 [&c.loop_cond, &c.loop_step, &c.result].into_iter().for_each(|e| self.expr(e));
                 self.bound.truncate(depth);
+            }
+            Expr::Literal(LiteralValue::String(text)) if text.inner().contains("${") => {
+                let start = self.token(e).start;
+                let open = self.text[start..].find("${").map_or(start, |i| start + i);
+                self.holes.push(open..(open + 2).min(self.text.len()));
             }
             other => children(other).into_iter().for_each(|c| self.expr(c)),
         }

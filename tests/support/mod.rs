@@ -215,6 +215,21 @@ pub fn fresh_database(name: &str) -> Option<String> {
     Some(format!("{base}/{name}"))
 }
 
+/// The kubeconfig of a real Kubernetes API server; without one it says aloud what is left out.
+pub fn real_cluster(what: &str) -> Option<PathBuf> {
+    let given = std::env::var_os("TP_TEST_KUBECONFIG").map(PathBuf::from);
+    if given.is_none() {
+        aloud(&format!("skipped: no TP_TEST_KUBECONFIG, so no test that {what}"));
+    }
+    given
+}
+
+/// A line that the test harness does not keep to itself when the test passes.
+pub fn aloud(line: &str) {
+    use std::io::Write as _;
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 pub fn psql(database: &str, sql: &str) -> String {
     let out =
         Command::new("psql").args(["-X", "-q", "-A", "-t", "-c", sql, database]).output().expect("psql is installed");

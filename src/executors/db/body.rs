@@ -1,5 +1,5 @@
 //! What a plan may write under `db`, read and checked without a database.
-use super::scan::{Scanner, Statement, Within};
+use super::scan::{Dialect, Scanner, Statement};
 use crate::{
     diagnostic::Diagnostic,
     executor::Body,
@@ -17,8 +17,8 @@ pub struct DbAction {
 pub enum Work {
     /// One statement.
     Sql(Query),
-    /// One after the other, all or nothing.
-    Transaction(Vec<Query>),
+    /// One after the other, all or nothing; or nothing in any event.
+    Transaction { queries: Vec<Query>, rollback: bool },
     /// The path of a file of statements; all or nothing.
     File(Template),
 }
@@ -30,12 +30,18 @@ pub struct Query {
 }
 
 pub fn compile(body: &mut Body<'_>) -> Option<DbAction> {
-    body.keys(&["sql", "transaction", "file"]).then_some(())?;
+    body.keys(&["sql", "transaction", "file", "rollback"]).then_some(())?;
     let present: Vec<&Node> = ["sql", "transaction", "file"].iter().filter_map(|k| body.get(k)).collect();
     if present.len() != 1 {
         let code = if present.is_empty() { "missing-key" } else { "two-verbs" };
         let d = Diagnostic::error(code, body.span(), "exactly one of `sql`, `transaction` and `file` belongs here")
             .help("write `sql: \"select …\"`");
+        body.problem(d);
+        return None;
+    }
+    if let (Some(node), None) = (body.get("rollback"), body.get("transaction")) {
+        let d = Diagnostic::error("unknown-key", &node.span, "`rollback` belongs to a `transaction`")
+            .help("write `transaction: [ …, … ]` beside it");
         body.problem(d);
         return None;
     }
@@ -58,10 +64,18 @@ pub fn compile(body: &mut Body<'_>) -> Option<DbAction> {
             return None;
         }
         let read: Vec<Option<Query>> = statements.iter().map(|n| query(body, n)).collect();
-        let all: Vec<Query> = read.into_iter().collect::<Option<_>>()?;
-        let summary =
-            format!("transaction of {}: {}", all.len(), all.first().map(|q| short(&q.template)).unwrap_or_default());
-        return Some(DbAction { changes: all.iter().any(|q| q.changes), summary, work: Work::Transaction(all) });
+        let rollback = match body.get("rollback") {
+            Some(_) => body.literal("rollback", "`true` or `false`")?,
+            None => false,
+        };
+        let queries: Vec<Query> = read.into_iter().collect::<Option<_>>()?;
+        let first = queries.first().map(|q| short(&q.template)).unwrap_or_default();
+        let kind = if rollback { "transaction rolled back" } else { "transaction" };
+        return Some(DbAction {
+            changes: !rollback && queries.iter().any(|q| q.changes),
+            summary: format!("{kind}, of {}: {first}", queries.len()),
+            work: Work::Transaction { queries, rollback },
+        });
     }
     let file = body.template("file")?;
     Some(DbAction { summary: format!("file {}", file.source()), changes: true, work: Work::File(file) })
@@ -69,37 +83,35 @@ pub fn compile(body: &mut Body<'_>) -> Option<DbAction> {
 
 fn query(body: &mut Body<'_>, node: &Node) -> Option<Query> {
     let template = body.template_of(node)?;
-    let mut scanner = Scanner::default();
-    let mut right = true;
+    // Whose statement it is, the environment says: one that is right for any of them may be performed.
+    let mut readings = Dialect::ALL.map(|dialect| read(&template, node, dialect));
+    match readings.iter().find_map(|r| r.as_ref().ok()) {
+        Some(_) => {
+            let changes = readings.iter().flatten().any(|changes| *changes);
+            Some(Query { template, changes })
+        }
+        None => {
+            let problems = std::mem::replace(&mut readings[0], Ok(false)).err().unwrap_or_default();
+            problems.into_iter().for_each(|d| body.problem(d));
+            None
+        }
+    }
+}
+
+/// Whether it changes anything, as one server would read it; or what is wrong with it.
+fn read(template: &Template, node: &Node, dialect: Dialect) -> Result<bool, Vec<Diagnostic>> {
+    let mut scanner = Scanner::new(dialect);
+    let mut problems = vec![];
     for part in template.parts() {
-        let expression = match part {
-            Part::Text(text) => {
-                scanner.text(text);
-                continue;
-            }
-            Part::Hole(e) => e,
-        };
-        let hole = expression.text();
-        let (message, help) = match &scanner.within {
-            Within::Code => {
-                scanner.hole();
-                continue;
-            }
-            Within::Text(_) | Within::Dollar(_) => (
-                format!("a hole inside quotes would not be bound: `${{{hole}}}`"),
-                "write `${'%' + x + '%'}` outside quotes".to_string(),
-            ),
-            Within::Name => (
-                format!("a name cannot be bound: `${{{hole}}}`"),
-                "tables and columns are written out; values are bound".to_string(),
-            ),
-            Within::Line | Within::Block(_) => (
-                format!("a hole in a comment would not be bound: `${{{hole}}}`"),
-                "write `$${` for a literal `${`".to_string(),
-            ),
-        };
-        body.problem(Diagnostic::error("hole-in-quotes", expression.span(), message).help(help));
-        right = false;
+        match part {
+            Part::Text(text) => scanner.text(text),
+            Part::Hole(e) => match scanner.within.refuses(e.text()) {
+                Some((message, help)) => {
+                    problems.push(Diagnostic::error("hole-in-quotes", e.span(), message).help(help));
+                }
+                None => scanner.hole(),
+            },
+        }
     }
     let statement = Statement(&scanner.code);
     let holes = template.parts().iter().any(|p| matches!(p, Part::Hole(_)));
@@ -120,12 +132,8 @@ fn query(body: &mut Body<'_>, node: &Node) -> Option<Query> {
     } else {
         None
     };
-    if let Some((code, message, help)) = wrong {
-        body.problem(Diagnostic::error(code, &node.span, message).help(help));
-        right = false;
-    }
-    let changes = statement.changes();
-    right.then_some(Query { template, changes })
+    problems.extend(wrong.map(|(code, message, help)| Diagnostic::error(code, &node.span, message).help(help)));
+    if problems.is_empty() { Ok(statement.changes()) } else { Err(problems) }
 }
 
 /// The statement on one line, for people.

@@ -1,5 +1,8 @@
-//! A statement whose holes have become placeholders, and the values for them, in order. Pure; knows no database.
-use super::{body::Query, scan::Scanner};
+//! A statement whose holes have become placeholders, and the values for them, in order. Pure; knows no connection.
+use super::{
+    body::Query,
+    scan::{Dialect, Scanner, Statement},
+};
 use crate::{
     executor::{StepContext, StepError},
     expr::Part,
@@ -11,8 +14,8 @@ pub struct Bound {
     pieces: Vec<Piece>,
     pub values: Vec<Value>,
     pub changes: bool,
-    /// A placeholder was written out, which no value belongs to.
-    strange: bool,
+    /// Without comments, quoted parts emptied.
+    code: String,
 }
 
 enum Piece {
@@ -24,10 +27,10 @@ enum Piece {
 impl Bound {
     /// Renders every hole. A list becomes as many placeholders, for `in (…)`; where an array or JSON is wanted (`any(${x})`,
     /// `${x}::text[]`, `${x}::jsonb`) it stays one value.
-    pub fn render(cx: &StepContext<'_>, query: &Query) -> Result<Bound, StepError> {
+    pub fn render(cx: &StepContext<'_>, query: &Query, dialect: Dialect) -> Result<Bound, StepError> {
         let template = &query.template;
-        let mut bound = Bound { pieces: vec![], values: vec![], changes: query.changes, strange: false };
-        let mut scanner = Scanner::default();
+        let mut bound = Bound { pieces: vec![], values: vec![], changes: query.changes, code: String::new() };
+        let mut scanner = Scanner::new(dialect);
         let parts = template.parts();
         for (i, part) in parts.iter().enumerate() {
             let expression = match part {
@@ -38,6 +41,10 @@ impl Bound {
                 }
                 Part::Hole(e) => e,
             };
+            // When the plan was read nobody knew yet whose quotes count.
+            if let Some((why, help)) = scanner.within.refuses(expression.text()) {
+                return Err(StepError::Invalid(format!("{why}; {help}")));
+            }
             let value = expression.eval(cx.scope)?;
             let after = if let Some(Part::Text(t)) = parts.get(i + 1) { t.trim_start() } else { "" };
             match &value {
@@ -62,8 +69,12 @@ impl Bound {
             }
             scanner.hole();
         }
+        // PostgreSQL has operators that are written with a `?`; elsewhere it is a placeholder that no value belongs to.
         let holes = parts.iter().filter(|p| matches!(p, Part::Hole(_))).count();
-        bound.strange = scanner.code.matches('?').count() > holes;
+        if dialect != Dialect::Postgres && scanner.code.matches('?').count() > holes {
+            return Err(StepError::Invalid("a `?` stands in the statement; write `${ }`, which is bound".into()));
+        }
+        bound.code = scanner.code;
         Ok(bound)
     }
 
@@ -76,9 +87,9 @@ impl Bound {
         self.pieces.iter().map(piece).collect()
     }
 
-    /// SQLite takes `?` for a value that nobody gave, and reads NULL.
-    pub fn has_strange_placeholders(&self) -> bool {
-        self.strange
+    /// Its words.
+    pub fn statement(&self) -> Statement<'_> {
+        Statement(&self.code)
     }
 
     fn text(&mut self, text: &str) {

@@ -1,4 +1,4 @@
-//! Values as SQL literals, and words for a shell: for the line that does the same by hand. Nothing that is sent is made here.
+//! Values as SQL literals: for the line that does the same by hand. Nothing that is sent is made here.
 use crate::value::Value;
 
 pub fn literal(v: &Value) -> String {
@@ -11,16 +11,16 @@ pub fn literal(v: &Value) -> String {
 }
 
 /// As PostgreSQL reads it: a list as an array.
-pub fn pg_literal(v: &Value) -> String {
+pub fn postgres(v: &Value) -> String {
     match v {
-        Value::List(items) => format!("ARRAY[{}]", items.iter().map(pg_literal).collect::<Vec<_>>().join(", ")),
+        Value::List(items) => format!("ARRAY[{}]", items.iter().map(postgres).collect::<Vec<_>>().join(", ")),
         other => literal(other),
     }
 }
 
-/// One word of a shell.
-pub fn word(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+/// As MySQL reads it: a backslash escapes.
+pub fn mysql(v: &Value) -> String {
+    literal(v).replace('\\', r"\\")
 }
 
 #[cfg(test)]
@@ -31,7 +31,7 @@ mod tests {
     #[test]
     fn quotes_survive() {
         assert_eq!(literal(&Value::text("it's")), "'it''s'");
-        assert_eq!(pg_literal(&Value::from(json!(["a'b", 1, null]))), "ARRAY['a''b', 1, NULL]");
-        assert_eq!(word("select 'x'"), r"'select '\''x'\'''");
+        assert_eq!(postgres(&Value::from(json!(["a'b", 1, null]))), "ARRAY['a''b', 1, NULL]");
+        assert_eq!(mysql(&Value::text(r"\' or 1 = 1")), r"'\\'' or 1 = 1'");
     }
 }

@@ -1,29 +1,35 @@
-//! The verb `db`: one statement, a transaction, or a file of SQL, against PostgreSQL or SQLite.
+//! The verb `db`: one statement, a transaction, or a file of SQL, against PostgreSQL, MySQL, MariaDB or SQLite.
 //!
 //! | File | Owns |
 //! |---|---|
 //! | `body` | what a plan may write under the verb |
 //! | `scan` | as much of SQL's grammar as is needed to tell where a hole stands |
 //! | `bound` | a statement with placeholders and the values for them |
-//! | `act` | performing, what an output looks like, evidence |
+//! | `act` | the action: evidence, and what an output looks like |
+//! | `flow` | performing on any server: connection, transaction, rows, errors |
+//! | `pool` | connections that are kept, and ending on the server what nobody waits for any more |
+//! | `server` | what a server must bring: the one seam between those above and those below |
+//! | `postgres`, `mysql`, `sqlite` | one server each: connecting, values to the wire and from it |
+//! | `address` | the address of a database as people write it |
+//! | `trouble` | sentences for a database that could not be asked |
 //! | `target` | what an environment may write; the open target |
-//! | `pool` | connections that are kept |
-//! | `pg`, `pg_write`, `pg_read` | PostgreSQL: running, values to the wire, values from it |
-//! | `lite` | SQLite |
-//! | `literal` | values as SQL literals and shell words, for the line that does the same by hand |
+//! | `literal` | values as SQL literals, for the line that does the same by hand |
 //!
 //! Values are bound and never pasted. Knows no other verb, and neither the engine nor reports.
 mod act;
+mod address;
 mod body;
 mod bound;
-mod lite;
+mod flow;
 mod literal;
-mod pg;
-mod pg_read;
-mod pg_write;
+mod mysql;
 mod pool;
+mod postgres;
 mod scan;
+mod server;
+mod sqlite;
 mod target;
+mod trouble;
 
 use crate::executor::{Action, Body, Executor, TargetSpec};
 

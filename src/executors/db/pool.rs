@@ -1,90 +1,121 @@
-//! Connections that are kept between statements. A connection comes back only from a statement that ended; one whose statement was
-//! dropped midway is closed, and with it whatever it had begun. Knows no SQL.
+//! Connections that are kept between statements. A connection comes back only from a statement that ended. One whose statement was
+//! dropped midway (a time-out, a cancelled run) is never used again: what it performs is ended on the server, and it is closed, and with
+//! it whatever it had begun. Knows no SQL.
 //!
-//! Not sqlx's pool: that one tries a refused connection again for as long as it may and then says only that it took too long, and it
-//! asks every connection for a sign of life before each statement. Here the first refusal is said at once.
+//! Not sqlx's pool: that one tries a refused connection again for as long as it may and then says only that it took too long, it
+//! asks every connection for a sign of life before each statement, and it ends nothing on a server. Here the first refusal is said at
+//! once.
+use super::server::{Server, Session};
 use crate::executor::StepError;
-use sqlx::{ConnectOptions, Connection};
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::task::TaskTracker;
 
-const MOST: usize = 8;
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const MOST: usize = 8;
+/// How long a server may take to let us in.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a server may take to end what is to be ended.
+const FAREWELL: Duration = Duration::from_secs(3);
 
-pub struct Pool<C: Connection> {
-    options: C::Options,
-    idle: Mutex<Vec<(C, Instant)>>,
+pub struct Pool {
+    pub server: Box<dyn Server>,
+    idle: Mutex<Vec<(Box<dyn Session>, Instant)>>,
     permits: Semaphore,
+    /// What is being ended.
+    stopping: TaskTracker,
 }
 
-/// A connection in use.
-pub struct Lease<'a, C: Connection> {
-    pool: &'a Pool<C>,
-    connection: Option<C>,
+/// Why there is no connection.
+pub enum Missing {
+    Error(sqlx::Error),
+    /// The server says nothing.
+    Silent,
+    /// All are in use.
+    Busy,
+}
+
+/// A connection in use. Dropped without a word, its statement is ended on the server.
+pub struct Lease<'p> {
+    pool: &'p Pool,
+    session: Option<Box<dyn Session>>,
     /// Whether it was kept from before, and so may have died since.
     pub kept: bool,
     /// How long it was not used.
     pub rested: Duration,
-    _permit: SemaphorePermit<'a>,
+    _permit: SemaphorePermit<'p>,
 }
 
-impl<C: Connection> Pool<C> {
-    pub fn new(options: C::Options) -> Self {
-        Pool { options, idle: Mutex::default(), permits: Semaphore::new(MOST) }
+impl Pool {
+    pub fn new(server: Box<dyn Server>) -> Self {
+        Pool { server, idle: Mutex::default(), permits: Semaphore::new(MOST), stopping: TaskTracker::new() }
     }
 
-    /// # Errors
-    /// `Err(None)` where all are busy or the server does not answer for five seconds.
-    pub async fn lease(&self) -> Result<Lease<'_, C>, Option<sqlx::Error>> {
-        let permit =
-            tokio::time::timeout(PATIENCE, self.permits.acquire()).await.map_err(|_| None)?.map_err(|_| None)?;
+    pub async fn lease(&self) -> Result<Lease<'_>, Missing> {
+        let permit = tokio::time::timeout(PATIENCE, self.permits.acquire()).await;
+        let permit = permit.map_err(|_| Missing::Busy)?.map_err(|_| Missing::Busy)?;
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (was_kept, rested) = kept.as_ref().map_or((false, Duration::ZERO), |(_, since)| (true, since.elapsed()));
-        let connection = match kept {
-            Some((c, _)) => c,
-            None => tokio::time::timeout(PATIENCE, self.options.connect()).await.map_err(|_| None)?.map_err(Some)?,
+        let session = match kept {
+            Some((session, _)) => session,
+            None => {
+                let connected = tokio::time::timeout(PATIENCE, self.server.connect()).await;
+                connected.map_err(|_| Missing::Silent)?.map_err(Missing::Error)?
+            }
         };
-        Ok(Lease { pool: self, connection: Some(connection), kept: was_kept, rested, _permit: permit })
+        Ok(Lease { pool: self, session: Some(session), kept: was_kept, rested, _permit: permit })
     }
 
     /// Closes what is kept: after a server went away, none of it is alive.
     pub async fn clear(&self) {
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
-        for (c, _) in idle {
+        for (session, _) in idle {
             // A server that is gone does not take part in a farewell.
-            let _ = tokio::time::timeout(Duration::from_secs(1), c.close()).await;
+            let _ = tokio::time::timeout(Duration::from_secs(1), session.close()).await;
         }
     }
 
+    /// Waits until nothing of ours is performed on the server any more.
     pub async fn close(&self) {
         self.permits.close();
+        self.stopping.close();
+        let _ = tokio::time::timeout(FAREWELL, self.stopping.wait()).await;
         self.clear().await;
     }
 }
 
-impl<C: Connection> Lease<'_, C> {
-    pub fn connection(&mut self) -> Result<&mut C, StepError> {
-        self.connection.as_mut().ok_or_else(|| StepError::Invalid("the connection was given back already".into()))
+impl Lease<'_> {
+    pub fn session(&mut self) -> Result<&mut dyn Session, StepError> {
+        match &mut self.session {
+            Some(session) => Ok(&mut **session),
+            None => Err(StepError::Invalid("the connection was given back already".into())),
+        }
     }
 
     /// Its statement ended: it can be used again.
     pub fn give_back(mut self) {
-        if let Some(c) = self.connection.take() {
-            self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push((c, Instant::now()));
+        if let Some(session) = self.session.take() {
+            self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push((session, Instant::now()));
         }
+    }
+
+    /// It broke: there is nothing to be ended, and nobody to take leave of.
+    pub fn discard(mut self) {
+        self.session = None;
     }
 }
 
-/// One sentence for a missing connection.
-pub fn unreachable(address: &str, error: Option<sqlx::Error>) -> StepError {
-    let why = match error {
-        None => format!("no connection within {} s", PATIENCE.as_secs()),
-        Some(sqlx::Error::Database(e)) => e.message().to_string(),
-        Some(sqlx::Error::Io(e)) => e.to_string(),
-        Some(e) => e.to_string(),
-    };
-    StepError::Unreachable(format!("cannot reach the database {address}: {why}"))
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        let Some(session) = self.session.take() else { return };
+        if tokio::runtime::Handle::try_current().is_ok() {
+            self.pool.stopping.spawn(async move {
+                let stop = session.stop();
+                let _ = tokio::time::timeout(FAREWELL, stop).await;
+                drop(session);
+            });
+        }
+    }
 }

@@ -1,17 +1,27 @@
 //! What an environment says of a database, and the open target. Knows no verb of the plan.
-use super::pool::{Pool, unreachable};
+use super::{
+    address::{Address, without_password},
+    flow,
+    mysql::Mysql,
+    pool::{Missing, Pool},
+    postgres::Postgres,
+    server::Server,
+    sqlite::Sqlite,
+    trouble::Place,
+};
 use crate::{
     diagnostic::Diagnostic,
     executor::{Body, RunContext, StepError, Target, TargetSpec},
     expr::{Part, Scope, Template},
+    secrets::Secrets,
 };
 use async_trait::async_trait;
-use sqlx::{
-    ConnectOptions, PgConnection, Row, SqliteConnection, postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
-use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
-/// `db: "postgres://…"`, `db: "sqlite:///path"` or `db: path`, which may have holes.
+/// `db: "postgres://…"`, `"mysql://…"`, `"sqlite:///path"` or `db: path`, which may have holes.
 pub struct Spec(Template);
 
 impl Spec {
@@ -25,17 +35,12 @@ impl Spec {
             return None;
         };
         let t = body.template_of(&node)?;
-        if let Some(text) = t.as_literal()
-            && let Some((scheme, _)) = text.split_once("://")
-            && !["postgres", "postgresql", "sqlite"].contains(&scheme)
-        {
-            let d = Diagnostic::error(
-                "unknown-scheme",
-                &node.span,
-                format!("there is no way to a database of `{scheme}:`"),
-            )
-            .help("write `postgres://user:password@host:5432/name`, `sqlite:///path` or a path");
-            body.problem(d);
+        if let Some(Err(wrong)) = t.as_literal().map(Address::read) {
+            let d = Diagnostic::error(wrong.code, &node.span, wrong.message).help(wrong.help);
+            body.problem(match wrong.meant {
+                Some((name, options)) => d.meant(&name, options.iter().copied()),
+                None => d,
+            });
             return None;
         }
         Some(Spec(t))
@@ -44,54 +49,62 @@ impl Spec {
 
 /// The open target.
 pub struct Database {
-    pub pool: Pools,
-    /// Without its password.
-    pub address: String,
+    pub pool: Pool,
+    place: Place,
+    password: Option<String>,
+    /// The password is among the run's secrets.
+    told: AtomicBool,
 }
 
-pub enum Pools {
-    Postgres(Pool<PgConnection>),
-    Sqlite(Pool<SqliteConnection>),
+impl Database {
+    pub fn server(&self) -> &dyn Server {
+        &*self.pool.server
+    }
+
+    pub fn missing(&self, missing: Missing) -> StepError {
+        let code = if let Missing::Error(e) = &missing { self.server().code(e) } else { None };
+        StepError::Unreachable(self.place.missing(&missing, code.as_deref()))
+    }
+
+    pub fn unreachable(&self, e: &sqlx::Error) -> StepError {
+        StepError::Unreachable(self.place.sentence(e, self.server().code(e).as_deref()))
+    }
+
+    /// Makes the password one of the run's secrets. No address is shown with it; a row may hold it.
+    pub fn tell(&self, secrets: &Secrets) {
+        if let Some(password) = &self.password
+            && !self.told.swap(true, Ordering::Relaxed)
+        {
+            secrets.add("database-password", password);
+        }
+    }
 }
 
 #[async_trait]
 impl TargetSpec for Spec {
     async fn connect(&self, run: &RunContext, scope: &Scope) -> Result<Arc<dyn Target>, StepError> {
         let text = self.0.render_text(scope)?;
-        let address = without_password(&text);
-        let wrong = |e: sqlx::Error| StepError::Invalid(format!("`{address}` is no address of a database: {e}"));
-        let pool = if text.starts_with("postgres:") || text.starts_with("postgresql:") {
-            let options = PgConnectOptions::from_str(&text).map_err(wrong)?.application_name("tp-runner");
-            let pool = Pool::new(options.disable_statement_logging());
-            pool.lease().await.map_err(|e| unreachable(&address, e))?.give_back();
-            Pools::Postgres(pool)
-        } else {
-            let options = match text.split_once("://") {
-                Some(("sqlite", rest)) => {
-                    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-                    let path = run.dir.join(path);
-                    let parsed = SqliteConnectOptions::from_str(&format!("sqlite://{}?{query}", path.display()))
-                        .map_err(wrong)?;
-                    // The path as it is, whatever the parser made of a `%` or a `?` in the folder's name.
-                    parsed.filename(path)
-                }
-                Some((other, _)) => {
-                    return Err(StepError::Invalid(format!("there is no way to a database of `{other}:`")));
-                }
-                None => SqliteConnectOptions::new().filename(run.dir.join(&text)),
-            };
-            // The runner looks at a database; it never makes one. A missing file is said, and not replaced by an empty one.
-            let options = options.create_if_missing(false).busy_timeout(Duration::from_secs(5)).foreign_keys(true);
-            let path = options.get_filename().to_path_buf();
-            let pool = Pool::new(options.disable_statement_logging());
-            let lease = pool
-                .lease()
-                .await
-                .map_err(|e| if Path::new(&path).exists() { unreachable(&address, e) } else { missing(&path) })?;
-            lease.give_back();
-            Pools::Sqlite(pool)
+        let shown = without_password(&text);
+        let wrong = |why: String| StepError::Invalid(format!("`{shown}` is no address of a database: {why}"));
+        let address = Address::read(&text).map_err(|w| wrong(format!("{}; {}", w.message, w.help)))?;
+        let (server, place, password): (Box<dyn Server>, Place, Option<String>) = match address {
+            Address::Postgres(wire) => {
+                let (server, place) = Postgres::new(&wire, &run.dir, &shown).map_err(wrong)?;
+                (Box::new(server), place, wire.password)
+            }
+            Address::Mysql(wire) => {
+                let (server, place) = Mysql::new(&wire, &run.dir, &shown).map_err(wrong)?;
+                (Box::new(server), place, wire.password)
+            }
+            Address::Sqlite { path, parameters } => {
+                let (server, place) = Sqlite::new(&run.dir.join(path), &parameters, &shown).map_err(wrong)?;
+                (Box::new(server), place, None)
+            }
         };
-        Ok(Arc::new(Database { pool, address }))
+        let database = Database { pool: Pool::new(server), place, password, told: AtomicBool::default() };
+        let lease = database.pool.lease().await.map_err(|e| database.missing(e))?;
+        lease.give_back();
+        Ok(Arc::new(database))
     }
 
     fn address(&self) -> String {
@@ -102,67 +115,31 @@ impl TargetSpec for Spec {
     }
 }
 
-fn missing(path: &Path) -> StepError {
-    StepError::Unreachable(format!("there is no database file `{}`", path.display()))
-}
-
 #[async_trait]
 impl Target for Database {
     async fn close(&self) {
-        match &self.pool {
-            Pools::Postgres(p) => p.close().await,
-            Pools::Sqlite(p) => p.close().await,
-        }
+        self.pool.close().await;
     }
 
     async fn version(&self) -> Option<String> {
-        match &self.pool {
-            Pools::Postgres(p) => {
-                let mut lease = p.lease().await.ok()?;
-                let row = sqlx::query("show server_version").fetch_one(lease.connection().ok()?).await.ok()?;
-                lease.give_back();
-                Some(format!("PostgreSQL {}", row.try_get::<String, _>(0).ok()?))
-            }
-            Pools::Sqlite(p) => {
-                let mut lease = p.lease().await.ok()?;
-                let row = sqlx::query("select sqlite_version()").fetch_one(lease.connection().ok()?).await.ok()?;
-                lease.give_back();
-                Some(format!("SQLite {}", row.try_get::<String, _>(0).ok()?))
-            }
+        let mut lease = self.pool.lease().await.ok()?;
+        let version = flow::text(lease.session().ok()?, self.server().version()).await;
+        match version {
+            Ok(_) => lease.give_back(),
+            Err(_) => lease.discard(),
         }
+        version.ok()?
     }
 }
 
-/// `postgres://user@host/name`: what stands in reports. Also a `password=` among the parameters is left out.
-pub fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_string() };
-    let (host, query) = rest.split_once('?').map_or((rest, None), |(h, q)| (h, Some(q)));
-    let (authority, path) = host.split_once('/').map_or((host, None), |(a, p)| (a, Some(p)));
-    let authority = match authority.rsplit_once('@') {
-        Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),
-        None => authority.to_string(),
-    };
-    let query: Vec<&str> =
-        query.into_iter().flat_map(|q| q.split('&')).filter(|p| !p.starts_with("password=")).collect();
-    let path = path.map(|p| format!("/{p}")).unwrap_or_default();
-    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-    format!("{scheme}://{authority}{path}{query}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_password;
-
-    #[test]
-    fn a_password_never_shows() {
-        for (url, expected) in [
-            ("postgres://ann:s3cret@db:5432/x", "postgres://ann@db:5432/x"),
-            ("postgres://ann:p@ss@db/x?sslmode=require", "postgres://ann@db/x?sslmode=require"),
-            ("postgres://db/x?user=ann&password=s3cret", "postgres://db/x?user=ann"),
-            ("sqlite:///tmp/a.db?mode=ro", "sqlite:///tmp/a.db?mode=ro"),
-            ("a.db", "a.db"),
-        ] {
-            assert_eq!(without_password(url), expected);
-        }
+/// A file that the options of an address name, seen from the environment's folder.
+///
+/// # Errors
+/// It cannot be read.
+pub fn named_file(dir: &std::path::Path, option: &str, path: &str) -> Result<std::path::PathBuf, String> {
+    let path = dir.join(path);
+    match std::fs::File::open(&path) {
+        Ok(_) => Ok(path),
+        Err(e) => Err(format!("`{option}` names `{}`, which cannot be read: {e}", path.display())),
     }
 }

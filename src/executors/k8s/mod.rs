@@ -3,22 +3,30 @@
 //! | File | Owns |
 //! |---|---|
 //! | `body` | what a plan may write under the verb |
-//! | `target` | what an environment may write; from a kubeconfig to a client |
-//! | `cluster` | the open target: requests, answers, and which of them are no answer at all |
+//! | `manifest` | manifests, in the plan or in a file |
+//! | `target` | what an environment may write |
+//! | `cluster` | the open target: what is served, and the watches |
 //! | `kinds` | which resources the cluster serves, and how plans may call them |
-//! | `act` | performing each verb, and what an output looks like |
+//! | `act` | an action as the engine sees it; where verbs look, and one request with its evidence |
+//! | `look`, `change` | performing each verb |
+//! | `output` | what an output looks like |
 //! | `next` | the next look after a look, losing nothing |
 //! | `watch` | one watch for all who wait on a resource, with its history |
+//! | `needs`, `probe` | what an action will do, and whether it may |
 //! | `selector` | label selectors |
-//! | `kubectl` | the line that does the same by hand |
 //!
 //! Knows no other verb, and neither the engine nor reports.
 mod act;
 mod body;
+mod change;
 mod cluster;
 mod kinds;
-mod kubectl;
+mod look;
+mod manifest;
+mod needs;
 mod next;
+mod output;
+mod probe;
 mod selector;
 mod target;
 mod watch;

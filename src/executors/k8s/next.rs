@@ -1,9 +1,9 @@
 //! The next look after a look, losing nothing: every state of an object once and in order, also those that lasted a millisecond.
 //! Reads the shared history; asks the server only where the watch cannot be trusted.
 use super::{
-    act,
     body::K8sAction,
     kinds::Kind,
+    output::{items, note_secrets, shown, single},
     selector::Labels,
     watch::{Entry, Health, History, Hold, Key, Objects, Watch},
 };
@@ -84,7 +84,7 @@ impl Cursor {
     }
 
     fn value(&self, seen: &Objects) -> Value {
-        if self.filter.name.is_some() { act::single(&self.kind, &self.filter, seen) } else { act::items(seen.values()) }
+        if self.filter.name.is_some() { single(&self.kind, &self.filter, seen) } else { items(seen.values()) }
     }
 
     /// The first change after `from` that this waiter is about. Moves `from` behind what does not matter.
@@ -149,16 +149,16 @@ impl Cursor {
         cx.note(EvidenceKind::Reproduce, &*self.by_hand);
         let text = match entry {
             Entry::Change { gone, object, version, .. } => {
-                act::note_secrets(cx, std::iter::once(object));
+                note_secrets(cx, std::iter::once(object));
                 let what = if *gone { "deleted" } else { "changed" };
-                format!("watch: {what} at resourceVersion {version}\n{}", act::shown(&object.to_json()))
+                format!("watch: {what} at resourceVersion {version}\n{}", shown(&object.to_json()))
             }
             Entry::All { version, .. } => {
-                act::note_secrets(cx, seen.values());
+                note_secrets(cx, seen.values());
                 let all = Value::list(seen.values().cloned().collect());
                 let why = "the server's history did not reach back; listed anew, so states in between may be missing";
                 cx.note(EvidenceKind::Note, why);
-                format!("list at resourceVersion {version}\n{}", act::shown(&all.to_json()))
+                format!("list at resourceVersion {version}\n{}", shown(&all.to_json()))
             }
         };
         cx.note(EvidenceKind::Response, text);

@@ -4,7 +4,7 @@
 //! Versions are compared as numbers. Kubernetes promises an order of `resourceVersion` within a resource (since 1.35 in writing;
 //! in fact from the first day, as it is the store's revision). A server whose versions are no numbers gets no watch: the
 //! waiters then list again at their pace.
-use crate::value::Value;
+use crate::{executors::apiserver::encoded, value::Value};
 use futures::TryStreamExt;
 use http::Request;
 use kube::client::{Body, Client};
@@ -368,10 +368,4 @@ pub fn objects(mut list: Json) -> Objects {
         (key, Value::from(Json::Object(object)))
     };
     items.into_iter().map(whole).collect()
-}
-
-/// For a query.
-pub fn encoded(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    text.bytes().map(|b| if plain(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
 }

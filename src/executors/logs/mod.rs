@@ -1,7 +1,10 @@
 //! The verb `logs`: the lines that the product has written. Owns where they are and which of them are asked for; must not know what
 //! anybody hopes to find in them.
+mod command;
+mod file;
 mod lines;
 mod place;
+mod pods;
 #[cfg(test)]
 mod tests;
 
@@ -116,13 +119,10 @@ impl Action for Read {
         let started = Started::now();
         let log = cx.target::<Log>()?;
         let (since, tail) = (self.since(cx)?, self.tail(cx)?);
-        cx.note(EvidenceKind::Reproduce, log.line(tail));
-        let read = log.read(tail).await?;
-        if read.cut {
-            cx.note(EvidenceKind::Note, "the log is longer than 64 MiB: only that much of it was read");
-        }
-        let lines = lines::select(&String::from_utf8_lossy(&read.bytes), since, tail);
-        let out = Output::new(Value::map([("lines".into(), Value::list(lines))]), started);
+        cx.note(EvidenceKind::Reproduce, log.line(since, tail));
+        let read = log.read(since, tail).await?;
+        read.notes.into_iter().for_each(|n| cx.note(EvidenceKind::Note, n));
+        let out = Output::new(Value::map([("lines".into(), Value::list(read.lines))]), started);
         Ok(out.with_cursor(read.state))
     }
 

@@ -1,36 +1,29 @@
-//! The target: a file, or a program that prints a log. Knows no line.
+//! The target: where the lines are. Each kind of place has its own file; what they have in common is here.
+use super::{command, file, lines, pods};
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, RunContext, StepError, Target, TargetSpec, shell_word},
+    executor::{Body, Finding, Need, RunContext, StepError, Target, TargetSpec, shell_word},
     expr::{Scope, Template},
+    value::Value,
     yaml::Kind,
 };
 use async_trait::async_trait;
-use std::{
-    fs::File,
-    future::pending,
-    io::{self, Read as _, Seek, SeekFrom},
-    path::{Path, PathBuf},
-    process::Stdio,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
-use tokio::{io::AsyncReadExt, process::Command};
+use jiff::Timestamp;
+use std::{future::pending, io, path::PathBuf, sync::Arc, time::Duration};
 
 /// More is not read.
-const LARGEST: u64 = 64 << 20;
+pub(super) const LARGEST: u64 = 64 << 20;
 /// How often a file is asked whether it grew.
 const GLANCE: Duration = Duration::from_millis(25);
-/// The first guess at how much the last lines take.
-const BLOCK: u64 = 64 << 10;
 
 pub(super) enum Spec {
     File(Template),
     Command(Vec<Template>),
+    Pods(pods::Spec),
 }
 
 impl Spec {
-    /// `logs: { file: PATH }` or `logs: { command: [program, argument, …] }`.
+    /// `logs: { file: PATH }`, `logs: { command: [program, argument, …] }` or `logs: { k8s: SELECTOR, … }`.
     pub fn compile(body: &mut Body<'_>) -> Option<Spec> {
         let errors = body.problems.errors();
         body.keys(&["logs"]);
@@ -39,7 +32,11 @@ impl Spec {
             return None;
         };
         let mut part = body.part(&node);
-        if !part.keys(&["file", "command"]) {
+        if part.get("k8s").is_some() {
+            let spec = pods::Spec::compile(&mut part)?;
+            return (body.problems.errors() == errors).then_some(Spec::Pods(spec));
+        }
+        if !part.keys(&["file", "command", "k8s"]) {
             return None;
         }
         let spec = match (part.get("file").cloned(), part.get("command").cloned()) {
@@ -59,9 +56,8 @@ impl Spec {
                 }
             },
             _ => {
-                let d =
-                    Diagnostic::error("wrong-place", &node.span, "a log is either a `file` or what a `command` prints");
-                part.problem(d);
+                let message = "a log is a `file`, what a `command` prints, or of pods of a cluster (`k8s`)";
+                part.problem(Diagnostic::error("wrong-place", &node.span, message));
                 return None;
             }
         };
@@ -78,6 +74,7 @@ impl TargetSpec for Spec {
                 let words = words.iter().map(|w| w.render_text(scope)).collect::<Result<Vec<_>, _>>()?;
                 Log::Command { words, dir: run.dir.clone() }
             }
+            Spec::Pods(spec) => Log::Pods(spec.open(run, scope).await?),
         }))
     }
 
@@ -85,6 +82,7 @@ impl TargetSpec for Spec {
         match self {
             Spec::File(path) => path.source(),
             Spec::Command(words) => words.iter().map(Template::source).collect::<Vec<_>>().join(" "),
+            Spec::Pods(spec) => spec.address(),
         }
     }
 }
@@ -92,47 +90,55 @@ impl TargetSpec for Spec {
 pub(super) enum Log {
     File(PathBuf),
     Command { words: Vec<String>, dir: PathBuf },
+    Pods(pods::Pods),
 }
 
-impl Target for Log {}
-
-/// What tells whether a file has changed.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) struct State {
-    len: u64,
-    modified: Option<SystemTime>,
+#[async_trait]
+impl Target for Log {
+    async fn probe(&self, _needs: &[Need]) -> Vec<Finding> {
+        match self {
+            Log::Pods(pods) => pods.probe().await,
+            Log::File(_) | Log::Command { .. } => vec![],
+        }
+    }
 }
 
+/// Lines as a plan sees them, and what is to be said about them.
 pub(super) struct Taken {
-    pub bytes: Vec<u8>,
-    /// Whether there was more than 64 MiB.
-    pub cut: bool,
-    /// As it was before it was read, so that nothing written meanwhile is missed. `None` for a command.
-    pub state: Option<State>,
+    pub lines: Vec<Value>,
+    pub notes: Vec<String>,
+    /// As the file was. `None` for all else.
+    pub state: Option<file::State>,
 }
 
 impl Log {
-    pub async fn read(&self, tail: Option<usize>) -> Result<Taken, StepError> {
-        match self {
+    pub async fn read(&self, since: Option<Timestamp>, tail: Option<usize>) -> Result<Taken, StepError> {
+        let (bytes, cut, state) = match self {
+            Log::Pods(pods) => return pods.read(since, tail).await,
             Log::File(path) => {
                 let (path, name) = (path.clone(), path.display().to_string());
-                let read = tokio::task::spawn_blocking(move || read_file(&path, tail, LARGEST))
-                    .await
-                    .map_err(io::Error::other);
-                read.and_then(|r| r).map_err(|e| match e.kind() {
+                let read = tokio::task::spawn_blocking(move || file::read(&path, tail, LARGEST)).await;
+                let taken = read.map_err(io::Error::other).and_then(|r| r).map_err(|e| match e.kind() {
                     io::ErrorKind::NotFound => StepError::Unreachable(format!("there is no log file `{name}`")),
                     _ => StepError::Unreachable(format!("the log file `{name}` cannot be read: {e}")),
-                })
+                })?;
+                (taken.bytes, taken.cut, Some(taken.state))
             }
-            Log::Command { words, dir } => run(words, dir).await,
-        }
+            Log::Command { words, dir } => {
+                let (bytes, cut) = command::run(words, dir, LARGEST).await?;
+                (bytes, cut, None)
+            }
+        };
+        let lines = lines::select(&String::from_utf8_lossy(&bytes), since, tail);
+        let cut = cut.then(|| "the log is longer than 64 MiB: only that much of it was read".to_string());
+        Ok(Taken { lines, notes: cut.into_iter().collect(), state })
     }
 
-    /// Returns when the file is no longer as it was; never for a command.
-    pub async fn changed(&self, seen: Option<&Option<State>>) {
+    /// Returns when the file is no longer as it was; never for all else.
+    pub async fn changed(&self, seen: Option<&Option<file::State>>) {
         let (Log::File(path), Some(Some(seen))) = (self, seen) else { return pending().await };
         loop {
-            let now = tokio::fs::metadata(path).await.ok().map(|m| state(&m));
+            let now = tokio::fs::metadata(path).await.ok().map(|m| file::State::of(&m));
             if now != Some(*seen) {
                 return;
             }
@@ -141,8 +147,9 @@ impl Log {
     }
 
     /// The line that shows the same by hand.
-    pub fn line(&self, tail: Option<usize>) -> String {
+    pub fn line(&self, since: Option<Timestamp>, tail: Option<usize>) -> String {
         let what = match self {
+            Log::Pods(pods) => return pods.line(since, tail),
             Log::File(path) => {
                 let path = shell_word(&path.to_string_lossy()).into_owned();
                 return tail.map_or_else(|| format!("cat {path}"), |n| format!("tail -n {n} {path}"));
@@ -150,102 +157,5 @@ impl Log {
             Log::Command { words, .. } => words.iter().map(|w| shell_word(w)).collect::<Vec<_>>().join(" "),
         };
         tail.map_or_else(|| what.clone(), |n| format!("{what} | tail -n {n}"))
-    }
-}
-
-fn state(m: &std::fs::Metadata) -> State {
-    State { len: m.len(), modified: m.modified().ok() }
-}
-
-/// All of a file, or as much of its end as holds `tail` lines and the one before them; of neither more than `most` bytes.
-fn read_file(path: &Path, tail: Option<usize>, most: u64) -> io::Result<Taken> {
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    let state = state(&metadata);
-    let mut want = if tail.is_some() { BLOCK } else { most };
-    loop {
-        let start = state.len.saturating_sub(want.min(most));
-        file.seek(SeekFrom::Start(start))?;
-        let mut bytes = Vec::new();
-        // a file that grows meanwhile is read no further than this
-        io::Read::by_ref(&mut file).take(want.min(most) + BLOCK).read_to_end(&mut bytes)?;
-        let lines = bytes.iter().filter(|b| **b == b'\n').count();
-        let enough = tail.is_some_and(|n| lines > n + 1);
-        if start == 0 || enough || want >= most {
-            if start > 0 {
-                // the first line is a part of one
-                let whole = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |i| i + 1);
-                bytes.drain(..whole);
-            }
-            return Ok(Taken { bytes, cut: start > 0 && !enough, state: Some(state) });
-        }
-        want *= 8;
-    }
-}
-
-async fn run(words: &[String], dir: &Path) -> Result<Taken, StepError> {
-    let Some((program, arguments)) = words.split_first() else {
-        return Err(StepError::Invalid("the command of the log is empty".into()));
-    };
-    let failed = |e: io::Error| match e.kind() {
-        io::ErrorKind::NotFound => {
-            StepError::Unreachable(format!("there is no program `{program}`: is it installed, and in PATH?"))
-        }
-        _ => StepError::Unreachable(format!("`{program}` cannot be run: {e}")),
-    };
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(dir).stdin(Stdio::null()).kill_on_drop(true);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let (out, said) = tokio::join!(all(out, LARGEST + 1), all(err, BLOCK));
-    let (mut bytes, said) = (out.map_err(failed)?, said.map_err(failed)?);
-    if bytes.len() as u64 > LARGEST {
-        bytes.truncate(usize::try_from(LARGEST).unwrap_or(usize::MAX));
-        return Ok(Taken { bytes, cut: true, state: None });
-    }
-    let status = child.wait().await.map_err(failed)?;
-    if !status.success() {
-        let said = String::from_utf8_lossy(&said);
-        let last = said.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("it said nothing");
-        return Err(StepError::Unreachable(format!("`{}` ended with {status}: {last}", words.join(" "))));
-    }
-    Ok(Taken { bytes, cut: false, state: None })
-}
-
-async fn all(from: Option<impl tokio::io::AsyncRead + Unpin>, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![];
-    if let Some(from) = from {
-        from.take(most).read_to_end(&mut bytes).await?;
-    }
-    Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_a_large_file_the_end_is_read() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let text: String = (0..30_000).map(|i| format!("{i:05} {:30}\n", "x")).collect();
-        std::fs::write(file.path(), &text).unwrap();
-        let first = |tail, most| {
-            let read = read_file(file.path(), tail, most).unwrap();
-            assert!(read.bytes.ends_with(b"29999 x                             \n") && read.bytes.len() as u64 <= most);
-            (String::from_utf8_lossy(&read.bytes[..5]).parse::<usize>().unwrap(), read.bytes.len() / 37, read.cut)
-        };
-        assert_eq!(first(None, 1 << 30), (0, 30_000, false));
-        let (begin, lines, cut) = first(None, 370_000);
-        assert_eq!((begin, lines, cut), (20_001, 9_999, true), "the line that is cut is left out");
-        for tail in [1, 3_000, 10_000, 29_000] {
-            let (begin, lines, cut) = first(Some(tail), 1 << 30);
-            assert!(begin + lines == 30_000 && lines > tail && !cut, "{tail}: {lines} lines from {begin}");
-        }
-        assert_eq!(first(Some(20_000), 370_000), (20_001, 9_999, true));
-        assert!(first(Some(1), 1 << 30).1 < 2_000, "no more than is needed");
-        assert_eq!(read_file(file.path(), Some(40_000), 1 << 30).unwrap().bytes.len(), text.len());
     }
 }

@@ -35,6 +35,10 @@ fn what_is_wrong_is_said_where_it_stands() {
     assert_eq!(one("logs: {}").0, "wrong-place");
     assert_eq!(one("logs: { command: tail x }"), ("wrong-type", "tail x".into()));
     assert_eq!(one("logs: { command: [] }").0, "wrong-type");
+    assert_eq!(one("logs: { k8s: web }"), ("wrong-type", "web".into()));
+    assert_eq!(one("logs: { k8s: deploy/web }"), ("wrong-type", "deploy/web".into()));
+    assert_eq!(one("logs: { k8s: app=web, previous: maybe }"), ("wrong-type", "maybe".into()));
+    assert_eq!(one("logs: { k8s: app=web, file: x }"), ("unknown-key", "file".into()));
     assert_eq!(one("{ logs: { file: x }, since: y }"), ("unknown-key", "since".into()));
 }
 

@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 
 use super::kinds::Kind;
 
+const VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+const CUSTOM_VERBS: &[&str] = &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+const NAMESPACE_VERBS: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
+
 pub(super) fn version() -> Value {
     json!({
         "major": "1",
@@ -66,13 +70,18 @@ pub(super) fn resources(kinds: &[Arc<Kind>], group: &str, version: &str) -> Opti
             "singularName": kind.singular,
             "namespaced": kind.namespaced,
             "kind": kind.kind,
-            "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+            "verbs": match kind.plural.as_str() {
+                // The real server has another order for these.
+                _ if kind.custom => CUSTOM_VERBS,
+                "namespaces" => NAMESPACE_VERBS,
+                _ => VERBS,
+            },
         });
         if !kind.short_names.is_empty() {
             resource["shortNames"] = json!(kind.short_names);
         }
-        if kind.in_all {
-            resource["categories"] = json!(["all"]);
+        if !kind.categories.is_empty() {
+            resource["categories"] = json!(kind.categories);
         }
         resources.push(resource);
         if kind.status {
@@ -85,6 +94,11 @@ pub(super) fn resources(kinds: &[Arc<Kind>], group: &str, version: &str) -> Opti
             }));
         }
     }
-    let api_version = served.first()?.api_version();
-    Some(json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version, "resources": resources }))
+    let mut list = json!({ "kind": "APIResourceList" });
+    if !group.is_empty() {
+        list["apiVersion"] = json!("v1");
+    }
+    list["groupVersion"] = json!(served.first()?.api_version());
+    list["resources"] = json!(resources);
+    Some(list)
 }

@@ -1,12 +1,13 @@
 //! Owns which resources are served: the built-in ones, and those that a stored CustomResourceDefinition describes.
 //!
-//! A definition's schema is not enforced: custom objects are stored as sent. Must not know HTTP or the store.
+//! Must not know HTTP or the store.
 
 use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 
 use super::metadata;
+use super::schema::Schema;
 use super::status::{Cause, Refusal};
 
 pub(super) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
@@ -30,9 +31,13 @@ pub(super) struct Column {
     pub kind: String,
     /// Dotted, such as `.spec.user`.
     pub path: String,
+    pub format: String,
+    pub description: String,
+    /// Shown always if it is 0.
+    pub priority: i64,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Kind {
     pub group: String,
     pub version: String,
@@ -46,12 +51,14 @@ pub(super) struct Kind {
     /// Counts changes of its spec in `metadata.generation`.
     pub generation: bool,
     pub custom: bool,
-    /// Is among what `kubectl get all` shows.
-    pub in_all: bool,
+    /// Groups of resources that can be asked for by one word, such as `all`.
+    pub categories: Vec<String>,
     pub naming: Naming,
     pub columns: Vec<Column>,
     /// Field selectors beyond name and namespace.
     pub fields: &'static [&'static str],
+    /// What custom objects are held to; those that are built in are not.
+    pub schema: Option<Arc<Schema>>,
 }
 
 impl Kind {
@@ -127,7 +134,11 @@ static SERVED: LazyLock<Vec<Arc<Kind>>> = LazyLock::new(|| {
             status: b.marks.contains('s'),
             generation: b.marks.contains('g'),
             custom: false,
-            in_all: b.marks.contains('a'),
+            categories: match b.kind {
+                _ if b.marks.contains('a') => vec!["all".into()],
+                "CustomResourceDefinition" => vec!["api-extensions".into()],
+                _ => Vec::new(),
+            },
             naming: match b.plural {
                 "namespaces" => Naming::Label,
                 "services" => Naming::Label1035,
@@ -135,6 +146,7 @@ static SERVED: LazyLock<Vec<Arc<Kind>>> = LazyLock::new(|| {
             },
             columns: Vec::new(),
             fields: b.fields,
+            schema: None,
         })
     });
     served.collect()
@@ -152,25 +164,37 @@ pub(super) fn defined(definition: &Value) -> Option<Kind> {
     let version = spec.get("versions")?.as_array()?.iter().find(|v| v.get("served") == Some(&Value::Bool(true)))?;
     let kind = text(names, "kind")?;
     let columns = version.get("additionalPrinterColumns").and_then(Value::as_array);
-    let columns = columns
-        .into_iter()
-        .flatten()
-        .filter_map(|c| Some(Column { name: text(c, "name")?, kind: text(c, "type")?, path: text(c, "jsonPath")? }));
-    let short_names = names.get("shortNames").and_then(Value::as_array);
+    let columns = columns.into_iter().flatten().filter_map(|c| {
+        let path = text(c, "jsonPath")?;
+        let plain = || format!("Custom resource definition column (in JSONPath format): {path}");
+        Some(Column {
+            name: text(c, "name")?,
+            kind: text(c, "type")?,
+            format: text(c, "format").unwrap_or_default(),
+            description: text(c, "description").unwrap_or_else(plain),
+            priority: c.get("priority").and_then(Value::as_i64).unwrap_or_default(),
+            path,
+        })
+    });
+    let words = |field: &str| -> Vec<String> {
+        let list = names.get(field).and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(|s| s.as_str().map(str::to_owned)).collect()
+    };
     Some(Kind {
         group: text(spec, "group")?,
         version: text(version, "name")?,
         plural: text(names, "plural")?,
         singular: text(names, "singular").unwrap_or_else(|| kind.to_lowercase()),
-        short_names: short_names.into_iter().flatten().filter_map(|s| s.as_str().map(str::to_owned)).collect(),
+        short_names: words("shortNames"),
         namespaced: text(spec, "scope")? == "Namespaced",
         status: version.get("subresources").and_then(|s| s.get("status")).is_some(),
         generation: true,
         custom: true,
-        in_all: false,
+        categories: words("categories"),
         naming: Naming::Subdomain,
         columns: columns.collect(),
         fields: &[],
+        schema: Schema::read(version.pointer("/schema/openAPIV3Schema")?, "").ok().map(Arc::new),
         kind,
     })
 }
@@ -181,6 +205,7 @@ pub(super) fn defined(definition: &Value) -> Option<Kind> {
 /// 422 for one that names no group, plural, kind or scope, whose name is not `plural.group`, or that serves other than one version
 /// (conversion between versions is not offered here).
 pub(super) fn define(kind: &Kind, definition: &mut Value, now: &str) -> Result<(), Refusal> {
+    complete(definition);
     let name = metadata::text(definition, "name").to_owned();
     let spec = definition.get("spec").cloned().unwrap_or_default();
     let at = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -196,7 +221,11 @@ pub(super) fn define(kind: &Kind, definition: &mut Value, now: &str) -> Result<(
             causes.push(Cause::invalid("metadata.name", &name, "must be spec.names.plural+\".\"+spec.group"));
         }
         if !["Namespaced", "Cluster"].contains(&at("/scope")) {
-            causes.push(Cause::invalid("spec.scope", at("/scope"), "supported values: \"Cluster\", \"Namespaced\""));
+            let given = format!("{:?}", at("/scope"));
+            causes.push(Cause::unsupported("spec.scope", &given, &["Cluster", "Namespaced"]));
+        }
+        if let Some(why) = metadata::bad_label_1035(at("/names/plural")) {
+            causes.push(Cause::invalid("spec.names.plural", at("/names/plural"), why));
         }
         if !at("/group").contains('.') {
             causes.push(Cause::invalid("spec.group", at("/group"), "should be a domain with at least one dot"));
@@ -213,7 +242,21 @@ pub(super) fn define(kind: &Kind, definition: &mut Value, now: &str) -> Result<(
             &served.to_string(),
             "the embedded API server serves exactly one version of a custom resource",
         ));
-    } else if causes.is_empty() && defined(definition).is_none() {
+    }
+    for (n, version) in versions.iter().enumerate() {
+        match version.pointer("/schema/openAPIV3Schema") {
+            None => {
+                let field = format!("spec.versions[{n}].schema.openAPIV3Schema");
+                causes.push(Cause::required(&field, ""));
+            }
+            // A single version's schema is what the real server keeps apart, and calls so.
+            Some(written) => {
+                let wrong = Schema::read(written, "spec.validation.openAPIV3Schema").err();
+                causes.extend(wrong.into_iter().flatten());
+            }
+        }
+    }
+    if causes.is_empty() && defined(definition).is_none() {
         causes.push(Cause::required("spec.versions[0].name", ""));
     }
     if !causes.is_empty() {
@@ -232,56 +275,27 @@ pub(super) fn define(kind: &Kind, definition: &mut Value, now: &str) -> Result<(
     if let Some(fields) = definition.as_object_mut() {
         fields.insert("status".into(), status);
     }
-    let mut finalizers = metadata::finalizers(definition);
-    if !finalizers.iter().any(|f| f == CLEANUP) {
-        finalizers.push(CLEANUP.to_owned());
-        metadata::set_finalizers(definition, &finalizers);
-    }
     Ok(())
 }
 
-/// The definitions that are there from the start.
-pub(super) fn platform_definitions() -> Vec<Value> {
-    let column = |name: &str, path: &str| json!({ "name": name, "type": "string", "jsonPath": path });
-    let definition = |kind: &str, plural: &str, short: &str, mut columns: Vec<Value>| {
-        columns.push(json!({ "name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp" }));
-        json!({
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": { "name": format!("{plural}.stream.space") },
-            "spec": {
-                "group": "stream.space",
-                "scope": "Namespaced",
-                "names": {
-                    "kind": kind, "listKind": format!("{kind}List"), "plural": plural,
-                    "singular": kind.to_lowercase(), "shortNames": [short],
-                },
-                "versions": [{
-                    "name": "v1alpha1", "served": true, "storage": true,
-                    "schema": { "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } },
-                    "subresources": { "status": {} },
-                    "additionalPrinterColumns": columns,
-                }],
-            },
-        })
-    };
-    vec![
-        definition(
-            "Session",
-            "sessions",
-            "ss",
-            vec![
-                column("User", ".spec.user"),
-                column("Template", ".spec.template"),
-                column("State", ".spec.state"),
-                column("Phase", ".status.phase"),
-            ],
-        ),
-        definition(
-            "Template",
-            "templates",
-            "tpl",
-            vec![column("Display Name", ".spec.displayName"), column("Valid", ".status.valid")],
-        ),
-    ]
+/// What the real server fills in of a definition.
+fn complete(definition: &mut Value) {
+    let Some(spec) = definition.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    spec.entry("conversion").or_insert_with(|| json!({ "strategy": "None" }));
+    let Some(names) = spec.get_mut("names").and_then(Value::as_object_mut) else { return };
+    let kind = names.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+    names.entry("singular").or_insert_with(|| kind.to_lowercase().into());
+    names.entry("listKind").or_insert_with(|| format!("{kind}List").into());
+}
+
+/// Says of a definition that it is being deleted.
+pub(super) fn terminate(definition: &mut Value, now: &str) {
+    let message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon";
+    let terminating = json!({
+        "type": "Terminating", "status": "True", "lastTransitionTime": now,
+        "reason": "InstanceDeletionPending", "message": message,
+    });
+    if let Some(conditions) = definition.pointer_mut("/status/conditions").and_then(Value::as_array_mut) {
+        conditions.push(terminating);
+    }
 }

@@ -48,13 +48,12 @@ impl Listing {
 /// A version as a request writes it.
 ///
 /// # Errors
-/// 400 if it is no number.
-pub(super) fn version(text: &str) -> Result<Option<u64>, Refusal> {
+/// `code` if it is no number: 400 for a list, 500 elsewhere, as in the real server.
+pub(super) fn version(text: &str, code: u16) -> Result<Option<u64>, Refusal> {
     if text.is_empty() {
         return Ok(None);
     }
-    let bad = |_| Refusal::bad_request(format!("Invalid value: {text:?}: the resource version is not a number"));
-    text.parse().map(Some).map_err(bad)
+    text.parse().map(Some).map_err(|_| Refusal::bad_version(code, text))
 }
 
 /// # Errors
@@ -67,12 +66,13 @@ pub(super) fn list(
     wanted: &Wanted,
 ) -> Result<Listing, Refusal> {
     let resource = kind.resource();
-    let asked = version(&wanted.version)?;
+    let asked = version(&wanted.version, 400)?;
     let exact = match wanted.version_match.as_str() {
         "" | "NotOlderThan" => false,
         "Exact" => true,
         other => {
-            let cause = Cause::invalid("resourceVersionMatch", other, "supported values: \"Exact\", \"NotOlderThan\"");
+            let other = format!("{other:?}");
+            let cause = Cause::unsupported("resourceVersionMatch", &other, &["Exact", "NotOlderThan", ""]);
             return Err(Refusal::invalid_options("ListOptions", vec![cause]));
         }
     };
@@ -86,12 +86,13 @@ pub(super) fn list(
         if asked.is_some_and(|v| v > 0) {
             return Err(Refusal::bad_request("specifying resource version is not allowed when using continue"));
         }
-        let (at, after) = read_token(&wanted.token, &resource)
-            .ok_or_else(|| Refusal::bad_request("continue key is not valid: it was not made by this server"))?;
+        let (at, after) = read_token(&wanted.token, &resource).ok_or_else(|| {
+            Refusal::bad_request("invalid continue token: continue key is not valid: it was not made by this server")
+        })?;
         (at, Some(after))
     };
     if exact && at == 0 {
-        let why = "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"";
+        let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
         return Err(Refusal::invalid_options("ListOptions", vec![Cause::forbidden("resourceVersionMatch", why)]));
     }
     if let Some(asked) = asked.or(Some(at)).filter(|v| *v > store.version()) {

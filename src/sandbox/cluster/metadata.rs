@@ -99,27 +99,62 @@ pub(super) fn size(value: &Value) -> usize {
     }
 }
 
+/// What the metadata of an object can hold.
+const KNOWN: &[&str] = &[
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "labels",
+    "managedFields",
+    "name",
+    "namespace",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
+
+/// Takes out what metadata cannot hold; gives the paths of those fields.
+pub(super) fn prune(object: &mut Value) -> Vec<String> {
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return Vec::new() };
+    let unknown: Vec<String> = metadata.keys().filter(|k| !KNOWN.contains(&k.as_str())).cloned().collect();
+    for field in &unknown {
+        metadata.shift_remove(field);
+    }
+    unknown.into_iter().map(|field| format!("metadata.{field}")).collect()
+}
+
 /// A request's body as an object of that kind: its type is right, or filled in where the real server does so.
 ///
 /// # Errors
-/// 400 for what is no object, is of another kind or version, or has metadata of the wrong type.
+/// 400 for what is no object, is of another version, or has metadata of the wrong type; 422 for a custom object of another kind.
 pub(super) fn shape(kind: &Kind, body: &mut Value) -> Result<(), Refusal> {
     let cannot = |why: String| {
         let (kind, version) = (&kind.kind, &kind.version);
         Refusal::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
     };
-    let Some(object) = body.as_object_mut() else {
-        return Err(cannot("json: cannot unmarshal a value that is no object".into()));
-    };
+    if !body.is_object() {
+        let what = type_of(body);
+        return Err(unrecognized(kind, &format!("json: cannot unmarshal {what} into an object")));
+    }
+    let name = text(body, "name").to_owned();
+    let Some(object) = body.as_object_mut() else { return Err(unrecognized(kind, "it is no object")) };
     for (field, expected, what) in
         [("kind", kind.kind.clone(), "Object 'Kind'"), ("apiVersion", kind.api_version(), "Object 'apiVersion'")]
     {
         match object.get(field).and_then(Value::as_str).unwrap_or_default() {
-            "" if kind.custom => return Err(Refusal::bad_request(format!("{what} is missing in the request's body"))),
+            "" if kind.custom => {
+                return Err(unrecognized(kind, &format!("{what} is missing")));
+            }
             "" => {
                 object.insert(field.into(), expected.into());
             }
             given if given == expected => {}
+            given if field == "kind" && kind.custom => return Err(Refusal::other_kind(kind, given, &name)),
             given => {
                 let what = if field == "kind" { "kind" } else { "API version" };
                 return Err(Refusal::bad_request(format!(
@@ -132,41 +167,50 @@ pub(super) fn shape(kind: &Kind, body: &mut Value) -> Result<(), Refusal> {
     if metadata.is_null() {
         *metadata = json!({});
     }
+    let what = type_of(metadata);
     let Some(metadata) = metadata.as_object_mut() else {
-        return Err(cannot(
-            "json: cannot unmarshal metadata into Go struct field .metadata of type v1.ObjectMeta".into(),
-        ));
+        return Err(cannot(format!("json: cannot unmarshal {what} into Go value of type v1.ObjectMeta")));
     };
     // A null is an absent field to the real server's typed metadata.
     metadata.retain(|_, v| !v.is_null());
     // Who wrote which field is not tracked here; a made-up list would be a pretence.
     metadata.shift_remove("managedFields");
     metadata.shift_remove("selfLink");
-    let wrong =
-        |field: &str, want: &str| Err(cannot(format!("json: cannot unmarshal metadata.{field}: it has to be {want}")));
+    let prefix = if kind.custom { "ObjectMeta" } else { "ObjectMeta.metadata" };
+    let wrong = |field: &str, value: &Value, want: &str| {
+        let what = type_of(value);
+        Err(cannot(format!("json: cannot unmarshal {what} into Go struct field {prefix}.{field} of type {want}")))
+    };
     for (field, value) in metadata.iter() {
-        let strings = |mut values: Box<dyn Iterator<Item = &Value> + '_>| values.all(Value::is_string);
         match field.as_str() {
             "labels" | "annotations" => match value {
-                Value::Object(map) if strings(Box::new(map.values())) => {}
-                _ => return wrong(field, "a map of strings"),
+                Value::Object(map) => {
+                    if let Some(odd) = map.values().find(|v| !v.is_string()) {
+                        return wrong(field, odd, "string");
+                    }
+                }
+                other => return wrong(field, other, "map[string]string"),
             },
             "finalizers" => match value {
-                Value::Array(list) if strings(Box::new(list.iter())) => {}
-                _ => return wrong(field, "a list of strings"),
+                Value::Array(list) => {
+                    if let Some(odd) = list.iter().find(|v| !v.is_string()) {
+                        return wrong(field, odd, "string");
+                    }
+                }
+                other => return wrong(field, other, "[]string"),
             },
             "ownerReferences" => match value {
                 Value::Array(list) if list.iter().all(Value::is_object) => {}
-                _ => return wrong(field, "a list of references"),
+                other => return wrong(field, other, "v1.OwnerReference"),
             },
             "generation" | "deletionGracePeriodSeconds" => {
                 if !value.is_i64() && !value.is_u64() {
-                    return wrong(field, "an integer");
+                    return wrong(field, value, "int64");
                 }
             }
             _ => {
                 if !value.is_string() {
-                    return wrong(field, "a string");
+                    return wrong(field, value, "string");
                 }
             }
         }
@@ -174,22 +218,42 @@ pub(super) fn shape(kind: &Kind, body: &mut Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether the metadata follows the rules for names, labels, finalizers and owners.
-///
-/// # Errors
-/// 422 with a cause for each field that does not.
-pub(super) fn validate(kind: &Kind, object: &Value) -> Result<(), Refusal> {
+/// A body that does not say what it is.
+pub(super) fn unrecognized(kind: &Kind, why: &str) -> Refusal {
+    Refusal::bad_request(format!("the object provided is unrecognized (must be of type {}): {why}", kind.kind))
+}
+
+/// A JSON type, in Go's words.
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// The fields of the metadata that break the rules for names, labels, finalizers and owners.
+pub(super) fn faults(kind: &Kind, object: &Value) -> Vec<Cause> {
     let name = text(object, "name");
     let mut causes = Vec::new();
     if name.is_empty() {
         causes.push(Cause::required("metadata.name", "name or generateName is required"));
     } else if let Some(why) = bad_name(kind.naming, name) {
+        let prefix = text(object, "generateName");
+        if let Some(why) = bad_name(kind.naming, &format!("{prefix}x"))
+            && !prefix.is_empty()
+        {
+            causes.push(Cause::invalid("metadata.generateName", prefix, why));
+        }
         causes.push(Cause::invalid("metadata.name", name, why));
     }
     let metadata = &object["metadata"];
     for (key, value) in metadata.get("labels").and_then(Value::as_object).into_iter().flatten() {
-        if let Some(why) = bad_qualified_name(key) {
-            causes.push(Cause::invalid("metadata.labels", key, why));
+        for why in bad_qualified_name(key) {
+            causes.push(Cause::invalid("metadata.labels", key, &why));
         }
         let value = value.as_str().unwrap_or_default();
         if let Some(why) = bad_label_value(value) {
@@ -197,13 +261,18 @@ pub(super) fn validate(kind: &Kind, object: &Value) -> Result<(), Refusal> {
         }
     }
     for key in metadata.get("annotations").and_then(Value::as_object).into_iter().flat_map(Map::keys) {
-        if let Some(why) = bad_qualified_name(&key.to_lowercase()) {
-            causes.push(Cause::invalid("metadata.annotations", key, why));
+        for why in bad_qualified_name(&key.to_lowercase()) {
+            causes.push(Cause::invalid("metadata.annotations", key, &why));
         }
     }
-    for finalizer in finalizers(object) {
-        if let Some(why) = bad_qualified_name(&finalizer) {
-            causes.push(Cause::invalid("metadata.finalizers", &finalizer, why));
+    for (n, finalizer) in finalizers(object).iter().enumerate() {
+        for why in bad_qualified_name(finalizer) {
+            causes.push(Cause::invalid("metadata.finalizers", finalizer, &why));
+        }
+        let standard = ["orphan", "foregroundDeletion", "kubernetes"].contains(&finalizer.as_str());
+        if !kind.custom && kind.group.is_empty() && !finalizer.contains('/') && !standard {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            causes.push(Cause::invalid(&format!("metadata.finalizers[{n}]"), finalizer, why));
         }
     }
     for (n, owner) in owners(object).iter().enumerate() {
@@ -211,22 +280,26 @@ pub(super) fn validate(kind: &Kind, object: &Value) -> Result<(), Refusal> {
             [("apiVersion", &owner.api_version), ("kind", &owner.kind), ("name", &owner.name), ("uid", &owner.uid)];
         for (field, value) in parts {
             if value.is_empty() {
-                causes.push(Cause::required(
-                    &format!("metadata.ownerReferences[{n}].{field}"),
-                    &format!("{field} must not be empty"),
-                ));
+                let field = format!("metadata.ownerReferences[{n}].{field}");
+                causes.push(Cause::required(&field, "must not be empty"));
             }
         }
     }
-    let controllers = metadata.get("ownerReferences").and_then(Value::as_array).into_iter().flatten();
-    if controllers.filter(|r| r.get("controller") == Some(&Value::Bool(true))).count() > 1 {
-        causes.push(Cause {
-            reason: "FieldValueInvalid",
-            field: "metadata.ownerReferences".into(),
-            message: "Invalid value: Only one reference can have Controller set to true".into(),
-        });
+    let references = metadata.get("ownerReferences").and_then(Value::as_array).cloned().unwrap_or_default();
+    let controllers: Vec<String> = references
+        .iter()
+        .filter(|r| r.get("controller") == Some(&Value::Bool(true)))
+        .map(|r| ["kind", "name"].map(|f| r.get(f).and_then(Value::as_str).unwrap_or_default()).join("/"))
+        .collect();
+    if controllers.len() > 1 {
+        let message = format!(
+            "Invalid value: {}: Only one reference can have Controller set to true. Found \"true\" in references for {}",
+            Value::from(references),
+            controllers.join(" and ")
+        );
+        causes.push(Cause { reason: "FieldValueInvalid", field: "metadata.ownerReferences".into(), message });
     }
-    if causes.is_empty() { Ok(()) } else { Err(Refusal::invalid(kind, name, causes)) }
+    causes
 }
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
@@ -241,14 +314,20 @@ fn bad_name(naming: Naming, name: &str) -> Option<&'static str> {
         inner && !part.is_empty() && !part.starts_with('-') && !part.ends_with('-')
     };
     match naming {
-        Naming::Subdomain if name.len() > 253 => Some("must be no more than 253 bytes"),
+        Naming::Subdomain if name.len() > 253 => Some("must be no more than 253 characters"),
         Naming::Subdomain => (!name.split('.').all(label)).then_some(SUBDOMAIN),
         Naming::Label | Naming::Label1035 if name.len() > 63 => Some("must be no more than 63 bytes"),
+        Naming::Label if name.contains('.') => Some("must not contain dots"),
         Naming::Label => (!label(name)).then_some(LABEL),
         Naming::Label1035 => {
             (!label(name) || !name.starts_with(|c: char| c.is_ascii_lowercase())).then_some(LABEL_1035)
         }
     }
+}
+
+/// Why this cannot be a label that begins with a letter, if it cannot.
+pub(super) fn bad_label_1035(name: &str) -> Option<&'static str> {
+    bad_name(Naming::Label1035, name)
 }
 
 fn loose(part: &str) -> bool {
@@ -258,23 +337,23 @@ fn loose(part: &str) -> bool {
 }
 
 /// Why this cannot be the key of a label, if it cannot.
-pub(super) fn bad_qualified_name(key: &str) -> Option<&'static str> {
+pub(super) fn bad_qualified_name(key: &str) -> Vec<String> {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(p, n)| (Some(p), n));
-    if let Some(prefix) = prefix {
-        if prefix.is_empty() {
-            return Some("prefix part must be non-empty");
-        }
-        if let Some(why) = bad_name(Naming::Subdomain, prefix) {
-            return Some(why);
-        }
-    }
-    if name.len() > 63 {
-        return Some("name part must be no more than 63 bytes");
+    let mut faults = Vec::new();
+    if prefix == Some("") {
+        faults.push("prefix part must be non-empty".to_owned());
+    } else if let Some(why) = prefix.and_then(|prefix| bad_name(Naming::Subdomain, prefix)) {
+        faults.push(format!("prefix part {why}"));
     }
     if name.is_empty() {
-        return Some("name part must be non-empty");
+        faults.push("name part must be non-empty".to_owned());
+    } else if name.len() > 63 {
+        faults.push("name part must be no more than 63 bytes".to_owned());
     }
-    (!loose(name)).then_some(QUALIFIED)
+    if !loose(name) {
+        faults.push(QUALIFIED.to_owned());
+    }
+    faults
 }
 
 /// Why this cannot be the value of a label, if it cannot.
@@ -297,11 +376,10 @@ mod tests {
     #[test]
     fn a_label_value_of_64_characters_is_refused() {
         let object = json!({ "metadata": { "name": "a", "labels": { "session": "x".repeat(64) } } });
-        let refusal = validate(&deployment(), &object).unwrap_err();
-        assert_eq!(refusal.code, 422);
-        assert!(refusal.message.ends_with("must be no more than 63 bytes"), "{}", refusal.message);
+        let found = faults(&deployment(), &object);
+        assert!(found[0].message.ends_with("must be no more than 63 bytes"), "{found:?}");
         let object = json!({ "metadata": { "name": "a", "labels": { "session": "x".repeat(63) } } });
-        assert_eq!(validate(&deployment(), &object), Ok(()));
+        assert_eq!(faults(&deployment(), &object), []);
     }
 
     #[test]

@@ -1,17 +1,16 @@
 //! A small, honest, in-memory Kubernetes API server over real sockets.
 //!
 //! It keeps what it is given under the real server's rules for names, versions, generations, finalizers, owners and watches, and
-//! runs nothing: no scheduler, no kubelet, no controllers but the garbage collector. Objects are stored as sent: a definition's
-//! schema is neither enforced nor used for defaults or pruning (so `fieldValidation` finds nothing), built-in objects are neither
-//! validated beyond their metadata nor given defaults, and `metadata.managedFields` is not kept. What it does not speak
-//! (server-side apply, protobuf and YAML bodies, strategic merge of lists, subresources other than `status`, openapi) is answered
-//! with a `Status` that says so.
+//! runs nothing: no scheduler, no kubelet, no controllers but the garbage collector. Custom objects are held to their schema;
+//! built-in ones are neither validated beyond their metadata nor given defaults, and `metadata.managedFields` is not kept. What it
+//! does not speak (server-side apply, protobuf and YAML bodies, strategic merge of lists, subresources other than `status`, validation
+//! rules, openapi) is answered with a `Status` that says so. `tests/cluster_differential.rs` sends the same requests to a real server.
 //!
 //! | File | Owns |
 //! |---|---|
 //! | `routes` | token, path, query, content types |
 //! | `list`, `watch`, `table` | how objects are read, and in which form |
-//! | `write`, `patch`, `metadata`, `selector` | the rules; pure |
+//! | `write`, `patch`, `metadata`, `schema`, `selector` | the rules; pure |
 //! | `store` | objects, versions, the bounded history |
 //! | `gc` | what happens by itself |
 //! | `kinds`, `discovery` | which resources there are |
@@ -24,6 +23,7 @@ mod list;
 mod metadata;
 mod patch;
 mod routes;
+mod schema;
 mod selector;
 mod status;
 mod store;
@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -129,7 +129,8 @@ fn furnished(window: usize) -> Store {
         let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
         (kinds::NAMESPACES, object)
     });
-    let definitions = kinds::platform_definitions().into_iter().map(|d| (kinds::DEFINITIONS, d));
+    let definitions: Vec<Value> = serde_saphyr::from_multiple(super::crds::DEFINITIONS).expect("written here");
+    let definitions = definitions.into_iter().map(|d| (kinds::DEFINITIONS, d));
     for (resource, object) in namespaces.into_iter().chain(definitions) {
         if let Some(kind) = store.kind_of(resource)
             && let Err(refusal) = write::create(&mut store, &kind, "", object, false)

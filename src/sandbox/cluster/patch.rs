@@ -36,10 +36,10 @@ impl Way {
             "application/apply-patch+yaml" | "application/apply-patch+cbor" => Err(Refusal::unsupported_media(
                 "server-side apply is not spoken by the embedded API server; use application/merge-patch+json, or client-side apply",
             )),
-            other => {
+            _ => {
                 let strategic = if kind.custom { "" } else { ", application/strategic-merge-patch+json" };
                 Err(Refusal::unsupported_media(format!(
-                    "the body of the request was in an unknown format ({other}) - accepted media types include: application/json-patch+json, application/merge-patch+json{strategic}"
+                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json{strategic}"
                 )))
             }
         }
@@ -53,8 +53,12 @@ impl Way {
 /// one that cannot be applied.
 pub(super) fn apply(way: Way, body: &[u8], object: &Value) -> Result<Value, Refusal> {
     if way == Way::Operations {
-        let Patch(operations) =
+        let operations: Value =
             serde_json::from_slice(body).map_err(|e| Refusal::bad_request(format!("error decoding patch: {e}")))?;
+        if !operations.as_array().is_some_and(|all| all.iter().all(Value::is_object)) {
+            return Err(Refusal::bad_request("error decoding patch: it is not a list of operations"));
+        }
+        let Patch(operations) = serde_json::from_value(operations).map_err(|_| Refusal::unprocessable())?;
         return by_operations(operations, object);
     }
     let patch = map(body)?;
@@ -120,12 +124,24 @@ fn by_operations(operations: Vec<PatchOperation>, object: &Value) -> Result<Valu
             PatchOperation::Remove(_) | PatchOperation::Test(_) => ("", 0),
         };
         if path.matches('/').count() + below > DEEPEST {
-            return Err(Refusal::unprocessable("the patched object would be nested too deeply"));
+            return Err(Refusal::unprocessable());
         }
-        json_patch::patch(&mut patched, std::slice::from_ref(&operation))
-            .map_err(|e| Refusal::unprocessable(&e.to_string()))?;
+        let operation = match operation {
+            // The real server's library makes a field that was to be replaced and is not there.
+            PatchOperation::Replace(replace)
+                if patched.pointer(replace.path.as_str()).is_none() && in_map(&patched, replace.path.as_str()) =>
+            {
+                PatchOperation::Add(json_patch::AddOperation { path: replace.path, value: replace.value })
+            }
+            other => other,
+        };
+        json_patch::patch(&mut patched, std::slice::from_ref(&operation)).map_err(|_| Refusal::unprocessable())?;
     }
     Ok(patched)
+}
+
+fn in_map(object: &Value, path: &str) -> bool {
+    path.rsplit_once('/').and_then(|(parent, _)| object.pointer(parent)).is_some_and(Value::is_object)
 }
 
 fn depth(value: &Value) -> usize {
@@ -191,7 +207,7 @@ mod tests {
             for way in [Way::Merge, Way::Operations] {
                 let patched = apply(way, body.as_bytes(), &json!({}));
                 let fine = way == Way::Merge && body.starts_with('{');
-                assert!(fine || patched.unwrap_err().code == 400, "{body} as {way:?}");
+                assert!(fine || [400, 422].contains(&patched.unwrap_err().code), "{body} as {way:?}");
             }
         }
     }

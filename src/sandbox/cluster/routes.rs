@@ -96,9 +96,12 @@ async fn route(shared: Arc<Shared>, request: Request<Body>) -> Result<Response, 
         ["apis", group, version, rest @ ..] => (*group, *version, rest),
         about => return describe(&shared, &head.method, about),
     };
+    let kinds = shared.lock().kinds();
+    if !kinds.iter().any(|k| k.group == group && k.version == version) {
+        return Ok(nothing_here());
+    }
     if rest.is_empty() {
         only_get(&head.method)?;
-        let kinds = shared.lock().kinds();
         return Ok(json(200, &discovery::resources(&kinds, group, version).ok_or_else(Refusal::no_such_path)?));
     }
     let (namespace, rest) = match rest {
@@ -108,7 +111,8 @@ async fn route(shared: Arc<Shared>, request: Request<Body>) -> Result<Response, 
         rest => (None, rest.to_vec()),
     };
     let kind = rest.first().and_then(|plural| shared.lock().kind(group, version, plural));
-    let kind = kind.ok_or_else(Refusal::no_such_path)?;
+    let built_in = kinds.iter().any(|k| k.group == group && !k.custom);
+    let Some(kind) = kind else { return if built_in { Err(Refusal::no_such_path()) } else { Ok(nothing_here()) } };
     if namespace.is_some() && !kind.namespaced {
         return Err(Refusal::no_such_path());
     }
@@ -143,6 +147,7 @@ async fn route(shared: Arc<Shared>, request: Request<Body>) -> Result<Response, 
             | "resize",
             ..,
         ] if !call.kind.custom => Err(Refusal::not_implemented(&format!("the subresource {} of {plural}", rest[2]))),
+        [_, name, _] if call.kind.custom => Err(Refusal::not_found(&call.kind, name)),
         _ => Err(Refusal::no_such_path()),
     }
 }
@@ -158,7 +163,10 @@ fn describe(shared: &Shared, method: &Method, path: &[&str]) -> Result<Response,
         ["version"] => discovery::version(),
         ["api"] => discovery::core_versions(),
         ["apis"] => discovery::groups(&kinds()),
-        ["apis", group] => discovery::group(&kinds(), group, true).ok_or_else(Refusal::no_such_path)?,
+        ["apis", group] => match discovery::group(&kinds(), group, true) {
+            Some(group) => group,
+            None => return Ok(nothing_here()),
+        },
         ["healthz" | "livez" | "readyz"] => {
             only_get(method)?;
             return Ok(text("ok"));
@@ -172,15 +180,22 @@ fn describe(shared: &Shared, method: &Method, path: &[&str]) -> Result<Response,
             response.headers_mut().insert(header::CONTENT_TYPE, plain);
             return Ok(response);
         }
-        _ => return Err(Refusal::no_such_path()),
+        _ => return Ok(nothing_here()),
     };
     only_get(method)?;
     Ok(json(200, &body))
 }
 
+/// What the real server says of a path that belongs to no group: no `Status`.
+fn nothing_here() -> Response {
+    let mut response = text("404 page not found\n");
+    *response.status_mut() = axum::http::StatusCode::NOT_FOUND;
+    response
+}
+
 fn text(body: &'static str) -> Response {
     let mut response = raw(200, body);
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain"));
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 
@@ -201,13 +216,12 @@ impl Params {
         self.0.iter().any(|(k, _)| k == name)
     }
 
-    fn flag(&self, name: &str) -> Result<bool, Refusal> {
+    fn flag(&self, name: &str) -> bool {
         match self.text(name).to_ascii_lowercase().as_str() {
             // A parameter without a value is a switch: `?watch`.
-            "" => Ok(self.has(name)),
-            "1" | "true" | "t" => Ok(true),
-            "0" | "false" | "f" => Ok(false),
-            other => Err(Refusal::bad_request(format!("{name}: {other:?} is neither true nor false"))),
+            "" => self.has(name),
+            "0" | "false" => false,
+            _ => true,
         }
     }
 
@@ -215,7 +229,8 @@ impl Params {
         match self.text(name) {
             "" => Ok(None),
             text => {
-                text.parse().map(Some).map_err(|_| Refusal::bad_request(format!("{name}: {text:?} is not a number")))
+                let bad = |_| Refusal::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"));
+                text.parse::<i64>().map(|n| u64::try_from(n).ok()).map_err(bad)
             }
         }
     }
@@ -230,16 +245,30 @@ fn dry_run<'a>(options: &str, given: impl Iterator<Item = &'a str>) -> Result<bo
     let mut dry = false;
     for value in given {
         if value != "All" {
-            let cause = Cause {
-                reason: "FieldValueNotSupported",
-                field: "dryRun".into(),
-                message: format!("Unsupported value: {value:?}: supported values: \"All\""),
-            };
+            let cause = Cause::unsupported("dryRun", &format!("[{value:?}]"), &["All"]);
             return Err(Refusal::invalid_options(options, vec![cause]));
         }
         dry = true;
     }
     Ok(dry)
+}
+
+/// What becomes of fields that the schema does not name.
+#[derive(Debug, Clone, Copy)]
+enum Strictness {
+    Ignore,
+    Warn,
+    Strict,
+}
+
+fn warned(mut response: Response, warnings: &[String]) -> Response {
+    for warning in warnings {
+        // 299 is "miscellaneous, and it stays so".
+        if let Ok(value) = header::HeaderValue::from_str(&format!("299 - {warning:?}")) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+    response
 }
 
 /// A request about objects of one kind.
@@ -256,7 +285,7 @@ impl Call {
     async fn collection(self, method: Method, body: Body, in_namespace: bool) -> Result<Response, Refusal> {
         let placed = in_namespace || !self.kind.namespaced;
         match method {
-            Method::GET | Method::HEAD if self.query.flag("watch")? => self.watch(None),
+            Method::GET | Method::HEAD if self.query.flag("watch") => self.watch(),
             Method::GET | Method::HEAD => {
                 let listing = self.list()?;
                 let mut out = Vec::new();
@@ -265,10 +294,12 @@ impl Call {
             }
             Method::POST if placed => {
                 let dry_run = self.query.dry_run()?;
-                let object = self.read_object(body).await?;
+                let strictness = self.strictness("CreateOptions")?;
+                let mut object = self.read_object(body).await?;
+                let unknown = self.decode(&mut object, strictness)?;
                 let created =
                     self.shared.write(|store| write::create(store, &self.kind, &self.namespace, object, dry_run))?;
-                Ok(self.one(201, &created))
+                Ok(warned(self.one(201, &created), &unknown))
             }
             Method::DELETE if placed => {
                 let how = self.deletion(body).await?;
@@ -295,29 +326,35 @@ impl Call {
     async fn object(self, method: Method, body: Body, name: &str, part: Part) -> Result<Response, Refusal> {
         let key = self.key(name);
         match method {
-            Method::GET | Method::HEAD if part == Part::Main && self.query.flag("watch")? => self.watch(Some(name)),
             Method::GET | Method::HEAD => {
+                // Only its form is asked of: this server has one state of an object.
+                list::version(self.query.text("resourceVersion"), 500)?;
                 let found = self.shared.lock().get(&key).cloned();
                 let found = found.ok_or_else(|| Refusal::not_found(&self.kind, name))?;
                 Ok(self.one(200, &found))
             }
             Method::PUT => {
                 let dry_run = self.query.dry_run()?;
-                let object = self.read_object(body).await?;
+                let strictness = self.strictness("UpdateOptions")?;
+                let mut object = self.read_object(body).await?;
+                let unknown = self.decode(&mut object, strictness)?;
                 let write = |store: &mut _| write::update(store, &self.kind, &key, object, part, true, dry_run);
                 let written = self.shared.write(write)?;
-                Ok(self.one(200, &written))
+                Ok(warned(self.one(200, &written), &unknown))
             }
             Method::PATCH => {
                 let way = patch::Way::of(&self.kind, &self.content_type)?;
                 let dry_run = self.query.dry_run()?;
+                let strictness = self.strictness("PatchOptions")?;
                 let body = read(body).await?;
-                let patched = self.shared.write(|store| {
+                let (patched, unknown) = self.shared.write(|store| {
                     let there = store.get(&key).ok_or_else(|| Refusal::not_found(&self.kind, name))?;
-                    let object = patch::apply(way, &body, there)?;
-                    write::update(store, &self.kind, &key, object, part, false, dry_run)
+                    let mut object = patch::apply(way, &body, there)?;
+                    let unknown = self.decode(&mut object, strictness).map_err(Refusal::unreadable_outcome)?;
+                    let written = write::update(store, &self.kind, &key, object, part, false, dry_run)?;
+                    Ok::<_, Refusal>((written, unknown))
                 })?;
-                Ok(self.one(200, &patched))
+                Ok(warned(self.one(200, &patched), &unknown))
             }
             Method::DELETE if part == Part::Main => {
                 let how = self.deletion(body).await?;
@@ -328,6 +365,8 @@ impl Call {
                     Deleted::Waiting(object) => Ok(self.one(200, &object)),
                 }
             }
+            Method::POST if self.kind.custom => Err(Refusal::not_supported(&self.kind, "create")),
+            Method::DELETE if self.kind.custom => Err(Refusal::not_supported(&self.kind, "delete")),
             _ => Err(Refusal::method_not_allowed()),
         }
     }
@@ -347,6 +386,10 @@ impl Call {
     }
 
     fn list(&self) -> Result<list::Listing, Refusal> {
+        if self.query.has("sendInitialEvents") {
+            let cause = Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
+            return Err(Refusal::invalid_options("ListOptions", vec![cause]));
+        }
         let selector = self.selector()?;
         let limit = self.query.number("limit")?.unwrap_or_default();
         let wanted = Wanted {
@@ -358,12 +401,9 @@ impl Call {
         list::list(&self.shared.lock(), &self.kind, &self.namespace, &selector, &wanted)
     }
 
-    fn watch(self, name: Option<&str>) -> Result<Response, Refusal> {
-        let selector = match name {
-            None => self.selector()?,
-            Some(name) => Selector::new(&self.kind, "", &format!("metadata.name={name}"))?,
-        };
-        let initial_events = self.query.flag("sendInitialEvents")?;
+    fn watch(self) -> Result<Response, Refusal> {
+        let selector = self.selector()?;
+        let initial_events = self.query.flag("sendInitialEvents");
         let version_match = self.query.text("resourceVersionMatch");
         let forbidden =
             |field: &str, why: &str| Err(Refusal::invalid_options("ListOptions", vec![Cause::forbidden(field, why)]));
@@ -373,12 +413,17 @@ impl Call {
         }
         if initial_events && version_match != "NotOlderThan" {
             let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-            return forbidden("resourceVersionMatch", why);
+            let mut causes = vec![Cause::forbidden("resourceVersionMatch", why)];
+            if !version_match.is_empty() {
+                let given = format!("{version_match:?}");
+                causes.push(Cause::unsupported("resourceVersionMatch", &given, &["NotOlderThan"]));
+            }
+            return Err(Refusal::invalid_options("ListOptions", causes));
         }
         let timeout = self.query.number("timeoutSeconds")?.filter(|s| *s > 0).unwrap_or(WATCH_FOR);
         let wanted = watch::Wanted {
-            version: list::version(self.query.text("resourceVersion"))?,
-            bookmarks: self.query.flag("allowWatchBookmarks")?,
+            version: list::version(self.query.text("resourceVersion"), 500)?,
+            bookmarks: self.query.flag("allowWatchBookmarks"),
             initial_events,
             timeout: Duration::from_secs(timeout.min(LONGEST_WATCH)),
             kind: self.kind,
@@ -389,12 +434,43 @@ impl Call {
         Ok(raw(200, Body::from_stream(watch::stream(self.shared, wanted))))
     }
 
+    fn strictness(&self, options: &str) -> Result<Strictness, Refusal> {
+        match self.query.text("fieldValidation") {
+            "" | "Warn" => Ok(Strictness::Warn),
+            "Ignore" => Ok(Strictness::Ignore),
+            "Strict" => Ok(Strictness::Strict),
+            other => {
+                let given = format!("{other:?}");
+                let cause = Cause::unsupported("fieldValidation", &given, &["", "Ignore", "Strict", "Warn"]);
+                Err(Refusal::invalid_options(options, vec![cause]))
+            }
+        }
+    }
+
+    /// Makes of a custom object what its schema makes of it; gives what is to be warned of.
+    fn decode(&self, object: &mut Value, strictness: Strictness) -> Result<Vec<String>, Refusal> {
+        let mut unknown = metadata::prune(object);
+        metadata::shape(&self.kind, object)?;
+        unknown.extend(self.kind.schema.as_ref().map(|schema| schema.decode(object)).unwrap_or_default());
+        let unknown: Vec<String> = unknown.into_iter().map(|field| format!("unknown field {field:?}")).collect();
+        match strictness {
+            Strictness::Ignore => Ok(Vec::new()),
+            Strictness::Strict if !unknown.is_empty() => {
+                let (kind, version) = (&self.kind.kind, &self.kind.version);
+                Err(Refusal::bad_request(format!(
+                    "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {}",
+                    unknown.join(", ")
+                )))
+            }
+            _ => Ok(unknown),
+        }
+    }
+
     async fn read_object(&self, body: Body) -> Result<Value, Refusal> {
         self.reads_json()?;
         let bytes = read(body).await?;
         serde_json::from_slice(&bytes).map_err(|e| {
-            let (kind, version) = (&self.kind.kind, &self.kind.version);
-            Refusal::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {e}"))
+            metadata::unrecognized(&self.kind, &format!("couldn't get version/kind; json parse error: {e}"))
         })
     }
 
@@ -403,7 +479,7 @@ impl Call {
             return Ok(());
         }
         Err(Refusal::unsupported_media(format!(
-            "the body of the request was in an unknown format ({}) - accepted media types include: application/json; the embedded API server does not read protobuf, so use a manifest with kubectl create -f or apply -f",
+            "the body of the request was in an unknown format - accepted media types include: application/json; the embedded API server reads no {}",
             self.content_type
         )))
     }
@@ -415,7 +491,7 @@ impl Call {
         } else {
             self.reads_json()?;
             serde_json::from_slice(&bytes)
-                .map_err(|e| Refusal::bad_request(format!("DeleteOptions cannot be read: {e}")))?
+                .map_err(|e| Refusal::bad_request(format!("couldn't get version/kind; json parse error: {e}")))?
         };
         let text = |v: &Value, pointer: &str| v.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let policy =
@@ -426,13 +502,16 @@ impl Call {
             ("Orphan", None) | ("", Some(true)) => Some(Propagation::Orphan),
             ("Background", None) | ("", Some(false)) => Some(Propagation::Background),
             ("Foreground", None) => Some(Propagation::Foreground),
-            (other, _) => {
-                let cause = Cause {
-                    reason: "FieldValueNotSupported",
-                    field: "propagationPolicy".into(),
-                    message: format!(
-                        "Unsupported value: {other:?}: supported values: \"Background\", \"Foreground\", \"Orphan\", and not beside orphanDependents"
-                    ),
+            (other, both) => {
+                let cause = match both {
+                    Some(_) => {
+                        let why = "orphanDependents and deletionPropagation cannot be both set";
+                        Cause::invalid("propagationPolicy", other, why)
+                    }
+                    None => {
+                        let supported = ["Foreground", "Background", "Orphan", "nil"];
+                        Cause::unsupported("propagationPolicy", &format!("{other:?}"), &supported)
+                    }
                 };
                 return Err(Refusal::invalid_options("DeleteOptions", vec![cause]));
             }

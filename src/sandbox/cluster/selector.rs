@@ -21,6 +21,8 @@ enum Requirement {
     NotIn(String, Vec<String>),
     Exists(String),
     Absent(String),
+    /// Greater, or less, than a whole number.
+    Beyond(String, bool, i64),
 }
 
 impl Selector {
@@ -37,16 +39,16 @@ impl Selector {
             } else if let Some((f, v)) = term.split_once('=') {
                 (f, true, v)
             } else {
-                return Err(Refusal::bad_request(format!(
-                    "invalid field selector {fields:?}: can't understand {term:?}"
-                )));
+                return Err(Refusal::bad_request(format!("invalid selector: '{fields}'; can't understand '{term}'")));
             };
             let served = field == "metadata.name" || (field == "metadata.namespace" && kind.namespaced);
             if !served && !kind.fields.contains(&field) {
-                return Err(Refusal::bad_request(format!(
-                    "Unable to find {:?} that match label selector \"\", field selector {fields:?}: field label not supported: {field}",
-                    format!("{}, Resource={}", kind.api_version(), kind.plural)
-                )));
+                let plain = !kind.custom && kind.fields.is_empty() && kind.namespaced;
+                return Err(Refusal::bad_request(if plain {
+                    format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+                } else {
+                    format!("field label not supported: {field}")
+                }));
             }
             parsed.push((field.to_owned(), same, value.to_owned()));
         }
@@ -65,6 +67,9 @@ impl Selector {
             }
             Requirement::Exists(key) => metadata::label(object, key).is_some(),
             Requirement::Absent(key) => metadata::label(object, key).is_none(),
+            Requirement::Beyond(key, greater, bound) => metadata::label(object, key)
+                .and_then(|v| v.parse::<i64>().ok())
+                .is_some_and(|v| if *greater { v > *bound } else { v < *bound }),
         });
         labels
             && self.fields.iter().all(|(field, same, value)| {
@@ -78,17 +83,21 @@ fn parse_labels(text: &str) -> Result<Vec<Requirement>, String> {
     let mut requirements = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
+        if rest.starts_with(['=', ')', '(', ',', '<', '>']) {
+            let found = &rest[..1];
+            return Err(format!("found '{found}', expected: !, identifier, or 'end of string'"));
+        }
         let (requirement, left) = requirement(rest).map_err(|why| format!("unable to parse requirement: {why}"))?;
         requirements.push(requirement);
         let left = left.trim_start();
         rest = match left.strip_prefix(',') {
             Some(more) if more.trim().is_empty() => {
-                return Err("unable to parse requirement: found '', expected: identifier after ','".into());
+                return Err("found '', expected: identifier after ','".into());
             }
             Some(more) => more.trim_start(),
             None if left.is_empty() => left,
             None => {
-                return Err(format!("unable to parse requirement: found '{left}', expected: ',' or 'end of string'"));
+                return Err(format!("found '{}', expected: ',' or 'end of string'", word(left).0));
             }
         };
     }
@@ -119,14 +128,22 @@ fn requirement(text: &str) -> Result<(Requirement, &str), String> {
             return Ok((requirement, rest));
         }
     }
+    for (operator, greater) in [('>', true), ('<', false)] {
+        if let Some(rest) = after.strip_prefix(operator) {
+            let (value, rest) = word(rest.trim_start());
+            let whole = "for 'Gt', 'Lt' operators, the value must be an integer";
+            let bound = value.parse().map_err(|_| format!("values[0]: Invalid value: {value:?}: {whole}"))?;
+            return Ok((Requirement::Beyond(key, greater, bound), rest));
+        }
+    }
     let (operator, rest) = word(after);
     let among = match operator {
         "in" => true,
         "notin" => false,
-        _ => return Err(format!("found '{after}', expected: in, notin, =, ==, !=")),
+        _ => return Err(format!("found '{operator}', expected: in, notin, =, ==, !=, gt, lt")),
     };
     let Some(rest) = rest.trim_start().strip_prefix('(') else {
-        return Err(format!("found '{rest}', expected: '('"));
+        return Err(format!("found '{rest}' expected: '('"));
     };
     let Some((inside, rest)) = rest.split_once(')') else {
         return Err("found '', expected: ',' or ')'".into());
@@ -136,9 +153,11 @@ fn requirement(text: &str) -> Result<(Requirement, &str), String> {
 }
 
 fn valid_key(key: &str) -> Result<String, String> {
-    match metadata::bad_qualified_name(key) {
-        None => Ok(key.to_owned()),
-        Some(why) => Err(format!("<nil>: Invalid value: {key:?}: {why}")),
+    let faults = metadata::bad_qualified_name(key);
+    if faults.is_empty() {
+        Ok(key.to_owned())
+    } else {
+        Err(format!("<nil>: Invalid value: {key:?}: {}", faults.join("; ")))
     }
 }
 
@@ -166,7 +185,7 @@ mod tests {
 
     #[test]
     fn every_form_of_label_requirement() {
-        let object = json!({ "metadata": { "labels": { "app": "x", "a.b/tier": "web" } } });
+        let object = json!({ "metadata": { "labels": { "app": "x", "a.b/tier": "web", "n": "7" } } });
         for yes in [
             "",
             "app",
@@ -181,6 +200,7 @@ mod tests {
             "other notin (x)",
             "a.b/tier=web,app in (x),!gone",
             " app = x , app ",
+            "n>6,n<8",
         ] {
             assert!(matches(yes, &object), "{yes}");
         }
@@ -193,7 +213,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_refused() {
-        for bad in ["app in x", "app in (x", "=x", "app=x,", "app>1", ",", "app x", "app=a b", "(", "app in (ä)", "!"]
+        for bad in ["app in x", "app in (x", "=x", "app=x,", "app>x", ",", "app x", "app=a b", "(", "app in (ä)", "!"]
         {
             let refusal = Selector::new(&kind("pods"), bad, "").unwrap_err();
             assert_eq!(refusal.code, 400, "{bad}");

@@ -29,6 +29,12 @@ impl Cause {
         Self { reason: "FieldValueInvalid", field: field.into(), message: format!("Invalid value: {value:?}: {why}") }
     }
 
+    pub fn unsupported(field: &str, value: &str, supported: &[&str]) -> Self {
+        let supported: Vec<String> = supported.iter().map(|s| format!("{s:?}")).collect();
+        let message = format!("Unsupported value: {value}: supported values: {}", supported.join(", "));
+        Self { reason: "FieldValueNotSupported", field: field.into(), message }
+    }
+
     pub fn required(field: &str, why: &str) -> Self {
         let message = if why.is_empty() { "Required value".into() } else { format!("Required value: {why}") };
         Self { reason: "FieldValueRequired", field: field.into(), message }
@@ -45,12 +51,7 @@ impl Refusal {
     }
 
     fn about(kind: &Kind, name: &str, code: u16, reason: &'static str, message: String) -> Self {
-        let mut details = json!({ "name": name });
-        if !kind.group.is_empty() {
-            details["group"] = json!(kind.group);
-        }
-        details["kind"] = json!(kind.plural);
-        Self { code, reason, message, details: Some(details) }
+        Self { code, reason, message, details: Some(details(name, &kind.group, &kind.plural)) }
     }
 
     pub fn unauthorized() -> Self {
@@ -67,13 +68,71 @@ impl Refusal {
         Self::about(kind, name, 404, "NotFound", format!("{} {name:?} not found", kind.resource()))
     }
 
-    pub fn already_exists(kind: &Kind, name: &str) -> Self {
-        Self::about(kind, name, 409, "AlreadyExists", format!("{} {name:?} already exists", kind.resource()))
+    /// `going`: what is there is being deleted.
+    pub fn already_exists(kind: &Kind, name: &str, going: bool) -> Self {
+        let going = if going { "object is being deleted: " } else { "" };
+        Self::about(kind, name, 409, "AlreadyExists", format!("{going}{} {name:?} already exists", kind.resource()))
     }
 
     pub fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
         let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", kind.resource());
         Self::about(kind, name, 409, "Conflict", message)
+    }
+
+    /// Another uid or version than the one a deletion was meant for; the real server names the kind here.
+    pub fn not_as_expected(kind: &Kind, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", kind.qualified());
+        Self { code: 409, reason: "Conflict", message, details: Some(details(name, &kind.group, &kind.kind)) }
+    }
+
+    /// New content for a namespace that is being deleted.
+    pub fn terminating(kind: &Kind, name: &str, namespace: &str) -> Self {
+        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let mut refusal = Self::forbidden(kind, name, &why);
+        if let Some(details) = &mut refusal.details {
+            let message = format!("namespace {namespace} is being terminated");
+            details["causes"] =
+                json!([{ "reason": "NamespaceTerminating", "message": message, "field": "metadata.namespace" }]);
+        }
+        refusal
+    }
+
+    /// A custom object that would be replaced without saying which version was read.
+    pub fn unconditional(kind: &Kind, name: &str) -> Self {
+        let cause = Cause {
+            reason: "FieldValueInvalid",
+            field: "metadata.resourceVersion".into(),
+            message: "Invalid value: 0: must be specified for an update".into(),
+        };
+        Self::invalid_as(&kind.resource(), &kind.group, &kind.plural, name, vec![cause])
+    }
+
+    /// An object of another kind where only this one can be.
+    pub fn other_kind(kind: &Kind, given: &str, name: &str) -> Self {
+        let qualified = if kind.group.is_empty() { given.to_owned() } else { format!("{given}.{}", kind.group) };
+        let cause = Cause::invalid("kind", given, &format!("must be {}", kind.kind));
+        Self::invalid_as(&qualified, &kind.group, given, name, vec![cause])
+    }
+
+    /// A patch whose outcome cannot be read as an object.
+    pub fn unreadable_outcome(self) -> Self {
+        let cause = Cause { reason: "FieldValueInvalid", field: "patch".into(), message: self.message };
+        Self::invalid_as("", "", "", "", vec![cause])
+    }
+
+    pub fn not_supported(kind: &Kind, verb: &str) -> Self {
+        let message = format!("{verb} is not supported on resources of kind {:?}", kind.resource());
+        Self { code: 405, reason: "MethodNotAllowed", message, details: Some(details("", &kind.group, &kind.plural)) }
+    }
+
+    /// A version that is no number.
+    pub fn bad_version(code: u16, version: &str) -> Self {
+        let parse = format!("strconv.ParseUint: parsing {version:?}: invalid syntax");
+        let message = match code {
+            400 => format!("invalid resource version: resourceVersion: Invalid value: {version:?}: {parse}"),
+            _ => format!("resourceVersion: Invalid value: {version:?}: {parse}"),
+        };
+        Self::new(code, if code == 400 { "BadRequest" } else { "" }, message)
     }
 
     pub fn forbidden(kind: &Kind, name: &str, why: &str) -> Self {
@@ -92,11 +151,7 @@ impl Refusal {
     fn invalid_as(qualified: &str, group: &str, kind: &str, name: &str, causes: Vec<Cause>) -> Self {
         let words: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
         let said = if let [one] = words.as_slice() { one.clone() } else { format!("[{}]", words.join(", ")) };
-        let mut details = json!({ "name": name });
-        if !group.is_empty() {
-            details["group"] = json!(group);
-        }
-        details["kind"] = json!(kind);
+        let mut details = details(name, group, kind);
         details["causes"] =
             causes.iter().map(|c| json!({ "reason": c.reason, "message": c.message, "field": c.field })).collect();
         Self {
@@ -111,9 +166,9 @@ impl Refusal {
         Self::new(400, "BadRequest", message)
     }
 
-    /// A patch that could not be applied to the object.
-    pub fn unprocessable(why: &str) -> Self {
-        let details = Some(json!({ "causes": [{ "reason": "UnexpectedServerResponse", "message": why }] }));
+    /// A patch that could not be applied to the object. The real server does not say why.
+    pub fn unprocessable() -> Self {
+        let details = Some(json!({}));
         let message = "the server rejected our request due to an error in our request";
         Self { details, ..Self::new(422, "Invalid", message) }
     }
@@ -149,7 +204,7 @@ impl Refusal {
 
     /// A version that does not exist yet.
     pub fn version_too_large(asked: u64, current: u64) -> Self {
-        let message = format!("Too large resource version: {asked}, current: {current}");
+        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
         let details = json!({
             "causes": [{ "reason": "ResourceVersionTooLarge", "message": "Too large resource version" }],
             "retryAfterSeconds": 1,
@@ -173,13 +228,19 @@ impl Refusal {
     }
 }
 
+fn details(name: &str, group: &str, kind: &str) -> Value {
+    let mut details = json!({});
+    for (field, value) in [("name", name), ("group", group), ("kind", kind)] {
+        if !value.is_empty() {
+            details[field] = json!(value);
+        }
+    }
+    details
+}
+
 /// The answer to a deletion that is complete.
 pub(super) fn deleted(kind: &Kind, name: &str, uid: &str) -> Value {
-    let mut details = json!({ "name": name });
-    if !kind.group.is_empty() {
-        details["group"] = json!(kind.group);
-    }
-    details["kind"] = json!(kind.plural);
+    let mut details = details(name, &kind.group, &kind.plural);
     details["uid"] = json!(uid);
     json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details })
 }

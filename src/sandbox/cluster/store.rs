@@ -56,6 +56,8 @@ pub(super) struct Store {
     by_uid: HashMap<String, Key>,
     children: HashMap<String, BTreeSet<Key>>,
     chores: BTreeSet<Key>,
+    /// What the stored definitions make served, by `plural.group`.
+    defined: BTreeMap<String, Arc<Kind>>,
 }
 
 impl Store {
@@ -70,6 +72,7 @@ impl Store {
             by_uid: HashMap::new(),
             children: HashMap::new(),
             chores: BTreeSet::new(),
+            defined: BTreeMap::new(),
         }
     }
 
@@ -97,13 +100,12 @@ impl Store {
         if let Some(kind) = kinds::builtin().iter().find(|k| k.resource() == resource) {
             return Some(kind.clone());
         }
-        kinds::defined(self.objects.get(&Key::new(kinds::DEFINITIONS, "", resource))?).map(Arc::new)
+        self.defined.get(resource).cloned()
     }
 
     /// All served kinds, built in first.
     pub fn kinds(&self) -> Vec<Arc<Kind>> {
-        let defined = self.list(kinds::DEFINITIONS, "").filter_map(|(_, d)| kinds::defined(d)).map(Arc::new);
-        kinds::builtin().iter().cloned().chain(defined).collect()
+        kinds::builtin().iter().chain(self.defined.values()).cloned().collect()
     }
 
     /// The objects of a resource, in one namespace or, if that is empty, in all.
@@ -162,6 +164,11 @@ impl Store {
         Ok(self.history.range(start..).take(most).cloned().collect())
     }
 
+    /// The latest version whose change is no longer known.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
     pub fn by_uid(&self, uid: &str) -> Option<&Key> {
         self.by_uid.get(uid)
     }
@@ -186,6 +193,11 @@ impl Store {
             self.unindex(&key, before);
         }
         self.index(&key, &object);
+        if key.resource == kinds::DEFINITIONS
+            && let Some(kind) = kinds::defined(&object)
+        {
+            self.defined.insert(key.name.clone(), Arc::new(kind));
+        }
         self.record(key, before, object.clone(), false);
         object
     }
@@ -198,6 +210,9 @@ impl Store {
         metadata::set(&mut last, "resourceVersion", self.version.to_string().into());
         let last = Arc::new(last);
         self.unindex(key, &before);
+        if key.resource == kinds::DEFINITIONS {
+            self.defined.remove(&key.name);
+        }
         self.chores.extend(self.children(metadata::text(&before, "uid")));
         self.record(key.clone(), Some(before), last.clone(), true);
         Some(last)

@@ -2,6 +2,8 @@
 //!
 //! Must not know the store or where the answer goes.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::kinds::{Column, Kind};
@@ -34,7 +36,11 @@ impl Form {
             "" | "Metadata" => Include::Metadata,
             "None" => Include::Nothing,
             "Object" => Include::Object,
-            other => return Err(Refusal::bad_request(format!("unrecognized includeObject value: {other:?}"))),
+            other => {
+                return Err(Refusal::bad_request(format!(
+                    "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be 'Metadata', 'Object', 'None', or empty"
+                )));
+            }
         };
         if accept.trim().is_empty() {
             return Ok(Self::Whole);
@@ -91,11 +97,21 @@ impl Form {
             if n > 0 {
                 out.push(b',');
             }
-            self.write(kind, item, true, out);
+            match item.as_object().filter(|_| !kind.custom && self == Self::Whole) {
+                // The items of a list of built-in objects do not say their type.
+                Some(fields) => {
+                    let rest: BTreeMap<_, _> =
+                        fields.iter().filter(|(f, _)| !["apiVersion", "kind"].contains(&f.as_str())).collect();
+                    let _ = serde_json::to_writer(&mut *out, &rest);
+                }
+                None => self.write(kind, item, true, out),
+            }
         }
         out.extend_from_slice(b"]}");
     }
 }
+
+const NAME: &str = "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
 
 fn put(value: &Value, out: &mut Vec<u8>) {
     // Writing a tree of JSON into memory has no way to fail.
@@ -113,16 +129,23 @@ fn table<'a>(
     include: Include,
     headed: bool,
 ) -> Value {
-    let age = Column { name: "Age".into(), kind: "date".into(), path: ".metadata.creationTimestamp".into() };
+    let age = Column {
+        name: "Age".into(),
+        kind: "date".into(),
+        path: ".metadata.creationTimestamp".into(),
+        format: String::new(),
+        description: "Custom resource definition column (in JSONPath format): .metadata.creationTimestamp".into(),
+        priority: 0,
+    };
     let own = std::slice::from_ref(&age);
     let columns = if kind.columns.is_empty() { own } else { kind.columns.as_slice() };
     let mut definitions = vec![json!({
-        "name": "Name", "type": "string", "format": "name", "description": "Name of the object", "priority": 0,
+        "name": "Name", "type": "string", "format": "name", "description": NAME, "priority": 0,
     })];
     definitions.extend(
         columns
             .iter()
-            .map(|c| json!({ "name": c.name, "type": c.kind, "format": "", "description": c.path, "priority": 0 })),
+            .map(|c| json!({ "name": c.name, "type": c.kind, "format": c.format, "description": c.description, "priority": c.priority })),
     );
     let rows: Vec<Value> = objects
         .map(|object| {
@@ -130,7 +153,7 @@ fn table<'a>(
             cells.extend(columns.iter().map(|c| cell(c, object)));
             let mut row = json!({ "cells": cells });
             match include {
-                Include::Nothing => {}
+                Include::Nothing => row["object"] = Value::Null,
                 Include::Metadata => row["object"] = partial(object),
                 Include::Object => row["object"] = object.clone(),
             }

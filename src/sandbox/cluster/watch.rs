@@ -73,6 +73,8 @@ pub(super) fn stream(
         }
     };
     let now = Instant::now();
+    // The real server tells of it two seconds before it ends.
+    let last = now + wanted.timeout.saturating_sub(Duration::from_secs(2));
     let watch = Watch {
         resource,
         cursor,
@@ -80,7 +82,7 @@ pub(super) fn stream(
         initial_end_due: wanted.initial_events && wanted.bookmarks,
         versions,
         deadline: now + wanted.timeout,
-        bookmark_at: now + BOOKMARK_EVERY,
+        bookmark_at: (now + BOOKMARK_EVERY).min(last),
         bookmarked: cursor,
         headed: true,
         ended: false,
@@ -113,10 +115,13 @@ impl Watch {
             }
             // Marked as seen before reading: what is committed from here on wakes the wait below, what is read now does not.
             self.versions.borrow_and_update();
-            let changes = self.shared.lock().changes_after(self.cursor, BATCH);
+            let (changes, oldest) = {
+                let store = self.shared.lock();
+                (store.changes_after(self.cursor, BATCH), store.forgotten())
+            };
             let Ok(changes) = changes else {
                 self.ended = true;
-                let refusal = Refusal::expired(format!("too old resource version: {}", self.cursor));
+                let refusal = Refusal::expired(format!("too old resource version: {} ({oldest})", self.cursor));
                 line(json!({ "type": "ERROR", "object": refusal.body() }).to_string().as_bytes(), &mut out);
                 return Some(out.into());
             };
@@ -196,9 +201,6 @@ impl Watch {
             Form::Table(_) => ("Table".into(), "meta.k8s.io/v1".into()),
         };
         let mut metadata = json!({ "resourceVersion": self.cursor.to_string() });
-        if !matches!(self.wanted.form, Form::Table(_)) {
-            metadata["creationTimestamp"] = Value::Null;
-        }
         if initial_end {
             metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
         }

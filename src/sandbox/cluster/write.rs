@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::kinds::{self, Kind};
 use super::metadata;
+use super::schema::Schema;
 use super::status::{Cause, Refusal};
 use super::store::{Key, Store};
 
@@ -62,7 +63,7 @@ pub(super) fn create(
     let prefix = metadata::text(&object, "generateName").to_owned();
     let generated = metadata::text(&object, "name").is_empty() && !prefix.is_empty();
     let fields = metadata::fields(&mut object);
-    for ours in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
+    for ours in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         fields.shift_remove(ours);
     }
     let now = now();
@@ -80,10 +81,10 @@ pub(super) fn create(
         let name = (0..8)
             .map(|_| generate(&prefix))
             .find(|name| store.get(&Key::new(&kind.resource(), namespace, name)).is_none())
-            .ok_or_else(|| Refusal::already_exists(kind, &prefix))?;
+            .ok_or_else(|| Refusal::already_exists(kind, &prefix, false))?;
         metadata::set(&mut object, "name", name.into());
     }
-    metadata::validate(kind, &object)?;
+    valid(kind, &object, metadata::faults(kind, &object), |schema| schema.validate(&object))?;
     fits(&object)?;
     let name = metadata::text(&object, "name").to_owned();
     if kind.namespaced {
@@ -93,8 +94,7 @@ pub(super) fn create(
             return Err(Refusal::not_found(&namespaces, namespace));
         };
         if metadata::deleting(home) {
-            let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
-            return Err(Refusal::forbidden(kind, &name, &why));
+            return Err(Refusal::terminating(kind, &name, namespace));
         }
     }
     let definition = store.get(&Key::new(kinds::DEFINITIONS, "", &kind.resource()));
@@ -117,8 +117,8 @@ pub(super) fn create(
         _ => {}
     }
     let key = Key::new(&kind.resource(), namespace, &name);
-    if store.get(&key).is_some() {
-        return Err(Refusal::already_exists(kind, &name));
+    if let Some(there) = store.get(&key) {
+        return Err(Refusal::already_exists(kind, &name, metadata::deleting(there)));
     }
     if dry_run { Ok(Arc::new(object)) } else { Ok(store.put(key, object)) }
 }
@@ -139,9 +139,14 @@ pub(super) fn update(
     dry_run: bool,
 ) -> Result<Arc<Value>, Refusal> {
     let old = store.get(key).ok_or_else(|| Refusal::not_found(kind, &key.name))?.clone();
-    metadata::shape(kind, &mut incoming)?;
     place(kind, &key.namespace, &mut incoming)?;
     let name = metadata::text(&incoming, "name");
+    if name.is_empty() {
+        return Err(Refusal::bad_request(format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            key.name
+        )));
+    }
     if name != key.name {
         return Err(Refusal::bad_request(format!(
             "the name of the object ({name}) does not match the name on the URL ({})",
@@ -150,14 +155,12 @@ pub(super) fn update(
     }
     match metadata::text(&incoming, "resourceVersion") {
         "" if conditional && kind.custom => {
-            let cause = Cause {
-                reason: "FieldValueInvalid",
-                field: "metadata.resourceVersion".into(),
-                message: "Invalid value: 0: must be specified for an update".into(),
-            };
-            return Err(Refusal::invalid(kind, name, vec![cause]));
+            return Err(Refusal::unconditional(kind, name));
         }
         "" => {}
+        version if version.parse::<u64>().is_err() => {
+            return Err(Refusal::new(500, "", format!("strconv.ParseUint: parsing {version:?}: invalid syntax")));
+        }
         version if version != metadata::text(&old, "resourceVersion") => {
             let why = "the object has been modified; please apply your changes to the latest version and try again";
             return Err(Refusal::conflict(kind, name, why));
@@ -165,13 +168,21 @@ pub(super) fn update(
         _ => {}
     }
     let (given, stored) = (metadata::text(&incoming, "uid"), metadata::text(&old, "uid"));
+    if !given.is_empty() && given != stored && !conditional {
+        let cause = Cause::invalid("metadata.uid", given, "field is immutable");
+        return Err(Refusal::invalid(kind, name, vec![cause]));
+    }
     if !given.is_empty() && given != stored {
-        let why = format!("Precondition failed: UID in precondition: {given}, UID in object meta: {stored}");
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {stored}",
+            registry(kind, key)
+        );
         return Err(Refusal::conflict(kind, name, &why));
     }
     let new = merged(kind, &old, incoming, part);
+    let faults = if part == Part::Main { metadata::faults(kind, &new) } else { Vec::new() };
+    valid(kind, &new, faults, |schema| schema.validate_change(&new, &old, part == Part::Status))?;
     if part == Part::Main {
-        metadata::validate(kind, &new)?;
         no_new_finalizers(kind, &old, &new)?;
     }
     fits(&new)?;
@@ -187,9 +198,23 @@ pub(super) fn update(
     }
     if metadata::deleting(&new) && metadata::finalizers(&new).is_empty() && key.resource != kinds::NAMESPACES {
         // The last finalizer is gone. Its removal is seen only as the deletion, as in the real server.
-        return Ok(store.take(key).unwrap_or(old));
+        store.take(key);
+        metadata::set(&mut new, "resourceVersion", metadata::text(&old, "resourceVersion").into());
+        return Ok(Arc::new(new));
     }
     Ok(store.put(key.clone(), new))
+}
+
+/// Refuses an object with faults in its metadata, or against its schema.
+fn valid(
+    kind: &Kind,
+    object: &Value,
+    mut faults: Vec<Cause>,
+    by: impl FnOnce(&Schema) -> Vec<Cause>,
+) -> Result<(), Refusal> {
+    faults.extend(kind.schema.as_deref().map(by).unwrap_or_default());
+    let name = metadata::text(object, "name");
+    if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(kind, name, faults)) }
 }
 
 /// The object after the write: the other part and the server's own fields stay as they were.
@@ -244,6 +269,13 @@ fn merged(kind: &Kind, old: &Value, incoming: Value, part: Part) -> Value {
     new
 }
 
+/// Where the real server keeps an object.
+fn registry(kind: &Kind, key: &Key) -> String {
+    let group = if kind.custom { kind.group.as_str() } else { "" };
+    let parts = ["/registry", group, &kind.plural, &key.namespace, &key.name];
+    parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("/")
+}
+
 /// What the generation counts changes of: all but metadata and, where it is a part of its own, status.
 fn content(kind: &Kind, object: &Value) -> Value {
     let mut content = object.clone();
@@ -278,7 +310,8 @@ fn redefine(kind: &Kind, old: &Value, new: &mut Value) -> Result<(), Refusal> {
     for fixed in ["/spec/group", "/spec/scope", "/spec/names/plural", "/spec/names/kind"] {
         if old.pointer(fixed) != new.pointer(fixed) {
             let field = fixed.trim_start_matches('/').replace('/', ".");
-            return Err(Refusal::invalid(kind, &name, vec![Cause::invalid(&field, "", "field is immutable")]));
+            let given = new.pointer(fixed).and_then(Value::as_str).unwrap_or_default();
+            return Err(Refusal::invalid(kind, &name, vec![Cause::invalid(&field, given, "field is immutable")]));
         }
     }
     if kinds::defined(old).map(|k| k.version) != kinds::defined(new).map(|k| k.version) {
@@ -360,17 +393,23 @@ pub(super) fn delete(store: &mut Store, kind: &Kind, key: &Key, how: &Deletion) 
             finalizers.push(wanted.to_owned());
         }
     }
+    if key.resource == kinds::DEFINITIONS && !finalizers.iter().any(|f| f == kinds::CLEANUP) {
+        finalizers.push(kinds::CLEANUP.to_owned());
+    }
     let mut new = (*old).clone();
     metadata::set_finalizers(&mut new, &finalizers);
     if !metadata::deleting(&old) {
         metadata::set(&mut new, "deletionTimestamp", now().into());
-        metadata::set(&mut new, "deletionGracePeriodSeconds", 0.into());
-        // The real server counts the mark of deletion as a change of what is wanted.
-        if let Some(generation) = old["metadata"]["generation"].as_u64() {
-            metadata::set(&mut new, "generation", generation.saturating_add(1).into());
-        }
         if namespace && let Some(object) = new.as_object_mut() {
             object.insert("status".into(), json!({ "phase": "Terminating" }));
+        } else if key.resource == kinds::DEFINITIONS {
+            kinds::terminate(&mut new, &now());
+        } else {
+            metadata::set(&mut new, "deletionGracePeriodSeconds", 0.into());
+            // The real server counts the mark of deletion as a change of what is wanted.
+            if let Some(generation) = old["metadata"]["generation"].as_u64().filter(|_| kind.generation) {
+                metadata::set(&mut new, "generation", generation.saturating_add(1).into());
+            }
         }
     }
     let waits = !finalizers.is_empty() || namespace;
@@ -390,14 +429,14 @@ fn preconditions(kind: &Kind, key: &Key, old: &Value, how: &Deletion) -> Result<
         let why = format!(
             "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been deleted and then recreated"
         );
-        return Err(Refusal::conflict(kind, &key.name, &why));
+        return Err(Refusal::not_as_expected(kind, &key.name, &why));
     }
     let version = metadata::text(old, "resourceVersion");
     if let Some(wanted) = how.version.as_deref().filter(|w| *w != version) {
         let why = format!(
             "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record ({version}). The object might have been modified"
         );
-        return Err(Refusal::conflict(kind, &key.name, &why));
+        return Err(Refusal::not_as_expected(kind, &key.name, &why));
     }
     Ok(())
 }

@@ -1,14 +1,18 @@
 //! Values as PostgreSQL sends them, in binary (bound statements) or as text (files). Every type is taken apart here: the library
 //! panics on `infinity` and loses the scale of a numeric. Pure.
-use super::pg_write::EPOCH_DAYS;
+use super::write::EPOCH_DAYS;
 use crate::value::Value;
 use sqlx::{
     TypeInfo, ValueRef,
     postgres::{PgTypeInfo, PgTypeKind, PgValueFormat, PgValueRef},
 };
+use std::net::IpAddr;
 
 /// Whether the binary form of a type is known here. What is not is asked for as text.
 pub fn known(ty: &PgTypeInfo) -> bool {
+    if is_nameless(ty) {
+        return false;
+    }
     match ty.kind() {
         PgTypeKind::Domain(inner) => known(inner),
         PgTypeKind::Array(of) => known(of),
@@ -16,6 +20,11 @@ pub fn known(ty: &PgTypeInfo) -> bool {
         PgTypeKind::Simple | PgTypeKind::Pseudo => KNOWN.contains(&ty.name().to_lowercase().as_str()),
         _ => false,
     }
+}
+
+/// The library never asked what type this is (in a script it asks for none), and panics over any further question.
+pub fn is_nameless(ty: &PgTypeInfo) -> bool {
+    ty.name() == "?"
 }
 
 const KNOWN: &[&str] = &[
@@ -47,6 +56,8 @@ const KNOWN: &[&str] = &[
     "bytea",
     "void",
     "citext",
+    "inet",
+    "cidr",
 ];
 
 /// `Err` with the bytes' own words where they cannot be read.
@@ -64,6 +75,9 @@ pub fn value(raw: &PgValueRef<'_>) -> Result<Value, String> {
 }
 
 fn from_binary(b: &[u8], ty: &PgTypeInfo) -> Option<Value> {
+    if is_nameless(ty) {
+        return None;
+    }
     match ty.kind() {
         PgTypeKind::Domain(inner) => return from_binary(b, inner),
         PgTypeKind::Enum(_) => return text(b),
@@ -99,9 +113,21 @@ fn from_binary(b: &[u8], ty: &PgTypeInfo) -> Option<Value> {
             Value::text(interval(micros, days, i32::from_be_bytes(b.get(12..16)?.try_into().ok()?)))
         }
         "bytea" => Value::text(format!("\\x{}", hex::encode(b))),
+        "inet" | "cidr" => Value::text(network(b)?),
         "void" => Value::Null,
-        _ => return text(b),
+        _ if known(ty) => return text(b),
+        _ => return None,
     })
+}
+
+/// Family, bits of the mask, whether it is a `cidr`, length, address. The mask of a single host goes without saying.
+fn network(b: &[u8]) -> Option<String> {
+    let (bits, is_network, address) = (*b.get(1)?, *b.get(2)? == 1, b.get(4..)?);
+    let (ip, most): (IpAddr, u8) = match address.len() {
+        4 => (<[u8; 4]>::try_from(address).ok()?.into(), 32),
+        _ => (<[u8; 16]>::try_from(address).ok()?.into(), 128),
+    };
+    Some(if bits == most && !is_network { ip.to_string() } else { format!("{ip}/{bits}") })
 }
 
 fn text(b: &[u8]) -> Option<Value> {
@@ -263,6 +289,9 @@ fn nested(b: &[u8], at: &mut usize, sizes: &[usize], of: &PgTypeInfo) -> Option<
 }
 
 fn from_text(text: &str, ty: &PgTypeInfo) -> Value {
+    if is_nameless(ty) {
+        return Value::text(text);
+    }
     match ty.kind() {
         PgTypeKind::Domain(inner) => return from_text(text, inner),
         PgTypeKind::Array(of) => {

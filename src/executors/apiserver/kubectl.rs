@@ -12,9 +12,10 @@ pub fn line(words: &[&str], flags: &[String]) -> String {
     out
 }
 
-/// `kubectl create -f -` with the manifest as a here-document. JSON is YAML, so it is shown as it was sent.
-pub fn with_manifest(words: &[&str], flags: &[String], manifest: &Json) -> String {
-    let text = serde_json::to_string_pretty(manifest).unwrap_or_default();
+/// `kubectl create -f -` with the manifests as a here-document. JSON is YAML, so they are shown as they were sent.
+pub fn with_manifests(words: &[&str], flags: &[String], manifests: &[Json]) -> String {
+    let texts = manifests.iter().map(|m| serde_json::to_string_pretty(m).unwrap_or_default());
+    let text = texts.collect::<Vec<_>>().join("\n---\n");
     format!("{} -f - <<'EOF'\n{text}\nEOF", line(words, flags))
 }
 

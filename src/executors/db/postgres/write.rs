@@ -1,4 +1,5 @@
 //! Values on their way to PostgreSQL, in the binary form of the type that the server inferred for each placeholder. Pure.
+use super::read::is_nameless;
 use crate::value::Value;
 use jiff::{Timestamp, civil};
 use sqlx::{
@@ -59,6 +60,9 @@ impl Encode<'_, Postgres> for Param {
 }
 
 fn encoded(value: &Value, ty: &PgTypeInfo) -> Result<Vec<u8>, Misfit> {
+    if is_nameless(ty) {
+        return Err(Misfit::Wrong("nobody here knows this type; cast the placeholder".into()));
+    }
     match ty.kind() {
         PgTypeKind::Domain(inner) => return encoded(value, inner),
         PgTypeKind::Enum(_) => return Ok(value.to_string().into_bytes()),

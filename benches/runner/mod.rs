@@ -1,0 +1,123 @@
+//! What benchmarks share: a plan from its text to the end of its run, as the binary does it: engine, executors, dispatcher, journal on disk.
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tp_runner::{
+    engine::{
+        compile, dispatch,
+        looks::Live,
+        run::{self, World, base_scope, run_scope},
+    },
+    event::{EnvironmentOutline, EventSink, RunStarted},
+    executor::RunContext,
+    executors,
+    outcome::{Tier, Verdict},
+    plan::{
+        environment,
+        read::{Files, Reader},
+    },
+    report::{jsonl::JsonLines, ledger::Ledger},
+    secrets::Secrets,
+    source::Source,
+};
+
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, _: &Path) -> std::io::Result<String> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+}
+
+/// How long a run takes from its first event to the end of its journal. Its one case must pass, and tell of `actions` actions.
+pub async fn perform(plan: &str, environment: &str, actions: usize) -> Duration {
+    let folder = tempfile::tempdir().expect("a folder");
+    let registry = executors::registry();
+    let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
+    let plan = reader.plan(&source("bench.yaml", plan.into())).expect("a plan");
+    let environment = environment::read(&mut reader, &source("tp-runner.yaml", environment.into()))
+        .expect("environments")
+        .all
+        .remove(0);
+    let (schedule, problems) = compile::compile(plan, &registry, Some(environment), vec![], &|_| true);
+    assert_eq!(problems.errors() + reader.problems.errors(), 0);
+    let mut schedule = schedule.expect("a schedule");
+
+    let run = RunContext { id: "rbench".into(), started: jiff::Timestamp::now(), dir: folder.path().into() };
+    let secrets = Arc::new(Secrets::default());
+    let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).expect("variables");
+    let live = Arc::new(Live::new(run.clone(), secrets.clone(), run_scope(&run, &secrets), &schedule.targets));
+    let ledger = Ledger::default();
+    let journal = folder.path().join("events.jsonl");
+    let lines = JsonLines::open(&journal).expect("a journal");
+    let sinks: Vec<Box<dyn EventSink>> = vec![Box::new(lines), Box::new(ledger.clone())];
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
+    let started = RunStarted {
+        run: run.id.clone(),
+        started: run.started,
+        plan: schedule.plan.clone(),
+        environment: EnvironmentOutline::default(),
+        selection: "all".into(),
+        gate: Tier::ALL.to_vec(),
+        versions: vec![],
+        cases: schedule.outline.clone(),
+    };
+    let faults = std::mem::take(&mut schedule.faults);
+    let on_failure = std::mem::take(&mut schedule.on_failure);
+    let world = Arc::new(World {
+        run,
+        secrets,
+        events: events.clone(),
+        kill: cancel.clone(),
+        cancel,
+        links: Default::default(),
+        live: Some(live.clone()),
+        faults,
+        on_failure,
+        fail_fast: false,
+    });
+
+    let begun = Instant::now();
+    run::perform(Arc::new(schedule), world.clone(), live.clone(), base, started).await;
+    live.close().await;
+    drop((world, events));
+    thread.join().expect("the dispatcher").expect("the journal");
+    let took = begun.elapsed();
+
+    let index = ledger.index();
+    assert_eq!(index.cases[0].verdict, Verdict::Passed, "{:?}", index.cases[0].reason);
+    let recorded = std::fs::read_to_string(&journal).expect("the journal").lines().count();
+    assert!(recorded > 3 * actions, "{recorded} events");
+    took
+}
+
+fn source(name: &str, text: String) -> Arc<Source> {
+    Arc::new(Source { name: name.into(), text })
+}
+
+/// Both in turn, for several rounds: neither is always the one that comes first. Returns the medians.
+pub async fn in_turn(
+    rounds: usize,
+    mut bare: impl AsyncFnMut() -> Duration,
+    mut ours: impl AsyncFnMut() -> Duration,
+) -> (Duration, Duration) {
+    let (mut of_bare, mut of_ours) = (vec![], vec![]);
+    for round in 0..rounds {
+        if round % 2 == 0 {
+            of_bare.push(bare().await);
+            of_ours.push(ours().await);
+        } else {
+            of_ours.push(ours().await);
+            of_bare.push(bare().await);
+        }
+    }
+    (median(of_bare), median(of_ours))
+}
+
+fn median(mut of: Vec<Duration>) -> Duration {
+    of.sort();
+    of[of.len() / 2]
+}

@@ -1,0 +1,349 @@
+//! From the bytes of a watch to `ActionFinished`: a hundred waits one after the other, then two hundred at once, which hold one watch.
+//!
+//! A small server in this process plays the cluster, so that the moment is known at which it writes a change to its socket. What is
+//! measured from there is everything that the runner does: reading the watch, the wait, judging, the journal on disk, and the way of the
+//! event to whoever reads it.
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Query, State},
+    response::{IntoResponse as _, Response},
+    routing::get,
+    serve::ListenerExt as _,
+};
+use serde_json::{Value as Data, json};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::{broadcast, mpsc};
+use tp_runner::{
+    engine::{
+        compile, dispatch,
+        looks::Live,
+        run::{self, World, base_scope, run_scope},
+        schedule::Schedule,
+    },
+    event::{EnvironmentOutline, Event, EventKind, EventSink, RunStarted},
+    executor::RunContext,
+    executors,
+    outcome::{Tier, Verdict},
+    plan::{
+        environment,
+        read::{Files, Reader},
+    },
+    report::{jsonl::JsonLines, ledger::Ledger},
+    secrets::Secrets,
+    source::Source,
+};
+
+const WAITS: usize = 100;
+/// Before the first that counts: connecting is not what is measured.
+const WARM: usize = 5;
+const AT_ONCE: usize = 200;
+const BUDGET: Duration = Duration::from_millis(2);
+
+fn main() {
+    if std::env::args().any(|a| a == "--list") {
+        return;
+    }
+    let quick = std::env::args().any(|a| a == "--test");
+    let (waits, at_once) = if quick { (10, 20) } else { (WAITS, AT_ONCE) };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(64 << 20)
+        .build()
+        .expect("a runtime");
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    runtime.block_on(async {
+        let mut delays = one_by_one(waits + WARM).await.split_off(WARM);
+        delays.sort();
+        let median = delays[delays.len() / 2];
+        println!("from the bytes of the watch to `ActionFinished`, {waits} waits one after the other:");
+        println!("  median {:>7.3} ms    (budget {} ms)", ms(median), BUDGET.as_millis());
+        println!("  best   {:>7.3} ms", ms(delays[0]));
+        println!("  worst  {:>7.3} ms", ms(delays[delays.len() - 1]));
+        let (took, watches, requests) = all_at_once(at_once).await;
+        println!("{at_once} waits at once:");
+        println!("  {watches} watch, {requests} other requests");
+        println!("  all finished {:.1} ms after the first change was sent", ms(took));
+        assert_eq!(watches, 1, "all who wait on a resource share one watch");
+        if !quick && median > BUDGET {
+            println!("over budget");
+        }
+    });
+}
+
+fn ms(d: Duration) -> f64 {
+    d.as_secs_f64() * 1e3
+}
+
+/// Each wait is for the next state of one object, which is sent when the wait has seen the state before.
+async fn one_by_one(waits: usize) -> Vec<Duration> {
+    let cluster = Cluster::start(1).await;
+    let (ear, mut heard) = Ear::new();
+    let items = (1..=waits).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
+    let action = "          - k8s: { get: sessions.stream.space/s0 }\n            foreach: ${items}\n            eventually: 60s\n            \
+                  check: object.spec.state == item\n";
+    let running = tokio::spawn(perform(cluster.url.clone(), items, action, ear));
+    let mut delays = vec![];
+    while delays.len() < waits {
+        match heard.recv().await.expect("the run goes on") {
+            (Heard::Looked, _) => {}
+            (Heard::Finished, _) => panic!("it waits"),
+        }
+        // The look is over before the wait begins.
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        let sent = cluster.change(0, delays.len() as i64 + 1);
+        loop {
+            if let (Heard::Finished, at) = heard.recv().await.expect("the run goes on") {
+                delays.push(at.duration_since(sent));
+                break;
+            }
+        }
+    }
+    running.await.expect("the run");
+    delays
+}
+
+async fn all_at_once(waits: usize) -> (Duration, usize, usize) {
+    let cluster = Cluster::start(waits).await;
+    let (ear, mut heard) = Ear::new();
+    let items = (0..waits).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
+    let action = "          - parallel:\n              overlap: all\n              branches:\n                - k8s: { get: \
+                  \"sessions.stream.space/s${item}\" }\n                  eventually: 60s\n                  check: object.spec.state == 1\n            \
+                  foreach: ${items}\n";
+    let running = tokio::spawn(perform(cluster.url.clone(), items, action, ear));
+    for _ in 0..waits {
+        heard.recv().await.expect("the run goes on");
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let sent = Instant::now();
+    for i in 0..waits {
+        cluster.change(i, 1);
+    }
+    let (mut finished, mut last) = (0, sent);
+    while finished < waits {
+        if let (Heard::Finished, at) = heard.recv().await.expect("the run goes on") {
+            (finished, last) = (finished + 1, at);
+        }
+    }
+    running.await.expect("the run");
+    let asked = |n: &AtomicUsize| n.load(Ordering::SeqCst);
+    (last.duration_since(sent), asked(&cluster.shared.watches), asked(&cluster.shared.requests))
+}
+
+// --- the cluster -----------------------------------------------------------------------------------------------------------------
+
+/// Sessions `s0`, `s1`, … whose `spec.state` is a number; and who asked for them.
+struct Cluster {
+    url: String,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    objects: Mutex<Objects>,
+    lines: broadcast::Sender<(u64, String)>,
+    watches: AtomicUsize,
+    requests: AtomicUsize,
+}
+
+struct Objects {
+    version: u64,
+    all: BTreeMap<String, Data>,
+    history: Vec<(u64, String)>,
+}
+
+impl Cluster {
+    async fn start(sessions: usize) -> Cluster {
+        let shared = Arc::new(Shared {
+            objects: Mutex::new(Objects { version: 100, all: BTreeMap::new(), history: vec![] }),
+            lines: broadcast::channel(1024).0,
+            watches: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
+        });
+        for i in 0..sessions {
+            let all = &mut shared.objects.lock().expect("the objects").all;
+            all.insert(format!("s{i}"), session(i, 0, 100));
+        }
+        let version = json!({ "groupVersion": "stream.space/v1alpha1", "version": "v1alpha1" });
+        let groups = json!({ "kind": "APIGroupList", "groups": [
+            { "name": "stream.space", "versions": [version], "preferredVersion": version }] });
+        let sessions = json!({ "kind": "APIResourceList", "resources": [{ "name": "sessions", "singularName": "session",
+            "kind": "Session", "namespaced": true, "verbs": ["get", "list", "watch"] }] });
+        let app = Router::new()
+            .route("/api", get(|| async { Json(json!({ "kind": "APIVersions", "versions": [] })) }))
+            .route("/apis", get(|| async { Json(groups) }))
+            .route("/apis/stream.space/v1alpha1", get(|| async { Json(sessions) }))
+            .route("/apis/stream.space/v1alpha1/namespaces/bench/sessions", get(answer))
+            .with_state(shared.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let listener = listener.tap_io(|c| drop(c.set_nodelay(true)));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Cluster { url, shared }
+    }
+
+    /// Returns the moment before the bytes are written.
+    fn change(&self, name: usize, state: i64) -> Instant {
+        let mut objects = self.shared.objects.lock().expect("the objects");
+        objects.version += 1;
+        let object = session(name, state, objects.version);
+        objects.all.insert(format!("s{name}"), object.clone());
+        let line = format!("{}\n", json!({ "type": "MODIFIED", "object": object }));
+        let told = (objects.version, line);
+        objects.history.push(told.clone());
+        let sent = Instant::now();
+        let _ = self.shared.lines.send(told);
+        sent
+    }
+}
+
+/// As large as one of a real platform.
+fn session(name: usize, state: i64, version: u64) -> Data {
+    json!({ "apiVersion": "stream.space/v1alpha1", "kind": "Session",
+        "metadata": { "name": format!("s{name}"), "namespace": "bench", "uid": format!("uid-{name}"), "resourceVersion": version.to_string(),
+            "labels": { "app": "streamspace", "user": "admin" }, "creationTimestamp": "2026-01-02T03:04:05Z" },
+        "spec": { "user": "admin", "template": "firefox", "state": state, "resources": { "requests": { "cpu": "1", "memory": "2Gi" } } },
+        "status": { "phase": "Running", "podName": format!("s{name}-0"), "url": "https://sessions.example/s" } })
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, Query(query): Query<HashMap<String, String>>) -> Response {
+    if query.contains_key("watch") {
+        shared.watches.fetch_add(1, Ordering::SeqCst);
+        let from: u64 = query["resourceVersion"].parse().expect("a version");
+        let objects = shared.objects.lock().expect("the objects");
+        let lines = shared.lines.subscribe();
+        let past: Vec<String> = objects.history.iter().filter(|(v, _)| *v > from).map(|(_, l)| l.clone()).collect();
+        drop(objects);
+        let past = futures::stream::iter(past.into_iter().map(Ok::<_, std::io::Error>));
+        let coming = futures::stream::unfold(lines, |mut lines| async {
+            let (_, line) = lines.recv().await.ok()?;
+            Some((Ok(line), lines))
+        });
+        return Body::from_stream(futures::StreamExt::chain(past, coming)).into_response();
+    }
+    shared.requests.fetch_add(1, Ordering::SeqCst);
+    let objects = shared.objects.lock().expect("the objects");
+    let name = query.get("fieldSelector").and_then(|f| f.strip_prefix("metadata.name=")).unwrap_or_default();
+    let items: Vec<&Data> = objects.all.get(name).into_iter().collect();
+    Json(json!({ "kind": "SessionList", "apiVersion": "stream.space/v1alpha1",
+        "metadata": { "resourceVersion": objects.version.to_string() }, "items": items }))
+    .into_response()
+}
+
+// --- the runner ------------------------------------------------------------------------------------------------------------------
+
+enum Heard {
+    Looked,
+    Finished,
+}
+
+/// Hears of looks that were not yet it, and of ends.
+struct Ear(mpsc::UnboundedSender<(Heard, Instant)>);
+
+impl Ear {
+    fn new() -> (Ear, mpsc::UnboundedReceiver<(Heard, Instant)>) {
+        let (tell, heard) = mpsc::unbounded_channel();
+        (Ear(tell), heard)
+    }
+}
+
+impl EventSink for Ear {
+    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), String> {
+        let now = Instant::now();
+        let heard = match &event.kind {
+            EventKind::Looked { unmet, .. } if !unmet.is_empty() => Heard::Looked,
+            EventKind::ActionFinished { .. } => Heard::Finished,
+            _ => return Ok(()),
+        };
+        // Nobody listens to the end.
+        let _ = self.0.send((heard, now));
+        Ok(())
+    }
+}
+
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, _: &Path) -> std::io::Result<String> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+}
+
+/// From a compiled plan to the end of the run.
+async fn perform(url: String, items: String, action: &str, ear: Ear) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = json!({ "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "contexts": [{ "name": "c", "context": { "cluster": "c", "user": "c", "namespace": "bench" } }],
+        "clusters": [{ "name": "c", "cluster": { "server": url } }], "users": [{ "name": "c", "user": {} }] });
+    std::fs::write(folder.path().join("kubeconfig"), config.to_string()).expect("a kubeconfig");
+    let mut schedule = compiled(items, action);
+    let run = RunContext { id: "rbench".into(), started: jiff::Timestamp::now(), dir: folder.path().into() };
+    let secrets = Arc::new(Secrets::default());
+    let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).expect("variables");
+    let live = Arc::new(Live::new(run.clone(), secrets.clone(), run_scope(&run, &secrets), &schedule.targets));
+    let ledger = Ledger::default();
+    let lines = JsonLines::open(&folder.path().join("events.jsonl")).expect("a journal");
+    // the ear comes last: who listens hears of what is on disk
+    let sinks: Vec<Box<dyn EventSink>> = vec![Box::new(lines), Box::new(ledger.clone()), Box::new(ear)];
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
+    let started = RunStarted {
+        run: run.id.clone(),
+        started: run.started,
+        plan: schedule.plan.clone(),
+        environment: EnvironmentOutline::default(),
+        selection: "all".into(),
+        gate: Tier::ALL.to_vec(),
+        versions: vec![],
+        cases: schedule.outline.clone(),
+    };
+    let faults = std::mem::take(&mut schedule.faults);
+    let on_failure = std::mem::take(&mut schedule.on_failure);
+    let world = Arc::new(World {
+        run,
+        secrets,
+        events: events.clone(),
+        kill: cancel.clone(),
+        cancel,
+        links: Default::default(),
+        live: Some(live.clone()),
+        faults,
+        on_failure,
+        fail_fast: false,
+    });
+    run::perform(Arc::new(schedule), world.clone(), live.clone(), base, started).await;
+    live.close().await;
+    drop((world, events));
+    thread.join().expect("the dispatcher").expect("the journal");
+    let index = ledger.index();
+    assert_eq!(index.cases[0].verdict, Verdict::Passed, "{:?}", index.cases[0].reason);
+}
+
+/// A plan of one case with one action.
+fn compiled(items: String, action: &str) -> Schedule {
+    let plan = format!(
+        "plan: bench\ntitle: Waits\nvars:\n  items: [{items}]\ncases:\n  - id: BENCH-1\n    title: Waits\n    tier: must\n    timeout: \
+         10m\n    expected:\n      - result: Every change is seen\n        do:\n{action}"
+    );
+    let place = "environments:\n  here:\n    targets:\n      cluster: { k8s: { kubeconfig: kubeconfig } }\n";
+    let registry = executors::registry();
+    let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
+    let plan = reader.plan(&source("bench.yaml", plan)).expect("a plan");
+    let environment =
+        environment::read(&mut reader, &source("tp-runner.yaml", place.into())).expect("environments").all.remove(0);
+    let (schedule, problems) = compile::compile(plan, &registry, Some(environment), vec![], &|_| true);
+    let drawn = || problems.0.iter().chain(&reader.problems.0).map(|d| d.render(false)).collect::<String>();
+    assert_eq!(problems.errors() + reader.problems.errors(), 0, "{}", drawn());
+    schedule.expect("a schedule")
+}
+
+fn source(name: &str, text: String) -> Arc<Source> {
+    Arc::new(Source { name: name.into(), text })
+}

@@ -1,0 +1,104 @@
+//! The embedded Kubernetes API against a real one: the same requests to both, their answers compared field by field. Times, uids,
+//! versions and `managedFields` aside, each difference is either explained in a table, or a defect.
+//!
+//! `TP_TEST_KUBECONFIG` names the real one, which `tests/run` starts.
+#![cfg(feature = "sandbox")]
+#[path = "cluster_differential/explained.rs"]
+mod explained;
+#[path = "cluster_differential/pair.rs"]
+mod pair;
+#[path = "cluster_differential/reading.rs"]
+mod reading;
+#[path = "cluster_differential/schemas.rs"]
+mod schemas;
+mod support;
+#[path = "cluster_differential/writing.rs"]
+mod writing;
+
+use std::fmt::Write as _;
+
+use explained::EXPLAINED;
+use globset::Glob;
+use http::Method;
+use kube::Config;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use pair::Pair;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tp_runner::sandbox::cluster::{Options, serve};
+
+/// Fewer than this compare too little.
+const FLOOR: usize = 150;
+/// So short a memory that the beginning is forgotten by the time that it is asked for.
+const WINDOW: usize = 40;
+
+#[tokio::test]
+async fn the_embedded_api_answers_as_the_real_one() {
+    let Some(kubeconfig) = support::real_cluster("the embedded Kubernetes API is compared with a real one") else {
+        return;
+    };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let real = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
+    let real = Config::from_custom_kubeconfig(real, &KubeConfigOptions::default()).await.expect("a cluster");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = serve(listener, Options { token: "let-me-in".into(), window: WINDOW }).await;
+    let mut embedded = Config::new(format!("http://{}", server.address()).parse().unwrap());
+    embedded.auth_info.token = Some("let-me-in".to_owned().into());
+
+    let mut pair = Pair::new(embedded, real);
+    let run = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
+    pair.say("ns", &format!("diff-{run}"));
+    pair.say("group", &format!("d{run}.example.com"));
+    pair.topic("stage");
+    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "$ns" } });
+    pair.post("a namespace", "/api/v1/namespaces", namespace).await;
+    schemas::define(&mut pair).await;
+    writing::ask(&mut pair).await;
+    reading::ask(&mut pair).await;
+    schemas::ask(&mut pair).await;
+    pair.quietly(Method::DELETE, "/api/v1/namespaces/$ns").await;
+    server.shutdown().await;
+    judge(&pair);
+}
+
+/// Every difference is explained, and every explanation is needed.
+fn judge(pair: &Pair) {
+    let globs: Vec<_> = EXPLAINED
+        .iter()
+        .map(|e| [e.request, e.field].map(|g| Glob::new(g).expect("a glob").compile_matcher()))
+        .collect();
+    let mut used = vec![0; EXPLAINED.len()];
+    let mut wrong = String::new();
+    for difference in &pair.differences {
+        let by = globs.iter().position(|[r, f]| r.is_match(&difference.request) && f.is_match(&difference.field));
+        match by {
+            Some(n) => used[n] += 1,
+            None => {
+                let pair::Difference { request, field, embedded, real } = difference;
+                let _ = write!(wrong, "\n{request}\n  {field}\n    embedded: {embedded}\n    real:     {real}\n");
+            }
+        }
+    }
+    for (n, explained) in EXPLAINED.iter().enumerate().filter(|(n, _)| used[*n] == 0) {
+        let _ = write!(wrong, "\nnothing differs any more as entry {n} explains: {explained:?}\n");
+    }
+    let explained: usize = used.iter().sum();
+    support::aloud(&format!(
+        "cluster_differential: {} requests compared, {explained} differences in fields explained by {} entries, {} not explained",
+        pair.compared,
+        EXPLAINED.len(),
+        pair.differences.len() - explained
+    ));
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(pair.compared >= FLOOR, "only {} requests were compared", pair.compared);
+}
+
+/// The page that users read lists the same.
+#[test]
+fn what_is_explained_is_documented() {
+    let page = std::fs::read_to_string(format!("{}/docs/sandbox.md", support::ROOT)).unwrap();
+    let plain = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    for explained in EXPLAINED {
+        assert!(plain.contains(explained.reason), "docs/sandbox.md does not say: {}", explained.reason);
+    }
+}

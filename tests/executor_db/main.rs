@@ -1,0 +1,88 @@
+//! The verb `db`, black box: on SQLite, and on PostgreSQL and MariaDB where `TP_TEST_POSTGRES` and `TP_TEST_MARIADB` name servers.
+mod body;
+mod cancel;
+#[path = "../executor_stage/mod.rs"]
+mod executor_stage;
+mod mariadb;
+mod postgres;
+mod sqlite;
+mod trouble;
+
+use executor_stage::{Stage, at};
+use serde_json::json;
+use sqlx::{ConnectOptions, Connection, Executor, sqlite::SqliteConnectOptions};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+use tp_runner::{event::EvidenceKind, executor::StepError, value::Value};
+
+fn value(json: serde_json::Value) -> Value {
+    Value::from(json)
+}
+
+async fn lite() -> (Stage, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let options = SqliteConnectOptions::new().filename(dir.path().join("a.db")).create_if_missing(true);
+    let mut c = options.connect().await.unwrap();
+    c.execute("create table t (id integer primary key, name text unique, ok boolean, x real, b blob, p integer references t(id))")
+        .await
+        .unwrap();
+    c.close().await.unwrap();
+    let stage = Stage::new("db", dir.path()).open("db: a.db").await.unwrap();
+    (stage, dir)
+}
+
+/// The address of a server that the tests may use; `None` where they may do without.
+fn server(variable: &str) -> Option<String> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let url = std::env::var(variable).ok();
+    if url.is_none() {
+        assert!(
+            std::env::var("TP_TEST_QUICK").is_ok_and(|v| v == "1"),
+            "{variable} must say where (`tests/run` sets it); TP_TEST_QUICK=1 does without"
+        );
+        eprintln!("skipped: TP_TEST_QUICK=1 and no {variable}");
+    }
+    url
+}
+
+fn unique() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("tp_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst))
+}
+
+/// The same server, for another user and another database; also by another name or through another port.
+fn address(url: &str, user: &str, host: Option<&str>, database: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap();
+    let own = rest.rsplit_once('@').map_or(rest, |(_, h)| h);
+    let own = own.split(['/', '?']).next().unwrap();
+    format!("{scheme}://{user}@{}/{database}", host.unwrap_or(own))
+}
+
+/// Each stage has a schema of its own.
+async fn postgres() -> Option<Stage> {
+    let (url, schema) = (server("TP_TEST_POSTGRES")?, unique());
+    let glue = if url.contains('?') { '&' } else { '?' };
+    let with_schema = format!("db: '{url}{glue}options=-c%20search_path%3D{schema}'");
+    let stage = Stage::new("db", ".").open(&with_schema).await.expect("TP_TEST_POSTGRES answers");
+    stage.see(&format!("sql: create schema {schema}")).await;
+    Some(stage)
+}
+
+/// Each stage has a database of its own.
+async fn mariadb() -> Option<Stage> {
+    let (url, name) = (server("TP_TEST_MARIADB")?, unique());
+    let stage = Stage::new("db", ".").open(&format!("db: '{url}'")).await.expect("TP_TEST_MARIADB answers");
+    stage.see(&format!("sql: create database {name}")).await;
+    let user = url.split_once("://").unwrap().1.split_once('@').expect("TP_TEST_MARIADB names a user").0;
+    let own = address(&url, user, None, &name);
+    Some(Stage::new("db", ".").open(&format!("db: '{own}'")).await.expect("the database that was made"))
+}
+
+/// What a line for a shell prints.
+fn by_hand(line: &str) -> String {
+    let done = std::process::Command::new("sh").arg("-c").arg(line).output().unwrap();
+    assert!(done.status.success(), "{line}\n{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}

@@ -1,0 +1,135 @@
+//! SQLite, whose database is a file.
+use super::*;
+use sqlx::{ConnectOptions, Executor, sqlite::SqliteConnectOptions};
+
+#[tokio::test]
+async fn sqlite_values_keep_their_types_both_ways() {
+    let (s, _dir) = lite().await;
+    let s = s
+        .with("name", "it's; drop table t")
+        .with("ok", true)
+        .with("x", Value::Float(1.5))
+        .with("list", value(json!({ "a": [1, null] })));
+    let made = s.see("sql: 'insert into t (id, name, ok, x, b) values (${1}, ${name}, ${ok}, ${x}, x''00ff'')'").await;
+    assert_eq!(at(&made, "affected"), Value::Int(1));
+    let seen = s.see("sql: 'select *, ${list} as j, null as n from t where name = ${name} and ok = ${ok}'").await;
+    let expected = json!([{ "id": 1, "name": "it's; drop table t", "ok": true, "x": 1.5, "b": "\\x00ff", "p": null,
+        "j": "{\"a\":[1,null]}", "n": null }]);
+    assert_eq!(at(&seen, "rows"), value(expected));
+    assert_eq!(at(&seen, "affected"), Value::Int(0), "what is only looked at is not affected");
+    let request = s.noted(EvidenceKind::Request);
+    assert!(request.contains("name = ?2 and ok = ?3") && request.contains("?2 = 'it''s; drop table t'"), "{request}");
+}
+
+#[tokio::test]
+async fn the_line_by_hand_is_quoted_for_sql_and_for_the_shell() {
+    let (s, dir) = lite().await;
+    let s = s.with("name", "it's");
+    s.see("sql: select id from t where name = ${name}").await;
+    let line = s.noted(EvidenceKind::Reproduce);
+    assert_eq!(line, r"sqlite3 a.db 'select id from t where name = '\''it'\'''\''s'\'''");
+    drop(dir);
+}
+
+#[tokio::test]
+async fn a_list_becomes_as_many_placeholders_and_an_empty_one_matches_nothing() {
+    let (s, _dir) = lite().await;
+    s.see("sql: insert into t (id, name) values (1, 'a'), (2, 'b'), (3, 'c')").await;
+    let s = s.with("ids", value(json!([1, 3, 99]))).with("none", value(json!([])));
+    let ids = async |sql: &str| at(&s.see(&format!("sql: {sql}")).await, "rows").to_string();
+    assert_eq!(ids("select id from t where id in (${ids}) order by id").await, r#"[{"id":1},{"id":3}]"#);
+    assert_eq!(ids("select id from t where id in (${none})").await, "[]");
+    assert_eq!(ids("select id from t where id not in (${ids})").await, r#"[{"id":2}]"#);
+    let e = s.fail("sql: select id from t where id NOT  IN (${none})").await;
+    assert!(e.to_string().contains("empty list"), "{e}");
+}
+
+#[tokio::test]
+async fn a_transaction_is_all_or_nothing_and_so_is_a_file() {
+    let (s, dir) = lite().await;
+    let e = s
+        .fail(
+            "transaction: [\"insert into t (id, name) values (1, 'a')\", \"insert into t (id, name) values (2, 'a')\"]",
+        )
+        .await;
+    assert!(matches!(&e, StepError::Invalid(m) if m.contains("UNIQUE constraint failed: t.name")), "{e}");
+    assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])));
+    let done = s
+        .see("transaction: [insert into t (id) values (1), insert into t (id) values (2), select count(*) as n from t]")
+        .await;
+    assert_eq!((at(&done, "affected"), at(&done, "rows.0.n")), (Value::Int(2), Value::Int(2)));
+
+    let looked = "{ transaction: [insert into t (id) values (9), select count(*) as n from t], rollback: true }";
+    let done = s.see(looked).await;
+    assert_eq!((at(&done, "affected"), at(&done, "rows.0.n")), (Value::Int(1), Value::Int(3)));
+    assert_eq!(at(&s.see("sql: select count(*) as n from t").await, "rows.0.n"), Value::Int(2), "it was rolled back");
+
+    std::fs::write(dir.path().join("bad.sql"), "insert into t (id) values (3); insert into nowhere values (1);")
+        .unwrap();
+    let e = s.fail("file: bad.sql").await;
+    assert!(e.to_string().contains("no such table: nowhere"), "{e}");
+    std::fs::write(dir.path().join("good.sql"), "insert into t (id) values (3); -- it's\nselect max(id) as m from t;")
+        .unwrap();
+    let done = s.see("file: good.sql").await;
+    assert_eq!((at(&done, "rows"), at(&done, "affected")), (value(json!([{ "m": 3 }])), Value::Int(1)));
+    assert!(s.fail("file: missing.sql").await.to_string().contains("cannot read"), "names the file");
+    // Foreign keys hold, as they do for the platform.
+    assert!(s.fail("sql: insert into t (id, p) values (9, 77)").await.to_string().contains("FOREIGN KEY"));
+}
+
+#[tokio::test]
+async fn sqlite_sees_a_table_that_was_altered_meanwhile_and_waits_for_a_lock() {
+    let (s, dir) = lite().await;
+    s.see("sql: insert into t (id) values (1)").await;
+    s.see("sql: select * from t").await;
+    let mut other = SqliteConnectOptions::new().filename(dir.path().join("a.db")).connect().await.unwrap();
+    other.execute("alter table t add column late text default 'x'").await.unwrap();
+    assert_eq!(at(&s.see("sql: select * from t").await, "rows.0.late"), Value::text("x"));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    other.execute("alter table t add column later text default 'y'").await.unwrap();
+    assert_eq!(at(&s.see("sql: select * from t").await, "rows.0.later"), Value::text("y"));
+    other.execute("begin immediate").await.unwrap();
+    let release = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        other.execute("commit").await.unwrap();
+    };
+    let (made, ()) = futures::join!(s.see("sql: insert into t (id) values (2)"), release);
+    assert_eq!(at(&made, "affected"), Value::Int(1));
+}
+
+#[tokio::test]
+async fn a_missing_file_is_said_and_not_made() {
+    let dir = tempfile::tempdir().unwrap();
+    for target in ["db: nowhere.db", "db: 'sqlite://nowhere.db?mode=rwc'"] {
+        let e = Stage::new("db", dir.path()).open(target).await.err().expect("there is none");
+        assert!(matches!(&e, StepError::Unreachable(m) if m.contains("there is no database file")), "{e}");
+    }
+    assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
+    let e =
+        Stage::new("db", ".").open("db: 'postgres://ann:s3cret@127.0.0.1:1/x'").await.err().expect("nobody listens");
+    assert!(
+        matches!(&e, StepError::Unreachable(m) if m.contains("refused") && m.contains("ann@127.0.0.1:1") && !m.contains("s3cret")),
+        "{e}"
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_statement_leaves_a_usable_target() {
+    let (s, _dir) = lite().await;
+    let long =
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000000) select max(i) from n";
+    for _ in 0..12 {
+        let dropped = tokio::time::timeout(Duration::from_millis(5), s.perform(&format!("sql: {long}"))).await;
+        assert!(dropped.is_err(), "it takes longer than that");
+    }
+    assert_eq!(at(&s.see("sql: select 1 as one").await, "rows.0.one"), Value::Int(1));
+}
+
+#[tokio::test]
+async fn two_columns_of_one_name_are_noted() {
+    let (s, _dir) = lite().await;
+    assert_eq!(at(&s.see("sql: select 1 as a, 2 as a").await, "rows"), value(json!([{ "a": 2 }])));
+    assert!(s.noted(EvidenceKind::Note).contains("two columns are called `a`"));
+    let e = s.fail("sql: select * from t where id = ?").await;
+    assert!(e.to_string().contains("`?`"), "{e}");
+}

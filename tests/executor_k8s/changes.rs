@@ -1,0 +1,214 @@
+//! What users of Kubernetes do beyond making and deleting: apply, strategic patches, subresources, propagation, manifests in files.
+use crate::{
+    executor_stage::at,
+    world::{LONG, PACE, World, on_both, on_real},
+};
+use std::time::Instant;
+use tp_runner::{event::EvidenceKind, value::Value};
+
+on_both!(
+    manifests_of_a_file_are_made_in_order_and_deleted_last_first,
+    what_is_wrong_with_a_file_is_said,
+    the_status_is_a_part_of_its_own,
+    an_owner_takes_what_it_owns_with_it,
+    a_secret_that_is_made_is_masked,
+);
+on_real!(
+    apply_owns_fields_and_conflicts_are_data,
+    an_invalid_object_is_refused_with_every_cause,
+    a_strategic_patch_merges_lists_by_their_key,
+    an_object_held_by_a_finalizer_is_still_there,
+    a_foreground_deletion_and_one_that_orphans,
+);
+
+const TWO: &str = "# a setting and its user\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: first, labels: { of: file } }\ndata: { a: '${not.a.hole}' }\n---\napiVersion: stream.space/v1alpha1\nkind: Session\nmetadata: { name: second, labels: { of: file } }\nspec: { user: ann, template: t, state: running }\n";
+
+async fn manifests_of_a_file_are_made_in_order_and_deleted_last_first(w: World) {
+    std::fs::write(w.dir.path().join("two.yaml"), TWO).unwrap();
+    let made = w.stage.see("create: { file: two.yaml }").await;
+    assert_eq!(
+        (at(&made, "found"), at(&made, "object"), at(&made, "error")),
+        (Value::Bool(true), Value::Null, Value::Null)
+    );
+    assert_eq!(at(&made, "items.0.data.a"), Value::text("${not.a.hole}"), "it is taken as it stands");
+    assert_eq!(at(&made, "items.1.kind"), Value::text("Session"));
+    let line = w.stage.noted(EvidenceKind::Reproduce);
+    assert!(line.starts_with(&format!("kubectl create -n {} -f ", w.namespace)) && line.contains("two.yaml"), "{line}");
+
+    // The first is there already: nothing after it is tried.
+    w.other.see("delete: sessions.stream.space/second").await;
+    let again = w.stage.see("create: { file: two.yaml }").await;
+    assert_eq!((at(&again, "found"), at(&again, "error.reason")), (Value::Bool(false), Value::text("AlreadyExists")));
+    assert_eq!(at(&again, "items").as_list().map(<[Value]>::len), Some(0));
+    let second = w.stage.see("get: sessions.stream.space/second").await;
+    assert_eq!(at(&second, "found"), Value::Bool(false));
+
+    w.stage.noted(EvidenceKind::Request);
+    let gone = w.stage.see("delete: { file: two.yaml }").await;
+    assert_eq!((at(&gone, "found"), at(&gone, "error")), (Value::Bool(true), Value::Null), "one was gone already");
+    let sent = w.stage.noted(EvidenceKind::Request);
+    assert!(sent.find("sessions/second").unwrap() < sent.find("configmaps/first").unwrap(), "{sent}");
+    let gone = w.stage.see("delete: { file: two.yaml }").await;
+    assert_eq!(at(&gone, "found"), Value::Bool(false));
+
+    // Written in the plan, several too.
+    let body = "create: [{ apiVersion: v1, kind: ConfigMap, metadata: { name: x } }, { apiVersion: v1, kind: ConfigMap, metadata: { generateName: y- } }]";
+    let made = w.stage.see(body).await;
+    assert_eq!(at(&made, "items.0.metadata.name"), Value::text("x"), "{made}");
+    assert!(at(&made, "items.1.metadata.name").to_string().starts_with("y-"), "{made}");
+}
+
+async fn what_is_wrong_with_a_file_is_said(w: World) {
+    for (text, said) in [
+        ("kind: ConfigMap\n", "lacks `apiVersion`"),
+        ("# nothing\n", "there is no manifest"),
+        ("a: [\n", "no manifest in"),
+        ("apiVersion: v1\nkind: Sesion\nmetadata: { name: x }\n", "serves no kind `Sesion`"),
+    ] {
+        std::fs::write(w.dir.path().join("f.yaml"), text).unwrap();
+        let e = w.stage.fail("create: { file: f.yaml }").await.to_string();
+        assert!(e.contains(said), "{text}: {e}");
+    }
+    let e = w.stage.fail("create: { file: nowhere.yaml }").await.to_string();
+    assert!(e.starts_with("there is no file `") && e.contains("nowhere.yaml"), "{e}");
+}
+
+async fn the_status_is_a_part_of_its_own(w: World) {
+    w.make("a").await;
+    let main = w.stage.see("{ patch: sessions.stream.space/a, merge: { status: { phase: Running } } }").await;
+    assert_eq!(at(&main, "object.status"), Value::Null, "the main resource takes no status");
+    let body = "{ patch: sessions.stream.space/a, merge: { status: { phase: Running }, spec: { state: hibernated } }, subresource: status }";
+    let part = w.stage.see(body).await;
+    assert_eq!(at(&part, "object.status.phase"), Value::text("Running"), "{part}");
+    assert_eq!(at(&part, "object.spec.state"), Value::text("running"), "and the status takes no spec");
+    assert!(w.stage.noted(EvidenceKind::Reproduce).contains("--subresource=status"));
+    let seen = w.stage.see("{ get: sessions.stream.space/a, subresource: status }").await;
+    assert_eq!(at(&seen, "object.status.phase"), Value::text("Running"), "{seen}");
+}
+
+async fn an_owner_takes_what_it_owns_with_it(w: World) {
+    let uid = at(&w.make("owner").await, "object.metadata.uid").to_string();
+    let child = format!(
+        "create: {{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: child, ownerReferences: [{{ apiVersion: \
+         stream.space/v1alpha1, kind: Session, name: owner, uid: {uid} }}] }} }}"
+    );
+    w.stage.see(&child).await;
+    let action = w.stage.action("get: configmaps/child");
+    let mut last = action.perform(&w.stage.context()).await.unwrap();
+    w.stage.see("delete: sessions.stream.space/owner").await;
+    let until = Instant::now() + 3 * LONG;
+    while at(&last.value, "found") == Value::Bool(true) && Instant::now() < until {
+        last = w.stage.next(&*action, &last, PACE).await.unwrap();
+    }
+    assert_eq!(at(&last.value, "found"), Value::Bool(false));
+}
+
+async fn a_secret_that_is_made_is_masked(w: World) {
+    w.stage.see("create: { apiVersion: v1, kind: Secret, metadata: { name: s }, data: { key: aHVudGVyMg== } }").await;
+    let shown = w.stage.noted(EvidenceKind::Request);
+    assert_eq!(w.stage.secrets.names_in(&shown), ["key"], "{shown}");
+    assert_eq!(w.stage.secrets.names_in("the word is hunter2"), ["key"]);
+    if w.is_real() {
+        w.stage
+            .see(
+                "apply: { apiVersion: v1, kind: Secret, metadata: { name: t }, stringData: { word: 'correct horse' } }",
+            )
+            .await;
+        assert_eq!(w.stage.secrets.names_in("correct horse"), ["word"]);
+    }
+}
+
+async fn apply_owns_fields_and_conflicts_are_data(w: World) {
+    let settings =
+        |data: &str| format!("apiVersion: v1, kind: ConfigMap, metadata: {{ name: settings }}, data: {data}");
+    let made = w.stage.see(&format!("apply: {{ {} }}", settings("{ a: '1', b: '1' }"))).await;
+    assert_eq!((at(&made, "found"), at(&made, "object.data.b")), (Value::Bool(true), Value::text("1")), "{made}");
+    assert_eq!(at(&made, "object.metadata.managedFields.0.manager"), Value::text("tp-runner"));
+    let line = w.stage.noted(EvidenceKind::Reproduce);
+    assert!(line.starts_with("kubectl apply --server-side --field-manager=tp-runner -n "), "{line}");
+
+    // What is no longer applied goes: this is more than a merge.
+    let less = w.stage.see(&format!("apply: {{ {} }}", settings("{ a: '1' }"))).await;
+    assert_eq!(at(&less, "object.data"), Value::from(serde_json::json!({ "a": "1" })), "{less}");
+
+    let body = format!("{{ apply: {{ {} }}, manager: somebody }}", settings("{ a: '2' }"));
+    let conflict = w.stage.see(&body).await;
+    assert_eq!((at(&conflict, "found"), at(&conflict, "error.reason")), (Value::Bool(false), Value::text("Conflict")));
+    assert_eq!(at(&conflict, "error.details.causes.0.reason"), Value::text("FieldManagerConflict"), "{conflict}");
+    assert_eq!(at(&conflict, "error.details.causes.0.field"), Value::text(".data.a"));
+    assert_eq!(at(&conflict, "error.details.causes.0.message"), Value::text("conflict with \"tp-runner\""));
+    let body = format!("{{ apply: {{ {} }}, manager: somebody, force: true }}", settings("{ a: '2' }"));
+    let forced = w.stage.see(&body).await;
+    assert_eq!(at(&forced, "object.data.a"), Value::text("2"), "{forced}");
+    assert!(w.stage.noted(EvidenceKind::Reproduce).contains("--force-conflicts"));
+}
+
+async fn an_invalid_object_is_refused_with_every_cause(w: World) {
+    let body = "create: { apiVersion: stream.space/v1alpha1, kind: Session, metadata: { name: x }, spec: { user: ann, state: asleep } }";
+    let seen = w.stage.see(body).await;
+    assert_eq!((at(&seen, "found"), at(&seen, "error.code")), (Value::Bool(false), Value::Int(422)));
+    assert_eq!(at(&seen, "error.reason"), Value::text("Invalid"));
+    let causes = at(&seen, "error.details.causes");
+    let fields: Vec<String> = causes.as_list().unwrap().iter().map(|c| at(c, "field").to_string()).collect();
+    assert!(fields.contains(&"spec.template".into()) && fields.contains(&"spec.state".into()), "{seen}");
+}
+
+async fn a_strategic_patch_merges_lists_by_their_key(w: World) {
+    let body = "create: { apiVersion: apps/v1, kind: Deployment, metadata: { name: web }, spec: { selector: { matchLabels: { app: web } }, \
+        template: { metadata: { labels: { app: web } }, spec: { containers: [{ name: a, image: a:1 }, { name: b, image: b:1 }] } } } }";
+    w.stage.see(body).await;
+    let containers = "spec: { template: { spec: { containers: [{ name: b, image: 'b:2' }] } } }";
+    let done = w.stage.see(&format!("{{ patch: deploy/web, strategic: {{ {containers} }} }}")).await;
+    assert_eq!(at(&done, "object.spec.template.spec.containers.1.image"), Value::text("b:2"), "{done}");
+    assert_eq!(at(&done, "object.spec.template.spec.containers.0.image"), Value::text("a:1"));
+    assert!(w.stage.noted(EvidenceKind::Reproduce).contains("--type=strategic"));
+    let done = w.stage.see(&format!("{{ patch: deploy/web, merge: {{ {containers} }} }}")).await;
+    let left = at(&done, "object.spec.template.spec.containers");
+    assert_eq!(left.as_list().map(<[Value]>::len), Some(1), "a merge patch replaces the list");
+    // Only the server's own kinds have such keys.
+    w.make("a").await;
+    let seen = w.stage.see("{ patch: sessions.stream.space/a, strategic: { spec: { state: hibernated } } }").await;
+    assert_eq!((at(&seen, "found"), at(&seen, "error.code")), (Value::Bool(false), Value::Int(415)), "{seen}");
+    let scale = w.stage.see("{ patch: deploy/web, merge: { spec: { replicas: 3 } }, subresource: scale }").await;
+    assert_eq!((at(&scale, "object.kind"), at(&scale, "object.spec.replicas")), (Value::text("Scale"), Value::Int(3)));
+}
+
+async fn an_object_held_by_a_finalizer_is_still_there(w: World) {
+    let body = "create: { apiVersion: v1, kind: ConfigMap, metadata: { name: held, finalizers: [x.example/hold] } }";
+    w.stage.see(body).await;
+    let gone = w.stage.see("delete: configmaps/held").await;
+    assert_eq!(at(&gone, "found"), Value::Bool(true));
+    assert!(at(&gone, "object.metadata.deletionTimestamp") != Value::Null, "{gone}");
+    w.stage.see("{ patch: configmaps/held, merge: { metadata: { finalizers: null } } }").await;
+    assert_eq!(at(&w.stage.see("get: configmaps/held").await, "found"), Value::Bool(false));
+}
+
+async fn a_foreground_deletion_and_one_that_orphans(w: World) {
+    for (propagation, survives) in [("foreground", false), ("orphan", true)] {
+        let owner = format!("owner-{propagation}");
+        let body = format!("create: {{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: {owner} }} }}");
+        let uid = at(&w.stage.see(&body).await, "object.metadata.uid").to_string();
+        let body = format!(
+            "create: {{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: child-{propagation}, ownerReferences: [{{ apiVersion: v1, \
+             kind: ConfigMap, name: {owner}, uid: {uid}, blockOwnerDeletion: true }}] }} }}"
+        );
+        w.stage.see(&body).await;
+        let body = format!("{{ delete: configmaps/{owner}, propagation: {propagation}, grace: 0s }}");
+        let gone = w.stage.see(&body).await;
+        assert_eq!(at(&gone, "found"), Value::Bool(true), "{gone}");
+        let line = w.stage.noted(EvidenceKind::Reproduce);
+        assert!(line.contains(&format!("--cascade={propagation} --grace-period=0 --force")), "{line}");
+        let action = w.stage.action(&format!("get: configmaps/{owner}"));
+        let mut last = action.perform(&w.stage.context()).await.unwrap();
+        let until = Instant::now() + 3 * LONG;
+        while at(&last.value, "found") == Value::Bool(true) && Instant::now() < until {
+            last = w.stage.next(&*action, &last, PACE).await.unwrap();
+        }
+        assert_eq!(at(&last.value, "found"), Value::Bool(false), "the owner goes");
+        let child = w.stage.see(&format!("get: configmaps/child-{propagation}")).await;
+        assert_eq!(at(&child, "found"), Value::Bool(survives), "{propagation}: {child}");
+        if survives {
+            assert_eq!(at(&child, "object.metadata.ownerReferences"), Value::Null);
+        }
+    }
+}

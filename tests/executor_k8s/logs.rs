@@ -1,0 +1,218 @@
+//! Logs of pods. Nothing runs pods here, so what the cluster hands on from them comes from a small server that stands in for that one
+//! route; what the real server says where there is no log is asked of the real one.
+use crate::{
+    executor_stage::{Stage, at},
+    world::World,
+};
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    routing::get,
+};
+use serde_json::{Value as Data, json};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+use tokio::net::TcpListener;
+use tp_runner::{event::EvidenceKind, executor::StepError, value::Value};
+
+type Asked = BTreeMap<String, String>;
+
+/// Two pods: `web-0` with two containers, of which one waits yet, and `web-1`.
+async fn stand_in() -> (String, Arc<Mutex<Vec<(String, Asked)>>>) {
+    let asked: Arc<Mutex<Vec<(String, Asked)>>> = Arc::default();
+    let pod = |name: &str, containers: &[&str]| {
+        let containers: Vec<Data> = containers.iter().map(|c| json!({ "name": c })).collect();
+        json!({ "metadata": { "name": name }, "spec": { "containers": containers, "initContainers": [{ "name": "prepare" }] } })
+    };
+    let pods = move |Query(q): Query<Asked>| async move {
+        let all = match (q.get("labelSelector").map(String::as_str), q.get("fieldSelector").map(String::as_str)) {
+            (Some("app=web"), None) => vec![pod("web-0", &["api", "side"]), pod("web-1", &["api"])],
+            (None, Some("metadata.name=web-1")) => vec![pod("web-1", &["api"])],
+            (Some("app=slow"), None) => vec![pod("slow-0", &["side"])],
+            _ => vec![],
+        };
+        Json(json!({ "kind": "PodList", "apiVersion": "v1", "items": all }))
+    };
+    async fn log(
+        State(asked): State<Arc<Mutex<Vec<(String, Asked)>>>>,
+        Path(pod): Path<String>,
+        Query(q): Query<Asked>,
+    ) -> Result<String, (StatusCode, Json<Data>)> {
+        let container = q["container"].clone();
+        let before = q.get("previous").is_some();
+        asked.lock().unwrap().push((format!("{pod}/{container}"), q));
+        match (pod.as_str(), container.as_str(), before) {
+            ("web-0", "api", false) => Ok("2026-01-02T03:04:05.100000000Z one\n2026-01-02T03:04:05.300000000Z three\n\
+                                           2026-01-02T03:04:06.000000000Z \n"
+                .into()),
+            ("web-1", "api", false) => Ok("2026-01-02T03:04:05.200000000Z two 2026-01-02T09:09:09Z\n".into()),
+            ("web-1", "api", true) => Ok("2026-01-02T03:00:00Z it crashed\n".into()),
+            (pod, container, _) => {
+                let message =
+                    format!("container \"{container}\" in pod \"{pod}\" is waiting to start: ContainerCreating");
+                let status = json!({ "kind": "Status", "code": 400, "reason": "BadRequest", "message": message });
+                Err((StatusCode::BAD_REQUEST, Json(status)))
+            }
+        }
+    }
+    let app = axum::Router::new()
+        .route("/api/v1/namespaces/blue/pods", get(pods))
+        .route("/api/v1/namespaces/blue/pods/{pod}/log", get(log))
+        .with_state(asked.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (url, asked)
+}
+
+struct Shelf {
+    dir: tempfile::TempDir,
+    asked: Arc<Mutex<Vec<(String, Asked)>>>,
+}
+
+impl Shelf {
+    async fn new() -> Shelf {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (url, asked) = stand_in().await;
+        let dir = tempfile::tempdir().unwrap();
+        let config = json!({ "apiVersion": "v1", "kind": "Config", "current-context": "x",
+            "contexts": [{ "name": "x", "context": { "cluster": "x", "user": "x", "namespace": "blue" } }],
+            "clusters": [{ "name": "x", "cluster": { "server": url } }], "users": [{ "name": "x", "user": {} }] });
+        std::fs::write(dir.path().join("config"), config.to_string()).unwrap();
+        Shelf { dir, asked }
+    }
+
+    async fn open(&self, what: &str) -> Stage {
+        let target = format!("logs: {{ {what}, kubeconfig: config }}");
+        Stage::new("logs", self.dir.path()).open(&target).await.unwrap()
+    }
+
+    /// What was asked of each container, in order of their names.
+    fn asked(&self) -> Vec<(String, Asked)> {
+        let mut all = std::mem::take(&mut *self.asked.lock().unwrap());
+        all.sort();
+        all
+    }
+}
+
+fn texts(seen: &Value) -> Vec<String> {
+    at(seen, "lines").as_list().unwrap().iter().map(|l| at(l, "text").to_string()).collect()
+}
+
+#[tokio::test]
+async fn lines_of_all_pods_stand_in_the_order_of_their_times() {
+    let shelf = Shelf::new().await;
+    let s = shelf.open("k8s: app=web").await;
+    let seen = s.see("{}").await;
+    assert_eq!(texts(&seen), ["one", "two 2026-01-02T09:09:09Z", "three", ""]);
+    assert_eq!(at(&seen, "lines.1.at"), Value::Time("2026-01-02T03:04:05.2Z".parse().unwrap()), "the cluster's time");
+    assert_eq!((at(&seen, "lines.1.pod"), at(&seen, "lines.1.container")), (Value::text("web-1"), Value::text("api")));
+    let asked = shelf.asked();
+    let names: Vec<&str> = asked.iter().map(|(n, _)| n.as_str()).collect();
+    assert_eq!(names, ["web-0/api", "web-0/side", "web-1/api"]);
+    assert!(
+        asked.iter().all(|(_, q)| q["timestamps"] == "true" && q["limitBytes"] == "67108864" && q.len() == 3),
+        "{asked:?}"
+    );
+    // The container that waits is no reason to see nothing of the others.
+    let mut kept = s.evidence.lock().unwrap().clone();
+    kept.retain(|e| e.kind == EvidenceKind::Note);
+    assert!(kept[0].text.starts_with("no log of web-0/side (400): container \"side\""), "{kept:?}");
+    let line = s.noted(EvidenceKind::Reproduce);
+    assert!(
+        line.starts_with(
+            "kubectl logs -l app=web --prefix --tail=-1 --all-containers --timestamps -n blue --kubeconfig "
+        ),
+        "{line}"
+    );
+}
+
+#[tokio::test]
+async fn since_tail_container_and_previous_are_asked_of_the_cluster() {
+    let shelf = Shelf::new().await;
+    let s = shelf.open("k8s: app=web, container: api").await;
+    let seen = s.see("{ since: '2026-01-02T03:04:05.200Z' }").await;
+    assert_eq!(
+        texts(&seen),
+        ["two 2026-01-02T09:09:09Z", "three", ""],
+        "what the cluster sends of that second and is older is left out"
+    );
+    assert!(shelf.asked().iter().all(|(_, q)| q["sinceTime"] == "2026-01-02T03:04:05Z"));
+    let seen = s.see("{ tail: 2 }").await;
+    assert_eq!(texts(&seen), ["three", ""], "the last two of all");
+    let asked = shelf.asked();
+    assert!(asked.len() == 2 && asked.iter().all(|(_, q)| q["tailLines"] == "2"), "{asked:?}");
+    let line = s.noted(EvidenceKind::Reproduce);
+    assert!(line.contains("--container=api --timestamps --tail=2 -n blue"), "{line}");
+
+    let s = shelf.open("k8s: pods/web-1, previous: true").await;
+    assert_eq!(texts(&s.see("{}").await), ["it crashed"]);
+    assert_eq!(shelf.asked()[0].1["previous"], "true");
+    assert!(
+        s.noted(EvidenceKind::Reproduce)
+            .starts_with("kubectl logs web-1 --all-containers --timestamps --previous -n blue")
+    );
+}
+
+#[tokio::test]
+async fn where_there_is_no_log_that_is_said() {
+    let shelf = Shelf::new().await;
+    for (what, said) in [
+        ("k8s: app=none", "there are no pods with `app=none` in namespace `blue`"),
+        ("k8s: pods/none", "there is no pod `none` in namespace `blue`"),
+        (
+            "k8s: app=slow",
+            "no log of slow-0/side (400): container \"side\" in pod \"slow-0\" is waiting to start: ContainerCreating",
+        ),
+    ] {
+        match shelf.open(what).await.fail("{}").await {
+            StepError::Unreachable(e) => assert_eq!(e, said),
+            e => panic!("{e:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_real_server_says_why_a_pod_has_no_log() {
+    let Some(w) = World::real().await else { return };
+    let pod = |name: &str, more: &str| {
+        format!(
+            "create: {{ apiVersion: v1, kind: Pod, metadata: {{ name: {name}, labels: {{ app: {name} }} }}, spec: {{ {more} \
+             containers: [{{ name: api, image: x }}] }} }}"
+        )
+    };
+    for body in [pod("web", "nodeName: nowhere,"), pod("early", "")] {
+        let made = w.other.see(&body).await;
+        assert_eq!(at(&made, "found"), Value::Bool(true), "{made}");
+    }
+    let open = async |what: &str, config: &str| {
+        let target = format!("logs: {{ k8s: {what}, kubeconfig: {config} }}");
+        Stage::new("logs", w.dir.path()).open(&target).await.unwrap()
+    };
+    let asked = "{ tail: 5, since: '2026-01-02T03:04:05Z' }";
+    let seen = open("app=early", "direct").await.see(asked).await;
+    assert_eq!(texts(&seen), [""; 0], "a pod that is on no node yet has written nothing");
+    let e = open("app=web", "direct").await.fail(asked).await.to_string();
+    assert_eq!(e, "no log of web/api (404): pods \"nowhere\" not found", "there is no such node");
+    let e = open("app=web, container: ap", "direct").await.fail("{}").await.to_string();
+    assert!(e.starts_with("no log of web/ap (400): container ap is not valid for pod web"), "{e}");
+    let e = open("pods/web-1, container: api", "direct").await.fail("{}").await.to_string();
+    assert!(e.contains("(404): pods \"web-1\" not found"), "{e}");
+
+    w.limited(json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"] }])).await;
+    let s = open("app=web", "limited").await;
+    let e = s.fail("{}").await.to_string();
+    assert!(e.starts_with("no log of web/api (403): ") && e.contains("pods/log"), "{e}");
+    let found = s.target.as_ref().unwrap().probe(&[]).await;
+    let seen = |tried: &str| &found.iter().find(|f| f.tried.starts_with(tried)).unwrap().seen;
+    assert_eq!(seen("list pods"), "allowed");
+    assert!(seen("get pods/log").starts_with("not allowed: get"), "{found:?}");
+    let unlisted = "create: { apiVersion: v1, kind: ServiceAccount, metadata: { name: unlisted } }";
+    w.other.see(unlisted).await;
+    w.account("unlisted", "unlisted").await;
+    let e = open("app=web", "unlisted").await.fail("{}").await.to_string();
+    assert!(e.contains("cannot be listed: pods is forbidden"), "{e}");
+}

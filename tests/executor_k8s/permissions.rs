@@ -1,0 +1,159 @@
+//! What somebody may not do: an observation with the server's `Status`, and a finding of `doctor`. On the real server.
+use crate::{
+    executor_stage::at,
+    world::{PACE, World, on_real},
+};
+use serde_json::json;
+use tp_runner::{
+    event::EvidenceKind,
+    executor::{Finding, Health, Need},
+    value::Value,
+};
+
+on_real!(
+    what_is_forbidden_is_an_observation_and_proves_nothing,
+    who_may_only_get_is_shown_one_state_after_the_other,
+    doctor_asks_for_each_thing_whether_it_is_allowed,
+    doctor_says_that_a_namespace_is_not_there,
+    doctor_says_that_the_credentials_are_wrong,
+);
+
+fn need(verb: &'static str, resource: &str, essential: bool) -> Need {
+    Need { verb, resource: resource.into(), namespace: None, essential }
+}
+
+fn of<'a>(found: &'a [Finding], tried: &str) -> &'a Finding {
+    found.iter().find(|f| f.tried.starts_with(tried)).unwrap_or_else(|| panic!("{tried}: {found:#?}"))
+}
+
+async fn what_is_forbidden_is_an_observation_and_proves_nothing(w: World) {
+    let s = w.limited(json!([{ "apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"] }])).await;
+    w.make("a").await;
+    for body in ["get: sessions.stream.space/a", "list: sessions.stream.space", "delete: sessions.stream.space/a"] {
+        let seen = s.see(body).await;
+        assert_eq!((at(&seen, "found"), at(&seen, "items")), (Value::Null, Value::Null), "{body}: {seen}");
+        assert_eq!((at(&seen, "error.code"), at(&seen, "error.reason")), (Value::Int(403), Value::text("Forbidden")));
+        assert!(at(&seen, "error.message").to_string().contains("cannot"), "{seen}");
+        assert_eq!(at(&seen, "error.details.group"), Value::text("stream.space"));
+    }
+    let seen = s.see("create: { apiVersion: v1, kind: ConfigMap, metadata: { name: x } }").await;
+    assert_eq!(
+        (at(&seen, "found"), at(&seen, "error.code")),
+        (Value::Bool(false), Value::Int(403)),
+        "nothing was made"
+    );
+    let patch = s.see("{ patch: sessions.stream.space/a, merge: { spec: { state: hibernated } } }").await;
+    assert_eq!((at(&patch, "found"), at(&patch, "error.code")), (Value::Null, Value::Int(403)));
+    // Everything that may be listed, and a note for each that may not.
+    let all = s.see("list: '*'").await;
+    assert_eq!(at(&all, "found"), Value::Bool(false), "{all}");
+    assert!(s.noted(EvidenceKind::Note).contains("left out sessions.stream.space (403)"));
+}
+
+async fn who_may_only_get_is_shown_one_state_after_the_other(w: World) {
+    let s = w.limited(json!([{ "apiGroups": ["stream.space"], "resources": ["sessions"], "verbs": ["get"] }])).await;
+    w.make("a").await;
+    let action = s.action("get: sessions.stream.space/a");
+    let first = action.perform(&s.context()).await.unwrap();
+    assert_eq!(at(&first.value, "found"), Value::Bool(true));
+    w.state("a", "next").await;
+    let next = s.next(&*action, &first, PACE).await.unwrap();
+    assert_eq!(at(&next.value, "object.metadata.labels.state"), Value::text("next"));
+    // Who may list and not watch looks again too, and the evidence says why.
+    let rules = json!([{ "op": "replace", "path": "/rules/0/verbs", "value": ["get", "list"] }]);
+    w.other.see(&format!("{{ patch: roles.rbac.authorization.k8s.io/limited, json: {rules} }}")).await;
+    // The server's authorizer learns of a role by a watch of its own.
+    let until = std::time::Instant::now() + crate::world::LONG;
+    while at(&s.see("list: sessions.stream.space").await, "found") != Value::Bool(true) {
+        assert!(std::time::Instant::now() < until, "the role is never obeyed");
+        tokio::time::sleep(PACE).await;
+    }
+    let mut last = action.perform(&s.context()).await.unwrap();
+    w.state("a", "third").await;
+    while at(&last.value, "object.metadata.labels.state") != Value::text("third") {
+        assert!(std::time::Instant::now() < until, "the change is never seen");
+        last = s.next(&*action, &last, PACE).await.unwrap();
+    }
+    let notes = s.noted(EvidenceKind::Note);
+    assert!(notes.contains("no watch, so this is a look every 100ms") && notes.contains("cannot watch"), "{notes}");
+}
+
+async fn doctor_asks_for_each_thing_whether_it_is_allowed(w: World) {
+    let rules = json!([
+        { "apiGroups": ["stream.space"], "resources": ["sessions"], "verbs": ["get", "list", "create"] },
+        { "apiGroups": ["stream.space"], "resources": ["sessions/status"], "verbs": ["patch"] },
+    ]);
+    let s = w.limited(rules).await;
+    let mut needs = vec![
+        need("create", "Session.v1alpha1.stream.space", true),
+        need("patch", "sessions.stream.space/status", true),
+        need("patch", "ss", true),
+        need("delete", "ss", true),
+        need("list", "gadgets.x.example", true),
+        need("create", "${kind}", true),
+        need("list", "*", false),
+    ];
+    needs.extend([("get", true), ("list", false), ("watch", false)].map(|(v, e)| need(v, "sessions.stream.space", e)));
+    needs.push(Need { namespace: Some("default".into()), ..need("get", "sessions", true) });
+    let found = s.target.as_ref().unwrap().probe(&needs).await;
+    let ns = &w.namespace;
+    assert!(of(&found, "reach https://127.0.0.1").seen.starts_with("Kubernetes v"));
+    assert_eq!(of(&found, "log in").seen, format!("as `system:serviceaccount:{ns}:limited`"));
+    let f = of(&found, "create Session.v1alpha1.stream.space");
+    assert_eq!((f.health, &*f.seen, &f.remedy), (Health::Well, "allowed", &None));
+    assert_eq!(of(&found, "patch sessions.stream.space/status").health, Health::Well);
+    let f = of(&found, &format!("delete, patch ss in namespace `{ns}`"));
+    assert!(f.health == Health::Wrong && f.seen.starts_with("not allowed: delete, patch"), "{f:?}");
+    let grant = r#"grant a role with apiGroups: ["stream.space"], resources: [sessions], verbs: [delete, patch]"#;
+    assert_eq!(f.remedy.as_deref(), Some(grant));
+    let f = of(&found, "get, list, watch sessions.stream.space");
+    assert_eq!(f.health, Health::Doubtful, "{f:?}");
+    assert!(
+        f.seen.starts_with("not allowed: watch") && f.remedy.as_ref().unwrap().starts_with("without it short"),
+        "{f:?}"
+    );
+    assert_eq!(of(&found, "get sessions in namespace `default`").health, Health::Wrong);
+    let f = of(&found, "list gadgets.x.example");
+    assert!(f.health == Health::Wrong && f.seen.starts_with("the cluster serves no resource"), "{f:?}");
+    assert_eq!(of(&found, "create ${kind}").health, Health::Doubtful);
+    assert_eq!(of(&found, "list *").health, Health::Doubtful);
+    assert_eq!(of(&found, "compare clocks").health, Health::Well);
+
+    let mut all = w.other.target.as_ref().unwrap().probe(&needs).await;
+    all.retain(|f| f.health == Health::Wrong);
+    assert_eq!(all.len(), 1, "the administrator only lacks what is not served: {all:#?}");
+}
+
+async fn doctor_says_that_a_namespace_is_not_there(w: World) {
+    let target = "k8s: { kubeconfig: direct, namespace: nowhere }";
+    let s = crate::executor_stage::Stage::new("k8s", w.dir.path()).open(target).await.unwrap();
+    let found = s.target.as_ref().unwrap().probe(&[]).await;
+    let f = of(&found, "find namespace `nowhere`");
+    assert!(
+        f.health == Health::Wrong && f.remedy.as_ref().unwrap().contains("kubectl create namespace nowhere"),
+        "{f:?}"
+    );
+}
+
+async fn doctor_says_that_the_credentials_are_wrong(w: World) {
+    let mut config = crate::world::read(&w.admin);
+    config["users"][0]["user"]["token"] = json!("wrong");
+    std::fs::write(w.dir.path().join("wrong"), config.to_string()).unwrap();
+    let s = crate::world::open(w.dir.path(), "wrong").await;
+    let found = s.target.as_ref().unwrap().probe(&[need("get", "pods", true)]).await;
+    assert_eq!(found.len(), 1, "nothing else can be told: {found:#?}");
+    assert!(
+        found[0].tried == "log in" && found[0].health == Health::Wrong && found[0].seen.contains("(401)"),
+        "{found:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_say_what_is_allowed_is_in_doubt() {
+    let w = World::embedded().await;
+    let found = w.stage.target.as_ref().unwrap().probe(&[need("get", "sessions", true)]).await;
+    assert_eq!(of(&found, "reach").health, Health::Well);
+    assert_eq!(of(&found, "log in").health, Health::Well);
+    let f = of(&found, "get sessions");
+    assert!(f.health == Health::Doubtful && f.seen.starts_with("the server does not say what is allowed"), "{f:?}");
+}
