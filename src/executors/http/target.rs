@@ -2,11 +2,11 @@
 use super::{
     connection::{self, Connection, Protocol},
     identity::{self, Identity},
-    tls,
+    probe, tls,
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, RunContext, StepError, Target, TargetSpec},
+    executor::{Body, Finding, Need, RunContext, StepError, Target, TargetSpec},
     expr::{Scope, Template},
     yaml::Kind,
 };
@@ -95,7 +95,7 @@ impl TargetSpec for Spec {
         for spec in &self.who {
             who.push(Identity::open(spec.clone(), run, scope, &connection)?);
         }
-        Ok(Arc::new(HttpTarget { client, socket_client: OnceLock::new(), connection, base, url, who }))
+        Ok(Arc::new(HttpTarget { client, socket_client: OnceLock::new(), connection, base, url, who, run: run.clone(), environment: scope.clone() }))
     }
 
     fn address(&self) -> String {
@@ -118,11 +118,27 @@ pub(super) struct HttpTarget {
     base: String,
     url: Url,
     who: Vec<Identity>,
+    /// As they were when it was connected; for `probe`.
+    run: RunContext,
+    environment: Scope,
 }
 
-impl Target for HttpTarget {}
+#[async_trait]
+impl Target for HttpTarget {
+    async fn probe(&self, _: &[Need]) -> Vec<Finding> {
+        probe::everybody(self, &self.run, &self.environment).await
+    }
+}
 
 impl HttpTarget {
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub fn everybody(&self) -> &[Identity] {
+        &self.who
+    }
+
     /// The client of whoever asks.
     pub fn client<'t>(&'t self, who: Option<&'t Identity>) -> &'t Client {
         who.and_then(Identity::client).unwrap_or(&self.client)
