@@ -69,6 +69,10 @@ impl Reading {
         Reading { hops, follow: hops > 0, limit: limit.unwrap_or(LIMIT), stream }
     }
 
+    pub fn plain() -> Reading {
+        Reading { hops: 0, follow: false, limit: LIMIT, stream: None }
+    }
+
     /// What the output has.
     pub fn fields(&self) -> &'static [&'static str] {
         match (self.follow, &self.stream) {
