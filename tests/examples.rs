@@ -91,6 +91,21 @@ fn an_environment_whose_faults_are_actions_fits_the_plan_with_a_fault() {
 }
 
 #[test]
+fn the_environments_of_a_real_streamspace_fit_tp_004() {
+    let config = ["check", "TP-004", "--config", "examples/streamspace/tp-runner.yaml"];
+    for (more, code, said) in [
+        (&["--env", "streamspace"][..], 0, "nothing is wrong"),
+        (&["--env", "production", "--i-mean", "production"], 0, "nothing is wrong"),
+        // nothing of it could be taken back
+        (&["--env", "production"], 2, "the environment `production` is protected"),
+    ] {
+        let args: Vec<&str> = config.into_iter().chain(more.iter().copied()).collect();
+        let checked = runner(&args, Path::new(ROOT));
+        assert!(checked.status.code() == Some(code) && text(&checked).contains(said), "{more:?}: {}", text(&checked));
+    }
+}
+
+#[test]
 fn every_example_passes() {
     let folder = copy();
     let queue = std::sync::Mutex::new(examples());
