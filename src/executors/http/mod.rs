@@ -10,6 +10,7 @@ mod exchange;
 mod headers;
 mod identity;
 mod messages;
+mod probe;
 mod reach;
 mod reading;
 mod request;

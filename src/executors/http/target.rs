@@ -2,11 +2,11 @@
 use super::{
     connection::{self, Connection, Protocol},
     identity::{self, Identity},
-    tls,
+    probe, tls,
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, RunContext, StepError, Target, TargetSpec},
+    executor::{Body, Finding, Need, RunContext, StepError, Target, TargetSpec},
     expr::{Scope, Template},
     yaml::Kind,
 };
@@ -95,7 +95,16 @@ impl TargetSpec for Spec {
         for spec in &self.who {
             who.push(Identity::open(spec.clone(), run, scope, &connection)?);
         }
-        Ok(Arc::new(HttpTarget { client, socket_client: OnceLock::new(), connection, base, url, who }))
+        Ok(Arc::new(HttpTarget {
+            client,
+            socket_client: OnceLock::new(),
+            connection,
+            base,
+            url,
+            who,
+            run: run.clone(),
+            scope: scope.clone(),
+        }))
     }
 
     fn address(&self) -> String {
@@ -116,11 +125,19 @@ pub(super) struct HttpTarget {
     socket_client: OnceLock<Client>,
     pub connection: Connection,
     base: String,
-    url: Url,
+    pub url: Url,
     who: Vec<Identity>,
+    pub run: RunContext,
+    /// The names of the environment, as they were when it was connected.
+    pub scope: Scope,
 }
 
-impl Target for HttpTarget {}
+#[async_trait]
+impl Target for HttpTarget {
+    async fn probe(&self, _: &[Need]) -> Vec<Finding> {
+        probe::server(self).await
+    }
+}
 
 impl HttpTarget {
     /// The client of whoever asks.
@@ -139,6 +156,11 @@ impl HttpTarget {
                 Ok(self.socket_client.get_or_init(|| client).clone())
             }
         }
+    }
+
+    /// Those who may ask: the target's own first.
+    pub fn everybody(&self) -> impl Iterator<Item = &Identity> {
+        self.who.iter()
     }
 
     /// A path on this server, or any absolute URL as it is.

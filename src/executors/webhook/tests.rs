@@ -440,14 +440,13 @@ async fn nothing_is_lost_between_two_looks() {
     let s = stage(SIGNED).await;
     let url = open(&s, "open: in").await;
     let look = action(&Webhook, "received: in");
-    let (cx, long) = (s.cx(), Duration::from_secs(30));
+    let (cx, long) = (s.cx(), Duration::from_secs(24 * 3600));
     let mut last = look.perform(&cx).await.unwrap();
     // came before anybody waited: found at once
     post(&url, "0").await.unwrap();
-    let began = Instant::now();
     last = look.next(&cx, &last, long).await.unwrap();
     assert_eq!(deliveries(&last).len(), 1);
-    // comes while somebody waits: wakes them
+    // comes while somebody waits: wakes them, or else nobody would come back within a day
     let sender = tokio::spawn(async move {
         for i in 1..=50 {
             post(&url, &i.to_string()).await.unwrap();
@@ -458,7 +457,6 @@ async fn nothing_is_lost_between_two_looks() {
         last = look.next(&cx, &last, long).await.unwrap();
         assert!(deliveries(&last).len() > before, "it wakes for something new alone");
     }
-    assert!(began.elapsed() < Duration::from_secs(10));
     sender.await.unwrap();
     // nothing comes: a fresh look after `pace`
     let began = Instant::now();
