@@ -144,6 +144,26 @@ async fn tls_is_what_the_address_asks_for() {
     assert!(e.contains("`sslrootcert` names") && e.contains("cannot be read"), "{e}");
 }
 
+#[tokio::test]
+async fn a_client_shows_its_certificate_where_one_is_wanted() {
+    let (Some(pg), Some(maria), Some(tls)) = (postgres().await, mariadb().await, authorities()) else { return };
+    pg.see("sql: drop role if exists tp_certified").await;
+    pg.see("sql: create role tp_certified login").await;
+    maria.see("sql: create or replace user tp_certified require x509").await;
+    for (variable, database, mode, cert, key, said) in [
+        ("TP_TEST_POSTGRES", "postgres", "sslmode=require", "sslcert", "sslkey", "requires a valid client certificate"),
+        ("TP_TEST_MARIADB", "", "ssl-mode=REQUIRED", "ssl-cert", "ssl-key", "(1045): Access denied"),
+    ] {
+        let url = server(variable).unwrap();
+        let bare = address(&url, "tp_certified", None, &format!("{database}?{mode}"));
+        let e = refusal(&bare).await;
+        assert!(e.contains("`tp_certified` is not let in") && e.contains(said), "{e}");
+        let with = format!("{bare}&{cert}={tls}/client.pem&{key}={tls}/client.key");
+        let s = Stage::new("db", ".").open(&format!("db: '{with}'")).await.unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(at(&s.see("sql: select 1 as one").await, "rows.0.one"), Value::Int(1));
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Wire {
     Postgres,
