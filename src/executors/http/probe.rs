@@ -80,14 +80,8 @@ async fn as_whom(
     };
     let mut headers = HeaderMap::new();
     let proof = who.sign(&cx, target, &Method::GET, url, &mut headers).await?;
-    let mut request = Prepared {
-        method: Method::GET,
-        url: url.clone(),
-        headers,
-        content: Sent::Nothing,
-        who: Some(who),
-        proof,
-    };
+    let mut request =
+        Prepared { method: Method::GET, url: url.clone(), headers, content: Sent::Nothing, who: Some(who), proof };
     let arrived = exchange::ask(&cx, target, target.client(Some(who)), &mut request, &Reading::plain()).await?;
     Ok((arrived, request.headers.contains_key(AUTHORIZATION)))
 }

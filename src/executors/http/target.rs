@@ -95,7 +95,16 @@ impl TargetSpec for Spec {
         for spec in &self.who {
             who.push(Identity::open(spec.clone(), run, scope, &connection)?);
         }
-        Ok(Arc::new(HttpTarget { client, socket_client: OnceLock::new(), connection, base, url, who, run: run.clone(), environment: scope.clone() }))
+        Ok(Arc::new(HttpTarget {
+            client,
+            socket_client: OnceLock::new(),
+            connection,
+            base,
+            url,
+            who,
+            run: run.clone(),
+            environment: scope.clone(),
+        }))
     }
 
     fn address(&self) -> String {
