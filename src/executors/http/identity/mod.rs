@@ -206,12 +206,7 @@ impl Identity {
     }
 
     /// `false` as long as there was no challenge.
-    fn answer(
-        &self,
-        password: &Password,
-        cx: &StepContext<'_>,
-        request: &mut Prepared<'_>,
-    ) -> Result<bool, StepError> {
+    fn answer(&self, password: &Password, cx: &StepContext<'_>, request: &mut Prepared<'_>) -> Result<bool, StepError> {
         let value = self.digest.respond(password, cx, self.label(), request)?;
         value.clone().map(|v| request.headers.insert(AUTHORIZATION, v));
         request.proof.digest = value;
