@@ -103,7 +103,7 @@ impl TargetSpec for Spec {
             url,
             who,
             run: run.clone(),
-            scope: scope.clone(),
+            environment: scope.clone(),
         }))
     }
 
@@ -125,21 +125,29 @@ pub(super) struct HttpTarget {
     socket_client: OnceLock<Client>,
     pub connection: Connection,
     base: String,
-    pub url: Url,
+    url: Url,
     who: Vec<Identity>,
-    pub run: RunContext,
-    /// The names of the environment, as they were when it was connected.
-    pub scope: Scope,
+    /// As they were when it was connected; for `probe`.
+    run: RunContext,
+    environment: Scope,
 }
 
 #[async_trait]
 impl Target for HttpTarget {
     async fn probe(&self, _: &[Need]) -> Vec<Finding> {
-        probe::server(self).await
+        probe::everybody(self, &self.run, &self.environment).await
     }
 }
 
 impl HttpTarget {
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub fn everybody(&self) -> &[Identity] {
+        &self.who
+    }
+
     /// The client of whoever asks.
     pub fn client<'t>(&'t self, who: Option<&'t Identity>) -> &'t Client {
         who.and_then(Identity::client).unwrap_or(&self.client)
@@ -156,11 +164,6 @@ impl HttpTarget {
                 Ok(self.socket_client.get_or_init(|| client).clone())
             }
         }
-    }
-
-    /// Those who may ask: the target's own first.
-    pub fn everybody(&self) -> impl Iterator<Item = &Identity> {
-        self.who.iter()
     }
 
     /// A path on this server, or any absolute URL as it is.

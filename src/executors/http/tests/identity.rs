@@ -388,17 +388,23 @@ fn what_is_wrong_with_an_identity_is_said_where_it_stands() {
 
 #[tokio::test]
 async fn everybody_is_tried_before_a_run() {
-    let (server, (guarded, _)) = (tokens().await, digest().await);
+    let (server, free) = (tokens().await, TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap());
+    let base = &server.base;
     let target = format!(
-        "{{ http: {guarded}, digest: {{ user: Mufasa, password: 'Circle of Life' }}, identities: {{ bad: {{ oauth2: {{ \
-         token_url: '{}/token', client_id: client, client_secret: another }} }}, old: {{ bearer: over }} }} }}",
-        server.base
+        "{{ http: {base}, identities: {{ good: {{ oauth2: {{ token_url: /token, client_id: client, \
+         client_secret: s3cret/word }} }}, bad: {{ oauth2: {{ token_url: /token, client_id: client, \
+         client_secret: another }} }}, old: {{ bearer: over }} }} }}"
     );
     let found = stage(&target).await.target.unwrap().probe(&[]).await;
-    let said =
-        |tried: &str| found.iter().find(|f| f.tried == tried).map(|f| format!("{:?} {}", f.health, f.seen)).unwrap();
-    assert_eq!(said("reach"), "Well HTTP 401");
-    assert_eq!(said("ask as the target's own"), "Well HTTP 200", "a challenge is answered");
-    assert!(said("ask as `bad`").starts_with("Wrong the token endpoint "), "{found:?}");
-    assert!(said("ask as `old`").starts_with("Doubtful HTTP 401"), "{found:?}");
+    let said: Vec<String> = found.iter().map(|f| format!("{:?} {}: {}", f.health, f.tried, f.seen)).collect();
+    assert_eq!(said[0], format!("Well GET {base}/: 401 Unauthorized"), "nobody has said who asks");
+    assert_eq!(said[1], format!("Well GET {base}/ as `good`: 200 OK"));
+    assert!(said[2].starts_with(&format!("Wrong GET {base}/ as `bad`: the token endpoint {base}/token refuses")));
+    assert_eq!(said[3], format!("Wrong GET {base}/ as `old`: 401 Unauthorized"));
+    assert_eq!(said.len(), 4, "{said:?}");
+    let found = stage(&format!("http: http://{free}")).await.target.unwrap().probe(&[]).await;
+    assert_eq!(found[0].seen, format!("connection refused by http://{free}: is it running?"));
+    let late = answering(b"HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-length: 0\r\n\r\n").await;
+    let found = stage(&format!("http: {late}")).await.target.unwrap().probe(&[]).await;
+    assert!(found[1].tried == "compare the clocks" && found[1].seen.ends_with(" s behind"), "{found:?}");
 }
