@@ -28,7 +28,9 @@ impl Files for Shelf {
     fn read(&self, path: &Path) -> std::io::Result<String> {
         match path.file_name().and_then(|n| n.to_str()) {
             Some("empty.yaml") => Ok("actions: {}\n".into()),
-            Some("api.yaml") => Ok("openapi: 3.1.0\npaths:\n  /x:\n    get: { operationId: getX, responses: {} }\n".into()),
+            Some("api.yaml") => {
+                Ok("openapi: 3.1.0\npaths:\n  /x:\n    get: { operationId: getX, responses: {} }\n".into())
+            }
             _ => Err(std::io::ErrorKind::NotFound.into()),
         }
     }

@@ -49,15 +49,16 @@ enum Credentials {
 impl Spec {
     /// Unknown keys were said by whoever knows what else may stand there.
     pub fn compile(name: Option<String>, body: &mut Body<'_>) -> Spec {
-        let mut there = CREDENTIALS.into_iter().filter(|k| body.get(k).is_some());
-        let (first, second) = (there.next(), there.next());
-        if let (Some(first), Some(second)) = (first, second) {
-            let span = body.node.entries().iter().find(|(k, _)| k.key_text() == second).map(|(k, _)| k.span.clone());
+        let all = body.node.entries().iter();
+        let mut there = all.filter(|(k, _)| CREDENTIALS.contains(&k.key_text().as_str())).map(|(k, _)| k.clone());
+        let (first, second) = (there.next().map(|k| k.key_text()), there.next());
+        drop(there);
+        if let (Some(first), Some(second)) = (&first, second) {
             let message = format!("an identity has one kind of credentials: `{first}` is here already");
-            let d = Diagnostic::error("two-credentials", &span.unwrap_or_else(|| body.span().clone()), message);
+            let d = Diagnostic::error("two-credentials", &second.span, message);
             body.problem(d.help("name another identity under `identities`"));
         }
-        let credentials = match first {
+        let credentials = match first.as_deref() {
             Some("basic") => Password::compile(body, "basic").map(Credentials::Basic),
             Some("bearer") => body.template("bearer").map(Credentials::Bearer),
             Some("digest") => Password::compile(body, "digest").map(Credentials::Digest),
@@ -89,9 +90,16 @@ pub(super) struct Proof {
     /// As the jar had it; `None` too where the plan says its own.
     cookie: Option<HeaderValue>,
     own_cookie: bool,
+    /// The answer to a challenge.
+    digest: Option<HeaderValue>,
 }
 
 impl Proof {
+    /// Whether nobody but the target has said who asks.
+    fn owns(&self, headers: &HeaderMap) -> bool {
+        headers.get(AUTHORIZATION) == self.digest.as_ref()
+    }
+
     /// Leaves out what the final headers do not have any more.
     pub fn stands(&mut self, headers: &HeaderMap) {
         if headers.get(COOKIE) != self.cookie.as_ref() {
@@ -191,13 +199,18 @@ impl Identity {
     /// Before a request leaves: a server whose challenge is known need not send it again.
     pub fn prepare(&self, cx: &StepContext<'_>, request: &mut Prepared<'_>) -> Result<(), StepError> {
         let Some(Credentials::Digest(password)) = &self.spec.credentials else { return Ok(()) };
-        if !self.digest.owns(&request.headers) {
-            return Ok(());
-        }
-        if let Some(value) = self.digest.respond(password, cx, self.label(), request)? {
-            request.headers.insert(AUTHORIZATION, value);
+        if request.proof.owns(&request.headers) {
+            self.answer(password, cx, request)?;
         }
         Ok(())
+    }
+
+    /// `false` as long as there was no challenge.
+    fn answer(&self, password: &Password, cx: &StepContext<'_>, request: &mut Prepared<'_>) -> Result<bool, StepError> {
+        let value = self.digest.respond(password, cx, self.label(), request)?;
+        value.clone().map(|v| request.headers.insert(AUTHORIZATION, v));
+        request.proof.digest = value;
+        Ok(request.proof.digest.is_some())
     }
 
     /// After a 401: whether the request can be asked again, once, and why. It is signed anew then. Only what the target itself
@@ -210,13 +223,9 @@ impl Identity {
         challenge: &HeaderMap,
     ) -> Result<Option<&'static str>, StepError> {
         match &self.spec.credentials {
-            Some(Credentials::Digest(password)) if self.digest.owns(&request.headers) => {
-                if !self.digest.challenged(challenge) {
-                    return Ok(None);
-                }
-                let Some(value) = self.digest.respond(password, cx, self.label(), request)? else { return Ok(None) };
-                request.headers.insert(AUTHORIZATION, value);
-                Ok(Some("a challenge, which is answered"))
+            Some(Credentials::Digest(password)) if request.proof.owns(&request.headers) => {
+                let answered = self.digest.challenged(challenge) && self.answer(password, cx, request)?;
+                Ok(answered.then_some("a challenge, which is answered"))
             }
             Some(Credentials::Token(source)) => {
                 let Some(held) = request.proof.token.take().filter(|held| !held.fresh) else { return Ok(None) };

@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http_auth::{PasswordClient, PasswordParams};
 use reqwest::{
     Url,
-    header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE},
+    header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE},
 };
 use std::sync::Mutex;
 
@@ -48,19 +48,9 @@ impl Password {
 
 /// The server's last challenge, and how often it was answered.
 #[derive(Default)]
-pub(super) struct Digest {
-    challenge: Mutex<Option<PasswordClient>>,
-    /// What it answered last.
-    said: Mutex<Option<HeaderValue>>,
-}
+pub(super) struct Digest(Mutex<Option<PasswordClient>>);
 
 impl Digest {
-    /// Whether nobody else has said who asks.
-    pub fn owns(&self, headers: &HeaderMap) -> bool {
-        let said = self.said.lock().unwrap_or_else(|e| e.into_inner());
-        headers.get(AUTHORIZATION).is_none_or(|there| said.as_ref() == Some(there))
-    }
-
     /// Takes the challenge of a 401. `false` where there is none that can be answered.
     pub fn challenged(&self, headers: &HeaderMap) -> bool {
         let mut builder = PasswordClient::builder();
@@ -69,7 +59,7 @@ impl Digest {
         }
         let client = builder.build().ok();
         let can = client.is_some();
-        *self.challenge.lock().unwrap_or_else(|e| e.into_inner()) = client;
+        *self.0.lock().unwrap_or_else(|e| e.into_inner()) = client;
         can
     }
 
@@ -81,7 +71,7 @@ impl Digest {
         label: &str,
         request: &Prepared<'_>,
     ) -> Result<Option<HeaderValue>, StepError> {
-        let mut challenge = self.challenge.lock().unwrap_or_else(|e| e.into_inner());
+        let mut challenge = self.0.lock().unwrap_or_else(|e| e.into_inner());
         let Some(client) = challenge.as_mut() else { return Ok(None) };
         let (user, password) = password.render(cx, label)?;
         let params = PasswordParams {
@@ -97,9 +87,7 @@ impl Digest {
         if let Some(response) = answer.split_once("response=\"").and_then(|(_, r)| r.split('"').next()) {
             cx.secrets.add(&format!("{label}.digest"), response);
         }
-        let answer = value(&answer)?;
-        *self.said.lock().unwrap_or_else(|e| e.into_inner()) = Some(answer.clone());
-        Ok(Some(answer))
+        value(&answer).map(Some)
     }
 }
 
