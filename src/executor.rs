@@ -369,6 +369,22 @@ impl Body<'_> {
         node.entries().iter().map(|(k, v)| (k.key_text(), self.tree_of(v))).collect()
     }
 
+    /// An expression; `own` are the names that whoever evaluates it adds.
+    pub fn expression(&mut self, key: &str, own: &[&str]) -> Option<Expression> {
+        let node = self.node.get(key)?.clone();
+        let length = node.as_str().map_or_else(|| node.span.text().len(), str::len);
+        match Expression::compile(&node, 0..length) {
+            Ok(e) => {
+                self.reads.extend(e.reads().iter().filter(|r| !own.contains(&r.root.as_str())).cloned());
+                Some(e)
+            }
+            Err(all) => {
+                all.into_iter().for_each(|d| self.problems.push(d));
+                None
+            }
+        }
+    }
+
     /// A word or a number without holes.
     pub fn literal<T: std::str::FromStr>(&mut self, key: &str, what: &str) -> Option<T> {
         let node = self.node.get(key)?.clone();

@@ -66,7 +66,7 @@ impl Secrets {
     }
 }
 
-/// Plain, base64 (alone, or inside a longer text as in Basic authentication), percent-encoded, escaped in JSON, hex.
+/// Plain, base64 (alone, or inside a longer text as in Basic authentication), percent-encoded, escaped in JSON or for a shell, hex.
 fn forms(value: &str) -> Vec<(&'static str, String)> {
     let mut forms = vec![("", value.to_string())];
     let percent: String = value
@@ -81,6 +81,8 @@ fn forms(value: &str) -> Vec<(&'static str, String)> {
         .collect();
     forms.push(("percent", percent));
     forms.push(("json", serde_json::Value::from(value).to_string().trim_matches('"').to_string()));
+    // between the quotes of a POSIX shell, as in the line that reproduces an action
+    forms.push(("shell", value.replace('\'', r"'\''")));
     forms.push(("base64", b64::STANDARD.encode(value)));
     forms.push(("base64", b64::STANDARD_NO_PAD.encode(value)));
     forms.push(("base64", b64::URL_SAFE.encode(value)));
@@ -126,6 +128,13 @@ mod tests {
             assert!(s.mask(&basic).is_some_and(|m| m.contains("‹password:base64›")), "{user}: {basic}");
         }
         assert_eq!(s.mask("nothing here"), None);
+    }
+
+    #[test]
+    fn a_quote_in_a_secret_hides_it_from_nobody() {
+        let s = Secrets::default();
+        s.add("password", "it's me");
+        assert_eq!(s.mask(r"'a: it'\''s me'").unwrap(), "'a: ‹password:shell›'");
     }
 
     #[test]

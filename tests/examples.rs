@@ -82,6 +82,15 @@ fn nothing_is_wrong_with_any_of_them_nor_with_the_environment() {
 }
 
 #[test]
+fn an_environment_whose_faults_are_actions_fits_the_plan_with_a_fault() {
+    let config = ["--config", "examples/toxiproxy/tp-runner.yaml"];
+    let args = ["check", "examples/08-a-fault.yaml"].into_iter().chain(config).chain(["--env", "staging"]);
+    let checked = runner(&args.collect::<Vec<_>>(), Path::new(ROOT));
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked));
+    assert!(text(&checked).contains("nothing is wrong"), "{}", text(&checked));
+}
+
+#[test]
 fn every_example_passes() {
     let folder = copy();
     let queue = std::sync::Mutex::new(examples());

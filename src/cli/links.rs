@@ -1,46 +1,82 @@
-//! The runner's own relays, as faults that can be switched.
+//! The runner's own relays, as faults that can be switched. Faults that listen at the same address share one relay.
 use super::{Failure, exit};
 use crate::{
     engine::schedule::{Fault, Schedule},
     executor::{Link, StepError},
-    relay::Relay,
+    plan::RelayFault,
+    relay::{self, Relay},
 };
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
-/// A relay of our own, as a fault that can be switched.
+/// What one fault does to the link of a relay.
 pub struct RelayLink {
-    pub relay: Relay,
+    pub relay: Arc<Relay>,
+    fault: relay::Fault,
 }
 
 #[async_trait]
 impl Link for RelayLink {
     async fn cut(&self) -> Result<(), StepError> {
-        self.relay.cut();
+        self.relay.begin(self.fault);
         Ok(())
     }
     async fn heal(&self) -> Result<(), StepError> {
-        self.relay.heal();
+        self.relay.end(self.fault);
         Ok(())
     }
     fn refused(&self) -> u64 {
-        self.relay.refused()
+        self.relay.met(self.fault)
     }
 }
 
+/// A relay that listens, what it leads to, and the fault that wanted it first.
+struct Standing<'a> {
+    listen: SocketAddr,
+    upstream: &'a str,
+    fault: &'a str,
+    relay: Arc<Relay>,
+}
+
 pub async fn links(schedule: &Schedule) -> Result<Vec<(String, Arc<RelayLink>)>, Failure> {
-    let mut links = vec![];
+    let (mut links, mut standing): (Vec<_>, Vec<Standing<'_>>) = (vec![], vec![]);
     for (name, fault) in &schedule.faults {
-        let Fault::Relay { listen, upstream, .. } = fault else { continue };
+        let Fault::Relay { listen, upstream, how } = fault else { continue };
         let failed = |what: &str| Failure {
             message: format!("error: the relay of the fault `{name}` {what}"),
             code: exit::COULD_NOT_ASK,
         };
         let address = listen.parse().map_err(|_| failed(&format!("cannot listen on `{listen}`: no address")))?;
-        let relay = Relay::bind(address).await.map_err(|e| failed(&format!("cannot listen on `{listen}`: {e}")))?;
-        let upstream_at = tokio::net::lookup_host(upstream).await.ok().and_then(|mut a| a.next());
-        relay.to(upstream_at.ok_or_else(|| failed(&format!("does not know the host of `{upstream}`")))?);
-        links.push((name.clone(), Arc::new(RelayLink { relay })));
+        let relay = match standing.iter().find(|s| s.listen == address) {
+            Some(s) if s.upstream != upstream => {
+                let (other, there) = (s.fault, s.upstream);
+                return Err(Failure::usage(format!(
+                    "error: the faults `{other}` and `{name}` share the relay at `{listen}`, and it cannot lead both to \
+                     `{there}` and to `{upstream}`: give one of them another `listen`"
+                )));
+            }
+            Some(s) => s.relay.clone(),
+            None => {
+                let relay =
+                    Relay::bind(address).await.map_err(|e| failed(&format!("cannot listen on `{listen}`: {e}")))?;
+                let found = tokio::net::lookup_host(upstream).await.ok().and_then(|mut a| a.next());
+                relay.to(found.ok_or_else(|| failed(&format!("does not know the host of `{upstream}`")))?);
+                let relay = Arc::new(relay);
+                standing.push(Standing { listen: address, upstream, fault: name, relay: relay.clone() });
+                relay
+            }
+        };
+        links.push((name.clone(), Arc::new(RelayLink { relay, fault: wanted(*how) })));
     }
     Ok(links)
+}
+
+fn wanted(how: RelayFault) -> relay::Fault {
+    match how {
+        RelayFault::Cut => relay::Fault::Cut,
+        RelayFault::Delay(by) => relay::Fault::Delay(by),
+        RelayFault::Reset => relay::Fault::Reset,
+        RelayFault::Swallow => relay::Fault::Swallow,
+        RelayFault::Throttle(bytes) => relay::Fault::Throttle(bytes),
+    }
 }

@@ -10,10 +10,12 @@ use std::collections::BTreeSet;
 /// Each with the name of its target.
 pub type Needs = BTreeSet<(String, Need)>;
 
-/// Of everything that is scheduled, with setup and faults. `known` holds the names that are bound before the run.
+/// Of everything that is scheduled, also around the cases: setup, teardown, faults, and what is asked when a case goes red. `known` holds the names that are bound before the run.
 pub fn of(schedule: &Schedule, known: &Scope) -> Needs {
     let mut needs = Needs::new();
-    gather(&schedule.setup, known, known, &mut needs);
+    for steps in [&schedule.setup, &schedule.teardown, &schedule.on_failure] {
+        gather(steps, known, known, &mut needs);
+    }
     schedule.cases.iter().for_each(|c| needs.extend(of_case(c, known)));
     for (_, fault) in &schedule.faults {
         if let Fault::Actions { cut, heal, .. } = fault {

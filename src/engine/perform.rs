@@ -68,8 +68,8 @@ impl Runner<'_> {
                 Err(e) => {
                     self.could_not_look(at, look, &e, evidence).await;
                     let again = wait.forgives() && !matches!(e, StepError::Cancelled | StepError::Undefined(_));
+                    // what was seen last stays: the next look misses nothing since then
                     error = Some(e);
-                    last = None;
                     if !again {
                         break false;
                     }

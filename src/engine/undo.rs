@@ -38,7 +38,7 @@ pub struct Unwound {
 }
 
 pub fn untried(name: &str) -> String {
-    format!("nobody tried the link while `{name}` was cut: the fault proved nothing")
+    format!("nobody tried the link while `{name}` was in force: the fault proved nothing")
 }
 
 #[derive(Default)]

@@ -1,5 +1,7 @@
-//! The world, one folder a verb. An executor imports neither the engine nor the reports, nor another executor.
+//! The world, one folder a verb. An executor imports neither the engine nor the reports, nor another executor;
+//! `apiserver` is no verb, but the way to a cluster that `k8s` and `logs` share.
 mod apiserver;
+mod clock;
 pub mod db;
 pub mod exec;
 pub mod http;

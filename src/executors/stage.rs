@@ -26,7 +26,7 @@ pub struct Stage {
     pub environment: Scope,
     pub target: Option<Arc<dyn Target>>,
     pub cancel: CancellationToken,
-    secrets: Secrets,
+    pub secrets: Arc<Secrets>,
     evidence: Mutex<Vec<Evidence>>,
     departed: AtomicBool,
 }
@@ -41,7 +41,7 @@ impl Stage {
             environment: Scope::default(),
             target: None,
             cancel: CancellationToken::new(),
-            secrets: Secrets::default(),
+            secrets: Arc::default(),
             evidence: Mutex::default(),
             departed: AtomicBool::new(false),
         }

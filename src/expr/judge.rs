@@ -3,6 +3,7 @@
 use super::{
     cel::{EvalError, Expression, Together, describe, show},
     picture::{Picture, Shape},
+    schema::Schema,
     scope::Scope,
 };
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
     value::Value,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// One thing that was asked of an observation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -229,15 +231,19 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
             };
             say(holds, "not empty".into())
         }
-        Shape::Schema(t) => match t
-            .render(scope)
-            .map_err(|e| e.to_string())
-            .and_then(|s| jsonschema::validator_for(&s.to_json()).map_err(|e| format!("no JSON Schema: {e}")))
-        {
-            Err(e) => say(false, e),
-            Ok(schema) => match actual {
-                None => say(false, "valid by the schema".into()),
-                Some(a) => {
+        Shape::Schema(s) => {
+            let validator = match s {
+                Schema::Ready(v) => Ok(v.clone()),
+                Schema::Rendered(t) => t.render(scope).map_err(|e| e.to_string()).and_then(|s| {
+                    jsonschema::validator_for(&s.to_json()).map(Arc::new).map_err(|e| format!("no JSON Schema: {e}"))
+                }),
+                Schema::Named(named) => Err(format!("`{}` was not read", named.file)),
+                Schema::Broken => Err("no JSON Schema".into()),
+            };
+            match (validator, actual) {
+                (Err(e), _) => say(false, e),
+                (Ok(_), None) => say(false, "valid by the schema".into()),
+                (Ok(schema), Some(a)) => {
                     let json = a.to_json();
                     let errors: Vec<_> = schema.iter_errors(&json).collect();
                     if errors.is_empty() {
@@ -254,8 +260,8 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                         });
                     }
                 }
-            },
-        },
+            }
+        }
         Shape::That(e) => {
             let Some(a) = actual else { return say(false, e.text().to_string()) };
             let inner = scope.with("it", a.clone());
@@ -387,7 +393,6 @@ mod tests {
     use super::*;
     use crate::{diagnostic::Diagnostics, source::Source, yaml};
     use serde_json::json;
-    use std::sync::Arc;
 
     fn judged(expect: &str, actual: serde_json::Value) -> Vec<Finding> {
         let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: expect.into() })).unwrap();

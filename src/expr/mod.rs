@@ -4,6 +4,7 @@ pub mod cel;
 
 pub mod judge;
 pub mod picture;
+pub mod schema;
 pub mod scope;
 pub mod template;
 

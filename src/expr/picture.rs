@@ -2,6 +2,7 @@
 //! otherwise. Read when the plan is read; judged in `judge`.
 use super::{
     cel::{Expression, Read},
+    schema::Schema,
     template::{Template, Tree},
 };
 use crate::{
@@ -44,7 +45,7 @@ pub enum Shape {
     Time,
     Absent,
     Nonempty,
-    Schema(Tree),
+    Schema(Schema),
     That(Expression),
 }
 
@@ -112,6 +113,19 @@ impl Picture {
         Picture { shape, span }
     }
 
+    /// Every schema in it, for whoever reads the files that some of them name.
+    pub fn schemas(&mut self, each: &mut dyn FnMut(&mut Schema)) {
+        match &mut self.shape {
+            Shape::Schema(s) => each(s),
+            Shape::Each(p) => p.schemas(each),
+            Shape::Map(entries) => entries.iter_mut().for_each(|(_, _, p)| p.schemas(each)),
+            Shape::List(ps) | Shape::All(ps) | Shape::Set(ps) | Shape::Contains(ps) | Shape::In(ps) => {
+                ps.iter_mut().for_each(|p| p.schemas(each));
+            }
+            _ => {}
+        }
+    }
+
     pub fn reads(&self) -> Vec<Read> {
         let all = |ps: &[Picture]| ps.iter().flat_map(Picture::reads).collect();
         match &self.shape {
@@ -121,7 +135,8 @@ impl Picture {
             }
             Shape::List(ps) | Shape::All(ps) | Shape::Set(ps) | Shape::Contains(ps) | Shape::In(ps) => all(ps),
             Shape::Each(p) => p.reads(),
-            Shape::InRendered(t) | Shape::SetRendered(t) | Shape::ContainsRendered(t) | Shape::Schema(t) => t.reads(),
+            Shape::InRendered(t) | Shape::SetRendered(t) | Shape::ContainsRendered(t) => t.reads(),
+            Shape::Schema(Schema::Rendered(t)) => t.reads(),
             Shape::That(e) => e.reads().iter().filter(|r| r.root != "it").cloned().collect(),
             _ => vec![],
         }
@@ -187,15 +202,7 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Pictur
         "$time" => flag(Shape::Time, problems)?,
         "$absent" => flag(Shape::Absent, problems)?,
         "$nonempty" => flag(Shape::Nonempty, problems)?,
-        "$schema" => {
-            let tree = Tree::compile(node, problems);
-            if tree.reads().is_empty()
-                && let Err(e) = jsonschema::validator_for(&node.to_value().to_json())
-            {
-                problems.push(Diagnostic::error("bad-schema", &node.span, format!("this is no JSON Schema: {e}")));
-            }
-            Shape::Schema(tree)
-        }
+        "$schema" => Shape::Schema(Schema::compile(node, problems)),
         "$that" => {
             let len = node.as_str().map_or_else(|| node.span.text().len(), str::len);
             match Expression::compile(node, 0..len) {

@@ -2,13 +2,17 @@
 use super::model::*;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    expr::{Expression, Picture, Template, Tree},
+    expr::{Expression, Picture, Template, Tree, schema::Schema},
     outcome::Tier,
     source::{Source, Span},
     value::Value,
     yaml::{Kind, Node, parse},
 };
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// The keys of an action that belong to the engine. What else stands there is a verb.
 pub const ENVELOPE: &[&str] = &[
@@ -43,11 +47,13 @@ pub struct Reader<'a> {
     depth: usize,
     /// Where expressions begin that YAML has cut in two; that has been said.
     cut: Vec<usize>,
+    /// Files with schemas, each read once.
+    documents: HashMap<PathBuf, serde_json::Value>,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(verbs: Vec<&'static str>, files: &'a dyn Files) -> Self {
-        Reader { verbs, files, problems: Diagnostics::default(), depth: 0, cut: vec![] }
+        Reader { verbs, files, problems: Diagnostics::default(), depth: 0, cut: vec![], documents: HashMap::new() }
     }
 
     /// Reads a plan. `None` where it is no YAML map at all; otherwise a plan with what could be read of it.
@@ -292,8 +298,40 @@ impl<'a> Reader<'a> {
         out
     }
 
+    /// A schema in a file starts at the folder of the file that names it.
+    fn read_schema(&mut self, schema: &mut Schema) {
+        let Schema::Named(named) = schema else { return };
+        let path = Path::new(&named.span.source.name).parent().unwrap_or(Path::new("")).join(&named.file);
+        if !self.documents.contains_key(&path) {
+            match self.document(&path) {
+                Ok(json) => drop(self.documents.insert(path.clone(), json)),
+                Err(why) => {
+                    let message = format!("`{}` {why}", path.display());
+                    self.error("schema-missing", &named.span.clone(), message);
+                    return;
+                }
+            }
+        }
+        schema.bind(&self.documents[&path], &mut self.problems);
+    }
+
+    /// JSON or YAML.
+    fn document(&self, path: &Path) -> Result<serde_json::Value, String> {
+        let text = self.files.read(path).map_err(|e| format!("cannot be read: {e}"))?;
+        if let Ok(json) = serde_json::from_str(&text) {
+            return Ok(json);
+        }
+        let source = Arc::new(Source { name: path.to_string_lossy().into_owned(), text });
+        parse(&source)
+            .map(|node| node.to_value().to_json())
+            .map_err(|d| format!("is neither JSON nor YAML: {}", d.message))
+    }
+
     fn asks(&mut self, node: &Node) -> Asks {
-        let picture = node.get("expect").map(|n| Picture::compile(n, &mut self.problems));
+        let mut picture = node.get("expect").map(|n| Picture::compile(n, &mut self.problems));
+        if let Some(picture) = &mut picture {
+            picture.schemas(&mut |schema| self.read_schema(schema));
+        }
         let (mut checks, mut wrong) = (vec![], false);
         if let Some(check) = node.get("check") {
             let items: Vec<&Node> = if matches!(check.kind, Kind::Seq(_)) { self.list(check) } else { vec![check] };

@@ -26,7 +26,11 @@ use tp_runner::{
 struct Shelf;
 impl Files for Shelf {
     fn read(&self, path: &Path) -> std::io::Result<String> {
-        if path.ends_with("empty.yaml") { Ok("actions: {}\n".into()) } else { Err(std::io::ErrorKind::NotFound.into()) }
+        match path.file_name().and_then(|n| n.to_str()) {
+            Some("empty.yaml") => Ok("actions: {}\n".into()),
+            Some("api.yaml") => Ok("openapi: 3.1.0\npaths:\n  /x:\n    get: { operationId: getX, responses: {} }\n".into()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        }
     }
 }
 

@@ -72,6 +72,7 @@ async fn values_are_bound_as_what_they_are() {
         ("select id from t where id in (${none})", 0),
         ("select id from t where n = ${12345.67}", 1),
         ("select id from t where u = ${big} and dt <= ${at}", 1),
+        ("select id from t where dt < ${timestamp('2026-11-22T08:00:00.5Z')}", 1),
         ("select id from t where x <=> ${nothing}", 1),
         (r"select id from t where v like ${name.substring(0, 3) + '%'} and 'a\'b' <> ${'?'}", 1),
     ] {

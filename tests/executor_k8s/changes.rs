@@ -212,3 +212,11 @@ async fn a_foreground_deletion_and_one_that_orphans(w: World) {
         }
     }
 }
+
+#[tokio::test]
+async fn the_embedded_server_refuses_to_apply_and_says_so() {
+    let w = World::embedded().await;
+    let seen = w.stage.see("apply: { apiVersion: v1, kind: ConfigMap, metadata: { name: x } }").await;
+    assert_eq!((at(&seen, "found"), at(&seen, "error.code")), (Value::Bool(false), Value::Int(415)), "{seen}");
+    assert!(at(&seen, "error.message").to_string().starts_with("server-side apply is not spoken"), "{seen}");
+}

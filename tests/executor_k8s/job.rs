@@ -1,6 +1,7 @@
 //! `examples/kubernetes`: its manifests are accepted by a real API server, its role grants what its plans do and nothing else, and
 //! what the Job would do is done as its service account. (Nothing here runs pods, so the Job's script is run on this machine.)
 use crate::{
+    bodies::needs_of,
     executor_stage::at,
     world::{World, on_real},
 };
@@ -9,32 +10,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::Arc,
 };
-use tp_runner::{
-    engine::{
-        compile, needs,
-        run::{base_scope, run_scope},
-    },
-    executor::{Need, RunContext},
-    executors,
-    plan::{
-        environment,
-        read::{Files, Reader},
-    },
-    secrets::Secrets,
-    source::Source,
-};
+use tp_runner::executor::Need;
 
 on_real!(the_job_is_accepted_allowed_and_leaves_its_report);
-
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn read(&self, _: &Path) -> std::io::Result<String> {
-        Err(std::io::ErrorKind::NotFound.into())
-    }
-}
 
 fn example(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/kubernetes").join(file)
@@ -42,20 +21,9 @@ fn example(file: &str) -> PathBuf {
 
 /// What a plan of the example will ask of the cluster.
 fn needed(plan: &str) -> BTreeSet<Need> {
-    let registry = executors::registry();
-    let source = |name: &str| {
-        let text = std::fs::read_to_string(example(name)).unwrap();
-        Arc::new(Source { name: name.into(), text })
-    };
-    let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
-    let plan = reader.plan(&source(plan)).unwrap();
-    let here = environment::read(&mut reader, &source("tp-runner.yaml")).unwrap().all.remove(0);
-    let (schedule, problems) = compile::compile(plan, &registry, Some(here), vec![], &|_| true);
-    assert_eq!(problems.errors() + reader.problems.errors(), 0, "{problems:?}");
-    let (schedule, secrets) = (schedule.unwrap(), Arc::new(Secrets::default()));
-    let run = RunContext { id: "r1".into(), started: jiff::Timestamp::now(), dir: example("") };
-    let known = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).unwrap();
-    needs::of(&schedule, &known).into_iter().filter(|(target, _)| target == "cluster").map(|(_, n)| n).collect()
+    let text = |name: &str| std::fs::read_to_string(example(name)).unwrap();
+    let all = needs_of(&text(plan), &text("tp-runner.yaml"));
+    all.into_iter().filter(|(target, _)| target == "cluster").map(|(_, n)| n).collect()
 }
 
 /// As kubectl and roles call it: `configmaps` for `ConfigMap.v1`.

@@ -19,10 +19,12 @@ use tokio::net::TcpListener;
 use tp_runner::{event::EvidenceKind, executor::StepError, value::Value};
 
 type Asked = BTreeMap<String, String>;
+/// Pod and container, and what was asked of them.
+type Record = Arc<Mutex<Vec<(String, Asked)>>>;
 
 /// Two pods: `web-0` with two containers, of which one waits yet, and `web-1`.
-async fn stand_in() -> (String, Arc<Mutex<Vec<(String, Asked)>>>) {
-    let asked: Arc<Mutex<Vec<(String, Asked)>>> = Arc::default();
+async fn stand_in() -> (String, Record) {
+    let asked: Record = Arc::default();
     let pod = |name: &str, containers: &[&str]| {
         let containers: Vec<Data> = containers.iter().map(|c| json!({ "name": c })).collect();
         json!({ "metadata": { "name": name }, "spec": { "containers": containers, "initContainers": [{ "name": "prepare" }] } })
@@ -37,12 +39,12 @@ async fn stand_in() -> (String, Arc<Mutex<Vec<(String, Asked)>>>) {
         Json(json!({ "kind": "PodList", "apiVersion": "v1", "items": all }))
     };
     async fn log(
-        State(asked): State<Arc<Mutex<Vec<(String, Asked)>>>>,
+        State(asked): State<Record>,
         Path(pod): Path<String>,
         Query(q): Query<Asked>,
     ) -> Result<String, (StatusCode, Json<Data>)> {
         let container = q["container"].clone();
-        let before = q.get("previous").is_some();
+        let before = q.contains_key("previous");
         asked.lock().unwrap().push((format!("{pod}/{container}"), q));
         match (pod.as_str(), container.as_str(), before) {
             ("web-0", "api", false) => Ok("2026-01-02T03:04:05.100000000Z one\n2026-01-02T03:04:05.300000000Z three\n\
@@ -70,7 +72,7 @@ async fn stand_in() -> (String, Arc<Mutex<Vec<(String, Asked)>>>) {
 
 struct Shelf {
     dir: tempfile::TempDir,
-    asked: Arc<Mutex<Vec<(String, Asked)>>>,
+    asked: Record,
 }
 
 impl Shelf {

@@ -14,6 +14,7 @@ on_both!(
     resources_are_found_by_every_name_and_unknown_ones_with_what_was_meant,
     a_definition_that_comes_while_the_plan_runs_is_found,
     a_name_that_would_change_the_path_is_refused,
+    what_is_served_is_asked_once,
     all_namespaces_are_looked_at_when_asked_for,
 );
 
@@ -170,4 +171,13 @@ async fn all_namespaces_are_looked_at_when_asked_for(w: World) {
     assert!(w.stage.noted(EvidenceKind::Reproduce).contains("kubectl get sessions.stream.space -A -l"));
     let e = w.stage.fail("{ get: sessions.stream.space/x, namespace: '*' }").await;
     assert!(e.to_string().contains("`*` cannot be a namespace"), "{e}");
+}
+
+async fn what_is_served_is_asked_once(w: World) {
+    w.stage.see("get: sessions.stream.space/x").await;
+    let first = w.wire.requests();
+    // The real server says all of it in two answers; the embedded one wants a question for each group.
+    assert_eq!(first == 3, w.is_real(), "{first} requests");
+    w.stage.see("list: deploy").await;
+    assert_eq!(w.wire.requests(), first + 1);
 }

@@ -16,6 +16,7 @@ on_both!(
     when_nothing_changes_a_look_comes_at_the_pace_and_costs_no_request,
     a_watch_goes_on_where_it_was_when_its_connection_breaks,
     a_change_is_a_look_within_milliseconds,
+    a_step_outlives_the_server_and_misses_nothing,
 );
 
 async fn every_state_is_seen_once_and_in_order_however_short_it_was(w: World) {
@@ -209,4 +210,36 @@ async fn a_change_is_a_look_within_milliseconds(w: World) {
     delays.sort();
     // A poll at the engine's pace would be late by half of it. Far above what it takes, so that a busy machine does not fail it.
     assert!(delays[15] < Duration::from_millis(15), "{delays:?}");
+}
+
+/// The whole runner: what was only for a moment, and while the server was away, is seen all the same.
+async fn a_step_outlives_the_server_and_misses_nothing(w: World) {
+    w.make("a").await;
+    let plan = "plan: outage\ntitle: T\nenvironment: here\ncases:\n  - id: A\n    title: T\n    tier: must\n    expected:\n      - result: It is seen\n        \
+                do:\n          - k8s: { get: sessions.stream.space/a }\n            eventually: 60s\n            check: '\"state\" in \
+                object.metadata.labels && object.metadata.labels.state == \"short\"'\n";
+    std::fs::write(w.dir.path().join("plan.yaml"), plan).unwrap();
+    let place = "environments: { here: { targets: { cluster: { k8s: { kubeconfig: wire } } } } }\n";
+    std::fs::write(w.dir.path().join("tp-runner.yaml"), place).unwrap();
+    let mut runner = tokio::process::Command::new(env!("CARGO_BIN_EXE_tp-runner"));
+    let runner = runner.args(["run", "plan.yaml", "--report-dir", "r"]).current_dir(w.dir.path()).kill_on_drop(true);
+    let run = tokio::spawn(runner.output());
+    let until = Instant::now() + LONG;
+    let wait = async |there: &dyn Fn() -> bool| {
+        while !there() {
+            assert!(Instant::now() < until, "it never comes to that");
+            tokio::time::sleep(PACE / 5).await;
+        }
+    };
+    wait(&|| w.wire.watches() > 0).await;
+    w.wire.go_down();
+    w.state("a", "short").await;
+    w.state("a", "long").await;
+    // The watch tries again at once, and a look every second: some of each come to nothing.
+    wait(&|| w.wire.turned_away() > 10).await;
+    tokio::time::sleep(20 * PACE).await;
+    w.wire.come_back();
+    let ran = run.await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned() + &String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(0), "{said}");
 }

@@ -36,6 +36,8 @@ pub struct Wire {
     watches: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
     rewind: Arc<AtomicBool>,
+    down: Arc<AtomicBool>,
+    turned_away: Arc<AtomicUsize>,
     cut: watch::Sender<u64>,
 }
 
@@ -47,11 +49,18 @@ impl Wire {
             watches: Arc::default(),
             requests: Arc::default(),
             rewind: Arc::default(),
+            down: Arc::default(),
+            turned_away: Arc::default(),
             cut: watch::Sender::new(0),
         };
         let (w, r, b, c) = (wire.watches.clone(), wire.requests.clone(), wire.rewind.clone(), wire.cut.subscribe());
+        let (down, turned_away) = (wire.down.clone(), wire.turned_away.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                if down.load(Ordering::SeqCst) {
+                    turned_away.fetch_add(1, Ordering::SeqCst);
+                    continue;
+                }
                 let (w, r, b, mut c) = (w.clone(), r.clone(), b.clone(), c.clone());
                 c.borrow_and_update();
                 tokio::spawn(async move {
@@ -67,6 +76,21 @@ impl Wire {
 
     pub fn cut(&self) {
         self.cut.send_modify(|n| *n += 1);
+    }
+
+    /// As if the server had been killed: what is open breaks, and nobody new is let in.
+    pub fn go_down(&self) {
+        self.down.store(true, Ordering::SeqCst);
+        self.cut();
+    }
+
+    pub fn come_back(&self) {
+        self.down.store(false, Ordering::SeqCst);
+    }
+
+    /// How many connections were refused while it was down.
+    pub fn turned_away(&self) -> usize {
+        self.turned_away.load(Ordering::SeqCst)
     }
 
     pub fn watches(&self) -> usize {

@@ -46,7 +46,7 @@ impl Access {
         let path = text(&self.kubeconfig)?.map(|p| run.dir.join(expanded(&p)));
         let mut config = match found(path.as_ref(), self.in_cluster)? {
             Found::Pod => Config::incluster().map_err(|e| failure::of_pod(&e))?,
-            Found::File(file, name) => chosen(file, &name, context.as_deref()).await?,
+            Found::File(file, name) => chosen(*file, &name, context.as_deref()).await?,
         };
         // A retry would hide an answer of the product's; the engine sets deadlines and looks again.
         config.default_retry = false;
@@ -88,7 +88,7 @@ impl Access {
 enum Found {
     Pod,
     /// With its name for people.
-    File(Kubeconfig, String),
+    File(Box<Kubeconfig>, String),
 }
 
 fn found(path: Option<&PathBuf>, in_cluster: bool) -> Result<Found, StepError> {
@@ -100,7 +100,7 @@ fn found(path: Option<&PathBuf>, in_cluster: bool) -> Result<Found, StepError> {
         None => (Kubeconfig::read(), "kubectl's configuration".to_string()),
     };
     match read {
-        Ok(file) => Ok(Found::File(file, name)),
+        Ok(file) => Ok(Found::File(Box::new(file), name)),
         Err(KubeconfigError::ReadConfig(e, _)) if path.is_none() && e.kind() == std::io::ErrorKind::NotFound => {
             if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
                 Ok(Found::Pod)

@@ -6,6 +6,11 @@ use http::{HeaderMap, Method, Request, header};
 use kube::client::{Body, Client};
 use serde_json::Value as Json;
 
+const JSON: &str = "application/json, */*";
+/// All groups in one answer, where the server knows how (since Kubernetes 1.27); else what it has always said.
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
+    application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
+
 /// The way to one API server as one user.
 pub struct Api {
     pub client: Client,
@@ -42,7 +47,25 @@ impl Api {
     /// `Unreachable` where there is no answer to judge: no connection, 401, 429, 5xx, or a server that is no Kubernetes API.
     /// `Invalid` where the path is not served.
     pub async fn ask(&self, method: &Method, path: &str, body: Option<(&str, &Json)>) -> Result<Answer, StepError> {
-        let (code, headers, bytes) = self.send(method, path, body).await?;
+        self.answer(method, path, body, JSON).await
+    }
+
+    /// What is served below `/api` or `/apis`: an `APIGroupDiscoveryList`, or from old servers the list of versions or groups.
+    ///
+    /// # Errors
+    /// As `ask`.
+    pub async fn served(&self, path: &str) -> Result<Answer, StepError> {
+        self.answer(&Method::GET, path, None, AGGREGATED).await
+    }
+
+    async fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<(&str, &Json)>,
+        accept: &str,
+    ) -> Result<Answer, StepError> {
+        let (code, headers, bytes) = self.send(method, path, body, accept).await?;
         let json: Option<Json> = serde_json::from_slice(&bytes).ok();
         match (code, json) {
             (200..300, Some(json)) => Ok(Answer { code, json, headers }),
@@ -55,7 +78,7 @@ impl Api {
     /// # Errors
     /// As `ask`. A refusal is the inner error.
     pub async fn text(&self, path: &str) -> Result<Result<Vec<u8>, Answer>, StepError> {
-        let (code, headers, bytes) = self.send(&Method::GET, path, None).await?;
+        let (code, headers, bytes) = self.send(&Method::GET, path, None, JSON).await?;
         if (200..300).contains(&code) {
             return Ok(Ok(bytes));
         }
@@ -68,8 +91,9 @@ impl Api {
         method: &Method,
         path: &str,
         body: Option<(&str, &Json)>,
+        accept: &str,
     ) -> Result<(u16, HeaderMap, Vec<u8>), StepError> {
-        let mut request = Request::builder().method(method).uri(path).header(header::ACCEPT, "application/json, */*");
+        let mut request = Request::builder().method(method).uri(path).header(header::ACCEPT, accept);
         let mut bytes = vec![];
         if let Some((kind, json)) = body {
             request = request.header(header::CONTENT_TYPE, kind);

@@ -1,14 +1,14 @@
 //! For `doctor`: reach the cluster, log in, ask whether something is allowed, compare clocks. Changes nothing: a review is asked of the
 //! server and not kept by it.
 use super::Api;
-use crate::executor::{Finding, StepError};
-use http::{HeaderMap, Method};
-use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
+use crate::{
+    executor::{Finding, StepError},
+    executors::clock,
+};
+use http::Method;
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A `Date` is written to the second, and an answer takes its time.
-const SKEW: SignedDuration = SignedDuration::from_secs(3);
 
 /// What is asked for, as the server knows it.
 pub struct Resource {
@@ -39,7 +39,7 @@ pub async fn way(api: &Api) -> Result<Vec<Finding>, Vec<Finding>> {
         }
     }
     out.extend(namespace(api).await);
-    out.extend(clock(&reached.headers, Timestamp::now()));
+    out.extend(clock::compared(&reached.headers, Timestamp::now(), "the cluster"));
     Ok(out)
 }
 
@@ -137,38 +137,4 @@ async fn review(api: &Api, verb: &str, of: &Resource) -> Result<Option<String>, 
     let status: &Json = &answer.json["status"];
     let allowed = status["allowed"].as_bool().unwrap_or_default();
     Ok((!allowed).then(|| status["reason"].as_str().unwrap_or_default().to_string()))
-}
-
-fn clock(headers: &HeaderMap, now: Timestamp) -> Option<Finding> {
-    let date = headers.get(http::header::DATE)?.to_str().ok()?;
-    let theirs = rfc2822::parse(date).ok()?.timestamp();
-    let ahead = now.duration_since(theirs);
-    Some(if ahead.abs() > SKEW {
-        let which = if ahead.is_positive() { "ahead of" } else { "behind" };
-        let seen = format!("this machine is {} s {which} the cluster", ahead.abs().as_secs());
-        Finding::doubtful(
-            "compare clocks",
-            seen,
-            "set both by NTP: times in the report and in logs do not fit together",
-        )
-    } else {
-        Finding::well("compare clocks", format!("within {} s", SKEW.as_secs()))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::executor::Health;
-
-    #[test]
-    fn clocks_that_differ_are_said_to() {
-        let headers = HeaderMap::from_iter([(http::header::DATE, "Mon, 23 Nov 2026 04:05:22 GMT".parse().unwrap())]);
-        let found = |now: &str| clock(&headers, now.parse().unwrap()).unwrap();
-        assert_eq!(found("2026-11-23T04:05:23.9Z").health, Health::Well);
-        let late = found("2026-11-23T04:06:22Z");
-        assert_eq!((late.health, &*late.seen), (Health::Doubtful, "this machine is 60 s ahead of the cluster"));
-        assert_eq!(found("2026-11-23T04:05:02Z").seen, "this machine is 20 s behind the cluster");
-        assert!(clock(&HeaderMap::new(), Timestamp::now()).is_none());
-    }
 }

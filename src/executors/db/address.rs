@@ -35,10 +35,8 @@ pub struct Wrong {
     pub meant: Option<(String, &'static [&'static str])>,
 }
 
-impl Wrong {
-    fn new(code: &'static str, message: String, help: &str) -> Wrong {
-        Wrong { code, message, help: help.into(), meant: None }
-    }
+fn fail(code: &'static str, message: String, help: &str) -> Wrong {
+    Wrong { code, message, help: help.into(), meant: None }
 }
 
 const SCHEMES: &str =
@@ -85,7 +83,7 @@ impl Address {
                 Ok(Address::Sqlite { path: path.into(), parameters: parameters.into() })
             }
             Some((scheme, _)) => {
-                Err(Wrong::new("unknown-scheme", format!("there is no way to a database of `{scheme}:`"), SCHEMES))
+                Err(fail("unknown-scheme", format!("there is no way to a database of `{scheme}:`"), SCHEMES))
             }
             None => Ok(Address::Sqlite { path: text.into(), parameters: String::new() }),
         }
@@ -94,7 +92,7 @@ impl Address {
 
 impl Wire {
     fn read(text: &str, options: &'static [&'static str], mode_option: &str) -> Result<Wire, Wrong> {
-        let bad = |message: String, help: &str| Wrong::new("bad-url", message, help);
+        let bad = |message: String, help: &str| fail("bad-url", message, help);
         let url = Url::parse(text).map_err(|e| bad(format!("this is no URL: {e}"), SCHEMES))?;
         let mut wire = Wire {
             url: text.into(),
@@ -139,7 +137,7 @@ fn known(name: &str, options: &'static [&'static str]) -> Result<(), Wrong> {
     }
     let known: Vec<String> = options.iter().map(|o| format!("`{o}`")).collect();
     let help = format!("known here: {}", known.join(", "));
-    let wrong = Wrong::new("unknown-option", format!("unknown option `{name}` in the address of a database"), &help);
+    let wrong = fail("unknown-option", format!("unknown option `{name}` in the address of a database"), &help);
     Err(Wrong { meant: Some((name.to_string(), options)), ..wrong })
 }
 

@@ -210,6 +210,12 @@ impl Statement<'_> {
             || (first == "start" && second.as_deref() == Some("transaction"))
     }
 
+    /// Whether one of several, as PostgreSQL reads them, hands data to the client or wants some from it.
+    pub fn copies(&self) -> bool {
+        let copies = |s: Statement<'_>| s.first() == "copy" && s.words().any(|w| w == "stdin" || w == "stdout");
+        self.0.split(';').any(|part| copies(Statement(part)))
+    }
+
     /// Whether MySQL commits what went before when it performs this, and so takes it out of any transaction.
     pub fn commits_by_itself(&self) -> bool {
         let second = self.words().nth(1);
@@ -302,6 +308,15 @@ mod tests {
         ] {
             assert!(Statement(&code(Dialect::Postgres, sql)).changes(), "{sql}");
         }
+    }
+
+    #[test]
+    fn tells_what_copies() {
+        let copies = |sql| Statement(&code(Dialect::Postgres, sql)).copies();
+        assert!(copies("select 1; COPY t (a) from stdin with csv;") && copies("copy t to stdout"));
+        assert!(
+            !copies("copy t from '/a/stdin'") && !copies("select 'copy', 'stdin'") && !copies("select copy from stdin")
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, RunContext, StepError, Target, TargetSpec},
+    executor::{Body, Finding, Need, RunContext, StepError, Target, TargetSpec},
     expr::{Part, Scope, Template},
     secrets::Secrets,
 };
@@ -119,6 +119,12 @@ impl TargetSpec for Spec {
 impl Target for Database {
     async fn close(&self) {
         self.pool.close().await;
+    }
+
+    async fn probe(&self, _: &[Need]) -> Vec<Finding> {
+        // connecting has logged in
+        let version = self.version().await;
+        vec![Finding::well("log in", version.unwrap_or_else(|| "it answers".into()))]
     }
 
     async fn version(&self) -> Option<String> {

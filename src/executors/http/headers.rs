@@ -31,6 +31,10 @@ impl Headers {
         Headers(headers)
     }
 
+    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.iter().map(|(name, _)| name)
+    }
+
     /// Lays these over what `onto` has: a name that it has is replaced, `null` takes it away, a list sends it several times.
     pub fn lay(&self, scope: &Scope, onto: &mut HeaderMap) -> Result<(), StepError> {
         for (name, tree) in &self.0 {

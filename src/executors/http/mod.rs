@@ -1,21 +1,33 @@
-//! The verb `http`: one request, one answer. Owns the body, the target and how they are put together. Must not know who judges
+//! The verb `http`: a request and its answer, or the stream that begins with it. Owns the body, the target and how they are put
+//! together. Must not know who judges
 //! the answer: a `500` is an output like any other.
+mod answer;
+mod connection;
+mod content;
 mod curl;
 mod departure;
+mod exchange;
 mod headers;
+mod identity;
+mod messages;
+mod probe;
+mod reach;
+mod reading;
 mod request;
 mod send;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tls;
 
-use self::{request::Request, target::HttpTarget};
+use self::{request::Ask, target::HttpTarget};
 use crate::{
     executor::{Action, Body, Executor, Output, Started, StepContext, StepError, TargetSpec},
     value::Value,
 };
 use async_trait::async_trait;
 use reqwest::Method;
+use std::time::Duration;
 
 pub struct Http;
 
@@ -29,7 +41,7 @@ impl Executor for Http {
     }
 
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {
-        Some(Box::new(Call(Request::compile(body)?)))
+        Some(Box::new(Call(Ask::compile(body)?)))
     }
 
     fn target(&self, body: &mut Body<'_>) -> Option<Box<dyn TargetSpec>> {
@@ -37,30 +49,42 @@ impl Executor for Http {
     }
 }
 
-struct Call(Request);
+struct Call(Ask);
 
 #[async_trait]
 impl Action for Call {
     fn fields(&self) -> &'static [&'static str] {
-        &["answered", "status", "headers", "body", "text", "timing"]
+        self.0.reading.fields()
     }
 
     fn summary(&self) -> String {
-        self.0.summary()
+        self.0.request.summary()
     }
 
     fn changes(&self) -> bool {
-        !matches!(*self.0.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+        !matches!(*self.0.request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+            || self.0.reading.says_something()
     }
 
     async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError> {
         let started = Started::now();
         let target = cx.target::<HttpTarget>()?;
         let prepared = self.0.render(cx, target).await?;
-        send::send(cx, target, prepared, started).await
+        send::send(cx, target, prepared, &self.0.reading, started).await
+    }
+
+    /// A stream goes on where the last look left it; one that is over is asked for again, as everything else is.
+    async fn next(&self, cx: &StepContext<'_>, last: &Output, pace: Duration) -> Result<Output, StepError> {
+        if let Some(watch) = &self.0.reading.stream
+            && let Some(output) = messages::next(cx, watch, last, pace).await
+        {
+            return Ok(output);
+        }
+        tokio::time::sleep(pace).await;
+        self.perform(cx).await
     }
 
     fn silence(&self) -> Option<Value> {
-        Some(send::silence())
+        Some(answer::silence(self.0.reading.fields()))
     }
 }

@@ -1,35 +1,24 @@
-//! What an environment says about an HTTP server, and the one client that all cases share. Knows no request.
-use super::{departure::Watched, headers::Headers};
+//! What an environment says about an HTTP server, and what all cases share of it. Knows no request.
+use super::{
+    connection::{self, Connection, Protocol},
+    identity::{self, Identity},
+    probe, tls,
+};
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, RunContext, StepError, Target, TargetSpec},
+    executor::{Body, Finding, Need, RunContext, StepError, Target, TargetSpec},
     expr::{Scope, Template},
     yaml::Kind,
 };
 use async_trait::async_trait;
-use reqwest::{Certificate, Client, Url, header::HeaderMap, redirect::Policy};
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
-
-const CONNECT: Duration = Duration::from_secs(5);
-/// Shorter than servers keep an idle connection: one that they close just as a request leaves would look like their answer.
-const IDLE: Duration = Duration::from_secs(4);
+use reqwest::{Client, Url};
+use std::sync::{Arc, OnceLock};
 
 pub(super) struct Spec {
     url: Template,
-    who: Identities,
-    ca: Option<Template>,
-    insecure: bool,
-}
-
-/// Who asks. `headers` are everybody's who names no identity.
-#[derive(Clone, Default)]
-struct Identities {
-    headers: Headers,
-    named: Vec<(String, Headers)>,
+    connection: connection::Spec,
+    /// Who asks where no identity is named, then those with a name.
+    who: Vec<Arc<identity::Spec>>,
 }
 
 impl Spec {
@@ -48,31 +37,26 @@ impl Spec {
     }
 
     fn settings(body: &mut Body<'_>, key: &'static str) -> Option<Spec> {
-        body.keys(&[key, "headers", "identities", "ca", "insecure"]);
-        let headers = Headers::compile(body, "headers");
-        let mut named = vec![];
+        let known = [&[key, "identities"], &connection::KEYS[..], &tls::KEYS, &identity::KEYS].concat();
+        body.keys(&known);
+        let mut who = vec![Arc::new(identity::Spec::compile(None, body))];
         if let Some(node) = body.get("identities").cloned() {
             if !matches!(node.kind, Kind::Map(_)) {
-                body.problem(Diagnostic::error(
-                    "wrong-type",
-                    &node.span,
-                    format!("a map is needed here, not {}", node.what()),
-                ));
+                let message = format!("a map is needed here, not {}", node.what());
+                body.problem(Diagnostic::error("wrong-type", &node.span, message));
             }
-            for (name, identity) in node.entries() {
+            for (name, node) in node.entries() {
                 if name.key_text() == "none" {
-                    let d =
-                        Diagnostic::error("identity-none", &name.span, "`none` already means: without any identity");
-                    body.problem(d);
+                    let message = "`none` already means: without any identity";
+                    body.problem(Diagnostic::error("identity-none", &name.span, message));
                 }
-                let mut part = body.part(identity);
-                if part.keys(&["headers"]) {
-                    named.push((name.key_text(), Headers::compile(&mut part, "headers")));
+                let mut part = body.part(node);
+                if part.keys(&[&identity::KEYS[..], &tls::PAIR].concat()) {
+                    who.push(Arc::new(identity::Spec::compile(Some(name.key_text()), &mut part)));
                 }
             }
         }
-        let ca = body.template("ca");
-        let insecure = body.literal("insecure", "`true` or `false`").unwrap_or(false);
+        let connection = connection::Spec::compile(body);
         if body.get(key).is_none() {
             body.missing(key);
         }
@@ -83,7 +67,7 @@ impl Spec {
             let d = Diagnostic::error("bad-url", &node.span.clone(), why);
             body.problem(d.help("an address like `https://api.example:8443`"));
         }
-        Some(Spec { url, who: Identities { headers, named }, ca, insecure })
+        Some(Spec { url, connection, who })
     }
 }
 
@@ -102,33 +86,25 @@ fn base(text: &str) -> Result<(String, Url), String> {
 impl TargetSpec for Spec {
     async fn connect(&self, run: &RunContext, scope: &Scope) -> Result<Arc<dyn Target>, StepError> {
         let (base, url) = base(&self.url.render_text(scope)?).map_err(StepError::Invalid)?;
-        // The client panics without one; whoever embeds the runner may not have chosen.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            let _ = rustls::crypto::ring::default_provider().install_default();
+        if let Some(password) = url.password() {
+            scope.secrets().add("password", password);
         }
-        let mut builder = Client::builder()
-            .user_agent(concat!("tp-runner/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT)
-            .connector_layer(Watched)
-            .pool_idle_timeout(IDLE);
-        if loopback(&url) {
-            builder = builder.no_proxy();
+        let connection = self.connection.read(run, scope, &url)?;
+        let client = connection.client(None, connection.protocol)?;
+        let mut who = vec![];
+        for spec in &self.who {
+            who.push(Identity::open(spec.clone(), run, scope, &connection)?);
         }
-        let mut trust = Trust { ca: None, insecure: self.insecure };
-        if let Some(ca) = &self.ca {
-            let path = run.dir.join(ca.render_text(scope)?);
-            for certificate in certificates(&path)? {
-                builder = builder.add_root_certificate(certificate);
-            }
-            trust.ca = Some(path);
-        }
-        if self.insecure {
-            builder = builder.danger_accept_invalid_certs(true);
-        }
-        let client =
-            builder.build().map_err(|e| StepError::Invalid(format!("no HTTP client: {}", super::send::chain(&e))))?;
-        Ok(Arc::new(HttpTarget { client, base, url, who: self.who.clone(), trust }))
+        Ok(Arc::new(HttpTarget {
+            client,
+            socket_client: OnceLock::new(),
+            connection,
+            base,
+            url,
+            who,
+            run: run.clone(),
+            environment: scope.clone(),
+        }))
     }
 
     fn address(&self) -> String {
@@ -143,42 +119,59 @@ impl TargetSpec for Spec {
     }
 }
 
-fn loopback(url: &Url) -> bool {
-    url.host_str().is_some_and(|h| h == "localhost" || h == "[::1]" || h.starts_with("127."))
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate>, StepError> {
-    let name = path.display();
-    let pem =
-        std::fs::read(path).map_err(|e| StepError::Invalid(format!("the CA file `{name}` cannot be read: {e}")))?;
-    let found = Certificate::from_pem_bundle(&pem).unwrap_or_default();
-    if found.is_empty() {
-        return Err(StepError::Invalid(format!("the CA file `{name}` holds no PEM certificate")));
-    }
-    Ok(found)
-}
-
-/// Whose certificates are accepted beyond those of the system.
-pub(super) struct Trust {
-    pub ca: Option<PathBuf>,
-    pub insecure: bool,
-}
-
 pub(super) struct HttpTarget {
-    pub client: Client,
+    client: Client,
+    /// A WebSocket begins in HTTP/1.1.
+    socket_client: OnceLock<Client>,
+    pub connection: Connection,
     base: String,
     url: Url,
-    who: Identities,
-    pub trust: Trust,
+    who: Vec<Identity>,
+    /// As they were when it was connected; for `probe`.
+    run: RunContext,
+    environment: Scope,
 }
 
-impl Target for HttpTarget {}
+#[async_trait]
+impl Target for HttpTarget {
+    async fn probe(&self, _: &[Need]) -> Vec<Finding> {
+        probe::everybody(self, &self.run, &self.environment).await
+    }
+}
 
 impl HttpTarget {
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub fn everybody(&self) -> &[Identity] {
+        &self.who
+    }
+
+    /// The client of whoever asks.
+    pub fn client<'t>(&'t self, who: Option<&'t Identity>) -> &'t Client {
+        who.and_then(Identity::client).unwrap_or(&self.client)
+    }
+
+    pub fn socket_client(&self, who: Option<&Identity>) -> Result<Client, StepError> {
+        if let Some(pair) = who.and_then(Identity::pair) {
+            return self.connection.client(Some(pair), Protocol::Http1);
+        }
+        match self.socket_client.get() {
+            Some(client) => Ok(client.clone()),
+            None => {
+                let client = self.connection.client(None, Protocol::Http1)?;
+                Ok(self.socket_client.get_or_init(|| client).clone())
+            }
+        }
+    }
+
     /// A path on this server, or any absolute URL as it is.
     pub fn resolve(&self, text: &str) -> Result<Url, StepError> {
-        let parsed = if absolute(text) {
+        let parsed = if absolute(text, ["http://", "https://"]) {
             Url::parse(text)
+        } else if absolute(text, ["ws://", "wss://"]) {
+            Url::parse(&format!("http{}", &text[2..]))
         } else {
             let slash = if text.starts_with(['/', '?']) { "" } else { "/" };
             Url::parse(&[&self.base, slash, text].concat())
@@ -186,29 +179,22 @@ impl HttpTarget {
         parsed.map_err(|e| StepError::Invalid(format!("`{text}` is neither a path nor a URL: {e}")))
     }
 
-    /// The headers of whoever asks. Without an `identity` they go to this server alone: a URL elsewhere must not get its token.
-    pub fn identify(
-        &self,
-        identity: Option<&str>,
-        url: &Url,
-        environment: &Scope,
-        onto: &mut HeaderMap,
-    ) -> Result<(), StepError> {
-        let headers = match identity {
-            Some("none") => return Ok(()),
-            Some(name) => self.who.named.iter().find(|(n, _)| n == name).map(|(_, h)| h).ok_or_else(|| {
-                let known: Vec<_> = self.who.named.iter().map(|(n, _)| format!("`{n}`")).collect();
+    /// Who asks. Without an `identity` the target's own stands for this server alone: a URL elsewhere must not get its token.
+    pub fn who(&self, identity: Option<&str>, url: &Url) -> Result<Option<&Identity>, StepError> {
+        match identity {
+            Some("none") => Ok(None),
+            Some(name) => self.who.iter().find(|w| w.name() == Some(name)).map(Some).ok_or_else(|| {
+                let known: Vec<_> = self.who.iter().filter_map(Identity::name).map(|n| format!("`{n}`")).collect();
                 let known =
                     if known.is_empty() { "it names none".into() } else { format!("it has {}", known.join(", ")) };
                 StepError::Invalid(format!("the target has no identity `{name}`: {known}, and `none` is always there"))
-            })?,
-            None if url.origin() != self.url.origin() => return Ok(()),
-            None => &self.who.headers,
-        };
-        headers.lay(environment, onto)
+            }),
+            None if url.origin() != self.url.origin() => Ok(None),
+            None => Ok(self.who.first()),
+        }
     }
 }
 
-fn absolute(text: &str) -> bool {
-    ["http://", "https://"].iter().any(|s| text.get(..s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s)))
+fn absolute(text: &str, schemes: [&str; 2]) -> bool {
+    schemes.iter().any(|s| text.get(..s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s)))
 }

@@ -6,16 +6,19 @@ use super::{
 };
 use crate::{
     executor::{Finding, Need, StepError, Target},
-    executors::apiserver::Api,
+    executors::apiserver::{Answer, Api},
 };
 use async_trait::async_trait;
-use futures::future::join_all;
+use futures::{StreamExt, stream};
 use http::Method;
 use serde_json::Value as Json;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
+
+/// How many groups of an old server are asked about at once.
+const SIDE_BY_SIDE: usize = 16;
 
 pub struct Cluster {
     pub api: Api,
@@ -97,14 +100,20 @@ impl Cluster {
     }
 
     async fn discover(&self) -> Result<Catalog, StepError> {
-        let (core, groups) =
-            futures::join!(self.api.ask(&Method::GET, "/api", None), self.api.ask(&Method::GET, "/apis", None));
+        let (core, groups) = futures::join!(self.api.served("/api"), self.api.served("/apis"));
         let (core, groups) = (core?, groups?);
         for answer in [&core, &groups] {
             if answer.refused() {
                 let why = answer.message();
                 return Err(StepError::Unreachable(format!("the cluster does not say what it serves: {why}")));
             }
+        }
+        let mut catalog = Catalog::default();
+        if [&core, &groups].iter().all(|a| a.json["kind"] == "APIGroupDiscoveryList") {
+            for answer in [&core, &groups] {
+                answer.json["items"].as_array().into_iter().flatten().for_each(|g| catalog.add_group(g));
+            }
+            return Ok(catalog);
         }
         let mut wanted: Vec<(String, String, bool)> = vec![];
         for v in core.json["versions"].as_array().into_iter().flatten().filter_map(Json::as_str) {
@@ -118,12 +127,9 @@ impl Cluster {
             let name = g["name"].as_str().unwrap_or_default();
             wanted.extend(versions.into_iter().enumerate().map(|(i, v)| (name.to_string(), v.to_string(), i == 0)));
         }
-        let asked = join_all(wanted.iter().map(async |(group, version, _)| {
-            let path = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
-            self.api.ask(&Method::GET, &path, None).await
-        }));
-        let mut catalog = Catalog::default();
-        for ((group, version, preferred), answer) in wanted.iter().zip(asked.await) {
+        let asked: Vec<_> = wanted.iter().map(|(group, version, _)| self.resources(group, version)).collect();
+        let asked: Vec<_> = stream::iter(asked).buffered(SIDE_BY_SIDE).collect().await;
+        for ((group, version, preferred), answer) in wanted.iter().zip(asked) {
             match answer {
                 Ok(a) if !a.refused() => catalog.add(&a.json, group, version, *preferred),
                 // One broken extension does not hide the rest of a cluster.
@@ -131,6 +137,11 @@ impl Cluster {
             }
         }
         Ok(catalog)
+    }
+
+    async fn resources(&self, group: &str, version: &str) -> Result<Answer, StepError> {
+        let path = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+        self.api.ask(&Method::GET, &path, None).await
     }
 
     /// The watch that everyone shares who waits on this resource. It does not run before somebody waits.

@@ -91,6 +91,37 @@ impl Catalog {
         }
     }
 
+    /// Adds a group of an APIGroupDiscoveryList, whose versions stand in the order in which the server prefers them.
+    pub fn add_group(&mut self, group: &Json) {
+        let text = |v: &Json, key: &str| v[key].as_str().unwrap_or_default().to_string();
+        let texts = |v: &Json| -> Vec<String> {
+            v.as_array().into_iter().flatten().filter_map(|s| s.as_str().map(str::to_string)).collect()
+        };
+        let name = text(&group["metadata"], "name");
+        for (i, version) in group["versions"].as_array().into_iter().flatten().enumerate() {
+            let v = text(version, "version");
+            // An extension that does not answer the server; what it said last may be gone.
+            if version["freshness"] == "Stale" {
+                self.silent.push(format!("{name}/{v}"));
+            }
+            for r in version["resources"].as_array().into_iter().flatten() {
+                let kind = text(&r["responseKind"], "kind");
+                let singular = Some(text(r, "singularResource")).filter(|s| !s.is_empty());
+                self.kinds.push(Arc::new(Kind {
+                    group: name.clone(),
+                    version: v.clone(),
+                    plural: text(r, "resource"),
+                    singular: singular.unwrap_or_else(|| kind.to_lowercase()),
+                    kind,
+                    short: texts(&r["shortNames"]),
+                    namespaced: r["scope"] == "Namespaced",
+                    verbs: texts(&r["verbs"]),
+                    preferred: i == 0,
+                }));
+            }
+        }
+    }
+
     /// The resource that a plan calls `word`: `sessions`, `ses`, `Session.stream.space`, `deployments.v1.apps`.
     pub fn find(&self, word: &str) -> Option<Arc<Kind>> {
         let word = word.to_lowercase();
@@ -211,6 +242,27 @@ mod tests {
         assert!(c.unknown("sessions.strem.io").contains("did you mean `sessions.stream.space`"));
         assert!(c.unknown_manifest("stream.space/v1", "Session").contains("but in `stream.space/v1alpha2`"));
         assert!(c.unknown_manifest("v1", "Pdo").contains("did you mean `Pod`"));
+    }
+
+    #[test]
+    fn both_ways_of_a_server_to_say_what_it_serves_mean_the_same() {
+        let mut c = Catalog::default();
+        let pods = json!({ "resource": "pods", "singularResource": "pod", "scope": "Namespaced", "shortNames": ["po"],
+            "responseKind": { "group": "", "version": "", "kind": "Pod" }, "verbs": ["get", "list"],
+            "subresources": [{ "subresource": "status" }] });
+        let nodes = json!({ "resource": "nodes", "singularResource": "node", "scope": "Cluster", "verbs": ["get", "list"],
+            "responseKind": { "kind": "Node" } });
+        c.add_group(&json!({ "metadata": {}, "versions": [{ "version": "v1", "freshness": "Current", "resources": [pods, nodes] }] }));
+        let sessions = json!([{ "resource": "sessions", "singularResource": "session", "scope": "Namespaced", "shortNames": ["ses"],
+            "responseKind": { "kind": "Session" }, "verbs": ["get", "list"] }]);
+        c.add_group(&json!({ "metadata": { "name": "stream.space" }, "versions": [
+            { "version": "v1alpha2", "resources": sessions }, { "version": "v1alpha1", "resources": sessions }] }));
+        c.add_group(&json!({ "metadata": { "name": "metrics.k8s.io" }, "versions": [{ "version": "v1", "freshness": "Stale" }] }));
+        let old = catalog();
+        for word in ["pods", "node", "ses", "sessions.v1alpha1.stream.space"] {
+            assert_eq!(c.find(word), old.find(word), "{word}");
+        }
+        assert_eq!(c.silent, ["metrics.k8s.io/v1"]);
     }
 
     #[test]

@@ -98,7 +98,12 @@ impl Target for Log {
     async fn probe(&self, _needs: &[Need]) -> Vec<Finding> {
         match self {
             Log::Pods(pods) => pods.probe().await,
-            Log::File(_) | Log::Command { .. } => vec![],
+            Log::File(_) | Log::Command { .. } => vec![match self.read(None, Some(1)).await {
+                Ok(_) => Finding::well("read", "it can be read"),
+                Err(e) => {
+                    Finding::wrong("read", e.to_string(), "see whether it stands where the environment file says")
+                }
+            }],
         }
     }
 }

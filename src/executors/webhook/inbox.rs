@@ -1,12 +1,20 @@
 //! The target: an address that lives as long as the run, and the boxes behind it. Each box has a path that nobody can guess, so
 //! boxes of different cases never meet.
-use super::{mailbox::Mailbox, script::Reply, server, signature::Signature};
+use super::{
+    mailbox::{Mailbox, READABLE},
+    probe,
+    script::Reply,
+    server,
+    signature::Signature,
+    tls,
+};
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, RunContext, StepContext, StepError, Target, TargetSpec},
-    expr::{Scope, Template},
+    executor::{Body, Finding, Need, RunContext, StepContext, StepError, Target, TargetSpec},
+    expr::{Expression, Scope, Template},
+    source::Source,
     value::Value,
-    yaml::Kind,
+    yaml::{self, Kind, Node},
 };
 use async_trait::async_trait;
 use std::{
@@ -20,7 +28,9 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Spec {
     listen: Template,
     public: Option<Template>,
+    tls: Option<tls::Files>,
     signature: Option<Signature>,
+    id: Option<Expression>,
 }
 
 impl Spec {
@@ -39,9 +49,14 @@ impl Spec {
     }
 
     fn settings(body: &mut Body<'_>, key: &'static str) -> Option<Spec> {
-        body.keys(&[key, "public_url", "signature"]);
+        body.keys(&[key, "public_url", "tls", "signature", "id"]);
         let public = body.template("public_url");
+        let tls = tls::Files::compile(body);
         let signature = Signature::compile(body);
+        let id = match body.get("id").cloned() {
+            Some(node) => id(&node, body),
+            None => signature.as_ref().and_then(Signature::id).and_then(known),
+        };
         for (key, right) in [(key, is_address as fn(&str) -> bool), ("public_url", is_url)] {
             let Some(node) = body.get(key).cloned() else { continue };
             if let Some(text) = node.as_str().filter(|t| !t.contains("${") && !right(t)) {
@@ -61,8 +76,33 @@ impl Spec {
         if body.get(key).is_none() {
             body.missing(key);
         }
-        Some(Spec { listen: body.template(key)?, public, signature })
+        Some(Spec { listen: body.template(key)?, public, tls, signature, id })
     }
+}
+
+/// An expression over a delivery that tells which one it is.
+fn id(node: &Node, body: &mut Body<'_>) -> Option<Expression> {
+    let Some(text) = node.as_str() else {
+        let d =
+            Diagnostic::error("wrong-type", &node.span, format!("an expression is needed here, not {}", node.what()));
+        body.problem(d.help("for example `body.id`, or `'headers[\"x-event-id\"]'`"));
+        return None;
+    };
+    let expression =
+        Expression::compile(node, 0..text.len()).map_err(|all| all.into_iter().for_each(|d| body.problem(d))).ok()?;
+    for read in expression.reads() {
+        if !READABLE.contains(&read.root.as_str()) {
+            let d = Diagnostic::error("undefined-name", &read.span, format!("a delivery has no `{}`", read.root));
+            body.problem(d.meant(&read.root, READABLE));
+        }
+    }
+    Some(expression)
+}
+
+/// One of ours.
+fn known(text: &str) -> Option<Expression> {
+    let node = yaml::parse(&Arc::new(Source { name: "id".into(), text: format!("'{text}'") })).ok()?;
+    Expression::compile(&node, 0..text.len()).ok()
 }
 
 fn is_address(text: &str) -> bool {
@@ -83,19 +123,30 @@ impl TargetSpec for Spec {
         let why = |e: std::io::Error| StepError::Unreachable(format!("the inbox cannot listen on {listen}: {e}"));
         let listener = TcpListener::bind(&listen).await.map_err(why)?;
         let bound = listener.local_addr().map_err(why)?;
+        let tls = self.tls.as_ref().map(|files| files.acceptor(run, scope)).transpose()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let public = match &self.public {
             Some(t) => t.render_text(scope)?,
             // an address that means "all of mine" is none to which anybody could deliver
-            None if bound.ip().is_unspecified() => format!("http://127.0.0.1:{}", bound.port()),
-            None => format!("http://{bound}"),
+            None if bound.ip().is_unspecified() => format!("{scheme}://127.0.0.1:{}", bound.port()),
+            None => format!("{scheme}://{bound}"),
         };
         if !is_url(&public) {
             return Err(StepError::Invalid(format!("`public_url` gave `{public}`, which is no `http://` URL")));
         }
-        let (boxes, stop) = (Arc::new(Boxes::default()), CancellationToken::new());
-        server::serve(listener, boxes.clone(), stop.clone());
-        let public = public.trim_end_matches('/').to_string();
-        Ok(Arc::new(Inbox { run: run.id.clone(), public, signature: self.signature.clone(), boxes, stop }))
+        let (boxes, stop) = (Arc::new(Boxes::new()), CancellationToken::new());
+        let (speaks_tls, public) = (tls.is_some(), public.trim_end_matches('/').to_string());
+        server::serve(listener, tls, boxes.clone(), stop.clone()).map_err(why)?;
+        Ok(Arc::new(Inbox {
+            run: run.id.clone(),
+            bound,
+            tls: speaks_tls,
+            public,
+            signature: self.signature.clone(),
+            id: self.id.clone(),
+            boxes,
+            stop,
+        }))
     }
 
     fn address(&self) -> String {
@@ -105,9 +156,13 @@ impl TargetSpec for Spec {
 
 pub(super) struct Inbox {
     run: String,
-    public: String,
+    pub bound: SocketAddr,
+    pub tls: bool,
+    /// How the product reaches it, without a `/` at the end.
+    pub public: String,
     signature: Option<Signature>,
-    boxes: Arc<Boxes>,
+    id: Option<Expression>,
+    pub boxes: Arc<Boxes>,
     stop: CancellationToken,
 }
 
@@ -115,6 +170,10 @@ pub(super) struct Inbox {
 impl Target for Inbox {
     async fn close(&self) {
         self.stop.cancel();
+    }
+
+    async fn probe(&self, _: &[Need]) -> Vec<Finding> {
+        probe::probe(self).await
     }
 }
 
@@ -139,8 +198,8 @@ impl Inbox {
     ) -> Result<String, StepError> {
         let case = cx.address.case();
         let path = format!("{}-{}-{}-{}", plain(&self.run), plain(case), plain(name), uuid::Uuid::new_v4().simple());
-        let mailbox = Arc::new(Mailbox::new(cx.address.clone(), path.clone(), script, about));
-        let mut known = self.boxes.0.lock().unwrap_or_else(|e| e.into_inner());
+        let mailbox = Arc::new(Mailbox::new(cx.address.clone(), path.clone(), script, about, self.id.clone()));
+        let mut known = self.boxes.known.lock().unwrap_or_else(|e| e.into_inner());
         let key = (case.to_string(), name.to_string());
         if known.by_name.get(&key).is_some_and(|m| m.by != *cx.address) {
             return Err(StepError::Invalid(format!("the box `{name}` is open already; a case opens each box once")));
@@ -152,7 +211,7 @@ impl Inbox {
 
     pub fn find(&self, cx: &StepContext<'_>, name: &str) -> Result<Arc<Mailbox>, StepError> {
         let case = cx.address.case();
-        let known = self.boxes.0.lock().unwrap_or_else(|e| e.into_inner());
+        let known = self.boxes.known.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(mailbox) = known.by_name.get(&(case.to_string(), name.to_string())) {
             return Ok(mailbox.clone());
         }
@@ -163,8 +222,12 @@ impl Inbox {
     }
 }
 
-#[derive(Default)]
-pub(super) struct Boxes(Mutex<Known>);
+pub(super) struct Boxes {
+    known: Mutex<Known>,
+    strays: Mutex<(usize, String)>,
+    /// A path that only this inbox answers, and with what.
+    own: (String, String),
+}
 
 #[derive(Default)]
 struct Known {
@@ -173,8 +236,45 @@ struct Known {
 }
 
 impl Boxes {
-    pub fn at(&self, path: &str) -> Option<Arc<Mailbox>> {
-        self.0.lock().unwrap_or_else(|e| e.into_inner()).by_path.get(path).cloned()
+    fn new() -> Boxes {
+        let unique = || uuid::Uuid::new_v4().simple().to_string();
+        Boxes { known: Mutex::default(), strays: Mutex::default(), own: (unique(), unique()) }
+    }
+
+    /// The box that a path leads to, and what stands behind it. Whatever leads to this inbox may have a path of its own before it.
+    pub fn at<'p>(&self, path: &'p str) -> Option<(Arc<Mailbox>, &'p str)> {
+        let known = self.known.lock().unwrap_or_else(|e| e.into_inner());
+        let mut rest = path;
+        while let Some(start) = rest.find(|c| c != '/') {
+            let segments = &rest[start..];
+            let (segment, behind) = segments.split_at(segments.find('/').unwrap_or(segments.len()));
+            if let Some(mailbox) = known.by_path.get(segment) {
+                return Some((mailbox.clone(), behind));
+            }
+            rest = behind;
+        }
+        None
+    }
+
+    /// A path that only this inbox answers, and with what.
+    pub fn own(&self) -> (&str, &str) {
+        (&self.own.0, &self.own.1)
+    }
+
+    /// What is answered to whoever asks for that path.
+    pub fn knock(&self, path: &str) -> Option<String> {
+        path.split('/').any(|segment| segment == self.own.0).then(|| self.own.1.clone())
+    }
+
+    /// Somebody came and got to no box.
+    pub fn stray(&self, why: String) {
+        let mut strays = self.strays.lock().unwrap_or_else(|e| e.into_inner());
+        *strays = (strays.0 + 1, why);
+    }
+
+    /// How many came and got to no box, and why the last one did not.
+    pub fn strays(&self) -> (usize, String) {
+        self.strays.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
 }
 

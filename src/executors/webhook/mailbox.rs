@@ -1,21 +1,37 @@
 //! One box: what it received, and what it says next. Knows no socket and no plan.
-use super::{picture, script::Reply, signature::Signature};
+use super::{
+    picture,
+    script::{Answer, Reply},
+    signature::{Refusal, Sent, Signature},
+};
 use crate::{
     address::Address,
+    executor::Started,
+    expr::{Expression, Scope},
     value::{Map, Value},
 };
 use axum::{body::Bytes, http::HeaderMap};
 use jiff::Timestamp;
-use std::sync::{Arc, Mutex};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 use tokio::sync::watch;
+
+/// What an expression for the id of a delivery may read.
+pub(super) const READABLE: [&str; 5] = ["method", "path", "headers", "body", "text"];
 
 pub(super) struct Mailbox {
     /// The action that opened it.
     pub by: Address,
-    /// The first segment of its path.
+    /// The segment of a path that is its own.
     pub path: String,
     script: Vec<Reply>,
     about: Option<Value>,
+    /// Where a delivery says which one it is. Without it all are taken for one.
+    id: Option<Expression>,
     held: Mutex<Held>,
     count: watch::Sender<usize>,
 }
@@ -25,11 +41,20 @@ struct Held {
     deliveries: Vec<Arc<Delivery>>,
     others: usize,
     answered: usize,
+    /// By id.
+    attempts: HashMap<String, Attempts>,
+}
+
+/// How often what has one id was delivered.
+struct Attempts {
+    count: i64,
+    last: Instant,
+    first_digest: Value,
 }
 
 /// What came, before it is known whether it counts.
 pub(super) struct Incoming {
-    pub at: Timestamp,
+    pub arrived: Started,
     pub method: String,
     /// What stands behind the box's own path, with the query.
     pub path: String,
@@ -39,40 +64,42 @@ pub(super) struct Incoming {
 }
 
 pub(super) struct Delivery {
+    at: Timestamp,
     fields: Map,
     headers: HeaderMap,
     raw: Option<Bytes>,
 }
 
 impl Mailbox {
-    pub fn new(by: Address, path: String, script: Vec<Reply>, about: Option<Value>) -> Mailbox {
+    pub fn new(by: Address, path: String, script: Vec<Reply>, about: Option<Value>, id: Option<Expression>) -> Mailbox {
         let (held, count) = (Mutex::default(), watch::Sender::new(0));
-        Mailbox { by, path, script, about, held, count }
+        Mailbox { by, path, script, about, id, held, count }
     }
 
     /// Keeps a delivery and says how it is answered.
     pub fn receive(&self, incoming: Incoming) -> Reply {
-        let Incoming { at, method, path, headers, raw } = incoming;
+        let Incoming { arrived, method, path, headers, raw } = incoming;
         let bytes = raw.as_deref().unwrap_or_default();
-        let mut fields = Map::from_iter([
-            ("at".into(), Value::Time(at)),
+        let digest = raw.as_ref().map_or(Value::Null, |raw| hex::encode(Sha256::digest(raw)).into());
+        let seen = Value::map([
+            ("at".into(), Value::Time(arrived.at)),
             ("method".into(), Value::from(method)),
             ("path".into(), Value::from(path)),
             ("headers".into(), joined(&headers)),
             ("body".into(), serde_json::from_slice::<serde_json::Value>(bytes).map_or(Value::Null, Value::from)),
             ("text".into(), Value::text(String::from_utf8_lossy(bytes))),
+            ("digest".into(), digest.clone()),
         ]);
+        let id = self.id.as_ref().and_then(|e| e.eval(&Scope::default().with_all(&seen)).ok()).unwrap_or(Value::Null);
         let mut held = self.held.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(about) = &self.about {
-            let seen = Value::from(fields);
-            if !picture::shows(about, &seen) {
-                held.others += 1;
-                return Reply::default();
-            }
-            fields = seen.as_map().cloned().unwrap_or_default();
+        if self.about.as_ref().is_some_and(|about| !picture::shows(about, &seen)) {
+            held.others += 1;
+            return Reply::default();
         }
+        let mut fields = seen.as_map().cloned().unwrap_or_default();
+        held.count(id, digest, arrived.clock, &mut fields);
         let reply = match raw {
-            None => Reply { status: Some(413), ..Reply::default() },
+            None => Reply { answer: Answer::Status(413), ..Reply::default() },
             Some(_) => {
                 held.answered += 1;
                 let last = self.script.len().saturating_sub(1);
@@ -80,7 +107,7 @@ impl Mailbox {
             }
         };
         fields.insert("replied".into(), reply.shown());
-        held.deliveries.push(Arc::new(Delivery { fields, headers, raw }));
+        held.deliveries.push(Arc::new(Delivery { at: arrived.at, fields, headers, raw }));
         // while the lock is held, so that who is woken finds what woke them
         self.count.send_replace(held.deliveries.len());
         reply
@@ -99,15 +126,33 @@ impl Mailbox {
     }
 }
 
+impl Held {
+    /// Which attempt it is, how long after the one before, and whether in the bytes of the first.
+    fn count(&mut self, id: Value, digest: Value, arrived: Instant, fields: &mut Map) {
+        let before = self.attempts.get(&id.to_json().to_string());
+        let attempt = before.map_or(1, |b| b.count + 1);
+        let gap = before.map_or(Value::Null, |b| arrived.saturating_duration_since(b.last).into());
+        let first_digest = before.map_or_else(|| digest.clone(), |b| b.first_digest.clone());
+        let same = digest != Value::Null && digest == first_digest;
+        self.attempts.insert(id.to_json().to_string(), Attempts { count: attempt, last: arrived, first_digest });
+        fields.insert("id".into(), id);
+        fields.insert("attempt".into(), attempt.into());
+        fields.insert("gap".into(), gap);
+        fields.insert("same_bytes".into(), same.into());
+    }
+}
+
 impl Delivery {
-    pub fn signed(&self, scheme: &Signature, key: &[u8]) -> bool {
-        self.raw.as_deref().is_some_and(|raw| scheme.verifies(&self.headers, raw, key))
+    pub fn verify(&self, signature: &Signature, key: &[u8]) -> Result<(), Refusal> {
+        let raw = self.raw.as_deref().ok_or(Refusal::TooLarge)?;
+        signature.verify(&Sent { headers: &self.headers, raw, at: self.at }, key)
     }
 
-    /// As `received` shows it. Nobody verified it: not valid.
-    pub fn value(&self, valid: Option<bool>) -> Value {
+    /// As `received` shows it.
+    pub fn value(&self, verified: &Result<(), Refusal>) -> Value {
         let mut fields = self.fields.clone();
-        let signature = Value::map([("valid".into(), valid.unwrap_or(false).into())]);
+        let why = verified.as_ref().err().map_or(Value::Null, |refusal| refusal.word().into());
+        let signature = Value::map([("valid".into(), verified.is_ok().into()), ("why".into(), why)]);
         fields.insert("signature".into(), signature);
         Value::from(fields)
     }

@@ -3,17 +3,25 @@
 mod inbox;
 mod mailbox;
 mod picture;
+mod probe;
 mod script;
 mod server;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod wire;
 
-use self::{inbox::Inbox, picture::About, script::Script};
+use self::{
+    inbox::Inbox,
+    picture::About,
+    script::Script,
+    signature::{Refusal, Signature},
+};
 use crate::{
     diagnostic::Diagnostic,
     event::EvidenceKind,
-    executor::{Action, Body, Executor, Output, Started, StepContext, StepError, TargetSpec},
+    executor::{Action, Body, Executor, Output, Started, StepContext, StepError, TargetSpec, shell_word},
     expr::Template,
     value::Value,
     yaml::Kind,
@@ -91,6 +99,7 @@ impl Action for Open {
         let name = cx.render_text(&self.name)?;
         let url = cx.target::<Inbox>()?.open(cx, &name, self.script.render(cx)?, self.about.render(cx)?)?;
         cx.note(EvidenceKind::Note, format!("the box `{name}` is {url}"));
+        cx.note(EvidenceKind::Reproduce, format!("curl --data '{{}}' {}", shell_word(&url)));
         Ok(Output::new(Value::map([("url".into(), url.into())]), started))
     }
 
@@ -129,21 +138,9 @@ impl Action for Received {
         let inbox = cx.target::<Inbox>()?;
         let name = cx.render_text(&self.name)?;
         let mailbox = inbox.find(cx, &name)?;
-        let secret = match &self.secret {
+        let signed = match &self.secret {
             None => None,
-            Some(t) => match cx.render(t)? {
-                Value::Null => return Err(StepError::Invalid("`secret` is null: no signature can be verified".into())),
-                v => Some(v.to_string()),
-            },
-        };
-        let check = match (&secret, inbox.signature()) {
-            (None, _) => None,
-            (Some(secret), Some(scheme)) => Some((scheme, secret.as_bytes())),
-            (Some(_), None) => {
-                let m =
-                    "the target does not say how deliveries are signed: it needs `signature: { header: …, scheme: … }`";
-                return Err(StepError::Invalid(m.into()));
-            }
+            Some(t) => Some(key(cx, inbox, cx.render(t)?)?),
         };
         let (deliveries, others) = mailbox.all();
         let shown = deliveries.len();
@@ -151,8 +148,24 @@ impl Action for Received {
         if others > 0 {
             let _ = write!(note, "; {others} more did not match `about`, were answered 200 and do not count");
         }
+        if let (strays @ 1.., why) = inbox.boxes.strays() {
+            let _ = write!(note, "; {strays} came to this inbox and to no box of it, the last because {why}");
+        }
         cx.note(EvidenceKind::Note, note);
-        let list = deliveries.iter().map(|d| d.value(check.map(|(scheme, key)| d.signed(scheme, key)))).collect();
+        let mut list = vec![];
+        for (i, delivery) in deliveries.iter().enumerate() {
+            let verified = match &signed {
+                None => Err(Refusal::NotAsked),
+                Some((signature, key)) => delivery.verify(signature, key),
+            };
+            if let Err(
+                why @ (Refusal::MissingHeader(_) | Refusal::Malformed(..) | Refusal::Mismatch | Refusal::Stale(_)),
+            ) = &verified
+            {
+                cx.note(EvidenceKind::Note, format!("delivery {} is not validly signed: {why}", i + 1));
+            }
+            list.push(delivery.value(&verified));
+        }
         Ok(Output::new(Value::map([("deliveries".into(), Value::list(list))]), started).with_cursor(Shown(shown)))
     }
 
@@ -167,4 +180,20 @@ impl Action for Received {
         }
         self.perform(cx).await
     }
+}
+
+/// How the target's deliveries are signed, and the key that the secret stands for. The secret is one from now on, whoever named it.
+fn key<'a>(cx: &StepContext<'_>, inbox: &'a Inbox, secret: Value) -> Result<(&'a Signature, Vec<u8>), StepError> {
+    let invalid = |why: &str| StepError::Invalid(why.into());
+    if secret == Value::Null {
+        return Err(invalid("`secret` is null: no signature can be verified"));
+    }
+    let Some(signature) = inbox.signature() else {
+        let m = "the target does not say how deliveries are signed: it needs `signature: { header: …, scheme: … }`";
+        return Err(invalid(m));
+    };
+    let secret = secret.to_string();
+    cx.secrets.add("webhook-secret", &secret);
+    let key = signature.key(&secret).map_err(|why| invalid(&why))?;
+    Ok((signature, key))
 }

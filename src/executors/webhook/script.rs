@@ -1,4 +1,5 @@
 //! `replies`: what a box answers, one delivery after the other. Knows no socket.
+use super::wire::Ending;
 use crate::{
     diagnostic::Diagnostic,
     executor::{Body, StepContext, StepError},
@@ -9,10 +10,16 @@ use crate::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use std::time::Duration;
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Answer {
+    Status(u16),
+    /// The connection ends instead.
+    None(Ending),
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
-    /// `None`: the connection is closed without an answer.
-    pub status: Option<u16>,
+    pub answer: Answer,
     pub delay: Duration,
     pub headers: HeaderMap,
     pub body: String,
@@ -20,14 +27,18 @@ pub(super) struct Reply {
 
 impl Default for Reply {
     fn default() -> Self {
-        Reply { status: Some(200), delay: Duration::ZERO, headers: HeaderMap::new(), body: String::new() }
+        Reply { answer: Answer::Status(200), delay: Duration::ZERO, headers: HeaderMap::new(), body: String::new() }
     }
 }
 
 impl Reply {
     /// As `replied` shows it.
     pub fn shown(&self) -> Value {
-        self.status.map_or_else(|| Value::text("drop"), |s| Value::Int(s.into()))
+        match self.answer {
+            Answer::Status(status) => Value::Int(status.into()),
+            Answer::None(Ending::Close) => Value::text("drop"),
+            Answer::None(Ending::Reset) => Value::text("reset"),
+        }
     }
 }
 
@@ -74,7 +85,7 @@ fn item(node: &Node, body: &mut Body<'_>) -> Tree {
     {
         part.problem(
             Diagnostic::error("bad-reply", &node.span, why)
-                .help("`503`, `drop`, or `{ status: 200, delay: 2s, headers: {}, body: … }`"),
+                .help("`503`, `drop`, `reset`, or `{ status: 200, delay: 2s, headers: {}, body: … }`"),
         );
     }
     tree
@@ -82,10 +93,10 @@ fn item(node: &Node, body: &mut Body<'_>) -> Tree {
 
 /// `Err` is a sentence.
 fn reply(value: &Value) -> Result<Reply, String> {
-    let Some(map) = value.as_map() else { return Ok(Reply { status: status(value)?, ..Reply::default() }) };
+    let Some(map) = value.as_map() else { return Ok(Reply { answer: answer(value)?, ..Reply::default() }) };
     let mut r = Reply::default();
     if let Some(v) = map.get("status") {
-        r.status = status(v)?;
+        r.answer = answer(v)?;
     }
     if let Some(v) = map.get("delay") {
         r.delay = delay(v)?;
@@ -115,11 +126,13 @@ fn reply(value: &Value) -> Result<Reply, String> {
     Ok(r)
 }
 
-fn status(v: &Value) -> Result<Option<u16>, String> {
+fn answer(v: &Value) -> Result<Answer, String> {
+    let wrong = || format!("a status is a number from 200 to 599, or `drop`, or `reset`; not {}", v.to_json());
     match v {
-        Value::Text(t) if &**t == "drop" => Ok(None),
-        Value::Int(n @ 200..=599) => Ok(u16::try_from(*n).ok()),
-        v => Err(format!("a status is a number from 200 to 599, or `drop`; not {}", v.to_json())),
+        Value::Text(t) if &**t == "drop" => Ok(Answer::None(Ending::Close)),
+        Value::Text(t) if &**t == "reset" => Ok(Answer::None(Ending::Reset)),
+        Value::Int(n @ 200..=599) => u16::try_from(*n).map(Answer::Status).map_err(|_| wrong()),
+        _ => Err(wrong()),
     }
 }
 

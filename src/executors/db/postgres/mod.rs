@@ -6,14 +6,14 @@ use super::{
     address::Wire,
     bound::Bound,
     literal,
-    scan::{Dialect, Statement},
+    scan::{Dialect, Scanner, Statement},
     server::{Answer, ByHand, Cell, Failed, Ran, Server, Session, Verdict, answer},
     target::named_file,
     trouble::{Place, Tls},
 };
 use crate::{executor::shell_word, value::Value};
 use async_trait::async_trait;
-use futures::{FutureExt, future::BoxFuture};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use sqlx::{
     Arguments as _, AssertSqlSafe, Column, ConnectOptions, Connection, Either, Executor, PgConnection, Row, SqlSafeStr,
     Statement as _, TypeInfo,
@@ -120,6 +120,9 @@ impl Server for Postgres {
     }
 }
 
+/// Asked all the same, the server would wait for data that never comes.
+const NO_COPY: &str = "`copy` from `stdin` or to `stdout` is for a client like psql; write `insert` and `select`";
+
 /// One connection.
 struct Open {
     connection: PgConnection,
@@ -137,6 +140,9 @@ impl Session for Open {
     }
 
     async fn ask<'s>(&'s mut self, bound: &'s Bound, sql: String) -> Result<(Answer<'s>, Vec<String>), Failed> {
+        if bound.statement().copies() {
+            return Err(Failed::Value(NO_COPY.into()));
+        }
         let (statement, arguments, notes) = match prepared(&mut self.connection, bound, sql.clone()).await {
             // Nothing was performed yet, and a script gives every type as text.
             Err(Failed::Server(e)) if is_beyond_the_library(&e) => match bound.values.is_empty() {
@@ -160,6 +166,11 @@ impl Session for Open {
     }
 
     fn script(&mut self, sql: String) -> Answer<'_> {
+        let mut scanner = Scanner::new(Dialect::Postgres);
+        scanner.text(&sql);
+        if Statement(&scanner.code).copies() {
+            return stream::once(async { Err(sqlx::Error::InvalidArgument(NO_COPY.into())) }).boxed();
+        }
         answer(self.connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql))), PgQueryResult::rows_affected, cells)
     }
 
@@ -296,7 +307,13 @@ fn is_lost(e: &sqlx::Error) -> bool {
         Some(c) => {
             ["57P01", "57P02", "57P03", "53300"].contains(&c.as_str()) || c.starts_with("08") || c.starts_with("28")
         }
-        None => !matches!(e, sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Encode(_)),
+        None => !matches!(
+            e,
+            sqlx::Error::InvalidArgument(_)
+                | sqlx::Error::Decode(_)
+                | sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::Encode(_)
+        ),
     }
 }
 

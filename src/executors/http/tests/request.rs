@@ -1,87 +1,5 @@
-use super::Http;
-use crate::{
-    event::EvidenceKind,
-    executor::{Output, StepError},
-    executors::stage::{Stage, action, wrong, wrong_target},
-    expr::Scope,
-    value::Value,
-};
-use axum::{
-    Router,
-    body::Bytes,
-    extract::Request,
-    http::{HeaderMap, StatusCode},
-    response::IntoResponse,
-    routing::any,
-};
-use serde_json::{Value as Json, json};
-use std::time::Duration;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-};
-
-/// A server that says what it was sent.
-async fn echo() -> String {
-    async fn tell(request: Request) -> impl IntoResponse {
-        let (head, body) = request.into_parts();
-        let body: Bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        let names: Vec<String> = head.headers.keys().map(|k| k.to_string()).collect();
-        let headers: Json = names
-            .iter()
-            .map(|n| {
-                let all: Vec<_> =
-                    head.headers.get_all(n).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
-                (n.clone(), Json::from(all.join("|")))
-            })
-            .collect::<serde_json::Map<_, _>>()
-            .into();
-        let said = json!({
-            "method": head.method.as_str(), "uri": head.uri.to_string(), "headers": headers,
-            "body": String::from_utf8_lossy(&body),
-        });
-        ([("content-type", "application/json")], said.to_string())
-    }
-    serve(Router::new().fallback(tell)).await
-}
-
-async fn serve(router: Router) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    format!("http://{address}")
-}
-
-/// Accepts one connection after another, reads a request from it, writes `answer` and closes.
-async fn answering(answer: &'static [u8]) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut buffer = [0; 1024];
-            let _ = stream.read(&mut buffer).await;
-            let _ = stream.write_all(answer).await;
-        }
-    });
-    format!("http://{address}")
-}
-
-async fn stage(target: &str) -> Stage {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut stage = Stage::new(std::env::temp_dir());
-    stage.environment = Scope::default().with("token", "t0k3n");
-    stage.with_target(&Http, target).await
-}
-
-async fn perform(stage: &Stage, body: &str) -> Result<Output, StepError> {
-    action(&Http, body).perform(&stage.cx()).await
-}
-
-async fn told(stage: &Stage, body: &str) -> Json {
-    let out = perform(stage, body).await.unwrap();
-    assert_eq!(out.value.get("answered"), Some(&Value::Bool(true)));
-    out.value.get("body").unwrap().to_json()
-}
+//! Requests and answers, and what is wrong with either.
+use super::*;
 
 #[test]
 fn what_is_wrong_with_a_body_is_said_where_it_stands() {
@@ -392,23 +310,26 @@ async fn the_curl_line_sends_the_same() {
     assert!(text.contains("filename=\"a b\"") && text.contains("text/x"), "{text}");
 }
 
-async fn curl(line: &str) -> Json {
-    let out = tokio::process::Command::new("sh").args(["-c", line]).output().await.unwrap();
-    assert!(out.status.success(), "{line}\n{}", String::from_utf8_lossy(&out.stderr));
-    let text = String::from_utf8(out.stdout).unwrap();
-    let (_, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{line}\n{text}"));
-    serde_json::from_str(body).unwrap()
-}
-
 #[tokio::test]
 async fn a_head_by_curl_does_not_wait_for_a_body() {
-    let s = stage(&format!("http: {}", echo().await)).await;
-    let out = perform(&s, "request: HEAD /").await.unwrap();
-    assert_eq!(out.value.get("text"), Some(&Value::text("")));
-    let line = s.noted(EvidenceKind::Reproduce).pop().unwrap();
-    let ran = tokio::process::Command::new("sh").args(["-c", &line]).output();
-    let ran = tokio::time::timeout(Duration::from_secs(5), ran).await.expect("it ends").unwrap();
-    assert!(ran.status.success() && ran.stdout.starts_with(b"HTTP/1.1 200"), "{line}");
+    let seen = Arc::new(Mutex::new(vec![]));
+    let router = Router::new().fallback({
+        let seen = seen.clone();
+        async move |method: axum::http::Method, body: String| {
+            seen.lock().unwrap().push(format!("{method} {body}"));
+            "twelve bytes"
+        }
+    });
+    let s = stage(&format!("http: {}", serve(router).await)).await;
+    for body in ["request: HEAD /", "{ request: HEAD /, json: [1] }"] {
+        let out = perform(&s, body).await.unwrap();
+        assert_eq!(out.value.get("text"), Some(&Value::text("")));
+        let line = s.noted(EvidenceKind::Reproduce).pop().unwrap();
+        let ran = tokio::process::Command::new("sh").args(["-c", &line]).output();
+        let ran = tokio::time::timeout(Duration::from_secs(5), ran).await.expect("it ends").unwrap();
+        assert!(ran.status.success() && ran.stdout.starts_with(b"HTTP/1.1 200"), "{line}\n{ran:?}");
+    }
+    assert_eq!(*seen.lock().unwrap(), ["HEAD ", "HEAD ", "HEAD [1]", "HEAD [1]"]);
 }
 
 #[tokio::test]
@@ -430,17 +351,4 @@ async fn a_connection_is_used_again() {
         perform(&s, "request: GET /").await.unwrap();
     }
     assert_eq!(ports.lock().unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn a_ca_that_cannot_be_used_is_said() {
-    let s = Stage::new(std::env::temp_dir());
-    let missing = s.connect(&Http, "{ http: https://x, ca: no/such.pem }").await.err().unwrap().to_string();
-    assert!(missing.contains("no/such.pem") && missing.contains("cannot be read"), "{missing}");
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("ca.pem");
-    std::fs::write(&file, "nothing").unwrap();
-    let empty =
-        s.connect(&Http, &format!("{{ http: https://x, ca: '{}' }}", file.display())).await.err().unwrap().to_string();
-    assert!(empty.contains("holds no PEM certificate"), "{empty}");
 }

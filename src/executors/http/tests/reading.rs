@@ -1,0 +1,250 @@
+//! What is read of an answer: limits, redirects, streams.
+use super::*;
+use axum::response::sse::{Event, Sse};
+use futures::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::Message;
+
+#[test]
+fn what_is_wrong_is_said_where_it_stands() {
+    let one = |text: &str| {
+        let all = wrong(&Http, text);
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.into_iter().next().unwrap()
+    };
+    assert_eq!(one("{ request: GET /, follow: perhaps }"), ("wrong-type", "perhaps".into()));
+    assert_eq!(one("{ request: GET /, follow: 0 }"), ("wrong-type", "0".into()));
+    assert_eq!(one("{ request: GET /, limit: much }"), ("bad-size", "much".into()));
+    assert_eq!(one("{ request: GET /, events: { count: 0 } }"), ("wrong-type", "0".into()));
+    assert_eq!(one("{ request: GET /, events: { within: soon } }"), ("bad-duration", "soon".into()));
+    assert_eq!(one("{ request: GET /, events: { send: a } }"), ("unknown-key", "send".into()));
+    assert_eq!(one("{ request: GET /, events: { until: 'it ==' } }").0, "expression-syntax");
+    assert_eq!(one("{ request: GET /, events: 5 }").0, "wrong-type");
+    assert_eq!(one("{ request: GET /, events: {}, messages: {} }").0, "two-readings");
+    assert_eq!(one("{ request: POST /, messages: {} }"), ("wrong-method", "POST /".into()));
+}
+
+#[tokio::test]
+async fn a_body_is_cut_at_its_limit_and_that_is_said() {
+    let router = Router::new().route("/", any(async || "x".repeat(5000))).route(
+        "/zipped",
+        any(async || {
+            // 100,000 times `a`, by `gzip -9n`
+            use std::io::Write;
+            let mut child = std::process::Command::new("gzip")
+                .arg("-9n")
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            child.stdin.take().unwrap().write_all(&[b'a'; 100_000]).unwrap();
+            ([("content-encoding", "gzip")], child.wait_with_output().unwrap().stdout)
+        }),
+    );
+    let s = stage(&format!("http: {}", serve(router).await)).await;
+    for (body, length, cut) in [
+        ("{ request: GET /, limit: 4 KiB }", 4096, true),
+        ("{ request: GET /, limit: 5000 }", 5000, false),
+        ("{ request: GET /zipped, limit: 64KiB }", 65536, true),
+    ] {
+        let out = perform(&s, body).await.unwrap().value;
+        assert_eq!(out.get("text").unwrap().as_str().unwrap().len(), length, "{body}");
+        assert_eq!(out.get("cut"), Some(&Value::Bool(cut)), "{body}");
+    }
+    let notes = s.noted(EvidenceKind::Note);
+    assert_eq!(notes[0], "the body is longer than 4 KiB: what comes after was not read");
+    assert_eq!(notes.len(), 2, "{notes:?}");
+}
+
+#[tokio::test]
+async fn redirects_are_gone_after_on_demand() {
+    let elsewhere = echo().await;
+    let out_there = format!("{elsewhere}/far");
+    let to = |status: StatusCode, location: String| any(async move || (status, [("location", location)], "moved"));
+    let router = Router::new()
+        .route("/a", to(StatusCode::FOUND, "/b".into()))
+        .route("/b", to(StatusCode::TEMPORARY_REDIRECT, "echo?x=1".into()))
+        .route("/see", to(StatusCode::SEE_OTHER, "/echo".into()))
+        .route("/out", to(StatusCode::TEMPORARY_REDIRECT, out_there.clone()))
+        .route("/round", to(StatusCode::FOUND, "/round".into()))
+        .route("/echo", any(tell));
+    let base = serve(router).await;
+    let s = stage(&format!("{{ http: {base}, headers: {{ Authorization: '${{token}}', X-Mine: m }} }}")).await;
+    let out = perform(&s, "{ request: POST /a, text: hi, follow: true }").await.unwrap().value;
+    let body = out.get("body").unwrap().to_json();
+    assert_eq!((&body["method"], &body["uri"], &body["body"]), (&json!("GET"), &json!("/echo?x=1"), &json!("")));
+    assert_eq!(body["headers"]["content-type"], Json::Null, "there is no content any more");
+    assert_eq!(body["headers"]["authorization"], "t0k3n");
+    assert_eq!(out.get("url").unwrap().as_str(), Some(&*format!("{base}/echo?x=1")));
+    let chain = json!([
+        { "status": 302, "location": format!("{base}/b") },
+        { "status": 307, "location": format!("{base}/echo?x=1") },
+    ]);
+    assert_eq!(out.get("redirects").unwrap().to_json(), chain);
+    assert_eq!(s.noted(EvidenceKind::Response).len(), 3, "each hop is evidence");
+    assert!(s.noted(EvidenceKind::Reproduce)[0].contains("--location --max-redirs 10"));
+
+    let see = told(&s, "{ request: PUT /see, text: hi, follow: true }").await;
+    assert_eq!(see["method"], "GET");
+    let far = told(&s, "{ request: POST /out, text: hi, follow: true, headers: { Cookie: c=1 } }").await;
+    assert_eq!((&far["method"], &far["uri"], &far["body"]), (&json!("POST"), &json!("/far"), &json!("hi")));
+    for name in ["authorization", "cookie", "x-mine"] {
+        assert_eq!(far["headers"][name], Json::Null, "`{name}` goes nowhere else");
+    }
+    let round = perform(&s, "{ request: GET /round, follow: 3 }").await.unwrap().value;
+    assert_eq!(round.get("status"), Some(&Value::Int(302)));
+    assert_eq!(round.get("redirects").unwrap().as_list().unwrap().len(), 3);
+    assert!(s.noted(EvidenceKind::Note).iter().any(|n| n == "more than 3 redirects: the last one is the answer"));
+    let call = action(&Http, "{ request: GET /, follow: true }");
+    let silence = call.silence().unwrap();
+    assert_eq!(silence.as_map().unwrap().keys().collect::<Vec<_>>(), call.fields());
+    assert_eq!(out.as_map().unwrap().keys().collect::<Vec<_>>(), call.fields());
+}
+
+/// Three events, and then one whenever `more` says so.
+async fn events() -> (String, tokio::sync::mpsc::UnboundedSender<&'static str>) {
+    let (more, said) = tokio::sync::mpsc::unbounded_channel::<&'static str>();
+    let said = Arc::new(tokio::sync::Mutex::new(said));
+    let stream = async move || {
+        let first = ["{\"n\": 1}", "two\nlines", "last"].into_iter().enumerate().map(|(i, data)| {
+            let event = Event::default().data(data).id(i.to_string());
+            if i == 1 { event.event("progress") } else { event }
+        });
+        let rest = futures::stream::unfold(said, async |said| {
+            let data = said.lock().await.recv().await?;
+            Some((Event::default().data(data), said))
+        });
+        Sse::new(futures::stream::iter(first).chain(rest).map(Ok::<_, std::convert::Infallible>))
+    };
+    let router = Router::new()
+        .route("/events", axum::routing::get(stream))
+        .route("/none", any(async || (StatusCode::FORBIDDEN, [("content-type", "application/json")], "{\"a\":1}")));
+    (serve(router).await, more)
+}
+
+fn data(out: &Output) -> Vec<String> {
+    let messages = out.value.get("messages").unwrap().as_list().unwrap();
+    messages.iter().map(|m| m.get("data").unwrap().to_string()).collect()
+}
+
+#[tokio::test]
+async fn server_sent_events_are_messages() {
+    let (base, more) = events().await;
+    let s = stage(&format!("http: {base}")).await;
+    let out = perform(&s, "{ request: GET /events, events: { count: 2 } }").await.unwrap();
+    let messages = out.value.get("messages").unwrap().to_json();
+    assert_eq!(messages.as_array().unwrap().len(), 2);
+    let told = |i: usize| (messages[i]["event"].clone(), messages[i]["id"].clone(), messages[i]["data"].clone());
+    assert_eq!(told(0), (json!("message"), json!("0"), json!({"n": 1})));
+    assert_eq!(told(1), (json!("progress"), json!("1"), json!("two\nlines")));
+    assert_eq!(out.value.get("closed"), Some(&Value::Null));
+    assert_eq!(s.noted(EvidenceKind::Response).len(), 2, "the head, and what came");
+    assert!(s.noted(EvidenceKind::Reproduce)[0].contains("--no-buffer"));
+    let call = action(&Http, "{ request: GET /events, events: { count: 2 } }");
+    assert_eq!(out.value.as_map().unwrap().keys().collect::<Vec<_>>(), call.fields());
+
+    let until = perform(&s, "{ request: GET /events, events: { until: 'it.event == \"progress\"' } }").await.unwrap();
+    assert_eq!(data(&until), ["{\"n\":1}", "two\nlines"]);
+    drop(more);
+    let ended = perform(&s, "{ request: GET /events, events: {} }").await.unwrap();
+    assert_eq!(data(&ended).len(), 3);
+    assert_eq!(ended.value.get("closed").unwrap().get("reason"), Some(&Value::text("the server ended it")));
+    let other = perform(&s, "{ request: GET /none, events: {} }").await.unwrap().value;
+    assert_eq!(other.get("body").unwrap().to_json(), json!({"a": 1}), "no stream: an answer like any other");
+    assert_eq!(other.as_map().unwrap().keys().collect::<Vec<_>>(), call.fields());
+}
+
+#[tokio::test]
+async fn between_two_looks_no_message_is_lost() {
+    let (base, more) = events().await;
+    let s = stage(&format!("http: {base}")).await;
+    let call = action(&Http, "{ request: GET /events, events: { count: 3 } }");
+    let (first, cx) = (call.perform(&s.cx()).await.unwrap(), s.cx());
+    assert_eq!(data(&first).len(), 3);
+    more.send("between").unwrap();
+    let second = call.next(&cx, &first, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(data(&second), ["{\"n\":1}", "two\nlines", "last", "between"]);
+    // nothing more comes: the same is seen after `pace`
+    let third = call.next(&cx, &second, Duration::from_millis(20)).await.unwrap();
+    assert_eq!(data(&third).len(), 4);
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        more.send("while it waits").unwrap();
+    };
+    let (fourth, ()) = tokio::join!(call.next(&cx, &third, Duration::from_secs(60)), later);
+    assert_eq!(data(&fourth.unwrap())[4], "while it waits");
+    assert_eq!(s.noted(EvidenceKind::Request).len(), 1, "one stream for all looks");
+}
+
+/// Sends back what it is sent, after a greeting; closes at `bye`.
+async fn socket() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut asked = String::new();
+                let note = |request: &tokio_tungstenite::tungstenite::handshake::server::Request, response| {
+                    let token = request.headers().get("authorization").and_then(|v| v.to_str().ok());
+                    asked = format!("{} {}", request.uri(), token.unwrap_or("nobody"));
+                    Ok(response)
+                };
+                let mut socket = tokio_tungstenite::accept_hdr_async(stream, note).await.unwrap();
+                socket.send(Message::text(asked)).await.unwrap();
+                while let Some(Ok(message)) = socket.next().await {
+                    if message == Message::text("bye") {
+                        let frame = tokio_tungstenite::tungstenite::protocol::CloseFrame {
+                            code: 4001.into(),
+                            reason: "as you wish".into(),
+                        };
+                        let _ = socket.close(Some(frame)).await;
+                    } else if !message.is_close() {
+                        socket.send(message).await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn the_messages_of_a_websocket_are_messages() {
+    let base = socket().await;
+    let s = stage(&format!("{{ http: {base}, bearer: '${{token}}' }}")).await;
+    let body = "{ request: GET /ws, query: { a: 1 }, messages: { send: [hello, { a: [1] }], count: 3 } }";
+    let out = perform(&s, body).await.unwrap();
+    assert_eq!(data(&out), ["/ws?a=1 Bearer t0k3n", "hello", "{\"a\":[1]}"]);
+    assert_eq!(out.value.get("status"), Some(&Value::Int(101)));
+    assert_eq!(out.value.get("messages").unwrap().at(2).unwrap().get("data").unwrap().to_json(), json!({"a": [1]}));
+    assert!(action(&Http, body).changes() && !action(&Http, "{ request: GET /ws, messages: {} }").changes());
+    let bye = perform(&s, "{ request: GET /ws, messages: { send: bye } }").await.unwrap();
+    assert_eq!(bye.value.get("closed").unwrap().to_json(), json!({"code": 4001, "reason": "as you wish"}));
+    // by its whole URL, in the scheme of WebSockets
+    let whole = format!("{{ request: 'GET {}/x', messages: {{ count: 1 }} }}", base.replace("http", "ws"));
+    assert_eq!(data(&perform(&s, &whole).await.unwrap()), ["/x Bearer t0k3n"]);
+}
+
+#[tokio::test]
+async fn a_websocket_goes_on_between_two_looks() {
+    let s = stage(&format!("http: {}", socket().await)).await;
+    let call = action(&Http, "{ request: GET /ws, messages: { send: [a, b], count: 1 } }");
+    let (first, cx) = (call.perform(&s.cx()).await.unwrap(), s.cx());
+    assert_eq!(data(&first), ["/ws nobody"]);
+    let second = call.next(&cx, &first, Duration::from_secs(60)).await.unwrap();
+    let third = call.next(&cx, &second, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(data(&third), ["/ws nobody", "a", "b"]);
+}
+
+#[tokio::test]
+async fn a_server_without_websockets_gives_an_answer() {
+    let s = stage(&format!("http: {}", echo().await)).await;
+    let out = perform(&s, "{ request: GET /ws, messages: {} }").await.unwrap().value;
+    assert_eq!(out.get("status"), Some(&Value::Int(200)));
+    assert_eq!(out.get("messages").unwrap().as_list().unwrap().len(), 0);
+    assert_eq!(out.get("body").unwrap().to_json()["headers"]["upgrade"], "websocket");
+    let liar =
+        answering(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n").await;
+    let s = stage(&format!("http: {liar}")).await;
+    perform(&s, "{ request: GET /ws, messages: { within: 100ms } }").await.unwrap();
+    assert!(s.noted(EvidenceKind::Note).iter().any(|n| n.contains("does not answer the key")));
+}

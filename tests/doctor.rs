@@ -1,0 +1,130 @@
+//! `doctor` from outside: each thing that is wrong with an environment has a line of its own, which says what to do.
+use std::{
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::{Command, Output},
+    thread,
+};
+
+const PLAN: &str = "plan: T
+cases:
+  - { id: A, tier: must, expected: [{ result: r, check: 1 == 1 }] }
+";
+
+fn doctor(folder: &Path, environment: &str) -> Output {
+    fs::write(folder.join("t.yaml"), PLAN).unwrap();
+    fs::write(folder.join("tp-runner.yaml"), environment).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_tp-runner"))
+        .args(["doctor", "t.yaml", "--env", "here", "--config", "tp-runner.yaml"])
+        .current_dir(folder)
+        .env("DOCTOR_PASSWORD", "correct-horse-battery")
+        .output()
+        .unwrap()
+}
+
+/// A server that answers every request with 204, and its address.
+fn server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            use std::io::{Read, Write};
+            let mut stream = stream;
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    address.to_string()
+}
+
+#[test]
+fn eight_things_that_are_wrong_are_eight_different_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let (well, taken) = (server(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let taken = taken.local_addr().map(|a| (a.port(), taken)).unwrap();
+    let kubeconfig = "apiVersion: v1
+kind: Config
+clusters: [{ name: c, cluster: { server: 'http://127.0.0.1:1' } }]
+users: [{ name: u, user: {} }]
+contexts: [{ name: one, context: { cluster: c, user: u } }]
+current-context: one
+";
+    fs::write(folder.path().join("kubeconfig"), kubeconfig).unwrap();
+    let environment = format!(
+        "
+environments:
+  here:
+    secrets: {{ password: '${{env.DOCTOR_PASSWORD}}' }}
+    targets:
+      api: {{ http: 'http://{well}' }}
+      refused: {{ http: 'http://127.0.0.1:{free}' }}
+      tls: {{ http: 'https://{well}' }}
+      unknown: {{ http: 'http://no-such-host.invalid' }}
+      cluster: {{ k8s: {{ kubeconfig: kubeconfig, context: two }} }}
+      database: {{ db: 'sqlite:none.sqlite' }}
+      inbox: {{ webhook: '127.0.0.1:{}' }}
+      platform-log: {{ logs: {{ file: none.log }} }}
+    setup:
+      - http: {{ request: GET /login, headers: {{ Authorization: 'Basic ${{password}}' }} }}
+        expect: {{ status: 200 }}
+",
+        taken.0
+    );
+    let out = doctor(folder.path(), &environment);
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert_eq!(out.status.code(), Some(3), "{said}{}", String::from_utf8_lossy(&out.stderr));
+    let line = |of: &str| {
+        said.lines()
+            .find(|l| l.starts_with("wrong") && l.contains(&format!(" {of}: ")))
+            .unwrap_or_else(|| panic!("nothing is wrong with {of}:\n{said}"))
+    };
+    for (of, why) in [
+        ("setup", "status"),
+        ("refused", "connection refused"),
+        ("tls", "does not speak TLS"),
+        ("unknown", "cannot be resolved"),
+        ("cluster", "`two`"),
+        ("database", "none.sqlite"),
+        ("inbox", "in use"),
+        ("platform-log", "there is no log file"),
+    ] {
+        assert!(line(of).contains(why), "{of}: {}", line(of));
+        // what is seen, and what to do about it
+        assert!(line(of).contains("; "), "{}", line(of));
+    }
+    assert!(said.lines().any(|l| l.starts_with("ok") && l.contains(" api: GET http://") && l.ends_with("204 No Content")), "{said}");
+    assert!(said.contains("\n8 wrong"), "{said}");
+    assert!(!said.contains("correct-horse"), "{said}");
+}
+
+#[test]
+fn an_environment_that_is_well_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment =
+        format!("environments: {{ here: {{ targets: {{ api: {{ http: 'http://{}' }} }} }} }}\n", server());
+    let out = doctor(folder.path(), &environment);
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert_eq!(out.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&out.stderr));
+    assert!(said.ends_with("\nnothing is wrong\n") && out.stderr.is_empty(), "{said}");
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_is_the_first_thing_to_mend() {
+    let folder = tempfile::tempdir().unwrap();
+    for (source, why) in [
+        ("'${env.DOCTOR_HAS_NO_SUCH}'", "DOCTOR_HAS_NO_SUCH"),
+        ("{ file: none.txt }", "none.txt"),
+        ("{ command: [sh, -c, 'exit 4'] }", "exit status: 4"),
+        ("{ command: ['true'] }", "is empty"),
+    ] {
+        let environment = format!("environments: {{ here: {{ secrets: {{ s: {source} }}, targets: {{}} }} }}\n");
+        let out = doctor(folder.path(), &environment);
+        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        assert!(
+            out.status.code() == Some(3) && said.contains("wrong secrets") && said.contains(why),
+            "{source}: {said}"
+        );
+    }
+}
