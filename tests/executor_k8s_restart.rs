@@ -9,10 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use executor_stage::{Stage, at};
+use support::{Place, Ran, eventually};
 use tp_runner::value::Value;
 
 const SOON: Duration = Duration::from_secs(90);
-const PACE: Duration = Duration::from_millis(100);
 const MAP: &str = "configmaps/watched";
 
 /// A server in a folder of its own, down when this goes.
@@ -82,60 +82,72 @@ fn patch(state: &str) -> String {
     format!("{{ patch: {MAP}, merge: {{ data: {{ state: {state} }} }} }}")
 }
 
+const PLAN: &str = r#"
+plan: restart
+title: A watch outlives its server
+cases:
+  - id: RESTART-1
+    title: The last state is seen
+    tier: must
+    steps:
+      - step: Wait for the last state
+        do:
+          - k8s: { get: configmaps/watched }
+            eventually: 90s
+            expect: { object: { data: { state: s9 } } }
+            as: watched
+    expected:
+      - result: It is the last
+        check: watched.object.data.state == "s9"
+"#;
+
+/// What the run has looked at so far, each state once.
+fn seen(place: &Place) -> Vec<String> {
+    let journal = place.runs().pop().map(|run| std::fs::read_to_string(place.journal(&run)).unwrap_or_default());
+    let events = journal.unwrap_or_default();
+    let events = events.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
+    let looks = events.filter(|e| e["event"] == "looked");
+    let mut states: Vec<String> =
+        looks.filter_map(|e| Some(e.pointer("/value/object/data/state")?.as_str()?.to_owned())).collect();
+    states.dedup();
+    states
+}
+
 #[tokio::test]
-async fn a_watch_outlives_the_kill_of_the_api_server_and_misses_nothing() {
+async fn an_eventually_outlives_the_kill_of_the_api_server_and_misses_nothing() {
     if support::real_cluster("the API server is killed under a watch").is_none() {
         return;
     }
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut server = Server::start();
-    let (waiting, other) = (stage(&server.kubeconfig()).await, stage(&server.kubeconfig()).await);
+    let other = stage(&server.kubeconfig()).await;
     let made = "create: { apiVersion: v1, kind: ConfigMap, metadata: { name: watched }, data: { state: s0 } }";
     assert_eq!(at(&other.see(made).await, "found"), Value::Bool(true));
+    let place = Place::new();
+    std::fs::write(place.path("plans/restart.yaml"), PLAN).unwrap();
+    let target = format!("k8s: {{ kubeconfig: {:?}, namespace: default }}", server.kubeconfig());
+    let environments = format!("environments:\n  own:\n    targets:\n      cluster: {{ {target} }}\n");
+    std::fs::write(place.path("tp-runner.yaml"), environments).unwrap();
+    let mut run = place.command(&["run", "plans/restart.yaml", "--env", "own"]);
+    let run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
 
-    // What an `eventually` does: look, and look again after each change, until it holds.
-    let action = waiting.action(&format!("get: {MAP}"));
-    let mut last = action.perform(&waiting.context()).await.unwrap();
-    let eventually = async {
-        let mut seen: Vec<String> = Vec::new();
-        let mut refused = 0;
-        let until = Instant::now() + SOON;
-        while seen.last().is_none_or(|s| s != "s9") {
-            assert!(Instant::now() < until, "seen until the time was up: {seen:?}, refused {refused} times");
-            match waiting.next(&*action, &last, PACE).await {
-                Ok(next) => {
-                    if next.value != last.value {
-                        seen.push(at(&next.value, "object.data.state").to_string().trim_matches('"').to_owned());
-                    }
-                    last = next;
-                }
-                Err(_) => {
-                    refused += 1;
-                    tokio::time::sleep(PACE).await;
-                }
-            }
-        }
-        seen
-    };
-    let meanwhile = async {
-        for state in states(1..4) {
-            other.see(&patch(&state)).await;
-        }
-        // The watch is up by now, and has told of these.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let words = server.kill();
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        server.restart(&words);
-        // The first to reach it again changes the object six times over, as quickly as it can.
-        let until = Instant::now() + SOON;
-        while other.perform(&patch("s4")).await.ok().is_none_or(|o| at(&o.value, "found") != Value::Bool(true)) {
-            assert!(Instant::now() < until, "the API server did not come back");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        for state in states(5..10) {
-            other.see(&patch(&state)).await;
-        }
-    };
-    let (seen, ()) = tokio::join!(eventually, meanwhile);
-    assert_eq!(seen, states(1..10));
+    eventually("the first look", SOON, || (seen(&place) == states(0..1)).then_some(()));
+    for state in states(1..4) {
+        other.see(&patch(&state)).await;
+    }
+    eventually("the looks before the kill", SOON, || (seen(&place) == states(0..4)).then_some(()));
+    let words = server.kill();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    server.restart(&words);
+    // The first to reach it again changes the object six times over, as quickly as it can.
+    let until = Instant::now() + SOON;
+    while other.perform(&patch("s4")).await.ok().is_none_or(|o| at(&o.value, "found") != Value::Bool(true)) {
+        assert!(Instant::now() < until, "the API server did not come back");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for state in states(5..10) {
+        other.see(&patch(&state)).await;
+    }
+    Ran::from(run.wait_with_output().unwrap()).exits(0);
+    assert_eq!(seen(&place), states(0..10));
 }

@@ -12,6 +12,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use futures::future::join_all;
 use hmac::{Hmac, KeyInit, Mac};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
@@ -418,7 +419,14 @@ async fn what_others_do_in_the_cluster_is_seen_said_and_followed() {
     .await;
     assert_eq!(world.patch(&lost, json!({ "state": "running" })).await.status, 409);
 
-    // What nobody can make sense of is left alone and hides nothing.
+    // What nobody can make sense of is left alone and hides nothing, where the definition lets it in.
+    let open = json!([{
+        "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema",
+        "value": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
+    }]);
+    let open = Patch::Json::<()>(serde_json::from_value(open).unwrap());
+    let definitions = Api::<CustomResourceDefinition>::all(world.sessions().into_client());
+    definitions.patch("sessions.stream.space", &PatchParams::default(), &open).await.unwrap();
     for (name, spec) in [
         ("odd", json!({ "user": 7, "state": [] })),
         ("foreign", json!({ "user": "nobody", "template": "t", "state": "running" })),

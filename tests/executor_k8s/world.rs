@@ -7,6 +7,7 @@ use kube::{
 };
 use serde_json::{Value as Json, json};
 use std::{
+    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
@@ -297,11 +298,8 @@ pub fn read(kubeconfig: &Path) -> Json {
 /// The kubeconfig of the real server.
 pub fn admin() -> Option<Json> {
     let Some(path) = std::env::var_os("TP_TEST_KUBECONFIG") else {
-        assert!(
-            std::env::var("TP_TEST_QUICK").is_ok_and(|v| v == "1"),
-            "TP_TEST_KUBECONFIG must name the kubeconfig of a Kubernetes API server; TP_TEST_QUICK=1 does without"
-        );
-        eprintln!("skipped: TP_TEST_QUICK=1 and no TP_TEST_KUBECONFIG");
+        // Written past the test harness, which keeps to itself what a passing test says. `tests/run` counts it.
+        let _ = std::io::stderr().write_all(b"skipped: no TP_TEST_KUBECONFIG, so nothing of `k8s` is tried on a real server\n");
         return None;
     };
     Some(read(Path::new(&path)))

@@ -479,8 +479,8 @@ impl Call {
             return Ok(());
         }
         Err(Refusal::unsupported_media(format!(
-            "the body of the request was in an unknown format - accepted media types include: application/json; the embedded API server reads no {}",
-            self.content_type
+            "the body of the request was in an unknown format - accepted media types include: application/json; the embedded API server does not read {}, so use a manifest with kubectl create -f or apply -f",
+            self.content_type.rsplit('.').next().unwrap_or_default()
         )))
     }
 
