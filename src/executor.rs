@@ -57,7 +57,7 @@ pub trait Target: Any + Send + Sync {
     }
     /// For `doctor`: tries the way to the target as a plan would go it, and whether each of `needs` is allowed. Changes nothing.
     /// Empty where there is nothing to try.
-    async fn probe(&self, _needs: &[Need]) -> Vec<Finding> {
+    async fn probe(&self, _needs: &[Need]) -> Vec<Probed> {
         vec![]
     }
 }
@@ -77,7 +77,7 @@ pub struct Need {
 
 /// What a probe found out: one line for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct Probed {
     pub health: Health,
     /// What was tried: `log in`, `create sessions.stream.space in namespace \`default\``.
     pub tried: String,
@@ -95,17 +95,17 @@ pub enum Health {
     Wrong,
 }
 
-impl Finding {
+impl Probed {
     pub fn well(tried: impl Into<String>, seen: impl Into<String>) -> Self {
-        Finding { health: Health::Well, tried: tried.into(), seen: seen.into(), remedy: None }
+        Probed { health: Health::Well, tried: tried.into(), seen: seen.into(), remedy: None }
     }
 
     pub fn doubtful(tried: impl Into<String>, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Finding { health: Health::Doubtful, remedy: Some(remedy.into()), ..Finding::well(tried, seen) }
+        Probed { health: Health::Doubtful, remedy: Some(remedy.into()), ..Probed::well(tried, seen) }
     }
 
     pub fn wrong(tried: impl Into<String>, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Finding { health: Health::Wrong, remedy: Some(remedy.into()), ..Finding::well(tried, seen) }
+        Probed { health: Health::Wrong, remedy: Some(remedy.into()), ..Probed::well(tried, seen) }
     }
 }
 

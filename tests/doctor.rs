@@ -94,7 +94,10 @@ environments:
         // what is seen, and what to do about it
         assert!(line(of).contains("; "), "{}", line(of));
     }
-    assert!(said.lines().any(|l| l.starts_with("ok") && l.contains(" api: GET http://") && l.ends_with("204 No Content")), "{said}");
+    assert!(
+        said.lines().any(|l| l.starts_with("ok") && l.contains(" api: GET http://") && l.ends_with("204 No Content")),
+        "{said}"
+    );
     assert!(said.contains("\n8 wrong"), "{said}");
     assert!(!said.contains("correct-horse"), "{said}");
 }

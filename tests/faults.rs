@@ -57,6 +57,8 @@ fn run(folder: &Path, cases: &str, more: &str) -> Output {
 
 /// A case that asks once before, once while and once after the fault is in force.
 fn case(fault: &str, check: &str) -> String {
+    // the first request after a cut may go out on a connection that the cut has killed, and meets no refusal
+    let (asked, met) = if fault == "down" { ("[1, 2]", "healed.refused >= 1") } else { ("[1]", "healed.refused == 1") };
     format!(
         r#"  - id: {fault}
     tier: must
@@ -70,6 +72,7 @@ fn case(fault: &str, check: &str) -> String {
         do:
           - fault: {{ break: {fault} }}
           - http: {{ request: GET / }}
+            foreach: {asked}
             timeout: 5s
             as: during
           - fault: {{ heal: {fault} }}
@@ -82,7 +85,7 @@ fn case(fault: &str, check: &str) -> String {
       - result: It shows
         check: {check}
       - result: One connection met it
-        check: healed.refused == 1
+        check: {met}
       - result: It is well again
         check: after.status == 200 && size(after.text) == 4000
 "#
@@ -98,11 +101,14 @@ fn each_kind_of_fault_shows_is_counted_and_heals() {
     let folder = tempfile::tempdir().expect("a folder");
     // not before: what is later than asked for is the machine's business
     let cases = [
-        case("slow", r#"during.status == 200 && during.took >= duration("600ms")"#),
-        case("narrow", r#"during.status == 200 && size(during.text) == 4000 && during.took >= duration("1s")"#),
-        case("down", "'!during.answered'"),
-        case("resetting", "'!during.answered'"),
-        case("silent", r#"'!during.answered && during.took >= duration("5s")'"#),
+        case("slow", r#"during[0].status == 200 && during[0].took >= duration("600ms")"#),
+        case(
+            "narrow",
+            r#"during[0].status == 200 && size(during[0].text) == 4000 && during[0].took >= duration("1s")"#,
+        ),
+        case("down", "'!during[0].answered && !during[1].answered'"),
+        case("resetting", "'!during[0].answered'"),
+        case("silent", r#"'!during[0].answered && during[0].took >= duration("5s")'"#),
     ];
     let ran = run(folder.path(), &cases.concat(), "");
     assert_eq!(ran.status.code(), Some(0), "{}", said(&ran));
@@ -115,7 +121,7 @@ fn a_fault_that_nothing_met_proves_nothing() {
     let idle = "  - id: idle\n    tier: must\n    steps:\n      - step: Ask nobody\n        do:\n          - fault: { break: slow }\n          \
                 - fault: { heal: slow }\n    expected:\n      - result: It is as it is\n        check: 1 == 1\n";
     // the case before met the same fault on the same relay: that does not count for this one
-    let ran = run(folder.path(), &format!("{}{idle}", case("slow", "during.status == 200")), "");
+    let ran = run(folder.path(), &format!("{}{idle}", case("slow", "during[0].status == 200")), "");
     assert_eq!(ran.status.code(), Some(3), "{}", said(&ran));
     assert!(said(&ran).contains("the fault proved nothing"), "{}", said(&ran));
     assert!(said(&ran).contains("must 1/2"), "{}", said(&ran));
@@ -129,7 +135,7 @@ fn faults_on_one_relay_lead_to_one_place() {
         "      first: {{ relay: {{ listen: \"{listen}\", upstream: \"{there}\" }} }}\n      \
          second: {{ relay: {{ listen: \"{listen}\", upstream: \"{elsewhere}\", reset: true }} }}\n"
     );
-    let ran = run(folder.path(), &case("down", "'!during.answered'"), &more);
+    let ran = run(folder.path(), &case("down", "'!during[0].answered && !during[1].answered'"), &more);
     assert_eq!(ran.status.code(), Some(2), "{}", said(&ran));
     assert!(said(&ran).contains("the faults `first` and `second` share the relay"), "{}", said(&ran));
 }

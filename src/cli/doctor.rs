@@ -18,7 +18,7 @@ use crate::{
         schedule::{Fault, Schedule},
         undo::Stack,
     },
-    executor::{Finding, Health, Link, Need, RunContext},
+    executor::{Health, Link, Need, Probed, RunContext},
     executors,
     secrets::Secrets,
 };
@@ -49,7 +49,7 @@ pub async fn command(args: Box<args::Doctor>, verbosity: Verbosity) -> Result<u8
         let lines = examined?;
         anstream::println!("{} in the environment `{name}`\n", found.source.name);
         lines.iter().for_each(|l| anstream::println!("{}", l.drawn()));
-        let wrong = lines.iter().filter(|l| l.finding.health == Health::Wrong).count();
+        let wrong = lines.iter().filter(|l| l.probed.health == Health::Wrong).count();
         anstream::println!("\n{}", if wrong == 0 { "nothing is wrong".into() } else { format!("{wrong} wrong") });
         if wrong > 0 {
             code = exit::COULD_NOT_ASK;
@@ -61,16 +61,16 @@ pub async fn command(args: Box<args::Doctor>, verbosity: Verbosity) -> Result<u8
 /// What was found out about one part of the environment.
 struct Line {
     of: String,
-    finding: Finding,
+    probed: Probed,
 }
 
 impl Line {
-    fn new(of: impl Into<String>, finding: Finding) -> Self {
-        Line { of: of.into(), finding }
+    fn new(of: impl Into<String>, probed: Probed) -> Self {
+        Line { of: of.into(), probed }
     }
 
     fn drawn(&self) -> String {
-        let Finding { health, tried, seen, remedy } = &self.finding;
+        let Probed { health, tried, seen, remedy } = &self.probed;
         let mark = match health {
             Health::Well => "ok   ",
             Health::Doubtful => "?    ",
@@ -84,8 +84,8 @@ impl Line {
 async fn examine(schedule: Schedule, found: &files::Found) -> Vec<Line> {
     let secrets = Arc::new(Secrets::default());
     let mut lines = tried(schedule, found, &secrets).await;
-    for Line { finding, .. } in &mut lines {
-        for text in [Some(&mut finding.tried), Some(&mut finding.seen), finding.remedy.as_mut()].into_iter().flatten() {
+    for Line { probed, .. } in &mut lines {
+        for text in [Some(&mut probed.tried), Some(&mut probed.seen), probed.remedy.as_mut()].into_iter().flatten() {
             if let Some(masked) = secrets.mask(text) {
                 *text = masked;
             }
@@ -100,19 +100,19 @@ async fn tried(schedule: Schedule, found: &files::Found, secrets: &Arc<Secrets>)
         Ok(scope) => scope,
         Err(f) => {
             let seen = f.message.trim_start_matches("error: ").replace('\n', " ");
-            return vec![Line::new("secrets", Finding::wrong("read", seen, "without it nothing else can be tried"))];
+            return vec![Line::new("secrets", Probed::wrong("read", seen, "without it nothing else can be tried"))];
         }
     };
     let mut lines = vec![];
     if !schedule.secrets.is_empty() {
         let names = schedule.secrets.iter().map(|(n, _)| format!("`{n}`")).collect::<Vec<_>>().join(", ");
-        lines.push(Line::new("secrets", Finding::well("read", names)));
+        lines.push(Line::new("secrets", Probed::well("read", names)));
     }
     let known = match base_scope(&run, secrets, &schedule.vars, &environment) {
         Ok(scope) => scope.over(&environment),
         Err((name, e)) => {
             let remedy = "mend it in the plan, in the environment, or with `--set`";
-            lines.push(Line::new("variables", Finding::wrong(format!("evaluate `{name}`"), e.to_string(), remedy)));
+            lines.push(Line::new("variables", Probed::wrong(format!("evaluate `{name}`"), e.to_string(), remedy)));
             return lines;
         }
     };
@@ -123,7 +123,7 @@ async fn tried(schedule: Schedule, found: &files::Found, secrets: &Arc<Secrets>)
         Ok(relays) => relays,
         Err(f) => {
             let remedy = "free that port, or name another in `listen`";
-            lines.push(Line::new("faults", Finding::wrong("listen", f.message.trim_start_matches("error: "), remedy)));
+            lines.push(Line::new("faults", Probed::wrong("listen", f.message.trim_start_matches("error: "), remedy)));
             vec![]
         }
     };
@@ -137,12 +137,12 @@ async fn tried(schedule: Schedule, found: &files::Found, secrets: &Arc<Secrets>)
     lines
 }
 
-async fn upstream_of(upstream: &str) -> Finding {
+async fn upstream_of(upstream: &str) -> Probed {
     let tried = format!("reach `{upstream}` behind the relay");
     match tokio::time::timeout(PATIENCE, TcpStream::connect(upstream)).await {
-        Ok(Ok(_)) => Finding::well(tried, "something listens there"),
-        Ok(Err(e)) => Finding::wrong(tried, e.to_string(), "see whether `upstream` is right and the server runs"),
-        Err(_) => Finding::wrong(tried, "no answer", "see whether a firewall is between"),
+        Ok(Ok(_)) => Probed::well(tried, "something listens there"),
+        Ok(Err(e)) => Probed::wrong(tried, e.to_string(), "see whether `upstream` is right and the server runs"),
+        Err(_) => Probed::wrong(tried, "no answer", "see whether a firewall is between"),
     }
 }
 
@@ -176,8 +176,8 @@ async fn targets(
         lines.push(Line::new(
             "setup",
             match set_up(&schedule, &world, &**live, &made).await {
-                Ok(()) => Finding::well("perform", format!("{n} action{} held", if n == 1 { "" } else { "s" })),
-                Err(why) => Finding::wrong("perform", why, "until this works every case is errored"),
+                Ok(()) => Probed::well("perform", format!("{n} action{} held", if n == 1 { "" } else { "s" })),
+                Err(why) => Probed::wrong("perform", why, "until this works every case is errored"),
             },
         ));
     }
@@ -186,8 +186,7 @@ async fn targets(
         lines.extend(examined(live, &target.name, &of).await.into_iter().map(|f| Line::new(&target.name, f)));
     }
     for note in tear_down(&schedule, &world, &**live, &made).await {
-        lines
-            .push(Line::new("teardown", Finding::wrong("perform", note, "see what is left, and take it away by hand")));
+        lines.push(Line::new("teardown", Probed::wrong("perform", note, "see what is left, and take it away by hand")));
     }
     live.close().await;
     drop(world);
@@ -195,15 +194,15 @@ async fn targets(
     lines
 }
 
-async fn examined(live: &Live, name: &str, needs: &[Need]) -> Vec<Finding> {
+async fn examined(live: &Live, name: &str, needs: &[Need]) -> Vec<Probed> {
     let target = match tokio::time::timeout(PATIENCE, live.target(name)).await {
-        Err(_) => return vec![Finding::wrong("reach", "no answer", "see whether a firewall is between")],
-        Ok(Err(e)) => return vec![Finding::wrong("reach", e.to_string(), "mend it in the environment file")],
+        Err(_) => return vec![Probed::wrong("reach", "no answer", "see whether a firewall is between")],
+        Ok(Err(e)) => return vec![Probed::wrong("reach", e.to_string(), "mend it in the environment file")],
         Ok(Ok(target)) => target,
     };
     match tokio::time::timeout(PATIENCE, target.probe(needs)).await {
-        Err(_) => vec![Finding::wrong("try", "no answer", "see whether a firewall is between")],
-        Ok(found) if found.is_empty() => vec![Finding::well("reach", "connected")],
+        Err(_) => vec![Probed::wrong("try", "no answer", "see whether a firewall is between")],
+        Ok(found) if found.is_empty() => vec![Probed::well("reach", "connected")],
         Ok(found) => found,
     }
 }

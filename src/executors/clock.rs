@@ -1,5 +1,5 @@
 //! For `doctor`: how far a server's clock is from ours, as the `Date` of an answer says.
-use crate::executor::Finding;
+use crate::executor::Probed;
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 
@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 const SKEW: SignedDuration = SignedDuration::from_secs(3);
 
 /// `whose`: "the cluster". `None` where the answer has no date.
-pub fn compared(headers: &HeaderMap, now: Timestamp, whose: &str) -> Option<Finding> {
+pub fn compared(headers: &HeaderMap, now: Timestamp, whose: &str) -> Option<Probed> {
     let date = headers.get(http::header::DATE)?.to_str().ok()?;
     let theirs = rfc2822::parse(date).ok()?.timestamp();
     let ahead = now.duration_since(theirs);
@@ -15,9 +15,9 @@ pub fn compared(headers: &HeaderMap, now: Timestamp, whose: &str) -> Option<Find
         let which = if ahead.is_positive() { "ahead of" } else { "behind" };
         let seen = format!("this machine is {} s {which} {whose}", ahead.abs().as_secs());
         let remedy = "set both by NTP: times in the report and in logs do not fit together";
-        Finding::doubtful("compare clocks", seen, remedy)
+        Probed::doubtful("compare clocks", seen, remedy)
     } else {
-        Finding::well("compare clocks", format!("within {} s", SKEW.as_secs()))
+        Probed::well("compare clocks", format!("within {} s", SKEW.as_secs()))
     })
 }
 

@@ -50,6 +50,8 @@ pub async fn client(kubeconfig: &Path, namespace: &str) -> Result<Client, String
     let mut config = Config::from_custom_kubeconfig(file, &options).await.map_err(|error| chain(&error))?;
     config.connect_timeout = Some(Duration::from_secs(2));
     config.default_namespace = namespace.to_owned();
+    // a retry would make callers wait; whoever wants to try again does so itself
+    config.default_retry = false;
     Client::try_from(config).map_err(|error| chain(&error))
 }
 

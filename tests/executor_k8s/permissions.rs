@@ -6,7 +6,7 @@ use crate::{
 use serde_json::json;
 use tp_runner::{
     event::EvidenceKind,
-    executor::{Finding, Health, Need},
+    executor::{Health, Need, Probed},
     value::Value,
 };
 
@@ -22,7 +22,7 @@ fn need(verb: &'static str, resource: &str, essential: bool) -> Need {
     Need { verb, resource: resource.into(), namespace: None, essential }
 }
 
-fn of<'a>(found: &'a [Finding], tried: &str) -> &'a Finding {
+fn of<'a>(found: &'a [Probed], tried: &str) -> &'a Probed {
     found.iter().find(|f| f.tried.starts_with(tried)).unwrap_or_else(|| panic!("{tried}: {found:#?}"))
 }
 

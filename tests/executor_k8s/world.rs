@@ -299,7 +299,8 @@ pub fn read(kubeconfig: &Path) -> Json {
 pub fn admin() -> Option<Json> {
     let Some(path) = std::env::var_os("TP_TEST_KUBECONFIG") else {
         // Written past the test harness, which keeps to itself what a passing test says. `tests/run` counts it.
-        let _ = std::io::stderr().write_all(b"skipped: no TP_TEST_KUBECONFIG, so nothing of `k8s` is tried on a real server\n");
+        let _ = std::io::stderr()
+            .write_all(b"skipped: no TP_TEST_KUBECONFIG, so nothing of `k8s` is tried on a real server\n");
         return None;
     };
     Some(read(Path::new(&path)))

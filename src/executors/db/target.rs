@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, Finding, Need, RunContext, StepError, Target, TargetSpec},
+    executor::{Body, Need, Probed, RunContext, StepError, Target, TargetSpec},
     expr::{Part, Scope, Template},
     secrets::Secrets,
 };
@@ -121,10 +121,10 @@ impl Target for Database {
         self.pool.close().await;
     }
 
-    async fn probe(&self, _: &[Need]) -> Vec<Finding> {
+    async fn probe(&self, _: &[Need]) -> Vec<Probed> {
         // connecting has logged in
         let version = self.version().await;
-        vec![Finding::well("log in", version.unwrap_or_else(|| "it answers".into()))]
+        vec![Probed::well("log in", version.unwrap_or_else(|| "it answers".into()))]
     }
 
     async fn version(&self) -> Option<String> {

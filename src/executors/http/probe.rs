@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     address::Address,
-    executor::{Finding, RunContext, StepContext, StepError},
+    executor::{Probed, RunContext, StepContext, StepError},
     executors::clock,
     expr::Scope,
 };
@@ -21,7 +21,7 @@ use reqwest::{
 use std::sync::{Mutex, atomic::AtomicBool};
 use tokio_util::sync::CancellationToken;
 
-pub(super) async fn everybody(target: &HttpTarget, run: &RunContext, environment: &Scope) -> Vec<Finding> {
+pub(super) async fn everybody(target: &HttpTarget, run: &RunContext, environment: &Scope) -> Vec<Probed> {
     let mut found = vec![];
     let mut clock = None;
     for who in target.everybody() {
@@ -30,14 +30,14 @@ pub(super) async fn everybody(target: &HttpTarget, run: &RunContext, environment
             Some(name) => format!("GET {} as `{name}`", target.url()),
         };
         match as_whom(target, who, target.url(), run, environment).await {
-            Err(e) => found.push(Finding::wrong(tried, e.to_string(), "mend it in the environment file")),
-            Ok((None, _)) => found.push(Finding::doubtful(tried, "no whole answer", "see what listens there")),
+            Err(e) => found.push(Probed::wrong(tried, e.to_string(), "mend it in the environment file")),
+            Ok((None, _)) => found.push(Probed::doubtful(tried, "no whole answer", "see what listens there")),
             Ok((Some(arrived), credentials)) => {
                 let status = arrived.response.status();
                 found.push(if credentials && status == StatusCode::UNAUTHORIZED {
-                    Finding::wrong(tried, status.to_string(), "the server does not accept these credentials")
+                    Probed::wrong(tried, status.to_string(), "the server does not accept these credentials")
                 } else {
-                    Finding::well(tried, status.to_string())
+                    Probed::well(tried, status.to_string())
                 });
                 clock = clock.or_else(|| clock::compared(arrived.response.headers(), Timestamp::now(), "the server"));
             }

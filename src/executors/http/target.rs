@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, Finding, Need, RunContext, StepError, Target, TargetSpec},
+    executor::{Body, Need, Probed, RunContext, StepError, Target, TargetSpec},
     expr::{Scope, Template},
     yaml::Kind,
 };
@@ -134,7 +134,7 @@ pub(super) struct HttpTarget {
 
 #[async_trait]
 impl Target for HttpTarget {
-    async fn probe(&self, _: &[Need]) -> Vec<Finding> {
+    async fn probe(&self, _: &[Need]) -> Vec<Probed> {
         probe::everybody(self, &self.run, &self.environment).await
     }
 }

@@ -5,7 +5,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    executor::{Finding, Need, StepError, Target},
+    executor::{Need, Probed, StepError, Target},
     executors::apiserver::{Answer, Api},
 };
 use async_trait::async_trait;
@@ -38,7 +38,7 @@ impl Target for Cluster {
         answer.json["gitVersion"].as_str().map(|v| format!("Kubernetes {v}"))
     }
 
-    async fn probe(&self, needs: &[Need]) -> Vec<Finding> {
+    async fn probe(&self, needs: &[Need]) -> Vec<Probed> {
         probe::cluster(self, needs).await
     }
 }

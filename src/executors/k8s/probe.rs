@@ -1,7 +1,7 @@
 //! `doctor`: what a plan will do here, and whether it may.
 use super::cluster::Cluster;
 use crate::{
-    executor::{Finding, Need},
+    executor::{Need, Probed},
     executors::apiserver::probe::{Resource, Verbs, allowed, way},
 };
 use futures::{StreamExt, stream};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 const SIDE_BY_SIDE: usize = 16;
 
-pub async fn cluster(cluster: &Cluster, needs: &[Need]) -> Vec<Finding> {
+pub async fn cluster(cluster: &Cluster, needs: &[Need]) -> Vec<Probed> {
     let mut out = match way(&cluster.api).await {
         Ok(found) => found,
         Err(found) => return found,
@@ -23,7 +23,7 @@ pub async fn cluster(cluster: &Cluster, needs: &[Need]) -> Vec<Finding> {
     out
 }
 
-async fn permission(cluster: &Cluster, (resource, namespace): (String, Option<String>), mut verbs: Verbs) -> Finding {
+async fn permission(cluster: &Cluster, (resource, namespace): (String, Option<String>), mut verbs: Verbs) -> Probed {
     // What is essential to one action is so to all.
     let essential: Vec<&str> = verbs.iter().filter(|(_, e)| *e).map(|(v, _)| *v).collect();
     let essential: Vec<String> = essential.into_iter().map(String::from).collect();
@@ -32,7 +32,7 @@ async fn permission(cluster: &Cluster, (resource, namespace): (String, Option<St
     let names = verbs.iter().map(|(v, _)| *v).collect::<Vec<_>>().join(", ");
     let tried = format!("{names} {resource} in namespace `{place}`");
     if [&*resource, place].iter().any(|t| t.contains("${") || t.contains(' ')) {
-        return Finding::doubtful(tried, "it is known only in the run", "try it with a run of that case");
+        return Probed::doubtful(tried, "it is known only in the run", "try it with a run of that case");
     }
     let (what, part) = resource.split_once('/').unwrap_or((&*resource, ""));
     let (group, plural, namespaced) = match what {
@@ -40,7 +40,7 @@ async fn permission(cluster: &Cluster, (resource, namespace): (String, Option<St
         _ => match cluster.find(|c| c.find(what), |c| c.unknown(what)).await {
             Ok(kind) => (kind.group.clone(), kind.plural.clone(), kind.namespaced),
             Err(e) => {
-                return Finding::wrong(tried, e.to_string(), "install what serves it, or mend the name in the plan");
+                return Probed::wrong(tried, e.to_string(), "install what serves it, or mend the name in the plan");
             }
         },
     };

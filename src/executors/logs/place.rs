@@ -2,7 +2,7 @@
 use super::{command, file, lines, pods};
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, Finding, Need, RunContext, StepError, Target, TargetSpec, shell_word},
+    executor::{Body, Need, Probed, RunContext, StepError, Target, TargetSpec, shell_word},
     expr::{Scope, Template},
     value::Value,
     yaml::Kind,
@@ -95,14 +95,12 @@ pub(super) enum Log {
 
 #[async_trait]
 impl Target for Log {
-    async fn probe(&self, _needs: &[Need]) -> Vec<Finding> {
+    async fn probe(&self, _needs: &[Need]) -> Vec<Probed> {
         match self {
             Log::Pods(pods) => pods.probe().await,
             Log::File(_) | Log::Command { .. } => vec![match self.read(None, Some(1)).await {
-                Ok(_) => Finding::well("read", "it can be read"),
-                Err(e) => {
-                    Finding::wrong("read", e.to_string(), "see whether it stands where the environment file says")
-                }
+                Ok(_) => Probed::well("read", "it can be read"),
+                Err(e) => Probed::wrong("read", e.to_string(), "see whether it stands where the environment file says"),
             }],
         }
     }

@@ -3,7 +3,7 @@
 use super::place::{LARGEST, Taken};
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, Finding, RunContext, StepError},
+    executor::{Body, Probed, RunContext, StepError},
     executors::apiserver::{
         Access, Answer, Api, encoded, kubectl,
         probe::{Resource, allowed, way},
@@ -218,7 +218,7 @@ impl Pods {
         kubectl::line(&words.iter().map(String::as_str).collect::<Vec<_>>(), &self.api.flags)
     }
 
-    pub async fn probe(&self) -> Vec<Finding> {
+    pub async fn probe(&self) -> Vec<Probed> {
         let mut out = match way(&self.api).await {
             Ok(found) => found,
             Err(found) => return found,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, Finding, Need, RunContext, StepContext, StepError, Target, TargetSpec},
+    executor::{Body, Need, Probed, RunContext, StepContext, StepError, Target, TargetSpec},
     expr::{Expression, Scope, Template},
     source::Source,
     value::Value,
@@ -172,7 +172,7 @@ impl Target for Inbox {
         self.stop.cancel();
     }
 
-    async fn probe(&self, _: &[Need]) -> Vec<Finding> {
+    async fn probe(&self, _: &[Need]) -> Vec<Probed> {
         probe::probe(self).await
     }
 }

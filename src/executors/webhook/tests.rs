@@ -351,7 +351,7 @@ async fn what_is_wrong_with_a_certificate_is_said() {
 async fn a_probe_tells_whether_the_public_url_leads_here() {
     use crate::executor::Health::{Doubtful, Well, Wrong};
     let probe = async |target: &str| stage(target).await.target.clone().unwrap().probe(&[]).await;
-    let health = |all: &[crate::executor::Finding]| all.iter().map(|f| f.health).collect::<Vec<_>>();
+    let health = |all: &[crate::executor::Probed]| all.iter().map(|f| f.health).collect::<Vec<_>>();
     let own = probe("webhook: 127.0.0.1:0").await;
     assert_eq!(health(&own), [Well, Well, Doubtful], "{own:?}");
     assert!(own[0].seen.contains("127.0.0.1:") && own[2].seen.contains("this machine only"), "{own:?}");

@@ -183,6 +183,7 @@ async fn socket() -> String {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let mut asked = String::new();
+                #[allow(clippy::result_large_err)] // the shape is the library's
                 let note = |request: &tokio_tungstenite::tungstenite::handshake::server::Request, response| {
                     let token = request.headers().get("authorization").and_then(|v| v.to_str().ok());
                     asked = format!("{} {}", request.uri(), token.unwrap_or("nobody"));
