@@ -187,6 +187,9 @@ fn a_wrong_literal_fails_and_names_the_sentence() {
         section.contains("Session was asleep already") && section.contains("Session already hibernated"),
         "{section}"
     );
+    // what the platform wrote meanwhile stands beside it
+    let collected = section.split("**Collected when the case went red**").nth(1).unwrap_or_default();
+    assert!(collected.contains("cluster told of a session session="), "{section}");
     assert!(
         ran.stdout.contains("Session was asleep already") && ran.stdout.contains("plans/TP-004.yaml:"),
         "{}",

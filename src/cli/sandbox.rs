@@ -245,6 +245,9 @@ environments:
       - http: {{ request: POST /api/v1/auth/login, identity: none, json: {{ username: admin, password: "${{password}}" }} }}
         expect: {{ status: 200 }}
         save: {{ token: secret(body.token) }}
+    on_failure:
+      - logs: {{ tail: 20 }}
+        target: platform-log
     faults:
 {database_down}{cluster_unreachable}"#,
         about = quoted(t.about),

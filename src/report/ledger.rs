@@ -7,8 +7,8 @@ use super::wording;
 use crate::{
     address::Address,
     event::{
-        CaseOutline, EnvironmentOutline, Event, EventKind, EventSink, Evidence, Finding, PlanOutline, RunStarted,
-        SentenceOutline,
+        CaseOutline, EnvironmentOutline, Event, EventKind, EventSink, Evidence, EvidenceKind, Finding, PlanOutline,
+        RunStarted, SentenceOutline,
     },
     outcome::{Fault, Mark, Verdict},
     source::Place,
@@ -302,7 +302,7 @@ impl State {
                     Live { what: shortened(what), place: Some(place.clone()), began: event.at, ..Live::default() };
                 self.live.insert(at.clone(), live);
             }
-            EventKind::Looked { at: when, error, unmet, evidence, .. } => {
+            EventKind::Looked { at: when, value, error, unmet, evidence, .. } => {
                 let live = self.live.entry(at.clone()).or_default();
                 let first = *live.first_look.get_or_insert(*when);
                 live.looks += 1;
@@ -314,6 +314,13 @@ impl State {
                 note(&mut live.timeline, between(first, *when), said);
                 live.unmet = unmet.iter().take(FINDINGS).map(kept_finding).collect();
                 live.evidence = evidence.iter().map(|e| Evidence { kind: e.kind, text: shortened(&e.text) }).collect();
+                // what is looked at only to be shown has no finding that says what was seen
+                let only_shown = at.as_str().split('/').any(|s| without_round(s) == "on_failure")
+                    && !evidence.iter().any(|e| e.kind == EvidenceKind::Response);
+                if let (Some(value), true) = (value, only_shown) {
+                    live.evidence
+                        .push(Evidence { kind: EvidenceKind::Response, text: shortened(&wording::observed(value)) });
+                }
             }
             EventKind::ActionFinished { mark, findings, reason, looks, took } => {
                 let live = self.live.remove(at).unwrap_or_default();
@@ -716,7 +723,7 @@ fn nothing() -> RunStarted {
 mod tests {
     use super::*;
     use crate::{
-        event::{EvidenceKind, Part},
+        event::Part,
         outcome::Tier,
         report::samples::{self, Story, evidence, finding, is},
     };

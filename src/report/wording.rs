@@ -1,6 +1,6 @@
 //! How reports word what they know: durations, counts, findings; and what makes a text from the world safe to show. Owns no
 //! format: Markdown and terminal each escape for themselves.
-use crate::{event::Finding, outcome::Tier};
+use crate::{event::Finding, outcome::Tier, value::Value};
 use std::time::Duration;
 
 /// The longest piece of a foreign text that is shown within a line.
@@ -25,6 +25,19 @@ pub fn clean(text: &str) -> String {
         }
     }
     out
+}
+
+/// An output as evidence: of lines their texts, of all else JSON.
+pub fn observed(value: &Value) -> String {
+    match value.get("lines").and_then(Value::as_list) {
+        Some(lines) => lines.iter().filter_map(|l| l.get("text")?.as_str()).collect::<Vec<_>>().join("\n"),
+        None => {
+            let own =
+                |(k, v): (&String, &Value)| (!["at", "took"].contains(&k.as_str())).then(|| (k.clone(), v.clone()));
+            let own = value.as_map().map(|m| Value::map(m.iter().filter_map(own)));
+            serde_json::to_string_pretty(own.as_ref().unwrap_or(value)).unwrap_or_default()
+        }
+    }
 }
 
 /// In one line of at most `max` characters, white space run together.
