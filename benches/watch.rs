@@ -14,7 +14,6 @@ use axum::{
 use serde_json::{Value as Data, json};
 use std::{
     collections::{BTreeMap, HashMap},
-    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -22,25 +21,10 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{broadcast, mpsc};
-use tp_runner::{
-    engine::{
-        compile, dispatch,
-        looks::Live,
-        run::{self, World, base_scope, run_scope},
-        schedule::Schedule,
-    },
-    event::{EnvironmentOutline, Event, EventKind, EventSink, RunStarted},
-    executor::RunContext,
-    executors,
-    outcome::{Tier, Verdict},
-    plan::{
-        environment,
-        read::{Files, Reader},
-    },
-    report::{jsonl::JsonLines, ledger::Ledger},
-    secrets::Secrets,
-    source::Source,
-};
+use tp_runner::event::{Event, EventKind, EventSink};
+
+#[allow(dead_code)] // what compares with a bare loop has no use here
+mod runner;
 
 const WAITS: usize = 100;
 /// Before the first that counts: connecting is not what is measured.
@@ -268,82 +252,18 @@ impl EventSink for Ear {
     }
 }
 
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn read(&self, _: &Path) -> std::io::Result<String> {
-        Err(std::io::ErrorKind::NotFound.into())
-    }
-}
-
-/// From a compiled plan to the end of the run.
+/// A plan of one case with one action, to the end of its run.
 async fn perform(url: String, items: String, action: &str, ear: Ear) {
     let folder = tempfile::tempdir().expect("a folder");
     let config = json!({ "apiVersion": "v1", "kind": "Config", "current-context": "c",
         "contexts": [{ "name": "c", "context": { "cluster": "c", "user": "c", "namespace": "bench" } }],
         "clusters": [{ "name": "c", "cluster": { "server": url } }], "users": [{ "name": "c", "user": {} }] });
     std::fs::write(folder.path().join("kubeconfig"), config.to_string()).expect("a kubeconfig");
-    let mut schedule = compiled(items, action);
-    let run = RunContext { id: "rbench".into(), started: jiff::Timestamp::now(), dir: folder.path().into() };
-    let secrets = Arc::new(Secrets::default());
-    let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).expect("variables");
-    let live = Arc::new(Live::new(run.clone(), secrets.clone(), run_scope(&run, &secrets), &schedule.targets));
-    let ledger = Ledger::default();
-    let lines = JsonLines::open(&folder.path().join("events.jsonl")).expect("a journal");
-    // the ear comes last: who listens hears of what is on disk
-    let sinks: Vec<Box<dyn EventSink>> = vec![Box::new(lines), Box::new(ledger.clone()), Box::new(ear)];
-    let cancel = tokio_util::sync::CancellationToken::new();
-    let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
-    let started = RunStarted {
-        run: run.id.clone(),
-        started: run.started,
-        plan: schedule.plan.clone(),
-        environment: EnvironmentOutline::default(),
-        selection: "all".into(),
-        gate: Tier::ALL.to_vec(),
-        versions: vec![],
-        cases: schedule.outline.clone(),
-    };
-    let faults = std::mem::take(&mut schedule.faults);
-    let on_failure = std::mem::take(&mut schedule.on_failure);
-    let world = Arc::new(World {
-        run,
-        secrets,
-        events: events.clone(),
-        kill: cancel.clone(),
-        cancel,
-        links: Default::default(),
-        live: Some(live.clone()),
-        faults,
-        on_failure,
-        fail_fast: false,
-    });
-    run::perform(Arc::new(schedule), world.clone(), live.clone(), base, started).await;
-    live.close().await;
-    drop((world, events));
-    thread.join().expect("the dispatcher").expect("the journal");
-    let index = ledger.index();
-    assert_eq!(index.cases[0].verdict, Verdict::Passed, "{:?}", index.cases[0].reason);
-}
-
-/// A plan of one case with one action.
-fn compiled(items: String, action: &str) -> Schedule {
     let plan = format!(
         "plan: bench\ntitle: Waits\nvars:\n  items: [{items}]\ncases:\n  - id: BENCH-1\n    title: Waits\n    tier: must\n    timeout: \
          10m\n    expected:\n      - result: Every change is seen\n        do:\n{action}"
     );
     let place = "environments:\n  here:\n    targets:\n      cluster: { k8s: { kubeconfig: kubeconfig } }\n";
-    let registry = executors::registry();
-    let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
-    let plan = reader.plan(&source("bench.yaml", plan)).expect("a plan");
-    let environment =
-        environment::read(&mut reader, &source("tp-runner.yaml", place.into())).expect("environments").all.remove(0);
-    let (schedule, problems) = compile::compile(plan, &registry, Some(environment), vec![], &|_| true);
-    let drawn = || problems.0.iter().chain(&reader.problems.0).map(|d| d.render(false)).collect::<String>();
-    assert_eq!(problems.errors() + reader.problems.errors(), 0, "{}", drawn());
-    schedule.expect("a schedule")
-}
-
-fn source(name: &str, text: String) -> Arc<Source> {
-    Arc::new(Source { name: name.into(), text })
+    // the ear comes last: who listens hears of what is on disk
+    runner::perform_in(folder.path(), &plan, place, vec![Box::new(ear)]).await;
 }

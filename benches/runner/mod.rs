@@ -9,6 +9,7 @@ use tp_runner::{
         compile, dispatch,
         looks::Live,
         run::{self, World, base_scope, run_scope},
+        schedule::Schedule,
     },
     event::{EnvironmentOutline, EventSink, RunStarted},
     executor::RunContext,
@@ -34,25 +35,28 @@ impl Files for NoFiles {
 /// How long a run takes from its first event to the end of its journal. Its one case must pass, and tell of `actions` actions.
 pub async fn perform(plan: &str, environment: &str, actions: usize) -> Duration {
     let folder = tempfile::tempdir().expect("a folder");
-    let registry = executors::registry();
-    let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
-    let plan = reader.plan(&source("bench.yaml", plan.into())).expect("a plan");
-    let environment = environment::read(&mut reader, &source("tp-runner.yaml", environment.into()))
-        .expect("environments")
-        .all
-        .remove(0);
-    let (schedule, problems) = compile::compile(plan, &registry, Some(environment), vec![], &|_| true);
-    assert_eq!(problems.errors() + reader.problems.errors(), 0);
-    let mut schedule = schedule.expect("a schedule");
+    let (took, recorded) = perform_in(folder.path(), plan, environment, vec![]).await;
+    assert!(recorded > 3 * actions, "{recorded} events");
+    took
+}
 
-    let run = RunContext { id: "rbench".into(), started: jiff::Timestamp::now(), dir: folder.path().into() };
+/// The same in a folder, told to `more` after it is in the journal; with the number of events.
+pub async fn perform_in(
+    folder: &Path,
+    plan: &str,
+    environment: &str,
+    more: Vec<Box<dyn EventSink>>,
+) -> (Duration, usize) {
+    let mut schedule = compiled(plan, environment);
+    let run = RunContext { id: "rbench".into(), started: jiff::Timestamp::now(), dir: folder.into() };
     let secrets = Arc::new(Secrets::default());
     let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).expect("variables");
     let live = Arc::new(Live::new(run.clone(), secrets.clone(), run_scope(&run, &secrets), &schedule.targets));
     let ledger = Ledger::default();
-    let journal = folder.path().join("events.jsonl");
+    let journal = folder.join("events.jsonl");
     let lines = JsonLines::open(&journal).expect("a journal");
-    let sinks: Vec<Box<dyn EventSink>> = vec![Box::new(lines), Box::new(ledger.clone())];
+    let mut sinks: Vec<Box<dyn EventSink>> = vec![Box::new(lines), Box::new(ledger.clone())];
+    sinks.extend(more);
     let cancel = tokio_util::sync::CancellationToken::new();
     let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
     let started = RunStarted {
@@ -90,8 +94,21 @@ pub async fn perform(plan: &str, environment: &str, actions: usize) -> Duration 
     let index = ledger.index();
     assert_eq!(index.cases[0].verdict, Verdict::Passed, "{:?}", index.cases[0].reason);
     let recorded = std::fs::read_to_string(&journal).expect("the journal").lines().count();
-    assert!(recorded > 3 * actions, "{recorded} events");
-    took
+    (took, recorded)
+}
+
+fn compiled(plan: &str, environment: &str) -> Schedule {
+    let registry = executors::registry();
+    let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
+    let plan = reader.plan(&source("bench.yaml", plan.into())).expect("a plan");
+    let environment = environment::read(&mut reader, &source("tp-runner.yaml", environment.into()))
+        .expect("environments")
+        .all
+        .remove(0);
+    let (schedule, problems) = compile::compile(plan, &registry, Some(environment), vec![], &|_| true);
+    let drawn = || problems.0.iter().chain(&reader.problems.0).map(|d| d.render(false)).collect::<String>();
+    assert_eq!(problems.errors() + reader.problems.errors(), 0, "{}", drawn());
+    schedule.expect("a schedule")
 }
 
 fn source(name: &str, text: String) -> Arc<Source> {

@@ -2,6 +2,7 @@
 use super::*;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use tp_runner::executor::{Health, Need};
 
 async fn refusal(target: &str) -> String {
     match Stage::new("db", ".").open(&format!("db: '{target}'")).await.err() {
@@ -205,4 +206,45 @@ fn greeted(client: &mut TcpStream, server: &mut TcpStream) -> std::io::Result<()
     greeting[version + 4 + 8 + 1 + 1] &= !0x08;
     client.write_all(&head)?;
     client.write_all(&greeting)
+}
+
+/// What a user may do with a table is asked of the server, before a plan is performed.
+async fn allowed(target: &str, table: &str) -> Vec<(bool, String)> {
+    let s = Stage::new("db", ".").open(&format!("db: '{target}'")).await.unwrap();
+    let need = |verb| Need { verb, resource: table.into(), namespace: None, essential: true };
+    let needs = ["select", "insert", "update", "delete"].map(need);
+    let found = s.target.as_ref().unwrap().probe(&needs).await;
+    found.into_iter().skip(1).map(|f| (f.health == Health::Well, f.seen)).collect()
+}
+
+#[tokio::test]
+async fn what_a_user_may_do_is_told_beforehand() {
+    for variable in ["TP_TEST_POSTGRES", "TP_TEST_MARIADB"] {
+        let Some(url) = server(variable) else { continue };
+        let (table, user) = (unique(), unique());
+        let s = Stage::new("db", ".").open(&format!("db: '{url}'")).await.unwrap();
+        let host = if variable.ends_with("MARIADB") { "@'127.0.0.1'" } else { "" };
+        let database = url.rsplit('/').next().unwrap();
+        s.see(&format!("sql: create table {table} (id int)")).await;
+        s.see(&format!("sql: insert into {table} values (1)")).await;
+        let role =
+            if host.is_empty() { format!("create role {user} login") } else { format!("create user {user}{host}") };
+        s.see(&format!("sql: {role}")).await;
+        s.see(&format!("sql: \"grant select, insert on {table} to {user}{host}\"")).await;
+        let theirs = address(&url, &user, None, database);
+        let may = allowed(&theirs, &table).await;
+        assert_eq!(may.iter().map(|(well, _)| *well).collect::<Vec<_>>(), [true, true, false, false], "{may:?}");
+        assert!(may[3].1.to_lowercase().contains("denied"), "{may:?}");
+        let none = allowed(&theirs, "no_such_table").await;
+        assert!(none.iter().all(|(well, _)| !well), "{none:?}");
+        // nothing of it was done
+        assert_eq!(at(&s.see(&format!("sql: select id from {table}")).await, "rows.0.id"), value(json!(1)));
+        s.see(&format!("sql: drop table {table}")).await;
+        let role = if host.is_empty() { format!("drop role {user}") } else { format!("drop user {user}{host}") };
+        s.see(&format!("sql: {role}")).await;
+    }
+    let (s, _dir) = lite().await;
+    let need = Need { verb: "delete", resource: "t".into(), namespace: None, essential: true };
+    let found = s.target.as_ref().unwrap().probe(&[need]).await;
+    assert_eq!(found[1].seen, "allowed");
 }

@@ -3,12 +3,14 @@ use super::{
     body::{self, DbAction},
     bound::Bound,
     flow::{self, Work},
+    probe,
     server::ByHand,
     target::Database,
 };
 use crate::{
     event::EvidenceKind,
-    executor::{Action, Output, Started, StepContext, StepError},
+    executor::{Action, Need, Output, Started, StepContext, StepError},
+    expr::Scope,
     value::Value,
 };
 use async_trait::async_trait;
@@ -25,6 +27,15 @@ impl Action for DbAction {
 
     fn changes(&self) -> bool {
         self.changes
+    }
+
+    fn needs(&self, _: &Scope) -> Vec<Need> {
+        let queries = match &self.work {
+            body::Work::Sql(query) => std::slice::from_ref(query),
+            body::Work::Transaction { queries, .. } => queries,
+            body::Work::File(_) => &[],
+        };
+        queries.iter().filter_map(|q| probe::need(&q.template.source())).collect()
     }
 
     async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError> {

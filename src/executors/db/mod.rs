@@ -13,6 +13,7 @@
 //! | `address` | the address of a database as people write it |
 //! | `trouble` | sentences for a database that could not be asked |
 //! | `target` | what an environment may write; the open target |
+//! | `probe` | what `doctor` asks: may we do with the tables what the plan does? |
 //! | `literal` | values as SQL literals, for the line that does the same by hand |
 //!
 //! Values are bound and never pasted. Knows no other verb, and neither the engine nor reports.
@@ -25,6 +26,7 @@ mod literal;
 mod mysql;
 mod pool;
 mod postgres;
+mod probe;
 mod scan;
 mod server;
 mod sqlite;

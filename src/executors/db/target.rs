@@ -5,6 +5,7 @@ use super::{
     mysql::Mysql,
     pool::{Missing, Pool},
     postgres::Postgres,
+    probe,
     server::Server,
     sqlite::Sqlite,
     trouble::Place,
@@ -121,10 +122,12 @@ impl Target for Database {
         self.pool.close().await;
     }
 
-    async fn probe(&self, _: &[Need]) -> Vec<Probed> {
+    async fn probe(&self, needs: &[Need]) -> Vec<Probed> {
         // connecting has logged in
         let version = self.version().await;
-        vec![Probed::well("log in", version.unwrap_or_else(|| "it answers".into()))]
+        let mut found = vec![Probed::well("log in", version.unwrap_or_else(|| "it answers".into()))];
+        found.extend(probe::tables(self, needs).await);
+        found
     }
 
     async fn version(&self) -> Option<String> {
