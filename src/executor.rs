@@ -56,8 +56,8 @@ pub trait Target: Any + Send + Sync {
         None
     }
     /// For `doctor`: tries the way to the target as a plan would go it, and whether each of `needs` is allowed. Changes nothing.
-    /// Empty where there is nothing to try.
-    async fn probe(&self, _needs: &[Need]) -> Vec<Probed> {
+    /// Empty where there is nothing to try. `environment`: its names, with those that setup has bound.
+    async fn probe(&self, _needs: &[Need], _environment: &Scope) -> Vec<Probed> {
         vec![]
     }
 }

@@ -131,3 +131,19 @@ fn a_secret_that_cannot_be_read_is_the_first_thing_to_mend() {
         );
     }
 }
+
+#[test]
+fn nothing_is_wrong_with_the_sandbox() {
+    let out = Command::new(env!("CARGO_BIN_EXE_tp-runner"))
+        .args(["doctor", "TP-004", "--env", "sandbox"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert_eq!(out.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&out.stderr));
+    for line in
+        ["ok    setup: ", "ok    api: ", "ok    cluster: log in", "ok    database: delete in `sessions`: allowed"]
+    {
+        assert!(said.contains(line), "{line}:\n{said}");
+    }
+}

@@ -200,7 +200,7 @@ async fn examined(live: &Live, name: &str, needs: &[Need]) -> Vec<Probed> {
         Ok(Err(e)) => return vec![Probed::wrong("reach", e.to_string(), "mend it in the environment file")],
         Ok(Ok(target)) => target,
     };
-    match tokio::time::timeout(PATIENCE, target.probe(needs)).await {
+    match tokio::time::timeout(PATIENCE, target.probe(needs, &live.environment())).await {
         Err(_) => vec![Probed::wrong("try", "no answer", "see whether a firewall is between")],
         Ok(found) if found.is_empty() => vec![Probed::well("reach", "connected")],
         Ok(found) => found,

@@ -2,7 +2,10 @@
 use super::*;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use tp_runner::executor::{Health, Need};
+use tp_runner::{
+    executor::{Health, Need},
+    expr::Scope,
+};
 
 async fn refusal(target: &str) -> String {
     match Stage::new("db", ".").open(&format!("db: '{target}'")).await.err() {
@@ -213,7 +216,7 @@ async fn allowed(target: &str, table: &str) -> Vec<(bool, String)> {
     let s = Stage::new("db", ".").open(&format!("db: '{target}'")).await.unwrap();
     let need = |verb| Need { verb, resource: table.into(), namespace: None, essential: true };
     let needs = ["select", "insert", "update", "delete"].map(need);
-    let found = s.target.as_ref().unwrap().probe(&needs).await;
+    let found = s.target.as_ref().unwrap().probe(&needs, &Scope::default()).await;
     found.into_iter().skip(1).map(|f| (f.health == Health::Well, f.seen)).collect()
 }
 
@@ -245,6 +248,6 @@ async fn what_a_user_may_do_is_told_beforehand() {
     }
     let (s, _dir) = lite().await;
     let need = Need { verb: "delete", resource: "t".into(), namespace: None, essential: true };
-    let found = s.target.as_ref().unwrap().probe(&[need]).await;
+    let found = s.target.as_ref().unwrap().probe(&[need], &Scope::default()).await;
     assert_eq!(found[1].seen, "allowed");
 }

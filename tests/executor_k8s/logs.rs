@@ -16,7 +16,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 use tokio::net::TcpListener;
-use tp_runner::{event::EvidenceKind, executor::StepError, value::Value};
+use tp_runner::{event::EvidenceKind, executor::StepError, expr::Scope, value::Value};
 
 type Asked = BTreeMap<String, String>;
 /// Pod and container, and what was asked of them.
@@ -208,7 +208,7 @@ async fn the_real_server_says_why_a_pod_has_no_log() {
     let s = open("app=web", "limited").await;
     let e = s.fail("{}").await.to_string();
     assert!(e.starts_with("no log of web/api (403): ") && e.contains("pods/log"), "{e}");
-    let found = s.target.as_ref().unwrap().probe(&[]).await;
+    let found = s.target.as_ref().unwrap().probe(&[], &Scope::default()).await;
     let seen = |tried: &str| &found.iter().find(|f| f.tried.starts_with(tried)).unwrap().seen;
     assert_eq!(seen("list pods"), "allowed");
     assert!(seen("get pods/log").starts_with("not allowed: get"), "{found:?}");

@@ -7,6 +7,7 @@ use serde_json::json;
 use tp_runner::{
     event::EvidenceKind,
     executor::{Health, Need, Probed},
+    expr::Scope,
     value::Value,
 };
 
@@ -95,7 +96,7 @@ async fn doctor_asks_for_each_thing_whether_it_is_allowed(w: World) {
     ];
     needs.extend([("get", true), ("list", false), ("watch", false)].map(|(v, e)| need(v, "sessions.stream.space", e)));
     needs.push(Need { namespace: Some("default".into()), ..need("get", "sessions", true) });
-    let found = s.target.as_ref().unwrap().probe(&needs).await;
+    let found = s.target.as_ref().unwrap().probe(&needs, &Scope::default()).await;
     let ns = &w.namespace;
     assert!(of(&found, "reach https://127.0.0.1").seen.starts_with("Kubernetes v"));
     assert_eq!(of(&found, "log in").seen, format!("as `system:serviceaccount:{ns}:limited`"));
@@ -119,7 +120,7 @@ async fn doctor_asks_for_each_thing_whether_it_is_allowed(w: World) {
     assert_eq!(of(&found, "list *").health, Health::Doubtful);
     assert_eq!(of(&found, "compare clocks").health, Health::Well);
 
-    let mut all = w.other.target.as_ref().unwrap().probe(&needs).await;
+    let mut all = w.other.target.as_ref().unwrap().probe(&needs, &Scope::default()).await;
     all.retain(|f| f.health == Health::Wrong);
     assert_eq!(all.len(), 1, "the administrator only lacks what is not served: {all:#?}");
 }
@@ -127,7 +128,7 @@ async fn doctor_asks_for_each_thing_whether_it_is_allowed(w: World) {
 async fn doctor_says_that_a_namespace_is_not_there(w: World) {
     let target = "k8s: { kubeconfig: direct, namespace: nowhere }";
     let s = crate::executor_stage::Stage::new("k8s", w.dir.path()).open(target).await.unwrap();
-    let found = s.target.as_ref().unwrap().probe(&[]).await;
+    let found = s.target.as_ref().unwrap().probe(&[], &Scope::default()).await;
     let f = of(&found, "find namespace `nowhere`");
     assert!(
         f.health == Health::Wrong && f.remedy.as_ref().unwrap().contains("kubectl create namespace nowhere"),
@@ -140,7 +141,7 @@ async fn doctor_says_that_the_credentials_are_wrong(w: World) {
     config["users"][0]["user"]["token"] = json!("wrong");
     std::fs::write(w.dir.path().join("wrong"), config.to_string()).unwrap();
     let s = crate::world::open(w.dir.path(), "wrong").await;
-    let found = s.target.as_ref().unwrap().probe(&[need("get", "pods", true)]).await;
+    let found = s.target.as_ref().unwrap().probe(&[need("get", "pods", true)], &Scope::default()).await;
     assert_eq!(found.len(), 1, "nothing else can be told: {found:#?}");
     assert!(
         found[0].tried == "log in" && found[0].health == Health::Wrong && found[0].seen.contains("(401)"),
@@ -151,7 +152,7 @@ async fn doctor_says_that_the_credentials_are_wrong(w: World) {
 #[tokio::test]
 async fn a_server_that_does_not_say_what_is_allowed_is_in_doubt() {
     let w = World::embedded().await;
-    let found = w.stage.target.as_ref().unwrap().probe(&[need("get", "sessions", true)]).await;
+    let found = w.stage.target.as_ref().unwrap().probe(&[need("get", "sessions", true)], &Scope::default()).await;
     assert_eq!(of(&found, "reach").health, Health::Well);
     assert_eq!(of(&found, "log in").health, Health::Well);
     let f = of(&found, "get sessions");

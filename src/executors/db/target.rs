@@ -122,7 +122,7 @@ impl Target for Database {
         self.pool.close().await;
     }
 
-    async fn probe(&self, needs: &[Need]) -> Vec<Probed> {
+    async fn probe(&self, needs: &[Need], _: &Scope) -> Vec<Probed> {
         // connecting has logged in
         let version = self.version().await;
         let mut found = vec![Probed::well("log in", version.unwrap_or_else(|| "it answers".into()))];

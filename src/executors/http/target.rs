@@ -103,7 +103,6 @@ impl TargetSpec for Spec {
             url,
             who,
             run: run.clone(),
-            environment: scope.clone(),
         }))
     }
 
@@ -129,13 +128,12 @@ pub(super) struct HttpTarget {
     who: Vec<Identity>,
     /// As they were when it was connected; for `probe`.
     run: RunContext,
-    environment: Scope,
 }
 
 #[async_trait]
 impl Target for HttpTarget {
-    async fn probe(&self, _: &[Need]) -> Vec<Probed> {
-        probe::everybody(self, &self.run, &self.environment).await
+    async fn probe(&self, _: &[Need], environment: &Scope) -> Vec<Probed> {
+        probe::everybody(self, &self.run, environment).await
     }
 }
 

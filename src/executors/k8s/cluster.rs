@@ -7,6 +7,7 @@ use super::{
 use crate::{
     executor::{Need, Probed, StepError, Target},
     executors::apiserver::{Answer, Api},
+    expr::Scope,
 };
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
@@ -38,7 +39,7 @@ impl Target for Cluster {
         answer.json["gitVersion"].as_str().map(|v| format!("Kubernetes {v}"))
     }
 
-    async fn probe(&self, needs: &[Need]) -> Vec<Probed> {
+    async fn probe(&self, needs: &[Need], _: &Scope) -> Vec<Probed> {
         probe::cluster(self, needs).await
     }
 }

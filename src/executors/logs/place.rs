@@ -95,7 +95,7 @@ pub(super) enum Log {
 
 #[async_trait]
 impl Target for Log {
-    async fn probe(&self, _needs: &[Need]) -> Vec<Probed> {
+    async fn probe(&self, _: &[Need], _: &Scope) -> Vec<Probed> {
         match self {
             Log::Pods(pods) => pods.probe().await,
             Log::File(_) | Log::Command { .. } => vec![match self.read(None, Some(1)).await {

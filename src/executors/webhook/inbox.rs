@@ -172,7 +172,7 @@ impl Target for Inbox {
         self.stop.cancel();
     }
 
-    async fn probe(&self, _: &[Need]) -> Vec<Probed> {
+    async fn probe(&self, _: &[Need], _: &Scope) -> Vec<Probed> {
         probe::probe(self).await
     }
 }

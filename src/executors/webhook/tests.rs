@@ -350,7 +350,7 @@ async fn what_is_wrong_with_a_certificate_is_said() {
 #[tokio::test]
 async fn a_probe_tells_whether_the_public_url_leads_here() {
     use crate::executor::Health::{Doubtful, Well, Wrong};
-    let probe = async |target: &str| stage(target).await.target.clone().unwrap().probe(&[]).await;
+    let probe = async |target: &str| stage(target).await.target.clone().unwrap().probe(&[], &Scope::default()).await;
     let health = |all: &[crate::executor::Probed]| all.iter().map(|f| f.health).collect::<Vec<_>>();
     let own = probe("webhook: 127.0.0.1:0").await;
     assert_eq!(health(&own), [Well, Well, Doubtful], "{own:?}");
@@ -373,7 +373,7 @@ async fn a_probe_tells_whether_the_public_url_leads_here() {
     assert!(refused[1].seen.contains("refused"), "{refused:?}");
 
     let (s, _folder, _) = secure("id: body.id").await;
-    let untrusted = s.target.clone().unwrap().probe(&[]).await;
+    let untrusted = s.target.clone().unwrap().probe(&[], &Scope::default()).await;
     assert_eq!(health(&untrusted), [Well, Doubtful, Doubtful], "{untrusted:?}");
     assert!(untrusted[0].seen.ends_with("with TLS") && untrusted[1].seen.contains("not trusted"), "{untrusted:?}");
 }

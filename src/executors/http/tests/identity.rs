@@ -395,16 +395,16 @@ async fn everybody_is_tried_before_a_run() {
          client_secret: s3cret/word }} }}, bad: {{ oauth2: {{ token_url: /token, client_id: client, \
          client_secret: another }} }}, old: {{ bearer: over }} }} }}"
     );
-    let found = stage(&target).await.target.unwrap().probe(&[]).await;
+    let found = stage(&target).await.target.unwrap().probe(&[], &Scope::default()).await;
     let said: Vec<String> = found.iter().map(|f| format!("{:?} {}: {}", f.health, f.tried, f.seen)).collect();
     assert_eq!(said[0], format!("Well GET {base}/: 401 Unauthorized"), "nobody has said who asks");
     assert_eq!(said[1], format!("Well GET {base}/ as `good`: 200 OK"));
     assert!(said[2].starts_with(&format!("Wrong GET {base}/ as `bad`: the token endpoint {base}/token refuses")));
     assert_eq!(said[3], format!("Wrong GET {base}/ as `old`: 401 Unauthorized"));
     assert_eq!(said[4..], ["Well compare clocks: within 3 s"]);
-    let found = stage(&format!("http: http://{free}")).await.target.unwrap().probe(&[]).await;
+    let found = stage(&format!("http: http://{free}")).await.target.unwrap().probe(&[], &Scope::default()).await;
     assert_eq!(found[0].seen, format!("connection refused by http://{free}: is it running?"));
     let late = answering(b"HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-length: 0\r\n\r\n").await;
-    let found = stage(&format!("http: {late}")).await.target.unwrap().probe(&[]).await;
+    let found = stage(&format!("http: {late}")).await.target.unwrap().probe(&[], &Scope::default()).await;
     assert!(found[1].tried == "compare clocks" && found[1].seen.contains(" s ahead of "), "{found:?}");
 }
