@@ -57,6 +57,11 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Whether the gate takes it as passed.
+    pub fn is_accepted(self) -> bool {
+        matches!(self, Verdict::Passed | Verdict::KnownFailure)
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             Verdict::Passed => "passed",

@@ -95,7 +95,7 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
             ([], Some(name)) => Some(super::undo::untried(name)),
             (left, _) => Some(format!("not everything could be undone: {}", left.join("; "))),
         };
-        if let (Some(reason), Verdict::Passed) = (wrong, outcome.verdict) {
+        if let (Some(reason), true) = (wrong, outcome.verdict.is_accepted()) {
             outcome.verdict = Verdict::Errored;
             outcome.fault = Some(Fault::Environment);
             outcome.reason = Some(reason);

@@ -216,7 +216,7 @@ async fn cases(schedule: &Arc<Schedule>, world: &Arc<World>, looks: &Arc<dyn Loo
                 Ok(outcome) => outcome,
                 Err(_) => panicked(case, &world).await,
             };
-            if world.fail_fast && !matches!(verdict, Verdict::Passed | Verdict::KnownFailure) {
+            if world.fail_fast && !verdict.is_accepted() {
                 stop.cancel();
             }
             drop(permit);

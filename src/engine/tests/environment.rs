@@ -155,6 +155,14 @@ async fn a_known_failure_that_passes_or_fails_elsewhere_is_red() {
     assert_eq!(run(&two, &known("it is so", "2999-01-31")).await.verdict("A"), Verdict::Failed);
 }
 
+#[tokio::test]
+async fn a_known_failure_hides_no_undo_that_failed() {
+    let stuck = RED.replace("fake: { name: unmake }", "fake: { name: unmake, says: [{ error: unreachable }] }");
+    let told = run(&stuck, &known("it is so", "2999-01-31")).await;
+    let (verdict, _, reason) = told.case("A");
+    assert!(verdict == Verdict::Errored && reason.contains("not everything could be undone"), "{verdict} {reason}");
+}
+
 #[test]
 fn a_known_failure_names_a_sentence_that_is_there() {
     let said = refused(RED, &known("it was so", "2999-01-31"));
