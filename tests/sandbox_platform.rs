@@ -135,6 +135,7 @@ async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Dir
         listen: any(),
         admin_password: PASSWORD.into(),
         log_file: folder.path().join("platform.log"),
+        defects: Default::default(),
     };
     let began = Instant::now();
     let sandbox = sandbox::start(options).await.unwrap();

@@ -33,6 +33,19 @@ pub enum Command {
     Sandbox(Sandbox),
 }
 
+#[cfg(feature = "sandbox")]
+impl Command {
+    /// What the sandbox is to get wrong.
+    pub fn defects(&self) -> &[String] {
+        match self {
+            Command::Run(a) => &a.stage.parts.defect,
+            Command::Doctor(a) => &a.stage.parts.defect,
+            Command::Sandbox(a) => &a.parts.defect,
+            _ => &[],
+        }
+    }
+}
+
 #[derive(ClapArgs, Clone, Copy)]
 pub struct Verbosity {
     /// Only the summary
@@ -181,6 +194,9 @@ pub struct SandboxParts {
     /// With the sandbox: use this cluster in place of the embedded Kubernetes API
     #[arg(long, value_name = "FILE", help_heading = "Sandbox")]
     pub kubeconfig: Option<PathBuf>,
+    /// With the sandbox: let it get something wrong; `help` lists how
+    #[arg(long, value_name = "NAME", help_heading = "Sandbox")]
+    pub defect: Vec<String>,
 }
 
 #[cfg(feature = "sandbox")]

@@ -2,6 +2,8 @@
 //! only one that knows the engine, the executors, the reports and the sandbox together.
 mod args;
 mod check;
+#[cfg(feature = "sandbox")]
+mod defects;
 mod doctor;
 mod dry;
 mod files;
@@ -63,6 +65,11 @@ pub fn main() -> ExitCode {
         }
     };
     let work = runtime.spawn(async move {
+        #[cfg(feature = "sandbox")]
+        if defects::asked_for_help(args.command.defects())? {
+            anstream::print!("{}", defects::help()?);
+            return Ok(exit::GREEN);
+        }
         match args.command {
             args::Command::Run(a) => run::command(a, args.verbosity).await,
             args::Command::Check(a) => check::command(a),

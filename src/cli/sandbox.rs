@@ -5,7 +5,7 @@ use crate::{
     executor::Registry,
     plan::Environment,
     relay::Relay,
-    sandbox::{self, Database, DatabaseSwitch, Sandbox, cluster},
+    sandbox::{self, Database, DatabaseSwitch, Sandbox, cluster, defect::Defect},
     source::Source,
 };
 use axum::{
@@ -91,6 +91,7 @@ impl Platform {
             }
         };
 
+        let defects = parts.defect.iter().map(|name| name.parse()).collect::<Result<Vec<Defect>, _>>()?;
         let (password, token) = (secret(), secret());
         let log_file = folder.path().join("platform.log");
         let sandbox = sandbox::start(sandbox::Options {
@@ -100,6 +101,7 @@ impl Platform {
             listen,
             admin_password: password.clone(),
             log_file: log_file.clone(),
+            defects: defects.into_iter().collect(),
         })
         .await?;
         let database_link = match wire {
@@ -116,8 +118,12 @@ impl Platform {
         } else {
             "; SQLite has no wire, so `database-down` closes the platform's own store".to_string()
         };
+        let wrong = match parts.defect.as_slice() {
+            [] => String::new(),
+            names => format!("; made to get it wrong: {}", names.join(", ")),
+        };
         let about =
-            format!("the embedded reference platform on {store} and {kubernetes}; no deployment was tested{cut}");
+            format!("the embedded reference platform on {store} and {kubernetes}; no deployment was tested{cut}{wrong}");
         let environment = environment_text(&Text {
             about: &about,
             api: &sandbox.api(),

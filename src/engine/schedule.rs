@@ -31,6 +31,13 @@ pub struct Schedule {
     pub environment: EnvironmentOutline,
     /// Name and version of what runs there.
     pub versions: Vec<(String, String)>,
+    /// Which sentences each defect of the platform breaks.
+    pub breaks: Vec<Breaks>,
+}
+
+pub struct Breaks {
+    pub defect: String,
+    pub sentences: Vec<Address>,
 }
 
 pub struct Target {

@@ -3,7 +3,9 @@
 pub mod environment;
 pub mod markdown;
 pub mod model;
+pub mod prove;
 pub mod read;
 
 pub use environment::{Environment, Environments, FaultSpec, KnownFailure, RelayFault, SecretSource};
 pub use model::*;
+pub use prove::{Breaks, Prove};

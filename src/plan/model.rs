@@ -1,4 +1,5 @@
 //! A plan as it is written. Data only.
+use super::Prove;
 use crate::{
     expr::{Expression, Picture, Template, Tree},
     outcome::Tier,
@@ -20,6 +21,7 @@ pub struct Plan {
     pub scope_out: Vec<String>,
     pub vars: Vec<(Named, Tree)>,
     pub actions: Vec<Definition>,
+    pub prove: Prove,
     pub cases: Vec<Case>,
 }
 

@@ -80,6 +80,7 @@ impl<'a> Reader<'a> {
                 "cases",
                 "include",
                 "requires",
+                "prove",
             ],
             &["plan", "cases"],
         )?;
@@ -129,6 +130,7 @@ impl<'a> Reader<'a> {
             scope_out,
             vars,
             actions,
+            prove: root.get("prove").map(|n| self.prove(n)).unwrap_or_default(),
             cases,
         })
     }

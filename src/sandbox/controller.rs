@@ -18,6 +18,7 @@ use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::defect::Defects;
 use super::kinds::{APP, Condition, SESSION_LABEL, Session, SessionStatus, Template, TemplateStatus};
 use super::link::{ClusterError, Patience, found, soon};
 use super::log::Log;
@@ -29,6 +30,7 @@ const AGAIN: Duration = Duration::from_millis(250);
 struct Context {
     client: Client,
     namespace: String,
+    defects: Defects,
     log: Log,
 }
 
@@ -36,11 +38,12 @@ struct Context {
 pub fn start(
     client: Client,
     namespace: &str,
+    defects: Defects,
     log: Log,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Store<Template> {
-    let context = Arc::new(Context { client: client.clone(), namespace: namespace.to_owned(), log });
+    let context = Arc::new(Context { client: client.clone(), namespace: namespace.to_owned(), defects, log });
     let everything = watcher::Config::default;
 
     let templates = Controller::new(Api::<Template>::namespaced(client.clone(), namespace), everything())

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::defect::Defects;
 use super::link::{Patience, chain};
 use super::log::Log;
 use super::store::{Attempt, Delivery, RetryPolicy, Store, StoreError};
@@ -42,6 +43,7 @@ impl Dispatcher {
 
 struct Sender {
     store: Store,
+    defects: Defects,
     log: Log,
     http: reqwest::Client,
     room: Semaphore,
@@ -49,6 +51,7 @@ struct Sender {
 
 pub fn start(
     store: Store,
+    defects: Defects,
     log: Log,
     left: Vec<Delivery>,
     tasks: &TaskTracker,
@@ -60,7 +63,7 @@ pub fn start(
         .no_proxy()
         .user_agent("StreamSpace-Webhook/1.0")
         .build()?;
-    let sender = Arc::new(Sender { store, log, http, room: Semaphore::new(AT_ONCE) });
+    let sender = Arc::new(Sender { store, defects, log, http, room: Semaphore::new(AT_ONCE) });
     let (inbox, mut arrivals) = mpsc::unbounded_channel::<Vec<Delivery>>();
     let dispatcher = Dispatcher { inbox };
     dispatcher.send(left);

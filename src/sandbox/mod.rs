@@ -6,6 +6,7 @@ mod api;
 pub mod cluster;
 mod controller;
 mod crds;
+pub mod defect;
 mod dispatcher;
 mod kinds;
 mod link;
@@ -24,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::defect::Defects;
 use self::link::chain;
 use self::log::Log;
 use self::store::Store;
@@ -56,6 +58,8 @@ pub struct Options {
     pub admin_password: String,
     /// One line for each event; made if it is not there, appended to if it is.
     pub log_file: PathBuf,
+    /// What it gets wrong; by default nothing.
+    pub defects: Defects,
 }
 
 /// Why a platform could not start.
@@ -105,15 +109,15 @@ pub struct Sandbox {
 
 /// Returns when everything answers: tables made, kinds known to the cluster, controllers at work, API listening.
 pub async fn start(options: Options) -> Result<Sandbox, Error> {
-    let log_file = options.log_file;
+    let (log_file, defects) = (options.log_file, options.defects);
     let log = Log::open(&log_file).map_err(|cause| Error::Log { path: log_file.clone(), cause })?;
     let address = options.listen;
     let listener = TcpListener::bind(address).await.map_err(|cause| Error::Listen { address, cause })?;
     let address = listener.local_addr().map_err(|cause| Error::Listen { address, cause })?;
 
     let store = match &options.database {
-        Database::Sqlite(path) => Store::sqlite(path).await,
-        Database::Postgres(url) => Store::postgres(url).await,
+        Database::Sqlite(path) => Store::sqlite(path, defects).await,
+        Database::Postgres(url) => Store::postgres(url, defects).await,
     };
     let store = store.map_err(|error| Error::Database(error.to_string()))?;
     let password = options.admin_password;
@@ -130,14 +134,14 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     // Until everything stands, leaving early stops what stands already.
     let started = stop.clone().drop_guard();
-    let dispatcher = dispatcher::start(store.clone(), log.clone(), left, &tasks, &stop);
+    let dispatcher = dispatcher::start(store.clone(), defects, log.clone(), left, &tasks, &stop);
     let dispatcher = dispatcher.map_err(|error| Error::Http(chain(&error)))?;
     if !real_nodes {
         nodes::start(client.clone(), &namespace, log.clone(), &tasks, &stop);
     }
-    let templates = controller::start(client.clone(), &namespace, log.clone(), &tasks, &stop);
+    let templates = controller::start(client.clone(), &namespace, defects, log.clone(), &tasks, &stop);
     let (wishes, listed) =
-        syncer::start(store.clone(), client.clone(), &namespace, dispatcher.clone(), log.clone(), &tasks, &stop);
+        syncer::start(store.clone(), client.clone(), &namespace, dispatcher.clone(), defects, log.clone(), &tasks, &stop);
     // A client that waits on a controller's own store takes the controller's wake-up away, so only the syncer is waited for.
     // The controllers began to list before it did, and what comes before they are through they still find.
     let silent = |_| Error::Cluster("its sessions could not be listed in time".into());
@@ -145,7 +149,7 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
 
     let key = [*uuid::Uuid::new_v4().as_bytes(), *uuid::Uuid::new_v4().as_bytes()].concat();
     let api =
-        api::Api { store: store.clone(), wishes, dispatcher, templates, client, namespace, log: log.clone(), key };
+        api::Api { store: store.clone(), wishes, dispatcher, templates, client, namespace, log: log.clone(), key, defects };
     tasks.spawn(api::serve(listener, Arc::new(api), stop.clone()));
     log.info("platform started", &[("listen", &address), ("node_stand_in", &!real_nodes)]);
     started.disarm();

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::defect::Defects;
 use super::dispatcher::Dispatcher;
 use super::kinds::{Resources, Session as Object, SessionSpec};
 use super::link::{ClusterError, Patience, found, soon};
@@ -56,6 +57,7 @@ struct Syncer {
     api: Api<Object>,
     namespace: String,
     dispatcher: Dispatcher,
+    defects: Defects,
     log: Log,
     /// The objects, as the watch tells.
     objects: Mutex<HashMap<String, Object>>,
@@ -69,6 +71,7 @@ pub fn start(
     client: Client,
     namespace: &str,
     dispatcher: Dispatcher,
+    defects: Defects,
     log: Log,
     tasks: &TaskTracker,
     stop: &CancellationToken,
@@ -80,6 +83,7 @@ pub fn start(
         api: Api::namespaced(client, namespace),
         namespace: namespace.to_owned(),
         dispatcher,
+        defects,
         log,
         objects: Mutex::default(),
         left_alone: Mutex::default(),

@@ -148,21 +148,7 @@ impl Compiler<'_> {
     /// What is accepted as red for a while, each sentence found in the plan.
     fn known(&mut self, known: Vec<KnownFailure>, schedule: &mut Schedule) {
         for KnownFailure { case, sentence, issue, until } in known {
-            let Some(outline) = schedule.outline.iter().find(|o| o.id == case.text) else {
-                let d = Diagnostic::error("unknown-case", &case.span, format!("the plan has no case `{}`", case.text));
-                self.problems.push(d.meant(&case.text, schedule.outline.iter().map(|o| o.id.as_str())));
-                continue;
-            };
-            let same = |a: &str, b: &str| a.split_whitespace().eq(b.split_whitespace());
-            let Some(found) = outline.sentences.iter().find(|s| same(&s.text, &sentence.text)) else {
-                let d = Diagnostic::error(
-                    "unknown-sentence",
-                    &sentence.span,
-                    format!("`{}` has no sentence `{}`", case.text, sentence.text),
-                );
-                self.problems.push(d.meant(&sentence.text, outline.sentences.iter().map(|s| s.text.as_str())));
-                continue;
-            };
+            let Some(found) = self.sentence(&schedule.outline, &case, &sentence) else { continue };
             let known = Known { sentence: found.address.clone(), text: found.text.clone(), issue, until };
             if let Some(case) = schedule.cases.iter_mut().find(|c| c.id == case.text) {
                 case.known.push(known);

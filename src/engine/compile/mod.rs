@@ -1,6 +1,7 @@
 //! The one gate: from a plan, an environment and the verbs to a schedule, or to everything that is wrong with them.
 mod asks;
 mod environment;
+mod prove;
 mod step;
 
 use super::{
@@ -162,6 +163,7 @@ impl<'a> Compiler<'a> {
                 cases.push(compiled);
             }
         }
+        let breaks = self.prove(&plan.prove, &vars, &outline);
         // an included file serves several plans: what this one leaves aside is no slip
         let own = |n: &Named| n.span.source.name == plan.span.source.name;
         for name in order.iter().filter(|n| own(n) && !self.used_actions.contains(&n.text)) {
@@ -202,6 +204,7 @@ impl<'a> Compiler<'a> {
             jobs: self.environment.and_then(|e| e.jobs).unwrap_or(JOBS),
             environment: EnvironmentOutline::default(),
             versions: vec![],
+            breaks,
         }
     }
 

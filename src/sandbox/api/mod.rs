@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use auth::hash_password;
 
+use super::defect::Defects;
 use super::dispatcher::Dispatcher;
 use super::kinds::Template;
 use super::log::Log;
@@ -52,6 +53,7 @@ pub struct Api {
     pub log: Log,
     /// Signs tokens.
     pub key: Vec<u8>,
+    pub defects: Defects,
 }
 
 fn router(api: Arc<Api>) -> Router {

@@ -17,23 +17,25 @@ pub use sessions::{Asked, DELETED, NewSession, Seen, Session};
 pub use sql::{Gate, StoreError};
 pub use webhooks::{Attempt, Delivery, NewWebhook, RetryPolicy, Webhook};
 
+use super::defect::Defects;
 use sql::Db;
 
 #[derive(Clone)]
 pub struct Store {
     db: Db,
+    defects: Defects,
 }
 
 impl Store {
-    pub async fn sqlite(path: &Path) -> Result<Store, StoreError> {
-        Store::ready(Db::sqlite(path).await?).await
+    pub async fn sqlite(path: &Path, defects: Defects) -> Result<Store, StoreError> {
+        Store::ready(Db::sqlite(path).await?, defects).await
     }
 
-    pub async fn postgres(url: &str) -> Result<Store, StoreError> {
-        Store::ready(Db::postgres(url).await?).await
+    pub async fn postgres(url: &str, defects: Defects) -> Result<Store, StoreError> {
+        Store::ready(Db::postgres(url).await?, defects).await
     }
 
-    async fn ready(db: Db) -> Result<Store, StoreError> {
+    async fn ready(db: Db, defects: Defects) -> Result<Store, StoreError> {
         let mut work = db.write().await?;
         if db.dialect() == sql::Dialect::Pg {
             // Two platforms that start at once on one database must not make the same table twice.
@@ -43,7 +45,7 @@ impl Store {
             work.execute(&statement, vec![]).await?;
         }
         work.commit().await?;
-        Ok(Store { db })
+        Ok(Store { db, defects })
     }
 
     pub fn gate(&self) -> std::sync::Arc<Gate> {

@@ -1,0 +1,69 @@
+//! What a plan says about being proved: every variable, case and sentence that it names must be there.
+use super::{super::schedule::Breaks, Compiler};
+use crate::{
+    diagnostic::Diagnostic,
+    event::{CaseOutline, SentenceOutline},
+    expr::Tree,
+    plan::{Named, Prove},
+};
+
+impl Compiler<'_> {
+    pub(super) fn prove(
+        &mut self,
+        prove: &Prove,
+        vars: &[(String, Tree)],
+        outline: &[CaseOutline],
+    ) -> Vec<Breaks> {
+        for (name, _) in prove.set.iter().filter(|(name, _)| !vars.iter().any(|(v, _)| *v == name.text)) {
+            let message = format!("the plan has no variable `{}`", name.text);
+            let d = Diagnostic::error("unknown-variable", &name.span, message);
+            self.problems.push(d.meant(&name.text, vars.iter().map(|(n, _)| n.as_str())));
+        }
+        let mut breaks = vec![];
+        for defect in &prove.defects {
+            let mut addresses = vec![];
+            for (case, sentences) in &defect.cases {
+                for sentence in sentences {
+                    addresses.extend(self.sentence(outline, case, sentence).map(|s| s.address.clone()));
+                }
+            }
+            breaks.push(Breaks { defect: defect.defect.text.clone(), sentences: addresses });
+        }
+        breaks
+    }
+
+    /// The sentence of a case that has these words, or begins with those before `…`; else says what is wrong.
+    pub(super) fn sentence<'o>(
+        &mut self,
+        outline: &'o [CaseOutline],
+        case: &Named,
+        sentence: &Named,
+    ) -> Option<&'o SentenceOutline> {
+        let Some(found) = outline.iter().find(|o| o.id == case.text) else {
+            let d = Diagnostic::error("unknown-case", &case.span, format!("the plan has no case `{}`", case.text));
+            self.problems.push(d.meant(&case.text, outline.iter().map(|o| o.id.as_str())));
+            return None;
+        };
+        let words = |s: &str| s.split_whitespace().collect::<Vec<_>>().join(" ");
+        let wanted = words(&sentence.text);
+        let fits = |s: &SentenceOutline| match wanted.strip_suffix('…') {
+            Some(start) => words(&s.text).starts_with(start.trim_end()),
+            None => words(&s.text) == wanted,
+        };
+        let mut fitting = found.sentences.iter().filter(|s| fits(s));
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => Some(only),
+            (Some(_), Some(_)) => {
+                let message = format!("`{}` has more than one sentence like `{}`", case.text, sentence.text);
+                self.problems.push(Diagnostic::error("unknown-sentence", &sentence.span, message));
+                None
+            }
+            (None, _) => {
+                let message = format!("`{}` has no sentence `{}`", case.text, sentence.text);
+                let d = Diagnostic::error("unknown-sentence", &sentence.span, message);
+                self.problems.push(d.meant(&sentence.text, found.sentences.iter().map(|s| s.text.as_str())));
+                None
+            }
+        }
+    }
+}

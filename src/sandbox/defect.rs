@@ -1,0 +1,277 @@
+//! The ways in which this platform can be made to get it wrong: the catalogue, and the set that is switched on.
+//!
+//! Each is a small honest bug at the place where it would live; whoever owns that place asks `Defects::has`. All are off by
+//! default. This file must not know how any of them is done, nor what anybody tests.
+use std::fmt;
+
+/// In what way an effect or an answer is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    WrongValue,
+    MissingEffect,
+    /// In the API, the database or the cluster alone.
+    OneStoreOnly,
+    WrongObject,
+    TooLate,
+    Twice,
+    AnswerWithoutDeed,
+    DeedWithoutAnswer,
+    StaleAnswer,
+    LostUnderConcurrency,
+    LostAfterRetry,
+    TellsTooMuch,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::WrongValue => "wrong value",
+            Kind::MissingEffect => "missing effect",
+            Kind::OneStoreOnly => "effect in one store only",
+            Kind::WrongObject => "effect on the wrong object",
+            Kind::TooLate => "too late",
+            Kind::Twice => "twice",
+            Kind::AnswerWithoutDeed => "right answer without the deed",
+            Kind::DeedWithoutAnswer => "deed without the answer",
+            Kind::StaleAnswer => "stale answer",
+            Kind::LostUnderConcurrency => "lost under concurrency",
+            Kind::LostAfterRetry => "lost after retry",
+            Kind::TellsTooMuch => "tells too much",
+        })
+    }
+}
+
+macro_rules! catalogue {
+    ($($defect:ident $name:literal $kind:ident $line:literal)*) => {
+        /// One way of getting it wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Defect {
+            $($defect,)*
+        }
+
+        impl Defect {
+            pub const ALL: &[Defect] = &[$(Defect::$defect,)*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Defect::$defect => $name,)* }
+            }
+
+            pub fn kind(self) -> Kind {
+                match self { $(Defect::$defect => Kind::$kind,)* }
+            }
+
+            /// What the platform then does.
+            pub fn line(self) -> &'static str {
+                match self { $(Defect::$defect => $line,)* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    // batches
+    BatchSkipsLast "batch-skips-last" AnswerWithoutDeed "the last session of a batch is counted as done and left as it was"
+    BatchInDatabaseOnly "batch-in-database-only" OneStoreOnly "a batch changes rows and tells the cluster nothing"
+    BatchTouchesAll "batch-touches-all" WrongObject "a batch changes every session of the caller"
+    BatchStopsAtFailure "batch-stops-at-failure" MissingEffect "what stands after the first failure in a batch is not done"
+    BatchRollsBack "batch-rolls-back" MissingEffect "one failure takes the whole batch back, and the counts do not say so"
+    BatchAlreadyIsSuccess "batch-already-is-success" WrongValue "a session that is so already counts as a success"
+    BatchCountsAttempts "batch-counts-attempts" WrongValue "`succeeded` counts attempts"
+    BatchCountsNothing "batch-counts-nothing" DeedWithoutAnswer "a batch does its work and answers with zeros"
+    BatchTotalOmitsUnknown "batch-total-omits-unknown" WrongValue "`total` leaves out the names that are not known"
+    BatchErrorsEmpty "batch-errors-empty" MissingEffect "failures are counted and not listed"
+    BatchErrorsTwice "batch-errors-twice" Twice "each failure is listed twice"
+    BatchErrorsWrongName "batch-errors-wrong-name" WrongObject "an error carries the name of the session before it"
+    BatchErrorsAsStrings "batch-errors-as-strings" WrongValue "errors are texts in place of name and error"
+    BatchErrorsBlank "batch-errors-blank" WrongValue "the errors' texts are empty"
+    BatchErrorsCryptic "batch-errors-cryptic" WrongValue "an error says a number in place of a reason"
+    BatchErrorsTrace "batch-errors-trace" TellsTooMuch "an error carries a stack trace"
+    BatchErrorsStale "batch-errors-stale" StaleAnswer "a batch repeats the errors of the batch before"
+    BatchErrorsListSuccess "batch-errors-list-success" WrongValue "`errors` lists the successes too"
+    BatchAnswers202 "batch-answers-202" WrongValue "a batch answers 202"
+    BatchAnswers207 "batch-answers-207" WrongValue "a batch with a failure answers 207"
+    BatchAnswers422 "batch-answers-422" WrongValue "a batch with a failure answers 422 though the rest is done"
+    BatchDeleteKeepsRow "batch-delete-keeps-row" OneStoreOnly "a batch deletes in the API and the cluster, and rows stay"
+    BatchDeleteKeepsObject "batch-delete-keeps-object" OneStoreOnly "a batch deletes rows, and objects stay in the cluster"
+
+    // errors
+    InvalidResourcesAccepted "invalid-resources-accepted" MissingEffect "impossible resources are replaced by defaults and accepted"
+    InvalidResourcesMade "invalid-resources-made" DeedWithoutAnswer "impossible resources are refused and the session is made"
+    InvalidResources500 "invalid-resources-500" WrongValue "impossible resources are answered with 500"
+    InvalidResources200 "invalid-resources-200" WrongValue "impossible resources are answered with 200 and an error inside"
+    InvalidResourcesWrongField "invalid-resources-wrong-field" WrongValue "the message blames memory for cpu and cpu for memory"
+    DatabaseDown500 "database-down-500" WrongValue "a database that is away is answered with 500"
+    DatabaseDown401 "database-down-401" WrongValue "a database that is away is answered with 401 `User not found`"
+    DatabaseDownHangs "database-down-hangs" TooLate "a database that is away leaves the request waiting"
+    DatabaseDownAccepts "database-down-accepts" AnswerWithoutDeed "a create is accepted while the database is away, and forgotten"
+    DatabaseDownStays "database-down-stays" LostAfterRetry "after the database was away, requests fail until a restart"
+    CreateClusterFirst "create-cluster-first" OneStoreOnly "the object is made before the row, and stays when the row cannot be written"
+    ClusterDownForgets "cluster-down-forgets" AnswerWithoutDeed "a create is accepted while the cluster is away, and forgotten"
+    ClusterDown400 "cluster-down-400" WrongValue "a cluster that is away is answered with 400 `Template not found`"
+    ClusterDownHangs "cluster-down-hangs" TooLate "a cluster that is away leaves a create waiting"
+    ClusterDownReads "cluster-down-reads" MissingEffect "sessions cannot be read while the cluster is away"
+    ClusterDownTwice "cluster-down-twice" Twice "a create that waited for the cluster is made twice when that is back"
+    ErrorsWithoutId "errors-without-id" WrongValue "all errors carry the same request id"
+    ErrorsWithoutCode "errors-without-code" WrongValue "errors carry an empty code"
+    ErrorsVague "errors-vague" WrongValue "every error says `Something went wrong`"
+    ErrorsTrace "errors-trace" TellsTooMuch "an error carries a stack trace in its body"
+    ErrorsBlank "errors-blank" MissingEffect "errors have no body"
+    ErrorsNotLogged "errors-not-logged" MissingEffect "failed requests are not logged"
+    ErrorsLoggedWithoutCause "errors-logged-without-cause" WrongValue "the log says that a request failed and not why"
+    ErrorsLogOtherId "errors-log-other-id" WrongObject "the log carries another request id than the answer"
+    LogTellsToken "log-tells-token" TellsTooMuch "the log carries bearer tokens"
+
+    // synchronisation
+    UpdateOnlyRow "update-only-row" OneStoreOnly "an update changes the row and not the object"
+    UpdateOnlyObject "update-only-object" OneStoreOnly "an update changes the object, and the row keeps what it said"
+    UpdateReplaces "update-replaces" WrongObject "an update deletes the object and makes another"
+    UpdateReverts "update-reverts" LostAfterRetry "a moment after an update the old state is put back"
+    StatusNeverFlowsBack "status-never-flows-back" MissingEffect "what the cluster says never reaches the row"
+    StatusFlowsLate "status-flows-late" TooLate "what the cluster says reaches the row only seconds later"
+    StatusAssumed "status-assumed" AnswerWithoutDeed "the API says what was asked for without hearing from the controller"
+    StatusOfOther "status-of-other" WrongObject "what the cluster says of one session is written to another"
+    ReadsStale "reads-stale" StaleAnswer "the API answers reads from a copy that is seconds old"
+    ReconcileLate "reconcile-late" TooLate "the controller acts seconds after a change"
+    RunningBeforePod "running-before-pod" AnswerWithoutDeed "Running is said before there is a pod"
+    HibernatedKeepsPod "hibernated-keeps-pod" AnswerWithoutDeed "Hibernated is said and the pod goes on"
+    WakeWithoutPod "wake-without-pod" MissingEffect "a session that wakes gets no pod"
+    ObjectWithoutLabels "object-without-labels" WrongValue "the object carries no labels"
+    ObjectDefaultResources "object-default-resources" WrongValue "the object asks for default resources in place of those given"
+    ObjectWrongUser "object-wrong-user" WrongValue "the object belongs to another user than the row"
+    ObjectTwice "object-twice" Twice "a session gets two objects"
+    DeleteKeepsRow "delete-keeps-row" OneStoreOnly "a delete leaves the row as it was"
+    DeleteKeepsObject "delete-keeps-object" OneStoreOnly "a delete removes the row and leaves the object"
+    DeleteOnlyAnswers "delete-only-answers" AnswerWithoutDeed "a delete is answered and not done"
+    DeleteHides "delete-hides" OneStoreOnly "a deleted session is hidden by the API, and row and object stay"
+    DeleteComesBack "delete-comes-back" LostAfterRetry "a moment after it was deleted a session is there again"
+    DeleteLate "delete-late" TooLate "an object goes seconds after its delete"
+    OrphansDeployment "orphans-deployment" MissingEffect "a Deployment names no owner, and stays"
+    OrphansService "orphans-service" MissingEffect "a Service names no owner, and stays"
+    OrphansConnections "orphans-connections" MissingEffect "the connections of a deleted session stay in the database"
+    MissingUnnoticed "missing-unnoticed" StaleAnswer "an object that vanished is not noticed"
+    MissingUnreported "missing-unreported" MissingEffect "an object that vanished is noticed and not reported"
+    MissingMarksOther "missing-marks-other" WrongObject "when an object vanished another session is marked"
+    MissingReportsAll "missing-reports-all" WrongValue "when an object vanished every session is reported as inconsistent"
+    ManualIgnored "manual-ignored" MissingEffect "an object made by hand is not taken over"
+    ManualReadOnly "manual-read-only" OneStoreOnly "an object made by hand can be read, and has no row"
+    ManualTwice "manual-twice" Twice "an object made by hand gets two rows"
+    ManualOfNobody "manual-of-nobody" WrongValue "an object made by hand gets a row without its user"
+    ManualUnreported "manual-unreported" MissingEffect "an object made by hand is taken over and not reported"
+    ManualDisobeys "manual-disobeys" AnswerWithoutDeed "an object made by hand is taken over, and later wishes do not reach it"
+
+    // many at once
+    NamesCollide "names-collide" LostUnderConcurrency "sessions made in one moment get one name"
+    CreateMixesUp "create-mixes-up" LostUnderConcurrency "of creates at once one answers with another's session"
+    CreateLost "create-lost" LostUnderConcurrency "of creates at once one is accepted and lost"
+    CreateTwice "create-twice" Twice "of creates at once one is made twice"
+    CreateRefused "create-refused" LostUnderConcurrency "of creates at once some are answered with 500"
+    DeleteLost "delete-lost" LostUnderConcurrency "of deletes at once one is accepted and lost"
+    DeleteResurrects "delete-resurrects" LostUnderConcurrency "of deletes at once one is undone by a write that came late"
+    UpdateSplits "update-splits" LostUnderConcurrency "updates at once leave row and object saying different things"
+    ReadsTorn "reads-torn" LostUnderConcurrency "a list read while sessions are being written leaves one out"
+    Deadlock "deadlock" LostUnderConcurrency "requests at once wait for each other"
+    OneAtATime "one-at-a-time" TooLate "requests at once are answered one after the other, slowly"
+
+    // the audit log
+    AuditNothing "audit-nothing" MissingEffect "the audit log stays empty"
+    AuditMissesDeletes "audit-misses-deletes" MissingEffect "deletes are not audited"
+    AuditMissesReads "audit-misses-reads" MissingEffect "reads are not audited"
+    AuditTwice "audit-twice" Twice "every entry is written twice"
+    AuditWithoutUser "audit-without-user" WrongValue "entries carry no user"
+    AuditWrongUser "audit-wrong-user" WrongObject "entries carry the user of the request before"
+    AuditWrongSession "audit-wrong-session" WrongObject "an update is audited under the name of another session"
+    AuditActionIsVerb "audit-action-is-verb" WrongValue "the action is the HTTP method, and the resource type the path"
+    AuditTimeWrongZone "audit-time-wrong-zone" WrongValue "times are an hour off"
+    AuditTimeOfWriting "audit-time-of-writing" TooLate "times are those at which a batch of entries was written, seconds later"
+    AuditTimeByMinute "audit-time-by-minute" WrongValue "times are cut to the minute"
+    AuditLate "audit-late" TooLate "entries can be read only much later"
+    AuditFilterIgnoresAction "audit-filter-ignores-action" WrongValue "the filter `action` is ignored"
+    AuditFilterIgnoresUser "audit-filter-ignores-user" WrongValue "the filter `user` is ignored"
+    AuditFilterIgnoresResource "audit-filter-ignores-resource" WrongValue "the filter `resource` is ignored"
+    AuditFilterIgnoresTime "audit-filter-ignores-time" WrongValue "the filters `from` and `to` are ignored"
+    AuditTellsPassword "audit-tells-password" TellsTooMuch "the password of a log-in that failed is in the audit log"
+    AuditTellsQuery "audit-tells-query" TellsTooMuch "the query of a request is in the audit log, with what it carries"
+    AuditKeepsHeaders "audit-keeps-headers" TellsTooMuch "the audit table keeps the headers of requests, and the API does not show them"
+
+    // webhooks
+    WebhookCreateFails "webhook-create-fails" WrongValue "a webhook cannot be made: 500"
+    WebhookNotKept "webhook-not-kept" AnswerWithoutDeed "a webhook is answered with 201 and not kept"
+    WebhookSilent "webhook-silent" MissingEffect "nothing is ever delivered"
+    WebhookLate "webhook-late" TooLate "a delivery leaves six seconds after the event"
+    WebhookTwice "webhook-twice" Twice "a delivery is made twice"
+    WebhookAllEvents "webhook-all-events" WrongObject "every webhook hears every event"
+    WebhookWrongEvent "webhook-wrong-event" WrongValue "`session.created` is delivered as `session.create`"
+    WebhookOtherSession "webhook-other-session" WrongObject "the payload is that of another session"
+    WebhookThin "webhook-thin" MissingEffect "the payload carries the name and nothing else"
+    WebhookWrongZone "webhook-wrong-zone" WrongValue "the time in a payload is an hour off"
+    WebhookUnsigned "webhook-unsigned" MissingEffect "deliveries carry no signature"
+    WebhookSignsOtherBytes "webhook-signs-other-bytes" WrongValue "the signature is over the JSON written anew, not over the bytes sent"
+    WebhookWrongSecret "webhook-wrong-secret" WrongObject "the signature is made with another webhook's secret"
+    WebhookOneSecret "webhook-one-secret" WrongValue "all webhooks have the same secret"
+    WebhookRetryUnsigned "webhook-retry-unsigned" LostAfterRetry "a retry carries the signature of other bytes"
+    WebhookRetryChanges "webhook-retry-changes" LostAfterRetry "a retry carries other bytes than the first attempt"
+    WebhookNoRetry "webhook-no-retry" MissingEffect "a delivery that failed is not tried again"
+    WebhookRetriesOnce "webhook-retries-once" LostAfterRetry "a delivery is given up after one retry"
+    WebhookRetriesForEver "webhook-retries-for-ever" Twice "a delivery that fails is never given up"
+    WebhookRetriesRefusals "webhook-retries-refusals" Twice "a delivery that was refused with 400 is tried again"
+    WebhookRetriesSuccess "webhook-retries-success" Twice "a delivery that came through after a retry is made once more"
+}
+
+/// Those that are switched on. Copies are as good.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Defects([u128; 2]);
+
+impl Defects {
+    pub fn has(self, defect: Defect) -> bool {
+        let n = defect as usize;
+        self.0[n / 128] & (1 << (n % 128)) != 0
+    }
+
+    pub fn and(mut self, defect: Defect) -> Defects {
+        let n = defect as usize;
+        self.0[n / 128] |= 1 << (n % 128);
+        self
+    }
+
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Defect::ALL.iter().filter(move |d| self.has(**d)).map(|d| d.name())
+    }
+}
+
+impl FromIterator<Defect> for Defects {
+    fn from_iter<I: IntoIterator<Item = Defect>>(defects: I) -> Defects {
+        defects.into_iter().fold(Defects::default(), Defects::and)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no defect `{0}`")]
+pub struct Unknown(pub String);
+
+impl std::str::FromStr for Defect {
+    type Err = Unknown;
+
+    fn from_str(name: &str) -> Result<Defect, Unknown> {
+        Defect::ALL.iter().copied().find(|d| d.name() == name).ok_or_else(|| Unknown(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn each_has_a_name_and_a_bit_of_its_own() {
+        let names: HashSet<_> = Defect::ALL.iter().map(|d| d.name()).collect();
+        assert_eq!(names.len(), Defect::ALL.len());
+        assert!(Defect::ALL.len() <= 256);
+        for (n, defect) in Defect::ALL.iter().enumerate() {
+            let only: Defects = [*defect].into_iter().collect();
+            assert_eq!(only.names().collect::<Vec<_>>(), [defect.name()]);
+            assert_eq!(defect.name().parse(), Ok(*defect));
+            assert_eq!(*defect as usize, n);
+        }
+    }
+}
