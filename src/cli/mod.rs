@@ -9,6 +9,7 @@ mod dry;
 mod files;
 mod links;
 mod list;
+mod perform;
 mod place;
 mod plans;
 mod report;
