@@ -26,6 +26,8 @@ pub enum Command {
     List(List),
     /// Try every target of an environment, the way the plan will use it
     Doctor(Box<Doctor>),
+    /// Show that every check could fail: what a run saw is changed, piece by piece, and judged again
+    Prove(Box<Prove>),
     /// Write the report of a recorded run again
     Report(Report),
     /// Run the reference platform in the foreground, until Ctrl-C
@@ -172,6 +174,23 @@ pub struct List {
     pub plans: Vec<String>,
     #[command(flatten)]
     pub selection: Selection,
+}
+
+#[derive(ClapArgs)]
+pub struct Prove {
+    /// A plan: its id or file; else the one that the run performed
+    pub plan: Option<String>,
+    /// A recorded run that was green: its id, or its `events.jsonl`
+    #[arg(long, value_name = "RUN")]
+    pub run: String,
+    #[command(flatten)]
+    pub place: Where,
+    /// Write down what guards what, in the file that the plan's `prove: guards` names
+    #[arg(long)]
+    pub accept: bool,
+    /// Where the report is written; else `tests/reports`
+    #[arg(long, value_name = "DIR")]
+    pub report_dir: Option<PathBuf>,
 }
 
 #[derive(ClapArgs)]

@@ -11,6 +11,7 @@ pub mod names;
 pub mod needs;
 mod parallel;
 mod perform;
+pub mod replay;
 pub mod run;
 pub mod schedule;
 pub mod step;

@@ -253,8 +253,32 @@ impl<'a> Runner<'a> {
     }
 
     async fn judge_only(&self, step: &Step, at: &Address, scope: &Scope) -> Done {
-        let findings = asked(&step.asks, None, scope);
+        let findings = self.asked(&step.asks, None, scope);
         self.conclude(step, at, scope, None, findings, None, 0, Duration::ZERO, Mark::Passed).await
+    }
+
+    /// Judges a picture and checks. With an output the picture is of that; without, of the names in scope.
+    pub(super) fn asked(&self, asks: &Asks, output: Option<&Value>, scope: &Scope) -> Vec<Finding> {
+        self.looks.asking(asks, scope);
+        let mut out = vec![];
+        if let Some(p) = &asks.picture {
+            match output {
+                Some(v) => judge::picture(p, "", Some(v), scope, &mut out),
+                None => {
+                    let names = match &p.shape {
+                        crate::expr::picture::Shape::Map(entries) => entries
+                            .iter()
+                            .filter_map(|(k, ..)| k.as_literal())
+                            .filter_map(|k| Some((k.to_string(), scope.get(k)?.clone())))
+                            .collect::<Map>(),
+                        _ => Map::new(),
+                    };
+                    judge::picture(p, "", Some(&Value::from(names)), scope, &mut out);
+                }
+            }
+        }
+        judge::checks(&asks.checks, scope, &mut out);
+        out
     }
 
     pub(super) fn why_cancelled(&self) -> String {
@@ -301,6 +325,7 @@ impl<'a> Runner<'a> {
                         actual: error.to_string(),
                         operands: vec![],
                         place: Some(step.place.clone()),
+                        asked: None,
                     });
                     mark = mark.worse(Mark::Failed);
                 }
@@ -393,29 +418,6 @@ impl<'a> Runner<'a> {
         self.finish(at, Mark::Errored, vec![], Some(reason.clone()), 0, Duration::ZERO).await;
         Done::red(Mark::Errored, reason)
     }
-}
-
-/// Judges a picture and checks. With an output the picture is of that; without, of the names in scope.
-pub fn asked(asks: &Asks, output: Option<&Value>, scope: &Scope) -> Vec<Finding> {
-    let mut out = vec![];
-    if let Some(p) = &asks.picture {
-        match output {
-            Some(v) => judge::picture(p, "", Some(v), scope, &mut out),
-            None => {
-                let names = match &p.shape {
-                    crate::expr::picture::Shape::Map(entries) => entries
-                        .iter()
-                        .filter_map(|(k, ..)| k.as_literal())
-                        .filter_map(|k| Some((k.to_string(), scope.get(k)?.clone())))
-                        .collect::<Map>(),
-                    _ => Map::new(),
-                };
-                judge::picture(p, "", Some(&Value::from(names)), scope, &mut out);
-            }
-        }
-    }
-    judge::checks(&asks.checks, scope, &mut out);
-    out
 }
 
 /// A duration as a plan gives it: a text like `30s`, or a duration that an expression computed.

@@ -1,5 +1,7 @@
 //! CEL expressions: compiled when the plan is read, with the names and functions that they use; evaluated against a scope; and,
-//! when a check does not hold, explained operand by operand. The only file that knows the expression library.
+//! when a check does not hold, explained operand by operand. Nobody else knows the expression library.
+mod spoken;
+
 use super::scope::Scope;
 use crate::{
     diagnostic::{Diagnostic, nearest},

@@ -1,0 +1,421 @@
+//! A recorded run judged again, by the same code as the live one: whole, or from the sentence on in which something else is seen than
+//! was seen then. No network, no clock. Knows nothing of what is changed, nor why.
+use super::{
+    case::Course,
+    looks::{Again, Ask, Look, Looks},
+    run::{World, base_scope, run_scope},
+    schedule::{Case, Schedule},
+    step::Runner,
+    undo::Stack,
+};
+use crate::{
+    address::Address,
+    event::{ErrorKind, Event, EventKind, Events, RunStarted},
+    executor::{Output, RunContext, StepError},
+    expr::{Finding, Scope, Spoken},
+    outcome::{Mark, Verdict},
+    plan::Asks,
+    secrets::Secrets,
+    source::{Place, Span},
+    value::Value,
+};
+use async_trait::async_trait;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// What a journal says of a run.
+pub struct Record {
+    pub started: RunStarted,
+    /// The plan's variables and the environment's names; a journal may be older than that.
+    bound: Option<(Value, Value)>,
+    pub looks: HashMap<Address, Vec<Sight>>,
+    pub judged: HashMap<Address, Judged>,
+    /// Each action: in a line for people, and where it stands.
+    pub acts: HashMap<Address, (String, Place)>,
+    pub cases: HashMap<String, (Verdict, Option<String>)>,
+    pub marks: HashMap<Address, Mark>,
+    pub finished: bool,
+}
+
+/// One look at the world.
+#[derive(Clone)]
+pub struct Sight {
+    pub result: Result<Output, StepError>,
+    /// Of its event.
+    pub seq: u64,
+}
+
+/// What an action came to.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    pub at: Address,
+    pub mark: Mark,
+    pub findings: Vec<Finding>,
+}
+
+impl Record {
+    /// `None` where no run began.
+    pub fn of<'e>(events: impl IntoIterator<Item = &'e Event>) -> Option<Record> {
+        let mut record: Option<Record> = None;
+        for event in events {
+            if let EventKind::RunStarted(started) = &event.kind {
+                record.get_or_insert(Record {
+                    started: (**started).clone(),
+                    bound: None,
+                    looks: HashMap::new(),
+                    judged: HashMap::new(),
+                    acts: HashMap::new(),
+                    cases: HashMap::new(),
+                    marks: HashMap::new(),
+                    finished: false,
+                });
+            }
+            if let Some(record) = &mut record {
+                record.take(event);
+            }
+        }
+        record
+    }
+
+    fn take(&mut self, event: &Event) {
+        let at = &event.address;
+        match &event.kind {
+            EventKind::NamesBound { vars, environment } => self.bound = Some((vars.clone(), environment.clone())),
+            EventKind::ActionStarted { what, place } => {
+                self.acts.insert(at.clone(), (what.clone(), place.clone()));
+            }
+            EventKind::Looked { at: began, took, value, error, error_kind, .. } => {
+                let result = match (value, error_kind) {
+                    (Some(value), _) => Ok(Output { value: value.clone(), at: *began, took: *took, cursor: None }),
+                    (None, kind) => {
+                        Err(failure(kind.unwrap_or(ErrorKind::Invalid), error.clone().unwrap_or_default(), *took))
+                    }
+                };
+                self.looks.entry(at.clone()).or_default().push(Sight { result, seq: event.seq });
+            }
+            EventKind::ActionFinished { mark, findings, .. } => {
+                let judged = Judged { at: at.clone(), mark: *mark, findings: findings.clone() };
+                self.judged.insert(at.clone(), judged);
+            }
+            EventKind::SentenceFinished { mark, .. } => {
+                self.marks.insert(at.clone(), *mark);
+            }
+            EventKind::CaseFinished { verdict, reason, .. } => {
+                self.cases.insert(at.to_string(), (*verdict, reason.clone()));
+            }
+            EventKind::RunFinished { .. } => self.finished = true,
+            _ => {}
+        }
+    }
+
+    /// What it does not say that is needed to judge it again, in a sentence.
+    pub fn lacks(&self) -> Option<&'static str> {
+        self.bound.is_none().then_some(
+            "the journal does not say which names were bound before the cases (an older `tp-runner` wrote it): \
+             they are taken from the plan, and checks that read names of the environment cannot be judged",
+        )
+    }
+}
+
+fn failure(kind: ErrorKind, text: String, took: Duration) -> StepError {
+    match kind {
+        ErrorKind::Unreachable => StepError::Unreachable(text),
+        ErrorKind::TimedOut => StepError::TimedOut(took),
+        ErrorKind::Undefined => StepError::Undefined(text),
+        ErrorKind::Cancelled => StepError::Cancelled,
+        ErrorKind::Invalid => StepError::Invalid(text),
+    }
+}
+
+/// Another sight in place of the `look`th of an action.
+#[derive(Clone)]
+pub struct Change {
+    pub at: Address,
+    pub look: usize,
+    pub sight: Output,
+}
+
+/// Why something was looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Way {
+    /// By a verb.
+    Seen,
+    /// It is what an action of the plan gave: of this only the times are taken from the record.
+    Given,
+    /// An overlap, or what a fault refused.
+    Measured,
+}
+
+/// The looks of a record, each action's in their order.
+pub struct Recorded {
+    record: Arc<Record>,
+    environment: Scope,
+    changes: Vec<Change>,
+    next: Mutex<HashMap<Address, usize>>,
+    notes: Option<Mutex<Notes>>,
+}
+
+/// What is learned when all is judged unchanged.
+#[derive(Default)]
+struct Notes {
+    ways: HashMap<Address, Way>,
+    spoken: HashMap<Span, Spoken>,
+}
+
+fn open<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+impl Recorded {
+    pub fn of(record: Arc<Record>) -> Self {
+        let environment = environment_of(&record);
+        Recorded { record, environment, changes: vec![], next: Mutex::default(), notes: None }
+    }
+
+    fn take(&self, at: &Address, way: Way) -> Option<Result<Output, StepError>> {
+        let look = {
+            let mut next = open(&self.next);
+            match next.get_mut(at) {
+                Some(n) => {
+                    *n += 1;
+                    *n
+                }
+                None => {
+                    next.insert(at.clone(), 0);
+                    0
+                }
+            }
+        };
+        if let Some(notes) = &self.notes {
+            open(notes).ways.insert(at.clone(), way);
+        }
+        if let Some(change) = self.changes.iter().find(|c| c.look == look && c.at == *at) {
+            return Some(Ok(change.sight.clone()));
+        }
+        self.record.looks.get(at)?.get(look).map(|s| s.result.clone())
+    }
+}
+
+#[async_trait]
+impl Looks for Recorded {
+    async fn look(&self, ask: Ask<'_>) -> Option<Look> {
+        let result = self.take(ask.at, Way::Seen)?;
+        Some(Look { result, evidence: vec![], departed: false })
+    }
+
+    async fn again(&self, at: &Address, _: u32, _: Option<Instant>, _: Duration, _: &CancellationToken) -> Again {
+        self.take(at, Way::Given).map_or(Again::No, |r| Again::Recorded(r.map(|o| o.value).unwrap_or_default()))
+    }
+
+    fn measured(&self, at: &Address, _: Value) -> Value {
+        self.take(at, Way::Measured).and_then(|r| r.ok()).map(|o| o.value).unwrap_or_default()
+    }
+
+    fn live(&self) -> bool {
+        false
+    }
+
+    fn environment(&self) -> Scope {
+        self.environment.clone()
+    }
+
+    fn asking(&self, asks: &Asks, scope: &Scope) {
+        let Some(notes) = &self.notes else { return };
+        let spoken = &mut open(notes).spoken;
+        if let Some(p) = &asks.picture {
+            p.leaves(&mut |leaf| spoken.entry(leaf.picture.span.clone()).or_default().join(&leaf.speaks(scope)));
+        }
+        for (e, span) in &asks.checks {
+            let mut said = Spoken::default();
+            e.speaks(scope, &mut said);
+            spoken.entry(span.clone()).or_default().join(&said);
+        }
+    }
+}
+
+fn secrets() -> Arc<Secrets> {
+    Arc::new(Secrets::recorded())
+}
+
+fn run_of(record: &Record) -> RunContext {
+    RunContext { id: record.started.run.clone(), started: record.started.started, dir: Default::default() }
+}
+
+fn environment_of(record: &Record) -> Scope {
+    let own = record.bound.as_ref().map(|(_, environment)| environment.clone()).unwrap_or_default();
+    run_scope(&run_of(record), &secrets()).with_all(&own)
+}
+
+/// The run's names and the plan's variables, as they were.
+fn base_of(record: &Record, schedule: &Schedule) -> Result<Scope, String> {
+    let (run, secrets) = (run_of(record), secrets());
+    if let Some((vars, _)) = &record.bound {
+        return Ok(run_scope(&run, &secrets).with_all(vars));
+    }
+    let scope = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets))
+        .map_err(|(name, e)| format!("the variable `{name}` cannot be evaluated: {e}"))?;
+    // of those that were set otherwise the record has the texts
+    Ok(record.started.plan.vars.iter().fold(scope, |scope, (name, text)| match scope.get(name) {
+        Some(v) if v.to_string() != *text => {
+            let value = serde_json::from_str(text).map_or_else(|_| Value::text(text), |j: serde_json::Value| j.into());
+            scope.with(name, value)
+        }
+        _ => scope,
+    }))
+}
+
+/// Every case of a record, judged unchanged, and ready to be judged otherwise.
+pub struct Replay {
+    schedule: Arc<Schedule>,
+    record: Arc<Record>,
+    base: Scope,
+    pub cases: Vec<Rehearsed>,
+}
+
+/// A case judged unchanged.
+pub struct Rehearsed {
+    /// Where the case stood before each of its sentences, and at the end.
+    points: Vec<Point>,
+    /// What each sentence came to.
+    pub told: Vec<Told>,
+    /// In which way each action looked.
+    pub ways: HashMap<Address, Way>,
+    /// What each question spoke of.
+    pub spoken: HashMap<Span, Spoken>,
+    pub verdict: Verdict,
+}
+
+struct Point {
+    course: Course,
+    faults: Vec<String>,
+}
+
+/// What came of one sentence.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub mark: Mark,
+    /// Of each action that ended.
+    pub actions: Vec<Judged>,
+}
+
+impl Replay {
+    /// Judges every case of the record unchanged. Cases that were not selected have nothing in the record, and are left empty.
+    pub fn new(schedule: Arc<Schedule>, record: Arc<Record>) -> Result<Replay, String> {
+        let base = base_of(&record, &schedule)?;
+        let mut replay = Replay { schedule, record, base, cases: vec![] };
+        replay.cases = replay.schedule.cases.iter().map(|case| replay.rehearse(case)).collect();
+        Ok(replay)
+    }
+
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    fn rehearse(&self, case: &Case) -> Rehearsed {
+        let mut looks = Recorded::of(self.record.clone());
+        looks.notes = Some(Mutex::default());
+        let id = Value::map([("id".to_string(), case.id.as_str().into())]);
+        let mut at = Point { course: Course::new(self.base.with("case", id)), faults: vec![] };
+        let (mut points, mut told) = (vec![], vec![]);
+        if self.record.cases.contains_key(&case.id) {
+            for i in 0..case.sentences.len() {
+                let (next, said) = self.sentence(case, i, &at, &looks);
+                points.push(std::mem::replace(&mut at, next));
+                told.push(said);
+            }
+        }
+        let verdict = at.course.outcome(false).verdict;
+        points.push(at);
+        let Notes { ways, spoken } = looks.notes.take().map(|n| std::mem::take(&mut *open(&n))).unwrap_or_default();
+        Rehearsed { points, told, ways, spoken, verdict }
+    }
+
+    /// What else is said when something else is seen: from `sentence` on, each sentence with its number, until it makes no difference
+    /// any more.
+    pub fn changed(&self, case: usize, sentence: usize, changes: Vec<Change>) -> Vec<(usize, Told)> {
+        let mut looks = Recorded::of(self.record.clone());
+        looks.changes = changes;
+        let (scheduled, rehearsed) = (&self.schedule.cases[case], &self.cases[case]);
+        let mut out = vec![];
+        let mut moved: Option<Point> = None;
+        for i in sentence..scheduled.sentences.len() {
+            let from = moved.as_ref().unwrap_or(&rehearsed.points[i]);
+            let (next, said) = self.sentence(scheduled, i, from, &looks);
+            out.push((i, said));
+            let unchanged = &rehearsed.points[i + 1];
+            if next.faults == unchanged.faults && next.course.joins(&unchanged.course) {
+                break;
+            }
+            moved = Some(next);
+        }
+        out
+    }
+
+    fn sentence(&self, case: &Case, i: usize, from: &Point, looks: &Recorded) -> (Point, Told) {
+        let heard = Arc::new(Heard::default());
+        let world = World {
+            run: run_of(&self.record),
+            secrets: self.base.secrets().clone(),
+            events: heard.clone(),
+            cancel: CancellationToken::new(),
+            kill: CancellationToken::new(),
+            links: HashMap::new(),
+            live: None,
+            faults: vec![],
+            on_failure: vec![],
+            fail_fast: false,
+        };
+        let (stack, faults) = (Stack::default(), Mutex::new(from.faults.clone()));
+        let base = &self.cases_base(case);
+        let (looks, cancel) = (looks as &dyn Looks, &world.cancel);
+        let runner = Runner { world: &world, looks, cancel, stack: &stack, faults: &faults, base, timeout: None };
+        let mut course = from.course.clone();
+        at_once(course.take(&case.sentences[i], &runner));
+        let mark = course.marks.last().map_or(Mark::NotReached, |(_, m)| *m);
+        let actions = std::mem::take(&mut *open(&heard.0));
+        (Point { course, faults: faults.into_inner().unwrap_or_else(|e| e.into_inner()) }, Told { mark, actions })
+    }
+
+    /// What the actions of the plan see beside their inputs.
+    fn cases_base(&self, case: &Case) -> Scope {
+        self.base.with("case", Value::map([("id".to_string(), case.id.as_str().into())]))
+    }
+}
+
+/// Nothing in a replay waits for anything outside of it: whoever asks again and again gets to the end.
+fn at_once<T>(work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        if let Poll::Ready(done) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return done;
+        }
+    }
+}
+
+/// Keeps what came of each action.
+#[derive(Default)]
+struct Heard(Mutex<Vec<Judged>>);
+
+#[async_trait]
+impl Events for Heard {
+    async fn tell(&self, at: &Address, kind: EventKind) {
+        if let EventKind::ActionFinished { mark, findings, .. } = kind {
+            open(&self.0).push(Judged { at: at.clone(), mark, findings });
+        }
+    }
+
+    async fn commit(&self, at: &Address, kind: EventKind) -> Result<(), String> {
+        self.tell(at, kind).await;
+        Ok(())
+    }
+}
