@@ -4,7 +4,7 @@ use super::{
     case::Course,
     looks::{Again, Ask, Look, Looks},
     run::{World, base_scope, run_scope},
-    schedule::{Case, Schedule},
+    schedule::{Act, Case, Schedule, Step},
     step::Runner,
     undo::Stack,
 };
@@ -21,7 +21,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -111,6 +111,19 @@ impl Record {
             }
             EventKind::RunFinished { .. } => self.finished = true,
             _ => {}
+        }
+    }
+
+    fn without_looks(&self) -> Record {
+        Record {
+            started: self.started.clone(),
+            bound: self.bound.clone(),
+            looks: HashMap::new(),
+            judged: HashMap::new(),
+            acts: self.acts.clone(),
+            cases: self.cases.clone(),
+            marks: HashMap::new(),
+            finished: self.finished,
         }
     }
 
@@ -275,11 +288,15 @@ pub struct Replay {
     schedule: Arc<Schedule>,
     record: Arc<Record>,
     base: Scope,
+    /// Where actions stand that must hold for a while.
+    lasting: HashSet<Place>,
     pub cases: Vec<Rehearsed>,
 }
 
 /// A case judged unchanged.
 pub struct Rehearsed {
+    /// All of the record; or, where that comes to the same, without the looks at which something was still waited for.
+    record: Arc<Record>,
     /// Where the case stood before each of its sentences, and at the end.
     points: Vec<Point>,
     /// What each sentence came to.
@@ -304,12 +321,52 @@ pub struct Told {
     pub actions: Vec<Judged>,
 }
 
+impl Rehearsed {
+    /// What each action came to at its last time, and each sentence.
+    fn comes_to(&self) -> (Verdict, Vec<Mark>, HashMap<&Address, (Mark, Vec<bool>)>) {
+        let actions = self.told.iter().flat_map(|t| &t.actions);
+        let judged = actions.map(|j| (&j.at, (j.mark, j.findings.iter().map(|f| f.holds).collect())));
+        (self.verdict, self.told.iter().map(|t| t.mark).collect(), judged.collect())
+    }
+}
+
+/// An address and all that it lies within.
+fn upwards(at: &Address) -> impl Iterator<Item = Address> + '_ {
+    let text = at.as_str();
+    text.match_indices(['/', '#']).map(|(i, _)| i).chain([text.len()]).map(|end| Address::new(&text[..end]))
+}
+
+fn lasting_in(steps: &[Step], seen: &mut HashSet<Place>, out: &mut HashSet<Place>) {
+    for step in steps.iter().filter(|s| s.always.is_some()) {
+        out.insert(step.place.clone());
+    }
+    for step in steps {
+        if !seen.insert(step.place.clone()) {
+            continue;
+        }
+        match &step.act {
+            Act::Use { definition, .. } => lasting_in(&definition.steps, seen, out),
+            Act::Parallel { branches, .. } => branches.iter().for_each(|b| lasting_in(b, seen, out)),
+            _ => {}
+        }
+    }
+}
+
 impl Replay {
     /// Judges every case of the record unchanged. Cases that were not selected have nothing in the record, and are left empty.
     pub fn new(schedule: Arc<Schedule>, record: Arc<Record>) -> Result<Replay, String> {
         let base = base_of(&record, &schedule)?;
-        let mut replay = Replay { schedule, record, base, cases: vec![] };
-        replay.cases = replay.schedule.cases.iter().map(|case| replay.rehearse(case)).collect();
+        let mut lasting = HashSet::new();
+        let sentences = schedule.cases.iter().flat_map(|c| &c.sentences);
+        sentences.for_each(|s| lasting_in(&s.steps, &mut HashSet::new(), &mut lasting));
+        let mut replay = Replay { schedule, record, base, lasting, cases: vec![] };
+        let short = Arc::new(replay.shortened());
+        let rehearsed = |case| {
+            let whole = replay.rehearse(case, replay.record.clone());
+            let quick = replay.rehearse(case, short.clone());
+            if quick.comes_to() == whole.comes_to() { Rehearsed { spoken: whole.spoken, ..quick } } else { whole }
+        };
+        replay.cases = replay.schedule.cases.iter().map(rehearsed).collect();
         Ok(replay)
     }
 
@@ -321,8 +378,44 @@ impl Replay {
         &self.record
     }
 
-    fn rehearse(&self, case: &Case) -> Rehearsed {
-        let mut looks = Recorded::of(self.record.clone());
+    /// The looks of an action that decide: the last, or each one where it must hold for a while.
+    pub fn looks(&self, case: usize, at: &Address) -> &[Sight] {
+        self.cases[case].record.looks.get(at).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether an action, or one that it is part of, must hold for a while.
+    fn lasts(&self, at: &Address) -> bool {
+        upwards(at).filter_map(|a| self.record.acts.get(&a)).any(|(_, place)| self.lasting.contains(place))
+    }
+
+    /// The record as it would be if everything that was waited for had come at the first look.
+    fn shortened(&self) -> Record {
+        let mut looks = HashMap::new();
+        for (at, all) in &self.record.looks {
+            // what was seen before the last round of an action of the plan that was tried again
+            let rounds = upwards(at).filter(|a| a != at && !self.lasts(a)).filter_map(|a| self.record.looks.get(&a));
+            let before = rounds.filter_map(|l| l.len().checked_sub(2).map(|i| l[i].seq)).max().unwrap_or(0);
+            let mut kept: Vec<Sight> = all.iter().filter(|s| s.seq > before).cloned().collect();
+            if !self.lasts(at)
+                && let Some(mut last) = kept.pop()
+            {
+                // it counts from the first look on
+                if let Ok(output) = &mut last.result
+                    && let (Some(Value::Time(first)), Some(Value::Duration(took))) =
+                        (output.value.get("at").cloned(), output.value.get("took").cloned())
+                {
+                    output.at = first;
+                    output.took = took.try_into().unwrap_or(output.took);
+                }
+                kept = vec![last];
+            }
+            looks.insert(at.clone(), kept);
+        }
+        Record { looks, ..self.record.without_looks() }
+    }
+
+    fn rehearse(&self, case: &Case, record: Arc<Record>) -> Rehearsed {
+        let mut looks = Recorded::of(record.clone());
         looks.notes = Some(Mutex::default());
         let id = Value::map([("id".to_string(), case.id.as_str().into())]);
         let mut at = Point { course: Course::new(self.base.with("case", id)), faults: vec![] };
@@ -337,15 +430,15 @@ impl Replay {
         let verdict = at.course.outcome(false).verdict;
         points.push(at);
         let Notes { ways, spoken } = looks.notes.take().map(|n| std::mem::take(&mut *open(&n))).unwrap_or_default();
-        Rehearsed { points, told, ways, spoken, verdict }
+        Rehearsed { record, points, told, ways, spoken, verdict }
     }
 
     /// What else is said when something else is seen: from `sentence` on, each sentence with its number, until it makes no difference
     /// any more.
     pub fn changed(&self, case: usize, sentence: usize, changes: Vec<Change>) -> Vec<(usize, Told)> {
-        let mut looks = Recorded::of(self.record.clone());
-        looks.changes = changes;
         let (scheduled, rehearsed) = (&self.schedule.cases[case], &self.cases[case]);
+        let mut looks = Recorded::of(rehearsed.record.clone());
+        looks.changes = changes;
         let mut out = vec![];
         let mut moved: Option<Point> = None;
         for i in sentence..scheduled.sentences.len() {

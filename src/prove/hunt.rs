@@ -3,7 +3,7 @@
 use super::mutant::{self, Growth, Kind, MANNERS, Manner, New, Step, Way, change, count, disturbed, edit, first, shown};
 use crate::{
     address::Address,
-    engine::replay::{Change, Replay, Told, Way as How},
+    engine::replay::{Change, Judged, Replay, Told, Way as How},
     executor::Output,
     expr::Spoken,
     outcome::Mark,
@@ -62,8 +62,8 @@ struct Task {
 struct Member {
     at: Address,
     how: How,
-    /// Those that decide: the last, or every one of an `always`.
-    looks: Vec<usize>,
+    /// How many looks decide: one, or every one of an `always`.
+    looks: usize,
 }
 
 /// What came of judging again.
@@ -86,21 +86,23 @@ struct Hunt<'r> {
     secrets: String,
 }
 
-/// Changes everything that the cases observed. `always` says whether the action at a place must hold for a while.
-pub fn hunt(replay: &Replay, secrets: &[String], always: &dyn Fn(&Address) -> bool) -> Found {
+/// Changes everything that the cases observed.
+pub fn hunt(replay: &Replay, secrets: &[String]) -> Found {
     let of = |told: &Told| {
-        let judged = |j: &crate::engine::replay::Judged| {
+        let judged = |j: &Judged| {
             (j.at.clone(), (j.mark, j.findings.iter().map(|f| (f.asked.clone(), f.holds)).collect()))
         };
         told.actions.iter().map(judged).collect::<HashMap<_, _>>()
     };
     let unchanged = replay.cases.iter().map(|c| c.told.iter().map(of).collect()).collect();
     let hunt = Hunt { replay, unchanged, secrets: secrets.join(" ") };
-    let tasks = tasks(replay, always);
+    let tasks = tasks(replay);
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Found::default()));
     let work = || {
         while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let t0 = std::time::Instant::now();
             let one = Hunted { hunt: &hunt, task, found: Found::default() }.run();
+            if std::env::var_os("TPDBG").is_some() { let n = one.mutants.max(1); eprintln!("{:>4}/{} {:>6} mutants {:>8.2?} each {:>8.2?} members {} {} {}", task.order, tasks.len(), one.mutants, t0.elapsed(), t0.elapsed() / n as u32, task.members.len(), task.address, task.what); }
             found.lock().unwrap_or_else(|e| e.into_inner()).join(one);
         }
     };
@@ -157,7 +159,7 @@ fn without_rounds(at: &Address) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-fn tasks(replay: &Replay, always: &dyn Fn(&Address) -> bool) -> Vec<Task> {
+fn tasks(replay: &Replay) -> Vec<Task> {
     let record = replay.record();
     let mut out: IndexMap<(usize, usize, String), Task> = IndexMap::new();
     for (c, case) in replay.schedule().cases.iter().enumerate() {
@@ -166,9 +168,8 @@ fn tasks(replay: &Replay, always: &dyn Fn(&Address) -> bool) -> Vec<Task> {
         ways.sort_by_key(|(at, _)| began(at));
         for (s, sentence) in case.sentences.iter().enumerate() {
             for (at, how) in ways.iter().filter(|(at, _)| at.is_within(&sentence.address)) {
-                let looks = record.looks.get(*at).map_or(0, Vec::len);
+                let looks = replay.looks(c, at).len();
                 let Some((what, _)) = record.acts.get(*at).filter(|_| looks > 0) else { continue };
-                let looks = if always(at) { (0..looks).collect() } else { vec![looks - 1] };
                 let order = out.len();
                 let task = out.entry((c, s, without_rounds(at))).or_insert_with(|| Task {
                     order,
@@ -190,33 +191,36 @@ impl Hunt<'_> {
         let mut out = Reaction::default();
         for (sentence, told) in self.replay.changed(task.case, task.sentence, changes) {
             let before = &self.unchanged[task.case][sentence];
-            out.noticed |= told.actions.len() != before.len();
-            let mut asked: HashMap<&Address, &Vec<crate::expr::Finding>> = HashMap::new();
-            for judged in &told.actions {
-                asked.insert(&judged.at, &judged.findings);
-                let same = before.get(&judged.at).is_some_and(|(mark, findings)| {
-                    *mark == judged.mark
-                        && findings.len() == judged.findings.len()
-                        && findings.iter().zip(&judged.findings).all(|((_, h), f)| *h == f.holds)
+            // what is performed again and again counts by its last time
+            let now: HashMap<&Address, &Judged> = told.actions.iter().map(|j| (&j.at, j)).collect();
+            out.noticed |= now.len() != before.len();
+            for (at, (mark, findings)) in before {
+                let now = now.get(at);
+                let same = now.is_some_and(|now| {
+                    *mark == now.mark
+                        && findings.len() == now.findings.len()
+                        && findings.iter().zip(&now.findings).all(|((_, held), f)| *held == f.holds)
                 });
                 if same {
                     continue;
                 }
                 out.noticed = true;
-                for f in judged.findings.iter().filter(|f| !f.holds) {
-                    out.fails.extend(f.asked.clone().map(|span| (sentence, span)));
+                match now {
+                    Some(now) if !now.findings.is_empty() => {
+                        let red = now.findings.iter().filter(|f| !f.holds);
+                        out.fails.extend(red.filter_map(|f| Some((sentence, f.asked.clone()?))));
+                    }
+                    // it could not be asked any more; where it was not even tried, the case had ended for another reason
+                    Some(_) => out.silenced.extend(findings.iter().filter_map(|(span, _)| span.clone())),
+                    None => {}
                 }
-            }
-            for (at, (_, findings)) in before.iter().filter(|(at, _)| asked.get(at).is_none_or(|f| f.is_empty())) {
-                let _ = at;
-                out.silenced.extend(findings.iter().filter_map(|(span, _)| span.clone()));
             }
         }
         out
     }
 
-    fn sight(&self, at: &Address, look: usize) -> Option<&Output> {
-        self.replay.record().looks.get(at)?.get(look)?.result.as_ref().ok()
+    fn sight(&self, task: &Task, at: &Address, look: usize) -> Option<&Output> {
+        self.replay.looks(task.case, at).get(look)?.result.as_ref().ok()
     }
 
     /// What those who react speak of: first those that say so themselves.
@@ -258,8 +262,12 @@ impl Hunted<'_> {
         let said = self.hunt.spoken(task.case, &whole);
         let mut looked = vec![];
         self.search(&vec![], &said, &mut looked);
+        let dbg = std::env::var_os("TPDBG").is_some();
+        if dbg { eprintln!("search {} texts {} fails {} silenced {} looked {:?}", self.found.mutants, said.texts.len(), whole.fails.len(), whole.silenced.len(), looked.iter().map(|w| shown(w)).collect::<Vec<_>>()); }
         for way in &looked {
+            let b = self.found.mutants;
             self.field(way, &said);
+            if dbg { eprintln!("   {} {}", shown(way), self.found.mutants - b); }
         }
         let fields = self.found.fields.entry((task.address.clone(), task.what.clone())).or_default();
         fields.looked.extend(looked);
@@ -281,7 +289,7 @@ impl Hunted<'_> {
     }
 
     fn last(&self, member: &Member) -> Option<&Output> {
-        self.hunt.sight(&member.at, *member.looks.last()?)
+        self.hunt.sight(self.task, &member.at, member.looks - 1)
     }
 
     /// The last look of every member, edited; `None` where nothing changed.
@@ -289,10 +297,10 @@ impl Hunted<'_> {
         let mut changes = vec![];
         let mut n = 0;
         for member in &self.task.members {
-            let (Some(sight), Some(look)) = (self.last(member), member.looks.last()) else { continue };
+            let (Some(sight), look) = (self.last(member), member.looks - 1) else { continue };
             if let New::Put(value) = edit(&sight.value, way, &mut n, f) {
                 let sight = Output { value, ..sight.clone() };
-                changes.push(Change { at: member.at.clone(), look: *look, sight });
+                changes.push(Change { at: member.at.clone(), look, sight });
             }
         }
         (!changes.is_empty()).then_some(changes)
@@ -407,7 +415,7 @@ impl Hunted<'_> {
         let new = edit(value, way, &mut 0, &mut |v, n| if range.contains(&n) { change(kind, v, n) } else { New::Same });
         let New::Put(new) = new else { return Reaction::default() };
         let Some(sight) = self.last(member).cloned() else { return Reaction::default() };
-        let look = member.looks.last().copied().unwrap_or_default();
+        let look = member.looks - 1;
         let changes = vec![Change { at: member.at.clone(), look, sight: Output { value: new, ..sight } }];
         let reaction = self.judge(changes);
         self.note(way, kind, &reaction);
@@ -417,20 +425,20 @@ impl Hunted<'_> {
     /// When it was, and how long it took.
     fn times(&mut self, member: &Member) {
         let hour = jiff::SignedDuration::from_hours(1);
-        let Some(&last) = member.looks.last() else { return };
+        let last = member.looks - 1;
         for (kind, by) in [(Kind::Earlier, -hour), (Kind::Later, hour)] {
             for field in ["at", "took"] {
                 let changes: Vec<Change> = match (member.how, field) {
                     // what happened earlier or later did so with all that was seen before
                     (How::Seen, "at") => (0..=last)
                         .filter_map(|look| {
-                            let sight = self.hunt.sight(&member.at, look)?.clone();
+                            let sight = self.hunt.sight(self.task, &member.at, look)?.clone();
                             let at = sight.at.checked_add(by).ok()?;
                             Some(Change { at: member.at.clone(), look, sight: Output { at, ..sight } })
                         })
                         .collect(),
                     (How::Seen, _) => {
-                        let Some(sight) = self.hunt.sight(&member.at, last).cloned() else { continue };
+                        let Some(sight) = self.hunt.sight(self.task, &member.at, last).cloned() else { continue };
                         let took = match kind {
                             Kind::Later => sight.took + std::time::Duration::from_secs(3600),
                             _ => std::time::Duration::ZERO,
@@ -438,7 +446,7 @@ impl Hunted<'_> {
                         vec![Change { at: member.at.clone(), look: last, sight: Output { took, ..sight } }]
                     }
                     _ => {
-                        let Some(sight) = self.hunt.sight(&member.at, last).cloned() else { continue };
+                        let Some(sight) = self.hunt.sight(self.task, &member.at, last).cloned() else { continue };
                         let way = [Step::Key(field.into())];
                         let New::Put(value) = edit(&sight.value, &way, &mut 0, &mut |v, n| change(&kind, v, n)) else {
                             continue;
@@ -458,8 +466,8 @@ impl Hunted<'_> {
 
     /// The object is not there; or the answer is one that the same request had before.
     fn as_a_whole(&mut self, member: &Member) {
-        let Some(&look) = member.looks.last() else { return };
-        let Some(sight) = self.hunt.sight(&member.at, look).cloned() else { return };
+        let look = member.looks - 1;
+        let Some(sight) = self.hunt.sight(self.task, &member.at, look).cloned() else { return };
         let mut others: Vec<(Kind, Value)> = vec![];
         others.extend(missing(&sight.value).map(|v| (Kind::Missing, v)));
         others.extend(self.earlier(member, look).into_iter().map(|v| (Kind::Stale, v)));
@@ -473,15 +481,16 @@ impl Hunted<'_> {
     /// Up to three other answers from before: the last of this very action, and the last two of the same request elsewhere in the case.
     fn earlier(&self, member: &Member, look: usize) -> Vec<Value> {
         let record = self.hunt.replay.record();
-        let Some(own) = self.hunt.sight(&member.at, look) else { return vec![] };
-        let seq = record.looks.get(&member.at).and_then(|l| l.get(look)).map_or(0, |s| s.seq);
+        let Some(own) = self.hunt.sight(self.task, &member.at, look) else { return vec![] };
+        let seq = self.hunt.replay.looks(self.task.case, &member.at).get(look).map_or(0, |s| s.seq);
         let mut out: Vec<Value> = vec![];
         let mut take = |value: &Value| {
             if *value != own.value && !out.contains(value) {
                 out.push(value.clone());
             }
         };
-        if let Some(before) = (0..look).rev().find_map(|l| self.hunt.sight(&member.at, l)) {
+        let before = record.looks.get(&member.at).into_iter().flatten().rev().filter(|s| s.seq < seq);
+        if let Some(before) = before.filter_map(|s| s.result.as_ref().ok()).next() {
             take(&before.value);
         }
         let mut same: Vec<(u64, &Value)> = record

@@ -112,7 +112,7 @@ pub fn prove(schedule: Arc<Schedule>, record: Arc<Record>) -> Result<Proof, Stri
     let places = Places::of(replay.schedule());
     let other = differences(&replay, &places);
     let secrets = secrets_of(replay.record());
-    let found = hunt::hunt(&replay, &secrets, &|at| places.lasts(replay.record(), at));
+    let found = hunt::hunt(&replay, &secrets);
     let leaves = leaf::all(replay.schedule());
     let asked: HashSet<&Span> = replay
         .cases
@@ -195,12 +195,11 @@ fn green(record: &Record) -> Result<(), String> {
 /// What the plan asks where, by the places of its actions.
 struct Places {
     asks: HashMap<Place, Vec<Span>>,
-    always: HashSet<Place>,
 }
 
 impl Places {
     fn of(schedule: &Schedule) -> Places {
-        let mut out = Places { asks: HashMap::new(), always: HashSet::new() };
+        let mut out = Places { asks: HashMap::new() };
         for sentence in schedule.cases.iter().flat_map(|c| &c.sentences) {
             out.take(&sentence.place, &sentence.asks);
             out.steps(&sentence.steps);
@@ -222,24 +221,12 @@ impl Places {
                 continue;
             }
             self.take(&step.place, &step.asks);
-            if step.always.is_some() {
-                self.always.insert(step.place.clone());
-            }
             match &step.act {
                 Act::Use { definition, .. } => self.steps(&definition.steps),
                 Act::Parallel { branches, .. } => branches.iter().for_each(|b| self.steps(b)),
                 _ => {}
             }
         }
-    }
-
-    /// Whether an action, or one that it is part of, must hold for a while: then each of its looks decides.
-    fn lasts(&self, record: &Record, at: &Address) -> bool {
-        let text = at.as_str();
-        let ends = text.match_indices(['/', '#']).map(|(i, _)| i).chain([text.len()]);
-        ends.map(|end| Address::new(&text[..end]))
-            .filter_map(|a| record.acts.get(&a))
-            .any(|(_, place)| self.always.contains(place))
     }
 }
 
