@@ -72,7 +72,7 @@ async fn one(
     let Place { environment, holder } = Place::choose(&args.stage, registry, draft.plan(), colour).await?;
     #[cfg(feature = "sandbox")]
     if let Some(platform) = &holder {
-        interrupts.folders.lock().unwrap_or_else(|e| e.into_inner()).push(platform.folder().to_path_buf());
+        interrupts.keep(platform.folder());
     }
     let result = match draft.compile(registry, Some(&environment), &args.stage.set, &selected, colour) {
         Ok(schedule) => report(args, verbosity, &found, schedule, interrupts).await,
