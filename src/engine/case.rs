@@ -58,7 +58,7 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
     };
     let cancel = world.cancel.child_token();
     let (stack, faults) = (Stack::default(), Mutex::new(vec![]));
-    let runner = Runner { world, looks, cancel: &cancel, stack: &stack, faults: &faults, base: &scope, timeout: None };
+    let runner = Runner { world, looks, cancel: &cancel, stack: &stack, faults: &faults, base: &scope, timeout: None, start: None };
     let timer = async {
         // a replay has no clock
         if looks.live() {

@@ -45,7 +45,7 @@ impl Runner<'_> {
                 scope,
                 last: last.as_ref(),
                 count: wait.count,
-                until: wait.until,
+                until: wait.cut(),
                 timeout,
                 pace,
                 cancel: self.cancel,

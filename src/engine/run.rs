@@ -149,7 +149,7 @@ pub async fn set_up(schedule: &Schedule, world: &World, looks: &dyn Looks, made:
     let scope = live.environment();
     let faults = Mutex::new(vec![]);
     let runner =
-        Runner { world, looks, cancel: &world.cancel, stack: made, faults: &faults, base: &scope, timeout: None };
+        Runner { world, looks, cancel: &world.cancel, stack: made, faults: &faults, base: &scope, timeout: None, start: None };
     let listed = runner.list(&schedule.setup, &Address::new("setup"), scope.clone(), None).await;
     if listed.mark.is_red() {
         return Err(listed.reason.unwrap_or_else(|| listed.mark.word().into()));
@@ -164,7 +164,7 @@ pub async fn tear_down(schedule: &Schedule, world: &World, looks: &dyn Looks, ma
     let Some(live) = &world.live else { return vec![] };
     let (scope, faults) = (live.environment(), Mutex::new(vec![]));
     let runner =
-        Runner { world, looks, cancel: &world.kill, stack: made, faults: &faults, base: &scope, timeout: None };
+        Runner { world, looks, cancel: &world.kill, stack: made, faults: &faults, base: &scope, timeout: None, start: None };
     let mut notes = vec![];
     let listed = runner.list(&schedule.teardown, &Address::new("teardown"), scope.clone(), None).await;
     if listed.mark.is_red() {

@@ -1,6 +1,7 @@
 //! One action: its condition, its items, its looks, what is asked of them, and what it binds.
 use super::{
     looks::Looks,
+    parallel::Start,
     run::World,
     schedule::{Act, Step},
     undo::{Stack, Undo, UndoKind},
@@ -36,6 +37,8 @@ pub struct Runner<'a> {
     /// What an action of the plan sees beside its inputs.
     pub base: &'a Scope,
     pub timeout: Option<Duration>,
+    /// In a branch of a `parallel`, what its first act waits for.
+    pub start: Option<&'a Start<'a>>,
 }
 
 /// What came of a list of actions.
@@ -186,7 +189,7 @@ impl<'a> Runner<'a> {
         timeout: Option<Duration>,
     ) -> Done {
         let mut total = Done::green();
-        let wanted = items.len();
+        let (wanted, mut values) = (items.len(), vec![]);
         let mut bound: Vec<(String, Vec<(String, Value)>)> =
             step.save.iter().map(|(n, _)| n).chain(&step.bind).map(|n| (n.clone(), vec![])).collect();
         for (key, item) in items {
@@ -201,7 +204,7 @@ impl<'a> Runner<'a> {
                 total.reason = done.reason.map(|r| format!("{r} (item `{key}`)"));
                 total.mark = total.mark.worse(done.mark);
             }
-            total.value = done.value.or(total.value);
+            values.extend(done.value.map(|v| (key, v)));
             total.ends |= done.ends;
             total.expired |= done.expired;
             if done.ends || done.expired {
@@ -209,14 +212,13 @@ impl<'a> Runner<'a> {
             }
         }
         // where an item is missing, what follows would be judged of a part as if it were the whole
-        total.names = bound
-            .into_iter()
-            .filter(|(_, list)| list.len() == wanted)
-            .map(|(n, list)| {
-                let v = if keyed { Value::map(list) } else { Value::list(list.into_iter().map(|(_, v)| v).collect()) };
-                (n, v)
-            })
-            .collect();
+        let whole = |list: Vec<(String, Value)>| match keyed {
+            _ if list.len() < wanted => None,
+            true => Some(Value::map(list)),
+            false => Some(Value::list(list.into_iter().map(|(_, v)| v).collect())),
+        };
+        total.names = bound.into_iter().filter_map(|(n, list)| Some((n, whole(list)?))).collect();
+        total.value = whole(values);
         total
     }
 
@@ -237,6 +239,10 @@ impl<'a> Runner<'a> {
                 base: self.base.clone(),
             };
             self.stack.push(Undo { at: undo_at, what, kind });
+        }
+        // a `use` begins with its own first act
+        if !matches!(step.act, Act::Use { .. }) {
+            self.begin().await;
         }
         let done = match &step.act {
             Act::Nothing => self.judge_only(step, at, scope).await,
