@@ -116,9 +116,9 @@ impl Runner<'_> {
             Overlap::Any => 2.min(all.len()),
         };
         if (count as usize) < wanted && !mark.is_red() {
-            mark = Mark::Errored;
-            ends = true;
-            reason = Some(format!("the branches did not overlap as they must: {count} at once, {wanted} needed"));
+            let why = format!("the branches did not overlap as they must: {count} at once, {wanted} needed");
+            self.doubts.cast(&why);
+            (mark, ends, reason) = (Mark::Errored, true, Some(why));
         }
         let mut done = self.conclude(step, at, outer, Some(value), findings, reason, 1, begun.elapsed(), mark).await;
         done.judged += judged;

@@ -1,5 +1,6 @@
 //! One action: its condition, its items, its looks, what is asked of them, and what it binds.
 use super::{
+    doubt::Doubts,
     looks::Looks,
     parallel::Start,
     run::World,
@@ -34,6 +35,8 @@ pub struct Runner<'a> {
     pub stack: &'a Stack,
     /// Faults in force: while there is one, not reaching the product is its answer.
     pub faults: &'a Mutex<Vec<String>>,
+    /// Why nothing in this case can be trusted.
+    pub doubts: &'a Doubts,
     /// What an action of the plan sees beside its inputs.
     pub base: &'a Scope,
     pub timeout: Option<Duration>,
@@ -55,6 +58,8 @@ pub struct Listed {
     pub expired: bool,
     /// How many things were asked and answered.
     pub judged: usize,
+    /// Something was performed; not so where every `if` said no.
+    pub acted: bool,
 }
 
 /// When something was looked at, and which look of its action it was.
@@ -112,6 +117,7 @@ impl<'a> Runner<'a> {
                 ends: false,
                 expired: false,
                 judged: 0,
+                acted: false,
             };
             for (i, step) in steps.iter().enumerate() {
                 let done = self.step(step, &at.child(i), &out.scope, timeout).await;
@@ -121,6 +127,7 @@ impl<'a> Runner<'a> {
                 }
                 out.last = done.value.or(out.last);
                 out.judged += done.judged;
+                out.acted |= done.mark != Mark::Skipped;
                 let worse = out.mark.worse(done.mark);
                 if worse != out.mark || (out.reason.is_none() && done.mark.is_red()) {
                     out.reason = done.reason;
