@@ -142,6 +142,9 @@ pub struct Run {
     /// How many cases run side by side
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// Begin the cases in a random order, the same for the same SEED; the report keeps the plan's
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true)]
+    pub shuffle: Option<Option<u64>>,
     /// Begin no further case after the first that is red
     #[arg(long)]
     pub fail_fast: bool,

@@ -95,6 +95,13 @@ async fn report(
     if let Some(jobs) = args.jobs {
         schedule.jobs = usize::from(jobs);
     }
+    if let Some(seed) = args.shuffle {
+        let seed = seed.unwrap_or_else(|| u64::from(fastrand::u32(..)));
+        if !verbosity.quiet {
+            anstream::eprintln!("cases begin in the order of `--shuffle={seed}`");
+        }
+        fastrand::Rng::with_seed(seed).shuffle(&mut schedule.cases);
+    }
     let run = perform::begin(&found.root);
     let report_path = report_path(args, found, &schedule);
     let id = run.id.clone();
