@@ -25,8 +25,7 @@ pub struct Span {
 /// The same bytes of the same file.
 impl PartialEq for Span {
     fn eq(&self, other: &Span) -> bool {
-        self.range == other.range
-            && (Arc::ptr_eq(&self.source, &other.source) || self.source.name == other.source.name)
+        self.range == other.range && (Arc::ptr_eq(&self.source, &other.source) || self.source.name == other.source.name)
     }
 }
 

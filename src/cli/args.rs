@@ -26,7 +26,7 @@ pub enum Command {
     List(List),
     /// Try every target of an environment, the way the plan will use it
     Doctor(Box<Doctor>),
-    /// Show that every check could fail: what a run saw is changed, piece by piece, and judged again
+    /// Say whether plans could fail: run them against every defect of the sandbox, or judge a recorded run again, changed
     Prove(Box<Prove>),
     /// Write the report of a recorded run again
     Report(Report),
@@ -42,6 +42,7 @@ impl Command {
         match self {
             Command::Run(a) => &a.stage.parts.defect,
             Command::Doctor(a) => &a.stage.parts.defect,
+            Command::Prove(a) => &a.stage.parts.defect,
             Command::Sandbox(a) => &a.parts.defect,
             _ => &[],
         }
@@ -141,6 +142,9 @@ pub struct Run {
     /// How many cases run side by side
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// Begin the cases in a random order, the same for the same SEED; the report keeps the plan's
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true)]
+    pub shuffle: Option<Option<u64>>,
     /// Begin no further case after the first that is red
     #[arg(long)]
     pub fail_fast: bool,
@@ -161,6 +165,26 @@ pub struct Doctor {
 }
 
 #[derive(ClapArgs)]
+pub struct Prove {
+    /// Plans: an id, a file or a folder; else every plan in `plans/`
+    pub plans: Vec<String>,
+    #[command(flatten)]
+    pub stage: Stage,
+    /// A recorded green run, by its id or its `events.jsonl`: what it saw is changed, piece by piece, and judged again
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// With `--run`: write down what guards what, where the plan's `prove: guards` says
+    #[arg(long, requires = "run")]
+    pub accept: bool,
+    /// How many sandboxes stand side by side
+    #[arg(long, short, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: u16,
+    /// Where the page is written; else `tests/reports`
+    #[arg(long, value_name = "DIR")]
+    pub report_dir: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
 pub struct Check {
     /// Plans: an id, a file or a folder; else every plan in `plans/`
     pub plans: Vec<String>,
@@ -174,23 +198,6 @@ pub struct List {
     pub plans: Vec<String>,
     #[command(flatten)]
     pub selection: Selection,
-}
-
-#[derive(ClapArgs)]
-pub struct Prove {
-    /// A plan: its id or file; else the one that the run performed
-    pub plan: Option<String>,
-    /// A recorded run that was green: its id, or its `events.jsonl`
-    #[arg(long, value_name = "RUN")]
-    pub run: String,
-    #[command(flatten)]
-    pub place: Where,
-    /// Write down what guards what, in the file that the plan's `prove: guards` names
-    #[arg(long)]
-    pub accept: bool,
-    /// Where the report is written; else `tests/reports`
-    #[arg(long, value_name = "DIR")]
-    pub report_dir: Option<PathBuf>,
 }
 
 #[derive(ClapArgs)]

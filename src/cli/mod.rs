@@ -6,9 +6,12 @@ mod check;
 mod defects;
 mod doctor;
 mod dry;
+mod evidence;
 mod files;
 mod links;
 mod list;
+#[cfg(feature = "sandbox")]
+mod matrix;
 mod perform;
 mod place;
 mod plans;
@@ -77,7 +80,7 @@ pub fn main() -> ExitCode {
             args::Command::Check(a) => check::command(a),
             args::Command::List(a) => list::command(a),
             args::Command::Doctor(a) => doctor::command(a, args.verbosity).await,
-            args::Command::Prove(a) => prove::command(*a, args.verbosity),
+            args::Command::Prove(a) => prove::command(a, args.verbosity).await,
             args::Command::Report(a) => report::command(a),
             #[cfg(feature = "sandbox")]
             args::Command::Sandbox(a) => sandbox::command(a).await,

@@ -79,6 +79,7 @@ pub async fn perform(
         faults,
         on_failure,
         fail_fast,
+        wall: Timestamp::now,
     });
     run::perform(Arc::new(schedule), world.clone(), live.clone(), base, begin).await;
     live.close().await;

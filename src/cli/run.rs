@@ -72,7 +72,7 @@ async fn one(
     let Place { environment, holder } = Place::choose(&args.stage, registry, draft.plan(), colour).await?;
     #[cfg(feature = "sandbox")]
     if let Some(platform) = &holder {
-        interrupts.folders.lock().unwrap_or_else(|e| e.into_inner()).push(platform.folder().to_path_buf());
+        interrupts.keep(platform.folder());
     }
     let result = match draft.compile(registry, Some(&environment), &args.stage.set, &selected, colour) {
         Ok(schedule) => report(args, verbosity, &found, schedule, interrupts).await,
@@ -94,6 +94,13 @@ async fn report(
     let colour = verbosity.colour();
     if let Some(jobs) = args.jobs {
         schedule.jobs = usize::from(jobs);
+    }
+    if let Some(seed) = args.shuffle {
+        let seed = seed.unwrap_or_else(|| u64::from(fastrand::u32(..)));
+        if !verbosity.quiet {
+            anstream::eprintln!("cases begin in the order of `--shuffle={seed}`");
+        }
+        fastrand::Rng::with_seed(seed).shuffle(&mut schedule.cases);
     }
     let run = perform::begin(&found.root);
     let report_path = report_path(args, found, &schedule);

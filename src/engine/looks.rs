@@ -1,6 +1,6 @@
 //! Where observations come from: here the live world; `replay` has recorded ones. Deadlines live in `Live`, so that a replay has no
 //! clock.
-use super::schedule;
+use super::{schedule, step::Done};
 use crate::{
     address::Address,
     event::Evidence,
@@ -82,6 +82,12 @@ pub trait Looks: Send + Sync {
     fn environment(&self) -> Scope;
     /// This is about to be asked, with these names bound.
     fn asking(&self, _: &Asks, _: &Scope) {}
+    /// What an action comes to where that is known beforehand: in a replay, of what is as it was.
+    fn known(&self, _: &Address, _: &Scope, _faults: &[String]) -> Option<Done> {
+        None
+    }
+    /// What an action came to.
+    fn learn(&self, _: &Address, _: &Scope, _faults: &[String], _: &Done) {}
 }
 
 /// The world itself: the targets of the environment, each connected at its first use.

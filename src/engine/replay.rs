@@ -2,10 +2,11 @@
 //! was seen then. No network, no clock. Knows nothing of what is changed, nor why.
 use super::{
     case::Course,
+    doubt::Doubts,
     looks::{Again, Ask, Look, Looks},
     run::{World, base_scope, run_scope},
     schedule::{Act, Case, Schedule, Step},
-    step::Runner,
+    step::{Done, Runner},
     undo::Stack,
 };
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     value::Value,
 };
 use async_trait::async_trait;
+use jiff::Timestamp;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
@@ -172,6 +174,17 @@ pub struct Recorded {
     changes: Vec<Change>,
     next: Mutex<HashMap<Address, usize>>,
     notes: Option<Mutex<Notes>>,
+    /// What actions came to unchanged: whatever begins as it did then comes to the same.
+    known: Option<Arc<HashMap<Address, Known>>>,
+    /// The actions that were known.
+    kept: Mutex<Vec<Address>>,
+}
+
+/// What an action came to, and in what circumstances.
+struct Known {
+    scope: Scope,
+    faults: Vec<String>,
+    done: Done,
 }
 
 /// What is learned when all is judged unchanged.
@@ -179,6 +192,8 @@ pub struct Recorded {
 struct Notes {
     ways: HashMap<Address, Way>,
     spoken: HashMap<Span, Spoken>,
+    /// None of one that was performed again and again: each time is another.
+    known: HashMap<Address, Option<Known>>,
 }
 
 fn open<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -188,7 +203,15 @@ fn open<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Recorded {
     pub fn of(record: Arc<Record>) -> Self {
         let environment = environment_of(&record);
-        Recorded { record, environment, changes: vec![], next: Mutex::default(), notes: None }
+        Recorded {
+            record,
+            environment,
+            changes: vec![],
+            next: Mutex::default(),
+            notes: None,
+            known: None,
+            kept: Mutex::default(),
+        }
     }
 
     fn take(&self, at: &Address, way: Way) -> Option<Result<Output, StepError>> {
@@ -236,6 +259,22 @@ impl Looks for Recorded {
 
     fn environment(&self) -> Scope {
         self.environment.clone()
+    }
+
+    fn known(&self, at: &Address, scope: &Scope, faults: &[String]) -> Option<Done> {
+        let known = self.known.as_ref()?.get(at)?;
+        let same =
+            known.faults == faults && !self.changes.iter().any(|c| c.at.is_within(at)) && known.scope.same(scope);
+        same.then(|| {
+            open(&self.kept).push(at.clone());
+            known.done.clone()
+        })
+    }
+
+    fn learn(&self, at: &Address, scope: &Scope, faults: &[String], done: &Done) {
+        let Some(notes) = &self.notes else { return };
+        let (scope, faults, done) = (scope.clone(), faults.to_vec(), done.clone());
+        open(notes).known.entry(at.clone()).and_modify(|k| *k = None).or_insert(Some(Known { scope, faults, done }));
     }
 
     fn asking(&self, asks: &Asks, scope: &Scope) {
@@ -299,6 +338,7 @@ pub struct Rehearsed {
     record: Arc<Record>,
     /// Where the case stood before each of its sentences, and at the end.
     points: Vec<Point>,
+    known: Arc<HashMap<Address, Known>>,
     /// What each sentence came to.
     pub told: Vec<Told>,
     /// In which way each action looked.
@@ -319,6 +359,8 @@ pub struct Told {
     pub mark: Mark,
     /// Of each action that ended.
     pub actions: Vec<Judged>,
+    /// Those that came to what they came to unchanged, with all that is part of them.
+    pub kept: Vec<Address>,
 }
 
 impl Rehearsed {
@@ -429,8 +471,10 @@ impl Replay {
         }
         let verdict = at.course.outcome(false).verdict;
         points.push(at);
-        let Notes { ways, spoken } = looks.notes.take().map(|n| std::mem::take(&mut *open(&n))).unwrap_or_default();
-        Rehearsed { record, points, told, ways, spoken, verdict }
+        let Notes { ways, spoken, known } =
+            looks.notes.take().map(|n| std::mem::take(&mut *open(&n))).unwrap_or_default();
+        let known = known.into_iter().filter_map(|(at, k)| Some((at, k?))).collect::<HashMap<_, _>>();
+        Rehearsed { record, points, known: Arc::new(known), told, ways, spoken, verdict }
     }
 
     /// What else is said when something else is seen: from `sentence` on, each sentence with its number, until it makes no difference
@@ -439,6 +483,7 @@ impl Replay {
         let (scheduled, rehearsed) = (&self.schedule.cases[case], &self.cases[case]);
         let mut looks = Recorded::of(rehearsed.record.clone());
         looks.changes = changes;
+        looks.known = Some(rehearsed.known.clone());
         let mut out = vec![];
         let mut moved: Option<Point> = None;
         for i in sentence..scheduled.sentences.len() {
@@ -467,16 +512,30 @@ impl Replay {
             faults: vec![],
             on_failure: vec![],
             fail_fast: false,
+            wall: Timestamp::now,
         };
-        let (stack, faults) = (Stack::default(), Mutex::new(from.faults.clone()));
+        let (stack, faults, doubts) = (Stack::default(), Mutex::new(from.faults.clone()), Doubts::default());
         let base = &self.cases_base(case);
-        let (looks, cancel) = (looks as &dyn Looks, &world.cancel);
-        let runner = Runner { world: &world, looks, cancel, stack: &stack, faults: &faults, base, timeout: None };
+        let cancel = &world.cancel;
+        let runner = Runner {
+            world: &world,
+            looks,
+            cancel,
+            stack: &stack,
+            faults: &faults,
+            doubts: &doubts,
+            base,
+            timeout: None,
+            start: None,
+        };
         let mut course = from.course.clone();
         at_once(course.take(&case.sentences[i], &runner));
         let mark = course.marks.last().map_or(Mark::NotReached, |(_, m)| *m);
         let actions = std::mem::take(&mut *open(&heard.0));
-        (Point { course, faults: faults.into_inner().unwrap_or_else(|e| e.into_inner()) }, Told { mark, actions })
+        (
+            Point { course, faults: faults.into_inner().unwrap_or_else(|e| e.into_inner()) },
+            Told { mark, actions, kept: std::mem::take(&mut *open(&looks.kept)) },
+        )
     }
 
     /// What the actions of the plan see beside their inputs.

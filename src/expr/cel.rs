@@ -2,7 +2,7 @@
 //! when a check does not hold, explained operand by operand. Nobody else knows the expression library.
 mod spoken;
 
-use super::scope::Scope;
+use super::{history::anomalies, scope::Scope};
 use crate::{
     diagnostic::{Diagnostic, nearest},
     source::Span,
@@ -101,7 +101,11 @@ pub const FUNCTIONS: &[&str] = &[
     "secrets_in",
     "json",
     "now",
+    "anomalies",
 ];
+
+/// Those of them that the expression library does not have.
+const OURS: &[&str] = &["secret", "secrets_in", "json", "now", "anomalies"];
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
@@ -226,7 +230,7 @@ impl Expression {
         for (name, range) in &calls {
             match FUNCTIONS.iter().find(|f| **f == name || f.rsplit('.').next() == Some(name)) {
                 Some(f) => {
-                    if ["secret", "secrets_in", "json", "now"].contains(f) && !ours.contains(f) {
+                    if OURS.contains(f) && !ours.contains(f) {
                         ours.push(*f)
                     }
                 }
@@ -238,7 +242,9 @@ impl Expression {
                     );
                     unknown.push(match nearest(name, FUNCTIONS.iter().copied()) {
                         Some(n) => d.help(format!("did you mean `{n}`?")),
-                        None => d.help("functions are those of CEL, and `secret`, `secrets_in`, `json`, `now`"),
+                        None => {
+                            d.help("functions are those of CEL, and `secret`, `secrets_in`, `json`, `now`, `anomalies`")
+                        }
                     });
                 }
             }
@@ -325,6 +331,16 @@ impl Expression {
                         .map(|j| to_cel(&Value::from(j)))
                         .map_err(|e| ExecutionError::function_error("json", e))
                 }),
+                "anomalies" => {
+                    context.add_function("anomalies", |v: cel::Value| -> Result<cel::Value, ExecutionError> {
+                        let wrong = |e: String| ExecutionError::function_error("anomalies", e);
+                        let operations = from_cel(&v).map_err(|e| wrong(e.to_string()))?;
+                        let found = anomalies(&operations).map_err(wrong)?;
+                        Ok(cel::Value::List(Arc::new(
+                            found.into_iter().map(|a| cel::Value::String(Arc::new(a))).collect(),
+                        )))
+                    })
+                }
                 _ => context.add_function("now", || cel::Value::Timestamp(chrono_time(Timestamp::now()))),
             };
             added.map_err(|e| EvalError::Other(e.to_string()))?;

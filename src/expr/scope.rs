@@ -69,7 +69,7 @@ impl Scope {
                 (None, None) => return true,
                 // from here on they share everything
                 (Some(x), Some(y)) if Arc::ptr_eq(x, y) => return true,
-                (Some(x), Some(y)) if x.name == y.name && x.value == y.value => {
+                (Some(x), Some(y)) if x.name == y.name && x.value.identical(&y.value) => {
                     (a, b) = (x.below.as_ref(), y.below.as_ref());
                 }
                 _ => return false,

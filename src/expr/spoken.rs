@@ -78,12 +78,7 @@ impl Picture {
         self.leaves_under(None, None, each);
     }
 
-    fn leaves_under<'p>(
-        &'p self,
-        key: Option<&'p Template>,
-        within: Option<&'p Span>,
-        each: &mut dyn FnMut(Leaf<'p>),
-    ) {
+    fn leaves_under<'p>(&'p self, key: Option<&'p Template>, within: Option<&'p Span>, each: &mut dyn FnMut(Leaf<'p>)) {
         match &self.shape {
             Shape::Map(entries) if !entries.is_empty() => {
                 entries.iter().for_each(|(k, _, p)| p.leaves_under(Some(k), within, each));

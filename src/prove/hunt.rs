@@ -1,6 +1,8 @@
 //! For everything that a run observed: whether anybody looks there, and who notices when it is changed. Each observation is changed
 //! one at a time, and the sentences from there on are judged again.
-use super::mutant::{self, Growth, Kind, MANNERS, Manner, New, Step, Way, change, count, disturbed, edit, first, shown};
+use super::mutant::{
+    self, Growth, Kind, MANNERS, Manner, New, Step, Way, change, count, disturbed, edit, first, shown,
+};
 use crate::{
     address::Address,
     engine::replay::{Change, Judged, Replay, Told, Way as How},
@@ -12,7 +14,7 @@ use crate::{
 };
 use indexmap::{IndexMap, IndexSet};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::Range,
     sync::{
         Mutex,
@@ -29,10 +31,13 @@ pub struct Found {
     /// How many changed observations were judged.
     pub mutants: usize,
     pub kills: HashMap<Span, Kill>,
-    /// Sentence, observation, field: the kinds of change that the sentence notices by a finding of its own.
-    pub guards: BTreeMap<(Address, String, String), BTreeSet<&'static str>>,
+    /// Sentence, observation, field: the kinds of change that the sentence notices by a finding of its own, and the questions that do.
+    pub guards: BTreeMap<(Address, String, String), Kinds>,
     pub fields: BTreeMap<(Address, String), Fields>,
 }
+
+/// By their words: who notices.
+pub type Kinds = BTreeMap<&'static str, HashSet<Span>>;
 
 pub struct Kill {
     /// Of the plan's order; the smaller is shown.
@@ -89,9 +94,8 @@ struct Hunt<'r> {
 /// Changes everything that the cases observed.
 pub fn hunt(replay: &Replay, secrets: &[String]) -> Found {
     let of = |told: &Told| {
-        let judged = |j: &Judged| {
-            (j.at.clone(), (j.mark, j.findings.iter().map(|f| (f.asked.clone(), f.holds)).collect()))
-        };
+        let judged =
+            |j: &Judged| (j.at.clone(), (j.mark, j.findings.iter().map(|f| (f.asked.clone(), f.holds)).collect()));
         told.actions.iter().map(judged).collect::<HashMap<_, _>>()
     };
     let unchanged = replay.cases.iter().map(|c| c.told.iter().map(of).collect()).collect();
@@ -100,9 +104,7 @@ pub fn hunt(replay: &Replay, secrets: &[String]) -> Found {
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Found::default()));
     let work = || {
         while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let t0 = std::time::Instant::now();
             let one = Hunted { hunt: &hunt, task, found: Found::default() }.run();
-            if std::env::var_os("TPDBG").is_some() { let n = one.mutants.max(1); eprintln!("{:>4}/{} {:>6} mutants {:>8.2?} each {:>8.2?} members {} {} {}", task.order, tasks.len(), one.mutants, t0.elapsed(), t0.elapsed() / n as u32, task.members.len(), task.address, task.what); }
             found.lock().unwrap_or_else(|e| e.into_inner()).join(one);
         }
     };
@@ -136,7 +138,8 @@ impl Found {
             }
         }
         for (key, kinds) in other.guards {
-            self.guards.entry(key).or_default().extend(kinds);
+            let mine = self.guards.entry(key).or_default();
+            kinds.into_iter().for_each(|(kind, who)| mine.entry(kind).or_default().extend(who));
         }
         for (key, fields) in other.fields {
             let mine = self.fields.entry(key).or_default();
@@ -193,9 +196,12 @@ impl Hunt<'_> {
             let before = &self.unchanged[task.case][sentence];
             // what is performed again and again counts by its last time
             let now: HashMap<&Address, &Judged> = told.actions.iter().map(|j| (&j.at, j)).collect();
-            out.noticed |= now.len() != before.len();
+            out.noticed |= now.keys().any(|at| !before.contains_key(*at));
             for (at, (mark, findings)) in before {
                 let now = now.get(at);
+                if now.is_none() && told.kept.iter().any(|kept| at.is_within(kept)) {
+                    continue;
+                }
                 let same = now.is_some_and(|now| {
                     *mark == now.mark
                         && findings.len() == now.findings.len()
@@ -262,12 +268,8 @@ impl Hunted<'_> {
         let said = self.hunt.spoken(task.case, &whole);
         let mut looked = vec![];
         self.search(&vec![], &said, &mut looked);
-        let dbg = std::env::var_os("TPDBG").is_some();
-        if dbg { eprintln!("search {} texts {} fails {} silenced {} looked {:?}", self.found.mutants, said.texts.len(), whole.fails.len(), whole.silenced.len(), looked.iter().map(|w| shown(w)).collect::<Vec<_>>()); }
         for way in &looked {
-            let b = self.found.mutants;
             self.field(way, &said);
-            if dbg { eprintln!("   {} {}", shown(way), self.found.mutants - b); }
         }
         let fields = self.found.fields.entry((task.address.clone(), task.what.clone())).or_default();
         fields.looked.extend(looked);
@@ -520,7 +522,7 @@ impl Hunted<'_> {
             kill.times += 1;
             let address = self.hunt.replay.schedule().cases[self.task.case].sentences[*sentence].address.clone();
             let key = (address, self.task.what.clone(), field.clone());
-            self.found.guards.entry(key).or_default().insert(kind.word());
+            self.found.guards.entry(key).or_default().entry(kind.word()).or_default().insert(span.clone());
         }
     }
 }

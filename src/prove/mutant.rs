@@ -224,7 +224,9 @@ pub fn change(kind: &Kind, v: &Value, n: usize) -> New {
         (Kind::Later, v) => shifted(v, HOUR).map_or(New::Same, New::Put),
         (Kind::Emptied, Value::List(l)) if !l.is_empty() => put(Value::list(vec![])),
         (Kind::Shortened, Value::List(l)) if l.len() > 1 => put(Value::list(l[..l.len() - 1].to_vec())),
-        (Kind::Doubled, Value::List(l)) if !l.is_empty() => put(l.iter().chain(l.iter()).cloned().collect::<Vec<_>>().into()),
+        (Kind::Doubled, Value::List(l)) if !l.is_empty() => {
+            put(l.iter().chain(l.iter()).cloned().collect::<Vec<_>>().into())
+        }
         (Kind::Reordered, Value::List(l)) if l.iter().zip(l.iter().rev()).any(|(a, b)| a != b) => {
             put(l.iter().rev().cloned().collect::<Vec<_>>().into())
         }
@@ -350,7 +352,9 @@ fn elements(list: &[Value], said: &Spoken) -> Vec<Vec<Value>> {
                 let pairs = texts.iter().flat_map(|t| texts.iter().map(move |u| (t, u)));
                 pairs.filter_map(|(t, u)| grown(&grown(&empty, a, t)?, b, u)).collect()
             }
-            all => texts.iter().filter_map(|t| all.iter().try_fold(empty.clone(), |v, way| grown(&v, way, t))).collect(),
+            all => {
+                texts.iter().filter_map(|t| all.iter().try_fold(empty.clone(), |v, way| grown(&v, way, t))).collect()
+            }
         });
     }
     if list.is_empty() {

@@ -36,9 +36,11 @@ impl Walk<'_, '_> {
                         }
                     }
                 }
-                c.target.iter().map(|t| &**t).chain(c.args.split_last().map_or(&[][..], |(_, rest)| rest)).for_each(
-                    |a| self.expr(a, bound),
-                );
+                c.target
+                    .iter()
+                    .map(|t| &**t)
+                    .chain(c.args.split_last().map_or(&[][..], |(_, rest)| rest))
+                    .for_each(|a| self.expr(a, bound));
                 return;
             }
             Expr::Call(c) if c.func_name == op::IN => {
