@@ -20,4 +20,4 @@ pub mod undo;
 mod wait;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -8,3 +8,6 @@ mod leaf;
 pub mod matrix;
 mod mutant;
 pub mod page;
+
+#[cfg(test)]
+mod tests;
