@@ -2,12 +2,15 @@
 //!
 //! Handlers say what was done to what. Who did it, when and how it ended is added here; bodies and queries are never seen.
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
 use jiff::Timestamp;
 use serde_json::{Value as Json_, json};
 
+use super::super::defect::{Defect, Defects};
 use super::super::store::{Entry, Filter, Logged};
 use super::Api;
 use super::auth::Caller;
@@ -22,6 +25,8 @@ pub struct Trail(Arc<Mutex<Notes>>);
 struct Notes {
     user: String,
     notes: Vec<Note>,
+    /// What a platform that tells too much remembers beside them.
+    overheard: serde_json::Map<String, Json_>,
 }
 
 struct Note {
@@ -69,7 +74,18 @@ impl Trail {
         });
     }
 
-    pub fn entries(&self, ending: &Ending<'_>) -> Vec<Entry> {
+    /// What was noted last was done to this.
+    pub fn about(&self, resource_id: &str) {
+        if let Some(note) = self.notes().notes.last_mut() {
+            note.resource_id = resource_id.to_owned();
+        }
+    }
+
+    pub fn overhear(&self, what: &str, heard: impl Into<Json_>) {
+        self.notes().overheard.insert(what.to_owned(), heard.into());
+    }
+
+    fn entries(&self, ending: &Ending<'_>) -> Vec<Entry> {
         let notes = self.notes();
         let entry = |note: &Note| {
             let mut changes = json!({
@@ -78,6 +94,9 @@ impl Trail {
             });
             if let Some(error) = &note.error {
                 changes["error"] = json!(error);
+            }
+            for (what, heard) in &notes.overheard {
+                changes[what] = heard.clone();
             }
             Entry {
                 user_id: notes.user.clone(),
@@ -93,12 +112,104 @@ impl Trail {
     }
 }
 
+/// What a platform that tells too much takes from a request before it is handled.
+pub fn overhear(api: &Api, trail: &Trail, request: &Request) {
+    let target = request.uri().to_string();
+    if api.defects.has(Defect::AuditTellsQuery) {
+        trail.overhear("url", target.as_str());
+    }
+    if api.defects.has(Defect::LogTellsQuery) {
+        api.log.info("request", &[("method", request.method()), ("url", &target)]);
+    }
+    if api.defects.has(Defect::AuditKeepsHeaders) {
+        let headers = request.headers().iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))));
+        trail.overhear("headers", headers.collect::<serde_json::Map<_, _>>());
+    }
+}
+
+/// Writes down what a request did. Nobody waits for it longer than the request has to, and it fails no request.
+pub async fn write(api: &Arc<Api>, trail: &Trail, ending: &Ending<'_>) {
+    let mut entries = trail.entries(ending);
+    if entries.is_empty() || !audited(api.defects, ending.method) {
+        return;
+    }
+    for entry in &mut entries {
+        distort(api.defects, entry, ending);
+    }
+    if api.defects.has(Defect::AuditTwice) {
+        entries.extend(entries.clone());
+    }
+    let request = ending.request_id.to_owned();
+    match later(api.defects) {
+        Some(later) => {
+            let api = api.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(later).await;
+                if api.defects.has(Defect::AuditTimeOfWriting) {
+                    entries.iter_mut().for_each(|entry| entry.timestamp = Timestamp::now());
+                }
+                store(&api, &request, &entries).await;
+            });
+        }
+        None => store(api, &request, &entries).await,
+    }
+}
+
+async fn store(api: &Api, request: &str, entries: &[Entry]) {
+    if let Err(error) = api.store.log_audit(entries).await {
+        api.log.error("database: the audit log could not be written", &[("request_id", &request), ("cause", &error)]);
+    }
+}
+
+fn audited(defects: Defects, method: &str) -> bool {
+    match method {
+        _ if defects.has(Defect::AuditNothing) => false,
+        "GET" => !defects.has(Defect::AuditMissesReads),
+        "DELETE" => !defects.has(Defect::AuditMissesDeletes),
+        _ => true,
+    }
+}
+
+fn later(defects: Defects) -> Option<Duration> {
+    if defects.has(Defect::AuditLate) {
+        Some(Duration::from_secs(60))
+    } else {
+        defects.has(Defect::AuditTimeOfWriting).then(|| Duration::from_millis(3500))
+    }
+}
+
+fn distort(defects: Defects, entry: &mut Entry, ending: &Ending<'_>) {
+    if defects.has(Defect::AuditWithoutUser) {
+        entry.user_id.clear();
+    }
+    if defects.has(Defect::AuditWrongUser) {
+        entry.user_id = "streamspace-api".into();
+    }
+    if defects.has(Defect::AuditActionIsVerb) {
+        entry.action = ending.method.into();
+        entry.resource_type = ending.path.into();
+        entry.resource_id.clear();
+    }
+    if defects.has(Defect::AuditTimeWrongZone) {
+        entry.timestamp += Duration::from_secs(3600);
+    }
+    if defects.has(Defect::AuditTimeByDay) {
+        let utc = entry.timestamp.to_zoned(jiff::tz::TimeZone::UTC);
+        entry.timestamp = utc.start_of_day().map_or(entry.timestamp, |day| day.timestamp());
+    }
+}
+
 fn shown(logged: &Logged) -> Json_ {
     let entry = &logged.entry;
+    let mut changes = entry.changes.clone();
+    if let Some(bearer) = changes.pointer_mut(&format!("/headers/{AUTHORIZATION}")) {
+        *bearer = json!("***");
+    }
     json!({
         "id": logged.id, "timestamp": format!("{:.6}", entry.timestamp), "user_id": entry.user_id,
         "action": entry.action, "resource_type": entry.resource_type, "resource_id": entry.resource_id,
-        "changes": entry.changes, "ip_address": entry.ip_address,
+        "changes": changes, "ip_address": entry.ip_address,
     })
 }
 

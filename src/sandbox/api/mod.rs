@@ -115,6 +115,7 @@ async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> 
     let path = request.uri().path().to_owned();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
     let trail = Trail::default();
+    audit::overhear(&api, &trail, &request);
     request.extensions_mut().insert(trail.clone());
 
     let mut response = match tokio::time::timeout(LIMIT, next.run(request)).await {
@@ -136,12 +137,7 @@ async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> 
         took_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
         ip: peer.as_deref().unwrap_or_default(),
     };
-    let entries = trail.entries(&ending);
-    if !entries.is_empty()
-        && let Err(error) = api.store.log_audit(&entries).await
-    {
-        api.log.error("database: the audit log could not be written", &[("request_id", &id), ("cause", &error)]);
-    }
+    audit::write(&api, &trail, &ending).await;
     response
 }
 

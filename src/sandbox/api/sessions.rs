@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value as Json_, json};
 
+use super::super::defect::Defect;
 use super::super::kinds::{Template, session_name};
 use super::super::link::found;
 use super::super::quantity;
@@ -71,8 +72,12 @@ pub async fn create(
     caller: Caller,
     Body(create): Body<Create>,
 ) -> Result<(StatusCode, Json<Json_>), Failure> {
+    let (user, template) = (create.user.clone().unwrap_or_else(|| caller.id.clone()), create.template.clone());
     let made = make(&api, &caller, create).await;
     caller.note("create", "session", made.as_ref().map_or("", |session| &session.name));
+    if made.is_err() && api.defects.has(Defect::WebhookTellsRefused) {
+        api.dispatcher.send(api.store.tell_refused(&user, &template).await?);
+    }
     Ok((StatusCode::ACCEPTED, Json(shown(&made?))))
 }
 
@@ -210,6 +215,9 @@ pub async fn update(
     let now = api.store.session(&name).await?;
     let now = now.filter(|now| now.desired != DELETED && owner.is_none_or(|owner| owner == now.user));
     let mut now = now.ok_or_else(Failure::session_not_found)?;
+    if api.defects.has(Defect::AuditWrongSession) {
+        caller.trail.about(&now.template);
+    }
     // Everything is checked before anything is written.
     let state = change.state.as_deref();
     if state.is_some_and(|state| !["running", "hibernated", "terminated"].contains(&state)) {

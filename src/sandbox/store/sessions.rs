@@ -184,7 +184,7 @@ impl Store {
         };
         let mut work = self.db.write().await?;
         insert(&mut work, &created).await?;
-        let deliveries = emit(&mut work, "session.created", told(&created)).await?;
+        let deliveries = emit(&mut work, self.defects, "session.created", told(&created)).await?;
         work.commit().await?;
         Ok((created, deliveries))
     }
@@ -317,7 +317,7 @@ impl Store {
                 _ => None,
             };
             if let (Some(event), Some(now)) = (event, find(&mut work, &row.name).await?) {
-                deliveries = emit(&mut work, event, told(&now)).await?;
+                deliveries = emit(&mut work, self.defects, event, told(&now)).await?;
             }
         }
         work.commit().await?;
@@ -340,7 +340,7 @@ impl Store {
         }
         let Some(now) = find(&mut work, name).await? else { return Ok(None) };
         append(&mut work, &drift("session_missing", name, json!({ "object_uid": now.object_uid }))).await?;
-        let deliveries = emit(&mut work, "session.failed", told(&now)).await?;
+        let deliveries = emit(&mut work, self.defects, "session.failed", told(&now)).await?;
         work.commit().await?;
         Ok(Some(deliveries))
     }
@@ -378,7 +378,7 @@ impl Store {
         work.execute("delete from sessions where id = $1 and phase = 'Missing'", vec![(&new.name).into()]).await?;
         insert(&mut work, &adopted).await?;
         append(&mut work, &drift("session_adopted", &new.name, json!({ "object_uid": seen.uid }))).await?;
-        let deliveries = emit(&mut work, "session.created", told(&adopted)).await?;
+        let deliveries = emit(&mut work, self.defects, "session.created", told(&adopted)).await?;
         work.commit().await?;
         Ok(deliveries)
     }
@@ -392,7 +392,7 @@ impl Store {
             return Ok(vec![]);
         }
         let last = Session { state: "terminated".into(), phase: "Terminated".into(), ..last };
-        let deliveries = emit(&mut work, "session.terminated", told(&last)).await?;
+        let deliveries = emit(&mut work, self.defects, "session.terminated", told(&last)).await?;
         work.commit().await?;
         Ok(deliveries)
     }
