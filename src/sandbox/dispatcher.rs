@@ -345,4 +345,41 @@ mod tests {
         let odd = RetryPolicy { max_retries: 1, retry_delay_seconds: -3.0, backoff_multiplier: f64::NAN };
         assert_eq!(delay(&odd, 1), Duration::ZERO);
     }
+
+    #[test]
+    fn what_is_tried_again_and_how_often() {
+        let policy = RetryPolicy { max_retries: 3, retry_delay_seconds: 1.0, backoff_multiplier: 1.0 };
+        let (taken, refused) = (Answer::Taken(200, String::new()), Answer::Refused(400, String::new()));
+        let (failed, silent) = (Answer::Failed(Some(503), String::new()), Answer::Failed(None, String::new()));
+        let attempts = |wrong: &[Defect], answer: &Answer| {
+            let defects: Defects = wrong.iter().copied().collect();
+            (1..=10).find(|n| again(defects, &policy, *n, answer).is_none())
+        };
+        for (wrong, of_taken, of_refused, of_failed, of_silent) in [
+            (None, Some(1), Some(1), Some(4), Some(4)),
+            (Some(Defect::WebhookNoRetry), Some(1), Some(1), Some(1), Some(1)),
+            (Some(Defect::WebhookRetriesOnce), Some(1), Some(1), Some(2), Some(2)),
+            (Some(Defect::WebhookRetriesForEver), Some(1), Some(1), None, None),
+            (Some(Defect::WebhookRetriesRefusals), Some(1), Some(4), Some(4), Some(4)),
+            (Some(Defect::WebhookNoRetryUnanswered), Some(1), Some(1), Some(4), Some(1)),
+        ] {
+            let wrong: Vec<Defect> = wrong.into_iter().collect();
+            let got = [&taken, &refused, &failed, &silent].map(|answer| attempts(&wrong, answer));
+            assert_eq!(got, [of_taken, of_refused, of_failed, of_silent], "{wrong:?}");
+        }
+        let at_once = Defects::default().and(Defect::WebhookRetriesAtOnce);
+        assert_eq!(again(at_once, &policy, 1, &failed), Some(Duration::ZERO));
+        assert_eq!(again(Defects::default(), &policy, 1, &failed), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn other_bytes_say_the_same() {
+        let body = r#"{"event":"session.created","data":{"name":"a"}}"#;
+        let same = |a: &str, b: &str| {
+            serde_json::from_str::<serde_json::Value>(a).unwrap()
+                == serde_json::from_str::<serde_json::Value>(b).unwrap()
+        };
+        assert!(written_anew(body) != body && same(&written_anew(body), body));
+        assert!(numbered(body, 2).contains(r#""attempt":2"#) && numbered(body, 2).contains(r#""name":"a""#));
+    }
 }

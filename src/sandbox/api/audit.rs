@@ -228,3 +228,77 @@ pub async fn logs(State(api): State<Arc<Api>>, caller: Caller, asked: Asked) -> 
     let (entries, total) = api.store.audit(&filter).await?;
     Ok(Json(json!({ "entries": entries.iter().map(shown).collect::<Vec<_>>(), "total": total })))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry_with(wrong: Option<Defect>) -> Json_ {
+        let trail = Trail::default();
+        trail.by("ann");
+        trail.note("update", "session", "s1");
+        let ending = Ending {
+            method: "PATCH",
+            path: "/api/v1/sessions/s1",
+            status: 202,
+            request_id: "r1",
+            began: "2026-03-04T05:06:07Z".parse().unwrap(),
+            took_ms: 8,
+            ip: "127.0.0.1",
+        };
+        let mut entry = trail.entries(&ending).remove(0);
+        distort(wrong.into_iter().collect(), &mut entry, &ending);
+        shown(&Logged { id: 1, entry })
+    }
+
+    #[test]
+    fn each_defect_spoils_one_thing_of_an_entry() {
+        let right = entry_with(None);
+        assert_eq!(right["timestamp"], "2026-03-04T05:06:07.000000Z");
+        for (wrong, field, value) in [
+            (Defect::AuditWithoutUser, "user_id", ""),
+            (Defect::AuditWrongUser, "user_id", "streamspace-api"),
+            (Defect::AuditTimeWrongZone, "timestamp", "2026-03-04T06:06:07.000000Z"),
+            (Defect::AuditTimeByDay, "timestamp", "2026-03-04T00:00:00.000000Z"),
+        ] {
+            let mut expected = right.clone();
+            expected[field] = value.into();
+            assert_eq!(entry_with(Some(wrong)), expected, "{wrong:?}");
+        }
+        let verb = entry_with(Some(Defect::AuditActionIsVerb));
+        assert_eq!(verb["action"], "PATCH");
+        assert_eq!(verb["resource_type"], "/api/v1/sessions/s1");
+        assert_eq!(verb["resource_id"], "");
+    }
+
+    #[test]
+    fn what_is_audited_goes_by_the_method() {
+        let audited_with = |wrong: Option<Defect>| {
+            let defects: Defects = wrong.into_iter().collect();
+            ["GET", "POST", "PATCH", "DELETE"].map(|method| audited(defects, method))
+        };
+        assert_eq!(audited_with(None), [true; 4]);
+        assert_eq!(audited_with(Some(Defect::AuditNothing)), [false; 4]);
+        assert_eq!(audited_with(Some(Defect::AuditMissesReads)), [false, true, true, true]);
+        assert_eq!(audited_with(Some(Defect::AuditMissesDeletes)), [true, true, true, false]);
+    }
+
+    #[test]
+    fn headers_are_shown_without_what_they_prove() {
+        let trail = Trail::default();
+        trail.overhear("headers", json!({ "authorization": "Bearer abc", "accept": "*/*" }));
+        trail.note("list", "session", "");
+        let ending = Ending {
+            method: "GET",
+            path: "/",
+            status: 200,
+            request_id: "r",
+            began: Timestamp::UNIX_EPOCH,
+            took_ms: 0,
+            ip: "",
+        };
+        let kept = trail.entries(&ending).remove(0);
+        assert_eq!(kept.changes["headers"]["authorization"], "Bearer abc");
+        assert_eq!(shown(&Logged { id: 1, entry: kept })["changes"]["headers"]["authorization"], "***");
+    }
+}
