@@ -9,48 +9,32 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
+use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{Controller, watcher};
-use kube::{Api, Client};
 use serde_json::{Value as Json, json};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::defect::Defects;
+use super::background::Background;
 use super::kinds::{APP, Condition, SESSION_LABEL, Session, SessionStatus, Template, TemplateStatus};
 use super::link::{ClusterError, Patience, found, soon};
-use super::log::Log;
 
 const DOMAIN: &str = "streamspace.local";
 /// What is done again after an error.
 const AGAIN: Duration = Duration::from_millis(250);
 
-struct Context {
-    client: Client,
-    namespace: String,
-    defects: Defects,
-    log: Log,
-}
-
 /// Starts watching; hands back the templates that it knows, a store that fills as soon as the cluster answers.
-pub fn start(
-    client: Client,
-    namespace: &str,
-    defects: Defects,
-    log: Log,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) -> Store<Template> {
-    let context = Arc::new(Context { client: client.clone(), namespace: namespace.to_owned(), defects, log });
+pub fn start(background: &Background) -> Store<Template> {
+    let (client, namespace) = (background.client.clone(), background.namespace.as_str());
+    let context = Arc::new(background.clone());
     let everything = watcher::Config::default;
 
     let templates = Controller::new(Api::<Template>::namespaced(client.clone(), namespace), everything())
         .trigger_backoff(Patience::default());
     let template_store = templates.store();
     let run = templates.run(template, again::<Template>, context.clone()).for_each(|_| async {});
-    spawn(tasks, stop, run);
+    background.spawn(run);
 
     let sessions = Controller::new(Api::<Session>::namespaced(client.clone(), namespace), everything());
     let known = sessions.store();
@@ -66,22 +50,16 @@ pub fn start(
         .trigger_backoff(Patience::default())
         .run(session, again::<Session>, context)
         .for_each(|_| async {});
-    spawn(tasks, stop, run);
+    background.spawn(run);
 
     template_store
 }
 
-fn spawn(tasks: &TaskTracker, stop: &CancellationToken, run: impl Future<Output = ()> + Send + 'static) {
-    let stop = stop.clone();
-    tasks.spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = run => {}
-        }
-    });
-}
-
-fn again<K: kube::Resource<DynamicType = ()>>(object: Arc<K>, error: &ClusterError, context: Arc<Context>) -> Action {
+fn again<K: kube::Resource<DynamicType = ()>>(
+    object: Arc<K>,
+    error: &ClusterError,
+    context: Arc<Background>,
+) -> Action {
     let name = object.meta().name.clone().unwrap_or_default();
     let kind = K::kind(&());
     context
@@ -90,7 +68,7 @@ fn again<K: kube::Resource<DynamicType = ()>>(object: Arc<K>, error: &ClusterErr
     Action::requeue(AGAIN)
 }
 
-async fn template(template: Arc<Template>, context: Arc<Context>) -> Result<Action, ClusterError> {
+async fn template(template: Arc<Template>, context: Arc<Background>) -> Result<Action, ClusterError> {
     let image = template.spec.base_image.trim();
     let verdict = if image.is_empty() || image.contains(char::is_whitespace) {
         TemplateStatus { valid: Some(false), message: Some(format!("baseImage {image:?} is not the name of an image")) }
@@ -106,7 +84,7 @@ async fn template(template: Arc<Template>, context: Arc<Context>) -> Result<Acti
     Ok(Action::await_change())
 }
 
-async fn session(session: Arc<Session>, context: Arc<Context>) -> Result<Action, ClusterError> {
+async fn session(session: Arc<Session>, context: Arc<Background>) -> Result<Action, ClusterError> {
     if session.going() {
         return Ok(Action::await_change());
     }
@@ -146,7 +124,7 @@ fn waiting(session: &Session, reason: &'static str, message: String) -> Status {
     Status { phase, reason, message, ready: false }
 }
 
-async fn children(session: &Session, template: &Template, context: &Context) -> Result<Status, ClusterError> {
+async fn children(session: &Session, template: &Template, context: &Background) -> Result<Status, ClusterError> {
     let deployments = Api::<Deployment>::namespaced(context.client.clone(), &context.namespace);
     let services = Api::<Service>::namespaced(context.client.clone(), &context.namespace);
     let name = session.name();
@@ -198,7 +176,7 @@ async fn leave_no_orphans(
     deployments: &Api<Deployment>,
     services: &Api<Service>,
     service: &str,
-    context: &Context,
+    context: &Background,
 ) -> Result<(), ClusterError> {
     let sessions = Api::<Session>::namespaced(context.client.clone(), &context.namespace);
     let owner = found(sessions.get(session.name())).await?;
@@ -257,7 +235,7 @@ fn progress(session: &Session, deployment: Option<&Deployment>) -> Status {
     }
 }
 
-async fn tell(session: &Session, status: Status, context: &Context) -> Result<(), ClusterError> {
+async fn tell(session: &Session, status: Status, context: &Background) -> Result<(), ClusterError> {
     let running = status.phase == "Running";
     let old = session.status.clone().unwrap_or_default();
     let ready = if status.ready { "True" } else { "False" };

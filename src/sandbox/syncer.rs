@@ -11,14 +11,13 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
+use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use super::background::Background;
 use super::defect::Defects;
 use super::dispatcher::Dispatcher;
 use super::kinds::{Resources, Session as Object, SessionSpec};
@@ -65,36 +64,21 @@ struct Syncer {
     left_alone: Mutex<HashSet<String>>,
 }
 
-/// `ready` is told when the objects have been listed for the first time.
-pub fn start(
-    store: Store,
-    client: Client,
-    namespace: &str,
-    dispatcher: Dispatcher,
-    defects: Defects,
-    log: Log,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) -> (Wishes, oneshot::Receiver<()>) {
+/// The second is told when the objects have been listed for the first time.
+pub fn start(store: Store, dispatcher: Dispatcher, background: &Background) -> (Wishes, oneshot::Receiver<()>) {
     let (inbox, wishes) = mpsc::unbounded_channel();
     let (ready, listed) = oneshot::channel();
     let syncer = Arc::new(Syncer {
         store,
-        api: Api::namespaced(client, namespace),
-        namespace: namespace.to_owned(),
+        api: Api::namespaced(background.client.clone(), &background.namespace),
+        namespace: background.namespace.clone(),
         dispatcher,
-        defects,
-        log,
+        defects: background.defects,
+        log: background.log.clone(),
         objects: Mutex::default(),
         left_alone: Mutex::default(),
     });
-    let stop = stop.clone();
-    tasks.spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = run(syncer, wishes, ready) => {}
-        }
-    });
+    background.spawn(run(syncer, wishes, ready));
     (Wishes { inbox }, listed)
 }
 
