@@ -13,16 +13,21 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::{Controller, watcher};
+use kube::runtime::{Controller, controller, watcher};
 use serde_json::{Value as Json, json};
 
 use super::background::Background;
+use super::defect::{Defect, Defects};
 use super::kinds::{APP, Condition, SESSION_LABEL, Session, SessionStatus, Template, TemplateStatus};
 use super::link::{ClusterError, Patience, found, soon};
 
 const DOMAIN: &str = "streamspace.local";
 /// What is done again after an error.
 const AGAIN: Duration = Duration::from_millis(250);
+/// Later than any limit of those who wait.
+const LATE: Duration = Duration::from_secs(6);
+/// How long a pod takes that is not waited for.
+const START: Duration = Duration::from_millis(500);
 
 /// Starts watching; hands back the templates that it knows, a store that fills as soon as the cluster answers.
 pub fn start(background: &Background) -> Store<Template> {
@@ -38,6 +43,8 @@ pub fn start(background: &Background) -> Store<Template> {
 
     let sessions = Controller::new(Api::<Session>::namespaced(client.clone(), namespace), everything());
     let known = sessions.store();
+    // Whatever comes within this is looked at as one.
+    let patience = if background.defects.has(Defect::ReconcileLate) { LATE } else { Duration::ZERO };
     let run = sessions
         .owns(Api::<Deployment>::namespaced(client.clone(), namespace), everything())
         .owns(Api::<Service>::namespaced(client.clone(), namespace), everything())
@@ -48,6 +55,7 @@ pub fn start(background: &Background) -> Store<Template> {
             waiting.map(|session| ObjectRef::from_obj(&*session)).collect::<Vec<_>>()
         })
         .trigger_backoff(Patience::default())
+        .with_config(controller::Config::default().debounce(patience))
         .run(session, again::<Session>, context)
         .for_each(|_| async {});
     background.spawn(run);
@@ -88,6 +96,12 @@ async fn session(session: Arc<Session>, context: Arc<Background>) -> Result<Acti
     if session.going() {
         return Ok(Action::await_change());
     }
+    if let Some(early) = without_looking(&session, context.defects)
+        && early.ready
+    {
+        tell(&session, early, &context).await?;
+        tokio::time::sleep(START).await;
+    }
     let templates = Api::<Template>::namespaced(context.client.clone(), &context.namespace);
     let template = found(templates.get(&session.spec.template)).await?;
     let valid = template.as_ref().and_then(|template| template.status.as_ref()?.valid);
@@ -108,8 +122,25 @@ async fn session(session: Arc<Session>, context: Arc<Background>) -> Result<Acti
             children => children?,
         },
     };
-    tell(&session, status, &context).await?;
-    Ok(Action::await_change())
+    let unready = !status.ready;
+    tell(&session, without_looking(&session, context.defects).unwrap_or(status), &context).await?;
+    // What names no owner wakes nobody.
+    let asks = unready && context.defects.has(Defect::OrphansDeployment);
+    Ok(if asks { Action::requeue(AGAIN) } else { Action::await_change() })
+}
+
+/// What is said from the wish alone, where a defect says that.
+fn without_looking(session: &Session, defects: Defects) -> Option<Status> {
+    match session.spec.state.as_str() {
+        "running" if defects.has(Defect::RunningBeforePod) => {
+            Some(Status { phase: "Running", reason: "Asked", message: "Session is running".into(), ready: true })
+        }
+        "hibernated" if defects.has(Defect::HibernatedKeepsPod) => {
+            let message = "Session is hibernated".into();
+            Some(Status { phase: "Hibernated", reason: "Asked", message, ready: false })
+        }
+        _ => None,
+    }
 }
 
 struct Status {
@@ -128,15 +159,22 @@ async fn children(session: &Session, template: &Template, context: &Background) 
     let deployments = Api::<Deployment>::namespaced(context.client.clone(), &context.namespace);
     let services = Api::<Service>::namespaced(context.client.clone(), &context.namespace);
     let name = session.name();
-    let replicas = i32::from(session.spec.state == "running");
+    let keeps = context.defects.has(Defect::HibernatedKeepsPod);
+    let replicas = i32::from(keeps || session.spec.state == "running");
 
     let mut made = false;
     let deployment = match found(deployments.get(name)).await? {
         None => {
             made = true;
-            created(deployments.create(&PostParams::default(), &typed(deployment(session, template, replicas)))).await?
+            created(
+                deployments
+                    .create(&PostParams::default(), &typed(deployment(session, template, replicas, context.defects))),
+            )
+            .await?
         }
         Some(there) => {
+            let only_down = context.defects.has(Defect::WakeWithoutPod);
+            let replicas = if only_down { there.spec.replicas.unwrap_or(1).min(replicas) } else { replicas };
             let wanted = container(session, template);
             let pod = there.spec.template.spec.as_ref();
             let current = pod.and_then(|pod| pod.containers.first()?.resources.clone());
@@ -153,7 +191,8 @@ async fn children(session: &Session, template: &Template, context: &Background) 
     let service = format!("ss-{name}");
     if found(services.get(&service)).await?.is_none() {
         made = true;
-        created(services.create(&PostParams::default(), &typed(self::service(session, &service)))).await?;
+        created(services.create(&PostParams::default(), &typed(self::service(session, &service, context.defects))))
+            .await?;
     }
     if made {
         leave_no_orphans(session, &deployments, &services, &service, context).await?;
@@ -270,7 +309,10 @@ fn typed<T: serde::de::DeserializeOwned>(json: Json) -> T {
     serde_json::from_value(json).expect("written here, by the kind's own schema")
 }
 
-fn owner(session: &Session) -> Json {
+fn owner(session: &Session, forgotten: bool) -> Json {
+    if forgotten {
+        return Json::Null;
+    }
     json!([{
         "apiVersion": format!("{}/{}", super::kinds::GROUP, super::kinds::VERSION),
         "kind": "Session", "name": session.name(), "uid": session.uid(), "controller": true, "blockOwnerDeletion": true,
@@ -299,10 +341,11 @@ fn container(session: &Session, template: &Template) -> Json {
     })
 }
 
-fn deployment(session: &Session, template: &Template, replicas: i32) -> Json {
+fn deployment(session: &Session, template: &Template, replicas: i32, defects: Defects) -> Json {
+    let owner = owner(session, defects.has(Defect::OrphansDeployment));
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": { "name": session.name(), "labels": labels(session), "ownerReferences": owner(session) },
+        "metadata": { "name": session.name(), "labels": labels(session), "ownerReferences": owner },
         "spec": {
             "replicas": replicas,
             "selector": { "matchLabels": { "app": APP, SESSION_LABEL: session.name() } },
@@ -314,10 +357,11 @@ fn deployment(session: &Session, template: &Template, replicas: i32) -> Json {
     })
 }
 
-fn service(session: &Session, name: &str) -> Json {
+fn service(session: &Session, name: &str, defects: Defects) -> Json {
+    let owner = owner(session, defects.has(Defect::OrphansService));
     json!({
         "apiVersion": "v1", "kind": "Service",
-        "metadata": { "name": name, "labels": labels(session), "ownerReferences": owner(session) },
+        "metadata": { "name": name, "labels": labels(session), "ownerReferences": owner },
         "spec": {
             "type": "ClusterIP",
             "selector": { "app": APP, SESSION_LABEL: session.name() },

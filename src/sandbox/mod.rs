@@ -167,6 +167,7 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
         log: log.clone(),
         key,
         defects,
+        at_once: api::AtOnce::default(),
     };
     tasks.spawn(api::serve(listener, Arc::new(api), stop.clone()));
     log.info("platform started", &[("listen", &address), ("node_stand_in", &!real_nodes)]);
