@@ -3,6 +3,7 @@
 //! This file is the whole seam: start it, ask where it is, stop it. Whoever starts it brings the cluster and the
 //! database; it must not know who its clients are or what they test. Nothing here is global: many may run in one process.
 mod api;
+mod background;
 pub mod cluster;
 mod controller;
 mod crds;
@@ -25,6 +26,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::background::Background;
 use self::defect::Defects;
 use self::link::chain;
 use self::log::Log;
@@ -136,20 +138,19 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
     let started = stop.clone().drop_guard();
     let dispatcher = dispatcher::start(store.clone(), defects, log.clone(), left, &tasks, &stop);
     let dispatcher = dispatcher.map_err(|error| Error::Http(chain(&error)))?;
-    if !real_nodes {
-        nodes::start(client.clone(), &namespace, log.clone(), &tasks, &stop);
-    }
-    let templates = controller::start(client.clone(), &namespace, defects, log.clone(), &tasks, &stop);
-    let (wishes, listed) = syncer::start(
-        store.clone(),
-        client.clone(),
-        &namespace,
-        dispatcher.clone(),
+    let background = Background {
+        client: client.clone(),
+        namespace: namespace.clone(),
         defects,
-        log.clone(),
-        &tasks,
-        &stop,
-    );
+        log: log.clone(),
+        tasks: tasks.clone(),
+        stop: stop.clone(),
+    };
+    if !real_nodes {
+        nodes::start(&background);
+    }
+    let templates = controller::start(&background);
+    let (wishes, listed) = syncer::start(store.clone(), dispatcher.clone(), &background);
     // A client that waits on a controller's own store takes the controller's wake-up away, so only the syncer is waited for.
     // The controllers began to list before it did, and what comes before they are through they still find.
     let silent = |_| Error::Cluster("its sessions could not be listed in time".into());
@@ -166,6 +167,7 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
         log: log.clone(),
         key,
         defects,
+        at_once: api::AtOnce::default(),
     };
     tasks.spawn(api::serve(listener, Arc::new(api), stop.clone()));
     log.info("platform started", &[("listen", &address), ("node_stand_in", &!real_nodes)]);

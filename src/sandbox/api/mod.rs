@@ -2,6 +2,7 @@
 //!
 //! The frame gives each request an id, a time limit and an end: whatever happens inside, one answer goes out, one audit
 //! trail is written and one line says what went wrong. It must not know what a route does.
+mod at_once;
 mod audit;
 mod auth;
 mod batch;
@@ -26,6 +27,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use at_once::AtOnce;
 pub use auth::hash_password;
 
 use super::defect::Defects;
@@ -54,6 +56,7 @@ pub struct Api {
     /// Signs tokens.
     pub key: Vec<u8>,
     pub defects: Defects,
+    pub at_once: at_once::AtOnce,
 }
 
 fn router(api: Arc<Api>) -> Router {

@@ -8,14 +8,15 @@ use serde::Deserialize;
 use serde_json::{Value as Json_, json};
 
 use super::super::defect::Defect;
-use super::super::kinds::{Template, session_name};
+use super::super::kinds::{Session as Object, Template, session_name};
 use super::super::link::found;
 use super::super::quantity;
 use super::super::store::{Asked, DELETED, NewSession, Session, StoreError};
-use super::Api;
+use super::super::syncer::taken_over;
 use super::auth::Caller;
 use super::body::{Asked as Query, Body};
 use super::error::Failure;
+use super::{Api, at_once};
 
 const DEFAULT_CPU: &str = "1000m";
 const DEFAULT_MEMORY: &str = "2Gi";
@@ -125,12 +126,8 @@ async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Session, Fai
             max_session_duration: create.max_session_duration.clone(),
             tags: json!(create.tags),
         };
-        match api.store.create_session(&new).await {
-            Ok((session, deliveries)) => {
-                api.wishes.changed(&session.name);
-                api.dispatcher.send(deliveries);
-                return Ok(session);
-            }
+        match at_once::create(api, &new).await {
+            Ok(session) => return Ok(session),
             // The name is taken: once in four thousand million.
             Err(StoreError::Duplicate(_)) => {}
             Err(StoreError::Dangling(_)) => return Err(unknown_user()),
@@ -173,7 +170,7 @@ async fn template(api: &Api, name: &str) -> Result<Template, Failure> {
 pub async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Query) -> Result<Json<Json_>, Failure> {
     caller.note("list", "session", "");
     let user = caller.owner().map(str::to_owned).or_else(|| query.text("user"));
-    let sessions = api.store.sessions(user.as_deref()).await?;
+    let sessions = api.store.listed(user.as_deref()).await?;
     Ok(Json(json!({ "sessions": sessions.iter().map(shown).collect::<Vec<_>>(), "total": sessions.len() })))
 }
 
@@ -186,9 +183,21 @@ pub async fn read(
     if !possible(&name) {
         return Err(Failure::session_not_found());
     }
-    let session = api.store.session(&name).await?;
+    let mut session = api.store.shown(&name).await?;
+    if session.is_none() && api.defects.has(Defect::ManualReadOnly) {
+        session = in_cluster(&api, &name).await?;
+    }
     let session = session.filter(|session| caller.owner().is_none_or(|owner| owner == session.user));
     Ok(Json(shown(&session.ok_or_else(Failure::session_not_found)?)))
+}
+
+/// What the cluster says of a session that the store does not know.
+async fn in_cluster(api: &Api, name: &str) -> Result<Option<Session>, Failure> {
+    let objects = kube::Api::<Object>::namespaced(api.client.clone(), &api.namespace);
+    let Some(object) = found(objects.get(name)).await? else { return Ok(None) };
+    let new = taken_over(&object, &api.namespace);
+    let (state, phase) = (object.spec.state.clone(), object.phase().to_owned());
+    Ok(Some(Session { state, phase, ..Session::asked_for(&new) }))
 }
 
 #[derive(Deserialize)]
@@ -237,10 +246,17 @@ pub async fn update(
     if let Some((cpu, memory)) = &resources {
         now = noted(api.store.ask_resources(&name, cpu, memory, owner).await?)?;
     }
+    let _held = match state {
+        Some(state) => at_once::held(&api, state).await,
+        None => None,
+    };
     match state {
         // The real platform takes this as a wish to delete.
         Some("terminated") => now = noted(api.store.ask_delete(&name, owner).await?)?,
-        Some(state) => now = noted(api.store.ask_state(&name, state, owner).await?)?,
+        Some(state) => {
+            now = noted(api.store.ask_state(&name, state, owner).await?)?;
+            at_once::overtaken(&api, &now);
+        }
         None => {}
     }
     api.wishes.changed(&name);
@@ -269,7 +285,7 @@ pub async fn delete(
     if !possible(&name) {
         return Err(Failure::session_not_found());
     }
-    match api.store.ask_delete(&name, caller.owner()).await? {
+    match at_once::delete(&api, &name, caller.owner()).await? {
         Asked::Noted(_) => api.wishes.changed(&name),
         _ => return Err(Failure::session_not_found()),
     }
