@@ -1,8 +1,6 @@
 //! `--defect`: the names of the sandbox's switches, beside the sentences of TP-004 that each breaks.
 use super::{Failure, files, plans};
-use crate::{
-    executors, sandbox::defect::Defect,
-};
+use crate::{executors, sandbox::defect::Defect};
 use std::fmt::Write as _;
 
 /// Whose sentences are listed.

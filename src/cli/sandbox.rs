@@ -122,8 +122,9 @@ impl Platform {
             [] => String::new(),
             names => format!("; made to get it wrong: {}", names.join(", ")),
         };
-        let about =
-            format!("the embedded reference platform on {store} and {kubernetes}; no deployment was tested{cut}{wrong}");
+        let about = format!(
+            "the embedded reference platform on {store} and {kubernetes}; no deployment was tested{cut}{wrong}"
+        );
         let environment = environment_text(&Text {
             about: &about,
             api: &sandbox.api(),

@@ -1,6 +1,9 @@
 //! What a plan says about being proved: the variables for that, and which sentences each defect of its platform breaks.
 use super::{Named, read::Reader};
-use crate::{expr::Tree, yaml::{Kind, Node}};
+use crate::{
+    expr::Tree,
+    yaml::{Kind, Node},
+};
 
 /// `prove:` of a plan.
 #[derive(Clone, Default)]

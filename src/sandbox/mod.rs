@@ -140,16 +140,35 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
         nodes::start(client.clone(), &namespace, log.clone(), &tasks, &stop);
     }
     let templates = controller::start(client.clone(), &namespace, defects, log.clone(), &tasks, &stop);
-    let (wishes, listed) =
-        syncer::start(store.clone(), client.clone(), &namespace, dispatcher.clone(), defects, log.clone(), &tasks, &stop);
+    let (wishes, listed) = syncer::start(
+        store.clone(),
+        client.clone(),
+        &namespace,
+        dispatcher.clone(),
+        defects,
+        log.clone(),
+        &tasks,
+        &stop,
+    );
     // A client that waits on a controller's own store takes the controller's wake-up away, so only the syncer is waited for.
     // The controllers began to list before it did, and what comes before they are through they still find.
     let silent = |_| Error::Cluster("its sessions could not be listed in time".into());
     let _ = tokio::time::timeout(READY, listed).await.map_err(silent)?;
 
     let key = [*uuid::Uuid::new_v4().as_bytes(), *uuid::Uuid::new_v4().as_bytes()].concat();
-    let api =
-        api::Api { store: store.clone(), wishes, dispatcher, templates, client, namespace, log: log.clone(), key, defects };
+    let api = api::Api {
+        store: store.clone(),
+        wishes,
+        dispatcher,
+        templates,
+        client,
+        namespace,
+        log: log.clone(),
+        key,
+        defects,
+        leftover: api::Leftover::default(),
+        breaker: api::Breaker::default(),
+    };
     tasks.spawn(api::serve(listener, Arc::new(api), stop.clone()));
     log.info("platform started", &[("listen", &address), ("node_stand_in", &!real_nodes)]);
     started.disarm();

@@ -5,6 +5,7 @@
 //! one session is never done twice at once. It wakes on a wish and on a watch; a slow round over everything is only the net
 //! below. It must not know HTTP, nor what the controller does with an object.
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::defect::Defects;
+use super::defect::{Defect, Defects};
 use super::dispatcher::Dispatcher;
 use super::kinds::{Resources, Session as Object, SessionSpec};
 use super::link::{ClusterError, Patience, found, soon};
@@ -63,6 +64,8 @@ struct Syncer {
     objects: Mutex<HashMap<String, Object>>,
     /// Objects that could not be taken over, by uid: said once.
     left_alone: Mutex<HashSet<String>>,
+    /// The cluster was once away: for those who never forget that.
+    lost: AtomicBool,
 }
 
 /// `ready` is told when the objects have been listed for the first time.
@@ -87,6 +90,7 @@ pub fn start(
         log,
         objects: Mutex::default(),
         left_alone: Mutex::default(),
+        lost: AtomicBool::default(),
     });
     let stop = stop.clone();
     tasks.spawn(async move {
@@ -367,6 +371,9 @@ impl Syncer {
     }
 
     async fn create(&self, row: &Row) -> Result<(), SyncError> {
+        if self.defects.has(Defect::ClusterDownStays) && self.lost.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         let spec = SessionSpec {
             user: row.user.clone(),
             template: row.template.clone(),
@@ -384,8 +391,38 @@ impl Syncer {
                 Some(there) => self.told(row, &there).await,
                 None => Ok(()),
             },
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                self.not_created(row).await?;
+                Err(error.into())
+            }
         }
+    }
+
+    /// What a create that failed may leave besides the row that will be tried again; by default nothing.
+    async fn not_created(&self, row: &Row) -> Result<(), StoreError> {
+        if self.defects.has(Defect::ClusterDownStays) {
+            self.lost.store(true, Ordering::SeqCst);
+        }
+        if self.defects.has(Defect::ClusterDownForgets) {
+            self.store.drop_row(&row.name).await?;
+        }
+        if self.defects.has(Defect::ClusterDownTwice) && !row.name.ends_with("-retry") {
+            let new = NewSession {
+                name: format!("{}-retry", row.name),
+                user: row.user.clone(),
+                template: row.template.clone(),
+                namespace: row.namespace.clone(),
+                cpu: row.cpu.clone(),
+                memory: row.memory.clone(),
+                persistent_home: row.persistent_home,
+                idle_timeout: row.idle_timeout.clone(),
+                max_session_duration: row.max_session_duration.clone(),
+                tags: row.tags.clone(),
+            };
+            // There already, if this is not the first time.
+            let _ = self.store.create_session(&new).await;
+        }
+        Ok(())
     }
 
     async fn change(&self, row: &Row) -> Result<(), SyncError> {

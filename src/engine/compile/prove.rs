@@ -8,12 +8,7 @@ use crate::{
 };
 
 impl Compiler<'_> {
-    pub(super) fn prove(
-        &mut self,
-        prove: &Prove,
-        vars: &[(String, Tree)],
-        outline: &[CaseOutline],
-    ) -> Vec<Breaks> {
+    pub(super) fn prove(&mut self, prove: &Prove, vars: &[(String, Tree)], outline: &[CaseOutline]) -> Vec<Breaks> {
         for (name, _) in prove.set.iter().filter(|(name, _)| !vars.iter().any(|(v, _)| *v == name.text)) {
             let message = format!("the plan has no variable `{}`", name.text);
             let d = Diagnostic::error("unknown-variable", &name.span, message);
