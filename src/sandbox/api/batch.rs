@@ -109,7 +109,7 @@ async fn perform(api: &Api, caller: &Caller, names: &[String], wish: Wish) -> An
         return Err(outage.into());
     }
     wrong::afterwards(api, caller, wish, &ends, before).await?;
-    Ok(wrong::told(api, &ends, told(names.len(), &ends)))
+    Ok(wrong::answered(api, &ends, told(names.len(), &ends)))
 }
 
 /// What the caller is told.

@@ -150,11 +150,18 @@ pub async fn afterwards(
 }
 
 /// The answer, in place of 200 and `right`.
-pub fn told(api: &Api, ends: &[End], right: Json_) -> Response {
-    let defects = api.defects;
+pub fn answered(api: &Api, ends: &[End], right: Json_) -> Response {
+    let (status, told) = told(api.defects, &api.leftover, ends, right);
+    if api.defects.has(D::BatchAnswersText) {
+        return (status, told.to_string()).into_response();
+    }
+    (status, Json(told)).into_response()
+}
+
+fn told(defects: Defects, leftover: &Leftover, ends: &[End], right: Json_) -> (StatusCode, Json_) {
     let failed = ends.iter().any(|end| end.error.is_some());
     let mut told = right;
-    told["errors"] = errors(api, ends);
+    told["errors"] = errors(defects, leftover, ends);
     if defects.has(D::BatchCountsAttempts) {
         told["succeeded"] = json!(ends.len());
     }
@@ -176,14 +183,10 @@ pub fn told(api: &Api, ends: &[End], right: Json_) -> Response {
         () if failed && defects.has(D::BatchAnswers422) => StatusCode::UNPROCESSABLE_ENTITY,
         () => StatusCode::OK,
     };
-    if defects.has(D::BatchAnswersText) {
-        return (status, told.to_string()).into_response();
-    }
-    (status, Json(told)).into_response()
+    (status, told)
 }
 
-fn errors(api: &Api, ends: &[End]) -> Json_ {
-    let defects = api.defects;
+fn errors(defects: Defects, leftover: &Leftover, ends: &[End]) -> Json_ {
     let mut listed: Vec<Json_> = vec![];
     for (n, end) in ends.iter().enumerate() {
         let Some(error) = end.error.as_deref() else {
@@ -209,7 +212,7 @@ fn errors(api: &Api, ends: &[End]) -> Json_ {
         listed.clear();
     }
     if defects.has(D::BatchErrorsStale) {
-        let mut before = api.leftover.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = leftover.0.lock().unwrap_or_else(PoisonError::into_inner);
         listed = std::mem::replace(&mut *before, listed);
     }
     if defects.has(D::BatchErrorsNull) && listed.is_empty() { Json_::Null } else { listed.into() }
@@ -218,3 +221,62 @@ fn errors(api: &Api, ends: &[End]) -> Json_ {
 const TRACE: &str = "goroutine 412 [running]:
 main.(*BatchHandler).hibernate(0xc0001f4000, {0xc00041a2a0, 0x1b})
 \t/app/internal/handlers/batch.go:218 +0x2f4";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of three one is not known.
+    fn ends() -> Vec<End> {
+        let end = |(name, error): (&str, Option<&str>)| End { name: name.into(), error: error.map(str::to_owned) };
+        [("a", None), ("b", Some(NOT_FOUND)), ("c", None)].map(end).into()
+    }
+
+    fn told_with(defects: Defects) -> (u16, Json_) {
+        let (status, told) = told(defects, &Leftover::default(), &ends(), super::super::told(3, &ends()));
+        (status.as_u16(), told)
+    }
+
+    #[test]
+    fn without_defects_the_answer_is_the_right_one() {
+        let right = json!({ "total": 3, "succeeded": 2, "failed": 1, "errors": [{ "name": "b", "error": NOT_FOUND }] });
+        assert_eq!(told_with(Defects::default()), (200, right));
+    }
+
+    #[test]
+    fn each_defect_of_the_answer_changes_what_it_says_it_does_and_no_more() {
+        let error = json!({ "name": "b", "error": NOT_FOUND });
+        for (defect, field, value) in [
+            (D::BatchCountsAttempts, "succeeded", json!(3)),
+            (D::BatchTotalOmitsUnknown, "total", json!(2)),
+            (D::BatchErrorsEmpty, "errors", json!([])),
+            (D::BatchErrorsTwice, "errors", json!([error, error])),
+            (D::BatchErrorsWrongName, "errors", json!([{ "name": "a", "error": NOT_FOUND }])),
+            (D::BatchErrorsAsStrings, "errors", json!(["session b: Session not found"])),
+            (D::BatchErrorsBlank, "errors", json!([{ "name": "b", "error": "" }])),
+            (D::BatchErrorsCryptic, "errors", json!([{ "name": "b", "error": "E1062" }])),
+            (D::BatchErrorsStale, "errors", json!([])),
+            (
+                D::BatchErrorsListSuccess,
+                "errors",
+                json!([{ "name": "a", "error": "" }, error, { "name": "c", "error": "" }]),
+            ),
+        ] {
+            let mut expected = super::super::told(3, &ends());
+            expected[field] = value;
+            assert_eq!(told_with(Defects::default().and(defect)), (200, expected), "{}", defect.name());
+        }
+        for (defect, status) in [(D::BatchAnswers202, 202), (D::BatchAnswers207, 207), (D::BatchAnswers422, 422)] {
+            assert_eq!(told_with(Defects::default().and(defect)).0, status);
+        }
+    }
+
+    #[test]
+    fn a_turn_is_missed_or_taken_by_the_last() {
+        let names = ["a", "b", "c"].map(str::to_owned);
+        let with = |defect| reached(Defects::default().and(defect), &names).into_iter().cloned().collect::<Vec<_>>();
+        assert_eq!(with(D::BatchSkipsLast), ["a", "b"]);
+        assert_eq!(with(D::BatchActsOnLast), ["c", "c", "c"]);
+        assert_eq!(reached(Defects::default(), &names), names.iter().collect::<Vec<_>>());
+    }
+}
