@@ -168,6 +168,8 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
         key,
         defects,
         at_once: api::AtOnce::default(),
+        leftover: api::Leftover::default(),
+        breaker: api::Breaker::default(),
     };
     tasks.spawn(api::serve(listener, Arc::new(api), stop.clone()));
     log.info("platform started", &[("listen", &address), ("node_stand_in", &!real_nodes)]);

@@ -7,6 +7,7 @@
 mod wrong;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -62,6 +63,8 @@ struct Syncer {
     /// Objects that could not be taken over, by uid: said once.
     left_alone: Mutex<HashSet<String>>,
     removals: wrong::Removals,
+    /// The cluster was once away: for those who never forget that.
+    lost: AtomicBool,
 }
 
 /// The second ends when the objects have been listed for the first time.
@@ -76,6 +79,7 @@ pub fn start(store: Store, dispatcher: Dispatcher, background: &Background) -> (
         objects: Mutex::default(),
         left_alone: Mutex::default(),
         removals: wrong::Removals::default(),
+        lost: AtomicBool::default(),
     });
     background.spawn(run(syncer, wishes, ready));
     (Wishes { inbox }, listed)
@@ -350,6 +354,9 @@ impl Syncer {
     }
 
     async fn create(&self, row: &Row) -> Result<(), SyncError> {
+        if self.background.defects.has(Defect::ClusterDownStays) && self.lost.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         let object = wrong::object(self.background.defects, object(row));
         match soon(self.api.create(&PostParams::default(), &object)).await {
             Ok(made) => self.told(row, &made).await,
@@ -358,8 +365,38 @@ impl Syncer {
                 Some(there) => self.told(row, &there).await,
                 None => Ok(()),
             },
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                self.not_created(row).await?;
+                Err(error.into())
+            }
         }
+    }
+
+    /// What a create that failed may leave besides the row that will be tried again; by default nothing.
+    async fn not_created(&self, row: &Row) -> Result<(), StoreError> {
+        if self.background.defects.has(Defect::ClusterDownStays) {
+            self.lost.store(true, Ordering::SeqCst);
+        }
+        if self.background.defects.has(Defect::ClusterDownForgets) {
+            self.store.drop_row(&row.name).await?;
+        }
+        if self.background.defects.has(Defect::ClusterDownTwice) && !row.name.ends_with("-retry") {
+            let new = NewSession {
+                name: format!("{}-retry", row.name),
+                user: row.user.clone(),
+                template: row.template.clone(),
+                namespace: row.namespace.clone(),
+                cpu: row.cpu.clone(),
+                memory: row.memory.clone(),
+                persistent_home: row.persistent_home,
+                idle_timeout: row.idle_timeout.clone(),
+                max_session_duration: row.max_session_duration.clone(),
+                tags: row.tags.clone(),
+            };
+            // There already, if this is not the first time.
+            let _ = self.store.create_session(&new).await;
+        }
+        Ok(())
     }
 
     async fn change(&self, row: &Row) -> Result<(), SyncError> {

@@ -8,6 +8,7 @@ mod auth;
 mod batch;
 mod body;
 mod error;
+mod refusal;
 mod sessions;
 mod webhooks;
 
@@ -29,8 +30,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use at_once::AtOnce;
 pub use auth::hash_password;
+pub use batch::Leftover;
+pub use sessions::Breaker;
 
-use super::defect::Defects;
+use super::defect::{Defect, Defects};
 use super::dispatcher::Dispatcher;
 use super::kinds::Template;
 use super::log::Log;
@@ -38,6 +41,7 @@ use super::store::Store;
 use super::syncer::Wishes;
 use audit::{Ending, Trail};
 use error::Failure;
+use refusal::Asked;
 
 /// How long a request may take before the platform breaks it off.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -57,6 +61,8 @@ pub struct Api {
     pub key: Vec<u8>,
     pub defects: Defects,
     pub at_once: at_once::AtOnce,
+    pub leftover: Leftover,
+    pub breaker: Breaker,
 }
 
 fn router(api: Arc<Api>) -> Router {
@@ -98,13 +104,13 @@ async fn health() -> impl IntoResponse {
 
 async fn frame(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let id = request_id(&request);
-    let log = api.log.clone();
+    let (log, defects) = (api.log.clone(), api.defects);
     // A task of its own: a client that hangs up does not stop what was begun half-way, and a panic is one answer.
     let handled = tokio::spawn(handle(api, id.clone(), request, next)).await;
     let mut response = handled.unwrap_or_else(|panic| {
         let failure = Failure::internal(if panic.is_panic() { "panic" } else { "cancelled" });
         log.error("request panicked", &[("request_id", &id), ("code", &failure.code)]);
-        answer(&failure, &id)
+        refusal::answer(defects, &failure, &id)
     });
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -120,6 +126,7 @@ async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> 
     let trail = Trail::default();
     audit::overhear(&api, &trail, &request);
     request.extensions_mut().insert(trail.clone());
+    let headers = api.defects.has(Defect::LogTellsToken).then(|| request.headers().clone());
 
     let mut response = match tokio::time::timeout(LIMIT, next.run(request)).await {
         Ok(response) => response,
@@ -128,13 +135,16 @@ async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> 
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
         let failure = response.extensions_mut().remove().unwrap_or_else(|| Failure::of_status(status));
-        say(&api.log, &failure, &id, &method, &path, &trail.user());
-        response = answer(&failure, &id);
+        let failure = refusal::taken_for(api.defects, failure);
+        let user = trail.user();
+        let asked = Asked { id: &id, method: &method, path: &path, user: &user, headers: headers.as_ref() };
+        refusal::say(api.defects, &api.log, &failure, &asked);
+        response = refusal::answer(api.defects, &failure, &id);
     }
     let ending = Ending {
         method: &method,
         path: &path,
-        status: status.as_u16(),
+        status: response.status().as_u16(),
         request_id: &id,
         began,
         took_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -151,28 +161,4 @@ fn request_id(request: &Request) -> String {
         (8..=64).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
     };
     given.filter(fit).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
-}
-
-fn answer(failure: &Failure, id: &str) -> Response {
-    let body = json!({ "code": failure.code, "message": failure.message, "request_id": id });
-    (failure.status, Json(body)).into_response()
-}
-
-fn say(log: &Log, failure: &Failure, id: &str, method: &str, path: &str, user: &str) {
-    let cause = failure.cause.as_deref().unwrap_or(&failure.message);
-    let status = failure.status.as_u16();
-    let fields: [(&str, &dyn std::fmt::Display); 7] = [
-        ("request_id", &id),
-        ("method", &method),
-        ("path", &path),
-        ("status", &status),
-        ("code", &failure.code),
-        ("user", &user),
-        ("cause", &cause),
-    ];
-    if failure.status.is_server_error() {
-        log.error("request failed", &fields);
-    } else {
-        log.info("request refused", &fields);
-    }
 }

@@ -1,4 +1,6 @@
 //! The session routes. They write down what is asked; bringing it about is the syncer's.
+mod wrong;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,9 +9,11 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value as Json_, json};
 
+pub use wrong::Breaker;
+
 use super::super::defect::Defect;
 use super::super::kinds::{Session as Object, Template, session_name};
-use super::super::link::found;
+use super::super::link::{found, soon};
 use super::super::quantity;
 use super::super::store::{Asked, DELETED, NewSession, Session, StoreError};
 use super::super::syncer::taken_over;
@@ -79,7 +83,10 @@ pub async fn create(
     if made.is_err() && api.defects.has(Defect::WebhookTellsRefused) {
         api.dispatcher.send(api.store.tell_refused(&user, &template).await?);
     }
-    Ok((StatusCode::ACCEPTED, Json(shown(&made?))))
+    match made {
+        Ok(session) => Ok((StatusCode::ACCEPTED, Json(shown(&session)))),
+        Err(failure) => wrong::answered(&api, failure),
+    }
 }
 
 async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Session, Failure> {
@@ -99,18 +106,23 @@ async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Session, Fai
         }
     }
     check_tags(&create.tags)?;
-    let asked = create.resources.unwrap_or_default();
+    let asked = wrong::corrected(api.defects, create.resources.unwrap_or_default());
     let given = |asked: &Option<String>, default: &str| asked.clone().unwrap_or_else(|| default.to_owned());
     // Before the template is looked for, so that it is said even when that cannot be done.
-    quantity::check(&given(&asked.cpu, DEFAULT_CPU), &given(&asked.memory, DEFAULT_MEMORY))
-        .map_err(|wrong| Failure::bad("invalid_resources", wrong))?;
+    let checked = wrong::checked(api.defects, &given(&asked.cpu, DEFAULT_CPU), &given(&asked.memory, DEFAULT_MEMORY));
+    if !api.defects.has(Defect::InvalidResourcesMade) {
+        checked.clone()?;
+    }
     let template = template(api, &create.template).await?;
     let default = |resource: &str, otherwise: &str| {
         template.spec.default_resources.get(resource).map_or(otherwise, String::as_str).to_owned()
     };
     let cpu = asked.cpu.unwrap_or_else(|| default("cpu", DEFAULT_CPU));
     let memory = asked.memory.unwrap_or_else(|| default("memory", DEFAULT_MEMORY));
-    quantity::check(&cpu, &memory).map_err(|wrong| Failure::bad("invalid_resources", wrong))?;
+    if checked.is_ok() {
+        wrong::checked(api.defects, &cpu, &memory)?;
+    }
+    api.breaker.closed()?;
 
     loop {
         let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
@@ -126,12 +138,16 @@ async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Session, Fai
             max_session_duration: create.max_session_duration.clone(),
             tags: json!(create.tags),
         };
+        if api.defects.has(Defect::CreateClusterFirst) {
+            wrong::object(api, &new).await?;
+        }
         match at_once::create(api, &new).await {
-            Ok(session) => return Ok(session),
+            Ok(session) => return checked.map(|()| session),
             // The name is taken: once in four thousand million.
             Err(StoreError::Duplicate(_)) => {}
             Err(StoreError::Dangling(_)) => return Err(unknown_user()),
-            Err(error) => return Err(error.into()),
+            Err(StoreError::Unavailable(_)) if api.defects.has(Defect::DatabaseDownHangs) => wrong::a_while().await,
+            Err(error) => return Err(wrong::unwritten(api, error)),
         }
     }
 }
@@ -159,11 +175,17 @@ async fn template(api: &Api, name: &str) -> Result<Template, Failure> {
     if !possible(name) {
         return Err(missing());
     }
+    let templates = kube::Api::<Template>::namespaced(api.client.clone(), &api.namespace);
+    if api.defects.has(Defect::ClusterDown400) {
+        return soon(templates.get(name)).await.map_err(|_| missing());
+    }
+    if api.defects.has(Defect::ClusterDownHangs) {
+        return wrong::waited_for(templates, name).await.ok_or_else(missing);
+    }
     let key = kube::runtime::reflector::ObjectRef::new(name).within(&api.namespace);
     if let Some(template) = api.templates.get(&key) {
         return Ok((*template).clone());
     }
-    let templates = kube::Api::<Template>::namespaced(api.client.clone(), &api.namespace);
     found(templates.get(name)).await?.ok_or_else(missing)
 }
 
@@ -183,7 +205,10 @@ pub async fn read(
     if !possible(&name) {
         return Err(Failure::session_not_found());
     }
-    let mut session = api.store.shown(&name).await?;
+    if api.defects.has(Defect::ClusterDownReads) {
+        wrong::object_of(&api, &name).await?;
+    }
+    let mut session = wrong::looked_up(&api, api.store.shown(&name).await)?;
     if session.is_none() && api.defects.has(Defect::ManualReadOnly) {
         session = in_cluster(&api, &name).await?;
     }

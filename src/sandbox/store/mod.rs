@@ -4,6 +4,7 @@
 //! Kubernetes, or who asks. What an event tells webhooks is written in the same unit as the change that caused it, and
 //! handed back so that the caller passes it on.
 mod audit;
+mod rows;
 mod schema;
 mod sessions;
 mod sql;
