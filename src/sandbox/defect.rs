@@ -252,6 +252,19 @@ catalogue! {
     WebhookRetriesSuccess "webhook-retries-success" Twice "a delivery that came through after a retry is made once more"
 }
 
+/// What StreamSpace gets wrong today: the platform at commit 583a9f9, as far as TP-004 touches it, behind the routes that it
+/// really has. `docs/sandbox.md` says which sentences that breaks.
+pub const AS_BUILT: &[Defect] = &[
+    Defect::RunningBeforePod,   // the phase is written before any pod is ready
+    Defect::MissingUnnoticed,   // nobody watches for objects that vanish
+    Defect::ManualIgnored,      // the status of a session without a row updates no row
+    Defect::WebhookCreateFails, // `created_by` is read from a key that nobody sets
+    Defect::WebhookSilent,      // nothing calls the delivery but the route for tests
+    Defect::AuditActionIsVerb,  // a middleware writes method and path
+    Defect::DatabaseDown401,    // who asks is looked up in the database
+    Defect::ClusterDown400,     // a template that cannot be read is one that is not there
+];
+
 /// Those that are switched on. Copies are as good.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Defects([u128; 2]);

@@ -27,7 +27,7 @@ const VALID: Duration = Duration::from_secs(24 * 3600);
 /// Few: these passwords guard a sandbox, and it is to start at once even when built without optimisation.
 const ROUNDS: u32 = 1_000;
 
-fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
+pub(super) fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     parts.iter().for_each(|part| mac.update(part));
     mac

@@ -2,6 +2,7 @@
 //!
 //! The frame gives each request an id, a time limit and an end: whatever happens inside, one answer goes out, one audit
 //! trail is written and one line says what went wrong. It must not know what a route does.
+mod as_built;
 mod at_once;
 mod audit;
 mod auth;
@@ -60,12 +61,21 @@ pub struct Api {
     /// Signs tokens.
     pub key: Vec<u8>,
     pub defects: Defects,
+    pub as_built: bool,
     pub at_once: at_once::AtOnce,
     pub leftover: Leftover,
     pub breaker: Breaker,
 }
 
 fn router(api: Arc<Api>) -> Router {
+    let routes = if api.as_built { as_built::router(api.clone()) } else { routes() };
+    routes
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::from_fn_with_state(api.clone(), frame))
+        .with_state(api)
+}
+
+fn routes() -> Router<Arc<Api>> {
     let sessions = Router::new()
         .route("/", post(sessions::create).get(sessions::list))
         .route("/batch/hibernate", post(batch::hibernate))
@@ -83,9 +93,6 @@ fn router(api: Arc<Api>) -> Router {
         .nest("/api/v1/sessions", sessions)
         .nest("/api/v1/integrations/webhooks", webhooks)
         .route("/api/v1/audit/logs", get(audit::logs))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(middleware::from_fn_with_state(api.clone(), frame))
-        .with_state(api)
 }
 
 /// Answers until `stop`, then lets what is under way end.
@@ -134,12 +141,17 @@ async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> 
     };
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
-        let failure = response.extensions_mut().remove().unwrap_or_else(|| Failure::of_status(status));
-        let failure = refusal::taken_for(api.defects, failure);
+        let known: Option<Failure> = response.extensions_mut().remove();
+        let known = known.map(|failure| refusal::taken_for(api.defects, failure));
+        let failure = known.clone().unwrap_or_else(|| Failure::of_status(status));
         let user = trail.user();
         let asked = Asked { id: &id, method: &method, path: &path, user: &user, headers: headers.as_ref() };
         refusal::say(api.defects, &api.log, &failure, &asked);
-        response = refusal::answer(api.defects, &failure, &id);
+        response = if api.as_built {
+            as_built::answer(known.as_ref(), response)
+        } else {
+            refusal::answer(api.defects, &failure, &id)
+        };
     }
     let ending = Ending {
         method: &method,

@@ -22,8 +22,8 @@ use super::body::{Asked as Query, Body};
 use super::error::Failure;
 use super::{Api, at_once};
 
-const DEFAULT_CPU: &str = "1000m";
-const DEFAULT_MEMORY: &str = "2Gi";
+pub const DEFAULT_CPU: &str = "1000m";
+pub const DEFAULT_MEMORY: &str = "2Gi";
 
 pub fn shown(session: &Session) -> Json_ {
     json!({
@@ -55,8 +55,8 @@ pub fn possible(name: &str) -> bool {
 
 #[derive(Deserialize, Default)]
 pub struct Wanted {
-    cpu: Option<String>,
-    memory: Option<String>,
+    pub cpu: Option<String>,
+    pub memory: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -167,7 +167,7 @@ fn duration(text: &str) -> bool {
 
 /// What the controller has seen is enough, so that a cluster which is away stops nobody. Only one that it has not seen is
 /// asked for.
-async fn template(api: &Api, name: &str) -> Result<Template, Failure> {
+pub async fn template(api: &Api, name: &str) -> Result<Template, Failure> {
     let missing = || {
         let shown: String = name.chars().take(253).collect();
         Failure::bad("template_not_found", format!("Template not found: {shown}"))

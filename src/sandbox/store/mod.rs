@@ -4,6 +4,7 @@
 //! Kubernetes, or who asks. What an event tells webhooks is written in the same unit as the change that caused it, and
 //! handed back so that the caller passes it on.
 mod audit;
+mod jobs;
 mod rows;
 mod schema;
 mod sessions;
@@ -16,6 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use audit::{Entry, Filter, Logged};
+pub use jobs::{Job, Operation};
 pub use sessions::{Asked, DELETED, NewSession, Seen, Session};
 pub use sql::{Gate, StoreError};
 pub use users::SERVICE_USER;

@@ -122,6 +122,20 @@ const TABLES: &[&str] = &[
         created_at {time} not null
     )",
     "create index if not exists deliveries_by_webhook on webhook_deliveries(webhook_id, id)",
+    "create table if not exists batch_operations (
+        id varchar(255) primary key,
+        user_id varchar(255) not null references users(id) on delete cascade,
+        operation_type varchar(50) not null,
+        resource_type varchar(50) not null,
+        status varchar(50) not null,
+        total_items bigint not null,
+        processed_items bigint not null,
+        success_count bigint not null,
+        failure_count bigint not null,
+        errors {json},
+        created_at {time} not null,
+        completed_at {time}
+    )",
     "create table if not exists audit_log (
         id {serial},
         user_id varchar(255) not null,
