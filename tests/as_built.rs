@@ -185,3 +185,10 @@ fn all_ten_are_red_as_they_are_on_streamspace() {
     let lines: Vec<&str> = report.lines().filter(|line| !line.is_empty()).collect();
     assert!(lines[..4].iter().any(|l| l.contains(line)) && lines[lines.len() - 1].contains(line), "{report}");
 }
+
+#[test]
+fn where_tp_004_does_not_look_it_is_as_built_too() {
+    let place = Place::new();
+    let plan = format!("{}/tests/fixtures/as-built.yaml", support::ROOT);
+    place.run(&["run", &plan, "--env", "sandbox", "--as-built", "--report-dir", "reports"]).exits(0);
+}
