@@ -136,7 +136,7 @@ catalogue! {
     RunningBeforePod "running-before-pod" AnswerWithoutDeed "Running is said before there is a pod"
     HibernatedKeepsPod "hibernated-keeps-pod" AnswerWithoutDeed "Hibernated is said and the pod goes on"
     WakeWithoutPod "wake-without-pod" MissingEffect "a session that wakes gets no pod"
-    RowWrongUser "row-wrong-user" WrongValue "the row belongs to the platform's own user, and not to the one who asked"
+    RowWrongUser "row-wrong-user" WrongValue "a session belongs to the platform's own user, and not to the one who asked"
     ObjectWithoutLabels "object-without-labels" WrongValue "the object carries no labels"
     ObjectDefaultResources "object-default-resources" WrongValue "the object asks for default resources in place of those given"
     ObjectWrongUser "object-wrong-user" WrongValue "the object belongs to the platform's own user, and not to the one who asked"
