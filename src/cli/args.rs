@@ -197,6 +197,9 @@ pub struct SandboxParts {
     /// With the sandbox: let it get something wrong; `help` lists how
     #[arg(long, value_name = "NAME", help_heading = "Sandbox")]
     pub defect: Vec<String>,
+    /// With the sandbox: let it be slow at random, up to so long each time; `150ms:7` for what seed 7 gives
+    #[arg(long, value_name = "LONGEST", help_heading = "Sandbox")]
+    pub delays: Option<crate::sandbox::delays::Delays>,
 }
 
 #[cfg(feature = "sandbox")]

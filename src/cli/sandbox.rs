@@ -102,6 +102,7 @@ impl Platform {
             admin_password: password.clone(),
             log_file: log_file.clone(),
             defects: defects.into_iter().collect(),
+            delays: parts.delays.clone().unwrap_or_default(),
         })
         .await?;
         let database_link = match wire {
@@ -122,8 +123,10 @@ impl Platform {
             [] => String::new(),
             names => format!("; made to get it wrong: {}", names.join(", ")),
         };
-        let about =
-            format!("the embedded reference platform on {store} and {kubernetes}; no deployment was tested{cut}{wrong}");
+        let slow = parts.delays.as_ref().map(|delays| format!("; slow at random: {delays}")).unwrap_or_default();
+        let about = format!(
+            "the embedded reference platform on {store} and {kubernetes}; no deployment was tested{cut}{wrong}{slow}"
+        );
         let environment = environment_text(&Text {
             about: &about,
             api: &sandbox.api(),

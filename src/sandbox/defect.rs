@@ -123,6 +123,7 @@ catalogue! {
     LogTellsToken "log-tells-token" TellsTooMuch "the log carries bearer tokens"
 
     // synchronisation
+    CreateOnlyRow "create-only-row" OneStoreOnly "a create writes the row and tells the cluster nothing"
     UpdateOnlyRow "update-only-row" OneStoreOnly "an update changes the row and not the object"
     UpdateOnlyObject "update-only-object" OneStoreOnly "an update changes the object, and the row keeps what it said"
     UpdateReplaces "update-replaces" WrongObject "an update deletes the object and makes another"

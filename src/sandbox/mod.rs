@@ -8,6 +8,7 @@ pub mod cluster;
 mod controller;
 mod crds;
 pub mod defect;
+pub mod delays;
 mod dispatcher;
 mod kinds;
 mod link;
@@ -28,6 +29,7 @@ use tokio_util::task::TaskTracker;
 
 use self::background::Background;
 use self::defect::Defects;
+use self::delays::Delays;
 use self::link::chain;
 use self::log::Log;
 use self::store::Store;
@@ -62,6 +64,8 @@ pub struct Options {
     pub log_file: PathBuf,
     /// What it gets wrong; by default nothing.
     pub defects: Defects,
+    /// How slow it is for no reason; by default not at all.
+    pub delays: Delays,
 }
 
 /// Why a platform could not start.
@@ -111,15 +115,15 @@ pub struct Sandbox {
 
 /// Returns when everything answers: tables made, kinds known to the cluster, controllers at work, API listening.
 pub async fn start(options: Options) -> Result<Sandbox, Error> {
-    let (log_file, defects) = (options.log_file, options.defects);
+    let (log_file, defects, delays) = (options.log_file, options.defects, options.delays);
     let log = Log::open(&log_file).map_err(|cause| Error::Log { path: log_file.clone(), cause })?;
     let address = options.listen;
     let listener = TcpListener::bind(address).await.map_err(|cause| Error::Listen { address, cause })?;
     let address = listener.local_addr().map_err(|cause| Error::Listen { address, cause })?;
 
     let store = match &options.database {
-        Database::Sqlite(path) => Store::sqlite(path, defects).await,
-        Database::Postgres(url) => Store::postgres(url, defects).await,
+        Database::Sqlite(path) => Store::sqlite(path, defects, delays.clone()).await,
+        Database::Postgres(url) => Store::postgres(url, defects, delays.clone()).await,
     };
     let store = store.map_err(|error| Error::Database(error.to_string()))?;
     let password = options.admin_password;
@@ -136,12 +140,13 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     // Until everything stands, leaving early stops what stands already.
     let started = stop.clone().drop_guard();
-    let dispatcher = dispatcher::start(store.clone(), defects, log.clone(), left, &tasks, &stop);
+    let dispatcher = dispatcher::start(store.clone(), defects, delays.clone(), log.clone(), left, &tasks, &stop);
     let dispatcher = dispatcher.map_err(|error| Error::Http(chain(&error)))?;
     let background = Background {
         client: client.clone(),
         namespace: namespace.clone(),
         defects,
+        delays: delays.clone(),
         log: log.clone(),
         tasks: tasks.clone(),
         stop: stop.clone(),
@@ -167,6 +172,7 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
         log: log.clone(),
         key,
         defects,
+        delays,
         at_once: api::AtOnce::default(),
     };
     tasks.spawn(api::serve(listener, Arc::new(api), stop.clone()));

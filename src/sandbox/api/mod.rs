@@ -31,6 +31,7 @@ pub use at_once::AtOnce;
 pub use auth::hash_password;
 
 use super::defect::Defects;
+use super::delays::Delays;
 use super::dispatcher::Dispatcher;
 use super::kinds::Template;
 use super::log::Log;
@@ -56,6 +57,7 @@ pub struct Api {
     /// Signs tokens.
     pub key: Vec<u8>,
     pub defects: Defects,
+    pub delays: Delays,
     pub at_once: at_once::AtOnce,
 }
 
@@ -120,6 +122,7 @@ async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> 
     let trail = Trail::default();
     request.extensions_mut().insert(trail.clone());
 
+    api.delays.wait().await;
     let mut response = match tokio::time::timeout(LIMIT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Failure::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "The request took too long").into_response(),
@@ -130,6 +133,7 @@ async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> 
         say(&api.log, &failure, &id, &method, &path, &trail.user());
         response = answer(&failure, &id);
     }
+    api.delays.wait().await;
     let ending = Ending {
         method: &method,
         path: &path,
