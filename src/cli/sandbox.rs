@@ -267,7 +267,8 @@ environments:
     secrets: {{ password: {password}, control_token: {token}{database_password} }}
     targets:
       api:
-{target}      cluster: {{ k8s: {{ kubeconfig: {kubeconfig}, namespace: streamspace }} }}
+        http: {api}
+{asked}      cluster: {{ k8s: {{ kubeconfig: {kubeconfig}, namespace: streamspace }} }}
       database: {{ db: {database} }}
       inbox: {{ webhook: "127.0.0.1:0", signature: {{ header: X-StreamSpace-Signature, scheme: hmac-sha256-hex }} }}
       platform-log: {{ logs: {{ file: {log_file} }} }}
@@ -288,7 +289,8 @@ environments:
             .unwrap_or_default(),
         token = quoted(t.token),
         as_built = if t.as_built { "\n    as_built: true" } else { "" },
-        target = format!("        http: {}\n{}", quoted(t.api), if t.as_built { AS_BUILT_API } else { API }),
+        api = quoted(t.api),
+        asked = if t.as_built { AS_BUILT_API } else { API },
         setup = if t.as_built { "" } else { SETUP },
         kubeconfig = path(t.kubeconfig),
         database = quoted(t.database),
