@@ -217,6 +217,9 @@ pub struct SandboxParts {
     /// With the sandbox: let it get something wrong; `help` lists how
     #[arg(long, value_name = "NAME", help_heading = "Sandbox")]
     pub defect: Vec<String>,
+    /// With the sandbox: let it be StreamSpace as it is built today, with its routes and all that it gets wrong
+    #[arg(long, help_heading = "Sandbox")]
+    pub as_built: bool,
 }
 
 #[cfg(feature = "sandbox")]
