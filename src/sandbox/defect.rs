@@ -74,7 +74,7 @@ catalogue! {
     BatchSkipsLast "batch-skips-last" AnswerWithoutDeed "the last session of a batch is counted as done and left as it was"
     BatchActsOnLast "batch-acts-on-last" WrongObject "every turn of a batch acts on its last session"
     BatchInDatabaseOnly "batch-in-database-only" OneStoreOnly "a batch changes rows and tells the cluster nothing"
-    BatchTouchesAll "batch-touches-all" WrongObject "a batch changes every session of the caller"
+    BatchTouchesAlike "batch-touches-alike" WrongObject "a batch also changes sessions whose templates begin alike"
     BatchStopsAtFailure "batch-stops-at-failure" AnswerWithoutDeed "what stands after the first failure in a batch is not done, and counted as done"
     BatchRollsBack "batch-rolls-back" MissingEffect "one failure takes the whole batch back, and the counts do not say so"
     BatchPutsBack "batch-puts-back" LostAfterRetry "a moment after a batch its first session is put back as it was"

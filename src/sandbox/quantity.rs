@@ -104,6 +104,12 @@ mod tests {
     }
 
     #[test]
+    fn the_form_alone_knows_no_bounds() {
+        assert_eq!(check_form("65000m", "-1Gi"), Ok(()));
+        assert_eq!(check_form("abc", "128Mi"), check("abc", "128Mi"));
+    }
+
+    #[test]
     fn only_the_wrong_one_is_named() {
         for cpu in ["abc", "-100m", "99m", "65000m", "0"] {
             let said = check(cpu, "128Mi").unwrap_err();

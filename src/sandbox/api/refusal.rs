@@ -93,3 +93,23 @@ stack backtrace:
    0: rust_begin_unwind
    1: core::panicking::panic_fmt
    2: streamspace::api::sessions::create";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::store::StoreError;
+
+    #[test]
+    fn a_failure_is_what_it_is_unless_a_defect_takes_it_for_another() {
+        let away = Failure::from(StoreError::Unavailable("gone".into()));
+        let taken = |defects| taken_for(defects, away.clone());
+        assert_eq!(taken(Defects::default()).status, 503);
+        let other = Defects::default().and(D::InvalidResources500);
+        assert_eq!((taken(other).status, taken(other).code), (away.status, away.code), "a defect of other failures");
+        for (defect, status) in [(D::DatabaseDown500, 500), (D::DatabaseDown401, 401)] {
+            let wrong = taken(Defects::default().and(defect));
+            assert_eq!(wrong.status, status);
+            assert_eq!(wrong.cause, away.cause, "the log still knows why");
+        }
+    }
+}

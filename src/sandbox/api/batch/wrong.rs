@@ -35,10 +35,10 @@ pub fn reached(defects: Defects, names: &[String]) -> Vec<&String> {
     names[..count].iter().map(captured).collect()
 }
 
-/// What the sessions were, for those who put that back.
+/// What the sessions were, for those who look back.
 pub async fn before(api: &Api, names: &[String]) -> Result<Vec<Session>, StoreError> {
     let mut before = vec![];
-    if api.defects.has(D::BatchRollsBack) || api.defects.has(D::BatchPutsBack) {
+    if [D::BatchRollsBack, D::BatchPutsBack, D::BatchTouchesAlike].into_iter().any(|defect| api.defects.has(defect)) {
         for name in names {
             before.extend(api.store.session(name).await?);
         }
@@ -133,10 +133,15 @@ pub async fn afterwards(
             if failed { api.store.write_row(row).await? } else { api.wishes.changed(&row.name) }
         }
     }
-    if api.defects.has(D::BatchTouchesAll) {
+    if api.defects.has(D::BatchTouchesAlike) {
+        // `like 'firefox-%'`
+        let family = |session: &Session| session.template.rsplit_once('-').map(|(start, _)| start.to_owned());
+        let meant: Vec<_> = before.iter().filter_map(family).collect();
         for session in api.store.sessions(Some(&caller.id)).await? {
-            super::one(api, caller, &session.name, wish).await?;
-            api.wishes.changed(&session.name);
+            if family(&session).is_some_and(|family| meant.contains(&family)) {
+                super::one(api, caller, &session.name, wish).await?;
+                api.wishes.changed(&session.name);
+            }
         }
     }
     if let (true, Some(first)) = (api.defects.has(D::BatchPutsBack), before.into_iter().next()) {
