@@ -137,6 +137,7 @@ async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Dir
         log_file: folder.path().join("platform.log"),
         defects: Default::default(),
         as_built: false,
+        delays: Default::default(),
     };
     let began = Instant::now();
     let sandbox = sandbox::start(options).await.unwrap();

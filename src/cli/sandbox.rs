@@ -103,6 +103,7 @@ impl Platform {
             log_file: log_file.clone(),
             defects: defects.into_iter().collect(),
             as_built: parts.as_built,
+            delays: parts.delays.clone().unwrap_or_default(),
         })
         .await?;
         let database_link = match wire {
@@ -124,8 +125,9 @@ impl Platform {
             names => format!("; made to get it wrong: {}", names.join(", ")),
         };
         let which = if parts.as_built { ", as StreamSpace is built today," } else { "" };
+        let slow = parts.delays.as_ref().map(|delays| format!("; slow at random: {delays}")).unwrap_or_default();
         let about = format!(
-            "the embedded reference platform{which} on {store} and {kubernetes}; no deployment was tested{cut}{wrong}"
+            "the embedded reference platform{which} on {store} and {kubernetes}; no deployment was tested{cut}{wrong}{slow}"
         );
         let environment = environment_text(&Text {
             about: &about,

@@ -1,10 +1,11 @@
 //! What those who work in the background share: their way to the cluster, where they write what happened, what they get wrong,
-//! and when they stop. It must not know who they are.
+//! how slow they are, and when they stop. It must not know who they are.
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::defect::Defects;
+use super::delays::Delays;
 use super::log::Log;
 
 #[derive(Clone)]
@@ -13,6 +14,7 @@ pub struct Background {
     /// Where sessions and templates live.
     pub namespace: String,
     pub defects: Defects,
+    pub delays: Delays,
     pub log: Log,
     pub tasks: TaskTracker,
     pub stop: CancellationToken,

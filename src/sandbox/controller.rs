@@ -77,6 +77,7 @@ fn again<K: kube::Resource<DynamicType = ()>>(
 }
 
 async fn template(template: Arc<Template>, context: Arc<Background>) -> Result<Action, ClusterError> {
+    context.delays.wait().await;
     let image = template.spec.base_image.trim();
     let verdict = if image.is_empty() || image.contains(char::is_whitespace) {
         TemplateStatus { valid: Some(false), message: Some(format!("baseImage {image:?} is not the name of an image")) }
@@ -93,11 +94,13 @@ async fn template(template: Arc<Template>, context: Arc<Background>) -> Result<A
 }
 
 async fn session(session: Arc<Session>, context: Arc<Background>) -> Result<Action, ClusterError> {
+    context.delays.wait().await;
     if session.going() {
         return Ok(Action::await_change());
     }
     if let Some(early) = without_looking(&session, context.defects)
         && early.ready
+        && session.phase() != early.phase
     {
         tell(&session, early, &context).await?;
         tokio::time::sleep(START).await;

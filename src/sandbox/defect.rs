@@ -138,6 +138,7 @@ catalogue! {
     LogTellsToken "log-tells-token" TellsTooMuch "the log carries bearer tokens"
 
     // synchronisation
+    CreateOnlyRow "create-only-row" OneStoreOnly "a create writes the row and tells the cluster nothing"
     UpdateOnlyRow "update-only-row" OneStoreOnly "an update changes the row and not the object"
     UpdateOnlyObject "update-only-object" OneStoreOnly "an update changes the object, and the row keeps what it said"
     UpdateReplaces "update-replaces" WrongObject "an update deletes the object and makes another"
@@ -151,7 +152,7 @@ catalogue! {
     RunningBeforePod "running-before-pod" AnswerWithoutDeed "Running is said before there is a pod"
     HibernatedKeepsPod "hibernated-keeps-pod" AnswerWithoutDeed "Hibernated is said and the pod goes on"
     WakeWithoutPod "wake-without-pod" MissingEffect "a session that wakes gets no pod"
-    RowWrongUser "row-wrong-user" WrongValue "the row belongs to the platform's own user, and not to the one who asked"
+    RowWrongUser "row-wrong-user" WrongValue "a session belongs to the platform's own user, and not to the one who asked"
     ObjectWithoutLabels "object-without-labels" WrongValue "the object carries no labels"
     ObjectDefaultResources "object-default-resources" WrongValue "the object asks for default resources in place of those given"
     ObjectWrongUser "object-wrong-user" WrongValue "the object belongs to the platform's own user, and not to the one who asked"

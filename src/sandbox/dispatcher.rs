@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::defect::{Defect, Defects};
+use super::delays::Delays;
 use super::link::{Patience, chain};
 use super::log::Log;
 use super::store::{Attempt, Delivery, RetryPolicy, Store, StoreError};
@@ -46,6 +47,7 @@ impl Dispatcher {
 struct Sender {
     store: Store,
     defects: Defects,
+    delays: Delays,
     log: Log,
     http: reqwest::Client,
     room: Semaphore,
@@ -54,6 +56,7 @@ struct Sender {
 pub fn start(
     store: Store,
     defects: Defects,
+    delays: Delays,
     log: Log,
     left: Vec<Delivery>,
     tasks: &TaskTracker,
@@ -65,7 +68,7 @@ pub fn start(
         .no_proxy()
         .user_agent("StreamSpace-Webhook/1.0")
         .build()?;
-    let sender = Arc::new(Sender { store, defects, log, http, room: Semaphore::new(AT_ONCE) });
+    let sender = Arc::new(Sender { store, defects, delays, log, http, room: Semaphore::new(AT_ONCE) });
     let (inbox, mut arrivals) = mpsc::unbounded_channel::<Vec<Delivery>>();
     let dispatcher = Dispatcher { inbox };
     dispatcher.send(left);
@@ -164,6 +167,7 @@ impl Sender {
     }
 
     async fn attempt(&self, delivery: &Delivery, signature: &Option<String>) -> Answer {
+        self.delays.wait().await;
         let _room = self.room.acquire().await;
         let request = self.http.post(&delivery.webhook.url).body(delivery.body.clone());
         let answer = request.headers(headers(delivery, signature.as_deref())).send().await;

@@ -8,6 +8,7 @@ pub mod cluster;
 mod controller;
 mod crds;
 pub mod defect;
+pub mod delays;
 mod dispatcher;
 mod kinds;
 mod link;
@@ -28,6 +29,7 @@ use tokio_util::task::TaskTracker;
 
 use self::background::Background;
 use self::defect::Defects;
+use self::delays::Delays;
 use self::link::chain;
 use self::log::Log;
 use self::store::Store;
@@ -64,6 +66,8 @@ pub struct Options {
     pub defects: Defects,
     /// With the routes and all that StreamSpace gets wrong today.
     pub as_built: bool,
+    /// How slow it is for no reason; by default not at all.
+    pub delays: Delays,
 }
 
 /// Why a platform could not start.
@@ -115,15 +119,15 @@ pub struct Sandbox {
 pub async fn start(options: Options) -> Result<Sandbox, Error> {
     let built = if options.as_built { defect::AS_BUILT } else { &[] };
     let defects = built.iter().fold(options.defects, |all, one| all.and(*one));
-    let log_file = options.log_file;
+    let (log_file, delays) = (options.log_file, options.delays);
     let log = Log::open(&log_file).map_err(|cause| Error::Log { path: log_file.clone(), cause })?;
     let address = options.listen;
     let listener = TcpListener::bind(address).await.map_err(|cause| Error::Listen { address, cause })?;
     let address = listener.local_addr().map_err(|cause| Error::Listen { address, cause })?;
 
     let store = match &options.database {
-        Database::Sqlite(path) => Store::sqlite(path, defects).await,
-        Database::Postgres(url) => Store::postgres(url, defects).await,
+        Database::Sqlite(path) => Store::sqlite(path, defects, delays.clone()).await,
+        Database::Postgres(url) => Store::postgres(url, defects, delays.clone()).await,
     };
     let store = store.map_err(|error| Error::Database(error.to_string()))?;
     let password = options.admin_password;
@@ -140,12 +144,13 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     // Until everything stands, leaving early stops what stands already.
     let started = stop.clone().drop_guard();
-    let dispatcher = dispatcher::start(store.clone(), defects, log.clone(), left, &tasks, &stop);
+    let dispatcher = dispatcher::start(store.clone(), defects, delays.clone(), log.clone(), left, &tasks, &stop);
     let dispatcher = dispatcher.map_err(|error| Error::Http(chain(&error)))?;
     let background = Background {
         client: client.clone(),
         namespace: namespace.clone(),
         defects,
+        delays: delays.clone(),
         log: log.clone(),
         tasks: tasks.clone(),
         stop: stop.clone(),
@@ -172,6 +177,7 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
         key,
         defects,
         as_built: options.as_built,
+        delays,
         at_once: api::AtOnce::default(),
         leftover: api::Leftover::default(),
         breaker: api::Breaker::default(),

@@ -45,6 +45,7 @@ fn again(deployment: Arc<Deployment>, error: &ClusterError, context: Arc<Backgro
 }
 
 async fn deployment(deployment: Arc<Deployment>, context: Arc<Background>) -> Result<Action, ClusterError> {
+    context.delays.wait().await;
     let (Some(name), Some(uid)) = (&deployment.metadata.name, &deployment.metadata.uid) else {
         return Ok(Action::await_change());
     };

@@ -331,6 +331,7 @@ impl Syncer {
 
     /// False if there is nothing more to do for now.
     async fn take(&self, name: &str, step: Step, row: Option<Row>, object: Option<Object>) -> Result<bool, SyncError> {
+        self.background.delays.wait().await;
         if let Some(more) = self.wrongly(name, &step, row.as_ref(), object.as_ref()).await? {
             return Ok(more);
         }

@@ -35,6 +35,7 @@ pub use batch::Leftover;
 pub use sessions::Breaker;
 
 use super::defect::{Defect, Defects};
+use super::delays::Delays;
 use super::dispatcher::Dispatcher;
 use super::kinds::Template;
 use super::log::Log;
@@ -62,6 +63,7 @@ pub struct Api {
     pub key: Vec<u8>,
     pub defects: Defects,
     pub as_built: bool,
+    pub delays: Delays,
     pub at_once: at_once::AtOnce,
     pub leftover: Leftover,
     pub breaker: Breaker,
@@ -135,6 +137,7 @@ async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> 
     request.extensions_mut().insert(trail.clone());
     let headers = api.defects.has(Defect::LogTellsToken).then(|| request.headers().clone());
 
+    api.delays.wait().await;
     let mut response = match tokio::time::timeout(LIMIT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Failure::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "The request took too long").into_response(),
@@ -153,6 +156,7 @@ async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> 
             refusal::answer(api.defects, &failure, &id)
         };
     }
+    api.delays.wait().await;
     let ending = Ending {
         method: &method,
         path: &path,

@@ -24,6 +24,7 @@ pub use users::SERVICE_USER;
 pub use webhooks::{Attempt, Delivery, NewWebhook, RetryPolicy, Webhook};
 
 use super::defect::{Defect, Defects};
+use super::delays::Delays;
 use sql::Db;
 
 #[derive(Clone)]
@@ -34,12 +35,12 @@ pub struct Store {
 }
 
 impl Store {
-    pub async fn sqlite(path: &Path, defects: Defects) -> Result<Store, StoreError> {
-        Store::ready(Db::sqlite(path).await?, defects).await
+    pub async fn sqlite(path: &Path, defects: Defects, delays: Delays) -> Result<Store, StoreError> {
+        Store::ready(Db::sqlite(path, delays).await?, defects).await
     }
 
-    pub async fn postgres(url: &str, defects: Defects) -> Result<Store, StoreError> {
-        Store::ready(Db::postgres(url).await?, defects).await
+    pub async fn postgres(url: &str, defects: Defects, delays: Delays) -> Result<Store, StoreError> {
+        Store::ready(Db::postgres(url, delays).await?, defects).await
     }
 
     async fn ready(db: Db, defects: Defects) -> Result<Store, StoreError> {

@@ -8,7 +8,7 @@ use super::super::defect::Defect;
 use super::{DELETED, Session, Store, StoreError};
 
 /// How long a copy is kept after somebody last asked for it.
-const KEPT: Duration = Duration::from_secs(2);
+const KEPT: Duration = Duration::from_secs(10);
 const PAGE: usize = 4;
 /// Between two pages.
 const PAUSE: Duration = Duration::from_millis(60);

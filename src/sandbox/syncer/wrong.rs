@@ -77,6 +77,9 @@ impl Syncer {
     }
 
     async fn create_wrongly(&self, row: &Row) -> Result<Option<bool>, SyncError> {
+        if self.wrong(Defect::CreateOnlyRow) {
+            return Ok(Some(false));
+        }
         if self.wrong(Defect::ObjectTwice) {
             // As if the first attempt had not been answered, and under a name of its own, so that nothing stops it.
             let again = right_object(&Row { name: format!("{}-2", row.name), ..row.clone() });
