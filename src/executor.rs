@@ -129,6 +129,10 @@ pub trait Action: Send + Sync {
         tokio::time::sleep(pace).await;
         self.perform(cx).await
     }
+    /// Why an output that holds proves nothing all the same: that nothing came is no evidence where nothing could come.
+    fn doubt(&self, _: &Value) -> Option<String> {
+        None
+    }
     /// What stands for an answer when there was none although the request had left (or could not leave because of a fault in
     /// force): silence is the product's answer then. `None` for what has no such thing.
     fn silence(&self) -> Option<Value> {

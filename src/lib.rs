@@ -11,6 +11,7 @@ pub mod executors;
 pub mod expr;
 pub mod outcome;
 pub mod plan;
+pub mod prove;
 pub mod relay;
 pub mod report;
 #[cfg(feature = "sandbox")]

@@ -82,6 +82,7 @@ pub async fn perform_in(
         faults,
         on_failure,
         fail_fast: false,
+        wall: jiff::Timestamp::now,
     });
 
     let begun = Instant::now();

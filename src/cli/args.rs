@@ -26,6 +26,8 @@ pub enum Command {
     List(List),
     /// Try every target of an environment, the way the plan will use it
     Doctor(Box<Doctor>),
+    /// Say whether plans could fail: run them against every defect of the sandbox
+    Prove(Box<Prove>),
     /// Write the report of a recorded run again
     Report(Report),
     /// Run the reference platform in the foreground, until Ctrl-C
@@ -40,6 +42,7 @@ impl Command {
         match self {
             Command::Run(a) => &a.stage.parts.defect,
             Command::Doctor(a) => &a.stage.parts.defect,
+            Command::Prove(a) => &a.stage.parts.defect,
             Command::Sandbox(a) => &a.parts.defect,
             _ => &[],
         }
@@ -139,6 +142,9 @@ pub struct Run {
     /// How many cases run side by side
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// Begin the cases in a random order, the same for the same SEED; the report keeps the plan's
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true)]
+    pub shuffle: Option<Option<u64>>,
     /// Begin no further case after the first that is red
     #[arg(long)]
     pub fail_fast: bool,
@@ -156,6 +162,20 @@ pub struct Doctor {
     pub plans: Vec<String>,
     #[command(flatten)]
     pub stage: Stage,
+}
+
+#[derive(ClapArgs)]
+pub struct Prove {
+    /// Plans: an id, a file or a folder; else every plan in `plans/`
+    pub plans: Vec<String>,
+    #[command(flatten)]
+    pub stage: Stage,
+    /// How many sandboxes stand side by side
+    #[arg(long, short, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: u16,
+    /// Where the page is written; else `tests/reports`
+    #[arg(long, value_name = "DIR")]
+    pub report_dir: Option<PathBuf>,
 }
 
 #[derive(ClapArgs)]

@@ -168,6 +168,7 @@ async fn targets(
         faults: std::mem::take(&mut schedule.faults),
         on_failure: vec![],
         fail_fast: false,
+        wall: jiff::Timestamp::now,
     };
     let mut lines = vec![];
     let made = Stack::default();

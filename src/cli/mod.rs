@@ -9,8 +9,12 @@ mod dry;
 mod files;
 mod links;
 mod list;
+#[cfg(feature = "sandbox")]
+mod matrix;
+mod perform;
 mod place;
 mod plans;
+mod prove;
 mod report;
 mod run;
 #[cfg(feature = "sandbox")]
@@ -75,6 +79,7 @@ pub fn main() -> ExitCode {
             args::Command::Check(a) => check::command(a),
             args::Command::List(a) => list::command(a),
             args::Command::Doctor(a) => doctor::command(a, args.verbosity).await,
+            args::Command::Prove(a) => prove::command(a, args.verbosity).await,
             args::Command::Report(a) => report::command(a),
             #[cfg(feature = "sandbox")]
             args::Command::Sandbox(a) => sandbox::command(a).await,

@@ -70,6 +70,19 @@ impl Draft {
         schedule.filter(|_| problems.errors() == 0).ok_or_else(|| bad(&problems, colour))
     }
 
+    /// With the variables that the plan sets for being proved; those of the command line stand above them.
+    pub fn compile_for_proof(
+        &self,
+        registry: &Registry,
+        environment: Option<&Environment>,
+        set: &[String],
+    ) -> Result<Schedule, Failure> {
+        let own = self.plan.iter().flat_map(|p| &p.prove.set).map(|(n, t)| (n.text.clone(), t.clone()));
+        let all = own.chain(variables(set)?).collect();
+        let (schedule, problems) = self.compiled(registry, environment, all, &|_| true);
+        schedule.filter(|_| problems.errors() == 0).ok_or_else(|| bad(&problems, false))
+    }
+
     fn compiled(
         &self,
         registry: &Registry,

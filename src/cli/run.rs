@@ -3,21 +3,14 @@ use super::{
     Failure,
     args::{self, Verbosity},
     dry, exit, files,
-    links::links,
+    perform::{self, Manner},
     place::Place,
     plans,
-    secrets::environment_scope,
     signals::{self, Interrupts},
 };
 use crate::{
-    engine::{
-        dispatch,
-        looks::Live,
-        run::{self, World, base_scope},
-        schedule::Schedule,
-    },
-    event::{EventSink, RunStarted},
-    executor::{Link, Registry, RunContext},
+    engine::schedule::Schedule,
+    executor::Registry,
     executors,
     outcome::Tier,
     report::{
@@ -26,16 +19,9 @@ use crate::{
         file::write_whole,
         gate::gate,
         jsonl::JsonLines,
-        ledger::Ledger,
     },
-    secrets::Secrets,
-    value::Value,
 };
-use jiff::Timestamp;
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 pub async fn command(args: Box<args::Run>, verbosity: Verbosity) -> Result<u8, Failure> {
     let registry = executors::registry();
@@ -86,10 +72,10 @@ async fn one(
     let Place { environment, holder } = Place::choose(&args.stage, registry, draft.plan(), colour).await?;
     #[cfg(feature = "sandbox")]
     if let Some(platform) = &holder {
-        interrupts.folders.lock().unwrap_or_else(|e| e.into_inner()).push(platform.folder().to_path_buf());
+        interrupts.keep(platform.folder());
     }
     let result = match draft.compile(registry, Some(&environment), &args.stage.set, &selected, colour) {
-        Ok(schedule) => perform(args, verbosity, &found, schedule, interrupts).await,
+        Ok(schedule) => report(args, verbosity, &found, schedule, interrupts).await,
         Err(e) => Err(e),
     };
     if let Some(holder) = holder {
@@ -98,7 +84,7 @@ async fn one(
     Ok((chosen, result?))
 }
 
-async fn perform(
+async fn report(
     args: &args::Run,
     verbosity: Verbosity,
     found: &files::Found,
@@ -106,76 +92,39 @@ async fn perform(
     interrupts: &Interrupts,
 ) -> Result<u8, Failure> {
     let colour = verbosity.colour();
-    let started = Timestamp::now();
-    let run = RunContext { id: run_id(), started, dir: found.root.clone() };
-    let mut versions = vec![("tp-runner".to_string(), env!("CARGO_PKG_VERSION").to_string())];
-    versions.append(&mut schedule.versions);
     if let Some(jobs) = args.jobs {
         schedule.jobs = usize::from(jobs);
     }
-
-    let secrets = Arc::new(Secrets::default());
-    let within = environment_scope(&run, &secrets, &schedule).await?;
-    let base = base_scope(&run, &secrets, &schedule.vars, &within)
-        .map_err(|(name, e)| Failure::usage(format!("error: the variable `{name}` cannot be evaluated: {e}")))?;
-    schedule.plan.vars =
-        schedule.vars.iter().map(|(n, _)| (n.clone(), base.get(n).map(Value::to_string).unwrap_or_default())).collect();
-    let live = Arc::new(Live::new(run.clone(), secrets.clone(), within, &schedule.targets));
-    let links = links(&schedule).await?;
-
+    if let Some(seed) = args.shuffle {
+        let seed = seed.unwrap_or_else(|| u64::from(fastrand::u32(..)));
+        if !verbosity.quiet {
+            anstream::eprintln!("cases begin in the order of `--shuffle={seed}`");
+        }
+        fastrand::Rng::with_seed(seed).shuffle(&mut schedule.cases);
+    }
+    let run = perform::begin(&found.root);
     let report_path = report_path(args, found, &schedule);
-    let journal = journal_path(&found.root, &run.id)?;
-    let gate_tiers = if args.gate.is_empty() { Tier::ALL.to_vec() } else { args.gate.clone() };
-    let chosen = schedule.cases.len();
-    let begin = RunStarted {
-        run: run.id.clone(),
-        started,
-        plan: schedule.plan.clone(),
-        environment: schedule.environment.clone(),
-        selection: plans::selection_words(&args.selection, chosen, schedule.outline.len()),
-        gate: gate_tiers,
-        versions,
-        cases: schedule.outline.clone(),
-    };
-
+    let id = run.id.clone();
     let Interrupts { cancel, kill, pending, .. } = interrupts.clone();
-    let ledger = Ledger::default();
     let console = Console::stderr(detail(verbosity), colour);
-    let lines = JsonLines::open(&journal).map_err(|e| Failure {
-        message: format!("error: `{}` cannot be written: {e}", journal.display()),
-        code: exit::NO_REPORT,
-    })?;
-    let sinks: Vec<Box<dyn EventSink>> =
-        vec![Box::new(lines), Box::new(ledger.clone()), Box::new(pending), Box::new(console)];
-    let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
-
-    let faults = std::mem::take(&mut schedule.faults);
-    let on_failure = std::mem::take(&mut schedule.on_failure);
-    let schedule = Arc::new(schedule);
-    let world = Arc::new(World {
+    let manner = Manner {
         run,
-        secrets,
-        events: events.clone(),
+        selection: plans::selection_words(&args.selection, schedule.cases.len(), schedule.outline.len()),
+        gate: if args.gate.is_empty() { Tier::ALL.to_vec() } else { args.gate.clone() },
+        fail_fast: args.fail_fast,
         cancel,
         kill,
-        links: links.iter().map(|(n, l)| (n.clone(), l.clone() as Arc<dyn Link>)).collect(),
-        live: Some(live.clone()),
-        faults,
-        on_failure,
-        fail_fast: args.fail_fast,
-    });
-    run::perform(schedule.clone(), world.clone(), live.clone(), base, begin).await;
-    live.close().await;
-    drop((world, events));
-    let told = tokio::task::spawn_blocking(move || thread.join()).await;
-    for (_, link) in links {
-        link.relay.cut();
-    }
-    if let Ok(Ok(Err(e))) = told {
-        return Err(Failure { message: format!("error: the run could not be recorded: {e}"), code: exit::NO_REPORT });
-    }
+    };
+    let index = perform::perform(manner, schedule, || {
+        let journal = journal_path(&found.root, &id)?;
+        let lines = JsonLines::open(&journal).map_err(|e| Failure {
+            message: format!("error: `{}` cannot be written: {e}", journal.display()),
+            code: exit::NO_REPORT,
+        })?;
+        Ok(vec![Box::new(lines), Box::new(pending), Box::new(console)])
+    })
+    .await?;
 
-    let index = ledger.index();
     let written = write_whole(&report_path, |out| report::markdown::write(&index, out));
     let shown = files::shorten(&report_path);
     let look = Look { colour, width: None, reports: vec![shown.display().to_string()] };
@@ -216,11 +165,6 @@ fn journal_path(root: &Path, run: &str) -> Result<PathBuf, Failure> {
             code: exit::NO_REPORT,
         }),
     }
-}
-
-/// Short, lower case, begins with a letter: fit for DNS names.
-fn run_id() -> String {
-    format!("r{}", &uuid::Uuid::new_v4().simple().to_string()[..7])
 }
 
 fn detail(v: Verbosity) -> Detail {

@@ -3,7 +3,7 @@ use super::exit;
 use crate::event::{Event, EventKind, EventSink};
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,7 +38,14 @@ pub struct Interrupts {
     pub kill: CancellationToken,
     pub pending: Pending,
     /// Removed even when the process leaves at once.
-    pub folders: Arc<Mutex<Vec<PathBuf>>>,
+    folders: Arc<Mutex<Vec<PathBuf>>>,
+}
+
+impl Interrupts {
+    /// A folder that is removed even when the process leaves at once.
+    pub fn keep(&self, folder: &Path) {
+        self.folders.lock().unwrap_or_else(|e| e.into_inner()).push(folder.to_path_buf());
+    }
 }
 
 /// Listens from when it returns, for SIGINT and SIGTERM alike.

@@ -1,5 +1,6 @@
 //! One case: preconditions, steps, expected results, then everything taken back. What follows a red is decided here.
 use super::{
+    doubt::{Doubts, Watch},
     known,
     looks::Looks,
     run::World,
@@ -57,8 +58,19 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
         }
     };
     let cancel = world.cancel.child_token();
-    let (stack, faults) = (Stack::default(), Mutex::new(vec![]));
-    let runner = Runner { world, looks, cancel: &cancel, stack: &stack, faults: &faults, base: &scope, timeout: None };
+    let (stack, faults, doubts) = (Stack::default(), Mutex::new(vec![]), Doubts::default());
+    let watch = Watch::start(world);
+    let runner = Runner {
+        world,
+        looks,
+        cancel: &cancel,
+        stack: &stack,
+        faults: &faults,
+        doubts: &doubts,
+        base: &scope,
+        timeout: None,
+        start: None,
+    };
     let timer = async {
         // a replay has no clock
         if looks.live() {
@@ -90,19 +102,45 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
         // what was made is taken back even after a cancel; only a second one ends that
         let undoing = Runner { cancel: &world.kill, ..runner };
         let unwound = stack.unwind(&undoing).await;
-        let wrong = match (&unwound.left[..], unwound.untried.first()) {
-            ([], None) => None,
-            ([], Some(name)) => Some(super::undo::untried(name)),
-            (left, _) => Some(format!("not everything could be undone: {}", left.join("; "))),
+        let wrong = match &unwound.left[..] {
+            [] => None,
+            left => Some(format!("not everything could be undone: {}", left.join("; "))),
         };
         if let (Some(reason), true) = (wrong, outcome.verdict.is_accepted()) {
             outcome.verdict = Verdict::Errored;
             outcome.fault = Some(Fault::Environment);
             outcome.reason = Some(reason);
         }
+        unwound.untried.iter().for_each(|name| doubts.cast(super::undo::untried(name)));
+        watch.jumped(world).into_iter().for_each(|why| doubts.cast(why));
         outcome.left = unwound.left;
     }
+    if let Some(why) = doubts.first() {
+        outcome = inconclusive(case, world, &marks, outcome, why).await;
+    }
     finish(case, world, outcome, begun.elapsed()).await
+}
+
+/// Nothing that was expected has been proved, whatever was seen.
+async fn inconclusive(
+    case: &Case,
+    world: &World,
+    marks: &[(Address, Mark)],
+    mut outcome: Outcome,
+    why: String,
+) -> Outcome {
+    for sentence in case.sentences.iter().filter(|s| s.part == Part::Expected) {
+        if marks.iter().any(|(at, mark)| *at == sentence.address && *mark == Mark::Passed) {
+            let kind =
+                EventKind::SentenceFinished { mark: Mark::NotReached, reason: Some(format!("inconclusive: {why}")) };
+            world.events.tell(&sentence.address, kind).await;
+        }
+    }
+    if outcome.verdict.is_accepted() {
+        let (verdict, fault) = (Verdict::Errored, Some(Fault::Environment));
+        outcome = Outcome { verdict, fault, reason: Some(why), ..outcome };
+    }
+    outcome
 }
 
 /// What the environment wants to be looked at when a case goes red, before anything is taken back. It changes no verdict.
@@ -224,6 +262,10 @@ async fn perform_sentence(
             listed.mark = mark;
             listed.reason = reason;
         }
+    }
+    if sentence.part != Part::Expected && !sentence.steps.is_empty() && !listed.acted {
+        let reason = "nothing was performed: what stands under it was skipped by its `if`".to_string();
+        return (Mark::NotVerified, Some(reason), Some(listed));
     }
     // skipped actions prove nothing
     if sentence.part == Part::Expected && listed.judged == 0 && !listed.mark.is_red() {

@@ -58,6 +58,9 @@ impl Runner<'_> {
         let findings = asked(&step.asks, Some(&value), &inner);
         self.looked(at, Seen { look: 0, at: look_at, took: output.took }, &value, &findings, vec![]).await;
         let idle = !breaks && value.get("refused").and_then(Value::as_i64) == Some(0);
+        if idle {
+            self.doubts.cast(untried(name));
+        }
         let (mark, reason) = if idle { (Mark::Errored, Some(untried(name))) } else { (Mark::Passed, None) };
         self.conclude(step, at, scope, Some(value), findings, reason, 1, begun.elapsed(), mark).await
     }

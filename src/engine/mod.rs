@@ -4,6 +4,7 @@ mod call;
 pub mod case;
 pub mod compile;
 pub mod dispatch;
+pub mod doubt;
 mod fault;
 mod known;
 pub mod looks;

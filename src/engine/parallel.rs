@@ -7,12 +7,43 @@ use super::{
 use crate::{address::Address, executor::Output, expr::Scope, outcome::Mark, plan::Overlap, value::Value};
 use futures::future::join_all;
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{sync::Barrier, time::Instant};
+
+/// Where the branches of a `parallel` wait for each other, and how many are on their way.
+struct Line {
+    barrier: Barrier,
+    flying: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// A branch before its first act. What must be written down before that (an undo) is written before the line, not behind it:
+/// else the branches would leave one after the other, and the first be back before the last has left.
+pub struct Start<'a> {
+    line: &'a Line,
+    begun: AtomicBool,
+}
+
+impl Start<'_> {
+    pub async fn pass(&self) {
+        if !self.begun.swap(true, Ordering::SeqCst) {
+            self.line.barrier.wait().await;
+            let flying = self.line.flying.fetch_add(1, Ordering::SeqCst) + 1;
+            self.line.most.fetch_max(flying, Ordering::SeqCst);
+        }
+    }
+}
 
 impl Runner<'_> {
+    /// Before an act: in a branch, the first waits for those of the others.
+    pub(super) async fn begin(&self) {
+        if let Some(start) = self.start {
+            start.pass().await;
+        }
+    }
+
     #[allow(clippy::too_many_arguments)]
     pub(super) async fn parallel(
         &self,
@@ -32,20 +63,25 @@ impl Runner<'_> {
             .enumerate()
             .flat_map(|(i, scope)| branches.iter().enumerate().map(move |(b, steps)| (i, b, scope, steps)))
             .collect();
-        let (barrier, flying, most) = (tokio::sync::Barrier::new(all.len()), AtomicUsize::new(0), AtomicUsize::new(0));
-        let (barrier, flying, most) = (&barrier, &flying, &most);
+        self.begin().await;
+        let line = Line { barrier: Barrier::new(all.len()), flying: AtomicUsize::new(0), most: AtomicUsize::new(0) };
+        let line = &line;
         let done = join_all(all.iter().map(|(i, b, scope, steps)| {
             let at = at.item(format!("{i}.{b}"));
             async move {
-                barrier.wait().await;
-                most.fetch_max(flying.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                let listed = self.list(steps, &at, (*scope).clone(), timeout).await;
-                flying.fetch_sub(1, Ordering::SeqCst);
+                let start = Start { line, begun: AtomicBool::new(false) };
+                let listed = {
+                    let runner = Runner { start: Some(&start), ..*self };
+                    runner.list(steps, &at, (*scope).clone(), timeout).await
+                };
+                // a branch that never acted keeps nobody waiting
+                start.pass().await;
+                line.flying.fetch_sub(1, Ordering::SeqCst);
                 listed
             }
         }))
         .await;
-        let measured = Value::map([("overlap".to_string(), Value::Int(most.load(Ordering::SeqCst) as i64))]);
+        let measured = Value::map([("overlap".to_string(), Value::Int(line.most.load(Ordering::SeqCst) as i64))]);
         let measured = self.looks.measured(at, measured);
         let count = measured.get("overlap").and_then(Value::as_i64).unwrap_or(0);
         let mut mark = Mark::Passed;
@@ -80,9 +116,9 @@ impl Runner<'_> {
             Overlap::Any => 2.min(all.len()),
         };
         if (count as usize) < wanted && !mark.is_red() {
-            mark = Mark::Errored;
-            ends = true;
-            reason = Some(format!("the branches did not overlap as they must: {count} at once, {wanted} needed"));
+            let why = format!("the branches did not overlap as they must: {count} at once, {wanted} needed");
+            self.doubts.cast(&why);
+            (mark, ends, reason) = (Mark::Errored, true, Some(why));
         }
         let mut done = self.conclude(step, at, outer, Some(value), findings, reason, 1, begun.elapsed(), mark).await;
         done.judged += judged;

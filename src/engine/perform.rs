@@ -45,7 +45,7 @@ impl Runner<'_> {
                 scope,
                 last: last.as_ref(),
                 count: wait.count,
-                until: wait.until,
+                until: wait.cut(),
                 timeout,
                 pace,
                 cancel: self.cancel,
@@ -96,8 +96,13 @@ impl Runner<'_> {
         };
         let took = begun.elapsed();
         let Some(e) = error else {
-            let reason = if held { None } else { wait.reason() };
-            let mut done = self.conclude(step, at, scope, seen, findings, reason, wait.count, took, Mark::Passed).await;
+            let mut mark = Mark::Passed;
+            let mut reason = if held { None } else { wait.reason() };
+            if held && let Some(why) = seen.as_ref().and_then(|v| action.doubt(v)) {
+                self.doubts.cast(&why);
+                (mark, reason) = (Mark::Errored, Some(why));
+            }
+            let mut done = self.conclude(step, at, scope, seen, findings, reason, wait.count, took, mark).await;
             done.expired = !held && wait.eventually.is_some();
             return done;
         };

@@ -1,6 +1,7 @@
 //! A whole run: setup, the cases side by side, those that must be alone alone, and the end.
 use super::{
     case::{self, Outcome},
+    doubt::Doubts,
     looks::{Live, Looks},
     schedule::{Fault, Schedule},
     step::Runner,
@@ -16,6 +17,7 @@ use crate::{
     value::Value,
 };
 use futures::FutureExt;
+use jiff::Timestamp;
 use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
@@ -41,6 +43,8 @@ pub struct World {
     /// What the environment wants to be looked at when a case goes red.
     pub on_failure: Vec<super::schedule::Step>,
     pub fail_fast: bool,
+    /// The wall clock.
+    pub wall: fn() -> Timestamp,
 }
 
 impl World {
@@ -147,9 +151,18 @@ pub async fn perform(
 pub async fn set_up(schedule: &Schedule, world: &World, looks: &dyn Looks, made: &Stack) -> Result<(), String> {
     let Some(live) = &world.live else { return Ok(()) };
     let scope = live.environment();
-    let faults = Mutex::new(vec![]);
-    let runner =
-        Runner { world, looks, cancel: &world.cancel, stack: made, faults: &faults, base: &scope, timeout: None };
+    let (faults, doubts) = (Mutex::new(vec![]), Doubts::default());
+    let runner = Runner {
+        world,
+        looks,
+        cancel: &world.cancel,
+        stack: made,
+        faults: &faults,
+        doubts: &doubts,
+        base: &scope,
+        timeout: None,
+        start: None,
+    };
     let listed = runner.list(&schedule.setup, &Address::new("setup"), scope.clone(), None).await;
     if listed.mark.is_red() {
         return Err(listed.reason.unwrap_or_else(|| listed.mark.word().into()));
@@ -162,9 +175,18 @@ pub async fn set_up(schedule: &Schedule, world: &World, looks: &dyn Looks, made:
 /// thing that did not work.
 pub async fn tear_down(schedule: &Schedule, world: &World, looks: &dyn Looks, made: &Stack) -> Vec<String> {
     let Some(live) = &world.live else { return vec![] };
-    let (scope, faults) = (live.environment(), Mutex::new(vec![]));
-    let runner =
-        Runner { world, looks, cancel: &world.kill, stack: made, faults: &faults, base: &scope, timeout: None };
+    let (scope, faults, doubts) = (live.environment(), Mutex::new(vec![]), Doubts::default());
+    let runner = Runner {
+        world,
+        looks,
+        cancel: &world.kill,
+        stack: made,
+        faults: &faults,
+        doubts: &doubts,
+        base: &scope,
+        timeout: None,
+        start: None,
+    };
     let mut notes = vec![];
     let listed = runner.list(&schedule.teardown, &Address::new("teardown"), scope.clone(), None).await;
     if listed.mark.is_red() {

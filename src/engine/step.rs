@@ -1,6 +1,8 @@
 //! One action: its condition, its items, its looks, what is asked of them, and what it binds.
 use super::{
+    doubt::Doubts,
     looks::Looks,
+    parallel::Start,
     run::World,
     schedule::{Act, Step},
     undo::{Stack, Undo, UndoKind},
@@ -33,9 +35,13 @@ pub struct Runner<'a> {
     pub stack: &'a Stack,
     /// Faults in force: while there is one, not reaching the product is its answer.
     pub faults: &'a Mutex<Vec<String>>,
+    /// Why nothing in this case can be trusted.
+    pub doubts: &'a Doubts,
     /// What an action of the plan sees beside its inputs.
     pub base: &'a Scope,
     pub timeout: Option<Duration>,
+    /// In a branch of a `parallel`, what its first act waits for.
+    pub start: Option<&'a Start<'a>>,
 }
 
 /// What came of a list of actions.
@@ -52,6 +58,8 @@ pub struct Listed {
     pub expired: bool,
     /// How many things were asked and answered.
     pub judged: usize,
+    /// Something was performed; not so where every `if` said no.
+    pub acted: bool,
 }
 
 /// When something was looked at, and which look of its action it was.
@@ -109,6 +117,7 @@ impl<'a> Runner<'a> {
                 ends: false,
                 expired: false,
                 judged: 0,
+                acted: false,
             };
             for (i, step) in steps.iter().enumerate() {
                 let done = self.step(step, &at.child(i), &out.scope, timeout).await;
@@ -118,6 +127,7 @@ impl<'a> Runner<'a> {
                 }
                 out.last = done.value.or(out.last);
                 out.judged += done.judged;
+                out.acted |= done.mark != Mark::Skipped;
                 let worse = out.mark.worse(done.mark);
                 if worse != out.mark || (out.reason.is_none() && done.mark.is_red()) {
                     out.reason = done.reason;
@@ -186,7 +196,7 @@ impl<'a> Runner<'a> {
         timeout: Option<Duration>,
     ) -> Done {
         let mut total = Done::green();
-        let wanted = items.len();
+        let (wanted, mut values) = (items.len(), vec![]);
         let mut bound: Vec<(String, Vec<(String, Value)>)> =
             step.save.iter().map(|(n, _)| n).chain(&step.bind).map(|n| (n.clone(), vec![])).collect();
         for (key, item) in items {
@@ -201,7 +211,7 @@ impl<'a> Runner<'a> {
                 total.reason = done.reason.map(|r| format!("{r} (item `{key}`)"));
                 total.mark = total.mark.worse(done.mark);
             }
-            total.value = done.value.or(total.value);
+            values.extend(done.value.map(|v| (key, v)));
             total.ends |= done.ends;
             total.expired |= done.expired;
             if done.ends || done.expired {
@@ -209,14 +219,13 @@ impl<'a> Runner<'a> {
             }
         }
         // where an item is missing, what follows would be judged of a part as if it were the whole
-        total.names = bound
-            .into_iter()
-            .filter(|(_, list)| list.len() == wanted)
-            .map(|(n, list)| {
-                let v = if keyed { Value::map(list) } else { Value::list(list.into_iter().map(|(_, v)| v).collect()) };
-                (n, v)
-            })
-            .collect();
+        let whole = |list: Vec<(String, Value)>| match keyed {
+            _ if list.len() < wanted => None,
+            true => Some(Value::map(list)),
+            false => Some(Value::list(list.into_iter().map(|(_, v)| v).collect())),
+        };
+        total.names = bound.into_iter().filter_map(|(n, list)| Some((n, whole(list)?))).collect();
+        total.value = whole(values);
         total
     }
 
@@ -237,6 +246,10 @@ impl<'a> Runner<'a> {
                 base: self.base.clone(),
             };
             self.stack.push(Undo { at: undo_at, what, kind });
+        }
+        // a `use` begins with its own first act
+        if !matches!(step.act, Act::Use { .. }) {
+            self.begin().await;
         }
         let done = match &step.act {
             Act::Nothing => self.judge_only(step, at, scope).await,

@@ -40,6 +40,11 @@ impl<'a> Wait<'a> {
         self.pace.next().unwrap_or_default()
     }
 
+    /// When the next look is cut off. The first of an `always` is not: what takes longer than the window was not wrong for that.
+    pub fn cut(&self) -> Option<Instant> {
+        self.until.filter(|_| !(self.staying && self.count == 0))
+    }
+
     /// After a look that saw something: whether it is decided, and how. `None`: look again.
     pub fn decide(&mut self, holds: bool, seen: &Scope) -> Option<bool> {
         match (holds, self.staying) {

@@ -1,6 +1,6 @@
 //! CEL expressions: compiled when the plan is read, with the names and functions that they use; evaluated against a scope; and,
 //! when a check does not hold, explained operand by operand. The only file that knows the expression library.
-use super::scope::Scope;
+use super::{history::anomalies, scope::Scope};
 use crate::{
     diagnostic::{Diagnostic, nearest},
     source::Span,
@@ -99,7 +99,11 @@ pub const FUNCTIONS: &[&str] = &[
     "secrets_in",
     "json",
     "now",
+    "anomalies",
 ];
+
+/// Those of them that the expression library does not have.
+const OURS: &[&str] = &["secret", "secrets_in", "json", "now", "anomalies"];
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
@@ -224,7 +228,7 @@ impl Expression {
         for (name, range) in &calls {
             match FUNCTIONS.iter().find(|f| **f == name || f.rsplit('.').next() == Some(name)) {
                 Some(f) => {
-                    if ["secret", "secrets_in", "json", "now"].contains(f) && !ours.contains(f) {
+                    if OURS.contains(f) && !ours.contains(f) {
                         ours.push(*f)
                     }
                 }
@@ -236,7 +240,9 @@ impl Expression {
                     );
                     unknown.push(match nearest(name, FUNCTIONS.iter().copied()) {
                         Some(n) => d.help(format!("did you mean `{n}`?")),
-                        None => d.help("functions are those of CEL, and `secret`, `secrets_in`, `json`, `now`"),
+                        None => {
+                            d.help("functions are those of CEL, and `secret`, `secrets_in`, `json`, `now`, `anomalies`")
+                        }
                     });
                 }
             }
@@ -323,6 +329,16 @@ impl Expression {
                         .map(|j| to_cel(&Value::from(j)))
                         .map_err(|e| ExecutionError::function_error("json", e))
                 }),
+                "anomalies" => {
+                    context.add_function("anomalies", |v: cel::Value| -> Result<cel::Value, ExecutionError> {
+                        let wrong = |e: String| ExecutionError::function_error("anomalies", e);
+                        let operations = from_cel(&v).map_err(|e| wrong(e.to_string()))?;
+                        let found = anomalies(&operations).map_err(wrong)?;
+                        Ok(cel::Value::List(Arc::new(
+                            found.into_iter().map(|a| cel::Value::String(Arc::new(a))).collect(),
+                        )))
+                    })
+                }
                 _ => context.add_function("now", || cel::Value::Timestamp(chrono_time(Timestamp::now()))),
             };
             added.map_err(|e| EvalError::Other(e.to_string()))?;

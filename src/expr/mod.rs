@@ -1,7 +1,7 @@
 //! Expressions (CEL), templates (`${ }` in YAML), pictures (`expect`) and how a value is judged against them. Pure: no clock, no
 //! network, no file.
 pub mod cel;
-
+mod history;
 pub mod judge;
 pub mod picture;
 pub mod schema;

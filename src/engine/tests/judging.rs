@@ -190,6 +190,30 @@ async fn always_must_hold_at_every_look() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_that_takes_longer_than_the_window_of_an_always_is_judged_by_its_answer() {
+    let told = run_clocked(
+        "
+  - id: A
+    tier: must
+    steps:
+      - step: slow and right
+        do:
+          - fake: { says: [{ after: 500ms, say: 1 }] }
+            always: 60ms
+            expect: { answer: 1 }
+      - step: slow and wrong
+        do:
+          - fake: { says: [{ after: 500ms, say: 2 }] }
+            always: 60ms
+            expect: { answer: 1 }
+    expected: [{ result: r, check: 1 == 1 }]
+",
+    )
+    .await;
+    assert_eq!([told.mark("A/steps/1"), told.mark("A/steps/2")], [Mark::Passed, Mark::Failed]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn eventually_beside_use_tries_the_whole_action_again() {
     let told = run_clocked(
         "

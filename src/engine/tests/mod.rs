@@ -2,6 +2,7 @@
 //! world is `stage`.
 mod environment;
 mod follow;
+mod inconclusive;
 mod judging;
 mod language;
 mod replay;

@@ -171,6 +171,10 @@ impl Action for FakeAction {
     fn changes(&self) -> bool {
         self.changes
     }
+    fn doubt(&self, output: &Value) -> Option<String> {
+        let unheard = output.get("answer").and_then(Value::as_str) == Some("nobody could come");
+        unheard.then(|| "nobody could come".into())
+    }
     fn silence(&self) -> Option<Value> {
         assert!(!self.broken, "a scripted panic outside of an action");
         self.silent.then(|| output(false, Value::Null))
@@ -287,6 +291,7 @@ pub struct Setting {
     pub stuck: bool,
     pub straight: bool,
     pub recorded: Option<Vec<Event>>,
+    pub wall: fn() -> Timestamp,
 }
 
 impl Default for Setting {
@@ -299,6 +304,7 @@ impl Default for Setting {
             stuck: false,
             straight: false,
             recorded: None,
+            wall: Timestamp::now,
         }
     }
 }
@@ -413,6 +419,7 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
         faults,
         on_failure,
         fail_fast: setting.fail_fast,
+        wall: setting.wall,
     });
     let looks: Arc<dyn Looks> = match &setting.recorded {
         Some(events) => Arc::new(Recorded::new(events)),

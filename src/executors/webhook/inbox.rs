@@ -20,7 +20,10 @@ use async_trait::async_trait;
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -225,6 +228,7 @@ impl Inbox {
 pub(super) struct Boxes {
     known: Mutex<Known>,
     strays: Mutex<(usize, String)>,
+    reached: AtomicU64,
     /// A path that only this inbox answers, and with what.
     own: (String, String),
 }
@@ -238,7 +242,12 @@ struct Known {
 impl Boxes {
     fn new() -> Boxes {
         let unique = || uuid::Uuid::new_v4().simple().to_string();
-        Boxes { known: Mutex::default(), strays: Mutex::default(), own: (unique(), unique()) }
+        Boxes {
+            known: Mutex::default(),
+            strays: Mutex::default(),
+            reached: AtomicU64::new(0),
+            own: (unique(), unique()),
+        }
     }
 
     /// The box that a path leads to, and what stands behind it. Whatever leads to this inbox may have a path of its own before it.
@@ -264,6 +273,16 @@ impl Boxes {
     /// What is answered to whoever asks for that path.
     pub fn knock(&self, path: &str) -> Option<String> {
         path.split('/').any(|segment| segment == self.own.0).then(|| self.own.1.clone())
+    }
+
+    /// Somebody came to a box, whoever it was for.
+    pub fn reach(&self) {
+        self.reached.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How many came to a box so far.
+    pub fn reached(&self) -> u64 {
+        self.reached.load(Ordering::SeqCst)
     }
 
     /// Somebody came and got to no box.

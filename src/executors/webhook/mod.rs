@@ -122,7 +122,7 @@ struct Shown(usize);
 #[async_trait]
 impl Action for Received {
     fn fields(&self) -> &'static [&'static str] {
-        &["deliveries"]
+        &["deliveries", "reached"]
     }
 
     fn summary(&self) -> String {
@@ -166,7 +166,18 @@ impl Action for Received {
             }
             list.push(delivery.value(&verified));
         }
-        Ok(Output::new(Value::map([("deliveries".into(), Value::list(list))]), started).with_cursor(Shown(shown)))
+        let reached = i64::try_from(inbox.boxes.reached()).unwrap_or(i64::MAX);
+        let value = Value::map([("deliveries".into(), Value::list(list)), ("reached".into(), Value::Int(reached))]);
+        Ok(Output::new(value, started).with_cursor(Shown(shown)))
+    }
+
+    fn doubt(&self, output: &Value) -> Option<String> {
+        let none = output.get("deliveries").and_then(Value::as_list).is_some_and(<[Value]>::is_empty);
+        let never = output.get("reached").and_then(Value::as_i64) == Some(0);
+        (none && never).then(|| {
+            "nothing was delivered, and nobody has reached this inbox in this run: it may be out of reach, so that proves nothing"
+                .to_string()
+        })
     }
 
     async fn next(&self, cx: &StepContext<'_>, last: &Output, pace: Duration) -> Result<Output, StepError> {

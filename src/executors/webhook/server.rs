@@ -55,6 +55,7 @@ async fn deliver(State(boxes): State<Arc<Boxes>>, ConnectInfo(line): ConnectInfo
         // whoever sent it has gone: it was never delivered
         Err(_) => return StatusCode::BAD_REQUEST.into_response(),
     };
+    boxes.reach();
     let method = head.method.to_string();
     let reply = mailbox.receive(Incoming { arrived, method, path, headers: head.headers, raw });
     tokio::time::sleep(reply.delay).await;

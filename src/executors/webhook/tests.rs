@@ -116,7 +116,20 @@ async fn a_delivery_is_kept_with_all_that_came() {
     assert_eq!((d.get("attempt"), d.get("gap")), (Some(&Value::Int(1)), Some(&Value::Null)));
     assert_eq!((d.get("id"), d.get("same_bytes")), (Some(&Value::Null), Some(&Value::from(true))));
     let fields = action(&Webhook, "received: in").fields();
-    assert_eq!(fields, ["deliveries"]);
+    assert_eq!(fields, ["deliveries", "reached"]);
+}
+
+#[tokio::test]
+async fn that_nothing_came_is_no_evidence_where_nobody_has_come_at_all() {
+    let s = stage(SIGNED).await;
+    let (_, other) = (open(&s, "open: in").await, open(&s, "open: other").await);
+    let looked = action(&Webhook, "received: in");
+    let out = looked.perform(&s.cx()).await.unwrap();
+    let doubt = looked.doubt(&out.value).unwrap();
+    assert!(doubt.contains("nobody has reached this inbox"), "{doubt}");
+    post(&other, "1").await.unwrap();
+    let out = looked.perform(&s.cx()).await.unwrap();
+    assert_eq!((deliveries(&out).len(), looked.doubt(&out.value)), (0, None), "it is not out of reach");
 }
 
 #[tokio::test]

@@ -1,0 +1,105 @@
+//! One schedule performed for real: scope, targets, links and events set up, the engine let loose, everything closed again. It
+//! knows no arguments and no reports: who wants to see the events brings sinks.
+use super::{Failure, exit, links::links, secrets::environment_scope};
+use crate::{
+    engine::{
+        dispatch,
+        looks::Live,
+        run::{self, World, base_scope},
+        schedule::Schedule,
+    },
+    event::{EventSink, RunStarted},
+    executor::{Link, RunContext},
+    outcome::Tier,
+    report::ledger::{Ledger, RunIndex},
+    secrets::Secrets,
+    value::Value,
+};
+use jiff::Timestamp;
+use std::{path::Path, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+/// How a schedule is performed.
+pub struct Manner {
+    pub run: RunContext,
+    /// In words: `all 10 cases`.
+    pub selection: String,
+    pub gate: Vec<Tier>,
+    pub fail_fast: bool,
+    pub cancel: CancellationToken,
+    pub kill: CancellationToken,
+}
+
+type Sinks = Vec<Box<dyn EventSink>>;
+
+/// Returns when everything is closed. What went wrong in the cases is in the index; an error is that there could be no run, and
+/// then mostly `open` was not asked for its sinks.
+pub async fn perform(
+    manner: Manner,
+    mut schedule: Schedule,
+    open: impl FnOnce() -> Result<Sinks, Failure>,
+) -> Result<RunIndex, Failure> {
+    let Manner { run, selection, gate, fail_fast, cancel, kill } = manner;
+    let mut versions = vec![("tp-runner".to_string(), env!("CARGO_PKG_VERSION").to_string())];
+    versions.append(&mut schedule.versions);
+
+    let secrets = Arc::new(Secrets::default());
+    let within = environment_scope(&run, &secrets, &schedule).await?;
+    let base = base_scope(&run, &secrets, &schedule.vars, &within)
+        .map_err(|(name, e)| Failure::usage(format!("error: the variable `{name}` cannot be evaluated: {e}")))?;
+    schedule.plan.vars =
+        schedule.vars.iter().map(|(n, _)| (n.clone(), base.get(n).map(Value::to_string).unwrap_or_default())).collect();
+    let live = Arc::new(Live::new(run.clone(), secrets.clone(), within, &schedule.targets));
+    let links = links(&schedule).await?;
+    let begin = RunStarted {
+        run: run.id.clone(),
+        started: run.started,
+        plan: schedule.plan.clone(),
+        environment: schedule.environment.clone(),
+        selection,
+        gate,
+        versions,
+        cases: schedule.outline.clone(),
+    };
+
+    let ledger = Ledger::default();
+    let mut sinks = open()?;
+    sinks.push(Box::new(ledger.clone()));
+    let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
+    let faults = std::mem::take(&mut schedule.faults);
+    let on_failure = std::mem::take(&mut schedule.on_failure);
+    let world = Arc::new(World {
+        run,
+        secrets,
+        events: events.clone(),
+        cancel,
+        kill,
+        links: links.iter().map(|(n, l)| (n.clone(), l.clone() as Arc<dyn Link>)).collect(),
+        live: Some(live.clone()),
+        faults,
+        on_failure,
+        fail_fast,
+        wall: Timestamp::now,
+    });
+    run::perform(Arc::new(schedule), world.clone(), live.clone(), base, begin).await;
+    live.close().await;
+    drop((world, events));
+    let told = tokio::task::spawn_blocking(move || thread.join()).await;
+    for (_, link) in links {
+        link.relay.cut();
+    }
+    if let Ok(Ok(Err(e))) = told {
+        return Err(Failure { message: format!("error: the run could not be recorded: {e}"), code: exit::NO_REPORT });
+    }
+    Ok(ledger.index())
+}
+
+/// A run that begins now; paths in the plan start at `root`.
+pub fn begin(root: &Path) -> RunContext {
+    RunContext { id: run_id(), started: Timestamp::now(), dir: root.to_path_buf() }
+}
+
+/// Short, lower case, begins with a letter: fit for DNS names.
+fn run_id() -> String {
+    format!("r{}", &uuid::Uuid::new_v4().simple().to_string()[..7])
+}

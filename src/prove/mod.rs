@@ -1,0 +1,2 @@
+//! Could this plan fail? What answers that, apart from who asks.
+pub mod matrix;
