@@ -138,6 +138,9 @@ pub struct EnvironmentOutline {
     pub about: String,
     /// Whether it is the sandbox: said in the first and last lines.
     pub sandbox: bool,
+    /// Whether that is the sandbox as StreamSpace is built today.
+    #[serde(default)]
+    pub as_built: bool,
     /// Name and address of each target.
     pub targets: Vec<(String, String)>,
     /// Actions of the plan that the environment replaced by its own.

@@ -136,6 +136,8 @@ async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Dir
         admin_password: PASSWORD.into(),
         log_file: folder.path().join("platform.log"),
         defects: Default::default(),
+        as_built: false,
+        delays: Default::default(),
     };
     let began = Instant::now();
     let sandbox = sandbox::start(options).await.unwrap();

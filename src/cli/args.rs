@@ -223,6 +223,12 @@ pub struct SandboxParts {
     /// With the sandbox: let it get something wrong; `help` lists how
     #[arg(long, value_name = "NAME", help_heading = "Sandbox")]
     pub defect: Vec<String>,
+    /// With the sandbox: let it be StreamSpace as it is built today, with its routes and all that it gets wrong
+    #[arg(long, help_heading = "Sandbox")]
+    pub as_built: bool,
+    /// With the sandbox: let it be slow at random, up to so long each time; `150ms:7` for what seed 7 gives
+    #[arg(long, value_name = "LONGEST", help_heading = "Sandbox")]
+    pub delays: Option<crate::sandbox::delays::Delays>,
 }
 
 #[cfg(feature = "sandbox")]

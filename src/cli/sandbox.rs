@@ -102,6 +102,8 @@ impl Platform {
             admin_password: password.clone(),
             log_file: log_file.clone(),
             defects: defects.into_iter().collect(),
+            as_built: parts.as_built,
+            delays: parts.delays.clone().unwrap_or_default(),
         })
         .await?;
         let database_link = match wire {
@@ -122,8 +124,10 @@ impl Platform {
             [] => String::new(),
             names => format!("; made to get it wrong: {}", names.join(", ")),
         };
+        let which = if parts.as_built { ", as StreamSpace is built today," } else { "" };
+        let slow = parts.delays.as_ref().map(|delays| format!("; slow at random: {delays}")).unwrap_or_default();
         let about = format!(
-            "the embedded reference platform on {store} and {kubernetes}; no deployment was tested{cut}{wrong}"
+            "the embedded reference platform{which} on {store} and {kubernetes}; no deployment was tested{cut}{wrong}{slow}"
         );
         let environment = environment_text(&Text {
             about: &about,
@@ -136,6 +140,7 @@ impl Platform {
             token: &token,
             store,
             embedded: embedded.is_some(),
+            as_built: parts.as_built,
         });
         Ok(Platform { sandbox, cluster: embedded, links, control, environment, about, folder })
     }
@@ -217,7 +222,26 @@ struct Text<'a> {
     token: &'a str,
     store: &'a str,
     embedded: bool,
+    as_built: bool,
 }
+
+/// How one asks.
+const API: &str = r#"        headers: { Authorization: "Bearer ${token}" }
+"#;
+const SETUP: &str = r#"    setup:
+      - http: { request: POST /api/v1/auth/login, identity: none, json: { username: admin, password: "${password}" } }
+        expect: { status: 200 }
+        save: { token: secret(body.token) }
+"#;
+/// As a real StreamSpace wants to be asked: what changes something needs the pair against forged requests.
+const AS_BUILT_API: &str = r#"        login:
+          request: POST /api/v1/auth/login
+          json: { username: admin, password: "${password}" }
+          token: body.token
+          expires: body.expiresAt
+        cookies: insecure
+        csrf: { cookie: csrf_token, header: X-CSRF-Token, from: /api/v1/sessions }
+"#;
 
 fn environment_text(t: &Text) -> String {
     let quoted = |s: &str| serde_json::Value::from(s).to_string();
@@ -238,21 +262,18 @@ default: {STANDING}
 environments:
   {STANDING}:
     about: {about}
-    sandbox: true
+    sandbox: true{as_built}
     versions: {{ sandbox: {version}, store: {store}, kubernetes: {kubernetes} }}
     secrets: {{ password: {password}, control_token: {token}{database_password} }}
     targets:
-      api: {{ http: {api}, headers: {{ Authorization: "Bearer ${{token}}" }} }}
-      cluster: {{ k8s: {{ kubeconfig: {kubeconfig}, namespace: streamspace }} }}
+      api:
+        http: {api}
+{asked}      cluster: {{ k8s: {{ kubeconfig: {kubeconfig}, namespace: streamspace }} }}
       database: {{ db: {database} }}
       inbox: {{ webhook: "127.0.0.1:0", signature: {{ header: X-StreamSpace-Signature, scheme: hmac-sha256-hex }} }}
       platform-log: {{ logs: {{ file: {log_file} }} }}
       control: {{ http: {control}, headers: {{ Authorization: "Bearer ${{control_token}}" }} }}
-    setup:
-      - http: {{ request: POST /api/v1/auth/login, identity: none, json: {{ username: admin, password: "${{password}}" }} }}
-        expect: {{ status: 200 }}
-        save: {{ token: secret(body.token) }}
-    on_failure:
+{setup}    on_failure:
       - logs: {{ tail: 20 }}
         target: platform-log
     faults:
@@ -267,7 +288,10 @@ environments:
             .and_then(|u| u.password().map(|p| format!(", database_password: {}", quoted(p))))
             .unwrap_or_default(),
         token = quoted(t.token),
+        as_built = if t.as_built { "\n    as_built: true" } else { "" },
         api = quoted(t.api),
+        asked = if t.as_built { AS_BUILT_API } else { API },
+        setup = if t.as_built { "" } else { SETUP },
         kubeconfig = path(t.kubeconfig),
         database = quoted(t.database),
         log_file = path(t.log_file),

@@ -21,7 +21,7 @@ struct Line {
 
 /// A branch before its first act. What must be written down before that (an undo) is written before the line, not behind it:
 /// else the branches would leave one after the other, and the first be back before the last has left.
-pub(super) struct Start<'a> {
+pub struct Start<'a> {
     line: &'a Line,
     begun: AtomicBool,
 }

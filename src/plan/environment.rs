@@ -23,6 +23,7 @@ pub struct Environment {
     /// One sentence for reports.
     pub about: Option<String>,
     pub sandbox: bool,
+    pub as_built: bool,
     /// In the order of the file: the first of a verb is that verb's default.
     pub targets: Vec<(Named, Node)>,
     /// Names that are secrets: masked from the moment on in which they are read.
@@ -129,6 +130,7 @@ fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Env
         &[
             "about",
             "sandbox",
+            "as_built",
             "extends",
             "targets",
             "secrets",
@@ -177,6 +179,7 @@ fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Env
         name,
         about: node.get("about").map(|n| reader.text(n)),
         sandbox: flag(reader, node, "sandbox"),
+        as_built: flag(reader, node, "as_built"),
         targets,
         secrets,
         vars: node.get("vars").map(|n| reader.named_trees(n)).unwrap_or_default(),

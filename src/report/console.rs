@@ -237,8 +237,8 @@ pub struct Look {
 /// What stands on stdout when a run is over.
 pub fn summary(run: &RunIndex, look: &Look) -> String {
     let mut out = String::new();
-    let sandbox = "sandbox (embedded reference platform): no deployment was tested";
-    if run.start.environment.sandbox {
+    let sandbox = wording::sandbox(&run.start.environment);
+    if let Some(sandbox) = sandbox {
         let _ = writeln!(out, "{}\n", paint(look.colour, Style::new().bold(), sandbox));
     }
     if !run.cases.is_empty() {
@@ -254,7 +254,7 @@ pub fn summary(run: &RunIndex, look: &Look) -> String {
     for report in &look.reports {
         let _ = writeln!(out, "report: {report}");
     }
-    if run.start.environment.sandbox {
+    if let Some(sandbox) = sandbox {
         let _ = writeln!(out, "{}", paint(look.colour, Style::new().bold(), sandbox));
     }
     out

@@ -85,6 +85,7 @@ impl Story {
                 name: "sandbox".into(),
                 about: "the embedded reference platform".into(),
                 sandbox: true,
+                as_built: false,
                 targets: vec![("api".into(), "http://127.0.0.1:41001".into())],
                 replaced: vec![],
             },
@@ -251,6 +252,7 @@ pub fn mixed() -> Story {
             name: "staging".into(),
             about: "the shared cluster".into(),
             sandbox: false,
+            as_built: false,
             targets: vec![("api".into(), "https://greeter.example".into())],
             replaced: vec!["greet".into()],
         };

@@ -9,51 +9,42 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
+use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::{Controller, watcher};
-use kube::{Api, Client};
+use kube::runtime::{Controller, controller, watcher};
 use serde_json::{Value as Json, json};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::defect::Defects;
+use super::background::Background;
+use super::defect::{Defect, Defects};
 use super::kinds::{APP, Condition, SESSION_LABEL, Session, SessionStatus, Template, TemplateStatus};
 use super::link::{ClusterError, Patience, found, soon};
-use super::log::Log;
 
 const DOMAIN: &str = "streamspace.local";
 /// What is done again after an error.
 const AGAIN: Duration = Duration::from_millis(250);
-
-struct Context {
-    client: Client,
-    namespace: String,
-    defects: Defects,
-    log: Log,
-}
+/// Later than any limit of those who wait.
+const LATE: Duration = Duration::from_secs(6);
+/// How long a pod takes that is not waited for.
+const START: Duration = Duration::from_millis(500);
 
 /// Starts watching; hands back the templates that it knows, a store that fills as soon as the cluster answers.
-pub fn start(
-    client: Client,
-    namespace: &str,
-    defects: Defects,
-    log: Log,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) -> Store<Template> {
-    let context = Arc::new(Context { client: client.clone(), namespace: namespace.to_owned(), defects, log });
+pub fn start(background: &Background) -> Store<Template> {
+    let (client, namespace) = (background.client.clone(), background.namespace.as_str());
+    let context = Arc::new(background.clone());
     let everything = watcher::Config::default;
 
     let templates = Controller::new(Api::<Template>::namespaced(client.clone(), namespace), everything())
         .trigger_backoff(Patience::default());
     let template_store = templates.store();
     let run = templates.run(template, again::<Template>, context.clone()).for_each(|_| async {});
-    spawn(tasks, stop, run);
+    background.spawn(run);
 
     let sessions = Controller::new(Api::<Session>::namespaced(client.clone(), namespace), everything());
     let known = sessions.store();
+    // Whatever comes within this is looked at as one.
+    let patience = if background.defects.has(Defect::ReconcileLate) { LATE } else { Duration::ZERO };
     let run = sessions
         .owns(Api::<Deployment>::namespaced(client.clone(), namespace), everything())
         .owns(Api::<Service>::namespaced(client.clone(), namespace), everything())
@@ -64,24 +55,19 @@ pub fn start(
             waiting.map(|session| ObjectRef::from_obj(&*session)).collect::<Vec<_>>()
         })
         .trigger_backoff(Patience::default())
+        .with_config(controller::Config::default().debounce(patience))
         .run(session, again::<Session>, context)
         .for_each(|_| async {});
-    spawn(tasks, stop, run);
+    background.spawn(run);
 
     template_store
 }
 
-fn spawn(tasks: &TaskTracker, stop: &CancellationToken, run: impl Future<Output = ()> + Send + 'static) {
-    let stop = stop.clone();
-    tasks.spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = run => {}
-        }
-    });
-}
-
-fn again<K: kube::Resource<DynamicType = ()>>(object: Arc<K>, error: &ClusterError, context: Arc<Context>) -> Action {
+fn again<K: kube::Resource<DynamicType = ()>>(
+    object: Arc<K>,
+    error: &ClusterError,
+    context: Arc<Background>,
+) -> Action {
     let name = object.meta().name.clone().unwrap_or_default();
     let kind = K::kind(&());
     context
@@ -90,7 +76,8 @@ fn again<K: kube::Resource<DynamicType = ()>>(object: Arc<K>, error: &ClusterErr
     Action::requeue(AGAIN)
 }
 
-async fn template(template: Arc<Template>, context: Arc<Context>) -> Result<Action, ClusterError> {
+async fn template(template: Arc<Template>, context: Arc<Background>) -> Result<Action, ClusterError> {
+    context.delays.wait().await;
     let image = template.spec.base_image.trim();
     let verdict = if image.is_empty() || image.contains(char::is_whitespace) {
         TemplateStatus { valid: Some(false), message: Some(format!("baseImage {image:?} is not the name of an image")) }
@@ -106,9 +93,17 @@ async fn template(template: Arc<Template>, context: Arc<Context>) -> Result<Acti
     Ok(Action::await_change())
 }
 
-async fn session(session: Arc<Session>, context: Arc<Context>) -> Result<Action, ClusterError> {
+async fn session(session: Arc<Session>, context: Arc<Background>) -> Result<Action, ClusterError> {
+    context.delays.wait().await;
     if session.going() {
         return Ok(Action::await_change());
+    }
+    if let Some(early) = without_looking(&session, context.defects)
+        && early.ready
+        && session.phase() != early.phase
+    {
+        tell(&session, early, &context).await?;
+        tokio::time::sleep(START).await;
     }
     let templates = Api::<Template>::namespaced(context.client.clone(), &context.namespace);
     let template = found(templates.get(&session.spec.template)).await?;
@@ -130,8 +125,25 @@ async fn session(session: Arc<Session>, context: Arc<Context>) -> Result<Action,
             children => children?,
         },
     };
-    tell(&session, status, &context).await?;
-    Ok(Action::await_change())
+    let unready = !status.ready;
+    tell(&session, without_looking(&session, context.defects).unwrap_or(status), &context).await?;
+    // What names no owner wakes nobody.
+    let asks = unready && context.defects.has(Defect::OrphansDeployment);
+    Ok(if asks { Action::requeue(AGAIN) } else { Action::await_change() })
+}
+
+/// What is said from the wish alone, where a defect says that.
+fn without_looking(session: &Session, defects: Defects) -> Option<Status> {
+    match session.spec.state.as_str() {
+        "running" if defects.has(Defect::RunningBeforePod) => {
+            Some(Status { phase: "Running", reason: "Asked", message: "Session is running".into(), ready: true })
+        }
+        "hibernated" if defects.has(Defect::HibernatedKeepsPod) => {
+            let message = "Session is hibernated".into();
+            Some(Status { phase: "Hibernated", reason: "Asked", message, ready: false })
+        }
+        _ => None,
+    }
 }
 
 struct Status {
@@ -146,19 +158,26 @@ fn waiting(session: &Session, reason: &'static str, message: String) -> Status {
     Status { phase, reason, message, ready: false }
 }
 
-async fn children(session: &Session, template: &Template, context: &Context) -> Result<Status, ClusterError> {
+async fn children(session: &Session, template: &Template, context: &Background) -> Result<Status, ClusterError> {
     let deployments = Api::<Deployment>::namespaced(context.client.clone(), &context.namespace);
     let services = Api::<Service>::namespaced(context.client.clone(), &context.namespace);
     let name = session.name();
-    let replicas = i32::from(session.spec.state == "running");
+    let keeps = context.defects.has(Defect::HibernatedKeepsPod);
+    let replicas = i32::from(keeps || session.spec.state == "running");
 
     let mut made = false;
     let deployment = match found(deployments.get(name)).await? {
         None => {
             made = true;
-            created(deployments.create(&PostParams::default(), &typed(deployment(session, template, replicas)))).await?
+            created(
+                deployments
+                    .create(&PostParams::default(), &typed(deployment(session, template, replicas, context.defects))),
+            )
+            .await?
         }
         Some(there) => {
+            let only_down = context.defects.has(Defect::WakeWithoutPod);
+            let replicas = if only_down { there.spec.replicas.unwrap_or(1).min(replicas) } else { replicas };
             let wanted = container(session, template);
             let pod = there.spec.template.spec.as_ref();
             let current = pod.and_then(|pod| pod.containers.first()?.resources.clone());
@@ -175,7 +194,8 @@ async fn children(session: &Session, template: &Template, context: &Context) -> 
     let service = format!("ss-{name}");
     if found(services.get(&service)).await?.is_none() {
         made = true;
-        created(services.create(&PostParams::default(), &typed(self::service(session, &service)))).await?;
+        created(services.create(&PostParams::default(), &typed(self::service(session, &service, context.defects))))
+            .await?;
     }
     if made {
         leave_no_orphans(session, &deployments, &services, &service, context).await?;
@@ -198,7 +218,7 @@ async fn leave_no_orphans(
     deployments: &Api<Deployment>,
     services: &Api<Service>,
     service: &str,
-    context: &Context,
+    context: &Background,
 ) -> Result<(), ClusterError> {
     let sessions = Api::<Session>::namespaced(context.client.clone(), &context.namespace);
     let owner = found(sessions.get(session.name())).await?;
@@ -257,7 +277,7 @@ fn progress(session: &Session, deployment: Option<&Deployment>) -> Status {
     }
 }
 
-async fn tell(session: &Session, status: Status, context: &Context) -> Result<(), ClusterError> {
+async fn tell(session: &Session, status: Status, context: &Background) -> Result<(), ClusterError> {
     let running = status.phase == "Running";
     let old = session.status.clone().unwrap_or_default();
     let ready = if status.ready { "True" } else { "False" };
@@ -292,7 +312,10 @@ fn typed<T: serde::de::DeserializeOwned>(json: Json) -> T {
     serde_json::from_value(json).expect("written here, by the kind's own schema")
 }
 
-fn owner(session: &Session) -> Json {
+fn owner(session: &Session, forgotten: bool) -> Json {
+    if forgotten {
+        return Json::Null;
+    }
     json!([{
         "apiVersion": format!("{}/{}", super::kinds::GROUP, super::kinds::VERSION),
         "kind": "Session", "name": session.name(), "uid": session.uid(), "controller": true, "blockOwnerDeletion": true,
@@ -321,10 +344,11 @@ fn container(session: &Session, template: &Template) -> Json {
     })
 }
 
-fn deployment(session: &Session, template: &Template, replicas: i32) -> Json {
+fn deployment(session: &Session, template: &Template, replicas: i32, defects: Defects) -> Json {
+    let owner = owner(session, defects.has(Defect::OrphansDeployment));
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": { "name": session.name(), "labels": labels(session), "ownerReferences": owner(session) },
+        "metadata": { "name": session.name(), "labels": labels(session), "ownerReferences": owner },
         "spec": {
             "replicas": replicas,
             "selector": { "matchLabels": { "app": APP, SESSION_LABEL: session.name() } },
@@ -336,10 +360,11 @@ fn deployment(session: &Session, template: &Template, replicas: i32) -> Json {
     })
 }
 
-fn service(session: &Session, name: &str) -> Json {
+fn service(session: &Session, name: &str, defects: Defects) -> Json {
+    let owner = owner(session, defects.has(Defect::OrphansService));
     json!({
         "apiVersion": "v1", "kind": "Service",
-        "metadata": { "name": name, "labels": labels(session), "ownerReferences": owner(session) },
+        "metadata": { "name": name, "labels": labels(session), "ownerReferences": owner },
         "spec": {
             "type": "ClusterIP",
             "selector": { "app": APP, SESSION_LABEL: session.name() },

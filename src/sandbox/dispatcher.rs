@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
@@ -13,7 +15,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::defect::Defects;
+use super::defect::{Defect, Defects};
+use super::delays::Delays;
 use super::link::{Patience, chain};
 use super::log::Log;
 use super::store::{Attempt, Delivery, RetryPolicy, Store, StoreError};
@@ -44,6 +47,7 @@ impl Dispatcher {
 struct Sender {
     store: Store,
     defects: Defects,
+    delays: Delays,
     log: Log,
     http: reqwest::Client,
     room: Semaphore,
@@ -52,6 +56,7 @@ struct Sender {
 pub fn start(
     store: Store,
     defects: Defects,
+    delays: Delays,
     log: Log,
     left: Vec<Delivery>,
     tasks: &TaskTracker,
@@ -63,7 +68,7 @@ pub fn start(
         .no_proxy()
         .user_agent("StreamSpace-Webhook/1.0")
         .build()?;
-    let sender = Arc::new(Sender { store, defects, log, http, room: Semaphore::new(AT_ONCE) });
+    let sender = Arc::new(Sender { store, defects, delays, log, http, room: Semaphore::new(AT_ONCE) });
     let (inbox, mut arrivals) = mpsc::unbounded_channel::<Vec<Delivery>>();
     let dispatcher = Dispatcher { inbox };
     dispatcher.send(left);
@@ -75,20 +80,24 @@ pub fn start(
                 arrived = arrivals.recv() => arrived,
             };
             let Some(deliveries) = deliveries else { return };
-            for delivery in deliveries {
-                let (sender, stop) = (sender.clone(), stop.clone());
-                tracker.spawn(async move {
+            for delivery in sender.taken(deliveries) {
+                let (worker, stop) = (sender.clone(), stop.clone());
+                let ended = tracker.spawn(async move {
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        () = sender.deliver(delivery) => {}
+                        () = worker.deliver(delivery) => {}
                     }
                 });
+                if sender.defects.has(Defect::WebhookOneByOne) {
+                    let _ = ended.await;
+                }
             }
         }
     });
     Ok(dispatcher)
 }
 
+#[derive(Debug)]
 enum Answer {
     Taken(u16, String),
     /// It will not take it however often it is asked.
@@ -98,16 +107,33 @@ enum Answer {
 }
 
 impl Sender {
-    async fn deliver(&self, delivery: Delivery) {
-        let policy = delivery.webhook.retry_policy;
-        let signature = sign(&delivery.webhook.secret, delivery.body.as_bytes());
+    fn taken(&self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
+        match () {
+            () if self.defects.has(Defect::WebhookSilent) => vec![],
+            () if self.defects.has(Defect::WebhookTwice) => {
+                deliveries.iter().flat_map(|d| [d.clone(), d.clone()]).collect()
+            }
+            () => deliveries,
+        }
+    }
+
+    async fn deliver(&self, mut delivery: Delivery) {
+        if self.defects.has(Defect::WebhookLate) {
+            tokio::time::sleep(Duration::from_secs(6)).await;
+        }
+        let mut once_more = self.defects.has(Defect::WebhookRetriesSuccess);
         for attempts in delivery.attempts + 1.. {
+            if attempts > 1 && self.defects.has(Defect::WebhookRetryChanges) {
+                delivery.body = numbered(&delivery.body, attempts);
+            }
+            let signature = self.signature(&delivery, attempts).await;
             let answer = self.attempt(&delivery, &signature).await;
             let at = Timestamp::now();
-            let wait = match answer {
-                Answer::Failed(..) if attempts <= policy.max_retries => Some(delay(&policy, attempts)),
-                _ => None,
-            };
+            let policy = &delivery.webhook.retry_policy;
+            let mut wait = again(self.defects, policy, attempts, &answer);
+            if attempts > 1 && matches!(answer, Answer::Taken(..)) && std::mem::take(&mut once_more) {
+                wait = Some(delay(policy, 1));
+            }
             let attempt = self.account(&delivery, attempts, answer, at, wait);
             let next = wait.map(|wait| tokio::time::Instant::now() + wait);
             let webhook_gone = !self.record(&attempt, next).await;
@@ -116,10 +142,35 @@ impl Sender {
         }
     }
 
-    async fn attempt(&self, delivery: &Delivery, signature: &str) -> Answer {
+    async fn signature(&self, delivery: &Delivery, attempts: u32) -> Option<String> {
+        if self.defects.has(Defect::WebhookUnsigned) {
+            return None;
+        }
+        let mut secret = delivery.webhook.secret.clone();
+        if self.defects.has(Defect::WebhookWrongSecret)
+            && let Ok(Some(oldest)) = self.store.webhooks().await.map(|all| all.into_iter().next())
+        {
+            secret = oldest.secret;
+        }
+        let mut bytes = delivery.body.clone();
+        if self.defects.has(Defect::WebhookSignsOtherBytes) {
+            bytes = written_anew(&bytes);
+        }
+        if attempts > 1 && self.defects.has(Defect::WebhookRetryUnsigned) {
+            bytes.clear();
+        }
+        let signature = sign(&secret, bytes.as_bytes());
+        if self.defects.has(Defect::WebhookSignsBase64) {
+            return Some(STANDARD.encode(hex::decode(signature).unwrap_or_default()));
+        }
+        Some(signature)
+    }
+
+    async fn attempt(&self, delivery: &Delivery, signature: &Option<String>) -> Answer {
+        self.delays.wait().await;
         let _room = self.room.acquire().await;
         let request = self.http.post(&delivery.webhook.url).body(delivery.body.clone());
-        let answer = request.headers(headers(delivery, signature)).send().await;
+        let answer = request.headers(headers(delivery, signature.as_deref())).send().await;
         match answer {
             Ok(answer) => {
                 let status = answer.status();
@@ -201,13 +252,14 @@ impl Sender {
 }
 
 /// Ours stand above those that the webhook's owner chose.
-fn headers(delivery: &Delivery, signature: &str) -> HeaderMap {
+fn headers(delivery: &Delivery, signature: Option<&str>) -> HeaderMap {
+    let id = delivery.id.to_string();
     let ours = [
         ("content-type", "application/json"),
         ("x-streamspace-event", &delivery.event),
-        ("x-streamspace-delivery", &delivery.id.to_string()),
-        ("x-streamspace-signature", signature),
+        ("x-streamspace-delivery", &id),
     ];
+    let ours = ours.into_iter().chain(signature.map(|signature| ("x-streamspace-signature", signature)));
     let theirs = delivery.webhook.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let mut headers = HeaderMap::new();
     for (name, value) in theirs.chain(ours) {
@@ -238,6 +290,36 @@ pub fn sign(secret: &str, body: &[u8]) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
+/// Whether there is to be another attempt, and after how long.
+fn again(defects: Defects, policy: &RetryPolicy, attempts: u32, answer: &Answer) -> Option<Duration> {
+    let failed = match answer {
+        Answer::Taken(..) => false,
+        Answer::Refused(..) => defects.has(Defect::WebhookRetriesRefusals),
+        Answer::Failed(None, _) => !defects.has(Defect::WebhookNoRetryUnanswered),
+        Answer::Failed(..) => true,
+    };
+    let most = match () {
+        () if defects.has(Defect::WebhookNoRetry) => 0,
+        () if defects.has(Defect::WebhookRetriesOnce) => 1,
+        () if defects.has(Defect::WebhookRetriesForEver) => u32::MAX,
+        () => policy.max_retries,
+    };
+    let pause = if defects.has(Defect::WebhookRetriesAtOnce) { Duration::ZERO } else { delay(policy, attempts) };
+    (failed && attempts <= most).then_some(pause)
+}
+
+/// The same JSON, with other spaces.
+fn written_anew(body: &str) -> String {
+    let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
+    json.and_then(|json| serde_json::to_string_pretty(&json).ok()).unwrap_or_default()
+}
+
+fn numbered(body: &str, attempt: u32) -> String {
+    let mut json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    json["attempt"] = attempt.into();
+    json.to_string()
+}
+
 /// How long to wait after so many attempts.
 fn delay(policy: &RetryPolicy, attempts: u32) -> Duration {
     let grown = policy.backoff_multiplier.max(0.0).powf(f64::from(attempts - 1));
@@ -266,5 +348,42 @@ mod tests {
         assert_eq!(delay(&policy, 4000), Duration::from_secs(24 * 3600));
         let odd = RetryPolicy { max_retries: 1, retry_delay_seconds: -3.0, backoff_multiplier: f64::NAN };
         assert_eq!(delay(&odd, 1), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_tried_again_and_how_often() {
+        let policy = RetryPolicy { max_retries: 3, retry_delay_seconds: 1.0, backoff_multiplier: 1.0 };
+        let (taken, refused) = (Answer::Taken(200, String::new()), Answer::Refused(400, String::new()));
+        let (failed, silent) = (Answer::Failed(Some(503), String::new()), Answer::Failed(None, String::new()));
+        let attempts = |wrong: &[Defect], answer: &Answer| {
+            let defects: Defects = wrong.iter().copied().collect();
+            (1..=10).find(|n| again(defects, &policy, *n, answer).is_none())
+        };
+        for (wrong, of_taken, of_refused, of_failed, of_silent) in [
+            (None, Some(1), Some(1), Some(4), Some(4)),
+            (Some(Defect::WebhookNoRetry), Some(1), Some(1), Some(1), Some(1)),
+            (Some(Defect::WebhookRetriesOnce), Some(1), Some(1), Some(2), Some(2)),
+            (Some(Defect::WebhookRetriesForEver), Some(1), Some(1), None, None),
+            (Some(Defect::WebhookRetriesRefusals), Some(1), Some(4), Some(4), Some(4)),
+            (Some(Defect::WebhookNoRetryUnanswered), Some(1), Some(1), Some(4), Some(1)),
+        ] {
+            let wrong: Vec<Defect> = wrong.into_iter().collect();
+            let got = [&taken, &refused, &failed, &silent].map(|answer| attempts(&wrong, answer));
+            assert_eq!(got, [of_taken, of_refused, of_failed, of_silent], "{wrong:?}");
+        }
+        let at_once = Defects::default().and(Defect::WebhookRetriesAtOnce);
+        assert_eq!(again(at_once, &policy, 1, &failed), Some(Duration::ZERO));
+        assert_eq!(again(Defects::default(), &policy, 1, &failed), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn other_bytes_say_the_same() {
+        let body = r#"{"event":"session.created","data":{"name":"a"}}"#;
+        let same = |a: &str, b: &str| {
+            serde_json::from_str::<serde_json::Value>(a).unwrap()
+                == serde_json::from_str::<serde_json::Value>(b).unwrap()
+        };
+        assert!(written_anew(body) != body && same(&written_anew(body), body));
+        assert!(numbered(body, 2).contains(r#""attempt":2"#) && numbered(body, 2).contains(r#""name":"a""#));
     }
 }

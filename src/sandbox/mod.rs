@@ -3,10 +3,12 @@
 //! This file is the whole seam: start it, ask where it is, stop it. Whoever starts it brings the cluster and the
 //! database; it must not know who its clients are or what they test. Nothing here is global: many may run in one process.
 mod api;
+mod background;
 pub mod cluster;
 mod controller;
 mod crds;
 pub mod defect;
+pub mod delays;
 mod dispatcher;
 mod kinds;
 mod link;
@@ -25,7 +27,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::background::Background;
 use self::defect::Defects;
+use self::delays::Delays;
 use self::link::chain;
 use self::log::Log;
 use self::store::Store;
@@ -60,6 +64,10 @@ pub struct Options {
     pub log_file: PathBuf,
     /// What it gets wrong; by default nothing.
     pub defects: Defects,
+    /// With the routes and all that StreamSpace gets wrong today.
+    pub as_built: bool,
+    /// How slow it is for no reason; by default not at all.
+    pub delays: Delays,
 }
 
 /// Why a platform could not start.
@@ -109,15 +117,17 @@ pub struct Sandbox {
 
 /// Returns when everything answers: tables made, kinds known to the cluster, controllers at work, API listening.
 pub async fn start(options: Options) -> Result<Sandbox, Error> {
-    let (log_file, defects) = (options.log_file, options.defects);
+    let built = if options.as_built { defect::AS_BUILT } else { &[] };
+    let defects = built.iter().fold(options.defects, |all, one| all.and(*one));
+    let (log_file, delays) = (options.log_file, options.delays);
     let log = Log::open(&log_file).map_err(|cause| Error::Log { path: log_file.clone(), cause })?;
     let address = options.listen;
     let listener = TcpListener::bind(address).await.map_err(|cause| Error::Listen { address, cause })?;
     let address = listener.local_addr().map_err(|cause| Error::Listen { address, cause })?;
 
     let store = match &options.database {
-        Database::Sqlite(path) => Store::sqlite(path, defects).await,
-        Database::Postgres(url) => Store::postgres(url, defects).await,
+        Database::Sqlite(path) => Store::sqlite(path, defects, delays.clone()).await,
+        Database::Postgres(url) => Store::postgres(url, defects, delays.clone()).await,
     };
     let store = store.map_err(|error| Error::Database(error.to_string()))?;
     let password = options.admin_password;
@@ -134,22 +144,22 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     // Until everything stands, leaving early stops what stands already.
     let started = stop.clone().drop_guard();
-    let dispatcher = dispatcher::start(store.clone(), defects, log.clone(), left, &tasks, &stop);
+    let dispatcher = dispatcher::start(store.clone(), defects, delays.clone(), log.clone(), left, &tasks, &stop);
     let dispatcher = dispatcher.map_err(|error| Error::Http(chain(&error)))?;
-    if !real_nodes {
-        nodes::start(client.clone(), &namespace, log.clone(), &tasks, &stop);
-    }
-    let templates = controller::start(client.clone(), &namespace, defects, log.clone(), &tasks, &stop);
-    let (wishes, listed) = syncer::start(
-        store.clone(),
-        client.clone(),
-        &namespace,
-        dispatcher.clone(),
+    let background = Background {
+        client: client.clone(),
+        namespace: namespace.clone(),
         defects,
-        log.clone(),
-        &tasks,
-        &stop,
-    );
+        delays: delays.clone(),
+        log: log.clone(),
+        tasks: tasks.clone(),
+        stop: stop.clone(),
+    };
+    if !real_nodes {
+        nodes::start(&background);
+    }
+    let templates = controller::start(&background);
+    let (wishes, listed) = syncer::start(store.clone(), dispatcher.clone(), &background);
     // A client that waits on a controller's own store takes the controller's wake-up away, so only the syncer is waited for.
     // The controllers began to list before it did, and what comes before they are through they still find.
     let silent = |_| Error::Cluster("its sessions could not be listed in time".into());
@@ -166,6 +176,11 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
         log: log.clone(),
         key,
         defects,
+        as_built: options.as_built,
+        delays,
+        at_once: api::AtOnce::default(),
+        leftover: api::Leftover::default(),
+        breaker: api::Breaker::default(),
     };
     tasks.spawn(api::serve(listener, Arc::new(api), stop.clone()));
     log.info("platform started", &[("listen", &address), ("node_stand_in", &!real_nodes)]);

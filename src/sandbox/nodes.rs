@@ -13,18 +13,10 @@ use kube::runtime::controller::Action;
 use kube::runtime::{Controller, watcher};
 use kube::{Api, Client};
 use serde_json::{Value as Json, json};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use super::background::Background;
 use super::kinds::APP;
 use super::link::{ClusterError, Patience, found, soon};
-use super::log::Log;
-
-struct Context {
-    client: Client,
-    namespace: String,
-    log: Log,
-}
 
 /// True if there are nodes in this cluster that run pods themselves.
 pub async fn real(client: &Client) -> Result<bool, ClusterError> {
@@ -32,24 +24,19 @@ pub async fn real(client: &Client) -> Result<bool, ClusterError> {
     Ok(nodes.is_some_and(|nodes| !nodes.items.is_empty()))
 }
 
-pub fn start(client: Client, namespace: &str, log: Log, tasks: &TaskTracker, stop: &CancellationToken) {
-    let context = Arc::new(Context { client: client.clone(), namespace: namespace.to_owned(), log });
+pub fn start(background: &Background) {
+    let (client, namespace) = (background.client.clone(), background.namespace.as_str());
+    let context = Arc::new(background.clone());
     let ours = watcher::Config::default().labels(&format!("app={APP}"));
     let run = Controller::new(Api::<Deployment>::namespaced(client.clone(), namespace), ours.clone())
         .owns(Api::<Pod>::namespaced(client, namespace), ours)
         .trigger_backoff(Patience::default())
         .run(deployment, again, context)
         .for_each(|_| async {});
-    let stop = stop.clone();
-    tasks.spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = run => {}
-        }
-    });
+    background.spawn(run);
 }
 
-fn again(deployment: Arc<Deployment>, error: &ClusterError, context: Arc<Context>) -> Action {
+fn again(deployment: Arc<Deployment>, error: &ClusterError, context: Arc<Background>) -> Action {
     let name = deployment.metadata.name.as_deref().unwrap_or_default();
     context
         .log
@@ -57,7 +44,8 @@ fn again(deployment: Arc<Deployment>, error: &ClusterError, context: Arc<Context
     Action::requeue(Duration::from_millis(250))
 }
 
-async fn deployment(deployment: Arc<Deployment>, context: Arc<Context>) -> Result<Action, ClusterError> {
+async fn deployment(deployment: Arc<Deployment>, context: Arc<Background>) -> Result<Action, ClusterError> {
+    context.delays.wait().await;
     let (Some(name), Some(uid)) = (&deployment.metadata.name, &deployment.metadata.uid) else {
         return Ok(Action::await_change());
     };

@@ -43,13 +43,14 @@ const CPU: Bounds = Bounds { what: "cpu", least: "100m", most: "64" };
 const MEMORY: Bounds = Bounds { what: "memory", least: "128Mi", most: "512Gi" };
 
 impl Bounds {
+    fn read(&self, text: &str) -> Result<i128, String> {
+        let (what, shown, example) = (self.what, shown(text), self.least);
+        parse(text).ok_or_else(|| format!("Invalid {what} {shown:?}: not a quantity like {example}"))
+    }
+
     fn check(&self, text: &str) -> Result<(), String> {
-        let what = self.what;
-        let shown: String = text.chars().take(40).collect();
-        let Some(value) = parse(text) else {
-            let example = self.least;
-            return Err(format!("Invalid {what} {shown:?}: not a quantity like {example}"));
-        };
+        let (what, shown) = (self.what, shown(text));
+        let value = self.read(text)?;
         if Some(value) < parse(self.least) {
             return Err(format!("Invalid {what} {shown:?}: the minimum is {}", self.least));
         }
@@ -60,9 +61,22 @@ impl Bounds {
     }
 }
 
+fn shown(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
 /// Says what is wrong with the one that is wrong, and does not name the other.
 pub fn check(cpu: &str, memory: &str) -> Result<(), String> {
-    let wrong: Vec<_> = [CPU.check(cpu), MEMORY.check(memory)].into_iter().filter_map(Result::err).collect();
+    all([CPU.check(cpu), MEMORY.check(memory)])
+}
+
+/// Whether they are quantities at all, whatever the bounds.
+pub fn check_form(cpu: &str, memory: &str) -> Result<(), String> {
+    all([CPU.read(cpu).map(drop), MEMORY.read(memory).map(drop)])
+}
+
+fn all(checked: [Result<(), String>; 2]) -> Result<(), String> {
+    let wrong: Vec<_> = checked.into_iter().filter_map(Result::err).collect();
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
 }
 
@@ -87,6 +101,12 @@ mod tests {
         for (cpu, memory) in [("100m", "128Mi"), ("64", "512Gi"), ("64000m", "0.5Ti"), ("2.5", "1G")] {
             assert_eq!(check(cpu, memory), Ok(()));
         }
+    }
+
+    #[test]
+    fn the_form_alone_knows_no_bounds() {
+        assert_eq!(check_form("65000m", "-1Gi"), Ok(()));
+        assert_eq!(check_form("abc", "128Mi"), check("abc", "128Mi"));
     }
 
     #[test]

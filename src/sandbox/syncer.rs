@@ -4,26 +4,27 @@
 //! for goes down to the cluster, and once the cluster has been told, what the cluster says comes up into the store. Work on
 //! one session is never done twice at once. It wakes on a wish and on a watch; a slow round over everything is only the net
 //! below. It must not know HTTP, nor what the controller does with an object.
+mod wrong;
+
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
+use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::defect::Defects;
+use super::background::Background;
+use super::defect::Defect;
 use super::dispatcher::Dispatcher;
 use super::kinds::{Resources, Session as Object, SessionSpec};
 use super::link::{ClusterError, Patience, found, soon};
-use super::log::Log;
 use super::store::{DELETED, NewSession, Seen, Session as Row, Store, StoreError};
 
 /// How often everything is compared, whether or not anything was heard.
@@ -55,46 +56,32 @@ enum SyncError {
 struct Syncer {
     store: Store,
     api: Api<Object>,
-    namespace: String,
     dispatcher: Dispatcher,
-    defects: Defects,
-    log: Log,
+    background: Background,
     /// The objects, as the watch tells.
     objects: Mutex<HashMap<String, Object>>,
     /// Objects that could not be taken over, by uid: said once.
     left_alone: Mutex<HashSet<String>>,
+    removals: wrong::Removals,
+    /// The cluster was once away: for those who never forget that.
+    lost: AtomicBool,
 }
 
-/// `ready` is told when the objects have been listed for the first time.
-pub fn start(
-    store: Store,
-    client: Client,
-    namespace: &str,
-    dispatcher: Dispatcher,
-    defects: Defects,
-    log: Log,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) -> (Wishes, oneshot::Receiver<()>) {
+/// The second ends when the objects have been listed for the first time.
+pub fn start(store: Store, dispatcher: Dispatcher, background: &Background) -> (Wishes, oneshot::Receiver<()>) {
     let (inbox, wishes) = mpsc::unbounded_channel();
     let (ready, listed) = oneshot::channel();
     let syncer = Arc::new(Syncer {
         store,
-        api: Api::namespaced(client, namespace),
-        namespace: namespace.to_owned(),
+        api: Api::namespaced(background.client.clone(), &background.namespace),
         dispatcher,
-        defects,
-        log,
+        background: background.clone(),
         objects: Mutex::default(),
         left_alone: Mutex::default(),
+        removals: wrong::Removals::default(),
+        lost: AtomicBool::default(),
     });
-    let stop = stop.clone();
-    tasks.spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = run(syncer, wishes, ready) => {}
-        }
-    });
+    background.spawn(run(syncer, wishes, ready));
     (Wishes { inbox }, listed)
 }
 
@@ -165,7 +152,7 @@ async fn run(syncer: Arc<Syncer>, mut wishes: mpsc::UnboundedReceiver<String>, r
                 }
                 Err(error) => {
                     let cause = super::link::chain(&error);
-                    syncer.log.warn("cluster unreachable: the watch of sessions broke", &[("cause", &cause)]);
+                    syncer.background.log.warn("cluster unreachable: the watch of sessions broke", &[("cause", &cause)]);
                 }
             },
             _ = round.tick(), if ready.is_none() => touched = syncer.unsettled().await,
@@ -293,7 +280,7 @@ async fn settle(syncer: Arc<Syncer>, name: String) -> bool {
         SyncError::Store(_) => "database unavailable: a session could not be synced, will be done again",
         SyncError::Cluster(_) => "cluster unreachable: a session could not be synced, will be done again",
     };
-    syncer.log.warn(message, &[("session", &name), ("cause", &error)]);
+    syncer.background.log.warn(message, &[("session", &name), ("cause", &error)]);
     false
 }
 
@@ -307,7 +294,7 @@ impl Syncer {
         let rows = match self.store.sessions(None).await {
             Ok(rows) => rows,
             Err(error) => {
-                self.log.warn("database unavailable: sessions could not be compared", &[("cause", &error)]);
+                self.background.log.warn("database unavailable: sessions could not be compared", &[("cause", &error)]);
                 vec![]
             }
         };
@@ -344,16 +331,17 @@ impl Syncer {
 
     /// False if there is nothing more to do for now.
     async fn take(&self, name: &str, step: Step, row: Option<Row>, object: Option<Object>) -> Result<bool, SyncError> {
+        self.background.delays.wait().await;
+        if let Some(more) = self.wrongly(name, &step, row.as_ref(), object.as_ref()).await? {
+            return Ok(more);
+        }
         match (step, row, object) {
             (Step::Create, Some(row), _) => self.create(&row).await?,
             (Step::Change, Some(row), _) => self.change(&row).await?,
             (Step::Delete, ..) => {
                 found(self.api.delete(name, &DeleteParams::background())).await?;
             }
-            (Step::Remove, ..) => {
-                self.dispatcher.send(self.store.remove_session(name).await?);
-                self.log.info("session removed", &[("session", &name)]);
-            }
+            (Step::Remove, ..) => self.remove(name).await?,
             (Step::Follow(seen), Some(row), _) => {
                 if let Some(deliveries) = self.store.seen(&row, &seen).await? {
                     self.dispatcher.send(deliveries);
@@ -367,16 +355,10 @@ impl Syncer {
     }
 
     async fn create(&self, row: &Row) -> Result<(), SyncError> {
-        let spec = SessionSpec {
-            user: row.user.clone(),
-            template: row.template.clone(),
-            state: row.desired.clone(),
-            resources: Some(Resources::exactly(&row.cpu, &row.memory)),
-            persistent_home: Some(row.persistent_home),
-            idle_timeout: row.idle_timeout.clone(),
-            max_session_duration: row.max_session_duration.clone(),
-        };
-        let object = Object::new(&row.name, spec);
+        if self.background.defects.has(Defect::ClusterDownStays) && self.lost.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let object = wrong::object(self.background.defects, object(row));
         match soon(self.api.create(&PostParams::default(), &object)).await {
             Ok(made) => self.told(row, &made).await,
             // A former attempt got through though its answer did not. The next step brings it up to date.
@@ -384,8 +366,38 @@ impl Syncer {
                 Some(there) => self.told(row, &there).await,
                 None => Ok(()),
             },
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                self.not_created(row).await?;
+                Err(error.into())
+            }
         }
+    }
+
+    /// What a create that failed may leave besides the row that will be tried again; by default nothing.
+    async fn not_created(&self, row: &Row) -> Result<(), StoreError> {
+        if self.background.defects.has(Defect::ClusterDownStays) {
+            self.lost.store(true, Ordering::SeqCst);
+        }
+        if self.background.defects.has(Defect::ClusterDownForgets) {
+            self.store.drop_row(&row.name).await?;
+        }
+        if self.background.defects.has(Defect::ClusterDownTwice) && !row.name.ends_with("-retry") {
+            let new = NewSession {
+                name: format!("{}-retry", row.name),
+                user: row.user.clone(),
+                template: row.template.clone(),
+                namespace: row.namespace.clone(),
+                cpu: row.cpu.clone(),
+                memory: row.memory.clone(),
+                persistent_home: row.persistent_home,
+                idle_timeout: row.idle_timeout.clone(),
+                max_session_duration: row.max_session_duration.clone(),
+                tags: row.tags.clone(),
+            };
+            // There already, if this is not the first time.
+            let _ = self.store.create_session(&new).await;
+        }
+        Ok(())
     }
 
     async fn change(&self, row: &Row) -> Result<(), SyncError> {
@@ -397,9 +409,15 @@ impl Syncer {
         }
     }
 
+    async fn remove(&self, name: &str) -> Result<(), SyncError> {
+        self.dispatcher.send(self.store.remove_session(name).await?);
+        self.background.log.info("session removed", &[("session", &name)]);
+        Ok(())
+    }
+
     async fn told(&self, row: &Row, object: &Object) -> Result<(), SyncError> {
         self.store.applied(&row.name, row.asked, object.uid(), object.generation()).await?;
-        self.log.info(
+        self.background.log.info(
             "cluster told of a session",
             &[("session", &row.name), ("desired", &row.desired), ("generation", &object.generation())],
         );
@@ -408,43 +426,40 @@ impl Syncer {
 
     async fn missing(&self, name: &str) -> Result<(), SyncError> {
         if let Some(deliveries) = self.store.mark_missing(name).await? {
-            self.log.warn(
-                "inconsistency: the Session object vanished from the cluster",
-                &[("code", &"session_missing"), ("session", &name)],
-            );
+            if !self.background.defects.has(Defect::MissingUnreported) {
+                self.report_missing(name);
+            }
             self.dispatcher.send(deliveries);
         }
         Ok(())
     }
 
+    fn report_missing(&self, name: &str) {
+        self.background.log.warn(
+            "inconsistency: the Session object vanished from the cluster",
+            &[("code", &"session_missing"), ("session", &name)],
+        );
+    }
+
     async fn adopt(&self, row: Option<&Row>, object: &Object) -> Result<bool, SyncError> {
         let name = object.name();
         let pending = Row { state: "pending".into(), ..row.cloned().unwrap_or_else(|| blank(name)) };
-        let new = NewSession {
-            name: name.to_owned(),
-            user: object.spec.user.clone(),
-            template: object.spec.template.clone(),
-            namespace: self.namespace.clone(),
-            cpu: object.request("cpu").unwrap_or_default().to_owned(),
-            memory: object.request("memory").unwrap_or_default().to_owned(),
-            persistent_home: object.spec.persistent_home.unwrap_or(true),
-            idle_timeout: object.spec.idle_timeout.clone(),
-            max_session_duration: object.spec.max_session_duration.clone(),
-            tags: json!([]),
-        };
+        let new = wrong::taken_over(self.background.defects, taken_over(object, &self.background.namespace));
         match self.store.adopt(&new, &seen(&pending, object)).await {
             Ok(deliveries) => {
-                self.log.warn(
-                    "inconsistency: a Session unknown to the store appeared in the cluster, adopted",
-                    &[("code", &"session_adopted"), ("session", &name), ("user", &new.user)],
-                );
+                if !self.background.defects.has(Defect::ManualUnreported) {
+                    self.background.log.warn(
+                        "inconsistency: a Session unknown to the store appeared in the cluster, adopted",
+                        &[("code", &"session_adopted"), ("session", &name), ("user", &new.user)],
+                    );
+                }
                 self.dispatcher.send(deliveries);
                 Ok(true)
             }
             Err(StoreError::Dangling(_)) => {
                 let mut left_alone = self.left_alone.lock().unwrap_or_else(PoisonError::into_inner);
                 if left_alone.insert(object.uid().to_owned()) {
-                    self.log.warn(
+                    self.background.log.warn(
                         "a Session of an unknown user appeared in the cluster, left alone",
                         &[("code", &"session_not_adopted"), ("session", &name), ("user", &new.user)],
                     );
@@ -455,6 +470,36 @@ impl Syncer {
             Err(StoreError::Duplicate(_)) => Ok(true),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// What the cluster is told of a session.
+fn object(row: &Row) -> Object {
+    let spec = SessionSpec {
+        user: row.user.clone(),
+        template: row.template.clone(),
+        state: row.desired.clone(),
+        resources: Some(Resources::exactly(&row.cpu, &row.memory)),
+        persistent_home: Some(row.persistent_home),
+        idle_timeout: row.idle_timeout.clone(),
+        max_session_duration: row.max_session_duration.clone(),
+    };
+    Object::new(&row.name, spec)
+}
+
+/// What the store is told of an object that somebody else made.
+pub fn taken_over(object: &Object, namespace: &str) -> NewSession {
+    NewSession {
+        name: object.name().to_owned(),
+        user: object.spec.user.clone(),
+        template: object.spec.template.clone(),
+        namespace: namespace.to_owned(),
+        cpu: object.request("cpu").unwrap_or_default().to_owned(),
+        memory: object.request("memory").unwrap_or_default().to_owned(),
+        persistent_home: object.spec.persistent_home.unwrap_or(true),
+        idle_timeout: object.spec.idle_timeout.clone(),
+        max_session_duration: object.spec.max_session_duration.clone(),
+        tags: json!([]),
     }
 }
 

@@ -22,8 +22,6 @@ const CAUSES: usize = 4;
 const FINDINGS: usize = 20;
 const EVIDENCE_LINES: usize = 20;
 
-const SANDBOX: &str = "**Sandbox (embedded reference platform): no deployment was tested.**";
-
 /// Writes one case at a time, so that memory stays flat.
 pub fn write(run: &RunIndex, out: &mut dyn Write) -> io::Result<()> {
     let mut text = String::new();
@@ -45,10 +43,14 @@ pub fn write(run: &RunIndex, out: &mut dyn Write) -> io::Result<()> {
     around(run, &mut text);
     depended_on(run, &mut text);
     notes(run, &mut text);
-    if run.start.environment.sandbox {
-        text += &format!("\n---\n\n{SANDBOX}\n");
+    if let Some(sandbox) = sandbox(run) {
+        text += &format!("\n---\n\n{sandbox}\n");
     }
     out.write_all(text.as_bytes())
+}
+
+fn sandbox(run: &RunIndex) -> Option<String> {
+    wording::sandbox(&run.start.environment).map(|said| format!("**{}.**", said.replacen('s', "S", 1)))
 }
 
 fn line(text: &str) -> String {
@@ -127,8 +129,8 @@ fn first_lines(run: &RunIndex, out: &mut String) {
     let name = [start.plan.id.as_str(), start.plan.title.as_str()].join(" ");
     *out += &format!("# Test report: {}\n\n", line(name.trim()));
     *out += &format!("**{}**: {}\n\n", of_run(gate.verdict), verdict_in_words(run, &gate));
-    if start.environment.sandbox {
-        *out += &format!("> {SANDBOX}\n\n");
+    if let Some(sandbox) = sandbox(run) {
+        *out += &format!("> {sandbox}\n\n");
     }
     let mut row = |name: &str, value: String| *out += &format!("- **{name}**: {value}\n");
     let about = match start.environment.about.is_empty() {

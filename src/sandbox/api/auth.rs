@@ -10,13 +10,14 @@ use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json_, json};
 use sha2::Sha256;
 
+use super::super::defect::Defect;
 use super::Api;
 use super::audit::Trail;
 use super::body::Body;
@@ -26,7 +27,7 @@ const VALID: Duration = Duration::from_secs(24 * 3600);
 /// Few: these passwords guard a sandbox, and it is to start at once even when built without optimisation.
 const ROUNDS: u32 = 1_000;
 
-fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
+pub(super) fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     parts.iter().for_each(|part| mac.update(part));
     mac
@@ -149,7 +150,17 @@ pub async fn login(
     Extension(trail): Extension<Trail>,
     Body(login): Body<Login>,
 ) -> Result<Json<Json_>, Failure> {
+    let sent = format!(r#"{{"username":{},"password":{}}}"#, json!(login.username), json!(login.password));
+    if api.defects.has(Defect::AuditTellsEncoded) {
+        trail.overhear("request_body", STANDARD.encode(&sent));
+    }
     let refused = || {
+        if api.defects.has(Defect::AuditTellsPassword) {
+            trail.overhear("request_body", sent.as_str());
+        }
+        if api.defects.has(Defect::LogTellsPassword) {
+            api.log.warn("log-in failed", &[("request_body", &sent)]);
+        }
         trail.note("login_failed", "auth", "");
         Failure::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "Invalid credentials")
     };
@@ -178,8 +189,12 @@ pub async fn login(
         exp: until,
         jti: uuid::Uuid::new_v4().to_string(),
     };
+    let token = issue(&api.key, &claims);
+    if api.defects.has(Defect::AuditTellsToken) {
+        trail.overhear("response_body", json!({ "token": token }));
+    }
     Ok(Json(json!({
-        "token": issue(&api.key, &claims),
+        "token": token,
         "expiresAt": Timestamp::from_second(until).unwrap_or(now),
         "user": { "id": user.id, "username": user.username, "role": user.role, "active": user.active },
     })))

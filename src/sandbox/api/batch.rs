@@ -1,11 +1,16 @@
 //! The batch routes: one wish for many sessions. Each stands for itself; what fails takes nothing back from the others.
+mod wrong;
+
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value as Json_, json};
 
+pub use wrong::Leftover;
+
+use super::super::defect::Defect;
 use super::super::store::{Asked, StoreError};
 use super::Api;
 use super::auth::Caller;
@@ -46,7 +51,13 @@ impl Wish {
 
 const NOT_FOUND: &str = "Session not found";
 
-type Answer = Result<Json<Json_>, Failure>;
+type Answer = Result<Response, Failure>;
+
+/// How it went with one session of a batch.
+struct End {
+    name: String,
+    error: Option<String>,
+}
 
 pub async fn hibernate(State(api): State<Arc<Api>>, caller: Caller, Body(batch): Body<Batch>) -> Answer {
     perform(&api, &caller, &batch.sessions, Wish::Hibernate).await
@@ -64,14 +75,19 @@ async fn perform(api: &Api, caller: &Caller, names: &[String], wish: Wish) -> An
     if names.is_empty() || names.len() > MOST {
         return Err(Failure::bad("invalid_batch", format!("sessions must name 1 to {MOST} sessions")));
     }
-    let mut errors: Vec<Json_> = vec![];
+    let names = &wrong::looked_up(api, names).await?[..];
+    let before = wrong::before(api, names).await?;
+    let mut ends: Vec<End> = vec![];
     let mut outage: Option<StoreError> = None;
-    for name in names {
+    for name in wrong::reached(api.defects, names) {
         let error: Option<String> = match one(api, caller, name, wish).await {
             Ok(Asked::Noted(_)) => {
-                api.wishes.changed(name);
+                if !api.defects.has(Defect::BatchRollsBack) {
+                    api.wishes.changed(name);
+                }
                 None
             }
+            Ok(Asked::Already(_)) if api.defects.has(Defect::BatchAlreadyIsSuccess) => None,
             Ok(Asked::Already(_)) => Some(wish.already().into()),
             Ok(Asked::NotFound) => Some(NOT_FOUND.into()),
             Ok(Asked::Missing) => Some("Session is missing in the cluster; it can only be deleted".into()),
@@ -82,21 +98,36 @@ async fn perform(api: &Api, caller: &Caller, names: &[String], wish: Wish) -> An
             }
         };
         caller.trail.note_item(wish.action(), "session", name, error.as_deref());
-        if let Some(error) = error {
-            errors.push(json!({ "name": name, "error": error }));
+        let failed = error.is_some();
+        ends.push(End { name: name.clone(), error });
+        if failed && api.defects.has(Defect::BatchStopsAtFailure) {
+            break;
         }
     }
-    if let (Some(outage), true) = (outage, errors.len() == names.len()) {
+    let failed = ends.iter().filter(|end| end.error.is_some()).count();
+    if let (Some(outage), true) = (outage, failed == names.len()) {
         return Err(outage.into());
     }
-    Ok(Json(json!({
-        "total": names.len(), "succeeded": names.len() - errors.len(), "failed": errors.len(), "errors": errors,
-    })))
+    wrong::afterwards(api, caller, wish, &ends, before).await?;
+    Ok(wrong::answered(api, &ends, told(names.len(), &ends)))
+}
+
+/// What the caller is told.
+fn told(total: usize, ends: &[End]) -> Json_ {
+    let errors: Vec<_> = ends.iter().filter_map(|end| Some(listed(&end.name, end.error.as_deref()?))).collect();
+    json!({ "total": total, "succeeded": total - errors.len(), "failed": errors.len(), "errors": errors })
+}
+
+fn listed(name: &str, error: &str) -> Json_ {
+    json!({ "name": name, "error": error })
 }
 
 async fn one(api: &Api, caller: &Caller, name: &str, wish: Wish) -> Result<Asked, StoreError> {
     if !possible(name) {
         return Ok(Asked::NotFound);
+    }
+    if let Some(asked) = wrong::one(api, caller, name, wish).await {
+        return asked;
     }
     match wish {
         Wish::Hibernate => api.store.ask_state(name, "hibernated", caller.owner()).await,

@@ -2,11 +2,14 @@
 //!
 //! The frame gives each request an id, a time limit and an end: whatever happens inside, one answer goes out, one audit
 //! trail is written and one line says what went wrong. It must not know what a route does.
+mod as_built;
+mod at_once;
 mod audit;
 mod auth;
 mod batch;
 mod body;
 mod error;
+mod refusal;
 mod sessions;
 mod webhooks;
 
@@ -26,9 +29,13 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use at_once::AtOnce;
 pub use auth::hash_password;
+pub use batch::Leftover;
+pub use sessions::Breaker;
 
-use super::defect::Defects;
+use super::defect::{Defect, Defects};
+use super::delays::Delays;
 use super::dispatcher::Dispatcher;
 use super::kinds::Template;
 use super::log::Log;
@@ -36,6 +43,7 @@ use super::store::Store;
 use super::syncer::Wishes;
 use audit::{Ending, Trail};
 use error::Failure;
+use refusal::Asked;
 
 /// How long a request may take before the platform breaks it off.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -54,9 +62,22 @@ pub struct Api {
     /// Signs tokens.
     pub key: Vec<u8>,
     pub defects: Defects,
+    pub as_built: bool,
+    pub delays: Delays,
+    pub at_once: at_once::AtOnce,
+    pub leftover: Leftover,
+    pub breaker: Breaker,
 }
 
 fn router(api: Arc<Api>) -> Router {
+    let routes = if api.as_built { as_built::router(api.clone()) } else { routes() };
+    routes
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::from_fn_with_state(api.clone(), frame))
+        .with_state(api)
+}
+
+fn routes() -> Router<Arc<Api>> {
     let sessions = Router::new()
         .route("/", post(sessions::create).get(sessions::list))
         .route("/batch/hibernate", post(batch::hibernate))
@@ -74,9 +95,6 @@ fn router(api: Arc<Api>) -> Router {
         .nest("/api/v1/sessions", sessions)
         .nest("/api/v1/integrations/webhooks", webhooks)
         .route("/api/v1/audit/logs", get(audit::logs))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(middleware::from_fn_with_state(api.clone(), frame))
-        .with_state(api)
 }
 
 /// Answers until `stop`, then lets what is under way end.
@@ -95,13 +113,13 @@ async fn health() -> impl IntoResponse {
 
 async fn frame(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let id = request_id(&request);
-    let log = api.log.clone();
+    let (log, defects) = (api.log.clone(), api.defects);
     // A task of its own: a client that hangs up does not stop what was begun half-way, and a panic is one answer.
     let handled = tokio::spawn(handle(api, id.clone(), request, next)).await;
     let mut response = handled.unwrap_or_else(|panic| {
         let failure = Failure::internal(if panic.is_panic() { "panic" } else { "cancelled" });
         log.error("request panicked", &[("request_id", &id), ("code", &failure.code)]);
-        answer(&failure, &id)
+        refusal::answer(defects, &failure, &id)
     });
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -115,33 +133,40 @@ async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> 
     let path = request.uri().path().to_owned();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
     let trail = Trail::default();
+    audit::overhear(&api, &trail, &request);
     request.extensions_mut().insert(trail.clone());
+    let headers = api.defects.has(Defect::LogTellsToken).then(|| request.headers().clone());
 
+    api.delays.wait().await;
     let mut response = match tokio::time::timeout(LIMIT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Failure::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "The request took too long").into_response(),
     };
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
-        let failure = response.extensions_mut().remove().unwrap_or_else(|| Failure::of_status(status));
-        say(&api.log, &failure, &id, &method, &path, &trail.user());
-        response = answer(&failure, &id);
+        let known: Option<Failure> = response.extensions_mut().remove();
+        let known = known.map(|failure| refusal::taken_for(api.defects, failure));
+        let failure = known.clone().unwrap_or_else(|| Failure::of_status(status));
+        let user = trail.user();
+        let asked = Asked { id: &id, method: &method, path: &path, user: &user, headers: headers.as_ref() };
+        refusal::say(api.defects, &api.log, &failure, &asked);
+        response = if api.as_built {
+            as_built::answer(known.as_ref(), response)
+        } else {
+            refusal::answer(api.defects, &failure, &id)
+        };
     }
+    api.delays.wait().await;
     let ending = Ending {
         method: &method,
         path: &path,
-        status: status.as_u16(),
+        status: response.status().as_u16(),
         request_id: &id,
         began,
         took_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
         ip: peer.as_deref().unwrap_or_default(),
     };
-    let entries = trail.entries(&ending);
-    if !entries.is_empty()
-        && let Err(error) = api.store.log_audit(&entries).await
-    {
-        api.log.error("database: the audit log could not be written", &[("request_id", &id), ("cause", &error)]);
-    }
+    audit::write(&api, &trail, &ending).await;
     response
 }
 
@@ -152,28 +177,4 @@ fn request_id(request: &Request) -> String {
         (8..=64).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
     };
     given.filter(fit).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
-}
-
-fn answer(failure: &Failure, id: &str) -> Response {
-    let body = json!({ "code": failure.code, "message": failure.message, "request_id": id });
-    (failure.status, Json(body)).into_response()
-}
-
-fn say(log: &Log, failure: &Failure, id: &str, method: &str, path: &str, user: &str) {
-    let cause = failure.cause.as_deref().unwrap_or(&failure.message);
-    let status = failure.status.as_u16();
-    let fields: [(&str, &dyn std::fmt::Display); 7] = [
-        ("request_id", &id),
-        ("method", &method),
-        ("path", &path),
-        ("status", &status),
-        ("code", &failure.code),
-        ("user", &user),
-        ("cause", &cause),
-    ];
-    if failure.status.is_server_error() {
-        log.error("request failed", &fields);
-    } else {
-        log.info("request refused", &fields);
-    }
 }

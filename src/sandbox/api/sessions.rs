@@ -1,4 +1,6 @@
 //! The session routes. They write down what is asked; bringing it about is the syncer's.
+mod wrong;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,17 +9,21 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value as Json_, json};
 
-use super::super::kinds::{Template, session_name};
-use super::super::link::found;
+pub use wrong::Breaker;
+
+use super::super::defect::Defect;
+use super::super::kinds::{Session as Object, Template, session_name};
+use super::super::link::{found, soon};
 use super::super::quantity;
 use super::super::store::{Asked, DELETED, NewSession, Session, StoreError};
-use super::Api;
+use super::super::syncer::taken_over;
 use super::auth::Caller;
 use super::body::{Asked as Query, Body};
 use super::error::Failure;
+use super::{Api, at_once};
 
-const DEFAULT_CPU: &str = "1000m";
-const DEFAULT_MEMORY: &str = "2Gi";
+pub const DEFAULT_CPU: &str = "1000m";
+pub const DEFAULT_MEMORY: &str = "2Gi";
 
 pub fn shown(session: &Session) -> Json_ {
     json!({
@@ -49,8 +55,8 @@ pub fn possible(name: &str) -> bool {
 
 #[derive(Deserialize, Default)]
 pub struct Wanted {
-    cpu: Option<String>,
-    memory: Option<String>,
+    pub cpu: Option<String>,
+    pub memory: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -71,9 +77,16 @@ pub async fn create(
     caller: Caller,
     Body(create): Body<Create>,
 ) -> Result<(StatusCode, Json<Json_>), Failure> {
+    let (user, template) = (create.user.clone().unwrap_or_else(|| caller.id.clone()), create.template.clone());
     let made = make(&api, &caller, create).await;
     caller.note("create", "session", made.as_ref().map_or("", |session| &session.name));
-    Ok((StatusCode::ACCEPTED, Json(shown(&made?))))
+    if made.is_err() && api.defects.has(Defect::WebhookTellsRefused) {
+        api.dispatcher.send(api.store.tell_refused(&user, &template).await?);
+    }
+    match made {
+        Ok(session) => Ok((StatusCode::ACCEPTED, Json(shown(&session)))),
+        Err(failure) => wrong::answered(&api, failure),
+    }
 }
 
 async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Session, Failure> {
@@ -93,18 +106,23 @@ async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Session, Fai
         }
     }
     check_tags(&create.tags)?;
-    let asked = create.resources.unwrap_or_default();
+    let asked = wrong::corrected(api.defects, create.resources.unwrap_or_default());
     let given = |asked: &Option<String>, default: &str| asked.clone().unwrap_or_else(|| default.to_owned());
     // Before the template is looked for, so that it is said even when that cannot be done.
-    quantity::check(&given(&asked.cpu, DEFAULT_CPU), &given(&asked.memory, DEFAULT_MEMORY))
-        .map_err(|wrong| Failure::bad("invalid_resources", wrong))?;
+    let checked = wrong::checked(api.defects, &given(&asked.cpu, DEFAULT_CPU), &given(&asked.memory, DEFAULT_MEMORY));
+    if !api.defects.has(Defect::InvalidResourcesMade) {
+        checked.clone()?;
+    }
     let template = template(api, &create.template).await?;
     let default = |resource: &str, otherwise: &str| {
         template.spec.default_resources.get(resource).map_or(otherwise, String::as_str).to_owned()
     };
     let cpu = asked.cpu.unwrap_or_else(|| default("cpu", DEFAULT_CPU));
     let memory = asked.memory.unwrap_or_else(|| default("memory", DEFAULT_MEMORY));
-    quantity::check(&cpu, &memory).map_err(|wrong| Failure::bad("invalid_resources", wrong))?;
+    if checked.is_ok() {
+        wrong::checked(api.defects, &cpu, &memory)?;
+    }
+    api.breaker.closed()?;
 
     loop {
         let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
@@ -120,16 +138,16 @@ async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Session, Fai
             max_session_duration: create.max_session_duration.clone(),
             tags: json!(create.tags),
         };
-        match api.store.create_session(&new).await {
-            Ok((session, deliveries)) => {
-                api.wishes.changed(&session.name);
-                api.dispatcher.send(deliveries);
-                return Ok(session);
-            }
+        if api.defects.has(Defect::CreateClusterFirst) {
+            wrong::object(api, &new).await?;
+        }
+        match at_once::create(api, &new).await {
+            Ok(session) => return checked.map(|()| session),
             // The name is taken: once in four thousand million.
             Err(StoreError::Duplicate(_)) => {}
             Err(StoreError::Dangling(_)) => return Err(unknown_user()),
-            Err(error) => return Err(error.into()),
+            Err(StoreError::Unavailable(_)) if api.defects.has(Defect::DatabaseDownHangs) => wrong::a_while().await,
+            Err(error) => return Err(wrong::unwritten(api, error)),
         }
     }
 }
@@ -149,7 +167,7 @@ fn duration(text: &str) -> bool {
 
 /// What the controller has seen is enough, so that a cluster which is away stops nobody. Only one that it has not seen is
 /// asked for.
-async fn template(api: &Api, name: &str) -> Result<Template, Failure> {
+pub async fn template(api: &Api, name: &str) -> Result<Template, Failure> {
     let missing = || {
         let shown: String = name.chars().take(253).collect();
         Failure::bad("template_not_found", format!("Template not found: {shown}"))
@@ -157,18 +175,24 @@ async fn template(api: &Api, name: &str) -> Result<Template, Failure> {
     if !possible(name) {
         return Err(missing());
     }
+    let templates = kube::Api::<Template>::namespaced(api.client.clone(), &api.namespace);
+    if api.defects.has(Defect::ClusterDown400) {
+        return soon(templates.get(name)).await.map_err(|_| missing());
+    }
+    if api.defects.has(Defect::ClusterDownHangs) {
+        return wrong::waited_for(templates, name).await.ok_or_else(missing);
+    }
     let key = kube::runtime::reflector::ObjectRef::new(name).within(&api.namespace);
     if let Some(template) = api.templates.get(&key) {
         return Ok((*template).clone());
     }
-    let templates = kube::Api::<Template>::namespaced(api.client.clone(), &api.namespace);
     found(templates.get(name)).await?.ok_or_else(missing)
 }
 
 pub async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Query) -> Result<Json<Json_>, Failure> {
     caller.note("list", "session", "");
     let user = caller.owner().map(str::to_owned).or_else(|| query.text("user"));
-    let sessions = api.store.sessions(user.as_deref()).await?;
+    let sessions = api.store.listed(user.as_deref()).await?;
     Ok(Json(json!({ "sessions": sessions.iter().map(shown).collect::<Vec<_>>(), "total": sessions.len() })))
 }
 
@@ -181,9 +205,24 @@ pub async fn read(
     if !possible(&name) {
         return Err(Failure::session_not_found());
     }
-    let session = api.store.session(&name).await?;
+    if api.defects.has(Defect::ClusterDownReads) {
+        wrong::object_of(&api, &name).await?;
+    }
+    let mut session = wrong::looked_up(&api, api.store.shown(&name).await)?;
+    if session.is_none() && api.defects.has(Defect::ManualReadOnly) {
+        session = in_cluster(&api, &name).await?;
+    }
     let session = session.filter(|session| caller.owner().is_none_or(|owner| owner == session.user));
     Ok(Json(shown(&session.ok_or_else(Failure::session_not_found)?)))
+}
+
+/// What the cluster says of a session that the store does not know.
+async fn in_cluster(api: &Api, name: &str) -> Result<Option<Session>, Failure> {
+    let objects = kube::Api::<Object>::namespaced(api.client.clone(), &api.namespace);
+    let Some(object) = found(objects.get(name)).await? else { return Ok(None) };
+    let new = taken_over(&object, &api.namespace);
+    let (state, phase) = (object.spec.state.clone(), object.phase().to_owned());
+    Ok(Some(Session { state, phase, ..Session::asked_for(&new) }))
 }
 
 #[derive(Deserialize)]
@@ -210,6 +249,9 @@ pub async fn update(
     let now = api.store.session(&name).await?;
     let now = now.filter(|now| now.desired != DELETED && owner.is_none_or(|owner| owner == now.user));
     let mut now = now.ok_or_else(Failure::session_not_found)?;
+    if api.defects.has(Defect::AuditWrongSession) {
+        caller.trail.about(&now.template);
+    }
     // Everything is checked before anything is written.
     let state = change.state.as_deref();
     if state.is_some_and(|state| !["running", "hibernated", "terminated"].contains(&state)) {
@@ -229,10 +271,17 @@ pub async fn update(
     if let Some((cpu, memory)) = &resources {
         now = noted(api.store.ask_resources(&name, cpu, memory, owner).await?)?;
     }
+    let _held = match state {
+        Some(state) => at_once::held(&api, state).await,
+        None => None,
+    };
     match state {
         // The real platform takes this as a wish to delete.
         Some("terminated") => now = noted(api.store.ask_delete(&name, owner).await?)?,
-        Some(state) => now = noted(api.store.ask_state(&name, state, owner).await?)?,
+        Some(state) => {
+            now = noted(api.store.ask_state(&name, state, owner).await?)?;
+            at_once::overtaken(&api, &now);
+        }
         None => {}
     }
     api.wishes.changed(&name);
@@ -261,7 +310,7 @@ pub async fn delete(
     if !possible(&name) {
         return Err(Failure::session_not_found());
     }
-    match api.store.ask_delete(&name, caller.owner()).await? {
+    match at_once::delete(&api, &name, caller.owner()).await? {
         Asked::Noted(_) => api.wishes.changed(&name),
         _ => return Err(Failure::session_not_found()),
     }

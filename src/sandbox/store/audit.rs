@@ -2,6 +2,7 @@
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
+use super::super::defect::Defect;
 use super::sql::{Value, Work};
 use super::{Store, StoreError};
 
@@ -72,33 +73,46 @@ impl Store {
             values.push(value);
             conditions.push(condition.replace('?', &format!("${}", values.len())));
         };
-        if let Some(user) = &filter.user {
+        let Filter { user, action, resource, from, to, limit } = self.taken(filter);
+        if let Some(user) = &user {
             ask("user_id = ?", user.into());
         }
-        if let Some(action) = &filter.action {
+        if let Some(action) = &action {
             ask("action = ?", action.into());
         }
-        if let Some(resource) = &filter.resource {
+        if let Some(resource) = &resource {
             ask("(resource_id = ? or resource_type = ?)", resource.into());
         }
-        if let Some(from) = filter.from {
+        if let Some(from) = from {
             ask("timestamp >= ?", from.into());
         }
-        if let Some(to) = filter.to {
+        if let Some(to) = to {
             ask("timestamp <= ?", to.into());
         }
-        let only = if conditions.is_empty() { String::new() } else { format!("where {}", conditions.join(" and ")) };
+        if self.defects.has(Defect::AuditHidesReads) {
+            ask("action <> ?", "read".into());
+        }
+        let and = if self.defects.has(Defect::AuditFiltersWiden) { " or " } else { " and " };
+        let only = if conditions.is_empty() { String::new() } else { format!("where {}", conditions.join(and)) };
 
         let mut work = self.db.read().await?;
         let count = work.row(&format!("select count(*) as n from audit_log {only}"), values.clone()).await?;
-        let total = count.map_or(Ok(0), |row| row.number("n"))?;
-        values.push(filter.limit.into());
+        let mut total = count.map_or(Ok(0), |row| row.number("n"))?;
+        values.push(limit.into());
+        let last = values.len();
+        let from = if self.defects.has(Defect::AuditLimitFirst) {
+            format!("(select * from audit_log order by id desc limit ${last}) newest")
+        } else {
+            "audit_log".into()
+        };
         let sql = format!(
             "select id, user_id, action, resource_type, resource_id, changes, timestamp, ip_address
-             from audit_log {only} order by id desc limit ${}",
-            values.len()
+             from {from} {only} order by id desc limit ${last}"
         );
         let rows = work.rows(&sql, values).await?;
+        if self.defects.has(Defect::AuditTotalOfPage) {
+            total = i64::try_from(rows.len()).unwrap_or(total);
+        }
         let entries = rows.iter().map(|row| {
             Ok(Logged {
                 id: row.number("id")?,
@@ -114,5 +128,27 @@ impl Store {
             })
         });
         Ok((entries.collect::<Result<_, StoreError>>()?, total))
+    }
+
+    /// What of a filter is heeded, and how it is understood.
+    fn taken(&self, filter: &Filter) -> Filter {
+        let mut taken = filter.clone();
+        if self.defects.has(Defect::AuditFilterIgnoresUser) {
+            taken.user = None;
+        }
+        if self.defects.has(Defect::AuditFilterIgnoresAction) {
+            taken.action = None;
+        }
+        if self.defects.has(Defect::AuditFilterIgnoresResource) {
+            taken.resource = None;
+        }
+        if self.defects.has(Defect::AuditFilterIgnoresTime) {
+            (taken.from, taken.to) = (None, None);
+        }
+        if self.defects.has(Defect::AuditFilterWrongZone) {
+            let hour = std::time::Duration::from_secs(3600);
+            (taken.from, taken.to) = (taken.from.map(|at| at + hour), taken.to.map(|at| at + hour));
+        }
+        taken
     }
 }

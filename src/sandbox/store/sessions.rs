@@ -5,10 +5,11 @@
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
+use super::super::defect::Defect;
 use super::audit::{Entry, append};
 use super::sql::{Row, Value, Work};
 use super::webhooks::emit;
-use super::{Delivery, Store, StoreError};
+use super::{Delivery, SERVICE_USER, Store, StoreError};
 
 /// The wish that a session be gone.
 pub const DELETED: &str = "deleted";
@@ -44,6 +45,37 @@ pub struct Session {
 }
 
 impl Session {
+    /// As it is when nothing has been done for it yet.
+    pub fn asked_for(new: &NewSession) -> Session {
+        let now = Timestamp::now();
+        Session {
+            name: new.name.clone(),
+            user: new.user.clone(),
+            template: new.template.clone(),
+            namespace: new.namespace.clone(),
+            platform: "kubernetes".into(),
+            state: "pending".into(),
+            phase: "Pending".into(),
+            message: "Session creation requested, waiting for controller".into(),
+            desired: "running".into(),
+            asked: 1,
+            applied: 0,
+            object_uid: None,
+            object_generation: 0,
+            cpu: new.cpu.clone(),
+            memory: new.memory.clone(),
+            persistent_home: new.persistent_home,
+            idle_timeout: new.idle_timeout.clone(),
+            max_session_duration: new.max_session_duration.clone(),
+            tags: new.tags.clone(),
+            url: None,
+            pod_name: None,
+            active_connections: 0,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
     pub fn missing(&self) -> bool {
         self.phase == MISSING
     }
@@ -155,36 +187,17 @@ fn drift(action: &str, name: &str, changes: Json) -> Entry {
 impl Store {
     /// Refuses a name that is taken and a user that does not exist.
     pub async fn create_session(&self, new: &NewSession) -> Result<(Session, Vec<Delivery>), StoreError> {
-        let now = Timestamp::now();
-        let created = Session {
-            name: new.name.clone(),
-            user: new.user.clone(),
-            template: new.template.clone(),
-            namespace: new.namespace.clone(),
-            platform: "kubernetes".into(),
-            state: "pending".into(),
-            phase: "Pending".into(),
-            message: "Session creation requested, waiting for controller".into(),
-            desired: "running".into(),
-            asked: 1,
-            applied: 0,
-            object_uid: None,
-            object_generation: 0,
-            cpu: new.cpu.clone(),
-            memory: new.memory.clone(),
-            persistent_home: new.persistent_home,
-            idle_timeout: new.idle_timeout.clone(),
-            max_session_duration: new.max_session_duration.clone(),
-            tags: new.tags.clone(),
-            url: None,
-            pod_name: None,
-            active_connections: 0,
-            created_at: now,
-            updated_at: now,
-        };
+        let created = Session::asked_for(new);
         let mut work = self.db.write().await?;
         insert(&mut work, &created).await?;
-        let deliveries = emit(&mut work, "session.created", told(&created)).await?;
+        if self.defects.has(Defect::StatusAssumed) {
+            assume(&mut work, &new.name).await?;
+        }
+        if self.defects.has(Defect::RowWrongUser) {
+            let sql = "update sessions set user_id = $2 where id = $1";
+            work.execute(sql, vec![(&new.name).into(), SERVICE_USER.into()]).await?;
+        }
+        let deliveries = emit(&mut work, self.defects, "session.created", told(&created)).await?;
         work.commit().await?;
         Ok((created, deliveries))
     }
@@ -221,10 +234,18 @@ impl Store {
     /// Wishes it gone. Asking again finds nothing.
     pub async fn ask_delete(&self, name: &str, owner: Option<&str>) -> Result<Asked, StoreError> {
         let values = vec![name.into(), Timestamp::now().into(), owner.into()];
-        let change =
-            "update sessions set desired = 'deleted', state = 'terminating', asked = asked + 1, updated_at = $2
-                      where id = $1 and desired <> 'deleted' and (cast($3 as text) is null or user_id = $3)";
-        self.ask(name, owner, change, values).await
+        let set = if self.defects.has(Defect::DeleteOnlyAnswers) {
+            "updated_at = $2"
+        } else if self.defects.has(Defect::DeleteHides) || self.defects.has(Defect::DeleteKeepsRow) {
+            "desired = 'deleted', asked = asked + 1, updated_at = $2"
+        } else {
+            "desired = 'deleted', state = 'terminating', asked = asked + 1, updated_at = $2"
+        };
+        let change = format!(
+            "update sessions set {set}
+             where id = $1 and desired <> 'deleted' and (cast($3 as text) is null or user_id = $3)"
+        );
+        self.ask(name, owner, &change, values).await
     }
 
     pub async fn ask_resources(
@@ -258,6 +279,9 @@ impl Store {
     ) -> Result<Asked, StoreError> {
         let mut work = self.db.write().await?;
         let touched = work.execute(change, values).await?;
+        if touched > 0 && self.defects.has(Defect::StatusAssumed) {
+            assume(&mut work, name).await?;
+        }
         let now = find(&mut work, name).await?;
         work.commit().await?;
         Ok(match now {
@@ -267,6 +291,31 @@ impl Store {
             Some(now) => Asked::Already(Box::new(now)),
             None => Asked::NotFound,
         })
+    }
+
+    /// Takes what was asked for done, and the cluster for told, though nobody told it.
+    pub async fn assume(&self, name: &str) -> Result<(), StoreError> {
+        let mut work = self.db.write().await?;
+        assume(&mut work, name).await?;
+        let sql = "update sessions set applied = asked, object_generation = object_generation + 1 where id = $1";
+        work.execute(sql, vec![name.into()]).await?;
+        work.commit().await
+    }
+
+    /// Hears nothing more of the object until it has changed so many times.
+    pub async fn deafen(&self, name: &str, changes: i64) -> Result<(), StoreError> {
+        let mut work = self.db.write().await?;
+        let sql = "update sessions set object_generation = object_generation + $2 where id = $1";
+        work.execute(sql, vec![name.into(), changes.into()]).await?;
+        work.commit().await
+    }
+
+    /// Writes a session that was removed once more.
+    pub async fn put_back(&self, session: &Session) -> Result<(), StoreError> {
+        let before = Session { state: "running".into(), desired: "running".into(), ..session.clone() };
+        let mut work = self.db.write().await?;
+        insert(&mut work, &before).await?;
+        work.commit().await
     }
 
     /// The cluster has been told of everything up to `asked`, and this is the object that it made of it.
@@ -317,7 +366,7 @@ impl Store {
                 _ => None,
             };
             if let (Some(event), Some(now)) = (event, find(&mut work, &row.name).await?) {
-                deliveries = emit(&mut work, event, told(&now)).await?;
+                deliveries = emit(&mut work, self.defects, event, told(&now)).await?;
             }
         }
         work.commit().await?;
@@ -340,7 +389,7 @@ impl Store {
         }
         let Some(now) = find(&mut work, name).await? else { return Ok(None) };
         append(&mut work, &drift("session_missing", name, json!({ "object_uid": now.object_uid }))).await?;
-        let deliveries = emit(&mut work, "session.failed", told(&now)).await?;
+        let deliveries = emit(&mut work, self.defects, "session.failed", told(&now)).await?;
         work.commit().await?;
         Ok(Some(deliveries))
     }
@@ -378,7 +427,7 @@ impl Store {
         work.execute("delete from sessions where id = $1 and phase = 'Missing'", vec![(&new.name).into()]).await?;
         insert(&mut work, &adopted).await?;
         append(&mut work, &drift("session_adopted", &new.name, json!({ "object_uid": seen.uid }))).await?;
-        let deliveries = emit(&mut work, "session.created", told(&adopted)).await?;
+        let deliveries = emit(&mut work, self.defects, "session.created", told(&adopted)).await?;
         work.commit().await?;
         Ok(deliveries)
     }
@@ -392,10 +441,17 @@ impl Store {
             return Ok(vec![]);
         }
         let last = Session { state: "terminated".into(), phase: "Terminated".into(), ..last };
-        let deliveries = emit(&mut work, "session.terminated", told(&last)).await?;
+        let deliveries = emit(&mut work, self.defects, "session.terminated", told(&last)).await?;
         work.commit().await?;
         Ok(deliveries)
     }
+}
+
+/// Writes that what was asked has come about.
+async fn assume(work: &mut Work, name: &str) -> Result<(), StoreError> {
+    let sql = "update sessions set state = desired, phase = upper(substr(desired, 1, 1)) || substr(desired, 2)
+               where id = $1 and desired <> 'deleted'";
+    work.execute(sql, vec![name.into()]).await.map(|_| ())
 }
 
 async fn insert(work: &mut Work, new: &Session) -> Result<(), StoreError> {

@@ -15,6 +15,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{AssertSqlSafe, Decode, Encode, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::super::delays::Delays;
+
 /// So many statements at once; the rest wait for a turn.
 const CONNECTIONS: u32 = 12;
 /// How long a connection may take to be made or checked. Whoever asks a dead database hears so within this.
@@ -119,6 +121,7 @@ pub struct Db {
     /// SQLite takes one writer; waiting here is fair and wakes at once, waiting in its busy handler is neither.
     writers: Arc<Semaphore>,
     pub gate: Arc<Gate>,
+    delays: Delays,
 }
 
 /// What can be bound.
@@ -364,7 +367,7 @@ async fn in_time<T>(
 }
 
 impl Db {
-    pub async fn sqlite(path: &Path) -> Result<Db, StoreError> {
+    pub async fn sqlite(path: &Path, delays: Delays) -> Result<Db, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -374,21 +377,22 @@ impl Db {
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(4));
         let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT).connect_with(options);
-        Ok(Db::over(Pool::Lite(pool.await?)))
+        Ok(Db::over(Pool::Lite(pool.await?), delays))
     }
 
-    pub async fn postgres(url: &str) -> Result<Db, StoreError> {
+    pub async fn postgres(url: &str, delays: Delays) -> Result<Db, StoreError> {
         let options: PgConnectOptions = url.parse()?;
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
-        Ok(Db::over(Pool::Pg(pool.connect_with(options.application_name("streamspace-api")).await?)))
+        Ok(Db::over(Pool::Pg(pool.connect_with(options.application_name("streamspace-api")).await?), delays))
     }
 
-    fn over(pool: Pool) -> Db {
+    fn over(pool: Pool, delays: Delays) -> Db {
         Db {
             pool,
             turns: Arc::new(Semaphore::new(CONNECTIONS as usize)),
             writers: Arc::new(Semaphore::new(1)),
             gate: Arc::default(),
+            delays,
         }
     }
 
@@ -406,6 +410,7 @@ impl Db {
 
     /// Work that changes something.
     pub async fn write(&self) -> Result<Work, StoreError> {
+        self.delays.wait().await;
         self.begin(true).await
     }
 

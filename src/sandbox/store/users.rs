@@ -3,6 +3,8 @@ use jiff::Timestamp;
 
 use super::{Store, StoreError};
 
+pub const SERVICE_USER: &str = "streamspace-api";
+
 #[derive(Debug, Clone)]
 pub struct User {
     pub id: String,
@@ -22,6 +24,18 @@ impl Store {
              values ('admin', 'admin', 'admin@streamspace.local', 'Administrator', 'admin', 'local', true, $1, $2, $2)
              on conflict (id) do update set password_hash = excluded.password_hash, updated_at = excluded.updated_at",
             vec![password_hash.into(), now.into()],
+        )
+        .await?;
+        work.commit().await
+    }
+
+    /// The user as whom the platform itself is known to the cluster. Sessions belong to those who ask for them, never to it.
+    pub(super) async fn seed_service_user(&self) -> Result<(), StoreError> {
+        let mut work = self.db.write().await?;
+        work.execute(
+            "insert into users (id, username, email, role, provider, active, created_at, updated_at)
+             values ($1, $1, $1, 'user', 'local', false, $2, $2) on conflict (id) do nothing",
+            vec![SERVICE_USER.into(), Timestamp::now().into()],
         )
         .await?;
         work.commit().await

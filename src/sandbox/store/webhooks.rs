@@ -1,10 +1,12 @@
 //! The tables `webhooks` and `webhook_deliveries`.
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::super::defect::{Defect, Defects};
 use super::sql::{Row, Work};
 use super::{Store, StoreError};
 
@@ -126,31 +128,58 @@ fn webhook(row: &Row) -> Result<Webhook, StoreError> {
 }
 
 /// Writes down what every webhook that listens for this event is to be told.
-pub(super) async fn emit(work: &mut Work, event: &str, data: Json) -> Result<Vec<Delivery>, StoreError> {
+pub(super) async fn emit(
+    work: &mut Work,
+    defects: Defects,
+    event: &str,
+    data: Json,
+) -> Result<Vec<Delivery>, StoreError> {
     // a webhook that is removed meanwhile must not take the session with it
     let keeping = work.keeping();
-    let sql = format!("select {WEBHOOK} from webhooks w where w.enabled = true order by w.id{keeping}");
+    let heeded = if defects.has(Defect::WebhookDisabledHears) { "" } else { "where w.enabled = true" };
+    let sql = format!("select {WEBHOOK} from webhooks w {heeded} order by w.id{keeping}");
     let rows = work.rows(&sql, vec![]).await?;
     let now = Timestamp::now();
-    let payload = json!({ "event": event, "timestamp": format!("{now:.6}"), "data": data });
+    let said = if defects.has(Defect::WebhookWrongEvent) { event.trim_end_matches('d') } else { event };
+    let at = if defects.has(Defect::WebhookWrongZone) { now + Duration::from_secs(3600) } else { now };
+    let data = if defects.has(Defect::WebhookOtherSession) { oldest_of_same_user(work, data).await? } else { data };
+    let payload = json!({ "event": said, "timestamp": format!("{at:.6}"), "data": shown(defects, data) });
     let body = payload.to_string();
     let mut deliveries = vec![];
     for row in rows {
         let webhook = webhook(&row)?;
-        if !webhook.events.iter().any(|wanted| wanted == event) {
+        if !webhook.events.iter().any(|wanted| wanted == event) && !defects.has(Defect::WebhookAllEvents) {
             continue;
         }
         let row = work
             .row(
                 "insert into webhook_deliveries (webhook_id, event, payload, body, status, created_at)
                  values ($1, $2, $3, $4, 'pending', $5) returning id",
-                vec![webhook.id.into(), event.into(), payload.clone().into(), (&body).into(), now.into()],
+                vec![webhook.id.into(), said.into(), payload.clone().into(), (&body).into(), now.into()],
             )
             .await?;
         let id = row.map_or(Ok(0), |row| row.number("id"))?;
-        deliveries.push(Delivery { id, event: event.to_owned(), body: body.clone(), attempts: 0, webhook });
+        deliveries.push(Delivery { id, event: said.to_owned(), body: body.clone(), attempts: 0, webhook });
     }
     Ok(deliveries)
+}
+
+fn shown(defects: Defects, mut data: Json) -> Json {
+    if defects.has(Defect::WebhookDefaultResources) {
+        data["resources"] = json!({ "cpu": "1000m", "memory": "2Gi" });
+    }
+    if defects.has(Defect::WebhookThin) { json!({ "name": data["name"] }) } else { data }
+}
+
+async fn oldest_of_same_user(work: &mut Work, data: Json) -> Result<Json, StoreError> {
+    let sql = "select id, template_name, state from sessions where user_id = $1 order by created_at, id limit 1";
+    let found = work.row(sql, vec![data["user"].as_str().unwrap_or_default().into()]).await?;
+    let Some(row) = found else { return Ok(data) };
+    let mut other = data;
+    other["name"] = json!(row.word("id")?);
+    other["template"] = json!(row.word("template_name")?);
+    other["state"] = json!(row.word("state")?);
+    Ok(other)
 }
 
 impl Store {
@@ -177,7 +206,9 @@ impl Store {
             )
             .await?;
         let id = row.map_or(Ok(0), |row| row.number("id"))?;
-        work.commit().await?;
+        if !self.defects.has(Defect::WebhookNotKept) {
+            work.commit().await?;
+        }
         let new = new.clone();
         Ok(Webhook {
             id,
@@ -196,7 +227,8 @@ impl Store {
 
     pub async fn webhooks(&self) -> Result<Vec<Webhook>, StoreError> {
         let mut work = self.db.read().await?;
-        work.rows(&format!("select {WEBHOOK} from webhooks w order by w.id"), vec![])
+        let removed = if self.defects.has(Defect::WebhookRemovedHears) { "where w.metadata is null" } else { "" };
+        work.rows(&format!("select {WEBHOOK} from webhooks w {removed} order by w.id"), vec![])
             .await?
             .iter()
             .map(webhook)
@@ -206,9 +238,23 @@ impl Store {
     /// Its deliveries go with it. False if it was not there.
     pub async fn delete_webhook(&self, id: i64) -> Result<bool, StoreError> {
         let mut work = self.db.write().await?;
-        let touched = work.execute("delete from webhooks where id = $1", vec![id.into()]).await?;
+        let sql = if self.defects.has(Defect::WebhookRemovedHears) {
+            "update webhooks set metadata = '{\"removed\": true}' where id = $1 and metadata is null"
+        } else {
+            "delete from webhooks where id = $1"
+        };
+        let touched = work.execute(sql, vec![id.into()]).await?;
         work.commit().await?;
         Ok(touched > 0)
+    }
+
+    /// Tells of a session that was asked for and not made.
+    pub async fn tell_refused(&self, user: &str, template: &str) -> Result<Vec<Delivery>, StoreError> {
+        let mut work = self.db.write().await?;
+        let data = json!({ "name": "", "user": user, "template": template, "state": "failed" });
+        let deliveries = emit(&mut work, self.defects, "session.created", data).await?;
+        work.commit().await?;
+        Ok(deliveries)
     }
 
     /// None if there is no such webhook.

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
+    event::EvidenceKind,
     executor::{Body, RunContext, StepContext, StepError},
     expr::{Scope, Template},
 };
@@ -229,7 +230,14 @@ impl Identity {
             }
             Some(Credentials::Token(source)) => {
                 let Some(held) = request.proof.token.take().filter(|held| !held.fresh) else { return Ok(None) };
-                let held = self.tokens.renew(source, cx, target, self, &held).await?;
+                let held = match (self.tokens.renew(source, cx, target, self, &held).await, source) {
+                    // The log-in is the product's own: that it gives no other token is the product's answer too.
+                    (Err(StepError::Unreachable(why)), tokens::Source::Login(_)) => {
+                        cx.note(EvidenceKind::Note, format!("401: the token is not accepted any more, and {why}"));
+                        return Ok(None);
+                    }
+                    (held, _) => held?,
+                };
                 held.header().map(|h| request.headers.insert(AUTHORIZATION, h.clone()));
                 self.make_known(cx, &request.headers);
                 self.relay_cookies(cx, target, request).await?;

@@ -4,7 +4,7 @@ use axum::{
     extract::State,
     http::{HeaderName, header::AUTHORIZATION},
 };
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Everything that was noted, as it would be written.
 fn written(s: &Stage) -> String {
@@ -208,6 +208,30 @@ async fn a_token_that_is_refused_midway_is_renewed_once() {
     assert_eq!((status(&s, "request: GET /").await, server.fetched()), (401, 3), "renewed once, not for ever");
     let s = stage(&server.target("")).await;
     assert_eq!((status(&s, "request: GET /").await, server.fetched()), (401, 4));
+}
+
+#[tokio::test]
+async fn a_product_that_takes_back_its_token_and_gives_no_other_has_answered() {
+    type Shut = Arc<AtomicBool>;
+    let open = |State(shut): State<Shut>| async move {
+        if shut.load(Ordering::SeqCst) {
+            (StatusCode::UNAUTHORIZED, r#"{"error":"User not found"}"#)
+        } else {
+            (StatusCode::OK, r#"{"token":"given-once"}"#)
+        }
+    };
+    let shut = Shut::default();
+    let base = serve(Router::new().fallback(open).with_state(shut.clone())).await;
+    let login = "login: { request: POST /login, json: { user: ann }, token: body.token }";
+    let s = stage(&format!("{{ http: {base}, {login} }}")).await;
+    assert_eq!(status(&s, "request: GET /").await, 200);
+    shut.store(true, Ordering::SeqCst);
+    let out = perform(&s, "request: GET /").await.unwrap().value;
+    assert_eq!(out.get("text"), Some(&Value::text(r#"{"error":"User not found"}"#)));
+    assert!(s.departed(), "it was asked");
+    let notes = s.noted(EvidenceKind::Note);
+    let said = "401: the token is not accepted any more, and the server refuses to log in `http`";
+    assert!(notes.iter().any(|note| note.starts_with(said)), "{notes:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,182 @@
+//! The routes of StreamSpace as it is built today, in place of those that TP-004 speaks of: what the platform at commit 583a9f9
+//! answers to whatever that plan asks, and no more. What it does behind them is said by `defect::AS_BUILT`.
+//!
+//! This file owns who may ask (token, then the pair against forged requests), the shape of errors, and which routes there are. Not kept,
+//! because a sandbox on loopback could not be tested with them: the quota of five pods, and that webhooks to loopback are refused.
+mod batch;
+mod sessions;
+mod webhooks;
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, FromRequestParts, Request, State};
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::Mac;
+use serde_json::{Value as Json_, json};
+
+use super::Api;
+use super::audit::Trail;
+use super::auth::{self, Caller, Login, mac};
+use super::body::Body;
+use super::error::Failure;
+
+const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
+const CSRF_COOKIE: &str = "csrf_token";
+/// A failure whose cause is told to whoever asked.
+const DETAILED: &str = "detailed";
+
+pub fn router(api: Arc<Api>) -> Router<Arc<Api>> {
+    let session = get(sessions::read).patch(sessions::update).delete(sessions::delete);
+    let webhook = delete(webhooks::of_nobody).patch(webhooks::of_nobody);
+    let protected = Router::new()
+        .route("/sessions", post(sessions::create).get(sessions::list))
+        .route("/sessions/{name}", session)
+        .route("/batch/sessions/hibernate", post(batch::hibernate))
+        .route("/batch/sessions/wake", post(batch::wake))
+        .route("/batch/sessions/delete", post(batch::delete))
+        .route("/batch/jobs/{id}", get(batch::job).delete(batch::cancel))
+        .route("/integrations/webhooks", post(webhooks::create).get(webhooks::list))
+        .route("/integrations/webhooks/{id}", webhook)
+        .route("/integrations/webhooks/{id}/test", post(webhooks::of_nobody))
+        .route("/integrations/webhooks/{id}/deliveries", get(webhooks::deliveries))
+        // Of a route that there is, and of no other, it is asked who comes.
+        .route_layer(middleware::from_fn_with_state(api, guarded));
+    Router::new()
+        .route("/health", get(super::health))
+        .route("/api/v1/auth/login", post(login))
+        .nest("/api/v1", protected)
+        .fallback(no_page)
+        .method_not_allowed_fallback(no_page)
+        .layer(middleware::from_fn(noted))
+}
+
+/// No JSON, also where a method is not known.
+async fn no_page() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "404 page not found")
+}
+
+/// Every request is audited once, whatever became of it; of what it did nothing is said.
+async fn noted(request: Request, next: Next) -> Response {
+    if let Some(trail) = request.extensions().get::<Trail>() {
+        trail.note("", "", "");
+    }
+    next.run(request).await
+}
+
+async fn login(state: State<Arc<Api>>, login: Body<Login>) -> Result<Json<Json_>, Failure> {
+    let denied = |_| no(StatusCode::UNAUTHORIZED, "Invalid credentials");
+    auth::login(state, Extension(Trail::default()), login).await.map_err(denied)
+}
+
+/// Token, then the user in the database, then the pair; a request that changes nothing is given a pair.
+async fn guarded(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(&parts.method);
+    let allowed = async {
+        let caller = Caller::from_request_parts(&mut parts, &api).await?;
+        let user = api.store.user(&caller.id).await?.filter(|user| user.active);
+        user.ok_or_else(|| no(StatusCode::UNAUTHORIZED, "User not found"))?;
+        if reads { Ok(()) } else { paired(&api.key, &parts.headers) }
+    };
+    if let Err(refused) = allowed.await {
+        return refused.into_response();
+    }
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if reads {
+        give_pair(&api.key, response.headers_mut());
+    }
+    response
+}
+
+/// The header as it is, the cookie percent-encoded.
+fn paired(key: &[u8], headers: &HeaderMap) -> Result<(), Failure> {
+    let forbidden = |why: &str| no(StatusCode::FORBIDDEN, why);
+    let text = |name: HeaderName| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    let cookies = text(COOKIE).flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let cookie = cookies.filter(|(name, _)| *name == CSRF_COOKIE).map(|(_, value)| value).next();
+    let (Some(header), Some(cookie)) = (text(CSRF_HEADER).next(), cookie) else {
+        return Err(forbidden("CSRF token missing"));
+    };
+    if header != cookie.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=") {
+        return Err(forbidden("CSRF token mismatch"));
+    }
+    let nonce = STANDARD.decode(header).ok().and_then(|token| token.get(..16).map(<[u8]>::to_vec));
+    if nonce.is_none_or(|nonce| csrf_token(key, &nonce) != header) {
+        return Err(forbidden("CSRF token invalid"));
+    }
+    Ok(())
+}
+
+fn csrf_token(key: &[u8], nonce: &[u8]) -> String {
+    let proof = mac(key, &[b"csrf", nonce]).finalize().into_bytes();
+    STANDARD.encode([nonce, &proof[..16]].concat())
+}
+
+fn give_pair(key: &[u8], headers: &mut HeaderMap) {
+    let token = csrf_token(key, uuid::Uuid::new_v4().as_bytes());
+    let encoded = token.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let cookie = format!("{CSRF_COOKIE}={encoded}; Path=/; Max-Age=86400; HttpOnly; Secure");
+    for (name, value) in [(CSRF_HEADER, token), (SET_COOKIE, cookie)] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+fn no(status: StatusCode, error: &str) -> Failure {
+    Failure::new(status, "", error)
+}
+
+fn no_because(status: StatusCode, error: &str, message: impl Into<String>) -> Failure {
+    Failure::new(status, DETAILED, error).because(message)
+}
+
+/// `{"error"}`, or with a `message`; what was no failure of ours stays as it is.
+pub fn answer(failure: Option<&Failure>, response: Response) -> Response {
+    let Some(failure) = failure else { return response };
+    let mut body = json!({ "error": failure.message });
+    if let (DETAILED, Some(cause)) = (failure.code, &failure.cause) {
+        body["message"] = json!(cause);
+    }
+    (failure.status, Json(body)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(header: &str, cookie: &str) -> String {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [(CSRF_HEADER, header), (COOKIE, cookie)] {
+            if !value.is_empty() {
+                headers.insert(name, value.parse().unwrap());
+            }
+        }
+        paired(b"key", &headers).map_or_else(|refused| refused.message, |()| "taken".into())
+    }
+
+    #[test]
+    fn a_pair_is_taken_only_whole_equal_and_of_this_process() {
+        let mut given = HeaderMap::new();
+        give_pair(b"key", &mut given);
+        let header = given[CSRF_HEADER].to_str().unwrap().to_owned();
+        let cookie = given[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+        assert!(header.ends_with('=') && cookie.ends_with("%3D"));
+        assert_eq!(sent(&header, &format!("other=1; {cookie}")), "taken");
+        assert_eq!(sent(&header, &format!("{CSRF_COOKIE}={header}")), "taken", "a cookie may come decoded too");
+        assert_eq!(sent(&header, ""), "CSRF token missing");
+        assert_eq!(sent("", &cookie), "CSRF token missing");
+        assert_eq!(sent("other", &cookie), "CSRF token mismatch");
+        let encoded = cookie.split_once('=').unwrap().1;
+        assert_eq!(sent(encoded, &cookie), "CSRF token mismatch", "the header is not encoded");
+        let foreign = csrf_token(b"another process", &[1; 16]);
+        assert_eq!(sent(&foreign, &format!("{CSRF_COOKIE}={foreign}")), "CSRF token invalid");
+    }
+}

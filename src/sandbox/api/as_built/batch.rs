@@ -1,0 +1,88 @@
+//! Batches as the platform at commit 583a9f9 does them: as jobs that answer at once, and change rows alone. What failed stands in the table
+//! of jobs, as texts; no answer shows it.
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value as Json_, json};
+
+use super::super::super::store::{Job, Operation};
+use super::super::Api;
+use super::super::auth::Caller;
+use super::super::body::Body;
+use super::super::error::Failure;
+use super::{no, no_because};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Batch {
+    session_ids: Option<Vec<String>>,
+}
+
+type Begun = Result<(StatusCode, Json<Json_>), Failure>;
+
+pub async fn hibernate(state: State<Arc<Api>>, caller: Caller, body: Body<Batch>) -> Begun {
+    begin(state, caller, body, Operation::Hibernate, "Batch hibernation initiated").await
+}
+
+pub async fn wake(state: State<Arc<Api>>, caller: Caller, body: Body<Batch>) -> Begun {
+    begin(state, caller, body, Operation::Wake, "Batch wake initiated").await
+}
+
+pub async fn delete(state: State<Arc<Api>>, caller: Caller, body: Body<Batch>) -> Begun {
+    begin(state, caller, body, Operation::Delete, "Batch deletion initiated").await
+}
+
+async fn begin(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(batch): Body<Batch>,
+    operation: Operation,
+    message: &str,
+) -> Begun {
+    let missing = "Key: 'SessionIDs' Error:Field validation for 'SessionIDs' failed on the 'required' tag";
+    let sessions = batch.session_ids.ok_or_else(|| no(StatusCode::BAD_REQUEST, missing))?;
+    let job = api.store.begin_job(&caller.id, operation, sessions.len()).await?;
+    let id = job.id.clone();
+    tokio::spawn(async move { work(&api, job, operation, &sessions).await });
+    Ok((StatusCode::ACCEPTED, Json(json!({ "jobId": id, "message": message, "status": "running" }))))
+}
+
+/// One after the other, each for itself: what failed is written down and takes nothing back.
+async fn work(api: &Api, mut job: Job, operation: Operation, sessions: &[String]) {
+    for session in sessions {
+        let error = match api.store.change_row(&job.user, session, operation).await {
+            Ok(true) => None,
+            Ok(false) => Some(format!("session {session}: not found or not owned by user")),
+            Err(error) => Some(format!("session {session}: {error}")),
+        };
+        job.count(error);
+    }
+    if let Err(error) = api.store.end_job(&job).await {
+        api.log.error("database: a batch job could not be ended", &[("job", &job.id), ("cause", &error)]);
+    }
+}
+
+pub async fn job(State(api): State<Arc<Api>>, caller: Caller, Path(id): Path<String>) -> Result<Json<Json_>, Failure> {
+    let missing = || {
+        let message = format!("Failed to retrieve batch job {id} for user {}: sql: no rows in result set", caller.id);
+        no_because(StatusCode::NOT_FOUND, "Batch job not found", message)
+    };
+    let job = api.store.job(&caller.id, &id).await?.ok_or_else(missing)?;
+    let mut body = json!({
+        "id": job.id, "operationType": job.operation, "resourceType": "sessions", "status": job.status,
+        "totalItems": job.total, "processedItems": job.succeeded + job.failed,
+        "successCount": job.succeeded, "failureCount": job.failed, "createdAt": job.created_at,
+    });
+    if let Some(at) = job.completed_at {
+        body["completedAt"] = json!(at);
+    }
+    Ok(Json(body))
+}
+
+/// Says yes to everything, and stops nothing.
+pub async fn cancel(_: Caller, Path(id): Path<String>) -> Json<Json_> {
+    Json(json!({ "jobId": id, "message": "Batch job cancelled" }))
+}

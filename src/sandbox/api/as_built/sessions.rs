@@ -1,0 +1,240 @@
+//! Sessions as the platform at commit 583a9f9 answers for them: rows where there are rows, else what the cluster has.
+//!
+//! A create writes a row, and the cluster hears of it later. What changes or ends a session goes to the cluster alone: the row hears of
+//! it only by the status that comes back, and of an end never.
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde::Deserialize;
+use serde_json::{Value as Json_, json};
+
+use super::super::super::kinds::{Session as Object, session_name};
+use super::super::super::link::found;
+use super::super::super::quantity;
+use super::super::super::store::{NewSession, Session, StoreError};
+use super::super::Api;
+use super::super::auth::Caller;
+use super::super::body::{Asked as Query, Body};
+use super::super::error::Failure;
+use super::super::sessions::{DEFAULT_CPU, DEFAULT_MEMORY, Wanted, possible, template};
+use super::{no, no_because};
+
+fn not_found() -> Failure {
+    no(StatusCode::NOT_FOUND, "Session not found")
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Create {
+    user: String,
+    template: Option<String>,
+    resources: Option<Wanted>,
+    persistent_home: Option<bool>,
+    idle_timeout: Option<String>,
+    max_session_duration: Option<String>,
+}
+
+/// The template first, so that a cluster which is away is taken for one that is not there; then the resources.
+pub async fn create(
+    State(api): State<Arc<Api>>,
+    _: Caller,
+    Body(create): Body<Create>,
+) -> Result<(StatusCode, Json<Json_>), Failure> {
+    let missing = || no(StatusCode::BAD_REQUEST, "Missing required field");
+    let name = create.template.filter(|template| !template.is_empty()).ok_or_else(missing)?;
+    let found = template(&api, &name).await.map_err(|_| {
+        let error = format!("Template not found: {name}. Please ensure the application is properly installed.");
+        no(StatusCode::BAD_REQUEST, &error)
+    })?;
+    let asked = create.resources.unwrap_or_default();
+    let chosen = |asked: Option<String>, what: &str, otherwise: &str| {
+        asked.or_else(|| found.spec.default_resources.get(what).cloned()).unwrap_or_else(|| otherwise.to_owned())
+    };
+    let (cpu, memory) = (chosen(asked.cpu, "cpu", DEFAULT_CPU), chosen(asked.memory, "memory", DEFAULT_MEMORY));
+    resources(&cpu, &memory).map_err(|wrong| no_because(StatusCode::BAD_REQUEST, "Invalid resource request", wrong))?;
+    let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
+    let new = NewSession {
+        name: session_name(&create.user, &name, u32::from_be_bytes([a, b, c, d])),
+        user: create.user,
+        template: name,
+        namespace: api.namespace.clone(),
+        cpu,
+        memory,
+        persistent_home: create.persistent_home.unwrap_or(true),
+        idle_timeout: create.idle_timeout,
+        max_session_duration: create.max_session_duration,
+        tags: json!([]),
+    };
+    let (made, deliveries) = api.store.create_session(&new).await.map_err(|error| match error {
+        StoreError::Dangling(_) => {
+            let why = "failed to get user limits: failed to get user: user not found";
+            no_because(StatusCode::FORBIDDEN, "Quota exceeded", why)
+        }
+        error => no_because(StatusCode::INTERNAL_SERVER_ERROR, "Failed to create session", error.to_string()),
+    })?;
+    api.wishes.changed(&made.name);
+    api.dispatcher.send(deliveries);
+    let mut body = shown(&made, None);
+    body["status"] = json!({ "phase": "Pending", "message": made.message });
+    Ok((StatusCode::ACCEPTED, Json(body)))
+}
+
+const FORM: &str = "invalid resource quantity: quantities must match the regular expression \
+                    '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+
+fn resources(cpu: &str, memory: &str) -> Result<(), String> {
+    if quantity::check_form(cpu, "1Gi").is_err() {
+        return Err(format!("invalid CPU quantity: {FORM}"));
+    }
+    if quantity::check_form("1", memory).is_err() {
+        return Err(format!("invalid memory quantity: {FORM}"));
+    }
+    let end = |wrong: String, what: &str, least: &str, most: &str| match wrong.contains("minimum") {
+        true => format!("{what} request too low: minimum {least}"),
+        false => format!("{what} request too high: maximum {most}"),
+    };
+    quantity::check(cpu, "1Gi").map_err(|wrong| end(wrong, "CPU", "100m", "64000m"))?;
+    quantity::check("1", memory).map_err(|wrong| end(wrong, "memory", "128Mi", "512Gi"))
+}
+
+pub async fn list(State(api): State<Arc<Api>>, _: Caller, query: Query) -> Result<Json<Json_>, Failure> {
+    let sessions = api.store.sessions(query.text("user").as_deref()).await?;
+    let shown: Vec<_> = sessions.iter().map(|session| shown(session, None)).collect();
+    Ok(Json(json!({ "total": shown.len(), "sessions": shown })))
+}
+
+/// The row, and of the cluster only what that leaves open; without a row whatever the cluster has, in a shape of its own.
+pub async fn read(State(api): State<Arc<Api>>, _: Caller, Path(name): Path<String>) -> Result<Json<Json_>, Failure> {
+    let row = api.store.session(&name).await?;
+    let open = row.as_ref().is_none_or(|row| row.state.is_empty() || row.url.is_none());
+    let object = if open { object(&api, &name).await } else { None };
+    match (row, object) {
+        (Some(row), object) => Ok(Json(shown(&row, object.as_ref()))),
+        (None, Some(object)) => Ok(Json(fallback(&object, &api.namespace))),
+        (None, None) => Err(not_found()),
+    }
+}
+
+/// A cluster that cannot be asked has nothing.
+async fn object(api: &Api, name: &str) -> Option<Object> {
+    if !possible(name) {
+        return None;
+    }
+    found(objects(api).get(name)).await.ok().flatten()
+}
+
+fn objects(api: &Api) -> kube::Api<Object> {
+    kube::Api::namespaced(api.client.clone(), &api.namespace)
+}
+
+fn shown(row: &Session, object: Option<&Object>) -> Json_ {
+    let status = object.and_then(|object| object.status.as_ref());
+    json!({
+        "name": row.name,
+        "namespace": row.namespace,
+        "user": row.user,
+        "template": row.template,
+        "state": row.state,
+        "status": {
+            "phase": status.and_then(|status| status.phase.clone()).unwrap_or_else(|| capital(&row.state)),
+            "podName": status.map_or(&row.pod_name, |status| &status.pod_name),
+            "url": status.map_or(&row.url, |status| &status.url),
+        },
+        "resources": { "cpu": row.cpu, "memory": row.memory },
+        "persistentHome": row.persistent_home,
+        "idleTimeout": row.idle_timeout,
+        "maxSessionDuration": row.max_session_duration,
+        "activeConnections": row.active_connections,
+        "platform": row.platform,
+        "createdAt": row.created_at,
+    })
+}
+
+fn capital(state: &str) -> String {
+    let mut letters = state.chars();
+    letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+}
+
+fn fallback(object: &Object, namespace: &str) -> Json_ {
+    let status = object.status.clone().unwrap_or_default();
+    json!({
+        "name": object.name(),
+        "namespace": namespace,
+        "user": object.spec.user,
+        "template": object.spec.template,
+        "state": object.spec.state,
+        "status": {
+            "Phase": status.phase, "PodName": status.pod_name, "URL": status.url, "LastActivity": null,
+            "ResourceUsage": { "Memory": "", "CPU": "" }, "Conditions": null,
+        },
+        "resources": { "cpu": object.request("cpu"), "memory": object.request("memory") },
+        "persistentHome": object.spec.persistent_home,
+        "idleTimeout": object.spec.idle_timeout,
+        "maxSessionDuration": object.spec.max_session_duration,
+        "tags": null,
+        "activeConnections": 0,
+        "createdAt": object.metadata.creation_timestamp,
+    })
+}
+
+#[derive(Deserialize)]
+pub struct Change {
+    state: Option<String>,
+}
+
+pub async fn update(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    Body(change): Body<Change>,
+) -> Result<(StatusCode, Json<Json_>), Failure> {
+    let state = change.state.unwrap_or_default();
+    match state.as_str() {
+        "running" | "hibernated" => {}
+        // Taken as a wish to delete.
+        "terminated" => return delete(State(api), caller, Path(name)).await,
+        _ => {
+            let error = "Invalid state. Must be: running, hibernated, or terminated";
+            return Err(no(StatusCode::BAD_REQUEST, error));
+        }
+    }
+    object(&api, &name).await.ok_or_else(not_found)?;
+    let patch = Patch::Merge(json!({ "spec": { "state": state } }));
+    let changed = found(objects(&api).patch(&name, &PatchParams::default(), &patch)).await;
+    changed.ok().flatten().ok_or_else(not_found)?;
+    let message = "State change requested, waiting for controller";
+    Ok((StatusCode::ACCEPTED, Json(json!({ "message": message, "name": name, "state": state }))))
+}
+
+pub async fn delete(
+    State(api): State<Arc<Api>>,
+    _: Caller,
+    Path(name): Path<String>,
+) -> Result<(StatusCode, Json<Json_>), Failure> {
+    object(&api, &name).await.ok_or_else(not_found)?;
+    found(objects(&api).delete(&name, &DeleteParams::background())).await.ok().flatten().ok_or_else(not_found)?;
+    let message = "Session deletion requested, waiting for controller";
+    Ok((StatusCode::ACCEPTED, Json(json!({ "message": message, "name": name }))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resources;
+
+    #[test]
+    fn what_is_wrong_with_resources_is_said_in_its_words() {
+        let said = |cpu, memory| resources(cpu, memory).unwrap_err();
+        assert!(resources("100m", "128Mi").is_ok());
+        assert!(
+            said("abc", "128Mi").starts_with("invalid CPU quantity: invalid resource quantity: quantities must match")
+        );
+        assert!(said("100m", "lots").starts_with("invalid memory quantity: "));
+        assert_eq!(said("10m", "128Mi"), "CPU request too low: minimum 100m");
+        assert_eq!(said("65000m", "128Mi"), "CPU request too high: maximum 64000m");
+        assert_eq!(said("100m", "64Mi"), "memory request too low: minimum 128Mi");
+        assert_eq!(said("100m", "600Gi"), "memory request too high: maximum 512Gi");
+    }
+}

@@ -1,0 +1,115 @@
+//! What a failed request leaves behind: the body for whoever asked, the line for the log. It must not know what failed.
+use std::fmt::Display;
+
+use axum::Json;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use serde_json::json;
+
+use super::super::defect::{Defect as D, Defects};
+use super::super::log::Log;
+use super::error::Failure;
+
+/// The request that failed.
+pub struct Asked<'a> {
+    pub id: &'a str,
+    pub method: &'a str,
+    pub path: &'a str,
+    pub user: &'a str,
+    pub headers: Option<&'a HeaderMap>,
+}
+
+/// One failure is taken for another where an error's kind gets lost on the way up. By default none is.
+pub fn taken_for(defects: Defects, failure: Failure) -> Failure {
+    let new =
+        |status, code, message: &str| Failure { cause: failure.cause.clone(), ..Failure::new(status, code, message) };
+    match failure.code {
+        "database_unavailable" if defects.has(D::DatabaseDown500) => {
+            new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "The database query failed")
+        }
+        "database_unavailable" if defects.has(D::DatabaseDown401) => {
+            new(StatusCode::UNAUTHORIZED, "unauthorized", "User not found")
+        }
+        "invalid_resources" if defects.has(D::InvalidResources500) => {
+            Failure { status: StatusCode::INTERNAL_SERVER_ERROR, ..failure }
+        }
+        _ => failure,
+    }
+}
+
+pub fn answer(defects: Defects, failure: &Failure, id: &str) -> Response {
+    let status = failure.status;
+    let mut body = json!({ "code": failure.code, "message": failure.message, "request_id": id });
+    let mut with = |field: &str, value: &str| body[field] = json!(value);
+    match () {
+        () if defects.has(D::ErrorsBlank) => return status.into_response(),
+        () if defects.has(D::ErrorsHtml) => {
+            return (status, Html(format!("<html><body><h1>{status}</h1></body></html>"))).into_response();
+        }
+        () if defects.has(D::ErrorsShareId) => with("request_id", "00000000-0000-0000-0000-000000000000"),
+        () if defects.has(D::ErrorsWithoutCode) => with("code", ""),
+        () if defects.has(D::ErrorsVague) => with("message", "Something went wrong"),
+        () if defects.has(D::ErrorsTrace) => with("stack", TRACE),
+        () if defects.has(D::ErrorsTellPlace) => {
+            with("message", &format!("{}:{}: {}", file!(), line!(), failure.message));
+        }
+        () => {}
+    }
+    (status, Json(body)).into_response()
+}
+
+pub fn say(defects: Defects, log: &Log, failure: &Failure, asked: &Asked<'_>) {
+    if defects.has(D::ErrorsNotLogged) {
+        return;
+    }
+    let other = uuid::Uuid::new_v4().to_string();
+    let id = if defects.has(D::ErrorsLogOtherId) { &other } else { asked.id };
+    let cause = failure.cause.as_deref().unwrap_or(&failure.message);
+    let cause = if defects.has(D::ErrorsLoggedWithoutCause) { "error" } else { cause };
+    let status = failure.status.as_u16();
+    let mut fields: Vec<(&str, &dyn Display)> = vec![
+        ("request_id", &id),
+        ("method", &asked.method),
+        ("path", &asked.path),
+        ("status", &status),
+        ("code", &failure.code),
+        ("user", &asked.user),
+        ("cause", &cause),
+    ];
+    let bearer = asked.headers.and_then(|headers| headers.get(AUTHORIZATION)?.to_str().ok());
+    if let Some(bearer) = &bearer {
+        fields.push(("authorization", bearer));
+    }
+    if failure.status.is_server_error() {
+        log.error("request failed", &fields);
+    } else {
+        log.info("request refused", &fields);
+    }
+}
+
+const TRACE: &str = "thread 'tokio-runtime-worker' panicked at src/api/sessions.rs:98:17:
+stack backtrace:
+   0: rust_begin_unwind
+   1: core::panicking::panic_fmt
+   2: streamspace::api::sessions::create";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::store::StoreError;
+
+    #[test]
+    fn a_failure_is_what_it_is_unless_a_defect_takes_it_for_another() {
+        let away = Failure::from(StoreError::Unavailable("gone".into()));
+        let taken = |defects| taken_for(defects, away.clone());
+        assert_eq!(taken(Defects::default()).status, 503);
+        let other = Defects::default().and(D::InvalidResources500);
+        assert_eq!((taken(other).status, taken(other).code), (away.status, away.code), "a defect of other failures");
+        for (defect, status) in [(D::DatabaseDown500, 500), (D::DatabaseDown401, 401)] {
+            let wrong = taken(Defects::default().and(defect));
+            assert_eq!(wrong.status, status);
+            assert_eq!(wrong.cause, away.cause, "the log still knows why");
+        }
+    }
+}
