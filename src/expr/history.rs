@@ -20,6 +20,13 @@ enum Act {
     Read(usize),
 }
 
+/// What a look has shown: how often each name, and when.
+struct Sight<'a> {
+    counts: BTreeMap<&'a str, usize>,
+    from: Timestamp,
+    to: Timestamp,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Operation {
     act: Act,
@@ -34,7 +41,7 @@ struct Operation {
 pub fn anomalies(operations: &Value) -> Result<Vec<String>, String> {
     let list = operations.as_list().ok_or("a list of operations is needed")?;
     let mut writes: BTreeMap<&str, Vec<Operation>> = BTreeMap::new();
-    let mut reads: BTreeMap<&str, Vec<(BTreeMap<&str, usize>, Timestamp, Timestamp)>> = BTreeMap::new();
+    let mut reads: BTreeMap<&str, Vec<Sight<'_>>> = BTreeMap::new();
     for (i, one) in list.iter().enumerate() {
         let text = |key: &str| {
             let text = one.get(key).and_then(Value::as_str);
@@ -58,7 +65,7 @@ pub fn anomalies(operations: &Value) -> Result<Vec<String>, String> {
                     let name = name.as_str().ok_or_else(|| format!("operation {i} has seen what is no name"))?;
                     *counts.entry(name).or_insert(0) += 1;
                 }
-                reads.entry(text("where")?).or_default().push((counts, from, to));
+                reads.entry(text("where")?).or_default().push(Sight { counts, from, to });
             }
             other => return Err(format!("operation {i} is `{other}`: it can be `create`, `delete` or `read`")),
         }
@@ -68,16 +75,12 @@ pub fn anomalies(operations: &Value) -> Result<Vec<String>, String> {
     }
     let mut found = vec![];
     for (place, reads) in &reads {
-        let seen = reads.iter().flat_map(|(counts, ..)| counts.keys().copied());
+        let seen = reads.iter().flat_map(|r| r.counts.keys().copied());
         let names: BTreeSet<&str> = writes.keys().copied().chain(seen).collect();
         for name in names {
             let mut history = writes.get(name).cloned().unwrap_or_default();
-            let seen = |counts: &BTreeMap<&str, usize>| counts.get(name).copied().unwrap_or(0);
-            history.extend(reads.iter().map(|(c, from, to)| Operation {
-                act: Act::Read(seen(c)),
-                from: *from,
-                to: *to,
-            }));
+            let seen = |r: &Sight<'_>| Act::Read(r.counts.get(name).copied().unwrap_or(0));
+            history.extend(reads.iter().map(|r| Operation { act: seen(r), from: r.from, to: r.to }));
             history.sort_by_key(|o| (o.from, o.to));
             if let Some(what) = anomaly(&history) {
                 found.push(format!("`{name}` {what} in {place}: {}", told(&history)));
