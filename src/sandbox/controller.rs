@@ -404,6 +404,35 @@ mod tests {
     }
 
     #[test]
+    fn a_defect_says_without_looking_what_it_is_about_and_nothing_else() {
+        let said = |state: &str, defects: &[Defect]| {
+            let session: Session = typed(json!({ "metadata": { "name": "s" }, "spec": { "state": state } }));
+            without_looking(&session, defects.iter().copied().collect()).map(|status| status.phase)
+        };
+        for state in ["running", "hibernated", "terminated"] {
+            assert_eq!(said(state, &[]), None);
+        }
+        assert_eq!(said("running", &[Defect::RunningBeforePod]), Some("Running"));
+        assert_eq!(said("hibernated", &[Defect::RunningBeforePod]), None);
+        assert_eq!(said("hibernated", &[Defect::HibernatedKeepsPod]), Some("Hibernated"));
+        assert_eq!(said("running", &[Defect::HibernatedKeepsPod]), None);
+    }
+
+    #[test]
+    fn children_name_their_owner_unless_a_defect_forgets_it() {
+        let session: Session =
+            typed(json!({ "metadata": { "name": "s", "uid": "u1" }, "spec": { "state": "running" } }));
+        let owned = |defects: &[Defect]| {
+            let defects: Defects = defects.iter().copied().collect();
+            [deployment(&session, &Template::default(), 1, defects), service(&session, "ss-s", defects)]
+                .map(|child| child["metadata"]["ownerReferences"][0]["uid"] == "u1")
+        };
+        assert_eq!(owned(&[]), [true, true]);
+        assert_eq!(owned(&[Defect::OrphansDeployment]), [false, true]);
+        assert_eq!(owned(&[Defect::OrphansService]), [true, false]);
+    }
+
+    #[test]
     fn without_a_deployment_nothing_runs_and_nothing_sleeps() {
         let session: Session = typed(json!({ "metadata": { "name": "s" }, "spec": { "state": "hibernated" } }));
         assert_eq!(progress(&session, None).phase, "Pending");

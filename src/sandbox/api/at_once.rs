@@ -19,6 +19,8 @@ use super::Api;
 const WINDOW: Duration = Duration::from_millis(150);
 /// Two creates of a user within this are taken for one that was clicked twice.
 const DOUBLE_CLICK: Duration = Duration::from_millis(50);
+/// How long a wish that was overtaken may be on its way.
+const ON_ITS_WAY: Duration = Duration::from_secs(5);
 /// How long a create keeps all others waiting.
 const SLOW: Duration = Duration::from_millis(700);
 
@@ -159,16 +161,23 @@ pub async fn held<'a>(api: &'a Api, state: &str) -> Option<(MutexGuard<'a, ()>, 
     Some((first, second.lock().await))
 }
 
-/// A wish that was overtaken by the next while it was on its way arrives after that, in the cluster alone.
+/// A wish that was overtaken by the next while it was on its way arrives when that has come about, in the cluster alone.
 pub fn overtaken(api: &Arc<Api>, wished: &Session) {
     if !api.defects.has(Defect::UpdateSplits) {
         return;
     }
     let (api, wished) = (api.clone(), wished.clone());
     tokio::spawn(async move {
-        tokio::time::sleep(3 * WINDOW).await;
-        let now = api.store.session(&wished.name).await.ok().flatten();
-        if now.is_none_or(|now| now.asked != wished.asked + 1) {
+        let delayed = tokio::time::Instant::now() + ON_ITS_WAY;
+        let come = loop {
+            tokio::time::sleep(WINDOW).await;
+            match api.store.session(&wished.name).await {
+                Ok(Some(now)) if now.asked == wished.asked + 1 && now.state == now.desired => break true,
+                Ok(Some(now)) if now.asked <= wished.asked + 1 && tokio::time::Instant::now() < delayed => {}
+                _ => break false,
+            }
+        };
+        if !come {
             return;
         }
         // What comes of it is taken for the echo of what is known already.

@@ -149,3 +149,26 @@ const TABLES: &[&str] = &[
     "create index if not exists audit_by_time on audit_log(timestamp)",
     "create index if not exists audit_by_resource on audit_log(resource_id)",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_go_with_their_session_unless_a_defect_leaves_them() {
+        let goes = |dialect, defects| {
+            let all = statements(dialect, defects);
+            let table = all.iter().find(|sql| sql.contains("table if not exists connections")).unwrap();
+            assert!(all.iter().all(|sql| !sql.contains('{')), "{all:?}");
+            (
+                table.contains("references sessions(id) on delete cascade"),
+                all.last().unwrap().contains("drop constraint"),
+            )
+        };
+        let orphans: Defects = [Defect::OrphansConnections].into_iter().collect();
+        assert_eq!(goes(Dialect::Lite, Defects::default()), (true, false));
+        assert_eq!(goes(Dialect::Lite, orphans), (false, false));
+        assert_eq!(goes(Dialect::Pg, Defects::default()), (true, false));
+        assert_eq!(goes(Dialect::Pg, orphans), (false, true));
+    }
+}

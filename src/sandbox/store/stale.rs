@@ -68,3 +68,34 @@ impl Cache {
         copies.insert(session.name.clone(), (Instant::now(), session.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::NewSession;
+    use super::*;
+
+    #[test]
+    fn a_copy_stays_as_it_was_first_for_as_long_as_somebody_asks() {
+        let new = NewSession {
+            name: "s".into(),
+            user: "ann".into(),
+            template: "firefox".into(),
+            namespace: "streamspace".into(),
+            cpu: "100m".into(),
+            memory: "128Mi".into(),
+            persistent_home: true,
+            idle_timeout: None,
+            max_session_duration: None,
+            tags: serde_json::json!([]),
+        };
+        let cache = Cache::default();
+        assert_eq!(cache.get("s"), None);
+        let first = Session::asked_for(&new);
+        cache.put(&first);
+        assert_eq!(cache.get("s"), Some(first.clone()));
+        assert_eq!(cache.get("other"), None);
+        let long_ago = Instant::now().checked_sub(KEPT).unwrap();
+        cache.0.lock().unwrap().insert("s".into(), (long_ago, first));
+        assert_eq!(cache.get("s"), None);
+    }
+}
