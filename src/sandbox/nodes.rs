@@ -15,8 +15,11 @@ use kube::{Api, Client};
 use serde_json::{Value as Json, json};
 
 use super::background::Background;
+use super::defect::Defect;
 use super::kinds::APP;
 use super::link::{ClusterError, Patience, found, soon};
+
+const SLOW_START: Duration = Duration::from_millis(500);
 
 /// True if there are nodes in this cluster that run pods themselves.
 pub async fn real(client: &Client) -> Result<bool, ClusterError> {
@@ -65,6 +68,10 @@ async fn deployment(deployment: Arc<Deployment>, context: Arc<Background>) -> Re
         let Some(pod) = there.pop().and_then(|pod| pod.metadata.name) else { continue };
         // Nobody is there to stop a container first.
         found(pods.delete(&pod, &DeleteParams::default().grace_period(0))).await?;
+    }
+    if there.len() < wanted && context.defects.has(Defect::RunningBeforePod) {
+        // A pod takes its time on real nodes: so it is seen who did not wait for it.
+        tokio::time::sleep(SLOW_START).await;
     }
     while there.len() < wanted {
         let pod = pod(name, uid, &deployment);
