@@ -278,7 +278,7 @@ async fn perform_sentence(
         let (mark, findings, reason) = match missing {
             Some(name) => (Mark::NotReached, vec![], Some(format!("`{name}` was never bound"))),
             None => {
-                let findings = runner.asked(&sentence.asks, None, &listed.scope);
+                let findings = runner.asked(&sentence.asks, None, &runner.then(&own, &listed.scope));
                 let red = findings.iter().find(|f| !f.holds).map(sentence_of);
                 listed.judged += findings.len();
                 (if red.is_some() { Mark::Failed } else { Mark::Passed }, findings, red)

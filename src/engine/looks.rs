@@ -80,6 +80,10 @@ pub trait Looks: Send + Sync {
     fn live(&self) -> bool;
     /// The names that only the environment knows.
     fn environment(&self) -> Scope;
+    /// In a record: when an action ended.
+    fn moment(&self, _: &Address) -> Option<Timestamp> {
+        None
+    }
     /// This is about to be asked, with these names bound.
     fn asking(&self, _: &Asks, _: &Scope) {}
     /// What an action comes to where that is known beforehand: in a replay, of what is as it was.

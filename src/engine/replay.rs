@@ -38,6 +38,8 @@ pub struct Record {
     bound: Option<(Value, Value)>,
     pub looks: HashMap<Address, Vec<Sight>>,
     pub judged: HashMap<Address, Judged>,
+    /// When each action ended.
+    ended: HashMap<Address, Timestamp>,
     /// Each action: in a line for people, and where it stands.
     pub acts: HashMap<Address, (String, Place)>,
     pub cases: HashMap<String, (Verdict, Option<String>)>,
@@ -72,6 +74,7 @@ impl Record {
                     bound: None,
                     looks: HashMap::new(),
                     judged: HashMap::new(),
+                    ended: HashMap::new(),
                     acts: HashMap::new(),
                     cases: HashMap::new(),
                     marks: HashMap::new(),
@@ -104,6 +107,7 @@ impl Record {
             EventKind::ActionFinished { mark, findings, .. } => {
                 let judged = Judged { at: at.clone(), mark: *mark, findings: findings.clone() };
                 self.judged.insert(at.clone(), judged);
+                self.ended.insert(at.clone(), event.at);
             }
             EventKind::SentenceFinished { mark, .. } => {
                 self.marks.insert(at.clone(), *mark);
@@ -122,6 +126,7 @@ impl Record {
             bound: self.bound.clone(),
             looks: HashMap::new(),
             judged: HashMap::new(),
+            ended: self.ended.clone(),
             acts: self.acts.clone(),
             cases: self.cases.clone(),
             marks: HashMap::new(),
@@ -259,6 +264,10 @@ impl Looks for Recorded {
 
     fn environment(&self) -> Scope {
         self.environment.clone()
+    }
+
+    fn moment(&self, at: &Address) -> Option<Timestamp> {
+        self.record.ended.get(at).copied()
     }
 
     fn known(&self, at: &Address, scope: &Scope, faults: &[String]) -> Option<Done> {

@@ -145,6 +145,7 @@ impl<'a> Runner<'a> {
     }
 
     async fn step(&self, step: &Step, at: &Address, scope: &Scope, timeout: Option<Duration>) -> Done {
+        let scope = &self.then(at, scope);
         if self.cancel.is_cancelled() {
             return Done::red(Mark::Interrupted, "cancelled");
         }
@@ -243,7 +244,13 @@ impl<'a> Runner<'a> {
         done
     }
 
+    /// The scope as it was when the action was performed, where that is recorded.
+    pub(super) fn then(&self, at: &Address, scope: &Scope) -> Scope {
+        self.looks.moment(at).map_or_else(|| scope.clone(), |moment| scope.at(moment))
+    }
+
     async fn act(&self, step: &Step, at: &Address, scope: &Scope, timeout: Option<Duration>) -> Done {
+        let scope = &self.then(at, scope);
         self.announce(step, at).await;
         let bound = Arc::new(Mutex::new(vec![]));
         if !step.undo.is_empty() && self.looks.live() {

@@ -341,7 +341,10 @@ impl Expression {
                         )))
                     })
                 }
-                _ => context.add_function("now", || cel::Value::Timestamp(chrono_time(Timestamp::now()))),
+                _ => {
+                    let moment = scope.clone();
+                    context.add_function("now", move || cel::Value::Timestamp(chrono_time(moment.now())))
+                }
             };
             added.map_err(|e| EvalError::Other(e.to_string()))?;
         }

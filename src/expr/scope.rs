@@ -1,11 +1,14 @@
 //! The names that are bound at a point of a run. Immutable: binding a name makes a new scope that shares the old one.
 use crate::{secrets::Secrets, value::Value};
+use jiff::Timestamp;
 use std::sync::{Arc, OnceLock};
 
 #[derive(Clone, Default)]
 pub struct Scope {
     top: Option<Arc<Frame>>,
     secrets: Arc<Secrets>,
+    /// In a record: what `now()` gave.
+    moment: Option<Timestamp>,
 }
 
 struct Frame {
@@ -18,7 +21,7 @@ struct Frame {
 
 impl Scope {
     pub fn new(secrets: Arc<Secrets>) -> Self {
-        Scope { top: None, secrets }
+        Scope { top: None, secrets, moment: None }
     }
 
     #[must_use]
@@ -29,7 +32,17 @@ impl Scope {
             cel: OnceLock::new(),
             below: self.top.clone(),
         };
-        Scope { top: Some(Arc::new(frame)), secrets: self.secrets.clone() }
+        Scope { top: Some(Arc::new(frame)), secrets: self.secrets.clone(), moment: self.moment }
+    }
+
+    /// As it was at a moment of a record.
+    #[must_use]
+    pub fn at(&self, moment: Timestamp) -> Scope {
+        Scope { moment: Some(moment), ..self.clone() }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.moment.unwrap_or_else(Timestamp::now)
     }
 
     /// Binds each entry of a map.

@@ -394,31 +394,37 @@ impl Hunted<'_> {
         }
     }
 
-    /// All values that the way leads to at once; and where somebody notices and there are several, each by itself.
+    /// All values that the way leads to at once; where somebody notices and there are several, each by itself, and at the other looks
+    /// that decide.
     fn kind(&mut self, member: &Member, value: &Value, way: &Way, kind: &Kind) -> Reaction {
-        let total = count(value, way);
-        let reaction = self.some(member, value, way, kind, 0..total);
-        if reaction.noticed && total > 1 {
-            self.split(member, value, way, kind, 0..total);
+        let (total, last) = (count(value, way), member.looks - 1);
+        let reaction = self.some(member, last, way, kind, 0..total);
+        if reaction.noticed {
+            self.split(member, way, kind, 0..total);
+            for look in 0..last {
+                self.some(member, look, way, kind, 0..usize::MAX);
+            }
         }
         reaction
     }
 
-    fn split(&mut self, member: &Member, value: &Value, way: &Way, kind: &Kind, range: Range<usize>) {
+    fn split(&mut self, member: &Member, way: &Way, kind: &Kind, range: Range<usize>) {
+        if range.len() < 2 {
+            return;
+        }
         let middle = range.start + range.len() / 2;
         for half in [range.start..middle, middle..range.end] {
-            if self.some(member, value, way, kind, half.clone()).noticed && half.len() > 1 {
-                self.split(member, value, way, kind, half);
+            if self.some(member, member.looks - 1, way, kind, half.clone()).noticed {
+                self.split(member, way, kind, half);
             }
         }
     }
 
-    fn some(&mut self, member: &Member, value: &Value, way: &Way, kind: &Kind, range: Range<usize>) -> Reaction {
-        let new = edit(value, way, &mut 0, &mut |v, n| if range.contains(&n) { change(kind, v, n) } else { New::Same });
-        let New::Put(new) = new else { return Reaction::default() };
-        let Some(sight) = self.last(member).cloned() else { return Reaction::default() };
-        let look = member.looks - 1;
-        let changes = vec![Change { at: member.at.clone(), look, sight: Output { value: new, ..sight } }];
+    fn some(&mut self, member: &Member, look: usize, way: &Way, kind: &Kind, range: Range<usize>) -> Reaction {
+        let Some(sight) = self.hunt.sight(self.task, &member.at, look).cloned() else { return Reaction::default() };
+        let mut f = |v: &Value, n| if range.contains(&n) { change(kind, v, n) } else { New::Same };
+        let New::Put(value) = edit(&sight.value, way, &mut 0, &mut f) else { return Reaction::default() };
+        let changes = vec![Change { at: member.at.clone(), look, sight: Output { value, ..sight } }];
         let reaction = self.judge(changes);
         self.note(way, kind, &reaction);
         reaction

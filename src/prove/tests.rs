@@ -234,8 +234,7 @@ actions: {{ ask: {{ do: [{{ fake: {{}}, as: seen, check: seven == 7 }}], outputs
     // it is known when it is judged again; that nothing of the case can make it fail is true
     assert_eq!(fates(&proof), [("check: seven == 7", "cannot fail"), ("check: got.answer == true", "killed")]);
 
-    let older: Vec<Event> =
-        events.into_iter().filter(|e| !matches!(e.kind, EventKind::NamesBound { .. })).collect();
+    let older: Vec<Event> = events.into_iter().filter(|e| !matches!(e.kind, EventKind::NamesBound { .. })).collect();
     let schedule = compiled(plan, &Arc::new(Shared::default()), &environment).unwrap_or_else(|drawn| panic!("{drawn}"));
     let proof = prove(Arc::new(schedule), Arc::new(Record::of(&older).unwrap()), None).unwrap();
     assert_eq!(fates(&proof)[0].1, "not replayable");
