@@ -10,23 +10,23 @@ use crate::{
     engine::{replay::Record, schedule::Schedule},
     executor::Registry,
     prove::{
-        document::{self, Escape},
-        evidence,
+        evidence::{self, Proof},
         guards::Guards,
-        page,
     },
-    report::{
-        file::write_whole,
-        jsonl,
-        markdown::escape::{self, Spot},
-    },
+    report::{file::write_whole, jsonl},
 };
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-pub fn command(args: &args::Prove, run: &str, registry: &Registry, verbosity: Verbosity) -> Result<u8, Failure> {
+/// What judging the run again says of its plan. With `--accept` its guards are written down.
+pub fn judge(
+    args: &args::Prove,
+    run: &str,
+    registry: &Registry,
+    verbosity: Verbosity,
+) -> Result<(files::Found, Proof), Failure> {
     let path = report::find(run)?;
     let events =
         jsonl::read(&path).map_err(|e| Failure::usage(format!("error: `{}` cannot be read: {e}", path.display())))?;
@@ -57,19 +57,10 @@ pub fn command(args: &args::Prove, run: &str, registry: &Registry, verbosity: Ve
         write_whole(&path, |out| out.write_all(proof.guards.text().as_bytes())).map_err(|e| unwritten(&path, &e))?;
         anstream::eprintln!("{} guards: {}", proof.guards.count(), files::shorten(&path).display());
     }
-    let path = match &args.report_dir {
-        Some(dir) => dir.join("prove-report.md"),
-        None => found.root.join("tests/reports/prove-report.md"),
-    };
-    let (code, words) = (|text: &str| escape::code(text, Spot::Line), |text: &str| escape::words(text, Spot::Line));
-    let escape = Escape { code: &code, words: &words };
-    write_whole(&path, |out| document::write(&proof, &escape, out)).map_err(|e| unwritten(&path, &e))?;
-    anstream::print!("{}", page::page(&proof));
-    anstream::println!("report: {}", files::shorten(&path).display());
-    Ok(if proof.holds() { exit::GREEN } else { exit::RED })
+    Ok((found, proof))
 }
 
-fn unwritten(path: &Path, e: &std::io::Error) -> Failure {
+pub fn unwritten(path: &Path, e: &std::io::Error) -> Failure {
     Failure { message: format!("error: `{}` cannot be written: {e}", path.display()), code: exit::NO_REPORT }
 }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     executor::Registry,
     outcome::Tier,
-    prove::matrix::{Outcome, Row},
+    prove::matrix::{Matrix, Outcome, Row},
     sandbox::defect::Defect,
 };
 use futures::{StreamExt, stream};
@@ -28,7 +28,7 @@ pub struct Ask<'a> {
 }
 
 /// The rows in the order of the catalogue, between two runs without a defect. `told` hears of each as it ends.
-pub async fn run(ask: &Ask<'_>, told: &(dyn Fn(usize, usize, &Row) + Sync)) -> Result<Vec<Row>, Failure> {
+pub async fn run(ask: &Ask<'_>, told: &(dyn Fn(usize, usize, &Row) + Sync)) -> Result<Matrix, Failure> {
     let schedule = ask.draft.compile_for_proof(ask.registry, None, ask.set)?;
     let breaks = |name: &str| schedule.breaks.iter().find(|b| b.defect == name);
     let chosen = |d: &Defect| match ask.parts.defect.as_slice() {
@@ -64,7 +64,9 @@ pub async fn run(ask: &Ask<'_>, told: &(dyn Fn(usize, usize, &Row) + Sync)) -> R
         rows.push((n, row));
     }
     rows.sort_by_key(|(n, _)| *n);
-    Ok(rows.into_iter().map(|(_, row)| row).collect())
+    let sentences = schedule.outline.iter().flat_map(|c| &c.sentences);
+    let sentences = sentences.map(|s| (s.address.clone(), s.text.clone())).collect();
+    Ok(Matrix { rows: rows.into_iter().map(|(_, row)| row).collect(), sentences })
 }
 
 async fn one(ask: &Ask<'_>, defect: Option<Defect>) -> Outcome {

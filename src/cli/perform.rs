@@ -11,12 +11,18 @@ use crate::{
     event::{EventSink, RunStarted},
     executor::{Link, RunContext},
     outcome::Tier,
-    report::ledger::{Ledger, RunIndex},
+    report::{
+        jsonl::JsonLines,
+        ledger::{Ledger, RunIndex},
+    },
     secrets::Secrets,
     value::Value,
 };
 use jiff::Timestamp;
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio_util::sync::CancellationToken;
 
 /// How a schedule is performed.
@@ -102,4 +108,30 @@ pub fn begin(root: &Path) -> RunContext {
 /// Short, lower case, begins with a letter: fit for DNS names.
 fn run_id() -> String {
     format!("r{}", &uuid::Uuid::new_v4().simple().to_string()[..7])
+}
+
+/// `.tp-runner/runs/<run>/events.jsonl`; the folder ignores itself in git.
+fn journal_path(root: &Path, run: &str) -> Result<PathBuf, Failure> {
+    let own = root.join(".tp-runner");
+    let folder = own.join("runs").join(run);
+    let made = std::fs::create_dir_all(&folder).and_then(|()| {
+        let ignore = own.join(".gitignore");
+        if ignore.exists() { Ok(()) } else { std::fs::write(ignore, "*\n") }
+    });
+    match made {
+        Ok(()) => Ok(folder.join("events.jsonl")),
+        Err(e) => Err(Failure {
+            message: format!("error: `{}` cannot be made: {e}", folder.display()),
+            code: exit::NO_REPORT,
+        }),
+    }
+}
+
+/// The journal of a run, new.
+pub fn journal(root: &Path, run: &str) -> Result<JsonLines, Failure> {
+    let path = journal_path(root, run)?;
+    JsonLines::open(&path).map_err(|e| Failure {
+        message: format!("error: `{}` cannot be written: {e}", path.display()),
+        code: exit::NO_REPORT,
+    })
 }

@@ -18,7 +18,6 @@ use crate::{
         console::{Console, Detail, Look},
         file::write_whole,
         gate::gate,
-        jsonl::JsonLines,
     },
 };
 use std::path::{Path, PathBuf};
@@ -116,11 +115,7 @@ async fn report(
         kill,
     };
     let index = perform::perform(manner, schedule, || {
-        let journal = journal_path(&found.root, &id)?;
-        let lines = JsonLines::open(&journal).map_err(|e| Failure {
-            message: format!("error: `{}` cannot be written: {e}", journal.display()),
-            code: exit::NO_REPORT,
-        })?;
+        let lines = perform::journal(&found.root, &id)?;
         Ok(vec![Box::new(lines), Box::new(pending), Box::new(console)])
     })
     .await?;
@@ -150,24 +145,7 @@ fn report_path(args: &args::Run, found: &files::Found, schedule: &Schedule) -> P
     }
 }
 
-/// `.tp-runner/runs/<run>/events.jsonl`; the folder ignores itself in git.
-fn journal_path(root: &Path, run: &str) -> Result<PathBuf, Failure> {
-    let own = root.join(".tp-runner");
-    let folder = own.join("runs").join(run);
-    let made = std::fs::create_dir_all(&folder).and_then(|()| {
-        let ignore = own.join(".gitignore");
-        if ignore.exists() { Ok(()) } else { std::fs::write(ignore, "*\n") }
-    });
-    match made {
-        Ok(()) => Ok(folder.join("events.jsonl")),
-        Err(e) => Err(Failure {
-            message: format!("error: `{}` cannot be made: {e}", folder.display()),
-            code: exit::NO_REPORT,
-        }),
-    }
-}
-
-fn detail(v: Verbosity) -> Detail {
+pub fn detail(v: Verbosity) -> Detail {
     match v {
         Verbosity { quiet: true, .. } => Detail::Quiet,
         Verbosity { verbose: true, .. } => Detail::Actions,

@@ -372,9 +372,12 @@ pub struct Told {
     pub kept: Vec<Address>,
 }
 
+/// The mark of an action, and which of its findings hold.
+type Held = (Mark, Vec<bool>);
+
 impl Rehearsed {
     /// What each action came to at its last time, and each sentence.
-    fn comes_to(&self) -> (Verdict, Vec<Mark>, HashMap<&Address, (Mark, Vec<bool>)>) {
+    fn comes_to(&self) -> (Verdict, Vec<Mark>, HashMap<&Address, Held>) {
         let actions = self.told.iter().flat_map(|t| &t.actions);
         let judged = actions.map(|j| (&j.at, (j.mark, j.findings.iter().map(|f| f.holds).collect())));
         (self.verdict, self.told.iter().map(|t| t.mark).collect(), judged.collect())

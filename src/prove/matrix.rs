@@ -4,7 +4,11 @@ use crate::{
     address::Address,
     outcome::{Mark, Verdict},
 };
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+    time::Duration,
+};
 
 /// A defect, or none: then it is a control.
 #[derive(Clone, Debug)]
@@ -127,47 +131,91 @@ impl Row {
     }
 }
 
-/// As Markdown: a table of defects and cases, what each defect is, and what every sentence is broken by.
-pub fn markdown(rows: &[Row], sentence: &dyn Fn(&Address) -> String) -> String {
-    let cases: Vec<String> = rows
-        .iter()
-        .find_map(|r| match &r.outcome {
-            Outcome::Ran { cases, .. } => Some(cases.iter().map(|(id, _)| id.clone()).collect()),
-            Outcome::CouldNot(_) => None,
-        })
-        .unwrap_or_default();
-    let short = |id: &str| id.rsplit('-').next().unwrap_or(id).to_string();
-    let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "| Defect | What the platform then does | {} | Fate | Took |",
-        cases.iter().map(|c| short(c)).collect::<Vec<_>>().join(" | ")
-    );
-    let _ = writeln!(out, "| --- | --- |{} --- | ---: |", " :-: |".repeat(cases.len()));
-    for row in rows {
-        let name = row.defect.as_ref().map_or("*no defect*".to_string(), |d| format!("`{d}`"));
-        let fate = match (&row.defect, row.fate()) {
-            (None, _) => if row.holds() { "green" } else { "**red**" }.to_string(),
-            (_, Fate::Caught) => "caught".to_string(),
-            (_, Fate::Elsewhere(_)) => "**caught elsewhere**".to_string(),
-            (_, Fate::Survived) => "**survived**".to_string(),
-            (_, Fate::CouldNot(_)) => "**not run**".to_string(),
-        };
-        let cells = cases.iter().map(|c| row.cell(c)).collect::<Vec<_>>().join(" | ");
-        let _ = writeln!(out, "| {name} | {} | {cells} | {fate} | {:.1} s |", row.about, row.took.as_secs_f64());
+/// All of them.
+pub struct Matrix {
+    /// In the order of the catalogue, between the controls.
+    pub rows: Vec<Row>,
+    /// The plan's sentences, in its words.
+    pub sentences: HashMap<Address, String>,
+}
+
+impl Matrix {
+    pub fn holds(&self) -> bool {
+        self.rows.iter().all(Row::holds)
     }
-    let mut broken: BTreeMap<&Address, Vec<&str>> = BTreeMap::new();
-    for row in rows {
-        for at in &row.breaks {
-            broken.entry(at).or_default().extend(row.defect.as_deref());
+
+    /// What is not as it must be first, then one line of numbers.
+    pub fn page(&self) -> String {
+        let mut out = String::new();
+        for row in self.rows.iter().filter(|r| !r.holds()) {
+            let _ = writeln!(out, "{}", row.line());
+            if let (Some(_), Fate::Elsewhere(green)) = (&row.defect, row.fate()) {
+                for at in green {
+                    let _ = writeln!(out, "{:<34} {}: {}", "", at.case(), self.words(&at));
+                }
+            }
         }
+        let defects = self.rows.iter().filter(|r| r.defect.is_some());
+        let all = defects.clone().count();
+        let caught = defects.filter(|r| r.holds()).count();
+        let controls = self.rows.iter().filter(|r| r.defect.is_none());
+        let green = controls.clone().filter(|r| r.holds()).count();
+        let _ = writeln!(
+            out,
+            "{caught} of {all} defects caught by every sentence that they break; {green} of {} runs without one green",
+            controls.count()
+        );
+        out
     }
-    out += "\nWhat turns each sentence red:\n\n";
-    for (at, defects) in broken {
-        let names = defects.iter().map(|d| format!("`{d}`")).collect::<Vec<_>>().join(", ");
-        let _ = writeln!(out, "- {} *{}*: {names}", at.case(), sentence(at));
+
+    fn words(&self, at: &Address) -> String {
+        let text = self.sentences.get(at).map(String::as_str).unwrap_or_default();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
-    out
+
+    /// As Markdown: a table of defects and cases, and what every sentence is broken by. `escaped` makes a sentence fit for it.
+    pub fn markdown(&self, escaped: &dyn Fn(&str) -> String) -> String {
+        let cases: Vec<&str> = self
+            .rows
+            .iter()
+            .find_map(|r| match &r.outcome {
+                Outcome::Ran { cases, .. } => Some(cases.iter().map(|(id, _)| id.as_str()).collect()),
+                Outcome::CouldNot(_) => None,
+            })
+            .unwrap_or_default();
+        let short = |id: &&str| id.rsplit('-').next().unwrap_or(id).to_string();
+        let mut out = String::from(
+            "\n## Defects of the platform\n\nThe plan run against the sandbox with each of its defects. **✗**: red where the defect breaks it; ✗: red \
+             besides; **missed**: not red where the defect breaks it; ·: green.\n\n",
+        );
+        let heads = cases.iter().map(short).collect::<Vec<_>>().join(" | ");
+        let _ = writeln!(out, "| Defect | What the platform then does | {heads} | Fate | Took |");
+        let _ = writeln!(out, "| --- | --- |{} --- | ---: |", " :-: |".repeat(cases.len()));
+        for row in &self.rows {
+            let name = row.defect.as_ref().map_or("*no defect*".to_string(), |d| format!("`{d}`"));
+            let fate = match (&row.defect, row.fate()) {
+                (None, _) => if row.holds() { "green" } else { "**red**" }.to_string(),
+                (_, Fate::Caught) => "caught".to_string(),
+                (_, Fate::Elsewhere(_)) => "**caught elsewhere**".to_string(),
+                (_, Fate::Survived) => "**survived**".to_string(),
+                (_, Fate::CouldNot(_)) => "**not run**".to_string(),
+            };
+            let cells = cases.iter().map(|c| row.cell(c)).collect::<Vec<_>>().join(" | ");
+            let _ = writeln!(out, "| {name} | {} | {cells} | {fate} | {:.1} s |", row.about, row.took.as_secs_f64());
+        }
+        let mut broken: BTreeMap<&Address, Vec<&str>> = BTreeMap::new();
+        for row in &self.rows {
+            for at in &row.breaks {
+                broken.entry(at).or_default().extend(row.defect.as_deref());
+            }
+        }
+        out += "\nWhat turns each sentence red:\n\n";
+        for (at, defects) in broken {
+            let names = defects.iter().map(|d| format!("`{d}`")).collect::<Vec<_>>().join(", ");
+            let _ = writeln!(out, "- {} *{}*: {names}", at.case(), escaped(&self.words(at)));
+        }
+        out
+    }
 }
 
 #[cfg(test)]
@@ -226,15 +274,24 @@ mod tests {
     #[test]
     fn the_table_shows_who_was_to_see_it_and_who_did() {
         use Mark::*;
-        let rows = [
+        let rows = vec![
             row(None, &[], &[("A/steps/1", Passed)]),
             row(Some("d"), &["A/expected/1"], &[("A/expected/1", Failed), ("B/steps/1", Failed)]),
             row(Some("e"), &["A/expected/1"], &[("A/expected/1", Passed), ("B/steps/1", Failed)]),
         ];
-        let text = markdown(&rows, &|_| "all there".into());
+        let sentences = [(at("A/expected/1"), "all \n there".to_string())].into();
+        let matrix = Matrix { rows, sentences };
+        let text = matrix.markdown(&|text| text.to_string());
         assert!(text.contains("| *no defect* | it errs | · | · | green | 1.5 s |"), "{text}");
         assert!(text.contains("| `d` | it errs | **✗** | ✗ | caught | 1.5 s |"), "{text}");
         assert!(text.contains("| `e` | it errs | **missed** | ✗ | **caught elsewhere** | 1.5 s |"), "{text}");
         assert!(text.contains("- A *all there*: `d`, `e`"), "{text}");
+        let page = matrix.page();
+        assert!(page.contains("but not in A/expected/1") && page.contains("A: all there"), "{page}");
+        assert!(
+            page.contains("1 of 2 defects caught by every sentence that they break; 1 of 1 runs without one green"),
+            "{page}"
+        );
+        assert!(!matrix.holds());
     }
 }
