@@ -27,6 +27,13 @@ pub struct Event {
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
     RunStarted(Box<RunStarted>),
+    /// Setup is done: what the cases are performed with, so that a recorded run can be judged again.
+    NamesBound {
+        /// The plan's variables.
+        vars: Value,
+        /// What the environment's own actions may read beside them.
+        environment: Value,
+    },
     CaseStarted,
     SentenceStarted,
     ActionStarted {
@@ -224,6 +231,9 @@ impl EventKind {
                     *v = text(std::mem::take(v));
                 }
                 EventKind::RunStarted(r)
+            }
+            EventKind::NamesBound { vars, environment } => {
+                EventKind::NamesBound { vars: vars.map_text(f), environment: environment.map_text(f) }
             }
             EventKind::ActionStarted { what, place } => EventKind::ActionStarted { what: text(what), place },
             EventKind::Looked { look, at, took, value, error, error_kind, unmet, evidence } => EventKind::Looked {

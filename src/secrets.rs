@@ -12,6 +12,10 @@ pub struct Secrets(RwLock<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
+    /// Every secret stands as its token already: there is nothing to learn.
+    recorded: bool,
+    /// Of each secret, as it was called when it became known.
+    names: Vec<String>,
     /// Name and form of each pattern: the token that stands for it.
     tokens: Vec<(String, String)>,
     patterns: Vec<String>,
@@ -19,19 +23,29 @@ struct Known {
 }
 
 impl Secrets {
-    /// From now on `value` is masked as `‹name›`, and in derived forms as `‹name:form›`. The same value keeps its first name.
+    /// Of a record, in which every secret stands as its token.
+    pub fn recorded() -> Self {
+        Secrets(RwLock::new(Known { recorded: true, ..Known::default() }))
+    }
+
+    /// From now on `value` is masked as `‹name›`, and in derived forms as `‹name:form›`. The same value keeps its first name;
+    /// another of a name that is taken is told apart: `‹name~2›`.
     pub fn add(&self, name: &str, value: &str) {
         if value.len() < SHORTEST {
             return;
         }
         let mut known = self.0.write().unwrap_or_else(|e| e.into_inner());
-        if known.patterns.iter().any(|p| p == value) {
+        if known.recorded || known.patterns.iter().any(|p| p == value) {
             return;
         }
+        // in a record two secrets of one name must not look the same
+        let same = known.names.iter().filter(|n| *n == name).count();
+        known.names.push(name.to_string());
+        let name = if same == 0 { name.to_string() } else { format!("{name}~{}", same + 1) };
         for (form, text) in forms(value) {
             if text.len() >= SHORTEST && !known.patterns.contains(&text) {
                 let token = if form.is_empty() { format!("‹{name}›") } else { format!("‹{name}:{form}›") };
-                known.tokens.push((name.to_string(), token));
+                known.tokens.push((name.clone(), token));
                 known.patterns.push(text);
             }
         }
@@ -143,6 +157,14 @@ mod tests {
         assert_eq!(s.names_in("x hunter2/correct y"), ["password"]);
         assert_eq!(s.names_in(&s.mask("x hunter2/correct y").unwrap()), ["password"]);
         assert!(s.names_in("‹›").is_empty() && s.names_in("clean ‹").is_empty());
+    }
+
+    #[test]
+    fn two_secrets_of_one_name_do_not_look_the_same() {
+        let s = secrets();
+        s.add("password", "another/one");
+        assert_eq!(s.mask("hunter2/correct another/one").unwrap(), "‹password› ‹password~2›");
+        assert_eq!(s.names_in("another/one"), s.names_in("‹password~2›"));
     }
 
     #[test]

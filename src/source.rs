@@ -3,10 +3,16 @@ use serde::{Deserialize, Serialize};
 use std::{ops::Range, sync::Arc};
 
 /// One file. `name` is as the user knows it.
-#[derive(Debug)]
 pub struct Source {
     pub name: String,
     pub text: String,
+}
+
+/// Without its text: that is long, and whoever shows a span wants to know which file.
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Source({})", self.name)
+    }
 }
 
 /// A range of bytes in a file.
@@ -16,8 +22,23 @@ pub struct Span {
     pub range: Range<usize>,
 }
 
+/// The same bytes of the same file.
+impl PartialEq for Span {
+    fn eq(&self, other: &Span) -> bool {
+        self.range == other.range && (Arc::ptr_eq(&self.source, &other.source) || self.source.name == other.source.name)
+    }
+}
+
+impl Eq for Span {}
+
+impl std::hash::Hash for Span {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (self.range.start, self.range.end).hash(state);
+    }
+}
+
 /// Where something stands, for people: `plans/TP-004.yaml:12:9`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Place {
     pub file: String,
     pub line: usize,
@@ -39,10 +60,6 @@ impl Span {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
         }
-    }
-
-    pub fn place_fn(&self) -> impl Fn() -> Place + '_ {
-        || self.place()
     }
 
     pub fn text(&self) -> &str {

@@ -26,7 +26,7 @@ pub enum Command {
     List(List),
     /// Try every target of an environment, the way the plan will use it
     Doctor(Box<Doctor>),
-    /// Say whether plans could fail: run them against every defect of the sandbox
+    /// Say whether plans could fail: run them against every defect of the sandbox, or judge a recorded run again, changed
     Prove(Box<Prove>),
     /// Write the report of a recorded run again
     Report(Report),
@@ -170,6 +170,12 @@ pub struct Prove {
     pub plans: Vec<String>,
     #[command(flatten)]
     pub stage: Stage,
+    /// A recorded green run, by its id or its `events.jsonl`: what it saw is changed, piece by piece, and judged again
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// With `--run`: write down what guards what, where the plan's `prove: guards` says
+    #[arg(long, requires = "run")]
+    pub accept: bool,
     /// How many sandboxes stand side by side
     #[arg(long, short, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: u16,

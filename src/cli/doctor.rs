@@ -12,7 +12,7 @@ use super::{
 use crate::{
     engine::{
         dispatch,
-        looks::Live,
+        looks::{Live, Looks},
         needs,
         run::{World, base_scope, set_up, tear_down},
         schedule::{Fault, Schedule},

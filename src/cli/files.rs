@@ -6,16 +6,29 @@ use std::{
     sync::Arc,
 };
 
-/// The plans that are built into the binary: id, text, and the Markdown plan that they carry out.
-const BUILT_IN: &[(&str, &str, &str, &str)] =
-    &[("TP-004", include_str!("../../plans/TP-004.yaml"), "docs/TP-004.md", include_str!("../../docs/TP-004.md"))];
+/// A plan that is built into the binary.
+pub struct BuiltIn {
+    id: &'static str,
+    text: &'static str,
+    /// The Markdown plan that it carries out.
+    pub markdown: &'static str,
+    /// What it guards.
+    pub guards: &'static str,
+}
+
+static BUILT_IN: &[BuiltIn] = &[BuiltIn {
+    id: "TP-004",
+    text: include_str!("../../plans/TP-004.yaml"),
+    markdown: include_str!("../../docs/TP-004.md"),
+    guards: include_str!("../../plans/TP-004.guards.json"),
+}];
 
 /// A plan's text, and where the paths in it start.
 pub struct Found {
     pub source: Arc<Source>,
     pub root: PathBuf,
-    /// The Markdown beside a plan that is built in.
-    pub built_in: Option<&'static str>,
+    /// What lies beside a plan that is built in.
+    pub built_in: Option<&'static BuiltIn>,
 }
 
 /// What a plan includes, from disk.
@@ -66,16 +79,16 @@ fn by_id(id: &str) -> Result<Found, Failure> {
             }
         }
     }
-    if let Some((name, text, _, markdown)) = BUILT_IN.iter().find(|(n, ..)| *n == id) {
-        let source = Arc::new(Source { name: format!("{name}.yaml (built in)"), text: text.to_string() });
-        return Ok(Found { source, root: here, built_in: Some(markdown) });
+    if let Some(plan) = BUILT_IN.iter().find(|p| p.id == id) {
+        let source = Arc::new(Source { name: format!("{id}.yaml (built in)"), text: plan.text.to_string() });
+        return Ok(Found { source, root: here, built_in: Some(plan) });
     }
     let searched = if searched.is_empty() {
         "there is no folder `plans` here or above".into()
     } else {
         format!("searched: {}", searched.join(", "))
     };
-    let built_in = BUILT_IN.iter().map(|(n, ..)| *n).collect::<Vec<_>>().join(", ");
+    let built_in = BUILT_IN.iter().map(|p| p.id).collect::<Vec<_>>().join(", ");
     Err(Failure::usage(format!("error: there is no plan `{id}`\n  {searched}\n  built in: {built_in}")))
 }
 

@@ -6,6 +6,7 @@ mod check;
 mod defects;
 mod doctor;
 mod dry;
+mod evidence;
 mod files;
 mod links;
 mod list;

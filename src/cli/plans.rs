@@ -31,7 +31,7 @@ pub fn read(found: &Found, registry: &Registry) -> Draft {
         && let Some(source) = &plan.source
     {
         let text = match found.built_in {
-            Some(text) => Ok(text.to_string()),
+            Some(plan) => Ok(plan.markdown.to_string()),
             None => std::fs::read_to_string(found.root.join(&source.text)),
         };
         match text {

@@ -2,12 +2,15 @@
 use super::{
     Failure,
     args::{self, Verbosity},
-    exit, files, matrix, plans, signals,
+    evidence, exit, files, matrix, plans, signals,
 };
 use crate::{address::Address, executors, prove, report::file::write_whole};
 
 pub async fn command(args: Box<args::Prove>, verbosity: Verbosity) -> Result<u8, Failure> {
     let registry = executors::registry();
+    if let Some(run) = &args.run {
+        return evidence::command(&args, run, &registry, verbosity);
+    }
     let interrupts = signals::listen()
         .map_err(|e| Failure { message: format!("error: signals cannot be heard: {e}"), code: exit::COULD_NOT_ASK })?;
     let mut code = exit::GREEN;

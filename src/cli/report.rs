@@ -19,7 +19,8 @@ pub fn command(args: args::Report) -> Result<u8, Failure> {
     Ok(exit::GREEN)
 }
 
-fn find(run: &str) -> Result<PathBuf, Failure> {
+/// The journal of a run: a file, or an id that is looked for here and upwards.
+pub fn find(run: &str) -> Result<PathBuf, Failure> {
     if Path::new(run).is_file() {
         return Ok(run.into());
     }

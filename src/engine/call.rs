@@ -2,7 +2,7 @@
 use super::{
     looks::{Again, now},
     schedule::{Definition, Step},
-    step::{Done, Listed, Runner, Seen, asked, span_since},
+    step::{Done, Listed, Runner, Seen, span_since},
     wait::Wait,
 };
 use crate::{
@@ -30,9 +30,9 @@ impl Runner<'_> {
             Err(e) => return self.fail_to_reach(at, e).await,
         };
         // what the environment does in its own way sees the environment's names, below those of the plan
-        let base = match self.world.live.as_ref().filter(|_| definition.of_environment) {
-            Some(live) => self.base.over(&live.environment()),
-            None => self.base.clone(),
+        let base = match definition.of_environment {
+            true => self.base.over(&self.looks.environment()),
+            false => self.base.clone(),
         };
         let inner_scope = match given(definition, inputs, scope, &base) {
             Ok(given) => base.with("inputs", given),
@@ -55,7 +55,7 @@ impl Runner<'_> {
             let first = *first_at.get_or_insert(look_at);
             let value = answer(definition, &l, first, look, recorded.as_ref());
             let inner = scope.with_all(&value);
-            findings = asked(&step.asks, Some(&value), &inner);
+            findings = self.asked(&step.asks, Some(&value), &inner);
             self.looked(at, look, &value, &findings, vec![]).await;
             seen = Some(value);
             let holds = findings.iter().all(|f| f.holds) && !l.mark.is_red();

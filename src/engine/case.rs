@@ -5,7 +5,7 @@ use super::{
     looks::Looks,
     run::World,
     schedule::{Case, Sentence},
-    step::{Listed, Runner, asked, sentence as sentence_of, span},
+    step::{Listed, Runner, sentence as sentence_of, span},
     undo::Stack,
 };
 use crate::{
@@ -145,9 +145,8 @@ async fn inconclusive(
 
 /// What the environment wants to be looked at when a case goes red, before anything is taken back. It changes no verdict.
 async fn collect(runner: &Runner<'_>, case: &Case) {
-    let Some(live) = &runner.world.live else { return };
     let id = crate::value::Value::map([("id".to_string(), case.id.as_str().into())]);
-    let scope = live.environment().with("case", id);
+    let scope = runner.looks.environment().with("case", id);
     let at = case.address.child("on_failure");
     let collecting = Runner { cancel: &runner.world.cancel, base: &scope, ..*runner };
     let all = collecting.list(&runner.world.on_failure, &at, scope.clone(), None);
@@ -165,22 +164,43 @@ async fn finish(case: &Case, world: &World, outcome: Outcome, took: Duration) ->
     outcome
 }
 
+/// All its sentences, one after the other.
 async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> (Outcome, Vec<(Address, Mark)>) {
-    let mut scope = base.clone();
-    let mut marks = vec![];
-    let mut worst = Mark::Passed;
-    let mut why: Option<String> = None;
-    let mut blocked: Option<(Mark, String)> = None;
-    let mut ended = false;
+    let mut course = Course::new(base.clone());
     for sentence in &case.sentences {
-        if runner.cancel.is_cancelled() {
-            worst = worst.worse(Mark::Interrupted);
-        }
+        course.take(sentence, runner).await;
+    }
+    // by the user; a case that ran out of its own time keeps what it had come to
+    let interrupted = runner.world.cancel.is_cancelled();
+    (course.outcome(interrupted), course.marks)
+}
+
+/// How far a case has come: what is bound, and what follows from what was red.
+#[derive(Clone)]
+pub(super) struct Course {
+    pub scope: Scope,
+    pub marks: Vec<(Address, Mark)>,
+    worst: Mark,
+    why: Option<String>,
+    blocked: Option<(Mark, String)>,
+    ended: bool,
+}
+
+impl Course {
+    pub fn new(scope: Scope) -> Self {
+        Course { scope, marks: vec![], worst: Mark::Passed, why: None, blocked: None, ended: false }
+    }
+
+    /// Performs the next sentence.
+    pub async fn take(&mut self, sentence: &Sentence, runner: &Runner<'_>) {
         let cancelled = runner.cancel.is_cancelled();
-        let skip = match (&blocked, sentence.part) {
+        if cancelled {
+            self.worst = self.worst.worse(Mark::Interrupted);
+        }
+        let skip = match (&self.blocked, sentence.part) {
             _ if cancelled => Some("cancelled before it was reached".to_string()),
             (Some(_), Part::Step | Part::Expected) => Some("a precondition does not hold".to_string()),
-            (None, Part::Step) if ended => Some("the steps ended before it".to_string()),
+            (None, Part::Step) if self.ended => Some("the steps ended before it".to_string()),
             _ => None,
         };
         let at = &sentence.address;
@@ -189,43 +209,52 @@ async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> (Outcome, 
             Some(reason) if sentence.unproven => (Mark::Unproven, Some(reason)),
             Some(reason) => (Mark::NotReached, Some(reason)),
             None => {
-                let (mark, reason, listed) = perform_sentence(sentence, runner, &scope).await;
+                let (mark, reason, listed) = perform_sentence(sentence, runner, &self.scope).await;
                 if let Some(listed) = listed {
-                    scope = listed.scope;
-                    ended |= listed.ends && sentence.part != Part::Expected;
+                    self.scope = listed.scope;
+                    self.ended |= listed.ends && sentence.part != Part::Expected;
                 }
                 (mark, reason)
             }
         };
-        if sentence.part == Part::Precondition && mark.is_red() && blocked.is_none() {
-            blocked = Some((mark, reason.clone().unwrap_or_default()));
+        if sentence.part == Part::Precondition && mark.is_red() && self.blocked.is_none() {
+            self.blocked = Some((mark, reason.clone().unwrap_or_default()));
         }
-        if blocked.is_none() && worst.worse(mark) != worst {
-            worst = mark;
-            why = reason.clone();
+        if self.blocked.is_none() && self.worst.worse(mark) != self.worst {
+            self.worst = mark;
+            self.why = reason.clone();
         }
-        marks.push((at.clone(), mark));
+        self.marks.push((at.clone(), mark));
         runner.tell(at, EventKind::SentenceFinished { mark, reason }).await;
     }
-    // by the user; a case that ran out of its own time keeps what it had come to
-    let interrupted = runner.world.cancel.is_cancelled();
-    let (verdict, fault) = match (&blocked, worst) {
-        _ if interrupted => (Verdict::Interrupted, None),
-        (Some((Mark::Failed, reason)), _) => {
-            why = Some(reason.clone());
-            (Verdict::Blocked, Some(Fault::Product))
-        }
-        (Some((_, reason)), _) => {
-            why = Some(reason.clone());
-            (Verdict::Blocked, Some(Fault::Environment))
-        }
-        (None, Mark::Failed) => (Verdict::Failed, Some(Fault::Product)),
-        // nothing was wrong and yet something was never asked: we cannot say that it holds
-        (None, Mark::Errored | Mark::NotReached | Mark::Interrupted) => (Verdict::Errored, Some(Fault::Environment)),
-        (None, _) => (Verdict::Passed, None),
-    };
-    let reason = if verdict == Verdict::Passed { None } else { why };
-    (Outcome { verdict, fault, reason, left: vec![] }, marks)
+
+    /// Whether what follows will be the same in both.
+    pub fn joins(&self, other: &Course) -> bool {
+        self.ended == other.ended && self.blocked.is_some() == other.blocked.is_some() && self.scope.same(&other.scope)
+    }
+
+    pub fn outcome(&self, interrupted: bool) -> Outcome {
+        let mut why = self.why.clone();
+        let (verdict, fault) = match (&self.blocked, self.worst) {
+            _ if interrupted => (Verdict::Interrupted, None),
+            (Some((Mark::Failed, reason)), _) => {
+                why = Some(reason.clone());
+                (Verdict::Blocked, Some(Fault::Product))
+            }
+            (Some((_, reason)), _) => {
+                why = Some(reason.clone());
+                (Verdict::Blocked, Some(Fault::Environment))
+            }
+            (None, Mark::Failed) => (Verdict::Failed, Some(Fault::Product)),
+            // nothing was wrong and yet something was never asked: we cannot say that it holds
+            (None, Mark::Errored | Mark::NotReached | Mark::Interrupted) => {
+                (Verdict::Errored, Some(Fault::Environment))
+            }
+            (None, _) => (Verdict::Passed, None),
+        };
+        let reason = if verdict == Verdict::Passed { None } else { why };
+        Outcome { verdict, fault, reason, left: vec![] }
+    }
 }
 
 async fn perform_sentence(
@@ -249,7 +278,7 @@ async fn perform_sentence(
         let (mark, findings, reason) = match missing {
             Some(name) => (Mark::NotReached, vec![], Some(format!("`{name}` was never bound"))),
             None => {
-                let findings = asked(&sentence.asks, None, &listed.scope);
+                let findings = runner.asked(&sentence.asks, None, &runner.then(&own, &listed.scope));
                 let red = findings.iter().find(|f| !f.holds).map(sentence_of);
                 listed.judged += findings.len();
                 (if red.is_some() { Mark::Failed } else { Mark::Passed }, findings, red)

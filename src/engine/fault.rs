@@ -2,7 +2,7 @@
 use super::{
     looks::now,
     schedule::Step,
-    step::{Done, Runner, Seen, asked, span_since},
+    step::{Done, Runner, Seen, span_since},
     undo::{Undo, UndoKind, untried},
 };
 use crate::{address::Address, event::EventKind, executor::Output, expr::Scope, outcome::Mark, value::Value};
@@ -55,7 +55,7 @@ impl Runner<'_> {
         ]);
         let value = self.looks.measured(at, live);
         let inner = scope.with_all(&value);
-        let findings = asked(&step.asks, Some(&value), &inner);
+        let findings = self.asked(&step.asks, Some(&value), &inner);
         self.looked(at, Seen { look: 0, at: look_at, took: output.took }, &value, &findings, vec![]).await;
         let idle = !breaks && value.get("refused").and_then(Value::as_i64) == Some(0);
         if idle {

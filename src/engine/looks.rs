@@ -1,10 +1,12 @@
-//! Where observations come from: the live world, or a recorded run. Deadlines live in `Live`, so that a replay has no clock.
-use super::schedule;
+//! Where observations come from: here the live world; `replay` has recorded ones. Deadlines live in `Live`, so that a replay has no
+//! clock.
+use super::{schedule, step::Done};
 use crate::{
     address::Address,
-    event::{ErrorKind, Event, EventKind, Evidence},
+    event::Evidence,
     executor::{Action, Output, RunContext, StepContext, StepError, Target},
     expr::Scope,
+    plan::Asks,
     secrets::Secrets,
     value::Value,
 };
@@ -12,7 +14,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use jiff::Timestamp;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, RwLock,
@@ -76,6 +78,20 @@ pub trait Looks: Send + Sync {
     fn measured(&self, at: &Address, live: Value) -> Value;
     /// Whether acts have effects, and so need an undo.
     fn live(&self) -> bool;
+    /// The names that only the environment knows.
+    fn environment(&self) -> Scope;
+    /// In a record: when an action ended.
+    fn moment(&self, _: &Address) -> Option<Timestamp> {
+        None
+    }
+    /// This is about to be asked, with these names bound.
+    fn asking(&self, _: &Asks, _: &Scope) {}
+    /// What an action comes to where that is known beforehand: in a replay, of what is as it was.
+    fn known(&self, _: &Address, _: &Scope, _faults: &[String]) -> Option<Done> {
+        None
+    }
+    /// What an action came to.
+    fn learn(&self, _: &Address, _: &Scope, _faults: &[String], _: &Done) {}
 }
 
 /// The world itself: the targets of the environment, each connected at its first use.
@@ -105,10 +121,6 @@ impl Live {
     /// The names that setup bound: targets may read them from now on.
     pub fn set_environment(&self, scope: Scope) {
         *self.environment.write().unwrap_or_else(|e| e.into_inner()) = scope;
-    }
-
-    pub fn environment(&self) -> Scope {
-        self.environment.read().unwrap_or_else(|e| e.into_inner()).clone()
     }
 
     /// Connects at the first call. The error says why that cannot be.
@@ -239,64 +251,9 @@ impl Looks for Live {
     fn live(&self) -> bool {
         true
     }
-}
 
-/// A recorded run: its looks by address, in their order. No network, no clock.
-#[derive(Default)]
-pub struct Recorded(Mutex<HashMap<Address, VecDeque<RecordedLook>>>);
-
-struct RecordedLook {
-    result: Result<Output, StepError>,
-}
-
-impl Recorded {
-    pub fn new<'e>(events: impl IntoIterator<Item = &'e Event>) -> Self {
-        let mut map: HashMap<Address, VecDeque<RecordedLook>> = HashMap::new();
-        for event in events {
-            let EventKind::Looked { at, took, value, error, error_kind, .. } = &event.kind else { continue };
-            let result = match (value, error_kind) {
-                (Some(value), _) => Ok(Output { value: value.clone(), at: *at, took: *took, cursor: None }),
-                (None, kind) => {
-                    Err(recorded_error(kind.unwrap_or(ErrorKind::Invalid), error.clone().unwrap_or_default(), *took))
-                }
-            };
-            map.entry(event.address.clone()).or_default().push_back(RecordedLook { result });
-        }
-        Recorded(Mutex::new(map))
-    }
-
-    fn pop(&self, at: &Address) -> Option<RecordedLook> {
-        self.0.lock().unwrap_or_else(|e| e.into_inner()).get_mut(at)?.pop_front()
-    }
-}
-
-fn recorded_error(kind: ErrorKind, text: String, took: Duration) -> StepError {
-    match kind {
-        ErrorKind::Unreachable => StepError::Unreachable(text),
-        ErrorKind::TimedOut => StepError::TimedOut(took),
-        ErrorKind::Undefined => StepError::Undefined(text),
-        ErrorKind::Cancelled => StepError::Cancelled,
-        ErrorKind::Invalid => StepError::Invalid(text),
-    }
-}
-
-#[async_trait]
-impl Looks for Recorded {
-    async fn look(&self, ask: Ask<'_>) -> Option<Look> {
-        let look = self.pop(ask.at)?;
-        Some(Look { result: look.result, evidence: vec![], departed: false })
-    }
-
-    async fn again(&self, at: &Address, _: u32, _: Option<Instant>, _: Duration, _: &CancellationToken) -> Again {
-        self.pop(at).map_or(Again::No, |l| Again::Recorded(l.result.map(|o| o.value).unwrap_or_default()))
-    }
-
-    fn measured(&self, at: &Address, _: Value) -> Value {
-        self.pop(at).and_then(|l| l.result.ok()).map(|o| o.value).unwrap_or_default()
-    }
-
-    fn live(&self) -> bool {
-        false
+    fn environment(&self) -> Scope {
+        self.environment.read().unwrap_or_else(|e| e.into_inner()).clone()
     }
 }
 

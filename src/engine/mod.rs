@@ -12,6 +12,7 @@ pub mod names;
 pub mod needs;
 mod parallel;
 mod perform;
+pub mod replay;
 pub mod run;
 pub mod schedule;
 pub mod step;
@@ -19,4 +20,4 @@ pub mod undo;
 mod wait;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,7 +2,7 @@
 use super::{
     looks::now,
     schedule::Step,
-    step::{Done, Runner, Seen, asked, span_since},
+    step::{Done, Runner, Seen, span_since},
 };
 use crate::{address::Address, executor::Output, expr::Scope, outcome::Mark, plan::Overlap, value::Value};
 use futures::future::join_all;
@@ -108,7 +108,7 @@ impl Runner<'_> {
             ("took".to_string(), measured.get("took").cloned().unwrap_or_else(|| span_since(look_at, &output))),
         ]);
         let inner = outer.with_all(&value);
-        let findings = asked(&step.asks, Some(&value), &inner);
+        let findings = self.asked(&step.asks, Some(&value), &inner);
         self.looked(at, Seen { look: 0, at: look_at, took: output.took }, &value, &findings, vec![]).await;
         let wanted = match overlap {
             Overlap::All => all.len(),

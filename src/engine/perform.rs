@@ -3,7 +3,7 @@
 use super::{
     looks::{Ask, now},
     schedule::Step,
-    step::{Done, Runner, Seen, asked, timed},
+    step::{Done, Runner, Seen, timed},
     wait::Wait,
 };
 use crate::{
@@ -83,7 +83,7 @@ impl Runner<'_> {
                     for (_, e) in step.save.iter().filter(|(_, e)| e.tells_secret()) {
                         let _ = e.eval(&inner);
                     }
-                    findings = asked(&step.asks, Some(&output.value), &inner);
+                    findings = self.asked(&step.asks, Some(&output.value), &inner);
                     let look = Seen { at: output.at, took: output.took, ..look };
                     self.looked(at, look, &output.value, &findings, evidence).await;
                     seen = Some(output.value.clone());

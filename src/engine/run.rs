@@ -125,7 +125,12 @@ pub async fn perform(
     let mut notes = vec![];
     let made = Stack::default();
     match set_up(&schedule, &world, &*looks, &made).await {
-        Ok(()) => notes.extend(cases(&schedule, &world, &looks, &base).await),
+        Ok(()) => {
+            if let Some(live) = &world.live {
+                world.events.tell(&root, names_bound(&schedule, &base, &live.environment())).await;
+            }
+            notes.extend(cases(&schedule, &world, &looks, &base).await);
+        }
         Err(reason) => {
             let verdict = if world.cancel.is_cancelled() { Verdict::Interrupted } else { Verdict::Errored };
             for case in &schedule.cases {
@@ -145,6 +150,19 @@ pub async fn perform(
         world.events.tell(&root, EventKind::CancelRequested).await;
     }
     world.events.tell(&root, EventKind::RunFinished { took: begun.elapsed(), notes }).await;
+}
+
+/// For whoever judges the record again. Of the machine's own variables only those that an action of the environment reads.
+fn names_bound(schedule: &Schedule, base: &Scope, environment: &Scope) -> EventKind {
+    let vars = schedule.vars.iter().filter_map(|(n, _)| Some((n.clone(), base.get(n)?.clone())));
+    let mut own = environment.names();
+    own.retain(|n, _| n != "run");
+    if let Some(Value::Map(all)) = own.get("env") {
+        let read = all.iter().filter(|(n, _)| schedule.env_read.contains(*n));
+        let read = Value::map(read.map(|(n, v)| (n.clone(), v.clone())));
+        own.insert("env".into(), read);
+    }
+    EventKind::NamesBound { vars: Value::map(vars), environment: Value::from(own) }
 }
 
 /// What the environment does before the first case. What it binds is known to targets from then on; what it makes is on `made`.

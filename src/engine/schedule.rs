@@ -8,7 +8,7 @@ use crate::{
     plan::{Asks, Foreach, Overlap, RelayFault, SecretSource},
     source::Place,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 pub struct Schedule {
     pub plan: PlanOutline,
@@ -27,6 +27,8 @@ pub struct Schedule {
     pub targets: Vec<Target>,
     pub faults: Vec<(String, Fault)>,
     pub jobs: usize,
+    /// The environment variables that actions of the environment read.
+    pub env_read: BTreeSet<String>,
     /// Where it runs, for reports.
     pub environment: EnvironmentOutline,
     /// Name and version of what runs there.

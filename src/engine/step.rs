@@ -71,7 +71,8 @@ pub struct Seen {
 }
 
 /// What came of one action.
-pub(super) struct Done {
+#[derive(Clone)]
+pub struct Done {
     pub mark: Mark,
     pub reason: Option<String>,
     pub value: Option<Value>,
@@ -144,6 +145,7 @@ impl<'a> Runner<'a> {
     }
 
     async fn step(&self, step: &Step, at: &Address, scope: &Scope, timeout: Option<Duration>) -> Done {
+        let scope = &self.then(at, scope);
         if self.cancel.is_cancelled() {
             return Done::red(Mark::Interrupted, "cancelled");
         }
@@ -230,6 +232,25 @@ impl<'a> Runner<'a> {
     }
 
     async fn once(&self, step: &Step, at: &Address, scope: &Scope, timeout: Option<Duration>) -> Done {
+        let faults = || self.faults.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let before = faults();
+        if let Some(done) = self.looks.known(at, scope, &before) {
+            return done;
+        }
+        let done = self.act(step, at, scope, timeout).await;
+        if faults() == before {
+            self.looks.learn(at, scope, &before, &done);
+        }
+        done
+    }
+
+    /// The scope as it was when the action was performed, where that is recorded.
+    pub(super) fn then(&self, at: &Address, scope: &Scope) -> Scope {
+        self.looks.moment(at).map_or_else(|| scope.clone(), |moment| scope.at(moment))
+    }
+
+    async fn act(&self, step: &Step, at: &Address, scope: &Scope, timeout: Option<Duration>) -> Done {
+        let scope = &self.then(at, scope);
         self.announce(step, at).await;
         let bound = Arc::new(Mutex::new(vec![]));
         if !step.undo.is_empty() && self.looks.live() {
@@ -266,8 +287,32 @@ impl<'a> Runner<'a> {
     }
 
     async fn judge_only(&self, step: &Step, at: &Address, scope: &Scope) -> Done {
-        let findings = asked(&step.asks, None, scope);
+        let findings = self.asked(&step.asks, None, scope);
         self.conclude(step, at, scope, None, findings, None, 0, Duration::ZERO, Mark::Passed).await
+    }
+
+    /// Judges a picture and checks. With an output the picture is of that; without, of the names in scope.
+    pub(super) fn asked(&self, asks: &Asks, output: Option<&Value>, scope: &Scope) -> Vec<Finding> {
+        self.looks.asking(asks, scope);
+        let mut out = vec![];
+        if let Some(p) = &asks.picture {
+            match output {
+                Some(v) => judge::picture(p, "", Some(v), scope, &mut out),
+                None => {
+                    let names = match &p.shape {
+                        crate::expr::picture::Shape::Map(entries) => entries
+                            .iter()
+                            .filter_map(|(k, ..)| k.as_literal())
+                            .filter_map(|k| Some((k.to_string(), scope.get(k)?.clone())))
+                            .collect::<Map>(),
+                        _ => Map::new(),
+                    };
+                    judge::picture(p, "", Some(&Value::from(names)), scope, &mut out);
+                }
+            }
+        }
+        judge::checks(&asks.checks, scope, &mut out);
+        out
     }
 
     pub(super) fn why_cancelled(&self) -> String {
@@ -314,6 +359,7 @@ impl<'a> Runner<'a> {
                         actual: error.to_string(),
                         operands: vec![],
                         place: Some(step.place.clone()),
+                        asked: None,
                     });
                     mark = mark.worse(Mark::Failed);
                 }
@@ -406,29 +452,6 @@ impl<'a> Runner<'a> {
         self.finish(at, Mark::Errored, vec![], Some(reason.clone()), 0, Duration::ZERO).await;
         Done::red(Mark::Errored, reason)
     }
-}
-
-/// Judges a picture and checks. With an output the picture is of that; without, of the names in scope.
-pub fn asked(asks: &Asks, output: Option<&Value>, scope: &Scope) -> Vec<Finding> {
-    let mut out = vec![];
-    if let Some(p) = &asks.picture {
-        match output {
-            Some(v) => judge::picture(p, "", Some(v), scope, &mut out),
-            None => {
-                let names = match &p.shape {
-                    crate::expr::picture::Shape::Map(entries) => entries
-                        .iter()
-                        .filter_map(|(k, ..)| k.as_literal())
-                        .filter_map(|k| Some((k.to_string(), scope.get(k)?.clone())))
-                        .collect::<Map>(),
-                    _ => Map::new(),
-                };
-                judge::picture(p, "", Some(&Value::from(names)), scope, &mut out);
-            }
-        }
-    }
-    judge::checks(&asks.checks, scope, &mut out);
-    out
 }
 
 /// A duration as a plan gives it: a text like `30s`, or a duration that an expression computed.

@@ -1,5 +1,7 @@
 //! CEL expressions: compiled when the plan is read, with the names and functions that they use; evaluated against a scope; and,
-//! when a check does not hold, explained operand by operand. The only file that knows the expression library.
+//! when a check does not hold, explained operand by operand. Nobody else knows the expression library.
+mod spoken;
+
 use super::{history::anomalies, scope::Scope};
 use crate::{
     diagnostic::{Diagnostic, nearest},
@@ -339,7 +341,10 @@ impl Expression {
                         )))
                     })
                 }
-                _ => context.add_function("now", || cel::Value::Timestamp(chrono_time(Timestamp::now()))),
+                _ => {
+                    let moment = scope.clone();
+                    context.add_function("now", move || cel::Value::Timestamp(chrono_time(moment.now())))
+                }
             };
             added.map_err(|e| EvalError::Other(e.to_string()))?;
         }

@@ -25,16 +25,19 @@ pub struct Finding {
     pub operands: Vec<(String, String)>,
     /// Where it stands in the plan; for what does not hold.
     pub place: Option<Place>,
+    /// The check, or the leaf of a picture, that asked. Known where it is judged, and not recorded.
+    #[serde(skip)]
+    pub asked: Option<Span>,
 }
 
 /// One finding for each check, in order.
 pub fn checks(checks: &[(Expression, Span)], scope: &Scope, out: &mut Vec<Finding>) {
     let mut together = Together::over(scope);
-    out.extend(checks.iter().map(|(e, span)| found(e, scope, together.holds(e), || span.place())));
+    out.extend(checks.iter().map(|(e, span)| found(e, scope, together.holds(e), span)));
 }
 
 /// What a check says that could not be evaluated.
-fn found(e: &Expression, scope: &Scope, result: Result<bool, EvalError>, place: impl FnOnce() -> Place) -> Finding {
+fn found(e: &Expression, scope: &Scope, result: Result<bool, EvalError>, span: &Span) -> Finding {
     let holds = result == Ok(true);
     Finding {
         subject: e.text().to_string(),
@@ -45,7 +48,8 @@ fn found(e: &Expression, scope: &Scope, result: Result<bool, EvalError>, place: 
             Err(error) => error.to_string(),
         },
         operands: if holds { vec![] } else { e.explain(scope) },
-        place: (!holds).then(place),
+        place: (!holds).then(|| span.place()),
+        asked: Some(span.clone()),
     }
 }
 
@@ -59,12 +63,13 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
             actual: actual.map_or_else(|| "absent".into(), show),
             operands: vec![],
             place: (!holds).then(|| p.span.place()),
+            asked: Some(p.span.clone()),
         });
     };
     match &p.shape {
-        Shape::Equal(want) => equal(want, path, actual, &p.span.place_fn(), out),
+        Shape::Equal(want) => equal(want, path, actual, &p.span, out),
         Shape::Rendered(t) => match t.render(scope) {
-            Ok(want) => equal(&want, path, actual, &p.span.place_fn(), out),
+            Ok(want) => equal(&want, path, actual, &p.span, out),
             Err(e) => say(false, unevaluated(&e)),
         },
         Shape::Map(entries) => {
@@ -89,6 +94,7 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                         actual: String::new(),
                         operands: vec![],
                         place: Some(inner.span.place()),
+                        asked: Some(inner.span.clone()),
                     }),
                 }
             }
@@ -102,6 +108,7 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                     actual: "absent".into(),
                     operands: vec![],
                     place: Some(p.span.place()),
+                    asked: Some(p.span.clone()),
                 });
             }
         }
@@ -136,6 +143,7 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                         actual: show(&items[i]),
                         operands: vec![],
                         place: Some(p.span.place()),
+                        asked: Some(p.span.clone()),
                     });
                 }
             }
@@ -257,6 +265,7 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                             actual: e.to_string().chars().take(300).collect(),
                             operands: vec![],
                             place: Some(p.span.place()),
+                            asked: Some(p.span.clone()),
                         });
                     }
                 }
@@ -274,16 +283,16 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
 }
 
 /// A literal or rendered value: maps are subsets here too.
-fn equal(want: &Value, path: &str, actual: Option<&Value>, place: &dyn Fn() -> Place, out: &mut Vec<Finding>) {
+fn equal(want: &Value, path: &str, actual: Option<&Value>, span: &Span, out: &mut Vec<Finding>) {
     match (want, actual) {
         (Value::Map(m), Some(Value::Map(_))) if !m.is_empty() => {
-            m.iter().for_each(|(k, v)| equal(v, &join(path, k), actual.and_then(|a| a.get(k)), place, out))
+            m.iter().for_each(|(k, v)| equal(v, &join(path, k), actual.and_then(|a| a.get(k)), span, out))
         }
         (Value::List(ws), Some(Value::List(have))) if ws.len() == have.len() && !ws.is_empty() => ws
             .iter()
             .zip(have.iter())
             .enumerate()
-            .for_each(|(i, (w, h))| equal(w, &format!("{path}[{i}]"), Some(h), place, out)),
+            .for_each(|(i, (w, h))| equal(w, &format!("{path}[{i}]"), Some(h), span, out)),
         _ => {
             let holds = actual.is_some_and(|a| a.same(want));
             out.push(Finding {
@@ -297,7 +306,8 @@ fn equal(want: &Value, path: &str, actual: Option<&Value>, place: &dyn Fn() -> P
                     Some(a) => show(a),
                 },
                 operands: vec![],
-                place: (!holds).then(place),
+                place: (!holds).then(|| span.place()),
+                asked: Some(span.clone()),
             });
         }
     }
@@ -332,6 +342,7 @@ fn missing(p: &Picture, path: &str, items: &[Value], scope: &Scope, out: &mut Ve
             },
             operands: vec![],
             place: Some(p.span.place()),
+            asked: Some(p.span.clone()),
         }),
     }
 }

@@ -4,8 +4,10 @@ pub mod cel;
 mod history;
 pub mod judge;
 pub mod picture;
+mod sample;
 pub mod schema;
 pub mod scope;
+pub mod spoken;
 pub mod template;
 
 pub use self::{
@@ -13,5 +15,6 @@ pub use self::{
     judge::Finding,
     picture::Picture,
     scope::Scope,
+    spoken::Spoken,
     template::{Part, Template, Tree},
 };

@@ -1,11 +1,14 @@
 //! The names that are bound at a point of a run. Immutable: binding a name makes a new scope that shares the old one.
 use crate::{secrets::Secrets, value::Value};
+use jiff::Timestamp;
 use std::sync::{Arc, OnceLock};
 
 #[derive(Clone, Default)]
 pub struct Scope {
     top: Option<Arc<Frame>>,
     secrets: Arc<Secrets>,
+    /// In a record: what `now()` gave.
+    moment: Option<Timestamp>,
 }
 
 struct Frame {
@@ -18,7 +21,7 @@ struct Frame {
 
 impl Scope {
     pub fn new(secrets: Arc<Secrets>) -> Self {
-        Scope { top: None, secrets }
+        Scope { top: None, secrets, moment: None }
     }
 
     #[must_use]
@@ -29,7 +32,17 @@ impl Scope {
             cel: OnceLock::new(),
             below: self.top.clone(),
         };
-        Scope { top: Some(Arc::new(frame)), secrets: self.secrets.clone() }
+        Scope { top: Some(Arc::new(frame)), secrets: self.secrets.clone(), moment: self.moment }
+    }
+
+    /// As it was at a moment of a record.
+    #[must_use]
+    pub fn at(&self, moment: Timestamp) -> Scope {
+        Scope { moment: Some(moment), ..self.clone() }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.moment.unwrap_or_else(Timestamp::now)
     }
 
     /// Binds each entry of a map.
@@ -48,6 +61,33 @@ impl Scope {
             at = frame.below.as_deref();
         }
         own.into_iter().rev().fold(below.clone(), |s, f| s.with(&f.name, f.value.clone()))
+    }
+
+    /// All that is bound, as it is seen from here.
+    pub fn names(&self) -> crate::value::Map {
+        let mut out = crate::value::Map::new();
+        let mut at = self.top.as_deref();
+        while let Some(frame) = at {
+            out.entry(frame.name.to_string()).or_insert_with(|| frame.value.clone());
+            at = frame.below.as_deref();
+        }
+        out
+    }
+
+    /// Whether both bind the same names, in the same order, to the same values.
+    pub fn same(&self, other: &Scope) -> bool {
+        let (mut a, mut b) = (self.top.as_ref(), other.top.as_ref());
+        loop {
+            match (a, b) {
+                (None, None) => return true,
+                // from here on they share everything
+                (Some(x), Some(y)) if Arc::ptr_eq(x, y) => return true,
+                (Some(x), Some(y)) if x.name == y.name && x.value.identical(&y.value) => {
+                    (a, b) = (x.below.as_ref(), y.below.as_ref());
+                }
+                _ => return false,
+            }
+        }
     }
 
     pub fn get(&self, name: &str) -> Option<&Value> {
@@ -107,6 +147,15 @@ mod tests {
         let below = Scope::default().with("a", 1i64).with("b", 2i64);
         let both = Scope::default().with("a", 3i64).with("c", 4i64).over(&below);
         assert_eq!(["a", "b", "c"].map(|n| both.get(n).and_then(Value::as_i64)), [Some(3), Some(2), Some(4)]);
+    }
+
+    #[test]
+    fn two_ways_to_the_same_names_are_the_same() {
+        let outer = Scope::default().with("a", 1i64);
+        assert!(outer.with("b", 2i64).same(&outer.with("b", 2i64)));
+        assert!(!outer.with("b", 2i64).same(&outer.with("b", 3i64)));
+        assert!(!outer.with("b", 2i64).same(&outer));
+        assert_eq!(outer.with("a", 2i64).names(), crate::value::Map::from_iter([("a".to_string(), Value::Int(2))]));
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub struct Prove {
     /// Variables in place of the plan's own: shorter limits.
     pub set: Vec<(Named, Tree)>,
     pub defects: Vec<Breaks>,
+    /// The file beside the plan that says what guards what.
+    pub guards: Option<Named>,
 }
 
 /// A defect by its name, and for each case the sentences that go red of it: whole, or their beginning and `…`.
@@ -22,7 +24,7 @@ pub struct Breaks {
 
 impl Reader<'_> {
     pub(super) fn prove(&mut self, node: &Node) -> Prove {
-        if self.keys(node, &["set", "defects"], &[]).is_none() {
+        if self.keys(node, &["set", "defects", "guards"], &[]).is_none() {
             return Prove::default();
         }
         let set = node.get("set").map(|n| self.named_trees(n)).unwrap_or_default();
@@ -39,6 +41,7 @@ impl Reader<'_> {
             }
             defects.push(Breaks { defect, cases });
         }
-        Prove { set, defects }
+        let guards = node.get("guards").map(|n| Named { text: self.text(n), span: n.span.clone() });
+        Prove { set, defects, guards }
     }
 }

@@ -353,6 +353,7 @@ impl State {
                     case.finished = Some((*verdict, *fault, reason.as_deref().map(shortened), *took));
                 }
             }
+            EventKind::NamesBound { .. } => {}
             EventKind::CancelRequested => self.cancelled = true,
             EventKind::RunFinished { took, notes } => {
                 self.finished = Some(*took);
@@ -688,6 +689,7 @@ fn kept_finding(f: &Finding) -> Finding {
         actual: shortened(&f.actual),
         operands: f.operands.iter().take(FINDINGS).map(|(a, b)| (shortened(a), shortened(b))).collect(),
         place: f.place.clone(),
+        asked: None,
     }
 }
 

@@ -26,6 +26,7 @@ pub fn finding(subject: &str, holds: bool, expected: &str, actual: &str) -> Find
         actual: actual.into(),
         operands: vec![],
         place: None,
+        asked: None,
     }
 }
 

@@ -13,11 +13,11 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     event::{CaseOutline, EnvironmentOutline, Part, PlanOutline, SentenceOutline},
     executor::Registry,
-    expr::{Read, Tree},
+    expr::{Read, Tree, cel::Segment},
     plan::{self, Environment, Named, Plan},
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -35,6 +35,8 @@ pub struct Compiler<'a> {
     /// The plan's variables, for every scope.
     vars: Vec<(Named, Shape)>,
     used_vars: HashSet<String>,
+    /// Of the machine's environment variables.
+    env_read: BTreeSet<String>,
     used_actions: HashSet<String>,
     /// While set, answers nobody looks at are no problem: an undo has nobody to look.
     undoing: bool,
@@ -99,6 +101,7 @@ impl<'a> Compiler<'a> {
             underway: vec![],
             vars: vec![],
             used_vars: HashSet::new(),
+            env_read: BTreeSet::new(),
             used_actions: HashSet::new(),
             undoing: false,
             within: Within::default(),
@@ -205,6 +208,7 @@ impl<'a> Compiler<'a> {
             environment: EnvironmentOutline::default(),
             versions: vec![],
             breaks,
+            env_read: std::mem::take(&mut self.env_read),
         }
     }
 
@@ -345,6 +349,9 @@ impl<'a> Compiler<'a> {
         for r in reads {
             names.check(r, &mut self.problems);
             self.used_vars.insert(r.root.clone());
+            if let ("env", Some(Segment::Field(name, _))) = (r.root.as_str(), r.path.first()) {
+                self.env_read.insert(name.clone());
+            }
         }
     }
 

@@ -7,5 +7,5 @@ mod judging;
 mod language;
 mod replay;
 mod secrets;
-mod stage;
+pub mod stage;
 mod undo;

@@ -7,7 +7,8 @@ use crate::{
     engine::{
         compile::compile,
         dispatch,
-        looks::{Live, Looks, Recorded},
+        looks::{Live, Looks},
+        replay::{Record, Recorded},
         run::{self, World, base_scope, run_scope},
         schedule::Schedule,
     },
@@ -422,7 +423,7 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
         wall: setting.wall,
     });
     let looks: Arc<dyn Looks> = match &setting.recorded {
-        Some(events) => Arc::new(Recorded::new(events)),
+        Some(events) => Arc::new(Recorded::of(Arc::new(Record::of(events).unwrap()))),
         None => live.clone(),
     };
     run::perform(Arc::new(schedule), world.clone(), looks, base, begin).await;

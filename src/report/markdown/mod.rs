@@ -1,6 +1,6 @@
 //! The report in the plan's own shape: its headings, its sentences in its words and order, each with what was observed. Equal runs
 //! give equal text but for times and generated names. Knows nothing of how a run came about.
-mod escape;
+pub mod escape;
 
 use super::{
     gate::{Gate, RunVerdict, gate},

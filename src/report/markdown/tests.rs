@@ -393,7 +393,10 @@ fn poison(event: &mut Event, text: &str) {
             maybe(reason);
         }
         EventKind::RunFinished { notes, .. } => notes.iter_mut().for_each(into),
-        EventKind::CaseStarted | EventKind::SentenceStarted | EventKind::CancelRequested => {}
+        EventKind::NamesBound { .. }
+        | EventKind::CaseStarted
+        | EventKind::SentenceStarted
+        | EventKind::CancelRequested => {}
     }
 }
 

@@ -171,8 +171,9 @@ pub fn overtaken(api: &Arc<Api>, wished: &Session) {
         let delayed = tokio::time::Instant::now() + ON_ITS_WAY;
         let come = loop {
             tokio::time::sleep(WINDOW).await;
+            let done = |now: &Session| now.applied == now.asked && now.state == now.desired;
             match api.store.session(&wished.name).await {
-                Ok(Some(now)) if now.asked == wished.asked + 1 && now.state == now.desired => break true,
+                Ok(Some(now)) if now.asked == wished.asked + 1 && done(&now) => break true,
                 Ok(Some(now)) if now.asked <= wished.asked + 1 && tokio::time::Instant::now() < delayed => {}
                 _ => break false,
             }

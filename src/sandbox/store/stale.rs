@@ -9,9 +9,9 @@ use super::{DELETED, Session, Store, StoreError};
 
 /// How long a copy is kept after somebody last asked for it.
 const KEPT: Duration = Duration::from_secs(10);
-const PAGE: usize = 4;
+const PAGE: usize = 2;
 /// Between two pages.
-const PAUSE: Duration = Duration::from_millis(60);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Sessions as they were when they were first asked for, and when they were last.
 #[derive(Default)]

@@ -1,0 +1,158 @@
+//! `prove --run`: a recorded run, judged again with what it saw changed.
+use super::{
+    Failure,
+    args::{self, Verbosity},
+    exit, files,
+    plans::{self, Draft},
+    report,
+};
+use crate::{
+    engine::{replay::Record, schedule::Schedule},
+    executor::Registry,
+    prove::{
+        document::{self, Escape},
+        evidence,
+        guards::Guards,
+        page,
+    },
+    report::{
+        file::write_whole,
+        jsonl,
+        markdown::escape::{self, Spot},
+    },
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+pub fn command(args: &args::Prove, run: &str, registry: &Registry, verbosity: Verbosity) -> Result<u8, Failure> {
+    let path = report::find(run)?;
+    let events =
+        jsonl::read(&path).map_err(|e| Failure::usage(format!("error: `{}` cannot be read: {e}", path.display())))?;
+    let record =
+        Record::of(&events).ok_or_else(|| Failure::usage(format!("error: `{}` records no run", path.display())))?;
+    drop(events);
+    let found = plan(args, &record)?;
+    let draft = plans::read(&found, registry);
+    let schedule = compiled(args, &draft, &record, registry, verbosity)?;
+    if schedule.plan.id != record.started.plan.id {
+        let (plan, other) = (&schedule.plan.id, &record.started.plan.id);
+        return Err(Failure::usage(format!("error: the run `{run}` is one of `{other}`, and the plan is `{plan}`")));
+    }
+    let file = draft.plan().and_then(|p| p.prove.guards.as_ref()).map(|g| g.text.clone());
+    let held = match &file {
+        Some(file) if !args.accept => held(&found, file)?,
+        _ => None,
+    };
+    if args.accept && file.is_none() {
+        return Err(Failure::usage(
+            "error: the plan does not say where its guards are written down\nhelp: `prove: { guards: FILE }` in the plan",
+        ));
+    }
+    let proof = evidence::prove(Arc::new(schedule), Arc::new(record), held.as_ref())
+        .map_err(|e| Failure::usage(format!("error: {e}")))?;
+    if let (true, Some(file)) = (args.accept, &file) {
+        let path = beside(&found, file)?;
+        write_whole(&path, |out| out.write_all(proof.guards.text().as_bytes())).map_err(|e| unwritten(&path, &e))?;
+        anstream::eprintln!("{} guards: {}", proof.guards.count(), files::shorten(&path).display());
+    }
+    let path = match &args.report_dir {
+        Some(dir) => dir.join("prove-report.md"),
+        None => found.root.join("tests/reports/prove-report.md"),
+    };
+    let (code, words) = (|text: &str| escape::code(text, Spot::Line), |text: &str| escape::words(text, Spot::Line));
+    let escape = Escape { code: &code, words: &words };
+    write_whole(&path, |out| document::write(&proof, &escape, out)).map_err(|e| unwritten(&path, &e))?;
+    anstream::print!("{}", page::page(&proof));
+    anstream::println!("report: {}", files::shorten(&path).display());
+    Ok(if proof.holds() { exit::GREEN } else { exit::RED })
+}
+
+fn unwritten(path: &Path, e: &std::io::Error) -> Failure {
+    Failure { message: format!("error: `{}` cannot be written: {e}", path.display()), code: exit::NO_REPORT }
+}
+
+/// The plan that is named; else the one that the run performed: its file, or what is built in under its id.
+fn plan(args: &args::Prove, record: &Record) -> Result<files::Found, Failure> {
+    let names = match &args.plans[..] {
+        [] => {
+            let plan = &record.started.plan;
+            vec![if Path::new(&plan.file).is_file() { plan.file.clone() } else { plan.id.clone() }]
+        }
+        [one] => vec![one.clone()],
+        _ => return Err(Failure::usage("error: `--run` is of one plan: name one, or none")),
+    };
+    let mut all = files::plans(&names)?;
+    match all.len() {
+        1 => Ok(all.remove(0)),
+        n => Err(Failure::usage(format!("error: `--run` is of one plan, and `{}` has {n}", names[0]))),
+    }
+}
+
+/// For the environment of the run: some of the plan's actions may be its own. Nothing is connected to.
+fn compiled(
+    args: &args::Prove,
+    draft: &Draft,
+    record: &Record,
+    registry: &Registry,
+    verbosity: Verbosity,
+) -> Result<Schedule, Failure> {
+    let then = &record.started.environment;
+    let source = files::environment_file(args.stage.place.config.as_deref())?;
+    let environment = match source.filter(|_| !then.sandbox) {
+        None => None,
+        Some(source) => {
+            let (environments, problems) = plans::read_environments(&source, registry);
+            if problems.errors() > 0 {
+                return Err(plans::bad(&problems, verbosity.colour()));
+            }
+            environments.and_then(|all| all.all.into_iter().find(|e| e.name == then.name))
+        }
+    };
+    if environment.is_none() && !then.replaced.is_empty() {
+        return Err(Failure::usage(format!(
+            "error: in the run the environment `{}` did `{}` in its own way, and no environment file says how\nhelp: name it with `--config`",
+            then.name,
+            then.replaced.join("`, `")
+        )));
+    }
+    let environment = environment.map(|e| crate::plan::Environment { protected: false, ..e });
+    draft.compile(registry, environment.as_ref(), &args.stage.set, &|_| true, verbosity.colour())
+}
+
+/// What the plan guarded when that was last accepted; none where that was never.
+fn held(found: &files::Found, file: &str) -> Result<Option<Guards>, Failure> {
+    let (path, text) = match found.built_in {
+        Some(built_in) => (PathBuf::from(file), Some(built_in.guards.to_string())),
+        None => {
+            let path = beside(found, file)?;
+            match std::fs::read_to_string(&path) {
+                Ok(text) => (path, Some(text)),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(Failure::usage(format!(
+                        "error: there is no file `{}`, which `prove: guards` names\nhelp: `--accept` writes it",
+                        path.display()
+                    )));
+                }
+                Err(e) => {
+                    return Err(Failure::usage(format!("error: `{}` cannot be read: {e}", path.display())));
+                }
+            }
+        }
+    };
+    let read = |text: String| {
+        serde_json::from_str(&text)
+            .map_err(|e| Failure::usage(format!("error: `{}` says not what guards what: {e}", path.display())))
+    };
+    text.map(read).transpose()
+}
+
+/// A file beside the plan.
+fn beside(found: &files::Found, file: &str) -> Result<PathBuf, Failure> {
+    if found.built_in.is_some() {
+        return Err(Failure::usage("error: the plan is built in: there is no file beside it to write"));
+    }
+    let folder = Path::new(&found.source.name).parent().unwrap_or(Path::new(""));
+    Ok(folder.join(file))
+}

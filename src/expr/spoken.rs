@@ -1,0 +1,139 @@
+//! What a question speaks of: the texts, numbers and fields that, put into an answer, may change what the question finds. A question
+//! is a check or a leaf of a picture. Pure.
+use super::{
+    picture::{Picture, Shape},
+    sample,
+    scope::Scope,
+    template::Template,
+};
+use crate::{source::Span, value::Value};
+use indexmap::IndexSet;
+
+/// Longer texts are an answer themselves, and not about one.
+const LONGEST: usize = 200;
+/// As many are kept of each kind.
+const MOST: usize = 48;
+
+#[derive(Clone, Debug, Default)]
+pub struct Spoken {
+    pub texts: IndexSet<String>,
+    pub numbers: IndexSet<i64>,
+    /// Texts that its regular expressions match.
+    pub matching: IndexSet<String>,
+    /// Fields that may be absent.
+    pub fields: IndexSet<String>,
+    /// For each list that it goes through: what it reads of an element.
+    pub elements: IndexSet<Vec<Vec<String>>>,
+}
+
+impl Spoken {
+    pub fn text(&mut self, text: &str) {
+        if !text.is_empty() && text.len() <= LONGEST && self.texts.len() < MOST {
+            self.texts.insert(text.to_string());
+        }
+    }
+
+    pub fn number(&mut self, n: i64) {
+        if self.numbers.len() < MOST {
+            self.numbers.insert(n);
+        }
+    }
+
+    pub fn pattern(&mut self, pattern: &str) {
+        let room = MOST.saturating_sub(self.matching.len());
+        self.matching.extend(sample::matching(pattern).into_iter().take(room));
+    }
+
+    /// A value that it compares with.
+    pub fn value(&mut self, v: &Value) {
+        match v {
+            Value::Text(t) => self.text(t),
+            Value::Int(n) => self.number(*n),
+            Value::List(l) => l.iter().for_each(|v| self.value(v)),
+            Value::Map(m) => m.values().for_each(|v| self.value(v)),
+            _ => {}
+        }
+    }
+
+    pub fn join(&mut self, other: &Spoken) {
+        self.texts.extend(other.texts.iter().cloned());
+        self.numbers.extend(&other.numbers);
+        self.matching.extend(other.matching.iter().cloned());
+        self.fields.extend(other.fields.iter().cloned());
+        self.elements.extend(other.elements.iter().cloned());
+    }
+}
+
+/// A scalar or a matcher of a picture.
+pub struct Leaf<'p> {
+    pub picture: &'p Picture,
+    /// The key that it stands under.
+    pub key: Option<&'p Template>,
+    /// The matcher over a list that says whether this one is asked at all.
+    pub within: Option<&'p Span>,
+}
+
+impl Picture {
+    pub fn leaves<'p>(&'p self, each: &mut dyn FnMut(Leaf<'p>)) {
+        self.leaves_under(None, None, each);
+    }
+
+    fn leaves_under<'p>(&'p self, key: Option<&'p Template>, within: Option<&'p Span>, each: &mut dyn FnMut(Leaf<'p>)) {
+        match &self.shape {
+            Shape::Map(entries) if !entries.is_empty() => {
+                entries.iter().for_each(|(k, _, p)| p.leaves_under(Some(k), within, each));
+            }
+            Shape::List(ps) if !ps.is_empty() => ps.iter().for_each(|p| p.leaves_under(key, within, each)),
+            Shape::All(ps) => ps.iter().for_each(|p| p.leaves_under(key, within, each)),
+            Shape::Set(ps) | Shape::Contains(ps) => {
+                each(Leaf { picture: self, key, within });
+                // `$contains: text` is one thing
+                let inner = ps.iter().filter(|p| matches!(p.shape, Shape::Map(_) | Shape::List(_)));
+                inner.for_each(|p| p.leaves_under(None, Some(&self.span), each));
+            }
+            Shape::Each(p) => {
+                each(Leaf { picture: self, key, within });
+                p.leaves_under(None, Some(&self.span), each);
+            }
+            _ => each(Leaf { picture: self, key, within }),
+        }
+    }
+}
+
+impl Leaf<'_> {
+    pub fn speaks(&self, scope: &Scope) -> Spoken {
+        let mut out = Spoken::default();
+        if let (Shape::Absent, Some(key)) = (&self.picture.shape, self.key)
+            && let Ok(key) = key.render_text(scope)
+        {
+            out.fields.insert(key);
+        }
+        speaks(self.picture, scope, &mut out);
+        out
+    }
+}
+
+fn speaks(p: &Picture, scope: &Scope, out: &mut Spoken) {
+    let mut rendered = |v: Result<Value, _>| {
+        if let Ok::<Value, super::EvalError>(v) = v {
+            out.value(&v);
+        }
+    };
+    match &p.shape {
+        Shape::Equal(v) => out.value(v),
+        Shape::Rendered(t) => rendered(t.render(scope)),
+        Shape::InRendered(t) | Shape::SetRendered(t) | Shape::ContainsRendered(t) => rendered(t.render(scope)),
+        Shape::Regex(t) => {
+            if let Ok(r) = t.render_text(scope) {
+                out.pattern(&r);
+            }
+        }
+        Shape::That(e) => e.speaks(&scope.with("it", Value::Null), out),
+        Shape::Map(entries) => entries.iter().for_each(|(_, _, p)| speaks(p, scope, out)),
+        Shape::List(ps) | Shape::All(ps) | Shape::Set(ps) | Shape::Contains(ps) | Shape::In(ps) => {
+            ps.iter().for_each(|p| speaks(p, scope, out));
+        }
+        Shape::Each(p) => speaks(p, scope, out),
+        _ => {}
+    }
+}

@@ -1,0 +1,242 @@
+//! Plans of the fake verb, performed, and judged again with what they saw changed.
+use super::{
+    evidence::{Fate, Proof, prove},
+    guards::Guards,
+    page,
+};
+use crate::{
+    engine::{
+        replay::Record,
+        tests::stage::{self, Setting, Shared, Told, compiled},
+    },
+    event::{Event, EventKind},
+};
+use std::sync::Arc;
+
+async fn recorded(plan: &str) -> Vec<Event> {
+    told(plan, Setting::default()).await
+}
+
+async fn told(plan: &str, setting: Setting) -> Vec<Event> {
+    let Told { lines, .. } = stage::perform(plan, setting).await;
+    // through the journal's text, as the command reads it
+    lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+fn judged(plan: &str, events: &[Event], held: Option<&Guards>) -> Result<Proof, String> {
+    let schedule = compiled(plan, &Arc::new(Shared::default()), stage::HERE).unwrap_or_else(|drawn| panic!("{drawn}"));
+    prove(Arc::new(schedule), Arc::new(Record::of(events).unwrap()), held)
+}
+
+async fn proved(plan: &str) -> Proof {
+    judged(plan, &recorded(plan).await, None).unwrap()
+}
+
+/// The text and the fate of each question, in the plan's order.
+fn fates(proof: &Proof) -> Vec<(&str, &'static str)> {
+    proof.leaves.iter().map(|l| (l.text.as_str(), page::word(&l.fate))).collect()
+}
+
+fn case(steps: &str, expected: &str) -> String {
+    format!("  - id: A\n    tier: must\n    steps:\n{steps}    expected:\n{expected}")
+}
+
+#[tokio::test]
+async fn a_check_that_cannot_fail_is_named_with_its_place() {
+    let plan = case(
+        "      - { step: s, do: [{ fake: { says: [{ n: 3, list: [1, 2] }] }, as: seen }] }\n",
+        "      - { result: r, check: [1 == 1, seen.answer.n == 3, 'seen.answer.list.all(n, n > 0)'] }
+      - { result: q, expect: { seen: { answer: { gone: $absent } }, run: { id: r1 } } }\n",
+    );
+    let proof = proved(&plan).await;
+    assert_eq!(
+        fates(&proof),
+        [
+            ("check: 1 == 1", "cannot fail"),
+            ("check: seen.answer.n == 3", "killed"),
+            ("check: seen.answer.list.all(n, n > 0)", "killed"),
+            ("expect: gone: $absent", "killed"),
+            ("expect: id: r1", "cannot fail"),
+        ]
+    );
+    assert!(!proof.holds());
+    let (survivor, page) = (proof.survivors().next().unwrap(), page::page(&proof));
+    assert_eq!(survivor.place.to_string(), "t.yaml:7:30");
+    assert!(page.contains("cannot fail     t.yaml:7:30  check: 1 == 1"), "{page}");
+    assert!(page.contains("NOT PROVED: 3 of 5 questions can fail"), "{page}");
+}
+
+#[tokio::test]
+async fn an_absence_dies_of_what_is_added() {
+    let plan = case(
+        "      - { step: s, do: [{ fake: { says: [{ log: 'all is well', none: [], who: [{ name: ann }] }] }, as: seen }, { save: { bait: '\"b4it\"' } }] }\n",
+        "      - result: r
+        check:
+          - '!seen.answer.log.contains(bait)'
+          - secrets_in(seen.answer.log) == []
+          - '!seen.answer.log.matches(\"(?i)(panicked at|goroutine [0-9]+)\")'
+          - '!seen.answer.none.exists(e, e.name == bait && e.state == \"running\")'
+          - '!seen.answer.who.exists(e, e.name == bait)'
+          - 'seen.answer.log != \"down\"'
+          - '!has(seen.answer.token)'\n",
+    );
+    let proof = proved(&plan).await;
+    assert!(proof.holds(), "{:?}", fates(&proof));
+    let by = |text: &str| match &proof.leaves.iter().find(|l| l.text.contains(text)).unwrap().fate {
+        Fate::Killed { by, .. } => by.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(by("has(").contains("dropped") || by("has(").contains("field added"), "{}", by("has("));
+    let kinds = &proof.guards.0["A"]["r"]["fake "];
+    assert!(kinds["answer.log"].contains("gains a secret"), "{kinds:?}");
+    assert!(kinds["answer.log"].contains("gains what the plan speaks of"), "{kinds:?}");
+    assert!(kinds["answer.none"].contains("element added"), "{kinds:?}");
+    assert!(kinds["answer"].contains("field added"), "{kinds:?}");
+}
+
+#[tokio::test]
+async fn one_question_of_many_rounds_is_one_and_each_look_of_an_always_decides() {
+    let plan = case(
+        "      - step: s
+        do:
+          - { fake: { says: ['${item}'] }, foreach: [1, 2], expect: { answer: '${item}' } }
+          - { fake: { says: [0, 1] }, eventually: 5s, expect: { answer: 1 } }
+          - { fake: { says: [1, 1] }, always: 40ms, check: answer == 1 }\n",
+        "      - { result: r, do: [{ fake: {}, expect: { answered: true } }] }\n",
+    );
+    let proof = proved(&plan).await;
+    assert!(proof.holds(), "{:?}", fates(&proof));
+    assert_eq!(proof.leaves.len(), 4);
+}
+
+#[tokio::test]
+async fn times_faults_and_overlaps_are_observed_too() {
+    let plan = "  - id: A
+    tier: must
+    exclusive: true
+    steps:
+      - step: s
+        do:
+          - { fake: {}, as: one }
+          - parallel:
+              branches: [{ fake: { says: [{ after: 30ms, say: 1 }] }, as: x }, { fake: { says: [{ after: 30ms, say: 2 }] }, as: x }]
+            as: both
+          - { fault: { break: down } }
+          - { fake: { says: [{ error: unreachable }] }, as: seen }
+          - { fault: { heal: down }, as: healed }
+    expected:
+      - result: r
+        check: ['both.at - one.at < duration(\"60s\")', both.overlap == 2, healed.refused == 3, '!seen.answered', 'one.took < duration(\"60s\")']
+";
+    let proof = proved(plan).await;
+    assert!(proof.holds(), "{:?}", fates(&proof));
+}
+
+#[tokio::test]
+async fn what_was_never_asked_survives() {
+    let plan = case(
+        "      - { step: s, do: [{ fake: {}, if: 1 == 2, expect: { answer: 1 } }, { fake: {}, as: seen }] }\n",
+        "      - { result: r, check: seen.answered }\n",
+    );
+    let proof = proved(&plan).await;
+    assert_eq!(fates(&proof), [("expect: answer: 1", "not exercised"), ("check: seen.answered", "killed")]);
+    assert!(!proof.holds());
+}
+
+#[tokio::test]
+async fn a_finding_that_is_not_the_recorded_one_is_not_replayable() {
+    let plan = case(
+        "      - { step: s, do: [{ fake: {}, as: seen }] }\n",
+        "      - { result: r, check: [seen.answered, seen.answer == true] }\n",
+    );
+    let mut events = recorded(&plan).await;
+    for e in &mut events {
+        if let EventKind::ActionFinished { findings, .. } = &mut e.kind
+            && let [first, _] = &mut findings[..]
+        {
+            first.holds = false;
+        }
+    }
+    let proof = judged(&plan, &events, None).unwrap();
+    assert_eq!(fates(&proof)[0], ("check: seen.answered", "not replayable"));
+    assert_eq!(fates(&proof)[1].1, "killed");
+}
+
+#[tokio::test]
+async fn an_unproven_sentence_is_listed_and_fails_nothing() {
+    let plan = case(
+        "      - { step: s, do: [{ fake: {}, expect: { answered: true } }] }\n",
+        "      - { result: quick, unproven: nobody says how quick }\n      - { result: r, do: [{ fake: {}, expect: { answer: true } }] }\n",
+    );
+    let proof = proved(&plan).await;
+    assert!(proof.holds(), "{:?}", fates(&proof));
+    let listed: Vec<_> = proof.sentences.iter().filter_map(|s| s.unproven.as_deref()).collect();
+    assert_eq!(listed, ["nobody says how quick"]);
+}
+
+#[tokio::test]
+async fn a_red_run_proves_nothing() {
+    let plan = case(
+        "      - { step: s, do: [{ fake: {}, expect: { answered: false } }] }\n",
+        "      - { result: r, do: [{ fake: {}, expect: { answer: true } }] }\n",
+    );
+    let why = judged(&plan, &recorded(&plan).await, None).err().unwrap();
+    assert!(why.contains("the run was not green: `A` is failed"), "{why}");
+}
+
+#[tokio::test]
+async fn a_line_that_is_gone_leaves_its_sentence_unguarded() {
+    let steps = "      - { step: s, do: [{ fake: { says: [{ n: 3, m: 4 }] }, as: seen }] }\n";
+    let all = case(steps, "      - { result: r, check: [seen.answer.n == 3, seen.answer.m == 4] }\n");
+    let events = recorded(&all).await;
+    let guards = judged(&all, &events, None).unwrap().guards;
+    assert!(judged(&all, &events, Some(&guards)).unwrap().lost.is_empty());
+    let less = case(steps, "      - { result: r, check: [seen.answer.n == 3] }\n");
+    let proof = judged(&less, &events, Some(&guards)).unwrap();
+    assert!(!proof.holds() && proof.survivors().next().is_none());
+    assert!(proof.lost.iter().all(|l| l.case == "A" && l.sentence == "r"), "{:?}", proof.lost);
+    let lost: Vec<&str> = proof.lost.iter().map(|l| l.field.as_str()).collect();
+    assert!(lost.contains(&"answer.m") && !lost.contains(&"answer.n"), "{lost:?}");
+    assert!(page::page(&proof).contains("unguarded       A  r\n"), "{}", page::page(&proof));
+}
+
+#[tokio::test]
+async fn fields_at_which_nobody_looks_are_counted() {
+    let plan = case(
+        "      - { step: s, do: [{ fake: { says: [{ n: 3, meta: { a: 1, b: [{ c: 1 }] } }] }, as: seen }] }\n",
+        "      - { result: r, check: seen.answer.n == 3 }\n",
+    );
+    let proof = proved(&plan).await;
+    let sentence = proof.sentences.iter().find(|s| s.text == "s").unwrap();
+    let names: Vec<(&str, usize)> = sentence.unlooked.iter().map(|(_, f, n)| (f.as_str(), *n)).collect();
+    assert_eq!(names, [("answer.meta", 2), ("answered", 1)]);
+    assert_eq!(sentence.looked, 1);
+}
+
+#[tokio::test]
+async fn names_of_the_environment_are_in_the_record() {
+    let plan = "plan: T
+actions: { ask: { do: [{ fake: {}, as: seen }], outputs: { answer: seen.answer } } }
+cases:
+  - id: A
+    tier: must
+    steps: [{ step: s, do: [{ use: { ask: {} }, as: got }] }]
+    expected: [{ result: r, check: got.answer == true }]
+";
+    let environment = format!(
+        "{}setup: [{{ fake: {{ says: [7] }}, save: {{ seven: answer }} }}]
+actions: {{ ask: {{ do: [{{ fake: {{}}, as: seen, check: seven == 7 }}], outputs: {{ answer: seen.answer }} }} }}\n",
+        stage::HERE
+    );
+    let events = told(plan, Setting { environment: environment.clone(), ..Setting::default() }).await;
+    let schedule = compiled(plan, &Arc::new(Shared::default()), &environment).unwrap_or_else(|drawn| panic!("{drawn}"));
+    let proof = prove(Arc::new(schedule), Arc::new(Record::of(&events).unwrap()), None).unwrap();
+    // it is known when it is judged again; that nothing of the case can make it fail is true
+    assert_eq!(fates(&proof), [("check: seven == 7", "cannot fail"), ("check: got.answer == true", "killed")]);
+
+    let older: Vec<Event> = events.into_iter().filter(|e| !matches!(e.kind, EventKind::NamesBound { .. })).collect();
+    let schedule = compiled(plan, &Arc::new(Shared::default()), &environment).unwrap_or_else(|drawn| panic!("{drawn}"));
+    let proof = prove(Arc::new(schedule), Arc::new(Record::of(&older).unwrap()), None).unwrap();
+    assert_eq!(fates(&proof)[0].1, "not replayable");
+    assert!(proof.notes[0].contains("does not say which names were bound"), "{:?}", proof.notes);
+}

@@ -1,0 +1,101 @@
+//! `prove --run`: on a small plan with everything about it, and on TP-004 itself.
+use std::{fs, path::Path, process::Command};
+
+const PLAN: &str = r#"
+plan: SMALL
+prove: { guards: SMALL.guards.json }
+cases:
+  - id: A
+    tier: must
+    steps:
+      - step: Ask
+        do:
+          - exec: { run: [printf, "total 4, failed 0, token gone"] }
+            as: said
+            expect: { exit: 0 }
+    expected:
+      - result: All there
+        check:
+          - said.stdout.contains("total 4")
+          - said.stdout.contains("failed 0")
+      - result: Nothing leaks
+        check: '!said.stdout.contains("password")'
+      - result: It is quick
+        unproven: nobody says how quick
+"#;
+
+const ENVIRONMENT: &str = "default: here\nenvironments: { here: { targets: {} } }\n";
+
+fn run(folder: &Path, args: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tp-runner"));
+    let output = command.args(args).args(["--color", "never"]).current_dir(folder).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout) + &text(&output.stderr))
+}
+
+/// A folder with the plan, and a run of it.
+fn recorded(plan: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("small.yaml"), plan).unwrap();
+    fs::write(folder.path().join("tp-runner.yaml"), ENVIRONMENT).unwrap();
+    let (code, said) = run(folder.path(), &["run", "small.yaml", "--quiet"]);
+    let runs: Vec<_> = fs::read_dir(folder.path().join(".tp-runner/runs")).unwrap().flatten().collect();
+    assert_eq!(runs.len(), 1, "{code}: {said}");
+    let id = runs[0].file_name().to_string_lossy().into_owned();
+    (folder, id)
+}
+
+#[test]
+fn a_plan_is_held_to_what_it_guarded() {
+    let (folder, id) = recorded(PLAN);
+    let (code, said) = run(folder.path(), &["prove", "--run", &id]);
+    assert!(code == 2 && said.contains("`--accept` writes it"), "{code}: {said}");
+
+    let (code, said) = run(folder.path(), &["prove", "--run", &id, "--accept"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("PROVED: 4 of 4 questions can fail; 1 sentences are unproven"), "{said}");
+    let (code, said) = run(folder.path(), &["prove", "small.yaml", "--run", &id]);
+    assert_eq!(code, 0, "{said}");
+    let report = fs::read_to_string(folder.path().join("tests/reports/prove-report.md")).unwrap();
+    assert!(report.contains("**everything that it asks can fail**"), "{report}");
+    assert!(report.contains("nobody says how quick"), "{report}");
+    assert!(report.contains("- Ask: ") && report.contains("stderr"), "{report}");
+
+    // every line, one after the other
+    for (line, sentence) in [
+        ("            expect: { exit: 0 }\n", "A  Ask"),
+        ("          - said.stdout.contains(\"total 4\")\n", "A  All there"),
+        ("          - said.stdout.contains(\"failed 0\")\n", "A  All there"),
+    ] {
+        assert!(PLAN.contains(line));
+        fs::write(folder.path().join("small.yaml"), PLAN.replace(line, "")).unwrap();
+        let (code, said) = run(folder.path(), &["prove", "small.yaml", "--run", &id]);
+        assert!(code == 1 && said.contains(&format!("unguarded       {sentence}\n")), "{line}{code}: {said}");
+    }
+    let line = "        check: '!said.stdout.contains(\"password\")'\n";
+    fs::write(folder.path().join("small.yaml"), PLAN.replace(line, "")).unwrap();
+    let (code, said) = run(folder.path(), &["check", "small.yaml"]);
+    assert!(code == 2 && said.contains("nothing-proves"), "{code}: {said}");
+}
+
+#[test]
+fn a_check_that_cannot_fail_is_red() {
+    let plan = PLAN
+        .replace("said.stdout.contains(\"total 4\")", "1 == 1")
+        .replace("prove: { guards: SMALL.guards.json }\n", "");
+    let (folder, id) = recorded(&plan);
+    let (code, said) = run(folder.path(), &["prove", "--run", &id]);
+    assert!(code == 1 && said.contains("cannot fail     small.yaml:"), "{code}: {said}");
+    assert!(said.contains("check: 1 == 1") && said.contains("NOT PROVED: 3 of 4"), "{said}");
+}
+
+#[test]
+fn what_proves_nothing_is_refused_with_a_sentence() {
+    let (folder, id) = recorded(&PLAN.replace("total 4\")", "total 5\")"));
+    let (code, said) = run(folder.path(), &["prove", "--run", &id, "--accept"]);
+    assert!(code == 2 && said.contains("the run was not green: `A` is failed"), "{code}: {said}");
+    let (code, said) = run(folder.path(), &["prove", "--run", "r0000000"]);
+    assert!(code == 2 && said.contains("there is no recorded run `r0000000`"), "{code}: {said}");
+    let (code, said) = run(folder.path(), &["prove", "--accept"]);
+    assert!(code == 2 && said.contains("--run"), "{code}: {said}");
+}
