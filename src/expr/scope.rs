@@ -38,7 +38,9 @@ impl Scope {
     /// As it was at a moment of a record.
     #[must_use]
     pub fn at(&self, moment: Timestamp) -> Scope {
-        Scope { moment: Some(moment), ..self.clone() }
+        let mut then = self.clone();
+        then.moment = Some(moment);
+        then
     }
 
     pub fn now(&self) -> Timestamp {

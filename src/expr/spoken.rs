@@ -78,6 +78,23 @@ impl Picture {
         self.leaves_under(None, None, each);
     }
 
+    /// The maps and lists that leaves stand in: where one is not there at all, it is this that is found.
+    pub fn branches(&self, each: &mut dyn FnMut(&Span)) {
+        match &self.shape {
+            Shape::Map(entries) if !entries.is_empty() => {
+                each(&self.span);
+                entries.iter().for_each(|(_, _, p)| p.branches(each));
+            }
+            Shape::List(ps) if !ps.is_empty() => {
+                each(&self.span);
+                ps.iter().for_each(|p| p.branches(each));
+            }
+            Shape::All(ps) | Shape::Set(ps) | Shape::Contains(ps) => ps.iter().for_each(|p| p.branches(each)),
+            Shape::Each(p) => p.branches(each),
+            _ => {}
+        }
+    }
+
     fn leaves_under<'p>(&'p self, key: Option<&'p Template>, within: Option<&'p Span>, each: &mut dyn FnMut(Leaf<'p>)) {
         match &self.shape {
             Shape::Map(entries) if !entries.is_empty() => {

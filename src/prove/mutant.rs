@@ -323,6 +323,8 @@ fn fields(said: &Spoken) -> Vec<String> {
 /// As many elements are copied, and made of pairs of texts.
 const COPIES: usize = 6;
 const PAIRS: usize = 20;
+/// When everything grows at once, every list by as many elements at most.
+const GROWN: usize = 400;
 
 /// Lists of elements to add: plain texts and numbers; copies with a field that is spoken of; and where there is nothing to copy,
 /// elements of what is read of them.
@@ -437,7 +439,7 @@ pub fn disturbed(v: &Value, manner: Manner, growth: &Growth<'_>, n: &mut usize) 
         Value::List(l) => {
             let mut list: Vec<Value> = l.iter().map(|v| settled(v, manner, growth, n)).collect();
             if manner == Manner::More {
-                list.extend(elements(l, growth.said).into_iter().flatten());
+                list.extend(elements(l, growth.said).into_iter().flatten().take(GROWN));
             }
             New::Put(Value::list(list))
         }
