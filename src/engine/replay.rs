@@ -290,7 +290,13 @@ impl Looks for Recorded {
         let Some(notes) = &self.notes else { return };
         let spoken = &mut open(notes).spoken;
         if let Some(p) = &asks.picture {
-            p.leaves(&mut |leaf| spoken.entry(leaf.picture.span.clone()).or_default().join(&leaf.speaks(scope)));
+            let mut all = Spoken::default();
+            p.leaves(&mut |leaf| {
+                let said = leaf.speaks(scope);
+                all.join(&said);
+                spoken.entry(leaf.picture.span.clone()).or_default().join(&said);
+            });
+            p.branches(&mut |span| spoken.entry(span.clone()).or_default().join(&all));
         }
         for (e, span) in &asks.checks {
             let mut said = Spoken::default();

@@ -17,6 +17,10 @@ const MOST: usize = 48;
 #[derive(Clone, Debug, Default)]
 pub struct Spoken {
     pub texts: IndexSet<String>,
+    /// Those that stand in the plan itself, the same in every run.
+    pub literals: IndexSet<String>,
+    /// Its regular expressions.
+    pub patterns: IndexSet<String>,
     pub numbers: IndexSet<i64>,
     /// Texts that its regular expressions match.
     pub matching: IndexSet<String>,
@@ -33,6 +37,13 @@ impl Spoken {
         }
     }
 
+    pub fn literal(&mut self, text: &str) {
+        self.text(text);
+        if self.texts.contains(text) {
+            self.literals.insert(text.to_string());
+        }
+    }
+
     pub fn number(&mut self, n: i64) {
         if self.numbers.len() < MOST {
             self.numbers.insert(n);
@@ -40,6 +51,7 @@ impl Spoken {
     }
 
     pub fn pattern(&mut self, pattern: &str) {
+        self.patterns.insert(pattern.to_string());
         let room = MOST.saturating_sub(self.matching.len());
         self.matching.extend(sample::matching(pattern).into_iter().take(room));
     }
@@ -57,6 +69,8 @@ impl Spoken {
 
     pub fn join(&mut self, other: &Spoken) {
         self.texts.extend(other.texts.iter().cloned());
+        self.literals.extend(other.literals.iter().cloned());
+        self.patterns.extend(other.patterns.iter().cloned());
         self.numbers.extend(&other.numbers);
         self.matching.extend(other.matching.iter().cloned());
         self.fields.extend(other.fields.iter().cloned());
@@ -76,6 +90,23 @@ pub struct Leaf<'p> {
 impl Picture {
     pub fn leaves<'p>(&'p self, each: &mut dyn FnMut(Leaf<'p>)) {
         self.leaves_under(None, None, each);
+    }
+
+    /// The maps and lists that leaves stand in: where one is not there at all, it is this that is found.
+    pub fn branches(&self, each: &mut dyn FnMut(&Span)) {
+        match &self.shape {
+            Shape::Map(entries) if !entries.is_empty() => {
+                each(&self.span);
+                entries.iter().for_each(|(_, _, p)| p.branches(each));
+            }
+            Shape::List(ps) if !ps.is_empty() => {
+                each(&self.span);
+                ps.iter().for_each(|p| p.branches(each));
+            }
+            Shape::All(ps) | Shape::Set(ps) | Shape::Contains(ps) => ps.iter().for_each(|p| p.branches(each)),
+            Shape::Each(p) => p.branches(each),
+            _ => {}
+        }
     }
 
     fn leaves_under<'p>(&'p self, key: Option<&'p Template>, within: Option<&'p Span>, each: &mut dyn FnMut(Leaf<'p>)) {
@@ -120,6 +151,7 @@ fn speaks(p: &Picture, scope: &Scope, out: &mut Spoken) {
         }
     };
     match &p.shape {
+        Shape::Equal(Value::Text(t)) => out.literal(t),
         Shape::Equal(v) => out.value(v),
         Shape::Rendered(t) => rendered(t.render(scope)),
         Shape::InRendered(t) | Shape::SetRendered(t) | Shape::ContainsRendered(t) => rendered(t.render(scope)),

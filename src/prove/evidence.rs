@@ -260,14 +260,19 @@ fn differences(replay: &Replay, places: &Places) -> HashMap<Span, String> {
                 out.extend(asked().map(|span| (span, why.clone())));
                 continue;
             };
-            if now.findings.len() != then.findings.len() {
-                let why = format!("at `{at}` it was recorded as {}, and judged again it is {}", then.mark, now.mark);
+            if now.findings.is_empty() && !then.findings.is_empty() {
+                let why = format!("at `{at}` it was {}, and judged again it is {}", then.mark, now.mark);
                 out.extend(asked().map(|span| (span, why.clone())));
-                continue;
             }
-            for (now, then) in now.findings.iter().zip(&then.findings).filter(|(a, b)| a.holds != b.holds) {
-                let why = format!("at `{at}`: expected {}, and judged again it is {}", then.expected, now.actual);
-                out.extend(now.asked.clone().map(|span| (span, why)));
+            let mut before: Vec<_> = then.findings.iter().collect();
+            for now in &now.findings {
+                // a plan may ask more or less by now; what it asked then is known by its words
+                let then = before.iter().position(|f| f.subject == now.subject).map(|i| before.remove(i));
+                if !now.holds || then.is_some_and(|then| !then.holds) {
+                    let then = then.map_or("it was not asked".into(), |then| format!("it was {}", then.actual));
+                    let why = format!("at `{at}` {then}, and judged again it is {}", now.actual);
+                    out.extend(now.asked.clone().map(|span| (span, why)));
+                }
             }
         }
     }

@@ -44,7 +44,7 @@ impl Guards {
             let Some((case, text)) = texts.get(sentence) else { continue };
             let kinds = kinds
                 .iter()
-                .filter(|(kind, who)| !UNSTEADY.contains(kind) && who.iter().any(|w| Some(w) != without))
+                .filter(|(kind, who)| !UNSTEADY.contains(&kind.as_str()) && who.iter().any(|w| Some(w) != without))
                 .map(|(kind, _)| kind.to_string())
                 .collect::<BTreeSet<_>>();
             if !kinds.is_empty() {
@@ -141,6 +141,9 @@ fn fits(word: &str, v: &Value) -> bool {
     if word == Kind::Missing.word() {
         return super::hunt::missing(v).is_some();
     }
+    let quoted = |start: &str| word.strip_prefix(start)?.strip_suffix('`').map(String::from);
+    kinds.extend(quoted("without `").map(Kind::Loses));
+    kinds.extend(quoted("without what matches `").map(Kind::LosesMatch));
     kinds.iter().any(|k| k.word() == word && mutant::change(k, v, 0) != mutant::New::Same)
 }
 
@@ -150,7 +153,7 @@ pub(super) fn redundant<'l>(found: &Found, leaves: impl Iterator<Item = &'l Span
         .guards
         .values()
         .flatten()
-        .filter(|(kind, who)| who.len() == 1 && !UNSTEADY.contains(kind))
+        .filter(|(kind, who)| who.len() == 1 && !UNSTEADY.contains(&kind.as_str()))
         .flat_map(|(_, who)| who)
         .collect();
     leaves.filter(|span| found.kills.contains_key(*span) && !alone.contains(*span)).collect()

@@ -37,7 +37,7 @@ pub struct Found {
 }
 
 /// By their words: who notices.
-pub type Kinds = BTreeMap<&'static str, HashSet<Span>>;
+pub type Kinds = BTreeMap<String, HashSet<Span>>;
 
 pub struct Kill {
     /// Of the plan's order; the smaller is shown.
@@ -528,7 +528,7 @@ impl Hunted<'_> {
             kill.times += 1;
             let address = self.hunt.replay.schedule().cases[self.task.case].sentences[*sentence].address.clone();
             let key = (address, self.task.what.clone(), field.clone());
-            self.found.guards.entry(key).or_default().entry(kind.word()).or_default().insert(span.clone());
+            self.found.guards.entry(key).or_default().entry(kind.word().into_owned()).or_default().insert(span.clone());
         }
     }
 }

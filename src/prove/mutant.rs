@@ -4,6 +4,7 @@ use crate::{
     value::{Map, Value},
 };
 use jiff::SignedDuration;
+use std::borrow::Cow;
 
 /// A step from a value to one within it; all elements of a list are one step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,6 +58,9 @@ pub enum Kind {
     GainsTrace,
     /// Texts that the questions speak of.
     GainsSpoken(String),
+    /// Without a text that stands in a question, or what its regular expression matches.
+    Loses(String),
+    LosesMatch(String),
     Earlier,
     Later,
     Emptied,
@@ -74,8 +78,10 @@ pub enum Kind {
 
 impl Kind {
     /// The same from run to run, for the file of guards.
-    pub fn word(&self) -> &'static str {
-        match self {
+    pub fn word(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Kind::Loses(text) => return format!("without `{text}`").into(),
+            Kind::LosesMatch(pattern) => return format!("without what matches `{pattern}`").into(),
             Kind::Dropped => "dropped",
             Kind::Null => "null",
             Kind::OtherType => "other type",
@@ -102,7 +108,7 @@ impl Kind {
             Kind::FieldAdded(_) => "field added",
             Kind::Missing => "object missing",
             Kind::Stale => "earlier answer",
-        }
+        })
     }
 
     /// For people, with what it was changed to where that says something.
@@ -112,7 +118,7 @@ impl Kind {
             Kind::NumberIs(n) => format!("replaced by {n}"),
             Kind::TextIs(t) => format!("replaced by `{}`", t.replace('`', "'")),
             Kind::FieldAdded(names) => format!("field added: {}", names.join(", ")),
-            other => other.word().into(),
+            other => other.word().into_owned(),
         }
     }
 }
@@ -219,6 +225,11 @@ pub fn change(kind: &Kind, v: &Value, n: usize) -> New {
         (Kind::GainsSecret(more) | Kind::GainsSpoken(more), Value::Text(t)) if !more.is_empty() => {
             put(Value::from(format!("{t}\n{more}")))
         }
+        (Kind::Loses(piece), Value::Text(t)) if t.contains(piece.as_str()) => put(t.replace(piece.as_str(), "").into()),
+        (Kind::LosesMatch(pattern), Value::Text(t)) => match regex::Regex::new(pattern) {
+            Ok(r) if r.is_match(t) => put(r.replace_all(t, "").into_owned().into()),
+            _ => New::Same,
+        },
         (Kind::GainsTrace, Value::Text(t)) => put(Value::from(format!("{t}{TRACES}"))),
         (Kind::Earlier, v) => shifted(v, -HOUR).map_or(New::Same, New::Put),
         (Kind::Later, v) => shifted(v, HOUR).map_or(New::Same, New::Put),
@@ -302,6 +313,8 @@ pub fn spoken(v: &Value, said: &Spoken) -> Vec<Kind> {
         Value::Text(_) => {
             let mut out: Vec<Kind> = said.texts.iter().take(TEXTS).cloned().map(Kind::TextIs).collect();
             out.push(Kind::GainsSpoken(pieces(said)));
+            out.extend(said.literals.iter().cloned().map(Kind::Loses));
+            out.extend(said.patterns.iter().cloned().map(Kind::LosesMatch));
             out
         }
         Value::Int(_) => said.numbers.iter().take(NUMBERS).copied().map(Kind::NumberIs).collect(),
@@ -323,6 +336,8 @@ fn fields(said: &Spoken) -> Vec<String> {
 /// As many elements are copied, and made of pairs of texts.
 const COPIES: usize = 6;
 const PAIRS: usize = 20;
+/// When everything grows at once, every list by as many elements at most.
+const GROWN: usize = 400;
 
 /// Lists of elements to add: plain texts and numbers; copies with a field that is spoken of; and where there is nothing to copy,
 /// elements of what is read of them.
@@ -437,7 +452,7 @@ pub fn disturbed(v: &Value, manner: Manner, growth: &Growth<'_>, n: &mut usize) 
         Value::List(l) => {
             let mut list: Vec<Value> = l.iter().map(|v| settled(v, manner, growth, n)).collect();
             if manner == Manner::More {
-                list.extend(elements(l, growth.said).into_iter().flatten());
+                list.extend(elements(l, growth.said).into_iter().flatten().take(GROWN));
             }
             New::Put(Value::list(list))
         }

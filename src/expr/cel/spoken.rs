@@ -23,7 +23,7 @@ struct Walk<'a, 'c> {
 impl Walk<'_, '_> {
     fn expr<'e>(&mut self, e: &'e IdedExpr, bound: &mut Vec<&'e str>) {
         match &e.expr {
-            Expr::Literal(LiteralValue::String(s)) => self.into.text(s.inner()),
+            Expr::Literal(LiteralValue::String(s)) => self.into.literal(s.inner()),
             Expr::Literal(LiteralValue::Int(n)) => self.into.number(*n.inner()),
             Expr::Call(c) if c.func_name == "matches" => {
                 if let Some(pattern) = c.args.last() {
