@@ -203,9 +203,10 @@ fn a_closed_port_is_errored_and_not_failed() {
     let standing = Standing::start(&place, &[]);
     let text = std::fs::read_to_string(&standing.env_file).unwrap();
     // setup still reaches the platform: it is the plan's own requests that find nobody
-    let api = format!("api: {{ http: \"{}\"", standing.at["api"]);
+    let api = format!("      api:\n        http: \"{}\"", standing.at["api"]);
+    assert!(text.contains(&api), "{text}");
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let broken = text.replace(&api, &format!("api: {{ http: \"http://{closed}\"")).replace(
+    let broken = text.replace(&api, &format!("      api:\n        http: \"http://{closed}\"")).replace(
         "request: POST /api/v1/auth/login",
         &format!("request: \"POST {}/api/v1/auth/login\"", standing.at["api"]),
     );

@@ -111,7 +111,7 @@ fn run_id() -> String {
 }
 
 /// `.tp-runner/runs/<run>/events.jsonl`; the folder ignores itself in git.
-fn journal_path(root: &Path, run: &str) -> Result<PathBuf, Failure> {
+pub fn journal_path(root: &Path, run: &str) -> Result<PathBuf, Failure> {
     let own = root.join(".tp-runner");
     let folder = own.join("runs").join(run);
     let made = std::fs::create_dir_all(&folder).and_then(|()| {

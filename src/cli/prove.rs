@@ -62,7 +62,8 @@ async fn one(
     if !only_defects {
         let (run, embedded) = record(args, found, &draft, registry, interrupts, verbosity).await?;
         sandbox = embedded;
-        proof = Some(evidence::judge(args, &run, registry, verbosity)?.1);
+        let journal = perform::journal_path(&found.root, &run)?;
+        proof = Some(evidence::judge(args, &journal.to_string_lossy(), registry, verbosity)?.1);
     }
     let matrix = match sandbox {
         true => matrix(args, found, &draft, registry, interrupts, verbosity).await?,

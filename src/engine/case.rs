@@ -5,7 +5,7 @@ use super::{
     looks::Looks,
     run::World,
     schedule::{Case, Sentence},
-    step::{Listed, Runner, sentence as sentence_of, span},
+    step::{Done, Listed, Runner, sentence as sentence_of, span},
     undo::Stack,
 };
 use crate::{
@@ -272,21 +272,18 @@ async fn perform_sentence(
     let mut listed = runner.list(&sentence.steps, &at.child("do"), scope.clone(), None).await;
     if !sentence.asks.is_empty() {
         let own = at.child("check");
-        let what = "expected".to_string();
-        runner.tell(&own, EventKind::ActionStarted { what, place: sentence.place.clone() }).await;
-        let missing = sentence.needs.iter().find(|n| !listed.scope.has(n));
-        let (mark, findings, reason) = match missing {
-            Some(name) => (Mark::NotReached, vec![], Some(format!("`{name}` was never bound"))),
+        let done = match runner.looks.known(&own, &listed.scope, &[]) {
+            Some(done) => done,
             None => {
-                let findings = runner.asked(&sentence.asks, None, &runner.then(&own, &listed.scope));
-                let red = findings.iter().find(|f| !f.holds).map(sentence_of);
-                listed.judged += findings.len();
-                (if red.is_some() { Mark::Failed } else { Mark::Passed }, findings, red)
+                let watched = runner.looks.watch(&listed.scope);
+                let scope = watched.as_ref().unwrap_or(&listed.scope);
+                let done = own_asks(sentence, runner, &own, scope).await;
+                runner.looks.learn(&own, scope, &[], &done);
+                done
             }
         };
-        let finished =
-            EventKind::ActionFinished { mark, findings, reason: reason.clone(), looks: 0, took: Duration::ZERO };
-        runner.tell(&own, finished).await;
+        let (mark, reason) = (done.mark, done.reason);
+        listed.judged += done.judged;
         if listed.mark.worse(mark) != listed.mark {
             listed.mark = mark;
             listed.reason = reason;
@@ -303,4 +300,23 @@ async fn perform_sentence(
     }
     let (mark, reason) = (listed.mark, listed.reason.clone());
     (if mark == Mark::Skipped { Mark::Passed } else { mark }, reason, Some(listed))
+}
+
+/// What stands beside a sentence itself is asked of the names that its steps have bound.
+async fn own_asks(sentence: &Sentence, runner: &Runner<'_>, at: &Address, scope: &Scope) -> Done {
+    let what = "expected".to_string();
+    runner.tell(at, EventKind::ActionStarted { what, place: sentence.place.clone() }).await;
+    let missing = sentence.needs.iter().find(|n| !scope.has(n));
+    let (mark, findings, reason) = match missing {
+        Some(name) => (Mark::NotReached, vec![], Some(format!("`{name}` was never bound"))),
+        None => {
+            let findings = runner.asked(&sentence.asks, None, &runner.then(at, scope));
+            let red = findings.iter().find(|f| !f.holds).map(sentence_of);
+            (if red.is_some() { Mark::Failed } else { Mark::Passed }, findings, red)
+        }
+    };
+    let judged = findings.len();
+    let finished = EventKind::ActionFinished { mark, findings, reason: reason.clone(), looks: 0, took: Duration::ZERO };
+    runner.tell(at, finished).await;
+    Done { mark, reason, judged, ..Done::green() }
 }

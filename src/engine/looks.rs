@@ -90,7 +90,11 @@ pub trait Looks: Send + Sync {
     fn known(&self, _: &Address, _: &Scope, _faults: &[String]) -> Option<Done> {
         None
     }
-    /// What an action came to.
+    /// The scope to perform an action in, where it is to be learnt what of it is read.
+    fn watch(&self, _: &Scope) -> Option<Scope> {
+        None
+    }
+    /// What an action came to in a scope.
     fn learn(&self, _: &Address, _: &Scope, _faults: &[String], _: &Done) {}
 }
 

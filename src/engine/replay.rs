@@ -185,7 +185,7 @@ pub struct Recorded {
     kept: Mutex<Vec<Address>>,
 }
 
-/// What an action came to, and in what circumstances.
+/// What an action came to, and in what circumstances: of the names only those that it read.
 struct Known {
     scope: Scope,
     faults: Vec<String>,
@@ -272,12 +272,17 @@ impl Looks for Recorded {
 
     fn known(&self, at: &Address, scope: &Scope, faults: &[String]) -> Option<Done> {
         let known = self.known.as_ref()?.get(at)?;
-        let same =
-            known.faults == faults && !self.changes.iter().any(|c| c.at.is_within(at)) && known.scope.same(scope);
+        let same = known.faults == faults
+            && !self.changes.iter().any(|c| c.at.is_within(at))
+            && known.scope.reads_the_same(scope);
         same.then(|| {
             open(&self.kept).push(at.clone());
             known.done.clone()
         })
+    }
+
+    fn watch(&self, scope: &Scope) -> Option<Scope> {
+        self.notes.is_some().then(|| scope.watched())
     }
 
     fn learn(&self, at: &Address, scope: &Scope, faults: &[String], done: &Done) {
@@ -396,6 +401,17 @@ fn upwards(at: &Address) -> impl Iterator<Item = Address> + '_ {
     text.match_indices(['/', '#']).map(|(i, _)| i).chain([text.len()]).map(|end| Address::new(&text[..end]))
 }
 
+/// Whether what was seen at this moment belongs to a round of an `always` that is not kept.
+fn spared(rounds: &[Sight], seq: u64) -> bool {
+    rounds.iter().position(|r| seq <= r.seq).is_some_and(|round| !stands_for_all(round, rounds.len()))
+}
+
+/// Of what happens again and again the first, the last, and some between.
+pub fn stands_for_all(n: usize, of: usize) -> bool {
+    const FEW: usize = 6;
+    of <= FEW || (0..FEW).any(|k| k * (of - 1) / (FEW - 1) == n)
+}
+
 fn lasting_in(steps: &[Step], seen: &mut HashSet<Place>, out: &mut HashSet<Place>) {
     for step in steps.iter().filter(|s| s.always.is_some()) {
         out.insert(step.place.clone());
@@ -445,17 +461,24 @@ impl Replay {
 
     /// Whether an action, or one that it is part of, must hold for a while.
     fn lasts(&self, at: &Address) -> bool {
-        upwards(at).filter_map(|a| self.record.acts.get(&a)).any(|(_, place)| self.lasting.contains(place))
+        upwards(at).any(|a| self.must_last(&a))
     }
 
-    /// The record as it would be if everything that was waited for had come at the first look.
+    fn must_last(&self, at: &Address) -> bool {
+        self.record.acts.get(at).is_some_and(|(_, place)| self.lasting.contains(place))
+    }
+
+    /// The record as it would be if everything that was waited for had come at the first look, and what had to last had been looked
+    /// at a few times only.
     fn shortened(&self) -> Record {
         let mut looks = HashMap::new();
         for (at, all) in &self.record.looks {
             // what was seen before the last round of an action of the plan that was tried again
             let rounds = upwards(at).filter(|a| a != at && !self.lasts(a)).filter_map(|a| self.record.looks.get(&a));
             let before = rounds.filter_map(|l| l.len().checked_sub(2).map(|i| l[i].seq)).max().unwrap_or(0);
-            let mut kept: Vec<Sight> = all.iter().filter(|s| s.seq > before).cloned().collect();
+            let lasting = upwards(at).find(|a| self.must_last(a)).and_then(|a| self.record.looks.get(&a));
+            let spared = |seq: u64| lasting.is_some_and(|rounds| spared(rounds, seq));
+            let mut kept: Vec<Sight> = all.iter().filter(|s| s.seq > before && !spared(s.seq)).cloned().collect();
             if !self.lasts(at)
                 && let Some(mut last) = kept.pop()
             {
@@ -564,7 +587,8 @@ impl Replay {
 
 /// Nothing in a replay waits for anything outside of it: whoever asks again and again gets to the end.
 fn at_once<T>(work: impl Future<Output = T>) -> T {
-    let mut work = std::pin::pin!(work);
+    // in a task of tokio its barriers would hold back what has run for long, until a yield that never comes
+    let mut work = std::pin::pin!(tokio::task::unconstrained(work));
     loop {
         if let Poll::Ready(done) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return done;

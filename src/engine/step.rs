@@ -237,6 +237,8 @@ impl<'a> Runner<'a> {
         if let Some(done) = self.looks.known(at, scope, &before) {
             return done;
         }
+        let watched = self.looks.watch(scope);
+        let scope = watched.as_ref().unwrap_or(scope);
         let done = self.act(step, at, scope, timeout).await;
         if faults() == before {
             self.looks.learn(at, scope, &before, &done);

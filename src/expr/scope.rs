@@ -1,7 +1,10 @@
 //! The names that are bound at a point of a run. Immutable: binding a name makes a new scope that shares the old one.
 use crate::{secrets::Secrets, value::Value};
 use jiff::Timestamp;
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, OnceLock},
+};
 
 #[derive(Clone, Default)]
 pub struct Scope {
@@ -9,6 +12,27 @@ pub struct Scope {
     secrets: Arc<Secrets>,
     /// In a record: what `now()` gave.
     moment: Option<Timestamp>,
+    /// Who wants to know which names are read.
+    reads: Option<Arc<Reads>>,
+}
+
+/// The names that were read of a scope and of those made from it, bound or not.
+#[derive(Default)]
+struct Reads {
+    names: Mutex<BTreeSet<String>>,
+    outer: Option<Arc<Reads>>,
+}
+
+impl Reads {
+    fn note(&self, name: &str) {
+        let mut names = self.names.lock().unwrap_or_else(|e| e.into_inner());
+        if !names.contains(name) {
+            names.insert(name.to_owned());
+            if let Some(outer) = &self.outer {
+                outer.note(name);
+            }
+        }
+    }
 }
 
 struct Frame {
@@ -21,7 +45,7 @@ struct Frame {
 
 impl Scope {
     pub fn new(secrets: Arc<Secrets>) -> Self {
-        Scope { top: None, secrets, moment: None }
+        Scope { top: None, secrets, moment: None, reads: None }
     }
 
     #[must_use]
@@ -32,7 +56,12 @@ impl Scope {
             cel: OnceLock::new(),
             below: self.top.clone(),
         };
-        Scope { top: Some(Arc::new(frame)), secrets: self.secrets.clone(), moment: self.moment }
+        Scope {
+            top: Some(Arc::new(frame)),
+            secrets: self.secrets.clone(),
+            moment: self.moment,
+            reads: self.reads.clone(),
+        }
     }
 
     /// As it was at a moment of a record.
@@ -92,6 +121,25 @@ impl Scope {
         }
     }
 
+    /// The same names; which of them are read from here on can be asked of it.
+    #[must_use]
+    pub fn watched(&self) -> Scope {
+        let mut watched = self.clone();
+        watched.reads = Some(Arc::new(Reads { names: Mutex::default(), outer: self.reads.clone() }));
+        watched
+    }
+
+    /// Whether `other` binds whatever was read of this watched scope to the same values.
+    pub fn reads_the_same(&self, other: &Scope) -> bool {
+        let Some(reads) = &self.reads else { return self.same(other) };
+        let names = reads.names.lock().unwrap_or_else(|e| e.into_inner());
+        names.iter().all(|name| match (self.find(name), other.find(name)) {
+            (None, None) => true,
+            (Some(a), Some(b)) => std::ptr::eq(a, b) || a.value.identical(&b.value),
+            _ => false,
+        })
+    }
+
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.frame(name).map(|f| &f.value)
     }
@@ -110,6 +158,13 @@ impl Scope {
     }
 
     fn frame(&self, name: &str) -> Option<&Frame> {
+        if let Some(reads) = &self.reads {
+            reads.note(name);
+        }
+        self.find(name)
+    }
+
+    fn find(&self, name: &str) -> Option<&Frame> {
         let mut at = self.top.as_deref();
         while let Some(frame) = at {
             if &*frame.name == name {
@@ -158,6 +213,18 @@ mod tests {
         assert!(!outer.with("b", 2i64).same(&outer.with("b", 3i64)));
         assert!(!outer.with("b", 2i64).same(&outer));
         assert_eq!(outer.with("a", 2i64).names(), crate::value::Map::from_iter([("a".to_string(), Value::Int(2))]));
+    }
+
+    #[test]
+    fn what_was_not_read_may_differ() {
+        let base = Scope::default().with("a", 1i64).with("b", 2i64);
+        let outer = base.watched();
+        let inner = outer.with("c", 3i64).watched();
+        assert!(inner.get("a").is_some() && inner.get("d").is_none());
+        assert!(outer.reads_the_same(&base.with("b", 5i64)));
+        assert!(!outer.reads_the_same(&base.with("a", 5i64)));
+        assert!(!outer.reads_the_same(&base.with("d", 5i64)), "what was missed, too");
+        assert!(inner.reads_the_same(&Scope::default().with("a", 1i64)));
     }
 
     #[test]

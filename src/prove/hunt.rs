@@ -5,7 +5,7 @@ use super::mutant::{
 };
 use crate::{
     address::Address,
-    engine::replay::{Change, Judged, Replay, Told, Way as How},
+    engine::replay::{Change, Judged, Replay, Told, Way as How, stands_for_all},
     executor::Output,
     expr::Spoken,
     outcome::Mark,
@@ -24,6 +24,9 @@ use std::{
 
 /// Expressions are evaluated by recursion.
 const STACK: usize = 64 << 20;
+
+/// Elements of a list that are changed one by one, if there are as many at which somebody looks.
+const SINGLES: usize = 4;
 
 /// What was found out about the questions and the fields of a run.
 #[derive(Default)]
@@ -370,12 +373,20 @@ impl Hunted<'_> {
             .sum()
     }
 
-    /// Every kind of change of one field, in each observation by itself.
+    /// Every kind of change of one field, in each observation by itself; where there are many, in a few of them, and in the others what
+    /// depends on no question.
     fn field(&mut self, way: &Way, whole: &Spoken) {
         let task = self.task;
-        for member in &task.members {
+        for (n, member) in task.members.iter().enumerate() {
             let Some(value) = self.last(member).map(|s| s.value.clone()) else { continue };
             let Some(sample) = first(&value, way).cloned() else { continue };
+            if !stands_for_all(n, task.members.len()) {
+                for kind in mutant::plain(&self.hunt.secrets) {
+                    let total = count(&value, way);
+                    self.some(member, member.looks - 1, way, &kind, 0..total);
+                }
+                continue;
+            }
             let mut here = Reaction::default();
             for kind in mutant::plain(&self.hunt.secrets) {
                 let reaction = self.kind(member, &value, way, &kind);
@@ -400,7 +411,7 @@ impl Hunted<'_> {
         let (total, last) = (count(value, way), member.looks - 1);
         let reaction = self.some(member, last, way, kind, 0..total);
         if reaction.noticed {
-            self.split(member, way, kind, 0..total);
+            self.split(member, way, kind, 0..total, &mut 0);
             for look in 0..last {
                 self.some(member, look, way, kind, 0..usize::MAX);
             }
@@ -408,14 +419,16 @@ impl Hunted<'_> {
         reaction
     }
 
-    fn split(&mut self, member: &Member, way: &Way, kind: &Kind, range: Range<usize>) {
+    /// Until a few are found of which each is noticed by itself.
+    fn split(&mut self, member: &Member, way: &Way, kind: &Kind, range: Range<usize>, found: &mut usize) {
         if range.len() < 2 {
+            *found += range.len();
             return;
         }
         let middle = range.start + range.len() / 2;
         for half in [range.start..middle, middle..range.end] {
-            if self.some(member, member.looks - 1, way, kind, half.clone()).noticed {
-                self.split(member, way, kind, half);
+            if *found < SINGLES && self.some(member, member.looks - 1, way, kind, half.clone()).noticed {
+                self.split(member, way, kind, half, found);
             }
         }
     }
