@@ -39,3 +39,40 @@ pub fn help() -> Result<String, Failure> {
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Part;
+    use std::collections::BTreeSet;
+
+    /// What the plan expects and what it verifies can each go wrong in two ways at least, and of no defect it is unknown what it breaks.
+    #[test]
+    fn everything_expected_is_broken_in_two_different_ways() {
+        let registry = executors::registry();
+        let found = files::plans(&[PLAN.into()]).unwrap_or_else(|e| panic!("{}", e.message)).remove(0);
+        let schedule = plans::read(&found, &registry).compile(&registry, None, &[], &|_| true, false);
+        let schedule = schedule.unwrap_or_else(|e| panic!("{}", e.message));
+        let broken_by = |defect: &Defect| schedule.breaks.iter().find(|b| b.defect == defect.name());
+        let idle: Vec<&str> = Defect::ALL
+            .iter()
+            .filter(|d| broken_by(d).is_none_or(|b| b.sentences.is_empty()))
+            .map(|d| d.name())
+            .collect();
+        assert!(idle.is_empty(), "these break nothing: {idle:?}");
+        let mut poor = vec![];
+        let asked = |text: &str| ["Verify", "Check", "Wait for"].iter().any(|word| text.starts_with(word));
+        for sentence in schedule.outline.iter().flat_map(|c| &c.sentences) {
+            if sentence.part != Part::Expected && !asked(&sentence.text) {
+                continue;
+            }
+            let own =
+                Defect::ALL.iter().filter(|d| broken_by(d).is_some_and(|b| b.sentences.contains(&sentence.address)));
+            let kinds: BTreeSet<String> = own.clone().map(|d| d.kind().to_string()).collect();
+            if own.count() < 2 || kinds.len() < 2 {
+                poor.push(format!("{} {}: {kinds:?}", sentence.address, sentence.text));
+            }
+        }
+        assert!(poor.is_empty(), "{}", poor.join("\n"));
+    }
+}

@@ -62,6 +62,9 @@ async fn one(
     if !only_defects {
         let (run, embedded) = record(args, found, &draft, registry, interrupts, verbosity).await?;
         sandbox = embedded;
+        if !verbosity.quiet {
+            anstream::eprintln!("judging again what it saw, with one thing changed at a time");
+        }
         let journal = perform::journal_path(&found.root, &run)?;
         proof = Some(evidence::judge(args, &journal.to_string_lossy(), registry, verbosity)?.1);
     }

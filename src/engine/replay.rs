@@ -178,6 +178,8 @@ pub struct Recorded {
     environment: Scope,
     changes: Vec<Change>,
     next: Mutex<HashMap<Address, usize>>,
+    /// When the round that an action of the plan is in came to its end.
+    rounds: Mutex<HashMap<Address, u64>>,
     notes: Option<Mutex<Notes>>,
     /// What actions came to unchanged: whatever begins as it did then comes to the same.
     known: Option<Arc<HashMap<Address, Known>>>,
@@ -213,6 +215,7 @@ impl Recorded {
             environment,
             changes: vec![],
             next: Mutex::default(),
+            rounds: Mutex::default(),
             notes: None,
             known: None,
             kept: Mutex::default(),
@@ -243,15 +246,33 @@ impl Recorded {
     }
 }
 
+impl Recorded {
+    /// Whether what it saw next it saw in a later round of what it is part of.
+    fn round_is_over(&self, at: &Address) -> bool {
+        let next = open(&self.next).get(at).map_or(0, |n| n + 1);
+        let Some(sight) = self.record.looks.get(at).and_then(|looks| looks.get(next)) else { return false };
+        let rounds = open(&self.rounds);
+        !rounds.is_empty() && upwards(at).any(|a| a != *at && rounds.get(&a).is_some_and(|end| *end < sight.seq))
+    }
+}
+
 #[async_trait]
 impl Looks for Recorded {
     async fn look(&self, ask: Ask<'_>) -> Option<Look> {
+        if self.round_is_over(ask.at) {
+            return None;
+        }
         let result = self.take(ask.at, Way::Seen)?;
         Some(Look { result, evidence: vec![], departed: false })
     }
 
     async fn again(&self, at: &Address, _: u32, _: Option<Instant>, _: Duration, _: &CancellationToken) -> Again {
-        self.take(at, Way::Given).map_or(Again::No, |r| Again::Recorded(r.map(|o| o.value).unwrap_or_default()))
+        let recorded = self.take(at, Way::Given);
+        let round = open(&self.next).get(at).and_then(|n| self.record.looks.get(at)?.get(*n));
+        if let Some(round) = round {
+            open(&self.rounds).insert(at.clone(), round.seq);
+        }
+        recorded.map_or(Again::No, |r| Again::Recorded(r.map(|o| o.value).unwrap_or_default()))
     }
 
     fn measured(&self, at: &Address, _: Value) -> Value {

@@ -109,6 +109,25 @@ async fn one_question_of_many_rounds_is_one_and_each_look_of_an_always_decides()
     assert_eq!(proof.leaves.len(), 4);
 }
 
+/// What lasted in a round that failed for another reason is none of the next round's.
+#[tokio::test]
+async fn each_round_of_an_action_of_the_plan_sees_what_it_saw() {
+    let plan = case(
+        "      - step: s
+        do:
+          - { use: { both: {} }, eventually: 5s }\n",
+        "      - { result: r, do: [{ fake: {}, expect: { answered: true } }] }\n",
+    ) + "actions:
+  both:
+    do:
+      - parallel:
+          - { fake: { name: a, says: [1] }, always: 60ms, check: answer == 1 }
+          - { fake: { name: b, says: [0, 1] }, always: 60ms, check: answer == 1 }
+";
+    let proof = proved(&plan).await;
+    assert!(proof.holds(), "{:?}", fates(&proof));
+}
+
 #[tokio::test]
 async fn times_faults_and_overlaps_are_observed_too() {
     let plan = "  - id: A

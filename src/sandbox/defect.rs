@@ -179,7 +179,7 @@ catalogue! {
 
     // many at once
     NamesCollide "names-collide" LostUnderConcurrency "sessions made in one moment get one name"
-    CreateMixesUp "create-mixes-up" LostUnderConcurrency "of creates at once all answer with the one made last"
+    CreateMixesUp "create-mixes-up" WrongObject "of creates at once all answer with the one made last"
     CreateLost "create-lost" LostUnderConcurrency "a create that follows another within 50 ms is taken for a second click: accepted and not made"
     CreateTwice "create-twice" Twice "of creates at once all but one are made twice"
     CreateRefused "create-refused" LostUnderConcurrency "of creates at once all but the first are answered with 500"
