@@ -33,7 +33,8 @@ pub struct AtOnce {
     names: Lock<()>,
     to_delete: Mutex<Vec<String>>,
     delete: Semaphore,
-    deleted: Notify,
+    /// Told by the delete that others wait for when it is through.
+    deleted: Mutex<Arc<Notify>>,
 }
 
 impl Default for AtOnce {
@@ -47,7 +48,7 @@ impl Default for AtOnce {
             names: Lock::default(),
             to_delete: Mutex::default(),
             delete: Semaphore::new(1),
-            deleted: Notify::new(),
+            deleted: Mutex::default(),
         }
     }
 }
@@ -134,14 +135,23 @@ pub async fn delete(api: &Api, name: &str, owner: Option<&str>) -> Result<Asked,
     }
     if api.defects.has(Defect::LostWakeup) {
         let free = at_once.delete.try_acquire();
+        let through = {
+            let mut through = at_once.deleted.lock().unwrap_or_else(PoisonError::into_inner);
+            if free.is_ok() {
+                *through = Arc::default();
+            }
+            through.clone()
+        };
         let asked = api.store.ask_delete(name, owner).await?;
         api.wishes.changed(name);
-        tokio::time::sleep(if free.is_ok() { WINDOW } else { 2 * WINDOW }).await;
-        if free.is_err() {
-            // It listens only now, and who was before it has spoken already.
-            at_once.deleted.notified().await;
+        if free.is_ok() {
+            tokio::time::sleep(WINDOW).await;
+            through.notify_waiters();
+        } else {
+            // It listens only when that has spoken already.
+            tokio::time::sleep(2 * WINDOW).await;
+            through.notified().await;
         }
-        at_once.deleted.notify_waiters();
         return Ok(asked);
     }
     api.store.ask_delete(name, owner).await
