@@ -333,7 +333,7 @@ fn fields(said: &Spoken) -> Vec<String> {
     said.fields.iter().cloned().chain(["added".to_string()]).collect()
 }
 
-/// As many elements are copied, and made of pairs of texts.
+/// As many elements are copied, those first in which the most spoken texts stand; and as many texts are paired.
 const COPIES: usize = 6;
 const PAIRS: usize = 20;
 /// When everything grows at once, every list by as many elements at most.
@@ -352,8 +352,12 @@ fn elements(list: &[Value], said: &Spoken) -> Vec<Vec<Value>> {
         out.push(all);
     }
     if let Some(Value::Map(_)) = list.first() {
-        for way in texts_of(&list[0]) {
-            let copies = list.iter().take(COPIES).flat_map(|base| texts.iter().filter_map(|t| put(base, &way, t)));
+        // which elements come first may differ from run to run; those that the questions are about are noticed in each
+        let mut bases: Vec<&Value> = list.iter().collect();
+        bases.sort_by_cached_key(|base| std::cmp::Reverse(texts.iter().filter(|t| holds(base, t)).count()));
+        bases.truncate(COPIES);
+        for way in texts_of(bases[0]) {
+            let copies = bases.iter().flat_map(|base| texts.iter().filter_map(|t| put(base, &way, t)));
             out.push(copies.collect());
         }
     }
@@ -377,6 +381,15 @@ fn elements(list: &[Value], said: &Spoken) -> Vec<Vec<Value>> {
     }
     out.retain(|l: &Vec<Value>| !l.is_empty());
     out
+}
+
+/// Whether a text stands anywhere in a value, by itself.
+fn holds(v: &Value, text: &Value) -> bool {
+    match v {
+        Value::Map(m) => m.values().any(|v| holds(v, text)),
+        Value::List(l) => l.iter().any(|v| holds(v, text)),
+        v => v == text,
+    }
 }
 
 /// The ways to the texts of an element, lists within it aside.
