@@ -53,7 +53,7 @@ fn a_plan_is_held_to_what_it_guarded() {
 
     let (code, said) = run(folder.path(), &["prove", "--run", &id, "--accept"]);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("PROVED: 4 of 4 questions can fail; 1 sentences are unproven"), "{said}");
+    assert!(said.contains("PROVED: 4 of 4 questions can fail; 1 sentence is unproven"), "{said}");
     let (code, said) = run(folder.path(), &["prove", "small.yaml", "--run", &id]);
     assert_eq!(code, 0, "{said}");
     let report = fs::read_to_string(folder.path().join("tests/reports/prove-report.md")).unwrap();

@@ -1,7 +1,8 @@
 //! What was found out, in full, as Markdown. How foreign text is made harmless there is brought by whoever writes it.
 use super::{
     evidence::{Fate, LeafProof, Proof},
-    page::{why, word},
+    guards::Lost,
+    page::{list, why, word},
 };
 use std::io::{self, Write};
 
@@ -60,15 +61,18 @@ pub fn write(proof: &Proof, escape: &Escape<'_>, out: &mut dyn Write) -> io::Res
     if !proof.lost.is_empty() {
         writeln!(out, "\n## What is unguarded now\n")?;
         for lost in &proof.lost {
-            writeln!(
-                out,
-                "- {} *{}*: {} of {} ({})",
-                words(&lost.case),
-                words(&lost.sentence),
-                code(&lost.field),
-                code(&lost.what),
-                lost.kinds.join(", ")
-            )?;
+            match lost {
+                Lost::Sentence { case, sentence, what, field, kinds } => writeln!(
+                    out,
+                    "- {} *{}*: {} of {} ({})",
+                    words(case),
+                    words(sentence),
+                    code(field),
+                    code(what),
+                    words(&list(kinds))
+                )?,
+                Lost::Undo(fewer) => writeln!(out, "- in an `undo`: {}", code(&fewer.to_string()))?,
+            }
         }
     }
     let unproven: Vec<_> = proof.sentences.iter().filter_map(|s| Some((s, s.unproven.as_ref()?))).collect();

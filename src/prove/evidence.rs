@@ -29,7 +29,7 @@ pub struct Proof {
     pub leaves: Vec<LeafProof>,
     pub sentences: Vec<SentenceProof>,
     pub guards: Guards,
-    /// Guards of the file that are no more.
+    /// What guards less than the file says.
     pub lost: Vec<Lost>,
     /// How many changed observations were judged.
     pub mutants: usize,
@@ -172,7 +172,7 @@ pub fn prove(schedule: Arc<Schedule>, record: Arc<Record>, held: Option<&Guards>
             redundant: redundant.contains(&leaf.span),
         })
         .collect();
-    let now = Guards::of(&replay, &found);
+    let now = Guards::of(&replay, &found, &leaves.undoing);
     let lost = held.map(|held| guards::tried(&replay, held.lost_in(&now))).unwrap_or_default();
     Ok(Proof {
         run: replay.record().started.run.clone(),
@@ -184,7 +184,7 @@ pub fn prove(schedule: Arc<Schedule>, record: Arc<Record>, held: Option<&Guards>
         cases,
         leaves: leaf_proofs,
         mutants: found.mutants,
-        undoing: leaves.undoing,
+        undoing: leaves.undoing.len(),
         notes,
         took: begun.elapsed(),
     })

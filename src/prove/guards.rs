@@ -6,51 +6,69 @@ use super::{
 };
 use crate::{engine::replay::Replay, source::Span, value::Value};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-type ByField = BTreeMap<String, BTreeSet<String>>;
+/// Field: kinds of change, and how many questions notice each.
+type ByField = BTreeMap<String, BTreeMap<String, usize>>;
 type ByWhat = BTreeMap<String, ByField>;
 
-/// Case, sentence, observation, field: kinds of change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Guards(pub BTreeMap<String, BTreeMap<String, ByWhat>>);
+#[serde(deny_unknown_fields)]
+pub struct Guards {
+    /// Case, sentence, observation.
+    pub cases: BTreeMap<String, BTreeMap<String, ByWhat>>,
+    /// What is asked in an `undo`, where nothing is judged again: by its words, how often it stands there.
+    pub undo: BTreeMap<String, usize>,
+}
 
-/// A sentence that no longer notices what it noticed.
+/// What guards less than it did.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Lost {
-    pub case: String,
-    pub sentence: String,
-    pub what: String,
-    pub field: String,
-    pub kinds: Vec<String>,
+pub enum Lost {
+    /// A sentence that no longer notices what it noticed, or by fewer questions.
+    Sentence {
+        case: String,
+        sentence: String,
+        what: String,
+        field: String,
+        kinds: Vec<Fewer>,
+    },
+    Undo(Fewer),
+}
+
+/// A kind of change, or a question; by how many it was noticed, or how often asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fewer {
+    pub of: String,
+    pub then: usize,
+    pub now: usize,
+}
+
+impl std::fmt::Display for Fewer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.now {
+            0 => f.write_str(&self.of),
+            now => write!(f, "{} ({now} of {} left)", self.of, self.then),
+        }
+    }
 }
 
 /// Kinds that are not the same from run to run: what an earlier answer was depends on how often was looked.
 const UNSTEADY: &[&str] = &["earlier answer"];
 
 impl Guards {
-    pub(super) fn of(replay: &Replay, found: &Found) -> Guards {
-        Guards::but(replay, found, None)
-    }
-
-    /// Those that are left without a question.
-    pub(super) fn but(replay: &Replay, found: &Found, without: Option<&Span>) -> Guards {
+    pub(super) fn of(replay: &Replay, found: &Found, undoing: &[String]) -> Guards {
         let mut out = Guards::default();
+        undoing.iter().for_each(|text| *out.undo.entry(text.clone()).or_default() += 1);
         let outline = &replay.schedule().outline;
         let texts: HashMap<_, _> =
             outline.iter().flat_map(|c| c.sentences.iter().map(|s| (&s.address, (&c.id, one_line(&s.text))))).collect();
         for ((sentence, what, field), kinds) in &found.guards {
             let Some((case, text)) = texts.get(sentence) else { continue };
-            let kinds = kinds
-                .iter()
-                .filter(|(kind, who)| !UNSTEADY.contains(&kind.as_str()) && who.iter().any(|w| Some(w) != without))
-                .map(|(kind, _)| kind.to_string())
-                .collect::<BTreeSet<_>>();
-            if !kinds.is_empty() {
-                let sentences = out.0.entry((*case).clone()).or_default();
+            let steady = || kinds.iter().filter(|(kind, _)| !UNSTEADY.contains(&kind.as_str()));
+            if steady().next().is_some() {
+                let sentences = out.cases.entry((*case).clone()).or_default();
                 let fields = sentences.entry(text.clone()).or_default().entry(what.clone()).or_default();
-                fields.entry(field.clone()).or_default().extend(kinds);
+                fields.entry(field.clone()).or_default().extend(steady().map(|(kind, who)| (kind.clone(), who.len())));
             }
         }
         out
@@ -58,36 +76,66 @@ impl Guards {
 
     /// How many there are: sentence, observation, field and kind.
     pub fn count(&self) -> usize {
-        let fields = self.0.values().flat_map(|s| s.values()).flat_map(|w| w.values()).flat_map(|f| f.values());
-        fields.map(BTreeSet::len).sum()
+        let fields = self.cases.values().flat_map(|s| s.values()).flat_map(|w| w.values()).flat_map(|f| f.values());
+        fields.map(BTreeMap::len).sum()
     }
 
-    /// What these guarded and `now` does not, by sentence, observation and field.
+    /// What these guarded and `now` does not, or less.
     pub fn lost_in(&self, now: &Guards) -> Vec<Lost> {
         let mut out = vec![];
-        for (case, sentences) in &self.0 {
+        for (case, sentences) in &self.cases {
             for (sentence, observations) in sentences {
                 for (what, fields) in observations {
                     for (field, kinds) in fields {
-                        let left = now.0.get(case).and_then(|s| s.get(sentence)).and_then(|w| w.get(what));
-                        let left = left.and_then(|f| f.get(field));
-                        let kinds: Vec<String> =
-                            kinds.iter().filter(|k| left.is_none_or(|l| !l.contains(*k))).cloned().collect();
+                        let left = now.cases.get(case).and_then(|s| s.get(sentence)).and_then(|w| w.get(what));
+                        let kinds = fewer(kinds, left.and_then(|f| f.get(field)));
                         if !kinds.is_empty() {
                             let (case, sentence) = (case.clone(), sentence.clone());
-                            out.push(Lost { case, sentence, what: what.clone(), field: field.clone(), kinds });
+                            out.push(Lost::Sentence {
+                                case,
+                                sentence,
+                                what: what.clone(),
+                                field: field.clone(),
+                                kinds,
+                            });
                         }
                     }
                 }
             }
         }
+        out.extend(fewer(&self.undo, Some(&now.undo)).into_iter().map(Lost::Undo));
         out
     }
 
-    /// As a file has it.
+    /// As a file has it: JSON, each field on a line.
     pub fn text(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+        let mut out = String::new();
+        lines(&serde_json::to_value(self).unwrap_or_default(), 0, &mut out);
+        out + "\n"
     }
+}
+
+/// How deep the maps of [`Guards`] lie: those further in stand on one line.
+const DEPTH: usize = 5;
+
+fn lines(v: &serde_json::Value, depth: usize, out: &mut String) {
+    match v.as_object().filter(|map| depth < DEPTH && !map.is_empty()) {
+        None => *out += &v.to_string(),
+        Some(map) => {
+            for (n, (key, v)) in map.iter().enumerate() {
+                let start = if n == 0 { "{" } else { "," };
+                *out += &format!("{start}\n{:depth$} {}: ", "", serde_json::Value::from(key.as_str()));
+                lines(v, depth + 1, out);
+            }
+            *out += &format!("\n{:depth$}}}", "");
+        }
+    }
+}
+
+fn fewer(then: &BTreeMap<String, usize>, now: Option<&BTreeMap<String, usize>>) -> Vec<Fewer> {
+    let left = |of: &String| now.and_then(|now| now.get(of)).copied().unwrap_or(0);
+    let all = then.iter().map(|(of, n)| Fewer { of: of.clone(), then: *n, now: left(of) });
+    all.filter(|f| f.now < f.then).collect()
 }
 
 /// Of what is lost, what was observed in this run and could have been noticed.
@@ -95,11 +143,15 @@ pub(super) fn tried(replay: &Replay, lost: Vec<Lost>) -> Vec<Lost> {
     let mut seen: HashMap<(String, String), HashMap<String, Vec<Value>>> = HashMap::new();
     lost.into_iter()
         .filter_map(|mut lost| {
-            let key = (lost.case.clone(), lost.what.clone());
-            let fields = seen.entry(key).or_insert_with(|| observed(replay, &lost.case, &lost.what));
-            let values = fields.get(&lost.field)?;
-            lost.kinds.retain(|kind| values.iter().any(|v| fits(kind, v)));
-            (!lost.kinds.is_empty()).then_some(lost)
+            if let Lost::Sentence { case, what, field, kinds, .. } = &mut lost {
+                let fields = seen.entry((case.clone(), what.clone())).or_insert_with(|| observed(replay, case, what));
+                let values = fields.get(field)?;
+                kinds.retain(|kind| values.iter().any(|v| fits(&kind.of, v)));
+                if kinds.is_empty() {
+                    return None;
+                }
+            }
+            Some(lost)
         })
         .collect()
 }
@@ -174,14 +226,32 @@ mod tests {
     #[test]
     fn what_is_not_noticed_any_more_is_lost() {
         let before = guards(
-            r#"{"A": {"all there": {"http GET /x": {"body.n": ["one less", "one more"], "status": ["null"]}}}}"#,
+            r#"{"cases": {"A": {"all there": {"http GET /x": {"body.n": {"one less": 1, "one more": 2}, "status": {"null": 1}}}}},
+                "undo": {"expect: found: false": 2}}"#,
         );
-        let now = guards(r#"{"A": {"all there": {"http GET /x": {"body.n": ["one more", "dropped"]}}}}"#);
+        let now = guards(
+            r#"{"cases": {"A": {"all there": {"http GET /x": {"body.n": {"one more": 1, "dropped": 1}}}}},
+                "undo": {"expect: found: false": 1}}"#,
+        );
         let lost = before.lost_in(&now);
-        assert_eq!(lost.len(), 2);
-        assert_eq!((lost[0].field.as_str(), &lost[0].kinds[..]), ("body.n", &["one less".to_string()][..]));
-        assert_eq!(lost[1].field, "status");
+        let kinds = |n: usize| match &lost[n] {
+            Lost::Sentence { field, kinds, .. } => {
+                format!("{field}: {}", kinds.iter().map(Fewer::to_string).collect::<Vec<_>>().join(", "))
+            }
+            Lost::Undo(fewer) => fewer.to_string(),
+        };
+        assert_eq!(lost.len(), 3);
+        assert_eq!(kinds(0), "body.n: one less, one more (1 of 2 left)");
+        assert_eq!(kinds(1), "status: null");
+        assert_eq!(kinds(2), "expect: found: false (1 of 2 left)");
         assert!(before.lost_in(&before).is_empty() && before.count() == 3);
+    }
+
+    #[test]
+    fn the_file_has_each_field_on_a_line() {
+        let text = "{\n \"cases\": {\n  \"A\": {\n   \"all there\": {\n    \"http\": {\n     \"n\": {\"null\":1,\"one less\":2}\n    }\n   }\n  }\n },\n \"undo\": {\n  \"q\": 1\n }\n}\n";
+        assert_eq!(guards(text).text(), text);
+        assert_eq!(guards(&Guards::default().text()), Guards::default());
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub struct Leaf {
 #[derive(Default)]
 pub struct Leaves {
     pub all: IndexMap<Span, Leaf>,
-    /// How many stand in an `undo`.
-    pub undoing: usize,
+    /// The words of those that stand in an `undo`.
+    pub undoing: Vec<String>,
 }
 
 /// In the plan's order.
@@ -37,7 +37,7 @@ pub fn all(schedule: &Schedule) -> Leaves {
         }
     }
     undoing.retain(|span, _| !out.all.contains_key(span));
-    out.undoing = undoing.len();
+    out.undoing = undoing.into_values().map(|leaf| leaf.text).collect();
     out.all.sort_by(|a, _, b, _| (&a.source.name, a.range.start).cmp(&(&b.source.name, b.range.start)));
     out
 }

@@ -1,5 +1,8 @@
 //! What was found out, for the terminal: what survived first, then one line for each case. Calm where all is well.
-use super::evidence::{Fate, LeafProof, Proof};
+use super::{
+    evidence::{Fate, LeafProof, Proof},
+    guards::{Fewer, Lost},
+};
 use std::fmt::Write;
 
 /// As much is shown of what is long; all of it is in the report.
@@ -19,8 +22,15 @@ pub fn page(proof: &Proof) -> String {
     }
     more(&mut out, survivors.len());
     for lost in proof.lost.iter().take(MOST) {
-        let _ = writeln!(out, "{:<15} {}  {}", "unguarded", lost.case, lost.sentence);
-        let _ = writeln!(out, "{:<15} `{}` of `{}`: {}", "", lost.field, lost.what, lost.kinds.join(", "));
+        match lost {
+            Lost::Sentence { case, sentence, what, field, kinds } => {
+                let _ = writeln!(out, "{:<15} {case}  {sentence}", "unguarded");
+                let _ = writeln!(out, "{:<15} `{field}` of `{what}`: {}", "", list(kinds));
+            }
+            Lost::Undo(fewer) => {
+                let _ = writeln!(out, "{:<15} undo  {fewer}", "unguarded");
+            }
+        }
     }
     more(&mut out, proof.lost.len());
     if !out.is_empty() {
@@ -48,11 +58,19 @@ pub fn page(proof: &Proof) -> String {
         if proof.holds() { "PROVED" } else { "NOT PROVED" },
         proof.killed(),
         proof.leaves.len(),
-        if unproven > 0 { format!("{unproven} sentences are unproven by their own word; ") } else { String::new() },
+        match unproven {
+            0 => String::new(),
+            1 => "1 sentence is unproven by its own word; ".into(),
+            n => format!("{n} sentences are unproven by their own word; "),
+        },
         proof.mutants,
         proof.took.as_secs_f64()
     );
     out
+}
+
+pub(super) fn list(kinds: &[Fewer]) -> String {
+    kinds.iter().map(Fewer::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn more(out: &mut String, all: usize) {
