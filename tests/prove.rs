@@ -1,4 +1,4 @@
-//! `prove --run`: on a small plan with everything about it, and on TP-004 itself.
+//! `prove --run`: on a small plan with everything about it, and on a case of TP-004.
 use std::{fs, path::Path, process::Command};
 
 const PLAN: &str = r#"
@@ -98,4 +98,41 @@ fn what_proves_nothing_is_refused_with_a_sentence() {
     assert!(code == 2 && said.contains("there is no recorded run `r0000000`"), "{code}: {said}");
     let (code, said) = run(folder.path(), &["prove", "--accept"]);
     assert!(code == 2 && said.contains("--run"), "{code}: {said}");
+}
+
+/// A few lines of each kind; that every question of the whole plan would be missed is what the report of `prove TP-004` says.
+#[test]
+fn a_line_that_is_gone_from_tp_004_is_named() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("docs")).unwrap();
+    for (from, to) in [
+        ("plans/TP-004.yaml", "TP-004.yaml"),
+        ("plans/TP-004.guards.json", "TP-004.guards.json"),
+        ("docs/TP-004.md", "docs/TP-004.md"),
+    ] {
+        fs::copy(root.join(from), folder.path().join(to)).unwrap();
+    }
+    let (code, said) = run(folder.path(), &["run", "TP-004.yaml", "--case", "TC-INT-004", "--quiet"]);
+    assert_eq!(code, 0, "{said}");
+    let runs: Vec<_> = fs::read_dir(folder.path().join(".tp-runner/runs")).unwrap().flatten().collect();
+    let id = runs[0].file_name().to_string_lossy().into_owned();
+    let proved = || run(folder.path(), &["prove", "TP-004.yaml", "--run", &id]).1;
+
+    let whole = proved();
+    assert!(whole.contains("TC-INT-004         57      57 ") && !whole.contains("unguarded"), "{whole}");
+    let plan = fs::read_to_string(root.join("plans/TP-004.yaml")).unwrap();
+    for (line, sentence) in [
+        // a check among others
+        ("          - batch.body.failed == 2\n", "Partial success (200 OK, not 4xx)"),
+        // what another line notices too
+        ("              - size(batch.body.errors) >= 1\n", "Verify clear error messages"),
+        // a line of an action that many sentences perform
+        ("          deployments: [{ spec: { replicas: 0 } }]\n", "Verify successful operations completed"),
+    ] {
+        assert_eq!(plan.matches(line).count(), 1, "{line}");
+        fs::write(folder.path().join("TP-004.yaml"), plan.replace(line, "")).unwrap();
+        let said = proved();
+        assert!(said.contains(&format!("unguarded       TC-INT-004  {sentence}\n")), "{line}{said}");
+    }
 }

@@ -172,8 +172,8 @@ pub struct Prove {
     pub stage: Stage,
     /// A recorded green run, by its id or its `events.jsonl`: what it saw is changed, piece by piece, and judged again
     #[arg(long, value_name = "RUN")]
-    pub run: Option<String>,
-    /// With `--run`: write down what guards what, where the plan's `prove: guards` says
+    pub run: Vec<String>,
+    /// With `--run`: write down what guards what, where the plan's `prove: guards` says; of several runs what they all show
     #[arg(long, requires = "run")]
     pub accept: bool,
     /// How many sandboxes stand side by side

@@ -20,13 +20,39 @@ use std::{
     sync::Arc,
 };
 
-/// What judging the run again says of its plan. With `--accept` its guards are written down.
+/// What judging the run again says of its plan. With `--accept` its guards are written down: of several runs what they all show, and
+/// the proof is that of the last.
 pub fn judge(
+    args: &args::Prove,
+    runs: &[String],
+    registry: &Registry,
+    verbosity: Verbosity,
+) -> Result<(files::Found, Proof), Failure> {
+    if runs.len() > 1 && !args.accept {
+        return Err(Failure::usage("error: one run is judged at a time\nhelp: several `--run` go with `--accept`"));
+    }
+    let mut judged = runs.iter().map(|run| one(args, run, registry, verbosity)).collect::<Result<Vec<_>, _>>()?;
+    let Some((found, file, mut proof)) = judged.pop() else {
+        return Err(Failure::usage("error: no run is named"));
+    };
+    if let (true, Some(file)) = (args.accept, &file) {
+        let guards = judged.iter().fold(proof.guards.clone(), |guards, (_, _, other)| guards.shared(&other.guards));
+        let guards = guards.of_plan(&found.source.text);
+        let path = beside(&found, file)?;
+        write_whole(&path, |out| out.write_all(guards.text().as_bytes())).map_err(|e| unwritten(&path, &e))?;
+        anstream::eprintln!("{} guards: {}", guards.count(), files::shorten(&path).display());
+        proof.hold_to(&guards);
+    }
+    Ok((found, proof))
+}
+
+/// The run's plan, the file of its guards if it names one, and the proof, held to that file unless it is to be written.
+fn one(
     args: &args::Prove,
     run: &str,
     registry: &Registry,
     verbosity: Verbosity,
-) -> Result<(files::Found, Proof), Failure> {
+) -> Result<(files::Found, Option<String>, Proof), Failure> {
     let path = report::find(run)?;
     let events =
         jsonl::read(&path).map_err(|e| Failure::usage(format!("error: `{}` cannot be read: {e}", path.display())))?;
@@ -50,14 +76,13 @@ pub fn judge(
             "error: the plan does not say where its guards are written down\nhelp: `prove: { guards: FILE }` in the plan",
         ));
     }
-    let proof = evidence::prove(Arc::new(schedule), Arc::new(record), held.as_ref())
+    let compared = held.as_ref().filter(|held| !held.are_of(&found.source.text));
+    let mut proof = evidence::prove(Arc::new(schedule), Arc::new(record), compared)
         .map_err(|e| Failure::usage(format!("error: {e}")))?;
-    if let (true, Some(file)) = (args.accept, &file) {
-        let path = beside(&found, file)?;
-        write_whole(&path, |out| out.write_all(proof.guards.text().as_bytes())).map_err(|e| unwritten(&path, &e))?;
-        anstream::eprintln!("{} guards: {}", proof.guards.count(), files::shorten(&path).display());
+    if let Some(held) = &held {
+        proof.hold_to(held);
     }
-    Ok((found, proof))
+    Ok((found, file, proof))
 }
 
 pub fn unwritten(path: &Path, e: &std::io::Error) -> Failure {

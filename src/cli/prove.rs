@@ -31,8 +31,8 @@ use std::io;
 
 pub async fn command(args: Box<args::Prove>, verbosity: Verbosity) -> Result<u8, Failure> {
     let registry = executors::registry();
-    if let Some(run) = &args.run {
-        let (found, proof) = evidence::judge(&args, run, &registry, verbosity)?;
+    if !args.run.is_empty() {
+        let (found, proof) = evidence::judge(&args, &args.run, &registry, verbosity)?;
         return write(&args, &found, Some(&proof), None);
     }
     let interrupts = signals::listen()
@@ -66,7 +66,7 @@ async fn one(
             anstream::eprintln!("judging again what it saw, with one thing changed at a time");
         }
         let journal = perform::journal_path(&found.root, &run)?;
-        proof = Some(evidence::judge(args, &journal.to_string_lossy(), registry, verbosity)?.1);
+        proof = Some(evidence::judge(args, &[journal.to_string_lossy().into_owned()], registry, verbosity)?.1);
     }
     let matrix = match sandbox {
         true => matrix(args, found, &draft, registry, interrupts, verbosity).await?,

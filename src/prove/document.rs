@@ -85,7 +85,7 @@ pub fn write(proof: &Proof, escape: &Escape<'_>, out: &mut dyn Write) -> io::Res
     writeln!(out, "\n## Every question, and what it dies of\n")?;
     for leaf in &proof.leaves {
         if let Fate::Killed { by, times } = &leaf.fate {
-            let also = if leaf.redundant { "; its sentence notices all that without it, too" } else { "" };
+            let also = if leaf.missed == Some(false) { "; **the file of guards would not miss it**" } else { "" };
             writeln!(
                 out,
                 "- {} {} — {times} times, first by {}{also}",

@@ -1,7 +1,7 @@
 //! Mutated evidence: a recorded green run is judged again with what it observed changed, one observation at a time. Sits on the
 //! engine; prints nothing and reads no file.
 use super::{
-    guards::{self, Guards, Lost},
+    guards::{self, Guards, Lost, Noticed},
     hunt, leaf, mutant,
 };
 use crate::{
@@ -29,6 +29,7 @@ pub struct Proof {
     pub leaves: Vec<LeafProof>,
     pub sentences: Vec<SentenceProof>,
     pub guards: Guards,
+    noticed: Noticed,
     /// What guards less than the file says.
     pub lost: Vec<Lost>,
     /// How many changed observations were judged.
@@ -54,8 +55,9 @@ pub struct LeafProof {
     /// The cases that ask it.
     pub cases: Vec<String>,
     pub fate: Fate,
-    /// Whatever it notices, another question of the same sentence notices too.
-    pub redundant: bool,
+    span: Span,
+    /// Whether the file of guards would miss it; none where there is no such file.
+    pub missed: Option<bool>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -103,6 +105,16 @@ impl Proof {
     /// Whether everything can fail, and everything is guarded that was.
     pub fn holds(&self) -> bool {
         self.survivors().next().is_none() && self.lost.is_empty()
+    }
+
+    /// Says of each question whether it would be missed, were it gone.
+    pub fn hold_to(&mut self, held: &Guards) {
+        let missed = self.noticed.missed(held);
+        self.leaves.iter_mut().for_each(|leaf| leaf.missed = Some(missed.contains(&leaf.span)));
+        let not = self.leaves.iter().filter(|leaf| leaf.missed == Some(false)).count();
+        if not > 0 {
+            self.notes.push(format!("the file of guards would not miss {not} of the questions: the report says which"));
+        }
     }
 
     pub fn killed(&self) -> usize {
@@ -160,7 +172,6 @@ pub fn prove(schedule: Arc<Schedule>, record: Arc<Record>, held: Option<&Guards>
             false => "its case is not in the run".into(),
         })
     };
-    let redundant: HashSet<&Span> = guards::redundant(&found, leaves.all.keys()).into_iter().collect();
     let leaf_proofs = leaves
         .all
         .values()
@@ -169,10 +180,12 @@ pub fn prove(schedule: Arc<Schedule>, record: Arc<Record>, held: Option<&Guards>
             text: leaf.text.clone(),
             cases: leaf.cases.iter().map(id_of).collect(),
             fate: fate(leaf),
-            redundant: redundant.contains(&leaf.span),
+            span: leaf.span.clone(),
+            missed: None,
         })
         .collect();
-    let now = Guards::of(&replay, &found, &leaves.undoing);
+    let noticed = Noticed::of(&replay, &found);
+    let now = Guards::of(&noticed, &leaves.undoing);
     let lost = held.map(|held| guards::tried(&replay, held.lost_in(&now))).unwrap_or_default();
     Ok(Proof {
         run: replay.record().started.run.clone(),
@@ -180,6 +193,7 @@ pub fn prove(schedule: Arc<Schedule>, record: Arc<Record>, held: Option<&Guards>
         title: replay.schedule().plan.title.clone(),
         sentences: sentences(&replay, &found),
         guards: now,
+        noticed,
         lost,
         cases,
         leaves: leaf_proofs,

@@ -1,24 +1,65 @@
 //! What guards what: for each sentence, the changes of what was observed that it notices by a finding of its own. Kept in a file, it
 //! tells when a sentence has lost its guard.
 use super::{
-    hunt::Found,
+    hunt::{Found, Kinds},
     mutant::{self, Kind},
 };
 use crate::{engine::replay::Replay, source::Span, value::Value};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// Field: kinds of change, and how many questions notice each.
-type ByField = BTreeMap<String, BTreeMap<String, usize>>;
-type ByWhat = BTreeMap<String, ByField>;
+/// Case, sentence, observation, field.
+type Key = [String; 4];
+/// How often each is there.
+type Counts = BTreeMap<String, usize>;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "File", into = "File")]
 pub struct Guards {
-    /// Case, sentence, observation.
-    pub cases: BTreeMap<String, BTreeMap<String, ByWhat>>,
+    /// The digest of the plan's text for which they were written down.
+    plan: String,
+    /// Kinds of change, and how many questions notice each.
+    noticed: BTreeMap<Key, Counts>,
     /// What is asked in an `undo`, where nothing is judged again: by its words, how often it stands there.
-    pub undo: BTreeMap<String, usize>,
+    undo: Counts,
+}
+
+/// As it is written down.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    plan: String,
+    cases: BTreeMap<String, BTreeMap<String, BTreeMap<String, BTreeMap<String, Counts>>>>,
+    undo: Counts,
+}
+
+impl From<Guards> for File {
+    fn from(guards: Guards) -> File {
+        let mut file = File { plan: guards.plan, cases: BTreeMap::new(), undo: guards.undo };
+        for ([case, sentence, what, field], kinds) in guards.noticed {
+            let sentences = file.cases.entry(case).or_default();
+            sentences.entry(sentence).or_default().entry(what).or_default().insert(field, kinds);
+        }
+        file
+    }
+}
+
+impl From<File> for Guards {
+    fn from(file: File) -> Guards {
+        let mut out = Guards { plan: file.plan, undo: file.undo, ..Guards::default() };
+        for (case, sentences) in file.cases {
+            for (sentence, observations) in sentences {
+                for (what, fields) in observations {
+                    for (field, kinds) in fields {
+                        out.noticed.insert([case.clone(), sentence.clone(), what.clone(), field], kinds);
+                    }
+                }
+            }
+        }
+        out
+    }
 }
 
 /// What guards less than it did.
@@ -55,56 +96,77 @@ impl std::fmt::Display for Fewer {
 /// Kinds that are not the same from run to run: what an earlier answer was depends on how often was looked.
 const UNSTEADY: &[&str] = &["earlier answer"];
 
-impl Guards {
-    pub(super) fn of(replay: &Replay, found: &Found, undoing: &[String]) -> Guards {
-        let mut out = Guards::default();
-        undoing.iter().for_each(|text| *out.undo.entry(text.clone()).or_default() += 1);
+/// By case, sentence, observation and field: the kinds of change that are noticed, and by which questions.
+#[derive(Default)]
+pub(super) struct Noticed(BTreeMap<Key, Kinds>);
+
+impl Noticed {
+    pub fn of(replay: &Replay, found: &Found) -> Noticed {
+        let mut out = Noticed::default();
         let outline = &replay.schedule().outline;
         let texts: HashMap<_, _> =
             outline.iter().flat_map(|c| c.sentences.iter().map(|s| (&s.address, (&c.id, one_line(&s.text))))).collect();
         for ((sentence, what, field), kinds) in &found.guards {
             let Some((case, text)) = texts.get(sentence) else { continue };
-            let steady = || kinds.iter().filter(|(kind, _)| !UNSTEADY.contains(&kind.as_str()));
-            if steady().next().is_some() {
-                let sentences = out.cases.entry((*case).clone()).or_default();
-                let fields = sentences.entry(text.clone()).or_default().entry(what.clone()).or_default();
-                fields.entry(field.clone()).or_default().extend(steady().map(|(kind, who)| (kind.clone(), who.len())));
+            let mine = out.0.entry([(*case).clone(), text.clone(), what.clone(), field.clone()]).or_default();
+            for (kind, who) in kinds.iter().filter(|(kind, _)| !UNSTEADY.contains(&kind.as_str())) {
+                mine.entry(kind.clone()).or_default().extend(who.iter().cloned());
             }
         }
+        out.0.retain(|_, kinds| !kinds.is_empty());
+        out
+    }
+
+    /// The questions that `held` would miss, were they not there.
+    pub fn missed(&self, held: &Guards) -> HashSet<&Span> {
+        let all = self.0.iter().flat_map(|(key, kinds)| {
+            kinds
+                .iter()
+                .filter(|(kind, who)| held.noticed.get(key).and_then(|k| k.get(*kind)).is_some_and(|n| who.len() <= *n))
+        });
+        all.flat_map(|(_, who)| who).collect()
+    }
+}
+
+impl Guards {
+    pub(super) fn of(noticed: &Noticed, undoing: &[String]) -> Guards {
+        let mut out = Guards::default();
+        undoing.iter().for_each(|text| *out.undo.entry(text.clone()).or_default() += 1);
+        let counted = |kinds: &Kinds| kinds.iter().map(|(kind, who)| (kind.clone(), who.len())).collect();
+        out.noticed = noticed.0.iter().map(|(key, kinds)| (key.clone(), counted(kinds))).collect();
         out
     }
 
     /// How many there are: sentence, observation, field and kind.
     pub fn count(&self) -> usize {
-        let fields = self.cases.values().flat_map(|s| s.values()).flat_map(|w| w.values()).flat_map(|f| f.values());
-        fields.map(BTreeMap::len).sum()
+        self.noticed.values().map(Counts::len).sum()
+    }
+
+    /// To be written down for a plan of this text.
+    pub fn of_plan(self, text: &str) -> Guards {
+        Guards { plan: digest(text), ..self }
+    }
+
+    /// Whether they were written down for a plan of this very text. Then nothing of it can be gone, and only the run differs.
+    pub fn are_of(&self, text: &str) -> bool {
+        self.plan == digest(text)
+    }
+
+    /// What both hold.
+    pub fn shared(mut self, other: &Guards) -> Guards {
+        self.noticed.iter_mut().for_each(|(key, kinds)| least(kinds, other.noticed.get(key)));
+        self.noticed.retain(|_, kinds| !kinds.is_empty());
+        least(&mut self.undo, Some(&other.undo));
+        self
     }
 
     /// What these guarded and `now` does not, or less.
     pub fn lost_in(&self, now: &Guards) -> Vec<Lost> {
-        let mut out = vec![];
-        for (case, sentences) in &self.cases {
-            for (sentence, observations) in sentences {
-                for (what, fields) in observations {
-                    for (field, kinds) in fields {
-                        let left = now.cases.get(case).and_then(|s| s.get(sentence)).and_then(|w| w.get(what));
-                        let kinds = fewer(kinds, left.and_then(|f| f.get(field)));
-                        if !kinds.is_empty() {
-                            let (case, sentence) = (case.clone(), sentence.clone());
-                            out.push(Lost::Sentence {
-                                case,
-                                sentence,
-                                what: what.clone(),
-                                field: field.clone(),
-                                kinds,
-                            });
-                        }
-                    }
-                }
-            }
-        }
-        out.extend(fewer(&self.undo, Some(&now.undo)).into_iter().map(Lost::Undo));
-        out
+        let all = self.noticed.iter().map(|(key, kinds)| (key.clone(), fewer(kinds, now.noticed.get(key))));
+        let sentences = all
+            .filter(|(_, kinds)| !kinds.is_empty())
+            .map(|([case, sentence, what, field], kinds)| Lost::Sentence { case, sentence, what, field, kinds });
+        sentences.chain(fewer(&self.undo, Some(&now.undo)).into_iter().map(Lost::Undo)).collect()
     }
 
     /// As a file has it: JSON, each field on a line.
@@ -132,10 +194,21 @@ fn lines(v: &serde_json::Value, depth: usize, out: &mut String) {
     }
 }
 
-fn fewer(then: &BTreeMap<String, usize>, now: Option<&BTreeMap<String, usize>>) -> Vec<Fewer> {
+fn digest(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
+}
+
+fn fewer(then: &Counts, now: Option<&Counts>) -> Vec<Fewer> {
     let left = |of: &String| now.and_then(|now| now.get(of)).copied().unwrap_or(0);
     let all = then.iter().map(|(of, n)| Fewer { of: of.clone(), then: *n, now: left(of) });
     all.filter(|f| f.now < f.then).collect()
+}
+
+fn least(mine: &mut Counts, other: Option<&Counts>) {
+    mine.retain(|of, n| {
+        *n = other.and_then(|other| other.get(of)).copied().unwrap_or(0).min(*n);
+        *n > 0
+    });
 }
 
 /// Of what is lost, what was observed in this run and could have been noticed.
@@ -199,18 +272,6 @@ fn fits(word: &str, v: &Value) -> bool {
     kinds.iter().any(|k| k.word() == word && mutant::change(k, v, 0) != mutant::New::Same)
 }
 
-/// The questions without which nothing is lost: others notice all that they notice.
-pub(super) fn redundant<'l>(found: &Found, leaves: impl Iterator<Item = &'l Span>) -> Vec<&'l Span> {
-    let alone: HashSet<&Span> = found
-        .guards
-        .values()
-        .flatten()
-        .filter(|(kind, who)| who.len() == 1 && !UNSTEADY.contains(&kind.as_str()))
-        .flat_map(|(_, who)| who)
-        .collect();
-    leaves.filter(|span| found.kills.contains_key(*span) && !alone.contains(*span)).collect()
-}
-
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -249,9 +310,11 @@ mod tests {
 
     #[test]
     fn the_file_has_each_field_on_a_line() {
-        let text = "{\n \"cases\": {\n  \"A\": {\n   \"all there\": {\n    \"http\": {\n     \"n\": {\"null\":1,\"one less\":2}\n    }\n   }\n  }\n },\n \"undo\": {\n  \"q\": 1\n }\n}\n";
+        let text = "{\n \"plan\": \"abc\",\n \"cases\": {\n  \"A\": {\n   \"all there\": {\n    \"http\": {\n     \"n\": {\"null\":1,\"one less\":2}\n    }\n   }\n  }\n },\n \"undo\": {\n  \"q\": 1\n }\n}\n";
         assert_eq!(guards(text).text(), text);
-        assert_eq!(guards(&Guards::default().text()), Guards::default());
+        let written = Guards::default().of_plan("plan: A");
+        assert_eq!(guards(&written.text()), written);
+        assert!(written.are_of("plan: A") && !written.are_of("plan: B"));
     }
 
     #[test]

@@ -87,11 +87,12 @@ async fn an_absence_dies_of_what_is_added() {
         other => panic!("{other:?}"),
     };
     assert!(by("has(").contains("dropped") || by("has(").contains("field added"), "{}", by("has("));
-    let kinds = &proof.guards.cases["A"]["r"]["fake "];
-    assert!(kinds["answer.log"].contains_key("gains a secret"), "{kinds:?}");
-    assert!(kinds["answer.log"].contains_key("gains what the plan speaks of"), "{kinds:?}");
-    assert!(kinds["answer.none"].contains_key("element added"), "{kinds:?}");
-    assert!(kinds["answer"].contains_key("field added"), "{kinds:?}");
+    let guards = serde_json::to_value(&proof.guards).unwrap();
+    let kinds = &guards["cases"]["A"]["r"]["fake "];
+    assert!(kinds["answer.log"]["gains a secret"].is_number(), "{kinds:?}");
+    assert!(kinds["answer.log"]["gains what the plan speaks of"].is_number(), "{kinds:?}");
+    assert!(kinds["answer.none"]["element added"].is_number(), "{kinds:?}");
+    assert!(kinds["answer"]["field added"].is_number(), "{kinds:?}");
 }
 
 #[tokio::test]
