@@ -61,6 +61,17 @@ fn a_plan_is_held_to_what_it_guarded() {
     assert!(report.contains("nobody says how quick"), "{report}");
     assert!(report.contains("- Ask: ") && report.contains("stderr"), "{report}");
 
+    let checks = "          - said.stdout.contains(\"total 4\")\n          - said.stdout.contains(\"failed 0\")\n";
+    assert!(PLAN.contains(checks));
+    for (plan, unguarded) in [
+        (PLAN.replace("cases:", "# a comment\ncases:"), false),
+        (PLAN.replace(checks, "          - said.exit == 0\n"), true),
+    ] {
+        fs::write(folder.path().join("small.yaml"), plan).unwrap();
+        let (code, said) = run(folder.path(), &["prove", "small.yaml", "--run", &id]);
+        assert_eq!((code == 1, said.contains("unguarded")), (unguarded, unguarded), "{said}");
+    }
+
     // every line, one after the other
     for (line, sentence) in [
         ("            expect: { exit: 0 }\n", "A  Ask"),
@@ -121,6 +132,7 @@ fn a_line_that_is_gone_from_tp_004_is_named() {
 
     let whole = proved();
     assert!(whole.contains("TC-INT-004         57      57 ") && !whole.contains("unguarded"), "{whole}");
+    assert!(!whole.contains("would not miss"), "{whole}");
     let plan = fs::read_to_string(root.join("plans/TP-004.yaml")).unwrap();
     for (line, sentence) in [
         // a check among others

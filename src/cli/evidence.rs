@@ -14,6 +14,8 @@ use crate::{
         guards::Guards,
     },
     report::{file::write_whole, jsonl},
+    value::Value,
+    yaml,
 };
 use std::{
     path::{Path, PathBuf},
@@ -37,7 +39,7 @@ pub fn judge(
     };
     if let (true, Some(file)) = (args.accept, &file) {
         let guards = judged.iter().fold(proof.guards.clone(), |guards, (_, _, other)| guards.shared(&other.guards));
-        let guards = guards.of_plan(&found.source.text);
+        let guards = guards.of_plan(&essence(&found));
         let path = beside(&found, file)?;
         write_whole(&path, |out| out.write_all(guards.text().as_bytes())).map_err(|e| unwritten(&path, &e))?;
         anstream::eprintln!("{} guards: {}", guards.count(), files::shorten(&path).display());
@@ -76,7 +78,7 @@ fn one(
             "error: the plan does not say where its guards are written down\nhelp: `prove: { guards: FILE }` in the plan",
         ));
     }
-    let compared = held.as_ref().filter(|held| !held.are_of(&found.source.text));
+    let compared = held.as_ref().filter(|held| !held.are_of(&essence(&found)));
     let mut proof = evidence::prove(Arc::new(schedule), Arc::new(record), compared)
         .map_err(|e| Failure::usage(format!("error: {e}")))?;
     if let Some(held) = &held {
@@ -162,6 +164,18 @@ fn held(found: &files::Found, file: &str) -> Result<Option<Guards>, Failure> {
             .map_err(|e| Failure::usage(format!("error: `{}` says not what guards what: {e}", path.display())))
     };
     text.map(read).transpose()
+}
+
+/// The plan without its comments, its form and its `prove`: what it does and asks.
+fn essence(found: &files::Found) -> String {
+    match yaml::parse(&found.source).map(|node| node.to_value()) {
+        Ok(Value::Map(map)) => {
+            let mut map = (*map).clone();
+            map.shift_remove("prove");
+            Value::from(map).to_string()
+        }
+        _ => found.source.text.clone(),
+    }
 }
 
 /// A file beside the plan.

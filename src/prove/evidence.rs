@@ -56,7 +56,7 @@ pub struct LeafProof {
     pub cases: Vec<String>,
     pub fate: Fate,
     span: Span,
-    /// Whether the file of guards would miss it; none where there is no such file.
+    /// Whether the file of guards would miss it; none where there is no such file, or it is not killed.
     pub missed: Option<bool>,
 }
 
@@ -110,7 +110,9 @@ impl Proof {
     /// Says of each question whether it would be missed, were it gone.
     pub fn hold_to(&mut self, held: &Guards) {
         let missed = self.noticed.missed(held);
-        self.leaves.iter_mut().for_each(|leaf| leaf.missed = Some(missed.contains(&leaf.span)));
+        for leaf in self.leaves.iter_mut().filter(|leaf| leaf.fate.is_killed()) {
+            leaf.missed = Some(missed.contains(&leaf.span));
+        }
         let not = self.leaves.iter().filter(|leaf| leaf.missed == Some(false)).count();
         if not > 0 {
             self.notes.push(format!("the file of guards would not miss {not} of the questions: the report says which"));

@@ -17,7 +17,7 @@ type Counts = BTreeMap<String, usize>;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "File", into = "File")]
 pub struct Guards {
-    /// The digest of the plan's text for which they were written down.
+    /// The digest of the plan for which they were written down.
     plan: String,
     /// Kinds of change, and how many questions notice each.
     noticed: BTreeMap<Key, Counts>,
@@ -142,12 +142,12 @@ impl Guards {
         self.noticed.values().map(Counts::len).sum()
     }
 
-    /// To be written down for a plan of this text.
+    /// To be written down for a plan that is this.
     pub fn of_plan(self, text: &str) -> Guards {
         Guards { plan: digest(text), ..self }
     }
 
-    /// Whether they were written down for a plan of this very text. Then nothing of it can be gone, and only the run differs.
+    /// Whether they were written down for a plan that is this very one. Then nothing of it can be gone, and only the run differs.
     pub fn are_of(&self, text: &str) -> bool {
         self.plan == digest(text)
     }
