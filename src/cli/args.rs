@@ -177,7 +177,7 @@ pub struct Prove {
     #[arg(long, requires = "run")]
     pub accept: bool,
     /// How many sandboxes stand side by side
-    #[arg(long, short, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, short, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: u16,
     /// Where the page is written; else `tests/reports`
     #[arg(long, value_name = "DIR")]

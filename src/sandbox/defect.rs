@@ -188,7 +188,7 @@ catalogue! {
     UpdateSplits "update-splits" LostUnderConcurrency "of updates at once the last but one arrives in the cluster after the last, and the row does not hear of it"
     ReadsTorn "reads-torn" LostUnderConcurrency "a list is read in pages, and what moves between two pages is left out or comes twice"
     Deadlock "deadlock" LostUnderConcurrency "of updates at once two wait for what the other holds, and all for them"
-    LostWakeup "lost-wakeup" DeedWithoutAnswer "of deletes at once those that wait for the first never hear that it is through: done, and not answered"
+    LostWakeup "lost-wakeup" DeedWithoutAnswer "of many deletes at once one hears that the first is through, and the others that wait for it never do: done, and not answered"
     OneAtATime "one-at-a-time" TooLate "creates at once are answered one after the other, 0.7 seconds each"
 
     // the audit log

@@ -146,10 +146,9 @@ pub async fn delete(api: &Api, name: &str, owner: Option<&str>) -> Result<Asked,
         api.wishes.changed(name);
         if free.is_ok() {
             tokio::time::sleep(WINDOW).await;
-            through.notify_waiters();
+            // It wakes one, and that one wakes no other.
+            through.notify_one();
         } else {
-            // It listens only when that has spoken already.
-            tokio::time::sleep(2 * WINDOW).await;
             through.notified().await;
         }
         return Ok(asked);
