@@ -14,12 +14,13 @@
 //!
 //! `reads=a,b` after it names what a block reads and does not bind itself.
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
 };
-use tp_runner::{cli::exit, outcome::Verdict, report::gate::RunVerdict, source::Source};
+use tp_runner::{cli::exit, outcome::Verdict, report::gate::RunVerdict, sandbox::defect::Defect, source::Source};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Not ours to hold: the plan as it was given, and the page of diagnostics, whose blocks are wrong on purpose.
@@ -223,4 +224,22 @@ fn the_exit_codes_are_those_of_the_code() {
         assert!(row.last().is_some_and(|c| c.starts_with(code)), "{row:?}");
         assert_eq!(row.last().is_some_and(|c| c.is_empty()), code.is_empty(), "{row:?}");
     }
+}
+
+/// The proof that is shown is of the sandbox as it is: each of its defects is in the table, and caught.
+#[test]
+fn the_proof_shows_every_defect_caught() {
+    let text = fs::read_to_string(Path::new(ROOT).join("docs/TP-004-proof.md")).unwrap();
+    let fates: BTreeMap<&str, &str> = text
+        .lines()
+        .filter_map(|line| {
+            let name = line.split('|').nth(1)?.trim().strip_prefix('`')?.strip_suffix('`')?;
+            // before the last cell, which is the time that it took
+            Some((name, line.rsplit('|').nth(2)?.trim()))
+        })
+        .collect();
+    let caught: Vec<&str> = fates.iter().filter(|(_, fate)| **fate == "caught").map(|(name, _)| *name).collect();
+    let mut all: Vec<&str> = Defect::ALL.iter().map(|d| d.name()).collect();
+    all.sort();
+    assert_eq!(caught, all);
 }

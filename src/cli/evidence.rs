@@ -34,7 +34,7 @@ pub fn judge(
         return Err(Failure::usage("error: one run is judged at a time\nhelp: several `--run` go with `--accept`"));
     }
     let mut judged = runs.iter().map(|run| one(args, run, registry, verbosity)).collect::<Result<Vec<_>, _>>()?;
-    let Some((found, file, mut proof)) = judged.pop() else {
+    let Some((found, file, proof)) = judged.pop() else {
         return Err(Failure::usage("error: no run is named"));
     };
     if let (true, Some(file)) = (args.accept, &file) {
@@ -43,12 +43,11 @@ pub fn judge(
         let path = beside(&found, file)?;
         write_whole(&path, |out| out.write_all(guards.text().as_bytes())).map_err(|e| unwritten(&path, &e))?;
         anstream::eprintln!("{} guards: {}", guards.count(), files::shorten(&path).display());
-        proof.hold_to(&guards);
     }
     Ok((found, proof))
 }
 
-/// The run's plan, the file of its guards if it names one, and the proof, held to that file unless it is to be written.
+/// The run's plan, the file of its guards if it names one, and the proof, compared with that file unless it is to be written.
 fn one(
     args: &args::Prove,
     run: &str,
@@ -79,11 +78,8 @@ fn one(
         ));
     }
     let compared = held.as_ref().filter(|held| !held.are_of(&essence(&found)));
-    let mut proof = evidence::prove(Arc::new(schedule), Arc::new(record), compared)
+    let proof = evidence::prove(Arc::new(schedule), Arc::new(record), compared)
         .map_err(|e| Failure::usage(format!("error: {e}")))?;
-    if let Some(held) = &held {
-        proof.hold_to(held);
-    }
     Ok((found, file, proof))
 }
 

@@ -71,7 +71,7 @@ pub fn write(proof: &Proof, escape: &Escape<'_>, out: &mut dyn Write) -> io::Res
                     code(what),
                     words(&list(kinds))
                 )?,
-                Lost::Undo(fewer) => writeln!(out, "- in an `undo`: {}", code(&fewer.to_string()))?,
+                Lost::Asked(fewer) => writeln!(out, "- asked no more: {}", code(&fewer.to_string()))?,
             }
         }
     }
@@ -85,10 +85,9 @@ pub fn write(proof: &Proof, escape: &Escape<'_>, out: &mut dyn Write) -> io::Res
     writeln!(out, "\n## Every question, and what it dies of\n")?;
     for leaf in &proof.leaves {
         if let Fate::Killed { by, times } = &leaf.fate {
-            let also = if leaf.missed == Some(false) { "; **the file of guards would not miss it**" } else { "" };
             writeln!(
                 out,
-                "- {} {} — {times} times, first by {}{also}",
+                "- {} {} — {times} times, first by {}",
                 code(&leaf.place.to_string()),
                 code(&leaf.text),
                 code(by)

@@ -1,7 +1,7 @@
 //! Mutated evidence: a recorded green run is judged again with what it observed changed, one observation at a time. Sits on the
 //! engine; prints nothing and reads no file.
 use super::{
-    guards::{self, Guards, Lost, Noticed},
+    guards::{self, Guards, Lost},
     hunt, leaf, mutant,
 };
 use crate::{
@@ -29,7 +29,6 @@ pub struct Proof {
     pub leaves: Vec<LeafProof>,
     pub sentences: Vec<SentenceProof>,
     pub guards: Guards,
-    noticed: Noticed,
     /// What guards less than the file says.
     pub lost: Vec<Lost>,
     /// How many changed observations were judged.
@@ -55,9 +54,6 @@ pub struct LeafProof {
     /// The cases that ask it.
     pub cases: Vec<String>,
     pub fate: Fate,
-    span: Span,
-    /// Whether the file of guards would miss it; none where there is no such file, or it is not killed.
-    pub missed: Option<bool>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -105,18 +101,6 @@ impl Proof {
     /// Whether everything can fail, and everything is guarded that was.
     pub fn holds(&self) -> bool {
         self.survivors().next().is_none() && self.lost.is_empty()
-    }
-
-    /// Says of each question whether it would be missed, were it gone.
-    pub fn hold_to(&mut self, held: &Guards) {
-        let missed = self.noticed.missed(held);
-        for leaf in self.leaves.iter_mut().filter(|leaf| leaf.fate.is_killed()) {
-            leaf.missed = Some(missed.contains(&leaf.span));
-        }
-        let not = self.leaves.iter().filter(|leaf| leaf.missed == Some(false)).count();
-        if not > 0 {
-            self.notes.push(format!("the file of guards would not miss {not} of the questions: the report says which"));
-        }
     }
 
     pub fn killed(&self) -> usize {
@@ -182,12 +166,9 @@ pub fn prove(schedule: Arc<Schedule>, record: Arc<Record>, held: Option<&Guards>
             text: leaf.text.clone(),
             cases: leaf.cases.iter().map(id_of).collect(),
             fate: fate(leaf),
-            span: leaf.span.clone(),
-            missed: None,
         })
         .collect();
-    let noticed = Noticed::of(&replay, &found);
-    let now = Guards::of(&noticed, &leaves.undoing);
+    let now = Guards::of(&replay, &found, leaves.all.values().map(|leaf| &leaf.text).chain(&leaves.undoing));
     let lost = held.map(|held| guards::tried(&replay, held.lost_in(&now))).unwrap_or_default();
     Ok(Proof {
         run: replay.record().started.run.clone(),
@@ -195,7 +176,6 @@ pub fn prove(schedule: Arc<Schedule>, record: Arc<Record>, held: Option<&Guards>
         title: replay.schedule().plan.title.clone(),
         sentences: sentences(&replay, &found),
         guards: now,
-        noticed,
         lost,
         cases,
         leaves: leaf_proofs,

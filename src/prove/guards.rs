@@ -1,13 +1,13 @@
 //! What guards what: for each sentence, the changes of what was observed that it notices by a finding of its own. Kept in a file, it
 //! tells when a sentence has lost its guard.
 use super::{
-    hunt::{Found, Kinds},
+    hunt::Found,
     mutant::{self, Kind},
 };
-use crate::{engine::replay::Replay, source::Span, value::Value};
+use crate::{engine::replay::Replay, value::Value};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 /// Case, sentence, observation, field.
 type Key = [String; 4];
@@ -21,8 +21,8 @@ pub struct Guards {
     plan: String,
     /// Kinds of change, and how many questions notice each.
     noticed: BTreeMap<Key, Counts>,
-    /// What is asked in an `undo`, where nothing is judged again: by its words, how often it stands there.
-    undo: Counts,
+    /// Every question, those of an `undo` too, where nothing is judged again: by its words, how often it stands in the plan.
+    asks: Counts,
 }
 
 /// As it is written down.
@@ -32,12 +32,12 @@ struct File {
     #[serde(default)]
     plan: String,
     cases: BTreeMap<String, BTreeMap<String, BTreeMap<String, BTreeMap<String, Counts>>>>,
-    undo: Counts,
+    asks: Counts,
 }
 
 impl From<Guards> for File {
     fn from(guards: Guards) -> File {
-        let mut file = File { plan: guards.plan, cases: BTreeMap::new(), undo: guards.undo };
+        let mut file = File { plan: guards.plan, cases: BTreeMap::new(), asks: guards.asks };
         for ([case, sentence, what, field], kinds) in guards.noticed {
             let sentences = file.cases.entry(case).or_default();
             sentences.entry(sentence).or_default().entry(what).or_default().insert(field, kinds);
@@ -48,7 +48,7 @@ impl From<Guards> for File {
 
 impl From<File> for Guards {
     fn from(file: File) -> Guards {
-        let mut out = Guards { plan: file.plan, undo: file.undo, ..Guards::default() };
+        let mut out = Guards { plan: file.plan, asks: file.asks, ..Guards::default() };
         for (case, sentences) in file.cases {
             for (sentence, observations) in sentences {
                 for (what, fields) in observations {
@@ -73,7 +73,7 @@ pub enum Lost {
         field: String,
         kinds: Vec<Fewer>,
     },
-    Undo(Fewer),
+    Asked(Fewer),
 }
 
 /// A kind of change, or a question; by how many it was noticed, or how often asked.
@@ -96,44 +96,22 @@ impl std::fmt::Display for Fewer {
 /// Kinds that are not the same from run to run: what an earlier answer was depends on how often was looked.
 const UNSTEADY: &[&str] = &["earlier answer"];
 
-/// By case, sentence, observation and field: the kinds of change that are noticed, and by which questions.
-#[derive(Default)]
-pub(super) struct Noticed(BTreeMap<Key, Kinds>);
-
-impl Noticed {
-    pub fn of(replay: &Replay, found: &Found) -> Noticed {
-        let mut out = Noticed::default();
+impl Guards {
+    /// `asks` are the words of all questions.
+    pub(super) fn of<'a>(replay: &Replay, found: &Found, asks: impl Iterator<Item = &'a String>) -> Guards {
+        let mut out = Guards::default();
+        asks.for_each(|text| *out.asks.entry(text.clone()).or_default() += 1);
         let outline = &replay.schedule().outline;
         let texts: HashMap<_, _> =
             outline.iter().flat_map(|c| c.sentences.iter().map(|s| (&s.address, (&c.id, one_line(&s.text))))).collect();
         for ((sentence, what, field), kinds) in &found.guards {
             let Some((case, text)) = texts.get(sentence) else { continue };
-            let mine = out.0.entry([(*case).clone(), text.clone(), what.clone(), field.clone()]).or_default();
-            for (kind, who) in kinds.iter().filter(|(kind, _)| !UNSTEADY.contains(&kind.as_str())) {
-                mine.entry(kind.clone()).or_default().extend(who.iter().cloned());
+            let steady = kinds.iter().filter(|(kind, _)| !UNSTEADY.contains(&kind.as_str()));
+            let counts: Counts = steady.map(|(kind, who)| (kind.clone(), who.len())).collect();
+            if !counts.is_empty() {
+                out.noticed.insert([(*case).clone(), text.clone(), what.clone(), field.clone()], counts);
             }
         }
-        out.0.retain(|_, kinds| !kinds.is_empty());
-        out
-    }
-
-    /// The questions that `held` would miss, were they not there.
-    pub fn missed(&self, held: &Guards) -> HashSet<&Span> {
-        let all = self.0.iter().flat_map(|(key, kinds)| {
-            kinds
-                .iter()
-                .filter(|(kind, who)| held.noticed.get(key).and_then(|k| k.get(*kind)).is_some_and(|n| who.len() <= *n))
-        });
-        all.flat_map(|(_, who)| who).collect()
-    }
-}
-
-impl Guards {
-    pub(super) fn of(noticed: &Noticed, undoing: &[String]) -> Guards {
-        let mut out = Guards::default();
-        undoing.iter().for_each(|text| *out.undo.entry(text.clone()).or_default() += 1);
-        let counted = |kinds: &Kinds| kinds.iter().map(|(kind, who)| (kind.clone(), who.len())).collect();
-        out.noticed = noticed.0.iter().map(|(key, kinds)| (key.clone(), counted(kinds))).collect();
         out
     }
 
@@ -156,7 +134,7 @@ impl Guards {
     pub fn shared(mut self, other: &Guards) -> Guards {
         self.noticed.iter_mut().for_each(|(key, kinds)| least(kinds, other.noticed.get(key)));
         self.noticed.retain(|_, kinds| !kinds.is_empty());
-        least(&mut self.undo, Some(&other.undo));
+        least(&mut self.asks, Some(&other.asks));
         self
     }
 
@@ -166,7 +144,7 @@ impl Guards {
         let sentences = all
             .filter(|(_, kinds)| !kinds.is_empty())
             .map(|([case, sentence, what, field], kinds)| Lost::Sentence { case, sentence, what, field, kinds });
-        sentences.chain(fewer(&self.undo, Some(&now.undo)).into_iter().map(Lost::Undo)).collect()
+        sentences.chain(fewer(&self.asks, Some(&now.asks)).into_iter().map(Lost::Asked)).collect()
     }
 
     /// As a file has it: JSON, each field on a line.
@@ -288,18 +266,18 @@ mod tests {
     fn what_is_not_noticed_any_more_is_lost() {
         let before = guards(
             r#"{"cases": {"A": {"all there": {"http GET /x": {"body.n": {"one less": 1, "one more": 2}, "status": {"null": 1}}}}},
-                "undo": {"expect: found: false": 2}}"#,
+                "asks": {"expect: found: false": 2}}"#,
         );
         let now = guards(
             r#"{"cases": {"A": {"all there": {"http GET /x": {"body.n": {"one more": 1, "dropped": 1}}}}},
-                "undo": {"expect: found: false": 1}}"#,
+                "asks": {"expect: found: false": 1}}"#,
         );
         let lost = before.lost_in(&now);
         let kinds = |n: usize| match &lost[n] {
             Lost::Sentence { field, kinds, .. } => {
                 format!("{field}: {}", kinds.iter().map(Fewer::to_string).collect::<Vec<_>>().join(", "))
             }
-            Lost::Undo(fewer) => fewer.to_string(),
+            Lost::Asked(fewer) => fewer.to_string(),
         };
         assert_eq!(lost.len(), 3);
         assert_eq!(kinds(0), "body.n: one less, one more (1 of 2 left)");
@@ -310,7 +288,7 @@ mod tests {
 
     #[test]
     fn the_file_has_each_field_on_a_line() {
-        let text = "{\n \"plan\": \"abc\",\n \"cases\": {\n  \"A\": {\n   \"all there\": {\n    \"http\": {\n     \"n\": {\"null\":1,\"one less\":2}\n    }\n   }\n  }\n },\n \"undo\": {\n  \"q\": 1\n }\n}\n";
+        let text = "{\n \"plan\": \"abc\",\n \"cases\": {\n  \"A\": {\n   \"all there\": {\n    \"http\": {\n     \"n\": {\"null\":1,\"one less\":2}\n    }\n   }\n  }\n },\n \"asks\": {\n  \"q\": 1\n }\n}\n";
         assert_eq!(guards(text).text(), text);
         let written = Guards::default().of_plan("plan: A");
         assert_eq!(guards(&written.text()), written);

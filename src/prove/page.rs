@@ -27,8 +27,8 @@ pub fn page(proof: &Proof) -> String {
                 let _ = writeln!(out, "{:<15} {case}  {sentence}", "unguarded");
                 let _ = writeln!(out, "{:<15} `{field}` of `{what}`: {}", "", list(kinds));
             }
-            Lost::Undo(fewer) => {
-                let _ = writeln!(out, "{:<15} undo  {fewer}", "unguarded");
+            Lost::Asked(fewer) => {
+                let _ = writeln!(out, "{:<15} {fewer}", "asked no more");
             }
         }
     }
