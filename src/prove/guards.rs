@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, HashMap};
 type Key = [String; 4];
 /// How often each is there.
 type Counts = BTreeMap<String, usize>;
+type ByField = BTreeMap<String, Counts>;
+type ByWhat = BTreeMap<String, ByField>;
+type BySentence = BTreeMap<String, ByWhat>;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "File", into = "File")]
@@ -31,7 +34,7 @@ pub struct Guards {
 struct File {
     #[serde(default)]
     plan: String,
-    cases: BTreeMap<String, BTreeMap<String, BTreeMap<String, BTreeMap<String, Counts>>>>,
+    cases: BTreeMap<String, BySentence>,
     asks: Counts,
 }
 
