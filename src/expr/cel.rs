@@ -1,5 +1,6 @@
 //! CEL expressions: compiled when the plan is read, with the names and functions that they use; evaluated against a scope; and,
 //! when a check does not hold, explained operand by operand. Nobody else knows the expression library.
+mod lent;
 mod spoken;
 
 use super::{history::anomalies, scope::Scope};
@@ -11,11 +12,14 @@ use crate::{
 };
 use cel::{
     Context, Env, ExecutionError, Program,
-    common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators as op},
+    common::{
+        ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators as op},
+        value::{CowVal, Val},
+    },
 };
-use jiff::{SignedDuration, Timestamp};
+pub(super) use lent::{Lent, lend};
+use lent::{back, chrono_time};
 use std::{
-    collections::HashMap,
     ops::Range,
     sync::{Arc, LazyLock},
 };
@@ -52,8 +56,6 @@ pub const FUNCTIONS: &[&str] = &[
     "getMinutes",
     "getSeconds",
     "getMilliseconds",
-    "min",
-    "max",
     "charAt",
     "indexOf",
     "lastIndexOf",
@@ -66,14 +68,11 @@ pub const FUNCTIONS: &[&str] = &[
     "trim",
     "reverse",
     "format",
-    "quote",
     "distinct",
     "flatten",
     "slice",
     "sort",
     "sortBy",
-    "first",
-    "last",
     "lists.range",
     "hasValue",
     "value",
@@ -287,11 +286,11 @@ impl Expression {
             return Ok(v);
         }
         let context = self.context(scope)?;
-        self.execute(&context)
+        back(&*self.resolve(self.0.program.expression(), &context)?)
     }
 
-    fn execute(&self, context: &Context) -> Result<Value, EvalError> {
-        from_cel(&self.0.program.execute(context).map_err(|e| self.error(&e))?)
+    fn resolve<'b, 'v>(&self, e: &'b IdedExpr, context: &'b Context<'_, 'v>) -> Result<CowVal<'b, 'v>, EvalError> {
+        cel::Value::resolve_val(e, context).map_err(|e| self.error(&e))
     }
 
     /// Evaluates to yes or no. `Err` for an evaluation error or another type.
@@ -308,9 +307,12 @@ impl Expression {
         operands
     }
 
-    fn context<'v>(&self, scope: &Scope) -> Result<Context<'static, 'v>, EvalError> {
+    fn context<'v>(&self, scope: &'v Scope) -> Result<Context<'v, 'v>, EvalError> {
+        if let Some(Read { root, .. }) = self.0.reads.iter().find(|r| !scope.has(&r.root)) {
+            return Err(EvalError::Unbound(root.clone()));
+        }
         let mut context = Context::with_env(ENV.clone());
-        self.bind(scope, &mut context, &mut vec![])?;
+        context.set_variable_resolver(scope);
         for ours in &self.0.ours {
             let secrets = scope.secrets().clone();
             let label = self.0.label.clone();
@@ -322,19 +324,19 @@ impl Expression {
                     v
                 }),
                 "secrets_in" => context.add_function("secrets_in", move |v: cel::Value| {
-                    let text = from_cel(&v).map(|v| v.to_string()).unwrap_or_default();
+                    let text = given(v).map(|v| v.to_string()).unwrap_or_default();
                     let names = secrets.names_in(&text);
                     cel::Value::List(Arc::new(names.into_iter().map(|n| cel::Value::String(Arc::new(n))).collect()))
                 }),
                 "json" => context.add_function("json", |text: Arc<String>| -> Result<cel::Value, ExecutionError> {
-                    serde_json::from_str::<serde_json::Value>(&text)
-                        .map(|j| to_cel(&Value::from(j)))
-                        .map_err(|e| ExecutionError::function_error("json", e))
+                    let json = serde_json::from_str::<serde_json::Value>(&text);
+                    let json = json.map_err(|e| ExecutionError::function_error("json", e))?;
+                    (&*lend(&Value::from(json))).try_into()
                 }),
                 "anomalies" => {
                     context.add_function("anomalies", |v: cel::Value| -> Result<cel::Value, ExecutionError> {
                         let wrong = |e: String| ExecutionError::function_error("anomalies", e);
-                        let operations = from_cel(&v).map_err(|e| wrong(e.to_string()))?;
+                        let operations = given(v).map_err(|e| wrong(e.to_string()))?;
                         let found = anomalies(&operations).map_err(wrong)?;
                         Ok(cel::Value::List(Arc::new(
                             found.into_iter().map(|a| cel::Value::String(Arc::new(a))).collect(),
@@ -351,18 +353,6 @@ impl Expression {
         Ok(context)
     }
 
-    /// Makes known to the context what it reads and what is not known there yet.
-    fn bind<'e>(&'e self, scope: &Scope, context: &mut Context, known: &mut Vec<&'e str>) -> Result<(), EvalError> {
-        for Read { root, .. } in &self.0.reads {
-            if !known.contains(&root.as_str()) {
-                let value = scope.cel(root).ok_or_else(|| EvalError::Unbound(root.clone()))?;
-                context.add_variable_from_value(root.as_str(), value);
-                known.push(root);
-            }
-        }
-        Ok(())
-    }
-
     /// The library's words, without the values that it would print: they may hold secrets, and are shown elsewhere.
     fn error(&self, e: &ExecutionError) -> EvalError {
         EvalError::Other(match e {
@@ -372,7 +362,7 @@ impl Expression {
                 format!("`{}` cannot be applied to {}", operator(o.function()), o.argument_types().join(" and "))
             }
             ExecutionError::IndexOutOfBounds(i) => {
-                format!("the list has no element {}", from_cel(i).unwrap_or_default())
+                format!("the list has no element {}", given(i.clone()).unwrap_or_default())
             }
             ExecutionError::UnsupportedBinaryOperator(name, a, b) => {
                 format!("`{}` cannot be applied to {} and {}", operator(name), a.type_of(), b.type_of())
@@ -405,7 +395,7 @@ impl Expression {
             Expr::Call(call) => match call.func_name.as_str() {
                 op::LOGICAL_AND => {
                     for arg in &call.args {
-                        if !matches!(context.resolve(arg), Ok(cel::Value::Bool(true))) {
+                        if !self.is_true(arg, context) {
                             self.operands(arg, context, out, level + 1);
                         }
                     }
@@ -425,16 +415,18 @@ impl Expression {
             Expr::Comprehension(c) => {
                 self.operand(&c.iter_range, context, out);
                 // `all` is `accu && predicate`: name the first element for which the predicate is not true
-                if let (Expr::Call(step), Ok(cel::Value::List(items))) =
-                    (&c.loop_step.expr, context.resolve(&c.iter_range))
+                if let (Expr::Call(step), Ok(range)) = (&c.loop_step.expr, self.resolve(&c.iter_range, context))
                     && step.func_name == op::LOGICAL_AND
                     && let Some(predicate) = step.args.get(1)
+                    && let Some(items) = range.as_iterable()
                 {
-                    for (i, item) in items.iter().enumerate() {
+                    let mut items = items.iter();
+                    for i in 0.. {
+                        let Some(item) = items.next() else { break };
                         let mut inner = context.new_inner_scope();
-                        inner.add_variable_from_value(c.iter_var.as_str(), item.clone());
-                        if !matches!(inner.resolve(predicate), Ok(cel::Value::Bool(true))) {
-                            out.push((format!("{} (element {i})", c.iter_var), show_cel(item)));
+                        inner.add_variable_as_val(c.iter_var.as_str(), item.clone_as_boxed());
+                        if !self.is_true(predicate, &inner) {
+                            out.push((format!("{} (element {i})", c.iter_var), show_lent(item)));
                             self.operands(predicate, &inner, out, level + 1);
                             break;
                         }
@@ -446,38 +438,16 @@ impl Expression {
         }
     }
 
+    fn is_true(&self, e: &IdedExpr, context: &Context) -> bool {
+        self.resolve(e, context).is_ok_and(|v| back(&*v) == Ok(Value::Bool(true)))
+    }
+
     fn operand(&self, e: &IdedExpr, context: &Context, out: &mut Vec<(String, String)>) {
         if matches!(e.expr, Expr::Literal(_)) {
             return;
         }
-        let shown = match context.resolve(e) {
-            Ok(v) => show_cel(&v),
-            Err(error) => format!("error: {}", self.error(&error)),
-        };
+        let shown = self.resolve(e, context).map_or_else(|error| format!("error: {error}"), |v| show_lent(&*v));
         out.push((self.label_of(e), shown));
-    }
-}
-
-/// Several expressions over one scope, in one context: what two of them read is made known once.
-pub struct Together<'s> {
-    scope: &'s Scope,
-    context: Context<'static, 'static>,
-    known: Vec<&'s str>,
-}
-
-impl<'s> Together<'s> {
-    pub fn over(scope: &'s Scope) -> Self {
-        Together { scope, context: Context::with_env(ENV.clone()), known: vec![] }
-    }
-
-    /// Like [`Expression::holds`].
-    pub fn holds(&mut self, e: &'s Expression) -> Result<bool, EvalError> {
-        // a function of ours belongs to the expression that calls it
-        if e.0.path.is_some() || !e.0.ours.is_empty() {
-            return e.holds(self.scope);
-        }
-        e.bind(self.scope, &mut self.context, &mut self.known)?;
-        e.execute(&self.context).and_then(decided)
     }
 }
 
@@ -502,8 +472,14 @@ pub fn describe(v: &Value) -> String {
     format!("{} {}", v.kind(), show(v))
 }
 
-fn show_cel(v: &cel::Value) -> String {
-    from_cel(v).map_or_else(|e| e.to_string(), |v| show(&v))
+fn show_lent(v: &dyn Val) -> String {
+    back(v).map_or_else(|e| e.to_string(), |v| show(&v))
+}
+
+/// What the library gives to a function of ours.
+fn given(v: cel::Value) -> Result<Value, EvalError> {
+    let v: Lent = v.try_into().map_err(|e: ExecutionError| EvalError::Other(e.to_string()))?;
+    back(&*v)
 }
 
 fn follow(root: &str, path: &[Segment], scope: &Scope) -> Result<Value, EvalError> {
@@ -526,71 +502,6 @@ fn plain(literal: &LiteralValue) -> Option<Value> {
         LiteralValue::Null => Value::Null,
         LiteralValue::String(s) => Value::text(s.inner()),
         _ => return None,
-    })
-}
-
-pub(super) fn to_cel(v: &Value) -> cel::Value {
-    match v {
-        Value::Null => cel::Value::Null,
-        Value::Bool(b) => cel::Value::Bool(*b),
-        Value::Int(i) => cel::Value::Int(*i),
-        Value::Uint(u) => cel::Value::UInt(*u),
-        Value::Float(f) => cel::Value::Float(*f),
-        Value::Text(s) => cel::Value::String(Arc::new(s.to_string())),
-        Value::Time(t) => cel::Value::Timestamp(chrono_time(*t)),
-        Value::Duration(d) => {
-            cel::Value::Duration(chrono::Duration::nanoseconds(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)))
-        }
-        Value::List(l) => cel::Value::List(Arc::new(l.iter().map(to_cel).collect())),
-        Value::Map(m) => {
-            let map: HashMap<cel::objects::Key, cel::Value> =
-                m.iter().map(|(k, v)| (cel::objects::Key::String(Arc::new(k.clone())), to_cel(v))).collect();
-            cel::Value::Map(cel::objects::Map { map: Arc::new(map) })
-        }
-    }
-}
-
-fn chrono_time(t: Timestamp) -> chrono::DateTime<chrono::FixedOffset> {
-    chrono::DateTime::from_timestamp(t.as_second(), t.subsec_nanosecond().max(0) as u32)
-        .unwrap_or_default()
-        .fixed_offset()
-}
-
-/// Maps come back in the order of their keys: the library keeps none.
-fn from_cel(v: &cel::Value) -> Result<Value, EvalError> {
-    Ok(match v {
-        cel::Value::Null => Value::Null,
-        cel::Value::Bool(b) => Value::Bool(*b),
-        cel::Value::Int(i) => Value::Int(*i),
-        cel::Value::UInt(u) => Value::from(*u),
-        cel::Value::Float(f) => Value::Float(*f),
-        cel::Value::String(s) => Value::text(s.as_str()),
-        cel::Value::Bytes(b) => Value::text(String::from_utf8_lossy(b)),
-        cel::Value::Timestamp(t) => Timestamp::new(t.timestamp(), t.timestamp_subsec_nanos() as i32)
-            .map(Value::Time)
-            .map_err(|e| EvalError::Other(e.to_string()))?,
-        cel::Value::Duration(d) => {
-            Value::Duration(d.num_nanoseconds().map_or(SignedDuration::MAX, SignedDuration::from_nanos))
-        }
-        cel::Value::List(l) => Value::list(l.iter().map(from_cel).collect::<Result<_, _>>()?),
-        cel::Value::Map(m) => {
-            let mut entries = m
-                .map
-                .iter()
-                .map(|(k, v)| {
-                    let key = match k {
-                        cel::objects::Key::String(s) => s.to_string(),
-                        cel::objects::Key::Int(i) => i.to_string(),
-                        cel::objects::Key::Uint(u) => u.to_string(),
-                        cel::objects::Key::Bool(b) => b.to_string(),
-                    };
-                    Ok((key, from_cel(v)?))
-                })
-                .collect::<Result<Vec<_>, EvalError>>()?;
-            entries.sort_by(|a, b| a.0.cmp(&b.0));
-            Value::map(entries)
-        }
-        other => return Err(EvalError::Other(format!("it gives a {}, which is no value", other.type_of()))),
     })
 }
 
@@ -632,6 +543,10 @@ fn readable(message: &str) -> String {
 }
 
 fn operator(name: &str) -> String {
+    let words = [("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/"), ("rem", "%")];
+    if let Some((_, sign)) = words.iter().find(|(word, _)| *word == name) {
+        return sign.to_string();
+    }
     name.trim_matches('_').replace("_[_]", "[ ]").replace("@in", "in").trim_matches('_').to_string()
 }
 
@@ -822,5 +737,31 @@ impl Walk<'_> {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{source::Source, yaml};
+
+    /// Unknown unless they are called with a name and an expression.
+    const MACROS: &[&str] = &["sortBy", "all", "exists", "exists_one", "existsOne", "map", "filter"];
+
+    /// A name that passes `check` must not turn out unknown when it is evaluated.
+    #[test]
+    fn every_function_that_may_be_called_is_there() {
+        let tried = |name: &str, text: String| {
+            let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: text.clone() })).unwrap();
+            let e = Expression::compile(&node, 0..text.len()).map(|e| e.eval(&Scope::default().with("x", 1i64)));
+            // an error in words is one about its arguments
+            e.is_err() || !matches!(e, Ok(Err(EvalError::Unbound(n))) if name.ends_with(&n))
+        };
+        let known = |name: &&&str| {
+            let calls = [format!("x.{name}()"), format!("{name}(x)"), format!("optional.{name}(x)")];
+            MACROS.contains(name) || calls.into_iter().any(|call| tried(name, call))
+        };
+        let unknown: Vec<_> = FUNCTIONS.iter().filter(|f| !known(f)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
     }
 }

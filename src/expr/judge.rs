@@ -1,7 +1,7 @@
 //! Whether a value is as a picture says, and whether an expression holds: one finding for each thing asked, all of them, never only
 //! the first. Pure; the live run and a replay both come here.
 use super::{
-    cel::{EvalError, Expression, Together, describe, show},
+    cel::{EvalError, Expression, describe, show},
     picture::{Picture, Shape},
     schema::Schema,
     scope::Scope,
@@ -32,8 +32,7 @@ pub struct Finding {
 
 /// One finding for each check, in order.
 pub fn checks(checks: &[(Expression, Span)], scope: &Scope, out: &mut Vec<Finding>) {
-    let mut together = Together::over(scope);
-    out.extend(checks.iter().map(|(e, span)| found(e, scope, together.holds(e), span)));
+    out.extend(checks.iter().map(|(e, span)| found(e, scope, e.holds(scope), span)));
 }
 
 /// What a check says that could not be evaluated.

@@ -1,5 +1,7 @@
 //! The names that are bound at a point of a run. Immutable: binding a name makes a new scope that shares the old one.
+use super::cel::{Lent, lend};
 use crate::{secrets::Secrets, value::Value};
+use cel::{common::value::CowVal, context::VariableResolver};
 use jiff::Timestamp;
 use std::{
     collections::BTreeSet,
@@ -39,7 +41,7 @@ struct Frame {
     name: Arc<str>,
     value: Value,
     /// The same value as the expression language wants it: made once, at the first use.
-    cel: OnceLock<cel::Value>,
+    lent: OnceLock<Lent>,
     below: Option<Arc<Frame>>,
 }
 
@@ -53,7 +55,7 @@ impl Scope {
         let frame = Frame {
             name: Arc::from(name.as_ref()),
             value: value.into(),
-            cel: OnceLock::new(),
+            lent: OnceLock::new(),
             below: self.top.clone(),
         };
         Scope {
@@ -152,11 +154,6 @@ impl Scope {
         &self.secrets
     }
 
-    pub(super) fn cel(&self, name: &str) -> Option<cel::Value> {
-        let frame = self.frame(name)?;
-        Some(frame.cel.get_or_init(|| super::cel::to_cel(&frame.value)).clone())
-    }
-
     fn frame(&self, name: &str) -> Option<&Frame> {
         if let Some(reads) = &self.reads {
             reads.note(name);
@@ -173,6 +170,15 @@ impl Scope {
             at = frame.below.as_deref();
         }
         None
+    }
+}
+
+/// Who asks for a name has asked for it by [`Scope::has`] before: only that counts as read.
+impl VariableResolver for Scope {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        // the library asks for `a.b.c` before it asks for `a`
+        let frame = if name.contains('.') { None } else { self.find(name) }?;
+        Some(CowVal::Borrowed(&**frame.lent.get_or_init(|| lend(&frame.value))))
     }
 }
 

@@ -1,7 +1,10 @@
 //! What an expression speaks of: its literals, the values of its parts that do not depend on an element, texts that its regular
 //! expressions match, the fields whose absence it asks for, and what it reads of the elements of a list.
-use super::{Expression, children, op};
-use crate::expr::{scope::Scope, spoken::Spoken};
+use super::{Expression, back, children, op};
+use crate::{
+    expr::{scope::Scope, spoken::Spoken},
+    value::Value,
+};
 use cel::{
     Context,
     common::ast::{Expr, IdedExpr, LiteralValue},
@@ -30,7 +33,7 @@ impl Walk<'_, '_> {
                     match &pattern.expr {
                         Expr::Literal(LiteralValue::String(s)) => self.into.pattern(s.inner()),
                         _ => {
-                            if let Some(cel::Value::String(s)) = self.value(pattern, bound) {
+                            if let Some(Value::Text(s)) = self.value(pattern, bound) {
                                 self.into.pattern(&s);
                             }
                         }
@@ -72,14 +75,10 @@ impl Walk<'_, '_> {
             _ => {}
         }
         match self.value(e, bound) {
-            Some(cel::Value::String(s)) => self.into.text(&s),
-            Some(cel::Value::Int(n)) => self.into.number(n),
-            Some(cel::Value::List(l)) if l.iter().all(|v| matches!(v, cel::Value::String(_))) => {
-                for v in l.iter() {
-                    if let cel::Value::String(s) = v {
-                        self.into.text(s);
-                    }
-                }
+            Some(Value::Text(s)) => self.into.text(&s),
+            Some(Value::Int(n)) => self.into.number(n),
+            Some(Value::List(l)) if l.iter().all(|v| v.as_str().is_some()) => {
+                l.iter().filter_map(Value::as_str).for_each(|s| self.into.text(s));
             }
             _ => {}
         }
@@ -87,11 +86,11 @@ impl Walk<'_, '_> {
     }
 
     /// Where it depends on no element of a list.
-    fn value(&self, e: &IdedExpr, bound: &[&str]) -> Option<cel::Value> {
+    fn value(&self, e: &IdedExpr, bound: &[&str]) -> Option<Value> {
         if matches!(e.expr, Expr::Literal(_)) || !closed(e, bound) {
             return None;
         }
-        self.context?.resolve(e).ok()
+        back(&*cel::Value::resolve_val(e, self.context?).ok()?).ok()
     }
 }
 
