@@ -38,11 +38,15 @@ fn recorded(plan: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("small.yaml"), plan).unwrap();
     fs::write(folder.path().join("tp-runner.yaml"), ENVIRONMENT).unwrap();
-    let (code, said) = run(folder.path(), &["run", "small.yaml", "--quiet"]);
-    let runs: Vec<_> = fs::read_dir(folder.path().join(".tp-runner/runs")).unwrap().flatten().collect();
-    assert_eq!(runs.len(), 1, "{code}: {said}");
-    let id = runs[0].file_name().to_string_lossy().into_owned();
+    run(folder.path(), &["run", "small.yaml", "--quiet"]);
+    let id = only_run(folder.path());
     (folder, id)
+}
+
+fn only_run(folder: &Path) -> String {
+    let runs: Vec<_> = fs::read_dir(folder.join(".tp-runner/runs")).unwrap().flatten().collect();
+    assert_eq!(runs.len(), 1);
+    runs[0].file_name().to_string_lossy().into_owned()
 }
 
 #[test]
@@ -126,8 +130,7 @@ fn a_line_that_is_gone_from_tp_004_is_named() {
     }
     let (code, said) = run(folder.path(), &["run", "TP-004.yaml", "--case", "TC-INT-004", "--quiet"]);
     assert_eq!(code, 0, "{said}");
-    let runs: Vec<_> = fs::read_dir(folder.path().join(".tp-runner/runs")).unwrap().flatten().collect();
-    let id = runs[0].file_name().to_string_lossy().into_owned();
+    let id = only_run(folder.path());
     let proved = || run(folder.path(), &["prove", "TP-004.yaml", "--run", &id]).1;
 
     let whole = proved();

@@ -17,10 +17,13 @@ use crate::{
     value::Value,
     yaml,
 };
+use indicatif::{ProgressBar, ProgressStyle};
 use std::{
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tokio_util::sync::CancellationToken;
 
 /// What judging the run again says of its plan. With `--accept` its guards are written down: of several runs what they all show, and
 /// the proof is that of the last.
@@ -29,11 +32,13 @@ pub fn judge(
     runs: &[String],
     registry: &Registry,
     verbosity: Verbosity,
+    cancel: &CancellationToken,
 ) -> Result<(files::Found, Proof), Failure> {
     if runs.len() > 1 && !args.accept {
         return Err(Failure::usage("error: one run is judged at a time\nhelp: several `--run` go with `--accept`"));
     }
-    let mut judged = runs.iter().map(|run| one(args, run, registry, verbosity)).collect::<Result<Vec<_>, _>>()?;
+    let judged = runs.iter().map(|run| one(args, run, registry, verbosity, cancel));
+    let mut judged = judged.collect::<Result<Vec<_>, _>>()?;
     let Some((found, file, proof)) = judged.pop() else {
         return Err(Failure::usage("error: no run is named"));
     };
@@ -53,6 +58,7 @@ fn one(
     run: &str,
     registry: &Registry,
     verbosity: Verbosity,
+    cancel: &CancellationToken,
 ) -> Result<(files::Found, Option<String>, Proof), Failure> {
     let path = report::find(run)?;
     let events =
@@ -78,9 +84,29 @@ fn one(
         ));
     }
     let compared = held.as_ref().filter(|held| !held.are_of(&essence(&found)));
-    let proof = evidence::prove(Arc::new(schedule), Arc::new(record), compared)
-        .map_err(|e| Failure::usage(format!("error: {e}")))?;
-    Ok((found, file, proof))
+    let bar = progress(verbosity);
+    let watch = |done: usize, of: usize| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+        if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let proof = evidence::prove(Arc::new(schedule), Arc::new(record), compared, &watch);
+    bar.finish_and_clear();
+    match proof {
+        Ok(proof) => Ok((found, file, proof)),
+        Err(_) if cancel.is_cancelled() => Err(Failure::interrupted()),
+        Err(e) => Err(Failure::usage(format!("error: {e}"))),
+    }
+}
+
+/// On a terminal: how much of the run has been changed.
+fn progress(verbosity: Verbosity) -> ProgressBar {
+    let bar = match verbosity.quiet {
+        true => ProgressBar::hidden(),
+        false => ProgressBar::new(0),
+    };
+    let style = ProgressStyle::with_template("{bar:24} {pos}/{len} observations  {elapsed}");
+    style.map_or(bar.clone(), |style| bar.with_style(style.progress_chars("━╸ ")))
 }
 
 pub fn unwritten(path: &Path, e: &std::io::Error) -> Failure {

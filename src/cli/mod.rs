@@ -47,6 +47,10 @@ impl Failure {
     pub fn usage(message: impl Into<String>) -> Self {
         Failure { message: message.into(), code: exit::USAGE }
     }
+
+    pub fn interrupted() -> Self {
+        Failure { message: "error: interrupted".into(), code: exit::INTERRUPTED }
+    }
 }
 
 pub fn main() -> ExitCode {

@@ -28,11 +28,13 @@ use crate::{
     },
 };
 use std::io;
+use tokio_util::sync::CancellationToken;
 
 pub async fn command(args: Box<args::Prove>, verbosity: Verbosity) -> Result<u8, Failure> {
     let registry = executors::registry();
     if !args.run.is_empty() {
-        let (found, proof) = evidence::judge(&args, &args.run, &registry, verbosity)?;
+        // nothing is made that would have to be taken back: Ctrl-C just ends it
+        let (found, proof) = evidence::judge(&args, &args.run, &registry, verbosity, &CancellationToken::new())?;
         return write(&args, &found, Some(&proof), None);
     }
     let interrupts = signals::listen()
@@ -66,7 +68,8 @@ async fn one(
             anstream::eprintln!("judging again what it saw, with one thing changed at a time");
         }
         let journal = perform::journal_path(&found.root, &run)?;
-        proof = Some(evidence::judge(args, &[journal.to_string_lossy().into_owned()], registry, verbosity)?.1);
+        let runs = [journal.to_string_lossy().into_owned()];
+        proof = Some(evidence::judge(args, &runs, registry, verbosity, &interrupts.cancel)?.1);
     }
     let matrix = match sandbox {
         true => matrix(args, found, &draft, registry, interrupts, verbosity).await?,
@@ -117,7 +120,7 @@ async fn record(
     }
     let index = result?;
     if index.cancelled {
-        return Err(Failure { message: "error: interrupted".into(), code: exit::INTERRUPTED });
+        return Err(Failure::interrupted());
     }
     let red = index.cases.iter().filter(|c| c.verdict != Verdict::Passed);
     let red: Vec<String> = red.map(|c| format!("`{}` is {}", c.outline.id, c.verdict)).collect();

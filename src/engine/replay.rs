@@ -244,9 +244,7 @@ impl Recorded {
         }
         self.record.looks.get(at)?.get(look).map(|s| s.result.clone())
     }
-}
 
-impl Recorded {
     /// Whether what it saw next it saw in a later round of what it is part of.
     fn round_is_over(&self, at: &Address) -> bool {
         let next = open(&self.next).get(at).map_or(0, |n| n + 1);

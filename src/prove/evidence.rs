@@ -2,7 +2,8 @@
 //! engine; prints nothing and reads no file.
 use super::{
     guards::{self, Guards, Lost},
-    hunt, leaf, mutant,
+    hunt::{self, Watch},
+    leaf, mutant,
 };
 use crate::{
     address::Address,
@@ -110,7 +111,12 @@ impl Proof {
 
 /// Judges a recorded run again, unchanged and then with everything changed; `held` is what was guarded before. The error says why that
 /// cannot be done.
-pub fn prove(schedule: Arc<Schedule>, record: Arc<Record>, held: Option<&Guards>) -> Result<Proof, String> {
+pub fn prove(
+    schedule: Arc<Schedule>,
+    record: Arc<Record>,
+    held: Option<&Guards>,
+    watch: &Watch,
+) -> Result<Proof, String> {
     let begun = Instant::now();
     green(&record)?;
     let mut notes: Vec<String> = record.lacks().map(String::from).into_iter().collect();
@@ -118,7 +124,7 @@ pub fn prove(schedule: Arc<Schedule>, record: Arc<Record>, held: Option<&Guards>
     let places = Places::of(replay.schedule());
     let other = differences(&replay, &places);
     let secrets = secrets_of(replay.record());
-    let found = hunt::hunt(&replay, &secrets);
+    let found = hunt::hunt(&replay, &secrets, watch).ok_or("interrupted")?;
     let leaves = leaf::all(replay.schedule());
     let asked: HashSet<&Span> = replay
         .cases

@@ -76,6 +76,7 @@ pub enum Lost {
         field: String,
         kinds: Vec<Fewer>,
     },
+    /// A question, by its words, that is asked less often than before, or no more.
     Asked(Fewer),
 }
 

@@ -15,10 +15,10 @@ use crate::{
 use indexmap::{IndexMap, IndexSet};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    ops::Range,
+    ops::{ControlFlow, Range},
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -94,8 +94,11 @@ struct Hunt<'r> {
     secrets: String,
 }
 
-/// Changes everything that the cases observed.
-pub fn hunt(replay: &Replay, secrets: &[String]) -> Found {
+/// Hears how many of how many observations are done with, and says whether to go on.
+pub type Watch<'w> = dyn Fn(usize, usize) -> ControlFlow<()> + Sync + 'w;
+
+/// Changes everything that the cases observed; `None` where it was told to stop.
+pub fn hunt(replay: &Replay, secrets: &[String], watch: &Watch) -> Option<Found> {
     let of = |told: &Told| {
         let judged =
             |j: &Judged| (j.at.clone(), (j.mark, j.findings.iter().map(|f| (f.asked.clone(), f.holds)).collect()));
@@ -104,11 +107,17 @@ pub fn hunt(replay: &Replay, secrets: &[String]) -> Found {
     let unchanged = replay.cases.iter().map(|c| c.told.iter().map(of).collect()).collect();
     let hunt = Hunt { replay, unchanged, secrets: secrets.join(" ") };
     let tasks = tasks(replay);
-    let (next, found) = (AtomicUsize::new(0), Mutex::new(Found::default()));
+    let (next, done, stopped) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+    let found = Mutex::new(Found::default());
     let work = || {
         while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if watch(done.load(Ordering::Relaxed), tasks.len()).is_break() {
+                stopped.store(true, Ordering::Relaxed);
+                break;
+            }
             let one = Hunted { hunt: &hunt, task, found: Found::default() }.run();
             found.lock().unwrap_or_else(|e| e.into_inner()).join(one);
+            done.fetch_add(1, Ordering::Relaxed);
         }
     };
     std::thread::scope(|scope| {
@@ -120,7 +129,7 @@ pub fn hunt(replay: &Replay, secrets: &[String]) -> Found {
             }
         }
     });
-    found.into_inner().unwrap_or_else(|e| e.into_inner())
+    (!stopped.into_inner()).then(|| found.into_inner().unwrap_or_else(|e| e.into_inner()))
 }
 
 impl Found {

@@ -2,6 +2,7 @@
 use super::{
     evidence::{Fate, Proof, prove},
     guards::{Guards, Lost},
+    hunt::Watch,
     page,
 };
 use crate::{
@@ -11,7 +12,10 @@ use crate::{
     },
     event::{Event, EventKind},
 };
-use std::sync::Arc;
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, Mutex},
+};
 
 async fn recorded(plan: &str) -> Vec<Event> {
     told(plan, Setting::default()).await
@@ -24,8 +28,18 @@ async fn told(plan: &str, setting: Setting) -> Vec<Event> {
 }
 
 fn judged(plan: &str, events: &[Event], held: Option<&Guards>) -> Result<Proof, String> {
-    let schedule = compiled(plan, &Arc::new(Shared::default()), stage::HERE).unwrap_or_else(|drawn| panic!("{drawn}"));
-    prove(Arc::new(schedule), Arc::new(Record::of(events).unwrap()), held)
+    judged_in(stage::HERE, plan, events, held, &|_, _| ControlFlow::Continue(()))
+}
+
+fn judged_in(
+    environment: &str,
+    plan: &str,
+    events: &[Event],
+    held: Option<&Guards>,
+    watch: &Watch,
+) -> Result<Proof, String> {
+    let schedule = compiled(plan, &Arc::new(Shared::default()), environment).unwrap_or_else(|drawn| panic!("{drawn}"));
+    prove(Arc::new(schedule), Arc::new(Record::of(events).unwrap()), held, watch)
 }
 
 async fn proved(plan: &str) -> Proof {
@@ -39,6 +53,26 @@ fn fates(proof: &Proof) -> Vec<(&str, &'static str)> {
 
 fn case(steps: &str, expected: &str) -> String {
     format!("  - id: A\n    tier: must\n    steps:\n{steps}    expected:\n{expected}")
+}
+
+#[tokio::test]
+async fn it_says_how_far_it_is_and_stops_when_told_to() {
+    let plan = case(
+        "      - step: s
+        do: [{ fake: { says: [1] }, check: answer == 1 }, { fake: { says: [2] }, check: answer == 2 }]\n",
+        "      - { result: r, check: size(run.id) > 0 }\n",
+    );
+    let events = recorded(&plan).await;
+    let heard = Mutex::new(vec![]);
+    let watch = |done, of| {
+        heard.lock().unwrap().push((done, of));
+        ControlFlow::Continue(())
+    };
+    assert!(judged_in(stage::HERE, &plan, &events, None, &watch).is_ok());
+    let heard = heard.into_inner().unwrap();
+    assert!(heard.len() == 2 && heard[0] == (0, 2) && heard[1].0 < 2, "{heard:?}");
+    let stopped = judged_in(stage::HERE, &plan, &events, None, &|_, _| ControlFlow::Break(()));
+    assert_eq!(stopped.err().as_deref(), Some("interrupted"));
 }
 
 #[tokio::test]
@@ -279,14 +313,13 @@ actions: {{ ask: {{ do: [{{ fake: {{}}, as: seen, check: seven == 7 }}], outputs
         stage::HERE
     );
     let events = told(plan, Setting { environment: environment.clone(), ..Setting::default() }).await;
-    let schedule = compiled(plan, &Arc::new(Shared::default()), &environment).unwrap_or_else(|drawn| panic!("{drawn}"));
-    let proof = prove(Arc::new(schedule), Arc::new(Record::of(&events).unwrap()), None).unwrap();
+    let judged = |events: &[Event]| judged_in(&environment, plan, events, None, &|_, _| ControlFlow::Continue(()));
+    let proof = judged(&events).unwrap();
     // it is known when it is judged again; that nothing of the case can make it fail is true
     assert_eq!(fates(&proof), [("check: seven == 7", "cannot fail"), ("check: got.answer == true", "killed")]);
 
     let older: Vec<Event> = events.into_iter().filter(|e| !matches!(e.kind, EventKind::NamesBound { .. })).collect();
-    let schedule = compiled(plan, &Arc::new(Shared::default()), &environment).unwrap_or_else(|drawn| panic!("{drawn}"));
-    let proof = prove(Arc::new(schedule), Arc::new(Record::of(&older).unwrap()), None).unwrap();
+    let proof = judged(&older).unwrap();
     assert_eq!(fates(&proof)[0].1, "not replayable");
     assert!(proof.notes[0].contains("does not say which names were bound"), "{:?}", proof.notes);
 }
