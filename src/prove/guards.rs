@@ -69,13 +69,7 @@ impl From<File> for Guards {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Lost {
     /// A sentence that no longer notices what it noticed, or by fewer questions.
-    Sentence {
-        case: String,
-        sentence: String,
-        what: String,
-        field: String,
-        kinds: Vec<Fewer>,
-    },
+    Sentence { case: String, sentence: String, what: String, field: String, kinds: Vec<Fewer> },
     /// A question, by its words, that is asked less often than before, or no more.
     Asked(Fewer),
 }

@@ -277,6 +277,10 @@ fn progress(session: &Session, deployment: Option<&Deployment>) -> Status {
     }
 }
 
+fn host(session: &Session, defects: Defects) -> &str {
+    if defects.has(Defect::AddressesCollide) { &session.spec.user } else { session.name() }
+}
+
 async fn tell(session: &Session, status: Status, context: &Background) -> Result<(), ClusterError> {
     let running = status.phase == "Running";
     let old = session.status.clone().unwrap_or_default();
@@ -287,7 +291,7 @@ async fn tell(session: &Session, status: Status, context: &Background) -> Result
     let new = SessionStatus {
         phase: Some(status.phase.into()),
         pod_name: running.then(|| session.name().to_owned()),
-        url: running.then(|| format!("https://{}.{DOMAIN}", session.name())),
+        url: running.then(|| format!("https://{}.{DOMAIN}", host(session, context.defects))),
         conditions: vec![Condition {
             kind: "Ready".into(),
             status: ready.into(),

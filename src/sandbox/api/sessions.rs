@@ -192,7 +192,7 @@ pub async fn template(api: &Api, name: &str) -> Result<Template, Failure> {
 pub async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Query) -> Result<Json<Json_>, Failure> {
     caller.note("list", "session", "");
     let user = caller.owner().map(str::to_owned).or_else(|| query.text("user"));
-    let sessions = api.store.listed(user.as_deref()).await?;
+    let sessions = wrong::listed(&api, api.store.listed(user.as_deref()).await)?;
     Ok(Json(json!({ "sessions": sessions.iter().map(shown).collect::<Vec<_>>(), "total": sessions.len() })))
 }
 
@@ -213,7 +213,7 @@ pub async fn read(
         session = in_cluster(&api, &name).await?;
     }
     let session = session.filter(|session| caller.owner().is_none_or(|owner| owner == session.user));
-    Ok(Json(shown(&session.ok_or_else(Failure::session_not_found)?)))
+    Ok(Json(shown(&wrong::addressed(&api, session.ok_or_else(Failure::session_not_found)?).await?)))
 }
 
 /// What the cluster says of a session that the store does not know.

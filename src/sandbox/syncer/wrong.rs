@@ -48,7 +48,11 @@ pub fn object(defects: Defects, mut object: Object) -> Object {
 /// What the store is told of an object that somebody else made.
 pub fn taken_over(defects: Defects, new: NewSession) -> NewSession {
     let user = if defects.has(Defect::ManualWrongUser) { SERVICE_USER.into() } else { new.user };
-    NewSession { user, ..new }
+    let (cpu, memory) = match defects.has(Defect::ManualDefaultResources) {
+        true => ("1000m".into(), "2Gi".into()),
+        false => (new.cpu, new.memory),
+    };
+    NewSession { user, cpu, memory, ..new }
 }
 
 impl Syncer {
@@ -112,6 +116,10 @@ impl Syncer {
                 self.told(row, there).await?;
                 return Ok(Some(true));
             }
+        }
+        if self.wrong(Defect::UpdateResets) {
+            self.change(&Row { cpu: "1000m".into(), memory: "2Gi".into(), ..row.clone() }).await?;
+            return Ok(Some(true));
         }
         if self.wrong(Defect::UpdateOnlyObject) {
             self.change(row).await?;
@@ -195,6 +203,12 @@ impl Syncer {
                     dispatcher.send(deliveries);
                 }
             });
+            return Ok(Some(false));
+        }
+        if self.wrong(Defect::ManualDefaultResources) {
+            // What an object asks for is never read.
+            let seen = Seen { cpu: row.cpu.clone(), memory: row.memory.clone(), ..seen.clone() };
+            self.dispatcher.send(self.store.seen(row, &seen).await?.unwrap_or_default());
             return Ok(Some(false));
         }
         if self.wrong(Defect::StatusOfOther) {

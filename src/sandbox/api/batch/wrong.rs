@@ -200,6 +200,11 @@ fn errors(defects: Defects, leftover: &Leftover, ends: &[End]) -> Json_ {
             }
             continue;
         };
+        let mut others = ends.iter().filter_map(|end| end.error.as_deref());
+        let error = match others.find(|other| *other != error) {
+            Some(other) if defects.has(D::BatchErrorsMixed) => other,
+            _ => error,
+        };
         let name = if defects.has(D::BatchErrorsWrongName) { &ends[n.saturating_sub(1)].name } else { &end.name };
         let entry = match () {
             () if defects.has(D::BatchErrorsAsStrings) => json!(format!("session {name}: {error}")),
@@ -274,6 +279,16 @@ mod tests {
         for (defect, status) in [(D::BatchAnswers202, 202), (D::BatchAnswers207, 207), (D::BatchAnswers422, 422)] {
             assert_eq!(told_with(Defects::default().and(defect)).0, status);
         }
+    }
+
+    #[test]
+    fn the_reasons_of_two_change_places() {
+        let end = |(name, error): (&str, &str)| End { name: name.into(), error: Some(error.into()) };
+        let ends: Vec<End> = [("a", NOT_FOUND), ("b", "Session already running")].map(end).into();
+        let told = |defects: Defects| errors(defects, &Leftover::default(), &ends);
+        let said = |told: Json_| [told[0]["error"].clone(), told[1]["error"].clone()];
+        assert_eq!(said(told(Defects::default())), [NOT_FOUND, "Session already running"]);
+        assert_eq!(said(told(Defects::default().and(D::BatchErrorsMixed))), ["Session already running", NOT_FOUND]);
     }
 
     #[test]

@@ -72,6 +72,19 @@ pub fn looked_up(api: &Api, found: Result<Option<Session>, StoreError>) -> Resul
     if api.defects.has(D::DatabaseDown404) { Ok(found.unwrap_or_default()) } else { found }
 }
 
+pub fn listed(api: &Api, found: Result<Vec<Session>, StoreError>) -> Result<Vec<Session>, StoreError> {
+    if api.defects.has(D::DatabaseDownEmpty) { Ok(found.unwrap_or_default()) } else { found }
+}
+
+/// Its address is looked up by its user.
+pub async fn addressed(api: &Api, session: Session) -> Result<Session, StoreError> {
+    if !api.defects.has(D::AddressOfOther) {
+        return Ok(session);
+    }
+    let all = api.store.sessions(Some(&session.user)).await?;
+    Ok(Session { url: all.into_iter().find_map(|newest| newest.url), ..session })
+}
+
 pub async fn a_while() {
     tokio::time::sleep(Duration::from_millis(200)).await;
 }
