@@ -271,7 +271,7 @@ fn deep_expressions() {
         ("- ", ""),
         ("! ", ""),
     ] {
-        for n in [1, 20, 39, 41, 200, 1000, 100_000] {
+        for n in [1, 20, 39, 41, 148, 200, 1000, 100_000] {
             expression(&format!("{}1{}", open.repeat(n), close.repeat(n)));
         }
     }

@@ -28,6 +28,8 @@ use std::{
 const LONGEST: usize = 4096;
 /// Deeper nesting of brackets is refused, for the same reason.
 const DEEPEST: usize = 40;
+/// Longer chains of operators are refused too: `1 + 1 + 1` nests as brackets do, and evaluating recurses.
+const LONGEST_CHAIN: usize = 150;
 
 /// Every function that an expression may call.
 pub const FUNCTIONS: &[&str] = &[
@@ -213,6 +215,10 @@ impl Expression {
                 return Err(vec![d]);
             }
         };
+        if levels(program.expression()) > LONGEST_CHAIN {
+            let message = format!("the expression chains more than {LONGEST_CHAIN} operators");
+            return fail("expression-too-deep", 0..1, &message);
+        }
         let mut walk =
             Walk { text, program: &program, at: &at, reads: vec![], bound: vec![], calls: vec![], holes: vec![] };
         walk.expr(program.expression());
@@ -582,6 +588,16 @@ fn label(e: &IdedExpr) -> String {
     found.unwrap_or_else(|| "secret".into())
 }
 
+/// How deep it nests; without recursion.
+fn levels(e: &IdedExpr) -> usize {
+    let (mut level, mut count) = (vec![e], 0);
+    while !level.is_empty() {
+        level = level.into_iter().flat_map(|e| children(&e.expr)).collect();
+        count += 1;
+    }
+    count
+}
+
 fn children(e: &Expr) -> Vec<&IdedExpr> {
     match e {
         Expr::Call(c) => c.target.iter().map(|t| &**t).chain(&c.args).collect(),
@@ -744,6 +760,17 @@ impl Walk<'_> {
 mod tests {
     use super::*;
     use crate::{source::Source, yaml};
+
+    #[test]
+    fn a_long_chain_is_refused_unless_it_is_one_of_and_or_or() {
+        let code = |text: String| {
+            let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: text.clone() })).unwrap();
+            Expression::compile(&node, 0..text.len()).err().map(|all| all[0].code)
+        };
+        assert_eq!(code(format!("1{}", " + 1".repeat(140))), None);
+        assert_eq!(code(format!("1{}", " + 1".repeat(150))), Some("expression-too-deep"));
+        assert_eq!(code(format!("x == 1{}", " || x == 1".repeat(330))), None);
+    }
 
     /// Unknown unless they are called with a name and an expression.
     const MACROS: &[&str] = &["sortBy", "all", "exists", "exists_one", "existsOne", "map", "filter"];
