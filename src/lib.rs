@@ -14,8 +14,6 @@ pub mod plan;
 pub mod prove;
 pub mod relay;
 pub mod report;
-#[cfg(feature = "sandbox")]
-pub mod sandbox;
 pub mod secrets;
 pub mod source;
 pub mod value;

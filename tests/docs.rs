@@ -20,7 +20,8 @@ use std::{
     process::Command,
     sync::Arc,
 };
-use tp_runner::{cli::exit, outcome::Verdict, report::gate::RunVerdict, sandbox::defect::Defect, source::Source};
+use tp_runner::{cli::exit, outcome::Verdict, report::gate::RunVerdict, source::Source};
+use tp_runner_sandbox::defect::Defect;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Not ours to hold: the plan as it was given, and the page of diagnostics, whose blocks are wrong on purpose.

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row};
 use tokio::net::TcpListener;
 use tp_runner::relay::Relay;
-use tp_runner::sandbox::{self, Database, Options, Sandbox, cluster};
+use tp_runner_sandbox::{self as sandbox, Database, Options, Sandbox, cluster};
 
 const PASSWORD: &str = "correct-horse-battery";
 const SETTLE: Duration = Duration::from_secs(10);

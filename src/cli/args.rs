@@ -228,7 +228,7 @@ pub struct SandboxParts {
     pub as_built: bool,
     /// With the sandbox: let it be slow at random, up to so long each time; `150ms:7` for what seed 7 gives
     #[arg(long, value_name = "LONGEST", help_heading = "Sandbox")]
-    pub delays: Option<crate::sandbox::delays::Delays>,
+    pub delays: Option<tp_runner_sandbox::delays::Delays>,
 }
 
 #[cfg(feature = "sandbox")]

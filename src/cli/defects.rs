@@ -1,7 +1,8 @@
 //! `--defect`: the names of the sandbox's switches, beside the sentences of TP-004 that each breaks.
 use super::{Failure, files, plans};
-use crate::{executors, sandbox::defect::Defect};
+use crate::executors;
 use std::fmt::Write as _;
+use tp_runner_sandbox::defect::Defect;
 
 /// Whose sentences are listed.
 const PLAN: &str = "TP-004";

@@ -10,10 +10,10 @@ use crate::{
     executor::Registry,
     outcome::Tier,
     prove::matrix::{Matrix, Outcome, Row},
-    sandbox::defect::Defect,
 };
 use futures::{StreamExt, stream};
 use std::time::Instant;
+use tp_runner_sandbox::defect::Defect;
 
 /// What the plan is run against.
 pub struct Ask<'a> {

@@ -71,6 +71,7 @@ impl Draft {
     }
 
     /// With the variables that the plan sets for being proved; those of the command line stand above them.
+    #[cfg(feature = "sandbox")]
     pub fn compile_for_proof(
         &self,
         registry: &Registry,

@@ -1,13 +1,7 @@
 //! The sandbox and what stands around it: the embedded cluster, the relays that can be cut, a small control API for that, and the
 //! environment file that tells a runner where all this is. `run` and `sandbox` both start it here, and both read that file.
 use super::{Failure, args, exit, plans};
-use crate::{
-    executor::Registry,
-    plan::Environment,
-    relay::Relay,
-    sandbox::{self, Database, DatabaseSwitch, Sandbox, cluster, defect::Defect},
-    source::Source,
-};
+use crate::{executor::Registry, plan::Environment, relay::Relay, source::Source};
 use axum::{
     Json, Router,
     extract::{Path as Segments, State},
@@ -17,6 +11,7 @@ use axum::{
 use std::{net::SocketAddr, path::Path, sync::Arc};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tp_runner_sandbox::{self as sandbox, Database, DatabaseSwitch, Sandbox, cluster, defect::Defect};
 
 /// A running platform with all its parts.
 pub struct Platform {

@@ -3,7 +3,7 @@ use super::exit;
 use crate::event::{Event, EventKind, EventSink};
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,8 +43,9 @@ pub struct Interrupts {
 
 impl Interrupts {
     /// A folder that is removed even when the process leaves at once.
-    pub fn keep(&self, folder: &Path) {
-        self.folders.lock().unwrap_or_else(|e| e.into_inner()).push(folder.to_path_buf());
+    #[cfg(feature = "sandbox")]
+    pub fn keep(&self, folder: impl Into<PathBuf>) {
+        self.folders.lock().unwrap_or_else(|e| e.into_inner()).push(folder.into());
     }
 }
 

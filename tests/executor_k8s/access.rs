@@ -7,11 +7,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value as Json, json};
 use std::{os::unix::fs::PermissionsExt as _, path::Path};
 use tokio::net::TcpListener;
-use tp_runner::{
-    executor::StepError,
-    sandbox::cluster::{Cluster, Options, serve},
-    value::Value,
-};
+use tp_runner::{executor::StepError, value::Value};
+use tp_runner_sandbox::cluster::{Cluster, Options, serve};
 
 /// The embedded server without a token in its path, and the folder of a kubeconfig.
 async fn server(token: &str) -> (Cluster, tempfile::TempDir) {

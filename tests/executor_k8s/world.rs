@@ -21,10 +21,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
 };
-use tp_runner::{
-    sandbox::cluster::{Cluster, Options, serve},
-    value::Value,
-};
+use tp_runner::value::Value;
+use tp_runner_sandbox::cluster::{Cluster, Options, serve};
 
 pub const PACE: Duration = Duration::from_millis(100);
 /// How long a test waits for what must come.

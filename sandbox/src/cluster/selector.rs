@@ -173,7 +173,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sandbox::cluster::kinds;
+    use crate::cluster::kinds;
 
     fn kind(plural: &str) -> Kind {
         (**kinds::builtin().iter().find(|k| k.plural == plural).unwrap()).clone()

@@ -1,5 +1,4 @@
 //! The embedded Kubernetes API, asked over its socket: by bare HTTP, by kube's client and runtime, and by kubectl.
-#![cfg(feature = "sandbox")]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -19,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
-use tp_runner::sandbox::cluster::{Cluster, Options, serve};
+use tp_runner_sandbox::cluster::{Cluster, Options, serve};
 
 const SESSIONS: &str = "/apis/stream.space/v1alpha1/namespaces/streamspace/sessions";
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/streamspace/deployments";

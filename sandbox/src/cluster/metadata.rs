@@ -367,7 +367,7 @@ pub(super) fn bad_label_value(value: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::cluster::kinds;
+    use crate::cluster::kinds;
 
     fn deployment() -> Kind {
         (**kinds::builtin().iter().find(|k| k.plural == "deployments").unwrap()).clone()

@@ -157,7 +157,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sandbox::cluster::kinds;
+    use crate::cluster::kinds;
 
     fn deployments() -> Kind {
         (**kinds::builtin().iter().find(|k| k.plural == "deployments").unwrap()).clone()

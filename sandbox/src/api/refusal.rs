@@ -97,7 +97,7 @@ stack backtrace:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::store::StoreError;
+    use crate::store::StoreError;
 
     #[test]
     fn a_failure_is_what_it_is_unless_a_defect_takes_it_for_another() {
