@@ -3,7 +3,7 @@
 pub use crate::expr::Finding;
 use crate::{
     address::Address,
-    outcome::{Fault, Mark, Tier, Verdict},
+    outcome::{Blame, Status, Tier, Verdict},
     source::Place,
     value::Value,
 };
@@ -60,7 +60,7 @@ pub enum EventKind {
         evidence: Vec<Evidence>,
     },
     ActionFinished {
-        mark: Mark,
+        status: Status,
         /// All that was asked of the last look, whether it held or not.
         findings: Vec<Finding>,
         /// Why it is not passed, where findings do not say it.
@@ -70,7 +70,7 @@ pub enum EventKind {
         took: Duration,
     },
     SentenceFinished {
-        mark: Mark,
+        status: Status,
         /// For a person: why it is not passed, or what was observed.
         reason: Option<String>,
     },
@@ -80,13 +80,13 @@ pub enum EventKind {
         place: Place,
     },
     UndoFinished {
-        mark: Mark,
+        status: Status,
         what: String,
         reason: Option<String>,
     },
     CaseFinished {
         verdict: Verdict,
-        fault: Option<Fault>,
+        blame: Option<Blame>,
         reason: Option<String>,
         #[serde(with = "nanos")]
         took: Duration,
@@ -246,18 +246,18 @@ impl EventKind {
                 unmet: findings(unmet),
                 evidence: evidence.into_iter().map(|e| Evidence { text: text(e.text), ..e }).collect(),
             },
-            EventKind::ActionFinished { mark, findings: fs, reason, looks, took } => {
-                EventKind::ActionFinished { mark, findings: findings(fs), reason: option(reason), looks, took }
+            EventKind::ActionFinished { status, findings: fs, reason, looks, took } => {
+                EventKind::ActionFinished { status, findings: findings(fs), reason: option(reason), looks, took }
             }
-            EventKind::SentenceFinished { mark, reason } => {
-                EventKind::SentenceFinished { mark, reason: option(reason) }
+            EventKind::SentenceFinished { status, reason } => {
+                EventKind::SentenceFinished { status, reason: option(reason) }
             }
             EventKind::UndoIntended { what, place } => EventKind::UndoIntended { what: text(what), place },
-            EventKind::UndoFinished { mark, what, reason } => {
-                EventKind::UndoFinished { mark, what: text(what), reason: option(reason) }
+            EventKind::UndoFinished { status, what, reason } => {
+                EventKind::UndoFinished { status, what: text(what), reason: option(reason) }
             }
-            EventKind::CaseFinished { verdict, fault, reason, took } => {
-                EventKind::CaseFinished { verdict, fault, reason: option(reason), took }
+            EventKind::CaseFinished { verdict, blame, reason, took } => {
+                EventKind::CaseFinished { verdict, blame, reason: option(reason), took }
             }
             EventKind::RunFinished { took, notes } => {
                 EventKind::RunFinished { took, notes: notes.into_iter().map(text).collect() }

@@ -84,7 +84,7 @@ impl fmt::Display for Verdict {
 /// Whose fault it was that a case is not green: decides between the exit codes 1 and 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Fault {
+pub enum Blame {
     /// The product answered wrongly, or not at all.
     Product,
     /// It could not be asked, or the environment lacks something.
@@ -94,7 +94,7 @@ pub enum Fault {
 /// Of a sentence of the plan, and of each action under it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Mark {
+pub enum Status {
     Passed,
     /// The product gave a wrong answer, or none.
     Failed,
@@ -112,31 +112,31 @@ pub enum Mark {
     Interrupted,
 }
 
-impl Mark {
+impl Status {
     pub fn word(self) -> &'static str {
         match self {
-            Mark::Passed => "passed",
-            Mark::Failed => "failed",
-            Mark::Errored => "errored",
-            Mark::NotReached => "not reached",
-            Mark::NotVerified => "not verified",
-            Mark::Unproven => "unproven",
-            Mark::Skipped => "skipped",
-            Mark::Interrupted => "interrupted",
+            Status::Passed => "passed",
+            Status::Failed => "failed",
+            Status::Errored => "errored",
+            Status::NotReached => "not reached",
+            Status::NotVerified => "not verified",
+            Status::Unproven => "unproven",
+            Status::Skipped => "skipped",
+            Status::Interrupted => "interrupted",
         }
     }
 
-    /// Of two marks under one roof the one that the roof bears. A wrong answer outweighs not having been able to ask.
-    pub fn worse(self, other: Mark) -> Mark {
-        fn weight(m: Mark) -> u8 {
+    /// Of two statuses under one roof the one that the roof bears. A wrong answer outweighs not having been able to ask.
+    pub fn worse(self, other: Status) -> Status {
+        fn weight(m: Status) -> u8 {
             match m {
-                Mark::Passed | Mark::Skipped => 0,
-                Mark::NotVerified => 1,
-                Mark::Unproven => 2,
-                Mark::NotReached => 3,
-                Mark::Interrupted => 4,
-                Mark::Errored => 5,
-                Mark::Failed => 6,
+                Status::Passed | Status::Skipped => 0,
+                Status::NotVerified => 1,
+                Status::Unproven => 2,
+                Status::NotReached => 3,
+                Status::Interrupted => 4,
+                Status::Errored => 5,
+                Status::Failed => 6,
             }
         }
         if weight(other) > weight(self) { other } else { self }
@@ -144,11 +144,11 @@ impl Mark {
 
     /// Whether it keeps a case from being passed.
     pub fn is_red(self) -> bool {
-        matches!(self, Mark::Failed | Mark::Errored | Mark::NotReached | Mark::Interrupted)
+        matches!(self, Status::Failed | Status::Errored | Status::NotReached | Status::Interrupted)
     }
 }
 
-impl fmt::Display for Mark {
+impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
     }

@@ -233,7 +233,7 @@ proptest! {
         let path = folder.path().join("events.jsonl");
         let good = r#"{"seq":1,"at":"2026-01-02T03:04:05Z","address":"A","event":"case-started"}
 {"seq":2,"at":"2026-01-02T03:04:05Z","address":"A/steps/1/do/0","event":"looked","look":0,"began":"2026-01-02T03:04:05Z","took":5,"value":{"a":{"$time":"2026-01-02T03:04:05Z"},"d":{"$duration":"PT1S"}},"error":null,"error_kind":null,"unmet":[],"evidence":[]}
-{"seq":3,"at":"2026-01-02T03:04:05Z","address":"A","event":"case-finished","verdict":"passed","fault":null,"reason":null,"took":1}
+{"seq":3,"at":"2026-01-02T03:04:05Z","address":"A","event":"case-finished","verdict":"passed","blame":null,"reason":null,"took":1}
 "#;
         std::fs::write(&path, changed(&format!("{good}{junk}"), &changes)).unwrap();
         let mut ledger = Ledger::default();

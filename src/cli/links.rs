@@ -12,7 +12,7 @@ use std::{net::SocketAddr, sync::Arc};
 /// What one fault does to the link of a relay.
 pub struct RelayLink {
     pub relay: Arc<Relay>,
-    fault: relay::Fault,
+    fault: relay::FaultMode,
 }
 
 #[async_trait]
@@ -71,12 +71,12 @@ pub async fn links(schedule: &Schedule) -> Result<Vec<(String, Arc<RelayLink>)>,
     Ok(links)
 }
 
-fn wanted(how: RelayFault) -> relay::Fault {
+fn wanted(how: RelayFault) -> relay::FaultMode {
     match how {
-        RelayFault::Cut => relay::Fault::Cut,
-        RelayFault::Delay(by) => relay::Fault::Delay(by),
-        RelayFault::Reset => relay::Fault::Reset,
-        RelayFault::Swallow => relay::Fault::Swallow,
-        RelayFault::Throttle(bytes) => relay::Fault::Throttle(bytes),
+        RelayFault::Cut => relay::FaultMode::Cut,
+        RelayFault::Delay(by) => relay::FaultMode::Delay(by),
+        RelayFault::Reset => relay::FaultMode::Reset,
+        RelayFault::Swallow => relay::FaultMode::Swallow,
+        RelayFault::Throttle(bytes) => relay::FaultMode::Throttle(bytes),
     }
 }

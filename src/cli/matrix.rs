@@ -106,7 +106,7 @@ async fn against(ask: &Ask<'_>, platform: &Platform) -> Result<Outcome, Failure>
     }
     let sentences = index.cases.iter().flat_map(|c| &c.sentences);
     Ok(Outcome::Ran {
-        marks: sentences.map(|s| (s.outline.address.clone(), s.mark)).collect(),
+        statuses: sentences.map(|s| (s.outline.address.clone(), s.status)).collect(),
         cases: index.cases.iter().map(|c| (c.outline.id.clone(), c.verdict)).collect(),
     })
 }

@@ -9,7 +9,7 @@ use crate::{
     address::Address,
     executor::Output,
     expr::{EvalError, Scope, Tree},
-    outcome::Mark,
+    outcome::Status,
     value::{Map, Value},
 };
 use std::time::Duration;
@@ -58,26 +58,26 @@ impl Runner<'_> {
             findings = self.asked(&step.asks, Some(&value), &inner);
             self.looked(at, look, &value, &findings, vec![]).await;
             seen = Some(value);
-            let holds = findings.iter().all(|f| f.holds) && !l.mark.is_red();
-            let interrupted = l.mark == Mark::Interrupted || self.cancel.is_cancelled();
+            let holds = findings.iter().all(|f| f.holds) && !l.status.is_red();
+            let interrupted = l.status == Status::Interrupted || self.cancel.is_cancelled();
             listed = Some(l);
             if let Some(held) = if interrupted { Some(false) } else { wait.decide(holds, &inner) } {
                 break held;
             }
         };
         let took = begun.elapsed();
-        let (mark, within, ends, expired, judged) = match listed {
-            Some(l) => (l.mark, l.reason, l.ends, l.expired, l.judged),
-            None if self.cancel.is_cancelled() => (Mark::Interrupted, Some("cancelled".into()), true, false, 0),
-            None => (Mark::NotReached, Some("it was never performed".into()), false, false, 0),
+        let (status, within, ends, expired, judged) = match listed {
+            Some(l) => (l.status, l.reason, l.ends, l.expired, l.judged),
+            None if self.cancel.is_cancelled() => (Status::Interrupted, Some("cancelled".into()), true, false, 0),
+            None => (Status::NotReached, Some("it was never performed".into()), false, false, 0),
         };
-        let (mark, reason) = match held {
-            true => (Mark::Passed, None),
+        let (status, reason) = match held {
+            true => (Status::Passed, None),
             // what went wrong within says more than how long it was waited for
-            false if mark.is_red() => (mark, within),
-            false => (mark, wait.reason()),
+            false if status.is_red() => (status, within),
+            false => (status, wait.reason()),
         };
-        let mut done = self.conclude(step, at, scope, seen, findings, reason, wait.count, took, mark).await;
+        let mut done = self.conclude(step, at, scope, seen, findings, reason, wait.count, took, status).await;
         done.judged += judged;
         done.ends |= ends && !held;
         done.expired = !held && (expired || wait.eventually.is_some());

@@ -12,7 +12,7 @@ use crate::{
     address::Address,
     event::{EventKind, Part},
     expr::Scope,
-    outcome::{Fault, Mark, Verdict},
+    outcome::{Blame, Status, Verdict},
 };
 use std::{
     sync::Mutex,
@@ -28,7 +28,7 @@ const COLLECTING: Duration = Duration::from_secs(30);
 /// What a case came to.
 pub struct Outcome {
     pub verdict: Verdict,
-    pub fault: Option<Fault>,
+    pub blame: Option<Blame>,
     pub reason: Option<String>,
     /// What its undo could not take back.
     pub left: Vec<String>,
@@ -42,7 +42,7 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
     if !case.lacks.is_empty() {
         let outcome = Outcome {
             verdict: Verdict::Blocked,
-            fault: Some(Fault::Environment),
+            blame: Some(Blame::Environment),
             reason: Some(case.lacks.join("; ")),
             left: vec![],
         };
@@ -52,8 +52,8 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
     let limit = match case.timeout.as_ref().map(|t| span(t, &scope)).unwrap_or(Ok(TIMEOUT)) {
         Ok(limit) => limit,
         Err(e) => {
-            let (verdict, fault) = (Verdict::Errored, Some(Fault::Environment));
-            let outcome = Outcome { verdict, fault, reason: Some(format!("its `timeout`: {e}")), left: vec![] };
+            let (verdict, blame) = (Verdict::Errored, Some(Blame::Environment));
+            let outcome = Outcome { verdict, blame, reason: Some(format!("its `timeout`: {e}")), left: vec![] };
             return finish(case, world, outcome, begun.elapsed()).await;
         }
     };
@@ -79,7 +79,7 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
         }
         std::future::pending::<()>().await
     };
-    let (mut outcome, marks) = tokio::select! {
+    let (mut outcome, statuses) = tokio::select! {
         judged = sentences(case, &runner, &scope) => judged,
         () = timer => unreachable!("the timer never ends"),
     };
@@ -89,12 +89,12 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
     {
         // our limit, and not a wish of the user's; a wrong answer from before stays one
         outcome.verdict = Verdict::Errored;
-        outcome.fault = Some(Fault::Environment);
+        outcome.blame = Some(Blame::Environment);
         outcome.reason =
             Some(format!("the case ran longer than its `timeout` of {}", humantime::format_duration(limit)));
     }
     let today = world.run.started.to_zoned(jiff::tz::TimeZone::UTC).date();
-    outcome = known::accept(&case.known, &marks, outcome, today);
+    outcome = known::accept(&case.known, &statuses, outcome, today);
     if looks.live() && matches!(outcome.verdict, Verdict::Failed | Verdict::Blocked | Verdict::Errored) {
         collect(&runner, case).await;
     }
@@ -108,7 +108,7 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
         };
         if let (Some(reason), true) = (wrong, outcome.verdict.is_accepted()) {
             outcome.verdict = Verdict::Errored;
-            outcome.fault = Some(Fault::Environment);
+            outcome.blame = Some(Blame::Environment);
             outcome.reason = Some(reason);
         }
         unwound.untried.iter().for_each(|name| doubts.cast(super::undo::untried(name)));
@@ -116,7 +116,7 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
         outcome.left = unwound.left;
     }
     if let Some(why) = doubts.first() {
-        outcome = inconclusive(case, world, &marks, outcome, why).await;
+        outcome = inconclusive(case, world, &statuses, outcome, why).await;
     }
     finish(case, world, outcome, begun.elapsed()).await
 }
@@ -125,20 +125,22 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
 async fn inconclusive(
     case: &Case,
     world: &World,
-    marks: &[(Address, Mark)],
+    statuses: &[(Address, Status)],
     mut outcome: Outcome,
     why: String,
 ) -> Outcome {
     for sentence in case.sentences.iter().filter(|s| s.part == Part::Expected) {
-        if marks.iter().any(|(at, mark)| *at == sentence.address && *mark == Mark::Passed) {
-            let kind =
-                EventKind::SentenceFinished { mark: Mark::NotReached, reason: Some(format!("inconclusive: {why}")) };
+        if statuses.iter().any(|(at, status)| *at == sentence.address && *status == Status::Passed) {
+            let kind = EventKind::SentenceFinished {
+                status: Status::NotReached,
+                reason: Some(format!("inconclusive: {why}")),
+            };
             world.events.tell(&sentence.address, kind).await;
         }
     }
     if outcome.verdict.is_accepted() {
-        let (verdict, fault) = (Verdict::Errored, Some(Fault::Environment));
-        outcome = Outcome { verdict, fault, reason: Some(why), ..outcome };
+        let (verdict, blame) = (Verdict::Errored, Some(Blame::Environment));
+        outcome = Outcome { verdict, blame, reason: Some(why), ..outcome };
     }
     outcome
 }
@@ -156,7 +158,7 @@ async fn collect(runner: &Runner<'_>, case: &Case) {
 async fn finish(case: &Case, world: &World, outcome: Outcome, took: Duration) -> Outcome {
     let kind = EventKind::CaseFinished {
         verdict: outcome.verdict,
-        fault: outcome.fault,
+        blame: outcome.blame,
         reason: outcome.reason.clone(),
         took,
     };
@@ -165,37 +167,37 @@ async fn finish(case: &Case, world: &World, outcome: Outcome, took: Duration) ->
 }
 
 /// All its sentences, one after the other.
-async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> (Outcome, Vec<(Address, Mark)>) {
+async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> (Outcome, Vec<(Address, Status)>) {
     let mut course = Course::new(base.clone());
     for sentence in &case.sentences {
         course.take(sentence, runner).await;
     }
     // by the user; a case that ran out of its own time keeps what it had come to
     let interrupted = runner.world.cancel.is_cancelled();
-    (course.outcome(interrupted), course.marks)
+    (course.outcome(interrupted), course.statuses)
 }
 
 /// How far a case has come: what is bound, and what follows from what was red.
 #[derive(Clone)]
 pub(super) struct Course {
     pub scope: Scope,
-    pub marks: Vec<(Address, Mark)>,
-    worst: Mark,
+    pub statuses: Vec<(Address, Status)>,
+    worst: Status,
     why: Option<String>,
-    blocked: Option<(Mark, String)>,
+    blocked: Option<(Status, String)>,
     ended: bool,
 }
 
 impl Course {
     pub fn new(scope: Scope) -> Self {
-        Course { scope, marks: vec![], worst: Mark::Passed, why: None, blocked: None, ended: false }
+        Course { scope, statuses: vec![], worst: Status::Passed, why: None, blocked: None, ended: false }
     }
 
     /// Performs the next sentence.
     pub async fn take(&mut self, sentence: &Sentence, runner: &Runner<'_>) {
         let cancelled = runner.cancel.is_cancelled();
         if cancelled {
-            self.worst = self.worst.worse(Mark::Interrupted);
+            self.worst = self.worst.worse(Status::Interrupted);
         }
         let skip = match (&self.blocked, sentence.part) {
             _ if cancelled => Some("cancelled before it was reached".to_string()),
@@ -205,27 +207,27 @@ impl Course {
         };
         let at = &sentence.address;
         runner.tell(at, EventKind::SentenceStarted).await;
-        let (mark, reason) = match skip {
-            Some(reason) if sentence.unproven => (Mark::Unproven, Some(reason)),
-            Some(reason) => (Mark::NotReached, Some(reason)),
+        let (status, reason) = match skip {
+            Some(reason) if sentence.unproven => (Status::Unproven, Some(reason)),
+            Some(reason) => (Status::NotReached, Some(reason)),
             None => {
-                let (mark, reason, listed) = perform_sentence(sentence, runner, &self.scope).await;
+                let (status, reason, listed) = perform_sentence(sentence, runner, &self.scope).await;
                 if let Some(listed) = listed {
                     self.scope = listed.scope;
                     self.ended |= listed.ends && sentence.part != Part::Expected;
                 }
-                (mark, reason)
+                (status, reason)
             }
         };
-        if sentence.part == Part::Precondition && mark.is_red() && self.blocked.is_none() {
-            self.blocked = Some((mark, reason.clone().unwrap_or_default()));
+        if sentence.part == Part::Precondition && status.is_red() && self.blocked.is_none() {
+            self.blocked = Some((status, reason.clone().unwrap_or_default()));
         }
-        if self.blocked.is_none() && self.worst.worse(mark) != self.worst {
-            self.worst = mark;
+        if self.blocked.is_none() && self.worst.worse(status) != self.worst {
+            self.worst = status;
             self.why = reason.clone();
         }
-        self.marks.push((at.clone(), mark));
-        runner.tell(at, EventKind::SentenceFinished { mark, reason }).await;
+        self.statuses.push((at.clone(), status));
+        runner.tell(at, EventKind::SentenceFinished { status, reason }).await;
     }
 
     /// Whether what follows will be the same in both.
@@ -235,25 +237,25 @@ impl Course {
 
     pub fn outcome(&self, interrupted: bool) -> Outcome {
         let mut why = self.why.clone();
-        let (verdict, fault) = match (&self.blocked, self.worst) {
+        let (verdict, blame) = match (&self.blocked, self.worst) {
             _ if interrupted => (Verdict::Interrupted, None),
-            (Some((Mark::Failed, reason)), _) => {
+            (Some((Status::Failed, reason)), _) => {
                 why = Some(reason.clone());
-                (Verdict::Blocked, Some(Fault::Product))
+                (Verdict::Blocked, Some(Blame::Product))
             }
             (Some((_, reason)), _) => {
                 why = Some(reason.clone());
-                (Verdict::Blocked, Some(Fault::Environment))
+                (Verdict::Blocked, Some(Blame::Environment))
             }
-            (None, Mark::Failed) => (Verdict::Failed, Some(Fault::Product)),
+            (None, Status::Failed) => (Verdict::Failed, Some(Blame::Product)),
             // nothing was wrong and yet something was never asked: we cannot say that it holds
-            (None, Mark::Errored | Mark::NotReached | Mark::Interrupted) => {
-                (Verdict::Errored, Some(Fault::Environment))
+            (None, Status::Errored | Status::NotReached | Status::Interrupted) => {
+                (Verdict::Errored, Some(Blame::Environment))
             }
             (None, _) => (Verdict::Passed, None),
         };
         let reason = if verdict == Verdict::Passed { None } else { why };
-        Outcome { verdict, fault, reason, left: vec![] }
+        Outcome { verdict, blame, reason, left: vec![] }
     }
 }
 
@@ -261,12 +263,12 @@ async fn perform_sentence(
     sentence: &Sentence,
     runner: &Runner<'_>,
     scope: &Scope,
-) -> (Mark, Option<String>, Option<Listed>) {
+) -> (Status, Option<String>, Option<Listed>) {
     if sentence.unproven {
-        return (Mark::Unproven, None, None);
+        return (Status::Unproven, None, None);
     }
     if sentence.part == Part::Precondition && sentence.steps.is_empty() {
-        return (Mark::NotVerified, Some("no action stands under it".into()), None);
+        return (Status::NotVerified, Some("no action stands under it".into()), None);
     }
     let at = &sentence.address;
     let mut listed = runner.list(&sentence.steps, &at.child("do"), scope.clone(), None).await;
@@ -282,24 +284,24 @@ async fn perform_sentence(
                 done
             }
         };
-        let (mark, reason) = (done.mark, done.reason);
+        let (status, reason) = (done.status, done.reason);
         listed.judged += done.judged;
-        if listed.mark.worse(mark) != listed.mark {
-            listed.mark = mark;
+        if listed.status.worse(status) != listed.status {
+            listed.status = status;
             listed.reason = reason;
         }
     }
     if sentence.part != Part::Expected && !sentence.steps.is_empty() && !listed.acted {
         let reason = "nothing was performed: what stands under it was skipped by its `if`".to_string();
-        return (Mark::NotVerified, Some(reason), Some(listed));
+        return (Status::NotVerified, Some(reason), Some(listed));
     }
     // skipped actions prove nothing
-    if sentence.part == Part::Expected && listed.judged == 0 && !listed.mark.is_red() {
+    if sentence.part == Part::Expected && listed.judged == 0 && !listed.status.is_red() {
         let reason = "nothing was asked of what was seen: it proves nothing".to_string();
-        return (Mark::NotReached, Some(reason), Some(listed));
+        return (Status::NotReached, Some(reason), Some(listed));
     }
-    let (mark, reason) = (listed.mark, listed.reason.clone());
-    (if mark == Mark::Skipped { Mark::Passed } else { mark }, reason, Some(listed))
+    let (status, reason) = (listed.status, listed.reason.clone());
+    (if status == Status::Skipped { Status::Passed } else { status }, reason, Some(listed))
 }
 
 /// What stands beside a sentence itself is asked of the names that its steps have bound.
@@ -307,16 +309,17 @@ async fn own_asks(sentence: &Sentence, runner: &Runner<'_>, at: &Address, scope:
     let what = "expected".to_string();
     runner.tell(at, EventKind::ActionStarted { what, place: sentence.place.clone() }).await;
     let missing = sentence.needs.iter().find(|n| !scope.has(n));
-    let (mark, findings, reason) = match missing {
-        Some(name) => (Mark::NotReached, vec![], Some(format!("`{name}` was never bound"))),
+    let (status, findings, reason) = match missing {
+        Some(name) => (Status::NotReached, vec![], Some(format!("`{name}` was never bound"))),
         None => {
             let findings = runner.asked(&sentence.asks, None, &runner.then(at, scope));
             let red = findings.iter().find(|f| !f.holds).map(sentence_of);
-            (if red.is_some() { Mark::Failed } else { Mark::Passed }, findings, red)
+            (if red.is_some() { Status::Failed } else { Status::Passed }, findings, red)
         }
     };
     let judged = findings.len();
-    let finished = EventKind::ActionFinished { mark, findings, reason: reason.clone(), looks: 0, took: Duration::ZERO };
+    let finished =
+        EventKind::ActionFinished { status, findings, reason: reason.clone(), looks: 0, took: Duration::ZERO };
     runner.tell(at, finished).await;
-    Done { mark, reason, judged, ..Done::green() }
+    Done { status, reason, judged, ..Done::green() }
 }

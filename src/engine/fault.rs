@@ -5,7 +5,7 @@ use super::{
     step::{Done, Runner, Seen, span_since},
     undo::{Undo, UndoKind, untried},
 };
-use crate::{address::Address, event::EventKind, executor::Output, expr::Scope, outcome::Mark, value::Value};
+use crate::{address::Address, event::EventKind, executor::Output, expr::Scope, outcome::Status, value::Value};
 use tokio::time::Instant;
 
 impl Runner<'_> {
@@ -43,8 +43,8 @@ impl Runner<'_> {
         let refused = match result {
             Ok(r) => r,
             Err(e) => {
-                self.finish(at, Mark::Errored, vec![], Some(e.clone()), 1, begun.elapsed()).await;
-                return Done::red(Mark::Errored, e);
+                self.finish(at, Status::Errored, vec![], Some(e.clone()), 1, begun.elapsed()).await;
+                return Done::red(Status::Errored, e);
             }
         };
         let output = Output { value: Value::Null, at: look_at, took: begun.elapsed(), cursor: None };
@@ -61,8 +61,8 @@ impl Runner<'_> {
         if idle {
             self.doubts.cast(untried(name));
         }
-        let (mark, reason) = if idle { (Mark::Errored, Some(untried(name))) } else { (Mark::Passed, None) };
-        self.conclude(step, at, scope, Some(value), findings, reason, 1, begun.elapsed(), mark).await
+        let (status, reason) = if idle { (Status::Errored, Some(untried(name))) } else { (Status::Passed, None) };
+        self.conclude(step, at, scope, Some(value), findings, reason, 1, begun.elapsed(), status).await
     }
 
     /// Heals a fault and returns how often the cut link was tried, where that is known.

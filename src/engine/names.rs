@@ -91,7 +91,7 @@ impl Names {
         self.known.iter().any(|n| n.name == name)
     }
 
-    /// Checks one read against what is known, and marks the name as used.
+    /// Checks one read against what is known, and statuses the name as used.
     pub fn check(&self, read: &Read, problems: &mut Diagnostics) -> Shape {
         let Some(found) = self.known.iter().rev().find(|n| n.name == read.root) else {
             let d = Diagnostic::error("undefined-name", &read.span, format!("`{}` is not defined here", read.root));

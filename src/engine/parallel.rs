@@ -4,7 +4,7 @@ use super::{
     schedule::Step,
     step::{Done, Runner, Seen, span_since},
 };
-use crate::{address::Address, executor::Output, expr::Scope, outcome::Mark, plan::Overlap, value::Value};
+use crate::{address::Address, executor::Output, expr::Scope, outcome::Status, plan::Overlap, value::Value};
 use futures::future::join_all;
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -84,16 +84,16 @@ impl Runner<'_> {
         let measured = Value::map([("overlap".to_string(), Value::Int(line.most.load(Ordering::SeqCst) as i64))]);
         let measured = self.looks.measured(at, measured);
         let count = measured.get("overlap").and_then(Value::as_i64).unwrap_or(0);
-        let mut mark = Mark::Passed;
+        let mut status = Status::Passed;
         let mut reason = None;
         let (mut ends, mut judged) = (false, 0);
         let mut values = vec![];
         for listed in done {
             judged += listed.judged;
             ends |= listed.ends;
-            if mark.worse(listed.mark) != mark {
+            if status.worse(listed.status) != status {
                 reason = listed.reason;
-                mark = mark.worse(listed.mark);
+                status = status.worse(listed.status);
             }
             values.push(match (branches.iter().all(|b| b.len() == 1), listed.last) {
                 (true, Some(v)) => v,
@@ -115,12 +115,12 @@ impl Runner<'_> {
             Overlap::AtLeast(n) => n,
             Overlap::Any => 2.min(all.len()),
         };
-        if (count as usize) < wanted && !mark.is_red() {
+        if (count as usize) < wanted && !status.is_red() {
             let why = format!("the branches did not overlap as they must: {count} at once, {wanted} needed");
             self.doubts.cast(&why);
-            (mark, ends, reason) = (Mark::Errored, true, Some(why));
+            (status, ends, reason) = (Status::Errored, true, Some(why));
         }
-        let mut done = self.conclude(step, at, outer, Some(value), findings, reason, 1, begun.elapsed(), mark).await;
+        let mut done = self.conclude(step, at, outer, Some(value), findings, reason, 1, begun.elapsed(), status).await;
         done.judged += judged;
         done.ends |= ends;
         done

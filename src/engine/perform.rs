@@ -11,7 +11,7 @@ use crate::{
     event::{Evidence, EvidenceKind},
     executor::{Action, Output, StepError},
     expr::{Finding, Scope},
-    outcome::Mark,
+    outcome::Status,
     value::Value,
 };
 use std::time::Duration;
@@ -96,23 +96,23 @@ impl Runner<'_> {
         };
         let took = begun.elapsed();
         let Some(e) = error else {
-            let mut mark = Mark::Passed;
+            let mut status = Status::Passed;
             let mut reason = if held { None } else { wait.reason() };
             if held && let Some(why) = seen.as_ref().and_then(|v| action.doubt(v)) {
                 self.doubts.cast(&why);
-                (mark, reason) = (Mark::Errored, Some(why));
+                (status, reason) = (Status::Errored, Some(why));
             }
-            let mut done = self.conclude(step, at, scope, seen, findings, reason, wait.count, took, mark).await;
+            let mut done = self.conclude(step, at, scope, seen, findings, reason, wait.count, took, status).await;
             done.expired = !held && wait.eventually.is_some();
             return done;
         };
-        let (mark, reason) = match e {
-            StepError::Cancelled => (Mark::Interrupted, self.why_cancelled()),
-            StepError::Undefined(e) => (Mark::NotReached, e),
-            e => (Mark::Errored, e.to_string()),
+        let (status, reason) = match e {
+            StepError::Cancelled => (Status::Interrupted, self.why_cancelled()),
+            StepError::Undefined(e) => (Status::NotReached, e),
+            e => (Status::Errored, e.to_string()),
         };
-        self.finish(at, mark, vec![], Some(reason.clone()), wait.count, took).await;
-        let mut done = Done::red(mark, reason);
+        self.finish(at, status, vec![], Some(reason.clone()), wait.count, took).await;
+        let mut done = Done::red(status, reason);
         done.expired = wait.eventually.is_some();
         // what was seen before the last look is bound all the same
         done.names.extend(seen.and_then(|v| Some((step.bind.clone()?, v))));

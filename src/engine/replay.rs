@@ -14,7 +14,7 @@ use crate::{
     event::{ErrorKind, Event, EventKind, Events, RunStarted},
     executor::{Output, RunContext, StepError},
     expr::{Finding, Scope, Spoken},
-    outcome::{Mark, Verdict},
+    outcome::{Status, Verdict},
     plan::Asks,
     secrets::Secrets,
     source::{Place, Span},
@@ -43,7 +43,7 @@ pub struct Record {
     /// Each action: in a line for people, and where it stands.
     pub acts: HashMap<Address, (String, Place)>,
     pub cases: HashMap<String, (Verdict, Option<String>)>,
-    pub marks: HashMap<Address, Mark>,
+    pub statuses: HashMap<Address, Status>,
     pub finished: bool,
 }
 
@@ -59,7 +59,7 @@ pub struct Sight {
 #[derive(Clone, Debug)]
 pub struct Judged {
     pub at: Address,
-    pub mark: Mark,
+    pub status: Status,
     pub findings: Vec<Finding>,
 }
 
@@ -77,7 +77,7 @@ impl Record {
                     ended: HashMap::new(),
                     acts: HashMap::new(),
                     cases: HashMap::new(),
-                    marks: HashMap::new(),
+                    statuses: HashMap::new(),
                     finished: false,
                 });
             }
@@ -104,13 +104,13 @@ impl Record {
                 };
                 self.looks.entry(at.clone()).or_default().push(Sight { result, seq: event.seq });
             }
-            EventKind::ActionFinished { mark, findings, .. } => {
-                let judged = Judged { at: at.clone(), mark: *mark, findings: findings.clone() };
+            EventKind::ActionFinished { status, findings, .. } => {
+                let judged = Judged { at: at.clone(), status: *status, findings: findings.clone() };
                 self.judged.insert(at.clone(), judged);
                 self.ended.insert(at.clone(), event.at);
             }
-            EventKind::SentenceFinished { mark, .. } => {
-                self.marks.insert(at.clone(), *mark);
+            EventKind::SentenceFinished { status, .. } => {
+                self.statuses.insert(at.clone(), *status);
             }
             EventKind::CaseFinished { verdict, reason, .. } => {
                 self.cases.insert(at.to_string(), (*verdict, reason.clone()));
@@ -129,7 +129,7 @@ impl Record {
             ended: self.ended.clone(),
             acts: self.acts.clone(),
             cases: self.cases.clone(),
-            marks: HashMap::new(),
+            statuses: HashMap::new(),
             finished: self.finished,
         }
     }
@@ -395,22 +395,22 @@ struct Point {
 /// What came of one sentence.
 #[derive(Clone, Debug)]
 pub struct Told {
-    pub mark: Mark,
+    pub status: Status,
     /// Of each action that ended.
     pub actions: Vec<Judged>,
     /// Those that came to what they came to unchanged, with all that is part of them.
     pub kept: Vec<Address>,
 }
 
-/// The mark of an action, and which of its findings hold.
-type Held = (Mark, Vec<bool>);
+/// The status of an action, and which of its findings hold.
+type Held = (Status, Vec<bool>);
 
 impl Rehearsed {
     /// What each action came to at its last time, and each sentence.
-    fn comes_to(&self) -> (Verdict, Vec<Mark>, HashMap<&Address, Held>) {
+    fn comes_to(&self) -> (Verdict, Vec<Status>, HashMap<&Address, Held>) {
         let actions = self.told.iter().flat_map(|t| &t.actions);
-        let judged = actions.map(|j| (&j.at, (j.mark, j.findings.iter().map(|f| f.holds).collect())));
-        (self.verdict, self.told.iter().map(|t| t.mark).collect(), judged.collect())
+        let judged = actions.map(|j| (&j.at, (j.status, j.findings.iter().map(|f| f.holds).collect())));
+        (self.verdict, self.told.iter().map(|t| t.status).collect(), judged.collect())
     }
 }
 
@@ -590,11 +590,11 @@ impl Replay {
         };
         let mut course = from.course.clone();
         at_once(course.take(&case.sentences[i], &runner));
-        let mark = course.marks.last().map_or(Mark::NotReached, |(_, m)| *m);
+        let status = course.statuses.last().map_or(Status::NotReached, |(_, m)| *m);
         let actions = std::mem::take(&mut *open(&heard.0));
         (
             Point { course, faults: faults.into_inner().unwrap_or_else(|e| e.into_inner()) },
-            Told { mark, actions, kept: std::mem::take(&mut *open(&looks.kept)) },
+            Told { status, actions, kept: std::mem::take(&mut *open(&looks.kept)) },
         )
     }
 
@@ -622,8 +622,8 @@ struct Heard(Mutex<Vec<Judged>>);
 #[async_trait]
 impl Events for Heard {
     async fn tell(&self, at: &Address, kind: EventKind) {
-        if let EventKind::ActionFinished { mark, findings, .. } = kind {
-            open(&self.0).push(Judged { at: at.clone(), mark, findings });
+        if let EventKind::ActionFinished { status, findings, .. } = kind {
+            open(&self.0).push(Judged { at: at.clone(), status, findings });
         }
     }
 

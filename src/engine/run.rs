@@ -12,7 +12,7 @@ use crate::{
     event::{EventKind, Events, RunStarted},
     executor::{Link, RunContext},
     expr::{EvalError, Scope},
-    outcome::{Fault as Blame, Verdict},
+    outcome::{Blame, Verdict},
     secrets::Secrets,
     value::Value,
 };
@@ -81,8 +81,8 @@ impl World {
         let scope = self.live.as_ref().map(|l| l.environment()).unwrap_or_default();
         let within = Runner { base: &scope, ..*runner };
         let listed = within.list(steps, &at.child("fault"), scope.clone(), None).await;
-        if listed.mark.is_red() {
-            Err(listed.reason.unwrap_or_else(|| listed.mark.word().into()))
+        if listed.status.is_red() {
+            Err(listed.reason.unwrap_or_else(|| listed.status.word().into()))
         } else {
             Ok(listed.scope)
         }
@@ -137,7 +137,7 @@ pub async fn perform(
                 let reason = Some(format!("the environment's setup failed: {reason}"));
                 let kind = EventKind::CaseFinished {
                     verdict,
-                    fault: Some(Blame::Environment),
+                    blame: Some(Blame::Environment),
                     reason,
                     took: Default::default(),
                 };
@@ -182,8 +182,8 @@ pub async fn set_up(schedule: &Schedule, world: &World, looks: &dyn Looks, made:
         start: None,
     };
     let listed = runner.list(&schedule.setup, &Address::new("setup"), scope.clone(), None).await;
-    if listed.mark.is_red() {
-        return Err(listed.reason.unwrap_or_else(|| listed.mark.word().into()));
+    if listed.status.is_red() {
+        return Err(listed.reason.unwrap_or_else(|| listed.status.word().into()));
     }
     live.set_environment(listed.scope);
     Ok(())
@@ -207,8 +207,8 @@ pub async fn tear_down(schedule: &Schedule, world: &World, looks: &dyn Looks, ma
     };
     let mut notes = vec![];
     let listed = runner.list(&schedule.teardown, &Address::new("teardown"), scope.clone(), None).await;
-    if listed.mark.is_red() {
-        let reason = listed.reason.unwrap_or_else(|| listed.mark.word().into());
+    if listed.status.is_red() {
+        let reason = listed.reason.unwrap_or_else(|| listed.status.word().into());
         notes.push(format!("the environment's teardown did not come to its end: {reason}"));
     }
     notes.extend(made.unwind(&runner).await.left.into_iter().map(|l| format!("left behind by setup: {l}")));
@@ -243,7 +243,7 @@ async fn cases(schedule: &Arc<Schedule>, world: &Arc<World>, looks: &Arc<dyn Loo
                 };
                 let kind = EventKind::CaseFinished {
                     verdict: Verdict::Skipped,
-                    fault: None,
+                    blame: None,
                     reason: Some(reason.into()),
                     took: Default::default(),
                 };
@@ -277,8 +277,8 @@ async fn cases(schedule: &Arc<Schedule>, world: &Arc<World>, looks: &Arc<dyn Loo
 /// A defect of the runner's own ends one case and no other.
 async fn panicked(case: &super::schedule::Case, world: &World) -> Outcome {
     let reason = Some("the runner panicked: this is a defect of the runner".to_string());
-    let (verdict, fault) = (Verdict::Errored, Some(Blame::Environment));
-    let kind = EventKind::CaseFinished { verdict, fault, reason: reason.clone(), took: Default::default() };
+    let (verdict, blame) = (Verdict::Errored, Some(Blame::Environment));
+    let kind = EventKind::CaseFinished { verdict, blame, reason: reason.clone(), took: Default::default() };
     world.events.tell(&case.address, kind).await;
-    Outcome { verdict, fault, reason, left: vec!["it is not known what it had made".into()] }
+    Outcome { verdict, blame, reason, left: vec!["it is not known what it had made".into()] }
 }

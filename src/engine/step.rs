@@ -12,7 +12,7 @@ use crate::{
     event::{EventKind, Evidence},
     executor::{Output, StepError},
     expr::{Finding, Scope, Template, judge},
-    outcome::Mark,
+    outcome::Status,
     plan::{Asks, Foreach},
     value::{Map, Value},
 };
@@ -47,7 +47,7 @@ pub struct Runner<'a> {
 /// What came of a list of actions.
 pub struct Listed {
     pub scope: Scope,
-    pub mark: Mark,
+    pub status: Status,
     pub reason: Option<String>,
     /// The output of the last one that had one.
     pub last: Option<Value>,
@@ -73,7 +73,7 @@ pub struct Seen {
 /// What came of one action.
 #[derive(Clone)]
 pub struct Done {
-    pub mark: Mark,
+    pub status: Status,
     pub reason: Option<String>,
     pub value: Option<Value>,
     pub names: Vec<(String, Value)>,
@@ -83,12 +83,20 @@ pub struct Done {
 }
 
 impl Done {
-    pub fn red(mark: Mark, reason: impl Into<String>) -> Self {
-        let ends = matches!(mark, Mark::Errored | Mark::Interrupted);
-        Done { mark, reason: Some(reason.into()), value: None, names: vec![], ends, expired: false, judged: 0 }
+    pub fn red(status: Status, reason: impl Into<String>) -> Self {
+        let ends = matches!(status, Status::Errored | Status::Interrupted);
+        Done { status, reason: Some(reason.into()), value: None, names: vec![], ends, expired: false, judged: 0 }
     }
     pub fn green() -> Self {
-        Done { mark: Mark::Passed, reason: None, value: None, names: vec![], ends: false, expired: false, judged: 0 }
+        Done {
+            status: Status::Passed,
+            reason: None,
+            value: None,
+            names: vec![],
+            ends: false,
+            expired: false,
+            judged: 0,
+        }
     }
 }
 
@@ -111,7 +119,7 @@ impl<'a> Runner<'a> {
         Box::pin(async move {
             let mut out = Listed {
                 scope,
-                mark: Mark::Passed,
+                status: Status::Passed,
                 reason: None,
                 last: None,
                 names: vec![],
@@ -128,11 +136,11 @@ impl<'a> Runner<'a> {
                 }
                 out.last = done.value.or(out.last);
                 out.judged += done.judged;
-                out.acted |= done.mark != Mark::Skipped;
-                let worse = out.mark.worse(done.mark);
-                if worse != out.mark || (out.reason.is_none() && done.mark.is_red()) {
+                out.acted |= done.status != Status::Skipped;
+                let worse = out.status.worse(done.status);
+                if worse != out.status || (out.reason.is_none() && done.status.is_red()) {
                     out.reason = done.reason;
-                    out.mark = worse;
+                    out.status = worse;
                 }
                 out.ends |= done.ends;
                 out.expired |= done.expired;
@@ -147,15 +155,15 @@ impl<'a> Runner<'a> {
     async fn step(&self, step: &Step, at: &Address, scope: &Scope, timeout: Option<Duration>) -> Done {
         let scope = &self.then(at, scope);
         if self.cancel.is_cancelled() {
-            return Done::red(Mark::Interrupted, "cancelled");
+            return Done::red(Status::Interrupted, "cancelled");
         }
         if let Some(condition) = &step.condition
             && condition.holds(scope) != Ok(true)
         {
             let reason = format!("`if: {}` says no", condition.text());
             self.announce(step, at).await;
-            self.finish(at, Mark::Skipped, vec![], Some(reason), 0, Duration::ZERO).await;
-            return Done { mark: Mark::Skipped, ..Done::green() };
+            self.finish(at, Status::Skipped, vec![], Some(reason), 0, Duration::ZERO).await;
+            return Done { status: Status::Skipped, ..Done::green() };
         }
         if let Some(missing) = step.needs.iter().find(|n| !scope.has(n)) {
             return self.unreached(step, at, format!("`{missing}` was never bound")).await;
@@ -209,9 +217,9 @@ impl<'a> Runner<'a> {
                 }
             }
             total.judged += done.judged;
-            if total.mark.worse(done.mark) != total.mark {
+            if total.status.worse(done.status) != total.status {
                 total.reason = done.reason.map(|r| format!("{r} (item `{key}`)"));
-                total.mark = total.mark.worse(done.mark);
+                total.status = total.status.worse(done.status);
             }
             values.extend(done.value.map(|v| (key, v)));
             total.ends |= done.ends;
@@ -290,7 +298,7 @@ impl<'a> Runner<'a> {
 
     async fn judge_only(&self, step: &Step, at: &Address, scope: &Scope) -> Done {
         let findings = self.asked(&step.asks, None, scope);
-        self.conclude(step, at, scope, None, findings, None, 0, Duration::ZERO, Mark::Passed).await
+        self.conclude(step, at, scope, None, findings, None, 0, Duration::ZERO, Status::Passed).await
     }
 
     /// Judges a picture and checks. With an output the picture is of that; without, of the names in scope.
@@ -325,7 +333,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Judges, saves and says so. `mark` is what the act itself came to.
+    /// Judges, saves and says so. `status` is what the act itself came to.
     #[allow(clippy::too_many_arguments)]
     pub(super) async fn conclude(
         &self,
@@ -337,14 +345,14 @@ impl<'a> Runner<'a> {
         mut reason: Option<String>,
         looks: u32,
         took: Duration,
-        mut mark: Mark,
+        mut status: Status,
     ) -> Done {
         let judged = findings.len();
         if findings.iter().any(|f| !f.holds) {
-            mark = mark.worse(Mark::Failed);
-        } else if reason.is_some() && mark == Mark::Passed {
+            status = status.worse(Status::Failed);
+        } else if reason.is_some() && status == Status::Passed {
             // an `eventually` that ended without a finding of its own
-            mark = Mark::Failed;
+            status = Status::Failed;
         }
         let inner = value.as_ref().map_or_else(|| scope.clone(), |v| scope.with_all(v));
         let mut names = vec![];
@@ -352,7 +360,7 @@ impl<'a> Runner<'a> {
             match e.eval(&inner) {
                 Ok(v) => names.push((name.clone(), v)),
                 // what is red already says why; else it is this that is wrong
-                Err(_) if mark.is_red() => {}
+                Err(_) if status.is_red() => {}
                 Err(error) => {
                     findings.push(Finding {
                         subject: format!("save {name}: {}", e.text()),
@@ -363,7 +371,7 @@ impl<'a> Runner<'a> {
                         place: Some(step.place.clone()),
                         asked: None,
                     });
-                    mark = mark.worse(Mark::Failed);
+                    status = status.worse(Status::Failed);
                 }
             }
         }
@@ -373,9 +381,9 @@ impl<'a> Runner<'a> {
         if reason.is_none() {
             reason = findings.iter().find(|f| !f.holds).map(sentence);
         }
-        self.finish(at, mark, findings, reason.clone(), looks, took).await;
-        let ends = matches!(mark, Mark::Errored | Mark::Interrupted);
-        Done { mark, reason, value, names, ends, expired: false, judged }
+        self.finish(at, status, findings, reason.clone(), looks, took).await;
+        let ends = matches!(status, Status::Errored | Status::Interrupted);
+        Done { status, reason, value, names, ends, expired: false, judged }
     }
 
     fn span(&self, template: &Option<Template>, scope: &Scope) -> Result<Option<Duration>, String> {
@@ -426,13 +434,13 @@ impl<'a> Runner<'a> {
     pub(super) async fn finish(
         &self,
         at: &Address,
-        mark: Mark,
+        status: Status,
         findings: Vec<Finding>,
         reason: Option<String>,
         looks: u32,
         took: Duration,
     ) {
-        self.tell(at, EventKind::ActionFinished { mark, findings, reason, looks, took }).await;
+        self.tell(at, EventKind::ActionFinished { status, findings, reason, looks, took }).await;
     }
 
     async fn unreached(&self, step: &Step, at: &Address, reason: String) -> Done {
@@ -441,8 +449,8 @@ impl<'a> Runner<'a> {
     }
 
     pub(super) async fn fail_to_reach(&self, at: &Address, reason: String) -> Done {
-        self.finish(at, Mark::NotReached, vec![], Some(reason.clone()), 0, Duration::ZERO).await;
-        Done::red(Mark::NotReached, reason)
+        self.finish(at, Status::NotReached, vec![], Some(reason.clone()), 0, Duration::ZERO).await;
+        Done::red(Status::NotReached, reason)
     }
 
     async fn broken(&self, step: &Step, at: &Address, reason: String) -> Done {
@@ -451,8 +459,8 @@ impl<'a> Runner<'a> {
     }
 
     pub(super) async fn broken_after(&self, at: &Address, reason: String) -> Done {
-        self.finish(at, Mark::Errored, vec![], Some(reason.clone()), 0, Duration::ZERO).await;
-        Done::red(Mark::Errored, reason)
+        self.finish(at, Status::Errored, vec![], Some(reason.clone()), 0, Duration::ZERO).await;
+        Done::red(Status::Errored, reason)
     }
 }
 

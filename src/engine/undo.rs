@@ -1,6 +1,6 @@
 //! What a case made and must take back: on the stack before the request leaves, taken back last first, whatever happened.
 use super::{schedule::Step, step::Runner};
-use crate::{address::Address, event::EventKind, expr::Scope, outcome::Mark, value::Value};
+use crate::{address::Address, event::EventKind, expr::Scope, outcome::Status, value::Value};
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -61,7 +61,7 @@ impl Stack {
             at.map(|i| stack.remove(i))
         };
         if let Some(Undo { at, what, .. }) = found {
-            runner.tell(&at, EventKind::UndoFinished { mark: Mark::Passed, what, reason: None }).await;
+            runner.tell(&at, EventKind::UndoFinished { status: Status::Passed, what, reason: None }).await;
         }
     }
 
@@ -69,29 +69,29 @@ impl Stack {
     pub async fn unwind(&self, runner: &Runner<'_>) -> Unwound {
         let mut out = Unwound::default();
         while let Some(undo) = self.pop() {
-            let (mark, reason) = match undo.kind {
+            let (status, reason) = match undo.kind {
                 UndoKind::Heal(name) => match runner.heal(&undo.at, &name).await {
                     Ok(refused) => {
                         if refused == Some(0) {
                             out.untried.push(name);
                         }
-                        (Mark::Passed, None)
+                        (Status::Passed, None)
                     }
-                    Err(e) => (Mark::Errored, Some(format!("the fault `{name}` could not be healed: {e}"))),
+                    Err(e) => (Status::Errored, Some(format!("the fault `{name}` could not be healed: {e}"))),
                 },
                 UndoKind::Steps { steps, scope, bound, base } => {
                     let names = bound.lock().unwrap_or_else(|e| e.into_inner()).clone();
                     let scope = names.into_iter().fold(scope, |s, (n, v)| s.with(n, v));
                     match tokio::time::timeout(BUDGET, runner.within(&base).list(&steps, &undo.at, scope, None)).await {
-                        Ok(listed) => (listed.mark, listed.reason),
-                        Err(_) => (Mark::Errored, Some(format!("not done within {BUDGET:?}"))),
+                        Ok(listed) => (listed.status, listed.reason),
+                        Err(_) => (Status::Errored, Some(format!("not done within {BUDGET:?}"))),
                     }
                 }
             };
-            if mark.is_red() {
-                out.left.push(format!("{}: {}", undo.what, reason.as_deref().unwrap_or(mark.word())));
+            if status.is_red() {
+                out.left.push(format!("{}: {}", undo.what, reason.as_deref().unwrap_or(status.word())));
             }
-            runner.tell(&undo.at, EventKind::UndoFinished { mark, what: undo.what, reason }).await;
+            runner.tell(&undo.at, EventKind::UndoFinished { status, what: undo.what, reason }).await;
         }
         out
     }

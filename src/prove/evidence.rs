@@ -263,7 +263,7 @@ fn differences(replay: &Replay, places: &Places) -> HashMap<Span, String> {
                 continue;
             };
             if now.findings.is_empty() && !then.findings.is_empty() {
-                let why = format!("at `{at}` it was {}, and judged again it is {}", then.mark, now.mark);
+                let why = format!("at `{at}` it was {}, and judged again it is {}", then.status, now.status);
                 out.extend(asked().map(|span| (span, why.clone())));
             }
             let mut before: Vec<_> = then.findings.iter().collect();

@@ -8,7 +8,7 @@ use crate::{
     engine::replay::{Change, Judged, Replay, Told, Way as How, stands_for_all},
     executor::Output,
     expr::Spoken,
-    outcome::Mark,
+    outcome::Status,
     source::Span,
     value::Value,
 };
@@ -84,7 +84,7 @@ struct Reaction {
     silenced: IndexSet<Span>,
 }
 
-type Judgement = (Mark, Vec<(Option<Span>, bool)>);
+type Judgement = (Status, Vec<(Option<Span>, bool)>);
 
 struct Hunt<'r> {
     replay: &'r Replay,
@@ -101,7 +101,7 @@ pub type Watch<'w> = dyn Fn(usize, usize) -> ControlFlow<()> + Sync + 'w;
 pub fn hunt(replay: &Replay, secrets: &[String], watch: &Watch) -> Option<Found> {
     let of = |told: &Told| {
         let judged =
-            |j: &Judged| (j.at.clone(), (j.mark, j.findings.iter().map(|f| (f.asked.clone(), f.holds)).collect()));
+            |j: &Judged| (j.at.clone(), (j.status, j.findings.iter().map(|f| (f.asked.clone(), f.holds)).collect()));
         told.actions.iter().map(judged).collect::<HashMap<_, _>>()
     };
     let unchanged = replay.cases.iter().map(|c| c.told.iter().map(of).collect()).collect();
@@ -209,13 +209,13 @@ impl Hunt<'_> {
             // what is performed again and again counts by its last time
             let now: HashMap<&Address, &Judged> = told.actions.iter().map(|j| (&j.at, j)).collect();
             out.noticed |= now.keys().any(|at| !before.contains_key(*at));
-            for (at, (mark, findings)) in before {
+            for (at, (status, findings)) in before {
                 let now = now.get(at);
                 if now.is_none() && told.kept.iter().any(|kept| at.is_within(kept)) {
                     continue;
                 }
                 let same = now.is_some_and(|now| {
-                    *mark == now.mark
+                    *status == now.status
                         && findings.len() == now.findings.len()
                         && findings.iter().zip(&now.findings).all(|((_, held), f)| *held == f.holds)
                 });

@@ -1,8 +1,8 @@
 //! The kill matrix: what came of running the plan against a platform with each of its defects, and what that says of the plan.
-//! Data and judgement only: who starts platforms and runs plans brings the marks.
+//! Data and judgement only: who starts platforms and runs plans brings the statuses.
 use crate::{
     address::Address,
-    outcome::{Mark, Verdict},
+    outcome::{Status, Verdict},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,7 +26,7 @@ pub struct Row {
 pub enum Outcome {
     Ran {
         /// Of every sentence.
-        marks: BTreeMap<Address, Mark>,
+        statuses: BTreeMap<Address, Status>,
         /// In the plan's order.
         cases: Vec<(String, Verdict)>,
     },
@@ -48,12 +48,12 @@ pub enum Fate {
 
 impl Row {
     pub fn fate(&self) -> Fate {
-        let marks = match &self.outcome {
+        let statuses = match &self.outcome {
             Outcome::CouldNot(why) => return Fate::CouldNot(why.clone()),
-            Outcome::Ran { marks, .. } => marks,
+            Outcome::Ran { statuses, .. } => statuses,
         };
-        let failed = |at: &Address| marks.get(at) == Some(&Mark::Failed);
-        if !marks.keys().any(failed) {
+        let failed = |at: &Address| statuses.get(at) == Some(&Status::Failed);
+        if !statuses.keys().any(failed) {
             return Fate::Survived;
         }
         match self.breaks.iter().filter(|at| !failed(at)).cloned().collect::<Vec<_>>() {
@@ -73,11 +73,15 @@ impl Row {
 
     /// The sentences of a case that failed.
     fn red<'a>(&'a self, case: &'a str) -> impl Iterator<Item = &'a Address> {
-        let marks = match &self.outcome {
-            Outcome::Ran { marks, .. } => Some(marks),
+        let statuses = match &self.outcome {
+            Outcome::Ran { statuses, .. } => Some(statuses),
             Outcome::CouldNot(_) => None,
         };
-        marks.into_iter().flatten().filter(move |(at, m)| at.case() == case && **m == Mark::Failed).map(|(at, _)| at)
+        statuses
+            .into_iter()
+            .flatten()
+            .filter(move |(at, m)| at.case() == case && **m == Status::Failed)
+            .map(|(at, _)| at)
     }
 
     /// In one cell: whether the case is one that the defect breaks, and whether it saw that.
@@ -226,15 +230,15 @@ mod tests {
         Address::new(s)
     }
 
-    fn row(defect: Option<&str>, breaks: &[&str], marks: &[(&str, Mark)]) -> Row {
-        let red = |case: &str| marks.iter().any(|(a, m)| at(a).case() == case && *m != Mark::Passed);
+    fn row(defect: Option<&str>, breaks: &[&str], statuses: &[(&str, Status)]) -> Row {
+        let red = |case: &str| statuses.iter().any(|(a, m)| at(a).case() == case && *m != Status::Passed);
         let verdict = |case: &str| if red(case) { Verdict::Failed } else { Verdict::Passed };
         Row {
             defect: defect.map(str::to_owned),
             about: "it errs".into(),
             breaks: breaks.iter().map(|s| at(s)).collect(),
             outcome: Outcome::Ran {
-                marks: marks.iter().map(|(a, m)| (at(a), *m)).collect(),
+                statuses: statuses.iter().map(|(a, m)| (at(a), *m)).collect(),
                 cases: ["A", "B"].map(|c| (c.to_string(), verdict(c))).to_vec(),
             },
             took: Duration::from_millis(1500),
@@ -243,9 +247,9 @@ mod tests {
 
     #[test]
     fn a_defect_is_caught_only_by_every_sentence_that_it_breaks() {
-        use Mark::*;
+        use Status::*;
         let both = ["A/expected/1", "A/expected/2"];
-        let fate = |marks: &[(&str, Mark)]| row(Some("d"), &both, marks).fate();
+        let fate = |statuses: &[(&str, Status)]| row(Some("d"), &both, statuses).fate();
         assert_eq!(fate(&[("A/expected/1", Failed), ("A/expected/2", Failed)]), Fate::Caught);
         assert_eq!(
             fate(&[("A/expected/1", Failed), ("A/expected/2", Passed)]),
@@ -263,8 +267,8 @@ mod tests {
 
     #[test]
     fn a_control_holds_only_if_all_is_green() {
-        assert!(row(None, &[], &[("A/steps/1", Mark::Passed)]).holds());
-        assert!(!row(None, &[], &[("A/steps/1", Mark::Errored)]).holds());
+        assert!(row(None, &[], &[("A/steps/1", Status::Passed)]).holds());
+        assert!(!row(None, &[], &[("A/steps/1", Status::Errored)]).holds());
         let broken = Row { outcome: Outcome::CouldNot("no port".into()), ..row(None, &[], &[]) };
         assert!(!broken.holds());
         let broken = Row { defect: Some("d".into()), ..broken };
@@ -273,7 +277,7 @@ mod tests {
 
     #[test]
     fn the_table_shows_who_was_to_see_it_and_who_did() {
-        use Mark::*;
+        use Status::*;
         let rows = vec![
             row(None, &[], &[("A/steps/1", Passed)]),
             row(Some("d"), &["A/expected/1"], &[("A/expected/1", Failed), ("B/steps/1", Failed)]),

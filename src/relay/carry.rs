@@ -10,7 +10,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Broken, Fault, Link};
+use super::{Broken, FaultMode, Link};
 
 const PIECE: usize = 16 << 10;
 /// What is on its way at most, in each direction: then nothing more is read until something has arrived.
@@ -55,7 +55,7 @@ pub(super) async fn connection(downstream: TcpStream, id: u64, leads: watch::Rec
 }
 
 fn cut(link: &Link) -> Option<Arc<Broken>> {
-    link.broken.iter().find(|b| b.fault == Fault::Cut).cloned()
+    link.broken.iter().find(|b| b.fault == FaultMode::Cut).cloned()
 }
 
 /// Unless it has come to an orderly end, its peer sees a reset: some clients wait upon anything else.
@@ -136,19 +136,19 @@ impl<'a> Way<'a> {
         let now = Instant::now();
         let Some(broken) = acting else { return self.hand_over(piece).await };
         if piece.is_empty() {
-            self.lost |= broken.fault == Fault::Swallow;
+            self.lost |= broken.fault == FaultMode::Swallow;
             return Ok(());
         }
-        if broken.fault == Fault::Cut {
+        if broken.fault == FaultMode::Cut {
             // killed, and not tried
             return Err(broken_off());
         }
         broken.meets(self.connection);
         match broken.fault {
-            Fault::Cut | Fault::Reset => return Err(broken_off()),
-            Fault::Swallow => self.lost = true,
-            Fault::Delay(by) => self.hold(later(now, by), piece),
-            Fault::Throttle(rate) => {
+            FaultMode::Cut | FaultMode::Reset => return Err(broken_off()),
+            FaultMode::Swallow => self.lost = true,
+            FaultMode::Delay(by) => self.hold(later(now, by), piece),
+            FaultMode::Throttle(rate) => {
                 // small enough to flow, and never less than a byte
                 let portion = usize::try_from(rate / 20).unwrap_or(PIECE).clamp(1, PIECE);
                 for piece in piece.chunks(portion) {
@@ -178,10 +178,10 @@ impl<'a> Way<'a> {
     /// The link has changed: what was held back by a fault that is gone arrives now, and what lost something is broken off.
     fn turn(&mut self) -> io::Result<()> {
         let acting = self.leads.borrow().acting().map(|b| b.fault);
-        if self.lost && acting != Some(Fault::Swallow) {
+        if self.lost && acting != Some(FaultMode::Swallow) {
             return Err(broken_off());
         }
-        if !matches!(acting, Some(Fault::Delay(_) | Fault::Throttle(_))) {
+        if !matches!(acting, Some(FaultMode::Delay(_) | FaultMode::Throttle(_))) {
             let now = Instant::now();
             self.free = now;
             self.held.iter_mut().for_each(|(due, _)| *due = now);

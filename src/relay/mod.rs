@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 /// What happens to the link while a fault is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum FaultMode {
     /// Connections are broken off, and new ones refused.
     Cut,
     /// Each piece of what is sent comes so much later, in each direction.
@@ -34,7 +34,7 @@ pub enum Fault {
 
 /// A fault from its beginning on, and the connections that met it.
 struct Broken {
-    fault: Fault,
+    fault: FaultMode,
     met: Mutex<HashSet<u64>>,
 }
 
@@ -56,7 +56,7 @@ struct Link {
 impl Link {
     fn acting(&self) -> Option<&Arc<Broken>> {
         // nothing passes over a link that is cut, whatever else was broken later
-        self.broken.iter().find(|b| b.fault == Fault::Cut).or(self.broken.last())
+        self.broken.iter().find(|b| b.fault == FaultMode::Cut).or(self.broken.last())
     }
 }
 
@@ -93,7 +93,7 @@ impl Relay {
     }
 
     /// From now on `fault` is in force, and counted from nothing. If it is already, nothing changes.
-    pub fn begin(&self, fault: Fault) {
+    pub fn begin(&self, fault: FaultMode) {
         self.link.send_modify(|link| {
             if link.broken.iter().any(|b| b.fault == fault) {
                 return;
@@ -103,17 +103,17 @@ impl Relay {
             known.retain(|b| b.fault != fault);
             known.push(broken.clone());
             link.broken.push(broken);
-            if fault == Fault::Cut {
+            if fault == FaultMode::Cut {
                 link.alive.cancel();
             }
         });
     }
 
     /// `fault` is no longer in force; the others that were begun are.
-    pub fn end(&self, fault: Fault) {
+    pub fn end(&self, fault: FaultMode) {
         self.link.send_modify(|link| {
             link.broken.retain(|b| b.fault != fault);
-            if link.alive.is_cancelled() && link.broken.iter().all(|b| b.fault != Fault::Cut) {
+            if link.alive.is_cancelled() && link.broken.iter().all(|b| b.fault != FaultMode::Cut) {
                 link.alive = CancellationToken::new();
             }
         });
@@ -121,7 +121,7 @@ impl Relay {
 
     /// How many connections have met `fault` since it was begun last: those that were refused; or over which something was
     /// delayed, reset, swallowed or held back. A connection that a cut killed was not tried, and does not count.
-    pub fn met(&self, fault: Fault) -> u64 {
+    pub fn met(&self, fault: FaultMode) -> u64 {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let broken = known.iter().find(|b| b.fault == fault);
         broken.map_or(0, |b| b.met.lock().unwrap_or_else(PoisonError::into_inner).len() as u64)
@@ -129,17 +129,17 @@ impl Relay {
 
     /// Kills the connections that are there and refuses new ones.
     pub fn cut(&self) {
-        self.begin(Fault::Cut);
+        self.begin(FaultMode::Cut);
     }
 
     /// Lets new connections through again after a cut.
     pub fn heal(&self) {
-        self.end(Fault::Cut);
+        self.end(FaultMode::Cut);
     }
 
     /// How many connections were tried since the link was cut.
     pub fn refused(&self) -> u64 {
-        self.met(Fault::Cut)
+        self.met(FaultMode::Cut)
     }
 
     /// Stops listening and drops every connection.

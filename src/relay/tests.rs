@@ -89,7 +89,7 @@ async fn paused() -> (Relay, TcpStream) {
     (relay, stream)
 }
 
-async fn met(relay: &Relay, fault: Fault, count: u64) {
+async fn met(relay: &Relay, fault: FaultMode, count: u64) {
     while relay.met(fault) < count {
         tokio::task::yield_now().await;
     }
@@ -124,7 +124,7 @@ async fn an_end_is_orderly_and_loses_nothing() {
 async fn a_delay_holds_each_piece_and_keeps_their_order() {
     let (relay, mut stream) = paused().await;
     let _idle = TcpStream::connect(relay.address()).await.unwrap();
-    let minute = Fault::Delay(Duration::from_secs(60));
+    let minute = FaultMode::Delay(Duration::from_secs(60));
     relay.begin(minute);
     let began = tokio::time::Instant::now();
     for i in 0..30_u8 {
@@ -148,7 +148,7 @@ async fn a_delay_holds_each_piece_and_keeps_their_order() {
 
 #[tokio::test]
 async fn healed_what_was_held_back_arrives_at_once() {
-    for fault in [Fault::Delay(Duration::MAX), Fault::Throttle(1)] {
+    for fault in [FaultMode::Delay(Duration::MAX), FaultMode::Throttle(1)] {
         let relay = relay().await;
         relay.to(echo().await);
         let mut stream = TcpStream::connect(relay.address()).await.unwrap();
@@ -167,18 +167,18 @@ async fn healed_what_was_held_back_arrives_at_once() {
 async fn a_reset_waits_until_something_is_sent() {
     let (relay, mut stream) = paused().await;
     let mut other = TcpStream::connect(relay.address()).await.unwrap();
-    relay.begin(Fault::Reset);
+    relay.begin(FaultMode::Reset);
     let mut new = TcpStream::connect(relay.address()).await.unwrap();
     for stream in [&mut stream, &mut new] {
         stream.write_all(b"word").await.unwrap();
         assert_eq!(read(stream).await, Err(io::ErrorKind::ConnectionReset));
     }
-    assert_eq!(relay.met(Fault::Reset), 2);
-    relay.end(Fault::Reset);
+    assert_eq!(relay.met(FaultMode::Reset), 2);
+    relay.end(FaultMode::Reset);
     assert_eq!(says(&mut other, b"still here").await.unwrap(), b"still here");
     let mut again = TcpStream::connect(relay.address()).await.unwrap();
     assert_eq!(says(&mut again, b"again").await.unwrap(), b"again");
-    assert_eq!(relay.met(Fault::Reset), 2);
+    assert_eq!(relay.met(FaultMode::Reset), 2);
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn what_is_swallowed_never_arrives_and_its_connection_is_reset_at_last() {
     let (relay, mut stream) = paused().await;
     let mut idle = TcpStream::connect(relay.address()).await.unwrap();
     assert_eq!(says(&mut idle, b"idle").await.unwrap(), b"idle");
-    relay.begin(Fault::Swallow);
+    relay.begin(FaultMode::Swallow);
     stream.write_all(b"gone").await.unwrap();
     let mut new = TcpStream::connect(relay.address()).await.unwrap();
     new.write_all(b"gone too").await.unwrap();
@@ -194,8 +194,8 @@ async fn what_is_swallowed_never_arrives_and_its_connection_is_reset_at_last() {
         let silence = tokio::time::timeout(Duration::from_secs(3600), read(stream)).await;
         assert!(silence.is_err(), "{silence:?}");
     }
-    assert_eq!(relay.met(Fault::Swallow), 2);
-    relay.end(Fault::Swallow);
+    assert_eq!(relay.met(FaultMode::Swallow), 2);
+    relay.end(FaultMode::Swallow);
     for stream in [&mut stream, &mut new] {
         assert_eq!(read(stream).await, Err(io::ErrorKind::ConnectionReset));
     }
@@ -207,19 +207,19 @@ async fn what_is_swallowed_never_arrives_and_its_connection_is_reset_at_last() {
 #[tokio::test]
 async fn who_hangs_up_while_all_is_swallowed_is_not_heard_either() {
     let (relay, mut stream) = paused().await;
-    relay.begin(Fault::Swallow);
+    relay.begin(FaultMode::Swallow);
     stream.shutdown().await.unwrap();
     let silence = tokio::time::timeout(Duration::from_secs(3600), read(&mut stream)).await;
     assert!(silence.is_err(), "the other side would have ended it as well: {silence:?}");
-    assert_eq!(relay.met(Fault::Swallow), 0, "nothing was sent");
-    relay.end(Fault::Swallow);
+    assert_eq!(relay.met(FaultMode::Swallow), 0, "nothing was sent");
+    relay.end(FaultMode::Swallow);
     assert_eq!(read(&mut stream).await, Err(io::ErrorKind::ConnectionReset));
 }
 
 #[tokio::test]
 async fn a_throttled_way_lets_so_many_bytes_pass_in_a_second() {
     let (relay, mut stream) = paused().await;
-    let slow = Fault::Throttle(1000);
+    let slow = FaultMode::Throttle(1000);
     relay.begin(slow);
     let began = tokio::time::Instant::now();
     stream.write_all(&[b'x'; 5000]).await.unwrap();
@@ -240,29 +240,29 @@ async fn a_throttled_way_lets_so_many_bytes_pass_in_a_second() {
 #[tokio::test]
 async fn the_last_of_several_faults_acts_and_each_is_counted_from_its_beginning() {
     let (relay, mut stream) = paused().await;
-    let minute = Fault::Delay(Duration::from_secs(60));
+    let minute = FaultMode::Delay(Duration::from_secs(60));
     relay.begin(minute);
-    relay.begin(Fault::Reset);
-    relay.begin(Fault::Reset);
+    relay.begin(FaultMode::Reset);
+    relay.begin(FaultMode::Reset);
     stream.write_all(b"word").await.unwrap();
     assert_eq!(read(&mut stream).await, Err(io::ErrorKind::ConnectionReset));
-    assert_eq!((relay.met(minute), relay.met(Fault::Reset)), (0, 1));
+    assert_eq!((relay.met(minute), relay.met(FaultMode::Reset)), (0, 1));
 
-    relay.end(Fault::Reset);
+    relay.end(FaultMode::Reset);
     let mut stream = TcpStream::connect(relay.address()).await.unwrap();
     let began = tokio::time::Instant::now();
     assert_eq!(says(&mut stream, b"slow").await.unwrap(), b"slow");
     assert!(began.elapsed() >= Duration::from_secs(120));
 
     relay.cut();
-    relay.begin(Fault::Reset);
-    assert_eq!(relay.met(Fault::Reset), 0, "it begins anew");
+    relay.begin(FaultMode::Reset);
+    assert_eq!(relay.met(FaultMode::Reset), 0, "it begins anew");
     assert!(says(&mut stream, b"cut").await.is_err());
     let mut refused = TcpStream::connect(relay.address()).await.unwrap();
     assert!(says(&mut refused, b"cut").await.is_err());
-    assert_eq!((relay.refused(), relay.met(Fault::Reset)), (1, 0), "nothing passes over a link that is cut");
+    assert_eq!((relay.refused(), relay.met(FaultMode::Reset)), (1, 0), "nothing passes over a link that is cut");
     relay.heal();
-    relay.end(Fault::Reset);
+    relay.end(FaultMode::Reset);
     relay.end(minute);
     let mut stream = TcpStream::connect(relay.address()).await.unwrap();
     assert_eq!(says(&mut stream, b"well").await.unwrap(), b"well");

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     event::{Event, EventKind, EventSink, EvidenceKind},
-    outcome::{Mark, Verdict},
+    outcome::{Status, Verdict},
 };
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
@@ -164,21 +164,21 @@ impl EventSink for Console {
             EventKind::ActionStarted { what, .. } if self.detail == Detail::Actions => {
                 self.actions.insert(at.to_owned(), one_line(what, 100));
             }
-            EventKind::ActionFinished { mark, reason, looks, took, .. } if self.detail == Detail::Actions => {
+            EventKind::ActionFinished { status, reason, looks, took, .. } if self.detail == Detail::Actions => {
                 let what = self.actions.remove(at).unwrap_or_default();
-                let word = paint(self.colour, of_mark(*mark), &format!("{:<11}", mark.word()));
+                let word = paint(self.colour, of_mark(*status), &format!("{:<11}", status.word()));
                 let mut line = format!("  {word} {what}  ({}", duration(*took));
                 if *looks > 1 {
                     let _ = write!(line, ", {looks} looks");
                 }
                 let _ = write!(line, ")  {at}");
-                if let Some(reason) = reason.as_ref().filter(|_| mark.is_red()) {
+                if let Some(reason) = reason.as_ref().filter(|_| status.is_red()) {
                     let _ = write!(line, ": {}", one_line(reason, wording::SHORT));
                 }
                 self.say(&line);
             }
-            EventKind::UndoFinished { mark, what, reason } if mark.is_red() => {
-                let word = paint(self.colour, of_mark(*mark), "left behind");
+            EventKind::UndoFinished { status, what, reason } if status.is_red() => {
+                let word = paint(self.colour, of_mark(*status), "left behind");
                 let why = reason.as_deref().map(|r| format!(": {}", one_line(r, wording::SHORT))).unwrap_or_default();
                 self.say(&format!("{word}  {id}  {}{why}", one_line(what, 100)));
             }
@@ -215,12 +215,12 @@ fn of_verdict(verdict: Verdict) -> Style {
     }
 }
 
-fn of_mark(mark: Mark) -> Style {
-    match mark {
-        Mark::Passed => in_colour(AnsiColor::Green),
-        Mark::Failed => in_colour(AnsiColor::Red),
-        Mark::Errored | Mark::NotReached | Mark::Interrupted => in_colour(AnsiColor::Yellow),
-        Mark::NotVerified | Mark::Unproven | Mark::Skipped => Style::new().dimmed(),
+fn of_mark(status: Status) -> Style {
+    match status {
+        Status::Passed => in_colour(AnsiColor::Green),
+        Status::Failed => in_colour(AnsiColor::Red),
+        Status::Errored | Status::NotReached | Status::Interrupted => in_colour(AnsiColor::Yellow),
+        Status::NotVerified | Status::Unproven | Status::Skipped => Style::new().dimmed(),
     }
 }
 
@@ -307,8 +307,8 @@ fn failure(case: &CaseIndex, look: &Look, out: &mut String) {
     };
     let text = one_line(&sentence.outline.text, wording::SHORT);
     let (why, place) = sentence.first_cause();
-    let _ = writeln!(out, "  {}: {text}", paint(look.colour, of_mark(sentence.mark), sentence.mark.word()));
-    let cause = sentence.causes().into_iter().find(|c| c.mark == sentence.mark);
+    let _ = writeln!(out, "  {}: {text}", paint(look.colour, of_mark(sentence.status), sentence.status.word()));
+    let cause = sentence.causes().into_iter().find(|c| c.status == sentence.status);
     let unmet: Vec<_> = cause.iter().flat_map(|c| c.unmet()).collect();
     for f in unmet.iter().take(4) {
         let _ = writeln!(out, "    {}", wording::unmet_in(f, ""));
@@ -338,7 +338,7 @@ fn failure(case: &CaseIndex, look: &Look, out: &mut String) {
             let _ = writeln!(out, "      and {}: see the report", count(more, "more line"));
         }
     }
-    let others = case.sentences.iter().filter(|s| matches!(s.mark, Mark::Failed | Mark::Errored)).count();
+    let others = case.sentences.iter().filter(|s| matches!(s.status, Status::Failed | Status::Errored)).count();
     if others > 1 {
         let _ = writeln!(out, "    and {} that did not hold", count(others - 1, "more sentence"));
     }
@@ -375,11 +375,11 @@ fn verdict(run: &RunIndex, look: &Look, out: &mut String) {
     } else if !run.complete && !run.cancelled {
         let _ = writeln!(out, "the journal ends before the run did");
     }
-    let open: Vec<String> = [Mark::NotVerified, Mark::Unproven]
+    let open: Vec<String> = [Status::NotVerified, Status::Unproven]
         .into_iter()
-        .map(|mark| (mark, run.cases.iter().flat_map(|c| &c.sentences).filter(|s| s.mark == mark).count()))
+        .map(|status| (status, run.cases.iter().flat_map(|c| &c.sentences).filter(|s| s.status == status).count()))
         .filter(|(_, n)| *n > 0)
-        .map(|(mark, n)| format!("{} {mark}", count(n, "sentence")))
+        .map(|(status, n)| format!("{} {status}", count(n, "sentence")))
         .collect();
     if !open.is_empty() {
         let _ = writeln!(out, "{}", and(&open));

@@ -1,6 +1,6 @@
 //! From the cases of a run to its verdict and exit code (design, "Words for what happened"). Pure; reads nothing but the index.
 use super::ledger::{CaseIndex, RunIndex};
-use crate::outcome::{Fault, Tier, Verdict};
+use crate::outcome::{Blame, Tier, Verdict};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gate {
@@ -58,9 +58,9 @@ impl RunVerdict {
 
 /// What one case says about the run; `None`: it decides nothing.
 fn says(case: &CaseIndex, broken_off: bool) -> Option<RunVerdict> {
-    Some(match (case.verdict, case.fault) {
+    Some(match (case.verdict, case.blame) {
         (Verdict::Passed | Verdict::KnownFailure, _) => RunVerdict::Passed,
-        (Verdict::Failed, _) | (Verdict::Blocked, Some(Fault::Product)) => RunVerdict::Failed,
+        (Verdict::Failed, _) | (Verdict::Blocked, Some(Blame::Product)) => RunVerdict::Failed,
         (Verdict::Errored, _) | (Verdict::Blocked, _) => RunVerdict::Errored,
         (Verdict::Interrupted, _) => RunVerdict::Interrupted,
         // Selected, and the run was broken off before it began: it was not decided, so the run cannot be green.
@@ -114,16 +114,16 @@ mod tests {
     use super::*;
     use crate::report::samples;
 
-    type Row = (Tier, Verdict, Option<Fault>);
+    type Row = (Tier, Verdict, Option<Blame>);
 
     fn decided(cases: &[Row], gate_of: &[Tier], cancelled: bool, complete: bool) -> Gate {
         let mut run = samples::green().index();
         let model = run.cases[0].clone();
         run.cases = cases
             .iter()
-            .map(|(tier, verdict, fault)| {
+            .map(|(tier, verdict, blame)| {
                 let mut case = model.clone();
-                (case.outline.tier, case.verdict, case.fault) = (*tier, *verdict, *fault);
+                (case.outline.tier, case.verdict, case.blame) = (*tier, *verdict, *blame);
                 case
             })
             .collect();
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn the_table() {
         use {Tier::*, Verdict::*};
-        let (product, environment) = (Some(Fault::Product), Some(Fault::Environment));
+        let (product, environment) = (Some(Blame::Product), Some(Blame::Environment));
         let all: &[Tier] = &Tier::ALL;
         let table: &[(&[Row], &[Tier], u8)] = &[
             (&[(Must, Passed, None), (Nice, Passed, None)], all, 0),

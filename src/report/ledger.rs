@@ -10,7 +10,7 @@ use crate::{
         CaseOutline, EnvironmentOutline, Event, EventKind, EventSink, Evidence, EvidenceKind, Finding, PlanOutline,
         RunStarted, SentenceOutline,
     },
-    outcome::{Fault, Mark, Verdict},
+    outcome::{Blame, Status, Verdict},
     source::Place,
 };
 use jiff::Timestamp;
@@ -53,7 +53,7 @@ pub struct RunIndex {
 pub struct CaseIndex {
     pub outline: CaseOutline,
     pub verdict: Verdict,
-    pub fault: Option<Fault>,
+    pub blame: Option<Blame>,
     pub reason: Option<String>,
     pub took: Duration,
     /// How often it was begun.
@@ -71,7 +71,7 @@ pub struct CaseIndex {
 #[derive(Clone, Debug)]
 pub struct SentenceIndex {
     pub outline: SentenceOutline,
-    pub mark: Mark,
+    pub status: Status,
     pub reason: Option<String>,
     /// What held, the outermost actions first, each different observation once.
     pub seen: Vec<Seen>,
@@ -92,7 +92,7 @@ pub struct ActionIndex {
     pub address: Address,
     pub what: String,
     pub place: Option<Place>,
-    pub mark: Mark,
+    pub status: Status,
     /// Of one that did not pass: those that do not hold come first.
     pub findings: Vec<Finding>,
     /// Findings that do not hold and were not kept.
@@ -121,7 +121,7 @@ pub struct UndoRow {
     pub what: String,
     pub place: Option<Place>,
     /// `None`: it was never tried.
-    pub mark: Option<Mark>,
+    pub status: Option<Status>,
     pub reason: Option<String>,
     /// The actions of the undo that did not pass.
     pub actions: Vec<ActionIndex>,
@@ -139,15 +139,15 @@ impl CaseIndex {
 
     /// The sentence to look at first. A wrong answer comes before what could not be asked, and that before what was not reached.
     pub fn first_red(&self) -> Option<&SentenceIndex> {
-        let worst = self.sentences.iter().map(|s| s.mark).filter(|m| m.is_red()).reduce(Mark::worse)?;
-        self.sentences.iter().find(|s| s.mark == worst)
+        let worst = self.sentences.iter().map(|s| s.status).filter(|m| m.is_red()).reduce(Status::worse)?;
+        self.sentences.iter().find(|s| s.status == worst)
     }
 }
 
 impl SentenceIndex {
     /// The actions by which it is not passed: not those that only enclose one.
     pub fn causes(&self) -> Vec<&ActionIndex> {
-        let red = || self.actions.iter().filter(|a| a.mark.is_red());
+        let red = || self.actions.iter().filter(|a| a.status.is_red());
         let encloses = |a: &ActionIndex| red().any(|b| b.address != a.address && b.address.is_within(&a.address));
         red().filter(|a| a.unmet().next().is_some() || !encloses(a)).collect()
     }
@@ -155,8 +155,8 @@ impl SentenceIndex {
     /// Why a sentence is not passed, in one line, and where in the plan to look.
     pub fn first_cause(&self) -> (Option<String>, &Place) {
         let causes = self.causes();
-        let worst = causes.iter().map(|c| c.mark).reduce(Mark::worse);
-        let Some(cause) = causes.iter().find(|c| Some(c.mark) == worst) else {
+        let worst = causes.iter().map(|c| c.status).reduce(Status::worse);
+        let Some(cause) = causes.iter().find(|c| Some(c.status) == worst) else {
             return (self.reason.clone(), &self.outline.place);
         };
         let unmet = wording::all_unmet(&cause.findings);
@@ -243,7 +243,7 @@ struct State {
 #[derive(Default)]
 struct CaseState {
     started: Option<Timestamp>,
-    finished: Option<(Verdict, Option<Fault>, Option<String>, Duration)>,
+    finished: Option<(Verdict, Option<Blame>, Option<String>, Duration)>,
     attempts: u32,
     sentences: Vec<SentenceState>,
     undone: usize,
@@ -255,7 +255,7 @@ struct CaseState {
 #[derive(Default)]
 struct SentenceState {
     started: bool,
-    finished: Option<(Mark, Option<String>)>,
+    finished: Option<(Status, Option<String>)>,
     seen: Tally,
     kept: Kept,
 }
@@ -322,13 +322,13 @@ impl State {
                         .push(Evidence { kind: EvidenceKind::Response, text: shortened(&wording::observed(value)) });
                 }
             }
-            EventKind::ActionFinished { mark, findings, reason, looks, took } => {
+            EventKind::ActionFinished { status, findings, reason, looks, took } => {
                 let live = self.live.remove(at).unwrap_or_default();
-                self.finish(at, live, *mark, findings, reason.as_deref(), *looks, *took);
+                self.finish(at, live, *status, findings, reason.as_deref(), *looks, *took);
             }
-            EventKind::SentenceFinished { mark, reason } => {
+            EventKind::SentenceFinished { status, reason } => {
                 if let Some(s) = self.sentence(at) {
-                    s.finished = Some((*mark, reason.as_deref().map(shortened)));
+                    s.finished = Some((*status, reason.as_deref().map(shortened)));
                 }
             }
             EventKind::UndoIntended { what, place } => {
@@ -337,20 +337,20 @@ impl State {
                         address: at.clone(),
                         what: shortened(what),
                         place: Some(place.clone()),
-                        mark: None,
+                        status: None,
                         reason: None,
                         actions: Vec::new(),
                     });
                 }
             }
-            EventKind::UndoFinished { mark, what, reason } => {
+            EventKind::UndoFinished { status, what, reason } => {
                 if let Some(case) = self.case(at) {
-                    case.undo_finished(at, *mark, what, reason.as_deref());
+                    case.undo_finished(at, *status, what, reason.as_deref());
                 }
             }
-            EventKind::CaseFinished { verdict, fault, reason, took } => {
+            EventKind::CaseFinished { verdict, blame, reason, took } => {
                 if let Some(case) = self.case(at) {
-                    case.finished = Some((*verdict, *fault, reason.as_deref().map(shortened), *took));
+                    case.finished = Some((*verdict, *blame, reason.as_deref().map(shortened), *took));
                 }
             }
             EventKind::NamesBound { .. } => {}
@@ -401,18 +401,18 @@ impl State {
         &mut self,
         at: &Address,
         live: Live,
-        mark: Mark,
+        status: Status,
         findings: &[Finding],
         reason: Option<&str>,
         looks: u32,
         took: Duration,
     ) {
-        let calm = matches!(mark, Mark::Passed | Mark::Skipped);
+        let calm = matches!(status, Status::Passed | Status::Skipped);
         let order = Order::of(at);
         let under_undo = at.as_str().split('/').any(|s| without_round(s) == "undo");
         let roof = if under_undo { None } else { self.roof(at) };
         if let Some((i, j)) = roof
-            && mark == Mark::Passed
+            && status == Status::Passed
         {
             self.cases[i].sentences[j].seen.add(&order, findings);
         }
@@ -425,7 +425,7 @@ impl State {
             address: at.clone(),
             what: live.what,
             place: live.place,
-            mark,
+            status,
             findings: missing.into_iter().chain(holding).take(most).map(kept_finding).collect(),
             left_out,
             reason: reason.map(shortened),
@@ -458,7 +458,7 @@ impl State {
                 address: at.clone(),
                 what: live.what.clone(),
                 place: live.place.clone(),
-                mark: Mark::Interrupted,
+                status: Status::Interrupted,
                 findings: live.unmet.clone(),
                 left_out: 0,
                 reason: None,
@@ -497,7 +497,7 @@ impl State {
 
     fn case_index(&self, state: &CaseState, outline: &CaseOutline) -> CaseIndex {
         let complete = self.finished.is_some();
-        let (verdict, fault, reason, took) = match (&state.finished, state.started) {
+        let (verdict, blame, reason, took) = match (&state.finished, state.started) {
             (Some(finished), _) => finished.clone(),
             (None, Some(began)) => {
                 let why = match (self.cancelled, complete) {
@@ -528,16 +528,16 @@ impl State {
         CaseIndex {
             sentences: sentences
                 .map(|(s, outline)| {
-                    let (mark, reason) = match &s.finished {
+                    let (status, reason) = match &s.finished {
                         Some(finished) => finished.clone(),
-                        None if verdict == Verdict::Skipped => (Mark::Skipped, None),
-                        None if s.started && state.finished.is_none() => (Mark::Interrupted, None),
-                        None if outline.unproven.is_some() => (Mark::Unproven, None),
-                        None => (Mark::NotReached, None),
+                        None if verdict == Verdict::Skipped => (Status::Skipped, None),
+                        None if s.started && state.finished.is_none() => (Status::Interrupted, None),
+                        None if outline.unproven.is_some() => (Status::Unproven, None),
+                        None => (Status::NotReached, None),
                     };
                     SentenceIndex {
                         outline: outline.clone(),
-                        mark,
+                        status,
                         reason,
                         seen: s.seen.list(),
                         actions: s.kept.list(),
@@ -547,7 +547,7 @@ impl State {
                 .collect(),
             outline: outline.clone(),
             verdict,
-            fault,
+            blame,
             reason,
             took,
             attempts: state.attempts,
@@ -559,16 +559,16 @@ impl State {
 }
 
 impl CaseState {
-    fn undo_finished(&mut self, at: &Address, mark: Mark, what: &str, reason: Option<&str>) {
+    fn undo_finished(&mut self, at: &Address, status: Status, what: &str, reason: Option<&str>) {
         // From the end: the last made is the first undone.
-        let open = |row: &UndoRow| row.mark.is_none() && row.address == *at;
+        let open = |row: &UndoRow| row.status.is_none() && row.address == *at;
         let place = self
             .undo
             .iter()
             .rposition(|row| open(row) && row.what == what)
             .or_else(|| self.undo.iter().rposition(open));
         // Skipped: its own `if` said that there is nothing to undo.
-        let done = matches!(mark, Mark::Passed | Mark::Skipped);
+        let done = matches!(status, Status::Passed | Status::Skipped);
         match (place, done) {
             (Some(i), true) => {
                 self.undo.remove(i);
@@ -576,14 +576,14 @@ impl CaseState {
             }
             (None, true) => self.undone += 1,
             (Some(i), false) => {
-                self.undo[i].mark = Some(mark);
+                self.undo[i].status = Some(status);
                 self.undo[i].reason = reason.map(shortened);
             }
             (None, false) => self.undo.push(UndoRow {
                 address: at.clone(),
                 what: shortened(what),
                 place: None,
-                mark: Some(mark),
+                status: Some(status),
                 reason: reason.map(shortened),
                 actions: Vec::new(),
             }),
@@ -745,11 +745,11 @@ mod tests {
             let at = format!("TC-1/steps/0/do/0#{round}");
             s.start(&at, "http GET /", 30);
             s.look(&at, 0, vec![], vec![evidence(EvidenceKind::Response, "big")]);
-            let (mark, found) = match round % 4 {
-                0 => (Mark::Failed, vec![finding("status", false, "200", "500")]),
-                _ => (Mark::Passed, vec![is("status", "200"), is("body.n", &round.to_string())]),
+            let (status, found) = match round % 4 {
+                0 => (Status::Failed, vec![finding("status", false, "200", "500")]),
+                _ => (Status::Passed, vec![is("status", "200"), is("body.n", &round.to_string())]),
             };
-            s.finish(&at, mark, found, None, 1, 1);
+            s.finish(&at, status, found, None, 1, 1);
         }
         let sentence = &s.index().cases[0].sentences[0];
         let kept: Vec<&str> = sentence.actions.iter().map(|a| a.address.as_str()).collect();
@@ -760,7 +760,7 @@ mod tests {
         assert_eq!((sentence.seen[0].finding.subject.as_str(), sentence.seen[0].times), ("status", 15_000));
         assert_eq!(sentence.seen[1].finding.actual, "1");
         for action in &sentence.actions {
-            assert_eq!(action.evidence.is_empty(), action.mark == Mark::Passed);
+            assert_eq!(action.evidence.is_empty(), action.status == Status::Passed);
         }
     }
 
@@ -772,7 +772,7 @@ mod tests {
         s.look(at, 0, vec![], vec![evidence(EvidenceKind::Response, &"é".repeat(1 << 20))]);
         let wrong: Vec<Finding> =
             (0..1_000).map(|n| finding(&format!("items[{n}]"), false, "1", &"x".repeat(1 << 16))).collect();
-        s.finish(at, Mark::Failed, wrong, None, 1, 1);
+        s.finish(at, Status::Failed, wrong, None, 1, 1);
         let action = s.index().cases[0].sentences[0].actions[0].clone();
         assert_eq!((action.findings.len(), action.left_out), (FINDINGS, 1_000 - FINDINGS));
         assert!(action.findings[0].actual.len() <= TEXT + 3 && action.evidence[0].text.len() <= TEXT + 3);
@@ -787,7 +787,7 @@ mod tests {
             s.wait(100).look(at, look as u32, vec![finding("phase", false, "Done", phase)], vec![]);
         }
         s.wait(100).look(at, 4, vec![], vec![]);
-        s.finish(at, Mark::Passed, vec![is("phase", "Done")], None, 5, 500);
+        s.finish(at, Status::Passed, vec![is("phase", "Done")], None, 5, 500);
         let timeline = s.index().cases[0].sentences[0].actions[0].timeline.clone();
         let told: Vec<(u128, u32)> = timeline.iter().map(|m| (m.since.as_millis(), m.looks)).collect();
         assert_eq!(told, [(0, 2), (200, 1), (300, 1), (400, 1)]);
@@ -808,16 +808,16 @@ mod tests {
     #[test]
     fn a_retry_counts_and_its_last_attempt_is_reported() {
         let mut s = one_step();
-        s.finish("TC-1/steps/0/do/0", Mark::Failed, vec![finding("status", false, "200", "500")], None, 1, 1);
-        s.sentence("TC-1/steps/0", Mark::Failed, None);
-        s.verdict("TC-1", Verdict::Failed, Some(Fault::Product), None, 5);
+        s.finish("TC-1/steps/0/do/0", Status::Failed, vec![finding("status", false, "200", "500")], None, 1, 1);
+        s.sentence("TC-1/steps/0", Status::Failed, None);
+        s.verdict("TC-1", Verdict::Failed, Some(Blame::Product), None, 5);
         s.tell("TC-1", EventKind::CaseStarted);
         s.proved("TC-1/steps/0", "http GET /", vec![is("status", "200")]);
         s.verdict("TC-1", Verdict::Passed, None, None, 5);
         let run = s.index();
         let case = &run.cases[0];
-        assert_eq!((case.attempts, case.verdict, case.sentences[0].mark), (2, Verdict::Passed, Mark::Passed));
-        assert!(case.sentences[0].actions.iter().all(|a| a.mark == Mark::Passed));
+        assert_eq!((case.attempts, case.verdict, case.sentences[0].status), (2, Verdict::Passed, Status::Passed));
+        assert!(case.sentences[0].actions.iter().all(|a| a.status == Status::Passed));
     }
 
     #[test]
@@ -826,16 +826,16 @@ mod tests {
         let (at, undo) = ("TC-1/steps/0/do/0", "TC-1/steps/0/do/0/undo");
         s.tell(undo, EventKind::UndoIntended { what: "http DELETE /1".into(), place: samples::place(33) });
         s.start(at, "http POST /", 32);
-        s.finish(at, Mark::Passed, vec![is("status", "201")], None, 1, 1);
-        s.sentence("TC-1/steps/0", Mark::Passed, None);
+        s.finish(at, Status::Passed, vec![is("status", "201")], None, 1, 1);
+        s.sentence("TC-1/steps/0", Status::Passed, None);
         let act = format!("{undo}/0");
         s.start(&act, "http DELETE /1", 33);
-        s.finish(&act, Mark::Failed, vec![finding("status", false, "204", "500")], None, 1, 1);
-        s.tell(undo, EventKind::UndoFinished { mark: Mark::Failed, what: "http DELETE /1".into(), reason: None });
-        s.verdict("TC-1", Verdict::Errored, Some(Fault::Environment), None, 5);
+        s.finish(&act, Status::Failed, vec![finding("status", false, "204", "500")], None, 1, 1);
+        s.tell(undo, EventKind::UndoFinished { status: Status::Failed, what: "http DELETE /1".into(), reason: None });
+        s.verdict("TC-1", Verdict::Errored, Some(Blame::Environment), None, 5);
         let run = s.index();
         let case = &run.cases[0];
-        assert!(case.sentences[0].actions.iter().all(|a| a.mark == Mark::Passed));
+        assert!(case.sentences[0].actions.iter().all(|a| a.status == Status::Passed));
         assert_eq!((case.left.len(), case.undone, case.left[0].actions.len()), (1, 0, 1));
         assert!(samples::markdown(&run).contains("| `status`: expected `204`, was `500` |"));
     }
@@ -846,20 +846,20 @@ mod tests {
         for what in ["a", "b", "a"] {
             s.tell("TC-1/steps/0/do/0", EventKind::UndoIntended { what: what.into(), place: samples::place(33) });
         }
-        for (what, mark) in [("a", Mark::Passed), ("a", Mark::Errored), ("other", Mark::Skipped)] {
-            s.tell("TC-1/steps/0/do/0", EventKind::UndoFinished { mark, what: what.into(), reason: None });
+        for (what, status) in [("a", Status::Passed), ("a", Status::Errored), ("other", Status::Skipped)] {
+            s.tell("TC-1/steps/0/do/0", EventKind::UndoFinished { status, what: what.into(), reason: None });
         }
         let case = s.index().cases.remove(0);
-        let left: Vec<_> = case.left.iter().map(|row| (row.what.as_str(), row.mark)).collect();
-        assert_eq!((left, case.undone), (vec![("a", Some(Mark::Errored))], 2));
+        let left: Vec<_> = case.left.iter().map(|row| (row.what.as_str(), row.status)).collect();
+        assert_eq!((left, case.undone), (vec![("a", Some(Status::Errored))], 2));
     }
 
     #[test]
     fn what_stands_around_the_cases_is_kept_when_it_went_wrong() {
         let mut s = one_step();
-        for (at, mark) in [("setup/0", Mark::Passed), ("setup/1", Mark::Errored)] {
+        for (at, status) in [("setup/0", Status::Passed), ("setup/1", Status::Errored)] {
             s.start(at, "http POST /login", 3);
-            s.finish(at, mark, vec![], Some("connection refused"), 1, 1);
+            s.finish(at, status, vec![], Some("connection refused"), 1, 1);
         }
         let run = s.index();
         assert_eq!(run.around.iter().map(|a| a.address.as_str()).collect::<Vec<_>>(), ["setup/1"]);

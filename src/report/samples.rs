@@ -3,7 +3,7 @@ use super::ledger::{Ledger, RunIndex};
 use crate::{
     address::Address,
     event::*,
-    outcome::{Fault, Mark, Tier, Verdict},
+    outcome::{Blame, Status, Tier, Verdict},
     source::Place,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -135,10 +135,18 @@ impl Story {
         self.tell(at, looked);
     }
 
-    pub fn finish(&mut self, at: &str, mark: Mark, findings: Vec<Finding>, reason: Option<&str>, looks: u32, ms: u64) {
+    pub fn finish(
+        &mut self,
+        at: &str,
+        status: Status,
+        findings: Vec<Finding>,
+        reason: Option<&str>,
+        looks: u32,
+        ms: u64,
+    ) {
         let reason = reason.map(str::to_owned);
         let took = Duration::from_millis(ms);
-        self.tell(at, EventKind::ActionFinished { mark, findings, reason, looks, took });
+        self.tell(at, EventKind::ActionFinished { status, findings, reason, looks, took });
     }
 
     /// A sentence that one action proves.
@@ -147,17 +155,17 @@ impl Story {
         let action = format!("{at}/do/0");
         self.start(&action, what, 30);
         self.wait(40).look(&action, 0, vec![], vec![evidence(EvidenceKind::Response, "a secret of the passed")]);
-        self.finish(&action, Mark::Passed, findings, None, 1, 40);
-        self.sentence(at, Mark::Passed, None);
+        self.finish(&action, Status::Passed, findings, None, 1, 40);
+        self.sentence(at, Status::Passed, None);
     }
 
-    pub fn sentence(&mut self, at: &str, mark: Mark, reason: Option<&str>) {
-        self.tell(at, EventKind::SentenceFinished { mark, reason: reason.map(str::to_owned) });
+    pub fn sentence(&mut self, at: &str, status: Status, reason: Option<&str>) {
+        self.tell(at, EventKind::SentenceFinished { status, reason: reason.map(str::to_owned) });
     }
 
-    pub fn verdict(&mut self, id: &str, verdict: Verdict, fault: Option<Fault>, reason: Option<&str>, ms: u64) {
+    pub fn verdict(&mut self, id: &str, verdict: Verdict, blame: Option<Blame>, reason: Option<&str>, ms: u64) {
         let reason = reason.map(str::to_owned);
-        self.tell(id, EventKind::CaseFinished { verdict, fault, reason, took: Duration::from_millis(ms) });
+        self.tell(id, EventKind::CaseFinished { verdict, blame, reason, took: Duration::from_millis(ms) });
     }
 
     pub fn end(mut self, notes: &[&str]) -> Self {
@@ -208,13 +216,16 @@ pub fn green() -> Story {
             s.tell(&at, EventKind::UndoIntended { what: "http DELETE /greetings".into(), place: place(33) });
             s.start(&at, "http POST /greetings", 32);
             s.wait(5).look(&at, 0, vec![], vec![]);
-            s.finish(&at, Mark::Passed, vec![is("status", "201"), is("body.n", &round.to_string())], None, 1, 5);
+            s.finish(&at, Status::Passed, vec![is("status", "201"), is("body.n", &round.to_string())], None, 1, 5);
         }
-        s.sentence(&step, Mark::Passed, None);
+        s.sentence(&step, Status::Passed, None);
         s.proved(&format!("{id}/expected/0"), "check", vec![check("size(greeted) == 3")]);
         for round in [2, 1, 0] {
             let what = "http DELETE /greetings".into();
-            s.tell(&format!("{step}/do/0#{round}"), EventKind::UndoFinished { mark: Mark::Passed, what, reason: None });
+            s.tell(
+                &format!("{step}/do/0#{round}"),
+                EventKind::UndoFinished { status: Status::Passed, what, reason: None },
+            );
         }
         s.verdict(id, Verdict::Passed, None, None, 340);
     }
@@ -259,7 +270,7 @@ pub fn mixed() -> Story {
     });
 
     s.tell("TC-1", EventKind::CaseStarted);
-    s.sentence("TC-1/preconditions/0", Mark::NotVerified, None);
+    s.sentence("TC-1/preconditions/0", Status::NotVerified, None);
     let at = "TC-1/steps/0";
     s.tell(at, EventKind::SentenceStarted);
     s.start("TC-1/steps/0/do/0", "use greet", 40);
@@ -284,9 +295,9 @@ pub fn mixed() -> Story {
         },
     ];
     s.wait(20).look(inner, 0, wrong.clone(), seen);
-    s.finish(inner, Mark::Failed, wrong, None, 1, 20);
-    s.finish("TC-1/steps/0/do/0", Mark::Failed, vec![], Some("round 1 failed"), 1, 25);
-    s.sentence(at, Mark::Failed, None);
+    s.finish(inner, Status::Failed, wrong, None, 1, 20);
+    s.finish("TC-1/steps/0/do/0", Status::Failed, vec![], Some("round 1 failed"), 1, 25);
+    s.sentence(at, Status::Failed, None);
     let at = "TC-1/steps/1";
     s.tell(at, EventKind::SentenceStarted);
     let echo = "TC-1/steps/1/do/0";
@@ -296,36 +307,36 @@ pub fn mixed() -> Story {
     for (look, n) in ["0", "0", "0", "2"].into_iter().enumerate() {
         s.wait(500).look(echo, look as u32 + 1, not_yet(n), vec![]);
     }
-    s.finish(echo, Mark::Failed, not_yet("2"), Some("did not hold within 2s"), 5, 2_000);
-    s.sentence(at, Mark::Failed, None);
+    s.finish(echo, Status::Failed, not_yet("2"), Some("did not hold within 2s"), 5, 2_000);
+    s.sentence(at, Status::Failed, None);
     s.tell("TC-1/steps/2", EventKind::SentenceStarted);
     s.start("TC-1/steps/2/do/0", "http POST /greetings", 55);
-    s.finish("TC-1/steps/2/do/0", Mark::NotReached, vec![], Some("`ghost` was never bound"), 0, 0);
-    s.sentence("TC-1/steps/2", Mark::NotReached, Some("`ghost` was never bound"));
+    s.finish("TC-1/steps/2/do/0", Status::NotReached, vec![], Some("`ghost` was never bound"), 0, 0);
+    s.sentence("TC-1/steps/2", Status::NotReached, Some("`ghost` was never bound"));
     s.proved("TC-1/expected/0", "check", vec![check("echo.body.greeted == 3")]);
-    s.sentence("TC-1/expected/1", Mark::Unproven, None);
+    s.sentence("TC-1/expected/1", Status::Unproven, None);
     let what = "http DELETE /greetings/2".to_owned();
-    s.tell(inner, EventKind::UndoFinished { mark: Mark::Errored, what, reason: Some("connection refused".into()) });
+    s.tell(inner, EventKind::UndoFinished { status: Status::Errored, what, reason: Some("connection refused".into()) });
     s.start("TC-1/on_failure/0", "logs tail 200", 5);
     s.look("TC-1/on_failure/0", 0, vec![], vec![evidence(EvidenceKind::Note, "12:00 panic averted")]);
-    s.finish("TC-1/on_failure/0", Mark::Passed, vec![], None, 1, 1);
-    s.verdict("TC-1", Verdict::Failed, Some(Fault::Product), None, 2_100);
+    s.finish("TC-1/on_failure/0", Status::Passed, vec![], None, 1, 1);
+    s.verdict("TC-1", Verdict::Failed, Some(Blame::Product), None, 2_100);
 
     s.tell("TC-2", EventKind::CaseStarted);
     s.tell("TC-2/steps/0", EventKind::SentenceStarted);
     s.start("TC-2/steps/0/do/0", "http GET /", 60);
     s.fail_look("TC-2/steps/0/do/0", 0, "cannot resolve `greeter.example`");
-    s.finish("TC-2/steps/0/do/0", Mark::Errored, vec![], Some("cannot resolve `greeter.example`"), 1, 3);
-    s.sentence("TC-2/steps/0", Mark::Errored, Some("cannot resolve `greeter.example`"));
-    s.verdict("TC-2", Verdict::Errored, Some(Fault::Environment), None, 9);
+    s.finish("TC-2/steps/0/do/0", Status::Errored, vec![], Some("cannot resolve `greeter.example`"), 1, 3);
+    s.sentence("TC-2/steps/0", Status::Errored, Some("cannot resolve `greeter.example`"));
+    s.verdict("TC-2", Verdict::Errored, Some(Blame::Environment), None, 9);
 
     s.tell("TC-3", EventKind::CaseStarted);
     s.tell("TC-3/preconditions/0", EventKind::SentenceStarted);
     let unset = vec![finding("rows[0].set", false, "true", "null")];
     s.start("TC-3/preconditions/0/check", "expected", 70);
-    s.finish("TC-3/preconditions/0/check", Mark::Failed, unset, None, 0, 0);
-    s.sentence("TC-3/preconditions/0", Mark::Failed, None);
-    s.verdict("TC-3", Verdict::Blocked, Some(Fault::Product), Some("a precondition does not hold"), 15);
+    s.finish("TC-3/preconditions/0/check", Status::Failed, unset, None, 0, 0);
+    s.sentence("TC-3/preconditions/0", Status::Failed, None);
+    s.verdict("TC-3", Verdict::Blocked, Some(Blame::Product), Some("a precondition does not hold"), 15);
 
     s.tell("TC-4", EventKind::CaseStarted);
     s.proved("TC-4/steps/0", "http POST /begin", vec![is("status", "200")]);

@@ -1,7 +1,7 @@
 //! What an environment adds to a run: actions in the plan's place, evidence of a red case, an end after the last one, what it
 //! forbids, and what it accepts for a while.
 use super::stage::{HERE, Setting, Shared, Told, compiled, environments, perform};
-use crate::outcome::{Mark, Verdict};
+use crate::outcome::{Status, Verdict};
 use std::sync::Arc;
 
 async fn run(plan: &str, more: &str) -> Told {
@@ -82,14 +82,14 @@ async fn a_red_case_is_looked_at_before_anything_is_taken_back() {
     assert!(looked < collected && collected < unmade && collected.is_some(), "{:?}", told.log);
     assert_eq!(at("events of B"), None);
     assert_eq!((told.verdict("A"), told.verdict("B")), (Verdict::Failed, Verdict::Passed));
-    assert_eq!(told.action("A/on_failure/0").0, Mark::Passed);
+    assert_eq!(told.action("A/on_failure/0").0, Status::Passed);
 }
 
 #[tokio::test]
 async fn evidence_that_cannot_be_had_changes_no_verdict() {
     let told = run(RED, "on_failure: [{ fake: { name: x, says: [{ error: unreachable }] } }]").await;
     assert_eq!((told.verdict("A"), told.verdict("B")), (Verdict::Failed, Verdict::Passed));
-    assert_eq!(told.action("A/on_failure/0").0, Mark::Errored);
+    assert_eq!(told.action("A/on_failure/0").0, Status::Errored);
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn a_known_failure_is_neither_green_nor_red_until_its_time_is_over() {
     let told = run(RED, &known("it is so", "2999-01-31")).await;
     let (verdict, _, reason) = told.case("A");
     assert_eq!((verdict, reason.as_str()), (Verdict::KnownFailure, "known until 2999-01-31: #412"));
-    assert_eq!(told.mark("A/expected/1"), Mark::Failed);
+    assert_eq!(told.status("A/expected/1"), Status::Failed);
     let told = run(RED, &known("it is so", "2001-01-31")).await;
     let (verdict, _, reason) = told.case("A");
     assert!(verdict == Verdict::Failed && reason.contains("that time is over"), "{verdict} {reason}");

@@ -1,6 +1,6 @@
 //! What follows a red: what goes on, what is not reached, whose fault it was; and which cases run beside which.
 use super::stage::{HERE, Setting, perform, run, run_clocked};
-use crate::outcome::{Fault, Mark, Verdict};
+use crate::outcome::{Blame, Status, Verdict};
 
 #[tokio::test]
 async fn a_false_expect_turns_its_sentence_red_and_what_was_seen_is_bound_all_the_same() {
@@ -24,10 +24,10 @@ async fn a_false_expect_turns_its_sentence_red_and_what_was_seen_is_bound_all_th
     .await;
     assert_eq!(told.log, ["connect one", "first", "second", "third", "close one"]);
     assert_eq!(
-        (told.mark("A/steps/1"), told.mark("A/steps/2"), told.mark("A/expected/1")),
-        (Mark::Failed, Mark::Passed, Mark::Passed)
+        (told.status("A/steps/1"), told.status("A/steps/2"), told.status("A/expected/1")),
+        (Status::Failed, Status::Passed, Status::Passed)
     );
-    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Failed, Some(Fault::Product)));
+    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Failed, Some(Blame::Product)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,7 +68,7 @@ async fn foreach_goes_on_after_an_expect_that_is_false_at_once() {
 ")
     .await;
     assert_eq!(told.log[1..4], ["a", "b", "c"]);
-    assert_eq!(told.mark("A/steps/1"), Mark::Failed);
+    assert_eq!(told.status("A/steps/1"), Status::Failed);
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn what_reads_a_name_that_was_never_bound_is_not_reached_and_never_passed(
         check: size(both) == 2
 ")
     .await;
-    assert_eq!(told.mark("A/steps/1"), Mark::Failed);
+    assert_eq!(told.status("A/steps/1"), Status::Failed);
     for at in [
         "steps/2",
         "steps/3",
@@ -118,8 +118,8 @@ async fn what_reads_a_name_that_was_never_bound_is_not_reached_and_never_passed(
         "expected/3",
         "expected/4",
     ] {
-        let (mark, reason) = told.sentence(&format!("A/{at}"));
-        assert_eq!(mark, Mark::NotReached, "{at}: {reason}");
+        let (status, reason) = told.sentence(&format!("A/{at}"));
+        assert_eq!(status, Status::NotReached, "{at}: {reason}");
         assert!(reason.contains("never bound"), "{at}: {reason}");
     }
     assert_eq!(told.log, ["connect one", "close one"], "what cannot be judged is not performed");
@@ -144,9 +144,9 @@ async fn silence_after_the_request_left_is_the_products_answer() {
 ",
     )
     .await;
-    assert_eq!(told.mark("A/steps/1"), Mark::Failed);
-    assert_eq!((told.mark("A/steps/2"), told.mark("A/expected/1")), (Mark::Passed, Mark::Passed));
-    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Failed, Some(Fault::Product)));
+    assert_eq!(told.status("A/steps/1"), Status::Failed);
+    assert_eq!((told.status("A/steps/2"), told.status("A/expected/1")), (Status::Passed, Status::Passed));
+    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Failed, Some(Blame::Product)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,13 +163,13 @@ async fn silence_is_errored_where_the_request_never_left_or_the_verb_knows_no_si
 ")
     .await;
     for case in ["A", "B"] {
-        assert_eq!(told.mark(&format!("{case}/steps/1")), Mark::Errored);
+        assert_eq!(told.status(&format!("{case}/steps/1")), Status::Errored);
         assert!(
             told.sentence(&format!("{case}/steps/1")).1.contains("no answer within 3s"),
             "{:?}",
             told.sentence("A/steps/1")
         );
-        assert_eq!((told.case(case).0, told.case(case).1), (Verdict::Errored, Some(Fault::Environment)));
+        assert_eq!((told.case(case).0, told.case(case).1), (Verdict::Errored, Some(Blame::Environment)));
     }
 }
 
@@ -195,13 +195,13 @@ async fn not_being_able_to_ask_ends_the_steps_and_what_is_bound_is_still_judged(
         check: lost.answered
 ")
     .await;
-    let marks: Vec<_> = ["steps/1", "steps/2", "steps/3", "expected/1", "expected/2"]
+    let statuses: Vec<_> = ["steps/1", "steps/2", "steps/3", "expected/1", "expected/2"]
         .iter()
-        .map(|at| told.mark(&format!("A/{at}")))
+        .map(|at| told.status(&format!("A/{at}")))
         .collect();
-    assert_eq!(marks, [Mark::Passed, Mark::Errored, Mark::NotReached, Mark::Passed, Mark::NotReached]);
+    assert_eq!(statuses, [Status::Passed, Status::Errored, Status::NotReached, Status::Passed, Status::NotReached]);
     assert!(!told.log.contains(&"not begun".into()));
-    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Errored, Some(Fault::Environment)));
+    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Errored, Some(Blame::Environment)));
 }
 
 #[tokio::test]
@@ -217,7 +217,7 @@ async fn a_wrong_answer_outweighs_not_having_been_able_to_ask() {
     expected: [{ result: r, check: seen.answer == 2 }]
 ")
     .await;
-    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Failed, Some(Fault::Product)));
+    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Failed, Some(Blame::Product)));
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn a_target_that_cannot_be_connected_is_errored() {
         setting,
     )
     .await;
-    assert_eq!((told.mark("A/expected/1"), told.case("A").1), (Mark::Errored, Some(Fault::Environment)));
+    assert_eq!((told.status("A/expected/1"), told.case("A").1), (Status::Errored, Some(Blame::Environment)));
 }
 
 #[tokio::test]
@@ -248,9 +248,9 @@ async fn during_a_fault_not_reaching_the_product_is_its_answer() {
     expected: [{ result: r, check: '!seen.answered && healed.refused == 3' }]
 ")
     .await;
-    let marks: Vec<_> = (1..5).map(|i| told.mark(&format!("A/steps/{i}"))).collect();
-    assert_eq!(marks, [Mark::Passed, Mark::Passed, Mark::Passed, Mark::Errored]);
-    assert_eq!(told.mark("A/expected/1"), Mark::Passed);
+    let statuses: Vec<_> = (1..5).map(|i| told.status(&format!("A/steps/{i}"))).collect();
+    assert_eq!(statuses, [Status::Passed, Status::Passed, Status::Passed, Status::Errored]);
+    assert_eq!(told.status("A/expected/1"), Status::Passed);
 }
 
 #[tokio::test]
@@ -272,11 +272,11 @@ async fn a_red_precondition_makes_the_case_blocked() {
     expected: [{ result: r, check: 1 == 1 }]
 ")
     .await;
-    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Blocked, Some(Fault::Product)));
-    assert_eq!((told.case("B").0, told.case("B").1), (Verdict::Blocked, Some(Fault::Environment)));
+    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Blocked, Some(Blame::Product)));
+    assert_eq!((told.case("B").0, told.case("B").1), (Verdict::Blocked, Some(Blame::Environment)));
     assert!(told.log.contains(&"second".into()) && !told.log.contains(&"never".into()));
     for at in ["A/steps/1", "A/expected/1", "B/expected/1"] {
-        assert_eq!(told.mark(at), Mark::NotReached);
+        assert_eq!(told.status(at), Status::NotReached);
     }
 }
 
@@ -291,7 +291,10 @@ async fn a_precondition_without_do_is_not_verified_and_a_result_may_be_unproven(
       - { result: believed, unproven: nobody can see it from here }
 ")
     .await;
-    assert_eq!((told.mark("A/preconditions/1"), told.mark("A/expected/2")), (Mark::NotVerified, Mark::Unproven));
+    assert_eq!(
+        (told.status("A/preconditions/1"), told.status("A/expected/2")),
+        (Status::NotVerified, Status::Unproven)
+    );
     assert_eq!(told.verdict("A"), Verdict::Passed);
 }
 
@@ -309,8 +312,8 @@ async fn a_missing_target_or_fault_blocks_the_case_before_it_begins() {
 ")
     .await;
     for (case, word) in [("A", "three"), ("B", "nothing-known")] {
-        let (verdict, fault, reason) = told.case(case);
-        assert_eq!((verdict, fault), (Verdict::Blocked, Some(Fault::Environment)));
+        let (verdict, blame, reason) = told.case(case);
+        assert_eq!((verdict, blame), (Verdict::Blocked, Some(Blame::Environment)));
         assert!(reason.contains(word), "{reason}");
     }
     assert!(told.log.is_empty());
@@ -332,8 +335,8 @@ async fn a_case_that_runs_longer_than_its_timeout_is_errored() {
 ",
     )
     .await;
-    let (verdict, fault, reason) = told.case("A");
-    assert_eq!((verdict, fault), (Verdict::Errored, Some(Fault::Environment)));
+    let (verdict, blame, reason) = told.case("A");
+    assert_eq!((verdict, blame), (Verdict::Errored, Some(Blame::Environment)));
     assert!(reason.contains("`timeout` of 5s"), "{reason}");
     assert!(!told.log.contains(&"never".into()));
 }
@@ -354,8 +357,8 @@ async fn a_wrong_answer_stays_one_when_the_time_runs_out_afterwards() {
 ",
     )
     .await;
-    let (verdict, fault, reason) = told.case("A");
-    assert_eq!((verdict, fault), (Verdict::Failed, Some(Fault::Product)), "{reason}");
+    let (verdict, blame, reason) = told.case("A");
+    assert_eq!((verdict, blame), (Verdict::Failed, Some(Blame::Product)), "{reason}");
 }
 
 #[tokio::test]
@@ -374,8 +377,8 @@ async fn a_panicking_executor_is_one_errored_step() {
     .await;
     std::panic::set_hook(hook);
     assert_eq!(
-        (told.mark("A/steps/1"), told.verdict("A"), told.verdict("B")),
-        (Mark::Errored, Verdict::Errored, Verdict::Passed)
+        (told.status("A/steps/1"), told.verdict("A"), told.verdict("B")),
+        (Status::Errored, Verdict::Errored, Verdict::Passed)
     );
     assert!(told.sentence("A/steps/1").1.contains("panicked"));
 }
@@ -463,8 +466,8 @@ async fn a_failed_setup_errors_every_case_with_one_sentence() {
     let setup = "setup: [{ fake: { says: [{ error: unreachable }] } }]";
     let told = perform(THREE, Setting { environment: format!("{HERE}{setup}"), ..Setting::default() }).await;
     for case in ["A", "B", "C"] {
-        let (verdict, fault, reason) = told.case(case);
-        assert_eq!((verdict, fault), (Verdict::Errored, Some(Fault::Environment)));
+        let (verdict, blame, reason) = told.case(case);
+        assert_eq!((verdict, blame), (Verdict::Errored, Some(Blame::Environment)));
         assert!(reason.contains("setup failed") && reason.contains("refused"), "{reason}");
     }
 }

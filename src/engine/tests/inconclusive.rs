@@ -1,12 +1,12 @@
 //! Inconclusive is never green: whatever made it so, no expected result has passed by it.
 use super::stage::{Setting, Told, perform, run};
-use crate::outcome::{Mark, Verdict};
+use crate::outcome::{Status, Verdict};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The mark of the only expected result, and the verdict.
-fn came_to(told: &Told) -> (Mark, Verdict) {
-    (told.mark("A/expected/1"), told.verdict("A"))
+/// The status of the only expected result, and the verdict.
+fn came_to(told: &Told) -> (Status, Verdict) {
+    (told.status("A/expected/1"), told.verdict("A"))
 }
 
 fn why(told: &Told) -> String {
@@ -26,7 +26,7 @@ async fn what_was_skipped_by_its_if_proves_nothing() {
         "        do: [{ fake: { says: [1] }, if: 1 == 2, expect: { answer: 1 } }]",
     ))
     .await;
-    assert_eq!(came_to(&told), (Mark::NotReached, Verdict::Errored));
+    assert_eq!(came_to(&told), (Status::NotReached, Verdict::Errored));
     assert!(why(&told).contains("proves nothing"), "{}", why(&told));
 }
 
@@ -35,7 +35,7 @@ async fn a_step_of_which_every_action_was_skipped_is_not_verified() {
     let told =
         run(&plan("          - { fake: { says: [1] }, if: 1 == 2, expect: { answer: 1 } }", "        check: 1 == 1"))
             .await;
-    assert_eq!(told.mark("A/steps/1"), Mark::NotVerified);
+    assert_eq!(told.status("A/steps/1"), Status::NotVerified);
     assert!(told.sentence("A/steps/1").1.contains("skipped by its `if`"));
 }
 
@@ -46,7 +46,7 @@ async fn what_reads_the_answer_of_a_skipped_action_is_not_reached() {
         "        check: seen.answer == 1",
     ))
     .await;
-    assert_eq!(came_to(&told), (Mark::NotReached, Verdict::Errored));
+    assert_eq!(came_to(&told), (Status::NotReached, Verdict::Errored));
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn a_foreach_over_nothing_proves_nothing() {
             expected,
         ))
         .await;
-        assert!(came_to(&told).0 != Mark::Passed && came_to(&told).1 == Verdict::Errored, "{:?}", came_to(&told));
+        assert!(came_to(&told).0 != Status::Passed && came_to(&told).1 == Verdict::Errored, "{:?}", came_to(&told));
     }
 }
 
@@ -71,7 +71,7 @@ async fn a_race_that_was_none_proves_nothing() {
               branches: [{ fake: { says: [{ after: 30ms, say: 1 }] } }, { fake: { says: [{ after: 30ms, say: 1 }] } }]
             as: both";
     let told = run(&plan(race, "        check: 'both.branches.all(b, b.answer == 1)'")).await;
-    assert_eq!(came_to(&told), (Mark::NotReached, Verdict::Errored));
+    assert_eq!(came_to(&told), (Status::NotReached, Verdict::Errored));
     assert!(why(&told).contains("inconclusive") && why(&told).contains("2 at once, 3 needed"), "{}", why(&told));
 }
 
@@ -85,11 +85,11 @@ async fn a_fault_that_nobody_met_proves_nothing() {
           - { fake: { says: [1] }, as: seen }";
     for steps in [healed, left] {
         let told = perform(&plan(steps, "        check: seen.answer == 1"), untried()).await;
-        assert_eq!(came_to(&told), (Mark::NotReached, Verdict::Errored), "{steps}");
+        assert_eq!(came_to(&told), (Status::NotReached, Verdict::Errored), "{steps}");
         assert!(why(&told).contains("nobody tried the link while `down` was in force"), "{}", why(&told));
     }
     let told = run(&plan(healed, "        check: seen.answer == 1")).await;
-    assert_eq!(came_to(&told), (Mark::Passed, Verdict::Passed), "and one that was met does not hinder");
+    assert_eq!(came_to(&told), (Status::Passed, Verdict::Passed), "and one that was met does not hinder");
 }
 
 #[tokio::test]
@@ -97,12 +97,12 @@ async fn an_absence_where_nothing_could_come_proves_nothing() {
     let answer = "fake: { says: [nobody could come] }";
     let steps = format!("          - {{ {answer}, as: seen, expect: {{ answer: $nonempty }} }}");
     let told = run(&plan(&steps, "        check: seen.answer != ''")).await;
-    assert_eq!(came_to(&told), (Mark::NotReached, Verdict::Errored));
-    assert_eq!(told.mark("A/steps/1"), Mark::Errored);
+    assert_eq!(came_to(&told), (Status::NotReached, Verdict::Errored));
+    assert_eq!(told.status("A/steps/1"), Status::Errored);
     let told =
         run(&plan("          - fake: {}", &format!("        do: [{{ {answer}, expect: {{ answer: $nonempty }} }}]")))
             .await;
-    assert_eq!(came_to(&told), (Mark::Errored, Verdict::Errored));
+    assert_eq!(came_to(&told), (Status::Errored, Verdict::Errored));
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_clock_that_jumped_makes_no_time_trusted() {
     }
     let text = plan("          - { fake: { says: [1] }, as: seen }", "        check: seen.took < duration('5s')");
     let told = perform(&text, Setting { wall, ..Setting::default() }).await;
-    assert_eq!(came_to(&told), (Mark::NotReached, Verdict::Errored));
+    assert_eq!(came_to(&told), (Status::NotReached, Verdict::Errored));
     assert!(why(&told).contains("the clock jumped forward by 1h"), "{}", why(&told));
 }
 
@@ -125,7 +125,7 @@ async fn a_precondition_without_action_is_not_verified_and_said_so() {
     let text = plan("          - { fake: { says: [1] }, as: seen }", "        check: seen.answer == 1")
         .replace("    steps:\n", "    preconditions: [{ given: the moon is full }]\n    steps:\n");
     let told = run(&text).await;
-    assert_eq!(told.mark("A/preconditions/1"), Mark::NotVerified);
+    assert_eq!(told.status("A/preconditions/1"), Status::NotVerified);
 }
 
 #[tokio::test]
@@ -135,5 +135,5 @@ async fn a_wrong_answer_stays_one_beside_a_doubt() {
           - fault: { heal: down }";
     let told =
         perform(&plan(steps, "        check: seen.answer == 1"), Setting { tried: 0, ..Setting::default() }).await;
-    assert_eq!(came_to(&told), (Mark::Failed, Verdict::Failed));
+    assert_eq!(came_to(&told), (Status::Failed, Verdict::Failed));
 }

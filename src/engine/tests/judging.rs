@@ -3,7 +3,7 @@
 use super::stage::{Setting, compiled, perform, run, run_clocked};
 use crate::{
     event::EventKind,
-    outcome::{Mark, Verdict},
+    outcome::{Status, Verdict},
 };
 
 #[tokio::test]
@@ -41,9 +41,9 @@ async fn without_a_verb_a_picture_is_of_the_names_in_scope() {
     expected: [{ result: r, expect: { seen: { answer: { n: 1 } } } }]
 ")
     .await;
-    assert_eq!(told.action("A/steps/1/do/1").0, Mark::Failed);
-    assert_eq!(told.action("A/steps/1/do/2").0, Mark::Passed);
-    assert_eq!(told.mark("A/expected/1"), Mark::Passed);
+    assert_eq!(told.action("A/steps/1/do/1").0, Status::Failed);
+    assert_eq!(told.action("A/steps/1/do/2").0, Status::Passed);
+    assert_eq!(told.status("A/expected/1"), Status::Passed);
 }
 
 #[tokio::test]
@@ -63,8 +63,8 @@ async fn an_evaluation_error_fails_a_check_and_means_no_in_if() {
     expected: [{ result: r, check: seen.answered }]
 ")
     .await;
-    assert_eq!(told.action("A/steps/1/do/0").0, Mark::Failed);
-    assert_eq!(told.action("A/steps/1/do/1").0, Mark::Skipped);
+    assert_eq!(told.action("A/steps/1/do/0").0, Status::Failed);
+    assert_eq!(told.action("A/steps/1/do/1").0, Status::Skipped);
     assert!(!told.log.contains(&"never".to_string()));
 }
 
@@ -118,9 +118,9 @@ async fn an_eventually_that_runs_out_is_failed_and_its_last_look_decides() {
 ",
     )
     .await;
-    assert_eq!(told.mark("A/steps/1"), Mark::Failed);
+    assert_eq!(told.status("A/steps/1"), Status::Failed);
     assert!(told.sentence("A/steps/1").1.contains("within 2s"), "{:?}", told.sentence("A/steps/1"));
-    assert_eq!(told.mark("A/steps/2"), Mark::Errored);
+    assert_eq!(told.status("A/steps/2"), Status::Errored);
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,7 +140,7 @@ async fn give_up_if_ends_early() {
 ",
     )
     .await;
-    assert_eq!(told.mark("A/steps/1"), Mark::Failed);
+    assert_eq!(told.status("A/steps/1"), Status::Failed);
     assert_eq!(told.looks("A/steps/1/do/0").len(), 2);
     assert!(told.sentence("A/steps/1").1.contains("given up"), "{:?}", told.sentence("A/steps/1"));
 }
@@ -183,8 +183,8 @@ async fn always_must_hold_at_every_look() {
 ",
     )
     .await;
-    let marks: Vec<_> = (1..6).map(|i| told.mark(&format!("A/steps/{i}"))).collect();
-    assert_eq!(marks, [Mark::Passed, Mark::Failed, Mark::Failed, Mark::Passed, Mark::Failed]);
+    let statuses: Vec<_> = (1..6).map(|i| told.status(&format!("A/steps/{i}"))).collect();
+    assert_eq!(statuses, [Status::Passed, Status::Failed, Status::Failed, Status::Passed, Status::Failed]);
     assert!(told.looks("A/steps/1/do/0").len() > 5, "it looks again and again");
     assert!(told.sentence("A/steps/2").1.contains("stay so"), "{:?}", told.sentence("A/steps/2"));
 }
@@ -210,7 +210,7 @@ async fn a_look_that_takes_longer_than_the_window_of_an_always_is_judged_by_its_
 ",
     )
     .await;
-    assert_eq!([told.mark("A/steps/1"), told.mark("A/steps/2")], [Mark::Passed, Mark::Failed]);
+    assert_eq!([told.status("A/steps/1"), told.status("A/steps/2")], [Status::Passed, Status::Failed]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -292,8 +292,8 @@ async fn a_foreach_over_nothing_is_errored() {
     expected: [{ result: r, check: \"seen.all(s, s.answered)\" }]
 ")
     .await;
-    assert_eq!(told.mark("A/steps/2"), Mark::Errored);
-    assert_eq!(told.mark("A/expected/1"), Mark::NotReached, "a list that was never made is no list");
+    assert_eq!(told.status("A/steps/2"), Status::Errored);
+    assert_eq!(told.status("A/expected/1"), Status::NotReached, "a list that was never made is no list");
     assert_eq!(told.verdict("A"), Verdict::Errored);
 }
 
@@ -337,8 +337,8 @@ async fn an_action_skipped_by_if_proves_nothing() {
             expect: { answer: true }
 ")
     .await;
-    assert_eq!(told.mark("A/expected/1"), Mark::NotReached);
-    assert_eq!(told.mark("A/expected/2"), Mark::Passed);
+    assert_eq!(told.status("A/expected/1"), Status::NotReached);
+    assert_eq!(told.status("A/expected/2"), Status::Passed);
     assert_eq!(told.verdict("A"), Verdict::Errored);
 }
 
@@ -358,8 +358,8 @@ cases:
         do: [{ use: { glance: {} }, check: n }]
 ")
     .await;
-    assert_eq!(told.mark("A/expected/1"), Mark::NotReached);
-    assert_eq!(told.mark("A/expected/2"), Mark::Passed);
+    assert_eq!(told.status("A/expected/1"), Status::NotReached);
+    assert_eq!(told.status("A/expected/2"), Status::Passed);
 }
 
 const SIDE_BY_SIDE: &str = "
@@ -388,7 +388,7 @@ async fn branches_run_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_parallel_that_did_not_overlap_is_errored() {
     let told = run_clocked(&SIDE_BY_SIDE.replace("after: 1s, ", "")).await;
-    assert_eq!(told.mark("A/steps/1"), Mark::Errored, "{:?}", told.sentence("A/steps/1"));
+    assert_eq!(told.status("A/steps/1"), Status::Errored, "{:?}", told.sentence("A/steps/1"));
     assert!(told.sentence("A/steps/1").1.contains("overlap"));
 }
 
@@ -429,7 +429,7 @@ async fn a_red_branch_turns_the_parallel_red() {
     expected: [{ result: r, check: 1 == 1 }]
 ")
     .await;
-    assert_eq!((told.mark("A/steps/1"), told.verdict("A")), (Mark::Failed, Verdict::Failed));
+    assert_eq!((told.status("A/steps/1"), told.verdict("A")), (Status::Failed, Verdict::Failed));
 }
 
 #[tokio::test]

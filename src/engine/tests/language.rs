@@ -1,6 +1,6 @@
 //! Names, scopes, and what `save` and `as` bind.
 use super::stage::{HERE, Setting, compiled, perform, run};
-use crate::outcome::{Mark, Verdict};
+use crate::outcome::{Status, Verdict};
 
 async fn holds(cases: &str) {
     let told = run(cases).await;
@@ -42,8 +42,8 @@ plan: T
 vars: { fixed: v }
 actions:
   shout:
-    inputs: { word: null, mark: '!' }
-    do: [{ fake: { says: ['${fixed}${inputs.word}${inputs.mark}'] }, as: inner }]
+    inputs: { word: null, status: '!' }
+    do: [{ fake: { says: ['${fixed}${inputs.word}${inputs.status}'] }, as: inner }]
     outputs: { said: inner.answer }
 cases:
   - id: A
@@ -54,7 +54,7 @@ cases:
           - use: { shout: { word: '${item}' } }
             foreach: [a, b]
             as: heard
-          - use: { shout: { word: c, mark: '?' } }
+          - use: { shout: { word: c, status: '?' } }
             save: { last: said }
     expected: [{ result: r, check: 'heard.map(h, h.said) == [\"va!\", \"vb!\"] && last == \"vc?\"' }]
 ",
@@ -164,6 +164,6 @@ cases:
 ")
     .await;
     assert_eq!(told.verdict("A"), Verdict::Passed);
-    assert_eq!(told.mark("B/expected/1"), Mark::NotReached);
+    assert_eq!(told.status("B/expected/1"), Status::NotReached);
     assert!(told.sentence("B/expected/1").1.contains("soon"), "{:?}", told.sentence("B/expected/1"));
 }

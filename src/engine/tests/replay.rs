@@ -1,8 +1,8 @@
-//! A recorded run judged again: the same marks and verdicts, without a world and without a clock; and changed evidence turns red.
+//! A recorded run judged again: the same statuses and verdicts, without a world and without a clock; and changed evidence turns red.
 use super::stage::{Setting, Told, perform, run};
 use crate::{
     event::{Event, EventKind},
-    outcome::{Mark, Verdict},
+    outcome::{Status, Verdict},
     value::Value,
 };
 
@@ -127,9 +127,9 @@ async fn changed_evidence_turns_red() {
         }
         assert!(changed > 0, "{at}");
         let again = replayed(events).await;
-        assert!(again.mark(turns).is_red(), "{at}: {:?}", again.sentence(turns));
+        assert!(again.status(turns).is_red(), "{at}: {:?}", again.sentence(turns));
     }
     let mut events = live.events.clone();
     events.retain(|e| e.address.as_str() != "A/steps/1/do/0#0/use/0");
-    assert_ne!(replayed(events).await.mark("A/steps/1"), Mark::Passed, "a look that is missing is never green");
+    assert_ne!(replayed(events).await.status("A/steps/1"), Status::Passed, "a look that is missing is never green");
 }

@@ -39,7 +39,7 @@ async fn a_secret_is_masked_in_every_form_while_checks_see_the_true_value() {
         STANDARD.encode(TOKEN)
     ))
     .await;
-    assert_eq!(told.mark("A/expected/1"), crate::outcome::Mark::Passed, "{:?}", told.sentence("A/expected/1"));
+    assert_eq!(told.status("A/expected/1"), crate::outcome::Status::Passed, "{:?}", told.sentence("A/expected/1"));
     nowhere(&told, TOKEN);
     nowhere(&told, &STANDARD.encode(TOKEN));
     nowhere(&told, &basic);

@@ -17,7 +17,7 @@ use crate::{
         Action, Body, Executor, Link, Output, Registry, RunContext, Started, StepContext, StepError, Target, TargetSpec,
     },
     expr::{Finding, Scope, Template, Tree},
-    outcome::{Fault, Mark, Tier, Verdict},
+    outcome::{Blame, Status, Tier, Verdict},
     plan::{
         Environment, Environments, SecretSource, environment,
         read::{Files, Reader},
@@ -459,10 +459,10 @@ impl Told {
         self.events.iter().filter(|e| e.address.as_str() == at).filter_map(|e| f(&e.kind)).last()
     }
 
-    pub fn case(&self, id: &str) -> (Verdict, Option<Fault>, String) {
+    pub fn case(&self, id: &str) -> (Verdict, Option<Blame>, String) {
         let found = self.find(id, |k| match k {
-            EventKind::CaseFinished { verdict, fault, reason, .. } => {
-                Some((*verdict, *fault, reason.clone().unwrap_or_default()))
+            EventKind::CaseFinished { verdict, blame, reason, .. } => {
+                Some((*verdict, *blame, reason.clone().unwrap_or_default()))
             }
             _ => None,
         });
@@ -474,22 +474,22 @@ impl Told {
     }
 
     /// Of the sentence `A/steps/1`.
-    pub fn sentence(&self, at: &str) -> (Mark, String) {
+    pub fn sentence(&self, at: &str) -> (Status, String) {
         self.find(at, |k| match k {
-            EventKind::SentenceFinished { mark, reason } => Some((*mark, reason.clone().unwrap_or_default())),
+            EventKind::SentenceFinished { status, reason } => Some((*status, reason.clone().unwrap_or_default())),
             _ => None,
         })
         .unwrap_or_else(|| panic!("the sentence {at} never ended: {:#?}", self.events))
     }
 
-    pub fn mark(&self, at: &str) -> Mark {
+    pub fn status(&self, at: &str) -> Status {
         self.sentence(at).0
     }
 
     /// Of the action `A/steps/1/do/0`.
-    pub fn action(&self, at: &str) -> (Mark, String) {
+    pub fn action(&self, at: &str) -> (Status, String) {
         self.find(at, |k| match k {
-            EventKind::ActionFinished { mark, reason, .. } => Some((*mark, reason.clone().unwrap_or_default())),
+            EventKind::ActionFinished { status, reason, .. } => Some((*status, reason.clone().unwrap_or_default())),
             _ => None,
         })
         .unwrap_or_else(|| panic!("the action {at} never ended: {:#?}", self.events))
@@ -512,13 +512,13 @@ impl Told {
             .collect()
     }
 
-    /// Address, mark and reason of each thing taken back, in order.
-    pub fn undone(&self) -> Vec<(String, Mark, String)> {
+    /// Address, status and reason of each thing taken back, in order.
+    pub fn undone(&self) -> Vec<(String, Status, String)> {
         self.events
             .iter()
             .filter_map(|e| match &e.kind {
-                EventKind::UndoFinished { mark, reason, .. } => {
-                    Some((e.address.to_string(), *mark, reason.clone().unwrap_or_default()))
+                EventKind::UndoFinished { status, reason, .. } => {
+                    Some((e.address.to_string(), *status, reason.clone().unwrap_or_default()))
                 }
                 _ => None,
             })
@@ -532,17 +532,17 @@ impl Told {
         }
     }
 
-    /// Everything about verdicts and marks, for comparing two runs.
+    /// Everything about verdicts and statuses, for comparing two runs.
     pub fn outcomes(&self) -> Vec<String> {
         self.events
             .iter()
             .filter_map(|e| {
                 let said = match &e.kind {
-                    EventKind::ActionFinished { mark, findings, .. } => {
-                        format!("{mark} {:?}", findings.iter().map(|f| (&f.subject, f.holds)).collect::<Vec<_>>())
+                    EventKind::ActionFinished { status, findings, .. } => {
+                        format!("{status} {:?}", findings.iter().map(|f| (&f.subject, f.holds)).collect::<Vec<_>>())
                     }
-                    EventKind::SentenceFinished { mark, .. } => mark.to_string(),
-                    EventKind::CaseFinished { verdict, fault, .. } => format!("{verdict} {fault:?}"),
+                    EventKind::SentenceFinished { status, .. } => status.to_string(),
+                    EventKind::CaseFinished { verdict, blame, .. } => format!("{verdict} {blame:?}"),
                     _ => return None,
                 };
                 Some(format!("{}: {said}", e.address))

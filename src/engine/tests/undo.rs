@@ -2,7 +2,7 @@
 use super::stage::{HERE, Setting, perform, run, run_clocked};
 use crate::{
     event::EventKind,
-    outcome::{Mark, Verdict},
+    outcome::{Status, Verdict},
 };
 
 const TWO: &str = "
@@ -34,8 +34,8 @@ async fn what_was_made_is_taken_back_last_first_and_noted_before_the_act() {
             "close one"
         ]
     );
-    let rows: Vec<_> = told.undone().into_iter().map(|(at, mark, _)| (at, mark)).collect();
-    assert_eq!(rows, [("A/steps/1/do/1/undo".into(), Mark::Passed), ("A/steps/1/do/0/undo".into(), Mark::Passed)]);
+    let rows: Vec<_> = told.undone().into_iter().map(|(at, status, _)| (at, status)).collect();
+    assert_eq!(rows, [("A/steps/1/do/1/undo".into(), Status::Passed), ("A/steps/1/do/0/undo".into(), Status::Passed)]);
     assert_eq!(told.verdict("A"), Verdict::Passed);
 }
 
@@ -92,7 +92,7 @@ async fn what_was_made_is_taken_back_after_the_time_ran_out() {
     )
     .await;
     assert!(told.log.contains(&"unmake".into()), "{:?}", told.log);
-    assert_eq!(told.undone()[0].1, Mark::Passed, "an undo has its own time");
+    assert_eq!(told.undone()[0].1, Status::Passed, "an undo has its own time");
     assert_eq!(told.verdict("A"), Verdict::Errored);
 }
 
@@ -140,7 +140,7 @@ async fn cancelled_midway_is_interrupted_and_taken_back() {
     .await;
     assert_eq!(told.log, ["intended fake unmake", "connect one", "make", "unmake", "close one"]);
     assert_eq!((told.verdict("A"), told.verdict("B")), (Verdict::Interrupted, Verdict::Skipped));
-    assert_eq!((told.mark("A/steps/2"), told.mark("A/expected/1")), (Mark::NotReached, Mark::NotReached));
+    assert_eq!((told.status("A/steps/2"), told.status("A/expected/1")), (Status::NotReached, Status::NotReached));
     assert!(told.events.iter().any(|e| matches!(e.kind, EventKind::CancelRequested)));
 }
 
@@ -252,7 +252,7 @@ async fn a_fault_is_noted_before_it_is_cut_and_healed_at_the_end_in_any_event() 
 ")
     .await;
     assert_eq!(told.log, ["intended fault heal down", "cut", "connect one", "ask", "heal", "close one"]);
-    assert_eq!((told.undone().len(), told.undone()[0].1), (1, Mark::Passed));
+    assert_eq!((told.undone().len(), told.undone()[0].1), (1, Status::Passed));
     assert_eq!(told.verdict("A"), Verdict::Failed);
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     event::{EvidenceKind, Part},
-    outcome::{Mark, Verdict},
+    outcome::{Status, Verdict},
     source::Place,
 };
 use escape::{Spot, anchor, block, code, cut_block, prose};
@@ -73,15 +73,15 @@ fn file_and_line(place: &Place, spot: Spot) -> String {
     code(&format!("{}:{}", place.file, place.line), spot)
 }
 
-fn of_mark(mark: Mark) -> &'static str {
-    match mark {
-        Mark::Passed => "✅",
-        Mark::Failed => "❌",
-        Mark::Errored => "⚠️",
-        Mark::NotReached => "⏭️",
-        Mark::NotVerified | Mark::Unproven => "❔",
-        Mark::Skipped => "➖",
-        Mark::Interrupted => "⏹️",
+fn of_mark(status: Status) -> &'static str {
+    match status {
+        Status::Passed => "✅",
+        Status::Failed => "❌",
+        Status::Errored => "⚠️",
+        Status::NotReached => "⏭️",
+        Status::NotVerified | Status::Unproven => "❔",
+        Status::Skipped => "➖",
+        Status::Interrupted => "⏹️",
     }
 }
 
@@ -214,7 +214,7 @@ fn tiers_in_words(gate: &Gate) -> String {
 /// Sentences of which this run says nothing.
 fn open_sentences(run: &RunIndex) -> impl Iterator<Item = (&CaseIndex, &SentenceIndex)> {
     let open = |s: &&SentenceIndex| {
-        matches!(s.mark, Mark::NotVerified | Mark::Unproven | Mark::NotReached | Mark::Interrupted)
+        matches!(s.status, Status::NotVerified | Status::Unproven | Status::NotReached | Status::Interrupted)
     };
     run.cases
         .iter()
@@ -224,19 +224,19 @@ fn open_sentences(run: &RunIndex) -> impl Iterator<Item = (&CaseIndex, &Sentence
 
 fn unverified_in_words(run: &RunIndex) -> String {
     let all = run.cases.iter().filter(|c| c.verdict != Verdict::Skipped).map(|c| c.sentences.len()).sum();
-    let marks: Vec<Mark> = open_sentences(run).map(|(_, s)| s.mark).collect();
-    let said: Vec<String> = [Mark::NotVerified, Mark::Unproven, Mark::NotReached, Mark::Interrupted]
+    let statuses: Vec<Status> = open_sentences(run).map(|(_, s)| s.status).collect();
+    let said: Vec<String> = [Status::NotVerified, Status::Unproven, Status::NotReached, Status::Interrupted]
         .into_iter()
-        .map(|mark| (marks.iter().filter(|m| **m == mark).count(), mark))
+        .map(|status| (statuses.iter().filter(|m| **m == status).count(), status))
         .filter(|(n, _)| *n > 0)
-        .map(|(n, mark)| format!("**{n} {mark}**"))
+        .map(|(n, status)| format!("**{n} {status}**"))
         .collect();
     match (all, said.is_empty()) {
         (0, _) => "nothing".to_owned(),
         (all, true) => format!("all {}", count(all, "sentence")),
         (all, false) => format!(
             "{} of {}; {} ([which](#what-was-not-verified))",
-            all - marks.len(),
+            all - statuses.len(),
             count(all, "sentence"),
             and(&said)
         ),
@@ -376,22 +376,22 @@ fn room(out: &mut String) {
 
 /// Everything after the bullet stands under it, indented by its width.
 fn sentence(s: &SentenceIndex, bullet: &str, out: &mut String) {
-    let mark = match s.mark {
-        Mark::Passed => of_mark(s.mark).to_owned(),
-        mark => format!("{} **{mark}**", of_mark(mark)),
+    let status = match s.status {
+        Status::Passed => of_mark(s.status).to_owned(),
+        status => format!("{} **{status}**", of_mark(status)),
     };
     let mut under = String::new();
     if is_block(&s.outline.text) {
-        *out += &format!("{bullet}{mark}\n");
+        *out += &format!("{bullet}{status}\n");
         under += &format!("\n{}\n", block(block_words(&s.outline.text), "json"));
-    } else if s.mark == Mark::Passed {
-        *out += &format!("{bullet}{mark} {}\n", words(&s.outline.text));
+    } else if s.status == Status::Passed {
+        *out += &format!("{bullet}{status} {}\n", words(&s.outline.text));
     } else {
-        *out += &format!("{bullet}{mark}: {}\n", words(&s.outline.text));
+        *out += &format!("{bullet}{status}: {}\n", words(&s.outline.text));
     }
-    match s.mark {
-        Mark::Passed => under += &observed(s),
-        Mark::NotVerified | Mark::Unproven => under += &format!("- {}\n", words(why_open(s))),
+    match s.status {
+        Status::Passed => under += &observed(s),
+        Status::NotVerified | Status::Unproven => under += &format!("- {}\n", words(why_open(s))),
         _ => not_passed(s, &mut under),
     }
     indented(&under, bullet.len(), out);
@@ -413,13 +413,13 @@ fn indented(text: &str, by: usize, out: &mut String) {
 
 /// Why nothing is known of a sentence.
 fn why_open(s: &SentenceIndex) -> &str {
-    let given = match s.mark {
-        Mark::Unproven => s.outline.unproven.as_deref().or(s.reason.as_deref()),
+    let given = match s.status {
+        Status::Unproven => s.outline.unproven.as_deref().or(s.reason.as_deref()),
         _ => s.reason.as_deref(),
     };
-    given.unwrap_or(match s.mark {
-        Mark::NotVerified => "the plan says it, and nothing looks at it",
-        Mark::Unproven => "the plan gives no reason",
+    given.unwrap_or(match s.status {
+        Status::NotVerified => "the plan says it, and nothing looks at it",
+        Status::Unproven => "the plan gives no reason",
         _ => "",
     })
 }
@@ -486,10 +486,10 @@ fn cause(s: &SentenceIndex, a: &ActionIndex, out: &mut String) {
     if let Some(place) = a.place() {
         head += &format!(", {}", file_and_line(place, Spot::Line));
     }
-    if a.mark == Mark::NotReached && a.unmet().next().is_none() {
+    if a.status == Status::NotReached && a.unmet().next().is_none() {
         let why = a.reason.as_ref().map(|r| format!(": {}", line(r))).unwrap_or_default();
-        let mark = if s.mark == Mark::NotReached { "" } else { "not reached: " };
-        *out += &format!("- {mark}{head}{why}\n");
+        let status = if s.status == Status::NotReached { "" } else { "not reached: " };
+        *out += &format!("- {status}{head}{why}\n");
         return;
     }
     let counted = a.own_reason().is_some_and(|r| r.contains(" looks"));
@@ -500,7 +500,7 @@ fn cause(s: &SentenceIndex, a: &ActionIndex, out: &mut String) {
         room(out);
     }
     let after = if bare { String::new() } else { format!(" after {}{looks}", duration(a.took)) };
-    *out += &format!("{head}: **{}**{after}", a.mark);
+    *out += &format!("{head}: **{}**{after}", a.status);
     if let Some(reason) = a.own_reason() {
         *out += &format!(": {}", line(reason));
     }
@@ -596,14 +596,14 @@ fn left_behind(run: &RunIndex, case: &CaseIndex, out: &mut String) {
         count(case.left.len() + case.undone, "thing")
     );
     for row in &case.left {
-        let mark = row.mark.map_or_else(|| "⏹️ never tried".to_owned(), |m| format!("{} {m}", of_mark(m)));
+        let status = row.status.map_or_else(|| "⏹️ never tried".to_owned(), |m| format!("{} {m}", of_mark(m)));
         let place = row.place.as_ref().map_or_else(|| "–".to_owned(), |p| file_and_line(p, Spot::Cell));
-        *out += &format!("| {} | {mark} | {place} | {} |\n", code(&row.what, Spot::Cell), why_left(row));
+        *out += &format!("| {} | {status} | {place} | {} |\n", code(&row.what, Spot::Cell), why_left(row));
     }
-    if case.left.iter().any(|row| row.mark.is_none()) {
+    if case.left.iter().any(|row| row.status.is_none()) {
         *out += &format!("\nTo undo it: {}\n", code(&format!("tp-runner cleanup {}", run.start.run), Spot::Line));
     }
-    for action in case.left.iter().flat_map(|row| row.actions.iter().filter(|a| a.mark.is_red())) {
+    for action in case.left.iter().flat_map(|row| row.actions.iter().filter(|a| a.status.is_red())) {
         evidence(action, out);
     }
 }
@@ -624,7 +624,7 @@ fn collected(case: &CaseIndex, out: &mut String) {
     *out += "\n**Collected when the case went red**\n";
     for action in &case.collected {
         let why = action.reason.as_ref().map(|r| format!(": {}", line(r))).unwrap_or_default();
-        *out += &format!("\n{} {}{why}\n", of_mark(action.mark), code(&action.what, Spot::Line));
+        *out += &format!("\n{} {}{why}\n", of_mark(action.status), code(&action.what, Spot::Line));
         evidence(action, out);
     }
 }
@@ -641,7 +641,7 @@ fn not_verified(run: &RunIndex, out: &mut String) {
                 false => escape::words(&s.outline.text, Spot::Cell),
             };
             let why = cell(why_open(s));
-            format!("| {} | {text} | {} {} | {why} |\n", link(case, Spot::Cell), of_mark(s.mark), s.mark)
+            format!("| {} | {text} | {} {} | {why} |\n", link(case, Spot::Cell), of_mark(s.status), s.status)
         })
         .collect();
     let skipped: Vec<String> = run
@@ -654,7 +654,7 @@ fn not_verified(run: &RunIndex, out: &mut String) {
         *out += "Nothing: every sentence of the plan was looked at.\n";
     }
     if !rows.is_empty() {
-        *out += &format!("| Case | Sentence | Mark | Why |\n|---|---|---|---|\n{}", rows.concat());
+        *out += &format!("| Case | Sentence | Status | Why |\n|---|---|---|---|\n{}", rows.concat());
     }
     if !skipped.is_empty() {
         let gap = if rows.is_empty() { "" } else { "\n" };
@@ -671,7 +671,7 @@ fn around(run: &RunIndex, out: &mut String) {
         let place = action.place().map(|p| format!(", {}", file_and_line(p, Spot::Line))).unwrap_or_default();
         let why = action.reason.as_ref().map(|r| format!(": {}", line(r))).unwrap_or_default();
         let what = code(&action.what, Spot::Line);
-        *out += &format!("\n{} **{}**: {what}{place}{why}\n", of_mark(action.mark), action.mark);
+        *out += &format!("\n{} **{}**: {what}{place}{why}\n", of_mark(action.status), action.status);
         findings(action, out);
         timeline(action, out);
         evidence(action, out);

@@ -1,7 +1,7 @@
 //! What the report says, and that nothing from the world can break it.
 use crate::{
     event::{Event, EventKind, Evidence, EvidenceKind, Finding, Part},
-    outcome::{Fault, Mark, Tier, Verdict},
+    outcome::{Blame, Status, Tier, Verdict},
     report::{
         gate::{RunVerdict, gate},
         ledger::Ledger,
@@ -37,7 +37,7 @@ fn small() -> Story {
     s.proved("TC-1/expected/0", "check", vec![samples::check("n == 2")]);
     s.verdict("TC-1", Verdict::Passed, None, None, 340);
     s.tell("TC-2", EventKind::CaseStarted);
-    s.sentence("TC-2/preconditions/0", Mark::NotVerified, None);
+    s.sentence("TC-2/preconditions/0", Status::NotVerified, None);
     s.tell("TC-2/steps/0", EventKind::SentenceStarted);
     let at = "TC-2/steps/0/do/0";
     s.tell(&format!("{at}/undo"), EventKind::UndoIntended { what: "http DELETE /1".into(), place: samples::place(33) });
@@ -49,14 +49,14 @@ fn small() -> Story {
     ];
     s.look(at, 0, wrong.clone(), vec![]);
     s.wait(1_500).look(at, 1, wrong.clone(), sleepy);
-    s.finish(at, Mark::Failed, wrong, Some("it did not become so within 1s (2 looks)"), 2, 1_500);
-    s.sentence("TC-2/steps/0", Mark::Failed, Some("it did not become so within 1s (2 looks)"));
-    s.sentence("TC-2/steps/1", Mark::NotReached, Some("the steps ended before it"));
-    s.sentence("TC-2/expected/0", Mark::Unproven, None);
+    s.finish(at, Status::Failed, wrong, Some("it did not become so within 1s (2 looks)"), 2, 1_500);
+    s.sentence("TC-2/steps/0", Status::Failed, Some("it did not become so within 1s (2 looks)"));
+    s.sentence("TC-2/steps/1", Status::NotReached, Some("the steps ended before it"));
+    s.sentence("TC-2/expected/0", Status::Unproven, None);
     let what = "http DELETE /1".into();
-    s.tell(&format!("{at}/undo"), EventKind::UndoFinished { mark: Mark::Passed, what, reason: None });
+    s.tell(&format!("{at}/undo"), EventKind::UndoFinished { status: Status::Passed, what, reason: None });
     let why = Some("it did not become so within 1s (2 looks)");
-    s.verdict("TC-2", Verdict::Failed, Some(Fault::Product), why, 1_600);
+    s.verdict("TC-2", Verdict::Failed, Some(Blame::Product), why, 1_600);
     s.end(&["a word for the end"])
 }
 
@@ -179,7 +179,7 @@ Show what a report looks like.
 
 ## What Was Not Verified
 
-| Case | Sentence | Mark | Why |
+| Case | Sentence | Status | Why |
 |---|---|---|---|
 | [TC-2](#tc-2-good-night) | It is dark | ❔ not verified | the plan says it, and nothing looks at it |
 | [TC-2](#tc-2-good-night) | Leave | ⏭️ not reached | the steps ended before it |
@@ -458,8 +458,8 @@ fn what_had_begun_is_interrupted_and_what_was_made_is_named() {
     let run = Ledger::of(&story.events[..=looked]);
     assert_eq!(run.cases[0].verdict, Verdict::Passed);
     assert_eq!(run.cases[1].verdict, Verdict::Interrupted);
-    let marks: Vec<Mark> = run.cases[1].sentences.iter().map(|s| s.mark).collect();
-    assert_eq!(marks, [Mark::NotVerified, Mark::Interrupted, Mark::NotReached, Mark::Unproven]);
+    let statuses: Vec<Status> = run.cases[1].sentences.iter().map(|s| s.status).collect();
+    assert_eq!(statuses, [Status::NotVerified, Status::Interrupted, Status::NotReached, Status::Unproven]);
     let report = markdown(&run);
     for said in ["`http DELETE /1` | ⏹️ never tried", "`tp-runner cleanup k3x9q`", "| `status` | `201` | `500` |"] {
         assert!(report.contains(said), "{said}\n{report}");
