@@ -78,7 +78,7 @@ async fn one_by_one(waits: usize) -> Vec<Duration> {
     let mut delays = vec![];
     while delays.len() < waits {
         match heard.recv().await.expect("the run goes on") {
-            (Heard::Looked, _) => {}
+            (Heard::Observed, _) => {}
             (Heard::Finished, _) => panic!("it waits"),
         }
         // The look is over before the wait begins.
@@ -224,7 +224,7 @@ async fn answer(State(shared): State<Arc<Shared>>, Query(query): Query<HashMap<S
 // --- the runner ------------------------------------------------------------------------------------------------------------------
 
 enum Heard {
-    Looked,
+    Observed,
     Finished,
 }
 
@@ -242,7 +242,7 @@ impl EventSink for Ear {
     fn on_event(&mut self, event: &Event, _: &str) -> Result<(), String> {
         let now = Instant::now();
         let heard = match &event.kind {
-            EventKind::Looked { unmet, .. } if !unmet.is_empty() => Heard::Looked,
+            EventKind::Observed { unmet, .. } if !unmet.is_empty() => Heard::Observed,
             EventKind::ActionFinished { .. } => Heard::Finished,
             _ => return Ok(()),
         };

@@ -1,10 +1,10 @@
 //! The contract with the reader: everything that a run says, in order. Owned and serde both ways, so that a recorded run can be
 //! reported and judged again. Knows neither who tells nor who reads.
-pub use crate::expr::Finding;
+pub use crate::expr::AssertionResult;
 use crate::{
     address::Address,
     outcome::{Blame, Status, Tier, Verdict},
-    source::Place,
+    source::Location,
     value::Value,
 };
 use async_trait::async_trait;
@@ -39,12 +39,12 @@ pub enum EventKind {
     ActionStarted {
         /// One line for people: `http POST /api/v1/sessions`, before its templates are filled in.
         what: String,
-        place: Place,
+        location: Location,
     },
     /// One look at the world.
-    Looked {
+    Observed {
         /// From 0 within the action.
-        look: u32,
+        attempt: u32,
         /// Not `at` on the line: that is the event's own.
         #[serde(rename = "began")]
         at: Timestamp,
@@ -56,16 +56,16 @@ pub enum EventKind {
         /// Of the error, so that a recorded look fails as the live one did.
         error_kind: Option<ErrorKind>,
         /// What did not hold at this look.
-        unmet: Vec<Finding>,
+        unmet: Vec<AssertionResult>,
         evidence: Vec<Evidence>,
     },
     ActionFinished {
         status: Status,
         /// All that was asked of the last look, whether it held or not.
-        findings: Vec<Finding>,
-        /// Why it is not passed, where findings do not say it.
+        results: Vec<AssertionResult>,
+        /// Why it is not passed, where results do not say it.
         reason: Option<String>,
-        looks: u32,
+        attempts: u32,
         #[serde(with = "nanos")]
         took: Duration,
     },
@@ -77,7 +77,7 @@ pub enum EventKind {
     /// On the stack before the request leaves. `what` names the actions that will undo it.
     UndoIntended {
         what: String,
-        place: Place,
+        location: Location,
     },
     UndoFinished {
         status: Status,
@@ -165,7 +165,7 @@ pub struct SentenceOutline {
     pub part: Part,
     /// In the plan's words.
     pub text: String,
-    pub place: Place,
+    pub location: Location,
     /// The reason given by `unproven`.
     pub unproven: Option<String>,
 }
@@ -214,9 +214,9 @@ impl EventKind {
     pub fn map_text(self, f: &dyn Fn(&str) -> Option<String>) -> EventKind {
         let text = |s: String| f(&s).unwrap_or(s);
         let option = |s: Option<String>| s.map(text);
-        let findings = |fs: Vec<Finding>| -> Vec<Finding> {
+        let results = |fs: Vec<AssertionResult>| -> Vec<AssertionResult> {
             fs.into_iter()
-                .map(|x| Finding {
+                .map(|x| AssertionResult {
                     subject: text(x.subject),
                     expected: text(x.expected),
                     actual: text(x.actual),
@@ -235,24 +235,26 @@ impl EventKind {
             EventKind::NamesBound { vars, environment } => {
                 EventKind::NamesBound { vars: vars.map_text(f), environment: environment.map_text(f) }
             }
-            EventKind::ActionStarted { what, place } => EventKind::ActionStarted { what: text(what), place },
-            EventKind::Looked { look, at, took, value, error, error_kind, unmet, evidence } => EventKind::Looked {
-                look,
-                at,
-                took,
-                value: value.map(|v| v.map_text(f)),
-                error: option(error),
-                error_kind,
-                unmet: findings(unmet),
-                evidence: evidence.into_iter().map(|e| Evidence { text: text(e.text), ..e }).collect(),
-            },
-            EventKind::ActionFinished { status, findings: fs, reason, looks, took } => {
-                EventKind::ActionFinished { status, findings: findings(fs), reason: option(reason), looks, took }
+            EventKind::ActionStarted { what, location } => EventKind::ActionStarted { what: text(what), location },
+            EventKind::Observed { attempt, at, took, value, error, error_kind, unmet, evidence } => {
+                EventKind::Observed {
+                    attempt,
+                    at,
+                    took,
+                    value: value.map(|v| v.map_text(f)),
+                    error: option(error),
+                    error_kind,
+                    unmet: results(unmet),
+                    evidence: evidence.into_iter().map(|e| Evidence { text: text(e.text), ..e }).collect(),
+                }
+            }
+            EventKind::ActionFinished { status, results: fs, reason, attempts, took } => {
+                EventKind::ActionFinished { status, results: results(fs), reason: option(reason), attempts, took }
             }
             EventKind::SentenceFinished { status, reason } => {
                 EventKind::SentenceFinished { status, reason: option(reason) }
             }
-            EventKind::UndoIntended { what, place } => EventKind::UndoIntended { what: text(what), place },
+            EventKind::UndoIntended { what, location } => EventKind::UndoIntended { what: text(what), location },
             EventKind::UndoFinished { status, what, reason } => {
                 EventKind::UndoFinished { status, what: text(what), reason: option(reason) }
             }
@@ -270,7 +272,7 @@ impl EventKind {
 /// Where events go. Both wait while the reader is behind.
 #[async_trait]
 pub trait Events: Send + Sync {
-    async fn tell(&self, at: &Address, kind: EventKind);
+    async fn emit(&self, at: &Address, kind: EventKind);
     /// Returns when every sink has it: an undo is written before the act that it undoes.
     async fn commit(&self, at: &Address, kind: EventKind) -> Result<(), String>;
 }

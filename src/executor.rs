@@ -4,7 +4,7 @@ use crate::{
     address::Address,
     diagnostic::{Diagnostic, Diagnostics},
     event::{ErrorKind, Evidence, EvidenceKind},
-    expr::{EvalError, Expression, Read, Scope, Template, Tree, template::Part},
+    expr::{EvalError, Expression, Reference, Scope, Template, Tree, template::Part},
     secrets::Secrets,
     source::Span,
     value::Value,
@@ -42,7 +42,7 @@ pub trait Executor: Send + Sync {
 #[async_trait]
 pub trait TargetSpec: Send + Sync {
     /// Called once per run, at the first use. `scope` holds the names of the environment.
-    async fn connect(&self, run: &RunContext, scope: &Scope) -> Result<Arc<dyn Target>, StepError>;
+    async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError>;
     /// For reports: the address, without credentials.
     fn address(&self) -> String;
 }
@@ -57,7 +57,7 @@ pub trait Target: Any + Send + Sync {
     }
     /// For `doctor`: tries the way to the target as a plan would go it, and whether each of `needs` is allowed. Changes nothing.
     /// Empty where there is nothing to try. `environment`: its names, with those that setup has bound.
-    async fn probe(&self, _needs: &[Need], _environment: &Scope) -> Vec<Probed> {
+    async fn probe(&self, _needs: &[Need], _environment: &Scope) -> Vec<ProbeResult> {
         vec![]
     }
 }
@@ -77,8 +77,8 @@ pub struct Need {
 
 /// What a probe found out: one line for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probed {
-    pub health: Health,
+pub struct ProbeResult {
+    pub status: ProbeStatus,
     /// What was tried: `log in`, `create sessions.stream.space in namespace \`default\``.
     pub tried: String,
     /// What came of it.
@@ -88,24 +88,24 @@ pub struct Probed {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Health {
-    Well,
-    /// It may be in the way, or it cannot be told before the run.
-    Doubtful,
-    Wrong,
+pub enum ProbeStatus {
+    Ok,
+    /// It may be a problem, or it cannot be known before the run.
+    Warning,
+    Error,
 }
 
-impl Probed {
-    pub fn well(tried: impl Into<String>, seen: impl Into<String>) -> Self {
-        Probed { health: Health::Well, tried: tried.into(), seen: seen.into(), remedy: None }
+impl ProbeResult {
+    pub fn ok(tried: impl Into<String>, seen: impl Into<String>) -> Self {
+        ProbeResult { status: ProbeStatus::Ok, tried: tried.into(), seen: seen.into(), remedy: None }
     }
 
-    pub fn doubtful(tried: impl Into<String>, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Probed { health: Health::Doubtful, remedy: Some(remedy.into()), ..Probed::well(tried, seen) }
+    pub fn warning(tried: impl Into<String>, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+        ProbeResult { status: ProbeStatus::Warning, remedy: Some(remedy.into()), ..ProbeResult::ok(tried, seen) }
     }
 
-    pub fn wrong(tried: impl Into<String>, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Probed { health: Health::Wrong, remedy: Some(remedy.into()), ..Probed::well(tried, seen) }
+    pub fn error(tried: impl Into<String>, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+        ProbeResult { status: ProbeStatus::Error, remedy: Some(remedy.into()), ..ProbeResult::ok(tried, seen) }
     }
 }
 
@@ -122,10 +122,10 @@ pub trait Action: Send + Sync {
     fn needs(&self, _known: &Scope) -> Vec<Need> {
         vec![]
     }
-    async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError>;
+    async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError>;
     /// The next look after `last`, losing nothing between the two. Never returns an equal look in a busy loop: it waits for a
     /// change, or for `pace`, whichever this kind of target can.
-    async fn next(&self, cx: &StepContext<'_>, _last: &Output, pace: Duration) -> Result<Output, StepError> {
+    async fn next(&self, cx: &ActionContext<'_>, _last: &Output, pace: Duration) -> Result<Output, ActionError> {
         tokio::time::sleep(pace).await;
         self.perform(cx).await
     }
@@ -181,7 +181,7 @@ impl Started {
 
 /// Why there is no output. For operators: one sentence that says what to do where that is known.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum StepError {
+pub enum ActionError {
     /// Refused, DNS, TLS, credentials: the product could not be asked.
     #[error("{0}")]
     Unreachable(String),
@@ -197,27 +197,27 @@ pub enum StepError {
     Invalid(String),
 }
 
-impl StepError {
+impl ActionError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            StepError::Unreachable(_) => ErrorKind::Unreachable,
-            StepError::TimedOut(_) => ErrorKind::TimedOut,
-            StepError::Undefined(_) => ErrorKind::Undefined,
-            StepError::Cancelled => ErrorKind::Cancelled,
-            StepError::Invalid(_) => ErrorKind::Invalid,
+            ActionError::Unreachable(_) => ErrorKind::Unreachable,
+            ActionError::TimedOut(_) => ErrorKind::TimedOut,
+            ActionError::Undefined(_) => ErrorKind::Undefined,
+            ActionError::Cancelled => ErrorKind::Cancelled,
+            ActionError::Invalid(_) => ErrorKind::Invalid,
         }
     }
 }
 
-impl From<EvalError> for StepError {
+impl From<EvalError> for ActionError {
     fn from(e: EvalError) -> Self {
-        StepError::Undefined(e.to_string())
+        ActionError::Undefined(e.to_string())
     }
 }
 
 /// The same for the whole run.
 #[derive(Clone, Debug)]
-pub struct RunContext {
+pub struct RunInfo {
     /// Short, lower case, fit for DNS names.
     pub id: String,
     pub started: Timestamp,
@@ -226,9 +226,9 @@ pub struct RunContext {
 }
 
 /// What an action may use while it is performed.
-pub struct StepContext<'a> {
+pub struct ActionContext<'a> {
     pub address: &'a Address,
-    pub run: &'a RunContext,
+    pub run: &'a RunInfo,
     pub scope: &'a Scope,
     /// The names of the environment alone: what a target's own templates (headers, …) read.
     pub environment: &'a Scope,
@@ -236,13 +236,13 @@ pub struct StepContext<'a> {
     pub secrets: &'a Secrets,
     pub target: Option<Arc<dyn Target>>,
     pub evidence: &'a Mutex<Vec<Evidence>>,
-    pub departed: &'a AtomicBool,
+    pub sent: &'a AtomicBool,
 }
 
-impl StepContext<'_> {
-    pub fn target<T: Target>(&self) -> Result<&T, StepError> {
-        let any: &dyn Any = &**self.target.as_ref().ok_or_else(|| StepError::Invalid("no target".into()))?;
-        any.downcast_ref().ok_or_else(|| StepError::Invalid("the target is of another kind".into()))
+impl ActionContext<'_> {
+    pub fn target<T: Target>(&self) -> Result<&T, ActionError> {
+        let any: &dyn Any = &**self.target.as_ref().ok_or_else(|| ActionError::Invalid("no target".into()))?;
+        any.downcast_ref().ok_or_else(|| ActionError::Invalid("the target is of another kind".into()))
     }
 
     /// Kept even if the action is dropped before it ends.
@@ -257,19 +257,19 @@ impl StepContext<'_> {
     }
 
     /// Says that the request is on its way: from now on silence is the product's answer.
-    pub fn depart(&self) {
-        self.departed.store(true, Ordering::SeqCst);
+    pub fn mark_sent(&self) {
+        self.sent.store(true, Ordering::SeqCst);
     }
 
-    pub fn render(&self, t: &Template) -> Result<Value, StepError> {
+    pub fn render(&self, t: &Template) -> Result<Value, ActionError> {
         Ok(t.render(self.scope)?)
     }
 
-    pub fn render_text(&self, t: &Template) -> Result<String, StepError> {
+    pub fn render_text(&self, t: &Template) -> Result<String, ActionError> {
         Ok(t.render_text(self.scope)?)
     }
 
-    pub fn render_tree(&self, t: &Tree) -> Result<Value, StepError> {
+    pub fn render_tree(&self, t: &Tree) -> Result<Value, ActionError> {
         Ok(t.render(self.scope)?)
     }
 }
@@ -277,7 +277,7 @@ impl StepContext<'_> {
 /// What stands under a verb. It takes the value apart, notes every name that is read, and gathers what is wrong.
 pub struct Body<'a> {
     pub node: &'a Node,
-    pub reads: &'a mut Vec<Read>,
+    pub reads: &'a mut Vec<Reference>,
     pub problems: &'a mut Diagnostics,
 }
 
@@ -413,15 +413,15 @@ pub fn shell_word(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// The expressions in a template that are not texts: for executors that bind them instead of pasting.
-pub fn holes(t: &Template) -> impl Iterator<Item = &Expression> {
-    t.parts().iter().filter_map(|p| if let Part::Hole(e) = p { Some(e) } else { None })
+pub fn placeholders(t: &Template) -> impl Iterator<Item = &Expression> {
+    t.parts().iter().filter_map(|p| if let Part::Placeholder(e) = p { Some(e) } else { None })
 }
 
 /// A link that can be cut and healed.
 #[async_trait]
 pub trait Link: Send + Sync {
-    async fn cut(&self) -> Result<(), StepError>;
-    async fn heal(&self) -> Result<(), StepError>;
+    async fn cut(&self) -> Result<(), ActionError>;
+    async fn heal(&self) -> Result<(), ActionError>;
     /// How often the cut link was tried since it was cut.
     fn refused(&self) -> u64;
 }

@@ -1,4 +1,4 @@
-//! The texts that were read, and places in them. Knows neither YAML nor plans.
+//! The texts that were read, and locations in them. Knows neither YAML nor plans.
 use serde::{Deserialize, Serialize};
 use std::{ops::Range, sync::Arc};
 
@@ -39,23 +39,23 @@ impl std::hash::Hash for Span {
 
 /// Where something stands, for people: `plans/TP-004.yaml:12:9`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Place {
+pub struct Location {
     pub file: String,
     pub line: usize,
     pub column: usize,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
     }
 }
 
 impl Span {
-    pub fn place(&self) -> Place {
+    pub fn location(&self) -> Location {
         let before = &self.source.text[..floor(&self.source.text, self.range.start)];
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        Place {
+        Location {
             file: self.source.name.clone(),
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,

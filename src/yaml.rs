@@ -369,7 +369,7 @@ mod tests {
     fn both_of_two_equal_keys_are_kept() {
         let t = tree("a: 1\nb: 2\na: 3\n");
         assert_eq!(t.entries().len(), 3);
-        assert_eq!(t.entries()[2].0.span.place().line, 3);
+        assert_eq!(t.entries()[2].0.span.location().line, 3);
     }
 
     #[test]
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn what_is_not_yaml_is_said_with_its_place() {
         let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: 1\nb: \"x\nc: 2\n".into() })).unwrap_err();
-        assert_eq!((e.code, e.span.place().line), ("yaml", 2));
+        assert_eq!((e.code, e.span.location().line), ("yaml", 2));
         let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: !has(x)\n".into() })).unwrap_err();
         assert!(e.help.unwrap().contains("quote"), "{}", e.message);
         let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: >= 3\n".into() })).unwrap_err();

@@ -106,7 +106,7 @@ fn seen(place: &Place) -> Vec<String> {
     let journal = place.runs().pop().map(|run| std::fs::read_to_string(place.journal(&run)).unwrap_or_default());
     let events = journal.unwrap_or_default();
     let events = events.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
-    let looks = events.filter(|e| e["event"] == "looked");
+    let looks = events.filter(|e| e["event"] == "observed");
     let mut states: Vec<String> =
         looks.filter_map(|e| Some(e.pointer("/value/object/data/state")?.as_str()?.to_owned())).collect();
     states.dedup();

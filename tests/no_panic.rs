@@ -7,7 +7,7 @@ use tp_runner::{
     engine::compile::compile,
     event::EventSink,
     executors,
-    expr::{Expression, Picture, Scope, Tree, judge},
+    expr::{Expression, Pattern, Scope, Tree, judge},
     plan::{
         environment, markdown,
         read::{Files, Reader},
@@ -59,7 +59,7 @@ fn check(plan: &str, environment_text: &str, written: &str) -> usize {
         problems.extend(compile(plan, &registry, environment, vec![], &|_| true).1);
     }
     problems.sort();
-    problems.0.iter().take(20).map(|d| d.render(true).len() + d.span.place().column).sum()
+    problems.0.iter().take(20).map(|d| d.render(true).len() + d.span.location().column).sum()
 }
 
 /// A small change to a text.
@@ -171,17 +171,17 @@ fn expression(text: &str) -> usize {
     let mut drawn = 0;
     match Expression::compile(&node, 0..node.as_str().map_or(0, str::len)) {
         Ok(e) => {
-            let mut findings = vec![];
-            judge::checks(&[(e, node.span.clone())], &scope, &mut findings);
-            drawn += findings.iter().map(|f| f.operands.len()).sum::<usize>();
+            let mut results = vec![];
+            judge::checks(&[(e, node.span.clone())], &scope, &mut results);
+            drawn += results.iter().map(|f| f.operands.len()).sum::<usize>();
         }
-        Err(ds) => drawn += ds.iter().map(|d| d.render(false).len() + d.span.place().column).sum::<usize>(),
+        Err(ds) => drawn += ds.iter().map(|d| d.render(false).len() + d.span.location().column).sum::<usize>(),
     }
     let mut problems = Diagnostics::default();
     let _ = Tree::compile(&node, &mut problems).render(&scope);
-    let picture = Picture::compile(&node, &mut problems);
-    let mut findings = vec![];
-    judge::picture(&picture, "x", scope.get("a"), &scope, &mut findings);
+    let picture = Pattern::compile(&node, &mut problems);
+    let mut results = vec![];
+    judge::picture(&picture, "x", scope.get("a"), &scope, &mut results);
     drawn + problems.0.iter().map(|d| d.render(false).len()).sum::<usize>()
 }
 
@@ -232,7 +232,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         let good = r#"{"seq":1,"at":"2026-01-02T03:04:05Z","address":"A","event":"case-started"}
-{"seq":2,"at":"2026-01-02T03:04:05Z","address":"A/steps/1/do/0","event":"looked","look":0,"began":"2026-01-02T03:04:05Z","took":5,"value":{"a":{"$time":"2026-01-02T03:04:05Z"},"d":{"$duration":"PT1S"}},"error":null,"error_kind":null,"unmet":[],"evidence":[]}
+{"seq":2,"at":"2026-01-02T03:04:05Z","address":"A/steps/1/do/0","event":"observed","attempt":0,"began":"2026-01-02T03:04:05Z","took":5,"value":{"a":{"$time":"2026-01-02T03:04:05Z"},"d":{"$duration":"PT1S"}},"error":null,"error_kind":null,"unmet":[],"evidence":[]}
 {"seq":3,"at":"2026-01-02T03:04:05Z","address":"A","event":"case-finished","verdict":"passed","blame":null,"reason":null,"took":1}
 "#;
         std::fs::write(&path, changed(&format!("{good}{junk}"), &changes)).unwrap();

@@ -71,7 +71,7 @@ fn ten_cases_pass_and_nothing_is_left() {
         .collect();
     let refused: Vec<i64> = events
         .iter()
-        .filter(|e| e["event"] == "looked" && e["address"].as_str().is_some_and(|a| a.starts_with("TC-INT-010/")))
+        .filter(|e| e["event"] == "observed" && e["address"].as_str().is_some_and(|a| a.starts_with("TC-INT-010/")))
         .filter_map(|e| e["value"]["refused"].as_i64())
         .collect();
     assert!(refused.len() == 2 && refused.iter().all(|n| *n >= 1), "refused, by fault: {refused:?}");

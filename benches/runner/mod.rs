@@ -8,11 +8,11 @@ use tp_runner::{
     engine::{
         compile, dispatch,
         looks::Live,
-        run::{self, World, base_scope, run_scope},
+        run::{self, RunContext, base_scope, run_scope},
         schedule::Schedule,
     },
     event::{EnvironmentOutline, EventSink, RunStarted},
-    executor::RunContext,
+    executor::RunInfo,
     executors,
     outcome::{Tier, Verdict},
     plan::{
@@ -48,7 +48,7 @@ pub async fn perform_in(
     more: Vec<Box<dyn EventSink>>,
 ) -> (Duration, usize) {
     let mut schedule = compiled(plan, environment);
-    let run = RunContext { id: "rbench".into(), started: jiff::Timestamp::now(), dir: folder.into() };
+    let run = RunInfo { id: "rbench".into(), started: jiff::Timestamp::now(), dir: folder.into() };
     let secrets = Arc::new(Secrets::default());
     let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).expect("variables");
     let live = Arc::new(Live::new(run.clone(), secrets.clone(), run_scope(&run, &secrets), &schedule.targets));
@@ -71,7 +71,7 @@ pub async fn perform_in(
     };
     let faults = std::mem::take(&mut schedule.faults);
     let on_failure = std::mem::take(&mut schedule.on_failure);
-    let world = Arc::new(World {
+    let context = Arc::new(RunContext {
         run,
         secrets,
         events: events.clone(),
@@ -86,9 +86,9 @@ pub async fn perform_in(
     });
 
     let begun = Instant::now();
-    run::perform(Arc::new(schedule), world.clone(), live.clone(), base, started).await;
+    run::perform(Arc::new(schedule), context.clone(), live.clone(), base, started).await;
     live.close().await;
-    drop((world, events));
+    drop((context, events));
     thread.join().expect("the dispatcher").expect("the journal");
     let took = begun.elapsed();
 

@@ -14,11 +14,11 @@ use crate::{
         dispatch,
         looks::{Live, Looks},
         needs,
-        run::{World, base_scope, set_up, tear_down},
+        run::{RunContext, base_scope, set_up, tear_down},
         schedule::{Fault, Schedule},
         undo::Stack,
     },
-    executor::{Health, Link, Need, Probed, RunContext},
+    executor::{Link, Need, ProbeResult, ProbeStatus, RunInfo},
     executors,
     secrets::Secrets,
 };
@@ -49,7 +49,7 @@ pub async fn command(args: Box<args::Doctor>, verbosity: Verbosity) -> Result<u8
         let lines = examined?;
         anstream::println!("{} in the environment `{name}`\n", found.source.name);
         lines.iter().for_each(|l| anstream::println!("{}", l.drawn()));
-        let wrong = lines.iter().filter(|l| l.probed.health == Health::Wrong).count();
+        let wrong = lines.iter().filter(|l| l.probed.status == ProbeStatus::Error).count();
         anstream::println!("\n{}", if wrong == 0 { "nothing is wrong".into() } else { format!("{wrong} wrong") });
         if wrong > 0 {
             code = exit::COULD_NOT_ASK;
@@ -61,20 +61,20 @@ pub async fn command(args: Box<args::Doctor>, verbosity: Verbosity) -> Result<u8
 /// What was found out about one part of the environment.
 struct Line {
     of: String,
-    probed: Probed,
+    probed: ProbeResult,
 }
 
 impl Line {
-    fn new(of: impl Into<String>, probed: Probed) -> Self {
+    fn new(of: impl Into<String>, probed: ProbeResult) -> Self {
         Line { of: of.into(), probed }
     }
 
     fn drawn(&self) -> String {
-        let Probed { health, tried, seen, remedy } = &self.probed;
-        let mark = match health {
-            Health::Well => "ok   ",
-            Health::Doubtful => "?    ",
-            Health::Wrong => "wrong",
+        let ProbeResult { status, tried, seen, remedy } = &self.probed;
+        let mark = match status {
+            ProbeStatus::Ok => "ok   ",
+            ProbeStatus::Warning => "?    ",
+            ProbeStatus::Error => "wrong",
         };
         let remedy = remedy.as_ref().map(|r| format!("; {r}")).unwrap_or_default();
         format!("{mark} {}: {tried}: {seen}{remedy}", self.of)
@@ -95,24 +95,27 @@ async fn examine(schedule: Schedule, found: &files::Found) -> Vec<Line> {
 }
 
 async fn tried(schedule: Schedule, found: &files::Found, secrets: &Arc<Secrets>) -> Vec<Line> {
-    let run = RunContext { id: "doctor".into(), started: jiff::Timestamp::now(), dir: found.root.clone() };
+    let run = RunInfo { id: "doctor".into(), started: jiff::Timestamp::now(), dir: found.root.clone() };
     let environment = match environment_scope(&run, secrets, &schedule).await {
         Ok(scope) => scope,
         Err(f) => {
             let seen = f.message.trim_start_matches("error: ").replace('\n', " ");
-            return vec![Line::new("secrets", Probed::wrong("read", seen, "without it nothing else can be tried"))];
+            return vec![Line::new(
+                "secrets",
+                ProbeResult::error("read", seen, "without it nothing else can be tried"),
+            )];
         }
     };
     let mut lines = vec![];
     if !schedule.secrets.is_empty() {
         let names = schedule.secrets.iter().map(|(n, _)| format!("`{n}`")).collect::<Vec<_>>().join(", ");
-        lines.push(Line::new("secrets", Probed::well("read", names)));
+        lines.push(Line::new("secrets", ProbeResult::ok("read", names)));
     }
     let known = match base_scope(&run, secrets, &schedule.vars, &environment) {
         Ok(scope) => scope.over(&environment),
         Err((name, e)) => {
             let remedy = "mend it in the plan, in the environment, or with `--set`";
-            lines.push(Line::new("variables", Probed::wrong(format!("evaluate `{name}`"), e.to_string(), remedy)));
+            lines.push(Line::new("variables", ProbeResult::error(format!("evaluate `{name}`"), e.to_string(), remedy)));
             return lines;
         }
     };
@@ -123,7 +126,10 @@ async fn tried(schedule: Schedule, found: &files::Found, secrets: &Arc<Secrets>)
         Ok(relays) => relays,
         Err(f) => {
             let remedy = "free that port, or name another in `listen`";
-            lines.push(Line::new("faults", Probed::wrong("listen", f.message.trim_start_matches("error: "), remedy)));
+            lines.push(Line::new(
+                "faults",
+                ProbeResult::error("listen", f.message.trim_start_matches("error: "), remedy),
+            ));
             vec![]
         }
     };
@@ -137,19 +143,19 @@ async fn tried(schedule: Schedule, found: &files::Found, secrets: &Arc<Secrets>)
     lines
 }
 
-async fn upstream_of(upstream: &str) -> Probed {
+async fn upstream_of(upstream: &str) -> ProbeResult {
     let tried = format!("reach `{upstream}` behind the relay");
     match tokio::time::timeout(PATIENCE, TcpStream::connect(upstream)).await {
-        Ok(Ok(_)) => Probed::well(tried, "something listens there"),
-        Ok(Err(e)) => Probed::wrong(tried, e.to_string(), "see whether `upstream` is right and the server runs"),
-        Err(_) => Probed::wrong(tried, "no answer", "see whether a firewall is between"),
+        Ok(Ok(_)) => ProbeResult::ok(tried, "something listens there"),
+        Ok(Err(e)) => ProbeResult::error(tried, e.to_string(), "see whether `upstream` is right and the server runs"),
+        Err(_) => ProbeResult::error(tried, "no answer", "see whether a firewall is between"),
     }
 }
 
 /// Setup, each target with what the plan needs of it, and setup taken back.
 async fn targets(
     mut schedule: Schedule,
-    run: RunContext,
+    run: RunInfo,
     secrets: &Arc<Secrets>,
     live: &Arc<Live>,
     links: HashMap<String, Arc<dyn Link>>,
@@ -157,7 +163,7 @@ async fn targets(
 ) -> Vec<Line> {
     let cancel = tokio_util::sync::CancellationToken::new();
     let (events, thread) = dispatch::start(secrets.clone(), vec![], cancel.clone());
-    let world = World {
+    let context = RunContext {
         run,
         secrets: secrets.clone(),
         events,
@@ -176,9 +182,9 @@ async fn targets(
         let n = schedule.setup.len();
         lines.push(Line::new(
             "setup",
-            match set_up(&schedule, &world, &**live, &made).await {
-                Ok(()) => Probed::well("perform", format!("{n} action{} held", if n == 1 { "" } else { "s" })),
-                Err(why) => Probed::wrong("perform", why, "until this works every case is errored"),
+            match set_up(&schedule, &context, &**live, &made).await {
+                Ok(()) => ProbeResult::ok("perform", format!("{n} action{} held", if n == 1 { "" } else { "s" })),
+                Err(why) => ProbeResult::error("perform", why, "until this works every case is errored"),
             },
         ));
     }
@@ -186,24 +192,27 @@ async fn targets(
         let of: Vec<Need> = needs.iter().filter(|(t, _)| *t == target.name).map(|(_, n)| n.clone()).collect();
         lines.extend(examined(live, &target.name, &of).await.into_iter().map(|f| Line::new(&target.name, f)));
     }
-    for note in tear_down(&schedule, &world, &**live, &made).await {
-        lines.push(Line::new("teardown", Probed::wrong("perform", note, "see what is left, and take it away by hand")));
+    for note in tear_down(&schedule, &context, &**live, &made).await {
+        lines.push(Line::new(
+            "teardown",
+            ProbeResult::error("perform", note, "see what is left, and take it away by hand"),
+        ));
     }
     live.close().await;
-    drop(world);
+    drop(context);
     let _ = tokio::task::spawn_blocking(move || thread.join()).await;
     lines
 }
 
-async fn examined(live: &Live, name: &str, needs: &[Need]) -> Vec<Probed> {
+async fn examined(live: &Live, name: &str, needs: &[Need]) -> Vec<ProbeResult> {
     let target = match tokio::time::timeout(PATIENCE, live.target(name)).await {
-        Err(_) => return vec![Probed::wrong("reach", "no answer", "see whether a firewall is between")],
-        Ok(Err(e)) => return vec![Probed::wrong("reach", e.to_string(), "mend it in the environment file")],
+        Err(_) => return vec![ProbeResult::error("reach", "no answer", "see whether a firewall is between")],
+        Ok(Err(e)) => return vec![ProbeResult::error("reach", e.to_string(), "mend it in the environment file")],
         Ok(Ok(target)) => target,
     };
     match tokio::time::timeout(PATIENCE, target.probe(needs, &live.environment())).await {
-        Err(_) => vec![Probed::wrong("try", "no answer", "see whether a firewall is between")],
-        Ok(found) if found.is_empty() => vec![Probed::well("reach", "connected")],
+        Err(_) => vec![ProbeResult::error("try", "no answer", "see whether a firewall is between")],
+        Ok(found) if found.is_empty() => vec![ProbeResult::ok("reach", "connected")],
         Ok(found) => found,
     }
 }

@@ -1,5 +1,5 @@
 //! `run --dry-run`: what would be sent, and nothing is.
-use crate::engine::schedule::{Act, Schedule, Step};
+use crate::engine::schedule::{ActionKind, Schedule, ScheduledAction};
 
 pub fn print(schedule: &Schedule) {
     anstream::println!("{}: {} (nothing is performed)", schedule.plan.id, schedule.plan.title);
@@ -16,16 +16,16 @@ pub fn print(schedule: &Schedule) {
 }
 
 /// Actions of the plan are opened: what they send is what counts.
-fn print_steps(steps: &[Step], depth: usize) {
+fn print_steps(steps: &[ScheduledAction], depth: usize) {
     for step in steps {
-        if matches!(step.act, Act::Nothing) {
+        if matches!(step.act, ActionKind::Nothing) {
             continue;
         }
         let each = if step.foreach.is_some() { " (for each)" } else { "" };
         anstream::println!("{}- {}{each}", "  ".repeat(depth), step.what);
         match &step.act {
-            Act::Parallel { branches, .. } => branches.iter().for_each(|b| print_steps(b, depth + 1)),
-            Act::Use { definition, .. } => print_steps(&definition.steps, depth + 1),
+            ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| print_steps(b, depth + 1)),
+            ActionKind::Use { definition, .. } => print_steps(&definition.steps, depth + 1),
             _ => {}
         }
         for undo in step.undo.iter() {

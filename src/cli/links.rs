@@ -2,7 +2,7 @@
 use super::{Failure, exit};
 use crate::{
     engine::schedule::{Fault, Schedule},
-    executor::{Link, StepError},
+    executor::{ActionError, Link},
     plan::RelayFault,
     relay::{self, Relay},
 };
@@ -17,11 +17,11 @@ pub struct RelayLink {
 
 #[async_trait]
 impl Link for RelayLink {
-    async fn cut(&self) -> Result<(), StepError> {
+    async fn cut(&self) -> Result<(), ActionError> {
         self.relay.begin(self.fault);
         Ok(())
     }
-    async fn heal(&self) -> Result<(), StepError> {
+    async fn heal(&self) -> Result<(), ActionError> {
         self.relay.end(self.fault);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `list`: the cases with tier and priority, and what they need.
 use super::{Failure, args, exit, files, plans};
 use crate::{
-    engine::schedule::{Act, Step},
+    engine::schedule::{ActionKind, ScheduledAction},
     executors,
 };
 use std::collections::BTreeSet;
@@ -35,18 +35,18 @@ pub fn command(args: args::List) -> Result<u8, Failure> {
     Ok(exit::GREEN)
 }
 
-fn gather(steps: &[Step], needs: &mut BTreeSet<String>) {
+fn gather(steps: &[ScheduledAction], needs: &mut BTreeSet<String>) {
     for step in steps {
         match &step.act {
-            Act::Perform { verb, .. } => {
+            ActionKind::Perform { verb, .. } => {
                 needs.insert(verb.to_string());
             }
-            Act::Use { definition, .. } => gather(&definition.steps, needs),
-            Act::Parallel { branches, .. } => branches.iter().for_each(|b| gather(b, needs)),
-            Act::Fault { name, .. } => {
+            ActionKind::Use { definition, .. } => gather(&definition.steps, needs),
+            ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| gather(b, needs)),
+            ActionKind::Fault { name, .. } => {
                 needs.insert(format!("fault {name}"));
             }
-            Act::Nothing => {}
+            ActionKind::Nothing => {}
         }
         gather(&step.undo, needs);
     }

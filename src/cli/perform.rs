@@ -5,11 +5,11 @@ use crate::{
     engine::{
         dispatch,
         looks::Live,
-        run::{self, World, base_scope},
+        run::{self, RunContext, base_scope},
         schedule::Schedule,
     },
     event::{EventSink, RunStarted},
-    executor::{Link, RunContext},
+    executor::{Link, RunInfo},
     outcome::Tier,
     report::{
         jsonl::JsonLines,
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How a schedule is performed.
 pub struct Manner {
-    pub run: RunContext,
+    pub run: RunInfo,
     /// In words: `all 10 cases`.
     pub selection: String,
     pub gate: Vec<Tier>,
@@ -74,7 +74,7 @@ pub async fn perform(
     let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
     let faults = std::mem::take(&mut schedule.faults);
     let on_failure = std::mem::take(&mut schedule.on_failure);
-    let world = Arc::new(World {
+    let context = Arc::new(RunContext {
         run,
         secrets,
         events: events.clone(),
@@ -87,9 +87,9 @@ pub async fn perform(
         fail_fast,
         wall: Timestamp::now,
     });
-    run::perform(Arc::new(schedule), world.clone(), live.clone(), base, begin).await;
+    run::perform(Arc::new(schedule), context.clone(), live.clone(), base, begin).await;
     live.close().await;
-    drop((world, events));
+    drop((context, events));
     let told = tokio::task::spawn_blocking(move || thread.join()).await;
     for (_, link) in links {
         link.relay.cut();
@@ -101,8 +101,8 @@ pub async fn perform(
 }
 
 /// A run that begins now; paths in the plan start at `root`.
-pub fn begin(root: &Path) -> RunContext {
-    RunContext { id: run_id(), started: Timestamp::now(), dir: root.to_path_buf() }
+pub fn begin(root: &Path) -> RunInfo {
+    RunInfo { id: run_id(), started: Timestamp::now(), dir: root.to_path_buf() }
 }
 
 /// Short, lower case, begins with a letter: fit for DNS names.

@@ -3,7 +3,7 @@
 use super::{Failure, exit};
 use crate::{
     engine::{run::run_scope, schedule::Schedule},
-    executor::RunContext,
+    executor::RunInfo,
     expr::Scope,
     plan::SecretSource,
     secrets::Secrets,
@@ -15,11 +15,7 @@ use std::{path::Path, process::Stdio, sync::Arc, time::Duration};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What an environment may read: the environment variables, its secrets, and what its setup binds later.
-pub async fn environment_scope(
-    run: &RunContext,
-    secrets: &Arc<Secrets>,
-    schedule: &Schedule,
-) -> Result<Scope, Failure> {
+pub async fn environment_scope(run: &RunInfo, secrets: &Arc<Secrets>, schedule: &Schedule) -> Result<Scope, Failure> {
     let mut variables = crate::value::Map::new();
     for (name, value) in std::env::vars_os() {
         let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };

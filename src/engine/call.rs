@@ -1,7 +1,7 @@
 //! `use`: an action of the plan, performed in a scope of its own, again and again where it is waited for.
 use super::{
     looks::{Again, now},
-    schedule::{Definition, Step},
+    schedule::{ActionDefinition, ScheduledAction},
     step::{Done, Listed, Runner, Seen, span_since},
     wait::Wait,
 };
@@ -18,10 +18,10 @@ use tokio::time::Instant;
 impl Runner<'_> {
     pub(super) async fn call(
         &self,
-        step: &Step,
+        step: &ScheduledAction,
         at: &Address,
         scope: &Scope,
-        definition: &Definition,
+        definition: &ActionDefinition,
         inputs: &[(String, Tree)],
         timeout: Option<Duration>,
     ) -> Done {
@@ -39,7 +39,7 @@ impl Runner<'_> {
             Err(e) => return self.fail_to_reach(at, e.to_string()).await,
         };
         let begun = Instant::now();
-        let (mut first_at, mut findings, mut seen) = (None, vec![], None);
+        let (mut first_at, mut results, mut seen) = (None, vec![], None);
         let mut listed: Option<Listed> = None;
         let held = loop {
             let pace = wait.pace();
@@ -50,15 +50,15 @@ impl Runner<'_> {
             };
             let (look_at, look_begun) = (now(), Instant::now());
             let l = self.list(&definition.steps, &at.child("use"), inner_scope.clone(), timeout).await;
-            let look = Seen { look: wait.count, at: look_at, took: look_begun.elapsed() };
+            let look = Seen { attempt: wait.count, at: look_at, took: look_begun.elapsed() };
             wait.count += 1;
             let first = *first_at.get_or_insert(look_at);
             let value = answer(definition, &l, first, look, recorded.as_ref());
             let inner = scope.with_all(&value);
-            findings = self.asked(&step.asks, Some(&value), &inner);
-            self.looked(at, look, &value, &findings, vec![]).await;
+            results = self.asked(&step.assertions, Some(&value), &inner);
+            self.looked(at, look, &value, &results, vec![]).await;
             seen = Some(value);
-            let holds = findings.iter().all(|f| f.holds) && !l.status.is_red();
+            let holds = results.iter().all(|f| f.holds) && !l.status.is_red();
             let interrupted = l.status == Status::Interrupted || self.cancel.is_cancelled();
             listed = Some(l);
             if let Some(held) = if interrupted { Some(false) } else { wait.decide(holds, &inner) } {
@@ -77,7 +77,7 @@ impl Runner<'_> {
             false if status.is_red() => (status, within),
             false => (status, wait.reason()),
         };
-        let mut done = self.conclude(step, at, scope, seen, findings, reason, wait.count, took, status).await;
+        let mut done = self.conclude(step, at, scope, seen, results, reason, wait.count, took, status).await;
         done.judged += judged;
         done.ends |= ends && !held;
         done.expired = !held && (expired || wait.eventually.is_some());
@@ -86,7 +86,12 @@ impl Runner<'_> {
 }
 
 /// The inputs, and the defaults of those that are not given.
-fn given(definition: &Definition, inputs: &[(String, Tree)], scope: &Scope, base: &Scope) -> Result<Value, EvalError> {
+fn given(
+    definition: &ActionDefinition,
+    inputs: &[(String, Tree)],
+    scope: &Scope,
+    base: &Scope,
+) -> Result<Value, EvalError> {
     let mut given = Map::new();
     for (name, default) in &definition.inputs {
         let value = match (inputs.iter().find(|(n, _)| n == name), default) {
@@ -101,7 +106,7 @@ fn given(definition: &Definition, inputs: &[(String, Tree)], scope: &Scope, base
 
 /// The outputs, or what the last action gave where there are none; with `at` and `took`, which a replay takes from the record.
 fn answer(
-    definition: &Definition,
+    definition: &ActionDefinition,
     listed: &Listed,
     first: jiff::Timestamp,
     look: Seen,

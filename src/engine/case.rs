@@ -3,7 +3,7 @@ use super::{
     doubt::{Doubts, Watch},
     known,
     looks::Looks,
-    run::World,
+    run::RunContext,
     schedule::{Case, Sentence},
     step::{Done, Listed, Runner, sentence as sentence_of, span},
     undo::Stack,
@@ -35,10 +35,10 @@ pub struct Outcome {
 }
 
 /// Performs a case in `base`, the scope of the run.
-pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope) -> Outcome {
+pub async fn perform(case: &Case, context: &RunContext, looks: &dyn Looks, base: &Scope) -> Outcome {
     let begun = Instant::now();
     let at = &case.address;
-    world.events.tell(at, EventKind::CaseStarted).await;
+    context.events.emit(at, EventKind::CaseStarted).await;
     if !case.lacks.is_empty() {
         let outcome = Outcome {
             verdict: Verdict::Blocked,
@@ -46,7 +46,7 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
             reason: Some(case.lacks.join("; ")),
             left: vec![],
         };
-        return finish(case, world, outcome, begun.elapsed()).await;
+        return finish(case, context, outcome, begun.elapsed()).await;
     }
     let scope = base.with("case", crate::value::Value::map([("id".to_string(), case.id.as_str().into())]));
     let limit = match case.timeout.as_ref().map(|t| span(t, &scope)).unwrap_or(Ok(TIMEOUT)) {
@@ -54,14 +54,14 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
         Err(e) => {
             let (verdict, blame) = (Verdict::Errored, Some(Blame::Environment));
             let outcome = Outcome { verdict, blame, reason: Some(format!("its `timeout`: {e}")), left: vec![] };
-            return finish(case, world, outcome, begun.elapsed()).await;
+            return finish(case, context, outcome, begun.elapsed()).await;
         }
     };
-    let cancel = world.cancel.child_token();
+    let cancel = context.cancel.child_token();
     let (stack, faults, doubts) = (Stack::default(), Mutex::new(vec![]), Doubts::default());
-    let watch = Watch::start(world);
+    let watch = Watch::start(context);
     let runner = Runner {
-        world,
+        context,
         looks,
         cancel: &cancel,
         stack: &stack,
@@ -84,7 +84,7 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
         () = timer => unreachable!("the timer never ends"),
     };
     if cancel.is_cancelled()
-        && !world.cancel.is_cancelled()
+        && !context.cancel.is_cancelled()
         && matches!(outcome.verdict, Verdict::Errored | Verdict::Interrupted)
     {
         // our limit, and not a wish of the user's; a wrong answer from before stays one
@@ -93,14 +93,14 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
         outcome.reason =
             Some(format!("the case ran longer than its `timeout` of {}", humantime::format_duration(limit)));
     }
-    let today = world.run.started.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let today = context.run.started.to_zoned(jiff::tz::TimeZone::UTC).date();
     outcome = known::accept(&case.known, &statuses, outcome, today);
     if looks.live() && matches!(outcome.verdict, Verdict::Failed | Verdict::Blocked | Verdict::Errored) {
         collect(&runner, case).await;
     }
     if looks.live() {
         // what was made is taken back even after a cancel; only a second one ends that
-        let undoing = Runner { cancel: &world.kill, ..runner };
+        let undoing = Runner { cancel: &context.kill, ..runner };
         let unwound = stack.unwind(&undoing).await;
         let wrong = match &unwound.left[..] {
             [] => None,
@@ -112,19 +112,19 @@ pub async fn perform(case: &Case, world: &World, looks: &dyn Looks, base: &Scope
             outcome.reason = Some(reason);
         }
         unwound.untried.iter().for_each(|name| doubts.cast(super::undo::untried(name)));
-        watch.jumped(world).into_iter().for_each(|why| doubts.cast(why));
+        watch.jumped(context).into_iter().for_each(|why| doubts.cast(why));
         outcome.left = unwound.left;
     }
     if let Some(why) = doubts.first() {
-        outcome = inconclusive(case, world, &statuses, outcome, why).await;
+        outcome = inconclusive(case, context, &statuses, outcome, why).await;
     }
-    finish(case, world, outcome, begun.elapsed()).await
+    finish(case, context, outcome, begun.elapsed()).await
 }
 
 /// Nothing that was expected has been proved, whatever was seen.
 async fn inconclusive(
     case: &Case,
-    world: &World,
+    context: &RunContext,
     statuses: &[(Address, Status)],
     mut outcome: Outcome,
     why: String,
@@ -135,7 +135,7 @@ async fn inconclusive(
                 status: Status::NotReached,
                 reason: Some(format!("inconclusive: {why}")),
             };
-            world.events.tell(&sentence.address, kind).await;
+            context.events.emit(&sentence.address, kind).await;
         }
     }
     if outcome.verdict.is_accepted() {
@@ -150,19 +150,19 @@ async fn collect(runner: &Runner<'_>, case: &Case) {
     let id = crate::value::Value::map([("id".to_string(), case.id.as_str().into())]);
     let scope = runner.looks.environment().with("case", id);
     let at = case.address.child("on_failure");
-    let collecting = Runner { cancel: &runner.world.cancel, base: &scope, ..*runner };
-    let all = collecting.list(&runner.world.on_failure, &at, scope.clone(), None);
+    let collecting = Runner { cancel: &runner.context.cancel, base: &scope, ..*runner };
+    let all = collecting.list(&runner.context.on_failure, &at, scope.clone(), None);
     let _ = tokio::time::timeout(COLLECTING, all).await;
 }
 
-async fn finish(case: &Case, world: &World, outcome: Outcome, took: Duration) -> Outcome {
+async fn finish(case: &Case, context: &RunContext, outcome: Outcome, took: Duration) -> Outcome {
     let kind = EventKind::CaseFinished {
         verdict: outcome.verdict,
         blame: outcome.blame,
         reason: outcome.reason.clone(),
         took,
     };
-    world.events.tell(&case.address, kind).await;
+    context.events.emit(&case.address, kind).await;
     outcome
 }
 
@@ -173,7 +173,7 @@ async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> (Outcome, 
         course.take(sentence, runner).await;
     }
     // by the user; a case that ran out of its own time keeps what it had come to
-    let interrupted = runner.world.cancel.is_cancelled();
+    let interrupted = runner.context.cancel.is_cancelled();
     (course.outcome(interrupted), course.statuses)
 }
 
@@ -206,7 +206,7 @@ impl Course {
             _ => None,
         };
         let at = &sentence.address;
-        runner.tell(at, EventKind::SentenceStarted).await;
+        runner.emit(at, EventKind::SentenceStarted).await;
         let (status, reason) = match skip {
             Some(reason) if sentence.unproven => (Status::Unproven, Some(reason)),
             Some(reason) => (Status::NotReached, Some(reason)),
@@ -227,7 +227,7 @@ impl Course {
             self.why = reason.clone();
         }
         self.statuses.push((at.clone(), status));
-        runner.tell(at, EventKind::SentenceFinished { status, reason }).await;
+        runner.emit(at, EventKind::SentenceFinished { status, reason }).await;
     }
 
     /// Whether what follows will be the same in both.
@@ -272,7 +272,7 @@ async fn perform_sentence(
     }
     let at = &sentence.address;
     let mut listed = runner.list(&sentence.steps, &at.child("do"), scope.clone(), None).await;
-    if !sentence.asks.is_empty() {
+    if !sentence.assertions.is_empty() {
         let own = at.child("check");
         let done = match runner.looks.known(&own, &listed.scope, &[]) {
             Some(done) => done,
@@ -307,19 +307,19 @@ async fn perform_sentence(
 /// What stands beside a sentence itself is asked of the names that its steps have bound.
 async fn own_asks(sentence: &Sentence, runner: &Runner<'_>, at: &Address, scope: &Scope) -> Done {
     let what = "expected".to_string();
-    runner.tell(at, EventKind::ActionStarted { what, place: sentence.place.clone() }).await;
+    runner.emit(at, EventKind::ActionStarted { what, location: sentence.location.clone() }).await;
     let missing = sentence.needs.iter().find(|n| !scope.has(n));
-    let (status, findings, reason) = match missing {
+    let (status, results, reason) = match missing {
         Some(name) => (Status::NotReached, vec![], Some(format!("`{name}` was never bound"))),
         None => {
-            let findings = runner.asked(&sentence.asks, None, &runner.then(at, scope));
-            let red = findings.iter().find(|f| !f.holds).map(sentence_of);
-            (if red.is_some() { Status::Failed } else { Status::Passed }, findings, red)
+            let results = runner.asked(&sentence.assertions, None, &runner.then(at, scope));
+            let red = results.iter().find(|f| !f.holds).map(sentence_of);
+            (if red.is_some() { Status::Failed } else { Status::Passed }, results, red)
         }
     };
-    let judged = findings.len();
+    let judged = results.len();
     let finished =
-        EventKind::ActionFinished { status, findings, reason: reason.clone(), looks: 0, took: Duration::ZERO };
-    runner.tell(at, finished).await;
+        EventKind::ActionFinished { status, results, reason: reason.clone(), attempts: 0, took: Duration::ZERO };
+    runner.emit(at, finished).await;
     Done { status, reason, judged, ..Done::green() }
 }

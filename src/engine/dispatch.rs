@@ -1,4 +1,4 @@
-//! The one place through which everything that a run says goes out: numbered, masked, handed to each sink in turn. Owns no word of
+//! The one location through which everything that a run says goes out: numbered, masked, handed to each sink in turn. Owns no word of
 //! what is said.
 use crate::{
     address::Address,
@@ -21,7 +21,7 @@ pub struct Channel(mpsc::Sender<(Address, EventKind, Ack)>);
 
 #[async_trait]
 impl Events for Channel {
-    async fn tell(&self, at: &Address, kind: EventKind) {
+    async fn emit(&self, at: &Address, kind: EventKind) {
         let _ = self.0.send((at.clone(), kind, None)).await;
     }
 
@@ -44,13 +44,13 @@ pub fn start(
         let mut out = Out { seq: 0, secrets, sinks, cancel, failed: None };
         while let Some((address, kind, ack)) = rx.blocking_recv() {
             let urgent = ack.is_some();
-            out.tell(address, kind, ack);
+            out.emit(address, kind, ack);
             // what comes within a moment goes out together: waking a thread costs more than an event
             if !urgent {
                 std::thread::sleep(LINGER);
             }
             while let Ok((address, kind, ack)) = rx.try_recv() {
-                out.tell(address, kind, ack);
+                out.emit(address, kind, ack);
             }
             let _ = out.each(|sink| sink.flush());
         }
@@ -69,7 +69,7 @@ struct Out {
 }
 
 impl Out {
-    fn tell(&mut self, address: Address, kind: EventKind, ack: Ack) {
+    fn emit(&mut self, address: Address, kind: EventKind, ack: Ack) {
         self.seq += 1;
         let event = Event { seq: self.seq, at: Timestamp::now(), address, kind };
         let (event, line) = masked(event, &self.secrets);

@@ -1,6 +1,6 @@
 //! What makes a case inconclusive: a race that was none, a fault that nobody met, a clock that jumped. Whatever it seemed to prove
 //! it has not proved. Owns the reasons and the clock's watch; what follows from them is the case's.
-use super::run::World;
+use super::run::RunContext;
 use jiff::{SignedDuration, Timestamp};
 use std::{sync::Mutex, time::Instant};
 
@@ -27,14 +27,14 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub fn start(world: &World) -> Watch {
-        Watch { wall: (world.wall)(), passing: Instant::now() }
+    pub fn start(context: &RunContext) -> Watch {
+        Watch { wall: (context.wall)(), passing: Instant::now() }
     }
 
     /// How far the wall clock has jumped since, in words, if it has.
-    pub fn jumped(&self, world: &World) -> Option<String> {
+    pub fn jumped(&self, context: &RunContext) -> Option<String> {
         let passed = SignedDuration::try_from(self.passing.elapsed()).unwrap_or(SignedDuration::MAX);
-        let off = (world.wall)().duration_since(self.wall).saturating_sub(passed);
+        let off = (context.wall)().duration_since(self.wall).saturating_sub(passed);
         let way = if off.is_negative() { "back" } else { "forward" };
         (off.abs() > JUMP)
             .then(|| format!("the clock jumped {way} by {:#} while the case ran: no time can be trusted", off.abs()))

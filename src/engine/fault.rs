@@ -1,7 +1,7 @@
 //! `fault`: a link is cut, and healed at the end of the case in any event. One whose link nobody tried proves nothing.
 use super::{
     looks::now,
-    schedule::Step,
+    schedule::ScheduledAction,
     step::{Done, Runner, Seen, span_since},
     undo::{Undo, UndoKind, untried},
 };
@@ -9,7 +9,14 @@ use crate::{address::Address, event::EventKind, executor::Output, expr::Scope, o
 use tokio::time::Instant;
 
 impl Runner<'_> {
-    pub(super) async fn fault(&self, step: &Step, at: &Address, scope: &Scope, breaks: bool, name: &str) -> Done {
+    pub(super) async fn fault(
+        &self,
+        step: &ScheduledAction,
+        at: &Address,
+        scope: &Scope,
+        breaks: bool,
+        name: &str,
+    ) -> Done {
         let look_at = now();
         let begun = Instant::now();
         let result = match (self.looks.live(), breaks) {
@@ -17,12 +24,12 @@ impl Runner<'_> {
             (true, true) => {
                 // noted and on the stack first: whatever happens, it is healed
                 let (undo_at, what) = (at.child("undo"), format!("fault heal {name}"));
-                let intended = EventKind::UndoIntended { what: what.clone(), place: step.place.clone() };
-                if let Err(e) = self.world.events.commit(&undo_at, intended).await {
+                let intended = EventKind::UndoIntended { what: what.clone(), location: step.location.clone() };
+                if let Err(e) = self.context.events.commit(&undo_at, intended).await {
                     return self.broken_after(at, format!("the undo could not be noted: {e}")).await;
                 }
                 self.stack.push(Undo { at: undo_at, what, kind: UndoKind::Heal(name.into()) });
-                self.world.cut(self, at, name).await.map(|()| None)
+                self.context.cut(self, at, name).await.map(|()| None)
             }
             (true, false) => {
                 let healed = self.heal(at, name).await;
@@ -55,20 +62,20 @@ impl Runner<'_> {
         ]);
         let value = self.looks.measured(at, live);
         let inner = scope.with_all(&value);
-        let findings = self.asked(&step.asks, Some(&value), &inner);
-        self.looked(at, Seen { look: 0, at: look_at, took: output.took }, &value, &findings, vec![]).await;
+        let results = self.asked(&step.assertions, Some(&value), &inner);
+        self.looked(at, Seen { attempt: 0, at: look_at, took: output.took }, &value, &results, vec![]).await;
         let idle = !breaks && value.get("refused").and_then(Value::as_i64) == Some(0);
         if idle {
             self.doubts.cast(untried(name));
         }
         let (status, reason) = if idle { (Status::Errored, Some(untried(name))) } else { (Status::Passed, None) };
-        self.conclude(step, at, scope, Some(value), findings, reason, 1, begun.elapsed(), status).await
+        self.conclude(step, at, scope, Some(value), results, reason, 1, begun.elapsed(), status).await
     }
 
     /// Heals a fault and returns how often the cut link was tried, where that is known.
     pub async fn heal(&self, at: &Address, name: &str) -> Result<Option<u64>, String> {
         self.faults.lock().unwrap_or_else(|e| e.into_inner()).retain(|f| f != name);
-        self.world.heal(self, at, name).await
+        self.context.heal(self, at, name).await
     }
 
     pub(super) fn fault_in_force(&self) -> bool {

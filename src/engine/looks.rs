@@ -1,12 +1,12 @@
-//! Where observations come from: here the live world; `replay` has recorded ones. Deadlines live in `Live`, so that a replay has no
+//! Where observations come from: here the live context; `replay` has recorded ones. Deadlines live in `Live`, so that a replay has no
 //! clock.
 use super::{schedule, step::Done};
 use crate::{
     address::Address,
     event::Evidence,
-    executor::{Action, Output, RunContext, StepContext, StepError, Target},
+    executor::{Action, ActionContext, ActionError, Output, RunInfo, Target},
     expr::Scope,
-    plan::Asks,
+    plan::Assertions,
     secrets::Secrets,
     value::Value,
 };
@@ -47,10 +47,10 @@ pub struct Ask<'a> {
 }
 
 pub struct Look {
-    pub result: Result<Output, StepError>,
+    pub result: Result<Output, ActionError>,
     pub evidence: Vec<Evidence>,
     /// The request had left: silence is the product's answer.
-    pub departed: bool,
+    pub sent: bool,
 }
 
 /// Whether there is one more try.
@@ -85,7 +85,7 @@ pub trait Looks: Send + Sync {
         None
     }
     /// This is about to be asked, with these names bound.
-    fn asking(&self, _: &Asks, _: &Scope) {}
+    fn asking(&self, _: &Assertions, _: &Scope) {}
     /// What an action comes to where that is known beforehand: in a replay, of what is as it was.
     fn known(&self, _: &Address, _: &Scope, _faults: &[String]) -> Option<Done> {
         None
@@ -100,7 +100,7 @@ pub trait Looks: Send + Sync {
 
 /// The world itself: the targets of the environment, each connected at its first use.
 pub struct Live {
-    run: RunContext,
+    run: RunInfo,
     secrets: Arc<Secrets>,
     environment: RwLock<Scope>,
     targets: HashMap<String, Connection>,
@@ -114,7 +114,7 @@ struct Connection {
 }
 
 impl Live {
-    pub fn new(run: RunContext, secrets: Arc<Secrets>, environment: Scope, targets: &[schedule::Target]) -> Self {
+    pub fn new(run: RunInfo, secrets: Arc<Secrets>, environment: Scope, targets: &[schedule::Target]) -> Self {
         let targets = targets
             .iter()
             .map(|t| (t.name.clone(), Connection { spec: t.spec.clone(), cell: OnceCell::new() }))
@@ -128,14 +128,14 @@ impl Live {
     }
 
     /// Connects at the first call. The error says why that cannot be.
-    pub async fn target(&self, name: &str) -> Result<Arc<dyn Target>, StepError> {
+    pub async fn target(&self, name: &str) -> Result<Arc<dyn Target>, ActionError> {
         let connection =
-            self.targets.get(name).ok_or_else(|| StepError::Invalid(format!("there is no target `{name}`")))?;
+            self.targets.get(name).ok_or_else(|| ActionError::Invalid(format!("there is no target `{name}`")))?;
         let scope = self.environment();
         let target = connection.cell.get_or_try_init(|| async {
             let target = connection.spec.connect(&self.run, &scope).await?;
             self.opened.lock().unwrap_or_else(|e| e.into_inner()).push(target.clone());
-            Ok::<_, StepError>(target)
+            Ok::<_, ActionError>(target)
         });
         Ok(target.await?.clone())
     }
@@ -171,7 +171,7 @@ impl Looks for Live {
             return None;
         }
         let evidence = Mutex::new(vec![]);
-        let departed = AtomicBool::new(false);
+        let sent = AtomicBool::new(false);
         let environment = self.environment();
         let limit = Instant::now() + ask.timeout;
         let deadline = ask.until.map_or(limit, |u| u.min(limit));
@@ -184,7 +184,7 @@ impl Looks for Live {
                     Some(name) => Some(self.target(name).await?),
                     None => None,
                 };
-                let cx = StepContext {
+                let cx = ActionContext {
                     address: ask.at,
                     run: &self.run,
                     scope: ask.scope,
@@ -193,7 +193,7 @@ impl Looks for Live {
                     secrets: &self.secrets,
                     target,
                     evidence: &evidence,
-                    departed: &departed,
+                    sent: &sent,
                 };
                 match ask.last {
                     None => ask.action.perform(&cx).await,
@@ -203,27 +203,27 @@ impl Looks for Live {
             // a dependency that panics is one failed step
             let act = AssertUnwindSafe(act).catch_unwind().map(|r| {
                 r.unwrap_or_else(|_| {
-                    Err(StepError::Invalid("the executor panicked; this is a defect of the runner".into()))
+                    Err(ActionError::Invalid("the executor panicked; this is a defect of the runner".into()))
                 })
             });
             let mut act = std::pin::pin!(act);
             tokio::select! {
                 biased;
                 // a change that is under way is let come to its end: one that took effect unseen could not be taken back
-                _ = ask.cancel.cancelled() => match departed.load(Ordering::SeqCst) && ask.action.changes() {
-                    true => tokio::time::timeout(GRACE, act).await.unwrap_or(Err(StepError::Cancelled)),
-                    false => Err(StepError::Cancelled),
+                _ = ask.cancel.cancelled() => match sent.load(Ordering::SeqCst) && ask.action.changes() {
+                    true => tokio::time::timeout(GRACE, act).await.unwrap_or(Err(ActionError::Cancelled)),
+                    false => Err(ActionError::Cancelled),
                 },
                 r = tokio::time::timeout_at(deadline, &mut act) => match r {
                     Ok(r) => r,
                     // between two looks the time is over; before the first there was no answer
                     Err(_) if ask.count > 0 && deadline < limit => return None,
-                    Err(_) => Err(StepError::TimedOut(ask.timeout.min(deadline.saturating_duration_since(limit - ask.timeout)))),
+                    Err(_) => Err(ActionError::TimedOut(ask.timeout.min(deadline.saturating_duration_since(limit - ask.timeout)))),
                 },
             }
         };
-        let departed = departed.into_inner();
-        Some(Look { result, evidence: evidence.into_inner().unwrap_or_else(|e| e.into_inner()), departed })
+        let sent = sent.into_inner();
+        Some(Look { result, evidence: evidence.into_inner().unwrap_or_else(|e| e.into_inner()), sent })
     }
 
     async fn again(

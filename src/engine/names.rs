@@ -1,7 +1,7 @@
 //! Which names may be read at a point of a plan, as far as that is known before anything runs. Lexical: nothing leaks out.
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    expr::{Read, cel::Segment},
+    expr::{Reference, cel::Segment},
     source::Span,
 };
 use std::cell::Cell;
@@ -92,7 +92,7 @@ impl Names {
     }
 
     /// Checks one read against what is known, and statuses the name as used.
-    pub fn check(&self, read: &Read, problems: &mut Diagnostics) -> Shape {
+    pub fn check(&self, read: &Reference, problems: &mut Diagnostics) -> Shape {
         let Some(found) = self.known.iter().rev().find(|n| n.name == read.root) else {
             let d = Diagnostic::error("undefined-name", &read.span, format!("`{}` is not defined here", read.root));
             problems.push(d.meant(&read.root, self.known.iter().map(|n| n.name.as_str())));

@@ -1,5 +1,5 @@
 //! What a schedule will do to its targets, gathered before anything is performed. Knows no target.
-use super::schedule::{Act, Case, Definition, Fault, Schedule, Step};
+use super::schedule::{ActionDefinition, ActionKind, Case, Fault, Schedule, ScheduledAction};
 use crate::{
     executor::Need,
     expr::{Scope, Tree},
@@ -31,25 +31,25 @@ pub fn of_case(case: &Case, known: &Scope) -> Needs {
     needs
 }
 
-fn gather(steps: &[Step], base: &Scope, scope: &Scope, needs: &mut Needs) {
+fn gather(steps: &[ScheduledAction], base: &Scope, scope: &Scope, needs: &mut Needs) {
     for step in steps {
         match &step.act {
-            Act::Perform { action, target: Some(target), .. } => {
+            ActionKind::Perform { action, target: Some(target), .. } => {
                 needs.extend(action.needs(scope).into_iter().map(|n| (target.clone(), n)));
             }
-            Act::Use { definition, inputs } => {
+            ActionKind::Use { definition, inputs } => {
                 let inner = base.with("inputs", known_of(definition, inputs, scope));
                 gather(&definition.steps, base, &inner, needs);
             }
-            Act::Parallel { branches, .. } => branches.iter().for_each(|b| gather(b, base, scope, needs)),
-            Act::Perform { target: None, .. } | Act::Fault { .. } | Act::Nothing => {}
+            ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| gather(b, base, scope, needs)),
+            ActionKind::Perform { target: None, .. } | ActionKind::Fault { .. } | ActionKind::Nothing => {}
         }
         gather(&step.undo, base, scope, needs);
     }
 }
 
 /// The inputs that can be told already.
-fn known_of(definition: &Definition, inputs: &[(String, Tree)], scope: &Scope) -> Value {
+fn known_of(definition: &ActionDefinition, inputs: &[(String, Tree)], scope: &Scope) -> Value {
     let given = |name: &str| inputs.iter().find(|(n, _)| n == name).map(|(_, t)| t);
     let all = definition.inputs.iter().filter_map(|(name, default)| {
         let tree = given(name).or(default.as_ref())?;

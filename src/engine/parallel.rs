@@ -1,7 +1,7 @@
 //! `parallel`: every branch for every item, started behind a barrier. A race that did not race proves nothing.
 use super::{
     looks::now,
-    schedule::Step,
+    schedule::ScheduledAction,
     step::{Done, Runner, Seen, span_since},
 };
 use crate::{address::Address, executor::Output, expr::Scope, outcome::Status, plan::Overlap, value::Value};
@@ -47,9 +47,9 @@ impl Runner<'_> {
     #[allow(clippy::too_many_arguments)]
     pub(super) async fn parallel(
         &self,
-        step: &Step,
+        step: &ScheduledAction,
         at: &Address,
-        branches: &[Vec<Step>],
+        branches: &[Vec<ScheduledAction>],
         overlap: Overlap,
         scopes: Vec<Scope>,
         outer: &Scope,
@@ -58,7 +58,7 @@ impl Runner<'_> {
         self.announce(step, at).await;
         let look_at = now();
         let begun = Instant::now();
-        let all: Vec<(usize, usize, &Scope, &Vec<Step>)> = scopes
+        let all: Vec<(usize, usize, &Scope, &Vec<ScheduledAction>)> = scopes
             .iter()
             .enumerate()
             .flat_map(|(i, scope)| branches.iter().enumerate().map(move |(b, steps)| (i, b, scope, steps)))
@@ -108,8 +108,8 @@ impl Runner<'_> {
             ("took".to_string(), measured.get("took").cloned().unwrap_or_else(|| span_since(look_at, &output))),
         ]);
         let inner = outer.with_all(&value);
-        let findings = self.asked(&step.asks, Some(&value), &inner);
-        self.looked(at, Seen { look: 0, at: look_at, took: output.took }, &value, &findings, vec![]).await;
+        let results = self.asked(&step.assertions, Some(&value), &inner);
+        self.looked(at, Seen { attempt: 0, at: look_at, took: output.took }, &value, &results, vec![]).await;
         let wanted = match overlap {
             Overlap::All => all.len(),
             Overlap::AtLeast(n) => n,
@@ -120,7 +120,7 @@ impl Runner<'_> {
             self.doubts.cast(&why);
             (status, ends, reason) = (Status::Errored, true, Some(why));
         }
-        let mut done = self.conclude(step, at, outer, Some(value), findings, reason, 1, begun.elapsed(), status).await;
+        let mut done = self.conclude(step, at, outer, Some(value), results, reason, 1, begun.elapsed(), status).await;
         done.judged += judged;
         done.ends |= ends;
         done

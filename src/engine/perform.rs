@@ -2,15 +2,15 @@
 //! not.
 use super::{
     looks::{Ask, now},
-    schedule::Step,
+    schedule::ScheduledAction,
     step::{Done, Runner, Seen, timed},
     wait::Wait,
 };
 use crate::{
     address::Address,
     event::{Evidence, EvidenceKind},
-    executor::{Action, Output, StepError},
-    expr::{Finding, Scope},
+    executor::{Action, ActionError, Output},
+    expr::{AssertionResult, Scope},
     outcome::Status,
     value::Value,
 };
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 impl Runner<'_> {
     pub(super) async fn perform(
         &self,
-        step: &Step,
+        step: &ScheduledAction,
         at: &Address,
         scope: &Scope,
         action: &dyn Action,
@@ -32,9 +32,9 @@ impl Runner<'_> {
             Err(e) => return self.fail_to_reach(at, e).await,
         };
         let (mut last, mut first_at): (Option<Output>, Option<jiff::Timestamp>) = (None, None);
-        let mut findings: Vec<Finding> = vec![];
+        let mut results: Vec<AssertionResult> = vec![];
         let mut seen: Option<Value> = None;
-        let mut error: Option<StepError> = None;
+        let mut error: Option<ActionError> = None;
         let begun = Instant::now();
         let held = loop {
             let pace = wait.pace();
@@ -54,20 +54,20 @@ impl Runner<'_> {
             let Some(look) = self.looks.look(ask).await else { break wait.over() && error.is_none() };
             let (mut result, mut evidence) = (look.result, look.evidence);
             let silent = match &result {
-                Err(StepError::TimedOut(_)) => look.departed,
-                Err(StepError::Unreachable(_)) => self.fault_in_force(),
+                Err(ActionError::TimedOut(_)) => look.sent,
+                Err(ActionError::Unreachable(_)) => self.fault_in_force(),
                 _ => false,
             };
             if let (true, Err(e), Some(silence)) = (silent, &result, action.silence()) {
                 evidence.push(Evidence { kind: EvidenceKind::Note, text: format!("no answer: {e}") });
                 result = Ok(Output { value: silence, at: look_at, took: look_begun.elapsed(), cursor: None });
             }
-            let look = Seen { look: wait.count, at: look_at, took: look_begun.elapsed() };
+            let look = Seen { attempt: wait.count, at: look_at, took: look_begun.elapsed() };
             wait.count += 1;
             match result {
                 Err(e) => {
                     self.could_not_look(at, look, &e, evidence).await;
-                    let again = wait.forgives() && !matches!(e, StepError::Cancelled | StepError::Undefined(_));
+                    let again = wait.forgives() && !matches!(e, ActionError::Cancelled | ActionError::Undefined(_));
                     // what was seen last stays: the next look misses nothing since then
                     error = Some(e);
                     if !again {
@@ -83,12 +83,12 @@ impl Runner<'_> {
                     for (_, e) in step.save.iter().filter(|(_, e)| e.tells_secret()) {
                         let _ = e.eval(&inner);
                     }
-                    findings = self.asked(&step.asks, Some(&output.value), &inner);
+                    results = self.asked(&step.assertions, Some(&output.value), &inner);
                     let look = Seen { at: output.at, took: output.took, ..look };
-                    self.looked(at, look, &output.value, &findings, evidence).await;
+                    self.looked(at, look, &output.value, &results, evidence).await;
                     seen = Some(output.value.clone());
                     last = Some(output);
-                    if let Some(held) = wait.decide(findings.iter().all(|f| f.holds), &inner) {
+                    if let Some(held) = wait.decide(results.iter().all(|f| f.holds), &inner) {
                         break held;
                     }
                 }
@@ -102,13 +102,13 @@ impl Runner<'_> {
                 self.doubts.cast(&why);
                 (status, reason) = (Status::Errored, Some(why));
             }
-            let mut done = self.conclude(step, at, scope, seen, findings, reason, wait.count, took, status).await;
+            let mut done = self.conclude(step, at, scope, seen, results, reason, wait.count, took, status).await;
             done.expired = !held && wait.eventually.is_some();
             return done;
         };
         let (status, reason) = match e {
-            StepError::Cancelled => (Status::Interrupted, self.why_cancelled()),
-            StepError::Undefined(e) => (Status::NotReached, e),
+            ActionError::Cancelled => (Status::Interrupted, self.why_cancelled()),
+            ActionError::Undefined(e) => (Status::NotReached, e),
             e => (Status::Errored, e.to_string()),
         };
         self.finish(at, status, vec![], Some(reason.clone()), wait.count, took).await;

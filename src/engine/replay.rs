@@ -4,20 +4,20 @@ use super::{
     case::Course,
     doubt::Doubts,
     looks::{Again, Ask, Look, Looks},
-    run::{World, base_scope, run_scope},
-    schedule::{Act, Case, Schedule, Step},
+    run::{RunContext, base_scope, run_scope},
+    schedule::{ActionKind, Case, Schedule, ScheduledAction},
     step::{Done, Runner},
     undo::Stack,
 };
 use crate::{
     address::Address,
     event::{ErrorKind, Event, EventKind, Events, RunStarted},
-    executor::{Output, RunContext, StepError},
-    expr::{Finding, Scope, Spoken},
+    executor::{ActionError, Output, RunInfo},
+    expr::{AssertionResult, Scope, Spoken},
     outcome::{Status, Verdict},
-    plan::Asks,
+    plan::Assertions,
     secrets::Secrets,
-    source::{Place, Span},
+    source::{Location, Span},
     value::Value,
 };
 use async_trait::async_trait;
@@ -41,7 +41,7 @@ pub struct Record {
     /// When each action ended.
     ended: HashMap<Address, Timestamp>,
     /// Each action: in a line for people, and where it stands.
-    pub acts: HashMap<Address, (String, Place)>,
+    pub acts: HashMap<Address, (String, Location)>,
     pub cases: HashMap<String, (Verdict, Option<String>)>,
     pub statuses: HashMap<Address, Status>,
     pub finished: bool,
@@ -50,7 +50,7 @@ pub struct Record {
 /// One look at the world.
 #[derive(Clone)]
 pub struct Sight {
-    pub result: Result<Output, StepError>,
+    pub result: Result<Output, ActionError>,
     /// Of its event.
     pub seq: u64,
 }
@@ -60,7 +60,7 @@ pub struct Sight {
 pub struct Judged {
     pub at: Address,
     pub status: Status,
-    pub findings: Vec<Finding>,
+    pub results: Vec<AssertionResult>,
 }
 
 impl Record {
@@ -92,10 +92,10 @@ impl Record {
         let at = &event.address;
         match &event.kind {
             EventKind::NamesBound { vars, environment } => self.bound = Some((vars.clone(), environment.clone())),
-            EventKind::ActionStarted { what, place } => {
-                self.acts.insert(at.clone(), (what.clone(), place.clone()));
+            EventKind::ActionStarted { what, location } => {
+                self.acts.insert(at.clone(), (what.clone(), location.clone()));
             }
-            EventKind::Looked { at: began, took, value, error, error_kind, .. } => {
+            EventKind::Observed { at: began, took, value, error, error_kind, .. } => {
                 let result = match (value, error_kind) {
                     (Some(value), _) => Ok(Output { value: value.clone(), at: *began, took: *took, cursor: None }),
                     (None, kind) => {
@@ -104,8 +104,8 @@ impl Record {
                 };
                 self.looks.entry(at.clone()).or_default().push(Sight { result, seq: event.seq });
             }
-            EventKind::ActionFinished { status, findings, .. } => {
-                let judged = Judged { at: at.clone(), status: *status, findings: findings.clone() };
+            EventKind::ActionFinished { status, results, .. } => {
+                let judged = Judged { at: at.clone(), status: *status, results: results.clone() };
                 self.judged.insert(at.clone(), judged);
                 self.ended.insert(at.clone(), event.at);
             }
@@ -143,17 +143,17 @@ impl Record {
     }
 }
 
-fn failure(kind: ErrorKind, text: String, took: Duration) -> StepError {
+fn failure(kind: ErrorKind, text: String, took: Duration) -> ActionError {
     match kind {
-        ErrorKind::Unreachable => StepError::Unreachable(text),
-        ErrorKind::TimedOut => StepError::TimedOut(took),
-        ErrorKind::Undefined => StepError::Undefined(text),
-        ErrorKind::Cancelled => StepError::Cancelled,
-        ErrorKind::Invalid => StepError::Invalid(text),
+        ErrorKind::Unreachable => ActionError::Unreachable(text),
+        ErrorKind::TimedOut => ActionError::TimedOut(took),
+        ErrorKind::Undefined => ActionError::Undefined(text),
+        ErrorKind::Cancelled => ActionError::Cancelled,
+        ErrorKind::Invalid => ActionError::Invalid(text),
     }
 }
 
-/// Another sight in place of the `look`th of an action.
+/// Another sight in location of the `look`th of an action.
 #[derive(Clone)]
 pub struct Change {
     pub at: Address,
@@ -222,7 +222,7 @@ impl Recorded {
         }
     }
 
-    fn take(&self, at: &Address, way: Way) -> Option<Result<Output, StepError>> {
+    fn take(&self, at: &Address, way: Way) -> Option<Result<Output, ActionError>> {
         let look = {
             let mut next = open(&self.next);
             match next.get_mut(at) {
@@ -261,7 +261,7 @@ impl Looks for Recorded {
             return None;
         }
         let result = self.take(ask.at, Way::Seen)?;
-        Some(Look { result, evidence: vec![], departed: false })
+        Some(Look { result, evidence: vec![], sent: false })
     }
 
     async fn again(&self, at: &Address, _: u32, _: Option<Instant>, _: Duration, _: &CancellationToken) -> Again {
@@ -310,10 +310,10 @@ impl Looks for Recorded {
         open(notes).known.entry(at.clone()).and_modify(|k| *k = None).or_insert(Some(Known { scope, faults, done }));
     }
 
-    fn asking(&self, asks: &Asks, scope: &Scope) {
+    fn asking(&self, assertions: &Assertions, scope: &Scope) {
         let Some(notes) = &self.notes else { return };
         let spoken = &mut open(notes).spoken;
-        if let Some(p) = &asks.picture {
+        if let Some(p) = &assertions.picture {
             let mut all = Spoken::default();
             p.leaves(&mut |leaf| {
                 let said = leaf.speaks(scope);
@@ -322,7 +322,7 @@ impl Looks for Recorded {
             });
             p.branches(&mut |span| spoken.entry(span.clone()).or_default().join(&all));
         }
-        for (e, span) in &asks.checks {
+        for (e, span) in &assertions.checks {
             let mut said = Spoken::default();
             e.speaks(scope, &mut said);
             spoken.entry(span.clone()).or_default().join(&said);
@@ -334,8 +334,8 @@ fn secrets() -> Arc<Secrets> {
     Arc::new(Secrets::recorded())
 }
 
-fn run_of(record: &Record) -> RunContext {
-    RunContext { id: record.started.run.clone(), started: record.started.started, dir: Default::default() }
+fn run_of(record: &Record) -> RunInfo {
+    RunInfo { id: record.started.run.clone(), started: record.started.started, dir: Default::default() }
 }
 
 fn environment_of(record: &Record) -> Scope {
@@ -367,7 +367,7 @@ pub struct Replay {
     record: Arc<Record>,
     base: Scope,
     /// Where actions stand that must hold for a while.
-    lasting: HashSet<Place>,
+    lasting: HashSet<Location>,
     pub cases: Vec<Rehearsed>,
 }
 
@@ -402,14 +402,14 @@ pub struct Told {
     pub kept: Vec<Address>,
 }
 
-/// The status of an action, and which of its findings hold.
+/// The status of an action, and which of its results hold.
 type Held = (Status, Vec<bool>);
 
 impl Rehearsed {
     /// What each action came to at its last time, and each sentence.
     fn comes_to(&self) -> (Verdict, Vec<Status>, HashMap<&Address, Held>) {
         let actions = self.told.iter().flat_map(|t| &t.actions);
-        let judged = actions.map(|j| (&j.at, (j.status, j.findings.iter().map(|f| f.holds).collect())));
+        let judged = actions.map(|j| (&j.at, (j.status, j.results.iter().map(|f| f.holds).collect())));
         (self.verdict, self.told.iter().map(|t| t.status).collect(), judged.collect())
     }
 }
@@ -431,17 +431,17 @@ pub fn stands_for_all(n: usize, of: usize) -> bool {
     of <= FEW || (0..FEW).any(|k| k * (of - 1) / (FEW - 1) == n)
 }
 
-fn lasting_in(steps: &[Step], seen: &mut HashSet<Place>, out: &mut HashSet<Place>) {
+fn lasting_in(steps: &[ScheduledAction], seen: &mut HashSet<Location>, out: &mut HashSet<Location>) {
     for step in steps.iter().filter(|s| s.always.is_some()) {
-        out.insert(step.place.clone());
+        out.insert(step.location.clone());
     }
     for step in steps {
-        if !seen.insert(step.place.clone()) {
+        if !seen.insert(step.location.clone()) {
             continue;
         }
         match &step.act {
-            Act::Use { definition, .. } => lasting_in(&definition.steps, seen, out),
-            Act::Parallel { branches, .. } => branches.iter().for_each(|b| lasting_in(b, seen, out)),
+            ActionKind::Use { definition, .. } => lasting_in(&definition.steps, seen, out),
+            ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| lasting_in(b, seen, out)),
             _ => {}
         }
     }
@@ -484,7 +484,7 @@ impl Replay {
     }
 
     fn must_last(&self, at: &Address) -> bool {
-        self.record.acts.get(at).is_some_and(|(_, place)| self.lasting.contains(place))
+        self.record.acts.get(at).is_some_and(|(_, location)| self.lasting.contains(location))
     }
 
     /// The record as it would be if everything that was waited for had come at the first look, and what had to last had been looked
@@ -561,7 +561,7 @@ impl Replay {
 
     fn sentence(&self, case: &Case, i: usize, from: &Point, looks: &Recorded) -> (Point, Told) {
         let heard = Arc::new(Heard::default());
-        let world = World {
+        let context = RunContext {
             run: run_of(&self.record),
             secrets: self.base.secrets().clone(),
             events: heard.clone(),
@@ -576,9 +576,9 @@ impl Replay {
         };
         let (stack, faults, doubts) = (Stack::default(), Mutex::new(from.faults.clone()), Doubts::default());
         let base = &self.cases_base(case);
-        let cancel = &world.cancel;
+        let cancel = &context.cancel;
         let runner = Runner {
-            world: &world,
+            context: &context,
             looks,
             cancel,
             stack: &stack,
@@ -604,7 +604,7 @@ impl Replay {
     }
 }
 
-/// Nothing in a replay waits for anything outside of it: whoever asks again and again gets to the end.
+/// Nothing in a replay waits for anything outside of it: whoever assertions again and again gets to the end.
 fn at_once<T>(work: impl Future<Output = T>) -> T {
     // in a task of tokio its barriers would hold back what has run for long, until a yield that never comes
     let mut work = std::pin::pin!(tokio::task::unconstrained(work));
@@ -621,14 +621,14 @@ struct Heard(Mutex<Vec<Judged>>);
 
 #[async_trait]
 impl Events for Heard {
-    async fn tell(&self, at: &Address, kind: EventKind) {
-        if let EventKind::ActionFinished { status, findings, .. } = kind {
-            open(&self.0).push(Judged { at: at.clone(), status, findings });
+    async fn emit(&self, at: &Address, kind: EventKind) {
+        if let EventKind::ActionFinished { status, results, .. } = kind {
+            open(&self.0).push(Judged { at: at.clone(), status, results });
         }
     }
 
     async fn commit(&self, at: &Address, kind: EventKind) -> Result<(), String> {
-        self.tell(at, kind).await;
+        self.emit(at, kind).await;
         Ok(())
     }
 }

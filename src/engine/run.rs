@@ -10,7 +10,7 @@ use super::{
 use crate::{
     address::Address,
     event::{EventKind, Events, RunStarted},
-    executor::{Link, RunContext},
+    executor::{Link, RunInfo},
     expr::{EvalError, Scope},
     outcome::{Blame, Verdict},
     secrets::Secrets,
@@ -28,8 +28,8 @@ use tokio::sync::{RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// What all cases of a run share.
-pub struct World {
-    pub run: RunContext,
+pub struct RunContext {
+    pub run: RunInfo,
     pub secrets: Arc<Secrets>,
     pub events: Arc<dyn Events>,
     /// The first Ctrl-C: nothing new is begun, what was made is taken back.
@@ -41,13 +41,13 @@ pub struct World {
     pub live: Option<Arc<Live>>,
     pub faults: Vec<(String, Fault)>,
     /// What the environment wants to be looked at when a case goes red.
-    pub on_failure: Vec<super::schedule::Step>,
+    pub on_failure: Vec<super::schedule::ScheduledAction>,
     pub fail_fast: bool,
     /// The wall clock.
     pub wall: fn() -> Timestamp,
 }
 
-impl World {
+impl RunContext {
     pub async fn cut(&self, runner: &Runner<'_>, at: &Address, name: &str) -> Result<(), String> {
         if let Some(link) = self.links.get(name) {
             return link.cut().await.map_err(|e| e.to_string());
@@ -77,7 +77,12 @@ impl World {
             .and_then(|i| u64::try_from(i).ok()))
     }
 
-    async fn act(&self, runner: &Runner<'_>, at: &Address, steps: &[super::schedule::Step]) -> Result<Scope, String> {
+    async fn act(
+        &self,
+        runner: &Runner<'_>,
+        at: &Address,
+        steps: &[super::schedule::ScheduledAction],
+    ) -> Result<Scope, String> {
         let scope = self.live.as_ref().map(|l| l.environment()).unwrap_or_default();
         let within = Runner { base: &scope, ..*runner };
         let listed = within.list(steps, &at.child("fault"), scope.clone(), None).await;
@@ -91,7 +96,7 @@ impl World {
 
 /// The run's own names, and the plan's variables. Those that the environment set may read its names; the plan may not.
 pub fn base_scope(
-    run: &RunContext,
+    run: &RunInfo,
     secrets: &Arc<Secrets>,
     vars: &[(String, crate::expr::Tree)],
     environment: &Scope,
@@ -106,7 +111,7 @@ pub fn base_scope(
 }
 
 /// The run's own names alone.
-pub fn run_scope(run: &RunContext, secrets: &Arc<Secrets>) -> Scope {
+pub fn run_scope(run: &RunInfo, secrets: &Arc<Secrets>) -> Scope {
     let own = Value::map([("id".to_string(), Value::text(&run.id)), ("started".to_string(), Value::Time(run.started))]);
     Scope::new(secrets.clone()).with("run", own)
 }
@@ -114,25 +119,25 @@ pub fn run_scope(run: &RunContext, secrets: &Arc<Secrets>) -> Scope {
 /// Performs everything that is scheduled, and tells it all. Returns when everything is taken back.
 pub async fn perform(
     schedule: Arc<Schedule>,
-    world: Arc<World>,
+    context: Arc<RunContext>,
     looks: Arc<dyn Looks>,
     base: Scope,
     started: RunStarted,
 ) {
     let begun = Instant::now();
     let root = Address::new("");
-    world.events.tell(&root, EventKind::RunStarted(Box::new(started))).await;
+    context.events.emit(&root, EventKind::RunStarted(Box::new(started))).await;
     let mut notes = vec![];
     let made = Stack::default();
-    match set_up(&schedule, &world, &*looks, &made).await {
+    match set_up(&schedule, &context, &*looks, &made).await {
         Ok(()) => {
-            if let Some(live) = &world.live {
-                world.events.tell(&root, names_bound(&schedule, &base, &live.environment())).await;
+            if let Some(live) = &context.live {
+                context.events.emit(&root, names_bound(&schedule, &base, &live.environment())).await;
             }
-            notes.extend(cases(&schedule, &world, &looks, &base).await);
+            notes.extend(cases(&schedule, &context, &looks, &base).await);
         }
         Err(reason) => {
-            let verdict = if world.cancel.is_cancelled() { Verdict::Interrupted } else { Verdict::Errored };
+            let verdict = if context.cancel.is_cancelled() { Verdict::Interrupted } else { Verdict::Errored };
             for case in &schedule.cases {
                 let reason = Some(format!("the environment's setup failed: {reason}"));
                 let kind = EventKind::CaseFinished {
@@ -141,15 +146,15 @@ pub async fn perform(
                     reason,
                     took: Default::default(),
                 };
-                world.events.tell(&case.address, kind).await;
+                context.events.emit(&case.address, kind).await;
             }
         }
     }
-    notes.extend(tear_down(&schedule, &world, &*looks, &made).await);
-    if world.cancel.is_cancelled() {
-        world.events.tell(&root, EventKind::CancelRequested).await;
+    notes.extend(tear_down(&schedule, &context, &*looks, &made).await);
+    if context.cancel.is_cancelled() {
+        context.events.emit(&root, EventKind::CancelRequested).await;
     }
-    world.events.tell(&root, EventKind::RunFinished { took: begun.elapsed(), notes }).await;
+    context.events.emit(&root, EventKind::RunFinished { took: begun.elapsed(), notes }).await;
 }
 
 /// For whoever judges the record again. Of the machine's own variables only those that an action of the environment reads.
@@ -166,14 +171,14 @@ fn names_bound(schedule: &Schedule, base: &Scope, environment: &Scope) -> EventK
 }
 
 /// What the environment does before the first case. What it binds is known to targets from then on; what it makes is on `made`.
-pub async fn set_up(schedule: &Schedule, world: &World, looks: &dyn Looks, made: &Stack) -> Result<(), String> {
-    let Some(live) = &world.live else { return Ok(()) };
+pub async fn set_up(schedule: &Schedule, context: &RunContext, looks: &dyn Looks, made: &Stack) -> Result<(), String> {
+    let Some(live) = &context.live else { return Ok(()) };
     let scope = live.environment();
     let (faults, doubts) = (Mutex::new(vec![]), Doubts::default());
     let runner = Runner {
-        world,
+        context,
         looks,
-        cancel: &world.cancel,
+        cancel: &context.cancel,
         stack: made,
         faults: &faults,
         doubts: &doubts,
@@ -191,13 +196,13 @@ pub async fn set_up(schedule: &Schedule, world: &World, looks: &dyn Looks, made:
 
 /// What the environment does after the last case, whatever came of it; then what setup made is taken back. A sentence for each
 /// thing that did not work.
-pub async fn tear_down(schedule: &Schedule, world: &World, looks: &dyn Looks, made: &Stack) -> Vec<String> {
-    let Some(live) = &world.live else { return vec![] };
+pub async fn tear_down(schedule: &Schedule, context: &RunContext, looks: &dyn Looks, made: &Stack) -> Vec<String> {
+    let Some(live) = &context.live else { return vec![] };
     let (scope, faults, doubts) = (live.environment(), Mutex::new(vec![]), Doubts::default());
     let runner = Runner {
-        world,
+        context,
         looks,
-        cancel: &world.kill,
+        cancel: &context.kill,
         stack: made,
         faults: &faults,
         doubts: &doubts,
@@ -216,7 +221,12 @@ pub async fn tear_down(schedule: &Schedule, world: &World, looks: &dyn Looks, ma
 }
 
 /// Those that may be side by side are, up to `jobs`; the others then have the platform to themselves, in the plan's order.
-async fn cases(schedule: &Arc<Schedule>, world: &Arc<World>, looks: &Arc<dyn Looks>, base: &Scope) -> Vec<String> {
+async fn cases(
+    schedule: &Arc<Schedule>,
+    context: &Arc<RunContext>,
+    looks: &Arc<dyn Looks>,
+    base: &Scope,
+) -> Vec<String> {
     let jobs = Arc::new(Semaphore::new(schedule.jobs.max(1)));
     let platform = Arc::new(RwLock::new(()));
     let stop = CancellationToken::new();
@@ -226,7 +236,7 @@ async fn cases(schedule: &Arc<Schedule>, world: &Arc<World>, looks: &Arc<dyn Loo
     for i in order.chain(alone) {
         // in this order, so that `--jobs 1` keeps the plan's
         let permit = jobs.clone().acquire_owned().await;
-        let (schedule, world, looks, base) = (schedule.clone(), world.clone(), looks.clone(), base.clone());
+        let (schedule, context, looks, base) = (schedule.clone(), context.clone(), looks.clone(), base.clone());
         let (platform, stop) = (platform.clone(), stop.clone());
         let shared = if schedule.cases[i].exclusive { None } else { Some(platform.clone().read_owned().await) };
         running.spawn(async move {
@@ -235,8 +245,8 @@ async fn cases(schedule: &Arc<Schedule>, world: &Arc<World>, looks: &Arc<dyn Loo
                 Some(guard) => (Some(guard), None),
                 None => (None, Some(platform.write_owned().await)),
             };
-            if world.cancel.is_cancelled() || stop.is_cancelled() {
-                let reason = if world.cancel.is_cancelled() {
+            if context.cancel.is_cancelled() || stop.is_cancelled() {
+                let reason = if context.cancel.is_cancelled() {
                     "cancelled before it began"
                 } else {
                     "not begun after the first red (`--fail-fast`)"
@@ -247,16 +257,16 @@ async fn cases(schedule: &Arc<Schedule>, world: &Arc<World>, looks: &Arc<dyn Loo
                     reason: Some(reason.into()),
                     took: Default::default(),
                 };
-                world.events.tell(&case.address, kind).await;
+                context.events.emit(&case.address, kind).await;
                 drop(permit);
                 return vec![];
             }
-            let performed = AssertUnwindSafe(case::perform(case, &world, &*looks, &base)).catch_unwind().await;
+            let performed = AssertUnwindSafe(case::perform(case, &context, &*looks, &base)).catch_unwind().await;
             let Outcome { verdict, left, .. } = match performed {
                 Ok(outcome) => outcome,
-                Err(_) => panicked(case, &world).await,
+                Err(_) => panicked(case, &context).await,
             };
-            if world.fail_fast && !verdict.is_accepted() {
+            if context.fail_fast && !verdict.is_accepted() {
                 stop.cancel();
             }
             drop(permit);
@@ -275,10 +285,10 @@ async fn cases(schedule: &Arc<Schedule>, world: &Arc<World>, looks: &Arc<dyn Loo
 }
 
 /// A defect of the runner's own ends one case and no other.
-async fn panicked(case: &super::schedule::Case, world: &World) -> Outcome {
+async fn panicked(case: &super::schedule::Case, context: &RunContext) -> Outcome {
     let reason = Some("the runner panicked: this is a defect of the runner".to_string());
     let (verdict, blame) = (Verdict::Errored, Some(Blame::Environment));
     let kind = EventKind::CaseFinished { verdict, blame, reason: reason.clone(), took: Default::default() };
-    world.events.tell(&case.address, kind).await;
+    context.events.emit(&case.address, kind).await;
     Outcome { verdict, blame, reason, left: vec!["it is not known what it had made".into()] }
 }

@@ -5,8 +5,8 @@ use crate::{
     executor::{Action, TargetSpec},
     expr::{Expression, Template, Tree},
     outcome::Tier,
-    plan::{Asks, Foreach, Overlap, RelayFault, SecretSource},
-    source::Place,
+    plan::{Assertions, Foreach, Overlap, RelayFault, SecretSource},
+    source::Location,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -15,14 +15,14 @@ pub struct Schedule {
     /// Where the plan wants its report, relative to its root.
     pub report: Option<String>,
     pub outline: Vec<CaseOutline>,
-    /// The plan's variables, in order; those of the environment and the command line in place of their own.
+    /// The plan's variables, in order; those of the environment and the command line in location of their own.
     pub vars: Vec<(String, Tree)>,
     pub cases: Vec<Case>,
-    pub setup: Vec<Step>,
+    pub setup: Vec<ScheduledAction>,
     /// After the last case, whatever came of it.
-    pub teardown: Vec<Step>,
+    pub teardown: Vec<ScheduledAction>,
     /// When a case goes red: what they see is evidence.
-    pub on_failure: Vec<Step>,
+    pub on_failure: Vec<ScheduledAction>,
     pub secrets: Vec<(String, SecretSource)>,
     pub targets: Vec<Target>,
     pub faults: Vec<(String, Fault)>,
@@ -50,7 +50,7 @@ pub struct Target {
 
 pub enum Fault {
     Relay { listen: String, upstream: String, how: RelayFault },
-    Actions { cut: Arc<Vec<Step>>, heal: Arc<Vec<Step>>, refused: Option<Expression> },
+    Actions { cut: Arc<Vec<ScheduledAction>>, heal: Arc<Vec<ScheduledAction>>, refused: Option<Expression> },
 }
 
 pub struct Case {
@@ -77,23 +77,23 @@ pub struct Known {
 pub struct Sentence {
     pub part: Part,
     pub address: Address,
-    pub steps: Vec<Step>,
-    pub asks: Asks,
+    pub steps: Vec<ScheduledAction>,
+    pub assertions: Assertions,
     /// The names that its own `check` and `expect` read.
     pub needs: Vec<String>,
     pub unproven: bool,
-    pub place: Place,
+    pub location: Location,
 }
 
-pub struct Step {
-    pub place: Place,
+pub struct ScheduledAction {
+    pub location: Location,
     /// One line for people.
     pub what: String,
-    pub act: Act,
+    pub act: ActionKind,
     pub bind: Option<String>,
     pub save: Vec<(String, Expression)>,
-    pub asks: Asks,
-    pub undo: Arc<Vec<Step>>,
+    pub assertions: Assertions,
+    pub undo: Arc<Vec<ScheduledAction>>,
     pub foreach: Option<Foreach>,
     pub condition: Option<Expression>,
     pub eventually: Option<Template>,
@@ -106,18 +106,18 @@ pub struct Step {
     pub undoing: bool,
 }
 
-pub enum Act {
+pub enum ActionKind {
     Perform { action: Arc<dyn Action>, verb: &'static str, target: Option<String> },
-    Use { definition: Arc<Definition>, inputs: Vec<(String, Tree)> },
-    Parallel { branches: Vec<Vec<Step>>, overlap: Overlap },
+    Use { definition: Arc<ActionDefinition>, inputs: Vec<(String, Tree)> },
+    Parallel { branches: Vec<Vec<ScheduledAction>>, overlap: Overlap },
     Fault { breaks: bool, name: String },
     Nothing,
 }
 
-pub struct Definition {
+pub struct ActionDefinition {
     pub inputs: Vec<(String, Option<Tree>)>,
-    pub steps: Vec<Step>,
+    pub steps: Vec<ScheduledAction>,
     pub outputs: Vec<(String, Expression)>,
-    /// It stands in the environment, in place of the plan's, and sees the environment's names.
+    /// It stands in the environment, in location of the plan's, and sees the environment's names.
     pub of_environment: bool,
 }

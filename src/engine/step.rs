@@ -3,17 +3,17 @@ use super::{
     doubt::Doubts,
     looks::Looks,
     parallel::Start,
-    run::World,
-    schedule::{Act, Step},
+    run::RunContext,
+    schedule::{ActionKind, ScheduledAction},
     undo::{Stack, Undo, UndoKind},
 };
 use crate::{
     address::Address,
     event::{EventKind, Evidence},
-    executor::{Output, StepError},
-    expr::{Finding, Scope, Template, judge},
+    executor::{ActionError, Output},
+    expr::{AssertionResult, Scope, Template, judge},
     outcome::Status,
-    plan::{Asks, Foreach},
+    plan::{Assertions, Foreach},
     value::{Map, Value},
 };
 use futures::future::BoxFuture;
@@ -26,10 +26,10 @@ use tokio_util::sync::CancellationToken;
 /// How long one look may take where nobody says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Performs actions for one case. Everything that it says goes to `world.events`.
+/// Performs actions for one case. Everything that it says goes to `context.events`.
 #[derive(Clone, Copy)]
 pub struct Runner<'a> {
-    pub world: &'a World,
+    pub context: &'a RunContext,
     pub looks: &'a dyn Looks,
     pub cancel: &'a CancellationToken,
     pub stack: &'a Stack,
@@ -65,7 +65,7 @@ pub struct Listed {
 /// When something was looked at, and which look of its action it was.
 #[derive(Clone, Copy)]
 pub struct Seen {
-    pub look: u32,
+    pub attempt: u32,
     pub at: jiff::Timestamp,
     pub took: Duration,
 }
@@ -101,8 +101,8 @@ impl Done {
 }
 
 impl<'a> Runner<'a> {
-    pub async fn tell(&self, at: &Address, kind: EventKind) {
-        self.world.events.tell(at, kind).await;
+    pub async fn emit(&self, at: &Address, kind: EventKind) {
+        self.context.events.emit(at, kind).await;
     }
 
     pub fn within<'b>(&'b self, base: &'b Scope) -> Runner<'b> {
@@ -111,7 +111,7 @@ impl<'a> Runner<'a> {
 
     pub fn list<'b>(
         &'b self,
-        steps: &'b [Step],
+        steps: &'b [ScheduledAction],
         at: &'b Address,
         scope: Scope,
         timeout: Option<Duration>,
@@ -152,7 +152,7 @@ impl<'a> Runner<'a> {
         })
     }
 
-    async fn step(&self, step: &Step, at: &Address, scope: &Scope, timeout: Option<Duration>) -> Done {
+    async fn step(&self, step: &ScheduledAction, at: &Address, scope: &Scope, timeout: Option<Duration>) -> Done {
         let scope = &self.then(at, scope);
         if self.cancel.is_cancelled() {
             return Done::red(Status::Interrupted, "cancelled");
@@ -174,7 +174,7 @@ impl<'a> Runner<'a> {
         };
         let Some(foreach) = &step.foreach else {
             return match &step.act {
-                Act::Parallel { branches, overlap } => {
+                ActionKind::Parallel { branches, overlap } => {
                     self.parallel(step, at, branches, *overlap, vec![scope.clone()], scope, timeout).await
                 }
                 _ => self.once(step, at, scope, timeout).await,
@@ -188,7 +188,7 @@ impl<'a> Runner<'a> {
         if items.is_empty() && !step.undoing {
             return self.broken(step, at, "a `foreach` over nothing proves nothing: the list is empty".into()).await;
         }
-        if let Act::Parallel { branches, overlap } = &step.act {
+        if let ActionKind::Parallel { branches, overlap } = &step.act {
             let scopes = items.iter().map(|(_, v)| scope.with("item", v.clone())).collect();
             return self.parallel(step, at, branches, *overlap, scopes, scope, timeout).await;
         }
@@ -198,7 +198,7 @@ impl<'a> Runner<'a> {
     /// One after the other; ends at the first whose `eventually` ran out. What was bound is bound as a list, or as a map.
     async fn each(
         &self,
-        step: &Step,
+        step: &ScheduledAction,
         at: &Address,
         scope: &Scope,
         items: Vec<(String, Value)>,
@@ -239,7 +239,7 @@ impl<'a> Runner<'a> {
         total
     }
 
-    async fn once(&self, step: &Step, at: &Address, scope: &Scope, timeout: Option<Duration>) -> Done {
+    async fn once(&self, step: &ScheduledAction, at: &Address, scope: &Scope, timeout: Option<Duration>) -> Done {
         let faults = || self.faults.lock().unwrap_or_else(|e| e.into_inner()).clone();
         let before = faults();
         if let Some(done) = self.looks.known(at, scope, &before) {
@@ -259,15 +259,15 @@ impl<'a> Runner<'a> {
         self.looks.moment(at).map_or_else(|| scope.clone(), |moment| scope.at(moment))
     }
 
-    async fn act(&self, step: &Step, at: &Address, scope: &Scope, timeout: Option<Duration>) -> Done {
+    async fn act(&self, step: &ScheduledAction, at: &Address, scope: &Scope, timeout: Option<Duration>) -> Done {
         let scope = &self.then(at, scope);
         self.announce(step, at).await;
         let bound = Arc::new(Mutex::new(vec![]));
         if !step.undo.is_empty() && self.looks.live() {
             let what = step.undo.iter().map(|s| s.what.as_str()).collect::<Vec<_>>().join(", ");
             let undo_at = at.child("undo");
-            let intended = EventKind::UndoIntended { what: what.clone(), place: step.undo[0].place.clone() };
-            if let Err(e) = self.world.events.commit(&undo_at, intended).await {
+            let intended = EventKind::UndoIntended { what: what.clone(), location: step.undo[0].location.clone() };
+            if let Err(e) = self.context.events.commit(&undo_at, intended).await {
                 return self.broken_after(at, format!("the undo could not be noted: {e}")).await;
             }
             let kind = UndoKind::Steps {
@@ -279,38 +279,38 @@ impl<'a> Runner<'a> {
             self.stack.push(Undo { at: undo_at, what, kind });
         }
         // a `use` begins with its own first act
-        if !matches!(step.act, Act::Use { .. }) {
+        if !matches!(step.act, ActionKind::Use { .. }) {
             self.begin().await;
         }
         let done = match &step.act {
-            Act::Nothing => self.judge_only(step, at, scope).await,
-            Act::Perform { action, target, .. } => {
+            ActionKind::Nothing => self.judge_only(step, at, scope).await,
+            ActionKind::Perform { action, target, .. } => {
                 self.perform(step, at, scope, &**action, target.as_deref(), timeout.unwrap_or(TIMEOUT)).await
             }
-            Act::Use { definition, inputs } => self.call(step, at, scope, definition, inputs, timeout).await,
-            Act::Fault { breaks, name } => self.fault(step, at, scope, *breaks, name).await,
+            ActionKind::Use { definition, inputs } => self.call(step, at, scope, definition, inputs, timeout).await,
+            ActionKind::Fault { breaks, name } => self.fault(step, at, scope, *breaks, name).await,
             // handled with its items, above
-            Act::Parallel { .. } => Done::green(),
+            ActionKind::Parallel { .. } => Done::green(),
         };
         *bound.lock().unwrap_or_else(|e| e.into_inner()) = done.names.clone();
         done
     }
 
-    async fn judge_only(&self, step: &Step, at: &Address, scope: &Scope) -> Done {
-        let findings = self.asked(&step.asks, None, scope);
-        self.conclude(step, at, scope, None, findings, None, 0, Duration::ZERO, Status::Passed).await
+    async fn judge_only(&self, step: &ScheduledAction, at: &Address, scope: &Scope) -> Done {
+        let results = self.asked(&step.assertions, None, scope);
+        self.conclude(step, at, scope, None, results, None, 0, Duration::ZERO, Status::Passed).await
     }
 
     /// Judges a picture and checks. With an output the picture is of that; without, of the names in scope.
-    pub(super) fn asked(&self, asks: &Asks, output: Option<&Value>, scope: &Scope) -> Vec<Finding> {
-        self.looks.asking(asks, scope);
+    pub(super) fn asked(&self, assertions: &Assertions, output: Option<&Value>, scope: &Scope) -> Vec<AssertionResult> {
+        self.looks.asking(assertions, scope);
         let mut out = vec![];
-        if let Some(p) = &asks.picture {
+        if let Some(p) = &assertions.picture {
             match output {
                 Some(v) => judge::picture(p, "", Some(v), scope, &mut out),
                 None => {
                     let names = match &p.shape {
-                        crate::expr::picture::Shape::Map(entries) => entries
+                        crate::expr::picture::Matcher::Map(entries) => entries
                             .iter()
                             .filter_map(|(k, ..)| k.as_literal())
                             .filter_map(|k| Some((k.to_string(), scope.get(k)?.clone())))
@@ -321,12 +321,12 @@ impl<'a> Runner<'a> {
                 }
             }
         }
-        judge::checks(&asks.checks, scope, &mut out);
+        judge::checks(&assertions.checks, scope, &mut out);
         out
     }
 
     pub(super) fn why_cancelled(&self) -> String {
-        if self.world.cancel.is_cancelled() {
+        if self.context.cancel.is_cancelled() {
             "cancelled".into()
         } else {
             "the case ran longer than its `timeout`".into()
@@ -337,21 +337,21 @@ impl<'a> Runner<'a> {
     #[allow(clippy::too_many_arguments)]
     pub(super) async fn conclude(
         &self,
-        step: &Step,
+        step: &ScheduledAction,
         at: &Address,
         scope: &Scope,
         value: Option<Value>,
-        mut findings: Vec<Finding>,
+        mut results: Vec<AssertionResult>,
         mut reason: Option<String>,
-        looks: u32,
+        attempts: u32,
         took: Duration,
         mut status: Status,
     ) -> Done {
-        let judged = findings.len();
-        if findings.iter().any(|f| !f.holds) {
+        let judged = results.len();
+        if results.iter().any(|f| !f.holds) {
             status = status.worse(Status::Failed);
         } else if reason.is_some() && status == Status::Passed {
-            // an `eventually` that ended without a finding of its own
+            // an `eventually` that ended without a result of its own
             status = Status::Failed;
         }
         let inner = value.as_ref().map_or_else(|| scope.clone(), |v| scope.with_all(v));
@@ -362,13 +362,13 @@ impl<'a> Runner<'a> {
                 // what is red already says why; else it is this that is wrong
                 Err(_) if status.is_red() => {}
                 Err(error) => {
-                    findings.push(Finding {
+                    results.push(AssertionResult {
                         subject: format!("save {name}: {}", e.text()),
                         holds: false,
                         expected: "a value".into(),
                         actual: error.to_string(),
                         operands: vec![],
-                        place: Some(step.place.clone()),
+                        location: Some(step.location.clone()),
                         asked: None,
                     });
                     status = status.worse(Status::Failed);
@@ -379,9 +379,9 @@ impl<'a> Runner<'a> {
             names.push((name.clone(), v.clone()));
         }
         if reason.is_none() {
-            reason = findings.iter().find(|f| !f.holds).map(sentence);
+            reason = results.iter().find(|f| !f.holds).map(sentence);
         }
-        self.finish(at, status, findings, reason.clone(), looks, took).await;
+        self.finish(at, status, results, reason.clone(), attempts, took).await;
         let ends = matches!(status, Status::Errored | Status::Interrupted);
         Done { status, reason, value, names, ends, expired: false, judged }
     }
@@ -396,26 +396,26 @@ impl<'a> Runner<'a> {
         at: &Address,
         seen: Seen,
         value: &Value,
-        findings: &[Finding],
+        results: &[AssertionResult],
         evidence: Vec<Evidence>,
     ) {
-        let kind = EventKind::Looked {
-            look: seen.look,
+        let kind = EventKind::Observed {
+            attempt: seen.attempt,
             at: seen.at,
             took: seen.took,
             value: Some(value.clone()),
             error: None,
             error_kind: None,
-            unmet: findings.iter().filter(|f| !f.holds).cloned().collect(),
+            unmet: results.iter().filter(|f| !f.holds).cloned().collect(),
             evidence,
         };
-        self.tell(at, kind).await;
+        self.emit(at, kind).await;
     }
 
     /// Tells of a look that could not be made.
-    pub(super) async fn could_not_look(&self, at: &Address, seen: Seen, error: &StepError, evidence: Vec<Evidence>) {
-        let kind = EventKind::Looked {
-            look: seen.look,
+    pub(super) async fn could_not_look(&self, at: &Address, seen: Seen, error: &ActionError, evidence: Vec<Evidence>) {
+        let kind = EventKind::Observed {
+            attempt: seen.attempt,
             at: seen.at,
             took: seen.took,
             value: None,
@@ -424,26 +424,26 @@ impl<'a> Runner<'a> {
             unmet: vec![],
             evidence,
         };
-        self.tell(at, kind).await;
+        self.emit(at, kind).await;
     }
 
-    pub(super) async fn announce(&self, step: &Step, at: &Address) {
-        self.tell(at, EventKind::ActionStarted { what: step.what.clone(), place: step.place.clone() }).await;
+    pub(super) async fn announce(&self, step: &ScheduledAction, at: &Address) {
+        self.emit(at, EventKind::ActionStarted { what: step.what.clone(), location: step.location.clone() }).await;
     }
 
     pub(super) async fn finish(
         &self,
         at: &Address,
         status: Status,
-        findings: Vec<Finding>,
+        results: Vec<AssertionResult>,
         reason: Option<String>,
-        looks: u32,
+        attempts: u32,
         took: Duration,
     ) {
-        self.tell(at, EventKind::ActionFinished { status, findings, reason, looks, took }).await;
+        self.emit(at, EventKind::ActionFinished { status, results, reason, attempts, took }).await;
     }
 
-    async fn unreached(&self, step: &Step, at: &Address, reason: String) -> Done {
+    async fn unreached(&self, step: &ScheduledAction, at: &Address, reason: String) -> Done {
         self.announce(step, at).await;
         self.fail_to_reach(at, reason).await
     }
@@ -453,7 +453,7 @@ impl<'a> Runner<'a> {
         Done::red(Status::NotReached, reason)
     }
 
-    async fn broken(&self, step: &Step, at: &Address, reason: String) -> Done {
+    async fn broken(&self, step: &ScheduledAction, at: &Address, reason: String) -> Done {
         self.announce(step, at).await;
         self.broken_after(at, reason).await
     }
@@ -505,7 +505,7 @@ pub(super) fn span_since(first: jiff::Timestamp, output: &Output) -> Value {
 }
 
 /// What did not hold, in a sentence.
-pub fn sentence(f: &Finding) -> String {
+pub fn sentence(f: &AssertionResult) -> String {
     if f.expected == "true" && f.actual == "false" {
         format!("`{}` does not hold", f.subject)
     } else {

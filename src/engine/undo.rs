@@ -1,5 +1,5 @@
 //! What a case made and must take back: on the stack before the request leaves, taken back last first, whatever happened.
-use super::{schedule::Step, step::Runner};
+use super::{schedule::ScheduledAction, step::Runner};
 use crate::{address::Address, event::EventKind, expr::Scope, outcome::Status, value::Value};
 use std::{
     sync::{Arc, Mutex},
@@ -17,7 +17,7 @@ pub struct Undo {
 
 pub enum UndoKind {
     Steps {
-        steps: Arc<Vec<Step>>,
+        steps: Arc<Vec<ScheduledAction>>,
         scope: Scope,
         /// What the act itself bound, once it has.
         bound: Arc<Mutex<Vec<(String, Value)>>>,
@@ -61,7 +61,7 @@ impl Stack {
             at.map(|i| stack.remove(i))
         };
         if let Some(Undo { at, what, .. }) = found {
-            runner.tell(&at, EventKind::UndoFinished { status: Status::Passed, what, reason: None }).await;
+            runner.emit(&at, EventKind::UndoFinished { status: Status::Passed, what, reason: None }).await;
         }
     }
 
@@ -91,7 +91,7 @@ impl Stack {
             if status.is_red() {
                 out.left.push(format!("{}: {}", undo.what, reason.as_deref().unwrap_or(status.word())));
             }
-            runner.tell(&undo.at, EventKind::UndoFinished { status, what: undo.what, reason }).await;
+            runner.emit(&undo.at, EventKind::UndoFinished { status, what: undo.what, reason }).await;
         }
         out
     }

@@ -1,6 +1,6 @@
 //! `eventually`, `always` and `give_up_if`: what a look means for the looks that follow. Owns when looking is over; knows neither what
 //! is looked at nor how.
-use super::{backoff::Backoff, schedule::Step, step::span};
+use super::{backoff::Backoff, schedule::ScheduledAction, step::span};
 use crate::expr::{Expression, Scope};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ pub struct Wait<'a> {
 
 impl<'a> Wait<'a> {
     /// The error says why a duration could not be read.
-    pub fn new(step: &'a Step, scope: &Scope) -> Result<Self, String> {
+    pub fn new(step: &'a ScheduledAction, scope: &Scope) -> Result<Self, String> {
         let eventually = step.eventually.as_ref().map(|t| span(t, scope)).transpose()?;
         let always = step.always.as_ref().map(|t| span(t, scope)).transpose()?;
         Ok(Wait {

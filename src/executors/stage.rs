@@ -3,7 +3,7 @@ use crate::{
     address::Address,
     diagnostic::Diagnostics,
     event::{Evidence, EvidenceKind},
-    executor::{Action, Body, Executor, RunContext, StepContext, StepError, Target},
+    executor::{Action, ActionContext, ActionError, Body, Executor, RunInfo, Target},
     expr::Scope,
     secrets::Secrets,
     source::Source,
@@ -21,19 +21,19 @@ use tokio_util::sync::CancellationToken;
 
 pub struct Stage {
     pub address: Address,
-    pub run: RunContext,
+    pub run: RunInfo,
     pub scope: Scope,
     pub environment: Scope,
     pub target: Option<Arc<dyn Target>>,
     pub cancel: CancellationToken,
     pub secrets: Arc<Secrets>,
     evidence: Mutex<Vec<Evidence>>,
-    departed: AtomicBool,
+    sent: AtomicBool,
 }
 
 impl Stage {
     pub fn new(dir: impl AsRef<Path>) -> Stage {
-        let run = RunContext { id: "r1".into(), started: Timestamp::now(), dir: dir.as_ref().to_path_buf() };
+        let run = RunInfo { id: "r1".into(), started: Timestamp::now(), dir: dir.as_ref().to_path_buf() };
         Stage {
             address: Address::new("TC-1/steps/0/do/0"),
             run,
@@ -43,7 +43,7 @@ impl Stage {
             cancel: CancellationToken::new(),
             secrets: Arc::default(),
             evidence: Mutex::default(),
-            departed: AtomicBool::new(false),
+            sent: AtomicBool::new(false),
         }
     }
 
@@ -53,14 +53,14 @@ impl Stage {
         self
     }
 
-    pub async fn connect(&self, executor: &dyn Executor, text: &str) -> Result<Arc<dyn Target>, StepError> {
+    pub async fn connect(&self, executor: &dyn Executor, text: &str) -> Result<Arc<dyn Target>, ActionError> {
         let (spec, problems) = read(text, |b| executor.target(b));
         let spec = spec.unwrap_or_else(|| panic!("{}", drawn(&problems)));
         spec.connect(&self.run, &self.environment).await
     }
 
-    pub fn cx(&self) -> StepContext<'_> {
-        StepContext {
+    pub fn cx(&self) -> ActionContext<'_> {
+        ActionContext {
             address: &self.address,
             run: &self.run,
             scope: &self.scope,
@@ -69,12 +69,12 @@ impl Stage {
             secrets: &self.secrets,
             target: self.target.clone(),
             evidence: &self.evidence,
-            departed: &self.departed,
+            sent: &self.sent,
         }
     }
 
-    pub fn departed(&self) -> bool {
-        self.departed.load(Ordering::SeqCst)
+    pub fn sent(&self) -> bool {
+        self.sent.load(Ordering::SeqCst)
     }
 
     pub fn noted(&self, kind: EvidenceKind) -> Vec<String> {

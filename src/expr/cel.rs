@@ -122,7 +122,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 
 /// A name that an expression reads, with the fields that it takes from it as far as they are known beforehand.
 #[derive(Clone, Debug)]
-pub struct Read {
+pub struct Reference {
     pub root: String,
     pub path: Vec<Segment>,
     pub span: Span,
@@ -143,7 +143,7 @@ struct Compiled {
     text: String,
     span: Span,
     program: Program,
-    reads: Vec<Read>,
+    reads: Vec<Reference>,
     /// Names of functions of ours that it calls.
     ours: Vec<&'static str>,
     /// What `secret(x)` is called in masks: the last name in `x`.
@@ -278,7 +278,7 @@ impl Expression {
         self.0.ours.contains(&"secret")
     }
 
-    pub fn reads(&self) -> &[Read] {
+    pub fn reads(&self) -> &[Reference] {
         &self.0.reads
     }
 
@@ -314,7 +314,7 @@ impl Expression {
     }
 
     fn context<'v>(&self, scope: &'v Scope) -> Result<Context<'v, 'v>, EvalError> {
-        if let Some(Read { root, .. }) = self.0.reads.iter().find(|r| !scope.has(&r.root)) {
+        if let Some(Reference { root, .. }) = self.0.reads.iter().find(|r| !scope.has(&r.root)) {
             return Err(EvalError::Unbound(root.clone()));
         }
         let mut context = Context::with_env(ENV.clone());
@@ -654,7 +654,7 @@ struct Walk<'a> {
     text: &'a str,
     program: &'a Program,
     at: &'a dyn Fn(Range<usize>) -> Span,
-    reads: Vec<Read>,
+    reads: Vec<Reference>,
     bound: Vec<String>,
     calls: Vec<(String, Range<usize>)>,
     /// Where a text holds what looks like a hole.
@@ -670,7 +670,7 @@ impl Walk<'_> {
     fn expr(&mut self, e: &IdedExpr) {
         if let Some((root, root_span, path)) = self.chain(e) {
             if !self.bound.contains(&root) && !root.starts_with('@') {
-                self.reads.push(Read { root, path, span: root_span });
+                self.reads.push(Reference { root, path, span: root_span });
             }
             return;
         }

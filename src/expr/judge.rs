@@ -1,13 +1,13 @@
-//! Whether a value is as a picture says, and whether an expression holds: one finding for each thing asked, all of them, never only
+//! Whether a value is as a picture says, and whether an expression holds: one result for each thing asked, all of them, never only
 //! the first. Pure; the live run and a replay both come here.
 use super::{
     cel::{EvalError, Expression, describe, show},
-    picture::{Picture, Shape},
+    picture::{Matcher, Pattern},
     schema::Schema,
     scope::Scope,
 };
 use crate::{
-    source::{Place, Span},
+    source::{Location, Span},
     value::Value,
 };
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// One thing that was asked of an observation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
+pub struct AssertionResult {
     /// A path in a picture (`batch.body.total`), or the expression of a check.
     pub subject: String,
     pub holds: bool,
@@ -24,21 +24,21 @@ pub struct Finding {
     /// For a check that does not hold: its parts, each with its value.
     pub operands: Vec<(String, String)>,
     /// Where it stands in the plan; for what does not hold.
-    pub place: Option<Place>,
+    pub location: Option<Location>,
     /// The check, or the leaf of a picture, that asked. Known where it is judged, and not recorded.
     #[serde(skip)]
     pub asked: Option<Span>,
 }
 
-/// One finding for each check, in order.
-pub fn checks(checks: &[(Expression, Span)], scope: &Scope, out: &mut Vec<Finding>) {
+/// One result for each check, in order.
+pub fn checks(checks: &[(Expression, Span)], scope: &Scope, out: &mut Vec<AssertionResult>) {
     out.extend(checks.iter().map(|(e, span)| found(e, scope, e.holds(scope), span)));
 }
 
 /// What a check says that could not be evaluated.
-fn found(e: &Expression, scope: &Scope, result: Result<bool, EvalError>, span: &Span) -> Finding {
+fn found(e: &Expression, scope: &Scope, result: Result<bool, EvalError>, span: &Span) -> AssertionResult {
     let holds = result == Ok(true);
-    Finding {
+    AssertionResult {
         subject: e.text().to_string(),
         holds,
         expected: "true".into(),
@@ -47,31 +47,31 @@ fn found(e: &Expression, scope: &Scope, result: Result<bool, EvalError>, span: &
             Err(error) => error.to_string(),
         },
         operands: if holds { vec![] } else { e.explain(scope) },
-        place: (!holds).then(|| span.place()),
+        location: (!holds).then(|| span.location()),
         asked: Some(span.clone()),
     }
 }
 
 /// Judges a value (`None`: it is not there) under the name `path`.
-pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, out: &mut Vec<Finding>) {
+pub fn picture(p: &Pattern, path: &str, actual: Option<&Value>, scope: &Scope, out: &mut Vec<AssertionResult>) {
     let mut say = |holds: bool, expected: String| {
-        out.push(Finding {
+        out.push(AssertionResult {
             subject: path.to_string(),
             holds,
             expected,
             actual: actual.map_or_else(|| "absent".into(), show),
             operands: vec![],
-            place: (!holds).then(|| p.span.place()),
+            location: (!holds).then(|| p.span.location()),
             asked: Some(p.span.clone()),
         });
     };
     match &p.shape {
-        Shape::Equal(want) => equal(want, path, actual, &p.span, out),
-        Shape::Rendered(t) => match t.render(scope) {
+        Matcher::Equal(want) => equal(want, path, actual, &p.span, out),
+        Matcher::Rendered(t) => match t.render(scope) {
             Ok(want) => equal(&want, path, actual, &p.span, out),
             Err(e) => say(false, unevaluated(&e)),
         },
-        Shape::Map(entries) => {
+        Matcher::Map(entries) => {
             // of what is absent every entry is absent too, and each says so
             if actual.is_some_and(|a| a.as_map().is_none()) {
                 return say(false, "a map".into());
@@ -86,13 +86,13 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                         let key = key.strip_prefix("$$").map(|k| format!("${k}")).unwrap_or(key);
                         picture(inner, &join(path, &key), actual.and_then(|a| a.get(&key)), scope, out)
                     }
-                    Err(e) => out.push(Finding {
+                    Err(e) => out.push(AssertionResult {
                         subject: path.into(),
                         holds: false,
                         expected: unevaluated(&e),
                         actual: String::new(),
                         operands: vec![],
-                        place: Some(inner.span.place()),
+                        location: Some(inner.span.location()),
                         asked: Some(inner.span.clone()),
                     }),
                 }
@@ -100,18 +100,18 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
             // of what is not there it cannot be said that something in it is absent
             if actual.is_none() && out[before..].iter().all(|f| f.holds) {
                 out.truncate(before);
-                out.push(Finding {
+                out.push(AssertionResult {
                     subject: path.into(),
                     holds: false,
                     expected: "a map".into(),
                     actual: "absent".into(),
                     operands: vec![],
-                    place: Some(p.span.place()),
+                    location: Some(p.span.location()),
                     asked: Some(p.span.clone()),
                 });
             }
         }
-        Shape::List(ps) => {
+        Matcher::List(ps) => {
             let Some(items) = actual.and_then(Value::as_list) else {
                 return say(false, format!("a list of {}", ps.len()));
             };
@@ -123,8 +123,8 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                 picture(p, &format!("{path}[{i}]"), items.get(i), scope, out);
             }
         }
-        Shape::All(ps) => ps.iter().for_each(|p| picture(p, path, actual, scope, out)),
-        Shape::Set(ps) => match actual.and_then(Value::as_list) {
+        Matcher::All(ps) => ps.iter().for_each(|p| picture(p, path, actual, scope, out)),
+        Matcher::Set(ps) => match actual.and_then(Value::as_list) {
             None => say(false, format!("a list of {} in any order", ps.len())),
             Some(items) => {
                 let (unmatched, extra) = matching(ps, items, scope);
@@ -135,19 +135,19 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                     missing(&ps[i], &format!("{path}[any]"), items, scope, out);
                 }
                 for i in extra {
-                    out.push(Finding {
+                    out.push(AssertionResult {
                         subject: format!("{path}[{i}]"),
                         holds: false,
                         expected: "absent: no such element was expected".into(),
                         actual: show(&items[i]),
                         operands: vec![],
-                        place: Some(p.span.place()),
+                        location: Some(p.span.location()),
                         asked: Some(p.span.clone()),
                     });
                 }
             }
         },
-        Shape::SetRendered(t) => match t.render(scope) {
+        Matcher::SetRendered(t) => match t.render(scope) {
             Err(e) => say(false, unevaluated(&e)),
             Ok(want) => {
                 let holds = match (want.as_list(), actual.and_then(Value::as_list)) {
@@ -161,7 +161,7 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                 say(holds, format!("in any order {}", show(&want)))
             }
         },
-        Shape::Contains(ps) => match actual {
+        Matcher::Contains(ps) => match actual {
             Some(Value::Text(text)) => {
                 for inner in ps {
                     let want = literal(inner, scope);
@@ -180,7 +180,7 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
             }
             _ => say(false, "a list or a text".into()),
         },
-        Shape::ContainsRendered(t) => match t.render(scope) {
+        Matcher::ContainsRendered(t) => match t.render(scope) {
             Err(e) => say(false, unevaluated(&e)),
             Ok(want) => {
                 let holds = match (actual, &want) {
@@ -192,32 +192,32 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                 say(holds, format!("contains {}", show(&want)))
             }
         },
-        Shape::Each(inner) => match actual.and_then(Value::as_list) {
+        Matcher::Each(inner) => match actual.and_then(Value::as_list) {
             // over nothing it would hold of anything
             None | Some([]) => say(false, "at least one element".into()),
             Some(items) => {
                 items.iter().enumerate().for_each(|(i, v)| picture(inner, &format!("{path}[{i}]"), Some(v), scope, out))
             }
         },
-        Shape::In(ps) => {
+        Matcher::In(ps) => {
             let holds = actual.is_some() && ps.iter().any(|inner| fits(inner, actual, scope));
             let any = ps.iter().map(|p| literal(p, scope).as_ref().map_or("…".into(), show)).collect::<Vec<_>>();
             say(holds, format!("one of {}", any.join(", ")))
         }
-        Shape::InRendered(t) => match t.render(scope) {
+        Matcher::InRendered(t) => match t.render(scope) {
             Err(e) => say(false, unevaluated(&e)),
             Ok(want) => {
                 let holds = want.as_list().zip(actual).is_some_and(|(l, a)| l.iter().any(|w| w.same(a)));
                 say(holds, format!("one of {}", show(&want)))
             }
         },
-        Shape::Regex(t) => match t.render_text(scope).map_err(|e| e.to_string()).and_then(|r| {
+        Matcher::Regex(t) => match t.render_text(scope).map_err(|e| e.to_string()).and_then(|r| {
             regex::Regex::new(&r).map_err(|e| e.to_string().lines().last().unwrap_or_default().to_string())
         }) {
             Err(e) => say(false, e),
             Ok(r) => say(actual.and_then(Value::as_str).is_some_and(|s| r.is_match(s)), format!("matches /{r}/")),
         },
-        Shape::Type(name) => {
+        Matcher::Type(name) => {
             let holds = actual.is_some_and(|a| match name.as_str() {
                 "number" => matches!(a.kind(), "int" | "float"),
                 // outside this process a time is a text
@@ -226,9 +226,9 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
             });
             say(holds, format!("of type {name}"))
         }
-        Shape::Time => say(actual.is_some_and(is_time), "a time in RFC 3339".into()),
-        Shape::Absent => say(actual.is_none(), "absent".into()),
-        Shape::Nonempty => {
+        Matcher::Time => say(actual.is_some_and(is_time), "a time in RFC 3339".into()),
+        Matcher::Absent => say(actual.is_none(), "absent".into()),
+        Matcher::Nonempty => {
             let holds = match actual {
                 None | Some(Value::Null) => false,
                 Some(Value::Text(s)) => !s.is_empty(),
@@ -238,7 +238,7 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
             };
             say(holds, "not empty".into())
         }
-        Shape::Schema(s) => {
+        Matcher::Schema(s) => {
             let validator = match s {
                 Schema::Ready(v) => Ok(v.clone()),
                 Schema::Rendered(t) => t.render(scope).map_err(|e| e.to_string()).and_then(|s| {
@@ -257,20 +257,20 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
                         return say(true, "valid by the schema".into());
                     }
                     for e in errors {
-                        out.push(Finding {
+                        out.push(AssertionResult {
                             subject: format!("{path}{}", e.instance_path()).replace('/', "."),
                             holds: false,
                             expected: "valid by the schema".into(),
                             actual: e.to_string().chars().take(300).collect(),
                             operands: vec![],
-                            place: Some(p.span.place()),
+                            location: Some(p.span.location()),
                             asked: Some(p.span.clone()),
                         });
                     }
                 }
             }
         }
-        Shape::That(e) => {
+        Matcher::That(e) => {
             let Some(a) = actual else { return say(false, e.text().to_string()) };
             let inner = scope.with("it", a.clone());
             match e.holds(&inner) {
@@ -282,7 +282,7 @@ pub fn picture(p: &Picture, path: &str, actual: Option<&Value>, scope: &Scope, o
 }
 
 /// A literal or rendered value: maps are subsets here too.
-fn equal(want: &Value, path: &str, actual: Option<&Value>, span: &Span, out: &mut Vec<Finding>) {
+fn equal(want: &Value, path: &str, actual: Option<&Value>, span: &Span, out: &mut Vec<AssertionResult>) {
     match (want, actual) {
         (Value::Map(m), Some(Value::Map(_))) if !m.is_empty() => {
             m.iter().for_each(|(k, v)| equal(v, &join(path, k), actual.and_then(|a| a.get(k)), span, out))
@@ -294,7 +294,7 @@ fn equal(want: &Value, path: &str, actual: Option<&Value>, span: &Span, out: &mu
             .for_each(|(i, (w, h))| equal(w, &format!("{path}[{i}]"), Some(h), span, out)),
         _ => {
             let holds = actual.is_some_and(|a| a.same(want));
-            out.push(Finding {
+            out.push(AssertionResult {
                 subject: path.to_string(),
                 holds,
                 expected: show(want),
@@ -305,21 +305,21 @@ fn equal(want: &Value, path: &str, actual: Option<&Value>, span: &Span, out: &mu
                     Some(a) => show(a),
                 },
                 operands: vec![],
-                place: (!holds).then(|| span.place()),
+                location: (!holds).then(|| span.location()),
                 asked: Some(span.clone()),
             });
         }
     }
 }
 
-pub fn fits(p: &Picture, actual: Option<&Value>, scope: &Scope) -> bool {
+pub fn fits(p: &Pattern, actual: Option<&Value>, scope: &Scope) -> bool {
     let mut out = vec![];
     picture(p, "", actual, scope, &mut out);
     out.iter().all(|f| f.holds)
 }
 
 /// For an element that is nowhere: how it differs from the one that comes nearest.
-fn missing(p: &Picture, path: &str, items: &[Value], scope: &Scope, out: &mut Vec<Finding>) {
+fn missing(p: &Pattern, path: &str, items: &[Value], scope: &Scope, out: &mut Vec<AssertionResult>) {
     let nearest = items
         .iter()
         .map(|v| {
@@ -330,7 +330,7 @@ fn missing(p: &Picture, path: &str, items: &[Value], scope: &Scope, out: &mut Ve
         .max_by_key(|fs| fs.iter().filter(|f| f.holds).count());
     match nearest {
         Some(fs) if fs.iter().any(|f| !f.holds) => out.extend(fs.into_iter().filter(|f| !f.holds)),
-        _ => out.push(Finding {
+        _ => out.push(AssertionResult {
             subject: path.into(),
             holds: false,
             expected: literal(p, scope).as_ref().map_or("an element".into(), show),
@@ -340,18 +340,18 @@ fn missing(p: &Picture, path: &str, items: &[Value], scope: &Scope, out: &mut Ve
                 "there is no further such element".into()
             },
             operands: vec![],
-            place: Some(p.span.place()),
+            location: Some(p.span.location()),
             asked: Some(p.span.clone()),
         }),
     }
 }
 
 /// The value that a picture would equal, for messages.
-fn literal(p: &Picture, scope: &Scope) -> Option<Value> {
+fn literal(p: &Pattern, scope: &Scope) -> Option<Value> {
     match &p.shape {
-        Shape::Equal(v) => Some(v.clone()),
-        Shape::Rendered(t) => t.render(scope).ok(),
-        Shape::Map(es) => es
+        Matcher::Equal(v) => Some(v.clone()),
+        Matcher::Rendered(t) => t.render(scope).ok(),
+        Matcher::Map(es) => es
             .iter()
             .map(|(k, _, p)| Some((k.render_text(scope).ok()?, literal(p, scope).unwrap_or_else(|| Value::text("…")))))
             .collect::<Option<Vec<_>>>()
@@ -361,23 +361,23 @@ fn literal(p: &Picture, scope: &Scope) -> Option<Value> {
 }
 
 /// Pictures without an element of their own, and elements without a picture, at the best pairing.
-fn matching(ps: &[Picture], items: &[Value], scope: &Scope) -> (Vec<usize>, Vec<usize>) {
+fn matching(ps: &[Pattern], items: &[Value], scope: &Scope) -> (Vec<usize>, Vec<usize>) {
     let fit: Vec<Vec<usize>> =
         ps.iter().map(|p| (0..items.len()).filter(|&i| fits(p, Some(&items[i]), scope)).collect()).collect();
     let mut owner: Vec<Option<usize>> = vec![None; items.len()];
-    fn place(p: usize, fit: &[Vec<usize>], owner: &mut [Option<usize>], seen: &mut [bool]) -> bool {
+    fn location(p: usize, fit: &[Vec<usize>], owner: &mut [Option<usize>], seen: &mut [bool]) -> bool {
         for &i in &fit[p] {
             if std::mem::replace(&mut seen[i], true) {
                 continue;
             }
-            if owner[i].is_none_or(|o| place(o, fit, owner, seen)) {
+            if owner[i].is_none_or(|o| location(o, fit, owner, seen)) {
                 owner[i] = Some(p);
                 return true;
             }
         }
         false
     }
-    let unmatched = (0..ps.len()).filter(|&p| !place(p, &fit, &mut owner, &mut vec![false; items.len()])).collect();
+    let unmatched = (0..ps.len()).filter(|&p| !location(p, &fit, &mut owner, &mut vec![false; items.len()])).collect();
     let extra = owner.iter().enumerate().filter(|(_, o)| o.is_none()).map(|(i, _)| i).collect();
     (unmatched, extra)
 }
@@ -404,10 +404,10 @@ mod tests {
     use crate::{diagnostic::Diagnostics, source::Source, yaml};
     use serde_json::json;
 
-    fn judged(expect: &str, actual: serde_json::Value) -> Vec<Finding> {
+    fn judged(expect: &str, actual: serde_json::Value) -> Vec<AssertionResult> {
         let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: expect.into() })).unwrap();
         let mut problems = Diagnostics::default();
-        let p = Picture::compile(&node, &mut problems);
+        let p = Pattern::compile(&node, &mut problems);
         assert!(problems.0.is_empty(), "{:?}", problems.0);
         let scope = Scope::default().with("name", "ann").with("names", Value::from(json!(["a", "b"])));
         let mut out = vec![];
@@ -476,10 +476,10 @@ mod tests {
         let all = judged("{a: 1, b: {c: 2, d: 3}, e: [1]}", json!({"a": 2, "b": {"c": 2}, "e": [1, 2]}));
         let red: Vec<_> = all.iter().filter(|f| !f.holds).map(|f| (f.subject.as_str(), f.actual.as_str())).collect();
         assert_eq!(red, [("a", "2"), ("b.d", "absent"), ("e", "[1,2]")]);
-        assert!(all.iter().all(|f| f.holds == f.place.is_none()));
+        assert!(all.iter().all(|f| f.holds == f.location.is_none()));
     }
 
-    fn checked(e: Expression, node: &yaml::Node, scope: &Scope) -> Finding {
+    fn checked(e: Expression, node: &yaml::Node, scope: &Scope) -> AssertionResult {
         let mut out = vec![];
         checks(&[(e, node.span.clone())], scope, &mut out);
         out.remove(0)

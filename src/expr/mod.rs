@@ -11,9 +11,9 @@ pub mod spoken;
 pub mod template;
 
 pub use self::{
-    cel::{EvalError, Expression, Read},
-    judge::Finding,
-    picture::Picture,
+    cel::{EvalError, Expression, Reference},
+    judge::AssertionResult,
+    picture::Pattern,
     scope::Scope,
     spoken::Spoken,
     template::{Part, Template, Tree},

@@ -1,7 +1,7 @@
 //! `expect`: a partial picture of a value. Maps are subsets, literals are typed equality, lists are exact, unless a matcher says
 //! otherwise. Read when the plan is read; judged in `judge`.
 use super::{
-    cel::{Expression, Read},
+    cel::{Expression, Reference},
     schema::Schema,
     template::{Template, Tree},
 };
@@ -18,24 +18,24 @@ pub const MATCHERS: &[&str] =
 pub const TYPES: &[&str] = &["string", "int", "float", "number", "bool", "null", "list", "map", "time", "duration"];
 
 #[derive(Clone, Debug)]
-pub struct Picture {
-    pub shape: Shape,
+pub struct Pattern {
+    pub shape: Matcher,
     pub span: Span,
 }
 
 #[derive(Clone, Debug)]
-pub enum Shape {
+pub enum Matcher {
     Equal(Value),
     Rendered(Template),
     /// Each key with its place.
-    Map(Vec<(Template, Span, Picture)>),
-    List(Vec<Picture>),
+    Map(Vec<(Template, Span, Pattern)>),
+    List(Vec<Pattern>),
     /// All must hold: several matchers side by side.
-    All(Vec<Picture>),
-    Set(Vec<Picture>),
-    Contains(Vec<Picture>),
-    Each(Box<Picture>),
-    In(Vec<Picture>),
+    All(Vec<Pattern>),
+    Set(Vec<Pattern>),
+    Contains(Vec<Pattern>),
+    Each(Box<Pattern>),
+    In(Vec<Pattern>),
     /// A list that is known only later: one of its elements, all of them in any order, some of them.
     InRendered(Tree),
     SetRendered(Tree),
@@ -49,34 +49,34 @@ pub enum Shape {
     That(Expression),
 }
 
-impl Picture {
-    pub fn compile(node: &Node, problems: &mut Diagnostics) -> Picture {
+impl Pattern {
+    pub fn compile(node: &Node, problems: &mut Diagnostics) -> Pattern {
         let span = node.span.clone();
         let shape = match &node.kind {
             Kind::Str(s) if is_matcher_word(s) => match s.as_str() {
-                "$nonempty" => Shape::Nonempty,
-                "$absent" => Shape::Absent,
-                "$time" => Shape::Time,
+                "$nonempty" => Matcher::Nonempty,
+                "$absent" => Matcher::Absent,
+                "$time" => Matcher::Time,
                 word if MATCHERS.contains(&word) => {
                     let d =
                         Diagnostic::error("matcher-argument", &span, format!("`{word}` needs something to match with"));
                     problems.push(d.help(format!("write `{{ {word}: … }}`")));
-                    Shape::All(vec![])
+                    Matcher::All(vec![])
                 }
                 word => {
                     problems.push(unknown(word, &span));
-                    Shape::All(vec![])
+                    Matcher::All(vec![])
                 }
             },
-            Kind::Str(s) if s.starts_with("$$") && is_matcher_word(&s[1..]) => Shape::Equal(Value::text(&s[1..])),
+            Kind::Str(s) if s.starts_with("$$") && is_matcher_word(&s[1..]) => Matcher::Equal(Value::text(&s[1..])),
             Kind::Str(_) => {
                 let t = Template::compile(node, problems);
                 match t.as_literal() {
-                    Some(text) => Shape::Equal(Value::text(text)),
-                    None => Shape::Rendered(t),
+                    Some(text) => Matcher::Equal(Value::text(text)),
+                    None => Matcher::Rendered(t),
                 }
             }
-            Kind::Seq(items) => Shape::List(items.iter().map(|n| Picture::compile(n, problems)).collect()),
+            Kind::Seq(items) => Matcher::List(items.iter().map(|n| Pattern::compile(n, problems)).collect()),
             Kind::Map(entries) => {
                 let matchers = entries.iter().filter(|(k, _)| k.as_str().is_some_and(is_matcher_word)).count();
                 if matchers == 0 {
@@ -90,11 +90,11 @@ impl Picture {
                             problems.push(d);
                         }
                     }
-                    Shape::Map(
+                    Matcher::Map(
                         entries
                             .iter()
                             .map(|(k, v)| {
-                                (Template::compile(k, problems), k.span.clone(), Picture::compile(v, problems))
+                                (Template::compile(k, problems), k.span.clone(), Pattern::compile(v, problems))
                             })
                             .collect(),
                     )
@@ -102,53 +102,55 @@ impl Picture {
                     let d =
                         Diagnostic::error("matcher-and-key", &span, "a matcher cannot stand beside an ordinary key");
                     problems.push(d.help("a key that really begins with `$` is written `$$key`"));
-                    Shape::All(vec![])
+                    Matcher::All(vec![])
                 } else {
-                    let mut all: Vec<Picture> = entries.iter().filter_map(|(k, v)| matcher(k, v, problems)).collect();
-                    if all.len() == 1 { all.remove(0).shape } else { Shape::All(all) }
+                    let mut all: Vec<Pattern> = entries.iter().filter_map(|(k, v)| matcher(k, v, problems)).collect();
+                    if all.len() == 1 { all.remove(0).shape } else { Matcher::All(all) }
                 }
             }
-            _ => Shape::Equal(node.to_value()),
+            _ => Matcher::Equal(node.to_value()),
         };
-        Picture { shape, span }
+        Pattern { shape, span }
     }
 
     /// Every schema in it, for whoever reads the files that some of them name.
     pub fn schemas(&mut self, each: &mut dyn FnMut(&mut Schema)) {
         match &mut self.shape {
-            Shape::Schema(s) => each(s),
-            Shape::Each(p) => p.schemas(each),
-            Shape::Map(entries) => entries.iter_mut().for_each(|(_, _, p)| p.schemas(each)),
-            Shape::List(ps) | Shape::All(ps) | Shape::Set(ps) | Shape::Contains(ps) | Shape::In(ps) => {
+            Matcher::Schema(s) => each(s),
+            Matcher::Each(p) => p.schemas(each),
+            Matcher::Map(entries) => entries.iter_mut().for_each(|(_, _, p)| p.schemas(each)),
+            Matcher::List(ps) | Matcher::All(ps) | Matcher::Set(ps) | Matcher::Contains(ps) | Matcher::In(ps) => {
                 ps.iter_mut().for_each(|p| p.schemas(each));
             }
             _ => {}
         }
     }
 
-    pub fn reads(&self) -> Vec<Read> {
-        let all = |ps: &[Picture]| ps.iter().flat_map(Picture::reads).collect();
+    pub fn reads(&self) -> Vec<Reference> {
+        let all = |ps: &[Pattern]| ps.iter().flat_map(Pattern::reads).collect();
         match &self.shape {
-            Shape::Rendered(t) | Shape::Regex(t) => t.reads().cloned().collect(),
-            Shape::Map(entries) => {
+            Matcher::Rendered(t) | Matcher::Regex(t) => t.reads().cloned().collect(),
+            Matcher::Map(entries) => {
                 entries.iter().flat_map(|(k, _, p)| k.reads().cloned().chain(p.reads()).collect::<Vec<_>>()).collect()
             }
-            Shape::List(ps) | Shape::All(ps) | Shape::Set(ps) | Shape::Contains(ps) | Shape::In(ps) => all(ps),
-            Shape::Each(p) => p.reads(),
-            Shape::InRendered(t) | Shape::SetRendered(t) | Shape::ContainsRendered(t) => t.reads(),
-            Shape::Schema(Schema::Rendered(t)) => t.reads(),
-            Shape::That(e) => e.reads().iter().filter(|r| r.root != "it").cloned().collect(),
+            Matcher::List(ps) | Matcher::All(ps) | Matcher::Set(ps) | Matcher::Contains(ps) | Matcher::In(ps) => {
+                all(ps)
+            }
+            Matcher::Each(p) => p.reads(),
+            Matcher::InRendered(t) | Matcher::SetRendered(t) | Matcher::ContainsRendered(t) => t.reads(),
+            Matcher::Schema(Schema::Rendered(t)) => t.reads(),
+            Matcher::That(e) => e.reads().iter().filter(|r| r.root != "it").cloned().collect(),
             _ => vec![],
         }
     }
 }
 
-fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Picture> {
+fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Pattern> {
     let word = key.as_str()?;
-    let mut list = |what: fn(Vec<Picture>) -> Shape, rendered: fn(Tree) -> Shape, alone: bool| match &node.kind {
-        Kind::Seq(items) => Some(what(items.iter().map(|n| Picture::compile(n, problems)).collect())),
+    let mut list = |what: fn(Vec<Pattern>) -> Matcher, rendered: fn(Tree) -> Matcher, alone: bool| match &node.kind {
+        Kind::Seq(items) => Some(what(items.iter().map(|n| Pattern::compile(n, problems)).collect())),
         Kind::Str(s) if s.starts_with("${") => Some(rendered(Tree::compile(node, problems))),
-        _ if alone => Some(what(vec![Picture::compile(node, problems)])),
+        _ if alone => Some(what(vec![Pattern::compile(node, problems)])),
         _ => {
             let d = Diagnostic::error(
                 "matcher-argument",
@@ -159,7 +161,7 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Pictur
             None
         }
     };
-    let flag = |shape: Shape, problems: &mut Diagnostics| match node.kind {
+    let flag = |shape: Matcher, problems: &mut Diagnostics| match node.kind {
         Kind::Bool(true) | Kind::Null => Some(shape),
         _ => {
             problems.push(Diagnostic::error(
@@ -171,10 +173,10 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Pictur
         }
     };
     let shape = match word {
-        "$set" => list(Shape::Set, Shape::SetRendered, false)?,
-        "$in" => list(Shape::In, Shape::InRendered, false)?,
-        "$contains" => list(Shape::Contains, Shape::ContainsRendered, true)?,
-        "$each" => Shape::Each(Box::new(Picture::compile(node, problems))),
+        "$set" => list(Matcher::Set, Matcher::SetRendered, false)?,
+        "$in" => list(Matcher::In, Matcher::InRendered, false)?,
+        "$contains" => list(Matcher::Contains, Matcher::ContainsRendered, true)?,
+        "$each" => Matcher::Each(Box::new(Pattern::compile(node, problems))),
         "$regex" => {
             let t = Template::compile(node, problems);
             if let Some(text) = t.as_literal()
@@ -188,7 +190,7 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Pictur
                     format!("this is no regular expression: {why}"),
                 ));
             }
-            Shape::Regex(t)
+            Matcher::Regex(t)
         }
         "$type" => {
             let name = node.key_text();
@@ -197,16 +199,16 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Pictur
                 problems.push(d.meant(&name, TYPES.iter().copied()));
                 return None;
             }
-            Shape::Type(name)
+            Matcher::Type(name)
         }
-        "$time" => flag(Shape::Time, problems)?,
-        "$absent" => flag(Shape::Absent, problems)?,
-        "$nonempty" => flag(Shape::Nonempty, problems)?,
-        "$schema" => Shape::Schema(Schema::compile(node, problems)),
+        "$time" => flag(Matcher::Time, problems)?,
+        "$absent" => flag(Matcher::Absent, problems)?,
+        "$nonempty" => flag(Matcher::Nonempty, problems)?,
+        "$schema" => Matcher::Schema(Schema::compile(node, problems)),
         "$that" => {
             let len = node.as_str().map_or_else(|| node.span.text().len(), str::len);
             match Expression::compile(node, 0..len) {
-                Ok(e) => Shape::That(e),
+                Ok(e) => Matcher::That(e),
                 Err(ds) => {
                     ds.into_iter().for_each(|d| problems.push(d));
                     return None;
@@ -218,7 +220,7 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Pictur
             return None;
         }
     };
-    Some(Picture { shape, span: key.span.clone() })
+    Some(Pattern { shape, span: key.span.clone() })
 }
 
 fn unknown(word: &str, span: &Span) -> Diagnostic {

@@ -1,7 +1,7 @@
 //! What a question speaks of: the texts, numbers and fields that, put into an answer, may change what the question finds. A question
 //! is a check or a leaf of a picture. Pure.
 use super::{
-    picture::{Picture, Shape},
+    picture::{Matcher, Pattern},
     sample,
     scope::Scope,
     template::Template,
@@ -80,14 +80,14 @@ impl Spoken {
 
 /// A scalar or a matcher of a picture.
 pub struct Leaf<'p> {
-    pub picture: &'p Picture,
+    pub picture: &'p Pattern,
     /// The key that it stands under.
     pub key: Option<&'p Template>,
     /// The matcher over a list that says whether this one is asked at all.
     pub within: Option<&'p Span>,
 }
 
-impl Picture {
+impl Pattern {
     pub fn leaves<'p>(&'p self, each: &mut dyn FnMut(Leaf<'p>)) {
         self.leaves_under(None, None, each);
     }
@@ -95,34 +95,34 @@ impl Picture {
     /// The maps and lists that leaves stand in: where one is not there at all, it is this that is found.
     pub fn branches(&self, each: &mut dyn FnMut(&Span)) {
         match &self.shape {
-            Shape::Map(entries) if !entries.is_empty() => {
+            Matcher::Map(entries) if !entries.is_empty() => {
                 each(&self.span);
                 entries.iter().for_each(|(_, _, p)| p.branches(each));
             }
-            Shape::List(ps) if !ps.is_empty() => {
+            Matcher::List(ps) if !ps.is_empty() => {
                 each(&self.span);
                 ps.iter().for_each(|p| p.branches(each));
             }
-            Shape::All(ps) | Shape::Set(ps) | Shape::Contains(ps) => ps.iter().for_each(|p| p.branches(each)),
-            Shape::Each(p) => p.branches(each),
+            Matcher::All(ps) | Matcher::Set(ps) | Matcher::Contains(ps) => ps.iter().for_each(|p| p.branches(each)),
+            Matcher::Each(p) => p.branches(each),
             _ => {}
         }
     }
 
     fn leaves_under<'p>(&'p self, key: Option<&'p Template>, within: Option<&'p Span>, each: &mut dyn FnMut(Leaf<'p>)) {
         match &self.shape {
-            Shape::Map(entries) if !entries.is_empty() => {
+            Matcher::Map(entries) if !entries.is_empty() => {
                 entries.iter().for_each(|(k, _, p)| p.leaves_under(Some(k), within, each));
             }
-            Shape::List(ps) if !ps.is_empty() => ps.iter().for_each(|p| p.leaves_under(key, within, each)),
-            Shape::All(ps) => ps.iter().for_each(|p| p.leaves_under(key, within, each)),
-            Shape::Set(ps) | Shape::Contains(ps) => {
+            Matcher::List(ps) if !ps.is_empty() => ps.iter().for_each(|p| p.leaves_under(key, within, each)),
+            Matcher::All(ps) => ps.iter().for_each(|p| p.leaves_under(key, within, each)),
+            Matcher::Set(ps) | Matcher::Contains(ps) => {
                 each(Leaf { picture: self, key, within });
                 // `$contains: text` is one thing
-                let inner = ps.iter().filter(|p| matches!(p.shape, Shape::Map(_) | Shape::List(_)));
+                let inner = ps.iter().filter(|p| matches!(p.shape, Matcher::Map(_) | Matcher::List(_)));
                 inner.for_each(|p| p.leaves_under(None, Some(&self.span), each));
             }
-            Shape::Each(p) => {
+            Matcher::Each(p) => {
                 each(Leaf { picture: self, key, within });
                 p.leaves_under(None, Some(&self.span), each);
             }
@@ -134,7 +134,7 @@ impl Picture {
 impl Leaf<'_> {
     pub fn speaks(&self, scope: &Scope) -> Spoken {
         let mut out = Spoken::default();
-        if let (Shape::Absent, Some(key)) = (&self.picture.shape, self.key)
+        if let (Matcher::Absent, Some(key)) = (&self.picture.shape, self.key)
             && let Ok(key) = key.render_text(scope)
         {
             out.fields.insert(key);
@@ -144,28 +144,28 @@ impl Leaf<'_> {
     }
 }
 
-fn speaks(p: &Picture, scope: &Scope, out: &mut Spoken) {
+fn speaks(p: &Pattern, scope: &Scope, out: &mut Spoken) {
     let mut rendered = |v: Result<Value, _>| {
         if let Ok::<Value, super::EvalError>(v) = v {
             out.value(&v);
         }
     };
     match &p.shape {
-        Shape::Equal(Value::Text(t)) => out.literal(t),
-        Shape::Equal(v) => out.value(v),
-        Shape::Rendered(t) => rendered(t.render(scope)),
-        Shape::InRendered(t) | Shape::SetRendered(t) | Shape::ContainsRendered(t) => rendered(t.render(scope)),
-        Shape::Regex(t) => {
+        Matcher::Equal(Value::Text(t)) => out.literal(t),
+        Matcher::Equal(v) => out.value(v),
+        Matcher::Rendered(t) => rendered(t.render(scope)),
+        Matcher::InRendered(t) | Matcher::SetRendered(t) | Matcher::ContainsRendered(t) => rendered(t.render(scope)),
+        Matcher::Regex(t) => {
             if let Ok(r) = t.render_text(scope) {
                 out.pattern(&r);
             }
         }
-        Shape::That(e) => e.speaks(&scope.with("it", Value::Null), out),
-        Shape::Map(entries) => entries.iter().for_each(|(_, _, p)| speaks(p, scope, out)),
-        Shape::List(ps) | Shape::All(ps) | Shape::Set(ps) | Shape::Contains(ps) | Shape::In(ps) => {
+        Matcher::That(e) => e.speaks(&scope.with("it", Value::Null), out),
+        Matcher::Map(entries) => entries.iter().for_each(|(_, _, p)| speaks(p, scope, out)),
+        Matcher::List(ps) | Matcher::All(ps) | Matcher::Set(ps) | Matcher::Contains(ps) | Matcher::In(ps) => {
             ps.iter().for_each(|p| speaks(p, scope, out));
         }
-        Shape::Each(p) => speaks(p, scope, out),
+        Matcher::Each(p) => speaks(p, scope, out),
         _ => {}
     }
 }

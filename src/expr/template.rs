@@ -1,7 +1,7 @@
 //! `${ }` in the plan's YAML. A template keeps its parts, so that SQL can bind them and `compile` can list the names; alone in a
 //! scalar an expression keeps its type. `$${` is a literal `${`.
 use super::{
-    cel::{EvalError, Expression, Read},
+    cel::{EvalError, Expression, Reference},
     scope::Scope,
 };
 use crate::{
@@ -16,7 +16,7 @@ pub struct Template(Vec<Part>);
 #[derive(Clone, Debug)]
 pub enum Part {
     Text(String),
-    Hole(Expression),
+    Placeholder(Expression),
 }
 
 impl Template {
@@ -48,7 +48,7 @@ impl Template {
                 parts.push(Part::Text(std::mem::take(&mut literal)));
             }
             match Expression::compile(node, open + 2..close) {
-                Ok(e) => parts.push(Part::Hole(e)),
+                Ok(e) => parts.push(Part::Placeholder(e)),
                 Err(ds) => ds.into_iter().for_each(|d| problems.push(d)),
             }
             at = close + 1;
@@ -68,8 +68,8 @@ impl Template {
         &self.0
     }
 
-    pub fn reads(&self) -> impl Iterator<Item = &Read> {
-        self.0.iter().filter_map(|p| if let Part::Hole(e) = p { Some(e.reads()) } else { None }).flatten()
+    pub fn reads(&self) -> impl Iterator<Item = &Reference> {
+        self.0.iter().filter_map(|p| if let Part::Placeholder(e) = p { Some(e.reads()) } else { None }).flatten()
     }
 
     /// The text, where it has no holes.
@@ -78,14 +78,14 @@ impl Template {
     }
 
     pub fn render(&self, scope: &Scope) -> Result<Value, EvalError> {
-        if let [Part::Hole(e)] = &self.0[..] {
+        if let [Part::Placeholder(e)] = &self.0[..] {
             return e.eval(scope);
         }
         let mut out = String::new();
         for part in &self.0 {
             match part {
                 Part::Text(t) => out.push_str(t),
-                Part::Hole(e) => out.push_str(&e.eval(scope)?.to_string()),
+                Part::Placeholder(e) => out.push_str(&e.eval(scope)?.to_string()),
             }
         }
         Ok(Value::from(out))
@@ -101,7 +101,7 @@ impl Template {
             .iter()
             .map(|p| match p {
                 Part::Text(t) => t.clone(),
-                Part::Hole(e) => format!("${{{}}}", e.text()),
+                Part::Placeholder(e) => format!("${{{}}}", e.text()),
             })
             .collect()
     }
@@ -167,7 +167,7 @@ impl Tree {
         })
     }
 
-    pub fn reads(&self) -> Vec<Read> {
+    pub fn reads(&self) -> Vec<Reference> {
         match self {
             Tree::Value(_) => vec![],
             Tree::Template(t) => t.reads().cloned().collect(),

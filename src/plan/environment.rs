@@ -1,6 +1,6 @@
 //! The environment file: what a plan's targets and faults are here. Reads text only; whoever connects does so later.
 use super::{
-    model::{Definition, Named, Step},
+    model::{ActionDefinition, ActionSpec, Spanned},
     read::Reader,
 };
 use crate::{
@@ -25,22 +25,22 @@ pub struct Environment {
     pub sandbox: bool,
     pub as_built: bool,
     /// In the order of the file: the first of a verb is that verb's default.
-    pub targets: Vec<(Named, Node)>,
+    pub targets: Vec<(Spanned, Node)>,
     /// Names that are secrets: masked from the moment on in which they are read.
-    pub secrets: Vec<(Named, SecretSource)>,
+    pub secrets: Vec<(Spanned, SecretSource)>,
     /// The plan's variables as they are here.
-    pub vars: Vec<(Named, Tree)>,
-    pub setup: Vec<Step>,
+    pub vars: Vec<(Spanned, Tree)>,
+    pub setup: Vec<ActionSpec>,
     /// Performed after the last case, whatever came of it.
-    pub teardown: Vec<Step>,
+    pub teardown: Vec<ActionSpec>,
     /// Performed when a case goes red; what they see is kept as evidence.
-    pub on_failure: Vec<Step>,
+    pub on_failure: Vec<ActionSpec>,
     /// In place of actions of the plan that have the same name, inputs and outputs.
-    pub actions: Vec<Definition>,
+    pub actions: Vec<ActionDefinition>,
     pub known_failures: Vec<KnownFailure>,
     /// Refuses what could not be taken back.
     pub protected: bool,
-    pub faults: Vec<(Named, FaultSpec)>,
+    pub faults: Vec<(Spanned, FaultSpec)>,
     pub jobs: Option<usize>,
     /// Name and version of what runs here, as the environment says.
     pub versions: Vec<(String, String)>,
@@ -59,8 +59,8 @@ pub enum SecretSource {
 /// A sentence of the plan that is accepted as red for a while.
 #[derive(Clone)]
 pub struct KnownFailure {
-    pub case: Named,
-    pub sentence: Named,
+    pub case: Spanned,
+    pub sentence: Spanned,
     /// Where it is tracked.
     pub issue: String,
     /// The last day on which it is accepted.
@@ -72,7 +72,7 @@ pub enum FaultSpec {
     /// The runner's own relay between the platform and `upstream`.
     Relay { listen: String, upstream: String, how: RelayFault },
     /// Actions; `refused` says how often the cut link was tried.
-    Actions { cut: Vec<Step>, heal: Vec<Step>, refused: Option<crate::expr::Expression> },
+    Actions { cut: Vec<ActionSpec>, heal: Vec<ActionSpec>, refused: Option<crate::expr::Expression> },
 }
 
 /// What a relay does to its link while the fault is in force.

@@ -1,6 +1,6 @@
 //! The Markdown plan that a YAML plan carries out: its cases with their tiers and sentences, and the comparison word for word.
 //! Case, punctuation and list marks aside; a JSON block counts as its words.
-use super::model::{Case, Named, Plan, Sentence};
+use super::model::{Case, Plan, Sentence, Spanned};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     outcome::Tier,
@@ -219,7 +219,7 @@ fn sentences(case: &Case, here: &[Sentence], there: &[String], what: &str, name:
         problems.push(d.help(format!("`{name}` has: {}", theirs.trim())));
     }
     for mine in here.iter().skip(there.len()) {
-        let Named { text, span } = &mine.text;
+        let Spanned { text, span } = &mine.text;
         problems.push(Diagnostic::error(
             "sentence-unknown",
             span,

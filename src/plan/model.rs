@@ -1,7 +1,7 @@
 //! A plan as it is written. Data only.
 use super::Prove;
 use crate::{
-    expr::{Expression, Picture, Template, Tree},
+    expr::{Expression, Pattern, Template, Tree},
     outcome::Tier,
     source::Span,
     yaml::Node,
@@ -13,38 +13,38 @@ pub struct Plan {
     pub title: String,
     pub span: Span,
     /// The Markdown plan that it carries out, relative to the plan's root.
-    pub source: Option<Named>,
+    pub source: Option<Spanned>,
     pub report: Option<String>,
-    pub environment: Option<Named>,
+    pub environment: Option<Spanned>,
     pub objective: Option<String>,
     pub scope_in: Vec<String>,
     pub scope_out: Vec<String>,
-    pub vars: Vec<(Named, Tree)>,
-    pub actions: Vec<Definition>,
+    pub vars: Vec<(Spanned, Tree)>,
+    pub actions: Vec<ActionDefinition>,
     pub prove: Prove,
     pub cases: Vec<Case>,
 }
 
 /// A word and where it stands.
 #[derive(Clone, Debug)]
-pub struct Named {
+pub struct Spanned {
     pub text: String,
     pub span: Span,
 }
 
 /// A reusable action with inputs and outputs.
 #[derive(Clone)]
-pub struct Definition {
-    pub name: Named,
+pub struct ActionDefinition {
+    pub name: Spanned,
     /// A default makes an input optional.
-    pub inputs: Vec<(Named, Option<Tree>)>,
-    pub steps: Vec<Step>,
-    pub outputs: Vec<(Named, Expression)>,
+    pub inputs: Vec<(Spanned, Option<Tree>)>,
+    pub steps: Vec<ActionSpec>,
+    pub outputs: Vec<(Spanned, Expression)>,
 }
 
 #[derive(Clone)]
 pub struct Case {
-    pub id: Named,
+    pub id: Spanned,
     pub title: String,
     pub tier: Tier,
     pub priority: Option<String>,
@@ -60,22 +60,22 @@ pub struct Case {
 /// A precondition, a step or an expected result, in the plan's words.
 #[derive(Clone)]
 pub struct Sentence {
-    pub text: Named,
-    pub steps: Vec<Step>,
-    pub asks: Asks,
-    pub unproven: Option<Named>,
+    pub text: Spanned,
+    pub steps: Vec<ActionSpec>,
+    pub assertions: Assertions,
+    pub unproven: Option<Spanned>,
 }
 
 /// What is asked of an observation.
 #[derive(Clone, Default)]
-pub struct Asks {
-    pub picture: Option<Picture>,
+pub struct Assertions {
+    pub picture: Option<Pattern>,
     pub checks: Vec<(Expression, Span)>,
     /// Something was asked that could not be read; that has been said.
     pub wrong: bool,
 }
 
-impl Asks {
+impl Assertions {
     pub fn is_empty(&self) -> bool {
         self.picture.is_none() && self.checks.is_empty() && !self.wrong
     }
@@ -83,41 +83,41 @@ impl Asks {
 
 /// One action as it stands in a plan.
 #[derive(Clone)]
-pub struct Step {
+pub struct ActionSpec {
     pub span: Span,
     pub verb: Verb,
-    pub bind: Option<Named>,
-    pub save: Vec<(Named, Expression)>,
-    pub asks: Asks,
-    pub undo: Vec<Step>,
+    pub bind: Option<Spanned>,
+    pub save: Vec<(Spanned, Expression)>,
+    pub assertions: Assertions,
+    pub undo: Vec<ActionSpec>,
     pub foreach: Option<(Foreach, Span)>,
     pub condition: Option<Expression>,
     pub eventually: Option<(Template, Span)>,
     pub always: Option<(Template, Span)>,
     pub give_up_if: Option<Expression>,
     pub timeout: Option<(Template, Span)>,
-    pub target: Option<Named>,
+    pub target: Option<Spanned>,
 }
 
 #[derive(Clone)]
 pub enum Verb {
     /// Of an executor; its body is the executor's to read.
     Executor {
-        name: Named,
+        name: Spanned,
         body: Node,
     },
     Use {
-        action: Named,
-        inputs: Vec<(Named, Tree)>,
+        action: Spanned,
+        inputs: Vec<(Spanned, Tree)>,
     },
     Parallel {
-        branches: Vec<Vec<Step>>,
+        branches: Vec<Vec<ActionSpec>>,
         overlap: Overlap,
         span: Span,
     },
     Fault {
         breaks: bool,
-        name: Named,
+        name: Spanned,
     },
     None,
     /// Something is wrong with it, and has been said.

@@ -1,5 +1,5 @@
 //! What a plan says about being proved: the variables for that, and which sentences each defect of its platform breaks.
-use super::{Named, read::Reader};
+use super::{Spanned, read::Reader};
 use crate::{
     expr::Tree,
     yaml::{Kind, Node},
@@ -9,17 +9,17 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct Prove {
     /// Variables in place of the plan's own: shorter limits.
-    pub set: Vec<(Named, Tree)>,
+    pub set: Vec<(Spanned, Tree)>,
     pub defects: Vec<Breaks>,
     /// The file beside the plan that says what guards what.
-    pub guards: Option<Named>,
+    pub guards: Option<Spanned>,
 }
 
 /// A defect by its name, and for each case the sentences that go red of it: whole, or their beginning and `…`.
 #[derive(Clone)]
 pub struct Breaks {
-    pub defect: Named,
-    pub cases: Vec<(Named, Vec<Named>)>,
+    pub defect: Spanned,
+    pub cases: Vec<(Spanned, Vec<Spanned>)>,
 }
 
 impl Reader<'_> {
@@ -36,12 +36,13 @@ impl Reader<'_> {
                     Kind::Seq(_) => self.list(node),
                     _ => vec![node],
                 };
-                let sentences = items.into_iter().map(|n| Named { text: self.text(n), span: n.span.clone() }).collect();
+                let sentences =
+                    items.into_iter().map(|n| Spanned { text: self.text(n), span: n.span.clone() }).collect();
                 cases.push((case, sentences));
             }
             defects.push(Breaks { defect, cases });
         }
-        let guards = node.get("guards").map(|n| Named { text: self.text(n), span: n.span.clone() });
+        let guards = node.get("guards").map(|n| Spanned { text: self.text(n), span: n.span.clone() });
         Prove { set, defects, guards }
     }
 }

@@ -2,7 +2,7 @@
 use super::model::*;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    expr::{Expression, Picture, Template, Tree, schema::Schema},
+    expr::{Expression, Pattern, Template, Tree, schema::Schema},
     outcome::Tier,
     source::{Source, Span},
     value::Value,
@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn include(&mut self, node: &Node, from: &str, into: &mut Vec<Definition>, seen: &mut HashSet<String>) {
+    fn include(&mut self, node: &Node, from: &str, into: &mut Vec<ActionDefinition>, seen: &mut HashSet<String>) {
         let files: Vec<&Node> = if matches!(node.kind, Kind::Seq(_)) { self.list(node) } else { vec![node] };
         for file in files {
             let Some(name) = file.as_str() else {
@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub fn definitions(&mut self, node: &Node, into: &mut Vec<Definition>) {
+    pub fn definitions(&mut self, node: &Node, into: &mut Vec<ActionDefinition>) {
         for (name, body) in self.entries(node) {
             if into.iter().any(|d| d.name.text == name.text) {
                 let d = Diagnostic::error("duplicate-id", &name.span, format!("there are two actions `{}`", name.text));
@@ -208,7 +208,7 @@ impl<'a> Reader<'a> {
                 .collect();
             let outputs = body.get("outputs").map(|n| self.expressions(n)).unwrap_or_default();
             let steps = body.get("do").map(|n| self.steps(n)).unwrap_or_default();
-            into.push(Definition { name, inputs, steps, outputs });
+            into.push(ActionDefinition { name, inputs, steps, outputs });
         }
     }
 
@@ -284,18 +284,18 @@ impl<'a> Reader<'a> {
             }
             let Some(text) = self.named(item, word) else { continue };
             let steps = item.get("do").map(|n| self.steps(n)).unwrap_or_default();
-            let asks = self.asks(item);
+            let assertions = self.assertions(item);
             let unproven = self.named(item, "unproven");
-            if word == "result" && unproven.is_none() && asks.is_empty() && !steps.iter().any(proves) {
+            if word == "result" && unproven.is_none() && assertions.is_empty() && !steps.iter().any(proves) {
                 let d = Diagnostic::error("nothing-proves", &text.span, "nothing proves this expected result");
                 self.problems.push(d.help("add `check`, `expect` or `do`, or say `unproven: <reason>`"));
             }
             if let Some(u) = &unproven
-                && (!asks.is_empty() || !steps.is_empty())
+                && (!assertions.is_empty() || !steps.is_empty())
             {
                 self.error("unproven-and-proved", &u.span, "a result is either proved or `unproven`");
             }
-            out.push(Sentence { text, steps, asks, unproven });
+            out.push(Sentence { text, steps, assertions, unproven });
         }
         out
     }
@@ -329,8 +329,8 @@ impl<'a> Reader<'a> {
             .map_err(|d| format!("is neither JSON nor YAML: {}", d.message))
     }
 
-    fn asks(&mut self, node: &Node) -> Asks {
-        let mut picture = node.get("expect").map(|n| Picture::compile(n, &mut self.problems));
+    fn assertions(&mut self, node: &Node) -> Assertions {
+        let mut picture = node.get("expect").map(|n| Pattern::compile(n, &mut self.problems));
         if let Some(picture) = &mut picture {
             picture.schemas(&mut |schema| self.read_schema(schema));
         }
@@ -344,10 +344,10 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        Asks { picture, checks, wrong }
+        Assertions { picture, checks, wrong }
     }
 
-    pub fn steps(&mut self, node: &Node) -> Vec<Step> {
+    pub fn steps(&mut self, node: &Node) -> Vec<ActionSpec> {
         if self.depth >= NESTING {
             self.error("too-deep", &node.span, format!("actions nest deeper than {NESTING}"));
             return vec![];
@@ -358,7 +358,7 @@ impl<'a> Reader<'a> {
         steps
     }
 
-    fn step(&mut self, node: &Node) -> Option<Step> {
+    fn step(&mut self, node: &Node) -> Option<ActionSpec> {
         if !matches!(node.kind, Kind::Map(_)) {
             self.error("wrong-type", &node.span, format!("an action is a map with one verb, not {}", node.what()));
             return None;
@@ -402,13 +402,13 @@ impl<'a> Reader<'a> {
                 wrong = true;
             }
         }
-        let asks = self.asks(node);
+        let assertions = self.assertions(node);
         let save = node.get("save").map(|n| self.expressions(n)).unwrap_or_default();
         let first = node.entries().first().map_or(&node.span, |(k, _)| &k.span).clone();
         let step_verb = match verb {
             None if wrong => Verb::Broken,
             None => {
-                if node.get("save").is_none() && asks.is_empty() {
+                if node.get("save").is_none() && assertions.is_empty() {
                     let d = Diagnostic::error("no-verb", &first, "this action does nothing");
                     let verbs =
                         self.verbs.iter().chain(OWN_VERBS).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
@@ -426,12 +426,12 @@ impl<'a> Reader<'a> {
                 self.verb(key, body, node).unwrap_or(Verb::Broken)
             }
         };
-        Some(Step {
+        Some(ActionSpec {
             span: verb.map_or(first, |(k, _)| k.span.clone()),
             verb: step_verb,
             bind: self.name(node, "as"),
             save,
-            asks,
+            assertions,
             undo: node.get("undo").map(|n| self.steps(n)).unwrap_or_default(),
             foreach: node.get("foreach").map(|n| (self.foreach(n), n.span.clone())),
             condition: node.get("if").and_then(|n| self.expression(n)),
@@ -469,7 +469,7 @@ impl<'a> Reader<'a> {
     }
 
     fn verb(&mut self, key: &Node, body: &Node, step: &Node) -> Option<Verb> {
-        let name = Named { text: key.key_text(), span: key.span.clone() };
+        let name = Spanned { text: key.key_text(), span: key.span.clone() };
         Some(match name.text.as_str() {
             "use" => {
                 let [(action, inputs)] = body.entries() else {
@@ -478,7 +478,7 @@ impl<'a> Reader<'a> {
                     return None;
                 };
                 let inputs = if matches!(inputs.kind, Kind::Null) { vec![] } else { self.named_trees(inputs) };
-                Verb::Use { action: Named { text: action.key_text(), span: action.span.clone() }, inputs }
+                Verb::Use { action: Spanned { text: action.key_text(), span: action.span.clone() }, inputs }
             }
             "parallel" => {
                 let (list, overlap) = match &body.kind {
@@ -496,7 +496,7 @@ impl<'a> Reader<'a> {
                     }
                     _ => (body, Overlap::Any),
                 };
-                let branches: Vec<Vec<Step>> = self
+                let branches: Vec<Vec<ActionSpec>> = self
                     .list(list)
                     .into_iter()
                     .map(|b| match b.entries() {
@@ -514,7 +514,7 @@ impl<'a> Reader<'a> {
                 match body.entries() {
                     [(k, n)] => Verb::Fault {
                         breaks: k.as_str() == Some("break"),
-                        name: Named { text: self.text(n), span: n.span.clone() },
+                        name: Spanned { text: self.text(n), span: n.span.clone() },
                     },
                     _ => {
                         self.error("wrong-type", &body.span, "`fault` has either `break: NAME` or `heal: NAME`");
@@ -571,7 +571,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn expressions(&mut self, node: &Node) -> Vec<(Named, Expression)> {
+    fn expressions(&mut self, node: &Node) -> Vec<(Spanned, Expression)> {
         let nothing = |v: &Node| Node { kind: Kind::Str("null".into()), span: v.span.clone() };
         self.entries(node)
             .into_iter()
@@ -580,7 +580,7 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    pub fn named_trees(&mut self, node: &Node) -> Vec<(Named, Tree)> {
+    pub fn named_trees(&mut self, node: &Node) -> Vec<(Spanned, Tree)> {
         self.entries(node).into_iter().map(|(k, v)| (k, Tree::compile(v, &mut self.problems))).collect()
     }
 
@@ -597,7 +597,7 @@ impl<'a> Reader<'a> {
         Some((t, node.span.clone()))
     }
 
-    fn name(&mut self, node: &Node, key: &str) -> Option<Named> {
+    fn name(&mut self, node: &Node, key: &str) -> Option<Spanned> {
         let named = self.named(node, key)?;
         if !is_name(&named.text) {
             let d = Diagnostic::error("bad-name", &named.span, format!("`{}` cannot be a name", named.text));
@@ -607,9 +607,9 @@ impl<'a> Reader<'a> {
         Some(named)
     }
 
-    pub fn named(&mut self, node: &Node, key: &str) -> Option<Named> {
+    pub fn named(&mut self, node: &Node, key: &str) -> Option<Spanned> {
         let n = node.get(key)?;
-        Some(Named { text: self.text(n), span: n.span.clone() })
+        Some(Spanned { text: self.text(n), span: n.span.clone() })
     }
 
     pub fn text(&mut self, node: &Node) -> String {
@@ -635,17 +635,17 @@ impl<'a> Reader<'a> {
     }
 
     /// The entries of a map of names, each once.
-    pub fn entries<'n>(&mut self, node: &'n Node) -> Vec<(Named, &'n Node)> {
+    pub fn entries<'n>(&mut self, node: &'n Node) -> Vec<(Spanned, &'n Node)> {
         if !matches!(node.kind, Kind::Map(_)) {
             self.error("wrong-type", &node.span, format!("a map is needed here, not {}", node.what()));
         }
-        let mut out: Vec<(Named, &Node)> = vec![];
+        let mut out: Vec<(Spanned, &Node)> = vec![];
         for (k, v) in node.entries() {
             let text = k.key_text();
             if out.iter().any(|(n, _)| n.text == text) {
                 self.error("duplicate-key", &k.span, format!("`{text}` stands here twice"));
             } else {
-                out.push((Named { text, span: k.span.clone() }, v));
+                out.push((Spanned { text, span: k.span.clone() }, v));
             }
         }
         out
@@ -709,8 +709,8 @@ fn key_of<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
 }
 
 /// Whether something under it can come out wrong.
-fn proves(step: &Step) -> bool {
-    !step.asks.is_empty()
+fn proves(step: &ActionSpec) -> bool {
+    !step.assertions.is_empty()
         || match &step.verb {
             Verb::Use { .. } => true,
             Verb::Parallel { branches, .. } => branches.iter().flatten().any(proves),

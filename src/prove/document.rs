@@ -21,8 +21,11 @@ pub fn write(proof: &Proof, escape: &Escape<'_>, out: &mut dyn Write) -> io::Res
         words(&proof.title),
         code(&proof.run)
     )?;
-    let verdict =
-        if proof.holds() { "everything that it asks can fail" } else { "not everything that it asks can fail" };
+    let verdict = if proof.holds() {
+        "everything that it assertions can fail"
+    } else {
+        "not everything that it assertions can fail"
+    };
     writeln!(out, "**{verdict}**\n")?;
     writeln!(out, "| | |\n| --- | ---: |")?;
     let count = |f: &dyn Fn(&Fate) -> bool| proof.leaves.iter().filter(|l| f(&l.fate)).count();
@@ -55,7 +58,7 @@ pub fn write(proof: &Proof, escape: &Escape<'_>, out: &mut dyn Write) -> io::Res
         writeln!(out, "\n## What cannot fail\n")?;
         for leaf in survivors {
             let why = why(&leaf.fate).map(|w| format!(": {}", words(w))).unwrap_or_default();
-            writeln!(out, "- {} {} ({}{why})", code(&leaf.place.to_string()), code(&leaf.text), word(&leaf.fate))?;
+            writeln!(out, "- {} {} ({}{why})", code(&leaf.location.to_string()), code(&leaf.text), word(&leaf.fate))?;
         }
     }
     if !proof.lost.is_empty() {
@@ -88,7 +91,7 @@ pub fn write(proof: &Proof, escape: &Escape<'_>, out: &mut dyn Write) -> io::Res
             writeln!(
                 out,
                 "- {} {} — {times} times, first by {}",
-                code(&leaf.place.to_string()),
+                code(&leaf.location.to_string()),
                 code(&leaf.text),
                 code(by)
             )?;

@@ -9,10 +9,10 @@ use crate::{
     address::Address,
     engine::{
         replay::{Record, Replay},
-        schedule::{Act, Schedule, Step},
+        schedule::{ActionKind, Schedule, ScheduledAction},
     },
     outcome::Verdict,
-    source::{Place, Span},
+    source::{Location, Span},
 };
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -50,7 +50,7 @@ pub struct CaseProof {
 
 /// A check, or a leaf of an `expect`.
 pub struct LeafProof {
-    pub place: Place,
+    pub location: Location,
     pub text: String,
     /// The cases that ask it.
     pub cases: Vec<String>,
@@ -121,8 +121,8 @@ pub fn prove(
     green(&record)?;
     let mut notes: Vec<String> = record.lacks().map(String::from).into_iter().collect();
     let replay = Replay::new(schedule, record)?;
-    let places = Places::of(replay.schedule());
-    let other = differences(&replay, &places);
+    let locations = Places::of(replay.schedule());
+    let other = differences(&replay, &locations);
     let secrets = secrets_of(replay.record());
     let found = hunt::hunt(&replay, &secrets, watch).ok_or("interrupted")?;
     let leaves = leaf::all(replay.schedule());
@@ -131,7 +131,7 @@ pub fn prove(
         .iter()
         .flat_map(|c| &c.told)
         .flat_map(|t| &t.actions)
-        .flat_map(|a| &a.findings)
+        .flat_map(|a| &a.results)
         .filter_map(|f| f.asked.as_ref())
         .collect();
     let cases: Vec<CaseProof> = replay
@@ -168,7 +168,7 @@ pub fn prove(
         .all
         .values()
         .map(|leaf| LeafProof {
-            place: leaf.span.place(),
+            location: leaf.span.location(),
             text: leaf.text.clone(),
             cases: leaf.cases.iter().map(id_of).collect(),
             fate: fate(leaf),
@@ -207,38 +207,38 @@ fn green(record: &Record) -> Result<(), String> {
     }
 }
 
-/// What the plan asks where, by the places of its actions.
+/// What the plan assertions where, by the locations of its actions.
 struct Places {
-    asks: HashMap<Place, Vec<Span>>,
+    assertions: HashMap<Location, Vec<Span>>,
 }
 
 impl Places {
     fn of(schedule: &Schedule) -> Places {
-        let mut out = Places { asks: HashMap::new() };
+        let mut out = Places { assertions: HashMap::new() };
         for sentence in schedule.cases.iter().flat_map(|c| &c.sentences) {
-            out.take(&sentence.place, &sentence.asks);
+            out.take(&sentence.location, &sentence.assertions);
             out.steps(&sentence.steps);
         }
         out
     }
 
-    fn take(&mut self, place: &Place, asks: &crate::plan::Asks) {
-        let spans = self.asks.entry(place.clone()).or_default();
-        if let Some(p) = &asks.picture {
+    fn take(&mut self, location: &Location, assertions: &crate::plan::Assertions) {
+        let spans = self.assertions.entry(location.clone()).or_default();
+        if let Some(p) = &assertions.picture {
             p.leaves(&mut |leaf| spans.push(leaf.picture.span.clone()));
         }
-        spans.extend(asks.checks.iter().map(|(_, span)| span.clone()));
+        spans.extend(assertions.checks.iter().map(|(_, span)| span.clone()));
     }
 
-    fn steps(&mut self, list: &[Step]) {
+    fn steps(&mut self, list: &[ScheduledAction]) {
         for step in list {
-            if self.asks.contains_key(&step.place) {
+            if self.assertions.contains_key(&step.location) {
                 continue;
             }
-            self.take(&step.place, &step.asks);
+            self.take(&step.location, &step.assertions);
             match &step.act {
-                Act::Use { definition, .. } => self.steps(&definition.steps),
-                Act::Parallel { branches, .. } => branches.iter().for_each(|b| self.steps(b)),
+                ActionKind::Use { definition, .. } => self.steps(&definition.steps),
+                ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| self.steps(b)),
                 _ => {}
             }
         }
@@ -246,7 +246,7 @@ impl Places {
 }
 
 /// Questions that find something else than was recorded, with why.
-fn differences(replay: &Replay, places: &Places) -> HashMap<Span, String> {
+fn differences(replay: &Replay, locations: &Places) -> HashMap<Span, String> {
     let mut out = HashMap::new();
     let record = replay.record();
     for (case, rehearsed) in replay.schedule().cases.iter().zip(&replay.cases) {
@@ -254,20 +254,20 @@ fn differences(replay: &Replay, places: &Places) -> HashMap<Span, String> {
             rehearsed.told.iter().flat_map(|t| &t.actions).map(|judged| (&judged.at, judged)).collect();
         for (at, then) in record.judged.iter().filter(|(at, _)| within(case, at)) {
             let asked = || {
-                let place = record.acts.get(at).map(|(_, place)| place);
-                place.and_then(|p| places.asks.get(p)).into_iter().flatten().cloned()
+                let location = record.acts.get(at).map(|(_, location)| location);
+                location.and_then(|p| locations.assertions.get(p)).into_iter().flatten().cloned()
             };
             let Some(now) = told.get(at) else {
                 let why = format!("judged again, `{at}` is not performed");
                 out.extend(asked().map(|span| (span, why.clone())));
                 continue;
             };
-            if now.findings.is_empty() && !then.findings.is_empty() {
+            if now.results.is_empty() && !then.results.is_empty() {
                 let why = format!("at `{at}` it was {}, and judged again it is {}", then.status, now.status);
                 out.extend(asked().map(|span| (span, why.clone())));
             }
-            let mut before: Vec<_> = then.findings.iter().collect();
-            for now in &now.findings {
+            let mut before: Vec<_> = then.results.iter().collect();
+            for now in &now.results {
                 // a plan may ask more or less by now; what it asked then is known by its words
                 let then = before.iter().position(|f| f.subject == now.subject).map(|i| before.remove(i));
                 if !now.holds || then.is_some_and(|then| !then.holds) {

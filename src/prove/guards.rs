@@ -1,4 +1,4 @@
-//! What guards what: for each sentence, the changes of what was observed that it notices by a finding of its own. Kept in a file, it
+//! What guards what: for each sentence, the changes of what was observed that it notices by a result of its own. Kept in a file, it
 //! tells when a sentence has lost its guard.
 use super::{
     hunt::Found,
@@ -25,7 +25,7 @@ pub struct Guards {
     /// Kinds of change, and how many questions notice each.
     noticed: BTreeMap<Key, Counts>,
     /// Every question, those of an `undo` too, where nothing is judged again: by its words, how often it stands in the plan.
-    asks: Counts,
+    assertions: Counts,
 }
 
 /// As it is written down.
@@ -35,12 +35,12 @@ struct File {
     #[serde(default)]
     plan: String,
     cases: BTreeMap<String, BySentence>,
-    asks: Counts,
+    assertions: Counts,
 }
 
 impl From<Guards> for File {
     fn from(guards: Guards) -> File {
-        let mut file = File { plan: guards.plan, cases: BTreeMap::new(), asks: guards.asks };
+        let mut file = File { plan: guards.plan, cases: BTreeMap::new(), assertions: guards.assertions };
         for ([case, sentence, what, field], kinds) in guards.noticed {
             let sentences = file.cases.entry(case).or_default();
             sentences.entry(sentence).or_default().entry(what).or_default().insert(field, kinds);
@@ -51,7 +51,7 @@ impl From<Guards> for File {
 
 impl From<File> for Guards {
     fn from(file: File) -> Guards {
-        let mut out = Guards { plan: file.plan, asks: file.asks, ..Guards::default() };
+        let mut out = Guards { plan: file.plan, assertions: file.assertions, ..Guards::default() };
         for (case, sentences) in file.cases {
             for (sentence, observations) in sentences {
                 for (what, fields) in observations {
@@ -95,10 +95,10 @@ impl std::fmt::Display for Fewer {
 const UNSTEADY: &[&str] = &["earlier answer"];
 
 impl Guards {
-    /// `asks` are the words of all questions.
-    pub(super) fn of<'a>(replay: &Replay, found: &Found, asks: impl Iterator<Item = &'a String>) -> Guards {
+    /// `assertions` are the words of all questions.
+    pub(super) fn of<'a>(replay: &Replay, found: &Found, assertions: impl Iterator<Item = &'a String>) -> Guards {
         let mut out = Guards::default();
-        asks.for_each(|text| *out.asks.entry(text.clone()).or_default() += 1);
+        assertions.for_each(|text| *out.assertions.entry(text.clone()).or_default() += 1);
         let outline = &replay.schedule().outline;
         let texts: HashMap<_, _> =
             outline.iter().flat_map(|c| c.sentences.iter().map(|s| (&s.address, (&c.id, one_line(&s.text))))).collect();
@@ -132,7 +132,7 @@ impl Guards {
     pub fn shared(mut self, other: &Guards) -> Guards {
         self.noticed.iter_mut().for_each(|(key, kinds)| least(kinds, other.noticed.get(key)));
         self.noticed.retain(|_, kinds| !kinds.is_empty());
-        least(&mut self.asks, Some(&other.asks));
+        least(&mut self.assertions, Some(&other.assertions));
         self
     }
 
@@ -142,7 +142,7 @@ impl Guards {
         let sentences = all
             .filter(|(_, kinds)| !kinds.is_empty())
             .map(|([case, sentence, what, field], kinds)| Lost::Sentence { case, sentence, what, field, kinds });
-        sentences.chain(fewer(&self.asks, Some(&now.asks)).into_iter().map(Lost::Asked)).collect()
+        sentences.chain(fewer(&self.assertions, Some(&now.assertions)).into_iter().map(Lost::Asked)).collect()
     }
 
     /// As a file has it: JSON, each field on a line.
@@ -264,11 +264,11 @@ mod tests {
     fn what_is_not_noticed_any_more_is_lost() {
         let before = guards(
             r#"{"cases": {"A": {"all there": {"http GET /x": {"body.n": {"one less": 1, "one more": 2}, "status": {"null": 1}}}}},
-                "asks": {"expect: found: false": 2}}"#,
+                "assertions": {"expect: found: false": 2}}"#,
         );
         let now = guards(
             r#"{"cases": {"A": {"all there": {"http GET /x": {"body.n": {"one more": 1, "dropped": 1}}}}},
-                "asks": {"expect: found: false": 1}}"#,
+                "assertions": {"expect: found: false": 1}}"#,
         );
         let lost = before.lost_in(&now);
         let kinds = |n: usize| match &lost[n] {
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn the_file_has_each_field_on_a_line() {
-        let text = "{\n \"plan\": \"abc\",\n \"cases\": {\n  \"A\": {\n   \"all there\": {\n    \"http\": {\n     \"n\": {\"null\":1,\"one less\":2}\n    }\n   }\n  }\n },\n \"asks\": {\n  \"q\": 1\n }\n}\n";
+        let text = "{\n \"plan\": \"abc\",\n \"cases\": {\n  \"A\": {\n   \"all there\": {\n    \"http\": {\n     \"n\": {\"null\":1,\"one less\":2}\n    }\n   }\n  }\n },\n \"assertions\": {\n  \"q\": 1\n }\n}\n";
         assert_eq!(guards(text).text(), text);
         let written = Guards::default().of_plan("plan: A");
         assert_eq!(guards(&written.text()), written);

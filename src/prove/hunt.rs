@@ -34,7 +34,7 @@ pub struct Found {
     /// How many changed observations were judged.
     pub mutants: usize,
     pub kills: HashMap<Span, Kill>,
-    /// Sentence, observation, field: the kinds of change that the sentence notices by a finding of its own, and the questions that do.
+    /// Sentence, observation, field: the kinds of change that the sentence notices by a result of its own, and the questions that do.
     pub guards: BTreeMap<(Address, String, String), Kinds>,
     pub fields: BTreeMap<(Address, String), Fields>,
 }
@@ -78,7 +78,7 @@ struct Member {
 #[derive(Default)]
 struct Reaction {
     noticed: bool,
-    /// Sentence and question whose own finding is now false.
+    /// Sentence and question whose own result is now false.
     fails: IndexSet<(usize, Span)>,
     /// Questions that are not asked any more.
     silenced: IndexSet<Span>,
@@ -101,7 +101,7 @@ pub type Watch<'w> = dyn Fn(usize, usize) -> ControlFlow<()> + Sync + 'w;
 pub fn hunt(replay: &Replay, secrets: &[String], watch: &Watch) -> Option<Found> {
     let of = |told: &Told| {
         let judged =
-            |j: &Judged| (j.at.clone(), (j.status, j.findings.iter().map(|f| (f.asked.clone(), f.holds)).collect()));
+            |j: &Judged| (j.at.clone(), (j.status, j.results.iter().map(|f| (f.asked.clone(), f.holds)).collect()));
         told.actions.iter().map(judged).collect::<HashMap<_, _>>()
     };
     let unchanged = replay.cases.iter().map(|c| c.told.iter().map(of).collect()).collect();
@@ -167,7 +167,7 @@ impl Found {
 /// The address without the rounds that it is in.
 fn without_rounds(at: &Address) -> String {
     let parts = at.as_str().split('/').map(|part| match part.split_once('#') {
-        // a branch of a `parallel` is a place of its own
+        // a branch of a `parallel` is a location of its own
         Some((own, round)) => round.rsplit_once('.').map_or(own.to_string(), |(_, branch)| format!("{own}#{branch}")),
         None => part.to_string(),
     });
@@ -209,27 +209,27 @@ impl Hunt<'_> {
             // what is performed again and again counts by its last time
             let now: HashMap<&Address, &Judged> = told.actions.iter().map(|j| (&j.at, j)).collect();
             out.noticed |= now.keys().any(|at| !before.contains_key(*at));
-            for (at, (status, findings)) in before {
+            for (at, (status, results)) in before {
                 let now = now.get(at);
                 if now.is_none() && told.kept.iter().any(|kept| at.is_within(kept)) {
                     continue;
                 }
                 let same = now.is_some_and(|now| {
                     *status == now.status
-                        && findings.len() == now.findings.len()
-                        && findings.iter().zip(&now.findings).all(|((_, held), f)| *held == f.holds)
+                        && results.len() == now.results.len()
+                        && results.iter().zip(&now.results).all(|((_, held), f)| *held == f.holds)
                 });
                 if same {
                     continue;
                 }
                 out.noticed = true;
                 match now {
-                    Some(now) if !now.findings.is_empty() => {
-                        let red = now.findings.iter().filter(|f| !f.holds);
+                    Some(now) if !now.results.is_empty() => {
+                        let red = now.results.iter().filter(|f| !f.holds);
                         out.fails.extend(red.filter_map(|f| Some((sentence, f.asked.clone()?))));
                     }
                     // it could not be asked any more; where it was not even tried, the case had ended for another reason
-                    Some(_) => out.silenced.extend(findings.iter().filter_map(|(span, _)| span.clone())),
+                    Some(_) => out.silenced.extend(results.iter().filter_map(|(span, _)| span.clone())),
                     None => {}
                 }
             }

@@ -1,9 +1,9 @@
-//! Everything that a plan asks: each check and each leaf of a picture, once, by its place. What stands in an `undo` asks for the
+//! Everything that a plan assertions: each check and each leaf of a picture, once, by its location. What stands in an `undo` asks for the
 //! runner's sake and is left out.
 use crate::{
-    engine::schedule::{Act, Schedule, Step},
-    expr::{picture::Picture, spoken},
-    plan::Asks,
+    engine::schedule::{ActionKind, Schedule, ScheduledAction},
+    expr::{picture::Pattern, spoken},
+    plan::Assertions,
     source::Span,
 };
 use indexmap::IndexMap;
@@ -13,7 +13,7 @@ pub struct Leaf {
     pub span: Span,
     /// As it stands in the plan, in one line.
     pub text: String,
-    /// The matcher over a list that asks it, and is found in its place while it holds.
+    /// The matcher over a list that assertions it, and is found in its location while it holds.
     pub within: Option<Span>,
     /// The cases in which it stands, by their number.
     pub cases: BTreeSet<usize>,
@@ -33,7 +33,7 @@ pub fn all(schedule: &Schedule) -> Leaves {
     for (case, scheduled) in schedule.cases.iter().enumerate() {
         for sentence in &scheduled.sentences {
             steps(&sentence.steps, case, &mut out.all, &mut undoing);
-            asked(&sentence.asks, case, &mut out.all);
+            asked(&sentence.assertions, case, &mut out.all);
         }
     }
     undoing.retain(|span, _| !out.all.contains_key(span));
@@ -44,12 +44,12 @@ pub fn all(schedule: &Schedule) -> Leaves {
 
 type Map = IndexMap<Span, Leaf>;
 
-fn steps(list: &[Step], case: usize, out: &mut Map, undoing: &mut Map) {
+fn steps(list: &[ScheduledAction], case: usize, out: &mut Map, undoing: &mut Map) {
     for step in list {
-        asked(&step.asks, case, out);
+        asked(&step.assertions, case, out);
         match &step.act {
-            Act::Use { definition, .. } => steps(&definition.steps, case, out, undoing),
-            Act::Parallel { branches, .. } => branches.iter().for_each(|b| steps(b, case, out, undoing)),
+            ActionKind::Use { definition, .. } => steps(&definition.steps, case, out, undoing),
+            ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| steps(b, case, out, undoing)),
             _ => {}
         }
         let mut aside = IndexMap::new();
@@ -58,14 +58,14 @@ fn steps(list: &[Step], case: usize, out: &mut Map, undoing: &mut Map) {
     }
 }
 
-fn asked(asks: &Asks, case: usize, out: &mut Map) {
-    if let Some(p) = &asks.picture {
+fn asked(assertions: &Assertions, case: usize, out: &mut Map) {
+    if let Some(p) = &assertions.picture {
         p.leaves(&mut |leaf| {
             let text = spoken_text(&leaf);
             add(out, &leaf.picture.span, text, leaf.within, case);
         });
     }
-    for (e, span) in &asks.checks {
+    for (e, span) in &assertions.checks {
         add(out, span, format!("check: {}", one_line(e.text())), None, case);
     }
 }
@@ -88,7 +88,7 @@ fn spoken_text(leaf: &spoken::Leaf<'_>) -> String {
     }
 }
 
-fn source_of(p: &Picture) -> &str {
+fn source_of(p: &Pattern) -> &str {
     p.span.text()
 }
 

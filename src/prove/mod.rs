@@ -1,4 +1,4 @@
-//! Could this plan fail? What answers that, apart from who asks: its evidence, changed piece by piece and judged again, and runs of it
+//! Could this plan fail? What answers that, apart from who assertions: its evidence, changed piece by piece and judged again, and runs of it
 //! against a platform with defects. Sits on the engine; prints nothing and reads no file.
 pub mod document;
 pub mod evidence;

@@ -303,7 +303,7 @@ pub fn plain(secrets: &str) -> Vec<Kind> {
     ]
 }
 
-/// As many texts and numbers are put in place of a field.
+/// As many texts and numbers are put in location of a field.
 const TEXTS: usize = 32;
 const NUMBERS: usize = 8;
 

@@ -15,7 +15,7 @@ pub fn page(proof: &Proof) -> String {
     }
     let survivors: Vec<&LeafProof> = proof.survivors().collect();
     for leaf in survivors.iter().take(MOST) {
-        let _ = writeln!(out, "{:<15} {}  {}", word(&leaf.fate), leaf.place, leaf.text);
+        let _ = writeln!(out, "{:<15} {}  {}", word(&leaf.fate), leaf.location, leaf.text);
         if let Some(why) = why(&leaf.fate) {
             let _ = writeln!(out, "{:<15} {why}", "");
         }

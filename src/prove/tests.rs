@@ -95,7 +95,7 @@ async fn a_check_that_cannot_fail_is_named_with_its_place() {
     );
     assert!(!proof.holds());
     let (survivor, page) = (proof.survivors().next().unwrap(), page::page(&proof));
-    assert_eq!(survivor.place.to_string(), "t.yaml:8:30");
+    assert_eq!(survivor.location.to_string(), "t.yaml:8:30");
     assert!(page.contains("cannot fail     t.yaml:8:30  check: 1 == 1"), "{page}");
     assert!(page.contains("NOT PROVED: 3 of 5 questions can fail"), "{page}");
 }
@@ -205,8 +205,8 @@ async fn a_finding_that_is_not_the_recorded_one_is_not_replayable() {
     );
     let mut events = recorded(&plan).await;
     for e in &mut events {
-        if let EventKind::ActionFinished { findings, .. } = &mut e.kind
-            && let [first, _] = &mut findings[..]
+        if let EventKind::ActionFinished { results, .. } = &mut e.kind
+            && let [first, _] = &mut results[..]
         {
             (first.holds, first.actual) = (false, "false".into());
         }

@@ -164,12 +164,12 @@ impl EventSink for Console {
             EventKind::ActionStarted { what, .. } if self.detail == Detail::Actions => {
                 self.actions.insert(at.to_owned(), one_line(what, 100));
             }
-            EventKind::ActionFinished { status, reason, looks, took, .. } if self.detail == Detail::Actions => {
+            EventKind::ActionFinished { status, reason, attempts, took, .. } if self.detail == Detail::Actions => {
                 let what = self.actions.remove(at).unwrap_or_default();
                 let word = paint(self.colour, of_mark(*status), &format!("{:<11}", status.word()));
                 let mut line = format!("  {word} {what}  ({}", duration(*took));
-                if *looks > 1 {
-                    let _ = write!(line, ", {looks} looks");
+                if *attempts > 1 {
+                    let _ = write!(line, ", {attempts} attempts");
                 }
                 let _ = write!(line, ")  {at}");
                 if let Some(reason) = reason.as_ref().filter(|_| status.is_red()) {
@@ -224,7 +224,7 @@ fn of_mark(status: Status) -> Style {
     }
 }
 
-/// How the summary is to look.
+/// How the summary is to attempt.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
     pub colour: bool,
@@ -235,46 +235,46 @@ pub struct Look {
 }
 
 /// What stands on stdout when a run is over.
-pub fn summary(run: &RunIndex, look: &Look) -> String {
+pub fn summary(run: &RunIndex, attempt: &Look) -> String {
     let mut out = String::new();
     let sandbox = wording::sandbox(&run.start.environment);
     if let Some(sandbox) = sandbox {
-        let _ = writeln!(out, "{}\n", paint(look.colour, Style::new().bold(), sandbox));
+        let _ = writeln!(out, "{}\n", paint(attempt.colour, Style::new().bold(), sandbox));
     }
     if !run.cases.is_empty() {
-        let _ = writeln!(out, "{}\n", table(run, look));
+        let _ = writeln!(out, "{}\n", table(run, attempt));
     }
     for case in run.cases.iter().filter(|c| c.is_red()) {
-        failure(case, look, &mut out);
+        failure(case, attempt, &mut out);
     }
-    verdict(run, look, &mut out);
+    verdict(run, attempt, &mut out);
     for note in &run.notes {
         let _ = writeln!(out, "note: {}", one_line(note, 4 * wording::SHORT));
     }
-    for report in &look.reports {
+    for report in &attempt.reports {
         let _ = writeln!(out, "report: {report}");
     }
     if let Some(sandbox) = sandbox {
-        let _ = writeln!(out, "{}", paint(look.colour, Style::new().bold(), sandbox));
+        let _ = writeln!(out, "{}", paint(attempt.colour, Style::new().bold(), sandbox));
     }
     out
 }
 
-fn table(run: &RunIndex, look: &Look) -> String {
+fn table(run: &RunIndex, attempt: &Look) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).force_no_tty();
     table.set_content_arrangement(ContentArrangement::Disabled);
-    if let Some(width) = look.width {
+    if let Some(width) = attempt.width {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.max(40));
     }
-    if look.colour {
+    if attempt.colour {
         table.enforce_styling();
     }
     table.set_header(["CASE", "TITLE", "TIER", "VERDICT", "TIME"]);
     for case in run.cases.iter().filter(|c| c.outline.selected) {
         let time = if case.verdict == Verdict::Skipped { String::new() } else { duration(case.took) };
         let mut verdict = Cell::new(case.verdict.word());
-        if look.colour {
+        if attempt.colour {
             verdict = verdict.fg(match case.verdict {
                 Verdict::Passed => Color::DarkGreen,
                 Verdict::Failed | Verdict::Blocked => Color::DarkRed,
@@ -294,10 +294,10 @@ fn table(run: &RunIndex, look: &Look) -> String {
 }
 
 /// The first lines of what went wrong.
-fn failure(case: &CaseIndex, look: &Look, out: &mut String) {
+fn failure(case: &CaseIndex, attempt: &Look, out: &mut String) {
     let head = format!("{} {}", one_line(&case.outline.id, 40), one_line(&case.outline.title, 60));
-    let word = paint(look.colour, of_verdict(case.verdict), case.verdict.word());
-    let _ = writeln!(out, "{} {word}", paint(look.colour, Style::new().bold(), &head));
+    let word = paint(attempt.colour, of_verdict(case.verdict), case.verdict.word());
+    let _ = writeln!(out, "{} {word}", paint(attempt.colour, Style::new().bold(), &head));
     if let Some(reason) = case.own_reason() {
         let _ = writeln!(out, "  {}", one_line(reason, 2 * wording::SHORT));
     }
@@ -306,8 +306,8 @@ fn failure(case: &CaseIndex, look: &Look, out: &mut String) {
         return;
     };
     let text = one_line(&sentence.outline.text, wording::SHORT);
-    let (why, place) = sentence.first_cause();
-    let _ = writeln!(out, "  {}: {text}", paint(look.colour, of_mark(sentence.status), sentence.status.word()));
+    let (why, location) = sentence.first_cause();
+    let _ = writeln!(out, "  {}: {text}", paint(attempt.colour, of_mark(sentence.status), sentence.status.word()));
     let cause = sentence.causes().into_iter().find(|c| c.status == sentence.status);
     let unmet: Vec<_> = cause.iter().flat_map(|c| c.unmet()).collect();
     for f in unmet.iter().take(4) {
@@ -323,7 +323,7 @@ fn failure(case: &CaseIndex, look: &Look, out: &mut String) {
     if let Some(reason) = reason {
         let _ = writeln!(out, "    {}", one_line(&reason, 2 * wording::SHORT));
     }
-    let _ = writeln!(out, "    at {}", one_line(&format!("{}:{}", place.file, place.line), wording::SHORT));
+    let _ = writeln!(out, "    at {}", one_line(&format!("{}:{}", location.file, location.line), wording::SHORT));
     let by_hand = cause.and_then(|c| c.evidence.iter().find(|e| e.kind == EvidenceKind::Reproduce));
     if let Some(by_hand) = by_hand {
         // Unfolded to one line where it was folded; else as it is, to be copied.
@@ -331,7 +331,7 @@ fn failure(case: &CaseIndex, look: &Look, out: &mut String) {
             wording::head(&by_hand.text.replace("\\\r\n", "\\\n").replace("\\\n", ""), COMMAND_LINES, 2_000);
         let mut prompt = "$ ";
         for line in command.lines() {
-            let _ = writeln!(out, "    {}{line}", paint(look.colour, Style::new().dimmed(), prompt));
+            let _ = writeln!(out, "    {}{line}", paint(attempt.colour, Style::new().dimmed(), prompt));
             prompt = "  ";
         }
         if more > 0 {
@@ -348,7 +348,7 @@ fn failure(case: &CaseIndex, look: &Look, out: &mut String) {
     out.push('\n');
 }
 
-fn verdict(run: &RunIndex, look: &Look, out: &mut String) {
+fn verdict(run: &RunIndex, attempt: &Look, out: &mut String) {
     let gate = gate(run);
     let style = match gate.verdict {
         RunVerdict::Passed => in_colour(AnsiColor::Green),
@@ -364,7 +364,7 @@ fn verdict(run: &RunIndex, look: &Look, out: &mut String) {
             format!("{} {}/{}{aside}", t.tier, t.passed, t.selected)
         })
         .collect();
-    let word = paint(look.colour, style.bold(), &gate.verdict.word().to_uppercase());
+    let word = paint(attempt.colour, style.bold(), &gate.verdict.word().to_uppercase());
     let tiers = if tiers.is_empty() { "no case was selected".to_owned() } else { tiers.join(", ") };
     let _ = writeln!(out, "{word}: {tiers}, in {}", duration(run.took));
     if run.cases.iter().any(|c| !c.outline.selected) {
@@ -475,7 +475,7 @@ mod tests {
     fn each_action_where_asked() {
         let said = told(&samples::mixed(), Detail::Actions, false);
         assert!(
-            said.contains("  failed      http GET /echo  (2.0 s, 5 looks)  TC-1/steps/1/do/0: did not hold"),
+            said.contains("  failed      http GET /echo  (2.0 s, 5 attempts)  TC-1/steps/1/do/0: did not hold"),
             "{said}"
         );
         assert!(said.contains("left behind  TC-1  http DELETE /greetings/2: connection refused\n"), "{said}");
@@ -502,8 +502,8 @@ mod tests {
 
     #[test]
     fn the_summary_of_a_red_run() {
-        let look = Look { reports: vec!["tests/reports/greetings.md".into()], ..Look::default() };
-        let said = summary(&samples::mixed().index(), &look);
+        let attempt = Look { reports: vec!["tests/reports/greetings.md".into()], ..Look::default() };
+        let said = summary(&samples::mixed().index(), &attempt);
         let expected = r#" CASE  TITLE         TIER    VERDICT      TIME
  TC-1  Wrong Answer  must    failed        2.1 s
  TC-2  No Way There  must    errored        9 ms

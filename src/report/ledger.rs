@@ -7,11 +7,11 @@ use super::wording;
 use crate::{
     address::Address,
     event::{
-        CaseOutline, EnvironmentOutline, Event, EventKind, EventSink, Evidence, EvidenceKind, Finding, PlanOutline,
-        RunStarted, SentenceOutline,
+        AssertionResult, CaseOutline, EnvironmentOutline, Event, EventKind, EventSink, Evidence, EvidenceKind,
+        PlanOutline, RunStarted, SentenceOutline,
     },
     outcome::{Blame, Status, Verdict},
-    source::Place,
+    source::Location,
 };
 use jiff::Timestamp;
 use std::{
@@ -83,7 +83,7 @@ pub struct SentenceIndex {
 
 #[derive(Clone, Debug)]
 pub struct Seen {
-    pub finding: Finding,
+    pub result: AssertionResult,
     pub times: usize,
 }
 
@@ -91,35 +91,35 @@ pub struct Seen {
 pub struct ActionIndex {
     pub address: Address,
     pub what: String,
-    pub place: Option<Place>,
+    pub location: Option<Location>,
     pub status: Status,
     /// Of one that did not pass: those that do not hold come first.
-    pub findings: Vec<Finding>,
+    pub results: Vec<AssertionResult>,
     /// Findings that do not hold and were not kept.
     pub left_out: usize,
     pub reason: Option<String>,
-    pub looks: u32,
+    pub attempts: u32,
     pub took: Duration,
     /// Of one that looked more than once.
     pub timeline: Vec<Moment>,
-    /// Of the last look; only for what did not pass.
+    /// Of the last attempt; only for what did not pass.
     pub evidence: Vec<Evidence>,
 }
 
 /// Looks in a row at which the same was seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moment {
-    /// From the first look of the action to the first of these.
+    /// From the first attempt of the action to the first of these.
     pub since: Duration,
     pub said: String,
-    pub looks: u32,
+    pub attempts: u32,
 }
 
 #[derive(Clone, Debug)]
 pub struct UndoRow {
     pub address: Address,
     pub what: String,
-    pub place: Option<Place>,
+    pub location: Option<Location>,
     /// `None`: it was never tried.
     pub status: Option<Status>,
     pub reason: Option<String>,
@@ -137,7 +137,7 @@ impl CaseIndex {
         self.reason.as_deref().filter(|r| !self.sentences.iter().any(|s| s.reason.as_deref() == Some(r)))
     }
 
-    /// The sentence to look at first. A wrong answer comes before what could not be asked, and that before what was not reached.
+    /// The sentence to attempt at first. A wrong answer comes before what could not be asked, and that before what was not reached.
     pub fn first_red(&self) -> Option<&SentenceIndex> {
         let worst = self.sentences.iter().map(|s| s.status).filter(|m| m.is_red()).reduce(Status::worse)?;
         self.sentences.iter().find(|s| s.status == worst)
@@ -152,22 +152,22 @@ impl SentenceIndex {
         red().filter(|a| a.unmet().next().is_some() || !encloses(a)).collect()
     }
 
-    /// Why a sentence is not passed, in one line, and where in the plan to look.
-    pub fn first_cause(&self) -> (Option<String>, &Place) {
+    /// Why a sentence is not passed, in one line, and where in the plan to attempt.
+    pub fn first_cause(&self) -> (Option<String>, &Location) {
         let causes = self.causes();
         let worst = causes.iter().map(|c| c.status).reduce(Status::worse);
         let Some(cause) = causes.iter().find(|c| Some(c.status) == worst) else {
-            return (self.reason.clone(), &self.outline.place);
+            return (self.reason.clone(), &self.outline.location);
         };
-        let unmet = wording::all_unmet(&cause.findings);
+        let unmet = wording::all_unmet(&cause.results);
         let why = if unmet.is_empty() { cause.reason.clone().or_else(|| self.reason.clone()) } else { Some(unmet) };
-        (why, cause.place().unwrap_or(&self.outline.place))
+        (why, cause.location().unwrap_or(&self.outline.location))
     }
 
     /// Its reason, where no action under it says the same.
     pub fn own_reason(&self) -> Option<&str> {
         let said = |reason: &str, c: &ActionIndex| {
-            wording::repeats(reason, &c.findings) || c.reason.as_ref().is_some_and(|r| reason.contains(r.as_str()))
+            wording::repeats(reason, &c.results) || c.reason.as_ref().is_some_and(|r| reason.contains(r.as_str()))
         };
         let causes = self.causes();
         self.reason.as_deref().filter(|reason| !causes.iter().any(|c| said(reason, c)))
@@ -181,13 +181,13 @@ impl SentenceIndex {
 }
 
 impl ActionIndex {
-    pub fn unmet(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|f| !f.holds)
+    pub fn unmet(&self) -> impl Iterator<Item = &AssertionResult> {
+        self.results.iter().filter(|f| !f.holds)
     }
 
-    /// Its reason, where its findings do not say the same.
+    /// Its reason, where its results do not say the same.
     pub fn own_reason(&self) -> Option<&str> {
-        self.reason.as_deref().filter(|r| !wording::repeats(r, &self.findings))
+        self.reason.as_deref().filter(|r| !wording::repeats(r, &self.results))
     }
 
     /// Of which items of a `foreach` it is, outermost first.
@@ -195,9 +195,9 @@ impl ActionIndex {
         self.address.as_str().split('/').flat_map(|segment| segment.split('#').skip(1)).collect()
     }
 
-    /// Where in the plan to look: at the first thing that does not hold.
-    pub fn place(&self) -> Option<&Place> {
-        self.unmet().find_map(|f| f.place.as_ref()).or(self.place.as_ref())
+    /// Where in the plan to attempt: at the first thing that does not hold.
+    pub fn location(&self) -> Option<&Location> {
+        self.unmet().find_map(|f| f.location.as_ref()).or(self.location.as_ref())
     }
 }
 
@@ -264,12 +264,12 @@ struct SentenceState {
 #[derive(Default)]
 struct Live {
     what: String,
-    place: Option<Place>,
+    location: Option<Location>,
     began: Timestamp,
     first_look: Option<Timestamp>,
-    looks: u32,
+    attempts: u32,
     timeline: Vec<Moment>,
-    unmet: Vec<Finding>,
+    unmet: Vec<AssertionResult>,
     evidence: Vec<Evidence>,
 }
 
@@ -297,15 +297,19 @@ impl State {
                     s.started = true;
                 }
             }
-            EventKind::ActionStarted { what, place } => {
-                let live =
-                    Live { what: shortened(what), place: Some(place.clone()), began: event.at, ..Live::default() };
+            EventKind::ActionStarted { what, location } => {
+                let live = Live {
+                    what: shortened(what),
+                    location: Some(location.clone()),
+                    began: event.at,
+                    ..Live::default()
+                };
                 self.live.insert(at.clone(), live);
             }
-            EventKind::Looked { at: when, value, error, unmet, evidence, .. } => {
+            EventKind::Observed { at: when, value, error, unmet, evidence, .. } => {
                 let live = self.live.entry(at.clone()).or_default();
                 let first = *live.first_look.get_or_insert(*when);
-                live.looks += 1;
+                live.attempts += 1;
                 let said = match error {
                     Some(error) => wording::one_line(error, wording::SHORT),
                     None if unmet.is_empty() => "everything held".to_owned(),
@@ -314,7 +318,7 @@ impl State {
                 note(&mut live.timeline, between(first, *when), said);
                 live.unmet = unmet.iter().take(FINDINGS).map(kept_finding).collect();
                 live.evidence = evidence.iter().map(|e| Evidence { kind: e.kind, text: shortened(&e.text) }).collect();
-                // what is looked at only to be shown has no finding that says what was seen
+                // what is looked at only to be shown has no result that says what was seen
                 let only_shown = at.as_str().split('/').any(|s| without_round(s) == "on_failure")
                     && !evidence.iter().any(|e| e.kind == EvidenceKind::Response);
                 if let (Some(value), true) = (value, only_shown) {
@@ -322,21 +326,21 @@ impl State {
                         .push(Evidence { kind: EvidenceKind::Response, text: shortened(&wording::observed(value)) });
                 }
             }
-            EventKind::ActionFinished { status, findings, reason, looks, took } => {
+            EventKind::ActionFinished { status, results, reason, attempts, took } => {
                 let live = self.live.remove(at).unwrap_or_default();
-                self.finish(at, live, *status, findings, reason.as_deref(), *looks, *took);
+                self.finish(at, live, *status, results, reason.as_deref(), *attempts, *took);
             }
             EventKind::SentenceFinished { status, reason } => {
                 if let Some(s) = self.sentence(at) {
                     s.finished = Some((*status, reason.as_deref().map(shortened)));
                 }
             }
-            EventKind::UndoIntended { what, place } => {
+            EventKind::UndoIntended { what, location } => {
                 if let Some(case) = self.case(at) {
                     case.undo.push(UndoRow {
                         address: at.clone(),
                         what: shortened(what),
-                        place: Some(place.clone()),
+                        location: Some(location.clone()),
                         status: None,
                         reason: None,
                         actions: Vec::new(),
@@ -402,9 +406,9 @@ impl State {
         at: &Address,
         live: Live,
         status: Status,
-        findings: &[Finding],
+        results: &[AssertionResult],
         reason: Option<&str>,
-        looks: u32,
+        attempts: u32,
         took: Duration,
     ) {
         let calm = matches!(status, Status::Passed | Status::Skipped);
@@ -414,24 +418,24 @@ impl State {
         if let Some((i, j)) = roof
             && status == Status::Passed
         {
-            self.cases[i].sentences[j].seen.add(&order, findings);
+            self.cases[i].sentences[j].seen.add(&order, results);
         }
         let case = self.case_by_id.get(without_round(at.case())).copied();
         let collected = roof.is_none() && case.is_some() && !under_undo;
-        let (holding, missing): (Vec<_>, Vec<_>) = findings.iter().partition(|f| f.holds);
+        let (holding, missing): (Vec<_>, Vec<_>) = results.iter().partition(|f| f.holds);
         let left_out = missing.len().saturating_sub(FINDINGS);
         let most = if calm { FINDINGS_PASSED } else { FINDINGS };
         let action = ActionIndex {
             address: at.clone(),
             what: live.what,
-            place: live.place,
+            location: live.location,
             status,
-            findings: missing.into_iter().chain(holding).take(most).map(kept_finding).collect(),
+            results: missing.into_iter().chain(holding).take(most).map(kept_finding).collect(),
             left_out,
             reason: reason.map(shortened),
-            looks: looks.max(live.looks),
+            attempts: attempts.max(live.attempts),
             took,
-            timeline: if live.looks > 1 { live.timeline } else { Vec::new() },
+            timeline: if live.attempts > 1 { live.timeline } else { Vec::new() },
             evidence: if calm && !collected { Vec::new() } else { live.evidence },
         };
         let kept = match (roof, case) {
@@ -457,14 +461,14 @@ impl State {
             let action = ActionIndex {
                 address: at.clone(),
                 what: live.what.clone(),
-                place: live.place.clone(),
+                location: live.location.clone(),
                 status: Status::Interrupted,
-                findings: live.unmet.clone(),
+                results: live.unmet.clone(),
                 left_out: 0,
                 reason: None,
-                looks: live.looks,
+                attempts: live.attempts,
                 took: between(live.began, self.last),
-                timeline: if live.looks > 1 { live.timeline.clone() } else { Vec::new() },
+                timeline: if live.attempts > 1 { live.timeline.clone() } else { Vec::new() },
                 evidence: live.evidence.clone(),
             };
             match self.roof(at) {
@@ -562,14 +566,14 @@ impl CaseState {
     fn undo_finished(&mut self, at: &Address, status: Status, what: &str, reason: Option<&str>) {
         // From the end: the last made is the first undone.
         let open = |row: &UndoRow| row.status.is_none() && row.address == *at;
-        let place = self
+        let location = self
             .undo
             .iter()
             .rposition(|row| open(row) && row.what == what)
             .or_else(|| self.undo.iter().rposition(open));
         // Skipped: its own `if` said that there is nothing to undo.
         let done = matches!(status, Status::Passed | Status::Skipped);
-        match (place, done) {
+        match (location, done) {
             (Some(i), true) => {
                 self.undo.remove(i);
                 self.undone += 1;
@@ -582,7 +586,7 @@ impl CaseState {
             (None, false) => self.undo.push(UndoRow {
                 address: at.clone(),
                 what: shortened(what),
-                place: None,
+                location: None,
                 status: Some(status),
                 reason: reason.map(shortened),
                 actions: Vec::new(),
@@ -621,19 +625,19 @@ impl Kept {
 struct Tally(HashMap<(String, String), (usize, Order, usize, Seen)>);
 
 impl Tally {
-    fn add(&mut self, order: &Order, findings: &[Finding]) {
-        for (n, f) in findings.iter().enumerate().filter(|(_, f)| f.holds).take(SEEN) {
+    fn add(&mut self, order: &Order, results: &[AssertionResult]) {
+        for (n, f) in results.iter().enumerate().filter(|(_, f)| f.holds).take(SEEN) {
             let (subject, actual) = wording::held(f);
             let key = (shortened(subject), actual.map(shortened).unwrap_or_default());
             let rank = (order.0.len(), order.clone(), n);
-            if let Some((depth, first, place, seen)) = self.0.get_mut(&key) {
+            if let Some((depth, first, location, seen)) = self.0.get_mut(&key) {
                 seen.times += 1;
-                if rank < (*depth, first.clone(), *place) {
-                    (*depth, *first, *place) = rank;
+                if rank < (*depth, first.clone(), *location) {
+                    (*depth, *first, *location) = rank;
                 }
                 continue;
             }
-            self.0.insert(key, (rank.0, rank.1, rank.2, Seen { finding: kept_finding(f), times: 1 }));
+            self.0.insert(key, (rank.0, rank.1, rank.2, Seen { result: kept_finding(f), times: 1 }));
             if self.0.len() > SEEN
                 && let Some(last) = self.0.iter().max_by_key(|(_, v)| (v.0, &v.1, v.2)).map(|(k, _)| k.clone())
             {
@@ -672,8 +676,8 @@ impl Order {
 
 fn note(timeline: &mut Vec<Moment>, since: Duration, said: String) {
     match timeline.last_mut() {
-        Some(last) if last.said == said => last.looks += 1,
-        _ => timeline.push(Moment { since, said, looks: 1 }),
+        Some(last) if last.said == said => last.attempts += 1,
+        _ => timeline.push(Moment { since, said, attempts: 1 }),
     }
     // How it began and how it ended tell more than the middle.
     if timeline.len() > MOMENTS {
@@ -681,14 +685,14 @@ fn note(timeline: &mut Vec<Moment>, since: Duration, said: String) {
     }
 }
 
-fn kept_finding(f: &Finding) -> Finding {
-    Finding {
+fn kept_finding(f: &AssertionResult) -> AssertionResult {
+    AssertionResult {
         subject: shortened(&f.subject),
         holds: f.holds,
         expected: shortened(&f.expected),
         actual: shortened(&f.actual),
         operands: f.operands.iter().take(FINDINGS).map(|(a, b)| (shortened(a), shortened(b))).collect(),
-        place: f.place.clone(),
+        location: f.location.clone(),
         asked: None,
     }
 }
@@ -727,14 +731,14 @@ mod tests {
     use crate::{
         event::Part,
         outcome::Tier,
-        report::samples::{self, Story, evidence, finding, is},
+        report::samples::{self, Story, evidence, is, result},
     };
 
     fn one_step() -> Story {
         let cases = vec![samples::case("TC-1", "One", Tier::Must, &[(Part::Step, "Do it often")])];
         let mut s = Story::begin(cases, |_| {});
-        s.tell("TC-1", EventKind::CaseStarted);
-        s.tell("TC-1/steps/0", EventKind::SentenceStarted);
+        s.emit("TC-1", EventKind::CaseStarted);
+        s.emit("TC-1/steps/0", EventKind::SentenceStarted);
         s
     }
 
@@ -744,9 +748,9 @@ mod tests {
         for round in (0..20_000).rev() {
             let at = format!("TC-1/steps/0/do/0#{round}");
             s.start(&at, "http GET /", 30);
-            s.look(&at, 0, vec![], vec![evidence(EvidenceKind::Response, "big")]);
+            s.attempt(&at, 0, vec![], vec![evidence(EvidenceKind::Response, "big")]);
             let (status, found) = match round % 4 {
-                0 => (Status::Failed, vec![finding("status", false, "200", "500")]),
+                0 => (Status::Failed, vec![result("status", false, "200", "500")]),
                 _ => (Status::Passed, vec![is("status", "200"), is("body.n", &round.to_string())]),
             };
             s.finish(&at, status, found, None, 1, 1);
@@ -757,8 +761,8 @@ mod tests {
         assert_eq!(kept[..3], ["TC-1/steps/0/do/0#0", "TC-1/steps/0/do/0#1", "TC-1/steps/0/do/0#2"]);
         assert_eq!(sentence.left_out, 5_000 - ACTIONS);
         assert_eq!(sentence.seen.len(), SEEN);
-        assert_eq!((sentence.seen[0].finding.subject.as_str(), sentence.seen[0].times), ("status", 15_000));
-        assert_eq!(sentence.seen[1].finding.actual, "1");
+        assert_eq!((sentence.seen[0].result.subject.as_str(), sentence.seen[0].times), ("status", 15_000));
+        assert_eq!(sentence.seen[1].result.actual, "1");
         for action in &sentence.actions {
             assert_eq!(action.evidence.is_empty(), action.status == Status::Passed);
         }
@@ -769,13 +773,13 @@ mod tests {
         let mut s = one_step();
         let at = "TC-1/steps/0/do/0";
         s.start(at, "http GET /", 30);
-        s.look(at, 0, vec![], vec![evidence(EvidenceKind::Response, &"é".repeat(1 << 20))]);
-        let wrong: Vec<Finding> =
-            (0..1_000).map(|n| finding(&format!("items[{n}]"), false, "1", &"x".repeat(1 << 16))).collect();
+        s.attempt(at, 0, vec![], vec![evidence(EvidenceKind::Response, &"é".repeat(1 << 20))]);
+        let wrong: Vec<AssertionResult> =
+            (0..1_000).map(|n| result(&format!("items[{n}]"), false, "1", &"x".repeat(1 << 16))).collect();
         s.finish(at, Status::Failed, wrong, None, 1, 1);
         let action = s.index().cases[0].sentences[0].actions[0].clone();
-        assert_eq!((action.findings.len(), action.left_out), (FINDINGS, 1_000 - FINDINGS));
-        assert!(action.findings[0].actual.len() <= TEXT + 3 && action.evidence[0].text.len() <= TEXT + 3);
+        assert_eq!((action.results.len(), action.left_out), (FINDINGS, 1_000 - FINDINGS));
+        assert!(action.results[0].actual.len() <= TEXT + 3 && action.evidence[0].text.len() <= TEXT + 3);
     }
 
     #[test]
@@ -783,13 +787,13 @@ mod tests {
         let mut s = one_step();
         let at = "TC-1/steps/0/do/0";
         s.start(at, "k8s get x", 30);
-        for (look, phase) in ["Pending", "Pending", "Running", "Pending"].into_iter().enumerate() {
-            s.wait(100).look(at, look as u32, vec![finding("phase", false, "Done", phase)], vec![]);
+        for (attempt, phase) in ["Pending", "Pending", "Running", "Pending"].into_iter().enumerate() {
+            s.wait(100).attempt(at, attempt as u32, vec![result("phase", false, "Done", phase)], vec![]);
         }
-        s.wait(100).look(at, 4, vec![], vec![]);
+        s.wait(100).attempt(at, 4, vec![], vec![]);
         s.finish(at, Status::Passed, vec![is("phase", "Done")], None, 5, 500);
         let timeline = s.index().cases[0].sentences[0].actions[0].timeline.clone();
-        let told: Vec<(u128, u32)> = timeline.iter().map(|m| (m.since.as_millis(), m.looks)).collect();
+        let told: Vec<(u128, u32)> = timeline.iter().map(|m| (m.since.as_millis(), m.attempts)).collect();
         assert_eq!(told, [(0, 2), (200, 1), (300, 1), (400, 1)]);
         assert_eq!(timeline[1].said, "`phase`: expected `Done`, was `Running`");
         assert_eq!(timeline[3].said, "everything held");
@@ -808,10 +812,10 @@ mod tests {
     #[test]
     fn a_retry_counts_and_its_last_attempt_is_reported() {
         let mut s = one_step();
-        s.finish("TC-1/steps/0/do/0", Status::Failed, vec![finding("status", false, "200", "500")], None, 1, 1);
+        s.finish("TC-1/steps/0/do/0", Status::Failed, vec![result("status", false, "200", "500")], None, 1, 1);
         s.sentence("TC-1/steps/0", Status::Failed, None);
         s.verdict("TC-1", Verdict::Failed, Some(Blame::Product), None, 5);
-        s.tell("TC-1", EventKind::CaseStarted);
+        s.emit("TC-1", EventKind::CaseStarted);
         s.proved("TC-1/steps/0", "http GET /", vec![is("status", "200")]);
         s.verdict("TC-1", Verdict::Passed, None, None, 5);
         let run = s.index();
@@ -824,14 +828,14 @@ mod tests {
     fn what_undoes_is_no_part_of_its_sentence() {
         let mut s = one_step();
         let (at, undo) = ("TC-1/steps/0/do/0", "TC-1/steps/0/do/0/undo");
-        s.tell(undo, EventKind::UndoIntended { what: "http DELETE /1".into(), place: samples::place(33) });
+        s.emit(undo, EventKind::UndoIntended { what: "http DELETE /1".into(), location: samples::location(33) });
         s.start(at, "http POST /", 32);
         s.finish(at, Status::Passed, vec![is("status", "201")], None, 1, 1);
         s.sentence("TC-1/steps/0", Status::Passed, None);
         let act = format!("{undo}/0");
         s.start(&act, "http DELETE /1", 33);
-        s.finish(&act, Status::Failed, vec![finding("status", false, "204", "500")], None, 1, 1);
-        s.tell(undo, EventKind::UndoFinished { status: Status::Failed, what: "http DELETE /1".into(), reason: None });
+        s.finish(&act, Status::Failed, vec![result("status", false, "204", "500")], None, 1, 1);
+        s.emit(undo, EventKind::UndoFinished { status: Status::Failed, what: "http DELETE /1".into(), reason: None });
         s.verdict("TC-1", Verdict::Errored, Some(Blame::Environment), None, 5);
         let run = s.index();
         let case = &run.cases[0];
@@ -844,10 +848,10 @@ mod tests {
     fn what_undoes_in_any_order_is_matched() {
         let mut s = one_step();
         for what in ["a", "b", "a"] {
-            s.tell("TC-1/steps/0/do/0", EventKind::UndoIntended { what: what.into(), place: samples::place(33) });
+            s.emit("TC-1/steps/0/do/0", EventKind::UndoIntended { what: what.into(), location: samples::location(33) });
         }
         for (what, status) in [("a", Status::Passed), ("a", Status::Errored), ("other", Status::Skipped)] {
-            s.tell("TC-1/steps/0/do/0", EventKind::UndoFinished { status, what: what.into(), reason: None });
+            s.emit("TC-1/steps/0/do/0", EventKind::UndoFinished { status, what: what.into(), reason: None });
         }
         let case = s.index().cases.remove(0);
         let left: Vec<_> = case.left.iter().map(|row| (row.what.as_str(), row.status)).collect();

@@ -1,5 +1,5 @@
 //! The reader's side: from events to what people and machines read. Imports neither engine nor executors, and nothing of the
-//! crate but events, outcomes, addresses, values and places.
+//! crate but events, outcomes, addresses, values and locations.
 //!
 //! Events go into sinks (`Console`, `JsonLines`, `Ledger`); the ledger's [`RunIndex`](ledger::RunIndex) goes into documents.
 //! A new document is a file here and one line in [`DOCUMENTS`].
@@ -20,7 +20,7 @@ use std::io;
 pub struct Document {
     /// As `--format` names it.
     pub name: &'static str,
-    /// Takes the place of the report's own `.md`.
+    /// Takes the location of the report's own `.md`.
     pub suffix: &'static str,
     pub write: fn(&RunIndex, &mut dyn io::Write) -> io::Result<()>,
 }

@@ -4,7 +4,7 @@ use crate::{
     address::Address,
     event::*,
     outcome::{Blame, Status, Tier, Verdict},
-    source::Place,
+    source::Location,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -14,28 +14,28 @@ pub struct Story {
     now: Timestamp,
 }
 
-pub fn place(line: usize) -> Place {
-    Place { file: "plans/TP-900.yaml".into(), line, column: 9 }
+pub fn location(line: usize) -> Location {
+    Location { file: "plans/TP-900.yaml".into(), line, column: 9 }
 }
 
-pub fn finding(subject: &str, holds: bool, expected: &str, actual: &str) -> Finding {
-    Finding {
+pub fn result(subject: &str, holds: bool, expected: &str, actual: &str) -> AssertionResult {
+    AssertionResult {
         subject: subject.into(),
         holds,
         expected: expected.into(),
         actual: actual.into(),
         operands: vec![],
-        place: None,
+        location: None,
         asked: None,
     }
 }
 
-pub fn is(subject: &str, value: &str) -> Finding {
-    finding(subject, true, value, value)
+pub fn is(subject: &str, value: &str) -> AssertionResult {
+    result(subject, true, value, value)
 }
 
-pub fn check(expression: &str) -> Finding {
-    finding(expression, true, "true", "true")
+pub fn check(expression: &str) -> AssertionResult {
+    result(expression, true, "true", "true")
 }
 
 pub fn evidence(kind: EvidenceKind, text: &str) -> Evidence {
@@ -52,7 +52,7 @@ pub fn case(id: &str, title: &str, tier: Tier, sentences: &[(Part, &str)]) -> Ca
         };
         let address = Address::new(id).child(name).child(*n);
         *n += 1;
-        SentenceOutline { address, part: *part, text: (*text).into(), place: place(20 + line), unproven: None }
+        SentenceOutline { address, part: *part, text: (*text).into(), location: location(20 + line), unproven: None }
     });
     CaseOutline {
         id: id.into(),
@@ -76,7 +76,7 @@ impl Story {
                 title: "Greetings (made up)".into(),
                 file: "plans/TP-900.yaml".into(),
                 source: Some("docs/TP-900.md".into()),
-                objective: Some("Show what a report looks like.".into()),
+                objective: Some("Show what a report attempts like.".into()),
                 scope_in: vec!["Greetings".into()],
                 scope_out: vec!["Farewells".into()],
                 vars: vec![("settle".into(), "30s".into())],
@@ -96,11 +96,11 @@ impl Story {
         };
         change(&mut start);
         let mut story = Story { events: vec![], now: started };
-        story.tell("", EventKind::RunStarted(Box::new(start)));
+        story.emit("", EventKind::RunStarted(Box::new(start)));
         story
     }
 
-    pub fn tell(&mut self, at: &str, kind: EventKind) {
+    pub fn emit(&mut self, at: &str, kind: EventKind) {
         let seq = self.events.len() as u64 + 1;
         self.events.push(Event { seq, at: self.now, address: Address::new(at), kind });
     }
@@ -111,19 +111,27 @@ impl Story {
     }
 
     pub fn start(&mut self, at: &str, what: &str, line: usize) {
-        self.tell(at, EventKind::ActionStarted { what: what.into(), place: place(line) });
+        self.emit(at, EventKind::ActionStarted { what: what.into(), location: location(line) });
     }
 
-    pub fn look(&mut self, at: &str, look: u32, unmet: Vec<Finding>, evidence: Vec<Evidence>) {
+    pub fn attempt(&mut self, at: &str, attempt: u32, unmet: Vec<AssertionResult>, evidence: Vec<Evidence>) {
         let (at_time, took) = (self.now, Duration::from_millis(12));
-        let looked =
-            EventKind::Looked { look, at: at_time, took, value: None, error: None, error_kind: None, unmet, evidence };
-        self.tell(at, looked);
+        let looked = EventKind::Observed {
+            attempt,
+            at: at_time,
+            took,
+            value: None,
+            error: None,
+            error_kind: None,
+            unmet,
+            evidence,
+        };
+        self.emit(at, looked);
     }
 
-    pub fn fail_look(&mut self, at: &str, look: u32, error: &str) {
-        let looked = EventKind::Looked {
-            look,
+    pub fn fail_look(&mut self, at: &str, attempt: u32, error: &str) {
+        let looked = EventKind::Observed {
+            attempt,
             at: self.now,
             took: Duration::from_millis(3),
             value: None,
@@ -132,45 +140,45 @@ impl Story {
             unmet: vec![],
             evidence: vec![],
         };
-        self.tell(at, looked);
+        self.emit(at, looked);
     }
 
     pub fn finish(
         &mut self,
         at: &str,
         status: Status,
-        findings: Vec<Finding>,
+        results: Vec<AssertionResult>,
         reason: Option<&str>,
-        looks: u32,
+        attempts: u32,
         ms: u64,
     ) {
         let reason = reason.map(str::to_owned);
         let took = Duration::from_millis(ms);
-        self.tell(at, EventKind::ActionFinished { status, findings, reason, looks, took });
+        self.emit(at, EventKind::ActionFinished { status, results, reason, attempts, took });
     }
 
     /// A sentence that one action proves.
-    pub fn proved(&mut self, at: &str, what: &str, findings: Vec<Finding>) {
-        self.tell(at, EventKind::SentenceStarted);
+    pub fn proved(&mut self, at: &str, what: &str, results: Vec<AssertionResult>) {
+        self.emit(at, EventKind::SentenceStarted);
         let action = format!("{at}/do/0");
         self.start(&action, what, 30);
-        self.wait(40).look(&action, 0, vec![], vec![evidence(EvidenceKind::Response, "a secret of the passed")]);
-        self.finish(&action, Status::Passed, findings, None, 1, 40);
+        self.wait(40).attempt(&action, 0, vec![], vec![evidence(EvidenceKind::Response, "a secret of the passed")]);
+        self.finish(&action, Status::Passed, results, None, 1, 40);
         self.sentence(at, Status::Passed, None);
     }
 
     pub fn sentence(&mut self, at: &str, status: Status, reason: Option<&str>) {
-        self.tell(at, EventKind::SentenceFinished { status, reason: reason.map(str::to_owned) });
+        self.emit(at, EventKind::SentenceFinished { status, reason: reason.map(str::to_owned) });
     }
 
     pub fn verdict(&mut self, id: &str, verdict: Verdict, blame: Option<Blame>, reason: Option<&str>, ms: u64) {
         let reason = reason.map(str::to_owned);
-        self.tell(id, EventKind::CaseFinished { verdict, blame, reason, took: Duration::from_millis(ms) });
+        self.emit(id, EventKind::CaseFinished { verdict, blame, reason, took: Duration::from_millis(ms) });
     }
 
     pub fn end(mut self, notes: &[&str]) -> Self {
         let notes = notes.iter().map(|n| (*n).to_owned()).collect();
-        self.tell("", EventKind::RunFinished { took: Duration::from_millis(1_240), notes });
+        self.emit("", EventKind::RunFinished { took: Duration::from_millis(1_240), notes });
         self
     }
 
@@ -207,22 +215,22 @@ pub fn green() -> Story {
     ];
     let mut s = Story::begin(cases, |_| {});
     for id in ["TC-2", "TC-1", "TC-3"] {
-        s.tell(id, EventKind::CaseStarted);
+        s.emit(id, EventKind::CaseStarted);
         s.proved(&format!("{id}/preconditions/0"), "http GET /health", vec![is("status", "200")]);
         let step = format!("{id}/steps/0");
-        s.tell(&step, EventKind::SentenceStarted);
+        s.emit(&step, EventKind::SentenceStarted);
         for round in [2, 0, 1] {
             let at = format!("{step}/do/0#{round}");
-            s.tell(&at, EventKind::UndoIntended { what: "http DELETE /greetings".into(), place: place(33) });
+            s.emit(&at, EventKind::UndoIntended { what: "http DELETE /greetings".into(), location: location(33) });
             s.start(&at, "http POST /greetings", 32);
-            s.wait(5).look(&at, 0, vec![], vec![]);
+            s.wait(5).attempt(&at, 0, vec![], vec![]);
             s.finish(&at, Status::Passed, vec![is("status", "201"), is("body.n", &round.to_string())], None, 1, 5);
         }
         s.sentence(&step, Status::Passed, None);
         s.proved(&format!("{id}/expected/0"), "check", vec![check("size(greeted) == 3")]);
         for round in [2, 1, 0] {
             let what = "http DELETE /greetings".into();
-            s.tell(
+            s.emit(
                 &format!("{step}/do/0#{round}"),
                 EventKind::UndoFinished { status: Status::Passed, what, reason: None },
             );
@@ -255,7 +263,7 @@ pub fn mixed() -> Story {
         case("TC-5", "Too Late", Tier::Nice, &[(Expected, "Anything")]),
         case("TC-6", "Another Day", Tier::Nice, &[(Expected, "Anything")]),
     ];
-    cases[0].sentences[5].unproven = Some("nobody can look into people".into());
+    cases[0].sentences[5].unproven = Some("nobody can attempt into people".into());
     cases[5].selected = false;
     let mut s = Story::begin(cases, |start| {
         start.selection = "5 of 6 cases".into();
@@ -269,13 +277,13 @@ pub fn mixed() -> Story {
         };
     });
 
-    s.tell("TC-1", EventKind::CaseStarted);
+    s.emit("TC-1", EventKind::CaseStarted);
     s.sentence("TC-1/preconditions/0", Status::NotVerified, None);
     let at = "TC-1/steps/0";
-    s.tell(at, EventKind::SentenceStarted);
+    s.emit(at, EventKind::SentenceStarted);
     s.start("TC-1/steps/0/do/0", "use greet", 40);
     let inner = "TC-1/steps/0/do/0#1/use/0";
-    s.tell(inner, EventKind::UndoIntended { what: "http DELETE /greetings/2".into(), place: place(43) });
+    s.emit(inner, EventKind::UndoIntended { what: "http DELETE /greetings/2".into(), location: location(43) });
     s.start(inner, "http POST /greetings", 42);
     let answer = (1..=25).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
     let seen = vec![
@@ -287,61 +295,61 @@ pub fn mixed() -> Story {
         ),
     ];
     let wrong = vec![
-        finding("status", false, "201", "500"),
+        result("status", false, "201", "500"),
         is("headers.server", "greeter"),
-        Finding {
+        AssertionResult {
             operands: vec![("a".into(), "1".into()), ("b || c".into(), "false".into())],
-            ..finding("a == 2 && (b || c)", false, "true", "false")
+            ..result("a == 2 && (b || c)", false, "true", "false")
         },
     ];
-    s.wait(20).look(inner, 0, wrong.clone(), seen);
+    s.wait(20).attempt(inner, 0, wrong.clone(), seen);
     s.finish(inner, Status::Failed, wrong, None, 1, 20);
     s.finish("TC-1/steps/0/do/0", Status::Failed, vec![], Some("round 1 failed"), 1, 25);
     s.sentence(at, Status::Failed, None);
     let at = "TC-1/steps/1";
-    s.tell(at, EventKind::SentenceStarted);
+    s.emit(at, EventKind::SentenceStarted);
     let echo = "TC-1/steps/1/do/0";
     s.start(echo, "http GET /echo", 50);
-    let not_yet = |n: &str| vec![finding("body.echo", false, "3", n)];
+    let not_yet = |n: &str| vec![result("body.echo", false, "3", n)];
     s.fail_look(echo, 0, "connection refused");
-    for (look, n) in ["0", "0", "0", "2"].into_iter().enumerate() {
-        s.wait(500).look(echo, look as u32 + 1, not_yet(n), vec![]);
+    for (attempt, n) in ["0", "0", "0", "2"].into_iter().enumerate() {
+        s.wait(500).attempt(echo, attempt as u32 + 1, not_yet(n), vec![]);
     }
     s.finish(echo, Status::Failed, not_yet("2"), Some("did not hold within 2s"), 5, 2_000);
     s.sentence(at, Status::Failed, None);
-    s.tell("TC-1/steps/2", EventKind::SentenceStarted);
+    s.emit("TC-1/steps/2", EventKind::SentenceStarted);
     s.start("TC-1/steps/2/do/0", "http POST /greetings", 55);
     s.finish("TC-1/steps/2/do/0", Status::NotReached, vec![], Some("`ghost` was never bound"), 0, 0);
     s.sentence("TC-1/steps/2", Status::NotReached, Some("`ghost` was never bound"));
     s.proved("TC-1/expected/0", "check", vec![check("echo.body.greeted == 3")]);
     s.sentence("TC-1/expected/1", Status::Unproven, None);
     let what = "http DELETE /greetings/2".to_owned();
-    s.tell(inner, EventKind::UndoFinished { status: Status::Errored, what, reason: Some("connection refused".into()) });
+    s.emit(inner, EventKind::UndoFinished { status: Status::Errored, what, reason: Some("connection refused".into()) });
     s.start("TC-1/on_failure/0", "logs tail 200", 5);
-    s.look("TC-1/on_failure/0", 0, vec![], vec![evidence(EvidenceKind::Note, "12:00 panic averted")]);
+    s.attempt("TC-1/on_failure/0", 0, vec![], vec![evidence(EvidenceKind::Note, "12:00 panic averted")]);
     s.finish("TC-1/on_failure/0", Status::Passed, vec![], None, 1, 1);
     s.verdict("TC-1", Verdict::Failed, Some(Blame::Product), None, 2_100);
 
-    s.tell("TC-2", EventKind::CaseStarted);
-    s.tell("TC-2/steps/0", EventKind::SentenceStarted);
+    s.emit("TC-2", EventKind::CaseStarted);
+    s.emit("TC-2/steps/0", EventKind::SentenceStarted);
     s.start("TC-2/steps/0/do/0", "http GET /", 60);
     s.fail_look("TC-2/steps/0/do/0", 0, "cannot resolve `greeter.example`");
     s.finish("TC-2/steps/0/do/0", Status::Errored, vec![], Some("cannot resolve `greeter.example`"), 1, 3);
     s.sentence("TC-2/steps/0", Status::Errored, Some("cannot resolve `greeter.example`"));
     s.verdict("TC-2", Verdict::Errored, Some(Blame::Environment), None, 9);
 
-    s.tell("TC-3", EventKind::CaseStarted);
-    s.tell("TC-3/preconditions/0", EventKind::SentenceStarted);
-    let unset = vec![finding("rows[0].set", false, "true", "null")];
+    s.emit("TC-3", EventKind::CaseStarted);
+    s.emit("TC-3/preconditions/0", EventKind::SentenceStarted);
+    let unset = vec![result("rows[0].set", false, "true", "null")];
     s.start("TC-3/preconditions/0/check", "expected", 70);
     s.finish("TC-3/preconditions/0/check", Status::Failed, unset, None, 0, 0);
     s.sentence("TC-3/preconditions/0", Status::Failed, None);
     s.verdict("TC-3", Verdict::Blocked, Some(Blame::Product), Some("a precondition does not hold"), 15);
 
-    s.tell("TC-4", EventKind::CaseStarted);
+    s.emit("TC-4", EventKind::CaseStarted);
     s.proved("TC-4/steps/0", "http POST /begin", vec![is("status", "200")]);
-    s.tell("TC-4/steps/1", EventKind::SentenceStarted);
+    s.emit("TC-4/steps/1", EventKind::SentenceStarted);
     s.start("TC-4/steps/1/do/0", "http POST /end", 80);
-    s.wait(100).tell("", EventKind::CancelRequested);
+    s.wait(100).emit("", EventKind::CancelRequested);
     s
 }

@@ -1,7 +1,7 @@
-//! How reports word what they know: durations, counts, findings; and what makes a text from the world safe to show. Owns no
+//! How reports word what they know: durations, counts, results; and what makes a text from the world safe to show. Owns no
 //! format: Markdown and terminal each escape for themselves.
 use crate::{
-    event::{EnvironmentOutline, Finding},
+    event::{AssertionResult, EnvironmentOutline},
     outcome::Tier,
     value::Value,
 };
@@ -129,35 +129,35 @@ pub fn tiers(tiers: &[Tier]) -> String {
     and(&tiers.iter().map(|t| t.word()).collect::<Vec<_>>())
 }
 
-/// Whether a finding is of a relation (`a + b == c`) and not of a field.
-pub fn is_check(f: &Finding) -> bool {
+/// Whether a result is of a relation (`a + b == c`) and not of a field.
+pub fn is_check(f: &AssertionResult) -> bool {
     f.expected == "true" && f.subject.contains(|c: char| "=<>!&|()? ".contains(c))
 }
 
-/// What a finding is about; the root of a picture has no name.
-pub fn subject(f: &Finding) -> &str {
+/// What a result is about; the root of a picture has no name.
+pub fn subject(f: &AssertionResult) -> &str {
     if f.subject.is_empty() { "output" } else { &f.subject }
 }
 
-/// Whether a reason only says in words what a finding beside it says.
-pub fn repeats(reason: &str, findings: &[Finding]) -> bool {
-    findings
+/// Whether a reason only says in words what a result beside it says.
+pub fn repeats(reason: &str, results: &[AssertionResult]) -> bool {
+    results
         .iter()
         .any(|f| !f.holds && reason.strip_prefix('`').is_some_and(|r| r.starts_with(&format!("{}`", f.subject))))
 }
 
-/// What was seen where a finding holds: subject, and the value that it had.
-pub fn held(f: &Finding) -> (&str, Option<&str>) {
+/// What was seen where a result holds: subject, and the value that it had.
+pub fn held(f: &AssertionResult) -> (&str, Option<&str>) {
     (subject(f), (!is_check(f) && !f.actual.is_empty()).then_some(&f.actual))
 }
 
-/// A finding that does not hold, with names and values in backticks.
-pub fn unmet(f: &Finding) -> String {
+/// A result that does not hold, with names and values in backticks.
+pub fn unmet(f: &AssertionResult) -> String {
     unmet_in(f, "`")
 }
 
 /// The same, with other quotes or none.
-pub fn unmet_in(f: &Finding, quote: &str) -> String {
+pub fn unmet_in(f: &AssertionResult, quote: &str) -> String {
     let tick = |s: &str| format!("{quote}{}{quote}", one_line(s, 80));
     if is_check(f) {
         let operands: Vec<String> =
@@ -174,9 +174,9 @@ pub fn unmet_in(f: &Finding, quote: &str) -> String {
 }
 
 /// The first of several, and how many more.
-pub fn all_unmet(findings: &[Finding]) -> String {
-    let mut said: Vec<String> = findings.iter().filter(|f| !f.holds).take(2).map(unmet).collect();
-    let more = findings.iter().filter(|f| !f.holds).count() - said.len();
+pub fn all_unmet(results: &[AssertionResult]) -> String {
+    let mut said: Vec<String> = results.iter().filter(|f| !f.holds).take(2).map(unmet).collect();
+    let more = results.iter().filter(|f| !f.holds).count() - said.len();
     if more > 0 {
         said.push(format!("and {more} more"));
     }

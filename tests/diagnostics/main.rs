@@ -97,7 +97,7 @@ fn judge(code: &str, fixture: &str) -> Result<(), String> {
     let [one] = &found.0[..] else {
         return Err(format!("{} diagnostics and not one:\n{fixture}\n{}", found.0.len(), drawn()));
     };
-    let at = one.span.place();
+    let at = one.span.location();
     if one.code != code || Some((at.line, at.column)) != place {
         return Err(format!(
             "`{code}` at {place:?} was expected:\n{fixture}\n{}at {}:{}\n",

@@ -15,7 +15,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
-use tp_runner::{event::EvidenceKind, executor::StepError, value::Value};
+use tp_runner::{event::EvidenceKind, executor::ActionError, value::Value};
 
 fn value(json: serde_json::Value) -> Value {
     Value::from(json)

@@ -106,7 +106,7 @@ async fn a_transaction_is_all_or_nothing_and_so_is_a_file() {
     s.see("sql: create table t (id int primary key)").await;
     let e = s.fail("transaction: [insert into t values (1), insert into t values (1)]").await;
     assert!(
-        matches!(&e, StepError::Invalid(m) if m.contains("Duplicate entry '1'") && m.contains("1062, 23000")),
+        matches!(&e, ActionError::Invalid(m) if m.contains("Duplicate entry '1'") && m.contains("1062, 23000")),
         "{e}"
     );
     assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])));
@@ -140,7 +140,7 @@ async fn it_goes_on_after_refusals_altered_tables_and_dead_connections() {
     s.see("sql: create table t (id int primary key)").await;
     s.see("sql: insert into t values (1)").await;
     let e = s.fail("sql: selct 1").await;
-    assert!(matches!(&e, StepError::Invalid(m) if m.contains("1064, 42000") && m.contains("near 'selct 1'")), "{e}");
+    assert!(matches!(&e, ActionError::Invalid(m) if m.contains("1064, 42000") && m.contains("near 'selct 1'")), "{e}");
     s.see("sql: select * from t").await;
     s.see("sql: alter table t add column late varchar(9) default 'x'").await;
     assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([{ "id": 1, "late": "x" }])));

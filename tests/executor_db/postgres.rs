@@ -113,7 +113,7 @@ async fn postgres_binds_by_the_types_that_the_server_infers() {
         ("select id from t where id = ${99999999999}", "too large"),
     ] {
         let e = s.fail(&format!("sql: {sql}")).await;
-        assert!(matches!(&e, StepError::Invalid(m) if m.contains(expected)), "{e}");
+        assert!(matches!(&e, ActionError::Invalid(m) if m.contains(expected)), "{e}");
     }
     for n in ["0", "-0.5", "10000", "99999999", "0.00001", "123456789012345678901234567890.123456789", "-1e-3", "100"] {
         let s = Stage::new("db", ".").with("n", n);
@@ -135,7 +135,7 @@ async fn postgres_says_what_is_wrong_and_where_and_goes_on() {
     s.see("sql: insert into t values (1)").await;
     let e = s.fail("sql: insert into t values (1)").await;
     assert!(
-        matches!(&e, StepError::Invalid(m) if m.contains("23505") && m.contains("detail: Key (id)=(1) already exists")),
+        matches!(&e, ActionError::Invalid(m) if m.contains("23505") && m.contains("detail: Key (id)=(1) already exists")),
         "{e}"
     );
     let e = s.fail("transaction: [insert into t values (2), insert into t values (1)]").await;
@@ -246,10 +246,10 @@ async fn postgres_transactions_and_files_are_all_or_nothing() {
         ["insert into t values (4);\ncopy t from stdin;\n5\n\\.\n", "insert into t values (4); copy t to stdout;"]
     {
         let e = s.fail(&file("copy.sql", copy)).await;
-        assert!(matches!(&e, StepError::Invalid(m) if m.contains("write `insert`")), "{e}");
+        assert!(matches!(&e, ActionError::Invalid(m) if m.contains("write `insert`")), "{e}");
     }
     let e = s.fail("sql: copy t from stdin").await;
-    assert!(matches!(&e, StepError::Invalid(m) if m.contains("write `insert`")), "{e}");
+    assert!(matches!(&e, ActionError::Invalid(m) if m.contains("write `insert`")), "{e}");
     assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])));
     let seed = file(
         "seed.sql",

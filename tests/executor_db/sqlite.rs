@@ -52,7 +52,7 @@ async fn a_transaction_is_all_or_nothing_and_so_is_a_file() {
             "transaction: [\"insert into t (id, name) values (1, 'a')\", \"insert into t (id, name) values (2, 'a')\"]",
         )
         .await;
-    assert!(matches!(&e, StepError::Invalid(m) if m.contains("UNIQUE constraint failed: t.name")), "{e}");
+    assert!(matches!(&e, ActionError::Invalid(m) if m.contains("UNIQUE constraint failed: t.name")), "{e}");
     assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])));
     let done = s
         .see("transaction: [insert into t (id) values (1), insert into t (id) values (2), select count(*) as n from t]")
@@ -102,13 +102,13 @@ async fn a_missing_file_is_said_and_not_made() {
     let dir = tempfile::tempdir().unwrap();
     for target in ["db: nowhere.db", "db: 'sqlite://nowhere.db?mode=rwc'"] {
         let e = Stage::new("db", dir.path()).open(target).await.err().expect("there is none");
-        assert!(matches!(&e, StepError::Unreachable(m) if m.contains("there is no database file")), "{e}");
+        assert!(matches!(&e, ActionError::Unreachable(m) if m.contains("there is no database file")), "{e}");
     }
     assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
     let e =
         Stage::new("db", ".").open("db: 'postgres://ann:s3cret@127.0.0.1:1/x'").await.err().expect("nobody listens");
     assert!(
-        matches!(&e, StepError::Unreachable(m) if m.contains("refused") && m.contains("ann@127.0.0.1:1") && !m.contains("s3cret")),
+        matches!(&e, ActionError::Unreachable(m) if m.contains("refused") && m.contains("ann@127.0.0.1:1") && !m.contains("s3cret")),
         "{e}"
     );
 }

@@ -3,13 +3,13 @@ use super::*;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use tp_runner::{
-    executor::{Health, Need},
+    executor::{Need, ProbeStatus},
     expr::Scope,
 };
 
 async fn refusal(target: &str) -> String {
     match Stage::new("db", ".").open(&format!("db: '{target}'")).await.err() {
-        Some(StepError::Unreachable(said)) => {
+        Some(ActionError::Unreachable(said)) => {
             assert!(!said.contains("s3cret"), "{said}");
             said
         }
@@ -217,7 +217,7 @@ async fn allowed(target: &str, table: &str) -> Vec<(bool, String)> {
     let need = |verb| Need { verb, resource: table.into(), namespace: None, essential: true };
     let needs = ["select", "insert", "update", "delete"].map(need);
     let found = s.target.as_ref().unwrap().probe(&needs, &Scope::default()).await;
-    found.into_iter().skip(1).map(|f| (f.health == Health::Well, f.seen)).collect()
+    found.into_iter().skip(1).map(|f| (f.status == ProbeStatus::Ok, f.seen)).collect()
 }
 
 #[tokio::test]

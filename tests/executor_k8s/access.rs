@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value as Json, json};
 use std::{os::unix::fs::PermissionsExt as _, path::Path};
 use tokio::net::TcpListener;
-use tp_runner::{executor::StepError, value::Value};
+use tp_runner::{executor::ActionError, value::Value};
 use tp_runner_sandbox::cluster::{Cluster, Options, serve};
 
 /// The embedded server without a token in its path, and the folder of a kubeconfig.
@@ -27,7 +27,7 @@ fn write(dir: &Path, config: &Json) {
     std::fs::write(dir.join("config"), config.to_string()).unwrap();
 }
 
-async fn opened(dir: &Path, target: &str) -> Result<Stage, StepError> {
+async fn opened(dir: &Path, target: &str) -> Result<Stage, ActionError> {
     Stage::new("k8s", dir).open(target).await
 }
 
@@ -35,7 +35,7 @@ async fn opened(dir: &Path, target: &str) -> Result<Stage, StepError> {
 async fn said(dir: &Path, config: &Json, target: &str) -> String {
     write(dir, config);
     match opened(dir, target).await {
-        Err(StepError::Unreachable(said)) => said,
+        Err(ActionError::Unreachable(said)) => said,
         Err(e) => panic!("{e:?}"),
         Ok(_) => panic!("{target} is opened"),
     }
@@ -45,7 +45,7 @@ async fn said(dir: &Path, config: &Json, target: &str) -> String {
 async fn refused(dir: &Path, config: &Json) -> String {
     write(dir, config);
     match open(dir, "config").await.fail("get: pods/x").await {
-        StepError::Unreachable(said) => said,
+        ActionError::Unreachable(said) => said,
         e => panic!("{e:?}"),
     }
 }

@@ -7,7 +7,7 @@ use tp_runner::{
         needs::{self, Needs},
         run::{base_scope, run_scope},
     },
-    executor::{Need, RunContext},
+    executor::{Need, RunInfo},
     executors,
     expr::Scope,
     plan::{
@@ -38,7 +38,7 @@ pub fn needs_of(plan: &str, environments: &str) -> Needs {
     let drawn: String = problems.0.iter().chain(&reader.problems.0).map(|d| d.render(false)).collect();
     assert_eq!(problems.errors() + reader.problems.errors(), 0, "{drawn}");
     let (schedule, secrets) = (schedule.unwrap(), Arc::new(Secrets::default()));
-    let run = RunContext { id: "r1".into(), started: jiff::Timestamp::now(), dir: ".".into() };
+    let run = RunInfo { id: "r1".into(), started: jiff::Timestamp::now(), dir: ".".into() };
     let known = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).unwrap();
     needs::of(&schedule, &known)
 }

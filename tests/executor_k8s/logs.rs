@@ -16,7 +16,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 use tokio::net::TcpListener;
-use tp_runner::{event::EvidenceKind, executor::StepError, expr::Scope, value::Value};
+use tp_runner::{event::EvidenceKind, executor::ActionError, expr::Scope, value::Value};
 
 type Asked = BTreeMap<String, String>;
 /// Pod and container, and what was asked of them.
@@ -171,7 +171,7 @@ async fn where_there_is_no_log_that_is_said() {
         ),
     ] {
         match shelf.open(what).await.fail("{}").await {
-            StepError::Unreachable(e) => assert_eq!(e, said),
+            ActionError::Unreachable(e) => assert_eq!(e, said),
             e => panic!("{e:?}"),
         }
     }

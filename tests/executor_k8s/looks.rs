@@ -4,7 +4,7 @@ use crate::{
     world::{LONG, PACE, World, on_both, session},
 };
 use std::time::Instant;
-use tp_runner::{event::EvidenceKind, executor::StepError, value::Value};
+use tp_runner::{event::EvidenceKind, executor::ActionError, value::Value};
 
 on_both!(
     makes_looks_changes_and_deletes,
@@ -123,7 +123,7 @@ async fn resources_are_found_by_every_name_and_unknown_ones_with_what_was_meant(
     assert_eq!(at(&w.stage.see(&format!("get: ns/{}", w.namespace)).await, "object.kind"), Value::text("Namespace"));
     let e = w.stage.fail("get: sesions.stream.space/x").await;
     assert!(
-        matches!(e, StepError::Invalid(_)) && e.to_string().contains("did you mean `sessions.stream.space`?"),
+        matches!(e, ActionError::Invalid(_)) && e.to_string().contains("did you mean `sessions.stream.space`?"),
         "{e}"
     );
     let e = w.stage.fail("create: { apiVersion: stream.space/v2, kind: Session, metadata: { name: x } }").await;

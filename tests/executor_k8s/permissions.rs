@@ -6,7 +6,7 @@ use crate::{
 use serde_json::json;
 use tp_runner::{
     event::EvidenceKind,
-    executor::{Health, Need, Probed},
+    executor::{Need, ProbeResult, ProbeStatus},
     expr::Scope,
     value::Value,
 };
@@ -23,7 +23,7 @@ fn need(verb: &'static str, resource: &str, essential: bool) -> Need {
     Need { verb, resource: resource.into(), namespace: None, essential }
 }
 
-fn of<'a>(found: &'a [Probed], tried: &str) -> &'a Probed {
+fn of<'a>(found: &'a [ProbeResult], tried: &str) -> &'a ProbeResult {
     found.iter().find(|f| f.tried.starts_with(tried)).unwrap_or_else(|| panic!("{tried}: {found:#?}"))
 }
 
@@ -101,27 +101,27 @@ async fn doctor_asks_for_each_thing_whether_it_is_allowed(w: World) {
     assert!(of(&found, "reach https://127.0.0.1").seen.starts_with("Kubernetes v"));
     assert_eq!(of(&found, "log in").seen, format!("as `system:serviceaccount:{ns}:limited`"));
     let f = of(&found, "create Session.v1alpha1.stream.space");
-    assert_eq!((f.health, &*f.seen, &f.remedy), (Health::Well, "allowed", &None));
-    assert_eq!(of(&found, "patch sessions.stream.space/status").health, Health::Well);
+    assert_eq!((f.status, &*f.seen, &f.remedy), (ProbeStatus::Ok, "allowed", &None));
+    assert_eq!(of(&found, "patch sessions.stream.space/status").status, ProbeStatus::Ok);
     let f = of(&found, &format!("delete, patch ss in namespace `{ns}`"));
-    assert!(f.health == Health::Wrong && f.seen.starts_with("not allowed: delete, patch"), "{f:?}");
+    assert!(f.status == ProbeStatus::Error && f.seen.starts_with("not allowed: delete, patch"), "{f:?}");
     let grant = r#"grant a role with apiGroups: ["stream.space"], resources: [sessions], verbs: [delete, patch]"#;
     assert_eq!(f.remedy.as_deref(), Some(grant));
     let f = of(&found, "get, list, watch sessions.stream.space");
-    assert_eq!(f.health, Health::Doubtful, "{f:?}");
+    assert_eq!(f.status, ProbeStatus::Warning, "{f:?}");
     assert!(
         f.seen.starts_with("not allowed: watch") && f.remedy.as_ref().unwrap().starts_with("without it short"),
         "{f:?}"
     );
-    assert_eq!(of(&found, "get sessions in namespace `default`").health, Health::Wrong);
+    assert_eq!(of(&found, "get sessions in namespace `default`").status, ProbeStatus::Error);
     let f = of(&found, "list gadgets.x.example");
-    assert!(f.health == Health::Wrong && f.seen.starts_with("the cluster serves no resource"), "{f:?}");
-    assert_eq!(of(&found, "create ${kind}").health, Health::Doubtful);
-    assert_eq!(of(&found, "list *").health, Health::Doubtful);
-    assert_eq!(of(&found, "compare clocks").health, Health::Well);
+    assert!(f.status == ProbeStatus::Error && f.seen.starts_with("the cluster serves no resource"), "{f:?}");
+    assert_eq!(of(&found, "create ${kind}").status, ProbeStatus::Warning);
+    assert_eq!(of(&found, "list *").status, ProbeStatus::Warning);
+    assert_eq!(of(&found, "compare clocks").status, ProbeStatus::Ok);
 
     let mut all = w.other.target.as_ref().unwrap().probe(&needs, &Scope::default()).await;
-    all.retain(|f| f.health == Health::Wrong);
+    all.retain(|f| f.status == ProbeStatus::Error);
     assert_eq!(all.len(), 1, "the administrator only lacks what is not served: {all:#?}");
 }
 
@@ -131,7 +131,7 @@ async fn doctor_says_that_a_namespace_is_not_there(w: World) {
     let found = s.target.as_ref().unwrap().probe(&[], &Scope::default()).await;
     let f = of(&found, "find namespace `nowhere`");
     assert!(
-        f.health == Health::Wrong && f.remedy.as_ref().unwrap().contains("kubectl create namespace nowhere"),
+        f.status == ProbeStatus::Error && f.remedy.as_ref().unwrap().contains("kubectl create namespace nowhere"),
         "{f:?}"
     );
 }
@@ -144,7 +144,7 @@ async fn doctor_says_that_the_credentials_are_wrong(w: World) {
     let found = s.target.as_ref().unwrap().probe(&[need("get", "pods", true)], &Scope::default()).await;
     assert_eq!(found.len(), 1, "nothing else can be told: {found:#?}");
     assert!(
-        found[0].tried == "log in" && found[0].health == Health::Wrong && found[0].seen.contains("(401)"),
+        found[0].tried == "log in" && found[0].status == ProbeStatus::Error && found[0].seen.contains("(401)"),
         "{found:#?}"
     );
 }
@@ -153,8 +153,8 @@ async fn doctor_says_that_the_credentials_are_wrong(w: World) {
 async fn a_server_that_does_not_say_what_is_allowed_is_in_doubt() {
     let w = World::embedded().await;
     let found = w.stage.target.as_ref().unwrap().probe(&[need("get", "sessions", true)], &Scope::default()).await;
-    assert_eq!(of(&found, "reach").health, Health::Well);
-    assert_eq!(of(&found, "log in").health, Health::Well);
+    assert_eq!(of(&found, "reach").status, ProbeStatus::Ok);
+    assert_eq!(of(&found, "log in").status, ProbeStatus::Ok);
     let f = of(&found, "get sessions");
-    assert!(f.health == Health::Doubtful && f.seen.starts_with("the server does not say what is allowed"), "{f:?}");
+    assert!(f.status == ProbeStatus::Warning && f.seen.starts_with("the server does not say what is allowed"), "{f:?}");
 }

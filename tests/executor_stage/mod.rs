@@ -9,7 +9,7 @@ use tp_runner::{
     address::Address,
     diagnostic::Diagnostics,
     event::{Evidence, EvidenceKind},
-    executor::{Action, Body, Output, RunContext, StepContext, StepError, Target},
+    executor::{Action, ActionContext, ActionError, Body, Output, RunInfo, Target},
     expr::Scope,
     secrets::Secrets,
     source::Source,
@@ -21,10 +21,10 @@ pub struct Stage {
     pub verb: &'static str,
     pub target: Option<Arc<dyn Target>>,
     pub scope: Scope,
-    pub run: RunContext,
+    pub run: RunInfo,
     pub secrets: Secrets,
     pub evidence: Mutex<Vec<Evidence>>,
-    pub departed: AtomicBool,
+    pub sent: AtomicBool,
     pub cancel: CancellationToken,
 }
 
@@ -34,16 +34,16 @@ impl Stage {
             verb,
             target: None,
             scope: Scope::default(),
-            run: RunContext { id: "test".into(), started: "2026-01-02T03:04:05Z".parse().unwrap(), dir: dir.into() },
+            run: RunInfo { id: "test".into(), started: "2026-01-02T03:04:05Z".parse().unwrap(), dir: dir.into() },
             secrets: Secrets::default(),
             evidence: Mutex::default(),
-            departed: AtomicBool::default(),
+            sent: AtomicBool::default(),
             cancel: CancellationToken::new(),
         }
     }
 
     /// Opens the target that this YAML describes.
-    pub async fn open(mut self, target: &str) -> Result<Stage, StepError> {
+    pub async fn open(mut self, target: &str) -> Result<Stage, ActionError> {
         let registry = tp_runner::executors::registry();
         let (node, mut reads, mut problems) = (parse(target), vec![], Diagnostics::default());
         let mut body = Body { node: &node, reads: &mut reads, problems: &mut problems };
@@ -61,7 +61,7 @@ impl Stage {
         compile(self.verb, body).unwrap_or_else(|p| panic!("{body}: {p:?}"))
     }
 
-    pub async fn perform(&self, body: &str) -> Result<Output, StepError> {
+    pub async fn perform(&self, body: &str) -> Result<Output, ActionError> {
         self.action(body).perform(&self.context()).await
     }
 
@@ -70,20 +70,20 @@ impl Stage {
         self.perform(body).await.unwrap_or_else(|e| panic!("{body}: {e}")).value
     }
 
-    pub async fn fail(&self, body: &str) -> StepError {
+    pub async fn fail(&self, body: &str) -> ActionError {
         match self.perform(body).await {
             Ok(o) => panic!("{body} gave {}", o.value),
             Err(e) => e,
         }
     }
 
-    pub async fn next(&self, action: &dyn Action, last: &Output, pace: Duration) -> Result<Output, StepError> {
+    pub async fn next(&self, action: &dyn Action, last: &Output, pace: Duration) -> Result<Output, ActionError> {
         action.next(&self.context(), last, pace).await
     }
 
-    pub fn context(&self) -> StepContext<'_> {
+    pub fn context(&self) -> ActionContext<'_> {
         static HERE: std::sync::LazyLock<Address> = std::sync::LazyLock::new(|| Address::new("TC-1/steps/0/do/0"));
-        StepContext {
+        ActionContext {
             address: &HERE,
             run: &self.run,
             scope: &self.scope,
@@ -92,7 +92,7 @@ impl Stage {
             secrets: &self.secrets,
             target: self.target.clone(),
             evidence: &self.evidence,
-            departed: &self.departed,
+            sent: &self.sent,
         }
     }
 

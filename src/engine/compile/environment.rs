@@ -4,18 +4,18 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     engine::{
         names::{Names, Shape},
-        schedule::{Act, Fault, Known, Schedule, Step, Target},
+        schedule::{ActionKind, Fault, Known, Schedule, ScheduledAction, Target},
     },
     event::EnvironmentOutline,
     executor::Body,
-    expr::Read,
+    expr::Reference,
     plan::{self, Environment, FaultSpec, KnownFailure, SecretSource},
 };
 use std::sync::Arc;
 
 impl Compiler<'_> {
-    /// The actions of the plan, those of the environment in their place; gives back those of the plan that were replaced.
-    pub(super) fn sources(&mut self, actions: Vec<plan::Definition>) -> Vec<plan::Definition> {
+    /// The actions of the plan, those of the environment in their location; gives back those of the plan that were replaced.
+    pub(super) fn sources(&mut self, actions: Vec<plan::ActionDefinition>) -> Vec<plan::ActionDefinition> {
         let mut replaced = vec![];
         let of_plan: Vec<String> = actions.iter().map(|a| a.name.text.clone()).collect();
         for definition in actions {
@@ -85,7 +85,7 @@ impl Compiler<'_> {
     pub(super) fn settle(&mut self, environment: Environment, schedule: &mut Schedule) {
         let mut names = environment_names(&environment);
         for (_, secret) in &environment.secrets {
-            let reads: Vec<Read> = match secret {
+            let reads: Vec<Reference> = match secret {
                 SecretSource::Text(tree) => tree.reads(),
                 SecretSource::File(path) => path.reads().cloned().collect(),
                 SecretSource::Command(words) => words.iter().flat_map(|w| w.reads().cloned()).collect(),
@@ -158,12 +158,12 @@ impl Compiler<'_> {
     }
 
     /// The steps of an environment: their targets are named, or the first of the verb, and resolved afterwards.
-    pub(super) fn setup_steps(&mut self, steps: Vec<plan::Step>, names: &mut Names) -> Vec<Step> {
+    pub(super) fn setup_steps(&mut self, steps: Vec<plan::ActionSpec>, names: &mut Names) -> Vec<ScheduledAction> {
         let named: Vec<Option<String>> = steps.iter().map(|s| s.target.as_ref().map(|t| t.text.clone())).collect();
         let mut out = self.steps(steps, names);
         if out.len() == named.len() {
             for (s, n) in out.iter_mut().zip(named) {
-                if let Act::Perform { target, .. } = &mut s.act {
+                if let ActionKind::Perform { target, .. } = &mut s.act {
                     *target = n;
                 }
             }
@@ -172,14 +172,14 @@ impl Compiler<'_> {
     }
 }
 
-fn resolve(step: &mut Step, target_of: &dyn Fn(&str, &Option<String>) -> Option<String>) {
-    if let Act::Perform { target, verb, .. } = &mut step.act {
+fn resolve(step: &mut ScheduledAction, target_of: &dyn Fn(&str, &Option<String>) -> Option<String>) {
+    if let ActionKind::Perform { target, verb, .. } = &mut step.act {
         *target = target_of(verb, target);
     }
 }
 
 /// What an action takes and gives, for comparing and for messages.
-fn signature(d: &plan::Definition) -> String {
+fn signature(d: &plan::ActionDefinition) -> String {
     let inputs = d.inputs.iter().map(|(n, default)| format!("{}{}", n.text, if default.is_some() { "?" } else { "" }));
     let mut sides = [inputs.collect::<Vec<_>>(), d.outputs.iter().map(|(n, _)| n.text.clone()).collect()];
     sides.iter_mut().for_each(|s| s.sort());

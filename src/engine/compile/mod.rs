@@ -1,5 +1,5 @@
 //! The one gate: from a plan, an environment and the verbs to a schedule, or to everything that is wrong with them.
-mod asks;
+mod assertions;
 mod environment;
 mod prove;
 mod step;
@@ -13,8 +13,8 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     event::{CaseOutline, EnvironmentOutline, Part, PlanOutline, SentenceOutline},
     executor::Registry,
-    expr::{Read, Tree, cel::Segment},
-    plan::{self, Environment, Named, Plan},
+    expr::{Reference, Tree, cel::Segment},
+    plan::{self, Environment, Plan, Spanned},
 };
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -33,7 +33,7 @@ pub struct Compiler<'a> {
     defined: HashMap<String, Defined>,
     underway: Vec<String>,
     /// The plan's variables, for every scope.
-    vars: Vec<(Named, Shape)>,
+    vars: Vec<(Spanned, Shape)>,
     used_vars: HashSet<String>,
     /// Of the machine's environment variables.
     env_read: BTreeSet<String>,
@@ -43,15 +43,15 @@ pub struct Compiler<'a> {
     within: Within,
 }
 
-/// An action as it was written, by the plan or in its place by the environment.
+/// An action as it was written, by the plan or in its location by the environment.
 struct Source {
-    definition: plan::Definition,
+    definition: plan::ActionDefinition,
     of_environment: bool,
 }
 
 #[derive(Clone)]
 struct Defined {
-    definition: Arc<Definition>,
+    definition: Arc<ActionDefinition>,
     shape: Shape,
     within: Within,
 }
@@ -147,7 +147,7 @@ impl<'a> Compiler<'a> {
                 }
             }
         }
-        let order: Vec<Named> = plan.actions.iter().map(|d| d.name.clone()).collect();
+        let order: Vec<Spanned> = plan.actions.iter().map(|d| d.name.clone()).collect();
         let replaced = self.sources(plan.actions);
         for name in &order {
             self.define(name);
@@ -168,7 +168,7 @@ impl<'a> Compiler<'a> {
         }
         let breaks = self.prove(&plan.prove, &vars, &outline);
         // an included file serves several plans: what this one leaves aside is no slip
-        let own = |n: &Named| n.span.source.name == plan.span.source.name;
+        let own = |n: &Spanned| n.span.source.name == plan.span.source.name;
         for name in order.iter().filter(|n| own(n) && !self.used_actions.contains(&n.text)) {
             self.problems.push(Diagnostic::warning(
                 "unused-name",
@@ -232,24 +232,24 @@ impl<'a> Compiler<'a> {
         for (part, word, list) in parts {
             for (i, s) in list.into_iter().enumerate() {
                 let at = address.child(word).child(i + 1);
-                let place = s.text.span.place();
+                let location = s.text.span.location();
                 outlines.push(SentenceOutline {
                     address: at.clone(),
                     part,
                     text: s.text.text.clone(),
-                    place: place.clone(),
+                    location: location.clone(),
                     unproven: s.unproven.as_ref().map(|u| u.text.clone()),
                 });
                 let steps = self.steps(s.steps, &mut names);
-                let needs = self.asks(&s.asks, None, &names);
+                let needs = self.assertions(&s.assertions, None, &names);
                 sentences.push(Sentence {
                     part,
                     address: at,
                     steps,
-                    asks: s.asks,
+                    assertions: s.assertions,
                     needs,
                     unproven: s.unproven.is_some(),
-                    place,
+                    location,
                 });
             }
         }
@@ -284,7 +284,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Compiles an action of the plan, once, however often it is used.
-    fn define(&mut self, name: &Named) -> Option<Defined> {
+    fn define(&mut self, name: &Spanned) -> Option<Defined> {
         if let Some(found) = self.defined.get(&name.text) {
             return Some(found.clone());
         }
@@ -339,13 +339,13 @@ impl<'a> Compiler<'a> {
         let inputs = source.inputs.into_iter().map(|(n, d)| (n.text, d)).collect();
         self.undoing = undoing;
         Defined {
-            definition: Arc::new(Definition { inputs, steps, outputs, of_environment }),
+            definition: Arc::new(ActionDefinition { inputs, steps, outputs, of_environment }),
             shape,
             within: std::mem::replace(&mut self.within, outer),
         }
     }
 
-    fn reads<'r>(&mut self, reads: impl IntoIterator<Item = &'r Read>, names: &Names) {
+    fn reads<'r>(&mut self, reads: impl IntoIterator<Item = &'r Reference>, names: &Names) {
         for r in reads {
             names.check(r, &mut self.problems);
             self.used_vars.insert(r.root.clone());
@@ -355,7 +355,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn note_vars(&mut self, reads: &[Read]) {
+    fn note_vars(&mut self, reads: &[Reference]) {
         self.used_vars.extend(reads.iter().map(|r| r.root.clone()));
     }
 

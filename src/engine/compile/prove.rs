@@ -4,7 +4,7 @@ use crate::{
     diagnostic::Diagnostic,
     event::{CaseOutline, SentenceOutline},
     expr::Tree,
-    plan::{Named, Prove},
+    plan::{Prove, Spanned},
 };
 
 impl Compiler<'_> {
@@ -31,8 +31,8 @@ impl Compiler<'_> {
     pub(super) fn sentence<'o>(
         &mut self,
         outline: &'o [CaseOutline],
-        case: &Named,
-        sentence: &Named,
+        case: &Spanned,
+        sentence: &Spanned,
     ) -> Option<&'o SentenceOutline> {
         let Some(found) = outline.iter().find(|o| o.id == case.text) else {
             let d = Diagnostic::error("unknown-case", &case.span, format!("the plan has no case `{}`", case.text));

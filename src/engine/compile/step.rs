@@ -1,27 +1,27 @@
 //! One action of a plan: what it does, what it needs bound before, what it binds, and what is wrong with it.
 use super::{
     Compiler,
-    asks::{need, need_names},
+    assertions::{need, need_names},
     with_times,
 };
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     engine::{
         names::{Names, Shape},
-        schedule::{Act, Step},
+        schedule::{ActionKind, ScheduledAction},
     },
     executor::Body,
-    expr::{Read, Tree},
-    plan::{self, Asks, Foreach, Named, Verb},
+    expr::{Reference, Tree},
+    plan::{self, Assertions, Foreach, Spanned, Verb},
 };
 use std::sync::Arc;
 
 impl Compiler<'_> {
-    pub(super) fn steps(&mut self, steps: Vec<plan::Step>, names: &mut Names) -> Vec<Step> {
+    pub(super) fn steps(&mut self, steps: Vec<plan::ActionSpec>, names: &mut Names) -> Vec<ScheduledAction> {
         steps.into_iter().filter_map(|s| self.step(s, names)).collect()
     }
 
-    pub(super) fn step(&mut self, step: plan::Step, names: &mut Names) -> Option<Step> {
+    pub(super) fn step(&mut self, step: plan::ActionSpec, names: &mut Names) -> Option<ScheduledAction> {
         let mut needs: Vec<String> = vec![];
         if let Some(e) = &step.condition {
             self.reads(e.reads(), names);
@@ -68,29 +68,29 @@ impl Compiler<'_> {
             self.note_vars(&foreach_reads(foreach));
             names.built_in("item", item);
         }
-        let place = step.span.place();
+        let location = step.span.location();
         let (act, what, shape, reads) = self.act(step.verb, step.target.as_ref(), names)?;
         need(&mut needs, &reads);
         for t in [&step.eventually, &step.always, &step.timeout].into_iter().flatten() {
-            let reads: Vec<Read> = t.0.reads().cloned().collect();
+            let reads: Vec<Reference> = t.0.reads().cloned().collect();
             need(&mut needs, &reads);
             self.reads(&reads, names);
         }
         // `item` is there whenever it is performed
         needs.retain(|n| n != "item" || step.foreach.is_none());
 
-        // what asks and saves sees the fields of the output as names
+        // what assertions and saves sees the fields of the output as names
         let inner = names.depth();
         let fields = match (&act, &shape) {
-            (Act::Nothing, _) => None,
+            (ActionKind::Nothing, _) => None,
             (_, Shape::Fields(fields)) => {
                 fields.iter().for_each(|(f, s)| names.built_in(f, s.clone()));
                 Some(fields.iter().map(|(f, _)| f.clone()).collect::<Vec<_>>())
             }
             _ => Some(vec!["at".into(), "took".into()]),
         };
-        let open = matches!((&act, &shape), (Act::Use { .. } | Act::Perform { .. }, Shape::Any));
-        let broken = matches!(&act, Act::Perform { verb: "", .. });
+        let open = matches!((&act, &shape), (ActionKind::Use { .. } | ActionKind::Perform { .. }, Shape::Any));
+        let broken = matches!(&act, ActionKind::Perform { verb: "", .. });
         if open {
             names.built_in("at", Shape::Any);
             names.built_in("took", Shape::Any);
@@ -98,16 +98,16 @@ impl Compiler<'_> {
         let said = self.problems.0.len();
         let asked = if open {
             // what it gives is known only when it runs
-            let mut inside = Asks::default();
-            inside.checks.extend(step.asks.checks.iter().cloned());
-            let mut asked = self.asks(&inside, None, names);
-            if let Some(p) = &step.asks.picture {
+            let mut inside = Assertions::default();
+            inside.checks.extend(step.assertions.checks.iter().cloned());
+            let mut asked = self.assertions(&inside, None, names);
+            if let Some(p) = &step.assertions.picture {
                 need(&mut asked, &p.reads());
                 self.reads(&p.reads(), names);
             }
             asked
         } else {
-            self.asks(&step.asks, fields.as_deref(), names)
+            self.assertions(&step.assertions, fields.as_deref(), names)
         };
         // what it asks for by name must be bound before it can be judged; the fields of its own output will be
         let own = |n: &String| fields.as_ref().is_some_and(|f| f.contains(n));
@@ -125,8 +125,8 @@ impl Compiler<'_> {
         needs.retain(|n| n != "item" || step.foreach.is_none());
         names.drop_to(inner);
 
-        if let Act::Perform { action, verb, .. } = &act {
-            let looked = !step.asks.is_empty() || !step.save.is_empty() || step.bind.is_some();
+        if let ActionKind::Perform { action, verb, .. } = &act {
+            let looked = !step.assertions.is_empty() || !step.save.is_empty() || step.bind.is_some();
             if !looked && action.changes() && !self.undoing {
                 let d = Diagnostic::error(
                     "unlooked-answer",
@@ -145,7 +145,7 @@ impl Compiler<'_> {
             self.within.refused.push(d.help(format!("`--i-mean {name}` lets it happen all the same")));
         }
         if let (Some(_), Some(k), false) =
-            (&step.always, step.asks.is_empty().then_some(&step.span), matches!(act, Act::Nothing))
+            (&step.always, step.assertions.is_empty().then_some(&step.span), matches!(act, ActionKind::Nothing))
         {
             self.problems.push(Diagnostic::error(
                 "nothing-asked",
@@ -153,7 +153,7 @@ impl Compiler<'_> {
                 "`always` needs an `expect` or a `check` that must hold",
             ));
         }
-        if step.eventually.is_some() && step.asks.is_empty() && matches!(act, Act::Perform { .. }) {
+        if step.eventually.is_some() && step.assertions.is_empty() && matches!(act, ActionKind::Perform { .. }) {
             self.problems.push(Diagnostic::error(
                 "nothing-asked",
                 &step.span,
@@ -196,12 +196,12 @@ impl Compiler<'_> {
             (Some(_), Some(keys)) => Shape::Fields(keys.iter().map(|k| (k.clone(), s.clone())).collect()),
             (Some(_), None) => Shape::List(Box::new(s)),
         };
-        let parallel = matches!(act, Act::Parallel { .. });
+        let parallel = matches!(act, ActionKind::Parallel { .. });
         for (n, _) in &step.save {
             names.bind(&n.text, if parallel { Shape::Any } else { many(Shape::Any) }, &n.span, &mut self.problems);
         }
         if let Some(n) = &step.bind {
-            if matches!(act, Act::Nothing) {
+            if matches!(act, ActionKind::Nothing) {
                 self.problems.push(Diagnostic::error(
                     "needs-verb",
                     &n.span,
@@ -210,13 +210,13 @@ impl Compiler<'_> {
             }
             names.bind(&n.text, if parallel { shape } else { many(shape) }, &n.span, &mut self.problems);
         }
-        Some(Step {
-            place,
+        Some(ScheduledAction {
+            location,
             what,
             act,
             bind: step.bind.map(|n| n.text),
             save: step.save.into_iter().map(|(n, e)| (n.text, e)).collect(),
-            asks: step.asks,
+            assertions: step.assertions,
             undo: Arc::new(undo),
             foreach: step.foreach.map(|f| f.0),
             condition: step.condition,
@@ -230,11 +230,11 @@ impl Compiler<'_> {
     }
 
     /// Why a protected environment refuses an action.
-    fn unguarded(&self, act: &Act, has_undo: bool) -> Option<&'static str> {
+    fn unguarded(&self, act: &ActionKind, has_undo: bool) -> Option<&'static str> {
         match act {
-            Act::Fault { breaks: true, .. } => Some("this breaks a link of it"),
-            Act::Perform { verb: "exec", .. } => Some("nobody knows what this program does to it"),
-            Act::Perform { action, .. } if action.changes() && !has_undo && !self.undoing => {
+            ActionKind::Fault { breaks: true, .. } => Some("this breaks a link of it"),
+            ActionKind::Perform { verb: "exec", .. } => Some("nobody knows what this program does to it"),
+            ActionKind::Perform { action, .. } if action.changes() && !has_undo && !self.undoing => {
                 Some("this changes something and has no `undo`")
             }
             _ => None,
@@ -244,15 +244,18 @@ impl Compiler<'_> {
     fn act(
         &mut self,
         verb: Verb,
-        target: Option<&Named>,
+        target: Option<&Spanned>,
         names: &mut Names,
-    ) -> Option<(Act, String, Shape, Vec<Read>)> {
+    ) -> Option<(ActionKind, String, Shape, Vec<Reference>)> {
         Some(match verb {
-            Verb::None => (Act::Nothing, "check".into(), Shape::Any, vec![]),
+            Verb::None => (ActionKind::Nothing, "check".into(), Shape::Any, vec![]),
             // what is wrong has been said; the names that it would bind count as bound
-            Verb::Broken => {
-                (Act::Perform { action: Arc::new(Broken), verb: "", target: None }, String::new(), Shape::Any, vec![])
-            }
+            Verb::Broken => (
+                ActionKind::Perform { action: Arc::new(Broken), verb: "", target: None },
+                String::new(),
+                Shape::Any,
+                vec![],
+            ),
             Verb::Executor { name, body } => {
                 let executor = self.registry.get(&name.text)?;
                 let mut reads = vec![];
@@ -264,7 +267,7 @@ impl Compiler<'_> {
                 let Some(action) = compiled.filter(|_| !failed).map(Arc::<dyn crate::executor::Action>::from) else {
                     // what is wrong has been said; the names that it would bind still count as bound
                     return Some((
-                        Act::Perform { action: Arc::new(Broken), verb: "", target: None },
+                        ActionKind::Perform { action: Arc::new(Broken), verb: "", target: None },
                         String::new(),
                         Shape::Any,
                         reads,
@@ -279,7 +282,7 @@ impl Compiler<'_> {
                     None
                 };
                 let what = format!("{} {}", executor.verb(), action.summary());
-                (Act::Perform { action, verb: executor.verb(), target: chosen }, what, shape, reads)
+                (ActionKind::Perform { action, verb: executor.verb(), target: chosen }, what, shape, reads)
             }
             Verb::Use { action, inputs } => {
                 self.used_actions.insert(action.text.clone());
@@ -334,7 +337,7 @@ impl Compiler<'_> {
                     None => format!("use {}", action.text),
                 };
                 let inputs = inputs.into_iter().map(|(n, t)| (n.text, t)).collect();
-                (Act::Use { definition: defined.definition, inputs }, what, defined.shape, reads)
+                (ActionKind::Use { definition: defined.definition, inputs }, what, defined.shape, reads)
             }
             Verb::Parallel { branches, overlap, .. } => {
                 let depth = names.depth();
@@ -350,7 +353,7 @@ impl Compiler<'_> {
                 let reads = vec![];
                 let shape =
                     Shape::Fields(with_times(vec![("branches".into(), Shape::Any), ("overlap".into(), Shape::Any)]));
-                (Act::Parallel { branches: all, overlap }, what, shape, reads)
+                (ActionKind::Parallel { branches: all, overlap }, what, shape, reads)
             }
             Verb::Fault { breaks, name } => {
                 self.within.exclusive = true;
@@ -361,7 +364,7 @@ impl Compiler<'_> {
                 }
                 let what = format!("fault {} {}", if breaks { "break" } else { "heal" }, name.text);
                 (
-                    Act::Fault { breaks, name: name.text },
+                    ActionKind::Fault { breaks, name: name.text },
                     what,
                     Shape::Fields(with_times(vec![("refused".into(), Shape::Any)])),
                     vec![],
@@ -371,7 +374,7 @@ impl Compiler<'_> {
     }
 
     /// The target that a verb acts on: the one named, or the first of its kind.
-    pub(super) fn target(&mut self, verb: &str, named: Option<&Named>) -> Option<String> {
+    pub(super) fn target(&mut self, verb: &str, named: Option<&Spanned>) -> Option<String> {
         let e = self.environment?;
         let of_verb = |node: &crate::yaml::Node| node.get(verb).is_some();
         match named {
@@ -418,13 +421,13 @@ impl crate::executor::Action for Broken {
     }
     async fn perform(
         &self,
-        _: &crate::executor::StepContext<'_>,
-    ) -> Result<crate::executor::Output, crate::executor::StepError> {
-        Err(crate::executor::StepError::Invalid("the action was never read".into()))
+        _: &crate::executor::ActionContext<'_>,
+    ) -> Result<crate::executor::Output, crate::executor::ActionError> {
+        Err(crate::executor::ActionError::Invalid("the action was never read".into()))
     }
 }
 
-fn foreach_reads(f: &Foreach) -> Vec<Read> {
+fn foreach_reads(f: &Foreach) -> Vec<Reference> {
     match f {
         Foreach::List(t) => t.reads(),
         Foreach::Map(entries) => entries.iter().flat_map(|(_, t)| t.reads()).collect(),

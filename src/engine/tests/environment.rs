@@ -1,4 +1,4 @@
-//! What an environment adds to a run: actions in the plan's place, evidence of a red case, an end after the last one, what it
+//! What an environment adds to a run: actions in the plan's location, evidence of a red case, an end after the last one, what it
 //! forbids, and what it accepts for a while.
 use super::stage::{HERE, Setting, Shared, Told, compiled, environments, perform};
 use crate::outcome::{Status, Verdict};

@@ -419,14 +419,16 @@ const THREE: &str = "
     expected: [{ result: r, do: [{ fake: { name: c, says: [{ after: 1s }] }, expect: { answer: true } }, { fake: { name: c ends }, check: answer }] }]
 ";
 
-fn places(log: &[String], names: &[&str]) -> Vec<usize> {
+fn locations(log: &[String], names: &[&str]) -> Vec<usize> {
     names.iter().map(|n| log.iter().position(|l| l == n).unwrap_or_else(|| panic!("{n} is not in {log:?}"))).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn cases_run_side_by_side_and_an_exclusive_one_alone() {
     let told = run_clocked(THREE).await;
-    let [a, c, a_ends, c_ends, b] = places(&told.log, &["a", "c", "a ends", "c ends", "b"])[..] else { unreachable!() };
+    let [a, c, a_ends, c_ends, b] = locations(&told.log, &["a", "c", "a ends", "c ends", "b"])[..] else {
+        unreachable!()
+    };
     assert!(a.max(c) < a_ends.min(c_ends), "side by side: {:?}", told.log);
     assert!(b > a_ends && b > c_ends, "alone: {:?}", told.log);
 }
@@ -435,7 +437,7 @@ async fn cases_run_side_by_side_and_an_exclusive_one_alone() {
 async fn a_case_with_a_fault_runs_alone() {
     let fault = THREE.replace("exclusive: true", "steps: [{ step: s, do: [{ fault: { break: down } }] }]");
     let told = run_clocked(&fault).await;
-    let [a_ends, c_ends, cut, b_ends, heal] = places(&told.log, &["a ends", "c ends", "cut", "b ends", "heal"])[..]
+    let [a_ends, c_ends, cut, b_ends, heal] = locations(&told.log, &["a ends", "c ends", "cut", "b ends", "heal"])[..]
     else {
         unreachable!()
     };

@@ -20,9 +20,9 @@ async fn every_field_that_differs_is_a_finding() {
     expected: [{ result: r, check: 1 == 1 }]
 ")
     .await;
-    let red: Vec<_> = told.findings("A/steps/1/do/0").into_iter().filter(|f| !f.holds).map(|f| f.subject).collect();
+    let red: Vec<_> = told.results("A/steps/1/do/0").into_iter().filter(|f| !f.holds).map(|f| f.subject).collect();
     assert_eq!(red, ["answer.b", "answer.d", "answer.a == answer.b"]);
-    assert_eq!(told.findings("A/steps/1/do/0").len(), 5);
+    assert_eq!(told.results("A/steps/1/do/0").len(), 5);
     assert!(told.sentence("A/steps/1").1.contains("answer.b"), "{:?}", told.sentence("A/steps/1"));
 }
 
@@ -91,7 +91,11 @@ async fn eventually_looks_again_until_it_holds_and_keeps_what_it_saw() {
         looks
             .iter()
             .map(|k| {
-                if let EventKind::Looked { unmet, error, .. } = k { (unmet.len(), error.is_some()) } else { (9, false) }
+                if let EventKind::Observed { unmet, error, .. } = k {
+                    (unmet.len(), error.is_some())
+                } else {
+                    (9, false)
+                }
             })
             .collect();
     assert_eq!(unmet, [(1, false), (0, true), (1, false), (0, false)]);

@@ -1,5 +1,5 @@
 //! What DESIGN says of judging, of what follows a red, of undo and of verdicts, each sentence as a test. Plans are YAML, the
-//! world is `stage`.
+//! context is `stage`.
 mod environment;
 mod follow;
 mod inconclusive;

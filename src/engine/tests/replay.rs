@@ -1,4 +1,4 @@
-//! A recorded run judged again: the same statuses and verdicts, without a world and without a clock; and changed evidence turns red.
+//! A recorded run judged again: the same statuses and verdicts, without a context and without a clock; and changed evidence turns red.
 use super::stage::{Setting, Told, perform, run};
 use crate::{
     event::{Event, EventKind},
@@ -81,7 +81,7 @@ async fn replayed(events: Vec<Event>) -> Told {
     perform(PLAN, Setting { recorded: Some(events), ..Setting::default() }).await
 }
 
-/// The undo is of the live world alone.
+/// The undo is of the live context alone.
 fn judged(told: &Told) -> Vec<String> {
     let mut all: Vec<String> =
         told.outcomes().into_iter().filter(|o| !o.split(':').next().is_some_and(|at| at.contains("/undo"))).collect();
@@ -102,7 +102,7 @@ async fn a_recorded_run_gives_the_same_marks_and_verdicts() {
     let events: Vec<Event> = live.lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect();
     let again = replayed(events).await;
     assert_eq!(judged(&again), judged(&live));
-    assert!(again.log.is_empty(), "no world: {:?}", again.log);
+    assert!(again.log.is_empty(), "no context: {:?}", again.log);
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn changed_evidence_turns_red() {
         let mut changed = 0;
         for e in &mut events {
             if e.address.as_str() == at
-                && let EventKind::Looked { value: Some(v), .. } = &mut e.kind
+                && let EventKind::Observed { value: Some(v), .. } = &mut e.kind
             {
                 let mut map = v.as_map().unwrap().clone();
                 map.insert(change.into(), Value::Int(0));

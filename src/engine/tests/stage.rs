@@ -1,4 +1,4 @@
-//! A world for tests: a verb `fake` whose actions say what their script says, links that can be cut, and the events that a run told.
+//! A context for tests: a verb `fake` whose actions say what their script says, links that can be cut, and the events that a run told.
 //!
 //! `fake: { name: make, says: [1, { error: unreachable }, { after: 2s, say: 3 }] }` answers 1 at the first look, cannot be
 //! reached at the second, and answers 3 at every further one. Its output has the fields `answered` and `answer`.
@@ -9,14 +9,15 @@ use crate::{
         dispatch,
         looks::{Live, Looks},
         replay::{Record, Recorded},
-        run::{self, World, base_scope, run_scope},
+        run::{self, RunContext, base_scope, run_scope},
         schedule::Schedule,
     },
     event::{EnvironmentOutline, Event, EventKind, EventSink, Events, RunStarted},
     executor::{
-        Action, Body, Executor, Link, Output, Registry, RunContext, Started, StepContext, StepError, Target, TargetSpec,
+        Action, ActionContext, ActionError, Body, Executor, Link, Output, Registry, RunInfo, Started, Target,
+        TargetSpec,
     },
-    expr::{Finding, Scope, Template, Tree},
+    expr::{AssertionResult, Scope, Template, Tree},
     outcome::{Blame, Status, Tier, Verdict},
     plan::{
         Environment, Environments, SecretSource, environment,
@@ -133,9 +134,9 @@ struct FakeSpec {
 
 #[async_trait]
 impl TargetSpec for FakeSpec {
-    async fn connect(&self, _: &RunContext, _: &Scope) -> Result<Arc<dyn Target>, StepError> {
+    async fn connect(&self, _: &RunInfo, _: &Scope) -> Result<Arc<dyn Target>, ActionError> {
         if self.name == "nowhere" {
-            return Err(StepError::Unreachable("connection refused".into()));
+            return Err(ActionError::Unreachable("connection refused".into()));
         }
         self.shared.note(format!("connect {}", self.name));
         Ok(Arc::new(FakeTarget { shared: self.shared.clone(), name: self.name.clone() }))
@@ -180,7 +181,7 @@ impl Action for FakeAction {
         assert!(!self.broken, "a scripted panic outside of an action");
         self.silent.then(|| output(false, Value::Null))
     }
-    async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError> {
+    async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
         let started = Started::now();
         let turn = {
             let mut asked = self.shared.asked.lock().unwrap();
@@ -193,7 +194,7 @@ impl Action for FakeAction {
         }
         if turn.cancel {
             // the request is on its way by then
-            cx.depart();
+            cx.mark_sent();
             self.shared.cancel.cancel();
         }
         if let Some(after) = turn.after {
@@ -201,13 +202,13 @@ impl Action for FakeAction {
         }
         match turn.error.as_deref() {
             None => Ok(Output::new(output(true, cx.render_tree(&turn.say)?), started)),
-            Some("unreachable") => Err(StepError::Unreachable("connection refused".into())),
-            Some("invalid") => Err(StepError::Invalid("the value cannot be used".into())),
-            Some("undefined") => Err(StepError::Undefined("there is no such thing".into())),
+            Some("unreachable") => Err(ActionError::Unreachable("connection refused".into())),
+            Some("invalid") => Err(ActionError::Invalid("the value cannot be used".into())),
+            Some("undefined") => Err(ActionError::Undefined("there is no such thing".into())),
             Some("panic") => panic!("a scripted panic"),
             Some(how) => {
                 if how == "silent" {
-                    cx.depart();
+                    cx.mark_sent();
                 }
                 std::future::pending().await
             }
@@ -224,13 +225,13 @@ pub struct FakeLink {
 
 #[async_trait]
 impl Link for FakeLink {
-    async fn cut(&self) -> Result<(), StepError> {
+    async fn cut(&self) -> Result<(), ActionError> {
         self.shared.note("cut");
         Ok(())
     }
-    async fn heal(&self) -> Result<(), StepError> {
+    async fn heal(&self) -> Result<(), ActionError> {
         self.shared.note("heal");
-        if self.stuck { Err(StepError::Unreachable("the switch is gone".into())) } else { Ok(()) }
+        if self.stuck { Err(ActionError::Unreachable("the switch is gone".into())) } else { Ok(()) }
     }
     fn refused(&self) -> u64 {
         self.refused.load(Ordering::SeqCst)
@@ -250,13 +251,13 @@ struct Straight(Arc<Mutex<Vec<Event>>>);
 
 #[async_trait]
 impl Events for Straight {
-    async fn tell(&self, at: &Address, kind: EventKind) {
+    async fn emit(&self, at: &Address, kind: EventKind) {
         let mut all = self.0.lock().unwrap();
         let seq = all.len() as u64 + 1;
         all.push(Event { seq, at: Timestamp::now(), address: at.clone(), kind });
     }
     async fn commit(&self, at: &Address, kind: EventKind) -> Result<(), String> {
-        self.tell(at, kind).await;
+        self.emit(at, kind).await;
         Ok(())
     }
 }
@@ -370,7 +371,7 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
     let shared = Arc::new(Shared::default());
     let mut schedule = compiled(cases, &shared, &setting.environment).unwrap_or_else(|drawn| panic!("{drawn}"));
     schedule.jobs = setting.jobs.unwrap_or(schedule.jobs);
-    let run = RunContext { id: "r1".into(), started: Timestamp::now(), dir: "/nowhere".into() };
+    let run = RunInfo { id: "r1".into(), started: Timestamp::now(), dir: "/nowhere".into() };
     let secrets = Arc::new(Secrets::default());
     let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).unwrap();
     let mut scope = run_scope(&run, &secrets);
@@ -409,7 +410,7 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
         .map(|(n, _)| n.clone())
         .zip([Arc::new(link) as Arc<dyn Link>])
         .collect();
-    let world = Arc::new(World {
+    let context = Arc::new(RunContext {
         run,
         secrets,
         events: events.clone(),
@@ -426,9 +427,9 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
         Some(events) => Arc::new(Recorded::of(Arc::new(Record::of(events).unwrap()))),
         None => live.clone(),
     };
-    run::perform(Arc::new(schedule), world.clone(), looks, base, begin).await;
+    run::perform(Arc::new(schedule), context.clone(), looks, base, begin).await;
     live.close().await;
-    drop((world, events));
+    drop((context, events));
     if let Some(thread) = thread {
         thread.join().unwrap().unwrap();
     }
@@ -495,9 +496,9 @@ impl Told {
         .unwrap_or_else(|| panic!("the action {at} never ended: {:#?}", self.events))
     }
 
-    pub fn findings(&self, at: &str) -> Vec<Finding> {
+    pub fn results(&self, at: &str) -> Vec<AssertionResult> {
         self.find(at, |k| match k {
-            EventKind::ActionFinished { findings, .. } => Some(findings.clone()),
+            EventKind::ActionFinished { results, .. } => Some(results.clone()),
             _ => None,
         })
         .unwrap_or_default()
@@ -508,7 +509,7 @@ impl Told {
             .iter()
             .filter(|e| e.address.as_str() == at)
             .map(|e| &e.kind)
-            .filter(|k| matches!(k, EventKind::Looked { .. }))
+            .filter(|k| matches!(k, EventKind::Observed { .. }))
             .collect()
     }
 
@@ -538,8 +539,8 @@ impl Told {
             .iter()
             .filter_map(|e| {
                 let said = match &e.kind {
-                    EventKind::ActionFinished { status, findings, .. } => {
-                        format!("{status} {:?}", findings.iter().map(|f| (&f.subject, f.holds)).collect::<Vec<_>>())
+                    EventKind::ActionFinished { status, results, .. } => {
+                        format!("{status} {:?}", results.iter().map(|f| (&f.subject, f.holds)).collect::<Vec<_>>())
                     }
                     EventKind::SentenceFinished { status, .. } => status.to_string(),
                     EventKind::CaseFinished { verdict, blame, .. } => format!("{verdict} {blame:?}"),

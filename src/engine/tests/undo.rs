@@ -46,7 +46,7 @@ async fn the_intent_is_told_before_the_look_and_the_undo_before_the_end_of_the_c
         told.events.iter().position(|e| e.address.as_str() == address && f(&e.kind)).expect("it was told")
     };
     let intended = at(&|k| matches!(k, EventKind::UndoIntended { .. }), "A/steps/1/do/0/undo");
-    let looked = at(&|k| matches!(k, EventKind::Looked { .. }), "A/steps/1/do/0");
+    let looked = at(&|k| matches!(k, EventKind::Observed { .. }), "A/steps/1/do/0");
     let undone = at(&|k| matches!(k, EventKind::UndoFinished { .. }), "A/steps/1/do/0/undo");
     let end = at(&|k| matches!(k, EventKind::CaseFinished { .. }), "A");
     assert!(intended < looked && looked < undone && undone < end);

@@ -1,7 +1,7 @@
 //! What an environment says of a cluster, and the way from there to a client. Knows no verb of the plan.
 use super::{Api, failure};
 use crate::{
-    executor::{Body, RunContext, StepError},
+    executor::{ActionError, Body, RunInfo},
     expr::{Scope, Template},
     secrets::Secrets,
 };
@@ -40,7 +40,7 @@ impl Access {
 
     /// # Errors
     /// `Unreachable` with what is wrong with the kubeconfig, and what to do. Nothing is sent yet, but a credential plugin is run.
-    pub async fn open(&self, run: &RunContext, scope: &Scope) -> Result<Api, StepError> {
+    pub async fn open(&self, run: &RunInfo, scope: &Scope) -> Result<Api, ActionError> {
         let text = |t: &Option<Template>| t.as_ref().map(|t| t.render_text(scope)).transpose();
         let (context, namespace) = (text(&self.context)?, text(&self.namespace)?);
         let path = text(&self.kubeconfig)?.map(|p| run.dir.join(expanded(&p)));
@@ -59,7 +59,7 @@ impl Access {
         // It waits for a credential plugin.
         let built = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
         let client = built
-            .map_err(|e| StepError::Invalid(format!("the client of the cluster cannot be made: {e}")))?
+            .map_err(|e| ActionError::Invalid(format!("the client of the cluster cannot be made: {e}")))?
             .map_err(|e| failure::of_credentials(&e, plugin.as_deref()))?;
         let mut flags = vec![];
         if let Some(path) = &path {
@@ -91,7 +91,7 @@ enum Found {
     File(Box<Kubeconfig>, String),
 }
 
-fn found(path: Option<&PathBuf>, in_cluster: bool) -> Result<Found, StepError> {
+fn found(path: Option<&PathBuf>, in_cluster: bool) -> Result<Found, ActionError> {
     if in_cluster {
         return Ok(Found::Pod);
     }
@@ -115,7 +115,7 @@ fn found(path: Option<&PathBuf>, in_cluster: bool) -> Result<Found, StepError> {
 }
 
 /// The configuration of one context. What it names and the file lacks is said before anything is built from it.
-async fn chosen(file: Kubeconfig, name: &str, context: Option<&str>) -> Result<Config, StepError> {
+async fn chosen(file: Kubeconfig, name: &str, context: Option<&str>) -> Result<Config, ActionError> {
     let contexts: Vec<&str> = file.contexts.iter().map(|c| c.name.as_str()).collect();
     let current = file.current_context.as_deref().filter(|c| !c.is_empty());
     let Some(wanted) = context.or(current) else {
@@ -164,11 +164,11 @@ fn learn(user: &AuthInfo, secrets: &Secrets) {
 }
 
 /// The program that is asked for credentials. It must not ask people: nobody sits before a run.
-fn plugin(user: &mut AuthInfo) -> Result<Option<String>, StepError> {
+fn plugin(user: &mut AuthInfo) -> Result<Option<String>, ActionError> {
     let Some(exec) = &mut user.exec else { return Ok(None) };
     let program = exec.command.clone().unwrap_or_default();
     if exec.interactive_mode == Some(ExecInteractiveMode::Always) {
-        return Err(StepError::Unreachable(format!(
+        return Err(ActionError::Unreachable(format!(
             "the credential plugin `{program}` wants to ask somebody (`interactiveMode: Always`), and nobody sits before a run; use \
              a token or a service account"
         )));

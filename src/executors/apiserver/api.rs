@@ -1,7 +1,7 @@
 //! One request and its answer. Owns the difference between an answer (also a refusal, which a plan may expect) and no answer (no
 //! connection, no credentials, a server that is down).
 use super::failure;
-use crate::executor::StepError;
+use crate::executor::ActionError;
 use http::{HeaderMap, Method, Request, header};
 use kube::client::{Body, Client};
 use serde_json::Value as Json;
@@ -46,7 +46,7 @@ impl Api {
     /// # Errors
     /// `Unreachable` where there is no answer to judge: no connection, 401, 429, 5xx, or a server that is no Kubernetes API.
     /// `Invalid` where the path is not served.
-    pub async fn ask(&self, method: &Method, path: &str, body: Option<(&str, &Json)>) -> Result<Answer, StepError> {
+    pub async fn ask(&self, method: &Method, path: &str, body: Option<(&str, &Json)>) -> Result<Answer, ActionError> {
         self.answer(method, path, body, JSON).await
     }
 
@@ -54,7 +54,7 @@ impl Api {
     ///
     /// # Errors
     /// As `ask`.
-    pub async fn served(&self, path: &str) -> Result<Answer, StepError> {
+    pub async fn served(&self, path: &str) -> Result<Answer, ActionError> {
         self.answer(&Method::GET, path, None, AGGREGATED).await
     }
 
@@ -64,7 +64,7 @@ impl Api {
         path: &str,
         body: Option<(&str, &Json)>,
         accept: &str,
-    ) -> Result<Answer, StepError> {
+    ) -> Result<Answer, ActionError> {
         let (code, headers, bytes) = self.send(method, path, body, accept).await?;
         let json: Option<Json> = serde_json::from_slice(&bytes).ok();
         match (code, json) {
@@ -77,7 +77,7 @@ impl Api {
     ///
     /// # Errors
     /// As `ask`. A refusal is the inner error.
-    pub async fn text(&self, path: &str) -> Result<Result<Vec<u8>, Answer>, StepError> {
+    pub async fn text(&self, path: &str) -> Result<Result<Vec<u8>, Answer>, ActionError> {
         let (code, headers, bytes) = self.send(&Method::GET, path, None, JSON).await?;
         if (200..300).contains(&code) {
             return Ok(Ok(bytes));
@@ -92,7 +92,7 @@ impl Api {
         path: &str,
         body: Option<(&str, &Json)>,
         accept: &str,
-    ) -> Result<(u16, HeaderMap, Vec<u8>), StepError> {
+    ) -> Result<(u16, HeaderMap, Vec<u8>), ActionError> {
         let mut request = Request::builder().method(method).uri(path).header(header::ACCEPT, accept);
         let mut bytes = vec![];
         if let Some((kind, json)) = body {
@@ -101,10 +101,10 @@ impl Api {
         }
         let request = request
             .body(Body::from(bytes))
-            .map_err(|e| StepError::Invalid(format!("`{path}` is no path of an API: {e}")))?;
+            .map_err(|e| ActionError::Invalid(format!("`{path}` is no path of an API: {e}")))?;
         let lost = |e: kube::Error| {
             let why = failure::of_request(&e);
-            StepError::Unreachable(format!("no answer from the cluster at {}: {why}", self.address))
+            ActionError::Unreachable(format!("no answer from the cluster at {}: {why}", self.address))
         };
         let response = self.client.send(request).await.map_err(lost)?;
         let (head, body) = response.into_parts();
@@ -119,20 +119,20 @@ impl Api {
         json: Option<Json>,
         headers: HeaderMap,
         bytes: &[u8],
-    ) -> Result<Answer, StepError> {
+    ) -> Result<Answer, ActionError> {
         let message = json.as_ref().and_then(|j| j["message"].as_str()).map(str::to_string);
         let said = message.unwrap_or_else(|| String::from_utf8_lossy(bytes).chars().take(200).collect());
         let address = &self.address;
         match (code, json) {
-            (401, _) => Err(StepError::Unreachable(format!(
+            (401, _) => Err(ActionError::Unreachable(format!(
                 "the cluster at {address} does not accept our credentials (401): {said}; renew those of the kubeconfig"
             ))),
             (429 | 500.., _) => {
-                Err(StepError::Unreachable(format!("the cluster at {address} cannot answer now ({code}): {said}")))
+                Err(ActionError::Unreachable(format!("the cluster at {address} cannot answer now ({code}): {said}")))
             }
             (400.., Some(json)) if json["kind"] == "Status" => Ok(Answer { code, json, headers }),
-            (404, _) => Err(StepError::Invalid(format!("the cluster at {address} does not serve `{path}`"))),
-            _ => Err(StepError::Unreachable(format!(
+            (404, _) => Err(ActionError::Invalid(format!("the cluster at {address} does not serve `{path}`"))),
+            _ => Err(ActionError::Unreachable(format!(
                 "the answer from {address} ({code}) is not that of a Kubernetes API: {said}"
             ))),
         }
@@ -143,10 +143,10 @@ impl Api {
 ///
 /// # Errors
 /// `Invalid`, with what it was to be.
-pub fn word(text: &str, what: &str) -> Result<String, StepError> {
+pub fn word(text: &str, what: &str) -> Result<String, ActionError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._:@~".contains(c);
     if text.is_empty() || text == "." || text == ".." || !text.chars().all(plain) {
-        return Err(StepError::Invalid(format!("`{text}` cannot be {what}")));
+        return Err(ActionError::Invalid(format!("`{text}` cannot be {what}")));
     }
     Ok(text.to_string())
 }

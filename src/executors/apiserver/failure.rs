@@ -1,14 +1,14 @@
 //! The sentence for each way in which a cluster cannot be reached: what is wrong, where, and what to do. Pure.
-use crate::{diagnostic::nearest, executor::StepError};
+use crate::{diagnostic::nearest, executor::ActionError};
 use kube::{client::AuthError, config::KubeconfigError};
 use rustls::{AlertDescription, CertificateError, Error as Tls};
 use std::{error::Error, io, path::PathBuf};
 
-fn unreachable(sentence: String) -> StepError {
-    StepError::Unreachable(sentence)
+fn unreachable(sentence: String) -> ActionError {
+    ActionError::Unreachable(sentence)
 }
 
-pub fn nowhere() -> StepError {
+pub fn nowhere() -> ActionError {
     unreachable(
         "no kubeconfig was found (`KUBECONFIG`, `~/.kube/config`), and this is no pod of a cluster; say `kubeconfig: PATH` in the \
          target"
@@ -16,11 +16,11 @@ pub fn nowhere() -> StepError {
     )
 }
 
-pub fn of_pod(error: &dyn Error) -> StepError {
+pub fn of_pod(error: &dyn Error) -> ActionError {
     unreachable(format!("no way to the cluster from here, as this is no pod with a service account: {}", chain(error)))
 }
 
-pub fn of_file(error: &KubeconfigError, path: Option<&PathBuf>) -> StepError {
+pub fn of_file(error: &KubeconfigError, path: Option<&PathBuf>) -> ActionError {
     unreachable(match error {
         KubeconfigError::ReadConfig(e, path) if e.kind() == io::ErrorKind::NotFound => {
             format!("there is no kubeconfig `{}`", path.display())
@@ -33,11 +33,11 @@ pub fn of_file(error: &KubeconfigError, path: Option<&PathBuf>) -> StepError {
     })
 }
 
-pub fn no_context(name: &str, contexts: &[&str]) -> StepError {
+pub fn no_context(name: &str, contexts: &[&str]) -> ActionError {
     unreachable(format!("{name} has no current context; say `context:` in the target: {}", listed(contexts)))
 }
 
-pub fn lacks(name: &str, what: &str, wanted: &str, there: &[&str]) -> StepError {
+pub fn lacks(name: &str, what: &str, wanted: &str, there: &[&str]) -> ActionError {
     let meant = nearest(wanted, there.iter().copied()).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
     unreachable(format!("{name} has no {what} `{wanted}`, but {}{meant}", listed(there)))
 }
@@ -50,16 +50,16 @@ fn listed(names: &[&str]) -> String {
 }
 
 /// A file that the kubeconfig names.
-pub fn of_part(what: &str, path: &str, error: &io::Error) -> StepError {
+pub fn of_part(what: &str, path: &str, error: &io::Error) -> ActionError {
     unreachable(format!("the {what} `{path}` of the kubeconfig cannot be read: {error}"))
 }
 
-pub fn of_context(error: &KubeconfigError, name: &str) -> StepError {
+pub fn of_context(error: &KubeconfigError, name: &str) -> ActionError {
     unreachable(format!("{name} cannot be used: {}", chain(error)))
 }
 
 /// `plugin`: the program that is asked for credentials, and on further lines what its user is told who lacks it.
-pub fn of_credentials(error: &kube::Error, plugin: Option<&str>) -> StepError {
+pub fn of_credentials(error: &kube::Error, plugin: Option<&str>) -> ActionError {
     let kube::Error::Auth(auth) = error else {
         return unreachable(format!("the credentials of the kubeconfig cannot be used: {}", chain(error)));
     };

@@ -2,7 +2,7 @@
 //! server and not kept by it.
 use super::Api;
 use crate::{
-    executor::{Probed, StepError},
+    executor::{ActionError, ProbeResult},
     executors::clock,
 };
 use http::Method;
@@ -24,13 +24,14 @@ pub struct Resource {
 pub type Verbs = BTreeSet<(&'static str, bool)>;
 
 /// The way to the cluster. `Err` where it ends before anything else can be asked.
-pub async fn way(api: &Api) -> Result<Vec<Probed>, Vec<Probed>> {
+pub async fn way(api: &Api) -> Result<Vec<ProbeResult>, Vec<ProbeResult>> {
     let reached = match api.ask(&Method::GET, "/version", None).await {
         Ok(answer) => answer,
         Err(e) => return Err(vec![unreached(api, &e)]),
     };
     let version = reached.json["gitVersion"].as_str().map(|v| format!("Kubernetes {v}"));
-    let mut out = vec![Probed::well(format!("reach {}", api.address), version.unwrap_or_else(|| "it answers".into()))];
+    let mut out =
+        vec![ProbeResult::ok(format!("reach {}", api.address), version.unwrap_or_else(|| "it answers".into()))];
     match user(api).await {
         Ok(found) => out.push(found),
         Err(e) => {
@@ -43,48 +44,48 @@ pub async fn way(api: &Api) -> Result<Vec<Probed>, Vec<Probed>> {
     Ok(out)
 }
 
-fn unreached(api: &Api, error: &StepError) -> Probed {
+fn unreached(api: &Api, error: &ActionError) -> ProbeResult {
     let said = error.to_string();
     if said.contains("(401)") {
-        return Probed::wrong("log in", said, "renew the credentials, or choose another context");
+        return ProbeResult::error("log in", said, "renew the credentials, or choose another context");
     }
     let remedy = "see that the server runs, and that the kubeconfig names it rightly";
-    Probed::wrong(format!("reach {}", api.address), said, remedy)
+    ProbeResult::error(format!("reach {}", api.address), said, remedy)
 }
 
-async fn user(api: &Api) -> Result<Probed, StepError> {
+async fn user(api: &Api) -> Result<ProbeResult, ActionError> {
     let review = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
     let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
     match api.ask(&Method::POST, path, Some(("application/json", &review))).await {
         Ok(answer) if !answer.refused() => {
             let name = answer.json["status"]["userInfo"]["username"].as_str().unwrap_or("somebody");
             Ok(match name {
-                "system:anonymous" => Probed::doubtful(
+                "system:anonymous" => ProbeResult::warning(
                     "log in",
                     "as nobody: the kubeconfig carries no credentials",
                     "give its user a token, a certificate or a credential plugin",
                 ),
-                name => Probed::well("log in", format!("as `{name}`")),
+                name => ProbeResult::ok("log in", format!("as `{name}`")),
             })
         }
         // Servers before 1.28 do not say; but they have accepted the credentials.
-        Ok(_) | Err(StepError::Invalid(_)) => Ok(Probed::well("log in", "the credentials are accepted")),
+        Ok(_) | Err(ActionError::Invalid(_)) => Ok(ProbeResult::ok("log in", "the credentials are accepted")),
         Err(e) => Err(e),
     }
 }
 
-async fn namespace(api: &Api) -> Option<Probed> {
+async fn namespace(api: &Api) -> Option<ProbeResult> {
     let name = &api.namespace;
     let answer = api.ask(&Method::GET, &format!("/api/v1/namespaces/{name}"), None).await.ok()?;
     let tried = format!("find namespace `{name}`");
     match answer.code {
-        404 => Some(Probed::wrong(
+        404 => Some(ProbeResult::error(
             tried,
             "it is not there",
             format!("`kubectl create namespace {name}`, or another `namespace:` in the target"),
         )),
         200 if answer.json["status"]["phase"] == "Terminating" => {
-            Some(Probed::wrong(tried, "it is being deleted", "wait until it is gone, and make it anew"))
+            Some(ProbeResult::error(tried, "it is being deleted", "wait until it is gone, and make it anew"))
         }
         // Who may not look at namespaces may still work in one.
         _ => None,
@@ -92,7 +93,7 @@ async fn namespace(api: &Api) -> Option<Probed> {
 }
 
 /// Whether we may. `without`: what goes less well where only what is not essential is refused.
-pub async fn allowed(api: &Api, tried: String, of: &Resource, verbs: &Verbs, without: &str) -> Probed {
+pub async fn allowed(api: &Api, tried: String, of: &Resource, verbs: &Verbs, without: &str) -> ProbeResult {
     let mut refused: BTreeMap<&str, String> = BTreeMap::new();
     for (verb, _) in verbs {
         match review(api, verb, of).await {
@@ -100,12 +101,12 @@ pub async fn allowed(api: &Api, tried: String, of: &Resource, verbs: &Verbs, wit
             Ok(Some(why)) => drop(refused.insert(verb, why)),
             Err(e) => {
                 let remedy = "ask by hand: `kubectl auth can-i`";
-                return Probed::doubtful(tried, format!("the server does not say what is allowed: {e}"), remedy);
+                return ProbeResult::warning(tried, format!("the server does not say what is allowed: {e}"), remedy);
             }
         }
     }
     if refused.is_empty() {
-        return Probed::well(tried, "allowed");
+        return ProbeResult::ok(tried, "allowed");
     }
     let essential = verbs.iter().any(|(v, essential)| *essential && refused.contains_key(v));
     let names = refused.keys().copied().collect::<Vec<_>>().join(", ");
@@ -115,14 +116,14 @@ pub async fn allowed(api: &Api, tried: String, of: &Resource, verbs: &Verbs, wit
     let target = if part.is_empty() { plural.clone() } else { format!("{plural}/{part}") };
     let role = format!("grant a role with apiGroups: [\"{group}\"], resources: [{target}], verbs: [{names}]");
     if essential {
-        Probed::wrong(tried, seen, role)
+        ProbeResult::error(tried, seen, role)
     } else {
-        Probed::doubtful(tried, seen, format!("{without}; {role}"))
+        ProbeResult::warning(tried, seen, format!("{without}; {role}"))
     }
 }
 
 /// Why it is not allowed; `None` where it is.
-async fn review(api: &Api, verb: &str, of: &Resource) -> Result<Option<String>, StepError> {
+async fn review(api: &Api, verb: &str, of: &Resource) -> Result<Option<String>, ActionError> {
     let mut attributes = json!({ "verb": verb, "group": of.group, "resource": of.plural, "namespace": of.namespace });
     if !of.part.is_empty() {
         attributes["subresource"] = of.part.as_str().into();
@@ -132,7 +133,7 @@ async fn review(api: &Api, verb: &str, of: &Resource) -> Result<Option<String>, 
     let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
     let answer = api.ask(&Method::POST, path, Some(("application/json", &review))).await?;
     if answer.refused() {
-        return Err(StepError::Invalid(answer.message().to_string()));
+        return Err(ActionError::Invalid(answer.message().to_string()));
     }
     let status: &Json = &answer.json["status"];
     let allowed = status["allowed"].as_bool().unwrap_or_default();

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     event::EvidenceKind,
-    executor::{Action, Need, Output, Started, StepContext, StepError},
+    executor::{Action, ActionContext, ActionError, Need, Output, Started},
     expr::Scope,
     value::Value,
 };
@@ -38,7 +38,7 @@ impl Action for DbAction {
         queries.iter().filter_map(|q| probe::need(&q.template.source())).collect()
     }
 
-    async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError> {
+    async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
         let started = Started::now();
         let db = cx.target::<Database>()?;
         db.tell(cx.secrets);
@@ -69,7 +69,7 @@ impl Action for DbAction {
 }
 
 /// What is asked, and how to ask it by hand. A transaction says how it ends.
-fn note(cx: &StepContext<'_>, db: &Database, statements: &[Bound], end: Option<&str>) {
+fn note(cx: &ActionContext<'_>, db: &Database, statements: &[Bound], end: Option<&str>) {
     let server = db.server();
     let asked = statements.iter().map(|bound| {
         let name = |i: usize| match server.placeholder(i) {
@@ -89,11 +89,11 @@ fn note(cx: &StepContext<'_>, db: &Database, statements: &[Bound], end: Option<&
     cx.note(EvidenceKind::Reproduce, server.by_hand(ByHand::Sql(&by_hand.join(";\n"))));
 }
 
-async fn file(cx: &StepContext<'_>, db: &Database, path: &str) -> Result<Work, StepError> {
+async fn file(cx: &ActionContext<'_>, db: &Database, path: &str) -> Result<Work, ActionError> {
     let path = cx.run.dir.join(path);
     let text = tokio::fs::read_to_string(&path)
         .await
-        .map_err(|e| StepError::Invalid(format!("cannot read `{}`: {e}", path.display())))?;
+        .map_err(|e| ActionError::Invalid(format!("cannot read `{}`: {e}", path.display())))?;
     cx.note(EvidenceKind::Request, format!("-- {}\n{text}", path.display()));
     cx.note(EvidenceKind::Reproduce, db.server().by_hand(ByHand::File(&path.to_string_lossy())));
     Ok(Work::Script(text))

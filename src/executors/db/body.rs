@@ -105,7 +105,7 @@ fn read(template: &Template, node: &Node, dialect: Dialect) -> Result<bool, Vec<
     for part in template.parts() {
         match part {
             Part::Text(text) => scanner.text(text),
-            Part::Hole(e) => match scanner.within.refuses(e.text()) {
+            Part::Placeholder(e) => match scanner.within.refuses(e.text()) {
                 Some((message, help)) => {
                     problems.push(Diagnostic::error("hole-in-quotes", e.span(), message).help(help));
                 }
@@ -114,7 +114,7 @@ fn read(template: &Template, node: &Node, dialect: Dialect) -> Result<bool, Vec<
         }
     }
     let statement = Statement(&scanner.code);
-    let holes = template.parts().iter().any(|p| matches!(p, Part::Hole(_)));
+    let holes = template.parts().iter().any(|p| matches!(p, Part::Placeholder(_)));
     let numbered = scanner.code.as_bytes().windows(2).any(|w| w[0] == b'$' && w[1].is_ascii_digit());
     let wrong = if statement.is_empty() && !holes {
         Some(("missing-key", "there is no statement here", "write a statement: `select …`"))

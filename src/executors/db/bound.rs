@@ -4,7 +4,7 @@ use super::{
     scan::{Dialect, Scanner, Statement},
 };
 use crate::{
-    executor::{StepContext, StepError},
+    executor::{ActionContext, ActionError},
     expr::Part,
     value::Value,
 };
@@ -27,7 +27,7 @@ enum Piece {
 impl Bound {
     /// Renders every hole. A list becomes as many placeholders, for `in (…)`; where an array or JSON is wanted (`any(${x})`,
     /// `${x}::text[]`, `${x}::jsonb`) it stays one value.
-    pub fn render(cx: &StepContext<'_>, query: &Query, dialect: Dialect) -> Result<Bound, StepError> {
+    pub fn render(cx: &ActionContext<'_>, query: &Query, dialect: Dialect) -> Result<Bound, ActionError> {
         let template = &query.template;
         let mut bound = Bound { pieces: vec![], values: vec![], changes: query.changes, code: String::new() };
         let mut scanner = Scanner::new(dialect);
@@ -39,11 +39,11 @@ impl Bound {
                     bound.text(text);
                     continue;
                 }
-                Part::Hole(e) => e,
+                Part::Placeholder(e) => e,
             };
             // When the plan was read nobody knew yet whose quotes count.
             if let Some((why, help)) = scanner.within.refuses(expression.text()) {
-                return Err(StepError::Invalid(format!("{why}; {help}")));
+                return Err(ActionError::Invalid(format!("{why}; {help}")));
             }
             let value = expression.eval(cx.scope)?;
             let after = if let Some(Part::Text(t)) = parts.get(i + 1) { t.trim_start() } else { "" };
@@ -53,7 +53,7 @@ impl Bound {
                         // `in ()` is no SQL. `in (NULL)` matches nothing, which is what an empty list means; but `not in (NULL)`
                         // matches nothing as well, where everything is meant.
                         if before(&scanner.code).ends_with("not in(") {
-                            return Err(StepError::Invalid(format!(
+                            return Err(ActionError::Invalid(format!(
                                 "`{}` is an empty list: `not in ()` cannot be asked; leave the action out with `if`",
                                 expression.text()
                             )));
@@ -70,9 +70,9 @@ impl Bound {
             scanner.hole();
         }
         // PostgreSQL has operators that are written with a `?`; elsewhere it is a placeholder that no value belongs to.
-        let holes = parts.iter().filter(|p| matches!(p, Part::Hole(_))).count();
+        let holes = parts.iter().filter(|p| matches!(p, Part::Placeholder(_))).count();
         if dialect != Dialect::Postgres && scanner.code.matches('?').count() > holes {
-            return Err(StepError::Invalid("a `?` stands in the statement; write `${ }`, which is bound".into()));
+            return Err(ActionError::Invalid("a `?` stands in the statement; write `${ }`, which is bound".into()));
         }
         bound.code = scanner.code;
         Ok(bound)

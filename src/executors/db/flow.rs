@@ -7,7 +7,7 @@ use super::{
     target::Database,
 };
 use crate::{
-    executor::{StepContext, StepError},
+    executor::{ActionContext, ActionError},
     value::{Map, Value},
 };
 use futures::TryStreamExt;
@@ -56,18 +56,18 @@ pub struct Done {
 /// With the error comes the statement that it is about.
 type Told<T> = Result<T, (Failed, String)>;
 
-pub async fn run(cx: &StepContext<'_>, db: &Database, work: &Work) -> Result<Done, StepError> {
+pub async fn run(cx: &ActionContext<'_>, db: &Database, work: &Work) -> Result<Done, ActionError> {
     let server = db.server();
     if let Work::Transaction { statements, .. } = work
         && let Some(bound) = statements.iter().find(|b| !server.keeps_transactions(&b.statement()))
     {
         let word = bound.statement().first();
-        return Err(StepError::Invalid(format!(
+        return Err(ActionError::Invalid(format!(
             "`{word}` cannot stand in a transaction here: the server commits before and after it, and nothing could be rolled back"
         )));
     }
     let mut lease = open(db, work.changes()).await?;
-    cx.depart();
+    cx.mark_sent();
     let mut ran = perform(lease.session()?, server, work).await;
     if let Err((Failed::Server(e), _)) = &ran
         && matches!(server.verdict(e, ""), Verdict::Lost)
@@ -91,7 +91,7 @@ pub async fn run(cx: &StepContext<'_>, db: &Database, work: &Work) -> Result<Don
 
 /// A connection. Where something is going to be changed it is asked for a sign of life first: a statement that was sent on a
 /// connection that breaks cannot be sent again, because nobody knows whether it was performed.
-async fn open(db: &Database, changes: bool) -> Result<Lease<'_>, StepError> {
+async fn open(db: &Database, changes: bool) -> Result<Lease<'_>, ActionError> {
     loop {
         let mut lease = db.pool.lease().await.map_err(|e| db.missing(e))?;
         let (kept, rested) = (lease.kept, lease.rested);
@@ -105,12 +105,12 @@ async fn open(db: &Database, changes: bool) -> Result<Lease<'_>, StepError> {
 }
 
 /// What an error comes to. After a refusal the connection is as good as before; a lost one is not kept.
-async fn settle(mut lease: Lease<'_>, db: &Database, work: &Work, failed: Failed, sql: &str) -> StepError {
+async fn settle(mut lease: Lease<'_>, db: &Database, work: &Work, failed: Failed, sql: &str) -> ActionError {
     let error = match failed {
-        Failed::Value(why) => StepError::Invalid(why),
+        Failed::Value(why) => ActionError::Invalid(why),
         Failed::Server(e) => match db.server().verdict(&e, sql) {
-            Verdict::Refused(said) => StepError::Invalid(said),
-            Verdict::Stale => StepError::Invalid(e.to_string()),
+            Verdict::Refused(said) => ActionError::Invalid(said),
+            Verdict::Stale => ActionError::Invalid(e.to_string()),
             Verdict::Lost => {
                 lease.discard();
                 return db.unreachable(&e);

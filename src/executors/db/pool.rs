@@ -6,7 +6,7 @@
 //! asks every connection for a sign of life before each statement, and it ends nothing on a server. Here the first refusal is said at
 //! once.
 use super::server::{Server, Session};
-use crate::executor::StepError;
+use crate::executor::ActionError;
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -87,10 +87,10 @@ impl Pool {
 }
 
 impl Lease<'_> {
-    pub fn session(&mut self) -> Result<&mut dyn Session, StepError> {
+    pub fn session(&mut self) -> Result<&mut dyn Session, ActionError> {
         match &mut self.session {
             Some(session) => Ok(&mut **session),
-            None => Err(StepError::Invalid("the connection was given back already".into())),
+            None => Err(ActionError::Invalid("the connection was given back already".into())),
         }
     }
 

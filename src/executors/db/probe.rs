@@ -1,6 +1,6 @@
 //! For `doctor`: may we do with the tables what the plan does? Asked of the server itself, by statements that touch no row.
 use super::{flow, scan::Dialect, server::Session, target::Database};
-use crate::executor::{Need, Probed};
+use crate::executor::{Need, ProbeResult};
 
 /// What a statement does to which table, as far as its words say so: `("delete", "sessions")`.
 pub(super) fn need(sql: &str) -> Option<Need> {
@@ -22,7 +22,7 @@ pub(super) fn need(sql: &str) -> Option<Need> {
     named.then(|| Need { verb, resource: table.to_string(), namespace: None, essential: true })
 }
 
-pub(super) async fn tables(db: &Database, needs: &[Need]) -> Vec<Probed> {
+pub(super) async fn tables(db: &Database, needs: &[Need]) -> Vec<ProbeResult> {
     let mut found = vec![];
     for Need { verb, resource, .. } in needs {
         let tried = format!("{verb} in `{resource}`");
@@ -34,7 +34,7 @@ pub(super) async fn tables(db: &Database, needs: &[Need]) -> Vec<Probed> {
         match asked {
             Ok(_) => {
                 lease.give_back();
-                found.push(Probed::well(tried, "allowed"));
+                found.push(ProbeResult::ok(tried, "allowed"));
             }
             Err(e) => {
                 lease.discard();
@@ -42,7 +42,7 @@ pub(super) async fn tables(db: &Database, needs: &[Need]) -> Vec<Probed> {
                 let remedy = format!(
                     "grant it to the user that the target names, or see whether this is the database of `{resource}`"
                 );
-                found.push(Probed::wrong(tried, seen, remedy));
+                found.push(ProbeResult::error(tried, seen, remedy));
             }
         }
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, Need, Probed, RunContext, StepError, Target, TargetSpec},
+    executor::{ActionError, Body, Need, ProbeResult, RunInfo, Target, TargetSpec},
     expr::{Part, Scope, Template},
     secrets::Secrets,
 };
@@ -62,13 +62,13 @@ impl Database {
         &*self.pool.server
     }
 
-    pub fn missing(&self, missing: Missing) -> StepError {
+    pub fn missing(&self, missing: Missing) -> ActionError {
         let code = if let Missing::Error(e) = &missing { self.server().code(e) } else { None };
-        StepError::Unreachable(self.place.missing(&missing, code.as_deref()))
+        ActionError::Unreachable(self.place.missing(&missing, code.as_deref()))
     }
 
-    pub fn unreachable(&self, e: &sqlx::Error) -> StepError {
-        StepError::Unreachable(self.place.sentence(e, self.server().code(e).as_deref()))
+    pub fn unreachable(&self, e: &sqlx::Error) -> ActionError {
+        ActionError::Unreachable(self.place.sentence(e, self.server().code(e).as_deref()))
     }
 
     /// Makes the password one of the run's secrets. No address is shown with it; a row may hold it.
@@ -83,10 +83,10 @@ impl Database {
 
 #[async_trait]
 impl TargetSpec for Spec {
-    async fn connect(&self, run: &RunContext, scope: &Scope) -> Result<Arc<dyn Target>, StepError> {
+    async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
         let text = self.0.render_text(scope)?;
         let shown = without_password(&text);
-        let wrong = |why: String| StepError::Invalid(format!("`{shown}` is no address of a database: {why}"));
+        let wrong = |why: String| ActionError::Invalid(format!("`{shown}` is no address of a database: {why}"));
         let address = Address::read(&text).map_err(|w| wrong(format!("{}; {}", w.message, w.help)))?;
         let (server, place, password): (Box<dyn Server>, Place, Option<String>) = match address {
             Address::Postgres(wire) => {
@@ -122,10 +122,10 @@ impl Target for Database {
         self.pool.close().await;
     }
 
-    async fn probe(&self, needs: &[Need], _: &Scope) -> Vec<Probed> {
+    async fn probe(&self, needs: &[Need], _: &Scope) -> Vec<ProbeResult> {
         // connecting has logged in
         let version = self.version().await;
-        let mut found = vec![Probed::well("log in", version.unwrap_or_else(|| "it answers".into()))];
+        let mut found = vec![ProbeResult::ok("log in", version.unwrap_or_else(|| "it answers".into()))];
         found.extend(probe::tables(self, needs).await);
         found
     }

@@ -6,7 +6,7 @@ mod tests;
 
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Action, Body, Executor, Output, StepContext, StepError, TargetSpec},
+    executor::{Action, ActionContext, ActionError, Body, Executor, Output, TargetSpec},
     expr::{Template, Tree},
     value::Value,
     yaml::Kind,
@@ -105,7 +105,7 @@ impl Action for Program {
         true
     }
 
-    async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError> {
+    async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
         let mut words = vec![];
         for tree in &self.words {
             match cx.render_tree(tree)? {
@@ -127,15 +127,15 @@ impl Action for Program {
     }
 }
 
-fn word(v: &Value) -> Result<String, StepError> {
+fn word(v: &Value) -> Result<String, ActionError> {
     let text = match v {
         Value::Null | Value::Map(_) | Value::List(_) => {
-            return Err(StepError::Invalid(format!("an argument is a {}; a text is needed", v.kind())));
+            return Err(ActionError::Invalid(format!("an argument is a {}; a text is needed", v.kind())));
         }
         v => v.to_string(),
     };
     if text.contains('\0') {
-        return Err(StepError::Invalid("an argument holds a NUL character".into()));
+        return Err(ActionError::Invalid("an argument holds a NUL character".into()));
     }
     Ok(text)
 }

@@ -2,7 +2,7 @@
 use super::group::Group;
 use crate::{
     event::EvidenceKind,
-    executor::{Output, Started, StepContext, StepError, shell_word},
+    executor::{ActionContext, ActionError, Output, Started, shell_word},
     value::Value,
 };
 use std::{
@@ -39,10 +39,10 @@ impl Command {
     }
 }
 
-pub(super) async fn run(cx: &StepContext<'_>, what: &Command) -> Result<Output, StepError> {
+pub(super) async fn run(cx: &ActionContext<'_>, what: &Command) -> Result<Output, ActionError> {
     let started = Started::now();
     let Some((program, arguments)) = what.words.split_first().filter(|(p, _)| !p.is_empty()) else {
-        return Err(StepError::Invalid("`run` gave no program".into()));
+        return Err(ActionError::Invalid("`run` gave no program".into()));
     };
     let line = what.line();
     cx.note(EvidenceKind::Request, line.as_str());
@@ -53,15 +53,15 @@ pub(super) async fn run(cx: &StepContext<'_>, what: &Command) -> Result<Output, 
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::NotFound if !cx.run.dir.is_dir() => {
-            StepError::Unreachable(format!("there is no folder `{}` to run `{program}` in", cx.run.dir.display()))
+            ActionError::Unreachable(format!("there is no folder `{}` to run `{program}` in", cx.run.dir.display()))
         }
         io::ErrorKind::NotFound => {
-            StepError::Unreachable(format!("there is no program `{program}`: is it installed, and in PATH?"))
+            ActionError::Unreachable(format!("there is no program `{program}`: is it installed, and in PATH?"))
         }
-        _ => StepError::Unreachable(format!("`{program}` cannot be run: {e}")),
+        _ => ActionError::Unreachable(format!("`{program}` cannot be run: {e}")),
     };
     let mut group = Group::spawn(&mut command).map_err(failed)?;
-    cx.depart();
+    cx.mark_sent();
     let (stdin, stdout, stderr) = (group.child.stdin.take(), group.child.stdout.take(), group.child.stderr.take());
     let feed = async {
         if let (Some(mut pipe), Some(text)) = (stdin, &what.stdin) {

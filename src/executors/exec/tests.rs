@@ -1,7 +1,7 @@
 use super::Exec;
 use crate::{
     event::EvidenceKind,
-    executor::{Executor, Output, StepError},
+    executor::{ActionError, Executor, Output},
     executors::stage::{Stage, action, wrong, wrong_target},
     expr::Scope,
     value::Value,
@@ -20,7 +20,7 @@ fn stage() -> Stage {
     s
 }
 
-async fn perform(stage: &Stage, body: &str) -> Result<Output, StepError> {
+async fn perform(stage: &Stage, body: &str) -> Result<Output, ActionError> {
     action(&Exec, body).perform(&stage.cx()).await
 }
 
@@ -55,7 +55,7 @@ async fn a_program_is_run_without_a_shell() {
     let s = stage();
     let out = perform(&s, "{ run: [printf, '%s|', '${tricky}', '*', '${list}', 3] }").await.unwrap();
     assert_eq!(said(&out), (0, "it's $HOME; `x`\n|*|b c|2|3|".into(), String::new()));
-    assert!(s.departed());
+    assert!(s.sent());
     let out = perform(
         &s,
         "{ run: [sh, -c, 'cat; printf %s \"$A\" >&2; exit 7'], stdin: 'in ${tricky}', env: { A: '${tricky}' } }",
@@ -65,9 +65,9 @@ async fn a_program_is_run_without_a_shell() {
     assert_eq!(said(&out), (7, "in it's $HOME; `x`\n".into(), "it's $HOME; `x`\n".into()));
     let out = perform(&s, "{ run: [sh, -c, 'kill -9 $$'] }").await.unwrap();
     assert_eq!(said(&out).0, 137);
-    assert!(matches!(perform(&s, "{ run: [echo, '${nothing}'] }").await, Err(StepError::Invalid(_))));
-    assert!(matches!(perform(&s, "{ run: [echo, \"a\\0b\"] }").await, Err(StepError::Invalid(_))));
-    assert!(matches!(perform(&s, "{ run: ['${\"\"}'] }").await, Err(StepError::Invalid(_))));
+    assert!(matches!(perform(&s, "{ run: [echo, '${nothing}'] }").await, Err(ActionError::Invalid(_))));
+    assert!(matches!(perform(&s, "{ run: [echo, \"a\\0b\"] }").await, Err(ActionError::Invalid(_))));
+    assert!(matches!(perform(&s, "{ run: ['${\"\"}'] }").await, Err(ActionError::Invalid(_))));
     let fields = action(&Exec, "{ run: [ls] }").fields();
     assert_eq!(out.value.as_map().unwrap().keys().collect::<Vec<_>>(), fields);
 }
@@ -88,10 +88,10 @@ async fn a_program_that_is_not_there_could_not_be_asked() {
     let s = stage();
     let e = perform(&s, "{ run: [no-such-program-anywhere] }").await.err().unwrap();
     assert!(
-        matches!(&e, StepError::Unreachable(m) if m.starts_with("there is no program `no-such-program-anywhere`")),
+        matches!(&e, ActionError::Unreachable(m) if m.starts_with("there is no program `no-such-program-anywhere`")),
         "{e}"
     );
-    assert!(!s.departed());
+    assert!(!s.sent());
     let nowhere = Stage::new("/no/such/folder");
     let e = perform(&nowhere, "{ run: [true] }").await.err().unwrap().to_string();
     assert!(e.contains("/no/such/folder"), "{e}");

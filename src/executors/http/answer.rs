@@ -1,6 +1,6 @@
 //! An answer as data: status, headers, cookies, body. Judges nothing.
 use crate::{
-    executor::{Started, StepError},
+    executor::{ActionError, Started},
     value::{Map, Value},
 };
 use cookie_store::RawCookie;
@@ -100,11 +100,12 @@ fn timing(timed: Option<Timing>) -> Value {
 }
 
 /// The output of an answer that no action has asked for. `Err`: it did not come whole.
-pub(super) async fn whole(mut response: Response, started: Started) -> Result<Value, StepError> {
+pub(super) async fn whole(mut response: Response, started: Started) -> Result<Value, ActionError> {
     let at = response.url().clone();
     let read = Read::from(&mut response, LIMIT).await;
-    let read = read
-        .map_err(|e| StepError::Unreachable(format!("no whole answer came from {at}: {}", super::reach::chain(&e))))?;
+    let read = read.map_err(|e| {
+        ActionError::Unreachable(format!("no whole answer came from {at}: {}", super::reach::chain(&e)))
+    })?;
     let total = started.clock.elapsed();
     Ok(output(&response, read, Timing { first_byte: total, total }).into())
 }

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, RunContext, StepError},
+    executor::{ActionError, Body, RunInfo},
     expr::{Scope, Template, Tree},
 };
 use reqwest::{Client, Url, redirect::Policy};
@@ -75,12 +75,12 @@ impl Spec {
     }
 
     /// `to`: the target's own address.
-    pub fn read(&self, run: &RunContext, scope: &Scope, to: &Url) -> Result<Connection, StepError> {
+    pub fn read(&self, run: &RunInfo, scope: &Scope, to: &Url) -> Result<Connection, ActionError> {
         let proxy = match self.proxy.as_ref().map(|t| t.render_text(scope)).transpose()? {
             None if loopback(to) => Proxy::Local,
             None => Proxy::System,
             Some(text) if text == "none" => Proxy::None,
-            Some(text) => Proxy::At(self::proxy(&text).map_err(StepError::Invalid)?),
+            Some(text) => Proxy::At(self::proxy(&text).map_err(ActionError::Invalid)?),
         };
         if let Proxy::At(url) = &proxy
             && let Some(password) = url.password()
@@ -112,8 +112,8 @@ fn proxy(text: &str) -> Result<Url, String> {
     }
 }
 
-fn address(host: &str, text: &str) -> Result<IpAddr, StepError> {
-    let why = |_| StepError::Invalid(format!("`resolve.{host}` gave `{text}`, which is no IP address"));
+fn address(host: &str, text: &str) -> Result<IpAddr, ActionError> {
+    let why = |_| ActionError::Invalid(format!("`resolve.{host}` gave `{text}`, which is no IP address"));
     text.trim().parse().map_err(why)
 }
 
@@ -144,7 +144,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub fn client(&self, pair: Option<&Pair>, protocol: Protocol) -> Result<Client, StepError> {
+    pub fn client(&self, pair: Option<&Pair>, protocol: Protocol) -> Result<Client, ActionError> {
         // The client panics without one; whoever embeds the runner may not have chosen.
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -156,7 +156,7 @@ impl Connection {
             .connector_layer(Watched)
             .pool_idle_timeout(IDLE);
         let mut builder = self.trust.apply(builder);
-        let why = |e: reqwest::Error| StepError::Invalid(format!("no HTTP client: {}", super::reach::chain(&e)));
+        let why = |e: reqwest::Error| ActionError::Invalid(format!("no HTTP client: {}", super::reach::chain(&e)));
         match &self.proxy {
             Proxy::System => {}
             Proxy::None | Proxy::Local => builder = builder.no_proxy(),

@@ -1,7 +1,7 @@
 //! What a request carries: read when the plan is read, filled in when it is performed. Knows neither URL nor server.
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, StepContext, StepError},
+    executor::{ActionContext, ActionError, Body},
     expr::{Template, Tree},
     value::Value,
     yaml::{Kind, Node},
@@ -76,7 +76,7 @@ impl Content {
     }
 
     /// Sets `Content-Type` in `headers`.
-    pub async fn render(&self, cx: &StepContext<'_>, headers: &mut HeaderMap) -> Result<Sent, StepError> {
+    pub async fn render(&self, cx: &ActionContext<'_>, headers: &mut HeaderMap) -> Result<Sent, ActionError> {
         let mut is = |mime: &'static str| headers.insert(CONTENT_TYPE, HeaderValue::from_static(mime));
         Ok(match self {
             Content::Json(tree) => {
@@ -148,7 +148,7 @@ pub(super) fn encoded(pairs: Vec<(String, String)>) -> String {
     url.query().unwrap_or_default().to_string()
 }
 
-pub(super) fn form(parts: Vec<Part>) -> Result<multipart::Form, StepError> {
+pub(super) fn form(parts: Vec<Part>) -> Result<multipart::Form, ActionError> {
     let mut form = multipart::Form::new();
     for p in parts {
         let mut part = multipart::Part::stream(reqwest::Body::from(p.bytes));
@@ -156,7 +156,7 @@ pub(super) fn form(parts: Vec<Part>) -> Result<multipart::Form, StepError> {
             part = part.file_name(name);
         }
         if let Some(mime) = p.mime {
-            let why = |_| StepError::Invalid(format!("`{mime}` is no media type"));
+            let why = |_| ActionError::Invalid(format!("`{mime}` is no media type"));
             part = part.mime_str(&mime).map_err(why)?;
         }
         form = form.part(p.name, part);
@@ -195,8 +195,8 @@ fn parts(body: &mut Body<'_>, node: &Node) -> Vec<(String, PartSpec)> {
 pub(super) fn flat(
     of: &str,
     pairs: &[(String, Tree)],
-    cx: &StepContext<'_>,
-) -> Result<Vec<(String, String)>, StepError> {
+    cx: &ActionContext<'_>,
+) -> Result<Vec<(String, String)>, ActionError> {
     let mut out = Vec::with_capacity(pairs.len());
     for (name, tree) in pairs {
         let value = cx.render_tree(tree)?;
@@ -209,7 +209,7 @@ pub(super) fn flat(
                 Value::Null => {}
                 Value::Map(_) | Value::List(_) => {
                     let kind = v.kind();
-                    return Err(StepError::Invalid(format!(
+                    return Err(ActionError::Invalid(format!(
                         "`{of}.{name}` holds a {kind}; only plain values can stand there"
                     )));
                 }
@@ -220,7 +220,7 @@ pub(super) fn flat(
     Ok(out)
 }
 
-async fn part(name: &str, spec: &PartSpec, cx: &StepContext<'_>, out: &mut Vec<Part>) -> Result<(), StepError> {
+async fn part(name: &str, spec: &PartSpec, cx: &ActionContext<'_>, out: &mut Vec<Part>) -> Result<(), ActionError> {
     let mime = spec.mime.as_ref().map(|t| cx.render_text(t)).transpose()?;
     let filename = spec.filename.as_ref().map(|t| cx.render_text(t)).transpose()?;
     let value = cx.render_tree(&spec.value)?;
@@ -243,12 +243,12 @@ async fn part(name: &str, spec: &PartSpec, cx: &StepContext<'_>, out: &mut Vec<P
     Ok(())
 }
 
-async fn read(cx: &StepContext<'_>, path: &str) -> Result<(PathBuf, Bytes), StepError> {
+async fn read(cx: &ActionContext<'_>, path: &str) -> Result<(PathBuf, Bytes), ActionError> {
     let path = cx.run.dir.join(path);
-    let why = |e: std::io::Error| StepError::Invalid(format!("the file `{}` cannot be read: {e}", path.display()));
+    let why = |e: std::io::Error| ActionError::Invalid(format!("the file `{}` cannot be read: {e}", path.display()));
     let size = tokio::fs::metadata(&path).await.map_err(why)?.len();
     if size > LARGEST_FILE {
-        return Err(StepError::Invalid(format!("the file `{}` is larger than 256 MiB", path.display())));
+        return Err(ActionError::Invalid(format!("the file `{}` is larger than 256 MiB", path.display())));
     }
     let bytes = tokio::fs::read(&path).await.map_err(why)?;
     Ok((path, bytes.into()))

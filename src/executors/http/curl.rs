@@ -6,7 +6,7 @@ use super::{
     reading::Reading,
     request::Prepared,
 };
-use crate::executor::{StepContext, shell_word};
+use crate::executor::{ActionContext, shell_word};
 use reqwest::{Method, header::AUTHORIZATION};
 
 /// A longer body does not fit a line that people copy.
@@ -27,7 +27,7 @@ impl Line {
     }
 }
 
-pub(super) fn line(cx: &StepContext<'_>, r: &Prepared<'_>, way: &Connection, reading: &Reading) -> String {
+pub(super) fn line(cx: &ActionContext<'_>, r: &Prepared<'_>, way: &Connection, reading: &Reading) -> String {
     let mut line = Line(String::with_capacity(128));
     line.0.push_str("curl -sS -i");
     match (&r.method, &r.content) {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     event::EvidenceKind,
-    executor::{StepContext, StepError},
+    executor::{ActionContext, ActionError},
 };
 use reqwest::{Client, Response, StatusCode};
 use std::{
@@ -30,12 +30,12 @@ pub(super) struct Arrived {
 
 /// `None`: it was asked, and no answer came.
 pub(super) async fn ask(
-    cx: &StepContext<'_>,
+    cx: &ActionContext<'_>,
     target: &HttpTarget,
     client: &Client,
     request: &mut Prepared<'_>,
     reading: &Reading,
-) -> Result<Option<Arrived>, StepError> {
+) -> Result<Option<Arrived>, ActionError> {
     if let Some(who) = request.who {
         who.prepare(cx, request)?;
     }
@@ -44,10 +44,10 @@ pub(super) async fn ask(
         return Ok(Some(arrived));
     };
     // refused, so nothing has been asked of the product yet
-    cx.departed.store(false, Ordering::SeqCst);
+    cx.sent.store(false, Ordering::SeqCst);
     let renewed = who.renew(cx, target, request, arrived.response.headers()).await?;
     let Some(why) = renewed else {
-        cx.depart();
+        cx.mark_sent();
         return Ok(Some(arrived));
     };
     cx.note(EvidenceKind::Response, answer::head(&arrived.response));
@@ -57,31 +57,31 @@ pub(super) async fn ask(
 }
 
 async fn once(
-    cx: &StepContext<'_>,
+    cx: &ActionContext<'_>,
     target: &HttpTarget,
     client: &Client,
     request: &Prepared<'_>,
     reading: &Reading,
-) -> Result<Option<Arrived>, StepError> {
+) -> Result<Option<Arrived>, ActionError> {
     cx.note(EvidenceKind::Request, shown(request));
     cx.note(EvidenceKind::Reproduce, curl::line(cx, request, &target.connection, reading));
     let call = build(client, request)?;
     let sent = Instant::now();
-    let response = match departure::watch(client.execute(call), || cx.depart()).await {
+    let response = match departure::watch(client.execute(call), || cx.mark_sent()).await {
         Ok(response) => response,
         Err(e) if e.is_builder() => return Err(unsendable(&e)),
         Err(e) if reach::unasked(&e) => {
-            return Err(StepError::Unreachable(reach::sentence(&e, &request.url, &target.connection)));
+            return Err(ActionError::Unreachable(reach::sentence(&e, &request.url, &target.connection)));
         }
         Err(e) => {
             unanswered(cx, &e);
             return Ok(None);
         }
     };
-    cx.depart();
+    cx.mark_sent();
     let first_byte = sent.elapsed();
     if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), target.connection.proxied()) {
-        return Err(StepError::Unreachable(format!(
+        return Err(ActionError::Unreachable(format!(
             "the proxy {proxy} does not accept who asks (407): its user and password stand in its URL"
         )));
     }
@@ -93,11 +93,11 @@ async fn once(
 
 /// A request of the target's own. It is none of the plan's, so it is noted in one line, and silence is no answer.
 pub(super) async fn aside(
-    cx: &StepContext<'_>,
+    cx: &ActionContext<'_>,
     target: &HttpTarget,
     request: &mut Prepared<'_>,
     why: &str,
-) -> Result<Response, StepError> {
+) -> Result<Response, ActionError> {
     let client = target.client(request.who);
     let line = format!("{} {}", request.method, request.url);
     let response = client.execute(build(client, request)?).await.map_err(|e| {
@@ -106,7 +106,7 @@ pub(super) async fn aside(
         } else {
             format!("no whole answer came: {}", reach::chain(&e))
         };
-        StepError::Unreachable(format!("{line}, {why}: {sentence}"))
+        ActionError::Unreachable(format!("{line}, {why}: {sentence}"))
     })?;
     cx.note(EvidenceKind::Note, format!("{line}, {why}: {}", response.status()));
     if let Some(who) = request.who {
@@ -120,7 +120,7 @@ pub(super) async fn small(mut response: Response) -> String {
     answer::Read::from(&mut response, SMALL).await.map(|read| read.text).unwrap_or_default()
 }
 
-fn build(client: &Client, request: &Prepared<'_>) -> Result<reqwest::Request, StepError> {
+fn build(client: &Client, request: &Prepared<'_>) -> Result<reqwest::Request, ActionError> {
     let call = client.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
     let call = match &request.content {
         Sent::Nothing => call,
@@ -131,13 +131,13 @@ fn build(client: &Client, request: &Prepared<'_>) -> Result<reqwest::Request, St
     call.build().map_err(|e| unsendable(&e))
 }
 
-fn unsendable(e: &reqwest::Error) -> StepError {
-    StepError::Invalid(format!("this request cannot be sent: {}", reach::chain(e)))
+fn unsendable(e: &reqwest::Error) -> ActionError {
+    ActionError::Invalid(format!("this request cannot be sent: {}", reach::chain(e)))
 }
 
 /// It was asked, so that is the answer.
-pub(super) fn unanswered(cx: &StepContext<'_>, error: &reqwest::Error) {
-    cx.depart();
+pub(super) fn unanswered(cx: &ActionContext<'_>, error: &reqwest::Error) {
+    cx.mark_sent();
     let why = reach::chain(error);
     cx.note(EvidenceKind::Note, format!("no whole answer came after the request had been sent: {why}"));
 }

@@ -1,7 +1,7 @@
 //! Headers as a plan or an environment writes them, and how they are laid over others. Knows no request.
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, StepError},
+    executor::{ActionError, Body},
     expr::{Scope, Tree},
     value::Value,
 };
@@ -36,7 +36,7 @@ impl Headers {
     }
 
     /// Lays these over what `onto` has: a name that it has is replaced, `null` takes it away, a list sends it several times.
-    pub fn lay(&self, scope: &Scope, onto: &mut HeaderMap) -> Result<(), StepError> {
+    pub fn lay(&self, scope: &Scope, onto: &mut HeaderMap) -> Result<(), ActionError> {
         for (name, tree) in &self.0 {
             let value = tree.render(scope)?;
             onto.remove(name);
@@ -52,11 +52,11 @@ impl Headers {
     }
 }
 
-fn header_value(name: &HeaderName, value: &Value) -> Result<HeaderValue, StepError> {
+fn header_value(name: &HeaderName, value: &Value) -> Result<HeaderValue, ActionError> {
     if matches!(value, Value::Map(_) | Value::List(_)) {
-        return Err(StepError::Invalid(format!("the header `{name}` cannot be a {}", value.kind())));
+        return Err(ActionError::Invalid(format!("the header `{name}` cannot be a {}", value.kind())));
     }
     HeaderValue::from_bytes(value.to_string().as_bytes()).map_err(|_| {
-        StepError::Invalid(format!("the value of the header `{name}` holds a line break or a control character"))
+        ActionError::Invalid(format!("the value of the header `{name}` holds a line break or a control character"))
     })
 }

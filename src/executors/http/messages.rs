@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     event::EvidenceKind,
-    executor::{Output, Started, StepContext, StepError},
+    executor::{ActionContext, ActionError, Output, Started},
     value::{Map, Value},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -79,7 +79,7 @@ pub(super) fn begins<'r>(
     reading: &'r Reading,
     key: Option<&str>,
     response: &Response,
-    cx: &StepContext<'_>,
+    cx: &ActionContext<'_>,
 ) -> Option<&'r Watch> {
     let watch = reading.stream.as_ref()?;
     let headers = response.headers();
@@ -101,13 +101,13 @@ pub(super) fn begins<'r>(
 }
 
 pub(super) async fn open(
-    cx: &StepContext<'_>,
+    cx: &ActionContext<'_>,
     arrived: Arrived,
     watch: &Watch,
     reading: &Reading,
     finish: impl FnOnce(Map) -> Map,
     started: Started,
-) -> Result<Output, StepError> {
+) -> Result<Output, ActionError> {
     let Arrived { response, sent, first_byte } = arrived;
     cx.note(EvidenceKind::Response, answer::head(&response));
     let timing = Timing { first_byte, total: sent.elapsed() };
@@ -142,7 +142,7 @@ pub(super) async fn open(
 }
 
 /// The next look: one message more, or `pace`. `None`: the stream is over.
-pub(super) async fn next(cx: &StepContext<'_>, watch: &Watch, last: &Output, pace: Duration) -> Option<Output> {
+pub(super) async fn next(cx: &ActionContext<'_>, watch: &Watch, last: &Output, pace: Duration) -> Option<Output> {
     let started = Started::now();
     let shared = last.cursor::<Shared>()?.clone();
     let mut open = shared.lock().await;
@@ -150,7 +150,7 @@ pub(super) async fn next(cx: &StepContext<'_>, watch: &Watch, last: &Output, pac
         return None;
     }
     // the server was asked long ago
-    cx.depart();
+    cx.mark_sent();
     let one_more = Some(open.messages.len() + 1);
     open.gather(cx, watch, Instant::now() + pace, one_more).await;
     let value = open.value(started.clock.elapsed());
@@ -160,7 +160,7 @@ pub(super) async fn next(cx: &StepContext<'_>, watch: &Watch, last: &Output, pac
 
 impl Open {
     /// Takes messages until there are `enough`, one is that which is waited for, it is over, or the time is.
-    async fn gather(&mut self, cx: &StepContext<'_>, watch: &Watch, deadline: Instant, enough: Option<usize>) {
+    async fn gather(&mut self, cx: &ActionContext<'_>, watch: &Watch, deadline: Instant, enough: Option<usize>) {
         let before = self.messages.len();
         while self.closed == Value::Null && !self.cut && enough.is_none_or(|n| self.messages.len() < n) {
             match timeout_at(deadline, self.take()).await {

@@ -22,7 +22,7 @@ mod tls;
 
 use self::{request::Ask, target::HttpTarget};
 use crate::{
-    executor::{Action, Body, Executor, Output, Started, StepContext, StepError, TargetSpec},
+    executor::{Action, ActionContext, ActionError, Body, Executor, Output, Started, TargetSpec},
     value::Value,
 };
 use async_trait::async_trait;
@@ -66,7 +66,7 @@ impl Action for Call {
             || self.0.reading.says_something()
     }
 
-    async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError> {
+    async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
         let started = Started::now();
         let target = cx.target::<HttpTarget>()?;
         let prepared = self.0.render(cx, target).await?;
@@ -74,7 +74,7 @@ impl Action for Call {
     }
 
     /// A stream goes on where the last look left it; one that is over is asked for again, as everything else is.
-    async fn next(&self, cx: &StepContext<'_>, last: &Output, pace: Duration) -> Result<Output, StepError> {
+    async fn next(&self, cx: &ActionContext<'_>, last: &Output, pace: Duration) -> Result<Output, ActionError> {
         if let Some(watch) = &self.0.reading.stream
             && let Some(output) = messages::next(cx, watch, last, pace).await
         {

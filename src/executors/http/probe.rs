@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     address::Address,
-    executor::{Probed, RunContext, StepContext, StepError},
+    executor::{ActionContext, ActionError, ProbeResult, RunInfo},
     executors::clock,
     expr::Scope,
 };
@@ -21,7 +21,7 @@ use reqwest::{
 use std::sync::{Mutex, atomic::AtomicBool};
 use tokio_util::sync::CancellationToken;
 
-pub(super) async fn everybody(target: &HttpTarget, run: &RunContext, environment: &Scope) -> Vec<Probed> {
+pub(super) async fn everybody(target: &HttpTarget, run: &RunInfo, environment: &Scope) -> Vec<ProbeResult> {
     let mut found = vec![];
     let mut clock = None;
     for who in target.everybody() {
@@ -30,14 +30,14 @@ pub(super) async fn everybody(target: &HttpTarget, run: &RunContext, environment
             Some(name) => format!("GET {} as `{name}`", target.url()),
         };
         match as_whom(target, who, target.url(), run, environment).await {
-            Err(e) => found.push(Probed::wrong(tried, e.to_string(), "mend it in the environment file")),
-            Ok((None, _)) => found.push(Probed::doubtful(tried, "no whole answer", "see what listens there")),
+            Err(e) => found.push(ProbeResult::error(tried, e.to_string(), "mend it in the environment file")),
+            Ok((None, _)) => found.push(ProbeResult::warning(tried, "no whole answer", "see what listens there")),
             Ok((Some(arrived), credentials)) => {
                 let status = arrived.response.status();
                 found.push(if credentials && status == StatusCode::UNAUTHORIZED {
-                    Probed::wrong(tried, status.to_string(), "the server does not accept these credentials")
+                    ProbeResult::error(tried, status.to_string(), "the server does not accept these credentials")
                 } else {
-                    Probed::well(tried, status.to_string())
+                    ProbeResult::ok(tried, status.to_string())
                 });
                 clock = clock.or_else(|| clock::compared(arrived.response.headers(), Timestamp::now(), "the server"));
             }
@@ -52,11 +52,11 @@ async fn as_whom(
     target: &HttpTarget,
     who: &Identity,
     url: &Url,
-    run: &RunContext,
+    run: &RunInfo,
     environment: &Scope,
-) -> Result<(Option<Arrived>, bool), StepError> {
-    let (address, evidence, departed) = (Address::new("doctor"), Mutex::default(), AtomicBool::new(false));
-    let cx = StepContext {
+) -> Result<(Option<Arrived>, bool), ActionError> {
+    let (address, evidence, sent) = (Address::new("doctor"), Mutex::default(), AtomicBool::new(false));
+    let cx = ActionContext {
         address: &address,
         run,
         scope: environment,
@@ -65,7 +65,7 @@ async fn as_whom(
         secrets: environment.secrets(),
         target: None,
         evidence: &evidence,
-        departed: &departed,
+        sent: &sent,
     };
     let mut headers = HeaderMap::new();
     let proof = who.sign(&cx, target, &Method::GET, url, &mut headers).await?;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostic, nearest},
-    executor::{Body, StepContext, StepError},
+    executor::{ActionContext, ActionError, Body},
     expr::{Template, Tree},
     yaml::Kind,
 };
@@ -61,7 +61,11 @@ impl Ask {
         (body.problems.errors() == errors).then_some(Ask { request, identity, reading })
     }
 
-    pub async fn render<'t>(&self, cx: &StepContext<'_>, target: &'t HttpTarget) -> Result<Prepared<'t>, StepError> {
+    pub async fn render<'t>(
+        &self,
+        cx: &ActionContext<'_>,
+        target: &'t HttpTarget,
+    ) -> Result<Prepared<'t>, ActionError> {
         let identity = self.identity.as_ref().map(|t| cx.render_text(t)).transpose()?;
         self.request.render(cx, target, |url| target.who(identity.as_deref(), url)).await
     }
@@ -93,14 +97,14 @@ impl Request {
     /// `who` says who asks at a URL.
     pub async fn render<'t>(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         target: &'t HttpTarget,
-        who: impl FnOnce(&Url) -> Result<Option<&'t Identity>, StepError>,
-    ) -> Result<Prepared<'t>, StepError> {
+        who: impl FnOnce(&Url) -> Result<Option<&'t Identity>, ActionError>,
+    ) -> Result<Prepared<'t>, ActionError> {
         let line = cx.render_text(&self.line)?;
         let path = line.trim_start().get(self.method.as_str().len()..).unwrap_or_default().trim();
         if path.is_empty() {
-            return Err(StepError::Invalid(format!("`{}` gave neither a path nor a URL", self.line.source())));
+            return Err(ActionError::Invalid(format!("`{}` gave neither a path nor a URL", self.line.source())));
         }
         let mut url = target.resolve(path)?;
         let query = flat("query", &self.query, cx)?;
@@ -131,7 +135,7 @@ fn line(body: &mut Body<'_>) -> Option<(Method, Template)> {
         return None;
     };
     let template = body.template_of(&node)?;
-    let form = "`METHOD path-or-URL`, for example `GET /health`";
+    let form = "`METHOD path-or-URL`, for example `GET /status`";
     let Some(text) = node.as_str() else {
         body.problem(Diagnostic::error("wrong-type", &node.span, "`request` must be a text").help(form));
         return None;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     event::EvidenceKind,
-    executor::{Output, Started, StepContext, StepError},
+    executor::{ActionContext, ActionError, Output, Started},
     value::{Map, Value},
 };
 use reqwest::{
@@ -25,12 +25,12 @@ use super::content::Sent;
 const SHOWN: usize = 64 << 10;
 
 pub(super) async fn send(
-    cx: &StepContext<'_>,
+    cx: &ActionContext<'_>,
     target: &HttpTarget,
     mut request: Prepared<'_>,
     reading: &Reading,
     started: Started,
-) -> Result<Output, StepError> {
+) -> Result<Output, ActionError> {
     let silence = || Output::new(answer::silence(reading.fields()), started);
     let key = messages::handshake(reading, &mut request.headers);
     let socket = key.is_some().then(|| target.socket_client(request.who)).transpose()?;

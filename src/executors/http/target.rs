@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, Need, Probed, RunContext, StepError, Target, TargetSpec},
+    executor::{ActionError, Body, Need, ProbeResult, RunInfo, Target, TargetSpec},
     expr::{Scope, Template},
     yaml::Kind,
 };
@@ -84,8 +84,8 @@ fn base(text: &str) -> Result<(String, Url), String> {
 
 #[async_trait]
 impl TargetSpec for Spec {
-    async fn connect(&self, run: &RunContext, scope: &Scope) -> Result<Arc<dyn Target>, StepError> {
-        let (base, url) = base(&self.url.render_text(scope)?).map_err(StepError::Invalid)?;
+    async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
+        let (base, url) = base(&self.url.render_text(scope)?).map_err(ActionError::Invalid)?;
         if let Some(password) = url.password() {
             scope.secrets().add("password", password);
         }
@@ -127,12 +127,12 @@ pub(super) struct HttpTarget {
     url: Url,
     who: Vec<Identity>,
     /// As they were when it was connected; for `probe`.
-    run: RunContext,
+    run: RunInfo,
 }
 
 #[async_trait]
 impl Target for HttpTarget {
-    async fn probe(&self, _: &[Need], environment: &Scope) -> Vec<Probed> {
+    async fn probe(&self, _: &[Need], environment: &Scope) -> Vec<ProbeResult> {
         probe::everybody(self, &self.run, environment).await
     }
 }
@@ -151,7 +151,7 @@ impl HttpTarget {
         who.and_then(Identity::client).unwrap_or(&self.client)
     }
 
-    pub fn socket_client(&self, who: Option<&Identity>) -> Result<Client, StepError> {
+    pub fn socket_client(&self, who: Option<&Identity>) -> Result<Client, ActionError> {
         if let Some(pair) = who.and_then(Identity::pair) {
             return self.connection.client(Some(pair), Protocol::Http1);
         }
@@ -165,7 +165,7 @@ impl HttpTarget {
     }
 
     /// A path on this server, or any absolute URL as it is.
-    pub fn resolve(&self, text: &str) -> Result<Url, StepError> {
+    pub fn resolve(&self, text: &str) -> Result<Url, ActionError> {
         let parsed = if absolute(text, ["http://", "https://"]) {
             Url::parse(text)
         } else if absolute(text, ["ws://", "wss://"]) {
@@ -174,18 +174,20 @@ impl HttpTarget {
             let slash = if text.starts_with(['/', '?']) { "" } else { "/" };
             Url::parse(&[&self.base, slash, text].concat())
         };
-        parsed.map_err(|e| StepError::Invalid(format!("`{text}` is neither a path nor a URL: {e}")))
+        parsed.map_err(|e| ActionError::Invalid(format!("`{text}` is neither a path nor a URL: {e}")))
     }
 
     /// Who asks. Without an `identity` the target's own stands for this server alone: a URL elsewhere must not get its token.
-    pub fn who(&self, identity: Option<&str>, url: &Url) -> Result<Option<&Identity>, StepError> {
+    pub fn who(&self, identity: Option<&str>, url: &Url) -> Result<Option<&Identity>, ActionError> {
         match identity {
             Some("none") => Ok(None),
             Some(name) => self.who.iter().find(|w| w.name() == Some(name)).map(Some).ok_or_else(|| {
                 let known: Vec<_> = self.who.iter().filter_map(Identity::name).map(|n| format!("`{n}`")).collect();
                 let known =
                     if known.is_empty() { "it names none".into() } else { format!("it has {}", known.join(", ")) };
-                StepError::Invalid(format!("the target has no identity `{name}`: {known}, and `none` is always there"))
+                ActionError::Invalid(format!(
+                    "the target has no identity `{name}`: {known}, and `none` is always there"
+                ))
             }),
             None if url.origin() != self.url.origin() => Ok(None),
             None => Ok(self.who.first()),

@@ -1,6 +1,6 @@
 //! Whose certificates are accepted, and which one is shown. Knows neither request nor identity.
 use crate::{
-    executor::{Body, RunContext, StepError},
+    executor::{ActionError, Body, RunInfo},
     expr::{Scope, Template},
 };
 use reqwest::{Certificate, ClientBuilder};
@@ -26,7 +26,7 @@ impl Spec {
         Spec { ca: body.template("ca"), insecure }
     }
 
-    pub fn read(&self, run: &RunContext, scope: &Scope) -> Result<Trust, StepError> {
+    pub fn read(&self, run: &RunInfo, scope: &Scope) -> Result<Trust, ActionError> {
         let mut trust = Trust { ca: None, certificates: vec![], insecure: self.insecure };
         if let Some(ca) = &self.ca {
             let path = run.dir.join(ca.render_text(scope)?);
@@ -46,7 +46,7 @@ impl PairSpec {
         Some(PairSpec { cert: body.template("cert")?, key })
     }
 
-    pub fn read(&self, run: &RunContext, scope: &Scope) -> Result<Pair, StepError> {
+    pub fn read(&self, run: &RunInfo, scope: &Scope) -> Result<Pair, ActionError> {
         let cert = run.dir.join(self.cert.render_text(scope)?);
         let key = self.key.as_ref().map(|k| k.render_text(scope)).transpose()?.map(|k| run.dir.join(k));
         let mut pem = content("client certificate", &cert)?;
@@ -59,21 +59,21 @@ impl PairSpec {
                 Some(key) => (format!("`{}` and `{}` are", cert.display(), key.display()), ""),
                 None => (format!("`{}` is", cert.display()), "; a key in a file of its own is named by `key`"),
             };
-            StepError::Invalid(format!("{what} no PEM certificate with its key{hint}"))
+            ActionError::Invalid(format!("{what} no PEM certificate with its key{hint}"))
         })?;
         Ok(Pair { cert, key, identity })
     }
 }
 
-fn content(what: &str, path: &Path) -> Result<Vec<u8>, StepError> {
+fn content(what: &str, path: &Path) -> Result<Vec<u8>, ActionError> {
     let name = path.display();
-    std::fs::read(path).map_err(|e| StepError::Invalid(format!("the {what} `{name}` cannot be read: {e}")))
+    std::fs::read(path).map_err(|e| ActionError::Invalid(format!("the {what} `{name}` cannot be read: {e}")))
 }
 
-fn certificates(path: &Path) -> Result<Vec<Certificate>, StepError> {
+fn certificates(path: &Path) -> Result<Vec<Certificate>, ActionError> {
     let found = Certificate::from_pem_bundle(&content("CA file", path)?).unwrap_or_default();
     if found.is_empty() {
-        return Err(StepError::Invalid(format!("the CA file `{}` holds no PEM certificate", path.display())));
+        return Err(ActionError::Invalid(format!("the CA file `{}` holds no PEM certificate", path.display())));
     }
     Ok(found)
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     event::EvidenceKind,
-    executor::{Action, Need, Output, Started, StepContext, StepError},
+    executor::{Action, ActionContext, ActionError, Need, Output, Started},
     executors::apiserver::{Answer, encoded, word},
     expr::{Scope, Template},
     value::Value,
@@ -37,7 +37,7 @@ impl Action for K8sAction {
         needs::of(self, known)
     }
 
-    async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError> {
+    async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
         let (started, cluster) = (Started::now(), cx.target::<Cluster>()?);
         match &self.verb {
             Verb::Get { of, subresource } => self.get(cx, cluster, of, *subresource, started).await,
@@ -57,7 +57,7 @@ impl Action for K8sAction {
         }
     }
 
-    async fn next(&self, cx: &StepContext<'_>, last: &Output, pace: Duration) -> Result<Output, StepError> {
+    async fn next(&self, cx: &ActionContext<'_>, last: &Output, pace: Duration) -> Result<Output, ActionError> {
         match last.cursor::<Cursor>() {
             Some(cursor) => next::after(self, cx, last, cursor, pace).await,
             None => {
@@ -89,7 +89,7 @@ impl Place {
 
 impl K8sAction {
     /// The namespace that the action says, or that of the target. `*` for all is taken where many are looked at.
-    pub fn namespace(&self, cx: &StepContext<'_>, cluster: &Cluster) -> Result<String, StepError> {
+    pub fn namespace(&self, cx: &ActionContext<'_>, cluster: &Cluster) -> Result<String, ActionError> {
         let said = self.namespace.as_ref().map(|t| cx.render_text(t)).transpose()?;
         let many = matches!(self.verb, Verb::List(_) | Verb::Events(None));
         match said.as_deref().unwrap_or(&cluster.api.namespace) {
@@ -101,11 +101,11 @@ impl K8sAction {
     /// `own` is the namespace that a manifest names itself.
     pub fn place(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         cluster: &Cluster,
         kind: &Kind,
         own: Option<&str>,
-    ) -> Result<Place, StepError> {
+    ) -> Result<Place, ActionError> {
         let resource = kind.resource();
         if !kind.namespaced {
             return Ok(Place { namespace: String::new(), resource, everywhere: false });
@@ -113,7 +113,7 @@ impl K8sAction {
         let said = self.namespace(cx, cluster)?;
         let namespace = match own {
             Some(own) if self.namespace.is_some() && own != said => {
-                return Err(StepError::Invalid(format!("the manifest says namespace `{own}`, the action `{said}`")));
+                return Err(ActionError::Invalid(format!("the manifest says namespace `{own}`, the action `{said}`")));
             }
             Some(own) => word(own, "a namespace")?,
             None => said,
@@ -125,18 +125,18 @@ impl K8sAction {
 
 /// Sends, and keeps both sides as evidence.
 pub async fn ask(
-    cx: &StepContext<'_>,
+    cx: &ActionContext<'_>,
     cluster: &Cluster,
     method: &Method,
     path: &str,
     body: Option<(&str, &Json)>,
-) -> Result<Answer, StepError> {
+) -> Result<Answer, ActionError> {
     if let Some((_, json)) = body.filter(|(_, j)| j["kind"] == "Secret") {
         note_secrets(cx, std::iter::once(&Value::from(json.clone())));
     }
     let sent = body.map(|(kind, json)| format!("\ncontent-type: {kind}\n\n{}", shown(json))).unwrap_or_default();
     cx.note(EvidenceKind::Request, format!("{method} {path}{sent}"));
-    cx.depart();
+    cx.mark_sent();
     let answer = cluster.api.ask(method, path, body).await;
     match &answer {
         Ok(a) => {
@@ -146,17 +146,21 @@ pub async fn ask(
             cx.note(EvidenceKind::Response, format!("{}\n{}", a.code, shown(&a.json)));
         }
         // The path is not served any more: the next look asks what is.
-        Err(StepError::Invalid(_)) => cluster.forget().await,
+        Err(ActionError::Invalid(_)) => cluster.forget().await,
         Err(_) => {}
     }
     answer
 }
 
 /// `plural.group/name`, rendered and looked up.
-pub async fn named(cx: &StepContext<'_>, cluster: &Cluster, t: &Template) -> Result<(Arc<Kind>, String), StepError> {
+pub async fn named(
+    cx: &ActionContext<'_>,
+    cluster: &Cluster,
+    t: &Template,
+) -> Result<(Arc<Kind>, String), ActionError> {
     let text = cx.render_text(t)?;
     let Some((what, name)) = text.split_once('/') else {
-        return Err(StepError::Invalid(format!("`{text}` names no object; write `plural.group/name`")));
+        return Err(ActionError::Invalid(format!("`{text}` names no object; write `plural.group/name`")));
     };
     let name = word(name, "the name of an object")?;
     let kind = cluster.find(|c| c.find(what), |c| c.unknown(what)).await?;

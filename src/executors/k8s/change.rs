@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     event::EvidenceKind,
-    executor::{Output, Started, StepContext, StepError},
+    executor::{ActionContext, ActionError, Output, Started},
     executors::apiserver::{kubectl, word},
     expr::{Template, Tree},
     value::Value,
@@ -24,11 +24,11 @@ const MANAGER: &str = "tp-runner";
 impl K8sAction {
     pub async fn create(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         cluster: &Cluster,
         manifests: &Manifests,
         started: Started,
-    ) -> Result<Output, StepError> {
+    ) -> Result<Output, ActionError> {
         let all = manifests.read(cx).await?;
         self.by_hand(cx, cluster, &["create"], manifests, &all)?;
         let mut made = vec![];
@@ -47,12 +47,12 @@ impl K8sAction {
     /// Server-side.
     pub async fn apply(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         cluster: &Cluster,
         manifests: &Manifests,
         (manager, force, part): (Option<&Template>, bool, Option<Subresource>),
         started: Started,
-    ) -> Result<Output, StepError> {
+    ) -> Result<Output, ActionError> {
         let manager = manager.map_or(Ok(MANAGER.to_string()), |t| cx.render_text(t))?;
         let all = manifests.read(cx).await?;
         let (named, flag) = (format!("--field-manager={manager}"), part.map(|s| format!("--subresource={}", s.word())));
@@ -77,13 +77,13 @@ impl K8sAction {
 
     pub async fn patch(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         cluster: &Cluster,
         of: &Template,
         (how, patch): (PatchKind, &Tree),
         part: Option<Subresource>,
         started: Started,
-    ) -> Result<Output, StepError> {
+    ) -> Result<Output, ActionError> {
         let (kind, name) = named(cx, cluster, of).await?;
         let patch = cx.render_tree(patch)?.to_json();
         let place = self.place(cx, cluster, &kind, None)?;
@@ -100,12 +100,12 @@ impl K8sAction {
 
     pub async fn delete(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         cluster: &Cluster,
         what: &Doomed,
         (propagation, grace): (Propagation, Option<&Template>),
         started: Started,
-    ) -> Result<Output, StepError> {
+    ) -> Result<Output, ActionError> {
         let mut options =
             json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation.api() });
         let mut flags = vec!["--wait=false".to_string()];
@@ -113,7 +113,7 @@ impl K8sAction {
             flags.push(format!("--cascade={}", propagation.word()));
         }
         if let Some(grace) = grace {
-            let given = seconds(&cx.render_text(grace)?).map_err(StepError::Invalid)?;
+            let given = seconds(&cx.render_text(grace)?).map_err(ActionError::Invalid)?;
             options["gracePeriodSeconds"] = given.into();
             flags.push(format!("--grace-period={given}"));
             // kubectl asks for this beside a grace of nothing.
@@ -151,10 +151,10 @@ impl K8sAction {
 
     async fn of_manifest(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         cluster: &Cluster,
         manifest: &Json,
-    ) -> Result<(Arc<Kind>, String), StepError> {
+    ) -> Result<(Arc<Kind>, String), ActionError> {
         let text = |key: &str| manifest[key].as_str().unwrap_or_default().to_string();
         let (api, what) = (text("apiVersion"), text("kind"));
         let kind = cluster.find(|c| c.of_manifest(&api, &what), |c| c.unknown_manifest(&api, &what)).await?;
@@ -165,12 +165,12 @@ impl K8sAction {
 
     fn by_hand(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         cluster: &Cluster,
         words: &[&str],
         manifests: &Manifests,
         all: &[Json],
-    ) -> Result<(), StepError> {
+    ) -> Result<(), ActionError> {
         let namespace = self.namespace(cx, cluster)?;
         let mut words = words.to_vec();
         // kubectl refuses another namespace than that of the manifest.
@@ -194,10 +194,10 @@ fn part_of(path: &str, part: Option<Subresource>) -> String {
     part.map_or_else(|| path.to_string(), |s| format!("{path}/{}", s.api()))
 }
 
-fn name_of(manifest: &Json) -> Result<String, StepError> {
+fn name_of(manifest: &Json) -> Result<String, ActionError> {
     match manifest["metadata"]["name"].as_str() {
         Some(name) => word(name, "the name of an object"),
-        None => Err(StepError::Invalid(format!("the manifest of a `{}` lacks `metadata.name`", manifest["kind"]))),
+        None => Err(ActionError::Invalid(format!("the manifest of a `{}` lacks `metadata.name`", manifest["kind"]))),
     }
 }
 

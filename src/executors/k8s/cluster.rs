@@ -5,7 +5,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    executor::{Need, Probed, StepError, Target},
+    executor::{ActionError, Need, ProbeResult, Target},
     executors::apiserver::{Answer, Api},
     expr::Scope,
 };
@@ -39,7 +39,7 @@ impl Target for Cluster {
         answer.json["gitVersion"].as_str().map(|v| format!("Kubernetes {v}"))
     }
 
-    async fn probe(&self, needs: &[Need], _: &Scope) -> Vec<Probed> {
+    async fn probe(&self, needs: &[Need], _: &Scope) -> Vec<ProbeResult> {
         probe::cluster(self, needs).await
     }
 }
@@ -61,7 +61,7 @@ impl Cluster {
     }
 
     /// What the cluster serves: asked at the first use, kept for the run.
-    pub async fn catalog(&self) -> Result<Arc<Catalog>, StepError> {
+    pub async fn catalog(&self) -> Result<Arc<Catalog>, ActionError> {
         let mut kept = self.catalog.lock().await;
         if let Some(catalog) = &*kept {
             return Ok(catalog.clone());
@@ -79,7 +79,7 @@ impl Cluster {
         &self,
         look: impl Fn(&Catalog) -> Option<Arc<Kind>>,
         unknown: impl Fn(&Catalog) -> String,
-    ) -> Result<Arc<Kind>, StepError> {
+    ) -> Result<Arc<Kind>, ActionError> {
         let known = self.catalog().await?;
         if let Some(kind) = look(&known) {
             return Ok(kind);
@@ -92,7 +92,7 @@ impl Cluster {
             }
             kept.clone().unwrap_or_default()
         };
-        look(&fresh).ok_or_else(|| StepError::Invalid(unknown(&fresh)))
+        look(&fresh).ok_or_else(|| ActionError::Invalid(unknown(&fresh)))
     }
 
     /// From now on the catalogue is asked for anew: something that it names is no longer served.
@@ -100,13 +100,13 @@ impl Cluster {
         *self.catalog.lock().await = None;
     }
 
-    async fn discover(&self) -> Result<Catalog, StepError> {
+    async fn discover(&self) -> Result<Catalog, ActionError> {
         let (core, groups) = futures::join!(self.api.served("/api"), self.api.served("/apis"));
         let (core, groups) = (core?, groups?);
         for answer in [&core, &groups] {
             if answer.refused() {
                 let why = answer.message();
-                return Err(StepError::Unreachable(format!("the cluster does not say what it serves: {why}")));
+                return Err(ActionError::Unreachable(format!("the cluster does not say what it serves: {why}")));
             }
         }
         let mut catalog = Catalog::default();
@@ -140,7 +140,7 @@ impl Cluster {
         Ok(catalog)
     }
 
-    async fn resources(&self, group: &str, version: &str) -> Result<Answer, StepError> {
+    async fn resources(&self, group: &str, version: &str) -> Result<Answer, ActionError> {
         let path = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
         self.api.ask(&Method::GET, &path, None).await
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     event::EvidenceKind,
-    executor::{Output, Started, StepContext, StepError},
+    executor::{ActionContext, ActionError, Output, Started},
     executors::apiserver::{Answer, kubectl},
     expr::{Template, Tree},
     value::Value,
@@ -29,12 +29,12 @@ impl K8sAction {
     /// watch cannot go on from here without telling old states as new.
     pub async fn get(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         cluster: &Cluster,
         of: &Template,
         subresource: Option<Subresource>,
         started: Started,
-    ) -> Result<Output, StepError> {
+    ) -> Result<Output, ActionError> {
         let (kind, name) = named(cx, cluster, of).await?;
         let place = self.place(cx, cluster, &kind, None)?;
         let part = subresource.map(|s| format!("--subresource={}", s.word()));
@@ -72,15 +72,15 @@ impl K8sAction {
 
     pub async fn list(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         cluster: &Cluster,
         list: &List,
         started: Started,
-    ) -> Result<Output, StepError> {
+    ) -> Result<Output, ActionError> {
         let labels = match &list.labels {
             None => Labels::default(),
-            Some(Selection::Text(t)) => Labels::parse(&cx.render_text(t)?).map_err(StepError::Invalid)?,
-            Some(Selection::Pairs(p)) => Labels::from_pairs(pairs(cx, p)?).map_err(StepError::Invalid)?,
+            Some(Selection::Text(t)) => Labels::parse(&cx.render_text(t)?).map_err(ActionError::Invalid)?,
+            Some(Selection::Pairs(p)) => Labels::from_pairs(pairs(cx, p)?).map_err(ActionError::Invalid)?,
         };
         let fields = match &list.fields {
             None => String::new(),
@@ -92,7 +92,7 @@ impl K8sAction {
         };
         let owner = list.owner.as_ref().map(|t| cx.render_text(t)).transpose()?;
         if owner.as_deref() == Some("") {
-            return Err(StepError::Invalid("`owner` is empty; it is the uid of an object".into()));
+            return Err(ActionError::Invalid("`owner` is empty; it is the uid of an object".into()));
         }
         let what = cx.render_text(&list.what)?;
         let filter = Filter { name: None, labels, owner };
@@ -134,12 +134,12 @@ impl K8sAction {
 
     async fn list_all(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         cluster: &Cluster,
         filter: &Filter,
         fields: &str,
         started: Started,
-    ) -> Result<Output, StepError> {
+    ) -> Result<Output, ActionError> {
         let catalog = cluster.catalog().await?;
         // Events are about objects, and metrics are measurements of them: neither is something that was made.
         let left_out = |k: &Kind| k.plural == "events" || k.group == "metrics.k8s.io";
@@ -156,12 +156,12 @@ impl K8sAction {
         words.extend(["-o", "yaml"]);
         cx.note(EvidenceKind::Reproduce, kubectl::line(&words, &cluster.api.flags));
         cx.note(EvidenceKind::Request, format!("GET {} resources of namespace {namespace}: {names}", kinds.len()));
-        cx.depart();
+        cx.mark_sent();
         let within = if namespace == "*" { "" } else { &*namespace };
         let query = [("labelSelector", &*selector), ("fieldSelector", fields)];
         let requests: Vec<(usize, String)> =
             kinds.iter().map(|k| with_query(&k.path(within, None), &query)).enumerate().collect();
-        let mut answers: Vec<(usize, Result<Answer, StepError>)> = stream::iter(requests)
+        let mut answers: Vec<(usize, Result<Answer, ActionError>)> = stream::iter(requests)
             .map(|(i, path)| async move { (i, cluster.api.ask(&Method::GET, &path, None).await) })
             .buffer_unordered(SIDE_BY_SIDE)
             .collect()
@@ -173,7 +173,7 @@ impl K8sAction {
             let what = kinds[i].resource();
             let answer = match answer {
                 // A definition that went while we asked.
-                Err(StepError::Invalid(why)) => {
+                Err(ActionError::Invalid(why)) => {
                     cluster.forget().await;
                     cx.note(EvidenceKind::Note, format!("left out {what}: {why}"));
                     continue;
@@ -183,7 +183,7 @@ impl K8sAction {
             if answer.refused() {
                 let why = answer.message();
                 if ![403, 404, 405].contains(&answer.code) {
-                    return Err(StepError::Invalid(format!("{what} cannot be listed ({}): {why}", answer.code)));
+                    return Err(ActionError::Invalid(format!("{what} cannot be listed ({}): {why}", answer.code)));
                 }
                 cx.note(EvidenceKind::Note, format!("left out {what} ({}): {why}", answer.code));
                 continue;
@@ -205,11 +205,11 @@ impl K8sAction {
 
     pub async fn events(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         cluster: &Cluster,
         of: Option<&Template>,
         started: Started,
-    ) -> Result<Output, StepError> {
+    ) -> Result<Output, ActionError> {
         let events = cluster.find(|c| c.find("events.v1"), |_| "the cluster serves no events".into()).await?;
         let (kind, name) = match of {
             Some(of) => {
@@ -247,6 +247,6 @@ fn versioned(list: Json) -> (Option<u64>, Objects) {
     (version, watch::objects(list))
 }
 
-fn pairs(cx: &StepContext<'_>, pairs: &[(String, Tree)]) -> Result<Vec<(String, String)>, StepError> {
+fn pairs(cx: &ActionContext<'_>, pairs: &[(String, Tree)]) -> Result<Vec<(String, String)>, ActionError> {
     pairs.iter().map(|(k, v)| Ok((k.clone(), cx.render_tree(v)?.to_string()))).collect()
 }

@@ -1,7 +1,7 @@
 //! Manifests: written in the plan, or in a file of any number of documents.
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, StepContext, StepError},
+    executor::{ActionContext, ActionError, Body},
     expr::{Template, Tree},
     yaml::{Kind as NodeKind, Node},
 };
@@ -52,7 +52,7 @@ impl Manifests {
     }
 
     /// The path of the file, where it is one.
-    pub fn path(&self, cx: &StepContext<'_>) -> Result<Option<PathBuf>, StepError> {
+    pub fn path(&self, cx: &ActionContext<'_>) -> Result<Option<PathBuf>, ActionError> {
         match self {
             Manifests::Inline { .. } => Ok(None),
             Manifests::File(path) => Ok(Some(cx.run.dir.join(cx.render_text(path)?))),
@@ -63,7 +63,7 @@ impl Manifests {
     ///
     /// # Errors
     /// `Invalid`: a file that cannot be read, what is no manifest, or none at all.
-    pub async fn read(&self, cx: &StepContext<'_>) -> Result<Vec<Json>, StepError> {
+    pub async fn read(&self, cx: &ActionContext<'_>) -> Result<Vec<Json>, ActionError> {
         let (documents, place) = match self {
             Manifests::Inline { tree, .. } => match cx.render_tree(tree)?.to_json() {
                 Json::Array(all) => (all, String::new()),
@@ -74,11 +74,11 @@ impl Manifests {
                 let shown = format!(" in `{}`", path.display());
                 let text = tokio::fs::read_to_string(&path).await.map_err(|e| match e.kind() {
                     std::io::ErrorKind::NotFound => {
-                        StepError::Invalid(format!("there is no file `{}`", path.display()))
+                        ActionError::Invalid(format!("there is no file `{}`", path.display()))
                     }
-                    _ => StepError::Invalid(format!("the file `{}` cannot be read: {e}", path.display())),
+                    _ => ActionError::Invalid(format!("the file `{}` cannot be read: {e}", path.display())),
                 })?;
-                (documents(&text).map_err(|e| StepError::Invalid(format!("no manifest{shown}: {e}")))?, shown)
+                (documents(&text).map_err(|e| ActionError::Invalid(format!("no manifest{shown}: {e}")))?, shown)
             }
         };
         let mut out = vec![];
@@ -88,7 +88,9 @@ impl Manifests {
             }
             for (key, example) in [("apiVersion", "v1"), ("kind", "ConfigMap")] {
                 if document[key].as_str().is_none_or(str::is_empty) {
-                    return Err(StepError::Invalid(format!("the manifest{place} lacks `{key}` (`{key}: {example}`)")));
+                    return Err(ActionError::Invalid(format!(
+                        "the manifest{place} lacks `{key}` (`{key}: {example}`)"
+                    )));
                 }
             }
             match document.get("items").and_then(Json::as_array) {
@@ -98,7 +100,7 @@ impl Manifests {
                 _ => out.push(document),
             }
         }
-        if out.is_empty() { Err(StepError::Invalid(format!("there is no manifest{place}"))) } else { Ok(out) }
+        if out.is_empty() { Err(ActionError::Invalid(format!("there is no manifest{place}"))) } else { Ok(out) }
     }
 }
 

@@ -66,7 +66,7 @@ fn resource(of: &Template, known: &Scope) -> String {
                 Some(rest) => return head + &rest,
                 None => head.push_str(text),
             },
-            Part::Hole(e) => match e.eval(known) {
+            Part::Placeholder(e) => match e.eval(known) {
                 Ok(value) => head.push_str(&value.to_string()),
                 Err(_) => break,
             },

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     event::EvidenceKind,
-    executor::{Action, Output, Started, StepContext, StepError},
+    executor::{Action, ActionContext, ActionError, Output, Started},
     value::Value,
 };
 use std::{
@@ -127,10 +127,10 @@ impl Cursor {
     /// Waits for a change until a moment.
     async fn wait(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         from: &mut u64,
         until: Instant,
-    ) -> Result<Option<(Entry, Objects)>, StepError> {
+    ) -> Result<Option<(Entry, Objects)>, ActionError> {
         loop {
             // Made before the history is read: what is added from now on wakes it.
             let told = self.watch.changed.notified();
@@ -140,12 +140,12 @@ impl Cursor {
             tokio::select! {
                 () = told => {}
                 () = tokio::time::sleep_until(until.into()) => return Ok(self.change(from)),
-                () = cx.cancel.cancelled() => return Err(StepError::Cancelled),
+                () = cx.cancel.cancelled() => return Err(ActionError::Cancelled),
             }
         }
     }
 
-    fn told(&self, cx: &StepContext<'_>, started: Started, entry: &Entry, seen: Objects) -> Output {
+    fn told(&self, cx: &ActionContext<'_>, started: Started, entry: &Entry, seen: Objects) -> Output {
         cx.note(EvidenceKind::Reproduce, &*self.by_hand);
         let text = match entry {
             Entry::Change { gone, object, version, .. } => {
@@ -169,11 +169,11 @@ impl Cursor {
 
 pub async fn after(
     action: &K8sAction,
-    cx: &StepContext<'_>,
+    cx: &ActionContext<'_>,
     last: &Output,
     cursor: &Cursor,
     pace: Duration,
-) -> Result<Output, StepError> {
+) -> Result<Output, ActionError> {
     let started = Started::now();
     let mut from = cursor.version;
     cursor.watch.start();

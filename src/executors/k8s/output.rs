@@ -1,6 +1,6 @@
 //! What an output looks like, and what is kept as evidence. Pure but for the secrets that it learns.
 use super::{kinds::Kind, next::Filter, watch::Objects};
-use crate::{executor::StepContext, executors::apiserver::Answer, value::Value};
+use crate::{executor::ActionContext, executors::apiserver::Answer, value::Value};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value as Json, json};
 
@@ -65,7 +65,7 @@ pub fn refusal(answer: &Answer, found: Value) -> Value {
 }
 
 /// What a Secret holds is masked from here on.
-pub fn note_secrets<'a>(cx: &StepContext<'_>, objects: impl Iterator<Item = &'a Value>) {
+pub fn note_secrets<'a>(cx: &ActionContext<'_>, objects: impl Iterator<Item = &'a Value>) {
     for object in objects.filter(|o| o.get("kind").and_then(Value::as_str) == Some("Secret")) {
         for (name, value) in object.get("data").and_then(Value::as_map).into_iter().flatten() {
             let bytes = value.as_str().and_then(|v| STANDARD.decode(v).ok());

@@ -1,7 +1,7 @@
 //! `doctor`: what a plan will do here, and whether it may.
 use super::cluster::Cluster;
 use crate::{
-    executor::{Health, Need, Probed},
+    executor::{Need, ProbeResult, ProbeStatus},
     executors::apiserver::probe::{Resource, Verbs, allowed, way},
 };
 use futures::{StreamExt, stream};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 const SIDE_BY_SIDE: usize = 16;
 
-pub async fn cluster(cluster: &Cluster, needs: &[Need]) -> Vec<Probed> {
+pub async fn cluster(cluster: &Cluster, needs: &[Need]) -> Vec<ProbeResult> {
     let mut out = match way(&cluster.api).await {
         Ok(found) => found,
         Err(found) => return found,
@@ -22,15 +22,19 @@ pub async fn cluster(cluster: &Cluster, needs: &[Need]) -> Vec<Probed> {
     let found = stream::iter(permissions).buffered(SIDE_BY_SIDE).collect::<Vec<_>>().await;
     match &found[..] {
         // a server that does not know the question says the same each time
-        [first, _, ..] if found.iter().all(|f| f.health == Health::Doubtful && f.seen == first.seen) => {
-            out.push(Probed { tried: "ask what is allowed".into(), ..first.clone() });
+        [first, _, ..] if found.iter().all(|f| f.status == ProbeStatus::Warning && f.seen == first.seen) => {
+            out.push(ProbeResult { tried: "ask what is allowed".into(), ..first.clone() });
         }
         _ => out.extend(found),
     }
     out
 }
 
-async fn permission(cluster: &Cluster, (resource, namespace): (String, Option<String>), mut verbs: Verbs) -> Probed {
+async fn permission(
+    cluster: &Cluster,
+    (resource, namespace): (String, Option<String>),
+    mut verbs: Verbs,
+) -> ProbeResult {
     // What is essential to one action is so to all.
     let essential: Vec<&str> = verbs.iter().filter(|(_, e)| *e).map(|(v, _)| *v).collect();
     let essential: Vec<String> = essential.into_iter().map(String::from).collect();
@@ -39,7 +43,7 @@ async fn permission(cluster: &Cluster, (resource, namespace): (String, Option<St
     let names = verbs.iter().map(|(v, _)| *v).collect::<Vec<_>>().join(", ");
     let tried = format!("{names} {resource} in namespace `{place}`");
     if [&*resource, place].iter().any(|t| t.contains("${") || t.contains(' ')) {
-        return Probed::doubtful(tried, "it is known only in the run", "try it with a run of that case");
+        return ProbeResult::warning(tried, "it is known only in the run", "try it with a run of that case");
     }
     let (what, part) = resource.split_once('/').unwrap_or((&*resource, ""));
     let (group, plural, namespaced) = match what {
@@ -47,7 +51,11 @@ async fn permission(cluster: &Cluster, (resource, namespace): (String, Option<St
         _ => match cluster.find(|c| c.find(what), |c| c.unknown(what)).await {
             Ok(kind) => (kind.group.clone(), kind.plural.clone(), kind.namespaced),
             Err(e) => {
-                return Probed::wrong(tried, e.to_string(), "install what serves it, or mend the name in the plan");
+                return ProbeResult::error(
+                    tried,
+                    e.to_string(),
+                    "install what serves it, or mend the name in the plan",
+                );
             }
         },
     };

@@ -2,7 +2,7 @@
 use super::cluster::Cluster;
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, RunContext, StepError, Target, TargetSpec},
+    executor::{ActionError, Body, RunInfo, Target, TargetSpec},
     executors::apiserver::Access,
     expr::Scope,
     yaml::Kind,
@@ -42,7 +42,7 @@ impl Spec {
 
 #[async_trait]
 impl TargetSpec for Spec {
-    async fn connect(&self, run: &RunContext, scope: &Scope) -> Result<Arc<dyn Target>, StepError> {
+    async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
         Ok(Arc::new(Cluster::new(self.0.open(run, scope).await?)))
     }
 

@@ -1,5 +1,5 @@
 //! Lines that a program prints. Knows no line.
-use crate::executor::StepError;
+use crate::executor::ActionError;
 use std::{io, path::Path, process::Stdio};
 use tokio::{io::AsyncReadExt, process::Command};
 
@@ -7,15 +7,15 @@ use tokio::{io::AsyncReadExt, process::Command};
 const COMPLAINT: u64 = 64 << 10;
 
 /// What it printed, and whether there was more than `most`.
-pub(super) async fn run(words: &[String], dir: &Path, most: u64) -> Result<(Vec<u8>, bool), StepError> {
+pub(super) async fn run(words: &[String], dir: &Path, most: u64) -> Result<(Vec<u8>, bool), ActionError> {
     let Some((program, arguments)) = words.split_first() else {
-        return Err(StepError::Invalid("the command of the log is empty".into()));
+        return Err(ActionError::Invalid("the command of the log is empty".into()));
     };
     let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::NotFound => {
-            StepError::Unreachable(format!("there is no program `{program}`: is it installed, and in PATH?"))
+            ActionError::Unreachable(format!("there is no program `{program}`: is it installed, and in PATH?"))
         }
-        _ => StepError::Unreachable(format!("`{program}` cannot be run: {e}")),
+        _ => ActionError::Unreachable(format!("`{program}` cannot be run: {e}")),
     };
     let mut command = Command::new(program);
     command.args(arguments).current_dir(dir).stdin(Stdio::null()).kill_on_drop(true);
@@ -31,7 +31,7 @@ pub(super) async fn run(words: &[String], dir: &Path, most: u64) -> Result<(Vec<
     if !status.success() {
         let said = String::from_utf8_lossy(&said);
         let last = said.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("it said nothing");
-        return Err(StepError::Unreachable(format!("`{}` ended with {status}: {last}", words.join(" "))));
+        return Err(ActionError::Unreachable(format!("`{}` ended with {status}: {last}", words.join(" "))));
     }
     Ok((bytes, false))
 }

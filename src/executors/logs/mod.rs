@@ -12,7 +12,7 @@ use self::place::Log;
 use crate::{
     diagnostic::Diagnostic,
     event::EvidenceKind,
-    executor::{Action, Body, Executor, Output, Started, StepContext, StepError, TargetSpec},
+    executor::{Action, ActionContext, ActionError, Body, Executor, Output, Started, TargetSpec},
     expr::{Template, Tree},
     value::Value,
     yaml::Kind,
@@ -71,26 +71,26 @@ struct Read {
 }
 
 impl Read {
-    fn since(&self, cx: &StepContext<'_>) -> Result<Option<Timestamp>, StepError> {
+    fn since(&self, cx: &ActionContext<'_>) -> Result<Option<Timestamp>, ActionError> {
         let Some(t) = &self.since else { return Ok(None) };
         match cx.render(t)? {
             Value::Time(t) => Ok(Some(t)),
             Value::Text(t) => {
                 let time = t
                     .parse()
-                    .map_err(|_| StepError::Invalid(format!("`since` gave `{t}`, which is no point in time")))?;
+                    .map_err(|_| ActionError::Invalid(format!("`since` gave `{t}`, which is no point in time")))?;
                 Ok(Some(time))
             }
-            v => Err(StepError::Invalid(format!("`since` gave a {}, not a point in time", v.kind()))),
+            v => Err(ActionError::Invalid(format!("`since` gave a {}, not a point in time", v.kind()))),
         }
     }
 
-    fn tail(&self, cx: &StepContext<'_>) -> Result<Option<usize>, StepError> {
+    fn tail(&self, cx: &ActionContext<'_>) -> Result<Option<usize>, ActionError> {
         let Some(t) = &self.tail else { return Ok(None) };
         let value = cx.render_tree(t)?;
         match value.as_i64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0) {
             Some(n) => Ok(Some(n)),
-            None => Err(StepError::Invalid(format!("`tail` gave {}, which is no number of lines", value.to_json()))),
+            None => Err(ActionError::Invalid(format!("`tail` gave {}, which is no number of lines", value.to_json()))),
         }
     }
 }
@@ -115,7 +115,7 @@ impl Action for Read {
         false
     }
 
-    async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError> {
+    async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
         let started = Started::now();
         let log = cx.target::<Log>()?;
         let (since, tail) = (self.since(cx)?, self.tail(cx)?);
@@ -126,10 +126,10 @@ impl Action for Read {
         Ok(out.with_cursor(read.state))
     }
 
-    async fn next(&self, cx: &StepContext<'_>, last: &Output, pace: Duration) -> Result<Output, StepError> {
+    async fn next(&self, cx: &ActionContext<'_>, last: &Output, pace: Duration) -> Result<Output, ActionError> {
         let log = cx.target::<Log>()?;
         tokio::select! {
-            () = cx.cancel.cancelled() => return Err(StepError::Cancelled),
+            () = cx.cancel.cancelled() => return Err(ActionError::Cancelled),
             () = log.changed(last.cursor()) => {}
             () = tokio::time::sleep(pace) => {}
         }

@@ -2,7 +2,7 @@
 use super::{command, file, lines, pods};
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, Need, Probed, RunContext, StepError, Target, TargetSpec, shell_word},
+    executor::{ActionError, Body, Need, ProbeResult, RunInfo, Target, TargetSpec, shell_word},
     expr::{Scope, Template},
     value::Value,
     yaml::Kind,
@@ -67,7 +67,7 @@ impl Spec {
 
 #[async_trait]
 impl TargetSpec for Spec {
-    async fn connect(&self, run: &RunContext, scope: &Scope) -> Result<Arc<dyn Target>, StepError> {
+    async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
         Ok(Arc::new(match self {
             Spec::File(path) => Log::File(run.dir.join(path.render_text(scope)?)),
             Spec::Command(words) => {
@@ -95,12 +95,14 @@ pub(super) enum Log {
 
 #[async_trait]
 impl Target for Log {
-    async fn probe(&self, _: &[Need], _: &Scope) -> Vec<Probed> {
+    async fn probe(&self, _: &[Need], _: &Scope) -> Vec<ProbeResult> {
         match self {
             Log::Pods(pods) => pods.probe().await,
             Log::File(_) | Log::Command { .. } => vec![match self.read(None, Some(1)).await {
-                Ok(_) => Probed::well("read", "it can be read"),
-                Err(e) => Probed::wrong("read", e.to_string(), "see whether it stands where the environment file says"),
+                Ok(_) => ProbeResult::ok("read", "it can be read"),
+                Err(e) => {
+                    ProbeResult::error("read", e.to_string(), "see whether it stands where the environment file says")
+                }
             }],
         }
     }
@@ -115,15 +117,15 @@ pub(super) struct Taken {
 }
 
 impl Log {
-    pub async fn read(&self, since: Option<Timestamp>, tail: Option<usize>) -> Result<Taken, StepError> {
+    pub async fn read(&self, since: Option<Timestamp>, tail: Option<usize>) -> Result<Taken, ActionError> {
         let (bytes, cut, state) = match self {
             Log::Pods(pods) => return pods.read(since, tail).await,
             Log::File(path) => {
                 let (path, name) = (path.clone(), path.display().to_string());
                 let read = tokio::task::spawn_blocking(move || file::read(&path, tail, LARGEST)).await;
                 let taken = read.map_err(io::Error::other).and_then(|r| r).map_err(|e| match e.kind() {
-                    io::ErrorKind::NotFound => StepError::Unreachable(format!("there is no log file `{name}`")),
-                    _ => StepError::Unreachable(format!("the log file `{name}` cannot be read: {e}")),
+                    io::ErrorKind::NotFound => ActionError::Unreachable(format!("there is no log file `{name}`")),
+                    _ => ActionError::Unreachable(format!("the log file `{name}` cannot be read: {e}")),
                 })?;
                 (taken.bytes, taken.cut, Some(taken.state))
             }

@@ -3,7 +3,7 @@
 use super::place::{LARGEST, Taken};
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, Probed, RunContext, StepError},
+    executor::{ActionError, Body, ProbeResult, RunInfo},
     executors::apiserver::{
         Access, Answer, Api, encoded, kubectl,
         probe::{Resource, allowed, way},
@@ -50,8 +50,8 @@ impl Spec {
         Some(Spec { access: Access::read(body), container: body.template("container"), which: which?, previous })
     }
 
-    pub async fn open(&self, run: &RunContext, scope: &Scope) -> Result<Pods, StepError> {
-        let which = Which::of(&self.which.render_text(scope)?).map_err(StepError::Invalid)?;
+    pub async fn open(&self, run: &RunInfo, scope: &Scope) -> Result<Pods, ActionError> {
+        let which = Which::of(&self.which.render_text(scope)?).map_err(ActionError::Invalid)?;
         let container = self.container.as_ref().map(|t| word(&t.render_text(scope)?, "a container")).transpose()?;
         Ok(Pods { api: self.access.open(run, scope).await?, which, container, previous: self.previous })
     }
@@ -95,7 +95,7 @@ impl Pods {
     ///
     /// # Errors
     /// `Unreachable` where no pod is there, and where the cluster gives no line of any.
-    pub async fn read(&self, since: Option<Timestamp>, tail: Option<usize>) -> Result<Taken, StepError> {
+    pub async fn read(&self, since: Option<Timestamp>, tail: Option<usize>) -> Result<Taken, ActionError> {
         let sources = self.sources().await?;
         let answers = join_all(sources.iter().map(|s| self.log(s, since, tail))).await;
         let (mut found, mut notes, mut read) = (vec![], vec![], 0);
@@ -121,7 +121,7 @@ impl Pods {
             }
         }
         if read == 0 {
-            return Err(StepError::Unreachable(notes.join("; ")));
+            return Err(ActionError::Unreachable(notes.join("; ")));
         }
         found.sort_by_key(|(at, ..)| *at);
         let from = tail.map_or(0, |n| found.len().saturating_sub(n));
@@ -141,11 +141,11 @@ impl Pods {
         of: &Source,
         since: Option<Timestamp>,
         tail: Option<usize>,
-    ) -> Result<Result<Vec<u8>, Answer>, StepError> {
+    ) -> Result<Result<Vec<u8>, Answer>, ActionError> {
         self.api.text(&self.path(of, since, tail)).await
     }
 
-    async fn sources(&self) -> Result<Vec<Source>, StepError> {
+    async fn sources(&self) -> Result<Vec<Source>, ActionError> {
         let base = format!("/api/v1/namespaces/{}/pods", self.api.namespace);
         let path = match &self.which {
             Which::Pod(name) => format!("{base}?fieldSelector={}", encoded(&format!("metadata.name={name}"))),
@@ -159,7 +159,9 @@ impl Pods {
         let namespace = &self.api.namespace;
         if answer.refused() {
             let why = answer.message();
-            return Err(StepError::Unreachable(format!("the pods of namespace `{namespace}` cannot be listed: {why}")));
+            return Err(ActionError::Unreachable(format!(
+                "the pods of namespace `{namespace}` cannot be listed: {why}"
+            )));
         }
         let mut sources = vec![];
         for pod in answer.json["items"].as_array().into_iter().flatten() {
@@ -177,7 +179,7 @@ impl Pods {
                 Which::Pod(name) => format!("there is no pod `{name}`"),
                 Which::Labels(labels) => format!("there are no pods with `{labels}`"),
             };
-            return Err(StepError::Unreachable(format!("{which} in namespace `{namespace}`")));
+            return Err(ActionError::Unreachable(format!("{which} in namespace `{namespace}`")));
         }
         Ok(sources)
     }
@@ -218,7 +220,7 @@ impl Pods {
         kubectl::line(&words.iter().map(String::as_str).collect::<Vec<_>>(), &self.api.flags)
     }
 
-    pub async fn probe(&self) -> Vec<Probed> {
+    pub async fn probe(&self) -> Vec<ProbeResult> {
         let mut out = match way(&self.api).await {
             Ok(found) => found,
             Err(found) => return found,

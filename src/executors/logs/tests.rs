@@ -1,7 +1,7 @@
 use super::Logs;
 use crate::{
     event::EvidenceKind,
-    executor::{Output, StepError},
+    executor::{ActionError, Output},
     executors::stage::{Stage, action, wrong, wrong_target},
     expr::Scope,
     value::Value,
@@ -16,7 +16,7 @@ fn texts(out: &Output) -> Vec<String> {
     out.value.get("lines").unwrap().as_list().unwrap().iter().map(|l| l.get("text").unwrap().to_string()).collect()
 }
 
-async fn perform(stage: &Stage, body: &str) -> Result<Output, StepError> {
+async fn perform(stage: &Stage, body: &str) -> Result<Output, ActionError> {
     action(&Logs, body).perform(&stage.cx()).await
 }
 
@@ -59,8 +59,8 @@ async fn a_file_is_read_since_and_from_its_end() {
     assert_eq!(texts(&perform(&s, "{ tail: 2 }").await.unwrap()), ["more", "2026-01-02T03:04:07Z two"]);
     assert_eq!(texts(&perform(&s, "{ tail: '${n}' }").await.unwrap()).len(), 1);
     assert!(s.noted(EvidenceKind::Reproduce).last().unwrap().starts_with("tail -n 1 /"));
-    assert!(matches!(perform(&s, "{ since: '${n}' }").await, Err(StepError::Invalid(_))));
-    assert!(matches!(perform(&s, "{ tail: '${t}' }").await, Err(StepError::Invalid(_))));
+    assert!(matches!(perform(&s, "{ since: '${n}' }").await, Err(ActionError::Invalid(_))));
+    assert!(matches!(perform(&s, "{ tail: '${t}' }").await, Err(ActionError::Invalid(_))));
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn the_next_look_comes_when_the_file_grows() {
     assert!(began.elapsed() >= Duration::from_millis(120));
     std::fs::remove_file(&path).unwrap();
     let e = look.next(&cx, &last, long).await.err().unwrap();
-    assert!(matches!(&e, StepError::Unreachable(m) if m.starts_with("there is no log file")), "{e}");
+    assert!(matches!(&e, ActionError::Unreachable(m) if m.starts_with("there is no log file")), "{e}");
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn a_command_prints_a_log() {
     let fails = async |target: &str| {
         let s = Stage::new(std::env::temp_dir()).with_target(&Logs, target).await;
         match perform(&s, "{}").await {
-            Err(StepError::Unreachable(m)) => m,
+            Err(ActionError::Unreachable(m)) => m,
             _ => panic!("it is reached: {target}"),
         }
     };

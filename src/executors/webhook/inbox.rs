@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, Need, Probed, RunContext, StepContext, StepError, Target, TargetSpec},
+    executor::{ActionContext, ActionError, Body, Need, ProbeResult, RunInfo, Target, TargetSpec},
     expr::{Expression, Scope, Template},
     source::Source,
     value::Value,
@@ -121,9 +121,9 @@ fn is_url(text: &str) -> bool {
 
 #[async_trait]
 impl TargetSpec for Spec {
-    async fn connect(&self, run: &RunContext, scope: &Scope) -> Result<Arc<dyn Target>, StepError> {
+    async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
         let listen = self.listen.render_text(scope)?;
-        let why = |e: std::io::Error| StepError::Unreachable(format!("the inbox cannot listen on {listen}: {e}"));
+        let why = |e: std::io::Error| ActionError::Unreachable(format!("the inbox cannot listen on {listen}: {e}"));
         let listener = TcpListener::bind(&listen).await.map_err(why)?;
         let bound = listener.local_addr().map_err(why)?;
         let tls = self.tls.as_ref().map(|files| files.acceptor(run, scope)).transpose()?;
@@ -135,7 +135,7 @@ impl TargetSpec for Spec {
             None => format!("{scheme}://{bound}"),
         };
         if !is_url(&public) {
-            return Err(StepError::Invalid(format!("`public_url` gave `{public}`, which is no `http://` URL")));
+            return Err(ActionError::Invalid(format!("`public_url` gave `{public}`, which is no `http://` URL")));
         }
         let (boxes, stop) = (Arc::new(Boxes::new()), CancellationToken::new());
         let (speaks_tls, public) = (tls.is_some(), public.trim_end_matches('/').to_string());
@@ -175,7 +175,7 @@ impl Target for Inbox {
         self.stop.cancel();
     }
 
-    async fn probe(&self, _: &[Need], _: &Scope) -> Vec<Probed> {
+    async fn probe(&self, _: &[Need], _: &Scope) -> Vec<ProbeResult> {
         probe::probe(self).await
     }
 }
@@ -194,25 +194,25 @@ impl Inbox {
     /// The URL of a new box. The same action may open it again, as when its case is run again: then it is a new box.
     pub fn open(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         name: &str,
         script: Vec<Reply>,
         about: Option<Value>,
-    ) -> Result<String, StepError> {
+    ) -> Result<String, ActionError> {
         let case = cx.address.case();
         let path = format!("{}-{}-{}-{}", plain(&self.run), plain(case), plain(name), uuid::Uuid::new_v4().simple());
         let mailbox = Arc::new(Mailbox::new(cx.address.clone(), path.clone(), script, about, self.id.clone()));
         let mut known = self.boxes.known.lock().unwrap_or_else(|e| e.into_inner());
         let key = (case.to_string(), name.to_string());
         if known.by_name.get(&key).is_some_and(|m| m.by != *cx.address) {
-            return Err(StepError::Invalid(format!("the box `{name}` is open already; a case opens each box once")));
+            return Err(ActionError::Invalid(format!("the box `{name}` is open already; a case opens each box once")));
         }
         known.by_path.insert(mailbox.path.clone(), mailbox.clone());
         known.by_name.insert(key, mailbox);
         Ok(format!("{}/{path}", self.public))
     }
 
-    pub fn find(&self, cx: &StepContext<'_>, name: &str) -> Result<Arc<Mailbox>, StepError> {
+    pub fn find(&self, cx: &ActionContext<'_>, name: &str) -> Result<Arc<Mailbox>, ActionError> {
         let case = cx.address.case();
         let known = self.boxes.known.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(mailbox) = known.by_name.get(&(case.to_string(), name.to_string())) {
@@ -221,7 +221,7 @@ impl Inbox {
         let mut open: Vec<_> = known.by_name.keys().filter(|(c, _)| c == case).map(|(_, n)| format!("`{n}`")).collect();
         open.sort();
         let open = if open.is_empty() { "no box".into() } else { open.join(", ") };
-        Err(StepError::Invalid(format!("the box `{name}` was never opened; this case has opened {open}")))
+        Err(ActionError::Invalid(format!("the box `{name}` was never opened; this case has opened {open}")))
     }
 }
 

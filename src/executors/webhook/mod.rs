@@ -21,7 +21,7 @@ use self::{
 use crate::{
     diagnostic::Diagnostic,
     event::EvidenceKind,
-    executor::{Action, Body, Executor, Output, Started, StepContext, StepError, TargetSpec, shell_word},
+    executor::{Action, ActionContext, ActionError, Body, Executor, Output, Started, TargetSpec, shell_word},
     expr::Template,
     value::Value,
     yaml::Kind,
@@ -94,7 +94,7 @@ impl Action for Open {
         true
     }
 
-    async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError> {
+    async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
         let started = Started::now();
         let name = cx.render_text(&self.name)?;
         let url = cx.target::<Inbox>()?.open(cx, &name, self.script.render(cx)?, self.about.render(cx)?)?;
@@ -104,7 +104,7 @@ impl Action for Open {
     }
 
     /// A box is opened once; to look again at it shows the same.
-    async fn next(&self, _: &StepContext<'_>, last: &Output, pace: Duration) -> Result<Output, StepError> {
+    async fn next(&self, _: &ActionContext<'_>, last: &Output, pace: Duration) -> Result<Output, ActionError> {
         tokio::time::sleep(pace).await;
         Ok(last.clone())
     }
@@ -133,7 +133,7 @@ impl Action for Received {
         false
     }
 
-    async fn perform(&self, cx: &StepContext<'_>) -> Result<Output, StepError> {
+    async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
         let started = Started::now();
         let inbox = cx.target::<Inbox>()?;
         let name = cx.render_text(&self.name)?;
@@ -180,12 +180,12 @@ impl Action for Received {
         })
     }
 
-    async fn next(&self, cx: &StepContext<'_>, last: &Output, pace: Duration) -> Result<Output, StepError> {
+    async fn next(&self, cx: &ActionContext<'_>, last: &Output, pace: Duration) -> Result<Output, ActionError> {
         let name = cx.render_text(&self.name)?;
         let mailbox: Arc<_> = cx.target::<Inbox>()?.find(cx, &name)?;
         let seen = last.cursor::<Shown>().map_or(0, |s| s.0);
         tokio::select! {
-            () = cx.cancel.cancelled() => return Err(StepError::Cancelled),
+            () = cx.cancel.cancelled() => return Err(ActionError::Cancelled),
             () = mailbox.more_than(seen) => {}
             () = tokio::time::sleep(pace) => {}
         }
@@ -194,8 +194,8 @@ impl Action for Received {
 }
 
 /// How the target's deliveries are signed, and the key that the secret stands for. The secret is one from now on, whoever named it.
-fn key<'a>(cx: &StepContext<'_>, inbox: &'a Inbox, secret: Value) -> Result<(&'a Signature, Vec<u8>), StepError> {
-    let invalid = |why: &str| StepError::Invalid(why.into());
+fn key<'a>(cx: &ActionContext<'_>, inbox: &'a Inbox, secret: Value) -> Result<(&'a Signature, Vec<u8>), ActionError> {
+    let invalid = |why: &str| ActionError::Invalid(why.into());
     if secret == Value::Null {
         return Err(invalid("`secret` is null: no signature can be verified"));
     }

@@ -1,7 +1,7 @@
 //! `about`: which deliveries count. A partial picture without matchers: maps are subsets, everything else is equal. Pure.
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, StepContext, StepError},
+    executor::{ActionContext, ActionError, Body},
     expr::Tree,
     value::Value,
     yaml::{Kind, Node},
@@ -20,7 +20,7 @@ impl About {
         About(Some(body.tree_of(&node)))
     }
 
-    pub fn render(&self, cx: &StepContext<'_>) -> Result<Option<Value>, StepError> {
+    pub fn render(&self, cx: &ActionContext<'_>) -> Result<Option<Value>, ActionError> {
         let Some(tree) = &self.0 else { return Ok(None) };
         let picture = cx.render_tree(tree)?;
         Ok(Some(Value::map(picture.as_map().into_iter().flatten().map(|(part, v)| (part.clone(), normal(part, v))))))

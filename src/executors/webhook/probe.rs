@@ -1,24 +1,24 @@
 //! Whether deliveries can reach an inbox, as far as that can be told from here.
 use super::inbox::Inbox;
-use crate::executor::Probed;
+use crate::executor::ProbeResult;
 use reqwest::{Client, Url, redirect::Policy};
 use std::{error::Error, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) async fn probe(inbox: &Inbox) -> Vec<Probed> {
+pub(super) async fn probe(inbox: &Inbox) -> Vec<ProbeResult> {
     let with = if inbox.tls { ", with TLS" } else { "" };
-    let mut found = vec![Probed::well("listen", format!("on {}{with}", inbox.bound))];
+    let mut found = vec![ProbeResult::ok("listen", format!("on {}{with}", inbox.bound))];
     let Some(url) = Url::parse(&inbox.public).ok().filter(|u| u.host_str().is_some()) else {
         let (tried, seen) = ("read `public_url`", format!("`{}` is no URL", inbox.public));
-        found.push(Probed::wrong(tried, seen, "write it like `https://runner.example:9000`"));
+        found.push(ProbeResult::error(tried, seen, "write it like `https://runner.example:9000`"));
         return found;
     };
     let host = url.host_str().unwrap_or_default().to_string();
     let port = url.port_or_known_default().unwrap_or(80);
     let bare = host.trim_matches(['[', ']']).to_string();
     if let Err(e) = tokio::net::lookup_host((bare.as_str(), port)).await {
-        found.push(Probed::wrong(
+        found.push(ProbeResult::error(
             format!("resolve `{host}`"),
             e.to_string(),
             "name a host in `public_url` that the platform can resolve; if only the platform can, ignore this",
@@ -28,13 +28,13 @@ pub(super) async fn probe(inbox: &Inbox) -> Vec<Probed> {
     found.push(led(inbox, &url, loopback(&bare)).await);
     let tried = "let the platform deliver";
     found.push(if loopback(&bare) {
-        Probed::doubtful(
+        ProbeResult::warning(
             tried,
             format!("`{host}` means this machine only: a platform elsewhere delivers to itself"),
             "where it does not run here, listen on `0.0.0.0` and set `public_url` to a name of this machine",
         )
     } else {
-        Probed::doubtful(
+        ProbeResult::warning(
             tried,
             format!("whether it reaches {} cannot be told from here", inbox.public),
             "have it ask that address once: any answer by HTTP, 404 too, is this inbox",
@@ -44,7 +44,7 @@ pub(super) async fn probe(inbox: &Inbox) -> Vec<Probed> {
 }
 
 /// Whether the public URL leads to this very inbox.
-async fn led(inbox: &Inbox, url: &Url, local: bool) -> Probed {
+async fn led(inbox: &Inbox, url: &Url, local: bool) -> ProbeResult {
     let tried = format!("reach this inbox at {}", inbox.public);
     let (path, token) = inbox.boxes.own();
     let address = format!("{}/{path}", inbox.public);
@@ -58,13 +58,13 @@ async fn led(inbox: &Inbox, url: &Url, local: bool) -> Probed {
         _ => (strict, None),
     };
     match (answer, untrusted) {
-        (Ok((_, text)), None) if text == token => Probed::well(tried, "it leads here"),
-        (Ok((_, text)), Some(why)) if text == token => Probed::doubtful(
+        (Ok((_, text)), None) if text == token => ProbeResult::ok(tried, "it leads here"),
+        (Ok((_, text)), Some(why)) if text == token => ProbeResult::warning(
             tried,
             format!("it leads here, but its certificate is not trusted: {why}"),
             "make sure that the platform trusts it, or does not ask; or take one from an authority that it trusts",
         ),
-        (Ok((status, _)), _) => Probed::wrong(
+        (Ok((status, _)), _) => ProbeResult::error(
             tried,
             format!("somebody else answers there, with status {status}"),
             format!("let `public_url` lead to {}, or set it to where it does", inbox.bound),
@@ -76,7 +76,7 @@ async fn led(inbox: &Inbox, url: &Url, local: bool) -> Probed {
             };
             let plain = if inbox.tls && url.scheme() == "http" { "; this inbox speaks TLS: `https://`" } else { "" };
             let remedy = format!("is it a name of this machine, and does the port lead to {}?{plain}", inbox.bound);
-            Probed::wrong(tried, seen, remedy)
+            ProbeResult::error(tried, seen, remedy)
         }
     }
 }

@@ -2,7 +2,7 @@
 use super::wire::Ending;
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Body, StepContext, StepError},
+    executor::{ActionContext, ActionError, Body},
     expr::{Scope, Tree},
     value::Value,
     yaml::{Kind, Node},
@@ -61,12 +61,13 @@ impl Script {
     }
 
     /// What is said to the first delivery, the second, …; the last one repeats.
-    pub fn render(&self, cx: &StepContext<'_>) -> Result<Vec<Reply>, StepError> {
-        let replies: Result<Vec<Reply>, StepError> = self
+    pub fn render(&self, cx: &ActionContext<'_>) -> Result<Vec<Reply>, ActionError> {
+        let replies: Result<Vec<Reply>, ActionError> = self
             .0
             .iter()
             .map(|t| {
-                reply(&cx.render_tree(t)?).map_err(|why| StepError::Invalid(format!("a reply cannot be given: {why}")))
+                reply(&cx.render_tree(t)?)
+                    .map_err(|why| ActionError::Invalid(format!("a reply cannot be given: {why}")))
             })
             .collect();
         Ok(Some(replies?).filter(|r| !r.is_empty()).unwrap_or_else(|| vec![Reply::default()]))

@@ -2,7 +2,7 @@ use super::Webhook;
 use crate::{
     address::Address,
     event::EvidenceKind,
-    executor::{Output, StepError},
+    executor::{ActionError, Output},
     executors::stage::{Stage, action, wrong, wrong_target},
     expr::Scope,
     value::Value,
@@ -19,7 +19,7 @@ async fn stage(target: &str) -> Stage {
     Stage::new(std::env::temp_dir()).with_target(&Webhook, target).await
 }
 
-async fn perform(stage: &Stage, body: &str) -> Result<Output, StepError> {
+async fn perform(stage: &Stage, body: &str) -> Result<Output, ActionError> {
     action(&Webhook, body).perform(&stage.cx()).await
 }
 
@@ -163,7 +163,7 @@ async fn a_reply_may_be_known_only_when_it_is_opened() {
     let url = open(&s, "{ open: in, replies: ['${code}'] }").await;
     assert_eq!(post(&url, "").await.unwrap(), 418);
     let e = perform(&s, "{ open: other, replies: ['${bad}'] }").await.err().unwrap();
-    assert!(matches!(&e, StepError::Invalid(m) if m.contains("\"tea\"")), "{e}");
+    assert!(matches!(&e, ActionError::Invalid(m) if m.contains("\"tea\"")), "{e}");
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn a_signature_is_that_of_the_bytes_and_the_secret() {
     assert_eq!(valid("{ received: in, secret: kez }").await, json!([false, false, false]));
     assert_eq!(valid("received: in").await, json!([false, false, false]));
     let e = perform(&s, "{ received: in, secret: '${null}' }").await.err().unwrap();
-    assert!(matches!(e, StepError::Invalid(_)));
+    assert!(matches!(e, ActionError::Invalid(_)));
     let unsigned = stage("webhook: 127.0.0.1:0").await;
     open(&unsigned, "open: in").await;
     let e = perform(&unsigned, "{ received: in, secret: key }").await.err().unwrap().to_string();
@@ -248,7 +248,7 @@ async fn why_a_delivery_is_not_validly_signed_is_told_apart() {
     let standard = stage("{ webhook: '127.0.0.1:0', signature: standard-webhooks }").await;
     open(&standard, "open: in").await;
     let e = perform(&standard, "{ received: in, secret: 'whsec_no base64' }").await.err().unwrap();
-    assert!(matches!(&e, StepError::Invalid(m) if m.contains("base64")), "{e}");
+    assert!(matches!(&e, ActionError::Invalid(m) if m.contains("base64")), "{e}");
 }
 
 #[tokio::test]
@@ -362,32 +362,35 @@ async fn what_is_wrong_with_a_certificate_is_said() {
 
 #[tokio::test]
 async fn a_probe_tells_whether_the_public_url_leads_here() {
-    use crate::executor::Health::{Doubtful, Well, Wrong};
     let probe = async |target: &str| stage(target).await.target.clone().unwrap().probe(&[], &Scope::default()).await;
-    let health = |all: &[crate::executor::Probed]| all.iter().map(|f| f.health).collect::<Vec<_>>();
+    use crate::executor::{ProbeResult, ProbeStatus};
+    let status = |all: &[ProbeResult]| all.iter().map(|f| f.status).collect::<Vec<_>>();
     let own = probe("webhook: 127.0.0.1:0").await;
-    assert_eq!(health(&own), [Well, Well, Doubtful], "{own:?}");
+    assert_eq!(status(&own), [ProbeStatus::Ok, ProbeStatus::Ok, ProbeStatus::Warning], "{own:?}");
     assert!(own[0].seen.contains("127.0.0.1:") && own[2].seen.contains("this machine only"), "{own:?}");
 
     let nowhere = probe("{ webhook: '127.0.0.1:0', public_url: 'http://no-such-host.invalid' }").await;
-    assert_eq!((health(&nowhere), nowhere[1].tried.as_str()), (vec![Well, Wrong], "resolve `no-such-host.invalid`"));
+    assert_eq!(
+        (status(&nowhere), nowhere[1].tried.as_str()),
+        (vec![ProbeStatus::Ok, ProbeStatus::Error], "resolve `no-such-host.invalid`")
+    );
 
     let other = stage("webhook: 127.0.0.1:0").await;
     let elsewhere = open(&other, "open: in").await;
     let elsewhere = elsewhere.rsplit_once('/').unwrap().0;
     let led = probe(&format!("{{ webhook: '127.0.0.1:0', public_url: '{elsewhere}' }}")).await;
-    assert_eq!(health(&led), [Well, Wrong, Doubtful], "{led:?}");
+    assert_eq!(status(&led), [ProbeStatus::Ok, ProbeStatus::Error, ProbeStatus::Warning], "{led:?}");
     assert_eq!(led[1].seen, "somebody else answers there, with status 404");
     assert!(led[1].remedy.as_ref().is_some_and(|r| r.contains("127.0.0.1:")), "{led:?}");
 
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = probe(&format!("{{ webhook: '127.0.0.1:0', public_url: 'http://{closed}' }}")).await;
-    assert_eq!(health(&refused), [Well, Wrong, Doubtful], "{refused:?}");
+    assert_eq!(status(&refused), [ProbeStatus::Ok, ProbeStatus::Error, ProbeStatus::Warning], "{refused:?}");
     assert!(refused[1].seen.contains("refused"), "{refused:?}");
 
     let (s, _folder, _) = secure("id: body.id").await;
     let untrusted = s.target.clone().unwrap().probe(&[], &Scope::default()).await;
-    assert_eq!(health(&untrusted), [Well, Doubtful, Doubtful], "{untrusted:?}");
+    assert_eq!(status(&untrusted), [ProbeStatus::Ok, ProbeStatus::Warning, ProbeStatus::Warning], "{untrusted:?}");
     assert!(untrusted[0].seen.ends_with("with TLS") && untrusted[1].seen.contains("not trusted"), "{untrusted:?}");
 }
 
@@ -433,7 +436,7 @@ async fn a_box_is_opened_once_and_before_it_is_looked_into() {
     let mut s = stage(SIGNED).await;
     let e = perform(&s, "received: in").await.err().unwrap();
     assert!(
-        matches!(&e, StepError::Invalid(m) if m == "the box `in` was never opened; this case has opened no box"),
+        matches!(&e, ActionError::Invalid(m) if m == "the box `in` was never opened; this case has opened no box"),
         "{e}"
     );
     let first = open(&s, "open: in").await;
@@ -443,7 +446,7 @@ async fn a_box_is_opened_once_and_before_it_is_looked_into() {
     assert_eq!(received(&s, "received: in").await.len(), 0);
     s.address = Address::new("TC-1/steps/0/do/1");
     let e = perform(&s, "open: in").await.err().unwrap();
-    assert!(matches!(&e, StepError::Invalid(m) if m.contains("open already")), "{e}");
+    assert!(matches!(&e, ActionError::Invalid(m) if m.contains("open already")), "{e}");
     let e = perform(&s, "received: on").await.err().unwrap().to_string();
     assert!(e.contains("has opened `in`"), "{e}");
 }
@@ -478,7 +481,7 @@ async fn nothing_is_lost_between_two_looks() {
     assert_eq!(deliveries(&same).len(), 51);
     assert!(same.at > last.at);
     s.cancel.cancel();
-    assert!(matches!(look.next(&cx, &same, long).await, Err(StepError::Cancelled)));
+    assert!(matches!(look.next(&cx, &same, long).await, Err(ActionError::Cancelled)));
 }
 
 #[tokio::test]
@@ -517,6 +520,6 @@ async fn the_public_url_is_what_the_product_is_told() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let _held = std::net::TcpListener::bind(taken).unwrap();
     let e = s.connect(&Webhook, &format!("webhook: {taken}")).await.err().unwrap();
-    assert!(matches!(&e, StepError::Unreachable(m) if m.contains(&taken.to_string())), "{e}");
+    assert!(matches!(&e, ActionError::Unreachable(m) if m.contains(&taken.to_string())), "{e}");
     assert!(action(&Webhook, "open: a").changes() && !action(&Webhook, "received: a").changes());
 }

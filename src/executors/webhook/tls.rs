@@ -1,6 +1,6 @@
 //! What an inbox needs in order to speak TLS: a certificate and its key, from files in PEM.
 use crate::{
-    executor::{Body, RunContext, StepError},
+    executor::{ActionError, Body, RunInfo},
     expr::{Scope, Template},
 };
 use rustls::{
@@ -33,11 +33,11 @@ impl Files {
         Some(Files { certificate: part.template("certificate")?, key: part.template("key")? })
     }
 
-    pub fn acceptor(&self, run: &RunContext, scope: &Scope) -> Result<TlsAcceptor, StepError> {
+    pub fn acceptor(&self, run: &RunInfo, scope: &Scope) -> Result<TlsAcceptor, ActionError> {
         let certificate = run.dir.join(self.certificate.render_text(scope)?);
         let key = run.dir.join(self.key.render_text(scope)?);
         let wrong = |what: &dyn Display, why: &dyn Display| {
-            StepError::Invalid(format!("the inbox cannot speak TLS: {what}: {why}"))
+            ActionError::Invalid(format!("the inbox cannot speak TLS: {what}: {why}"))
         };
         let named = |file: &std::path::Path| format!("`{}`", file.display());
         let chain = CertificateDer::pem_file_iter(&certificate)

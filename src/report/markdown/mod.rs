@@ -10,14 +10,14 @@ use super::{
 use crate::{
     event::{EvidenceKind, Part},
     outcome::{Status, Verdict},
-    source::Place,
+    source::Location,
 };
 use escape::{Spot, anchor, block, code, cut_block, prose};
 use std::io::{self, Write};
 
 /// Observations shown of a sentence that passed.
 const SEEN: usize = 3;
-/// Actions shown in full of a sentence that did not, findings of one action, lines of one answer.
+/// Actions shown in full of a sentence that did not, results of one action, lines of one answer.
 const CAUSES: usize = 4;
 const FINDINGS: usize = 20;
 const EVIDENCE_LINES: usize = 20;
@@ -69,8 +69,8 @@ fn cell(text: &str) -> String {
     }
 }
 
-fn file_and_line(place: &Place, spot: Spot) -> String {
-    code(&format!("{}:{}", place.file, place.line), spot)
+fn file_and_line(location: &Location, spot: Spot) -> String {
+    code(&format!("{}:{}", location.file, location.line), spot)
 }
 
 fn of_mark(status: Status) -> &'static str {
@@ -282,11 +282,11 @@ fn what_went_wrong(run: &RunIndex, out: &mut String) {
             false => format!("“{}”", words(&sentence.outline.text)),
         };
         *out += &format!(" in {text}");
-        let (why, place) = sentence.first_cause();
+        let (why, location) = sentence.first_cause();
         if let Some(why) = why.or(case.reason.clone()) {
             *out += &format!(": {}", line(&why));
         }
-        *out += &format!(" ({})", file_and_line(place, Spot::Line));
+        *out += &format!(" ({})", file_and_line(location, Spot::Line));
         if let (Verdict::KnownFailure, Some(until)) = (case.verdict, &case.reason) {
             *out += &format!("; {}", line(until));
         }
@@ -418,7 +418,7 @@ fn why_open(s: &SentenceIndex) -> &str {
         _ => s.reason.as_deref(),
     };
     given.unwrap_or(match s.status {
-        Status::NotVerified => "the plan says it, and nothing looks at it",
+        Status::NotVerified => "the plan says it, and nothing attempts at it",
         Status::Unproven => "the plan gives no reason",
         _ => "",
     })
@@ -428,14 +428,14 @@ fn why_open(s: &SentenceIndex) -> &str {
 fn observed(s: &SentenceIndex) -> String {
     let mut subjects: Vec<(&Seen, usize)> = Vec::new();
     for seen in &s.seen {
-        match subjects.iter_mut().find(|(first, _)| first.finding.subject == seen.finding.subject) {
+        match subjects.iter_mut().find(|(first, _)| first.result.subject == seen.result.subject) {
             Some((_, others)) => *others += 1,
             None => subjects.push((seen, 0)),
         }
     }
     let mut said: Vec<String> = s.reason.iter().map(|r| line(r)).collect();
     for (seen, others) in subjects.iter().take(SEEN) {
-        let (subject, actual) = wording::held(&seen.finding);
+        let (subject, actual) = wording::held(&seen.result);
         let mut one = code(subject, Spot::Line);
         if let Some(actual) = actual {
             one += &format!(" is {}", code(&wording::one_line(actual, 60), Spot::Line));
@@ -469,8 +469,8 @@ fn not_passed(s: &SentenceIndex, out: &mut String) {
 }
 
 fn cause(s: &SentenceIndex, a: &ActionIndex, out: &mut String) {
-    // A check that looks at nothing of its own is the sentence itself: its place says enough.
-    let bare = a.looks == 0 && a.took.is_zero() && a.unmet().next().is_some();
+    // A check that attempts at nothing of its own is the sentence itself: its location says enough.
+    let bare = a.attempts == 0 && a.took.is_zero() && a.unmet().next().is_some();
     let mut way: Vec<String> =
         s.around(a).iter().filter(|b| b.what != a.what).map(|b| code(&b.what, Spot::Line)).collect();
     way.push(match a.what.as_str() {
@@ -483,8 +483,8 @@ fn cause(s: &SentenceIndex, a: &ActionIndex, out: &mut String) {
     if !items.is_empty() {
         head += &format!(", item {}", items.iter().map(|i| code(i, Spot::Line)).collect::<Vec<_>>().join(" › "));
     }
-    if let Some(place) = a.place() {
-        head += &format!(", {}", file_and_line(place, Spot::Line));
+    if let Some(location) = a.location() {
+        head += &format!(", {}", file_and_line(location, Spot::Line));
     }
     if a.status == Status::NotReached && a.unmet().next().is_none() {
         let why = a.reason.as_ref().map(|r| format!(": {}", line(r))).unwrap_or_default();
@@ -492,25 +492,25 @@ fn cause(s: &SentenceIndex, a: &ActionIndex, out: &mut String) {
         *out += &format!("- {status}{head}{why}\n");
         return;
     }
-    let counted = a.own_reason().is_some_and(|r| r.contains(" looks"));
-    let looks = if a.looks > 1 && !counted { format!(" and {} looks", a.looks) } else { String::new() };
+    let counted = a.own_reason().is_some_and(|r| r.contains(" attempts"));
+    let attempts = if a.attempts > 1 && !counted { format!(" and {} attempts", a.attempts) } else { String::new() };
     if out.is_empty() {
         out.push('\n');
     } else {
         room(out);
     }
-    let after = if bare { String::new() } else { format!(" after {}{looks}", duration(a.took)) };
+    let after = if bare { String::new() } else { format!(" after {}{attempts}", duration(a.took)) };
     *out += &format!("{head}: **{}**{after}", a.status);
     if let Some(reason) = a.own_reason() {
         *out += &format!(": {}", line(reason));
     }
     *out += "\n";
-    findings(a, out);
+    results(a, out);
     timeline(a, out);
     evidence(a, out);
 }
 
-fn findings(a: &ActionIndex, out: &mut String) {
+fn results(a: &ActionIndex, out: &mut String) {
     let unmet: Vec<_> = a.unmet().collect();
     if unmet.is_empty() {
         return;
@@ -555,7 +555,7 @@ fn timeline(a: &ActionIndex, out: &mut String) {
         if all > 2 * ENDS && (ENDS..all - ENDS).contains(&i) {
             continue;
         }
-        let times = if moment.looks > 1 { format!(" ({} looks)", moment.looks) } else { String::new() };
+        let times = if moment.attempts > 1 { format!(" ({} attempts)", moment.attempts) } else { String::new() };
         *out += &format!("- from {}: {}{times}\n", duration(moment.since), line(&moment.said));
     }
 }
@@ -591,14 +591,14 @@ fn left_behind(run: &RunIndex, case: &CaseIndex, out: &mut String) {
         return;
     }
     *out += &format!(
-        "**Left behind**: {} of {}\n\n| What was to be undone | Undo | Place | Why |\n|---|---|---|---|\n",
+        "**Left behind**: {} of {}\n\n| What was to be undone | Undo | Location | Why |\n|---|---|---|---|\n",
         case.left.len(),
         count(case.left.len() + case.undone, "thing")
     );
     for row in &case.left {
         let status = row.status.map_or_else(|| "⏹️ never tried".to_owned(), |m| format!("{} {m}", of_mark(m)));
-        let place = row.place.as_ref().map_or_else(|| "–".to_owned(), |p| file_and_line(p, Spot::Cell));
-        *out += &format!("| {} | {status} | {place} | {} |\n", code(&row.what, Spot::Cell), why_left(row));
+        let location = row.location.as_ref().map_or_else(|| "–".to_owned(), |p| file_and_line(p, Spot::Cell));
+        *out += &format!("| {} | {status} | {location} | {} |\n", code(&row.what, Spot::Cell), why_left(row));
     }
     if case.left.iter().any(|row| row.status.is_none()) {
         *out += &format!("\nTo undo it: {}\n", code(&format!("tp-runner cleanup {}", run.start.run), Spot::Line));
@@ -668,11 +668,11 @@ fn around(run: &RunIndex, out: &mut String) {
     }
     *out += "\n## Around the Cases\n";
     for action in &run.around {
-        let place = action.place().map(|p| format!(", {}", file_and_line(p, Spot::Line))).unwrap_or_default();
+        let location = action.location().map(|p| format!(", {}", file_and_line(p, Spot::Line))).unwrap_or_default();
         let why = action.reason.as_ref().map(|r| format!(": {}", line(r))).unwrap_or_default();
         let what = code(&action.what, Spot::Line);
-        *out += &format!("\n{} **{}**: {what}{place}{why}\n", of_mark(action.status), action.status);
-        findings(action, out);
+        *out += &format!("\n{} **{}**: {what}{location}{why}\n", of_mark(action.status), action.status);
+        results(action, out);
         timeline(action, out);
         evidence(action, out);
     }

@@ -1,11 +1,11 @@
 //! What the report says, and that nothing from the world can break it.
 use crate::{
-    event::{Event, EventKind, Evidence, EvidenceKind, Finding, Part},
+    event::{AssertionResult, Event, EventKind, Evidence, EvidenceKind, Part},
     outcome::{Blame, Status, Tier, Verdict},
     report::{
         gate::{RunVerdict, gate},
         ledger::Ledger,
-        samples::{self, Story, evidence, finding, is, markdown},
+        samples::{self, Story, evidence, is, markdown, result},
     },
 };
 
@@ -30,32 +30,35 @@ fn small() -> Story {
             ],
         ),
     ];
-    cases[1].sentences[3].unproven = Some("nobody looks into bedrooms".into());
+    cases[1].sentences[3].unproven = Some("nobody attempts into bedrooms".into());
     let mut s = Story::begin(cases, |start| start.gate = vec![Tier::Must]);
-    s.tell("TC-1", EventKind::CaseStarted);
+    s.emit("TC-1", EventKind::CaseStarted);
     s.proved("TC-1/steps/0", "http POST /greetings", vec![is("status", "201")]);
     s.proved("TC-1/expected/0", "check", vec![samples::check("n == 2")]);
     s.verdict("TC-1", Verdict::Passed, None, None, 340);
-    s.tell("TC-2", EventKind::CaseStarted);
+    s.emit("TC-2", EventKind::CaseStarted);
     s.sentence("TC-2/preconditions/0", Status::NotVerified, None);
-    s.tell("TC-2/steps/0", EventKind::SentenceStarted);
+    s.emit("TC-2/steps/0", EventKind::SentenceStarted);
     let at = "TC-2/steps/0/do/0";
-    s.tell(&format!("{at}/undo"), EventKind::UndoIntended { what: "http DELETE /1".into(), place: samples::place(33) });
+    s.emit(
+        &format!("{at}/undo"),
+        EventKind::UndoIntended { what: "http DELETE /1".into(), location: samples::location(33) },
+    );
     s.start(at, "http POST /greetings", 32);
-    let wrong = vec![finding("status", false, "201", "500")];
+    let wrong = vec![result("status", false, "201", "500")];
     let sleepy = vec![
         evidence(EvidenceKind::Response, "500\n\n{\"error\": \"sleepy\"}"),
         evidence(EvidenceKind::Reproduce, "curl -X POST http://greeter.example/greetings"),
     ];
-    s.look(at, 0, wrong.clone(), vec![]);
-    s.wait(1_500).look(at, 1, wrong.clone(), sleepy);
-    s.finish(at, Status::Failed, wrong, Some("it did not become so within 1s (2 looks)"), 2, 1_500);
-    s.sentence("TC-2/steps/0", Status::Failed, Some("it did not become so within 1s (2 looks)"));
+    s.attempt(at, 0, wrong.clone(), vec![]);
+    s.wait(1_500).attempt(at, 1, wrong.clone(), sleepy);
+    s.finish(at, Status::Failed, wrong, Some("it did not become so within 1s (2 attempts)"), 2, 1_500);
+    s.sentence("TC-2/steps/0", Status::Failed, Some("it did not become so within 1s (2 attempts)"));
     s.sentence("TC-2/steps/1", Status::NotReached, Some("the steps ended before it"));
     s.sentence("TC-2/expected/0", Status::Unproven, None);
     let what = "http DELETE /1".into();
-    s.tell(&format!("{at}/undo"), EventKind::UndoFinished { status: Status::Passed, what, reason: None });
-    let why = Some("it did not become so within 1s (2 looks)");
+    s.emit(&format!("{at}/undo"), EventKind::UndoFinished { status: Status::Passed, what, reason: None });
+    let why = Some("it did not become so within 1s (2 attempts)");
     s.verdict("TC-2", Verdict::Failed, Some(Blame::Product), why, 1_600);
     s.end(&["a word for the end"])
 }
@@ -89,7 +92,7 @@ const SMALL: &str = r##"# Test report: TP-900 Greetings (made up)
 
 ## Objective
 
-Show what a report looks like.
+Show what a report attempts like.
 
 ## Scope
 
@@ -137,13 +140,13 @@ Show what a report looks like.
 **Preconditions**
 
 - ❔ **not verified**: It is dark
-  - the plan says it, and nothing looks at it
+  - the plan says it, and nothing attempts at it
 
 **Steps**
 
 1. ❌ **failed**: Greet
 
-   `http POST /greetings`, `plans/TP-900.yaml:32`: **failed** after 1.5 s: it did not become so within 1s (2 looks)
+   `http POST /greetings`, `plans/TP-900.yaml:32`: **failed** after 1.5 s: it did not become so within 1s (2 attempts)
 
    | What | Expected | Actual |
    |---|---|---|
@@ -173,7 +176,7 @@ Show what a report looks like.
 **Expected Results**
 
 - ❔ **unproven**: All sleep
-  - nobody looks into bedrooms
+  - nobody attempts into bedrooms
 
 **Left behind**: nothing (1 undone)
 
@@ -181,9 +184,9 @@ Show what a report looks like.
 
 | Case | Sentence | Status | Why |
 |---|---|---|---|
-| [TC-2](#tc-2-good-night) | It is dark | ❔ not verified | the plan says it, and nothing looks at it |
+| [TC-2](#tc-2-good-night) | It is dark | ❔ not verified | the plan says it, and nothing attempts at it |
 | [TC-2](#tc-2-good-night) | Leave | ⏭️ not reached | the steps ended before it |
-| [TC-2](#tc-2-good-night) | All sleep | ❔ unproven | nobody looks into bedrooms |
+| [TC-2](#tc-2-good-night) | All sleep | ❔ unproven | nobody attempts into bedrooms |
 
 ## What This Run Depended On
 
@@ -340,7 +343,7 @@ fn poison(event: &mut Event, text: &str) {
             *s = text.to_owned();
         }
     };
-    let findings = |fs: &mut Vec<Finding>| {
+    let results = |fs: &mut Vec<AssertionResult>| {
         for f in fs {
             for s in [&mut f.subject, &mut f.expected, &mut f.actual] {
                 *s = text.to_owned();
@@ -369,22 +372,22 @@ fn poison(event: &mut Event, text: &str) {
                 });
                 for s in &mut case.sentences {
                     into(&mut s.text);
-                    into(&mut s.place.file);
+                    into(&mut s.location.file);
                     maybe(&mut s.unproven);
                 }
             }
         }
-        EventKind::ActionStarted { what, place } | EventKind::UndoIntended { what, place } => {
+        EventKind::ActionStarted { what, location } | EventKind::UndoIntended { what, location } => {
             into(what);
-            into(&mut place.file);
+            into(&mut location.file);
         }
-        EventKind::Looked { error, unmet, evidence, .. } => {
+        EventKind::Observed { error, unmet, evidence, .. } => {
             maybe(error);
-            findings(unmet);
+            results(unmet);
             evidence.iter_mut().for_each(|e: &mut Evidence| into(&mut e.text));
         }
-        EventKind::ActionFinished { findings: fs, reason, .. } => {
-            findings(fs);
+        EventKind::ActionFinished { results: fs, reason, .. } => {
+            results(fs);
             maybe(reason);
         }
         EventKind::SentenceFinished { reason, .. } | EventKind::CaseFinished { reason, .. } => maybe(reason),
@@ -422,8 +425,8 @@ fn the_order_of_the_plan_is_that_of_the_report() {
     for event in &mut other {
         let turned = event.address.as_str().replace("#0", "#x").replace("#2", "#0").replace("#x", "#2");
         event.address = crate::address::Address::new(turned);
-        if let EventKind::ActionFinished { findings, .. } = &mut event.kind {
-            for f in findings.iter_mut().filter(|f| f.subject == "body.n" && f.actual != "1") {
+        if let EventKind::ActionFinished { results, .. } = &mut event.kind {
+            for f in results.iter_mut().filter(|f| f.subject == "body.n" && f.actual != "1") {
                 let n = if f.actual == "0" { "2" } else { "0" };
                 (f.expected, f.actual) = (n.into(), n.into());
             }
@@ -454,7 +457,7 @@ fn a_journal_may_end_anywhere() {
 #[test]
 fn what_had_begun_is_interrupted_and_what_was_made_is_named() {
     let story = small();
-    let looked = story.events.iter().rposition(|e| matches!(e.kind, EventKind::Looked { .. })).unwrap();
+    let looked = story.events.iter().rposition(|e| matches!(e.kind, EventKind::Observed { .. })).unwrap();
     let run = Ledger::of(&story.events[..=looked]);
     assert_eq!(run.cases[0].verdict, Verdict::Passed);
     assert_eq!(run.cases[1].verdict, Verdict::Interrupted);
@@ -499,7 +502,7 @@ fn each_way_to_be_red_is_explained() {
         "`use greet` › `http POST /greetings`, item `1`, `plans/TP-900.yaml:42`",
         "| `a == 2 && (b \\|\\| c)` | `true` | `a` is `1`<br>`b \\|\\| c` is `false` |",
         "   curl -X POST https://greeter.example/greetings",
-        "   - from 0 ms: connection refused\n   - from 500 ms: `body.echo`: expected `3`, was `0` (3 looks)\n   - from 2.0 s",
+        "   - from 0 ms: connection refused\n   - from 500 ms: `body.echo`: expected `3`, was `0` (3 attempts)\n   - from 2.0 s",
         "   line 20\n   ```\n\n   … and 5 more lines.",
         "TC-2](#tc-2-no-way-there) **errored** in “Ask”: cannot resolve `greeter.example`",
         "what was asked, `plans/TP-900.yaml:70`: **failed**\n",

@@ -3,7 +3,7 @@ use super::Identity;
 use crate::{
     diagnostic::Diagnostic,
     event::EvidenceKind,
-    executor::{Body, StepContext, StepError},
+    executor::{ActionContext, ActionError, Body},
     yaml::Kind,
 };
 use cookie_store::{CookieStore, RawCookie};
@@ -104,13 +104,13 @@ impl Jar {
     /// Cookies, and where something is to be changed the header that pairs with one of them: both as of one moment.
     pub async fn lay(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         target: &HttpTarget,
         who: &Identity,
         method: &Method,
         url: &Url,
         headers: &mut HeaderMap,
-    ) -> Result<(), StepError> {
+    ) -> Result<(), ActionError> {
         let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
         let Some(csrf) = self.csrf.as_ref().filter(|_| changes) else {
             self.cookie(url).map(|c| headers.insert(COOKIE, c));
@@ -150,7 +150,7 @@ impl Jar {
         (HeaderValue::from_str(&all).ok().filter(|_| !all.is_empty()), token)
     }
 
-    pub fn keep(&self, cx: &StepContext<'_>, url: &Url, headers: &HeaderMap) {
+    pub fn keep(&self, cx: &ActionContext<'_>, url: &Url, headers: &HeaderMap) {
         let mut come = headers.get_all(SET_COOKIE).iter().filter_map(cookie).peekable();
         if come.peek().is_none() {
             return;
@@ -183,7 +183,7 @@ impl Jar {
     }
 }
 
-async fn fetch(cx: &StepContext<'_>, target: &HttpTarget, who: &Identity, from: &str) -> Result<(), StepError> {
+async fn fetch(cx: &ActionContext<'_>, target: &HttpTarget, who: &Identity, from: &str) -> Result<(), ActionError> {
     let url = target.resolve(from)?;
     let mut headers = HeaderMap::new();
     let proof = who.sign(cx, target, &Method::GET, &url, &mut headers).await?;

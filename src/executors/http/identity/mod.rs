@@ -19,7 +19,7 @@ use super::{
 use crate::{
     diagnostic::Diagnostic,
     event::EvidenceKind,
-    executor::{Body, RunContext, StepContext, StepError},
+    executor::{ActionContext, ActionError, Body, RunInfo},
     expr::{Scope, Template},
 };
 use reqwest::{
@@ -115,10 +115,10 @@ impl Proof {
 impl Identity {
     pub fn open(
         spec: Arc<Spec>,
-        run: &RunContext,
+        run: &RunInfo,
         scope: &Scope,
         connection: &Connection,
-    ) -> Result<Identity, StepError> {
+    ) -> Result<Identity, ActionError> {
         let pair = spec.pair.as_ref().map(|p| p.read(run, scope)).transpose()?;
         let client = pair.as_ref().map(|p| connection.client(Some(p), connection.protocol)).transpose()?;
         let jar = spec.jar.as_ref().map(Jar::new);
@@ -153,12 +153,12 @@ impl Identity {
     /// Lays over `headers` all that says who asks.
     pub async fn sign(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         target: &HttpTarget,
         method: &Method,
         url: &Url,
         headers: &mut HeaderMap,
-    ) -> Result<Proof, StepError> {
+    ) -> Result<Proof, ActionError> {
         let mut proof = Proof::default();
         self.spec.headers.lay(cx.environment, headers)?;
         match &self.spec.credentials {
@@ -184,7 +184,7 @@ impl Identity {
     }
 
     /// `Authorization` is a secret, whoever wrote it.
-    fn make_known(&self, cx: &StepContext<'_>, headers: &HeaderMap) {
+    fn make_known(&self, cx: &ActionContext<'_>, headers: &HeaderMap) {
         let Some(value) = headers.get(AUTHORIZATION) else { return };
         let mut known = self.known.lock().unwrap_or_else(|e| e.into_inner());
         if known.as_ref() == Some(value) {
@@ -198,7 +198,7 @@ impl Identity {
     }
 
     /// Before a request leaves: a server whose challenge is known need not send it again.
-    pub fn prepare(&self, cx: &StepContext<'_>, request: &mut Prepared<'_>) -> Result<(), StepError> {
+    pub fn prepare(&self, cx: &ActionContext<'_>, request: &mut Prepared<'_>) -> Result<(), ActionError> {
         let Some(Credentials::Digest(password)) = &self.spec.credentials else { return Ok(()) };
         if request.proof.owns(&request.headers) {
             self.answer(password, cx, request)?;
@@ -207,7 +207,12 @@ impl Identity {
     }
 
     /// `false` as long as there was no challenge.
-    fn answer(&self, password: &Password, cx: &StepContext<'_>, request: &mut Prepared<'_>) -> Result<bool, StepError> {
+    fn answer(
+        &self,
+        password: &Password,
+        cx: &ActionContext<'_>,
+        request: &mut Prepared<'_>,
+    ) -> Result<bool, ActionError> {
         let value = self.digest.respond(password, cx, self.label(), request)?;
         value.clone().map(|v| request.headers.insert(AUTHORIZATION, v));
         request.proof.digest = value;
@@ -218,11 +223,11 @@ impl Identity {
     /// has seen to is renewed; what the plan or the environment wrote was refused, and that is the answer.
     pub async fn renew(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         target: &HttpTarget,
         request: &mut Prepared<'_>,
         challenge: &HeaderMap,
-    ) -> Result<Option<&'static str>, StepError> {
+    ) -> Result<Option<&'static str>, ActionError> {
         match &self.spec.credentials {
             Some(Credentials::Digest(password)) if request.proof.owns(&request.headers) => {
                 let answered = self.digest.challenged(challenge) && self.answer(password, cx, request)?;
@@ -232,7 +237,7 @@ impl Identity {
                 let Some(held) = request.proof.token.take().filter(|held| !held.fresh) else { return Ok(None) };
                 let held = match (self.tokens.renew(source, cx, target, self, &held).await, source) {
                     // The log-in is the product's own: that it gives no other token is the product's answer too.
-                    (Err(StepError::Unreachable(why)), tokens::Source::Login(_)) => {
+                    (Err(ActionError::Unreachable(why)), tokens::Source::Login(_)) => {
                         cx.note(EvidenceKind::Note, format!("401: the token is not accepted any more, and {why}"));
                         return Ok(None);
                     }
@@ -249,10 +254,10 @@ impl Identity {
 
     async fn relay_cookies(
         &self,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         target: &HttpTarget,
         request: &mut Prepared<'_>,
-    ) -> Result<(), StepError> {
+    ) -> Result<(), ActionError> {
         if let (Some(jar), false) = (&self.jar, request.proof.own_cookie) {
             request.headers.remove(COOKIE);
             jar.lay(cx, target, self, &request.method, &request.url, &mut request.headers).await?;
@@ -277,27 +282,28 @@ impl Identity {
     }
 
     /// Takes what an answer sets.
-    pub fn keep(&self, cx: &StepContext<'_>, url: &Url, headers: &HeaderMap) {
+    pub fn keep(&self, cx: &ActionContext<'_>, url: &Url, headers: &HeaderMap) {
         if let Some(jar) = &self.jar {
             jar.keep(cx, url, headers);
         }
     }
 
     /// For `curl`: user and password, where it must answer a challenge itself.
-    pub fn digest_user(&self, cx: &StepContext<'_>) -> Option<String> {
+    pub fn digest_user(&self, cx: &ActionContext<'_>) -> Option<String> {
         let Some(Credentials::Digest(password)) = &self.spec.credentials else { return None };
         password.render(cx, self.label()).ok().map(|(user, password)| format!("{user}:{password}"))
     }
 }
 
 /// `Bearer TOKEN`.
-fn bearer(token: &str) -> Result<HeaderValue, StepError> {
+fn bearer(token: &str) -> Result<HeaderValue, ActionError> {
     value(&format!("Bearer {token}"))
 }
 
-fn value(text: &str) -> Result<HeaderValue, StepError> {
-    let mut value = HeaderValue::from_str(text)
-        .map_err(|_| StepError::Invalid("a credential holds a line break or a character that no header can".into()))?;
+fn value(text: &str) -> Result<HeaderValue, ActionError> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        ActionError::Invalid("a credential holds a line break or a character that no header can".into())
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -1,7 +1,7 @@
 //! User and password: Basic (RFC 7617) and Digest (RFC 7616).
 use super::value;
 use crate::{
-    executor::{Body, StepContext, StepError},
+    executor::{ActionContext, ActionError, Body},
     expr::Template,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -34,13 +34,13 @@ impl Password {
         Some(Password { user: part.template("user")?, password: part.template("password")? })
     }
 
-    pub fn render(&self, cx: &StepContext<'_>, label: &str) -> Result<(String, String), StepError> {
+    pub fn render(&self, cx: &ActionContext<'_>, label: &str) -> Result<(String, String), ActionError> {
         let (user, password) = (self.user.render_text(cx.environment)?, self.password.render_text(cx.environment)?);
         cx.secrets.add(&format!("{label}.password"), &password);
         Ok((user, password))
     }
 
-    pub fn basic(&self, cx: &StepContext<'_>, label: &str) -> Result<HeaderValue, StepError> {
+    pub fn basic(&self, cx: &ActionContext<'_>, label: &str) -> Result<HeaderValue, ActionError> {
         let (user, password) = self.render(cx, label)?;
         value(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
     }
@@ -67,10 +67,10 @@ impl Digest {
     pub fn respond(
         &self,
         password: &Password,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         label: &str,
         request: &Prepared<'_>,
-    ) -> Result<Option<HeaderValue>, StepError> {
+    ) -> Result<Option<HeaderValue>, ActionError> {
         let mut challenge = self.0.lock().unwrap_or_else(|e| e.into_inner());
         let Some(client) = challenge.as_mut() else { return Ok(None) };
         let (user, password) = password.render(cx, label)?;
@@ -83,7 +83,7 @@ impl Digest {
         };
         let answer = client
             .respond(&params)
-            .map_err(|e| StepError::Invalid(format!("the server's challenge cannot be answered: {e}")))?;
+            .map_err(|e| ActionError::Invalid(format!("the server's challenge cannot be answered: {e}")))?;
         if let Some(response) = answer.split_once("response=\"").and_then(|(_, r)| r.split('"').next()) {
             cx.secrets.add(&format!("{label}.digest"), response);
         }

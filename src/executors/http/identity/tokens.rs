@@ -2,7 +2,7 @@
 //! cases, kept while it is valid, and renewed when its time is over or when the server does not accept it any more.
 use super::{Identity, bearer};
 use crate::{
-    executor::{Body, Started, StepContext, StepError},
+    executor::{ActionContext, ActionError, Body, Started},
     expr::{Expression, Template, Tree},
     value::Value,
 };
@@ -94,10 +94,10 @@ impl Tokens {
     pub async fn current(
         &self,
         source: &Source,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         target: &HttpTarget,
         who: &Identity,
-    ) -> Result<Held, StepError> {
+    ) -> Result<Held, ActionError> {
         match self.there().filter(Token::valid) {
             Some(token) => Ok(Held { token, fresh: false }),
             None => self.fetch(source, cx, target, who, |t| t.valid()).await,
@@ -108,11 +108,11 @@ impl Tokens {
     pub async fn renew(
         &self,
         source: &Source,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         target: &HttpTarget,
         who: &Identity,
         refused: &Held,
-    ) -> Result<Held, StepError> {
+    ) -> Result<Held, ActionError> {
         self.fetch(source, cx, target, who, |t| t.valid() && t.generation != refused.token.generation).await
     }
 
@@ -120,11 +120,11 @@ impl Tokens {
     async fn fetch(
         &self,
         source: &Source,
-        cx: &StepContext<'_>,
+        cx: &ActionContext<'_>,
         target: &HttpTarget,
         who: &Identity,
         will_do: impl Fn(&Token) -> bool + Send + Sync,
-    ) -> Result<Held, StepError> {
+    ) -> Result<Held, ActionError> {
         let _fetching = self.fetching.lock().await;
         let before = self.there();
         if let Some(token) = before.as_ref().filter(|t| will_do(t)) {
@@ -176,7 +176,7 @@ impl OAuth {
         })
     }
 
-    async fn fetch(&self, cx: &StepContext<'_>, target: &HttpTarget, who: &Identity) -> Result<Fetched, StepError> {
+    async fn fetch(&self, cx: &ActionContext<'_>, target: &HttpTarget, who: &Identity) -> Result<Fetched, ActionError> {
         let scope = cx.environment;
         let (id, secret) = (self.id.render_text(scope)?, self.secret.render_text(scope)?);
         cx.secrets.add(&format!("{}.client_secret", who.label()), &secret);
@@ -220,7 +220,7 @@ impl OAuth {
                 _ if status.is_success() => "its answer has no `access_token`".into(),
                 _ => shown(&text),
             };
-            return Err(StepError::Unreachable(format!(
+            return Err(ActionError::Unreachable(format!(
                 "the token endpoint {at} refuses the credentials of `{}`: {status}, {why}",
                 who.label()
             )));
@@ -257,9 +257,9 @@ impl Login {
         Some(Login { request: request?, token, expires })
     }
 
-    async fn fetch(&self, cx: &StepContext<'_>, target: &HttpTarget, who: &Identity) -> Result<Fetched, StepError> {
+    async fn fetch(&self, cx: &ActionContext<'_>, target: &HttpTarget, who: &Identity) -> Result<Fetched, ActionError> {
         let started = Started::now();
-        let within = StepContext {
+        let within = ActionContext {
             address: cx.address,
             run: cx.run,
             scope: cx.environment,
@@ -268,7 +268,7 @@ impl Login {
             secrets: cx.secrets,
             target: None,
             evidence: cx.evidence,
-            departed: cx.departed,
+            sent: cx.sent,
         };
         let mut request = self.request.render(&within, target, |_| Ok(None)).await?;
         request.who = Some(who);
@@ -281,7 +281,7 @@ impl Login {
         let output = answer::whole(response, started).await?;
         if status.is_client_error() || status.is_server_error() {
             let text = output.get("text").and_then(Value::as_str).unwrap_or_default();
-            return Err(StepError::Unreachable(format!(
+            return Err(ActionError::Unreachable(format!(
                 "the server refuses to log in `{}`: {line} answered {status}, {}",
                 who.label(),
                 shown(text)
@@ -289,7 +289,7 @@ impl Login {
         }
         let scope = cx.environment.with_all(&output);
         let wrong = |what: &str, e: &dyn std::fmt::Display| {
-            StepError::Unreachable(format!(
+            ActionError::Unreachable(format!(
                 "the log-in of `{}` by {line} answered {status}, and `{what}`: {e}",
                 who.label()
             ))

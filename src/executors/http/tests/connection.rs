@@ -1,9 +1,9 @@
 //! The way to a server: proxies, sockets, names, versions of HTTP; and what is said where it does not lead there.
 use super::*;
 
-fn said(error: Option<StepError>) -> String {
+fn said(error: Option<ActionError>) -> String {
     let error = error.unwrap();
-    assert!(matches!(error, StepError::Unreachable(_)), "{error:?}");
+    assert!(matches!(error, ActionError::Unreachable(_)), "{error:?}");
     error.to_string()
 }
 
@@ -91,7 +91,7 @@ async fn a_socket_is_asked_in_place_of_an_address() {
     let sentence = said(perform(&s, "request: GET /").await.err());
     let wanted = format!("no connection to the socket `{}`: No such file", missing.display());
     assert!(sentence.starts_with(&wanted) && sentence.ends_with("is the server running?"), "{sentence}");
-    assert!(!s.departed());
+    assert!(!s.sent());
 }
 
 #[tokio::test]

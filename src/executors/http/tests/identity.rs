@@ -228,7 +228,7 @@ async fn a_product_that_takes_back_its_token_and_gives_no_other_has_answered() {
     shut.store(true, Ordering::SeqCst);
     let out = perform(&s, "request: GET /").await.unwrap().value;
     assert_eq!(out.get("text"), Some(&Value::text(r#"{"error":"User not found"}"#)));
-    assert!(s.departed(), "it was asked");
+    assert!(s.sent(), "it was asked");
     let notes = s.noted(EvidenceKind::Note);
     let said = "401: the token is not accepted any more, and the server refuses to log in `http`";
     assert!(notes.iter().any(|note| note.starts_with(said)), "{notes:?}");
@@ -244,7 +244,7 @@ async fn a_token_endpoint_that_refuses_is_said() {
     let refused = async |url: &str, secret: &str| {
         let s = stage(&target(url, secret)).await;
         let error = perform(&s, "request: GET /").await.err().unwrap();
-        assert!(matches!(error, StepError::Unreachable(_)) && !s.departed(), "{error:?}");
+        assert!(matches!(error, ActionError::Unreachable(_)) && !s.sent(), "{error:?}");
         error.to_string()
     };
     assert_eq!(
@@ -329,7 +329,7 @@ async fn a_session_is_its_cookies_and_each_identity_has_its_own() {
     assert!(!written.contains("session-number") && written.contains("‹cookie session›"), "{written}");
     // as data
     let out = perform(&s, "{ request: POST /login, json: { username: ann, password: '${word}' } }").await;
-    assert!(matches!(out, Err(StepError::Undefined(_))));
+    assert!(matches!(out, Err(ActionError::Undefined(_))));
     let out = perform(&s, "{ request: POST /login, json: { username: ann, password: 'open:sesame 1' } }").await;
     let cookie = out.unwrap().value.get("cookies").unwrap().get("session").unwrap().to_json();
     let wanted = json!({
@@ -420,12 +420,12 @@ async fn everybody_is_tried_before_a_run() {
          client_secret: another }} }}, old: {{ bearer: over }} }} }}"
     );
     let found = stage(&target).await.target.unwrap().probe(&[], &Scope::default()).await;
-    let said: Vec<String> = found.iter().map(|f| format!("{:?} {}: {}", f.health, f.tried, f.seen)).collect();
-    assert_eq!(said[0], format!("Well GET {base}/: 401 Unauthorized"), "nobody has said who asks");
-    assert_eq!(said[1], format!("Well GET {base}/ as `good`: 200 OK"));
-    assert!(said[2].starts_with(&format!("Wrong GET {base}/ as `bad`: the token endpoint {base}/token refuses")));
-    assert_eq!(said[3], format!("Wrong GET {base}/ as `old`: 401 Unauthorized"));
-    assert_eq!(said[4..], ["Well compare clocks: within 3 s"]);
+    let said: Vec<String> = found.iter().map(|f| format!("{:?} {}: {}", f.status, f.tried, f.seen)).collect();
+    assert_eq!(said[0], format!("Ok GET {base}/: 401 Unauthorized"), "nobody has said who asks");
+    assert_eq!(said[1], format!("Ok GET {base}/ as `good`: 200 OK"));
+    assert!(said[2].starts_with(&format!("Error GET {base}/ as `bad`: the token endpoint {base}/token refuses")));
+    assert_eq!(said[3], format!("Error GET {base}/ as `old`: 401 Unauthorized"));
+    assert_eq!(said[4..], ["Ok compare clocks: within 3 s"]);
     let found = stage(&format!("http: http://{free}")).await.target.unwrap().probe(&[], &Scope::default()).await;
     assert_eq!(found[0].seen, format!("connection refused by http://{free}: is it running?"));
     let late = answering(b"HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-length: 0\r\n\r\n").await;

@@ -8,7 +8,7 @@ mod tls;
 use super::Http;
 use crate::{
     event::EvidenceKind,
-    executor::{Output, StepError},
+    executor::{ActionError, Output},
     executors::stage::{Stage, action, wrong, wrong_target},
     expr::Scope,
     value::Value,
@@ -84,7 +84,7 @@ pub(super) async fn stage(target: &str) -> Stage {
     stage.with_target(&Http, target).await
 }
 
-pub(super) async fn perform(stage: &Stage, body: &str) -> Result<Output, StepError> {
+pub(super) async fn perform(stage: &Stage, body: &str) -> Result<Output, ActionError> {
     action(&Http, body).perform(&stage.cx()).await
 }
 

@@ -87,7 +87,7 @@ async fn every_part_of_a_request_arrives() {
     assert_eq!(got["headers"]["x-a"], "b", "the request's header replaces the target's");
     assert_eq!(got["headers"]["x-m"], "1|2");
     assert_eq!(got["headers"]["content-type"], "application/json");
-    assert!(s.departed());
+    assert!(s.sent());
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn every_kind_of_body_arrives() {
         "{text}"
     );
     let missing = perform(&s, "{ request: POST /, file: no/such/file }").await.err().unwrap();
-    assert!(matches!(&missing, StepError::Invalid(m) if m.contains("no/such/file")), "{missing}");
+    assert!(matches!(&missing, ActionError::Invalid(m) if m.contains("no/such/file")), "{missing}");
 }
 
 #[tokio::test]
@@ -136,9 +136,9 @@ async fn who_asks_can_be_chosen_and_no_stranger_gets_the_token() {
     assert_eq!(who(&format!("{{ request: 'GET {elsewhere}/x', identity: eve }}")).await, "eve");
     let unknown = perform(&s, "{ request: GET /, identity: adam }").await.err().unwrap().to_string();
     assert!(unknown.contains("`adam`") && unknown.contains("`eve`"), "{unknown}");
-    assert!(matches!(perform(&s, "request: 'GET /${nobody}'").await, Err(StepError::Undefined(_))));
-    assert!(matches!(perform(&s, "{ request: GET /, headers: { a: \"x\\ny\" } }").await, Err(StepError::Invalid(_))));
-    assert!(matches!(perform(&s, "{ request: GET /, query: { a: { b: 1 } } }").await, Err(StepError::Invalid(_))));
+    assert!(matches!(perform(&s, "request: 'GET /${nobody}'").await, Err(ActionError::Undefined(_))));
+    assert!(matches!(perform(&s, "{ request: GET /, headers: { a: \"x\\ny\" } }").await, Err(ActionError::Invalid(_))));
+    assert!(matches!(perform(&s, "{ request: GET /, query: { a: { b: 1 } } }").await, Err(ActionError::Invalid(_))));
 }
 
 #[tokio::test]
@@ -195,22 +195,25 @@ async fn silence_is_an_answer_and_not_being_able_to_ask_is_none() {
         let s = stage(&format!("http: {}", answering(answer).await)).await;
         let out = perform(&s, "request: POST /").await.unwrap();
         assert_eq!(out.value, action(&Http, "request: GET /").silence().unwrap(), "{answer:?}");
-        assert!(s.departed());
+        assert!(s.sent());
         assert!(s.noted(EvidenceKind::Note)[0].contains("after the request had been sent"));
     }
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let s = stage(&format!("http: http://{free}")).await;
     let refused = perform(&s, "request: GET /").await.err().unwrap();
     let sentence = format!("connection refused by http://{free}: is it running?");
-    assert!(matches!(&refused, StepError::Unreachable(m) if *m == sentence), "{refused}");
+    assert!(matches!(&refused, ActionError::Unreachable(m) if *m == sentence), "{refused}");
     let unknown = perform(&s, "request: GET http://no-such-host.invalid/").await.err().unwrap();
     assert!(
-        matches!(&unknown, StepError::Unreachable(m) if m.starts_with("the host `no-such-host.invalid` cannot")),
+        matches!(&unknown, ActionError::Unreachable(m) if m.starts_with("the host `no-such-host.invalid` cannot")),
         "{unknown}"
     );
     let plain = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.replace("http:", "https:");
     let tls = perform(&s, &format!("request: GET {plain}/")).await.err().unwrap();
-    assert!(matches!(&tls, StepError::Unreachable(m) if m.ends_with("does not speak TLS: is it `http://`?")), "{tls}");
+    assert!(
+        matches!(&tls, ActionError::Unreachable(m) if m.ends_with("does not speak TLS: is it `http://`?")),
+        "{tls}"
+    );
 }
 
 #[tokio::test]
@@ -220,7 +223,7 @@ async fn what_was_asked_is_known_even_if_no_answer_is_waited_for() {
     let call = action(&Http, "{ request: POST /slow, json: { a: 1 } }");
     let cx = s.cx();
     let dropped = tokio::time::timeout(Duration::from_millis(100), call.perform(&cx)).await;
-    assert!(dropped.is_err() && s.departed());
+    assert!(dropped.is_err() && s.sent());
     let request = &s.noted(EvidenceKind::Request)[0];
     assert!(request.starts_with("POST http://127.0.0.1") && request.ends_with("\n{\"a\":1}"), "{request}");
     assert_eq!(s.noted(EvidenceKind::Reproduce).len(), 1);
@@ -235,15 +238,15 @@ async fn as_long_as_it_connects_nothing_has_been_asked() {
     let s = stage(&format!("http: https://{address}")).await;
     let (call, cx) = (action(&Http, "request: POST /"), s.cx());
     assert!(tokio::time::timeout(Duration::from_millis(200), call.perform(&cx)).await.is_err());
-    assert!(!s.departed());
+    assert!(!s.sent());
     // the same server asked without TLS has been asked
     let s = stage(&format!("http: http://{address}")).await;
     let cx = s.cx();
     assert!(tokio::time::timeout(Duration::from_millis(200), call.perform(&cx)).await.is_err());
-    assert!(s.departed());
+    assert!(s.sent());
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let s = stage(&format!("http: http://{free}")).await;
-    assert!(perform(&s, "request: POST /").await.is_err() && !s.departed(), "refused");
+    assert!(perform(&s, "request: POST /").await.is_err() && !s.sent(), "refused");
 }
 
 #[tokio::test]
@@ -258,7 +261,7 @@ async fn a_request_over_a_connection_that_is_there_has_left() {
     again.target = s.target.clone();
     let cx = again.cx();
     assert!(tokio::time::timeout(Duration::from_millis(100), slow.perform(&cx)).await.is_err());
-    assert!(again.departed());
+    assert!(again.sent());
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ async fn refused(target: &str) -> String {
         Ok(out) => panic!("{}\n{:?}", out.value, s.noted(EvidenceKind::Note)),
         Err(e) => e,
     };
-    assert!(matches!(error, StepError::Unreachable(_)), "{error:?}");
+    assert!(matches!(error, ActionError::Unreachable(_)), "{error:?}");
     assert!(s.noted(EvidenceKind::Reproduce).len() == 1);
     error.to_string()
 }

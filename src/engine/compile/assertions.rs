@@ -3,21 +3,26 @@ use super::Compiler;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     engine::names::{Names, Shape},
-    expr::{Picture, Read, picture},
-    plan::Asks,
+    expr::{Pattern, Reference, picture},
+    plan::Assertions,
     source::Span,
 };
 
 impl Compiler<'_> {
     /// Checks what is asked against the names in scope; with `fields`, the picture is of an output that has those.
-    pub(super) fn asks(&mut self, asks: &Asks, fields: Option<&[String]>, names: &Names) -> Vec<String> {
+    pub(super) fn assertions(
+        &mut self,
+        assertions: &Assertions,
+        fields: Option<&[String]>,
+        names: &Names,
+    ) -> Vec<String> {
         let mut needs = vec![];
-        if let Some(p) = &asks.picture {
+        if let Some(p) = &assertions.picture {
             let reads = p.reads();
             need(&mut needs, &reads);
             self.reads(&reads, names);
             match (&p.shape, fields) {
-                (picture::Shape::Map(entries), _) => {
+                (picture::Matcher::Map(entries), _) => {
                     for (key, at, inner) in entries {
                         let Some(name) = key.as_literal() else { continue };
                         match fields {
@@ -28,7 +33,7 @@ impl Compiler<'_> {
                                 }
                             }
                             None => {
-                                let read = Read { root: name.to_string(), path: vec![], span: at.clone() };
+                                let read = Reference { root: name.to_string(), path: vec![], span: at.clone() };
                                 if !names.has(name) {
                                     names.check(&read, &mut self.problems);
                                 } else {
@@ -49,7 +54,7 @@ impl Compiler<'_> {
                 _ => {}
             }
         }
-        for (e, _) in &asks.checks {
+        for (e, _) in &assertions.checks {
             need(&mut needs, e.reads());
             self.reads(e.reads(), names);
         }
@@ -57,9 +62,9 @@ impl Compiler<'_> {
     }
 
     /// `expect: { batch: { stauts: 200 } }`: the fields one level down, where they are known.
-    pub(super) fn picture_fields(&mut self, name: &str, inner: &Picture, names: &Names) {
-        let picture::Shape::Map(entries) = &inner.shape else { return };
-        let read = Read { root: name.to_string(), path: vec![], span: inner.span.clone() };
+    pub(super) fn picture_fields(&mut self, name: &str, inner: &Pattern, names: &Names) {
+        let picture::Matcher::Map(entries) = &inner.shape else { return };
+        let read = Reference { root: name.to_string(), path: vec![], span: inner.span.clone() };
         if let Shape::Fields(fields) = names.check(&read, &mut Diagnostics::default()) {
             let known: Vec<String> = fields.into_iter().map(|(f, _)| f).collect();
             for (key, at, _) in entries {
@@ -78,7 +83,7 @@ impl Compiler<'_> {
     }
 }
 
-pub(super) fn need(needs: &mut Vec<String>, reads: &[Read]) {
+pub(super) fn need(needs: &mut Vec<String>, reads: &[Reference]) {
     need_names(needs, &reads.iter().map(|r| r.root.clone()).collect::<Vec<_>>());
 }
 
