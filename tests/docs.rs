@@ -1,18 +1,19 @@
-//! What the README and the pages under `docs/` say is true: every block of YAML is read by the runner as what it says that it is, every link
-//! leads somewhere, and the tables of codes and verdicts are those of the code.
+//! Checks the README and the pages under `docs/`: every YAML block is valid for the runner, every link has a target, and tables match
+//! the code.
 //!
 //! The word after ```` ```yaml ```` says what a block is:
 //!
-//! | Word | Is checked as |
+//! | Word | Checked as |
 //! |---|---|
-//! | `plan` | a plan of its own |
-//! | `environment` | an environment file, with a plan; its environment is called `staging` |
-//! | `actions` | what stands under `do`; put into a case |
-//! | `expected` | what stands under `expected`; put into a case |
-//! | `definitions` | what stands under `actions` of a plan |
-//! | `fragment` | YAML, nothing more |
+//! | `plan` | a complete plan |
+//! | `environment` | an environment file whose environment is called `staging` |
+//! | `actions` | a list under `do`, put into a case |
+//! | `expected` | a list under `expected`, put into a case |
+//! | `definitions` | a map under `actions` of a plan |
+//! | `fragment` | YAML |
 //!
-//! `reads=a,b` after it names what a block reads and does not bind itself.
+//! `reads=a,b` after it lists names that a block reads without binding them. Blocks without a word are allowed in `docs/verbs`, where a
+//! unit test of the executors compiles them.
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -24,29 +25,33 @@ use tp_runner::{cli::exit, outcome::Verdict, report::gate::RunVerdict, source::S
 use tp_runner_sandbox::defect::Defect;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-/// Not ours to hold: the plan as it was given, and the page of diagnostics, whose blocks are wrong on purpose.
-const OTHERS: &[&str] = &["docs/TP-004.md", "docs/diagnostics.md"];
+/// Given from outside, so its text is not checked.
+const MARKDOWN_PLAN: &str = "docs/TP-004.md";
+/// Its blocks are wrong on purpose; `tests/diagnostics` checks them.
+const DIAGNOSTICS: &str = "docs/diagnostics.md";
 
+/// Every page, relative to the root of the repository.
 fn pages() -> Vec<PathBuf> {
-    fn all(folder: &Path, into: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()) {
-            match entry.extension() {
-                _ if entry.is_dir() => all(&entry, into),
-                Some(e) if e == "md" => into.push(entry),
+    fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(Path::new(ROOT).join(folder)).expect("a folder").map(|e| e.expect("an entry")) {
+            let path = folder.join(entry.file_name());
+            match path.extension() {
+                _ if entry.path().is_dir() => collect(&path, into),
+                Some(e) if e == "md" => into.push(path),
                 _ => {}
             }
         }
     }
-    let root = Path::new(ROOT);
-    let mut pages = vec![root.join("README.md"), root.join("examples/README.md")];
-    all(&root.join("docs"), &mut pages);
-    pages.retain(|p| !OTHERS.iter().any(|o| root.join(o) == *p));
+    let mut pages = vec![PathBuf::from("README.md"), PathBuf::from("CONTRIBUTING.md")];
+    collect(Path::new("docs"), &mut pages);
+    collect(Path::new("examples"), &mut pages);
+    pages.retain(|p| p != Path::new(MARKDOWN_PLAN));
     pages.sort();
     pages
 }
 
-fn shown(page: &Path) -> String {
-    page.strip_prefix(ROOT).unwrap_or(page).display().to_string()
+fn read(page: &Path) -> String {
+    fs::read_to_string(Path::new(ROOT).join(page)).unwrap_or_else(|e| panic!("{}: {e}", page.display()))
 }
 
 /// Info string, text and line of each fenced block.
@@ -72,26 +77,43 @@ fn blocks(page: &str) -> Vec<(String, String, usize)> {
     out
 }
 
+/// The text without fenced blocks.
+fn prose(page: &str) -> String {
+    page.split("```").step_by(2).collect()
+}
+
+/// The anchors of a page's headings, as GitHub and mdBook build them.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = prose(page);
+    let headings =
+        headings.lines().filter_map(|l| l.trim_start_matches('#').strip_prefix(' ').filter(|_| l.starts_with('#')));
+    let anchor = |heading: &str| {
+        let kept = heading.to_lowercase().replace(' ', "-");
+        kept.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+    };
+    headings.map(anchor).collect()
+}
+
 fn indented(text: &str, by: usize) -> String {
     text.lines().map(|l| if l.is_empty() { "\n".into() } else { format!("{}{l}\n", " ".repeat(by)) }).collect()
 }
 
-/// A whole file around a block, and the arguments that check it.
-fn whole(kind: &str, reads: &str, text: &str) -> Result<(String, bool), String> {
+/// A complete file around a block, and whether it is an environment file.
+fn complete(kind: &str, reads: &str, text: &str) -> Result<(String, bool), String> {
     let vars: String = reads.split(',').filter(|n| !n.is_empty()).map(|n| format!("  {n}: a value\n")).collect();
     let head = format!("plan: a-page\nenvironment: sandbox\n{}{vars}", if vars.is_empty() { "" } else { "vars:\n" });
     let case = "cases:\n  - id: PAGE-1\n    tier: must\n";
-    let closing = "    expected:\n      - result: It is read\n        unproven: it is part of a page\n";
+    let closing = "    expected:\n      - result: It is valid\n        unproven: part of a page\n";
     Ok(match kind {
         "plan" => (text.to_string(), false),
         "environment" => (text.to_string(), true),
         "actions" => {
-            let steps = format!("    steps:\n      - step: It is read\n        do:\n{}", indented(text, 10));
+            let steps = format!("    steps:\n      - step: It is valid\n        do:\n{}", indented(text, 10));
             (format!("{head}{case}{steps}{closing}"), false)
         }
         "expected" => (format!("{head}{case}    expected:\n{}", indented(text, 6)), false),
         "definitions" => (format!("{head}actions:\n{}{case}{closing}", indented(text, 2)), false),
-        other => return Err(format!("`yaml {other}` is no kind of block")),
+        other => return Err(format!("expected a kind of block after `yaml`, found `{other}`")),
     })
 }
 
@@ -101,7 +123,6 @@ fn check(folder: &Path, (text, environment): (String, bool)) -> Result<(), Strin
     let mut command = Command::new(env!("CARGO_BIN_EXE_tp-runner"));
     command.current_dir(folder).arg("check");
     match environment {
-        // pages call it `staging`, and take their examples from this plan
         true => command.args([&format!("{ROOT}/plans/TP-004.yaml"), "--config", "page.yaml", "--env", "staging"]),
         false => command.arg("page.yaml"),
     };
@@ -110,28 +131,31 @@ fn check(folder: &Path, (text, environment): (String, bool)) -> Result<(), Strin
 }
 
 #[test]
-fn every_block_of_yaml_is_what_it_says() {
+fn every_yaml_block_is_valid() {
     let folder = tempfile::tempdir().expect("a folder");
-    // what whole plans on a page include and are compared with
+    // included by plans on the pages
     fs::create_dir_all(folder.path().join("shared")).expect("a folder");
     fs::copy(Path::new(ROOT).join("examples/shared/sessions.yaml"), folder.path().join("shared/sessions.yaml"))
         .expect("a copy");
     let (mut wrong, mut checked) = (vec![], 0);
-    for page in pages() {
-        for (info, text, line) in blocks(&fs::read_to_string(&page).expect("a page")) {
+    for page in pages().into_iter().filter(|p| p != Path::new(DIAGNOSTICS)) {
+        for (info, text, line) in blocks(&read(&page)) {
             let Some(kind) = info.strip_prefix("yaml") else { continue };
             let mut words = kind.split_whitespace();
-            let kind = words.next().unwrap_or("without a word");
+            let kind = match words.next() {
+                None if page.starts_with("docs/verbs") => continue,
+                kind => kind.unwrap_or("nothing"),
+            };
             let reads = words.find_map(|w| w.strip_prefix("reads=")).unwrap_or_default();
             checked += 1;
             let result = if kind == "fragment" {
                 let source = Arc::new(Source { name: "page".into(), text });
                 tp_runner::yaml::parse(&source).map(drop).map_err(|d| d.render(false))
             } else {
-                whole(kind, reads, &text).and_then(|file| check(folder.path(), file))
+                complete(kind, reads, &text).and_then(|file| check(folder.path(), file))
             };
             if let Err(e) = result {
-                wrong.push(format!("{}:{line}\n{e}", shown(&page)));
+                wrong.push(format!("{}:{line}\n{e}", page.display()));
             }
         }
     }
@@ -140,20 +164,23 @@ fn every_block_of_yaml_is_what_it_says() {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_a_target() {
     let mut wrong = vec![];
     for page in pages() {
-        let text = fs::read_to_string(&page).expect("a page");
-        for part in text.split("](").skip(1) {
+        let text = read(&page);
+        for part in prose(&text).split("](").skip(1) {
             let target = part.split([')', ' ']).next().unwrap_or_default();
-            let file = target.split('#').next().unwrap_or_default();
-            if target.contains("://") || file.is_empty() {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            if target.contains("://") {
                 continue;
             }
-            let leads = page.parent().expect("a folder").join(file);
-            // written by somebody else, and perhaps later
-            if !leads.exists() && !OTHERS.iter().any(|o| leads.ends_with(Path::new(o).file_name().expect("a name"))) {
-                wrong.push(format!("{}: {target}", shown(&page)));
+            let file = match file {
+                "" => page.clone(),
+                file => page.parent().expect("a folder").join(file),
+            };
+            let exists = Path::new(ROOT).join(&file).exists();
+            if !exists || !(anchor.is_empty() || anchors(&read(&file)).contains(anchor)) {
+                wrong.push(format!("{}: {target}", page.display()));
             }
         }
     }
@@ -161,10 +188,21 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn the_readme_shows_the_plan_as_it_is() {
-    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).expect("the README");
-    let plan = fs::read_to_string(Path::new(ROOT).join("plans/TP-004.yaml")).expect("the plan");
-    let screen = blocks(&readme).into_iter().find(|(_, t, _)| t.contains("TC-INT-001")).expect("a screenful").1;
+fn the_summary_lists_every_page_of_docs() {
+    let summary = read(Path::new("docs/SUMMARY.md"));
+    let listed: BTreeSet<&str> = summary.split("](").skip(1).filter_map(|p| p.split(')').next()).collect();
+    let pages = pages().into_iter().chain([MARKDOWN_PLAN.into()]);
+    let missing: Vec<PathBuf> = pages
+        .filter_map(|p| Some(p.strip_prefix("docs").ok()?.to_path_buf()))
+        .filter(|p| p != Path::new("SUMMARY.md") && !listed.contains(p.to_str().expect("a name in UTF-8")))
+        .collect();
+    assert!(missing.is_empty(), "not in docs/SUMMARY.md: {missing:?}");
+}
+
+#[test]
+fn the_readme_shows_every_case_of_tp004_passed() {
+    let (readme, plan) = (read(Path::new("README.md")), read(Path::new("plans/TP-004.yaml")));
+    let screen = blocks(&readme).into_iter().find(|(_, t, _)| t.contains("TC-INT-001")).expect("a block with output").1;
     let titles = plan
         .lines()
         .zip(plan.lines().skip(1))
@@ -172,26 +210,26 @@ fn the_readme_shows_the_plan_as_it_is() {
     let mut last = 0;
     for (id, title) in titles {
         let row = screen.lines().position(|l| l.starts_with(&format!(" {id}  {title} ")) && l.contains(" passed "));
-        let row = row.unwrap_or_else(|| panic!("{id} is not on the screen"));
-        assert!(row > last, "{id} is not in the plan's order");
+        let row = row.unwrap_or_else(|| panic!("no row for {id}"));
+        assert!(row > last, "expected the order of the plan: {id}");
         last = row;
     }
     let sandbox = "sandbox (embedded reference platform): no deployment was tested";
-    assert_eq!(screen.matches(sandbox).count(), 2, "said in the first and in the last line");
+    assert_eq!(screen.matches(sandbox).count(), 2, "expected in the first and the last line");
     assert!(screen.contains("\nPASSED: must 3/3, should 4/4, nice 3/3, in "));
     assert!(screen.contains("\nreport: tests/reports/integration-test-report.md"));
 }
 
 #[test]
-fn the_exit_codes_are_those_of_the_code() {
-    let page = fs::read_to_string(Path::new(ROOT).join("docs/exit-codes.md")).expect("the page");
+fn the_page_of_exit_codes_matches_the_code() {
+    let page = read(Path::new("docs/exit-codes.md"));
     let rows: Vec<Vec<&str>> = page
         .lines()
         .filter(|l| l.starts_with("| "))
         .map(|l| l.trim_matches('|').split('|').map(str::trim).collect())
         .collect();
     let codes: Vec<u8> = rows.iter().filter_map(|r| r[0].trim_matches('`').parse().ok()).collect();
-    let own = [
+    let expected = [
         exit::GREEN,
         exit::RED,
         exit::USAGE,
@@ -200,7 +238,7 @@ fn the_exit_codes_are_those_of_the_code() {
         exit::NO_REPORT,
         exit::INTERRUPTED,
     ];
-    assert_eq!(codes, own, "the table of exit codes");
+    assert_eq!(codes, expected, "the table of exit codes");
     let gate = [
         (RunVerdict::Passed, exit::GREEN),
         (RunVerdict::Failed, exit::RED),
@@ -211,10 +249,11 @@ fn the_exit_codes_are_those_of_the_code() {
     for (verdict, code) in gate {
         assert_eq!(verdict.exit_code(), code, "{}", verdict.word());
     }
-    // the row of a verdict ends with the code that it decides
+    // the last cell of a verdict is its exit code
     let verdicts = [
         (Verdict::Passed, "0"),
         (Verdict::Failed, "1"),
+        (Verdict::KnownFailure, "0"),
         (Verdict::Blocked, "1 or 3"),
         (Verdict::Errored, "3"),
         (Verdict::Interrupted, "130"),
@@ -227,19 +266,19 @@ fn the_exit_codes_are_those_of_the_code() {
     }
 }
 
-/// The proof that is shown is of the sandbox as it is: each of its defects is in the table, and caught.
 #[test]
-fn the_proof_shows_every_defect_caught() {
-    let text = fs::read_to_string(Path::new(ROOT).join("docs/TP-004-proof.md")).unwrap();
-    let fates: BTreeMap<&str, &str> = text
+fn the_proof_page_lists_every_defect_as_caught() {
+    let text = read(Path::new("docs/TP-004-proof.md"));
+    let results: BTreeMap<&str, &str> = text
         .lines()
         .filter_map(|line| {
             let name = line.split('|').nth(1)?.trim().strip_prefix('`')?.strip_suffix('`')?;
-            // before the last cell, which is the time that it took
+            // the last cell is the duration
             Some((name, line.rsplit('|').nth(2)?.trim()))
         })
         .collect();
-    let caught: BTreeSet<&str> = fates.iter().filter(|(_, fate)| **fate == "caught").map(|(name, _)| *name).collect();
+    let caught: BTreeSet<&str> =
+        results.iter().filter(|(_, result)| **result == "caught").map(|(name, _)| *name).collect();
     let all: BTreeSet<&str> = Defect::ALL.iter().map(|d| d.name()).collect();
     let other: Vec<_> = all.symmetric_difference(&caught).collect();
     assert!(!all.is_empty() && other.is_empty(), "not caught in the proof, or no defects: {other:?}");

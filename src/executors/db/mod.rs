@@ -43,7 +43,7 @@ impl Executor for Db {
     }
 
     fn manual(&self) -> &'static str {
-        include_str!("manual.md")
+        include_str!("../../../docs/verbs/db.md")
     }
 
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {

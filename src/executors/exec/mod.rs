@@ -21,7 +21,7 @@ impl Executor for Exec {
     }
 
     fn manual(&self) -> &'static str {
-        include_str!("manual.md")
+        include_str!("../../../docs/verbs/exec.md")
     }
 
     fn needs_target(&self) -> bool {

@@ -37,7 +37,7 @@ impl Executor for Http {
     }
 
     fn manual(&self) -> &'static str {
-        include_str!("manual.md")
+        include_str!("../../../docs/verbs/http.md")
     }
 
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {

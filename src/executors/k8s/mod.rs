@@ -41,7 +41,7 @@ impl Executor for K8s {
     }
 
     fn manual(&self) -> &'static str {
-        include_str!("manual.md")
+        include_str!("../../../docs/verbs/k8s.md")
     }
 
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {

@@ -29,7 +29,7 @@ impl Executor for Logs {
     }
 
     fn manual(&self) -> &'static str {
-        include_str!("manual.md")
+        include_str!("../../../docs/verbs/logs.md")
     }
 
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {
