@@ -1,4 +1,4 @@
-//! Every example is true: it has a head that says its one idea, a row in the README, nothing to complain of, and it passes.
+//! Every example has a comment at its head and a row in the README, is valid, and passes.
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -26,7 +26,7 @@ fn examples() -> Vec<String> {
     names
 }
 
-/// A copy, so that journals and reports lie in it and not in the sources.
+/// Copies the examples to a temporary folder, where journals and reports are written.
 fn copy() -> tempfile::TempDir {
     fn all(from: &Path, to: &Path) {
         fs::create_dir_all(to).expect("a folder");
@@ -45,21 +45,21 @@ fn copy() -> tempfile::TempDir {
 }
 
 #[test]
-fn every_example_says_its_idea_and_has_its_row() {
+fn every_example_has_a_head_comment_and_a_row_in_the_readme() {
     let readme = fs::read_to_string(Path::new(ROOT).join("examples/README.md")).expect("the README");
     for name in examples() {
         let plan = fs::read_to_string(Path::new(ROOT).join("examples").join(&name)).expect("a plan");
         let head = plan.lines().take_while(|l| l.starts_with('#')).filter(|l| l.len() > 2).count();
-        assert!((2..=4).contains(&head), "{name} has {head} lines of comment at its head");
-        assert!(plan.contains("\nenvironment: sandbox\n"), "{name} names no environment");
-        assert!(readme.contains(&format!("| [{name}]({name}) | ")), "{name} has no row in examples/README.md");
+        assert!((2..=4).contains(&head), "{name}: expected 2 to 4 lines of comment at the head, found {head}");
+        assert!(plan.contains("\nenvironment: sandbox\n"), "{name}: expected `environment: sandbox`");
+        assert!(readme.contains(&format!("| [{name}]({name}) | ")), "{name}: no row in examples/README.md");
     }
     let rows = readme.lines().filter(|l| l.starts_with("| [")).count();
-    assert_eq!(rows, examples().len(), "a row for what is not there");
+    assert_eq!(rows, examples().len(), "a row without a file");
 }
 
 #[test]
-fn nothing_is_wrong_with_any_of_them_nor_with_the_environment() {
+fn every_example_is_valid_in_the_sandbox_and_in_staging() {
     let folder = copy();
     let checked = runner(&["check", "examples"], folder.path());
     let said = text(&checked);
@@ -69,7 +69,7 @@ fn nothing_is_wrong_with_any_of_them_nor_with_the_environment() {
     let environment = ["--config", "examples/tp-runner.yaml", "--env", "staging"];
     let here = Path::new(ROOT);
     let mut plans = vec!["check".to_string(), "TP-004".to_string()];
-    // a plan without those two variables cannot be told what they are
+    // the environment sets these variables, and an unknown variable is an error
     let fits = |n: &String| {
         let plan = fs::read_to_string(here.join("examples").join(n)).expect("a plan");
         plan.contains("\n  user:") && plan.contains("\n  settle:")
@@ -82,7 +82,7 @@ fn nothing_is_wrong_with_any_of_them_nor_with_the_environment() {
 }
 
 #[test]
-fn an_environment_whose_faults_are_actions_fits_the_plan_with_a_fault() {
+fn the_toxiproxy_environment_is_valid_for_the_plan_with_a_fault() {
     let config = ["--config", "examples/toxiproxy/tp-runner.yaml"];
     let args = ["check", "examples/08-a-fault.yaml"].into_iter().chain(config).chain(["--env", "staging"]);
     let checked = runner(&args.collect::<Vec<_>>(), Path::new(ROOT));
@@ -91,12 +91,12 @@ fn an_environment_whose_faults_are_actions_fits_the_plan_with_a_fault() {
 }
 
 #[test]
-fn the_environments_of_a_real_streamspace_fit_tp_004() {
+fn the_streamspace_environments_are_valid_for_tp004() {
     let config = ["check", "TP-004", "--config", "examples/streamspace/tp-runner.yaml"];
     for (more, code, said) in [
         (&["--env", "streamspace"][..], 0, "nothing is wrong"),
         (&["--env", "production", "--i-mean", "production"], 0, "nothing is wrong"),
-        // nothing of it could be taken back
+        // many actions have no undo
         (&["--env", "production"], 2, "the environment `production` is protected"),
     ] {
         let args: Vec<&str> = config.into_iter().chain(more.iter().copied()).collect();
@@ -111,7 +111,7 @@ fn every_example_passes() {
     let queue = std::sync::Mutex::new(examples());
     let wrong = std::sync::Mutex::new(vec![]);
     std::thread::scope(|scope| {
-        // they mostly wait
+        // they mostly wait, so three threads suffice
         for _ in 0..3 {
             scope.spawn(|| {
                 while let Some(name) = { queue.lock().expect("the queue").pop() } {
