@@ -130,12 +130,12 @@ pub trait Action: Send + Sync {
         self.perform(cx).await
     }
     /// Why an output that holds proves nothing all the same: that nothing came is no evidence where nothing could come.
-    fn doubt(&self, _: &Value) -> Option<String> {
+    fn inconclusive(&self, _: &Value) -> Option<String> {
         None
     }
     /// What stands for an answer when there was none although the request had left (or could not leave because of a fault in
     /// force): silence is the product's answer then. `None` for what has no such thing.
-    fn silence(&self) -> Option<Value> {
+    fn no_response(&self) -> Option<Value> {
         None
     }
 }
@@ -277,7 +277,7 @@ impl ActionContext<'_> {
 /// What stands under a verb. It takes the value apart, notes every name that is read, and gathers what is wrong.
 pub struct Body<'a> {
     pub node: &'a Node,
-    pub reads: &'a mut Vec<Reference>,
+    pub references: &'a mut Vec<Reference>,
     pub problems: &'a mut Diagnostics,
 }
 
@@ -288,7 +288,7 @@ impl Body<'_> {
 
     /// A body for a part of this one.
     pub fn part<'b>(&'b mut self, node: &'b Node) -> Body<'b> {
-        Body { node, reads: self.reads, problems: self.problems }
+        Body { node, references: self.references, problems: self.problems }
     }
 
     /// Whether it is a map with none but these keys, each once. Says what is wrong.
@@ -347,7 +347,7 @@ impl Body<'_> {
             return None;
         }
         let t = Template::compile(node, self.problems);
-        self.reads.extend(t.reads().cloned());
+        self.references.extend(t.references().cloned());
         Some(t)
     }
 
@@ -359,7 +359,7 @@ impl Body<'_> {
 
     pub fn tree_of(&mut self, node: &Node) -> Tree {
         let t = Tree::compile(node, self.problems);
-        self.reads.extend(t.reads());
+        self.references.extend(t.references());
         t
     }
 
@@ -379,7 +379,7 @@ impl Body<'_> {
         let length = node.as_str().map_or_else(|| node.span.text().len(), str::len);
         match Expression::compile(&node, 0..length) {
             Ok(e) => {
-                self.reads.extend(e.reads().iter().filter(|r| !own.contains(&r.root.as_str())).cloned());
+                self.references.extend(e.references().iter().filter(|r| !own.contains(&r.root.as_str())).cloned());
                 Some(e)
             }
             Err(all) => {

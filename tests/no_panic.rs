@@ -7,10 +7,10 @@ use tp_runner::{
     engine::compile::compile,
     event::EventSink,
     executors,
-    expr::{Expression, Pattern, Scope, Tree, judge},
+    expr::{Expression, Pattern, Scope, Tree, matching},
     plan::{
         environment, markdown,
-        read::{Files, Reader},
+        read::{FileLoader, Reader},
     },
     report::{jsonl, ledger::Ledger},
     source::Source,
@@ -39,7 +39,7 @@ environments:
 ";
 
 struct Nothing;
-impl Files for Nothing {
+impl FileLoader for Nothing {
     fn read(&self, _: &Path) -> std::io::Result<String> {
         Err(std::io::ErrorKind::NotFound.into())
     }
@@ -172,7 +172,7 @@ fn expression(text: &str) -> usize {
     match Expression::compile(&node, 0..node.as_str().map_or(0, str::len)) {
         Ok(e) => {
             let mut results = vec![];
-            judge::checks(&[(e, node.span.clone())], &scope, &mut results);
+            matching::evaluate_checks(&[(e, node.span.clone())], &scope, &mut results);
             drawn += results.iter().map(|f| f.operands.len()).sum::<usize>();
         }
         Err(ds) => drawn += ds.iter().map(|d| d.render(false).len() + d.span.location().column).sum::<usize>(),
@@ -181,7 +181,7 @@ fn expression(text: &str) -> usize {
     let _ = Tree::compile(&node, &mut problems).render(&scope);
     let picture = Pattern::compile(&node, &mut problems);
     let mut results = vec![];
-    judge::picture(&picture, "x", scope.get("a"), &scope, &mut results);
+    matching::match_pattern(&picture, "x", scope.get("a"), &scope, &mut results);
     drawn + problems.0.iter().map(|d| d.render(false).len()).sum::<usize>()
 }
 

@@ -17,7 +17,7 @@ use tp_runner::{
     outcome::{Tier, Verdict},
     plan::{
         environment,
-        read::{Files, Reader},
+        read::{FileLoader, Reader},
     },
     report::{jsonl::JsonLines, ledger::Ledger},
     secrets::Secrets,
@@ -26,7 +26,7 @@ use tp_runner::{
 
 struct NoFiles;
 
-impl Files for NoFiles {
+impl FileLoader for NoFiles {
     fn read(&self, _: &Path) -> std::io::Result<String> {
         Err(std::io::ErrorKind::NotFound.into())
     }

@@ -1,6 +1,6 @@
 //! Where files are: plans by id, file or folder; the environment file; what a plan names.
 use super::Failure;
-use crate::{plan::read::Files, source::Source};
+use crate::{plan::read::FileLoader, source::Source};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -34,7 +34,7 @@ pub struct Found {
 /// What a plan includes, from disk.
 pub struct Disk;
 
-impl Files for Disk {
+impl FileLoader for Disk {
     fn read(&self, path: &Path) -> std::io::Result<String> {
         std::fs::read_to_string(path)
     }

@@ -58,7 +58,7 @@ impl Runner<'_> {
                 Err(ActionError::Unreachable(_)) => self.fault_in_force(),
                 _ => false,
             };
-            if let (true, Err(e), Some(silence)) = (silent, &result, action.silence()) {
+            if let (true, Err(e), Some(silence)) = (silent, &result, action.no_response()) {
                 evidence.push(Evidence { kind: EvidenceKind::Note, text: format!("no answer: {e}") });
                 result = Ok(Output { value: silence, at: look_at, took: look_begun.elapsed(), cursor: None });
             }
@@ -80,7 +80,7 @@ impl Runner<'_> {
                     output.value = timed(&output, first);
                     let inner = scope.with_all(&output.value);
                     // before the look is told: what it brought may be a secret
-                    for (_, e) in step.save.iter().filter(|(_, e)| e.tells_secret()) {
+                    for (_, e) in step.save.iter().filter(|(_, e)| e.registers_secret()) {
                         let _ = e.eval(&inner);
                     }
                     results = self.asked(&step.assertions, Some(&output.value), &inner);
@@ -98,7 +98,7 @@ impl Runner<'_> {
         let Some(e) = error else {
             let mut status = Status::Passed;
             let mut reason = if held { None } else { wait.reason() };
-            if held && let Some(why) = seen.as_ref().and_then(|v| action.doubt(v)) {
+            if held && let Some(why) = seen.as_ref().and_then(|v| action.inconclusive(v)) {
                 self.doubts.cast(&why);
                 (status, reason) = (Status::Errored, Some(why));
             }

@@ -13,7 +13,7 @@ use crate::{
     address::Address,
     event::{ErrorKind, Event, EventKind, Events, RunStarted},
     executor::{ActionError, Output, RunInfo},
-    expr::{AssertionResult, Scope, Spoken},
+    expr::{AssertionResult, ReferencedLiterals, Scope},
     outcome::{Status, Verdict},
     plan::Assertions,
     secrets::Secrets,
@@ -198,7 +198,7 @@ struct Known {
 #[derive(Default)]
 struct Notes {
     ways: HashMap<Address, Way>,
-    spoken: HashMap<Span, Spoken>,
+    spoken: HashMap<Span, ReferencedLiterals>,
     /// None of one that was performed again and again: each time is another.
     known: HashMap<Address, Option<Known>>,
 }
@@ -313,18 +313,18 @@ impl Looks for Recorded {
     fn asking(&self, assertions: &Assertions, scope: &Scope) {
         let Some(notes) = &self.notes else { return };
         let spoken = &mut open(notes).spoken;
-        if let Some(p) = &assertions.picture {
-            let mut all = Spoken::default();
+        if let Some(p) = &assertions.pattern {
+            let mut all = ReferencedLiterals::default();
             p.leaves(&mut |leaf| {
-                let said = leaf.speaks(scope);
+                let said = leaf.collect_literals(scope);
                 all.join(&said);
-                spoken.entry(leaf.picture.span.clone()).or_default().join(&said);
+                spoken.entry(leaf.pattern.span.clone()).or_default().join(&said);
             });
             p.branches(&mut |span| spoken.entry(span.clone()).or_default().join(&all));
         }
         for (e, span) in &assertions.checks {
-            let mut said = Spoken::default();
-            e.speaks(scope, &mut said);
+            let mut said = ReferencedLiterals::default();
+            e.collect_literals(scope, &mut said);
             spoken.entry(span.clone()).or_default().join(&said);
         }
     }
@@ -383,7 +383,7 @@ pub struct Rehearsed {
     /// In which way each action looked.
     pub ways: HashMap<Address, Way>,
     /// What each question spoke of.
-    pub spoken: HashMap<Span, Spoken>,
+    pub spoken: HashMap<Span, ReferencedLiterals>,
     pub verdict: Verdict,
 }
 

@@ -11,7 +11,7 @@ use crate::{
     address::Address,
     event::{EventKind, Evidence},
     executor::{ActionError, Output},
-    expr::{AssertionResult, Scope, Template, judge},
+    expr::{AssertionResult, Scope, Template, matching},
     outcome::Status,
     plan::{Assertions, Foreach},
     value::{Map, Value},
@@ -305,23 +305,23 @@ impl<'a> Runner<'a> {
     pub(super) fn asked(&self, assertions: &Assertions, output: Option<&Value>, scope: &Scope) -> Vec<AssertionResult> {
         self.looks.asking(assertions, scope);
         let mut out = vec![];
-        if let Some(p) = &assertions.picture {
+        if let Some(p) = &assertions.pattern {
             match output {
-                Some(v) => judge::picture(p, "", Some(v), scope, &mut out),
+                Some(v) => matching::match_pattern(p, "", Some(v), scope, &mut out),
                 None => {
-                    let names = match &p.shape {
-                        crate::expr::picture::Matcher::Map(entries) => entries
+                    let names = match &p.matcher {
+                        crate::expr::pattern::Matcher::Map(entries) => entries
                             .iter()
                             .filter_map(|(k, ..)| k.as_literal())
                             .filter_map(|k| Some((k.to_string(), scope.get(k)?.clone())))
                             .collect::<Map>(),
                         _ => Map::new(),
                     };
-                    judge::picture(p, "", Some(&Value::from(names)), scope, &mut out);
+                    matching::match_pattern(p, "", Some(&Value::from(names)), scope, &mut out);
                 }
             }
         }
-        judge::checks(&assertions.checks, scope, &mut out);
+        matching::evaluate_checks(&assertions.checks, scope, &mut out);
         out
     }
 

@@ -114,7 +114,7 @@ fn drawn(problems: &Diagnostics) -> String {
 fn read<T>(text: &str, f: impl FnOnce(&mut Body<'_>) -> Option<T>) -> (Option<T>, Diagnostics) {
     let node = yaml::parse(&Arc::new(Source { name: "t.yaml".into(), text: text.into() })).unwrap();
     let (mut reads, mut problems) = (vec![], Diagnostics::default());
-    let got = f(&mut Body { node: &node, reads: &mut reads, problems: &mut problems });
+    let got = f(&mut Body { node: &node, references: &mut reads, problems: &mut problems });
     (got, problems)
 }
 
@@ -132,7 +132,7 @@ fn the_examples_in_the_manuals_are_right() {
             if let yaml::Kind::Seq(actions) = &node.kind {
                 for (key, body) in actions.iter().flat_map(|a| a.entries()) {
                     let Some(executor) = registry.get(&key.key_text()) else { continue };
-                    executor.compile(&mut Body { node: body, reads: &mut reads, problems: &mut problems });
+                    executor.compile(&mut Body { node: body, references: &mut reads, problems: &mut problems });
                     shown += 1;
                 }
             }
@@ -140,7 +140,7 @@ fn the_examples_in_the_manuals_are_right() {
                 let Some(executor) = target.entries().iter().find_map(|(k, _)| registry.get(&k.key_text())) else {
                     continue;
                 };
-                executor.target(&mut Body { node: target, reads: &mut reads, problems: &mut problems });
+                executor.target(&mut Body { node: target, references: &mut reads, problems: &mut problems });
                 shown += 1;
             }
             assert_eq!(problems.0.len(), 0, "{}", drawn(&problems));

@@ -2,19 +2,19 @@
 //! network, no file.
 pub mod cel;
 mod history;
-pub mod judge;
-pub mod picture;
+pub mod matching;
+pub mod pattern;
+pub mod referenced;
 mod sample;
 pub mod schema;
 pub mod scope;
-pub mod spoken;
 pub mod template;
 
 pub use self::{
     cel::{EvalError, Expression, Reference},
-    judge::AssertionResult,
-    picture::Pattern,
+    matching::AssertionResult,
+    pattern::Pattern,
+    referenced::ReferencedLiterals,
     scope::Scope,
-    spoken::Spoken,
     template::{Part, Template, Tree},
 };

@@ -65,7 +65,7 @@ impl Schema {
             return Named::compile(node, key, problems).map_or(Schema::Broken, Schema::Named);
         }
         let tree = Tree::compile(node, problems);
-        if tree.reads().is_empty() {
+        if tree.references().is_empty() {
             build(&node.to_value().to_json(), &node.span, problems)
         } else {
             Schema::Rendered(tree)

@@ -1,5 +1,5 @@
 //! The names that are bound at a point of a run. Immutable: binding a name makes a new scope that shares the old one.
-use super::cel::{Lent, lend};
+use super::cel::{BoxedVal, to_cel};
 use crate::{secrets::Secrets, value::Value};
 use cel::{common::value::CowVal, context::VariableResolver};
 use jiff::Timestamp;
@@ -41,7 +41,7 @@ struct Frame {
     name: Arc<str>,
     value: Value,
     /// The same value as the expression language wants it: made once, at the first use.
-    lent: OnceLock<Lent>,
+    cel: OnceLock<BoxedVal>,
     below: Option<Arc<Frame>>,
 }
 
@@ -55,7 +55,7 @@ impl Scope {
         let frame = Frame {
             name: Arc::from(name.as_ref()),
             value: value.into(),
-            lent: OnceLock::new(),
+            cel: OnceLock::new(),
             below: self.top.clone(),
         };
         Scope {
@@ -178,7 +178,7 @@ impl VariableResolver for Scope {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         // the library asks for `a.b.c` before it asks for `a`
         let frame = if name.contains('.') { None } else { self.find(name) }?;
-        Some(CowVal::Borrowed(&**frame.lent.get_or_init(|| lend(&frame.value))))
+        Some(CowVal::Borrowed(&**frame.cel.get_or_init(|| to_cel(&frame.value))))
     }
 }
 

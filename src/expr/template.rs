@@ -68,8 +68,8 @@ impl Template {
         &self.0
     }
 
-    pub fn reads(&self) -> impl Iterator<Item = &Reference> {
-        self.0.iter().filter_map(|p| if let Part::Placeholder(e) = p { Some(e.reads()) } else { None }).flatten()
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.0.iter().filter_map(|p| if let Part::Placeholder(e) = p { Some(e.references()) } else { None }).flatten()
     }
 
     /// The text, where it has no holes.
@@ -167,14 +167,15 @@ impl Tree {
         })
     }
 
-    pub fn reads(&self) -> Vec<Reference> {
+    pub fn references(&self) -> Vec<Reference> {
         match self {
             Tree::Value(_) => vec![],
-            Tree::Template(t) => t.reads().cloned().collect(),
-            Tree::List(items) => items.iter().flat_map(Tree::reads).collect(),
-            Tree::Map(entries) => {
-                entries.iter().flat_map(|(k, v)| k.reads().cloned().chain(v.reads()).collect::<Vec<_>>()).collect()
-            }
+            Tree::Template(t) => t.references().cloned().collect(),
+            Tree::List(items) => items.iter().flat_map(Tree::references).collect(),
+            Tree::Map(entries) => entries
+                .iter()
+                .flat_map(|(k, v)| k.references().cloned().chain(v.references()).collect::<Vec<_>>())
+                .collect(),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 /// A case as the Markdown has it.
 #[derive(Debug, Default)]
-pub struct Written {
+pub struct MarkdownCase {
     pub id: String,
     pub title: String,
     pub priority: Option<String>,
@@ -21,14 +21,14 @@ pub struct Written {
 
 /// A plan as the Markdown has it.
 #[derive(Debug, Default)]
-pub struct Document {
-    pub cases: Vec<Written>,
+pub struct MarkdownPlan {
+    pub cases: Vec<MarkdownCase>,
     pub tiers: HashMap<String, Tier>,
     pub objective: Option<String>,
 }
 
 /// Reads what it knows of a Markdown plan; the rest is prose.
-pub fn read(text: &str) -> Document {
+pub fn read(text: &str) -> MarkdownPlan {
     #[derive(PartialEq)]
     enum At {
         Elsewhere,
@@ -36,7 +36,7 @@ pub fn read(text: &str) -> Document {
         Case,
         Criteria(Option<Tier>),
     }
-    let mut document = Document::default();
+    let mut document = MarkdownPlan::default();
     let mut at = At::Elsewhere;
     let mut part = String::new();
     let mut block: Option<String> = None;
@@ -70,7 +70,11 @@ pub fn read(text: &str) -> Document {
                 at = At::Criteria(tier);
             } else if let Some((id, title)) = heading.split_once(':').filter(|(id, _)| !id.contains(' ')) {
                 at = At::Case;
-                document.cases.push(Written { id: id.trim().into(), title: title.trim().into(), ..Written::default() });
+                document.cases.push(MarkdownCase {
+                    id: id.trim().into(),
+                    title: title.trim().into(),
+                    ..MarkdownCase::default()
+                });
             } else {
                 at = At::Elsewhere;
             }
@@ -112,7 +116,7 @@ pub fn read(text: &str) -> Document {
     document
 }
 
-fn list_of<'c>(case: &'c mut Written, part: &str) -> Option<&'c mut Vec<String>> {
+fn list_of<'c>(case: &'c mut MarkdownCase, part: &str) -> Option<&'c mut Vec<String>> {
     match part {
         "preconditions" => Some(&mut case.preconditions),
         "steps" => Some(&mut case.steps),
@@ -238,7 +242,7 @@ mod tests {
     fn the_plan_is_read_whole() {
         let d = read(TP_004);
         assert_eq!(d.cases.len(), 10);
-        let count = |f: fn(&Written) -> usize| d.cases.iter().map(f).sum::<usize>();
+        let count = |f: fn(&MarkdownCase) -> usize| d.cases.iter().map(f).sum::<usize>();
         assert_eq!(
             (count(|c| c.preconditions.len()), count(|c| c.steps.len()), count(|c| c.expected.len())),
             (11, 57, 34)
@@ -258,7 +262,7 @@ mod tests {
     /// What is said of a plan beside its Markdown: codes, and what is underlined.
     fn said(yaml: &str, written: &str) -> Vec<(&'static str, String, String)> {
         struct Nothing;
-        impl crate::plan::read::Files for Nothing {
+        impl crate::plan::read::FileLoader for Nothing {
             fn read(&self, _: &std::path::Path) -> std::io::Result<String> {
                 Err(std::io::ErrorKind::NotFound.into())
             }

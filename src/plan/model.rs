@@ -69,7 +69,7 @@ pub struct Sentence {
 /// What is asked of an observation.
 #[derive(Clone, Default)]
 pub struct Assertions {
-    pub picture: Option<Pattern>,
+    pub pattern: Option<Pattern>,
     pub checks: Vec<(Expression, Span)>,
     /// Something was asked that could not be read; that has been said.
     pub wrong: bool,
@@ -77,7 +77,7 @@ pub struct Assertions {
 
 impl Assertions {
     pub fn is_empty(&self) -> bool {
-        self.picture.is_none() && self.checks.is_empty() && !self.wrong
+        self.pattern.is_none() && self.checks.is_empty() && !self.wrong
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 /// The keys of an action that belong to the engine. What else stands there is a verb.
-pub const ENVELOPE: &[&str] = &[
+pub const ACTION_KEYS: &[&str] = &[
     "as",
     "expect",
     "check",
@@ -30,29 +30,29 @@ pub const ENVELOPE: &[&str] = &[
     "target",
 ];
 /// The verbs of the engine itself.
-pub const OWN_VERBS: &[&str] = &["use", "parallel", "fault"];
+pub const BUILTIN_VERBS: &[&str] = &["use", "parallel", "fault"];
 /// Of lists of actions within actions: fewer than the YAML library refuses.
 const NESTING: usize = 12;
 
 /// How files that a plan names are read: the one thing that is not in its own text.
-pub trait Files {
+pub trait FileLoader {
     fn read(&self, path: &Path) -> std::io::Result<String>;
 }
 
 pub struct Reader<'a> {
     /// The executors' verbs.
     pub verbs: Vec<&'static str>,
-    pub files: &'a dyn Files,
+    pub files: &'a dyn FileLoader,
     pub problems: Diagnostics,
     depth: usize,
     /// Where expressions begin that YAML has cut in two; that has been said.
     cut: Vec<usize>,
-    /// Files with schemas, each read once.
+    /// FileLoader with schemas, each read once.
     documents: HashMap<PathBuf, serde_json::Value>,
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(verbs: Vec<&'static str>, files: &'a dyn Files) -> Self {
+    pub fn new(verbs: Vec<&'static str>, files: &'a dyn FileLoader) -> Self {
         Reader { verbs, files, problems: Diagnostics::default(), depth: 0, cut: vec![], documents: HashMap::new() }
     }
 
@@ -330,9 +330,9 @@ impl<'a> Reader<'a> {
     }
 
     fn assertions(&mut self, node: &Node) -> Assertions {
-        let mut picture = node.get("expect").map(|n| Pattern::compile(n, &mut self.problems));
-        if let Some(picture) = &mut picture {
-            picture.schemas(&mut |schema| self.read_schema(schema));
+        let mut pattern = node.get("expect").map(|n| Pattern::compile(n, &mut self.problems));
+        if let Some(pattern) = &mut pattern {
+            pattern.schemas(&mut |schema| self.read_schema(schema));
         }
         let (mut checks, mut wrong) = (vec![], false);
         if let Some(check) = node.get("check") {
@@ -344,7 +344,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        Assertions { picture, checks, wrong }
+        Assertions { pattern, checks, wrong }
     }
 
     pub fn steps(&mut self, node: &Node) -> Vec<ActionSpec> {
@@ -370,8 +370,8 @@ impl<'a> Reader<'a> {
             if node.entries()[..i].iter().any(|(k, _)| k.key_text() == name) {
                 self.error("duplicate-key", &key.span, format!("`{name}` stands here twice"));
                 wrong = true;
-            } else if ENVELOPE.contains(&name.as_str()) {
-            } else if self.verbs.contains(&name.as_str()) || OWN_VERBS.contains(&name.as_str()) {
+            } else if ACTION_KEYS.contains(&name.as_str()) {
+            } else if self.verbs.contains(&name.as_str()) || BUILTIN_VERBS.contains(&name.as_str()) {
                 if let Some((first, _)) = verb {
                     let d = Diagnostic::error(
                         "two-verbs",
@@ -389,8 +389,8 @@ impl<'a> Reader<'a> {
                     .verbs
                     .iter()
                     .copied()
-                    .chain(OWN_VERBS.iter().copied())
-                    .chain(ENVELOPE.iter().copied())
+                    .chain(BUILTIN_VERBS.iter().copied())
+                    .chain(ACTION_KEYS.iter().copied())
                     .collect();
                 let d = Diagnostic::error("unknown-key", &key.span, format!("unknown verb or key `{name}`"));
                 self.problems.push(match name.as_str() {
@@ -411,7 +411,7 @@ impl<'a> Reader<'a> {
                 if node.get("save").is_none() && assertions.is_empty() {
                     let d = Diagnostic::error("no-verb", &first, "this action does nothing");
                     let verbs =
-                        self.verbs.iter().chain(OWN_VERBS).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
+                        self.verbs.iter().chain(BUILTIN_VERBS).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
                     self.problems.push(d.help(format!("give it a verb ({verbs}), or `save`, `expect` or `check`")));
                 }
                 for key in ["undo", "timeout", "target", "eventually", "always", "give_up_if"] {

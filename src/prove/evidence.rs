@@ -224,8 +224,8 @@ impl Places {
 
     fn take(&mut self, location: &Location, assertions: &crate::plan::Assertions) {
         let spans = self.assertions.entry(location.clone()).or_default();
-        if let Some(p) = &assertions.picture {
-            p.leaves(&mut |leaf| spans.push(leaf.picture.span.clone()));
+        if let Some(p) = &assertions.pattern {
+            p.leaves(&mut |leaf| spans.push(leaf.pattern.span.clone()));
         }
         spans.extend(assertions.checks.iter().map(|(_, span)| span.clone()));
     }

@@ -7,7 +7,7 @@ use crate::{
     address::Address,
     engine::replay::{Change, Judged, Replay, Told, Way as How, stands_for_all},
     executor::Output,
-    expr::Spoken,
+    expr::ReferencedLiterals,
     outcome::Status,
     source::Span,
     value::Value,
@@ -242,9 +242,9 @@ impl Hunt<'_> {
     }
 
     /// What those who react speak of: first those that say so themselves.
-    fn spoken(&self, case: usize, reaction: &Reaction) -> Spoken {
+    fn spoken(&self, case: usize, reaction: &Reaction) -> ReferencedLiterals {
         let all = &self.replay.cases[case].spoken;
-        let mut out = Spoken::default();
+        let mut out = ReferencedLiterals::default();
         for span in reaction.fails.iter().map(|(_, s)| s).chain(&reaction.silenced) {
             if let Some(said) = all.get(span) {
                 out.join(said);
@@ -344,7 +344,7 @@ impl Hunted<'_> {
 
     /// Finds the fields at which somebody looks: what lies under a way is disturbed at once, and only where that is noticed it is
     /// looked at more closely.
-    fn search(&mut self, way: &Way, said: &Spoken, looked: &mut Vec<Way>) {
+    fn search(&mut self, way: &Way, said: &ReferencedLiterals, looked: &mut Vec<Way>) {
         let text = format!("{}{}\n{}", self.hunt.secrets, mutant::TRACES, mutant::pieces(said));
         for step in self.further(way) {
             let mut inner = way.clone();
@@ -384,7 +384,7 @@ impl Hunted<'_> {
 
     /// Every kind of change of one field, in each observation by itself; where there are many, in a few of them, and in the others what
     /// depends on no question.
-    fn field(&mut self, way: &Way, whole: &Spoken) {
+    fn field(&mut self, way: &Way, whole: &ReferencedLiterals) {
         let task = self.task;
         for (n, member) in task.members.iter().enumerate() {
             let Some(value) = self.last(member).map(|s| s.value.clone()) else { continue };

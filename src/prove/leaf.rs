@@ -2,7 +2,7 @@
 //! runner's sake and is left out.
 use crate::{
     engine::schedule::{ActionKind, Schedule, ScheduledAction},
-    expr::{picture::Pattern, spoken},
+    expr::{pattern::Pattern, referenced},
     plan::Assertions,
     source::Span,
 };
@@ -59,10 +59,10 @@ fn steps(list: &[ScheduledAction], case: usize, out: &mut Map, undoing: &mut Map
 }
 
 fn asked(assertions: &Assertions, case: usize, out: &mut Map) {
-    if let Some(p) = &assertions.picture {
+    if let Some(p) = &assertions.pattern {
         p.leaves(&mut |leaf| {
             let text = spoken_text(&leaf);
-            add(out, &leaf.picture.span, text, leaf.within, case);
+            add(out, &leaf.pattern.span, text, leaf.within, case);
         });
     }
     for (e, span) in &assertions.checks {
@@ -80,8 +80,8 @@ fn add(out: &mut Map, span: &Span, text: String, within: Option<&Span>, case: us
     leaf.cases.insert(case);
 }
 
-fn spoken_text(leaf: &spoken::Leaf<'_>) -> String {
-    let value = one_line(source_of(leaf.picture));
+fn spoken_text(leaf: &referenced::Leaf<'_>) -> String {
+    let value = one_line(source_of(leaf.pattern));
     match leaf.key {
         Some(key) => format!("expect: {}: {value}", key.source()),
         None => format!("expect: {value}"),

@@ -1,6 +1,6 @@
 //! One observation changed in one way. Pure: it knows values and what questions speak of, and neither runs nor plans.
 use crate::{
-    expr::Spoken,
+    expr::ReferencedLiterals,
     value::{Map, Value},
 };
 use jiff::SignedDuration;
@@ -308,7 +308,7 @@ const TEXTS: usize = 32;
 const NUMBERS: usize = 8;
 
 /// The kinds that depend on what the questions speak of, for a field that has this value.
-pub fn spoken(v: &Value, said: &Spoken) -> Vec<Kind> {
+pub fn spoken(v: &Value, said: &ReferencedLiterals) -> Vec<Kind> {
     match v {
         Value::Text(_) => {
             let mut out: Vec<Kind> = said.texts.iter().take(TEXTS).cloned().map(Kind::TextIs).collect();
@@ -325,11 +325,11 @@ pub fn spoken(v: &Value, said: &Spoken) -> Vec<Kind> {
 }
 
 /// Everything that questions speak of, in one text, each on a line of its own.
-pub fn pieces(said: &Spoken) -> String {
+pub fn pieces(said: &ReferencedLiterals) -> String {
     said.texts.iter().chain(&said.matching).cloned().collect::<Vec<_>>().join("\n")
 }
 
-fn fields(said: &Spoken) -> Vec<String> {
+fn fields(said: &ReferencedLiterals) -> Vec<String> {
     said.fields.iter().cloned().chain(["added".to_string()]).collect()
 }
 
@@ -341,7 +341,7 @@ const GROWN: usize = 400;
 
 /// Lists of elements to add: plain texts and numbers; copies with a field that is spoken of; and where there is nothing to copy,
 /// elements of what is read of them.
-fn elements(list: &[Value], said: &Spoken) -> Vec<Vec<Value>> {
+fn elements(list: &[Value], said: &ReferencedLiterals) -> Vec<Vec<Value>> {
     let texts: Vec<Value> = said.texts.iter().take(TEXTS).map(Value::text).collect();
     let mut out = vec![];
     let plain = list.first().is_none_or(|v| !matches!(v, Value::Map(_)));
@@ -440,7 +440,7 @@ pub const MANNERS: [Manner; 4] = [Manner::Gone, Manner::Other, Manner::More, Man
 /// What is added to texts when everything grows.
 pub struct Growth<'a> {
     pub text: &'a str,
-    pub said: &'a Spoken,
+    pub said: &'a ReferencedLiterals,
 }
 
 pub fn disturbed(v: &Value, manner: Manner, growth: &Growth<'_>, n: &mut usize) -> New {

@@ -18,13 +18,13 @@ use tp_runner::{
     executors,
     plan::{
         environment, markdown,
-        read::{Files, Reader},
+        read::{FileLoader, Reader},
     },
     source::Source,
 };
 
 struct Shelf;
-impl Files for Shelf {
+impl FileLoader for Shelf {
     fn read(&self, path: &Path) -> std::io::Result<String> {
         match path.file_name().and_then(|n| n.to_str()) {
             Some("empty.yaml") => Ok("actions: {}\n".into()),

@@ -12,7 +12,7 @@ use tp_runner::{
     expr::Scope,
     plan::{
         environment,
-        read::{Files, Reader},
+        read::{FileLoader, Reader},
     },
     secrets::Secrets,
     source::Source,
@@ -21,7 +21,7 @@ use tp_runner::{
 
 struct NoFiles;
 
-impl Files for NoFiles {
+impl FileLoader for NoFiles {
     fn read(&self, _: &Path) -> std::io::Result<String> {
         Err(std::io::ErrorKind::NotFound.into())
     }

@@ -46,7 +46,7 @@ impl Stage {
     pub async fn open(mut self, target: &str) -> Result<Stage, ActionError> {
         let registry = tp_runner::executors::registry();
         let (node, mut reads, mut problems) = (parse(target), vec![], Diagnostics::default());
-        let mut body = Body { node: &node, reads: &mut reads, problems: &mut problems };
+        let mut body = Body { node: &node, references: &mut reads, problems: &mut problems };
         let spec = registry.get(self.verb).unwrap().target(&mut body).unwrap_or_else(|| panic!("{problems:?}"));
         self.target = Some(spec.connect(&self.run, &self.scope).await?);
         Ok(self)
@@ -106,7 +106,7 @@ impl Stage {
 pub fn compile(verb: &str, body: &str) -> Result<Box<dyn Action>, Vec<(&'static str, String)>> {
     let registry = tp_runner::executors::registry();
     let (node, mut reads, mut problems) = (parse(body), vec![], Diagnostics::default());
-    let mut body = Body { node: &node, reads: &mut reads, problems: &mut problems };
+    let mut body = Body { node: &node, references: &mut reads, problems: &mut problems };
     let action = registry.get(verb).expect("the verb is registered").compile(&mut body);
     match action {
         Some(action) if problems.errors() == 0 => Ok(action),

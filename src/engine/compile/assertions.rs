@@ -3,7 +3,7 @@ use super::Compiler;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     engine::names::{Names, Shape},
-    expr::{Pattern, Reference, picture},
+    expr::{Pattern, Reference, pattern},
     plan::Assertions,
     source::Span,
 };
@@ -17,12 +17,12 @@ impl Compiler<'_> {
         names: &Names,
     ) -> Vec<String> {
         let mut needs = vec![];
-        if let Some(p) = &assertions.picture {
-            let reads = p.reads();
+        if let Some(p) = &assertions.pattern {
+            let reads = p.references();
             need(&mut needs, &reads);
             self.reads(&reads, names);
-            match (&p.shape, fields) {
-                (picture::Matcher::Map(entries), _) => {
+            match (&p.matcher, fields) {
+                (pattern::Matcher::Map(entries), _) => {
                     for (key, at, inner) in entries {
                         let Some(name) = key.as_literal() else { continue };
                         match fields {
@@ -55,15 +55,15 @@ impl Compiler<'_> {
             }
         }
         for (e, _) in &assertions.checks {
-            need(&mut needs, e.reads());
-            self.reads(e.reads(), names);
+            need(&mut needs, e.references());
+            self.reads(e.references(), names);
         }
         needs
     }
 
     /// `expect: { batch: { stauts: 200 } }`: the fields one level down, where they are known.
     pub(super) fn picture_fields(&mut self, name: &str, inner: &Pattern, names: &Names) {
-        let picture::Matcher::Map(entries) = &inner.shape else { return };
+        let pattern::Matcher::Map(entries) = &inner.matcher else { return };
         let read = Reference { root: name.to_string(), path: vec![], span: inner.span.clone() };
         if let Shape::Fields(fields) = names.check(&read, &mut Diagnostics::default()) {
             let known: Vec<String> = fields.into_iter().map(|(f, _)| f).collect();

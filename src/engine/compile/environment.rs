@@ -69,7 +69,7 @@ impl Compiler<'_> {
             let spec = self
                 .registry
                 .get(verb)
-                .and_then(|e| e.target(&mut Body { node, reads: &mut reads, problems: &mut problems }));
+                .and_then(|e| e.target(&mut Body { node, references: &mut reads, problems: &mut problems }));
             self.problems.extend(problems);
             for r in &reads {
                 names.check(r, &mut self.problems);
@@ -86,14 +86,14 @@ impl Compiler<'_> {
         let mut names = environment_names(&environment);
         for (_, secret) in &environment.secrets {
             let reads: Vec<Reference> = match secret {
-                SecretSource::Text(tree) => tree.reads(),
-                SecretSource::File(path) => path.reads().cloned().collect(),
-                SecretSource::Command(words) => words.iter().flat_map(|w| w.reads().cloned()).collect(),
+                SecretSource::Text(tree) => tree.references(),
+                SecretSource::File(path) => path.references().cloned().collect(),
+                SecretSource::Command(words) => words.iter().flat_map(|w| w.references().cloned()).collect(),
             };
             self.reads(&reads, &names);
         }
         for (_, tree) in &environment.vars {
-            self.reads(&tree.reads(), &names);
+            self.reads(&tree.references(), &names);
         }
         self.known(environment.known_failures, schedule);
         let target_of = |verb: &str, named: &Option<String>| {
@@ -122,7 +122,7 @@ impl Compiler<'_> {
                         let cut = resolved(self, cut, &mut names);
                         let heal = resolved(self, heal, &mut names);
                         if let Some(e) = &refused {
-                            self.reads(e.reads(), &names);
+                            self.reads(e.references(), &names);
                         }
                         Fault::Actions { cut: Arc::new(cut), heal: Arc::new(heal), refused }
                     }

@@ -112,10 +112,10 @@ impl<'a> Compiler<'a> {
         let mut vars = vec![];
         let mut names = base_names();
         for (name, tree) in plan.vars {
-            tree.reads().iter().for_each(|r| {
+            tree.references().iter().for_each(|r| {
                 names.check(r, &mut self.problems);
             });
-            self.note_vars(&tree.reads());
+            self.note_vars(&tree.references());
             names.bind(&name.text, Shape::Any, &name.span, &mut self.problems);
             self.vars.push((name.clone(), Shape::Any));
             vars.push((name.text, tree));
@@ -220,7 +220,7 @@ impl<'a> Compiler<'a> {
         let depth = names.depth();
         self.within = Within { exclusive: case.exclusive, ..Within::default() };
         if let Some(t) = &case.timeout {
-            self.reads(t.reads(), &names);
+            self.reads(t.references(), &names);
         }
         let mut sentences = vec![];
         let mut outlines = vec![];
@@ -318,7 +318,7 @@ impl<'a> Compiler<'a> {
         names.built_in("case", Shape::fields(&["id"]));
         for (_, default) in &source.inputs {
             if let Some(tree) = default {
-                self.reads(&tree.reads(), &names);
+                self.reads(&tree.references(), &names);
             }
         }
         let inputs: Vec<(String, Shape)> = source.inputs.iter().map(|(n, _)| (n.text.clone(), Shape::Any)).collect();
@@ -328,9 +328,9 @@ impl<'a> Compiler<'a> {
         let mut outputs = vec![];
         let mut fields = vec![];
         for (n, e) in source.outputs {
-            let shapes: Vec<Shape> = e.reads().iter().map(|r| names.check(r, &mut self.problems)).collect();
-            self.note_vars(e.reads());
-            let plain = e.reads().len() == 1 && !e.text().contains(['(', '+', '=', '?', '[']);
+            let shapes: Vec<Shape> = e.references().iter().map(|r| names.check(r, &mut self.problems)).collect();
+            self.note_vars(e.references());
+            let plain = e.references().len() == 1 && !e.text().contains(['(', '+', '=', '?', '[']);
             fields.push((n.text.clone(), if plain { shapes[0].clone() } else { Shape::Any }));
             outputs.push((n.text, e));
         }

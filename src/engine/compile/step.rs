@@ -24,14 +24,14 @@ impl Compiler<'_> {
     pub(super) fn step(&mut self, step: plan::ActionSpec, names: &mut Names) -> Option<ScheduledAction> {
         let mut needs: Vec<String> = vec![];
         if let Some(e) = &step.condition {
-            self.reads(e.reads(), names);
+            self.reads(e.references(), names);
         }
         let outer = names.depth();
         let mut keys: Option<Vec<String>> = None;
         if let Some((foreach, span)) = &step.foreach {
             let item = match foreach {
                 Foreach::List(tree) => {
-                    let reads = tree.reads();
+                    let reads = tree.references();
                     need(&mut needs, &reads);
                     if let Tree::List(items) = tree
                         && items.is_empty()
@@ -51,8 +51,8 @@ impl Compiler<'_> {
                 }
                 Foreach::Map(entries) => {
                     entries.iter().for_each(|(_, t)| {
-                        need(&mut needs, &t.reads());
-                        self.reads(&t.reads(), names);
+                        need(&mut needs, &t.references());
+                        self.reads(&t.references(), names);
                     });
                     if entries.is_empty() && !self.undoing {
                         self.problems.push(Diagnostic::error(
@@ -72,7 +72,7 @@ impl Compiler<'_> {
         let (act, what, shape, reads) = self.act(step.verb, step.target.as_ref(), names)?;
         need(&mut needs, &reads);
         for t in [&step.eventually, &step.always, &step.timeout].into_iter().flatten() {
-            let reads: Vec<Reference> = t.0.reads().cloned().collect();
+            let reads: Vec<Reference> = t.0.references().cloned().collect();
             need(&mut needs, &reads);
             self.reads(&reads, names);
         }
@@ -101,9 +101,9 @@ impl Compiler<'_> {
             let mut inside = Assertions::default();
             inside.checks.extend(step.assertions.checks.iter().cloned());
             let mut asked = self.assertions(&inside, None, names);
-            if let Some(p) = &step.assertions.picture {
-                need(&mut asked, &p.reads());
-                self.reads(&p.reads(), names);
+            if let Some(p) = &step.assertions.pattern {
+                need(&mut asked, &p.references());
+                self.reads(&p.references(), names);
             }
             asked
         } else {
@@ -113,11 +113,14 @@ impl Compiler<'_> {
         let own = |n: &String| fields.as_ref().is_some_and(|f| f.contains(n));
         need_names(&mut needs, &asked.into_iter().filter(|n| !own(n)).collect::<Vec<_>>());
         if let Some(e) = &step.give_up_if {
-            self.reads(e.reads(), names);
+            self.reads(e.references(), names);
         }
         for (_, e) in &step.save {
-            self.reads(e.reads(), names);
-            need_names(&mut needs, &e.reads().iter().map(|r| r.root.clone()).filter(|n| !own(n)).collect::<Vec<_>>());
+            self.reads(e.references(), names);
+            need_names(
+                &mut needs,
+                &e.references().iter().map(|r| r.root.clone()).filter(|n| !own(n)).collect::<Vec<_>>(),
+            );
         }
         if broken {
             self.problems.0.truncate(said);
@@ -260,7 +263,8 @@ impl Compiler<'_> {
                 let executor = self.registry.get(&name.text)?;
                 let mut reads = vec![];
                 let mut problems = Diagnostics::default();
-                let compiled = executor.compile(&mut Body { node: &body, reads: &mut reads, problems: &mut problems });
+                let compiled =
+                    executor.compile(&mut Body { node: &body, references: &mut reads, problems: &mut problems });
                 let failed = problems.errors() > 0;
                 self.problems.extend(problems);
                 self.reads(&reads, names);
@@ -288,7 +292,7 @@ impl Compiler<'_> {
                 self.used_actions.insert(action.text.clone());
                 let mut reads = vec![];
                 for (_, tree) in &inputs {
-                    reads.extend(tree.reads());
+                    reads.extend(tree.references());
                 }
                 self.reads(&reads, names);
                 let known = self.sources.contains_key(&action.text)
@@ -429,7 +433,7 @@ impl crate::executor::Action for Broken {
 
 fn foreach_reads(f: &Foreach) -> Vec<Reference> {
     match f {
-        Foreach::List(t) => t.reads(),
-        Foreach::Map(entries) => entries.iter().flat_map(|(_, t)| t.reads()).collect(),
+        Foreach::List(t) => t.references(),
+        Foreach::Map(entries) => entries.iter().flat_map(|(_, t)| t.references()).collect(),
     }
 }

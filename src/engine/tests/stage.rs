@@ -21,7 +21,7 @@ use crate::{
     outcome::{Blame, Status, Tier, Verdict},
     plan::{
         Environment, Environments, SecretSource, environment,
-        read::{Files, Reader},
+        read::{FileLoader, Reader},
     },
     secrets::Secrets,
     source::Source,
@@ -173,11 +173,11 @@ impl Action for FakeAction {
     fn changes(&self) -> bool {
         self.changes
     }
-    fn doubt(&self, output: &Value) -> Option<String> {
+    fn inconclusive(&self, output: &Value) -> Option<String> {
         let unheard = output.get("answer").and_then(Value::as_str) == Some("nobody could come");
         unheard.then(|| "nobody could come".into())
     }
-    fn silence(&self) -> Option<Value> {
+    fn no_response(&self) -> Option<Value> {
         assert!(!self.broken, "a scripted panic outside of an action");
         self.silent.then(|| output(false, Value::Null))
     }
@@ -239,7 +239,7 @@ impl Link for FakeLink {
 }
 
 struct Nothing;
-impl Files for Nothing {
+impl FileLoader for Nothing {
     fn read(&self, _: &Path) -> std::io::Result<String> {
         Err(std::io::ErrorKind::NotFound.into())
     }

@@ -95,7 +95,7 @@ async fn a_program_that_is_not_there_could_not_be_asked() {
     let nowhere = Stage::new("/no/such/folder");
     let e = perform(&nowhere, "{ run: [true] }").await.err().unwrap().to_string();
     assert!(e.contains("/no/such/folder"), "{e}");
-    assert!(action(&Exec, "{ run: [ls] }").silence().is_none());
+    assert!(action(&Exec, "{ run: [ls] }").no_response().is_none());
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ impl Action for Call {
         self.perform(cx).await
     }
 
-    fn silence(&self) -> Option<Value> {
+    fn no_response(&self) -> Option<Value> {
         Some(answer::silence(self.0.reading.fields()))
     }
 }

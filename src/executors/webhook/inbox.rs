@@ -93,7 +93,7 @@ fn id(node: &Node, body: &mut Body<'_>) -> Option<Expression> {
     };
     let expression =
         Expression::compile(node, 0..text.len()).map_err(|all| all.into_iter().for_each(|d| body.problem(d))).ok()?;
-    for read in expression.reads() {
+    for read in expression.references() {
         if !READABLE.contains(&read.root.as_str()) {
             let d = Diagnostic::error("undefined-name", &read.span, format!("a delivery has no `{}`", read.root));
             body.problem(d.meant(&read.root, READABLE));

@@ -171,7 +171,7 @@ impl Action for Received {
         Ok(Output::new(value, started).with_cursor(Shown(shown)))
     }
 
-    fn doubt(&self, output: &Value) -> Option<String> {
+    fn inconclusive(&self, output: &Value) -> Option<String> {
         let none = output.get("deliveries").and_then(Value::as_list).is_some_and(<[Value]>::is_empty);
         let never = output.get("reached").and_then(Value::as_i64) == Some(0);
         (none && never).then(|| {

@@ -80,7 +80,7 @@ fn item(node: &Node, body: &mut Body<'_>) -> Tree {
     let tree = part.tree_of(node);
     // what reads no name is what it will be
     if known
-        && tree.reads().is_empty()
+        && tree.references().is_empty()
         && let Ok(value) = tree.render(&Scope::default())
         && let Err(why) = reply(&value)
     {

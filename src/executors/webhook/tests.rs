@@ -125,11 +125,11 @@ async fn that_nothing_came_is_no_evidence_where_nobody_has_come_at_all() {
     let (_, other) = (open(&s, "open: in").await, open(&s, "open: other").await);
     let looked = action(&Webhook, "received: in");
     let out = looked.perform(&s.cx()).await.unwrap();
-    let doubt = looked.doubt(&out.value).unwrap();
+    let doubt = looked.inconclusive(&out.value).unwrap();
     assert!(doubt.contains("nobody has reached this inbox"), "{doubt}");
     post(&other, "1").await.unwrap();
     let out = looked.perform(&s.cx()).await.unwrap();
-    assert_eq!((deliveries(&out).len(), looked.doubt(&out.value)), (0, None), "it is not out of reach");
+    assert_eq!((deliveries(&out).len(), looked.inconclusive(&out.value)), (0, None), "it is not out of reach");
 }
 
 #[tokio::test]

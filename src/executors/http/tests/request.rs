@@ -64,7 +64,7 @@ async fn an_address_is_shown_without_credentials() {
         let source = std::sync::Arc::new(crate::source::Source { name: "t".into(), text: text.into() });
         let node = crate::yaml::parse(&source).unwrap();
         let (mut reads, mut problems) = (vec![], crate::diagnostic::Diagnostics::default());
-        let mut body = crate::executor::Body { node: &node, reads: &mut reads, problems: &mut problems };
+        let mut body = crate::executor::Body { node: &node, references: &mut reads, problems: &mut problems };
         crate::executor::Executor::target(&Http, &mut body).unwrap().address()
     };
     assert_eq!(shown("http: https://joe:pw@api.example/v1"), "https://api.example/v1");
@@ -194,7 +194,7 @@ async fn silence_is_an_answer_and_not_being_able_to_ask_is_none() {
     for answer in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf", b"what is this?\r\n\r\n"] {
         let s = stage(&format!("http: {}", answering(answer).await)).await;
         let out = perform(&s, "request: POST /").await.unwrap();
-        assert_eq!(out.value, action(&Http, "request: GET /").silence().unwrap(), "{answer:?}");
+        assert_eq!(out.value, action(&Http, "request: GET /").no_response().unwrap(), "{answer:?}");
         assert!(s.sent());
         assert!(s.noted(EvidenceKind::Note)[0].contains("after the request had been sent"));
     }

@@ -1,7 +1,7 @@
 //! What a question speaks of: the texts, numbers and fields that, put into an answer, may change what the question finds. A question
-//! is a check or a leaf of a picture. Pure.
+//! is a check or a leaf of a pattern. Pure.
 use super::{
-    picture::{Matcher, Pattern},
+    pattern::{Matcher, Pattern},
     sample,
     scope::Scope,
     template::Template,
@@ -15,7 +15,7 @@ const LONGEST: usize = 200;
 const MOST: usize = 48;
 
 #[derive(Clone, Debug, Default)]
-pub struct Spoken {
+pub struct ReferencedLiterals {
     pub texts: IndexSet<String>,
     /// Those that stand in the plan itself, the same in every run.
     pub literals: IndexSet<String>,
@@ -30,7 +30,7 @@ pub struct Spoken {
     pub elements: IndexSet<Vec<Vec<String>>>,
 }
 
-impl Spoken {
+impl ReferencedLiterals {
     pub fn text(&mut self, text: &str) {
         if !text.is_empty() && text.len() <= LONGEST && self.texts.len() < MOST {
             self.texts.insert(text.to_string());
@@ -67,7 +67,7 @@ impl Spoken {
         }
     }
 
-    pub fn join(&mut self, other: &Spoken) {
+    pub fn join(&mut self, other: &ReferencedLiterals) {
         self.texts.extend(other.texts.iter().cloned());
         self.literals.extend(other.literals.iter().cloned());
         self.patterns.extend(other.patterns.iter().cloned());
@@ -78,9 +78,9 @@ impl Spoken {
     }
 }
 
-/// A scalar or a matcher of a picture.
+/// A scalar or a matcher of a pattern.
 pub struct Leaf<'p> {
-    pub picture: &'p Pattern,
+    pub pattern: &'p Pattern,
     /// The key that it stands under.
     pub key: Option<&'p Template>,
     /// The matcher over a list that says whether this one is asked at all.
@@ -94,7 +94,7 @@ impl Pattern {
 
     /// The maps and lists that leaves stand in: where one is not there at all, it is this that is found.
     pub fn branches(&self, each: &mut dyn FnMut(&Span)) {
-        match &self.shape {
+        match &self.matcher {
             Matcher::Map(entries) if !entries.is_empty() => {
                 each(&self.span);
                 entries.iter().for_each(|(_, _, p)| p.branches(each));
@@ -110,47 +110,47 @@ impl Pattern {
     }
 
     fn leaves_under<'p>(&'p self, key: Option<&'p Template>, within: Option<&'p Span>, each: &mut dyn FnMut(Leaf<'p>)) {
-        match &self.shape {
+        match &self.matcher {
             Matcher::Map(entries) if !entries.is_empty() => {
                 entries.iter().for_each(|(k, _, p)| p.leaves_under(Some(k), within, each));
             }
             Matcher::List(ps) if !ps.is_empty() => ps.iter().for_each(|p| p.leaves_under(key, within, each)),
             Matcher::All(ps) => ps.iter().for_each(|p| p.leaves_under(key, within, each)),
             Matcher::Set(ps) | Matcher::Contains(ps) => {
-                each(Leaf { picture: self, key, within });
+                each(Leaf { pattern: self, key, within });
                 // `$contains: text` is one thing
-                let inner = ps.iter().filter(|p| matches!(p.shape, Matcher::Map(_) | Matcher::List(_)));
+                let inner = ps.iter().filter(|p| matches!(p.matcher, Matcher::Map(_) | Matcher::List(_)));
                 inner.for_each(|p| p.leaves_under(None, Some(&self.span), each));
             }
             Matcher::Each(p) => {
-                each(Leaf { picture: self, key, within });
+                each(Leaf { pattern: self, key, within });
                 p.leaves_under(None, Some(&self.span), each);
             }
-            _ => each(Leaf { picture: self, key, within }),
+            _ => each(Leaf { pattern: self, key, within }),
         }
     }
 }
 
 impl Leaf<'_> {
-    pub fn speaks(&self, scope: &Scope) -> Spoken {
-        let mut out = Spoken::default();
-        if let (Matcher::Absent, Some(key)) = (&self.picture.shape, self.key)
+    pub fn collect_literals(&self, scope: &Scope) -> ReferencedLiterals {
+        let mut out = ReferencedLiterals::default();
+        if let (Matcher::Absent, Some(key)) = (&self.pattern.matcher, self.key)
             && let Ok(key) = key.render_text(scope)
         {
             out.fields.insert(key);
         }
-        speaks(self.picture, scope, &mut out);
+        collect_literals(self.pattern, scope, &mut out);
         out
     }
 }
 
-fn speaks(p: &Pattern, scope: &Scope, out: &mut Spoken) {
+fn collect_literals(p: &Pattern, scope: &Scope, out: &mut ReferencedLiterals) {
     let mut rendered = |v: Result<Value, _>| {
         if let Ok::<Value, super::EvalError>(v) = v {
             out.value(&v);
         }
     };
-    match &p.shape {
+    match &p.matcher {
         Matcher::Equal(Value::Text(t)) => out.literal(t),
         Matcher::Equal(v) => out.value(v),
         Matcher::Rendered(t) => rendered(t.render(scope)),
@@ -160,12 +160,12 @@ fn speaks(p: &Pattern, scope: &Scope, out: &mut Spoken) {
                 out.pattern(&r);
             }
         }
-        Matcher::That(e) => e.speaks(&scope.with("it", Value::Null), out),
-        Matcher::Map(entries) => entries.iter().for_each(|(_, _, p)| speaks(p, scope, out)),
+        Matcher::That(e) => e.collect_literals(&scope.with("it", Value::Null), out),
+        Matcher::Map(entries) => entries.iter().for_each(|(_, _, p)| collect_literals(p, scope, out)),
         Matcher::List(ps) | Matcher::All(ps) | Matcher::Set(ps) | Matcher::Contains(ps) | Matcher::In(ps) => {
-            ps.iter().for_each(|p| speaks(p, scope, out));
+            ps.iter().for_each(|p| collect_literals(p, scope, out));
         }
-        Matcher::Each(p) => speaks(p, scope, out),
+        Matcher::Each(p) => collect_literals(p, scope, out),
         _ => {}
     }
 }

@@ -19,7 +19,7 @@ pub const TYPES: &[&str] = &["string", "int", "float", "number", "bool", "null",
 
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    pub shape: Matcher,
+    pub matcher: Matcher,
     pub span: Span,
 }
 
@@ -52,7 +52,7 @@ pub enum Matcher {
 impl Pattern {
     pub fn compile(node: &Node, problems: &mut Diagnostics) -> Pattern {
         let span = node.span.clone();
-        let shape = match &node.kind {
+        let matcher = match &node.kind {
             Kind::Str(s) if is_matcher_word(s) => match s.as_str() {
                 "$nonempty" => Matcher::Nonempty,
                 "$absent" => Matcher::Absent,
@@ -105,17 +105,17 @@ impl Pattern {
                     Matcher::All(vec![])
                 } else {
                     let mut all: Vec<Pattern> = entries.iter().filter_map(|(k, v)| matcher(k, v, problems)).collect();
-                    if all.len() == 1 { all.remove(0).shape } else { Matcher::All(all) }
+                    if all.len() == 1 { all.remove(0).matcher } else { Matcher::All(all) }
                 }
             }
             _ => Matcher::Equal(node.to_value()),
         };
-        Pattern { shape, span }
+        Pattern { matcher, span }
     }
 
     /// Every schema in it, for whoever reads the files that some of them name.
     pub fn schemas(&mut self, each: &mut dyn FnMut(&mut Schema)) {
-        match &mut self.shape {
+        match &mut self.matcher {
             Matcher::Schema(s) => each(s),
             Matcher::Each(p) => p.schemas(each),
             Matcher::Map(entries) => entries.iter_mut().for_each(|(_, _, p)| p.schemas(each)),
@@ -126,20 +126,21 @@ impl Pattern {
         }
     }
 
-    pub fn reads(&self) -> Vec<Reference> {
-        let all = |ps: &[Pattern]| ps.iter().flat_map(Pattern::reads).collect();
-        match &self.shape {
-            Matcher::Rendered(t) | Matcher::Regex(t) => t.reads().cloned().collect(),
-            Matcher::Map(entries) => {
-                entries.iter().flat_map(|(k, _, p)| k.reads().cloned().chain(p.reads()).collect::<Vec<_>>()).collect()
-            }
+    pub fn references(&self) -> Vec<Reference> {
+        let all = |ps: &[Pattern]| ps.iter().flat_map(Pattern::references).collect();
+        match &self.matcher {
+            Matcher::Rendered(t) | Matcher::Regex(t) => t.references().cloned().collect(),
+            Matcher::Map(entries) => entries
+                .iter()
+                .flat_map(|(k, _, p)| k.references().cloned().chain(p.references()).collect::<Vec<_>>())
+                .collect(),
             Matcher::List(ps) | Matcher::All(ps) | Matcher::Set(ps) | Matcher::Contains(ps) | Matcher::In(ps) => {
                 all(ps)
             }
-            Matcher::Each(p) => p.reads(),
-            Matcher::InRendered(t) | Matcher::SetRendered(t) | Matcher::ContainsRendered(t) => t.reads(),
-            Matcher::Schema(Schema::Rendered(t)) => t.reads(),
-            Matcher::That(e) => e.reads().iter().filter(|r| r.root != "it").cloned().collect(),
+            Matcher::Each(p) => p.references(),
+            Matcher::InRendered(t) | Matcher::SetRendered(t) | Matcher::ContainsRendered(t) => t.references(),
+            Matcher::Schema(Schema::Rendered(t)) => t.references(),
+            Matcher::That(e) => e.references().iter().filter(|r| r.root != "it").cloned().collect(),
             _ => vec![],
         }
     }
@@ -161,8 +162,8 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Patter
             None
         }
     };
-    let flag = |shape: Matcher, problems: &mut Diagnostics| match node.kind {
-        Kind::Bool(true) | Kind::Null => Some(shape),
+    let flag = |matcher: Matcher, problems: &mut Diagnostics| match node.kind {
+        Kind::Bool(true) | Kind::Null => Some(matcher),
         _ => {
             problems.push(Diagnostic::error(
                 "matcher-argument",
@@ -172,7 +173,7 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Patter
             None
         }
     };
-    let shape = match word {
+    let matcher = match word {
         "$set" => list(Matcher::Set, Matcher::SetRendered, false)?,
         "$in" => list(Matcher::In, Matcher::InRendered, false)?,
         "$contains" => list(Matcher::Contains, Matcher::ContainsRendered, true)?,
@@ -220,7 +221,7 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Patter
             return None;
         }
     };
-    Some(Pattern { shape, span: key.span.clone() })
+    Some(Pattern { matcher, span: key.span.clone() })
 }
 
 fn unknown(word: &str, span: &Span) -> Diagnostic {

@@ -1,4 +1,4 @@
-//! Our values in the hands of the expression library, and back. What is lent becomes a value of the library only where an expression
+//! Our values in the hands of the expression library, and from_cel. What is lent becomes a value of the library only where an expression
 //! looks, one level at a time, and once: a copy, which the library makes of every element that it goes through, shares all of that.
 //! Must not know scopes or what an expression is for.
 use super::EvalError;
@@ -22,9 +22,9 @@ use std::{
 };
 
 /// A value of the library.
-pub(in crate::expr) type Lent = Box<dyn Val>;
+pub(in crate::expr) type BoxedVal = Box<dyn Val>;
 
-pub(in crate::expr) fn lend(v: &Value) -> Lent {
+pub(in crate::expr) fn to_cel(v: &Value) -> BoxedVal {
     match v {
         Value::Null => Box::new(CelNull),
         Value::Bool(b) => Box::new(CelBool::from(*b)),
@@ -37,24 +37,24 @@ pub(in crate::expr) fn lend(v: &Value) -> Lent {
             Box::new(CelDuration::from(chrono::Duration::nanoseconds(nanoseconds)))
         }
         Value::Text(_) | Value::List(_) | Value::Map(_) => {
-            Box::new(Shared(Arc::new(Once { value: v.clone(), made: OnceLock::new() })))
+            Box::new(LazyValue(Arc::new(Once { value: v.clone(), made: OnceLock::new() })))
         }
     }
 }
 
-/// Maps that an expression made come back in the order of their keys: the library keeps none.
-pub(super) fn back(v: &dyn Val) -> Result<Value, EvalError> {
-    if let Some(shared) = v.downcast_ref::<Shared>() {
+/// Maps that an expression made come from_cel in the order of their keys: the library keeps none.
+pub(super) fn from_cel(v: &dyn Val) -> Result<Value, EvalError> {
+    if let Some(shared) = v.downcast_ref::<LazyValue>() {
         return Ok(shared.0.value.clone());
     }
     if let Some(text) = v.downcast_ref::<CelString>() {
         return Ok(Value::text(text.inner()));
     }
     if let Some(list) = v.downcast_ref::<CelList>() {
-        return Ok(Value::list(list.inner().iter().map(|v| back(&**v)).collect::<Result<_, _>>()?));
+        return Ok(Value::list(list.inner().iter().map(|v| from_cel(&**v)).collect::<Result<_, _>>()?));
     }
     if let Some(map) = v.downcast_ref::<CelMap>() {
-        let entries = map.inner().iter().map(|(k, v)| Ok((key(k), back(&**v)?)));
+        let entries = map.inner().iter().map(|(k, v)| Ok((key(k), from_cel(&**v)?)));
         let mut entries = entries.collect::<Result<Vec<_>, EvalError>>()?;
         entries.sort_by(|a, b| a.0.cmp(&b.0));
         return Ok(Value::map(entries));
@@ -106,7 +106,7 @@ pub(super) fn chrono_time(t: Timestamp) -> chrono::DateTime<chrono::FixedOffset>
 /// A text, list or map. The library takes it for its own by `as_builtin`: so it equals what an expression spells out, and every function
 /// takes it.
 #[derive(Clone, Debug)]
-struct Shared(Arc<Once>);
+struct LazyValue(Arc<Once>);
 
 #[derive(Debug)]
 struct Once {
@@ -121,12 +121,12 @@ enum Made {
     Map(CelMap<'static>),
 }
 
-impl Shared {
+impl LazyValue {
     fn made(&self) -> &Made {
         self.0.made.get_or_init(|| match &self.0.value {
-            Value::List(items) => Made::List(items.iter().map(lend).collect::<Vec<_>>().into()),
+            Value::List(items) => Made::List(items.iter().map(to_cel).collect::<Vec<_>>().into()),
             Value::Map(entries) => {
-                let entry = |(k, v): (&String, &Value)| (CelMapKey::String(k.clone().into()), lend(v));
+                let entry = |(k, v): (&String, &Value)| (CelMapKey::String(k.clone().into()), to_cel(v));
                 Made::Map(entries.iter().map(entry).collect::<HashMap<_, _>>().into())
             }
             other => Made::Text(other.as_str().unwrap_or_default().to_owned().into()),
@@ -142,7 +142,7 @@ impl Shared {
     }
 }
 
-impl Val for Shared {
+impl Val for LazyValue {
     fn get_type(&self) -> &Type {
         match &self.0.value {
             Value::List(_) => &LIST_TYPE,
@@ -234,10 +234,10 @@ impl Val for Shared {
     }
 }
 
-impl StaticVal for Shared {}
+impl StaticVal for LazyValue {}
 
 /// Of one that the library holds alone.
-impl Indexer for Shared {
+impl Indexer for LazyValue {
     fn get<'b, 'v>(&'b self, at: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
     where
         Self: 'v,
@@ -256,7 +256,7 @@ impl Indexer for Shared {
 }
 
 /// The keys of a map, in its own order.
-impl Iterable for Shared {
+impl Iterable for LazyValue {
     fn iter<'b, 'v>(&'b self) -> Box<dyn traits::Iterator<'b, 'v> + 'b>
     where
         Self: 'v,
@@ -324,8 +324,8 @@ mod tests {
     #[test]
     fn what_comes_back_is_in_the_order_that_it_had() {
         assert_eq!(of("m.map(k, k)"), Ok(Value::list(vec![Value::text("z"), Value::text("a")])));
-        let Ok(Value::List(back)) = of("[m]") else { panic!("no list") };
-        assert_eq!(back[0].as_map().unwrap().keys().collect::<Vec<_>>(), ["z", "a"]);
+        let Ok(Value::List(from_cel)) = of("[m]") else { panic!("no list") };
+        assert_eq!(from_cel[0].as_map().unwrap().keys().collect::<Vec<_>>(), ["z", "a"]);
         assert_eq!(of("{'z': 1, 'a': 2}").unwrap().to_string(), r#"{"a":2,"z":1}"#);
     }
 

@@ -1,8 +1,8 @@
 //! What an expression speaks of: its literals, the values of its parts that do not depend on an element, texts that its regular
 //! expressions match, the fields whose absence it asks for, and what it reads of the elements of a list.
-use super::{Expression, back, children, op};
+use super::{Expression, children, from_cel, op};
 use crate::{
-    expr::{scope::Scope, spoken::Spoken},
+    expr::{referenced::ReferencedLiterals, scope::Scope},
     value::Value,
 };
 use cel::{
@@ -11,16 +11,16 @@ use cel::{
 };
 
 impl Expression {
-    pub fn speaks(&self, scope: &Scope, into: &mut Spoken) {
+    pub fn collect_literals(&self, scope: &Scope, into: &mut ReferencedLiterals) {
         let context = self.context(scope).ok();
         Walk { context: context.as_ref(), into }.expr(self.0.program.expression(), &mut vec![]);
     }
 }
 
 struct Walk<'a, 'c> {
-    /// None where a name is not bound: then only what stands there is spoken of.
+    /// None where a name is not bound: then only what stands there is referenced of.
     context: Option<&'a Context<'c, 'c>>,
-    into: &'a mut Spoken,
+    into: &'a mut ReferencedLiterals,
 }
 
 impl Walk<'_, '_> {
@@ -90,7 +90,7 @@ impl Walk<'_, '_> {
         if matches!(e.expr, Expr::Literal(_)) || !closed(e, bound) {
             return None;
         }
-        back(&*cel::Value::resolve_val(e, self.context?).ok()?).ok()
+        from_cel(&*cel::Value::resolve_val(e, self.context?).ok()?).ok()
     }
 }
 
@@ -127,28 +127,28 @@ mod tests {
     use serde_json::json;
     use std::sync::Arc;
 
-    fn spoken(text: &str) -> Spoken {
+    fn referenced(text: &str) -> ReferencedLiterals {
         let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: format!("|-\n  {text}") })).unwrap();
         let e = Expression::compile(&node, 0..text.len()).unwrap();
         let scope = Scope::default()
             .with("bait", "b4it")
             .with("names", Value::from(json!(["ann", "bob"])))
             .with("body", Value::from(json!({"n": 3})));
-        let mut out = Spoken::default();
-        e.speaks(&scope, &mut out);
+        let mut out = ReferencedLiterals::default();
+        e.collect_literals(&scope, &mut out);
         out
     }
 
     #[test]
     fn literals_and_the_values_of_parts() {
-        let s = spoken("!body.text.contains(bait) && body.kind != \"Secret\" && body.n == 3");
+        let s = referenced("!body.text.contains(bait) && body.kind != \"Secret\" && body.n == 3");
         assert!(["b4it", "Secret"].iter().all(|t| s.texts.contains(*t)), "{s:?}");
         assert!(s.numbers.contains(&3));
     }
 
     #[test]
     fn what_is_read_of_an_element() {
-        let s = spoken("!names.exists(n, body.items.exists(o, o.metadata.name == n && o.kind == \"X\"))");
+        let s = referenced("!names.exists(n, body.items.exists(o, o.metadata.name == n && o.kind == \"X\"))");
         assert!(s.texts.contains("ann") && s.texts.contains("X"), "{s:?}");
         let read: Vec<Vec<String>> = vec![vec!["kind".into()], vec!["metadata".into(), "name".into()]];
         assert!(s.elements.contains(&read), "{s:?}");
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_may_be_absent_and_what_matches() {
-        let s = spoken("!has(body.token) && !(\"key\" in body) && !body.text.matches(\"(?i)(sql|store)\")");
+        let s = referenced("!has(body.token) && !(\"key\" in body) && !body.text.matches(\"(?i)(sql|store)\")");
         assert!(s.fields.contains("token") && s.fields.contains("key"));
         assert!(s.matching.contains("sql") && s.matching.contains("store"));
     }

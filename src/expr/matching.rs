@@ -1,8 +1,8 @@
-//! Whether a value is as a picture says, and whether an expression holds: one result for each thing asked, all of them, never only
+//! Whether a value is as a pattern says, and whether an expression holds: one result for each thing asked, all of them, never only
 //! the first. Pure; the live run and a replay both come here.
 use super::{
     cel::{EvalError, Expression, describe, show},
-    picture::{Matcher, Pattern},
+    pattern::{Matcher, Pattern},
     schema::Schema,
     scope::Scope,
 };
@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// One thing that was asked of an observation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AssertionResult {
-    /// A path in a picture (`batch.body.total`), or the expression of a check.
+    /// A path in a pattern (`batch.body.total`), or the expression of a check.
     pub subject: String,
     pub holds: bool,
     pub expected: String,
@@ -25,13 +25,13 @@ pub struct AssertionResult {
     pub operands: Vec<(String, String)>,
     /// Where it stands in the plan; for what does not hold.
     pub location: Option<Location>,
-    /// The check, or the leaf of a picture, that asked. Known where it is judged, and not recorded.
+    /// The check, or the leaf of a pattern, that asked. Known where it is judged, and not recorded.
     #[serde(skip)]
     pub asked: Option<Span>,
 }
 
 /// One result for each check, in order.
-pub fn checks(checks: &[(Expression, Span)], scope: &Scope, out: &mut Vec<AssertionResult>) {
+pub fn evaluate_checks(checks: &[(Expression, Span)], scope: &Scope, out: &mut Vec<AssertionResult>) {
     out.extend(checks.iter().map(|(e, span)| found(e, scope, e.holds(scope), span)));
 }
 
@@ -53,7 +53,7 @@ fn found(e: &Expression, scope: &Scope, result: Result<bool, EvalError>, span: &
 }
 
 /// Judges a value (`None`: it is not there) under the name `path`.
-pub fn picture(p: &Pattern, path: &str, actual: Option<&Value>, scope: &Scope, out: &mut Vec<AssertionResult>) {
+pub fn match_pattern(p: &Pattern, path: &str, actual: Option<&Value>, scope: &Scope, out: &mut Vec<AssertionResult>) {
     let mut say = |holds: bool, expected: String| {
         out.push(AssertionResult {
             subject: path.to_string(),
@@ -65,7 +65,7 @@ pub fn picture(p: &Pattern, path: &str, actual: Option<&Value>, scope: &Scope, o
             asked: Some(p.span.clone()),
         });
     };
-    match &p.shape {
+    match &p.matcher {
         Matcher::Equal(want) => equal(want, path, actual, &p.span, out),
         Matcher::Rendered(t) => match t.render(scope) {
             Ok(want) => equal(&want, path, actual, &p.span, out),
@@ -84,7 +84,7 @@ pub fn picture(p: &Pattern, path: &str, actual: Option<&Value>, scope: &Scope, o
                 match key.render_text(scope) {
                     Ok(key) => {
                         let key = key.strip_prefix("$$").map(|k| format!("${k}")).unwrap_or(key);
-                        picture(inner, &join(path, &key), actual.and_then(|a| a.get(&key)), scope, out)
+                        match_pattern(inner, &join(path, &key), actual.and_then(|a| a.get(&key)), scope, out)
                     }
                     Err(e) => out.push(AssertionResult {
                         subject: path.into(),
@@ -120,10 +120,10 @@ pub fn picture(p: &Pattern, path: &str, actual: Option<&Value>, scope: &Scope, o
                 say(items.len() == ps.len(), wanted);
             }
             for (i, p) in ps.iter().enumerate() {
-                picture(p, &format!("{path}[{i}]"), items.get(i), scope, out);
+                match_pattern(p, &format!("{path}[{i}]"), items.get(i), scope, out);
             }
         }
-        Matcher::All(ps) => ps.iter().for_each(|p| picture(p, path, actual, scope, out)),
+        Matcher::All(ps) => ps.iter().for_each(|p| match_pattern(p, path, actual, scope, out)),
         Matcher::Set(ps) => match actual.and_then(Value::as_list) {
             None => say(false, format!("a list of {} in any order", ps.len())),
             Some(items) => {
@@ -195,9 +195,10 @@ pub fn picture(p: &Pattern, path: &str, actual: Option<&Value>, scope: &Scope, o
         Matcher::Each(inner) => match actual.and_then(Value::as_list) {
             // over nothing it would hold of anything
             None | Some([]) => say(false, "at least one element".into()),
-            Some(items) => {
-                items.iter().enumerate().for_each(|(i, v)| picture(inner, &format!("{path}[{i}]"), Some(v), scope, out))
-            }
+            Some(items) => items
+                .iter()
+                .enumerate()
+                .for_each(|(i, v)| match_pattern(inner, &format!("{path}[{i}]"), Some(v), scope, out)),
         },
         Matcher::In(ps) => {
             let holds = actual.is_some() && ps.iter().any(|inner| fits(inner, actual, scope));
@@ -314,7 +315,7 @@ fn equal(want: &Value, path: &str, actual: Option<&Value>, span: &Span, out: &mu
 
 pub fn fits(p: &Pattern, actual: Option<&Value>, scope: &Scope) -> bool {
     let mut out = vec![];
-    picture(p, "", actual, scope, &mut out);
+    match_pattern(p, "", actual, scope, &mut out);
     out.iter().all(|f| f.holds)
 }
 
@@ -324,7 +325,7 @@ fn missing(p: &Pattern, path: &str, items: &[Value], scope: &Scope, out: &mut Ve
         .iter()
         .map(|v| {
             let mut fs = vec![];
-            picture(p, path, Some(v), scope, &mut fs);
+            match_pattern(p, path, Some(v), scope, &mut fs);
             fs
         })
         .max_by_key(|fs| fs.iter().filter(|f| f.holds).count());
@@ -346,9 +347,9 @@ fn missing(p: &Pattern, path: &str, items: &[Value], scope: &Scope, out: &mut Ve
     }
 }
 
-/// The value that a picture would equal, for messages.
+/// The value that a pattern would equal, for messages.
 fn literal(p: &Pattern, scope: &Scope) -> Option<Value> {
-    match &p.shape {
+    match &p.matcher {
         Matcher::Equal(v) => Some(v.clone()),
         Matcher::Rendered(t) => t.render(scope).ok(),
         Matcher::Map(es) => es
@@ -360,7 +361,7 @@ fn literal(p: &Pattern, scope: &Scope) -> Option<Value> {
     }
 }
 
-/// Pictures without an element of their own, and elements without a picture, at the best pairing.
+/// Pictures without an element of their own, and elements without a pattern, at the best pairing.
 fn matching(ps: &[Pattern], items: &[Value], scope: &Scope) -> (Vec<usize>, Vec<usize>) {
     let fit: Vec<Vec<usize>> =
         ps.iter().map(|p| (0..items.len()).filter(|&i| fits(p, Some(&items[i]), scope)).collect()).collect();
@@ -411,8 +412,8 @@ mod tests {
         assert!(problems.0.is_empty(), "{:?}", problems.0);
         let scope = Scope::default().with("name", "ann").with("names", Value::from(json!(["a", "b"])));
         let mut out = vec![];
-        picture(&p, "", Some(&Value::from(actual)), &scope, &mut out);
-        assert!(!out.is_empty(), "a picture must ask something");
+        match_pattern(&p, "", Some(&Value::from(actual)), &scope, &mut out);
+        assert!(!out.is_empty(), "a pattern must ask something");
         out
     }
     fn holds(expect: &str, actual: serde_json::Value) -> bool {
@@ -481,7 +482,7 @@ mod tests {
 
     fn checked(e: Expression, node: &yaml::Node, scope: &Scope) -> AssertionResult {
         let mut out = vec![];
-        checks(&[(e, node.span.clone())], scope, &mut out);
+        evaluate_checks(&[(e, node.span.clone())], scope, &mut out);
         out.remove(0)
     }
 
@@ -496,7 +497,7 @@ mod tests {
             })
             .collect();
         let mut out = vec![];
-        checks(&all, &scope, &mut out);
+        evaluate_checks(&all, &scope, &mut out);
         assert_eq!(out.iter().map(|f| f.holds).collect::<Vec<_>>(), [true, false, true, true, false, false]);
         assert_eq!(out[1].actual, "`c` was never bound");
     }

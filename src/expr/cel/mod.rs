@@ -1,7 +1,7 @@
 //! CEL expressions: compiled when the plan is read, with the names and functions that they use; evaluated against a scope; and,
 //! when a check does not hold, explained operand by operand. Nobody else knows the expression library.
-mod lent;
-mod spoken;
+mod adapter;
+mod referenced;
 
 use super::{history::anomalies, scope::Scope};
 use crate::{
@@ -10,6 +10,8 @@ use crate::{
     value::Value,
     yaml::Node,
 };
+pub(super) use adapter::{BoxedVal, to_cel};
+use adapter::{chrono_time, from_cel};
 use cel::{
     Context, Env, ExecutionError, Program,
     common::{
@@ -17,8 +19,6 @@ use cel::{
         value::{CowVal, Val},
     },
 };
-pub(super) use lent::{Lent, lend};
-use lent::{back, chrono_time};
 use std::{
     ops::Range,
     sync::{Arc, LazyLock},
@@ -167,7 +167,7 @@ pub enum EvalError {
 }
 
 impl Expression {
-    /// Compiles the part `range` of a scalar. What is wrong comes back as diagnostics: one for a syntax error, or one for each
+    /// Compiles the part `range` of a scalar. What is wrong comes from_cel as diagnostics: one for a syntax error, or one for each
     /// unknown function.
     pub fn compile(node: &Node, range: Range<usize>) -> Result<Expression, Vec<Diagnostic>> {
         let whole = node.as_str().map_or_else(|| node.span.text().to_string(), str::to_string);
@@ -274,11 +274,11 @@ impl Expression {
     }
 
     /// Whether evaluating it tells of a secret.
-    pub fn tells_secret(&self) -> bool {
+    pub fn registers_secret(&self) -> bool {
         self.0.ours.contains(&"secret")
     }
 
-    pub fn reads(&self) -> &[Reference] {
+    pub fn references(&self) -> &[Reference] {
         &self.0.reads
     }
 
@@ -292,7 +292,7 @@ impl Expression {
             return Ok(v);
         }
         let context = self.context(scope)?;
-        back(&*self.resolve(self.0.program.expression(), &context)?)
+        from_cel(&*self.resolve(self.0.program.expression(), &context)?)
     }
 
     fn resolve<'b, 'v>(&self, e: &'b IdedExpr, context: &'b Context<'_, 'v>) -> Result<CowVal<'b, 'v>, EvalError> {
@@ -330,19 +330,19 @@ impl Expression {
                     v
                 }),
                 "secrets_in" => context.add_function("secrets_in", move |v: cel::Value| {
-                    let text = given(v).map(|v| v.to_string()).unwrap_or_default();
+                    let text = from_argument(v).map(|v| v.to_string()).unwrap_or_default();
                     let names = secrets.names_in(&text);
                     cel::Value::List(Arc::new(names.into_iter().map(|n| cel::Value::String(Arc::new(n))).collect()))
                 }),
                 "json" => context.add_function("json", |text: Arc<String>| -> Result<cel::Value, ExecutionError> {
                     let json = serde_json::from_str::<serde_json::Value>(&text);
                     let json = json.map_err(|e| ExecutionError::function_error("json", e))?;
-                    (&*lend(&Value::from(json))).try_into()
+                    (&*to_cel(&Value::from(json))).try_into()
                 }),
                 "anomalies" => {
                     context.add_function("anomalies", |v: cel::Value| -> Result<cel::Value, ExecutionError> {
                         let wrong = |e: String| ExecutionError::function_error("anomalies", e);
-                        let operations = given(v).map_err(|e| wrong(e.to_string()))?;
+                        let operations = from_argument(v).map_err(|e| wrong(e.to_string()))?;
                         let found = anomalies(&operations).map_err(wrong)?;
                         Ok(cel::Value::List(Arc::new(
                             found.into_iter().map(|a| cel::Value::String(Arc::new(a))).collect(),
@@ -368,7 +368,7 @@ impl Expression {
                 format!("`{}` cannot be applied to {}", operator(o.function()), o.argument_types().join(" and "))
             }
             ExecutionError::IndexOutOfBounds(i) => {
-                format!("the list has no element {}", given(i.clone()).unwrap_or_default())
+                format!("the list has no element {}", from_argument(i.clone()).unwrap_or_default())
             }
             ExecutionError::UnsupportedBinaryOperator(name, a, b) => {
                 format!("`{}` cannot be applied to {} and {}", operator(name), a.type_of(), b.type_of())
@@ -432,7 +432,7 @@ impl Expression {
                         let mut inner = context.new_inner_scope();
                         inner.add_variable_as_val(c.iter_var.as_str(), item.clone_as_boxed());
                         if !self.is_true(predicate, &inner) {
-                            out.push((format!("{} (element {i})", c.iter_var), show_lent(item)));
+                            out.push((format!("{} (element {i})", c.iter_var), show_cel(item)));
                             self.operands(predicate, &inner, out, level + 1);
                             break;
                         }
@@ -445,14 +445,14 @@ impl Expression {
     }
 
     fn is_true(&self, e: &IdedExpr, context: &Context) -> bool {
-        self.resolve(e, context).is_ok_and(|v| back(&*v) == Ok(Value::Bool(true)))
+        self.resolve(e, context).is_ok_and(|v| from_cel(&*v) == Ok(Value::Bool(true)))
     }
 
     fn operand(&self, e: &IdedExpr, context: &Context, out: &mut Vec<(String, String)>) {
         if matches!(e.expr, Expr::Literal(_)) {
             return;
         }
-        let shown = self.resolve(e, context).map_or_else(|error| format!("error: {error}"), |v| show_lent(&*v));
+        let shown = self.resolve(e, context).map_or_else(|error| format!("error: {error}"), |v| show_cel(&*v));
         out.push((self.label_of(e), shown));
     }
 }
@@ -478,14 +478,14 @@ pub fn describe(v: &Value) -> String {
     format!("{} {}", v.kind(), show(v))
 }
 
-fn show_lent(v: &dyn Val) -> String {
-    back(v).map_or_else(|e| e.to_string(), |v| show(&v))
+fn show_cel(v: &dyn Val) -> String {
+    from_cel(v).map_or_else(|e| e.to_string(), |v| show(&v))
 }
 
 /// What the library gives to a function of ours.
-fn given(v: cel::Value) -> Result<Value, EvalError> {
-    let v: Lent = v.try_into().map_err(|e: ExecutionError| EvalError::Other(e.to_string()))?;
-    back(&*v)
+fn from_argument(v: cel::Value) -> Result<Value, EvalError> {
+    let v: BoxedVal = v.try_into().map_err(|e: ExecutionError| EvalError::Other(e.to_string()))?;
+    from_cel(&*v)
 }
 
 fn follow(root: &str, path: &[Segment], scope: &Scope) -> Result<Value, EvalError> {
