@@ -136,11 +136,8 @@ pub struct EnvironmentOutline {
     pub name: String,
     /// One sentence: `the embedded reference platform; no deployment was tested`.
     pub about: String,
-    /// Whether it is the sandbox: said in the first and last lines.
-    pub sandbox: bool,
-    /// Whether that is the sandbox as StreamSpace is built today.
-    #[serde(default)]
-    pub as_built: bool,
+    /// Printed first and last in every report: `sandbox (embedded reference platform): no deployment was tested`.
+    pub notice: Option<String>,
     /// Name and address of each target.
     pub targets: Vec<(String, String)>,
     /// Actions of the plan that the environment replaced by its own.

@@ -140,7 +140,7 @@ fn compiled(
 ) -> Result<Schedule, Failure> {
     let then = &record.started.environment;
     let source = files::environment_file(args.stage.place.config.as_deref())?;
-    let environment = match source.filter(|_| !then.sandbox) {
+    let environment = match source {
         None => None,
         Some(source) => {
             let (environments, problems) = plans::read_environments(&source, registry);

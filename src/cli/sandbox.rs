@@ -220,6 +220,10 @@ struct Text<'a> {
     as_built: bool,
 }
 
+/// Printed first and last in every report of a run against the sandbox.
+const NOTICE: &str = "sandbox (embedded reference platform): no deployment was tested";
+const AS_BUILT_NOTICE: &str = "sandbox as built (as StreamSpace is today): no deployment was tested";
+
 /// How one asks.
 const API: &str = r#"        headers: { Authorization: "Bearer ${token}" }
 "#;
@@ -257,7 +261,7 @@ default: {STANDING}
 environments:
   {STANDING}:
     about: {about}
-    sandbox: true{as_built}
+    notice: {notice}
     versions: {{ sandbox: {version}, store: {store}, kubernetes: {kubernetes} }}
     secrets: {{ password: {password}, control_token: {token}{database_password} }}
     targets:
@@ -283,7 +287,7 @@ environments:
             .and_then(|u| u.password().map(|p| format!(", database_password: {}", quoted(p))))
             .unwrap_or_default(),
         token = quoted(t.token),
-        as_built = if t.as_built { "\n    as_built: true" } else { "" },
+        notice = quoted(if t.as_built { AS_BUILT_NOTICE } else { NOTICE }),
         api = quoted(t.api),
         asked = if t.as_built { AS_BUILT_API } else { API },
         setup = if t.as_built { "" } else { SETUP },

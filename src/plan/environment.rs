@@ -22,8 +22,8 @@ pub struct Environment {
     pub name: String,
     /// One sentence for reports.
     pub about: Option<String>,
-    pub sandbox: bool,
-    pub as_built: bool,
+    /// Printed first and last in every report.
+    pub notice: Option<String>,
     /// In the order of the file: the first of a verb is that verb's default.
     pub targets: Vec<(Spanned, Node)>,
     /// Names that are secrets: masked from the moment on in which they are read.
@@ -129,8 +129,7 @@ fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Env
         node,
         &[
             "about",
-            "sandbox",
-            "as_built",
+            "notice",
             "extends",
             "targets",
             "secrets",
@@ -178,8 +177,7 @@ fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Env
     Some(Environment {
         name,
         about: node.get("about").map(|n| reader.text(n)),
-        sandbox: flag(reader, node, "sandbox"),
-        as_built: flag(reader, node, "as_built"),
+        notice: node.get("notice").map(|n| reader.text(n)),
         targets,
         secrets,
         vars: node.get("vars").map(|n| reader.named_trees(n)).unwrap_or_default(),

@@ -237,9 +237,9 @@ pub struct Look {
 /// What stands on stdout when a run is over.
 pub fn summary(run: &RunIndex, attempt: &Look) -> String {
     let mut out = String::new();
-    let sandbox = wording::sandbox(&run.start.environment);
-    if let Some(sandbox) = sandbox {
-        let _ = writeln!(out, "{}\n", paint(attempt.colour, Style::new().bold(), sandbox));
+    let notice = run.start.environment.notice.as_deref().map(|n| one_line(n, 4 * wording::SHORT));
+    if let Some(notice) = &notice {
+        let _ = writeln!(out, "{}\n", paint(attempt.colour, Style::new().bold(), notice));
     }
     if !run.cases.is_empty() {
         let _ = writeln!(out, "{}\n", table(run, attempt));
@@ -254,8 +254,8 @@ pub fn summary(run: &RunIndex, attempt: &Look) -> String {
     for report in &attempt.reports {
         let _ = writeln!(out, "report: {report}");
     }
-    if let Some(sandbox) = sandbox {
-        let _ = writeln!(out, "{}", paint(attempt.colour, Style::new().bold(), sandbox));
+    if let Some(notice) = &notice {
+        let _ = writeln!(out, "{}", paint(attempt.colour, Style::new().bold(), notice));
     }
     out
 }

@@ -84,8 +84,7 @@ impl Story {
             environment: EnvironmentOutline {
                 name: "sandbox".into(),
                 about: "the embedded reference platform".into(),
-                sandbox: true,
-                as_built: false,
+                notice: Some("sandbox (embedded reference platform): no deployment was tested".into()),
                 targets: vec![("api".into(), "http://127.0.0.1:41001".into())],
                 replaced: vec![],
             },
@@ -270,8 +269,7 @@ pub fn mixed() -> Story {
         start.environment = EnvironmentOutline {
             name: "staging".into(),
             about: "the shared cluster".into(),
-            sandbox: false,
-            as_built: false,
+            notice: None,
             targets: vec![("api".into(), "https://greeter.example".into())],
             replaced: vec!["greet".into()],
         };

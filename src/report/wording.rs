@@ -1,10 +1,6 @@
 //! How reports word what they know: durations, counts, results; and what makes a text from the world safe to show. Owns no
 //! format: Markdown and terminal each escape for themselves.
-use crate::{
-    event::{AssertionResult, EnvironmentOutline},
-    outcome::Tier,
-    value::Value,
-};
+use crate::{event::AssertionResult, outcome::Tier, value::Value};
 use std::time::Duration;
 
 /// The longest piece of a foreign text that is shown within a line.
@@ -113,15 +109,6 @@ pub fn and<S: AsRef<str>>(items: &[S]) -> String {
         None => String::new(),
         Some((last, [])) => (*last).to_owned(),
         Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
-    }
-}
-
-/// What stands first and last where it was the sandbox.
-pub fn sandbox(environment: &EnvironmentOutline) -> Option<&'static str> {
-    match (environment.sandbox, environment.as_built) {
-        (true, true) => Some("sandbox as built (as StreamSpace is today): no deployment was tested"),
-        (true, false) => Some("sandbox (embedded reference platform): no deployment was tested"),
-        (false, _) => None,
     }
 }
 

@@ -133,8 +133,7 @@ impl Compiler<'_> {
         schedule.environment = EnvironmentOutline {
             name: environment.name,
             about: environment.about.unwrap_or_default(),
-            sandbox: environment.sandbox,
-            as_built: environment.as_built,
+            notice: environment.notice,
             targets: schedule.targets.iter().map(|t| (t.name.clone(), t.spec.address())).collect(),
             replaced: environment.actions.iter().map(|a| a.name.text.clone()).collect(),
         };

@@ -43,14 +43,17 @@ pub fn write(run: &RunIndex, out: &mut dyn Write) -> io::Result<()> {
     around(run, &mut text);
     depended_on(run, &mut text);
     notes(run, &mut text);
-    if let Some(sandbox) = sandbox(run) {
-        text += &format!("\n---\n\n{sandbox}\n");
+    if let Some(notice) = notice(run) {
+        text += &format!("\n---\n\n{notice}\n");
     }
     out.write_all(text.as_bytes())
 }
 
-fn sandbox(run: &RunIndex) -> Option<String> {
-    wording::sandbox(&run.start.environment).map(|said| format!("**{}.**", said.replacen('s', "S", 1)))
+fn notice(run: &RunIndex) -> Option<String> {
+    let notice = run.start.environment.notice.as_deref()?;
+    let mut rest = notice.chars();
+    let capitalised: String = rest.next().into_iter().flat_map(char::to_uppercase).chain(rest).collect();
+    Some(format!("**{}.**", line(&capitalised)))
 }
 
 fn line(text: &str) -> String {
@@ -129,8 +132,8 @@ fn first_lines(run: &RunIndex, out: &mut String) {
     let name = [start.plan.id.as_str(), start.plan.title.as_str()].join(" ");
     *out += &format!("# Test report: {}\n\n", line(name.trim()));
     *out += &format!("**{}**: {}\n\n", of_run(gate.verdict), verdict_in_words(run, &gate));
-    if let Some(sandbox) = sandbox(run) {
-        *out += &format!("> {sandbox}\n\n");
+    if let Some(notice) = notice(run) {
+        *out += &format!("> {notice}\n\n");
     }
     let mut row = |name: &str, value: String| *out += &format!("- **{name}**: {value}\n");
     let about = match start.environment.about.is_empty() {
