@@ -1,6 +1,8 @@
 //! `tp-runner` performs written test plans and reports them in the plan's own shape.
 //!
 //! The floors and who may import whom: `docs/architecture.md`, held by `tests/floors.rs`.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr, clippy::exit, clippy::unwrap_used))]
+
 pub mod address;
 pub mod cli;
 pub mod diagnostic;

@@ -2,6 +2,8 @@
 //!
 //! This file is the whole seam: start it, ask where it is, stop it. Whoever starts it brings the cluster and the
 //! database; it must not know who its clients are or what they test. Nothing here is global: many may run in one process.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr, clippy::exit, clippy::unwrap_used))]
+
 mod api;
 mod background;
 pub mod cluster;
