@@ -3,6 +3,7 @@
 mod apiserver;
 mod clock;
 pub mod db;
+mod error_chain;
 pub mod exec;
 pub mod http;
 pub mod k8s;

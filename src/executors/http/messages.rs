@@ -8,6 +8,7 @@ use super::{
 use crate::{
     event::EvidenceKind,
     executor::{ActionContext, ActionError, Output, Started},
+    executors::error_chain::error_chain,
     value::{Map, Value},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -200,7 +201,7 @@ impl Open {
             let (event, id, text) = match &mut self.feed {
                 Feed::Events(stream) => match stream.next().await {
                     None => return Err(over(None, "the server ended it".into())),
-                    Some(Err(e)) => return Err(over(None, super::reach::chain(&e))),
+                    Some(Err(e)) => return Err(over(None, error_chain(&e))),
                     // by the specification what has no data is no event
                     Some(Ok(Sse { data: None, .. })) => continue,
                     Some(Ok(Sse { event, id, data: Some(data), .. })) => {

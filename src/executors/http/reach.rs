@@ -1,5 +1,6 @@
 //! Why a server could not be asked: one sentence for each reason, which says what to do. Pure.
 use super::connection::Connection;
+use crate::executors::error_chain::{causes, error_chain};
 use reqwest::Url;
 use rustls::{CertificateError, Error as Tls};
 use std::{error::Error, io};
@@ -29,7 +30,8 @@ fn alert(chain: &str) -> Option<&str> {
 
 /// Why no connection came about, as one sentence that says what to do.
 pub(super) fn sentence(error: &reqwest::Error, url: &Url, way: &Connection) -> String {
-    let (at, why, all) = (url.origin().ascii_serialization(), cause(error), chain(error));
+    let (at, all) = (url.origin().ascii_serialization(), chain(error));
+    let why = causes(error).last().map(ToString::to_string).unwrap_or_default();
     let host = url.host_str().unwrap_or_default();
     if let Some(path) = &way.socket
         && find::<Tls>(error).is_none()
@@ -108,33 +110,12 @@ fn tls_sentence(error: &Tls, at: &str, host: &str, way: &Connection) -> String {
     }
 }
 
-/// The innermost reason of this type. An `io::Error` hides the one that it carries from `source`.
+/// The innermost cause of this type.
 fn find<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
-    let mut at: Option<&'e (dyn Error + 'static)> = Some(error);
-    let mut found = None;
-    while let Some(e) = at {
-        found = e.downcast_ref::<T>().or(found);
-        let carried = e.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        at = match carried {
-            Some(inner) => Some(inner),
-            None => e.source(),
-        };
-    }
-    found
+    causes(error).filter_map(|e| e.downcast_ref()).last()
 }
 
-fn causes(error: &dyn Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    std::iter::successors(error.source(), |&e| e.source())
-}
-
-/// The innermost reason.
-fn cause(error: &dyn Error) -> String {
-    causes(error).last().map_or_else(|| error.to_string(), |e| e.to_string())
-}
-
-/// All reasons, outermost first, without those that the next one repeats. The library's own first line holds only the URL.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut all: Vec<String> = causes(error).map(|e| e.to_string()).collect();
-    all.dedup_by(|b, a| a.ends_with(b.as_str()));
-    if all.is_empty() { error.to_string() } else { all.join(": ") }
+/// The causes of a client error. Its own message holds only the URL.
+pub(super) fn chain(error: &reqwest::Error) -> String {
+    error_chain(error.source().unwrap_or(error))
 }

@@ -1,8 +1,8 @@
 //! Whether deliveries can reach an inbox, as far as that can be told from here.
 use super::inbox::Inbox;
-use crate::executor::ProbeResult;
+use crate::{executor::ProbeResult, executors::error_chain::error_chain};
 use reqwest::{Client, Url, redirect::Policy};
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -52,7 +52,7 @@ async fn led(inbox: &Inbox, url: &Url, local: bool) -> ProbeResult {
     let (answer, untrusted) = match &strict {
         // somebody answers there and is not trusted: perhaps it is this inbox all the same
         Err(e) if url.scheme() == "https" && !e.is_timeout() => match ask(&address, local, true).await {
-            Ok(answer) => (Ok(answer), Some(chain(e))),
+            Ok(answer) => (Ok(answer), Some(error_chain(e))),
             Err(_) => (strict, None),
         },
         _ => (strict, None),
@@ -72,7 +72,7 @@ async fn led(inbox: &Inbox, url: &Url, local: bool) -> ProbeResult {
         (Err(e), _) => {
             let seen = match e.is_timeout() {
                 true => format!("no answer within {PATIENCE:?}"),
-                false => chain(&e),
+                false => error_chain(&e),
             };
             let plain = if inbox.tls && url.scheme() == "http" { "; this inbox speaks TLS: `https://`" } else { "" };
             let remedy = format!("is it a name of this machine, and does the port lead to {}?{plain}", inbox.bound);
@@ -97,15 +97,4 @@ async fn ask(address: &str, local: bool, trusting: bool) -> reqwest::Result<(u16
 
 fn loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// An error with its causes: the outermost alone says only that something failed.
-fn chain(e: &reqwest::Error) -> String {
-    let mut causes = vec![];
-    let mut next = e.source();
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    causes.last().cloned().unwrap_or_else(|| e.to_string())
 }
