@@ -221,7 +221,7 @@ impl<'de> Visitor<'de> for RawVisitor {
 pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
     let whole = Span { source: source.clone(), range: 0..source.text.len().min(1) };
     if source.text.len() > 16 << 20 {
-        return Err(Box::new(Diagnostic::error("yaml", &whole, "the file is larger than 16 MiB")));
+        return Err(Box::new(Diagnostic::error("yaml-syntax", &whole, "the file is larger than 16 MiB")));
     }
     let options = serde_saphyr::options! {
         strict_booleans: true,
@@ -244,7 +244,7 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
             let first = message.lines().next().unwrap_or("not YAML").trim_start_matches("error: ");
             let first = first.rsplit_once(" at line ").map_or(first, |(said, _)| said);
             let first = if first.contains("limits breached: Depth") { "it nests too deep to be read" } else { first };
-            let mut d = Diagnostic::error("yaml", &whole.with(at..at + 1), format!("not valid YAML: {first}"));
+            let mut d = Diagnostic::error("yaml-syntax", &whole.with(at..at + 1), format!("not valid YAML: {first}"));
             if source.text.get(..at).is_some_and(|t| t.ends_with('$')) && source.text[at..].starts_with('{') {
                 d = d.help("within `{ }` and `[ ]` a text with `${ }` must be quoted");
             }
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn what_is_not_yaml_is_said_with_its_place() {
         let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: 1\nb: \"x\nc: 2\n".into() })).unwrap_err();
-        assert_eq!((e.code, e.span.location().line), ("yaml", 2));
+        assert_eq!((e.code, e.span.location().line), ("yaml-syntax", 2));
         let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: !has(x)\n".into() })).unwrap_err();
         assert!(e.help.unwrap().contains("quote"), "{}", e.message);
         let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: >= 3\n".into() })).unwrap_err();

@@ -90,7 +90,7 @@ fn a_plan_is_held_to_what_it_guarded() {
     let line = "        check: '!said.stdout.contains(\"password\")'\n";
     fs::write(folder.path().join("small.yaml"), PLAN.replace(line, "")).unwrap();
     let (code, said) = run(folder.path(), &["check", "small.yaml"]);
-    assert!(code == 2 && said.contains("nothing-proves"), "{code}: {said}");
+    assert!(code == 2 && said.contains("unverified-result"), "{code}: {said}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub fn read(found: &Found, registry: &Registry) -> Draft {
         match text {
             Ok(text) => markdown::compare(plan, &source.text, &text, &mut problems),
             Err(e) => problems.push(crate::diagnostic::Diagnostic::error(
-                "source-missing",
+                "source-not-found",
                 &source.span,
                 format!("`{}` cannot be read: {e}", found.root.join(&source.text).display()),
             )),

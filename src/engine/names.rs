@@ -49,7 +49,7 @@ impl Names {
     pub fn bind(&mut self, name: &str, shape: Shape, span: &Span, problems: &mut Diagnostics) {
         let mut wrong = false;
         if !crate::plan::read::is_name(name) {
-            let d = Diagnostic::error("bad-name", span, format!("`{name}` cannot be a name"));
+            let d = Diagnostic::error("invalid-name", span, format!("`{name}` cannot be a name"));
             problems.push(d.help("letters, digits and `_`, not beginning with a digit"));
             wrong = true;
         } else if self.known.iter().any(|n| n.name == name && !(n.passing && n.span.is_none() && n.name == "item")) {

@@ -186,7 +186,7 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Patter
                 let why = e.to_string();
                 let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();
                 problems.push(Diagnostic::error(
-                    "bad-regex",
+                    "invalid-regex",
                     &node.span,
                     format!("this is no regular expression: {why}"),
                 ));

@@ -89,7 +89,7 @@ fn build(schema: &Json, span: &Span, problems: &mut Diagnostics) -> Schema {
     match jsonschema::validator_for(schema) {
         Ok(validator) => Schema::Ready(Arc::new(validator)),
         Err(e) => {
-            problems.push(Diagnostic::error("bad-schema", span, format!("this is no JSON Schema: {e}")));
+            problems.push(Diagnostic::error("invalid-schema", span, format!("this is no JSON Schema: {e}")));
             Schema::Broken
         }
     }
@@ -359,6 +359,6 @@ mod tests {
             assert!(problems[0].0 == code && problems[0].1.contains(said), "{text}: {problems:?}");
         }
         let broken = schema("{ file: a.json }", &json!({"type": 5})).unwrap_err();
-        assert_eq!(broken[0].0, "bad-schema");
+        assert_eq!(broken[0].0, "invalid-schema");
     }
 }

@@ -39,8 +39,12 @@ impl Template {
             literal.push_str(&text[at..open]);
             let Some(close) = closing(text, open + 2) else {
                 problems.push(
-                    Diagnostic::error("template-unclosed", &node.inner(open..open + 2), "`${` without a closing `}`")
-                        .help("write `$${` for a literal `${`"),
+                    Diagnostic::error(
+                        "unclosed-placeholder",
+                        &node.inner(open..open + 2),
+                        "`${` without a closing `}`",
+                    )
+                    .help("write `$${` for a literal `${`"),
                 );
                 return Template(vec![Part::Text(text.into())]);
             };

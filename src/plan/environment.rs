@@ -200,7 +200,7 @@ fn extended(reader: &mut Reader<'_>, all: &Node, node: &Node, chain: &mut Vec<St
     let name = reader.text(base);
     if chain.contains(&name) {
         let circle = format!("`{}` → `{name}`", chain.join("` → `"));
-        reader.error("extends-circle", &base.span, format!("an environment cannot extend itself: {circle}"));
+        reader.error("extends-cycle", &base.span, format!("an environment cannot extend itself: {circle}"));
         return None;
     }
     let Some(found) = all.get(&name) else {
@@ -272,7 +272,7 @@ fn known_failure(reader: &mut Reader<'_>, node: &Node) -> Option<KnownFailure> {
     match until.text.parse::<Date>() {
         Ok(until) => Some(KnownFailure { case, sentence, issue, until }),
         Err(_) => {
-            reader.error("bad-date", &until.span, format!("`{}` is no date like `2027-01-31`", until.text));
+            reader.error("invalid-date", &until.span, format!("`{}` is no date like `2027-01-31`", until.text));
             None
         }
     }
@@ -320,7 +320,7 @@ fn relay_fault(reader: &mut Reader<'_>, key: &str, node: &Node) -> Option<RelayF
         ("delay", Kind::Str(text)) => match humantime::parse_duration(text) {
             Ok(delay) => Some(RelayFault::Delay(delay)),
             Err(_) => {
-                reader.error("bad-duration", &node.span, format!("`{text}` is no duration"));
+                reader.error("invalid-duration", &node.span, format!("`{text}` is no duration"));
                 None
             }
         },

@@ -146,7 +146,7 @@ pub fn compare(plan: &Plan, name: &str, text: &str, problems: &mut Diagnostics) 
     for written in &document.cases {
         let Some(case) = plan.cases.iter().find(|c| c.id.text == written.id) else {
             problems.push(Diagnostic::error(
-                "case-missing",
+                "missing-case",
                 whole,
                 format!("`{name}` has a case `{}` that is not here", written.id),
             ));
@@ -154,7 +154,7 @@ pub fn compare(plan: &Plan, name: &str, text: &str, problems: &mut Diagnostics) 
         };
         if words(&case.title) != words(&written.title) {
             let d = Diagnostic::error(
-                "differs-from-source",
+                "source-mismatch",
                 &case.id.span,
                 format!("the title of `{}` is another in `{name}`", written.id),
             );
@@ -164,7 +164,7 @@ pub fn compare(plan: &Plan, name: &str, text: &str, problems: &mut Diagnostics) 
             && case.priority.as_deref().map(str::to_lowercase) != Some(priority.to_lowercase())
         {
             let d = Diagnostic::error(
-                "differs-from-source",
+                "source-mismatch",
                 &case.id.span,
                 format!("the priority of `{}` is another in `{name}`", written.id),
             );
@@ -174,7 +174,7 @@ pub fn compare(plan: &Plan, name: &str, text: &str, problems: &mut Diagnostics) 
             && *tier != case.tier
         {
             let d = Diagnostic::error(
-                "differs-from-source",
+                "source-mismatch",
                 &case.id.span,
                 format!("the tier of `{}` is another in `{name}`", written.id),
             );
@@ -185,7 +185,7 @@ pub fn compare(plan: &Plan, name: &str, text: &str, problems: &mut Diagnostics) 
                 && words(there) != words(value)
             {
                 let d = Diagnostic::error(
-                    "differs-from-source",
+                    "source-mismatch",
                     &case.id.span,
                     format!("`{label}` of `{}` is another in `{name}`", written.id),
                 );
@@ -197,7 +197,7 @@ pub fn compare(plan: &Plan, name: &str, text: &str, problems: &mut Diagnostics) 
         sentences(case, &case.expected, &written.expected, "expected result", name, problems);
     }
     for case in plan.cases.iter().filter(|c| !document.cases.iter().any(|w| w.id == c.id.text)) {
-        let d = Diagnostic::error("case-unknown", &case.id.span, format!("`{name}` has no case `{}`", case.id.text));
+        let d = Diagnostic::error("extra-case", &case.id.span, format!("`{name}` has no case `{}`", case.id.text));
         problems.push(d.meant(&case.id.text, document.cases.iter().map(|w| w.id.as_str())));
     }
 }
@@ -206,7 +206,7 @@ fn sentences(case: &Case, here: &[Sentence], there: &[String], what: &str, name:
     for (i, (mine, theirs)) in here.iter().zip(there).enumerate() {
         if words(&mine.text.text) != words(theirs) {
             let d = Diagnostic::error(
-                "differs-from-source",
+                "source-mismatch",
                 &mine.text.span,
                 format!("{what} {} is worded otherwise in `{name}`", i + 1),
             );
@@ -216,7 +216,7 @@ fn sentences(case: &Case, here: &[Sentence], there: &[String], what: &str, name:
     let at = |s: Option<&Sentence>| s.map_or(&case.id, |s| &s.text).span.clone();
     for theirs in there.iter().skip(here.len()) {
         let d = Diagnostic::error(
-            "sentence-missing",
+            "missing-sentence",
             &at(here.last()),
             format!("a {what} of `{}` is missing after this", case.id.text),
         );
@@ -225,7 +225,7 @@ fn sentences(case: &Case, here: &[Sentence], there: &[String], what: &str, name:
     for mine in here.iter().skip(there.len()) {
         let Spanned { text, span } = &mine.text;
         problems.push(Diagnostic::error(
-            "sentence-unknown",
+            "extra-sentence",
             span,
             format!("`{name}` has no such {what}: {}", text.trim()),
         ));
@@ -333,28 +333,28 @@ cases:
     #[test]
     fn each_kind_of_difference_is_said_once_and_where_it_stands() {
         for (here, there, code, under, word) in [
-            ("batch hibernate", "batch hibernates", "differs-from-source", "A-1", "Batch *Hibernate*"),
-            ("priority: high", "priority: low", "differs-from-source", "A-1", "high"),
-            ("tier: must", "tier: nice", "differs-from-source", "A-1", "must"),
-            ("type: Integration", "type: Unit", "differs-from-source", "A-1", "Integration"),
-            ("a session runs", "no session runs", "differs-from-source", "no session runs", "A session runs"),
+            ("batch hibernate", "batch hibernates", "source-mismatch", "A-1", "Batch *Hibernate*"),
+            ("priority: high", "priority: low", "source-mismatch", "A-1", "high"),
+            ("tier: must", "tier: nice", "source-mismatch", "A-1", "must"),
+            ("type: Integration", "type: Unit", "source-mismatch", "A-1", "Integration"),
+            ("a session runs", "no session runs", "source-mismatch", "no session runs", "A session runs"),
             (
                 "2 valid names",
                 "3 valid names",
-                "differs-from-source",
+                "source-mismatch",
                 "'Create with 3 valid names, 1 other'",
                 "2 valid names",
             ),
-            ("total 4", "total 5", "differs-from-source", "total 5", "\"total\": 4"),
-            (", { result: no orphans, check: 1 == 1 }", "", "sentence-missing", "total 4", "No orphans"),
+            ("total 4", "total 5", "source-mismatch", "total 5", "\"total\": 4"),
+            (", { result: no orphans, check: 1 == 1 }", "", "missing-sentence", "total 4", "No orphans"),
             (
                 "{ step: Execute POST batch }",
                 "{ step: Execute POST batch }, { step: Rest }",
-                "sentence-unknown",
+                "extra-sentence",
                 "Rest",
                 "no such step",
             ),
-            ("[{ given: a session runs }]", "[]", "sentence-missing", "A-1", "A session runs"),
+            ("[{ given: a session runs }]", "[]", "missing-sentence", "A-1", "A session runs"),
         ] {
             assert!(HERE.contains(here), "{here}");
             let found = said(&HERE.replacen(here, there, 1), WRITTEN);
@@ -368,7 +368,7 @@ cases:
     fn a_case_that_is_missing_or_unknown_is_said() {
         let found = said(&HERE.replace("A-1", "A-2"), WRITTEN);
         let codes: Vec<_> = found.iter().map(|f| (f.0, f.1.as_str())).collect();
-        assert_eq!(codes, [("case-missing", "t.md"), ("case-unknown", "A-2")]);
+        assert_eq!(codes, [("missing-case", "t.md"), ("extra-case", "A-2")]);
         assert!(found[1].2.contains("did you mean `A-1`?"), "{found:?}");
     }
 

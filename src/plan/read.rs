@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
         match wanted {
             Some(Ok(wanted)) if wanted <= mine => {}
             Some(Ok(_)) => self.error(
-                "requires",
+                "unsupported-version",
                 &node.span,
                 format!("this plan requires tp-runner {text}, and this is {}", env!("CARGO_PKG_VERSION")),
             ),
@@ -162,13 +162,13 @@ impl<'a> Reader<'a> {
             let path = Path::new(from).parent().unwrap_or(Path::new("")).join(name);
             let shown = path.to_string_lossy().into_owned();
             if !seen.insert(shown.clone()) {
-                self.error("include-circle", &file.span, format!("`{name}` is already included"));
+                self.error("include-cycle", &file.span, format!("`{name}` is already included"));
                 continue;
             }
             let text = match self.files.read(&path) {
                 Ok(text) => text,
                 Err(e) => {
-                    self.error("include-missing", &file.span, format!("`{shown}` cannot be read: {e}"));
+                    self.error("include-not-found", &file.span, format!("`{shown}` cannot be read: {e}"));
                     continue;
                 }
             };
@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
         if let Some(n) = node.get("expected")
             && matches!(&n.kind, Kind::Seq(items) if items.is_empty())
         {
-            self.error("no-expected", &n.span, "a case without expected results proves nothing");
+            self.error("no-expected-results", &n.span, "a case without expected results proves nothing");
         }
         Some(Case {
             id,
@@ -287,13 +287,13 @@ impl<'a> Reader<'a> {
             let assertions = self.assertions(item);
             let unproven = self.named(item, "unproven");
             if word == "result" && unproven.is_none() && assertions.is_empty() && !steps.iter().any(proves) {
-                let d = Diagnostic::error("nothing-proves", &text.span, "nothing proves this expected result");
+                let d = Diagnostic::error("unverified-result", &text.span, "nothing proves this expected result");
                 self.problems.push(d.help("add `check`, `expect` or `do`, or say `unproven: <reason>`"));
             }
             if let Some(u) = &unproven
                 && (!assertions.is_empty() || !steps.is_empty())
             {
-                self.error("unproven-and-proved", &u.span, "a result is either proved or `unproven`");
+                self.error("unproven-with-assertion", &u.span, "a result is either proved or `unproven`");
             }
             out.push(Sentence { text, steps, assertions, unproven });
         }
@@ -309,7 +309,7 @@ impl<'a> Reader<'a> {
                 Ok(json) => drop(self.documents.insert(path.clone(), json)),
                 Err(why) => {
                     let message = format!("`{}` {why}", path.display());
-                    self.error("schema-missing", &named.span.clone(), message);
+                    self.error("schema-not-found", &named.span.clone(), message);
                     return;
                 }
             }
@@ -349,7 +349,7 @@ impl<'a> Reader<'a> {
 
     pub fn steps(&mut self, node: &Node) -> Vec<ActionSpec> {
         if self.depth >= NESTING {
-            self.error("too-deep", &node.span, format!("actions nest deeper than {NESTING}"));
+            self.error("nesting-too-deep", &node.span, format!("actions nest deeper than {NESTING}"));
             return vec![];
         }
         self.depth += 1;
@@ -374,7 +374,7 @@ impl<'a> Reader<'a> {
             } else if self.verbs.contains(&name.as_str()) || BUILTIN_VERBS.contains(&name.as_str()) {
                 if let Some((first, _)) = verb {
                     let d = Diagnostic::error(
-                        "two-verbs",
+                        "multiple-verbs",
                         &key.span,
                         format!("`{name}` is a second verb: there is `{}` already", first.key_text()),
                     );
@@ -409,14 +409,14 @@ impl<'a> Reader<'a> {
             None if wrong => Verb::Broken,
             None => {
                 if node.get("save").is_none() && assertions.is_empty() {
-                    let d = Diagnostic::error("no-verb", &first, "this action does nothing");
+                    let d = Diagnostic::error("empty-action", &first, "this action does nothing");
                     let verbs =
                         self.verbs.iter().chain(BUILTIN_VERBS).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
                     self.problems.push(d.help(format!("give it a verb ({verbs}), or `save`, `expect` or `check`")));
                 }
                 for key in ["undo", "timeout", "target", "eventually", "always", "give_up_if"] {
                     if let Some(k) = key_of(node, key) {
-                        self.error("needs-verb", &k.span, format!("`{key}` needs a verb beside it"));
+                        self.error("missing-verb", &k.span, format!("`{key}` needs a verb beside it"));
                     }
                 }
                 Verb::None
@@ -505,7 +505,7 @@ impl<'a> Reader<'a> {
                     })
                     .collect();
                 if branches.is_empty() || (branches.len() == 1 && step.get("foreach").is_none()) {
-                    self.error("not-parallel", &key.span, "one branch alone is not parallel");
+                    self.error("single-branch", &key.span, "one branch alone is not parallel");
                 }
                 Verb::Parallel { branches, overlap, span: key.span.clone() }
             }
@@ -590,7 +590,7 @@ impl<'a> Reader<'a> {
         if let Some(text) = t.as_literal()
             && humantime::parse_duration(text).is_err()
         {
-            let d = Diagnostic::error("bad-duration", &node.span, format!("`{text}` is no duration"));
+            let d = Diagnostic::error("invalid-duration", &node.span, format!("`{text}` is no duration"));
             self.problems.push(d.help("write it like `500ms`, `30s` or `1m30s`"));
             return None;
         }
@@ -600,7 +600,7 @@ impl<'a> Reader<'a> {
     fn name(&mut self, node: &Node, key: &str) -> Option<Spanned> {
         let named = self.named(node, key)?;
         if !is_name(&named.text) {
-            let d = Diagnostic::error("bad-name", &named.span, format!("`{}` cannot be a name", named.text));
+            let d = Diagnostic::error("invalid-name", &named.span, format!("`{}` cannot be a name", named.text));
             self.problems.push(d.help("letters, digits and `_`, not beginning with a digit"));
             return None;
         }

@@ -191,9 +191,9 @@ fn codes() -> BTreeSet<String> {
 #[test]
 fn every_code_has_a_fixture_and_a_paragraph() {
     let codes = codes();
-    assert!(codes.len() > 60 && codes.contains("bad-address") && codes.contains("wrong-type"), "{codes:?}");
+    assert!(codes.len() > 60 && codes.contains("invalid-address") && codes.contains("wrong-type"), "{codes:?}");
     let mut with_fixture: BTreeSet<String> = fixtures().into_iter().map(|(code, _)| code).collect();
-    with_fixture.insert("source-missing".into()); // a test of its own
+    with_fixture.insert("source-not-found".into()); // a test of its own
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/diagnostics.md")).unwrap();
     let explained: BTreeSet<String> =
         page.lines().filter_map(|l| Some(l.strip_prefix("### `")?.strip_suffix('`')?.to_string())).collect();
@@ -209,7 +209,7 @@ fn a_missing_source_is_said_at_its_name() {
     fs::write(&file, ENOUGH.replace("plan: T\n", "plan: T\nsource: none.md\n")).unwrap();
     let out = std::process::Command::new(env!("CARGO_BIN_EXE_tp-runner")).arg("check").arg(&file).output().unwrap();
     let said = String::from_utf8_lossy(&out.stderr);
-    assert!(said.contains("source-missing") && said.contains(":2:9"), "{said}");
+    assert!(said.contains("source-not-found") && said.contains(":2:9"), "{said}");
     assert_eq!(out.status.code(), Some(2));
 }
 
@@ -255,11 +255,11 @@ cases:
         "unknown-key",
         "undefined-name",
         "unknown-field",
-        "bad-duration",
+        "invalid-duration",
         "expression-syntax",
-        "nothing-asked",
+        "missing-assertion",
         "unknown-field",
-        "nothing-proves",
+        "unverified-result",
     ];
     assert_eq!(codes, wanted, "{}", found.0.iter().map(|d| d.render(false) + "\n").collect::<String>());
 }

@@ -35,7 +35,7 @@ impl Compiler<'_> {
             let (theirs, ours) = (signature(of_the_plan), signature(own));
             if theirs != ours {
                 let d = Diagnostic::error(
-                    "other-signature",
+                    "signature-mismatch",
                     &name.span,
                     format!("`{}` has {ours} here, and {theirs} in the plan", name.text),
                 );
@@ -57,7 +57,7 @@ impl Compiler<'_> {
             let [verb] = verbs[..] else {
                 let all = self.registry.verbs().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
                 let d = Diagnostic::error(
-                    "wrong-target",
+                    "target-mismatch",
                     &name.span,
                     format!("the target `{}` needs exactly one of {all}", name.text),
                 );

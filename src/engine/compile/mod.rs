@@ -292,7 +292,7 @@ impl<'a> Compiler<'a> {
             let circle =
                 self.underway.iter().skip_while(|n| **n != name.text).cloned().collect::<Vec<_>>().join("` → `");
             let d = Diagnostic::error(
-                "use-circle",
+                "action-cycle",
                 &name.span,
                 format!("`{}` uses itself: `{circle}` → `{}`", name.text, name.text),
             );

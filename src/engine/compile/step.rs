@@ -132,7 +132,7 @@ impl Compiler<'_> {
             let looked = !step.assertions.is_empty() || !step.save.is_empty() || step.bind.is_some();
             if !looked && action.changes() && !self.undoing {
                 let d = Diagnostic::error(
-                    "unlooked-answer",
+                    "unchecked-response",
                     &step.span,
                     format!("nobody looks at the answer of this `{verb}`"),
                 );
@@ -143,22 +143,25 @@ impl Compiler<'_> {
             && let Some(why) = self.unguarded(&act, !step.undo.is_empty())
         {
             let name = self.environment.map(|e| e.name.as_str()).unwrap_or_default();
-            let d =
-                Diagnostic::error("protected", &step.span, format!("the environment `{name}` is protected, and {why}"));
+            let d = Diagnostic::error(
+                "protected-environment",
+                &step.span,
+                format!("the environment `{name}` is protected, and {why}"),
+            );
             self.within.refused.push(d.help(format!("`--i-mean {name}` lets it happen all the same")));
         }
         if let (Some(_), Some(k), false) =
             (&step.always, step.assertions.is_empty().then_some(&step.span), matches!(act, ActionKind::Nothing))
         {
             self.problems.push(Diagnostic::error(
-                "nothing-asked",
+                "missing-assertion",
                 k,
                 "`always` needs an `expect` or a `check` that must hold",
             ));
         }
         if step.eventually.is_some() && step.assertions.is_empty() && matches!(act, ActionKind::Perform { .. }) {
             self.problems.push(Diagnostic::error(
-                "nothing-asked",
+                "missing-assertion",
                 &step.span,
                 "`eventually` needs an `expect` or a `check` to wait for",
             ));
@@ -181,7 +184,7 @@ impl Compiler<'_> {
             let early = reads.iter().any(|n| !late.contains(n) && !self.vars.iter().any(|(v, _)| v.text == **n));
             if !early && reads.iter().any(|n| late.contains(n)) {
                 let d = Diagnostic::warning(
-                    "undo-needs-answer",
+                    "undo-needs-response",
                     &step.span,
                     "this can only be undone if its answer arrives",
                 );
@@ -206,7 +209,7 @@ impl Compiler<'_> {
         if let Some(n) = &step.bind {
             if matches!(act, ActionKind::Nothing) {
                 self.problems.push(Diagnostic::error(
-                    "needs-verb",
+                    "missing-verb",
                     &n.span,
                     "`as` needs a verb beside it; to name a value use `save`",
                 ));
@@ -386,7 +389,7 @@ impl Compiler<'_> {
                 Some((_, node)) if of_verb(node) => Some(n.text.clone()),
                 Some(_) => {
                     let d = Diagnostic::error(
-                        "wrong-target",
+                        "target-mismatch",
                         &n.span,
                         format!("`{}` is no target for `{verb}` in the environment `{}`", n.text, e.name),
                     );

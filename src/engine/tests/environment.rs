@@ -59,7 +59,10 @@ actions:
 fn an_action_in_the_plans_place_takes_and_gives_the_same() {
     let other = "actions: { greet: { inputs: { whom: x }, do: [{ fake: { name: n }, save: { n: answer } }], outputs: { n: n } } }";
     let said = refused(GREET, other);
-    assert!(said.contains("other-signature") && said.contains("`whom?`") && said.contains("env.yaml:6:16"), "{said}");
+    assert!(
+        said.contains("signature-mismatch") && said.contains("`whom?`") && said.contains("env.yaml:6:16"),
+        "{said}"
+    );
     let said = refused(GREET, "actions: { great: { do: [{ fake: { name: n }, as: x }] } }");
     assert!(said.contains("unknown-action") && said.contains("did you mean `greet`"), "{said}");
 }
@@ -168,7 +171,7 @@ fn a_known_failure_names_a_sentence_that_is_there() {
     let said = refused(RED, &known("it was so", "2999-01-31"));
     assert!(said.contains("unknown-sentence") && said.contains("did you mean `it is so`"), "{said}");
     let said = refused(RED, &known("it is so", "soon"));
-    assert!(said.contains("bad-date"), "{said}");
+    assert!(said.contains("invalid-date"), "{said}");
     let said = refused(RED, &known("it is so", "2999-01-31").replace("case: A", "case: C"));
     assert!(said.contains("unknown-case"), "{said}");
 }
@@ -200,5 +203,5 @@ environments:
 fn environments_that_extend_in_a_circle_or_nothing_are_told_so() {
     let file = "environments:\n  a: { extends: b, targets: {} }\n  b: { extends: a }\n  c: { extends: d }\n";
     let (_, problems) = environments(file);
-    assert!(problems.contains("extends-circle") && problems.contains("there is no environment `d`"), "{problems}");
+    assert!(problems.contains("extends-cycle") && problems.contains("there is no environment `d`"), "{problems}");
 }

@@ -462,7 +462,7 @@ async fn a_fault_that_nobody_tried_proves_nothing() {
 #[test]
 fn what_would_be_said_without_effect_is_refused() {
     for (step, code) in [
-        ("{ check: 1 == 1, eventually: 5s }", "needs-verb"),
+        ("{ check: 1 == 1, eventually: 5s }", "missing-verb"),
         ("{ fake: {}, as: x, give_up_if: 1 == 2 }", "no-effect"),
         ("{ fault: { break: down }, eventually: 5s, check: refused == 0 }", "no-effect"),
         ("{ fault: { break: down }, undo: [{ fake: {} }] }", "no-effect"),

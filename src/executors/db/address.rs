@@ -92,7 +92,7 @@ impl Address {
 
 impl Wire {
     fn read(text: &str, options: &'static [&'static str], mode_option: &str) -> Result<Wire, Wrong> {
-        let bad = |message: String, help: &str| fail("bad-url", message, help);
+        let bad = |message: String, help: &str| fail("invalid-url", message, help);
         let url = Url::parse(text).map_err(|e| bad(format!("this is no URL: {e}"), SCHEMES))?;
         let mut wire = Wire {
             url: text.into(),
@@ -208,10 +208,10 @@ mod tests {
             ("postgres://db/x?charset=utf8", "unknown-option", "`charset`"),
             ("mysql://db/x?tls=true", "unknown-option", "`tls`"),
             ("sqlite://a.db?made=ro", "unknown-option", "`made`"),
-            ("mysql://db:port/x", "bad-url", "invalid port"),
-            ("postgres://db/x?sslrootcert=ca.pem", "bad-url", "without `sslmode`"),
-            ("mysql://db/x?ssl-mode=REQUIRED&ssl-ca=ca.pem", "bad-url", "with `ssl-mode=REQUIRED`"),
-            ("postgres://db/x?sslcert=a.pem", "bad-url", "go together"),
+            ("mysql://db:port/x", "invalid-url", "invalid port"),
+            ("postgres://db/x?sslrootcert=ca.pem", "invalid-url", "without `sslmode`"),
+            ("mysql://db/x?ssl-mode=REQUIRED&ssl-ca=ca.pem", "invalid-url", "with `ssl-mode=REQUIRED`"),
+            ("postgres://db/x?sslcert=a.pem", "invalid-url", "go together"),
         ] {
             let wrong = Address::read(url).expect_err(url);
             assert_eq!(wrong.code, code, "{url}");

@@ -33,7 +33,7 @@ pub fn compile(body: &mut Body<'_>) -> Option<DbAction> {
     body.keys(&["sql", "transaction", "file", "rollback"]).then_some(())?;
     let present: Vec<&Node> = ["sql", "transaction", "file"].iter().filter_map(|k| body.get(k)).collect();
     if present.len() != 1 {
-        let code = if present.is_empty() { "missing-key" } else { "two-verbs" };
+        let code = if present.is_empty() { "missing-key" } else { "multiple-verbs" };
         let d = Diagnostic::error(code, body.span(), "exactly one of `sql`, `transaction` and `file` belongs here")
             .help("write `sql: \"select …\"`");
         body.problem(d);
@@ -107,7 +107,7 @@ fn read(template: &Template, node: &Node, dialect: Dialect) -> Result<bool, Vec<
             Part::Text(text) => scanner.text(text),
             Part::Placeholder(e) => match scanner.within.refuses(e.text()) {
                 Some((message, help)) => {
-                    problems.push(Diagnostic::error("hole-in-quotes", e.span(), message).help(help));
+                    problems.push(Diagnostic::error("placeholder-in-quotes", e.span(), message).help(help));
                 }
                 None => scanner.hole(),
             },

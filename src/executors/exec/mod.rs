@@ -41,7 +41,7 @@ impl Executor for Exec {
                 && let Some((key, _)) = body.get("env").and_then(|n| n.entries().get(i))
             {
                 let m = format!("`{name}` cannot be the name of an environment variable");
-                body.problem(Diagnostic::error("bad-variable", &key.span.clone(), m));
+                body.problem(Diagnostic::error("invalid-variable", &key.span.clone(), m));
             }
         }
         let program = Program { words: words?, stdin, env };
@@ -49,8 +49,11 @@ impl Executor for Exec {
     }
 
     fn target(&self, body: &mut Body<'_>) -> Option<Box<dyn TargetSpec>> {
-        let d =
-            Diagnostic::error("no-target", &body.node.span, "`exec` has no target: it runs programs on this machine");
+        let d = Diagnostic::error(
+            "unsupported-target",
+            &body.node.span,
+            "`exec` has no target: it runs programs on this machine",
+        );
         body.problem(d);
         None
     }

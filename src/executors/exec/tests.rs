@@ -44,8 +44,8 @@ fn what_is_wrong_is_said_where_it_stands() {
     assert_eq!(one("{ run: [ls], stdni: x }"), ("unknown-key", "stdni".into()));
     assert_eq!(one("{ run: [ls], stdin: [x] }").0, "wrong-type");
     assert_eq!(one("{ run: [ls], env: x }").0, "wrong-type");
-    assert_eq!(one("{ run: [ls], env: { a=b: c } }"), ("bad-variable", "a=b".into()));
-    assert_eq!(wrong_target(&Exec, "exec: x")[0].0, "no-target");
+    assert_eq!(one("{ run: [ls], env: { a=b: c } }"), ("invalid-variable", "a=b".into()));
+    assert_eq!(wrong_target(&Exec, "exec: x")[0].0, "unsupported-target");
     assert!(!Exec.needs_target() && action(&Exec, "{ run: [ls] }").changes());
     assert_eq!(action(&Exec, "{ run: [ls, '${x}'] }").summary(), "ls ${x}");
 }

@@ -60,7 +60,7 @@ impl Spec {
             && text != "none"
             && let Err(why) = self::proxy(text)
         {
-            let d = Diagnostic::error("bad-url", &node.span, why);
+            let d = Diagnostic::error("invalid-url", &node.span, why);
             body.problem(d.help("an address like `http://proxy.example:3128`, or `none`"));
         }
         Spec {

@@ -64,7 +64,7 @@ impl Content {
         for (second, _) in there.filter(|(k, _)| k.as_str() != Some(first)) {
             let message =
                 format!("a request has one body: `{first}` is here already, so `{}` cannot be", second.key_text());
-            body.problem(Diagnostic::error("two-bodies", &second.span, message));
+            body.problem(Diagnostic::error("multiple-bodies", &second.span, message));
         }
         Some(match first {
             "json" => Content::Json(body.tree_of(value)),
@@ -183,7 +183,7 @@ fn parts(body: &mut Body<'_>, node: &Node) -> Vec<(String, PartSpec)> {
             (None, Some(value)) => parts.push((name.key_text(), PartSpec { value, file: true, filename, mime })),
             _ if !known => {}
             _ => {
-                let d = Diagnostic::error("wrong-part", &value.span, "a part has either `text` or `file`");
+                let d = Diagnostic::error("invalid-part", &value.span, "a part has either `text` or `file`");
                 body.problem(d);
             }
         }

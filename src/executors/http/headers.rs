@@ -20,7 +20,7 @@ impl Headers {
                 Err(_) => {
                     let Some((at, _)) = body.get(key).and_then(|n| n.entries().get(i)) else { continue };
                     let d = Diagnostic::error(
-                        "bad-header",
+                        "invalid-header",
                         &at.span.clone(),
                         format!("`{name}` cannot be the name of a header"),
                     );

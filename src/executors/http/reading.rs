@@ -49,7 +49,7 @@ impl Reading {
         let limit = body.get("limit").cloned().map_or(Some(LIMIT), |node| {
             let size = size(&node.to_value().to_string());
             if size.is_none() {
-                let d = Diagnostic::error("bad-size", &node.span, "this is no size");
+                let d = Diagnostic::error("invalid-size", &node.span, "this is no size");
                 body.problem(d.help("write it like `500`, `64 KiB` or `10 MiB`"));
             }
             size
@@ -58,7 +58,7 @@ impl Reading {
         if let (Some(_), Some(node)) = (&events, &messages) {
             let message =
                 "an answer is read in one way: `events` are server-sent events, `messages` those of a WebSocket";
-            body.problem(Diagnostic::error("two-readings", &node.span, message));
+            body.problem(Diagnostic::error("events-and-messages", &node.span, message));
         }
         let stream = match (events, messages) {
             (Some(node), _) => Watch::compile(&mut body.part(&node), false),
@@ -124,7 +124,7 @@ impl Watch {
             let text = node.to_value().to_string();
             let within = humantime::parse_duration(&text).ok();
             if within.is_none() {
-                let d = Diagnostic::error("bad-duration", &node.span, format!("`{text}` is no duration"));
+                let d = Diagnostic::error("invalid-duration", &node.span, format!("`{text}` is no duration"));
                 body.problem(d.help("write it like `500ms`, `30s` or `1m30s`"));
             }
             within

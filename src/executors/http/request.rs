@@ -56,7 +56,7 @@ impl Ask {
         if reading.is_socket() && request.method != Method::GET {
             let (span, method) = (body.get("request")?.span.clone(), &request.method);
             let message = format!("`messages` opens a WebSocket, and that is asked for by `GET`, not `{method}`");
-            body.problem(Diagnostic::error("wrong-method", &span, message));
+            body.problem(Diagnostic::error("websocket-method", &span, message));
         }
         (body.problems.errors() == errors).then_some(Ask { request, identity, reading })
     }
@@ -144,7 +144,7 @@ fn line(body: &mut Body<'_>) -> Option<(Method, Template)> {
     let word = text[start..].split_whitespace().next().unwrap_or_default();
     let at = node.inner(start..start + word.len());
     if word.is_empty() || word.starts_with(['/', '$']) || word.contains("://") {
-        body.problem(Diagnostic::error("method-missing", &at, "`request` begins with no method").help(form));
+        body.problem(Diagnostic::error("missing-method", &at, "`request` begins with no method").help(form));
         return None;
     }
     if !METHODS.contains(&word) {
@@ -156,7 +156,7 @@ fn line(body: &mut Body<'_>) -> Option<(Method, Template)> {
         return None;
     }
     if text[start + word.len()..].trim().is_empty() {
-        let d = Diagnostic::error("path-missing", &at, format!("a path or a URL is missing after `{word}`"));
+        let d = Diagnostic::error("missing-path", &at, format!("a path or a URL is missing after `{word}`"));
         body.problem(d.help(form));
         return None;
     }

@@ -48,7 +48,7 @@ impl Spec {
             for (name, node) in node.entries() {
                 if name.key_text() == "none" {
                     let message = "`none` already means: without any identity";
-                    body.problem(Diagnostic::error("identity-none", &name.span, message));
+                    body.problem(Diagnostic::error("reserved-identity", &name.span, message));
                 }
                 let mut part = body.part(node);
                 if part.keys(&[&identity::KEYS[..], &tls::PAIR].concat()) {
@@ -64,7 +64,7 @@ impl Spec {
         if let (Some(text), Some(node)) = (url.as_literal(), body.get(key))
             && let Err(why) = base(text)
         {
-            let d = Diagnostic::error("bad-url", &node.span.clone(), why);
+            let d = Diagnostic::error("invalid-url", &node.span.clone(), why);
             body.problem(d.help("an address like `https://api.example:8443`"));
         }
         Some(Spec { url, connection, who })

@@ -202,7 +202,7 @@ fn chosen(body: &mut Body<'_>) -> Option<(&'static str, bool)> {
     let [verb] = present[..] else {
         let (code, message) = match present[..] {
             [] => ("missing-key", "no verb here".to_string()),
-            _ => ("two-verbs", format!("two verbs here: {}", quoted(&present))),
+            _ => ("multiple-verbs", format!("two verbs here: {}", quoted(&present))),
         };
         let all: Vec<&str> = VERBS.iter().map(|(v, _)| *v).collect();
         let d = Diagnostic::error(code, body.span(), message).help(format!("one of {} belongs here", quoted(&all)));
@@ -318,7 +318,7 @@ fn grace(body: &mut Body<'_>) -> Option<Template> {
     let node = body.get("grace")?.clone();
     let t = body.template("grace")?;
     if let Some(Err(why)) = t.as_literal().map(seconds) {
-        let d = Diagnostic::error("bad-duration", &node.span, why).help("write `grace: 30s`; `0s` kills at once");
+        let d = Diagnostic::error("invalid-duration", &node.span, why).help("write `grace: 30s`; `0s` kills at once");
         body.problem(d);
     }
     Some(t)

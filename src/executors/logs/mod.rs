@@ -39,7 +39,7 @@ impl Executor for Logs {
         if let (Some(text), Some(node)) = (since.as_ref().and_then(Template::as_literal), body.get("since"))
             && text.parse::<Timestamp>().is_err()
         {
-            let d = Diagnostic::error("bad-time", &node.span.clone(), format!("`{text}` is no point in time"));
+            let d = Diagnostic::error("invalid-time", &node.span.clone(), format!("`{text}` is no point in time"));
             body.problem(d.help("`${x.at}` of an earlier action, or `2026-01-02T03:04:05Z`"));
         }
         let tail = body.tree("tail");

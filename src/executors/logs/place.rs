@@ -57,7 +57,7 @@ impl Spec {
             },
             _ => {
                 let message = "a log is a `file`, what a `command` prints, or of pods of a cluster (`k8s`)";
-                part.problem(Diagnostic::error("wrong-place", &node.span, message));
+                part.problem(Diagnostic::error("invalid-log-source", &node.span, message));
                 return None;
             }
         };

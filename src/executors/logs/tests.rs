@@ -25,14 +25,14 @@ fn what_is_wrong_is_said_where_it_stands() {
     let one = |text: &str| wrong(&Logs, text).into_iter().next().unwrap();
     assert_eq!(one("all").0, "wrong-type");
     assert_eq!(one("{ sicne: x }"), ("unknown-key", "sicne".into()));
-    assert_eq!(one("{ since: yesterday }"), ("bad-time", "yesterday".into()));
+    assert_eq!(one("{ since: yesterday }"), ("invalid-time", "yesterday".into()));
     assert_eq!(one("{ tail: 0 }"), ("wrong-type", "0".into()));
     assert_eq!(one("{ tail: many }"), ("wrong-type", "many".into()));
     let one = |text: &str| wrong_target(&Logs, text).into_iter().next().unwrap();
     assert_eq!(one("logs: /var/log/x").0, "wrong-type");
     assert_eq!(one("logs: { fiel: x }"), ("unknown-key", "fiel".into()));
-    assert_eq!(one("logs: { file: x, command: [y] }").0, "wrong-place");
-    assert_eq!(one("logs: {}").0, "wrong-place");
+    assert_eq!(one("logs: { file: x, command: [y] }").0, "invalid-log-source");
+    assert_eq!(one("logs: {}").0, "invalid-log-source");
     assert_eq!(one("logs: { command: tail x }"), ("wrong-type", "tail x".into()));
     assert_eq!(one("logs: { command: [] }").0, "wrong-type");
     assert_eq!(one("logs: { k8s: web }"), ("wrong-type", "web".into()));

@@ -64,12 +64,12 @@ impl Spec {
             let Some(node) = body.get(key).cloned() else { continue };
             if let Some(text) = node.as_str().filter(|t| !t.contains("${") && !right(t)) {
                 let (code, what) = if key == "public_url" {
-                    ("bad-url", "`http://` URL")
+                    ("invalid-url", "`http://` URL")
                 } else {
-                    ("bad-address", "address to listen on")
+                    ("invalid-address", "address to listen on")
                 };
                 let d = Diagnostic::error(code, &node.span, format!("`{text}` is no {what}"));
-                body.problem(if code == "bad-url" {
+                body.problem(if code == "invalid-url" {
                     d
                 } else {
                     d.help("for example `0.0.0.0:9000`; port 0 takes a free one")

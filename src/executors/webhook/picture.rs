@@ -40,7 +40,7 @@ fn normal(part: &str, v: &Value) -> Value {
 fn refuse_matchers(node: &Node, body: &mut Body<'_>) {
     match &node.kind {
         Kind::Str(s) if s.strip_prefix('$').is_some_and(|s| s.starts_with(|c: char| c.is_ascii_alphabetic())) => {
-            let d = Diagnostic::error("about-matcher", &node.span, format!("`about` takes plain values, not `{s}`"));
+            let d = Diagnostic::error("matcher-in-about", &node.span, format!("`about` takes plain values, not `{s}`"));
             body.problem(d.help("let all deliveries count, and judge them where they are `received`"));
         }
         Kind::Seq(items) => items.iter().for_each(|n| refuse_matchers(n, body)),

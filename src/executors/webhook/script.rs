@@ -54,7 +54,7 @@ impl Script {
             return Script(vec![]);
         };
         if items.is_empty() {
-            let d = Diagnostic::error("no-replies", &node.span, "a list of replies cannot be empty");
+            let d = Diagnostic::error("empty-replies", &node.span, "a list of replies cannot be empty");
             body.problem(d.help("leave `replies` out to answer 200"));
         }
         Script(items.iter().map(|n| item(n, body)).collect())
@@ -85,7 +85,7 @@ fn item(node: &Node, body: &mut Body<'_>) -> Tree {
         && let Err(why) = reply(&value)
     {
         part.problem(
-            Diagnostic::error("bad-reply", &node.span, why)
+            Diagnostic::error("invalid-reply", &node.span, why)
                 .help("`503`, `drop`, `reset`, or `{ status: 200, delay: 2s, headers: {}, body: … }`"),
         );
     }

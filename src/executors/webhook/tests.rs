@@ -53,21 +53,21 @@ fn what_is_wrong_with_a_body_is_said_where_it_stands() {
     assert_eq!(one("{ received: a, replies: [200] }"), ("unknown-key", "replies".into()));
     assert_eq!(one("{ open: [a] }").0, "wrong-type");
     assert_eq!(one("{ open: a, replies: 200 }"), ("wrong-type", "200".into()));
-    assert_eq!(one("{ open: a, replies: [] }").0, "no-replies");
-    assert_eq!(one("{ open: a, replies: [200, 99] }"), ("bad-reply", "99".into()));
-    assert_eq!(one("{ open: a, replies: [dorp] }"), ("bad-reply", "dorp".into()));
-    assert_eq!(one("{ open: a, replies: [{ delay: soon }] }").0, "bad-reply");
-    assert_eq!(one("{ open: a, replies: [{ headers: { 'a b': c } }] }").0, "bad-reply");
+    assert_eq!(one("{ open: a, replies: [] }").0, "empty-replies");
+    assert_eq!(one("{ open: a, replies: [200, 99] }"), ("invalid-reply", "99".into()));
+    assert_eq!(one("{ open: a, replies: [dorp] }"), ("invalid-reply", "dorp".into()));
+    assert_eq!(one("{ open: a, replies: [{ delay: soon }] }").0, "invalid-reply");
+    assert_eq!(one("{ open: a, replies: [{ headers: { 'a b': c } }] }").0, "invalid-reply");
     assert_eq!(one("{ open: a, replies: [{ stauts: 200 }] }"), ("unknown-key", "stauts".into()));
     assert_eq!(one("{ open: a, about: { bdy: {} } }"), ("unknown-key", "bdy".into()));
-    assert_eq!(one("{ open: a, about: { body: { x: $nonempty } } }"), ("about-matcher", "$nonempty".into()));
-    assert_eq!(one("{ open: a, about: { body: { x: { $in: [1] } } } }"), ("about-matcher", "$in".into()));
+    assert_eq!(one("{ open: a, about: { body: { x: $nonempty } } }"), ("matcher-in-about", "$nonempty".into()));
+    assert_eq!(one("{ open: a, about: { body: { x: { $in: [1] } } } }"), ("matcher-in-about", "$in".into()));
 }
 
 #[test]
 fn what_is_wrong_with_a_target_is_said_where_it_stands() {
     let one = |text: &str| wrong_target(&Webhook, text).into_iter().next().unwrap();
-    assert_eq!(one("webhook: nowhere"), ("bad-address", "nowhere".into()));
+    assert_eq!(one("webhook: nowhere"), ("invalid-address", "nowhere".into()));
     let beside = |text: &str| one(&format!("{{ webhook: '127.0.0.1:0', {text} }}"));
     assert_eq!(beside("tls: { certificate: a.pem }").0, "missing-key");
     assert_eq!(beside("tls: { certificate: a.pem, kye: b.pem }"), ("unknown-key", "kye".into()));
@@ -77,18 +77,21 @@ fn what_is_wrong_with_a_target_is_said_where_it_stands() {
     assert_eq!(beside("signature: { scheme: stripe, header: X-S }"), ("unknown-key", "header".into()));
     assert_eq!(beside("signature: { scheme: github, tolerance: 5m }"), ("unknown-key", "tolerance".into()));
     assert_eq!(beside("signature: { scheme: hmac-sha1-hex, header: X-S, tolerance: 5m }").0, "unknown-key");
-    assert_eq!(beside("signature: { scheme: slack, tolerance: soon }"), ("bad-duration", "soon".into()));
+    assert_eq!(beside("signature: { scheme: slack, tolerance: soon }"), ("invalid-duration", "soon".into()));
     assert_eq!(beside("id: 7"), ("wrong-type", "7".into()));
     assert_eq!(beside("id: bdy.id").0, "undefined-name");
     assert_eq!(beside("id: 'body.'").0, "expression-syntax");
-    assert_eq!(one("webhook: http://x:80").0, "bad-address");
+    assert_eq!(one("webhook: http://x:80").0, "invalid-address");
     assert_eq!(one("{ webhook: '127.0.0.1:0', public_ulr: x }"), ("unknown-key", "public_ulr".into()));
-    assert_eq!(one("{ webhook: '127.0.0.1:0', public_url: runner }"), ("bad-url", "runner".into()));
+    assert_eq!(one("{ webhook: '127.0.0.1:0', public_url: runner }"), ("invalid-url", "runner".into()));
     assert_eq!(one("{ webhook: { public_url: 'http://x' } }").0, "missing-key");
     assert_eq!(one("{ webhook: '127.0.0.1:0', signature: { scheme: hmac-sha256-hex } }").0, "missing-key");
     let scheme = one("{ webhook: '127.0.0.1:0', signature: { header: X-S, scheme: hmac-sha265-hex } }");
     assert_eq!(scheme, ("unknown-scheme", "hmac-sha265-hex".into()));
-    assert_eq!(one("{ webhook: '127.0.0.1:0', signature: { header: 'X S', scheme: hmac-sha1-hex } }").0, "bad-header");
+    assert_eq!(
+        one("{ webhook: '127.0.0.1:0', signature: { header: 'X S', scheme: hmac-sha1-hex } }").0,
+        "invalid-header"
+    );
 }
 
 #[tokio::test]

@@ -183,7 +183,7 @@ impl Expression {
         let text = text.trim();
         let fail = |code, r, message: &str| Err(vec![Diagnostic::error(code, &at(r), message.to_string())]);
         if text.is_empty() {
-            return Err(vec![Diagnostic::error("expression-empty", &node.inner(range), "there is no expression here")]);
+            return Err(vec![Diagnostic::error("empty-expression", &node.inner(range), "there is no expression here")]);
         }
         if text.len() > LONGEST {
             return fail("expression-too-long", 0..1, &format!("the expression is longer than {LONGEST} bytes"));
@@ -197,7 +197,7 @@ impl Expression {
                 let places = errors.errors.iter().map(|e| offset(text, e.pos));
                 if let Some(open) = places.filter(|&i| text.get(i..).is_some_and(|t| t.starts_with("${"))).min() {
                     let message = "this is an expression already: `${ }` is for values";
-                    let d = Diagnostic::error("hole-in-expression", &at(open..open + 2), message);
+                    let d = Diagnostic::error("placeholder-in-expression", &at(open..open + 2), message);
                     return Err(vec![d.help("leave out `${` and `}`")]);
                 }
                 let Some(first) = errors.errors.first() else {
@@ -227,7 +227,7 @@ impl Expression {
             .into_iter()
             .map(|hole| {
                 let message = "a text within an expression has no holes: this is compared letter by letter";
-                let d = Diagnostic::error("hole-in-expression", &at(hole), message);
+                let d = Diagnostic::error("placeholder-in-expression", &at(hole), message);
                 d.help("write the name itself, and `+` between texts: `\"a-\" + id`")
             })
             .collect();

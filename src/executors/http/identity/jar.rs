@@ -82,7 +82,7 @@ impl Csrf {
         let text: String = part.literal("header", "the name of a header")?;
         let Ok(header) = HeaderName::from_bytes(text.as_bytes()) else {
             let span = part.get("header").map_or(part.span(), |n| &n.span).clone();
-            let d = Diagnostic::error("bad-header", &span, format!("`{text}` cannot be the name of a header"));
+            let d = Diagnostic::error("invalid-header", &span, format!("`{text}` cannot be the name of a header"));
             part.problem(d.help("letters, digits and `-`"));
             return None;
         };

@@ -56,7 +56,7 @@ impl Spec {
         drop(there);
         if let (Some(first), Some(second)) = (&first, second) {
             let message = format!("an identity has one kind of credentials: `{first}` is here already");
-            let d = Diagnostic::error("two-credentials", &second.span, message);
+            let d = Diagnostic::error("multiple-credentials", &second.span, message);
             body.problem(d.help("name another identity under `identities`"));
         }
         let credentials = match first.as_deref() {

@@ -138,7 +138,7 @@ async fn compression_can_be_left_alone() {
 #[test]
 fn what_is_wrong_with_the_way_is_said_where_it_stands() {
     let one = |text: &str| wrong_target(&Http, text).remove(0);
-    assert_eq!(one("{ http: http://x, proxy: 'ftp://y' }"), ("bad-url", "'ftp://y'".into()));
+    assert_eq!(one("{ http: http://x, proxy: 'ftp://y' }"), ("invalid-url", "'ftp://y'".into()));
     assert_eq!(one("{ http: http://x, protocol: http3 }"), ("wrong-type", "http3".into()));
     assert_eq!(one("{ http: http://x, compression: maybe }"), ("wrong-type", "maybe".into()));
     assert_eq!(one("{ http: http://x, resolve: [a] }").0, "wrong-type");

@@ -396,7 +396,7 @@ fn what_is_wrong_with_an_identity_is_said_where_it_stands() {
     assert_eq!(one("basic: { user: a }").0, "missing-key");
     assert_eq!(one("basic: { usr: a, password: b }"), ("unknown-key", "usr".into()));
     assert_eq!(one("basic: ann").0, "wrong-type");
-    assert_eq!(one("bearer: a, digest: { user: a, password: b }"), ("two-credentials", "digest".into()));
+    assert_eq!(one("bearer: a, digest: { user: a, password: b }"), ("multiple-credentials", "digest".into()));
     assert_eq!(one("oauth2: { token_url: /t, client_id: a }").0, "missing-key");
     let all = "token_url: /t, client_id: a, client_secret: b";
     assert_eq!(one(&format!("oauth2: {{ {all}, client_in: url }}")), ("wrong-type", "url".into()));
@@ -406,7 +406,7 @@ fn what_is_wrong_with_an_identity_is_said_where_it_stands() {
     assert_eq!(one("cookies: all"), ("wrong-type", "all".into()));
     assert_eq!(one("csrf: { cookie: a, header: b }").0, "csrf-without-cookies");
     assert_eq!(one("cookies: true, csrf: { cookie: a }").0, "missing-key");
-    assert_eq!(one("cookies: true, csrf: { cookie: a, header: 'b c' }").0, "bad-header");
+    assert_eq!(one("cookies: true, csrf: { cookie: a, header: 'b c' }").0, "invalid-header");
     assert_eq!(one("identities: { a: { proxy: b } }"), ("unknown-key", "proxy".into()));
 }
 

@@ -13,14 +13,14 @@ fn what_is_wrong_is_said_where_it_stands() {
     };
     assert_eq!(one("{ request: GET /, follow: perhaps }"), ("wrong-type", "perhaps".into()));
     assert_eq!(one("{ request: GET /, follow: 0 }"), ("wrong-type", "0".into()));
-    assert_eq!(one("{ request: GET /, limit: much }"), ("bad-size", "much".into()));
+    assert_eq!(one("{ request: GET /, limit: much }"), ("invalid-size", "much".into()));
     assert_eq!(one("{ request: GET /, events: { count: 0 } }"), ("wrong-type", "0".into()));
-    assert_eq!(one("{ request: GET /, events: { within: soon } }"), ("bad-duration", "soon".into()));
+    assert_eq!(one("{ request: GET /, events: { within: soon } }"), ("invalid-duration", "soon".into()));
     assert_eq!(one("{ request: GET /, events: { send: a } }"), ("unknown-key", "send".into()));
     assert_eq!(one("{ request: GET /, events: { until: 'it ==' } }").0, "expression-syntax");
     assert_eq!(one("{ request: GET /, events: 5 }").0, "wrong-type");
-    assert_eq!(one("{ request: GET /, events: {}, messages: {} }").0, "two-readings");
-    assert_eq!(one("{ request: POST /, messages: {} }"), ("wrong-method", "POST /".into()));
+    assert_eq!(one("{ request: GET /, events: {}, messages: {} }").0, "events-and-messages");
+    assert_eq!(one("{ request: POST /, messages: {} }"), ("websocket-method", "POST /".into()));
 }
 
 #[tokio::test]

@@ -10,18 +10,18 @@ fn what_is_wrong_with_a_body_is_said_where_it_stands() {
     };
     assert_eq!(one("request: PSOT /x"), ("unknown-method", "PSOT".into()));
     assert_eq!(one("request: get /x"), ("unknown-method", "get".into()));
-    assert_eq!(one("request: /api/v1"), ("method-missing", "/api/v1".into()));
-    assert_eq!(one("request: http://x/y"), ("method-missing", "http://x/y".into()));
-    assert_eq!(one("request: '${url}'").0, "method-missing");
-    assert_eq!(one("request: POST"), ("path-missing", "POST".into()));
-    assert_eq!(one("request: ''").0, "method-missing");
+    assert_eq!(one("request: /api/v1"), ("missing-method", "/api/v1".into()));
+    assert_eq!(one("request: http://x/y"), ("missing-method", "http://x/y".into()));
+    assert_eq!(one("request: '${url}'").0, "missing-method");
+    assert_eq!(one("request: POST"), ("missing-path", "POST".into()));
+    assert_eq!(one("request: ''").0, "missing-method");
     assert_eq!(one("request: 12").0, "wrong-type");
     assert_eq!(one("request: [GET, /x]").0, "wrong-type");
     assert_eq!(one("json: {}").0, "missing-key");
     assert_eq!(one("GET /x").0, "wrong-type");
     assert_eq!(one("{ request: GET /x, jsno: {} }"), ("unknown-key", "jsno".into()));
-    assert_eq!(one("{ request: POST /x, json: {}, text: a }"), ("two-bodies", "text".into()));
-    assert_eq!(one("{ request: GET /x, headers: { 'a b': c } }"), ("bad-header", "'a b'".into()));
+    assert_eq!(one("{ request: POST /x, json: {}, text: a }"), ("multiple-bodies", "text".into()));
+    assert_eq!(one("{ request: GET /x, headers: { 'a b': c } }"), ("invalid-header", "'a b'".into()));
     assert_eq!(one("{ request: GET /x, headers: [a] }").0, "wrong-type");
     assert_eq!(one("{ request: GET /x, query: a=b }").0, "wrong-type");
     assert_eq!(one("{ request: POST /x, multipart: { f: { fiel: a } } }"), ("unknown-key", "fiel".into()), "a part");
@@ -30,18 +30,18 @@ fn what_is_wrong_with_a_body_is_said_where_it_stands() {
 #[test]
 fn a_part_of_a_form_is_text_or_file() {
     let all = wrong(&Http, "{ request: POST /x, multipart: { f: { text: a, file: b } } }");
-    assert_eq!(all[0].0, "wrong-part");
-    assert_eq!(wrong(&Http, "{ request: POST /x, multipart: { f: { type: a/b } } }")[0].0, "wrong-part");
+    assert_eq!(all[0].0, "invalid-part");
+    assert_eq!(wrong(&Http, "{ request: POST /x, multipart: { f: { type: a/b } } }")[0].0, "invalid-part");
 }
 
 #[test]
 fn what_is_wrong_with_a_target_is_said_where_it_stands() {
-    assert_eq!(wrong_target(&Http, "http: ftp://x")[0], ("bad-url", "ftp://x".into()));
-    assert_eq!(wrong_target(&Http, "http: nonsense")[0], ("bad-url", "nonsense".into()));
+    assert_eq!(wrong_target(&Http, "http: ftp://x")[0], ("invalid-url", "ftp://x".into()));
+    assert_eq!(wrong_target(&Http, "http: nonsense")[0], ("invalid-url", "nonsense".into()));
     assert_eq!(wrong_target(&Http, "{ http: http://x, haeders: {} }")[0], ("unknown-key", "haeders".into()));
     assert_eq!(wrong_target(&Http, "{ http: { headers: {} } }")[0].0, "missing-key");
     assert_eq!(wrong_target(&Http, "{ http: http://x, insecure: perhaps }")[0], ("wrong-type", "perhaps".into()));
-    assert_eq!(wrong_target(&Http, "{ http: http://x, identities: { none: {} } }")[0].0, "identity-none");
+    assert_eq!(wrong_target(&Http, "{ http: http://x, identities: { none: {} } }")[0].0, "reserved-identity");
     assert_eq!(
         wrong_target(&Http, "{ http: http://x, identities: { a: { header: {} } } }")[0],
         ("unknown-key", "header".into())

@@ -117,7 +117,7 @@ impl Signature {
                 match humantime::parse_duration(&n.key_text()) {
                     Ok(within) => tolerance = within,
                     Err(_) => part.problem(Diagnostic::error(
-                        "bad-duration",
+                        "invalid-duration",
                         &n.span,
                         format!("`{}` is no duration like `5m`", n.key_text()),
                     )),
@@ -154,7 +154,7 @@ fn plain(word: &str, part: &mut Body<'_>) -> Option<Scheme> {
     };
     let name = node.key_text();
     let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
-        let d = Diagnostic::error("bad-header", &node.span, format!("`{name}` cannot be the name of a header"));
+        let d = Diagnostic::error("invalid-header", &node.span, format!("`{name}` cannot be the name of a header"));
         part.problem(d);
         return None;
     };
