@@ -2,22 +2,27 @@
 //! `TP_TEST_POSTGRES`, a PostgreSQL server.
 #![cfg(feature = "sandbox")]
 
-use std::future::Future;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-
-use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode};
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, StatusCode},
+};
 use futures::future::join_all;
 use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Api, Client};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    core::{ApiResource, GroupVersionKind},
+};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 use tokio::net::TcpListener;
 use tp_runner::relay::Relay;
 use tp_runner_sandbox::{self as sandbox, Database, Options, Sandbox, cluster};

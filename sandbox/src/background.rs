@@ -1,12 +1,8 @@
 //! What those who work in the background share: their way to the cluster, where they write what happened, what they get wrong,
 //! how slow they are, and when they stop. It must not know who they are.
+use super::{defect::Defects, delays::Delays, log::Log};
 use kube::Client;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
-use super::defect::Defects;
-use super::delays::Delays;
-use super::log::Log;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 #[derive(Clone)]
 pub struct Background {

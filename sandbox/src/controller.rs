@@ -2,24 +2,27 @@
 //!
 //! It owns the Deployment and the Service of a session and both kinds' status. It knows the cluster alone: neither the
 //! store nor the API nor who made a Session.
-use std::sync::Arc;
-use std::time::Duration;
-
+use super::{
+    background::Background,
+    defect::{Defect, Defects},
+    kinds::{APP, Condition, SESSION_LABEL, Session, SessionStatus, Template, TemplateStatus},
+    link::{ClusterError, Patience, found, soon},
+};
 use futures::StreamExt;
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Service;
-use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::runtime::controller::Action;
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::{Controller, controller, watcher};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    runtime::{
+        Controller, controller,
+        controller::Action,
+        reflector::{ObjectRef, Store},
+        watcher,
+    },
+};
 use serde_json::{Value as Json, json};
-
-use super::background::Background;
-use super::defect::{Defect, Defects};
-use super::kinds::{APP, Condition, SESSION_LABEL, Session, SessionStatus, Template, TemplateStatus};
-use super::link::{ClusterError, Patience, found, soon};
+use std::{sync::Arc, time::Duration};
 
 const DOMAIN: &str = "streamspace.local";
 /// What is done again after an error.

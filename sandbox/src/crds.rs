@@ -1,14 +1,17 @@
 //! The platform's kinds, for a cluster that does not know them yet: makes them if they are missing.
-use std::time::Duration;
-
-use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ListParams, PostParams};
-use kube::{Api, Client};
+use super::{
+    kinds::{Session, Template},
+    link::{ClusterError, found, soon},
+};
+use k8s_openapi::{
+    api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client,
+    api::{ListParams, PostParams},
+};
 use serde_json::json;
-
-use super::kinds::{Session, Template};
-use super::link::{ClusterError, found, soon};
+use std::time::Duration;
 
 /// The definitions of Session and Template.
 pub(super) const DEFINITIONS: &str = include_str!("definitions.yaml");

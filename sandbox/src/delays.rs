@@ -2,11 +2,15 @@
 //!
 //! Whoever works asks for one where a real platform is slow at times: before and after a request, a step, a write, an attempt.
 //! It must not know who asks. The same seed gives the same waits, in the order in which they are asked for.
-use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 /// Copies share one sequence.
 #[derive(Debug, Clone, Default)]

@@ -2,24 +2,21 @@
 //!
 //! It owns a delivery from the moment it is handed over until it succeeded or was given up. It must not know what an event
 //! means. What it is about to do it holds in memory, so a database that is away delays only the record.
-use std::sync::Arc;
-use std::time::Duration;
-
+use super::{
+    defect::{Defect, Defects},
+    delays::Delays,
+    link::{Patience, chain},
+    log::Log,
+    store::{Attempt, Delivery, RetryPolicy, Store, StoreError},
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
-use super::defect::{Defect, Defects};
-use super::delays::Delays;
-use super::link::{Patience, chain};
-use super::log::Log;
-use super::store::{Attempt, Delivery, RetryPolicy, Store, StoreError};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long an endpoint may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);

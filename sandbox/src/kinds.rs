@@ -1,12 +1,8 @@
 //! Session and Template (`stream.space/v1alpha1`) as the platform reads and writes them, and the names and labels that go
 //! with them. It must not know what anybody does with them.
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-use kube::api::ObjectMeta;
-use kube::core::NamespaceResourceScope;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
+use kube::{api::ObjectMeta, core::NamespaceResourceScope};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use std::{borrow::Cow, collections::BTreeMap};
 
 pub const GROUP: &str = "stream.space";
 pub const VERSION: &str = "v1alpha1";

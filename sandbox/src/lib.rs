@@ -20,21 +20,15 @@ mod quantity;
 mod store;
 mod syncer;
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
-
+use self::{background::Background, defect::Defects, delays::Delays, link::chain, log::Log, store::Store};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
-use self::background::Background;
-use self::defect::Defects;
-use self::delays::Delays;
-use self::link::chain;
-use self::log::Log;
-use self::store::Store;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long cluster and database may take to answer at the start.
 const READY: Duration = Duration::from_secs(30);

@@ -1,10 +1,10 @@
 //! The platform's way to its cluster: one client, how long it waits, how it comes back. It must not know what is asked.
-use std::path::Path;
-use std::time::Duration;
-
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::runtime::utils::Backoff;
-use kube::{Client, Config};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+    runtime::utils::Backoff,
+};
+use std::{path::Path, time::Duration};
 
 /// Longer than any answer of a cluster that answers; short enough that a link which swallows everything is noticed.
 const ANSWER: Duration = Duration::from_secs(5);

@@ -2,13 +2,14 @@
 //!
 //! It owns the file and the form of a line: RFC 3339 time in UTC, level, message, then `key=value`. It must not know what
 //! is worth saying; and since nobody hands it bodies, queries or headers, no secret can reach it.
-use std::fmt::{self, Display, Write as _};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use jiff::Timestamp;
+use std::{
+    fmt::{self, Display, Write as _},
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {

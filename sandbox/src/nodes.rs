@@ -2,22 +2,24 @@
 //!
 //! A cluster without kubelets makes no pod run. It looks only at Deployments that carry the platform's `app` label, and
 //! must not know sessions. Where there is a real node it keeps out.
-use std::sync::Arc;
-use std::time::Duration;
-
+use super::{
+    background::Background,
+    defect::Defect,
+    kinds::APP,
+    link::{ClusterError, Patience, found, soon},
+};
 use futures::StreamExt;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::runtime::controller::Action;
-use kube::runtime::{Controller, watcher};
-use kube::{Api, Client};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Node, Pod},
+};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    runtime::{Controller, controller::Action, watcher},
+};
 use serde_json::{Value as Json, json};
-
-use super::background::Background;
-use super::defect::Defect;
-use super::kinds::APP;
-use super::link::{ClusterError, Patience, found, soon};
+use std::{sync::Arc, time::Duration};
 
 const SLOW_START: Duration = Duration::from_millis(500);
 

@@ -6,26 +6,30 @@
 //! below. It must not know HTTP, nor what the controller does with an object.
 mod wrong;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
-use futures::{FutureExt, StreamExt};
-use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use kube::runtime::{WatchStreamExt, watcher};
+use super::{
+    background::Background,
+    defect::Defect,
+    dispatcher::Dispatcher,
+    kinds::{Resources, Session as Object, SessionSpec},
+    link::{ClusterError, Patience, found, soon},
+    store::{DELETED, NewSession, Seen, Session as Row, Store, StoreError},
+};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+    runtime::{WatchStreamExt, watcher},
+};
 use serde_json::json;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::{mpsc, oneshot};
-
-use super::background::Background;
-use super::defect::Defect;
-use super::dispatcher::Dispatcher;
-use super::kinds::{Resources, Session as Object, SessionSpec};
-use super::link::{ClusterError, Patience, found, soon};
-use super::store::{DELETED, NewSession, Seen, Session as Row, Store, StoreError};
 
 /// How often everything is compared, whether or not anything was heard.
 const ROUND: Duration = Duration::from_secs(5);

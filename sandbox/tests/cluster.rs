@@ -1,23 +1,28 @@
 //! The embedded Kubernetes API, asked over its socket: by bare HTTP, by kube's client and runtime, and by kubectl.
 
-use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::net::SocketAddr;
-use std::process::Stdio;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
-use kube::runtime::{Controller, controller::Action, finalizer, watcher};
-use kube::{Client, Config, ResourceExt as _};
+use kube::{
+    Client, Config, ResourceExt as _,
+    api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    core::{ApiResource, GroupVersionKind},
+    runtime::{Controller, controller::Action, finalizer, watcher},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::process::Command;
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    net::SocketAddr,
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    process::Command,
+};
 use tp_runner_sandbox::cluster::{Cluster, Options, serve};
 
 const SESSIONS: &str = "/apis/stream.space/v1alpha1/namespaces/streamspace/sessions";

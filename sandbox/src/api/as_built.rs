@@ -7,25 +7,28 @@ mod batch;
 mod sessions;
 mod webhooks;
 
-use std::sync::Arc;
-
-use axum::extract::{Extension, FromRequestParts, Request, State};
-use axum::http::header::{COOKIE, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
-use axum::{Json, Router};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use super::{
+    Api,
+    audit::Trail,
+    auth::{self, Caller, Login, mac},
+    body::Body,
+    error::Failure,
+};
+use axum::{
+    Json, Router,
+    extract::{Extension, FromRequestParts, Request, State},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+        header::{COOKIE, SET_COOKIE},
+    },
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{delete, get, post},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::Mac;
 use serde_json::{Value as Json_, json};
-
-use super::Api;
-use super::audit::Trail;
-use super::auth::{self, Caller, Login, mac};
-use super::body::Body;
-use super::error::Failure;
+use std::sync::Arc;
 
 const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 const CSRF_COOKIE: &str = "csrf_token";

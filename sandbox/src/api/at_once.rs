@@ -2,19 +2,23 @@
 //! it were alone.
 //!
 //! Every race is held open for `WINDOW`, so that it is lost on a fast machine as on a busy one.
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
+use super::Api;
+use crate::{
+    defect::Defect,
+    kinds::{Session as Object, session_name},
+    link::found,
+    store::{Asked, NewSession, Session, StoreError},
+};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 use tokio::sync::{Mutex as Lock, MutexGuard, Notify, Semaphore};
-
-use super::super::defect::Defect;
-use super::super::kinds::{Session as Object, session_name};
-use super::super::link::found;
-use super::super::store::{Asked, NewSession, Session, StoreError};
-use super::Api;
 
 const WINDOW: Duration = Duration::from_millis(150);
 /// Two creates of a user within this are taken for one that was clicked twice.

@@ -1,21 +1,22 @@
 //! The audit log: the trail that each request leaves, and the route that asks for it.
 //!
 //! Handlers say what was done to what. Who did it, when and how it ended is added here; bodies and queries are never seen.
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use axum::Json;
-use axum::extract::{Request, State};
-use axum::http::header::AUTHORIZATION;
+use super::{Api, auth::Caller, body::Asked, error::Failure};
+use crate::{
+    defect::{Defect, Defects},
+    store::{Entry, Filter, Logged},
+};
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::header::AUTHORIZATION,
+};
 use jiff::Timestamp;
 use serde_json::{Value as Json_, json};
-
-use super::super::defect::{Defect, Defects};
-use super::super::store::{Entry, Filter, Logged};
-use super::Api;
-use super::auth::Caller;
-use super::body::Asked;
-use super::error::Failure;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 /// What a request did, noted while it is under way.
 #[derive(Clone, Default)]

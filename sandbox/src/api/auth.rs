@@ -1,27 +1,23 @@
 //! Who is asking: passwords, bearer tokens, the route that trades one for the other.
 //!
 //! A token says who it is for and needs no database. Neither password nor token is ever handed to a log.
-use std::sync::Arc;
-use std::time::Duration;
-
-use axum::Json;
-use axum::extract::{Extension, FromRequestParts, State};
-use axum::http::StatusCode;
-use axum::http::header::AUTHORIZATION;
-use axum::http::request::Parts;
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use super::{Api, audit::Trail, body::Body, error::Failure};
+use crate::defect::Defect;
+use axum::{
+    Json,
+    extract::{Extension, FromRequestParts, State},
+    http::{StatusCode, header::AUTHORIZATION, request::Parts},
+};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json_, json};
 use sha2::Sha256;
-
-use super::super::defect::Defect;
-use super::Api;
-use super::audit::Trail;
-use super::body::Body;
-use super::error::Failure;
+use std::{sync::Arc, time::Duration};
 
 const VALID: Duration = Duration::from_secs(24 * 3600);
 /// Few: these passwords guard a sandbox, and it is to start at once even when built without optimisation.

@@ -1,22 +1,16 @@
 //! The batch routes: one wish for many sessions. Each stands for itself; what fails takes nothing back from the others.
 mod wrong;
 
-use std::sync::Arc;
-
-use axum::extract::State;
-use axum::response::Response;
+use super::{Api, auth::Caller, body::Body, error::Failure, sessions::possible};
+use crate::{
+    defect::Defect,
+    store::{Asked, StoreError},
+};
+use axum::{extract::State, response::Response};
 use serde::Deserialize;
 use serde_json::{Value as Json_, json};
-
+use std::sync::Arc;
 pub use wrong::Leftover;
-
-use super::super::defect::Defect;
-use super::super::store::{Asked, StoreError};
-use super::Api;
-use super::auth::Caller;
-use super::body::Body;
-use super::error::Failure;
-use super::sessions::possible;
 
 const MOST: usize = 1000;
 

@@ -1,13 +1,13 @@
 //! Reading what was sent: bodies and queries, with a clear sentence for those that cannot be read.
-use std::collections::HashMap;
-
-use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
-use axum::http::request::Parts;
-use axum::response::IntoResponse;
-use serde::de::DeserializeOwned;
-
 use super::error::Failure;
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Query, Request},
+    http::request::Parts,
+    response::IntoResponse,
+};
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
 
 /// A JSON body, whatever its content type says.
 pub struct Body<T>(pub T);

@@ -1,9 +1,9 @@
 //! How the API says no. It owns the statuses, codes and sentences; the cause is for the log alone.
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-
-use super::super::link::ClusterError;
-use super::super::store::StoreError;
+use crate::{link::ClusterError, store::StoreError};
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 
 #[derive(Debug, Clone)]
 pub struct Failure {

@@ -13,37 +13,40 @@ mod refusal;
 mod sessions;
 mod webhooks;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, patch, post};
-use axum::{Json, Router};
+use super::{
+    defect::{Defect, Defects},
+    delays::Delays,
+    dispatcher::Dispatcher,
+    kinds::Template,
+    log::Log,
+    store::Store,
+    syncer::Wishes,
+};
+pub use at_once::AtOnce;
+use audit::{Ending, Trail};
+pub use auth::hash_password;
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, DefaultBodyLimit, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{delete, get, patch, post},
+};
+pub use batch::Leftover;
+use error::Failure;
 use jiff::Timestamp;
 use kube::runtime::reflector;
+use refusal::Asked;
 use serde_json::json;
+pub use sessions::Breaker;
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-pub use at_once::AtOnce;
-pub use auth::hash_password;
-pub use batch::Leftover;
-pub use sessions::Breaker;
-
-use super::defect::{Defect, Defects};
-use super::delays::Delays;
-use super::dispatcher::Dispatcher;
-use super::kinds::Template;
-use super::log::Log;
-use super::store::Store;
-use super::syncer::Wishes;
-use audit::{Ending, Trail};
-use error::Failure;
-use refusal::Asked;
 
 /// How long a request may take before the platform breaks it off.
 const LIMIT: Duration = Duration::from_secs(30);

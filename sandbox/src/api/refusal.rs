@@ -1,15 +1,16 @@
 //! What a failed request leaves behind: the body for whoever asked, the line for the log. It must not know what failed.
-use std::fmt::Display;
-
-use axum::Json;
-use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{Html, IntoResponse, Response};
-use serde_json::json;
-
-use super::super::defect::{Defect as D, Defects};
-use super::super::log::Log;
 use super::error::Failure;
+use crate::{
+    defect::{Defect as D, Defects},
+    log::Log,
+};
+use axum::{
+    Json,
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    response::{Html, IntoResponse, Response},
+};
+use serde_json::json;
+use std::fmt::Display;
 
 /// The request that failed.
 pub struct Asked<'a> {

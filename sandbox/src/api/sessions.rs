@@ -1,26 +1,29 @@
 //! The session routes. They write down what is asked; bringing it about is the syncer's.
 mod wrong;
 
-use std::sync::Arc;
-
-use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use super::{
+    Api, at_once,
+    auth::Caller,
+    body::{Asked as Query, Body},
+    error::Failure,
+};
+use crate::{
+    defect::Defect,
+    kinds::{Session as Object, Template, session_name},
+    link::{found, soon},
+    quantity,
+    store::{Asked, DELETED, NewSession, Session, StoreError},
+    syncer::taken_over,
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
 use serde::Deserialize;
 use serde_json::{Value as Json_, json};
-
+use std::sync::Arc;
 pub use wrong::Breaker;
-
-use super::super::defect::Defect;
-use super::super::kinds::{Session as Object, Template, session_name};
-use super::super::link::{found, soon};
-use super::super::quantity;
-use super::super::store::{Asked, DELETED, NewSession, Session, StoreError};
-use super::super::syncer::taken_over;
-use super::auth::Caller;
-use super::body::{Asked as Query, Body};
-use super::error::Failure;
-use super::{Api, at_once};
 
 pub const DEFAULT_CPU: &str = "1000m";
 pub const DEFAULT_MEMORY: &str = "2Gi";

@@ -1,21 +1,23 @@
 //! The webhook routes. The secret is made here and shown once.
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use super::{
+    Api,
+    auth::Caller,
+    body::{Asked, Body},
+    error::Failure,
+};
+use crate::{
+    defect::Defect,
+    store::{NewWebhook, RetryPolicy, Webhook},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::{Value as Json_, json};
-
-use super::super::defect::Defect;
-use super::super::store::{NewWebhook, RetryPolicy, Webhook};
-use super::Api;
-use super::auth::Caller;
-use super::body::{Asked, Body};
-use super::error::Failure;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What there is to hear.
 const EVENTS: [&str; 5] =

@@ -1,12 +1,7 @@
-//! Owns what the server says about itself: version, groups, resources.
-//!
-//! Must not know objects or requests.
-
-use std::sync::Arc;
-
-use serde_json::{Value, json};
-
+//! Discovery documents: server version, API groups and resources.
 use super::kinds::Kind;
+use serde_json::{Value, json};
+use std::sync::Arc;
 
 const VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const CUSTOM_VERBS: &[&str] = &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
@@ -43,7 +38,7 @@ pub(super) fn groups(kinds: &[Arc<Kind>]) -> Value {
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
 }
 
-/// `/apis/GROUP`, or an entry of `/apis`, which does not say its type.
+/// `/apis/GROUP` (`typed`), or one entry of `/apis`, which has no `kind`.
 pub(super) fn group(kinds: &[Arc<Kind>], name: &str, typed: bool) -> Option<Value> {
     let mut versions: Vec<Value> = Vec::new();
     for kind in kinds.iter().filter(|k| !name.is_empty() && k.group == name) {
@@ -71,7 +66,7 @@ pub(super) fn resources(kinds: &[Arc<Kind>], group: &str, version: &str) -> Opti
             "namespaced": kind.namespaced,
             "kind": kind.kind,
             "verbs": match kind.plural.as_str() {
-                // The real server has another order for these.
+                // the real server lists the verbs of custom resources in another order
                 _ if kind.custom => CUSTOM_VERBS,
                 "namespaces" => NAMESPACE_VERBS,
                 _ => VERBS,

@@ -1,19 +1,20 @@
-//! Owns what happens by itself: objects whose owners are gone are collected, finalizers of deletion policies are worked off,
-//! ending namespaces and definitions are emptied.
+//! Garbage collection: deletes objects whose owners are gone, processes the finalizers of deletion policies, and empties
+//! namespaces and definitions that are being deleted.
 //!
-//! One chore at a time, on the store. Must not know HTTP, or when it is called.
+//! Works on the store, one task at a time. Knows neither HTTP nor the loop that runs it.
+use super::{
+    definitions, kinds,
+    metadata::{self, Owner},
+    store::{Key, Store},
+    write::{self, Deletion, FOREGROUND, ORPHAN, Propagation},
+};
 
-use super::kinds;
-use super::metadata::{self, Owner};
-use super::store::{Key, Store};
-use super::write::{self, Deletion, FOREGROUND, ORPHAN, Propagation};
-
-/// Looks at one object and does what is due. What that changes gives new chores.
-pub(super) fn tend(store: &mut Store, key: &Key) {
+/// Processes one object. The resulting changes queue further tasks.
+pub(super) fn collect(store: &mut Store, key: &Key) {
     let Some(object) = store.get(key).cloned() else { return };
-    let uid = metadata::text(&object, "uid");
-    if !metadata::deleting(&object) {
-        return collect(store, key);
+    let uid = metadata::string(&object, "uid");
+    if !metadata::is_deleting(&object) {
+        return collect_dependent(store, key);
     }
     let finalizers = metadata::finalizers(&object);
     if finalizers.iter().any(|f| f == ORPHAN) {
@@ -22,7 +23,7 @@ pub(super) fn tend(store: &mut Store, key: &Key) {
             metadata::retain_owners(&mut object, |owner| owner != uid);
             store.put(child, object);
         }
-        write::release(store, key, ORPHAN);
+        write::remove_finalizer(store, key, ORPHAN);
     }
     if finalizers.iter().any(|f| f == FOREGROUND) {
         for child in store.children(uid) {
@@ -30,40 +31,40 @@ pub(super) fn tend(store: &mut Store, key: &Key) {
         }
         let blocks = |child: &Key| {
             let owners = store.get(child).map(|o| metadata::owners(o)).unwrap_or_default();
-            owners.iter().any(|o| o.uid == uid && o.blocks)
+            owners.iter().any(|o| o.uid == uid && o.blocks_deletion)
         };
         if !store.children(uid).iter().any(blocks) {
-            write::release(store, key, FOREGROUND);
+            write::remove_finalizer(store, key, FOREGROUND);
         }
     }
     if key.resource == kinds::NAMESPACES {
-        for content in store.inside(&key.name) {
+        for content in store.in_namespace(&key.name) {
             delete(store, &content, Propagation::Background);
         }
-        if store.inside(&key.name).is_empty() && finalizers.is_empty() {
-            store.take(key);
+        if store.in_namespace(&key.name).is_empty() && finalizers.is_empty() {
+            store.remove(key);
         }
     }
-    if key.resource == kinds::DEFINITIONS && finalizers.iter().any(|f| f == kinds::CLEANUP) {
+    if key.resource == definitions::DEFINITIONS && finalizers.iter().any(|f| f == definitions::CLEANUP_FINALIZER) {
         let instances: Vec<Key> = store.list(&key.name, "").map(|(k, _)| k.clone()).collect();
         for instance in instances {
             delete(store, &instance, Propagation::Background);
         }
         if store.list(&key.name, "").next().is_none() {
-            write::release(store, key, kinds::CLEANUP);
+            write::remove_finalizer(store, key, definitions::CLEANUP_FINALIZER);
         }
     }
 }
 
-/// Deletes an object none of whose owners exists, and forgets the owners that do not.
-fn collect(store: &mut Store, key: &Key) {
+/// Deletes an object if none of its owners exists; otherwise removes references to owners that do not exist.
+fn collect_dependent(store: &mut Store, key: &Key) {
     let Some(object) = store.get(key).cloned() else { return };
     let owners = metadata::owners(&object);
     if owners.is_empty() {
         return;
     }
-    let lives = |owner: &Owner| is_there(store, key, owner);
-    let absent: Vec<String> = owners.iter().filter(|o| !lives(o)).map(|o| o.uid.clone()).collect();
+    let exists = |owner: &Owner| owner_exists(store, key, owner);
+    let absent: Vec<String> = owners.iter().filter(|o| !exists(o)).map(|o| o.uid.clone()).collect();
     if absent.len() == owners.len() {
         delete(store, key, Propagation::Background);
     } else if !absent.is_empty() {
@@ -73,8 +74,8 @@ fn collect(store: &mut Store, key: &Key) {
     }
 }
 
-/// An owner is the object with that uid, of that kind and name, in the same namespace or in none.
-fn is_there(store: &Store, child: &Key, owner: &Owner) -> bool {
+/// An owner is an object with this uid, kind and name, in the same namespace or cluster-scoped.
+fn owner_exists(store: &Store, child: &Key, owner: &Owner) -> bool {
     let Some(key) = store.by_uid(&owner.uid) else { return false };
     let Some(kind) = store.kind_of(&key.resource) else { return false };
     let group = |api_version: &str| api_version.rsplit_once('/').map(|(g, _)| g.to_owned()).unwrap_or_default();
@@ -85,15 +86,15 @@ fn is_there(store: &Store, child: &Key, owner: &Owner) -> bool {
 }
 
 fn delete(store: &mut Store, key: &Key, propagation: Propagation) {
-    let already = store.get(key).is_some_and(|o| metadata::deleting(o));
+    let already = store.get(key).is_some_and(|o| metadata::is_deleting(o));
     if already {
         return;
     }
     if let Some(kind) = store.kind_of(&key.resource) {
-        let how = Deletion { propagation: Some(propagation), ..Deletion::default() };
-        // A refusal leaves the object where it is, which is all that can be done about it here.
-        let _ = write::delete(store, &kind, key, &how);
+        let options = Deletion { propagation: Some(propagation), ..Deletion::default() };
+        // if the deletion is refused the object stays
+        let _ = write::delete(store, &kind, key, &options);
     } else {
-        store.take(key);
+        store.remove(key);
     }
 }

@@ -1,29 +1,28 @@
-//! Owns lists: which objects, at which version, in which pages.
+//! Lists: selection, resource version and paging.
 //!
-//! A page is a look into the past of the store, so nothing is kept between two pages. Must not know HTTP.
-
+//! A page reads the store's history at the version of the first page, so no state is kept between pages. Knows no HTTP.
+use super::{
+    cause::Cause,
+    kinds::Kind,
+    selector::Selector,
+    status::Refusal,
+    store::{Key, Store},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
-
-use super::kinds::Kind;
-use super::selector::Selector;
-use super::status::{Cause, Refusal};
-use super::store::{Key, Store};
-
-/// What a request says about the list it wants.
+/// The list options of a request.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Wanted {
+pub(super) struct ListOptions {
     pub limit: usize,
-    /// Where the previous page ended; empty for the first.
+    /// The continue token of the previous page; empty for the first.
     pub token: String,
     pub version: String,
     pub version_match: String,
 }
 
-/// A page of a list, or all of it.
+/// A list, or one page of it.
 #[derive(Debug)]
 pub(super) struct Listing {
     pub version: u64,
@@ -45,10 +44,10 @@ impl Listing {
     }
 }
 
-/// A version as a request writes it.
+/// Parses a resource version.
 ///
 /// # Errors
-/// `code` if it is no number: 400 for a list, 500 elsewhere, as in the real server.
+/// `code` if it is not a number: 400 for a list, 500 elsewhere, as in the real server.
 pub(super) fn version(text: &str, code: u16) -> Result<Option<u64>, Refusal> {
     if text.is_empty() {
         return Ok(None);
@@ -57,17 +56,17 @@ pub(super) fn version(text: &str, code: u16) -> Result<Option<u64>, Refusal> {
 }
 
 /// # Errors
-/// 400 for a token or version that cannot be read, 410 for one that the history no longer reaches, 504 for a version to come.
+/// 400 for an invalid token or version, 410 for a version that is no longer in the history, 504 for a future one.
 pub(super) fn list(
     store: &Store,
     kind: &Kind,
     namespace: &str,
     selector: &Selector,
-    wanted: &Wanted,
+    options: &ListOptions,
 ) -> Result<Listing, Refusal> {
     let resource = kind.resource();
-    let asked = version(&wanted.version, 400)?;
-    let exact = match wanted.version_match.as_str() {
+    let requested = version(&options.version, 400)?;
+    let exact = match options.version_match.as_str() {
         "" | "NotOlderThan" => false,
         "Exact" => true,
         other => {
@@ -76,18 +75,18 @@ pub(super) fn list(
             return Err(Refusal::invalid_options("ListOptions", vec![cause]));
         }
     };
-    if !wanted.version_match.is_empty() && asked.is_none() {
+    if !options.version_match.is_empty() && requested.is_none() {
         let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
         return Err(Refusal::invalid_options("ListOptions", vec![Cause::forbidden("resourceVersionMatch", why)]));
     }
-    let (at, after) = if wanted.token.is_empty() {
-        (if exact { asked.unwrap_or_default() } else { store.version() }, None)
+    let (at, after) = if options.token.is_empty() {
+        (if exact { requested.unwrap_or_default() } else { store.version() }, None)
     } else {
-        if asked.is_some_and(|v| v > 0) {
+        if requested.is_some_and(|v| v > 0) {
             return Err(Refusal::bad_request("specifying resource version is not allowed when using continue"));
         }
-        let (at, after) = read_token(&wanted.token, &resource).ok_or_else(|| {
-            Refusal::bad_request("invalid continue token: continue key is not valid: it was not made by this server")
+        let (at, after) = parse_token(&options.token, &resource).ok_or_else(|| {
+            Refusal::bad_request("invalid continue token: continue key is not valid: not issued by this server")
         })?;
         (at, Some(after))
     };
@@ -95,31 +94,31 @@ pub(super) fn list(
         let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
         return Err(Refusal::invalid_options("ListOptions", vec![Cause::forbidden("resourceVersionMatch", why)]));
     }
-    if let Some(asked) = asked.or(Some(at)).filter(|v| *v > store.version()) {
-        return Err(Refusal::version_too_large(asked, store.version()));
+    if let Some(requested) = requested.or(Some(at)).filter(|v| *v > store.version()) {
+        return Err(Refusal::version_too_large(requested, store.version()));
     }
     let all: Vec<(Key, Arc<Value>)> = if at == store.version() {
         store.list(&resource, namespace).map(|(k, v)| (k.clone(), v.clone())).collect()
     } else {
         let then = store.list_at(&resource, namespace, at);
-        then.map_err(|_| expired(!wanted.token.is_empty()))?.into_iter().collect()
+        then.map_err(|_| expired(!options.token.is_empty()))?.into_iter().collect()
     };
     let mut matching = all
         .into_iter()
         .filter(|(key, _)| after.as_ref().is_none_or(|after| key > after))
         .filter(|(_, object)| selector.matches(object));
-    if wanted.limit == 0 {
+    if options.limit == 0 {
         let items = matching.map(|(_, object)| object).collect();
         return Ok(Listing { version: at, items, token: String::new(), remaining: None });
     }
-    let page: Vec<_> = matching.by_ref().take(wanted.limit).collect();
+    let page: Vec<_> = matching.by_ref().take(options.limit).collect();
     let left = matching.count();
     let token = match page.last() {
-        Some((last, _)) if left > 0 => write_token(at, last),
+        Some((last, _)) if left > 0 => format_token(at, last),
         _ => String::new(),
     };
-    // The real server does not count what it would still have to filter.
-    let remaining = (left > 0 && selector.is_everything()).then_some(left);
+    // the real server does not count items that it would still have to filter
+    let remaining = (left > 0 && selector.selects_all()).then_some(left);
     Ok(Listing { version: at, items: page.into_iter().map(|(_, object)| object).collect(), token, remaining })
 }
 
@@ -131,11 +130,11 @@ fn expired(paging: bool) -> Refusal {
     })
 }
 
-fn write_token(version: u64, last: &Key) -> String {
+fn format_token(version: u64, last: &Key) -> String {
     URL_SAFE_NO_PAD.encode(json!([version, last.resource, last.namespace, last.name]).to_string())
 }
 
-fn read_token(token: &str, resource: &str) -> Option<(u64, Key)> {
+fn parse_token(token: &str, resource: &str) -> Option<(u64, Key)> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let (version, of, namespace, name): (u64, String, String, String) = serde_json::from_slice(&bytes).ok()?;
     (of == resource).then(|| (version, Key::new(&of, &namespace, &name)))

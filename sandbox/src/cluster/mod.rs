@@ -1,57 +1,64 @@
-//! A small, honest, in-memory Kubernetes API server over real sockets.
+//! An in-memory Kubernetes API server on a real socket.
 //!
-//! It keeps what it is given under the real server's rules for names, versions, generations, finalizers, owners and watches, and
-//! runs nothing: no scheduler, no kubelet, no controllers but the garbage collector. Custom objects are held to their schema;
-//! built-in ones are neither validated beyond their metadata nor given defaults, and `metadata.managedFields` is not kept. What it
-//! does not speak (server-side apply, protobuf and YAML bodies, strategic merge of lists, subresources other than `status`, validation
-//! rules, openapi) is answered with a `Status` that says so. `tests/cluster_differential.rs` sends the same requests to a real server.
+//! It follows the real server's rules for names, resource versions, generations, finalizers, owner references and watches.
+//! It runs nothing: no scheduler, no kubelet and no controller except the garbage collector. Custom objects are validated
+//! against their schema. Built-in objects are validated in their metadata only and get no defaults;
+//! `metadata.managedFields` is not kept. Unsupported requests (server-side apply, protobuf and YAML bodies, strategic merge
+//! of lists, subresources other than `status`, CEL validation rules, OpenAPI) are refused with a `Status` that says so.
+//! `tests/cluster_differential/` sends the same requests to a real server.
 //!
-//! | File | Owns |
+//! | File | Job |
 //! |---|---|
-//! | `routes` | token, path, query, content types |
-//! | `list`, `watch`, `table` | how objects are read, and in which form |
-//! | `write`, `patch`, `metadata`, `schema`, `selector` | the rules; pure |
-//! | `store` | objects, versions, the bounded history |
-//! | `gc` | what happens by itself |
-//! | `kinds`, `discovery` | which resources there are |
-//! | `status` | refusals |
+//! | `routes`, `params`, `call`, `response` | HTTP: token, path, query, content types; one request on one resource |
+//! | `list`, `watch`, `table` | reading objects, and the formats in which they are returned |
+//! | `write`, `patch`, `object_rules`, `names`, `schema`, `selector` | the rules; pure |
+//! | `store`, `shared` | objects, versions, bounded history; the lock and the notification around them |
+//! | `gc` | garbage collection |
+//! | `kinds`, `definitions`, `discovery` | which resources are served |
+//! | `metadata` | access to the fields of `metadata` |
+//! | `status`, `cause` | errors as `Status` bodies |
 
+mod call;
+mod cause;
+mod definitions;
 mod discovery;
+mod format;
 mod gc;
 mod kinds;
 mod list;
 mod metadata;
+mod names;
+mod object_rules;
+mod params;
 mod patch;
+mod response;
 mod routes;
 mod schema;
+mod seed;
 mod selector;
+mod shared;
 mod status;
 mod store;
-mod table;
 mod watch;
 mod write;
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use axum::Router;
-use axum::serve::ListenerExt as _;
-use serde_json::{Value, json};
+use self::shared::{Shared, TOKEN_PREFIX};
+use axum::{Router, serve::ListenerExt as _};
+use serde_json::json;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use store::Store;
-
-/// The first segment of a path that carries the token: kubectl sends no credentials over plain HTTP.
-const TOKEN_PREFIX: &str = "bearer";
-
-/// How the server is to run.
+/// Options of the server.
 #[derive(Clone)]
 pub struct Options {
-    /// The bearer token that every request must carry; without it the answer is 401.
+    /// The bearer token that every request must carry; without it the response is 401.
     pub token: String,
-    /// How many past changes a watch can resume from, or a page go back to.
+    /// How many past changes are kept: a watch can resume from them and a paged list can read them.
     pub window: usize,
 }
 
@@ -61,7 +68,7 @@ impl Default for Options {
     }
 }
 
-/// A server that answers until `shutdown`, or until this is dropped.
+/// A running server. It stops on `shutdown` or when it is dropped.
 pub struct Cluster {
     address: SocketAddr,
     token: String,
@@ -69,48 +76,20 @@ pub struct Cluster {
     serving: JoinHandle<()>,
 }
 
-struct Shared {
-    store: Mutex<Store>,
-    versions: tokio::sync::watch::Sender<u64>,
-    closing: CancellationToken,
-    token: String,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the store and wakes whoever waits for changes.
-    fn write<T>(&self, change: impl FnOnce(&mut Store) -> T) -> T {
-        let (done, version) = {
-            let mut store = self.lock();
-            let done = change(&mut store);
-            (done, store.version())
-        };
-        self.versions.send_if_modified(|seen| {
-            let newer = version > *seen;
-            *seen = version.max(*seen);
-            newer
-        });
-        done
-    }
-}
-
-/// Serves on a listener that is bound already. Namespaces `default`, `kube-system` and `streamspace` are there, and the definitions
-/// of Session and Template (`stream.space/v1alpha1`).
+/// Serves on a bound listener. The store is seeded with the namespaces `default`, `kube-system` and `streamspace` and with
+/// the definitions of Session and Template (`stream.space/v1alpha1`).
 pub async fn serve(listener: tokio::net::TcpListener, options: Options) -> Cluster {
     let address = listener.local_addr().unwrap_or_else(|_| (Ipv4Addr::LOCALHOST, 0).into());
     let closing = CancellationToken::new();
     let shared = Arc::new(Shared {
-        store: Mutex::new(furnished(options.window)),
+        store: Mutex::new(seed::seeded_store(options.window)),
         versions: tokio::sync::watch::Sender::new(0),
         closing: closing.clone(),
         token: options.token.clone(),
     });
-    tokio::spawn(keep_house(shared.clone()));
-    let router = Router::new().fallback(routes::answer).with_state(shared);
-    // A watch event is a small write: waiting to fill a packet would delay it by tens of milliseconds.
+    tokio::spawn(run_gc(shared.clone()));
+    let router = Router::new().fallback(routes::handle).with_state(shared);
+    // without TCP_NODELAY a watch event, a small write, is delayed by tens of milliseconds
     let listener = listener.tap_io(|connection| {
         let _ = connection.set_nodelay(true);
     });
@@ -123,34 +102,16 @@ pub async fn serve(listener: tokio::net::TcpListener, options: Options) -> Clust
     Cluster { address, token: options.token, closing: closing.drop_guard(), serving }
 }
 
-fn furnished(window: usize) -> Store {
-    let mut store = Store::new(window);
-    let namespaces = ["default", "kube-system", "streamspace"].map(|name| {
-        let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-        (kinds::NAMESPACES, object)
-    });
-    let definitions: Vec<Value> = serde_saphyr::from_multiple(super::crds::DEFINITIONS).expect("written here");
-    let definitions = definitions.into_iter().map(|d| (kinds::DEFINITIONS, d));
-    for (resource, object) in namespaces.into_iter().chain(definitions) {
-        if let Some(kind) = store.kind_of(resource)
-            && let Err(refusal) = write::create(&mut store, &kind, "", object, false)
-        {
-            tracing::error!(reason = refusal.message, "the embedded Kubernetes API lacks a part of its furniture");
-        }
-    }
-    store
-}
-
-/// Works off the garbage collector's chores as they come up.
-async fn keep_house(shared: Arc<Shared>) {
+/// Runs the garbage collector's tasks as they are queued.
+async fn run_gc(shared: Arc<Shared>) {
     let mut versions = shared.versions.subscribe();
     loop {
         versions.borrow_and_update();
         while let Some(key) = {
             let mut store = shared.lock();
-            store.next_chore()
+            store.next_gc_task()
         } {
-            shared.write(|store| gc::tend(store, &key));
+            shared.write(|store| gc::collect(store, &key));
             tokio::task::yield_now().await;
         }
         tokio::select! {
@@ -161,20 +122,20 @@ async fn keep_house(shared: Arc<Shared>) {
 }
 
 impl Cluster {
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// A kubeconfig that reaches this server at `server`, its own address or that of a relay to it. Namespace `streamspace`.
+    /// A kubeconfig that reaches this server at `server` (its own address or that of a relay) with the namespace `streamspace`.
     ///
-    /// Over plain HTTP the token is in the path too: kubectl sends the user's credentials only over TLS.
+    /// Over plain HTTP the token is also in the path, since kubectl sends credentials only over TLS.
     pub fn kubeconfig(&self, server: &str) -> String {
         let server = server.trim_end_matches('/');
         let token = &self.token;
         let server =
             if server.starts_with("http://") { format!("{server}/{TOKEN_PREFIX}/{token}") } else { server.to_owned() };
-        // Every scalar is quoted as JSON, which YAML reads as it is.
+        // JSON strings are valid YAML scalars
         let (server, token) = (json!(server), json!(token));
         format!(
             "apiVersion: v1\n\
@@ -197,12 +158,12 @@ impl Cluster {
         )
     }
 
-    /// Stops listening, ends all watches and waits for the requests under way, at most two seconds.
+    /// Stops listening, ends all watches and waits up to two seconds for running requests.
     pub async fn shutdown(self) {
         let Self { closing, mut serving, .. } = self;
         closing.disarm().cancel();
         if tokio::time::timeout(Duration::from_secs(2), &mut serving).await.is_err() {
-            // A client that does not read its answer does not hold up the end.
+            // a client that does not read its response must not block the shutdown
             serving.abort();
         }
     }

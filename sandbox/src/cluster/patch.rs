@@ -1,40 +1,34 @@
-//! Owns what a patch makes of an object: merge patch, JSON patch, and the part of strategic merge that is the same as merge.
-//!
-//! Pure; must not know the store or HTTP.
-
+//! Applies patches: merge patch, JSON patch, and strategic merge patch where it equals a merge patch. Pure.
+use super::{kinds::Kind, metadata, status::Refusal};
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 
-use super::kinds::Kind;
-use super::metadata;
-use super::status::Refusal;
+/// The real server's limit of operations in one JSON patch.
+const MAX_OPERATIONS: usize = 10_000;
+/// The real server's limit of bytes that `copy` operations may add.
+const MAX_COPIED_BYTES: usize = 3 << 20;
+/// The JSON reader's own depth limit; a patch could build deeper objects, and recursive code would overflow on them.
+const MAX_DEPTH: usize = 120;
 
-/// As many operations as the real server takes in one JSON patch.
-const MOST_OPERATIONS: usize = 10_000;
-/// As much as the real server lets `copy` operations add.
-const MOST_COPIED: usize = 3 << 20;
-/// What the JSON reader takes too. Deeper objects could be made by a patch, and then break whoever walks them.
-const DEEPEST: usize = 120;
-
-/// A way of patching that is spoken.
+/// A supported patch type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum PatchType {
     Merge,
-    Operations,
-    /// Only where it is the same as a merge.
+    Json,
+    /// Only patches that mean the same as a merge patch.
     Strategic,
 }
 
-impl Way {
+impl PatchType {
     /// # Errors
-    /// 415 for a content type that is not spoken for this kind, whether or not there is something to patch.
-    pub fn of(kind: &Kind, content_type: &str) -> Result<Self, Refusal> {
+    /// 415 for a content type that is not supported for this kind.
+    pub fn from_content_type(kind: &Kind, content_type: &str) -> Result<Self, Refusal> {
         match content_type {
             "application/merge-patch+json" => Ok(Self::Merge),
-            "application/json-patch+json" => Ok(Self::Operations),
+            "application/json-patch+json" => Ok(Self::Json),
             "application/strategic-merge-patch+json" if !kind.custom => Ok(Self::Strategic),
             "application/apply-patch+yaml" | "application/apply-patch+cbor" => Err(Refusal::unsupported_media(
-                "server-side apply is not spoken by the embedded API server; use application/merge-patch+json, or client-side apply",
+                "server-side apply is not supported by the embedded API server; use application/merge-patch+json, or client-side apply",
             )),
             _ => {
                 let strategic = if kind.custom { "" } else { ", application/strategic-merge-patch+json" };
@@ -49,22 +43,22 @@ impl Way {
 /// The object after the patch.
 ///
 /// # Errors
-/// 400 for a body that is no such patch, 413 for one that grows too much, 415 for a strategic one that is more than a merge, 422 for
-/// one that cannot be applied.
-pub(super) fn apply(way: Way, body: &[u8], object: &Value) -> Result<Value, Refusal> {
-    if way == Way::Operations {
+/// 400 for a malformed patch, 413 for one that grows the object too much, 415 for a strategic one that is not a plain merge,
+/// 422 for one that cannot be applied.
+pub(super) fn apply(patch_type: PatchType, body: &[u8], object: &Value) -> Result<Value, Refusal> {
+    if patch_type == PatchType::Json {
         let operations: Value =
             serde_json::from_slice(body).map_err(|e| Refusal::bad_request(format!("error decoding patch: {e}")))?;
         if !operations.as_array().is_some_and(|all| all.iter().all(Value::is_object)) {
-            return Err(Refusal::bad_request("error decoding patch: it is not a list of operations"));
+            return Err(Refusal::bad_request("error decoding patch: expected a list of operations"));
         }
         let Patch(operations) = serde_json::from_value(operations).map_err(|_| Refusal::unprocessable())?;
-        return by_operations(operations, object);
+        return apply_operations(operations, object);
     }
-    let patch = map(body)?;
-    if way == Way::Strategic && needs_strategy(&patch) {
+    let patch = read_merge_patch(body)?;
+    if patch_type == PatchType::Strategic && needs_strategy(&patch) {
         return Err(Refusal::unsupported_media(
-            "a strategic merge patch with lists or directives is not spoken by the embedded API server; use application/merge-patch+json or application/json-patch+json",
+            "a strategic merge patch with lists or directives is not supported by the embedded API server; use application/merge-patch+json or application/json-patch+json",
         ));
     }
     let mut patched = object.clone();
@@ -72,16 +66,16 @@ pub(super) fn apply(way: Way, body: &[u8], object: &Value) -> Result<Value, Refu
     Ok(patched)
 }
 
-fn map(body: &[u8]) -> Result<Value, Refusal> {
+fn read_merge_patch(body: &[u8]) -> Result<Value, Refusal> {
     let patch: Value =
         serde_json::from_slice(body).map_err(|e| Refusal::bad_request(format!("error decoding patch: {e}")))?;
     if !patch.is_object() {
-        return Err(Refusal::bad_request("error decoding patch: it is not a JSON object"));
+        return Err(Refusal::bad_request("error decoding patch: expected a JSON object"));
     }
     Ok(patch)
 }
 
-/// Lists are merged by key, and `$` keys are directives: there the strategy differs from a plain merge.
+/// Whether a strategic merge differs from a plain merge: lists are merged by key, and keys with `$` are directives.
 fn needs_strategy(patch: &Value) -> bool {
     match patch {
         Value::Array(_) => true,
@@ -90,12 +84,12 @@ fn needs_strategy(patch: &Value) -> bool {
     }
 }
 
-fn by_operations(operations: Vec<PatchOperation>, object: &Value) -> Result<Value, Refusal> {
-    if operations.len() > MOST_OPERATIONS {
+fn apply_operations(operations: Vec<PatchOperation>, object: &Value) -> Result<Value, Refusal> {
+    if operations.len() > MAX_OPERATIONS {
         return Err(Refusal::new(
             413,
             "RequestEntityTooLarge",
-            format!("The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {}", operations.len()),
+            format!("The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}", operations.len()),
         ));
     }
     let mut patched = object.clone();
@@ -105,13 +99,13 @@ fn by_operations(operations: Vec<PatchOperation>, object: &Value) -> Result<Valu
             && test.value.is_null()
             && patched.pointer(test.path.as_str()).is_none()
         {
-            // The real server's library takes "is null" to hold for what is not there. Finalizers are added on that.
+            // the real server's library accepts `test null` on an absent path; kube's finalizer helper relies on it
             continue;
         }
         if let PatchOperation::Copy(copy) = &operation {
-            copied += patched.pointer(copy.from.as_str()).map_or(0, metadata::size);
-            if copied > MOST_COPIED {
-                return Err(Refusal::too_large(MOST_COPIED));
+            copied += patched.pointer(copy.from.as_str()).map_or(0, metadata::json_size);
+            if copied > MAX_COPIED_BYTES {
+                return Err(Refusal::too_large(MAX_COPIED_BYTES));
             }
         }
         let (path, below) = match &operation {
@@ -123,13 +117,14 @@ fn by_operations(operations: Vec<PatchOperation>, object: &Value) -> Result<Valu
             }
             PatchOperation::Remove(_) | PatchOperation::Test(_) => ("", 0),
         };
-        if path.matches('/').count() + below > DEEPEST {
+        if path.matches('/').count() + below > MAX_DEPTH {
             return Err(Refusal::unprocessable());
         }
         let operation = match operation {
-            // The real server's library makes a field that was to be replaced and is not there.
+            // the real server's library lets `replace` add a missing field
             PatchOperation::Replace(replace)
-                if patched.pointer(replace.path.as_str()).is_none() && in_map(&patched, replace.path.as_str()) =>
+                if patched.pointer(replace.path.as_str()).is_none()
+                    && parent_is_map(&patched, replace.path.as_str()) =>
             {
                 PatchOperation::Add(json_patch::AddOperation { path: replace.path, value: replace.value })
             }
@@ -140,7 +135,7 @@ fn by_operations(operations: Vec<PatchOperation>, object: &Value) -> Result<Valu
     Ok(patched)
 }
 
-fn in_map(object: &Value, path: &str) -> bool {
+fn parent_is_map(object: &Value, path: &str) -> bool {
     path.rsplit_once('/').and_then(|(parent, _)| object.pointer(parent)).is_some_and(Value::is_object)
 }
 
@@ -154,21 +149,20 @@ fn depth(value: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::cluster::kinds;
+    use serde_json::json;
 
     fn deployments() -> Kind {
         (**kinds::builtin().iter().find(|k| k.plural == "deployments").unwrap()).clone()
     }
 
     fn operations(patch: Value, object: &Value) -> Result<Value, Refusal> {
-        apply(Way::Operations, patch.to_string().as_bytes(), object)
+        apply(PatchType::Json, patch.to_string().as_bytes(), object)
     }
 
     #[test]
-    fn a_test_for_null_holds_for_what_is_not_there() {
+    fn test_null_holds_for_an_absent_field() {
         let patch = json!([
             { "op": "test", "path": "/metadata/finalizers", "value": null },
             { "op": "add", "path": "/metadata/finalizers", "value": ["a.b/c"] },
@@ -180,20 +174,20 @@ mod tests {
     }
 
     #[test]
-    fn strategic_merge_is_spoken_only_where_it_is_plain() {
+    fn accepts_strategic_merge_only_without_lists_and_directives() {
         let strategic =
-            |patch: Value| apply(Way::Strategic, patch.to_string().as_bytes(), &json!({ "spec": { "a": 1 } }));
+            |patch: Value| apply(PatchType::Strategic, patch.to_string().as_bytes(), &json!({ "spec": { "a": 1 } }));
         assert_eq!(strategic(json!({ "spec": { "a": null, "b": 2 } })).unwrap(), json!({ "spec": { "b": 2 } }));
         assert_eq!(strategic(json!({ "spec": { "a": [1] } })).unwrap_err().code, 415);
         assert_eq!(strategic(json!({ "spec": { "$patch": "replace" } })).unwrap_err().code, 415);
         let content_type = "application/strategic-merge-patch+json";
-        assert_eq!(Way::of(&deployments(), content_type), Ok(Way::Strategic));
+        assert_eq!(PatchType::from_content_type(&deployments(), content_type), Ok(PatchType::Strategic));
         let custom = Kind { custom: true, ..deployments() };
-        assert_eq!(Way::of(&custom, content_type).unwrap_err().code, 415);
+        assert_eq!(PatchType::from_content_type(&custom, content_type).unwrap_err().code, 415);
     }
 
     #[test]
-    fn doubling_copies_are_stopped() {
+    fn limits_copied_bytes_and_depth() {
         let mut patch = vec![json!({ "op": "add", "path": "/a", "value": "x".repeat(1000) })];
         patch.extend((0..200).map(|n| json!({ "op": "copy", "from": "", "path": format!("/c{n}") })));
         assert_eq!(operations(json!(patch), &json!({})).unwrap_err().code, 413);
@@ -202,12 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn bodies_that_are_no_patch_are_refused() {
+    fn refuses_malformed_patches() {
         for body in ["", "5", "[1]", "{\"op\":1}", "[{\"op\":\"add\"}]", "\u{0}"] {
-            for way in [Way::Merge, Way::Operations] {
-                let patched = apply(way, body.as_bytes(), &json!({}));
-                let fine = way == Way::Merge && body.starts_with('{');
-                assert!(fine || [400, 422].contains(&patched.unwrap_err().code), "{body} as {way:?}");
+            for patch_type in [PatchType::Merge, PatchType::Json] {
+                let patched = apply(patch_type, body.as_bytes(), &json!({}));
+                let fine = patch_type == PatchType::Merge && body.starts_with('{');
+                assert!(fine || [400, 422].contains(&patched.unwrap_err().code), "{body} as {patch_type:?}");
             }
         }
     }

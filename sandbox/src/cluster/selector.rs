@@ -1,14 +1,8 @@
-//! Owns label and field selectors: reading them and asking whether an object matches.
-//!
-//! Pure; must not know the store or HTTP.
-
+//! Label and field selectors: parsing and matching. Pure.
+use super::{kinds::Kind, metadata, names, status::Refusal};
 use serde_json::Value;
 
-use super::kinds::Kind;
-use super::metadata;
-use super::status::Refusal;
-
-/// Which objects a list or watch is about.
+/// The label and field selector of a list or watch.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Selector {
     labels: Vec<Requirement>,
@@ -20,14 +14,14 @@ enum Requirement {
     In(String, Vec<String>),
     NotIn(String, Vec<String>),
     Exists(String),
-    Absent(String),
-    /// Greater, or less, than a whole number.
-    Beyond(String, bool, i64),
+    DoesNotExist(String),
+    /// Greater (`true`) or less than an integer.
+    Compare(String, bool, i64),
 }
 
 impl Selector {
     /// # Errors
-    /// 400 for a selector that cannot be read, or a field that this kind cannot be selected by.
+    /// 400 for a selector that cannot be parsed, or a field that this kind cannot be selected by.
     pub fn new(kind: &Kind, labels: &str, fields: &str) -> Result<Self, Refusal> {
         let labels = parse_labels(labels).map_err(Refusal::bad_request)?;
         let mut parsed = Vec::new();
@@ -55,7 +49,7 @@ impl Selector {
         Ok(Self { labels, fields: parsed })
     }
 
-    pub fn is_everything(&self) -> bool {
+    pub fn selects_all(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
@@ -66,8 +60,8 @@ impl Selector {
                 !metadata::label(object, key).is_some_and(|v| values.iter().any(|w| w == v))
             }
             Requirement::Exists(key) => metadata::label(object, key).is_some(),
-            Requirement::Absent(key) => metadata::label(object, key).is_none(),
-            Requirement::Beyond(key, greater, bound) => metadata::label(object, key)
+            Requirement::DoesNotExist(key) => metadata::label(object, key).is_none(),
+            Requirement::Compare(key, greater, bound) => metadata::label(object, key)
                 .and_then(|v| v.parse::<i64>().ok())
                 .is_some_and(|v| if *greater { v > *bound } else { v < *bound }),
         });
@@ -97,24 +91,24 @@ fn parse_labels(text: &str) -> Result<Vec<Requirement>, String> {
             Some(more) => more.trim_start(),
             None if left.is_empty() => left,
             None => {
-                return Err(format!("found '{}', expected: ',' or 'end of string'", word(left).0));
+                return Err(format!("found '{}', expected: ',' or 'end of string'", split_word(left).0));
             }
         };
     }
     Ok(requirements)
 }
 
-fn word(text: &str) -> (&str, &str) {
+fn split_word(text: &str) -> (&str, &str) {
     let end = text.find(|c: char| c.is_whitespace() || "=!,()<>".contains(c)).unwrap_or(text.len());
     text.split_at(end)
 }
 
 fn requirement(text: &str) -> Result<(Requirement, &str), String> {
     if let Some(rest) = text.strip_prefix('!') {
-        let (key, rest) = word(rest.trim_start());
-        return Ok((Requirement::Absent(valid_key(key)?), rest));
+        let (key, rest) = split_word(rest.trim_start());
+        return Ok((Requirement::DoesNotExist(valid_key(key)?), rest));
     }
-    let (key, rest) = word(text);
+    let (key, rest) = split_word(text);
     let key = valid_key(key)?;
     let after = rest.trim_start();
     if after.is_empty() || after.starts_with(',') {
@@ -122,7 +116,7 @@ fn requirement(text: &str) -> Result<(Requirement, &str), String> {
     }
     for (operator, same) in [("==", true), ("!=", false), ("=", true)] {
         if let Some(rest) = after.strip_prefix(operator) {
-            let (value, rest) = word(rest.trim_start());
+            let (value, rest) = split_word(rest.trim_start());
             let values = vec![valid_value(value)?];
             let requirement = if same { Requirement::In(key, values) } else { Requirement::NotIn(key, values) };
             return Ok((requirement, rest));
@@ -130,13 +124,13 @@ fn requirement(text: &str) -> Result<(Requirement, &str), String> {
     }
     for (operator, greater) in [('>', true), ('<', false)] {
         if let Some(rest) = after.strip_prefix(operator) {
-            let (value, rest) = word(rest.trim_start());
+            let (value, rest) = split_word(rest.trim_start());
             let whole = "for 'Gt', 'Lt' operators, the value must be an integer";
             let bound = value.parse().map_err(|_| format!("values[0]: Invalid value: {value:?}: {whole}"))?;
-            return Ok((Requirement::Beyond(key, greater, bound), rest));
+            return Ok((Requirement::Compare(key, greater, bound), rest));
         }
     }
-    let (operator, rest) = word(after);
+    let (operator, rest) = split_word(after);
     let among = match operator {
         "in" => true,
         "notin" => false,
@@ -153,7 +147,7 @@ fn requirement(text: &str) -> Result<(Requirement, &str), String> {
 }
 
 fn valid_key(key: &str) -> Result<String, String> {
-    let faults = metadata::bad_qualified_name(key);
+    let faults = names::qualified_name_errors(key);
     if faults.is_empty() {
         Ok(key.to_owned())
     } else {
@@ -162,7 +156,7 @@ fn valid_key(key: &str) -> Result<String, String> {
 }
 
 fn valid_value(value: &str) -> Result<String, String> {
-    match metadata::bad_label_value(value) {
+    match names::label_value_error(value) {
         None => Ok(value.to_owned()),
         Some(why) => Err(format!("values[0]: Invalid value: {value:?}: {why}")),
     }
@@ -170,10 +164,9 @@ fn valid_value(value: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::cluster::kinds;
+    use serde_json::json;
 
     fn kind(plural: &str) -> Kind {
         (**kinds::builtin().iter().find(|k| k.plural == plural).unwrap()).clone()
@@ -184,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_label_requirement() {
+    fn matches_every_form_of_label_requirement() {
         let object = json!({ "metadata": { "labels": { "app": "x", "a.b/tier": "web", "n": "7" } } });
         for yes in [
             "",
@@ -212,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused() {
+    fn refuses_invalid_selectors() {
         for bad in ["app in x", "app in (x", "=x", "app=x,", "app>x", ",", "app x", "app=a b", "(", "app in (ä)", "!"]
         {
             let refusal = Selector::new(&kind("pods"), bad, "").unwrap_err();
@@ -221,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_those_of_the_real_server() {
+    fn supports_the_field_selectors_of_the_real_server() {
         let event = json!({ "metadata": { "name": "a" }, "involvedObject": { "name": "s" } });
         let of = |plural, fields| Selector::new(&kind(plural), "", fields);
         assert!(of("events", "involvedObject.name=s,metadata.name=a").unwrap().matches(&event));

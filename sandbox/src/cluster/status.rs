@@ -1,48 +1,15 @@
-//! Owns what a refusal looks like: `Status` bodies with the code, reason, message and details that the Kubernetes API server
-//! itself uses (`apimachinery/pkg/api/errors`).
-//!
-//! Must not know how requests arrive or how objects are kept.
-
+//! Errors as the Kubernetes API reports them: `Status` bodies with the code, reason, message and details of
+//! `apimachinery/pkg/api/errors`.
+use super::{cause::Cause, kinds::Kind};
 use serde_json::{Value, json};
 
-use super::kinds::Kind;
-
-/// A request that was not carried out, in the words of the Kubernetes API.
+/// A refused request, in the form of the Kubernetes API.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Refusal {
     pub code: u16,
     pub reason: &'static str,
     pub message: String,
     details: Option<Value>,
-}
-
-/// One field that is wrong, and why.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Cause {
-    pub reason: &'static str,
-    pub field: String,
-    pub message: String,
-}
-
-impl Cause {
-    pub fn invalid(field: &str, value: &str, why: &str) -> Self {
-        Self { reason: "FieldValueInvalid", field: field.into(), message: format!("Invalid value: {value:?}: {why}") }
-    }
-
-    pub fn unsupported(field: &str, value: &str, supported: &[&str]) -> Self {
-        let supported: Vec<String> = supported.iter().map(|s| format!("{s:?}")).collect();
-        let message = format!("Unsupported value: {value}: supported values: {}", supported.join(", "));
-        Self { reason: "FieldValueNotSupported", field: field.into(), message }
-    }
-
-    pub fn required(field: &str, why: &str) -> Self {
-        let message = if why.is_empty() { "Required value".into() } else { format!("Required value: {why}") };
-        Self { reason: "FieldValueRequired", field: field.into(), message }
-    }
-
-    pub fn forbidden(field: &str, why: &str) -> Self {
-        Self { reason: "FieldValueForbidden", field: field.into(), message: format!("Forbidden: {why}") }
-    }
 }
 
 impl Refusal {
@@ -58,7 +25,7 @@ impl Refusal {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
 
-    /// No such path, group, version or resource.
+    /// The path, group, version or resource does not exist.
     pub fn no_such_path() -> Self {
         let details = Some(json!({}));
         Self { details, ..Self::new(404, "NotFound", "the server could not find the requested resource") }
@@ -68,10 +35,10 @@ impl Refusal {
         Self::about(kind, name, 404, "NotFound", format!("{} {name:?} not found", kind.resource()))
     }
 
-    /// `going`: what is there is being deleted.
-    pub fn already_exists(kind: &Kind, name: &str, going: bool) -> Self {
-        let going = if going { "object is being deleted: " } else { "" };
-        Self::about(kind, name, 409, "AlreadyExists", format!("{going}{} {name:?} already exists", kind.resource()))
+    /// `deleting`: the existing object is being deleted.
+    pub fn already_exists(kind: &Kind, name: &str, deleting: bool) -> Self {
+        let deleting = if deleting { "object is being deleted: " } else { "" };
+        Self::about(kind, name, 409, "AlreadyExists", format!("{deleting}{} {name:?} already exists", kind.resource()))
     }
 
     pub fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
@@ -79,13 +46,13 @@ impl Refusal {
         Self::about(kind, name, 409, "Conflict", message)
     }
 
-    /// Another uid or version than the one a deletion was meant for; the real server names the kind here.
-    pub fn not_as_expected(kind: &Kind, name: &str, why: &str) -> Self {
+    /// A failed deletion precondition; here the real server names the kind and not the resource.
+    pub fn precondition_failed(kind: &Kind, name: &str, why: &str) -> Self {
         let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", kind.qualified());
         Self { code: 409, reason: "Conflict", message, details: Some(details(name, &kind.group, &kind.kind)) }
     }
 
-    /// New content for a namespace that is being deleted.
+    /// Creation in a namespace that is being deleted.
     pub fn terminating(kind: &Kind, name: &str, namespace: &str) -> Self {
         let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
         let mut refusal = Self::forbidden(kind, name, &why);
@@ -97,8 +64,8 @@ impl Refusal {
         refusal
     }
 
-    /// A custom object that would be replaced without saying which version was read.
-    pub fn unconditional(kind: &Kind, name: &str) -> Self {
+    /// Replacement of a custom object without a resource version.
+    pub fn version_required(kind: &Kind, name: &str) -> Self {
         let cause = Cause {
             reason: "FieldValueInvalid",
             field: "metadata.resourceVersion".into(),
@@ -107,15 +74,15 @@ impl Refusal {
         Self::invalid_as(&kind.resource(), &kind.group, &kind.plural, name, vec![cause])
     }
 
-    /// An object of another kind where only this one can be.
-    pub fn other_kind(kind: &Kind, given: &str, name: &str) -> Self {
+    /// An object of another kind than the path says.
+    pub fn wrong_kind(kind: &Kind, given: &str, name: &str) -> Self {
         let qualified = if kind.group.is_empty() { given.to_owned() } else { format!("{given}.{}", kind.group) };
         let cause = Cause::invalid("kind", given, &format!("must be {}", kind.kind));
         Self::invalid_as(&qualified, &kind.group, given, name, vec![cause])
     }
 
-    /// A patch whose outcome cannot be read as an object.
-    pub fn unreadable_outcome(self) -> Self {
+    /// The result of a patch is not a valid object.
+    pub fn invalid_patch_result(self) -> Self {
         let cause = Cause { reason: "FieldValueInvalid", field: "patch".into(), message: self.message };
         Self::invalid_as("", "", "", "", vec![cause])
     }
@@ -125,7 +92,7 @@ impl Refusal {
         Self { code: 405, reason: "MethodNotAllowed", message, details: Some(details("", &kind.group, &kind.plural)) }
     }
 
-    /// A version that is no number.
+    /// A resource version that is not a number.
     pub fn bad_version(code: u16, version: &str) -> Self {
         let parse = format!("strconv.ParseUint: parsing {version:?}: invalid syntax");
         let message = match code {
@@ -143,7 +110,7 @@ impl Refusal {
         Self::invalid_as(&kind.qualified(), &kind.group, &kind.kind, name, causes)
     }
 
-    /// Invalid options of a request, such as `DeleteOptions` or `ListOptions`.
+    /// Invalid request options such as `DeleteOptions` or `ListOptions`.
     pub fn invalid_options(options: &str, causes: Vec<Cause>) -> Self {
         Self::invalid_as(&format!("{options}.meta.k8s.io"), "meta.k8s.io", options, "", causes)
     }
@@ -166,7 +133,7 @@ impl Refusal {
         Self::new(400, "BadRequest", message)
     }
 
-    /// A patch that could not be applied to the object. The real server does not say why.
+    /// A patch that cannot be applied. The real server gives no reason.
     pub fn unprocessable() -> Self {
         let details = Some(json!({}));
         let message = "the server rejected our request due to an error in our request";
@@ -197,7 +164,7 @@ impl Refusal {
         Self::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}"))
     }
 
-    /// A version that the history no longer reaches back to.
+    /// A version that is no longer in the history.
     pub fn expired(message: impl Into<String>) -> Self {
         Self::new(410, "Expired", message)
     }
@@ -216,7 +183,7 @@ impl Refusal {
         let mut body = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message,
         });
-        // An error that the real server has no reason for carries none.
+        // errors without a reason omit the field
         if !self.reason.is_empty() {
             body["reason"] = json!(self.reason);
         }
@@ -238,8 +205,8 @@ fn details(name: &str, group: &str, kind: &str) -> Value {
     details
 }
 
-/// The answer to a deletion that is complete.
-pub(super) fn deleted(kind: &Kind, name: &str, uid: &str) -> Value {
+/// The response to a completed deletion.
+pub(super) fn success_status(kind: &Kind, name: &str, uid: &str) -> Value {
     let mut details = details(name, &kind.group, &kind.plural);
     details["uid"] = json!(uid);
     json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details })

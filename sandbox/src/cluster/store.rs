@@ -1,17 +1,19 @@
-//! Owns the objects, their versions and the bounded history of changes that watches and pages read.
+//! Objects, their versions and the bounded history of changes that watches and paged lists read.
 //!
-//! Synchronous and without judgement: whether a change is allowed is decided before it is committed. Must not know HTTP.
-
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::ops::Bound;
-use std::sync::Arc;
-
+//! Synchronous; changes are validated before they reach it. Knows no HTTP.
+use super::{
+    definitions,
+    kinds::{self, Kind},
+    metadata,
+};
 use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    ops::Bound,
+    sync::Arc,
+};
 
-use super::kinds::{self, Kind};
-use super::metadata;
-
-/// Where an object is. Ordered as lists are: by namespace, then name.
+/// The identity of an object. Ordered as lists are: by namespace, then by name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
     /// `plural.group`.
@@ -33,18 +35,18 @@ pub(super) struct Change {
     pub version: u64,
     pub key: Key,
     pub before: Option<Arc<Value>>,
-    /// What it became; of a deletion the last state, with the deletion's version.
+    /// The object after the change; for a deletion its last state with the deletion's version.
     pub object: Arc<Value>,
     pub deleted: bool,
-    weight: usize,
+    bytes: usize,
 }
 
-/// The version asked for is older than the history.
+/// The requested version is older than the history.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Forgotten;
+pub(super) struct VersionCompacted;
 
-/// The history holds at most this much, however wide its window, so that large objects cannot fill the memory.
-const HISTORY_BYTES: usize = 256 << 20;
+/// Limit of the history in bytes, so that large objects cannot fill the memory.
+const MAX_HISTORY_BYTES: usize = 256 << 20;
 
 pub(super) struct Store {
     version: u64,
@@ -52,11 +54,11 @@ pub(super) struct Store {
     history: VecDeque<Change>,
     history_bytes: usize,
     window: usize,
-    forgotten: u64,
+    compacted: u64,
     by_uid: HashMap<String, Key>,
     children: HashMap<String, BTreeSet<Key>>,
-    chores: BTreeSet<Key>,
-    /// What the stored definitions make served, by `plural.group`.
+    gc_queue: BTreeSet<Key>,
+    /// The kinds that the stored definitions describe, by `plural.group`.
     defined: BTreeMap<String, Arc<Kind>>,
 }
 
@@ -68,10 +70,10 @@ impl Store {
             history: VecDeque::new(),
             history_bytes: 0,
             window,
-            forgotten: 0,
+            compacted: 0,
             by_uid: HashMap::new(),
             children: HashMap::new(),
-            chores: BTreeSet::new(),
+            gc_queue: BTreeSet::new(),
             defined: BTreeMap::new(),
         }
     }
@@ -85,7 +87,7 @@ impl Store {
         self.objects.get(key)
     }
 
-    /// The served kind of that path, built in or defined.
+    /// The kind served under that path, built in or defined.
     pub fn kind(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Kind>> {
         let found = kinds::builtin().iter().find(|k| k.group == group && k.plural == plural);
         let found = match found {
@@ -95,7 +97,7 @@ impl Store {
         (found.version == version).then_some(found)
     }
 
-    /// The served kind of `plural.group`.
+    /// The kind named `plural.group`.
     pub fn kind_of(&self, resource: &str) -> Option<Arc<Kind>> {
         if let Some(kind) = kinds::builtin().iter().find(|k| k.resource() == resource) {
             return Some(kind.clone());
@@ -103,12 +105,12 @@ impl Store {
         self.defined.get(resource).cloned()
     }
 
-    /// All served kinds, built in first.
+    /// All served kinds, built-in ones first.
     pub fn kinds(&self) -> Vec<Arc<Kind>> {
         kinds::builtin().iter().chain(self.defined.values()).cloned().collect()
     }
 
-    /// The objects of a resource, in one namespace or, if that is empty, in all.
+    /// The objects of a resource in one namespace, or in all if `namespace` is empty.
     pub fn list<'a>(
         &'a self,
         resource: &'a str,
@@ -119,23 +121,23 @@ impl Store {
             .take_while(move |(k, _)| k.resource == resource && (namespace.is_empty() || k.namespace == namespace))
     }
 
-    /// Everything inside a namespace.
-    pub fn inside(&self, namespace: &str) -> Vec<Key> {
+    /// All objects in a namespace.
+    pub fn in_namespace(&self, namespace: &str) -> Vec<Key> {
         self.objects.keys().filter(|k| k.namespace == namespace).cloned().collect()
     }
 
-    /// The objects as they were at a version: the present, with the later changes taken back. No snapshot is kept for anyone.
+    /// The objects as of a version: the present objects with later changes reverted.
     ///
     /// # Errors
-    /// The history no longer reaches back to that version.
+    /// The version is older than the history.
     pub fn list_at(
         &self,
         resource: &str,
         namespace: &str,
         version: u64,
-    ) -> Result<BTreeMap<Key, Arc<Value>>, Forgotten> {
-        if version < self.forgotten {
-            return Err(Forgotten);
+    ) -> Result<BTreeMap<Key, Arc<Value>>, VersionCompacted> {
+        if version < self.compacted {
+            return Err(VersionCompacted);
         }
         let mut then: BTreeMap<Key, Arc<Value>> =
             self.list(resource, namespace).map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -155,35 +157,35 @@ impl Store {
     /// Up to `most` changes after a version, oldest first.
     ///
     /// # Errors
-    /// Changes after that version have already been forgotten.
-    pub fn changes_after(&self, version: u64, most: usize) -> Result<Vec<Change>, Forgotten> {
-        if version < self.forgotten {
-            return Err(Forgotten);
+    /// Changes after that version are no longer in the history.
+    pub fn changes_after(&self, version: u64, most: usize) -> Result<Vec<Change>, VersionCompacted> {
+        if version < self.compacted {
+            return Err(VersionCompacted);
         }
         let start = self.history.partition_point(|c| c.version <= version);
         Ok(self.history.range(start..).take(most).cloned().collect())
     }
 
-    /// The latest version whose change is no longer known.
-    pub fn forgotten(&self) -> u64 {
-        self.forgotten
+    /// The latest version that is no longer in the history.
+    pub fn compacted(&self) -> u64 {
+        self.compacted
     }
 
     pub fn by_uid(&self, uid: &str) -> Option<&Key> {
         self.by_uid.get(uid)
     }
 
-    /// The objects that name this uid as an owner.
+    /// The objects that have an owner reference to this uid.
     pub fn children(&self, uid: &str) -> Vec<Key> {
         self.children.get(uid).into_iter().flatten().cloned().collect()
     }
 
-    /// The next object for the garbage collector to look at.
-    pub fn next_chore(&mut self) -> Option<Key> {
-        self.chores.pop_first()
+    /// Removes and returns the next object that the garbage collector must process.
+    pub fn next_gc_task(&mut self) -> Option<Key> {
+        self.gc_queue.pop_first()
     }
 
-    /// Writes an object, new or changed, under the next version.
+    /// Creates or replaces an object under the next version.
     pub fn put(&mut self, key: Key, mut object: Value) -> Arc<Value> {
         self.version += 1;
         metadata::set(&mut object, "resourceVersion", self.version.to_string().into());
@@ -193,8 +195,8 @@ impl Store {
             self.unindex(&key, before);
         }
         self.index(&key, &object);
-        if key.resource == kinds::DEFINITIONS
-            && let Some(kind) = kinds::defined(&object)
+        if key.resource == definitions::DEFINITIONS
+            && let Some(kind) = definitions::served_kind(&object)
         {
             self.defined.insert(key.name.clone(), Arc::new(kind));
         }
@@ -202,31 +204,31 @@ impl Store {
         object
     }
 
-    /// Takes an object away under the next version. Gives its last state, with that version.
-    pub fn take(&mut self, key: &Key) -> Option<Arc<Value>> {
+    /// Removes an object under the next version. Returns its last state with that version.
+    pub fn remove(&mut self, key: &Key) -> Option<Arc<Value>> {
         let before = self.objects.remove(key)?;
         self.version += 1;
         let mut last = (*before).clone();
         metadata::set(&mut last, "resourceVersion", self.version.to_string().into());
         let last = Arc::new(last);
         self.unindex(key, &before);
-        if key.resource == kinds::DEFINITIONS {
+        if key.resource == definitions::DEFINITIONS {
             self.defined.remove(&key.name);
         }
-        self.chores.extend(self.children(metadata::text(&before, "uid")));
+        self.gc_queue.extend(self.children(metadata::string(&before, "uid")));
         self.record(key.clone(), Some(before), last.clone(), true);
         Some(last)
     }
 
     fn index(&mut self, key: &Key, object: &Value) {
-        self.by_uid.insert(metadata::text(object, "uid").to_owned(), key.clone());
+        self.by_uid.insert(metadata::string(object, "uid").to_owned(), key.clone());
         for owner in metadata::owners(object) {
             self.children.entry(owner.uid).or_default().insert(key.clone());
         }
     }
 
     fn unindex(&mut self, key: &Key, object: &Value) {
-        self.by_uid.remove(metadata::text(object, "uid"));
+        self.by_uid.remove(metadata::string(object, "uid"));
         for owner in metadata::owners(object) {
             if let Some(children) = self.children.get_mut(&owner.uid) {
                 children.remove(key);
@@ -239,32 +241,32 @@ impl Store {
 
     fn record(&mut self, key: Key, before: Option<Arc<Value>>, object: Arc<Value>, deleted: bool) {
         for owner in metadata::owners(&object) {
-            self.chores.extend(self.by_uid.get(&owner.uid).cloned());
+            self.gc_queue.extend(self.by_uid.get(&owner.uid).cloned());
         }
-        // What goes away may be the last thing that its namespace or its definition waits for; what comes may be too late.
-        for holder in [Key::new(kinds::NAMESPACES, "", &key.namespace), Key::new(kinds::DEFINITIONS, "", &key.resource)]
+        // a deletion may complete the deletion of its namespace or definition; a creation may come too late for it
+        for holder in
+            [Key::new(kinds::NAMESPACES, "", &key.namespace), Key::new(definitions::DEFINITIONS, "", &key.resource)]
         {
-            if self.objects.get(&holder).is_some_and(|o| metadata::deleting(o)) {
-                self.chores.insert(holder);
+            if self.objects.get(&holder).is_some_and(|o| metadata::is_deleting(o)) {
+                self.gc_queue.insert(holder);
             }
         }
-        self.chores.insert(key.clone());
-        let weight = metadata::size(&object);
-        self.history_bytes += weight;
-        self.history.push_back(Change { version: self.version, key, before, object, deleted, weight });
-        while self.history.len() > self.window || self.history_bytes > HISTORY_BYTES {
+        self.gc_queue.insert(key.clone());
+        let bytes = metadata::json_size(&object);
+        self.history_bytes += bytes;
+        self.history.push_back(Change { version: self.version, key, before, object, deleted, bytes });
+        while self.history.len() > self.window || self.history_bytes > MAX_HISTORY_BYTES {
             let Some(oldest) = self.history.pop_front() else { break };
-            self.history_bytes -= oldest.weight;
-            self.forgotten = oldest.version;
+            self.history_bytes -= oldest.bytes;
+            self.compacted = oldest.version;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use serde_json::json;
 
     fn object(name: &str, n: u32) -> Value {
         json!({ "metadata": { "name": name, "uid": name }, "spec": { "n": n } })
@@ -275,13 +277,13 @@ mod tests {
     }
 
     #[test]
-    fn past_versions_can_be_listed() {
+    fn lists_objects_as_of_a_past_version() {
         let mut store = Store::new(100);
         store.put(key("one"), object("one", 1));
         store.put(key("two"), object("two", 1));
         let then = store.version();
         store.put(key("one"), object("one", 2));
-        store.take(&key("two"));
+        store.remove(&key("two"));
         store.put(key("three"), object("three", 1));
         let listed = store.list_at("things.x.y", "", then).unwrap();
         assert_eq!(listed.keys().map(|k| k.name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
@@ -289,23 +291,23 @@ mod tests {
     }
 
     #[test]
-    fn the_history_is_bounded_and_says_when_it_forgot() {
+    fn bounds_the_history_and_reports_compacted_versions() {
         let mut store = Store::new(3);
         for n in 0..10 {
             store.put(key("one"), object("one", n));
         }
-        assert_eq!(store.changes_after(6, 10).unwrap_err(), Forgotten);
+        assert_eq!(store.changes_after(6, 10).unwrap_err(), VersionCompacted);
         let kept: Vec<_> = store.changes_after(7, 10).unwrap().iter().map(|c| c.version).collect();
         assert_eq!(kept, [8, 9, 10]);
-        assert_eq!(store.list_at("things.x.y", "", 6).unwrap_err(), Forgotten);
+        assert_eq!(store.list_at("things.x.y", "", 6).unwrap_err(), VersionCompacted);
     }
 
     #[test]
-    fn a_deletion_has_a_version_of_its_own() {
+    fn a_deletion_gets_its_own_version() {
         let mut store = Store::new(10);
         store.put(key("one"), object("one", 1));
-        let last = store.take(&key("one")).unwrap();
-        assert_eq!(metadata::text(&last, "resourceVersion"), "2");
+        let last = store.remove(&key("one")).unwrap();
+        assert_eq!(metadata::string(&last, "resourceVersion"), "2");
         assert!(store.changes_after(1, 10).unwrap()[0].deleted);
     }
 }

@@ -1,50 +1,40 @@
-//! Owns watches: the stream of what happens to the selected objects after a version, each change once and in order.
+//! Watches: the stream of changes to the selected objects after a version, each change once and in order.
 //!
-//! A watch is a cursor into the store's history. It holds no queue, so a client that stops reading costs nothing and misses
-//! nothing until the history has moved past it; then it is told so (410) and the stream ends. Must not know paths or queries.
-
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
-
+//! A watch is a cursor into the store's history and has no queue. A client that stops reading costs nothing and misses
+//! nothing until the history has moved past its cursor; then it receives 410 and the stream ends. Knows no paths or queries.
+use super::{
+    format::ResponseFormat, kinds::Kind, metadata, selector::Selector, shared::Shared, status::Refusal, store::Change,
+};
 use axum::body::Bytes;
 use futures::Stream;
 use serde_json::{Value, json};
-use tokio::sync::watch::Receiver;
-use tokio::time::Instant;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+use tokio::{sync::watch::Receiver, time::Instant};
 
-use super::Shared;
-use super::kinds::Kind;
-use super::metadata;
-use super::selector::Selector;
-use super::status::Refusal;
-use super::store::Change;
-use super::table::Form;
+/// A chunk is sent at this size, so that a burst does not become one large buffer.
+const CHUNK_BYTES: usize = 64 << 10;
+const BATCH_CHANGES: usize = 256;
+/// Interval of bookmarks in a quiet watch that asked for them.
+const BOOKMARK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A chunk is sent when it has reached this size, so that a burst does not become one buffer.
-const CHUNK: usize = 64 << 10;
-const BATCH: usize = 256;
-/// How often a quiet watch that asked for bookmarks is told how far it has come.
-const BOOKMARK_EVERY: Duration = Duration::from_secs(10);
-
-/// What a request says about the watch it wants.
-pub(super) struct Wanted {
+/// The watch options of a request.
+pub(super) struct WatchOptions {
     pub kind: Arc<Kind>,
-    /// Empty for all.
+    /// Empty for all namespaces.
     pub namespace: String,
     pub selector: Selector,
-    pub form: Form,
-    /// Begin after this version; `None` or 0 begins with what is there.
+    pub form: ResponseFormat,
+    /// Start after this version; `None` or 0 starts with the present objects.
     pub version: Option<u64>,
     pub bookmarks: bool,
-    /// Begin with what is there and mark its end with a bookmark.
+    /// Start with the present objects and mark their end with a bookmark.
     pub initial_events: bool,
     pub timeout: Duration,
 }
 
 struct Watch {
     shared: Arc<Shared>,
-    wanted: Wanted,
+    options: WatchOptions,
     resource: String,
     cursor: u64,
     initial: VecDeque<Arc<Value>>,
@@ -53,41 +43,41 @@ struct Watch {
     deadline: Instant,
     bookmark_at: Instant,
     bookmarked: u64,
-    headed: bool,
+    with_columns: bool,
     ended: bool,
 }
 
-/// The events as they go over the wire, a JSON object and a line break each.
+/// The events as JSON lines.
 pub(super) fn stream(
     shared: Arc<Shared>,
-    wanted: Wanted,
+    options: WatchOptions,
 ) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
     let versions = shared.versions.subscribe();
-    let resource = wanted.kind.resource();
-    let (cursor, initial) = match wanted.version {
-        Some(version) if version > 0 && !wanted.initial_events => (version, VecDeque::new()),
+    let resource = options.kind.resource();
+    let (cursor, initial) = match options.version {
+        Some(version) if version > 0 && !options.initial_events => (version, VecDeque::new()),
         _ => {
             let store = shared.lock();
-            let there = store.list(&resource, &wanted.namespace).map(|(_, o)| o);
-            (store.version(), there.filter(|o| wanted.selector.matches(o)).cloned().collect())
+            let there = store.list(&resource, &options.namespace).map(|(_, o)| o);
+            (store.version(), there.filter(|o| options.selector.matches(o)).cloned().collect())
         }
     };
     let now = Instant::now();
-    // The real server tells of it two seconds before it ends.
-    let last = now + wanted.timeout.saturating_sub(Duration::from_secs(2));
+    // the real server sends its last bookmark two seconds before the end
+    let last = now + options.timeout.saturating_sub(Duration::from_secs(2));
     let watch = Watch {
         resource,
         cursor,
         initial,
-        initial_end_due: wanted.initial_events && wanted.bookmarks,
+        initial_end_due: options.initial_events && options.bookmarks,
         versions,
-        deadline: now + wanted.timeout,
-        bookmark_at: (now + BOOKMARK_EVERY).min(last),
+        deadline: now + options.timeout,
+        bookmark_at: (now + BOOKMARK_INTERVAL).min(last),
         bookmarked: cursor,
-        headed: true,
+        with_columns: true,
         ended: false,
         shared,
-        wanted,
+        options,
     };
     futures::stream::unfold(watch, |mut watch| async move {
         let chunk = watch.next().await?;
@@ -102,34 +92,34 @@ impl Watch {
             if self.ended || self.shared.closing.is_cancelled() {
                 return None;
             }
-            while out.len() < CHUNK
+            while out.len() < CHUNK_BYTES
                 && let Some(object) = self.initial.pop_front()
             {
-                self.event("ADDED", &object, &mut out);
+                self.write_event("ADDED", &object, &mut out);
             }
             if self.initial.is_empty() && std::mem::take(&mut self.initial_end_due) {
-                self.bookmark(true, &mut out);
+                self.write_bookmark(true, &mut out);
             }
             if !out.is_empty() {
                 return Some(out.into());
             }
-            // Marked as seen before reading: what is committed from here on wakes the wait below, what is read now does not.
+            // marked as seen before reading: later commits wake the wait below
             self.versions.borrow_and_update();
             let (changes, oldest) = {
                 let store = self.shared.lock();
-                (store.changes_after(self.cursor, BATCH), store.forgotten())
+                (store.changes_after(self.cursor, BATCH_CHANGES), store.compacted())
             };
             let Ok(changes) = changes else {
                 self.ended = true;
                 let refusal = Refusal::expired(format!("too old resource version: {} ({oldest})", self.cursor));
-                line(json!({ "type": "ERROR", "object": refusal.body() }).to_string().as_bytes(), &mut out);
+                write_line(json!({ "type": "ERROR", "object": refusal.body() }).to_string().as_bytes(), &mut out);
                 return Some(out.into());
             };
             let idle = changes.is_empty();
             for change in changes {
                 self.cursor = change.version;
-                self.change(&change, &mut out);
-                if out.len() >= CHUNK {
+                self.write_change(&change, &mut out);
+                if out.len() >= CHUNK_BYTES {
                     break;
                 }
             }
@@ -146,70 +136,70 @@ impl Watch {
     }
 
     async fn wait(&mut self, out: &mut Vec<u8>) {
-        let bookmark_at = if self.wanted.bookmarks { self.bookmark_at } else { self.deadline };
+        let bookmark_at = if self.options.bookmarks { self.bookmark_at } else { self.deadline };
         tokio::select! {
             changed = self.versions.changed() => self.ended = changed.is_err(),
             () = self.shared.closing.cancelled() => self.ended = true,
             () = tokio::time::sleep_until(self.deadline.min(bookmark_at)) => {
                 self.ended = Instant::now() >= self.deadline;
-                self.bookmark_at = Instant::now() + BOOKMARK_EVERY;
-                if self.wanted.bookmarks && self.cursor != self.bookmarked {
-                    self.bookmark(false, out);
+                self.bookmark_at = Instant::now() + BOOKMARK_INTERVAL;
+                if self.options.bookmarks && self.cursor != self.bookmarked {
+                    self.write_bookmark(false, out);
                 }
             }
         }
     }
 
-    fn change(&mut self, change: &Change, out: &mut Vec<u8>) {
+    fn write_change(&mut self, change: &Change, out: &mut Vec<u8>) {
         let key = &change.key;
-        let namespace = &self.wanted.namespace;
+        let namespace = &self.options.namespace;
         if key.resource != self.resource || !(namespace.is_empty() || key.namespace == *namespace) {
             return;
         }
-        let selector = &self.wanted.selector;
+        let selector = &self.options.selector;
         let was = change.before.as_ref().is_some_and(|o| selector.matches(o));
         let is = !change.deleted && selector.matches(&change.object);
         match (was, is) {
-            (false, true) => self.event("ADDED", &change.object, out),
-            (true, true) => self.event("MODIFIED", &change.object, out),
+            (false, true) => self.write_event("ADDED", &change.object, out),
+            (true, true) => self.write_event("MODIFIED", &change.object, out),
             (true, false) => {
-                // Gone, or out of the selection: its last selected state, under the version of the change that took it out.
+                // deleted, or no longer selected: the last selected state, with the version of this change
                 if let Some(before) = &change.before {
                     let mut last = (**before).clone();
                     metadata::set(&mut last, "resourceVersion", change.version.to_string().into());
-                    self.event("DELETED", &last, out);
+                    self.write_event("DELETED", &last, out);
                 }
             }
             (false, false) => {}
         }
     }
 
-    fn event(&mut self, what: &str, object: &Value, out: &mut Vec<u8>) {
+    fn write_event(&mut self, what: &str, object: &Value, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"type\":\"");
         out.extend_from_slice(what.as_bytes());
         out.extend_from_slice(b"\",\"object\":");
-        self.wanted.form.write(&self.wanted.kind, object, std::mem::take(&mut self.headed), out);
-        line(b"}", out);
+        self.options.form.write(&self.options.kind, object, std::mem::take(&mut self.with_columns), out);
+        write_line(b"}", out);
     }
 
-    fn bookmark(&mut self, initial_end: bool, out: &mut Vec<u8>) {
+    fn write_bookmark(&mut self, initial_end: bool, out: &mut Vec<u8>) {
         self.bookmarked = self.cursor;
-        let kind = &self.wanted.kind;
-        let (of, version) = match self.wanted.form {
-            Form::Whole => (kind.kind.clone(), kind.api_version()),
-            Form::Metadata => ("PartialObjectMetadata".into(), "meta.k8s.io/v1".into()),
-            Form::Table(_) => ("Table".into(), "meta.k8s.io/v1".into()),
+        let kind = &self.options.kind;
+        let (of, version) = match self.options.form {
+            ResponseFormat::Full => (kind.kind.clone(), kind.api_version()),
+            ResponseFormat::Metadata => ("PartialObjectMetadata".into(), "meta.k8s.io/v1".into()),
+            ResponseFormat::Table(_) => ("Table".into(), "meta.k8s.io/v1".into()),
         };
         let mut metadata = json!({ "resourceVersion": self.cursor.to_string() });
         if initial_end {
             metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
         }
         let object = json!({ "kind": of, "apiVersion": version, "metadata": metadata });
-        line(json!({ "type": "BOOKMARK", "object": object }).to_string().as_bytes(), out);
+        write_line(json!({ "type": "BOOKMARK", "object": object }).to_string().as_bytes(), out);
     }
 }
 
-fn line(bytes: &[u8], out: &mut Vec<u8>) {
+fn write_line(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
     out.push(b'\n');
 }

@@ -1,30 +1,31 @@
-//! Owns the rules of create, update and delete: what the server sets, what it keeps, what it refuses.
+//! Create, update and delete: which fields the server sets, keeps or refuses.
 //!
-//! Rules are those of `apiserver/pkg/registry`. Works on the store; must not know HTTP, watches or patches.
-
-use std::sync::Arc;
-
+//! The rules are those of `apiserver/pkg/registry`. Works on the store; knows no HTTP, watches or patches.
+use super::{
+    cause::Cause,
+    definitions,
+    kinds::{self, Kind},
+    metadata, object_rules,
+    schema::Schema,
+    status::Refusal,
+    store::{Key, Store},
+};
 use serde_json::{Value, json};
-
-use super::kinds::{self, Kind};
-use super::metadata;
-use super::schema::Schema;
-use super::status::{Cause, Refusal};
-use super::store::{Key, Store};
+use std::sync::Arc;
 
 pub(super) const FOREGROUND: &str = "foregroundDeletion";
 pub(super) const ORPHAN: &str = "orphan";
-/// What etcd takes at most.
-const LARGEST_OBJECT: usize = 3 << 19;
+/// etcd's limit of an object in bytes.
+const MAX_OBJECT_BYTES: usize = 3 << 19;
 
-/// Which part of the object a request writes.
+/// The part of an object that a request writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Main,
     Status,
 }
 
-/// What becomes of the objects that the deleted one owns.
+/// What happens to the objects that the deleted object owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Propagation {
     Background,
@@ -40,13 +41,13 @@ pub(super) struct Deletion {
     pub dry_run: bool,
 }
 
-/// Now, to the second, as Kubernetes writes times.
+/// The current time in seconds, in the format of Kubernetes.
 pub(super) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// # Errors
-/// 404 for an unknown namespace, 409 for a name that is taken, 422 for metadata against the rules.
+/// 404 for an unknown namespace, 409 for a name that exists, 422 for invalid metadata.
 pub(super) fn create(
     store: &mut Store,
     kind: &Kind,
@@ -54,17 +55,17 @@ pub(super) fn create(
     mut object: Value,
     dry_run: bool,
 ) -> Result<Arc<Value>, Refusal> {
-    metadata::shape(kind, &mut object)?;
-    if !metadata::text(&object, "resourceVersion").is_empty() {
-        // The real server answers this with 500 and no reason.
+    object_rules::check_type(kind, &mut object)?;
+    if !metadata::string(&object, "resourceVersion").is_empty() {
+        // the real server returns 500 without a reason
         return Err(Refusal::new(500, "", "resourceVersion should not be set on objects to be created"));
     }
-    place(kind, namespace, &mut object)?;
-    let prefix = metadata::text(&object, "generateName").to_owned();
-    let generated = metadata::text(&object, "name").is_empty() && !prefix.is_empty();
-    let fields = metadata::fields(&mut object);
-    for ours in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
-        fields.shift_remove(ours);
+    set_namespace(kind, namespace, &mut object)?;
+    let prefix = metadata::string(&object, "generateName").to_owned();
+    let generated = metadata::string(&object, "name").is_empty() && !prefix.is_empty();
+    let fields = metadata::fields_mut(&mut object);
+    for field in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        fields.shift_remove(field);
     }
     let now = now();
     fields.insert("uid".into(), uuid::Uuid::new_v4().to_string().into());
@@ -79,26 +80,26 @@ pub(super) fn create(
     }
     if generated {
         let name = (0..8)
-            .map(|_| generate(&prefix))
+            .map(|_| generate_name(&prefix))
             .find(|name| store.get(&Key::new(&kind.resource(), namespace, name)).is_none())
             .ok_or_else(|| Refusal::already_exists(kind, &prefix, false))?;
         metadata::set(&mut object, "name", name.into());
     }
-    valid(kind, &object, metadata::faults(kind, &object), |schema| schema.validate(&object))?;
-    fits(&object)?;
-    let name = metadata::text(&object, "name").to_owned();
+    check_valid(kind, &object, object_rules::metadata_errors(kind, &object), |schema| schema.validate(&object))?;
+    check_size(&object)?;
+    let name = metadata::string(&object, "name").to_owned();
     if kind.namespaced {
         let key = Key::new(kinds::NAMESPACES, "", namespace);
         let Some(home) = store.get(&key) else {
             let namespaces = store.kind_of(kinds::NAMESPACES).ok_or_else(Refusal::no_such_path)?;
             return Err(Refusal::not_found(&namespaces, namespace));
         };
-        if metadata::deleting(home) {
+        if metadata::is_deleting(home) {
             return Err(Refusal::terminating(kind, &name, namespace));
         }
     }
-    let definition = store.get(&Key::new(kinds::DEFINITIONS, "", &kind.resource()));
-    if definition.is_some_and(|d| metadata::deleting(d)) {
+    let definition = store.get(&Key::new(definitions::DEFINITIONS, "", &kind.resource()));
+    if definition.is_some_and(|d| metadata::is_deleting(d)) {
         let why = "create not allowed while custom resource definition is terminating";
         return Err(Refusal::new(405, "MethodNotAllowed", why));
     }
@@ -108,27 +109,27 @@ pub(super) fn create(
                 object.insert("spec".into(), json!({ "finalizers": ["kubernetes"] }));
                 object.insert("status".into(), json!({ "phase": "Active" }));
             }
-            let labels = metadata::fields(&mut object).entry("labels").or_insert_with(|| json!({}));
+            let labels = metadata::fields_mut(&mut object).entry("labels").or_insert_with(|| json!({}));
             if let Some(labels) = labels.as_object_mut() {
                 labels.insert("kubernetes.io/metadata.name".into(), name.clone().into());
             }
         }
-        kinds::DEFINITIONS => kinds::define(kind, &mut object, &now)?,
+        definitions::DEFINITIONS => definitions::accept(kind, &mut object, &now)?,
         _ => {}
     }
     let key = Key::new(&kind.resource(), namespace, &name);
     if let Some(there) = store.get(&key) {
-        return Err(Refusal::already_exists(kind, &name, metadata::deleting(there)));
+        return Err(Refusal::already_exists(kind, &name, metadata::is_deleting(there)));
     }
     if dry_run { Ok(Arc::new(object)) } else { Ok(store.put(key, object)) }
 }
 
-/// Writes one part of an object that exists.
+/// Replaces one part of an existing object.
 ///
-/// `conditional`: the request must say which version it read (a replacement of a custom object; a patch need not).
+/// `conditional`: the request must name the version that it read (a replacement of a custom object; a patch need not).
 ///
 /// # Errors
-/// 404 if it is not there, 409 for another version or uid than the stored one, 422 for metadata against the rules.
+/// 404 if the object does not exist, 409 for another version or uid than the stored one, 422 for invalid metadata.
 pub(super) fn update(
     store: &mut Store,
     kind: &Kind,
@@ -139,8 +140,8 @@ pub(super) fn update(
     dry_run: bool,
 ) -> Result<Arc<Value>, Refusal> {
     let old = store.get(key).ok_or_else(|| Refusal::not_found(kind, &key.name))?.clone();
-    place(kind, &key.namespace, &mut incoming)?;
-    let name = metadata::text(&incoming, "name");
+    set_namespace(kind, &key.namespace, &mut incoming)?;
+    let name = metadata::string(&incoming, "name");
     if name.is_empty() {
         return Err(Refusal::bad_request(format!(
             "the name of the object ({} based on URL) was undeterminable: name must be provided",
@@ -153,21 +154,21 @@ pub(super) fn update(
             key.name
         )));
     }
-    match metadata::text(&incoming, "resourceVersion") {
+    match metadata::string(&incoming, "resourceVersion") {
         "" if conditional && kind.custom => {
-            return Err(Refusal::unconditional(kind, name));
+            return Err(Refusal::version_required(kind, name));
         }
         "" => {}
         version if version.parse::<u64>().is_err() => {
             return Err(Refusal::new(500, "", format!("strconv.ParseUint: parsing {version:?}: invalid syntax")));
         }
-        version if version != metadata::text(&old, "resourceVersion") => {
+        version if version != metadata::string(&old, "resourceVersion") => {
             let why = "the object has been modified; please apply your changes to the latest version and try again";
             return Err(Refusal::conflict(kind, name, why));
         }
         _ => {}
     }
-    let (given, stored) = (metadata::text(&incoming, "uid"), metadata::text(&old, "uid"));
+    let (given, stored) = (metadata::string(&incoming, "uid"), metadata::string(&old, "uid"));
     if !given.is_empty() && given != stored && !conditional {
         let cause = Cause::invalid("metadata.uid", given, "field is immutable");
         return Err(Refusal::invalid(kind, name, vec![cause]));
@@ -175,20 +176,20 @@ pub(super) fn update(
     if !given.is_empty() && given != stored {
         let why = format!(
             "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {stored}",
-            registry(kind, key)
+            storage_key(kind, key)
         );
         return Err(Refusal::conflict(kind, name, &why));
     }
-    let new = merged(kind, &old, incoming, part);
-    let faults = if part == Part::Main { metadata::faults(kind, &new) } else { Vec::new() };
-    valid(kind, &new, faults, |schema| schema.validate_change(&new, &old, part == Part::Status))?;
+    let new = merge_update(kind, &old, incoming, part);
+    let faults = if part == Part::Main { object_rules::metadata_errors(kind, &new) } else { Vec::new() };
+    check_valid(kind, &new, faults, |schema| schema.validate_change(&new, &old, part == Part::Status))?;
     if part == Part::Main {
-        no_new_finalizers(kind, &old, &new)?;
+        refuse_new_finalizers(kind, &old, &new)?;
     }
-    fits(&new)?;
+    check_size(&new)?;
     let mut new = new;
-    if kind.resource() == kinds::DEFINITIONS && part == Part::Main && !metadata::deleting(&old) {
-        redefine(kind, &old, &mut new)?;
+    if kind.resource() == definitions::DEFINITIONS && part == Part::Main && !metadata::is_deleting(&old) {
+        update_definition(kind, &old, &mut new)?;
     }
     if new == *old {
         return Ok(old);
@@ -196,29 +197,29 @@ pub(super) fn update(
     if dry_run {
         return Ok(Arc::new(new));
     }
-    if metadata::deleting(&new) && metadata::finalizers(&new).is_empty() && key.resource != kinds::NAMESPACES {
-        // The last finalizer is gone. Its removal is seen only as the deletion, as in the real server.
-        store.take(key);
-        metadata::set(&mut new, "resourceVersion", metadata::text(&old, "resourceVersion").into());
+    if metadata::is_deleting(&new) && metadata::finalizers(&new).is_empty() && key.resource != kinds::NAMESPACES {
+        // the last finalizer is removed: watches see only the deletion, as in the real server
+        store.remove(key);
+        metadata::set(&mut new, "resourceVersion", metadata::string(&old, "resourceVersion").into());
         return Ok(Arc::new(new));
     }
     Ok(store.put(key.clone(), new))
 }
 
-/// Refuses an object with faults in its metadata, or against its schema.
-fn valid(
+/// Refuses an object with metadata errors or schema errors.
+fn check_valid(
     kind: &Kind,
     object: &Value,
     mut faults: Vec<Cause>,
     by: impl FnOnce(&Schema) -> Vec<Cause>,
 ) -> Result<(), Refusal> {
     faults.extend(kind.schema.as_deref().map(by).unwrap_or_default());
-    let name = metadata::text(object, "name");
+    let name = metadata::string(object, "name");
     if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(kind, name, faults)) }
 }
 
-/// The object after the write: the other part and the server's own fields stay as they were.
-fn merged(kind: &Kind, old: &Value, incoming: Value, part: Part) -> Value {
+/// The object to store: the other part and the server's own fields keep their old values.
+fn merge_update(kind: &Kind, old: &Value, incoming: Value, part: Part) -> Value {
     let status = |from: &Value, to: &mut Value| {
         if let Some(to) = to.as_object_mut() {
             match from.get("status") {
@@ -237,8 +238,8 @@ fn merged(kind: &Kind, old: &Value, incoming: Value, part: Part) -> Value {
         status(old, &mut new);
     }
     let stored = old.get("metadata").cloned().unwrap_or_default();
-    let fields = metadata::fields(&mut new);
-    for ours in [
+    let fields = metadata::fields_mut(&mut new);
+    for field in [
         "uid",
         "creationTimestamp",
         "deletionTimestamp",
@@ -248,9 +249,9 @@ fn merged(kind: &Kind, old: &Value, incoming: Value, part: Part) -> Value {
         "namespace",
         "generateName",
     ] {
-        match stored.get(ours) {
-            Some(value) => fields.insert(ours.into(), value.clone()),
-            None => fields.shift_remove(ours),
+        match stored.get(field) {
+            Some(value) => fields.insert(field.into(), value.clone()),
+            None => fields.shift_remove(field),
         };
     }
     for empty in ["labels", "annotations", "finalizers", "ownerReferences"] {
@@ -262,22 +263,22 @@ fn merged(kind: &Kind, old: &Value, incoming: Value, part: Part) -> Value {
     }
     let generation = stored.get("generation").and_then(Value::as_u64);
     if let Some(generation) = generation
-        && content(kind, old) != content(kind, &new)
+        && desired_state(kind, old) != desired_state(kind, &new)
     {
         metadata::set(&mut new, "generation", generation.saturating_add(1).into());
     }
     new
 }
 
-/// Where the real server keeps an object.
-fn registry(kind: &Kind, key: &Key) -> String {
+/// The key under which the real server stores an object.
+fn storage_key(kind: &Kind, key: &Key) -> String {
     let group = if kind.custom { kind.group.as_str() } else { "" };
     let parts = ["/registry", group, &kind.plural, &key.namespace, &key.name];
     parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("/")
 }
 
-/// What the generation counts changes of: all but metadata and, where it is a part of its own, status.
-fn content(kind: &Kind, object: &Value) -> Value {
+/// The fields whose changes `generation` counts: all except metadata and, where it is a subresource, status.
+fn desired_state(kind: &Kind, object: &Value) -> Value {
     let mut content = object.clone();
     if let Some(content) = content.as_object_mut() {
         content.shift_remove("metadata");
@@ -288,8 +289,8 @@ fn content(kind: &Kind, object: &Value) -> Value {
     content
 }
 
-fn no_new_finalizers(kind: &Kind, old: &Value, new: &Value) -> Result<(), Refusal> {
-    if !metadata::deleting(old) {
+fn refuse_new_finalizers(kind: &Kind, old: &Value, new: &Value) -> Result<(), Refusal> {
+    if !metadata::is_deleting(old) {
         return Ok(());
     }
     let before = metadata::finalizers(old);
@@ -301,12 +302,12 @@ fn no_new_finalizers(kind: &Kind, old: &Value, new: &Value) -> Result<(), Refusa
         "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
         added.iter().map(|f| format!("{f:?}")).collect::<Vec<_>>().join(", ")
     );
-    Err(Refusal::invalid(kind, metadata::text(new, "name"), vec![Cause::forbidden("metadata.finalizers", &why)]))
+    Err(Refusal::invalid(kind, metadata::string(new, "name"), vec![Cause::forbidden("metadata.finalizers", &why)]))
 }
 
-/// A changed definition stays servable, and keeps what its objects depend on.
-fn redefine(kind: &Kind, old: &Value, new: &mut Value) -> Result<(), Refusal> {
-    let name = metadata::text(new, "name").to_owned();
+/// Validates a changed definition and refuses changes that its objects depend on.
+fn update_definition(kind: &Kind, old: &Value, new: &mut Value) -> Result<(), Refusal> {
+    let name = metadata::string(new, "name").to_owned();
     for fixed in ["/spec/group", "/spec/scope", "/spec/names/plural", "/spec/names/kind"] {
         if old.pointer(fixed) != new.pointer(fixed) {
             let field = fixed.trim_start_matches('/').replace('/', ".");
@@ -314,24 +315,24 @@ fn redefine(kind: &Kind, old: &Value, new: &mut Value) -> Result<(), Refusal> {
             return Err(Refusal::invalid(kind, &name, vec![Cause::invalid(&field, given, "field is immutable")]));
         }
     }
-    if kinds::defined(old).map(|k| k.version) != kinds::defined(new).map(|k| k.version) {
-        // Stored objects would need a conversion.
+    if definitions::served_kind(old).map(|k| k.version) != definitions::served_kind(new).map(|k| k.version) {
+        // stored objects would need a conversion
         let why = "the embedded API server cannot change the served version of a custom resource";
         return Err(Refusal::invalid(kind, &name, vec![Cause::forbidden("spec.versions", why)]));
     }
     let status = old.get("status").cloned();
-    kinds::define(kind, new, "")?;
+    definitions::accept(kind, new, "")?;
     if let (Some(status), Some(new)) = (status, new.as_object_mut()) {
         new.insert("status".into(), status);
     }
     Ok(())
 }
 
-/// Puts the object into the namespace of the request.
-fn place(kind: &Kind, namespace: &str, object: &mut Value) -> Result<(), Refusal> {
-    let given = metadata::text(object, "namespace");
+/// Sets the object's namespace to the request's.
+fn set_namespace(kind: &Kind, namespace: &str, object: &mut Value) -> Result<(), Refusal> {
+    let given = metadata::string(object, "namespace");
     if !kind.namespaced {
-        metadata::fields(object).shift_remove("namespace");
+        metadata::fields_mut(object).shift_remove("namespace");
         return Ok(());
     }
     if given.is_empty() {
@@ -344,11 +345,11 @@ fn place(kind: &Kind, namespace: &str, object: &mut Value) -> Result<(), Refusal
     Ok(())
 }
 
-fn fits(object: &Value) -> Result<(), Refusal> {
-    if metadata::size(object) > LARGEST_OBJECT { Err(Refusal::too_large(LARGEST_OBJECT)) } else { Ok(()) }
+fn check_size(object: &Value) -> Result<(), Refusal> {
+    if metadata::json_size(object) > MAX_OBJECT_BYTES { Err(Refusal::too_large(MAX_OBJECT_BYTES)) } else { Ok(()) }
 }
 
-fn generate(prefix: &str) -> String {
+fn generate_name(prefix: &str) -> String {
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let mut base = prefix.to_owned();
     let mut cut = base.len().min(58);
@@ -357,31 +358,31 @@ fn generate(prefix: &str) -> String {
     }
     base.truncate(cut);
     let bytes = *uuid::Uuid::new_v4().as_bytes();
-    // The fixed bits of a UUID are in the middle; its last bytes are all random.
+    // the fixed bits of a UUID are in its middle, so its last bytes are random
     base.extend(bytes[11..].iter().map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])));
     base
 }
 
-/// What a deletion did.
+/// The result of a deletion.
 #[derive(Debug)]
 pub(super) enum Deleted {
-    /// It is gone.
+    /// The object is gone.
     Gone(Arc<Value>),
-    /// It waits for its finalizers.
-    Waiting(Arc<Value>),
+    /// The object pending for its finalizers.
+    Pending(Arc<Value>),
 }
 
 /// # Errors
-/// 404 if it is not there, 403 for the namespaces that must stay, 409 for another uid or version than the stated one.
-pub(super) fn delete(store: &mut Store, kind: &Kind, key: &Key, how: &Deletion) -> Result<Deleted, Refusal> {
+/// 404 if it does not exist, 403 for namespaces that cannot be deleted, 409 if a precondition on uid or version fails.
+pub(super) fn delete(store: &mut Store, kind: &Kind, key: &Key, options: &Deletion) -> Result<Deleted, Refusal> {
     let old = store.get(key).ok_or_else(|| Refusal::not_found(kind, &key.name))?.clone();
-    preconditions(kind, key, &old, how)?;
+    preconditions(kind, key, &old, options)?;
     let namespace = key.resource == kinds::NAMESPACES;
     if namespace && ["default", "kube-system"].contains(&key.name.as_str()) {
         return Err(Refusal::forbidden(kind, &key.name, "this namespace may not be deleted"));
     }
     let mut finalizers = metadata::finalizers(&old);
-    let wanted = match how.propagation {
+    let wanted = match options.propagation {
         None => None,
         Some(Propagation::Background) => Some(""),
         Some(Propagation::Foreground) => Some(FOREGROUND),
@@ -393,60 +394,60 @@ pub(super) fn delete(store: &mut Store, kind: &Kind, key: &Key, how: &Deletion) 
             finalizers.push(wanted.to_owned());
         }
     }
-    if key.resource == kinds::DEFINITIONS && !finalizers.iter().any(|f| f == kinds::CLEANUP) {
-        finalizers.push(kinds::CLEANUP.to_owned());
+    if key.resource == definitions::DEFINITIONS && !finalizers.iter().any(|f| f == definitions::CLEANUP_FINALIZER) {
+        finalizers.push(definitions::CLEANUP_FINALIZER.to_owned());
     }
     let mut new = (*old).clone();
     metadata::set_finalizers(&mut new, &finalizers);
-    if !metadata::deleting(&old) {
+    if !metadata::is_deleting(&old) {
         metadata::set(&mut new, "deletionTimestamp", now().into());
         if namespace && let Some(object) = new.as_object_mut() {
             object.insert("status".into(), json!({ "phase": "Terminating" }));
-        } else if key.resource == kinds::DEFINITIONS {
-            kinds::terminate(&mut new, &now());
+        } else if key.resource == definitions::DEFINITIONS {
+            definitions::mark_terminating(&mut new, &now());
         } else {
             metadata::set(&mut new, "deletionGracePeriodSeconds", 0.into());
-            // The real server counts the mark of deletion as a change of what is wanted.
+            // the real server counts the deletion mark as a change of the spec
             if let Some(generation) = old["metadata"]["generation"].as_u64().filter(|_| kind.generation) {
                 metadata::set(&mut new, "generation", generation.saturating_add(1).into());
             }
         }
     }
-    let waits = !finalizers.is_empty() || namespace;
-    if how.dry_run {
+    let pending = !finalizers.is_empty() || namespace;
+    if options.dry_run {
         let new = Arc::new(new);
-        return Ok(if waits { Deleted::Waiting(new) } else { Deleted::Gone(new) });
+        return Ok(if pending { Deleted::Pending(new) } else { Deleted::Gone(new) });
     }
-    if !waits {
-        return Ok(Deleted::Gone(store.take(key).unwrap_or(old)));
+    if !pending {
+        return Ok(Deleted::Gone(store.remove(key).unwrap_or(old)));
     }
-    Ok(Deleted::Waiting(if new == *old { old } else { store.put(key.clone(), new) }))
+    Ok(Deleted::Pending(if new == *old { old } else { store.put(key.clone(), new) }))
 }
 
-fn preconditions(kind: &Kind, key: &Key, old: &Value, how: &Deletion) -> Result<(), Refusal> {
-    let uid = metadata::text(old, "uid");
-    if let Some(wanted) = how.uid.as_deref().filter(|w| *w != uid) {
+fn preconditions(kind: &Kind, key: &Key, old: &Value, options: &Deletion) -> Result<(), Refusal> {
+    let uid = metadata::string(old, "uid");
+    if let Some(wanted) = options.uid.as_deref().filter(|w| *w != uid) {
         let why = format!(
             "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been deleted and then recreated"
         );
-        return Err(Refusal::not_as_expected(kind, &key.name, &why));
+        return Err(Refusal::precondition_failed(kind, &key.name, &why));
     }
-    let version = metadata::text(old, "resourceVersion");
-    if let Some(wanted) = how.version.as_deref().filter(|w| *w != version) {
+    let version = metadata::string(old, "resourceVersion");
+    if let Some(wanted) = options.version.as_deref().filter(|w| *w != version) {
         let why = format!(
             "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record ({version}). The object might have been modified"
         );
-        return Err(Refusal::not_as_expected(kind, &key.name, &why));
+        return Err(Refusal::precondition_failed(kind, &key.name, &why));
     }
     Ok(())
 }
 
-/// Takes a finalizer of the server's own off; the object goes when it was the last.
-pub(super) fn release(store: &mut Store, key: &Key, finalizer: &str) {
+/// Removes one of the server's own finalizers, and the object if it was the last.
+pub(super) fn remove_finalizer(store: &mut Store, key: &Key, finalizer: &str) {
     let Some(old) = store.get(key).cloned() else { return };
     let finalizers: Vec<String> = metadata::finalizers(&old).into_iter().filter(|f| f != finalizer).collect();
-    if finalizers.is_empty() && metadata::deleting(&old) && key.resource != kinds::NAMESPACES {
-        store.take(key);
+    if finalizers.is_empty() && metadata::is_deleting(&old) && key.resource != kinds::NAMESPACES {
+        store.remove(key);
         return;
     }
     let mut new = (*old).clone();

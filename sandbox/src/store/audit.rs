@@ -1,10 +1,11 @@
 //! The table `audit_log`: who did what, to what, when.
+use super::{
+    Store, StoreError,
+    sql::{Value, Work},
+};
+use crate::defect::Defect;
 use jiff::Timestamp;
 use serde_json::Value as Json;
-
-use super::super::defect::Defect;
-use super::sql::{Value, Work};
-use super::{Store, StoreError};
 
 /// What is to be remembered.
 #[derive(Debug, Clone)]

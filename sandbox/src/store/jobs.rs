@@ -1,8 +1,7 @@
 //! The table `batch_operations`, and what its jobs do to rows. Only the platform as built has such jobs.
+use super::{Store, StoreError};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
-
-use super::{Store, StoreError};
 
 #[derive(Debug, Clone, Copy)]
 pub enum Operation {

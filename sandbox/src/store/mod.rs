@@ -13,19 +13,18 @@ mod stale;
 mod users;
 mod webhooks;
 
-use std::path::Path;
-use std::sync::Arc;
-
+use super::{
+    defect::{Defect, Defects},
+    delays::Delays,
+};
 pub use audit::{Entry, Filter, Logged};
 pub use jobs::{Job, Operation};
 pub use sessions::{Asked, DELETED, NewSession, Seen, Session};
+use sql::Db;
 pub use sql::{Gate, StoreError};
+use std::{path::Path, sync::Arc};
 pub use users::SERVICE_USER;
 pub use webhooks::{Attempt, Delivery, NewWebhook, RetryPolicy, Webhook};
-
-use super::defect::{Defect, Defects};
-use super::delays::Delays;
-use sql::Db;
 
 #[derive(Clone)]
 pub struct Store {

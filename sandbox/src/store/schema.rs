@@ -1,6 +1,6 @@
 //! The tables, with the real platform's names. It owns what they look like and nothing of what is in them.
-use super::super::defect::{Defect, Defects};
 use super::sql::Dialect;
+use crate::defect::{Defect, Defects};
 
 /// One statement each; safe to repeat.
 pub fn statements(dialect: Dialect, defects: Defects) -> Vec<String> {

@@ -2,14 +2,15 @@
 //!
 //! `asked` and `applied` are the whole of the agreement between API and cluster. Asking adds one to `asked`; when the
 //! cluster has been told, `applied` catches up; only then may what the cluster says overwrite the row.
+use super::{
+    Delivery, SERVICE_USER, Store, StoreError,
+    audit::{Entry, append},
+    sql::{Row, Value, Work},
+    webhooks::emit,
+};
+use crate::defect::Defect;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
-
-use super::super::defect::Defect;
-use super::audit::{Entry, append};
-use super::sql::{Row, Value, Work};
-use super::webhooks::emit;
-use super::{Delivery, SERVICE_USER, Store, StoreError};
 
 /// The wish that a session be gone.
 pub const DELETED: &str = "deleted";

@@ -2,20 +2,23 @@
 //!
 //! It owns pools, connections, how values are bound and read, and what a database's error means for the platform. It must
 //! not know a table.
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
-
+use crate::delays::Delays;
 use jiff::Timestamp;
 use serde_json::Value as Json;
-use sqlx::postgres::types::Oid;
-use sqlx::postgres::{PgArgumentBuffer, PgConnectOptions, PgPoolOptions, PgRow, PgTypeInfo, PgValueRef};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Decode, Encode, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type};
+use sqlx::{
+    AssertSqlSafe, Decode, Encode, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type,
+    postgres::{PgArgumentBuffer, PgConnectOptions, PgPoolOptions, PgRow, PgTypeInfo, PgValueRef, types::Oid},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
+};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use super::super::delays::Delays;
 
 /// So many statements at once; the rest wait for a turn.
 const CONNECTIONS: u32 = 12;

@@ -1,11 +1,12 @@
 //! What readers are shown of sessions when one of the defects of reading is on: a copy that is too old, a list in pieces, rows
 //! that are hidden. It only reads, and without a defect it adds nothing.
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-use super::super::defect::Defect;
 use super::{DELETED, Session, Store, StoreError};
+use crate::defect::Defect;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 /// How long a copy is kept after somebody last asked for it.
 const KEPT: Duration = Duration::from_secs(10);
@@ -71,8 +72,8 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use super::super::NewSession;
     use super::*;
+    use crate::store::NewSession;
 
     #[test]
     fn a_copy_stays_as_it_was_first_for_as_long_as_somebody_asks() {

@@ -1,7 +1,6 @@
 //! The table `users`.
-use jiff::Timestamp;
-
 use super::{Store, StoreError};
+use jiff::Timestamp;
 
 pub const SERVICE_USER: &str = "streamspace-api";
 

@@ -1,14 +1,13 @@
 //! The tables `webhooks` and `webhook_deliveries`.
-use std::collections::BTreeMap;
-use std::time::Duration;
-
+use super::{
+    Store, StoreError,
+    sql::{Row, Work},
+};
+use crate::defect::{Defect, Defects};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
-
-use super::super::defect::{Defect, Defects};
-use super::sql::{Row, Work};
-use super::{Store, StoreError};
+use std::{collections::BTreeMap, time::Duration};
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

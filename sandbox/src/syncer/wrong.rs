@@ -1,17 +1,21 @@
 //! The syncer's steps as they are taken with a defect switched on. Without one this file does nothing.
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
+use super::{Step, SyncError, Syncer, blank, object as right_object, seen, taken_over as rightly_taken_over};
+use crate::{
+    defect::{Defect, Defects},
+    kinds::{Resources, Session as Object},
+    link::{Patience, found, soon},
+    store::{NewSession, SERVICE_USER, Seen, Session as Row},
+};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
-
-use super::super::defect::{Defect, Defects};
-use super::super::kinds::{Resources, Session as Object};
-use super::super::link::{Patience, found, soon};
-use super::super::store::{NewSession, SERVICE_USER, Seen, Session as Row};
-use super::{Step, SyncError, Syncer, blank, object as right_object, seen, taken_over as rightly_taken_over};
+use std::{
+    collections::HashSet,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 /// Later than any limit of those who wait.
 const LATE: Duration = Duration::from_secs(6);

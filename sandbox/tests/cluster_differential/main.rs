@@ -8,15 +8,16 @@ mod reading;
 mod schemas;
 mod writing;
 
-use std::{fmt::Write as _, io::Write as _};
-
 use explained::EXPLAINED;
 use globset::Glob;
 use http::Method;
-use kube::Config;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{
+    Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
 use pair::Pair;
 use serde_json::json;
+use std::{fmt::Write as _, io::Write as _};
 use tokio::net::TcpListener;
 use tp_runner_sandbox::cluster::{Options, serve};
 

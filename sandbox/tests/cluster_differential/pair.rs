@@ -2,15 +2,16 @@
 //!
 //! Must not know which requests there are, or which differences are explained.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
-
 use futures::{AsyncBufReadExt as _, StreamExt as _};
 use http::{Method, Request, header};
 use kube::{Client, Config};
 use regex::{Captures, Regex};
 use serde_json::{Map, Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 /// How long what happens by itself may take.
 const SOON: Duration = Duration::from_secs(30);

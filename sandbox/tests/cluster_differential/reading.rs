@@ -1,10 +1,11 @@
 //! Requests that look: lists, selectors, pages, watches, tables, discovery, and who may ask at all.
 
+use crate::{
+    pair::{How, MERGE, PARTIAL, PARTIAL_LIST, Pair, TABLE},
+    writing::{MAPS, THINGS, map, thing},
+};
 use http::Method;
 use serde_json::{Value, json};
-
-use crate::pair::{How, MERGE, PARTIAL, PARTIAL_LIST, Pair, TABLE};
-use crate::writing::{MAPS, THINGS, map, thing};
 
 const SHELF: &str = "/api/v1/namespaces/$ns-r/configmaps";
 

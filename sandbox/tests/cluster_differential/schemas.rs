@@ -1,10 +1,11 @@
 //! Requests about definitions and the schemas in them: what a definition must be, and what its schema does to objects.
 
+use crate::{
+    pair::{MERGE, OPERATIONS, Pair},
+    writing::thing,
+};
 use http::Method;
 use serde_json::{Value, json};
-
-use crate::pair::{MERGE, OPERATIONS, Pair};
-use crate::writing::thing;
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const FORMS: &str = "/apis/$group/v1/namespaces/$ns/forms";

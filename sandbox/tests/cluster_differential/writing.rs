@@ -1,9 +1,8 @@
 //! Requests that change objects: create, update, the patches, status, generation, finalizers, owners, deletion.
 
+use crate::pair::{APPLY, How, JSON, MERGE, OPERATIONS, Pair, STRATEGIC};
 use http::Method;
 use serde_json::{Value, json};
-
-use crate::pair::{APPLY, How, JSON, MERGE, OPERATIONS, Pair, STRATEGIC};
 
 pub const MAPS: &str = "/api/v1/namespaces/$ns/configmaps";
 pub const THINGS: &str = "/apis/$group/v1/namespaces/$ns/things";

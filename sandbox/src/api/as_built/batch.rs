@@ -1,19 +1,18 @@
 //! Batches as the platform at commit 583a9f9 does them: as jobs that answer at once, and change rows alone. What failed stands in the table
 //! of jobs, as texts; no answer shows it.
-use std::sync::Arc;
-
-use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use super::{no, no_because};
+use crate::{
+    api::{Api, auth::Caller, body::Body, error::Failure},
+    store::{Job, Operation},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
 use serde::Deserialize;
 use serde_json::{Value as Json_, json};
-
-use super::super::super::store::{Job, Operation};
-use super::super::Api;
-use super::super::auth::Caller;
-use super::super::body::Body;
-use super::super::error::Failure;
-use super::{no, no_because};
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

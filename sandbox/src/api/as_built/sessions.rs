@@ -2,25 +2,29 @@
 //!
 //! A create writes a row, and the cluster hears of it later. What changes or ends a session goes to the cluster alone: the row hears of
 //! it only by the status that comes back, and of an end never.
-use std::sync::Arc;
-
-use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use super::{no, no_because};
+use crate::{
+    api::{
+        Api,
+        auth::Caller,
+        body::{Asked as Query, Body},
+        error::Failure,
+        sessions::{DEFAULT_CPU, DEFAULT_MEMORY, Wanted, possible, template},
+    },
+    kinds::{Session as Object, session_name},
+    link::found,
+    quantity,
+    store::{NewSession, Session, StoreError},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde::Deserialize;
 use serde_json::{Value as Json_, json};
-
-use super::super::super::kinds::{Session as Object, session_name};
-use super::super::super::link::found;
-use super::super::super::quantity;
-use super::super::super::store::{NewSession, Session, StoreError};
-use super::super::Api;
-use super::super::auth::Caller;
-use super::super::body::{Asked as Query, Body};
-use super::super::error::Failure;
-use super::super::sessions::{DEFAULT_CPU, DEFAULT_MEMORY, Wanted, possible, template};
-use super::{no, no_because};
+use std::sync::Arc;
 
 fn not_found() -> Failure {
     no(StatusCode::NOT_FOUND, "Session not found")

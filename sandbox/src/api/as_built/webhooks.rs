@@ -1,17 +1,19 @@
 //! Webhooks as the platform at commit 583a9f9 keeps them: not at all. They are made in nobody's name, and the table refuses that.
-use std::sync::Arc;
-
-use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use serde_json::{Value as Json_, json};
-
-use super::super::Api;
-use super::super::auth::Caller;
-use super::super::body::{Asked, Body};
-use super::super::error::Failure;
-use super::super::webhooks::{self, Create};
 use super::{no, no_because};
+use crate::api::{
+    Api,
+    auth::Caller,
+    body::{Asked, Body},
+    error::Failure,
+    webhooks::{self, Create},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use serde_json::{Value as Json_, json};
+use std::sync::Arc;
 
 pub async fn create(
     state: State<Arc<Api>>,

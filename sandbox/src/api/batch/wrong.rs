@@ -1,18 +1,22 @@
 //! How a batch goes wrong: the places where `batch` asks, each with the bugs that live there. None is on by default.
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use axum::Json;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use super::{Api, Caller, End, NOT_FOUND, Wish};
+use crate::{
+    defect::{Defect as D, Defects},
+    kinds::Session as Object,
+    link::found,
+    store::{Asked, NewSession, Session, StoreError},
+};
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use kube::api::DeleteParams;
 use serde_json::{Value as Json_, json};
-
-use super::super::super::defect::{Defect as D, Defects};
-use super::super::super::kinds::Session as Object;
-use super::super::super::link::found;
-use super::super::super::store::{Asked, NewSession, Session, StoreError};
-use super::{Api, Caller, End, NOT_FOUND, Wish};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 /// The errors of the batch before, where they are kept by mistake.
 #[derive(Default)]
@@ -243,7 +247,7 @@ mod tests {
     }
 
     fn told_with(defects: Defects) -> (u16, Json_) {
-        let (status, told) = told(defects, &Leftover::default(), &ends(), super::super::told(3, &ends()));
+        let (status, told) = told(defects, &Leftover::default(), &ends(), crate::api::batch::told(3, &ends()));
         (status.as_u16(), told)
     }
 
@@ -272,7 +276,7 @@ mod tests {
                 json!([{ "name": "a", "error": "" }, error, { "name": "c", "error": "" }]),
             ),
         ] {
-            let mut expected = super::super::told(3, &ends());
+            let mut expected = crate::api::batch::told(3, &ends());
             expected[field] = value;
             assert_eq!(told_with(Defects::default().and(defect)), (200, expected), "{}", defect.name());
         }

@@ -1,18 +1,19 @@
 //! How a create or a read goes wrong when what it needs is impossible or away. None of it is on by default.
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
-use axum::Json;
-use axum::http::StatusCode;
+use super::{Api, Failure, Wanted};
+use crate::{
+    defect::{Defect as D, Defects},
+    kinds::{Resources, Session as Object, SessionSpec, Template},
+    link::{ClusterError, found, soon},
+    quantity,
+    store::{NewSession, Session, StoreError},
+};
+use axum::{Json, http::StatusCode};
 use kube::api::PostParams;
 use serde_json::{Value as Json_, json};
-
-use super::super::super::defect::{Defect as D, Defects};
-use super::super::super::kinds::{Resources, Session as Object, SessionSpec, Template};
-use super::super::super::link::{ClusterError, found, soon};
-use super::super::super::quantity;
-use super::super::super::store::{NewSession, Session, StoreError};
-use super::{Api, Failure, Wanted};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 /// Spares a database that is away the creates that would ask it.
 #[derive(Default)]
