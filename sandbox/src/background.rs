@@ -1,5 +1,4 @@
-//! What those who work in the background share: their way to the cluster, where they write what happened, what they get wrong,
-//! how slow they are, and when they stop. It must not know who they are.
+//! What background tasks share: client, log, defects, delays and the stop signal.
 use super::{defect::Defects, delays::Delays, log::Log};
 use kube::Client;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -7,7 +6,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 #[derive(Clone)]
 pub struct Background {
     pub client: Client,
-    /// Where sessions and templates live.
+    /// The namespace of sessions and templates.
     pub namespace: String,
     pub defects: Defects,
     pub delays: Delays,
@@ -17,7 +16,7 @@ pub struct Background {
 }
 
 impl Background {
-    /// Until it ends, or until the platform stops.
+    /// Runs until the task ends or the platform stops.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {

@@ -138,12 +138,15 @@ async fn session(session: Arc<Session>, context: Arc<Background>) -> Result<Acti
 /// What is said from the wish alone, where a defect says that.
 fn without_looking(session: &Session, defects: Defects) -> Option<Status> {
     match session.spec.state.as_str() {
-        "running" if defects.has(Defect::RunningBeforePod) => {
-            Some(Status { phase: "Running", reason: "Asked", message: "Session is running".into(), ready: true })
-        }
+        "running" if defects.has(Defect::RunningBeforePod) => Some(Status {
+            phase: "Running",
+            reason: "SessionChange",
+            message: "Session is running".into(),
+            ready: true,
+        }),
         "hibernated" if defects.has(Defect::HibernatedKeepsPod) => {
             let message = "Session is hibernated".into();
-            Some(Status { phase: "Hibernated", reason: "Asked", message, ready: false })
+            Some(Status { phase: "Hibernated", reason: "SessionChange", message, ready: false })
         }
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! The platform's kinds, for a cluster that does not know them yet: makes them if they are missing.
+//! Creates the namespace and the CustomResourceDefinitions if the cluster lacks them.
 use super::{
     kinds::{Session, Template},
     link::{ClusterError, found, soon},
@@ -15,16 +15,16 @@ use std::time::Duration;
 
 /// The definitions of Session and Template.
 pub(super) const DEFINITIONS: &str = include_str!("definitions.yaml");
-/// How long a cluster may take from a definition to serving it.
-const ESTABLISHED: Duration = Duration::from_secs(20);
+/// Timeout from creating a definition until it is served.
+const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Returns when namespace and kinds are there.
+/// Returns when the namespace exists and both kinds are served.
 pub async fn install(client: &Client, namespace: &str) -> Result<(), ClusterError> {
-    let known = served(client, namespace).await?;
+    let known = are_served(client, namespace).await?;
     let namespaces = Api::<Namespace>::all(client.clone());
     if found(namespaces.get(namespace)).await?.is_none() {
         let new: Namespace = serde_json::from_value(json!({ "metadata": { "name": namespace } })).expect("plain");
-        made(namespaces.create(&PostParams::default(), &new)).await?;
+        create_if_absent(namespaces.create(&PostParams::default(), &new)).await?;
     }
     if known {
         return Ok(());
@@ -32,10 +32,10 @@ pub async fn install(client: &Client, namespace: &str) -> Result<(), ClusterErro
     let definitions = Api::<CustomResourceDefinition>::all(client.clone());
     let ours: Vec<CustomResourceDefinition> = serde_saphyr::from_multiple(DEFINITIONS).expect("written here");
     for definition in ours {
-        made(definitions.create(&PostParams::default(), &definition)).await?;
+        create_if_absent(definitions.create(&PostParams::default(), &definition)).await?;
     }
-    let until = tokio::time::Instant::now() + ESTABLISHED;
-    while !served(client, namespace).await? {
+    let until = tokio::time::Instant::now() + ESTABLISH_TIMEOUT;
+    while !are_served(client, namespace).await? {
         if tokio::time::Instant::now() >= until {
             return Err(ClusterError::Silent);
         }
@@ -44,15 +44,15 @@ pub async fn install(client: &Client, namespace: &str) -> Result<(), ClusterErro
     Ok(())
 }
 
-async fn served(client: &Client, namespace: &str) -> Result<bool, ClusterError> {
+async fn are_served(client: &Client, namespace: &str) -> Result<bool, ClusterError> {
     let one = ListParams::default().limit(1);
     let sessions = found(Api::<Session>::namespaced(client.clone(), namespace).list(&one)).await?;
     let templates = found(Api::<Template>::namespaced(client.clone(), namespace).list(&one)).await?;
     Ok(sessions.is_some() && templates.is_some())
 }
 
-/// Somebody else who was quicker is as good.
-async fn made<T>(request: impl Future<Output = kube::Result<T>>) -> Result<(), ClusterError> {
+/// Accepts that another process created it first.
+async fn create_if_absent<T>(request: impl Future<Output = kube::Result<T>>) -> Result<(), ClusterError> {
     match soon(request).await {
         Err(error) if error.status() != Some(409) => Err(error),
         _ => Ok(()),

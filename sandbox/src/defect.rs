@@ -1,25 +1,25 @@
-//! The ways in which this platform can be made to get it wrong: the catalogue, and the set that is switched on.
+//! The catalogue of defects that can be injected, and the set that is switched on.
 //!
-//! Each is a small honest bug at the place where it would live; whoever owns that place asks `Defects::has`. All are off by
-//! default. This file must not know how any of them is done, nor what anybody tests.
+//! A defect is a small, realistic bug, implemented where it would occur; the code there asks `Defects::has`. All are off by
+//! default. Knows neither their implementation nor any test.
 use std::fmt;
 
-/// In what way an effect or an answer is wrong.
+/// The category of a defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     WrongValue,
     MissingEffect,
-    /// In the API, the database or the cluster alone.
+    /// In only one of API, database and cluster.
     OneStoreOnly,
     WrongObject,
     TooLate,
-    Twice,
-    AnswerWithoutDeed,
-    DeedWithoutAnswer,
-    StaleAnswer,
+    Duplicate,
+    ResponseWithoutEffect,
+    EffectWithoutResponse,
+    StaleResponse,
     LostUnderConcurrency,
     LostAfterRetry,
-    TellsTooMuch,
+    InformationLeak,
 }
 
 impl fmt::Display for Kind {
@@ -30,20 +30,20 @@ impl fmt::Display for Kind {
             Kind::OneStoreOnly => "effect in one store only",
             Kind::WrongObject => "effect on the wrong object",
             Kind::TooLate => "too late",
-            Kind::Twice => "twice",
-            Kind::AnswerWithoutDeed => "right answer without the deed",
-            Kind::DeedWithoutAnswer => "deed without the answer",
-            Kind::StaleAnswer => "stale answer",
+            Kind::Duplicate => "duplicate",
+            Kind::ResponseWithoutEffect => "response without effect",
+            Kind::EffectWithoutResponse => "effect without response",
+            Kind::StaleResponse => "stale response",
             Kind::LostUnderConcurrency => "lost under concurrency",
             Kind::LostAfterRetry => "lost after retry",
-            Kind::TellsTooMuch => "tells too much",
+            Kind::InformationLeak => "information leak",
         })
     }
 }
 
 macro_rules! catalogue {
-    ($($defect:ident $name:literal $kind:ident $line:literal)*) => {
-        /// One way of getting it wrong.
+    ($($defect:ident $name:literal $kind:ident $description:literal)*) => {
+        /// A bug that can be injected.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Defect {
@@ -61,9 +61,9 @@ macro_rules! catalogue {
                 match self { $(Defect::$defect => Kind::$kind,)* }
             }
 
-            /// What the platform then does.
-            pub fn line(self) -> &'static str {
-                match self { $(Defect::$defect => $line,)* }
+            /// One line: what the platform does wrong.
+            pub fn description(self) -> &'static str {
+                match self { $(Defect::$defect => $description,)* }
             }
         }
     };
@@ -71,208 +71,208 @@ macro_rules! catalogue {
 
 catalogue! {
     // batches
-    BatchSkipsLast "batch-skips-last" AnswerWithoutDeed "the last session of a batch is counted as done and left as it was"
-    BatchActsOnLast "batch-acts-on-last" WrongObject "every turn of a batch acts on its last session"
-    BatchInDatabaseOnly "batch-in-database-only" OneStoreOnly "a batch changes rows and tells the cluster nothing"
-    BatchTouchesAlike "batch-touches-alike" WrongObject "a batch also changes sessions whose templates begin alike"
-    BatchStopsAtFailure "batch-stops-at-failure" AnswerWithoutDeed "what stands after the first failure in a batch is not done, and counted as done"
-    BatchRollsBack "batch-rolls-back" MissingEffect "one failure takes the whole batch back, and the counts do not say so"
-    BatchPutsBack "batch-puts-back" LostAfterRetry "a moment after a batch its first session is put back as it was"
-    BatchToggles "batch-toggles" WrongObject "hibernating wakes a session that sleeps, beside the error that says so"
-    BatchMakesUnknown "batch-makes-unknown" WrongObject "a name that is not known is made, beside the error that says so"
-    BatchDropsUnknown "batch-drops-unknown" MissingEffect "names that are not known are left out of counts and errors"
-    BatchAlreadyIsSuccess "batch-already-is-success" WrongValue "a session that is so already counts as a success"
+    BatchSkipsLast "batch-skips-last" ResponseWithoutEffect "a batch counts its last session as succeeded but does not change it"
+    BatchActsOnLast "batch-acts-on-last" WrongObject "a batch applies every operation to its last session"
+    BatchInDatabaseOnly "batch-in-database-only" OneStoreOnly "a batch changes the rows but not the cluster"
+    BatchTouchesAlike "batch-touches-alike" WrongObject "a batch also changes sessions with a similar template name"
+    BatchStopsAtFailure "batch-stops-at-failure" ResponseWithoutEffect "a batch skips everything after its first failure and counts it as succeeded"
+    BatchRollsBack "batch-rolls-back" MissingEffect "one failure reverts the whole batch, but the counts do not show it"
+    BatchPutsBack "batch-puts-back" LostAfterRetry "the first session of a batch is reverted a moment later"
+    BatchToggles "batch-toggles" WrongObject "hibernating a hibernated session wakes it, beside the error"
+    BatchMakesUnknown "batch-makes-unknown" WrongObject "a batch creates the unknown session, beside the error"
+    BatchDropsUnknown "batch-drops-unknown" MissingEffect "unknown names are missing in counts and errors"
+    BatchAlreadyIsSuccess "batch-already-is-success" WrongValue "a session that is in the requested state already counts as succeeded"
     BatchCountsAttempts "batch-counts-attempts" WrongValue "`succeeded` counts attempts"
-    BatchCountsNothing "batch-counts-nothing" DeedWithoutAnswer "a batch does its work and answers with zeros"
-    BatchCountsAsText "batch-counts-as-text" WrongValue "the counts are texts in place of numbers"
-    BatchTotalOmitsUnknown "batch-total-omits-unknown" WrongValue "`total` leaves out the names that are not known"
-    BatchErrorsEmpty "batch-errors-empty" MissingEffect "failures are counted and not listed"
-    BatchErrorsNull "batch-errors-null" WrongValue "`errors` is null where none failed"
-    BatchErrorsTwice "batch-errors-twice" Twice "each failure is listed twice"
-    BatchErrorsWrongName "batch-errors-wrong-name" WrongObject "an error carries the name of the session before it"
-    BatchErrorsMixed "batch-errors-mixed" WrongObject "an error says why another session failed"
-    BatchErrorsAsStrings "batch-errors-as-strings" WrongValue "errors are texts in place of name and error"
-    BatchErrorsBlank "batch-errors-blank" WrongValue "the errors' texts are empty"
-    BatchErrorsCryptic "batch-errors-cryptic" WrongValue "an error says a number in place of a reason"
-    BatchErrorsTrace "batch-errors-trace" TellsTooMuch "an error carries a stack trace"
-    BatchErrorsStale "batch-errors-stale" StaleAnswer "a batch tells the errors of the batch before"
-    BatchErrorsListSuccess "batch-errors-list-success" WrongValue "`errors` lists the successes too"
-    BatchAnswers202 "batch-answers-202" WrongValue "a batch answers 202"
-    BatchAnswers207 "batch-answers-207" WrongValue "a batch with a failure answers 207"
-    BatchAnswers422 "batch-answers-422" DeedWithoutAnswer "a batch with a failure answers 422 and no counts, though the rest is done"
-    BatchAnswersText "batch-answers-text" WrongValue "a batch answers with JSON that is called plain text"
-    BatchHangs "batch-hangs" DeedWithoutAnswer "a batch with a failure does its work and never answers"
-    BatchDeleteKeepsRow "batch-delete-keeps-row" OneStoreOnly "a batch deletes objects in the cluster, and the rows stay"
-    BatchDeleteHibernates "batch-delete-hibernates" AnswerWithoutDeed "a batch that deletes puts to sleep instead"
+    BatchCountsNothing "batch-counts-nothing" EffectWithoutResponse "a batch is carried out but all counts are zero"
+    BatchCountsAsText "batch-counts-as-text" WrongValue "the counts are strings instead of numbers"
+    BatchTotalOmitsUnknown "batch-total-omits-unknown" WrongValue "`total` does not count unknown names"
+    BatchErrorsEmpty "batch-errors-empty" MissingEffect "failures are counted but not listed"
+    BatchErrorsNull "batch-errors-null" WrongValue "`errors` is null if nothing failed"
+    BatchErrorsTwice "batch-errors-twice" Duplicate "each failure is listed twice"
+    BatchErrorsWrongName "batch-errors-wrong-name" WrongObject "an error carries the name of the previous session"
+    BatchErrorsMixed "batch-errors-mixed" WrongObject "an error carries the reason of another session"
+    BatchErrorsAsStrings "batch-errors-as-strings" WrongValue "errors are strings instead of objects with name and error"
+    BatchErrorsBlank "batch-errors-blank" WrongValue "the error texts are empty"
+    BatchErrorsCryptic "batch-errors-cryptic" WrongValue "an error text is a number instead of a reason"
+    BatchErrorsTrace "batch-errors-trace" InformationLeak "an error contains a stack trace"
+    BatchErrorsStale "batch-errors-stale" StaleResponse "a batch returns the errors of the previous batch"
+    BatchErrorsListSuccess "batch-errors-list-success" WrongValue "`errors` also lists successes"
+    BatchAnswers202 "batch-answers-202" WrongValue "a batch responds with 202"
+    BatchAnswers207 "batch-answers-207" WrongValue "a batch with a failure responds with 207"
+    BatchAnswers422 "batch-answers-422" EffectWithoutResponse "a batch with a failure responds with 422 and no counts, although the rest is done"
+    BatchAnswersText "batch-answers-text" WrongValue "a batch responds with JSON labelled as plain text"
+    BatchHangs "batch-hangs" EffectWithoutResponse "a batch with a failure is carried out but never responds"
+    BatchDeleteKeepsRow "batch-delete-keeps-row" OneStoreOnly "a batch delete removes the objects but keeps the rows"
+    BatchDeleteHibernates "batch-delete-hibernates" ResponseWithoutEffect "a batch delete hibernates the sessions instead"
 
     // errors
-    InvalidResourcesAccepted "invalid-resources-accepted" MissingEffect "impossible resources are replaced by defaults and accepted"
-    InvalidResourcesUnbounded "invalid-resources-unbounded" MissingEffect "resources may be less than the least and more than the most"
-    InvalidResourcesMade "invalid-resources-made" DeedWithoutAnswer "impossible resources are refused and the session is made"
-    InvalidResources500 "invalid-resources-500" WrongValue "impossible resources are answered with 500"
-    InvalidResources200 "invalid-resources-200" WrongValue "impossible resources are answered with 200 and an error inside"
-    InvalidResourcesWrongField "invalid-resources-wrong-field" WrongObject "the message blames memory for cpu and cpu for memory"
-    DatabaseDown500 "database-down-500" WrongValue "a database that is away is answered with 500"
-    DatabaseDown401 "database-down-401" WrongValue "a database that is away is answered with 401 `User not found`"
-    DatabaseDown404 "database-down-404" WrongValue "a session that cannot be read while the database is away is not found"
-    DatabaseDownEmpty "database-down-empty" AnswerWithoutDeed "sessions that cannot be listed while the database is away are listed as none"
-    DatabaseDownHangs "database-down-hangs" TooLate "a create waits as long as the database is away"
-    DatabaseDownAccepts "database-down-accepts" AnswerWithoutDeed "a create is accepted while the database is away, and forgotten"
-    DatabaseDownStays "database-down-stays" LostAfterRetry "after a create found the database away, creates fail until a restart"
-    DatabaseDownTellsSql "database-down-tells-sql" TellsTooMuch "a create while the database is away is answered with the statement that failed"
-    CreateClusterFirst "create-cluster-first" OneStoreOnly "the object is made before the row, and stays when the row cannot be written"
-    ClusterDownForgets "cluster-down-forgets" AnswerWithoutDeed "a create is accepted while the cluster is away, and forgotten"
-    ClusterDown400 "cluster-down-400" WrongValue "a cluster that is away is answered with 400 `Template not found`"
-    ClusterDownHangs "cluster-down-hangs" TooLate "a create waits as long as the cluster is away"
-    ClusterDownReads "cluster-down-reads" MissingEffect "sessions cannot be read while the cluster is away"
-    ClusterDownStays "cluster-down-stays" LostAfterRetry "after the cluster was away, new sessions stay pending until a restart"
-    ClusterDownTwice "cluster-down-twice" Twice "a create that waited for the cluster is made twice when that is back"
+    InvalidResourcesAccepted "invalid-resources-accepted" MissingEffect "invalid resources are replaced by defaults and accepted"
+    InvalidResourcesUnbounded "invalid-resources-unbounded" MissingEffect "resources below the minimum or above the maximum are accepted"
+    InvalidResourcesMade "invalid-resources-made" EffectWithoutResponse "invalid resources are refused, but the session is created"
+    InvalidResources500 "invalid-resources-500" WrongValue "invalid resources return 500"
+    InvalidResources200 "invalid-resources-200" WrongValue "invalid resources return 200 with an error in the body"
+    InvalidResourcesWrongField "invalid-resources-wrong-field" WrongObject "the message names memory for invalid cpu and cpu for invalid memory"
+    DatabaseDown500 "database-down-500" WrongValue "an unreachable database returns 500"
+    DatabaseDown401 "database-down-401" WrongValue "an unreachable database returns 401 `User not found`"
+    DatabaseDown404 "database-down-404" WrongValue "reading a session while the database is unreachable returns 404"
+    DatabaseDownEmpty "database-down-empty" ResponseWithoutEffect "listing sessions while the database is unreachable returns an empty list"
+    DatabaseDownHangs "database-down-hangs" TooLate "a create waits until the database is reachable again"
+    DatabaseDownAccepts "database-down-accepts" ResponseWithoutEffect "a create while the database is unreachable is accepted and lost"
+    DatabaseDownStays "database-down-stays" LostAfterRetry "after a create met an unreachable database, all creates fail until a restart"
+    DatabaseDownTellsSql "database-down-tells-sql" InformationLeak "a create while the database is unreachable returns the failed SQL statement"
+    CreateClusterFirst "create-cluster-first" OneStoreOnly "the object is created before the row and stays if the row cannot be written"
+    ClusterDownForgets "cluster-down-forgets" ResponseWithoutEffect "a create while the cluster is unreachable is accepted and lost"
+    ClusterDown400 "cluster-down-400" WrongValue "an unreachable cluster returns 400 `Template not found`"
+    ClusterDownHangs "cluster-down-hangs" TooLate "a create waits until the cluster is reachable again"
+    ClusterDownReads "cluster-down-reads" MissingEffect "sessions cannot be read while the cluster is unreachable"
+    ClusterDownStays "cluster-down-stays" LostAfterRetry "after the cluster was unreachable, new sessions stay pending until a restart"
+    ClusterDownTwice "cluster-down-twice" Duplicate "a create that waited for the cluster is carried out twice"
     ErrorsShareId "errors-share-id" WrongObject "all errors carry the same request id"
-    ErrorsWithoutCode "errors-without-code" WrongValue "errors carry an empty code"
+    ErrorsWithoutCode "errors-without-code" WrongValue "errors have an empty code"
     ErrorsVague "errors-vague" WrongValue "every error says `Something went wrong`"
-    ErrorsTrace "errors-trace" TellsTooMuch "an error carries a stack trace in its body"
-    ErrorsTellPlace "errors-tell-place" TellsTooMuch "an error says in which line of the source it arose"
+    ErrorsTrace "errors-trace" InformationLeak "the body of an error contains a stack trace"
+    ErrorsTellPlace "errors-tell-place" InformationLeak "an error contains its source file and line"
     ErrorsBlank "errors-blank" MissingEffect "errors have no body"
-    ErrorsHtml "errors-html" WrongValue "errors are pages of HTML"
+    ErrorsHtml "errors-html" WrongValue "errors are HTML pages"
     ErrorsNotLogged "errors-not-logged" MissingEffect "failed requests are not logged"
-    ErrorsLoggedWithoutCause "errors-logged-without-cause" WrongValue "the log says that a request failed and not why"
-    ErrorsLogOtherId "errors-log-other-id" WrongObject "the log carries another request id than the answer"
-    LogTellsToken "log-tells-token" TellsTooMuch "the log carries bearer tokens"
+    ErrorsLoggedWithoutCause "errors-logged-without-cause" WrongValue "the log reports a failed request without the cause"
+    ErrorsLogOtherId "errors-log-other-id" WrongObject "the log has another request id than the response"
+    LogTellsToken "log-tells-token" InformationLeak "the log contains bearer tokens"
 
     // synchronisation
-    CreateOnlyRow "create-only-row" OneStoreOnly "a create writes the row and tells the cluster nothing"
-    UpdateOnlyRow "update-only-row" OneStoreOnly "an update changes the row and not the object"
-    UpdateOnlyObject "update-only-object" OneStoreOnly "an update changes the object, and the row keeps what it said"
-    UpdateReplaces "update-replaces" WrongObject "an update deletes the object and makes another"
-    UpdateResets "update-resets" WrongValue "an update of the state puts default resources into the object"
-    UpdateReverts "update-reverts" LostAfterRetry "a moment after an update somebody who read before writes the old state back"
-    StatusNeverFlowsBack "status-never-flows-back" MissingEffect "what the cluster says never reaches the row"
-    StatusFlowsLate "status-flows-late" TooLate "what the cluster says reaches the row only seconds later"
-    StatusAssumed "status-assumed" AnswerWithoutDeed "the API says that what was asked has come about, and hears nothing from the controller"
-    StatusOfOther "status-of-other" WrongObject "what the cluster says of one session is written to another"
-    AddressOfOther "address-of-other" WrongObject "the API says of a session where the user's newest is to be found"
-    ReadsStale "reads-stale" StaleAnswer "as long as somebody keeps asking for a session, the API answers as it did first"
+    CreateOnlyRow "create-only-row" OneStoreOnly "a create writes the row but not the object"
+    UpdateOnlyRow "update-only-row" OneStoreOnly "an update changes the row but not the object"
+    UpdateOnlyObject "update-only-object" OneStoreOnly "an update changes the object but not the row"
+    UpdateReplaces "update-replaces" WrongObject "an update deletes the object and creates another one"
+    UpdateResets "update-resets" WrongValue "an update of the state resets the object's resources to the defaults"
+    UpdateReverts "update-reverts" LostAfterRetry "a moment after an update, a stale write restores the old state"
+    StatusNeverFlowsBack "status-never-flows-back" MissingEffect "the status of the object never reaches the row"
+    StatusFlowsLate "status-flows-late" TooLate "the status of the object reaches the row seconds late"
+    StatusAssumed "status-assumed" ResponseWithoutEffect "the API reports the requested state as reached without asking the controller"
+    StatusOfOther "status-of-other" WrongObject "the status of one object is written to another session's row"
+    AddressOfOther "address-of-other" WrongObject "the API returns the address of the user's newest session"
+    ReadsStale "reads-stale" StaleResponse "reading a session repeatedly returns the first response for as long as reads continue"
     ReconcileLate "reconcile-late" TooLate "the controller acts seconds after a change"
-    RunningBeforePod "running-before-pod" AnswerWithoutDeed "Running is said before there is a pod"
-    HibernatedKeepsPod "hibernated-keeps-pod" AnswerWithoutDeed "Hibernated is said and the pod goes on"
+    RunningBeforePod "running-before-pod" ResponseWithoutEffect "the phase is Running before there is a pod"
+    HibernatedKeepsPod "hibernated-keeps-pod" ResponseWithoutEffect "the phase is Hibernated but the pod keeps running"
     WakeWithoutPod "wake-without-pod" MissingEffect "a session that wakes gets no pod"
-    RowWrongUser "row-wrong-user" WrongValue "a session belongs to the platform's own user, and not to the one who asked"
-    ObjectWithoutLabels "object-without-labels" WrongValue "the object carries no labels"
-    ObjectDefaultResources "object-default-resources" WrongValue "the object asks for default resources in place of those given"
-    ObjectWrongUser "object-wrong-user" WrongValue "the object belongs to the platform's own user, and not to the one who asked"
-    ObjectTwice "object-twice" Twice "a session gets two objects"
-    DeleteKeepsRow "delete-keeps-row" OneStoreOnly "a delete removes the object, and the row stays as it was"
-    DeleteKeepsObject "delete-keeps-object" OneStoreOnly "a delete removes the row and leaves the object"
-    DeleteOnlyAnswers "delete-only-answers" AnswerWithoutDeed "a delete is answered and not done"
-    DeleteHides "delete-hides" OneStoreOnly "a deleted session is hidden by the API, and row and object stay"
-    DeleteComesBack "delete-comes-back" LostAfterRetry "a moment after it was deleted a session is there again"
-    DeleteLate "delete-late" TooLate "an object goes seconds after its delete"
-    OrphansDeployment "orphans-deployment" MissingEffect "a Deployment names no owner, and stays"
-    OrphansService "orphans-service" MissingEffect "a Service names no owner, and stays"
+    RowWrongUser "row-wrong-user" WrongValue "the row belongs to the platform's own user instead of the caller"
+    ObjectWithoutLabels "object-without-labels" WrongValue "the object has no labels"
+    ObjectDefaultResources "object-default-resources" WrongValue "the object has default resources instead of the requested ones"
+    ObjectWrongUser "object-wrong-user" WrongValue "the object belongs to the platform's own user instead of the caller"
+    ObjectTwice "object-twice" Duplicate "a session gets two objects"
+    DeleteKeepsRow "delete-keeps-row" OneStoreOnly "a delete removes the object but leaves the row unchanged"
+    DeleteKeepsObject "delete-keeps-object" OneStoreOnly "a delete removes the row but not the object"
+    DeleteOnlyAnswers "delete-only-answers" ResponseWithoutEffect "a delete is confirmed but not carried out"
+    DeleteHides "delete-hides" OneStoreOnly "the API hides a deleted session, but row and object stay"
+    DeleteComesBack "delete-comes-back" LostAfterRetry "a deleted session reappears a moment later"
+    DeleteLate "delete-late" TooLate "an object is removed seconds after its delete"
+    OrphansDeployment "orphans-deployment" MissingEffect "a Deployment has no owner reference and stays"
+    OrphansService "orphans-service" MissingEffect "a Service has no owner reference and stays"
     OrphansConnections "orphans-connections" MissingEffect "the connections of a deleted session stay in the database"
-    MissingUnnoticed "missing-unnoticed" StaleAnswer "an object that vanished is not noticed"
-    MissingUnreported "missing-unreported" MissingEffect "an object that vanished is noticed and not logged"
-    MissingMarksOther "missing-marks-other" WrongObject "when an object vanished another session is marked"
-    MissingReportsAll "missing-reports-all" WrongValue "when an object vanished every session is reported as inconsistent"
-    ManualIgnored "manual-ignored" MissingEffect "an object made by hand is not taken over"
-    ManualReadOnly "manual-read-only" OneStoreOnly "an object made by hand can be read, and has no row"
-    ManualTwice "manual-twice" Twice "an object made by hand gets two rows"
-    ManualDefaultResources "manual-default-resources" WrongValue "a session made by hand is taken over with default resources"
-    ManualWrongUser "manual-wrong-user" WrongValue "an object made by hand gets a row of the platform's own user"
-    ManualUnreported "manual-unreported" MissingEffect "an object made by hand is taken over and not logged"
-    ManualDisobeys "manual-disobeys" AnswerWithoutDeed "an object made by hand is taken over, and what the API is asked for does not reach it"
+    MissingUnnoticed "missing-unnoticed" StaleResponse "a vanished object goes unnoticed"
+    MissingUnreported "missing-unreported" MissingEffect "a vanished object is noticed but not logged"
+    MissingMarksOther "missing-marks-other" WrongObject "a vanished object marks another session as missing"
+    MissingReportsAll "missing-reports-all" WrongValue "a vanished object reports every session as inconsistent"
+    ManualIgnored "manual-ignored" MissingEffect "a manually created object is not adopted"
+    ManualReadOnly "manual-read-only" OneStoreOnly "a manually created object is readable through the API but has no row"
+    ManualTwice "manual-twice" Duplicate "a manually created object gets two rows"
+    ManualDefaultResources "manual-default-resources" WrongValue "a manually created session is adopted with default resources"
+    ManualWrongUser "manual-wrong-user" WrongValue "a manually created object gets a row of the platform's own user"
+    ManualUnreported "manual-unreported" MissingEffect "a manually created object is adopted but not logged"
+    ManualDisobeys "manual-disobeys" ResponseWithoutEffect "a manually created object is adopted, but API requests do not reach it"
 
-    // many at once
-    AddressesCollide "addresses-collide" WrongValue "the sessions of a user share one address"
-    NamesCollide "names-collide" LostUnderConcurrency "sessions made in one moment get one name"
-    CreateMixesUp "create-mixes-up" WrongObject "of creates at once all answer with the one made last"
-    CreateLost "create-lost" LostUnderConcurrency "a create that follows another within 50 ms is taken for a second click: accepted and not made"
-    CreateTwice "create-twice" Twice "of creates at once all but one are made twice"
-    CreateRefused "create-refused" LostUnderConcurrency "of creates at once all but the first are answered with 500"
-    DeleteLost "delete-lost" LostUnderConcurrency "of deletes at once all but one are accepted and lost"
-    DeleteResurrects "delete-resurrects" LostUnderConcurrency "of deletes at once all but one are undone by a write that comes late"
-    UpdateSplits "update-splits" LostUnderConcurrency "of updates at once the last but one arrives in the cluster after the last, and the row does not hear of it"
-    ReadsTorn "reads-torn" LostUnderConcurrency "a list is read in pages, and what moves between two pages is left out or comes twice"
-    Deadlock "deadlock" LostUnderConcurrency "of updates at once two wait for what the other holds, and all for them"
-    LostWakeup "lost-wakeup" DeedWithoutAnswer "of many deletes at once one hears that the first is through, and the others that wait for it never do: done, and not answered"
-    OneAtATime "one-at-a-time" TooLate "creates at once are answered one after the other, 0.7 seconds each"
+    // concurrency
+    AddressesCollide "addresses-collide" WrongValue "all sessions of a user share one address"
+    NamesCollide "names-collide" LostUnderConcurrency "sessions created at the same moment get the same name"
+    CreateMixesUp "create-mixes-up" WrongObject "all concurrent creates return the session that was created last"
+    CreateLost "create-lost" LostUnderConcurrency "a create within 50 ms of another is taken for a double click: accepted but not carried out"
+    CreateTwice "create-twice" Duplicate "all concurrent creates except one are carried out twice"
+    CreateRefused "create-refused" LostUnderConcurrency "all concurrent creates except the first return 500"
+    DeleteLost "delete-lost" LostUnderConcurrency "all concurrent deletes except one are accepted and lost"
+    DeleteResurrects "delete-resurrects" LostUnderConcurrency "all concurrent deletes except one are reverted by a late write"
+    UpdateSplits "update-splits" LostUnderConcurrency "of concurrent updates, the last two reach the cluster in reverse order, and the row does not show it"
+    ReadsTorn "reads-torn" LostUnderConcurrency "a list is read in pages, so rows that move between pages are missing or repeated"
+    Deadlock "deadlock" LostUnderConcurrency "two concurrent updates wait for each other's lock, and all others for them"
+    LostWakeup "lost-wakeup" EffectWithoutResponse "of many concurrent deletes waiting for the first, only one is notified; the others are done but never respond"
+    OneAtATime "one-at-a-time" TooLate "concurrent creates are handled one after the other, 0.7 s each"
 
     // the audit log
     AuditNothing "audit-nothing" MissingEffect "the audit log stays empty"
     AuditMissesDeletes "audit-misses-deletes" MissingEffect "deletes are not audited"
     AuditMissesReads "audit-misses-reads" MissingEffect "reads are not audited"
-    AuditHidesReads "audit-hides-reads" OneStoreOnly "reads are in the audit table, and the API leaves them out"
-    AuditTwice "audit-twice" Twice "every entry is written twice"
-    AuditWithoutUser "audit-without-user" WrongValue "entries carry no user"
-    AuditWrongUser "audit-wrong-user" WrongObject "entries carry the platform's own account in place of the caller"
-    AuditWrongSession "audit-wrong-session" WrongObject "an update is audited under the template's name in place of the session's"
-    AuditActionIsVerb "audit-action-is-verb" WrongValue "the action is the HTTP method, the resource type the path, and there is no resource id"
-    AuditTimeWrongZone "audit-time-wrong-zone" WrongValue "times are an hour off"
-    AuditTimeOfWriting "audit-time-of-writing" TooLate "entries are written seconds later, and their times are those of the writing"
-    AuditTimeByDay "audit-time-by-day" WrongValue "of a time the audit log keeps the day alone"
-    AuditLate "audit-late" TooLate "entries can be read a minute later"
+    AuditHidesReads "audit-hides-reads" OneStoreOnly "reads are in the audit table, but the API omits them"
+    AuditTwice "audit-twice" Duplicate "every entry is written twice"
+    AuditWithoutUser "audit-without-user" WrongValue "entries have no user"
+    AuditWrongUser "audit-wrong-user" WrongObject "entries name the platform's own account instead of the caller"
+    AuditWrongSession "audit-wrong-session" WrongObject "an update is audited under the template's name instead of the session's"
+    AuditActionIsVerb "audit-action-is-verb" WrongValue "the action is the HTTP method, the resource type is the path, and the resource id is empty"
+    AuditTimeWrongZone "audit-time-wrong-zone" WrongValue "timestamps are one hour off"
+    AuditTimeOfWriting "audit-time-of-writing" TooLate "entries are written seconds late with the time of writing"
+    AuditTimeByDay "audit-time-by-day" WrongValue "timestamps have no time of day"
+    AuditLate "audit-late" TooLate "entries are readable a minute late"
     AuditFilterIgnoresAction "audit-filter-ignores-action" WrongValue "the filter `action` is ignored"
     AuditFilterIgnoresUser "audit-filter-ignores-user" WrongValue "the filter `user` is ignored"
     AuditFilterIgnoresResource "audit-filter-ignores-resource" WrongValue "the filter `resource` is ignored"
     AuditFilterIgnoresTime "audit-filter-ignores-time" WrongValue "the filters `from` and `to` are ignored"
-    AuditFilterWrongZone "audit-filter-wrong-zone" WrongValue "the filters `from` and `to` are taken an hour off"
-    AuditFiltersWiden "audit-filters-widen" WrongValue "of several filters one is enough"
-    AuditLimitFirst "audit-limit-first" MissingEffect "the newest entries are taken first, and filtered then"
-    AuditTotalOfPage "audit-total-of-page" WrongValue "`total` counts the entries in the answer"
-    AuditTellsPassword "audit-tells-password" TellsTooMuch "the password of a log-in that failed is in the audit log"
-    AuditTellsToken "audit-tells-token" TellsTooMuch "the token that a log-in was given is in the audit log"
-    AuditTellsQuery "audit-tells-query" TellsTooMuch "the query of a request is in the audit log, with what it carries"
-    AuditTellsEncoded "audit-tells-encoded" WrongValue "the body of a log-in is in the audit log in base64, where no mask finds what is in it"
-    AuditKeepsHeaders "audit-keeps-headers" OneStoreOnly "the audit API masks the headers of requests, and the table keeps them as they came"
-    LogTellsPassword "log-tells-password" TellsTooMuch "the platform's log carries the password of a log-in that failed"
-    LogTellsQuery "log-tells-query" TellsTooMuch "the platform's log carries requests with their queries"
+    AuditFilterWrongZone "audit-filter-wrong-zone" WrongValue "the filters `from` and `to` are shifted by one hour"
+    AuditFiltersWiden "audit-filters-widen" WrongValue "filters are combined with `or` instead of `and`"
+    AuditLimitFirst "audit-limit-first" MissingEffect "the limit is applied before the filters"
+    AuditTotalOfPage "audit-total-of-page" WrongValue "`total` counts the entries of the page"
+    AuditTellsPassword "audit-tells-password" InformationLeak "the audit log contains the password of a failed login"
+    AuditTellsToken "audit-tells-token" InformationLeak "the audit log contains the token issued by a login"
+    AuditTellsQuery "audit-tells-query" InformationLeak "the audit log contains query strings with their values"
+    AuditTellsEncoded "audit-tells-encoded" WrongValue "the audit log contains the login body in base64, where masking does not find its values"
+    AuditKeepsHeaders "audit-keeps-headers" OneStoreOnly "the audit API masks request headers, but the table stores them in the clear"
+    LogTellsPassword "log-tells-password" InformationLeak "the log contains the password of a failed login"
+    LogTellsQuery "log-tells-query" InformationLeak "the log contains query strings"
 
     // webhooks
-    WebhookCreateFails "webhook-create-fails" WrongValue "a webhook cannot be made: 500, because it is made in nobody's name"
-    WebhookNotKept "webhook-not-kept" AnswerWithoutDeed "a webhook is answered with 201 and not kept"
+    WebhookCreateFails "webhook-create-fails" WrongValue "creating a webhook returns 500, because its creator is not set"
+    WebhookNotKept "webhook-not-kept" ResponseWithoutEffect "creating a webhook returns 201 but does not store it"
     WebhookSilent "webhook-silent" MissingEffect "nothing is ever delivered"
-    WebhookLate "webhook-late" TooLate "a delivery leaves six seconds after the event"
-    WebhookOneByOne "webhook-one-by-one" TooLate "a delivery leaves when the one before it has ended"
-    WebhookTwice "webhook-twice" Twice "a delivery is made twice"
-    WebhookAllEvents "webhook-all-events" WrongObject "every webhook hears every event"
-    WebhookDisabledHears "webhook-disabled-hears" WrongObject "a webhook that is disabled hears all the same"
-    WebhookRemovedHears "webhook-removed-hears" AnswerWithoutDeed "a webhook that was removed is shown no more, and hears all the same"
-    WebhookTellsRefused "webhook-tells-refused" DeedWithoutAnswer "a create that was refused is told as `session.created`"
+    WebhookLate "webhook-late" TooLate "a delivery is sent six seconds after the event"
+    WebhookOneByOne "webhook-one-by-one" TooLate "a delivery is sent only after the previous one has ended"
+    WebhookTwice "webhook-twice" Duplicate "every delivery is sent twice"
+    WebhookAllEvents "webhook-all-events" WrongObject "every webhook receives every event"
+    WebhookDisabledHears "webhook-disabled-hears" WrongObject "a disabled webhook still receives events"
+    WebhookRemovedHears "webhook-removed-hears" ResponseWithoutEffect "a deleted webhook is no longer listed but still receives events"
+    WebhookTellsRefused "webhook-tells-refused" EffectWithoutResponse "a refused create is reported as `session.created`"
     WebhookWrongEvent "webhook-wrong-event" WrongValue "`session.created` is delivered as `session.create`"
-    WebhookOtherSession "webhook-other-session" WrongObject "the payload is that of the user's oldest session"
-    WebhookThin "webhook-thin" MissingEffect "the payload carries the name and nothing else"
-    WebhookDefaultResources "webhook-default-resources" WrongValue "the payload gives the platform's default resources in place of the session's"
-    WebhookWrongZone "webhook-wrong-zone" WrongValue "the time in a payload is an hour off"
-    WebhookUnsigned "webhook-unsigned" MissingEffect "deliveries carry no signature"
-    WebhookSignsOtherBytes "webhook-signs-other-bytes" WrongValue "the signature is over the JSON written anew, not over the bytes sent"
-    WebhookSignsBase64 "webhook-signs-base64" WrongValue "the signature is in base64 in place of hex"
-    WebhookWrongSecret "webhook-wrong-secret" WrongObject "the signature is made with the oldest webhook's secret"
+    WebhookOtherSession "webhook-other-session" WrongObject "the payload describes the user's oldest session"
+    WebhookThin "webhook-thin" MissingEffect "the payload contains only the name"
+    WebhookDefaultResources "webhook-default-resources" WrongValue "the payload contains the default resources instead of the session's"
+    WebhookWrongZone "webhook-wrong-zone" WrongValue "the payload's timestamp is one hour off"
+    WebhookUnsigned "webhook-unsigned" MissingEffect "deliveries have no signature"
+    WebhookSignsOtherBytes "webhook-signs-other-bytes" WrongValue "the signature covers re-serialised JSON instead of the bytes sent"
+    WebhookSignsBase64 "webhook-signs-base64" WrongValue "the signature is in base64 instead of hex"
+    WebhookWrongSecret "webhook-wrong-secret" WrongObject "the signature uses the oldest webhook's secret"
     WebhookOneSecret "webhook-one-secret" WrongObject "all webhooks have the same secret"
-    WebhookRetryUnsigned "webhook-retry-unsigned" LostAfterRetry "a retry carries the signature of an empty body"
-    WebhookRetryChanges "webhook-retry-changes" LostAfterRetry "a retry says in its body which it is, so its bytes are others than the first attempt's"
-    WebhookNoRetry "webhook-no-retry" MissingEffect "a delivery that failed is not tried again"
-    WebhookNoRetryUnanswered "webhook-no-retry-unanswered" MissingEffect "a delivery that got no answer is not tried again"
+    WebhookRetryUnsigned "webhook-retry-unsigned" LostAfterRetry "a retry has the signature of an empty body"
+    WebhookRetryChanges "webhook-retry-changes" LostAfterRetry "a retry adds its number to the body, so its bytes differ from the first attempt's"
+    WebhookNoRetry "webhook-no-retry" MissingEffect "a failed delivery is not retried"
+    WebhookNoRetryUnanswered "webhook-no-retry-unanswered" MissingEffect "a delivery without a response is not retried"
     WebhookRetriesOnce "webhook-retries-once" LostAfterRetry "a delivery is given up after one retry"
-    WebhookRetriesAtOnce "webhook-retries-at-once" WrongValue "retries follow one another without a pause"
-    WebhookRetriesForEver "webhook-retries-for-ever" Twice "a delivery that fails is never given up"
-    WebhookRetriesRefusals "webhook-retries-refusals" Twice "a delivery that was refused with 400 is tried again"
-    WebhookRetriesSuccess "webhook-retries-success" Twice "a delivery that came through after a retry is made once more"
+    WebhookRetriesAtOnce "webhook-retries-at-once" WrongValue "retries follow without a delay"
+    WebhookRetriesForEver "webhook-retries-for-ever" Duplicate "a failing delivery is retried without end"
+    WebhookRetriesRefusals "webhook-retries-refusals" Duplicate "a delivery refused with 400 is retried"
+    WebhookRetriesSuccess "webhook-retries-success" Duplicate "a delivery that succeeded after a retry is sent once more"
 }
 
-/// What StreamSpace gets wrong today: the platform at commit 583a9f9, as far as TP-004 touches it, behind the routes that it
-/// really has. `docs/sandbox.md` says which sentences that breaks.
+/// The known bugs of StreamSpace at commit 583a9f9, as far as TP-004 touches them. `docs/sandbox.md` lists the sentences of
+/// TP-004 that they break.
 pub const AS_BUILT: &[Defect] = &[
     Defect::RunningBeforePod,   // the phase is written before any pod is ready
-    Defect::MissingUnnoticed,   // nobody watches for objects that vanish
-    Defect::ManualIgnored,      // the status of a session without a row updates no row
-    Defect::WebhookCreateFails, // `created_by` is read from a key that nobody sets
-    Defect::WebhookSilent,      // nothing calls the delivery but the route for tests
+    Defect::MissingUnnoticed,   // vanished objects are not watched for
+    Defect::ManualIgnored,      // a status update for a session without a row changes nothing
+    Defect::WebhookCreateFails, // `created_by` is read from a key that is never set
+    Defect::WebhookSilent,      // only the test route calls the delivery
     Defect::AuditActionIsVerb,  // a middleware writes method and path
-    Defect::DatabaseDown401,    // who asks is looked up in the database
-    Defect::ClusterDown400,     // a template that cannot be read is one that is not there
+    Defect::DatabaseDown401,    // the caller is looked up in the database
+    Defect::ClusterDown400,     // a template that cannot be read counts as missing
 ];
 
-/// Those that are switched on. Copies are as good.
+/// The defects that are switched on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Defects([u128; 2]);
 
@@ -282,7 +282,7 @@ impl Defects {
         self.0[n / 128] & (1 << (n % 128)) != 0
     }
 
-    pub fn and(mut self, defect: Defect) -> Defects {
+    pub fn with(mut self, defect: Defect) -> Defects {
         let n = defect as usize;
         self.0[n / 128] |= 1 << (n % 128);
         self
@@ -295,19 +295,19 @@ impl Defects {
 
 impl FromIterator<Defect> for Defects {
     fn from_iter<I: IntoIterator<Item = Defect>>(defects: I) -> Defects {
-        defects.into_iter().fold(Defects::default(), Defects::and)
+        defects.into_iter().fold(Defects::default(), Defects::with)
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no defect `{0}`")]
-pub struct Unknown(pub String);
+#[error("unknown defect `{0}`")]
+pub struct UnknownDefect(pub String);
 
 impl std::str::FromStr for Defect {
-    type Err = Unknown;
+    type Err = UnknownDefect;
 
-    fn from_str(name: &str) -> Result<Defect, Unknown> {
-        Defect::ALL.iter().copied().find(|d| d.name() == name).ok_or_else(|| Unknown(name.to_owned()))
+    fn from_str(name: &str) -> Result<Defect, UnknownDefect> {
+        Defect::ALL.iter().copied().find(|d| d.name() == name).ok_or_else(|| UnknownDefect(name.to_owned()))
     }
 }
 
@@ -317,7 +317,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn each_has_a_name_and_a_bit_of_its_own() {
+    fn names_and_bits_are_unique() {
         let names: HashSet<_> = Defect::ALL.iter().map(|d| d.name()).collect();
         assert_eq!(names.len(), Defect::ALL.len());
         assert!(Defect::ALL.len() <= 256);

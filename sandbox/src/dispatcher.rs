@@ -368,7 +368,7 @@ mod tests {
             let got = [&taken, &refused, &failed, &silent].map(|answer| attempts(&wrong, answer));
             assert_eq!(got, [of_taken, of_refused, of_failed, of_silent], "{wrong:?}");
         }
-        let at_once = Defects::default().and(Defect::WebhookRetriesAtOnce);
+        let at_once = Defects::default().with(Defect::WebhookRetriesAtOnce);
         assert_eq!(again(at_once, &policy, 1, &failed), Some(Duration::ZERO));
         assert_eq!(again(Defects::default(), &policy, 1, &failed), Some(Duration::from_secs(1)));
     }

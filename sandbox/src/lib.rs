@@ -114,7 +114,7 @@ pub struct Sandbox {
 /// Returns when everything answers: tables made, kinds known to the cluster, controllers at work, API listening.
 pub async fn start(options: Options) -> Result<Sandbox, Error> {
     let built = if options.as_built { defect::AS_BUILT } else { &[] };
-    let defects = built.iter().fold(options.defects, |all, one| all.and(*one));
+    let defects = built.iter().fold(options.defects, |all, one| all.with(*one));
     let (log_file, delays) = (options.log_file, options.delays);
     let log = Log::open(&log_file).map_err(|cause| Error::Log { path: log_file.clone(), cause })?;
     let address = options.listen;

@@ -1,7 +1,7 @@
-//! The platform's log: a text file, one line for each event.
+//! The platform's log: a text file with one line per event.
 //!
-//! It owns the file and the form of a line: RFC 3339 time in UTC, level, message, then `key=value`. It must not know what
-//! is worth saying; and since nobody hands it bodies, queries or headers, no secret can reach it.
+//! A line holds the time (RFC 3339, UTC), level, message and `key=value` fields. Bodies, queries and headers are never logged,
+//! so no secret can get in.
 use jiff::Timestamp;
 use std::{
     fmt::{self, Display, Write as _},
@@ -57,7 +57,7 @@ impl Log {
     fn write(&self, level: Level, message: &str, fields: Fields<'_>) {
         let text = line(Timestamp::now(), level, message, fields);
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        // A full disk must not take the platform down with it.
+        // a full disk must not stop the platform
         let _ = file.write_all(text.as_bytes());
     }
 }
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_stays_one_line_whatever_is_said() {
+    fn writes_every_event_on_one_line() {
         let at: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         let text = line(
             at,

@@ -12,7 +12,7 @@ use super::{
     dispatcher::Dispatcher,
     kinds::{Resources, Session as Object, SessionSpec},
     link::{ClusterError, Patience, found, soon},
-    store::{DELETED, NewSession, Seen, Session as Row, Store, StoreError},
+    store::{DELETED, NewSession, ObservedSession, Session as Row, Store, StoreError},
 };
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use kube::{
@@ -191,7 +191,7 @@ enum Step {
     Change,
     Delete,
     Remove,
-    Follow(Box<Seen>),
+    Follow(Box<ObservedSession>),
     Missing,
     Adopt,
 }
@@ -212,7 +212,7 @@ fn decide(row: Option<&Row>, object: Option<&Object>, live: bool) -> Step {
             None => sure(Step::Remove),
         };
     }
-    if row.missing() {
+    if row.is_missing() {
         return match object {
             Some(object) if !object.going() => sure(Step::Adopt),
             _ => Step::Nothing,
@@ -237,7 +237,7 @@ fn decide(row: Option<&Row>, object: Option<&Object>, live: bool) -> Step {
 }
 
 /// What an object says, in the store's words. What it leaves open stays as it was.
-fn seen(row: &Row, object: &Object) -> Seen {
+fn seen(row: &Row, object: &Object) -> ObservedSession {
     let phase = if object.phase().is_empty() { "Pending" } else { object.phase() };
     let state = match (object.spec.state.as_str(), phase) {
         ("running", "Running") => "running",
@@ -248,7 +248,7 @@ fn seen(row: &Row, object: &Object) -> Seen {
     };
     let status = object.status.as_ref();
     let message = status.and_then(|status| status.conditions.iter().find(|c| c.kind == "Ready"));
-    Seen {
+    ObservedSession {
         uid: object.uid().to_owned(),
         generation: object.generation(),
         desired: object.spec.state.clone(),
@@ -262,8 +262,8 @@ fn seen(row: &Row, object: &Object) -> Seen {
     }
 }
 
-fn known(row: &Row) -> Seen {
-    Seen {
+fn known(row: &Row) -> ObservedSession {
+    ObservedSession {
         uid: row.object_uid.clone().unwrap_or_default(),
         generation: row.object_generation,
         desired: row.desired.clone(),
@@ -347,7 +347,7 @@ impl Syncer {
             }
             (Step::Remove, ..) => self.remove(name).await?,
             (Step::Follow(seen), Some(row), _) => {
-                if let Some(deliveries) = self.store.seen(&row, &seen).await? {
+                if let Some(deliveries) = self.store.record_observed(&row, &seen).await? {
                     self.dispatcher.send(deliveries);
                 }
             }
@@ -383,7 +383,7 @@ impl Syncer {
             self.lost.store(true, Ordering::SeqCst);
         }
         if self.background.defects.has(Defect::ClusterDownForgets) {
-            self.store.drop_row(&row.name).await?;
+            self.store.delete_row(&row.name).await?;
         }
         if self.background.defects.has(Defect::ClusterDownTwice) && !row.name.ends_with("-retry") {
             let new = NewSession {
@@ -420,7 +420,7 @@ impl Syncer {
     }
 
     async fn told(&self, row: &Row, object: &Object) -> Result<(), SyncError> {
-        self.store.applied(&row.name, row.asked, object.uid(), object.generation()).await?;
+        self.store.record_applied(&row.name, row.asked, object.uid(), object.generation()).await?;
         self.background.log.info(
             "cluster told of a session",
             &[("session", &row.name), ("desired", &row.desired), ("generation", &object.generation())],
@@ -460,7 +460,7 @@ impl Syncer {
                 self.dispatcher.send(deliveries);
                 Ok(true)
             }
-            Err(StoreError::Dangling(_)) => {
+            Err(StoreError::MissingReference(_)) => {
                 let mut left_alone = self.left_alone.lock().unwrap_or_else(PoisonError::into_inner);
                 if left_alone.insert(object.uid().to_owned()) {
                     self.background.log.warn(

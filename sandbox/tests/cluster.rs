@@ -1149,7 +1149,7 @@ async fn kubectl_works_as_every_day() {
     let (good, said) = kubectl.run(&["get", "session", "one"]).await;
     assert!(!good && said.contains("Error from server (NotFound): sessions.stream.space \"one\" not found"), "{said}");
     let (good, said) = kubectl.run(&["apply", "--server-side", "-f", &file]).await;
-    assert!(!good && said.contains("server-side apply is not spoken"), "{said}");
+    assert!(!good && said.contains("server-side apply is not supported"), "{said}");
     let (good, said) = kubectl.run(&["create", "namespace", "x"]).await;
     assert!(!good && said.contains("does not read protobuf"), "{said}");
 

@@ -29,7 +29,7 @@ pub fn help() -> Result<String, Failure> {
     let schedule = plans::read(&found, &registry).compile(&registry, None, &[], &|_| true, false)?;
     let mut out = String::new();
     for defect in Defect::ALL {
-        let _ = writeln!(out, "{}\n    {} ({})", defect.name(), defect.line(), defect.kind());
+        let _ = writeln!(out, "{}\n    {} ({})", defect.name(), defect.description(), defect.kind());
         for at in schedule.breaks.iter().filter(|b| b.defect == defect.name()).flat_map(|b| &b.sentences) {
             let sentences = schedule.outline.iter().flat_map(|c| &c.sentences);
             if let Some(sentence) = sentences.clone().find(|s| s.address == *at) {

@@ -49,7 +49,7 @@ pub async fn run(ask: &Ask<'_>, told: &(dyn Fn(usize, usize, &Row) + Sync)) -> R
         let outcome = one(ask, defect).await;
         let row = Row {
             defect: defect.map(|d| d.name().to_owned()),
-            about: defect.map_or("nothing: it is as it should be", Defect::line).to_owned(),
+            about: defect.map_or("nothing: it is as it should be", Defect::description).to_owned(),
             breaks: vec![],
             outcome,
             took: began.elapsed(),

@@ -218,5 +218,5 @@ async fn the_embedded_server_refuses_to_apply_and_says_so() {
     let w = World::embedded().await;
     let seen = w.stage.see("apply: { apiVersion: v1, kind: ConfigMap, metadata: { name: x } }").await;
     assert_eq!((at(&seen, "found"), at(&seen, "error.code")), (Value::Bool(false), Value::Int(415)), "{seen}");
-    assert!(at(&seen, "error.message").to_string().starts_with("server-side apply is not spoken"), "{seen}");
+    assert!(at(&seen, "error.message").to_string().starts_with("server-side apply is not supported"), "{seen}");
 }

@@ -7,7 +7,7 @@ use crate::{
     defect::Defect,
     kinds::{Session as Object, session_name},
     link::found,
-    store::{Asked, NewSession, Session, StoreError},
+    store::{NewSession, Session, SessionChange, StoreError},
 };
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -85,7 +85,7 @@ pub async fn create(api: &Api, new: &NewSession) -> Result<Session, StoreError> 
     if wrong(Defect::CreateLost) {
         let last = at_once.clicked.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
         if last.is_some_and(|last| last.elapsed() < DOUBLE_CLICK) {
-            return Ok(Session::asked_for(new));
+            return Ok(Session::new(new));
         }
     }
     if wrong(Defect::CreateTwice) {
@@ -118,7 +118,7 @@ async fn numbered(api: &Api, new: &NewSession) -> Result<Session, StoreError> {
     }
 }
 
-pub async fn delete(api: &Api, name: &str, owner: Option<&str>) -> Result<Asked, StoreError> {
+pub async fn delete(api: &Api, name: &str, owner: Option<&str>) -> Result<SessionChange, StoreError> {
     let at_once = &api.at_once;
     if api.defects.has(Defect::DeleteLost) {
         // The list of what is to be deleted is read, and only later written: who wrote in between is forgotten.
@@ -131,11 +131,11 @@ pub async fn delete(api: &Api, name: &str, owner: Option<&str>) -> Result<Asked,
         let before = api.store.session(name).await?;
         let due = std::mem::take(&mut *list());
         for name in due {
-            if let Asked::Noted(_) = api.store.ask_delete(&name, owner).await? {
+            if let SessionChange::Recorded(_) = api.store.request_delete(&name, owner).await? {
                 api.wishes.changed(&name);
             }
         }
-        return Ok(before.map_or(Asked::NotFound, |session| Asked::Noted(Box::new(session))));
+        return Ok(before.map_or(SessionChange::NotFound, |session| SessionChange::Recorded(Box::new(session))));
     }
     if api.defects.has(Defect::LostWakeup) {
         let free = at_once.delete.try_acquire();
@@ -146,7 +146,7 @@ pub async fn delete(api: &Api, name: &str, owner: Option<&str>) -> Result<Asked,
             }
             through.clone()
         };
-        let asked = api.store.ask_delete(name, owner).await?;
+        let asked = api.store.request_delete(name, owner).await?;
         api.wishes.changed(name);
         if free.is_ok() {
             tokio::time::sleep(WINDOW).await;
@@ -157,7 +157,7 @@ pub async fn delete(api: &Api, name: &str, owner: Option<&str>) -> Result<Asked,
         }
         return Ok(asked);
     }
-    api.store.ask_delete(name, owner).await
+    api.store.request_delete(name, owner).await
 }
 
 /// What a change of state holds while it is made: to hibernate takes names before pods, to wake takes pods before names.
@@ -195,7 +195,7 @@ pub fn overtaken(api: &Arc<Api>, wished: &Session) {
             return;
         }
         // What comes of it is taken for the echo of what is known already.
-        let _ = api.store.deafen(&wished.name, 2).await;
+        let _ = api.store.skip_generations(&wished.name, 2).await;
         let objects = kube::Api::<Object>::namespaced(api.client.clone(), &api.namespace);
         let state = Patch::Merge(json!({ "spec": { "state": wished.desired } }));
         let _ = found(objects.patch(&wished.name, &PatchParams::default(), &state)).await;

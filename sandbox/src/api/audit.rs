@@ -1,7 +1,7 @@
 //! The audit log: the trail that each request leaves, and the route that asks for it.
 //!
 //! Handlers say what was done to what. Who did it, when and how it ended is added here; bodies and queries are never seen.
-use super::{Api, auth::Caller, body::Asked, error::Failure};
+use super::{Api, auth::Caller, body::SessionChange, error::Failure};
 use crate::{
     defect::{Defect, Defects},
     store::{Entry, Filter, Logged},
@@ -214,7 +214,7 @@ fn shown(logged: &Logged) -> Json_ {
     })
 }
 
-pub async fn logs(State(api): State<Arc<Api>>, caller: Caller, asked: Asked) -> Result<Json<Json_>, Failure> {
+pub async fn logs(State(api): State<Arc<Api>>, caller: Caller, asked: SessionChange) -> Result<Json<Json_>, Failure> {
     caller.note("list", "audit_log", "");
     let time = "a time like 2026-01-31T12:00:00Z";
     let filter = Filter {

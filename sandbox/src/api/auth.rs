@@ -172,7 +172,7 @@ pub async fn login(
     if !right.map_err(|error| Failure::internal(error.to_string()))? {
         return Err(refused());
     }
-    api.store.note_login(&user.id).await?;
+    api.store.record_login(&user.id).await?;
     trail.note("login", "auth", &user.id);
     let now = Timestamp::now();
     let until = now.as_second() + i64::try_from(VALID.as_secs()).unwrap_or_default();

@@ -4,7 +4,7 @@ mod wrong;
 use super::{Api, auth::Caller, body::Body, error::Failure, sessions::possible};
 use crate::{
     defect::Defect,
-    store::{Asked, StoreError},
+    store::{SessionChange, StoreError},
 };
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
@@ -75,16 +75,16 @@ async fn perform(api: &Api, caller: &Caller, names: &[String], wish: Wish) -> An
     let mut outage: Option<StoreError> = None;
     for name in wrong::reached(api.defects, names) {
         let error: Option<String> = match one(api, caller, name, wish).await {
-            Ok(Asked::Noted(_)) => {
+            Ok(SessionChange::Recorded(_)) => {
                 if !api.defects.has(Defect::BatchRollsBack) {
                     api.wishes.changed(name);
                 }
                 None
             }
-            Ok(Asked::Already(_)) if api.defects.has(Defect::BatchAlreadyIsSuccess) => None,
-            Ok(Asked::Already(_)) => Some(wish.already().into()),
-            Ok(Asked::NotFound) => Some(NOT_FOUND.into()),
-            Ok(Asked::Missing) => Some("Session is missing in the cluster; it can only be deleted".into()),
+            Ok(SessionChange::Unchanged(_)) if api.defects.has(Defect::BatchAlreadyIsSuccess) => None,
+            Ok(SessionChange::Unchanged(_)) => Some(wish.already().into()),
+            Ok(SessionChange::NotFound) => Some(NOT_FOUND.into()),
+            Ok(SessionChange::Missing) => Some("Session is missing in the cluster; it can only be deleted".into()),
             Err(error) => {
                 let failure = Failure::from(error.clone());
                 outage = Some(error);
@@ -116,16 +116,16 @@ fn listed(name: &str, error: &str) -> Json_ {
     json!({ "name": name, "error": error })
 }
 
-async fn one(api: &Api, caller: &Caller, name: &str, wish: Wish) -> Result<Asked, StoreError> {
+async fn one(api: &Api, caller: &Caller, name: &str, wish: Wish) -> Result<SessionChange, StoreError> {
     if !possible(name) {
-        return Ok(Asked::NotFound);
+        return Ok(SessionChange::NotFound);
     }
     if let Some(asked) = wrong::one(api, caller, name, wish).await {
         return asked;
     }
     match wish {
-        Wish::Hibernate => api.store.ask_state(name, "hibernated", caller.owner()).await,
-        Wish::Wake => api.store.ask_state(name, "running", caller.owner()).await,
-        Wish::Delete => api.store.ask_delete(name, caller.owner()).await,
+        Wish::Hibernate => api.store.request_state(name, "hibernated", caller.owner()).await,
+        Wish::Wake => api.store.request_state(name, "running", caller.owner()).await,
+        Wish::Delete => api.store.request_delete(name, caller.owner()).await,
     }
 }

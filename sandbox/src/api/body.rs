@@ -47,22 +47,22 @@ fn sentence(error: &serde_json::Error) -> String {
 }
 
 /// The query as a flat map.
-pub struct Asked(HashMap<String, String>);
+pub struct SessionChange(HashMap<String, String>);
 
-impl<S: Send + Sync> FromRequestParts<S> for Asked {
+impl<S: Send + Sync> FromRequestParts<S> for SessionChange {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let query: Result<Query<HashMap<String, String>>, _> = Query::try_from_uri(&parts.uri);
         match query {
             // Not every database takes a null character, and no value here has one.
-            Ok(Query(map)) if !map.values().any(|value| value.contains('\0')) => Ok(Asked(map)),
+            Ok(Query(map)) if !map.values().any(|value| value.contains('\0')) => Ok(SessionChange(map)),
             _ => Err(Failure::bad("invalid_query", "The query cannot be read")),
         }
     }
 }
 
-impl Asked {
+impl SessionChange {
     /// An empty value asks for nothing.
     pub fn text(&self, key: &str) -> Option<String> {
         self.0.get(key).filter(|value| !value.is_empty()).cloned()

@@ -37,7 +37,7 @@ pub use batch::Leftover;
 use error::Failure;
 use jiff::Timestamp;
 use kube::runtime::reflector;
-use refusal::Asked;
+use refusal::SessionChange;
 use serde_json::json;
 pub use sessions::Breaker;
 use std::{
@@ -151,7 +151,7 @@ async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> 
         let known = known.map(|failure| refusal::taken_for(api.defects, failure));
         let failure = known.clone().unwrap_or_else(|| Failure::of_status(status));
         let user = trail.user();
-        let asked = Asked { id: &id, method: &method, path: &path, user: &user, headers: headers.as_ref() };
+        let asked = SessionChange { id: &id, method: &method, path: &path, user: &user, headers: headers.as_ref() };
         refusal::say(api.defects, &api.log, &failure, &asked);
         response = if api.as_built {
             as_built::answer(known.as_ref(), response)

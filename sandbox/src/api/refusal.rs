@@ -13,7 +13,7 @@ use serde_json::json;
 use std::fmt::Display;
 
 /// The request that failed.
-pub struct Asked<'a> {
+pub struct SessionChange<'a> {
     pub id: &'a str,
     pub method: &'a str,
     pub path: &'a str,
@@ -60,7 +60,7 @@ pub fn answer(defects: Defects, failure: &Failure, id: &str) -> Response {
     (status, Json(body)).into_response()
 }
 
-pub fn say(defects: Defects, log: &Log, failure: &Failure, asked: &Asked<'_>) {
+pub fn say(defects: Defects, log: &Log, failure: &Failure, asked: &SessionChange<'_>) {
     if defects.has(D::ErrorsNotLogged) {
         return;
     }
@@ -105,10 +105,10 @@ mod tests {
         let away = Failure::from(StoreError::Unavailable("gone".into()));
         let taken = |defects| taken_for(defects, away.clone());
         assert_eq!(taken(Defects::default()).status, 503);
-        let other = Defects::default().and(D::InvalidResources500);
+        let other = Defects::default().with(D::InvalidResources500);
         assert_eq!((taken(other).status, taken(other).code), (away.status, away.code), "a defect of other failures");
         for (defect, status) in [(D::DatabaseDown500, 500), (D::DatabaseDown401, 401)] {
-            let wrong = taken(Defects::default().and(defect));
+            let wrong = taken(Defects::default().with(defect));
             assert_eq!(wrong.status, status);
             assert_eq!(wrong.cause, away.cause, "the log still knows why");
         }

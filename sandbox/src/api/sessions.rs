@@ -4,7 +4,7 @@ mod wrong;
 use super::{
     Api, at_once,
     auth::Caller,
-    body::{Asked as Query, Body},
+    body::{Body, SessionChange as Query},
     error::Failure,
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     kinds::{Session as Object, Template, session_name},
     link::{found, soon},
     quantity,
-    store::{Asked, DELETED, NewSession, Session, StoreError},
+    store::{DELETED, NewSession, Session, SessionChange, StoreError},
     syncer::taken_over,
 };
 use axum::{
@@ -84,7 +84,7 @@ pub async fn create(
     let made = make(&api, &caller, create).await;
     caller.note("create", "session", made.as_ref().map_or("", |session| &session.name));
     if made.is_err() && api.defects.has(Defect::WebhookTellsRefused) {
-        api.dispatcher.send(api.store.tell_refused(&user, &template).await?);
+        api.dispatcher.send(api.store.emit_refused_create(&user, &template).await?);
     }
     match made {
         Ok(session) => Ok((StatusCode::ACCEPTED, Json(shown(&session)))),
@@ -148,7 +148,7 @@ async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Session, Fai
             Ok(session) => return checked.map(|()| session),
             // The name is taken: once in four thousand million.
             Err(StoreError::Duplicate(_)) => {}
-            Err(StoreError::Dangling(_)) => return Err(unknown_user()),
+            Err(StoreError::MissingReference(_)) => return Err(unknown_user()),
             Err(StoreError::Unavailable(_)) if api.defects.has(Defect::DatabaseDownHangs) => wrong::a_while().await,
             Err(error) => return Err(wrong::unwritten(api, error)),
         }
@@ -195,7 +195,7 @@ pub async fn template(api: &Api, name: &str) -> Result<Template, Failure> {
 pub async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Query) -> Result<Json<Json_>, Failure> {
     caller.note("list", "session", "");
     let user = caller.owner().map(str::to_owned).or_else(|| query.text("user"));
-    let sessions = wrong::listed(&api, api.store.listed(user.as_deref()).await)?;
+    let sessions = wrong::listed(&api, api.store.visible_sessions(user.as_deref()).await)?;
     Ok(Json(json!({ "sessions": sessions.iter().map(shown).collect::<Vec<_>>(), "total": sessions.len() })))
 }
 
@@ -211,7 +211,7 @@ pub async fn read(
     if api.defects.has(Defect::ClusterDownReads) {
         wrong::object_of(&api, &name).await?;
     }
-    let mut session = wrong::looked_up(&api, api.store.shown(&name).await)?;
+    let mut session = wrong::looked_up(&api, api.store.visible_session(&name).await)?;
     if session.is_none() && api.defects.has(Defect::ManualReadOnly) {
         session = in_cluster(&api, &name).await?;
     }
@@ -225,7 +225,7 @@ async fn in_cluster(api: &Api, name: &str) -> Result<Option<Session>, Failure> {
     let Some(object) = found(objects.get(name)).await? else { return Ok(None) };
     let new = taken_over(&object, &api.namespace);
     let (state, phase) = (object.spec.state.clone(), object.phase().to_owned());
-    Ok(Some(Session { state, phase, ..Session::asked_for(&new) }))
+    Ok(Some(Session { state, phase, ..Session::new(&new) }))
 }
 
 #[derive(Deserialize)]
@@ -272,7 +272,7 @@ pub async fn update(
         now = noted(api.store.set_tags(&name, &json!(tags), owner).await?)?;
     }
     if let Some((cpu, memory)) = &resources {
-        now = noted(api.store.ask_resources(&name, cpu, memory, owner).await?)?;
+        now = noted(api.store.request_resources(&name, cpu, memory, owner).await?)?;
     }
     let _held = match state {
         Some(state) => at_once::held(&api, state).await,
@@ -280,9 +280,9 @@ pub async fn update(
     };
     match state {
         // The real platform takes this as a wish to delete.
-        Some("terminated") => now = noted(api.store.ask_delete(&name, owner).await?)?,
+        Some("terminated") => now = noted(api.store.request_delete(&name, owner).await?)?,
         Some(state) => {
-            now = noted(api.store.ask_state(&name, state, owner).await?)?;
+            now = noted(api.store.request_state(&name, state, owner).await?)?;
             at_once::overtaken(&api, &now);
         }
         None => {}
@@ -292,11 +292,11 @@ pub async fn update(
 }
 
 /// To ask for what is asked already is no mistake here; in a batch, where it is counted, it is.
-fn noted(asked: Asked) -> Result<Session, Failure> {
+fn noted(asked: SessionChange) -> Result<Session, Failure> {
     match asked {
-        Asked::Noted(session) | Asked::Already(session) => Ok(*session),
-        Asked::NotFound => Err(Failure::session_not_found()),
-        Asked::Missing => Err(Failure::new(
+        SessionChange::Recorded(session) | SessionChange::Unchanged(session) => Ok(*session),
+        SessionChange::NotFound => Err(Failure::session_not_found()),
+        SessionChange::Missing => Err(Failure::new(
             StatusCode::CONFLICT,
             "session_missing",
             "The session is missing in the cluster; it can only be deleted",
@@ -314,7 +314,7 @@ pub async fn delete(
         return Err(Failure::session_not_found());
     }
     match at_once::delete(&api, &name, caller.owner()).await? {
-        Asked::Noted(_) => api.wishes.changed(&name),
+        SessionChange::Recorded(_) => api.wishes.changed(&name),
         _ => return Err(Failure::session_not_found()),
     }
     let message = "Session deletion requested, waiting for controller";

@@ -2,7 +2,7 @@
 use super::{
     Api,
     auth::Caller,
-    body::{Asked, Body},
+    body::{Body, SessionChange},
     error::Failure,
 };
 use crate::{
@@ -152,7 +152,7 @@ pub async fn deliveries(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
-    asked: Asked,
+    asked: SessionChange,
 ) -> Result<Json<Json_>, Failure> {
     caller.note("list", "webhook_delivery", &id);
     allowed(&caller)?;

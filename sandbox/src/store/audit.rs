@@ -1,13 +1,13 @@
 //! The table `audit_log`: who did what, to what, when.
 use super::{
-    Store, StoreError,
-    sql::{Value, Work},
+    open::Store,
+    sql::{StoreError, Value, Work},
 };
 use crate::defect::Defect;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-/// What is to be remembered.
+/// An audit entry to be written.
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub user_id: String,
@@ -19,7 +19,7 @@ pub struct Entry {
     pub ip_address: String,
 }
 
-/// What is remembered.
+/// A stored audit entry.
 #[derive(Debug, Clone)]
 pub struct Logged {
     pub id: i64,
@@ -30,27 +30,27 @@ pub struct Logged {
 pub struct Filter {
     pub user: Option<String>,
     pub action: Option<String>,
-    /// A resource's id, or a type of resource.
+    /// A resource id or a resource type.
     pub resource: Option<String>,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
     pub limit: i64,
 }
 
-/// The columns have an end, and a path or a name that somebody sends may be longer.
-fn fit(text: &str, most: usize) -> String {
+/// Columns are limited; paths and names from requests may be longer.
+fn truncate(text: &str, most: usize) -> String {
     text.chars().filter(|c| *c != '\0').take(most).collect()
 }
 
 pub(super) async fn append(work: &mut Work, entry: &Entry) -> Result<(), StoreError> {
     let values = vec![
-        fit(&entry.user_id, 255).as_str().into(),
-        fit(&entry.action, 100).as_str().into(),
-        fit(&entry.resource_type, 100).as_str().into(),
-        fit(&entry.resource_id, 255).as_str().into(),
+        truncate(&entry.user_id, 255).as_str().into(),
+        truncate(&entry.action, 100).as_str().into(),
+        truncate(&entry.resource_type, 100).as_str().into(),
+        truncate(&entry.resource_id, 255).as_str().into(),
         entry.changes.clone().into(),
         entry.timestamp.into(),
-        fit(&entry.ip_address, 45).as_str().into(),
+        truncate(&entry.ip_address, 45).as_str().into(),
     ];
     let sql = "insert into audit_log (user_id, action, resource_type, resource_id, changes, timestamp, ip_address)
                values ($1, $2, $3, $4, $5, $6, $7)";
@@ -66,39 +66,39 @@ impl Store {
         work.commit().await
     }
 
-    /// Newest first, and how many there are in all.
+    /// Newest first, and the total number of matches.
     pub async fn audit(&self, filter: &Filter) -> Result<(Vec<Logged>, i64), StoreError> {
         let mut conditions: Vec<String> = vec![];
         let mut values: Vec<Value> = vec![];
-        let mut ask = |condition: &str, value: Value| {
+        let mut add = |condition: &str, value: Value| {
             values.push(value);
             conditions.push(condition.replace('?', &format!("${}", values.len())));
         };
-        let Filter { user, action, resource, from, to, limit } = self.taken(filter);
+        let Filter { user, action, resource, from, to, limit } = self.effective_filter(filter);
         if let Some(user) = &user {
-            ask("user_id = ?", user.into());
+            add("user_id = ?", user.into());
         }
         if let Some(action) = &action {
-            ask("action = ?", action.into());
+            add("action = ?", action.into());
         }
         if let Some(resource) = &resource {
-            ask("(resource_id = ? or resource_type = ?)", resource.into());
+            add("(resource_id = ? or resource_type = ?)", resource.into());
         }
         if let Some(from) = from {
-            ask("timestamp >= ?", from.into());
+            add("timestamp >= ?", from.into());
         }
         if let Some(to) = to {
-            ask("timestamp <= ?", to.into());
+            add("timestamp <= ?", to.into());
         }
         if self.defects.has(Defect::AuditHidesReads) {
-            ask("action <> ?", "read".into());
+            add("action <> ?", "read".into());
         }
         let and = if self.defects.has(Defect::AuditFiltersWiden) { " or " } else { " and " };
         let only = if conditions.is_empty() { String::new() } else { format!("where {}", conditions.join(and)) };
 
         let mut work = self.db.read().await?;
         let count = work.row(&format!("select count(*) as n from audit_log {only}"), values.clone()).await?;
-        let mut total = count.map_or(Ok(0), |row| row.number("n"))?;
+        let mut total = count.map_or(Ok(0), |row| row.int("n"))?;
         values.push(limit.into());
         let last = values.len();
         let from = if self.defects.has(Defect::AuditLimitFirst) {
@@ -116,40 +116,40 @@ impl Store {
         }
         let entries = rows.iter().map(|row| {
             Ok(Logged {
-                id: row.number("id")?,
+                id: row.int("id")?,
                 entry: Entry {
-                    user_id: row.word("user_id")?,
-                    action: row.word("action")?,
-                    resource_type: row.word("resource_type")?,
-                    resource_id: row.word("resource_id")?,
+                    user_id: row.string("user_id")?,
+                    action: row.string("action")?,
+                    resource_type: row.string("resource_type")?,
+                    resource_id: row.string("resource_id")?,
                     changes: row.json("changes")?,
                     timestamp: row.time("timestamp")?.unwrap_or_default(),
-                    ip_address: row.word("ip_address")?,
+                    ip_address: row.string("ip_address")?,
                 },
             })
         });
         Ok((entries.collect::<Result<_, StoreError>>()?, total))
     }
 
-    /// What of a filter is heeded, and how it is understood.
-    fn taken(&self, filter: &Filter) -> Filter {
-        let mut taken = filter.clone();
+    /// The filter as the defects change it.
+    fn effective_filter(&self, filter: &Filter) -> Filter {
+        let mut effective = filter.clone();
         if self.defects.has(Defect::AuditFilterIgnoresUser) {
-            taken.user = None;
+            effective.user = None;
         }
         if self.defects.has(Defect::AuditFilterIgnoresAction) {
-            taken.action = None;
+            effective.action = None;
         }
         if self.defects.has(Defect::AuditFilterIgnoresResource) {
-            taken.resource = None;
+            effective.resource = None;
         }
         if self.defects.has(Defect::AuditFilterIgnoresTime) {
-            (taken.from, taken.to) = (None, None);
+            (effective.from, effective.to) = (None, None);
         }
         if self.defects.has(Defect::AuditFilterWrongZone) {
             let hour = std::time::Duration::from_secs(3600);
-            (taken.from, taken.to) = (taken.from.map(|at| at + hour), taken.to.map(|at| at + hour));
+            (effective.from, effective.to) = (effective.from.map(|at| at + hour), effective.to.map(|at| at + hour));
         }
-        taken
+        effective
     }
 }

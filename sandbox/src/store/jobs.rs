@@ -1,5 +1,5 @@
-//! The table `batch_operations`, and what its jobs do to rows. Only the platform as built has such jobs.
-use super::{Store, StoreError};
+//! The table `batch_operations` and its jobs. Only the platform as built uses them.
+use super::{open::Store, sql::StoreError};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
@@ -35,7 +35,7 @@ pub struct Job {
 }
 
 impl Job {
-    pub fn count(&mut self, error: Option<String>) {
+    pub fn record(&mut self, error: Option<String>) {
         match error {
             None => self.succeeded += 1,
             Some(error) => {
@@ -47,7 +47,7 @@ impl Job {
 }
 
 impl Store {
-    pub async fn begin_job(&self, user: &str, operation: Operation, total: usize) -> Result<Job, StoreError> {
+    pub async fn start_job(&self, user: &str, operation: Operation, total: usize) -> Result<Job, StoreError> {
         let now = Timestamp::now();
         let job = Job {
             id: format!("batchjob_{}", now.as_nanosecond()),
@@ -79,8 +79,8 @@ impl Store {
         Ok(job)
     }
 
-    /// Where nothing failed, the errors are no empty list but nothing.
-    pub async fn end_job(&self, job: &Job) -> Result<(), StoreError> {
+    /// Without failures `errors` is null and not an empty list.
+    pub async fn finish_job(&self, job: &Job) -> Result<(), StoreError> {
         let errors = if job.errors.is_empty() { Json::Null } else { json!(job.errors) };
         let mut work = self.db.write().await?;
         let sql = "update batch_operations set status = 'completed', processed_items = $2, success_count = $3,
@@ -103,20 +103,20 @@ impl Store {
                           completed_at from batch_operations where id = $1 and user_id = $2";
         let Some(row) = work.row(sql, vec![id.into(), user.into()]).await? else { return Ok(None) };
         Ok(Some(Job {
-            id: row.word("id")?,
-            user: row.word("user_id")?,
-            operation: row.word("operation_type")?,
-            status: row.word("status")?,
-            total: row.number("total_items")?,
-            succeeded: row.number("success_count")?,
-            failed: row.number("failure_count")?,
+            id: row.string("id")?,
+            user: row.string("user_id")?,
+            operation: row.string("operation_type")?,
+            status: row.string("status")?,
+            total: row.int("total_items")?,
+            succeeded: row.int("success_count")?,
+            failed: row.int("failure_count")?,
             errors: vec![],
             created_at: row.time("created_at")?.unwrap_or_default(),
             completed_at: row.time("completed_at")?,
         }))
     }
 
-    /// The row alone, whatever state it is in. False if this user has no such session.
+    /// Changes the row only. False if this user has no such session.
     pub async fn change_row(&self, user: &str, session: &str, operation: Operation) -> Result<bool, StoreError> {
         let (sql, state) = match operation {
             Operation::Delete => ("delete from sessions where id = $1 and user_id = $2", None),

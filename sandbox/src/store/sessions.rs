@@ -1,167 +1,37 @@
-//! The table `sessions`: what was asked of a session and what was last seen of it.
+//! The table `sessions`: the requested and the observed state of each session.
 //!
-//! `asked` and `applied` are the whole of the agreement between API and cluster. Asking adds one to `asked`; when the
-//! cluster has been told, `applied` catches up; only then may what the cluster says overwrite the row.
+//! `asked` counts requests by the API, `applied` how many of them the cluster has received. Only while both are equal may the
+//! cluster's state overwrite the row.
 use super::{
-    Delivery, SERVICE_USER, Store, StoreError,
     audit::{Entry, append},
-    sql::{Row, Value, Work},
-    webhooks::emit,
+    open::Store,
+    session::{COLUMNS, DELETED, NewSession, ObservedSession, Session, session_from_row},
+    sql::{StoreError, Value, Work},
+    users::SERVICE_USER,
+    webhooks::{Delivery, emit},
 };
 use crate::defect::Defect;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-/// The wish that a session be gone.
-pub const DELETED: &str = "deleted";
-const MISSING: &str = "Missing";
-
+/// The result of requesting a change.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Session {
-    pub name: String,
-    pub user: String,
-    pub template: String,
-    pub namespace: String,
-    pub platform: String,
-    pub state: String,
-    pub phase: String,
-    pub message: String,
-    /// What was last asked: running, hibernated, terminated, or deleted.
-    pub desired: String,
-    pub asked: i64,
-    pub applied: i64,
-    pub object_uid: Option<String>,
-    pub object_generation: i64,
-    pub cpu: String,
-    pub memory: String,
-    pub persistent_home: bool,
-    pub idle_timeout: Option<String>,
-    pub max_session_duration: Option<String>,
-    pub tags: Json,
-    pub url: Option<String>,
-    pub pod_name: Option<String>,
-    pub active_connections: i64,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-}
-
-impl Session {
-    /// As it is when nothing has been done for it yet.
-    pub fn asked_for(new: &NewSession) -> Session {
-        let now = Timestamp::now();
-        Session {
-            name: new.name.clone(),
-            user: new.user.clone(),
-            template: new.template.clone(),
-            namespace: new.namespace.clone(),
-            platform: "kubernetes".into(),
-            state: "pending".into(),
-            phase: "Pending".into(),
-            message: "Session creation requested, waiting for controller".into(),
-            desired: "running".into(),
-            asked: 1,
-            applied: 0,
-            object_uid: None,
-            object_generation: 0,
-            cpu: new.cpu.clone(),
-            memory: new.memory.clone(),
-            persistent_home: new.persistent_home,
-            idle_timeout: new.idle_timeout.clone(),
-            max_session_duration: new.max_session_duration.clone(),
-            tags: new.tags.clone(),
-            url: None,
-            pod_name: None,
-            active_connections: 0,
-            created_at: now,
-            updated_at: now,
-        }
-    }
-
-    pub fn missing(&self) -> bool {
-        self.phase == MISSING
-    }
-}
-
-#[derive(Debug, Clone)]
-pub struct NewSession {
-    pub name: String,
-    pub user: String,
-    pub template: String,
-    pub namespace: String,
-    pub cpu: String,
-    pub memory: String,
-    pub persistent_home: bool,
-    pub idle_timeout: Option<String>,
-    pub max_session_duration: Option<String>,
-    pub tags: Json,
-}
-
-/// What the cluster's object says of a session.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Seen {
-    pub uid: String,
-    pub generation: i64,
-    pub desired: String,
-    pub state: String,
-    pub phase: String,
-    pub message: String,
-    pub cpu: String,
-    pub memory: String,
-    pub url: Option<String>,
-    pub pod_name: Option<String>,
-}
-
-/// How the store took a wish.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Asked {
-    Noted(Box<Session>),
-    /// It has that wish already.
-    Already(Box<Session>),
-    /// Its object vanished from the cluster; it can only be deleted.
+pub enum SessionChange {
+    Recorded(Box<Session>),
+    /// The session has the requested value already.
+    Unchanged(Box<Session>),
+    /// Its object is missing in the cluster; it can only be deleted.
     Missing,
     NotFound,
 }
 
-const COLUMNS: &str = "id, user_id, template_name, namespace, platform, state, phase, message, desired, asked, applied,
-    object_uid, object_generation, cpu, memory, persistent_home, idle_timeout, max_session_duration, tags, url, pod_name,
-    active_connections, created_at, updated_at";
-
-fn session(row: &Row) -> Result<Session, StoreError> {
-    Ok(Session {
-        name: row.word("id")?,
-        user: row.word("user_id")?,
-        template: row.word("template_name")?,
-        namespace: row.word("namespace")?,
-        platform: row.word("platform")?,
-        state: row.word("state")?,
-        phase: row.word("phase")?,
-        message: row.word("message")?,
-        desired: row.word("desired")?,
-        asked: row.number("asked")?,
-        applied: row.number("applied")?,
-        object_uid: row.text("object_uid")?,
-        object_generation: row.number("object_generation")?,
-        cpu: row.word("cpu")?,
-        memory: row.word("memory")?,
-        persistent_home: row.truth("persistent_home")?,
-        idle_timeout: row.text("idle_timeout")?,
-        max_session_duration: row.text("max_session_duration")?,
-        tags: row.json("tags")?,
-        url: row.text("url")?,
-        pod_name: row.text("pod_name")?,
-        active_connections: row.number("active_connections")?,
-        created_at: row.time("created_at")?.unwrap_or_default(),
-        updated_at: row.time("updated_at")?.unwrap_or_default(),
-    })
-}
-
 async fn find(work: &mut Work, name: &str) -> Result<Option<Session>, StoreError> {
     let row = work.row(&format!("select {COLUMNS} from sessions where id = $1"), vec![name.into()]).await?;
-    row.as_ref().map(session).transpose()
+    row.as_ref().map(session_from_row).transpose()
 }
 
-/// What webhooks are told of a session.
-fn told(session: &Session) -> Json {
+/// The data of a webhook event about a session.
+fn webhook_data(session: &Session) -> Json {
     json!({
         "name": session.name,
         "namespace": session.namespace,
@@ -173,7 +43,7 @@ fn told(session: &Session) -> Json {
     })
 }
 
-fn drift(action: &str, name: &str, changes: Json) -> Entry {
+fn audit_entry(action: &str, name: &str, changes: Json) -> Entry {
     Entry {
         user_id: "system".into(),
         action: action.into(),
@@ -186,19 +56,19 @@ fn drift(action: &str, name: &str, changes: Json) -> Entry {
 }
 
 impl Store {
-    /// Refuses a name that is taken and a user that does not exist.
+    /// Fails on a duplicate name or an unknown user.
     pub async fn create_session(&self, new: &NewSession) -> Result<(Session, Vec<Delivery>), StoreError> {
-        let created = Session::asked_for(new);
+        let created = Session::new(new);
         let mut work = self.db.write().await?;
         insert(&mut work, &created).await?;
         if self.defects.has(Defect::StatusAssumed) {
-            assume(&mut work, &new.name).await?;
+            assume_state(&mut work, &new.name).await?;
         }
         if self.defects.has(Defect::RowWrongUser) {
             let sql = "update sessions set user_id = $2 where id = $1";
             work.execute(sql, vec![(&new.name).into(), SERVICE_USER.into()]).await?;
         }
-        let deliveries = emit(&mut work, self.defects, "session.created", told(&created)).await?;
+        let deliveries = emit(&mut work, self.defects, "session.created", webhook_data(&created)).await?;
         work.commit().await?;
         Ok((created, deliveries))
     }
@@ -220,20 +90,25 @@ impl Store {
                 work.rows(&format!("select {COLUMNS} from sessions order by created_at desc, id desc"), vec![]).await?
             }
         };
-        rows.iter().map(session).collect()
+        rows.iter().map(session_from_row).collect()
     }
 
-    /// Wishes another state; `owner` limits whose sessions may be asked.
-    pub async fn ask_state(&self, name: &str, state: &str, owner: Option<&str>) -> Result<Asked, StoreError> {
+    /// Requests another state. `owner` restricts it to that user's sessions.
+    pub async fn request_state(
+        &self,
+        name: &str,
+        state: &str,
+        owner: Option<&str>,
+    ) -> Result<SessionChange, StoreError> {
         let values = vec![name.into(), state.into(), Timestamp::now().into(), owner.into()];
         let change = "update sessions set desired = $2, asked = asked + 1, updated_at = $3
                       where id = $1 and desired <> $2 and desired <> 'deleted' and phase <> 'Missing'
                       and (cast($4 as text) is null or user_id = $4)";
-        self.ask(name, owner, change, values).await
+        self.request(name, owner, change, values).await
     }
 
-    /// Wishes it gone. Asking again finds nothing.
-    pub async fn ask_delete(&self, name: &str, owner: Option<&str>) -> Result<Asked, StoreError> {
+    /// Requests deletion. A second request returns `NotFound`.
+    pub async fn request_delete(&self, name: &str, owner: Option<&str>) -> Result<SessionChange, StoreError> {
         let values = vec![name.into(), Timestamp::now().into(), owner.into()];
         let set = if self.defects.has(Defect::DeleteOnlyAnswers) {
             "updated_at = $2"
@@ -246,81 +121,83 @@ impl Store {
             "update sessions set {set}
              where id = $1 and desired <> 'deleted' and (cast($3 as text) is null or user_id = $3)"
         );
-        self.ask(name, owner, &change, values).await
+        self.request(name, owner, &change, values).await
     }
 
-    pub async fn ask_resources(
+    pub async fn request_resources(
         &self,
         name: &str,
         cpu: &str,
         memory: &str,
         owner: Option<&str>,
-    ) -> Result<Asked, StoreError> {
+    ) -> Result<SessionChange, StoreError> {
         let values = vec![name.into(), cpu.into(), memory.into(), Timestamp::now().into(), owner.into()];
         let change = "update sessions set cpu = $2, memory = $3, asked = asked + 1, updated_at = $4
                       where id = $1 and (cpu <> $2 or memory <> $3) and desired <> 'deleted' and phase <> 'Missing'
                       and (cast($5 as text) is null or user_id = $5)";
-        self.ask(name, owner, change, values).await
+        self.request(name, owner, change, values).await
     }
 
-    /// Tags are the store's alone; the cluster does not hear of them.
-    pub async fn set_tags(&self, name: &str, tags: &Json, owner: Option<&str>) -> Result<Asked, StoreError> {
+    /// Tags are stored here only, not in the cluster.
+    pub async fn set_tags(&self, name: &str, tags: &Json, owner: Option<&str>) -> Result<SessionChange, StoreError> {
         let values = vec![name.into(), tags.clone().into(), Timestamp::now().into(), owner.into()];
         let change = "update sessions set tags = $2, updated_at = $3 where id = $1 and desired <> 'deleted'
                       and (cast($4 as text) is null or user_id = $4)";
-        self.ask(name, owner, change, values).await
+        self.request(name, owner, change, values).await
     }
 
-    async fn ask(
+    async fn request(
         &self,
         name: &str,
         owner: Option<&str>,
         change: &str,
         values: Vec<Value>,
-    ) -> Result<Asked, StoreError> {
+    ) -> Result<SessionChange, StoreError> {
         let mut work = self.db.write().await?;
         let touched = work.execute(change, values).await?;
         if touched > 0 && self.defects.has(Defect::StatusAssumed) {
-            assume(&mut work, name).await?;
+            assume_state(&mut work, name).await?;
         }
         let now = find(&mut work, name).await?;
         work.commit().await?;
         Ok(match now {
-            Some(now) if touched > 0 => Asked::Noted(Box::new(now)),
-            Some(now) if now.desired == DELETED || owner.is_some_and(|owner| owner != now.user) => Asked::NotFound,
-            Some(now) if now.missing() => Asked::Missing,
-            Some(now) => Asked::Already(Box::new(now)),
-            None => Asked::NotFound,
+            Some(now) if touched > 0 => SessionChange::Recorded(Box::new(now)),
+            Some(now) if now.desired == DELETED || owner.is_some_and(|owner| owner != now.user) => {
+                SessionChange::NotFound
+            }
+            Some(now) if now.is_missing() => SessionChange::Missing,
+            Some(now) => SessionChange::Unchanged(Box::new(now)),
+            None => SessionChange::NotFound,
         })
     }
 
-    /// Takes what was asked for done, and the cluster for told, though nobody told it.
-    pub async fn assume(&self, name: &str) -> Result<(), StoreError> {
+    /// Defect: marks the request as applied although the cluster never received it.
+    pub async fn assume_applied(&self, name: &str) -> Result<(), StoreError> {
         let mut work = self.db.write().await?;
-        assume(&mut work, name).await?;
+        assume_state(&mut work, name).await?;
         let sql = "update sessions set applied = asked, object_generation = object_generation + 1 where id = $1";
         work.execute(sql, vec![name.into()]).await?;
         work.commit().await
     }
 
-    /// Hears nothing more of the object until it has changed so many times.
-    pub async fn deafen(&self, name: &str, changes: i64) -> Result<(), StoreError> {
+    /// Defect: ignores the object until its generation has grown by `changes`.
+    pub async fn skip_generations(&self, name: &str, changes: i64) -> Result<(), StoreError> {
         let mut work = self.db.write().await?;
         let sql = "update sessions set object_generation = object_generation + $2 where id = $1";
         work.execute(sql, vec![name.into(), changes.into()]).await?;
         work.commit().await
     }
 
-    /// Writes a session that was removed once more.
-    pub async fn put_back(&self, session: &Session) -> Result<(), StoreError> {
+    /// Defect: inserts a deleted session again.
+    pub async fn restore(&self, session: &Session) -> Result<(), StoreError> {
         let before = Session { state: "running".into(), desired: "running".into(), ..session.clone() };
         let mut work = self.db.write().await?;
         insert(&mut work, &before).await?;
         work.commit().await
     }
 
-    /// The cluster has been told of everything up to `asked`, and this is the object that it made of it.
-    pub async fn applied(&self, name: &str, asked: i64, uid: &str, generation: i64) -> Result<(), StoreError> {
+    /// Records that the cluster has received all requests up to `asked`, and the resulting object.
+    pub async fn record_applied(&self, name: &str, asked: i64, uid: &str, generation: i64) -> Result<(), StoreError> {
         let mut work = self.db.write().await?;
         work.execute(
             "update sessions set applied = $2, object_uid = $3, object_generation = $4 where id = $1 and applied < $2",
@@ -330,8 +207,12 @@ impl Store {
         work.commit().await
     }
 
-    /// What the cluster says, unless the API was asked for something since. None if it was.
-    pub async fn seen(&self, row: &Session, seen: &Seen) -> Result<Option<Vec<Delivery>>, StoreError> {
+    /// Records the observed state unless the API has requested a change since; `None` if it has.
+    pub async fn record_observed(
+        &self,
+        row: &Session,
+        observed: &ObservedSession,
+    ) -> Result<Option<Vec<Delivery>>, StoreError> {
         let mut work = self.db.write().await?;
         let touched = work
             .execute(
@@ -341,16 +222,16 @@ impl Store {
                 vec![
                     (&row.name).into(),
                     row.asked.into(),
-                    (&seen.desired).into(),
-                    (&seen.state).into(),
-                    (&seen.phase).into(),
-                    (&seen.message).into(),
-                    (&seen.cpu).into(),
-                    (&seen.memory).into(),
-                    seen.url.as_deref().into(),
-                    seen.pod_name.as_deref().into(),
-                    (&seen.uid).into(),
-                    seen.generation.into(),
+                    (&observed.desired).into(),
+                    (&observed.state).into(),
+                    (&observed.phase).into(),
+                    (&observed.message).into(),
+                    (&observed.cpu).into(),
+                    (&observed.memory).into(),
+                    observed.url.as_deref().into(),
+                    observed.pod_name.as_deref().into(),
+                    (&observed.uid).into(),
+                    observed.generation.into(),
                     Timestamp::now().into(),
                 ],
             )
@@ -359,22 +240,22 @@ impl Store {
             return Ok(None);
         }
         let mut deliveries = vec![];
-        if seen.state != row.state {
-            let event = match seen.state.as_str() {
+        if observed.state != row.state {
+            let event = match observed.state.as_str() {
                 "running" => Some("session.started"),
                 "hibernated" => Some("session.hibernated"),
                 "failed" => Some("session.failed"),
                 _ => None,
             };
             if let (Some(event), Some(now)) = (event, find(&mut work, &row.name).await?) {
-                deliveries = emit(&mut work, self.defects, event, told(&now)).await?;
+                deliveries = emit(&mut work, self.defects, event, webhook_data(&now)).await?;
             }
         }
         work.commit().await?;
         Ok(Some(deliveries))
     }
 
-    /// Its object vanished though nobody asked for that. None if that is known already.
+    /// Marks a session whose object vanished without a request; `None` if it is marked already.
     pub async fn mark_missing(&self, name: &str) -> Result<Option<Vec<Delivery>>, StoreError> {
         let mut work = self.db.write().await?;
         let touched = work
@@ -389,14 +270,14 @@ impl Store {
             return Ok(None);
         }
         let Some(now) = find(&mut work, name).await? else { return Ok(None) };
-        append(&mut work, &drift("session_missing", name, json!({ "object_uid": now.object_uid }))).await?;
-        let deliveries = emit(&mut work, self.defects, "session.failed", told(&now)).await?;
+        append(&mut work, &audit_entry("session_missing", name, json!({ "object_uid": now.object_uid }))).await?;
+        let deliveries = emit(&mut work, self.defects, "session.failed", webhook_data(&now)).await?;
         work.commit().await?;
         Ok(Some(deliveries))
     }
 
-    /// Takes over a session that somebody made in the cluster, or made again in the place of one that was missing.
-    pub async fn adopt(&self, new: &NewSession, seen: &Seen) -> Result<Vec<Delivery>, StoreError> {
+    /// Takes over a session that was created in the cluster, or recreated there after it was missing.
+    pub async fn adopt(&self, new: &NewSession, observed: &ObservedSession) -> Result<Vec<Delivery>, StoreError> {
         let now = Timestamp::now();
         let adopted = Session {
             name: new.name.clone(),
@@ -404,22 +285,22 @@ impl Store {
             template: new.template.clone(),
             namespace: new.namespace.clone(),
             platform: "kubernetes".into(),
-            state: seen.state.clone(),
-            phase: seen.phase.clone(),
-            message: seen.message.clone(),
-            desired: seen.desired.clone(),
+            state: observed.state.clone(),
+            phase: observed.phase.clone(),
+            message: observed.message.clone(),
+            desired: observed.desired.clone(),
             asked: 1,
             applied: 1,
-            object_uid: Some(seen.uid.clone()),
-            object_generation: seen.generation,
+            object_uid: Some(observed.uid.clone()),
+            object_generation: observed.generation,
             cpu: new.cpu.clone(),
             memory: new.memory.clone(),
             persistent_home: new.persistent_home,
             idle_timeout: new.idle_timeout.clone(),
             max_session_duration: new.max_session_duration.clone(),
             tags: json!([]),
-            url: seen.url.clone(),
-            pod_name: seen.pod_name.clone(),
+            url: observed.url.clone(),
+            pod_name: observed.pod_name.clone(),
             active_connections: 0,
             created_at: now,
             updated_at: now,
@@ -427,13 +308,13 @@ impl Store {
         let mut work = self.db.write().await?;
         work.execute("delete from sessions where id = $1 and phase = 'Missing'", vec![(&new.name).into()]).await?;
         insert(&mut work, &adopted).await?;
-        append(&mut work, &drift("session_adopted", &new.name, json!({ "object_uid": seen.uid }))).await?;
-        let deliveries = emit(&mut work, self.defects, "session.created", told(&adopted)).await?;
+        append(&mut work, &audit_entry("session_adopted", &new.name, json!({ "object_uid": observed.uid }))).await?;
+        let deliveries = emit(&mut work, self.defects, "session.created", webhook_data(&adopted)).await?;
         work.commit().await?;
         Ok(deliveries)
     }
 
-    /// Its object is gone, as was asked: so goes the row, and its connections with it.
+    /// Deletes the row of a session whose object is gone as requested; its connections go with it.
     pub async fn remove_session(&self, name: &str) -> Result<Vec<Delivery>, StoreError> {
         let mut work = self.db.write().await?;
         let Some(last) = find(&mut work, name).await? else { return Ok(vec![]) };
@@ -442,14 +323,14 @@ impl Store {
             return Ok(vec![]);
         }
         let last = Session { state: "terminated".into(), phase: "Terminated".into(), ..last };
-        let deliveries = emit(&mut work, self.defects, "session.terminated", told(&last)).await?;
+        let deliveries = emit(&mut work, self.defects, "session.terminated", webhook_data(&last)).await?;
         work.commit().await?;
         Ok(deliveries)
     }
 }
 
-/// Writes that what was asked has come about.
-async fn assume(work: &mut Work, name: &str) -> Result<(), StoreError> {
+/// Writes the requested state as the observed one.
+async fn assume_state(work: &mut Work, name: &str) -> Result<(), StoreError> {
     let sql = "update sessions set state = desired, phase = upper(substr(desired, 1, 1)) || substr(desired, 2)
                where id = $1 and desired <> 'deleted'";
     work.execute(sql, vec![name.into()]).await.map(|_| ())

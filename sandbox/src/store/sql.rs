@@ -1,7 +1,4 @@
-//! One way to speak SQL to SQLite and to PostgreSQL.
-//!
-//! It owns pools, connections, how values are bound and read, and what a database's error means for the platform. It must
-//! not know a table.
+//! SQL for SQLite and PostgreSQL behind one interface: pools, transactions, values and errors. Knows no tables.
 use crate::delays::Delays;
 use jiff::Timestamp;
 use serde_json::Value as Json;
@@ -20,28 +17,28 @@ use std::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// So many statements at once; the rest wait for a turn.
-const CONNECTIONS: u32 = 12;
-/// How long a connection may take to be made or checked. Whoever asks a dead database hears so within this.
-const CONNECT: Duration = Duration::from_millis(900);
-/// How long one may wait for a turn on a database that answers. Long, because a busy machine is not a dead database.
-const TURN: Duration = Duration::from_secs(5);
-/// How long one unit of work may take, so that a link which swallows everything is noticed.
-const WORK: Duration = Duration::from_secs(6);
+/// Limit of concurrent transactions; more wait for a permit.
+const MAX_CONNECTIONS: u32 = 12;
+/// Timeout for opening or checking a connection, and so for noticing a dead database.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);
+/// Timeout for getting a permit. Long, because a busy machine is not a dead database.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout of one transaction, so that an unresponsive link is noticed.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(6);
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// It could not be asked.
+    /// The database cannot be reached.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// A key is taken.
-    #[error("already there: {0}")]
+    /// A unique key exists already.
+    #[error("duplicate key: {0}")]
     Duplicate(String),
-    /// Something refers to a row that is not there.
-    #[error("refers to nothing: {0}")]
-    Dangling(String),
-    /// Our own fault.
-    #[error("the database refused: {0}")]
+    /// A foreign key refers to a row that does not exist.
+    #[error("missing reference: {0}")]
+    MissingReference(String),
+    /// The statement itself is wrong.
+    #[error("database error: {0}")]
     Refused(String),
 }
 
@@ -58,7 +55,7 @@ impl From<sqlx::Error> for StoreError {
                 if cause.is_unique_violation() {
                     StoreError::Duplicate(message)
                 } else if cause.is_foreign_key_violation() {
-                    StoreError::Dangling(message)
+                    StoreError::MissingReference(message)
                 } else if unavailable(&code) {
                     StoreError::Unavailable(message)
                 } else {
@@ -70,8 +67,8 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Codes that speak of the server's condition and not of the statement: PostgreSQL's classes 08, 53 and 57P, SQLite's
-/// busy, locked, I/O, full and cannot-open.
+/// Whether an error code is about the server and not about the statement: PostgreSQL's classes 08, 53 and 57P, SQLite's busy,
+/// locked, I/O, full and cannot-open.
 fn unavailable(code: &str) -> bool {
     if code.len() == 5 {
         return code.starts_with("08") || code.starts_with("53") || code.starts_with("57P");
@@ -79,7 +76,7 @@ fn unavailable(code: &str) -> bool {
     matches!(code.parse::<u32>().map(|c| c & 0xff), Ok(5 | 6 | 10 | 13 | 14))
 }
 
-/// Closes and opens the store from inside the process.
+/// Closes and opens the store within the process.
 #[derive(Debug, Default)]
 pub struct Gate {
     closed: AtomicBool,
@@ -95,7 +92,7 @@ impl Gate {
         self.refused.load(Ordering::SeqCst)
     }
 
-    fn pass(&self) -> Result<(), StoreError> {
+    fn check(&self) -> Result<(), StoreError> {
         if self.closed.load(Ordering::SeqCst) {
             self.refused.fetch_add(1, Ordering::SeqCst);
             return Err(StoreError::Unavailable("the store is closed".into()));
@@ -106,28 +103,28 @@ impl Gate {
 
 #[derive(Clone)]
 enum Pool {
-    Lite(SqlitePool),
-    Pg(PgPool),
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
 }
 
-/// Which of the two it is, for the few words in which their schemas differ.
+/// The SQL dialect, for the few differences between the schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    Lite,
-    Pg,
+    Sqlite,
+    Postgres,
 }
 
 #[derive(Clone)]
 pub struct Db {
     pool: Pool,
-    turns: Arc<Semaphore>,
-    /// SQLite takes one writer; waiting here is fair and wakes at once, waiting in its busy handler is neither.
+    permits: Arc<Semaphore>,
+    /// SQLite allows one writer. This queue is fair and wakes at once; its busy handler is neither.
     writers: Arc<Semaphore>,
     pub gate: Arc<Gate>,
     delays: Delays,
 }
 
-/// What can be bound.
+/// A value that can be bound.
 #[derive(Debug, Clone)]
 pub enum Value {
     Text(Option<String>),
@@ -163,8 +160,8 @@ impl From<Option<i64>> for Value {
     }
 }
 impl From<bool> for Value {
-    fn from(truth: bool) -> Self {
-        Value::Bool(truth)
+    fn from(value: bool) -> Self {
+        Value::Bool(value)
     }
 }
 impl From<Timestamp> for Value {
@@ -183,7 +180,7 @@ impl From<Json> for Value {
     }
 }
 
-/// A timestamp as PostgreSQL sends it (`timestamptz`): microseconds since 2000.
+/// A `timestamptz` in PostgreSQL's binary format: microseconds since 2000.
 struct PgTime(Timestamp);
 
 const TIMESTAMPTZ: Oid = Oid(1184);
@@ -213,76 +210,76 @@ impl Decode<'_, Postgres> for PgTime {
     }
 }
 
-/// ISO 8601 in UTC with a fixed number of digits, so that comparing as text is comparing in time.
+/// ISO 8601 in UTC with a fixed number of digits, so that text order is time order.
 fn iso(at: Timestamp) -> String {
     format!("{at:.6}")
 }
 
 pub enum Row {
-    Lite(SqliteRow),
-    Pg(PgRow),
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
 }
 
 impl Row {
-    pub fn text(&self, column: &str) -> Result<Option<String>, StoreError> {
+    pub fn optional_string(&self, column: &str) -> Result<Option<String>, StoreError> {
         Ok(match self {
-            Row::Lite(row) => row.try_get(column)?,
-            Row::Pg(row) => row.try_get(column)?,
+            Row::Sqlite(row) => row.try_get(column)?,
+            Row::Postgres(row) => row.try_get(column)?,
         })
     }
 
-    pub fn word(&self, column: &str) -> Result<String, StoreError> {
-        Ok(self.text(column)?.unwrap_or_default())
+    pub fn string(&self, column: &str) -> Result<String, StoreError> {
+        Ok(self.optional_string(column)?.unwrap_or_default())
     }
 
-    pub fn int(&self, column: &str) -> Result<Option<i64>, StoreError> {
+    pub fn optional_int(&self, column: &str) -> Result<Option<i64>, StoreError> {
         Ok(match self {
-            Row::Lite(row) => row.try_get(column)?,
-            Row::Pg(row) => row.try_get(column)?,
+            Row::Sqlite(row) => row.try_get(column)?,
+            Row::Postgres(row) => row.try_get(column)?,
         })
     }
 
-    pub fn number(&self, column: &str) -> Result<i64, StoreError> {
-        Ok(self.int(column)?.unwrap_or_default())
+    pub fn int(&self, column: &str) -> Result<i64, StoreError> {
+        Ok(self.optional_int(column)?.unwrap_or_default())
     }
 
-    pub fn truth(&self, column: &str) -> Result<bool, StoreError> {
+    pub fn bool(&self, column: &str) -> Result<bool, StoreError> {
         Ok(match self {
-            Row::Lite(row) => row.try_get(column)?,
-            Row::Pg(row) => row.try_get(column)?,
+            Row::Sqlite(row) => row.try_get(column)?,
+            Row::Postgres(row) => row.try_get(column)?,
         })
     }
 
     pub fn time(&self, column: &str) -> Result<Option<Timestamp>, StoreError> {
         match self {
-            Row::Lite(row) => {
+            Row::Sqlite(row) => {
                 let text: Option<String> = row.try_get(column)?;
                 Ok(text.and_then(|text| text.parse().ok()))
             }
-            Row::Pg(row) => Ok(row.try_get::<Option<PgTime>, _>(column)?.map(|at| at.0)),
+            Row::Postgres(row) => Ok(row.try_get::<Option<PgTime>, _>(column)?.map(|at| at.0)),
         }
     }
 
     pub fn json(&self, column: &str) -> Result<Json, StoreError> {
         let json: Option<sqlx::types::Json<Json>> = match self {
-            Row::Lite(row) => row.try_get_unchecked(column)?,
-            Row::Pg(row) => row.try_get(column)?,
+            Row::Sqlite(row) => row.try_get_unchecked(column)?,
+            Row::Postgres(row) => row.try_get(column)?,
         };
         Ok(json.map_or(Json::Null, |json| json.0))
     }
 }
 
-/// A unit of work: everything in it becomes so at `commit`, or nothing.
+/// A transaction; rolled back unless committed.
 pub struct Work {
     transaction: Tx,
     until: tokio::time::Instant,
-    _turn: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
     _writer: Option<OwnedSemaphorePermit>,
 }
 
 enum Tx {
-    Lite(Transaction<'static, Sqlite>),
-    Pg(Transaction<'static, Postgres>),
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
 }
 
 macro_rules! bound {
@@ -292,7 +289,7 @@ macro_rules! bound {
             query = match value {
                 Value::Text(text) => query.bind(text),
                 Value::Int(number) => query.bind(number),
-                Value::Bool(truth) => query.bind(truth),
+                Value::Bool(value) => query.bind(value),
                 Value::Time(at) => query.bind(at.map($time)),
                 Value::Json(json) => query.bind(sqlx::types::Json(json)),
             };
@@ -302,28 +299,28 @@ macro_rules! bound {
 }
 
 impl Work {
-    /// What a `select` says at its end so that nobody removes its rows before this work is done.
-    pub fn keeping(&self) -> &'static str {
+    /// The clause at the end of a `select` that prevents its rows from being deleted before this transaction ends.
+    pub fn key_share_clause(&self) -> &'static str {
         match self.transaction {
-            // one writer at a time: nobody can
-            Tx::Lite(_) => "",
-            Tx::Pg(_) => " for key share",
+            // SQLite has one writer at a time
+            Tx::Sqlite(_) => "",
+            Tx::Postgres(_) => " for key share",
         }
     }
 
-    /// Statements use `$1`, which both know.
+    /// Statements use `$1` placeholders, which both databases accept.
     pub async fn rows(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         let until = self.until;
         let sql = AssertSqlSafe(sql.to_owned());
-        in_time(until, async {
+        within(until, async {
             Ok(match &mut self.transaction {
-                Tx::Lite(tx) => {
+                Tx::Sqlite(tx) => {
                     let rows = bound!(sqlx::query(sql), values, iso).fetch_all(&mut **tx).await?;
-                    rows.into_iter().map(Row::Lite).collect()
+                    rows.into_iter().map(Row::Sqlite).collect()
                 }
-                Tx::Pg(tx) => {
+                Tx::Postgres(tx) => {
                     let rows = bound!(sqlx::query(sql), values, PgTime).fetch_all(&mut **tx).await?;
-                    rows.into_iter().map(Row::Pg).collect()
+                    rows.into_iter().map(Row::Postgres).collect()
                 }
             })
         })
@@ -334,14 +331,14 @@ impl Work {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
-    /// How many rows it touched.
+    /// Returns the number of affected rows.
     pub async fn execute(&mut self, sql: &str, values: Vec<Value>) -> Result<u64, StoreError> {
         let until = self.until;
         let sql = AssertSqlSafe(sql.to_owned());
-        in_time(until, async {
+        within(until, async {
             Ok(match &mut self.transaction {
-                Tx::Lite(tx) => bound!(sqlx::query(sql), values, iso).execute(&mut **tx).await?.rows_affected(),
-                Tx::Pg(tx) => bound!(sqlx::query(sql), values, PgTime).execute(&mut **tx).await?.rows_affected(),
+                Tx::Sqlite(tx) => bound!(sqlx::query(sql), values, iso).execute(&mut **tx).await?.rows_affected(),
+                Tx::Postgres(tx) => bound!(sqlx::query(sql), values, PgTime).execute(&mut **tx).await?.rows_affected(),
             })
         })
         .await
@@ -349,23 +346,23 @@ impl Work {
 
     pub async fn commit(self) -> Result<(), StoreError> {
         let until = self.until;
-        in_time(until, async {
+        within(until, async {
             match self.transaction {
-                Tx::Lite(tx) => tx.commit().await,
-                Tx::Pg(tx) => tx.commit().await,
+                Tx::Sqlite(tx) => tx.commit().await,
+                Tx::Postgres(tx) => tx.commit().await,
             }
         })
         .await
     }
 }
 
-async fn in_time<T>(
+async fn within<T>(
     until: tokio::time::Instant,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, StoreError> {
     match tokio::time::timeout_at(until, work).await {
         Ok(done) => Ok(done?),
-        Err(_) => Err(StoreError::Unavailable("no answer in time".into())),
+        Err(_) => Err(StoreError::Unavailable("no response in time".into())),
     }
 }
 
@@ -375,24 +372,27 @@ impl Db {
             .filename(path)
             .create_if_missing(true)
             .foreign_keys(true)
-            // Others read and write this file while we do.
+            // others read and write this file too
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(4));
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT).connect_with(options);
-        Ok(Db::over(Pool::Lite(pool.await?), delays))
+        let pool = SqlitePoolOptions::new()
+            .max_connections(MAX_CONNECTIONS)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .connect_with(options);
+        Ok(Db::new(Pool::Sqlite(pool.await?), delays))
     }
 
     pub async fn postgres(url: &str, delays: Delays) -> Result<Db, StoreError> {
         let options: PgConnectOptions = url.parse()?;
-        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
-        Ok(Db::over(Pool::Pg(pool.connect_with(options.application_name("streamspace-api")).await?), delays))
+        let pool = PgPoolOptions::new().max_connections(MAX_CONNECTIONS).acquire_timeout(CONNECT_TIMEOUT);
+        Ok(Db::new(Pool::Postgres(pool.connect_with(options.application_name("streamspace-api")).await?), delays))
     }
 
-    fn over(pool: Pool, delays: Delays) -> Db {
+    fn new(pool: Pool, delays: Delays) -> Db {
         Db {
             pool,
-            turns: Arc::new(Semaphore::new(CONNECTIONS as usize)),
+            permits: Arc::new(Semaphore::new(MAX_CONNECTIONS as usize)),
             writers: Arc::new(Semaphore::new(1)),
             gate: Arc::default(),
             delays,
@@ -401,50 +401,50 @@ impl Db {
 
     pub fn dialect(&self) -> Dialect {
         match self.pool {
-            Pool::Lite(_) => Dialect::Lite,
-            Pool::Pg(_) => Dialect::Pg,
+            Pool::Sqlite(_) => Dialect::Sqlite,
+            Pool::Postgres(_) => Dialect::Postgres,
         }
     }
 
-    /// Work that only looks.
+    /// Begins a read-only transaction.
     pub async fn read(&self) -> Result<Work, StoreError> {
         self.begin(false).await
     }
 
-    /// Work that changes something.
+    /// Begins a writing transaction.
     pub async fn write(&self) -> Result<Work, StoreError> {
         self.delays.wait().await;
         self.begin(true).await
     }
 
     async fn begin(&self, write: bool) -> Result<Work, StoreError> {
-        self.gate.pass()?;
-        let waited = || StoreError::Unavailable("no connection came free".into());
-        let turn = async {
+        self.gate.check()?;
+        let exhausted = || StoreError::Unavailable("no free connection".into());
+        let permit = async {
             let writer = match (&self.pool, write) {
-                (Pool::Lite(_), true) => Some(self.writers.clone().acquire_owned().await.map_err(|_| waited())?),
+                (Pool::Sqlite(_), true) => Some(self.writers.clone().acquire_owned().await.map_err(|_| exhausted())?),
                 _ => None,
             };
-            Ok::<_, StoreError>((self.turns.clone().acquire_owned().await.map_err(|_| waited())?, writer))
+            Ok::<_, StoreError>((self.permits.clone().acquire_owned().await.map_err(|_| exhausted())?, writer))
         };
-        let (turn, writer) = tokio::time::timeout(TURN, turn).await.map_err(|_| waited())??;
-        let until = tokio::time::Instant::now() + WORK;
-        let transaction = in_time(until, async {
+        let (permit, writer) = tokio::time::timeout(PERMIT_TIMEOUT, permit).await.map_err(|_| exhausted())??;
+        let until = tokio::time::Instant::now() + TRANSACTION_TIMEOUT;
+        let transaction = within(until, async {
             Ok(match &self.pool {
-                // A deferred transaction that turns to writing later fails at once when somebody else wrote meanwhile.
-                Pool::Lite(pool) if write => Tx::Lite(pool.begin_with("begin immediate").await?),
-                Pool::Lite(pool) => Tx::Lite(pool.begin().await?),
-                Pool::Pg(pool) => Tx::Pg(pool.begin().await?),
+                // a deferred transaction fails when it first writes if another writer came in between
+                Pool::Sqlite(pool) if write => Tx::Sqlite(pool.begin_with("begin immediate").await?),
+                Pool::Sqlite(pool) => Tx::Sqlite(pool.begin().await?),
+                Pool::Postgres(pool) => Tx::Postgres(pool.begin().await?),
             })
         })
         .await?;
-        Ok(Work { transaction, until, _turn: turn, _writer: writer })
+        Ok(Work { transaction, until, _permit: permit, _writer: writer })
     }
 
     pub async fn close(&self) {
         match &self.pool {
-            Pool::Lite(pool) => pool.close().await,
-            Pool::Pg(pool) => pool.close().await,
+            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Postgres(pool) => pool.close().await,
         }
     }
 }

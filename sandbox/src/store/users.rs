@@ -1,5 +1,5 @@
 //! The table `users`.
-use super::{Store, StoreError};
+use super::{open::Store, sql::StoreError};
 use jiff::Timestamp;
 
 pub const SERVICE_USER: &str = "streamspace-api";
@@ -14,7 +14,7 @@ pub struct User {
 }
 
 impl Store {
-    /// The user `admin`, with this password from now on.
+    /// Creates the user `admin` or sets its password.
     pub async fn seed_admin(&self, password_hash: &str) -> Result<(), StoreError> {
         let now = Timestamp::now();
         let mut work = self.db.write().await?;
@@ -28,7 +28,7 @@ impl Store {
         work.commit().await
     }
 
-    /// The user as whom the platform itself is known to the cluster. Sessions belong to those who ask for them, never to it.
+    /// The platform's own account in the cluster. Without a defect no session belongs to it.
     pub(super) async fn seed_service_user(&self) -> Result<(), StoreError> {
         let mut work = self.db.write().await?;
         work.execute(
@@ -50,17 +50,17 @@ impl Store {
             .await?;
         row.map(|row| {
             Ok(User {
-                id: row.word("id")?,
-                username: row.word("username")?,
-                role: row.word("role")?,
-                active: row.truth("active")?,
-                password_hash: row.text("password_hash")?,
+                id: row.string("id")?,
+                username: row.string("username")?,
+                role: row.string("role")?,
+                active: row.bool("active")?,
+                password_hash: row.optional_string("password_hash")?,
             })
         })
         .transpose()
     }
 
-    pub async fn note_login(&self, id: &str) -> Result<(), StoreError> {
+    pub async fn record_login(&self, id: &str) -> Result<(), StoreError> {
         let mut work = self.db.write().await?;
         work.execute("update users set last_login = $2 where id = $1", vec![id.into(), Timestamp::now().into()])
             .await?;

@@ -1,7 +1,7 @@
 //! The tables `webhooks` and `webhook_deliveries`.
 use super::{
-    Store, StoreError,
-    sql::{Row, Work},
+    open::Store,
+    sql::{Row, StoreError, Work},
 };
 use crate::defect::{Defect, Defects};
 use jiff::Timestamp;
@@ -13,14 +13,14 @@ use std::{collections::BTreeMap, time::Duration};
 #[serde(default)]
 pub struct RetryPolicy {
     pub max_retries: u32,
-    #[serde(serialize_with = "plainly")]
+    #[serde(serialize_with = "integer_if_whole")]
     pub retry_delay_seconds: f64,
-    #[serde(serialize_with = "plainly")]
+    #[serde(serialize_with = "integer_if_whole")]
     pub backoff_multiplier: f64,
 }
 
-/// Who sent 60 gets 60 back and not 60.0.
-fn plainly<S: serde::Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+/// Serialises 60.0 as 60, as clients sent it.
+fn integer_if_whole<S: serde::Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     #[allow(clippy::cast_possible_truncation)]
     if number.fract() == 0.0 && number.abs() < 1e15 {
         serializer.serialize_i64(*number as i64)
@@ -63,7 +63,7 @@ pub struct Webhook {
     pub created_at: Timestamp,
 }
 
-/// Something to be delivered: all that it takes, so that a delivery under way needs no database.
+/// A delivery with everything it needs, so that sending requires no database.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     pub id: i64,
@@ -73,7 +73,7 @@ pub struct Delivery {
     pub webhook: Webhook,
 }
 
-/// How one attempt ended.
+/// The result of one attempt.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     pub delivery: i64,
@@ -87,7 +87,7 @@ pub struct Attempt {
     pub at: Timestamp,
 }
 
-/// A delivery as it is shown.
+/// A delivery as the API returns it.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeliveryRecord {
     pub id: i64,
@@ -112,37 +112,37 @@ fn webhook(row: &Row) -> Result<Webhook, StoreError> {
         serde_json::from_value(json).unwrap_or_default()
     }
     Ok(Webhook {
-        id: row.number("webhook")?,
-        name: row.word("name")?,
-        description: row.word("description")?,
-        url: row.word("url")?,
-        secret: row.word("secret")?,
+        id: row.int("webhook")?,
+        name: row.string("name")?,
+        description: row.string("description")?,
+        url: row.string("url")?,
+        secret: row.string("secret")?,
         events: decode(row.json("events")?),
         headers: decode(row.json("headers")?),
-        enabled: row.truth("enabled")?,
+        enabled: row.bool("enabled")?,
         retry_policy: decode(row.json("retry_policy")?),
-        created_by: row.text("created_by")?,
+        created_by: row.optional_string("created_by")?,
         created_at: row.time("webhook_created_at")?.unwrap_or_default(),
     })
 }
 
-/// Writes down what every webhook that listens for this event is to be told.
+/// Writes a delivery for each webhook that is subscribed to the event.
 pub(super) async fn emit(
     work: &mut Work,
     defects: Defects,
     event: &str,
     data: Json,
 ) -> Result<Vec<Delivery>, StoreError> {
-    // a webhook that is removed meanwhile must not take the session with it
-    let keeping = work.keeping();
-    let heeded = if defects.has(Defect::WebhookDisabledHears) { "" } else { "where w.enabled = true" };
-    let sql = format!("select {WEBHOOK} from webhooks w {heeded} order by w.id{keeping}");
+    // the lock keeps a concurrently deleted webhook from failing this transaction
+    let lock = work.key_share_clause();
+    let condition = if defects.has(Defect::WebhookDisabledHears) { "" } else { "where w.enabled = true" };
+    let sql = format!("select {WEBHOOK} from webhooks w {condition} order by w.id{lock}");
     let rows = work.rows(&sql, vec![]).await?;
     let now = Timestamp::now();
-    let said = if defects.has(Defect::WebhookWrongEvent) { event.trim_end_matches('d') } else { event };
+    let event_name = if defects.has(Defect::WebhookWrongEvent) { event.trim_end_matches('d') } else { event };
     let at = if defects.has(Defect::WebhookWrongZone) { now + Duration::from_secs(3600) } else { now };
     let data = if defects.has(Defect::WebhookOtherSession) { oldest_of_same_user(work, data).await? } else { data };
-    let payload = json!({ "event": said, "timestamp": format!("{at:.6}"), "data": shown(defects, data) });
+    let payload = json!({ "event": event_name, "timestamp": format!("{at:.6}"), "data": payload_data(defects, data) });
     let body = payload.to_string();
     let mut deliveries = vec![];
     for row in rows {
@@ -154,16 +154,16 @@ pub(super) async fn emit(
             .row(
                 "insert into webhook_deliveries (webhook_id, event, payload, body, status, created_at)
                  values ($1, $2, $3, $4, 'pending', $5) returning id",
-                vec![webhook.id.into(), said.into(), payload.clone().into(), (&body).into(), now.into()],
+                vec![webhook.id.into(), event_name.into(), payload.clone().into(), (&body).into(), now.into()],
             )
             .await?;
-        let id = row.map_or(Ok(0), |row| row.number("id"))?;
-        deliveries.push(Delivery { id, event: said.to_owned(), body: body.clone(), attempts: 0, webhook });
+        let id = row.map_or(Ok(0), |row| row.int("id"))?;
+        deliveries.push(Delivery { id, event: event_name.to_owned(), body: body.clone(), attempts: 0, webhook });
     }
     Ok(deliveries)
 }
 
-fn shown(defects: Defects, mut data: Json) -> Json {
+fn payload_data(defects: Defects, mut data: Json) -> Json {
     if defects.has(Defect::WebhookDefaultResources) {
         data["resources"] = json!({ "cpu": "1000m", "memory": "2Gi" });
     }
@@ -175,9 +175,9 @@ async fn oldest_of_same_user(work: &mut Work, data: Json) -> Result<Json, StoreE
     let found = work.row(sql, vec![data["user"].as_str().unwrap_or_default().into()]).await?;
     let Some(row) = found else { return Ok(data) };
     let mut other = data;
-    other["name"] = json!(row.word("id")?);
-    other["template"] = json!(row.word("template_name")?);
-    other["state"] = json!(row.word("state")?);
+    other["name"] = json!(row.string("id")?);
+    other["template"] = json!(row.string("template_name")?);
+    other["state"] = json!(row.string("state")?);
     Ok(other)
 }
 
@@ -204,7 +204,7 @@ impl Store {
                 ],
             )
             .await?;
-        let id = row.map_or(Ok(0), |row| row.number("id"))?;
+        let id = row.map_or(Ok(0), |row| row.int("id"))?;
         if !self.defects.has(Defect::WebhookNotKept) {
             work.commit().await?;
         }
@@ -234,7 +234,7 @@ impl Store {
             .collect()
     }
 
-    /// Its deliveries go with it. False if it was not there.
+    /// Deletes a webhook with its deliveries. False if it does not exist.
     pub async fn delete_webhook(&self, id: i64) -> Result<bool, StoreError> {
         let mut work = self.db.write().await?;
         let sql = if self.defects.has(Defect::WebhookRemovedHears) {
@@ -247,8 +247,8 @@ impl Store {
         Ok(touched > 0)
     }
 
-    /// Tells of a session that was asked for and not made.
-    pub async fn tell_refused(&self, user: &str, template: &str) -> Result<Vec<Delivery>, StoreError> {
+    /// Defect: emits `session.created` for a refused request.
+    pub async fn emit_refused_create(&self, user: &str, template: &str) -> Result<Vec<Delivery>, StoreError> {
         let mut work = self.db.write().await?;
         let data = json!({ "name": "", "user": user, "template": template, "state": "failed" });
         let deliveries = emit(&mut work, self.defects, "session.created", data).await?;
@@ -256,7 +256,7 @@ impl Store {
         Ok(deliveries)
     }
 
-    /// None if there is no such webhook.
+    /// `None` if the webhook does not exist.
     pub async fn deliveries(
         &self,
         webhook: i64,
@@ -270,7 +270,7 @@ impl Store {
         let count = work
             .row("select count(*) as n from webhook_deliveries where webhook_id = $1", vec![webhook.into()])
             .await?;
-        let total = count.map_or(Ok(0), |row| row.number("n"))?;
+        let total = count.map_or(Ok(0), |row| row.int("n"))?;
         let rows = work
             .rows(
                 "select id, webhook_id, event, payload, status, status_code, response_body, error_message, attempts,
@@ -281,15 +281,15 @@ impl Store {
             .await?;
         let records = rows.iter().map(|row| {
             Ok(DeliveryRecord {
-                id: row.number("id")?,
-                webhook_id: row.number("webhook_id")?,
-                event: row.word("event")?,
+                id: row.int("id")?,
+                webhook_id: row.int("webhook_id")?,
+                event: row.string("event")?,
                 payload: row.json("payload")?,
-                status: row.word("status")?,
-                status_code: row.int("status_code")?,
-                response_body: row.text("response_body")?,
-                error_message: row.text("error_message")?,
-                attempts: row.number("attempts")?,
+                status: row.string("status")?,
+                status_code: row.optional_int("status_code")?,
+                response_body: row.optional_string("response_body")?,
+                error_message: row.optional_string("error_message")?,
+                attempts: row.int("attempts")?,
                 next_retry_at: row.time("next_retry_at")?,
                 delivered_at: row.time("delivered_at")?,
                 created_at: row.time("created_at")?,
@@ -298,7 +298,7 @@ impl Store {
         Ok(Some((records.collect::<Result<_, StoreError>>()?, total)))
     }
 
-    /// What a former process left undelivered.
+    /// Deliveries that a former process left pending.
     pub async fn pending_deliveries(&self) -> Result<Vec<Delivery>, StoreError> {
         let mut work = self.db.read().await?;
         let sql = format!(
@@ -308,17 +308,17 @@ impl Store {
         let rows = work.rows(&sql, vec![]).await?;
         let deliveries = rows.iter().map(|row| {
             Ok(Delivery {
-                id: row.number("id")?,
-                event: row.word("event")?,
-                body: row.word("body")?,
-                attempts: u32::try_from(row.number("attempts")?).unwrap_or_default(),
+                id: row.int("id")?,
+                event: row.string("event")?,
+                body: row.string("body")?,
+                attempts: u32::try_from(row.int("attempts")?).unwrap_or_default(),
                 webhook: webhook(row)?,
             })
         });
         deliveries.collect()
     }
 
-    /// False if the webhook has been deleted meanwhile, and its deliveries with it.
+    /// False if the webhook was deleted meanwhile, together with its deliveries.
     pub async fn record_attempt(&self, attempt: &Attempt) -> Result<bool, StoreError> {
         let mut work = self.db.write().await?;
         let touched = work

@@ -4,7 +4,7 @@ use crate::{
     defect::{Defect, Defects},
     kinds::{Resources, Session as Object},
     link::{Patience, found, soon},
-    store::{NewSession, SERVICE_USER, Seen, Session as Row},
+    store::{NewSession, ObservedSession, SERVICE_USER, Session as Row},
 };
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
@@ -98,7 +98,7 @@ impl Syncer {
 
     async fn change_wrongly(&self, row: &Row) -> Result<Option<bool>, SyncError> {
         if self.wrong(Defect::UpdateOnlyRow) {
-            self.store.assume(&row.name).await?;
+            self.store.assume_applied(&row.name).await?;
             return Ok(Some(false));
         }
         let there = found(self.api.get(&row.name)).await?;
@@ -127,7 +127,7 @@ impl Syncer {
         }
         if self.wrong(Defect::UpdateOnlyObject) {
             self.change(row).await?;
-            self.store.deafen(&row.name, 1).await?;
+            self.store.skip_generations(&row.name, 1).await?;
             return Ok(Some(false));
         }
         Ok(None)
@@ -187,14 +187,14 @@ impl Syncer {
             let others = self.removals.under_way.fetch_sub(1, Ordering::SeqCst) > 1 || others;
             removed?;
             if others {
-                self.store.put_back(row).await?;
+                self.store.restore(row).await?;
             }
             return Ok(Some(false));
         }
         Ok(None)
     }
 
-    async fn follow_wrongly(&self, row: &Row, seen: &Seen) -> Result<Option<bool>, SyncError> {
+    async fn follow_wrongly(&self, row: &Row, seen: &ObservedSession) -> Result<Option<bool>, SyncError> {
         if self.wrong(Defect::StatusNeverFlowsBack) || self.wrong(Defect::StatusAssumed) {
             return Ok(Some(false));
         }
@@ -203,7 +203,7 @@ impl Syncer {
             let (row, seen) = (row.clone(), seen.clone());
             self.background.spawn(async move {
                 tokio::time::sleep(LATE).await;
-                if let Ok(Some(deliveries)) = store.seen(&row, &seen).await {
+                if let Ok(Some(deliveries)) = store.record_observed(&row, &seen).await {
                     dispatcher.send(deliveries);
                 }
             });
@@ -211,22 +211,22 @@ impl Syncer {
         }
         if self.wrong(Defect::ManualDefaultResources) {
             // What an object asks for is never read.
-            let seen = Seen { cpu: row.cpu.clone(), memory: row.memory.clone(), ..seen.clone() };
-            self.dispatcher.send(self.store.seen(row, &seen).await?.unwrap_or_default());
+            let seen = ObservedSession { cpu: row.cpu.clone(), memory: row.memory.clone(), ..seen.clone() };
+            self.dispatcher.send(self.store.record_observed(row, &seen).await?.unwrap_or_default());
             return Ok(Some(false));
         }
         if self.wrong(Defect::StatusOfOther) {
             // It looks for whose status this is by the user, who has a newer one.
             let newest = self.store.sessions(Some(&row.user)).await?.into_iter().next();
             if let Some(newest) = newest.filter(|newest| newest.name != row.name) {
-                let status = Seen {
+                let status = ObservedSession {
                     state: seen.state.clone(),
                     phase: seen.phase.clone(),
                     message: seen.message.clone(),
                     url: seen.url.clone(),
                     ..super::known(&newest)
                 };
-                self.store.seen(&newest, &status).await?;
+                self.store.record_observed(&newest, &status).await?;
                 return Ok(Some(false));
             }
         }

@@ -43,7 +43,7 @@ async fn begin(
 ) -> Begun {
     let missing = "Key: 'SessionIDs' Error:Field validation for 'SessionIDs' failed on the 'required' tag";
     let sessions = batch.session_ids.ok_or_else(|| no(StatusCode::BAD_REQUEST, missing))?;
-    let job = api.store.begin_job(&caller.id, operation, sessions.len()).await?;
+    let job = api.store.start_job(&caller.id, operation, sessions.len()).await?;
     let id = job.id.clone();
     tokio::spawn(async move { work(&api, job, operation, &sessions).await });
     Ok((StatusCode::ACCEPTED, Json(json!({ "jobId": id, "message": message, "status": "running" }))))
@@ -57,9 +57,9 @@ async fn work(api: &Api, mut job: Job, operation: Operation, sessions: &[String]
             Ok(false) => Some(format!("session {session}: not found or not owned by user")),
             Err(error) => Some(format!("session {session}: {error}")),
         };
-        job.count(error);
+        job.record(error);
     }
-    if let Err(error) = api.store.end_job(&job).await {
+    if let Err(error) = api.store.finish_job(&job).await {
         api.log.error("database: a batch job could not be ended", &[("job", &job.id), ("cause", &error)]);
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     api::{
         Api,
         auth::Caller,
-        body::{Asked as Query, Body},
+        body::{Body, SessionChange as Query},
         error::Failure,
         sessions::{DEFAULT_CPU, DEFAULT_MEMORY, Wanted, possible, template},
     },
@@ -73,7 +73,7 @@ pub async fn create(
         tags: json!([]),
     };
     let (made, deliveries) = api.store.create_session(&new).await.map_err(|error| match error {
-        StoreError::Dangling(_) => {
+        StoreError::MissingReference(_) => {
             let why = "failed to get user limits: failed to get user: user not found";
             no_because(StatusCode::FORBIDDEN, "Quota exceeded", why)
         }

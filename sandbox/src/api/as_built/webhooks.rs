@@ -3,7 +3,7 @@ use super::{no, no_because};
 use crate::api::{
     Api,
     auth::Caller,
-    body::{Asked, Body},
+    body::{Body, SessionChange},
     error::Failure,
     webhooks::{self, Create},
 };
@@ -39,7 +39,7 @@ pub async fn of_nobody(_: Caller) -> Failure {
     no(StatusCode::NOT_FOUND, "webhook not found")
 }
 
-pub async fn deliveries(_: Caller, Path(_): Path<String>, asked: Asked) -> Result<Json<Json_>, Failure> {
+pub async fn deliveries(_: Caller, Path(_): Path<String>, asked: SessionChange) -> Result<Json<Json_>, Failure> {
     let (page, size) = (asked.number("page", 1, 1_000_000)?, asked.number("page_size", 50, 500)?);
     Ok(Json(json!({ "deliveries": [], "page": page, "page_size": size, "total": 0, "total_pages": 0 })))
 }

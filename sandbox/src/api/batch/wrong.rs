@@ -4,7 +4,7 @@ use crate::{
     defect::{Defect as D, Defects},
     kinds::Session as Object,
     link::found,
-    store::{Asked, NewSession, Session, StoreError},
+    store::{NewSession, Session, SessionChange, StoreError},
 };
 use axum::{
     Json,
@@ -51,12 +51,12 @@ pub async fn before(api: &Api, names: &[String]) -> Result<Vec<Session>, StoreEr
 }
 
 /// In place of the right way.
-pub async fn one(api: &Api, caller: &Caller, name: &str, wish: Wish) -> Option<Result<Asked, StoreError>> {
+pub async fn one(api: &Api, caller: &Caller, name: &str, wish: Wish) -> Option<Result<SessionChange, StoreError>> {
     match wish {
         _ if api.defects.has(D::BatchInDatabaseOnly) => Some(row_alone(api, name, wish).await),
         Wish::Delete if api.defects.has(D::BatchDeleteKeepsRow) => Some(object_alone(api, name).await),
         Wish::Delete if api.defects.has(D::BatchDeleteHibernates) => {
-            Some(api.store.ask_state(name, "hibernated", caller.owner()).await)
+            Some(api.store.request_state(name, "hibernated", caller.owner()).await)
         }
         Wish::Hibernate if api.defects.has(D::BatchToggles) => Some(toggled(api, caller, name).await),
         _ if api.defects.has(D::BatchMakesUnknown) => made(api, caller, name).await,
@@ -64,41 +64,41 @@ pub async fn one(api: &Api, caller: &Caller, name: &str, wish: Wish) -> Option<R
     }
 }
 
-async fn row_alone(api: &Api, name: &str, wish: Wish) -> Result<Asked, StoreError> {
-    let Some(row) = api.store.session(name).await? else { return Ok(Asked::NotFound) };
+async fn row_alone(api: &Api, name: &str, wish: Wish) -> Result<SessionChange, StoreError> {
+    let Some(row) = api.store.session(name).await? else { return Ok(SessionChange::NotFound) };
     match wish {
-        Wish::Hibernate if row.state == "hibernated" => return Ok(Asked::Already(Box::new(row))),
-        Wish::Wake if row.state == "running" => return Ok(Asked::Already(Box::new(row))),
+        Wish::Hibernate if row.state == "hibernated" => return Ok(SessionChange::Unchanged(Box::new(row))),
+        Wish::Wake if row.state == "running" => return Ok(SessionChange::Unchanged(Box::new(row))),
         Wish::Hibernate => write_state(api, &row, "hibernated", "Hibernated").await?,
         Wish::Wake => write_state(api, &row, "running", "Running").await?,
-        Wish::Delete => api.store.drop_row(name).await?,
+        Wish::Delete => api.store.delete_row(name).await?,
     }
-    Ok(Asked::Noted(Box::new(row)))
+    Ok(SessionChange::Recorded(Box::new(row)))
 }
 
 async fn write_state(api: &Api, row: &Session, state: &str, phase: &str) -> Result<(), StoreError> {
-    api.store.write_row(&Session { state: state.into(), phase: phase.into(), ..row.clone() }).await
+    api.store.overwrite_row(&Session { state: state.into(), phase: phase.into(), ..row.clone() }).await
 }
 
-async fn object_alone(api: &Api, name: &str) -> Result<Asked, StoreError> {
-    let Some(row) = api.store.session(name).await? else { return Ok(Asked::NotFound) };
+async fn object_alone(api: &Api, name: &str) -> Result<SessionChange, StoreError> {
+    let Some(row) = api.store.session(name).await? else { return Ok(SessionChange::NotFound) };
     let objects = kube::Api::<Object>::namespaced(api.client.clone(), &api.namespace);
     let gone = found(objects.delete(name, &DeleteParams::background())).await;
-    gone.map(|_| Asked::Noted(Box::new(row))).map_err(|error| StoreError::Refused(error.to_string()))
+    gone.map(|_| SessionChange::Recorded(Box::new(row))).map_err(|error| StoreError::Refused(error.to_string()))
 }
 
 /// Asks for whatever it is not.
-async fn toggled(api: &Api, caller: &Caller, name: &str) -> Result<Asked, StoreError> {
-    let asked = api.store.ask_state(name, "hibernated", caller.owner()).await?;
-    if let Asked::Already(_) = asked {
-        api.store.ask_state(name, "running", caller.owner()).await?;
+async fn toggled(api: &Api, caller: &Caller, name: &str) -> Result<SessionChange, StoreError> {
+    let asked = api.store.request_state(name, "hibernated", caller.owner()).await?;
+    if let SessionChange::Unchanged(_) = asked {
+        api.store.request_state(name, "running", caller.owner()).await?;
         api.wishes.changed(name);
     }
     Ok(asked)
 }
 
 /// Saves what it did not find, as an upsert does.
-async fn made(api: &Api, caller: &Caller, name: &str) -> Option<Result<Asked, StoreError>> {
+async fn made(api: &Api, caller: &Caller, name: &str) -> Option<Result<SessionChange, StoreError>> {
     match api.store.session(name).await {
         Ok(None) => {}
         Ok(Some(_)) => return None,
@@ -116,7 +116,7 @@ async fn made(api: &Api, caller: &Caller, name: &str) -> Option<Result<Asked, St
         max_session_duration: None,
         tags: json!([]),
     };
-    Some(api.store.create_session(&new).await.map(|_| Asked::NotFound))
+    Some(api.store.create_session(&new).await.map(|_| SessionChange::NotFound))
 }
 
 /// What is still done, or undone, when all of the batch are through.
@@ -134,7 +134,7 @@ pub async fn afterwards(
     }
     if api.defects.has(D::BatchRollsBack) {
         for row in &before {
-            if failed { api.store.write_row(row).await? } else { api.wishes.changed(&row.name) }
+            if failed { api.store.overwrite_row(row).await? } else { api.wishes.changed(&row.name) }
         }
     }
     if api.defects.has(D::BatchTouchesAlike) {
@@ -152,7 +152,7 @@ pub async fn afterwards(
         let (store, wishes) = (api.store.clone(), api.wishes.clone());
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(700)).await;
-            store.ask_state(&first.name, &first.desired, None).await.map(|_| wishes.changed(&first.name))
+            store.request_state(&first.name, &first.desired, None).await.map(|_| wishes.changed(&first.name))
         });
     }
     Ok(())
@@ -278,10 +278,10 @@ mod tests {
         ] {
             let mut expected = crate::api::batch::told(3, &ends());
             expected[field] = value;
-            assert_eq!(told_with(Defects::default().and(defect)), (200, expected), "{}", defect.name());
+            assert_eq!(told_with(Defects::default().with(defect)), (200, expected), "{}", defect.name());
         }
         for (defect, status) in [(D::BatchAnswers202, 202), (D::BatchAnswers207, 207), (D::BatchAnswers422, 422)] {
-            assert_eq!(told_with(Defects::default().and(defect)).0, status);
+            assert_eq!(told_with(Defects::default().with(defect)).0, status);
         }
     }
 
@@ -292,13 +292,13 @@ mod tests {
         let told = |defects: Defects| errors(defects, &Leftover::default(), &ends);
         let said = |told: Json_| [told[0]["error"].clone(), told[1]["error"].clone()];
         assert_eq!(said(told(Defects::default())), [NOT_FOUND, "Session already running"]);
-        assert_eq!(said(told(Defects::default().and(D::BatchErrorsMixed))), ["Session already running", NOT_FOUND]);
+        assert_eq!(said(told(Defects::default().with(D::BatchErrorsMixed))), ["Session already running", NOT_FOUND]);
     }
 
     #[test]
     fn a_turn_is_missed_or_taken_by_the_last() {
         let names = ["a", "b", "c"].map(str::to_owned);
-        let with = |defect| reached(Defects::default().and(defect), &names).into_iter().cloned().collect::<Vec<_>>();
+        let with = |defect| reached(Defects::default().with(defect), &names).into_iter().cloned().collect::<Vec<_>>();
         assert_eq!(with(D::BatchSkipsLast), ["a", "b"]);
         assert_eq!(with(D::BatchActsOnLast), ["c", "c", "c"]);
         assert_eq!(reached(Defects::default(), &names), names.iter().collect::<Vec<_>>());

@@ -1,9 +1,9 @@
-//! Writes to a session's row beside the agreement of `asked` and `applied`: nobody is told of them. Defects alone do that.
-use super::{Session, Store, StoreError};
+//! Writes to session rows that bypass `asked` and `applied`. Only defects use them.
+use super::{open::Store, session::Session, sql::StoreError};
 
 impl Store {
-    /// What was asked of it and what was seen of it, as it stands here.
-    pub async fn write_row(&self, row: &Session) -> Result<(), StoreError> {
+    /// Overwrites the requested and the observed state of a session.
+    pub async fn overwrite_row(&self, row: &Session) -> Result<(), StoreError> {
         let mut work = self.db.write().await?;
         let change = "update sessions set state = $2, phase = $3, desired = $4, asked = $5 where id = $1";
         let values =
@@ -12,7 +12,7 @@ impl Store {
         work.commit().await
     }
 
-    pub async fn drop_row(&self, name: &str) -> Result<(), StoreError> {
+    pub async fn delete_row(&self, name: &str) -> Result<(), StoreError> {
         let mut work = self.db.write().await?;
         work.execute("delete from sessions where id = $1", vec![name.into()]).await?;
         work.commit().await
