@@ -230,24 +230,24 @@ fn the_page_of_exit_codes_matches_the_code() {
         .collect();
     let codes: Vec<u8> = rows.iter().filter_map(|r| r[0].trim_matches('`').parse().ok()).collect();
     let expected = [
-        exit::GREEN,
-        exit::RED,
+        exit::SUCCESS,
+        exit::FAILED,
         exit::USAGE,
-        exit::COULD_NOT_ASK,
+        exit::UNREACHABLE,
         exit::NOTHING_SELECTED,
         exit::NO_REPORT,
         exit::INTERRUPTED,
     ];
     assert_eq!(codes, expected, "the table of exit codes");
     let gate = [
-        (RunVerdict::Passed, exit::GREEN),
-        (RunVerdict::Failed, exit::RED),
-        (RunVerdict::Errored, exit::COULD_NOT_ASK),
+        (RunVerdict::Passed, exit::SUCCESS),
+        (RunVerdict::Failed, exit::FAILED),
+        (RunVerdict::Errored, exit::UNREACHABLE),
         (RunVerdict::Undecided, exit::NOTHING_SELECTED),
         (RunVerdict::Interrupted, exit::INTERRUPTED),
     ];
     for (verdict, code) in gate {
-        assert_eq!(verdict.exit_code(), code, "{}", verdict.word());
+        assert_eq!(exit::of_run(verdict), code, "{}", verdict.word());
     }
     // the last cell of a verdict is its exit code
     let verdicts = [

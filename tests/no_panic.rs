@@ -12,7 +12,7 @@ use tp_runner::{
         environment, markdown,
         read::{FileLoader, Reader},
     },
-    report::{jsonl, ledger::Ledger},
+    report::{index_builder::IndexBuilder, jsonl},
     source::Source,
     value::Value,
     yaml,
@@ -236,13 +236,13 @@ proptest! {
 {"seq":3,"at":"2026-01-02T03:04:05Z","address":"A","event":"case-finished","verdict":"passed","blame":null,"reason":null,"took":1}
 "#;
         std::fs::write(&path, changed(&format!("{good}{junk}"), &changes)).unwrap();
-        let mut ledger = Ledger::default();
-        let _ = jsonl::each(&path, |e| {
+        let mut builder = IndexBuilder::default();
+        let _ = jsonl::for_each(&path, |e| {
             let line = serde_json::to_string(&e).unwrap_or_default();
-            let _ = ledger.on_event(&e, &line);
+            let _ = builder.on_event(&e, &line);
         });
         let mut out = vec![];
-        let _ = tp_runner::report::markdown::write(&ledger.index(), &mut out);
+        let _ = tp_runner::report::markdown::write(&builder.index(), &mut out);
     }
 }
 

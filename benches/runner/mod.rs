@@ -19,7 +19,7 @@ use tp_runner::{
         environment,
         read::{FileLoader, Reader},
     },
-    report::{jsonl::JsonLines, ledger::Ledger},
+    report::{index_builder::IndexBuilder, jsonl::JsonLines},
     secrets::Secrets,
     source::Source,
 };
@@ -52,10 +52,10 @@ pub async fn perform_in(
     let secrets = Arc::new(Secrets::default());
     let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).expect("variables");
     let live = Arc::new(Live::new(run.clone(), secrets.clone(), run_scope(&run, &secrets), &schedule.targets));
-    let ledger = Ledger::default();
+    let builder = IndexBuilder::default();
     let journal = folder.join("events.jsonl");
     let lines = JsonLines::open(&journal).expect("a journal");
-    let mut sinks: Vec<Box<dyn EventSink>> = vec![Box::new(lines), Box::new(ledger.clone())];
+    let mut sinks: Vec<Box<dyn EventSink>> = vec![Box::new(lines), Box::new(builder.clone())];
     sinks.extend(more);
     let cancel = tokio_util::sync::CancellationToken::new();
     let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
@@ -92,7 +92,7 @@ pub async fn perform_in(
     thread.join().expect("the dispatcher").expect("the journal");
     let took = begun.elapsed();
 
-    let index = ledger.index();
+    let index = builder.index();
     assert_eq!(index.cases[0].verdict, Verdict::Passed, "{:?}", index.cases[0].reason);
     let recorded = std::fs::read_to_string(&journal).expect("the journal").lines().count();
     (took, recorded)

@@ -1,5 +1,5 @@
 //! `check`: everything that is wrong, without any network.
-use super::{Failure, args, exit, files, plans};
+use super::{args, exit, failure::Failure, files, plans};
 use crate::{executors, plan::Environment};
 
 pub fn command(args: args::Check) -> Result<u8, Failure> {
@@ -15,7 +15,7 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
         }
         None => None,
     };
-    let mut code = exit::GREEN;
+    let mut code = exit::SUCCESS;
     let environment = match &args.place.env {
         None => None,
         Some(name) => match environments.as_ref().and_then(|e| e.get(name)) {

@@ -1,5 +1,5 @@
 //! `--defect`: the names of the sandbox's switches, beside the sentences of TP-004 that each breaks.
-use super::{Failure, files, plans};
+use super::{failure::Failure, files, plans};
 use crate::executors;
 use std::fmt::Write as _;
 use tp_runner_sandbox::defect::Defect;

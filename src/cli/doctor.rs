@@ -1,9 +1,10 @@
 //! `doctor`: can every target of an environment be reached, and may we do there what the plan needs? One line for each thing that
 //! was tried, with what to do about it. It performs setup and takes it back; of the plan it performs nothing.
 use super::{
-    Failure,
     args::{self, Verbosity},
-    exit, files,
+    exit,
+    failure::Failure,
+    files,
     links::links,
     place::Place,
     plans,
@@ -31,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub async fn command(args: Box<args::Doctor>, verbosity: Verbosity) -> Result<u8, Failure> {
     let registry = executors::registry();
     let colour = verbosity.colour();
-    let mut code = exit::GREEN;
+    let mut code = exit::SUCCESS;
     for found in files::plans(&args.plans)? {
         let draft = plans::read(&found, &registry);
         draft.compile(&registry, None, &args.stage.set, &|_| true, colour)?;
@@ -52,7 +53,7 @@ pub async fn command(args: Box<args::Doctor>, verbosity: Verbosity) -> Result<u8
         let wrong = lines.iter().filter(|l| l.probed.status == ProbeStatus::Error).count();
         anstream::println!("\n{}", if wrong == 0 { "nothing is wrong".into() } else { format!("{wrong} wrong") });
         if wrong > 0 {
-            code = exit::COULD_NOT_ASK;
+            code = exit::UNREACHABLE;
         }
     }
     Ok(code)

@@ -1,8 +1,9 @@
 //! `prove --run`: a recorded run, judged again with what it saw changed.
 use super::{
-    Failure,
     args::{self, Verbosity},
-    exit, files,
+    exit,
+    failure::Failure,
+    files,
     plans::{self, Draft},
     report,
 };
@@ -13,7 +14,7 @@ use crate::{
         evidence::{self, Proof},
         guards::Guards,
     },
-    report::{file::write_whole, jsonl},
+    report::{file::write_atomically, jsonl},
     value::Value,
     yaml,
 };
@@ -46,7 +47,7 @@ pub fn judge(
         let guards = judged.iter().fold(proof.guards.clone(), |guards, (_, _, other)| guards.shared(&other.guards));
         let guards = guards.of_plan(&essence(&found));
         let path = beside(&found, file)?;
-        write_whole(&path, |out| out.write_all(guards.text().as_bytes())).map_err(|e| unwritten(&path, &e))?;
+        write_atomically(&path, |out| out.write_all(guards.text().as_bytes())).map_err(|e| unwritten(&path, &e))?;
         anstream::eprintln!("{} guards: {}", guards.count(), files::shorten(&path).display());
     }
     Ok((found, proof))

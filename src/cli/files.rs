@@ -1,5 +1,5 @@
 //! Where files are: plans by id, file or folder; the environment file; what a plan names.
-use super::Failure;
+use super::failure::Failure;
 use crate::{plan::read::FileLoader, source::Source};
 use std::{
     path::{Path, PathBuf},

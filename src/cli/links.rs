@@ -1,5 +1,5 @@
 //! The runner's own relays, as faults that can be switched. Faults that listen at the same address share one relay.
-use super::{Failure, exit};
+use super::{exit, failure::Failure};
 use crate::{
     engine::schedule::{Fault, Schedule},
     executor::{ActionError, Link},
@@ -44,7 +44,7 @@ pub async fn links(schedule: &Schedule) -> Result<Vec<(String, Arc<RelayLink>)>,
         let Fault::Relay { listen, upstream, how } = fault else { continue };
         let failed = |what: &str| Failure {
             message: format!("error: the relay of the fault `{name}` {what}"),
-            code: exit::COULD_NOT_ASK,
+            code: exit::UNREACHABLE,
         };
         let address = listen.parse().map_err(|_| failed(&format!("cannot listen on `{listen}`: no address")))?;
         let relay = match standing.iter().find(|s| s.listen == address) {

@@ -1,5 +1,5 @@
 //! `list`: the cases with tier and priority, and what they need.
-use super::{Failure, args, exit, files, plans};
+use super::{args, exit, failure::Failure, files, plans};
 use crate::{
     engine::schedule::{ActionKind, ScheduledAction},
     executors,
@@ -32,7 +32,7 @@ pub fn command(args: args::List) -> Result<u8, Failure> {
     if shown == 0 {
         return Err(Failure { message: "error: nothing is selected".into(), code: exit::NOTHING_SELECTED });
     }
-    Ok(exit::GREEN)
+    Ok(exit::SUCCESS)
 }
 
 fn gather(steps: &[ScheduledAction], needs: &mut BTreeSet<String>) {

@@ -1,6 +1,8 @@
 //! The kill matrix: a platform for each defect of the sandbox, several side by side, and the plan run against each.
 use super::{
-    Failure, args, files,
+    args,
+    failure::Failure,
+    files,
     perform::{self, Manner},
     plans::Draft,
     sandbox::Platform,

@@ -9,6 +9,8 @@ mod defects;
 mod doctor;
 mod dry;
 mod evidence;
+pub mod exit;
+mod failure;
 mod files;
 mod links;
 mod list;
@@ -28,33 +30,6 @@ mod signals;
 use clap::Parser;
 use std::process::ExitCode;
 
-/// What a command ends with. The numbers are documented in `docs/exit-codes.md`.
-pub mod exit {
-    pub const GREEN: u8 = 0;
-    pub const RED: u8 = 1;
-    pub const USAGE: u8 = 2;
-    pub const COULD_NOT_ASK: u8 = 3;
-    pub const NOTHING_SELECTED: u8 = 4;
-    pub const NO_REPORT: u8 = 5;
-    pub const INTERRUPTED: u8 = 130;
-}
-
-/// A command that could not do its work: what to print, and the exit code.
-pub struct Failure {
-    pub message: String,
-    pub code: u8,
-}
-
-impl Failure {
-    pub fn usage(message: impl Into<String>) -> Self {
-        Failure { message: message.into(), code: exit::USAGE }
-    }
-
-    pub fn interrupted() -> Self {
-        Failure { message: "error: interrupted".into(), code: exit::INTERRUPTED }
-    }
-}
-
 pub fn main() -> ExitCode {
     // both TLS stacks in the tree must agree on one provider before anything connects
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -62,7 +37,7 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(e) => {
             let _ = e.print();
-            return ExitCode::from(if e.use_stderr() { exit::USAGE } else { exit::GREEN });
+            return ExitCode::from(if e.use_stderr() { exit::USAGE } else { exit::SUCCESS });
         }
     };
     args.verbosity.start_logging();
@@ -72,14 +47,14 @@ pub fn main() -> ExitCode {
         Ok(r) => r,
         Err(e) => {
             eprintln!("error: the runtime cannot start: {e}");
-            return ExitCode::from(exit::COULD_NOT_ASK);
+            return ExitCode::from(exit::UNREACHABLE);
         }
     };
     let work = runtime.spawn(async move {
         #[cfg(feature = "sandbox")]
         if defects::asked_for_help(args.command.defects())? {
             anstream::print!("{}", defects::help()?);
-            return Ok(exit::GREEN);
+            return Ok(exit::SUCCESS);
         }
         match args.command {
             args::Command::Run(a) => run::command(a, args.verbosity).await,
@@ -102,7 +77,7 @@ pub fn main() -> ExitCode {
         }
         Err(e) => {
             eprintln!("error: a defect of the runner ended it: {e}");
-            ExitCode::from(exit::COULD_NOT_ASK)
+            ExitCode::from(exit::UNREACHABLE)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One schedule performed for real: scope, targets, links and events set up, the engine let loose, everything closed again. It
 //! knows no arguments and no reports: who wants to see the events brings sinks.
-use super::{Failure, exit, links::links, secrets::environment_scope};
+use super::{exit, failure::Failure, links::links, secrets::environment_scope};
 use crate::{
     engine::{
         dispatch,
@@ -11,10 +11,7 @@ use crate::{
     event::{EventSink, RunStarted},
     executor::{Link, RunInfo},
     outcome::Tier,
-    report::{
-        jsonl::JsonLines,
-        ledger::{Ledger, RunIndex},
-    },
+    report::{index_builder::IndexBuilder, jsonl::JsonLines, run_index::RunIndex},
     secrets::Secrets,
     value::Value,
 };
@@ -68,9 +65,9 @@ pub async fn perform(
         cases: schedule.outline.clone(),
     };
 
-    let ledger = Ledger::default();
+    let builder = IndexBuilder::default();
     let mut sinks = open()?;
-    sinks.push(Box::new(ledger.clone()));
+    sinks.push(Box::new(builder.clone()));
     let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
     let faults = std::mem::take(&mut schedule.faults);
     let on_failure = std::mem::take(&mut schedule.on_failure);
@@ -97,7 +94,7 @@ pub async fn perform(
     if let Ok(Ok(Err(e))) = told {
         return Err(Failure { message: format!("error: the run could not be recorded: {e}"), code: exit::NO_REPORT });
     }
-    Ok(ledger.index())
+    Ok(builder.index())
 }
 
 /// A run that begins now; paths in the plan start at `root`.

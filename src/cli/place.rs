@@ -1,5 +1,5 @@
 //! Where a plan runs: the environment that is named, and the platform that is started for it where that is the sandbox.
-use super::{Failure, args, files, plans};
+use super::{args, failure::Failure, files, plans};
 use crate::{
     executor::Registry,
     plan::{Environment, Plan},
@@ -69,10 +69,7 @@ impl Place {
         {
             let platform =
                 super::sandbox::Platform::start(&stage.parts, ([127, 0, 0, 1], 0).into()).await.map_err(|e| {
-                    Failure {
-                        message: format!("error: the sandbox cannot start: {e}"),
-                        code: super::exit::COULD_NOT_ASK,
-                    }
+                    Failure { message: format!("error: the sandbox cannot start: {e}"), code: super::exit::UNREACHABLE }
                 })?;
             let environment = platform.environment(registry)?;
             Ok(Place { environment, holder: Some(platform) })

@@ -1,8 +1,8 @@
 //! From files to a schedule: reading, comparing with the Markdown, compiling, and drawing what is wrong.
 use super::{
-    Failure,
     args::Selection,
     exit,
+    failure::Failure,
     files::{Disk, Found},
 };
 use crate::{

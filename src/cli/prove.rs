@@ -1,9 +1,10 @@
 //! `prove`: could this plan fail? A recorded run judged again with what it saw changed, the plan run against each defect of the
 //! sandbox, and one page about both.
 use super::{
-    Failure,
     args::{self, Verbosity},
-    evidence, exit, files,
+    evidence, exit,
+    failure::Failure,
+    files,
     perform::{self, Manner},
     place::Place,
     plans::{self, Draft},
@@ -22,9 +23,9 @@ use crate::{
         page,
     },
     report::{
-        console::Console,
-        file::write_whole,
-        markdown::escape::{self, Spot},
+        console::progress::Console,
+        file::write_atomically,
+        markdown::escape::{self, Context},
     },
 };
 use std::io;
@@ -38,8 +39,8 @@ pub async fn command(args: Box<args::Prove>, verbosity: Verbosity) -> Result<u8,
         return write(&args, &found, Some(&proof), None);
     }
     let interrupts = signals::listen()
-        .map_err(|e| Failure { message: format!("error: signals cannot be heard: {e}"), code: exit::COULD_NOT_ASK })?;
-    let mut code = exit::GREEN;
+        .map_err(|e| Failure { message: format!("error: signals cannot be heard: {e}"), code: exit::UNREACHABLE })?;
+    let mut code = exit::SUCCESS;
     for found in files::plans(&args.plans)? {
         code = code.max(one(&args, &found, &registry, &interrupts, verbosity).await?);
     }
@@ -132,7 +133,7 @@ async fn record(
             "error: the run `{id}` is not green, so what it saw can prove nothing: {}\nhelp: `tp-runner report {id}` says why",
             red.join(", ")
         ),
-        code: exit::RED,
+        code: exit::FAILED,
     })
 }
 
@@ -185,7 +186,8 @@ fn write(
         Some(dir) => dir.join("prove-report.md"),
         None => found.root.join("tests/reports/prove-report.md"),
     };
-    let (code, words) = (|text: &str| escape::code(text, Spot::Line), |text: &str| escape::words(text, Spot::Line));
+    let (code, words) =
+        (|text: &str| escape::code(text, Context::Line), |text: &str| escape::plan_text(text, Context::Line));
     let escape = Escape { code: &code, words: &words };
     let whole = |out: &mut dyn io::Write| {
         if let Some(proof) = proof {
@@ -196,7 +198,7 @@ fn write(
             None => Ok(()),
         }
     };
-    write_whole(&path, whole).map_err(|e| evidence::unwritten(&path, &e))?;
+    write_atomically(&path, whole).map_err(|e| evidence::unwritten(&path, &e))?;
     if let Some(proof) = proof {
         anstream::print!("{}", page::page(proof));
     }
@@ -205,5 +207,5 @@ fn write(
     }
     anstream::println!("report: {}", files::shorten(&path).display());
     let holds = proof.is_none_or(Proof::holds) && matrix.is_none_or(Matrix::holds);
-    Ok(if holds { exit::GREEN } else { exit::RED })
+    Ok(if holds { exit::SUCCESS } else { exit::FAILED })
 }

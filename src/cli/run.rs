@@ -1,8 +1,9 @@
 //! `run`: from arguments to a report and an exit code.
 use super::{
-    Failure,
     args::{self, Verbosity},
-    dry, exit, files,
+    dry, exit,
+    failure::Failure,
+    files,
     perform::{self, Manner},
     place::Place,
     plans,
@@ -15,8 +16,11 @@ use crate::{
     outcome::Tier,
     report::{
         self,
-        console::{Console, Detail, Look},
-        file::write_whole,
+        console::{
+            progress::{Console, Detail},
+            summary::{SummaryOptions, summary},
+        },
+        file::write_atomically,
         gate::gate,
     },
 };
@@ -26,15 +30,15 @@ pub async fn command(args: Box<args::Run>, verbosity: Verbosity) -> Result<u8, F
     let registry = executors::registry();
     // before anything is made that would have to be taken back
     let interrupts = signals::listen()
-        .map_err(|e| Failure { message: format!("error: signals cannot be heard: {e}"), code: exit::COULD_NOT_ASK })?;
-    let mut code = exit::GREEN;
+        .map_err(|e| Failure { message: format!("error: signals cannot be heard: {e}"), code: exit::UNREACHABLE })?;
+    let mut code = exit::SUCCESS;
     let mut selected = 0;
     for found in files::plans(&args.plans)? {
         let (chosen, this) = one(&args, verbosity, &registry, found, &interrupts).await?;
         selected += chosen;
         // a wrong answer outweighs not having been able to ask
         code = match (code, this) {
-            (exit::RED, _) | (_, exit::RED) => exit::RED,
+            (exit::FAILED, _) | (_, exit::FAILED) => exit::FAILED,
             (a, b) => a.max(b),
         };
     }
@@ -62,11 +66,11 @@ async fn one(
     let checked = draft.compile(registry, None, &args.stage.set, &selected, colour)?;
     let chosen = checked.cases.len();
     if chosen == 0 {
-        return Ok((0, exit::GREEN));
+        return Ok((0, exit::SUCCESS));
     }
     if args.dry_run {
         dry::print(&checked);
-        return Ok((chosen, exit::GREEN));
+        return Ok((chosen, exit::SUCCESS));
     }
     let Place { environment, holder } = Place::choose(&args.stage, registry, draft.plan(), colour).await?;
     #[cfg(feature = "sandbox")]
@@ -120,10 +124,10 @@ async fn report(
     })
     .await?;
 
-    let written = write_whole(&report_path, |out| report::markdown::write(&index, out));
+    let written = write_atomically(&report_path, |out| report::markdown::write(&index, out));
     let shown = files::shorten(&report_path);
-    let look = Look { colour, width: None, reports: vec![shown.display().to_string()] };
-    let summary = report::console::summary(&index, &look);
+    let options = SummaryOptions { colour, width: None, reports: vec![shown.display().to_string()] };
+    let summary = summary(&index, &options);
     anstream::println!("{}", summary.trim_end());
     if let Err(e) = written {
         return Err(Failure {
@@ -131,7 +135,7 @@ async fn report(
             code: exit::NO_REPORT,
         });
     }
-    Ok(gate(&index).verdict.exit_code())
+    Ok(exit::of_run(gate(&index).verdict))
 }
 
 fn report_path(args: &args::Run, found: &files::Found, schedule: &Schedule) -> PathBuf {

@@ -1,6 +1,6 @@
 //! The sandbox and what stands around it: the embedded cluster, the relays that can be cut, a small control API for that, and the
 //! environment file that tells a runner where all this is. `run` and `sandbox` both start it here, and both read that file.
-use super::{Failure, args, exit, plans};
+use super::{args, exit, failure::Failure, plans};
 use crate::{executor::Registry, plan::Environment, relay::Relay, source::Source};
 use axum::{
     Json, Router,
@@ -174,11 +174,11 @@ impl Platform {
 /// `sandbox`: in the foreground, until Ctrl-C.
 pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
     let failed =
-        |e: Error| Failure { message: format!("error: the sandbox cannot start: {e}"), code: exit::COULD_NOT_ASK };
+        |e: Error| Failure { message: format!("error: the sandbox cannot start: {e}"), code: exit::UNREACHABLE };
     let platform = Platform::start(&args.parts, args.listen).await.map_err(failed)?;
     if let Some(file) = &args.env_file {
         let text = &platform.environment;
-        crate::report::file::write_whole(file, |out| out.write_all(text.as_bytes()))
+        crate::report::file::write_atomically(file, |out| out.write_all(text.as_bytes()))
             .map_err(|e| failed(format!("`{}` cannot be written: {e}", file.display()).into()))?;
     }
     println!("{}", platform.about);
@@ -201,7 +201,7 @@ pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
         _ = terminate.recv() => {}
     }
     platform.shutdown().await;
-    Ok(exit::GREEN)
+    Ok(exit::SUCCESS)
 }
 
 const STANDING: &str = "standing";

@@ -1,6 +1,6 @@
 //! The names that an environment may read: environment variables, and its secrets from wherever they come. Whatever is secret is
 //! known as such before anybody can say it.
-use super::{Failure, exit};
+use super::{exit, failure::Failure};
 use crate::{
     engine::{run::run_scope, schedule::Schedule},
     executor::RunInfo,

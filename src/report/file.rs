@@ -1,19 +1,19 @@
-//! A file written whole or not at all. Knows no format.
+//! Writes files atomically.
 use std::{
     fs,
     io::{self, BufWriter, Write},
     path::Path,
 };
 
-/// Whoever reads `path` meanwhile, or after a failure, finds what was there before. Missing folders are made.
-pub fn write_whole(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+/// Replaces `path` atomically: until the content is complete, and after a failure, the old file stays. Creates missing folders.
+pub fn write_atomically(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".report-");
     #[cfg(unix)]
     {
-        // A temporary file is private by default; a report is for others to read. The process's umask still applies.
+        // Temporary files are private by default; others may read a report. The umask still applies.
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
@@ -29,35 +29,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_leaves_what_was_there_and_nothing_else() {
+    fn failed_write_keeps_the_old_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/report.md");
-        write_whole(&path, |out| out.write_all(b"first")).unwrap();
-        let failed = write_whole(&path, |out| {
+        write_atomically(&path, |out| out.write_all(b"first")).unwrap();
+        let failed = write_atomically(&path, |out| {
             out.write_all(b"half")?;
             Err(io::Error::other("torn"))
         });
         assert!(failed.is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "first");
-        write_whole(&path, |out| out.write_all(b"second")).unwrap();
+        write_atomically(&path, |out| out.write_all(b"second")).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "second");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 
     #[test]
-    fn what_cannot_be_written_is_an_error() {
+    fn refuses_path_below_a_file() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "").unwrap();
-        assert!(write_whole(&folder.path().join("file/report.md"), |_| Ok(())).is_err());
+        assert!(write_atomically(&folder.path().join("file/report.md"), |_| Ok(())).is_err());
     }
 
     #[cfg(unix)]
     #[test]
-    fn others_may_read_it() {
+    fn written_file_has_default_permissions() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let (ours, plain) = (folder.path().join("ours"), folder.path().join("plain"));
-        write_whole(&ours, |_| Ok(())).unwrap();
+        write_atomically(&ours, |_| Ok(())).unwrap();
         fs::write(&plain, "").unwrap();
         let mode = |p| fs::metadata(p).unwrap().permissions().mode();
         assert_eq!(mode(&ours), mode(&plain));

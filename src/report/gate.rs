@@ -1,13 +1,13 @@
-//! From the cases of a run to its verdict and exit code (design, "Words for what happened"). Pure; reads nothing but the index.
-use super::ledger::{CaseIndex, RunIndex};
+//! Computes the verdict of a run from its cases and the tiers of the gate.
+use super::run_index::{CaseEntry, RunIndex};
 use crate::outcome::{Blame, Tier, Verdict};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gate {
-    /// Only tiers that the plan has, in their order.
+    /// The tiers that occur in the plan.
     pub tiers: Vec<TierCount>,
     pub verdict: RunVerdict,
-    /// Deciding cases that passed, and all deciding cases.
+    /// Number of deciding cases that passed, and of all deciding cases.
     pub passed: usize,
     pub deciding: usize,
 }
@@ -15,7 +15,7 @@ pub struct Gate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TierCount {
     pub tier: Tier,
-    /// Whether it decides the verdict of the run.
+    /// Whether the tier is in the gate.
     pub decides: bool,
     pub passed: usize,
     pub selected: usize,
@@ -25,12 +25,12 @@ pub struct TierCount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunVerdict {
     Passed,
-    /// The product answered wrongly, or not at all.
+    /// The product gave a wrong response or none.
     Failed,
-    /// It could not be asked.
+    /// The product could not be reached.
     Errored,
     Interrupted,
-    /// No case that decides was selected: nothing is never green.
+    /// No deciding case was selected; an empty run never passes.
     Undecided,
 }
 
@@ -44,41 +44,31 @@ impl RunVerdict {
             RunVerdict::Undecided => "undecided",
         }
     }
-
-    pub fn exit_code(self) -> u8 {
-        match self {
-            RunVerdict::Passed => 0,
-            RunVerdict::Failed => 1,
-            RunVerdict::Errored => 3,
-            RunVerdict::Undecided => 4,
-            RunVerdict::Interrupted => 130,
-        }
-    }
 }
 
-/// What one case says about the run; `None`: it decides nothing.
-fn says(case: &CaseIndex, broken_off: bool) -> Option<RunVerdict> {
+/// What one case contributes to the verdict of the run; `None`: nothing.
+fn contribution(case: &CaseEntry, incomplete: bool) -> Option<RunVerdict> {
     Some(match (case.verdict, case.blame) {
         (Verdict::Passed | Verdict::KnownFailure, _) => RunVerdict::Passed,
         (Verdict::Failed, _) | (Verdict::Blocked, Some(Blame::Product)) => RunVerdict::Failed,
         (Verdict::Errored, _) | (Verdict::Blocked, _) => RunVerdict::Errored,
         (Verdict::Interrupted, _) => RunVerdict::Interrupted,
-        // Selected, and the run was broken off before it began: it was not decided, so the run cannot be green.
-        (Verdict::Skipped, _) if broken_off => RunVerdict::Interrupted,
+        // Selected, but never started because the run ended early: the run cannot pass.
+        (Verdict::Skipped, _) if incomplete => RunVerdict::Interrupted,
         (Verdict::Skipped, _) => return None,
     })
 }
 
 pub fn gate(run: &RunIndex) -> Gate {
     let decides = |tier| run.start.gate.contains(&tier);
-    let broken_off = run.cancelled || !run.complete;
+    let incomplete = run.cancelled || !run.complete;
     let mut verdict: Option<RunVerdict> = None;
     let (mut passed, mut deciding) = (0, 0);
     for case in run.cases.iter().filter(|c| c.outline.selected && decides(c.outline.tier)) {
         deciding += 1;
         passed += usize::from(case.verdict == Verdict::Passed);
-        if let Some(v) = says(case, broken_off)
-            && verdict.is_none_or(|worst| weight(v) > weight(worst))
+        if let Some(v) = contribution(case, incomplete)
+            && verdict.is_none_or(|worst| severity(v) > severity(worst))
         {
             verdict = Some(v);
         }
@@ -95,12 +85,12 @@ pub fn gate(run: &RunIndex) -> Gate {
         })
         .filter(|t| t.in_plan > 0)
         .collect();
-    let nothing = if run.begun && !broken_off { RunVerdict::Undecided } else { RunVerdict::Interrupted };
-    Gate { tiers, verdict: verdict.unwrap_or(nothing), passed, deciding }
+    let without_cases = if run.has_started && !incomplete { RunVerdict::Undecided } else { RunVerdict::Interrupted };
+    Gate { tiers, verdict: verdict.unwrap_or(without_cases), passed, deciding }
 }
 
-/// A wrong answer that was seen stays one, even if the run was broken off later.
-fn weight(v: RunVerdict) -> u8 {
+/// A failure outweighs everything: it stays one even if the run ended early.
+fn severity(v: RunVerdict) -> u8 {
     match v {
         RunVerdict::Passed | RunVerdict::Undecided => 0,
         RunVerdict::Errored => 1,
@@ -117,7 +107,7 @@ mod tests {
     type Row = (Tier, Verdict, Option<Blame>);
 
     fn decided(cases: &[Row], gate_of: &[Tier], cancelled: bool, complete: bool) -> Gate {
-        let mut run = samples::green().index();
+        let mut run = samples::passing().index();
         let model = run.cases[0].clone();
         run.cases = cases
             .iter()
@@ -133,57 +123,57 @@ mod tests {
     }
 
     #[test]
-    fn the_table() {
+    fn most_severe_deciding_case_sets_the_verdict() {
         use {Tier::*, Verdict::*};
         let (product, environment) = (Some(Blame::Product), Some(Blame::Environment));
         let all: &[Tier] = &Tier::ALL;
-        let table: &[(&[Row], &[Tier], u8)] = &[
-            (&[(Must, Passed, None), (Nice, Passed, None)], all, 0),
-            (&[(Must, Passed, None), (Nice, Failed, product)], all, 1),
-            (&[(Must, Passed, None), (Nice, Failed, product)], &[Must], 0),
-            (&[(Must, Failed, product), (Nice, Passed, None)], &[Must], 1),
-            (&[(Must, KnownFailure, product), (Nice, Passed, None)], all, 0),
-            (&[(Must, KnownFailure, product), (Nice, Failed, product)], all, 1),
-            (&[(Must, Errored, environment)], all, 3),
-            (&[(Must, Errored, product)], all, 3),
-            (&[(Must, Failed, environment)], all, 1),
-            (&[(Must, Errored, environment), (Should, Failed, product)], all, 1),
-            (&[(Should, Failed, product), (Must, Errored, environment)], all, 1),
-            (&[(Must, Blocked, product)], all, 1),
-            (&[(Must, Blocked, environment)], all, 3),
-            (&[(Must, Blocked, None)], all, 3),
-            (&[(Must, Blocked, environment), (Must, Blocked, product)], all, 1),
-            (&[(Must, Passed, None), (Must, Interrupted, None)], all, 130),
-            (&[(Must, Interrupted, None), (Must, Errored, environment)], all, 130),
-            (&[(Must, Interrupted, None), (Must, Failed, product)], all, 1),
-            (&[(Must, Interrupted, None), (Nice, Passed, None)], &[Nice], 0),
-            (&[(Must, Passed, None), (Must, Skipped, None)], all, 0),
-            (&[(Must, Errored, environment), (Must, Skipped, None)], all, 3),
-            (&[(Must, Skipped, None)], all, 4),
-            (&[(Nice, Passed, None)], &[Must], 4),
-            (&[], all, 4),
+        let table: &[(&[Row], &[Tier], RunVerdict)] = &[
+            (&[(Must, Passed, None), (Nice, Passed, None)], all, RunVerdict::Passed),
+            (&[(Must, Passed, None), (Nice, Failed, product)], all, RunVerdict::Failed),
+            (&[(Must, Passed, None), (Nice, Failed, product)], &[Must], RunVerdict::Passed),
+            (&[(Must, Failed, product), (Nice, Passed, None)], &[Must], RunVerdict::Failed),
+            (&[(Must, KnownFailure, product), (Nice, Passed, None)], all, RunVerdict::Passed),
+            (&[(Must, KnownFailure, product), (Nice, Failed, product)], all, RunVerdict::Failed),
+            (&[(Must, Errored, environment)], all, RunVerdict::Errored),
+            (&[(Must, Errored, product)], all, RunVerdict::Errored),
+            (&[(Must, Failed, environment)], all, RunVerdict::Failed),
+            (&[(Must, Errored, environment), (Should, Failed, product)], all, RunVerdict::Failed),
+            (&[(Should, Failed, product), (Must, Errored, environment)], all, RunVerdict::Failed),
+            (&[(Must, Blocked, product)], all, RunVerdict::Failed),
+            (&[(Must, Blocked, environment)], all, RunVerdict::Errored),
+            (&[(Must, Blocked, None)], all, RunVerdict::Errored),
+            (&[(Must, Blocked, environment), (Must, Blocked, product)], all, RunVerdict::Failed),
+            (&[(Must, Passed, None), (Must, Interrupted, None)], all, RunVerdict::Interrupted),
+            (&[(Must, Interrupted, None), (Must, Errored, environment)], all, RunVerdict::Interrupted),
+            (&[(Must, Interrupted, None), (Must, Failed, product)], all, RunVerdict::Failed),
+            (&[(Must, Interrupted, None), (Nice, Passed, None)], &[Nice], RunVerdict::Passed),
+            (&[(Must, Passed, None), (Must, Skipped, None)], all, RunVerdict::Passed),
+            (&[(Must, Errored, environment), (Must, Skipped, None)], all, RunVerdict::Errored),
+            (&[(Must, Skipped, None)], all, RunVerdict::Undecided),
+            (&[(Nice, Passed, None)], &[Must], RunVerdict::Undecided),
+            (&[], all, RunVerdict::Undecided),
         ];
-        for (cases, gate_of, exit) in table {
+        for (cases, gate_of, expected) in table {
             let got = decided(cases, gate_of, false, true).verdict;
-            assert_eq!(got.exit_code(), *exit, "{cases:?} gated by {gate_of:?}: {got:?}");
+            assert_eq!(got, *expected, "{cases:?} gated by {gate_of:?}");
         }
     }
 
     #[test]
-    fn a_run_that_was_broken_off_is_not_green() {
+    fn incomplete_run_does_not_pass() {
         use {Tier::*, Verdict::*};
         for (cancelled, complete) in [(true, true), (false, false), (true, false)] {
             let half = [(Must, Passed, None), (Must, Skipped, None)];
-            assert_eq!(decided(&half, &[Must], cancelled, complete).verdict.exit_code(), 130);
-            assert_eq!(decided(&[], &[Must], cancelled, complete).verdict.exit_code(), 130);
+            assert_eq!(decided(&half, &[Must], cancelled, complete).verdict, RunVerdict::Interrupted);
+            assert_eq!(decided(&[], &[Must], cancelled, complete).verdict, RunVerdict::Interrupted);
             let whole = [(Must, Passed, None)];
-            assert_eq!(decided(&whole, &[Must], cancelled, complete).verdict.exit_code(), 0);
+            assert_eq!(decided(&whole, &[Must], cancelled, complete).verdict, RunVerdict::Passed);
         }
     }
 
     #[test]
-    fn cases_that_were_not_selected_do_not_count() {
-        let mut run = samples::green().index();
+    fn unselected_cases_do_not_count() {
+        let mut run = samples::passing().index();
         run.cases[0].outline.selected = false;
         run.cases[0].verdict = Verdict::Skipped;
         let gate = gate(&run);
@@ -196,8 +186,8 @@ mod tests {
     }
 
     #[test]
-    fn no_run_is_interrupted() {
-        let none = crate::report::ledger::Ledger::of([]);
-        assert_eq!(gate(&none).verdict, RunVerdict::Interrupted);
+    fn empty_journal_is_interrupted() {
+        let empty = crate::report::index_builder::IndexBuilder::build([]);
+        assert_eq!(gate(&empty).verdict, RunVerdict::Interrupted);
     }
 }

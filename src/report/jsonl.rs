@@ -1,4 +1,4 @@
-//! The journal: a run's events, one line of JSON each. Knows nothing of what events mean.
+//! The journal of a run: its events as JSON lines.
 use crate::event::{Event, EventSink};
 use std::{
     fs::{self, File, OpenOptions},
@@ -6,68 +6,66 @@ use std::{
     path::Path,
 };
 
-/// Bytes that are kept at most before they are written.
-const MOST: usize = 64 << 10;
+const MAX_BUFFERED_BYTES: usize = 64 << 10;
 
-/// Appends each event to a file.
+/// An event sink that appends to a file. Buffered lines are written when it is dropped.
 pub struct JsonLines {
     file: File,
-    /// Told and not yet written.
-    lines: Vec<u8>,
+    /// Lines not yet written.
+    buffer: Vec<u8>,
 }
 
 impl JsonLines {
-    /// Makes the file and its folders if need be. A torn last line of an earlier writer is cut off, so that what follows can
-    /// be read.
+    /// Creates the file and its folders if missing. Removes an incomplete last line left by a killed process.
     pub fn open(path: &Path) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        mend(&mut file)?;
-        Ok(JsonLines { file, lines: Vec::new() })
+        repair_last_line(&mut file)?;
+        Ok(JsonLines { file, buffer: Vec::new() })
     }
 }
 
-fn mend(file: &mut File) -> io::Result<()> {
+fn repair_last_line(file: &mut File) -> io::Result<()> {
     let end = file.seek(SeekFrom::End(0))?;
-    let mut whole = end;
+    let mut last_line = end;
     let mut block = [0; 4096];
-    while whole > 0 {
-        let from = whole.saturating_sub(block.len() as u64);
-        let part = &mut block[..(whole - from) as usize];
+    while last_line > 0 {
+        let from = last_line.saturating_sub(block.len() as u64);
+        let part = &mut block[..(last_line - from) as usize];
         file.seek(SeekFrom::Start(from))?;
         file.read_exact(part)?;
         match part.iter().rposition(|&b| b == b'\n') {
             Some(i) => {
-                whole = from + i as u64 + 1;
+                last_line = from + i as u64 + 1;
                 break;
             }
-            None => whole = from,
+            None => last_line = from,
         }
     }
-    if whole == end {
+    if last_line == end {
         return Ok(());
     }
-    file.seek(SeekFrom::Start(whole))?;
+    file.seek(SeekFrom::Start(last_line))?;
     let mut rest = Vec::new();
     file.read_to_end(&mut rest)?;
     match serde_json::from_slice::<Event>(&rest) {
         Ok(_) => file.write_all(b"\n"),
-        Err(_) => file.set_len(whole),
+        Err(_) => file.set_len(last_line),
     }
 }
 
 impl EventSink for JsonLines {
     fn on_event(&mut self, _: &Event, line: &str) -> Result<(), String> {
-        self.lines.extend_from_slice(line.trim_end_matches('\n').as_bytes());
-        self.lines.push(b'\n');
-        if self.lines.len() < MOST { Ok(()) } else { self.flush() }
+        self.buffer.extend_from_slice(line.trim_end_matches('\n').as_bytes());
+        self.buffer.push(b'\n');
+        if self.buffer.len() < MAX_BUFFERED_BYTES { Ok(()) } else { self.flush() }
     }
 
     fn flush(&mut self) -> Result<(), String> {
-        let written = self.file.write_all(&self.lines);
-        self.lines.clear();
+        let written = self.file.write_all(&self.buffer);
+        self.buffer.clear();
         written.map_err(|e| format!("cannot write the journal: {e}"))
     }
 
@@ -77,7 +75,6 @@ impl EventSink for JsonLines {
     }
 }
 
-/// A journal that nobody flushed loses nothing that it was told.
 impl Drop for JsonLines {
     fn drop(&mut self) {
         let _ = self.flush();
@@ -88,19 +85,19 @@ impl Drop for JsonLines {
 pub enum ReadError {
     #[error("cannot read the journal: {0}")]
     Io(#[from] io::Error),
-    #[error("line {line} of the journal is no event: {why}")]
-    NoEvent { line: usize, why: String },
+    #[error("line {line} of the journal is not a valid event: {why}")]
+    InvalidEvent { line: usize, why: String },
 }
 
-/// All events of a journal. A last line that is torn is left out: whoever wrote it was killed.
+/// All events of a journal. An incomplete last line is ignored.
 pub fn read(path: &Path) -> Result<Vec<Event>, ReadError> {
     let mut events = Vec::new();
-    each(path, |e| events.push(e))?;
+    for_each(path, |e| events.push(e))?;
     Ok(events)
 }
 
-/// Like [`read`], without holding more than one event.
-pub fn each(path: &Path, mut f: impl FnMut(Event)) -> Result<(), ReadError> {
+/// Like [`read`], with one event in memory at a time.
+pub fn for_each(path: &Path, mut f: impl FnMut(Event)) -> Result<(), ReadError> {
     let mut input = BufReader::new(File::open(path)?);
     let mut bytes = Vec::new();
     let mut bad: Option<ReadError> = None;
@@ -112,13 +109,13 @@ pub fn each(path: &Path, mut f: impl FnMut(Event)) -> Result<(), ReadError> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        // Only when something follows is it known that a bad line was not the last.
+        // An invalid line is an error only if another line follows.
         if let Some(bad) = bad {
             return Err(bad);
         }
         match serde_json::from_slice(&bytes) {
             Ok(event) => f(event),
-            Err(e) => bad = Some(ReadError::NoEvent { line, why: e.to_string() }),
+            Err(e) => bad = Some(ReadError::InvalidEvent { line, why: e.to_string() }),
         }
     }
     Ok(())
@@ -129,7 +126,7 @@ mod tests {
     use super::*;
     use crate::report::samples;
 
-    fn told(path: &Path, events: &[Event]) {
+    fn write(path: &Path, events: &[Event]) {
         let mut sink = JsonLines::open(path).unwrap();
         for e in events {
             sink.on_event(e, &serde_json::to_string(e).unwrap()).unwrap();
@@ -138,40 +135,40 @@ mod tests {
     }
 
     #[test]
-    fn what_was_told_is_read() {
+    fn reads_what_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("runs/k3x9q/events.jsonl");
-        let events = samples::green().events;
-        told(&path, &events[..5]);
-        told(&path, &events[5..]);
+        let events = samples::passing().events;
+        write(&path, &events[..5]);
+        write(&path, &events[5..]);
         assert_eq!(format!("{:?}", read(&path).unwrap()), format!("{events:?}"));
     }
 
     #[test]
-    fn a_torn_last_line_is_left_out_and_mended() {
+    fn incomplete_last_line_is_ignored_and_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let events = samples::green().events;
-        told(&path, &events[..3]);
-        let whole = fs::read(&path).unwrap();
+        let events = samples::passing().events;
+        write(&path, &events[..3]);
+        let complete = fs::read(&path).unwrap();
         for cut in [1, 7, 20] {
-            fs::write(&path, &whole[..whole.len() - cut]).unwrap();
+            fs::write(&path, &complete[..complete.len() - cut]).unwrap();
             let kept = if cut == 1 { 3 } else { 2 };
             assert_eq!(read(&path).unwrap().len(), kept, "cut {cut}");
-            told(&path, &events[3..4]);
+            write(&path, &events[3..4]);
             assert_eq!(read(&path).unwrap().len(), kept + 1, "cut {cut}");
         }
     }
 
     #[test]
-    fn a_bad_line_in_the_middle_is_an_error() {
+    fn invalid_line_in_the_middle_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let events = samples::green().events;
-        told(&path, &events[..2]);
+        let events = samples::passing().events;
+        write(&path, &events[..2]);
         let text = fs::read_to_string(&path).unwrap().replacen("\"seq\"", "\"sec\"", 1);
         fs::write(&path, text).unwrap();
-        assert!(matches!(read(&path), Err(ReadError::NoEvent { line: 1, .. })));
+        assert!(matches!(read(&path), Err(ReadError::InvalidEvent { line: 1, .. })));
         assert!(matches!(read(&folder.path().join("none")), Err(ReadError::Io(_))));
     }
 }

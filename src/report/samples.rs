@@ -1,5 +1,5 @@
-//! Made-up runs for the tests of this folder: a builder of event sequences, and the runs that several tests share.
-use super::ledger::{Ledger, RunIndex};
+//! Sample runs for the tests of this folder: a builder of event sequences, and runs that several tests share.
+use super::{index_builder::IndexBuilder, run_index::RunIndex};
 use crate::{
     address::Address,
     event::*,
@@ -9,7 +9,7 @@ use crate::{
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
-pub struct Story {
+pub struct SampleRun {
     pub events: Vec<Event>,
     now: Timestamp,
 }
@@ -30,7 +30,7 @@ pub fn result(subject: &str, holds: bool, expected: &str, actual: &str) -> Asser
     }
 }
 
-pub fn is(subject: &str, value: &str) -> AssertionResult {
+pub fn passed(subject: &str, value: &str) -> AssertionResult {
     result(subject, true, value, value)
 }
 
@@ -65,7 +65,7 @@ pub fn case(id: &str, title: &str, tier: Tier, sentences: &[(Part, &str)]) -> Ca
     }
 }
 
-impl Story {
+impl SampleRun {
     pub fn begin(cases: Vec<CaseOutline>, change: impl FnOnce(&mut RunStarted)) -> Self {
         let started: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         let mut start = RunStarted {
@@ -73,10 +73,10 @@ impl Story {
             started,
             plan: PlanOutline {
                 id: "TP-900".into(),
-                title: "Greetings (made up)".into(),
+                title: "Greetings (sample)".into(),
                 file: "plans/TP-900.yaml".into(),
                 source: Some("docs/TP-900.md".into()),
-                objective: Some("Show what a report attempts like.".into()),
+                objective: Some("Show what a report looks like.".into()),
                 scope_in: vec!["Greetings".into()],
                 scope_out: vec!["Farewells".into()],
                 vars: vec![("settle".into(), "30s".into())],
@@ -94,9 +94,9 @@ impl Story {
             cases,
         };
         change(&mut start);
-        let mut story = Story { events: vec![], now: started };
-        story.emit("", EventKind::RunStarted(Box::new(start)));
-        story
+        let mut run = SampleRun { events: vec![], now: started };
+        run.emit("", EventKind::RunStarted(Box::new(start)));
+        run
     }
 
     pub fn emit(&mut self, at: &str, kind: EventKind) {
@@ -114,22 +114,21 @@ impl Story {
     }
 
     pub fn attempt(&mut self, at: &str, attempt: u32, unmet: Vec<AssertionResult>, evidence: Vec<Evidence>) {
-        let (at_time, took) = (self.now, Duration::from_millis(12));
-        let looked = EventKind::Observed {
+        let observed = EventKind::Observed {
             attempt,
-            at: at_time,
-            took,
+            at: self.now,
+            took: Duration::from_millis(12),
             value: None,
             error: None,
             error_kind: None,
             unmet,
             evidence,
         };
-        self.emit(at, looked);
+        self.emit(at, observed);
     }
 
-    pub fn fail_look(&mut self, at: &str, attempt: u32, error: &str) {
-        let looked = EventKind::Observed {
+    pub fn fail_attempt(&mut self, at: &str, attempt: u32, error: &str) {
+        let observed = EventKind::Observed {
             attempt,
             at: self.now,
             took: Duration::from_millis(3),
@@ -139,7 +138,7 @@ impl Story {
             unmet: vec![],
             evidence: vec![],
         };
-        self.emit(at, looked);
+        self.emit(at, observed);
     }
 
     pub fn finish(
@@ -156,12 +155,17 @@ impl Story {
         self.emit(at, EventKind::ActionFinished { status, results, reason, attempts, took });
     }
 
-    /// A sentence that one action proves.
-    pub fn proved(&mut self, at: &str, what: &str, results: Vec<AssertionResult>) {
+    /// A sentence with one action that passes.
+    pub fn passing_sentence(&mut self, at: &str, what: &str, results: Vec<AssertionResult>) {
         self.emit(at, EventKind::SentenceStarted);
         let action = format!("{at}/do/0");
         self.start(&action, what, 30);
-        self.wait(40).attempt(&action, 0, vec![], vec![evidence(EvidenceKind::Response, "a secret of the passed")]);
+        self.wait(40).attempt(
+            &action,
+            0,
+            vec![],
+            vec![evidence(EvidenceKind::Response, "evidence of a passed action")],
+        );
         self.finish(&action, Status::Passed, results, None, 1, 40);
         self.sentence(at, Status::Passed, None);
     }
@@ -182,7 +186,7 @@ impl Story {
     }
 
     pub fn index(&self) -> RunIndex {
-        Ledger::of(&self.events)
+        IndexBuilder::build(&self.events)
     }
 
     pub fn markdown(&self) -> String {
@@ -197,14 +201,14 @@ pub fn markdown(run: &RunIndex) -> String {
 }
 
 /// Three cases that pass: two in tier must, one nice.
-pub fn green() -> Story {
+pub fn passing() -> SampleRun {
     use Part::*;
     let greet = |id, title, tier| {
         case(
             id,
             title,
             tier,
-            &[(Precondition, "The greeter is up"), (Step, "Greet 3 people"), (Expected, "Everybody was greeted")],
+            &[(Precondition, "The greeter is up"), (Step, "Greet 3 people"), (Expected, "All are greeted")],
         )
     };
     let cases = vec![
@@ -212,10 +216,10 @@ pub fn green() -> Story {
         greet("TC-2", "Good Night", Tier::Must),
         greet("TC-3", "Hello", Tier::Nice),
     ];
-    let mut s = Story::begin(cases, |_| {});
+    let mut s = SampleRun::begin(cases, |_| {});
     for id in ["TC-2", "TC-1", "TC-3"] {
         s.emit(id, EventKind::CaseStarted);
-        s.proved(&format!("{id}/preconditions/0"), "http GET /health", vec![is("status", "200")]);
+        s.passing_sentence(&format!("{id}/preconditions/0"), "http GET /health", vec![passed("status", "200")]);
         let step = format!("{id}/steps/0");
         s.emit(&step, EventKind::SentenceStarted);
         for round in [2, 0, 1] {
@@ -223,10 +227,17 @@ pub fn green() -> Story {
             s.emit(&at, EventKind::UndoIntended { what: "http DELETE /greetings".into(), location: location(33) });
             s.start(&at, "http POST /greetings", 32);
             s.wait(5).attempt(&at, 0, vec![], vec![]);
-            s.finish(&at, Status::Passed, vec![is("status", "201"), is("body.n", &round.to_string())], None, 1, 5);
+            s.finish(
+                &at,
+                Status::Passed,
+                vec![passed("status", "201"), passed("body.n", &round.to_string())],
+                None,
+                1,
+                5,
+            );
         }
         s.sentence(&step, Status::Passed, None);
-        s.proved(&format!("{id}/expected/0"), "check", vec![check("size(greeted) == 3")]);
+        s.passing_sentence(&format!("{id}/expected/0"), "check", vec![check("size(greeted) == 3")]);
         for round in [2, 1, 0] {
             let what = "http DELETE /greetings".into();
             s.emit(
@@ -239,32 +250,32 @@ pub fn green() -> Story {
     s.end(&[])
 }
 
-/// One of each way in which a case or a sentence can be other than passed.
-pub fn mixed() -> Story {
+/// Cases and sentences with every verdict and status other than passed.
+pub fn mixed() -> SampleRun {
     use Part::*;
     let mut cases = vec![
         case(
             "TC-1",
-            "Wrong Answer",
+            "Wrong Response",
             Tier::Must,
             &[
-                (Precondition, "Somebody is there"),
-                (Step, "Greet everybody"),
+                (Precondition, "The greeter is up"),
+                (Step, "Greet everyone"),
                 (Step, "Wait for the echo"),
-                (Step, "Greet whom nobody knows"),
+                (Step, "Greet a stranger"),
                 (Expected, "{\n  \"greeted\": 3\n}"),
-                (Expected, "Nobody minded"),
+                (Expected, "Guests are content"),
             ],
         ),
-        case("TC-2", "No Way There", Tier::Must, &[(Step, "Ask"), (Step, "Ask again"), (Expected, "An answer")]),
-        case("TC-3", "Not Ready", Tier::Should, &[(Precondition, "The stage is set"), (Expected, "Applause")]),
-        case("TC-4", "Broken Off", Tier::Nice, &[(Step, "Begin"), (Step, "End"), (Expected, "Done")]),
+        case("TC-2", "Unknown Host", Tier::Must, &[(Step, "Connect"), (Step, "Reconnect"), (Expected, "A response")]),
+        case("TC-3", "Not Ready", Tier::Should, &[(Precondition, "The stage is ready"), (Expected, "Applause")]),
+        case("TC-4", "Cancelled Run", Tier::Nice, &[(Step, "Begin"), (Step, "End"), (Expected, "Done")]),
         case("TC-5", "Too Late", Tier::Nice, &[(Expected, "Anything")]),
-        case("TC-6", "Another Day", Tier::Nice, &[(Expected, "Anything")]),
+        case("TC-6", "Not Chosen", Tier::Nice, &[(Expected, "Anything")]),
     ];
-    cases[0].sentences[5].unproven = Some("nobody can attempt into people".into());
+    cases[0].sentences[5].unproven = Some("feelings cannot be measured".into());
     cases[5].selected = false;
-    let mut s = Story::begin(cases, |start| {
+    let mut s = SampleRun::begin(cases, |start| {
         start.selection = "5 of 6 cases".into();
         start.environment = EnvironmentOutline {
             name: "staging".into(),
@@ -283,10 +294,10 @@ pub fn mixed() -> Story {
     let inner = "TC-1/steps/0/do/0#1/use/0";
     s.emit(inner, EventKind::UndoIntended { what: "http DELETE /greetings/2".into(), location: location(43) });
     s.start(inner, "http POST /greetings", 42);
-    let answer = (1..=25).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
-    let seen = vec![
+    let response = (1..=25).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
+    let observed = vec![
         evidence(EvidenceKind::Request, "POST /greetings\n\n{\"to\": \"Ann\"}"),
-        evidence(EvidenceKind::Response, &answer),
+        evidence(EvidenceKind::Response, &response),
         evidence(
             EvidenceKind::Reproduce,
             "curl -X POST https://greeter.example/greetings \\\n  -d '{\"to\": \"Ann\"}'",
@@ -294,13 +305,13 @@ pub fn mixed() -> Story {
     ];
     let wrong = vec![
         result("status", false, "201", "500"),
-        is("headers.server", "greeter"),
+        passed("headers.server", "greeter"),
         AssertionResult {
             operands: vec![("a".into(), "1".into()), ("b || c".into(), "false".into())],
             ..result("a == 2 && (b || c)", false, "true", "false")
         },
     ];
-    s.wait(20).attempt(inner, 0, wrong.clone(), seen);
+    s.wait(20).attempt(inner, 0, wrong.clone(), observed);
     s.finish(inner, Status::Failed, wrong, None, 1, 20);
     s.finish("TC-1/steps/0/do/0", Status::Failed, vec![], Some("round 1 failed"), 1, 25);
     s.sentence(at, Status::Failed, None);
@@ -309,7 +320,7 @@ pub fn mixed() -> Story {
     let echo = "TC-1/steps/1/do/0";
     s.start(echo, "http GET /echo", 50);
     let not_yet = |n: &str| vec![result("body.echo", false, "3", n)];
-    s.fail_look(echo, 0, "connection refused");
+    s.fail_attempt(echo, 0, "connection refused");
     for (attempt, n) in ["0", "0", "0", "2"].into_iter().enumerate() {
         s.wait(500).attempt(echo, attempt as u32 + 1, not_yet(n), vec![]);
     }
@@ -319,7 +330,7 @@ pub fn mixed() -> Story {
     s.start("TC-1/steps/2/do/0", "http POST /greetings", 55);
     s.finish("TC-1/steps/2/do/0", Status::NotReached, vec![], Some("`ghost` was never bound"), 0, 0);
     s.sentence("TC-1/steps/2", Status::NotReached, Some("`ghost` was never bound"));
-    s.proved("TC-1/expected/0", "check", vec![check("echo.body.greeted == 3")]);
+    s.passing_sentence("TC-1/expected/0", "check", vec![check("echo.body.greeted == 3")]);
     s.sentence("TC-1/expected/1", Status::Unproven, None);
     let what = "http DELETE /greetings/2".to_owned();
     s.emit(inner, EventKind::UndoFinished { status: Status::Errored, what, reason: Some("connection refused".into()) });
@@ -331,7 +342,7 @@ pub fn mixed() -> Story {
     s.emit("TC-2", EventKind::CaseStarted);
     s.emit("TC-2/steps/0", EventKind::SentenceStarted);
     s.start("TC-2/steps/0/do/0", "http GET /", 60);
-    s.fail_look("TC-2/steps/0/do/0", 0, "cannot resolve `greeter.example`");
+    s.fail_attempt("TC-2/steps/0/do/0", 0, "cannot resolve `greeter.example`");
     s.finish("TC-2/steps/0/do/0", Status::Errored, vec![], Some("cannot resolve `greeter.example`"), 1, 3);
     s.sentence("TC-2/steps/0", Status::Errored, Some("cannot resolve `greeter.example`"));
     s.verdict("TC-2", Verdict::Errored, Some(Blame::Environment), None, 9);
@@ -345,7 +356,7 @@ pub fn mixed() -> Story {
     s.verdict("TC-3", Verdict::Blocked, Some(Blame::Product), Some("a precondition does not hold"), 15);
 
     s.emit("TC-4", EventKind::CaseStarted);
-    s.proved("TC-4/steps/0", "http POST /begin", vec![is("status", "200")]);
+    s.passing_sentence("TC-4/steps/0", "http POST /begin", vec![passed("status", "200")]);
     s.emit("TC-4/steps/1", EventKind::SentenceStarted);
     s.start("TC-4/steps/1/do/0", "http POST /end", 80);
     s.wait(100).emit("", EventKind::CancelRequested);

@@ -1,14 +1,14 @@
-//! How reports word what they know: durations, counts, results; and what makes a text from the world safe to show. Owns no
-//! format: Markdown and terminal each escape for themselves.
+//! Words shared by all reports: durations, counts, assertion results; and texts made safe to show. No format: Markdown and
+//! terminal escape for themselves.
 use crate::{event::AssertionResult, outcome::Tier, value::Value};
 use std::time::Duration;
 
-/// The longest piece of a foreign text that is shown within a line.
-pub const SHORT: usize = 160;
+/// Characters of a foreign text that are shown within a line.
+pub const MAX_INLINE_CHARS: usize = 160;
 
-/// Without what could move the cursor, turn the direction of writing or hide: control characters are shown as their pictures.
-/// Line ends become `\n`.
-pub fn clean(text: &str) -> String {
+/// Replaces characters that move the cursor, change the direction of text or are invisible; control characters become their
+/// visible pictures, line ends become `\n`.
+pub fn sanitize(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -27,25 +27,25 @@ pub fn clean(text: &str) -> String {
     out
 }
 
-/// An output as evidence: of lines their texts, of all else JSON.
-pub fn observed(value: &Value) -> String {
+/// An action's output as evidence: log lines as text, anything else as JSON.
+pub fn output_text(value: &Value) -> String {
     match value.get("lines").and_then(Value::as_list) {
         Some(lines) => lines.iter().filter_map(|l| l.get("text")?.as_str()).collect::<Vec<_>>().join("\n"),
         None => {
-            let own =
+            let without_times =
                 |(k, v): (&String, &Value)| (!["at", "took"].contains(&k.as_str())).then(|| (k.clone(), v.clone()));
-            let own = value.as_map().map(|m| Value::map(m.iter().filter_map(own)));
-            serde_json::to_string_pretty(own.as_ref().unwrap_or(value)).unwrap_or_default()
+            let fields = value.as_map().map(|m| Value::map(m.iter().filter_map(without_times)));
+            serde_json::to_string_pretty(fields.as_ref().unwrap_or(value)).unwrap_or_default()
         }
     }
 }
 
-/// In one line of at most `max` characters, white space run together.
+/// Collapses white space to single blanks and cuts after `max` characters.
 pub fn one_line(text: &str, max: usize) -> String {
-    // Only so much of a huge text is looked at as could be shown.
+    // Bounds the work for a huge text.
     let start = &text[..text.floor_char_boundary(max.saturating_mul(8).saturating_add(1024))];
     let mut out = String::new();
-    for word in clean(start).split_whitespace() {
+    for word in sanitize(start).split_whitespace() {
         if !out.is_empty() {
             out.push(' ');
         }
@@ -63,9 +63,9 @@ pub fn one_line(text: &str, max: usize) -> String {
     out
 }
 
-/// The first `lines` lines, each at most `width` characters; and how many lines were left out.
-pub fn head(text: &str, lines: usize, width: usize) -> (String, usize) {
-    let text = clean(text);
+/// The first `lines` lines, each at most `width` characters, and the number of lines omitted.
+pub fn first_lines(text: &str, lines: usize, width: usize) -> (String, usize) {
+    let text = sanitize(text);
     let all: Vec<&str> = text.trim_matches('\n').lines().collect();
     let kept: Vec<String> = all
         .iter()
@@ -103,7 +103,7 @@ pub fn count(n: usize, noun: &str) -> String {
 }
 
 /// `a`, `a and b`, `a, b and c`.
-pub fn and<S: AsRef<str>>(items: &[S]) -> String {
+pub fn join_with_and<S: AsRef<str>>(items: &[S]) -> String {
     let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
     match items.split_last() {
         None => String::new(),
@@ -113,61 +113,61 @@ pub fn and<S: AsRef<str>>(items: &[S]) -> String {
 }
 
 pub fn tiers(tiers: &[Tier]) -> String {
-    and(&tiers.iter().map(|t| t.word()).collect::<Vec<_>>())
+    join_with_and(&tiers.iter().map(|t| t.word()).collect::<Vec<_>>())
 }
 
-/// Whether a result is of a relation (`a + b == c`) and not of a field.
-pub fn is_check(f: &AssertionResult) -> bool {
+/// Whether a result is about a CEL expression (`a + b == c`) and not about a field.
+pub fn is_expression(f: &AssertionResult) -> bool {
     f.expected == "true" && f.subject.contains(|c: char| "=<>!&|()? ".contains(c))
 }
 
-/// What a result is about; the root of a picture has no name.
+/// The field or expression a result is about; the root of a pattern has no name.
 pub fn subject(f: &AssertionResult) -> &str {
     if f.subject.is_empty() { "output" } else { &f.subject }
 }
 
-/// Whether a reason only says in words what a result beside it says.
-pub fn repeats(reason: &str, results: &[AssertionResult]) -> bool {
+/// Whether a reason only restates one of the unmet results.
+pub fn restates(reason: &str, results: &[AssertionResult]) -> bool {
     results
         .iter()
         .any(|f| !f.holds && reason.strip_prefix('`').is_some_and(|r| r.starts_with(&format!("{}`", f.subject))))
 }
 
-/// What was seen where a result holds: subject, and the value that it had.
-pub fn held(f: &AssertionResult) -> (&str, Option<&str>) {
-    (subject(f), (!is_check(f) && !f.actual.is_empty()).then_some(&f.actual))
+/// Subject of a result that holds, and the value observed.
+pub fn subject_and_value(f: &AssertionResult) -> (&str, Option<&str>) {
+    (subject(f), (!is_expression(f) && !f.actual.is_empty()).then_some(&f.actual))
 }
 
 /// A result that does not hold, with names and values in backticks.
-pub fn unmet(f: &AssertionResult) -> String {
-    unmet_in(f, "`")
+pub fn unmet_text(f: &AssertionResult) -> String {
+    unmet_with_quotes(f, "`")
 }
 
-/// The same, with other quotes or none.
-pub fn unmet_in(f: &AssertionResult, quote: &str) -> String {
+/// A result that does not hold, with names and values between `quote`s.
+pub fn unmet_with_quotes(f: &AssertionResult, quote: &str) -> String {
     let tick = |s: &str| format!("{quote}{}{quote}", one_line(s, 80));
-    if is_check(f) {
+    if is_expression(f) {
         let operands: Vec<String> =
             f.operands.iter().take(4).map(|(name, value)| format!("{} is {}", tick(name), tick(value))).collect();
         match (f.actual.as_str(), operands.is_empty()) {
             ("false" | "", true) => format!("{} does not hold", tick(subject(f))),
-            ("false" | "", false) => format!("{} does not hold: {}", tick(subject(f)), and(&operands)),
-            // It could not even be worked out.
-            (why, _) => format!("{} does not hold: {}", tick(subject(f)), one_line(why, SHORT)),
+            ("false" | "", false) => format!("{} does not hold: {}", tick(subject(f)), join_with_and(&operands)),
+            // The expression could not be evaluated.
+            (why, _) => format!("{} does not hold: {}", tick(subject(f)), one_line(why, MAX_INLINE_CHARS)),
         }
     } else {
         format!("{}: expected {}, was {}", tick(subject(f)), tick(&f.expected), tick(&f.actual))
     }
 }
 
-/// The first of several, and how many more.
+/// The first two unmet results, and how many more there are.
 pub fn all_unmet(results: &[AssertionResult]) -> String {
-    let mut said: Vec<String> = results.iter().filter(|f| !f.holds).take(2).map(unmet).collect();
-    let more = results.iter().filter(|f| !f.holds).count() - said.len();
+    let mut texts: Vec<String> = results.iter().filter(|f| !f.holds).take(2).map(unmet_text).collect();
+    let more = results.iter().filter(|f| !f.holds).count() - texts.len();
     if more > 0 {
-        said.push(format!("and {more} more"));
+        texts.push(format!("and {more} more"));
     }
-    said.join("; ")
+    texts.join("; ")
 }
 
 #[cfg(test)]
@@ -175,8 +175,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_like_speech() {
-        for (ms, said) in [
+    fn durations_have_one_or_two_units() {
+        for (ms, text) in [
             (0, "0 ms"),
             (340, "340 ms"),
             (999, "999 ms"),
@@ -186,21 +186,21 @@ mod tests {
             (59_950, "1 min"),
             (125_400, "2 min 5 s"),
         ] {
-            assert_eq!(duration(Duration::from_millis(ms)), said);
+            assert_eq!(duration(Duration::from_millis(ms)), text);
         }
     }
 
     #[test]
-    fn a_line_is_one_line_and_short() {
+    fn one_line_collapses_white_space_and_cuts() {
         assert_eq!(one_line(" a\r\nb\t c\u{1b}[31m", 99), "a b c␛[31m");
         assert_eq!(one_line(&"é".repeat(10_000), 5), "ééééé…");
         assert_eq!(one_line(&format!("{}x", " ".repeat(100_000)), 5), "…");
-        assert_eq!(clean("a\u{202e}b\rc"), "a�b␍c");
+        assert_eq!(sanitize("a\u{202e}b\rc"), "a�b␍c");
     }
 
     #[test]
-    fn a_head_says_what_it_left_out() {
-        assert_eq!(head("a\r\nbcd\ne\n", 2, 2), ("a\nbc…".into(), 1));
-        assert_eq!(head("", 2, 2), (String::new(), 0));
+    fn first_lines_counts_omitted_lines() {
+        assert_eq!(first_lines("a\r\nbcd\ne\n", 2, 2), ("a\nbc…".into(), 1));
+        assert_eq!(first_lines("", 2, 2), (String::new(), 0));
     }
 }

@@ -1,33 +1,31 @@
-//! Puts foreign text into Markdown so that it can neither break nor pretend to be part of the document. Knows GitHub's Markdown,
-//! and nothing of runs.
-use crate::report::wording::{SHORT, clean, head, one_line};
+//! Escapes foreign text for GitHub Markdown, so that it cannot change the structure of the document.
+use crate::report::wording::{MAX_INLINE_CHARS, first_lines, one_line, sanitize};
 
-/// Where a text goes. In the cell of a table a pipe ends the cell, even within code.
+/// Where a text is placed. In a table cell, a pipe ends the cell even within code.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Spot {
+pub enum Context {
     Line,
     Cell,
 }
 
-/// In one line, as prose. Names in backticks stay code, everything else is shown as it is written.
-pub fn prose(text: &str, spot: Spot) -> String {
-    prose_of(&one_line(text, 4 * SHORT), spot)
+/// One line of prose. Pairs of backticks stay code, everything else is shown literally.
+pub fn prose(text: &str, context: Context) -> String {
+    escape_prose(&one_line(text, 4 * MAX_INLINE_CHARS), context)
 }
 
-/// Like [`prose`], for the plan's own sentences: these are not cut, as far as they are sentences.
-pub fn words(text: &str, spot: Spot) -> String {
-    prose_of(&one_line(text, 4_000), spot)
+/// Like [`prose`], with a much higher limit, for sentences of the plan.
+pub fn plan_text(text: &str, context: Context) -> String {
+    escape_prose(&one_line(text, 4_000), context)
 }
 
-fn prose_of(text: &str, spot: Spot) -> String {
+fn escape_prose(text: &str, context: Context) -> String {
     let ticks = text.matches('`').count();
     if ticks > 0 && ticks.is_multiple_of(2) && !text.contains("``") {
         let mut out = String::new();
         for (i, part) in text.split('`').enumerate() {
             match i % 2 {
                 0 => out += &escaped(part, i == 0),
-                // Unlike elsewhere, blanks at the edges were meant.
-                _ => out += &code(part, spot),
+                _ => out += &code(part, context),
             }
         }
         return out;
@@ -63,16 +61,16 @@ fn escaped(text: &str, starts: bool) -> String {
     out
 }
 
-/// In one line, as code.
-pub fn code(text: &str, spot: Spot) -> String {
-    let text = one_line(text, SHORT);
+/// One line of code.
+pub fn code(text: &str, context: Context) -> String {
+    let text = one_line(text, MAX_INLINE_CHARS);
     if text.is_empty() {
         return "*empty*".to_owned();
     }
     let longest = longest_run(&text, '`');
-    if spot == Spot::Cell && text.contains('|') {
+    if context == Context::Cell && text.contains('|') {
         if longest > 0 || text.contains("\\|") {
-            // Backslash, pipe and backtick together are read differently by different readers of Markdown; entities are not.
+            // Markdown parsers disagree on backslash, pipe and backtick combined; entities are unambiguous.
             return format!("<code>{}</code>", entities(&text));
         }
         return format!("`{}`", text.replace('|', "\\|"));
@@ -97,16 +95,16 @@ fn longest_run(text: &str, of: char) -> usize {
     text.split(|c| c != of).map(str::len).max().unwrap_or(0)
 }
 
-/// A fenced block of the whole text.
+/// A fenced code block.
 pub fn block(text: &str, language: &str) -> String {
-    let text = clean(text);
+    let text = sanitize(text);
     let fence = "`".repeat(longest_run(&text, '`').max(2) + 1);
     format!("{fence}{language}\n{}\n{fence}\n", text.trim_matches('\n'))
 }
 
-/// A fenced block of the beginning of a text, and a word on what is missing.
-pub fn cut_block(text: &str, language: &str, lines: usize) -> String {
-    let (kept, more) = head(text, lines, 400);
+/// A fenced code block of the first lines, and how many more there are.
+pub fn block_of_first_lines(text: &str, language: &str, lines: usize) -> String {
+    let (kept, more) = first_lines(text, lines, 400);
     let mut out = block(&kept, language);
     if more > 0 {
         out += &format!("\n… and {more} more line{}.\n", if more == 1 { "" } else { "s" });
@@ -114,7 +112,7 @@ pub fn cut_block(text: &str, language: &str, lines: usize) -> String {
     out
 }
 
-/// The anchor that GitHub gives to a heading.
+/// The anchor that GitHub generates for a heading.
 pub fn anchor(heading: &str) -> String {
     let heading = heading.to_lowercase();
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
@@ -126,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prose_is_shown_as_written() {
+    fn prose_is_shown_literally() {
         for (text, line) in [
             ("plain, 1.5 s (200 OK)", "plain, 1.5 s (200 OK)"),
             ("# not a heading", "\\# not a heading"),
@@ -140,30 +138,30 @@ mod tests {
             ("`odd", "\\`odd"),
             ("``two`` `x", "\\`\\`two\\`\\` \\`x"),
         ] {
-            assert_eq!(prose(text, Spot::Line), line);
+            assert_eq!(prose(text, Context::Line), line);
         }
-        assert_eq!(prose("`a || b` is | `c`", Spot::Cell), "`a \\|\\| b` is \\| `c`");
+        assert_eq!(prose("`a || b` is | `c`", Context::Cell), "`a \\|\\| b` is \\| `c`");
     }
 
     #[test]
-    fn code_cannot_be_left() {
-        assert_eq!(code("a`b", Spot::Line), "``a`b``");
-        assert_eq!(code("```", Spot::Line), "```` ``` ````");
-        assert_eq!(code("", Spot::Line), "*empty*");
-        assert_eq!(code("a|b", Spot::Line), "`a|b`");
-        assert_eq!(code("a|b", Spot::Cell), "`a\\|b`");
-        assert_eq!(code("a\\|b", Spot::Cell), "<code>a&#92;&#124;b</code>");
-        assert_eq!(code("a`|<b", Spot::Cell), "<code>a&#96;&#124;&#60;b</code>");
+    fn code_cannot_be_closed_by_its_text() {
+        assert_eq!(code("a`b", Context::Line), "``a`b``");
+        assert_eq!(code("```", Context::Line), "```` ``` ````");
+        assert_eq!(code("", Context::Line), "*empty*");
+        assert_eq!(code("a|b", Context::Line), "`a|b`");
+        assert_eq!(code("a|b", Context::Cell), "`a\\|b`");
+        assert_eq!(code("a\\|b", Context::Cell), "<code>a&#92;&#124;b</code>");
+        assert_eq!(code("a`|<b", Context::Cell), "<code>a&#96;&#124;&#60;b</code>");
     }
 
     #[test]
-    fn a_fence_is_longer_than_any_within() {
+    fn fence_is_longer_than_any_inside() {
         assert_eq!(block("a\n````\nb", "json"), "`````json\na\n````\nb\n`````\n");
-        assert_eq!(cut_block("a\nb\nc", "", 1), "```\na\n```\n\n… and 2 more lines.\n");
+        assert_eq!(block_of_first_lines("a\nb\nc", "", 1), "```\na\n```\n\n… and 2 more lines.\n");
     }
 
     #[test]
-    fn anchors_are_those_of_github() {
+    fn anchors_match_github() {
         assert_eq!(anchor("TC-INT-001: Batch Session Hibernate"), "tc-int-001-batch-session-hibernate");
         assert_eq!(anchor("A & B (C_d)"), "a--b-c_d");
     }

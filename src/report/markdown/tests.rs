@@ -1,16 +1,17 @@
-//! What the report says, and that nothing from the world can break it.
+//! Content of the Markdown report, and its resistance to hostile text.
 use crate::{
     event::{AssertionResult, Event, EventKind, Evidence, EvidenceKind, Part},
     outcome::{Blame, Status, Tier, Verdict},
     report::{
         gate::{RunVerdict, gate},
-        ledger::Ledger,
-        samples::{self, Story, evidence, is, markdown, result},
+        index_builder::IndexBuilder,
+        run_index::CaseEntry,
+        samples::{self, SampleRun, evidence, markdown, passed, result},
     },
 };
 
-/// A case that passes and one that does not.
-fn small() -> Story {
+/// A case that passes and one that fails.
+fn small() -> SampleRun {
     let mut cases = vec![
         samples::case(
             "TC-1",
@@ -30,11 +31,11 @@ fn small() -> Story {
             ],
         ),
     ];
-    cases[1].sentences[3].unproven = Some("nobody attempts into bedrooms".into());
-    let mut s = Story::begin(cases, |start| start.gate = vec![Tier::Must]);
+    cases[1].sentences[3].unproven = Some("bedrooms are private".into());
+    let mut s = SampleRun::begin(cases, |start| start.gate = vec![Tier::Must]);
     s.emit("TC-1", EventKind::CaseStarted);
-    s.proved("TC-1/steps/0", "http POST /greetings", vec![is("status", "201")]);
-    s.proved("TC-1/expected/0", "check", vec![samples::check("n == 2")]);
+    s.passing_sentence("TC-1/steps/0", "http POST /greetings", vec![passed("status", "201")]);
+    s.passing_sentence("TC-1/expected/0", "check", vec![samples::check("n == 2")]);
     s.verdict("TC-1", Verdict::Passed, None, None, 340);
     s.emit("TC-2", EventKind::CaseStarted);
     s.sentence("TC-2/preconditions/0", Status::NotVerified, None);
@@ -52,24 +53,24 @@ fn small() -> Story {
     ];
     s.attempt(at, 0, wrong.clone(), vec![]);
     s.wait(1_500).attempt(at, 1, wrong.clone(), sleepy);
-    s.finish(at, Status::Failed, wrong, Some("it did not become so within 1s (2 attempts)"), 2, 1_500);
-    s.sentence("TC-2/steps/0", Status::Failed, Some("it did not become so within 1s (2 attempts)"));
+    s.finish(at, Status::Failed, wrong, Some("condition not met within 1s (2 attempts)"), 2, 1_500);
+    s.sentence("TC-2/steps/0", Status::Failed, Some("condition not met within 1s (2 attempts)"));
     s.sentence("TC-2/steps/1", Status::NotReached, Some("the steps ended before it"));
     s.sentence("TC-2/expected/0", Status::Unproven, None);
     let what = "http DELETE /1".into();
     s.emit(&format!("{at}/undo"), EventKind::UndoFinished { status: Status::Passed, what, reason: None });
-    let why = Some("it did not become so within 1s (2 attempts)");
+    let why = Some("condition not met within 1s (2 attempts)");
     s.verdict("TC-2", Verdict::Failed, Some(Blame::Product), why, 1_600);
-    s.end(&["a word for the end"])
+    s.end(&["a note"])
 }
 
 #[test]
-fn a_whole_report() {
+fn report_is_complete() {
     let report = small().markdown();
     assert_eq!(report, SMALL, "\n{report}");
 }
 
-const SMALL: &str = r##"# Test report: TP-900 Greetings (made up)
+const SMALL: &str = r##"# Test report: TP-900 Greetings (sample)
 
 **✅ PASSED**: the one deciding case passed (must decides). Of the other cases, 1 failed.
 
@@ -78,7 +79,7 @@ const SMALL: &str = r##"# Test report: TP-900 Greetings (made up)
 - **Environment**: sandbox (the embedded reference platform)
 - **Selection**: all 2 cases
 - **Gate**: must 1/1 · nice 0/1 (does not decide)
-- **Verified**: 3 of 6 sentences; **1 not verified**, **1 unproven** and **1 not reached** ([which](#what-was-not-verified))
+- **Verified**: 3 of 6 sentences; **1 not verified**, **1 unproven** and **1 not reached** ([details](#what-was-not-verified))
 - **Run**: `k3x9q`, 2026-01-02 03:04:05 UTC, took 1.2 s
 
 | Case | Title | Tier | Priority | Verdict | Time |
@@ -92,7 +93,7 @@ const SMALL: &str = r##"# Test report: TP-900 Greetings (made up)
 
 ## Objective
 
-Show what a report attempts like.
+Show what a report looks like.
 
 ## Scope
 
@@ -140,13 +141,13 @@ Show what a report attempts like.
 **Preconditions**
 
 - ❔ **not verified**: It is dark
-  - the plan says it, and nothing attempts at it
+  - no action verifies it
 
 **Steps**
 
 1. ❌ **failed**: Greet
 
-   `http POST /greetings`, `plans/TP-900.yaml:32`: **failed** after 1.5 s: it did not become so within 1s (2 attempts)
+   `http POST /greetings`, `plans/TP-900.yaml:32`: **failed** after 1.5 s: condition not met within 1s (2 attempts)
 
    | What | Expected | Actual |
    |---|---|---|
@@ -154,13 +155,13 @@ Show what a report attempts like.
 
    Nothing changed while waiting.
 
-   The same by hand:
+   To reproduce:
 
    ```sh
    curl -X POST http://greeter.example/greetings
    ```
 
-   <details><summary>Evidence: what came back</summary>
+   <details><summary>Evidence: response</summary>
 
    ```
    500
@@ -176,7 +177,7 @@ Show what a report attempts like.
 **Expected Results**
 
 - ❔ **unproven**: All sleep
-  - nobody attempts into bedrooms
+  - bedrooms are private
 
 **Left behind**: nothing (1 undone)
 
@@ -184,13 +185,13 @@ Show what a report attempts like.
 
 | Case | Sentence | Status | Why |
 |---|---|---|---|
-| [TC-2](#tc-2-good-night) | It is dark | ❔ not verified | the plan says it, and nothing attempts at it |
+| [TC-2](#tc-2-good-night) | It is dark | ❔ not verified | no action verifies it |
 | [TC-2](#tc-2-good-night) | Leave | ⏭️ not reached | the steps ended before it |
-| [TC-2](#tc-2-good-night) | All sleep | ❔ unproven | nobody attempts into bedrooms |
+| [TC-2](#tc-2-good-night) | All sleep | ❔ unproven | bedrooms are private |
 
 ## What This Run Depended On
 
-- **Plan**: `plans/TP-900.yaml`, which carries out `docs/TP-900.md`
+- **Plan**: `plans/TP-900.yaml`, which implements `docs/TP-900.md`
 
 ### Targets
 
@@ -200,7 +201,7 @@ Show what a report attempts like.
 
 ### Versions
 
-| Of | Version |
+| Component | Version |
 |---|---|
 | tp-runner | `0.1.0` |
 
@@ -212,15 +213,15 @@ Show what a report attempts like.
 
 ## Notes
 
-- a word for the end
+- a note
 
 ---
 
 **Sandbox (embedded reference platform): no deployment was tested.**
 "##;
 
-/// Reads Markdown as far as is needed to say that nothing foreign has become part of it.
-fn assert_sound(report: &str) {
+/// Parses enough Markdown to show that foreign text did not change the structure.
+fn assert_intact(report: &str) {
     let mut fence = 0;
     let mut columns = None;
     let mut details = 0i32;
@@ -259,7 +260,7 @@ fn assert_sound(report: &str) {
         assert!(line.chars().count() < 20_000, "too long: {} characters", line.chars().count());
         assert!(!line.contains(['\r', '\u{1b}', '\0', '\u{202e}']), "{line:?}");
     }
-    assert_eq!((fence, details), (0, 0), "something is still open");
+    assert_eq!((fence, details), (0, 0), "unclosed fence or details");
 }
 
 fn without_code(text: &str) -> String {
@@ -296,19 +297,19 @@ fn without_code(text: &str) -> String {
 }
 
 #[test]
-fn the_reader_of_this_test_sees_what_is_broken() {
+fn assert_intact_rejects_broken_markdown() {
     for broken in
         ["<b>", "# EVIL HEADING", "```\nopen", "| a | b |\n|---|---|\n| a | b | c |", "</details>", "a `b` <i>"]
     {
-        assert!(std::panic::catch_unwind(|| assert_sound(broken)).is_err(), "{broken}");
+        assert!(std::panic::catch_unwind(|| assert_intact(broken)).is_err(), "{broken}");
     }
-    assert_sound("`<b>` \\<b> ``a`<i>`` | x\n```\n<b>\n# EVIL HEADING\n```\n| a \\| b |\n|---|");
+    assert_intact("`<b>` \\<b> ``a`<i>`` | x\n```\n<b>\n# EVIL HEADING\n```\n| a \\| b |\n|---|");
 }
 
 #[test]
-fn nothing_foreign_breaks_it() {
+fn hostile_text_does_not_change_the_structure() {
     let long = "x | ".repeat(10_000);
-    let nasty: &[&str] = &[
+    let hostile: &[&str] = &[
         "a | b || c\\| d \\",
         "`` ``` `",
         "`|`",
@@ -325,18 +326,18 @@ fn nothing_foreign_breaks_it() {
         "   ",
         &long,
     ];
-    for text in nasty {
-        for mut story in [small(), samples::mixed()] {
-            for event in &mut story.events {
-                poison(event, text);
+    for text in hostile {
+        for mut run in [small(), samples::mixed()] {
+            for event in &mut run.events {
+                replace_texts(event, text);
             }
-            assert_sound(&story.markdown());
+            assert_intact(&run.markdown());
         }
     }
 }
 
-/// Puts a text wherever a text can stand.
-fn poison(event: &mut Event, text: &str) {
+/// Replaces every text of an event.
+fn replace_texts(event: &mut Event, text: &str) {
     let into = |s: &mut String| *s = text.to_owned();
     let maybe = |s: &mut Option<String>| {
         if let Some(s) = s {
@@ -404,24 +405,24 @@ fn poison(event: &mut Event, text: &str) {
 }
 
 #[test]
-fn a_recorded_run_gives_the_same_report() {
-    for story in [small(), samples::green(), samples::mixed()] {
-        let lines: Vec<String> = story.events.iter().map(|e| serde_json::to_string(e).unwrap()).collect();
+fn recorded_run_gives_the_same_report() {
+    for run in [small(), samples::passing(), samples::mixed()] {
+        let lines: Vec<String> = run.events.iter().map(|e| serde_json::to_string(e).unwrap()).collect();
         let read: Vec<Event> = lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect();
-        assert_eq!(markdown(&Ledger::of(&read)), story.markdown());
+        assert_eq!(markdown(&IndexBuilder::build(&read)), run.markdown());
     }
 }
 
 #[test]
-fn the_order_of_the_plan_is_that_of_the_report() {
-    let story = samples::green();
-    let mut other = story.events.clone();
-    // Case by case instead of how it happened; sorting keeps what happened within a case.
+fn report_keeps_the_order_of_the_plan() {
+    let run = samples::passing();
+    let mut other = run.events.clone();
+    // Events sorted by case; the stable sort keeps the order within a case.
     let last = other.len() - 1;
     other[1..last].sort_by(|a, b| b.address.case().cmp(a.address.case()));
-    assert_eq!(markdown(&Ledger::of(&other)), story.markdown());
-    // The rounds of a `foreach` in another order.
-    let mut other = story.events.clone();
+    assert_eq!(markdown(&IndexBuilder::build(&other)), run.markdown());
+    // The items of a `foreach` in another order.
+    let mut other = run.events.clone();
     for event in &mut other {
         let turned = event.address.as_str().replace("#0", "#x").replace("#2", "#0").replace("#x", "#2");
         event.address = crate::address::Address::new(turned);
@@ -432,89 +433,88 @@ fn the_order_of_the_plan_is_that_of_the_report() {
             }
         }
     }
-    assert_eq!(markdown(&Ledger::of(&other)), story.markdown());
+    assert_eq!(markdown(&IndexBuilder::build(&other)), run.markdown());
 }
 
 #[test]
-fn a_journal_may_end_anywhere() {
-    for story in [small(), samples::green(), samples::mixed()] {
-        for n in 0..story.events.len() {
-            let run = Ledger::of(&story.events[..n]);
-            let report = markdown(&run);
-            assert_sound(&report);
-            let undecided = |c: &&crate::report::ledger::CaseIndex| {
-                run.start.gate.contains(&c.outline.tier) && c.verdict != Verdict::Passed
-            };
-            if run.cases.iter().any(|c| undecided(&c)) || n == 0 {
-                assert_ne!(gate(&run).verdict, RunVerdict::Passed, "after {n} events:\n{report}");
+fn journal_may_end_after_any_event() {
+    for run in [small(), samples::passing(), samples::mixed()] {
+        for n in 0..run.events.len() {
+            let index = IndexBuilder::build(&run.events[..n]);
+            let report = markdown(&index);
+            assert_intact(&report);
+            let undecided = |c: &CaseEntry| index.start.gate.contains(&c.outline.tier) && c.verdict != Verdict::Passed;
+            if index.cases.iter().any(undecided) || n == 0 {
+                assert_ne!(gate(&index).verdict, RunVerdict::Passed, "after {n} events:\n{report}");
                 assert!(!report.contains("PASSED"), "after {n} events:\n{report}");
             }
-            assert!(!run.complete);
+            assert!(!index.complete);
         }
     }
 }
 
 #[test]
-fn what_had_begun_is_interrupted_and_what_was_made_is_named() {
-    let story = small();
-    let looked = story.events.iter().rposition(|e| matches!(e.kind, EventKind::Observed { .. })).unwrap();
-    let run = Ledger::of(&story.events[..=looked]);
-    assert_eq!(run.cases[0].verdict, Verdict::Passed);
-    assert_eq!(run.cases[1].verdict, Verdict::Interrupted);
-    let statuses: Vec<Status> = run.cases[1].sentences.iter().map(|s| s.status).collect();
+fn incomplete_run_is_interrupted_and_lists_pending_undo() {
+    let run = small();
+    let observed = run.events.iter().rposition(|e| matches!(e.kind, EventKind::Observed { .. })).unwrap();
+    let index = IndexBuilder::build(&run.events[..=observed]);
+    assert_eq!(index.cases[0].verdict, Verdict::Passed);
+    assert_eq!(index.cases[1].verdict, Verdict::Interrupted);
+    let statuses: Vec<Status> = index.cases[1].sentences.iter().map(|s| s.status).collect();
     assert_eq!(statuses, [Status::NotVerified, Status::Interrupted, Status::NotReached, Status::Unproven]);
-    let report = markdown(&run);
-    for said in ["`http DELETE /1` | ⏹️ never tried", "`tp-runner cleanup k3x9q`", "| `status` | `201` | `500` |"] {
-        assert!(report.contains(said), "{said}\n{report}");
+    let report = markdown(&index);
+    for text in ["| `http DELETE /1` | ⏹️ not attempted | `plans/TP-900.yaml:33` |", "| `status` | `201` | `500` |"]
+    {
+        assert!(report.contains(text), "{text}\n{report}");
     }
 }
 
 #[test]
-fn the_sandbox_is_said_first_and_last_and_only_then() {
-    let report = samples::green().markdown();
-    let said = "no deployment was tested";
-    assert!(report.lines().take(6).any(|l| l.contains(said)) && report.lines().last().unwrap().contains(said));
-    assert!(!samples::mixed().markdown().contains(said));
+fn notice_is_first_and_last_line() {
+    let report = samples::passing().markdown();
+    let text = "no deployment was tested";
+    assert!(report.lines().take(6).any(|l| l.contains(text)) && report.lines().last().unwrap().contains(text));
+    assert!(!samples::mixed().markdown().contains(text));
 }
 
 #[test]
-fn what_is_not_proved_is_said_in_the_first_lines() {
+fn header_counts_unverified_sentences() {
     let report = samples::mixed().markdown();
     let first: String = report.lines().take(10).collect();
-    for said in ["**1 unproven**", "**1 not verified**", "**5 not reached**", "**1 interrupted**", "FAILED", "must 0/2"]
+    for text in ["**1 unproven**", "**1 not verified**", "**5 not reached**", "**1 interrupted**", "FAILED", "must 0/2"]
     {
-        assert!(first.contains(said), "{said}: {first}");
+        assert!(first.contains(text), "{text}: {first}");
     }
 }
 
 #[test]
-fn many_values_of_one_thing_are_one_remark() {
-    let report = samples::green().markdown();
+fn values_of_one_subject_are_merged() {
+    let report = samples::passing().markdown();
     assert!(report.contains("\n   - `status` is `201` (3 times) · `body.n` is `0` and 2 other values\n"), "{report}");
 }
 
 #[test]
-fn each_way_to_be_red_is_explained() {
+fn explains_every_verdict() {
     let report = samples::mixed().markdown();
-    assert_sound(&report);
-    for said in [
-        "[TC-1](#tc-1-wrong-answer) **failed** in “Greet everybody”: `status`: expected `201`, was `500`",
+    assert_intact(&report);
+    for text in [
+        "[TC-1](#tc-1-wrong-response) **failed** in “Greet everyone”: `status`: expected `201`, was `500`",
         "`use greet` › `http POST /greetings`, item `1`, `plans/TP-900.yaml:42`",
         "| `a == 2 && (b \\|\\| c)` | `true` | `a` is `1`<br>`b \\|\\| c` is `false` |",
         "   curl -X POST https://greeter.example/greetings",
         "   - from 0 ms: connection refused\n   - from 500 ms: `body.echo`: expected `3`, was `0` (3 attempts)\n   - from 2.0 s",
         "   line 20\n   ```\n\n   … and 5 more lines.",
-        "TC-2](#tc-2-no-way-there) **errored** in “Ask”: cannot resolve `greeter.example`",
-        "what was asked, `plans/TP-900.yaml:70`: **failed**\n",
+        "TC-2](#tc-2-unknown-host) **errored** in “Connect”: cannot resolve `greeter.example`",
+        "assertion, `plans/TP-900.yaml:70`: **failed**\n",
         "⛔ **blocked** in 15 ms: a precondition does not hold",
-        "| TC-6 | Another Day | nice | high | ➖ not selected | – |",
-        "➖ **skipped**: cancelled before it began",
+        "| TC-6 | Not Chosen | nice | high | ➖ not selected | – |",
+        "➖ **skipped**: cancelled before the case started",
         "| `http DELETE /greetings/2` | ⚠️ errored | `plans/TP-900.yaml:43` | connection refused |",
         "12:00 panic averted",
         "- **Replaced by the environment**: `greet`",
     ] {
-        assert!(report.contains(said), "{said}\n{report}");
+        assert!(report.contains(text), "{text}\n{report}");
     }
-    assert!(!report.contains("line 21"), "an answer that is too long is cut");
-    assert!(!report.contains("a secret of the passed"), "what passed needs no evidence");
+    assert!(!report.contains("line 21"), "a long response is cut");
+    assert!(!report.contains("evidence of a passed action"), "passed actions show no evidence");
 }

@@ -1,0 +1,23 @@
+//! Exit codes, documented in `docs/exit-codes.md`.
+use crate::report::gate::RunVerdict;
+
+pub const SUCCESS: u8 = 0;
+pub const FAILED: u8 = 1;
+/// The plan, the environment file or the arguments are invalid.
+pub const USAGE: u8 = 2;
+/// The product could not be reached, or the runner itself failed.
+pub const UNREACHABLE: u8 = 3;
+pub const NOTHING_SELECTED: u8 = 4;
+/// The journal or the report could not be written.
+pub const NO_REPORT: u8 = 5;
+pub const INTERRUPTED: u8 = 130;
+
+pub fn of_run(verdict: RunVerdict) -> u8 {
+    match verdict {
+        RunVerdict::Passed => SUCCESS,
+        RunVerdict::Failed => FAILED,
+        RunVerdict::Errored => UNREACHABLE,
+        RunVerdict::Undecided => NOTHING_SELECTED,
+        RunVerdict::Interrupted => INTERRUPTED,
+    }
+}

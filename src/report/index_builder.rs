@@ -1,0 +1,591 @@
+//! Builds the index of a run from its events. A journal may end anywhere: what never finished counts as interrupted.
+use super::{
+    plan_order::PlanOrder,
+    retention::{
+        MAX_ACTIONS, MAX_RESULTS, MAX_RESULTS_PASSED, PassedAssertions, RetainedActions, add_to_timeline, shorten,
+        shorten_evidence, shorten_result,
+    },
+    run_index::{ActionEntry, CaseEntry, RunIndex, SentenceEntry, TimelineEntry, UndoEntry},
+    wording,
+};
+use crate::{
+    address::Address,
+    event::{
+        AssertionResult, CaseOutline, EnvironmentOutline, Event, EventKind, EventSink, Evidence, EvidenceKind,
+        PlanOutline, RunStarted, SentenceOutline,
+    },
+    outcome::{Blame, Status, Verdict},
+    source::Location,
+};
+use jiff::Timestamp;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// An event sink that builds a [`RunIndex`]. Clones share their state.
+#[derive(Clone, Default)]
+pub struct IndexBuilder(Arc<Mutex<State>>);
+
+impl IndexBuilder {
+    /// The index of all events so far.
+    pub fn index(&self) -> RunIndex {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).index()
+    }
+
+    /// The index of a recorded run.
+    pub fn build<'e>(events: impl IntoIterator<Item = &'e Event>) -> RunIndex {
+        let mut state = State::default();
+        events.into_iter().for_each(|e| state.apply(e));
+        state.index()
+    }
+}
+
+impl EventSink for IndexBuilder {
+    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).apply(event);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct State {
+    start: Option<Box<RunStarted>>,
+    last_event: Timestamp,
+    finished: Option<Duration>,
+    cancelled: bool,
+    notes: Vec<String>,
+    cases: Vec<CaseState>,
+    case_by_id: HashMap<String, usize>,
+    sentence_by_address: HashMap<Address, (usize, usize)>,
+    running: HashMap<Address, RunningAction>,
+    outside_cases: RetainedActions,
+}
+
+#[derive(Default)]
+struct CaseState {
+    started: Option<Timestamp>,
+    finished: Option<(Verdict, Option<Blame>, Option<String>, Duration)>,
+    sentences: Vec<SentenceState>,
+    undone_count: usize,
+    /// Undo entries that are pending or failed.
+    not_undone: Vec<UndoEntry>,
+    undo_actions: RetainedActions,
+    on_failure: RetainedActions,
+}
+
+#[derive(Default)]
+struct SentenceState {
+    started: bool,
+    finished: Option<(Status, Option<String>)>,
+    passed: PassedAssertions,
+    actions: RetainedActions,
+}
+
+/// An action that has started and not finished.
+#[derive(Default)]
+struct RunningAction {
+    what: String,
+    location: Option<Location>,
+    started: Timestamp,
+    first_attempt: Option<Timestamp>,
+    attempts: u32,
+    timeline: Vec<TimelineEntry>,
+    unmet: Vec<AssertionResult>,
+    evidence: Vec<Evidence>,
+}
+
+impl State {
+    fn apply(&mut self, event: &Event) {
+        self.last_event = self.last_event.max(event.at);
+        let at = &event.address;
+        match &event.kind {
+            EventKind::RunStarted(start) => self.start(start),
+            EventKind::CaseStarted => {
+                if let Some(case) = self.case(at) {
+                    case.started = Some(event.at);
+                }
+            }
+            EventKind::SentenceStarted => {
+                if let Some(s) = self.sentence(at) {
+                    s.started = true;
+                }
+            }
+            EventKind::ActionStarted { what, location } => {
+                let action = RunningAction {
+                    what: shorten(what),
+                    location: Some(location.clone()),
+                    started: event.at,
+                    ..RunningAction::default()
+                };
+                self.running.insert(at.clone(), action);
+            }
+            EventKind::Observed { at: time, value, error, unmet, evidence, .. } => {
+                let action = self.running.entry(at.clone()).or_default();
+                let first = *action.first_attempt.get_or_insert(*time);
+                action.attempts += 1;
+                let message = match error {
+                    Some(error) => wording::one_line(error, wording::MAX_INLINE_CHARS),
+                    None if unmet.is_empty() => "everything held".to_owned(),
+                    None => wording::all_unmet(unmet),
+                };
+                add_to_timeline(&mut action.timeline, between(first, *time), message);
+                action.unmet = unmet.iter().take(MAX_RESULTS).map(shorten_result).collect();
+                action.evidence = evidence.iter().map(|e| shorten_evidence(e.kind, &e.text)).collect();
+                // `on_failure` actions have no assertions: without a recorded response, show their output.
+                let needs_output =
+                    has_segment(at, "on_failure") && !evidence.iter().any(|e| e.kind == EvidenceKind::Response);
+                if let (Some(value), true) = (value, needs_output) {
+                    let output = shorten_evidence(EvidenceKind::Response, &wording::output_text(value));
+                    action.evidence.push(output);
+                }
+            }
+            EventKind::ActionFinished { status, results, reason, attempts, took } => {
+                let mut action = self.running.remove(at).unwrap_or_default();
+                if action.attempts <= 1 {
+                    action.timeline.clear();
+                }
+                action.attempts = action.attempts.max(*attempts);
+                self.finish_action(at, action, *status, results, reason.as_deref(), *took);
+            }
+            EventKind::SentenceFinished { status, reason } => {
+                if let Some(s) = self.sentence(at) {
+                    s.finished = Some((*status, reason.as_deref().map(shorten)));
+                }
+            }
+            EventKind::UndoIntended { what, location } => {
+                if let Some(case) = self.case(at) {
+                    case.not_undone.push(undo_entry(at, what, Some(location.clone()), None, None));
+                }
+            }
+            EventKind::UndoFinished { status, what, reason } => {
+                if let Some(case) = self.case(at) {
+                    case.finish_undo(at, *status, what, reason.as_deref());
+                }
+            }
+            EventKind::CaseFinished { verdict, blame, reason, took } => {
+                if let Some(case) = self.case(at) {
+                    case.finished = Some((*verdict, *blame, reason.as_deref().map(shorten), *took));
+                }
+            }
+            EventKind::NamesBound { .. } => {}
+            EventKind::CancelRequested => self.cancelled = true,
+            EventKind::RunFinished { took, notes } => {
+                self.finished = Some(*took);
+                self.notes.extend(notes.iter().map(|n| shorten(n)));
+            }
+        }
+    }
+
+    fn start(&mut self, start: &RunStarted) {
+        self.cases = Vec::new();
+        for (i, case) in start.cases.iter().enumerate() {
+            self.case_by_id.insert(case.id.clone(), i);
+            for (j, s) in case.sentences.iter().enumerate() {
+                self.sentence_by_address.insert(s.address.clone(), (i, j));
+            }
+            let sentences = case.sentences.iter().map(|_| SentenceState::default()).collect();
+            self.cases.push(CaseState { sentences, ..CaseState::default() });
+        }
+        self.start = Some(Box::new(start.clone()));
+    }
+
+    fn case_index(&self, at: &Address) -> Option<usize> {
+        self.case_by_id.get(without_item(at.case())).copied()
+    }
+
+    fn case(&mut self, at: &Address) -> Option<&mut CaseState> {
+        let i = self.case_index(at)?;
+        self.cases.get_mut(i)
+    }
+
+    fn sentence(&mut self, at: &Address) -> Option<&mut SentenceState> {
+        let (i, j) = *self.sentence_by_address.get(at)?;
+        self.cases.get_mut(i)?.sentences.get_mut(j)
+    }
+
+    /// The case and sentence that an action belongs to.
+    fn sentence_of(&self, at: &Address) -> Option<(usize, usize)> {
+        let mut text = at.as_str();
+        loop {
+            if let Some(found) = self.sentence_by_address.get(&Address::new(text)) {
+                return Some(*found);
+            }
+            text = &text[..text.rfind(['/', '#'])?];
+        }
+    }
+
+    fn finish_action(
+        &mut self,
+        at: &Address,
+        action: RunningAction,
+        status: Status,
+        results: &[AssertionResult],
+        reason: Option<&str>,
+        took: Duration,
+    ) {
+        let is_quiet = matches!(status, Status::Passed | Status::Skipped);
+        let order = PlanOrder::of(at);
+        let is_undo = has_segment(at, "undo");
+        let sentence = if is_undo { None } else { self.sentence_of(at) };
+        if let Some((i, j)) = sentence
+            && status == Status::Passed
+        {
+            self.cases[i].sentences[j].passed.add(&order, results);
+        }
+        let case = self.case_index(at);
+        let is_on_failure = sentence.is_none() && case.is_some() && !is_undo;
+        let (holding, unmet): (Vec<_>, Vec<_>) = results.iter().partition(|f| f.holds);
+        let omitted = unmet.len().saturating_sub(MAX_RESULTS);
+        let limit = if is_quiet { MAX_RESULTS_PASSED } else { MAX_RESULTS };
+        let base = action_entry(at, &action);
+        let entry = ActionEntry {
+            status,
+            results: unmet.into_iter().chain(holding).take(limit).map(shorten_result).collect(),
+            omitted,
+            reason: reason.map(shorten),
+            took,
+            evidence: if is_quiet && !is_on_failure { Vec::new() } else { action.evidence },
+            ..base
+        };
+        let retained = match (sentence, case) {
+            (Some((i, j)), _) => &mut self.cases[i].sentences[j].actions,
+            (None, Some(i)) if is_undo => &mut self.cases[i].undo_actions,
+            (None, Some(i)) => &mut self.cases[i].on_failure,
+            (None, None) => &mut self.outside_cases,
+        };
+        // Of undo and setup only failures are reported; of `on_failure` everything.
+        if !is_quiet || sentence.is_some() || is_on_failure {
+            retained.add(order, entry, is_quiet);
+        }
+    }
+
+    fn index(&self) -> RunIndex {
+        let start = self.start.as_deref().cloned().unwrap_or_else(empty_start);
+        let complete = self.finished.is_some();
+        let mut cases: Vec<CaseEntry> =
+            self.cases.iter().zip(&start.cases).map(|(state, outline)| self.case_entry(state, outline)).collect();
+        let mut outside_cases = self.outside_cases.clone();
+        for (at, action) in &self.running {
+            let entry = ActionEntry {
+                results: action.unmet.clone(),
+                took: between(action.started, self.last_event),
+                evidence: action.evidence.clone(),
+                ..action_entry(at, action)
+            };
+            match self.sentence_of(at) {
+                Some((i, j)) => {
+                    let actions = &mut cases[i].sentences[j].actions;
+                    actions.push(entry);
+                    actions.sort_by_cached_key(|a| PlanOrder::of(&a.address));
+                    actions.truncate(2 * MAX_ACTIONS);
+                }
+                None if self.case_index(at).is_none() => outside_cases.add(PlanOrder::of(at), entry, false),
+                None => {}
+            }
+        }
+        RunIndex {
+            has_started: self.start.is_some(),
+            complete,
+            cancelled: self.cancelled,
+            took: self.finished.unwrap_or_else(|| match self.start {
+                Some(_) => between(start.started, self.last_event),
+                None => Duration::ZERO,
+            }),
+            start,
+            cases,
+            outside_cases: outside_cases.list(),
+            notes: self.notes.clone(),
+        }
+    }
+
+    fn case_entry(&self, state: &CaseState, outline: &CaseOutline) -> CaseEntry {
+        let complete = self.finished.is_some();
+        let (verdict, blame, reason, took) = match (&state.finished, state.started) {
+            (Some(finished), _) => finished.clone(),
+            (None, Some(started)) => {
+                let why = match (self.cancelled, complete) {
+                    (true, _) => "cancelled while the case was running",
+                    (false, false) => "the run ended before the case did",
+                    (false, true) => "the case never ended",
+                };
+                (Verdict::Interrupted, None, Some(why.to_owned()), between(started, self.last_event))
+            }
+            (None, None) => {
+                let why = match (outline.selected, self.cancelled, complete) {
+                    (false, ..) => "not selected",
+                    (true, true, _) => "cancelled before the case started",
+                    (true, false, false) => "the run ended before the case started",
+                    (true, false, true) => "the case never started",
+                };
+                (Verdict::Skipped, None, Some(why.to_owned()), Duration::ZERO)
+            }
+        };
+        let mut not_undone = state.not_undone.clone();
+        for action in state.undo_actions.list() {
+            if let Some(entry) = not_undone.iter_mut().rev().find(|entry| action.address.is_within(&entry.address)) {
+                entry.actions.push(action);
+            }
+        }
+        let sentences = state.sentences.iter().zip(&outline.sentences);
+        CaseEntry {
+            sentences: sentences.map(|(s, outline)| sentence_entry(s, outline, state, verdict)).collect(),
+            outline: outline.clone(),
+            verdict,
+            blame,
+            reason,
+            took,
+            undone_count: state.undone_count,
+            not_undone,
+            on_failure: state.on_failure.list(),
+        }
+    }
+}
+
+fn sentence_entry(s: &SentenceState, outline: &SentenceOutline, case: &CaseState, verdict: Verdict) -> SentenceEntry {
+    let (status, reason) = match &s.finished {
+        Some(finished) => finished.clone(),
+        None if verdict == Verdict::Skipped => (Status::Skipped, None),
+        None if s.started && case.finished.is_none() => (Status::Interrupted, None),
+        None if outline.unproven.is_some() => (Status::Unproven, None),
+        None => (Status::NotReached, None),
+    };
+    SentenceEntry {
+        outline: outline.clone(),
+        status,
+        reason,
+        passed: s.passed.list(),
+        actions: s.actions.list(),
+        omitted: s.actions.omitted(),
+    }
+}
+
+impl CaseState {
+    fn finish_undo(&mut self, at: &Address, status: Status, what: &str, reason: Option<&str>) {
+        // Undo runs in reverse order: search from the end.
+        let is_pending = |entry: &UndoEntry| entry.status.is_none() && entry.address == *at;
+        let position = self
+            .not_undone
+            .iter()
+            .rposition(|entry| is_pending(entry) && entry.what == what)
+            .or_else(|| self.not_undone.iter().rposition(is_pending));
+        // Skipped: the `if` of the undo found nothing to undo.
+        let is_done = matches!(status, Status::Passed | Status::Skipped);
+        match (position, is_done) {
+            (Some(i), true) => {
+                self.not_undone.remove(i);
+                self.undone_count += 1;
+            }
+            (None, true) => self.undone_count += 1,
+            (Some(i), false) => {
+                self.not_undone[i].status = Some(status);
+                self.not_undone[i].reason = reason.map(shorten);
+            }
+            (None, false) => self.not_undone.push(undo_entry(at, what, None, Some(status), reason)),
+        }
+    }
+}
+
+/// The entry of an action that is still running; a finished one overrides the status and everything after it.
+fn action_entry(at: &Address, action: &RunningAction) -> ActionEntry {
+    ActionEntry {
+        address: at.clone(),
+        what: action.what.clone(),
+        location: action.location.clone(),
+        attempts: action.attempts,
+        timeline: if action.attempts > 1 { action.timeline.clone() } else { Vec::new() },
+        status: Status::Interrupted,
+        results: Vec::new(),
+        omitted: 0,
+        reason: None,
+        took: Duration::ZERO,
+        evidence: Vec::new(),
+    }
+}
+
+fn undo_entry(
+    at: &Address,
+    what: &str,
+    location: Option<Location>,
+    status: Option<Status>,
+    reason: Option<&str>,
+) -> UndoEntry {
+    UndoEntry {
+        address: at.clone(),
+        what: shorten(what),
+        location,
+        status,
+        reason: reason.map(shorten),
+        actions: Vec::new(),
+    }
+}
+
+/// Whether `name` is a segment of the address, with or without the item of a `foreach`.
+fn has_segment(at: &Address, name: &str) -> bool {
+    at.as_str().split('/').any(|segment| without_item(segment) == name)
+}
+
+/// A segment without the `#3` of a `foreach`.
+fn without_item(segment: &str) -> &str {
+    segment.split('#').next().unwrap_or_default()
+}
+
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+fn empty_start() -> RunStarted {
+    RunStarted {
+        run: String::new(),
+        started: Timestamp::default(),
+        plan: PlanOutline::default(),
+        environment: EnvironmentOutline::default(),
+        selection: String::new(),
+        gate: Vec::new(),
+        versions: Vec::new(),
+        cases: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::Part,
+        outcome::Tier,
+        report::{
+            retention::{MAX_PASSED_ASSERTIONS, MAX_TEXT_BYTES},
+            samples::{self, SampleRun, evidence, passed, result},
+        },
+    };
+
+    fn one_step() -> SampleRun {
+        let cases = vec![samples::case("TC-1", "One", Tier::Must, &[(Part::Step, "Do it often")])];
+        let mut s = SampleRun::begin(cases, |_| {});
+        s.emit("TC-1", EventKind::CaseStarted);
+        s.emit("TC-1/steps/0", EventKind::SentenceStarted);
+        s
+    }
+
+    #[test]
+    fn keeps_a_bounded_number_of_actions_per_sentence() {
+        let mut s = one_step();
+        for round in (0..20_000).rev() {
+            let at = format!("TC-1/steps/0/do/0#{round}");
+            s.start(&at, "http GET /", 30);
+            s.attempt(&at, 0, vec![], vec![evidence(EvidenceKind::Response, "big")]);
+            let (status, results) = match round % 4 {
+                0 => (Status::Failed, vec![result("status", false, "200", "500")]),
+                _ => (Status::Passed, vec![passed("status", "200"), passed("body.n", &round.to_string())]),
+            };
+            s.finish(&at, status, results, None, 1, 1);
+        }
+        let sentence = &s.index().cases[0].sentences[0];
+        let addresses: Vec<&str> = sentence.actions.iter().map(|a| a.address.as_str()).collect();
+        assert_eq!(addresses.len(), 2 * MAX_ACTIONS);
+        assert_eq!(addresses[..3], ["TC-1/steps/0/do/0#0", "TC-1/steps/0/do/0#1", "TC-1/steps/0/do/0#2"]);
+        assert_eq!(sentence.omitted, 5_000 - MAX_ACTIONS);
+        assert_eq!(sentence.passed.len(), MAX_PASSED_ASSERTIONS);
+        assert_eq!((sentence.passed[0].result.subject.as_str(), sentence.passed[0].count), ("status", 15_000));
+        assert_eq!(sentence.passed[1].result.actual, "1");
+        for action in &sentence.actions {
+            assert_eq!(action.evidence.is_empty(), action.status == Status::Passed);
+        }
+    }
+
+    #[test]
+    fn shortens_a_large_response() {
+        let mut s = one_step();
+        let at = "TC-1/steps/0/do/0";
+        s.start(at, "http GET /", 30);
+        s.attempt(at, 0, vec![], vec![evidence(EvidenceKind::Response, &"é".repeat(1 << 20))]);
+        let unmet: Vec<AssertionResult> =
+            (0..1_000).map(|n| result(&format!("items[{n}]"), false, "1", &"x".repeat(1 << 16))).collect();
+        s.finish(at, Status::Failed, unmet, None, 1, 1);
+        let action = s.index().cases[0].sentences[0].actions[0].clone();
+        assert_eq!((action.results.len(), action.omitted), (MAX_RESULTS, 1_000 - MAX_RESULTS));
+        assert!(
+            action.results[0].actual.len() <= MAX_TEXT_BYTES + 3 && action.evidence[0].text.len() <= MAX_TEXT_BYTES + 3
+        );
+    }
+
+    #[test]
+    fn equal_attempts_are_one_timeline_entry() {
+        let mut s = one_step();
+        let at = "TC-1/steps/0/do/0";
+        s.start(at, "k8s get x", 30);
+        for (attempt, phase) in ["Pending", "Pending", "Running", "Pending"].into_iter().enumerate() {
+            s.wait(100).attempt(at, attempt as u32, vec![result("phase", false, "Done", phase)], vec![]);
+        }
+        s.wait(100).attempt(at, 4, vec![], vec![]);
+        s.finish(at, Status::Passed, vec![passed("phase", "Done")], None, 5, 500);
+        let timeline = s.index().cases[0].sentences[0].actions[0].timeline.clone();
+        let entries: Vec<(u128, u32)> = timeline.iter().map(|m| (m.since.as_millis(), m.attempts)).collect();
+        assert_eq!(entries, [(0, 2), (200, 1), (300, 1), (400, 1)]);
+        assert_eq!(timeline[1].message, "`phase`: expected `Done`, was `Running`");
+        assert_eq!(timeline[3].message, "everything held");
+    }
+
+    #[test]
+    fn failed_undo_does_not_fail_its_sentence() {
+        let mut s = one_step();
+        let (at, undo) = ("TC-1/steps/0/do/0", "TC-1/steps/0/do/0/undo");
+        s.emit(undo, EventKind::UndoIntended { what: "http DELETE /1".into(), location: samples::location(33) });
+        s.start(at, "http POST /", 32);
+        s.finish(at, Status::Passed, vec![passed("status", "201")], None, 1, 1);
+        s.sentence("TC-1/steps/0", Status::Passed, None);
+        let action = format!("{undo}/0");
+        s.start(&action, "http DELETE /1", 33);
+        s.finish(&action, Status::Failed, vec![result("status", false, "204", "500")], None, 1, 1);
+        s.emit(undo, EventKind::UndoFinished { status: Status::Failed, what: "http DELETE /1".into(), reason: None });
+        s.verdict("TC-1", Verdict::Errored, Some(Blame::Environment), None, 5);
+        let run = s.index();
+        let case = &run.cases[0];
+        assert!(case.sentences[0].actions.iter().all(|a| a.status == Status::Passed));
+        assert_eq!((case.not_undone.len(), case.undone_count, case.not_undone[0].actions.len()), (1, 0, 1));
+        assert!(samples::markdown(&run).contains("| `status`: expected `204`, was `500` |"));
+    }
+
+    #[test]
+    fn matches_finished_undo_entries_in_any_order() {
+        let mut s = one_step();
+        for what in ["a", "b", "a"] {
+            s.emit("TC-1/steps/0/do/0", EventKind::UndoIntended { what: what.into(), location: samples::location(33) });
+        }
+        for (what, status) in [("a", Status::Passed), ("a", Status::Errored), ("other", Status::Skipped)] {
+            s.emit("TC-1/steps/0/do/0", EventKind::UndoFinished { status, what: what.into(), reason: None });
+        }
+        let case = s.index().cases.remove(0);
+        let not_undone: Vec<_> = case.not_undone.iter().map(|entry| (entry.what.as_str(), entry.status)).collect();
+        assert_eq!((not_undone, case.undone_count), (vec![("a", Some(Status::Errored))], 2));
+    }
+
+    #[test]
+    fn keeps_failed_setup_actions() {
+        let mut s = one_step();
+        for (at, status) in [("setup/0", Status::Passed), ("setup/1", Status::Errored)] {
+            s.start(at, "http POST /login", 3);
+            s.finish(at, status, vec![], Some("connection refused"), 1, 1);
+        }
+        let run = s.index();
+        assert_eq!(run.outside_cases.iter().map(|a| a.address.as_str()).collect::<Vec<_>>(), ["setup/1"]);
+        assert!(samples::markdown(&run).contains("⚠️ **errored**: `http POST /login`"));
+    }
+
+    #[test]
+    fn clones_share_their_state() {
+        let builder = IndexBuilder::default();
+        let mut sink = builder.clone();
+        assert!(!builder.index().has_started);
+        for e in samples::passing().events {
+            sink.on_event(&e, "").unwrap();
+        }
+        let run = builder.index();
+        assert!(
+            run.has_started
+                && run.complete
+                && run.cases.iter().all(|c| c.verdict == Verdict::Passed && c.undone_count == 3)
+        );
+    }
+}

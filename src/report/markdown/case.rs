@@ -1,0 +1,223 @@
+//! The section of one case: its sentences with what was observed, what was not undone, and evidence of the failure.
+use super::{
+    details,
+    escape::{Context, block, code},
+    format::{
+        block_content, cell, colon_reason, empty_line, file_and_line, heading, is_block, line, plan_text, status_icon,
+        verdict_icon, why_unverified,
+    },
+};
+use crate::{
+    event::Part,
+    outcome::{Status, Verdict},
+    report::{
+        run_index::{ActionEntry, CaseEntry, PassedAssertion, SentenceEntry, UndoEntry},
+        wording::{self, count, duration},
+    },
+};
+
+/// Observed values shown for a sentence that passed.
+const MAX_VALUES: usize = 3;
+/// Failed actions shown in full for a sentence.
+const MAX_CAUSES: usize = 4;
+
+pub fn write(case: &CaseEntry, out: &mut String) {
+    if !case.outline.selected {
+        return;
+    }
+    *out += &format!("\n### {}\n\n", line(&heading(case)));
+    *out += &format!("{} **{}**", verdict_icon(case.verdict), case.verdict);
+    if case.verdict != Verdict::Skipped {
+        *out += &format!(" in {}", duration(case.took));
+    }
+    *out += &colon_reason(case.own_reason());
+    *out += "\n\n";
+    let mut fields = vec![("Tier", case.outline.tier.word())];
+    fields.extend(case.outline.priority.iter().map(|p| ("Priority", p.as_str())));
+    fields.extend(case.outline.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let fields: Vec<String> = fields.iter().map(|(n, v)| format!("**{}**: {}", plan_text(n), plan_text(v))).collect();
+    *out += &format!("{}\n", fields.join(" · "));
+    if case.verdict == Verdict::Skipped {
+        return;
+    }
+    for (part, name) in
+        [(Part::Precondition, "Preconditions"), (Part::Step, "Steps"), (Part::Expected, "Expected Results")]
+    {
+        let sentences: Vec<_> = case.sentences.iter().filter(|s| s.outline.part == part).collect();
+        if sentences.is_empty() {
+            continue;
+        }
+        empty_line(out);
+        *out += &format!("**{name}**\n\n");
+        for (n, s) in sentences.into_iter().enumerate() {
+            let bullet = if part == Part::Step { format!("{}. ", n + 1) } else { "- ".to_owned() };
+            sentence(s, &bullet, out);
+        }
+    }
+    undo(case, out);
+    on_failure(case, out);
+}
+
+/// Everything below the sentence is indented by the width of the bullet.
+fn sentence(s: &SentenceEntry, bullet: &str, out: &mut String) {
+    let status = match s.status {
+        Status::Passed => status_icon(s.status).to_owned(),
+        status => format!("{} **{status}**", status_icon(status)),
+    };
+    let mut below = String::new();
+    if is_block(&s.outline.text) {
+        *out += &format!("{bullet}{status}\n");
+        below += &format!("\n{}\n", block(block_content(&s.outline.text), "json"));
+    } else if s.status == Status::Passed {
+        *out += &format!("{bullet}{status} {}\n", plan_text(&s.outline.text));
+    } else {
+        *out += &format!("{bullet}{status}: {}\n", plan_text(&s.outline.text));
+    }
+    match s.status {
+        Status::Passed => below += &observed_values(s),
+        Status::NotVerified | Status::Unproven => below += &format!("- {}\n", plan_text(why_unverified(s))),
+        _ => not_passed(s, &mut below),
+    }
+    indent(&below, bullet.len(), out);
+    // More than one paragraph needs an empty line before the next sentence.
+    if below.contains("\n\n") {
+        empty_line(out);
+    }
+}
+
+fn indent(text: &str, by: usize, out: &mut String) {
+    for l in text.lines() {
+        if !l.is_empty() {
+            *out += &" ".repeat(by);
+            *out += l;
+        }
+        out.push('\n');
+    }
+}
+
+/// One line with the values observed by a sentence that passed, each subject once.
+fn observed_values(s: &SentenceEntry) -> String {
+    let mut subjects: Vec<(&PassedAssertion, usize)> = Vec::new();
+    for passed in &s.passed {
+        match subjects.iter_mut().find(|(first, _)| first.result.subject == passed.result.subject) {
+            Some((_, others)) => *others += 1,
+            None => subjects.push((passed, 0)),
+        }
+    }
+    let mut values: Vec<String> = s.reason.iter().map(|r| line(r)).collect();
+    for (passed, others) in subjects.iter().take(MAX_VALUES) {
+        let (subject, actual) = wording::subject_and_value(&passed.result);
+        let mut text = code(subject, Context::Line);
+        if let Some(actual) = actual {
+            text += &format!(" is {}", code(&wording::one_line(actual, 60), Context::Line));
+        }
+        match others {
+            0 if passed.count > 1 => text += &format!(" ({} times)", passed.count),
+            0 => {}
+            n => text += &format!(" and {}", count(*n, "other value")),
+        }
+        values.push(text);
+    }
+    let more = subjects.len().saturating_sub(MAX_VALUES);
+    if more > 0 {
+        values.push(format!("{more} more"));
+    }
+    if values.is_empty() { String::new() } else { format!("- {}\n", values.join(" · ")) }
+}
+
+fn not_passed(s: &SentenceEntry, out: &mut String) {
+    let causes = s.causes();
+    if let Some(reason) = s.own_reason() {
+        *out += &format!("- {}\n", line(reason));
+    }
+    for action in causes.iter().take(MAX_CAUSES) {
+        cause(s, action, out);
+    }
+    let more = causes.len().saturating_sub(MAX_CAUSES) + s.omitted;
+    if more > 0 {
+        *out += &format!("\n… and {} more that did not pass.\n", count(more, "action"));
+    }
+}
+
+fn cause(s: &SentenceEntry, a: &ActionEntry, out: &mut String) {
+    // A `check` or `expect` written directly on the sentence: it observes nothing of its own.
+    let is_assertion_only = a.attempts == 0 && a.took.is_zero() && a.unmet().next().is_some();
+    let ancestors = s.ancestors(a);
+    let mut path: Vec<String> =
+        ancestors.iter().filter(|b| b.what != a.what).map(|b| code(&b.what, Context::Line)).collect();
+    path.push(match a.what.as_str() {
+        _ if is_assertion_only => "assertion".to_owned(),
+        "" => "an action".to_owned(),
+        what => code(what, Context::Line),
+    });
+    let mut head = path.join(" › ");
+    let items = a.items();
+    if !items.is_empty() {
+        head += &format!(", item {}", items.iter().map(|i| code(i, Context::Line)).collect::<Vec<_>>().join(" › "));
+    }
+    if let Some(location) = a.location() {
+        head += &format!(", {}", file_and_line(location, Context::Line));
+    }
+    if a.status == Status::NotReached && a.unmet().next().is_none() {
+        let status = if s.status == Status::NotReached { "" } else { "not reached: " };
+        *out += &format!("- {status}{head}{}\n", colon_reason(a.reason.as_deref()));
+        return;
+    }
+    let reason_counts_attempts = a.own_reason().is_some_and(|r| r.contains(" attempts"));
+    let attempts = match a.attempts > 1 && !reason_counts_attempts {
+        true => format!(" and {} attempts", a.attempts),
+        false => String::new(),
+    };
+    if out.is_empty() {
+        out.push('\n');
+    } else {
+        empty_line(out);
+    }
+    let after = if is_assertion_only { String::new() } else { format!(" after {}{attempts}", duration(a.took)) };
+    *out += &format!("{head}: **{}**{after}{}\n", a.status, colon_reason(a.own_reason()));
+    details::write(a, out);
+}
+
+fn undo(case: &CaseEntry, out: &mut String) {
+    empty_line(out);
+    if case.not_undone.is_empty() {
+        let undone = if case.undone_count > 0 { format!(" ({} undone)", case.undone_count) } else { String::new() };
+        *out += &format!("**Left behind**: nothing{undone}\n");
+        return;
+    }
+    *out += &format!(
+        "**Left behind**: {} of {}\n\n| Undo action | Status | Location | Why |\n|---|---|---|---|\n",
+        case.not_undone.len(),
+        count(case.not_undone.len() + case.undone_count, "thing")
+    );
+    for entry in &case.not_undone {
+        let status = entry.status.map_or_else(|| "⏹️ not attempted".to_owned(), |s| format!("{} {s}", status_icon(s)));
+        let location = entry.location.as_ref().map_or_else(|| "–".to_owned(), |l| file_and_line(l, Context::Cell));
+        *out +=
+            &format!("| {} | {status} | {location} | {} |\n", code(&entry.what, Context::Cell), why_not_undone(entry));
+    }
+    for action in case.not_undone.iter().flat_map(|entry| entry.actions.iter().filter(|a| a.status.is_red())) {
+        details::evidence(action, out);
+    }
+}
+
+fn why_not_undone(entry: &UndoEntry) -> String {
+    let mut reasons: Vec<String> = entry.reason.iter().map(|r| cell(r)).collect();
+    for action in &entry.actions {
+        reasons.extend(action.reason.iter().filter(|r| Some(*r) != entry.reason.as_ref()).map(|r| cell(r)));
+        reasons.extend(action.unmet().take(2).map(|f| cell(&wording::unmet_text(f))));
+    }
+    if reasons.is_empty() { "–".to_owned() } else { reasons.join("<br>") }
+}
+
+fn on_failure(case: &CaseEntry, out: &mut String) {
+    if case.on_failure.is_empty() {
+        return;
+    }
+    *out += "\n**Collected after the failure**\n";
+    for action in &case.on_failure {
+        let why = colon_reason(action.reason.as_deref());
+        *out += &format!("\n{} {}{why}\n", status_icon(action.status), code(&action.what, Context::Line));
+        details::evidence(action, out);
+    }
+}

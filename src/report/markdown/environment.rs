@@ -1,0 +1,61 @@
+//! The end of the report: actions outside of cases, targets, versions, variables and notes.
+use super::{
+    details,
+    escape::{Context, code},
+    format::{cell, colon_reason, file_and_line, line, status_icon},
+};
+use crate::report::{run_index::RunIndex, wording::join_with_and};
+
+pub fn outside_cases(run: &RunIndex, out: &mut String) {
+    if run.outside_cases.is_empty() {
+        return;
+    }
+    *out += "\n## Outside the Cases\n";
+    for action in &run.outside_cases {
+        let location = action.location().map(|l| format!(", {}", file_and_line(l, Context::Line))).unwrap_or_default();
+        let why = colon_reason(action.reason.as_deref());
+        let what = code(&action.what, Context::Line);
+        *out += &format!("\n{} **{}**: {what}{location}{why}\n", status_icon(action.status), action.status);
+        details::write(action, out);
+    }
+}
+
+pub fn dependencies(run: &RunIndex, out: &mut String) {
+    let start = &run.start;
+    if !run.has_started {
+        return;
+    }
+    *out += "\n## What This Run Depended On\n\n";
+    *out += &format!("- **Plan**: {}", code(&start.plan.file, Context::Line));
+    if let Some(source) = &start.plan.source {
+        *out += &format!(", which implements {}", code(source, Context::Line));
+    }
+    *out += "\n";
+    if !start.environment.replaced.is_empty() {
+        let names: Vec<String> = start.environment.replaced.iter().map(|r| code(r, Context::Line)).collect();
+        *out += &format!("- **Replaced by the environment**: {}\n", join_with_and(&names));
+    }
+    for (title, name, value, rows) in [
+        ("Targets", "Target", "Address", &start.environment.targets),
+        ("Versions", "Component", "Version", &start.versions),
+        ("Variables", "Variable", "Value", &start.plan.vars),
+    ] {
+        if rows.is_empty() {
+            continue;
+        }
+        *out += &format!("\n### {title}\n\n| {name} | {value} |\n|---|---|\n");
+        for (name, value) in rows {
+            *out += &format!("| {} | {} |\n", cell(name), code(value, Context::Cell));
+        }
+    }
+}
+
+pub fn notes(run: &RunIndex, out: &mut String) {
+    if run.notes.is_empty() {
+        return;
+    }
+    *out += "\n## Notes\n\n";
+    for note in &run.notes {
+        *out += &format!("- {}\n", line(note));
+    }
+}

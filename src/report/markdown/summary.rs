@@ -1,0 +1,235 @@
+//! The parts of the report about the run as a whole: verdict, table of cases, problems, scope, and what was not verified.
+use super::{
+    escape::{self, Context, code},
+    format::{
+        block_content, cell, file_and_line, heading, is_block, line, link, notice, plan_text, run_verdict, status_icon,
+        verdict_icon, why_unverified,
+    },
+};
+use crate::{
+    outcome::{Status, Verdict},
+    report::{
+        gate::{Gate, gate},
+        run_index::{CaseEntry, RunIndex, SentenceEntry},
+        wording::{self, count, duration, join_with_and},
+    },
+};
+
+pub fn header(run: &RunIndex, out: &mut String) {
+    let start = &run.start;
+    if !run.has_started {
+        *out += "# Test report\n\n**⏹️ INTERRUPTED**: the journal ends before the run started.\n";
+        return;
+    }
+    let gate = gate(run);
+    let name = [start.plan.id.as_str(), start.plan.title.as_str()].join(" ");
+    *out += &format!("# Test report: {}\n\n", line(name.trim()));
+    *out += &format!("**{}**: {}\n\n", run_verdict(gate.verdict), verdict_in_words(run, &gate));
+    if let Some(notice) = notice(run) {
+        *out += &format!("> {notice}\n\n");
+    }
+    let mut row = |name: &str, value: String| *out += &format!("- **{name}**: {value}\n");
+    let about = match start.environment.about.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", line(&start.environment.about)),
+    };
+    row("Environment", format!("{}{about}", line(&start.environment.name)));
+    row("Selection", line(&start.selection));
+    row("Gate", tiers_in_words(&gate));
+    row("Verified", verified_in_words(run));
+    let time = start.started.strftime("%Y-%m-%d %H:%M:%S UTC");
+    row("Run", format!("{}, {time}, took {}", code(&start.run, Context::Line), duration(run.took)));
+}
+
+fn verdict_in_words(run: &RunIndex, gate: &Gate) -> String {
+    let is_deciding = |c: &&CaseEntry| c.outline.selected && run.start.gate.contains(&c.outline.tier);
+    let deciders: Vec<_> = gate.tiers.iter().filter(|t| t.decides).map(|t| t.tier).collect();
+    let who = match deciders.len() {
+        0 => "no tier of the plan decides".to_owned(),
+        n => format!("{} decide{}", wording::tiers(&deciders), if n == 1 { "s" } else { "" }),
+    };
+    let mut text = match (gate.deciding, gate.passed) {
+        (0, _) => format!("no deciding case was selected ({who})."),
+        (1, 1) => format!("the one deciding case passed ({who})."),
+        (all, passed) if all == passed => format!("all {all} deciding cases passed ({who})."),
+        (all, passed) => {
+            let others = count_by_verdict(run.cases.iter().filter(is_deciding));
+            format!("{passed} of {} passed; {others} ({who}).", count(all, "deciding case"))
+        }
+    };
+    let others = count_by_verdict(run.cases.iter().filter(|c| c.has_problem() && !is_deciding(c)));
+    if !others.is_empty() {
+        text += &format!(" Of the other cases, {others}.");
+    }
+    if run.cancelled {
+        text += " The run was cancelled.";
+    } else if !run.complete {
+        text += " The journal ends before the run finished: cases still running are interrupted.";
+    }
+    text
+}
+
+/// `2 failed and 1 blocked`; passed cases are not mentioned.
+fn count_by_verdict<'c>(cases: impl Iterator<Item = &'c CaseEntry>) -> String {
+    use Verdict::*;
+    let verdicts: Vec<_> = cases.map(|c| c.verdict).collect();
+    let counts: Vec<String> = [Failed, KnownFailure, Blocked, Errored, Interrupted, Skipped]
+        .into_iter()
+        .map(|v| (verdicts.iter().filter(|other| **other == v).count(), v))
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, v)| format!("{n} {v}"))
+        .collect();
+    join_with_and(&counts)
+}
+
+fn tiers_in_words(gate: &Gate) -> String {
+    let tiers: Vec<String> = gate
+        .tiers
+        .iter()
+        .map(|t| {
+            let counts = match t.selected {
+                0 => return format!("{} not selected", t.tier),
+                n => format!("{} {}/{n}", t.tier, t.passed),
+            };
+            let mut remarks = Vec::new();
+            if t.selected < t.in_plan {
+                remarks.push(format!("of {} in the plan", t.in_plan));
+            }
+            if !t.decides {
+                remarks.push("does not decide".to_owned());
+            }
+            if remarks.is_empty() { counts } else { format!("{counts} ({})", remarks.join(", ")) }
+        })
+        .collect();
+    if tiers.is_empty() { "the plan has no cases".to_owned() } else { tiers.join(" · ") }
+}
+
+const UNVERIFIED: [Status; 4] = [Status::NotVerified, Status::Unproven, Status::NotReached, Status::Interrupted];
+
+/// Sentences that this run did not verify.
+fn unverified_sentences(run: &RunIndex) -> impl Iterator<Item = (&CaseEntry, &SentenceEntry)> {
+    run.cases
+        .iter()
+        .filter(|c| c.verdict != Verdict::Skipped)
+        .flat_map(|c| c.sentences.iter().filter(|s| UNVERIFIED.contains(&s.status)).map(move |s| (c, s)))
+}
+
+fn verified_in_words(run: &RunIndex) -> String {
+    let all = run.cases.iter().filter(|c| c.verdict != Verdict::Skipped).map(|c| c.sentences.len()).sum();
+    let statuses: Vec<Status> = unverified_sentences(run).map(|(_, s)| s.status).collect();
+    let counts: Vec<String> = UNVERIFIED
+        .into_iter()
+        .map(|status| (statuses.iter().filter(|m| **m == status).count(), status))
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, status)| format!("**{n} {status}**"))
+        .collect();
+    match (all, counts.is_empty()) {
+        (0, _) => "nothing".to_owned(),
+        (all, true) => format!("all {}", count(all, "sentence")),
+        (all, false) => format!(
+            "{} of {}; {} ([details](#what-was-not-verified))",
+            all - statuses.len(),
+            count(all, "sentence"),
+            join_with_and(&counts)
+        ),
+    }
+}
+
+pub fn table_of_cases(run: &RunIndex, out: &mut String) {
+    if run.cases.is_empty() {
+        return;
+    }
+    *out += "\n| Case | Title | Tier | Priority | Verdict | Time |\n|---|---|---|---|---|---:|\n";
+    for case in &run.cases {
+        let o = &case.outline;
+        let verdict = match (case.verdict, &case.reason) {
+            (Verdict::Skipped, Some(why)) => format!("{} {}", verdict_icon(case.verdict), cell(why)),
+            (v, _) => format!("{} {v}", verdict_icon(v)),
+        };
+        let time = if case.verdict == Verdict::Skipped { "–".to_owned() } else { duration(case.took) };
+        let priority = cell(o.priority.as_deref().unwrap_or_default());
+        *out += &format!(
+            "| {} | {} | {} | {priority} | {verdict} | {time} |\n",
+            link(case, Context::Cell),
+            cell(&o.title),
+            o.tier
+        );
+    }
+}
+
+pub fn problems(run: &RunIndex, out: &mut String) {
+    if !run.cases.iter().any(CaseEntry::has_problem) {
+        return;
+    }
+    *out += "\n## What Went Wrong\n\n";
+    for case in run.cases.iter().filter(|c| c.has_problem()) {
+        *out += &format!("- {} {} **{}**", verdict_icon(case.verdict), link(case, Context::Line), case.verdict);
+        let Some(sentence) = case.worst_sentence() else {
+            *out += &format!(": {}\n", line(case.reason.as_deref().unwrap_or("unknown reason")));
+            continue;
+        };
+        let text = match is_block(&sentence.outline.text) {
+            true => "the sample response of the plan".to_owned(),
+            false => format!("“{}”", plan_text(&sentence.outline.text)),
+        };
+        *out += &format!(" in {text}");
+        let (why, location) = sentence.worst_cause();
+        if let Some(why) = why.or(case.reason.clone()) {
+            *out += &format!(": {}", line(&why));
+        }
+        *out += &format!(" ({})", file_and_line(location, Context::Line));
+        if let (Verdict::KnownFailure, Some(until)) = (case.verdict, &case.reason) {
+            *out += &format!("; {}", line(until));
+        }
+        *out += "\n";
+    }
+}
+
+pub fn objective_and_scope(run: &RunIndex, out: &mut String) {
+    let plan = &run.start.plan;
+    if let Some(objective) = &plan.objective {
+        *out += &format!("\n## Objective\n\n{}\n", plan_text(objective));
+    }
+    if !plan.scope_in.is_empty() || !plan.scope_out.is_empty() {
+        *out += "\n## Scope\n";
+    }
+    for (name, items) in [("In Scope", &plan.scope_in), ("Out of Scope", &plan.scope_out)] {
+        if !items.is_empty() {
+            *out += &format!("\n### {name}\n\n");
+            items.iter().for_each(|item| *out += &format!("- {}\n", plan_text(item)));
+        }
+    }
+}
+
+pub fn not_verified(run: &RunIndex, out: &mut String) {
+    if !run.has_started {
+        return;
+    }
+    *out += "\n## What Was Not Verified\n\n";
+    let rows: Vec<String> = unverified_sentences(run)
+        .map(|(case, s)| {
+            let text = match is_block(&s.outline.text) {
+                true => code(block_content(&s.outline.text), Context::Cell),
+                false => escape::plan_text(&s.outline.text, Context::Cell),
+            };
+            let why = cell(why_unverified(s));
+            format!("| {} | {text} | {} {} | {why} |\n", link(case, Context::Cell), status_icon(s.status), s.status)
+        })
+        .collect();
+    let skipped: Vec<String> = run
+        .cases
+        .iter()
+        .filter(|c| c.verdict == Verdict::Skipped)
+        .map(|c| format!("- {}: {}\n", line(&heading(c)), line(c.reason.as_deref().unwrap_or("skipped"))))
+        .collect();
+    if rows.is_empty() && skipped.is_empty() {
+        *out += "Nothing: every sentence of the plan was verified.\n";
+    }
+    if !rows.is_empty() {
+        *out += &format!("| Case | Sentence | Status | Why |\n|---|---|---|---|\n{}", rows.concat());
+    }
+    if !skipped.is_empty() {
+        let gap = if rows.is_empty() { "" } else { "\n" };
+        *out += &format!("{gap}{} did not run:\n\n{}", count(skipped.len(), "case"), skipped.concat());
+    }
+}
