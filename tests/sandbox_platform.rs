@@ -110,7 +110,7 @@ async fn postgres() -> Option<World> {
     let upstream = format!("{}:{}", direct.host_str().unwrap(), direct.port().unwrap_or(5432));
     let upstream = tokio::net::lookup_host(upstream).await.unwrap().next().unwrap();
     let relay = Relay::bind(any()).await.unwrap();
-    relay.to(upstream);
+    relay.set_upstream(upstream);
     let mut through = direct.clone();
     through.set_host(Some("127.0.0.1")).unwrap();
     through.set_port(Some(relay.address().port())).unwrap();
@@ -123,7 +123,7 @@ async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Dir
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cluster = cluster::serve(TcpListener::bind(any()).await.unwrap(), cluster::Options::default()).await;
     let cluster_link = Relay::bind(any()).await.unwrap();
-    cluster_link.to(cluster.address());
+    cluster_link.set_upstream(cluster.address());
     let write = |name: &str, address: SocketAddr| -> PathBuf {
         let path = folder.path().join(name);
         std::fs::write(&path, cluster.kubeconfig(&format!("http://{address}"))).unwrap();

@@ -18,15 +18,15 @@ pub struct RelayLink {
 #[async_trait]
 impl Link for RelayLink {
     async fn cut(&self) -> Result<(), ActionError> {
-        self.relay.begin(self.fault);
+        self.relay.start_fault(self.fault);
         Ok(())
     }
     async fn heal(&self) -> Result<(), ActionError> {
-        self.relay.end(self.fault);
+        self.relay.stop_fault(self.fault);
         Ok(())
     }
     fn refused(&self) -> u64 {
-        self.relay.met(self.fault)
+        self.relay.affected_connections(self.fault)
     }
 }
 
@@ -60,7 +60,7 @@ pub async fn links(schedule: &Schedule) -> Result<Vec<(String, Arc<RelayLink>)>,
                 let relay =
                     Relay::bind(address).await.map_err(|e| failed(&format!("cannot listen on `{listen}`: {e}")))?;
                 let found = tokio::net::lookup_host(upstream).await.ok().and_then(|mut a| a.next());
-                relay.to(found.ok_or_else(|| failed(&format!("does not know the host of `{upstream}`")))?);
+                relay.set_upstream(found.ok_or_else(|| failed(&format!("does not know the host of `{upstream}`")))?);
                 let relay = Arc::new(relay);
                 standing.push(Standing { listen: address, upstream, fault: name, relay: relay.clone() });
                 relay

@@ -52,7 +52,7 @@ impl Platform {
                 let listener = TcpListener::bind("127.0.0.1:0").await?;
                 let options = cluster::Options { token: secret(), ..cluster::Options::default() };
                 let served = cluster::serve(listener, options).await;
-                cluster_relay.to(served.address());
+                cluster_relay.set_upstream(served.address());
                 let direct = served.kubeconfig(&format!("http://{}", served.address()));
                 let relayed = served.kubeconfig(&format!("http://{}", cluster_relay.address()));
                 (Some(served), direct, relayed)
@@ -63,7 +63,7 @@ impl Platform {
                 let (relayed, upstream) = relayed_kubeconfig(&text, cluster_relay.address())?;
                 let upstream =
                     tokio::net::lookup_host(&upstream).await?.next().ok_or("the cluster's host is unknown")?;
-                cluster_relay.to(upstream);
+                cluster_relay.set_upstream(upstream);
                 (None, text, relayed)
             }
         };
@@ -81,7 +81,7 @@ impl Platform {
                 let (relayed, upstream) = relayed_database(url, relay.address())?;
                 let upstream =
                     tokio::net::lookup_host(&upstream).await?.next().ok_or("the database's host is unknown")?;
-                relay.to(upstream);
+                relay.set_upstream(upstream);
                 (Database::Postgres(relayed), Some(relay), url.clone(), "PostgreSQL")
             }
         };

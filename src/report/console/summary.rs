@@ -190,12 +190,12 @@ mod tests {
         let options =
             SummaryOptions { reports: vec!["tests/reports/greetings.md".into()], ..SummaryOptions::default() };
         let text = summary(&samples::mixed().index(), &options);
-        let expected = r#" CASE  TITLE         TIER    VERDICT      TIME
+        let expected = r#" CASE  TITLE           TIER    VERDICT      TIME
  TC-1  Wrong Response  must    failed        2.1 s
- TC-2  Unknown Host  must    errored        9 ms
- TC-3  Not Ready     should  blocked       15 ms
- TC-4  Cancelled Run    nice    interrupted  140 ms
- TC-5  Too Late      nice    skipped
+ TC-2  Unknown Host    must    errored        9 ms
+ TC-3  Not Ready       should  blocked       15 ms
+ TC-4  Cancelled Run   nice    interrupted  140 ms
+ TC-5  Too Late        nice    skipped
 
 TC-1 Wrong Response failed
   failed: Greet everyone
