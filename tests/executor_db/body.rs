@@ -1,33 +1,41 @@
-//! What a plan may write.
+//! Compiling the body of `db`.
 use super::*;
 use executor_stage::compile;
 
 #[test]
-fn a_body_that_cannot_be_performed_is_a_diagnostic() {
+fn refuses_invalid_bodies() {
     for (body, expected) in [
-        ("sql: \"select '%${x}%'\"", "inside quotes would not be bound"),
+        ("sql: \"select '%${x}%'\"", "inside quotes cannot be bound"),
         ("sql: 'select \"${x}\"'", "a name cannot be bound"),
         ("sql: 'select 1 -- ${x}'", "in a comment"),
-        ("sql: 'select $1'", "numbered placeholders"),
-        ("sql: 'select 1; select 2'", "more than one statement"),
-        ("sql: begin", "cannot be left open"),
-        ("sql: '-- nothing'", "no statement"),
-        ("transaction: []", "does nothing"),
+        ("sql: 'select $1'", "numbered parameters"),
+        ("sql: 'select 1; select 2'", "found several"),
+        ("sql: begin", "cannot stay open"),
+        ("sql: '-- nothing'", "expected a statement, found none"),
+        ("transaction: []", "at least one statement"),
         ("transaction: select 1", "a list of statements"),
         ("{ sql: select 1, file: x }", "exactly one"),
         ("{ sqll: select 1 }", "sql"),
-        ("{ sql: select 1, rollback: true }", "belongs to a `transaction`"),
+        ("{ sql: select 1, rollback: true }", "needs a `transaction`"),
         ("{ transaction: [select 1], rollback: perhaps }", "`true` or `false`"),
     ] {
         let problems = compile("db", body).err().unwrap_or_else(|| panic!("{body} compiles"));
         assert!(problems.iter().any(|(_, m)| m.contains(expected)), "{body}: {problems:?}");
     }
+}
+
+#[test]
+fn detects_actions_that_change_data() {
     assert!(!compile("db", "sql: 'select 1;'").unwrap().changes());
     assert!(compile("db", "sql: 'delete from t where a = ${x}'").unwrap().changes());
     assert!(compile("db", "file: x.sql").unwrap().changes());
     assert!(compile("db", "transaction: [delete from t]").unwrap().changes());
     assert!(!compile("db", "{ transaction: [delete from t], rollback: true }").unwrap().changes());
-    // What any of the servers takes is taken here: whose statement it is, the environment says.
+}
+
+/// The environment decides on the server, so any dialect is accepted.
+#[test]
+fn accepts_the_quotes_of_every_dialect() {
     for body in [
         r"sql: |-
   select 'a\' b', ${x}",

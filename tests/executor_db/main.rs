@@ -1,12 +1,12 @@
-//! The verb `db`, black box: on SQLite, and on PostgreSQL and MariaDB where `TP_TEST_POSTGRES` and `TP_TEST_MARIADB` name servers.
+//! Tests `db` on SQLite, and on the PostgreSQL and MariaDB servers in `TP_TEST_POSTGRES` and `TP_TEST_MARIADB`.
 mod body;
 mod cancel;
+mod connect_errors;
 #[path = "../executor_stage/mod.rs"]
 mod executor_stage;
 mod mariadb;
 mod postgres;
 mod sqlite;
-mod trouble;
 
 use executor_stage::{Stage, at};
 use serde_json::json;
@@ -21,7 +21,7 @@ fn value(json: serde_json::Value) -> Value {
     Value::from(json)
 }
 
-async fn lite() -> (Stage, tempfile::TempDir) {
+async fn sqlite() -> (Stage, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let options = SqliteConnectOptions::new().filename(dir.path().join("a.db")).create_if_missing(true);
     let mut c = options.connect().await.unwrap();
@@ -33,14 +33,14 @@ async fn lite() -> (Stage, tempfile::TempDir) {
     (stage, dir)
 }
 
-/// The address of a server that the tests may use; `None` where they may do without.
+/// The address of a test server from the environment; `None` if servers are skipped.
 fn server(variable: &str) -> Option<String> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let url = std::env::var(variable).ok();
     if url.is_none() {
         assert!(
             std::env::var("TP_TEST_QUICK").is_ok_and(|v| v == "1"),
-            "{variable} must say where (`tests/run` sets it); TP_TEST_QUICK=1 does without"
+            "set {variable} (`tests/run` does), or TP_TEST_QUICK=1 to skip servers"
         );
         eprintln!("skipped: TP_TEST_QUICK=1 and no {variable}");
     }
@@ -52,7 +52,7 @@ fn unique() -> String {
     format!("tp_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst))
 }
 
-/// The same server, for another user and another database; also by another name or through another port.
+/// The URL with another user and database, and optionally another host and port.
 fn address(url: &str, user: &str, host: Option<&str>, database: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap();
     let own = rest.rsplit_once('@').map_or(rest, |(_, h)| h);
@@ -60,28 +60,28 @@ fn address(url: &str, user: &str, host: Option<&str>, database: &str) -> String 
     format!("{scheme}://{user}@{}/{database}", host.unwrap_or(own))
 }
 
-/// Each stage has a schema of its own.
+/// A stage with its own schema.
 async fn postgres() -> Option<Stage> {
     let (url, schema) = (server("TP_TEST_POSTGRES")?, unique());
     let glue = if url.contains('?') { '&' } else { '?' };
     let with_schema = format!("db: '{url}{glue}options=-c%20search_path%3D{schema}'");
-    let stage = Stage::new("db", ".").open(&with_schema).await.expect("TP_TEST_POSTGRES answers");
+    let stage = Stage::new("db", ".").open(&with_schema).await.expect("connect to TP_TEST_POSTGRES");
     stage.see(&format!("sql: create schema {schema}")).await;
     Some(stage)
 }
 
-/// Each stage has a database of its own.
+/// A stage with its own database.
 async fn mariadb() -> Option<Stage> {
     let (url, name) = (server("TP_TEST_MARIADB")?, unique());
-    let stage = Stage::new("db", ".").open(&format!("db: '{url}'")).await.expect("TP_TEST_MARIADB answers");
+    let stage = Stage::new("db", ".").open(&format!("db: '{url}'")).await.expect("connect to TP_TEST_MARIADB");
     stage.see(&format!("sql: create database {name}")).await;
-    let user = url.split_once("://").unwrap().1.split_once('@').expect("TP_TEST_MARIADB names a user").0;
+    let user = url.split_once("://").unwrap().1.split_once('@').expect("a user in TP_TEST_MARIADB").0;
     let own = address(&url, user, None, &name);
-    Some(Stage::new("db", ".").open(&format!("db: '{own}'")).await.expect("the database that was made"))
+    Some(Stage::new("db", ".").open(&format!("db: '{own}'")).await.expect("connect to the new database"))
 }
 
-/// What a line for a shell prints.
-fn by_hand(line: &str) -> String {
+/// The output of a shell command.
+fn shell(line: &str) -> String {
     let done = std::process::Command::new("sh").arg("-c").arg(line).output().unwrap();
     assert!(done.status.success(), "{line}\n{}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).unwrap()

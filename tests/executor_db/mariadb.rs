@@ -1,8 +1,8 @@
-//! MariaDB, where `TP_TEST_MARIADB` names a server.
+//! Tests on MariaDB.
 use super::*;
 
 #[tokio::test]
-async fn values_come_with_their_types() {
+async fn mariadb_decodes_every_type() {
     let Some(s) = mariadb().await else { return };
     s.see(
         "sql: create table t (i1 tinyint, b boolean, i2 smallint, i3 mediumint, i4 int, i8 bigint, u1 tinyint unsigned, \
@@ -23,16 +23,16 @@ async fn values_come_with_their_types() {
         "bin": "\\x00ff", "vb": "\\xdead", "bl": "\\xbeef", "bi": 2730, "e": "bad", "st": "a,c", "j": "{\"a\": [1, null]}",
         "bincol": "Ab", "u": "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "ip": "::1", "nul": null });
     let bound = s.see("sql: select * from t").await;
-    // The same as text, as a file reads them.
+    // A file uses the text format.
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.sql");
     std::fs::write(&file, "select * from t;").unwrap();
     let scripted = s.see(&format!("file: {}", file.display())).await;
     for (key, wanted) in value(expected).as_map().unwrap() {
         assert_eq!(&at(&bound, &format!("rows.0.{key}")), wanted, "{key}");
-        assert_eq!(&at(&scripted, &format!("rows.0.{key}")), wanted, "{key}, in a file");
+        assert_eq!(&at(&scripted, &format!("rows.0.{key}")), wanted, "{key}, from a file");
     }
-    // What is no date, no fraction and no number all the same comes as it is.
+    // Zero dates, times without a fraction, undecodable types.
     let odd = s
         .see(
             "sql: select cast('0000-00-00' as date) as zero, cast('12:00' as time) as noon, 1 = 1 as yes, sum(1) as s, \
@@ -43,11 +43,11 @@ async fn values_come_with_their_types() {
     assert_eq!(at(&odd, "rows.0.s"), Value::Int(1));
     assert_eq!(at(&odd, "rows.0.far"), Value::Float(1e300));
     assert!(at(&odd, "rows.0.p").as_str().unwrap().starts_with("\\x"), "{odd}");
-    assert!(s.noted(EvidenceKind::Note).contains("column `p` has a type that cannot be read"));
+    assert!(s.noted(EvidenceKind::Note).contains("cannot decode the type of column `p`"));
 }
 
 #[tokio::test]
-async fn values_are_bound_as_what_they_are() {
+async fn mariadb_binds_values_with_their_types() {
     let Some(s) = mariadb().await else { return };
     s.see("sql: create table t (id int primary key, b boolean, u bigint unsigned, n decimal(20,4), f double, v varchar(30), j json, \
         dt datetime(6), tm time(3), x int)").await;
@@ -81,12 +81,12 @@ async fn values_are_bound_as_what_they_are() {
     }
     let e = s.fail("sql: select id from t where id not in (${none})").await;
     assert!(e.to_string().contains("empty list"), "{e}");
-    // Its quotes are not those of the others.
+    // Quotes and comments of the dialect.
     for (sql, expected) in [
         (r#"select "it's ${name}""#, "a name cannot be bound"),
         (r"select 'a\', ${name}", "inside quotes"),
         ("select 1 # ${name}", "in a comment"),
-        ("select id from t where id = ?", "a `?` stands"),
+        ("select id from t where id = ?", "unexpected `?`"),
     ] {
         match executor_stage::compile("db", &format!("sql: |\n  {sql}")) {
             Ok(action) => {
@@ -96,12 +96,12 @@ async fn values_are_bound_as_what_they_are() {
             Err(problems) => assert!(problems.iter().any(|(_, m)| m.contains(expected)), "{problems:?}"),
         }
     }
-    // `||` means what it means to the platform.
+    // `||` keeps the meaning of the server's SQL mode.
     assert_eq!(at(&s.see("sql: select 0 || 1 as x").await, "rows.0.x"), Value::Int(1));
 }
 
 #[tokio::test]
-async fn a_transaction_is_all_or_nothing_and_so_is_a_file() {
+async fn mariadb_rolls_back_failed_transactions_and_files() {
     let Some(s) = mariadb().await else { return };
     s.see("sql: create table t (id int primary key)").await;
     let e = s.fail("transaction: [insert into t values (1), insert into t values (1)]").await;
@@ -114,8 +114,8 @@ async fn a_transaction_is_all_or_nothing_and_so_is_a_file() {
     assert_eq!((at(&done, "rows.0.n"), at(&done, "affected")), (Value::Int(1), Value::Int(1)));
     assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])));
     let e = s.fail("transaction: [insert into t values (1), create table u (id int)]").await;
-    assert!(e.to_string().contains("`create` cannot stand in a transaction"), "{e}");
-    assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])), "it was not begun");
+    assert!(e.to_string().contains("`create` is not allowed in a transaction"), "{e}");
+    assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])), "nothing was executed");
 
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
@@ -135,7 +135,7 @@ async fn a_transaction_is_all_or_nothing_and_so_is_a_file() {
 }
 
 #[tokio::test]
-async fn it_goes_on_after_refusals_altered_tables_and_dead_connections() {
+async fn mariadb_recovers_from_errors_altered_tables_and_dead_connections() {
     let Some(s) = mariadb().await else { return };
     s.see("sql: create table t (id int primary key)").await;
     s.see("sql: insert into t values (1)").await;
@@ -144,34 +144,34 @@ async fn it_goes_on_after_refusals_altered_tables_and_dead_connections() {
     s.see("sql: select * from t").await;
     s.see("sql: alter table t add column late varchar(9) default 'x'").await;
     assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([{ "id": 1, "late": "x" }])));
-    // An update that finds rows and changes none of their values: rows that were found count.
+    // `affected` counts the rows that an update matches, even if their values stay the same.
     assert_eq!(at(&s.see("sql: update t set late = 'x'").await, "affected"), Value::Int(1));
     let id = at(&s.see("sql: select connection_id() as i").await, "rows.0.i");
     let killer = mariadb().await.unwrap().with("id", id.clone());
     killer.see("sql: kill ${id}").await;
     let now = at(&s.see("sql: select connection_id() as i").await, "rows.0.i");
-    assert_ne!(now, id, "a connection that died while nobody used it is replaced without a word");
+    assert_ne!(now, id, "an idle connection that died is replaced silently");
     killer.see(&format!("sql: kill {now}")).await;
     assert_eq!(at(&s.see("sql: insert into t (id) values (2)").await, "affected"), Value::Int(1));
     assert!(s.target.as_ref().unwrap().version().await.unwrap().starts_with("MariaDB "));
 }
 
 #[tokio::test]
-async fn the_line_by_hand_does_the_same() {
+async fn mariadb_client_command_does_the_same() {
     let Some(s) = mariadb().await else { return };
     s.see("sql: create table t (id int, v varchar(30))").await;
     let s = s.with("name", r"it's \' x");
     s.see("transaction: ['insert into t values (1, ${name})', 'insert into t values (2, ${name})']").await;
     s.noted(EvidenceKind::Reproduce);
     s.see("sql: select id from t where v = ${name} order by id").await;
-    assert_eq!(by_hand(&s.noted(EvidenceKind::Reproduce)), "id\n1\n2\n");
+    assert_eq!(shell(&s.noted(EvidenceKind::Reproduce)), "id\n1\n2\n");
     s.see("{ transaction: ['delete from t where v = ${name}'], rollback: true }").await;
-    by_hand(&s.noted(EvidenceKind::Reproduce));
+    shell(&s.noted(EvidenceKind::Reproduce));
     assert_eq!(at(&s.see("sql: select count(*) as n from t").await, "rows.0.n"), Value::Int(2));
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a b.sql");
     std::fs::write(&file, "delete from t where id = 1").unwrap();
     s.noted(EvidenceKind::Reproduce);
     s.see(&format!("file: {}", file.display())).await;
-    by_hand(&s.noted(EvidenceKind::Reproduce));
+    shell(&s.noted(EvidenceKind::Reproduce));
 }

@@ -1,10 +1,10 @@
-//! SQLite, whose database is a file.
+//! Tests on SQLite.
 use super::*;
 use sqlx::{ConnectOptions, Executor, sqlite::SqliteConnectOptions};
 
 #[tokio::test]
-async fn sqlite_values_keep_their_types_both_ways() {
-    let (s, _dir) = lite().await;
+async fn sqlite_binds_and_decodes_values_with_their_types() {
+    let (s, _dir) = sqlite().await;
     let s = s
         .with("name", "it's; drop table t")
         .with("ok", true)
@@ -16,14 +16,14 @@ async fn sqlite_values_keep_their_types_both_ways() {
     let expected = json!([{ "id": 1, "name": "it's; drop table t", "ok": true, "x": 1.5, "b": "\\x00ff", "p": null,
         "j": "{\"a\":[1,null]}", "n": null }]);
     assert_eq!(at(&seen, "rows"), value(expected));
-    assert_eq!(at(&seen, "affected"), Value::Int(0), "what is only looked at is not affected");
+    assert_eq!(at(&seen, "affected"), Value::Int(0), "a select affects no rows");
     let request = s.noted(EvidenceKind::Request);
     assert!(request.contains("name = ?2 and ok = ?3") && request.contains("?2 = 'it''s; drop table t'"), "{request}");
 }
 
 #[tokio::test]
-async fn the_line_by_hand_is_quoted_for_sql_and_for_the_shell() {
-    let (s, dir) = lite().await;
+async fn client_command_is_quoted_for_sql_and_for_the_shell() {
+    let (s, dir) = sqlite().await;
     let s = s.with("name", "it's");
     s.see("sql: select id from t where name = ${name}").await;
     let line = s.noted(EvidenceKind::Reproduce);
@@ -32,8 +32,8 @@ async fn the_line_by_hand_is_quoted_for_sql_and_for_the_shell() {
 }
 
 #[tokio::test]
-async fn a_list_becomes_as_many_placeholders_and_an_empty_one_matches_nothing() {
-    let (s, _dir) = lite().await;
+async fn list_becomes_one_parameter_per_item_and_an_empty_list_matches_nothing() {
+    let (s, _dir) = sqlite().await;
     s.see("sql: insert into t (id, name) values (1, 'a'), (2, 'b'), (3, 'c')").await;
     let s = s.with("ids", value(json!([1, 3, 99]))).with("none", value(json!([])));
     let ids = async |sql: &str| at(&s.see(&format!("sql: {sql}")).await, "rows").to_string();
@@ -45,8 +45,8 @@ async fn a_list_becomes_as_many_placeholders_and_an_empty_one_matches_nothing() 
 }
 
 #[tokio::test]
-async fn a_transaction_is_all_or_nothing_and_so_is_a_file() {
-    let (s, dir) = lite().await;
+async fn failed_transactions_and_files_are_rolled_back() {
+    let (s, dir) = sqlite().await;
     let e = s
         .fail(
             "transaction: [\"insert into t (id, name) values (1, 'a')\", \"insert into t (id, name) values (2, 'a')\"]",
@@ -59,8 +59,8 @@ async fn a_transaction_is_all_or_nothing_and_so_is_a_file() {
         .await;
     assert_eq!((at(&done, "affected"), at(&done, "rows.0.n")), (Value::Int(2), Value::Int(2)));
 
-    let looked = "{ transaction: [insert into t (id) values (9), select count(*) as n from t], rollback: true }";
-    let done = s.see(looked).await;
+    let rolled_back = "{ transaction: [insert into t (id) values (9), select count(*) as n from t], rollback: true }";
+    let done = s.see(rolled_back).await;
     assert_eq!((at(&done, "affected"), at(&done, "rows.0.n")), (Value::Int(1), Value::Int(3)));
     assert_eq!(at(&s.see("sql: select count(*) as n from t").await, "rows.0.n"), Value::Int(2), "it was rolled back");
 
@@ -72,14 +72,14 @@ async fn a_transaction_is_all_or_nothing_and_so_is_a_file() {
         .unwrap();
     let done = s.see("file: good.sql").await;
     assert_eq!((at(&done, "rows"), at(&done, "affected")), (value(json!([{ "m": 3 }])), Value::Int(1)));
-    assert!(s.fail("file: missing.sql").await.to_string().contains("cannot read"), "names the file");
-    // Foreign keys hold, as they do for the platform.
+    assert!(s.fail("file: missing.sql").await.to_string().contains("cannot read"), "the message names the file");
+    // Foreign keys are enforced.
     assert!(s.fail("sql: insert into t (id, p) values (9, 77)").await.to_string().contains("FOREIGN KEY"));
 }
 
 #[tokio::test]
-async fn sqlite_sees_a_table_that_was_altered_meanwhile_and_waits_for_a_lock() {
-    let (s, dir) = lite().await;
+async fn sqlite_notices_altered_tables_and_waits_for_locks() {
+    let (s, dir) = sqlite().await;
     s.see("sql: insert into t (id) values (1)").await;
     s.see("sql: select * from t").await;
     let mut other = SqliteConnectOptions::new().filename(dir.path().join("a.db")).connect().await.unwrap();
@@ -98,15 +98,15 @@ async fn sqlite_sees_a_table_that_was_altered_meanwhile_and_waits_for_a_lock() {
 }
 
 #[tokio::test]
-async fn a_missing_file_is_said_and_not_made() {
+async fn missing_database_file_is_an_error_and_not_created() {
     let dir = tempfile::tempdir().unwrap();
     for target in ["db: nowhere.db", "db: 'sqlite://nowhere.db?mode=rwc'"] {
-        let e = Stage::new("db", dir.path()).open(target).await.err().expect("there is none");
-        assert!(matches!(&e, ActionError::Unreachable(m) if m.contains("there is no database file")), "{e}");
+        let e = Stage::new("db", dir.path()).open(target).await.err().expect("the file does not exist");
+        assert!(matches!(&e, ActionError::Unreachable(m) if m.contains("no such database file")), "{e}");
     }
     assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
     let e =
-        Stage::new("db", ".").open("db: 'postgres://ann:s3cret@127.0.0.1:1/x'").await.err().expect("nobody listens");
+        Stage::new("db", ".").open("db: 'postgres://ann:s3cret@127.0.0.1:1/x'").await.err().expect("port 1 is closed");
     assert!(
         matches!(&e, ActionError::Unreachable(m) if m.contains("refused") && m.contains("ann@127.0.0.1:1") && !m.contains("s3cret")),
         "{e}"
@@ -114,22 +114,22 @@ async fn a_missing_file_is_said_and_not_made() {
 }
 
 #[tokio::test]
-async fn a_dropped_statement_leaves_a_usable_target() {
-    let (s, _dir) = lite().await;
+async fn target_stays_usable_after_dropped_statements() {
+    let (s, _dir) = sqlite().await;
     let long =
         "with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000000) select max(i) from n";
     for _ in 0..12 {
         let dropped = tokio::time::timeout(Duration::from_millis(5), s.perform(&format!("sql: {long}"))).await;
-        assert!(dropped.is_err(), "it takes longer than that");
+        assert!(dropped.is_err(), "the statement takes longer");
     }
     assert_eq!(at(&s.see("sql: select 1 as one").await, "rows.0.one"), Value::Int(1));
 }
 
 #[tokio::test]
-async fn two_columns_of_one_name_are_noted() {
-    let (s, _dir) = lite().await;
+async fn duplicate_column_names_are_noted() {
+    let (s, _dir) = sqlite().await;
     assert_eq!(at(&s.see("sql: select 1 as a, 2 as a").await, "rows"), value(json!([{ "a": 2 }])));
-    assert!(s.noted(EvidenceKind::Note).contains("two columns are called `a`"));
+    assert!(s.noted(EvidenceKind::Note).contains("duplicate column name `a`"));
     let e = s.fail("sql: select * from t where id = ?").await;
     assert!(e.to_string().contains("`?`"), "{e}");
 }

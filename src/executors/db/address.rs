@@ -1,48 +1,59 @@
-//! The address of a database as people write it: a URL, or the path of an SQLite file. Pure; connects to nothing.
+//! Parses the address of a database: a URL, or the path of an SQLite file. Connects to nothing.
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
-use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug)]
 pub enum Address {
-    Postgres(Wire),
-    Mysql(Wire),
-    /// The path, and the parameters behind `?`.
+    Postgres(NetworkAddress),
+    Mysql(NetworkAddress),
+    /// `parameters` is the part after `?`.
     Sqlite {
         path: String,
         parameters: String,
     },
 }
 
-/// An address that is reached over a wire.
+/// The address of a server that is reached over the network.
 #[derive(Debug)]
-pub struct Wire {
-    /// As it was written.
+pub struct NetworkAddress {
+    /// The URL as it was written.
     pub url: String,
-    /// Paths among its options, which are seen from the environment's folder.
+    /// Paths from the URL's options, relative to the folder of the environment file.
     pub ca: Option<String>,
     pub certificate: Option<String>,
     pub key: Option<String>,
     pub password: Option<String>,
 }
 
-/// What is wrong with an address, and what to do.
-#[derive(Debug)]
-pub struct Wrong {
+/// An invalid address, and how to fix it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}; {help}")]
+pub struct AddressError {
     pub code: &'static str,
     pub message: String,
     pub help: String,
-    /// The option that was written and is not known, and those that are.
-    pub meant: Option<(String, &'static [&'static str])>,
+    /// An unknown option and the options that are supported.
+    pub unknown_option: Option<(String, &'static [&'static str])>,
 }
 
-fn fail(code: &'static str, message: String, help: &str) -> Wrong {
-    Wrong { code, message, help: help.into(), meant: None }
+/// An option of an address with an invalid value.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionError {
+    #[error(transparent)]
+    Value(#[from] sqlx::Error),
+    #[error("cannot read the file `{}` of `{option}`: {source}", path.display())]
+    File { option: &'static str, path: PathBuf, source: std::io::Error },
 }
 
-const SCHEMES: &str =
+fn error(code: &'static str, message: String, help: &str) -> AddressError {
+    AddressError { code, message, help: help.into(), unknown_option: None }
+}
+
+const SCHEMES_HELP: &str =
     "write `postgres://user:password@host:5432/name`, `mysql://…`, `mariadb://…`, `sqlite:///path` or a path";
 
-const POSTGRES: &[&str] = &[
+const POSTGRES_OPTIONS: &[&str] = &[
     "sslmode",
     "sslrootcert",
     "sslcert",
@@ -57,7 +68,7 @@ const POSTGRES: &[&str] = &[
     "options",
     "statement-cache-capacity",
 ];
-const MYSQL: &[&str] = &[
+const MYSQL_OPTIONS: &[&str] = &[
     "ssl-mode",
     "ssl-ca",
     "ssl-cert",
@@ -68,93 +79,93 @@ const MYSQL: &[&str] = &[
     "timezone",
     "statement-cache-capacity",
 ];
-const SQLITE: &[&str] = &["mode", "cache", "immutable", "vfs"];
+const SQLITE_OPTIONS: &[&str] = &["mode", "cache", "immutable", "vfs"];
 
 impl Address {
-    pub fn read(text: &str) -> Result<Address, Wrong> {
+    pub fn parse(text: &str) -> Result<Address, AddressError> {
         match text.split_once("://") {
-            Some(("postgres" | "postgresql", _)) => Ok(Address::Postgres(Wire::read(text, POSTGRES, "sslmode")?)),
-            Some(("mysql" | "mariadb", _)) => Ok(Address::Mysql(Wire::read(text, MYSQL, "ssl-mode")?)),
+            Some(("postgres" | "postgresql", _)) => {
+                Ok(Address::Postgres(NetworkAddress::parse(text, POSTGRES_OPTIONS, "sslmode")?))
+            }
+            Some(("mysql" | "mariadb", _)) => {
+                Ok(Address::Mysql(NetworkAddress::parse(text, MYSQL_OPTIONS, "ssl-mode")?))
+            }
             Some(("sqlite", rest)) => {
                 let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
                 for name in parameters.split('&').filter_map(|p| p.split('=').next()).filter(|n| !n.is_empty()) {
-                    known(name, SQLITE)?;
+                    check_option(name, SQLITE_OPTIONS)?;
                 }
                 Ok(Address::Sqlite { path: path.into(), parameters: parameters.into() })
             }
             Some((scheme, _)) => {
-                Err(fail("unknown-scheme", format!("there is no way to a database of `{scheme}:`"), SCHEMES))
+                Err(error("unknown-scheme", format!("unknown database scheme `{scheme}:`"), SCHEMES_HELP))
             }
             None => Ok(Address::Sqlite { path: text.into(), parameters: String::new() }),
         }
     }
 }
 
-impl Wire {
-    fn read(text: &str, options: &'static [&'static str], mode_option: &str) -> Result<Wire, Wrong> {
-        let bad = |message: String, help: &str| fail("invalid-url", message, help);
-        let url = Url::parse(text).map_err(|e| bad(format!("this is no URL: {e}"), SCHEMES))?;
-        let mut wire = Wire {
+impl NetworkAddress {
+    fn parse(text: &str, options: &'static [&'static str], mode_option: &str) -> Result<NetworkAddress, AddressError> {
+        let invalid = |message: String, help: &str| error("invalid-url", message, help);
+        let url = Url::parse(text).map_err(|e| invalid(format!("invalid URL: {e}"), SCHEMES_HELP))?;
+        let mut address = NetworkAddress {
             url: text.into(),
             ca: None,
             certificate: None,
             key: None,
-            password: url.password().map(|p| decoded(p).into_owned()),
+            password: url.password().map(|p| percent_decode_str(p).decode_utf8_lossy().into_owned()),
         };
         let mut mode = None;
         for (name, value) in url.query_pairs() {
             let value = value.into_owned();
-            // Each of the two servers' clients has its own spelling; both are taken.
+            // `sslmode` and `ssl-mode`: the clients of the two servers differ, both spellings are accepted.
             match &*name.replacen("ssl-", "ssl", 1) {
                 "sslmode" => mode = Some(value),
-                "sslrootcert" | "sslca" => wire.ca = Some(value),
-                "sslcert" => wire.certificate = Some(value),
-                "sslkey" => wire.key = Some(value),
-                "password" => wire.password = Some(value),
+                "sslrootcert" | "sslca" => address.ca = Some(value),
+                "sslcert" => address.certificate = Some(value),
+                "sslkey" => address.key = Some(value),
+                "password" => address.password = Some(value),
                 bracketed if bracketed.starts_with("options[") && options.contains(&"options") => {}
-                _ => known(&name, options)?,
+                _ => check_option(&name, options)?,
             }
         }
-        let compares = mode.as_deref().is_some_and(|m| m.to_lowercase().starts_with("verify"));
-        if wire.ca.is_some() && !compares {
+        let verifies = mode.as_deref().is_some_and(|m| m.to_lowercase().starts_with("verify"));
+        if address.ca.is_some() && !verifies {
             let mode = mode.map_or(format!("without `{mode_option}`"), |m| format!("with `{mode_option}={m}`"));
             let full = if mode_option == "sslmode" { "sslmode=verify-full" } else { "ssl-mode=VERIFY_IDENTITY" };
-            return Err(bad(
-                format!("{mode} the server's certificate is compared with nothing, and a CA is named all the same"),
-                &format!("write `{full}`, or leave the CA out"),
+            return Err(invalid(
+                format!("{mode} the server's certificate is not verified, so the CA has no effect"),
+                &format!("write `{full}`, or remove the CA"),
             ));
         }
-        if wire.certificate.is_some() != wire.key.is_some() {
-            return Err(bad("a client's certificate and its key go together".into(), "name both, or none"));
+        if address.certificate.is_some() != address.key.is_some() {
+            return Err(invalid("a client certificate and its key go together".into(), "set both, or neither"));
         }
-        Ok(wire)
+        Ok(address)
     }
 }
 
-fn known(name: &str, options: &'static [&'static str]) -> Result<(), Wrong> {
+fn check_option(name: &str, options: &'static [&'static str]) -> Result<(), AddressError> {
     if options.contains(&name) {
         return Ok(());
     }
-    let known: Vec<String> = options.iter().map(|o| format!("`{o}`")).collect();
-    let help = format!("known here: {}", known.join(", "));
-    let wrong = fail("unknown-option", format!("unknown option `{name}` in the address of a database"), &help);
-    Err(Wrong { meant: Some((name.to_string(), options)), ..wrong })
+    let supported: Vec<String> = options.iter().map(|o| format!("`{o}`")).collect();
+    let help = format!("supported: {}", supported.join(", "));
+    let unknown = error("unknown-option", format!("unknown option `{name}` in the address of a database"), &help);
+    Err(AddressError { unknown_option: Some((name.to_string(), options)), ..unknown })
 }
 
-/// A text with its `%40` as they are meant.
-fn decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return text.into();
+/// The path of a file that an option names, relative to `dir`. Checks that the file can be opened.
+pub fn option_file(dir: &Path, option: &'static str, path: &str) -> Result<PathBuf, OptionError> {
+    let path = dir.join(path);
+    match std::fs::File::open(&path) {
+        Ok(_) => Ok(path),
+        Err(source) => Err(OptionError::File { option, path, source }),
     }
-    // A `+` is no space in the part of a URL that names a user.
-    let pair = format!("x={}", text.replace('+', "%2B"));
-    Url::parse(&format!("x:/?{pair}"))
-        .ok()
-        .and_then(|u| u.query_pairs().next().map(|(_, v)| v.into_owned()))
-        .map_or(text.into(), Cow::Owned)
 }
 
-/// `postgres://user@host/name`: what stands in reports. Also a `password=` among the parameters is left out.
+/// `postgres://user@host/name`: the URL for reports, without password and without a `password=` parameter.
 pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_string() };
     let (host, query) = rest.split_once('?').map_or((rest, None), |(h, q)| (h, Some(q)));
@@ -175,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_never_shows() {
+    fn without_password_removes_the_password() {
         for (url, expected) in [
             ("postgres://ann:s3cret@db:5432/x", "postgres://ann@db:5432/x"),
             ("postgres://ann:p@ss@db/x?sslmode=require", "postgres://ann@db/x?sslmode=require"),
@@ -189,20 +200,22 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_known_as_they_are_meant() {
+    fn passwords_are_percent_decoded() {
         for (url, password) in [
             ("postgres://ann:p%40s+s@db/x", Some("p@s+s")),
             ("postgres://db/x?user=ann&password=a%20b", Some("a b")),
             ("mysql://ann@db/x", None),
         ] {
-            let (Address::Postgres(wire) | Address::Mysql(wire)) = Address::read(url).unwrap() else { panic!("{url}") };
-            assert_eq!(wire.password.as_deref(), password, "{url}");
+            let (Address::Postgres(address) | Address::Mysql(address)) = Address::parse(url).unwrap() else {
+                panic!("{url}")
+            };
+            assert_eq!(address.password.as_deref(), password, "{url}");
         }
     }
 
     #[test]
-    fn what_is_not_known_is_said_and_not_passed_over() {
-        for (url, code, said) in [
+    fn refuses_unknown_schemes_options_and_incomplete_tls() {
+        for (url, code, expected) in [
             ("oracle://db/x", "unknown-scheme", "`oracle:`"),
             ("postgres://db/x?sslmod=require", "unknown-option", "`sslmod`"),
             ("postgres://db/x?charset=utf8", "unknown-option", "`charset`"),
@@ -213,9 +226,9 @@ mod tests {
             ("mysql://db/x?ssl-mode=REQUIRED&ssl-ca=ca.pem", "invalid-url", "with `ssl-mode=REQUIRED`"),
             ("postgres://db/x?sslcert=a.pem", "invalid-url", "go together"),
         ] {
-            let wrong = Address::read(url).expect_err(url);
-            assert_eq!(wrong.code, code, "{url}");
-            assert!(wrong.message.contains(said), "{}", wrong.message);
+            let error = Address::parse(url).expect_err(url);
+            assert_eq!(error.code, code, "{url}");
+            assert!(error.message.contains(expected), "{}", error.message);
         }
         for url in [
             "postgres://db/x?options[search_path]=a&sslmode=verify-ca&ssl-ca=a.pem",
@@ -223,7 +236,7 @@ mod tests {
             "sqlite://a.db?mode=ro",
             "a.db",
         ] {
-            Address::read(url).expect(url);
+            Address::parse(url).expect(url);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Values as SQL literals: for the line that does the same by hand. Nothing that is sent is made here.
+//! Formats values as SQL literals, for the client command in the evidence. Statements that are sent bind their values instead.
 use crate::value::Value;
 
 pub fn literal(v: &Value) -> String {
@@ -10,7 +10,7 @@ pub fn literal(v: &Value) -> String {
     }
 }
 
-/// As PostgreSQL reads it: a list as an array.
+/// For PostgreSQL: a list is an array.
 pub fn postgres(v: &Value) -> String {
     match v {
         Value::List(items) => format!("ARRAY[{}]", items.iter().map(postgres).collect::<Vec<_>>().join(", ")),
@@ -18,7 +18,7 @@ pub fn postgres(v: &Value) -> String {
     }
 }
 
-/// As MySQL reads it: a backslash escapes.
+/// For MySQL: backslashes are escaped.
 pub fn mysql(v: &Value) -> String {
     literal(v).replace('\\', r"\\")
 }
@@ -29,7 +29,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn quotes_survive() {
+    fn quotes_and_backslashes_are_escaped() {
         assert_eq!(literal(&Value::text("it's")), "'it''s'");
         assert_eq!(postgres(&Value::from(json!(["a'b", 1, null]))), "ARRAY['a''b', 1, NULL]");
         assert_eq!(mysql(&Value::text(r"\' or 1 = 1")), r"'\\'' or 1 = 1'");

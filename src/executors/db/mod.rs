@@ -1,27 +1,30 @@
-//! The verb `db`: one statement, a transaction, or a file of SQL, against PostgreSQL, MySQL, MariaDB or SQLite.
+//! The verb `db`: runs one statement, a transaction or a file of SQL on PostgreSQL, MySQL, MariaDB or SQLite.
 //!
-//! | File | Owns |
+//! | File | Content |
 //! |---|---|
-//! | `body` | what a plan may write under the verb |
-//! | `scan` | as much of SQL's grammar as is needed to tell where a hole stands |
-//! | `bound` | a statement with placeholders and the values for them |
-//! | `act` | the action: evidence, and what an output looks like |
-//! | `flow` | performing on any server: connection, transaction, rows, errors |
-//! | `pool` | connections that are kept, and ending on the server what nobody waits for any more |
-//! | `server` | what a server must bring: the one seam between those above and those below |
-//! | `postgres`, `mysql`, `sqlite` | one server each: connecting, values to the wire and from it |
-//! | `address` | the address of a database as people write it |
-//! | `trouble` | sentences for a database that could not be asked |
-//! | `target` | what an environment may write; the open target |
-//! | `probe` | what `doctor` asks: may we do with the tables what the plan does? |
-//! | `literal` | values as SQL literals, for the line that does the same by hand |
+//! | `body` | parses and checks the YAML body of an action |
+//! | `scan` | SQL lexer: where a placeholder is, where a statement ends, whether it changes data |
+//! | `bound_statement` | a statement with bind parameters and their values |
+//! | `action` | the action: renders statements, runs them, builds output and evidence |
+//! | `execute` | runs statements on any server: lease, transaction, rows, errors |
+//! | `database` | the open target: connection pool and address |
+//! | `pool` | connection pool; cancels abandoned statements on the server |
+//! | `server` | the traits that each kind of server implements |
+//! | `postgres`, `mysql`, `sqlite` | one kind of server each: connecting, encoding, decoding |
+//! | `address` | parses a database URL or path |
+//! | `connect_error` | messages for failed connections |
+//! | `target` | the target's entry in an environment; connects it |
+//! | `probe` | `doctor`: checks table privileges |
+//! | `literal` | values as SQL literals, for the command line in the evidence |
 //!
-//! Values are bound and never pasted. Knows no other verb, and neither the engine nor reports.
-mod act;
+//! Values are always bound, never inserted into the SQL text. Imports no other verb, neither the engine nor reports.
+mod action;
 mod address;
 mod body;
-mod bound;
-mod flow;
+mod bound_statement;
+mod connect_error;
+mod database;
+mod execute;
 mod literal;
 mod mysql;
 mod pool;
@@ -31,7 +34,6 @@ mod scan;
 mod server;
 mod sqlite;
 mod target;
-mod trouble;
 
 use crate::executor::{Action, Body, Executor, TargetSpec};
 
@@ -51,6 +53,6 @@ impl Executor for Db {
     }
 
     fn target(&self, body: &mut Body<'_>) -> Option<Box<dyn TargetSpec>> {
-        Some(Box::new(target::Spec::compile(body)?))
+        Some(Box::new(target::DatabaseSpec::compile(body)?))
     }
 }

@@ -1,10 +1,8 @@
-//! Connections that are kept between statements. A connection comes back only from a statement that ended. One whose statement was
-//! dropped midway (a time-out, a cancelled run) is never used again: what it performs is ended on the server, and it is closed, and with
-//! it whatever it had begun. Knows no SQL.
+//! Connection pool of one target. A connection returns to the pool only after its statement has ended. If a statement is dropped
+//! midway (timeout, cancelled run), it is cancelled on the server and the connection is closed, which rolls back its transaction.
 //!
-//! Not sqlx's pool: that one tries a refused connection again for as long as it may and then says only that it took too long, it
-//! asks every connection for a sign of life before each statement, and it ends nothing on a server. Here the first refusal is said at
-//! once.
+//! sqlx's own pool is not used: it retries a refused connection until its timeout and then reports only the timeout, it pings
+//! before every statement, and it does not cancel statements on the server. This pool reports the first refusal immediately.
 use super::server::{Server, Session};
 use crate::executor::ActionError;
 use std::{
@@ -14,74 +12,72 @@ use std::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::task::TaskTracker;
 
-pub const MOST: usize = 8;
-/// How long a server may take to let us in.
-pub const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a server may take to end what is to be ended.
-const FAREWELL: Duration = Duration::from_secs(3);
+pub const MAX_CONNECTIONS: usize = 8;
+/// Limit for connecting, and for waiting until a connection is free.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Limit for cancelling a statement on the server.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(3);
+/// Limit for closing one connection cleanly; a server that is gone does not respond.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub struct Pool {
     pub server: Box<dyn Server>,
     idle: Mutex<Vec<(Box<dyn Session>, Instant)>>,
     permits: Semaphore,
-    /// What is being ended.
-    stopping: TaskTracker,
+    cancellations: TaskTracker,
 }
 
-/// Why there is no connection.
-pub enum Missing {
-    Error(sqlx::Error),
-    /// The server says nothing.
-    Silent,
-    /// All are in use.
-    Busy,
+/// Why no connection could be leased.
+pub enum LeaseError {
+    Connect(sqlx::Error),
+    /// The server did not respond in time.
+    TimedOut,
+    /// All connections stayed in use.
+    Exhausted,
 }
 
-/// A connection in use. Dropped without a word, its statement is ended on the server.
+/// A connection in use. Dropping it cancels its statement on the server and closes it.
 pub struct Lease<'p> {
     pool: &'p Pool,
     session: Option<Box<dyn Session>>,
-    /// Whether it was kept from before, and so may have died since.
-    pub kept: bool,
-    /// How long it was not used.
-    pub rested: Duration,
+    /// How long the connection was idle; `None` for a new one. An idle connection may have died.
+    pub idle_time: Option<Duration>,
     _permit: SemaphorePermit<'p>,
 }
 
 impl Pool {
     pub fn new(server: Box<dyn Server>) -> Self {
-        Pool { server, idle: Mutex::default(), permits: Semaphore::new(MOST), stopping: TaskTracker::new() }
+        let permits = Semaphore::new(MAX_CONNECTIONS);
+        Pool { server, idle: Mutex::default(), permits, cancellations: TaskTracker::new() }
     }
 
-    pub async fn lease(&self) -> Result<Lease<'_>, Missing> {
-        let permit = tokio::time::timeout(PATIENCE, self.permits.acquire()).await;
-        let permit = permit.map_err(|_| Missing::Busy)?.map_err(|_| Missing::Busy)?;
-        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let (was_kept, rested) = kept.as_ref().map_or((false, Duration::ZERO), |(_, since)| (true, since.elapsed()));
-        let session = match kept {
-            Some((session, _)) => session,
+    pub async fn lease(&self) -> Result<Lease<'_>, LeaseError> {
+        let permit = tokio::time::timeout(CONNECT_TIMEOUT, self.permits.acquire()).await;
+        let permit = permit.map_err(|_| LeaseError::Exhausted)?.map_err(|_| LeaseError::Exhausted)?;
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (session, idle_time) = match idle {
+            Some((session, since)) => (session, Some(since.elapsed())),
             None => {
-                let connected = tokio::time::timeout(PATIENCE, self.server.connect()).await;
-                connected.map_err(|_| Missing::Silent)?.map_err(Missing::Error)?
+                let connected = tokio::time::timeout(CONNECT_TIMEOUT, self.server.connect()).await;
+                (connected.map_err(|_| LeaseError::TimedOut)?.map_err(LeaseError::Connect)?, None)
             }
         };
-        Ok(Lease { pool: self, session: Some(session), kept: was_kept, rested, _permit: permit })
+        Ok(Lease { pool: self, session: Some(session), idle_time, _permit: permit })
     }
 
-    /// Closes what is kept: after a server went away, none of it is alive.
+    /// Closes all idle connections. After the server went away, none of them is usable.
     pub async fn clear(&self) {
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
         for (session, _) in idle {
-            // A server that is gone does not take part in a farewell.
-            let _ = tokio::time::timeout(Duration::from_secs(1), session.close()).await;
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, session.close()).await;
         }
     }
 
-    /// Waits until nothing of ours is performed on the server any more.
+    /// Waits for pending cancellations, then closes all connections.
     pub async fn close(&self) {
         self.permits.close();
-        self.stopping.close();
-        let _ = tokio::time::timeout(FAREWELL, self.stopping.wait()).await;
+        self.cancellations.close();
+        let _ = tokio::time::timeout(CANCEL_TIMEOUT, self.cancellations.wait()).await;
         self.clear().await;
     }
 }
@@ -90,18 +86,18 @@ impl Lease<'_> {
     pub fn session(&mut self) -> Result<&mut dyn Session, ActionError> {
         match &mut self.session {
             Some(session) => Ok(&mut **session),
-            None => Err(ActionError::Invalid("the connection was given back already".into())),
+            None => Err(ActionError::Invalid("the connection was already returned to the pool".into())),
         }
     }
 
-    /// Its statement ended: it can be used again.
-    pub fn give_back(mut self) {
+    /// Returns the connection to the pool. Its statement must have ended.
+    pub fn release(mut self) {
         if let Some(session) = self.session.take() {
             self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push((session, Instant::now()));
         }
     }
 
-    /// It broke: there is nothing to be ended, and nobody to take leave of.
+    /// Drops a broken connection without a clean shutdown.
     pub fn discard(mut self) {
         self.session = None;
     }
@@ -111,9 +107,9 @@ impl Drop for Lease<'_> {
     fn drop(&mut self) {
         let Some(session) = self.session.take() else { return };
         if tokio::runtime::Handle::try_current().is_ok() {
-            self.pool.stopping.spawn(async move {
-                let stop = session.stop();
-                let _ = tokio::time::timeout(FAREWELL, stop).await;
+            self.pool.cancellations.spawn(async move {
+                let cancel = session.cancel();
+                let _ = tokio::time::timeout(CANCEL_TIMEOUT, cancel).await;
                 drop(session);
             });
         }

@@ -1,8 +1,13 @@
-//! For `doctor`: may we do with the tables what the plan does? Asked of the server itself, by statements that touch no row.
-use super::{flow, scan::Dialect, server::Session, target::Database};
+//! `doctor`: checks that the user may do with each table what the plan does, using statements that change no row.
+use super::{
+    database::Database,
+    execute::query_text,
+    scan::Dialect,
+    server::{Session, SqlxResult},
+};
 use crate::executor::{Need, ProbeResult};
 
-/// What a statement does to which table, as far as its words say so: `("delete", "sessions")`.
+/// The privilege that a simple statement needs: `delete` on `sessions`.
 pub(super) fn need(sql: &str) -> Option<Need> {
     let words: Vec<&str> =
         sql.split(|c: char| c.is_whitespace() || "(),;".contains(c)).filter(|w| !w.is_empty()).collect();
@@ -17,48 +22,41 @@ pub(super) fn need(sql: &str) -> Option<Need> {
         "update" => ("update", *words.get(1)?),
         _ => return None,
     };
-    // a hole is filled only in the run, and a subquery names its tables itself
-    let named = table.chars().all(|c| c.is_alphanumeric() || "_.\"`".contains(c));
-    named.then(|| Need { verb, resource: table.to_string(), namespace: None, essential: true })
+    // Neither a placeholder nor a subquery.
+    let is_name = table.chars().all(|c| c.is_alphanumeric() || "_.\"`".contains(c));
+    is_name.then(|| Need { verb, resource: table.to_string(), namespace: None, essential: true })
 }
 
-pub(super) async fn tables(db: &Database, needs: &[Need]) -> Vec<ProbeResult> {
-    let mut found = vec![];
+pub(super) async fn privileges(db: &Database, needs: &[Need]) -> Vec<ProbeResult> {
+    let mut results = vec![];
     for Need { verb, resource, .. } in needs {
         let tried = format!("{verb} in `{resource}`");
         let Ok(mut lease) = db.pool.lease().await else { break };
-        let asked = match lease.session() {
-            Ok(session) => ask(session, verb, resource, db.server().dialect()).await,
+        let probed = match lease.session() {
+            Ok(session) => probe(session, verb, resource, db.server().dialect()).await,
             Err(_) => break,
         };
-        match asked {
+        match probed {
             Ok(_) => {
-                lease.give_back();
-                found.push(ProbeResult::ok(tried, "allowed"));
+                lease.release();
+                results.push(ProbeResult::ok(tried, "allowed"));
             }
             Err(e) => {
                 lease.discard();
-                let seen = e.as_database_error().map_or_else(|| e.to_string(), |e| e.message().to_string());
-                let remedy = format!(
-                    "grant it to the user that the target names, or see whether this is the database of `{resource}`"
-                );
-                found.push(ProbeResult::error(tried, seen, remedy));
+                let message = e.as_database_error().map_or_else(|| e.to_string(), |e| e.message().to_string());
+                let remedy = format!("grant it to the target's user, or check that `{resource}` is in this database");
+                results.push(ProbeResult::error(tried, message, remedy));
             }
         }
     }
-    found
+    results
 }
 
-async fn ask(
-    session: &mut dyn Session,
-    verb: &str,
-    table: &str,
-    dialect: Dialect,
-) -> Result<Option<String>, sqlx::Error> {
+async fn probe(session: &mut dyn Session, verb: &str, table: &str, dialect: Dialect) -> SqlxResult<Option<String>> {
     if (verb, dialect) != ("update", Dialect::Mysql) {
-        return flow::text(session, &harmless(verb, table, dialect)).await;
+        return query_text(session, &no_op_statement(verb, table, dialect)).await;
     }
-    // there only an `update` tells, and that names a column
+    // MySQL checks the privilege only of an `update`, which must name a column.
     let (schema, name) = match table.replace('`', "").rsplit_once('.') {
         Some((schema, name)) => (format!("'{schema}'"), name.to_string()),
         None => ("database()".to_string(), table.replace('`', "")),
@@ -66,16 +64,16 @@ async fn ask(
     let columns = format!(
         "select column_name from information_schema.columns where table_schema = {schema} and table_name = '{name}' limit 1"
     );
-    match flow::text(session, &columns).await? {
+    match query_text(session, &columns).await? {
         Some(column) => {
-            flow::text(session, &format!("explain update {table} set `{column}` = `{column}` where 1 = 0")).await
+            query_text(session, &format!("explain update {table} set `{column}` = `{column}` where 1 = 0")).await
         }
-        None => flow::text(session, &harmless("select", table, dialect)).await,
+        None => query_text(session, &no_op_statement("select", table, dialect)).await,
     }
 }
 
-/// A statement that the server allows to whom it allows `verb`, and that changes nothing.
-fn harmless(verb: &str, table: &str, dialect: Dialect) -> String {
+/// A statement that needs the privilege `verb` and changes nothing.
+fn no_op_statement(verb: &str, table: &str, dialect: Dialect) -> String {
     match (verb, dialect) {
         ("delete", _) => format!("explain delete from {table} where 1 = 0"),
         ("insert", Dialect::Mysql) => format!("explain insert into {table} () values ()"),
@@ -90,14 +88,14 @@ mod tests {
     use super::need;
 
     #[test]
-    fn a_statement_says_what_it_does_to_which_table() {
-        let said = |sql: &str| need(sql).map(|n| format!("{} {}", n.verb, n.resource));
-        assert_eq!(said("select count(*) as n\nFROM sessions where a = ${x}").as_deref(), Some("select sessions"));
-        assert_eq!(said("delete from public.sessions").as_deref(), Some("delete public.sessions"));
-        assert_eq!(said("insert into t(a, b) values (1, 2)").as_deref(), Some("insert t"));
-        assert_eq!(said("Update \"Users\" set a = 1").as_deref(), Some("update \"Users\""));
-        assert_eq!(said("select 1"), None);
-        assert_eq!(said("delete from ${table}"), None);
-        assert_eq!(said("with x as (select 1) select * from x"), None);
+    fn derives_the_privilege_from_simple_statements() {
+        let needed = |sql: &str| need(sql).map(|n| format!("{} {}", n.verb, n.resource));
+        assert_eq!(needed("select count(*) as n\nFROM sessions where a = ${x}").as_deref(), Some("select sessions"));
+        assert_eq!(needed("delete from public.sessions").as_deref(), Some("delete public.sessions"));
+        assert_eq!(needed("insert into t(a, b) values (1, 2)").as_deref(), Some("insert t"));
+        assert_eq!(needed("Update \"Users\" set a = 1").as_deref(), Some("update \"Users\""));
+        assert_eq!(needed("select 1"), None);
+        assert_eq!(needed("delete from ${table}"), None);
+        assert_eq!(needed("with x as (select 1) select * from x"), None);
     }
 }

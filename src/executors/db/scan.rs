@@ -1,7 +1,7 @@
-//! As much of SQL's grammar as is needed to tell where a hole stands, where a statement ends, and whether it changes anything:
-//! quotes, dollar quotes and comments. Pure; knows no database.
+//! A small SQL lexer. It knows quotes, dollar quotes and comments: enough to tell where a placeholder is, where a statement ends, and
+//! whether it changes data.
 
-/// Whose grammar. They differ in what quotes mean and where a comment begins.
+/// The server's SQL dialect: what quotes mean and where a comment begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Dialect {
     Postgres,
@@ -13,9 +13,9 @@ impl Dialect {
     pub const ALL: [Dialect; 3] = [Dialect::Postgres, Dialect::Mysql, Dialect::Sqlite];
 }
 
-/// Where the scanner is.
+/// The lexical context at the end of the scanned text.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Within {
+pub enum LexState {
     #[default]
     Code,
     /// `'…'` or, for MySQL, `"…"`
@@ -24,124 +24,123 @@ pub enum Within {
         /// A backslash escapes: in `E'…'`, and for MySQL always.
         escapes: bool,
     },
-    /// `"…"`, `` `…` `` or `[…]`: the sign that ends it.
+    /// `"…"`, `` `…` `` or `[…]`, with the closing character.
     Name(char),
-    /// `$tag$…$tag$`
+    /// `$tag$…$tag$`, with its tag.
     Dollar(String),
     /// `-- …`
     Line,
-    /// `/* … */`, which nests in PostgreSQL.
+    /// `/* … */`, with its depth: it nests in PostgreSQL.
     Block(usize),
 }
 
-impl Within {
-    /// Why a hole here could not be bound, and what to do instead.
-    pub fn refuses(&self, hole: &str) -> Option<(String, &'static str)> {
+impl LexState {
+    /// Why a placeholder cannot be bound here, and what to do instead.
+    pub fn placeholder_error(&self, expression: &str) -> Option<(String, &'static str)> {
         Some(match self {
-            Within::Code => return None,
-            Within::Text { .. } | Within::Dollar(_) => (
-                format!("a hole inside quotes would not be bound: `${{{hole}}}`"),
-                "write `${'%' + x + '%'}` outside quotes",
+            LexState::Code => return None,
+            LexState::Text { .. } | LexState::Dollar(_) => (
+                format!("a placeholder inside quotes cannot be bound: `${{{expression}}}`"),
+                "write `${'%' + x + '%'}` outside of quotes",
             ),
-            Within::Name(_) => (
-                format!("a name cannot be bound: `${{{hole}}}`"),
-                "tables and columns are written out; values are bound",
-            ),
-            Within::Line | Within::Block(_) => {
-                (format!("a hole in a comment would not be bound: `${{{hole}}}`"), "write `$${` for a literal `${`")
+            LexState::Name(_) => {
+                (format!("a name cannot be bound: `${{{expression}}}`"), "write out the names of tables and columns")
             }
+            LexState::Line | LexState::Block(_) => (
+                format!("a placeholder in a comment cannot be bound: `${{{expression}}}`"),
+                "write `$${` for a literal `${`",
+            ),
         })
     }
 }
 
-/// Reads texts with holes between them, one after the other.
+/// Scans the parts of a statement, text and placeholders in turn.
 pub struct Scanner {
     dialect: Dialect,
-    pub within: Within,
-    /// The code so far, without comments and with every quoted part as `''`.
+    pub state: LexState,
+    /// The statement so far, without comments, with `''` for each quoted part and `?` for each placeholder.
     pub code: String,
 }
 
 impl Scanner {
     pub fn new(dialect: Dialect) -> Self {
-        Scanner { dialect, within: Within::Code, code: String::new() }
+        Scanner { dialect, state: LexState::Code, code: String::new() }
     }
 
     pub fn text(&mut self, text: &str) {
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
             let mut used = c.len_utf8();
-            match &mut self.within {
-                Within::Code => used = self.code(rest, c),
-                Within::Text { quote, escapes } => {
+            match &mut self.state {
+                LexState::Code => used = self.scan_code(rest, c),
+                LexState::Text { quote, escapes } => {
                     if *escapes && c == '\\' {
                         used += rest[used..].chars().next().map_or(0, char::len_utf8);
                     } else if c == *quote {
                         match rest[used..].starts_with(*quote) {
                             true => used *= 2,
-                            false => self.within = Within::Code,
+                            false => self.state = LexState::Code,
                         }
                     }
                 }
-                Within::Name(end) if c == *end => self.within = Within::Code,
-                Within::Dollar(tag) if rest.starts_with(tag.as_str()) => {
+                LexState::Name(end) if c == *end => self.state = LexState::Code,
+                LexState::Dollar(tag) if rest.starts_with(tag.as_str()) => {
                     used = tag.len();
-                    self.within = Within::Code;
+                    self.state = LexState::Code;
                 }
-                Within::Line if c == '\n' => {
+                LexState::Line if c == '\n' => {
                     self.code.push('\n');
-                    self.within = Within::Code;
+                    self.state = LexState::Code;
                 }
-                Within::Block(depth) if rest.starts_with("/*") && self.dialect == Dialect::Postgres => {
+                LexState::Block(depth) if rest.starts_with("/*") && self.dialect == Dialect::Postgres => {
                     *depth += 1;
                     used = 2;
                 }
-                Within::Block(depth) if rest.starts_with("*/") => {
+                LexState::Block(depth) if rest.starts_with("*/") => {
                     *depth -= 1;
                     used = 2;
                     if *depth == 0 {
-                        self.within = Within::Code;
+                        self.state = LexState::Code;
                     }
                 }
-                Within::Name(_) | Within::Dollar(_) | Within::Line | Within::Block(_) => {}
+                LexState::Name(_) | LexState::Dollar(_) | LexState::Line | LexState::Block(_) => {}
             }
             rest = &rest[used..];
         }
     }
 
-    /// A hole stands here.
-    pub fn hole(&mut self) {
+    pub fn placeholder(&mut self) {
         self.code.push('?');
     }
 
-    /// What begins at `c`, and how many bytes of `rest` that took.
-    fn code(&mut self, rest: &str, c: char) -> usize {
+    /// Scans outside of quotes and comments. `rest` begins with `c`. Returns the number of bytes consumed.
+    fn scan_code(&mut self, rest: &str, c: char) -> usize {
         use Dialect::{Mysql, Postgres, Sqlite};
-        self.within = match (c, self.dialect) {
-            ('\'', Postgres) => Within::Text { quote: c, escapes: self.after_an_e() },
-            ('\'' | '"', Mysql) => Within::Text { quote: c, escapes: true },
-            ('\'', Sqlite) => Within::Text { quote: c, escapes: false },
-            ('"', _) | ('`', Mysql | Sqlite) => Within::Name(c),
-            ('[', Sqlite) => Within::Name(']'),
-            ('#', Mysql) => Within::Line,
-            // MySQL wants a space behind it: `5--1` is 6.
+        self.state = match (c, self.dialect) {
+            ('\'', Postgres) => LexState::Text { quote: c, escapes: self.is_after_e() },
+            ('\'' | '"', Mysql) => LexState::Text { quote: c, escapes: true },
+            ('\'', Sqlite) => LexState::Text { quote: c, escapes: false },
+            ('"', _) | ('`', Mysql | Sqlite) => LexState::Name(c),
+            ('[', Sqlite) => LexState::Name(']'),
+            ('#', Mysql) => LexState::Line,
+            // MySQL requires white space after it: `5--1` is 6.
             ('-', Mysql) if rest.starts_with("--") && !rest[2..].starts_with(|n: char| !n.is_whitespace()) => {
-                Within::Line
+                LexState::Line
             }
-            ('-', Postgres | Sqlite) if rest.starts_with("--") => Within::Line,
-            ('/', _) if rest.starts_with("/*") => Within::Block(1),
-            ('$', Postgres) => dollar(rest, &self.code).map_or(Within::Code, Within::Dollar),
-            _ => Within::Code,
+            ('-', Postgres | Sqlite) if rest.starts_with("--") => LexState::Line,
+            ('/', _) if rest.starts_with("/*") => LexState::Block(1),
+            ('$', Postgres) => dollar_tag(rest, &self.code).map_or(LexState::Code, LexState::Dollar),
+            _ => LexState::Code,
         };
-        match &self.within {
-            Within::Code => self.code.push(c),
-            Within::Text { .. } | Within::Name(_) => self.code.push_str("''"),
-            Within::Dollar(tag) => {
+        match &self.state {
+            LexState::Code => self.code.push(c),
+            LexState::Text { .. } | LexState::Name(_) => self.code.push_str("''"),
+            LexState::Dollar(tag) => {
                 self.code.push_str("''");
                 return tag.len();
             }
-            Within::Line => {}
-            Within::Block(_) => {
+            LexState::Line => {}
+            LexState::Block(_) => {
                 self.code.push(' ');
                 return 2;
             }
@@ -149,26 +148,27 @@ impl Scanner {
         c.len_utf8()
     }
 
-    /// `E'…'`, and not `note'…'`.
-    fn after_an_e(&self) -> bool {
+    /// Whether a quote here begins `E'…'`, as opposed to `note'…'`.
+    fn is_after_e(&self) -> bool {
         let mut back = self.code.chars().rev();
         matches!(back.next(), Some('e' | 'E')) && !back.next().is_some_and(|b| b.is_alphanumeric() || b == '_')
     }
 }
 
-/// The `$tag$` that `rest` begins with.
-fn dollar(rest: &str, before: &str) -> Option<String> {
+/// The `$tag$` at the beginning of `rest`.
+fn dollar_tag(rest: &str, before: &str) -> Option<String> {
     if before.chars().next_back().is_some_and(|b| b.is_alphanumeric() || b == '_') {
         return None;
     }
     let inner = rest.strip_prefix('$')?;
     let end = inner.find('$')?;
     let tag = &inner[..end];
-    let fits = tag.chars().all(|c| c.is_alphanumeric() || c == '_') && !tag.starts_with(|c: char| c.is_ascii_digit());
-    fits.then(|| format!("${tag}$"))
+    let is_valid =
+        tag.chars().all(|c| c.is_alphanumeric() || c == '_') && !tag.starts_with(|c: char| c.is_ascii_digit());
+    is_valid.then(|| format!("${tag}$"))
 }
 
-/// The code of one statement, as it was scanned.
+/// The code of a statement, as in `Scanner::code`.
 pub struct Statement<'a>(pub &'a str);
 
 impl Statement<'_> {
@@ -176,12 +176,12 @@ impl Statement<'_> {
         self.0.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|w| !w.is_empty()).map(str::to_lowercase)
     }
 
-    pub fn first(&self) -> String {
+    pub fn first_keyword(&self) -> String {
         self.words().next().unwrap_or_default()
     }
 
-    /// Whether more than white space stands behind a semicolon.
-    pub fn is_several(&self) -> bool {
+    /// Whether a semicolon is followed by another statement.
+    pub fn has_several(&self) -> bool {
         self.0.split_once(';').is_some_and(|(_, rest)| rest.chars().any(|c| c != ';' && !c.is_whitespace()))
     }
 
@@ -189,12 +189,12 @@ impl Statement<'_> {
         self.0.chars().all(|c| c == ';' || c.is_whitespace())
     }
 
-    /// Whether performing it may change something.
+    /// Whether it may change data.
     pub fn changes(&self) -> bool {
         let writes = || self.words().any(|w| ["insert", "update", "delete", "merge"].contains(&w.as_str()));
-        match self.first().as_str() {
+        match self.first_keyword().as_str() {
             "select" | "values" | "show" | "table" => false,
-            // A `with` may write in any of its parts; so may an explanation that executes.
+            // A `with` may write in any of its parts, and `explain analyze` executes its statement.
             "with" => writes(),
             "explain" => self.words().any(|w| w == "analyze") && writes(),
             "pragma" => self.0.contains('='),
@@ -203,23 +203,23 @@ impl Statement<'_> {
     }
 
     /// Whether it begins or ends a transaction.
-    pub fn is_transaction(&self) -> bool {
-        let first = self.first();
+    pub fn controls_transaction(&self) -> bool {
+        let first = self.first_keyword();
         let second = self.words().nth(1);
         ["begin", "commit", "rollback", "savepoint", "release", "end", "abort"].contains(&first.as_str())
             || (first == "start" && second.as_deref() == Some("transaction"))
     }
 
-    /// Whether one of several, as PostgreSQL reads them, hands data to the client or wants some from it.
-    pub fn copies(&self) -> bool {
-        let copies = |s: Statement<'_>| s.first() == "copy" && s.words().any(|w| w == "stdin" || w == "stdout");
+    /// Whether any of several PostgreSQL statements copies data to or from the client.
+    pub fn copies_to_client(&self) -> bool {
+        let copies = |s: Statement<'_>| s.first_keyword() == "copy" && s.words().any(|w| w == "stdin" || w == "stdout");
         self.0.split(';').any(|part| copies(Statement(part)))
     }
 
-    /// Whether MySQL commits what went before when it performs this, and so takes it out of any transaction.
-    pub fn commits_by_itself(&self) -> bool {
+    /// Whether MySQL commits the open transaction before this statement.
+    pub fn commits_implicitly(&self) -> bool {
         let second = self.words().nth(1);
-        match self.first().as_str() {
+        match self.first_keyword().as_str() {
             "create" | "drop" => second.as_deref() != Some("temporary"),
             "alter" | "truncate" | "rename" | "grant" | "revoke" | "lock" | "unlock" | "analyze" | "optimize" => true,
             _ => false,
@@ -231,10 +231,10 @@ impl Statement<'_> {
 mod tests {
     use super::*;
 
-    fn after(dialect: Dialect, text: &str) -> Within {
+    fn state_after(dialect: Dialect, text: &str) -> LexState {
         let mut s = Scanner::new(dialect);
         s.text(text);
-        s.within
+        s.state
     }
 
     fn code(dialect: Dialect, text: &str) -> String {
@@ -244,40 +244,40 @@ mod tests {
     }
 
     #[test]
-    fn knows_where_it_is() {
+    fn tracks_the_lexical_state() {
         use Dialect::Postgres;
-        let text = |escapes| Within::Text { quote: '\'', escapes };
-        assert_eq!(after(Postgres, "select 'it''s' || "), Within::Code);
-        assert_eq!(after(Postgres, "select 'it''s "), text(false));
-        assert_eq!(after(Postgres, r"select E'\' "), text(true));
-        assert_eq!(after(Postgres, r"select 'a\' "), Within::Code);
-        assert_eq!(after(Postgres, r"select note'\' "), Within::Code);
-        assert_eq!(after(Postgres, "select \"a'"), Within::Name('"'));
-        assert_eq!(after(Postgres, "do $body$ begin '"), Within::Dollar("$body$".into()));
-        assert_eq!(after(Postgres, "do $b$ ' $b$ "), Within::Code);
-        assert_eq!(after(Postgres, "select $1, '"), text(false));
-        assert_eq!(after(Postgres, "select 1 -- it's"), Within::Line);
-        assert_eq!(after(Postgres, "select 1 -- it's\n"), Within::Code);
-        assert_eq!(after(Postgres, "/* a /* b */ it's "), Within::Block(1));
-        assert_eq!(after(Postgres, "ü 'ü' "), Within::Code);
+        let text = |escapes| LexState::Text { quote: '\'', escapes };
+        assert_eq!(state_after(Postgres, "select 'it''s' || "), LexState::Code);
+        assert_eq!(state_after(Postgres, "select 'it''s "), text(false));
+        assert_eq!(state_after(Postgres, r"select E'\' "), text(true));
+        assert_eq!(state_after(Postgres, r"select 'a\' "), LexState::Code);
+        assert_eq!(state_after(Postgres, r"select note'\' "), LexState::Code);
+        assert_eq!(state_after(Postgres, "select \"a'"), LexState::Name('"'));
+        assert_eq!(state_after(Postgres, "do $body$ begin '"), LexState::Dollar("$body$".into()));
+        assert_eq!(state_after(Postgres, "do $b$ ' $b$ "), LexState::Code);
+        assert_eq!(state_after(Postgres, "select $1, '"), text(false));
+        assert_eq!(state_after(Postgres, "select 1 -- it's"), LexState::Line);
+        assert_eq!(state_after(Postgres, "select 1 -- it's\n"), LexState::Code);
+        assert_eq!(state_after(Postgres, "/* a /* b */ it's "), LexState::Block(1));
+        assert_eq!(state_after(Postgres, "ü 'ü' "), LexState::Code);
     }
 
     #[test]
-    fn each_server_has_its_own_quotes_and_comments() {
+    fn quotes_and_comments_depend_on_the_dialect() {
         use Dialect::{Mysql, Postgres, Sqlite};
-        let text = |quote| Within::Text { quote, escapes: true };
+        let text = |quote| LexState::Text { quote, escapes: true };
         for (sql, postgres, mysql, sqlite) in [
-            (r"select 'a\' ", Within::Code, text('\''), Within::Code),
-            ("select \"it's ", Within::Name('"'), text('"'), Within::Name('"')),
-            ("select `it's ", Within::Text { quote: '\'', escapes: false }, Within::Name('`'), Within::Name('`')),
-            ("select 1 # it", Within::Code, Within::Line, Within::Code),
-            ("select 5--1", Within::Line, Within::Code, Within::Line),
-            ("/* a /* b */ ", Within::Block(1), Within::Code, Within::Code),
-            ("select $a$ ", Within::Dollar("$a$".into()), Within::Code, Within::Code),
-            ("select [it's ", Within::Text { quote: '\'', escapes: false }, text('\''), Within::Name(']')),
+            (r"select 'a\' ", LexState::Code, text('\''), LexState::Code),
+            ("select \"it's ", LexState::Name('"'), text('"'), LexState::Name('"')),
+            ("select `it's ", LexState::Text { quote: '\'', escapes: false }, LexState::Name('`'), LexState::Name('`')),
+            ("select 1 # it", LexState::Code, LexState::Line, LexState::Code),
+            ("select 5--1", LexState::Line, LexState::Code, LexState::Line),
+            ("/* a /* b */ ", LexState::Block(1), LexState::Code, LexState::Code),
+            ("select $a$ ", LexState::Dollar("$a$".into()), LexState::Code, LexState::Code),
+            ("select [it's ", LexState::Text { quote: '\'', escapes: false }, text('\''), LexState::Name(']')),
         ] {
             assert_eq!(
-                [after(Postgres, sql), after(Mysql, sql), after(Sqlite, sql)],
+                [state_after(Postgres, sql), state_after(Mysql, sql), state_after(Sqlite, sql)],
                 [postgres, mysql, sqlite],
                 "{sql}"
             );
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_changes_something() {
+    fn detects_statements_that_change_data() {
         for sql in [
             "select 1",
             " -- delete\n SELECT 'insert'",
@@ -311,8 +311,8 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_copies() {
-        let copies = |sql| Statement(&code(Dialect::Postgres, sql)).copies();
+    fn detects_copy_to_or_from_the_client() {
+        let copies = |sql| Statement(&code(Dialect::Postgres, sql)).copies_to_client();
         assert!(copies("select 1; COPY t (a) from stdin with csv;") && copies("copy t to stdout"));
         assert!(
             !copies("copy t from '/a/stdin'") && !copies("select 'copy', 'stdin'") && !copies("select copy from stdin")
@@ -320,14 +320,14 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_leaves_a_transaction() {
-        for (sql, leaves) in [
+    fn detects_implicit_commits() {
+        for (sql, commits) in [
             ("create table t (a int)", true),
             ("create temporary table t (a int)", false),
             ("TRUNCATE t", true),
             ("insert into t values ('create')", false),
         ] {
-            assert_eq!(Statement(&code(Dialect::Mysql, sql)).commits_by_itself(), leaves, "{sql}");
+            assert_eq!(Statement(&code(Dialect::Mysql, sql)).commits_implicitly(), commits, "{sql}");
         }
     }
 }

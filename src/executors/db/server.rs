@@ -1,78 +1,93 @@
-//! What a database server must bring: everything in which PostgreSQL, MySQL and SQLite differ, and nothing in which they do not.
-//! `flow` is the one user of it. Knows no plan, no pool and no evidence.
+//! The traits that PostgreSQL, MySQL and SQLite implement: everything in which they differ. `execute` and `probe` use them.
 use super::{
-    bound::Bound,
+    bound_statement::BoundStatement,
     scan::{Dialect, Statement},
 };
 use crate::value::Value;
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
-use sqlx::Either;
+use sqlx::{Either, error::BoxDynError};
 use std::time::Duration;
 
-pub type Ran<T> = Result<T, sqlx::Error>;
+pub type SqlxResult<T> = Result<T, sqlx::Error>;
 
-/// One column of a row; `Err` with its bytes' own words where they cannot be read.
-pub type Cell = Result<Value, String>;
+/// The value of one column of a row.
+pub type Cell = Result<Value, DecodeError>;
 
-/// What comes back, piece by piece.
-pub enum Came {
-    /// Names and values, in order.
-    Row(Vec<(String, Cell)>),
-    /// One statement ended, and says how many rows it changed or gave.
-    End(u64),
+/// A value that cannot be decoded. The error's text takes the value's place in the output.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The type is unsupported or its bytes are malformed.
+    #[error("\\x{}", hex::encode(.0))]
+    Undecoded(Vec<u8>),
+    #[error("{0}")]
+    Library(BoxDynError),
 }
 
-pub type Answer<'s> = BoxStream<'s, Ran<Came>>;
-
-/// Why a statement gave nothing.
-pub enum Failed {
-    Server(sqlx::Error),
-    /// It was not sent: a value is none of the type that the server wants.
-    Value(String),
-}
-
-impl From<sqlx::Error> for Failed {
-    fn from(e: sqlx::Error) -> Self {
-        Failed::Server(e)
+impl DecodeError {
+    pub fn library(e: impl Into<BoxDynError>) -> Self {
+        DecodeError::Library(e.into())
     }
 }
 
-/// What an error of a statement means.
-pub enum Verdict {
-    /// The connection is gone, or was refused.
-    Lost,
-    /// It was refused for what the connection remembered from before, and not performed.
-    Stale,
-    /// The server's sentence, with its code.
-    Refused(String),
+/// One item of a server's response.
+pub enum StreamItem {
+    /// Column names and values, in order.
+    Row(Vec<(String, Cell)>),
+    /// The end of one statement, with the number of rows it changed or returned.
+    StatementEnd(u64),
 }
 
-/// One kind of server at one address. Stateless: what is open is a `Session`.
+pub type ResultStream<'s> = BoxStream<'s, SqlxResult<StreamItem>>;
+
+/// Why a statement failed.
+pub enum StatementError {
+    Server(sqlx::Error),
+    /// The statement was not sent; the text says why.
+    NotSent(String),
+}
+
+impl From<sqlx::Error> for StatementError {
+    fn from(e: sqlx::Error) -> Self {
+        StatementError::Server(e)
+    }
+}
+
+/// What an error of a statement means for its connection.
+pub enum ErrorClass {
+    /// The connection is closed, or was refused.
+    ConnectionLost,
+    /// The prepared statement is out of date and was not executed.
+    StaleStatement,
+    /// The server rejected the statement; its message, with the error code.
+    Rejected(String),
+}
+
+/// One kind of server at one address. Stateless: an open connection is a `Session`.
 #[async_trait]
 pub trait Server: Send + Sync {
     fn dialect(&self) -> Dialect;
-    /// A query that gives its name and version.
-    fn version(&self) -> &'static str;
-    async fn connect(&self) -> Ran<Box<dyn Session>>;
-    /// The placeholder of the value with this number, from 0.
-    fn placeholder(&self, index: usize) -> String;
-    /// Begins a transaction.
+    /// A query for the server's name and version.
+    fn version_query(&self) -> &'static str;
+    async fn connect(&self) -> SqlxResult<Box<dyn Session>>;
+    /// The bind parameter with this index, from 0.
+    fn parameter(&self, index: usize) -> String;
+    /// The statement that begins a transaction.
     fn begin(&self) -> &'static str;
-    /// Whether a statement stays within its transaction.
-    fn keeps_transactions(&self, _: &Statement<'_>) -> bool {
+    /// Whether a statement can be part of a transaction.
+    fn is_transactional(&self, _: &Statement<'_>) -> bool {
         true
     }
-    fn verdict(&self, e: &sqlx::Error, sql: &str) -> Verdict;
-    /// The number or name that the server's own pages give to an error.
-    fn code(&self, e: &sqlx::Error) -> Option<String>;
-    /// A value as it is written in SQL: for people, never sent.
+    fn classify(&self, e: &sqlx::Error, sql: &str) -> ErrorClass;
+    /// The error code of the server's documentation.
+    fn error_code(&self, e: &sqlx::Error) -> Option<String>;
+    /// A value as SQL literal, for the evidence only.
     fn literal(&self, value: &Value) -> String;
-    /// A line for a shell that performs statements, or a file in a transaction, with the server's own client.
-    fn by_hand(&self, what: ByHand<'_>) -> String;
+    /// A shell command that runs the same with the server's own client; a file is run in a transaction.
+    fn client_command(&self, input: ClientInput<'_>) -> String;
 }
 
-pub enum ByHand<'a> {
+pub enum ClientInput<'a> {
     Sql(&'a str),
     File(&'a str),
 }
@@ -80,39 +95,42 @@ pub enum ByHand<'a> {
 /// One connection.
 #[async_trait]
 pub trait Session: Send {
-    /// Performs what has no values and whose answer nobody reads: `begin`.
-    async fn plain(&mut self, sql: &'static str) -> Ran<()>;
-    /// Performs one statement with its values. Beside the answer: what a reader should know of it.
-    async fn ask<'s>(&'s mut self, bound: &'s Bound, sql: String) -> Result<(Answer<'s>, Vec<String>), Failed>;
-    /// Performs any number of statements, without values.
-    fn script(&mut self, sql: String) -> Answer<'_>;
-    /// Makes a connection that rested fit for use; an error where it died meanwhile.
-    async fn wake(&mut self, rested: Duration, changes: bool) -> Ran<()>;
-    /// Forgets what it remembers of statements.
-    async fn forget(&mut self) -> Ran<()> {
+    /// Runs a statement without parameters and ignores its rows: `begin`.
+    async fn execute(&mut self, sql: &'static str) -> SqlxResult<()>;
+    /// Runs one statement with its parameters. Returns the response, and notes for the evidence.
+    async fn run_statement<'s>(
+        &'s mut self,
+        bound: &'s BoundStatement,
+        sql: String,
+    ) -> Result<(ResultStream<'s>, Vec<String>), StatementError>;
+    /// Runs any number of statements, without parameters.
+    fn run_script(&mut self, sql: String) -> ResultStream<'_>;
+    /// Prepares a connection that was idle for its next statement; an error if it has died.
+    async fn revalidate(&mut self, idle_time: Duration, changes: bool) -> SqlxResult<()>;
+    async fn clear_statement_cache(&mut self) -> SqlxResult<()> {
         Ok(())
     }
-    /// How many rows it ever changed, where the ends in a script do not say it.
-    async fn changed(&mut self) -> Ran<Option<u64>> {
+    /// The number of rows changed since connecting, for a server whose `StatementEnd`s in a script are unreliable.
+    async fn total_changes(&mut self) -> SqlxResult<Option<u64>> {
         Ok(None)
     }
-    /// Ends on the server what is being performed, from outside: nobody waits for its answer any more.
-    fn stop(&self) -> BoxFuture<'static, ()> {
+    /// Cancels the running statement on the server, from outside of the connection.
+    fn cancel(&self) -> BoxFuture<'static, ()> {
         async {}.boxed()
     }
     async fn close(self: Box<Self>);
 }
 
-/// What the library's stream gives, as an `Answer`.
-pub fn answer<'s, Q: 's, R: 's>(
-    stream: BoxStream<'s, Ran<Either<Q, R>>>,
+/// Converts a stream of the library.
+pub fn result_stream<'s, Q: 's, R: 's>(
+    stream: BoxStream<'s, SqlxResult<Either<Q, R>>>,
     affected: impl Fn(&Q) -> u64 + Send + 's,
-    read: impl Fn(&R) -> Vec<(String, Cell)> + Send + 's,
-) -> Answer<'s> {
+    decode: impl Fn(&R) -> Vec<(String, Cell)> + Send + 's,
+) -> ResultStream<'s> {
     stream
-        .map_ok(move |step| match step {
-            Either::Left(end) => Came::End(affected(&end)),
-            Either::Right(row) => Came::Row(read(&row)),
+        .map_ok(move |item| match item {
+            Either::Left(end) => StreamItem::StatementEnd(affected(&end)),
+            Either::Right(row) => StreamItem::Row(decode(&row)),
         })
         .boxed()
 }

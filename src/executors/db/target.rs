@@ -1,33 +1,29 @@
-//! What an environment says of a database, and the open target. Knows no verb of the plan.
+//! Parses the target's entry in an environment, connects it, and implements `Target` for the open database.
 use super::{
     address::{Address, without_password},
-    flow,
+    connect_error::ServerAddress,
+    database::Database,
+    execute,
     mysql::Mysql,
-    pool::{Missing, Pool},
     postgres::Postgres,
     probe,
     server::Server,
     sqlite::Sqlite,
-    trouble::Place,
 };
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body, Need, ProbeResult, RunInfo, Target, TargetSpec},
     expr::{Part, Scope, Template},
-    secrets::Secrets,
 };
 use async_trait::async_trait;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
-/// `db: "postgres://…"`, `"mysql://…"`, `"sqlite:///path"` or `db: path`, which may have holes.
-pub struct Spec(Template);
+/// `db: "postgres://…"`, `"mysql://…"`, `"sqlite:///path"` or `db: path`; placeholders are allowed.
+pub struct DatabaseSpec(Template);
 
-impl Spec {
-    /// Reads the whole map of a target.
-    pub fn compile(body: &mut Body<'_>) -> Option<Spec> {
+impl DatabaseSpec {
+    /// Parses the whole map of a target.
+    pub fn compile(body: &mut Body<'_>) -> Option<DatabaseSpec> {
         if !body.keys(&["db"]) {
             return None;
         }
@@ -35,76 +31,44 @@ impl Spec {
             body.missing("db");
             return None;
         };
-        let t = body.template_of(&node)?;
-        if let Some(Err(wrong)) = t.as_literal().map(Address::read) {
-            let d = Diagnostic::error(wrong.code, &node.span, wrong.message).help(wrong.help);
-            body.problem(match wrong.meant {
+        let template = body.template_of(&node)?;
+        if let Some(Err(error)) = template.as_literal().map(Address::parse) {
+            let d = Diagnostic::error(error.code, &node.span, error.message).help(error.help);
+            body.problem(match error.unknown_option {
                 Some((name, options)) => d.meant(&name, options.iter().copied()),
                 None => d,
             });
             return None;
         }
-        Some(Spec(t))
-    }
-}
-
-/// The open target.
-pub struct Database {
-    pub pool: Pool,
-    place: Place,
-    password: Option<String>,
-    /// The password is among the run's secrets.
-    told: AtomicBool,
-}
-
-impl Database {
-    pub fn server(&self) -> &dyn Server {
-        &*self.pool.server
-    }
-
-    pub fn missing(&self, missing: Missing) -> ActionError {
-        let code = if let Missing::Error(e) = &missing { self.server().code(e) } else { None };
-        ActionError::Unreachable(self.place.missing(&missing, code.as_deref()))
-    }
-
-    pub fn unreachable(&self, e: &sqlx::Error) -> ActionError {
-        ActionError::Unreachable(self.place.sentence(e, self.server().code(e).as_deref()))
-    }
-
-    /// Makes the password one of the run's secrets. No address is shown with it; a row may hold it.
-    pub fn tell(&self, secrets: &Secrets) {
-        if let Some(password) = &self.password
-            && !self.told.swap(true, Ordering::Relaxed)
-        {
-            secrets.add("database-password", password);
-        }
+        Some(DatabaseSpec(template))
     }
 }
 
 #[async_trait]
-impl TargetSpec for Spec {
+impl TargetSpec for DatabaseSpec {
     async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
         let text = self.0.render_text(scope)?;
-        let shown = without_password(&text);
-        let wrong = |why: String| ActionError::Invalid(format!("`{shown}` is no address of a database: {why}"));
-        let address = Address::read(&text).map_err(|w| wrong(format!("{}; {}", w.message, w.help)))?;
-        let (server, place, password): (Box<dyn Server>, Place, Option<String>) = match address {
-            Address::Postgres(wire) => {
-                let (server, place) = Postgres::new(&wire, &run.dir, &shown).map_err(wrong)?;
-                (Box::new(server), place, wire.password)
+        let url = without_password(&text);
+        let invalid =
+            |e: &dyn std::error::Error| ActionError::Invalid(format!("invalid database address `{url}`: {e}"));
+        let (server, address, password): (Box<dyn Server>, ServerAddress, Option<String>) = match Address::parse(&text)
+            .map_err(|e| invalid(&e))?
+        {
+            Address::Postgres(network) => {
+                let (server, address) = Postgres::new(&network, &run.dir, &url).map_err(|e| invalid(&e))?;
+                (Box::new(server), address, network.password)
             }
-            Address::Mysql(wire) => {
-                let (server, place) = Mysql::new(&wire, &run.dir, &shown).map_err(wrong)?;
-                (Box::new(server), place, wire.password)
+            Address::Mysql(network) => {
+                let (server, address) = Mysql::new(&network, &run.dir, &url).map_err(|e| invalid(&e))?;
+                (Box::new(server), address, network.password)
             }
             Address::Sqlite { path, parameters } => {
-                let (server, place) = Sqlite::new(&run.dir.join(path), &parameters, &shown).map_err(wrong)?;
-                (Box::new(server), place, None)
+                let (server, address) = Sqlite::new(&run.dir.join(path), &parameters, &url).map_err(|e| invalid(&e))?;
+                (Box::new(server), address, None)
             }
         };
-        let database = Database { pool: Pool::new(server), place, password, told: AtomicBool::default() };
-        let lease = database.pool.lease().await.map_err(|e| database.missing(e))?;
-        lease.give_back();
+        let database = Database::new(server, address, password);
+        database.pool.lease().await.map_err(|e| database.lease_error(&e))?.release();
         Ok(Arc::new(database))
     }
 
@@ -123,32 +87,20 @@ impl Target for Database {
     }
 
     async fn probe(&self, needs: &[Need], _: &Scope) -> Vec<ProbeResult> {
-        // connecting has logged in
+        // Connecting has already logged in.
         let version = self.version().await;
-        let mut found = vec![ProbeResult::ok("log in", version.unwrap_or_else(|| "it answers".into()))];
-        found.extend(probe::tables(self, needs).await);
-        found
+        let mut results = vec![ProbeResult::ok("log in", version.unwrap_or_else(|| "connected".into()))];
+        results.extend(probe::privileges(self, needs).await);
+        results
     }
 
     async fn version(&self) -> Option<String> {
         let mut lease = self.pool.lease().await.ok()?;
-        let version = flow::text(lease.session().ok()?, self.server().version()).await;
+        let version = execute::query_text(lease.session().ok()?, self.server().version_query()).await;
         match version {
-            Ok(_) => lease.give_back(),
+            Ok(_) => lease.release(),
             Err(_) => lease.discard(),
         }
         version.ok()?
-    }
-}
-
-/// A file that the options of an address name, seen from the environment's folder.
-///
-/// # Errors
-/// It cannot be read.
-pub fn named_file(dir: &std::path::Path, option: &str, path: &str) -> Result<std::path::PathBuf, String> {
-    let path = dir.join(path);
-    match std::fs::File::open(&path) {
-        Ok(_) => Ok(path),
-        Err(e) => Err(format!("`{option}` names `{}`, which cannot be read: {e}", path.display())),
     }
 }

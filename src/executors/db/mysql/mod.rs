@@ -1,14 +1,16 @@
-//! MySQL and MariaDB. A placeholder has no type there: a value is sent as what it is.
-mod read;
+//! MySQL and MariaDB. Bind parameters have no type of their own: a value is sent with the type it has.
+mod decode;
 
 use super::{
-    address::Wire,
-    bound::Bound,
+    address::{NetworkAddress, OptionError, option_file},
+    bound_statement::BoundStatement,
+    connect_error::{ServerAddress, TlsOptions},
     literal,
     scan::{Dialect, Statement},
-    server::{Answer, ByHand, Came, Cell, Failed, Ran, Server, Session, Verdict, answer},
-    target::named_file,
-    trouble::{Place, Tls},
+    server::{
+        Cell, ClientInput, ErrorClass, ResultStream, Server, Session, SqlxResult, StatementError, StreamItem,
+        result_stream,
+    },
 };
 use crate::{executor::shell_word, value::Value};
 use async_trait::async_trait;
@@ -16,39 +18,39 @@ use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use sqlx::{
     Arguments as _, AssertSqlSafe, Column, ConnectOptions, Connection, Executor, MySqlConnection, Row,
+    error::BoxDynError,
     mysql::{MySqlArguments, MySqlConnectOptions, MySqlDatabaseError, MySqlQueryResult, MySqlRow, MySqlSslMode},
 };
 use std::{path::Path, str::FromStr, time::Duration};
 
 pub struct Mysql {
     options: MySqlConnectOptions,
-    /// Its own client, with what it needs to get here.
+    /// The command of the server's own client, with the options that connect it.
     client: String,
 }
 
 impl Mysql {
-    /// # Errors
-    /// An option has a value that it cannot have.
-    pub fn new(wire: &Wire, dir: &Path, shown: &str) -> Result<(Mysql, Place), String> {
-        let options = MySqlConnectOptions::from_str(&wire.url).map_err(|e| e.to_string())?;
-        // SQL means here what it means to the platform: the library would change the session's mode.
+    /// `dir`: the folder of the environment file. `url`: the address for messages.
+    pub fn new(network: &NetworkAddress, dir: &Path, url: &str) -> Result<(Mysql, ServerAddress), OptionError> {
+        let options = MySqlConnectOptions::from_str(&network.url)?;
+        // Keeps the session's SQL mode, which the library would change: SQL must mean what it means to the tested product.
         let mut options = options.pipes_as_concat(false).no_engine_substitution(false).disable_statement_logging();
-        let mut client = vec![if shown.starts_with("mariadb") { "mariadb" } else { "mysql" }.to_string()];
+        let mut client = vec![if url.starts_with("mariadb") { "mariadb" } else { "mysql" }.to_string()];
         match options.get_socket() {
             Some(socket) => client.push(format!("-S {}", shell_word(&socket.to_string_lossy()))),
             None => client.push(format!("-h {} -P {}", shell_word(options.get_host()), options.get_port())),
         }
         client.push(format!("-u {}", shell_word(options.get_username())));
-        if wire.password.is_some() {
+        if network.password.is_some() {
             client.push("-p".into());
         }
-        if let Some(path) = &wire.ca {
-            let path = named_file(dir, "ssl-ca", path)?;
+        if let Some(path) = &network.ca {
+            let path = option_file(dir, "ssl-ca", path)?;
             client.push(format!("--ssl-ca={}", shell_word(&path.to_string_lossy())));
             options = options.ssl_ca(path);
         }
-        if let (Some(certificate), Some(key)) = (&wire.certificate, &wire.key) {
-            let (certificate, key) = (named_file(dir, "ssl-cert", certificate)?, named_file(dir, "ssl-key", key)?);
+        if let (Some(certificate), Some(key)) = (&network.certificate, &network.key) {
+            let (certificate, key) = (option_file(dir, "ssl-cert", certificate)?, option_file(dir, "ssl-key", key)?);
             let word = |path: &Path| shell_word(&path.to_string_lossy()).into_owned();
             client.push(format!("--ssl-cert={} --ssl-key={}", word(&certificate), word(&key)));
             options = options.ssl_client_cert(certificate).ssl_client_key(key);
@@ -60,18 +62,18 @@ impl Mysql {
             _ => "ssl-mode",
         };
         client.extend(options.get_database().map(|d| shell_word(d).into_owned()));
-        let place = Place {
-            address: shown.into(),
-            at: match options.get_socket() {
+        let address = ServerAddress {
+            url: url.into(),
+            endpoint: match options.get_socket() {
                 Some(socket) => socket.display().to_string(),
                 None => format!("{}:{}", options.get_host(), options.get_port()),
             },
             user: options.get_username().into(),
             database: options.get_database().unwrap_or_default().into(),
-            has_password: wire.password.is_some(),
-            tls: Tls { mode: mode.into(), ca: "ssl-ca", certificate: "ssl-cert` and `ssl-key" },
+            has_password: network.password.is_some(),
+            tls: TlsOptions { mode: mode.into(), ca: "ssl-ca", certificate: "ssl-cert` and `ssl-key" },
         };
-        Ok((Mysql { options, client: client.join(" ") }, place))
+        Ok((Mysql { options, client: client.join(" ") }, address))
     }
 }
 
@@ -81,17 +83,17 @@ impl Server for Mysql {
         Dialect::Mysql
     }
 
-    fn version(&self) -> &'static str {
+    fn version_query(&self) -> &'static str {
         "select concat(if(version() like '%MariaDB%', 'MariaDB ', 'MySQL '), version())"
     }
 
-    async fn connect(&self) -> Ran<Box<dyn Session>> {
+    async fn connect(&self) -> SqlxResult<Box<dyn Session>> {
         let mut connection = self.options.connect().await?;
         let id = connection.fetch_one("select connection_id()").await?.try_get_unchecked(0)?;
-        Ok(Box::new(Open { connection, id, options: self.options.clone() }))
+        Ok(Box::new(MysqlSession { connection, id, options: self.options.clone() }))
     }
 
-    fn placeholder(&self, _: usize) -> String {
+    fn parameter(&self, _: usize) -> String {
         "?".into()
     }
 
@@ -99,93 +101,98 @@ impl Server for Mysql {
         "begin"
     }
 
-    fn keeps_transactions(&self, statement: &Statement<'_>) -> bool {
-        !statement.commits_by_itself()
+    fn is_transactional(&self, statement: &Statement<'_>) -> bool {
+        !statement.commits_implicitly()
     }
 
-    fn verdict(&self, e: &sqlx::Error, _: &str) -> Verdict {
+    fn classify(&self, e: &sqlx::Error, _: &str) -> ErrorClass {
         use sqlx::Error as E;
         let E::Database(db) = e else {
             return match e {
-                E::Decode(_) | E::ColumnDecode { .. } | E::Encode(_) => Verdict::Refused(e.to_string()),
-                _ => Verdict::Lost,
+                E::Decode(_) | E::ColumnDecode { .. } | E::Encode(_) => ErrorClass::Rejected(e.to_string()),
+                _ => ErrorClass::ConnectionLost,
             };
         };
-        match number(e) {
-            // access, too many connections, going down, killed
-            Some(1040 | 1044 | 1045 | 1049 | 1053 | 1130 | 1203 | 1927 | 4031) => Verdict::Lost,
-            Some(1615) => Verdict::Stale,
-            Some(number) => Verdict::Refused(format!(
+        match error_number(e) {
+            // access denied, too many connections, shutting down, killed
+            Some(1040 | 1044 | 1045 | 1049 | 1053 | 1130 | 1203 | 1927 | 4031) => ErrorClass::ConnectionLost,
+            Some(1615) => ErrorClass::StaleStatement,
+            Some(number) => ErrorClass::Rejected(format!(
                 "the database refused: {} ({number}, {})",
                 db.message(),
                 db.code().unwrap_or_default()
             )),
-            None => Verdict::Refused(db.message().into()),
+            None => ErrorClass::Rejected(db.message().into()),
         }
     }
 
-    fn code(&self, e: &sqlx::Error) -> Option<String> {
-        number(e).map(|n| n.to_string())
+    fn error_code(&self, e: &sqlx::Error) -> Option<String> {
+        error_number(e).map(|n| n.to_string())
     }
 
     fn literal(&self, value: &Value) -> String {
         match value {
-            Value::Time(t) => literal::mysql(&Value::text(instant(*t))),
-            Value::Duration(d) => literal::mysql(&Value::text(clock(*d))),
+            Value::Time(t) => literal::mysql(&Value::text(format_datetime(*t))),
+            Value::Duration(d) => literal::mysql(&Value::text(format_time(*d))),
             other => literal::mysql(other),
         }
     }
 
-    fn by_hand(&self, what: ByHand<'_>) -> String {
+    fn client_command(&self, input: ClientInput<'_>) -> String {
         let client = &self.client;
-        match what {
-            ByHand::Sql(sql) => format!("{client} -e {}", shell_word(sql)),
-            ByHand::File(path) => format!("(echo 'begin;'; cat {}; echo '; commit;') | {client}", shell_word(path)),
+        match input {
+            ClientInput::Sql(sql) => format!("{client} -e {}", shell_word(sql)),
+            ClientInput::File(path) => {
+                format!("(echo 'begin;'; cat {}; echo '; commit;') | {client}", shell_word(path))
+            }
         }
     }
 }
 
-fn number(e: &sqlx::Error) -> Option<u16> {
+fn error_number(e: &sqlx::Error) -> Option<u16> {
     e.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
 }
 
-/// One connection.
-struct Open {
+struct MysqlSession {
     connection: MySqlConnection,
-    /// Its number on the server.
+    /// The connection id on the server.
     id: u64,
     options: MySqlConnectOptions,
 }
 
 #[async_trait]
-impl Session for Open {
-    async fn plain(&mut self, sql: &'static str) -> Ran<()> {
+impl Session for MysqlSession {
+    async fn execute(&mut self, sql: &'static str) -> SqlxResult<()> {
         self.connection.execute(sqlx::raw_sql(sql)).await.map(drop)
     }
 
-    async fn ask<'s>(&'s mut self, bound: &'s Bound, sql: String) -> Result<(Answer<'s>, Vec<String>), Failed> {
+    async fn run_statement<'s>(
+        &'s mut self,
+        bound: &'s BoundStatement,
+        sql: String,
+    ) -> Result<(ResultStream<'s>, Vec<String>), StatementError> {
         let mut arguments = MySqlArguments::default();
         for (i, value) in bound.values.iter().enumerate() {
-            bind(&mut arguments, value).map_err(|why| Failed::Value(format!("parameter ?{}: {why}", i + 1)))?;
+            bind(&mut arguments, value).map_err(|e| StatementError::NotSent(format!("parameter ?{}: {e}", i + 1)))?;
         }
         let stream = self.connection.fetch_many(sqlx::query_with(AssertSqlSafe(sql), arguments));
-        Ok((counted(answer(stream, MySqlQueryResult::rows_affected, binary)), vec![]))
+        Ok((count_returned(result_stream(stream, MySqlQueryResult::rows_affected, binary_cells)), vec![]))
     }
 
-    fn script(&mut self, sql: String) -> Answer<'_> {
+    fn run_script(&mut self, sql: String) -> ResultStream<'_> {
         let stream = self.connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql)));
-        counted(answer(stream, MySqlQueryResult::rows_affected, text))
+        count_returned(result_stream(stream, MySqlQueryResult::rows_affected, text_cells))
     }
 
-    async fn wake(&mut self, _: Duration, changes: bool) -> Ran<()> {
+    async fn revalidate(&mut self, _: Duration, changes: bool) -> SqlxResult<()> {
         if changes { self.connection.ping().await } else { Ok(()) }
     }
 
-    async fn forget(&mut self) -> Ran<()> {
+    async fn clear_statement_cache(&mut self) -> SqlxResult<()> {
         self.connection.clear_cached_statements().await
     }
 
-    fn stop(&self) -> BoxFuture<'static, ()> {
+    fn cancel(&self) -> BoxFuture<'static, ()> {
         let (options, id) = (self.options.clone(), self.id);
         async move {
             let Ok(mut other) = options.connect().await else { return };
@@ -200,21 +207,21 @@ impl Session for Open {
     }
 }
 
-/// The server counts no rows where it gives some: `insert … returning`.
-fn counted(answer: Answer<'_>) -> Answer<'_> {
+/// Counts the rows of `insert … returning`, for which the server reports no affected rows.
+fn count_returned(stream: ResultStream<'_>) -> ResultStream<'_> {
     let mut rows = 0;
-    let count = move |came| match came {
-        Came::Row(cells) => {
+    let count = move |item| match item {
+        StreamItem::Row(cells) => {
             rows += 1;
-            Came::Row(cells)
+            StreamItem::Row(cells)
         }
-        Came::End(affected) => Came::End(affected.max(std::mem::take(&mut rows))),
+        StreamItem::StatementEnd(affected) => StreamItem::StatementEnd(affected.max(std::mem::take(&mut rows))),
     };
-    answer.map_ok(count).boxed()
+    stream.map_ok(count).boxed()
 }
 
-fn bind(arguments: &mut MySqlArguments, value: &Value) -> Result<(), String> {
-    let added = match value {
+fn bind(arguments: &mut MySqlArguments, value: &Value) -> Result<(), BoxDynError> {
+    match value {
         Value::Null => arguments.add(None::<String>),
         Value::Bool(b) => arguments.add(*b),
         Value::Int(i) => arguments.add(*i),
@@ -222,35 +229,32 @@ fn bind(arguments: &mut MySqlArguments, value: &Value) -> Result<(), String> {
         Value::Float(f) => arguments.add(*f),
         Value::Text(t) => arguments.add(&**t),
         Value::List(_) | Value::Map(_) => arguments.add(value.to_json().to_string()),
-        Value::Time(t) => arguments.add(instant(*t)),
-        Value::Duration(d) => arguments.add(clock(*d)),
-    };
-    added.map_err(|e| e.to_string())
+        Value::Time(t) => arguments.add(format_datetime(*t)),
+        Value::Duration(d) => arguments.add(format_time(*d)),
+    }
 }
 
-/// As `DATETIME` and `TIMESTAMP` are written; the session's zone is UTC.
-fn instant(t: Timestamp) -> String {
+/// The format of `DATETIME` and `TIMESTAMP`. The session's time zone is UTC.
+fn format_datetime(t: Timestamp) -> String {
     t.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S.%6f").to_string()
 }
 
-/// As `TIME` is written.
-fn clock(d: SignedDuration) -> String {
+/// The format of `TIME`.
+fn format_time(d: SignedDuration) -> String {
     let (sign, seconds) = (if d.is_negative() { "-" } else { "" }, d.as_secs().unsigned_abs());
     let micros = d.subsec_micros().unsigned_abs();
     format!("{sign}{:02}:{:02}:{:02}.{micros:06}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-fn binary(row: &MySqlRow) -> Vec<(String, Cell)> {
-    cells(row, read::binary)
+fn binary_cells(row: &MySqlRow) -> Vec<(String, Cell)> {
+    cells(row, decode::binary)
 }
 
-fn text(row: &MySqlRow) -> Vec<(String, Cell)> {
-    cells(row, read::text)
+fn text_cells(row: &MySqlRow) -> Vec<(String, Cell)> {
+    cells(row, decode::text)
 }
 
-fn cells(row: &MySqlRow, read: fn(&read::Column<'_>) -> Cell) -> Vec<(String, Cell)> {
-    let columns = row.columns().iter().enumerate();
-    columns
-        .map(|(i, column)| (column.name().to_string(), read::column(row, i).map_or(Ok(Value::Null), |c| read(&c))))
-        .collect()
+fn cells(row: &MySqlRow, decode: fn(&decode::Column<'_>) -> Cell) -> Vec<(String, Cell)> {
+    let cell = |i| decode::column(row, i).map_or(Ok(Value::Null), |column| decode(&column));
+    row.columns().iter().enumerate().map(|(i, column)| (column.name().to_string(), cell(i))).collect()
 }

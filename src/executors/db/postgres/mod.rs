@@ -1,18 +1,22 @@
-//! PostgreSQL. Each statement is prepared first, so that the server says which types its placeholders have.
-mod read;
-mod write;
+//! PostgreSQL. Every statement is prepared first: the server infers the types of its parameters, and values are encoded accordingly.
+mod decode;
+mod encode;
+mod types;
 
 use super::{
-    address::Wire,
-    bound::Bound,
+    address::{NetworkAddress, OptionError, option_file},
+    bound_statement::BoundStatement,
+    connect_error::{ServerAddress, TlsOptions},
     literal,
     scan::{Dialect, Scanner, Statement},
-    server::{Answer, ByHand, Cell, Failed, Ran, Server, Session, Verdict, answer},
-    target::named_file,
-    trouble::{Place, Tls},
+    server::{
+        Cell, ClientInput, DecodeError, ErrorClass, ResultStream, Server, Session, SqlxResult, StatementError,
+        result_stream,
+    },
 };
 use crate::{executor::shell_word, value::Value};
 use async_trait::async_trait;
+use encode::{EncodeError, Param};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use sqlx::{
     Arguments as _, AssertSqlSafe, Column, ConnectOptions, Connection, Either, Executor, PgConnection, Row, SqlSafeStr,
@@ -22,28 +26,27 @@ use sqlx::{
     },
 };
 use std::{path::Path, str::FromStr, time::Duration};
-use write::{Misfit, Param};
+use types::has_binary_format;
 
 pub struct Postgres {
     options: PgConnectOptions,
-    /// For its own client.
-    shown: String,
+    /// Without password, for the client command.
+    url: String,
 }
 
 impl Postgres {
-    /// # Errors
-    /// An option has a value that it cannot have.
-    pub fn new(wire: &Wire, dir: &Path, shown: &str) -> Result<(Postgres, Place), String> {
-        let mut options = PgConnectOptions::from_str(&wire.url).map_err(|e| e.to_string())?;
+    /// `dir`: the folder of the environment file. `url`: the address for messages.
+    pub fn new(network: &NetworkAddress, dir: &Path, url: &str) -> Result<(Postgres, ServerAddress), OptionError> {
+        let mut options = PgConnectOptions::from_str(&network.url)?;
         options = options.application_name("tp-runner").disable_statement_logging();
-        if let Some(path) = &wire.ca {
-            options = options.ssl_root_cert(named_file(dir, "sslrootcert", path)?);
+        if let Some(path) = &network.ca {
+            options = options.ssl_root_cert(option_file(dir, "sslrootcert", path)?);
         }
-        if let Some(path) = &wire.certificate {
-            options = options.ssl_client_cert(named_file(dir, "sslcert", path)?);
+        if let Some(path) = &network.certificate {
+            options = options.ssl_client_cert(option_file(dir, "sslcert", path)?);
         }
-        if let Some(path) = &wire.key {
-            options = options.ssl_client_key(named_file(dir, "sslkey", path)?);
+        if let Some(path) = &network.key {
+            options = options.ssl_client_key(option_file(dir, "sslkey", path)?);
         }
         let mode = match options.get_ssl_mode() {
             PgSslMode::Require => "sslmode=require",
@@ -51,18 +54,18 @@ impl Postgres {
             PgSslMode::VerifyFull => "sslmode=verify-full",
             _ => "sslmode",
         };
-        let place = Place {
-            address: shown.into(),
-            at: match options.get_socket() {
+        let address = ServerAddress {
+            url: url.into(),
+            endpoint: match options.get_socket() {
                 Some(folder) => folder.display().to_string(),
                 None => format!("{}:{}", options.get_host(), options.get_port()),
             },
             user: options.get_username().into(),
             database: options.get_database().unwrap_or(options.get_username()).into(),
-            has_password: wire.password.is_some(),
-            tls: Tls { mode: mode.into(), ca: "sslrootcert", certificate: "sslcert` and `sslkey" },
+            has_password: network.password.is_some(),
+            tls: TlsOptions { mode: mode.into(), ca: "sslrootcert", certificate: "sslcert` and `sslkey" },
         };
-        Ok((Postgres { options, shown: shown.into() }, place))
+        Ok((Postgres { options, url: url.into() }, address))
     }
 }
 
@@ -72,17 +75,17 @@ impl Server for Postgres {
         Dialect::Postgres
     }
 
-    fn version(&self) -> &'static str {
+    fn version_query(&self) -> &'static str {
         "select 'PostgreSQL ' || current_setting('server_version')"
     }
 
-    async fn connect(&self) -> Ran<Box<dyn Session>> {
+    async fn connect(&self) -> SqlxResult<Box<dyn Session>> {
         let mut connection = self.options.connect().await?;
-        let process = connection.fetch_one("select pg_backend_pid()").await?.try_get(0)?;
-        Ok(Box::new(Open { connection, process, options: self.options.clone(), statement: None }))
+        let process_id = connection.fetch_one("select pg_backend_pid()").await?.try_get(0)?;
+        Ok(Box::new(PostgresSession { connection, process_id, options: self.options.clone(), statement: None }))
     }
 
-    fn placeholder(&self, index: usize) -> String {
+    fn parameter(&self, index: usize) -> String {
         format!("${}", index + 1)
     }
 
@@ -90,103 +93,107 @@ impl Server for Postgres {
         "begin"
     }
 
-    fn verdict(&self, e: &sqlx::Error, sql: &str) -> Verdict {
+    fn classify(&self, e: &sqlx::Error, sql: &str) -> ErrorClass {
         if is_lost(e) {
-            return Verdict::Lost;
+            return ErrorClass::ConnectionLost;
         }
-        let sqlx::Error::Database(db) = e else { return Verdict::Refused(e.to_string()) };
-        let Some(e) = db.try_downcast_ref::<PgDatabaseError>() else { return Verdict::Refused(db.message().into()) };
-        // The table was altered since the statement was first prepared.
+        let sqlx::Error::Database(db) = e else { return ErrorClass::Rejected(e.to_string()) };
+        let Some(e) = db.try_downcast_ref::<PgDatabaseError>() else {
+            return ErrorClass::Rejected(db.message().into());
+        };
+        // The table was altered after the statement was prepared.
         if e.code() == "0A000" && e.message().contains("cached plan") {
-            return Verdict::Stale;
+            return ErrorClass::StaleStatement;
         }
-        Verdict::Refused(refused(e, sql))
+        ErrorClass::Rejected(rejection(e, sql))
     }
 
-    fn code(&self, e: &sqlx::Error) -> Option<String> {
-        code(e)
+    fn error_code(&self, e: &sqlx::Error) -> Option<String> {
+        error_code(e)
     }
 
     fn literal(&self, value: &Value) -> String {
         literal::postgres(value)
     }
 
-    fn by_hand(&self, what: ByHand<'_>) -> String {
-        let address = shell_word(&self.shown);
-        match what {
-            ByHand::Sql(sql) => format!("psql {address} -c {}", shell_word(sql)),
-            ByHand::File(path) => format!("psql {address} -1 -f {}", shell_word(path)),
+    fn client_command(&self, input: ClientInput<'_>) -> String {
+        let address = shell_word(&self.url);
+        match input {
+            ClientInput::Sql(sql) => format!("psql {address} -c {}", shell_word(sql)),
+            ClientInput::File(path) => format!("psql {address} -1 -f {}", shell_word(path)),
         }
     }
 }
 
-/// Asked all the same, the server would wait for data that never comes.
-const NO_COPY: &str = "`copy` from `stdin` or to `stdout` is for a client like psql; write `insert` and `select`";
+/// Otherwise the server would wait forever for data.
+const COPY_ERROR: &str = "`copy` from `stdin` or to `stdout` is not supported; write `insert` or `select`";
 
-/// One connection.
-struct Open {
+struct PostgresSession {
     connection: PgConnection,
-    /// The server's process for it.
-    process: i32,
+    /// The connection's process on the server.
+    process_id: i32,
     options: PgConnectOptions,
-    /// The one that is being performed.
+    /// The running statement.
     statement: Option<PgStatement>,
 }
 
 #[async_trait]
-impl Session for Open {
-    async fn plain(&mut self, sql: &'static str) -> Ran<()> {
+impl Session for PostgresSession {
+    async fn execute(&mut self, sql: &'static str) -> SqlxResult<()> {
         self.connection.execute(sql).await.map(drop)
     }
 
-    async fn ask<'s>(&'s mut self, bound: &'s Bound, sql: String) -> Result<(Answer<'s>, Vec<String>), Failed> {
-        if bound.statement().copies() {
-            return Err(Failed::Value(NO_COPY.into()));
+    async fn run_statement<'s>(
+        &'s mut self,
+        bound: &'s BoundStatement,
+        sql: String,
+    ) -> Result<(ResultStream<'s>, Vec<String>), StatementError> {
+        if bound.statement().copies_to_client() {
+            return Err(StatementError::NotSent(COPY_ERROR.into()));
         }
-        let (statement, arguments, notes) = match prepared(&mut self.connection, bound, sql.clone()).await {
-            // Nothing was performed yet, and a script gives every type as text.
-            Err(Failed::Server(e)) if is_beyond_the_library(&e) => match bound.values.is_empty() {
-                true => {
-                    return Ok((
-                        self.script(sql),
-                        vec!["columns read as text: a type that cannot be described".into()],
-                    ));
-                }
-                false => {
-                    return Err(Failed::Value(
-                        "a type in this statement cannot be described; cast it: `x::text`".into(),
-                    ));
-                }
-            },
+        let (statement, arguments, notes) = match prepare_bound(&mut self.connection, bound, sql.clone()).await {
+            // Nothing was executed yet. A script returns every type as text.
+            Err(StatementError::Server(e)) if is_unsupported_type(&e) && bound.values.is_empty() => {
+                let note = "columns read as text: a type is not supported".to_string();
+                return Ok((self.run_script(sql), vec![note]));
+            }
+            Err(StatementError::Server(e)) if is_unsupported_type(&e) => {
+                let message = "a type in this statement is not supported; cast it: `x::text`";
+                return Err(StatementError::NotSent(message.into()));
+            }
             prepared => prepared?,
         };
         let statement = self.statement.insert(statement);
         let stream = self.connection.fetch_many(statement.query_with(arguments));
-        Ok((answer(stream, PgQueryResult::rows_affected, cells), notes))
+        Ok((result_stream(stream, PgQueryResult::rows_affected, cells), notes))
     }
 
-    fn script(&mut self, sql: String) -> Answer<'_> {
+    fn run_script(&mut self, sql: String) -> ResultStream<'_> {
         let mut scanner = Scanner::new(Dialect::Postgres);
         scanner.text(&sql);
-        if Statement(&scanner.code).copies() {
-            return stream::once(async { Err(sqlx::Error::InvalidArgument(NO_COPY.into())) }).boxed();
+        if Statement(&scanner.code).copies_to_client() {
+            return stream::once(async { Err(sqlx::Error::InvalidArgument(COPY_ERROR.into())) }).boxed();
         }
-        answer(self.connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql))), PgQueryResult::rows_affected, cells)
+        result_stream(
+            self.connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql))),
+            PgQueryResult::rows_affected,
+            cells,
+        )
     }
 
-    async fn wake(&mut self, _: Duration, changes: bool) -> Ran<()> {
+    async fn revalidate(&mut self, _: Duration, changes: bool) -> SqlxResult<()> {
         if changes { self.connection.ping().await } else { Ok(()) }
     }
 
-    async fn forget(&mut self) -> Ran<()> {
+    async fn clear_statement_cache(&mut self) -> SqlxResult<()> {
         self.connection.clear_cached_statements().await
     }
 
-    fn stop(&self) -> BoxFuture<'static, ()> {
-        let (options, process) = (self.options.clone(), self.process);
+    fn cancel(&self) -> BoxFuture<'static, ()> {
+        let (options, process_id) = (self.options.clone(), self.process_id);
         async move {
             let Ok(mut other) = options.connect().await else { return };
-            let _ = sqlx::query("select pg_cancel_backend($1)").bind(process).execute(&mut other).await;
+            let _ = sqlx::query("select pg_cancel_backend($1)").bind(process_id).execute(&mut other).await;
             let _ = other.close().await;
         }
         .boxed()
@@ -197,45 +204,47 @@ impl Session for Open {
     }
 }
 
-/// The library fails over kinds of types that came after it, such as multiranges.
-fn is_beyond_the_library(e: &sqlx::Error) -> bool {
+/// Whether the library failed on a newer kind of type, such as a multirange.
+fn is_unsupported_type(e: &sqlx::Error) -> bool {
     matches!(e, sqlx::Error::ColumnDecode { index, .. } if index.contains("typtype"))
 }
 
-async fn prepare(c: &mut PgConnection, sql: String) -> Ran<PgStatement> {
+async fn prepare(c: &mut PgConnection, sql: String) -> SqlxResult<PgStatement> {
     c.prepare(AssertSqlSafe(sql).into_sql_str()).await
 }
 
-/// The statement with each value in the form that the server wants, and what of its columns comes as text.
-async fn prepared(
+/// Prepares a statement and encodes its values with the inferred types. Returns a note on columns that are read as text.
+async fn prepare_bound(
     c: &mut PgConnection,
-    bound: &Bound,
+    bound: &BoundStatement,
     mut sql: String,
-) -> Result<(PgStatement, PgArguments, Vec<String>), Failed> {
+) -> Result<(PgStatement, PgArguments, Vec<String>), StatementError> {
     let mut statement = prepare(c, sql.clone()).await?;
     let types = match statement.parameters() {
         Some(Either::Left(types)) => types.to_vec(),
         _ => vec![],
     };
-    if types.len() != bound.values.len() {
-        let (had, has) = (bound.values.len(), types.len());
-        return Err(Failed::Value(format!("the statement has {has} placeholders, but {had} values are bound")));
+    let (expected, found) = (types.len(), bound.values.len());
+    if expected != found {
+        let message = format!("the statement has {expected} parameters, but {found} values are bound");
+        return Err(StatementError::NotSent(message));
     }
     let mut arguments = PgArguments::default();
     let mut casts = vec![];
     for (i, (value, ty)) in bound.values.iter().zip(&types).enumerate() {
         let param = match Param::new(value, ty) {
             Ok(param) => param,
-            Err(Misfit::Cast) => {
+            Err(EncodeError::NeedsCast) => {
                 casts.push(i);
                 Param::text(value)
             }
-            Err(Misfit::Wrong(why)) => {
+            Err(EncodeError::Mismatch(reason)) => {
                 let (number, name) = (i + 1, ty.name());
-                return Err(Failed::Value(format!("parameter ${number} ({name}): `{value}` does not fit: {why}")));
+                let message = format!("parameter ${number} ({name}): invalid value `{value}`: {reason}");
+                return Err(StatementError::NotSent(message));
             }
         };
-        arguments.add(param).map_err(|e| Failed::Value(e.to_string()))?;
+        arguments.add(param).map_err(|e| StatementError::NotSent(e.to_string()))?;
     }
     if !casts.is_empty() {
         sql = bound.sql(|i, _| match casts.contains(&i) {
@@ -244,21 +253,21 @@ async fn prepared(
         });
         statement = prepare(c, sql.clone()).await?;
     }
-    let strange: Vec<String> = statement
+    let unsupported: Vec<String> = statement
         .columns()
         .iter()
-        .filter(|col| !read::known(col.type_info()))
+        .filter(|col| !has_binary_format(col.type_info()))
         .map(|col| format!("{} ({})", col.name(), col.type_info().name()))
         .collect();
-    if strange.is_empty() {
+    if unsupported.is_empty() {
         return Ok((statement, arguments, vec![]));
     }
-    // Types that we cannot read are asked for as text. Decided before anything is executed: a statement runs once.
-    if let Some(wrapped) = as_text(&sql, &statement) {
-        // Within a transaction a refusal would end it; outside of one there is nothing to be saved.
+    // Columns of unsupported types are requested as text. This is decided before execution, so that a statement runs only once.
+    if let Some(wrapped) = cast_to_text(&sql, &statement) {
+        // An error would abort an open transaction. Outside of one, the savepoint fails and is not needed.
         let saved = c.execute("savepoint tp_runner").await.is_ok();
         match prepare(c, wrapped).await {
-            Ok(other) => statement = other,
+            Ok(wrapped) => statement = wrapped,
             Err(_) if saved => c.execute("rollback to savepoint tp_runner").await.map(drop)?,
             Err(_) => {}
         }
@@ -266,12 +275,12 @@ async fn prepared(
             c.execute("release savepoint tp_runner").await?;
         }
     }
-    Ok((statement, arguments, vec![format!("columns read as text: {}", strange.join(", "))]))
+    Ok((statement, arguments, vec![format!("columns read as text: {}", unsupported.join(", "))]))
 }
 
-/// The same statement, with every column of an unknown type cast to text by the server.
-fn as_text(sql: &str, statement: &PgStatement) -> Option<String> {
-    let first = Statement(sql).first();
+/// Wraps a statement so that the server casts every column of an unsupported type to text.
+fn cast_to_text(sql: &str, statement: &PgStatement) -> Option<String> {
+    let first = Statement(sql).first_keyword();
     if !["select", "values", "with", "table", "insert", "update", "delete"].contains(&first.as_str()) {
         return None;
     }
@@ -281,7 +290,7 @@ fn as_text(sql: &str, statement: &PgStatement) -> Option<String> {
         .iter()
         .zip(&names)
         .map(|(col, n)| {
-            let cast = if read::known(col.type_info()) { "" } else { "::text" };
+            let cast = if has_binary_format(col.type_info()) { "" } else { "::text" };
             format!("{n}{cast} as \"{}\"", col.name().replace('"', "\"\""))
         })
         .collect();
@@ -290,20 +299,17 @@ fn as_text(sql: &str, statement: &PgStatement) -> Option<String> {
 }
 
 fn cells(row: &PgRow) -> Vec<(String, Cell)> {
-    let cells = row.columns().iter().enumerate().map(|(i, column)| {
-        let cell = row.try_get_raw(i).map_err(|e| e.to_string()).and_then(|raw| read::value(&raw));
-        (column.name().to_string(), cell)
-    });
-    cells.collect()
+    let cell = |i: usize| row.try_get_raw(i).map_err(DecodeError::library).and_then(|raw| decode::decode(&raw));
+    row.columns().iter().enumerate().map(|(i, column)| (column.name().to_string(), cell(i))).collect()
 }
 
-fn code(e: &sqlx::Error) -> Option<String> {
+fn error_code(e: &sqlx::Error) -> Option<String> {
     e.as_database_error()?.code().map(|c| c.to_string())
 }
 
-/// Whether the connection is gone, or the server is going.
+/// Whether the connection is closed, or the server is shutting down.
 fn is_lost(e: &sqlx::Error) -> bool {
-    match code(e) {
+    match error_code(e) {
         Some(c) => {
             ["57P01", "57P02", "57P03", "53300"].contains(&c.as_str()) || c.starts_with("08") || c.starts_with("28")
         }
@@ -317,17 +323,17 @@ fn is_lost(e: &sqlx::Error) -> bool {
     }
 }
 
-/// What the server said, for people: its code, its sentence, the place in the statement, and its hint.
-fn refused(e: &PgDatabaseError, sql: &str) -> String {
-    let mut said = format!("the database refused: {} ({})", e.message(), e.code());
+/// The server's message, with error code, position in the statement, detail and hint.
+fn rejection(e: &PgDatabaseError, sql: &str) -> String {
+    let mut message = format!("the database refused: {} ({})", e.message(), e.code());
     if let Some(PgErrorPosition::Original(at)) = e.position() {
         let part: String = sql.chars().skip(at.saturating_sub(1)).take(40).collect();
-        said = format!("{said}, at character {at}: `{}`", part.split_whitespace().collect::<Vec<_>>().join(" "));
+        message = format!("{message}, at character {at}: `{}`", part.split_whitespace().collect::<Vec<_>>().join(" "));
     }
-    for (word, text) in [("detail", e.detail()), ("hint", e.hint())] {
+    for (label, text) in [("detail", e.detail()), ("hint", e.hint())] {
         if let Some(text) = text {
-            said = format!("{said}; {word}: {text}");
+            message = format!("{message}; {label}: {text}");
         }
     }
-    said
+    message
 }

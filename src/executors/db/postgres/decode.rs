@@ -1,81 +1,30 @@
-//! Values as PostgreSQL sends them, in binary (bound statements) or as text (files). Every type is taken apart here: the library
-//! panics on `infinity` and loses the scale of a numeric. Pure.
-use super::write::EPOCH_DAYS;
+//! Decodes values of PostgreSQL, in the binary format (bound statements) and the text format (scripts). Not left to the library: it
+//! panics on `infinity` and loses the scale of a numeric. See `docs/decisions/0006-hand-written-code.md`.
+use super::super::server::{Cell, DecodeError};
+use super::types::{has_binary_format, is_unresolved};
 use crate::value::Value;
+use jiff::{ToSpan, civil};
 use sqlx::{
     TypeInfo, ValueRef,
     postgres::{PgTypeInfo, PgTypeKind, PgValueFormat, PgValueRef},
 };
 use std::net::IpAddr;
 
-/// Whether the binary form of a type is known here. What is not is asked for as text.
-pub fn known(ty: &PgTypeInfo) -> bool {
-    if is_nameless(ty) {
-        return false;
-    }
-    match ty.kind() {
-        PgTypeKind::Domain(inner) => known(inner),
-        PgTypeKind::Array(of) => known(of),
-        PgTypeKind::Enum(_) => true,
-        PgTypeKind::Simple | PgTypeKind::Pseudo => KNOWN.contains(&ty.name().to_lowercase().as_str()),
-        _ => false,
-    }
-}
-
-/// The library never asked what type this is (in a script it asks for none), and panics over any further question.
-pub fn is_nameless(ty: &PgTypeInfo) -> bool {
-    ty.name() == "?"
-}
-
-const KNOWN: &[&str] = &[
-    "bool",
-    "int2",
-    "int4",
-    "int8",
-    "oid",
-    "float4",
-    "float8",
-    "numeric",
-    "text",
-    "varchar",
-    "char",
-    "bpchar",
-    "\"char\"",
-    "name",
-    "xml",
-    "unknown",
-    "uuid",
-    "json",
-    "jsonb",
-    "timestamptz",
-    "timestamp",
-    "date",
-    "time",
-    "timetz",
-    "interval",
-    "bytea",
-    "void",
-    "citext",
-    "inet",
-    "cidr",
-];
-
-/// `Err` with the bytes' own words where they cannot be read.
-pub fn value(raw: &PgValueRef<'_>) -> Result<Value, String> {
+pub fn decode(raw: &PgValueRef<'_>) -> Cell {
     if raw.is_null() {
         return Ok(Value::Null);
     }
     let ty = raw.type_info();
-    let bytes = raw.as_bytes().map_err(|e| e.to_string())?;
+    let bytes = raw.as_bytes().map_err(DecodeError::library)?;
     if raw.format() == PgValueFormat::Text {
-        let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
+        let text = std::str::from_utf8(bytes).map_err(DecodeError::library)?;
         return Ok(from_text(text, &ty));
     }
-    from_binary(bytes, &ty).ok_or_else(|| format!("\\x{}", hex::encode(bytes)))
+    from_binary(bytes, &ty).ok_or_else(|| DecodeError::Undecoded(bytes.to_vec()))
 }
 
 fn from_binary(b: &[u8], ty: &PgTypeInfo) -> Option<Value> {
-    if is_nameless(ty) {
+    if is_unresolved(ty) {
         return None;
     }
     match ty.kind() {
@@ -94,8 +43,8 @@ fn from_binary(b: &[u8], ty: &PgTypeInfo) -> Option<Value> {
         "float8" => float(f64::from_be_bytes(b.try_into().ok()?)),
         "numeric" => decimal(&numeric(b)?),
         "uuid" => Value::text(uuid::Uuid::from_slice(b).ok()?.to_string()),
-        "json" => json(std::str::from_utf8(b).ok()?),
-        "jsonb" => json(std::str::from_utf8(b.get(1..)?).ok()?),
+        "json" => parse_json(std::str::from_utf8(b).ok()?),
+        "jsonb" => parse_json(std::str::from_utf8(b.get(1..)?).ok()?),
         "timestamptz" => Value::text(timestamp(i64::from_be_bytes(b.try_into().ok()?), "Z")),
         "timestamp" => Value::text(timestamp(i64::from_be_bytes(b.try_into().ok()?), "")),
         "date" => Value::text(date(i32::from_be_bytes(b.try_into().ok()?))),
@@ -104,8 +53,8 @@ fn from_binary(b: &[u8], ty: &PgTypeInfo) -> Option<Value> {
             let zone = -i32::from_be_bytes(b.get(8..12)?.try_into().ok()?);
             let sign = if zone < 0 { '-' } else { '+' };
             let zone = zone.unsigned_abs();
-            let at = time(i64::from_be_bytes(b.get(..8)?.try_into().ok()?));
-            Value::text(format!("{at}{sign}{:02}:{:02}", zone / 3600, zone / 60 % 60))
+            let time = time(i64::from_be_bytes(b.get(..8)?.try_into().ok()?));
+            Value::text(format!("{time}{sign}{:02}:{:02}", zone / 3600, zone / 60 % 60))
         }
         "interval" => {
             let micros = i64::from_be_bytes(b.get(..8)?.try_into().ok()?);
@@ -115,26 +64,26 @@ fn from_binary(b: &[u8], ty: &PgTypeInfo) -> Option<Value> {
         "bytea" => Value::text(format!("\\x{}", hex::encode(b))),
         "inet" | "cidr" => Value::text(network(b)?),
         "void" => Value::Null,
-        _ if known(ty) => return text(b),
+        _ if has_binary_format(ty) => return text(b),
         _ => return None,
     })
 }
 
-/// Family, bits of the mask, whether it is a `cidr`, length, address. The mask of a single host goes without saying.
+/// An `inet` or `cidr`: family, bits of the mask, whether it is a `cidr`, length, address. The mask of a single host is omitted.
 fn network(b: &[u8]) -> Option<String> {
     let (bits, is_network, address) = (*b.get(1)?, *b.get(2)? == 1, b.get(4..)?);
-    let (ip, most): (IpAddr, u8) = match address.len() {
+    let (ip, max_bits): (IpAddr, u8) = match address.len() {
         4 => (<[u8; 4]>::try_from(address).ok()?.into(), 32),
         _ => (<[u8; 16]>::try_from(address).ok()?.into(), 128),
     };
-    Some(if bits == most && !is_network { ip.to_string() } else { format!("{ip}/{bits}") })
+    Some(if bits == max_bits && !is_network { ip.to_string() } else { format!("{ip}/{bits}") })
 }
 
 fn text(b: &[u8]) -> Option<Value> {
     std::str::from_utf8(b).ok().map(Value::text)
 }
 
-/// JSON has no number for NaN and the infinities; they are said in PostgreSQL's words.
+/// NaN and the infinities, which JSON numbers lack, become text in PostgreSQL's spelling.
 fn float(f: f64) -> Value {
     if f.is_finite() {
         Value::Float(f)
@@ -145,16 +94,16 @@ fn float(f: f64) -> Value {
     }
 }
 
-/// The shortest decimal that is this number: 0.1, and not 0.10000000149.
+/// As the shortest decimal: 0.1 instead of 0.10000000149.
 fn float4(f: f32) -> Value {
     float(if f.is_finite() { f.to_string().parse().unwrap_or(f.into()) } else { f.into() })
 }
 
-fn json(text: &str) -> Value {
+fn parse_json(text: &str) -> Value {
     serde_json::from_str::<serde_json::Value>(text).map_or_else(|_| Value::text(text), Value::from)
 }
 
-/// A whole number where it is one and fits; else the exact decimal as text.
+/// An int if it is a whole number that fits; otherwise the exact decimal as text.
 fn decimal(text: &str) -> Value {
     match text.parse::<i64>() {
         Ok(i) if i.to_string() == text => Value::Int(i),
@@ -162,6 +111,7 @@ fn decimal(text: &str) -> Value {
     }
 }
 
+/// A numeric: count, weight, sign and scale, then groups of four decimal digits.
 fn numeric(b: &[u8]) -> Option<String> {
     let word = |i: usize| Some(i16::from_be_bytes(b.get(i * 2..i * 2 + 2)?.try_into().ok()?));
     let (count, weight, sign, scale) = (word(0)?, i32::from(word(1)?), word(2)? as u16, word(3)?);
@@ -197,15 +147,14 @@ fn numeric(b: &[u8]) -> Option<String> {
     Some(if sign == 0x4000 { format!("-{out}") } else { out })
 }
 
-/// Microseconds since 2000 as RFC 3339 would write them; also years that it has no room for.
+/// Formats microseconds since 2000-01-01 as RFC 3339, also for years of more than four digits.
 fn timestamp(micros: i64, zone: &str) -> String {
     match micros {
         i64::MAX => "infinity".into(),
         i64::MIN => "-infinity".into(),
         _ => {
-            let days = micros.div_euclid(86_400_000_000);
-            let day = calendar(days + i64::from(EPOCH_DAYS));
-            format!("{day}T{}{zone}", time(micros.rem_euclid(86_400_000_000)))
+            let (days, micros) = (micros.div_euclid(86_400_000_000), micros.rem_euclid(86_400_000_000));
+            format!("{}T{}{zone}", calendar_date(days), time(micros))
         }
     }
 }
@@ -214,31 +163,27 @@ fn date(days: i32) -> String {
     match days {
         i32::MAX => "infinity".into(),
         i32::MIN => "-infinity".into(),
-        _ => calendar(i64::from(days) + i64::from(EPOCH_DAYS)),
+        _ => calendar_date(days.into()),
     }
 }
 
-/// Days since 1970 in the proleptic Gregorian calendar.
-fn calendar(days: i64) -> String {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let (d, m) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
-    let y = yoe + era * 400 + i64::from(m <= 2);
-    // Years before Christ are counted as astronomers do: 1 BC is the year 0.
-    format!("{}{:04}-{m:02}-{d:02}", if y < 0 { "-" } else { "" }, y.abs())
+/// Formats days since 2000-01-01. PostgreSQL's dates exceed the range of `civil::Date`, but the calendar repeats every 400 years.
+fn calendar_date(days: i64) -> String {
+    const CYCLE_DAYS: i64 = 146_097;
+    let date = civil::date(2000, 1, 1).saturating_add(days.rem_euclid(CYCLE_DAYS).days());
+    // Years are astronomical: 1 BC is the year 0.
+    let year = i64::from(date.year()) + 400 * days.div_euclid(CYCLE_DAYS);
+    let sign = if year < 0 { "-" } else { "" };
+    format!("{sign}{:04}-{:02}-{:02}", year.abs(), date.month(), date.day())
 }
 
 fn time(micros: i64) -> String {
     let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
-    let clock = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if rest == 0 { clock } else { format!("{clock}.{rest:06}").trim_end_matches('0').to_string() }
+    let time = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if rest == 0 { time } else { format!("{time}.{rest:06}").trim_end_matches('0').to_string() }
 }
 
-/// ISO 8601.
+/// An ISO 8601 duration.
 fn interval(micros: i64, days: i32, months: i32) -> String {
     let mut out = String::from("P");
     let mut part = |n: i64, unit: &str| {
@@ -265,15 +210,15 @@ fn array(b: &[u8], of: &PgTypeInfo) -> Option<Value> {
         sizes.push(usize::try_from(int(12 + 8 * d)?).ok()?);
     }
     let mut at = 12 + 8 * dimensions;
-    nested(b, &mut at, &sizes, of)
+    array_items(b, &mut at, &sizes, of)
 }
 
-fn nested(b: &[u8], at: &mut usize, sizes: &[usize], of: &PgTypeInfo) -> Option<Value> {
+fn array_items(b: &[u8], at: &mut usize, sizes: &[usize], of: &PgTypeInfo) -> Option<Value> {
     let Some((size, inner)) = sizes.split_first() else { return Some(Value::list(vec![])) };
     let mut items = vec![];
     for _ in 0..*size {
         if !inner.is_empty() {
-            items.push(nested(b, at, inner, of)?);
+            items.push(array_items(b, at, inner, of)?);
             continue;
         }
         let length = i32::from_be_bytes(b.get(*at..*at + 4)?.try_into().ok()?);
@@ -289,18 +234,18 @@ fn nested(b: &[u8], at: &mut usize, sizes: &[usize], of: &PgTypeInfo) -> Option<
 }
 
 fn from_text(text: &str, ty: &PgTypeInfo) -> Value {
-    if is_nameless(ty) {
+    if is_unresolved(ty) {
         return Value::text(text);
     }
     match ty.kind() {
         PgTypeKind::Domain(inner) => return from_text(text, inner),
         PgTypeKind::Array(of) => {
             let mut rest = text;
-            // Bounds that do not begin at one stand before the array: `[0:1]={…}`.
+            // Skip explicit bounds: `[0:1]={…}`.
             if text.starts_with('[') {
                 rest = text.split_once('=').map_or(text, |(_, r)| r);
             }
-            return literal(&mut rest, of).unwrap_or_else(|| Value::text(text));
+            return array_literal(&mut rest, of).unwrap_or_else(|| Value::text(text));
         }
         _ => {}
     }
@@ -309,17 +254,17 @@ fn from_text(text: &str, ty: &PgTypeInfo) -> Value {
         "int2" | "int4" | "int8" | "oid" => text.parse().map_or_else(|_| Value::text(text), Value::Int),
         "float4" | "float8" => text.parse().ok().map_or_else(|| Value::text(text), float),
         "numeric" => decimal(text),
-        "json" | "jsonb" => json(text),
+        "json" | "jsonb" => parse_json(text),
         "timestamp" => Value::text(text.replacen(' ', "T", 1)),
-        // The client library sets the session's zone to UTC, so that the offset is always this one.
+        // The library sets the session's time zone to UTC, so the offset is always `+00`.
         "timestamptz" => Value::text(text.replacen(' ', "T", 1).replace("+00", "Z")),
         "void" => Value::Null,
         _ => Value::text(text),
     }
 }
 
-/// `{a,NULL,"c d",{…}}`
-fn literal(rest: &mut &str, of: &PgTypeInfo) -> Option<Value> {
+/// Parses `{a,NULL,"c d",{…}}` and advances `rest` past it.
+fn array_literal(rest: &mut &str, of: &PgTypeInfo) -> Option<Value> {
     *rest = rest.strip_prefix('{')?;
     let mut items = vec![];
     loop {
@@ -331,7 +276,7 @@ fn literal(rest: &mut &str, of: &PgTypeInfo) -> Option<Value> {
             *rest = after;
         }
         if rest.starts_with('{') {
-            items.push(literal(rest, of)?);
+            items.push(array_literal(rest, of)?);
         } else if let Some(quoted) = rest.strip_prefix('"') {
             let (mut out, mut chars) = (String::new(), quoted.char_indices());
             loop {

@@ -1,5 +1,5 @@
-//! Values on their way to PostgreSQL, in the binary form of the type that the server inferred for each placeholder. Pure.
-use super::read::is_nameless;
+//! Encodes values for PostgreSQL, in the binary format of the type that the server inferred for each parameter.
+use super::types::is_unresolved;
 use crate::value::Value;
 use jiff::{Timestamp, civil};
 use sqlx::{
@@ -9,11 +9,10 @@ use sqlx::{
     postgres::{PgArgumentBuffer, PgTypeInfo, PgTypeKind},
 };
 
-/// 2000-01-01, from which PostgreSQL counts, in microseconds since 1970.
-pub const EPOCH_MICROS: i64 = 946_684_800_000_000;
-pub const EPOCH_DAYS: i32 = 10_957;
+/// 2000-01-01, the origin of PostgreSQL's timestamps, in microseconds since 1970.
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
-/// One bound value.
+/// A bind parameter with its value.
 #[derive(Debug)]
 pub struct Param {
     ty: PgTypeInfo,
@@ -21,17 +20,23 @@ pub struct Param {
     bytes: Option<Vec<u8>>,
 }
 
-#[derive(Debug, PartialEq)]
-pub enum Misfit {
-    /// We do not know the binary form of this type: the server is to cast it from text.
-    Cast,
-    /// The value cannot be one of this type; why.
-    Wrong(String),
+/// Why a value cannot be encoded as a type.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// The type's binary format is unsupported: the server must cast the value from text.
+    #[error("the type needs a cast from text")]
+    NeedsCast,
+    #[error("{0}")]
+    Mismatch(String),
+}
+
+fn mismatch(reason: impl ToString) -> EncodeError {
+    EncodeError::Mismatch(reason.to_string())
 }
 
 impl Param {
-    pub fn new(value: &Value, ty: &PgTypeInfo) -> Result<Param, Misfit> {
-        let bytes = if *value == Value::Null { None } else { Some(encoded(value, ty)?) };
+    pub fn new(value: &Value, ty: &PgTypeInfo) -> Result<Param, EncodeError> {
+        let bytes = if *value == Value::Null { None } else { Some(encode(value, ty)?) };
         Ok(Param { ty: ty.clone(), bytes })
     }
 
@@ -59,50 +64,47 @@ impl Encode<'_, Postgres> for Param {
     }
 }
 
-fn encoded(value: &Value, ty: &PgTypeInfo) -> Result<Vec<u8>, Misfit> {
-    if is_nameless(ty) {
-        return Err(Misfit::Wrong("nobody here knows this type; cast the placeholder".into()));
+fn encode(value: &Value, ty: &PgTypeInfo) -> Result<Vec<u8>, EncodeError> {
+    if is_unresolved(ty) {
+        return Err(mismatch("unknown type: cast the value"));
     }
     match ty.kind() {
-        PgTypeKind::Domain(inner) => return encoded(value, inner),
+        PgTypeKind::Domain(inner) => return encode(value, inner),
         PgTypeKind::Enum(_) => return Ok(value.to_string().into_bytes()),
         PgTypeKind::Array(of) => return array(value, of),
         PgTypeKind::Simple => {}
-        _ => return Err(Misfit::Cast),
+        _ => return Err(EncodeError::NeedsCast),
     }
     let text = value.to_string();
-    let wrong = |why: &str| Misfit::Wrong(why.to_string());
-    let number = || text.parse::<i64>().map_err(|_| wrong("it is no whole number"));
-    let float = || text.parse::<f64>().map_err(|_| wrong("it is no number"));
+    let int = || text.parse::<i64>().map_err(|_| mismatch("expected a whole number"));
+    let float = || text.parse::<f64>().map_err(|_| mismatch("expected a number"));
     Ok(match ty.name().to_lowercase().as_str() {
         "bool" => match text.as_str() {
             "true" => vec![1],
             "false" => vec![0],
-            _ => return Err(wrong("it is neither true nor false")),
+            _ => return Err(mismatch("expected true or false")),
         },
-        "int2" => i16::try_from(number()?).map_err(|_| wrong("it is too large"))?.to_be_bytes().into(),
-        "int4" => i32::try_from(number()?).map_err(|_| wrong("it is too large"))?.to_be_bytes().into(),
-        "int8" => number()?.to_be_bytes().into(),
-        "oid" => u32::try_from(number()?).map_err(|_| wrong("it is no object id"))?.to_be_bytes().into(),
+        "int2" => i16::try_from(int()?).map_err(|_| mismatch("out of range"))?.to_be_bytes().into(),
+        "int4" => i32::try_from(int()?).map_err(|_| mismatch("out of range"))?.to_be_bytes().into(),
+        "int8" => int()?.to_be_bytes().into(),
+        "oid" => u32::try_from(int()?).map_err(|_| mismatch("expected an object id"))?.to_be_bytes().into(),
         "float4" => (float()? as f32).to_be_bytes().into(),
         "float8" => float()?.to_be_bytes().into(),
-        "numeric" => numeric(&text).ok_or_else(|| wrong("it is no decimal number"))?,
+        "numeric" => numeric(&text).ok_or_else(|| mismatch("expected a decimal number"))?,
         "text" | "varchar" | "char" | "bpchar" | "name" | "xml" | "unknown" => text.into_bytes(),
-        "uuid" => uuid::Uuid::parse_str(&text).map_err(|e| Misfit::Wrong(e.to_string()))?.as_bytes().to_vec(),
-        // A text is taken to be JSON already, as PostgreSQL takes it.
+        "uuid" => uuid::Uuid::parse_str(&text).map_err(mismatch)?.as_bytes().to_vec(),
+        // A text is already JSON, as in PostgreSQL.
         "json" => json(value).into_bytes(),
         "jsonb" => [vec![1], json(value).into_bytes()].concat(),
         "timestamptz" => instant(value, &text)?.to_be_bytes().into(),
         "timestamp" => local(value, &text)?.to_be_bytes().into(),
         "date" => date(value, &text)?.to_be_bytes().into(),
-        "time" => {
-            text.parse::<civil::Time>().map_err(|e| Misfit::Wrong(e.to_string())).map(micros_of)?.to_be_bytes().into()
-        }
+        "time" => text.parse::<civil::Time>().map_err(mismatch).map(micros_of_day)?.to_be_bytes().into(),
         "bytea" => match text.strip_prefix("\\x") {
-            Some(hex) => hex::decode(hex).map_err(|e| Misfit::Wrong(e.to_string()))?,
+            Some(hex) => hex::decode(hex).map_err(mismatch)?,
             None => text.into_bytes(),
         },
-        _ => return Err(Misfit::Cast),
+        _ => return Err(EncodeError::NeedsCast),
     })
 }
 
@@ -113,12 +115,12 @@ fn json(value: &Value) -> String {
     }
 }
 
-fn micros_of(t: civil::Time) -> i64 {
+fn micros_of_day(t: civil::Time) -> i64 {
     let seconds = i64::from(t.hour()) * 3600 + i64::from(t.minute()) * 60 + i64::from(t.second());
     seconds * 1_000_000 + i64::from(t.subsec_nanosecond()) / 1000
 }
 
-fn endless(text: &str) -> Option<i64> {
+fn infinity(text: &str) -> Option<i64> {
     match text {
         "infinity" => Some(i64::MAX),
         "-infinity" => Some(i64::MIN),
@@ -126,46 +128,44 @@ fn endless(text: &str) -> Option<i64> {
     }
 }
 
-fn instant(value: &Value, text: &str) -> Result<i64, Misfit> {
-    if let Some(end) = endless(text) {
-        return Ok(end);
+fn instant(value: &Value, text: &str) -> Result<i64, EncodeError> {
+    if let Some(infinity) = infinity(text) {
+        return Ok(infinity);
     }
     let at = match value {
         Value::Time(t) => *t,
-        _ => text.parse::<Timestamp>().map_err(|e| Misfit::Wrong(e.to_string()))?,
+        _ => text.parse::<Timestamp>().map_err(mismatch)?,
     };
     Ok(at.as_microsecond() - EPOCH_MICROS)
 }
 
-fn local(value: &Value, text: &str) -> Result<i64, Misfit> {
-    if let Some(end) = endless(text) {
-        return Ok(end);
+fn local(value: &Value, text: &str) -> Result<i64, EncodeError> {
+    if let Some(infinity) = infinity(text) {
+        return Ok(infinity);
     }
-    // A time without zone is compared with an instant as PostgreSQL would if the session's zone were UTC.
+    // An instant is converted in UTC, the session's time zone.
     if let Ok(at) = instant(value, text) {
         return Ok(at);
     }
-    let civil = text.parse::<civil::DateTime>().map_err(|e| Misfit::Wrong(e.to_string()))?;
-    let day = days(civil.date());
-    Ok(i64::from(day) * 86_400_000_000 + micros_of(civil.time()))
+    let civil = text.parse::<civil::DateTime>().map_err(mismatch)?;
+    Ok(i64::from(days(civil.date())) * 86_400_000_000 + micros_of_day(civil.time()))
 }
 
-fn date(value: &Value, text: &str) -> Result<i32, Misfit> {
-    match (endless(text), value) {
+fn date(value: &Value, text: &str) -> Result<i32, EncodeError> {
+    match (infinity(text), value) {
         (Some(i64::MAX), _) => Ok(i32::MAX),
         (Some(_), _) => Ok(i32::MIN),
         (None, Value::Time(t)) => Ok(days(t.to_zoned(jiff::tz::TimeZone::UTC).date())),
-        _ => text.parse::<civil::Date>().map(days).map_err(|e| Misfit::Wrong(e.to_string())),
+        _ => text.parse::<civil::Date>().map(days).map_err(mismatch),
     }
 }
 
-fn days(d: civil::Date) -> i32 {
-    let since = d.to_datetime(civil::Time::midnight()).to_zoned(jiff::tz::TimeZone::UTC);
-    let seconds = since.map(|z| z.timestamp().as_second()).unwrap_or_default();
-    i32::try_from(seconds.div_euclid(86_400)).unwrap_or_default() - EPOCH_DAYS
+/// Days since 2000-01-01.
+fn days(date: civil::Date) -> i32 {
+    (date - civil::date(2000, 1, 1)).get_days()
 }
 
-/// Base 10,000, with the weight of its first digit.
+/// Encodes a decimal number: count, weight, sign and scale, then groups of four digits.
 fn numeric(text: &str) -> Option<Vec<u8>> {
     let special = match text {
         "NaN" => Some(0xC000u16),
@@ -191,7 +191,7 @@ fn numeric(text: &str) -> Option<Vec<u8>> {
     let mut all = format!("{whole}{fraction}");
     let mut point = i32::try_from(whole.len()).ok()? + exponent;
     let scale = (i32::try_from(fraction.len()).ok()? - exponent).max(0);
-    // Groups of four digits begin at the point.
+    // Groups of four digits are aligned at the decimal point.
     while point.rem_euclid(4) != 0 {
         all.insert(0, '0');
         point += 1;
@@ -221,10 +221,10 @@ fn numeric(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn array(value: &Value, of: &PgTypeInfo) -> Result<Vec<u8>, Misfit> {
-    let Some(items) = value.as_list() else { return Err(Misfit::Wrong("it is no list".into())) };
-    let Some(oid) = of.oid() else { return Err(Misfit::Cast) };
-    let count = |n: usize| i32::try_from(n).map_err(|_| Misfit::Wrong("the list is too long".into()));
+fn array(value: &Value, of: &PgTypeInfo) -> Result<Vec<u8>, EncodeError> {
+    let Some(items) = value.as_list() else { return Err(mismatch("expected a list")) };
+    let Some(oid) = of.oid() else { return Err(EncodeError::NeedsCast) };
+    let count = |n: usize| i32::try_from(n).map_err(|_| mismatch("the list is too long"));
     let mut out = vec![];
     out.extend(i32::from(!items.is_empty()).to_be_bytes());
     out.extend(i32::from(items.contains(&Value::Null)).to_be_bytes());
@@ -239,7 +239,7 @@ fn array(value: &Value, of: &PgTypeInfo) -> Result<Vec<u8>, Misfit> {
             out.extend((-1i32).to_be_bytes());
             continue;
         }
-        let bytes = encoded(item, of)?;
+        let bytes = encode(item, of)?;
         out.extend(count(bytes.len())?.to_be_bytes());
         out.extend(bytes);
     }
