@@ -200,6 +200,23 @@ fn the_summary_lists_every_page_of_docs() {
 }
 
 #[test]
+fn every_path_in_the_text_exists() {
+    const FOLDERS: &[&str] = &["src/", "tests/", "sandbox/", "docs/", "examples/", "plans/", "benches/"];
+    // history, and two pages that still name files of the old layout
+    const UNCHECKED: &[&str] = &["docs/CHANGELOG.md", "docs/decisions/0003-embedded-sandbox.md", "docs/sandbox.md"];
+    let mut wrong = vec![];
+    for page in pages().into_iter().filter(|p| !UNCHECKED.contains(&p.to_str().expect("a name in UTF-8"))) {
+        for path in prose(&read(&page)).split('`').skip(1).step_by(2) {
+            let is_path = FOLDERS.iter().any(|f| path.starts_with(f)) && !path.contains(['<', '*', ' ', '…']);
+            if is_path && !path.starts_with("tests/reports") && !Path::new(ROOT).join(path).exists() {
+                wrong.push(format!("{}: {path}", page.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn the_readme_shows_every_case_of_tp004_passed() {
     let (readme, plan) = (read(Path::new("README.md")), read(Path::new("plans/TP-004.yaml")));
     let screen = blocks(&readme).into_iter().find(|(_, t, _)| t.contains("TC-INT-001")).expect("a block with output").1;
