@@ -31,6 +31,12 @@ impl Address {
         self.0.split('/').next().unwrap_or_default()
     }
 
+    /// This address, after all that it lies within, outermost first.
+    pub fn ancestors(&self) -> impl Iterator<Item = Address> + '_ {
+        let ends = self.0.match_indices(['/', '#']).map(|(i, _)| i).chain([self.0.len()]);
+        ends.map(|end| Address::new(&self.0[..end]))
+    }
+
     pub fn is_within(&self, other: &Address) -> bool {
         self.0.strip_prefix(&*other.0).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '#']))
     }

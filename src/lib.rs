@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod plan;
 pub mod prove;
 pub mod relay;
+pub mod replay;
 pub mod report;
 pub mod secrets;
 pub mod source;

@@ -27,7 +27,8 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("engine", below(&["plan", "expr", "executor", "event"])),
         ("executors", below(&["executor", "expr", "event"])),
         ("report", only(&["event", "outcome", "address", "value", "source"])),
-        ("prove", below(&["engine", "plan", "expr", "executor", "event"])),
+        ("replay", below(&["engine", "plan", "expr", "executor", "event"])),
+        ("prove", below(&["replay", "engine", "plan", "expr", "executor", "event"])),
         // outside: it knows nothing of ours
         ("relay", only(&[])),
     ])

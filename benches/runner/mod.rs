@@ -6,10 +6,13 @@ use std::{
 };
 use tp_runner::{
     engine::{
-        compile, dispatch,
-        looks::Live,
-        run::{self, RunContext, base_scope, run_scope},
+        compile,
+        context::RunContext,
+        dispatch,
+        live::LiveSource,
+        run::run_schedule,
         schedule::Schedule,
+        scopes::{base_scope, run_scope},
     },
     event::{EnvironmentOutline, EventSink, RunStarted},
     executor::RunInfo,
@@ -51,7 +54,7 @@ pub async fn perform_in(
     let run = RunInfo { id: "rbench".into(), started: jiff::Timestamp::now(), dir: folder.into() };
     let secrets = Arc::new(Secrets::default());
     let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).expect("variables");
-    let live = Arc::new(Live::new(run.clone(), secrets.clone(), run_scope(&run, &secrets), &schedule.targets));
+    let live = Arc::new(LiveSource::new(run.clone(), secrets.clone(), run_scope(&run, &secrets), &schedule.targets));
     let builder = IndexBuilder::default();
     let journal = folder.join("events.jsonl");
     let lines = JsonLines::open(&journal).expect("a journal");
@@ -83,10 +86,11 @@ pub async fn perform_in(
         on_failure,
         fail_fast: false,
         wall: jiff::Timestamp::now,
+        hook: None,
     });
 
     let begun = Instant::now();
-    run::perform(Arc::new(schedule), context.clone(), live.clone(), base, started).await;
+    run_schedule(Arc::new(schedule), context.clone(), live.clone(), base, started).await;
     live.close().await;
     drop((context, events));
     thread.join().expect("the dispatcher").expect("the journal");

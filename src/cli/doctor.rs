@@ -12,12 +12,15 @@ use super::{
 };
 use crate::{
     engine::{
+        context::RunContext,
         dispatch,
-        looks::{Live, Looks},
+        live::LiveSource,
         needs,
-        run::{RunContext, base_scope, set_up, tear_down},
+        observation::ObservationSource,
+        run::{set_up, tear_down},
+        runner::CaseEffects,
         schedule::{Fault, Schedule},
-        undo::Stack,
+        scopes::{VariableError, base_scope},
     },
     executor::{Link, Need, ProbeResult, ProbeStatus, RunInfo},
     executors,
@@ -114,14 +117,17 @@ async fn tried(schedule: Schedule, found: &files::Found, secrets: &Arc<Secrets>)
     }
     let known = match base_scope(&run, secrets, &schedule.vars, &environment) {
         Ok(scope) => scope.over(&environment),
-        Err((name, e)) => {
+        Err(VariableError { name, source }) => {
             let remedy = "mend it in the plan, in the environment, or with `--set`";
-            lines.push(Line::new("variables", ProbeResult::error(format!("evaluate `{name}`"), e.to_string(), remedy)));
+            lines.push(Line::new(
+                "variables",
+                ProbeResult::error(format!("evaluate `{name}`"), source.to_string(), remedy),
+            ));
             return lines;
         }
     };
     let needs = needs::of(&schedule, &known);
-    let live = Arc::new(Live::new(run.clone(), secrets.clone(), environment, &schedule.targets));
+    let live = Arc::new(LiveSource::new(run.clone(), secrets.clone(), environment, &schedule.targets));
     // relays first: what setup talks to may stand behind one
     let relays = match links(&schedule).await {
         Ok(relays) => relays,
@@ -158,7 +164,7 @@ async fn targets(
     mut schedule: Schedule,
     run: RunInfo,
     secrets: &Arc<Secrets>,
-    live: &Arc<Live>,
+    live: &Arc<LiveSource>,
     links: HashMap<String, Arc<dyn Link>>,
     needs: &needs::Needs,
 ) -> Vec<Line> {
@@ -176,16 +182,17 @@ async fn targets(
         on_failure: vec![],
         fail_fast: false,
         wall: jiff::Timestamp::now,
+        hook: None,
     };
     let mut lines = vec![];
-    let made = Stack::default();
+    let effects = CaseEffects::default();
     if !schedule.setup.is_empty() {
         let n = schedule.setup.len();
         lines.push(Line::new(
             "setup",
-            match set_up(&schedule, &context, &**live, &made).await {
+            match set_up(&schedule, &context, &**live, &effects).await {
                 Ok(()) => ProbeResult::ok("perform", format!("{n} action{} held", if n == 1 { "" } else { "s" })),
-                Err(why) => ProbeResult::error("perform", why, "until this works every case is errored"),
+                Err(why) => ProbeResult::error("perform", why.to_string(), "until this works every case is errored"),
             },
         ));
     }
@@ -193,7 +200,7 @@ async fn targets(
         let of: Vec<Need> = needs.iter().filter(|(t, _)| *t == target.name).map(|(_, n)| n.clone()).collect();
         lines.extend(examined(live, &target.name, &of).await.into_iter().map(|f| Line::new(&target.name, f)));
     }
-    for note in tear_down(&schedule, &context, &**live, &made).await {
+    for note in tear_down(&schedule, &context, &**live, &effects).await {
         lines.push(Line::new(
             "teardown",
             ProbeResult::error("perform", note, "see what is left, and take it away by hand"),
@@ -205,7 +212,7 @@ async fn targets(
     lines
 }
 
-async fn examined(live: &Live, name: &str, needs: &[Need]) -> Vec<ProbeResult> {
+async fn examined(live: &LiveSource, name: &str, needs: &[Need]) -> Vec<ProbeResult> {
     let target = match tokio::time::timeout(PATIENCE, live.target(name)).await {
         Err(_) => return vec![ProbeResult::error("reach", "no answer", "see whether a firewall is between")],
         Ok(Err(e)) => return vec![ProbeResult::error("reach", e.to_string(), "mend it in the environment file")],

@@ -8,12 +8,13 @@ use super::{
     report,
 };
 use crate::{
-    engine::{replay::Record, schedule::Schedule},
+    engine::schedule::Schedule,
     executor::Registry,
     prove::{
         evidence::{self, Proof},
         guards::Guards,
     },
+    replay::Record,
     report::{file::write_atomically, jsonl},
     value::Value,
     yaml,

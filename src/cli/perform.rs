@@ -3,10 +3,7 @@
 use super::{exit, failure::Failure, links::links, secrets::environment_scope};
 use crate::{
     engine::{
-        dispatch,
-        looks::Live,
-        run::{self, RunContext, base_scope},
-        schedule::Schedule,
+        context::RunContext, dispatch, live::LiveSource, run::run_schedule, schedule::Schedule, scopes::base_scope,
     },
     event::{EventSink, RunStarted},
     executor::{Link, RunInfo},
@@ -48,11 +45,11 @@ pub async fn perform(
 
     let secrets = Arc::new(Secrets::default());
     let within = environment_scope(&run, &secrets, &schedule).await?;
-    let base = base_scope(&run, &secrets, &schedule.vars, &within)
-        .map_err(|(name, e)| Failure::usage(format!("error: the variable `{name}` cannot be evaluated: {e}")))?;
+    let base =
+        base_scope(&run, &secrets, &schedule.vars, &within).map_err(|e| Failure::usage(format!("error: {e}")))?;
     schedule.plan.vars =
         schedule.vars.iter().map(|(n, _)| (n.clone(), base.get(n).map(Value::to_string).unwrap_or_default())).collect();
-    let live = Arc::new(Live::new(run.clone(), secrets.clone(), within, &schedule.targets));
+    let live = Arc::new(LiveSource::new(run.clone(), secrets.clone(), within, &schedule.targets));
     let links = links(&schedule).await?;
     let begin = RunStarted {
         run: run.id.clone(),
@@ -83,8 +80,9 @@ pub async fn perform(
         on_failure,
         fail_fast,
         wall: Timestamp::now,
+        hook: None,
     });
-    run::perform(Arc::new(schedule), context.clone(), live.clone(), base, begin).await;
+    run_schedule(Arc::new(schedule), context.clone(), live.clone(), base, begin).await;
     live.close().await;
     drop((context, events));
     let told = tokio::task::spawn_blocking(move || thread.join()).await;

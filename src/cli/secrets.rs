@@ -2,7 +2,7 @@
 //! known as such before anybody can say it.
 use super::{exit, failure::Failure};
 use crate::{
-    engine::{run::run_scope, schedule::Schedule},
+    engine::{schedule::Schedule, scopes::run_scope},
     executor::RunInfo,
     expr::Scope,
     plan::SecretSource,

@@ -1,132 +1,135 @@
-//! `use`: an action of the plan, performed in a scope of its own, again and again where it is waited for.
+//! Runs a `use`: an action of the plan, in a scope of its own, once or until its assertions are decided.
 use super::{
-    looks::{Again, now},
+    conclude::Judged,
+    observation::NextAttempt,
+    results::{ActionOutcome, ActionsOutcome, ObservationTime},
+    runner::ActionRunner,
     schedule::{ActionDefinition, ScheduledAction},
-    step::{Done, Listed, Runner, Seen, span_since},
+    times::elapsed,
     wait::Wait,
 };
 use crate::{
     address::Address,
-    executor::Output,
     expr::{EvalError, Scope, Tree},
     outcome::Status,
     value::{Map, Value},
 };
+use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
 
-impl Runner<'_> {
-    pub(super) async fn call(
+impl ActionRunner<'_> {
+    pub(super) async fn run_use(
         &self,
-        step: &ScheduledAction,
+        action: &ScheduledAction,
         at: &Address,
         scope: &Scope,
         definition: &ActionDefinition,
         inputs: &[(String, Tree)],
         timeout: Option<Duration>,
-    ) -> Done {
-        let mut wait = match Wait::new(step, scope) {
+    ) -> ActionOutcome {
+        let mut wait = match Wait::new(action, scope) {
             Ok(wait) => wait,
-            Err(e) => return self.fail_to_reach(at, e).await,
+            Err(e) => return self.finish_without_output(at, Status::NotReached, e.to_string()).await,
         };
-        // what the environment does in its own way sees the environment's names, below those of the plan
+        // an action of the environment sees the environment's names, below those of the plan
         let base = match definition.of_environment {
-            true => self.base.over(&self.looks.environment()),
+            true => self.base.over(&self.source.environment()),
             false => self.base.clone(),
         };
-        let inner_scope = match given(definition, inputs, scope, &base) {
-            Ok(given) => base.with("inputs", given),
-            Err(e) => return self.fail_to_reach(at, e.to_string()).await,
+        let inner_scope = match render_inputs(definition, inputs, scope, &base) {
+            Ok(inputs) => base.with("inputs", inputs),
+            Err(e) => return self.finish_without_output(at, Status::NotReached, e.to_string()).await,
         };
         let begun = Instant::now();
-        let (mut first_at, mut results, mut seen) = (None, vec![], None);
-        let mut listed: Option<Listed> = None;
+        let (mut first_at, mut results, mut value) = (None, vec![], None);
+        let mut last: Option<ActionsOutcome> = None;
         let held = loop {
             let pace = wait.pace();
-            let recorded = match self.looks.again(at, wait.count, wait.until, pace, self.cancel).await {
-                Again::No => break wait.over(),
-                Again::Live => None,
-                Again::Recorded(value) => Some(value),
+            let recorded = match self.source.next_attempt(at, wait.attempts, wait.until, pace, self.cancel).await {
+                NextAttempt::Stop => break wait.held_to_the_end(),
+                NextAttempt::Run => None,
+                NextAttempt::Recorded(value) => Some(value),
             };
-            let (look_at, look_begun) = (now(), Instant::now());
-            let l = self.list(&definition.steps, &at.child("use"), inner_scope.clone(), timeout).await;
-            let look = Seen { attempt: wait.count, at: look_at, took: look_begun.elapsed() };
-            wait.count += 1;
-            let first = *first_at.get_or_insert(look_at);
-            let value = answer(definition, &l, first, look, recorded.as_ref());
-            let inner = scope.with_all(&value);
-            results = self.asked(&step.assertions, Some(&value), &inner);
-            self.looked(at, look, &value, &results, vec![]).await;
-            seen = Some(value);
-            let holds = results.iter().all(|f| f.holds) && !l.status.is_red();
-            let interrupted = l.status == Status::Interrupted || self.cancel.is_cancelled();
-            listed = Some(l);
-            if let Some(held) = if interrupted { Some(false) } else { wait.decide(holds, &inner) } {
+            let (attempt_at, attempt_begun) = (Timestamp::now(), Instant::now());
+            let inner = self.run_actions(&definition.steps, &at.child("use"), inner_scope.clone(), timeout).await;
+            let time = ObservationTime { attempt: wait.attempts, at: attempt_at, took: attempt_begun.elapsed() };
+            wait.attempts += 1;
+            let first = *first_at.get_or_insert(attempt_at);
+            let output = output_of(definition, &inner, first, time, recorded.as_ref());
+            let with_output = scope.with_all(&output);
+            results = self.evaluate(&action.assertions, Some(&output), &with_output);
+            self.emit_observed(at, time, &output, &results, vec![]).await;
+            value = Some(output);
+            let holds = results.iter().all(|r| r.holds) && !inner.status.is_red();
+            let interrupted = inner.status == Status::Interrupted || self.cancel.is_cancelled();
+            last = Some(inner);
+            if let Some(held) = if interrupted { Some(false) } else { wait.decide(holds, &with_output) } {
                 break held;
             }
         };
         let took = begun.elapsed();
-        let (status, within, ends, expired, judged) = match listed {
-            Some(l) => (l.status, l.reason, l.ends, l.expired, l.judged),
+        let (status, inner_reason, ends_steps, expired, judged) = match last {
+            Some(l) => (l.status, l.reason, l.ends_steps, l.expired, l.judged),
             None if self.cancel.is_cancelled() => (Status::Interrupted, Some("cancelled".into()), true, false, 0),
-            None => (Status::NotReached, Some("it was never performed".into()), false, false, 0),
+            None => (Status::NotReached, Some("it was never run".into()), false, false, 0),
         };
         let (status, reason) = match held {
             true => (Status::Passed, None),
-            // what went wrong within says more than how long it was waited for
-            false if status.is_red() => (status, within),
+            // the reason of an inner action is more specific than the time that ran out
+            false if status.is_red() => (status, inner_reason),
             false => (status, wait.reason()),
         };
-        let mut done = self.conclude(step, at, scope, seen, results, reason, wait.count, took, status).await;
-        done.judged += judged;
-        done.ends |= ends && !held;
-        done.expired = !held && (expired || wait.eventually.is_some());
-        done
+        let own = Judged { value, results, attempts: wait.attempts, took, status, reason };
+        let mut outcome = self.conclude(action, at, scope, own).await;
+        outcome.judged += judged;
+        outcome.ends_steps |= ends_steps && !held;
+        outcome.expired = !held && (expired || wait.eventually.is_some());
+        outcome
     }
 }
 
-/// The inputs, and the defaults of those that are not given.
-fn given(
+/// The given inputs, and the defaults of the others.
+fn render_inputs(
     definition: &ActionDefinition,
     inputs: &[(String, Tree)],
     scope: &Scope,
     base: &Scope,
 ) -> Result<Value, EvalError> {
-    let mut given = Map::new();
+    let mut all = Map::new();
     for (name, default) in &definition.inputs {
         let value = match (inputs.iter().find(|(n, _)| n == name), default) {
             (Some((_, tree)), _) => tree.render(scope)?,
             (None, Some(tree)) => tree.render(base)?,
             (None, None) => Value::Null,
         };
-        given.insert(name.clone(), value);
+        all.insert(name.clone(), value);
     }
-    Ok(Value::from(given))
+    Ok(Value::from(all))
 }
 
-/// The outputs, or what the last action gave where there are none; with `at` and `took`, which a replay takes from the record.
-fn answer(
+/// The declared outputs, or else the output of the last action; with `at` and `took`, which a replay takes from the record.
+fn output_of(
     definition: &ActionDefinition,
-    listed: &Listed,
-    first: jiff::Timestamp,
-    look: Seen,
+    inner: &ActionsOutcome,
+    first: Timestamp,
+    time: ObservationTime,
     recorded: Option<&Value>,
 ) -> Value {
-    let mut answer = if definition.outputs.is_empty() {
-        match &listed.last {
+    let mut output = if definition.outputs.is_empty() {
+        match &inner.last {
             Some(Value::Map(m)) => (**m).clone(),
             Some(other) => Map::from_iter([("value".to_string(), other.clone())]),
             None => Map::new(),
         }
     } else {
-        // one that cannot be evaluated is left unbound
-        definition.outputs.iter().filter_map(|(n, e)| Some((n.clone(), e.eval(&listed.scope).ok()?))).collect()
+        // an output that cannot be evaluated stays unbound
+        definition.outputs.iter().filter_map(|(n, e)| Some((n.clone(), e.eval(&inner.scope).ok()?))).collect()
     };
-    if !definition.outputs.is_empty() || !answer.contains_key("at") {
-        let output = Output { value: Value::Null, at: look.at, took: look.took, cursor: None };
-        for (k, live) in [("at", Value::Time(first)), ("took", span_since(first, &output))] {
-            answer.insert(k.into(), recorded.and_then(|r| r.get(k)).cloned().unwrap_or(live));
+    if !definition.outputs.is_empty() || !output.contains_key("at") {
+        for (k, live) in [("at", Value::Time(first)), ("took", elapsed(first, time.at, time.took))] {
+            output.insert(k.into(), recorded.and_then(|r| r.get(k)).cloned().unwrap_or(live));
         }
     }
-    Value::from(answer)
+    Value::from(output)
 }

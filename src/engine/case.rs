@@ -1,12 +1,15 @@
-//! One case: preconditions, steps, expected results, then everything taken back. What follows a red is decided here.
+//! Runs one case: preconditions, steps, expected results, then the undo. Decides how a failure affects the rest of the case.
 use super::{
-    doubt::{Doubts, Watch},
-    known,
-    looks::Looks,
-    run::RunContext,
+    context::RunContext,
+    inconclusive::{ClockWatch, fault_not_met},
+    known_failures,
+    observation::ObservationSource,
+    results::{ActionOutcome, ActionsOutcome, CaseOutcome, describe_failure},
+    runner::{ActionRunner, CaseEffects},
     schedule::{Case, Sentence},
-    step::{Done, Listed, Runner, sentence as sentence_of, span},
-    undo::Stack,
+    scopes::case_scope,
+    times::render_duration,
+    unwind::unwind,
 };
 use crate::{
     address::Address,
@@ -14,187 +17,142 @@ use crate::{
     expr::Scope,
     outcome::{Blame, Status, Verdict},
 };
-use std::{
-    sync::Mutex,
-    time::{Duration, Instant},
-};
+use jiff::tz::TimeZone;
+use std::time::{Duration, Instant};
 
-/// How long a case may take where it says nothing itself.
-const TIMEOUT: Duration = Duration::from_secs(300);
+/// Time limit of a case that sets none.
+const CASE_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// How long collecting evidence may take.
-const COLLECTING: Duration = Duration::from_secs(30);
+/// Time limit of the environment's `on_failure` actions.
+const ON_FAILURE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a case came to.
-pub struct Outcome {
-    pub verdict: Verdict,
-    pub blame: Option<Blame>,
-    pub reason: Option<String>,
-    /// What its undo could not take back.
-    pub left: Vec<String>,
+/// Runs a case in `base`, the scope of the run.
+pub async fn run_case(case: &Case, context: &RunContext, source: &dyn ObservationSource, base: &Scope) -> CaseOutcome {
+    let begun = Instant::now();
+    context.events.emit(&case.address, EventKind::CaseStarted).await;
+    let outcome = outcome_of(case, context, source, base).await;
+    let CaseOutcome { verdict, blame, reason, .. } = &outcome;
+    let kind =
+        EventKind::CaseFinished { verdict: *verdict, blame: *blame, reason: reason.clone(), took: begun.elapsed() };
+    context.events.emit(&case.address, kind).await;
+    outcome
 }
 
-/// Performs a case in `base`, the scope of the run.
-pub async fn perform(case: &Case, context: &RunContext, looks: &dyn Looks, base: &Scope) -> Outcome {
-    let begun = Instant::now();
-    let at = &case.address;
-    context.events.emit(at, EventKind::CaseStarted).await;
+async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationSource, base: &Scope) -> CaseOutcome {
     if !case.lacks.is_empty() {
-        let outcome = Outcome {
-            verdict: Verdict::Blocked,
-            blame: Some(Blame::Environment),
-            reason: Some(case.lacks.join("; ")),
-            left: vec![],
-        };
-        return finish(case, context, outcome, begun.elapsed()).await;
+        return CaseOutcome::new(Verdict::Blocked, Some(Blame::Environment), Some(case.lacks.join("; ")));
     }
-    let scope = base.with("case", crate::value::Value::map([("id".to_string(), case.id.as_str().into())]));
-    let limit = match case.timeout.as_ref().map(|t| span(t, &scope)).unwrap_or(Ok(TIMEOUT)) {
+    let scope = case_scope(base, &case.id);
+    let limit = match case.timeout.as_ref().map(|t| render_duration(t, &scope)).unwrap_or(Ok(CASE_TIMEOUT)) {
         Ok(limit) => limit,
-        Err(e) => {
-            let (verdict, blame) = (Verdict::Errored, Some(Blame::Environment));
-            let outcome = Outcome { verdict, blame, reason: Some(format!("its `timeout`: {e}")), left: vec![] };
-            return finish(case, context, outcome, begun.elapsed()).await;
-        }
+        Err(e) => return CaseOutcome::errored(format!("its `timeout`: {e}")),
     };
     let cancel = context.cancel.child_token();
-    let (stack, faults, doubts) = (Stack::default(), Mutex::new(vec![]), Doubts::default());
-    let watch = Watch::start(context);
-    let runner = Runner {
-        context,
-        looks,
-        cancel: &cancel,
-        stack: &stack,
-        faults: &faults,
-        doubts: &doubts,
-        base: &scope,
-        timeout: None,
-        start: None,
-    };
+    let effects = CaseEffects::default();
+    let clock = ClockWatch::start(context);
+    let runner = ActionRunner::new(context, source, &cancel, &effects, &scope);
     let timer = async {
-        // a replay has no clock
-        if looks.live() {
+        // a replay has no deadlines
+        if source.is_live() {
             tokio::time::sleep(limit).await;
             cancel.cancel();
         }
         std::future::pending::<()>().await
     };
     let (mut outcome, statuses) = tokio::select! {
-        judged = sentences(case, &runner, &scope) => judged,
+        done = run_sentences(case, &runner, &scope) => done,
         () = timer => unreachable!("the timer never ends"),
     };
     if cancel.is_cancelled()
         && !context.cancel.is_cancelled()
         && matches!(outcome.verdict, Verdict::Errored | Verdict::Interrupted)
     {
-        // our limit, and not a wish of the user's; a wrong answer from before stays one
-        outcome.verdict = Verdict::Errored;
-        outcome.blame = Some(Blame::Environment);
-        outcome.reason =
-            Some(format!("the case ran longer than its `timeout` of {}", humantime::format_duration(limit)));
+        // cancelled by the time limit, not by the user; an earlier failure stays one
+        let limit = humantime::format_duration(limit);
+        outcome = CaseOutcome::errored(format!("the case ran longer than its `timeout` of {limit}"));
     }
-    let today = context.run.started.to_zoned(jiff::tz::TimeZone::UTC).date();
-    outcome = known::accept(&case.known, &statuses, outcome, today);
-    if looks.live() && matches!(outcome.verdict, Verdict::Failed | Verdict::Blocked | Verdict::Errored) {
-        collect(&runner, case).await;
-    }
-    if looks.live() {
-        // what was made is taken back even after a cancel; only a second one ends that
-        let undoing = Runner { cancel: &context.kill, ..runner };
-        let unwound = stack.unwind(&undoing).await;
-        let wrong = match &unwound.left[..] {
-            [] => None,
-            left => Some(format!("not everything could be undone: {}", left.join("; "))),
-        };
-        if let (Some(reason), true) = (wrong, outcome.verdict.is_accepted()) {
-            outcome.verdict = Verdict::Errored;
-            outcome.blame = Some(Blame::Environment);
-            outcome.reason = Some(reason);
+    let today = context.run.started.to_zoned(TimeZone::UTC).date();
+    outcome = known_failures::accept(&case.known, &statuses, outcome, today);
+    if source.is_live() {
+        if matches!(outcome.verdict, Verdict::Failed | Verdict::Blocked | Verdict::Errored) {
+            collect_evidence(&runner, case).await;
         }
-        unwound.untried.iter().for_each(|name| doubts.cast(super::undo::untried(name)));
-        watch.jumped(context).into_iter().for_each(|why| doubts.cast(why));
+        // the undo runs even after a cancel; only a second Ctrl-C stops it
+        let undoing = ActionRunner { cancel: &context.kill, ..runner };
+        let unwound = unwind(&effects.undo, &undoing).await;
+        if !unwound.left.is_empty() && outcome.verdict.is_accepted() {
+            outcome = CaseOutcome::errored(format!("not everything could be undone: {}", unwound.left.join("; ")));
+        }
+        unwound.not_met.iter().for_each(|name| effects.inconclusive.add(fault_not_met(name)));
+        clock.jump(context).into_iter().for_each(|why| effects.inconclusive.add(why));
         outcome.left = unwound.left;
     }
-    if let Some(why) = doubts.first() {
-        outcome = inconclusive(case, context, &statuses, outcome, why).await;
+    match effects.inconclusive.first() {
+        Some(why) => mark_inconclusive(case, context, &statuses, outcome, why).await,
+        None => outcome,
     }
-    finish(case, context, outcome, begun.elapsed()).await
 }
 
-/// Nothing that was expected has been proved, whatever was seen.
-async fn inconclusive(
+/// Marks the expected results that passed as not reached: the case proves none of them.
+async fn mark_inconclusive(
     case: &Case,
     context: &RunContext,
     statuses: &[(Address, Status)],
-    mut outcome: Outcome,
+    outcome: CaseOutcome,
     why: String,
-) -> Outcome {
+) -> CaseOutcome {
     for sentence in case.sentences.iter().filter(|s| s.part == Part::Expected) {
         if statuses.iter().any(|(at, status)| *at == sentence.address && *status == Status::Passed) {
-            let kind = EventKind::SentenceFinished {
-                status: Status::NotReached,
-                reason: Some(format!("inconclusive: {why}")),
-            };
+            let reason = Some(format!("inconclusive: {why}"));
+            let kind = EventKind::SentenceFinished { status: Status::NotReached, reason };
             context.events.emit(&sentence.address, kind).await;
         }
     }
-    if outcome.verdict.is_accepted() {
-        let (verdict, blame) = (Verdict::Errored, Some(Blame::Environment));
-        outcome = Outcome { verdict, blame, reason: Some(why), ..outcome };
+    match outcome.verdict.is_accepted() {
+        true => CaseOutcome { left: outcome.left, ..CaseOutcome::errored(why) },
+        false => outcome,
     }
-    outcome
 }
 
-/// What the environment wants to be looked at when a case goes red, before anything is taken back. It changes no verdict.
-async fn collect(runner: &Runner<'_>, case: &Case) {
-    let id = crate::value::Value::map([("id".to_string(), case.id.as_str().into())]);
-    let scope = runner.looks.environment().with("case", id);
+/// Runs the environment's `on_failure` actions before the undo. They change no verdict.
+async fn collect_evidence(runner: &ActionRunner<'_>, case: &Case) {
+    let scope = case_scope(&runner.source.environment(), &case.id);
     let at = case.address.child("on_failure");
-    let collecting = Runner { cancel: &runner.context.cancel, base: &scope, ..*runner };
-    let all = collecting.list(&runner.context.on_failure, &at, scope.clone(), None);
-    let _ = tokio::time::timeout(COLLECTING, all).await;
+    let collecting = ActionRunner { cancel: &runner.context.cancel, base: &scope, ..*runner };
+    let all = collecting.run_actions(&runner.context.on_failure, &at, scope.clone(), None);
+    let _ = tokio::time::timeout(ON_FAILURE_TIMEOUT, all).await;
 }
 
-async fn finish(case: &Case, context: &RunContext, outcome: Outcome, took: Duration) -> Outcome {
-    let kind = EventKind::CaseFinished {
-        verdict: outcome.verdict,
-        blame: outcome.blame,
-        reason: outcome.reason.clone(),
-        took,
-    };
-    context.events.emit(&case.address, kind).await;
-    outcome
-}
-
-/// All its sentences, one after the other.
-async fn sentences(case: &Case, runner: &Runner<'_>, base: &Scope) -> (Outcome, Vec<(Address, Status)>) {
-    let mut course = Course::new(base.clone());
+async fn run_sentences(case: &Case, runner: &ActionRunner<'_>, base: &Scope) -> (CaseOutcome, Vec<(Address, Status)>) {
+    let mut execution = CaseExecution::new(base.clone());
     for sentence in &case.sentences {
-        course.take(sentence, runner).await;
+        execution.run_sentence(sentence, runner).await;
     }
-    // by the user; a case that ran out of its own time keeps what it had come to
+    // by the user; a case that ran out of its own time keeps its outcome
     let interrupted = runner.context.cancel.is_cancelled();
-    (course.outcome(interrupted), course.statuses)
+    (execution.outcome(interrupted), execution.statuses)
 }
 
-/// How far a case has come: what is bound, and what follows from what was red.
+/// The state of a case between two sentences.
 #[derive(Clone)]
-pub(super) struct Course {
+pub struct CaseExecution {
     pub scope: Scope,
     pub statuses: Vec<(Address, Status)>,
     worst: Status,
-    why: Option<String>,
+    reason: Option<String>,
+    /// Status and reason of the first precondition that does not hold.
     blocked: Option<(Status, String)>,
+    /// The product could not be asked in a step: no further step runs.
     ended: bool,
 }
 
-impl Course {
+impl CaseExecution {
     pub fn new(scope: Scope) -> Self {
-        Course { scope, statuses: vec![], worst: Status::Passed, why: None, blocked: None, ended: false }
+        CaseExecution { scope, statuses: vec![], worst: Status::Passed, reason: None, blocked: None, ended: false }
     }
 
-    /// Performs the next sentence.
-    pub async fn take(&mut self, sentence: &Sentence, runner: &Runner<'_>) {
+    /// Runs the next sentence.
+    pub async fn run_sentence(&mut self, sentence: &Sentence, runner: &ActionRunner<'_>) {
         let cancelled = runner.cancel.is_cancelled();
         if cancelled {
             self.worst = self.worst.worse(Status::Interrupted);
@@ -211,10 +169,10 @@ impl Course {
             Some(reason) if sentence.unproven => (Status::Unproven, Some(reason)),
             Some(reason) => (Status::NotReached, Some(reason)),
             None => {
-                let (status, reason, listed) = perform_sentence(sentence, runner, &self.scope).await;
-                if let Some(listed) = listed {
-                    self.scope = listed.scope;
-                    self.ended |= listed.ends && sentence.part != Part::Expected;
+                let (status, reason, outcome) = run_sentence(sentence, runner, &self.scope).await;
+                if let Some(outcome) = outcome {
+                    self.scope = outcome.scope;
+                    self.ended |= outcome.ends_steps && sentence.part != Part::Expected;
                 }
                 (status, reason)
             }
@@ -224,102 +182,98 @@ impl Course {
         }
         if self.blocked.is_none() && self.worst.worse(status) != self.worst {
             self.worst = status;
-            self.why = reason.clone();
+            self.reason = reason.clone();
         }
         self.statuses.push((at.clone(), status));
         runner.emit(at, EventKind::SentenceFinished { status, reason }).await;
     }
 
-    /// Whether what follows will be the same in both.
-    pub fn joins(&self, other: &Course) -> bool {
+    /// Whether the rest of the case gives the same results in both executions.
+    pub fn converged(&self, other: &CaseExecution) -> bool {
         self.ended == other.ended && self.blocked.is_some() == other.blocked.is_some() && self.scope.same(&other.scope)
     }
 
-    pub fn outcome(&self, interrupted: bool) -> Outcome {
-        let mut why = self.why.clone();
+    pub fn outcome(&self, interrupted: bool) -> CaseOutcome {
+        let mut why = self.reason.clone();
         let (verdict, blame) = match (&self.blocked, self.worst) {
             _ if interrupted => (Verdict::Interrupted, None),
-            (Some((Status::Failed, reason)), _) => {
+            (Some((status, reason)), _) => {
                 why = Some(reason.clone());
-                (Verdict::Blocked, Some(Blame::Product))
-            }
-            (Some((_, reason)), _) => {
-                why = Some(reason.clone());
-                (Verdict::Blocked, Some(Blame::Environment))
+                let product = *status == Status::Failed;
+                (Verdict::Blocked, Some(if product { Blame::Product } else { Blame::Environment }))
             }
             (None, Status::Failed) => (Verdict::Failed, Some(Blame::Product)),
-            // nothing was wrong and yet something was never asked: we cannot say that it holds
+            // nothing failed, but something was not evaluated: the case proves nothing
             (None, Status::Errored | Status::NotReached | Status::Interrupted) => {
                 (Verdict::Errored, Some(Blame::Environment))
             }
             (None, _) => (Verdict::Passed, None),
         };
-        let reason = if verdict == Verdict::Passed { None } else { why };
-        Outcome { verdict, blame, reason, left: vec![] }
+        CaseOutcome::new(verdict, blame, why.filter(|_| verdict != Verdict::Passed))
     }
 }
 
-async fn perform_sentence(
+/// Runs the actions of a sentence, then evaluates the assertions written beside it.
+async fn run_sentence(
     sentence: &Sentence,
-    runner: &Runner<'_>,
+    runner: &ActionRunner<'_>,
     scope: &Scope,
-) -> (Status, Option<String>, Option<Listed>) {
+) -> (Status, Option<String>, Option<ActionsOutcome>) {
     if sentence.unproven {
         return (Status::Unproven, None, None);
     }
     if sentence.part == Part::Precondition && sentence.steps.is_empty() {
-        return (Status::NotVerified, Some("no action stands under it".into()), None);
+        return (Status::NotVerified, Some("the plan has no action for it".into()), None);
     }
     let at = &sentence.address;
-    let mut listed = runner.list(&sentence.steps, &at.child("do"), scope.clone(), None).await;
+    let mut outcome = runner.run_actions(&sentence.steps, &at.child("do"), scope.clone(), None).await;
     if !sentence.assertions.is_empty() {
-        let own = at.child("check");
-        let done = match runner.looks.known(&own, &listed.scope, &[]) {
-            Some(done) => done,
-            None => {
-                let watched = runner.looks.watch(&listed.scope);
-                let scope = watched.as_ref().unwrap_or(&listed.scope);
-                let done = own_asks(sentence, runner, &own, scope).await;
-                runner.looks.learn(&own, scope, &[], &done);
-                done
-            }
-        };
-        let (status, reason) = (done.status, done.reason);
-        listed.judged += done.judged;
-        if listed.status.worse(status) != listed.status {
-            listed.status = status;
-            listed.reason = reason;
+        let ActionOutcome { status, reason, judged, .. } =
+            evaluate_sentence(sentence, runner, &at.child("check"), &outcome.scope).await;
+        outcome.judged += judged;
+        if outcome.status.worse(status) != outcome.status {
+            outcome.status = status;
+            outcome.reason = reason;
         }
     }
-    if sentence.part != Part::Expected && !sentence.steps.is_empty() && !listed.acted {
-        let reason = "nothing was performed: what stands under it was skipped by its `if`".to_string();
-        return (Status::NotVerified, Some(reason), Some(listed));
+    if sentence.part != Part::Expected && !sentence.steps.is_empty() && !outcome.acted {
+        let reason = "no action ran: all were skipped by their `if`".to_string();
+        return (Status::NotVerified, Some(reason), Some(outcome));
     }
     // skipped actions prove nothing
-    if sentence.part == Part::Expected && listed.judged == 0 && !listed.status.is_red() {
-        let reason = "nothing was asked of what was seen: it proves nothing".to_string();
-        return (Status::NotReached, Some(reason), Some(listed));
+    if sentence.part == Part::Expected && outcome.judged == 0 && !outcome.status.is_red() {
+        let reason = "no assertion was evaluated for this result".to_string();
+        return (Status::NotReached, Some(reason), Some(outcome));
     }
-    let (status, reason) = (listed.status, listed.reason.clone());
-    (if status == Status::Skipped { Status::Passed } else { status }, reason, Some(listed))
+    let (status, reason) = (outcome.status, outcome.reason.clone());
+    (if status == Status::Skipped { Status::Passed } else { status }, reason, Some(outcome))
 }
 
-/// What stands beside a sentence itself is asked of the names that its steps have bound.
-async fn own_asks(sentence: &Sentence, runner: &Runner<'_>, at: &Address, scope: &Scope) -> Done {
+/// Evaluates the assertions of the sentence itself, against the names that its steps have bound.
+async fn evaluate_sentence(
+    sentence: &Sentence,
+    runner: &ActionRunner<'_>,
+    at: &Address,
+    scope: &Scope,
+) -> ActionOutcome {
+    let hooked = match runner.before_action(at, scope) {
+        Ok(hooked) => hooked,
+        Err(outcome) => return outcome,
+    };
+    let own = hooked.as_ref().map_or(scope, |h| &h.scope);
     let what = "expected".to_string();
     runner.emit(at, EventKind::ActionStarted { what, location: sentence.location.clone() }).await;
-    let missing = sentence.needs.iter().find(|n| !scope.has(n));
-    let (status, results, reason) = match missing {
+    let (status, results, reason) = match sentence.needs.iter().find(|n| !own.has(n)) {
         Some(name) => (Status::NotReached, vec![], Some(format!("`{name}` was never bound"))),
         None => {
-            let results = runner.asked(&sentence.assertions, None, &runner.then(at, scope));
-            let red = results.iter().find(|f| !f.holds).map(sentence_of);
-            (if red.is_some() { Status::Failed } else { Status::Passed }, results, red)
+            let results = runner.evaluate(&sentence.assertions, None, own);
+            let failure = results.iter().find(|r| !r.holds).map(describe_failure);
+            (if failure.is_some() { Status::Failed } else { Status::Passed }, results, failure)
         }
     };
     let judged = results.len();
-    let finished =
-        EventKind::ActionFinished { status, results, reason: reason.clone(), attempts: 0, took: Duration::ZERO };
-    runner.emit(at, finished).await;
-    Done { status, reason, judged, ..Done::green() }
+    runner.emit_finished(at, status, results, reason.clone(), 0, Duration::ZERO).await;
+    let outcome = ActionOutcome { status, reason, judged, ..ActionOutcome::passed() };
+    runner.after_action(at, scope, hooked, &outcome);
+    outcome
 }

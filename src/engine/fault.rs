@@ -1,46 +1,72 @@
-//! `fault`: a link is cut, and healed at the end of the case in any event. One whose link nobody tried proves nothing.
+//! Runs a `fault`: breaks a dependency, and heals it at the latest at the end of the case. A fault that no connection met makes the
+//! case inconclusive.
 use super::{
-    looks::now,
-    schedule::ScheduledAction,
-    step::{Done, Runner, Seen, span_since},
-    undo::{Undo, UndoKind, untried},
+    conclude::Judged,
+    inconclusive::fault_not_met,
+    lock,
+    results::{ActionOutcome, ActionsOutcome, ObservationTime},
+    runner::ActionRunner,
+    schedule::{Fault, ScheduledAction},
+    times::elapsed,
+    undo::{Undo, UndoKind},
 };
-use crate::{address::Address, event::EventKind, executor::Output, expr::Scope, outcome::Status, value::Value};
+use crate::{
+    address::Address,
+    event::EventKind,
+    executor::ActionError,
+    expr::{Expression, Scope},
+    outcome::Status,
+    value::Value,
+};
+use jiff::Timestamp;
+use std::sync::Arc;
 use tokio::time::Instant;
 
-impl Runner<'_> {
-    pub(super) async fn fault(
+#[derive(Debug, thiserror::Error)]
+pub enum FaultError {
+    #[error("there is no fault `{0}`")]
+    Unknown(String),
+    #[error(transparent)]
+    Link(#[from] ActionError),
+    /// An action of the environment did not pass.
+    #[error("{0}")]
+    Action(String),
+}
+
+/// The environment's actions for a fault.
+type FaultActions<'f> = (&'f Arc<Vec<ScheduledAction>>, &'f Arc<Vec<ScheduledAction>>, Option<&'f Expression>);
+
+impl ActionRunner<'_> {
+    pub(super) async fn run_fault(
         &self,
-        step: &ScheduledAction,
+        action: &ScheduledAction,
         at: &Address,
         scope: &Scope,
         breaks: bool,
         name: &str,
-    ) -> Done {
-        let look_at = now();
-        let begun = Instant::now();
-        let result = match (self.looks.live(), breaks) {
+    ) -> ActionOutcome {
+        let (started, begun) = (Timestamp::now(), Instant::now());
+        let result = match (self.source.is_live(), breaks) {
             (false, _) => Ok(None),
             (true, true) => {
-                // noted and on the stack first: whatever happens, it is healed
-                let (undo_at, what) = (at.child("undo"), format!("fault heal {name}"));
-                let intended = EventKind::UndoIntended { what: what.clone(), location: step.location.clone() };
-                if let Err(e) = self.context.events.commit(&undo_at, intended).await {
-                    return self.broken_after(at, format!("the undo could not be noted: {e}")).await;
+                let what = format!("fault heal {name}");
+                if let Err(reason) = self.commit_undo(at, what, UndoKind::Heal(name.into()), action).await {
+                    return self.finish_without_output(at, Status::Errored, reason).await;
                 }
-                self.stack.push(Undo { at: undo_at, what, kind: UndoKind::Heal(name.into()) });
-                self.context.cut(self, at, name).await.map(|()| None)
+                self.break_fault(at, name).await.map(|()| None)
             }
             (true, false) => {
-                let healed = self.heal(at, name).await;
-                if healed.is_ok() {
-                    self.stack.healed(self, name).await;
+                let healed = self.heal_fault(at, name).await;
+                if healed.is_ok()
+                    && let Some(Undo { at, what, .. }) = self.effects.undo.take_heal(name)
+                {
+                    self.emit(&at, EventKind::UndoFinished { status: Status::Passed, what, reason: None }).await;
                 }
                 healed
             }
         };
         {
-            let mut faults = self.faults.lock().unwrap_or_else(|e| e.into_inner());
+            let mut faults = lock(&self.effects.faults);
             if breaks && result.is_ok() && !faults.iter().any(|f| f == name) {
                 faults.push(name.to_string());
             } else if !breaks {
@@ -48,37 +74,70 @@ impl Runner<'_> {
             }
         }
         let refused = match result {
-            Ok(r) => r,
+            Ok(refused) => refused,
             Err(e) => {
-                self.finish(at, Status::Errored, vec![], Some(e.clone()), 1, begun.elapsed()).await;
-                return Done::red(Status::Errored, e);
+                let reason = e.to_string();
+                self.emit_finished(at, Status::Errored, vec![], Some(reason.clone()), 1, begun.elapsed()).await;
+                return ActionOutcome::without_output(Status::Errored, reason);
             }
         };
-        let output = Output { value: Value::Null, at: look_at, took: begun.elapsed(), cursor: None };
+        let took = begun.elapsed();
         let live = Value::map([
             ("refused".to_string(), refused.map_or(Value::Null, Value::from)),
-            ("at".to_string(), Value::Time(look_at)),
-            ("took".to_string(), span_since(look_at, &output)),
+            ("at".to_string(), Value::Time(started)),
+            ("took".to_string(), elapsed(started, started, took)),
         ]);
-        let value = self.looks.measured(at, live);
+        let value = self.source.measured(at, live);
         let inner = scope.with_all(&value);
-        let results = self.asked(&step.assertions, Some(&value), &inner);
-        self.looked(at, Seen { attempt: 0, at: look_at, took: output.took }, &value, &results, vec![]).await;
-        let idle = !breaks && value.get("refused").and_then(Value::as_i64) == Some(0);
-        if idle {
-            self.doubts.cast(untried(name));
+        let results = self.evaluate(&action.assertions, Some(&value), &inner);
+        self.emit_observed(at, ObservationTime { attempt: 0, at: started, took }, &value, &results, vec![]).await;
+        let (mut status, mut reason) = (Status::Passed, None);
+        if !breaks && value.get("refused").and_then(Value::as_i64) == Some(0) {
+            let why = fault_not_met(name);
+            self.effects.inconclusive.add(&why);
+            (status, reason) = (Status::Errored, Some(why));
         }
-        let (status, reason) = if idle { (Status::Errored, Some(untried(name))) } else { (Status::Passed, None) };
-        self.conclude(step, at, scope, Some(value), results, reason, 1, begun.elapsed(), status).await
+        let own = Judged { value: Some(value), results, attempts: 1, took: begun.elapsed(), status, reason };
+        self.conclude(action, at, scope, own).await
     }
 
-    /// Heals a fault and returns how often the cut link was tried, where that is known.
-    pub async fn heal(&self, at: &Address, name: &str) -> Result<Option<u64>, String> {
-        self.faults.lock().unwrap_or_else(|e| e.into_inner()).retain(|f| f != name);
-        self.context.heal(self, at, name).await
+    async fn break_fault(&self, at: &Address, name: &str) -> Result<(), FaultError> {
+        if let Some(link) = self.context.links.get(name) {
+            return Ok(link.cut().await?);
+        }
+        let (cut, ..) = self.fault_actions(name)?;
+        self.run_fault_actions(at, cut).await.map(drop)
     }
 
-    pub(super) fn fault_in_force(&self) -> bool {
-        !self.faults.lock().unwrap_or_else(|e| e.into_inner()).is_empty()
+    /// Heals a fault. Returns the number of connections that it refused, where that is known.
+    pub async fn heal_fault(&self, at: &Address, name: &str) -> Result<Option<u64>, FaultError> {
+        lock(&self.effects.faults).retain(|f| f != name);
+        if let Some(link) = self.context.links.get(name) {
+            let refused = link.refused();
+            link.heal().await?;
+            return Ok(Some(refused));
+        }
+        let (_, heal, refused) = self.fault_actions(name)?;
+        let outcome = self.run_fault_actions(at, heal).await?;
+        let refused = refused.and_then(|e| e.eval(&outcome.scope).ok()).and_then(|v| v.as_i64());
+        Ok(refused.and_then(|n| u64::try_from(n).ok()))
+    }
+
+    fn fault_actions(&self, name: &str) -> Result<FaultActions<'_>, FaultError> {
+        match self.context.faults.iter().find(|(n, _)| n == name) {
+            Some((_, Fault::Actions { cut, heal, refused })) => Ok((cut, heal, refused.as_ref())),
+            _ => Err(FaultError::Unknown(name.into())),
+        }
+    }
+
+    /// Runs actions of the environment, with its names.
+    async fn run_fault_actions(&self, at: &Address, actions: &[ScheduledAction]) -> Result<ActionsOutcome, FaultError> {
+        let scope = self.source.environment();
+        let runner = ActionRunner { base: &scope, ..*self };
+        let outcome = runner.run_actions(actions, &at.child("fault"), scope.clone(), None).await;
+        match outcome.failure() {
+            Some(reason) => Err(FaultError::Action(reason)),
+            None => Ok(outcome),
+        }
     }
 }

@@ -1,23 +1,42 @@
-//! Order, time, names and undo. Speaks only in events: it prints nothing, and knows no protocol and no report.
+//! Compiles a plan into a schedule and runs it: order, time, names and undo. Reports only through events, and never prints.
+//!
+//! `run` runs cases, `case` their sentences, `action` and the files for each kind of action run actions. `results`, `context` and
+//! `schedule` hold their data.
+mod action;
 pub mod backoff;
 mod call;
 pub mod case;
 pub mod compile;
+mod conclude;
+pub mod context;
 pub mod dispatch;
-pub mod doubt;
 mod fault;
-mod known;
-pub mod looks;
+pub mod hook;
+pub mod inconclusive;
+mod known_failures;
+pub mod live;
 pub mod names;
 pub mod needs;
+pub mod observation;
 mod parallel;
-mod perform;
-pub mod replay;
+pub mod results;
 pub mod run;
+pub mod runner;
 pub mod schedule;
-pub mod step;
+pub mod scopes;
+mod start_gate;
+mod times;
 pub mod undo;
+mod unwind;
+mod verb;
 mod wait;
+
+use std::sync::{Mutex, MutexGuard};
 
 #[cfg(test)]
 pub(crate) mod tests;
+
+/// Locks a mutex; a panic of another holder does not matter, since each holder leaves the value consistent.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}

@@ -1,128 +1,95 @@
-//! `parallel`: every branch for every item, started behind a barrier. A race that did not race proves nothing.
+//! Runs a `parallel`: every branch for every item, started together. If too few branches overlapped, the result is inconclusive.
 use super::{
-    looks::now,
+    conclude::Judged,
+    results::{ActionOutcome, ObservationTime},
+    runner::ActionRunner,
     schedule::ScheduledAction,
-    step::{Done, Runner, Seen, span_since},
+    start_gate::StartLine,
+    times::elapsed,
 };
-use crate::{address::Address, executor::Output, expr::Scope, outcome::Status, plan::Overlap, value::Value};
+use crate::{address::Address, expr::Scope, outcome::Status, plan::Overlap, value::Value};
 use futures::future::join_all;
-use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    time::Duration,
-};
-use tokio::{sync::Barrier, time::Instant};
+use jiff::Timestamp;
+use std::time::Duration;
+use tokio::time::Instant;
 
-/// Where the branches of a `parallel` wait for each other, and how many are on their way.
-struct Line {
-    barrier: Barrier,
-    flying: AtomicUsize,
-    most: AtomicUsize,
-}
-
-/// A branch before its first act. What must be written down before that (an undo) is written before the line, not behind it:
-/// else the branches would leave one after the other, and the first be back before the last has left.
-pub struct Start<'a> {
-    line: &'a Line,
-    begun: AtomicBool,
-}
-
-impl Start<'_> {
-    pub async fn pass(&self) {
-        if !self.begun.swap(true, Ordering::SeqCst) {
-            self.line.barrier.wait().await;
-            let flying = self.line.flying.fetch_add(1, Ordering::SeqCst) + 1;
-            self.line.most.fetch_max(flying, Ordering::SeqCst);
-        }
-    }
-}
-
-impl Runner<'_> {
-    /// Before an act: in a branch, the first waits for those of the others.
-    pub(super) async fn begin(&self) {
-        if let Some(start) = self.start {
-            start.pass().await;
-        }
-    }
-
+impl ActionRunner<'_> {
     #[allow(clippy::too_many_arguments)]
-    pub(super) async fn parallel(
+    pub(super) async fn run_parallel(
         &self,
-        step: &ScheduledAction,
+        action: &ScheduledAction,
         at: &Address,
         branches: &[Vec<ScheduledAction>],
         overlap: Overlap,
         scopes: Vec<Scope>,
         outer: &Scope,
         timeout: Option<Duration>,
-    ) -> Done {
-        self.announce(step, at).await;
-        let look_at = now();
-        let begun = Instant::now();
+    ) -> ActionOutcome {
+        self.emit_started(action, at).await;
+        let (started, begun) = (Timestamp::now(), Instant::now());
         let all: Vec<(usize, usize, &Scope, &Vec<ScheduledAction>)> = scopes
             .iter()
             .enumerate()
-            .flat_map(|(i, scope)| branches.iter().enumerate().map(move |(b, steps)| (i, b, scope, steps)))
+            .flat_map(|(i, scope)| branches.iter().enumerate().map(move |(b, actions)| (i, b, scope, actions)))
             .collect();
-        self.begin().await;
-        let line = Line { barrier: Barrier::new(all.len()), flying: AtomicUsize::new(0), most: AtomicUsize::new(0) };
-        let line = &line;
-        let done = join_all(all.iter().map(|(i, b, scope, steps)| {
+        self.wait_for_branches().await;
+        let line = &StartLine::new(all.len());
+        let outcomes = join_all(all.iter().map(|(i, b, scope, actions)| {
             let at = at.item(format!("{i}.{b}"));
             async move {
-                let start = Start { line, begun: AtomicBool::new(false) };
-                let listed = {
-                    let runner = Runner { start: Some(&start), ..*self };
-                    runner.list(steps, &at, (*scope).clone(), timeout).await
+                let gate = line.gate();
+                let outcome = {
+                    let runner = ActionRunner { start: Some(&gate), ..*self };
+                    runner.run_actions(actions, &at, (*scope).clone(), timeout).await
                 };
-                // a branch that never acted keeps nobody waiting
-                start.pass().await;
-                line.flying.fetch_sub(1, Ordering::SeqCst);
-                listed
+                gate.leave().await;
+                outcome
             }
         }))
         .await;
-        let measured = Value::map([("overlap".to_string(), Value::Int(line.most.load(Ordering::SeqCst) as i64))]);
-        let measured = self.looks.measured(at, measured);
-        let count = measured.get("overlap").and_then(Value::as_i64).unwrap_or(0);
+        let measured = Value::map([("overlap".to_string(), Value::Int(line.overlap() as i64))]);
+        let measured = self.source.measured(at, measured);
+        let overlapped = measured.get("overlap").and_then(Value::as_i64).unwrap_or(0);
         let mut status = Status::Passed;
         let mut reason = None;
-        let (mut ends, mut judged) = (false, 0);
+        let (mut ends_steps, mut judged) = (false, 0);
         let mut values = vec![];
-        for listed in done {
-            judged += listed.judged;
-            ends |= listed.ends;
-            if status.worse(listed.status) != status {
-                reason = listed.reason;
-                status = status.worse(listed.status);
+        for outcome in outcomes {
+            judged += outcome.judged;
+            ends_steps |= outcome.ends_steps;
+            if status.worse(outcome.status) != status {
+                reason = outcome.reason;
+                status = status.worse(outcome.status);
             }
-            values.push(match (branches.iter().all(|b| b.len() == 1), listed.last) {
+            values.push(match (branches.iter().all(|b| b.len() == 1), outcome.last) {
                 (true, Some(v)) => v,
-                _ => Value::map(listed.names),
+                _ => Value::map(outcome.names),
             });
         }
-        let output = Output { value: Value::Null, at: look_at, took: begun.elapsed(), cursor: None };
+        let took = begun.elapsed();
         let value = Value::map([
             ("branches".to_string(), Value::list(values)),
-            ("overlap".to_string(), Value::Int(count)),
-            ("at".to_string(), measured.get("at").cloned().unwrap_or(Value::Time(look_at))),
-            ("took".to_string(), measured.get("took").cloned().unwrap_or_else(|| span_since(look_at, &output))),
+            ("overlap".to_string(), Value::Int(overlapped)),
+            ("at".to_string(), measured.get("at").cloned().unwrap_or(Value::Time(started))),
+            ("took".to_string(), measured.get("took").cloned().unwrap_or_else(|| elapsed(started, started, took))),
         ]);
         let inner = outer.with_all(&value);
-        let results = self.asked(&step.assertions, Some(&value), &inner);
-        self.looked(at, Seen { attempt: 0, at: look_at, took: output.took }, &value, &results, vec![]).await;
+        let results = self.evaluate(&action.assertions, Some(&value), &inner);
+        self.emit_observed(at, ObservationTime { attempt: 0, at: started, took }, &value, &results, vec![]).await;
         let wanted = match overlap {
             Overlap::All => all.len(),
             Overlap::AtLeast(n) => n,
             Overlap::Any => 2.min(all.len()),
         };
-        if (count as usize) < wanted && !status.is_red() {
-            let why = format!("the branches did not overlap as they must: {count} at once, {wanted} needed");
-            self.doubts.cast(&why);
-            (status, ends, reason) = (Status::Errored, true, Some(why));
+        if (overlapped as usize) < wanted && !status.is_red() {
+            let why = format!("too few branches overlapped: expected {wanted} at the same time, found {overlapped}");
+            self.effects.inconclusive.add(&why);
+            (status, ends_steps, reason) = (Status::Errored, true, Some(why));
         }
-        let mut done = self.conclude(step, at, outer, Some(value), results, reason, 1, begun.elapsed(), status).await;
-        done.judged += judged;
-        done.ends |= ends;
-        done
+        let own = Judged { value: Some(value), results, attempts: 1, took: begun.elapsed(), status, reason };
+        let mut outcome = self.conclude(action, at, outer, own).await;
+        outcome.judged += judged;
+        outcome.ends_steps |= ends_steps;
+        outcome
     }
 }

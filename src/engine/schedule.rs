@@ -63,11 +63,11 @@ pub struct Case {
     /// What the environment lacks for it, a sentence each.
     pub lacks: Vec<String>,
     /// What the environment accepts as red for a while.
-    pub known: Vec<Known>,
+    pub known: Vec<KnownFailure>,
 }
 
 /// A sentence that is accepted as red until the end of a day.
-pub struct Known {
+pub struct KnownFailure {
     pub sentence: Address,
     pub text: String,
     pub issue: String,

@@ -1,6 +1,9 @@
-//! `eventually`, `always` and `give_up_if`: what a look means for the looks that follow. Owns when looking is over; knows neither what
-//! is looked at nor how.
-use super::{backoff::Backoff, schedule::ScheduledAction, step::span};
+//! `eventually`, `always` and `give_up_if`: decides after each attempt whether another one follows.
+use super::{
+    backoff::Backoff,
+    schedule::ScheduledAction,
+    times::{DurationError, render_duration},
+};
 use crate::expr::{Expression, Scope};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -10,29 +13,28 @@ pub struct Wait<'a> {
     always: Option<Duration>,
     give_up_if: Option<&'a Expression>,
     pub until: Option<Instant>,
-    /// It holds, and must go on doing so.
-    staying: bool,
+    /// The assertions hold, and must keep holding until the end.
+    must_keep_holding: bool,
     given_up: bool,
     pace: Backoff,
-    /// How many looks there were.
-    pub count: u32,
+    /// Number of attempts so far.
+    pub attempts: u32,
 }
 
 impl<'a> Wait<'a> {
-    /// The error says why a duration could not be read.
-    pub fn new(step: &'a ScheduledAction, scope: &Scope) -> Result<Self, String> {
-        let eventually = step.eventually.as_ref().map(|t| span(t, scope)).transpose()?;
-        let always = step.always.as_ref().map(|t| span(t, scope)).transpose()?;
+    pub fn new(action: &'a ScheduledAction, scope: &Scope) -> Result<Self, DurationError> {
+        let eventually = action.eventually.as_ref().map(|t| render_duration(t, scope)).transpose()?;
+        let always = action.always.as_ref().map(|t| render_duration(t, scope)).transpose()?;
         Ok(Wait {
             eventually,
             always,
-            give_up_if: step.give_up_if.as_ref(),
+            give_up_if: action.give_up_if.as_ref(),
             until: eventually.or(always).map(|d| Instant::now() + d),
-            // `always` alone must hold from the first look on
-            staying: eventually.is_none() && always.is_some(),
+            // `always` without `eventually` holds from the first attempt on
+            must_keep_holding: eventually.is_none() && always.is_some(),
             given_up: false,
             pace: Backoff::default(),
-            count: 0,
+            attempts: 0,
         })
     }
 
@@ -40,18 +42,18 @@ impl<'a> Wait<'a> {
         self.pace.next().unwrap_or_default()
     }
 
-    /// When the next look is cut off. The first of an `always` is not: what takes longer than the window was not wrong for that.
-    pub fn cut(&self) -> Option<Instant> {
-        self.until.filter(|_| !(self.staying && self.count == 0))
+    /// When the next attempt is cut off. The first attempt of an `always` is not: it may take longer than the window.
+    pub fn observe_until(&self) -> Option<Instant> {
+        self.until.filter(|_| !(self.must_keep_holding && self.attempts == 0))
     }
 
-    /// After a look that saw something: whether it is decided, and how. `None`: look again.
-    pub fn decide(&mut self, holds: bool, seen: &Scope) -> Option<bool> {
-        match (holds, self.staying) {
+    /// Decides after an observation: `Some` with whether the action holds, or `None` for another attempt.
+    pub fn decide(&mut self, holds: bool, with_output: &Scope) -> Option<bool> {
+        match (holds, self.must_keep_holding) {
             (true, false) => match self.always {
-                Some(stays) => {
-                    self.staying = true;
-                    self.until = Some(Instant::now() + stays);
+                Some(window) => {
+                    self.must_keep_holding = true;
+                    self.until = Some(Instant::now() + window);
                     None
                 }
                 None => Some(true),
@@ -60,36 +62,36 @@ impl<'a> Wait<'a> {
             (false, true) => Some(false),
             (false, false) if self.eventually.is_none() => Some(false),
             (false, false) => {
-                self.given_up = self.give_up_if.is_some_and(|e| e.holds(seen) == Ok(true));
+                self.given_up = self.give_up_if.is_some_and(|e| e.holds(with_output) == Ok(true));
                 self.given_up.then_some(false)
             }
         }
     }
 
-    /// Whether a look that could not ask is one like any other.
-    pub fn forgives(&self) -> bool {
-        self.eventually.is_some() && !self.staying
+    /// Whether another attempt may follow one that failed with an error.
+    pub fn retries_errors(&self) -> bool {
+        self.eventually.is_some() && !self.must_keep_holding
     }
 
-    /// The time is over: whether what was asked held.
-    pub fn over(&self) -> bool {
-        self.staying && self.count > 0
+    /// At the end of the time: whether the assertions held as long as they had to.
+    pub fn held_to_the_end(&self) -> bool {
+        self.must_keep_holding && self.attempts > 0
     }
 
-    /// Why it is red, where what was asked of the last look does not say it.
+    /// Why the action failed, where the results of the last attempt do not say it.
     pub fn reason(&self) -> Option<String> {
         if self.given_up {
             self.give_up_if.map(|e| format!("given up: `{}`", e.text()))
-        } else if self.staying {
-            Some(format!("it did not stay so for {}", shown(self.always)))
+        } else if self.must_keep_holding {
+            Some(format!("stopped holding within {}", format(self.always)))
         } else if self.eventually.is_some() {
-            Some(format!("it did not become so within {} ({} looks)", shown(self.eventually), self.count))
+            Some(format!("condition not met within {} ({} attempts)", format(self.eventually), self.attempts))
         } else {
             None
         }
     }
 }
 
-fn shown(d: Option<Duration>) -> String {
+fn format(d: Option<Duration>) -> String {
     d.map_or_else(String::new, |d| humantime::format_duration(d).to_string())
 }

@@ -7,11 +7,9 @@ use super::{
 };
 use crate::{
     address::Address,
-    engine::{
-        replay::{Record, Replay},
-        schedule::{ActionKind, Schedule, ScheduledAction},
-    },
+    engine::schedule::{ActionKind, Schedule, ScheduledAction},
     outcome::Verdict,
+    replay::{Record, Replay},
     source::{Location, Span},
 };
 use std::{
@@ -119,8 +117,8 @@ pub fn prove(
 ) -> Result<Proof, String> {
     let begun = Instant::now();
     green(&record)?;
-    let mut notes: Vec<String> = record.lacks().map(String::from).into_iter().collect();
-    let replay = Replay::new(schedule, record)?;
+    let mut notes: Vec<String> = record.missing_part().map(String::from).into_iter().collect();
+    let replay = Replay::new(schedule, record).map_err(|e| e.to_string())?;
     let locations = Places::of(replay.schedule());
     let other = differences(&replay, &locations);
     let secrets = secrets_of(replay.record());
@@ -129,7 +127,7 @@ pub fn prove(
     let asked: HashSet<&Span> = replay
         .cases
         .iter()
-        .flat_map(|c| &c.told)
+        .flat_map(|c| &c.sentences)
         .flat_map(|t| &t.actions)
         .flat_map(|a| &a.results)
         .filter_map(|f| f.asked.as_ref())
@@ -251,12 +249,10 @@ fn differences(replay: &Replay, locations: &Places) -> HashMap<Span, String> {
     let record = replay.record();
     for (case, rehearsed) in replay.schedule().cases.iter().zip(&replay.cases) {
         let told: HashMap<&Address, _> =
-            rehearsed.told.iter().flat_map(|t| &t.actions).map(|judged| (&judged.at, judged)).collect();
-        for (at, then) in record.judged.iter().filter(|(at, _)| within(case, at)) {
-            let asked = || {
-                let location = record.acts.get(at).map(|(_, location)| location);
-                location.and_then(|p| locations.assertions.get(p)).into_iter().flatten().cloned()
-            };
+            rehearsed.sentences.iter().flat_map(|t| &t.actions).map(|judged| (&judged.at, judged)).collect();
+        let outcomes = record.actions.iter().filter_map(|(at, a)| Some((at, &a.location, a.outcome.as_ref()?)));
+        for (at, location, then) in outcomes.filter(|(at, ..)| within(case, at)) {
+            let asked = || locations.assertions.get(location).into_iter().flatten().cloned();
             let Some(now) = told.get(at) else {
                 let why = format!("judged again, `{at}` is not performed");
                 out.extend(asked().map(|span| (span, why.clone())));
@@ -298,7 +294,7 @@ fn secrets_of(record: &Record) -> Vec<String> {
         None
     };
     let take = std::cell::RefCell::new(&mut take);
-    for sight in record.looks.values().flatten() {
+    for sight in record.observations.values().flatten() {
         if let Ok(output) = &sight.result {
             output.value.map_text(&|text| (take.borrow_mut())(text));
         }

@@ -4,7 +4,7 @@ use super::{
     hunt::Found,
     mutant::{self, Kind},
 };
-use crate::{engine::replay::Replay, value::Value};
+use crate::{replay::Replay, value::Value};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -209,9 +209,9 @@ pub(super) fn tried(replay: &Replay, lost: Vec<Lost>) -> Vec<Lost> {
 fn observed(replay: &Replay, case: &str, what: &str) -> HashMap<String, Vec<Value>> {
     let mut out: HashMap<String, Vec<Value>> = HashMap::new();
     let Some(c) = replay.schedule().cases.iter().position(|scheduled| scheduled.id == case) else { return out };
-    let acts = replay.record().acts.iter().filter(|(at, (w, _))| at.case() == case && w == what);
-    for (at, _) in acts {
-        if let Some(Ok(output)) = replay.looks(c, at).last().map(|s| &s.result) {
+    let actions = replay.record().actions.iter().filter(|(at, a)| at.case() == case && a.what == what);
+    for (at, _) in actions {
+        if let Some(Ok(output)) = replay.observations(c, at).last().map(|o| &o.result) {
             walk(&output.value, &mut vec![], &mut |way, v| out.entry(mutant::shown(way)).or_default().push(v.clone()));
         }
     }

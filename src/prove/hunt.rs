@@ -5,10 +5,16 @@ use super::mutant::{
 };
 use crate::{
     address::Address,
-    engine::replay::{Change, Judged, Replay, Told, Way as How, stands_for_all},
     executor::Output,
     expr::ReferencedLiterals,
     outcome::Status,
+    replay::{
+        Replay,
+        record::RecordedOutcome,
+        replay::SentenceResult,
+        shorten::is_sampled,
+        source::{Change, ObservationKind as How},
+    },
     source::Span,
     value::Value,
 };
@@ -99,12 +105,13 @@ pub type Watch<'w> = dyn Fn(usize, usize) -> ControlFlow<()> + Sync + 'w;
 
 /// Changes everything that the cases observed; `None` where it was told to stop.
 pub fn hunt(replay: &Replay, secrets: &[String], watch: &Watch) -> Option<Found> {
-    let of = |told: &Told| {
-        let judged =
-            |j: &Judged| (j.at.clone(), (j.status, j.results.iter().map(|f| (f.asked.clone(), f.holds)).collect()));
+    let of = |told: &SentenceResult| {
+        let judged = |j: &RecordedOutcome| {
+            (j.at.clone(), (j.status, j.results.iter().map(|f| (f.asked.clone(), f.holds)).collect()))
+        };
         told.actions.iter().map(judged).collect::<HashMap<_, _>>()
     };
-    let unchanged = replay.cases.iter().map(|c| c.told.iter().map(of).collect()).collect();
+    let unchanged = replay.cases.iter().map(|c| c.sentences.iter().map(of).collect()).collect();
     let hunt = Hunt { replay, unchanged, secrets: secrets.join(" ") };
     let tasks = tasks(replay);
     let (next, done, stopped) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
@@ -178,13 +185,15 @@ fn tasks(replay: &Replay) -> Vec<Task> {
     let record = replay.record();
     let mut out: IndexMap<(usize, usize, String), Task> = IndexMap::new();
     for (c, case) in replay.schedule().cases.iter().enumerate() {
-        let mut ways: Vec<(&Address, How)> = replay.cases[c].ways.iter().map(|(a, w)| (a, *w)).collect();
-        let began = |at: &Address| record.looks.get(at).and_then(|l| l.first()).map_or(u64::MAX, |s| s.seq);
+        let mut ways: Vec<(&Address, How)> = replay.cases[c].kinds.iter().map(|(a, w)| (a, *w)).collect();
+        let began = |at: &Address| record.observations.get(at).and_then(|l| l.first()).map_or(u64::MAX, |s| s.seq);
         ways.sort_by_key(|(at, _)| began(at));
         for (s, sentence) in case.sentences.iter().enumerate() {
             for (at, how) in ways.iter().filter(|(at, _)| at.is_within(&sentence.address)) {
-                let looks = replay.looks(c, at).len();
-                let Some((what, _)) = record.acts.get(*at).filter(|_| looks > 0) else { continue };
+                let looks = replay.observations(c, at).len();
+                let Some((what, _)) = record.actions.get(*at).filter(|_| looks > 0).map(|a| (&a.what, ())) else {
+                    continue;
+                };
                 let order = out.len();
                 let task = out.entry((c, s, without_rounds(at))).or_insert_with(|| Task {
                     order,
@@ -204,14 +213,14 @@ fn tasks(replay: &Replay) -> Vec<Task> {
 impl Hunt<'_> {
     fn judge(&self, task: &Task, changes: Vec<Change>) -> Reaction {
         let mut out = Reaction::default();
-        for (sentence, told) in self.replay.changed(task.case, task.sentence, changes) {
+        for (sentence, told) in self.replay.with_changes(task.case, task.sentence, changes) {
             let before = &self.unchanged[task.case][sentence];
             // what is performed again and again counts by its last time
-            let now: HashMap<&Address, &Judged> = told.actions.iter().map(|j| (&j.at, j)).collect();
+            let now: HashMap<&Address, &RecordedOutcome> = told.actions.iter().map(|j| (&j.at, j)).collect();
             out.noticed |= now.keys().any(|at| !before.contains_key(*at));
             for (at, (status, results)) in before {
                 let now = now.get(at);
-                if now.is_none() && told.kept.iter().any(|kept| at.is_within(kept)) {
+                if now.is_none() && told.reused.iter().any(|reused| at.is_within(reused)) {
                     continue;
                 }
                 let same = now.is_some_and(|now| {
@@ -238,12 +247,12 @@ impl Hunt<'_> {
     }
 
     fn sight(&self, task: &Task, at: &Address, look: usize) -> Option<&Output> {
-        self.replay.looks(task.case, at).get(look)?.result.as_ref().ok()
+        self.replay.observations(task.case, at).get(look)?.result.as_ref().ok()
     }
 
     /// What those who react speak of: first those that say so themselves.
     fn spoken(&self, case: usize, reaction: &Reaction) -> ReferencedLiterals {
-        let all = &self.replay.cases[case].spoken;
+        let all = &self.replay.cases[case].literals;
         let mut out = ReferencedLiterals::default();
         for span in reaction.fails.iter().map(|(_, s)| s).chain(&reaction.silenced) {
             if let Some(said) = all.get(span) {
@@ -269,7 +278,7 @@ impl Hunted<'_> {
         let mut whole = Reaction::default();
         for member in &task.members {
             self.times(member);
-            if member.how == How::Seen {
+            if member.how == How::Verb {
                 self.as_a_whole(member);
             }
         }
@@ -296,8 +305,8 @@ impl Hunted<'_> {
     /// What of an observation can be changed: of what the engine makes itself only what it takes from the record.
     fn open(how: How, key: &str) -> bool {
         match how {
-            How::Seen => key != "at" && key != "took",
-            How::Given => false,
+            How::Verb => key != "at" && key != "took",
+            How::Use => false,
             How::Measured => key == "overlap" || key == "refused",
         }
     }
@@ -314,7 +323,7 @@ impl Hunted<'_> {
             let (Some(sight), look) = (self.last(member), member.looks - 1) else { continue };
             if let New::Put(value) = edit(&sight.value, way, &mut n, f) {
                 let sight = Output { value, ..sight.clone() };
-                changes.push(Change { at: member.at.clone(), look, sight });
+                changes.push(Change { at: member.at.clone(), attempt: look, output: sight });
             }
         }
         (!changes.is_empty()).then_some(changes)
@@ -389,7 +398,7 @@ impl Hunted<'_> {
         for (n, member) in task.members.iter().enumerate() {
             let Some(value) = self.last(member).map(|s| s.value.clone()) else { continue };
             let Some(sample) = first(&value, way).cloned() else { continue };
-            if !stands_for_all(n, task.members.len()) {
+            if !is_sampled(n, task.members.len()) {
                 for kind in mutant::plain(&self.hunt.secrets) {
                     let total = count(&value, way);
                     self.some(member, member.looks - 1, way, &kind, 0..total);
@@ -446,7 +455,7 @@ impl Hunted<'_> {
         let Some(sight) = self.hunt.sight(self.task, &member.at, look).cloned() else { return Reaction::default() };
         let mut f = |v: &Value, n| if range.contains(&n) { change(kind, v, n) } else { New::Same };
         let New::Put(value) = edit(&sight.value, way, &mut 0, &mut f) else { return Reaction::default() };
-        let changes = vec![Change { at: member.at.clone(), look, sight: Output { value, ..sight } }];
+        let changes = vec![Change { at: member.at.clone(), attempt: look, output: Output { value, ..sight } }];
         let reaction = self.judge(changes);
         self.note(way, kind, &reaction);
         reaction
@@ -460,20 +469,20 @@ impl Hunted<'_> {
             for field in ["at", "took"] {
                 let changes: Vec<Change> = match (member.how, field) {
                     // what happened earlier or later did so with all that was seen before
-                    (How::Seen, "at") => (0..=last)
+                    (How::Verb, "at") => (0..=last)
                         .filter_map(|look| {
                             let sight = self.hunt.sight(self.task, &member.at, look)?.clone();
                             let at = sight.at.checked_add(by).ok()?;
-                            Some(Change { at: member.at.clone(), look, sight: Output { at, ..sight } })
+                            Some(Change { at: member.at.clone(), attempt: look, output: Output { at, ..sight } })
                         })
                         .collect(),
-                    (How::Seen, _) => {
+                    (How::Verb, _) => {
                         let Some(sight) = self.hunt.sight(self.task, &member.at, last).cloned() else { continue };
                         let took = match kind {
                             Kind::Later => sight.took + std::time::Duration::from_secs(3600),
                             _ => std::time::Duration::ZERO,
                         };
-                        vec![Change { at: member.at.clone(), look: last, sight: Output { took, ..sight } }]
+                        vec![Change { at: member.at.clone(), attempt: last, output: Output { took, ..sight } }]
                     }
                     _ => {
                         let Some(sight) = self.hunt.sight(self.task, &member.at, last).cloned() else { continue };
@@ -481,7 +490,7 @@ impl Hunted<'_> {
                         let New::Put(value) = edit(&sight.value, &way, &mut 0, &mut |v, n| change(&kind, v, n)) else {
                             continue;
                         };
-                        vec![Change { at: member.at.clone(), look: last, sight: Output { value, ..sight } }]
+                        vec![Change { at: member.at.clone(), attempt: last, output: Output { value, ..sight } }]
                     }
                 };
                 if changes.is_empty() {
@@ -502,7 +511,8 @@ impl Hunted<'_> {
         others.extend(missing(&sight.value).map(|v| (Kind::Missing, v)));
         others.extend(self.earlier(member, look).into_iter().map(|v| (Kind::Stale, v)));
         for (kind, value) in others {
-            let changes = vec![Change { at: member.at.clone(), look, sight: Output { value, ..sight.clone() } }];
+            let changes =
+                vec![Change { at: member.at.clone(), attempt: look, output: Output { value, ..sight.clone() } }];
             let reaction = self.judge(changes);
             self.note(&vec![], &kind, &reaction);
         }
@@ -512,22 +522,22 @@ impl Hunted<'_> {
     fn earlier(&self, member: &Member, look: usize) -> Vec<Value> {
         let record = self.hunt.replay.record();
         let Some(own) = self.hunt.sight(self.task, &member.at, look) else { return vec![] };
-        let seq = self.hunt.replay.looks(self.task.case, &member.at).get(look).map_or(0, |s| s.seq);
+        let seq = self.hunt.replay.observations(self.task.case, &member.at).get(look).map_or(0, |s| s.seq);
         let mut out: Vec<Value> = vec![];
         let mut take = |value: &Value| {
             if *value != own.value && !out.contains(value) {
                 out.push(value.clone());
             }
         };
-        let before = record.looks.get(&member.at).into_iter().flatten().rev().filter(|s| s.seq < seq);
+        let before = record.observations.get(&member.at).into_iter().flatten().rev().filter(|s| s.seq < seq);
         if let Some(before) = before.filter_map(|s| s.result.as_ref().ok()).next() {
             take(&before.value);
         }
         let mut same: Vec<(u64, &Value)> = record
-            .looks
+            .observations
             .iter()
             .filter(|(at, _)| **at != member.at && at.case() == member.at.case() && !at.as_str().contains("/undo"))
-            .filter(|(at, _)| record.acts.get(*at).is_some_and(|(what, _)| *what == self.task.what))
+            .filter(|(at, _)| record.actions.get(*at).is_some_and(|a| a.what == self.task.what))
             .filter_map(|(_, looks)| {
                 let sight = looks.iter().rev().find(|s| s.seq < seq)?;
                 Some((sight.seq, &sight.result.as_ref().ok()?.value))

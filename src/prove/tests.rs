@@ -6,11 +6,9 @@ use super::{
     page,
 };
 use crate::{
-    engine::{
-        replay::Record,
-        tests::stage::{self, Setting, Shared, Told, compiled},
-    },
+    engine::tests::stage::{self, Setting, Shared, Told, compiled},
     event::{Event, EventKind},
+    replay::Record,
 };
 use std::{
     ops::ControlFlow,

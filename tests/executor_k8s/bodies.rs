@@ -5,7 +5,7 @@ use tp_runner::{
     engine::{
         compile,
         needs::{self, Needs},
-        run::{base_scope, run_scope},
+        scopes::{base_scope, run_scope},
     },
     executor::{Need, RunInfo},
     executors,

@@ -4,12 +4,12 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     engine::{
         names::{Names, Shape},
-        schedule::{ActionKind, Fault, Known, Schedule, ScheduledAction, Target},
+        schedule::{ActionKind, Fault, KnownFailure, Schedule, ScheduledAction, Target},
     },
     event::EnvironmentOutline,
     executor::Body,
     expr::Reference,
-    plan::{self, Environment, FaultSpec, KnownFailure, SecretSource},
+    plan::{self, Environment, FaultSpec, SecretSource},
 };
 use std::sync::Arc;
 
@@ -146,10 +146,10 @@ impl Compiler<'_> {
     }
 
     /// What is accepted as red for a while, each sentence found in the plan.
-    fn known(&mut self, known: Vec<KnownFailure>, schedule: &mut Schedule) {
-        for KnownFailure { case, sentence, issue, until } in known {
+    fn known(&mut self, known: Vec<plan::KnownFailure>, schedule: &mut Schedule) {
+        for plan::KnownFailure { case, sentence, issue, until } in known {
             let Some(found) = self.sentence(&schedule.outline, &case, &sentence) else { continue };
-            let known = Known { sentence: found.address.clone(), text: found.text.clone(), issue, until };
+            let known = KnownFailure { sentence: found.address.clone(), text: found.text.clone(), issue, until };
             if let Some(case) = schedule.cases.iter_mut().find(|c| c.id == case.text) {
                 case.known.push(known);
             }

@@ -190,7 +190,7 @@ async fn always_must_hold_at_every_look() {
     let statuses: Vec<_> = (1..6).map(|i| told.status(&format!("A/steps/{i}"))).collect();
     assert_eq!(statuses, [Status::Passed, Status::Failed, Status::Failed, Status::Passed, Status::Failed]);
     assert!(told.looks("A/steps/1/do/0").len() > 5, "it looks again and again");
-    assert!(told.sentence("A/steps/2").1.contains("stay so"), "{:?}", told.sentence("A/steps/2"));
+    assert!(told.sentence("A/steps/2").1.contains("stopped holding"), "{:?}", told.sentence("A/steps/2"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -454,7 +454,7 @@ async fn a_fault_that_nobody_tried_proves_nothing() {
         let told = perform(&case, Setting { tried: 0, ..Setting::default() }).await;
         let (verdict, _, reason) = told.case("A");
         assert_eq!(verdict, Verdict::Errored, "{heal}");
-        assert!(reason.contains("nobody tried"), "{heal}: {reason}");
+        assert!(reason.contains("no connection was attempted"), "{heal}: {reason}");
         assert_eq!(run(&case).await.verdict("A"), Verdict::Passed, "{heal}");
     }
 }

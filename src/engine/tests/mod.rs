@@ -5,7 +5,6 @@ mod follow;
 mod inconclusive;
 mod judging;
 mod language;
-mod replay;
 mod secrets;
 pub mod stage;
 mod undo;

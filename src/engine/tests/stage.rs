@@ -6,11 +6,14 @@ use crate::{
     address::Address,
     engine::{
         compile::compile,
+        context::RunContext,
         dispatch,
-        looks::{Live, Looks},
-        replay::{Record, Recorded},
-        run::{self, RunContext, base_scope, run_scope},
+        hook::ActionHook,
+        live::LiveSource,
+        observation::ObservationSource,
+        run::run_schedule,
         schedule::Schedule,
+        scopes::{base_scope, run_scope},
     },
     event::{EnvironmentOutline, Event, EventKind, EventSink, Events, RunStarted},
     executor::{
@@ -23,6 +26,7 @@ use crate::{
         Environment, Environments, SecretSource, environment,
         read::{FileLoader, Reader},
     },
+    replay::{Record, hook::ReplayHook, source::ReplaySource},
     secrets::Secrets,
     source::Source,
     value::Value,
@@ -381,7 +385,7 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
         secrets.add(name, &value.to_string());
         scope = scope.with(name, value);
     }
-    let live = Arc::new(Live::new(run.clone(), secrets.clone(), scope, &schedule.targets));
+    let live = Arc::new(LiveSource::new(run.clone(), secrets.clone(), scope, &schedule.targets));
     let begin = RunStarted {
         run: run.id.clone(),
         started: run.started,
@@ -410,6 +414,14 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
         .map(|(n, _)| n.clone())
         .zip([Arc::new(link) as Arc<dyn Link>])
         .collect();
+    let (source, hook): (Arc<dyn ObservationSource>, Option<Arc<dyn ActionHook>>) = match &setting.recorded {
+        Some(events) => {
+            let record = Arc::new(Record::of(events).unwrap());
+            let hook = ReplayHook::learn(record.clone(), Arc::default());
+            (Arc::new(ReplaySource::new(record, Arc::default())), Some(Arc::new(hook)))
+        }
+        None => (live.clone(), None),
+    };
     let context = Arc::new(RunContext {
         run,
         secrets,
@@ -422,12 +434,9 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
         on_failure,
         fail_fast: setting.fail_fast,
         wall: setting.wall,
+        hook,
     });
-    let looks: Arc<dyn Looks> = match &setting.recorded {
-        Some(events) => Arc::new(Recorded::of(Arc::new(Record::of(events).unwrap()))),
-        None => live.clone(),
-    };
-    run::perform(Arc::new(schedule), context.clone(), looks, base, begin).await;
+    run_schedule(Arc::new(schedule), context.clone(), source, base, begin).await;
     live.close().await;
     drop((context, events));
     if let Some(thread) = thread {

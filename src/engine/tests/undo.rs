@@ -283,6 +283,27 @@ async fn a_fault_that_cannot_be_healed_is_said_to_be_left() {
     assert!(told.case("A").2.contains("could not be healed"), "{:?}", told.case("A"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn healing_a_fault_is_given_up_after_the_time_limit_of_an_undo() {
+    let environment = "
+targets: { one: { fake: one } }
+faults:
+  down:
+    do: [{ fake: {} }]
+    heal: [{ fake: { name: heal, says: [{ error: stuck }] }, timeout: 10m }]
+";
+    let case = "
+  - id: A
+    tier: must
+    steps: [{ step: s, do: [{ fake: { name: make }, undo: [{ fake: { name: unmake } }] }, { fault: { break: down } }] }]
+    expected: [{ result: r, check: 1 == 1 }]
+";
+    let told = perform(case, Setting { environment: environment.into(), straight: true, ..Setting::default() }).await;
+    let undone = told.undone();
+    assert_eq!((undone[0].1, undone[0].2.as_str()), (Status::Errored, "not done within 90s"));
+    assert_eq!((undone[1].1, told.verdict("A")), (Status::Passed, Verdict::Errored), "the rest is undone all the same");
+}
+
 #[tokio::test]
 async fn a_fault_may_be_actions_of_the_environment() {
     let faults = "

@@ -1,6 +1,6 @@
 //! A recorded run judged again: the same statuses and verdicts, without a context and without a clock; and changed evidence turns red.
-use super::stage::{Setting, Told, perform, run};
 use crate::{
+    engine::tests::stage::{Setting, Told, perform, run},
     event::{Event, EventKind},
     outcome::{Status, Verdict},
     value::Value,

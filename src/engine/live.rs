@@ -1,0 +1,194 @@
+//! Observes the targets of the environment. Each is connected at its first use. Owns the deadlines of a live run.
+use super::{
+    lock,
+    observation::{NextAttempt, Observation, ObservationRequest, ObservationSource},
+    schedule,
+};
+use crate::{
+    address::Address,
+    executor::{ActionContext, ActionError, RunInfo, Target, TargetSpec},
+    expr::Scope,
+    secrets::Secrets,
+    value::Value,
+};
+use async_trait::async_trait;
+use futures::FutureExt;
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::OnceCell, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How long a change that is in progress may take to complete after a cancel.
+const CANCEL_GRACE: Duration = Duration::from_secs(3);
+
+pub struct LiveSource {
+    run: RunInfo,
+    secrets: Arc<Secrets>,
+    environment: RwLock<Scope>,
+    targets: HashMap<String, Connection>,
+    /// In the order of connecting; closed last first.
+    opened: Mutex<Vec<Arc<dyn Target>>>,
+}
+
+struct Connection {
+    spec: Arc<dyn TargetSpec>,
+    cell: OnceCell<Arc<dyn Target>>,
+}
+
+impl LiveSource {
+    pub fn new(run: RunInfo, secrets: Arc<Secrets>, environment: Scope, targets: &[schedule::Target]) -> Self {
+        let targets = targets
+            .iter()
+            .map(|t| (t.name.clone(), Connection { spec: t.spec.clone(), cell: OnceCell::new() }))
+            .collect();
+        LiveSource { run, secrets, environment: RwLock::new(environment), targets, opened: Mutex::default() }
+    }
+
+    /// Replaces the names of the environment, after setup has bound its own.
+    pub fn set_environment(&self, scope: Scope) {
+        *self.environment.write().unwrap_or_else(|e| e.into_inner()) = scope;
+    }
+
+    /// The target of this name, connected at the first call.
+    pub async fn target(&self, name: &str) -> Result<Arc<dyn Target>, ActionError> {
+        let connection =
+            self.targets.get(name).ok_or_else(|| ActionError::Invalid(format!("there is no target `{name}`")))?;
+        let scope = self.environment();
+        let target = connection.cell.get_or_try_init(|| async {
+            let target = connection.spec.connect(&self.run, &scope).await?;
+            lock(&self.opened).push(target.clone());
+            Ok::<_, ActionError>(target)
+        });
+        Ok(target.await?.clone())
+    }
+
+    /// Name and version of each connected target that reports a version.
+    pub async fn versions(&self) -> Vec<(String, String)> {
+        let mut out = vec![];
+        for (name, connection) in &self.targets {
+            if let Some(target) = connection.cell.get()
+                && let Some(version) = target.version().await
+            {
+                out.push((name.clone(), version));
+            }
+        }
+        out.sort();
+        out
+    }
+
+    /// Closes all targets, last first.
+    pub async fn close(&self) {
+        loop {
+            let Some(target) = lock(&self.opened).pop() else { return };
+            target.close().await;
+        }
+    }
+}
+
+#[async_trait]
+impl ObservationSource for LiveSource {
+    async fn observe(&self, request: ObservationRequest<'_>) -> Option<Observation> {
+        let over = |deadline: Option<Instant>| deadline.is_some_and(|d| Instant::now() >= d);
+        if request.attempts > 0 && over(request.until) {
+            return None;
+        }
+        let evidence = Mutex::new(vec![]);
+        let sent = AtomicBool::new(false);
+        let environment = self.environment();
+        let limit = Instant::now() + request.timeout;
+        let deadline = request.until.map_or(limit, |u| u.min(limit));
+        let result = {
+            let act = async {
+                if request.attempts > 0 && request.last.is_none() {
+                    tokio::time::sleep(request.pace).await;
+                }
+                let target = match request.target {
+                    Some(name) => Some(self.target(name).await?),
+                    None => None,
+                };
+                let cx = ActionContext {
+                    address: request.at,
+                    run: &self.run,
+                    scope: request.scope,
+                    environment: &environment,
+                    cancel: request.cancel.clone(),
+                    secrets: &self.secrets,
+                    target,
+                    evidence: &evidence,
+                    sent: &sent,
+                };
+                match request.last {
+                    None => request.action.perform(&cx).await,
+                    Some(last) => request.action.next(&cx, last, request.pace).await,
+                }
+            };
+            // a panic in a dependency errors one action, not the run
+            let act = AssertUnwindSafe(act).catch_unwind().map(|r| {
+                r.unwrap_or_else(|_| {
+                    Err(ActionError::Invalid("the executor panicked; this is a defect of the runner".into()))
+                })
+            });
+            let mut act = std::pin::pin!(act);
+            tokio::select! {
+                biased;
+                // a change in progress may complete: one that took effect unnoticed could not be undone
+                _ = request.cancel.cancelled() => match sent.load(Ordering::SeqCst) && request.action.changes() {
+                    true => tokio::time::timeout(CANCEL_GRACE, act).await.unwrap_or(Err(ActionError::Cancelled)),
+                    false => Err(ActionError::Cancelled),
+                },
+                r = tokio::time::timeout_at(deadline, &mut act) => match r {
+                    Ok(r) => r,
+                    // a further attempt that the end of observing cut off is no observation; the first attempt is a timeout
+                    Err(_) if request.attempts > 0 && deadline < limit => return None,
+                    Err(_) => {
+                        let left = deadline.saturating_duration_since(limit - request.timeout);
+                        Err(ActionError::TimedOut(request.timeout.min(left)))
+                    }
+                },
+            }
+        };
+        let sent = sent.into_inner();
+        Some(Observation { result, evidence: evidence.into_inner().unwrap_or_else(|e| e.into_inner()), sent })
+    }
+
+    async fn next_attempt(
+        &self,
+        _: &Address,
+        attempts: u32,
+        until: Option<Instant>,
+        pace: Duration,
+        cancel: &CancellationToken,
+    ) -> NextAttempt {
+        if attempts == 0 {
+            return NextAttempt::Run;
+        }
+        let Some(until) = until else { return NextAttempt::Stop };
+        let next = Instant::now() + pace;
+        if next >= until {
+            return NextAttempt::Stop;
+        }
+        tokio::select! {
+            _ = cancel.cancelled() => NextAttempt::Stop,
+            _ = tokio::time::sleep_until(next) => NextAttempt::Run,
+        }
+    }
+
+    fn measured(&self, _: &Address, live: Value) -> Value {
+        live
+    }
+
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    fn environment(&self) -> Scope {
+        self.environment.read().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+}

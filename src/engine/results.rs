@@ -1,0 +1,115 @@
+//! Outcomes of an action, of a list of actions and of a case.
+use crate::{
+    expr::{AssertionResult, Scope},
+    outcome::{Blame, Status, Verdict},
+    value::Value,
+};
+use std::time::Duration;
+
+#[derive(Clone)]
+pub struct ActionOutcome {
+    pub status: Status,
+    pub reason: Option<String>,
+    /// The output of the last attempt that had one.
+    pub value: Option<Value>,
+    /// The names that the action binds.
+    pub names: Vec<(String, Value)>,
+    /// The product could not be asked: the remaining steps of the case are not run.
+    pub ends_steps: bool,
+    /// An `eventually` ran out: a `foreach` around the action stops.
+    pub expired: bool,
+    /// Number of assertions that were evaluated.
+    pub judged: usize,
+}
+
+impl ActionOutcome {
+    pub fn passed() -> Self {
+        ActionOutcome {
+            status: Status::Passed,
+            reason: None,
+            value: None,
+            names: vec![],
+            ends_steps: false,
+            expired: false,
+            judged: 0,
+        }
+    }
+
+    pub fn without_output(status: Status, reason: impl Into<String>) -> Self {
+        let ends_steps = matches!(status, Status::Errored | Status::Interrupted);
+        ActionOutcome { status, reason: Some(reason.into()), ends_steps, ..ActionOutcome::passed() }
+    }
+}
+
+pub struct ActionsOutcome {
+    /// The scope with the names that the actions bound.
+    pub scope: Scope,
+    pub status: Status,
+    pub reason: Option<String>,
+    /// The output of the last action that had one.
+    pub last: Option<Value>,
+    pub names: Vec<(String, Value)>,
+    pub ends_steps: bool,
+    pub expired: bool,
+    pub judged: usize,
+    /// At least one action was not skipped by its `if`.
+    pub acted: bool,
+}
+
+impl ActionsOutcome {
+    pub fn new(scope: Scope) -> Self {
+        ActionsOutcome {
+            scope,
+            status: Status::Passed,
+            reason: None,
+            last: None,
+            names: vec![],
+            ends_steps: false,
+            expired: false,
+            judged: 0,
+            acted: false,
+        }
+    }
+
+    /// The reason why the actions did not pass, if they did not.
+    pub fn failure(&self) -> Option<String> {
+        self.status.is_red().then(|| self.reason.clone().unwrap_or_else(|| self.status.word().into()))
+    }
+}
+
+pub struct CaseOutcome {
+    pub verdict: Verdict,
+    pub blame: Option<Blame>,
+    pub reason: Option<String>,
+    /// What could not be undone, a sentence each.
+    pub left: Vec<String>,
+}
+
+impl CaseOutcome {
+    pub fn new(verdict: Verdict, blame: Option<Blame>, reason: Option<String>) -> Self {
+        CaseOutcome { verdict, blame, reason, left: vec![] }
+    }
+
+    /// Errored for a reason outside of the product.
+    pub fn errored(reason: impl Into<String>) -> Self {
+        CaseOutcome::new(Verdict::Errored, Some(Blame::Environment), Some(reason.into()))
+    }
+}
+
+/// When an observation was made.
+#[derive(Clone, Copy)]
+pub struct ObservationTime {
+    /// From 0 within the action.
+    pub attempt: u32,
+    pub at: jiff::Timestamp,
+    pub took: Duration,
+}
+
+/// Says in a sentence what did not hold.
+pub fn describe_failure(result: &AssertionResult) -> String {
+    if result.expected == "true" && result.actual == "false" {
+        format!("`{}` does not hold", result.subject)
+    } else {
+        format!("`{}`: expected {}, found {}", result.subject, result.expected, result.actual)
+    }
+}

@@ -1,0 +1,130 @@
+//! The record of a run, read from the events of its journal.
+use crate::{
+    address::Address,
+    event::{ErrorKind, Event, EventKind, RunStarted},
+    executor::{ActionError, Output, RunInfo},
+    expr::AssertionResult,
+    outcome::{Status, Verdict},
+    source::Location,
+    value::Value,
+};
+use jiff::Timestamp;
+use std::{collections::HashMap, time::Duration};
+
+#[derive(Clone)]
+pub struct Record {
+    pub started: RunStarted,
+    /// The plan's variables and the environment's names. Journals of old versions lack them.
+    pub bound: Option<(Value, Value)>,
+    pub observations: HashMap<Address, Vec<RecordedObservation>>,
+    pub actions: HashMap<Address, RecordedAction>,
+    pub cases: HashMap<String, (Verdict, Option<String>)>,
+    pub finished: bool,
+}
+
+#[derive(Clone)]
+pub struct RecordedObservation {
+    pub result: Result<Output, ActionError>,
+    /// The number of its event.
+    pub seq: u64,
+}
+
+#[derive(Clone)]
+pub struct RecordedAction {
+    /// One line for people.
+    pub what: String,
+    pub location: Location,
+    pub ended: Option<Timestamp>,
+    pub outcome: Option<RecordedOutcome>,
+}
+
+#[derive(Clone, Debug)]
+pub struct RecordedOutcome {
+    pub at: Address,
+    pub status: Status,
+    pub results: Vec<AssertionResult>,
+}
+
+impl Record {
+    /// `None` if no run began.
+    pub fn of<'e>(events: impl IntoIterator<Item = &'e Event>) -> Option<Record> {
+        let mut record: Option<Record> = None;
+        for event in events {
+            if let EventKind::RunStarted(started) = &event.kind {
+                record.get_or_insert(Record {
+                    started: (**started).clone(),
+                    bound: None,
+                    observations: HashMap::new(),
+                    actions: HashMap::new(),
+                    cases: HashMap::new(),
+                    finished: false,
+                });
+            }
+            if let Some(record) = &mut record {
+                record.add(event);
+            }
+        }
+        record
+    }
+
+    fn add(&mut self, event: &Event) {
+        let at = &event.address;
+        match &event.kind {
+            EventKind::NamesBound { vars, environment } => self.bound = Some((vars.clone(), environment.clone())),
+            EventKind::ActionStarted { what, location } => {
+                let (what, location) = (what.clone(), location.clone());
+                match self.actions.get_mut(at) {
+                    Some(action) => (action.what, action.location) = (what, location),
+                    None => {
+                        let action = RecordedAction { what, location, ended: None, outcome: None };
+                        self.actions.insert(at.clone(), action);
+                    }
+                }
+            }
+            EventKind::Observed { at: began, took, value, error, error_kind, .. } => {
+                let result = match (value, error_kind) {
+                    (Some(value), _) => Ok(Output { value: value.clone(), at: *began, took: *took, cursor: None }),
+                    (None, kind) => {
+                        Err(action_error(kind.unwrap_or(ErrorKind::Invalid), error.clone().unwrap_or_default(), *took))
+                    }
+                };
+                let observation = RecordedObservation { result, seq: event.seq };
+                self.observations.entry(at.clone()).or_default().push(observation);
+            }
+            EventKind::ActionFinished { status, results, .. } => {
+                if let Some(action) = self.actions.get_mut(at) {
+                    action.ended = Some(event.at);
+                    action.outcome =
+                        Some(RecordedOutcome { at: at.clone(), status: *status, results: results.clone() });
+                }
+            }
+            EventKind::CaseFinished { verdict, reason, .. } => {
+                self.cases.insert(at.to_string(), (*verdict, reason.clone()));
+            }
+            EventKind::RunFinished { .. } => self.finished = true,
+            _ => {}
+        }
+    }
+
+    pub fn run_info(&self) -> RunInfo {
+        RunInfo { id: self.started.run.clone(), started: self.started.started, dir: Default::default() }
+    }
+
+    /// Says which part of the record is missing, if one is.
+    pub fn missing_part(&self) -> Option<&'static str> {
+        self.bound.is_none().then_some(
+            "the journal does not say which names were bound before the cases (an older `tp-runner` wrote it): \
+             they are taken from the plan, and assertions that read names of the environment cannot be replayed",
+        )
+    }
+}
+
+fn action_error(kind: ErrorKind, text: String, took: Duration) -> ActionError {
+    match kind {
+        ErrorKind::Unreachable => ActionError::Unreachable(text),
+        ErrorKind::TimedOut => ActionError::TimedOut(took),
+        ErrorKind::Undefined => ActionError::Undefined(text),
+        ErrorKind::Cancelled => ActionError::Cancelled,
+        ErrorKind::Invalid => ActionError::Invalid(text),
+    }
+}

@@ -1,0 +1,233 @@
+//! Judges the cases of a record: without changes, and again from the sentence in which an observation is changed.
+use super::{
+    cache::{NamesRead, names_read},
+    hook::{Cache, ReplayHook},
+    record::{Record, RecordedObservation, RecordedOutcome},
+    shorten::shortened,
+    source::{Change, ObservationKind, ReplaySource, recorded_secrets},
+};
+use crate::{
+    address::Address,
+    engine::{
+        case::CaseExecution,
+        context::RunContext,
+        lock,
+        runner::{ActionRunner, CaseEffects},
+        schedule::{Case, Schedule},
+        scopes::{VariableError, base_scope, case_scope, run_scope},
+    },
+    event::{EventKind, Events},
+    expr::{ReferencedLiterals, Scope},
+    outcome::{Status, Verdict},
+    source::{Location, Span},
+    value::Value,
+};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+};
+use tokio_util::sync::CancellationToken;
+
+/// A record and its cases, judged without changes.
+pub struct Replay {
+    schedule: Arc<Schedule>,
+    record: Arc<Record>,
+    names_read: Arc<HashMap<Location, NamesRead>>,
+    base: Scope,
+    pub cases: Vec<BaselineCase>,
+}
+
+/// A case judged without changes.
+pub struct BaselineCase {
+    /// The record without intermediate attempts, where that gives the same results; else all of it.
+    record: Arc<Record>,
+    /// The state before each sentence, and at the end.
+    states: Vec<State>,
+    cache: Arc<Cache>,
+    pub sentences: Vec<SentenceResult>,
+    pub kinds: HashMap<Address, ObservationKind>,
+    /// Literals that each assertion mentions.
+    pub literals: HashMap<Span, ReferencedLiterals>,
+    verdict: Verdict,
+}
+
+struct State {
+    execution: CaseExecution,
+    faults: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct SentenceResult {
+    pub status: Status,
+    /// Each action that ended, in order.
+    pub actions: Vec<RecordedOutcome>,
+    /// Actions whose outcome was reused, with everything that is part of them.
+    pub reused: Vec<Address>,
+}
+
+impl BaselineCase {
+    /// The verdict, and the last status and results of each sentence and action.
+    fn results(&self) -> (Verdict, Vec<Status>, HashMap<&Address, (Status, Vec<bool>)>) {
+        let actions = self.sentences.iter().flat_map(|s| &s.actions);
+        let actions = actions.map(|a| (&a.at, (a.status, a.results.iter().map(|r| r.holds).collect())));
+        (self.verdict, self.sentences.iter().map(|s| s.status).collect(), actions.collect())
+    }
+}
+
+impl Replay {
+    /// Judges every case of the record. A case that was not selected has no sentences.
+    pub fn new(schedule: Arc<Schedule>, record: Arc<Record>) -> Result<Replay, VariableError> {
+        let base = recorded_base(&record, &schedule)?;
+        let names_read = Arc::new(names_read(&schedule));
+        let short = Arc::new(shortened(&record, &schedule));
+        let mut replay = Replay { schedule, record, names_read, base, cases: vec![] };
+        let judge = |case| {
+            let whole = replay.baseline(case, replay.record.clone());
+            let quick = replay.baseline(case, short.clone());
+            match quick.results() == whole.results() {
+                true => BaselineCase { literals: whole.literals, ..quick },
+                false => whole,
+            }
+        };
+        replay.cases = replay.schedule.cases.iter().map(judge).collect();
+        Ok(replay)
+    }
+
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The observations of an action that decide: the last one, or several of an `always`.
+    pub fn observations(&self, case: usize, at: &Address) -> &[RecordedObservation] {
+        self.cases[case].record.observations.get(at).map_or(&[], Vec::as_slice)
+    }
+
+    fn baseline(&self, case: &Case, record: Arc<Record>) -> BaselineCase {
+        let source = ReplaySource::new(record.clone(), Arc::default());
+        let hook = Arc::new(ReplayHook::learn(self.record.clone(), self.names_read.clone()));
+        let mut state = State { execution: CaseExecution::new(case_scope(&self.base, &case.id)), faults: vec![] };
+        let (mut states, mut sentences) = (vec![], vec![]);
+        if self.record.cases.contains_key(&case.id) {
+            for i in 0..case.sentences.len() {
+                let (next, result) = self.judge_sentence(case, i, &state, &source, &hook);
+                states.push(std::mem::replace(&mut state, next));
+                sentences.push(result);
+            }
+        }
+        let verdict = state.execution.outcome(false).verdict;
+        states.push(state);
+        let (literals, cache) = hook.take_learned();
+        let cache = Arc::new(cache);
+        BaselineCase { record, states, cache, sentences, kinds: source.into_kinds(), literals, verdict }
+    }
+
+    /// Judges a case with changed observations, from `sentence` on until the changes make no difference any more. Returns each
+    /// sentence with its number.
+    pub fn with_changes(&self, case: usize, sentence: usize, changes: Vec<Change>) -> Vec<(usize, SentenceResult)> {
+        let (scheduled, baseline) = (&self.schedule.cases[case], &self.cases[case]);
+        let changes: Arc<[Change]> = changes.into();
+        let source = ReplaySource::new(baseline.record.clone(), changes.clone());
+        let (record, names_read) = (self.record.clone(), self.names_read.clone());
+        let hook = Arc::new(ReplayHook::reuse(record, names_read, baseline.cache.clone(), changes));
+        let mut out = vec![];
+        let mut diverged: Option<State> = None;
+        for i in sentence..scheduled.sentences.len() {
+            let state = diverged.as_ref().unwrap_or(&baseline.states[i]);
+            let (next, result) = self.judge_sentence(scheduled, i, state, &source, &hook);
+            out.push((i, result));
+            let unchanged = &baseline.states[i + 1];
+            if next.faults == unchanged.faults && next.execution.converged(&unchanged.execution) {
+                break;
+            }
+            diverged = Some(next);
+        }
+        out
+    }
+
+    fn judge_sentence(
+        &self,
+        case: &Case,
+        i: usize,
+        state: &State,
+        source: &ReplaySource,
+        hook: &Arc<ReplayHook>,
+    ) -> (State, SentenceResult) {
+        let sink = Arc::new(CollectingSink::default());
+        let context = RunContext {
+            run: self.record.run_info(),
+            secrets: self.base.secrets().clone(),
+            events: sink.clone(),
+            cancel: CancellationToken::new(),
+            kill: CancellationToken::new(),
+            links: HashMap::new(),
+            live: None,
+            faults: vec![],
+            on_failure: vec![],
+            fail_fast: false,
+            wall: Timestamp::now,
+            hook: Some(hook.clone()),
+        };
+        let effects = CaseEffects { faults: Mutex::new(state.faults.clone()), ..CaseEffects::default() };
+        let base = case_scope(&self.base, &case.id);
+        let runner = ActionRunner::new(&context, source, &context.cancel, &effects, &base);
+        let mut execution = state.execution.clone();
+        run_to_end(execution.run_sentence(&case.sentences[i], &runner));
+        let status = execution.statuses.last().map_or(Status::NotReached, |(_, status)| *status);
+        let actions = std::mem::take(&mut *lock(&sink.0));
+        let faults = runner.faults_in_force();
+        (State { execution, faults }, SentenceResult { status, actions, reused: hook.take_reused() })
+    }
+}
+
+/// The names of the run and the plan's variables, as they were recorded.
+fn recorded_base(record: &Record, schedule: &Schedule) -> Result<Scope, VariableError> {
+    let (run, secrets) = (record.run_info(), recorded_secrets());
+    if let Some((vars, _)) = &record.bound {
+        return Ok(run_scope(&run, &secrets).with_all(vars));
+    }
+    let scope = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets))?;
+    // the record has the texts of those that were set to other values
+    Ok(record.started.plan.vars.iter().fold(scope, |scope, (name, text)| match scope.get(name) {
+        Some(v) if v.to_string() != *text => {
+            let value = serde_json::from_str(text).map_or_else(|_| Value::text(text), |j: serde_json::Value| j.into());
+            scope.with(name, value)
+        }
+        _ => scope,
+    }))
+}
+
+/// Polls work that waits for nothing outside of itself until it is done.
+fn run_to_end<T>(work: impl Future<Output = T>) -> T {
+    // a task of tokio has a budget: when it is used up, a barrier waits for a yield that never comes here
+    let mut work = std::pin::pin!(tokio::task::unconstrained(work));
+    loop {
+        if let Poll::Ready(result) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return result;
+        }
+    }
+}
+
+/// Keeps the outcome of each action.
+#[derive(Default)]
+struct CollectingSink(Mutex<Vec<RecordedOutcome>>);
+
+#[async_trait]
+impl Events for CollectingSink {
+    async fn emit(&self, at: &Address, kind: EventKind) {
+        if let EventKind::ActionFinished { status, results, .. } = kind {
+            lock(&self.0).push(RecordedOutcome { at: at.clone(), status, results });
+        }
+    }
+
+    async fn commit(&self, at: &Address, kind: EventKind) -> Result<(), String> {
+        self.emit(at, kind).await;
+        Ok(())
+    }
+}
