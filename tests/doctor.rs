@@ -88,7 +88,7 @@ environments:
         ("cluster", "`two`"),
         ("database", "none.sqlite"),
         ("inbox", "in use"),
-        ("platform-log", "there is no log file"),
+        ("platform-log", "log file `"),
     ] {
         assert!(line(of).contains(why), "{of}: {}", line(of));
         // what is seen, and what to do about it

@@ -1,5 +1,4 @@
-//! The verb `k8s` when the API server dies under it: a real one, of the test's own, killed in the middle of an `eventually` and
-//! started again. The watch goes on where it was, and no state between is lost.
+//! Kills a real API server during an `eventually` and starts it again: the watch resumes and misses no state.
 #![cfg(feature = "sandbox")]
 mod executor_stage;
 mod support;
@@ -12,13 +11,13 @@ use executor_stage::{Stage, at};
 use support::{Place, Ran, eventually};
 use tp_runner::value::Value;
 
-const SOON: Duration = Duration::from_secs(90);
-const MAP: &str = "configmaps/watched";
+const WAIT_TIMEOUT: Duration = Duration::from_secs(90);
+const OBJECT: &str = "configmaps/watched";
 
-/// A server in a folder of its own, down when this goes.
+/// An API server with its own folder, stopped when this is dropped.
 struct Server {
     folder: tempfile::TempDir,
-    again: Option<Child>,
+    restarted: Option<Child>,
 }
 
 impl Server {
@@ -26,14 +25,14 @@ impl Server {
         let folder = tempfile::Builder::new().prefix("tp-runner-kube-").tempdir().unwrap();
         let up = script("up").arg(folder.path()).stdout(Stdio::null()).status().unwrap();
         assert!(up.success(), "tests/kube/up: {up}");
-        Server { folder, again: None }
+        Server { folder, restarted: None }
     }
 
     fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("kubeconfig")
     }
 
-    /// `kill -9`; gives what it was started with.
+    /// Sends SIGKILL and returns the command line.
     fn kill(&self) -> Vec<String> {
         let pids = std::fs::read_to_string(self.folder.path().join("pids")).unwrap();
         let pid = pids.lines().find_map(|l| l.strip_suffix(" kube-apiserver")).expect("an API server").to_owned();
@@ -44,21 +43,20 @@ impl Server {
         words.map(|w| String::from_utf8_lossy(w).into_owned()).collect()
     }
 
-    /// The same program at the same port, on the same etcd.
+    /// Starts the same program again, with the same port and etcd.
     fn restart(&mut self, words: &[String]) {
-        let log = std::fs::File::create(self.folder.path().join("again.log")).unwrap();
-        let mut again = Command::new(&words[0]);
-        again.args(&words[1..]).current_dir(self.folder.path()).stdin(Stdio::null());
-        let again = again.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        self.again = Some(again);
+        let log = std::fs::File::create(self.folder.path().join("restarted.log")).unwrap();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).current_dir(self.folder.path()).stdin(Stdio::null());
+        self.restarted = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(mut again) = self.again.take() {
-            let _ = again.kill();
-            let _ = again.wait();
+        if let Some(mut server) = self.restarted.take() {
+            let _ = server.kill();
+            let _ = server.wait();
         }
         let _ = script("down").arg(self.folder.path()).status();
     }
@@ -79,7 +77,7 @@ fn states(n: std::ops::Range<usize>) -> Vec<String> {
 }
 
 fn patch(state: &str) -> String {
-    format!("{{ patch: {MAP}, merge: {{ data: {{ state: {state} }} }} }}")
+    format!("{{ patch: {OBJECT}, merge: {{ data: {{ state: {state} }} }} }}")
 }
 
 const PLAN: &str = r#"
@@ -87,7 +85,7 @@ plan: restart
 title: A watch outlives its server
 cases:
   - id: RESTART-1
-    title: The last state is seen
+    title: The last state is observed
     tier: must
     steps:
       - step: Wait for the last state
@@ -97,32 +95,32 @@ cases:
             expect: { object: { data: { state: s9 } } }
             as: watched
     expected:
-      - result: It is the last
+      - result: The state is the last
         check: watched.object.data.state == "s9"
 "#;
 
-/// What the run has looked at so far, each state once.
-fn seen(place: &Place) -> Vec<String> {
+/// The states that the run has observed so far, without repetitions.
+fn observed(place: &Place) -> Vec<String> {
     let journal = place.runs().pop().map(|run| std::fs::read_to_string(place.journal(&run)).unwrap_or_default());
     let events = journal.unwrap_or_default();
     let events = events.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
-    let looks = events.filter(|e| e["event"] == "observed");
+    let observations = events.filter(|e| e["event"] == "observed");
     let mut states: Vec<String> =
-        looks.filter_map(|e| Some(e.pointer("/value/object/data/state")?.as_str()?.to_owned())).collect();
+        observations.filter_map(|e| Some(e.pointer("/value/object/data/state")?.as_str()?.to_owned())).collect();
     states.dedup();
     states
 }
 
 #[tokio::test]
-async fn an_eventually_outlives_the_kill_of_the_api_server_and_misses_nothing() {
-    if support::real_cluster("the API server is killed under a watch").is_none() {
+async fn eventually_survives_an_api_server_restart_without_missing_states() {
+    if support::real_cluster("the API server is killed during a watch").is_none() {
         return;
     }
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut server = Server::start();
-    let other = stage(&server.kubeconfig()).await;
-    let made = "create: { apiVersion: v1, kind: ConfigMap, metadata: { name: watched }, data: { state: s0 } }";
-    assert_eq!(at(&other.see(made).await, "found"), Value::Bool(true));
+    let direct = stage(&server.kubeconfig()).await;
+    let body = "create: { apiVersion: v1, kind: ConfigMap, metadata: { name: watched }, data: { state: s0 } }";
+    assert_eq!(at(&direct.see(body).await, "found"), Value::Bool(true));
     let place = Place::new();
     std::fs::write(place.path("plans/restart.yaml"), PLAN).unwrap();
     let target = format!("k8s: {{ kubeconfig: {:?}, namespace: default }}", server.kubeconfig());
@@ -131,23 +129,23 @@ async fn an_eventually_outlives_the_kill_of_the_api_server_and_misses_nothing() 
     let mut run = place.command(&["run", "plans/restart.yaml", "--env", "own"]);
     let run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
 
-    eventually("the first look", SOON, || (seen(&place) == states(0..1)).then_some(()));
+    eventually("the first observation", WAIT_TIMEOUT, || (observed(&place) == states(0..1)).then_some(()));
     for state in states(1..4) {
-        other.see(&patch(&state)).await;
+        direct.see(&patch(&state)).await;
     }
-    eventually("the looks before the kill", SOON, || (seen(&place) == states(0..4)).then_some(()));
+    eventually("the observations before the kill", WAIT_TIMEOUT, || (observed(&place) == states(0..4)).then_some(()));
     let words = server.kill();
     tokio::time::sleep(Duration::from_secs(1)).await;
     server.restart(&words);
-    // The first to reach it again changes the object six times over, as quickly as it can.
-    let until = Instant::now() + SOON;
-    while other.perform(&patch("s4")).await.ok().is_none_or(|o| at(&o.value, "found") != Value::Bool(true)) {
+    // Changes the object six times as soon as the server responds, before the watch has reconnected.
+    let until = Instant::now() + WAIT_TIMEOUT;
+    while direct.perform(&patch("s4")).await.ok().is_none_or(|o| at(&o.value, "found") != Value::Bool(true)) {
         assert!(Instant::now() < until, "the API server did not come back");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     for state in states(5..10) {
-        other.see(&patch(&state)).await;
+        direct.see(&patch(&state)).await;
     }
     Ran::from(run.wait_with_output().unwrap()).exits(0);
-    assert_eq!(seen(&place), states(0..10));
+    assert_eq!(observed(&place), states(0..10));
 }

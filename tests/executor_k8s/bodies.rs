@@ -1,4 +1,4 @@
-//! What a body may say, and what an action needs; without a cluster.
+//! Compiling bodies, and the permissions that actions need; without a cluster.
 use crate::executor_stage;
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 use tp_runner::{
@@ -27,16 +27,16 @@ impl FileLoader for NoFiles {
     }
 }
 
-/// What a plan and the first environment of a file will ask of their targets.
-pub fn needs_of(plan: &str, environments: &str) -> Needs {
+/// The needs of a plan in the first environment of a file.
+pub fn plan_needs(plan: &str, environments: &str) -> Needs {
     let registry = executors::registry();
     let source = |name: &str, text: &str| Arc::new(Source { name: name.into(), text: text.into() });
     let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
     let plan = reader.plan(&source("plan.yaml", plan)).unwrap();
     let here = environment::read(&mut reader, &source("tp-runner.yaml", environments)).unwrap().all.remove(0);
     let (schedule, problems) = compile::compile(plan, &registry, Some(here), vec![], &|_| true);
-    let drawn: String = problems.0.iter().chain(&reader.problems.0).map(|d| d.render(false)).collect();
-    assert_eq!(problems.errors() + reader.problems.errors(), 0, "{drawn}");
+    let rendered: String = problems.0.iter().chain(&reader.problems.0).map(|d| d.render(false)).collect();
+    assert_eq!(problems.errors() + reader.problems.errors(), 0, "{rendered}");
     let (schedule, secrets) = (schedule.unwrap(), Arc::new(Secrets::default()));
     let run = RunInfo { id: "r1".into(), started: jiff::Timestamp::now(), dir: ".".into() };
     let known = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).unwrap();
@@ -44,31 +44,31 @@ pub fn needs_of(plan: &str, environments: &str) -> Needs {
 }
 
 #[test]
-fn a_body_that_cannot_be_performed_is_a_diagnostic() {
+fn refuses_invalid_bodies_with_a_diagnostic() {
     for (body, expected) in [
         ("get: sessions.stream.space", "plural.group/name"),
-        ("list: sessions.stream.space/x", "no name"),
-        ("apply: { kind: X }", "lacks `apiVersion`"),
-        ("apply: { apiVersion: v1, kind: ConfigMap, metadata: { generateName: x } }", "lacks `name`"),
-        ("{ get: a/b, list: c }", "two verbs"),
-        ("namespace: x", "no verb"),
+        ("list: sessions.stream.space/x", "without a name"),
+        ("apply: { kind: X }", "missing `apiVersion`"),
+        ("apply: { apiVersion: v1, kind: ConfigMap, metadata: { generateName: x } }", "missing `name`"),
+        ("{ get: a/b, list: c }", "expected one operation, found `get`, `list`"),
+        ("namespace: x", "expected an operation, found none"),
         ("patch: a/b", "one of `merge`, `json` and `strategic`"),
         ("{ patch: a/b, merge: {}, strategic: {} }", "one of `merge`, `json` and `strategic`"),
-        ("{ patch: a/b, json: { op: x } }", "list of operations"),
-        ("{ patch: a/b, merge: [x] }", "is a map"),
-        ("{ get: a/b, labels: { x: y } }", "`labels` belongs to `list`, not to `get`"),
-        ("{ delete: a/b, force: true }", "`force` belongs to `apply`"),
-        ("{ list: a, subresource: status }", "belongs to `get`, `apply`, `patch`"),
+        ("{ patch: a/b, json: { op: x } }", "expected a list of operations, found a map"),
+        ("{ patch: a/b, merge: [x] }", "expected a map with the fields to change, found a list"),
+        ("{ get: a/b, labels: { x: y } }", "`labels` is allowed with `list`, not with `get`"),
+        ("{ delete: a/b, force: true }", "`force` is allowed with `apply`"),
+        ("{ list: a, subresource: status }", "is allowed with `get`, `apply`, `patch`"),
         ("{ get: a/b, subresource: staus }", "did you mean `status`"),
         ("{ delete: a/b, propagation: forground }", "did you mean `foreground`"),
-        ("{ delete: a/b, grace: soon }", "no duration"),
-        ("{ delete: a/b, grace: 500ms }", "whole seconds"),
+        ("{ delete: a/b, grace: soon }", "expected a duration"),
+        ("{ delete: a/b, grace: 500ms }", "expected whole seconds"),
         ("{ apply: '${x}', force: please }", "`true` or `false`"),
-        ("create: { apiVersion: v1, kind: Pod, metadata: {} }", "lacks `name`, or `generateName`"),
-        ("create: { kind: Pod, metadata: { name: x } }", "lacks `apiVersion`"),
-        ("create: [{ apiVersion: v1, kind: Pod, metadata: { name: x } }, { kind: Pod }]", "lacks `apiVersion`"),
+        ("create: { apiVersion: v1, kind: Pod, metadata: {} }", "missing `name` or `generateName`"),
+        ("create: { kind: Pod, metadata: { name: x } }", "missing `apiVersion`"),
+        ("create: [{ apiVersion: v1, kind: Pod, metadata: { name: x } }, { kind: Pod }]", "missing `apiVersion`"),
         ("create: deployment.yaml", "or `{ file: PATH }`"),
-        ("create: []", "a manifest is a map"),
+        ("create: []", "expected a manifest"),
         ("{ get: a/b, namespce: x }", "namespace"),
         ("{ get: 'a/${b' }", "without a closing"),
     ] {
@@ -92,22 +92,22 @@ fn a_body_that_cannot_be_performed_is_a_diagnostic() {
 }
 
 #[test]
-fn what_an_action_needs_is_told_before_the_run() {
+fn derives_the_needs_of_an_action_before_the_run() {
     let known = Scope::default().with("ns", "blue").with("kind", "pods").with(
         "manifest",
         Value::from(serde_json::json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "x" } })),
     );
     let needs = |body: &str| -> Vec<String> {
-        let one = |n: Need| {
+        let text = |n: Need| {
             let namespace = n.namespace.map(|n| format!(" in {n}")).unwrap_or_default();
             format!("{} {}{namespace}{}", n.verb, n.resource, if n.essential { "" } else { "?" })
         };
-        executor_stage::compile("k8s", body).unwrap().needs(&known).into_iter().map(one).collect()
+        executor_stage::compile("k8s", body).unwrap().needs(&known).into_iter().map(text).collect()
     };
-    let look = |r: &str| vec![format!("get {r}"), format!("list {r}?"), format!("watch {r}?")];
-    assert_eq!(needs("get: 'sessions.stream.space/${name}'"), look("sessions.stream.space"));
-    assert_eq!(needs("get: '${kind}/${name}'"), look("pods"));
-    assert_eq!(needs("get: '${what}/${name}'"), look("${what}/${name}"), "it is known only in the run");
+    let get_needs = |r: &str| vec![format!("get {r}"), format!("list {r}?"), format!("watch {r}?")];
+    assert_eq!(needs("get: 'sessions.stream.space/${name}'"), get_needs("sessions.stream.space"));
+    assert_eq!(needs("get: '${kind}/${name}'"), get_needs("pods"));
+    assert_eq!(needs("get: '${what}/${name}'"), get_needs("${what}/${name}"), "known only during the run");
     assert_eq!(needs("{ get: deploy/x, subresource: scale }"), ["get deploy/scale"]);
     assert_eq!(needs("{ list: pods, namespace: '${ns}' }"), ["list pods in blue", "watch pods in blue?"]);
     assert_eq!(needs("list: '*'"), ["list *?"]);
@@ -116,7 +116,7 @@ fn what_an_action_needs_is_told_before_the_run() {
     assert_eq!(
         needs("create: { apiVersion: v1, kind: Pod, metadata: { name: '${x}' } }"),
         ["create Pod.v1"],
-        "a name of later does not hide the kind"
+        "an unknown name does not hide the kind"
     );
     assert_eq!(
         needs(
@@ -126,12 +126,12 @@ fn what_an_action_needs_is_told_before_the_run() {
     );
     assert_eq!(needs("{ patch: Session/x, merge: {}, subresource: status }"), ["patch Session/status"]);
     assert_eq!(needs("delete: pods/x"), ["delete pods"]);
-    assert_eq!(needs("delete: { file: x.yaml }"), ["delete what is in `x.yaml`"]);
+    assert_eq!(needs("delete: { file: x.yaml }"), ["delete objects in `x.yaml`"]);
 }
 
-/// Wherever an action stands: in an action that is used, in a branch, in an undo, and around the cases.
+/// From reusable actions, branches, undos, and the lists around the cases.
 #[test]
-fn what_a_plan_needs_is_gathered_from_everywhere() {
+fn collects_needs_from_all_places_of_a_plan() {
     let plan = r#"
 plan: P
 title: T
@@ -179,8 +179,8 @@ cases:
         one("patch: services/x, merge: { a: b }"),
         one("patch: endpoints/x, merge: { a: b }"),
     );
-    let all = needs_of(plan, &environments);
-    let told: BTreeSet<String> = all
+    let all = plan_needs(plan, &environments);
+    let essential: BTreeSet<String> = all
         .into_iter()
         .filter(|(_, n)| n.essential)
         .map(|(target, n)| {
@@ -199,5 +199,5 @@ cases:
         "cluster: patch services",
         "other: list nodes",
     ];
-    assert_eq!(told.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    assert_eq!(essential.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }

@@ -1,42 +1,46 @@
-//! What users of Kubernetes do beyond making and deleting: apply, strategic patches, subresources, propagation, manifests in files.
+//! Apply, strategic patches, subresources, propagation, and manifests in files.
 use crate::{
     executor_stage::at,
-    world::{LONG, PACE, World, on_both, on_real},
+    test_cluster::{POLL_INTERVAL, TestCluster, WAIT_TIMEOUT, on_both, on_real},
 };
 use std::time::Instant;
 use tp_runner::{event::EvidenceKind, value::Value};
 
 on_both!(
-    manifests_of_a_file_are_made_in_order_and_deleted_last_first,
-    what_is_wrong_with_a_file_is_said,
-    the_status_is_a_part_of_its_own,
-    an_owner_takes_what_it_owns_with_it,
-    a_secret_that_is_made_is_masked,
+    creates_file_manifests_in_order_and_deletes_in_reverse,
+    reports_invalid_manifest_files,
+    status_subresource_is_separate,
+    deleting_an_owner_deletes_its_dependents,
+    masks_the_data_of_a_created_secret,
 );
 on_real!(
-    apply_owns_fields_and_conflicts_are_data,
-    an_invalid_object_is_refused_with_every_cause,
-    a_strategic_patch_merges_lists_by_their_key,
-    an_object_held_by_a_finalizer_is_still_there,
-    a_foreground_deletion_and_one_that_orphans,
+    apply_owns_fields_and_reports_conflicts_as_output,
+    invalid_object_error_lists_every_cause,
+    strategic_patch_merges_lists_by_key,
+    finalizer_keeps_a_deleted_object,
+    foreground_deletes_dependents_and_orphan_keeps_them,
 );
 
-const TWO: &str = "# a setting and its user\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: first, labels: { of: file } }\ndata: { a: '${not.a.hole}' }\n---\napiVersion: stream.space/v1alpha1\nkind: Session\nmetadata: { name: second, labels: { of: file } }\nspec: { user: ann, template: t, state: running }\n";
+const TWO: &str = "# a setting and its user\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: first, labels: { of: file } }\ndata: { a: '${not.a.placeholder}' }\n---\napiVersion: stream.space/v1alpha1\nkind: Session\nmetadata: { name: second, labels: { of: file } }\nspec: { user: ann, template: t, state: running }\n";
 
-async fn manifests_of_a_file_are_made_in_order_and_deleted_last_first(w: World) {
+async fn creates_file_manifests_in_order_and_deletes_in_reverse(w: TestCluster) {
     std::fs::write(w.dir.path().join("two.yaml"), TWO).unwrap();
     let made = w.stage.see("create: { file: two.yaml }").await;
     assert_eq!(
         (at(&made, "found"), at(&made, "object"), at(&made, "error")),
         (Value::Bool(true), Value::Null, Value::Null)
     );
-    assert_eq!(at(&made, "items.0.data.a"), Value::text("${not.a.hole}"), "it is taken as it stands");
+    assert_eq!(
+        at(&made, "items.0.data.a"),
+        Value::text("${not.a.placeholder}"),
+        "placeholders in files are not filled"
+    );
     assert_eq!(at(&made, "items.1.kind"), Value::text("Session"));
     let line = w.stage.noted(EvidenceKind::Reproduce);
     assert!(line.starts_with(&format!("kubectl create -n {} -f ", w.namespace)) && line.contains("two.yaml"), "{line}");
 
-    // The first is there already: nothing after it is tried.
-    w.other.see("delete: sessions.stream.space/second").await;
+    // The first exists already, so the second is not created.
+    w.direct.see("delete: sessions.stream.space/second").await;
     let again = w.stage.see("create: { file: two.yaml }").await;
     assert_eq!((at(&again, "found"), at(&again, "error.reason")), (Value::Bool(false), Value::text("AlreadyExists")));
     assert_eq!(at(&again, "items").as_list().map(<[Value]>::len), Some(0));
@@ -45,49 +49,49 @@ async fn manifests_of_a_file_are_made_in_order_and_deleted_last_first(w: World) 
 
     w.stage.noted(EvidenceKind::Request);
     let gone = w.stage.see("delete: { file: two.yaml }").await;
-    assert_eq!((at(&gone, "found"), at(&gone, "error")), (Value::Bool(true), Value::Null), "one was gone already");
+    assert_eq!((at(&gone, "found"), at(&gone, "error")), (Value::Bool(true), Value::Null), "one did not exist");
     let sent = w.stage.noted(EvidenceKind::Request);
     assert!(sent.find("sessions/second").unwrap() < sent.find("configmaps/first").unwrap(), "{sent}");
     let gone = w.stage.see("delete: { file: two.yaml }").await;
     assert_eq!(at(&gone, "found"), Value::Bool(false));
 
-    // Written in the plan, several too.
+    // Several manifests in the plan.
     let body = "create: [{ apiVersion: v1, kind: ConfigMap, metadata: { name: x } }, { apiVersion: v1, kind: ConfigMap, metadata: { generateName: y- } }]";
     let made = w.stage.see(body).await;
     assert_eq!(at(&made, "items.0.metadata.name"), Value::text("x"), "{made}");
     assert!(at(&made, "items.1.metadata.name").to_string().starts_with("y-"), "{made}");
 }
 
-async fn what_is_wrong_with_a_file_is_said(w: World) {
-    for (text, said) in [
-        ("kind: ConfigMap\n", "lacks `apiVersion`"),
-        ("# nothing\n", "there is no manifest"),
-        ("a: [\n", "no manifest in"),
+async fn reports_invalid_manifest_files(w: TestCluster) {
+    for (text, expected) in [
+        ("kind: ConfigMap\n", "missing `apiVersion`"),
+        ("# nothing\n", "found none"),
+        ("a: [\n", "invalid manifest in"),
         ("apiVersion: v1\nkind: Sesion\nmetadata: { name: x }\n", "serves no kind `Sesion`"),
     ] {
         std::fs::write(w.dir.path().join("f.yaml"), text).unwrap();
         let e = w.stage.fail("create: { file: f.yaml }").await.to_string();
-        assert!(e.contains(said), "{text}: {e}");
+        assert!(e.contains(expected), "{text}: {e}");
     }
     let e = w.stage.fail("create: { file: nowhere.yaml }").await.to_string();
-    assert!(e.starts_with("there is no file `") && e.contains("nowhere.yaml"), "{e}");
+    assert!(e.starts_with("manifest file `") && e.contains("nowhere.yaml` does not exist"), "{e}");
 }
 
-async fn the_status_is_a_part_of_its_own(w: World) {
-    w.make("a").await;
+async fn status_subresource_is_separate(w: TestCluster) {
+    w.create_session("a").await;
     let main = w.stage.see("{ patch: sessions.stream.space/a, merge: { status: { phase: Running } } }").await;
-    assert_eq!(at(&main, "object.status"), Value::Null, "the main resource takes no status");
+    assert_eq!(at(&main, "object.status"), Value::Null, "the main resource ignores the status");
     let body = "{ patch: sessions.stream.space/a, merge: { status: { phase: Running }, spec: { state: hibernated } }, subresource: status }";
     let part = w.stage.see(body).await;
     assert_eq!(at(&part, "object.status.phase"), Value::text("Running"), "{part}");
-    assert_eq!(at(&part, "object.spec.state"), Value::text("running"), "and the status takes no spec");
+    assert_eq!(at(&part, "object.spec.state"), Value::text("running"), "the status subresource ignores the spec");
     assert!(w.stage.noted(EvidenceKind::Reproduce).contains("--subresource=status"));
     let seen = w.stage.see("{ get: sessions.stream.space/a, subresource: status }").await;
     assert_eq!(at(&seen, "object.status.phase"), Value::text("Running"), "{seen}");
 }
 
-async fn an_owner_takes_what_it_owns_with_it(w: World) {
-    let uid = at(&w.make("owner").await, "object.metadata.uid").to_string();
+async fn deleting_an_owner_deletes_its_dependents(w: TestCluster) {
+    let uid = at(&w.create_session("owner").await, "object.metadata.uid").to_string();
     let child = format!(
         "create: {{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: child, ownerReferences: [{{ apiVersion: \
          stream.space/v1alpha1, kind: Session, name: owner, uid: {uid} }}] }} }}"
@@ -96,17 +100,17 @@ async fn an_owner_takes_what_it_owns_with_it(w: World) {
     let action = w.stage.action("get: configmaps/child");
     let mut last = action.perform(&w.stage.context()).await.unwrap();
     w.stage.see("delete: sessions.stream.space/owner").await;
-    let until = Instant::now() + 3 * LONG;
+    let until = Instant::now() + 3 * WAIT_TIMEOUT;
     while at(&last.value, "found") == Value::Bool(true) && Instant::now() < until {
-        last = w.stage.next(&*action, &last, PACE).await.unwrap();
+        last = w.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
     }
     assert_eq!(at(&last.value, "found"), Value::Bool(false));
 }
 
-async fn a_secret_that_is_made_is_masked(w: World) {
+async fn masks_the_data_of_a_created_secret(w: TestCluster) {
     w.stage.see("create: { apiVersion: v1, kind: Secret, metadata: { name: s }, data: { key: aHVudGVyMg== } }").await;
-    let shown = w.stage.noted(EvidenceKind::Request);
-    assert_eq!(w.stage.secrets.names_in(&shown), ["key"], "{shown}");
+    let request = w.stage.noted(EvidenceKind::Request);
+    assert_eq!(w.stage.secrets.names_in(&request), ["key"], "{request}");
     assert_eq!(w.stage.secrets.names_in("the word is hunter2"), ["key"]);
     if w.is_real() {
         w.stage
@@ -118,7 +122,7 @@ async fn a_secret_that_is_made_is_masked(w: World) {
     }
 }
 
-async fn apply_owns_fields_and_conflicts_are_data(w: World) {
+async fn apply_owns_fields_and_reports_conflicts_as_output(w: TestCluster) {
     let settings =
         |data: &str| format!("apiVersion: v1, kind: ConfigMap, metadata: {{ name: settings }}, data: {data}");
     let made = w.stage.see(&format!("apply: {{ {} }}", settings("{ a: '1', b: '1' }"))).await;
@@ -127,23 +131,23 @@ async fn apply_owns_fields_and_conflicts_are_data(w: World) {
     let line = w.stage.noted(EvidenceKind::Reproduce);
     assert!(line.starts_with("kubectl apply --server-side --field-manager=tp-runner -n "), "{line}");
 
-    // What is no longer applied goes: this is more than a merge.
+    // Apply removes fields that are no longer applied; a merge would keep them.
     let less = w.stage.see(&format!("apply: {{ {} }}", settings("{ a: '1' }"))).await;
     assert_eq!(at(&less, "object.data"), Value::from(serde_json::json!({ "a": "1" })), "{less}");
 
-    let body = format!("{{ apply: {{ {} }}, manager: somebody }}", settings("{ a: '2' }"));
+    let body = format!("{{ apply: {{ {} }}, manager: another }}", settings("{ a: '2' }"));
     let conflict = w.stage.see(&body).await;
     assert_eq!((at(&conflict, "found"), at(&conflict, "error.reason")), (Value::Bool(false), Value::text("Conflict")));
     assert_eq!(at(&conflict, "error.details.causes.0.reason"), Value::text("FieldManagerConflict"), "{conflict}");
     assert_eq!(at(&conflict, "error.details.causes.0.field"), Value::text(".data.a"));
     assert_eq!(at(&conflict, "error.details.causes.0.message"), Value::text("conflict with \"tp-runner\""));
-    let body = format!("{{ apply: {{ {} }}, manager: somebody, force: true }}", settings("{ a: '2' }"));
+    let body = format!("{{ apply: {{ {} }}, manager: another, force: true }}", settings("{ a: '2' }"));
     let forced = w.stage.see(&body).await;
     assert_eq!(at(&forced, "object.data.a"), Value::text("2"), "{forced}");
     assert!(w.stage.noted(EvidenceKind::Reproduce).contains("--force-conflicts"));
 }
 
-async fn an_invalid_object_is_refused_with_every_cause(w: World) {
+async fn invalid_object_error_lists_every_cause(w: TestCluster) {
     let body = "create: { apiVersion: stream.space/v1alpha1, kind: Session, metadata: { name: x }, spec: { user: ann, state: asleep } }";
     let seen = w.stage.see(body).await;
     assert_eq!((at(&seen, "found"), at(&seen, "error.code")), (Value::Bool(false), Value::Int(422)));
@@ -153,7 +157,7 @@ async fn an_invalid_object_is_refused_with_every_cause(w: World) {
     assert!(fields.contains(&"spec.template".into()) && fields.contains(&"spec.state".into()), "{seen}");
 }
 
-async fn a_strategic_patch_merges_lists_by_their_key(w: World) {
+async fn strategic_patch_merges_lists_by_key(w: TestCluster) {
     let body = "create: { apiVersion: apps/v1, kind: Deployment, metadata: { name: web }, spec: { selector: { matchLabels: { app: web } }, \
         template: { metadata: { labels: { app: web } }, spec: { containers: [{ name: a, image: a:1 }, { name: b, image: b:1 }] } } } }";
     w.stage.see(body).await;
@@ -165,15 +169,15 @@ async fn a_strategic_patch_merges_lists_by_their_key(w: World) {
     let done = w.stage.see(&format!("{{ patch: deploy/web, merge: {{ {containers} }} }}")).await;
     let left = at(&done, "object.spec.template.spec.containers");
     assert_eq!(left.as_list().map(<[Value]>::len), Some(1), "a merge patch replaces the list");
-    // Only the server's own kinds have such keys.
-    w.make("a").await;
+    // Only built-in kinds have merge keys.
+    w.create_session("a").await;
     let seen = w.stage.see("{ patch: sessions.stream.space/a, strategic: { spec: { state: hibernated } } }").await;
     assert_eq!((at(&seen, "found"), at(&seen, "error.code")), (Value::Bool(false), Value::Int(415)), "{seen}");
     let scale = w.stage.see("{ patch: deploy/web, merge: { spec: { replicas: 3 } }, subresource: scale }").await;
     assert_eq!((at(&scale, "object.kind"), at(&scale, "object.spec.replicas")), (Value::text("Scale"), Value::Int(3)));
 }
 
-async fn an_object_held_by_a_finalizer_is_still_there(w: World) {
+async fn finalizer_keeps_a_deleted_object(w: TestCluster) {
     let body = "create: { apiVersion: v1, kind: ConfigMap, metadata: { name: held, finalizers: [x.example/hold] } }";
     w.stage.see(body).await;
     let gone = w.stage.see("delete: configmaps/held").await;
@@ -183,7 +187,7 @@ async fn an_object_held_by_a_finalizer_is_still_there(w: World) {
     assert_eq!(at(&w.stage.see("get: configmaps/held").await, "found"), Value::Bool(false));
 }
 
-async fn a_foreground_deletion_and_one_that_orphans(w: World) {
+async fn foreground_deletes_dependents_and_orphan_keeps_them(w: TestCluster) {
     for (propagation, survives) in [("foreground", false), ("orphan", true)] {
         let owner = format!("owner-{propagation}");
         let body = format!("create: {{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: {owner} }} }}");
@@ -200,11 +204,11 @@ async fn a_foreground_deletion_and_one_that_orphans(w: World) {
         assert!(line.contains(&format!("--cascade={propagation} --grace-period=0 --force")), "{line}");
         let action = w.stage.action(&format!("get: configmaps/{owner}"));
         let mut last = action.perform(&w.stage.context()).await.unwrap();
-        let until = Instant::now() + 3 * LONG;
+        let until = Instant::now() + 3 * WAIT_TIMEOUT;
         while at(&last.value, "found") == Value::Bool(true) && Instant::now() < until {
-            last = w.stage.next(&*action, &last, PACE).await.unwrap();
+            last = w.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
         }
-        assert_eq!(at(&last.value, "found"), Value::Bool(false), "the owner goes");
+        assert_eq!(at(&last.value, "found"), Value::Bool(false), "the owner is deleted");
         let child = w.stage.see(&format!("get: configmaps/child-{propagation}")).await;
         assert_eq!(at(&child, "found"), Value::Bool(survives), "{propagation}: {child}");
         if survives {
@@ -214,8 +218,8 @@ async fn a_foreground_deletion_and_one_that_orphans(w: World) {
 }
 
 #[tokio::test]
-async fn the_embedded_server_refuses_to_apply_and_says_so() {
-    let w = World::embedded().await;
+async fn embedded_server_refuses_apply() {
+    let w = TestCluster::embedded().await;
     let seen = w.stage.see("apply: { apiVersion: v1, kind: ConfigMap, metadata: { name: x } }").await;
     assert_eq!((at(&seen, "found"), at(&seen, "error.code")), (Value::Bool(false), Value::Int(415)), "{seen}");
     assert!(at(&seen, "error.message").to_string().starts_with("server-side apply is not supported"), "{seen}");

@@ -1,8 +1,8 @@
-//! Logs of pods. Nothing runs pods here, so what the cluster hands on from them comes from a small server that stands in for that one
-//! route; what the real server says where there is no log is asked of the real one.
+//! Logs of pods. No pods run here, so a stub server serves the logs. The real server is used for the error messages of pods without
+//! a log.
 use crate::{
     executor_stage::{Stage, at},
-    world::World,
+    test_cluster::TestCluster,
 };
 use axum::{
     Json,
@@ -18,18 +18,18 @@ use std::{
 use tokio::net::TcpListener;
 use tp_runner::{event::EvidenceKind, executor::ActionError, expr::Scope, value::Value};
 
-type Asked = BTreeMap<String, String>;
-/// Pod and container, and what was asked of them.
-type Record = Arc<Mutex<Vec<(String, Asked)>>>;
+type Parameters = BTreeMap<String, String>;
+/// Pod and container of each request, with its parameters.
+type Requests = Arc<Mutex<Vec<(String, Parameters)>>>;
 
-/// Two pods: `web-0` with two containers, of which one waits yet, and `web-1`.
-async fn stand_in() -> (String, Record) {
-    let asked: Record = Arc::default();
+/// Two pods: `web-0` with two containers, one of them still waiting, and `web-1`.
+async fn stub_server() -> (String, Requests) {
+    let requests: Requests = Arc::default();
     let pod = |name: &str, containers: &[&str]| {
         let containers: Vec<Data> = containers.iter().map(|c| json!({ "name": c })).collect();
         json!({ "metadata": { "name": name }, "spec": { "containers": containers, "initContainers": [{ "name": "prepare" }] } })
     };
-    let pods = move |Query(q): Query<Asked>| async move {
+    let pods = move |Query(q): Query<Parameters>| async move {
         let all = match (q.get("labelSelector").map(String::as_str), q.get("fieldSelector").map(String::as_str)) {
             (Some("app=web"), None) => vec![pod("web-0", &["api", "side"]), pod("web-1", &["api"])],
             (None, Some("metadata.name=web-1")) => vec![pod("web-1", &["api"])],
@@ -39,14 +39,14 @@ async fn stand_in() -> (String, Record) {
         Json(json!({ "kind": "PodList", "apiVersion": "v1", "items": all }))
     };
     async fn log(
-        State(asked): State<Record>,
+        State(requests): State<Requests>,
         Path(pod): Path<String>,
-        Query(q): Query<Asked>,
+        Query(q): Query<Parameters>,
     ) -> Result<String, (StatusCode, Json<Data>)> {
         let container = q["container"].clone();
-        let before = q.contains_key("previous");
-        asked.lock().unwrap().push((format!("{pod}/{container}"), q));
-        match (pod.as_str(), container.as_str(), before) {
+        let previous = q.contains_key("previous");
+        requests.lock().unwrap().push((format!("{pod}/{container}"), q));
+        match (pod.as_str(), container.as_str(), previous) {
             ("web-0", "api", false) => Ok("2026-01-02T03:04:05.100000000Z one\n2026-01-02T03:04:05.300000000Z three\n\
                                            2026-01-02T03:04:06.000000000Z \n"
                 .into()),
@@ -63,38 +63,38 @@ async fn stand_in() -> (String, Record) {
     let app = axum::Router::new()
         .route("/api/v1/namespaces/blue/pods", get(pods))
         .route("/api/v1/namespaces/blue/pods/{pod}/log", get(log))
-        .with_state(asked.clone());
+        .with_state(requests.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
-    (url, asked)
+    (url, requests)
 }
 
-struct Shelf {
+struct LogServer {
     dir: tempfile::TempDir,
-    asked: Record,
+    requests: Requests,
 }
 
-impl Shelf {
-    async fn new() -> Shelf {
+impl LogServer {
+    async fn new() -> LogServer {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let (url, asked) = stand_in().await;
+        let (url, requests) = stub_server().await;
         let dir = tempfile::tempdir().unwrap();
         let config = json!({ "apiVersion": "v1", "kind": "Config", "current-context": "x",
             "contexts": [{ "name": "x", "context": { "cluster": "x", "user": "x", "namespace": "blue" } }],
             "clusters": [{ "name": "x", "cluster": { "server": url } }], "users": [{ "name": "x", "user": {} }] });
         std::fs::write(dir.path().join("config"), config.to_string()).unwrap();
-        Shelf { dir, asked }
+        LogServer { dir, requests }
     }
 
-    async fn open(&self, what: &str) -> Stage {
-        let target = format!("logs: {{ {what}, kubeconfig: config }}");
+    async fn open(&self, keys: &str) -> Stage {
+        let target = format!("logs: {{ {keys}, kubeconfig: config }}");
         Stage::new("logs", self.dir.path()).open(&target).await.unwrap()
     }
 
-    /// What was asked of each container, in order of their names.
-    fn asked(&self) -> Vec<(String, Asked)> {
-        let mut all = std::mem::take(&mut *self.asked.lock().unwrap());
+    /// The requests since the last call, sorted by container.
+    fn take_requests(&self) -> Vec<(String, Parameters)> {
+        let mut all = std::mem::take(&mut *self.requests.lock().unwrap());
         all.sort();
         all
     }
@@ -105,21 +105,21 @@ fn texts(seen: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn lines_of_all_pods_stand_in_the_order_of_their_times() {
-    let shelf = Shelf::new().await;
-    let s = shelf.open("k8s: app=web").await;
+async fn sorts_lines_of_all_pods_by_time() {
+    let server = LogServer::new().await;
+    let s = server.open("k8s: app=web").await;
     let seen = s.see("{}").await;
     assert_eq!(texts(&seen), ["one", "two 2026-01-02T09:09:09Z", "three", ""]);
     assert_eq!(at(&seen, "lines.1.at"), Value::Time("2026-01-02T03:04:05.2Z".parse().unwrap()), "the cluster's time");
     assert_eq!((at(&seen, "lines.1.pod"), at(&seen, "lines.1.container")), (Value::text("web-1"), Value::text("api")));
-    let asked = shelf.asked();
-    let names: Vec<&str> = asked.iter().map(|(n, _)| n.as_str()).collect();
+    let requests = server.take_requests();
+    let names: Vec<&str> = requests.iter().map(|(n, _)| n.as_str()).collect();
     assert_eq!(names, ["web-0/api", "web-0/side", "web-1/api"]);
     assert!(
-        asked.iter().all(|(_, q)| q["timestamps"] == "true" && q["limitBytes"] == "67108864" && q.len() == 3),
-        "{asked:?}"
+        requests.iter().all(|(_, q)| q["timestamps"] == "true" && q["limitBytes"] == "67108864" && q.len() == 3),
+        "{requests:?}"
     );
-    // The container that waits is no reason to see nothing of the others.
+    // A waiting container does not hide the logs of the others.
     let mut kept = s.evidence.lock().unwrap().clone();
     kept.retain(|e| e.kind == EvidenceKind::Note);
     assert!(kept[0].text.starts_with("no log of web-0/side (400): container \"side\""), "{kept:?}");
@@ -133,26 +133,22 @@ async fn lines_of_all_pods_stand_in_the_order_of_their_times() {
 }
 
 #[tokio::test]
-async fn since_tail_container_and_previous_are_asked_of_the_cluster() {
-    let shelf = Shelf::new().await;
-    let s = shelf.open("k8s: app=web, container: api").await;
+async fn sends_since_tail_container_and_previous_to_the_cluster() {
+    let server = LogServer::new().await;
+    let s = server.open("k8s: app=web, container: api").await;
     let seen = s.see("{ since: '2026-01-02T03:04:05.200Z' }").await;
-    assert_eq!(
-        texts(&seen),
-        ["two 2026-01-02T09:09:09Z", "three", ""],
-        "what the cluster sends of that second and is older is left out"
-    );
-    assert!(shelf.asked().iter().all(|(_, q)| q["sinceTime"] == "2026-01-02T03:04:05Z"));
+    assert_eq!(texts(&seen), ["two 2026-01-02T09:09:09Z", "three", ""], "older lines of the same second are left out");
+    assert!(server.take_requests().iter().all(|(_, q)| q["sinceTime"] == "2026-01-02T03:04:05Z"));
     let seen = s.see("{ tail: 2 }").await;
-    assert_eq!(texts(&seen), ["three", ""], "the last two of all");
-    let asked = shelf.asked();
-    assert!(asked.len() == 2 && asked.iter().all(|(_, q)| q["tailLines"] == "2"), "{asked:?}");
+    assert_eq!(texts(&seen), ["three", ""], "the last two lines of all containers");
+    let requests = server.take_requests();
+    assert!(requests.len() == 2 && requests.iter().all(|(_, q)| q["tailLines"] == "2"), "{requests:?}");
     let line = s.noted(EvidenceKind::Reproduce);
     assert!(line.contains("--container=api --timestamps --tail=2 -n blue"), "{line}");
 
-    let s = shelf.open("k8s: pods/web-1, previous: true").await;
+    let s = server.open("k8s: pods/web-1, previous: true").await;
     assert_eq!(texts(&s.see("{}").await), ["it crashed"]);
-    assert_eq!(shelf.asked()[0].1["previous"], "true");
+    assert_eq!(server.take_requests()[0].1["previous"], "true");
     assert!(
         s.noted(EvidenceKind::Reproduce)
             .starts_with("kubectl logs web-1 --all-containers --timestamps --previous -n blue")
@@ -160,26 +156,26 @@ async fn since_tail_container_and_previous_are_asked_of_the_cluster() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_log_that_is_said() {
-    let shelf = Shelf::new().await;
-    for (what, said) in [
-        ("k8s: app=none", "there are no pods with `app=none` in namespace `blue`"),
-        ("k8s: pods/none", "there is no pod `none` in namespace `blue`"),
+async fn reports_missing_pods_and_logs() {
+    let server = LogServer::new().await;
+    for (keys, expected) in [
+        ("k8s: app=none", "no pods with `app=none` found in namespace `blue`"),
+        ("k8s: pods/none", "pod `none` not found in namespace `blue`"),
         (
             "k8s: app=slow",
             "no log of slow-0/side (400): container \"side\" in pod \"slow-0\" is waiting to start: ContainerCreating",
         ),
     ] {
-        match shelf.open(what).await.fail("{}").await {
-            ActionError::Unreachable(e) => assert_eq!(e, said),
+        match server.open(keys).await.fail("{}").await {
+            ActionError::Unreachable(e) => assert_eq!(e, expected),
             e => panic!("{e:?}"),
         }
     }
 }
 
 #[tokio::test]
-async fn the_real_server_says_why_a_pod_has_no_log() {
-    let Some(w) = World::real().await else { return };
+async fn reports_why_a_real_pod_has_no_log() {
+    let Some(w) = TestCluster::real().await else { return };
     let pod = |name: &str, more: &str| {
         format!(
             "create: {{ apiVersion: v1, kind: Pod, metadata: {{ name: {name}, labels: {{ app: {name} }} }}, spec: {{ {more} \
@@ -187,24 +183,24 @@ async fn the_real_server_says_why_a_pod_has_no_log() {
         )
     };
     for body in [pod("web", "nodeName: nowhere,"), pod("early", "")] {
-        let made = w.other.see(&body).await;
+        let made = w.direct.see(&body).await;
         assert_eq!(at(&made, "found"), Value::Bool(true), "{made}");
     }
     let open = async |what: &str, config: &str| {
         let target = format!("logs: {{ k8s: {what}, kubeconfig: {config} }}");
         Stage::new("logs", w.dir.path()).open(&target).await.unwrap()
     };
-    let asked = "{ tail: 5, since: '2026-01-02T03:04:05Z' }";
-    let seen = open("app=early", "direct").await.see(asked).await;
-    assert_eq!(texts(&seen), [""; 0], "a pod that is on no node yet has written nothing");
-    let e = open("app=web", "direct").await.fail(asked).await.to_string();
-    assert_eq!(e, "no log of web/api (404): pods \"nowhere\" not found", "there is no such node");
+    let body = "{ tail: 5, since: '2026-01-02T03:04:05Z' }";
+    let seen = open("app=early", "direct").await.see(body).await;
+    assert_eq!(texts(&seen), [""; 0], "a pod that is not scheduled yet has an empty log");
+    let e = open("app=web", "direct").await.fail(body).await.to_string();
+    assert_eq!(e, "no log of web/api (404): pods \"nowhere\" not found", "the node does not exist");
     let e = open("app=web, container: ap", "direct").await.fail("{}").await.to_string();
     assert!(e.starts_with("no log of web/ap (400): container ap is not valid for pod web"), "{e}");
     let e = open("pods/web-1, container: api", "direct").await.fail("{}").await.to_string();
     assert!(e.contains("(404): pods \"web-1\" not found"), "{e}");
 
-    w.limited(json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"] }])).await;
+    w.stage_with_rules(json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"] }])).await;
     let s = open("app=web", "limited").await;
     let e = s.fail("{}").await.to_string();
     assert!(e.starts_with("no log of web/api (403): ") && e.contains("pods/log"), "{e}");
@@ -213,8 +209,8 @@ async fn the_real_server_says_why_a_pod_has_no_log() {
     assert_eq!(seen("list pods"), "allowed");
     assert!(seen("get pods/log").starts_with("not allowed: get"), "{found:?}");
     let unlisted = "create: { apiVersion: v1, kind: ServiceAccount, metadata: { name: unlisted } }";
-    w.other.see(unlisted).await;
-    w.account("unlisted", "unlisted").await;
+    w.direct.see(unlisted).await;
+    w.stage_as("unlisted", "unlisted").await;
     let e = open("app=web", "unlisted").await.fail("{}").await.to_string();
-    assert!(e.contains("cannot be listed: pods is forbidden"), "{e}");
+    assert!(e.contains("cannot list the pods of namespace") && e.contains("pods is forbidden"), "{e}");
 }

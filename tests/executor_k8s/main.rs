@@ -1,5 +1,5 @@
-//! The verb `k8s`, black box, over sockets. What both can do is tried on the embedded Kubernetes API and on a real one
-//! (`TP_TEST_KUBECONFIG`), by the same tests.
+//! Tests the verbs `k8s` and `logs` over sockets. The same tests run against the embedded Kubernetes API and a real one
+//! (`TP_TEST_KUBECONFIG`).
 #![cfg(feature = "sandbox")]
 mod access;
 mod bodies;
@@ -8,7 +8,7 @@ mod changes;
 mod executor_stage;
 mod job;
 mod logs;
-mod looks;
+mod operations;
 mod permissions;
-mod waits;
-mod world;
+mod test_cluster;
+mod watching;

@@ -1,7 +1,7 @@
-//! What somebody may not do: an observation with the server's `Status`, and a finding of `doctor`. On the real server.
+//! Missing permissions: an observation with the server's `Status`, and a result of `doctor`. On the real server.
 use crate::{
     executor_stage::at,
-    world::{PACE, World, on_real},
+    test_cluster::{POLL_INTERVAL, TestCluster, on_real},
 };
 use serde_json::json;
 use tp_runner::{
@@ -12,24 +12,24 @@ use tp_runner::{
 };
 
 on_real!(
-    what_is_forbidden_is_an_observation_and_proves_nothing,
-    who_may_only_get_is_shown_one_state_after_the_other,
-    doctor_asks_for_each_thing_whether_it_is_allowed,
-    doctor_says_that_a_namespace_is_not_there,
-    doctor_says_that_the_credentials_are_wrong,
+    forbidden_requests_are_observations_with_found_null,
+    polls_without_permission_to_list_or_watch,
+    doctor_checks_each_permission,
+    doctor_reports_a_missing_namespace,
+    doctor_reports_wrong_credentials,
 );
 
 fn need(verb: &'static str, resource: &str, essential: bool) -> Need {
     Need { verb, resource: resource.into(), namespace: None, essential }
 }
 
-fn of<'a>(found: &'a [ProbeResult], tried: &str) -> &'a ProbeResult {
+fn result<'a>(found: &'a [ProbeResult], tried: &str) -> &'a ProbeResult {
     found.iter().find(|f| f.tried.starts_with(tried)).unwrap_or_else(|| panic!("{tried}: {found:#?}"))
 }
 
-async fn what_is_forbidden_is_an_observation_and_proves_nothing(w: World) {
-    let s = w.limited(json!([{ "apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"] }])).await;
-    w.make("a").await;
+async fn forbidden_requests_are_observations_with_found_null(w: TestCluster) {
+    let s = w.stage_with_rules(json!([{ "apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"] }])).await;
+    w.create_session("a").await;
     for body in ["get: sessions.stream.space/a", "list: sessions.stream.space", "delete: sessions.stream.space/a"] {
         let seen = s.see(body).await;
         assert_eq!((at(&seen, "found"), at(&seen, "items")), (Value::Null, Value::Null), "{body}: {seen}");
@@ -41,50 +41,52 @@ async fn what_is_forbidden_is_an_observation_and_proves_nothing(w: World) {
     assert_eq!(
         (at(&seen, "found"), at(&seen, "error.code")),
         (Value::Bool(false), Value::Int(403)),
-        "nothing was made"
+        "nothing was created"
     );
     let patch = s.see("{ patch: sessions.stream.space/a, merge: { spec: { state: hibernated } } }").await;
     assert_eq!((at(&patch, "found"), at(&patch, "error.code")), (Value::Null, Value::Int(403)));
-    // Everything that may be listed, and a note for each that may not.
+    // `list: "*"` notes what may not be listed.
     let all = s.see("list: '*'").await;
     assert_eq!(at(&all, "found"), Value::Bool(false), "{all}");
     assert!(s.noted(EvidenceKind::Note).contains("left out sessions.stream.space (403)"));
 }
 
-async fn who_may_only_get_is_shown_one_state_after_the_other(w: World) {
-    let s = w.limited(json!([{ "apiGroups": ["stream.space"], "resources": ["sessions"], "verbs": ["get"] }])).await;
-    w.make("a").await;
+async fn polls_without_permission_to_list_or_watch(w: TestCluster) {
+    let s = w
+        .stage_with_rules(json!([{ "apiGroups": ["stream.space"], "resources": ["sessions"], "verbs": ["get"] }]))
+        .await;
+    w.create_session("a").await;
     let action = s.action("get: sessions.stream.space/a");
     let first = action.perform(&s.context()).await.unwrap();
     assert_eq!(at(&first.value, "found"), Value::Bool(true));
-    w.state("a", "next").await;
-    let next = s.next(&*action, &first, PACE).await.unwrap();
+    w.set_state("a", "next").await;
+    let next = s.next(&*action, &first, POLL_INTERVAL).await.unwrap();
     assert_eq!(at(&next.value, "object.metadata.labels.state"), Value::text("next"));
-    // Who may list and not watch looks again too, and the evidence says why.
+    // With list but without watch, it polls too, and the evidence says why.
     let rules = json!([{ "op": "replace", "path": "/rules/0/verbs", "value": ["get", "list"] }]);
-    w.other.see(&format!("{{ patch: roles.rbac.authorization.k8s.io/limited, json: {rules} }}")).await;
-    // The server's authorizer learns of a role by a watch of its own.
-    let until = std::time::Instant::now() + crate::world::LONG;
+    w.direct.see(&format!("{{ patch: roles.rbac.authorization.k8s.io/limited, json: {rules} }}")).await;
+    // The server's authorizer sees a changed role after a short delay.
+    let until = std::time::Instant::now() + crate::test_cluster::WAIT_TIMEOUT;
     while at(&s.see("list: sessions.stream.space").await, "found") != Value::Bool(true) {
-        assert!(std::time::Instant::now() < until, "the role is never obeyed");
-        tokio::time::sleep(PACE).await;
+        assert!(std::time::Instant::now() < until, "the role does not take effect");
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     let mut last = action.perform(&s.context()).await.unwrap();
-    w.state("a", "third").await;
+    w.set_state("a", "third").await;
     while at(&last.value, "object.metadata.labels.state") != Value::text("third") {
-        assert!(std::time::Instant::now() < until, "the change is never seen");
-        last = s.next(&*action, &last, PACE).await.unwrap();
+        assert!(std::time::Instant::now() < until, "the change is not observed");
+        last = s.next(&*action, &last, POLL_INTERVAL).await.unwrap();
     }
     let notes = s.noted(EvidenceKind::Note);
-    assert!(notes.contains("no watch, so this is a look every 100ms") && notes.contains("cannot watch"), "{notes}");
+    assert!(notes.contains("no watch, polling every 100ms") && notes.contains("cannot watch"), "{notes}");
 }
 
-async fn doctor_asks_for_each_thing_whether_it_is_allowed(w: World) {
+async fn doctor_checks_each_permission(w: TestCluster) {
     let rules = json!([
         { "apiGroups": ["stream.space"], "resources": ["sessions"], "verbs": ["get", "list", "create"] },
         { "apiGroups": ["stream.space"], "resources": ["sessions/status"], "verbs": ["patch"] },
     ]);
-    let s = w.limited(rules).await;
+    let s = w.stage_with_rules(rules).await;
     let mut needs = vec![
         need("create", "Session.v1alpha1.stream.space", true),
         need("patch", "sessions.stream.space/status", true),
@@ -98,51 +100,51 @@ async fn doctor_asks_for_each_thing_whether_it_is_allowed(w: World) {
     needs.push(Need { namespace: Some("default".into()), ..need("get", "sessions", true) });
     let found = s.target.as_ref().unwrap().probe(&needs, &Scope::default()).await;
     let ns = &w.namespace;
-    assert!(of(&found, "reach https://127.0.0.1").seen.starts_with("Kubernetes v"));
-    assert_eq!(of(&found, "log in").seen, format!("as `system:serviceaccount:{ns}:limited`"));
-    let f = of(&found, "create Session.v1alpha1.stream.space");
+    assert!(result(&found, "reach https://127.0.0.1").seen.starts_with("Kubernetes v"));
+    assert_eq!(result(&found, "log in").seen, format!("as `system:serviceaccount:{ns}:limited`"));
+    let f = result(&found, "create Session.v1alpha1.stream.space");
     assert_eq!((f.status, &*f.seen, &f.remedy), (ProbeStatus::Ok, "allowed", &None));
-    assert_eq!(of(&found, "patch sessions.stream.space/status").status, ProbeStatus::Ok);
-    let f = of(&found, &format!("delete, patch ss in namespace `{ns}`"));
+    assert_eq!(result(&found, "patch sessions.stream.space/status").status, ProbeStatus::Ok);
+    let f = result(&found, &format!("delete, patch ss in namespace `{ns}`"));
     assert!(f.status == ProbeStatus::Error && f.seen.starts_with("not allowed: delete, patch"), "{f:?}");
     let grant = r#"grant a role with apiGroups: ["stream.space"], resources: [sessions], verbs: [delete, patch]"#;
     assert_eq!(f.remedy.as_deref(), Some(grant));
-    let f = of(&found, "get, list, watch sessions.stream.space");
+    let f = result(&found, "get, list, watch sessions.stream.space");
     assert_eq!(f.status, ProbeStatus::Warning, "{f:?}");
     assert!(
-        f.seen.starts_with("not allowed: watch") && f.remedy.as_ref().unwrap().starts_with("without it short"),
+        f.seen.starts_with("not allowed: watch") && f.remedy.as_ref().unwrap().starts_with("without it, short"),
         "{f:?}"
     );
-    assert_eq!(of(&found, "get sessions in namespace `default`").status, ProbeStatus::Error);
-    let f = of(&found, "list gadgets.x.example");
+    assert_eq!(result(&found, "get sessions in namespace `default`").status, ProbeStatus::Error);
+    let f = result(&found, "list gadgets.x.example");
     assert!(f.status == ProbeStatus::Error && f.seen.starts_with("the cluster serves no resource"), "{f:?}");
-    assert_eq!(of(&found, "create ${kind}").status, ProbeStatus::Warning);
-    assert_eq!(of(&found, "list *").status, ProbeStatus::Warning);
-    assert_eq!(of(&found, "compare clocks").status, ProbeStatus::Ok);
+    assert_eq!(result(&found, "create ${kind}").status, ProbeStatus::Warning);
+    assert_eq!(result(&found, "list *").status, ProbeStatus::Warning);
+    assert_eq!(result(&found, "compare clocks").status, ProbeStatus::Ok);
 
-    let mut all = w.other.target.as_ref().unwrap().probe(&needs, &Scope::default()).await;
+    let mut all = w.direct.target.as_ref().unwrap().probe(&needs, &Scope::default()).await;
     all.retain(|f| f.status == ProbeStatus::Error);
-    assert_eq!(all.len(), 1, "the administrator only lacks what is not served: {all:#?}");
+    assert_eq!(all.len(), 1, "the administrator is only refused what is not served: {all:#?}");
 }
 
-async fn doctor_says_that_a_namespace_is_not_there(w: World) {
+async fn doctor_reports_a_missing_namespace(w: TestCluster) {
     let target = "k8s: { kubeconfig: direct, namespace: nowhere }";
     let s = crate::executor_stage::Stage::new("k8s", w.dir.path()).open(target).await.unwrap();
     let found = s.target.as_ref().unwrap().probe(&[], &Scope::default()).await;
-    let f = of(&found, "find namespace `nowhere`");
+    let f = result(&found, "find namespace `nowhere`");
     assert!(
         f.status == ProbeStatus::Error && f.remedy.as_ref().unwrap().contains("kubectl create namespace nowhere"),
         "{f:?}"
     );
 }
 
-async fn doctor_says_that_the_credentials_are_wrong(w: World) {
-    let mut config = crate::world::read(&w.admin);
+async fn doctor_reports_wrong_credentials(w: TestCluster) {
+    let mut config = crate::test_cluster::read(&w.admin);
     config["users"][0]["user"]["token"] = json!("wrong");
     std::fs::write(w.dir.path().join("wrong"), config.to_string()).unwrap();
-    let s = crate::world::open(w.dir.path(), "wrong").await;
+    let s = crate::test_cluster::open(w.dir.path(), "wrong").await;
     let found = s.target.as_ref().unwrap().probe(&[need("get", "pods", true)], &Scope::default()).await;
-    assert_eq!(found.len(), 1, "nothing else can be told: {found:#?}");
+    assert_eq!(found.len(), 1, "nothing else can be checked: {found:#?}");
     assert!(
         found[0].tried == "log in" && found[0].status == ProbeStatus::Error && found[0].seen.contains("(401)"),
         "{found:#?}"
@@ -150,11 +152,11 @@ async fn doctor_says_that_the_credentials_are_wrong(w: World) {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_say_what_is_allowed_is_in_doubt() {
-    let w = World::embedded().await;
+async fn doctor_warns_if_the_server_does_not_report_permissions() {
+    let w = TestCluster::embedded().await;
     let found = w.stage.target.as_ref().unwrap().probe(&[need("get", "sessions", true)], &Scope::default()).await;
-    assert_eq!(of(&found, "reach").status, ProbeStatus::Ok);
-    assert_eq!(of(&found, "log in").status, ProbeStatus::Ok);
-    let f = of(&found, "get sessions");
-    assert!(f.status == ProbeStatus::Warning && f.seen.starts_with("the server does not say what is allowed"), "{f:?}");
+    assert_eq!(result(&found, "reach").status, ProbeStatus::Ok);
+    assert_eq!(result(&found, "log in").status, ProbeStatus::Ok);
+    let f = result(&found, "get sessions");
+    assert!(f.status == ProbeStatus::Warning && f.seen.starts_with("the server does not report permissions"), "{f:?}");
 }

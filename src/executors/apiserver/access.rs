@@ -1,5 +1,5 @@
-//! What an environment says of a cluster, and the way from there to a client. Knows no verb of the plan.
-use super::{Api, failure};
+//! Reads how an environment describes a cluster, and builds a client from it. Must not know a verb.
+use super::{ApiClient, connect_error};
 use crate::{
     executor::{ActionError, Body, RunInfo},
     expr::{Scope, Template},
@@ -13,127 +13,130 @@ use kube::{
 use secrecy::ExposeSecret;
 use std::{path::PathBuf, time::Duration};
 
-/// Of a kubeconfig: where it is, which of its contexts, and the namespace in place of the context's. Without any of them the usual
-/// search: `KUBECONFIG`, `~/.kube/config`, the pod's service account.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The path of a kubeconfig, one of its contexts, and a namespace that replaces the context's; all optional. The default is kubectl's
+/// search order: `KUBECONFIG`, `~/.kube/config`, the pod's service account.
 #[derive(Default)]
-pub struct Access {
+pub struct AccessSpec {
     kubeconfig: Option<Template>,
     context: Option<Template>,
     namespace: Option<Template>,
     in_cluster: bool,
 }
 
-impl Access {
-    /// The keys that `read` reads.
+impl AccessSpec {
+    /// The keys that `compile` reads.
     pub const KEYS: [&str; 3] = ["kubeconfig", "context", "namespace"];
 
-    /// The service account of the pod that the runner is in, and nothing else.
+    /// Only the service account of the pod that the runner is in.
     pub fn in_cluster() -> Self {
-        Access { in_cluster: true, ..Access::default() }
+        AccessSpec { in_cluster: true, ..AccessSpec::default() }
     }
 
-    /// From a map whose keys are known to be right.
-    pub fn read(body: &mut Body<'_>) -> Self {
+    /// Reads `KEYS` from a map whose keys have been checked.
+    pub fn compile(body: &mut Body<'_>) -> Self {
         let [kubeconfig, context, namespace] = Self::KEYS.map(|k| body.template(k));
-        Access { kubeconfig, context, namespace, in_cluster: false }
+        AccessSpec { kubeconfig, context, namespace, in_cluster: false }
     }
 
+    /// Builds the client. Sends nothing yet, but runs a credential plugin.
+    ///
     /// # Errors
-    /// `Unreachable` with what is wrong with the kubeconfig, and what to do. Nothing is sent yet, but a credential plugin is run.
-    pub async fn open(&self, run: &RunInfo, scope: &Scope) -> Result<Api, ActionError> {
-        let text = |t: &Option<Template>| t.as_ref().map(|t| t.render_text(scope)).transpose();
-        let (context, namespace) = (text(&self.context)?, text(&self.namespace)?);
-        let path = text(&self.kubeconfig)?.map(|p| run.dir.join(expanded(&p)));
-        let mut config = match found(path.as_ref(), self.in_cluster)? {
-            Found::Pod => Config::incluster().map_err(|e| failure::of_pod(&e))?,
-            Found::File(file, name) => chosen(*file, &name, context.as_deref()).await?,
+    /// `Unreachable` with the problem in the kubeconfig, and what to do.
+    pub async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<ApiClient, ActionError> {
+        let render = |t: &Option<Template>| t.as_ref().map(|t| t.render_text(scope)).transpose();
+        let (context, namespace) = (render(&self.context)?, render(&self.namespace)?);
+        let path = render(&self.kubeconfig)?.map(|p| run.dir.join(expand_home(&p)));
+        let mut config = match find_credentials(path.as_ref(), self.in_cluster)? {
+            CredentialSource::Pod => Config::incluster().map_err(|e| connect_error::not_in_cluster(&e))?,
+            CredentialSource::File(file, name) => context_config(*file, &name, context.as_deref()).await?,
         };
-        // A retry would hide an answer of the product's; the engine sets deadlines and looks again.
+        // A retry would hide an error response of the product; the engine sets deadlines and repeats attempts.
         config.default_retry = false;
-        config.connect_timeout = Some(Duration::from_secs(10));
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.headers.push((USER_AGENT, HeaderValue::from_static(concat!("tp-runner/", env!("CARGO_PKG_VERSION")))));
-        learn(&config.auth_info, scope.secrets());
-        let plugin = plugin(&mut config.auth_info)?;
+        mask_credentials(&config.auth_info, scope.secrets());
+        let plugin = forbid_prompts(&mut config.auth_info)?;
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
-        let address = failure::without_credentials(&config.cluster_url.to_string());
-        // It waits for a credential plugin.
+        let address = connect_error::without_credentials(&config.cluster_url.to_string());
+        // Blocks while a credential plugin runs.
         let built = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
         let client = built
-            .map_err(|e| ActionError::Invalid(format!("the client of the cluster cannot be made: {e}")))?
-            .map_err(|e| failure::of_credentials(&e, plugin.as_deref()))?;
-        let mut flags = vec![];
+            .map_err(|e| ActionError::Invalid(format!("cannot create a client for the cluster: {e}")))?
+            .map_err(|e| connect_error::credentials_failed(&e, plugin.as_ref()))?;
+        let mut kubectl_flags = vec![];
         if let Some(path) = &path {
-            flags.extend(["--kubeconfig".to_string(), path.display().to_string()]);
+            kubectl_flags.extend(["--kubeconfig".to_string(), path.display().to_string()]);
         }
         if let Some(context) = context {
-            flags.extend(["--context".to_string(), context]);
+            kubectl_flags.extend(["--context".to_string(), context]);
         }
-        Ok(Api { client, namespace, address, flags })
+        Ok(ApiClient { client, namespace, address, kubectl_flags })
     }
 
-    /// For reports.
+    /// The description for reports.
     pub fn address(&self) -> String {
-        let part = |t: &Option<Template>, what: &str| t.as_ref().map(|t| format!("{what} {}", t.source()));
-        let parts =
-            [part(&self.kubeconfig, "kubeconfig"), part(&self.context, "context"), part(&self.namespace, "namespace")];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        match (self.in_cluster, parts.is_empty()) {
+        let values = [&self.kubeconfig, &self.context, &self.namespace];
+        let given =
+            Self::KEYS.iter().zip(values).filter_map(|(key, t)| Some(format!("{key} {}", t.as_ref()?.source())));
+        let given = given.collect::<Vec<_>>().join(", ");
+        match (self.in_cluster, given.is_empty()) {
             (true, _) => "the cluster that the runner is in".into(),
             (_, true) => "the current context of kubectl".into(),
-            _ => parts.join(", "),
+            _ => given,
         }
     }
 }
 
-enum Found {
+enum CredentialSource {
     Pod,
-    /// With its name for people.
+    /// With its name for messages.
     File(Box<Kubeconfig>, String),
 }
 
-fn found(path: Option<&PathBuf>, in_cluster: bool) -> Result<Found, ActionError> {
+fn find_credentials(path: Option<&PathBuf>, in_cluster: bool) -> Result<CredentialSource, ActionError> {
     if in_cluster {
-        return Ok(Found::Pod);
+        return Ok(CredentialSource::Pod);
     }
     let (read, name) = match path {
-        Some(path) => (Kubeconfig::read_from(path), format!("the kubeconfig `{}`", path.display())),
+        Some(path) => (Kubeconfig::read_from(path), format!("kubeconfig `{}`", path.display())),
         None => (Kubeconfig::read(), "kubectl's configuration".to_string()),
     };
+    let is_missing = |e: &KubeconfigError| match e {
+        KubeconfigError::ReadConfig(e, _) => path.is_none() && e.kind() == std::io::ErrorKind::NotFound,
+        e => matches!(e, KubeconfigError::FindPath),
+    };
     match read {
-        Ok(file) => Ok(Found::File(Box::new(file), name)),
-        Err(KubeconfigError::ReadConfig(e, _)) if path.is_none() && e.kind() == std::io::ErrorKind::NotFound => {
-            if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
-                Ok(Found::Pod)
-            } else {
-                Err(failure::nowhere())
-            }
-        }
-        Err(KubeconfigError::FindPath) if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() => Ok(Found::Pod),
-        Err(KubeconfigError::FindPath) => Err(failure::nowhere()),
-        Err(e) => Err(failure::of_file(&e, path)),
+        Ok(file) => Ok(CredentialSource::File(Box::new(file), name)),
+        Err(e) if !is_missing(&e) => Err(connect_error::invalid_kubeconfig(&e, &name)),
+        Err(_) if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() => Ok(CredentialSource::Pod),
+        Err(_) => Err(connect_error::no_kubeconfig()),
     }
 }
 
-/// The configuration of one context. What it names and the file lacks is said before anything is built from it.
-async fn chosen(file: Kubeconfig, name: &str, context: Option<&str>) -> Result<Config, ActionError> {
+/// The configuration of one context. Checks the names and files in it first, because kube's own messages do not say where they are.
+async fn context_config(file: Kubeconfig, name: &str, context: Option<&str>) -> Result<Config, ActionError> {
     let contexts: Vec<&str> = file.contexts.iter().map(|c| c.name.as_str()).collect();
     let current = file.current_context.as_deref().filter(|c| !c.is_empty());
     let Some(wanted) = context.or(current) else {
-        return Err(failure::no_context(name, &contexts));
+        return Err(connect_error::no_current_context(name, &contexts));
     };
-    let Some(at) = file.contexts.iter().find(|c| c.name == wanted).and_then(|c| c.context.as_ref()) else {
-        return Err(failure::lacks(name, "context", wanted, &contexts));
+    let Some(entry) = file.contexts.iter().find(|c| c.name == wanted).and_then(|c| c.context.as_ref()) else {
+        return Err(connect_error::unknown_entry(name, "context", wanted, &contexts));
     };
+    let owner = format!("{name}, context `{wanted}`");
     let clusters: Vec<&str> = file.clusters.iter().map(|c| c.name.as_str()).collect();
-    if !clusters.contains(&at.cluster.as_str()) {
-        return Err(failure::lacks(&format!("{name}, in context `{wanted}`,"), "cluster", &at.cluster, &clusters));
+    if !clusters.contains(&entry.cluster.as_str()) {
+        return Err(connect_error::unknown_entry(&owner, "cluster", &entry.cluster, &clusters));
     }
     let users: Vec<&str> = file.auth_infos.iter().map(|u| u.name.as_str()).collect();
-    if let Some(user) = at.user.as_deref().filter(|u| !users.contains(u)) {
-        return Err(failure::lacks(&format!("{name}, in context `{wanted}`,"), "user", user, &users));
+    if let Some(user) = entry.user.as_deref().filter(|u| !users.contains(u)) {
+        return Err(connect_error::unknown_entry(&owner, "user", user, &users));
     }
-    let cluster = file.clusters.iter().find(|c| c.name == at.cluster).and_then(|c| c.cluster.as_ref());
-    let user = file.auth_infos.iter().find(|u| Some(&u.name) == at.user.as_ref()).and_then(|u| u.auth_info.as_ref());
+    let cluster = file.clusters.iter().find(|c| c.name == entry.cluster).and_then(|c| c.cluster.as_ref());
+    let user = file.auth_infos.iter().find(|u| Some(&u.name) == entry.user.as_ref());
+    let user = user.and_then(|u| u.auth_info.as_ref());
     let files = [
         ("certificate authority", cluster.and_then(|c| c.certificate_authority.as_ref())),
         ("client certificate", user.and_then(|u| u.client_certificate.as_ref())),
@@ -141,15 +144,14 @@ async fn chosen(file: Kubeconfig, name: &str, context: Option<&str>) -> Result<C
     ];
     for (what, path) in files {
         if let Some(Err(e)) = path.map(std::fs::File::open) {
-            return Err(failure::of_part(what, path.map_or("", String::as_str), &e));
+            return Err(connect_error::unreadable_file(what, path.map_or("", String::as_str), &e));
         }
     }
     let options = KubeConfigOptions { context: Some(wanted.to_string()), ..KubeConfigOptions::default() };
-    Config::from_custom_kubeconfig(file, &options).await.map_err(|e| failure::of_context(&e, name))
+    Config::from_custom_kubeconfig(file, &options).await.map_err(|e| connect_error::unusable_context(&e, name))
 }
 
-/// What would let anybody else in is masked from here on.
-fn learn(user: &AuthInfo, secrets: &Secrets) {
+fn mask_credentials(user: &AuthInfo, secrets: &Secrets) {
     for (name, secret) in
         [("k8s-token", &user.token), ("k8s-password", &user.password), ("k8s-client-key", &user.client_key_data)]
     {
@@ -157,27 +159,27 @@ fn learn(user: &AuthInfo, secrets: &Secrets) {
             secrets.add(name, secret.expose_secret());
         }
     }
-    let provided = user.auth_provider.iter().flat_map(|p| &p.config);
-    for (name, value) in provided.filter(|(k, _)| k.contains("token") || k.contains("secret")) {
+    let provider = user.auth_provider.iter().flat_map(|p| &p.config);
+    for (name, value) in provider.filter(|(k, _)| k.contains("token") || k.contains("secret")) {
         secrets.add(&format!("k8s-{name}"), value);
     }
 }
 
-/// The program that is asked for credentials. It must not ask people: nobody sits before a run.
-fn plugin(user: &mut AuthInfo) -> Result<Option<String>, ActionError> {
+/// Makes the credential plugin non-interactive, because a run is unattended. Returns the plugin for messages.
+fn forbid_prompts(user: &mut AuthInfo) -> Result<Option<connect_error::Plugin>, ActionError> {
     let Some(exec) = &mut user.exec else { return Ok(None) };
     let program = exec.command.clone().unwrap_or_default();
     if exec.interactive_mode == Some(ExecInteractiveMode::Always) {
         return Err(ActionError::Unreachable(format!(
-            "the credential plugin `{program}` wants to ask somebody (`interactiveMode: Always`), and nobody sits before a run; use \
-             a token or a service account"
+            "the credential plugin `{program}` is interactive (`interactiveMode: Always`), but a run is unattended; use a token \
+             or a service account"
         )));
     }
     exec.interactive_mode = Some(ExecInteractiveMode::Never);
-    Ok(Some(exec.install_hint.as_ref().map_or(program.clone(), |hint| format!("{program}\n{}", hint.trim()))))
+    Ok(Some(connect_error::Plugin { program, install_hint: exec.install_hint.clone() }))
 }
 
-fn expanded(path: &str) -> PathBuf {
+fn expand_home(path: &str) -> PathBuf {
     match path.strip_prefix("~/") {
         Some(rest) => std::env::home_dir().map_or_else(|| PathBuf::from(path), |home| home.join(rest)),
         None => PathBuf::from(path),

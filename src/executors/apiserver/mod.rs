@@ -1,18 +1,18 @@
-//! The way to a Kubernetes API server, for every verb that has one: what an environment says, from there to a client, requests, and
-//! which answers are none. Knows no verb, and of resources only that they have paths.
+//! Access to a Kubernetes API server, shared by the verbs `k8s` and `logs`: from a target's keys to a client, requests, and which
+//! responses count as errors. Must not know a verb, and of resources only their paths.
 //!
 //! | File | Owns |
 //! |---|---|
-//! | `access` | what an environment may write; from a kubeconfig or a pod's service account to a client |
-//! | `api` | one request and its answer; the difference between a refusal and no answer |
-//! | `failure` | the sentence for each way in which a cluster cannot be reached |
-//! | `probe` | whether the cluster can be reached, and what is allowed there |
-//! | `kubectl` | the line that does the same by hand |
+//! | `access` | a target's keys; from a kubeconfig or a pod's service account to a client |
+//! | `client` | one request and its response; error response or no response |
+//! | `connect_error` | an error message for each way in which a cluster cannot be reached |
+//! | `probe` | `doctor`: whether the cluster can be reached, and what is allowed there |
+//! | `kubectl` | the kubectl command that reproduces a request |
 mod access;
-mod api;
-mod failure;
+mod client;
+mod connect_error;
 pub mod kubectl;
 pub mod probe;
 
-pub use access::Access;
-pub use api::{Answer, Api, encoded, word};
+pub use access::AccessSpec;
+pub use client::{ApiClient, Response, path_segment, percent_encoded};

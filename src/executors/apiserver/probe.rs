@@ -1,141 +1,147 @@
-//! For `doctor`: reach the cluster, log in, ask whether something is allowed, compare clocks. Changes nothing: a review is asked of the
-//! server and not kept by it.
-use super::Api;
+//! `doctor`: reaches the cluster, logs in, asks what is allowed, compares clocks. Changes nothing: the server does not store reviews.
+use super::ApiClient;
 use crate::{
     executor::{ActionError, ProbeResult},
     executors::clock,
 };
 use http::Method;
 use jiff::Timestamp;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is asked for, as the server knows it.
-pub struct Resource {
+/// A resource as a `SelfSubjectAccessReview` names it.
+pub struct ResourceAttributes {
     pub group: String,
     pub plural: String,
     /// Empty for the resource itself.
-    pub part: String,
-    /// Empty for all namespaces, and where there are none.
+    pub subresource: String,
+    /// Empty for all namespaces, and for resources without namespaces.
     pub namespace: String,
 }
 
-/// Each verb with whether it is essential.
+/// API verbs (`get`, `list`), each with whether the action fails without it.
 pub type Verbs = BTreeSet<(&'static str, bool)>;
 
-/// The way to the cluster. `Err` where it ends before anything else can be asked.
-pub async fn way(api: &Api) -> Result<Vec<ProbeResult>, Vec<ProbeResult>> {
-    let reached = match api.ask(&Method::GET, "/version", None).await {
-        Ok(answer) => answer,
-        Err(e) => return Err(vec![unreached(api, &e)]),
+/// Reaches the cluster and logs in. `Err` if nothing more can be checked.
+pub async fn check_connection(api: &ApiClient) -> Result<Vec<ProbeResult>, Vec<ProbeResult>> {
+    let response = match api.request(&Method::GET, "/version", None).await {
+        Ok(response) => response,
+        Err(e) => return Err(vec![connection_error(api, &e)]),
     };
-    let version = reached.json["gitVersion"].as_str().map(|v| format!("Kubernetes {v}"));
-    let mut out =
-        vec![ProbeResult::ok(format!("reach {}", api.address), version.unwrap_or_else(|| "it answers".into()))];
-    match user(api).await {
-        Ok(found) => out.push(found),
+    let version = response.json["gitVersion"].as_str().map(|v| format!("Kubernetes {v}"));
+    let mut results =
+        vec![ProbeResult::ok(format!("reach {}", api.address), version.unwrap_or_else(|| "it responds".into()))];
+    match check_login(api).await {
+        Ok(result) => results.push(result),
         Err(e) => {
-            out.push(unreached(api, &e));
-            return Err(out);
+            results.push(connection_error(api, &e));
+            return Err(results);
         }
     }
-    out.extend(namespace(api).await);
-    out.extend(clock::compared(&reached.headers, Timestamp::now(), "the cluster"));
-    Ok(out)
+    results.extend(check_namespace(api).await);
+    results.extend(clock::compared(&response.headers, Timestamp::now(), "the cluster"));
+    Ok(results)
 }
 
-fn unreached(api: &Api, error: &ActionError) -> ProbeResult {
-    let said = error.to_string();
-    if said.contains("(401)") {
-        return ProbeResult::error("log in", said, "renew the credentials, or choose another context");
+fn connection_error(api: &ApiClient, error: &ActionError) -> ProbeResult {
+    let message = error.to_string();
+    if message.contains("(401)") {
+        return ProbeResult::error("log in", message, "renew the credentials, or choose another context");
     }
-    let remedy = "see that the server runs, and that the kubeconfig names it rightly";
-    ProbeResult::error(format!("reach {}", api.address), said, remedy)
+    let remedy = "check that the server runs, and its address in the kubeconfig";
+    ProbeResult::error(format!("reach {}", api.address), message, remedy)
 }
 
-async fn user(api: &Api) -> Result<ProbeResult, ActionError> {
+async fn check_login(api: &ApiClient) -> Result<ProbeResult, ActionError> {
     let review = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
     let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-    match api.ask(&Method::POST, path, Some(("application/json", &review))).await {
-        Ok(answer) if !answer.refused() => {
-            let name = answer.json["status"]["userInfo"]["username"].as_str().unwrap_or("somebody");
+    match api.request(&Method::POST, path, Some(("application/json", &review))).await {
+        Ok(response) if !response.is_error() => {
+            let name = response.json["status"]["userInfo"]["username"].as_str().unwrap_or("an unnamed user");
             Ok(match name {
                 "system:anonymous" => ProbeResult::warning(
                     "log in",
-                    "as nobody: the kubeconfig carries no credentials",
+                    "as an anonymous user: the kubeconfig has no credentials",
                     "give its user a token, a certificate or a credential plugin",
                 ),
                 name => ProbeResult::ok("log in", format!("as `{name}`")),
             })
         }
-        // Servers before 1.28 do not say; but they have accepted the credentials.
-        Ok(_) | Err(ActionError::Invalid(_)) => Ok(ProbeResult::ok("log in", "the credentials are accepted")),
+        // Servers before 1.28 do not support the review, but they accepted the credentials.
+        Ok(_) | Err(ActionError::Invalid(_)) => Ok(ProbeResult::ok("log in", "credentials accepted")),
         Err(e) => Err(e),
     }
 }
 
-async fn namespace(api: &Api) -> Option<ProbeResult> {
+async fn check_namespace(api: &ApiClient) -> Option<ProbeResult> {
     let name = &api.namespace;
-    let answer = api.ask(&Method::GET, &format!("/api/v1/namespaces/{name}"), None).await.ok()?;
+    let response = api.request(&Method::GET, &format!("/api/v1/namespaces/{name}"), None).await.ok()?;
     let tried = format!("find namespace `{name}`");
-    match answer.code {
+    match response.status {
         404 => Some(ProbeResult::error(
             tried,
-            "it is not there",
-            format!("`kubectl create namespace {name}`, or another `namespace:` in the target"),
+            "not found",
+            format!("run `kubectl create namespace {name}`, or set another `namespace:` in the target"),
         )),
-        200 if answer.json["status"]["phase"] == "Terminating" => {
-            Some(ProbeResult::error(tried, "it is being deleted", "wait until it is gone, and make it anew"))
+        200 if response.json["status"]["phase"] == "Terminating" => {
+            Some(ProbeResult::error(tried, "it is being deleted", "wait until it is deleted, then create it again"))
         }
-        // Who may not look at namespaces may still work in one.
+        // A user without permission to read namespaces may still work in one.
         _ => None,
     }
 }
 
-/// Whether we may. `without`: what goes less well where only what is not essential is refused.
-pub async fn allowed(api: &Api, tried: String, of: &Resource, verbs: &Verbs, without: &str) -> ProbeResult {
-    let mut refused: BTreeMap<&str, String> = BTreeMap::new();
+/// Asks whether each verb is allowed. `consequence`: what is worse if only verbs are denied that are not essential.
+pub async fn check_permission(
+    api: &ApiClient,
+    tried: String,
+    resource: &ResourceAttributes,
+    verbs: &Verbs,
+    consequence: &str,
+) -> ProbeResult {
+    let mut denied: BTreeMap<&str, String> = BTreeMap::new();
     for (verb, _) in verbs {
-        match review(api, verb, of).await {
+        match denial(api, verb, resource).await {
             Ok(None) => {}
-            Ok(Some(why)) => drop(refused.insert(verb, why)),
+            Ok(Some(reason)) => drop(denied.insert(verb, reason)),
             Err(e) => {
-                let remedy = "ask by hand: `kubectl auth can-i`";
-                return ProbeResult::warning(tried, format!("the server does not say what is allowed: {e}"), remedy);
+                let remedy = "check with `kubectl auth can-i`";
+                return ProbeResult::warning(tried, format!("the server does not report permissions: {e}"), remedy);
             }
         }
     }
-    if refused.is_empty() {
+    if denied.is_empty() {
         return ProbeResult::ok(tried, "allowed");
     }
-    let essential = verbs.iter().any(|(v, essential)| *essential && refused.contains_key(v));
-    let names = refused.keys().copied().collect::<Vec<_>>().join(", ");
-    let why = refused.values().find(|w| !w.is_empty()).map(|w| format!(" ({w})")).unwrap_or_default();
-    let seen = format!("not allowed: {names}{why}");
-    let Resource { group, plural, part, .. } = of;
-    let target = if part.is_empty() { plural.clone() } else { format!("{plural}/{part}") };
-    let role = format!("grant a role with apiGroups: [\"{group}\"], resources: [{target}], verbs: [{names}]");
+    let essential = verbs.iter().any(|(v, essential)| *essential && denied.contains_key(v));
+    let names = denied.keys().copied().collect::<Vec<_>>().join(", ");
+    let reason = denied.values().find(|r| !r.is_empty()).map(|r| format!(" ({r})")).unwrap_or_default();
+    let seen = format!("not allowed: {names}{reason}");
+    let ResourceAttributes { group, plural, subresource, .. } = resource;
+    let name = if subresource.is_empty() { plural.clone() } else { format!("{plural}/{subresource}") };
+    let remedy = format!("grant a role with apiGroups: [\"{group}\"], resources: [{name}], verbs: [{names}]");
     if essential {
-        ProbeResult::error(tried, seen, role)
+        ProbeResult::error(tried, seen, remedy)
     } else {
-        ProbeResult::warning(tried, seen, format!("{without}; {role}"))
+        ProbeResult::warning(tried, seen, format!("{consequence}; {remedy}"))
     }
 }
 
-/// Why it is not allowed; `None` where it is.
-async fn review(api: &Api, verb: &str, of: &Resource) -> Result<Option<String>, ActionError> {
-    let mut attributes = json!({ "verb": verb, "group": of.group, "resource": of.plural, "namespace": of.namespace });
-    if !of.part.is_empty() {
-        attributes["subresource"] = of.part.as_str().into();
+/// Why a verb is denied; `None` if it is allowed.
+async fn denial(api: &ApiClient, verb: &str, resource: &ResourceAttributes) -> Result<Option<String>, ActionError> {
+    let mut attributes = json!({ "verb": verb, "group": resource.group, "resource": resource.plural,
+        "namespace": resource.namespace });
+    if !resource.subresource.is_empty() {
+        attributes["subresource"] = resource.subresource.as_str().into();
     }
     let review = json!({ "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
         "spec": { "resourceAttributes": attributes } });
     let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-    let answer = api.ask(&Method::POST, path, Some(("application/json", &review))).await?;
-    if answer.refused() {
-        return Err(ActionError::Invalid(answer.message().to_string()));
+    let response = api.request(&Method::POST, path, Some(("application/json", &review))).await?;
+    if response.is_error() {
+        return Err(ActionError::Invalid(response.message().to_string()));
     }
-    let status: &Json = &answer.json["status"];
+    let status = &response.json["status"];
     let allowed = status["allowed"].as_bool().unwrap_or_default();
     Ok((!allowed).then(|| status["reason"].as_str().unwrap_or_default().to_string()))
 }

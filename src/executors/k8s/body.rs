@@ -1,119 +1,20 @@
-//! What a plan may write under `k8s`, read and checked without a cluster.
-use super::manifest::Manifests;
+//! Reads and checks what a plan writes under `k8s`, without a cluster.
+use super::{
+    manifest::Manifests,
+    types::{
+        ApplyOptions, DeleteTarget, K8sAction, ListQuery, Operation, PatchType, Propagation, SelectorSource,
+        Subresource,
+    },
+};
 use crate::{
     diagnostic::Diagnostic,
-    executor::Body,
+    executor::{ActionError, Body},
     expr::{Part, Template, Tree},
     yaml::{Kind as NodeKind, Node},
 };
 
-/// One action, ready to be performed.
-pub struct K8sAction {
-    pub verb: Verb,
-    pub namespace: Option<Template>,
-    pub summary: String,
-}
-
-/// `of` is `plural.group/name`.
-pub enum Verb {
-    Get {
-        of: Template,
-        subresource: Option<Subresource>,
-    },
-    List(List),
-    Create(Manifests),
-    Apply {
-        manifests: Manifests,
-        manager: Option<Template>,
-        force: bool,
-        subresource: Option<Subresource>,
-    },
-    Patch {
-        of: Template,
-        kind: PatchKind,
-        patch: Tree,
-        subresource: Option<Subresource>,
-    },
-    Delete {
-        what: Doomed,
-        propagation: Propagation,
-        grace: Option<Template>,
-    },
-    /// Of one object, or of the whole namespace.
-    Events(Option<Template>),
-}
-
-pub struct List {
-    /// `plural.group`, or `*`.
-    pub what: Template,
-    pub labels: Option<Selection>,
-    pub fields: Option<Selection>,
-    pub owner: Option<Template>,
-}
-
-/// A selector as a map, whose values are rendered one by one, or as a text.
-pub enum Selection {
-    Pairs(Vec<(String, Tree)>),
-    Text(Template),
-}
-
-/// What is deleted: one object, or all that a file describes, last first.
-pub enum Doomed {
-    Object(Template),
-    Manifests(Manifests),
-}
-
-/// A word out of a few, each with what the API calls it.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal, $api:literal;)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($variant),* }
-
-        impl $name {
-            pub const WORDS: &[&str] = &[$($word),*];
-
-            fn of(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)* _ => None }
-            }
-
-            /// As a plan and kubectl write it.
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-
-            /// As the API calls it.
-            pub fn api(self) -> &'static str {
-                match self { $(Self::$variant => $api),* }
-            }
-        }
-    };
-}
-
-words! {
-    PatchKind {
-        Merge = "merge", "application/merge-patch+json";
-        Json = "json", "application/json-patch+json";
-        Strategic = "strategic", "application/strategic-merge-patch+json";
-    }
-}
-words! {
-    Propagation {
-        Background = "background", "Background";
-        Foreground = "foreground", "Foreground";
-        Orphan = "orphan", "Orphan";
-    }
-}
-words! {
-    Subresource {
-        Status = "status", "status";
-        Scale = "scale", "scale";
-        Resize = "resize", "resize";
-    }
-}
-
-/// Each verb, and what may stand beside it.
-const VERBS: &[(&str, &[&str])] = &[
+/// Each operation with the keys that are allowed beside it.
+const OPERATIONS: &[(&str, &[&str])] = &[
     ("get", &["subresource"]),
     ("list", &["labels", "fields", "owner"]),
     ("create", &[]),
@@ -124,190 +25,208 @@ const VERBS: &[(&str, &[&str])] = &[
 ];
 
 pub fn compile(body: &mut Body<'_>) -> Option<K8sAction> {
-    let (verb, mut right) = chosen(body)?;
-    let node = body.get(verb).cloned()?;
+    let (name, keys_valid) = operation_name(body)?;
+    let node = body.get(name).cloned()?;
     let namespace = body.template("namespace");
     let errors = body.problems.errors();
-    let (verb, summary) = match verb {
-        "get" => {
-            let of = named(body, &node);
-            let subresource = word(body, "subresource", Subresource::of, Subresource::WORDS);
-            let of = of?;
-            let summary = format!("get {}", of.source());
-            (Verb::Get { of, subresource }, summary)
-        }
-        "list" => {
-            let list = list(body, &node)?;
-            let summary = format!("list {}", list.what.source());
-            (Verb::List(list), summary)
-        }
-        "create" => {
-            let manifests = Manifests::compile(body, &node, true)?;
-            let summary = format!("create {}", manifests.summary());
-            (Verb::Create(manifests), summary)
-        }
-        "apply" => {
-            let manifests = Manifests::compile(body, &node, false);
-            let manager = body.template("manager");
-            let force = flag(body, "force");
-            let subresource = word(body, "subresource", Subresource::of, Subresource::WORDS);
-            let manifests = manifests?;
-            let summary = format!("apply {}", manifests.summary());
-            (Verb::Apply { manifests, manager, force, subresource }, summary)
-        }
-        "patch" => {
-            let of = named(body, &node);
-            let patch = patch(body);
-            let subresource = word(body, "subresource", Subresource::of, Subresource::WORDS);
-            let (of, (kind, patch)) = (of?, patch?);
-            let summary = format!("patch {}", of.source());
-            (Verb::Patch { of, kind, patch, subresource }, summary)
-        }
-        "delete" => {
-            let what = match &node.kind {
-                NodeKind::Map(_) => Manifests::compile(body, &node, false).map(Doomed::Manifests),
-                _ => named(body, &node).map(Doomed::Object),
-            };
-            let propagation = word(body, "propagation", Propagation::of, Propagation::WORDS);
-            let grace = grace(body);
-            let what = what?;
-            let summary = match &what {
-                Doomed::Object(of) => format!("delete {}", of.source()),
-                Doomed::Manifests(all) => format!("delete {}", all.summary()),
-            };
-            (Verb::Delete { what, propagation: propagation.unwrap_or(Propagation::Background), grace }, summary)
-        }
-        _ => match node.kind {
-            NodeKind::Bool(true) => (Verb::Events(None), "events".to_string()),
-            _ => {
-                let of = named(body, &node)?;
-                let summary = format!("events {}", of.source());
-                (Verb::Events(Some(of)), summary)
-            }
-        },
-    };
-    right &= body.problems.errors() == errors;
-    right.then_some(K8sAction { verb, namespace, summary })
+    let (operation, summary) = operation(body, name, &node)?;
+    let valid = keys_valid && body.problems.errors() == errors;
+    valid.then(|| K8sAction { operation, namespace, summary: format!("{name}{summary}") })
 }
 
-/// The one verb that is there, and whether all that stands beside it belongs to it.
-fn chosen(body: &mut Body<'_>) -> Option<(&'static str, bool)> {
+/// The operation, and the rest of its summary after the name.
+fn operation(body: &mut Body<'_>, name: &str, node: &Node) -> Option<(Operation, String)> {
+    match name {
+        "get" => {
+            let object = object_reference(body, node);
+            let subresource = subresource(body);
+            let object = object?;
+            let summary = format!(" {}", object.source());
+            Some((Operation::Get { object, subresource }, summary))
+        }
+        "list" => {
+            let query = list_query(body, node)?;
+            let summary = format!(" {}", query.resource.source());
+            Some((Operation::List(query), summary))
+        }
+        "create" => {
+            let manifests = Manifests::compile(body, node, true)?;
+            let summary = format!(" {}", manifests.summary());
+            Some((Operation::Create(manifests), summary))
+        }
+        "apply" => {
+            let manifests = Manifests::compile(body, node, false);
+            let manager = body.template("manager");
+            let force = flag(body, "force");
+            let subresource = subresource(body);
+            let manifests = manifests?;
+            let summary = format!(" {}", manifests.summary());
+            Some((Operation::Apply(ApplyOptions { manifests, manager, force, subresource }), summary))
+        }
+        "patch" => {
+            let object = object_reference(body, node);
+            let patch = patch(body);
+            let subresource = subresource(body);
+            let (object, (patch_type, patch)) = (object?, patch?);
+            let summary = format!(" {}", object.source());
+            Some((Operation::Patch { object, patch_type, patch, subresource }, summary))
+        }
+        "delete" => {
+            let target = match &node.kind {
+                NodeKind::Map(_) => Manifests::compile(body, node, false).map(DeleteTarget::Manifests),
+                _ => object_reference(body, node).map(DeleteTarget::Object),
+            };
+            let propagation = keyword(body, "propagation", Propagation::from_keyword, Propagation::KEYWORDS);
+            let propagation = propagation.unwrap_or(Propagation::Background);
+            let grace = grace(body);
+            let target = target?;
+            let summary = match &target {
+                DeleteTarget::Object(object) => format!(" {}", object.source()),
+                DeleteTarget::Manifests(manifests) => format!(" {}", manifests.summary()),
+            };
+            Some((Operation::Delete { target, propagation, grace }, summary))
+        }
+        _ if matches!(node.kind, NodeKind::Bool(true)) => Some((Operation::Events(None), String::new())),
+        _ => {
+            let object = object_reference(body, node)?;
+            let summary = format!(" {}", object.source());
+            Some((Operation::Events(Some(object)), summary))
+        }
+    }
+}
+
+/// The one operation in the body, and whether all keys beside it are allowed there.
+fn operation_name(body: &mut Body<'_>) -> Option<(&'static str, bool)> {
     let mut known: Vec<&str> =
-        VERBS.iter().flat_map(|(v, beside)| [*v].into_iter().chain(beside.iter().copied())).collect();
+        OPERATIONS.iter().flat_map(|(name, keys)| [*name].into_iter().chain(keys.iter().copied())).collect();
     known.push("namespace");
     known.dedup();
     body.keys(&known).then_some(())?;
-    let present: Vec<&'static str> = VERBS.iter().map(|(v, _)| *v).filter(|v| body.get(v).is_some()).collect();
-    let quoted = |names: &[&str]| names.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
-    let [verb] = present[..] else {
-        let (code, message) = match present[..] {
-            [] => ("missing-key", "no verb here".to_string()),
-            _ => ("multiple-verbs", format!("two verbs here: {}", quoted(&present))),
+    let present: Vec<&'static str> =
+        OPERATIONS.iter().map(|(name, _)| *name).filter(|name| body.get(name).is_some()).collect();
+    let [name] = present[..] else {
+        let all: Vec<&str> = OPERATIONS.iter().map(|(name, _)| *name).collect();
+        let d = match present[..] {
+            [] => Diagnostic::error("missing-key", body.span(), "expected an operation, found none")
+                .help(format!("add one of {}", quoted(&all))),
+            _ => {
+                let message = format!("expected one operation, found {}", quoted(&present));
+                Diagnostic::error("multiple-verbs", body.span(), message).help("keep one of them")
+            }
         };
-        let all: Vec<&str> = VERBS.iter().map(|(v, _)| *v).collect();
-        let d = Diagnostic::error(code, body.span(), message).help(format!("one of {} belongs here", quoted(&all)));
         body.problem(d);
         return None;
     };
-    let allowed = VERBS.iter().find(|(v, _)| *v == verb).map_or(&[][..], |(_, beside)| beside);
-    let mut right = true;
+    let allowed = OPERATIONS.iter().find(|(n, _)| *n == name).map_or(&[][..], |(_, keys)| keys);
+    let mut keys_valid = true;
     let node = body.node;
     for (key, _) in node.entries() {
-        let name = key.key_text();
-        if name == verb || name == "namespace" || allowed.contains(&name.as_str()) {
+        let text = key.key_text();
+        if text == name || text == "namespace" || allowed.contains(&text.as_str()) {
             continue;
         }
         let owners: Vec<&str> =
-            VERBS.iter().filter(|(_, beside)| beside.contains(&name.as_str())).map(|(v, _)| *v).collect();
-        let message = format!("`{name}` belongs to {}, not to `{verb}`", quoted(&owners));
+            OPERATIONS.iter().filter(|(_, keys)| keys.contains(&text.as_str())).map(|(n, _)| *n).collect();
+        let message = format!("`{text}` is allowed with {}, not with `{name}`", quoted(&owners));
         body.problem(Diagnostic::error("unknown-key", &key.span, message));
-        right = false;
+        keys_valid = false;
     }
-    Some((verb, right))
+    Some((name, keys_valid))
 }
 
-/// `plural.group/name`. Whether the slash is there can be told where a text stands before the first hole, or there is none.
-fn named(body: &mut Body<'_>, node: &Node) -> Option<Template> {
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// `plural.group/name`. The slash is only checked in the text before the first placeholder.
+fn object_reference(body: &mut Body<'_>, node: &Node) -> Option<Template> {
     let t = body.template_of(node)?;
-    let wrong = match t.parts() {
+    let invalid = match t.parts() {
         [Part::Text(text)] => !text.split_once('/').is_some_and(|(kind, name)| !kind.is_empty() && !name.is_empty()),
         [Part::Text(first), ..] => first.starts_with('/'),
         _ => false,
     };
-    if wrong {
-        let d = Diagnostic::error("wrong-type", &node.span, "an object is named by its resource and its name")
-            .help("write `plural.group/name`: `sessions.stream.space/web`, `pods/web`");
-        body.problem(d);
+    if invalid {
+        let message = format!("expected an object as `plural.group/name`, found `{}`", t.source());
+        let d = Diagnostic::error("wrong-type", &node.span, message);
+        body.problem(d.help("for example `sessions.stream.space/web` or `pods/web`"));
         return None;
     }
     Some(t)
 }
 
-fn patch(body: &mut Body<'_>) -> Option<(PatchKind, Tree)> {
-    let present: Vec<&&str> = PatchKind::WORDS.iter().filter(|k| body.get(k).is_some()).collect();
+fn patch(body: &mut Body<'_>) -> Option<(PatchType, Tree)> {
+    let present: Vec<&str> = PatchType::KEYWORDS.iter().copied().filter(|k| body.get(k).is_some()).collect();
     let [key] = present[..] else {
-        let message = "a `patch` needs one of `merge`, `json` and `strategic` beside it";
+        let found = if present.is_empty() { "none".into() } else { quoted(&present) };
+        let message = format!("expected one of `merge`, `json` and `strategic` beside `patch`, found {found}");
         body.problem(Diagnostic::error("missing-key", body.span(), message));
         return None;
     };
-    let (kind, node) = (PatchKind::of(key)?, body.get(key).cloned()?);
-    let hole = matches!(&node.kind, NodeKind::Str(s) if s.contains("${"));
-    let (fits, message, help) = match kind {
-        PatchKind::Json => (
+    let (patch_type, node) = (PatchType::from_keyword(key)?, body.get(key).cloned()?);
+    let is_placeholder = matches!(&node.kind, NodeKind::Str(s) if s.contains("${"));
+    let (valid, expected, help) = match patch_type {
+        PatchType::Json => (
             matches!(node.kind, NodeKind::Seq(_)),
-            "a JSON patch is a list of operations",
+            "a list of operations",
             "write `json: [{ op: replace, path: /spec/state, value: running }]`",
         ),
         _ => (
             matches!(node.kind, NodeKind::Map(_)),
-            "this kind of patch is a map: the part of the object that becomes different",
-            "write `merge: { spec: { state: running } }`; `null` takes a field away",
+            "a map with the fields to change",
+            "write `merge: { spec: { state: running } }`; `null` removes a field",
         ),
     };
-    if !fits && !hole {
+    if !valid && !is_placeholder {
+        let message = format!("expected {expected}, found {}", node.what());
         body.problem(Diagnostic::error("wrong-type", &node.span, message).help(help));
         return None;
     }
-    Some((kind, body.tree_of(&node)))
+    Some((patch_type, body.tree_of(&node)))
 }
 
-fn list(body: &mut Body<'_>, node: &Node) -> Option<List> {
-    let what = body.template_of(node);
-    if what.as_ref().and_then(Template::as_literal).is_some_and(|t| t.contains('/') || t.is_empty()) {
-        let d = Diagnostic::error("wrong-type", &node.span, "a list takes a resource and no name")
+fn list_query(body: &mut Body<'_>, node: &Node) -> Option<ListQuery> {
+    let resource = body.template_of(node);
+    if let Some(text) = resource.as_ref().and_then(Template::as_literal).filter(|t| t.contains('/') || t.is_empty()) {
+        let message = format!("expected a resource without a name, found `{text}`");
+        let d = Diagnostic::error("wrong-type", &node.span, message)
             .help("write `list: plural.group`, or `get: plural.group/name` for one object");
         body.problem(d);
         return None;
     }
-    let labels = selection(body, "labels");
-    let fields = selection(body, "fields");
-    Some(List { what: what?, labels, fields, owner: body.template("owner") })
+    let labels = selector_source(body, "labels");
+    let fields = selector_source(body, "fields");
+    Some(ListQuery { resource: resource?, labels, fields, owner: body.template("owner") })
 }
 
-fn selection(body: &mut Body<'_>, key: &str) -> Option<Selection> {
+fn selector_source(body: &mut Body<'_>, key: &str) -> Option<SelectorSource> {
     match body.get(key)?.kind {
-        NodeKind::Str(_) => body.template(key).map(Selection::Text),
-        _ => Some(Selection::Pairs(body.pairs(key))),
+        NodeKind::Str(_) => body.template(key).map(SelectorSource::Text),
+        _ => Some(SelectorSource::Pairs(body.pairs(key))),
     }
 }
 
-fn word<T>(body: &mut Body<'_>, key: &str, of: fn(&str) -> Option<T>, known: &[&str]) -> Option<T> {
+fn subresource(body: &mut Body<'_>) -> Option<Subresource> {
+    keyword(body, "subresource", Subresource::from_keyword, Subresource::KEYWORDS)
+}
+
+fn keyword<T>(body: &mut Body<'_>, key: &str, parse: fn(&str) -> Option<T>, known: &[&str]) -> Option<T> {
     let node = body.get(key)?.clone();
     let text = node.to_value().to_string();
-    let found = of(&text);
-    if found.is_none() {
-        let all = known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
-        let d = Diagnostic::error("wrong-type", &node.span, format!("`{key}` is one of {all}"));
-        body.problem(d.meant(&text, known.iter().copied()));
+    let parsed = parse(&text);
+    if parsed.is_none() {
+        let message = format!("expected one of {}, found `{text}`", quoted(known));
+        body.problem(Diagnostic::error("wrong-type", &node.span, message).meant(&text, known.iter().copied()));
     }
-    found
+    parsed
 }
 
 fn flag(body: &mut Body<'_>, key: &str) -> bool {
-    match body.get(key).map(|n| (n.kind.clone(), n.span.clone())) {
-        Some((NodeKind::Bool(b), _)) => b,
-        Some((_, span)) => {
-            body.problem(Diagnostic::error("wrong-type", &span, format!("`{key}` must be `true` or `false`")));
+    match body.get(key).map(|n| (n.kind.clone(), n.span.clone(), n.what())) {
+        Some((NodeKind::Bool(b), ..)) => b,
+        Some((_, span, found)) => {
+            let message = format!("expected `true` or `false`, found {found}");
+            body.problem(Diagnostic::error("wrong-type", &span, message));
             false
         }
         None => false,
@@ -317,21 +236,32 @@ fn flag(body: &mut Body<'_>, key: &str) -> bool {
 fn grace(body: &mut Body<'_>) -> Option<Template> {
     let node = body.get("grace")?.clone();
     let t = body.template("grace")?;
-    if let Some(Err(why)) = t.as_literal().map(seconds) {
-        let d = Diagnostic::error("invalid-duration", &node.span, why).help("write `grace: 30s`; `0s` kills at once");
-        body.problem(d);
+    if let Some(Err(e)) = t.as_literal().map(whole_seconds) {
+        let d = Diagnostic::error("invalid-duration", &node.span, e.to_string());
+        body.problem(d.help("write `grace: 30s`; `0s` kills immediately"));
     }
     Some(t)
 }
 
-/// A duration of whole seconds: the API knows no shorter ones.
-///
-/// # Errors
-/// A sentence.
-pub fn seconds(text: &str) -> Result<u64, String> {
+#[derive(Debug, thiserror::Error)]
+pub enum GraceError {
+    #[error("expected a duration like `30s`, found `{0}`")]
+    NotADuration(String),
+    #[error("expected whole seconds, found `{0}`")]
+    Fraction(String),
+}
+
+impl From<GraceError> for ActionError {
+    fn from(e: GraceError) -> Self {
+        ActionError::Invalid(e.to_string())
+    }
+}
+
+/// Parses a grace period. The API accepts only whole seconds.
+pub fn whole_seconds(text: &str) -> Result<u64, GraceError> {
     match humantime::parse_duration(text.trim()) {
         Ok(d) if d.subsec_nanos() == 0 => Ok(d.as_secs()),
-        Ok(_) => Err(format!("`{text}` is not a number of whole seconds")),
-        Err(e) => Err(format!("`{text}` is no duration: {e}")),
+        Ok(_) => Err(GraceError::Fraction(text.into())),
+        Err(_) => Err(GraceError::NotADuration(text.into())),
     }
 }

@@ -1,16 +1,17 @@
-//! Verbs that change something: `create`, `apply`, `patch`, `delete`. What the server refuses is an observation.
+//! Operations that change something: `create`, `apply`, `patch`, `delete`. A refusal by the server is an observation.
 use super::{
-    act::{ask, named, with_query},
-    body::{Doomed, K8sAction, PatchKind, Propagation, Subresource, seconds},
+    body::whole_seconds,
+    catalog::ResourceType,
     cluster::Cluster,
-    kinds::Kind,
     manifest::Manifests,
-    output::{Asked, one, output},
+    output::{RequestKind, output_value, response_output},
+    request::{Namespace, note_command, resolve_object, send_recorded, with_query},
+    types::{ApplyOptions, DeleteTarget, K8sAction, PatchType, Propagation, Subresource},
 };
 use crate::{
     event::EvidenceKind,
-    executor::{ActionContext, ActionError, Output, Started},
-    executors::apiserver::{kubectl, word},
+    executor::{ActionContext, ActionError},
+    executors::apiserver::{kubectl, path_segment},
     expr::{Template, Tree},
     value::Value,
 };
@@ -18,8 +19,8 @@ use http::Method;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
-/// Who is named as the owner of applied fields where the plan does not say.
-const MANAGER: &str = "tp-runner";
+/// The field manager of `apply` if the plan names none.
+const DEFAULT_FIELD_MANAGER: &str = "tp-runner";
 
 impl K8sAction {
     pub async fn create(
@@ -27,199 +28,219 @@ impl K8sAction {
         cx: &ActionContext<'_>,
         cluster: &Cluster,
         manifests: &Manifests,
-        started: Started,
-    ) -> Result<Output, ActionError> {
-        let all = manifests.read(cx).await?;
-        self.by_hand(cx, cluster, &["create"], manifests, &all)?;
-        let mut made = vec![];
-        for manifest in &all {
-            let (kind, namespace) = self.of_manifest(cx, cluster, manifest).await?;
-            let path = kind.path(&namespace, None);
-            let answer = ask(cx, cluster, &Method::POST, &path, Some(("application/json", manifest))).await?;
-            made.push(one(answer, Asked::Create));
-            if refused(&made) {
+    ) -> Result<Value, ActionError> {
+        let objects = manifests.read(cx).await?;
+        self.note_manifest_command(cx, cluster, &["create"], manifests, &objects)?;
+        let mut outputs = vec![];
+        for manifest in &objects {
+            let (resource, namespace) = self.manifest_target(cx, cluster, manifest).await?;
+            let path = resource.path(namespace.name(), None);
+            let body = Some(("application/json", manifest));
+            let response = send_recorded(cx, cluster, &Method::POST, &path, body).await?;
+            outputs.push(response_output(response, RequestKind::Create));
+            if last_failed(&outputs) {
                 break;
             }
         }
-        Ok(Output::new(together(made, all.len()), started))
+        Ok(combined_output(outputs, objects.len()))
     }
 
-    /// Server-side.
+    /// Server-side apply.
     pub async fn apply(
         &self,
         cx: &ActionContext<'_>,
         cluster: &Cluster,
-        manifests: &Manifests,
-        (manager, force, part): (Option<&Template>, bool, Option<Subresource>),
-        started: Started,
-    ) -> Result<Output, ActionError> {
-        let manager = manager.map_or(Ok(MANAGER.to_string()), |t| cx.render_text(t))?;
-        let all = manifests.read(cx).await?;
-        let (named, flag) = (format!("--field-manager={manager}"), part.map(|s| format!("--subresource={}", s.word())));
-        let mut words = vec!["apply", "--server-side", &named];
-        words.extend(force.then_some("--force-conflicts"));
-        words.extend(flag.as_deref());
-        self.by_hand(cx, cluster, &words, manifests, &all)?;
-        let mut made = vec![];
-        for manifest in &all {
-            let (kind, namespace) = self.of_manifest(cx, cluster, manifest).await?;
-            let path = part_of(&kind.path(&namespace, Some(&name_of(manifest)?)), part);
-            let path = with_query(&path, &[("fieldManager", &manager), ("force", if force { "true" } else { "" })]);
-            // JSON is YAML.
+        ApplyOptions { manifests, manager, force, subresource }: &ApplyOptions,
+    ) -> Result<Value, ActionError> {
+        let manager = manager.as_ref().map_or(Ok(DEFAULT_FIELD_MANAGER.to_string()), |t| cx.render_text(t))?;
+        let objects = manifests.read(cx).await?;
+        let manager_flag = format!("--field-manager={manager}");
+        let subresource_flag = subresource.map(|s| format!("--subresource={}", s.keyword()));
+        let mut args = vec!["apply", "--server-side", &manager_flag];
+        args.extend(force.then_some("--force-conflicts"));
+        args.extend(subresource_flag.as_deref());
+        self.note_manifest_command(cx, cluster, &args, manifests, &objects)?;
+        let mut outputs = vec![];
+        for manifest in &objects {
+            let (resource, namespace) = self.manifest_target(cx, cluster, manifest).await?;
+            let path = resource.path(namespace.name(), Some(&manifest_name(manifest)?));
+            let query = [("fieldManager", &*manager), ("force", if *force { "true" } else { "" })];
+            let path = with_query(&with_subresource(&path, *subresource), &query);
+            // JSON is valid YAML.
             let body = Some(("application/apply-patch+yaml", manifest));
-            made.push(one(ask(cx, cluster, &Method::PATCH, &path, body).await?, Asked::Create));
-            if refused(&made) {
+            let response = send_recorded(cx, cluster, &Method::PATCH, &path, body).await?;
+            outputs.push(response_output(response, RequestKind::Create));
+            if last_failed(&outputs) {
                 break;
             }
         }
-        Ok(Output::new(together(made, all.len()), started))
+        Ok(combined_output(outputs, objects.len()))
     }
 
     pub async fn patch(
         &self,
         cx: &ActionContext<'_>,
         cluster: &Cluster,
-        of: &Template,
-        (how, patch): (PatchKind, &Tree),
-        part: Option<Subresource>,
-        started: Started,
-    ) -> Result<Output, ActionError> {
-        let (kind, name) = named(cx, cluster, of).await?;
+        object: &Template,
+        (patch_type, patch): (PatchType, &Tree),
+        subresource: Option<Subresource>,
+    ) -> Result<Value, ActionError> {
+        let (resource, name) = resolve_object(cx, cluster, object).await?;
         let patch = cx.render_tree(patch)?.to_json();
-        let place = self.place(cx, cluster, &kind, None)?;
-        let (text, flag) = (patch.to_string(), part.map(|s| format!("--subresource={}", s.word())));
-        let how_flag = format!("--type={}", how.word());
-        let mut words = vec!["patch", &*place.resource, &*name, &*how_flag, "-p", &*text];
-        words.extend(flag.as_deref());
-        words.extend(place.flags());
-        cx.note(EvidenceKind::Reproduce, kubectl::line(&words, &cluster.api.flags));
-        let path = part_of(&kind.path(&place.namespace, Some(&name)), part);
-        let answer = ask(cx, cluster, &Method::PATCH, &path, Some((how.api(), &patch))).await?;
-        Ok(Output::new(one(answer, Asked::Change), started))
+        let namespace = self.namespace_of(cx, cluster, &resource)?;
+        let (qualified_name, text) = (resource.qualified_name(), patch.to_string());
+        let type_flag = format!("--type={}", patch_type.keyword());
+        let subresource_flag = subresource.map(|s| format!("--subresource={}", s.keyword()));
+        let mut args = vec!["patch", &*qualified_name, &*name, &*type_flag, "-p", &*text];
+        args.extend(subresource_flag.as_deref());
+        args.extend(namespace.kubectl_flags());
+        note_command(cx, cluster, &args);
+        let path = with_subresource(&resource.path(namespace.name(), Some(&name)), subresource);
+        let body = Some((patch_type.api_name(), &patch));
+        let response = send_recorded(cx, cluster, &Method::PATCH, &path, body).await?;
+        Ok(response_output(response, RequestKind::Change))
     }
 
     pub async fn delete(
         &self,
         cx: &ActionContext<'_>,
         cluster: &Cluster,
-        what: &Doomed,
-        (propagation, grace): (Propagation, Option<&Template>),
-        started: Started,
-    ) -> Result<Output, ActionError> {
+        target: &DeleteTarget,
+        propagation: Propagation,
+        grace: Option<&Template>,
+    ) -> Result<Value, ActionError> {
         let mut options =
-            json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation.api() });
+            json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation.api_name() });
         let mut flags = vec!["--wait=false".to_string()];
         if propagation != Propagation::Background {
-            flags.push(format!("--cascade={}", propagation.word()));
+            flags.push(format!("--cascade={}", propagation.keyword()));
         }
         if let Some(grace) = grace {
-            let given = seconds(&cx.render_text(grace)?).map_err(ActionError::Invalid)?;
-            options["gracePeriodSeconds"] = given.into();
-            flags.push(format!("--grace-period={given}"));
-            // kubectl asks for this beside a grace of nothing.
-            flags.extend((given == 0).then(|| "--force".to_string()));
+            let seconds = whole_seconds(&cx.render_text(grace)?)?;
+            options["gracePeriodSeconds"] = seconds.into();
+            flags.push(format!("--grace-period={seconds}"));
+            // kubectl requires it with a grace period of 0.
+            flags.extend((seconds == 0).then(|| "--force".to_string()));
         }
         let flags = flags.iter().map(String::as_str);
         let options = Some(("application/json", &options));
-        match what {
-            Doomed::Object(of) => {
-                let (kind, name) = named(cx, cluster, of).await?;
-                let place = self.place(cx, cluster, &kind, None)?;
-                let mut words = vec!["delete", &*place.resource, &*name];
-                words.extend(flags);
-                words.extend(place.flags());
-                cx.note(EvidenceKind::Reproduce, kubectl::line(&words, &cluster.api.flags));
-                let path = kind.path(&place.namespace, Some(&name));
-                let answer = ask(cx, cluster, &Method::DELETE, &path, options).await?;
-                Ok(Output::new(one(answer, Asked::Change), started))
+        match target {
+            DeleteTarget::Object(object) => {
+                let (resource, name) = resolve_object(cx, cluster, object).await?;
+                let namespace = self.namespace_of(cx, cluster, &resource)?;
+                let qualified_name = resource.qualified_name();
+                let mut args = vec!["delete", &*qualified_name, &*name];
+                args.extend(flags);
+                args.extend(namespace.kubectl_flags());
+                note_command(cx, cluster, &args);
+                let path = resource.path(namespace.name(), Some(&name));
+                let response = send_recorded(cx, cluster, &Method::DELETE, &path, options).await?;
+                Ok(response_output(response, RequestKind::Change))
             }
-            Doomed::Manifests(manifests) => {
-                let all = manifests.read(cx).await?;
-                let words: Vec<&str> = ["delete"].into_iter().chain(flags).collect();
-                self.by_hand(cx, cluster, &words, manifests, &all)?;
-                let mut gone = vec![];
-                // What was made last may stand on what was made first.
-                for manifest in all.iter().rev() {
-                    let (kind, namespace) = self.of_manifest(cx, cluster, manifest).await?;
-                    let path = kind.path(&namespace, Some(&name_of(manifest)?));
-                    gone.push(one(ask(cx, cluster, &Method::DELETE, &path, options).await?, Asked::Change));
+            DeleteTarget::Manifests(manifests) => {
+                let objects = manifests.read(cx).await?;
+                let args: Vec<&str> = ["delete"].into_iter().chain(flags).collect();
+                self.note_manifest_command(cx, cluster, &args, manifests, &objects)?;
+                let mut outputs = vec![];
+                // In reverse order: later objects may depend on earlier ones.
+                for manifest in objects.iter().rev() {
+                    let (resource, namespace) = self.manifest_target(cx, cluster, manifest).await?;
+                    let path = resource.path(namespace.name(), Some(&manifest_name(manifest)?));
+                    let response = send_recorded(cx, cluster, &Method::DELETE, &path, options).await?;
+                    outputs.push(response_output(response, RequestKind::Change));
                 }
-                Ok(Output::new(all_gone(gone), started))
+                Ok(combined_deletions(&outputs))
             }
         }
     }
 
-    async fn of_manifest(
+    /// The resource type and the namespace of a manifest.
+    async fn manifest_target(
         &self,
         cx: &ActionContext<'_>,
         cluster: &Cluster,
         manifest: &Json,
-    ) -> Result<(Arc<Kind>, String), ActionError> {
-        let text = |key: &str| manifest[key].as_str().unwrap_or_default().to_string();
-        let (api, what) = (text("apiVersion"), text("kind"));
-        let kind = cluster.find(|c| c.of_manifest(&api, &what), |c| c.unknown_manifest(&api, &what)).await?;
+    ) -> Result<(Arc<ResourceType>, Namespace), ActionError> {
+        let text = |key: &str| manifest[key].as_str().unwrap_or_default();
+        let resource = cluster.resource_of_kind(text("apiVersion"), text("kind")).await?;
+        let namespace = self.namespace_of(cx, cluster, &resource)?;
         let own = manifest["metadata"]["namespace"].as_str();
-        let namespace = self.place(cx, cluster, &kind, own)?.namespace;
-        Ok((kind, namespace))
+        match (own, namespace) {
+            (Some(own), Namespace::Named(name)) if own != name => {
+                if self.namespace.is_some() {
+                    let message =
+                        format!("the manifest has namespace `{own}`, but the action has `{name}`; remove one");
+                    return Err(ActionError::Invalid(message));
+                }
+                let own = path_segment(own, "a namespace")?;
+                Ok((resource, Namespace::Named(own)))
+            }
+            (_, namespace) => Ok((resource, namespace)),
+        }
     }
 
-    fn by_hand(
+    fn note_manifest_command(
         &self,
         cx: &ActionContext<'_>,
         cluster: &Cluster,
-        words: &[&str],
+        args: &[&str],
         manifests: &Manifests,
-        all: &[Json],
+        objects: &[Json],
     ) -> Result<(), ActionError> {
         let namespace = self.namespace(cx, cluster)?;
-        let mut words = words.to_vec();
-        // kubectl refuses another namespace than that of the manifest.
-        if all.iter().all(|m| m["metadata"]["namespace"].is_null()) {
-            words.extend(["-n", &*namespace]);
+        let mut args = args.to_vec();
+        // kubectl refuses a namespace that differs from the manifest's.
+        if objects.iter().all(|m| m["metadata"]["namespace"].is_null()) {
+            args.extend(namespace.kubectl_flags());
         }
-        let line = match manifests.path(cx)? {
+        let flags = &cluster.api.kubectl_flags;
+        let command = match manifests.path(cx)? {
             Some(path) => {
                 let path = path.display().to_string();
-                words.extend(["-f", &*path]);
-                kubectl::line(&words, &cluster.api.flags)
+                args.extend(["-f", &*path]);
+                kubectl::command_line(&args, flags)
             }
-            None => kubectl::with_manifests(&words, &cluster.api.flags, all),
+            None => kubectl::with_manifests(&args, flags, objects),
         };
-        cx.note(EvidenceKind::Reproduce, line);
+        cx.note(EvidenceKind::Reproduce, command);
         Ok(())
     }
 }
 
-fn part_of(path: &str, part: Option<Subresource>) -> String {
-    part.map_or_else(|| path.to_string(), |s| format!("{path}/{}", s.api()))
+fn with_subresource(path: &str, subresource: Option<Subresource>) -> String {
+    subresource.map_or_else(|| path.to_string(), |s| format!("{path}/{}", s.api_name()))
 }
 
-fn name_of(manifest: &Json) -> Result<String, ActionError> {
+fn manifest_name(manifest: &Json) -> Result<String, ActionError> {
     match manifest["metadata"]["name"].as_str() {
-        Some(name) => word(name, "the name of an object"),
-        None => Err(ActionError::Invalid(format!("the manifest of a `{}` lacks `metadata.name`", manifest["kind"]))),
+        Some(name) => path_segment(name, "the name of an object"),
+        None => {
+            let message = format!("missing `metadata.name` in the manifest of kind {}", manifest["kind"]);
+            Err(ActionError::Invalid(message))
+        }
     }
 }
 
-fn refused(made: &[Value]) -> bool {
-    made.last().and_then(|v| v.get("error")).is_some_and(|e| *e != Value::Null)
+fn last_failed(outputs: &[Value]) -> bool {
+    outputs.last().and_then(|v| v.get("error")).is_some_and(|e| *e != Value::Null)
 }
 
-/// One outcome stands for itself. Of several: whether all were done, what was made, and the refusal that ended it.
-fn together(mut made: Vec<Value>, wanted: usize) -> Value {
-    if wanted == 1 {
-        return made.pop().unwrap_or_default();
+/// The output for several objects: whether all succeeded, those that did, and the refusal that ended it.
+fn combined_output(mut outputs: Vec<Value>, expected: usize) -> Value {
+    if expected == 1 {
+        return outputs.pop().unwrap_or_default();
     }
-    let part = |v: &Value, key: &str| v.get(key).cloned().unwrap_or_default();
-    let objects = made.iter().map(|v| part(v, "object")).filter(|o| *o != Value::Null).collect();
-    let error = made.last().map(|v| part(v, "error")).unwrap_or_default();
-    output(error == Value::Null, Value::Null, Value::list(objects), error)
+    let field = |v: &Value, key: &str| v.get(key).cloned().unwrap_or_default();
+    let objects = outputs.iter().map(|v| field(v, "object")).filter(|o| *o != Value::Null).collect();
+    let error = outputs.last().map(|v| field(v, "error")).unwrap_or_default();
+    output_value(error == Value::Null, Value::Null, Value::list(objects), error)
 }
 
-/// Of several deletions: whether any was there, and the first refusal that is not that it was gone already.
-fn all_gone(gone: Vec<Value>) -> Value {
-    let there = gone.iter().any(|v| v.get("found") == Some(&Value::Bool(true)));
+/// The output for several deletions: whether any object existed, and the first refusal other than 404.
+fn combined_deletions(outputs: &[Value]) -> Value {
+    let existed = outputs.iter().any(|v| v.get("found") == Some(&Value::Bool(true)));
     let code = |v: &Value| v.get("error").and_then(|e| e.get("code")).and_then(Value::as_i64);
-    let error = gone.iter().find(|v| code(v).is_some_and(|c| c != 404)).and_then(|v| v.get("error")).cloned();
-    output(there, Value::Null, Value::Null, error.unwrap_or_default())
+    let refused = outputs.iter().find(|v| code(v).is_some_and(|c| c != 404));
+    let error = refused.and_then(|v| v.get("error")).cloned();
+    output_value(existed, Value::Null, Value::Null, error.unwrap_or_default())
 }

@@ -1,15 +1,12 @@
-//! The open target: the way to the server, what it serves, and the watches that all cases share.
+//! The open target: the client, the catalog of resource types, and the watches that all cases share.
 use super::{
-    kinds::{Catalog, Kind},
-    probe,
+    catalog::{Catalog, ResourceType},
     watch::Watch,
 };
 use crate::{
-    executor::{ActionError, Need, ProbeResult, Target},
-    executors::apiserver::{Answer, Api},
-    expr::Scope,
+    executor::ActionError,
+    executors::apiserver::{ApiClient, Response},
 };
-use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use http::Method;
 use serde_json::Value as Json;
@@ -18,137 +15,135 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// How many groups of an old server are asked about at once.
-const SIDE_BY_SIDE: usize = 16;
+/// For servers without aggregated discovery.
+const MAX_PARALLEL_DISCOVERY_REQUESTS: usize = 16;
 
 pub struct Cluster {
-    pub api: Api,
+    pub api: ApiClient,
     catalog: tokio::sync::Mutex<Option<Arc<Catalog>>>,
-    /// By the path that is watched, with its field selector.
+    /// By path and field selector.
     watches: Mutex<HashMap<(String, String), Arc<Watch>>>,
-}
-
-#[async_trait]
-impl Target for Cluster {
-    async fn close(&self) {
-        self.end();
-    }
-
-    async fn version(&self) -> Option<String> {
-        let answer = self.api.ask(&Method::GET, "/version", None).await.ok()?;
-        answer.json["gitVersion"].as_str().map(|v| format!("Kubernetes {v}"))
-    }
-
-    async fn probe(&self, needs: &[Need], _: &Scope) -> Vec<ProbeResult> {
-        probe::cluster(self, needs).await
-    }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.end();
+        self.stop_watches();
     }
 }
 
 impl Cluster {
-    fn end(&self) {
+    pub fn new(api: ApiClient) -> Self {
+        Cluster { api, catalog: tokio::sync::Mutex::default(), watches: Mutex::default() }
+    }
+
+    pub fn stop_watches(&self) {
         let watches = std::mem::take(&mut *self.watches.lock().unwrap_or_else(PoisonError::into_inner));
         watches.into_values().for_each(|w| w.stop());
     }
 
-    pub fn new(api: Api) -> Self {
-        Cluster { api, catalog: tokio::sync::Mutex::default(), watches: Mutex::default() }
-    }
-
-    /// What the cluster serves: asked at the first use, kept for the run.
+    /// The resource types that the cluster serves: discovered at the first use, cached for the run.
     pub async fn catalog(&self) -> Result<Arc<Catalog>, ActionError> {
-        let mut kept = self.catalog.lock().await;
-        if let Some(catalog) = &*kept {
+        let mut cached = self.catalog.lock().await;
+        if let Some(catalog) = &*cached {
             return Ok(catalog.clone());
         }
-        let fresh = Arc::new(self.discover().await?);
-        *kept = Some(fresh.clone());
-        Ok(fresh)
+        let catalog = Arc::new(self.discover().await?);
+        *cached = Some(catalog.clone());
+        Ok(catalog)
     }
 
-    /// Looks a resource up; where it is unknown, asks the cluster once more, because definitions come while a plan runs.
+    /// Finds a resource type by a name of the plan.
     ///
     /// # Errors
-    /// `Invalid` with the sentence of `unknown` when it is still not there.
-    pub async fn find(
-        &self,
-        look: impl Fn(&Catalog) -> Option<Arc<Kind>>,
-        unknown: impl Fn(&Catalog) -> String,
-    ) -> Result<Arc<Kind>, ActionError> {
-        let known = self.catalog().await?;
-        if let Some(kind) = look(&known) {
-            return Ok(kind);
-        }
-        let fresh = {
-            let mut kept = self.catalog.lock().await;
-            // Somebody who waited for the same lock may have asked in the meantime.
-            if kept.as_ref().is_none_or(|k| Arc::ptr_eq(k, &known)) {
-                *kept = Some(Arc::new(self.discover().await?));
-            }
-            kept.clone().unwrap_or_default()
-        };
-        look(&fresh).ok_or_else(|| ActionError::Invalid(unknown(&fresh)))
+    /// `Invalid` if it is unknown, even to a new discovery.
+    pub async fn resource(&self, name: &str) -> Result<Arc<ResourceType>, ActionError> {
+        self.find(|catalog| catalog.find(name)).await
     }
 
-    /// From now on the catalogue is asked for anew: something that it names is no longer served.
-    pub async fn forget(&self) {
+    /// Finds the resource type of a manifest.
+    ///
+    /// # Errors
+    /// As `resource`.
+    pub async fn resource_of_kind(&self, api_version: &str, kind: &str) -> Result<Arc<ResourceType>, ActionError> {
+        self.find(|catalog| catalog.find_kind(api_version, kind)).await
+    }
+
+    /// Discovers again if `find` fails, because definitions can be created during a run.
+    async fn find(
+        &self,
+        find: impl Fn(&Catalog) -> Result<Arc<ResourceType>, ActionError>,
+    ) -> Result<Arc<ResourceType>, ActionError> {
+        let old = self.catalog().await?;
+        if let Ok(resource) = find(&old) {
+            return Ok(resource);
+        }
+        let mut cached = self.catalog.lock().await;
+        // Another task may have discovered while this one waited for the lock.
+        let catalog = match &*cached {
+            Some(catalog) if !Arc::ptr_eq(catalog, &old) => catalog.clone(),
+            _ => cached.insert(Arc::new(self.discover().await?)).clone(),
+        };
+        find(&catalog)
+    }
+
+    /// Makes the next use discover again.
+    pub async fn forget_catalog(&self) {
         *self.catalog.lock().await = None;
     }
 
     async fn discover(&self) -> Result<Catalog, ActionError> {
-        let (core, groups) = futures::join!(self.api.served("/api"), self.api.served("/apis"));
+        let (core, groups) = futures::join!(self.api.discover("/api"), self.api.discover("/apis"));
         let (core, groups) = (core?, groups?);
-        for answer in [&core, &groups] {
-            if answer.refused() {
-                let why = answer.message();
-                return Err(ActionError::Unreachable(format!("the cluster does not say what it serves: {why}")));
+        for response in [&core, &groups] {
+            if response.is_error() {
+                let why = response.message();
+                return Err(ActionError::Unreachable(format!("cannot discover the cluster's resources: {why}")));
             }
         }
         let mut catalog = Catalog::default();
-        if [&core, &groups].iter().all(|a| a.json["kind"] == "APIGroupDiscoveryList") {
-            for answer in [&core, &groups] {
-                answer.json["items"].as_array().into_iter().flatten().for_each(|g| catalog.add_group(g));
+        if [&core, &groups].iter().all(|r| r.json["kind"] == "APIGroupDiscoveryList") {
+            for response in [&core, &groups] {
+                response.json["items"].as_array().into_iter().flatten().for_each(|g| catalog.add_group(g));
             }
             return Ok(catalog);
         }
-        let mut wanted: Vec<(String, String, bool)> = vec![];
-        for v in core.json["versions"].as_array().into_iter().flatten().filter_map(Json::as_str) {
-            wanted.push((String::new(), v.into(), true));
-        }
-        for g in groups.json["groups"].as_array().into_iter().flatten() {
-            let preferred = g["preferredVersion"]["version"].as_str();
-            let mut versions: Vec<&str> =
-                g["versions"].as_array().into_iter().flatten().filter_map(|v| v["version"].as_str()).collect();
-            versions.sort_by_key(|v| Some(*v) != preferred);
-            let name = g["name"].as_str().unwrap_or_default();
-            wanted.extend(versions.into_iter().enumerate().map(|(i, v)| (name.to_string(), v.to_string(), i == 0)));
-        }
-        let asked: Vec<_> = wanted.iter().map(|(group, version, _)| self.resources(group, version)).collect();
-        let asked: Vec<_> = stream::iter(asked).buffered(SIDE_BY_SIDE).collect().await;
-        for ((group, version, preferred), answer) in wanted.iter().zip(asked) {
-            match answer {
-                Ok(a) if !a.refused() => catalog.add(&a.json, group, version, *preferred),
-                // One broken extension does not hide the rest of a cluster.
-                _ => catalog.silent.push(format!("{group}/{version}")),
+        let versions = group_versions(&core.json, &groups.json);
+        let requests: Vec<_> = versions.iter().map(|(group, version, _)| self.resource_list(group, version)).collect();
+        let responses: Vec<_> = stream::iter(requests).buffered(MAX_PARALLEL_DISCOVERY_REQUESTS).collect().await;
+        for ((group, version, preferred), response) in versions.iter().zip(responses) {
+            match response {
+                Ok(r) if !r.is_error() => catalog.add_resource_list(&r.json, group, version, *preferred),
+                // A broken extension server must not hide the other groups.
+                _ => catalog.unavailable.push(format!("{group}/{version}")),
             }
         }
         Ok(catalog)
     }
 
-    async fn resources(&self, group: &str, version: &str) -> Result<Answer, ActionError> {
+    async fn resource_list(&self, group: &str, version: &str) -> Result<Response, ActionError> {
         let path = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
-        self.api.ask(&Method::GET, &path, None).await
+        self.api.request(&Method::GET, &path, None).await
     }
 
-    /// The watch that everyone shares who waits on this resource. It does not run before somebody waits.
-    pub fn watch(&self, path: &str, fields: &str) -> Arc<Watch> {
+    /// The shared watch of a collection. It starts when somebody waits on it.
+    pub fn watch(&self, path: &str, field_selector: &str) -> Arc<Watch> {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (path.to_string(), fields.to_string());
-        watches.entry(key).or_insert_with(|| Watch::new(self.api.client.clone(), path, fields)).clone()
+        let key = (path.to_string(), field_selector.to_string());
+        watches.entry(key).or_insert_with(|| Watch::new(self.api.client.clone(), path, field_selector)).clone()
     }
+}
+
+/// Group, version, and whether the group prefers it, from an `APIVersions` and an `APIGroupList`; preferred versions come first.
+fn group_versions(core: &Json, groups: &Json) -> Vec<(String, String, bool)> {
+    let core_versions = core["versions"].as_array().into_iter().flatten().filter_map(Json::as_str);
+    let mut all: Vec<_> = core_versions.map(|v| (String::new(), v.to_string(), true)).collect();
+    for group in groups["groups"].as_array().into_iter().flatten() {
+        let preferred = group["preferredVersion"]["version"].as_str();
+        let mut versions: Vec<&str> =
+            group["versions"].as_array().into_iter().flatten().filter_map(|v| v["version"].as_str()).collect();
+        versions.sort_by_key(|v| Some(*v) != preferred);
+        let name = group["name"].as_str().unwrap_or_default();
+        all.extend(versions.into_iter().enumerate().map(|(i, v)| (name.to_string(), v.to_string(), i == 0)));
+    }
+    all
 }

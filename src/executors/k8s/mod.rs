@@ -1,34 +1,39 @@
-//! The verb `k8s`: objects of a Kubernetes cluster, looked at and changed through its API, and waited for by watch.
+//! The verb `k8s`: reads and changes objects of a Kubernetes cluster through its API, and waits for changes by watch.
 //!
 //! | File | Owns |
 //! |---|---|
+//! | `types` | an action as data |
 //! | `body` | what a plan may write under the verb |
 //! | `manifest` | manifests, in the plan or in a file |
-//! | `target` | what an environment may write |
-//! | `cluster` | the open target: what is served, and the watches |
-//! | `kinds` | which resources the cluster serves, and how plans may call them |
-//! | `act` | an action as the engine sees it; where verbs look, and one request with its evidence |
-//! | `look`, `change` | performing each verb |
-//! | `output` | what an output looks like |
-//! | `next` | the next look after a look, losing nothing |
-//! | `watch` | one watch for all who wait on a resource, with its history |
-//! | `needs`, `probe` | what an action will do, and whether it may |
-//! | `selector` | label selectors |
+//! | `target` | what an environment may write; the target's contract |
+//! | `cluster` | the open target: client, catalog, shared watches |
+//! | `catalog` | the resource types of the cluster, and their names in plans |
+//! | `action` | the action's contract: dispatch to an operation |
+//! | `request` | namespaces, object references, one request with its evidence |
+//! | `read`, `change` | the operations |
+//! | `output` | output values |
+//! | `objects`, `selector` | objects by name, and which of them an action reads |
+//! | `cursor` | the next observation after an observation, without losing one |
+//! | `watch` | a shared watch with its history |
+//! | `needs`, `probe` | the permissions an action needs, and whether they are granted |
 //!
-//! Knows no other verb, and neither the engine nor reports.
-mod act;
+//! Must not know another verb, the engine or reports.
+mod action;
 mod body;
+mod catalog;
 mod change;
 mod cluster;
-mod kinds;
-mod look;
+mod cursor;
 mod manifest;
 mod needs;
-mod next;
+mod objects;
 mod output;
 mod probe;
+mod read;
+mod request;
 mod selector;
 mod target;
+mod types;
 mod watch;
 
 use crate::executor::{Action, Body, Executor, TargetSpec};
@@ -49,6 +54,6 @@ impl Executor for K8s {
     }
 
     fn target(&self, body: &mut Body<'_>) -> Option<Box<dyn TargetSpec>> {
-        Some(Box::new(target::Spec::compile(body)?))
+        Some(Box::new(target::ClusterSpec::compile(body)?))
     }
 }

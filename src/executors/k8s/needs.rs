@@ -1,68 +1,84 @@
-//! What an action will ask of the cluster, before it does. Pure.
+//! The permissions that an action needs, derived before the run. Pure.
 use super::{
-    body::{Doomed, K8sAction, Subresource, Verb},
     manifest::Manifests,
+    types::{ApplyOptions, DeleteTarget, K8sAction, Operation, Subresource},
 };
 use crate::{
     executor::Need,
     expr::{Part, Scope, Template},
 };
+use serde_json::Value as Json;
 
-pub fn of(action: &K8sAction, known: &Scope) -> Vec<Need> {
-    let namespace = action.namespace.as_ref().map(|t| told(t, known));
-    let need = |resource: &str, verbs: &[(&'static str, bool)]| -> Vec<Need> {
-        let one = |(verb, essential): &(&'static str, bool)| Need {
+/// API verbs, each with whether the action fails without it.
+type NeededVerbs<'a> = &'a [(&'static str, bool)];
+
+pub fn of_action(action: &K8sAction, known: &Scope) -> Vec<Need> {
+    let namespace = action.namespace.as_ref().map(|t| render_or_source(t, known));
+    let need = |resource: &str, verbs: NeededVerbs<'_>| -> Vec<Need> {
+        let need = |(verb, essential): &(&'static str, bool)| Need {
             verb,
             resource: resource.to_string(),
             namespace: namespace.clone(),
             essential: *essential,
         };
-        verbs.iter().map(one).collect()
+        verbs.iter().map(need).collect()
     };
-    // Whoever may not list or watch is shown one state after the other by `get`.
-    let look: &[(&str, bool)] = &[("get", true), ("list", false), ("watch", false)];
-    let of_manifests = |all: &Manifests, part: Option<Subresource>, verbs: &[(&'static str, bool)]| {
-        kinds(all, known).iter().flat_map(|r| need(&with_part(r, part), verbs)).collect()
+    let for_manifests = |manifests: &Manifests, subresource: Option<Subresource>, verbs: NeededVerbs<'_>| {
+        let kinds = manifest_kinds(manifests, known);
+        kinds.iter().flat_map(|kind| need(&with_subresource(kind, subresource), verbs)).collect()
     };
-    match &action.verb {
-        Verb::Get { of, subresource: None } => need(&resource(of, known), look),
-        Verb::Get { of, subresource } => need(&with_part(&resource(of, known), *subresource), &[("get", true)]),
-        Verb::List(list) => match told(&list.what, known) {
-            // What may not be listed is left out of it, with a note.
-            all if all == "*" => need(&all, &[("list", false)]),
-            one => need(&one, &[("list", true), ("watch", false)]),
-        },
-        Verb::Events(_) => need("events", &[("list", true)]),
-        Verb::Create(all) => of_manifests(all, None, &[("create", true)]),
-        // The server asks for `create` too where the object is not there yet.
-        Verb::Apply { manifests, subresource: None, .. } => {
-            of_manifests(manifests, None, &[("patch", true), ("create", true)])
+    match &action.operation {
+        // Without list and watch, the object is polled.
+        Operation::Get { object, subresource: None } => {
+            need(&resource_of(object, known), &[("get", true), ("list", false), ("watch", false)])
         }
-        Verb::Apply { manifests, subresource, .. } => of_manifests(manifests, *subresource, &[("patch", true)]),
-        Verb::Patch { of, subresource, .. } => need(&with_part(&resource(of, known), *subresource), &[("patch", true)]),
-        Verb::Delete { what: Doomed::Object(of), .. } => need(&resource(of, known), &[("delete", true)]),
-        Verb::Delete { what: Doomed::Manifests(all), .. } => of_manifests(all, None, &[("delete", true)]),
+        Operation::Get { object, subresource } => {
+            need(&with_subresource(&resource_of(object, known), *subresource), &[("get", true)])
+        }
+        Operation::List(query) => match render_or_source(&query.resource, known) {
+            // A resource that may not be listed is left out, with a note.
+            all if all == "*" => need(&all, &[("list", false)]),
+            resource => need(&resource, &[("list", true), ("watch", false)]),
+        },
+        Operation::Events(_) => need("events", &[("list", true)]),
+        Operation::Create(manifests) => for_manifests(manifests, None, &[("create", true)]),
+        // The server requires `create` too if the object does not exist.
+        Operation::Apply(ApplyOptions { manifests, subresource: None, .. }) => {
+            for_manifests(manifests, None, &[("patch", true), ("create", true)])
+        }
+        Operation::Apply(ApplyOptions { manifests, subresource, .. }) => {
+            for_manifests(manifests, *subresource, &[("patch", true)])
+        }
+        Operation::Patch { object, subresource, .. } => {
+            need(&with_subresource(&resource_of(object, known), *subresource), &[("patch", true)])
+        }
+        Operation::Delete { target: DeleteTarget::Object(object), .. } => {
+            need(&resource_of(object, known), &[("delete", true)])
+        }
+        Operation::Delete { target: DeleteTarget::Manifests(manifests), .. } => {
+            for_manifests(manifests, None, &[("delete", true)])
+        }
     }
 }
 
-fn with_part(resource: &str, part: Option<Subresource>) -> String {
-    part.map_or_else(|| resource.to_string(), |s| format!("{resource}/{}", s.api()))
+fn with_subresource(resource: &str, subresource: Option<Subresource>) -> String {
+    subresource.map_or_else(|| resource.to_string(), |s| format!("{resource}/{}", s.api_name()))
 }
 
-fn told(t: &Template, known: &Scope) -> String {
+fn render_or_source(t: &Template, known: &Scope) -> String {
     t.render_text(known).unwrap_or_else(|_| t.source())
 }
 
-/// The resource of `plural.group/name`: it can be told where only the name is not known yet.
-fn resource(of: &Template, known: &Scope) -> String {
-    let before = |text: &str| text.split_once('/').map(|(resource, _)| resource.to_string());
-    if let Some(resource) = of.render_text(known).ok().and_then(|t| before(&t)) {
+/// The resource in `plural.group/name`, which may be known before the name is.
+fn resource_of(object: &Template, known: &Scope) -> String {
+    let before_slash = |text: &str| text.split_once('/').map(|(resource, _)| resource.to_string());
+    if let Some(resource) = object.render_text(known).ok().and_then(|t| before_slash(&t)) {
         return resource;
     }
     let mut head = String::new();
-    for part in of.parts() {
+    for part in object.parts() {
         match part {
-            Part::Text(text) => match before(text) {
+            Part::Text(text) => match before_slash(text) {
                 Some(rest) => return head + &rest,
                 None => head.push_str(text),
             },
@@ -72,26 +88,28 @@ fn resource(of: &Template, known: &Scope) -> String {
             },
         }
     }
-    of.source()
+    object.source()
 }
 
-/// As plans may call them: `Session.v1alpha1.stream.space`.
-fn kinds(all: &Manifests, known: &Scope) -> Vec<String> {
-    let called = |api: &str, kind: &str| match api.split_once('/') {
+/// The kinds of manifests as plans may name them: `Session.v1alpha1.stream.space`.
+fn manifest_kinds(manifests: &Manifests, known: &Scope) -> Vec<String> {
+    let qualified = |api_version: &str, kind: &str| match api_version.split_once('/') {
         Some((group, version)) => format!("{kind}.{version}.{group}"),
-        None => format!("{kind}.{api}"),
+        None => format!("{kind}.{api_version}"),
     };
-    match all {
-        Manifests::File(path) => vec![format!("what is in `{}`", told(path, known))],
-        Manifests::Inline { tree, summary, kinds } => {
-            let rendered = tree.render(known).map(|v| v.to_json()).unwrap_or_default();
-            let one = |m: &serde_json::Value| Some(called(m["apiVersion"].as_str()?, m["kind"].as_str()?));
-            let told: Option<Vec<String>> = match &rendered {
-                serde_json::Value::Array(all) => all.iter().map(one).collect(),
-                m => one(m).map(|k| vec![k]),
-            };
-            let written = || kinds.iter().map(|(api, kind)| called(api, kind)).collect();
-            told.unwrap_or_else(|| if kinds.is_empty() { vec![summary.clone()] } else { written() })
-        }
+    let (tree, summary, kinds) = match manifests {
+        Manifests::File(path) => return vec![format!("objects in `{}`", render_or_source(path, known))],
+        Manifests::Inline { tree, summary, kinds } => (tree, summary, kinds),
+    };
+    let rendered = tree.render(known).map(|v| v.to_json()).unwrap_or_default();
+    let kind_of = |m: &Json| Some(qualified(m["apiVersion"].as_str()?, m["kind"].as_str()?));
+    let rendered_kinds: Option<Vec<String>> = match &rendered {
+        Json::Array(all) => all.iter().map(kind_of).collect(),
+        single => kind_of(single).map(|kind| vec![kind]),
+    };
+    match rendered_kinds {
+        Some(kinds) => kinds,
+        None if kinds.is_empty() => vec![summary.clone()],
+        None => kinds.iter().map(|(api_version, kind)| qualified(api_version, kind)).collect(),
     }
 }

@@ -1,70 +1,68 @@
-//! `doctor`: what a plan will do here, and whether it may.
+//! `doctor`: whether the cluster can be reached, and whether the plan's actions are allowed.
 use super::cluster::Cluster;
 use crate::{
     executor::{Need, ProbeResult, ProbeStatus},
-    executors::apiserver::probe::{Resource, Verbs, allowed, way},
+    executors::apiserver::probe::{ResourceAttributes, Verbs, check_connection, check_permission},
 };
 use futures::{StreamExt, stream};
 use std::collections::BTreeMap;
 
-const SIDE_BY_SIDE: usize = 16;
+const MAX_PARALLEL_CHECKS: usize = 16;
 
-pub async fn cluster(cluster: &Cluster, needs: &[Need]) -> Vec<ProbeResult> {
-    let mut out = match way(&cluster.api).await {
-        Ok(found) => found,
-        Err(found) => return found,
+pub async fn probe_cluster(cluster: &Cluster, needs: &[Need]) -> Vec<ProbeResult> {
+    let mut results = match check_connection(&cluster.api).await {
+        Ok(results) => results,
+        Err(results) => return results,
     };
-    let mut places: BTreeMap<(String, Option<String>), Verbs> = BTreeMap::new();
+    let mut verbs: BTreeMap<(String, Option<String>), Verbs> = BTreeMap::new();
     for n in needs {
-        places.entry((n.resource.clone(), n.namespace.clone())).or_default().insert((n.verb, n.essential));
+        verbs.entry((n.resource.clone(), n.namespace.clone())).or_default().insert((n.verb, n.essential));
     }
-    let permissions: Vec<_> = places.into_iter().map(|(place, verbs)| permission(cluster, place, verbs)).collect();
-    let found = stream::iter(permissions).buffered(SIDE_BY_SIDE).collect::<Vec<_>>().await;
-    match &found[..] {
-        // a server that does not know the question says the same each time
-        [first, _, ..] if found.iter().all(|f| f.status == ProbeStatus::Warning && f.seen == first.seen) => {
-            out.push(ProbeResult { tried: "ask what is allowed".into(), ..first.clone() });
+    let checks: Vec<_> = verbs.into_iter().map(|(place, verbs)| check_needs(cluster, place, verbs)).collect();
+    let checked = stream::iter(checks).buffered(MAX_PARALLEL_CHECKS).collect::<Vec<_>>().await;
+    match &checked[..] {
+        // A server without access reviews gives the same error each time.
+        [first, _, ..] if checked.iter().all(|c| c.status == ProbeStatus::Warning && c.seen == first.seen) => {
+            results.push(ProbeResult { tried: "check permissions".into(), ..first.clone() });
         }
-        _ => out.extend(found),
+        _ => results.extend(checked),
     }
-    out
+    results
 }
 
-async fn permission(
+async fn check_needs(
     cluster: &Cluster,
     (resource, namespace): (String, Option<String>),
     mut verbs: Verbs,
 ) -> ProbeResult {
-    // What is essential to one action is so to all.
+    // A verb that one action cannot do without is essential.
     let essential: Vec<&str> = verbs.iter().filter(|(_, e)| *e).map(|(v, _)| *v).collect();
     let essential: Vec<String> = essential.into_iter().map(String::from).collect();
     verbs.retain(|(v, e)| *e || !essential.iter().any(|x| x == v));
-    let place = namespace.as_deref().unwrap_or(&cluster.api.namespace);
+    let namespace = namespace.as_deref().unwrap_or(&cluster.api.namespace);
     let names = verbs.iter().map(|(v, _)| *v).collect::<Vec<_>>().join(", ");
-    let tried = format!("{names} {resource} in namespace `{place}`");
-    if [&*resource, place].iter().any(|t| t.contains("${") || t.contains(' ')) {
-        return ProbeResult::warning(tried, "it is known only in the run", "try it with a run of that case");
+    let tried = format!("{names} {resource} in namespace `{namespace}`");
+    if [&*resource, namespace].iter().any(|t| t.contains("${") || t.contains(' ')) {
+        let remedy = "run that case to check it";
+        return ProbeResult::warning(tried, "known only during the run", remedy);
     }
-    let (what, part) = resource.split_once('/').unwrap_or((&*resource, ""));
-    let (group, plural, namespaced) = match what {
+    let (name, subresource) = resource.split_once('/').unwrap_or((&*resource, ""));
+    let (group, plural, namespaced) = match name {
         "*" => ("*".to_string(), "*".to_string(), true),
-        _ => match cluster.find(|c| c.find(what), |c| c.unknown(what)).await {
-            Ok(kind) => (kind.group.clone(), kind.plural.clone(), kind.namespaced),
+        _ => match cluster.resource(name).await {
+            Ok(r) => (r.group.clone(), r.plural.clone(), r.namespaced),
             Err(e) => {
-                return ProbeResult::error(
-                    tried,
-                    e.to_string(),
-                    "install what serves it, or mend the name in the plan",
-                );
+                let remedy = "install its definition in the cluster, or correct the name in the plan";
+                return ProbeResult::error(tried, e.to_string(), remedy);
             }
         },
     };
-    let namespace = if namespaced && place != "*" { place.to_string() } else { String::new() };
-    let of = Resource { group, plural, part: part.to_string(), namespace };
-    let without = if what == "*" {
-        "what may not be listed is left out of `list: \"*\"`"
+    let namespace = if namespaced && namespace != "*" { namespace.to_string() } else { String::new() };
+    let attributes = ResourceAttributes { group, plural, subresource: subresource.to_string(), namespace };
+    let consequence = if name == "*" {
+        "`list: \"*\"` leaves out what may not be listed"
     } else {
-        "without it short states can be missed"
+        "without it, short states can be missed"
     };
-    allowed(&cluster.api, tried, &of, &verbs, without).await
+    check_permission(&cluster.api, tried, &attributes, &verbs, consequence).await
 }

@@ -1,108 +1,117 @@
-//! Label selectors: reading them, and asking whether an object matches. The server selects what is listed; here the same is asked
-//! of what a watch tells, because one watch serves waiters with different selectors. Pure; knows no cluster.
-use crate::value::Value;
+//! Parses label selectors, and filters watched objects: one watch serves waiters with different selectors, so what the server
+//! selects for a list is selected here for a watch. Pure; must not know a cluster.
+use super::objects::{ObjectKey, metadata};
+use crate::{executor::ActionError, value::Value};
+use kube::core::{Expression, Selector, SelectorExt};
+use std::collections::BTreeMap;
 
-/// Requirements that must all hold.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Labels(Vec<Requirement>);
+const MAX_LABEL_NAME_CHARS: usize = 317;
+const MAX_LABEL_VALUE_CHARS: usize = 63;
 
-#[derive(Clone, Debug, PartialEq)]
-enum Requirement {
-    In(String, Vec<String>),
-    NotIn(String, Vec<String>),
-    Exists(String),
-    Absent(String),
+#[derive(Debug, thiserror::Error)]
+pub enum SelectorError {
+    #[error("`{0}` cannot be the name of a label: expected letters, digits and `-_./`, at most {MAX_LABEL_NAME_CHARS}")]
+    LabelName(String),
+    #[error(
+        "`{0}` cannot be the value of a label: expected letters, digits and `-_.`, at most {MAX_LABEL_VALUE_CHARS}"
+    )]
+    LabelValue(String),
+    #[error("missing `)` in `{0}`")]
+    OpenList(String),
+    #[error("expected `in` or `notin` before the list in `{0}`")]
+    Operator(String),
 }
 
-impl Labels {
-    /// From names and values. A value that no label can have is an error: it would change the meaning of the selector.
-    pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Labels, String> {
-        let one = |(key, value): (String, String)| Ok(Requirement::In(word(&key, true)?, vec![word(&value, false)?]));
-        pairs.into_iter().map(one).collect::<Result<_, String>>().map(Labels)
-    }
-
-    /// As kubectl's `-l` takes it: `a=b`, `a==b`, `a!=b`, `a in (b, c)`, `a notin (b, c)`, `a`, `!a`, with commas between.
-    pub fn parse(text: &str) -> Result<Labels, String> {
-        let mut found = vec![];
-        let mut rest = text.trim();
-        while !rest.is_empty() {
-            let mut depth = 0;
-            let end = rest.find(|c: char| {
-                depth += i32::from(c == '(') - i32::from(c == ')');
-                c == ',' && depth == 0
-            });
-            let (term, after) = end.map_or((rest, ""), |i| (&rest[..i], &rest[i + 1..]));
-            found.push(requirement(term.trim())?);
-            rest = after.trim_start();
-        }
-        Ok(Labels(found))
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub fn matches(&self, object: &Value) -> bool {
-        let labels = object.get("metadata").and_then(|m| m.get("labels"));
-        let label = |key: &str| labels.and_then(|l| l.get(key)).and_then(Value::as_str);
-        self.0.iter().all(|r| match r {
-            Requirement::In(k, values) => label(k).is_some_and(|v| values.iter().any(|w| w == v)),
-            // As in Kubernetes: what lacks the label matches too.
-            Requirement::NotIn(k, values) => !label(k).is_some_and(|v| values.iter().any(|w| w == v)),
-            Requirement::Exists(k) => label(k).is_some(),
-            Requirement::Absent(k) => label(k).is_none(),
-        })
+impl From<SelectorError> for ActionError {
+    fn from(e: SelectorError) -> Self {
+        ActionError::Invalid(e.to_string())
     }
 }
 
-impl std::fmt::Display for Labels {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, r) in self.0.iter().enumerate() {
-            f.write_str(if i > 0 { "," } else { "" })?;
-            match r {
-                Requirement::In(k, v) if v.len() == 1 => write!(f, "{k}={}", v[0])?,
-                Requirement::In(k, v) => write!(f, "{k} in ({})", v.join(","))?,
-                Requirement::NotIn(k, v) if v.len() == 1 => write!(f, "{k}!={}", v[0])?,
-                Requirement::NotIn(k, v) => write!(f, "{k} notin ({})", v.join(","))?,
-                Requirement::Exists(k) => f.write_str(k)?,
-                Requirement::Absent(k) => write!(f, "!{k}")?,
-            }
-        }
-        Ok(())
+/// Which objects an action reads.
+#[derive(Clone, Default)]
+pub struct ObjectFilter {
+    pub name: Option<String>,
+    pub labels: Selector,
+    /// The uid of an owner.
+    pub owner: Option<String>,
+}
+
+impl ObjectFilter {
+    pub fn matches(&self, key: &ObjectKey, object: &Value) -> bool {
+        let owned_by = |uid: &str| {
+            let owners = metadata(object, "ownerReferences").and_then(Value::as_list);
+            owners.into_iter().flatten().any(|o| o.get("uid").and_then(Value::as_str) == Some(uid))
+        };
+        self.name.as_ref().is_none_or(|n| *n == key.1)
+            && self.owner.as_deref().is_none_or(owned_by)
+            && (self.labels.selects_all() || self.labels.matches(&labels_of(object)))
     }
 }
 
-fn requirement(term: &str) -> Result<Requirement, String> {
-    if let Some(key) = term.strip_prefix('!') {
-        return Ok(Requirement::Absent(word(key.trim(), true)?));
+fn labels_of(object: &Value) -> BTreeMap<String, String> {
+    let labels = metadata(object, "labels").and_then(Value::as_map).into_iter().flatten();
+    labels.filter_map(|(name, value)| Some((name.to_string(), value.as_str()?.to_string()))).collect()
+}
+
+/// Builds a selector from names and values. An invalid value is an error, because it could change the meaning of the selector.
+pub fn labels_from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Selector, SelectorError> {
+    let expression = |(key, value): (String, String)| Ok(Expression::Equal(label_name(&key)?, label_value(&value)?));
+    pairs.into_iter().map(expression).collect()
+}
+
+/// Parses the syntax of kubectl's `-l`: `a=b`, `a==b`, `a!=b`, `a in (b, c)`, `a notin (b, c)`, `a`, `!a`, separated by commas.
+pub fn parse_labels(text: &str) -> Result<Selector, SelectorError> {
+    let mut expressions = vec![];
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let mut depth = 0;
+        let end = rest.find(|c: char| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            c == ',' && depth == 0
+        });
+        let (term, after) = end.map_or((rest, ""), |i| (&rest[..i], &rest[i + 1..]));
+        expressions.push(parse_expression(term.trim())?);
+        rest = after.trim_start();
     }
-    for (operator, same) in [("!=", false), ("==", true), ("=", true)] {
-        if let Some((key, value)) = term.split_once(operator) {
-            let (key, value) = (word(key.trim(), true)?, vec![word(value.trim(), false)?]);
-            return Ok(if same { Requirement::In(key, value) } else { Requirement::NotIn(key, value) });
+    Ok(expressions.into_iter().collect())
+}
+
+fn parse_expression(term: &str) -> Result<Expression, SelectorError> {
+    if let Some(name) = term.strip_prefix('!') {
+        return Ok(Expression::DoesNotExist(label_name(name.trim())?));
+    }
+    for (operator, equal) in [("!=", false), ("==", true), ("=", true)] {
+        if let Some((name, value)) = term.split_once(operator) {
+            let (name, value) = (label_name(name.trim())?, label_value(value.trim())?);
+            return Ok(if equal { Expression::Equal(name, value) } else { Expression::NotEqual(name, value) });
         }
     }
     if let Some((head, list)) = term.split_once('(') {
         let mut words = head.split_whitespace();
-        let (key, operator) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let list = list.strip_suffix(')').ok_or_else(|| format!("`{term}` lacks its `)`"))?;
-        let values = list.split(',').map(|v| word(v.trim(), false)).collect::<Result<Vec<_>, _>>()?;
-        let key = word(key, true)?;
+        let (name, operator) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let list = list.strip_suffix(')').ok_or_else(|| SelectorError::OpenList(term.into()))?;
+        let values = list.split(',').map(|v| label_value(v.trim())).collect::<Result<_, _>>()?;
+        let name = label_name(name)?;
         return match operator {
-            "in" => Ok(Requirement::In(key, values)),
-            "notin" => Ok(Requirement::NotIn(key, values)),
-            _ => Err(format!("`{term}` is no requirement; before a list stands `in` or `notin`")),
+            "in" => Ok(Expression::In(name, values)),
+            "notin" => Ok(Expression::NotIn(name, values)),
+            _ => Err(SelectorError::Operator(term.into())),
         };
     }
-    Ok(Requirement::Exists(word(term, true)?))
+    Ok(Expression::Exists(label_name(term)?))
 }
 
-fn word(text: &str, key: bool) -> Result<String, String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c) || (key && c == '/');
-    if text.chars().all(fits) && text.len() <= if key { 317 } else { 63 } && !(key && text.is_empty()) {
-        return Ok(text.to_string());
-    }
-    Err(format!("`{text}` cannot be the {} of a label", if key { "name" } else { "value" }))
+fn label_name(text: &str) -> Result<String, SelectorError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let valid = text.chars().all(allowed) && (1..=MAX_LABEL_NAME_CHARS).contains(&text.len());
+    if valid { Ok(text.to_string()) } else { Err(SelectorError::LabelName(text.into())) }
+}
+
+fn label_value(text: &str) -> Result<String, SelectorError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let valid = text.chars().all(allowed) && text.len() <= MAX_LABEL_VALUE_CHARS;
+    if valid { Ok(text.to_string()) } else { Err(SelectorError::LabelValue(text.into())) }
 }
 
 #[cfg(test)]
@@ -111,7 +120,8 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn matches_as_kubernetes_does() {
+    fn matches_labels_like_kubernetes() {
+        let key = ObjectKey::default();
         let object = Value::from(json!({ "metadata": { "labels": { "app": "web", "tier": "front" } } }));
         for (text, expected) in [
             ("", true),
@@ -124,16 +134,20 @@ mod tests {
             ("!other", true),
             ("app=we", false),
         ] {
-            assert_eq!(Labels::parse(text).unwrap().matches(&object), expected, "{text}");
+            assert_eq!(
+                ObjectFilter { labels: parse_labels(text).unwrap(), ..ObjectFilter::default() }.matches(&key, &object),
+                expected,
+                "{text}"
+            );
         }
     }
 
     #[test]
-    fn what_cannot_be_a_label_is_refused_and_never_widens_the_selection() {
+    fn refuses_invalid_labels_instead_of_widening_the_selection() {
         for text in ["a=b c", "a in b", "a in (b", "=x", "a near (b)"] {
-            assert!(Labels::parse(text).is_err(), "{text}");
+            assert!(parse_labels(text).is_err(), "{text}");
         }
-        assert!(Labels::from_pairs([("a".to_string(), "x,y".to_string())]).is_err());
-        assert_eq!(Labels::parse("a in (x,y),!b,c").unwrap().to_string(), "a in (x,y),!b,c");
+        assert!(labels_from_pairs([("a".to_string(), "x,y".to_string())]).is_err());
+        assert_eq!(parse_labels("a in (x,y),!b,c").unwrap().to_string(), "a in (x,y),!b,c");
     }
 }

@@ -1,22 +1,22 @@
-//! What an environment says of a cluster. Knows no verb of the plan.
-use super::cluster::Cluster;
+//! What an environment may write for a target of `k8s`, and the target's contract with the engine.
+use super::{cluster::Cluster, probe};
 use crate::{
     diagnostic::Diagnostic,
-    executor::{ActionError, Body, RunInfo, Target, TargetSpec},
-    executors::apiserver::Access,
+    executor::{ActionError, Body, Need, ProbeResult, RunInfo, Target, TargetSpec},
+    executors::apiserver::AccessSpec,
     expr::Scope,
     yaml::Kind,
 };
 use async_trait::async_trait;
+use http::Method;
 use std::sync::Arc;
 
-/// `k8s: { kubeconfig: PATH, context: NAME, namespace: NS }`, `k8s: in-cluster`, or `k8s:` with nothing under it, which is the
-/// usual search.
-pub struct Spec(Access);
+/// `k8s: { kubeconfig: PATH, context: NAME, namespace: NS }`, `k8s: in-cluster`, or `k8s:` alone for kubectl's search order.
+pub struct ClusterSpec(AccessSpec);
 
-impl Spec {
-    /// Reads the whole map of a target.
-    pub fn compile(body: &mut Body<'_>) -> Option<Spec> {
+impl ClusterSpec {
+    /// Reads the map of a target.
+    pub fn compile(body: &mut Body<'_>) -> Option<ClusterSpec> {
         if !body.keys(&["k8s"]) {
             return None;
         }
@@ -25,28 +25,45 @@ impl Spec {
             return None;
         };
         match &node.kind {
-            Kind::Null => return Some(Spec(Access::default())),
-            Kind::Str(s) if s == "in-cluster" => return Some(Spec(Access::in_cluster())),
+            Kind::Null => return Some(ClusterSpec(AccessSpec::default())),
+            Kind::Str(s) if s == "in-cluster" => return Some(ClusterSpec(AccessSpec::in_cluster())),
             Kind::Map(_) => {}
             _ => {
-                let d = Diagnostic::error("wrong-type", &node.span, "a cluster is a map, or the word `in-cluster`")
-                    .help("write `k8s: { kubeconfig: PATH, context: NAME, namespace: NS }`; each may be left out");
+                let message = format!("expected a map or `in-cluster`, found {}", node.what());
+                let d = Diagnostic::error("wrong-type", &node.span, message)
+                    .help("write `k8s: { kubeconfig: PATH, context: NAME, namespace: NS }`; all keys are optional");
                 body.problem(d);
                 return None;
             }
         }
         let mut body = body.part(&node);
-        body.keys(&Access::KEYS).then(|| Spec(Access::read(&mut body)))
+        body.keys(&AccessSpec::KEYS).then(|| ClusterSpec(AccessSpec::compile(&mut body)))
     }
 }
 
 #[async_trait]
-impl TargetSpec for Spec {
+impl TargetSpec for ClusterSpec {
     async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
-        Ok(Arc::new(Cluster::new(self.0.open(run, scope).await?)))
+        Ok(Arc::new(Cluster::new(self.0.connect(run, scope).await?)))
     }
 
     fn address(&self) -> String {
         self.0.address()
+    }
+}
+
+#[async_trait]
+impl Target for Cluster {
+    async fn close(&self) {
+        self.stop_watches();
+    }
+
+    async fn version(&self) -> Option<String> {
+        let response = self.api.request(&Method::GET, "/version", None).await.ok()?;
+        response.json["gitVersion"].as_str().map(|v| format!("Kubernetes {v}"))
+    }
+
+    async fn probe(&self, needs: &[Need], _: &Scope) -> Vec<ProbeResult> {
+        probe::probe_cluster(self, needs).await
     }
 }

@@ -1,10 +1,10 @@
-//! One watch for all who wait on a resource. It keeps what the server told, in order, as long as somebody may still need it, so
-//! that nobody misses a state however short it was. Knows no plan; `next` decides what an event means to a waiter.
+//! One watch shared by all who wait on a collection. Keeps the events in order while a waiter may need them, so that no state is
+//! missed. Must not know plans; `cursor` decides what an event means to a waiter.
 //!
-//! Versions are compared as numbers. Kubernetes promises an order of `resourceVersion` within a resource (since 1.35 in writing;
-//! in fact from the first day, as it is the store's revision). A server whose versions are no numbers gets no watch: the
-//! waiters then list again at their pace.
-use crate::{executors::apiserver::encoded, value::Value};
+//! Versions are compared as numbers: a `resourceVersion` is the revision of the store, and since Kubernetes 1.35 its order within a
+//! resource is documented. If a server's versions are not numbers, the watch is refused and waiters poll.
+use super::objects::{ObjectKey, Objects, object_key, versioned_objects};
+use crate::{executors::apiserver::percent_encoded, value::Value};
 use futures::TryStreamExt;
 use http::Request;
 use kube::client::{Body, Client};
@@ -18,62 +18,63 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// More events are not kept, even if somebody who waits has not seen them: then the server is asked from there again.
-const MOST: usize = 10_000;
-const SOONEST: Duration = Duration::from_millis(10);
-const LATEST: Duration = Duration::from_millis(500);
-/// How long a refused watch (no permission, not supported) is left alone.
-const REFUSED: Duration = Duration::from_secs(5);
-
-/// Namespace and name.
-pub type Key = (String, String);
-pub type Objects = BTreeMap<Key, Value>;
+/// Beyond it, entries are dropped even if a waiter needs them; the watch then restarts at that waiter's version.
+const MAX_HISTORY_ENTRIES: usize = 10_000;
+const MIN_BACKOFF: Duration = Duration::from_millis(10);
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
+/// A connection that lasted this long resets the back-off.
+const STABLE_CONNECTION: Duration = Duration::from_secs(1);
+/// After the server refused the watch (no permission, not supported).
+const REFUSED_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// The server ends each watch request after this time.
+const WATCH_TIMEOUT_SECONDS: u32 = 290;
 
 pub struct Watch {
     client: Client,
     path: String,
-    fields: String,
+    field_selector: String,
     state: Mutex<State>,
-    /// Something was added to the history, or the health changed.
+    /// Notified when the history or the status changes.
     pub changed: Notify,
-    kick: Notify,
+    reconnect: Notify,
     task: Mutex<Option<tokio::task::AbortHandle>>,
 }
 
 #[derive(Default)]
 struct State {
     entries: VecDeque<Entry>,
-    /// The history tells everything that happened after this version.
-    from: u64,
-    /// The last version that was told of.
-    until: u64,
-    health: Health,
-    /// Moves when the history is begun anew, so that a stream of before adds nothing to it.
+    /// The history is complete after this version.
+    start: u64,
+    /// The version of the last event.
+    end: u64,
+    status: WatchStatus,
+    /// Incremented when the history restarts, so that an older stream adds nothing to it.
     epoch: u64,
-    /// Versions after which somebody still needs the history.
+    /// The versions of all holds, with their number.
     holds: BTreeMap<u64, usize>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Health {
+pub enum WatchStatus {
     #[default]
     Idle,
     Connecting,
     Streaming,
-    /// The server does not let us watch.
+    /// With the server's reason.
     Refused(String),
 }
 
+/// An entry of the history.
 #[derive(Clone)]
 pub enum Entry {
     Change {
         version: u64,
-        gone: bool,
-        key: Key,
+        deleted: bool,
+        key: ObjectKey,
         object: Value,
     },
-    /// The server no longer had the history, so all was listed: states between the entry before and this one are not known.
-    All {
+    /// All objects, listed because the server no longer had the events: states since the entry before are unknown.
+    Relist {
         version: u64,
         objects: Arc<Objects>,
     },
@@ -82,16 +83,9 @@ pub enum Entry {
 impl Entry {
     pub fn version(&self) -> u64 {
         match self {
-            Entry::Change { version, .. } | Entry::All { version, .. } => *version,
+            Entry::Change { version, .. } | Entry::Relist { version, .. } => *version,
         }
     }
-}
-
-/// What the history has after a version.
-pub enum History {
-    Entries(Vec<Entry>),
-    /// It begins later; the watch was told to begin from there again.
-    Rewound,
 }
 
 /// Keeps the history after a version.
@@ -113,14 +107,14 @@ impl Drop for Hold {
 }
 
 impl Watch {
-    pub fn new(client: Client, path: &str, fields: &str) -> Arc<Watch> {
+    pub fn new(client: Client, path: &str, field_selector: &str) -> Arc<Watch> {
         Arc::new(Watch {
             client,
             path: path.to_string(),
-            fields: fields.to_string(),
+            field_selector: field_selector.to_string(),
             state: Mutex::default(),
             changed: Notify::new(),
-            kick: Notify::new(),
+            reconnect: Notify::new(),
             task: Mutex::default(),
         })
     }
@@ -130,31 +124,31 @@ impl Watch {
         Hold { watch: self.clone(), version }
     }
 
-    /// A hold on what is yet to be told, taken before a look, so that nothing is forgotten while the look is under way.
-    pub fn hold_from_here(self: &Arc<Self>) -> Option<Hold> {
+    /// Holds everything after the last event, for the time of a request. `None` if the watch has not started.
+    pub fn hold_latest(self: &Arc<Self>) -> Option<Hold> {
         let mut state = self.lock();
-        if state.health == Health::Idle {
+        if state.status == WatchStatus::Idle {
             return None;
         }
-        let version = state.until;
+        let version = state.end;
         *state.holds.entry(version).or_default() += 1;
         drop(state);
         Some(Hold { watch: self.clone(), version })
     }
 
-    pub fn health(&self) -> Health {
-        self.lock().health.clone()
+    pub fn status(&self) -> WatchStatus {
+        self.lock().status.clone()
     }
 
-    /// Begins watching, if nobody does yet: from the earliest version that anybody holds.
+    /// Starts an idle watch, at the earliest version on hold.
     pub fn start(self: &Arc<Self>) {
         let mut state = self.lock();
-        if state.health != Health::Idle {
+        if state.status != WatchStatus::Idle {
             return;
         }
         let earliest = state.holds.keys().next().copied().unwrap_or_default();
-        (state.from, state.until) = (earliest, earliest);
-        state.health = Health::Connecting;
+        (state.start, state.end) = (earliest, earliest);
+        state.status = WatchStatus::Connecting;
         drop(state);
         let task = tokio::spawn(run(self.clone()));
         *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
@@ -165,55 +159,57 @@ impl Watch {
         if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
         }
-        self.set(Health::Refused("the target is closed".into()));
+        self.set_status(WatchStatus::Refused("the target is closed".into()));
     }
 
-    /// Breaks the connection off, or the wait for one, and connects at once.
+    /// Drops the connection, or the wait before the next one, and connects immediately.
     pub fn reconnect(&self) {
-        self.kick.notify_one();
+        self.reconnect.notify_one();
     }
 
-    pub fn after(&self, version: u64) -> History {
+    /// The history after a version. `None` if it starts later: the watch then restarts at that version.
+    pub fn entries_after(&self, version: u64) -> Option<Vec<Entry>> {
         let mut state = self.lock();
-        if state.health != Health::Idle && version < state.from {
-            // The entries that others need come again; they skip what they have seen by its version.
+        if state.status != WatchStatus::Idle && version < state.start {
+            // Other waiters get their entries again, and skip those with versions they know.
             state.entries.clear();
-            (state.from, state.until) = (version, version);
+            (state.start, state.end) = (version, version);
             state.epoch += 1;
             drop(state);
-            self.kick.notify_one();
-            return History::Rewound;
+            self.reconnect.notify_one();
+            return None;
         }
         let first = state.entries.partition_point(|e| e.version() <= version);
-        History::Entries(state.entries.range(first..).cloned().collect())
+        Some(state.entries.range(first..).cloned().collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, health: Health) {
-        self.lock().health = health;
+    fn set_status(&self, status: WatchStatus) {
+        self.lock().status = status;
         self.changed.notify_waiters();
     }
 
-    /// Adds to the history. False where it was begun anew since.
+    /// Adds an entry and drops those that no hold needs. False if the history has restarted since `epoch`.
     fn push(&self, epoch: u64, entry: Entry) -> bool {
         let mut state = self.lock();
         if state.epoch != epoch {
             return false;
         }
-        state.until = entry.version().max(state.until);
-        if let Entry::All { .. } = entry {
-            // It sums up all that came before it.
+        state.end = entry.version().max(state.end);
+        if let Entry::Relist { .. } = entry {
+            // It replaces all entries before it.
             state.entries.clear();
-            state.from = 0;
+            state.start = 0;
         }
         state.entries.push_back(entry);
-        let needed = state.holds.keys().next().copied().unwrap_or(state.until);
-        while state.entries.front().is_some_and(|e| e.version() <= needed) || state.entries.len() > MOST {
+        let needed = state.holds.keys().next().copied().unwrap_or(state.end);
+        while state.entries.front().is_some_and(|e| e.version() <= needed) || state.entries.len() > MAX_HISTORY_ENTRIES
+        {
             if let Some(e) = state.entries.pop_front() {
-                state.from = e.version().max(state.from);
+                state.start = e.version().max(state.start);
             }
         }
         drop(state);
@@ -223,26 +219,28 @@ impl Watch {
 
     fn request(&self, query: &str) -> Option<Request<Vec<u8>>> {
         let mut uri = format!("{}?{query}", self.path);
-        if !self.fields.is_empty() {
-            uri = format!("{uri}&fieldSelector={}", encoded(&self.fields));
+        if !self.field_selector.is_empty() {
+            uri = format!("{uri}&fieldSelector={}", percent_encoded(&self.field_selector));
         }
         Request::get(uri).header(http::header::ACCEPT, "application/json").body(vec![]).ok()
     }
 
-    /// One connection, until it ends. How it ended says what to do next.
-    async fn stream(&self) -> End {
+    /// Reads one watch request until it ends.
+    async fn stream(&self) -> StreamEnd {
         let (position, epoch) = {
             let state = self.lock();
-            (state.until, state.epoch)
+            (state.end, state.epoch)
         };
-        let query = format!("watch=1&allowWatchBookmarks=true&timeoutSeconds=290&resourceVersion={position}");
-        let Some(request) = self.request(&query) else { return End::Refused("the path cannot be watched".into()) };
+        let query = format!(
+            "watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_TIMEOUT_SECONDS}&resourceVersion={position}"
+        );
+        let Some(request) = self.request(&query) else { return StreamEnd::Refused("invalid path".into()) };
         let mut events = match self.client.request_events::<Json>(request).await {
             Ok(events) => pin!(events),
-            Err(kube::Error::Api(status)) => return End::of(status.code, &status.message),
-            Err(_) => return End::Broken,
+            Err(kube::Error::Api(status)) => return StreamEnd::of_status(status.code, &status.message),
+            Err(_) => return StreamEnd::Disconnected,
         };
-        self.set(Health::Streaming);
+        self.set_status(WatchStatus::Streaming);
         loop {
             let entry = match events.try_next().await {
                 Ok(Some(WatchEvent::Added(o) | WatchEvent::Modified(o))) => change(o, false),
@@ -250,22 +248,24 @@ impl Watch {
                 Ok(Some(WatchEvent::Bookmark(b))) => {
                     let mut state = self.lock();
                     if let (true, Ok(v)) = (state.epoch == epoch, b.metadata.resource_version.parse::<u64>()) {
-                        state.until = v.max(state.until);
+                        state.end = v.max(state.end);
                     }
                     continue;
                 }
-                Ok(Some(WatchEvent::Error(status))) => return End::of(status.code, &status.message),
-                Err(kube::Error::Api(status)) => return End::of(status.code, &status.message),
-                Ok(None) | Err(_) => return End::Broken,
+                Ok(Some(WatchEvent::Error(status))) => return StreamEnd::of_status(status.code, &status.message),
+                Err(kube::Error::Api(status)) => return StreamEnd::of_status(status.code, &status.message),
+                Ok(None) | Err(_) => return StreamEnd::Disconnected,
             };
-            let Some(entry) = entry else { return End::Refused("its versions are no numbers".into()) };
+            let Some(entry) = entry else {
+                return StreamEnd::Refused("expected numeric resourceVersions, found others".into());
+            };
             if !self.push(epoch, entry) {
-                return End::Broken;
+                return StreamEnd::Disconnected;
             }
         }
     }
 
-    /// Lists everything: the server's history does not reach back to where we were.
+    /// Lists all objects, because the server no longer has the events since `end`. False if that fails.
     async fn relist(&self) -> bool {
         let epoch = self.lock().epoch;
         let Some(request) = self.request("limit=0") else { return false };
@@ -276,96 +276,68 @@ impl Watch {
         }
         let Ok(bytes) = response.into_body().collect_bytes().await else { return false };
         let Ok(json) = serde_json::from_slice::<Json>(&bytes) else { return false };
-        let Some((version, objects)) = listed(json) else { return false };
-        self.push(epoch, Entry::All { version, objects: Arc::new(objects) })
+        let (Some(version), objects) = versioned_objects(json) else { return false };
+        self.push(epoch, Entry::Relist { version, objects: Arc::new(objects) })
     }
 }
 
-enum End {
-    Broken,
-    /// The server no longer knows what came after our position.
-    TooOld,
+enum StreamEnd {
+    Disconnected,
+    /// The server no longer has the events after the position.
+    Expired,
     Refused(String),
 }
 
-impl End {
-    fn of(code: u16, message: &str) -> End {
+impl StreamEnd {
+    fn of_status(code: u16, message: &str) -> StreamEnd {
         match code {
-            410 => End::TooOld,
-            401 | 403 | 404 | 405 | 400 => End::Refused(message.to_string()),
-            _ => End::Broken,
+            410 => StreamEnd::Expired,
+            401 | 403 | 404 | 405 | 400 => StreamEnd::Refused(message.to_string()),
+            _ => StreamEnd::Disconnected,
         }
     }
 }
 
-async fn run(w: Arc<Watch>) {
-    let mut pause = SOONEST;
+/// Keeps a watch connected, with exponential back-off.
+async fn run(watch: Arc<Watch>) {
+    let mut backoff = MIN_BACKOFF;
     loop {
-        let (began, before) = (std::time::Instant::now(), w.lock().until);
+        let (connected, end_before) = (std::time::Instant::now(), watch.lock().end);
         let end = tokio::select! {
-            end = w.stream() => end,
-            () = w.kick.notified() => {
-                pause = SOONEST;
-                w.set(Health::Connecting);
+            end = watch.stream() => end,
+            () = watch.reconnect.notified() => {
+                backoff = MIN_BACKOFF;
+                watch.set_status(WatchStatus::Connecting);
                 continue;
             }
         };
-        if began.elapsed() > Duration::from_secs(1) || w.lock().until > before {
-            pause = SOONEST;
+        if connected.elapsed() > STABLE_CONNECTION || watch.lock().end > end_before {
+            backoff = MIN_BACKOFF;
         }
         let wait = match end {
-            End::Broken => {
-                w.set(Health::Connecting);
-                pause
+            StreamEnd::Disconnected => {
+                watch.set_status(WatchStatus::Connecting);
+                backoff
             }
-            End::TooOld => {
-                w.set(Health::Connecting);
-                if w.relist().await { Duration::ZERO } else { pause }
+            StreamEnd::Expired => {
+                watch.set_status(WatchStatus::Connecting);
+                if watch.relist().await { Duration::ZERO } else { backoff }
             }
-            End::Refused(why) => {
-                w.set(Health::Refused(why));
-                REFUSED
+            StreamEnd::Refused(why) => {
+                watch.set_status(WatchStatus::Refused(why));
+                REFUSED_RETRY_INTERVAL
             }
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = w.kick.notified() => {}
+            () = watch.reconnect.notified() => {}
         }
-        pause = (pause * 2).min(LATEST);
+        backoff = (backoff * 2).min(MAX_BACKOFF);
     }
 }
 
-fn change(object: Json, gone: bool) -> Option<Entry> {
+/// The entry for an event; `None` if the version is not a number.
+fn change(object: Json, deleted: bool) -> Option<Entry> {
     let version = object["metadata"]["resourceVersion"].as_str()?.parse().ok()?;
-    let key = key_of(&object);
-    Some(Entry::Change { version, gone, key, object: Value::from(object) })
-}
-
-fn key_of(object: &Json) -> Key {
-    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_string();
-    (text("namespace"), text("name"))
-}
-
-/// A list's version and objects, each with the `apiVersion` and `kind` that the server leaves out of items. `None` where the version
-/// is no number.
-pub fn listed(list: Json) -> Option<(u64, Objects)> {
-    let version = list["metadata"]["resourceVersion"].as_str()?.parse().ok()?;
-    Some((version, objects(list)))
-}
-
-pub fn objects(mut list: Json) -> Objects {
-    let kind = list["kind"].as_str().and_then(|k| k.strip_suffix("List")).unwrap_or_default().to_string();
-    let api = list["apiVersion"].as_str().unwrap_or_default().to_string();
-    let items = list.get_mut("items").map(Json::take).unwrap_or_default();
-    let Json::Array(items) = items else { return Objects::new() };
-    let whole = |item: Json| {
-        let key = key_of(&item);
-        let Json::Object(fields) = item else { return (key, Value::Null) };
-        let mut object = serde_json::Map::new();
-        object.insert("apiVersion".into(), api.clone().into());
-        object.insert("kind".into(), kind.clone().into());
-        object.extend(fields);
-        (key, Value::from(Json::Object(object)))
-    };
-    items.into_iter().map(whole).collect()
+    Some(Entry::Change { version, deleted, key: object_key(&object), object: Value::from(object) })
 }

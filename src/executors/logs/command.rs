@@ -1,45 +1,44 @@
-//! Lines that a program prints. Knows no line.
+//! Runs a program that prints a log. Must not know lines.
 use crate::executor::ActionError;
 use std::{io, path::Path, process::Stdio};
 use tokio::{io::AsyncReadExt, process::Command};
 
-/// As much of what it complains about is read.
-const COMPLAINT: u64 = 64 << 10;
+const MAX_STDERR_BYTES: u64 = 64 << 10;
 
-/// What it printed, and whether there was more than `most`.
-pub(super) async fn run(words: &[String], dir: &Path, most: u64) -> Result<(Vec<u8>, bool), ActionError> {
+/// The program's standard output, and whether it was cut at `max_bytes`.
+pub(super) async fn run(words: &[String], dir: &Path, max_bytes: u64) -> Result<(Vec<u8>, bool), ActionError> {
     let Some((program, arguments)) = words.split_first() else {
-        return Err(ActionError::Invalid("the command of the log is empty".into()));
+        return Err(ActionError::Invalid("expected a program in `command`, found an empty list".into()));
     };
     let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::NotFound => {
-            ActionError::Unreachable(format!("there is no program `{program}`: is it installed, and in PATH?"))
+            ActionError::Unreachable(format!("program `{program}` not found; install it, or add its folder to PATH"))
         }
-        _ => ActionError::Unreachable(format!("`{program}` cannot be run: {e}")),
+        _ => ActionError::Unreachable(format!("cannot run `{program}`: {e}")),
     };
     let mut command = Command::new(program);
     command.args(arguments).current_dir(dir).stdin(Stdio::null()).kill_on_drop(true);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let (out, said) = tokio::join!(all(out, most + 1), all(err, COMPLAINT));
-    let (mut bytes, said) = (out.map_err(failed)?, said.map_err(failed)?);
-    if bytes.len() as u64 > most {
-        bytes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (stdout, stderr) = tokio::join!(read_up_to(stdout, max_bytes + 1), read_up_to(stderr, MAX_STDERR_BYTES));
+    let (mut bytes, stderr) = (stdout.map_err(failed)?, stderr.map_err(failed)?);
+    if bytes.len() as u64 > max_bytes {
+        bytes.truncate(usize::try_from(max_bytes).unwrap_or(usize::MAX));
         return Ok((bytes, true));
     }
     let status = child.wait().await.map_err(failed)?;
     if !status.success() {
-        let said = String::from_utf8_lossy(&said);
-        let last = said.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("it said nothing");
-        return Err(ActionError::Unreachable(format!("`{}` ended with {status}: {last}", words.join(" "))));
+        let stderr = String::from_utf8_lossy(&stderr);
+        let last = stderr.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no error output");
+        return Err(ActionError::Unreachable(format!("`{}` failed with {status}: {last}", words.join(" "))));
     }
     Ok((bytes, false))
 }
 
-async fn all(from: Option<impl tokio::io::AsyncRead + Unpin>, most: u64) -> io::Result<Vec<u8>> {
+async fn read_up_to(from: Option<impl tokio::io::AsyncRead + Unpin>, max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![];
     if let Some(from) = from {
-        from.take(most).read_to_end(&mut bytes).await?;
+        from.take(max_bytes).read_to_end(&mut bytes).await?;
     }
     Ok(bytes)
 }

@@ -1,43 +1,43 @@
-//! Text to lines, each with the time that it says. Pure.
+//! Splits text into lines, each with the time at its start. Pure.
 use crate::value::Value;
 use jiff::{SignedDuration, Timestamp};
 
-/// The lines as a plan sees them: `{at, text}`. What is surely older than `since` is left out; what says no time has that of the line
-/// before it, as in a message of several lines, and is kept where there is none.
+/// The lines as `{at, text}`, without those that are certainly older than `since`. A line without a time has that of the line before,
+/// as in a message of several lines; before the first time, lines are kept.
 pub(super) fn select(text: &str, since: Option<Timestamp>, tail: Option<usize>) -> Vec<Value> {
     let mut last = None;
     let mut out = vec![];
     let count = text.lines().count();
     for (i, line) in text.lines().enumerate() {
-        let said = time_of(line).or(last);
-        last = said;
-        let asked = tail.is_none_or(|n| i + n >= count);
-        if asked && since.is_none_or(|since| said.is_none_or(|said| said.may_be_after(since))) {
-            let at = said.map_or(Value::Null, |s| Value::Time(s.at));
+        let time = time_of(line).or(last);
+        last = time;
+        let in_tail = tail.is_none_or(|n| i + n >= count);
+        if in_tail && since.is_none_or(|since| time.is_none_or(|t| t.may_be_after(since))) {
+            let at = time.map_or(Value::Null, |t| Value::Time(t.at));
             out.push(Value::map([("at".into(), at), ("text".into(), Value::text(line))]));
         }
     }
     out
 }
 
-/// A time, and how exactly it is written: `03:04:05` may mean any moment until `03:04:06`.
+/// A time with its precision: `03:04:05` can be any moment before `03:04:06`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Said {
+struct LineTime {
     at: Timestamp,
-    within: SignedDuration,
+    precision: SignedDuration,
 }
 
-impl Said {
+impl LineTime {
     fn may_be_after(self, since: Timestamp) -> bool {
-        self.at >= since || self.at.checked_add(self.within).is_ok_and(|end| end > since)
+        self.at >= since || self.at.checked_add(self.precision).is_ok_and(|end| end > since)
     }
 }
 
-fn time_of(line: &str) -> Option<Said> {
-    let line = uncoloured(line);
+fn time_of(line: &str) -> Option<LineTime> {
+    let line = without_colours(line);
     if line.starts_with('{') {
         let json: serde_json::Value = serde_json::from_str(line).ok()?;
-        return ["time", "ts", "timestamp", "@timestamp"].iter().find_map(|k| parsed(json.get(k)?.as_str()?));
+        return ["time", "ts", "timestamp", "@timestamp"].iter().find_map(|k| parse_time(json.get(k)?.as_str()?));
     }
     let line = ["time=", "ts=", "timestamp="].iter().find_map(|p| line.strip_prefix(p)).unwrap_or(line);
     let line = line.trim_start_matches(['[', '"']);
@@ -49,21 +49,21 @@ fn time_of(line: &str) -> Option<Said> {
         Some(from + rest.find(|c: char| c.is_whitespace() || matches!(c, ']' | '"' | '\u{1b}')).unwrap_or(rest.len()))
     };
     let word = end(0)?;
-    parsed(&line[..word]).or_else(|| parsed(&line[..end(word + 1)?]))
+    parse_time(&line[..word]).or_else(|| parse_time(&line[..end(word + 1)?]))
 }
 
-fn parsed(text: &str) -> Option<Said> {
+fn parse_time(text: &str) -> Option<LineTime> {
     let text = text.trim_end_matches([',', ':', ';']);
-    // anything shorter has no date, time and offset
+    // A shorter text cannot hold a date, a time and an offset.
     let at: Timestamp = (text.len() >= 20).then(|| text.parse().ok())??;
     let fraction = text.split_once(['.', ',']).map_or("", |(_, rest)| rest);
     let digits = fraction.bytes().take_while(u8::is_ascii_digit).count().min(9);
     let unit = 10i64.pow(9 - u32::try_from(digits).unwrap_or(0));
-    Some(Said { at, within: SignedDuration::from_nanos(unit) })
+    Some(LineTime { at, precision: SignedDuration::from_nanos(unit) })
 }
 
-/// Without the colours that a terminal would show before the time.
-fn uncoloured(mut line: &str) -> &str {
+/// The line without ANSI colour codes at its start.
+fn without_colours(mut line: &str) -> &str {
     loop {
         line = line.trim_start();
         match line.strip_prefix("\u{1b}[").and_then(|rest| rest.split_once('m')) {
@@ -78,11 +78,11 @@ mod tests {
     use super::*;
 
     fn at(line: &str) -> Option<String> {
-        time_of(line).map(|s| s.at.to_string())
+        time_of(line).map(|t| t.at.to_string())
     }
 
     #[test]
-    fn the_time_of_a_line_is_found_in_every_usual_form() {
+    fn finds_the_time_in_all_common_formats() {
         for line in [
             "2026-01-02T03:04:05Z started",
             "[2026-01-02T03:04:05Z] started",
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_time_has_that_of_the_line_before() {
+    fn line_without_a_time_gets_that_of_the_line_before() {
         let all = select("first\n2026-01-02T03:04:05Z boom\n  at x\r\n\n2026-01-02T03:04:06Z end", None, None);
         let times: Vec<_> = all.iter().map(|l| l.get("at").unwrap().to_string()).collect();
         assert_eq!(
@@ -125,19 +125,19 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_written_since_is_kept() {
+    fn keeps_lines_that_may_be_later_than_since() {
         let text = "untimed\n2026-01-02T03:04:04Z a\n2026-01-02T03:04:05Z b\n2026-01-02T03:04:05.299Z c\n2026-01-02T03:04:05.300Z d\n";
         let kept = |since: &str| -> Vec<String> {
             let all = select(text, Some(since.parse().unwrap()), None);
             all.iter().map(|l| l.get("text").unwrap().as_str().unwrap().chars().last().unwrap().to_string()).collect()
         };
-        assert_eq!(kept("2026-01-02T03:04:05.3Z"), ["d", "b", "d"], "`b` is written to the second");
+        assert_eq!(kept("2026-01-02T03:04:05.3Z"), ["d", "b", "d"], "`b` has no fraction of a second");
         assert_eq!(kept("2026-01-02T03:04:05.2995Z"), ["d", "b", "c", "d"]);
-        assert_eq!(kept("2026-01-02T03:04:06Z"), ["d"], "what says no time");
+        assert_eq!(kept("2026-01-02T03:04:06Z"), ["d"], "a line without a time is kept");
     }
 
     #[test]
-    fn the_last_lines_know_the_time_of_those_before() {
+    fn tail_lines_get_the_time_of_the_lines_before() {
         let all = select("2026-01-02T03:04:05Z a\nb\nc\n", None, Some(2));
         assert_eq!(all.len(), 2);
         assert_eq!(all[0].get("at").unwrap().to_string(), "2026-01-02T03:04:05Z");

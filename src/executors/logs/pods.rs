@@ -1,13 +1,11 @@
-//! Lines that containers have written, as the cluster keeps them: `GET …/pods/NAME/log`. Knows no line but for the time that the
-//! cluster puts before each.
-use super::place::{LARGEST, Taken};
+//! Reads container logs from the cluster: `GET …/pods/NAME/log`. Of a line it only knows the time that the cluster puts before it.
+use super::types::{LogLines, MAX_LOG_BYTES};
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body, ProbeResult, RunInfo},
     executors::apiserver::{
-        Access, Answer, Api, encoded, kubectl,
-        probe::{Resource, allowed, way},
-        word,
+        AccessSpec, ApiClient, kubectl, path_segment, percent_encoded,
+        probe::{ResourceAttributes, check_connection, check_permission},
     },
     expr::{Scope, Template},
     value::Value,
@@ -17,106 +15,112 @@ use futures::future::join_all;
 use http::Method;
 use jiff::Timestamp;
 
-pub struct Spec {
-    access: Access,
-    which: Template,
+pub struct PodsSpec {
+    access: AccessSpec,
+    selector: Template,
     container: Option<Template>,
     previous: bool,
 }
 
-impl Spec {
+impl PodsSpec {
     /// Reads `{ k8s: app=web, container: NAME, previous: true, kubeconfig: …, context: …, namespace: … }`.
-    pub fn compile(body: &mut Body<'_>) -> Option<Spec> {
+    pub fn compile(body: &mut Body<'_>) -> Option<PodsSpec> {
         let own = ["k8s", "container", "previous"];
-        let known: Vec<&str> = own.into_iter().chain(Access::KEYS).collect();
+        let known: Vec<&str> = own.into_iter().chain(AccessSpec::KEYS).collect();
         body.keys(&known).then_some(())?;
-        let which = body.template("k8s");
-        if let (Some(text), Some(node)) = (which.as_ref().and_then(Template::as_literal), body.get("k8s").cloned())
-            && let Err(why) = Which::of(text)
+        let selector = body.template("k8s");
+        if let (Some(text), Some(node)) = (selector.as_ref().and_then(Template::as_literal), body.get("k8s").cloned())
+            && let Err(e) = PodSelector::parse(text)
         {
-            body.problem(Diagnostic::error("wrong-type", &node.span, why).help("write `app=web`, or `pods/web-0`"));
+            body.problem(Diagnostic::error("wrong-type", &node.span, e.to_string()));
         }
         let previous = match body.get("previous").cloned() {
             None => false,
             Some(node) => match node.kind {
                 Kind::Bool(b) => b,
                 _ => {
-                    let message = "`previous` must be `true` or `false`";
+                    let message = format!("expected `true` or `false`, found {}", node.what());
                     body.problem(Diagnostic::error("wrong-type", &node.span, message));
                     false
                 }
             },
         };
-        Some(Spec { access: Access::read(body), container: body.template("container"), which: which?, previous })
+        let (access, container) = (AccessSpec::compile(body), body.template("container"));
+        Some(PodsSpec { access, selector: selector?, container, previous })
     }
 
-    pub async fn open(&self, run: &RunInfo, scope: &Scope) -> Result<Pods, ActionError> {
-        let which = Which::of(&self.which.render_text(scope)?).map_err(ActionError::Invalid)?;
-        let container = self.container.as_ref().map(|t| word(&t.render_text(scope)?, "a container")).transpose()?;
-        Ok(Pods { api: self.access.open(run, scope).await?, which, container, previous: self.previous })
+    pub async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Pods, ActionError> {
+        let selector = PodSelector::parse(&self.selector.render_text(scope)?)?;
+        let container = self.container.as_ref().map(|t| path_segment(&t.render_text(scope)?, "a container"));
+        let container = container.transpose()?;
+        Ok(Pods { api: self.access.connect(run, scope).await?, selector, container, previous: self.previous })
     }
 
     pub fn address(&self) -> String {
-        format!("pods {} of {}", self.which.source(), self.access.address())
+        format!("pods {} of {}", self.selector.source(), self.access.address())
     }
 }
 
-enum Which {
-    Pod(String),
+enum PodSelector {
+    Name(String),
     Labels(String),
 }
 
-impl Which {
-    fn of(text: &str) -> Result<Which, String> {
+impl PodSelector {
+    /// # Errors
+    /// `Invalid`.
+    fn parse(text: &str) -> Result<PodSelector, ActionError> {
         match text.split_once('/') {
-            Some(("pod" | "pods" | "po", name)) => {
-                word(name, "the name of a pod").map(Which::Pod).map_err(|e| e.to_string())
-            }
-            // The first part of a label can hold a slash too: `app.kubernetes.io/name=web`.
-            _ if text.contains(['=', '(', '!']) => Ok(Which::Labels(text.to_string())),
-            _ => Err(format!("`{text}` names no pods")),
+            Some(("pod" | "pods" | "po", name)) => path_segment(name, "the name of a pod").map(PodSelector::Name),
+            // The name of a label can contain a slash too: `app.kubernetes.io/name=web`.
+            _ if text.contains(['=', '(', '!']) => Ok(PodSelector::Labels(text.to_string())),
+            _ => Err(ActionError::Invalid(format!("expected pods as `app=web` or `pods/web-0`, found `{text}`"))),
         }
     }
 }
 
 pub struct Pods {
-    api: Api,
-    which: Which,
-    /// All of a pod's, but those that only prepare it, where none is named.
+    api: ApiClient,
+    selector: PodSelector,
+    /// `None` for all containers of a pod except init containers.
     container: Option<String>,
     previous: bool,
 }
 
-/// A pod and one of its containers.
-type Source = (String, String);
+/// A container in a pod.
+struct Container {
+    pod: String,
+    name: String,
+}
 
 impl Pods {
-    /// The lines of all containers in the order of their times. A container that has none (yet) is a note, unless all have none.
+    /// Reads the lines of all containers, sorted by time. A container without a log is noted.
     ///
     /// # Errors
-    /// `Unreachable` where no pod is there, and where the cluster gives no line of any.
-    pub async fn read(&self, since: Option<Timestamp>, tail: Option<usize>) -> Result<Taken, ActionError> {
-        let sources = self.sources().await?;
-        let answers = join_all(sources.iter().map(|s| self.log(s, since, tail))).await;
+    /// `Unreachable` if there are no pods, or no container has a log.
+    pub async fn read(&self, since: Option<Timestamp>, tail: Option<usize>) -> Result<LogLines, ActionError> {
+        let containers = self.containers().await?;
+        let paths: Vec<String> = containers.iter().map(|c| self.log_path(c, since, tail)).collect();
+        let responses = join_all(paths.iter().map(|path| self.api.get_bytes(path))).await;
         let (mut found, mut notes, mut read) = (vec![], vec![], 0);
-        for ((pod, container), answer) in sources.iter().zip(answers) {
-            let bytes = match answer? {
+        for (container, response) in containers.iter().zip(responses) {
+            let Container { pod, name } = container;
+            let bytes = match response? {
                 Ok(bytes) => bytes,
-                Err(refusal) => {
-                    notes.push(format!("no log of {pod}/{container} ({}): {}", refusal.code, refusal.message()));
+                Err(error) => {
+                    notes.push(format!("no log of {pod}/{name} ({}): {}", error.status, error.message()));
                     continue;
                 }
             };
             read += 1;
-            if bytes.len() as u64 >= LARGEST {
-                notes
-                    .push(format!("the log of {pod}/{container} is longer than 64 MiB: only that much of it was read"));
+            if bytes.len() as u64 >= MAX_LOG_BYTES {
+                notes.push(format!("the log of {pod}/{name} is longer than 64 MiB: the rest was not read"));
             }
             for line in String::from_utf8_lossy(&bytes).lines() {
-                let (at, text) = timed(line);
-                // The cluster selects by the second.
+                let (at, text) = split_time(line);
+                // The cluster's `sinceTime` has no fractions of a second.
                 if at.is_none_or(|at| since.is_none_or(|since| at >= since)) {
-                    found.push((at, pod, container, text.to_string()));
+                    found.push((at, container, text.to_string()));
                 }
             }
         }
@@ -125,75 +129,68 @@ impl Pods {
         }
         found.sort_by_key(|(at, ..)| *at);
         let from = tail.map_or(0, |n| found.len().saturating_sub(n));
-        let line = |(at, pod, container, text): (Option<Timestamp>, &String, &String, String)| {
+        let line = |(at, container, text): (Option<Timestamp>, &Container, String)| {
             Value::map([
                 ("at".to_string(), at.map_or(Value::Null, Value::Time)),
                 ("text".to_string(), Value::from(text)),
-                ("pod".to_string(), Value::text(pod)),
-                ("container".to_string(), Value::text(container)),
+                ("pod".to_string(), Value::text(&container.pod)),
+                ("container".to_string(), Value::text(&container.name)),
             ])
         };
-        Ok(Taken { lines: found.into_iter().skip(from).map(line).collect(), notes, state: None })
+        Ok(LogLines { lines: found.into_iter().skip(from).map(line).collect(), notes, file_state: None })
     }
 
-    async fn log(
-        &self,
-        of: &Source,
-        since: Option<Timestamp>,
-        tail: Option<usize>,
-    ) -> Result<Result<Vec<u8>, Answer>, ActionError> {
-        self.api.text(&self.path(of, since, tail)).await
-    }
-
-    async fn sources(&self) -> Result<Vec<Source>, ActionError> {
-        let base = format!("/api/v1/namespaces/{}/pods", self.api.namespace);
-        let path = match &self.which {
-            Which::Pod(name) => format!("{base}?fieldSelector={}", encoded(&format!("metadata.name={name}"))),
-            Which::Labels(labels) => format!("{base}?labelSelector={}", encoded(labels)),
-        };
-        // Who names a pod and a container need not be allowed to list.
-        if let (Which::Pod(pod), Some(container)) = (&self.which, &self.container) {
-            return Ok(vec![(pod.clone(), container.clone())]);
-        }
-        let answer = self.api.ask(&Method::GET, &path, None).await?;
+    async fn containers(&self) -> Result<Vec<Container>, ActionError> {
         let namespace = &self.api.namespace;
-        if answer.refused() {
-            let why = answer.message();
-            return Err(ActionError::Unreachable(format!(
-                "the pods of namespace `{namespace}` cannot be listed: {why}"
-            )));
+        let base = format!("/api/v1/namespaces/{namespace}/pods");
+        let path = match (&self.selector, &self.container) {
+            // Works without permission to list pods.
+            (PodSelector::Name(pod), Some(name)) => {
+                return Ok(vec![Container { pod: pod.clone(), name: name.clone() }]);
+            }
+            (PodSelector::Name(pod), None) => {
+                format!("{base}?fieldSelector={}", percent_encoded(&format!("metadata.name={pod}")))
+            }
+            (PodSelector::Labels(labels), _) => format!("{base}?labelSelector={}", percent_encoded(labels)),
+        };
+        let response = self.api.request(&Method::GET, &path, None).await?;
+        if response.is_error() {
+            let why = response.message();
+            return Err(ActionError::Unreachable(format!("cannot list the pods of namespace `{namespace}`: {why}")));
         }
-        let mut sources = vec![];
-        for pod in answer.json["items"].as_array().into_iter().flatten() {
-            let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_string();
+        let mut containers = vec![];
+        for pod in response.json["items"].as_array().into_iter().flatten() {
+            let pod_name = pod["metadata"]["name"].as_str().unwrap_or_default();
+            let container = |name: &str| Container { pod: pod_name.to_string(), name: name.to_string() };
             match &self.container {
-                Some(container) => sources.push((name, container.clone())),
+                Some(name) => containers.push(container(name)),
                 None => {
                     let all = pod["spec"]["containers"].as_array().into_iter().flatten();
-                    sources.extend(all.filter_map(|c| Some((name.clone(), c["name"].as_str()?.to_string()))));
+                    containers.extend(all.filter_map(|c| c["name"].as_str()).map(container));
                 }
             }
         }
-        if sources.is_empty() {
-            let which = match &self.which {
-                Which::Pod(name) => format!("there is no pod `{name}`"),
-                Which::Labels(labels) => format!("there are no pods with `{labels}`"),
+        if containers.is_empty() {
+            let pods = match &self.selector {
+                PodSelector::Name(pod) => format!("pod `{pod}` not found"),
+                PodSelector::Labels(labels) => format!("no pods with `{labels}` found"),
             };
-            return Err(ActionError::Unreachable(format!("{which} in namespace `{namespace}`")));
+            return Err(ActionError::Unreachable(format!("{pods} in namespace `{namespace}`")));
         }
-        Ok(sources)
+        Ok(containers)
     }
 
-    fn path(&self, (pod, container): &Source, since: Option<Timestamp>, tail: Option<usize>) -> String {
+    fn log_path(&self, container: &Container, since: Option<Timestamp>, tail: Option<usize>) -> String {
+        let Container { pod, name } = container;
         let mut path = format!(
-            "/api/v1/namespaces/{}/pods/{pod}/log?container={container}&timestamps=true&limitBytes={LARGEST}",
+            "/api/v1/namespaces/{}/pods/{pod}/log?container={name}&timestamps=true&limitBytes={MAX_LOG_BYTES}",
             self.api.namespace
         );
         if self.previous {
             path.push_str("&previous=true");
         }
-        if let Some(since) = since.and_then(whole_second) {
-            path.push_str(&format!("&sinceTime={}", encoded(&since.to_string())));
+        if let Some(since) = since.and_then(|t| Timestamp::from_second(t.as_second()).ok()) {
+            path.push_str(&format!("&sinceTime={}", percent_encoded(&since.to_string())));
         }
         if let Some(tail) = tail {
             path.push_str(&format!("&tailLines={tail}"));
@@ -201,55 +198,53 @@ impl Pods {
         path
     }
 
-    pub fn line(&self, since: Option<Timestamp>, tail: Option<usize>) -> String {
-        let mut words = vec!["logs".to_string()];
-        match &self.which {
-            Which::Pod(name) => words.push(name.clone()),
-            // With a selector kubectl shows ten lines where nobody says how many.
-            Which::Labels(labels) => {
-                words.extend(["-l".into(), labels.clone(), "--prefix".into()]);
-                words.extend(tail.is_none().then(|| "--tail=-1".to_string()));
+    pub fn kubectl_command(&self, since: Option<Timestamp>, tail: Option<usize>) -> String {
+        let mut args = vec!["logs".to_string()];
+        match &self.selector {
+            PodSelector::Name(pod) => args.push(pod.clone()),
+            // With a selector, kubectl's default is the last ten lines.
+            PodSelector::Labels(labels) => {
+                args.extend(["-l".into(), labels.clone(), "--prefix".into()]);
+                args.extend(tail.is_none().then(|| "--tail=-1".to_string()));
             }
         }
-        words.push(self.container.as_ref().map_or("--all-containers".into(), |c| format!("--container={c}")));
-        words.push("--timestamps".into());
-        words.extend(self.previous.then(|| "--previous".to_string()));
-        words.extend(since.map(|s| format!("--since-time={s}")));
-        words.extend(tail.map(|n| format!("--tail={n}")));
-        words.extend(["-n".into(), self.api.namespace.clone()]);
-        kubectl::line(&words.iter().map(String::as_str).collect::<Vec<_>>(), &self.api.flags)
+        args.push(self.container.as_ref().map_or("--all-containers".into(), |c| format!("--container={c}")));
+        args.push("--timestamps".into());
+        args.extend(self.previous.then(|| "--previous".to_string()));
+        args.extend(since.map(|s| format!("--since-time={s}")));
+        args.extend(tail.map(|n| format!("--tail={n}")));
+        args.extend(["-n".into(), self.api.namespace.clone()]);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        kubectl::command_line(&args, &self.api.kubectl_flags)
     }
 
     pub async fn probe(&self) -> Vec<ProbeResult> {
-        let mut out = match way(&self.api).await {
-            Ok(found) => found,
-            Err(found) => return found,
+        let mut results = match check_connection(&self.api).await {
+            Ok(results) => results,
+            Err(results) => return results,
         };
-        let lists = !matches!((&self.which, &self.container), (Which::Pod(_), Some(_)));
-        for (part, verb) in [("", "list"), ("log", "get")] {
-            let of = Resource {
+        let lists_pods = !matches!((&self.selector, &self.container), (PodSelector::Name(_), Some(_)));
+        let namespace = &self.api.namespace;
+        for (verb, subresource) in [("list", ""), ("get", "log")] {
+            if verb == "list" && !lists_pods {
+                continue;
+            }
+            let resource = if subresource.is_empty() { "pods" } else { "pods/log" };
+            let attributes = ResourceAttributes {
                 group: String::new(),
                 plural: "pods".into(),
-                part: part.into(),
-                namespace: self.api.namespace.clone(),
+                subresource: subresource.into(),
+                namespace: namespace.clone(),
             };
-            let what = if part.is_empty() { "pods" } else { "pods/log" };
-            let tried = format!("{verb} {what} in namespace `{}`", self.api.namespace);
-            if verb == "get" || lists {
-                out.push(allowed(&self.api, tried, &of, &[(verb, true)].into(), "").await);
-            }
+            let tried = format!("{verb} {resource} in namespace `{namespace}`");
+            results.push(check_permission(&self.api, tried, &attributes, &[(verb, true)].into(), "").await);
         }
-        out
+        results
     }
 }
 
-/// The API takes no fractions.
-fn whole_second(at: Timestamp) -> Option<Timestamp> {
-    Timestamp::from_second(at.as_second()).ok()
-}
-
-/// The time that the cluster has put before a line, and the line.
-fn timed(line: &str) -> (Option<Timestamp>, &str) {
+/// Splits the cluster's time from a line.
+fn split_time(line: &str) -> (Option<Timestamp>, &str) {
     match line.split_once(' ') {
         Some((at, text)) => at.parse().map_or((None, line), |at| (Some(at), text)),
         // An empty line.

@@ -21,29 +21,29 @@ async fn perform(stage: &Stage, body: &str) -> Result<Output, ActionError> {
 }
 
 #[test]
-fn what_is_wrong_is_said_where_it_stands() {
-    let one = |text: &str| wrong(&Logs, text).into_iter().next().unwrap();
-    assert_eq!(one("all").0, "wrong-type");
-    assert_eq!(one("{ sicne: x }"), ("unknown-key", "sicne".into()));
-    assert_eq!(one("{ since: yesterday }"), ("invalid-time", "yesterday".into()));
-    assert_eq!(one("{ tail: 0 }"), ("wrong-type", "0".into()));
-    assert_eq!(one("{ tail: many }"), ("wrong-type", "many".into()));
-    let one = |text: &str| wrong_target(&Logs, text).into_iter().next().unwrap();
-    assert_eq!(one("logs: /var/log/x").0, "wrong-type");
-    assert_eq!(one("logs: { fiel: x }"), ("unknown-key", "fiel".into()));
-    assert_eq!(one("logs: { file: x, command: [y] }").0, "invalid-log-source");
-    assert_eq!(one("logs: {}").0, "invalid-log-source");
-    assert_eq!(one("logs: { command: tail x }"), ("wrong-type", "tail x".into()));
-    assert_eq!(one("logs: { command: [] }").0, "wrong-type");
-    assert_eq!(one("logs: { k8s: web }"), ("wrong-type", "web".into()));
-    assert_eq!(one("logs: { k8s: deploy/web }"), ("wrong-type", "deploy/web".into()));
-    assert_eq!(one("logs: { k8s: app=web, previous: maybe }"), ("wrong-type", "maybe".into()));
-    assert_eq!(one("logs: { k8s: app=web, file: x }"), ("unknown-key", "file".into()));
-    assert_eq!(one("{ logs: { file: x }, since: y }"), ("unknown-key", "since".into()));
+fn refuses_invalid_bodies_and_targets_with_their_location() {
+    let first = |text: &str| wrong(&Logs, text).into_iter().next().unwrap();
+    assert_eq!(first("all").0, "wrong-type");
+    assert_eq!(first("{ sicne: x }"), ("unknown-key", "sicne".into()));
+    assert_eq!(first("{ since: yesterday }"), ("invalid-time", "yesterday".into()));
+    assert_eq!(first("{ tail: 0 }"), ("wrong-type", "0".into()));
+    assert_eq!(first("{ tail: many }"), ("wrong-type", "many".into()));
+    let first = |text: &str| wrong_target(&Logs, text).into_iter().next().unwrap();
+    assert_eq!(first("logs: /var/log/x").0, "wrong-type");
+    assert_eq!(first("logs: { fiel: x }"), ("unknown-key", "fiel".into()));
+    assert_eq!(first("logs: { file: x, command: [y] }").0, "invalid-log-source");
+    assert_eq!(first("logs: {}").0, "invalid-log-source");
+    assert_eq!(first("logs: { command: tail x }"), ("wrong-type", "tail x".into()));
+    assert_eq!(first("logs: { command: [] }").0, "wrong-type");
+    assert_eq!(first("logs: { k8s: web }"), ("wrong-type", "web".into()));
+    assert_eq!(first("logs: { k8s: deploy/web }"), ("wrong-type", "deploy/web".into()));
+    assert_eq!(first("logs: { k8s: app=web, previous: maybe }"), ("wrong-type", "maybe".into()));
+    assert_eq!(first("logs: { k8s: app=web, file: x }"), ("unknown-key", "file".into()));
+    assert_eq!(first("{ logs: { file: x }, since: y }"), ("unknown-key", "since".into()));
 }
 
 #[tokio::test]
-async fn a_file_is_read_since_and_from_its_end() {
+async fn reads_a_file_since_a_time_and_from_its_end() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.log"), "2026-01-02T03:04:05Z one\nmore\n2026-01-02T03:04:07Z two\n").unwrap();
     let mut s = Stage::new(dir.path()).with_target(&Logs, "logs: { file: a.log }").await;
@@ -64,35 +64,35 @@ async fn a_file_is_read_since_and_from_its_end() {
 }
 
 #[tokio::test]
-async fn the_next_look_comes_when_the_file_grows() {
+async fn next_observation_comes_when_the_file_grows() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.log");
     std::fs::write(&path, "one\n").unwrap();
     let s = Stage::new(dir.path()).with_target(&Logs, "logs: { file: a.log }").await;
-    let (look, cx, long) = (action(&Logs, "{}"), s.cx(), Duration::from_secs(30));
-    let first = look.perform(&cx).await.unwrap();
+    let (action, cx, long) = (action(&Logs, "{}"), s.cx(), Duration::from_secs(30));
+    let first = action.perform(&cx).await.unwrap();
     let append = |text: &str| OpenOptions::new().append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
     append("two\n");
     let began = Instant::now();
-    let second = look.next(&cx, &first, long).await.unwrap();
+    let second = action.next(&cx, &first, long).await.unwrap();
     assert_eq!(texts(&second), ["one", "two"]);
-    let (third, ()) = tokio::join!(look.next(&cx, &second, long), async {
+    let (third, ()) = tokio::join!(action.next(&cx, &second, long), async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         append("three\n");
     });
     assert_eq!(texts(&third.unwrap()).len(), 3);
     assert!(began.elapsed() < Duration::from_secs(5));
-    let last = look.perform(&cx).await.unwrap();
+    let last = action.perform(&cx).await.unwrap();
     let began = Instant::now();
-    look.next(&cx, &last, Duration::from_millis(120)).await.unwrap();
+    action.next(&cx, &last, Duration::from_millis(120)).await.unwrap();
     assert!(began.elapsed() >= Duration::from_millis(120));
     std::fs::remove_file(&path).unwrap();
-    let e = look.next(&cx, &last, long).await.err().unwrap();
-    assert!(matches!(&e, ActionError::Unreachable(m) if m.starts_with("there is no log file")), "{e}");
+    let e = action.next(&cx, &last, long).await.err().unwrap();
+    assert!(matches!(&e, ActionError::Unreachable(m) if m.starts_with("log file `")), "{e}");
 }
 
 #[tokio::test]
-async fn a_command_prints_a_log() {
+async fn reads_the_output_of_a_program() {
     let s = Stage::new(std::env::temp_dir()).with_target(&Logs, "logs: { command: [printf, 'a\\nb c\\n'] }").await;
     let out = perform(&s, "{}").await.unwrap();
     assert_eq!(texts(&out), ["a", "b c"]);
@@ -104,17 +104,17 @@ async fn a_command_prints_a_log() {
         let s = Stage::new(std::env::temp_dir()).with_target(&Logs, target).await;
         match perform(&s, "{}").await {
             Err(ActionError::Unreachable(m)) => m,
-            _ => panic!("it is reached: {target}"),
+            _ => panic!("expected an error for {target}"),
         }
     };
     assert!(
         fails("logs: { command: [no-such-program-anywhere] }")
             .await
-            .starts_with("there is no program `no-such-program-anywhere`")
+            .starts_with("program `no-such-program-anywhere` not found")
     );
     assert!(
         fails("logs: { command: [sh, -c, 'echo no access >&2; exit 3'] }").await.ends_with("exit status: 3: no access")
     );
     assert!(fails("logs: { file: no/such.log }").await.contains("no/such.log"));
-    assert!(fails("logs: { file: . }").await.contains("cannot be read"));
+    assert!(fails("logs: { file: . }").await.starts_with("cannot read log file"));
 }

@@ -1,5 +1,5 @@
-//! A cluster to try things on: the embedded Kubernetes API, or the real one that `TP_TEST_KUBECONFIG` names, in a namespace of its own.
-//! Between it and the verb lies a wire that counts, can be cut, and can send a watch back to a version that is long forgotten.
+//! A cluster for tests: the embedded Kubernetes API, or the real one of `TP_TEST_KUBECONFIG`, in a namespace of its own. The verb
+//! connects through a proxy that counts requests, drops connections, and can rewind a watch to an expired version.
 use super::executor_stage::{Stage, at};
 use kube::{
     Client, Config,
@@ -24,75 +24,76 @@ use tokio::{
 use tp_runner::value::Value;
 use tp_runner_sandbox::cluster::{Cluster, Options, serve};
 
-pub const PACE: Duration = Duration::from_millis(100);
-/// How long a test waits for what must come.
-pub const LONG: Duration = Duration::from_secs(20);
+pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Passes bytes on, counts what goes by, and can break every connection.
-pub struct Wire {
+/// A TCP proxy that reads the requests.
+pub struct Proxy {
     pub address: SocketAddr,
-    watches: Arc<AtomicUsize>,
+    watch_requests: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
-    rewind: Arc<AtomicBool>,
-    down: Arc<AtomicBool>,
-    turned_away: Arc<AtomicUsize>,
-    cut: watch::Sender<u64>,
+    rewind_next_watch: Arc<AtomicBool>,
+    offline: Arc<AtomicBool>,
+    refused_connections: Arc<AtomicUsize>,
+    drop_signal: watch::Sender<u64>,
 }
 
-impl Wire {
-    async fn to(server: SocketAddr) -> Wire {
+impl Proxy {
+    async fn start(upstream: SocketAddr) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let wire = Wire {
+        let proxy = Proxy {
             address: listener.local_addr().unwrap(),
-            watches: Arc::default(),
+            watch_requests: Arc::default(),
             requests: Arc::default(),
-            rewind: Arc::default(),
-            down: Arc::default(),
-            turned_away: Arc::default(),
-            cut: watch::Sender::new(0),
+            rewind_next_watch: Arc::default(),
+            offline: Arc::default(),
+            refused_connections: Arc::default(),
+            drop_signal: watch::Sender::new(0),
         };
-        let (w, r, b, c) = (wire.watches.clone(), wire.requests.clone(), wire.rewind.clone(), wire.cut.subscribe());
-        let (down, turned_away) = (wire.down.clone(), wire.turned_away.clone());
+        let (watch_requests, requests) = (proxy.watch_requests.clone(), proxy.requests.clone());
+        let (rewind, dropped) = (proxy.rewind_next_watch.clone(), proxy.drop_signal.subscribe());
+        let (offline, refused) = (proxy.offline.clone(), proxy.refused_connections.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                if down.load(Ordering::SeqCst) {
-                    turned_away.fetch_add(1, Ordering::SeqCst);
+                if offline.load(Ordering::SeqCst) {
+                    refused.fetch_add(1, Ordering::SeqCst);
                     continue;
                 }
-                let (w, r, b, mut c) = (w.clone(), r.clone(), b.clone(), c.clone());
-                c.borrow_and_update();
+                let (watch_requests, requests) = (watch_requests.clone(), requests.clone());
+                let (rewind, mut dropped) = (rewind.clone(), dropped.clone());
+                dropped.borrow_and_update();
                 tokio::spawn(async move {
                     tokio::select! {
-                        _ = pass(client, server, &w, &r, &b) => {}
-                        _ = c.changed() => {}
+                        _ = forward(client, upstream, &watch_requests, &requests, &rewind) => {}
+                        _ = dropped.changed() => {}
                     }
                 });
             }
         });
-        wire
+        proxy
     }
 
-    pub fn cut(&self) {
-        self.cut.send_modify(|n| *n += 1);
+    pub fn drop_connections(&self) {
+        self.drop_signal.send_modify(|n| *n += 1);
     }
 
-    /// As if the server had been killed: what is open breaks, and nobody new is let in.
-    pub fn go_down(&self) {
-        self.down.store(true, Ordering::SeqCst);
-        self.cut();
+    /// Drops all connections and refuses new ones, like a killed server.
+    pub fn go_offline(&self) {
+        self.offline.store(true, Ordering::SeqCst);
+        self.drop_connections();
     }
 
-    pub fn come_back(&self) {
-        self.down.store(false, Ordering::SeqCst);
+    pub fn go_online(&self) {
+        self.offline.store(false, Ordering::SeqCst);
     }
 
-    /// How many connections were refused while it was down.
-    pub fn turned_away(&self) -> usize {
-        self.turned_away.load(Ordering::SeqCst)
+    /// The connections refused while offline.
+    pub fn refused_connections(&self) -> usize {
+        self.refused_connections.load(Ordering::SeqCst)
     }
 
-    pub fn watches(&self) -> usize {
-        self.watches.load(Ordering::SeqCst)
+    pub fn watch_requests(&self) -> usize {
+        self.watch_requests.load(Ordering::SeqCst)
     }
 
     pub fn requests(&self) -> usize {
@@ -100,14 +101,14 @@ impl Wire {
     }
 }
 
-async fn pass(
+async fn forward(
     client: TcpStream,
-    server: SocketAddr,
-    watches: &AtomicUsize,
+    upstream: SocketAddr,
+    watch_requests: &AtomicUsize,
     requests: &AtomicUsize,
     rewind: &AtomicBool,
 ) -> std::io::Result<()> {
-    let server = TcpStream::connect(server).await?;
+    let server = TcpStream::connect(upstream).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let ((mut cr, mut cw), (mut sr, mut sw)) = (client.into_split(), server.into_split());
@@ -116,13 +117,13 @@ async fn pass(
         loop {
             let n = cr.read(&mut buffer).await?;
             let text = String::from_utf8_lossy(&buffer[..n]);
-            watches.fetch_add(text.matches("watch=1").count(), Ordering::SeqCst);
+            watch_requests.fetch_add(text.matches("watch=1").count(), Ordering::SeqCst);
             requests.fetch_add(text.matches(" HTTP/1.1\r\n").count(), Ordering::SeqCst);
             if n == 0 {
                 return std::io::Result::Ok(());
             }
             if text.contains("watch=1") && rewind.swap(false, Ordering::SeqCst) {
-                let (head, rest) = text.split_once("&resourceVersion=").expect("a watch from somewhere");
+                let (head, rest) = text.split_once("&resourceVersion=").expect("a watch with a resourceVersion");
                 let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
                 sw.write_all(format!("{head}&resourceVersion=1{rest}").as_bytes()).await?;
             } else {
@@ -136,9 +137,9 @@ async fn pass(
     }
 }
 
-/// The real server, over plain HTTP and without a need to log in, so that the wire can read what goes by.
-async fn plain(client: Client) -> SocketAddr {
-    let answer = move |request: axum::extract::Request| {
+/// Serves the real server over plain HTTP without credentials, so that the proxy can read the requests.
+async fn plain_http(client: Client) -> SocketAddr {
+    let handler = move |request: axum::extract::Request| {
         let client = client.clone();
         async move {
             let (head, body) = request.into_parts();
@@ -149,117 +150,123 @@ async fn plain(client: Client) -> SocketAddr {
                     out = out.header(name, value);
                 }
             }
-            let answer = client.send(out.body(kube::client::Body::from(bytes.to_vec())).unwrap()).await;
-            let (head, body) = answer.map_err(|_| http::StatusCode::BAD_GATEWAY)?.into_parts();
-            let mut answer = http::Response::builder().status(head.status);
+            let response = client.send(out.body(kube::client::Body::from(bytes.to_vec())).unwrap()).await;
+            let (head, body) = response.map_err(|_| http::StatusCode::BAD_GATEWAY)?.into_parts();
+            let mut response = http::Response::builder().status(head.status);
             for (name, value) in &head.headers {
                 if [http::header::CONTENT_TYPE, http::header::DATE].contains(name) {
-                    answer = answer.header(name, value);
+                    response = response.header(name, value);
                 }
             }
-            Ok::<_, http::StatusCode>(answer.body(axum::body::Body::new(body)).unwrap())
+            Ok::<_, http::StatusCode>(response.body(axum::body::Body::new(body)).unwrap())
         }
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     use axum::serve::ListenerExt as _;
     let listener = listener.tap_io(|c| drop(c.set_nodelay(true)));
-    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(handler)).await });
     address
 }
 
-pub struct World {
-    /// By the wire.
+pub struct TestCluster {
+    /// Connects through the proxy.
     pub stage: Stage,
-    /// The same cluster by a way of its own, for changes.
-    pub other: Stage,
-    pub wire: Wire,
+    /// Connects to the cluster directly, for changes.
+    pub direct: Stage,
+    pub proxy: Proxy,
     pub namespace: String,
-    /// Absent where the cluster is a real one.
+    /// `None` if the cluster is a real one.
     pub embedded: Option<Cluster>,
-    /// A kubeconfig that can do everything.
+    /// A kubeconfig with all permissions.
     pub admin: PathBuf,
     pub dir: tempfile::TempDir,
 }
 
-impl World {
-    pub async fn embedded() -> World {
-        World::embedded_with(Options::default()).await
+impl TestCluster {
+    pub async fn embedded() -> TestCluster {
+        TestCluster::embedded_with(Options::default()).await
     }
 
-    /// Whose server forgets quickly.
-    pub async fn forgetful() -> World {
-        World::embedded_with(Options { window: 3, ..Options::default() }).await
+    /// The embedded server with a history of three events.
+    pub async fn with_short_history() -> TestCluster {
+        TestCluster::embedded_with(Options { window: 3, ..Options::default() }).await
     }
 
-    async fn embedded_with(options: Options) -> World {
+    async fn embedded_with(options: Options) -> TestCluster {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let cluster = serve(TcpListener::bind("127.0.0.1:0").await.unwrap(), options).await;
-        let wire = Wire::to(cluster.address()).await;
-        let by_wire = cluster.kubeconfig(&format!("http://{}", wire.address));
+        let proxy = Proxy::start(cluster.address()).await;
+        let proxied = cluster.kubeconfig(&format!("http://{}", proxy.address));
         let direct = cluster.kubeconfig(&format!("http://{}", cluster.address()));
-        World::between("streamspace", Some(cluster), wire, by_wire, direct).await
+        TestCluster::open("streamspace", Some(cluster), proxy, proxied, direct).await
     }
 
-    /// `None` where there is none, and the tests may do without.
-    pub async fn real() -> Option<World> {
+    /// `None` if no real cluster is configured.
+    pub async fn real() -> Option<TestCluster> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut config = admin()?;
+        let mut config = admin_config()?;
         let n = NEXT.fetch_add(1, Ordering::SeqCst);
         let namespace = format!("tp-k8s-{}-{n}", std::process::id());
         config["contexts"][0]["context"]["namespace"] = json!(namespace);
         let direct = config.to_string();
         let client = client(&direct).await;
-        let made = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
-        send(&client, "POST", "/api/v1/namespaces", Some(&made)).await;
-        let wire = Wire::to(plain(client).await).await;
-        let by_wire = json!({ "apiVersion": "v1", "kind": "Config", "current-context": "w",
+        let manifest = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+        send(&client, "POST", "/api/v1/namespaces", Some(&manifest)).await;
+        let proxy = Proxy::start(plain_http(client).await).await;
+        let proxied = json!({ "apiVersion": "v1", "kind": "Config", "current-context": "w",
             "contexts": [{ "name": "w", "context": { "cluster": "w", "user": "w", "namespace": namespace } }],
-            "clusters": [{ "name": "w", "cluster": { "server": format!("http://{}", wire.address) } }],
+            "clusters": [{ "name": "w", "cluster": { "server": format!("http://{}", proxy.address) } }],
             "users": [{ "name": "w", "user": {} }] });
-        Some(World::between(&namespace, None, wire, by_wire.to_string(), direct).await)
+        Some(TestCluster::open(&namespace, None, proxy, proxied.to_string(), direct).await)
     }
 
-    async fn between(namespace: &str, embedded: Option<Cluster>, wire: Wire, by_wire: String, direct: String) -> World {
+    async fn open(
+        namespace: &str,
+        embedded: Option<Cluster>,
+        proxy: Proxy,
+        proxied: String,
+        direct: String,
+    ) -> TestCluster {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("wire"), by_wire).unwrap();
+        std::fs::write(dir.path().join("proxied"), proxied).unwrap();
         std::fs::write(dir.path().join("direct"), direct).unwrap();
-        let (stage, other) = (open(dir.path(), "wire").await, open(dir.path(), "direct").await);
+        let (stage, direct) = (open(dir.path(), "proxied").await, open(dir.path(), "direct").await);
         let admin = dir.path().join("direct");
-        World { stage, other, wire, namespace: namespace.into(), embedded, admin, dir }
+        TestCluster { stage, direct, proxy, namespace: namespace.into(), embedded, admin, dir }
     }
 
     pub fn is_real(&self) -> bool {
         self.embedded.is_none()
     }
 
-    /// The next watch is told that what it asks for is too long ago.
-    pub fn forget_history(&self) {
-        self.wire.rewind.store(true, Ordering::SeqCst);
+    /// Makes the next watch request an expired version.
+    pub fn expire_next_watch(&self) {
+        self.proxy.rewind_next_watch.store(true, Ordering::SeqCst);
     }
 
-    pub async fn make(&self, name: &str) -> Value {
-        let made = self.other.see(&session(name)).await;
+    pub async fn create_session(&self, name: &str) -> Value {
+        let made = self.direct.see(&session(name)).await;
         assert_eq!(at(&made, "found"), Value::Bool(true), "{made}");
         made
     }
 
-    /// Changes a session so that everybody who looks can tell it from before.
-    pub async fn state(&self, name: &str, state: &str) {
+    /// Sets the label `state` of a session.
+    pub async fn set_state(&self, name: &str, state: &str) {
         let body = format!(
             "{{ patch: sessions.stream.space/{name}, merge: {{ metadata: {{ labels: {{ state: '{state}' }} }} }} }}"
         );
-        let done = self.other.see(&body).await;
+        let done = self.direct.see(&body).await;
         assert_eq!(at(&done, "object.metadata.labels.state"), Value::text(state), "{done}");
     }
 
-    pub async fn raw(&self, method: &str, path: &str, body: Option<&Json>) -> Json {
+    pub async fn send(&self, method: &str, path: &str, body: Option<&Json>) -> Json {
         send(&client(&std::fs::read_to_string(&self.admin).unwrap()).await, method, path, body).await
     }
 
-    /// A stage of somebody who may do no more than these rules say.
-    pub async fn limited(&self, rules: Json) -> Stage {
+    /// A stage of a service account with exactly these RBAC rules.
+    pub async fn stage_with_rules(&self, rules: Json) -> Stage {
         let (ns, rbac) = (&self.namespace, "rbac.authorization.k8s.io");
         let named = json!({ "name": "limited", "namespace": ns });
         let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": named });
@@ -267,17 +274,17 @@ impl World {
         let binding = json!({ "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding", "metadata": named,
             "roleRef": { "apiGroup": rbac, "kind": "Role", "name": "limited" },
             "subjects": [{ "kind": "ServiceAccount", "name": "limited", "namespace": ns }] });
-        self.raw("POST", &format!("/api/v1/namespaces/{ns}/serviceaccounts"), Some(&account)).await;
-        self.raw("POST", &format!("/apis/{rbac}/v1/namespaces/{ns}/roles"), Some(&role)).await;
-        self.raw("POST", &format!("/apis/{rbac}/v1/namespaces/{ns}/rolebindings"), Some(&binding)).await;
-        self.account("limited", "limited").await
+        self.send("POST", &format!("/api/v1/namespaces/{ns}/serviceaccounts"), Some(&account)).await;
+        self.send("POST", &format!("/apis/{rbac}/v1/namespaces/{ns}/roles"), Some(&role)).await;
+        self.send("POST", &format!("/apis/{rbac}/v1/namespaces/{ns}/rolebindings"), Some(&binding)).await;
+        self.stage_as("limited", "limited").await
     }
 
-    /// Opens the cluster as a service account of the namespace.
-    pub async fn account(&self, name: &str, file: &str) -> Stage {
-        let ask = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
+    /// A stage of a service account of the namespace; its kubeconfig is written to `file`.
+    pub async fn stage_as(&self, name: &str, file: &str) -> Stage {
+        let request = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
         let path = format!("/api/v1/namespaces/{}/serviceaccounts/{name}/token", self.namespace);
-        let token = self.raw("POST", &path, Some(&ask)).await["status"]["token"].clone();
+        let token = self.send("POST", &path, Some(&request)).await["status"]["token"].clone();
         let mut config = read(&self.admin);
         config["users"][0]["user"] = json!({ "token": token });
         std::fs::write(self.dir.path().join(file), config.to_string()).unwrap();
@@ -294,11 +301,11 @@ pub fn read(kubeconfig: &Path) -> Json {
 }
 
 /// The kubeconfig of the real server.
-pub fn admin() -> Option<Json> {
+pub fn admin_config() -> Option<Json> {
     let Some(path) = std::env::var_os("TP_TEST_KUBECONFIG") else {
-        // Written past the test harness, which keeps to itself what a passing test says. `tests/run` counts it.
+        // Written directly, because the test harness hides the output of passing tests. `tests/run` counts these lines.
         let _ = std::io::stderr()
-            .write_all(b"skipped: no TP_TEST_KUBECONFIG, so nothing of `k8s` is tried on a real server\n");
+            .write_all(b"skipped: no TP_TEST_KUBECONFIG, the tests of `k8s` on a real server did not run\n");
         return None;
     };
     Some(read(Path::new(&path)))
@@ -322,8 +329,8 @@ pub fn session(name: &str) -> String {
     )
 }
 
-/// What `World::state` said last.
-pub fn state(o: &tp_runner::executor::Output) -> String {
+/// The label that `TestCluster::set_state` sets.
+pub fn state_label(o: &tp_runner::executor::Output) -> String {
     at(&o.value, "object.metadata.labels.state").to_string()
 }
 
@@ -333,27 +340,27 @@ macro_rules! on_both {
         mod embedded {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                super::$name(crate::world::World::embedded().await).await;
+                super::$name(crate::test_cluster::TestCluster::embedded().await).await;
             })*
         }
         mod real {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                if let Some(world) = crate::world::World::real().await {
-                    super::$name(world).await;
+                if let Some(cluster) = crate::test_cluster::TestCluster::real().await {
+                    super::$name(cluster).await;
                 }
             })*
         }
     };
 }
-/// Runs each test on the real server alone: the embedded one refuses what it asks.
+/// Runs each test on the real server only, because the embedded one does not support it.
 macro_rules! on_real {
     ($($name:ident),* $(,)?) => {
         mod real_only {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                if let Some(world) = crate::world::World::real().await {
-                    super::$name(world).await;
+                if let Some(cluster) = crate::test_cluster::TestCluster::real().await {
+                    super::$name(cluster).await;
                 }
             })*
         }

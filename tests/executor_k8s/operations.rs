@@ -1,24 +1,24 @@
-//! Looking, making, changing, deleting; on both servers.
+//! Reading, creating, changing and deleting, on both servers.
 use crate::{
     executor_stage::at,
-    world::{LONG, PACE, World, on_both, session},
+    test_cluster::{POLL_INTERVAL, TestCluster, WAIT_TIMEOUT, on_both, session},
 };
 use std::time::Instant;
 use tp_runner::{event::EvidenceKind, executor::ActionError, value::Value};
 
 on_both!(
-    makes_looks_changes_and_deletes,
-    lists_by_label_field_owner_and_everything,
-    a_selector_that_the_cluster_refuses_says_nothing_about_what_is_there,
-    events_of_an_object_and_of_the_namespace,
-    resources_are_found_by_every_name_and_unknown_ones_with_what_was_meant,
-    a_definition_that_comes_while_the_plan_runs_is_found,
-    a_name_that_would_change_the_path_is_refused,
-    what_is_served_is_asked_once,
-    all_namespaces_are_looked_at_when_asked_for,
+    creates_reads_changes_and_deletes,
+    lists_by_label_field_owner_and_all_resources,
+    refused_selector_leaves_found_null,
+    reads_events_of_an_object_and_of_the_namespace,
+    resolves_every_resource_name_and_suggests_one_for_unknown,
+    finds_a_definition_created_during_the_run,
+    refuses_names_that_would_change_the_path,
+    discovers_once_per_run,
+    lists_all_namespaces_with_asterisk,
 );
 
-async fn makes_looks_changes_and_deletes(w: World) {
+async fn creates_reads_changes_and_deletes(w: TestCluster) {
     let s = &w.stage;
     let missing = s.see("get: sessions.stream.space/a").await;
     assert_eq!(at(&missing, "found"), Value::Bool(false));
@@ -34,7 +34,7 @@ async fn makes_looks_changes_and_deletes(w: World) {
     assert_eq!((at(&again, "found"), at(&again, "error.reason")), (Value::Bool(false), Value::text("AlreadyExists")));
 
     let seen = s.see("get: sessions.stream.space/a").await;
-    assert_eq!(at(&seen, "object"), at(&made, "object"), "a list leaves apiVersion and kind out; a look does not");
+    assert_eq!(at(&seen, "object"), at(&made, "object"), "apiVersion and kind, which a list omits, are added");
     let evidence = s.noted(EvidenceKind::Reproduce);
     let line = format!("kubectl get sessions.stream.space a -n {} -o yaml", w.namespace);
     assert!(evidence.contains(&line), "{evidence}");
@@ -43,15 +43,15 @@ async fn makes_looks_changes_and_deletes(w: World) {
     assert_eq!(at(&patched, "object.spec.state"), Value::text("hibernated"), "{patched}");
     let patched = s.see("{ patch: sessions.stream.space/a, merge: { spec: { state: running } } }").await;
     assert_eq!(at(&patched, "object.spec.state"), Value::text("running"), "{patched}");
-    let by_hand = s.noted(EvidenceKind::Reproduce);
+    let commands = s.noted(EvidenceKind::Reproduce);
     let line = format!(r#"--type=merge -p '{{"spec":{{"state":"running"}}}}' -n {}"#, w.namespace);
-    assert!(by_hand.contains(&line), "{by_hand}");
+    assert!(commands.contains(&line), "{commands}");
     let stale = s
         .see("{ patch: sessions.stream.space/a, merge: { metadata: { resourceVersion: '1' }, spec: { state: hibernated } } }")
         .await;
     assert_eq!((at(&stale, "found"), at(&stale, "error.reason")), (Value::Bool(false), Value::text("Conflict")));
-    let nobody = s.see("{ patch: sessions.stream.space/b, merge: { spec: {} } }").await;
-    assert_eq!((at(&nobody, "found"), at(&nobody, "error.code")), (Value::Bool(false), Value::Int(404)));
+    let missing = s.see("{ patch: sessions.stream.space/b, merge: { spec: {} } }").await;
+    assert_eq!((at(&missing, "found"), at(&missing, "error.code")), (Value::Bool(false), Value::Int(404)));
 
     let gone = s.see("delete: sessions.stream.space/a").await;
     assert_eq!(at(&gone, "found"), Value::Bool(true));
@@ -59,9 +59,9 @@ async fn makes_looks_changes_and_deletes(w: World) {
     assert_eq!((at(&gone, "found"), at(&gone, "error.code")), (Value::Bool(false), Value::Int(404)));
 }
 
-async fn lists_by_label_field_owner_and_everything(w: World) {
-    let owner = w.make("a").await;
-    w.make("b").await;
+async fn lists_by_label_field_owner_and_all_resources(w: TestCluster) {
+    let owner = w.create_session("a").await;
+    w.create_session("b").await;
     let uid = at(&owner, "object.metadata.uid").to_string();
     for (kind, name) in [("ConfigMap", "mine"), ("Secret", "mine")] {
         let body = format!(
@@ -93,13 +93,13 @@ async fn lists_by_label_field_owner_and_everything(w: World) {
     assert!(e.to_string().contains("cannot be the value of a label"), "{e}");
 }
 
-async fn a_selector_that_the_cluster_refuses_says_nothing_about_what_is_there(w: World) {
+async fn refused_selector_leaves_found_null(w: TestCluster) {
     let v = w.stage.see("{ list: sessions.stream.space, fields: { spec.nonsense: x } }").await;
     assert_eq!((at(&v, "found"), at(&v, "items")), (Value::Null, Value::Null), "{v}");
     assert_eq!(at(&v, "error.code"), Value::Int(400));
 }
 
-async fn events_of_an_object_and_of_the_namespace(w: World) {
+async fn reads_events_of_an_object_and_of_the_namespace(w: TestCluster) {
     for (name, of) in [("e1", "a"), ("e2", "b")] {
         let body = format!(
             "create: {{ apiVersion: v1, kind: Event, metadata: {{ name: {name} }}, reason: Made, type: Normal, \
@@ -115,7 +115,7 @@ async fn events_of_an_object_and_of_the_namespace(w: World) {
     assert_eq!(at(&all, "items").as_list().map(<[Value]>::len), Some(2));
 }
 
-async fn resources_are_found_by_every_name_and_unknown_ones_with_what_was_meant(w: World) {
+async fn resolves_every_resource_name_and_suggests_one_for_unknown(w: TestCluster) {
     for word in ["sessions.stream.space", "session", "Session.v1alpha1.stream.space", "sessions"] {
         assert_eq!(at(&w.stage.see(&format!("get: {word}/x")).await, "found"), Value::Bool(false), "{word}");
     }
@@ -130,7 +130,7 @@ async fn resources_are_found_by_every_name_and_unknown_ones_with_what_was_meant(
     assert!(e.to_string().contains("but in `stream.space/v1alpha1`"), "{e}");
 }
 
-async fn a_definition_that_comes_while_the_plan_runs_is_found(w: World) {
+async fn finds_a_definition_created_during_the_run(w: TestCluster) {
     let group = format!("{}.example", w.namespace);
     let gadget = format!(
         "create: {{ apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {{ name: gadgets.{group} }}, \
@@ -142,29 +142,29 @@ async fn a_definition_that_comes_while_the_plan_runs_is_found(w: World) {
     assert!(w.stage.perform(&list).await.is_err());
     let made = w.stage.see(&gadget).await;
     assert_eq!(at(&made, "found"), Value::Bool(true), "{made}");
-    // The real server needs a moment between a definition and serving it.
-    let until = Instant::now() + LONG;
+    // The real server serves a new definition after a short delay.
+    let until = Instant::now() + WAIT_TIMEOUT;
     let seen = loop {
         match w.stage.perform(&list).await {
             Err(e) if Instant::now() > until => panic!("{e}"),
-            Err(_) => tokio::time::sleep(PACE).await,
+            Err(_) => tokio::time::sleep(POLL_INTERVAL).await,
             Ok(seen) => break seen,
         }
     };
     assert_eq!(at(&seen.value, "found"), Value::Bool(false));
-    w.other.see(&format!("delete: crd/gadgets.{group}")).await;
+    w.direct.see(&format!("delete: crd/gadgets.{group}")).await;
 }
 
-async fn a_name_that_would_change_the_path_is_refused(w: World) {
+async fn refuses_names_that_would_change_the_path(w: TestCluster) {
     for name in ["a/../b", "..", "a?x=1", "a b", "a%2Fb"] {
         let e = w.stage.fail(&format!("get: 'sessions.stream.space/{name}'")).await;
         assert!(e.to_string().contains("cannot be the name of an object"), "{e}");
     }
 }
 
-async fn all_namespaces_are_looked_at_when_asked_for(w: World) {
+async fn lists_all_namespaces_with_asterisk(w: TestCluster) {
     let name = format!("{}-everywhere", w.namespace);
-    w.make(&name).await;
+    w.create_session(&name).await;
     let body = format!("{{ list: sessions.stream.space, namespace: '*', labels: {{ app: {name} }} }}");
     let seen = w.stage.see(&body).await;
     assert_eq!(at(&seen, "items").as_list().map(<[Value]>::len), Some(1), "{seen}");
@@ -173,11 +173,11 @@ async fn all_namespaces_are_looked_at_when_asked_for(w: World) {
     assert!(e.to_string().contains("`*` cannot be a namespace"), "{e}");
 }
 
-async fn what_is_served_is_asked_once(w: World) {
+async fn discovers_once_per_run(w: TestCluster) {
     w.stage.see("get: sessions.stream.space/x").await;
-    let first = w.wire.requests();
-    // The real server says all of it in two answers; the embedded one wants a question for each group.
+    let first = w.proxy.requests();
+    // The real server supports aggregated discovery (two requests); the embedded one needs a request per group.
     assert_eq!(first == 3, w.is_real(), "{first} requests");
     w.stage.see("list: deploy").await;
-    assert_eq!(w.wire.requests(), first + 1);
+    assert_eq!(w.proxy.requests(), first + 1);
 }

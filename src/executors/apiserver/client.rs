@@ -1,0 +1,165 @@
+//! Sends one request and reads its response. Separates error responses (4xx with a `Status`), which a plan may expect, from no usable
+//! response (no connection, rejected credentials, an overloaded server), which is an error.
+use super::connect_error;
+use crate::executor::ActionError;
+use http::{HeaderMap, Method, Request, header};
+use kube::client::{Body, Client};
+use serde_json::Value as Json;
+
+const ACCEPT_JSON: &str = "application/json, */*";
+/// Aggregated discovery: all groups in one response (since Kubernetes 1.27). Older servers send their plain lists.
+const ACCEPT_DISCOVERY: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
+    application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
+
+/// A client of one API server as one user.
+pub struct ApiClient {
+    pub client: Client,
+    /// The default namespace.
+    pub namespace: String,
+    /// Without credentials.
+    pub address: String,
+    /// The flags with which kubectl reaches the same cluster.
+    pub kubectl_flags: Vec<String>,
+}
+
+/// What the server sent. From status 400 on, `json` is a `Status` object.
+pub struct Response {
+    pub status: u16,
+    pub json: Json,
+    pub headers: HeaderMap,
+}
+
+impl Response {
+    pub fn is_error(&self) -> bool {
+        self.status >= 400
+    }
+
+    /// The message of an error response.
+    pub fn message(&self) -> &str {
+        self.json["message"].as_str().unwrap_or_default()
+    }
+}
+
+impl ApiClient {
+    /// Sends one request. `body` is a content type and JSON.
+    ///
+    /// # Errors
+    /// `Unreachable` if there is no usable response: no connection, 401, 429, 5xx, or the server is not a Kubernetes API.
+    /// `Invalid` if the path is not served.
+    pub async fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<(&str, &Json)>,
+    ) -> Result<Response, ActionError> {
+        self.request_json(method, path, body, ACCEPT_JSON).await
+    }
+
+    /// What is served below `/api` or `/apis`: an `APIGroupDiscoveryList`, or from old servers the list of versions or groups.
+    ///
+    /// # Errors
+    /// As `request`.
+    pub async fn discover(&self, path: &str) -> Result<Response, ActionError> {
+        self.request_json(&Method::GET, path, None, ACCEPT_DISCOVERY).await
+    }
+
+    /// Gets a body that is not JSON, such as a log.
+    ///
+    /// # Errors
+    /// As `request`. An error response is the inner error.
+    pub async fn get_bytes(&self, path: &str) -> Result<Result<Vec<u8>, Response>, ActionError> {
+        let (status, headers, bytes) = self.send(&Method::GET, path, None, ACCEPT_JSON).await?;
+        if (200..300).contains(&status) {
+            return Ok(Ok(bytes));
+        }
+        let json = serde_json::from_slice(&bytes).ok();
+        self.error_response(path, status, json, headers, &bytes).map(Err)
+    }
+
+    async fn request_json(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<(&str, &Json)>,
+        accept: &str,
+    ) -> Result<Response, ActionError> {
+        let (status, headers, bytes) = self.send(method, path, body, accept).await?;
+        match (status, serde_json::from_slice(&bytes).ok()) {
+            (200..300, Some(json)) => Ok(Response { status, json, headers }),
+            (_, json) => self.error_response(path, status, json, headers, &bytes),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<(&str, &Json)>,
+        accept: &str,
+    ) -> Result<(u16, HeaderMap, Vec<u8>), ActionError> {
+        let mut request = Request::builder().method(method).uri(path).header(header::ACCEPT, accept);
+        let mut bytes = vec![];
+        if let Some((content_type, json)) = body {
+            request = request.header(header::CONTENT_TYPE, content_type);
+            bytes = serde_json::to_vec(json).unwrap_or_default();
+        }
+        let request = request
+            .body(Body::from(bytes))
+            .map_err(|e| ActionError::Invalid(format!("invalid API path `{path}`: {e}")))?;
+        let failed = |e: kube::Error| {
+            let why = connect_error::request_failed(&e);
+            ActionError::Unreachable(format!("no response from the cluster at {}: {why}", self.address))
+        };
+        let response = self.client.send(request).await.map_err(failed)?;
+        let (head, body) = response.into_parts();
+        let bytes = body.collect_bytes().await.map_err(failed)?;
+        Ok((head.status.as_u16(), head.headers, bytes.to_vec()))
+    }
+
+    fn error_response(
+        &self,
+        path: &str,
+        status: u16,
+        json: Option<Json>,
+        headers: HeaderMap,
+        bytes: &[u8],
+    ) -> Result<Response, ActionError> {
+        let message = json.as_ref().and_then(|j| j["message"].as_str()).map(str::to_string);
+        let message = message.unwrap_or_else(|| String::from_utf8_lossy(bytes).chars().take(200).collect());
+        let address = &self.address;
+        match (status, json) {
+            (401, _) => Err(ActionError::Unreachable(format!(
+                "the cluster at {address} rejected the credentials (401): {message}; renew them in the kubeconfig"
+            ))),
+            (429 | 500.., _) => Err(ActionError::Unreachable(format!(
+                "the cluster at {address} is overloaded or broken ({status}): {message}"
+            ))),
+            (400.., Some(json)) if json["kind"] == "Status" => Ok(Response { status, json, headers }),
+            (404, _) => Err(ActionError::Invalid(format!("the cluster at {address} does not serve `{path}`"))),
+            _ => Err(ActionError::Unreachable(format!(
+                "expected a response of a Kubernetes API from {address}, found ({status}): {message}"
+            ))),
+        }
+    }
+}
+
+/// Checks one segment of a path. Other characters than those that Kubernetes allows in names would change the path. `what` is for
+/// the message: "the name of an object".
+///
+/// # Errors
+/// `Invalid`.
+pub fn path_segment(text: &str, what: &str) -> Result<String, ActionError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:@~".contains(c);
+    if text.is_empty() || text == "." || text == ".." || !text.chars().all(allowed) {
+        return Err(ActionError::Invalid(format!(
+            "`{text}` cannot be {what}: expected letters, digits and `-._:@~`, without `/`"
+        )));
+    }
+    Ok(text.to_string())
+}
+
+/// Encodes a value of a query.
+pub fn percent_encoded(text: &str) -> String {
+    let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    text.bytes().map(|b| if unreserved(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
+}

@@ -1,0 +1,113 @@
+//! One action: which lines are read.
+use super::log::Log;
+use crate::{
+    diagnostic::Diagnostic,
+    event::EvidenceKind,
+    executor::{Action, ActionContext, ActionError, Body, Output, Started},
+    expr::{Template, Tree},
+    value::Value,
+    yaml::Kind,
+};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::time::Duration;
+
+pub(super) struct LogsAction {
+    since: Option<Template>,
+    tail: Option<Tree>,
+}
+
+impl LogsAction {
+    /// Reads `{ since: TIME, tail: NUMBER }`.
+    pub fn compile(body: &mut Body<'_>) -> Option<LogsAction> {
+        let errors = body.problems.errors();
+        body.keys(&["since", "tail"]);
+        let since = body.template("since");
+        if let (Some(text), Some(node)) = (since.as_ref().and_then(Template::as_literal), body.get("since"))
+            && text.parse::<Timestamp>().is_err()
+        {
+            let message = format!("expected a time, found `{text}`");
+            let d = Diagnostic::error("invalid-time", &node.span.clone(), message);
+            body.problem(d.help("write `${x.at}` for the time of an earlier action, or `2026-01-02T03:04:05Z`"));
+        }
+        let tail = body.tree("tail");
+        if let Some(node) = body.get("tail").cloned() {
+            let valid = match &node.kind {
+                Kind::Int(n) => *n > 0,
+                Kind::Str(s) => s.contains("${"),
+                _ => false,
+            };
+            if !valid {
+                let message = format!("expected a number of lines, at least 1, found `{}`", node.to_value());
+                body.problem(Diagnostic::error("wrong-type", &node.span, message));
+            }
+        }
+        (body.problems.errors() == errors).then_some(LogsAction { since, tail })
+    }
+
+    fn since(&self, cx: &ActionContext<'_>) -> Result<Option<Timestamp>, ActionError> {
+        let Some(t) = &self.since else { return Ok(None) };
+        let value = cx.render(t)?;
+        let time = match &value {
+            Value::Time(t) => Some(*t),
+            Value::Text(t) => t.parse().ok(),
+            _ => None,
+        };
+        let invalid = || ActionError::Invalid(format!("expected a time in `since`, found {}", value.to_json()));
+        time.map(Some).ok_or_else(invalid)
+    }
+
+    fn tail(&self, cx: &ActionContext<'_>) -> Result<Option<usize>, ActionError> {
+        let Some(t) = &self.tail else { return Ok(None) };
+        let value = cx.render_tree(t)?;
+        match value.as_i64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0) {
+            Some(n) => Ok(Some(n)),
+            None => Err(ActionError::Invalid(format!(
+                "expected a number of lines, at least 1, in `tail`, found {}",
+                value.to_json()
+            ))),
+        }
+    }
+}
+
+#[async_trait]
+impl Action for LogsAction {
+    fn fields(&self) -> &'static [&'static str] {
+        &["lines"]
+    }
+
+    fn summary(&self) -> String {
+        let tail = self.tail.as_ref().map(|t| match t {
+            Tree::Template(t) => format!("the last {} lines", t.source()),
+            Tree::Value(v) => format!("the last {v} lines"),
+            _ => "the last lines".into(),
+        });
+        let since = self.since.as_ref().map(|t| format!("since {}", t.source()));
+        [tail, since].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    fn changes(&self) -> bool {
+        false
+    }
+
+    async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
+        let started = Started::now();
+        let log = cx.target::<Log>()?;
+        let (since, tail) = (self.since(cx)?, self.tail(cx)?);
+        cx.note(EvidenceKind::Reproduce, log.shell_command(since, tail));
+        let read = log.read(since, tail).await?;
+        read.notes.into_iter().for_each(|n| cx.note(EvidenceKind::Note, n));
+        let output = Output::new(Value::map([("lines".into(), Value::list(read.lines))]), started);
+        Ok(output.with_cursor(read.file_state))
+    }
+
+    async fn next(&self, cx: &ActionContext<'_>, last: &Output, pace: Duration) -> Result<Output, ActionError> {
+        let log = cx.target::<Log>()?;
+        tokio::select! {
+            () = cx.cancel.cancelled() => return Err(ActionError::Cancelled),
+            () = log.changed(last.cursor()) => {}
+            () = tokio::time::sleep(pace) => {}
+        }
+        self.perform(cx).await
+    }
+}
