@@ -1,4 +1,4 @@
-//! `doctor` from outside: each thing that is wrong with an environment has a line of its own, which says what to do.
+//! `doctor` as a process: every problem of an environment is a line of its own, with a remedy.
 use std::{
     fs,
     net::TcpListener,
@@ -39,7 +39,7 @@ fn server() -> String {
 }
 
 #[test]
-fn eight_things_that_are_wrong_are_eight_different_lines() {
+fn each_problem_has_its_own_line_with_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let (well, taken) = (server(), TcpListener::bind("127.0.0.1:0").unwrap());
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -77,8 +77,8 @@ environments:
     assert_eq!(out.status.code(), Some(3), "{said}{}", String::from_utf8_lossy(&out.stderr));
     let line = |of: &str| {
         said.lines()
-            .find(|l| l.starts_with("wrong") && l.contains(&format!(" {of}: ")))
-            .unwrap_or_else(|| panic!("nothing is wrong with {of}:\n{said}"))
+            .find(|l| l.starts_with("error") && l.contains(&format!(" {of}: ")))
+            .unwrap_or_else(|| panic!("no error for {of}:\n{said}"))
     };
     for (of, why) in [
         ("setup", "status"),
@@ -91,30 +91,30 @@ environments:
         ("platform-log", "log file `"),
     ] {
         assert!(line(of).contains(why), "{of}: {}", line(of));
-        // what is seen, and what to do about it
+        // A semicolon separates result and remedy.
         assert!(line(of).contains("; "), "{}", line(of));
     }
     assert!(
         said.lines().any(|l| l.starts_with("ok") && l.contains(" api: GET http://") && l.ends_with("204 No Content")),
         "{said}"
     );
-    assert!(said.contains("\n8 wrong"), "{said}");
+    assert!(said.contains("\n8 problems"), "{said}");
     assert!(!said.contains("correct-horse"), "{said}");
 }
 
 #[test]
-fn an_environment_that_is_well_is_told_so() {
+fn valid_environment_has_no_problems() {
     let folder = tempfile::tempdir().unwrap();
     let environment =
         format!("environments: {{ here: {{ targets: {{ api: {{ http: 'http://{}' }} }} }} }}\n", server());
     let out = doctor(folder.path(), &environment);
     let said = String::from_utf8_lossy(&out.stdout).into_owned();
     assert_eq!(out.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&out.stderr));
-    assert!(said.ends_with("\nnothing is wrong\n") && out.stderr.is_empty(), "{said}");
+    assert!(said.ends_with("\nno problems\n") && out.stderr.is_empty(), "{said}");
 }
 
 #[test]
-fn a_secret_that_cannot_be_read_is_the_first_thing_to_mend() {
+fn unreadable_secret_ends_the_probes() {
     let folder = tempfile::tempdir().unwrap();
     for (source, why) in [
         ("'${env.DOCTOR_HAS_NO_SUCH}'", "DOCTOR_HAS_NO_SUCH"),
@@ -126,14 +126,14 @@ fn a_secret_that_cannot_be_read_is_the_first_thing_to_mend() {
         let out = doctor(folder.path(), &environment);
         let said = String::from_utf8_lossy(&out.stdout).into_owned();
         assert!(
-            out.status.code() == Some(3) && said.contains("wrong secrets") && said.contains(why),
+            out.status.code() == Some(3) && said.contains("error   secrets") && said.contains(why),
             "{source}: {said}"
         );
     }
 }
 
 #[test]
-fn nothing_is_wrong_with_the_sandbox() {
+fn sandbox_has_no_problems() {
     let out = Command::new(env!("CARGO_BIN_EXE_tp-runner"))
         .args(["doctor", "TP-004", "--env", "sandbox"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -141,9 +141,12 @@ fn nothing_is_wrong_with_the_sandbox() {
         .unwrap();
     let said = String::from_utf8_lossy(&out.stdout).into_owned();
     assert_eq!(out.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&out.stderr));
-    for line in
-        ["ok    setup: ", "ok    api: ", "ok    cluster: log in", "ok    database: delete in `sessions`: allowed"]
-    {
+    for line in [
+        "ok      setup: ",
+        "ok      api: ",
+        "ok      cluster: log in",
+        "ok      database: delete in `sessions`: allowed",
+    ] {
         assert!(said.contains(line), "{line}:\n{said}");
     }
 }

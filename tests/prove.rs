@@ -110,7 +110,7 @@ fn what_proves_nothing_is_refused_with_a_sentence() {
     let (code, said) = run(folder.path(), &["prove", "--run", &id, "--accept"]);
     assert!(code == 2 && said.contains("the run was not green: `A` is failed"), "{code}: {said}");
     let (code, said) = run(folder.path(), &["prove", "--run", "r0000000"]);
-    assert!(code == 2 && said.contains("there is no recorded run `r0000000`"), "{code}: {said}");
+    assert!(code == 2 && said.contains("unknown run `r0000000`"), "{code}: {said}");
     let (code, said) = run(folder.path(), &["prove", "--accept"]);
     assert!(code == 2 && said.contains("--run"), "{code}: {said}");
 }

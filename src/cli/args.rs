@@ -1,5 +1,5 @@
-//! The arguments, as people write them.
-use crate::outcome::Tier;
+//! The command-line arguments.
+use crate::{outcome::Tier, report::console::progress::Detail};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -7,54 +7,56 @@ use std::path::PathBuf;
 #[command(
     name = "tp-runner",
     version,
-    about = "Runs written test plans for real and reports them in the plan's own shape"
+    about = "Executes written test plans and reports the results in the plan's own shape"
 )]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
     #[command(flatten)]
-    pub verbosity: Verbosity,
+    pub output: OutputArgs,
 }
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Perform plans and write their reports
+    /// Execute plans and write their reports
     Run(Box<Run>),
-    /// Say everything that is wrong with plans, without any network
+    /// Validate plans without network access
     Check(Check),
-    /// Show the cases with tier, priority, and the targets and faults that they need
+    /// List the cases with tier, priority, and the verbs and faults they use
     List(List),
-    /// Try every target of an environment, the way the plan will use it
+    /// Check that every target of an environment can be reached and used as the plan needs it
     Doctor(Box<Doctor>),
-    /// Say whether plans could fail: run them against every defect of the sandbox, or judge a recorded run again, changed
+    /// Mutation testing of plans: run them against each defect of the sandbox, or re-evaluate a recorded run with mutated
+    /// observations
     Prove(Box<Prove>),
-    /// Write the report of a recorded run again
+    /// Write the report of a recorded run
     Report(Report),
-    /// Run the reference platform in the foreground, until Ctrl-C
+    /// Run the sandbox in the foreground until Ctrl-C
     #[cfg(feature = "sandbox")]
     Sandbox(Sandbox),
 }
 
 #[cfg(feature = "sandbox")]
 impl Command {
-    /// What the sandbox is to get wrong.
+    /// The values of `--defect`.
     pub fn defects(&self) -> &[String] {
         match self {
-            Command::Run(a) => &a.stage.parts.defect,
-            Command::Doctor(a) => &a.stage.parts.defect,
-            Command::Prove(a) => &a.stage.parts.defect,
-            Command::Sandbox(a) => &a.parts.defect,
+            Command::Run(a) => &a.execution.sandbox.defect,
+            Command::Doctor(a) => &a.execution.sandbox.defect,
+            Command::Prove(a) => &a.execution.sandbox.defect,
+            Command::Sandbox(a) => &a.sandbox.defect,
             _ => &[],
         }
     }
 }
 
+/// How much is printed, and in which colours.
 #[derive(ClapArgs, Clone, Copy)]
-pub struct Verbosity {
-    /// Only the summary
+pub struct OutputArgs {
+    /// Print only the summary
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Every action as it ends
+    /// Print every action as it ends
     #[arg(long, short, global = true)]
     pub verbose: bool,
     /// When to use colours
@@ -69,18 +71,26 @@ pub enum Color {
     Never,
 }
 
-impl Verbosity {
-    /// `RUST_LOG` turns on the runner's own trace, on stderr; it is for whoever works on the runner.
-    pub fn start_logging(self) {
+impl OutputArgs {
+    /// Applies `--color` to everything printed through `anstream`.
+    pub fn set_colour_choice(self) {
         match self.color {
             Color::Always => anstream::ColorChoice::Always.write_global(),
             Color::Never => anstream::ColorChoice::Never.write_global(),
             Color::Auto => {}
         }
-        let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "off".into());
-        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
     }
 
+    /// How much progress is printed.
+    pub fn detail(self) -> Detail {
+        match self {
+            OutputArgs { quiet: true, .. } => Detail::Quiet,
+            OutputArgs { verbose: true, .. } => Detail::Actions,
+            _ => Detail::Cases,
+        }
+    }
+
+    /// Whether stderr is coloured.
     pub fn colour(self) -> bool {
         match self.color {
             Color::Always => true,
@@ -93,108 +103,109 @@ impl Verbosity {
 /// Which cases.
 #[derive(ClapArgs)]
 pub struct Selection {
-    /// Only cases of these tiers: must, should, nice
+    /// Select cases of these tiers: must, should, nice
     #[arg(long, value_delimiter = ',', value_name = "TIER")]
     pub tier: Vec<Tier>,
-    /// Only cases whose id is like this: TC-INT-00*
+    /// Select cases whose id matches a glob, for example TC-INT-00*
     #[arg(long, value_name = "PATTERN")]
     pub case: Vec<String>,
 }
 
-/// Where.
+/// In which environment.
 #[derive(ClapArgs)]
-pub struct Where {
-    /// The environment to run in
+pub struct EnvArgs {
+    /// The environment to use [default: the default of the environment file, then of the plan]
     #[arg(long, value_name = "NAME")]
     pub env: Option<String>,
-    /// The environment file; else `tp-runner.yaml` here or in a folder above
+    /// The environment file [default: tp-runner.yaml in this folder or a parent]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Let a protected environment be changed in ways that cannot be taken back: its name once more
+    /// Allow actions without undo in the protected environment NAME
     #[arg(long, value_name = "NAME")]
-    pub i_mean: Option<String>,
+    pub allow_destructive: Option<String>,
 }
 
-/// Where, and what the plan is given there.
+/// The environment, the plan's variables and the sandbox.
 #[derive(ClapArgs)]
-pub struct Stage {
+pub struct ExecutionArgs {
     #[command(flatten)]
-    pub place: Where,
+    pub environment: EnvArgs,
     /// Set a variable of the plan
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
     #[cfg(feature = "sandbox")]
     #[command(flatten)]
-    pub parts: SandboxParts,
+    pub sandbox: SandboxArgs,
 }
 
 #[derive(ClapArgs)]
 pub struct Run {
-    /// Plans: an id (`TP-004`), a file or a folder; else every plan in `plans/`
+    /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
     pub plans: Vec<String>,
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
-    pub stage: Stage,
-    /// The tiers that decide the exit code; else all that were selected
+    pub execution: ExecutionArgs,
+    /// The tiers that decide the exit code [default: all]
     #[arg(long, value_delimiter = ',', value_name = "TIER")]
     pub gate: Vec<Tier>,
-    /// How many cases run side by side
+    /// Number of cases to run in parallel
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// Begin the cases in a random order, the same for the same SEED; the report keeps the plan's
+    /// Start the cases in random order, reproducible with SEED; the report keeps the plan's order
     #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true)]
     pub shuffle: Option<Option<u64>>,
-    /// Begin no further case after the first that is red
+    /// Start no further case after the first that does not pass
     #[arg(long)]
     pub fail_fast: bool,
-    /// Say what would be performed, and perform nothing
+    /// Print the actions without executing them
     #[arg(long)]
     pub dry_run: bool,
-    /// Where reports are written; else where the plan's `report` says
+    /// Folder for reports [default: the plan's `report`]
     #[arg(long, value_name = "DIR")]
     pub report_dir: Option<PathBuf>,
 }
 
 #[derive(ClapArgs)]
 pub struct Doctor {
-    /// Plans: an id, a file or a folder; else every plan in `plans/`
+    /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
     pub plans: Vec<String>,
     #[command(flatten)]
-    pub stage: Stage,
+    pub execution: ExecutionArgs,
 }
 
 #[derive(ClapArgs)]
 pub struct Prove {
-    /// Plans: an id, a file or a folder; else every plan in `plans/`
+    /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
     pub plans: Vec<String>,
     #[command(flatten)]
-    pub stage: Stage,
-    /// A recorded green run, by its id or its `events.jsonl`: what it saw is changed, piece by piece, and judged again
+    pub execution: ExecutionArgs,
+    /// Re-evaluate a recorded run that passed, by id or events.jsonl, with one observation mutated at a time
     #[arg(long, value_name = "RUN")]
     pub run: Vec<String>,
-    /// With `--run`: write down what guards what, where the plan's `prove: guards` says; of several runs what they all show
+    /// With --run: write the assertion baseline to the file named by the plan's `prove.guards`; with several runs, their
+    /// intersection
     #[arg(long, requires = "run")]
     pub accept: bool,
-    /// How many sandboxes stand side by side
+    /// Number of sandboxes to run in parallel
     #[arg(long, short, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: u16,
-    /// Where the page is written; else `tests/reports`
+    /// Folder for the report [default: tests/reports]
     #[arg(long, value_name = "DIR")]
     pub report_dir: Option<PathBuf>,
 }
 
 #[derive(ClapArgs)]
 pub struct Check {
-    /// Plans: an id, a file or a folder; else every plan in `plans/`
+    /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
     pub plans: Vec<String>,
     #[command(flatten)]
-    pub place: Where,
+    pub environment: EnvArgs,
 }
 
 #[derive(ClapArgs)]
 pub struct List {
-    /// Plans: an id, a file or a folder; else every plan in `plans/`
+    /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
     pub plans: Vec<String>,
     #[command(flatten)]
     pub selection: Selection,
@@ -202,31 +213,31 @@ pub struct List {
 
 #[derive(ClapArgs)]
 pub struct Report {
-    /// A run: its id, or its `events.jsonl`
+    /// A recorded run, by id or events.jsonl
     #[arg(required = true)]
     pub run: String,
-    /// Where to write it; else to stdout
+    /// File to write [default: stdout]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
 
-/// Real parts in place of the sandbox's own.
+/// How the sandbox is assembled.
 #[cfg(feature = "sandbox")]
 #[derive(ClapArgs, Clone, Default)]
-pub struct SandboxParts {
-    /// With the sandbox: keep its tables in this PostgreSQL database
+pub struct SandboxArgs {
+    /// Store the sandbox's tables in this PostgreSQL database instead of SQLite
     #[arg(long, value_name = "URL", help_heading = "Sandbox")]
     pub database: Option<String>,
-    /// With the sandbox: use this cluster in place of the embedded Kubernetes API
+    /// Use this cluster instead of the embedded Kubernetes API
     #[arg(long, value_name = "FILE", help_heading = "Sandbox")]
     pub kubeconfig: Option<PathBuf>,
-    /// With the sandbox: let it get something wrong; `help` lists how
+    /// Inject a known bug into the sandbox; `help` lists the names
     #[arg(long, value_name = "NAME", help_heading = "Sandbox")]
     pub defect: Vec<String>,
-    /// With the sandbox: let it be StreamSpace as it is built today, with its routes and all that it gets wrong
+    /// Make the sandbox behave like StreamSpace as built today, including its routes and bugs
     #[arg(long, help_heading = "Sandbox")]
     pub as_built: bool,
-    /// With the sandbox: let it be slow at random, up to so long each time; `150ms:7` for what seed 7 gives
+    /// Delay the sandbox's work at random, each time up to this long; `150ms:7` uses seed 7
     #[arg(long, value_name = "LONGEST", help_heading = "Sandbox")]
     pub delays: Option<tp_runner_sandbox::delays::Delays>,
 }
@@ -235,11 +246,11 @@ pub struct SandboxParts {
 #[derive(ClapArgs)]
 pub struct Sandbox {
     #[command(flatten)]
-    pub parts: SandboxParts,
+    pub sandbox: SandboxArgs,
     /// Write an environment file for `run --config FILE --env standing`
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// Where its API listens
+    /// Address of its API
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: std::net::SocketAddr,
 }

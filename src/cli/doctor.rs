@@ -1,13 +1,11 @@
-//! `doctor`: can every target of an environment be reached, and may we do there what the plan needs? One line for each thing that
-//! was tried, with what to do about it. It performs setup and takes it back; of the plan it performs nothing.
+//! `doctor`: checks whether every target of an environment can be reached and used as the plan needs it. Prints one line per probe,
+//! with what to do about a problem. Executes setup and undoes it; executes nothing of the plan's cases.
 use super::{
-    args::{self, Verbosity},
+    args::{self, OutputArgs},
+    environment::ChosenEnvironment,
     exit,
     failure::Failure,
-    files,
-    links::links,
-    place::Place,
-    plans,
+    files, plans, relays,
     secrets::environment_scope,
 };
 use crate::{
@@ -29,67 +27,76 @@ use crate::{
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::net::TcpStream;
 
-/// How long one target may take: to connect, and once more for all that is tried there.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Time to connect to one target, and again for all of its probes.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
+const CHECK_FIREWALL: &str = "check for a firewall in between";
 
-pub async fn command(args: Box<args::Doctor>, verbosity: Verbosity) -> Result<u8, Failure> {
+pub async fn command(args: Box<args::Doctor>, output: OutputArgs) -> Result<u8, Failure> {
     let registry = executors::registry();
-    let colour = verbosity.colour();
+    let colour = output.colour();
     let mut code = exit::SUCCESS;
-    for found in files::plans(&args.plans)? {
-        let draft = plans::read(&found, &registry);
-        draft.compile(&registry, None, &args.stage.set, &|_| true, colour)?;
-        let Place { mut environment, holder } = Place::choose(&args.stage, &registry, draft.plan(), colour).await?;
-        // nothing of the plan is performed
+    for file in files::plans(&args.plans)? {
+        let draft = plans::read(&file, &registry);
+        // Without an environment first: an invalid plan starts no sandbox.
+        draft.compile(&registry, None, &args.execution.set, &|_| true, colour)?;
+        let ChosenEnvironment { mut environment, sandbox } =
+            ChosenEnvironment::choose(&args.execution, &registry, draft.plan(), colour).await?;
+        // No case is executed, so nothing needs protection.
         environment.protected = false;
         let name = environment.name.clone();
-        let examined = match draft.compile(&registry, Some(&environment), &args.stage.set, &|_| true, colour) {
-            Ok(schedule) => Ok(examine(schedule, &found).await),
+        let probed = match draft.compile(&registry, Some(&environment), &args.execution.set, &|_| true, colour) {
+            Ok(schedule) => Ok(probe(schedule, &file).await),
             Err(e) => Err(e),
         };
-        if let Some(holder) = holder {
-            holder.shutdown().await;
+        if let Some(sandbox) = sandbox {
+            sandbox.shutdown().await;
         }
-        let lines = examined?;
-        anstream::println!("{} in the environment `{name}`\n", found.source.name);
-        lines.iter().for_each(|l| anstream::println!("{}", l.drawn()));
-        let wrong = lines.iter().filter(|l| l.probed.status == ProbeStatus::Error).count();
-        anstream::println!("\n{}", if wrong == 0 { "nothing is wrong".into() } else { format!("{wrong} wrong") });
-        if wrong > 0 {
+        let lines = probed?;
+        anstream::println!("{} in the environment `{name}`\n", file.source.name);
+        lines.iter().for_each(|l| anstream::println!("{}", l.render()));
+        let problems = lines.iter().filter(|l| l.result.status == ProbeStatus::Error).count();
+        let summary = match problems {
+            0 => "no problems".to_owned(),
+            1 => "1 problem".to_owned(),
+            n => format!("{n} problems"),
+        };
+        anstream::println!("\n{summary}");
+        if problems > 0 {
             code = exit::UNREACHABLE;
         }
     }
     Ok(code)
 }
 
-/// What was found out about one part of the environment.
+/// The result of one probe.
 struct Line {
-    of: String,
-    probed: ProbeResult,
+    subject: String,
+    result: ProbeResult,
 }
 
 impl Line {
-    fn new(of: impl Into<String>, probed: ProbeResult) -> Self {
-        Line { of: of.into(), probed }
+    fn new(subject: impl Into<String>, result: ProbeResult) -> Self {
+        Line { subject: subject.into(), result }
     }
 
-    fn drawn(&self) -> String {
-        let ProbeResult { status, tried, seen, remedy } = &self.probed;
-        let mark = match status {
-            ProbeStatus::Ok => "ok   ",
-            ProbeStatus::Warning => "?    ",
-            ProbeStatus::Error => "wrong",
+    fn render(&self) -> String {
+        let ProbeResult { status, tried, seen, remedy } = &self.result;
+        let status = match status {
+            ProbeStatus::Ok => "ok     ",
+            ProbeStatus::Warning => "warning",
+            ProbeStatus::Error => "error  ",
         };
         let remedy = remedy.as_ref().map(|r| format!("; {r}")).unwrap_or_default();
-        format!("{mark} {}: {tried}: {seen}{remedy}", self.of)
+        format!("{status} {}: {tried}: {seen}{remedy}", self.subject)
     }
 }
 
-async fn examine(schedule: Schedule, found: &files::Found) -> Vec<Line> {
+/// All probes of an environment, with secrets masked.
+async fn probe(schedule: Schedule, file: &files::PlanFile) -> Vec<Line> {
     let secrets = Arc::new(Secrets::default());
-    let mut lines = tried(schedule, found, &secrets).await;
-    for Line { probed, .. } in &mut lines {
-        for text in [Some(&mut probed.tried), Some(&mut probed.seen), probed.remedy.as_mut()].into_iter().flatten() {
+    let mut lines = probe_environment(schedule, file, &secrets).await;
+    for Line { result, .. } in &mut lines {
+        for text in [Some(&mut result.tried), Some(&mut result.seen), result.remedy.as_mut()].into_iter().flatten() {
             if let Some(masked) = secrets.mask(text) {
                 *text = masked;
             }
@@ -98,15 +105,15 @@ async fn examine(schedule: Schedule, found: &files::Found) -> Vec<Line> {
     lines
 }
 
-async fn tried(schedule: Schedule, found: &files::Found, secrets: &Arc<Secrets>) -> Vec<Line> {
-    let run = RunInfo { id: "doctor".into(), started: jiff::Timestamp::now(), dir: found.root.clone() };
+async fn probe_environment(schedule: Schedule, file: &files::PlanFile, secrets: &Arc<Secrets>) -> Vec<Line> {
+    let run = RunInfo { id: "doctor".into(), started: jiff::Timestamp::now(), dir: file.root.clone() };
     let environment = match environment_scope(&run, secrets, &schedule).await {
         Ok(scope) => scope,
         Err(f) => {
-            let seen = f.message.trim_start_matches("error: ").replace('\n', " ");
+            let message = f.message.trim_start_matches("error: ").replace('\n', " ");
             return vec![Line::new(
                 "secrets",
-                ProbeResult::error("read", seen, "without it nothing else can be tried"),
+                ProbeResult::error("read", message, "nothing else can be probed without it"),
             )];
         }
     };
@@ -115,52 +122,48 @@ async fn tried(schedule: Schedule, found: &files::Found, secrets: &Arc<Secrets>)
         let names = schedule.secrets.iter().map(|(n, _)| format!("`{n}`")).collect::<Vec<_>>().join(", ");
         lines.push(Line::new("secrets", ProbeResult::ok("read", names)));
     }
-    let known = match base_scope(&run, secrets, &schedule.vars, &environment) {
+    let scope = match base_scope(&run, secrets, &schedule.vars, &environment) {
         Ok(scope) => scope.over(&environment),
         Err(VariableError { name, source }) => {
-            let remedy = "mend it in the plan, in the environment, or with `--set`";
-            lines.push(Line::new(
-                "variables",
-                ProbeResult::error(format!("evaluate `{name}`"), source.to_string(), remedy),
-            ));
+            let remedy = "fix it in the plan, in the environment file, or with `--set`";
+            let result = ProbeResult::error(format!("evaluate `{name}`"), source.to_string(), remedy);
+            lines.push(Line::new("variables", result));
             return lines;
         }
     };
-    let needs = needs::of(&schedule, &known);
+    let needs = needs::of(&schedule, &scope);
     let live = Arc::new(LiveSource::new(run.clone(), secrets.clone(), environment, &schedule.targets));
-    // relays first: what setup talks to may stand behind one
-    let relays = match links(&schedule).await {
-        Ok(relays) => relays,
+    // Relays first: setup may connect through them.
+    let switches = match relays::start(&schedule).await {
+        Ok(switches) => switches,
         Err(f) => {
-            let remedy = "free that port, or name another in `listen`";
-            lines.push(Line::new(
-                "faults",
-                ProbeResult::error("listen", f.message.trim_start_matches("error: "), remedy),
-            ));
+            let message = f.message.trim_start_matches("error: ");
+            let remedy = "free that port, or use another in `listen`";
+            lines.push(Line::new("faults", ProbeResult::error("listen", message, remedy)));
             vec![]
         }
     };
     for (name, fault) in &schedule.faults {
         if let Fault::Relay { upstream, .. } = fault {
-            lines.push(Line::new(format!("fault {name}"), upstream_of(upstream).await));
+            lines.push(Line::new(format!("fault {name}"), probe_upstream(upstream).await));
         }
     }
-    let relays = relays.into_iter().map(|(n, l)| (n, l as Arc<dyn Link>)).collect();
-    lines.extend(targets(schedule, run, secrets, &live, relays, &needs).await);
+    let links = switches.into_iter().map(|(n, s)| (n, s as Arc<dyn Link>)).collect();
+    lines.extend(probe_targets(schedule, run, secrets, &live, links, &needs).await);
     lines
 }
 
-async fn upstream_of(upstream: &str) -> ProbeResult {
-    let tried = format!("reach `{upstream}` behind the relay");
-    match tokio::time::timeout(PATIENCE, TcpStream::connect(upstream)).await {
-        Ok(Ok(_)) => ProbeResult::ok(tried, "something listens there"),
-        Ok(Err(e)) => ProbeResult::error(tried, e.to_string(), "see whether `upstream` is right and the server runs"),
-        Err(_) => ProbeResult::error(tried, "no answer", "see whether a firewall is between"),
+async fn probe_upstream(upstream: &str) -> ProbeResult {
+    let tried = format!("connect to `{upstream}` behind the relay");
+    match tokio::time::timeout(PROBE_TIMEOUT, TcpStream::connect(upstream)).await {
+        Ok(Ok(_)) => ProbeResult::ok(tried, "connected"),
+        Ok(Err(e)) => ProbeResult::error(tried, e.to_string(), "check `upstream`, and that the server is running"),
+        Err(_) => ProbeResult::error(tried, "no response", CHECK_FIREWALL),
     }
 }
 
-/// Setup, each target with what the plan needs of it, and setup taken back.
-async fn targets(
+/// Executes setup, probes each target for what the plan needs, undoes setup.
+async fn probe_targets(
     mut schedule: Schedule,
     run: RunInfo,
     secrets: &Arc<Secrets>,
@@ -188,23 +191,20 @@ async fn targets(
     let effects = CaseEffects::default();
     if !schedule.setup.is_empty() {
         let n = schedule.setup.len();
-        lines.push(Line::new(
-            "setup",
-            match set_up(&schedule, &context, &**live, &effects).await {
-                Ok(()) => ProbeResult::ok("perform", format!("{n} action{} held", if n == 1 { "" } else { "s" })),
-                Err(why) => ProbeResult::error("perform", why.to_string(), "until this works every case is errored"),
-            },
-        ));
+        let result = match set_up(&schedule, &context, &**live, &effects).await {
+            Ok(()) => ProbeResult::ok("execute", format!("{n} action{} passed", if n == 1 { "" } else { "s" })),
+            Err(why) => ProbeResult::error("execute", why.to_string(), "until it passes, every case is errored"),
+        };
+        lines.push(Line::new("setup", result));
     }
     for target in &schedule.targets {
-        let of: Vec<Need> = needs.iter().filter(|(t, _)| *t == target.name).map(|(_, n)| n.clone()).collect();
-        lines.extend(examined(live, &target.name, &of).await.into_iter().map(|f| Line::new(&target.name, f)));
+        let needs: Vec<Need> = needs.iter().filter(|(t, _)| *t == target.name).map(|(_, n)| n.clone()).collect();
+        let results = probe_target(live, &target.name, &needs).await;
+        lines.extend(results.into_iter().map(|r| Line::new(&target.name, r)));
     }
     for note in tear_down(&schedule, &context, &**live, &effects).await {
-        lines.push(Line::new(
-            "teardown",
-            ProbeResult::error("perform", note, "see what is left, and take it away by hand"),
-        ));
+        let result = ProbeResult::error("execute", note, "check what is left, and remove it by hand");
+        lines.push(Line::new("teardown", result));
     }
     live.close().await;
     drop(context);
@@ -212,15 +212,15 @@ async fn targets(
     lines
 }
 
-async fn examined(live: &LiveSource, name: &str, needs: &[Need]) -> Vec<ProbeResult> {
-    let target = match tokio::time::timeout(PATIENCE, live.target(name)).await {
-        Err(_) => return vec![ProbeResult::error("reach", "no answer", "see whether a firewall is between")],
-        Ok(Err(e)) => return vec![ProbeResult::error("reach", e.to_string(), "mend it in the environment file")],
+async fn probe_target(live: &LiveSource, name: &str, needs: &[Need]) -> Vec<ProbeResult> {
+    let target = match tokio::time::timeout(PROBE_TIMEOUT, live.target(name)).await {
+        Err(_) => return vec![ProbeResult::error("connect", "no response", CHECK_FIREWALL)],
+        Ok(Err(e)) => return vec![ProbeResult::error("connect", e.to_string(), "fix it in the environment file")],
         Ok(Ok(target)) => target,
     };
-    match tokio::time::timeout(PATIENCE, target.probe(needs, &live.environment())).await {
-        Err(_) => vec![ProbeResult::error("try", "no answer", "see whether a firewall is between")],
-        Ok(found) if found.is_empty() => vec![ProbeResult::ok("reach", "connected")],
-        Ok(found) => found,
+    match tokio::time::timeout(PROBE_TIMEOUT, target.probe(needs, &live.environment())).await {
+        Err(_) => vec![ProbeResult::error("probe", "no response", CHECK_FIREWALL)],
+        Ok(results) if results.is_empty() => vec![ProbeResult::ok("connect", "connected")],
+        Ok(results) => results,
     }
 }

@@ -1,5 +1,6 @@
 //! How a command reports that it could not do its work.
 use super::exit;
+use std::{fmt::Display, path::Path};
 
 /// The message to print, and the exit code.
 pub struct Failure {
@@ -17,9 +18,22 @@ impl Failure {
         Failure { message: message.into(), code: exit::UNREACHABLE }
     }
 
-    /// The journal or the report could not be written.
-    pub fn no_report(message: impl Into<String>) -> Self {
-        Failure { message: message.into(), code: exit::NO_REPORT }
+    /// The journal or a report could not be written.
+    pub fn not_written(path: &Path, e: &std::io::Error) -> Self {
+        Failure { message: format!("error: cannot write `{}`: {e}", path.display()), code: exit::NO_REPORT }
+    }
+
+    pub fn not_read(path: &Path, e: impl Display) -> Self {
+        Failure::usage(format!("error: cannot read `{}`: {e}", path.display()))
+    }
+
+    pub fn nothing_selected() -> Self {
+        let message = "error: no case matches `--tier` and `--case`".into();
+        Failure { message, code: exit::NOTHING_SELECTED }
+    }
+
+    pub fn signals(e: &std::io::Error) -> Self {
+        Failure::unreachable(format!("error: cannot install signal handlers: {e}"))
     }
 
     pub fn interrupted() -> Self {

@@ -1,4 +1,4 @@
-//! Where files are: plans by id, file or folder; the environment file; what a plan names.
+//! Finds and reads files: plans by id, file or folder; the environment file; files included by a plan.
 use super::failure::Failure;
 use crate::{plan::read::FileLoader, source::Source};
 use std::{
@@ -10,9 +10,9 @@ use std::{
 pub struct BuiltIn {
     id: &'static str,
     text: &'static str,
-    /// The Markdown plan that it carries out.
+    /// The Markdown plan that it implements.
     pub markdown: &'static str,
-    /// What it guards.
+    /// Its assertion baseline.
     pub guards: &'static str,
 }
 
@@ -23,29 +23,30 @@ static BUILT_IN: &[BuiltIn] = &[BuiltIn {
     guards: include_str!("../../plans/TP-004.guards.json"),
 }];
 
-/// A plan's text, and where the paths in it start.
-pub struct Found {
+/// A plan's text.
+pub struct PlanFile {
     pub source: Arc<Source>,
+    /// The folder that paths in the plan are relative to.
     pub root: PathBuf,
-    /// What lies beside a plan that is built in.
+    /// For a built-in plan: the files that belong to it.
     pub built_in: Option<&'static BuiltIn>,
 }
 
-/// What a plan includes, from disk.
-pub struct Disk;
+/// Reads the files a plan includes from disk.
+pub struct DiskLoader;
 
-impl FileLoader for Disk {
+impl FileLoader for DiskLoader {
     fn read(&self, path: &Path) -> std::io::Result<String> {
         std::fs::read_to_string(path)
     }
 }
 
-/// The plans that the arguments name; all of `plans/` where they name none.
-pub fn plans(names: &[String]) -> Result<Vec<Found>, Failure> {
+/// The plans named by the arguments; without arguments all of `plans/`.
+pub fn plans(names: &[String]) -> Result<Vec<PlanFile>, Failure> {
     if names.is_empty() {
-        let folder = upwards("plans").filter(|p| p.is_dir());
+        let folder = find_upwards("plans").filter(|p| p.is_dir());
         let folder =
-            folder.ok_or_else(|| Failure::usage("error: name a plan: there is no folder `plans` here or above"))?;
+            folder.ok_or_else(|| Failure::usage("error: no plan given, and no folder `plans` here or in a parent"))?;
         return folder_of(&folder);
     }
     let mut out = vec![];
@@ -56,7 +57,7 @@ pub fn plans(names: &[String]) -> Result<Vec<Found>, Failure> {
         } else if path.is_file() {
             out.push(load(path)?);
         } else if name.contains(['/', '\\']) || name.ends_with(".yaml") || name.ends_with(".yml") {
-            return Err(Failure::usage(format!("error: there is no file `{name}`")));
+            return Err(Failure::usage(format!("error: file not found: `{name}`")));
         } else {
             out.push(by_id(name)?);
         }
@@ -64,7 +65,7 @@ pub fn plans(names: &[String]) -> Result<Vec<Found>, Failure> {
     Ok(out)
 }
 
-fn by_id(id: &str) -> Result<Found, Failure> {
+fn by_id(id: &str) -> Result<PlanFile, Failure> {
     let mut searched = vec![];
     let here = std::env::current_dir().unwrap_or_default();
     for folder in here.ancestors().map(|a| a.join("plans")) {
@@ -75,29 +76,29 @@ fn by_id(id: &str) -> Result<Found, Failure> {
         for path in yaml_files(&folder) {
             let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
             if stem == id || (stem.starts_with(id) && stem[id.len()..].starts_with(['-', '.', '_'])) {
-                return load(&shorten(&path));
+                return load(&relative(&path));
             }
         }
     }
     if let Some(plan) = BUILT_IN.iter().find(|p| p.id == id) {
         let source = Arc::new(Source { name: format!("{id}.yaml (built in)"), text: plan.text.to_string() });
-        return Ok(Found { source, root: here, built_in: Some(plan) });
+        return Ok(PlanFile { source, root: here, built_in: Some(plan) });
     }
     let searched = if searched.is_empty() {
-        "there is no folder `plans` here or above".into()
+        "no folder `plans` here or in a parent".into()
     } else {
         format!("searched: {}", searched.join(", "))
     };
     let built_in = BUILT_IN.iter().map(|p| p.id).collect::<Vec<_>>().join(", ");
-    Err(Failure::usage(format!("error: there is no plan `{id}`\n  {searched}\n  built in: {built_in}")))
+    Err(Failure::usage(format!("error: unknown plan `{id}`\n  {searched}\n  built in: {built_in}")))
 }
 
-fn folder_of(folder: &Path) -> Result<Vec<Found>, Failure> {
+fn folder_of(folder: &Path) -> Result<Vec<PlanFile>, Failure> {
     let files = yaml_files(folder);
     if files.is_empty() {
-        return Err(Failure::usage(format!("error: there is no plan in `{}`", folder.display())));
+        return Err(Failure::usage(format!("error: no plans in `{}`", folder.display())));
     }
-    files.iter().map(|p| load(&shorten(p))).collect()
+    files.iter().map(|p| load(&relative(p))).collect()
 }
 
 fn yaml_files(folder: &Path) -> Vec<PathBuf> {
@@ -107,19 +108,18 @@ fn yaml_files(folder: &Path) -> Vec<PathBuf> {
         .flatten()
         .map(|e| e.path())
         .filter(|p| p.extension().is_some_and(|e| e == "yaml" || e == "yml"))
-        // may lie beside plans, and is none
+        // The environment file is not a plan.
         .filter(|p| p.file_name().is_some_and(|n| n != "tp-runner.yaml"))
         .collect();
     files.sort();
     files
 }
 
-fn load(path: &Path) -> Result<Found, Failure> {
-    let bytes =
-        std::fs::read(path).map_err(|e| Failure::usage(format!("error: `{}` cannot be read: {e}", path.display())))?;
+fn load(path: &Path) -> Result<PlanFile, Failure> {
+    let bytes = std::fs::read(path).map_err(|e| Failure::not_read(path, e))?;
     let text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
-        Failure::usage(format!("error: `{}` is not UTF-8 from byte {at} on", path.display()))
+        Failure::not_read(path, format!("invalid UTF-8 at byte {at}"))
     })?;
     let folder = std::path::absolute(path).unwrap_or(path.into()).parent().unwrap_or(Path::new("/")).to_path_buf();
     let root = if folder.file_name().is_some_and(|n| n == "plans") {
@@ -127,32 +127,32 @@ fn load(path: &Path) -> Result<Found, Failure> {
     } else {
         folder
     };
-    Ok(Found { source: Arc::new(Source { name: path.display().to_string(), text }), root, built_in: None })
+    Ok(PlanFile { source: Arc::new(Source { name: path.display().to_string(), text }), root, built_in: None })
 }
 
-/// The environment file: the one named, or `tp-runner.yaml` here or above.
+/// The named environment file, or `tp-runner.yaml` in this folder or a parent.
 pub fn environment_file(named: Option<&Path>) -> Result<Option<Arc<Source>>, Failure> {
     let path = match named {
         Some(p) => p.to_path_buf(),
-        None => match upwards("tp-runner.yaml") {
-            Some(p) => shorten(&p),
+        None => match find_upwards("tp-runner.yaml") {
+            Some(p) => relative(&p),
             None => return Ok(None),
         },
     };
     match std::fs::read_to_string(&path) {
         Ok(text) => Ok(Some(Arc::new(Source { name: path.display().to_string(), text }))),
-        Err(e) => Err(Failure::usage(format!("error: the environment file `{}` cannot be read: {e}", path.display()))),
+        Err(e) => Err(Failure::usage(format!("error: cannot read the environment file `{}`: {e}", path.display()))),
     }
 }
 
-/// The first of that name here or in a folder above.
-pub fn upwards(name: &str) -> Option<PathBuf> {
+/// The first path of that name in this folder or a parent.
+pub fn find_upwards(name: &str) -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;
     here.ancestors().map(|a| a.join(name)).find(|p| p.exists())
 }
 
-/// As the user would name it: relative, where it lies below.
-pub fn shorten(path: &Path) -> PathBuf {
+/// The path relative to the current folder, if it is inside.
+pub fn relative(path: &Path) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(&here).map_or_else(|_| path.to_path_buf(), Path::to_path_buf)
 }

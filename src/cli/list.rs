@@ -1,4 +1,4 @@
-//! `list`: the cases with tier and priority, and what they need.
+//! `list`: the cases with tier, priority, and the verbs and faults they use.
 use super::{args, exit, failure::Failure, files, plans};
 use crate::{
     engine::schedule::{ActionKind, ScheduledAction},
@@ -8,16 +8,16 @@ use std::collections::BTreeSet;
 
 pub fn command(args: args::List) -> Result<u8, Failure> {
     let registry = executors::registry();
-    let mut shown = 0;
-    for found in files::plans(&args.plans)? {
-        let selected = plans::selector(&args.selection)?;
-        let schedule = plans::read(&found, &registry).compile(&registry, None, &[], &selected, false)?;
+    let mut listed = 0;
+    for file in files::plans(&args.plans)? {
+        let is_selected = plans::selector(&args.selection)?;
+        let schedule = plans::read(&file, &registry).compile(&registry, None, &[], &is_selected, false)?;
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::NOTHING).set_header(["case", "title", "tier", "priority", "needs"]);
         for case in &schedule.cases {
             let outline = schedule.outline.iter().find(|o| o.id == case.id);
             let mut needs = BTreeSet::new();
-            case.sentences.iter().for_each(|s| gather(&s.steps, &mut needs));
+            case.sentences.iter().for_each(|s| collect_needs(&s.steps, &mut needs));
             table.add_row([
                 case.id.clone(),
                 outline.map(|o| o.title.clone()).unwrap_or_default(),
@@ -25,29 +25,29 @@ pub fn command(args: args::List) -> Result<u8, Failure> {
                 outline.and_then(|o| o.priority.clone()).unwrap_or_default(),
                 needs.into_iter().collect::<Vec<_>>().join(", "),
             ]);
-            shown += 1;
+            listed += 1;
         }
         anstream::println!("{}: {}\n{table}", schedule.plan.id, schedule.plan.title);
     }
-    if shown == 0 {
-        return Err(Failure { message: "error: nothing is selected".into(), code: exit::NOTHING_SELECTED });
+    if listed == 0 {
+        return Err(Failure::nothing_selected());
     }
     Ok(exit::SUCCESS)
 }
 
-fn gather(steps: &[ScheduledAction], needs: &mut BTreeSet<String>) {
-    for step in steps {
-        match &step.act {
+fn collect_needs(actions: &[ScheduledAction], needs: &mut BTreeSet<String>) {
+    for action in actions {
+        match &action.act {
             ActionKind::Perform { verb, .. } => {
                 needs.insert(verb.to_string());
             }
-            ActionKind::Use { definition, .. } => gather(&definition.steps, needs),
-            ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| gather(b, needs)),
+            ActionKind::Use { definition, .. } => collect_needs(&definition.steps, needs),
+            ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| collect_needs(b, needs)),
             ActionKind::Fault { name, .. } => {
                 needs.insert(format!("fault {name}"));
             }
             ActionKind::Nothing => {}
         }
-        gather(&step.undo, needs);
+        collect_needs(&action.undo, needs);
     }
 }

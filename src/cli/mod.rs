@@ -1,25 +1,23 @@
-//! The command line: arguments, files, environment variables, signals, exit codes. The only place that reads those or exits, and the
-//! only one that knows the engine, the executors, the reports and the sandbox together.
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
-
+//! The command line: arguments, files, environment variables, signals and exit codes, with one file per command. The only module
+//! that reads those or exits, and the only one that uses the engine, the executors, the reports and the sandbox together.
 mod args;
 mod check;
 #[cfg(feature = "sandbox")]
 mod defects;
 mod doctor;
-mod dry;
-mod evidence;
+mod dry_run;
+mod environment;
+mod execute;
 pub mod exit;
 mod failure;
 mod files;
-mod links;
-mod list;
 #[cfg(feature = "sandbox")]
-mod matrix;
-mod perform;
-mod place;
+mod kill_matrix;
+mod list;
 mod plans;
 mod prove;
+mod relays;
+mod replay;
 mod report;
 mod run;
 #[cfg(feature = "sandbox")]
@@ -27,11 +25,20 @@ mod sandbox;
 mod secrets;
 mod signals;
 
-use clap::Parser;
-use std::process::ExitCode;
+use clap::{CommandFactory, Parser};
+use std::{process::ExitCode, time::Duration};
+
+/// CEL expressions are evaluated recursively.
+const THREAD_STACK_BYTES: usize = 64 << 20;
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// The description of all commands and flags, for completions and documentation.
+pub fn command() -> clap::Command {
+    args::Args::command()
+}
 
 pub fn main() -> ExitCode {
-    // both TLS stacks in the tree must agree on one provider before anything connects
+    // Two TLS stacks are linked: both need the same provider before the first connection.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let args = match args::Args::try_parse() {
         Ok(args) => args,
@@ -40,35 +47,37 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { exit::USAGE } else { exit::SUCCESS });
         }
     };
-    args.verbosity.start_logging();
-    // expressions are evaluated by recursion: the stack is large, the memory is taken only as it is used
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(64 << 20).build();
+    args.output.set_colour_choice();
+    #[cfg(feature = "sandbox")]
+    log_sandbox_errors();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
     let runtime = match runtime {
         Ok(r) => r,
         Err(e) => {
-            eprintln!("error: the runtime cannot start: {e}");
+            eprintln!("error: cannot start the runtime: {e}");
             return ExitCode::from(exit::UNREACHABLE);
         }
     };
     let work = runtime.spawn(async move {
         #[cfg(feature = "sandbox")]
-        if defects::asked_for_help(args.command.defects())? {
+        if defects::is_help_requested(args.command.defects())? {
             anstream::print!("{}", defects::help()?);
             return Ok(exit::SUCCESS);
         }
         match args.command {
-            args::Command::Run(a) => run::command(a, args.verbosity).await,
+            args::Command::Run(a) => run::command(a, args.output).await,
             args::Command::Check(a) => check::command(a),
             args::Command::List(a) => list::command(a),
-            args::Command::Doctor(a) => doctor::command(a, args.verbosity).await,
-            args::Command::Prove(a) => prove::command(a, args.verbosity).await,
+            args::Command::Doctor(a) => doctor::command(a, args.output).await,
+            args::Command::Prove(a) => prove::command(a, args.output).await,
             args::Command::Report(a) => report::command(a),
             #[cfg(feature = "sandbox")]
             args::Command::Sandbox(a) => sandbox::command(a).await,
         }
     });
     let result = runtime.block_on(work);
-    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     match result {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(f)) => {
@@ -76,8 +85,17 @@ pub fn main() -> ExitCode {
             ExitCode::from(f.code)
         }
         Err(e) => {
-            eprintln!("error: a defect of the runner ended it: {e}");
+            eprintln!("error: internal error: {e}");
             ExitCode::from(exit::UNREACHABLE)
         }
     }
+}
+
+/// Prints errors of the embedded sandbox to stderr.
+#[cfg(feature = "sandbox")]
+fn log_sandbox_errors() {
+    use tracing_subscriber::{Layer, filter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+    let errors = filter::Targets::new().with_target("tp_runner_sandbox", filter::LevelFilter::ERROR);
+    let stderr = fmt::layer().with_ansi(false).with_writer(std::io::stderr).with_filter(errors);
+    let _ = tracing_subscriber::registry().with(stderr).try_init();
 }

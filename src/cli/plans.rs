@@ -1,9 +1,9 @@
-//! From files to a schedule: reading, comparing with the Markdown, compiling, and drawing what is wrong.
+//! Turns a plan file into a schedule: reads it, compares it with its Markdown plan, compiles it, renders problems.
 use super::{
     args::Selection,
     exit,
     failure::Failure,
-    files::{Disk, Found},
+    files::{self, DiskLoader, PlanFile},
 };
 use crate::{
     diagnostic::{Diagnostics, Severity},
@@ -14,32 +14,32 @@ use crate::{
     source::Source,
     value::Value,
 };
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-/// A plan as it was read, with everything that is wrong with it so far.
+/// A parsed plan with the problems found so far.
 pub struct Draft {
     plan: Option<Plan>,
     problems: Diagnostics,
 }
 
-/// Reads a plan and compares it with its Markdown.
-pub fn read(found: &Found, registry: &Registry) -> Draft {
-    let mut reader = Reader::new(registry.verbs().collect(), &Disk);
-    let plan = reader.plan(&found.source);
+/// Parses a plan and compares it with its Markdown plan.
+pub fn read(file: &PlanFile, registry: &Registry) -> Draft {
+    let mut reader = Reader::new(registry.verbs().collect(), &DiskLoader);
+    let plan = reader.plan(&file.source);
     let mut problems = reader.problems;
     if let Some(plan) = &plan
         && let Some(source) = &plan.source
     {
-        let text = match found.built_in {
+        let text = match file.built_in {
             Some(plan) => Ok(plan.markdown.to_string()),
-            None => std::fs::read_to_string(found.root.join(&source.text)),
+            None => std::fs::read_to_string(file.root.join(&source.text)),
         };
         match text {
             Ok(text) => markdown::compare(plan, &source.text, &text, &mut problems),
             Err(e) => problems.push(crate::diagnostic::Diagnostic::error(
                 "source-not-found",
                 &source.span,
-                format!("`{}` cannot be read: {e}", found.root.join(&source.text).display()),
+                format!("cannot read `{}`: {e}", file.root.join(&source.text).display()),
             )),
         }
     }
@@ -47,17 +47,17 @@ pub fn read(found: &Found, registry: &Registry) -> Draft {
 }
 
 impl Draft {
-    /// What the plan is called, where it runs when nobody says otherwise, and how many cases it has.
+    /// `None` if the file could not be parsed.
     pub fn plan(&self) -> Option<&Plan> {
         self.plan.as_ref()
     }
 
-    /// Everything that is wrong with it, alone or in an environment.
+    /// All problems, of the plan alone or in an environment.
     pub fn check(&self, registry: &Registry, environment: Option<&Environment>) -> Diagnostics {
         self.compiled(registry, environment, vec![], &|_| true).1
     }
 
-    /// Fails with everything that is wrong, drawn.
+    /// Fails with all problems.
     pub fn compile(
         &self,
         registry: &Registry,
@@ -67,10 +67,10 @@ impl Draft {
         colour: bool,
     ) -> Result<Schedule, Failure> {
         let (schedule, problems) = self.compiled(registry, environment, variables(set)?, selected);
-        schedule.filter(|_| problems.errors() == 0).ok_or_else(|| bad(&problems, colour))
+        schedule.filter(|_| problems.errors() == 0).ok_or_else(|| invalid(&problems, colour))
     }
 
-    /// With the variables that the plan sets for being proved; those of the command line stand above them.
+    /// With the variables that the plan sets for `prove`; `--set` overrides them.
     #[cfg(feature = "sandbox")]
     pub fn compile_for_proof(
         &self,
@@ -81,7 +81,7 @@ impl Draft {
         let own = self.plan.iter().flat_map(|p| &p.prove.set).map(|(n, t)| (n.text.clone(), t.clone()));
         let all = own.chain(variables(set)?).collect();
         let (schedule, problems) = self.compiled(registry, environment, all, &|_| true);
-        schedule.filter(|_| problems.errors() == 0).ok_or_else(|| bad(&problems, false))
+        schedule.filter(|_| problems.errors() == 0).ok_or_else(|| invalid(&problems, false))
     }
 
     fn compiled(
@@ -100,19 +100,29 @@ impl Draft {
     }
 }
 
+/// The environments of the file given by `--config` or found in this folder or a parent.
+pub fn environments(config: Option<&Path>, registry: &Registry, colour: bool) -> Result<Option<Environments>, Failure> {
+    let Some(source) = files::environment_file(config)? else { return Ok(None) };
+    let (environments, problems) = read_environments(&source, registry);
+    if problems.errors() > 0 {
+        return Err(invalid(&problems, colour));
+    }
+    Ok(environments)
+}
+
 pub fn read_environments(source: &Arc<Source>, registry: &Registry) -> (Option<Environments>, Diagnostics) {
-    let mut reader = Reader::new(registry.verbs().collect(), &Disk);
+    let mut reader = Reader::new(registry.verbs().collect(), &DiskLoader);
     let environments = environment::read(&mut reader, source);
     (environments, reader.problems)
 }
 
-/// `NAME=VALUE`: a value that reads as JSON is that, else it is a text.
+/// Parses `NAME=VALUE`; a value that is not JSON is a string.
 fn variables(set: &[String]) -> Result<Vec<(String, Tree)>, Failure> {
     set.iter()
         .map(|s| {
             let (name, value) = s
                 .split_once('=')
-                .ok_or_else(|| Failure::usage(format!("error: `--set {s}` is not like NAME=VALUE")))?;
+                .ok_or_else(|| Failure::usage(format!("error: expected `--set NAME=VALUE`, found `--set {s}`")))?;
             let value =
                 serde_json::from_str(value).map_or_else(|_| Value::text(value), |j: serde_json::Value| Value::from(j));
             Ok((name.to_string(), Tree::Value(value)))
@@ -120,33 +130,33 @@ fn variables(set: &[String]) -> Result<Vec<(String, Tree)>, Failure> {
         .collect()
 }
 
-pub fn draw(problems: &Diagnostics, colour: bool) -> String {
+pub fn render(problems: &Diagnostics, colour: bool) -> String {
     problems.0.iter().map(|d| format!("{}\n\n", d.render(colour))).collect()
 }
 
-/// `3 errors, 1 warning`
+/// `3 errors, 1 warning`, or `no problems`.
 pub fn count(problems: &Diagnostics) -> String {
     let errors = problems.errors();
     let warnings = problems.0.iter().filter(|d| d.severity == Severity::Warning).count();
-    let one = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     match (errors, warnings) {
-        (0, 0) => "nothing is wrong".into(),
-        (e, 0) => one(e, "error"),
-        (0, w) => one(w, "warning"),
-        (e, w) => format!("{}, {}", one(e, "error"), one(w, "warning")),
+        (0, 0) => "no problems".into(),
+        (e, 0) => plural(e, "error"),
+        (0, w) => plural(w, "warning"),
+        (e, w) => format!("{}, {}", plural(e, "error"), plural(w, "warning")),
     }
 }
 
-pub fn bad(problems: &Diagnostics, colour: bool) -> Failure {
-    Failure { message: format!("{}{}", draw(problems, colour), count(problems)), code: exit::USAGE }
+pub fn invalid(problems: &Diagnostics, colour: bool) -> Failure {
+    Failure { message: format!("{}{}", render(problems, colour), count(problems)), code: exit::USAGE }
 }
 
-/// Whether a case is selected, and the selection in words.
+/// A predicate for the cases selected by `--tier` and `--case`.
 pub fn selector(selection: &Selection) -> Result<impl Fn(&Case) -> bool + use<>, Failure> {
     let mut patterns = vec![];
     for p in &selection.case {
         let glob =
-            globset::Glob::new(p).map_err(|e| Failure::usage(format!("error: `--case {p}` is no pattern: {e}")))?;
+            globset::Glob::new(p).map_err(|e| Failure::usage(format!("error: invalid glob `--case {p}`: {e}")))?;
         patterns.push(glob.compile_matcher());
     }
     let tiers = selection.tier.clone();
@@ -156,6 +166,7 @@ pub fn selector(selection: &Selection) -> Result<impl Fn(&Case) -> bool + use<>,
     })
 }
 
+/// The selection in words: `tier must: 3 of 10 cases`.
 pub fn selection_words(selection: &Selection, chosen: usize, all: usize) -> String {
     let mut parts = vec![];
     if !selection.tier.is_empty() {

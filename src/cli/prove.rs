@@ -1,14 +1,14 @@
-//! `prove`: could this plan fail? A recorded run judged again with what it saw changed, the plan run against each defect of the
-//! sandbox, and one page about both.
+//! `prove`: mutation testing of plans. Re-evaluates a recorded run with mutated observations, runs the plan against each defect of
+//! the sandbox, and writes one report about both.
 use super::{
-    args::{self, Verbosity},
-    evidence, exit,
+    args::{self, OutputArgs},
+    environment::ChosenEnvironment,
+    execute::{self, RunOptions},
+    exit,
     failure::Failure,
     files,
-    perform::{self, Manner},
-    place::Place,
     plans::{self, Draft},
-    run::detail,
+    replay,
     signals::{self, Interrupts},
 };
 use crate::{
@@ -31,73 +31,73 @@ use crate::{
 use std::io;
 use tokio_util::sync::CancellationToken;
 
-pub async fn command(args: Box<args::Prove>, verbosity: Verbosity) -> Result<u8, Failure> {
+pub async fn command(args: Box<args::Prove>, output: OutputArgs) -> Result<u8, Failure> {
     let registry = executors::registry();
     if !args.run.is_empty() {
-        // nothing is made that would have to be taken back: Ctrl-C just ends it
-        let (found, proof) = evidence::judge(&args, &args.run, &registry, verbosity, &CancellationToken::new())?;
-        return write(&args, &found, Some(&proof), None);
+        // Nothing is created that would have to be undone: Ctrl-C may end the process.
+        let (file, proof) = replay::evaluate(&args, &args.run, &registry, output, &CancellationToken::new())?;
+        return write(&args, &file, Some(&proof), None);
     }
-    let interrupts = signals::listen()
-        .map_err(|e| Failure { message: format!("error: signals cannot be heard: {e}"), code: exit::UNREACHABLE })?;
+    let interrupts = signals::listen().map_err(|e| Failure::signals(&e))?;
     let mut code = exit::SUCCESS;
-    for found in files::plans(&args.plans)? {
-        code = code.max(one(&args, &found, &registry, &interrupts, verbosity).await?);
+    for file in files::plans(&args.plans)? {
+        code = code.max(prove_plan(&args, &file, &registry, &interrupts, output).await?);
     }
     Ok(code)
 }
 
-async fn one(
+async fn prove_plan(
     args: &args::Prove,
-    found: &files::Found,
+    file: &files::PlanFile,
     registry: &Registry,
     interrupts: &Interrupts,
-    verbosity: Verbosity,
+    output: OutputArgs,
 ) -> Result<u8, Failure> {
-    let draft = plans::read(found, registry);
-    // first without an environment: a bad plan starts no platform
-    draft.compile(registry, None, &args.stage.set, &|_| true, verbosity.colour())?;
+    let draft = plans::read(file, registry);
+    // Without an environment first: an invalid plan starts no sandbox.
+    draft.compile(registry, None, &args.execution.set, &|_| true, output.colour())?;
     #[cfg(feature = "sandbox")]
-    let only_defects = !args.stage.parts.defect.is_empty();
+    let only_defects = !args.execution.sandbox.defect.is_empty();
     #[cfg(not(feature = "sandbox"))]
     let only_defects = false;
-    let (mut proof, mut sandbox) = (None, true);
+    let (mut proof, mut uses_sandbox) = (None, true);
     if !only_defects {
-        let (run, embedded) = record(args, found, &draft, registry, interrupts, verbosity).await?;
-        sandbox = embedded;
-        if !verbosity.quiet {
-            anstream::eprintln!("judging again what it saw, with one thing changed at a time");
+        let (run, is_sandbox) = record(args, file, &draft, registry, interrupts, output).await?;
+        uses_sandbox = is_sandbox;
+        if !output.quiet {
+            anstream::eprintln!("re-evaluating the run with one observation mutated at a time");
         }
-        let journal = perform::journal_path(&found.root, &run)?;
+        let journal = execute::journal_path(&file.root, &run)?;
         let runs = [journal.to_string_lossy().into_owned()];
-        proof = Some(evidence::judge(args, &runs, registry, verbosity, &interrupts.cancel)?.1);
+        proof = Some(replay::evaluate(args, &runs, registry, output, &interrupts.cancel)?.1);
     }
-    let matrix = match sandbox {
-        true => matrix(args, found, &draft, registry, interrupts, verbosity).await?,
+    let matrix = match uses_sandbox {
+        true => matrix(args, file, &draft, registry, interrupts, output).await?,
         false => None,
     };
-    write(args, found, proof.as_ref(), matrix.as_ref())
+    write(args, file, proof.as_ref(), matrix.as_ref())
 }
 
-/// One run, recorded: its id, and whether it was on the sandbox. One that is not green can prove nothing.
+/// Executes and records one run. Returns its id, and whether it used the sandbox. Fails unless every case passed.
 async fn record(
     args: &args::Prove,
-    found: &files::Found,
+    file: &files::PlanFile,
     draft: &Draft,
     registry: &Registry,
     interrupts: &Interrupts,
-    verbosity: Verbosity,
+    output: OutputArgs,
 ) -> Result<(String, bool), Failure> {
-    let colour = verbosity.colour();
-    let Place { environment, holder } = Place::choose(&args.stage, registry, draft.plan(), colour).await?;
+    let colour = output.colour();
+    let ChosenEnvironment { environment, sandbox } =
+        ChosenEnvironment::choose(&args.execution, registry, draft.plan(), colour).await?;
     #[cfg(feature = "sandbox")]
-    holder.iter().for_each(|platform| interrupts.keep(platform.folder()));
-    let sandbox = holder.is_some();
-    let run = perform::begin(&found.root);
+    sandbox.iter().for_each(|sandbox| interrupts.remove_on_exit(sandbox.folder()));
+    let is_sandbox = sandbox.is_some();
+    let run = execute::new_run(&file.root);
     let id = run.id.clone();
-    let result = match draft.compile(registry, Some(&environment), &args.stage.set, &|_| true, colour) {
+    let result = match draft.compile(registry, Some(&environment), &args.execution.set, &|_| true, colour) {
         Ok(schedule) => {
-            let manner = Manner {
+            let options = RunOptions {
                 run,
                 selection: format!("all {} cases", schedule.cases.len()),
                 gate: Tier::ALL.to_vec(),
@@ -105,33 +105,33 @@ async fn record(
                 cancel: interrupts.cancel.clone(),
                 kill: interrupts.kill.clone(),
             };
-            let open = || {
-                let lines = perform::journal(&found.root, &id)?;
-                let console = Console::stderr(detail(verbosity), colour);
+            let open_sinks = || {
+                let journal = execute::open_journal(&file.root, &id)?;
+                let console = Console::stderr(output.detail(), colour);
                 let sinks: Vec<Box<dyn EventSink>> =
-                    vec![Box::new(lines), Box::new(interrupts.pending.clone()), Box::new(console)];
+                    vec![Box::new(journal), Box::new(interrupts.pending.clone()), Box::new(console)];
                 Ok(sinks)
             };
-            perform::perform(manner, schedule, open).await
+            execute::execute(options, schedule, open_sinks).await
         }
         Err(e) => Err(e),
     };
-    if let Some(holder) = holder {
-        holder.shutdown().await;
+    if let Some(sandbox) = sandbox {
+        sandbox.shutdown().await;
     }
     let index = result?;
     if index.cancelled {
         return Err(Failure::interrupted());
     }
-    let red = index.cases.iter().filter(|c| c.verdict != Verdict::Passed);
-    let red: Vec<String> = red.map(|c| format!("`{}` is {}", c.outline.id, c.verdict)).collect();
-    if red.is_empty() {
-        return Ok((id, sandbox));
+    let not_passed = index.cases.iter().filter(|c| c.verdict != Verdict::Passed);
+    let not_passed: Vec<String> = not_passed.map(|c| format!("`{}` is {}", c.outline.id, c.verdict)).collect();
+    if not_passed.is_empty() {
+        return Ok((id, is_sandbox));
     }
     Err(Failure {
         message: format!(
-            "error: the run `{id}` is not green, so what it saw can prove nothing: {}\nhelp: `tp-runner report {id}` says why",
-            red.join(", ")
+            "error: `prove` needs a run in which every case passes; in the run `{id}` {}\nhelp: `tp-runner report {id}` shows why",
+            not_passed.join(", ")
         ),
         code: exit::FAILED,
     })
@@ -140,56 +140,56 @@ async fn record(
 #[cfg(feature = "sandbox")]
 async fn matrix(
     args: &args::Prove,
-    found: &files::Found,
+    file: &files::PlanFile,
     draft: &Draft,
     registry: &Registry,
     interrupts: &Interrupts,
-    verbosity: Verbosity,
+    output: OutputArgs,
 ) -> Result<Option<Matrix>, Failure> {
-    let ask = super::matrix::Ask {
+    let options = super::kill_matrix::MatrixOptions {
         draft,
-        found,
+        file,
         registry,
-        parts: &args.stage.parts,
-        set: &args.stage.set,
+        sandbox: &args.execution.sandbox,
+        set: &args.execution.set,
         jobs: usize::from(args.jobs),
         interrupts,
     };
-    let told = |n: usize, total: usize, row: &crate::prove::matrix::Row| {
-        if !verbosity.quiet {
+    let on_row = |n: usize, total: usize, row: &crate::prove::matrix::Row| {
+        if !output.quiet {
             anstream::eprintln!("[{n}/{total}] {}", row.line());
         }
     };
-    super::matrix::run(&ask, &told).await.map(Some)
+    super::kill_matrix::run(&options, &on_row).await.map(Some)
 }
 
 #[cfg(not(feature = "sandbox"))]
 async fn matrix(
     _: &args::Prove,
-    _: &files::Found,
+    _: &files::PlanFile,
     _: &Draft,
     _: &Registry,
     _: &Interrupts,
-    _: Verbosity,
+    _: OutputArgs,
 ) -> Result<Option<Matrix>, Failure> {
     Ok(None)
 }
 
-/// The page in full, and the short one on the terminal. The code says whether anything survived.
+/// Writes the full report, prints the short one, and returns the exit code: failed if a mutant or defect survived.
 fn write(
     args: &args::Prove,
-    found: &files::Found,
+    file: &files::PlanFile,
     proof: Option<&Proof>,
     matrix: Option<&Matrix>,
 ) -> Result<u8, Failure> {
     let path = match &args.report_dir {
         Some(dir) => dir.join("prove-report.md"),
-        None => found.root.join("tests/reports/prove-report.md"),
+        None => file.root.join("tests/reports/prove-report.md"),
     };
     let (code, words) =
         (|text: &str| escape::code(text, Context::Line), |text: &str| escape::plan_text(text, Context::Line));
     let escape = Escape { code: &code, words: &words };
-    let whole = |out: &mut dyn io::Write| {
+    let content = |out: &mut dyn io::Write| {
         if let Some(proof) = proof {
             document::write(proof, &escape, out)?;
         }
@@ -198,14 +198,14 @@ fn write(
             None => Ok(()),
         }
     };
-    write_atomically(&path, whole).map_err(|e| evidence::unwritten(&path, &e))?;
+    write_atomically(&path, content).map_err(|e| Failure::not_written(&path, &e))?;
     if let Some(proof) = proof {
         anstream::print!("{}", page::page(proof));
     }
     if let Some(matrix) = matrix {
         anstream::print!("{}", matrix.page());
     }
-    anstream::println!("report: {}", files::shorten(&path).display());
+    anstream::println!("report: {}", files::relative(&path).display());
     let holds = proof.is_none_or(Proof::holds) && matrix.is_none_or(Matrix::holds);
     Ok(if holds { exit::SUCCESS } else { exit::FAILED })
 }

@@ -1,12 +1,12 @@
-//! `run`: from arguments to a report and an exit code.
+//! `run`: executes plans, writes reports, and computes the exit code.
 use super::{
-    args::{self, Verbosity},
-    dry, exit,
+    args::{self, OutputArgs},
+    dry_run,
+    environment::ChosenEnvironment,
+    execute::{self, RunOptions},
+    exit,
     failure::Failure,
-    files,
-    perform::{self, Manner},
-    place::Place,
-    plans,
+    files, plans,
     signals::{self, Interrupts},
 };
 use crate::{
@@ -15,102 +15,99 @@ use crate::{
     executors,
     outcome::Tier,
     report::{
-        self,
         console::{
-            progress::{Console, Detail},
+            progress::Console,
             summary::{SummaryOptions, summary},
         },
         file::write_atomically,
         gate::gate,
+        markdown,
     },
 };
 use std::path::{Path, PathBuf};
 
-pub async fn command(args: Box<args::Run>, verbosity: Verbosity) -> Result<u8, Failure> {
+pub async fn command(args: Box<args::Run>, output: OutputArgs) -> Result<u8, Failure> {
     let registry = executors::registry();
-    // before anything is made that would have to be taken back
-    let interrupts = signals::listen()
-        .map_err(|e| Failure { message: format!("error: signals cannot be heard: {e}"), code: exit::UNREACHABLE })?;
+    // Before anything is created that would have to be undone.
+    let interrupts = signals::listen().map_err(|e| Failure::signals(&e))?;
     let mut code = exit::SUCCESS;
     let mut selected = 0;
-    for found in files::plans(&args.plans)? {
-        let (chosen, this) = one(&args, verbosity, &registry, found, &interrupts).await?;
-        selected += chosen;
-        // a wrong answer outweighs not having been able to ask
-        code = match (code, this) {
+    for file in files::plans(&args.plans)? {
+        let (plan_selected, plan_code) = run_plan(&args, output, &registry, file, &interrupts).await?;
+        selected += plan_selected;
+        // A failure outweighs all other codes.
+        code = match (code, plan_code) {
             (exit::FAILED, _) | (_, exit::FAILED) => exit::FAILED,
             (a, b) => a.max(b),
         };
     }
     if selected == 0 {
-        return Err(Failure {
-            message: "error: nothing is selected: no case has that tier and that id".into(),
-            code: exit::NOTHING_SELECTED,
-        });
+        return Err(Failure::nothing_selected());
     }
     Ok(code)
 }
 
-/// One plan: how many cases were selected, and the exit code.
-async fn one(
+/// Returns the number of selected cases and the exit code.
+async fn run_plan(
     args: &args::Run,
-    verbosity: Verbosity,
+    output: OutputArgs,
     registry: &Registry,
-    found: files::Found,
+    file: files::PlanFile,
     interrupts: &Interrupts,
 ) -> Result<(usize, u8), Failure> {
-    let colour = verbosity.colour();
-    let selected = plans::selector(&args.selection)?;
-    // first without an environment: a bad plan starts no platform
-    let draft = plans::read(&found, registry);
-    let checked = draft.compile(registry, None, &args.stage.set, &selected, colour)?;
-    let chosen = checked.cases.len();
-    if chosen == 0 {
+    let colour = output.colour();
+    let is_selected = plans::selector(&args.selection)?;
+    let draft = plans::read(&file, registry);
+    // Without an environment first: an invalid plan starts no sandbox.
+    let checked = draft.compile(registry, None, &args.execution.set, &is_selected, colour)?;
+    let selected = checked.cases.len();
+    if selected == 0 {
         return Ok((0, exit::SUCCESS));
     }
     if args.dry_run {
-        dry::print(&checked);
-        return Ok((chosen, exit::SUCCESS));
+        dry_run::print(&checked);
+        return Ok((selected, exit::SUCCESS));
     }
-    let Place { environment, holder } = Place::choose(&args.stage, registry, draft.plan(), colour).await?;
+    let ChosenEnvironment { environment, sandbox } =
+        ChosenEnvironment::choose(&args.execution, registry, draft.plan(), colour).await?;
     #[cfg(feature = "sandbox")]
-    if let Some(platform) = &holder {
-        interrupts.keep(platform.folder());
+    if let Some(sandbox) = &sandbox {
+        interrupts.remove_on_exit(sandbox.folder());
     }
-    let result = match draft.compile(registry, Some(&environment), &args.stage.set, &selected, colour) {
-        Ok(schedule) => report(args, verbosity, &found, schedule, interrupts).await,
+    let result = match draft.compile(registry, Some(&environment), &args.execution.set, &is_selected, colour) {
+        Ok(schedule) => execute_and_report(args, output, &file, schedule, interrupts).await,
         Err(e) => Err(e),
     };
-    if let Some(holder) = holder {
-        holder.shutdown().await;
+    if let Some(sandbox) = sandbox {
+        sandbox.shutdown().await;
     }
-    Ok((chosen, result?))
+    Ok((selected, result?))
 }
 
-async fn report(
+async fn execute_and_report(
     args: &args::Run,
-    verbosity: Verbosity,
-    found: &files::Found,
+    output: OutputArgs,
+    file: &files::PlanFile,
     mut schedule: Schedule,
     interrupts: &Interrupts,
 ) -> Result<u8, Failure> {
-    let colour = verbosity.colour();
+    let colour = output.colour();
     if let Some(jobs) = args.jobs {
         schedule.jobs = usize::from(jobs);
     }
     if let Some(seed) = args.shuffle {
         let seed = seed.unwrap_or_else(|| u64::from(fastrand::u32(..)));
-        if !verbosity.quiet {
-            anstream::eprintln!("cases begin in the order of `--shuffle={seed}`");
+        if !output.quiet {
+            anstream::eprintln!("order of cases: `--shuffle={seed}`");
         }
         fastrand::Rng::with_seed(seed).shuffle(&mut schedule.cases);
     }
-    let run = perform::begin(&found.root);
-    let report_path = report_path(args, found, &schedule);
+    let run = execute::new_run(&file.root);
+    let report_path = report_path(args, file, &schedule);
     let id = run.id.clone();
     let Interrupts { cancel, kill, pending, .. } = interrupts.clone();
-    let console = Console::stderr(detail(verbosity), colour);
-    let manner = Manner {
+    let console = Console::stderr(output.detail(), colour);
+    let options = RunOptions {
         run,
         selection: plans::selection_words(&args.selection, schedule.cases.len(), schedule.outline.len()),
         gate: if args.gate.is_empty() { Tier::ALL.to_vec() } else { args.gate.clone() },
@@ -118,41 +115,27 @@ async fn report(
         cancel,
         kill,
     };
-    let index = perform::perform(manner, schedule, || {
-        let lines = perform::journal(&found.root, &id)?;
-        Ok(vec![Box::new(lines), Box::new(pending), Box::new(console)])
+    let index = execute::execute(options, schedule, || {
+        let journal = execute::open_journal(&file.root, &id)?;
+        Ok(vec![Box::new(journal), Box::new(pending), Box::new(console)])
     })
     .await?;
 
-    let written = write_atomically(&report_path, |out| report::markdown::write(&index, out));
-    let shown = files::shorten(&report_path);
-    let options = SummaryOptions { colour, width: None, reports: vec![shown.display().to_string()] };
-    let summary = summary(&index, &options);
+    let written = write_atomically(&report_path, |out| markdown::write(&index, out));
+    let reports = vec![files::relative(&report_path).display().to_string()];
+    let summary = summary(&index, &SummaryOptions { colour, width: None, reports });
     anstream::println!("{}", summary.trim_end());
-    if let Err(e) = written {
-        return Err(Failure {
-            message: format!("error: the report `{}` cannot be written: {e}", report_path.display()),
-            code: exit::NO_REPORT,
-        });
-    }
+    written.map_err(|e| Failure::not_written(&report_path, &e))?;
     Ok(exit::of_run(gate(&index).verdict))
 }
 
-fn report_path(args: &args::Run, found: &files::Found, schedule: &Schedule) -> PathBuf {
-    let stated = schedule
+fn report_path(args: &args::Run, file: &files::PlanFile, schedule: &Schedule) -> PathBuf {
+    let path = schedule
         .report
         .clone()
         .unwrap_or_else(|| format!("tests/reports/{}-report.md", schedule.plan.id.to_lowercase()));
     match &args.report_dir {
-        Some(dir) => dir.join(Path::new(&stated).file_name().unwrap_or(stated.as_ref())),
-        None => found.root.join(stated),
-    }
-}
-
-pub fn detail(v: Verbosity) -> Detail {
-    match v {
-        Verbosity { quiet: true, .. } => Detail::Quiet,
-        Verbosity { verbose: true, .. } => Detail::Actions,
-        _ => Detail::Cases,
+        Some(dir) => dir.join(Path::new(&path).file_name().unwrap_or(path.as_ref())),
+        None => file.root.join(path),
     }
 }

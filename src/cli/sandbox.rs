@@ -41,7 +41,7 @@ enum DatabaseLink {
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 impl Platform {
-    pub async fn start(parts: &args::SandboxParts, listen: SocketAddr) -> Result<Platform, Error> {
+    pub async fn start(parts: &args::SandboxArgs, listen: SocketAddr) -> Result<Platform, Error> {
         let folder = tempfile::Builder::new().prefix("tp-runner-sandbox-").tempdir()?;
         let secret = || uuid::Uuid::new_v4().simple().to_string();
 
@@ -147,7 +147,7 @@ impl Platform {
         let (environments, problems) = plans::read_environments(&source, registry);
         match environments.map(|e| e.all) {
             Some(mut all) if problems.errors() == 0 && !all.is_empty() => Ok(all.remove(0)),
-            _ => Err(plans::bad(&problems, false)),
+            _ => Err(plans::invalid(&problems, false)),
         }
     }
 
@@ -175,7 +175,7 @@ impl Platform {
 pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
     let failed =
         |e: Error| Failure { message: format!("error: the sandbox cannot start: {e}"), code: exit::UNREACHABLE };
-    let platform = Platform::start(&args.parts, args.listen).await.map_err(failed)?;
+    let platform = Platform::start(&args.sandbox, args.listen).await.map_err(failed)?;
     if let Some(file) = &args.env_file {
         let text = &platform.environment;
         crate::report::file::write_atomically(file, |out| out.write_all(text.as_bytes()))
@@ -185,7 +185,7 @@ pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
     println!("api:        {}", platform.sandbox.api());
     let folder = platform.folder();
     println!("kubeconfig: {}", folder.join("kubeconfig").display());
-    match &args.parts.database {
+    match &args.sandbox.database {
         None => println!("database:   {}", folder.join("platform.db").display()),
         Some(_) => println!("database:   as given with --database"),
     }

@@ -1,21 +1,21 @@
-//! Ctrl-C: once stops in order, twice leaves at once and says what is left.
+//! Ctrl-C and SIGTERM: the first signal cancels the run and undoes it, the second exits immediately and lists what was not undone.
 use super::exit;
 use crate::event::{Event, EventKind, EventSink};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// What was made and not yet taken back, as the events tell.
+/// An event sink that tracks pending undo entries: address and description.
 #[derive(Clone, Default)]
-pub struct Pending(Arc<Mutex<BTreeMap<String, String>>>);
+pub struct PendingUndo(Arc<Mutex<BTreeMap<String, String>>>);
 
-impl EventSink for Pending {
+impl EventSink for PendingUndo {
     fn on_event(&mut self, event: &Event, _: &str) -> Result<(), String> {
-        let mut pending = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &event.kind {
             EventKind::UndoIntended { what, .. } => {
                 pending.insert(event.address.to_string(), what.clone());
@@ -29,51 +29,50 @@ impl EventSink for Pending {
     }
 }
 
-/// How the user's wishes reach a run.
 #[derive(Clone, Default)]
 pub struct Interrupts {
-    /// The first Ctrl-C.
+    /// Cancelled by the first signal.
     pub cancel: CancellationToken,
-    /// The second; the process ends with it.
+    /// Cancelled by the second signal, just before the process exits.
     pub kill: CancellationToken,
-    pub pending: Pending,
-    /// Removed even when the process leaves at once.
-    folders: Arc<Mutex<Vec<PathBuf>>>,
+    pub pending: PendingUndo,
+    /// Removed by the second signal.
+    temporary_folders: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 impl Interrupts {
-    /// A folder that is removed even when the process leaves at once.
+    /// Registers a folder to remove if the process exits immediately.
     #[cfg(feature = "sandbox")]
-    pub fn keep(&self, folder: impl Into<PathBuf>) {
-        self.folders.lock().unwrap_or_else(|e| e.into_inner()).push(folder.into());
+    pub fn remove_on_exit(&self, folder: impl Into<PathBuf>) {
+        self.temporary_folders.lock().unwrap_or_else(PoisonError::into_inner).push(folder.into());
     }
 }
 
-/// Listens from when it returns, for SIGINT and SIGTERM alike.
+/// Installs the signal handlers.
 pub fn listen() -> std::io::Result<Interrupts> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let interrupts = Interrupts::default();
-    let heard = interrupts.clone();
+    let shared = interrupts.clone();
     tokio::spawn(async move {
-        for asked in 1.. {
+        for count in 1.. {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            if asked == 1 {
-                eprintln!("stopping: taking back what was made (Ctrl-C again to leave at once)");
-                heard.cancel.cancel();
+            if count == 1 {
+                eprintln!("stopping: running the undo actions (Ctrl-C again to exit immediately)");
+                shared.cancel.cancel();
                 continue;
             }
-            heard.kill.cancel();
-            let left = heard.pending.0.lock().unwrap_or_else(|e| e.into_inner());
-            if left.is_empty() {
-                eprintln!("left at once; nothing is left behind");
+            shared.kill.cancel();
+            let pending = shared.pending.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if pending.is_empty() {
+                eprintln!("exited immediately; nothing to clean up");
             } else {
-                eprintln!("left at once; not taken back ({}):", left.len());
-                left.iter().for_each(|(at, what)| eprintln!("  {at}: {what}"));
+                eprintln!("exited immediately; not undone ({}):", pending.len());
+                pending.iter().for_each(|(at, what)| eprintln!("  {at}: {what}"));
             }
-            for folder in heard.folders.lock().unwrap_or_else(|e| e.into_inner()).iter() {
+            for folder in shared.temporary_folders.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 let _ = std::fs::remove_dir_all(folder);
             }
             std::process::exit(i32::from(exit::INTERRUPTED));

@@ -100,5 +100,5 @@ async fn job_is_accepted_and_permitted_and_keeps_its_report(w: TestCluster) {
     let doctor = run("tp-runner doctor plan.yaml");
     let said = String::from_utf8_lossy(&doctor.stdout).into_owned() + &String::from_utf8_lossy(&doctor.stderr);
     assert_eq!(doctor.status.code(), Some(0), "{said}");
-    assert!(said.contains(&format!("as `{account}`")) && said.contains("nothing is wrong"), "{said}");
+    assert!(said.contains(&format!("as `{account}`")) && said.contains("no problems"), "{said}");
 }

@@ -148,7 +148,7 @@ impl Compiler<'_> {
                 &step.span,
                 format!("the environment `{name}` is protected, and {why}"),
             );
-            self.within.refused.push(d.help(format!("`--i-mean {name}` lets it happen all the same")));
+            self.within.refused.push(d.help(format!("`--allow-destructive {name}` allows it")));
         }
         if let (Some(_), Some(k), false) =
             (&step.always, step.assertions.is_empty().then_some(&step.span), matches!(act, ActionKind::Nothing))

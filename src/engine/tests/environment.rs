@@ -126,7 +126,10 @@ fn a_protected_environment_refuses_what_cannot_be_taken_back() {
     let without = plan("{ fake: { name: make, changes: true }, as: x }");
     assert!(refused(&without, "").is_empty());
     let said = refused(&without, "protected: true");
-    assert!(said.contains("protected") && said.contains("has no `undo`") && said.contains("--i-mean here"), "{said}");
+    assert!(
+        said.contains("protected") && said.contains("has no `undo`") && said.contains("--allow-destructive here"),
+        "{said}"
+    );
     assert!(refused(&plan("{ fault: { break: down } }"), "protected: true").contains("breaks a link"));
     let with = plan("{ fake: { name: make, changes: true }, as: x, undo: [{ fake: { name: u, changes: true } }] }");
     assert_eq!(refused(&with, "protected: true"), "");

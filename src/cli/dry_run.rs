@@ -1,0 +1,35 @@
+//! `run --dry-run`: prints the actions of a plan without executing them.
+use crate::engine::schedule::{ActionKind, Schedule, ScheduledAction};
+
+pub fn print(schedule: &Schedule) {
+    anstream::println!("{}: {} (dry run: nothing is executed)", schedule.plan.id, schedule.plan.title);
+    for case in &schedule.cases {
+        let outline = schedule.outline.iter().find(|o| o.id == case.id);
+        anstream::println!("\n{}: {}  [{}]", case.id, outline.map(|o| o.title.as_str()).unwrap_or_default(), case.tier);
+        for sentence in &case.sentences {
+            let text =
+                outline.and_then(|o| o.sentences.iter().find(|s| s.address == sentence.address)).map(|s| s.text.trim());
+            anstream::println!("  {}", text.unwrap_or_default().lines().next().unwrap_or_default());
+            print_actions(&sentence.steps, 2);
+        }
+    }
+}
+
+/// Prints the actions of `use` and `parallel` nested below them.
+fn print_actions(actions: &[ScheduledAction], depth: usize) {
+    for action in actions {
+        if matches!(action.act, ActionKind::Nothing) {
+            continue;
+        }
+        let each = if action.foreach.is_some() { " (for each)" } else { "" };
+        anstream::println!("{}- {}{each}", "  ".repeat(depth), action.what);
+        match &action.act {
+            ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| print_actions(b, depth + 1)),
+            ActionKind::Use { definition, .. } => print_actions(&definition.steps, depth + 1),
+            _ => {}
+        }
+        for undo in action.undo.iter() {
+            anstream::println!("{}  (undo: {})", "  ".repeat(depth), undo.what);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Executes one schedule: sets up scope, targets, relays and event sinks, runs the engine, closes everything.
+use super::{exit, failure::Failure, relays, secrets::environment_scope};
+use crate::{
+    engine::{
+        context::RunContext, dispatch, live::LiveSource, run::run_schedule, schedule::Schedule, scopes::base_scope,
+    },
+    event::{EventSink, RunStarted},
+    executor::{Link, RunInfo},
+    outcome::Tier,
+    report::{index_builder::IndexBuilder, jsonl::JsonLines, run_index::RunIndex},
+    secrets::Secrets,
+    value::Value,
+};
+use jiff::Timestamp;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio_util::sync::CancellationToken;
+
+pub struct RunOptions {
+    pub run: RunInfo,
+    /// In words: `all 10 cases`.
+    pub selection: String,
+    pub gate: Vec<Tier>,
+    pub fail_fast: bool,
+    pub cancel: CancellationToken,
+    pub kill: CancellationToken,
+}
+
+type Sinks = Vec<Box<dyn EventSink>>;
+
+/// Returns the index of the finished run, whatever the verdicts. Fails if the run could not start or could not be recorded;
+/// `open_sinks` is called when nothing else can prevent the start.
+pub async fn execute(
+    options: RunOptions,
+    mut schedule: Schedule,
+    open_sinks: impl FnOnce() -> Result<Sinks, Failure>,
+) -> Result<RunIndex, Failure> {
+    let RunOptions { run, selection, gate, fail_fast, cancel, kill } = options;
+    let mut versions = vec![("tp-runner".to_string(), env!("CARGO_PKG_VERSION").to_string())];
+    versions.append(&mut schedule.versions);
+
+    let secrets = Arc::new(Secrets::default());
+    let environment = environment_scope(&run, &secrets, &schedule).await?;
+    let base =
+        base_scope(&run, &secrets, &schedule.vars, &environment).map_err(|e| Failure::usage(format!("error: {e}")))?;
+    schedule.plan.vars =
+        schedule.vars.iter().map(|(n, _)| (n.clone(), base.get(n).map(Value::to_string).unwrap_or_default())).collect();
+    let live = Arc::new(LiveSource::new(run.clone(), secrets.clone(), environment, &schedule.targets));
+    let switches = relays::start(&schedule).await?;
+    let start = RunStarted {
+        run: run.id.clone(),
+        started: run.started,
+        plan: schedule.plan.clone(),
+        environment: schedule.environment.clone(),
+        selection,
+        gate,
+        versions,
+        cases: schedule.outline.clone(),
+    };
+
+    let builder = IndexBuilder::default();
+    let mut sinks = open_sinks()?;
+    sinks.push(Box::new(builder.clone()));
+    let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
+    let faults = std::mem::take(&mut schedule.faults);
+    let on_failure = std::mem::take(&mut schedule.on_failure);
+    let context = Arc::new(RunContext {
+        run,
+        secrets,
+        events: events.clone(),
+        cancel,
+        kill,
+        links: switches.iter().map(|(n, s)| (n.clone(), s.clone() as Arc<dyn Link>)).collect(),
+        live: Some(live.clone()),
+        faults,
+        on_failure,
+        fail_fast,
+        wall: Timestamp::now,
+        hook: None,
+    });
+    run_schedule(Arc::new(schedule), context.clone(), live.clone(), base, start).await;
+    live.close().await;
+    drop((context, events));
+    let recorded = tokio::task::spawn_blocking(move || thread.join()).await;
+    for (_, switch) in switches {
+        switch.relay.cut();
+    }
+    if let Ok(Ok(Err(e))) = recorded {
+        return Err(Failure { message: format!("error: cannot record the run: {e}"), code: exit::NO_REPORT });
+    }
+    Ok(builder.index())
+}
+
+/// A new run, starting now, whose plan paths are relative to `root`.
+pub fn new_run(root: &Path) -> RunInfo {
+    // A letter and 7 hexadecimal digits: valid in DNS names.
+    let id = format!("r{}", &uuid::Uuid::new_v4().simple().to_string()[..7]);
+    RunInfo { id, started: Timestamp::now(), dir: root.to_path_buf() }
+}
+
+/// `.tp-runner/runs/<run>/events.jsonl`. Creates the folders, and a `.gitignore` that excludes them.
+pub fn journal_path(root: &Path, run: &str) -> Result<PathBuf, Failure> {
+    let data = root.join(".tp-runner");
+    let folder = data.join("runs").join(run);
+    let created = std::fs::create_dir_all(&folder).and_then(|()| {
+        let ignore = data.join(".gitignore");
+        if ignore.exists() { Ok(()) } else { std::fs::write(ignore, "*\n") }
+    });
+    created.map_err(|e| Failure::not_written(&folder, &e))?;
+    Ok(folder.join("events.jsonl"))
+}
+
+/// Creates the journal of a run.
+pub fn open_journal(root: &Path, run: &str) -> Result<JsonLines, Failure> {
+    let path = journal_path(root, run)?;
+    JsonLines::open(&path).map_err(|e| Failure::not_written(&path, &e))
+}

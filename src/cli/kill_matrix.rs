@@ -1,0 +1,114 @@
+//! The kill matrix: runs a plan against one sandbox per defect, several in parallel.
+use super::{
+    args,
+    execute::{self, RunOptions},
+    failure::Failure,
+    files,
+    plans::Draft,
+    sandbox::Platform,
+    signals::Interrupts,
+};
+use crate::{
+    executor::Registry,
+    outcome::Tier,
+    prove::matrix::{Matrix, Outcome, Row},
+};
+use futures::{StreamExt, stream};
+use std::time::Instant;
+use tp_runner_sandbox::defect::Defect;
+
+pub struct MatrixOptions<'a> {
+    pub draft: &'a Draft,
+    pub file: &'a files::PlanFile,
+    pub registry: &'a Registry,
+    pub sandbox: &'a args::SandboxArgs,
+    pub set: &'a [String],
+    /// Number of sandboxes in parallel.
+    pub jobs: usize,
+    pub interrupts: &'a Interrupts,
+}
+
+/// Rows in the order of the defect catalogue, preceded and followed by a run without defect. `on_row` is called with the number of
+/// finished runs, their total, and each row as it finishes.
+pub async fn run(options: &MatrixOptions<'_>, on_row: &(dyn Fn(usize, usize, &Row) + Sync)) -> Result<Matrix, Failure> {
+    let schedule = options.draft.compile_for_proof(options.registry, None, options.set)?;
+    let breaks = |name: &str| schedule.breaks.iter().find(|b| b.defect == name);
+    let is_selected = |d: &Defect| match options.sandbox.defect.as_slice() {
+        [] => schedule.breaks.is_empty() || breaks(d.name()).is_some(),
+        names => names.iter().any(|n| n == d.name()),
+    };
+    if let Some(b) = schedule.breaks.iter().find(|b| b.defect.parse::<Defect>().is_err()) {
+        return Err(Failure::usage(format!(
+            "error: unknown defect `{}` in `prove.defects`\nhelp: `--defect help` lists all names",
+            b.defect
+        )));
+    }
+    let defects = Defect::ALL.iter().filter(|d| is_selected(d));
+    let defects: Vec<Option<Defect>> = [None].into_iter().chain(defects.map(|d| Some(*d))).chain([None]).collect();
+    let total = defects.len();
+    let runs = defects.into_iter().enumerate().map(|(n, defect)| async move {
+        let started = Instant::now();
+        let outcome = run_with_defect(options, defect).await;
+        let row = Row {
+            defect: defect.map(|d| d.name().to_owned()),
+            about: defect.map_or("no defect", Defect::description).to_owned(),
+            breaks: vec![],
+            outcome,
+            took: started.elapsed(),
+        };
+        (n, row)
+    });
+    let mut rows = vec![];
+    let mut running = stream::iter(runs).buffer_unordered(options.jobs);
+    while let Some((n, mut row)) = running.next().await {
+        row.breaks = row.defect.as_deref().and_then(breaks).map(|b| b.sentences.clone()).unwrap_or_default();
+        on_row(rows.len() + 1, total, &row);
+        rows.push((n, row));
+    }
+    rows.sort_by_key(|(n, _)| *n);
+    let sentences = schedule.outline.iter().flat_map(|c| &c.sentences);
+    let sentences = sentences.map(|s| (s.address.clone(), s.text.clone())).collect();
+    Ok(Matrix { rows: rows.into_iter().map(|(_, row)| row).collect(), sentences })
+}
+
+async fn run_with_defect(options: &MatrixOptions<'_>, defect: Option<Defect>) -> Outcome {
+    if options.interrupts.cancel.is_cancelled() {
+        return Outcome::CouldNot("interrupted".into());
+    }
+    let sandbox =
+        args::SandboxArgs { defect: defect.iter().map(|d| d.name().to_owned()).collect(), ..options.sandbox.clone() };
+    let platform = match Platform::start(&sandbox, ([127, 0, 0, 1], 0).into()).await {
+        Ok(platform) => platform,
+        Err(e) => return Outcome::CouldNot(format!("cannot start the sandbox: {e}")),
+    };
+    options.interrupts.remove_on_exit(platform.folder());
+    let outcome = match run_on(options, &platform).await {
+        Ok(outcome) => outcome,
+        Err(failure) => Outcome::CouldNot(failure.message),
+    };
+    platform.shutdown().await;
+    outcome
+}
+
+async fn run_on(options: &MatrixOptions<'_>, platform: &Platform) -> Result<Outcome, Failure> {
+    let environment = platform.environment(options.registry)?;
+    let schedule = options.draft.compile_for_proof(options.registry, Some(&environment), options.set)?;
+    let run_options = RunOptions {
+        run: execute::new_run(&options.file.root),
+        selection: "all cases".into(),
+        gate: Tier::ALL.to_vec(),
+        fail_fast: false,
+        cancel: options.interrupts.cancel.clone(),
+        kill: options.interrupts.kill.clone(),
+    };
+    let pending = options.interrupts.pending.clone();
+    let index = execute::execute(run_options, schedule, || Ok(vec![Box::new(pending)])).await?;
+    if index.cancelled {
+        return Ok(Outcome::CouldNot("interrupted".into()));
+    }
+    let sentences = index.cases.iter().flat_map(|c| &c.sentences);
+    Ok(Outcome::Ran {
+        statuses: sentences.map(|s| (s.outline.address.clone(), s.status)).collect(),
+        cases: index.cases.iter().map(|c| (c.outline.id.clone(), c.verdict)).collect(),
+    })
+}

@@ -1,0 +1,193 @@
+//! `prove --run`: re-evaluates a recorded run with mutated observations.
+use super::{
+    args::{self, OutputArgs},
+    failure::Failure,
+    files,
+    plans::{self, Draft},
+    report::find_journal,
+};
+use crate::{
+    engine::schedule::Schedule,
+    executor::Registry,
+    prove::{
+        evidence::{self, Proof},
+        guards::Guards,
+    },
+    replay::Record,
+    report::{file::write_atomically, jsonl},
+    value::Value,
+    yaml,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Returns the plan and the proof of the last run. With `--accept` writes the assertion baseline: the intersection over all runs.
+pub fn evaluate(
+    args: &args::Prove,
+    runs: &[String],
+    registry: &Registry,
+    output: OutputArgs,
+    cancel: &CancellationToken,
+) -> Result<(files::PlanFile, Proof), Failure> {
+    if runs.len() > 1 && !args.accept {
+        return Err(Failure::usage("error: expected one `--run`\nhelp: several `--run` need `--accept`"));
+    }
+    let evaluated = runs.iter().map(|run| evaluate_run(args, run, registry, output, cancel));
+    let mut evaluated = evaluated.collect::<Result<Vec<_>, _>>()?;
+    let Some((file, baseline, proof)) = evaluated.pop() else {
+        return Err(Failure::usage("error: expected a run"));
+    };
+    if let (true, Some(baseline)) = (args.accept, &baseline) {
+        let guards = evaluated.iter().fold(proof.guards.clone(), |guards, (_, _, other)| guards.shared(&other.guards));
+        let guards = guards.of_plan(&plan_content(&file));
+        let path = path_beside(&file, baseline)?;
+        write_atomically(&path, |out| out.write_all(guards.text().as_bytes()))
+            .map_err(|e| Failure::not_written(&path, &e))?;
+        anstream::eprintln!("baseline with {} entries: {}", guards.count(), files::relative(&path).display());
+    }
+    Ok((file, proof))
+}
+
+/// Returns the plan of the run, the file name of its baseline if it has one, and the proof; without `--accept` the proof is compared
+/// with the baseline.
+fn evaluate_run(
+    args: &args::Prove,
+    run: &str,
+    registry: &Registry,
+    output: OutputArgs,
+    cancel: &CancellationToken,
+) -> Result<(files::PlanFile, Option<String>, Proof), Failure> {
+    let path = find_journal(run)?;
+    let events = jsonl::read(&path).map_err(|e| Failure::not_read(&path, e))?;
+    let record = Record::of(&events)
+        .ok_or_else(|| Failure::usage(format!("error: `{}` does not contain a run", path.display())))?;
+    drop(events);
+    let file = plan_of_run(args, &record)?;
+    let draft = plans::read(&file, registry);
+    let schedule = compile(args, &draft, &record, registry, output)?;
+    if schedule.plan.id != record.started.plan.id {
+        let (plan, other) = (&schedule.plan.id, &record.started.plan.id);
+        return Err(Failure::usage(format!("error: the run `{run}` is of the plan `{other}`, not of `{plan}`")));
+    }
+    let baseline = draft.plan().and_then(|p| p.prove.guards.as_ref()).map(|g| g.text.clone());
+    let accepted = match &baseline {
+        Some(name) if !args.accept => read_baseline(&file, name)?,
+        _ => None,
+    };
+    if args.accept && baseline.is_none() {
+        return Err(Failure::usage(
+            "error: the plan does not name a file for its assertion baseline\nhelp: add `prove: { guards: FILE }` to the plan",
+        ));
+    }
+    let compared = accepted.as_ref().filter(|guards| !guards.are_of(&plan_content(&file)));
+    let bar = progress_bar(output);
+    let on_progress = |done: usize, of: usize| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+        if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let proof = evidence::prove(Arc::new(schedule), Arc::new(record), compared, &on_progress);
+    bar.finish_and_clear();
+    match proof {
+        Ok(proof) => Ok((file, baseline, proof)),
+        Err(_) if cancel.is_cancelled() => Err(Failure::interrupted()),
+        Err(e) => Err(Failure::usage(format!("error: {e}"))),
+    }
+}
+
+fn progress_bar(output: OutputArgs) -> ProgressBar {
+    let bar = if output.quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
+    let style = ProgressStyle::with_template("{bar:24} {pos}/{len} observations  {elapsed}");
+    style.map_or(bar.clone(), |style| bar.with_style(style.progress_chars("━╸ ")))
+}
+
+/// The plan given as an argument, else the plan of the run: its file, or the built-in plan with its id.
+fn plan_of_run(args: &args::Prove, record: &Record) -> Result<files::PlanFile, Failure> {
+    let names = match &args.plans[..] {
+        [] => {
+            let plan = &record.started.plan;
+            vec![if Path::new(&plan.file).is_file() { plan.file.clone() } else { plan.id.clone() }]
+        }
+        [name] => vec![name.clone()],
+        names => {
+            return Err(Failure::usage(format!(
+                "error: expected at most one plan with `--run`, found {}",
+                names.len()
+            )));
+        }
+    };
+    let mut all = files::plans(&names)?;
+    match all.len() {
+        1 => Ok(all.remove(0)),
+        n => Err(Failure::usage(format!("error: expected one plan with `--run`, found {n} in `{}`", names[0]))),
+    }
+}
+
+/// Compiles the plan for the environment of the run, which may replace actions. Connects to nothing.
+fn compile(
+    args: &args::Prove,
+    draft: &Draft,
+    record: &Record,
+    registry: &Registry,
+    output: OutputArgs,
+) -> Result<Schedule, Failure> {
+    let recorded = &record.started.environment;
+    let environments = plans::environments(args.execution.environment.config.as_deref(), registry, output.colour())?;
+    let environment = environments.and_then(|all| all.all.into_iter().find(|e| e.name == recorded.name));
+    if environment.is_none() && !recorded.replaced.is_empty() {
+        return Err(Failure::usage(format!(
+            "error: the environment `{}` of the run replaces `{}`, and no environment file defines it\nhelp: use `--config FILE`",
+            recorded.name,
+            recorded.replaced.join("`, `")
+        )));
+    }
+    let environment = environment.map(|e| crate::plan::Environment { protected: false, ..e });
+    draft.compile(registry, environment.as_ref(), &args.execution.set, &|_| true, output.colour())
+}
+
+/// The accepted assertion baseline of a plan.
+fn read_baseline(file: &files::PlanFile, name: &str) -> Result<Option<Guards>, Failure> {
+    let (path, text) = match file.built_in {
+        Some(built_in) => (PathBuf::from(name), built_in.guards.to_string()),
+        None => {
+            let path = path_beside(file, name)?;
+            let text = std::fs::read_to_string(&path).map_err(|e| match e.kind() {
+                std::io::ErrorKind::NotFound => Failure::usage(format!(
+                    "error: file not found: `{}`, named by `prove.guards`\nhelp: `--accept` writes it",
+                    path.display()
+                )),
+                _ => Failure::not_read(&path, e),
+            })?;
+            (path, text)
+        }
+    };
+    let guards = serde_json::from_str(&text)
+        .map_err(|e| Failure::usage(format!("error: `{}` is not an assertion baseline: {e}", path.display())))?;
+    Ok(Some(guards))
+}
+
+/// The plan without comments, layout and `prove`.
+fn plan_content(file: &files::PlanFile) -> String {
+    match yaml::parse(&file.source).map(|node| node.to_value()) {
+        Ok(Value::Map(map)) => {
+            let mut map = (*map).clone();
+            map.shift_remove("prove");
+            Value::from(map).to_string()
+        }
+        _ => file.source.text.clone(),
+    }
+}
+
+/// A file in the folder of the plan.
+fn path_beside(file: &files::PlanFile, name: &str) -> Result<PathBuf, Failure> {
+    if file.built_in.is_some() {
+        return Err(Failure::usage("error: cannot write a baseline for a built-in plan: it has no folder"));
+    }
+    let folder = Path::new(&file.source.name).parent().unwrap_or(Path::new(""));
+    Ok(folder.join(name))
+}
