@@ -1,6 +1,6 @@
-//! What is wrong with a file that a person wrote, and how that is drawn. Every problem has a code, a place, one sentence, and
-//! where possible what was probably meant. The codes are explained in `docs/diagnostics.md`.
-use crate::source::Span;
+//! Problems in files written by users, and how they are displayed. Each has a code, a place, a message and usually help. The codes are
+//! explained in `docs/diagnostics.md`.
+use crate::{language::CODES, source::Span};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,14 +16,15 @@ pub struct Diagnostic {
     pub code: &'static str,
     pub message: String,
     pub span: Span,
-    /// Stands under the underline.
+    /// Shown beside the underline.
     pub label: Option<String>,
-    /// What to do, or what was probably meant.
+    /// What to do, or a suggestion.
     pub help: Option<String>,
 }
 
 impl Diagnostic {
     pub fn error(code: &'static str, span: &Span, message: impl Into<String>) -> Self {
+        debug_assert!(CODES.contains(&code), "`{code}` is missing in language::CODES");
         Diagnostic {
             severity: Severity::Error,
             code,
@@ -48,19 +49,19 @@ impl Diagnostic {
         self
     }
 
-    /// Adds "did you mean" if one of `known` is near `word`, and otherwise lists them.
-    pub fn meant<'a>(self, word: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+    /// Suggests the most similar of `known`, or lists them.
+    pub fn suggest<'a>(self, word: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
         match nearest(word, known.iter().copied()) {
             Some(near) => self.help(format!("did you mean `{near}`?")),
-            // a long list helps nobody
+            // a long list does not help
             None if known.is_empty() || known.len() > 16 => self,
             None => self
-                .help(format!("known here: {}", known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "))),
+                .help(format!("available: {}", known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "))),
         }
     }
 
-    /// Drawn as rustc draws: place, source line, underline, help.
+    /// Displays it like rustc: message, place, source line with underline, help.
     pub fn render(&self, colour: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -83,7 +84,7 @@ impl Diagnostic {
     }
 }
 
-/// The word of `known` that `word` is probably a slip of.
+/// The word of `known` that is most similar to `word`, if any is similar enough.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
@@ -93,7 +94,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, k)| k)
 }
 
-/// Everything that is wrong, in the order of the file.
+/// Collected problems.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
@@ -110,7 +111,7 @@ impl Diagnostics {
         self.0.iter().filter(|d| d.severity == Severity::Error).count()
     }
 
-    /// By place; what was found twice at one place with one sentence is said once.
+    /// Sorts by place, and removes duplicates.
     pub fn sort(&mut self) {
         self.0.sort_by(|a, b| {
             (&a.span.source.name, a.span.range.start, &a.message).cmp(&(

@@ -1,49 +1,49 @@
-//! The known secrets of a run, in every form in which they could slip into a record, and how they are masked. The dispatcher
-//! calls `mask`, once, where events are born; nobody else does.
+//! Masks the known secrets of a run in every encoding in which they could occur. The dispatcher masks each event when it is created;
+//! texts that are cut earlier are masked before the cut.
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::{Engine, engine::general_purpose as b64};
-use std::sync::RwLock;
+use parking_lot::RwLock;
 
-/// Shorter texts are not masked: they would blot out half of every report.
-const SHORTEST: usize = 4;
+/// Shorter values are not masked: they would match too much of every report.
+const MIN_SECRET_BYTES: usize = 4;
 
 #[derive(Debug, Default)]
 pub struct Secrets(RwLock<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Every secret stands as its token already: there is nothing to learn.
+    /// The text was masked when it was recorded: further secrets are ignored.
     recorded: bool,
-    /// Of each secret, as it was called when it became known.
+    /// The name of each secret, before numbering.
     names: Vec<String>,
-    /// Name and form of each pattern: the token that stands for it.
+    /// Name and token of each pattern.
     tokens: Vec<(String, String)>,
     patterns: Vec<String>,
     search: Option<AhoCorasick>,
 }
 
 impl Secrets {
-    /// Of a record, in which every secret stands as its token.
+    /// For a recorded run, in which secrets are masked already.
     pub fn recorded() -> Self {
         Secrets(RwLock::new(Known { recorded: true, ..Known::default() }))
     }
 
-    /// From now on `value` is masked as `‹name›`, and in derived forms as `‹name:form›`. The same value keeps its first name;
-    /// another of a name that is taken is told apart: `‹name~2›`.
+    /// Masks `value` as `‹name›` from now on, and its encodings as `‹name:form›`. A known value keeps its first name; another value of the
+    /// same name becomes `‹name~2›`.
     pub fn add(&self, name: &str, value: &str) {
-        if value.len() < SHORTEST {
+        if value.len() < MIN_SECRET_BYTES {
             return;
         }
-        let mut known = self.0.write().unwrap_or_else(|e| e.into_inner());
+        let mut known = self.0.write();
         if known.recorded || known.patterns.iter().any(|p| p == value) {
             return;
         }
-        // in a record two secrets of one name must not look the same
+        // in a record, different secrets must have different tokens
         let same = known.names.iter().filter(|n| *n == name).count();
         known.names.push(name.to_string());
         let name = if same == 0 { name.to_string() } else { format!("{name}~{}", same + 1) };
         for (form, text) in forms(value) {
-            if text.len() >= SHORTEST && !known.patterns.contains(&text) {
+            if text.len() >= MIN_SECRET_BYTES && !known.patterns.contains(&text) {
                 let token = if form.is_empty() { format!("‹{name}›") } else { format!("‹{name}:{form}›") };
                 known.tokens.push((name.clone(), token));
                 known.patterns.push(text);
@@ -52,9 +52,9 @@ impl Secrets {
         known.search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known.patterns).ok();
     }
 
-    /// The text with every secret replaced by its token; `None` where there is none in it.
+    /// The text with every secret replaced by its token; `None` if it contains none.
     pub fn mask(&self, text: &str) -> Option<String> {
-        let known = self.0.read().unwrap_or_else(|e| e.into_inner());
+        let known = self.0.read();
         let search = known.search.as_ref()?;
         if !search.is_match(text) {
             return None;
@@ -63,9 +63,22 @@ impl Secrets {
         Some(search.replace_all(text, &tokens))
     }
 
-    /// The names of the secrets that occur in the text, in any form; in a record also by their tokens.
+    /// Cuts a text to `max_bytes` and adds `mark`. Secrets are masked first, since a part of a secret could not be masked later.
+    pub fn mask_and_cut(&self, text: String, max_bytes: usize, mark: &str) -> String {
+        if text.len() <= max_bytes {
+            return text;
+        }
+        let mut text = self.mask(&text).unwrap_or(text);
+        if text.len() > max_bytes {
+            text.truncate(text.floor_char_boundary(max_bytes));
+            text.push_str(mark);
+        }
+        text
+    }
+
+    /// The names of the secrets in the text, in any encoding or as tokens.
     pub fn names_in(&self, text: &str) -> Vec<String> {
-        let known = self.0.read().unwrap_or_else(|e| e.into_inner());
+        let known = self.0.read();
         let mut names: Vec<String> = vec![];
         if let Some(search) = &known.search {
             names.extend(search.find_iter(text).map(|m| known.tokens[m.pattern().as_usize()].0.clone()));
@@ -80,7 +93,8 @@ impl Secrets {
     }
 }
 
-/// Plain, base64 (alone, or inside a longer text as in Basic authentication), percent-encoded, escaped in JSON or for a shell, hex.
+/// Encodings of a value: plain, base64 (alone or inside a longer text, as in Basic authentication), percent-encoded, hex, and escaped for
+/// JSON or a shell.
 fn forms(value: &str) -> Vec<(&'static str, String)> {
     let mut forms = vec![("", value.to_string())];
     let percent: String = value
@@ -95,14 +109,14 @@ fn forms(value: &str) -> Vec<(&'static str, String)> {
         .collect();
     forms.push(("percent", percent));
     forms.push(("json", serde_json::Value::from(value).to_string().trim_matches('"').to_string()));
-    // between the quotes of a POSIX shell, as in the line that reproduces an action
+    // inside the quotes of a POSIX shell, as in the line that reproduces an action
     forms.push(("shell", value.replace('\'', r"'\''")));
     forms.push(("base64", b64::STANDARD.encode(value)));
     forms.push(("base64", b64::STANDARD_NO_PAD.encode(value)));
     forms.push(("base64", b64::URL_SAFE.encode(value)));
     forms.push(("base64", b64::URL_SAFE_NO_PAD.encode(value)));
-    // `user:secret` in Basic authentication: the secret begins at any of three offsets of a base64 group.
-    // The characters at both ends that also depend on the neighbours are left out.
+    // In `user:secret` of Basic authentication the secret starts at one of three offsets of a base64 group. Characters at both ends
+    // that also depend on the neighbours are left out.
     for offset in 1..3usize {
         let padded: Vec<u8> = std::iter::repeat_n(0, offset).chain(value.bytes()).collect();
         forms.push(("base64", inner_base64(&padded, offset)));
@@ -117,7 +131,7 @@ fn inner_base64(bytes: &[u8], offset: usize) -> String {
     let first = (offset * 8).div_ceil(6);
     let last = bytes.len() * 8 / 6;
     let core = &whole[first.min(whole.len())..last.min(whole.len())];
-    // a short core would be found by chance in other texts
+    // a short core would occur in other texts by chance
     if core.len() < 8 { String::new() } else { core.to_string() }
 }
 
@@ -132,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_is_masked() {
+    fn masks_every_encoding() {
         let s = secrets();
         assert_eq!(s.mask("pw=hunter2/correct;").unwrap(), "pw=‹password›;");
         assert_eq!(s.mask(&b64::STANDARD.encode("hunter2/correct")).unwrap(), "‹password:base64›");
@@ -145,14 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_in_a_secret_hides_it_from_nobody() {
+    fn masks_a_secret_with_a_quote_in_shell_words() {
         let s = Secrets::default();
         s.add("password", "it's me");
         assert_eq!(s.mask(r"'a: it'\''s me'").unwrap(), "'a: ‹password:shell›'");
     }
 
     #[test]
-    fn a_record_still_tells_which_secret_was_there() {
+    fn tokens_keep_the_names_of_secrets() {
         let s = secrets();
         assert_eq!(s.names_in("x hunter2/correct y"), ["password"]);
         assert_eq!(s.names_in(&s.mask("x hunter2/correct y").unwrap()), ["password"]);
@@ -160,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn two_secrets_of_one_name_do_not_look_the_same() {
+    fn different_secrets_of_one_name_have_different_tokens() {
         let s = secrets();
         s.add("password", "another/one");
         assert_eq!(s.mask("hunter2/correct another/one").unwrap(), "‹password› ‹password~2›");
@@ -168,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_too_short_to_mask_is_let_through() {
+    fn does_not_mask_short_values() {
         let s = Secrets::default();
         s.add("pin", "12");
         assert_eq!(s.mask("12"), None);

@@ -1,14 +1,14 @@
-//! The texts that were read, and locations in them. Knows neither YAML nor plans.
+//! Source files and locations in them.
 use serde::{Deserialize, Serialize};
 use std::{ops::Range, sync::Arc};
 
-/// One file. `name` is as the user knows it.
+/// A file. `name` is its path as shown to the user.
 pub struct Source {
     pub name: String,
     pub text: String,
 }
 
-/// Without its text: that is long, and whoever shows a span wants to know which file.
+/// Shows the name only, since the text is long.
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Source({})", self.name)
@@ -37,7 +37,7 @@ impl std::hash::Hash for Span {
     }
 }
 
-/// Where something stands, for people: `plans/TP-004.yaml:12:9`.
+/// File, line and column, both from 1: `plans/TP-004.yaml:12:9`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Location {
     pub file: String,

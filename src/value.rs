@@ -1,5 +1,4 @@
-//! The value that plans, expressions, executors and reports hand to each other: JSON, and two types that JSON lacks,
-//! points in time and durations. Knows no protocol, no expression and no file format.
+//! The value type shared by plans, expressions, executors and reports: JSON plus times and durations.
 use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -9,15 +8,15 @@ pub type Map = IndexMap<String, Value>;
 
 /// Cheap to clone: text, lists and maps are shared.
 ///
-/// As an event it is written as JSON, in which a time is `{"$time": "2026-01-02T03:04:05Z"}` and a duration
-/// `{"$duration": "PT1.5S"}`, so that a recorded run judges as the live one did.
+/// Serialised as JSON with a time as `{"$time": "2026-01-02T03:04:05Z"}` and a duration as `{"$duration": "PT1.5S"}`, so that a record
+/// keeps the types.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
     #[default]
     Null,
     Bool(bool),
     Int(i64),
-    /// Only for what does not fit an `Int`.
+    /// Only for numbers that do not fit an `Int`.
     Uint(u64),
     Float(f64),
     Text(Arc<str>),
@@ -69,7 +68,7 @@ impl Value {
         self.as_list()?.get(index)
     }
 
-    /// The name of the type as plans write it in `$type`.
+    /// The name of the type, as in `$type`.
     pub fn kind(&self) -> &'static str {
         match self {
             Value::Null => "null",
@@ -96,7 +95,7 @@ impl Value {
         }
     }
 
-    /// Like `==`, and quick where both share what is in them.
+    /// Like `==`, but fast if both share their content.
     pub fn identical(&self, other: &Value) -> bool {
         match (self, other) {
             (Value::List(a), Value::List(b)) => {
@@ -127,7 +126,7 @@ impl Value {
         }
     }
 
-    /// Applies `f` to every text in it, keys of maps included.
+    /// Applies `f` to every string, including the keys of maps.
     pub fn map_text(&self, f: &dyn Fn(&str) -> Option<String>) -> Value {
         match self {
             Value::Text(s) => f(s).map_or_else(|| self.clone(), Value::text),
@@ -138,12 +137,12 @@ impl Value {
     }
 }
 
-/// A duration as plans write it: `1.5s`, `-2s`.
+/// A duration as in plans: `1.5s`, `-2s`.
 fn seconds(d: SignedDuration) -> String {
     format!("{}s", d.as_secs_f64())
 }
 
-/// As it is pasted into a longer text, and as reports show it: text bare, everything else as JSON.
+/// The form in rendered templates and reports: strings without quotes, everything else as JSON.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,27 +1,26 @@
-//! Histories: what was done to things that are there or not, and when each was seen, compared with what a correct register allows.
+//! Checks histories of operations for linearizability: creations, deletions and reads of things that exist or not.
 //!
-//! Each thing (by its name) is a register that is absent at first, in each place where it can be seen. A creation makes it present,
-//! a deletion absent; a read says what is there. Each operation takes effect at one moment between its beginning and its end, so
-//! what overlaps may have come in either order, and everything else may not. A history is right if there is such an order for
-//! every thing in every place (linearizability: Herlihy and Wing, 1990; the search is that of Wing and Gong, 1993, which for a
-//! register with two values needs no way back). Pure; knows no expression.
+//! In each place where it can be read, a thing (by its name) is a register that is absent at first. A creation makes it present, a
+//! deletion absent. Each operation takes effect at one moment between its start and its end, so overlapping operations may take
+//! effect in either order. A history is correct if such an order exists for every thing in every place (Herlihy and Wing, 1990). The
+//! search is that of Wing and Gong (1993), which needs no backtracking for a register with two values.
 use crate::value::Value;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Writes to one name, beyond which the search for an order would take too long.
-const WRITES: usize = 64;
+/// Writes to one name; with more the search takes too long.
+const MAX_WRITES: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Act {
+enum Effect {
     Create,
     Delete,
-    /// How often it was seen.
+    /// How many were found.
     Read(usize),
 }
 
-/// What a look has shown: how often each name, and when.
-struct Sight<'a> {
+/// How many of each name a read found, and when.
+struct Observation<'a> {
     counts: BTreeMap<&'a str, usize>,
     from: Timestamp,
     to: Timestamp,
@@ -29,49 +28,61 @@ struct Sight<'a> {
 
 #[derive(Clone, Copy, Debug)]
 struct Operation {
-    act: Act,
+    effect: Effect,
     from: Timestamp,
     to: Timestamp,
 }
 
-/// What is wrong with a history, a sentence for each thing and place, with what happened to it there.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum HistoryError {
+    #[error("expected a list of operations, found {0}")]
+    NotAList(&'static str),
+    #[error("operation {index}: expected {expected} under `{key}`")]
+    InvalidField { index: usize, key: &'static str, expected: &'static str },
+    #[error("operation {0}: `to` is before `from`")]
+    EndsBeforeStart(usize),
+    #[error("operation {index}: expected `create`, `delete` or `read`, found `{found}`")]
+    UnknownOperation { index: usize, found: String },
+    #[error("expected at most {MAX_WRITES} writes to `{0}`")]
+    TooManyWrites(String),
+}
+
+/// One sentence for each thing and place whose history no order explains, with that history.
 ///
 /// `operations` is a list of maps: `{op: "create" | "delete", name, from, to}` and
-/// `{op: "read", where, seen: [names], from, to}`. The error says what of it cannot be read.
-pub fn anomalies(operations: &Value) -> Result<Vec<String>, String> {
-    let list = operations.as_list().ok_or("a list of operations is needed")?;
+/// `{op: "read", where, seen: [names], from, to}`.
+pub fn anomalies(operations: &Value) -> Result<Vec<String>, HistoryError> {
+    let list = operations.as_list().ok_or(HistoryError::NotAList(operations.kind()))?;
     let mut writes: BTreeMap<&str, Vec<Operation>> = BTreeMap::new();
-    let mut reads: BTreeMap<&str, Vec<Sight<'_>>> = BTreeMap::new();
-    for (i, one) in list.iter().enumerate() {
-        let text = |key: &str| {
-            let text = one.get(key).and_then(Value::as_str);
-            text.ok_or_else(|| format!("operation {i} needs the text `{key}`"))
-        };
-        let time = |key: &str| match one.get(key) {
+    let mut reads: BTreeMap<&str, Vec<Observation<'_>>> = BTreeMap::new();
+    for (index, operation) in list.iter().enumerate() {
+        let invalid = |key, expected| HistoryError::InvalidField { index, key, expected };
+        let text = |key| operation.get(key).and_then(Value::as_str).ok_or_else(|| invalid(key, "a string"));
+        let time = |key| match operation.get(key) {
             Some(Value::Time(t)) => Ok(*t),
-            _ => Err(format!("operation {i} needs the time `{key}`")),
+            _ => Err(invalid(key, "a time")),
         };
         let (from, to) = (time("from")?, time("to")?);
         if to < from {
-            return Err(format!("operation {i} ends before it begins"));
+            return Err(HistoryError::EndsBeforeStart(index));
         }
         match text("op")? {
-            "create" => writes.entry(text("name")?).or_default().push(Operation { act: Act::Create, from, to }),
-            "delete" => writes.entry(text("name")?).or_default().push(Operation { act: Act::Delete, from, to }),
+            "create" => writes.entry(text("name")?).or_default().push(Operation { effect: Effect::Create, from, to }),
+            "delete" => writes.entry(text("name")?).or_default().push(Operation { effect: Effect::Delete, from, to }),
             "read" => {
-                let seen = one.get("seen").and_then(Value::as_list);
+                let seen = operation.get("seen").and_then(Value::as_list);
                 let mut counts = BTreeMap::new();
-                for name in seen.ok_or_else(|| format!("operation {i} needs the list `seen`"))? {
-                    let name = name.as_str().ok_or_else(|| format!("operation {i} has seen what is no name"))?;
+                for name in seen.ok_or_else(|| invalid("seen", "a list"))? {
+                    let name = name.as_str().ok_or_else(|| invalid("seen", "a list of strings"))?;
                     *counts.entry(name).or_insert(0) += 1;
                 }
-                reads.entry(text("where")?).or_default().push(Sight { counts, from, to });
+                reads.entry(text("where")?).or_default().push(Observation { counts, from, to });
             }
-            other => return Err(format!("operation {i} is `{other}`: it can be `create`, `delete` or `read`")),
+            other => return Err(HistoryError::UnknownOperation { index, found: other.to_string() }),
         }
     }
-    if let Some((name, _)) = writes.iter().find(|(_, w)| w.len() > WRITES) {
-        return Err(format!("`{name}` was written more than {WRITES} times"));
+    if let Some((name, _)) = writes.iter().find(|(_, w)| w.len() > MAX_WRITES) {
+        return Err(HistoryError::TooManyWrites(name.to_string()));
     }
     let mut found = vec![];
     for (place, reads) in &reads {
@@ -79,32 +90,32 @@ pub fn anomalies(operations: &Value) -> Result<Vec<String>, String> {
         let names: BTreeSet<&str> = writes.keys().copied().chain(seen).collect();
         for name in names {
             let mut history = writes.get(name).cloned().unwrap_or_default();
-            let seen = |r: &Sight<'_>| Act::Read(r.counts.get(name).copied().unwrap_or(0));
-            history.extend(reads.iter().map(|r| Operation { act: seen(r), from: r.from, to: r.to }));
+            let seen = |r: &Observation<'_>| Effect::Read(r.counts.get(name).copied().unwrap_or(0));
+            history.extend(reads.iter().map(|r| Operation { effect: seen(r), from: r.from, to: r.to }));
             history.sort_by_key(|o| (o.from, o.to));
             if let Some(what) = anomaly(&history) {
-                found.push(format!("`{name}` {what} in {place}: {}", told(&history)));
+                found.push(format!("`{name}` {what} in {place}: {}", describe(&history)));
             }
         }
     }
     Ok(found)
 }
 
-/// In one word what is wrong with the history of one thing in one place; `None` if there is an order that explains it.
+/// What is wrong with the history of one thing in one place; `None` if an order explains it.
 fn anomaly(history: &[Operation]) -> Option<&'static str> {
-    if history.iter().any(|o| matches!(o.act, Act::Read(n) if n > 1)) {
-        return Some("was doubled");
+    if history.iter().any(|o| matches!(o.effect, Effect::Read(n) if n > 1)) {
+        return Some("was duplicated");
     }
-    if explained(history) {
+    if is_linearizable(history) {
         return None;
     }
-    let present = |o: &&Operation| o.act == Act::Read(1);
-    let absent = |o: &&Operation| o.act == Act::Read(0);
-    let created = history.iter().filter(|o| o.act == Act::Create);
-    let deleted = history.iter().filter(|o| o.act == Act::Delete);
-    let Some(first_created) = created.clone().map(|o| o.from).min() else { return Some("was made by nobody") };
+    let present = |o: &&Operation| o.effect == Effect::Read(1);
+    let absent = |o: &&Operation| o.effect == Effect::Read(0);
+    let created = history.iter().filter(|o| o.effect == Effect::Create);
+    let deleted = history.iter().filter(|o| o.effect == Effect::Delete);
+    let Some(first_created) = created.clone().map(|o| o.from).min() else { return Some("was never created") };
     if history.iter().filter(present).any(|o| o.to < first_created) {
-        return Some("was there before it was asked for");
+        return Some("was present before its creation was requested");
     }
     let gone = deleted.clone().map(|o| o.to).min();
     let going = deleted.map(|o| o.from).min();
@@ -127,46 +138,45 @@ fn anomaly(history: &[Operation]) -> Option<&'static str> {
     if history.iter().filter(present).any(back) {
         return Some("was resurrected");
     }
-    Some("has a history that no order explains")
+    Some("has a history that no order of operations explains")
 }
 
-/// Whether each operation can be given a moment within its time so that all fit together. What can come next is taken at once: a read
-/// as soon as it fits, for it changes nothing; and of the writes that fit the one that ends first, for in any order that explains
-/// the history it could change places with another of its kind that comes before it.
-fn explained(history: &[Operation]) -> bool {
+/// Whether some order of the operations explains all reads. Greedy: a fitting read comes next, since it changes nothing; otherwise the
+/// fitting write that ends first, which in any valid order could change places with an earlier one of its kind.
+fn is_linearizable(history: &[Operation]) -> bool {
     let mut left: Vec<&Operation> = history.iter().collect();
     let mut present = false;
-    // what ends first must come before whatever begins after that
+    // the operation that ends first must precede all that start later
     while let Some(first_end) = left.iter().map(|o| o.to).min() {
-        let fits = |o: &&&Operation| match o.act {
-            Act::Read(n) => (n == 1) == present,
-            Act::Create => !present,
-            Act::Delete => present,
+        let fits = |o: &&&Operation| match o.effect {
+            Effect::Read(n) => (n == 1) == present,
+            Effect::Create => !present,
+            Effect::Delete => present,
         };
         let ready = left.iter().enumerate().filter(|(_, o)| o.from <= first_end && fits(o));
-        let next = ready.min_by_key(|(_, o)| (!matches!(o.act, Act::Read(_)), o.to)).map(|(i, _)| i);
+        let next = ready.min_by_key(|(_, o)| (!matches!(o.effect, Effect::Read(_)), o.to)).map(|(i, _)| i);
         let Some(i) = next else { return false };
-        match left.remove(i).act {
-            Act::Create => present = true,
-            Act::Delete => present = false,
-            Act::Read(_) => {}
+        match left.remove(i).effect {
+            Effect::Create => present = true,
+            Effect::Delete => present = false,
+            Effect::Read(_) => {}
         }
     }
     true
 }
 
-/// The history in words, in milliseconds since its beginning; reads that say the same in a row are one.
-fn told(history: &[Operation]) -> String {
+/// The history in words, in milliseconds since its start. Equal consecutive reads are joined.
+fn describe(history: &[Operation]) -> String {
     let Some(start) = history.iter().map(|o| o.from).min() else { return String::new() };
     let ms = |t: Timestamp| t.duration_since(start).as_millis();
     let mut parts: Vec<(String, i128, i128)> = vec![];
     for o in history {
-        let word = match o.act {
-            Act::Create => "created".to_string(),
-            Act::Delete => "deleted".to_string(),
-            Act::Read(0) => "not seen".to_string(),
-            Act::Read(1) => "seen".to_string(),
-            Act::Read(n) => format!("seen {n} times"),
+        let word = match o.effect {
+            Effect::Create => "created".to_string(),
+            Effect::Delete => "deleted".to_string(),
+            Effect::Read(0) => "not seen".to_string(),
+            Effect::Read(1) => "seen".to_string(),
+            Effect::Read(n) => format!("seen {n} times"),
         };
         match parts.last_mut() {
             Some((last, _, to)) if *last == word => *to = ms(o.to).max(*to),
@@ -210,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_overlaps_may_have_come_in_either_order() {
+    fn overlapping_operations_may_take_effect_in_either_order() {
         assert!(found(&["create a 0 10", "read API 2 3", "read API 4 5 a", "read API 11 12 a"]).is_empty());
         assert!(
             found(&["create a 0 10", "delete a 20 30", "read API 21 22 a", "read API 23 24", "read API 31 32"])
@@ -222,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_thing_is_named_with_its_history() {
+    fn reports_a_lost_thing_with_its_history() {
         assert_eq!(
             found(&["create a 0 10", "read API 11 12 a", "read API 13 14", "delete a 20 30"]),
             ["`a` was lost in API: created +0..10 ms, seen +11..12 ms, not seen +13..14 ms, deleted +20..30 ms"]
@@ -232,15 +242,15 @@ mod tests {
     }
 
     #[test]
-    fn a_doubled_one_too_and_one_that_nobody_made() {
-        assert!(found(&["create a 0 10", "read API 11 12 a a"])[0].contains("was doubled in API: created"));
+    fn reports_duplicated_and_never_created_things() {
+        assert!(found(&["create a 0 10", "read API 11 12 a a"])[0].contains("was duplicated in API: created"));
         assert!(found(&["create a 0 10", "create a 1 9", "read API 11 12 a"])[0].contains("was created twice"));
-        assert!(found(&["create a 0 10", "read API 11 12 a b"])[0].starts_with("`b` was made by nobody"));
-        assert!(found(&["create a 10 20", "read API 1 2 a"])[0].contains("before it was asked for"));
+        assert!(found(&["create a 0 10", "read API 11 12 a b"])[0].starts_with("`b` was never created"));
+        assert!(found(&["create a 10 20", "read API 1 2 a"])[0].contains("before its creation was requested"));
     }
 
     #[test]
-    fn many_writes_at_once_are_judged_at_once() {
+    fn many_concurrent_writes_are_checked_quickly() {
         let mut all: Vec<String> = (0..30).map(|i| format!("create a {i} 100")).collect();
         all.push("read API 110 111 a".into());
         assert!(found(&all.iter().map(String::as_str).collect::<Vec<_>>())[0].contains("was created twice"));
@@ -249,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resurrected_one_too() {
+    fn reports_a_resurrected_thing() {
         let base = ["create a 0 10", "delete a 20 30"];
         let with = |more: &[&str]| found(&[&base[..], more].concat());
         assert!(with(&["read API 31 32 a"])[0].contains("was resurrected"));
@@ -257,15 +267,15 @@ mod tests {
     }
 
     #[test]
-    fn each_place_has_a_history_of_its_own() {
+    fn each_place_has_its_own_history() {
         let bad = found(&["create a 0 10", "read API 11 12 a", "read database 11 12", "read cluster 11 12 a"]);
         assert_eq!(bad.len(), 1);
         assert!(bad[0].contains("in database"), "{bad:?}");
     }
 
-    /// Against an order that is known: a register is run through, and each operation given some time around its moment.
+    /// Simulates a register, and gives each operation a random interval around its moment.
     #[test]
-    fn what_a_register_did_is_always_explained() {
+    fn accepts_every_history_of_a_simulated_register() {
         let mut seed = 7_u64;
         let mut random = |below: u64| {
             seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -292,11 +302,11 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said() {
-        assert_eq!(anomalies(&Value::Null).unwrap_err(), "a list of operations is needed");
-        assert!(anomalies(&history(&["swap a 0 1"])).unwrap_err().contains("`swap`"));
-        assert!(anomalies(&history(&["create a 5 1"])).unwrap_err().contains("ends before it begins"));
+    fn refuses_malformed_histories() {
+        assert_eq!(anomalies(&Value::Null).unwrap_err(), HistoryError::NotAList("null"));
+        assert!(anomalies(&history(&["swap a 0 1"])).unwrap_err().to_string().contains("`swap`"));
+        assert!(matches!(anomalies(&history(&["create a 5 1"])), Err(HistoryError::EndsBeforeStart(0))));
         let no_name = Value::list(vec![Value::map([("op".to_string(), Value::text("create"))])]);
-        assert!(anomalies(&no_name).unwrap_err().contains("the time `from`"));
+        assert!(anomalies(&no_name).unwrap_err().to_string().contains("a time under `from`"));
     }
 }

@@ -1,386 +1,319 @@
-//! Whether a value is as a pattern says, and whether an expression holds: one result for each thing asked, all of them, never only
-//! the first. Pure; the live run and a replay both come here.
+//! Evaluates patterns against values: one result for each assertion, passed or failed.
 use super::{
-    cel::{EvalError, Expression, describe, show},
-    pattern::{Matcher, Pattern},
+    assertion::AssertionResult,
+    assignment::assign,
+    cel::{EvalError, cut, describe, show},
+    pattern::{Matcher, Pattern, regex_error},
     schema::Schema,
     scope::Scope,
+    template::{Template, Tree},
 };
-use crate::{
-    source::{Location, Span},
-    value::Value,
-};
-use serde::{Deserialize, Serialize};
+use crate::{source::Span, value::Value};
 use std::sync::Arc;
 
-/// One thing that was asked of an observation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AssertionResult {
-    /// A path in a pattern (`batch.body.total`), or the expression of a check.
-    pub subject: String,
-    pub holds: bool,
-    pub expected: String,
-    pub actual: String,
-    /// For a check that does not hold: its parts, each with its value.
-    pub operands: Vec<(String, String)>,
-    /// Where it stands in the plan; for what does not hold.
-    pub location: Option<Location>,
-    /// The check, or the leaf of a pattern, that asked. Known where it is judged, and not recorded.
-    #[serde(skip)]
-    pub asked: Option<Span>,
-}
-
-/// One result for each check, in order.
-pub fn evaluate_checks(checks: &[(Expression, Span)], scope: &Scope, out: &mut Vec<AssertionResult>) {
-    out.extend(checks.iter().map(|(e, span)| found(e, scope, e.holds(scope), span)));
-}
-
-/// What a check says that could not be evaluated.
-fn found(e: &Expression, scope: &Scope, result: Result<bool, EvalError>, span: &Span) -> AssertionResult {
-    let holds = result == Ok(true);
-    AssertionResult {
-        subject: e.text().to_string(),
-        holds,
-        expected: "true".into(),
-        actual: match &result {
-            Ok(b) => b.to_string(),
-            Err(error) => error.to_string(),
-        },
-        operands: if holds { vec![] } else { e.explain(scope) },
-        location: (!holds).then(|| span.location()),
-        asked: Some(span.clone()),
-    }
-}
-
-/// Judges a value (`None`: it is not there) under the name `path`.
+/// Matches a value, or `None` for an absent one, that is called `path` in the results.
 pub fn match_pattern(p: &Pattern, path: &str, actual: Option<&Value>, scope: &Scope, out: &mut Vec<AssertionResult>) {
-    let mut say = |holds: bool, expected: String| {
-        out.push(AssertionResult {
-            subject: path.to_string(),
-            holds,
-            expected,
-            actual: actual.map_or_else(|| "absent".into(), show),
-            operands: vec![],
-            location: (!holds).then(|| p.span.location()),
-            asked: Some(p.span.clone()),
-        });
-    };
-    match &p.matcher {
-        Matcher::Equal(want) => equal(want, path, actual, &p.span, out),
-        Matcher::Rendered(t) => match t.render(scope) {
-            Ok(want) => equal(&want, path, actual, &p.span, out),
-            Err(e) => say(false, unevaluated(&e)),
-        },
-        Matcher::Map(entries) => {
-            // of what is absent every entry is absent too, and each says so
-            if actual.is_some_and(|a| a.as_map().is_none()) {
-                return say(false, "a map".into());
-            }
-            if entries.is_empty() {
-                return say(actual.is_some(), "a map".into());
-            }
-            let before = out.len();
-            for (key, _, inner) in entries {
-                match key.render_text(scope) {
-                    Ok(key) => {
-                        let key = key.strip_prefix("$$").map(|k| format!("${k}")).unwrap_or(key);
-                        match_pattern(inner, &join(path, &key), actual.and_then(|a| a.get(&key)), scope, out)
-                    }
-                    Err(e) => out.push(AssertionResult {
-                        subject: path.into(),
-                        holds: false,
-                        expected: unevaluated(&e),
-                        actual: String::new(),
-                        operands: vec![],
-                        location: Some(inner.span.location()),
-                        asked: Some(inner.span.clone()),
-                    }),
-                }
-            }
-            // of what is not there it cannot be said that something in it is absent
-            if actual.is_none() && out[before..].iter().all(|f| f.holds) {
-                out.truncate(before);
-                out.push(AssertionResult {
-                    subject: path.into(),
-                    holds: false,
-                    expected: "a map".into(),
-                    actual: "absent".into(),
-                    operands: vec![],
-                    location: Some(p.span.location()),
-                    asked: Some(p.span.clone()),
-                });
-            }
-        }
-        Matcher::List(ps) => {
-            let Some(items) = actual.and_then(Value::as_list) else {
-                return say(false, format!("a list of {}", ps.len()));
-            };
-            if items.len() != ps.len() || ps.is_empty() {
-                let wanted = if ps.is_empty() { "an empty list".into() } else { format!("a list of {}", ps.len()) };
-                say(items.len() == ps.len(), wanted);
-            }
-            for (i, p) in ps.iter().enumerate() {
-                match_pattern(p, &format!("{path}[{i}]"), items.get(i), scope, out);
-            }
-        }
-        Matcher::All(ps) => ps.iter().for_each(|p| match_pattern(p, path, actual, scope, out)),
-        Matcher::Set(ps) => match actual.and_then(Value::as_list) {
-            None => say(false, format!("a list of {} in any order", ps.len())),
-            Some(items) => {
-                let (unmatched, extra) = matching(ps, items, scope);
-                if unmatched.is_empty() && extra.is_empty() {
-                    return say(true, format!("these {} in any order", ps.len()));
-                }
-                for i in unmatched {
-                    missing(&ps[i], &format!("{path}[any]"), items, scope, out);
-                }
-                for i in extra {
-                    out.push(AssertionResult {
-                        subject: format!("{path}[{i}]"),
-                        holds: false,
-                        expected: "absent: no such element was expected".into(),
-                        actual: show(&items[i]),
-                        operands: vec![],
-                        location: Some(p.span.location()),
-                        asked: Some(p.span.clone()),
-                    });
-                }
-            }
-        },
-        Matcher::SetRendered(t) => match t.render(scope) {
-            Err(e) => say(false, unevaluated(&e)),
-            Ok(want) => {
-                let holds = match (want.as_list(), actual.and_then(Value::as_list)) {
-                    (Some(want), Some(have)) => {
-                        let mut rest: Vec<&Value> = have.iter().collect();
-                        want.iter().all(|w| rest.iter().position(|h| h.same(w)).map(|i| rest.remove(i)).is_some())
-                            && rest.is_empty()
-                    }
-                    _ => false,
-                };
-                say(holds, format!("in any order {}", show(&want)))
-            }
-        },
-        Matcher::Contains(ps) => match actual {
-            Some(Value::Text(text)) => {
-                for inner in ps {
-                    let want = literal(inner, scope);
-                    let holds = want.as_ref().is_some_and(|w| w.as_str().is_some_and(|w| text.contains(w)));
-                    say(holds, format!("contains {}", want.as_ref().map(show).unwrap_or_else(|| "a text".into())));
-                }
-            }
-            Some(Value::List(items)) => {
-                let (unmatched, _) = matching(ps, items, scope);
-                if unmatched.is_empty() {
-                    return say(true, format!("contains these {}", ps.len()));
-                }
-                for i in unmatched {
-                    missing(&ps[i], &format!("{path}[any]"), items, scope, out);
-                }
-            }
-            _ => say(false, "a list or a text".into()),
-        },
-        Matcher::ContainsRendered(t) => match t.render(scope) {
-            Err(e) => say(false, unevaluated(&e)),
-            Ok(want) => {
-                let holds = match (actual, &want) {
-                    (Some(Value::Text(text)), Value::Text(w)) => text.contains(&**w),
-                    (Some(Value::List(have)), Value::List(want)) => want.iter().all(|w| have.iter().any(|h| h.same(w))),
-                    (Some(Value::List(have)), w) => have.iter().any(|h| h.same(w)),
-                    _ => false,
-                };
-                say(holds, format!("contains {}", show(&want)))
-            }
-        },
-        Matcher::Each(inner) => match actual.and_then(Value::as_list) {
-            // over nothing it would hold of anything
-            None | Some([]) => say(false, "at least one element".into()),
-            Some(items) => items
-                .iter()
-                .enumerate()
-                .for_each(|(i, v)| match_pattern(inner, &format!("{path}[{i}]"), Some(v), scope, out)),
-        },
-        Matcher::In(ps) => {
-            let holds = actual.is_some() && ps.iter().any(|inner| fits(inner, actual, scope));
-            let any = ps.iter().map(|p| literal(p, scope).as_ref().map_or("…".into(), show)).collect::<Vec<_>>();
-            say(holds, format!("one of {}", any.join(", ")))
-        }
-        Matcher::InRendered(t) => match t.render(scope) {
-            Err(e) => say(false, unevaluated(&e)),
-            Ok(want) => {
-                let holds = want.as_list().zip(actual).is_some_and(|(l, a)| l.iter().any(|w| w.same(a)));
-                say(holds, format!("one of {}", show(&want)))
-            }
-        },
-        Matcher::Regex(t) => match t.render_text(scope).map_err(|e| e.to_string()).and_then(|r| {
-            regex::Regex::new(&r).map_err(|e| e.to_string().lines().last().unwrap_or_default().to_string())
-        }) {
-            Err(e) => say(false, e),
-            Ok(r) => say(actual.and_then(Value::as_str).is_some_and(|s| r.is_match(s)), format!("matches /{r}/")),
-        },
-        Matcher::Type(name) => {
-            let holds = actual.is_some_and(|a| match name.as_str() {
-                "number" => matches!(a.kind(), "int" | "float"),
-                // outside this process a time is a text
-                "time" => is_time(a),
-                n => a.kind() == n,
-            });
-            say(holds, format!("of type {name}"))
-        }
-        Matcher::Time => say(actual.is_some_and(is_time), "a time in RFC 3339".into()),
-        Matcher::Absent => say(actual.is_none(), "absent".into()),
-        Matcher::Nonempty => {
-            let holds = match actual {
-                None | Some(Value::Null) => false,
-                Some(Value::Text(s)) => !s.is_empty(),
-                Some(Value::List(l)) => !l.is_empty(),
-                Some(Value::Map(m)) => !m.is_empty(),
-                Some(_) => true,
-            };
-            say(holds, "not empty".into())
-        }
-        Matcher::Schema(s) => {
-            let validator = match s {
-                Schema::Ready(v) => Ok(v.clone()),
-                Schema::Rendered(t) => t.render(scope).map_err(|e| e.to_string()).and_then(|s| {
-                    jsonschema::validator_for(&s.to_json()).map(Arc::new).map_err(|e| format!("no JSON Schema: {e}"))
-                }),
-                Schema::Named(named) => Err(format!("`{}` was not read", named.file)),
-                Schema::Broken => Err("no JSON Schema".into()),
-            };
-            match (validator, actual) {
-                (Err(e), _) => say(false, e),
-                (Ok(_), None) => say(false, "valid by the schema".into()),
-                (Ok(schema), Some(a)) => {
-                    let json = a.to_json();
-                    let errors: Vec<_> = schema.iter_errors(&json).collect();
-                    if errors.is_empty() {
-                        return say(true, "valid by the schema".into());
-                    }
-                    for e in errors {
-                        out.push(AssertionResult {
-                            subject: format!("{path}{}", e.instance_path()).replace('/', "."),
-                            holds: false,
-                            expected: "valid by the schema".into(),
-                            actual: e.to_string().chars().take(300).collect(),
-                            operands: vec![],
-                            location: Some(p.span.location()),
-                            asked: Some(p.span.clone()),
-                        });
-                    }
-                }
-            }
-        }
-        Matcher::That(e) => {
-            let Some(a) = actual else { return say(false, e.text().to_string()) };
-            let inner = scope.with("it", a.clone());
-            match e.holds(&inner) {
-                Ok(b) => say(b, e.text().to_string()),
-                Err(error) => say(false, format!("{} ({error})", e.text())),
-            }
-        }
-    }
+    Match { pattern: p, path, actual, scope }.evaluate(out);
 }
 
-/// A literal or rendered value: maps are subsets here too.
-fn equal(want: &Value, path: &str, actual: Option<&Value>, span: &Span, out: &mut Vec<AssertionResult>) {
-    match (want, actual) {
-        (Value::Map(m), Some(Value::Map(_))) if !m.is_empty() => {
-            m.iter().for_each(|(k, v)| equal(v, &join(path, k), actual.and_then(|a| a.get(k)), span, out))
-        }
-        (Value::List(ws), Some(Value::List(have))) if ws.len() == have.len() && !ws.is_empty() => ws
-            .iter()
-            .zip(have.iter())
-            .enumerate()
-            .for_each(|(i, (w, h))| equal(w, &format!("{path}[{i}]"), Some(h), span, out)),
-        _ => {
-            let holds = actual.is_some_and(|a| a.same(want));
-            out.push(AssertionResult {
-                subject: path.to_string(),
-                holds,
-                expected: show(want),
-                // the type is said where only it differs
-                actual: match actual {
-                    None => "absent".into(),
-                    Some(a) if !holds && a.to_string() == want.to_string() => describe(a),
-                    Some(a) => show(a),
-                },
-                operands: vec![],
-                location: (!holds).then(|| span.location()),
-                asked: Some(span.clone()),
-            });
-        }
-    }
-}
-
+/// Whether the value matches.
 pub fn fits(p: &Pattern, actual: Option<&Value>, scope: &Scope) -> bool {
     let mut out = vec![];
     match_pattern(p, "", actual, scope, &mut out);
-    out.iter().all(|f| f.holds)
+    out.iter().all(|r| r.holds)
 }
 
-/// For an element that is nowhere: how it differs from the one that comes nearest.
-fn missing(p: &Pattern, path: &str, items: &[Value], scope: &Scope, out: &mut Vec<AssertionResult>) {
-    let nearest = items
-        .iter()
-        .map(|v| {
-            let mut fs = vec![];
-            match_pattern(p, path, Some(v), scope, &mut fs);
-            fs
-        })
-        .max_by_key(|fs| fs.iter().filter(|f| f.holds).count());
-    match nearest {
-        Some(fs) if fs.iter().any(|f| !f.holds) => out.extend(fs.into_iter().filter(|f| !f.holds)),
-        _ => out.push(AssertionResult {
-            subject: path.into(),
-            holds: false,
-            expected: literal(p, scope).as_ref().map_or("an element".into(), show),
-            actual: if items.is_empty() {
-                "the list is empty".into()
-            } else {
-                "there is no further such element".into()
+/// One pattern with the value it is matched against.
+struct Match<'a> {
+    pattern: &'a Pattern,
+    path: &'a str,
+    actual: Option<&'a Value>,
+    scope: &'a Scope,
+}
+
+impl Match<'_> {
+    fn evaluate(&self, out: &mut Vec<AssertionResult>) {
+        let Match { actual, scope, path, .. } = *self;
+        match &self.pattern.matcher {
+            Matcher::Equal(want) => self.equal(want, path, actual, out),
+            Matcher::Rendered(t) => match t.render(scope) {
+                Ok(want) => self.equal(&want, path, actual, out),
+                Err(e) => self.report(false, unevaluated(&e), out),
             },
-            operands: vec![],
-            location: Some(p.span.location()),
-            asked: Some(p.span.clone()),
-        }),
+            Matcher::Map(entries) => self.map(entries, out),
+            Matcher::List(patterns) => self.list(patterns, out),
+            Matcher::All(patterns) => patterns.iter().for_each(|p| match_pattern(p, path, actual, scope, out)),
+            Matcher::Set(patterns) => self.set(patterns, out),
+            Matcher::SetRendered(t) => self.rendered(t, "in any order ", out, |want| {
+                let (Some(want), Some(have)) = (want.as_list(), actual.and_then(Value::as_list)) else { return false };
+                let mut rest: Vec<&Value> = have.iter().collect();
+                want.iter().all(|w| rest.iter().position(|h| h.same(w)).map(|i| rest.remove(i)).is_some())
+                    && rest.is_empty()
+            }),
+            Matcher::Contains(patterns) => self.contains(patterns, out),
+            Matcher::ContainsRendered(t) => self.rendered(t, "contains ", out, |want| match (actual, want) {
+                (Some(Value::Text(text)), Value::Text(w)) => text.contains(&**w),
+                (Some(Value::List(have)), Value::List(want)) => want.iter().all(|w| have.iter().any(|h| h.same(w))),
+                (Some(Value::List(have)), w) => have.iter().any(|h| h.same(w)),
+                _ => false,
+            }),
+            Matcher::Each(inner) => match actual.and_then(Value::as_list) {
+                // an empty list would match any pattern
+                None | Some([]) => self.report(false, "at least one element".into(), out),
+                Some(items) => items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(i, v)| match_pattern(inner, &format!("{path}[{i}]"), Some(v), scope, out)),
+            },
+            Matcher::In(patterns) => {
+                let holds = actual.is_some() && patterns.iter().any(|p| fits(p, actual, scope));
+                let any = patterns.iter().map(|p| literal(p, scope).map_or("…".into(), |v| self.show(&v)));
+                self.report(holds, format!("one of {}", any.collect::<Vec<_>>().join(", ")), out);
+            }
+            Matcher::InRendered(t) => self.rendered(t, "one of ", out, |want| {
+                want.as_list().zip(actual).is_some_and(|(l, a)| l.iter().any(|w| w.same(a)))
+            }),
+            Matcher::Regex(t) => self.regex(t, out),
+            Matcher::Type(name) => {
+                let holds = actual.is_some_and(|a| match name.as_str() {
+                    "number" => matches!(a.kind(), "int" | "float"),
+                    // outside this process a time is a string
+                    "time" => is_time(a),
+                    n => a.kind() == n,
+                });
+                self.report(holds, format!("of type {name}"), out);
+            }
+            Matcher::Time => self.report(actual.is_some_and(is_time), "a time in RFC 3339".into(), out),
+            Matcher::Absent => self.report(actual.is_none(), "absent".into(), out),
+            Matcher::Nonempty => {
+                let holds = match actual {
+                    None | Some(Value::Null) => false,
+                    Some(Value::Text(s)) => !s.is_empty(),
+                    Some(Value::List(l)) => !l.is_empty(),
+                    Some(Value::Map(m)) => !m.is_empty(),
+                    Some(_) => true,
+                };
+                self.report(holds, "not empty".into(), out);
+            }
+            Matcher::Schema(s) => self.schema(s, out),
+            Matcher::That(e) => {
+                let Some(a) = actual else { return self.report(false, e.text().to_string(), out) };
+                match e.holds(&scope.with("it", a.clone())) {
+                    Ok(b) => self.report(b, e.text().to_string(), out),
+                    Err(error) => self.report(false, format!("{} ({error})", e.text()), out),
+                }
+            }
+        }
+    }
+
+    /// Adds the result for this value as a whole.
+    fn report(&self, holds: bool, expected: String, out: &mut Vec<AssertionResult>) {
+        out.push(self.result(holds, self.path, expected, self.shown()));
+    }
+
+    fn result(&self, holds: bool, subject: &str, expected: String, actual: String) -> AssertionResult {
+        AssertionResult::new(holds, subject, expected, actual, &self.pattern.span)
+    }
+
+    fn show(&self, v: &Value) -> String {
+        show(v, self.scope.secrets())
+    }
+
+    fn shown(&self) -> String {
+        self.actual.map_or_else(|| "absent".into(), |v| self.show(v))
+    }
+
+    /// A matcher whose argument a placeholder computes.
+    fn rendered(&self, t: &Tree, expected: &str, out: &mut Vec<AssertionResult>, holds: impl FnOnce(&Value) -> bool) {
+        match t.render(self.scope) {
+            Ok(want) => self.report(holds(&want), format!("{expected}{}", self.show(&want)), out),
+            Err(e) => self.report(false, unevaluated(&e), out),
+        }
+    }
+
+    /// A literal or rendered value; maps in it are subsets.
+    fn equal(&self, want: &Value, path: &str, actual: Option<&Value>, out: &mut Vec<AssertionResult>) {
+        match (want, actual) {
+            (Value::Map(m), Some(Value::Map(_))) if !m.is_empty() => {
+                m.iter().for_each(|(k, v)| self.equal(v, &join(path, k), actual.and_then(|a| a.get(k)), out));
+            }
+            (Value::List(ws), Some(Value::List(have))) if ws.len() == have.len() && !ws.is_empty() => ws
+                .iter()
+                .zip(have.iter())
+                .enumerate()
+                .for_each(|(i, (w, h))| self.equal(w, &format!("{path}[{i}]"), Some(h), out)),
+            _ => {
+                let holds = actual.is_some_and(|a| a.same(want));
+                let shown = match actual {
+                    None => "absent".into(),
+                    // names the type if nothing else differs
+                    Some(a) if !holds && a.to_string() == want.to_string() => describe(a, self.scope.secrets()),
+                    Some(a) => self.show(a),
+                };
+                out.push(self.result(holds, path, self.show(want), shown));
+            }
+        }
+    }
+
+    fn map(&self, entries: &[(Template, Span, Pattern)], out: &mut Vec<AssertionResult>) {
+        // in an absent map every entry is absent, and each reports that
+        if self.actual.is_some_and(|a| a.as_map().is_none()) {
+            return self.report(false, "a map".into(), out);
+        }
+        if entries.is_empty() {
+            return self.report(self.actual.is_some(), "a map".into(), out);
+        }
+        let before = out.len();
+        for (key, _, inner) in entries {
+            match key.render_text(self.scope) {
+                Ok(key) => {
+                    let key = key.strip_prefix("$$").map(|k| format!("${k}")).unwrap_or(key);
+                    let value = self.actual.and_then(|a| a.get(&key));
+                    match_pattern(inner, &join(self.path, &key), value, self.scope, out);
+                }
+                Err(e) => {
+                    out.push(AssertionResult::new(false, self.path, unevaluated(&e), String::new(), &inner.span));
+                }
+            }
+        }
+        // an absent map does not satisfy `$absent` for its fields
+        if self.actual.is_none() && out[before..].iter().all(|r| r.holds) {
+            out.truncate(before);
+            self.report(false, "a map".into(), out);
+        }
+    }
+
+    fn list(&self, patterns: &[Pattern], out: &mut Vec<AssertionResult>) {
+        let Some(items) = self.actual.and_then(Value::as_list) else {
+            return self.report(false, format!("a list of {}", patterns.len()), out);
+        };
+        if patterns.is_empty() {
+            self.report(items.is_empty(), "an empty list".into(), out);
+        } else if items.len() != patterns.len() {
+            self.report(false, format!("a list of {}", patterns.len()), out);
+        }
+        for (i, p) in patterns.iter().enumerate() {
+            match_pattern(p, &format!("{}[{i}]", self.path), items.get(i), self.scope, out);
+        }
+    }
+
+    fn set(&self, patterns: &[Pattern], out: &mut Vec<AssertionResult>) {
+        let Some(items) = self.actual.and_then(Value::as_list) else {
+            return self.report(false, format!("a list of {} in any order", patterns.len()), out);
+        };
+        let left = assign(&self.fitting(patterns, items), items.len());
+        if left.patterns.is_empty() && left.elements.is_empty() {
+            return self.report(true, format!("these {} in any order", patterns.len()), out);
+        }
+        left.patterns.into_iter().for_each(|i| self.missing(&patterns[i], items, out));
+        for i in left.elements {
+            let subject = format!("{}[{i}]", self.path);
+            out.push(self.result(false, &subject, "absent: an unexpected element".into(), self.show(&items[i])));
+        }
+    }
+
+    fn contains(&self, patterns: &[Pattern], out: &mut Vec<AssertionResult>) {
+        match self.actual {
+            Some(Value::Text(text)) => {
+                for inner in patterns {
+                    let want = literal(inner, self.scope);
+                    let holds = want.as_ref().is_some_and(|w| w.as_str().is_some_and(|w| text.contains(w)));
+                    let want = want.map_or_else(|| "a string".into(), |w| self.show(&w));
+                    self.report(holds, format!("contains {want}"), out);
+                }
+            }
+            Some(Value::List(items)) => {
+                let left = assign(&self.fitting(patterns, items), items.len());
+                if left.patterns.is_empty() {
+                    return self.report(true, format!("contains these {}", patterns.len()), out);
+                }
+                left.patterns.into_iter().for_each(|i| self.missing(&patterns[i], items, out));
+            }
+            _ => self.report(false, "a list or a string".into(), out),
+        }
+    }
+
+    /// For each pattern the elements it matches.
+    fn fitting(&self, patterns: &[Pattern], items: &[Value]) -> Vec<Vec<usize>> {
+        let elements = |p| (0..items.len()).filter(|&i| fits(p, Some(&items[i]), self.scope)).collect();
+        patterns.iter().map(elements).collect()
+    }
+
+    /// Reports an element that the list lacks: how the most similar one differs.
+    fn missing(&self, p: &Pattern, items: &[Value], out: &mut Vec<AssertionResult>) {
+        let path = format!("{}[any]", self.path);
+        let nearest = items
+            .iter()
+            .map(|v| {
+                let mut results = vec![];
+                match_pattern(p, &path, Some(v), self.scope, &mut results);
+                results
+            })
+            .max_by_key(|results| results.iter().filter(|r| r.holds).count());
+        match nearest {
+            Some(results) if results.iter().any(|r| !r.holds) => out.extend(results.into_iter().filter(|r| !r.holds)),
+            _ => {
+                let expected = literal(p, self.scope).map_or("an element".into(), |v| self.show(&v));
+                let actual = if items.is_empty() { "an empty list" } else { "no further matching element" };
+                out.push(AssertionResult::new(false, &path, expected, actual.into(), &p.span));
+            }
+        }
+    }
+
+    fn regex(&self, t: &Template, out: &mut Vec<AssertionResult>) {
+        let compiled = t
+            .render_text(self.scope)
+            .map_err(|e| e.to_string())
+            .and_then(|r| regex::Regex::new(&r).map_err(|e| regex_error(&e)));
+        match compiled {
+            Err(e) => self.report(false, e, out),
+            Ok(r) => {
+                let holds = self.actual.and_then(Value::as_str).is_some_and(|s| r.is_match(s));
+                self.report(holds, format!("matches /{r}/"), out);
+            }
+        }
+    }
+
+    fn schema(&self, schema: &Schema, out: &mut Vec<AssertionResult>) {
+        const VALID: &str = "valid by the schema";
+        let validator = match schema {
+            Schema::Ready(v) => Ok(v.clone()),
+            Schema::Rendered(t) => t.render(self.scope).map_err(|e| e.to_string()).and_then(|s| {
+                jsonschema::validator_for(&s.to_json()).map(Arc::new).map_err(|e| format!("invalid JSON Schema: {e}"))
+            }),
+            Schema::File(file) => Err(format!("schema file `{}` is not loaded", file.file)),
+            Schema::Broken => Err("invalid JSON Schema".into()),
+        };
+        match (validator, self.actual) {
+            (Err(e), _) => self.report(false, e, out),
+            (Ok(_), None) => self.report(false, VALID.into(), out),
+            (Ok(schema), Some(a)) => {
+                let json = a.to_json();
+                let before = out.len();
+                for e in schema.iter_errors(&json) {
+                    let subject = format!("{}{}", self.path, e.instance_path()).replace('/', ".");
+                    out.push(self.result(false, &subject, VALID.into(), cut(e.to_string(), self.scope.secrets())));
+                }
+                if out.len() == before {
+                    self.report(true, VALID.into(), out);
+                }
+            }
+        }
     }
 }
 
-/// The value that a pattern would equal, for messages.
+/// The value a pattern equals, for messages.
 fn literal(p: &Pattern, scope: &Scope) -> Option<Value> {
     match &p.matcher {
         Matcher::Equal(v) => Some(v.clone()),
         Matcher::Rendered(t) => t.render(scope).ok(),
-        Matcher::Map(es) => es
+        Matcher::Map(entries) => entries
             .iter()
             .map(|(k, _, p)| Some((k.render_text(scope).ok()?, literal(p, scope).unwrap_or_else(|| Value::text("…")))))
             .collect::<Option<Vec<_>>>()
             .map(Value::map),
         _ => None,
     }
-}
-
-/// Pictures without an element of their own, and elements without a pattern, at the best pairing.
-fn matching(ps: &[Pattern], items: &[Value], scope: &Scope) -> (Vec<usize>, Vec<usize>) {
-    let fit: Vec<Vec<usize>> =
-        ps.iter().map(|p| (0..items.len()).filter(|&i| fits(p, Some(&items[i]), scope)).collect()).collect();
-    let mut owner: Vec<Option<usize>> = vec![None; items.len()];
-    fn location(p: usize, fit: &[Vec<usize>], owner: &mut [Option<usize>], seen: &mut [bool]) -> bool {
-        for &i in &fit[p] {
-            if std::mem::replace(&mut seen[i], true) {
-                continue;
-            }
-            if owner[i].is_none_or(|o| location(o, fit, owner, seen)) {
-                owner[i] = Some(p);
-                return true;
-            }
-        }
-        false
-    }
-    let unmatched = (0..ps.len()).filter(|&p| !location(p, &fit, &mut owner, &mut vec![false; items.len()])).collect();
-    let extra = owner.iter().enumerate().filter(|(_, o)| o.is_none()).map(|(i, _)| i).collect();
-    (unmatched, extra)
 }
 
 fn is_time(v: &Value) -> bool {
@@ -400,131 +333,4 @@ fn join(path: &str, key: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{diagnostic::Diagnostics, source::Source, yaml};
-    use serde_json::json;
-
-    fn judged(expect: &str, actual: serde_json::Value) -> Vec<AssertionResult> {
-        let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: expect.into() })).unwrap();
-        let mut problems = Diagnostics::default();
-        let p = Pattern::compile(&node, &mut problems);
-        assert!(problems.0.is_empty(), "{:?}", problems.0);
-        let scope = Scope::default().with("name", "ann").with("names", Value::from(json!(["a", "b"])));
-        let mut out = vec![];
-        match_pattern(&p, "", Some(&Value::from(actual)), &scope, &mut out);
-        assert!(!out.is_empty(), "a pattern must ask something");
-        out
-    }
-    fn holds(expect: &str, actual: serde_json::Value) -> bool {
-        judged(expect, actual).iter().all(|f| f.holds)
-    }
-
-    #[test]
-    fn maps_are_subsets_and_literals_are_typed() {
-        assert!(holds("{a: 1}", json!({"a": 1, "b": 2})));
-        assert!(!holds("{a: 1}", json!({"a": "1"})));
-        assert!(!holds("{a: {b: 1}}", json!({"a": null})));
-        assert!(!holds("{a: {b: $absent}}", json!({})), "nothing is known of what is not there");
-        assert!(holds("{a: {b: $absent}}", json!({"a": {}})));
-        assert!(!holds("{a: 1}", json!([1])));
-        assert!(holds("{who: '${name}'}", json!({"who": "ann"})));
-        assert!(!holds("{who: '${nobody}'}", json!({"who": "ann"})));
-    }
-
-    #[test]
-    fn lists_are_exact() {
-        assert!(holds("[1, {a: 2}]", json!([1, {"a": 2, "b": 3}])));
-        assert!(!holds("[1]", json!([1, 2])));
-        assert!(!holds("[1, 2]", json!([2, 1])));
-        assert!(holds("[]", json!([])));
-        assert!(!holds("[]", json!([1])));
-        assert!(!holds("[]", json!({})));
-    }
-
-    #[test]
-    fn every_matcher_can_hold_and_can_fail() {
-        for (expect, good, bad) in [
-            ("{$set: [1, 2]}", json!([2, 1]), json!([1, 1])),
-            ("{$set: [{$type: int}, 1]}", json!([1, 2]), json!([2, 3])),
-            ("{$set: '${names}'}", json!(["b", "a"]), json!(["b", "a", "a"])),
-            ("{$contains: {a: 1}}", json!([{"b": 1}, {"a": 1}]), json!([{"a": 2}])),
-            ("{$contains: [1, 1]}", json!([1, 2, 1]), json!([1, 2])),
-            ("{$contains: ell}", json!("hello"), json!("hallo")),
-            ("{$each: {a: $nonempty}}", json!([{"a": 1}]), json!([])),
-            ("{$each: {a: 1}}", json!([{"a": 1}, {"a": 1}]), json!([{"a": 1}, {"a": 2}])),
-            ("{$in: [1, 2]}", json!(2), json!(3)),
-            ("{$in: '${names}'}", json!("a"), json!("c")),
-            ("{$regex: '^a+$'}", json!("aaa"), json!("ab")),
-            ("{$type: int}", json!(1), json!(1.5)),
-            ("{$type: number}", json!(1.5), json!("1")),
-            ("$time", json!("2026-01-02T03:04:05Z"), json!("yesterday")),
-            ("{a: $absent}", json!({}), json!({"a": null})),
-            ("$nonempty", json!("x"), json!("")),
-            ("{$schema: {type: object, required: [a]}}", json!({"a": 1}), json!({})),
-            ("{$that: it > 3}", json!(4), json!(3)),
-            ("{$that: it > 3}", json!(4), json!("x")),
-            ("{$type: string, $regex: b}", json!("abc"), json!("xyz")),
-            ("$$word", json!("$word"), json!("word")),
-        ] {
-            assert!(holds(expect, good), "{expect} should hold");
-            assert!(!holds(expect, bad), "{expect} should fail");
-        }
-    }
-
-    #[test]
-    fn every_difference_is_named() {
-        let all = judged("{a: 1, b: {c: 2, d: 3}, e: [1]}", json!({"a": 2, "b": {"c": 2}, "e": [1, 2]}));
-        let red: Vec<_> = all.iter().filter(|f| !f.holds).map(|f| (f.subject.as_str(), f.actual.as_str())).collect();
-        assert_eq!(red, [("a", "2"), ("b.d", "absent"), ("e", "[1,2]")]);
-        assert!(all.iter().all(|f| f.holds == f.location.is_none()));
-    }
-
-    fn checked(e: Expression, node: &yaml::Node, scope: &Scope) -> AssertionResult {
-        let mut out = vec![];
-        evaluate_checks(&[(e, node.span.clone())], scope, &mut out);
-        out.remove(0)
-    }
-
-    #[test]
-    fn checks_over_one_scope_do_not_disturb_each_other() {
-        let scope = Scope::default().with("a", 1i64).with("b", 2i64);
-        let all: Vec<_> = ["a == 1", "c == 1 || a == 1", "b == a + 1", "json(\"[2]\")[0] == b", "a > b", "b"]
-            .into_iter()
-            .map(|text| {
-                let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: format!("'{text}'") })).unwrap();
-                (Expression::compile(&node, 0..text.len()).unwrap(), node.span.clone())
-            })
-            .collect();
-        let mut out = vec![];
-        evaluate_checks(&all, &scope, &mut out);
-        assert_eq!(out.iter().map(|f| f.holds).collect::<Vec<_>>(), [true, false, true, true, false, false]);
-        assert_eq!(out[1].actual, "`c` was never bound");
-    }
-
-    #[test]
-    fn a_check_shows_its_operands() {
-        let node = yaml::parse(&Arc::new(Source {
-            name: "t".into(),
-            text: "'size(body.errors) == body.failed && body.errors.all(e, e.name != \"\")'".into(),
-        }))
-        .unwrap();
-        let e = Expression::compile(&node, 0..node.as_str().unwrap().len()).unwrap();
-        let scope = Scope::default()
-            .with("body", Value::from(json!({"failed": 2, "errors": [{"name": "a"}, {"name": ""}, {"name": "c"}]})));
-        let f = checked(e, &node, &scope);
-        assert!(!f.holds);
-        let operand = |l: &str| f.operands.iter().find(|(k, _)| k == l).map(|(_, v)| v.as_str());
-        assert_eq!(operand("size(body.errors)"), Some("3"), "{:?}", f.operands);
-        assert_eq!(operand("body.failed"), Some("2"));
-        assert_eq!(operand("e (element 1)"), Some(r#"{"name":""}"#));
-    }
-
-    #[test]
-    fn an_evaluation_error_fails_a_check_also_under_unequal() {
-        let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: "body.nothing != 1".into() })).unwrap();
-        let e = Expression::compile(&node, 0..17).unwrap();
-        let f = checked(e, &node, &Scope::default().with("body", Value::from(json!({}))));
-        assert!(!f.holds && f.actual.contains("nothing"), "{f:?}");
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
-//! Expressions (CEL), templates (`${ }` in YAML), pictures (`expect`) and how a value is judged against them. Pure: no clock, no
-//! network, no file.
+//! Expressions (CEL), templates (`${…}` in YAML), patterns (`expect`) and their evaluation. No network and no files.
+pub mod assertion;
+mod assignment;
 pub mod cel;
 mod history;
 pub mod matching;
@@ -11,8 +12,8 @@ pub mod scope;
 pub mod template;
 
 pub use self::{
+    assertion::AssertionResult,
     cel::{EvalError, Expression, Reference},
-    matching::AssertionResult,
     pattern::Pattern,
     referenced::ReferencedLiterals,
     scope::Scope,

@@ -1,5 +1,5 @@
-//! `expect`: a partial picture of a value. Maps are subsets, literals are typed equality, lists are exact, unless a matcher says
-//! otherwise. Read when the plan is read; judged in `judge`.
+//! Compiles the partial pattern under `expect`. Maps are subsets, literals compare by type and value, lists match element by element,
+//! unless a matcher says otherwise. [`super::matching`] evaluates it.
 use super::{
     cel::{Expression, Reference},
     schema::Schema,
@@ -7,15 +7,11 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
+    language::{MATCHERS, TYPES, names},
     source::Span,
     value::Value,
-    yaml::{Kind, Node},
+    yaml::{Kind, Node, duplicate_key},
 };
-
-/// Every matcher, as `explain` and diagnostics list them.
-pub const MATCHERS: &[&str] =
-    &["$set", "$contains", "$each", "$in", "$regex", "$type", "$time", "$absent", "$nonempty", "$schema", "$that"];
-pub const TYPES: &[&str] = &["string", "int", "float", "number", "bool", "null", "list", "map", "time", "duration"];
 
 #[derive(Clone, Debug)]
 pub struct Pattern {
@@ -27,16 +23,16 @@ pub struct Pattern {
 pub enum Matcher {
     Equal(Value),
     Rendered(Template),
-    /// Each key with its place.
+    /// Each key with its span.
     Map(Vec<(Template, Span, Pattern)>),
     List(Vec<Pattern>),
-    /// All must hold: several matchers side by side.
+    /// Several matchers that must all hold.
     All(Vec<Pattern>),
     Set(Vec<Pattern>),
     Contains(Vec<Pattern>),
     Each(Box<Pattern>),
     In(Vec<Pattern>),
-    /// A list that is known only later: one of its elements, all of them in any order, some of them.
+    /// `$in`, `$set` and `$contains` with a list that a placeholder computes.
     InRendered(Tree),
     SetRendered(Tree),
     ContainsRendered(Tree),
@@ -50,24 +46,11 @@ pub enum Matcher {
 }
 
 impl Pattern {
+    /// Compiles a node. An invalid part matches everything; `problems` says so.
     pub fn compile(node: &Node, problems: &mut Diagnostics) -> Pattern {
         let span = node.span.clone();
         let matcher = match &node.kind {
-            Kind::Str(s) if is_matcher_word(s) => match s.as_str() {
-                "$nonempty" => Matcher::Nonempty,
-                "$absent" => Matcher::Absent,
-                "$time" => Matcher::Time,
-                word if MATCHERS.contains(&word) => {
-                    let d =
-                        Diagnostic::error("matcher-argument", &span, format!("`{word}` needs something to match with"));
-                    problems.push(d.help(format!("write `{{ {word}: … }}`")));
-                    Matcher::All(vec![])
-                }
-                word => {
-                    problems.push(unknown(word, &span));
-                    Matcher::All(vec![])
-                }
-            },
+            Kind::Str(s) if is_matcher_word(s) => bare_matcher(s, &span, problems),
             Kind::Str(s) if s.starts_with("$$") && is_matcher_word(&s[1..]) => Matcher::Equal(Value::text(&s[1..])),
             Kind::Str(_) => {
                 let t = Template::compile(node, problems);
@@ -76,35 +59,19 @@ impl Pattern {
                     None => Matcher::Rendered(t),
                 }
             }
-            Kind::Seq(items) => Matcher::List(items.iter().map(|n| Pattern::compile(n, problems)).collect()),
+            Kind::Seq(items) => Matcher::List(compile_all(items, problems)),
             Kind::Map(entries) => {
                 let matchers = entries.iter().filter(|(k, _)| k.as_str().is_some_and(is_matcher_word)).count();
                 if matchers == 0 {
-                    for (i, (k, _)) in entries.iter().enumerate() {
-                        if entries[..i].iter().any(|(j, _)| j.key_text() == k.key_text()) {
-                            let d = Diagnostic::error(
-                                "duplicate-key",
-                                &k.span,
-                                format!("`{}` stands here twice", k.key_text()),
-                            );
-                            problems.push(d);
-                        }
-                    }
-                    Matcher::Map(
-                        entries
-                            .iter()
-                            .map(|(k, v)| {
-                                (Template::compile(k, problems), k.span.clone(), Pattern::compile(v, problems))
-                            })
-                            .collect(),
-                    )
+                    map(entries, problems)
                 } else if matchers < entries.len() {
-                    let d =
-                        Diagnostic::error("matcher-and-key", &span, "a matcher cannot stand beside an ordinary key");
-                    problems.push(d.help("a key that really begins with `$` is written `$$key`"));
+                    let message = "expected either matchers or ordinary keys, found both";
+                    let d = Diagnostic::error("matcher-and-key", &span, message);
+                    problems.push(d.help("remove one of them; a key that really starts with `$` is written `$$key`"));
                     Matcher::All(vec![])
                 } else {
-                    let mut all: Vec<Pattern> = entries.iter().filter_map(|(k, v)| matcher(k, v, problems)).collect();
+                    let mut all: Vec<Pattern> =
+                        entries.iter().filter_map(|(k, v)| matcher_entry(k, v, problems)).collect();
                     if all.len() == 1 { all.remove(0).matcher } else { Matcher::All(all) }
                 }
             }
@@ -113,7 +80,7 @@ impl Pattern {
         Pattern { matcher, span }
     }
 
-    /// Every schema in it, for whoever reads the files that some of them name.
+    /// Calls `each` for every schema, so that the reader of the plan can load the files they name.
     pub fn schemas(&mut self, each: &mut dyn FnMut(&mut Schema)) {
         match &mut self.matcher {
             Matcher::Schema(s) => each(s),
@@ -146,30 +113,58 @@ impl Pattern {
     }
 }
 
-fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Pattern> {
+fn compile_all(items: &[Node], problems: &mut Diagnostics) -> Vec<Pattern> {
+    items.iter().map(|n| Pattern::compile(n, problems)).collect()
+}
+
+fn map(entries: &[(Node, Node)], problems: &mut Diagnostics) -> Matcher {
+    for (i, (k, _)) in entries.iter().enumerate() {
+        if entries[..i].iter().any(|(j, _)| j.key_text() == k.key_text()) {
+            problems.push(duplicate_key(k));
+        }
+    }
+    let entry =
+        |(k, v): &(Node, Node)| (Template::compile(k, problems), k.span.clone(), Pattern::compile(v, problems));
+    Matcher::Map(entries.iter().map(entry).collect())
+}
+
+/// A matcher without argument: `$nonempty`.
+fn bare_matcher(word: &str, span: &Span, problems: &mut Diagnostics) -> Matcher {
+    match word {
+        "$nonempty" => return Matcher::Nonempty,
+        "$absent" => return Matcher::Absent,
+        "$time" => return Matcher::Time,
+        _ if names(MATCHERS).any(|m| m == word) => {
+            let d = Diagnostic::error("matcher-argument", span, format!("expected an argument for `{word}`, found none"));
+            problems.push(d.help(format!("write `{{ {word}: … }}`")));
+        }
+        _ => problems.push(unknown(word, span)),
+    }
+    Matcher::All(vec![])
+}
+
+/// A matcher as the key of a map, with its argument.
+fn matcher_entry(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Pattern> {
     let word = key.as_str()?;
-    let mut list = |what: fn(Vec<Pattern>) -> Matcher, rendered: fn(Tree) -> Matcher, alone: bool| match &node.kind {
-        Kind::Seq(items) => Some(what(items.iter().map(|n| Pattern::compile(n, problems)).collect())),
+    let mut list = |patterns: fn(Vec<Pattern>) -> Matcher, rendered: fn(Tree) -> Matcher, single: bool| match &node.kind
+    {
+        Kind::Seq(items) => Some(patterns(compile_all(items, problems))),
         Kind::Str(s) if s.starts_with("${") => Some(rendered(Tree::compile(node, problems))),
-        _ if alone => Some(what(vec![Pattern::compile(node, problems)])),
+        _ if single => Some(patterns(vec![Pattern::compile(node, problems)])),
         _ => {
-            let d = Diagnostic::error(
-                "matcher-argument",
-                &node.span,
-                format!("`{word}` needs a list, not {}", node.what()),
-            );
-            problems.push(d);
+            let message = format!("expected a list under `{word}`, found {}", node.what());
+            let d = Diagnostic::error("matcher-argument", &node.span, message);
+            problems.push(d.help(format!("write `{word}: [a, b]`")));
             None
         }
     };
     let flag = |matcher: Matcher, problems: &mut Diagnostics| match node.kind {
         Kind::Bool(true) | Kind::Null => Some(matcher),
         _ => {
-            problems.push(Diagnostic::error(
-                "matcher-argument",
-                &node.span,
-                format!("`{word}` takes nothing: write `{word}` alone"),
-            ));
+            let message = format!("expected no argument for `{word}`, found {}", node.what());
+            problems.push(
+                Diagnostic::error("matcher-argument", &node.span, message).help(format!("write `{word}` alone")),
+            );
             None
         }
     };
@@ -178,26 +173,12 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Patter
         "$in" => list(Matcher::In, Matcher::InRendered, false)?,
         "$contains" => list(Matcher::Contains, Matcher::ContainsRendered, true)?,
         "$each" => Matcher::Each(Box::new(Pattern::compile(node, problems))),
-        "$regex" => {
-            let t = Template::compile(node, problems);
-            if let Some(text) = t.as_literal()
-                && let Err(e) = regex::Regex::new(text)
-            {
-                let why = e.to_string();
-                let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();
-                problems.push(Diagnostic::error(
-                    "invalid-regex",
-                    &node.span,
-                    format!("this is no regular expression: {why}"),
-                ));
-            }
-            Matcher::Regex(t)
-        }
+        "$regex" => regex(node, problems),
         "$type" => {
             let name = node.key_text();
             if !TYPES.contains(&name.as_str()) {
                 let d = Diagnostic::error("unknown-type", &node.span, format!("unknown type `{name}`"));
-                problems.push(d.meant(&name, TYPES.iter().copied()));
+                problems.push(d.suggest(&name, TYPES.iter().copied()));
                 return None;
             }
             Matcher::Type(name)
@@ -224,12 +205,29 @@ fn matcher(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<Patter
     Some(Pattern { matcher, span: key.span.clone() })
 }
 
-fn unknown(word: &str, span: &Span) -> Diagnostic {
-    Diagnostic::error("unknown-matcher", span, format!("unknown matcher `{word}`"))
-        .meant(word, MATCHERS.iter().copied())
+fn regex(node: &Node, problems: &mut Diagnostics) -> Matcher {
+    let t = Template::compile(node, problems);
+    if let Some(text) = t.as_literal()
+        && let Err(e) = regex::Regex::new(text)
+    {
+        let message = format!("invalid regular expression: {}", regex_error(&e));
+        let d = Diagnostic::error("invalid-regex", &node.span, message);
+        problems.push(d.help("escape a literal bracket, dot or star with `\\`: `\\(`"));
+    }
+    Matcher::Regex(t)
 }
 
-/// `$word`: a matcher or a slip for one; `${…}` and `$5.00` are not.
+/// The last line of the library's message, which has the reason.
+pub(super) fn regex_error(e: &regex::Error) -> String {
+    let message = e.to_string();
+    message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string()
+}
+
+fn unknown(word: &str, span: &Span) -> Diagnostic {
+    Diagnostic::error("unknown-matcher", span, format!("unknown matcher `{word}`")).suggest(word, names(MATCHERS))
+}
+
+/// `$word`: a matcher, or a misspelt one. `${…}` and `$5.00` are not.
 fn is_matcher_word(s: &str) -> bool {
     s.strip_prefix('$').is_some_and(|w| !w.is_empty() && w.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
 }

@@ -1,5 +1,5 @@
-//! What a question speaks of: the texts, numbers and fields that, put into an answer, may change what the question finds. A question
-//! is a check or a leaf of a pattern. Pure.
+//! The literals and fields an assertion refers to. Put into an output, they may change the result of the assertion, which mutation
+//! testing uses. An assertion is a check or a leaf of a pattern.
 use super::{
     pattern::{Matcher, Pattern},
     sample,
@@ -9,30 +9,28 @@ use super::{
 use crate::{source::Span, value::Value};
 use indexmap::IndexSet;
 
-/// Longer texts are an answer themselves, and not about one.
-const LONGEST: usize = 200;
-/// As many are kept of each kind.
-const MOST: usize = 48;
+const MAX_TEXT_BYTES: usize = 200;
+const MAX_PER_KIND: usize = 48;
 
 #[derive(Clone, Debug, Default)]
 pub struct ReferencedLiterals {
     pub texts: IndexSet<String>,
-    /// Those that stand in the plan itself, the same in every run.
+    /// Those written in the plan, the same in every run.
     pub literals: IndexSet<String>,
-    /// Its regular expressions.
+    /// Regular expressions.
     pub patterns: IndexSet<String>,
     pub numbers: IndexSet<i64>,
-    /// Texts that its regular expressions match.
+    /// Strings its regular expressions match.
     pub matching: IndexSet<String>,
     /// Fields that may be absent.
     pub fields: IndexSet<String>,
-    /// For each list that it goes through: what it reads of an element.
+    /// For each list it iterates over: the field paths it reads from an element.
     pub elements: IndexSet<Vec<Vec<String>>>,
 }
 
 impl ReferencedLiterals {
     pub fn text(&mut self, text: &str) {
-        if !text.is_empty() && text.len() <= LONGEST && self.texts.len() < MOST {
+        if !text.is_empty() && text.len() <= MAX_TEXT_BYTES && self.texts.len() < MAX_PER_KIND {
             self.texts.insert(text.to_string());
         }
     }
@@ -45,18 +43,18 @@ impl ReferencedLiterals {
     }
 
     pub fn number(&mut self, n: i64) {
-        if self.numbers.len() < MOST {
+        if self.numbers.len() < MAX_PER_KIND {
             self.numbers.insert(n);
         }
     }
 
     pub fn pattern(&mut self, pattern: &str) {
         self.patterns.insert(pattern.to_string());
-        let room = MOST.saturating_sub(self.matching.len());
-        self.matching.extend(sample::matching(pattern).into_iter().take(room));
+        let room = MAX_PER_KIND.saturating_sub(self.matching.len());
+        self.matching.extend(sample::matching_strings(pattern).into_iter().take(room));
     }
 
-    /// A value that it compares with.
+    /// A value it compares with.
     pub fn value(&mut self, v: &Value) {
         match v {
             Value::Text(t) => self.text(t),
@@ -81,9 +79,9 @@ impl ReferencedLiterals {
 /// A scalar or a matcher of a pattern.
 pub struct Leaf<'p> {
     pub pattern: &'p Pattern,
-    /// The key that it stands under.
+    /// The key above it.
     pub key: Option<&'p Template>,
-    /// The matcher over a list that says whether this one is asked at all.
+    /// The list matcher around it, which decides whether it is evaluated.
     pub within: Option<&'p Span>,
 }
 
@@ -92,7 +90,7 @@ impl Pattern {
         self.leaves_under(None, None, each);
     }
 
-    /// The maps and lists that leaves stand in: where one is not there at all, it is this that is found.
+    /// Spans of the maps and lists around leaves: what is reported if such a map or list is missing.
     pub fn branches(&self, each: &mut dyn FnMut(&Span)) {
         match &self.matcher {
             Matcher::Map(entries) if !entries.is_empty() => {
@@ -118,7 +116,7 @@ impl Pattern {
             Matcher::All(ps) => ps.iter().for_each(|p| p.leaves_under(key, within, each)),
             Matcher::Set(ps) | Matcher::Contains(ps) => {
                 each(Leaf { pattern: self, key, within });
-                // `$contains: text` is one thing
+                // `$contains: text` is one leaf
                 let inner = ps.iter().filter(|p| matches!(p.matcher, Matcher::Map(_) | Matcher::List(_)));
                 inner.for_each(|p| p.leaves_under(None, Some(&self.span), each));
             }

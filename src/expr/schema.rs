@@ -1,5 +1,5 @@
-//! `$schema`: a JSON Schema, written in the plan, in a file, or as an OpenAPI document describes an answer. Pure: whoever reads the
-//! plan also reads the file and hands it over.
+//! Compiles `$schema`: a JSON Schema in the plan, in a file, or in an OpenAPI document. The reader of the plan loads the file and
+//! passes its content to [`Schema::bind`].
 use super::template::Tree;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, nearest},
@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use std::sync::Arc;
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
-/// What a URL takes behind its `#` (RFC 3986, 3.5).
+/// Characters to encode in a URL fragment (RFC 3986, 3.5).
 const FRAGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -25,34 +25,34 @@ const FRAGMENT: &AsciiSet = &CONTROLS
     .add(b'\\')
     .add(b'^')
     .add(b'|');
-/// Of references that lead to references.
-const DEEPEST: usize = 16;
+/// Length of a chain of `$ref`s.
+const MAX_REFERENCES: usize = 16;
 
 #[derive(Clone, Debug)]
 pub enum Schema {
     Ready(Arc<Validator>),
-    /// Known only when it is judged.
+    /// Contains placeholders.
     Rendered(Tree),
-    /// In a file that has not been read yet.
-    Named(Named),
-    /// What is wrong with it has been said.
+    /// In a file that is not loaded yet.
+    File(SchemaFile),
+    /// Invalid, and reported.
     Broken,
 }
 
 #[derive(Clone, Debug)]
-pub struct Named {
-    /// As the plan writes it: where it is not absolute, it starts at the plan's folder.
+pub struct SchemaFile {
+    /// As written. A relative path starts at the folder of the plan.
     pub file: String,
     pub span: Span,
-    pick: Pick,
+    part: Part,
 }
 
 #[derive(Clone, Debug)]
-enum Pick {
+enum Part {
     Whole,
-    /// Of `components.schemas`.
+    /// An entry of `components.schemas`.
     Component(String, Span),
-    Answer {
+    Response {
         operation: String,
         at: Span,
         status: Option<(String, Span)>,
@@ -62,7 +62,7 @@ enum Pick {
 impl Schema {
     pub fn compile(node: &Node, problems: &mut Diagnostics) -> Schema {
         if let Some(key) = ["file", "openapi"].into_iter().find(|k| node.get(k).is_some()) {
-            return Named::compile(node, key, problems).map_or(Schema::Broken, Schema::Named);
+            return SchemaFile::compile(node, key, problems).map_or(Schema::Broken, Schema::File);
         }
         let tree = Tree::compile(node, problems);
         if tree.references().is_empty() {
@@ -72,11 +72,11 @@ impl Schema {
         }
     }
 
-    /// With the file that it names.
+    /// Completes a [`Schema::File`] with the content of its file.
     pub fn bind(&mut self, document: &Json, problems: &mut Diagnostics) {
-        let Schema::Named(named) = &*self else { return };
-        *self = match named.choose(document) {
-            Ok(schema) => build(&schema, &named.span, problems),
+        let Schema::File(file) = &*self else { return };
+        *self = match file.select(document) {
+            Ok(schema) => build(&schema, &file.span, problems),
             Err(d) => {
                 problems.push(*d);
                 Schema::Broken
@@ -89,31 +89,31 @@ fn build(schema: &Json, span: &Span, problems: &mut Diagnostics) -> Schema {
     match jsonschema::validator_for(schema) {
         Ok(validator) => Schema::Ready(Arc::new(validator)),
         Err(e) => {
-            problems.push(Diagnostic::error("invalid-schema", span, format!("this is no JSON Schema: {e}")));
+            problems.push(Diagnostic::error("invalid-schema", span, format!("invalid JSON Schema: {e}")).help("see json-schema.org for the keywords and their values"));
             Schema::Broken
         }
     }
 }
 
-impl Named {
-    fn compile(node: &Node, key: &str, problems: &mut Diagnostics) -> Option<Named> {
+impl SchemaFile {
+    fn compile(node: &Node, key: &str, problems: &mut Diagnostics) -> Option<SchemaFile> {
         let known: &[&str] = if key == "file" { &["file"] } else { &["openapi", "operation", "status", "schema"] };
         for (k, _) in node.entries() {
             let name = k.key_text();
             if !known.contains(&name.as_str()) {
                 let d = Diagnostic::error("unknown-key", &k.span, format!("unknown key `{name}`"));
-                problems.push(d.meant(&name, known.iter().copied()));
+                problems.push(d.suggest(&name, known.iter().copied()));
                 return None;
             }
         }
         let file = node.get(key)?;
         let text = |n: &Node| (n.key_text(), n.span.clone());
-        let pick = match (node.get("operation").map(text), node.get("schema").map(text)) {
-            _ if key == "file" => Pick::Whole,
-            (Some((operation, at)), None) => Pick::Answer { operation, at, status: node.get("status").map(text) },
-            (None, Some((name, at))) if node.get("status").is_none() => Pick::Component(name, at),
+        let part = match (node.get("operation").map(text), node.get("schema").map(text)) {
+            _ if key == "file" => Part::Whole,
+            (Some((operation, at)), None) => Part::Response { operation, at, status: node.get("status").map(text) },
+            (None, Some((name, at))) if node.get("status").is_none() => Part::Component(name, at),
             _ => {
-                let message = "of an OpenAPI document either an `operation` is meant, or a `schema` of its components";
+                let message = "expected either `operation` or `schema` beside `openapi`";
                 let d = Diagnostic::error("matcher-argument", &node.span, message);
                 problems.push(d.help(
                     "write `{ openapi: FILE, operation: getThing, status: 200 }` or `{ openapi: FILE, schema: Thing }`",
@@ -122,28 +122,28 @@ impl Named {
             }
         };
         if !matches!(file.kind, Kind::Str(_)) {
-            problems.push(Diagnostic::error("wrong-type", &file.span, format!("`{key}` is the path of a file")));
+            problems.push(Diagnostic::error("wrong-type", &file.span, format!("expected a path under `{key}`, found {}", file.what())).help(format!("write `{key}: openapi.yaml`")));
             return None;
         }
-        Some(Named { file: file.key_text(), span: file.span.clone(), pick })
+        Some(SchemaFile { file: file.key_text(), span: file.span.clone(), part })
     }
 
-    fn choose(&self, document: &Json) -> Result<Json, Box<Diagnostic>> {
-        let pointer = match &self.pick {
-            Pick::Whole => return Ok(document.clone()),
-            Pick::Component(name, at) => {
+    fn select(&self, document: &Json) -> Result<Json, Box<Diagnostic>> {
+        let pointer = match &self.part {
+            Part::Whole => return Ok(document.clone()),
+            Part::Component(name, at) => {
                 let all = &document["components"]["schemas"];
                 known(all, name)
                     .map_err(|near| unknown(at, format!("`{}` has no schema `{name}`", self.file), near))?;
                 format!("#/components/schemas/{}", escaped(name))
             }
-            Pick::Answer { operation, at, status } => self.answer(document, operation, at, status.as_ref())?,
+            Part::Response { operation, at, status } => self.response(document, operation, at, status.as_ref())?,
         };
-        // the document is the schema's own ground, so that its references lead somewhere
+        // the schema keeps the whole document, so that its references resolve
         let mut schema = document.as_object().cloned().unwrap_or_default();
         if document["openapi"].as_str().is_some_and(|v| v.starts_with("3.0")) {
             let mut all = Json::Object(schema);
-            modern(&mut all);
+            to_json_schema(&mut all);
             schema = all.as_object().cloned().unwrap_or_default();
         }
         schema.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
@@ -151,8 +151,8 @@ impl Named {
         Ok(Json::Object(schema))
     }
 
-    /// Where the schema of an operation's answer stands.
-    fn answer(
+    /// JSON pointer to the schema of an operation's response.
+    fn response(
         &self,
         document: &Json,
         operation: &str,
@@ -181,22 +181,22 @@ impl Named {
                 (code.map(String::from), at)
             }
             None => {
-                let good: Vec<_> = responses.keys().filter(|c| c.starts_with('2')).collect();
-                if good.len() > 1 {
+                let successes: Vec<_> = responses.keys().filter(|c| c.starts_with('2')).collect();
+                if successes.len() > 1 {
                     let d =
-                        Diagnostic::error("unknown-operation", at, format!("`{operation}` has several good answers"));
-                    return Err(Box::new(d.help(format!("say which one is meant: `status: {}`", good[0]))));
+                        Diagnostic::error("unknown-operation", at, format!("expected one 2xx response of `{operation}`, found {}", successes.len()));
+                    return Err(Box::new(d.help(format!("choose one with `status: {}`", successes[0]))));
                 }
-                (good.first().map(|c| c.to_string()), at)
+                (successes.first().map(|c| c.to_string()), at)
             }
         };
         let Some(code) = code else {
             let known: Vec<_> = responses.keys().map(|c| format!("`{c}`")).collect();
-            let d = Diagnostic::error("unknown-operation", at, format!("`{operation}` describes no such answer"));
-            return Err(Box::new(d.help(format!("it describes {}", known.join(", ")))));
+            let d = Diagnostic::error("unknown-operation", at, format!("`{operation}` has no such response"));
+            return Err(Box::new(d.help(format!("available: {}", known.join(", ")))));
         };
         let mut pointer = format!("#/paths/{}/{method}/responses/{}", escaped(path), escaped(&code));
-        for _ in 0..DEEPEST {
+        for _ in 0..MAX_REFERENCES {
             match document.pointer(&pointer[1..]).and_then(|r| r["$ref"].as_str()) {
                 Some(further) => pointer = percent_decode_str(further).decode_utf8_lossy().into_owned(),
                 None => break,
@@ -209,14 +209,16 @@ impl Named {
         match json {
             Some((kind, _)) => Ok(format!("{pointer}/content/{}/schema", escaped(kind))),
             None => {
-                let message = format!("the answer {code} of `{operation}` has no schema for JSON");
-                Err(Box::new(Diagnostic::error("unknown-operation", at, message)))
+                let message = format!("response {code} of `{operation}` has no JSON schema");
+                let d = Diagnostic::error("unknown-operation", at, message);
+                Err(Box::new(d.help("choose another `status`, or remove the assertion")))
             }
         }
     }
 }
 
-/// `Err`: what was probably meant.
+/// # Errors
+/// The most similar name, if there is one.
 fn known(all: &Json, name: &str) -> Result<(), Option<String>> {
     let empty = Map::new();
     let all = all.as_object().unwrap_or(&empty);
@@ -231,17 +233,17 @@ fn unknown(at: &Span, message: String, near: Option<String>) -> Box<Diagnostic> 
     })
 }
 
-/// A step of a JSON Pointer (RFC 6901, 3).
+/// Escapes a step of a JSON Pointer (RFC 6901, 3).
 fn escaped(step: &str) -> String {
     step.replace('~', "~0").replace('/', "~1")
 }
 
-/// What OpenAPI 3.0 says in words of its own, in those of JSON Schema.
-fn modern(json: &mut Json) {
+/// Rewrites the keywords of OpenAPI 3.0 to those of JSON Schema.
+fn to_json_schema(json: &mut Json) {
     match json {
-        Json::Array(items) => items.iter_mut().for_each(modern),
+        Json::Array(items) => items.iter_mut().for_each(to_json_schema),
         Json::Object(map) => {
-            map.values_mut().for_each(modern);
+            map.values_mut().for_each(to_json_schema);
             for (limit, exclusive) in [("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")] {
                 match map.get(exclusive) {
                     Some(Json::Bool(true)) => {
@@ -311,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_as_the_document_describes_it() {
+    fn validates_responses_described_by_openapi_3_0() {
         let document = document("3.0.3");
         for name in ["operation: getSession", "operation: 'GET /sessions/{name}', status: 200", "schema: Session"] {
             let v = schema(&format!("{{ openapi: a.yaml, {name} }}"), &document).unwrap();
@@ -324,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn since_3_1_the_words_are_those_of_json_schema() {
+    fn openapi_3_1_uses_json_schema_keywords() {
         let mut newer = document("3.1.0");
         newer["components"]["schemas"]["Session"] =
             json!({ "type": "object", "properties": { "url": { "type": ["string", "null"] } } });
@@ -333,26 +335,26 @@ mod tests {
     }
 
     #[test]
-    fn what_the_document_does_not_have_is_said() {
+    fn reports_names_the_document_lacks() {
         let document = document("3.0.3");
         for (text, code, said) in [
             ("{ openapi: a.yaml, operation: getSesion }", "unknown-operation", "did you mean `getSession`?"),
             (
                 "{ openapi: a.yaml, operation: getSession, status: 500 }",
                 "unknown-operation",
-                "it describes `200`, `4XX`",
+                "available: `200`, `4XX`",
             ),
             ("{ openapi: a.yaml, operation: 'DELETE /sessions/{name}' }", "unknown-operation", "`status: 202`"),
             (
                 "{ openapi: a.yaml, operation: 'DELETE /sessions/{name}', status: 204 }",
                 "unknown-operation",
-                "no schema for JSON",
+                "no JSON schema",
             ),
             ("{ openapi: a.yaml, schema: Sesion }", "unknown-operation", "did you mean `Session`?"),
             ("{ openapi: a.yaml }", "matcher-argument", "either an `operation`"),
             ("{ openapi: a.yaml, schema: Session, status: 200 }", "matcher-argument", "either an `operation`"),
             ("{ file: a.json, schema: Session }", "unknown-key", "unknown key `schema`"),
-            ("{ file: [a] }", "wrong-type", "path of a file"),
+            ("{ file: [a] }", "wrong-type", "expected a path"),
         ] {
             let problems = schema(text, &document).unwrap_err();
             assert_eq!(problems.len(), 1, "{text}: {problems:?}");

@@ -1,9 +1,8 @@
-//! The names that are bound at a point of a run. Immutable: binding a name makes a new scope that shares the old one.
-use super::cel::{BoxedVal, to_cel};
+//! The names bound at a point of a run. Immutable: binding a name makes a new scope that shares the old one.
 use crate::{secrets::Secrets, value::Value};
-use cel::{common::value::CowVal, context::VariableResolver};
 use jiff::Timestamp;
 use std::{
+    any::Any,
     collections::BTreeSet,
     sync::{Arc, Mutex, OnceLock},
 };
@@ -12,13 +11,13 @@ use std::{
 pub struct Scope {
     top: Option<Arc<Frame>>,
     secrets: Arc<Secrets>,
-    /// In a record: what `now()` gave.
+    /// The time of a recorded observation, for `now()` in a replay.
     moment: Option<Timestamp>,
-    /// Who wants to know which names are read.
+    /// Records which names are read.
     reads: Option<Arc<Reads>>,
 }
 
-/// The names that were read of a scope and of those made from it, bound or not.
+/// The names read from a scope and from those derived from it, bound or not.
 #[derive(Default)]
 struct Reads {
     names: Mutex<BTreeSet<String>>,
@@ -40,8 +39,8 @@ impl Reads {
 struct Frame {
     name: Arc<str>,
     value: Value,
-    /// The same value as the expression language wants it: made once, at the first use.
-    cel: OnceLock<BoxedVal>,
+    /// The value in another representation, computed at the first use: see [`Scope::cached`].
+    cache: OnceLock<Box<dyn Any + Send + Sync>>,
     below: Option<Arc<Frame>>,
 }
 
@@ -55,7 +54,7 @@ impl Scope {
         let frame = Frame {
             name: Arc::from(name.as_ref()),
             value: value.into(),
-            cel: OnceLock::new(),
+            cache: OnceLock::new(),
             below: self.top.clone(),
         };
         Scope {
@@ -66,7 +65,7 @@ impl Scope {
         }
     }
 
-    /// As it was at a moment of a record.
+    /// The same names, with `now()` fixed.
     #[must_use]
     pub fn at(&self, moment: Timestamp) -> Scope {
         let mut then = self.clone();
@@ -74,6 +73,7 @@ impl Scope {
         then
     }
 
+    /// The current time, or that of [`Scope::at`].
     pub fn now(&self) -> Timestamp {
         self.moment.unwrap_or_else(Timestamp::now)
     }
@@ -84,7 +84,7 @@ impl Scope {
         map.as_map().into_iter().flatten().fold(self.clone(), |s, (k, v)| s.with(k, v.clone()))
     }
 
-    /// These names over those of another scope.
+    /// This scope's names on top of those of another.
     #[must_use]
     pub fn over(&self, below: &Scope) -> Scope {
         let mut own = vec![];
@@ -96,7 +96,7 @@ impl Scope {
         own.into_iter().rev().fold(below.clone(), |s, f| s.with(&f.name, f.value.clone()))
     }
 
-    /// All that is bound, as it is seen from here.
+    /// All bound names with their visible values.
     pub fn names(&self) -> crate::value::Map {
         let mut out = crate::value::Map::new();
         let mut at = self.top.as_deref();
@@ -113,7 +113,7 @@ impl Scope {
         loop {
             match (a, b) {
                 (None, None) => return true,
-                // from here on they share everything
+                // the rest is shared
                 (Some(x), Some(y)) if Arc::ptr_eq(x, y) => return true,
                 (Some(x), Some(y)) if x.name == y.name && x.value.identical(&y.value) => {
                     (a, b) = (x.below.as_ref(), y.below.as_ref());
@@ -123,7 +123,7 @@ impl Scope {
         }
     }
 
-    /// The same names; which of them are read from here on can be asked of it.
+    /// The same names, with reads recorded for [`Scope::reads_the_same`].
     #[must_use]
     pub fn watched(&self) -> Scope {
         let mut watched = self.clone();
@@ -131,7 +131,7 @@ impl Scope {
         watched
     }
 
-    /// Whether `other` binds whatever was read of this watched scope to the same values.
+    /// Whether `other` binds every name read from this watched scope to the same value.
     pub fn reads_the_same(&self, other: &Scope) -> bool {
         let Some(reads) = &self.reads else { return self.same(other) };
         let names = reads.names.lock().unwrap_or_else(|e| e.into_inner());
@@ -148,6 +148,13 @@ impl Scope {
 
     pub fn has(&self, name: &str) -> bool {
         self.frame(name).is_some()
+    }
+
+    /// The value of `name` in another representation, converted once per binding. All callers must use the same `T`. Does not count
+    /// as a read.
+    pub fn cached<T: Any + Send + Sync>(&self, name: &str, convert: impl FnOnce(&Value) -> T) -> Option<&T> {
+        let frame = self.find(name)?;
+        frame.cache.get_or_init(|| Box::new(convert(&frame.value))).downcast_ref()
     }
 
     pub fn secrets(&self) -> &Arc<Secrets> {
@@ -173,16 +180,7 @@ impl Scope {
     }
 }
 
-/// Who asks for a name has asked for it by [`Scope::has`] before: only that counts as read.
-impl VariableResolver for Scope {
-    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        // the library asks for `a.b.c` before it asks for `a`
-        let frame = if name.contains('.') { None } else { self.find(name) }?;
-        Some(CowVal::Borrowed(&**frame.cel.get_or_init(|| to_cel(&frame.value))))
-    }
-}
-
-/// A long chain is taken down one by one: dropping it recursively would overflow the stack.
+/// Drops frames one by one: dropping a long chain recursively would overflow the stack.
 impl Drop for Scope {
     fn drop(&mut self) {
         let mut at = self.top.take();
@@ -197,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_inner_name_hides_the_outer_and_leaks_nowhere() {
+    fn inner_binding_hides_outer_without_changing_it() {
         let outer = Scope::default().with("a", 1i64);
         let inner = outer.with("a", 2i64).with("b", 3i64);
         assert_eq!(inner.get("a"), Some(&Value::Int(2)));
@@ -206,14 +204,14 @@ mod tests {
     }
 
     #[test]
-    fn over_another_its_names_hide_those() {
+    fn names_on_top_hide_those_below() {
         let below = Scope::default().with("a", 1i64).with("b", 2i64);
         let both = Scope::default().with("a", 3i64).with("c", 4i64).over(&below);
         assert_eq!(["a", "b", "c"].map(|n| both.get(n).and_then(Value::as_i64)), [Some(3), Some(2), Some(4)]);
     }
 
     #[test]
-    fn two_ways_to_the_same_names_are_the_same() {
+    fn equal_bindings_are_the_same() {
         let outer = Scope::default().with("a", 1i64);
         assert!(outer.with("b", 2i64).same(&outer.with("b", 2i64)));
         assert!(!outer.with("b", 2i64).same(&outer.with("b", 3i64)));
@@ -222,19 +220,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_read_may_differ() {
+    fn unread_names_may_differ() {
         let base = Scope::default().with("a", 1i64).with("b", 2i64);
         let outer = base.watched();
         let inner = outer.with("c", 3i64).watched();
         assert!(inner.get("a").is_some() && inner.get("d").is_none());
         assert!(outer.reads_the_same(&base.with("b", 5i64)));
         assert!(!outer.reads_the_same(&base.with("a", 5i64)));
-        assert!(!outer.reads_the_same(&base.with("d", 5i64)), "what was missed, too");
+        assert!(!outer.reads_the_same(&base.with("d", 5i64)), "a name that was not found counts as read");
         assert!(inner.reads_the_same(&Scope::default().with("a", 1i64)));
     }
 
     #[test]
-    fn a_very_long_chain_can_be_dropped() {
+    fn drops_a_very_long_chain() {
         let mut s = Scope::default();
         for i in 0..200_000i64 {
             s = s.with("x", i);

@@ -1,5 +1,5 @@
-//! `${ }` in the plan's YAML. A template keeps its parts, so that SQL can bind them and `compile` can list the names; alone in a
-//! scalar an expression keeps its type. `$${` is a literal `${`.
+//! Placeholders `${…}` in YAML. A template keeps its parts, so that SQL can bind them and the compiler can list their names. An
+//! expression alone in a scalar keeps its type. `$${` is a literal `${`.
 use super::{
     cel::{EvalError, Expression, Reference},
     scope::Scope,
@@ -20,7 +20,7 @@ pub enum Part {
 }
 
 impl Template {
-    /// Compiles a text. What is wrong is added to `problems`; a hole that is wrong is left out.
+    /// Compiles a scalar. Problems are added to `problems`; an invalid placeholder is left out.
     pub fn compile(node: &Node, problems: &mut Diagnostics) -> Template {
         let Some(text) = node.as_str() else {
             return Template(vec![Part::Text(node.to_value().to_string())]);
@@ -39,12 +39,8 @@ impl Template {
             literal.push_str(&text[at..open]);
             let Some(close) = closing(text, open + 2) else {
                 problems.push(
-                    Diagnostic::error(
-                        "unclosed-placeholder",
-                        &node.inner(open..open + 2),
-                        "`${` without a closing `}`",
-                    )
-                    .help("write `$${` for a literal `${`"),
+                    Diagnostic::error("unclosed-placeholder", &node.inner(open..open + 2), "expected `}` after `${`")
+                        .help("close the placeholder with `}`, or write `$${` for a literal `${`"),
                 );
                 return Template(vec![Part::Text(text.into())]);
             };
@@ -76,7 +72,7 @@ impl Template {
         self.0.iter().filter_map(|p| if let Part::Placeholder(e) = p { Some(e.references()) } else { None }).flatten()
     }
 
-    /// The text, where it has no holes.
+    /// The text, if there are no placeholders.
     pub fn as_literal(&self) -> Option<&str> {
         if let [Part::Text(t)] = &self.0[..] { Some(t) } else { None }
     }
@@ -99,7 +95,7 @@ impl Template {
         self.render(scope).map(|v| v.to_string())
     }
 
-    /// As it was written, for reports of what could not be rendered.
+    /// The template as written.
     pub fn source(&self) -> String {
         self.0
             .iter()
@@ -111,7 +107,7 @@ impl Template {
     }
 }
 
-/// The `}` that closes a hole opened before `from`: braces and strings of the expression are skipped.
+/// The `}` that closes a placeholder whose content starts at `from`. Skips braces and strings of the expression.
 fn closing(text: &str, from: usize) -> Option<usize> {
     let (mut depth, mut quote, mut escaped) = (0usize, None, false);
     for (i, c) in text[from..].char_indices() {
@@ -130,7 +126,7 @@ fn closing(text: &str, from: usize) -> Option<usize> {
     None
 }
 
-/// A YAML value with templates in it.
+/// A YAML value that contains templates.
 #[derive(Clone, Debug)]
 pub enum Tree {
     Value(Value),

@@ -1,15 +1,18 @@
-//! The environment file: what a plan's targets and faults are here. Reads text only; whoever connects does so later.
+//! Reads the environment file, which defines targets, secrets and faults. Connects to nothing.
 use super::{
     model::{ActionDefinition, ActionSpec, Spanned},
-    read::Reader,
+    reader::Reader,
+    relay::{RelayFault, relay_spec},
 };
 use crate::{
-    expr::{Template, Tree},
-    source::Source,
-    yaml::{Kind, Node, parse},
+    diagnostic::Diagnostic,
+    expr::{Expression, Template, Tree},
+    language::{ENVIRONMENT_FILE_KEYS, ENVIRONMENT_KEYS, FAULT_ACTION_KEYS, KNOWN_FAILURE_KEYS, SECRET_KEYS},
+    source::{Source, Span},
+    yaml::{Kind, Node, wrong_type},
 };
 use jiff::civil::Date;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 #[derive(Default)]
 pub struct Environments {
@@ -24,70 +27,54 @@ pub struct Environment {
     pub about: Option<String>,
     /// Printed first and last in every report.
     pub notice: Option<String>,
-    /// In the order of the file: the first of a verb is that verb's default.
+    /// In file order. The first target of a verb is its default.
     pub targets: Vec<(Spanned, Node)>,
-    /// Names that are secrets: masked from the moment on in which they are read.
+    /// Names whose values are masked as soon as they are read.
     pub secrets: Vec<(Spanned, SecretSource)>,
-    /// The plan's variables as they are here.
+    /// Values for the plan's variables.
     pub vars: Vec<(Spanned, Tree)>,
     pub setup: Vec<ActionSpec>,
-    /// Performed after the last case, whatever came of it.
+    /// Performed after the last case, whatever its verdict.
     pub teardown: Vec<ActionSpec>,
-    /// Performed when a case goes red; what they see is kept as evidence.
+    /// Performed after a failed case, to collect evidence.
     pub on_failure: Vec<ActionSpec>,
-    /// In place of actions of the plan that have the same name, inputs and outputs.
+    /// Replacements for actions of the plan with the same name, inputs and outputs.
     pub actions: Vec<ActionDefinition>,
     pub known_failures: Vec<KnownFailure>,
-    /// Refuses what could not be taken back.
+    /// Refuses actions that cannot be undone.
     pub protected: bool,
     pub faults: Vec<(Spanned, FaultSpec)>,
     pub jobs: Option<usize>,
-    /// Name and version of what runs here, as the environment says.
+    /// Names and versions of what runs here, for the report.
     pub versions: Vec<(String, String)>,
 }
 
-/// Where the value of a secret comes from.
+/// Where the value of a secret comes from. A final line break is removed.
 #[derive(Clone)]
 pub enum SecretSource {
     Text(Tree),
-    /// A file, without the line break at its end.
     File(Template),
-    /// What a program prints, without the line break at its end.
+    /// A program with its arguments.
     Command(Vec<Template>),
 }
 
-/// A sentence of the plan that is accepted as red for a while.
+/// A sentence of the plan that may fail for a while.
 #[derive(Clone)]
 pub struct KnownFailure {
     pub case: Spanned,
     pub sentence: Spanned,
-    /// Where it is tracked.
+    /// Link to the issue.
     pub issue: String,
-    /// The last day on which it is accepted.
+    /// Last day on which the failure is accepted.
     pub until: Date,
 }
 
 #[derive(Clone)]
 pub enum FaultSpec {
-    /// The runner's own relay between the platform and `upstream`.
+    /// A relay inside the runner, between the platform and `upstream`.
     Relay { listen: String, upstream: String, how: RelayFault },
-    /// Actions; `refused` says how often the cut link was tried.
-    Actions { cut: Vec<ActionSpec>, heal: Vec<ActionSpec>, refused: Option<crate::expr::Expression> },
-}
-
-/// What a relay does to its link while the fault is in force.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum RelayFault {
-    /// Connections are broken off, and new ones refused.
-    Cut,
-    /// Each piece of what is sent comes so much later.
-    Delay(Duration),
-    /// A connection is reset as soon as something is sent over it.
-    Reset,
-    /// What is sent goes nowhere, and nothing answers.
-    Swallow,
-    /// So many bytes pass in a second, in each direction.
-    Throttle(u64),
+    /// Actions. `refused` computes the number of affected connections.
+    Actions { cut: Vec<ActionSpec>, heal: Vec<ActionSpec>, refused: Option<Expression> },
 }
 
 impl Environments {
@@ -96,56 +83,36 @@ impl Environments {
     }
 }
 
-/// Reads an environment file. `None` where it is no YAML map.
+/// Reads an environment file. `None` if it is not a YAML map.
 pub fn read(reader: &mut Reader<'_>, source: &Arc<Source>) -> Option<Environments> {
-    let root = match parse(source) {
-        Ok(root) => root,
-        Err(d) => {
-            reader.problems.push(*d);
-            return None;
-        }
-    };
-    reader.keys(&root, &["default", "environments"], &["environments"])?;
+    let root = reader.parse(source)?;
+    reader.keys(&root, ENVIRONMENT_FILE_KEYS)?;
     let mut all = vec![];
     if let Some(environments) = root.get("environments") {
         for (name, node) in reader.entries(environments) {
             let Some(node) = extended(reader, environments, node, &mut vec![name.text.clone()]) else { continue };
             all.extend(environment(reader, name.text, &node));
         }
-        // what is wrong with an environment is wrong with those that extend it, and is said once
+        // a problem of an environment also occurs in those that extend it: report it once
         reader.problems.sort();
     }
-    let default = root.get("default").map(|n| (reader.text(n), n.span.clone()));
-    if let Some((name, span)) = &default
-        && !all.iter().any(|e: &Environment| e.name == *name)
+    let default = reader.named(&root, "default");
+    if let Some(default) = &default
+        && !all.iter().any(|e: &Environment| e.name == default.text)
     {
-        reader.error("unknown-environment", span, format!("there is no environment `{name}` in this file"));
+        let names: Vec<_> = all.iter().map(|e| e.name.as_str()).collect();
+        unknown_environment(reader, &default.text, &default.span, &names);
     }
-    Some(Environments { default: default.map(|d| d.0), all })
+    Some(Environments { default: default.map(|d| d.text), all })
+}
+
+fn unknown_environment(reader: &mut Reader<'_>, name: &str, span: &Span, known: &[&str]) {
+    let d = Diagnostic::error("unknown-environment", span, format!("unknown environment `{name}`"));
+    reader.problems.push(d.suggest(name, known.iter().copied()));
 }
 
 fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Environment> {
-    reader.keys(
-        node,
-        &[
-            "about",
-            "notice",
-            "extends",
-            "targets",
-            "secrets",
-            "vars",
-            "actions",
-            "setup",
-            "teardown",
-            "on_failure",
-            "known_failures",
-            "protected",
-            "faults",
-            "jobs",
-            "versions",
-        ],
-        &["targets"],
-    )?;
+    reader.keys(node, ENVIRONMENT_KEYS)?;
     let mut targets = vec![];
     for (name, target) in node.get("targets").map(|n| reader.entries(n)).unwrap_or_default() {
         targets.push((name, target.clone()));
@@ -157,7 +124,7 @@ fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Env
     let jobs = node.get("jobs").and_then(|n| match n.kind {
         Kind::Int(i) if i > 0 => Some(i as usize),
         _ => {
-            reader.error("wrong-type", &n.span, "`jobs` is a number from 1 on");
+            reader.problems.push(wrong_type(n, "a positive number").help("write `jobs: 8`"));
             None
         }
     });
@@ -176,35 +143,36 @@ fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Env
     let versions = node.get("versions").map(|n| reader.entries(n)).unwrap_or_default();
     Some(Environment {
         name,
-        about: node.get("about").map(|n| reader.text(n)),
-        notice: node.get("notice").map(|n| reader.text(n)),
+        about: reader.text_at(node, "about"),
+        notice: reader.text_at(node, "notice"),
         targets,
         secrets,
         vars: node.get("vars").map(|n| reader.named_trees(n)).unwrap_or_default(),
-        setup: node.get("setup").map(|n| reader.steps(n)).unwrap_or_default(),
-        teardown: node.get("teardown").map(|n| reader.steps(n)).unwrap_or_default(),
-        on_failure: node.get("on_failure").map(|n| reader.steps(n)).unwrap_or_default(),
+        setup: reader.actions_at(node, "setup"),
+        teardown: reader.actions_at(node, "teardown"),
+        on_failure: reader.actions_at(node, "on_failure"),
         actions,
         known_failures,
-        protected: flag(reader, node, "protected"),
+        protected: reader.flag(node, "protected"),
         faults,
         jobs,
         versions: versions.into_iter().map(|(k, v)| (k.text, v.key_text())).collect(),
     })
 }
 
-/// An environment with what it takes over from the one that it `extends`: maps are merged name by name, all else is its own.
-/// `None` where that cannot be found; it has been said.
+/// An environment with what it inherits by `extends`: maps are merged name by name, other values replaced. `None` if the base is
+/// unknown or cyclic, which is reported.
 fn extended(reader: &mut Reader<'_>, all: &Node, node: &Node, chain: &mut Vec<String>) -> Option<Node> {
     let Some(base) = node.get("extends") else { return Some(node.clone()) };
     let name = reader.text(base);
     if chain.contains(&name) {
-        let circle = format!("`{}` → `{name}`", chain.join("` → `"));
-        reader.error("extends-cycle", &base.span, format!("an environment cannot extend itself: {circle}"));
+        let message = format!("environment extends itself: `{}` → `{name}`", chain.join("` → `"));
+        reader.error("extends-cycle", &base.span, message, "remove one `extends`");
         return None;
     }
     let Some(found) = all.get(&name) else {
-        reader.error("unknown-environment", &base.span, format!("there is no environment `{name}` in this file"));
+        let known: Vec<_> = all.entries().iter().filter_map(|(k, _)| k.as_str()).collect();
+        unknown_environment(reader, &name, &base.span, &known);
         return None;
     };
     chain.push(name);
@@ -212,7 +180,7 @@ fn extended(reader: &mut Reader<'_>, all: &Node, node: &Node, chain: &mut Vec<St
     Some(merged(&base, node, 0))
 }
 
-/// `own` laid over `base`. Only the maps of an environment are merged, not what stands in their entries.
+/// `own` merged over `base`. Merges the maps of an environment, but not their entries.
 fn merged(base: &Node, own: &Node, depth: usize) -> Node {
     let (Kind::Map(below), Kind::Map(above)) = (&base.kind, &own.kind) else { return own.clone() };
     if depth > 1 {
@@ -225,54 +193,45 @@ fn merged(base: &Node, own: &Node, depth: usize) -> Node {
             None => entries.push((k.clone(), v.clone())),
         }
     }
-    // double ones stay double: that is said later
+    // keeps duplicate keys, which are reported later
     let new = |k: &Node| !below.iter().any(|(b, _)| b.key_text() == k.key_text());
     entries.extend(above.iter().filter(|(k, _)| new(k)).cloned());
     Node { kind: Kind::Map(entries), span: own.span.clone() }
 }
 
-fn flag(reader: &mut Reader<'_>, node: &Node, key: &str) -> bool {
-    match node.get(key).map(|n| (&n.kind, &n.span)) {
-        None => false,
-        Some((Kind::Bool(b), _)) => *b,
-        Some((_, span)) => {
-            reader.error("wrong-type", span, format!("`{key}` is true or false"));
-            false
-        }
-    }
-}
-
 fn secret_source(reader: &mut Reader<'_>, node: &Node) -> Option<SecretSource> {
     if !matches!(node.kind, Kind::Map(_)) {
-        return Some(SecretSource::Text(Tree::compile(node, &mut reader.problems)));
+        return Some(SecretSource::Text(reader.tree(node)));
     }
-    reader.keys(node, &["file", "command"], &[])?;
+    reader.keys(node, SECRET_KEYS)?;
     match node.entries() {
-        [(k, n)] if k.as_str() == Some("file") => Some(SecretSource::File(Template::compile(n, &mut reader.problems))),
+        [(k, n)] if k.as_str() == Some("file") => Some(SecretSource::File(reader.template(n))),
         [(k, n)] if k.as_str() == Some("command") => {
             let words = reader.list(n);
             if words.is_empty() {
-                reader.error("wrong-type", &n.span, "`command` is a list: a program and its arguments");
+                let message = "expected a program with its arguments, found an empty list";
+                reader.error("wrong-type", &n.span, message, "write `command: [vault, kv, get, …]`");
                 return None;
             }
-            Some(SecretSource::Command(words.into_iter().map(|w| Template::compile(w, &mut reader.problems)).collect()))
+            Some(SecretSource::Command(words.into_iter().map(|w| reader.template(w)).collect()))
         }
         _ => {
-            reader.error("wrong-type", &node.span, "a secret is a text, or has either `file` or `command`");
+            let message = format!("expected one of `file` and `command`, found {} keys", node.entries().len());
+            reader.error("wrong-type", &node.span, message, "write `{ file: PATH }`, `{ command: [PROGRAM] }` or a string");
             None
         }
     }
 }
 
 fn known_failure(reader: &mut Reader<'_>, node: &Node) -> Option<KnownFailure> {
-    let keys = ["case", "sentence", "issue", "until"];
-    reader.keys(node, &keys, &keys)?;
+    reader.keys(node, KNOWN_FAILURE_KEYS)?;
     let (case, sentence) = (reader.named(node, "case")?, reader.named(node, "sentence")?);
     let (issue, until) = (reader.text(node.get("issue")?), reader.named(node, "until")?);
     match until.text.parse::<Date>() {
         Ok(until) => Some(KnownFailure { case, sentence, issue, until }),
         Err(_) => {
-            reader.error("invalid-date", &until.span, format!("`{}` is no date like `2027-01-31`", until.text));
+            let message = format!("expected a date like `2027-01-31`, found `{}`", until.text);
+            reader.error("invalid-date", &until.span, message, "write year, month and day: `2027-01-31`");
             None
         }
     }
@@ -280,58 +239,11 @@ fn known_failure(reader: &mut Reader<'_>, node: &Node) -> Option<KnownFailure> {
 
 fn fault_spec(reader: &mut Reader<'_>, node: &Node) -> Option<FaultSpec> {
     if let Some(relay) = node.get("relay") {
-        reader.keys(node, &["relay"], &[])?;
-        let how = ["delay", "reset", "swallow", "throttle"];
-        reader.keys(
-            relay,
-            &["listen", "upstream", "delay", "reset", "swallow", "throttle"],
-            &["listen", "upstream"],
-        )?;
-        let listen = reader.text(relay.get("listen")?);
-        let upstream = reader.text(relay.get("upstream")?);
-        if listen.parse::<std::net::SocketAddr>().is_err() {
-            reader.error("wrong-type", &relay.get("listen")?.span, "`listen` is an address like `127.0.0.1:6432`");
-            return None;
-        }
-        let given: Vec<&(Node, Node)> =
-            relay.entries().iter().filter(|(k, _)| how.contains(&k.key_text().as_str())).collect();
-        if let [_, (second, _), ..] = given[..] {
-            reader.error("wrong-type", &second.span, "a fault does one thing to its link; write two faults");
-            return None;
-        }
-        let how = match given.first() {
-            None => RelayFault::Cut,
-            Some((k, v)) => relay_fault(reader, &k.key_text(), v)?,
-        };
+        let (listen, upstream, how) = relay_spec(reader, node, relay)?;
         return Some(FaultSpec::Relay { listen, upstream, how });
     }
-    reader.keys(node, &["do", "heal", "refused", "relay"], &["do", "heal"])?;
-    let cut = node.get("do").map(|n| reader.steps(n)).unwrap_or_default();
-    let heal = node.get("heal").map(|n| reader.steps(n)).unwrap_or_default();
+    reader.keys(node, FAULT_ACTION_KEYS)?;
+    let (cut, heal) = (reader.actions_at(node, "do"), reader.actions_at(node, "heal"));
     let refused = node.get("refused").and_then(|n| reader.expression(n));
     Some(FaultSpec::Actions { cut, heal, refused })
-}
-
-fn relay_fault(reader: &mut Reader<'_>, key: &str, node: &Node) -> Option<RelayFault> {
-    match (key, &node.kind) {
-        ("reset", Kind::Bool(true)) => Some(RelayFault::Reset),
-        ("swallow", Kind::Bool(true)) => Some(RelayFault::Swallow),
-        ("throttle", Kind::Int(bytes)) if *bytes > 0 => Some(RelayFault::Throttle(bytes.unsigned_abs())),
-        ("delay", Kind::Str(text)) => match humantime::parse_duration(text) {
-            Ok(delay) => Some(RelayFault::Delay(delay)),
-            Err(_) => {
-                reader.error("invalid-duration", &node.span, format!("`{text}` is no duration"));
-                None
-            }
-        },
-        _ => {
-            let wanted = match key {
-                "throttle" => "`throttle` is a number of bytes a second",
-                "delay" => "`delay` is a duration like `2s`",
-                _ => "it is there as `true`, or not at all",
-            };
-            reader.error("wrong-type", &node.span, wanted);
-            None
-        }
-    }
 }

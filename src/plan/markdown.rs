@@ -1,5 +1,5 @@
-//! The Markdown plan that a YAML plan carries out: its cases with their tiers and sentences, and the comparison word for word.
-//! Case, punctuation and list marks aside; a JSON block counts as its words.
+//! Reads the Markdown plan that a YAML plan implements, and compares the two word for word. Case, punctuation and list markers do not
+//! count; a code block counts as its words.
 use super::model::{Case, Plan, Sentence, Spanned};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
@@ -7,7 +7,7 @@ use crate::{
 };
 use std::collections::HashMap;
 
-/// A case as the Markdown has it.
+/// A case of the Markdown plan.
 #[derive(Debug, Default)]
 pub struct MarkdownCase {
     pub id: String,
@@ -19,7 +19,7 @@ pub struct MarkdownCase {
     pub expected: Vec<String>,
 }
 
-/// A plan as the Markdown has it.
+/// What the Markdown plan says, as far as it is compared.
 #[derive(Debug, Default)]
 pub struct MarkdownPlan {
     pub cases: Vec<MarkdownCase>,
@@ -27,7 +27,7 @@ pub struct MarkdownPlan {
     pub objective: Option<String>,
 }
 
-/// Reads what it knows of a Markdown plan; the rest is prose.
+/// Reads headings, fields and lists of a Markdown plan. Everything else is ignored.
 pub fn read(text: &str) -> MarkdownPlan {
     #[derive(PartialEq)]
     enum At {
@@ -101,7 +101,7 @@ pub fn read(text: &str) -> MarkdownPlan {
                 let item = item(line);
                 match (item, line.starts_with([' ', '\t'])) {
                     (Some(text), false) => list.push(text.into()),
-                    // an item within an item belongs to its sentence
+                    // a nested item belongs to the sentence above it
                     (Some(text), true) => {
                         if let Some(last) = list.last_mut() {
                             last.push_str(if last.ends_with(':') { " " } else { ", " });
@@ -125,7 +125,7 @@ fn list_of<'c>(case: &'c mut MarkdownCase, part: &str) -> Option<&'c mut Vec<Str
     }
 }
 
-/// The text behind `- ` or `1. `.
+/// The text after `- ` or `1. `.
 fn item(line: &str) -> Option<&str> {
     let line = line.trim_start();
     if let Some(rest) = line.strip_prefix("- ").or_else(|| line.strip_prefix("* ")) {
@@ -139,96 +139,82 @@ fn words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
 }
 
-/// Says every place where the plan's words, order, tiers or priorities are not those of the Markdown.
+/// Reports each title, priority, tier, field and sentence that differs from the Markdown plan `name`.
 pub fn compare(plan: &Plan, name: &str, text: &str, problems: &mut Diagnostics) {
     let document = read(text);
-    let whole = plan.source.as_ref().map_or(&plan.span, |s| &s.span);
+    let source = plan.source.as_ref().map_or(&plan.span, |s| &s.span);
     for written in &document.cases {
         let Some(case) = plan.cases.iter().find(|c| c.id.text == written.id) else {
-            problems.push(Diagnostic::error(
-                "missing-case",
-                whole,
-                format!("`{name}` has a case `{}` that is not here", written.id),
-            ));
+            let d = Diagnostic::error("missing-case", source, format!("expected a case `{}`, as in `{name}`", written.id));
+            problems.push(d.help("add the case, or remove it from the Markdown plan"));
             continue;
         };
-        if words(&case.title) != words(&written.title) {
-            let d = Diagnostic::error(
-                "source-mismatch",
-                &case.id.span,
-                format!("the title of `{}` is another in `{name}`", written.id),
-            );
-            problems.push(d.help(format!("there it is: {}", written.title)));
-        }
-        if let Some(priority) = &written.priority
-            && case.priority.as_deref().map(str::to_lowercase) != Some(priority.to_lowercase())
-        {
-            let d = Diagnostic::error(
-                "source-mismatch",
-                &case.id.span,
-                format!("the priority of `{}` is another in `{name}`", written.id),
-            );
-            problems.push(d.help(format!("there it is: {}", priority.to_lowercase())));
-        }
-        if let Some(tier) = document.tiers.get(&written.id)
-            && *tier != case.tier
-        {
-            let d = Diagnostic::error(
-                "source-mismatch",
-                &case.id.span,
-                format!("the tier of `{}` is another in `{name}`", written.id),
-            );
-            problems.push(d.help(format!("there it is: {tier}")));
-        }
-        for (label, value) in &case.fields {
-            if let Some(there) = written.fields.get(label)
-                && words(there) != words(value)
-            {
-                let d = Diagnostic::error(
-                    "source-mismatch",
-                    &case.id.span,
-                    format!("`{label}` of `{}` is another in `{name}`", written.id),
-                );
-                problems.push(d.help(format!("there it is: {there}")));
-            }
-        }
-        sentences(case, &case.preconditions, &written.preconditions, "precondition", name, problems);
-        sentences(case, &case.steps, &written.steps, "step", name, problems);
-        sentences(case, &case.expected, &written.expected, "expected result", name, problems);
+        compare_head(case, written, document.tiers.get(&written.id), name, problems);
+        let mut sentences = |here, there, what| Comparison { case, name, what }.sentences(here, there, problems);
+        sentences(&case.preconditions, &written.preconditions, "precondition");
+        sentences(&case.steps, &written.steps, "step");
+        sentences(&case.expected, &written.expected, "expected result");
     }
     for case in plan.cases.iter().filter(|c| !document.cases.iter().any(|w| w.id == c.id.text)) {
-        let d = Diagnostic::error("extra-case", &case.id.span, format!("`{name}` has no case `{}`", case.id.text));
-        problems.push(d.meant(&case.id.text, document.cases.iter().map(|w| w.id.as_str())));
+        let message = format!("case `{}` is not in `{name}`", case.id.text);
+        let d = Diagnostic::error("extra-case", &case.id.span, message);
+        problems.push(d.suggest(&case.id.text, document.cases.iter().map(|w| w.id.as_str())));
     }
 }
 
-fn sentences(case: &Case, here: &[Sentence], there: &[String], what: &str, name: &str, problems: &mut Diagnostics) {
-    for (i, (mine, theirs)) in here.iter().zip(there).enumerate() {
-        if words(&mine.text.text) != words(theirs) {
-            let d = Diagnostic::error(
-                "source-mismatch",
-                &mine.text.span,
-                format!("{what} {} is worded otherwise in `{name}`", i + 1),
-            );
-            problems.push(d.help(format!("there it is: {}", theirs.trim())));
+/// Compares title, priority, tier and other fields.
+fn compare_head(case: &Case, written: &MarkdownCase, tier: Option<&Tier>, name: &str, problems: &mut Diagnostics) {
+    let mut differs = |what: &str, expected: &str| {
+        let message = format!("{what} of `{}` differs from `{name}`", written.id);
+        problems.push(Diagnostic::error("source-mismatch", &case.id.span, message).help(format!("write: {expected}")));
+    };
+    if words(&case.title) != words(&written.title) {
+        differs("title", &written.title);
+    }
+    if let Some(priority) = written.priority.as_ref().map(|p| p.to_lowercase())
+        && case.priority.as_deref().map(str::to_lowercase).as_ref() != Some(&priority)
+    {
+        differs("priority", &priority);
+    }
+    if let Some(tier) = tier.filter(|tier| **tier != case.tier) {
+        differs("tier", &tier.to_string());
+    }
+    for (label, value) in &case.fields {
+        if let Some(expected) = written.fields.get(label).filter(|there| words(there) != words(value)) {
+            differs(&format!("`{label}`"), expected);
         }
     }
-    let at = |s: Option<&Sentence>| s.map_or(&case.id, |s| &s.text).span.clone();
-    for theirs in there.iter().skip(here.len()) {
-        let d = Diagnostic::error(
-            "missing-sentence",
-            &at(here.last()),
-            format!("a {what} of `{}` is missing after this", case.id.text),
-        );
-        problems.push(d.help(format!("`{name}` has: {}", theirs.trim())));
-    }
-    for mine in here.iter().skip(there.len()) {
-        let Spanned { text, span } = &mine.text;
-        problems.push(Diagnostic::error(
-            "extra-sentence",
-            span,
-            format!("`{name}` has no such {what}: {}", text.trim()),
-        ));
+}
+
+/// Compares the sentences of one kind.
+struct Comparison<'a> {
+    case: &'a Case,
+    /// The Markdown file.
+    name: &'a str,
+    what: &'a str,
+}
+
+impl Comparison<'_> {
+    fn sentences(&self, here: &[Sentence], there: &[String], problems: &mut Diagnostics) {
+        let Comparison { case, name, what } = self;
+        for (i, (own, expected)) in here.iter().zip(there).enumerate() {
+            if words(&own.text.text) != words(expected) {
+                let message = format!("{what} {} differs from `{name}`", i + 1);
+                let d = Diagnostic::error("source-mismatch", &own.text.span, message);
+                problems.push(d.help(format!("write: {}", expected.trim())));
+            }
+        }
+        let last = here.last().map_or(&case.id, |s| &s.text);
+        for expected in there.iter().skip(here.len()) {
+            let message = format!("expected another {what} of `{}` after this, as in `{name}`", case.id.text);
+            let d = Diagnostic::error("missing-sentence", &last.span, message);
+            problems.push(d.help(format!("add: {}", expected.trim())));
+        }
+        for own in here.iter().skip(there.len()) {
+            let Spanned { text, span } = &own.text;
+            let d = Diagnostic::error("extra-sentence", span, format!("{what} is not in `{name}`: {}", text.trim()));
+            problems.push(d.help("remove it, or merge it into the sentence it belongs to"));
+        }
     }
 }
 
@@ -239,7 +225,7 @@ mod tests {
     const TP_004: &str = include_str!("../../docs/TP-004.md");
 
     #[test]
-    fn the_plan_is_read_whole() {
+    fn reads_a_complete_plan() {
         let d = read(TP_004);
         assert_eq!(d.cases.len(), 10);
         let count = |f: fn(&MarkdownCase) -> usize| d.cases.iter().map(f).sum::<usize>();
@@ -259,21 +245,21 @@ mod tests {
         assert_eq!(d.cases[0].fields["Test File"], "tests/integration/batch_hibernate_test.go");
     }
 
-    /// What is said of a plan beside its Markdown: codes, and what is underlined.
-    fn said(yaml: &str, written: &str) -> Vec<(&'static str, String, String)> {
+    /// Code, underlined text, and message with help of each problem.
+    fn problems(yaml: &str, written: &str) -> Vec<(&'static str, String, String)> {
         struct Nothing;
-        impl crate::plan::read::FileLoader for Nothing {
+        impl crate::plan::FileLoader for Nothing {
             fn read(&self, _: &std::path::Path) -> std::io::Result<String> {
                 Err(std::io::ErrorKind::NotFound.into())
             }
         }
-        let mut reader = crate::plan::read::Reader::new(vec![], &Nothing);
+        let mut reader = crate::plan::Reader::new(vec![], &Nothing);
         let source = crate::source::Source { name: "t.yaml".into(), text: yaml.into() };
         let plan = reader.plan(&std::sync::Arc::new(source)).expect("it is a plan");
         assert_eq!(reader.problems.errors(), 0, "{:?}", reader.problems);
-        let mut problems = Diagnostics::default();
-        compare(&plan, "t.md", written, &mut problems);
-        problems
+        let mut found = Diagnostics::default();
+        compare(&plan, "t.md", written, &mut found);
+        found
             .0
             .into_iter()
             .map(|d| (d.code, d.span.text().to_string(), format!("{} {}", d.message, d.help.unwrap_or_default())))
@@ -326,12 +312,12 @@ cases:
 ";
 
     #[test]
-    fn case_punctuation_and_list_marks_are_no_difference() {
-        assert_eq!(said(HERE, WRITTEN), []);
+    fn ignores_case_punctuation_and_list_markers() {
+        assert_eq!(problems(HERE, WRITTEN), []);
     }
 
     #[test]
-    fn each_kind_of_difference_is_said_once_and_where_it_stands() {
+    fn reports_each_difference_once_with_its_place() {
         for (here, there, code, under, word) in [
             ("batch hibernate", "batch hibernates", "source-mismatch", "A-1", "Batch *Hibernate*"),
             ("priority: high", "priority: low", "source-mismatch", "A-1", "high"),
@@ -352,12 +338,12 @@ cases:
                 "{ step: Execute POST batch }, { step: Rest }",
                 "extra-sentence",
                 "Rest",
-                "no such step",
+                "step is not in",
             ),
             ("[{ given: a session runs }]", "[]", "missing-sentence", "A-1", "A session runs"),
         ] {
             assert!(HERE.contains(here), "{here}");
-            let found = said(&HERE.replacen(here, there, 1), WRITTEN);
+            let found = problems(&HERE.replacen(here, there, 1), WRITTEN);
             assert_eq!(found.len(), 1, "{there}: {found:?}");
             assert_eq!((found[0].0, found[0].1.as_str()), (code, under), "{there}");
             assert!(found[0].2.contains(word), "{there}: {found:?}");
@@ -365,19 +351,19 @@ cases:
     }
 
     #[test]
-    fn a_case_that_is_missing_or_unknown_is_said() {
-        let found = said(&HERE.replace("A-1", "A-2"), WRITTEN);
+    fn reports_missing_and_extra_cases() {
+        let found = problems(&HERE.replace("A-1", "A-2"), WRITTEN);
         let codes: Vec<_> = found.iter().map(|f| (f.0, f.1.as_str())).collect();
         assert_eq!(codes, [("missing-case", "t.md"), ("extra-case", "A-2")]);
         assert!(found[1].2.contains("did you mean `A-1`?"), "{found:?}");
     }
 
     #[test]
-    fn the_order_of_sentences_is_part_of_the_plan() {
+    fn reports_swapped_sentences() {
         let swapped = HERE.replace(
             "[{ step: 'Create with 2 valid names, 1 other' }, { step: Execute POST batch }]",
             "[{ step: Execute POST batch }, { step: 'Create with 2 valid names, 1 other' }]",
         );
-        assert_eq!(said(&swapped, WRITTEN).len(), 2);
+        assert_eq!(problems(&swapped, WRITTEN).len(), 2);
     }
 }

@@ -1,11 +1,18 @@
-//! From text to a `Plan` and an `Environments`: what a person wrote, with every place kept and every problem gathered. Pure; knows
-//! no verb, so what stands under one stays a tree.
+//! Reads plans and environment files into `Plan` and `Environments`: every part keeps its place, every problem is collected. Knows no
+//! executor, so the body of a verb stays a YAML tree.
+mod actions;
 pub mod environment;
 pub mod markdown;
 pub mod model;
-pub mod prove;
+mod prove;
 pub mod read;
+mod reader;
+mod relay;
+mod schemas;
 
-pub use environment::{Environment, Environments, FaultSpec, KnownFailure, RelayFault, SecretSource};
-pub use model::*;
-pub use prove::{Breaks, Prove};
+pub use self::{
+    environment::{Environment, Environments, FaultSpec, KnownFailure, SecretSource},
+    model::*,
+    reader::{FileLoader, Reader},
+    relay::RelayFault,
+};

@@ -1,5 +1,4 @@
-//! A plan as it is written. Data only.
-use super::Prove;
+//! A plan as written. Data only.
 use crate::{
     expr::{Expression, Pattern, Template, Tree},
     outcome::Tier,
@@ -12,7 +11,7 @@ pub struct Plan {
     pub id: String,
     pub title: String,
     pub span: Span,
-    /// The Markdown plan that it carries out, relative to the plan's root.
+    /// The Markdown plan with the same sentences, relative to the plan's root.
     pub source: Option<Spanned>,
     pub report: Option<String>,
     pub environment: Option<Spanned>,
@@ -25,7 +24,7 @@ pub struct Plan {
     pub cases: Vec<Case>,
 }
 
-/// A word and where it stands.
+/// A text with its place in the file.
 #[derive(Clone, Debug)]
 pub struct Spanned {
     pub text: String,
@@ -48,7 +47,7 @@ pub struct Case {
     pub title: String,
     pub tier: Tier,
     pub priority: Option<String>,
-    /// The plan's other fields: `Type`, `Related Issue`, `Test File`.
+    /// Other fields of the written plan: `Type`, `Related Issue`, `Test File`.
     pub fields: Vec<(String, String)>,
     pub exclusive: bool,
     pub timeout: Option<Template>,
@@ -57,7 +56,7 @@ pub struct Case {
     pub expected: Vec<Sentence>,
 }
 
-/// A precondition, a step or an expected result, in the plan's words.
+/// A precondition, a step or an expected result, in the words of the written plan.
 #[derive(Clone)]
 pub struct Sentence {
     pub text: Spanned,
@@ -66,12 +65,12 @@ pub struct Sentence {
     pub unproven: Option<Spanned>,
 }
 
-/// What is asked of an observation.
+/// What an observation must satisfy.
 #[derive(Clone, Default)]
 pub struct Assertions {
     pub pattern: Option<Pattern>,
     pub checks: Vec<(Expression, Span)>,
-    /// Something was asked that could not be read; that has been said.
+    /// An assertion is invalid, and reported.
     pub wrong: bool,
 }
 
@@ -81,7 +80,7 @@ impl Assertions {
     }
 }
 
-/// One action as it stands in a plan.
+/// An action as written.
 #[derive(Clone)]
 pub struct ActionSpec {
     pub span: Span,
@@ -101,7 +100,7 @@ pub struct ActionSpec {
 
 #[derive(Clone)]
 pub enum Verb {
-    /// Of an executor; its body is the executor's to read.
+    /// Belongs to an executor, which compiles the body.
     Executor {
         name: Spanned,
         body: Node,
@@ -120,7 +119,7 @@ pub enum Verb {
         name: Spanned,
     },
     None,
-    /// Something is wrong with it, and has been said.
+    /// Invalid, and reported.
     Broken,
 }
 
@@ -128,7 +127,7 @@ pub enum Verb {
 pub enum Overlap {
     All,
     AtLeast(usize),
-    /// Nothing was said: two, else nothing was parallel.
+    /// Not specified: at least two branches.
     Any,
 }
 
@@ -136,4 +135,21 @@ pub enum Overlap {
 pub enum Foreach {
     List(Tree),
     Map(Vec<(String, Tree)>),
+}
+
+/// Settings for mutation testing.
+#[derive(Clone, Default)]
+pub struct Prove {
+    /// Values for variables of the plan, such as shorter limits.
+    pub set: Vec<(Spanned, Tree)>,
+    pub defects: Vec<Breaks>,
+    /// The file with the assertion baseline.
+    pub guards: Option<Spanned>,
+}
+
+/// A defect, and for each case the sentences it must break: whole, or their start followed by `…`.
+#[derive(Clone)]
+pub struct Breaks {
+    pub defect: Spanned,
+    pub cases: Vec<(Spanned, Vec<Spanned>)>,
 }

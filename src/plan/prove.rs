@@ -1,30 +1,13 @@
-//! What a plan says about being proved: the variables for that, and which sentences each defect of its platform breaks.
-use super::{Spanned, read::Reader};
-use crate::{
-    expr::Tree,
-    yaml::{Kind, Node},
+//! Reads the settings for mutation testing: variables, and the sentences that each defect of the platform must break.
+use super::{
+    model::{Breaks, Prove},
+    reader::Reader,
 };
-
-/// `prove:` of a plan.
-#[derive(Clone, Default)]
-pub struct Prove {
-    /// Variables in place of the plan's own: shorter limits.
-    pub set: Vec<(Spanned, Tree)>,
-    pub defects: Vec<Breaks>,
-    /// The file beside the plan that says what guards what.
-    pub guards: Option<Spanned>,
-}
-
-/// A defect by its name, and for each case the sentences that go red of it: whole, or their beginning and `…`.
-#[derive(Clone)]
-pub struct Breaks {
-    pub defect: Spanned,
-    pub cases: Vec<(Spanned, Vec<Spanned>)>,
-}
+use crate::{language::PROVE_KEYS, yaml::Node};
 
 impl Reader<'_> {
     pub(super) fn prove(&mut self, node: &Node) -> Prove {
-        if self.keys(node, &["set", "defects", "guards"], &[]).is_none() {
+        if self.keys(node, PROVE_KEYS).is_none() {
             return Prove::default();
         }
         let set = node.get("set").map(|n| self.named_trees(n)).unwrap_or_default();
@@ -32,17 +15,12 @@ impl Reader<'_> {
         for (defect, node) in node.get("defects").map(|n| self.entries(n)).unwrap_or_default() {
             let mut cases = vec![];
             for (case, node) in self.entries(node) {
-                let items = match &node.kind {
-                    Kind::Seq(_) => self.list(node),
-                    _ => vec![node],
-                };
-                let sentences =
-                    items.into_iter().map(|n| Spanned { text: self.text(n), span: n.span.clone() }).collect();
+                let sentences = self.one_or_many(node).into_iter().map(|n| self.spanned(n)).collect();
                 cases.push((case, sentences));
             }
             defects.push(Breaks { defect, cases });
         }
-        let guards = node.get("guards").map(|n| Spanned { text: self.text(n), span: n.span.clone() });
+        let guards = self.named(node, "guards");
         Prove { set, defects, guards }
     }
 }

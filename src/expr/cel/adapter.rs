@@ -1,11 +1,11 @@
-//! Our values in the hands of the expression library, and from_cel. What is lent becomes a value of the library only where an expression
-//! looks, one level at a time, and once: a copy, which the library makes of every element that it goes through, shares all of that.
-//! Must not know scopes or what an expression is for.
-use super::EvalError;
+//! Converts between [`Value`] and the CEL library's values. A string, list or map is converted lazily, one level at a time and once: the
+//! library's copies share the result.
+use super::error::EvalError;
 use crate::value::Value;
 use cel::{
     ExecutionError,
     common::{
+        ast::LiteralValue,
         traits::{self, Adder, Comparer, Container, Indexer, Iterable, Sizer, Zeroer},
         types::{
             CelBool, CelBytes, CelDouble, CelDuration, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString,
@@ -21,10 +21,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-/// A value of the library.
-pub(in crate::expr) type BoxedVal = Box<dyn Val>;
+/// A value of the CEL library.
+pub(super) type BoxedVal = Box<dyn Val>;
 
-pub(in crate::expr) fn to_cel(v: &Value) -> BoxedVal {
+pub(super) fn to_cel(v: &Value) -> BoxedVal {
     match v {
         Value::Null => Box::new(CelNull),
         Value::Bool(b) => Box::new(CelBool::from(*b)),
@@ -37,15 +37,15 @@ pub(in crate::expr) fn to_cel(v: &Value) -> BoxedVal {
             Box::new(CelDuration::from(chrono::Duration::nanoseconds(nanoseconds)))
         }
         Value::Text(_) | Value::List(_) | Value::Map(_) => {
-            Box::new(LazyValue(Arc::new(Once { value: v.clone(), made: OnceLock::new() })))
+            Box::new(LazyValue(Arc::new(Lazy { value: v.clone(), converted: OnceLock::new() })))
         }
     }
 }
 
-/// Maps that an expression made come from_cel in the order of their keys: the library keeps none.
+/// Converts a result. A map built by an expression comes out sorted by key, since the library keeps no order.
 pub(super) fn from_cel(v: &dyn Val) -> Result<Value, EvalError> {
-    if let Some(shared) = v.downcast_ref::<LazyValue>() {
-        return Ok(shared.0.value.clone());
+    if let Some(lazy) = v.downcast_ref::<LazyValue>() {
+        return Ok(lazy.0.value.clone());
     }
     if let Some(text) = v.downcast_ref::<CelString>() {
         return Ok(Value::text(text.inner()));
@@ -59,7 +59,25 @@ pub(super) fn from_cel(v: &dyn Val) -> Result<Value, EvalError> {
         entries.sort_by(|a, b| a.0.cmp(&b.0));
         return Ok(Value::map(entries));
     }
-    scalar(v).unwrap_or_else(|| Err(EvalError::Other(format!("it gives a {}, which is no value", v.get_type().name()))))
+    let unsupported = || EvalError::Other(format!("expected a value, found a {}", v.get_type().name()));
+    scalar(v).unwrap_or_else(|| Err(unsupported()))
+}
+
+/// Converts the argument of a function this project adds to CEL.
+pub(super) fn from_argument(v: cel::Value) -> Result<Value, EvalError> {
+    let v: BoxedVal = v.try_into().map_err(|e: ExecutionError| EvalError::Other(e.to_string()))?;
+    from_cel(&*v)
+}
+
+/// The value of a literal that needs no evaluation; `None` for other literals.
+pub(super) fn literal_value(literal: &LiteralValue) -> Option<Value> {
+    Some(match literal {
+        LiteralValue::Boolean(b) => Value::Bool(*b.inner()),
+        LiteralValue::Int(i) => Value::Int(*i.inner()),
+        LiteralValue::Null => Value::Null,
+        LiteralValue::String(s) => Value::text(s.inner()),
+        _ => return None,
+    })
 }
 
 fn scalar(v: &dyn Val) -> Option<Result<Value, EvalError>> {
@@ -103,41 +121,40 @@ pub(super) fn chrono_time(t: Timestamp) -> chrono::DateTime<chrono::FixedOffset>
         .fixed_offset()
 }
 
-/// A text, list or map. The library takes it for its own by `as_builtin`: so it equals what an expression spells out, and every function
-/// takes it.
+/// A string, list or map. `as_builtin` gives the library its own type, so comparisons and functions treat it like a literal.
 #[derive(Clone, Debug)]
-struct LazyValue(Arc<Once>);
+struct LazyValue(Arc<Lazy>);
 
 #[derive(Debug)]
-struct Once {
+struct Lazy {
     value: Value,
-    made: OnceLock<Made>,
+    converted: OnceLock<Converted>,
 }
 
 #[derive(Debug)]
-enum Made {
+enum Converted {
     Text(CelString<'static>),
     List(CelList<'static>),
     Map(CelMap<'static>),
 }
 
 impl LazyValue {
-    fn made(&self) -> &Made {
-        self.0.made.get_or_init(|| match &self.0.value {
-            Value::List(items) => Made::List(items.iter().map(to_cel).collect::<Vec<_>>().into()),
+    fn converted(&self) -> &Converted {
+        self.0.converted.get_or_init(|| match &self.0.value {
+            Value::List(items) => Converted::List(items.iter().map(to_cel).collect::<Vec<_>>().into()),
             Value::Map(entries) => {
                 let entry = |(k, v): (&String, &Value)| (CelMapKey::String(k.clone().into()), to_cel(v));
-                Made::Map(entries.iter().map(entry).collect::<HashMap<_, _>>().into())
+                Converted::Map(entries.iter().map(entry).collect::<HashMap<_, _>>().into())
             }
-            other => Made::Text(other.as_str().unwrap_or_default().to_owned().into()),
+            other => Converted::Text(other.as_str().unwrap_or_default().to_owned().into()),
         })
     }
 
     fn val(&self) -> &(dyn Val + 'static) {
-        match self.made() {
-            Made::Text(text) => text,
-            Made::List(list) => list,
-            Made::Map(map) => map,
+        match self.converted() {
+            Converted::Text(text) => text,
+            Converted::List(list) => list,
+            Converted::Map(map) => map,
         }
     }
 }
@@ -151,7 +168,7 @@ impl Val for LazyValue {
         }
     }
 
-    /// Only overloads of functions ask that of a type, and none is declared for this one.
+    /// Asked by function overloads only, and none is declared for this type.
     fn cel_type() -> &'static Type {
         &STRING_TYPE
     }
@@ -190,8 +207,8 @@ impl Val for LazyValue {
     where
         Self: 'v,
     {
-        match self.made() {
-            Made::Map(_) => Some(self),
+        match self.converted() {
+            Converted::Map(_) => Some(self),
             _ => self.val().as_iterable(),
         }
     }
@@ -236,15 +253,15 @@ impl Val for LazyValue {
 
 impl StaticVal for LazyValue {}
 
-/// Of one that the library holds alone.
+/// Used when the library owns the value.
 impl Indexer for LazyValue {
     fn get<'b, 'v>(&'b self, at: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
     where
         Self: 'v,
     {
-        let nothing =
+        let unsupported =
             || ExecutionError::UnexpectedType { got: self.get_type().name().into(), want: "indexable".into() };
-        self.val().as_indexer().ok_or_else(nothing)?.get(at)
+        self.val().as_indexer().ok_or_else(unsupported)?.get(at)
     }
 
     fn steal<'v>(self: Box<Self>, at: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>
@@ -255,84 +272,26 @@ impl Indexer for LazyValue {
     }
 }
 
-/// The keys of a map, in its own order.
+/// Iterates over the keys of a map, in their original order.
 impl Iterable for LazyValue {
     fn iter<'b, 'v>(&'b self) -> Box<dyn traits::Iterator<'b, 'v> + 'b>
     where
         Self: 'v,
     {
         let keys = self.0.value.as_map().into_iter().flat_map(|m| m.keys());
-        let made = if let Made::Map(made) = self.made() { Some(made) } else { None };
-        Box::new(Keys { keys, made })
+        let map = if let Converted::Map(map) = self.converted() { Some(map) } else { None };
+        Box::new(Keys { keys, map })
     }
 }
 
 struct Keys<'b, I> {
     keys: I,
-    made: Option<&'b CelMap<'static>>,
+    map: Option<&'b CelMap<'static>>,
 }
 
 impl<'b, 'v, I: Iterator<Item = &'b String>> traits::Iterator<'b, 'v> for Keys<'b, I> {
     fn next(&mut self) -> Option<&'b (dyn Val + 'v)> {
         let key = CelMapKey::String(self.keys.next()?.clone().into());
-        self.made?.get_key_value(&key).map(|(k, _)| k.inner())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        expr::{Expression, Scope},
-        source::Source,
-        yaml,
-    };
-
-    fn of(text: &str) -> Result<Value, EvalError> {
-        let list = Value::list(vec![Value::Int(1), Value::text("b"), Value::map([("n".to_string(), Value::Null)])]);
-        let map = Value::map([("z".to_string(), Value::Int(1)), ("a".to_string(), list.clone())]);
-        let scope = Scope::default().with("t", "text").with("l", list).with("m", map);
-        let source = Source { name: "t".into(), text: format!("\"{text}\"") };
-        let node = yaml::parse(&Arc::new(source)).unwrap();
-        Expression::compile(&node, 0..text.len()).unwrap().eval(&scope)
-    }
-
-    #[test]
-    fn what_is_lent_equals_what_is_spelled_out_from_both_sides() {
-        for same in [
-            "t == 'text'",
-            "'text' == t",
-            "l == [1, 'b', {'n': null}]",
-            "[1, 'b', {'n': null}] == l",
-            "m == {'z': 1, 'a': l}",
-            "{'a': [1, 'b', m.a[2]], 'z': 1} == m",
-            "m.a == l && l == m.a",
-            "t in ['text'] && {'n': null} in l && 'z' in m",
-            "[t].map(x, x + '!') == ['text!'] && t + t == 'texttext'",
-            "l + [t] == [1, 'b', {'n': null}, 'text']",
-            "t < 'texu' && 'texs' < t && size(t) == 4 && size(l) == 3 && size(m) == 2",
-            "l.slice(1, 2) == ['b'] && l.slice(2, 3)[0].n == null",
-            "t.matches('^t') && t.split('e').join('-') == 't-xt' && [t, 'a'].sort() == ['a', t]",
-            "type(t) == type('') && type(l) == type([]) && type(m) == type({})",
-            "m['a'][1] == 'b' && has(m.z) && !has(m.y) && m.?y.orValue('no') == 'no'",
-            "l.filter(x, x != 'b').size() == 2 && l.exists_one(x, x == 1)",
-        ] {
-            assert_eq!(of(same), Ok(Value::Bool(true)), "{same}");
-        }
-    }
-
-    #[test]
-    fn what_comes_back_is_in_the_order_that_it_had() {
-        assert_eq!(of("m.map(k, k)"), Ok(Value::list(vec![Value::text("z"), Value::text("a")])));
-        let Ok(Value::List(from_cel)) = of("[m]") else { panic!("no list") };
-        assert_eq!(from_cel[0].as_map().unwrap().keys().collect::<Vec<_>>(), ["z", "a"]);
-        assert_eq!(of("{'z': 1, 'a': 2}").unwrap().to_string(), r#"{"a":2,"z":1}"#);
-    }
-
-    #[test]
-    fn what_cannot_be_done_is_said_of_the_type_that_was_lent() {
-        assert_eq!(of("t + 1"), Err(EvalError::Other("`+` cannot be applied to string and int".into())));
-        assert_eq!(of("l < l"), Err(EvalError::Other("`<` cannot be applied to list and list".into())));
-        assert_eq!(of("m.y == 1"), Err(EvalError::Other("there is no `y`".into())));
+        self.map?.get_key_value(&key).map(|(k, _)| k.inner())
     }
 }

@@ -1,30 +1,35 @@
-//! What an expression speaks of: its literals, the values of its parts that do not depend on an element, texts that its regular
-//! expressions match, the fields whose absence it asks for, and what it reads of the elements of a list.
-use super::{Expression, children, from_cel, op};
+//! Collects what an expression mentions: literals, values of parts that need no list element, strings its regular expressions match,
+//! fields it tests for presence, and what it reads from list elements.
+use super::{
+    adapter::from_cel,
+    ast::children,
+    expression::Expression,
+};
 use crate::{
     expr::{referenced::ReferencedLiterals, scope::Scope},
     value::Value,
 };
 use cel::{
     Context,
-    common::ast::{Expr, IdedExpr, LiteralValue},
+    common::ast::{Expr, IdedExpr, LiteralValue, operators as op},
 };
 
 impl Expression {
     pub fn collect_literals(&self, scope: &Scope, into: &mut ReferencedLiterals) {
         let context = self.context(scope).ok();
-        Walk { context: context.as_ref(), into }.expr(self.0.program.expression(), &mut vec![]);
+        Collector { context: context.as_ref(), into }.visit(self.root(), &mut vec![]);
     }
 }
 
-struct Walk<'a, 'c> {
-    /// None where a name is not bound: then only what stands there is referenced of.
+struct Collector<'a, 'c> {
+    /// `None` if a name is not bound: then only literals are collected.
     context: Option<&'a Context<'c, 'c>>,
     into: &'a mut ReferencedLiterals,
 }
 
-impl Walk<'_, '_> {
-    fn expr<'e>(&mut self, e: &'e IdedExpr, bound: &mut Vec<&'e str>) {
+impl Collector<'_, '_> {
+    /// `bound` holds the variables of the enclosing macros.
+    fn visit<'e>(&mut self, e: &'e IdedExpr, bound: &mut Vec<&'e str>) {
         match &e.expr {
             Expr::Literal(LiteralValue::String(s)) => self.into.literal(s.inner()),
             Expr::Literal(LiteralValue::Int(n)) => self.into.number(*n.inner()),
@@ -39,11 +44,8 @@ impl Walk<'_, '_> {
                         }
                     }
                 }
-                c.target
-                    .iter()
-                    .map(|t| &**t)
-                    .chain(c.args.split_last().map_or(&[][..], |(_, rest)| rest))
-                    .for_each(|a| self.expr(a, bound));
+                let subject = c.args.split_last().map_or(&[][..], |(_, rest)| rest);
+                c.target.iter().map(|t| &**t).chain(subject).for_each(|a| self.visit(a, bound));
                 return;
             }
             Expr::Call(c) if c.func_name == op::IN => {
@@ -55,20 +57,21 @@ impl Walk<'_, '_> {
                 self.into.fields.insert(s.field.clone());
             }
             Expr::Comprehension(c) => {
-                let mut read = vec![];
-                [&c.loop_cond, &c.loop_step, &c.result].into_iter().for_each(|e| reads_of(e, &c.iter_var, &mut read));
-                read.sort();
-                read.dedup();
-                // `exists(e, e.a == 1 && e.b.c == 2)` reads `a` and `b.c`, and not `b` for its own sake
-                let longer: Vec<Vec<String>> = read.clone();
-                read.retain(|p| !longer.iter().any(|l| l.len() > p.len() && l.starts_with(p)));
-                self.into.elements.insert(read);
-                self.expr(&c.iter_range, bound);
+                let mut paths = vec![];
+                let body = [&c.loop_cond, &c.loop_step, &c.result];
+                body.into_iter().for_each(|e| paths_from(e, &c.iter_var, &mut paths));
+                paths.sort();
+                paths.dedup();
+                // `exists(e, e.a == 1 && e.b.c == 2)` reads `a` and `b.c`, but not `b` alone
+                let all: Vec<Vec<String>> = paths.clone();
+                paths.retain(|p| !all.iter().any(|longer| longer.len() > p.len() && longer.starts_with(p)));
+                self.into.elements.insert(paths);
+                self.visit(&c.iter_range, bound);
                 let depth = bound.len();
                 bound.push(&c.iter_var);
                 bound.push(&c.accu_var);
                 bound.extend(c.iter_var2.as_deref());
-                [&c.loop_cond, &c.loop_step, &c.result].into_iter().for_each(|e| self.expr(e, bound));
+                body.into_iter().for_each(|e| self.visit(e, bound));
                 bound.truncate(depth);
                 return;
             }
@@ -82,27 +85,28 @@ impl Walk<'_, '_> {
             }
             _ => {}
         }
-        children(&e.expr).into_iter().for_each(|c| self.expr(c, bound));
+        children(&e.expr).into_iter().for_each(|c| self.visit(c, bound));
     }
 
-    /// Where it depends on no element of a list.
+    /// The value of a part that depends on no list element.
     fn value(&self, e: &IdedExpr, bound: &[&str]) -> Option<Value> {
-        if matches!(e.expr, Expr::Literal(_)) || !closed(e, bound) {
+        if matches!(e.expr, Expr::Literal(_)) || !is_closed(e, bound) {
             return None;
         }
         from_cel(&*cel::Value::resolve_val(e, self.context?).ok()?).ok()
     }
 }
 
-fn closed(e: &IdedExpr, bound: &[&str]) -> bool {
+/// Whether the expression uses none of the `bound` variables.
+fn is_closed(e: &IdedExpr, bound: &[&str]) -> bool {
     match &e.expr {
         Expr::Ident(name) => !bound.contains(&name.as_str()) && !name.starts_with('@'),
-        other => children(other).into_iter().all(|c| closed(c, bound)),
+        other => children(other).into_iter().all(|c| is_closed(c, bound)),
     }
 }
 
-/// The fields taken from `name`, as far as they go.
-fn reads_of(e: &IdedExpr, name: &str, out: &mut Vec<Vec<String>>) {
+/// The longest field paths taken from `name`.
+fn paths_from(e: &IdedExpr, name: &str, out: &mut Vec<Vec<String>>) {
     fn path(e: &IdedExpr, name: &str) -> Option<Vec<String>> {
         match &e.expr {
             Expr::Ident(n) if n == name => Some(vec![]),
@@ -116,48 +120,6 @@ fn reads_of(e: &IdedExpr, name: &str, out: &mut Vec<Vec<String>>) {
     }
     match path(e, name) {
         Some(p) => out.push(p),
-        None => children(&e.expr).into_iter().for_each(|c| reads_of(c, name, out)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{source::Source, value::Value, yaml};
-    use serde_json::json;
-    use std::sync::Arc;
-
-    fn referenced(text: &str) -> ReferencedLiterals {
-        let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: format!("|-\n  {text}") })).unwrap();
-        let e = Expression::compile(&node, 0..text.len()).unwrap();
-        let scope = Scope::default()
-            .with("bait", "b4it")
-            .with("names", Value::from(json!(["ann", "bob"])))
-            .with("body", Value::from(json!({"n": 3})));
-        let mut out = ReferencedLiterals::default();
-        e.collect_literals(&scope, &mut out);
-        out
-    }
-
-    #[test]
-    fn literals_and_the_values_of_parts() {
-        let s = referenced("!body.text.contains(bait) && body.kind != \"Secret\" && body.n == 3");
-        assert!(["b4it", "Secret"].iter().all(|t| s.texts.contains(*t)), "{s:?}");
-        assert!(s.numbers.contains(&3));
-    }
-
-    #[test]
-    fn what_is_read_of_an_element() {
-        let s = referenced("!names.exists(n, body.items.exists(o, o.metadata.name == n && o.kind == \"X\"))");
-        assert!(s.texts.contains("ann") && s.texts.contains("X"), "{s:?}");
-        let read: Vec<Vec<String>> = vec![vec!["kind".into()], vec!["metadata".into(), "name".into()]];
-        assert!(s.elements.contains(&read), "{s:?}");
-    }
-
-    #[test]
-    fn what_may_be_absent_and_what_matches() {
-        let s = referenced("!has(body.token) && !(\"key\" in body) && !body.text.matches(\"(?i)(sql|store)\")");
-        assert!(s.fields.contains("token") && s.fields.contains("key"));
-        assert!(s.matching.contains("sql") && s.matching.contains("store"));
+        None => children(&e.expr).into_iter().for_each(|c| paths_from(c, name, out)),
     }
 }

@@ -1,0 +1,302 @@
+//! The contract of executors, one for each verb. An executor compiles its body when the plan is read, without connecting. Its actions
+//! perform and report observations; they never retry, assert or bind names.
+mod body;
+mod shell;
+
+pub use self::{body::Body, shell::shell_word};
+use crate::{
+    address::Address,
+    event::{ErrorKind, Evidence, EvidenceKind},
+    expr::{EvalError, Scope, Template, Tree},
+    secrets::Secrets,
+    value::Value,
+};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use std::{
+    any::Any,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+
+const MAX_EVIDENCE_BYTES: usize = 64 << 10;
+
+/// One verb. Stateless.
+pub trait Executor: Send + Sync {
+    fn verb(&self) -> &'static str;
+    /// Its manual, in Markdown.
+    fn manual(&self) -> &'static str;
+    /// Compiles the body of the verb. `None` if it is invalid; the body collects the problems.
+    fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>>;
+    /// Compiles the settings of a target in an environment: `api: { http: "https://…" }`. `None` if they are invalid.
+    fn target(&self, body: &mut Body<'_>) -> Option<Box<dyn TargetSpec>>;
+    /// Whether its actions need a target. Those of `exec` do not.
+    fn needs_target(&self) -> bool {
+        true
+    }
+}
+
+/// The valid settings of a target.
+#[async_trait]
+pub trait TargetSpec: Send + Sync {
+    /// Called once per run, at the first use. `scope` has the names of the environment.
+    async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError>;
+    /// The address for reports, without credentials.
+    fn address(&self) -> String;
+}
+
+/// What all cases share of a target: pools, watches, inboxes. Opened once per run; closed in reverse order.
+#[async_trait]
+pub trait Target: Any + Send + Sync {
+    async fn close(&self) {}
+    /// Name and version of the server, if it says so.
+    async fn version(&self) -> Option<String> {
+        None
+    }
+    /// For `doctor`: connects as a plan would, and checks whether each of `needs` is permitted. Changes nothing. `environment` has the
+    /// names of the environment, including those bound by setup.
+    async fn probe(&self, _needs: &[Need], _environment: &Scope) -> Vec<ProbeResult> {
+        vec![]
+    }
+}
+
+/// A permission an action needs on its target, as far as it is known before the run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Need {
+    /// In the target's terms: `get`, `list`, `watch`.
+    pub verb: &'static str,
+    /// The resource as the plan names it: `sessions.stream.space`. Placeholders that are filled during the run stay as written.
+    pub resource: String,
+    /// `None` for the default of the target.
+    pub namespace: Option<String>,
+    /// Whether the action fails without it. Otherwise it falls back, for example from watching to polling.
+    pub essential: bool,
+}
+
+/// One line of `doctor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeResult {
+    pub status: ProbeStatus,
+    /// What was tried: `log in`.
+    pub tried: String,
+    /// The result.
+    pub seen: String,
+    /// What to do about a problem.
+    pub remedy: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProbeStatus {
+    Ok,
+    /// A possible problem, or one that shows only during a run.
+    Warning,
+    Error,
+}
+
+impl ProbeResult {
+    pub fn ok(tried: impl Into<String>, seen: impl Into<String>) -> Self {
+        ProbeResult { status: ProbeStatus::Ok, tried: tried.into(), seen: seen.into(), remedy: None }
+    }
+
+    pub fn warning(tried: impl Into<String>, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+        ProbeResult { status: ProbeStatus::Warning, remedy: Some(remedy.into()), ..ProbeResult::ok(tried, seen) }
+    }
+
+    pub fn error(tried: impl Into<String>, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+        ProbeResult { status: ProbeStatus::Error, remedy: Some(remedy.into()), ..ProbeResult::ok(tried, seen) }
+    }
+}
+
+#[async_trait]
+pub trait Action: Send + Sync {
+    /// The names `expect`, `check` and `save` may use.
+    fn fields(&self) -> &'static [&'static str];
+    /// One line, with placeholders as written: `POST /api/v1/sessions`.
+    fn summary(&self) -> String;
+    /// Whether it changes something: then its response must be checked, and a dry run says so.
+    fn changes(&self) -> bool;
+    /// The permissions it needs, for `list` and `doctor`. `known` has the names bound before the run.
+    fn needs(&self, _known: &Scope) -> Vec<Need> {
+        vec![]
+    }
+    async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError>;
+    /// The next observation after `last`, without losing any between the two. Waits for a change, or for `pace` if the target cannot
+    /// report changes.
+    async fn next(&self, cx: &ActionContext<'_>, _last: &Output, pace: Duration) -> Result<Output, ActionError> {
+        tokio::time::sleep(pace).await;
+        self.perform(cx).await
+    }
+    /// Why an output that satisfies the assertions is inconclusive. For example, an empty inbox that nothing could reach.
+    fn inconclusive(&self, _: &Value) -> Option<String> {
+        None
+    }
+    /// The output if there was no response after the request was sent, or if an active fault kept it from being sent. `None` if the
+    /// action always has a response.
+    fn no_response(&self) -> Option<Value> {
+        None
+    }
+}
+
+/// One observation. `value` is a map with the action's `fields`.
+#[derive(Clone)]
+pub struct Output {
+    pub value: Value,
+    /// When the action started.
+    pub at: Timestamp,
+    pub took: Duration,
+    /// Where `next` continues. Not recorded.
+    pub cursor: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Output {
+    pub fn new(value: impl Into<Value>, started: Started) -> Self {
+        Output { value: value.into(), at: started.at, took: started.clock.elapsed(), cursor: None }
+    }
+
+    #[must_use]
+    pub fn with_cursor(self, cursor: impl Any + Send + Sync) -> Self {
+        Output { cursor: Some(Arc::new(cursor)), ..self }
+    }
+
+    pub fn cursor<T: 'static>(&self) -> Option<&T> {
+        self.cursor.as_ref()?.downcast_ref()
+    }
+}
+
+/// A start time by the wall clock and by the monotonic clock.
+#[derive(Clone, Copy)]
+pub struct Started {
+    pub at: Timestamp,
+    pub clock: std::time::Instant,
+}
+
+impl Started {
+    pub fn now() -> Self {
+        Started { at: Timestamp::now(), clock: std::time::Instant::now() }
+    }
+}
+
+/// Why there is no output: one sentence, which says what to do if that is known.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ActionError {
+    /// The product could not be asked: connection refused, DNS, TLS, credentials.
+    #[error("{0}")]
+    Unreachable(String),
+    #[error("no response within {0:?}")]
+    TimedOut(Duration),
+    /// A template reads a missing name or field.
+    #[error("{0}")]
+    Undefined(String),
+    #[error("cancelled")]
+    Cancelled,
+    /// A rendered value is invalid, or the runner itself failed.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl ActionError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            ActionError::Unreachable(_) => ErrorKind::Unreachable,
+            ActionError::TimedOut(_) => ErrorKind::TimedOut,
+            ActionError::Undefined(_) => ErrorKind::Undefined,
+            ActionError::Cancelled => ErrorKind::Cancelled,
+            ActionError::Invalid(_) => ErrorKind::Invalid,
+        }
+    }
+}
+
+impl From<EvalError> for ActionError {
+    fn from(e: EvalError) -> Self {
+        ActionError::Undefined(e.to_string())
+    }
+}
+
+/// Identity of a run.
+#[derive(Clone, Debug)]
+pub struct RunInfo {
+    /// Short, lower case, valid in DNS names.
+    pub id: String,
+    pub started: Timestamp,
+    /// Base of relative paths in plans and environments.
+    pub dir: PathBuf,
+}
+
+/// What an action may use.
+pub struct ActionContext<'a> {
+    pub address: &'a Address,
+    pub run: &'a RunInfo,
+    pub scope: &'a Scope,
+    /// The names of the environment, for templates of the target (headers, …).
+    pub environment: &'a Scope,
+    pub cancel: CancellationToken,
+    pub secrets: &'a Secrets,
+    pub target: Option<Arc<dyn Target>>,
+    pub evidence: &'a Mutex<Vec<Evidence>>,
+    pub sent: &'a AtomicBool,
+}
+
+impl ActionContext<'_> {
+    pub fn target<T: Target>(&self) -> Result<&T, ActionError> {
+        let any: &dyn Any = &**self.target.as_ref().ok_or_else(|| ActionError::Invalid("expected a target, found none".into()))?;
+        any.downcast_ref().ok_or_else(|| ActionError::Invalid("the target belongs to another verb".into()))
+    }
+
+    /// Adds evidence, with secrets masked in long texts before they are cut. Kept even if the action is cancelled.
+    pub fn note(&self, kind: EvidenceKind, text: impl Into<String>) {
+        let text = self.secrets.mask_and_cut(text.into(), MAX_EVIDENCE_BYTES, "\n… (cut at 64 KiB)");
+        self.evidence.lock().push(Evidence { kind, text });
+    }
+
+    /// Marks the request as sent: from now on, no response counts as the product's failure.
+    pub fn mark_sent(&self) {
+        self.sent.store(true, Ordering::SeqCst);
+    }
+
+    pub fn render(&self, t: &Template) -> Result<Value, ActionError> {
+        Ok(t.render(self.scope)?)
+    }
+
+    pub fn render_text(&self, t: &Template) -> Result<String, ActionError> {
+        Ok(t.render_text(self.scope)?)
+    }
+
+    pub fn render_tree(&self, t: &Tree) -> Result<Value, ActionError> {
+        Ok(t.render(self.scope)?)
+    }
+}
+
+/// A connection that a fault can cut and heal.
+#[async_trait]
+pub trait Link: Send + Sync {
+    async fn cut(&self) -> Result<(), ActionError>;
+    async fn heal(&self) -> Result<(), ActionError>;
+    /// Number of connections attempted since the cut.
+    fn refused(&self) -> u64;
+}
+
+/// All executors.
+#[derive(Default)]
+pub struct Registry(Vec<Box<dyn Executor>>);
+
+impl Registry {
+    #[must_use]
+    pub fn with(mut self, executor: impl Executor + 'static) -> Self {
+        self.0.push(Box::new(executor));
+        self
+    }
+
+    pub fn get(&self, verb: &str) -> Option<&dyn Executor> {
+        self.0.iter().map(|e| &**e).find(|e| e.verb() == verb)
+    }
+
+    pub fn verbs(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|e| e.verb())
+    }
+}

@@ -1,0 +1,95 @@
+//! The result of one assertion, and the evaluation of checks.
+use super::{cel::Expression, scope::Scope};
+use crate::source::{Location, Span};
+use serde::{Deserialize, Serialize};
+
+/// Whether one assertion holds, with what it expected and found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AssertionResult {
+    /// A path in a pattern (`batch.body.total`), or the expression of a check.
+    pub subject: String,
+    pub holds: bool,
+    pub expected: String,
+    pub actual: String,
+    /// The operands of a failed check, each with its value.
+    pub operands: Vec<(String, String)>,
+    /// Where a failed assertion stands in the plan.
+    pub location: Option<Location>,
+    /// The check or the leaf of a pattern. Set during evaluation, not recorded.
+    #[serde(skip)]
+    pub asked: Option<Span>,
+}
+
+impl AssertionResult {
+    pub(super) fn new(holds: bool, subject: &str, expected: String, actual: String, span: &Span) -> Self {
+        AssertionResult {
+            subject: subject.to_string(),
+            holds,
+            expected,
+            actual,
+            operands: vec![],
+            location: (!holds).then(|| span.location()),
+            asked: Some(span.clone()),
+        }
+    }
+}
+
+/// Evaluates each check, in order. One that cannot be evaluated fails.
+pub fn evaluate_checks(checks: &[(Expression, Span)], scope: &Scope, out: &mut Vec<AssertionResult>) {
+    out.extend(checks.iter().map(|(check, span)| {
+        let result = check.holds(scope);
+        let holds = result == Ok(true);
+        let actual = result.map_or_else(|e| e.to_string(), |b| b.to_string());
+        let operands = if holds { vec![] } else { check.explain(scope) };
+        AssertionResult { operands, ..AssertionResult::new(holds, check.text(), "true".into(), actual, span) }
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{source::Source, value::Value, yaml};
+    use serde_json::json;
+    use std::sync::Arc;
+
+    fn check(text: &str) -> (Expression, Span) {
+        let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: format!("'{text}'") })).unwrap();
+        (Expression::compile(&node, 0..text.len()).unwrap(), node.span.clone())
+    }
+
+    fn evaluate(checks: &[(Expression, Span)], scope: &Scope) -> Vec<AssertionResult> {
+        let mut out = vec![];
+        evaluate_checks(checks, scope, &mut out);
+        out
+    }
+
+    #[test]
+    fn checks_of_one_scope_are_independent() {
+        let scope = Scope::default().with("a", 1i64).with("b", 2i64);
+        let checks = ["a == 1", "c == 1 || a == 1", "b == a + 1", "json(\"[2]\")[0] == b", "a > b", "b"].map(check);
+        let out = evaluate(&checks, &scope);
+        assert_eq!(out.iter().map(|r| r.holds).collect::<Vec<_>>(), [true, false, true, true, false, false]);
+        assert_eq!(out[1].actual, "`c` was never bound");
+        assert_eq!(out[5].actual, "expected a boolean, found int 2");
+    }
+
+    #[test]
+    fn a_failed_check_lists_its_operands() {
+        let scope = Scope::default()
+            .with("body", Value::from(json!({"failed": 2, "errors": [{"name": "a"}, {"name": ""}, {"name": "c"}]})));
+        let text = "size(body.errors) == body.failed && body.errors.all(e, e.name != \"\")";
+        let result = evaluate(&[check(text)], &scope).remove(0);
+        assert!(!result.holds);
+        let operand = |l: &str| result.operands.iter().find(|(k, _)| k == l).map(|(_, v)| v.as_str());
+        assert_eq!(operand("size(body.errors)"), Some("3"), "{:?}", result.operands);
+        assert_eq!(operand("body.failed"), Some("2"));
+        assert_eq!(operand("e (element 1)"), Some(r#"{"name":""}"#));
+    }
+
+    #[test]
+    fn an_evaluation_error_fails_a_check_even_with_not_equal() {
+        let scope = Scope::default().with("body", Value::from(json!({})));
+        let result = evaluate(&[check("body.nothing != 1")], &scope).remove(0);
+        assert!(!result.holds && result.actual.contains("nothing"), "{result:?}");
+    }
+}

@@ -1,0 +1,138 @@
+//! Static analysis of an expression: the names and fields it reads and the functions it calls.
+use super::ast::{children, token};
+use crate::{language, source::Span};
+use cel::{
+    Program,
+    common::ast::{Expr, IdedExpr, LiteralValue, operators as op},
+};
+use std::ops::Range;
+
+/// Names before a `.` that qualify a function: `math.greatest(…)`.
+const NAMESPACES: [&str; 4] = ["math", "lists", "optional", "base64"];
+
+/// A name an expression reads, with the fields and indices it takes from it.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    pub root: String,
+    pub path: Vec<Segment>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum Segment {
+    Field(String, Span),
+    Index(usize),
+    /// An index computed during evaluation.
+    Any,
+}
+
+/// Walks a compiled expression and collects what it uses.
+pub(super) struct Analysis<'a> {
+    text: &'a str,
+    program: &'a Program,
+    /// Maps bytes of the expression to a place in the file.
+    locate: &'a dyn Fn(Range<usize>) -> Span,
+    /// Variables of the enclosing macros.
+    bound: Vec<String>,
+    pub(super) references: Vec<Reference>,
+    /// Names of called functions, each with its bytes.
+    pub(super) calls: Vec<(String, Range<usize>)>,
+    /// Where string literals contain `${`.
+    pub(super) placeholders: Vec<Range<usize>>,
+}
+
+impl<'a> Analysis<'a> {
+    pub(super) fn of(program: &'a Program, text: &'a str, locate: &'a dyn Fn(Range<usize>) -> Span) -> Self {
+        let (bound, references, calls, placeholders) = (vec![], vec![], vec![], vec![]);
+        let mut analysis = Analysis { text, program, locate, bound, references, calls, placeholders };
+        analysis.visit(program.expression());
+        analysis
+    }
+
+    fn token(&self, e: &IdedExpr) -> Range<usize> {
+        token(self.program, self.text, e)
+    }
+
+    fn visit(&mut self, e: &IdedExpr) {
+        if let Some((root, span, path)) = self.path(e) {
+            if !self.bound.contains(&root) && !root.starts_with('@') {
+                self.references.push(Reference { root, path, span });
+            }
+            return;
+        }
+        match &e.expr {
+            Expr::Call(c) => {
+                if !c.func_name.contains(['_', '@', '!', '-']) || language::function(&c.func_name).is_some() {
+                    self.calls.push((c.func_name.clone(), self.function_name(e, &c.func_name)));
+                }
+                let namespace = c.target.as_ref().is_some_and(|t| {
+                    matches!(&t.expr, Expr::Ident(n) if NAMESPACES.contains(&n.as_str()) && !self.bound.contains(n))
+                });
+                c.target.iter().filter(|_| !namespace).for_each(|t| self.visit(t));
+                c.args.iter().for_each(|a| self.visit(a));
+            }
+            Expr::Comprehension(c) => {
+                self.visit(&c.iter_range);
+                self.visit(&c.accu_init);
+                let depth = self.bound.len();
+                self.bound.push(c.iter_var.clone());
+                self.bound.extend(c.iter_var2.clone());
+                self.bound.push(c.accu_var.clone());
+                [&c.loop_cond, &c.loop_step, &c.result].into_iter().for_each(|e| self.visit(e));
+                self.bound.truncate(depth);
+            }
+            Expr::Literal(LiteralValue::String(text)) if text.inner().contains("${") => {
+                let start = self.token(e).start;
+                let open = self.text[start..].find("${").map_or(start, |i| start + i);
+                self.placeholders.push(open..(open + 2).min(self.text.len()));
+            }
+            other => children(other).into_iter().for_each(|c| self.visit(c)),
+        }
+    }
+
+    /// The bytes of a call's function name. The library places a call at its bracket, which follows the name.
+    fn function_name(&self, e: &IdedExpr, name: &str) -> Range<usize> {
+        let token = self.token(e);
+        match self.text[..token.end.min(self.text.len())].rfind(name) {
+            Some(i) => i..i + name.len(),
+            None => token,
+        }
+    }
+
+    /// A name with the fields and indices taken from it; `None` for any other expression.
+    fn path(&mut self, e: &IdedExpr) -> Option<(String, Span, Vec<Segment>)> {
+        match &e.expr {
+            Expr::Ident(name) => {
+                Some((name.trim_start_matches('.').to_string(), (self.locate)(self.token(e)), vec![]))
+            }
+            Expr::Select(s) => {
+                let (root, span, mut path) = self.path(&s.operand)?;
+                // `has(a.b)` accepts a missing `b`
+                if !s.test {
+                    let dot = self.token(e).start;
+                    let field =
+                        self.text[dot..].find(&s.field).map_or(dot..dot + 1, |i| dot + i..dot + i + s.field.len());
+                    path.push(Segment::Field(s.field.clone(), (self.locate)(field)));
+                }
+                Some((root, span, path))
+            }
+            Expr::Call(c) if c.func_name == op::INDEX && c.args.len() == 2 => {
+                let (root, span, mut path) = self.path(&c.args[0])?;
+                path.push(match &c.args[1].expr {
+                    Expr::Literal(LiteralValue::Int(i)) => {
+                        usize::try_from(*i.inner()).map_or(Segment::Any, Segment::Index)
+                    }
+                    Expr::Literal(LiteralValue::String(s)) => {
+                        Segment::Field(s.inner().to_string(), (self.locate)(self.token(&c.args[1])))
+                    }
+                    _ => {
+                        self.visit(&c.args[1]);
+                        Segment::Any
+                    }
+                });
+                Some((root, span, path))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Evaluation errors, and the library's errors reworded for people. Values are left out: they may hold secrets.
+use cel::ExecutionError;
+
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum EvalError {
+    #[error("`{0}` was never bound")]
+    Unbound(String),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<&ExecutionError> for EvalError {
+    fn from(e: &ExecutionError) -> EvalError {
+        EvalError::Other(match e {
+            ExecutionError::NoSuchKey(key) => format!("field `{key}` not found"),
+            ExecutionError::UndeclaredReference(name) => return EvalError::Unbound(name.to_string()),
+            ExecutionError::NoSuchOverload(o) => {
+                format!("`{}` cannot be applied to {}", operator(o.function()), o.argument_types().join(" and "))
+            }
+            ExecutionError::IndexOutOfBounds(cel::Value::Int(i)) => format!("list index {i} out of range"),
+            ExecutionError::IndexOutOfBounds(_) => "list index out of range".into(),
+            ExecutionError::UnsupportedBinaryOperator(name, a, b) => {
+                format!("`{}` cannot be applied to {} and {}", operator(name), a.type_of(), b.type_of())
+            }
+            ExecutionError::ValuesNotComparable(a, b) => {
+                format!("{} and {} cannot be compared", a.type_of(), b.type_of())
+            }
+            ExecutionError::UnexpectedType { got, want } => format!("expected {want}, found {got}"),
+            ExecutionError::FunctionError { function, message } => format!("`{function}`: {message}"),
+            ExecutionError::UnsupportedIndex(i, _) => format!("{} cannot be used as an index here", i.type_of()),
+            ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".into(),
+            ExecutionError::Overflow(..) => "number overflow".into(),
+            ExecutionError::InvalidArgumentCount { expected, actual } => {
+                format!("expected {expected} arguments, found {actual}")
+            }
+            other => other.to_string().chars().take(120).collect(),
+        })
+    }
+}
+
+/// The parser's message in plain words.
+pub(super) fn syntax_message(message: &str) -> String {
+    let message = message.trim_start_matches("Syntax error: ");
+    if let Some(rest) = message.strip_prefix("token recognition error at: '") {
+        return format!("unexpected `{}`", rest.trim_end_matches('\'').trim());
+    }
+    let what = message.split_once(" expecting ").map_or(message, |(what, _)| what);
+    what.replace("'<EOF>'", "the end")
+        .replace("mismatched input", "unexpected")
+        .replace("extraneous input", "unexpected")
+}
+
+fn operator(name: &str) -> String {
+    let words = [("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/"), ("rem", "%")];
+    if let Some((_, sign)) = words.iter().find(|(word, _)| *word == name) {
+        return sign.to_string();
+    }
+    name.trim_matches('_').replace("_[_]", "[ ]").replace("@in", "in").trim_matches('_').to_string()
+}

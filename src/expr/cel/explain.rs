@@ -1,0 +1,101 @@
+//! Explains a check that failed: the parts that decided the result, each with its value.
+use super::{
+    adapter::from_cel,
+    display::show,
+    error::EvalError,
+    expression::{Expression, resolve},
+};
+use crate::{expr::scope::Scope, secrets::Secrets, value::Value};
+use cel::{
+    Context,
+    common::{
+        ast::{Expr, IdedExpr, operators as op},
+        value::Val,
+    },
+};
+
+const MAX_DEPTH: usize = 8;
+const MAX_OPERANDS: usize = 12;
+
+impl Expression {
+    /// Source text and value of each operand that made the check fail.
+    pub fn explain(&self, scope: &Scope) -> Vec<(String, String)> {
+        let Ok(context) = self.context(scope) else { return vec![] };
+        let mut explanation = Explanation { expression: self, secrets: scope.secrets(), operands: vec![] };
+        explanation.visit(self.root(), &context, 0);
+        explanation.operands.dedup();
+        explanation.operands
+    }
+}
+
+struct Explanation<'a> {
+    expression: &'a Expression,
+    secrets: &'a Secrets,
+    operands: Vec<(String, String)>,
+}
+
+impl Explanation<'_> {
+    fn visit(&mut self, e: &IdedExpr, context: &Context, depth: usize) {
+        if depth > MAX_DEPTH || self.operands.len() > MAX_OPERANDS {
+            return;
+        }
+        match &e.expr {
+            Expr::Call(call) => match call.func_name.as_str() {
+                op::LOGICAL_AND => {
+                    for arg in call.args.iter().filter(|arg| !is_true(arg, context)) {
+                        self.visit(arg, context, depth + 1);
+                    }
+                }
+                op::LOGICAL_OR | op::LOGICAL_NOT | op::CONDITIONAL => {
+                    call.args.iter().for_each(|a| self.visit(a, context, depth + 1));
+                }
+                op::EQUALS
+                | op::NOT_EQUALS
+                | op::LESS
+                | op::LESS_EQUALS
+                | op::GREATER
+                | op::GREATER_EQUALS
+                | op::IN => call.args.iter().for_each(|a| self.add(a, context)),
+                _ => call.target.iter().map(|t| &**t).chain(&call.args).for_each(|a| self.add(a, context)),
+            },
+            Expr::Comprehension(c) => {
+                self.add(&c.iter_range, context);
+                // `all` compiles to `accumulator && predicate`: name the first element that fails the predicate
+                if let (Expr::Call(step), Ok(range)) = (&c.loop_step.expr, resolve(&c.iter_range, context))
+                    && step.func_name == op::LOGICAL_AND
+                    && let Some(predicate) = step.args.get(1)
+                    && let Some(items) = range.as_iterable()
+                {
+                    let mut items = items.iter();
+                    for i in 0.. {
+                        let Some(item) = items.next() else { break };
+                        let mut inner = context.new_inner_scope();
+                        inner.add_variable_as_val(c.iter_var.as_str(), item.clone_as_boxed());
+                        if !is_true(predicate, &inner) {
+                            self.operands.push((format!("{} (element {i})", c.iter_var), self.show(item)));
+                            self.visit(predicate, &inner, depth + 1);
+                            break;
+                        }
+                    }
+                }
+            }
+            _ => self.add(e, context),
+        }
+    }
+
+    fn add(&mut self, e: &IdedExpr, context: &Context) {
+        if matches!(e.expr, Expr::Literal(_)) {
+            return;
+        }
+        let value = resolve(e, context).map_or_else(|error| format!("error: {error}"), |v| self.show(&*v));
+        self.operands.push((self.expression.text_of(e).to_string(), value));
+    }
+
+    fn show(&self, v: &dyn Val) -> String {
+        from_cel(v).map_or_else(|e: EvalError| e.to_string(), |v| show(&v, self.secrets))
+    }
+}
+
+fn is_true(e: &IdedExpr, context: &Context) -> bool {
+    resolve(e, context).is_ok_and(|v| from_cel(&*v) == Ok(Value::Bool(true)))
+}

@@ -1,0 +1,236 @@
+//! Compiles an expression and evaluates it against a scope.
+use super::{
+    adapter::{from_cel, literal_value},
+    analysis::{Analysis, Reference, Segment},
+    ast,
+    display::describe,
+    error::{EvalError, syntax_message},
+    functions,
+};
+use crate::{
+    diagnostic::{Diagnostic, nearest},
+    expr::scope::Scope,
+    language::{self, Origin},
+    source::Span,
+    value::Value,
+    yaml::Node,
+};
+use cel::{
+    Context, ParseErrors, Program,
+    common::{
+        ast::{Expr, IdedExpr},
+        value::CowVal,
+    },
+};
+use std::{ops::Range, sync::Arc};
+
+// The parser and the evaluator recurse: these limits keep them within the stack.
+const MAX_EXPRESSION_BYTES: usize = 4096;
+const MAX_BRACKET_DEPTH: usize = 40;
+const MAX_OPERATOR_CHAIN: usize = 150;
+
+#[derive(Clone)]
+pub struct Expression(Arc<Compiled>);
+
+struct Compiled {
+    text: String,
+    span: Span,
+    program: Program,
+    references: Vec<Reference>,
+    /// The functions it calls that this project adds to CEL.
+    own_functions: Vec<&'static str>,
+    secret_name: String,
+    /// Set for a name with fields: evaluated without the library, which keeps the order of map keys.
+    path: Option<(String, Vec<Segment>)>,
+}
+
+impl std::fmt::Debug for Expression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Expression({})", self.0.text)
+    }
+}
+
+impl Expression {
+    /// Compiles the bytes `range` of a scalar.
+    ///
+    /// # Errors
+    /// One diagnostic for a syntax error, or one for each unknown function and each placeholder in a string.
+    pub fn compile(node: &Node, range: Range<usize>) -> Result<Expression, Vec<Diagnostic>> {
+        let whole = node.as_str().map_or_else(|| node.span.text().to_string(), str::to_string);
+        let text = &whole[range.clone()];
+        let start = range.start + text.len() - text.trim_start().len();
+        let locate = |r: Range<usize>| match node.as_str() {
+            Some(_) => node.inner(start + r.start..start + r.end),
+            None => node.span.clone(),
+        };
+        let text = text.trim();
+        if text.is_empty() {
+            let d = Diagnostic::error("empty-expression", &node.inner(range), "expected an expression, found nothing");
+            return Err(vec![d.help("write an expression, or remove the key or placeholder")]);
+        }
+        check_size(text, &locate)?;
+        let program = functions::ENV.compile(text).map_err(|e| vec![syntax_error(text, &e, &locate)])?;
+        let chain = ast::levels(program.expression());
+        if chain > MAX_OPERATOR_CHAIN {
+            return Err(vec![too_deep(&locate(0..1), &format!("{MAX_OPERATOR_CHAIN} chained operators"), chain)]);
+        }
+        let Analysis { references, calls, placeholders, .. } = Analysis::of(&program, text, &locate);
+        let mut problems: Vec<Diagnostic> =
+            placeholders.into_iter().map(|range| placeholder_in_text(&locate(range))).collect();
+        let mut own_functions = vec![];
+        for (name, range) in &calls {
+            match language::function(name) {
+                Some(f) if f.origin == Origin::Runner && !own_functions.contains(&f.name) => own_functions.push(f.name),
+                Some(_) => {}
+                None => problems.push(unknown_function(name, &locate(range.clone()))),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let path = references
+            .first()
+            .filter(|r| ast::is_path(&program.expression().expr) && !r.path.iter().any(|s| matches!(s, Segment::Any)))
+            .map(|r| (r.root.clone(), r.path.clone()));
+        let secret_name = ast::secret_name(program.expression());
+        let (text, span) = (text.to_string(), locate(0..text.len()));
+        Ok(Expression(Arc::new(Compiled { text, span, program, references, own_functions, secret_name, path })))
+    }
+
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    pub fn span(&self) -> &Span {
+        &self.0.span
+    }
+
+    /// Whether evaluating it registers a secret.
+    pub fn registers_secret(&self) -> bool {
+        self.0.own_functions.contains(&"secret")
+    }
+
+    pub fn references(&self) -> &[Reference] {
+        &self.0.references
+    }
+
+    pub fn eval(&self, scope: &Scope) -> Result<Value, EvalError> {
+        if let Some((root, path)) = &self.0.path {
+            return follow(root, path, scope);
+        }
+        if let Expr::Literal(literal) = &self.root().expr
+            && let Some(v) = literal_value(literal)
+        {
+            return Ok(v);
+        }
+        let context = self.context(scope)?;
+        from_cel(&*resolve(self.root(), &context)?)
+    }
+
+    /// Evaluates to a boolean.
+    ///
+    /// # Errors
+    /// An evaluation error, or a result of another type.
+    pub fn holds(&self, scope: &Scope) -> Result<bool, EvalError> {
+        match self.eval(scope)? {
+            Value::Bool(b) => Ok(b),
+            other => {
+                Err(EvalError::Other(format!("expected a boolean, found {}", describe(&other, scope.secrets()))))
+            }
+        }
+    }
+
+    pub(super) fn root(&self) -> &IdedExpr {
+        self.0.program.expression()
+    }
+
+    /// The source text of a node of this expression.
+    pub(super) fn text_of(&self, e: &IdedExpr) -> &str {
+        ast::extent(&self.0.program, &self.0.text, e).map_or(self.text(), |r| &self.0.text[r])
+    }
+
+    pub(super) fn context<'v>(&self, scope: &'v Scope) -> Result<Context<'v, 'v>, EvalError> {
+        if let Some(Reference { root, .. }) = self.0.references.iter().find(|r| !scope.has(&r.root)) {
+            return Err(EvalError::Unbound(root.clone()));
+        }
+        let mut context = Context::with_env(functions::ENV.clone());
+        context.set_variable_resolver(scope);
+        for name in &self.0.own_functions {
+            functions::add(&mut context, name, scope, &self.0.secret_name)?;
+        }
+        Ok(context)
+    }
+}
+
+pub(super) fn resolve<'b, 'v>(e: &'b IdedExpr, context: &'b Context<'_, 'v>) -> Result<CowVal<'b, 'v>, EvalError> {
+    cel::Value::resolve_val(e, context).map_err(|e| EvalError::from(&e))
+}
+
+fn follow(root: &str, path: &[Segment], scope: &Scope) -> Result<Value, EvalError> {
+    let mut value = scope.get(root).ok_or_else(|| EvalError::Unbound(root.to_string()))?;
+    for segment in path {
+        let next = match segment {
+            Segment::Field(name, _) => value.get(name).ok_or_else(|| format!("field `{name}` not found")),
+            Segment::Index(i) => value.at(*i).ok_or_else(|| format!("list index {i} out of range")),
+            Segment::Any => Err("computed index".into()),
+        };
+        value = next.map_err(EvalError::Other)?;
+    }
+    Ok(value.clone())
+}
+
+fn check_size(text: &str, locate: &dyn Fn(Range<usize>) -> Span) -> Result<(), Vec<Diagnostic>> {
+    if text.len() > MAX_EXPRESSION_BYTES {
+        let message = format!("expected an expression of at most {MAX_EXPRESSION_BYTES} bytes, found {}", text.len());
+        return Err(vec![Diagnostic::error("expression-too-long", &locate(0..1), message).help(SPLIT)]);
+    }
+    let depth = ast::bracket_depth(text);
+    if depth > MAX_BRACKET_DEPTH {
+        return Err(vec![too_deep(&locate(0..1), &format!("{MAX_BRACKET_DEPTH} nested brackets"), depth)]);
+    }
+    Ok(())
+}
+
+const SPLIT: &str = "save parts of it under names with `save`, and combine those";
+
+fn too_deep(at: &Span, limit: &str, found: usize) -> Diagnostic {
+    Diagnostic::error("expression-too-deep", at, format!("expected at most {limit}, found {found}")).help(SPLIT)
+}
+
+fn syntax_error(text: &str, errors: &ParseErrors, locate: &dyn Fn(Range<usize>) -> Span) -> Diagnostic {
+    let offsets = errors.errors.iter().map(|e| ast::offset(text, e.pos));
+    if let Some(open) = offsets.filter(|&i| text.get(i..).is_some_and(|t| t.starts_with("${"))).min() {
+        let message = "expected an expression, found `${`: this value is already an expression";
+        return Diagnostic::error("placeholder-in-expression", &locate(open..open + 2), message)
+            .help("remove `${` and `}`");
+    }
+    let Some(first) = errors.errors.first() else {
+        return Diagnostic::error("expression-syntax", &locate(0..text.len()), "invalid CEL expression")
+            .help(SYNTAX);
+    };
+    let start = text.floor_char_boundary(ast::offset(text, first.pos).min(text.len().saturating_sub(1)));
+    let end = start + text[start..].chars().next().map_or(0, char::len_utf8);
+    let message = format!("invalid CEL expression: {}", syntax_message(&first.msg));
+    Diagnostic::error("expression-syntax", &locate(start..end), message).help(SYNTAX)
+}
+
+const SYNTAX: &str =
+    "write it like `status == 200 && size(items) > 0`: strings in quotes, `==` to compare, `&&` and `||` to combine";
+
+fn placeholder_in_text(at: &Span) -> Diagnostic {
+    let message = "expected plain text in quotes, found `${`: a string inside an expression has no placeholders";
+    Diagnostic::error("placeholder-in-expression", at, message)
+        .help("write the name itself, and join strings with `+`: `\"a-\" + id`")
+}
+
+fn unknown_function(name: &str, at: &Span) -> Diagnostic {
+    let d = Diagnostic::error("unknown-function", at, format!("unknown function `{name}`"));
+    match nearest(name, language::FUNCTIONS.iter().map(|f| f.name)) {
+        Some(near) => d.help(format!("did you mean `{near}`?")),
+        None => {
+            let own = language::FUNCTIONS.iter().filter(|f| f.origin == Origin::Runner);
+            let own: Vec<_> = own.map(|f| format!("`{}`", f.name)).collect();
+            d.help(format!("available: the functions of CEL, and {}", own.join(", ")))
+        }
+    }
+}

@@ -1,0 +1,135 @@
+use super::*;
+use crate::{
+    diagnostic::Diagnostic,
+    expr::{referenced::ReferencedLiterals, scope::Scope},
+    language,
+    secrets::Secrets,
+    source::Source,
+    value::Value,
+    yaml,
+};
+use serde_json::json;
+use std::sync::Arc;
+
+fn compile(text: &str) -> Result<Expression, Vec<Diagnostic>> {
+    let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: format!("|-\n  {text}") })).unwrap();
+    Expression::compile(&node, 0..text.len())
+}
+
+#[test]
+fn refuses_long_operator_chains_except_of_and_and_or() {
+    let code = |text: String| compile(&text).err().map(|all| all[0].code);
+    assert_eq!(code(format!("1{}", " + 1".repeat(140))), None);
+    assert_eq!(code(format!("1{}", " + 1".repeat(150))), Some("expression-too-deep"));
+    assert_eq!(code(format!("x == 1{}", " || x == 1".repeat(330))), None);
+}
+
+/// Unknown to the library unless called with a name and an expression.
+const MACROS: &[&str] = &["sortBy", "all", "exists", "exists_one", "existsOne", "map", "filter"];
+
+#[test]
+fn every_listed_function_exists() {
+    let exists = |name: &str, text: String| {
+        let result = compile(&text).map(|e| e.eval(&Scope::default().with("x", 1i64)));
+        // any other error is about the arguments
+        result.is_err() || !matches!(result, Ok(Err(EvalError::Unbound(n))) if name.ends_with(&n))
+    };
+    let known = |name: &&str| {
+        let calls = [format!("x.{name}()"), format!("{name}(x)"), format!("optional.{name}(x)")];
+        MACROS.contains(name) || calls.into_iter().any(|call| exists(name, call))
+    };
+    let unknown: Vec<_> = language::FUNCTIONS.iter().map(|f| f.name).filter(|name| !known(name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn a_secret_across_the_cut_is_masked() {
+    let secrets = Arc::new(Secrets::default());
+    secrets.add("password", "hunter2-correct-horse");
+    for before in 270..300 {
+        let value = Value::text(format!("{}hunter2-correct-horse", "x".repeat(before)));
+        assert!(!show(&value, &secrets).contains("hun"), "{before}: {}", show(&value, &secrets));
+        let scope = Scope::new(secrets.clone()).with("body", value);
+        let operands = compile("body == 'y'").unwrap().explain(&scope);
+        assert!(!operands[0].1.contains("hun"), "{operands:?}");
+    }
+}
+
+fn literals(text: &str) -> ReferencedLiterals {
+    let scope = Scope::default()
+        .with("bait", "b4it")
+        .with("names", Value::from(json!(["ann", "bob"])))
+        .with("body", Value::from(json!({"n": 3})));
+    let mut out = ReferencedLiterals::default();
+    compile(text).unwrap().collect_literals(&scope, &mut out);
+    out
+}
+
+#[test]
+fn collects_literals_and_values_of_parts() {
+    let s = literals("!body.text.contains(bait) && body.kind != \"Secret\" && body.n == 3");
+    assert!(["b4it", "Secret"].iter().all(|t| s.texts.contains(*t)), "{s:?}");
+    assert!(s.numbers.contains(&3));
+}
+
+#[test]
+fn collects_field_paths_of_list_elements() {
+    let s = literals("!names.exists(n, body.items.exists(o, o.metadata.name == n && o.kind == \"X\"))");
+    assert!(s.texts.contains("ann") && s.texts.contains("X"), "{s:?}");
+    let paths: Vec<Vec<String>> = vec![vec!["kind".into()], vec!["metadata".into(), "name".into()]];
+    assert!(s.elements.contains(&paths), "{s:?}");
+}
+
+#[test]
+fn collects_optional_fields_and_matching_strings() {
+    let s = literals("!has(body.token) && !(\"key\" in body) && !body.text.matches(\"(?i)(sql|store)\")");
+    assert!(s.fields.contains("token") && s.fields.contains("key"));
+    assert!(s.matching.contains("sql") && s.matching.contains("store"));
+}
+
+fn evaluate(text: &str) -> Result<Value, EvalError> {
+    let list = Value::list(vec![Value::Int(1), Value::text("b"), Value::map([("n".to_string(), Value::Null)])]);
+    let map = Value::map([("z".to_string(), Value::Int(1)), ("a".to_string(), list.clone())]);
+    let scope = Scope::default().with("t", "text").with("l", list).with("m", map);
+
+    compile(text).unwrap().eval(&scope)
+}
+
+#[test]
+fn converted_values_equal_literals_on_both_sides() {
+    for same in [
+        "t == 'text'",
+        "'text' == t",
+        "l == [1, 'b', {'n': null}]",
+        "[1, 'b', {'n': null}] == l",
+        "m == {'z': 1, 'a': l}",
+        "{'a': [1, 'b', m.a[2]], 'z': 1} == m",
+        "m.a == l && l == m.a",
+        "t in ['text'] && {'n': null} in l && 'z' in m",
+        "[t].map(x, x + '!') == ['text!'] && t + t == 'texttext'",
+        "l + [t] == [1, 'b', {'n': null}, 'text']",
+        "t < 'texu' && 'texs' < t && size(t) == 4 && size(l) == 3 && size(m) == 2",
+        "l.slice(1, 2) == ['b'] && l.slice(2, 3)[0].n == null",
+        "t.matches('^t') && t.split('e').join('-') == 't-xt' && [t, 'a'].sort() == ['a', t]",
+        "type(t) == type('') && type(l) == type([]) && type(m) == type({})",
+        "m['a'][1] == 'b' && has(m.z) && !has(m.y) && m.?y.orValue('no') == 'no'",
+        "l.filter(x, x != 'b').size() == 2 && l.exists_one(x, x == 1)",
+    ] {
+        assert_eq!(evaluate(same), Ok(Value::Bool(true)), "{same}");
+    }
+}
+
+#[test]
+fn maps_keep_their_key_order() {
+    assert_eq!(evaluate("m.map(k, k)"), Ok(Value::list(vec![Value::text("z"), Value::text("a")])));
+    let Ok(Value::List(list)) = evaluate("[m]") else { panic!("no list") };
+    assert_eq!(list[0].as_map().unwrap().keys().collect::<Vec<_>>(), ["z", "a"]);
+    assert_eq!(evaluate("{'z': 1, 'a': 2}").unwrap().to_string(), r#"{"a":2,"z":1}"#);
+}
+
+#[test]
+fn type_errors_name_the_original_types() {
+    assert_eq!(evaluate("t + 1"), Err(EvalError::Other("`+` cannot be applied to string and int".into())));
+    assert_eq!(evaluate("l < l"), Err(EvalError::Other("`<` cannot be applied to list and list".into())));
+    assert_eq!(evaluate("m.y == 1"), Err(EvalError::Other("field `y` not found".into())));
+}

@@ -1,0 +1,41 @@
+//! Loads the schema files that patterns name.
+use super::reader::Reader;
+use crate::{diagnostic::Diagnostic, expr::schema::Schema, source::Source, yaml::parse};
+use std::{path::Path, sync::Arc};
+
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error("cannot read `{0}`: {1}")]
+    Unreadable(String, std::io::Error),
+    #[error("expected JSON or YAML in `{0}`: {1}")]
+    Unparsable(String, String),
+}
+
+impl Reader<'_> {
+    /// Completes a schema that names a file. The path is relative to the file that contains it.
+    pub(super) fn load_schema(&mut self, schema: &mut Schema) {
+        let Schema::File(file) = schema else { return };
+        let path = Path::new(&file.span.source.name).parent().unwrap_or(Path::new("")).join(&file.file);
+        if !self.documents.contains_key(&path) {
+            match self.document(&path) {
+                Ok(json) => drop(self.documents.insert(path.clone(), json)),
+                Err(e) => {
+                    let d = Diagnostic::error("schema-not-found", &file.span, e.to_string());
+                    self.problems.push(d.help("correct the path: it is relative to the file that contains it"));
+                    return;
+                }
+            }
+        }
+        schema.bind(&self.documents[&path], &mut self.problems);
+    }
+
+    fn document(&self, path: &Path) -> Result<serde_json::Value, LoadError> {
+        let name = path.display().to_string();
+        let text = self.files.read(path).map_err(|e| LoadError::Unreadable(name.clone(), e))?;
+        if let Ok(json) = serde_json::from_str(&text) {
+            return Ok(json);
+        }
+        let node = parse(&Arc::new(Source { name: name.clone(), text }));
+        node.map(|n| n.to_value().to_json()).map_err(|d| LoadError::Unparsable(name, d.message))
+    }
+}

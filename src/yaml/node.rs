@@ -1,0 +1,141 @@
+//! A YAML tree whose keys and values know their place in the file.
+use crate::{source::Span, value::Value};
+
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub kind: Kind,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum Kind {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    Float(f64),
+    Str(String),
+    Seq(Vec<Node>),
+    Map(Vec<(Node, Node)>),
+}
+
+impl Node {
+    pub fn as_str(&self) -> Option<&str> {
+        if let Kind::Str(s) = &self.kind { Some(s) } else { None }
+    }
+
+    /// The entry of a map; the first one of duplicate keys.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entries().iter().find(|(k, _)| k.as_str() == Some(key)).map(|(_, v)| v)
+    }
+
+    pub fn entries(&self) -> &[(Node, Node)] {
+        if let Kind::Map(entries) = &self.kind { entries } else { &[] }
+    }
+
+    /// The kind of node, for messages: "a list".
+    pub fn what(&self) -> &'static str {
+        match self.kind {
+            Kind::Null => "nothing",
+            Kind::Bool(_) => "a boolean",
+            Kind::Int(_) | Kind::Uint(_) | Kind::Float(_) => "a number",
+            Kind::Str(_) => "a string",
+            Kind::Seq(_) => "a list",
+            Kind::Map(_) => "a map",
+        }
+    }
+
+    /// The plain value; placeholders stay text.
+    pub fn to_value(&self) -> Value {
+        match &self.kind {
+            Kind::Null => Value::Null,
+            Kind::Bool(b) => Value::Bool(*b),
+            Kind::Int(i) => Value::Int(*i),
+            Kind::Uint(u) => Value::from(*u),
+            Kind::Float(f) => Value::Float(*f),
+            Kind::Str(s) => Value::text(s),
+            Kind::Seq(items) => Value::list(items.iter().map(Node::to_value).collect()),
+            Kind::Map(entries) => Value::map(entries.iter().map(|(k, v)| (k.key_text(), v.to_value()))),
+        }
+    }
+
+    /// A key as text: the key of `1: x` is `1`.
+    pub fn key_text(&self) -> String {
+        self.to_value().to_string()
+    }
+
+    /// Maps the bytes `range` of a scalar's decoded text to the file, for any quoting and folding. An empty scalar or an alias gives
+    /// the span of the whole node.
+    pub fn inner(&self, range: std::ops::Range<usize>) -> Span {
+        let raw = self.span.text();
+        let text = self.as_str().unwrap_or_default();
+        // the span of a block scalar starts with its text, which may start with a quote
+        let verbatim = text.trim_start_matches('\n').starts_with(raw.lines().next().unwrap_or_default());
+        let style = raw.chars().next().filter(|_| !verbatim).unwrap_or(' ');
+        if text.is_empty() || style == '*' {
+            return self.span.clone();
+        }
+        let map = align(text, raw, style);
+        let at = |i: usize| map.get(i).copied().unwrap_or(raw.len());
+        let start = at(range.start);
+        let end = if range.end > range.start { at(range.end - 1) + 1 } else { start };
+        let base = self.span.range.start;
+        self.span.with(base + start..base + end.max(start))
+    }
+}
+
+/// For each byte of the decoded text its offset in the raw scalar.
+fn align(text: &str, raw: &str, style: char) -> Vec<usize> {
+    let mut map = Vec::with_capacity(text.len());
+    let mut at = usize::from(matches!(style, '"' | '\''));
+    let mut after_break = false;
+    for c in text.chars() {
+        at = raw.floor_char_boundary(at + continued(style, &raw[raw.floor_char_boundary(at)..]));
+        let mut width = c.len_utf8();
+        let rest = &raw[at..];
+        if c == '\n' || c == ' ' {
+            // a folded line break covers all white space around it
+            if !rest.starts_with(c) || (c == ' ' && rest.trim_start_matches(' ').starts_with('\n')) {
+                if let Some(escaped) = escape(style, rest) {
+                    width = escaped;
+                } else {
+                    width = rest.len() - rest.trim_start().len();
+                }
+            }
+            after_break = rest.get(..width).is_some_and(|s| s.contains('\n')) || c == '\n';
+        } else {
+            if after_break || !rest.starts_with(c) {
+                at += rest.len() - rest.trim_start_matches([' ', '\n', '\r', '\t']).len();
+            }
+            after_break = false;
+            if let Some(escaped) = escape(style, &raw[at..]) {
+                width = escaped;
+            }
+        }
+        map.extend(std::iter::repeat_n(at, c.len_utf8()));
+        at += width;
+    }
+    map
+}
+
+/// Length of a line continuation (`\` at the end of a line) at the start of `rest`, up to the text of the next line.
+fn continued(style: char, rest: &str) -> usize {
+    match rest.strip_prefix('\\').filter(|r| style == '"' && r.starts_with(['\n', '\r'])) {
+        Some(next) => rest.len() - next.trim_start().len(),
+        None => 0,
+    }
+}
+
+/// Length of the escape sequence at the start of `rest`.
+fn escape(style: char, rest: &str) -> Option<usize> {
+    match style {
+        '\'' if rest.starts_with("''") => Some(2),
+        '"' if rest.starts_with('\\') => Some(match rest.as_bytes().get(1)? {
+            b'x' => 4,
+            b'u' => 6,
+            b'U' => 10,
+            _ => 2,
+        }),
+        _ => None,
+    }
+}

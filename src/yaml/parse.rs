@@ -1,0 +1,167 @@
+//! Parses YAML text. The only file that uses the YAML library. Duplicate keys are kept, so that both can be reported.
+use super::node::{Kind, Node};
+use crate::{
+    diagnostic::Diagnostic,
+    source::{Source, Span},
+};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+use std::{fmt, sync::Arc};
+
+const MAX_FILE_BYTES: usize = 16 << 20;
+
+/// The tree as the library builds it, with its own positions.
+struct Raw(Spanned<RawKind>);
+
+enum RawKind {
+    Scalar(Kind),
+    Seq(Vec<Raw>),
+    Map(Vec<(Raw, Raw)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Spanned::<RawKind>::deserialize(d).map(Raw)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawKind {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = RawKind;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("any YAML value")
+    }
+    fn visit_unit<E>(self) -> Result<RawKind, E> {
+        Ok(RawKind::Scalar(Kind::Null))
+    }
+    fn visit_none<E>(self) -> Result<RawKind, E> {
+        Ok(RawKind::Scalar(Kind::Null))
+    }
+    fn visit_some<D: Deserializer<'de>>(self, d: D) -> Result<RawKind, D::Error> {
+        d.deserialize_any(RawVisitor)
+    }
+    fn visit_bool<E>(self, b: bool) -> Result<RawKind, E> {
+        Ok(RawKind::Scalar(Kind::Bool(b)))
+    }
+    fn visit_i64<E>(self, i: i64) -> Result<RawKind, E> {
+        Ok(RawKind::Scalar(Kind::Int(i)))
+    }
+    fn visit_u64<E>(self, u: u64) -> Result<RawKind, E> {
+        Ok(RawKind::Scalar(i64::try_from(u).map_or(Kind::Uint(u), Kind::Int)))
+    }
+    fn visit_f64<E>(self, f: f64) -> Result<RawKind, E> {
+        Ok(RawKind::Scalar(Kind::Float(f)))
+    }
+    fn visit_str<E>(self, s: &str) -> Result<RawKind, E> {
+        Ok(RawKind::Scalar(Kind::Str(s.to_owned())))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut a: A) -> Result<RawKind, A::Error> {
+        let mut items = vec![];
+        while let Some(item) = a.next_element()? {
+            items.push(item);
+        }
+        Ok(RawKind::Seq(items))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut a: A) -> Result<RawKind, A::Error> {
+        let mut entries = vec![];
+        while let Some(entry) = a.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(RawKind::Map(entries))
+    }
+}
+
+/// Parses one document.
+///
+/// # Errors
+/// The first YAML error.
+pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
+    let whole = Span { source: source.clone(), range: 0..source.text.len().min(1) };
+    if source.text.len() > MAX_FILE_BYTES {
+        return Err(Box::new(Diagnostic::error("yaml-syntax", &whole, "expected a file of at most 16 MiB").help("split the file with `include`")));
+    }
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        reject_unsupported_tags: true,
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
+        budget: serde_saphyr::budget! { enforce_alias_anchor_ratio: false, max_nodes: 5_000_000 },
+        with_snippet: false,
+    };
+    match serde_saphyr::from_str_with_options::<Raw>(&source.text, options) {
+        Ok(raw) => Ok(node(raw, source)),
+        Err(error) => {
+            let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+            let mut at = error.location().map_or(0, |l| offset(source, l));
+            // the library reports a tag at its end
+            if let Some(tag) = message.split('`').nth(1).filter(|t| message.contains("tag") && t.starts_with('!')) {
+                at = source.text[..at].rfind(tag).unwrap_or(at);
+            }
+            let first = message.lines().next().unwrap_or("not YAML").trim_start_matches("error: ");
+            let first = first.rsplit_once(" at line ").map_or(first, |(said, _)| said);
+            let first = if first.contains("limits breached: Depth") { "nested too deeply" } else { first };
+            let mut d = Diagnostic::error("yaml-syntax", &whole.with(at..at + 1), format!("invalid YAML: {first}"));
+            if source.text.get(..at).is_some_and(|t| t.ends_with('$')) && source.text[at..].starts_with('{') {
+                d = d.help("quote a string with `${…}` inside `{ }` and `[ ]`");
+            }
+            for (word, help) in [
+                ("mapping values are not allowed", "check the indentation, and quote a string that contains `: `"),
+                (
+                    "did not find expected key",
+                    "quote the whole value: one that starts with a quote, `{` or `[` ends where that is closed",
+                ),
+                ("tabs disallowed", "indent with spaces"),
+                ("scanning a block scalar", "quote an expression that starts with `>` or `|`"),
+            ] {
+                if d.help.is_none() && message.contains(word) {
+                    d = d.help(help);
+                }
+            }
+            if message.contains("tag") {
+                d = d.help("quote the expression: '!has(body.x)'; an unquoted `!` starts a YAML tag");
+            }
+            Err(Box::new(d))
+        }
+    }
+}
+
+fn offset(source: &Source, l: serde_saphyr::Location) -> usize {
+    if let Some(b) = l.span().byte_offset() {
+        return (b as usize).min(source.text.len());
+    }
+    let line =
+        source.text.split_inclusive('\n').take((l.line() as usize).saturating_sub(1)).map(str::len).sum::<usize>();
+    let rest = &source.text[line.min(source.text.len())..];
+    line + rest.char_indices().nth((l.column() as usize).saturating_sub(1)).map_or(0, |(i, _)| i)
+}
+
+fn node(raw: Raw, source: &Arc<Source>) -> Node {
+    let Spanned { value, referenced, .. } = raw.0;
+    let start = offset(source, referenced);
+    let len = referenced.span().byte_len().unwrap_or(1) as usize;
+    let mut span = Span { source: source.clone(), range: start..(start + len).min(source.text.len()) };
+    // the library includes the white space after a block scalar, and places an empty one behind it
+    span.range.end = start + span.text().trim_end().len();
+    if let (RawKind::Scalar(Kind::Str(_)), 0) = (&value, len)
+        && let Some(head) = source.text[..start].rfind(['|', '>'])
+    {
+        span.range = head..head + 1;
+    }
+    let kind = match value {
+        RawKind::Scalar(kind) => kind,
+        RawKind::Seq(items) => Kind::Seq(items.into_iter().map(|r| node(r, source)).collect()),
+        RawKind::Map(entries) => {
+            Kind::Map(entries.into_iter().map(|(k, v)| (node(k, source), node(v, source))).collect())
+        }
+    };
+    Node { kind, span }
+}

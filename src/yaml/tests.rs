@@ -1,0 +1,87 @@
+use super::{Node, parse};
+use crate::source::Source;
+use proptest::collection::vec;
+use std::sync::Arc;
+
+fn tree(text: &str) -> Node {
+    parse(&Arc::new(Source { name: "t.yaml".into(), text: text.into() })).expect("it parses")
+}
+
+/// The underlined text for `word` inside the scalar at `key`.
+fn under(text: &str, key: &str, word: &str) -> String {
+    let tree = tree(text);
+    let n = tree.get(key).expect("the key is there");
+    let s = n.as_str().expect("it is a text");
+    let i = s.find(word).expect("the word is in it");
+    n.inner(i..i + word.len()).text().to_string()
+}
+
+#[test]
+fn maps_positions_inside_scalars_of_every_style() {
+    assert_eq!(under("a: x ${nmae} y\n", "a", "nmae"), "nmae");
+    assert_eq!(under("a: 'it''s ${nmae}'\n", "a", "nmae"), "nmae");
+    assert_eq!(under("a: \"tab\\t ${nmae}\"\n", "a", "nmae"), "nmae");
+    assert_eq!(under("a: >-\n  first line\n  and ${nmae}\nb: 1\n", "a", "nmae"), "nmae");
+    assert_eq!(under("a: |\n    first line\n      and ${nmae}\nb: 1\n", "a", "nmae"), "nmae");
+    assert_eq!(under("a: plain that\n  goes on ${nmae}\n", "a", "nmae"), "nmae");
+    assert_eq!(under("ä: 1\na: ü ${nmae}\n", "a", "nmae"), "nmae");
+    assert_eq!(under("a: |\n  'ä' == nmae\n", "a", "nmae"), "nmae");
+    assert_eq!(under("b: &x is ${nmae}\na: *x\n", "a", "nmae"), "*x");
+}
+
+proptest::proptest! {
+    /// Words after nothing, a space, a line break, an empty line, or a line continuation.
+    #[test]
+    fn maps_every_character_of_a_scalar(style in 0..5usize, dos: bool, words in vec((0..8usize, 0..5usize), 1..12)) {
+        let (before, after) = [("x", ""), ("'", "'"), ("\"", "\""), (">-\n    ", "\n"), ("|\n    ", "\n")][style];
+        let lines = |text: &str| if dos { text.replace('\n', "\r\n") } else { text.to_string() };
+        let mut file = lines(&format!("a: {before}"));
+        let mut places = vec![file.len() - 1];
+        places.truncate(usize::from(style == 0));
+        for (i, (word, lead)) in words.into_iter().enumerate() {
+            let word = ["a", "ä", "'", "\"", "\\", "${b}", "*c", "😀"][word];
+            let lead = ["", " ", "\n    ", "\n\n    ", if style == 2 { "\\\n    " } else { "  " }][lead];
+            file.push_str(&lines(if i > 0 { lead } else { "" }));
+            for c in word.chars() {
+                places.push(file.len());
+                file.push_str(&match (style, c) {
+                    (1, '\'') => "''".to_string(),
+                    (2, '"' | '\\') => format!("\\{c}"),
+                    (2, 'ä') => "\\u00e4".to_string(),
+                    _ => c.to_string(),
+                });
+            }
+        }
+        file.push_str(&lines(&format!("{after}\nb: 1\n")));
+        let tree = tree(&file);
+        let node = tree.get("a").expect("the key is there");
+        let text = node.as_str().expect("it is a text");
+        let found = text.char_indices().filter(|(_, c)| !c.is_whitespace());
+        let found: Vec<usize> = found.map(|(i, c)| node.inner(i..i + c.len_utf8()).range.start).collect();
+        proptest::prop_assert_eq!(found, places, "{}", file);
+    }
+}
+
+#[test]
+fn keeps_duplicate_keys() {
+    let t = tree("a: 1\nb: 2\na: 3\n");
+    assert_eq!(t.entries().len(), 3);
+    assert_eq!(t.entries()[2].0.span.location().line, 3);
+}
+
+#[test]
+fn scalars_have_the_expected_types() {
+    let t = tree("a: no\nb: 017\nc: 1_000\nd: 12\ne: 1.5\nf: ~\ng: true\nh: 99999999999999999999999\n");
+    let kinds: Vec<_> = t.entries().iter().map(|(_, v)| v.what()).collect();
+    assert_eq!(kinds[..7], ["a string", "a string", "a string", "a number", "a number", "nothing", "a boolean"]);
+}
+
+#[test]
+fn syntax_errors_have_a_location_and_help() {
+    let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: 1\nb: \"x\nc: 2\n".into() })).unwrap_err();
+    assert_eq!((e.code, e.span.location().line), ("yaml-syntax", 2));
+    let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: !has(x)\n".into() })).unwrap_err();
+    assert!(e.help.unwrap().contains("quote"), "{}", e.message);
+    let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: >= 3\n".into() })).unwrap_err();
+    assert!(e.help.unwrap().contains("quoted"), "{}", e.message);
+}
