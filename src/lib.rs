@@ -11,6 +11,7 @@ pub mod event;
 pub mod executor;
 pub mod executors;
 pub mod expr;
+pub mod language;
 pub mod outcome;
 pub mod plan;
 pub mod prove;

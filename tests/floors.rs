@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const VOCABULARY: &[&str] = &["address", "outcome", "secrets", "source", "diagnostic", "value", "yaml"];
+const VOCABULARY: &[&str] = &["address", "language", "outcome", "secrets", "source", "diagnostic", "value", "yaml"];
 
 /// Module, and what it may import beside itself.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
@@ -14,11 +14,12 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let only = |names: &[&'static str]| names.iter().copied().collect::<BTreeSet<_>>();
     BTreeMap::from([
         ("address", only(&[])),
+        ("language", only(&[])),
         ("outcome", only(&[])),
         ("secrets", only(&[])),
         ("source", only(&[])),
         ("value", only(&[])),
-        ("diagnostic", only(&["source"])),
+        ("diagnostic", only(&["language", "source"])),
         ("yaml", only(&["diagnostic", "source", "value"])),
         ("expr", below(&[])),
         ("plan", below(&["expr"])),

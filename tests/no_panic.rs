@@ -1,5 +1,4 @@
-//! No text makes the runner panic or hang: plans, environments, templates, expressions and journals, at random and as copies of
-//! good ones with a few bytes changed.
+//! No input makes the runner panic or hang: plans, environments, templates, expressions and journals, random or mutated.
 use proptest::{prelude::*, test_runner::Config};
 use std::{path::Path, sync::Arc};
 use tp_runner::{
@@ -7,11 +6,8 @@ use tp_runner::{
     engine::compile::compile,
     event::EventSink,
     executors,
-    expr::{Expression, Pattern, Scope, Tree, matching},
-    plan::{
-        environment, markdown,
-        read::{FileLoader, Reader},
-    },
+    expr::{Expression, Pattern, Scope, Tree, assertion::evaluate_checks, matching::match_pattern},
+    plan::{FileLoader, Reader, environment, markdown},
     report::{index_builder::IndexBuilder, jsonl},
     source::Source,
     value::Value,
@@ -38,17 +34,17 @@ environments:
       other: { do: [{ http: { request: POST /cut }, check: status == 200 }], heal: [{ http: { request: POST /heal }, as: h }], refused: h.body.n }
 ";
 
-struct Nothing;
-impl FileLoader for Nothing {
+struct NoFiles;
+impl FileLoader for NoFiles {
     fn read(&self, _: &Path) -> std::io::Result<String> {
         Err(std::io::ErrorKind::NotFound.into())
     }
 }
 
-/// All that a command does with the files before anything runs; drawn, for drawing must not panic either.
+/// Everything a command does with the files before a run, including the display of diagnostics.
 fn check(plan: &str, environment_text: &str, written: &str) -> usize {
     let registry = executors::registry();
-    let mut reader = Reader::new(registry.verbs().collect(), &Nothing);
+    let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
     let source = |name: &str, text: &str| Arc::new(Source { name: name.into(), text: text.into() });
     let plan = reader.plan(&source("plan.yaml", plan));
     let environments = environment::read(&mut reader, &source("env.yaml", environment_text));
@@ -155,8 +151,8 @@ fn changed(text: &str, changes: &[Change]) -> String {
     text
 }
 
-/// The first two cases of TP-004: a debug build reads them often enough.
-fn part() -> String {
+/// The first two cases of TP-004, to keep debug builds fast.
+fn short_plan() -> String {
     let mut ends = PLAN.match_indices("\n  - id: ").map(|(i, _)| i);
     let second = ends.nth(2).unwrap_or(PLAN.len());
     PLAN[..second].to_string()
@@ -172,63 +168,63 @@ fn expression(text: &str) -> usize {
     match Expression::compile(&node, 0..node.as_str().map_or(0, str::len)) {
         Ok(e) => {
             let mut results = vec![];
-            matching::evaluate_checks(&[(e, node.span.clone())], &scope, &mut results);
+            evaluate_checks(&[(e, node.span.clone())], &scope, &mut results);
             drawn += results.iter().map(|f| f.operands.len()).sum::<usize>();
         }
         Err(ds) => drawn += ds.iter().map(|d| d.render(false).len() + d.span.location().column).sum::<usize>(),
     }
     let mut problems = Diagnostics::default();
     let _ = Tree::compile(&node, &mut problems).render(&scope);
-    let picture = Pattern::compile(&node, &mut problems);
+    let pattern = Pattern::compile(&node, &mut problems);
     let mut results = vec![];
-    matching::match_pattern(&picture, "x", scope.get("a"), &scope, &mut results);
+    match_pattern(&pattern, "x", scope.get("a"), &scope, &mut results);
     drawn + problems.0.iter().map(|d| d.render(false).len()).sum::<usize>()
 }
 
-fn few(cases: u32) -> Config {
+fn config(cases: u32) -> Config {
     Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() }
 }
 
 proptest! {
-    #![proptest_config(few(60))]
+    #![proptest_config(config(60))]
 
     #[test]
-    fn a_changed_plan_is_read_or_refused(changes in prop::collection::vec(change(), 1..6)) {
-        check(&changed(&part(), &changes), "environments: {}", WRITTEN);
+    fn accepts_or_refuses_a_mutated_plan(changes in prop::collection::vec(change(), 1..6)) {
+        check(&changed(&short_plan(), &changes), "environments: {}", WRITTEN);
     }
 
     #[test]
-    fn a_changed_environment_is_read_or_refused(changes in prop::collection::vec(change(), 1..6)) {
+    fn accepts_or_refuses_a_mutated_environment(changes in prop::collection::vec(change(), 1..6)) {
         check("plan: T\ncases:\n  - { id: A, tier: must, expected: [{ result: r, do: [{ http: { request: GET /x }, check: status == 200 }] }] }\n", &changed(ENVIRONMENT, &changes), "");
     }
 
     #[test]
-    fn a_changed_markdown_plan_is_read(changes in prop::collection::vec(change(), 1..9)) {
+    fn reads_a_mutated_markdown_plan(changes in prop::collection::vec(change(), 1..9)) {
         let text = changed(WRITTEN, &changes);
         prop_assert!(markdown::read(&text).cases.len() < 100);
     }
 }
 
 proptest! {
-    #![proptest_config(few(400))]
+    #![proptest_config(config(400))]
 
     #[test]
-    fn any_text_is_read_or_refused(text in "(?s).{0,200}") {
+    fn accepts_or_refuses_any_text(text in "(?s).{0,200}") {
         check(&text, &text, &text);
     }
 
     #[test]
-    fn what_looks_like_yaml_is_read_or_refused(text in "([a-z$\\{\\}\\[\\]\"':,|>&*!#?~ä \\n-]|cases: |plan: T\\n|  - id: |\\$\\{|do: |http: ){0,60}") {
+    fn accepts_or_refuses_yaml_like_text(text in "([a-z$\\{\\}\\[\\]\"':,|>&*!#?~ä \\n-]|cases: |plan: T\\n|  - id: |\\$\\{|do: |http: ){0,60}") {
         check(&text, &text, &text);
     }
 
     #[test]
-    fn any_expression_is_evaluated_or_refused(text in "(a|b|s|n|it|x|1|0|-|!|\"|'|\\(|\\)|\\[|\\]|\\{|\\}|\\.|,|:|\\?| |==|&&|\\|\\||\\+|%|/|size|has|map|all|ä|\\$\\{|\\$set|9223372036854775807|1e400|duration|timestamp|matches|format){0,30}") {
+    fn evaluates_or_refuses_any_expression(text in "(a|b|s|n|it|x|1|0|-|!|\"|'|\\(|\\)|\\[|\\]|\\{|\\}|\\.|,|:|\\?| |==|&&|\\|\\||\\+|%|/|size|has|map|all|ä|\\$\\{|\\$set|9223372036854775807|1e400|duration|timestamp|matches|format){0,30}") {
         expression(&text);
     }
 
     #[test]
-    fn any_journal_is_read_or_refused(changes in prop::collection::vec(change(), 0..5), junk in "(?s).{0,80}") {
+    fn accepts_or_refuses_any_journal(changes in prop::collection::vec(change(), 0..5), junk in "(?s).{0,80}") {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         let good = r#"{"seq":1,"at":"2026-01-02T03:04:05Z","address":"A","event":"case-started"}
@@ -246,13 +242,13 @@ proptest! {
     }
 }
 
-/// On a stack as large as the main thread's: that of a test is a quarter of it.
+/// Runs on the stack size of a main thread, which is four times that of a test thread.
 fn on_a_main_stack(f: impl FnOnce() + Send + 'static) {
     std::thread::Builder::new().stack_size(8 << 20).spawn(f).unwrap().join().unwrap();
 }
 
 #[test]
-fn deep_and_long_expressions_are_refused_and_not_followed() {
+fn refuses_deep_and_long_expressions() {
     on_a_main_stack(deep_expressions);
 }
 
@@ -281,7 +277,7 @@ fn deep_expressions() {
 }
 
 #[test]
-fn deep_yaml_is_refused_and_not_followed() {
+fn refuses_deep_yaml() {
     on_a_main_stack(deep_yaml);
 }
 

@@ -18,10 +18,7 @@ use tp_runner::{
     executor::RunInfo,
     executors,
     outcome::{Tier, Verdict},
-    plan::{
-        environment,
-        read::{FileLoader, Reader},
-    },
+    plan::{FileLoader, Reader, environment},
     report::{index_builder::IndexBuilder, jsonl::JsonLines},
     secrets::Secrets,
     source::Source,

@@ -1,6 +1,6 @@
 //! Finds and reads files: plans by id, file or folder; the environment file; files included by a plan.
 use super::failure::Failure;
-use crate::{plan::read::FileLoader, source::Source};
+use crate::{plan::FileLoader, source::Source};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,

@@ -10,7 +10,7 @@ use crate::{
     engine::{compile, schedule::Schedule},
     executor::Registry,
     expr::Tree,
-    plan::{Case, Environment, Environments, Plan, environment, markdown, read::Reader},
+    plan::{Case, Environment, Environments, Plan, Reader, environment, markdown},
     source::Source,
     value::Value,
 };

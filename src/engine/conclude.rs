@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     address::Address,
-    expr::{AssertionResult, Scope, matching, pattern::Matcher},
+    expr::{AssertionResult, Scope, assertion::evaluate_checks, matching::match_pattern, pattern::Matcher},
     outcome::Status,
     plan::Assertions,
     value::{Map, Value},
@@ -38,7 +38,7 @@ impl ActionRunner<'_> {
         let mut out = vec![];
         if let Some(p) = &assertions.pattern {
             match output {
-                Some(v) => matching::match_pattern(p, "", Some(v), scope, &mut out),
+                Some(v) => match_pattern(p, "", Some(v), scope, &mut out),
                 None => {
                     let names = match &p.matcher {
                         Matcher::Map(entries) => entries
@@ -48,11 +48,11 @@ impl ActionRunner<'_> {
                             .collect::<Map>(),
                         _ => Map::new(),
                     };
-                    matching::match_pattern(p, "", Some(&Value::from(names)), scope, &mut out);
+                    match_pattern(p, "", Some(&Value::from(names)), scope, &mut out);
                 }
             }
         }
-        matching::evaluate_checks(&assertions.checks, scope, &mut out);
+        evaluate_checks(&assertions.checks, scope, &mut out);
         out
     }
 

@@ -99,7 +99,7 @@ impl ObservationSource for LiveSource {
         if request.attempts > 0 && over(request.until) {
             return None;
         }
-        let evidence = Mutex::new(vec![]);
+        let evidence = parking_lot::Mutex::new(vec![]);
         let sent = AtomicBool::new(false);
         let environment = self.environment();
         let limit = Instant::now() + request.timeout;
@@ -155,7 +155,7 @@ impl ObservationSource for LiveSource {
             }
         };
         let sent = sent.into_inner();
-        Some(Observation { result, evidence: evidence.into_inner().unwrap_or_else(|e| e.into_inner()), sent })
+        Some(Observation { result, evidence: evidence.into_inner(), sent })
     }
 
     async fn next_attempt(

@@ -48,7 +48,7 @@ impl Names {
     /// Binds a name that the plan chose. It may hide none that is there.
     pub fn bind(&mut self, name: &str, shape: Shape, span: &Span, problems: &mut Diagnostics) {
         let mut wrong = false;
-        if !crate::plan::read::is_name(name) {
+        if !crate::plan::is_name(name) {
             let d = Diagnostic::error("invalid-name", span, format!("`{name}` cannot be a name"));
             problems.push(d.help("letters, digits and `_`, not beginning with a digit"));
             wrong = true;
@@ -95,7 +95,7 @@ impl Names {
     pub fn check(&self, read: &Reference, problems: &mut Diagnostics) -> Shape {
         let Some(found) = self.known.iter().rev().find(|n| n.name == read.root) else {
             let d = Diagnostic::error("undefined-name", &read.span, format!("`{}` is not defined here", read.root));
-            problems.push(d.meant(&read.root, self.known.iter().map(|n| n.name.as_str())));
+            problems.push(d.suggest(&read.root, self.known.iter().map(|n| n.name.as_str())));
             return Shape::Any;
         };
         found.used.set(true);
@@ -107,7 +107,7 @@ impl Names {
                     None => {
                         let d =
                             Diagnostic::error("unknown-field", span, format!("`{}` has no field `{name}`", read.root));
-                        problems.push(d.meant(name, fields.iter().map(|(f, _)| f.as_str())));
+                        problems.push(d.suggest(name, fields.iter().map(|(f, _)| f.as_str())));
                         return Shape::Any;
                     }
                 },

@@ -244,7 +244,8 @@ pub struct ActionContext<'a> {
 
 impl ActionContext<'_> {
     pub fn target<T: Target>(&self) -> Result<&T, ActionError> {
-        let any: &dyn Any = &**self.target.as_ref().ok_or_else(|| ActionError::Invalid("expected a target, found none".into()))?;
+        let any: &dyn Any =
+            &**self.target.as_ref().ok_or_else(|| ActionError::Invalid("expected a target, found none".into()))?;
         any.downcast_ref().ok_or_else(|| ActionError::Invalid("the target belongs to another verb".into()))
     }
 
@@ -298,5 +299,32 @@ impl Registry {
 
     pub fn verbs(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().map(|e| e.verb())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_across_the_evidence_limit_is_masked() {
+        let (address, scope, secrets) = (Address::new("A"), Scope::default(), Secrets::default());
+        let run = RunInfo { id: "r1".into(), started: Timestamp::default(), dir: PathBuf::new() };
+        let (evidence, sent) = (Mutex::default(), AtomicBool::new(false));
+        secrets.add("password", "hunter2-correct-horse");
+        let context = ActionContext {
+            address: &address,
+            run: &run,
+            scope: &scope,
+            environment: &scope,
+            cancel: CancellationToken::new(),
+            secrets: &secrets,
+            target: None,
+            evidence: &evidence,
+            sent: &sent,
+        };
+        context.note(EvidenceKind::Response, format!("{}hunter2-correct-horse", "x".repeat(MAX_EVIDENCE_BYTES - 10)));
+        let text = &evidence.lock()[0].text;
+        assert!(!text.contains("hunter"), "{}", &text[text.len() - 60..]);
     }
 }

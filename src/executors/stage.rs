@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -27,7 +27,7 @@ pub struct Stage {
     pub target: Option<Arc<dyn Target>>,
     pub cancel: CancellationToken,
     pub secrets: Arc<Secrets>,
-    evidence: Mutex<Vec<Evidence>>,
+    evidence: parking_lot::Mutex<Vec<Evidence>>,
     sent: AtomicBool,
 }
 
@@ -42,7 +42,7 @@ impl Stage {
             target: None,
             cancel: CancellationToken::new(),
             secrets: Arc::default(),
-            evidence: Mutex::default(),
+            evidence: parking_lot::Mutex::default(),
             sent: AtomicBool::new(false),
         }
     }
@@ -78,7 +78,7 @@ impl Stage {
     }
 
     pub fn noted(&self, kind: EvidenceKind) -> Vec<String> {
-        self.evidence.lock().unwrap().iter().filter(|e| e.kind == kind).map(|e| e.text.clone()).collect()
+        self.evidence.lock().iter().filter(|e| e.kind == kind).map(|e| e.text.clone()).collect()
     }
 }
 

@@ -123,8 +123,7 @@ fn map(entries: &[(Node, Node)], problems: &mut Diagnostics) -> Matcher {
             problems.push(duplicate_key(k));
         }
     }
-    let entry =
-        |(k, v): &(Node, Node)| (Template::compile(k, problems), k.span.clone(), Pattern::compile(v, problems));
+    let entry = |(k, v): &(Node, Node)| (Template::compile(k, problems), k.span.clone(), Pattern::compile(v, problems));
     Matcher::Map(entries.iter().map(entry).collect())
 }
 
@@ -135,7 +134,8 @@ fn bare_matcher(word: &str, span: &Span, problems: &mut Diagnostics) -> Matcher 
         "$absent" => return Matcher::Absent,
         "$time" => return Matcher::Time,
         _ if names(MATCHERS).any(|m| m == word) => {
-            let d = Diagnostic::error("matcher-argument", span, format!("expected an argument for `{word}`, found none"));
+            let d =
+                Diagnostic::error("matcher-argument", span, format!("expected an argument for `{word}`, found none"));
             problems.push(d.help(format!("write `{{ {word}: … }}`")));
         }
         _ => problems.push(unknown(word, span)),
@@ -162,9 +162,8 @@ fn matcher_entry(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<
         Kind::Bool(true) | Kind::Null => Some(matcher),
         _ => {
             let message = format!("expected no argument for `{word}`, found {}", node.what());
-            problems.push(
-                Diagnostic::error("matcher-argument", &node.span, message).help(format!("write `{word}` alone")),
-            );
+            problems
+                .push(Diagnostic::error("matcher-argument", &node.span, message).help(format!("write `{word}` alone")));
             None
         }
     };

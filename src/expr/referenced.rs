@@ -1,6 +1,7 @@
 //! The literals and fields an assertion refers to. Put into an output, they may change the result of the assertion, which mutation
 //! testing uses. An assertion is a check or a leaf of a pattern.
 use super::{
+    cel::EvalError,
     pattern::{Matcher, Pattern},
     sample,
     scope::Scope,
@@ -144,7 +145,7 @@ impl Leaf<'_> {
 
 fn collect_literals(p: &Pattern, scope: &Scope, out: &mut ReferencedLiterals) {
     let mut rendered = |v: Result<Value, _>| {
-        if let Ok::<Value, super::EvalError>(v) = v {
+        if let Ok::<Value, EvalError>(v) = v {
             out.value(&v);
         }
     };

@@ -89,7 +89,10 @@ fn build(schema: &Json, span: &Span, problems: &mut Diagnostics) -> Schema {
     match jsonschema::validator_for(schema) {
         Ok(validator) => Schema::Ready(Arc::new(validator)),
         Err(e) => {
-            problems.push(Diagnostic::error("invalid-schema", span, format!("invalid JSON Schema: {e}")).help("see json-schema.org for the keywords and their values"));
+            problems.push(
+                Diagnostic::error("invalid-schema", span, format!("invalid JSON Schema: {e}"))
+                    .help("see json-schema.org for the keywords and their values"),
+            );
             Schema::Broken
         }
     }
@@ -122,7 +125,14 @@ impl SchemaFile {
             }
         };
         if !matches!(file.kind, Kind::Str(_)) {
-            problems.push(Diagnostic::error("wrong-type", &file.span, format!("expected a path under `{key}`, found {}", file.what())).help(format!("write `{key}: openapi.yaml`")));
+            problems.push(
+                Diagnostic::error(
+                    "wrong-type",
+                    &file.span,
+                    format!("expected a path under `{key}`, found {}", file.what()),
+                )
+                .help(format!("write `{key}: openapi.yaml`")),
+            );
             return None;
         }
         Some(SchemaFile { file: file.key_text(), span: file.span.clone(), part })
@@ -183,8 +193,11 @@ impl SchemaFile {
             None => {
                 let successes: Vec<_> = responses.keys().filter(|c| c.starts_with('2')).collect();
                 if successes.len() > 1 {
-                    let d =
-                        Diagnostic::error("unknown-operation", at, format!("expected one 2xx response of `{operation}`, found {}", successes.len()));
+                    let d = Diagnostic::error(
+                        "unknown-operation",
+                        at,
+                        format!("expected one 2xx response of `{operation}`, found {}", successes.len()),
+                    );
                     return Err(Box::new(d.help(format!("choose one with `status: {}`", successes[0]))));
                 }
                 (successes.first().map(|c| c.to_string()), at)
@@ -339,11 +352,7 @@ mod tests {
         let document = document("3.0.3");
         for (text, code, said) in [
             ("{ openapi: a.yaml, operation: getSesion }", "unknown-operation", "did you mean `getSession`?"),
-            (
-                "{ openapi: a.yaml, operation: getSession, status: 500 }",
-                "unknown-operation",
-                "available: `200`, `4XX`",
-            ),
+            ("{ openapi: a.yaml, operation: getSession, status: 500 }", "unknown-operation", "available: `200`, `4XX`"),
             ("{ openapi: a.yaml, operation: 'DELETE /sessions/{name}' }", "unknown-operation", "`status: 202`"),
             (
                 "{ openapi: a.yaml, operation: 'DELETE /sessions/{name}', status: 204 }",
@@ -351,8 +360,8 @@ mod tests {
                 "no JSON schema",
             ),
             ("{ openapi: a.yaml, schema: Sesion }", "unknown-operation", "did you mean `Session`?"),
-            ("{ openapi: a.yaml }", "matcher-argument", "either an `operation`"),
-            ("{ openapi: a.yaml, schema: Session, status: 200 }", "matcher-argument", "either an `operation`"),
+            ("{ openapi: a.yaml }", "matcher-argument", "either `operation`"),
+            ("{ openapi: a.yaml, schema: Session, status: 200 }", "matcher-argument", "either `operation`"),
             ("{ file: a.json, schema: Session }", "unknown-key", "unknown key `schema`"),
             ("{ file: [a] }", "wrong-type", "expected a path"),
         ] {

@@ -85,7 +85,8 @@ impl Reader<'_> {
             None if !valid => Verb::Broken,
             None => {
                 if node.get("save").is_none() && assertions.is_empty() {
-                    let d = Diagnostic::error("empty-action", &first_key, "expected a verb or an assertion, found neither");
+                    let d =
+                        Diagnostic::error("empty-action", &first_key, "expected a verb or an assertion, found neither");
                     let verbs = self.verbs.iter().copied().chain(language::names(BUILTIN_VERBS));
                     let verbs = verbs.map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
                     self.problems.push(d.help(format!("add a verb ({verbs}), or `save`, `expect` or `check`")));

@@ -217,7 +217,12 @@ fn secret_source(reader: &mut Reader<'_>, node: &Node) -> Option<SecretSource> {
         }
         _ => {
             let message = format!("expected one of `file` and `command`, found {} keys", node.entries().len());
-            reader.error("wrong-type", &node.span, message, "write `{ file: PATH }`, `{ command: [PROGRAM] }` or a string");
+            reader.error(
+                "wrong-type",
+                &node.span,
+                message,
+                "write `{ file: PATH }`, `{ command: [PROGRAM] }` or a string",
+            );
             None
         }
     }

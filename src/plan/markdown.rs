@@ -145,7 +145,8 @@ pub fn compare(plan: &Plan, name: &str, text: &str, problems: &mut Diagnostics) 
     let source = plan.source.as_ref().map_or(&plan.span, |s| &s.span);
     for written in &document.cases {
         let Some(case) = plan.cases.iter().find(|c| c.id.text == written.id) else {
-            let d = Diagnostic::error("missing-case", source, format!("expected a case `{}`, as in `{name}`", written.id));
+            let d =
+                Diagnostic::error("missing-case", source, format!("expected a case `{}`, as in `{name}`", written.id));
             problems.push(d.help("add the case, or remove it from the Markdown plan"));
             continue;
         };

@@ -13,6 +13,6 @@ mod schemas;
 pub use self::{
     environment::{Environment, Environments, FaultSpec, KnownFailure, SecretSource},
     model::*,
-    reader::{FileLoader, Reader},
+    reader::{FileLoader, Reader, is_name},
     relay::RelayFault,
 };

@@ -2,9 +2,7 @@
 use super::{model::*, reader::Reader};
 use crate::{
     diagnostic::Diagnostic,
-    language::{
-        CASE_KEYS, INCLUDE_KEYS, Key, PLAN_KEYS, PRECONDITION_KEYS, RESULT_KEYS, SCOPE_KEYS, STEP_KEYS, TIERS,
-    },
+    language::{CASE_KEYS, INCLUDE_KEYS, Key, PLAN_KEYS, PRECONDITION_KEYS, RESULT_KEYS, SCOPE_KEYS, STEP_KEYS, TIERS},
     outcome::Tier,
     source::Source,
     yaml::{Kind, Node, wrong_type},

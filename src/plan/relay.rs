@@ -56,7 +56,9 @@ fn relay_fault(reader: &mut Reader<'_>, mode: &str, node: &Node) -> Option<Relay
             Err(_) => reader.problems.push(invalid_duration(text, &node.span)),
         },
         ("throttle", _) => {
-            reader.problems.push(wrong_type(node, "a positive number of bytes per second").help("write `throttle: 2000`"));
+            reader
+                .problems
+                .push(wrong_type(node, "a positive number of bytes per second").help("write `throttle: 2000`"));
         }
         ("delay", _) => reader.problems.push(wrong_type(node, "a duration").help("write `delay: 2s`")),
         _ => {

@@ -86,7 +86,10 @@ impl<'de> Visitor<'de> for RawVisitor {
 pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
     let whole = Span { source: source.clone(), range: 0..source.text.len().min(1) };
     if source.text.len() > MAX_FILE_BYTES {
-        return Err(Box::new(Diagnostic::error("yaml-syntax", &whole, "expected a file of at most 16 MiB").help("split the file with `include`")));
+        return Err(Box::new(
+            Diagnostic::error("yaml-syntax", &whole, "expected a file of at most 16 MiB")
+                .help("split the file with `include`"),
+        ));
     }
     let options = serde_saphyr::options! {
         strict_booleans: true,

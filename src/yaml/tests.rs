@@ -83,5 +83,5 @@ fn syntax_errors_have_a_location_and_help() {
     let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: !has(x)\n".into() })).unwrap_err();
     assert!(e.help.unwrap().contains("quote"), "{}", e.message);
     let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: >= 3\n".into() })).unwrap_err();
-    assert!(e.help.unwrap().contains("quoted"), "{}", e.message);
+    assert!(e.help.unwrap().contains("quote an expression"), "{}", e.message);
 }

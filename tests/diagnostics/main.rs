@@ -1,8 +1,8 @@
-//! Every diagnostic that there is, with its place: `fixtures/diagnostics/CODE.yaml` holds plans in which one mistake is marked
-//! «like this». Each must give exactly one diagnostic, of that code, whose underline begins where the mark does.
+//! Checks every diagnostic with its place. `fixtures/diagnostics/CODE.yaml` has plans in which one mistake is marked «like this». Each
+//! must yield exactly one diagnostic, of that code, whose underline starts at the mark.
 //!
-//! Fixtures are separated by `-----`. One that begins with a `-` is a list of actions; one may end in an environment file behind
-//! `===`, where the mark may stand as well, or in the Markdown plan behind `===md`.
+//! Fixtures are separated by `-----`. One that starts with `-` is a list of actions. An environment file may follow after `===`, with or
+//! without the mark, or a Markdown plan after `===md`.
 mod positions;
 
 use positions::{EXCEPTIONS, position, wanted};
@@ -16,15 +16,13 @@ use tp_runner::{
     diagnostic::{Diagnostics, Severity},
     engine::compile::compile,
     executors,
-    plan::{
-        environment, markdown,
-        read::{FileLoader, Reader},
-    },
+    language::{CODES, explanation},
+    plan::{FileLoader, Reader, environment, markdown},
     source::Source,
 };
 
-struct Shelf;
-impl FileLoader for Shelf {
+struct FixtureFiles;
+impl FileLoader for FixtureFiles {
     fn read(&self, path: &Path) -> std::io::Result<String> {
         match path.file_name().and_then(|n| n.to_str()) {
             Some("empty.yaml") => Ok("actions: {}\n".into()),
@@ -36,12 +34,12 @@ impl FileLoader for Shelf {
     }
 }
 
-const ENOUGH: &str = "plan: T\ncases:\n  - { id: A, tier: must, expected: [{ result: r, check: 1 == 1 }] }\n";
+const MINIMAL_PLAN: &str = "plan: T\ncases:\n  - { id: A, tier: must, expected: [{ result: r, check: 1 == 1 }] }\n";
 
-/// Everything that is wrong with a plan, in an environment, beside its Markdown.
+/// All problems of a plan, with an environment and a Markdown plan.
 fn problems(plan: &str, environment_text: Option<&str>, written: Option<&str>) -> Diagnostics {
     let registry = executors::registry();
-    let mut reader = Reader::new(registry.verbs().collect(), &Shelf);
+    let mut reader = Reader::new(registry.verbs().collect(), &FixtureFiles);
     let plan = reader.plan(&Arc::new(Source { name: "plan.yaml".into(), text: plan.into() }));
     let environments = environment_text.and_then(|text| {
         environment::read(&mut reader, &Arc::new(Source { name: "env.yaml".into(), text: text.into() }))
@@ -58,7 +56,7 @@ fn problems(plan: &str, environment_text: Option<&str>, written: Option<&str>) -
     problems
 }
 
-/// The text without its marks, and where the first one stood: line and column from 1, in characters.
+/// The text without marks, and line and column of the first mark, from 1, in characters.
 fn unmarked(text: &str) -> (String, Option<(usize, usize)>) {
     let at = text.find('«').map(|i| {
         let before = &text[..i];
@@ -67,7 +65,7 @@ fn unmarked(text: &str) -> (String, Option<(usize, usize)>) {
     (text.replace(['«', '»'], ""), at)
 }
 
-fn whole(snippet: &str) -> String {
+fn complete(snippet: &str) -> String {
     if !snippet.starts_with('-') {
         return snippet.to_string();
     }
@@ -76,13 +74,13 @@ fn whole(snippet: &str) -> String {
     format!("{head}{steps}    expected: [{{ result: r, check: 1 == 1 }}]\n")
 }
 
-fn judge(code: &str, fixture: &str) -> Result<(), String> {
+fn check(code: &str, fixture: &str) -> Result<(), String> {
     let (plan, rest) = match fixture.split_once("\n===") {
         Some((plan, rest)) => (plan, Some(rest)),
         None => (fixture, None),
     };
     let is_environment = plan.starts_with("environments:") || plan.starts_with("default:");
-    let (text, mut place) = unmarked(&if is_environment { plan.to_string() } else { whole(plan) });
+    let (text, mut place) = unmarked(&if is_environment { plan.to_string() } else { complete(plan) });
     let found = match rest {
         Some(rest) if rest.starts_with("md") => problems(&text, None, Some(&rest[2..])),
         Some(rest) => {
@@ -90,21 +88,16 @@ fn judge(code: &str, fixture: &str) -> Result<(), String> {
             place = place.or(there);
             problems(&text, Some(&environment), None)
         }
-        None if is_environment => problems(ENOUGH, Some(&text), None),
+        None if is_environment => problems(MINIMAL_PLAN, Some(&text), None),
         None => problems(&text, None, None),
     };
     let drawn = || found.0.iter().map(|d| d.render(false) + "\n").collect::<String>();
     let [one] = &found.0[..] else {
-        return Err(format!("{} diagnostics and not one:\n{fixture}\n{}", found.0.len(), drawn()));
+        return Err(format!("expected one diagnostic, found {}:\n{fixture}\n{}", found.0.len(), drawn()));
     };
     let at = one.span.location();
     if one.code != code || Some((at.line, at.column)) != place {
-        return Err(format!(
-            "`{code}` at {place:?} was expected:\n{fixture}\n{}at {}:{}\n",
-            drawn(),
-            at.line,
-            at.column
-        ));
+        return Err(format!("expected `{code}` at {place:?}:\n{fixture}\n{}at {}:{}\n", drawn(), at.line, at.column));
     }
     Ok(())
 }
@@ -123,15 +116,15 @@ fn fixtures() -> Vec<(String, String)> {
 }
 
 #[test]
-fn each_mistake_gives_its_one_diagnostic_where_it_stands() {
-    let all = || fixtures().iter().filter_map(|(code, fixture)| judge(code, fixture).err()).collect();
-    // a stack as large as the main thread's
+fn each_mistake_yields_one_diagnostic_at_its_place() {
+    let all = || fixtures().iter().filter_map(|(code, fixture)| check(code, fixture).err()).collect();
+    // the stack of a main thread
     let wrong: Vec<String> = std::thread::Builder::new().stack_size(8 << 20).spawn(all).unwrap().join().unwrap();
     assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), fixtures().len(), wrong.join("\n"));
 }
 
 #[test]
-fn every_code_has_a_fixture_at_each_position_where_it_can_stand() {
+fn every_code_has_a_fixture_at_each_possible_position() {
     let mut found: BTreeMap<String, BTreeSet<_>> = BTreeMap::new();
     for (code, fixture) in fixtures() {
         let marked = fixture.split("\n===\n").find(|file| file.contains('«')).unwrap_or_default();
@@ -146,42 +139,20 @@ fn every_code_has_a_fixture_at_each_position_where_it_can_stand() {
     assert!(wrong.is_empty(), "{} codes:\n{}", wrong.len(), wrong.join("\n"));
     let mut known: BTreeSet<&str> = found.keys().map(String::as_str).collect();
     let idle: Vec<_> = EXCEPTIONS.iter().flat_map(|(_, _, codes)| *codes).filter(|c| !known.remove(**c)).collect();
-    assert!(idle.is_empty(), "no such code, or excepted twice: {idle:?}");
+    assert!(idle.is_empty(), "unknown code, or listed twice: {idle:?}");
 }
 
-/// Every code that the sources say.
-fn codes() -> BTreeSet<String> {
+/// Literal codes in the sources. Those that are computed are checked when a diagnostic is created.
+fn codes_in_sources() -> BTreeSet<String> {
+    let created = regex::Regex::new(r#"(?:Diagnostic::(?:error|warning)|\.error)\(\s*"([a-z-]+)""#).unwrap();
     let mut codes = BTreeSet::new();
-    let said = regex::Regex::new(r#"(?:\b(?:error|warning|fail)\(|\(\s*|\{ )"([a-z]+(?:-[a-z]+)*)"(?:,| \})"#).unwrap();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
                 folders.push(path);
-                continue;
-            }
-            let shown = path.to_string_lossy().into_owned();
-            if shown.ends_with("tests.rs") || ["/src/report/", "/tests/"].iter().any(|p| shown.contains(p)) {
-                continue;
-            }
-            let text = fs::read_to_string(&path).unwrap();
-            let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-            for (i, _) in product
-                .match_indices("Diagnostic::error(")
-                .chain(product.match_indices("Diagnostic::warning("))
-                .chain(product.match_indices(".error("))
-                .chain(product.match_indices("fail("))
-            {
-                let rest = product[i..].split_once('(').unwrap().1.trim_start();
-                if let Some(code) = rest.strip_prefix('"').and_then(|r| r.split('"').next()) {
-                    codes.insert(code.to_string());
-                } else if rest.starts_with("code,") || rest.starts_with("if ") {
-                    // chosen just before: both are literals nearby
-                    let near = &product[product.floor_char_boundary(i.saturating_sub(350))
-                        ..product.floor_char_boundary((i + 120).min(product.len()))];
-                    codes.extend(said.captures_iter(near).map(|c| c[1].to_string()).filter(|c| c.contains('-')));
-                }
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                codes.extend(created.captures_iter(&text).map(|c| c[1].to_string()));
             }
         }
     }
@@ -189,24 +160,28 @@ fn codes() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_code_has_a_fixture_and_a_paragraph() {
-    let codes = codes();
-    assert!(codes.len() > 60 && codes.contains("invalid-address") && codes.contains("wrong-type"), "{codes:?}");
+fn every_code_is_listed_and_has_a_fixture_and_an_explanation() {
+    let listed: BTreeSet<String> = CODES.iter().map(|code| code.to_string()).collect();
+    let in_sources = codes_in_sources();
+    assert!(in_sources.len() > 60, "{in_sources:?}");
+    assert_eq!(in_sources.difference(&listed).collect::<Vec<_>>(), Vec::<&String>::new(), "not in CODES");
     let mut with_fixture: BTreeSet<String> = fixtures().into_iter().map(|(code, _)| code).collect();
-    with_fixture.insert("source-not-found".into()); // a test of its own
+    with_fixture.insert("source-not-found".into()); // has a test of its own
+    assert_eq!(with_fixture, listed);
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/diagnostics.md")).unwrap();
-    let explained: BTreeSet<String> =
-        page.lines().filter_map(|l| Some(l.strip_prefix("### `")?.strip_suffix('`')?.to_string())).collect();
-    assert_eq!(codes.difference(&with_fixture).collect::<Vec<_>>(), Vec::<&String>::new(), "without fixture");
-    assert_eq!(codes.difference(&explained).collect::<Vec<_>>(), Vec::<&String>::new(), "not in docs/diagnostics.md");
-    assert_eq!(explained.difference(&codes).collect::<Vec<_>>(), Vec::<&String>::new(), "explained, and never said");
+    let headings = page.lines().filter_map(|l| Some(l.strip_prefix("### `")?.strip_suffix('`')?.to_string()));
+    assert_eq!(headings.collect::<Vec<_>>(), CODES, "sections of docs/diagnostics.md");
+    for code in CODES {
+        let text = explanation(code).unwrap_or_default();
+        assert!(text.contains("- Example: ") && text.contains("- What to do: "), "`{code}`: {text}");
+    }
 }
 
 #[test]
-fn a_missing_source_is_said_at_its_name() {
+fn reports_a_missing_source_at_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("t.yaml");
-    fs::write(&file, ENOUGH.replace("plan: T\n", "plan: T\nsource: none.md\n")).unwrap();
+    fs::write(&file, MINIMAL_PLAN.replace("plan: T\n", "plan: T\nsource: none.md\n")).unwrap();
     let out = std::process::Command::new(env!("CARGO_BIN_EXE_tp-runner")).arg("check").arg(&file).output().unwrap();
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(said.contains("source-not-found") && said.contains(":2:9"), "{said}");
@@ -214,7 +189,7 @@ fn a_missing_source_is_said_at_its_name() {
 }
 
 #[test]
-fn twelve_mistakes_in_one_file_are_twelve_diagnostics() {
+fn reports_every_mistake_of_a_file() {
     let text = "plan: T
 titel: x
 vars: { settle: 5s }
@@ -265,7 +240,7 @@ cases:
 }
 
 #[test]
-fn a_warning_is_no_error() {
-    let found = problems(&ENOUGH.replace("plan: T\n", "plan: T\nvars: { unread: 1 }\n"), None, None);
+fn warnings_are_not_errors() {
+    let found = problems(&MINIMAL_PLAN.replace("plan: T\n", "plan: T\nvars: { unread: 1 }\n"), None, None);
     assert_eq!((found.errors(), found.0.len(), found.0[0].severity), (0, 1, Severity::Warning));
 }

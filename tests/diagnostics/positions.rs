@@ -1,24 +1,24 @@
-//! Where in a YAML file a mistake can stand, and for each code at which of these places it can. A place that is not excepted has a
-//! fixture, and one that is excepted has none. Knows fixtures as text only: the reader under test has no say in it.
+//! Positions of a mistake in YAML: plain, quoted, folded, inside a placeholder. Every code has a fixture at each position where it can
+//! occur, and none elsewhere. Works on the text of fixtures, independently of the parser under test.
 use std::collections::BTreeSet;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Position {
-    /// In a plain scalar, or at what is no scalar.
+    /// In a plain scalar, or outside scalars.
     Plain,
     /// In single or double quotes.
     Quoted,
     /// In a block scalar.
     Folded,
-    /// Within `${ }`, whatever scalar that stands in.
+    /// Inside `${…}`, in any scalar.
     Inner,
 }
 use Position::{Folded, Inner, Plain, Quoted};
 
-/// Codes that cannot stand everywhere: why, where they can, which.
+/// Codes that cannot occur everywhere: the reason, the possible positions, and the codes.
 pub const EXCEPTIONS: &[(&str, &[Position], &[&str])] = &[
     (
-        "the place is a key, or the map that begins with it, and nobody writes `? >-`",
+        "the place is a key, or the map that starts with it; a folded key is unusual",
         &[Plain, Quoted],
         &[
             "invalid-variable",
@@ -51,7 +51,7 @@ pub const EXCEPTIONS: &[(&str, &[Position], &[&str])] = &[
         ],
     ),
     (
-        "the place is a name, or a value that is judged as it is written: one with `${ }` is known only when it runs",
+        "the place is a name, or a literal value: one with placeholders is known during the run only",
         &[Plain, Quoted, Folded],
         &[
             "matcher-in-about",
@@ -101,44 +101,44 @@ pub const EXCEPTIONS: &[(&str, &[Position], &[&str])] = &[
         ],
     ),
     (
-        "the place is a list or a map that is empty or too deep, and no scalar",
+        "the place is an empty or too deep list or map",
         &[Plain],
         &["empty-foreach", "no-cases", "no-expected-results", "empty-replies", "nesting-too-deep"],
     ),
     ("the place is the `${` that is never closed", &[Plain, Quoted, Folded], &["unclosed-placeholder"]),
-    ("the place is the hole itself", &[Inner], &["placeholder-in-quotes"]),
+    ("the place is the placeholder itself", &[Inner], &["placeholder-in-quotes"]),
     (
         "an empty plain scalar is null, which is an `unquoted-expression`",
         &[Quoted, Folded, Inner],
         &["empty-expression"],
     ),
-    ("a plain scalar cannot begin with `>=`", &[Quoted, Folded], &["unsupported-version"]),
+    ("a plain scalar cannot start with `>=`", &[Quoted, Folded], &["unsupported-version"]),
 ];
 
-/// The places at which `code` has to have a fixture.
+/// The positions at which `code` must have a fixture.
 pub fn wanted(code: &str) -> BTreeSet<Position> {
     let group = EXCEPTIONS.iter().find(|(_, _, codes)| codes.contains(&code));
     group.map_or(&[Plain, Quoted, Folded, Inner][..], |(_, positions, _)| positions).iter().copied().collect()
 }
 
-/// What the byte `at` of a YAML text stands in.
+/// The position of the byte `at` in a YAML text.
 pub fn position(text: &str, at: usize) -> Position {
     let (from, style) = scalar(text, at);
     match style {
-        _ if within_hole(&text[from..at]) => Inner,
+        _ if in_placeholder(&text[from..at]) => Inner,
         Some('"' | '\'') => Quoted,
         Some('|' | '>') => Folded,
         _ => Plain,
     }
 }
 
-/// Whether the last `${` is open. One level of brackets may be closed in it.
-fn within_hole(before: &str) -> bool {
+/// Whether the last `${` is open. One level of brackets may be closed inside it.
+fn in_placeholder(before: &str) -> bool {
     let open = |from: usize| before[from + 2..].matches('{').count() >= before[from..].matches('}').count();
     before.rfind("${").is_some_and(open)
 }
 
-/// Where the scalar around `at` begins, and with which character.
+/// Start of the scalar around `at`, and its first character.
 fn scalar(text: &str, at: usize) -> (usize, Option<char>) {
     let (mut from, mut flow) = (0, 0usize);
     loop {
@@ -171,7 +171,7 @@ fn quoted(rest: &str, quote: char) -> usize {
         match c {
             _ if escaped => escaped = false,
             '\\' if quote == '"' => escaped = true,
-            // `''` ends one and begins the next, which is as good
+            // `''` ends one scalar and starts the next, which gives the same result
             c if c == quote && !rest[i + 1..].starts_with(quote) => return i + 1,
             '\'' if quote == '\'' => escaped = true,
             _ => {}
@@ -180,7 +180,7 @@ fn quoted(rest: &str, quote: char) -> usize {
     rest.len()
 }
 
-/// The head and every line that is indented deeper than its key, or than the `-` that it stands behind.
+/// Length of a block scalar: its head, and all lines indented deeper than its key or `-`.
 fn block(text: &str, from: usize) -> usize {
     let line = text[..from].rfind('\n').map_or(0, |i| i + 1);
     let key = line + text[line..].len() - text[line..].trim_start_matches([' ', '-']).len();
@@ -191,10 +191,10 @@ fn block(text: &str, from: usize) -> usize {
     head + lines.take_while(deeper).map(str::len).sum::<usize>()
 }
 
-/// To its end as its author means it, which is not within `${ }`.
+/// Length of a plain scalar. It does not end inside `${…}`.
 fn plain(rest: &str, flow: bool) -> usize {
     let ends = |(i, c): &(usize, char)| match c {
-        _ if within_hole(&rest[..*i]) => false,
+        _ if in_placeholder(&rest[..*i]) => false,
         '\n' => true,
         ':' => rest[i + 1..].starts_with([' ', '\n']),
         ',' | '[' | ']' | '{' | '}' => flow,
@@ -204,7 +204,7 @@ fn plain(rest: &str, flow: bool) -> usize {
 }
 
 #[test]
-fn a_position_is_read_off_the_text() {
+fn finds_positions_in_the_text() {
     for (marked, wanted) in [
         ("a: «b»", Plain),
         ("«a»: b", Plain),

@@ -10,10 +10,7 @@ use tp_runner::{
     executor::{Need, RunInfo},
     executors,
     expr::Scope,
-    plan::{
-        environment,
-        read::{FileLoader, Reader},
-    },
+    plan::{FileLoader, Reader, environment},
     secrets::Secrets,
     source::Source,
     value::Value,

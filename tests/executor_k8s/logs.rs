@@ -120,7 +120,7 @@ async fn sorts_lines_of_all_pods_by_time() {
         "{requests:?}"
     );
     // A waiting container does not hide the logs of the others.
-    let mut kept = s.evidence.lock().unwrap().clone();
+    let mut kept = s.evidence.lock().clone();
     kept.retain(|e| e.kind == EvidenceKind::Note);
     assert!(kept[0].text.starts_with("no log of web-0/side (400): container \"side\""), "{kept:?}");
     let line = s.noted(EvidenceKind::Reproduce);

@@ -1,7 +1,7 @@
 //! What an engine gives to an action, in a few lines: for tests of single executors.
 #![allow(dead_code)]
 use std::{
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ pub struct Stage {
     pub scope: Scope,
     pub run: RunInfo,
     pub secrets: Secrets,
-    pub evidence: Mutex<Vec<Evidence>>,
+    pub evidence: parking_lot::Mutex<Vec<Evidence>>,
     pub sent: AtomicBool,
     pub cancel: CancellationToken,
 }
@@ -36,7 +36,7 @@ impl Stage {
             scope: Scope::default(),
             run: RunInfo { id: "test".into(), started: "2026-01-02T03:04:05Z".parse().unwrap(), dir: dir.into() },
             secrets: Secrets::default(),
-            evidence: Mutex::default(),
+            evidence: parking_lot::Mutex::default(),
             sent: AtomicBool::default(),
             cancel: CancellationToken::new(),
         }
@@ -98,7 +98,7 @@ impl Stage {
 
     /// The texts of one kind of evidence so far; they are taken away.
     pub fn noted(&self, kind: EvidenceKind) -> String {
-        let all = std::mem::take(&mut *self.evidence.lock().unwrap());
+        let all = std::mem::take(&mut *self.evidence.lock());
         all.into_iter().filter(|e| e.kind == kind).map(|e| e.text).collect::<Vec<_>>().join("\n")
     }
 }

@@ -29,7 +29,7 @@ impl Compiler<'_> {
                     &name.span,
                     format!("the plan has no action `{}` to replace", name.text),
                 );
-                self.problems.push(d.meant(&name.text, of_plan.iter().map(String::as_str)));
+                self.problems.push(d.suggest(&name.text, of_plan.iter().map(String::as_str)));
                 continue;
             };
             let (theirs, ours) = (signature(of_the_plan), signature(own));

@@ -130,7 +130,7 @@ impl<'a> Compiler<'a> {
                         &name.span,
                         format!("the plan has no variable `{}`", name.text),
                     );
-                    self.problems.push(d.meant(&name.text, vars.iter().map(|(n, _)| n.as_str())));
+                    self.problems.push(d.suggest(&name.text, vars.iter().map(|(n, _)| n.as_str())));
                 }
             }
         }
@@ -143,7 +143,7 @@ impl<'a> Compiler<'a> {
                         &plan.span,
                         format!("`--set {name}`: the plan has no such variable"),
                     );
-                    self.problems.push(d.meant(&name, vars.iter().map(|(n, _)| n.as_str())));
+                    self.problems.push(d.suggest(&name, vars.iter().map(|(n, _)| n.as_str())));
                 }
             }
         }

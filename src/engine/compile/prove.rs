@@ -12,7 +12,7 @@ impl Compiler<'_> {
         for (name, _) in prove.set.iter().filter(|(name, _)| !vars.iter().any(|(v, _)| *v == name.text)) {
             let message = format!("the plan has no variable `{}`", name.text);
             let d = Diagnostic::error("unknown-variable", &name.span, message);
-            self.problems.push(d.meant(&name.text, vars.iter().map(|(n, _)| n.as_str())));
+            self.problems.push(d.suggest(&name.text, vars.iter().map(|(n, _)| n.as_str())));
         }
         let mut breaks = vec![];
         for defect in &prove.defects {
@@ -36,7 +36,7 @@ impl Compiler<'_> {
     ) -> Option<&'o SentenceOutline> {
         let Some(found) = outline.iter().find(|o| o.id == case.text) else {
             let d = Diagnostic::error("unknown-case", &case.span, format!("the plan has no case `{}`", case.text));
-            self.problems.push(d.meant(&case.text, outline.iter().map(|o| o.id.as_str())));
+            self.problems.push(d.suggest(&case.text, outline.iter().map(|o| o.id.as_str())));
             return None;
         };
         let words = |s: &str| s.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -56,7 +56,7 @@ impl Compiler<'_> {
             (None, _) => {
                 let message = format!("`{}` has no sentence `{}`", case.text, sentence.text);
                 let d = Diagnostic::error("unknown-sentence", &sentence.span, message);
-                self.problems.push(d.meant(&sentence.text, found.sentences.iter().map(|s| s.text.as_str())));
+                self.problems.push(d.suggest(&sentence.text, found.sentences.iter().map(|s| s.text.as_str())));
                 None
             }
         }

@@ -308,7 +308,7 @@ impl Compiler<'_> {
                         format!("there is no action `{}`", action.text),
                     );
                     let all: Vec<String> = self.sources.keys().chain(self.defined.keys()).cloned().collect();
-                    self.problems.push(d.meant(&action.text, all.iter().map(String::as_str)));
+                    self.problems.push(d.suggest(&action.text, all.iter().map(String::as_str)));
                     return None;
                 }
                 let defined = self.define(&action)?;
@@ -326,7 +326,7 @@ impl Compiler<'_> {
                             &n.span,
                             format!("`{}` has no input `{}`", action.text, n.text),
                         );
-                        self.problems.push(d.meant(&n.text, declared.iter().map(|(d, _)| d.as_str())));
+                        self.problems.push(d.suggest(&n.text, declared.iter().map(|(d, _)| d.as_str())));
                     }
                 }
                 for (d, default) in declared {

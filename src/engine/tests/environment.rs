@@ -203,8 +203,8 @@ environments:
 }
 
 #[test]
-fn environments_that_extend_in_a_circle_or_nothing_are_told_so() {
+fn reports_cyclic_and_unknown_extends() {
     let file = "environments:\n  a: { extends: b, targets: {} }\n  b: { extends: a }\n  c: { extends: d }\n";
     let (_, problems) = environments(file);
-    assert!(problems.contains("extends-cycle") && problems.contains("there is no environment `d`"), "{problems}");
+    assert!(problems.contains("extends-cycle") && problems.contains("unknown environment `d`"), "{problems}");
 }

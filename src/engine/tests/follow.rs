@@ -165,7 +165,7 @@ async fn silence_is_errored_where_the_request_never_left_or_the_verb_knows_no_si
     for case in ["A", "B"] {
         assert_eq!(told.status(&format!("{case}/steps/1")), Status::Errored);
         assert!(
-            told.sentence(&format!("{case}/steps/1")).1.contains("no answer within 3s"),
+            told.sentence(&format!("{case}/steps/1")).1.contains("no response within 3s"),
             "{:?}",
             told.sentence("A/steps/1")
         );

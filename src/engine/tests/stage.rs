@@ -22,10 +22,7 @@ use crate::{
     },
     expr::{AssertionResult, Scope, Template, Tree},
     outcome::{Blame, Status, Tier, Verdict},
-    plan::{
-        Environment, Environments, SecretSource, environment,
-        read::{FileLoader, Reader},
-    },
+    plan::{Environment, Environments, FileLoader, Reader, SecretSource, environment},
     replay::{Record, hook::ReplayHook, source::ReplaySource},
     secrets::Secrets,
     source::Source,

@@ -35,7 +35,7 @@ impl DatabaseSpec {
         if let Some(Err(error)) = template.as_literal().map(Address::parse) {
             let d = Diagnostic::error(error.code, &node.span, error.message).help(error.help);
             body.problem(match error.unknown_option {
-                Some((name, options)) => d.meant(&name, options.iter().copied()),
+                Some((name, options)) => d.suggest(&name, options.iter().copied()),
                 None => d,
             });
             return None;

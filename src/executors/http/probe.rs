@@ -14,11 +14,12 @@ use crate::{
     expr::Scope,
 };
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use reqwest::{
     Method, StatusCode, Url,
     header::{AUTHORIZATION, HeaderMap},
 };
-use std::sync::{Mutex, atomic::AtomicBool};
+use std::sync::atomic::AtomicBool;
 use tokio_util::sync::CancellationToken;
 
 pub(super) async fn everybody(target: &HttpTarget, run: &RunInfo, environment: &Scope) -> Vec<ProbeResult> {

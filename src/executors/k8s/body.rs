@@ -216,7 +216,7 @@ fn keyword<T>(body: &mut Body<'_>, key: &str, parse: fn(&str) -> Option<T>, know
     let parsed = parse(&text);
     if parsed.is_none() {
         let message = format!("expected one of {}, found `{text}`", quoted(known));
-        body.problem(Diagnostic::error("wrong-type", &node.span, message).meant(&text, known.iter().copied()));
+        body.problem(Diagnostic::error("wrong-type", &node.span, message).suggest(&text, known.iter().copied()));
     }
     parsed
 }

@@ -96,7 +96,7 @@ fn id(node: &Node, body: &mut Body<'_>) -> Option<Expression> {
     for read in expression.references() {
         if !READABLE.contains(&read.root.as_str()) {
             let d = Diagnostic::error("undefined-name", &read.span, format!("a delivery has no `{}`", read.root));
-            body.problem(d.meant(&read.root, READABLE));
+            body.problem(d.suggest(&read.root, READABLE));
         }
     }
     Some(expression)

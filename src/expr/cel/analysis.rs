@@ -102,9 +102,7 @@ impl<'a> Analysis<'a> {
     /// A name with the fields and indices taken from it; `None` for any other expression.
     fn path(&mut self, e: &IdedExpr) -> Option<(String, Span, Vec<Segment>)> {
         match &e.expr {
-            Expr::Ident(name) => {
-                Some((name.trim_start_matches('.').to_string(), (self.locate)(self.token(e)), vec![]))
-            }
+            Expr::Ident(name) => Some((name.trim_start_matches('.').to_string(), (self.locate)(self.token(e)), vec![])),
             Expr::Select(s) => {
                 let (root, span, mut path) = self.path(&s.operand)?;
                 // `has(a.b)` accepts a missing `b`

@@ -134,9 +134,7 @@ impl Expression {
     pub fn holds(&self, scope: &Scope) -> Result<bool, EvalError> {
         match self.eval(scope)? {
             Value::Bool(b) => Ok(b),
-            other => {
-                Err(EvalError::Other(format!("expected a boolean, found {}", describe(&other, scope.secrets()))))
-            }
+            other => Err(EvalError::Other(format!("expected a boolean, found {}", describe(&other, scope.secrets())))),
         }
     }
 
@@ -205,8 +203,7 @@ fn syntax_error(text: &str, errors: &ParseErrors, locate: &dyn Fn(Range<usize>) 
             .help("remove `${` and `}`");
     }
     let Some(first) = errors.errors.first() else {
-        return Diagnostic::error("expression-syntax", &locate(0..text.len()), "invalid CEL expression")
-            .help(SYNTAX);
+        return Diagnostic::error("expression-syntax", &locate(0..text.len()), "invalid CEL expression").help(SYNTAX);
     };
     let start = text.floor_char_boundary(ast::offset(text, first.pos).min(text.len().saturating_sub(1)));
     let end = start + text[start..].chars().next().map_or(0, char::len_utf8);

