@@ -120,8 +120,8 @@ read -r line && exit 8
 echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"'$TOKEN'"}}'"#,
     );
     write(dir, &plugin(json!({ "env": [{ "name": "TOKEN", "value": "from-the-plugin" }] })));
-    let seen = open_target(dir, usual).await.unwrap().see("get: ns/streamspace").await;
-    assert_eq!(at(&seen, "found"), Value::Bool(true));
+    let observed = open_target(dir, usual).await.unwrap().see("get: ns/streamspace").await;
+    assert_eq!(at(&observed, "found"), Value::Bool(true));
 }
 
 #[tokio::test]
@@ -136,8 +136,8 @@ async fn reads_token_from_kubeconfig_file_or_provider() {
     for user in [json!({ "token": token }), json!({ "tokenFile": "token" }), json!({ "auth-provider": provider })] {
         write(dir, &config(&url, user.clone()));
         let stage = open(dir, "config").await;
-        let seen = stage.see("get: ns/streamspace").await;
-        assert_eq!(at(&seen, "found"), Value::Bool(true), "{user}");
+        let observed = stage.see("get: ns/streamspace").await;
+        assert_eq!(at(&observed, "found"), Value::Bool(true), "{user}");
         let masked = stage.scope.secrets().names_in(&format!("token: {token}"));
         assert_eq!(masked.is_empty(), user.get("tokenFile").is_some(), "{user}: {masked:?}");
     }
@@ -168,8 +168,8 @@ async fn unreachable_server_is_an_error() {
 
 #[tokio::test]
 async fn real_server_refuses_wrong_credentials_and_tls_settings() {
-    let Some(w) = TestCluster::real().await else { return };
-    let (good, dir) = (read(&w.admin), w.dir.path());
+    let Some(cluster) = TestCluster::real().await else { return };
+    let (good, dir) = (read(&cluster.admin), cluster.dir.path());
     let changed = |pointer: &str, key: &str, value: Json| {
         let mut config = good.clone();
         config.pointer_mut(pointer).unwrap()[key] = value;
@@ -193,13 +193,13 @@ async fn real_server_refuses_wrong_credentials_and_tls_settings() {
     let mut insecure = without_authority.clone();
     insecure["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = json!(true);
     write(dir, &insecure);
-    let seen = open(dir, "config").await.see(&format!("get: ns/{}", w.namespace)).await;
-    assert_eq!(at(&seen, "found"), Value::Bool(true), "the certificate is not verified");
+    let observed = open(dir, "config").await.see(&format!("get: ns/{}", cluster.namespace)).await;
+    assert_eq!(at(&observed, "found"), Value::Bool(true), "the certificate is not verified");
     // Impersonation, as with `kubectl --as`.
     write(dir, &changed("/users/0/user", "as", json!("impersonated")));
-    let seen = open(dir, "config").await.see("get: pods/x").await;
-    assert_eq!(at(&seen, "error.code"), Value::Int(403), "{seen}");
-    assert!(at(&seen, "error.message").to_string().contains("User \"impersonated\""), "{seen}");
+    let observed = open(dir, "config").await.see("get: pods/x").await;
+    assert_eq!(at(&observed, "error.code"), Value::Int(403), "{observed}");
+    assert!(at(&observed, "error.message").to_string().contains("User \"impersonated\""), "{observed}");
 }
 
 /// With a server that requires a client certificate signed by its authority.

@@ -138,12 +138,12 @@ actions:
     inputs: { kind: , name: some }
     do:
       - k8s: { get: "${inputs.kind}/${inputs.name}", namespace: "${ns}" }
-        as: seen
+        as: observed
         expect: { found: true }
         undo:
-          - k8s: { delete: "${inputs.kind}/${seen.object.metadata.name}" }
+          - k8s: { delete: "${inputs.kind}/${observed.object.metadata.name}" }
             expect: { found: true }
-    outputs: { seen: seen }
+    outputs: { observed: observed }
 cases:
   - id: A
     title: T
@@ -153,7 +153,7 @@ cases:
         do:
           - fault: { break: cut }
           - use: { see: { kind: pods } }
-            expect: { seen: { found: true } }
+            expect: { observed: { found: true } }
           - parallel:
               branches:
                 - k8s: { events: true }

@@ -33,40 +33,40 @@ fn plural(need: &Need) -> String {
     if name.ends_with('s') { name.to_string() } else { format!("{name}s") }
 }
 
-fn kubectl(w: &TestCluster, args: &[&str]) -> Output {
+fn kubectl(cluster: &TestCluster, args: &[&str]) -> Output {
     let mut command = Command::new("kubectl");
-    command.args(args).args(["-n", &w.namespace, "--kubeconfig"]).arg(&w.admin);
+    command.args(args).args(["-n", &cluster.namespace, "--kubeconfig"]).arg(&cluster.admin);
     command.output().expect("kubectl runs")
 }
 
-async fn job_is_accepted_and_permitted_and_keeps_its_report(w: TestCluster) {
+async fn job_is_accepted_and_permitted_and_keeps_its_report(cluster: TestCluster) {
     let folder = example("").display().to_string();
-    let applied = kubectl(&w, &["apply", "-k", folder.trim_end_matches('/')]);
-    let said = String::from_utf8_lossy(&applied.stdout).into_owned() + &String::from_utf8_lossy(&applied.stderr);
-    assert!(applied.status.success(), "{said}");
-    for made in
+    let applied = kubectl(&cluster, &["apply", "-k", folder.trim_end_matches('/')]);
+    let output = String::from_utf8_lossy(&applied.stdout).into_owned() + &String::from_utf8_lossy(&applied.stderr);
+    assert!(applied.status.success(), "{output}");
+    for created in
         ["serviceaccount/tp-runner", "role.rbac", "rolebinding.rbac", "configmap/tp-runner-plan", "job.batch/tp-runner"]
     {
-        assert!(said.contains(made), "{made}: {said}");
+        assert!(output.contains(created), "{created}: {output}");
     }
-    let job = w.direct.see("get: jobs/tp-runner").await;
+    let job = cluster.direct.see("get: jobs/tp-runner").await;
     assert_eq!(at(&job, "object.spec.template.spec.serviceAccountName").to_string(), "tp-runner");
 
     let all: BTreeSet<Need> = cluster_needs("plan.yaml").into_iter().chain(cluster_needs("keep-report.yaml")).collect();
     assert!(all.len() >= 6, "{all:?}");
-    let account = format!("system:serviceaccount:{}:tp-runner", w.namespace);
+    let account = format!("system:serviceaccount:{}:tp-runner", cluster.namespace);
     let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for need in &all {
-        let answer = kubectl(&w, &["auth", "can-i", need.verb, &plural(need), "--as", &account]);
-        let said = String::from_utf8_lossy(&answer.stdout).into_owned();
-        assert_eq!(said.trim(), "yes", "{need:?}");
+        let review = kubectl(&cluster, &["auth", "can-i", need.verb, &plural(need), "--as", &account]);
+        let output = String::from_utf8_lossy(&review.stdout).into_owned();
+        assert_eq!(output.trim(), "yes", "{need:?}");
         wanted.entry(plural(need)).or_default().insert(need.verb.to_string());
     }
     for (verb, resource) in [("delete", "pods"), ("get", "secrets"), ("deletecollection", "configmaps")] {
-        let answer = kubectl(&w, &["auth", "can-i", verb, resource, "--as", &account]);
-        assert_eq!(String::from_utf8_lossy(&answer.stdout).trim(), "no", "{verb} {resource}");
+        let review = kubectl(&cluster, &["auth", "can-i", verb, resource, "--as", &account]);
+        assert_eq!(String::from_utf8_lossy(&review.stdout).trim(), "no", "{verb} {resource}");
     }
-    let role = w.direct.see("get: roles/tp-runner").await.to_json();
+    let role = cluster.direct.see("get: roles/tp-runner").await.to_json();
     let mut granted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let words = |v: &Json| v.as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_string()).collect::<Vec<_>>();
     for rule in role["object"]["rules"].as_array().unwrap() {
@@ -76,7 +76,7 @@ async fn job_is_accepted_and_permitted_and_keeps_its_report(w: TestCluster) {
     }
     assert_eq!(granted, wanted, "the role grants exactly what the plans need");
 
-    w.stage_as("tp-runner", "job").await;
+    cluster.stage_as("tp-runner", "job").await;
     let script = at(&job, "object.spec.template.spec.containers.0.args.0").to_string();
     let work = tempfile::tempdir().unwrap();
     let binary = Path::new(env!("CARGO_BIN_EXE_tp-runner"));
@@ -84,21 +84,22 @@ async fn job_is_accepted_and_permitted_and_keeps_its_report(w: TestCluster) {
     let run = |script: &str| {
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(work.path()).env("PATH", &path);
-        command.env("KUBECONFIG", w.dir.path().join("job")).output().expect("sh runs")
+        command.env("KUBECONFIG", cluster.dir.path().join("job")).output().expect("sh runs")
     };
     let mounted = script.replace("/plan/*", &format!("{folder}*.yaml"));
     assert_ne!(mounted, script);
-    let ran = run(&mounted);
-    let said = String::from_utf8_lossy(&ran.stderr).into_owned() + &String::from_utf8_lossy(&ran.stdout);
-    assert_eq!(ran.status.code(), Some(0), "{said}");
-    let kept = at(&w.direct.see("get: configmaps/tp-runner-report").await, "object.data").to_json();
+    let run_output = run(&mounted);
+    let output =
+        String::from_utf8_lossy(&run_output.stderr).into_owned() + &String::from_utf8_lossy(&run_output.stdout);
+    assert_eq!(run_output.status.code(), Some(0), "{output}");
+    let kept = at(&cluster.direct.see("get: configmaps/tp-runner-report").await, "object.data").to_json();
     let report = kept["report.md"].as_str().unwrap();
     assert!(report.starts_with("# Test report: ") && report.contains("The change is seen"), "{report}");
-    let left = w.direct.see("{ list: configmaps, labels: made-by }").await;
+    let left = cluster.direct.see("{ list: configmaps, labels: made-by }").await;
     assert_eq!(at(&left, "found").to_string(), "false", "the plan has deleted what it created");
 
     let doctor = run("tp-runner doctor plan.yaml");
-    let said = String::from_utf8_lossy(&doctor.stdout).into_owned() + &String::from_utf8_lossy(&doctor.stderr);
-    assert_eq!(doctor.status.code(), Some(0), "{said}");
-    assert!(said.contains(&format!("as `{account}`")) && said.contains("no problems"), "{said}");
+    let output = String::from_utf8_lossy(&doctor.stdout).into_owned() + &String::from_utf8_lossy(&doctor.stderr);
+    assert_eq!(doctor.status.code(), Some(0), "{output}");
+    assert!(output.contains(&format!("as `{account}`")) && output.contains("no problems"), "{output}");
 }

@@ -100,18 +100,25 @@ impl LogServer {
     }
 }
 
-fn texts(seen: &Value) -> Vec<String> {
-    at(seen, "lines").as_list().unwrap().iter().map(|l| at(l, "text").to_string()).collect()
+fn texts(observed: &Value) -> Vec<String> {
+    at(observed, "lines").as_list().unwrap().iter().map(|l| at(l, "text").to_string()).collect()
 }
 
 #[tokio::test]
 async fn sorts_lines_of_all_pods_by_time() {
     let server = LogServer::new().await;
     let s = server.open("k8s: app=web").await;
-    let seen = s.see("{}").await;
-    assert_eq!(texts(&seen), ["one", "two 2026-01-02T09:09:09Z", "three", ""]);
-    assert_eq!(at(&seen, "lines.1.at"), Value::Time("2026-01-02T03:04:05.2Z".parse().unwrap()), "the cluster's time");
-    assert_eq!((at(&seen, "lines.1.pod"), at(&seen, "lines.1.container")), (Value::text("web-1"), Value::text("api")));
+    let observed = s.see("{}").await;
+    assert_eq!(texts(&observed), ["one", "two 2026-01-02T09:09:09Z", "three", ""]);
+    assert_eq!(
+        at(&observed, "lines.1.at"),
+        Value::Time("2026-01-02T03:04:05.2Z".parse().unwrap()),
+        "the cluster's time"
+    );
+    assert_eq!(
+        (at(&observed, "lines.1.pod"), at(&observed, "lines.1.container")),
+        (Value::text("web-1"), Value::text("api"))
+    );
     let requests = server.take_requests();
     let names: Vec<&str> = requests.iter().map(|(n, _)| n.as_str()).collect();
     assert_eq!(names, ["web-0/api", "web-0/side", "web-1/api"]);
@@ -136,11 +143,15 @@ async fn sorts_lines_of_all_pods_by_time() {
 async fn sends_since_tail_container_and_previous_to_the_cluster() {
     let server = LogServer::new().await;
     let s = server.open("k8s: app=web, container: api").await;
-    let seen = s.see("{ since: '2026-01-02T03:04:05.200Z' }").await;
-    assert_eq!(texts(&seen), ["two 2026-01-02T09:09:09Z", "three", ""], "older lines of the same second are left out");
+    let observed = s.see("{ since: '2026-01-02T03:04:05.200Z' }").await;
+    assert_eq!(
+        texts(&observed),
+        ["two 2026-01-02T09:09:09Z", "three", ""],
+        "older lines of the same second are left out"
+    );
     assert!(server.take_requests().iter().all(|(_, q)| q["sinceTime"] == "2026-01-02T03:04:05Z"));
-    let seen = s.see("{ tail: 2 }").await;
-    assert_eq!(texts(&seen), ["three", ""], "the last two lines of all containers");
+    let observed = s.see("{ tail: 2 }").await;
+    assert_eq!(texts(&observed), ["three", ""], "the last two lines of all containers");
     let requests = server.take_requests();
     assert!(requests.len() == 2 && requests.iter().all(|(_, q)| q["tailLines"] == "2"), "{requests:?}");
     let line = s.noted(EvidenceKind::Reproduce);
@@ -175,7 +186,7 @@ async fn reports_missing_pods_and_logs() {
 
 #[tokio::test]
 async fn reports_why_a_real_pod_has_no_log() {
-    let Some(w) = TestCluster::real().await else { return };
+    let Some(cluster) = TestCluster::real().await else { return };
     let pod = |name: &str, more: &str| {
         format!(
             "create: {{ apiVersion: v1, kind: Pod, metadata: {{ name: {name}, labels: {{ app: {name} }} }}, spec: {{ {more} \
@@ -183,16 +194,16 @@ async fn reports_why_a_real_pod_has_no_log() {
         )
     };
     for body in [pod("web", "nodeName: nowhere,"), pod("early", "")] {
-        let made = w.direct.see(&body).await;
-        assert_eq!(at(&made, "found"), Value::Bool(true), "{made}");
+        let created = cluster.direct.see(&body).await;
+        assert_eq!(at(&created, "found"), Value::Bool(true), "{created}");
     }
     let open = async |what: &str, config: &str| {
         let target = format!("logs: {{ k8s: {what}, kubeconfig: {config} }}");
-        Stage::new("logs", w.dir.path()).open(&target).await.unwrap()
+        Stage::new("logs", cluster.dir.path()).open(&target).await.unwrap()
     };
     let body = "{ tail: 5, since: '2026-01-02T03:04:05Z' }";
-    let seen = open("app=early", "direct").await.see(body).await;
-    assert_eq!(texts(&seen), [""; 0], "a pod that is not scheduled yet has an empty log");
+    let observed = open("app=early", "direct").await.see(body).await;
+    assert_eq!(texts(&observed), [""; 0], "a pod that is not scheduled yet has an empty log");
     let e = open("app=web", "direct").await.fail(body).await.to_string();
     assert_eq!(e, "no log of web/api (404): pods \"nowhere\" not found", "the node does not exist");
     let e = open("app=web, container: ap", "direct").await.fail("{}").await.to_string();
@@ -200,17 +211,17 @@ async fn reports_why_a_real_pod_has_no_log() {
     let e = open("pods/web-1, container: api", "direct").await.fail("{}").await.to_string();
     assert!(e.contains("(404): pods \"web-1\" not found"), "{e}");
 
-    w.stage_with_rules(json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"] }])).await;
+    cluster.stage_with_rules(json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"] }])).await;
     let s = open("app=web", "limited").await;
     let e = s.fail("{}").await.to_string();
     assert!(e.starts_with("no log of web/api (403): ") && e.contains("pods/log"), "{e}");
     let found = s.target.as_ref().unwrap().probe(&[], &Scope::default()).await;
-    let seen = |tried: &str| &found.iter().find(|f| f.tried.starts_with(tried)).unwrap().seen;
-    assert_eq!(seen("list pods"), "allowed");
-    assert!(seen("get pods/log").starts_with("not allowed: get"), "{found:?}");
+    let observed = |tried: &str| &found.iter().find(|f| f.tried.starts_with(tried)).unwrap().seen;
+    assert_eq!(observed("list pods"), "allowed");
+    assert!(observed("get pods/log").starts_with("not allowed: get"), "{found:?}");
     let unlisted = "create: { apiVersion: v1, kind: ServiceAccount, metadata: { name: unlisted } }";
-    w.direct.see(unlisted).await;
-    w.stage_as("unlisted", "unlisted").await;
+    cluster.direct.see(unlisted).await;
+    cluster.stage_as("unlisted", "unlisted").await;
     let e = open("app=web", "unlisted").await.fail("{}").await.to_string();
     assert!(e.contains("cannot list the pods of namespace") && e.contains("pods is forbidden"), "{e}");
 }

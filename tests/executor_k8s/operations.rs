@@ -18,25 +18,27 @@ on_both!(
     lists_all_namespaces_with_asterisk,
 );
 
-async fn creates_reads_changes_and_deletes(w: TestCluster) {
-    let s = &w.stage;
+async fn creates_reads_changes_and_deletes(cluster: TestCluster) {
+    let s = &cluster.stage;
     let missing = s.see("get: sessions.stream.space/a").await;
     assert_eq!(at(&missing, "found"), Value::Bool(false));
     assert_eq!(at(&missing, "object"), Value::Null);
     assert_eq!(at(&missing, "error.code"), Value::Int(404));
     assert_eq!(at(&missing, "error.reason"), Value::text("NotFound"));
 
-    let made = s.see(&session("a")).await;
-    assert_eq!((at(&made, "found"), at(&made, "error")), (Value::Bool(true), Value::Null));
-    assert!(s.noted(EvidenceKind::Reproduce).contains(&format!("kubectl create -n {} --kubeconfig", w.namespace)));
+    let created = s.see(&session("a")).await;
+    assert_eq!((at(&created, "found"), at(&created, "error")), (Value::Bool(true), Value::Null));
+    assert!(
+        s.noted(EvidenceKind::Reproduce).contains(&format!("kubectl create -n {} --kubeconfig", cluster.namespace))
+    );
 
     let again = s.see(&session("a")).await;
     assert_eq!((at(&again, "found"), at(&again, "error.reason")), (Value::Bool(false), Value::text("AlreadyExists")));
 
-    let seen = s.see("get: sessions.stream.space/a").await;
-    assert_eq!(at(&seen, "object"), at(&made, "object"), "apiVersion and kind, which a list omits, are added");
+    let observed = s.see("get: sessions.stream.space/a").await;
+    assert_eq!(at(&observed, "object"), at(&created, "object"), "apiVersion and kind, which a list omits, are added");
     let evidence = s.noted(EvidenceKind::Reproduce);
-    let line = format!("kubectl get sessions.stream.space a -n {} -o yaml", w.namespace);
+    let line = format!("kubectl get sessions.stream.space a -n {} -o yaml", cluster.namespace);
     assert!(evidence.contains(&line), "{evidence}");
 
     let patched = s.see("{ patch: Session/a, json: [{ op: replace, path: /spec/state, value: hibernated }] }").await;
@@ -44,7 +46,7 @@ async fn creates_reads_changes_and_deletes(w: TestCluster) {
     let patched = s.see("{ patch: sessions.stream.space/a, merge: { spec: { state: running } } }").await;
     assert_eq!(at(&patched, "object.spec.state"), Value::text("running"), "{patched}");
     let commands = s.noted(EvidenceKind::Reproduce);
-    let line = format!(r#"--type=merge -p '{{"spec":{{"state":"running"}}}}' -n {}"#, w.namespace);
+    let line = format!(r#"--type=merge -p '{{"spec":{{"state":"running"}}}}' -n {}"#, cluster.namespace);
     assert!(commands.contains(&line), "{commands}");
     let stale = s
         .see("{ patch: sessions.stream.space/a, merge: { metadata: { resourceVersion: '1' }, spec: { state: hibernated } } }")
@@ -53,25 +55,25 @@ async fn creates_reads_changes_and_deletes(w: TestCluster) {
     let missing = s.see("{ patch: sessions.stream.space/b, merge: { spec: {} } }").await;
     assert_eq!((at(&missing, "found"), at(&missing, "error.code")), (Value::Bool(false), Value::Int(404)));
 
-    let gone = s.see("delete: sessions.stream.space/a").await;
-    assert_eq!(at(&gone, "found"), Value::Bool(true));
-    let gone = s.see("delete: sessions.stream.space/a").await;
-    assert_eq!((at(&gone, "found"), at(&gone, "error.code")), (Value::Bool(false), Value::Int(404)));
+    let deleted = s.see("delete: sessions.stream.space/a").await;
+    assert_eq!(at(&deleted, "found"), Value::Bool(true));
+    let deleted = s.see("delete: sessions.stream.space/a").await;
+    assert_eq!((at(&deleted, "found"), at(&deleted, "error.code")), (Value::Bool(false), Value::Int(404)));
 }
 
-async fn lists_by_label_field_owner_and_all_resources(w: TestCluster) {
-    let owner = w.create_session("a").await;
-    w.create_session("b").await;
+async fn lists_by_label_field_owner_and_all_resources(cluster: TestCluster) {
+    let owner = cluster.create_session("a").await;
+    cluster.create_session("b").await;
     let uid = at(&owner, "object.metadata.uid").to_string();
     for (kind, name) in [("ConfigMap", "mine"), ("Secret", "mine")] {
         let body = format!(
             "create: {{ apiVersion: v1, kind: {kind}, metadata: {{ name: {name}, labels: {{ app: a }}, ownerReferences: \
              [{{ apiVersion: stream.space/v1alpha1, kind: Session, name: a, uid: {uid} }}] }} }}"
         );
-        w.stage.see(&body).await;
+        cluster.stage.see(&body).await;
     }
     let count = async |body: &str| {
-        let v = w.stage.see(body).await;
+        let v = cluster.stage.see(body).await;
         let n = at(&v, "items").as_list().unwrap_or_else(|| panic!("{body}: {v}")).len();
         assert_eq!(at(&v, "found"), Value::Bool(n > 0));
         (n, v)
@@ -89,49 +91,52 @@ async fn lists_by_label_field_owner_and_all_resources(w: TestCluster) {
     assert_eq!(count(&format!("{{ list: '*', owner: {uid} }}")).await.0, 2);
     assert_eq!(count("{ list: '*', labels: { app: a } }").await.0, 3);
     assert_eq!(count("{ list: '*', owner: 00000000-0000-0000-0000-000000000000 }").await.0, 0);
-    let e = w.stage.fail("{ list: sessions.stream.space, labels: { app: 'a,b' } }").await;
+    let e = cluster.stage.fail("{ list: sessions.stream.space, labels: { app: 'a,b' } }").await;
     assert!(e.to_string().contains("cannot be the value of a label"), "{e}");
 }
 
-async fn refused_selector_leaves_found_null(w: TestCluster) {
-    let v = w.stage.see("{ list: sessions.stream.space, fields: { spec.nonsense: x } }").await;
+async fn refused_selector_leaves_found_null(cluster: TestCluster) {
+    let v = cluster.stage.see("{ list: sessions.stream.space, fields: { spec.nonsense: x } }").await;
     assert_eq!((at(&v, "found"), at(&v, "items")), (Value::Null, Value::Null), "{v}");
     assert_eq!(at(&v, "error.code"), Value::Int(400));
 }
 
-async fn reads_events_of_an_object_and_of_the_namespace(w: TestCluster) {
+async fn reads_events_of_an_object_and_of_the_namespace(cluster: TestCluster) {
     for (name, of) in [("e1", "a"), ("e2", "b")] {
         let body = format!(
             "create: {{ apiVersion: v1, kind: Event, metadata: {{ name: {name} }}, reason: Made, type: Normal, \
              involvedObject: {{ apiVersion: stream.space/v1alpha1, kind: Session, name: {of}, namespace: {} }} }}",
-            w.namespace
+            cluster.namespace
         );
-        assert_eq!(at(&w.stage.see(&body).await, "found"), Value::Bool(true));
+        assert_eq!(at(&cluster.stage.see(&body).await, "found"), Value::Bool(true));
     }
-    let of_a = w.stage.see("events: sessions.stream.space/a").await;
+    let of_a = cluster.stage.see("events: sessions.stream.space/a").await;
     assert_eq!(at(&of_a, "items").as_list().map(<[Value]>::len), Some(1), "{of_a}");
     assert_eq!(at(&of_a, "items.0.involvedObject.name"), Value::text("a"));
-    let all = w.stage.see("events: true").await;
+    let all = cluster.stage.see("events: true").await;
     assert_eq!(at(&all, "items").as_list().map(<[Value]>::len), Some(2));
 }
 
-async fn resolves_every_resource_name_and_suggests_one_for_unknown(w: TestCluster) {
+async fn resolves_every_resource_name_and_suggests_one_for_unknown(cluster: TestCluster) {
     for word in ["sessions.stream.space", "session", "Session.v1alpha1.stream.space", "sessions"] {
-        assert_eq!(at(&w.stage.see(&format!("get: {word}/x")).await, "found"), Value::Bool(false), "{word}");
+        assert_eq!(at(&cluster.stage.see(&format!("get: {word}/x")).await, "found"), Value::Bool(false), "{word}");
     }
-    assert_eq!(at(&w.stage.see("list: deploy").await, "found"), Value::Bool(false));
-    assert_eq!(at(&w.stage.see(&format!("get: ns/{}", w.namespace)).await, "object.kind"), Value::text("Namespace"));
-    let e = w.stage.fail("get: sesions.stream.space/x").await;
+    assert_eq!(at(&cluster.stage.see("list: deploy").await, "found"), Value::Bool(false));
+    assert_eq!(
+        at(&cluster.stage.see(&format!("get: ns/{}", cluster.namespace)).await, "object.kind"),
+        Value::text("Namespace")
+    );
+    let e = cluster.stage.fail("get: sesions.stream.space/x").await;
     assert!(
         matches!(e, ActionError::Invalid(_)) && e.to_string().contains("did you mean `sessions.stream.space`?"),
         "{e}"
     );
-    let e = w.stage.fail("create: { apiVersion: stream.space/v2, kind: Session, metadata: { name: x } }").await;
+    let e = cluster.stage.fail("create: { apiVersion: stream.space/v2, kind: Session, metadata: { name: x } }").await;
     assert!(e.to_string().contains("but in `stream.space/v1alpha1`"), "{e}");
 }
 
-async fn finds_a_definition_created_during_the_run(w: TestCluster) {
-    let group = format!("{}.example", w.namespace);
+async fn finds_a_definition_created_during_the_run(cluster: TestCluster) {
+    let group = format!("{}.example", cluster.namespace);
     let gadget = format!(
         "create: {{ apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {{ name: gadgets.{group} }}, \
          spec: {{ group: {group}, scope: Namespaced, names: {{ plural: gadgets, singular: gadget, kind: Gadget }}, versions: \
@@ -139,45 +144,45 @@ async fn finds_a_definition_created_during_the_run(w: TestCluster) {
          x-kubernetes-preserve-unknown-fields: true }} }} }}] }} }}"
     );
     let list = format!("list: gadgets.{group}");
-    assert!(w.stage.perform(&list).await.is_err());
-    let made = w.stage.see(&gadget).await;
-    assert_eq!(at(&made, "found"), Value::Bool(true), "{made}");
+    assert!(cluster.stage.perform(&list).await.is_err());
+    let created = cluster.stage.see(&gadget).await;
+    assert_eq!(at(&created, "found"), Value::Bool(true), "{created}");
     // The real server serves a new definition after a short delay.
     let until = Instant::now() + WAIT_TIMEOUT;
-    let seen = loop {
-        match w.stage.perform(&list).await {
+    let observed = loop {
+        match cluster.stage.perform(&list).await {
             Err(e) if Instant::now() > until => panic!("{e}"),
             Err(_) => tokio::time::sleep(POLL_INTERVAL).await,
-            Ok(seen) => break seen,
+            Ok(observed) => break observed,
         }
     };
-    assert_eq!(at(&seen.value, "found"), Value::Bool(false));
-    w.direct.see(&format!("delete: crd/gadgets.{group}")).await;
+    assert_eq!(at(&observed.value, "found"), Value::Bool(false));
+    cluster.direct.see(&format!("delete: crd/gadgets.{group}")).await;
 }
 
-async fn refuses_names_that_would_change_the_path(w: TestCluster) {
+async fn refuses_names_that_would_change_the_path(cluster: TestCluster) {
     for name in ["a/../b", "..", "a?x=1", "a b", "a%2Fb"] {
-        let e = w.stage.fail(&format!("get: 'sessions.stream.space/{name}'")).await;
+        let e = cluster.stage.fail(&format!("get: 'sessions.stream.space/{name}'")).await;
         assert!(e.to_string().contains("cannot be the name of an object"), "{e}");
     }
 }
 
-async fn lists_all_namespaces_with_asterisk(w: TestCluster) {
-    let name = format!("{}-everywhere", w.namespace);
-    w.create_session(&name).await;
+async fn lists_all_namespaces_with_asterisk(cluster: TestCluster) {
+    let name = format!("{}-everywhere", cluster.namespace);
+    cluster.create_session(&name).await;
     let body = format!("{{ list: sessions.stream.space, namespace: '*', labels: {{ app: {name} }} }}");
-    let seen = w.stage.see(&body).await;
-    assert_eq!(at(&seen, "items").as_list().map(<[Value]>::len), Some(1), "{seen}");
-    assert!(w.stage.noted(EvidenceKind::Reproduce).contains("kubectl get sessions.stream.space -A -l"));
-    let e = w.stage.fail("{ get: sessions.stream.space/x, namespace: '*' }").await;
+    let observed = cluster.stage.see(&body).await;
+    assert_eq!(at(&observed, "items").as_list().map(<[Value]>::len), Some(1), "{observed}");
+    assert!(cluster.stage.noted(EvidenceKind::Reproduce).contains("kubectl get sessions.stream.space -A -l"));
+    let e = cluster.stage.fail("{ get: sessions.stream.space/x, namespace: '*' }").await;
     assert!(e.to_string().contains("`*` cannot be a namespace"), "{e}");
 }
 
-async fn discovers_once_per_run(w: TestCluster) {
-    w.stage.see("get: sessions.stream.space/x").await;
-    let first = w.proxy.requests();
+async fn discovers_once_per_run(cluster: TestCluster) {
+    cluster.stage.see("get: sessions.stream.space/x").await;
+    let first = cluster.proxy.requests();
     // The real server supports aggregated discovery (two requests); the embedded one needs a request per group.
-    assert_eq!(first == 3, w.is_real(), "{first} requests");
-    w.stage.see("list: deploy").await;
-    assert_eq!(w.proxy.requests(), first + 1);
+    assert_eq!(first == 3, cluster.is_real(), "{first} requests");
+    cluster.stage.see("list: deploy").await;
+    assert_eq!(cluster.proxy.requests(), first + 1);
 }

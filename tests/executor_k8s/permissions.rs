@@ -27,19 +27,23 @@ fn result<'a>(found: &'a [ProbeResult], tried: &str) -> &'a ProbeResult {
     found.iter().find(|f| f.tried.starts_with(tried)).unwrap_or_else(|| panic!("{tried}: {found:#?}"))
 }
 
-async fn forbidden_requests_are_observations_with_found_null(w: TestCluster) {
-    let s = w.stage_with_rules(json!([{ "apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"] }])).await;
-    w.create_session("a").await;
+async fn forbidden_requests_are_observations_with_found_null(cluster: TestCluster) {
+    let s =
+        cluster.stage_with_rules(json!([{ "apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"] }])).await;
+    cluster.create_session("a").await;
     for body in ["get: sessions.stream.space/a", "list: sessions.stream.space", "delete: sessions.stream.space/a"] {
-        let seen = s.see(body).await;
-        assert_eq!((at(&seen, "found"), at(&seen, "items")), (Value::Null, Value::Null), "{body}: {seen}");
-        assert_eq!((at(&seen, "error.code"), at(&seen, "error.reason")), (Value::Int(403), Value::text("Forbidden")));
-        assert!(at(&seen, "error.message").to_string().contains("cannot"), "{seen}");
-        assert_eq!(at(&seen, "error.details.group"), Value::text("stream.space"));
+        let observed = s.see(body).await;
+        assert_eq!((at(&observed, "found"), at(&observed, "items")), (Value::Null, Value::Null), "{body}: {observed}");
+        assert_eq!(
+            (at(&observed, "error.code"), at(&observed, "error.reason")),
+            (Value::Int(403), Value::text("Forbidden"))
+        );
+        assert!(at(&observed, "error.message").to_string().contains("cannot"), "{observed}");
+        assert_eq!(at(&observed, "error.details.group"), Value::text("stream.space"));
     }
-    let seen = s.see("create: { apiVersion: v1, kind: ConfigMap, metadata: { name: x } }").await;
+    let observed = s.see("create: { apiVersion: v1, kind: ConfigMap, metadata: { name: x } }").await;
     assert_eq!(
-        (at(&seen, "found"), at(&seen, "error.code")),
+        (at(&observed, "found"), at(&observed, "error.code")),
         (Value::Bool(false), Value::Int(403)),
         "nothing was created"
     );
@@ -51,20 +55,20 @@ async fn forbidden_requests_are_observations_with_found_null(w: TestCluster) {
     assert!(s.noted(EvidenceKind::Note).contains("left out sessions.stream.space (403)"));
 }
 
-async fn polls_without_permission_to_list_or_watch(w: TestCluster) {
-    let s = w
+async fn polls_without_permission_to_list_or_watch(cluster: TestCluster) {
+    let s = cluster
         .stage_with_rules(json!([{ "apiGroups": ["stream.space"], "resources": ["sessions"], "verbs": ["get"] }]))
         .await;
-    w.create_session("a").await;
+    cluster.create_session("a").await;
     let action = s.action("get: sessions.stream.space/a");
     let first = action.perform(&s.context()).await.unwrap();
     assert_eq!(at(&first.value, "found"), Value::Bool(true));
-    w.set_state("a", "next").await;
+    cluster.set_state("a", "next").await;
     let next = s.next(&*action, &first, POLL_INTERVAL).await.unwrap();
     assert_eq!(at(&next.value, "object.metadata.labels.state"), Value::text("next"));
     // With list but without watch, it polls too, and the evidence says why.
     let rules = json!([{ "op": "replace", "path": "/rules/0/verbs", "value": ["get", "list"] }]);
-    w.direct.see(&format!("{{ patch: roles.rbac.authorization.k8s.io/limited, json: {rules} }}")).await;
+    cluster.direct.see(&format!("{{ patch: roles.rbac.authorization.k8s.io/limited, json: {rules} }}")).await;
     // The server's authorizer sees a changed role after a short delay.
     let until = std::time::Instant::now() + crate::test_cluster::WAIT_TIMEOUT;
     while at(&s.see("list: sessions.stream.space").await, "found") != Value::Bool(true) {
@@ -72,7 +76,7 @@ async fn polls_without_permission_to_list_or_watch(w: TestCluster) {
         tokio::time::sleep(POLL_INTERVAL).await;
     }
     let mut last = action.perform(&s.context()).await.unwrap();
-    w.set_state("a", "third").await;
+    cluster.set_state("a", "third").await;
     while at(&last.value, "object.metadata.labels.state") != Value::text("third") {
         assert!(std::time::Instant::now() < until, "the change is not observed");
         last = s.next(&*action, &last, POLL_INTERVAL).await.unwrap();
@@ -81,12 +85,12 @@ async fn polls_without_permission_to_list_or_watch(w: TestCluster) {
     assert!(notes.contains("no watch, polling every 100ms") && notes.contains("cannot watch"), "{notes}");
 }
 
-async fn doctor_checks_each_permission(w: TestCluster) {
+async fn doctor_checks_each_permission(cluster: TestCluster) {
     let rules = json!([
         { "apiGroups": ["stream.space"], "resources": ["sessions"], "verbs": ["get", "list", "create"] },
         { "apiGroups": ["stream.space"], "resources": ["sessions/status"], "verbs": ["patch"] },
     ]);
-    let s = w.stage_with_rules(rules).await;
+    let s = cluster.stage_with_rules(rules).await;
     let mut needs = vec![
         need("create", "Session.v1alpha1.stream.space", true),
         need("patch", "sessions.stream.space/status", true),
@@ -99,7 +103,7 @@ async fn doctor_checks_each_permission(w: TestCluster) {
     needs.extend([("get", true), ("list", false), ("watch", false)].map(|(v, e)| need(v, "sessions.stream.space", e)));
     needs.push(Need { namespace: Some("default".into()), ..need("get", "sessions", true) });
     let found = s.target.as_ref().unwrap().probe(&needs, &Scope::default()).await;
-    let ns = &w.namespace;
+    let ns = &cluster.namespace;
     assert!(result(&found, "reach https://127.0.0.1").seen.starts_with("Kubernetes v"));
     assert_eq!(result(&found, "log in").seen, format!("as `system:serviceaccount:{ns}:limited`"));
     let f = result(&found, "create Session.v1alpha1.stream.space");
@@ -122,14 +126,14 @@ async fn doctor_checks_each_permission(w: TestCluster) {
     assert_eq!(result(&found, "list *").status, ProbeStatus::Warning);
     assert_eq!(result(&found, "compare clocks").status, ProbeStatus::Ok);
 
-    let mut all = w.direct.target.as_ref().unwrap().probe(&needs, &Scope::default()).await;
+    let mut all = cluster.direct.target.as_ref().unwrap().probe(&needs, &Scope::default()).await;
     all.retain(|f| f.status == ProbeStatus::Error);
     assert_eq!(all.len(), 1, "the administrator is only refused what is not served: {all:#?}");
 }
 
-async fn doctor_reports_a_missing_namespace(w: TestCluster) {
+async fn doctor_reports_a_missing_namespace(cluster: TestCluster) {
     let target = "k8s: { kubeconfig: direct, namespace: nowhere }";
-    let s = crate::executor_stage::Stage::new("k8s", w.dir.path()).open(target).await.unwrap();
+    let s = crate::executor_stage::Stage::new("k8s", cluster.dir.path()).open(target).await.unwrap();
     let found = s.target.as_ref().unwrap().probe(&[], &Scope::default()).await;
     let f = result(&found, "find namespace `nowhere`");
     assert!(
@@ -138,11 +142,11 @@ async fn doctor_reports_a_missing_namespace(w: TestCluster) {
     );
 }
 
-async fn doctor_reports_wrong_credentials(w: TestCluster) {
-    let mut config = crate::test_cluster::read(&w.admin);
+async fn doctor_reports_wrong_credentials(cluster: TestCluster) {
+    let mut config = crate::test_cluster::read(&cluster.admin);
     config["users"][0]["user"]["token"] = json!("wrong");
-    std::fs::write(w.dir.path().join("wrong"), config.to_string()).unwrap();
-    let s = crate::test_cluster::open(w.dir.path(), "wrong").await;
+    std::fs::write(cluster.dir.path().join("wrong"), config.to_string()).unwrap();
+    let s = crate::test_cluster::open(cluster.dir.path(), "wrong").await;
     let found = s.target.as_ref().unwrap().probe(&[need("get", "pods", true)], &Scope::default()).await;
     assert_eq!(found.len(), 1, "nothing else can be checked: {found:#?}");
     assert!(
@@ -153,8 +157,8 @@ async fn doctor_reports_wrong_credentials(w: TestCluster) {
 
 #[tokio::test]
 async fn doctor_warns_if_the_server_does_not_report_permissions() {
-    let w = TestCluster::embedded().await;
-    let found = w.stage.target.as_ref().unwrap().probe(&[need("get", "sessions", true)], &Scope::default()).await;
+    let cluster = TestCluster::embedded().await;
+    let found = cluster.stage.target.as_ref().unwrap().probe(&[need("get", "sessions", true)], &Scope::default()).await;
     assert_eq!(result(&found, "reach").status, ProbeStatus::Ok);
     assert_eq!(result(&found, "log in").status, ProbeStatus::Ok);
     let f = result(&found, "get sessions");

@@ -247,9 +247,9 @@ impl TestCluster {
     }
 
     pub async fn create_session(&self, name: &str) -> Value {
-        let made = self.direct.see(&session(name)).await;
-        assert_eq!(at(&made, "found"), Value::Bool(true), "{made}");
-        made
+        let created = self.direct.see(&session(name)).await;
+        assert_eq!(at(&created, "found"), Value::Bool(true), "{created}");
+        created
     }
 
     /// Sets the label `state` of a session.

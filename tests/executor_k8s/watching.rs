@@ -19,22 +19,22 @@ on_both!(
     step_survives_a_server_outage_without_missing_states,
 );
 
-async fn observes_every_state_once_and_in_order(w: TestCluster) {
-    w.create_session("a").await;
-    let action = w.stage.action("get: sessions.stream.space/a");
-    let mut last = action.perform(&w.stage.context()).await.unwrap();
+async fn observes_every_state_once_and_in_order(cluster: TestCluster) {
+    cluster.create_session("a").await;
+    let action = cluster.stage.action("get: sessions.stream.space/a");
+    let mut last = action.perform(&cluster.stage.context()).await.unwrap();
     // All changes happen between two observations, before the watch starts.
     for state in ["one", "two", "three"] {
-        w.set_state("a", state).await;
+        cluster.set_state("a", state).await;
     }
-    w.direct.see("delete: sessions.stream.space/a").await;
-    w.create_session("a").await;
-    let mut seen = vec![];
+    cluster.direct.see("delete: sessions.stream.space/a").await;
+    cluster.create_session("a").await;
+    let mut observed = vec![];
     let until = Instant::now() + WAIT_TIMEOUT;
-    while seen.len() < 5 && Instant::now() < until {
-        let next = w.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
+    while observed.len() < 5 && Instant::now() < until {
+        let next = cluster.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
         if next.value != last.value {
-            seen.push(if at(&next.value, "found") == Value::Bool(true) {
+            observed.push(if at(&next.value, "found") == Value::Bool(true) {
                 state_label(&next)
             } else {
                 "deleted".into()
@@ -42,52 +42,52 @@ async fn observes_every_state_once_and_in_order(w: TestCluster) {
         }
         last = next;
     }
-    assert_eq!(seen, ["one", "two", "three", "deleted", "null"]);
-    assert_eq!(w.proxy.watch_requests(), 1);
-    assert!(w.stage.noted(EvidenceKind::Response).contains("watch: deleted at resourceVersion"));
+    assert_eq!(observed, ["one", "two", "three", "deleted", "null"]);
+    assert_eq!(cluster.proxy.watch_requests(), 1);
+    assert!(cluster.stage.noted(EvidenceKind::Response).contains("watch: deleted at resourceVersion"));
 }
 
-async fn list_is_observed_after_every_selected_change(w: TestCluster) {
-    w.create_session("a").await;
-    let action = w.stage.action("{ list: sessions.stream.space, labels: 'app in (a, c)' }");
-    let mut last = action.perform(&w.stage.context()).await.unwrap();
-    w.create_session("b").await; // not selected, so not observed
-    w.create_session("c").await;
-    w.set_state("a", "hibernated").await;
+async fn list_is_observed_after_every_selected_change(cluster: TestCluster) {
+    cluster.create_session("a").await;
+    let action = cluster.stage.action("{ list: sessions.stream.space, labels: 'app in (a, c)' }");
+    let mut last = action.perform(&cluster.stage.context()).await.unwrap();
+    cluster.create_session("b").await; // not selected, so not observed
+    cluster.create_session("c").await;
+    cluster.set_state("a", "hibernated").await;
     let relabel = "{ patch: sessions.stream.space/c, merge: { metadata: { labels: { app: other } } } }";
-    w.direct.see(relabel).await;
-    w.direct.see("delete: sessions.stream.space/a").await;
-    let mut seen = vec![];
+    cluster.direct.see(relabel).await;
+    cluster.direct.see("delete: sessions.stream.space/a").await;
+    let mut observed = vec![];
     let until = Instant::now() + WAIT_TIMEOUT;
-    while seen.len() < 4 && Instant::now() < until {
-        let next = w.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
+    while observed.len() < 4 && Instant::now() < until {
+        let next = cluster.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
         if next.value != last.value {
             let items = at(&next.value, "items");
             let state = |o| at(o, "metadata.labels.state");
             let texts = items.as_list().unwrap().iter().map(|o| format!("{}:{}", at(o, "metadata.name"), state(o)));
-            seen.push(texts.collect::<Vec<_>>().join(" "));
+            observed.push(texts.collect::<Vec<_>>().join(" "));
         }
         last = next;
     }
-    assert_eq!(seen, ["a:null c:null", "a:hibernated c:null", "a:hibernated", ""]);
+    assert_eq!(observed, ["a:null c:null", "a:hibernated c:null", "a:hibernated", ""]);
     assert_eq!(at(&last.value, "found"), Value::Bool(false));
 }
 
-async fn two_hundred_waiters_share_one_watch(w: TestCluster) {
+async fn two_hundred_waiters_share_one_watch(cluster: TestCluster) {
     const WAITERS: usize = 200;
     let names: Vec<String> = (0..WAITERS).map(|i| format!("s{i}")).collect();
     for many in names.chunks(20) {
-        futures::future::join_all(many.iter().map(|n| w.create_session(n))).await;
+        futures::future::join_all(many.iter().map(|n| cluster.create_session(n))).await;
     }
     let ready = AtomicUsize::new(0);
     let wait = async |name: &String| {
-        let action = w.stage.action(&format!("get: sessions.stream.space/{name}"));
-        let mut last = action.perform(&w.stage.context()).await.unwrap();
+        let action = cluster.stage.action(&format!("get: sessions.stream.space/{name}"));
+        let mut last = action.perform(&cluster.stage.context()).await.unwrap();
         let until = Instant::now() + 3 * WAIT_TIMEOUT;
-        last = w.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
+        last = cluster.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
         ready.fetch_add(1, Ordering::SeqCst);
         while state_label(&last) != "done" && Instant::now() < until {
-            last = w.stage.next(&*action, &last, 5 * POLL_INTERVAL).await.unwrap();
+            last = cluster.stage.next(&*action, &last, 5 * POLL_INTERVAL).await.unwrap();
         }
         state_label(&last)
     };
@@ -95,82 +95,82 @@ async fn two_hundred_waiters_share_one_watch(w: TestCluster) {
         while ready.load(Ordering::SeqCst) < WAITERS {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let before = w.proxy.requests();
+        let before = cluster.proxy.requests();
         for many in names.chunks(20) {
-            futures::future::join_all(many.iter().map(|n| w.set_state(n, "done"))).await;
+            futures::future::join_all(many.iter().map(|n| cluster.set_state(n, "done"))).await;
         }
         before
     };
     let (states, before) = futures::join!(futures::future::join_all(names.iter().map(wait)), change);
     assert!(states.iter().all(|s| s == "done"), "{states:?}");
-    assert_eq!(w.proxy.watch_requests(), 1);
-    assert_eq!(w.proxy.requests(), before, "waiting by watch sends no further requests");
+    assert_eq!(cluster.proxy.watch_requests(), 1);
+    assert_eq!(cluster.proxy.requests(), before, "waiting by watch sends no further requests");
 }
 
-async fn idle_wait_repeats_at_the_interval_without_requests(w: TestCluster) {
-    w.create_session("a").await;
-    let action = w.stage.action("get: sessions.stream.space/a");
-    let mut last = action.perform(&w.stage.context()).await.unwrap();
+async fn idle_wait_repeats_at_the_interval_without_requests(cluster: TestCluster) {
+    cluster.create_session("a").await;
+    let action = cluster.stage.action("get: sessions.stream.space/a");
+    let mut last = action.perform(&cluster.stage.context()).await.unwrap();
     // Wait until the watch has started.
     let mut before = 0;
-    while before != w.proxy.requests() {
-        before = w.proxy.requests();
-        last = w.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
+    while before != cluster.proxy.requests() {
+        before = cluster.proxy.requests();
+        last = cluster.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
     }
     for _ in 0..5 {
-        let began = Instant::now();
-        let next = w.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
-        let took = began.elapsed();
+        let start = Instant::now();
+        let next = cluster.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
+        let took = start.elapsed();
         assert!(took >= POLL_INTERVAL && took < POLL_INTERVAL * 10, "{took:?}");
         assert!(next.at > last.at && next.value == last.value);
         last = next;
     }
-    assert_eq!(w.proxy.requests(), before);
+    assert_eq!(cluster.proxy.requests(), before);
 }
 
-async fn watch_resumes_after_broken_connection(w: TestCluster) {
-    w.create_session("a").await;
-    let action = w.stage.action("get: sessions.stream.space/a");
-    let mut last = action.perform(&w.stage.context()).await.unwrap();
-    last = w.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
-    let mut seen = vec![];
+async fn watch_resumes_after_broken_connection(cluster: TestCluster) {
+    cluster.create_session("a").await;
+    let action = cluster.stage.action("get: sessions.stream.space/a");
+    let mut last = action.perform(&cluster.stage.context()).await.unwrap();
+    last = cluster.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
+    let mut observed = vec![];
     for round in 0..6 {
-        w.proxy.drop_connections();
+        cluster.proxy.drop_connections();
         for half in ["x", "y"] {
-            w.set_state("a", &format!("{half}{round}")).await;
+            cluster.set_state("a", &format!("{half}{round}")).await;
         }
         let until = Instant::now() + WAIT_TIMEOUT;
-        while seen.len() < 2 * (round + 1) && Instant::now() < until {
-            let next = w.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
+        while observed.len() < 2 * (round + 1) && Instant::now() < until {
+            let next = cluster.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
             if next.value != last.value {
-                seen.push(state_label(&next));
+                observed.push(state_label(&next));
             }
             last = next;
         }
     }
     let expected: Vec<String> = (0..6).flat_map(|r| [format!("x{r}"), format!("y{r}")]).collect();
-    assert_eq!(seen, expected);
-    assert!(w.proxy.watch_requests() > 1);
+    assert_eq!(observed, expected);
+    assert!(cluster.proxy.watch_requests() > 1);
 }
 
 /// With a short history of the embedded server, and with a 410 response of the real one.
-async fn relists_when_the_history_has_expired(w: TestCluster) {
-    w.create_session("a").await;
-    let action = w.stage.action("get: sessions.stream.space/a");
-    let mut last = action.perform(&w.stage.context()).await.unwrap();
+async fn relists_when_the_history_has_expired(cluster: TestCluster) {
+    cluster.create_session("a").await;
+    let action = cluster.stage.action("get: sessions.stream.space/a");
+    let mut last = action.perform(&cluster.stage.context()).await.unwrap();
     for i in 0..20 {
-        w.set_state("a", &format!("s{i}")).await;
+        cluster.set_state("a", &format!("s{i}")).await;
     }
-    w.expire_next_watch();
+    cluster.expire_next_watch();
     let until = Instant::now() + WAIT_TIMEOUT;
     while state_label(&last) != "s19" && Instant::now() < until {
-        last = w.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
+        last = cluster.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
     }
     assert_eq!(state_label(&last), "s19");
-    assert!(w.stage.noted(EvidenceKind::Note).contains("listed again"));
+    assert!(cluster.stage.noted(EvidenceKind::Note).contains("listed again"));
     // From here on the watch continues.
-    w.set_state("a", "after").await;
-    let next = w.stage.next(&*action, &last, WAIT_TIMEOUT).await.unwrap();
+    cluster.set_state("a", "after").await;
+    let next = cluster.stage.next(&*action, &last, WAIT_TIMEOUT).await.unwrap();
     assert_eq!(state_label(&next), "after");
 }
 
@@ -190,20 +190,20 @@ mod expired {
     }
 }
 
-async fn observes_a_change_within_milliseconds(w: TestCluster) {
-    w.create_session("a").await;
-    let action = w.stage.action("get: sessions.stream.space/a");
-    let mut last = action.perform(&w.stage.context()).await.unwrap();
-    last = w.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
+async fn observes_a_change_within_milliseconds(cluster: TestCluster) {
+    cluster.create_session("a").await;
+    let action = cluster.stage.action("get: sessions.stream.space/a");
+    let mut last = action.perform(&cluster.stage.context()).await.unwrap();
+    last = cluster.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
     let mut delays = vec![];
     for i in 0..30 {
         let change = async {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            w.set_state("a", &format!("s{i}")).await;
+            cluster.set_state("a", &format!("s{i}")).await;
             Instant::now()
         };
         let observe = async {
-            let next = w.stage.next(&*action, &last, Duration::from_secs(5)).await.unwrap();
+            let next = cluster.stage.next(&*action, &last, Duration::from_secs(5)).await.unwrap();
             (next, Instant::now())
         };
         let (changed, (next, observed)) = futures::join!(change, observe);
@@ -217,16 +217,17 @@ async fn observes_a_change_within_milliseconds(w: TestCluster) {
 }
 
 /// With the whole runner: a short state during an outage is observed.
-async fn step_survives_a_server_outage_without_missing_states(w: TestCluster) {
-    w.create_session("a").await;
+async fn step_survives_a_server_outage_without_missing_states(cluster: TestCluster) {
+    cluster.create_session("a").await;
     let plan = "plan: outage\ntitle: T\nenvironment: here\ncases:\n  - id: A\n    title: T\n    tier: must\n    expected:\n      - result: The short state is observed\n        \
                 do:\n          - k8s: { get: sessions.stream.space/a }\n            eventually: 60s\n            check: '\"state\" in \
                 object.metadata.labels && object.metadata.labels.state == \"short\"'\n";
-    std::fs::write(w.dir.path().join("plan.yaml"), plan).unwrap();
+    std::fs::write(cluster.dir.path().join("plan.yaml"), plan).unwrap();
     let environments = "environments: { here: { targets: { cluster: { k8s: { kubeconfig: proxied } } } } }\n";
-    std::fs::write(w.dir.path().join("tp-runner.yaml"), environments).unwrap();
+    std::fs::write(cluster.dir.path().join("tp-runner.yaml"), environments).unwrap();
     let mut runner = tokio::process::Command::new(env!("CARGO_BIN_EXE_tp-runner"));
-    let runner = runner.args(["run", "plan.yaml", "--report-dir", "r"]).current_dir(w.dir.path()).kill_on_drop(true);
+    let runner =
+        runner.args(["run", "plan.yaml", "--report-dir", "r"]).current_dir(cluster.dir.path()).kill_on_drop(true);
     let run = tokio::spawn(runner.output());
     let until = Instant::now() + WAIT_TIMEOUT;
     let wait_for = async |condition: &dyn Fn() -> bool| {
@@ -235,14 +236,14 @@ async fn step_survives_a_server_outage_without_missing_states(w: TestCluster) {
             tokio::time::sleep(POLL_INTERVAL / 5).await;
         }
     };
-    wait_for(&|| w.proxy.watch_requests() > 0).await;
-    w.proxy.go_offline();
-    w.set_state("a", "short").await;
-    w.set_state("a", "long").await;
+    wait_for(&|| cluster.proxy.watch_requests() > 0).await;
+    cluster.proxy.go_offline();
+    cluster.set_state("a", "short").await;
+    cluster.set_state("a", "long").await;
     // Both the watch and the polling requests fail several times.
-    wait_for(&|| w.proxy.refused_connections() > 10).await;
+    wait_for(&|| cluster.proxy.refused_connections() > 10).await;
     tokio::time::sleep(20 * POLL_INTERVAL).await;
-    w.proxy.go_online();
+    cluster.proxy.go_online();
     let output = run.await.unwrap().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{text}");

@@ -1,5 +1,9 @@
 //! An error message for each way in which a cluster cannot be reached: what is wrong, where, and what to do. Pure.
-use crate::{diagnostic::nearest, executor::ActionError};
+use crate::{
+    diagnostic::nearest,
+    executor::ActionError,
+    executors::error_chain::{causes, error_chain},
+};
 use kube::{client::AuthError, config::KubeconfigError};
 use rustls::{AlertDescription, CertificateError, Error as Tls};
 use std::{error::Error, io};
@@ -129,33 +133,6 @@ fn tls_failed(error: &Tls) -> String {
         }
         e => format!("TLS: {e}"),
     }
-}
-
-/// The error and all its causes, including those that an `io::Error` only wraps, as TLS errors are.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |e: &&'a (dyn Error + 'static)| {
-        let e: &'a (dyn Error + 'static) = *e;
-        match e.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => e.source(),
-        }
-    })
-}
-
-/// The messages of an error and its causes, without repetitions.
-fn error_chain(error: &dyn Error) -> String {
-    let mut messages: Vec<String> = vec![];
-    let mut next = Some(error);
-    while let Some(e) = next {
-        let text = e.to_string();
-        // Many errors include the message of their cause: only the innermost is kept then.
-        messages.retain(|m| !m.contains(&text) || m.len() == text.len());
-        if !messages.contains(&text) {
-            messages.push(text);
-        }
-        next = e.source();
-    }
-    messages.join(": ")
 }
 
 /// Scheme, host and port of a server's address; user and path may contain credentials.
