@@ -189,7 +189,7 @@ fn a_wrong_literal_fails_and_names_the_sentence() {
     );
     // what the platform wrote meanwhile stands beside it
     let collected = section.split("**Collected after the failure**").nth(1).unwrap_or_default();
-    assert!(collected.contains("cluster told of a session session="), "{section}");
+    assert!(collected.contains("session sent to the cluster session="), "{section}");
     assert!(
         ran.stdout.contains("Session was asleep already") && ran.stdout.contains("plans/TP-004.yaml:"),
         "{}",

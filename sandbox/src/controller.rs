@@ -1,12 +1,12 @@
-//! The controller: makes the cluster look as Sessions and Templates say, and says in their status how far it is.
+//! The controller: reconciles Sessions and Templates.
 //!
-//! It owns the Deployment and the Service of a session and both kinds' status. It knows the cluster alone: neither the
-//! store nor the API nor who made a Session.
+//! It manages a session's Deployment and Service and the status of both kinds. It knows only the cluster, not the database
+//! or the API.
 use super::{
     background::Background,
     defect::{Defect, Defects},
     kinds::{APP, Condition, SESSION_LABEL, Session, SessionStatus, Template, TemplateStatus},
-    link::{ClusterError, Patience, found, soon},
+    link::{Backoff, ClusterError, found, with_timeout},
 };
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -25,48 +25,48 @@ use serde_json::{Value as Json, json};
 use std::{sync::Arc, time::Duration};
 
 const DOMAIN: &str = "streamspace.local";
-/// What is done again after an error.
-const AGAIN: Duration = Duration::from_millis(250);
-/// Later than any limit of those who wait.
-const LATE: Duration = Duration::from_secs(6);
-/// How long a pod takes that is not waited for.
-const START: Duration = Duration::from_millis(500);
+/// Delay before an operation is retried.
+const RETRY_DELAY: Duration = Duration::from_millis(250);
+/// Delay that exceeds every timeout of the clients.
+const LATE_DELAY: Duration = Duration::from_secs(6);
+/// Start-up time of a simulated pod.
+const POD_START_DELAY: Duration = Duration::from_millis(500);
 
-/// Starts watching; hands back the templates that it knows, a store that fills as soon as the cluster answers.
+/// Starts the watches. The returned store of templates is filled as with_timeout as the cluster responds.
 pub fn start(background: &Background) -> Store<Template> {
     let (client, namespace) = (background.client.clone(), background.namespace.as_str());
     let context = Arc::new(background.clone());
     let everything = watcher::Config::default;
 
     let templates = Controller::new(Api::<Template>::namespaced(client.clone(), namespace), everything())
-        .trigger_backoff(Patience::default());
+        .trigger_backoff(Backoff::default());
     let template_store = templates.store();
-    let run = templates.run(template, again::<Template>, context.clone()).for_each(|_| async {});
+    let run = templates.run(reconcile_template, on_error::<Template>, context.clone()).for_each(|_| async {});
     background.spawn(run);
 
     let sessions = Controller::new(Api::<Session>::namespaced(client.clone(), namespace), everything());
     let known = sessions.store();
-    // Whatever comes within this is looked at as one.
-    let patience = if background.defects.has(Defect::ReconcileLate) { LATE } else { Duration::ZERO };
+    // changes within this interval are reconciled together
+    let patience = if background.defects.has(Defect::ReconcileLate) { LATE_DELAY } else { Duration::ZERO };
     let run = sessions
         .owns(Api::<Deployment>::namespaced(client.clone(), namespace), everything())
         .owns(Api::<Service>::namespaced(client.clone(), namespace), everything())
-        // A session may have come before its template, or before that was found valid.
+        // a session may have been create_if_absent before its template, or before that was validated
         .watches(Api::<Template>::namespaced(client, namespace), everything(), move |template| {
             let name = template.metadata.name.unwrap_or_default();
             let waiting = known.state().into_iter().filter(move |s| s.spec.template == name && s.phase() != "Running");
             waiting.map(|session| ObjectRef::from_obj(&*session)).collect::<Vec<_>>()
         })
-        .trigger_backoff(Patience::default())
+        .trigger_backoff(Backoff::default())
         .with_config(controller::Config::default().debounce(patience))
-        .run(session, again::<Session>, context)
+        .run(reconcile_session, on_error::<Session>, context)
         .for_each(|_| async {});
     background.spawn(run);
 
     template_store
 }
 
-fn again<K: kube::Resource<DynamicType = ()>>(
+fn on_error<K: kube::Resource<DynamicType = ()>>(
     object: Arc<K>,
     error: &ClusterError,
     context: Arc<Background>,
@@ -75,11 +75,11 @@ fn again<K: kube::Resource<DynamicType = ()>>(
     let kind = K::kind(&());
     context
         .log
-        .warn("cluster: reconcile failed, will be done again", &[("kind", &kind), ("name", &name), ("cause", error)]);
-    Action::requeue(AGAIN)
+        .warn("cluster: reconcile failed, will be retried", &[("kind", &kind), ("name", &name), ("cause", error)]);
+    Action::requeue(RETRY_DELAY)
 }
 
-async fn template(template: Arc<Template>, context: Arc<Background>) -> Result<Action, ClusterError> {
+async fn reconcile_template(template: Arc<Template>, context: Arc<Background>) -> Result<Action, ClusterError> {
     context.delays.wait().await;
     let image = template.spec.base_image.trim();
     let verdict = if image.is_empty() || image.contains(char::is_whitespace) {
@@ -96,17 +96,17 @@ async fn template(template: Arc<Template>, context: Arc<Background>) -> Result<A
     Ok(Action::await_change())
 }
 
-async fn session(session: Arc<Session>, context: Arc<Background>) -> Result<Action, ClusterError> {
+async fn reconcile_session(session: Arc<Session>, context: Arc<Background>) -> Result<Action, ClusterError> {
     context.delays.wait().await;
-    if session.going() {
+    if session.is_deleting() {
         return Ok(Action::await_change());
     }
-    if let Some(early) = without_looking(&session, context.defects)
+    if let Some(early) = assumed_status(&session, context.defects)
         && early.ready
         && session.phase() != early.phase
     {
-        tell(&session, early, &context).await?;
-        tokio::time::sleep(START).await;
+        write_status(&session, early, &context).await?;
+        tokio::time::sleep(POD_START_DELAY).await;
     }
     let templates = Api::<Template>::namespaced(context.client.clone(), &context.namespace);
     let template = found(templates.get(&session.spec.template)).await?;
@@ -120,8 +120,8 @@ async fn session(session: Arc<Session>, context: Arc<Background>) -> Result<Acti
             message: format!("Template {} is not valid", session.spec.template),
             ready: false,
         },
-        (Some(template), Some(true)) => match children(&session, template, &context).await {
-            // The cluster will never take it, however often it is told.
+        (Some(template), Some(true)) => match reconcile_children(&session, template, &context).await {
+            // the cluster will never accept it
             Err(error) if matches!(error.status(), Some(400 | 422)) => {
                 Status { phase: "Failed", reason: "Rejected", message: error.to_string(), ready: false }
             }
@@ -129,24 +129,21 @@ async fn session(session: Arc<Session>, context: Arc<Background>) -> Result<Acti
         },
     };
     let unready = !status.ready;
-    tell(&session, without_looking(&session, context.defects).unwrap_or(status), &context).await?;
-    // What names no owner wakes nobody.
+    write_status(&session, assumed_status(&session, context.defects).unwrap_or(status), &context).await?;
+    // a Deployment without owner reference triggers no reconcile
     let asks = unready && context.defects.has(Defect::OrphansDeployment);
-    Ok(if asks { Action::requeue(AGAIN) } else { Action::await_change() })
+    Ok(if asks { Action::requeue(RETRY_DELAY) } else { Action::await_change() })
 }
 
-/// What is said from the wish alone, where a defect says that.
-fn without_looking(session: &Session, defects: Defects) -> Option<Status> {
+/// Defects that report a phase without observing the pod.
+fn assumed_status(session: &Session, defects: Defects) -> Option<Status> {
     match session.spec.state.as_str() {
-        "running" if defects.has(Defect::RunningBeforePod) => Some(Status {
-            phase: "Running",
-            reason: "SessionChange",
-            message: "Session is running".into(),
-            ready: true,
-        }),
+        "running" if defects.has(Defect::RunningBeforePod) => {
+            Some(Status { phase: "Running", reason: "Asked", message: "Session is running".into(), ready: true })
+        }
         "hibernated" if defects.has(Defect::HibernatedKeepsPod) => {
             let message = "Session is hibernated".into();
-            Some(Status { phase: "Hibernated", reason: "SessionChange", message, ready: false })
+            Some(Status { phase: "Hibernated", reason: "Asked", message, ready: false })
         }
         _ => None,
     }
@@ -164,7 +161,11 @@ fn waiting(session: &Session, reason: &'static str, message: String) -> Status {
     Status { phase, reason, message, ready: false }
 }
 
-async fn children(session: &Session, template: &Template, context: &Background) -> Result<Status, ClusterError> {
+async fn reconcile_children(
+    session: &Session,
+    template: &Template,
+    context: &Background,
+) -> Result<Status, ClusterError> {
     let deployments = Api::<Deployment>::namespaced(context.client.clone(), &context.namespace);
     let services = Api::<Service>::namespaced(context.client.clone(), &context.namespace);
     let name = session.name();
@@ -172,54 +173,57 @@ async fn children(session: &Session, template: &Template, context: &Background) 
     let replicas = i32::from(keeps || session.spec.state == "running");
 
     let mut made = false;
-    let deployment = match found(deployments.get(name)).await? {
-        None => {
-            made = true;
-            created(
-                deployments
-                    .create(&PostParams::default(), &typed(deployment(session, template, replicas, context.defects))),
-            )
-            .await?
-        }
-        Some(there) => {
-            let only_down = context.defects.has(Defect::WakeWithoutPod);
-            let replicas = if only_down { there.spec.replicas.unwrap_or(1).min(replicas) } else { replicas };
-            let wanted = container(session, template);
-            let pod = there.spec.template.spec.as_ref();
-            let current = pod.and_then(|pod| pod.containers.first()?.resources.clone());
-            let stale = serde_json::to_value(current).unwrap_or_default() != wanted["resources"];
-            if there.spec.replicas != Some(replicas) || stale {
-                let patch =
-                    json!({ "spec": { "replicas": replicas, "template": { "spec": { "containers": [wanted] } } } });
-                found(deployments.patch(name, &PatchParams::default(), &Patch::Merge(patch))).await?
-            } else {
-                Some(there)
+    let deployment =
+        match found(deployments.get(name)).await? {
+            None => {
+                made = true;
+                create_if_absent(deployments.create(
+                    &PostParams::default(),
+                    &from_json(deployment(session, template, replicas, context.defects)),
+                ))
+                .await?
             }
-        }
-    };
+            Some(there) => {
+                let only_down = context.defects.has(Defect::WakeWithoutPod);
+                let replicas = if only_down { there.spec.replicas.unwrap_or(1).min(replicas) } else { replicas };
+                let wanted = container(session, template);
+                let pod = there.spec.template.spec.as_ref();
+                let current = pod.and_then(|pod| pod.containers.first()?.resources.clone());
+                let stale = serde_json::to_value(current).unwrap_or_default() != wanted["resources"];
+                if there.spec.replicas != Some(replicas) || stale {
+                    let patch =
+                        json!({ "spec": { "replicas": replicas, "template": { "spec": { "containers": [wanted] } } } });
+                    found(deployments.patch(name, &PatchParams::default(), &Patch::Merge(patch))).await?
+                } else {
+                    Some(there)
+                }
+            }
+        };
     let service = format!("ss-{name}");
     if found(services.get(&service)).await?.is_none() {
         made = true;
-        created(services.create(&PostParams::default(), &typed(self::service(session, &service, context.defects))))
-            .await?;
+        create_if_absent(
+            services.create(&PostParams::default(), &from_json(self::service(session, &service, context.defects))),
+        )
+        .await?;
     }
     if made {
-        leave_no_orphans(session, &deployments, &services, &service, context).await?;
+        delete_orphans(session, &deployments, &services, &service, context).await?;
     }
     Ok(progress(session, deployment.as_ref()))
 }
 
-/// Somebody else who was quicker is as good; the next reconcile looks again.
-async fn created<T>(request: impl Future<Output = kube::Result<T>>) -> Result<Option<T>, ClusterError> {
-    match soon(request).await {
+/// Creates an object; `None` if it exists already, which the next reconcile handles.
+async fn create_if_absent<T>(request: impl Future<Output = kube::Result<T>>) -> Result<Option<T>, ClusterError> {
+    match with_timeout(request).await {
         Ok(object) => Ok(Some(object)),
         Err(error) if error.status() == Some(409) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// A session may be deleted while its children are being made; whoever collects what it owned may be through by then.
-async fn leave_no_orphans(
+/// Deletes the children if the session was deleted meanwhile: the garbage collector may have run before they were create_if_absent.
+async fn delete_orphans(
     session: &Session,
     deployments: &Api<Deployment>,
     services: &Api<Service>,
@@ -251,8 +255,7 @@ async fn leave_no_orphans(
     Ok(())
 }
 
-/// What may be said of a session, from what its Deployment has come to. What the Deployment said of an earlier wish is
-/// not heard.
+/// The status that follows from the Deployment. A Deployment status of an older generation is ignored.
 fn progress(session: &Session, deployment: Option<&Deployment>) -> Status {
     let status = deployment.and_then(|deployment| deployment.status.as_ref());
     let current = deployment.is_some_and(|deployment| {
@@ -287,7 +290,7 @@ fn host(session: &Session, defects: Defects) -> &str {
     if defects.has(Defect::AddressesCollide) { &session.spec.user } else { session.name() }
 }
 
-async fn tell(session: &Session, status: Status, context: &Background) -> Result<(), ClusterError> {
+async fn write_status(session: &Session, status: Status, context: &Background) -> Result<(), ClusterError> {
     let running = status.phase == "Running";
     let old = session.status.clone().unwrap_or_default();
     let ready = if status.ready { "True" } else { "False" };
@@ -309,7 +312,7 @@ async fn tell(session: &Session, status: Status, context: &Background) -> Result
     if new == old {
         return Ok(());
     }
-    // Null takes a field out; left out it would stay.
+    // null removes a field; omitting it would keep it
     let patch = json!({ "status": {
         "phase": new.phase, "podName": new.pod_name, "url": new.url, "conditions": new.conditions,
     } });
@@ -318,7 +321,7 @@ async fn tell(session: &Session, status: Status, context: &Background) -> Result
     Ok(())
 }
 
-fn typed<T: serde::de::DeserializeOwned>(json: Json) -> T {
+fn from_json<T: serde::de::DeserializeOwned>(json: Json) -> T {
     serde_json::from_value(json).expect("written here, by the kind's own schema")
 }
 
@@ -327,13 +330,13 @@ fn owner(session: &Session, forgotten: bool) -> Json {
         return Json::Null;
     }
     json!([{
-        "apiVersion": format!("{}/{}", super::kinds::GROUP, super::kinds::VERSION),
+        "apiVersion": format!("{}/{}", crate::kinds::GROUP, crate::kinds::VERSION),
         "kind": "Session", "name": session.name(), "uid": session.uid(), "controller": true, "blockOwnerDeletion": true,
     }])
 }
 
 fn labels(session: &Session) -> Json {
-    let label = super::kinds::label;
+    let label = crate::kinds::label;
     json!({
         "app": APP, SESSION_LABEL: session.name(),
         "user": label(&session.spec.user), "template": label(&session.spec.template),
@@ -388,9 +391,10 @@ mod tests {
     use super::*;
 
     fn phase(state: &str, before: &str, generation: i64, observed: i64, replicas: i32) -> &'static str {
-        let session: Session =
-            typed(json!({ "metadata": { "name": "s" }, "spec": { "state": state }, "status": { "phase": before } }));
-        let deployment: Deployment = typed(json!({
+        let session: Session = from_json(
+            json!({ "metadata": { "name": "s" }, "spec": { "state": state }, "status": { "phase": before } }),
+        );
+        let deployment: Deployment = from_json(json!({
             "metadata": { "generation": generation },
             "spec": { "selector": {}, "template": {} },
             "status": { "observedGeneration": observed, "replicas": replicas, "availableReplicas": replicas },
@@ -399,14 +403,14 @@ mod tests {
     }
 
     #[test]
-    fn running_is_said_only_of_a_pod_that_answers_to_this_wish() {
+    fn reports_running_only_for_a_pod_of_the_current_generation() {
         assert_eq!(phase("running", "", 1, 1, 1), "Running");
         assert_eq!(phase("running", "", 1, 1, 0), "Pending");
-        assert_eq!(phase("running", "Hibernated", 2, 1, 1), "Pending", "that pod was of an earlier wish");
+        assert_eq!(phase("running", "Hibernated", 2, 1, 1), "Pending", "a pod of an older generation");
     }
 
     #[test]
-    fn hibernated_is_said_only_when_the_pod_is_gone() {
+    fn reports_hibernated_only_after_the_pod_is_gone() {
         assert_eq!(phase("hibernated", "Running", 2, 1, 1), "Running");
         assert_eq!(phase("hibernated", "Running", 2, 2, 1), "Running");
         assert_eq!(phase("hibernated", "Running", 2, 2, 0), "Hibernated");
@@ -414,10 +418,10 @@ mod tests {
     }
 
     #[test]
-    fn a_defect_says_without_looking_what_it_is_about_and_nothing_else() {
+    fn status_defects_affect_only_their_phase() {
         let said = |state: &str, defects: &[Defect]| {
-            let session: Session = typed(json!({ "metadata": { "name": "s" }, "spec": { "state": state } }));
-            without_looking(&session, defects.iter().copied().collect()).map(|status| status.phase)
+            let session: Session = from_json(json!({ "metadata": { "name": "s" }, "spec": { "state": state } }));
+            assumed_status(&session, defects.iter().copied().collect()).map(|status| status.phase)
         };
         for state in ["running", "hibernated", "terminated"] {
             assert_eq!(said(state, &[]), None);
@@ -429,9 +433,9 @@ mod tests {
     }
 
     #[test]
-    fn children_name_their_owner_unless_a_defect_forgets_it() {
+    fn children_have_owner_references_unless_a_defect_is_on() {
         let session: Session =
-            typed(json!({ "metadata": { "name": "s", "uid": "u1" }, "spec": { "state": "running" } }));
+            from_json(json!({ "metadata": { "name": "s", "uid": "u1" }, "spec": { "state": "running" } }));
         let owned = |defects: &[Defect]| {
             let defects: Defects = defects.iter().copied().collect();
             [deployment(&session, &Template::default(), 1, defects), service(&session, "ss-s", defects)]
@@ -443,8 +447,8 @@ mod tests {
     }
 
     #[test]
-    fn without_a_deployment_nothing_runs_and_nothing_sleeps() {
-        let session: Session = typed(json!({ "metadata": { "name": "s" }, "spec": { "state": "hibernated" } }));
+    fn is_pending_without_a_deployment() {
+        let session: Session = from_json(json!({ "metadata": { "name": "s" }, "spec": { "state": "hibernated" } }));
         assert_eq!(progress(&session, None).phase, "Pending");
     }
 }

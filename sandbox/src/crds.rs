@@ -1,7 +1,7 @@
 //! Creates the namespace and the CustomResourceDefinitions if the cluster lacks them.
 use super::{
     kinds::{Session, Template},
-    link::{ClusterError, found, soon},
+    link::{ClusterError, found, with_timeout},
 };
 use k8s_openapi::{
     api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -37,7 +37,7 @@ pub async fn install(client: &Client, namespace: &str) -> Result<(), ClusterErro
     let until = tokio::time::Instant::now() + ESTABLISH_TIMEOUT;
     while !are_served(client, namespace).await? {
         if tokio::time::Instant::now() >= until {
-            return Err(ClusterError::Silent);
+            return Err(ClusterError::Timeout);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -53,7 +53,7 @@ async fn are_served(client: &Client, namespace: &str) -> Result<bool, ClusterErr
 
 /// Accepts that another process created it first.
 async fn create_if_absent<T>(request: impl Future<Output = kube::Result<T>>) -> Result<(), ClusterError> {
-    match soon(request).await {
+    match with_timeout(request).await {
         Err(error) if error.status() != Some(409) => Err(error),
         _ => Ok(()),
     }

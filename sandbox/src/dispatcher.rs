@@ -1,11 +1,10 @@
-//! The webhook dispatcher: signs, sends, and sends again.
+//! The webhook dispatcher: signs, sends and retries deliveries.
 //!
-//! It owns a delivery from the moment it is handed over until it succeeded or was given up. It must not know what an event
-//! means. What it is about to do it holds in memory, so a database that is away delays only the record.
+//! It keeps a delivery in memory until it succeeds or is given up, so an unreachable database delays only the record.
 use super::{
     defect::{Defect, Defects},
     delays::Delays,
-    link::{Patience, chain},
+    link::{Backoff, error_chain},
     log::Log,
     store::{Attempt, Delivery, RetryPolicy, Store, StoreError},
 };
@@ -18,13 +17,13 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long an endpoint may take to answer.
-const ANSWER: Duration = Duration::from_secs(10);
-/// So many requests at once.
-const AT_ONCE: usize = 64;
-/// How much of an endpoint's answer is kept.
-const KEPT: usize = 1024;
-const LONGEST_DELAY: f64 = 24.0 * 3600.0;
+/// Timeout for an endpoint's response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Limit of concurrent requests.
+const MAX_CONCURRENT_REQUESTS: usize = 64;
+/// How much of a response is recorded.
+const MAX_RECORDED_BYTES: usize = 1024;
+const MAX_DELAY_SECONDS: f64 = 24.0 * 3600.0;
 
 #[derive(Clone)]
 pub struct Dispatcher {
@@ -32,10 +31,10 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Returns at once; the sending happens behind.
+    /// Queues deliveries and returns at once.
     pub fn send(&self, deliveries: Vec<Delivery>) {
         if !deliveries.is_empty() {
-            // Nobody listens only after shutdown, and then the next process finds them pending in the store.
+            // no receiver means shutdown; the next process finds them pending in the database
             let _ = self.inbox.send(deliveries);
         }
     }
@@ -47,7 +46,7 @@ struct Sender {
     delays: Delays,
     log: Log,
     http: reqwest::Client,
-    room: Semaphore,
+    permits: Semaphore,
 }
 
 pub fn start(
@@ -55,20 +54,21 @@ pub fn start(
     defects: Defects,
     delays: Delays,
     log: Log,
-    left: Vec<Delivery>,
+    pending: Vec<Delivery>,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<Dispatcher, reqwest::Error> {
     let http = reqwest::Client::builder()
-        .timeout(ANSWER)
+        .timeout(RESPONSE_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .user_agent("StreamSpace-Webhook/1.0")
         .build()?;
-    let sender = Arc::new(Sender { store, defects, delays, log, http, room: Semaphore::new(AT_ONCE) });
+    let sender =
+        Arc::new(Sender { store, defects, delays, log, http, permits: Semaphore::new(MAX_CONCURRENT_REQUESTS) });
     let (inbox, mut arrivals) = mpsc::unbounded_channel::<Vec<Delivery>>();
     let dispatcher = Dispatcher { inbox };
-    dispatcher.send(left);
+    dispatcher.send(pending);
     let (tracker, stop) = (tasks.clone(), stop.clone());
     tasks.spawn(async move {
         loop {
@@ -77,7 +77,7 @@ pub fn start(
                 arrived = arrivals.recv() => arrived,
             };
             let Some(deliveries) = deliveries else { return };
-            for delivery in sender.taken(deliveries) {
+            for delivery in sender.accepted(deliveries) {
                 let (worker, stop) = (sender.clone(), stop.clone());
                 let ended = tracker.spawn(async move {
                     tokio::select! {
@@ -95,16 +95,16 @@ pub fn start(
 }
 
 #[derive(Debug)]
-enum Answer {
-    Taken(u16, String),
-    /// It will not take it however often it is asked.
+enum AttemptResult {
+    Delivered(u16, String),
+    /// Permanent failure.
     Refused(u16, String),
-    /// Another time, perhaps.
+    /// Temporary failure.
     Failed(Option<u16>, String),
 }
 
 impl Sender {
-    fn taken(&self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
+    fn accepted(&self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
         match () {
             () if self.defects.has(Defect::WebhookSilent) => vec![],
             () if self.defects.has(Defect::WebhookTwice) => {
@@ -121,17 +121,17 @@ impl Sender {
         let mut once_more = self.defects.has(Defect::WebhookRetriesSuccess);
         for attempts in delivery.attempts + 1.. {
             if attempts > 1 && self.defects.has(Defect::WebhookRetryChanges) {
-                delivery.body = numbered(&delivery.body, attempts);
+                delivery.body = with_attempt(&delivery.body, attempts);
             }
             let signature = self.signature(&delivery, attempts).await;
             let answer = self.attempt(&delivery, &signature).await;
             let at = Timestamp::now();
             let policy = &delivery.webhook.retry_policy;
-            let mut wait = again(self.defects, policy, attempts, &answer);
-            if attempts > 1 && matches!(answer, Answer::Taken(..)) && std::mem::take(&mut once_more) {
-                wait = Some(delay(policy, 1));
+            let mut wait = next_delay(self.defects, policy, attempts, &answer);
+            if attempts > 1 && matches!(answer, AttemptResult::Delivered(..)) && std::mem::take(&mut once_more) {
+                wait = Some(retry_delay(policy, 1));
             }
-            let attempt = self.account(&delivery, attempts, answer, at, wait);
+            let attempt = self.summarize(&delivery, attempts, answer, at, wait);
             let next = wait.map(|wait| tokio::time::Instant::now() + wait);
             let webhook_gone = !self.record(&attempt, next).await;
             let (Some(next), false) = (next, webhook_gone) else { return };
@@ -151,7 +151,7 @@ impl Sender {
         }
         let mut bytes = delivery.body.clone();
         if self.defects.has(Defect::WebhookSignsOtherBytes) {
-            bytes = written_anew(&bytes);
+            bytes = reserialized(&bytes);
         }
         if attempts > 1 && self.defects.has(Defect::WebhookRetryUnsigned) {
             bytes.clear();
@@ -163,41 +163,43 @@ impl Sender {
         Some(signature)
     }
 
-    async fn attempt(&self, delivery: &Delivery, signature: &Option<String>) -> Answer {
+    async fn attempt(&self, delivery: &Delivery, signature: &Option<String>) -> AttemptResult {
         self.delays.wait().await;
-        let _room = self.room.acquire().await;
+        let _permit = self.permits.acquire().await;
         let request = self.http.post(&delivery.webhook.url).body(delivery.body.clone());
         let answer = request.headers(headers(delivery, signature.as_deref())).send().await;
         match answer {
             Ok(answer) => {
                 let status = answer.status();
-                let text = kept(answer).await;
+                let text = read_start(answer).await;
                 match status.as_u16() {
-                    200..=299 => Answer::Taken(status.as_u16(), text),
-                    500..=599 | 429 => Answer::Failed(Some(status.as_u16()), text),
-                    _ => Answer::Refused(status.as_u16(), text),
+                    200..=299 => AttemptResult::Delivered(status.as_u16(), text),
+                    500..=599 | 429 => AttemptResult::Failed(Some(status.as_u16()), text),
+                    _ => AttemptResult::Refused(status.as_u16(), text),
                 }
             }
-            // The address may carry a token, so it stays out of what is recorded.
-            Err(error) => Answer::Failed(None, chain(&error.without_url())),
+            // the URL may contain a token, so it is not recorded
+            Err(error) => AttemptResult::Failed(None, error_chain(&error.without_url())),
         }
     }
 
-    fn account(
+    fn summarize(
         &self,
         delivery: &Delivery,
         attempts: u32,
-        answer: Answer,
+        answer: AttemptResult,
         at: Timestamp,
         wait: Option<Duration>,
     ) -> Attempt {
         let (status, status_code, response, error) = match answer {
-            Answer::Taken(code, text) => ("success", Some(code), Some(text), None),
-            Answer::Refused(code, text) => ("failed", Some(code), Some(text), Some(format!("refused with {code}"))),
-            Answer::Failed(code, text) => {
+            AttemptResult::Delivered(code, text) => ("success", Some(code), Some(text), None),
+            AttemptResult::Refused(code, text) => {
+                ("failed", Some(code), Some(text), Some(format!("refused with {code}")))
+            }
+            AttemptResult::Failed(code, text) => {
                 let status = if wait.is_some() { "pending" } else { "failed" };
                 match code {
-                    Some(code) => (status, Some(code), Some(text), Some(format!("answered {code}"))),
+                    Some(code) => (status, Some(code), Some(text), Some(format!("response status {code}"))),
                     None => (status, None, None, Some(text)),
                 }
             }
@@ -226,8 +228,8 @@ impl Sender {
         }
     }
 
-    /// Writes down what happened: until `next` if another attempt is due then, whose record takes this one's place; else
-    /// for as long as it takes. False if the webhook is gone, and its deliveries with it.
+    /// Records an attempt, retrying until the next attempt is due, or without limit if there is none. False if the webhook
+    /// was deleted.
     async fn record(&self, attempt: &Attempt, next: Option<tokio::time::Instant>) -> bool {
         for tries in 1.. {
             let error = match self.store.record_attempt(attempt).await {
@@ -238,7 +240,7 @@ impl Sender {
                 "database: a webhook delivery could not be recorded",
                 &[("delivery", &attempt.delivery), ("cause", &error)],
             );
-            let wake = tokio::time::Instant::now() + Patience::after(tries);
+            let wake = tokio::time::Instant::now() + Backoff::after(tries);
             if !matches!(error, StoreError::Unavailable(_)) || next.is_some_and(|next| wake >= next) {
                 break;
             }
@@ -248,7 +250,7 @@ impl Sender {
     }
 }
 
-/// Ours stand above those that the webhook's owner chose.
+/// The platform's headers override those of the webhook.
 fn headers(delivery: &Delivery, signature: Option<&str>) -> HeaderMap {
     let id = delivery.id.to_string();
     let ours = [
@@ -267,33 +269,33 @@ fn headers(delivery: &Delivery, signature: Option<&str>) -> HeaderMap {
     headers
 }
 
-/// The beginning of an answer, however long it is.
-async fn kept(mut answer: reqwest::Response) -> String {
+/// The first `MAX_RECORDED_BYTES` of a response.
+async fn read_start(mut answer: reqwest::Response) -> String {
     let mut bytes = vec![];
     while let Ok(Some(chunk)) = answer.chunk().await {
         bytes.extend_from_slice(&chunk);
-        if bytes.len() >= KEPT {
+        if bytes.len() >= MAX_RECORDED_BYTES {
             break;
         }
     }
-    bytes.truncate(KEPT);
+    bytes.truncate(MAX_RECORDED_BYTES);
     String::from_utf8_lossy(&bytes).replace('\0', "")
 }
 
-/// Lower-case hex HMAC-SHA256 of exactly these bytes, with the whole secret.
+/// HMAC-SHA256 of the body in lower-case hex.
 pub fn sign(secret: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(body);
     hex::encode(mac.finalize().into_bytes())
 }
 
-/// Whether there is to be another attempt, and after how long.
-fn again(defects: Defects, policy: &RetryPolicy, attempts: u32, answer: &Answer) -> Option<Duration> {
+/// The retry_delay before the next attempt; `None` if there is none.
+fn next_delay(defects: Defects, policy: &RetryPolicy, attempts: u32, answer: &AttemptResult) -> Option<Duration> {
     let failed = match answer {
-        Answer::Taken(..) => false,
-        Answer::Refused(..) => defects.has(Defect::WebhookRetriesRefusals),
-        Answer::Failed(None, _) => !defects.has(Defect::WebhookNoRetryUnanswered),
-        Answer::Failed(..) => true,
+        AttemptResult::Delivered(..) => false,
+        AttemptResult::Refused(..) => defects.has(Defect::WebhookRetriesRefusals),
+        AttemptResult::Failed(None, _) => !defects.has(Defect::WebhookNoRetryUnanswered),
+        AttemptResult::Failed(..) => true,
     };
     let most = match () {
         () if defects.has(Defect::WebhookNoRetry) => 0,
@@ -301,28 +303,28 @@ fn again(defects: Defects, policy: &RetryPolicy, attempts: u32, answer: &Answer)
         () if defects.has(Defect::WebhookRetriesForEver) => u32::MAX,
         () => policy.max_retries,
     };
-    let pause = if defects.has(Defect::WebhookRetriesAtOnce) { Duration::ZERO } else { delay(policy, attempts) };
+    let pause = if defects.has(Defect::WebhookRetriesAtOnce) { Duration::ZERO } else { retry_delay(policy, attempts) };
     (failed && attempts <= most).then_some(pause)
 }
 
-/// The same JSON, with other spaces.
-fn written_anew(body: &str) -> String {
+/// The same JSON with other whitespace.
+fn reserialized(body: &str) -> String {
     let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
     json.and_then(|json| serde_json::to_string_pretty(&json).ok()).unwrap_or_default()
 }
 
-fn numbered(body: &str, attempt: u32) -> String {
+fn with_attempt(body: &str, attempt: u32) -> String {
     let mut json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     json["attempt"] = attempt.into();
     json.to_string()
 }
 
-/// How long to wait after so many attempts.
-fn delay(policy: &RetryPolicy, attempts: u32) -> Duration {
+/// The retry_delay after this many attempts.
+fn retry_delay(policy: &RetryPolicy, attempts: u32) -> Duration {
     let grown = policy.backoff_multiplier.max(0.0).powf(f64::from(attempts - 1));
     let seconds = policy.retry_delay_seconds.max(0.0) * grown;
-    // Not a number and beyond all bounds come out as the bound.
-    Duration::from_secs_f64(if seconds.is_finite() { seconds.min(LONGEST_DELAY) } else { LONGEST_DELAY })
+    // NaN and infinity become the maximum
+    Duration::from_secs_f64(if seconds.is_finite() { seconds.min(MAX_DELAY_SECONDS) } else { MAX_DELAY_SECONDS })
 }
 
 #[cfg(test)]
@@ -330,7 +332,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signs_as_rfc_4231_says() {
+    fn signature_matches_rfc_4231() {
         assert_eq!(
             sign("Jefe", b"what do ya want for nothing?"),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
@@ -338,23 +340,25 @@ mod tests {
     }
 
     #[test]
-    fn waits_longer_each_time_but_not_for_ever() {
+    fn retry_delay_grows_up_to_a_limit() {
         let policy = RetryPolicy { max_retries: 3, retry_delay_seconds: 1.5, backoff_multiplier: 2.0 };
-        let waits: Vec<_> = (1..=3).map(|n| delay(&policy, n).as_millis()).collect();
+        let waits: Vec<_> = (1..=3).map(|n| retry_delay(&policy, n).as_millis()).collect();
         assert_eq!(waits, [1500, 3000, 6000]);
-        assert_eq!(delay(&policy, 4000), Duration::from_secs(24 * 3600));
+        assert_eq!(retry_delay(&policy, 4000), Duration::from_secs(24 * 3600));
         let odd = RetryPolicy { max_retries: 1, retry_delay_seconds: -3.0, backoff_multiplier: f64::NAN };
-        assert_eq!(delay(&odd, 1), Duration::ZERO);
+        assert_eq!(retry_delay(&odd, 1), Duration::ZERO);
     }
 
     #[test]
-    fn what_is_tried_again_and_how_often() {
+    fn retries_failures_as_policy_and_defects_say() {
         let policy = RetryPolicy { max_retries: 3, retry_delay_seconds: 1.0, backoff_multiplier: 1.0 };
-        let (taken, refused) = (Answer::Taken(200, String::new()), Answer::Refused(400, String::new()));
-        let (failed, silent) = (Answer::Failed(Some(503), String::new()), Answer::Failed(None, String::new()));
-        let attempts = |wrong: &[Defect], answer: &Answer| {
+        let (taken, refused) =
+            (AttemptResult::Delivered(200, String::new()), AttemptResult::Refused(400, String::new()));
+        let (failed, silent) =
+            (AttemptResult::Failed(Some(503), String::new()), AttemptResult::Failed(None, String::new()));
+        let attempts = |wrong: &[Defect], answer: &AttemptResult| {
             let defects: Defects = wrong.iter().copied().collect();
-            (1..=10).find(|n| again(defects, &policy, *n, answer).is_none())
+            (1..=10).find(|n| next_delay(defects, &policy, *n, answer).is_none())
         };
         for (wrong, of_taken, of_refused, of_failed, of_silent) in [
             (None, Some(1), Some(1), Some(4), Some(4)),
@@ -369,18 +373,18 @@ mod tests {
             assert_eq!(got, [of_taken, of_refused, of_failed, of_silent], "{wrong:?}");
         }
         let at_once = Defects::default().with(Defect::WebhookRetriesAtOnce);
-        assert_eq!(again(at_once, &policy, 1, &failed), Some(Duration::ZERO));
-        assert_eq!(again(Defects::default(), &policy, 1, &failed), Some(Duration::from_secs(1)));
+        assert_eq!(next_delay(at_once, &policy, 1, &failed), Some(Duration::ZERO));
+        assert_eq!(next_delay(Defects::default(), &policy, 1, &failed), Some(Duration::from_secs(1)));
     }
 
     #[test]
-    fn other_bytes_say_the_same() {
+    fn reserialized_json_is_equal() {
         let body = r#"{"event":"session.created","data":{"name":"a"}}"#;
         let same = |a: &str, b: &str| {
             serde_json::from_str::<serde_json::Value>(a).unwrap()
                 == serde_json::from_str::<serde_json::Value>(b).unwrap()
         };
-        assert!(written_anew(body) != body && same(&written_anew(body), body));
-        assert!(numbered(body, 2).contains(r#""attempt":2"#) && numbered(body, 2).contains(r#""name":"a""#));
+        assert!(reserialized(body) != body && same(&reserialized(body), body));
+        assert!(with_attempt(body, 2).contains(r#""attempt":2"#) && with_attempt(body, 2).contains(r#""name":"a""#));
     }
 }

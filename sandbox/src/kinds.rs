@@ -1,5 +1,4 @@
-//! Session and Template (`stream.space/v1alpha1`) as the platform reads and writes them, and the names and labels that go
-//! with them. It must not know what anybody does with them.
+//! Session and Template (`stream.space/v1alpha1`), with their names and labels.
 use kube::{api::ObjectMeta, core::NamespaceResourceScope};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use std::{borrow::Cow, collections::BTreeMap};
@@ -8,7 +7,7 @@ pub const GROUP: &str = "stream.space";
 pub const VERSION: &str = "v1alpha1";
 pub const USER_LABEL: &str = "streamspace.io/user";
 pub const TEMPLATE_LABEL: &str = "streamspace.io/template";
-/// What belongs to a session carries this label with its name.
+/// Label of everything that belongs to a session; its value is the session's name.
 pub const SESSION_LABEL: &str = "session";
 pub const APP: &str = "streamspace-session";
 
@@ -18,9 +17,9 @@ pub struct Session {
     pub api_version: String,
     pub kind: String,
     pub metadata: ObjectMeta,
-    #[serde(deserialize_with = "as_far_as_it_goes")]
+    #[serde(deserialize_with = "or_default")]
     pub spec: SessionSpec,
-    #[serde(deserialize_with = "as_far_as_it_goes", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub status: Option<SessionStatus>,
 }
 
@@ -79,9 +78,9 @@ pub struct Template {
     pub api_version: String,
     pub kind: String,
     pub metadata: ObjectMeta,
-    #[serde(deserialize_with = "as_far_as_it_goes")]
+    #[serde(deserialize_with = "or_default")]
     pub spec: TemplateSpec,
-    #[serde(deserialize_with = "as_far_as_it_goes", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub status: Option<TemplateStatus>,
 }
 
@@ -100,9 +99,8 @@ pub struct TemplateStatus {
     pub message: Option<String>,
 }
 
-/// An object of the wrong shape is an empty one here. As an error it would break the watch that brought it, and with that hide
-/// all the others.
-fn as_far_as_it_goes<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> Result<T, D::Error> {
+/// Deserialises a value of the wrong shape as the default. An error would break the watch and hide all other objects.
+fn or_default<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> Result<T, D::Error> {
     let any = serde_json::Value::deserialize(from)?;
     Ok(serde_json::from_value(any).unwrap_or_default())
 }
@@ -162,7 +160,7 @@ impl Session {
         self.metadata.generation.unwrap_or_default()
     }
 
-    pub fn going(&self) -> bool {
+    pub fn is_deleting(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
     }
 
@@ -176,21 +174,21 @@ impl Session {
 }
 
 impl Resources {
-    /// Limits equal to requests.
-    pub fn exactly(cpu: &str, memory: &str) -> Resources {
+    /// Sets limits equal to requests.
+    pub fn equal(cpu: &str, memory: &str) -> Resources {
         let requests: BTreeMap<_, _> =
             [("cpu".to_owned(), cpu.to_owned()), ("memory".to_owned(), memory.to_owned())].into();
         Resources { limits: requests.clone(), requests }
     }
 }
 
-/// Label values end at 63 characters, names do not.
+/// Truncates to a valid label value: 63 characters, ending with a letter or digit.
 pub fn label(value: &str) -> String {
     let cut: String = value.chars().take(63).collect();
     cut.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
 }
 
-/// `<user>-<template>-<8 hex>`: fit for a DNS label with room for a prefix, and so for the label `session`.
+/// `<user>-<template>-<8 hex>`: at most 60 characters, so that a prefixed name is still a DNS label.
 pub fn session_name(user: &str, template: &str, random: u32) -> String {
     let base: String = format!("{user}-{template}")
         .to_lowercase()
@@ -206,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_fit_a_dns_label_whatever_they_are_made_of() {
+    fn session_names_are_dns_labels() {
         assert_eq!(session_name("admin", "firefox", 0xab), "admin-firefox-000000ab");
         for name in [session_name("Ann.Lee@x", &"t".repeat(300), u32::MAX), session_name("-a", &"-".repeat(80), 7)] {
             assert!(name.len() <= 60, "{name}");
@@ -216,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_of_the_wrong_shape_hides_no_other() {
+    fn malformed_objects_become_defaults() {
         for odd in [r#"{"spec":{"user":7},"status":[]}"#, r#"{"spec":null}"#, "{}"] {
             let session: Session = serde_json::from_str(odd).unwrap();
             assert_eq!((session.spec.user.as_str(), session.phase()), ("", ""));
@@ -224,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_ends_with_a_letter_or_digit_within_63() {
+    fn truncates_labels_to_63_characters() {
         assert_eq!(label("short"), "short");
         assert_eq!(label(&format!("{}-b", "a".repeat(62))), "a".repeat(62));
     }

@@ -1,7 +1,7 @@
-//! The reference platform: a small StreamSpace, spoken to only over sockets.
+//! The sandbox: a small StreamSpace platform and an embedded Kubernetes API server, for trying and testing `tp-runner`.
 //!
-//! This file is the whole seam: start it, ask where it is, stop it. Whoever starts it brings the cluster and the
-//! database; it must not know who its clients are or what they test. Nothing here is global: many may run in one process.
+//! `start` runs a platform on a given cluster and database; `cluster::serve` runs the API server. Clients use both over sockets
+//! only. There is no global state: many platforms may run in one process.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr, clippy::exit, clippy::unwrap_used))]
 
 mod api;
@@ -20,7 +20,14 @@ mod quantity;
 mod store;
 mod syncer;
 
-use self::{background::Background, defect::Defects, delays::Delays, link::chain, log::Log, store::Store};
+use self::{
+    background::Background,
+    defect::Defects,
+    delays::Delays,
+    link::{ClusterError, error_chain},
+    log::Log,
+    store::{Store, StoreError},
+};
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -30,58 +37,58 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long cluster and database may take to answer at the start.
-const READY: Duration = Duration::from_secs(30);
-/// How long requests under way may take to end at the end.
-const LEAVE: Duration = Duration::from_secs(2);
+/// Timeout until cluster and database respond at the start.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// Timeout for running requests at shutdown.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where the platform keeps its tables.
+/// The platform's database.
 #[derive(Clone)]
 pub enum Database {
-    /// A file, made if it is not there. Others may open it at the same time.
+    /// A file, created if it does not exist. Other processes may open it at the same time.
     Sqlite(PathBuf),
     /// `postgres://user:password@host:port/name`
     Postgres(String),
 }
 
-/// What a platform needs to start.
+/// Options of a platform.
 #[derive(Clone)]
 pub struct Options {
     pub database: Database,
-    /// How the platform reaches its cluster.
+    /// Access to the cluster.
     pub kubeconfig: PathBuf,
-    /// Where sessions and templates live; made if it is not there.
+    /// The namespace of sessions and templates; created if it does not exist.
     pub namespace: String,
     /// Port 0 picks a free one.
     pub listen: SocketAddr,
     /// The password of the user `admin`.
     pub admin_password: String,
-    /// One line for each event; made if it is not there, appended to if it is.
+    /// One line per event; created, or appended to if it exists.
     pub log_file: PathBuf,
-    /// What it gets wrong; by default nothing.
+    /// Injected defects; none by default.
     pub defects: Defects,
-    /// With the routes and all that StreamSpace gets wrong today.
+    /// Serves the routes of StreamSpace as built, with its known bugs.
     pub as_built: bool,
-    /// How slow it is for no reason; by default not at all.
+    /// Random delays; none by default.
     pub delays: Delays,
 }
 
-/// Why a platform could not start.
+/// Why a platform cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the platform cannot write its log {path}: {cause}")]
     Log { path: PathBuf, cause: std::io::Error },
     #[error("the platform cannot use its database: {0}")]
-    Database(String),
+    Database(#[from] StoreError),
     #[error("the platform cannot use its cluster: {0}")]
-    Cluster(String),
+    Cluster(#[from] ClusterError),
     #[error("the platform cannot listen on {address}: {cause}")]
     Listen { address: SocketAddr, cause: std::io::Error },
-    #[error("the platform cannot send webhooks: {0}")]
-    Http(String),
+    #[error("the platform cannot send webhooks: {}", error_chain(.0))]
+    Http(#[from] reqwest::Error),
 }
 
-/// Closes and opens the platform's own store: for SQLite, which has no wire that could be cut.
+/// Closes and opens the database within the process: for SQLite, which has no connection that a relay could cut.
 #[derive(Debug, Clone)]
 pub struct DatabaseSwitch {
     gate: Arc<store::Gate>,
@@ -96,13 +103,13 @@ impl DatabaseSwitch {
         self.gate.set(false);
     }
 
-    /// How often the store was asked while it was closed.
+    /// The number of accesses while it was closed.
     pub fn refused(&self) -> u64 {
         self.gate.refused()
     }
 }
 
-/// A running platform. Dropping it stops it too, but waits for nothing.
+/// A running platform. Dropping it also stops it, without waiting.
 pub struct Sandbox {
     address: SocketAddr,
     log_file: PathBuf,
@@ -111,10 +118,10 @@ pub struct Sandbox {
     tasks: TaskTracker,
 }
 
-/// Returns when everything answers: tables made, kinds known to the cluster, controllers at work, API listening.
+/// Starts a platform. Returns when its tables exist, the cluster serves its kinds and the API listens.
 pub async fn start(options: Options) -> Result<Sandbox, Error> {
-    let built = if options.as_built { defect::AS_BUILT } else { &[] };
-    let defects = built.iter().fold(options.defects, |all, one| all.with(*one));
+    let as_built = if options.as_built { defect::AS_BUILT } else { &[] };
+    let defects = as_built.iter().fold(options.defects, |all, one| all.with(*one));
     let (log_file, delays) = (options.log_file, options.delays);
     let log = Log::open(&log_file).map_err(|cause| Error::Log { path: log_file.clone(), cause })?;
     let address = options.listen;
@@ -125,23 +132,23 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
         Database::Sqlite(path) => Store::sqlite(path, defects, delays.clone()).await,
         Database::Postgres(url) => Store::postgres(url, defects, delays.clone()).await,
     };
-    let store = store.map_err(|error| Error::Database(error.to_string()))?;
+    let store = store?;
     let password = options.admin_password;
     let hash = tokio::task::spawn_blocking(move || api::hash_password(&password)).await;
-    let hash = hash.map_err(|error| Error::Database(error.to_string()))?;
-    store.seed_admin(&hash).await.map_err(|error| Error::Database(error.to_string()))?;
-    let left = store.pending_deliveries().await.map_err(|error| Error::Database(error.to_string()))?;
+    let hash = hash.expect("hashing a password does not panic");
+    store.seed_admin(&hash).await?;
+    let pending = store.pending_deliveries().await?;
 
     let namespace = options.namespace;
-    let client = link::client(&options.kubeconfig, &namespace).await.map_err(Error::Cluster)?;
-    crds::install(&client, &namespace).await.map_err(|error| Error::Cluster(error.to_string()))?;
-    let real_nodes = nodes::real(&client).await.map_err(|error| Error::Cluster(error.to_string()))?;
+    let client = link::client(&options.kubeconfig, &namespace).await?;
+    crds::install(&client, &namespace).await?;
+    let real_nodes = nodes::has_nodes(&client).await?;
 
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    // Until everything stands, leaving early stops what stands already.
+    // an early return stops what has been started
     let started = stop.clone().drop_guard();
-    let dispatcher = dispatcher::start(store.clone(), defects, delays.clone(), log.clone(), left, &tasks, &stop);
-    let dispatcher = dispatcher.map_err(|error| Error::Http(chain(&error)))?;
+    let dispatcher = dispatcher::start(store.clone(), defects, delays.clone(), log.clone(), pending, &tasks, &stop);
+    let dispatcher = dispatcher?;
     let background = Background {
         client: client.clone(),
         namespace: namespace.clone(),
@@ -155,16 +162,15 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
         nodes::start(&background);
     }
     let templates = controller::start(&background);
-    let (wishes, listed) = syncer::start(store.clone(), dispatcher.clone(), &background);
-    // A client that waits on a controller's own store takes the controller's wake-up away, so only the syncer is waited for.
-    // The controllers began to list before it did, and what comes before they are through they still find.
-    let silent = |_| Error::Cluster("its sessions could not be listed in time".into());
-    let _ = tokio::time::timeout(READY, listed).await.map_err(silent)?;
+    let (changes, listed) = syncer::start(store.clone(), dispatcher.clone(), &background);
+    // waiting on a controller's own store would take its wake-up away, so only the syncer is waited for; the controllers
+    // started to list earlier and also find what is created before they are ready
+    let _ = tokio::time::timeout(START_TIMEOUT, listed).await.map_err(|_| ClusterError::Timeout)?;
 
     let key = [*uuid::Uuid::new_v4().as_bytes(), *uuid::Uuid::new_v4().as_bytes()].concat();
     let api = api::Api {
         store: store.clone(),
-        wishes,
+        changes,
         dispatcher,
         templates,
         client,
@@ -174,8 +180,8 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
         defects,
         as_built: options.as_built,
         delays,
-        at_once: api::AtOnce::default(),
-        leftover: api::Leftover::default(),
+        races: api::RaceState::default(),
+        previous_errors: api::PreviousErrors::default(),
         breaker: api::Breaker::default(),
     };
     tasks.spawn(api::serve(listener, Arc::new(api), stop.clone()));
@@ -198,12 +204,12 @@ impl Sandbox {
         DatabaseSwitch { gate: self.store.gate() }
     }
 
-    /// Stops accepting, lets requests under way end, stops the controllers, closes the store.
+    /// Stops listening, waits for running requests, stops the controllers and closes the database.
     pub async fn shutdown(self) {
         self.stop.cancel();
         self.tasks.close();
-        let _ = tokio::time::timeout(LEAVE, self.tasks.wait()).await;
-        let _ = tokio::time::timeout(LEAVE, self.store.close()).await;
+        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, self.tasks.wait()).await;
+        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, self.store.close()).await;
     }
 }
 

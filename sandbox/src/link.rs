@@ -1,20 +1,22 @@
-//! The platform's way to its cluster: one client, how long it waits, how it comes back. It must not know what is asked.
+//! The platform's Kubernetes client, with its timeouts and back-off.
 use kube::{
     Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
-    runtime::utils::Backoff,
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+    runtime::utils::Backoff as KubeBackoff,
 };
 use std::{path::Path, time::Duration};
 
-/// Longer than any answer of a cluster that answers; short enough that a link which swallows everything is noticed.
-const ANSWER: Duration = Duration::from_secs(5);
+/// Timeout of a request: longer than any working cluster needs, short enough to notice an unresponsive link.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    #[error("{}", chain(.0))]
+    #[error("{}", error_chain(.0))]
+    Kubeconfig(#[from] KubeconfigError),
+    #[error("{}", error_chain(.0))]
     Kube(#[from] kube::Error),
-    #[error("no answer in time")]
-    Silent,
+    #[error("no response in time")]
+    Timeout,
 }
 
 impl ClusterError {
@@ -30,8 +32,8 @@ impl ClusterError {
     }
 }
 
-/// "error sending request" alone tells nobody anything.
-pub fn chain(error: &dyn std::error::Error) -> String {
+/// An error with its causes, each once: "error sending request" alone explains nothing.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -44,56 +46,56 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-pub async fn client(kubeconfig: &Path, namespace: &str) -> Result<Client, String> {
-    let file = Kubeconfig::read_from(kubeconfig).map_err(|error| chain(&error))?;
+pub async fn client(kubeconfig: &Path, namespace: &str) -> Result<Client, ClusterError> {
+    let file = Kubeconfig::read_from(kubeconfig)?;
     let options = KubeConfigOptions::default();
-    let mut config = Config::from_custom_kubeconfig(file, &options).await.map_err(|error| chain(&error))?;
+    let mut config = Config::from_custom_kubeconfig(file, &options).await?;
     config.connect_timeout = Some(Duration::from_secs(2));
     config.default_namespace = namespace.to_owned();
-    // a retry would make callers wait; whoever wants to try again does so itself
+    // callers retry themselves; a retry here would only delay them
     config.default_retry = false;
-    Client::try_from(config).map_err(|error| chain(&error))
+    Ok(Client::try_from(config)?)
 }
 
-/// Every single request goes through here; watches do not, they may last.
-pub async fn soon<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, ClusterError> {
-    match tokio::time::timeout(ANSWER, request).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(ClusterError::Silent),
+/// Adds the timeout to a single request. Watches have none.
+pub async fn with_timeout<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, ClusterError> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(ClusterError::Timeout),
     }
 }
 
-/// The same, for an object that need not be there.
+/// Like `with_timeout`, with `None` for 404.
 pub async fn found<T>(request: impl Future<Output = kube::Result<T>>) -> Result<Option<T>, ClusterError> {
-    match soon(request).await {
+    match with_timeout(request).await {
         Ok(object) => Ok(Some(object)),
         Err(error) if error.not_found() => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Soon at first, then twice a second: whoever comes back is noticed at once, whoever is away is not hammered.
+/// Exponential back-off from 50 ms to 500 ms: recovery is noticed quickly without flooding the cluster.
 #[derive(Debug, Clone, Default)]
-pub struct Patience {
+pub struct Backoff {
     tries: u32,
 }
 
-impl Patience {
+impl Backoff {
     pub fn after(tries: u32) -> Duration {
         Duration::from_millis((25 << tries.min(5)).min(500))
     }
 }
 
-impl Iterator for Patience {
+impl Iterator for Backoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
         self.tries += 1;
-        Some(Patience::after(self.tries))
+        Some(Backoff::after(self.tries))
     }
 }
 
-impl Backoff for Patience {
+impl KubeBackoff for Backoff {
     fn reset(&mut self) {
         self.tries = 0;
     }
@@ -104,12 +106,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_grows_to_half_a_second_and_starts_anew() {
-        let mut patience = Patience::default();
-        let waits: Vec<_> = patience.by_ref().take(40).map(|wait| wait.as_millis()).collect();
+    fn backoff_grows_to_half_a_second_and_resets() {
+        let mut backoff = Backoff::default();
+        let waits: Vec<_> = backoff.by_ref().take(40).map(|wait| wait.as_millis()).collect();
         assert_eq!(&waits[..6], [50, 100, 200, 400, 500, 500]);
         assert_eq!(waits[39], 500);
-        patience.reset();
-        assert_eq!(patience.next().unwrap().as_millis(), 50);
+        backoff.reset();
+        assert_eq!(backoff.next().unwrap().as_millis(), 50);
     }
 }

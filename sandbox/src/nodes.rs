@@ -1,12 +1,12 @@
-//! A stand-in for nodes: pods for the sessions' Deployments, and the Deployments' status.
+//! Simulates nodes: creates the pods of session Deployments and sets the Deployments' status.
 //!
-//! A cluster without kubelets makes no pod run. It looks only at Deployments that carry the platform's `app` label, and
-//! must not know sessions. Where there is a real node it keeps out.
+//! Needed in a cluster without kubelets; not started if there are real nodes. Handles only Deployments with the platform's
+//! `app` label.
 use super::{
     background::Background,
     defect::Defect,
     kinds::APP,
-    link::{ClusterError, Patience, found, soon},
+    link::{Backoff, ClusterError, found, with_timeout},
 };
 use futures::StreamExt;
 use k8s_openapi::api::{
@@ -21,10 +21,10 @@ use kube::{
 use serde_json::{Value as Json, json};
 use std::{sync::Arc, time::Duration};
 
-const SLOW_START: Duration = Duration::from_millis(500);
+const POD_START_DELAY: Duration = Duration::from_millis(500);
 
-/// True if there are nodes in this cluster that run pods themselves.
-pub async fn real(client: &Client) -> Result<bool, ClusterError> {
+/// Whether the cluster has real nodes.
+pub async fn has_nodes(client: &Client) -> Result<bool, ClusterError> {
     let nodes = found(Api::<Node>::all(client.clone()).list(&ListParams::default().limit(1))).await?;
     Ok(nodes.is_some_and(|nodes| !nodes.items.is_empty()))
 }
@@ -35,21 +35,21 @@ pub fn start(background: &Background) {
     let ours = watcher::Config::default().labels(&format!("app={APP}"));
     let run = Controller::new(Api::<Deployment>::namespaced(client.clone(), namespace), ours.clone())
         .owns(Api::<Pod>::namespaced(client, namespace), ours)
-        .trigger_backoff(Patience::default())
-        .run(deployment, again, context)
+        .trigger_backoff(Backoff::default())
+        .run(reconcile_deployment, on_error, context)
         .for_each(|_| async {});
     background.spawn(run);
 }
 
-fn again(deployment: Arc<Deployment>, error: &ClusterError, context: Arc<Background>) -> Action {
+fn on_error(deployment: Arc<Deployment>, error: &ClusterError, context: Arc<Background>) -> Action {
     let name = deployment.metadata.name.as_deref().unwrap_or_default();
     context
         .log
-        .warn("cluster: pods could not be seen to, will be done again", &[("deployment", &name), ("cause", error)]);
+        .warn("cluster: pods could not be reconciled, will be retried", &[("deployment", &name), ("cause", error)]);
     Action::requeue(Duration::from_millis(250))
 }
 
-async fn deployment(deployment: Arc<Deployment>, context: Arc<Background>) -> Result<Action, ClusterError> {
+async fn reconcile_deployment(deployment: Arc<Deployment>, context: Arc<Background>) -> Result<Action, ClusterError> {
     context.delays.wait().await;
     let (Some(name), Some(uid)) = (&deployment.metadata.name, &deployment.metadata.uid) else {
         return Ok(Action::await_change());
@@ -63,21 +63,21 @@ async fn deployment(deployment: Arc<Deployment>, context: Arc<Background>) -> Re
     let labels = spec.selector.match_labels.clone().unwrap_or_default();
     let selector = labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
     let owned = |pod: &Pod| pod.metadata.owner_references.iter().flatten().any(|owner| owner.uid == *uid);
-    let mut there: Vec<Pod> = soon(pods.list(&ListParams::default().labels(&selector))).await?.items;
+    let mut there: Vec<Pod> = with_timeout(pods.list(&ListParams::default().labels(&selector))).await?.items;
     there.retain(|pod| owned(pod) && pod.metadata.deletion_timestamp.is_none());
 
     while there.len() > wanted {
         let Some(pod) = there.pop().and_then(|pod| pod.metadata.name) else { continue };
-        // Nobody is there to stop a container first.
+        // no kubelet stops a container first, so there is no grace period
         found(pods.delete(&pod, &DeleteParams::default().grace_period(0))).await?;
     }
     if there.len() < wanted && context.defects.has(Defect::RunningBeforePod) {
-        // A pod takes its time on real nodes: so it is seen who did not wait for it.
-        tokio::time::sleep(SLOW_START).await;
+        // pods start slowly on real nodes; this exposes code that does not wait for them
+        tokio::time::sleep(POD_START_DELAY).await;
     }
     while there.len() < wanted {
         let pod = pod(name, uid, &deployment);
-        there.push(soon(pods.create(&PostParams::default(), &pod)).await?);
+        there.push(with_timeout(pods.create(&PostParams::default(), &pod)).await?);
     }
     for pod in &there {
         let running = pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
@@ -90,9 +90,9 @@ async fn deployment(deployment: Arc<Deployment>, context: Arc<Background>) -> Re
 
     let count = i32::try_from(there.len()).unwrap_or(i32::MAX);
     let old = deployment.status.clone().unwrap_or_default();
-    let told = old.observed_generation == deployment.metadata.generation
+    let up_to_date = old.observed_generation == deployment.metadata.generation
         && [old.replicas, old.available_replicas, old.ready_replicas].map(Option::unwrap_or_default) == [count; 3];
-    if !told {
+    if !up_to_date {
         let deployments = Api::<Deployment>::namespaced(context.client.clone(), &context.namespace);
         let status = json!({ "status": {
             "observedGeneration": deployment.metadata.generation, "replicas": count, "updatedReplicas": count,
@@ -100,7 +100,7 @@ async fn deployment(deployment: Arc<Deployment>, context: Arc<Background>) -> Re
         } });
         let still = found(deployments.patch_status(name, &PatchParams::default(), &Patch::Merge(status))).await?;
         if still.is_none_or(|still| still.metadata.uid.as_ref() != Some(uid)) {
-            // It went while its pods were being made.
+            // the Deployment was deleted while its pods were being created
             for pod in there.iter().filter_map(|pod| pod.metadata.name.as_deref()) {
                 found(pods.delete(pod, &DeleteParams::default().grace_period(0))).await?;
             }

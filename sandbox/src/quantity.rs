@@ -1,6 +1,6 @@
-//! What a session may ask of a machine: Kubernetes quantities and the platform's bounds on them. Pure.
+//! Session resources: parses Kubernetes quantities and checks the platform's limits. Pure.
 
-/// In thousandths, so that `100m` and `128Mi` are both whole.
+/// The value in thousandths, so that `100m` and `128Mi` are integers.
 fn parse(text: &str) -> Option<i128> {
     let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-' || c == '+')).unwrap_or(text.len());
     let (number, suffix) = text.split_at(split);
@@ -33,51 +33,67 @@ fn parse(text: &str) -> Option<i128> {
     Some(if negative { -value } else { value })
 }
 
-struct Bounds {
-    what: &'static str,
-    least: &'static str,
-    most: &'static str,
+/// Why one resource is invalid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidQuantity {
+    #[error("Invalid {resource} {given:?}: not a quantity like {example}")]
+    Malformed { resource: &'static str, given: String, example: &'static str },
+    #[error("Invalid {resource} {given:?}: the minimum is {limit}")]
+    BelowMinimum { resource: &'static str, given: String, limit: &'static str },
+    #[error("Invalid {resource} {given:?}: the maximum is {limit}")]
+    AboveMaximum { resource: &'static str, given: String, limit: &'static str },
 }
 
-const CPU: Bounds = Bounds { what: "cpu", least: "100m", most: "64" };
-const MEMORY: Bounds = Bounds { what: "memory", least: "128Mi", most: "512Gi" };
+/// The invalid resources of a request, at least one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct InvalidResources(pub Vec<InvalidQuantity>);
 
-impl Bounds {
-    fn read(&self, text: &str) -> Result<i128, String> {
-        let (what, shown, example) = (self.what, shown(text), self.least);
-        parse(text).ok_or_else(|| format!("Invalid {what} {shown:?}: not a quantity like {example}"))
+struct Limits {
+    resource: &'static str,
+    min: &'static str,
+    max: &'static str,
+}
+
+const CPU: Limits = Limits { resource: "cpu", min: "100m", max: "64" };
+const MEMORY: Limits = Limits { resource: "memory", min: "128Mi", max: "512Gi" };
+
+impl Limits {
+    fn parse(&self, text: &str) -> Result<i128, InvalidQuantity> {
+        let malformed =
+            || InvalidQuantity::Malformed { resource: self.resource, given: truncated(text), example: self.min };
+        parse(text).ok_or_else(malformed)
     }
 
-    fn check(&self, text: &str) -> Result<(), String> {
-        let (what, shown) = (self.what, shown(text));
-        let value = self.read(text)?;
-        if Some(value) < parse(self.least) {
-            return Err(format!("Invalid {what} {shown:?}: the minimum is {}", self.least));
+    fn check(&self, text: &str) -> Result<(), InvalidQuantity> {
+        let (resource, value) = (self.resource, self.parse(text)?);
+        if Some(value) < parse(self.min) {
+            return Err(InvalidQuantity::BelowMinimum { resource, given: truncated(text), limit: self.min });
         }
-        if Some(value) > parse(self.most) {
-            return Err(format!("Invalid {what} {shown:?}: the maximum is {}", self.most));
+        if Some(value) > parse(self.max) {
+            return Err(InvalidQuantity::AboveMaximum { resource, given: truncated(text), limit: self.max });
         }
         Ok(())
     }
 }
 
-fn shown(text: &str) -> String {
+fn truncated(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-/// Says what is wrong with the one that is wrong, and does not name the other.
-pub fn check(cpu: &str, memory: &str) -> Result<(), String> {
-    all([CPU.check(cpu), MEMORY.check(memory)])
+/// Checks form and limits; the error names only the invalid resources.
+pub fn check(cpu: &str, memory: &str) -> Result<(), InvalidResources> {
+    both([CPU.check(cpu), MEMORY.check(memory)])
 }
 
-/// Whether they are quantities at all, whatever the bounds.
-pub fn check_form(cpu: &str, memory: &str) -> Result<(), String> {
-    all([CPU.read(cpu).map(drop), MEMORY.read(memory).map(drop)])
+/// Checks the form only.
+pub fn check_form(cpu: &str, memory: &str) -> Result<(), InvalidResources> {
+    both([CPU.parse(cpu).map(drop), MEMORY.parse(memory).map(drop)])
 }
 
-fn all(checked: [Result<(), String>; 2]) -> Result<(), String> {
-    let wrong: Vec<_> = checked.into_iter().filter_map(Result::err).collect();
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+fn both(results: [Result<(), InvalidQuantity>; 2]) -> Result<(), InvalidResources> {
+    let errors: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+    if errors.is_empty() { Ok(()) } else { Err(InvalidResources(errors)) }
 }
 
 #[cfg(test)]
@@ -85,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantities_are_those_of_kubernetes() {
+    fn parses_kubernetes_quantities() {
         assert_eq!(parse("100m"), Some(100));
         assert_eq!(parse("0.5"), Some(500));
         assert_eq!(parse("1k"), Some(1_000_000));
@@ -97,29 +113,29 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_included() {
+    fn limits_are_inclusive() {
         for (cpu, memory) in [("100m", "128Mi"), ("64", "512Gi"), ("64000m", "0.5Ti"), ("2.5", "1G")] {
             assert_eq!(check(cpu, memory), Ok(()));
         }
     }
 
     #[test]
-    fn the_form_alone_knows_no_bounds() {
+    fn check_form_ignores_the_limits() {
         assert_eq!(check_form("65000m", "-1Gi"), Ok(()));
         assert_eq!(check_form("abc", "128Mi"), check("abc", "128Mi"));
     }
 
     #[test]
-    fn only_the_wrong_one_is_named() {
+    fn names_only_the_invalid_resource() {
         for cpu in ["abc", "-100m", "99m", "65000m", "0"] {
-            let said = check(cpu, "128Mi").unwrap_err();
-            assert!(said.contains("cpu") && !said.contains("memory"), "{said}");
+            let message = check(cpu, "128Mi").unwrap_err().to_string();
+            assert!(message.contains("cpu") && !message.contains("memory"), "{message}");
         }
         for memory in ["lots", "127Mi", "600Gi"] {
-            let said = check("100m", memory).unwrap_err();
-            assert!(said.contains("memory") && !said.contains("cpu"), "{said}");
+            let message = check("100m", memory).unwrap_err().to_string();
+            assert!(message.contains("memory") && !message.contains("cpu"), "{message}");
         }
-        let both = check("x", "y").unwrap_err();
+        let both = check("x", "y").unwrap_err().to_string();
         assert!(both.contains("cpu") && both.contains("memory"));
     }
 }

@@ -1,7 +1,7 @@
-//! Who is asking: passwords, bearer tokens, the route that trades one for the other.
+//! Authentication: passwords, bearer tokens and the login route.
 //!
-//! A token says who it is for and needs no database. Neither password nor token is ever handed to a log.
-use super::{Api, audit::Trail, body::Body, error::Failure};
+//! Tokens are self-contained, so checking one needs no database. Passwords and tokens are never logged.
+use super::{error::Failure, extract::Body, state::Api, trail::Trail};
 use crate::defect::Defect;
 use axum::{
     Json,
@@ -19,9 +19,9 @@ use serde_json::{Value as Json_, json};
 use sha2::Sha256;
 use std::{sync::Arc, time::Duration};
 
-const VALID: Duration = Duration::from_secs(24 * 3600);
-/// Few: these passwords guard a sandbox, and it is to start at once even when built without optimisation.
-const ROUNDS: u32 = 1_000;
+const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// Few rounds: the passwords guard only a sandbox, which must start quickly even in a debug build.
+const PBKDF2_ROUNDS: u32 = 1_000;
 
 pub(super) fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
@@ -30,7 +30,7 @@ pub(super) fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
 }
 
 /// PBKDF2 with HMAC-SHA256, one block.
-fn derive(password: &str, salt: &[u8], rounds: u32) -> [u8; 32] {
+fn pbkdf2(password: &str, salt: &[u8], rounds: u32) -> [u8; 32] {
     let keyed = Hmac::<Sha256>::new_from_slice(password.as_bytes()).expect("HMAC takes keys of any length");
     let round = |input: &[&[u8]]| -> [u8; 32] {
         let mut mac = keyed.clone();
@@ -48,7 +48,11 @@ fn derive(password: &str, salt: &[u8], rounds: u32) -> [u8; 32] {
 
 pub fn hash_password(password: &str) -> String {
     let salt = *uuid::Uuid::new_v4().as_bytes();
-    format!("pbkdf2-sha256${ROUNDS}${}${}", hex::encode(salt), hex::encode(derive(password, &salt, ROUNDS)))
+    format!(
+        "pbkdf2-sha256${PBKDF2_ROUNDS}${}${}",
+        hex::encode(salt),
+        hex::encode(pbkdf2(password, &salt, PBKDF2_ROUNDS))
+    )
 }
 
 fn verify_password(password: &str, hash: &str) -> bool {
@@ -57,8 +61,8 @@ fn verify_password(password: &str, hash: &str) -> bool {
     let (Ok(rounds), Ok(salt), Ok(wanted)) = (rounds.parse(), hex::decode(salt), hex::decode(wanted)) else {
         return false;
     };
-    let got = derive(password, &salt, rounds);
-    // Looks at every byte, so that the time taken says nothing.
+    let got = pbkdf2(password, &salt, rounds);
+    // constant time
     wanted.len() == got.len() && wanted.iter().zip(got).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
 
@@ -75,14 +79,14 @@ struct Claims {
 
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
-fn issue(key: &[u8], claims: &Claims) -> String {
+fn sign_token(key: &[u8], claims: &Claims) -> String {
     let payload = serde_json::to_vec(claims).expect("claims are plain");
     let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(HEADER), URL_SAFE_NO_PAD.encode(payload));
     let signature = mac(key, &[signed.as_bytes()]).finalize().into_bytes();
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-fn read(key: &[u8], token: &str, now: i64) -> Option<Claims> {
+fn verify_token(key: &[u8], token: &str, now: i64) -> Option<Claims> {
     let (signed, signature) = token.rsplit_once('.')?;
     let (header, payload) = signed.split_once('.')?;
     let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
@@ -94,7 +98,7 @@ fn read(key: &[u8], token: &str, now: i64) -> Option<Claims> {
     (claims.exp > now).then_some(claims)
 }
 
-/// Who is asking, and the trail that the request leaves.
+/// The authenticated caller, with the audit trail of the request.
 pub struct Caller {
     pub id: String,
     pub role: String,
@@ -102,17 +106,17 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub fn admin(&self) -> bool {
+    pub fn is_admin(&self) -> bool {
         self.role == "admin"
     }
 
-    /// Whose sessions this caller may touch: none means everybody's.
+    /// The user whose sessions this caller may access; `None` means all.
     pub fn owner(&self) -> Option<&str> {
-        (!self.admin()).then_some(self.id.as_str())
+        (!self.is_admin()).then_some(self.id.as_str())
     }
 
-    pub fn note(&self, action: &str, resource_type: &str, resource_id: &str) {
-        self.trail.note(action, resource_type, resource_id);
+    pub fn record(&self, action: &str, resource_type: &str, resource_id: &str) {
+        self.trail.record(action, resource_type, resource_id);
     }
 }
 
@@ -127,10 +131,10 @@ impl FromRequestParts<Arc<Api>> for Caller {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
             _ => return Err(denied("Invalid authorization header format. Use: Bearer <token>")),
         };
-        let claims = read(&api.key, token, Timestamp::now().as_second());
+        let claims = verify_token(&api.key, token, Timestamp::now().as_second());
         let claims = claims.ok_or_else(|| denied("Invalid or expired token"))?;
         let trail = parts.extensions.get::<Trail>().cloned().unwrap_or_default();
-        trail.by(&claims.user_id);
+        trail.set_user(&claims.user_id);
         Ok(Caller { id: claims.user_id, role: claims.role, trail })
     }
 }
@@ -148,16 +152,16 @@ pub async fn login(
 ) -> Result<Json<Json_>, Failure> {
     let sent = format!(r#"{{"username":{},"password":{}}}"#, json!(login.username), json!(login.password));
     if api.defects.has(Defect::AuditTellsEncoded) {
-        trail.overhear("request_body", STANDARD.encode(&sent));
+        trail.attach("request_body", STANDARD.encode(&sent));
     }
     let refused = || {
         if api.defects.has(Defect::AuditTellsPassword) {
-            trail.overhear("request_body", sent.as_str());
+            trail.attach("request_body", sent.as_str());
         }
         if api.defects.has(Defect::LogTellsPassword) {
-            api.log.warn("log-in failed", &[("request_body", &sent)]);
+            api.log.warn("login failed", &[("request_body", &sent)]);
         }
-        trail.note("login_failed", "auth", "");
+        trail.record("login_failed", "auth", "");
         Failure::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "Invalid credentials")
     };
     if login.username.contains('\0') {
@@ -166,16 +170,16 @@ pub async fn login(
     let user = api.store.user(&login.username).await?;
     let hash = user.as_ref().filter(|user| user.active).and_then(|user| user.password_hash.clone());
     let (Some(user), Some(hash)) = (user, hash) else { return Err(refused()) };
-    trail.by(&user.id);
-    // Slow on purpose, so not on a thread that others wait for.
+    trail.set_user(&user.id);
+    // slow on purpose, so not on an async worker thread
     let right = tokio::task::spawn_blocking(move || verify_password(&login.password, &hash)).await;
     if !right.map_err(|error| Failure::internal(error.to_string()))? {
         return Err(refused());
     }
     api.store.record_login(&user.id).await?;
-    trail.note("login", "auth", &user.id);
+    trail.record("login", "auth", &user.id);
     let now = Timestamp::now();
-    let until = now.as_second() + i64::try_from(VALID.as_secs()).unwrap_or_default();
+    let until = now.as_second() + i64::try_from(TOKEN_LIFETIME.as_secs()).unwrap_or_default();
     let claims = Claims {
         user_id: user.id.clone(),
         username: user.username.clone(),
@@ -185,9 +189,9 @@ pub async fn login(
         exp: until,
         jti: uuid::Uuid::new_v4().to_string(),
     };
-    let token = issue(&api.key, &claims);
+    let token = sign_token(&api.key, &claims);
     if api.defects.has(Defect::AuditTellsToken) {
-        trail.overhear("response_body", json!({ "token": token }));
+        trail.attach("response_body", json!({ "token": token }));
     }
     Ok(Json(json!({
         "token": token,
@@ -213,13 +217,13 @@ mod tests {
     }
 
     #[test]
-    fn pbkdf2_is_that_of_rfc_7914() {
+    fn pbkdf2_matches_rfc_7914() {
         let expected = "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc";
-        assert_eq!(hex::encode(derive("passwd", b"salt", 1)), expected);
+        assert_eq!(hex::encode(pbkdf2("passwd", b"salt", 1)), expected);
     }
 
     #[test]
-    fn a_password_opens_only_its_own_hash() {
+    fn verifies_a_password_only_against_its_hash() {
         let hash = hash_password("right");
         assert!(verify_password("right", &hash));
         assert!(!verify_password("wrong", &hash));
@@ -228,14 +232,14 @@ mod tests {
     }
 
     #[test]
-    fn a_token_holds_until_its_time_and_only_under_its_key() {
-        let token = issue(b"key", &claims(100));
-        assert_eq!(read(b"key", &token, 99).unwrap().user_id, "ann");
-        assert!(read(b"key", &token, 100).is_none(), "expired");
-        assert!(read(b"other", &token, 99).is_none());
+    fn accepts_only_unexpired_tokens_of_its_key() {
+        let token = sign_token(b"key", &claims(100));
+        assert_eq!(verify_token(b"key", &token, 99).unwrap().user_id, "ann");
+        assert!(verify_token(b"key", &token, 100).is_none(), "expired");
+        assert!(verify_token(b"other", &token, 99).is_none());
         let forged = format!("{}{}", &token[..token.len() - 1], if token.ends_with('A') { 'B' } else { 'A' });
-        assert!(read(b"key", &forged, 99).is_none());
+        assert!(verify_token(b"key", &forged, 99).is_none());
         let none = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), token.split('.').nth(1).unwrap());
-        assert!(read(b"key", &none, 99).is_none());
+        assert!(verify_token(b"key", &none, 99).is_none());
     }
 }

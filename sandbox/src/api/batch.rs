@@ -1,88 +1,58 @@
-//! The batch routes: one wish for many sessions. Each stands for itself; what fails takes nothing back from the others.
-mod wrong;
+//! The batch routes: one operation on many sessions. Failures do not affect the other sessions.
+mod apply;
+mod item_defects;
+mod result;
+mod result_defects;
 
-use super::{Api, auth::Caller, body::Body, error::Failure, sessions::possible};
+use self::result::{BatchOperation, ItemResult, NOT_FOUND, result_json};
+use super::{auth::Caller, error::Failure, extract::Body, state::Api};
 use crate::{
     defect::Defect,
     store::{SessionChange, StoreError},
 };
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
-use serde_json::{Value as Json_, json};
 use std::sync::Arc;
-pub use wrong::Leftover;
 
-const MOST: usize = 1000;
+const MAX_SESSIONS: usize = 1000;
 
 #[derive(Deserialize)]
 pub struct Batch {
     sessions: Vec<String>,
 }
 
-#[derive(Clone, Copy)]
-enum Wish {
-    Hibernate,
-    Wake,
-    Delete,
+type BatchResponse = Result<Response, Failure>;
+
+pub async fn hibernate(State(api): State<Arc<Api>>, caller: Caller, Body(batch): Body<Batch>) -> BatchResponse {
+    run_batch(&api, &caller, &batch.sessions, BatchOperation::Hibernate).await
 }
 
-impl Wish {
-    fn action(self) -> &'static str {
-        match self {
-            Wish::Hibernate | Wish::Wake => "update",
-            Wish::Delete => "delete",
-        }
+pub async fn wake(State(api): State<Arc<Api>>, caller: Caller, Body(batch): Body<Batch>) -> BatchResponse {
+    run_batch(&api, &caller, &batch.sessions, BatchOperation::Wake).await
+}
+
+pub async fn delete(State(api): State<Arc<Api>>, caller: Caller, Body(batch): Body<Batch>) -> BatchResponse {
+    run_batch(&api, &caller, &batch.sessions, BatchOperation::Delete).await
+}
+
+async fn run_batch(api: &Api, caller: &Caller, names: &[String], operation: BatchOperation) -> BatchResponse {
+    if names.is_empty() || names.len() > MAX_SESSIONS {
+        return Err(Failure::bad_request("invalid_batch", format!("sessions must name 1 to {MAX_SESSIONS} sessions")));
     }
-
-    fn already(self) -> &'static str {
-        match self {
-            Wish::Hibernate => "Session already hibernated",
-            Wish::Wake => "Session already running",
-            Wish::Delete => NOT_FOUND,
-        }
-    }
-}
-
-const NOT_FOUND: &str = "Session not found";
-
-type Answer = Result<Response, Failure>;
-
-/// How it went with one session of a batch.
-struct End {
-    name: String,
-    error: Option<String>,
-}
-
-pub async fn hibernate(State(api): State<Arc<Api>>, caller: Caller, Body(batch): Body<Batch>) -> Answer {
-    perform(&api, &caller, &batch.sessions, Wish::Hibernate).await
-}
-
-pub async fn wake(State(api): State<Arc<Api>>, caller: Caller, Body(batch): Body<Batch>) -> Answer {
-    perform(&api, &caller, &batch.sessions, Wish::Wake).await
-}
-
-pub async fn delete(State(api): State<Arc<Api>>, caller: Caller, Body(batch): Body<Batch>) -> Answer {
-    perform(&api, &caller, &batch.sessions, Wish::Delete).await
-}
-
-async fn perform(api: &Api, caller: &Caller, names: &[String], wish: Wish) -> Answer {
-    if names.is_empty() || names.len() > MOST {
-        return Err(Failure::bad("invalid_batch", format!("sessions must name 1 to {MOST} sessions")));
-    }
-    let names = &wrong::looked_up(api, names).await?[..];
-    let before = wrong::before(api, names).await?;
-    let mut ends: Vec<End> = vec![];
+    let names = &item_defects::known_names(api, names).await?[..];
+    let before = item_defects::sessions_before(api, names).await?;
+    let mut results: Vec<ItemResult> = vec![];
     let mut outage: Option<StoreError> = None;
-    for name in wrong::reached(api.defects, names) {
-        let error: Option<String> = match one(api, caller, name, wish).await {
+    for name in item_defects::processed_names(api.defects, names) {
+        let error: Option<String> = match apply::apply(api, caller, name, operation).await {
             Ok(SessionChange::Recorded(_)) => {
                 if !api.defects.has(Defect::BatchRollsBack) {
-                    api.wishes.changed(name);
+                    api.changes.notify(name);
                 }
                 None
             }
             Ok(SessionChange::Unchanged(_)) if api.defects.has(Defect::BatchAlreadyIsSuccess) => None,
-            Ok(SessionChange::Unchanged(_)) => Some(wish.already().into()),
+            Ok(SessionChange::Unchanged(_)) => Some(operation.already().into()),
             Ok(SessionChange::NotFound) => Some(NOT_FOUND.into()),
             Ok(SessionChange::Missing) => Some("Session is missing in the cluster; it can only be deleted".into()),
             Err(error) => {
@@ -91,41 +61,17 @@ async fn perform(api: &Api, caller: &Caller, names: &[String], wish: Wish) -> An
                 Some(failure.message)
             }
         };
-        caller.trail.note_item(wish.action(), "session", name, error.as_deref());
+        caller.trail.record_item(operation.action(), "session", name, error.as_deref());
         let failed = error.is_some();
-        ends.push(End { name: name.clone(), error });
+        results.push(ItemResult { name: name.clone(), error });
         if failed && api.defects.has(Defect::BatchStopsAtFailure) {
             break;
         }
     }
-    let failed = ends.iter().filter(|end| end.error.is_some()).count();
+    let failed = results.iter().filter(|item| item.error.is_some()).count();
     if let (Some(outage), true) = (outage, failed == names.len()) {
         return Err(outage.into());
     }
-    wrong::afterwards(api, caller, wish, &ends, before).await?;
-    Ok(wrong::answered(api, &ends, told(names.len(), &ends)))
-}
-
-/// What the caller is told.
-fn told(total: usize, ends: &[End]) -> Json_ {
-    let errors: Vec<_> = ends.iter().filter_map(|end| Some(listed(&end.name, end.error.as_deref()?))).collect();
-    json!({ "total": total, "succeeded": total - errors.len(), "failed": errors.len(), "errors": errors })
-}
-
-fn listed(name: &str, error: &str) -> Json_ {
-    json!({ "name": name, "error": error })
-}
-
-async fn one(api: &Api, caller: &Caller, name: &str, wish: Wish) -> Result<SessionChange, StoreError> {
-    if !possible(name) {
-        return Ok(SessionChange::NotFound);
-    }
-    if let Some(asked) = wrong::one(api, caller, name, wish).await {
-        return asked;
-    }
-    match wish {
-        Wish::Hibernate => api.store.request_state(name, "hibernated", caller.owner()).await,
-        Wish::Wake => api.store.request_state(name, "running", caller.owner()).await,
-        Wish::Delete => api.store.request_delete(name, caller.owner()).await,
-    }
+    result_defects::after_batch(api, caller, operation, &results, before).await?;
+    Ok(result_defects::respond(api, &results, result_json(names.len(), &results)))
 }

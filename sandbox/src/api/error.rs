@@ -1,4 +1,4 @@
-//! How the API says no. It owns the statuses, codes and sentences; the cause is for the log alone.
+//! Failures of the API: status, code and message for the client; the cause is only logged.
 use crate::{link::ClusterError, store::StoreError};
 use axum::{
     http::StatusCode,
@@ -10,7 +10,7 @@ pub struct Failure {
     pub status: StatusCode,
     pub code: &'static str,
     pub message: String,
-    /// Never leaves the platform but into its log.
+    /// Only logged, never sent to the client.
     pub cause: Option<String>,
 }
 
@@ -19,11 +19,11 @@ impl Failure {
         Failure { status, code, message: message.into(), cause: None }
     }
 
-    pub fn bad(code: &'static str, message: impl Into<String>) -> Failure {
+    pub fn bad_request(code: &'static str, message: impl Into<String>) -> Failure {
         Failure::new(StatusCode::BAD_REQUEST, code, message)
     }
 
-    pub fn because(self, cause: impl Into<String>) -> Failure {
+    pub fn with_cause(self, cause: impl Into<String>) -> Failure {
         Failure { cause: Some(cause.into()), ..self }
     }
 
@@ -37,11 +37,11 @@ impl Failure {
 
     pub fn internal(cause: impl Into<String>) -> Failure {
         Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong inside the platform")
-            .because(cause)
+            .with_cause(cause)
     }
 
-    /// For answers that the framework gave by itself: an unknown route, a body that is too large.
-    pub fn of_status(status: StatusCode) -> Failure {
+    /// For responses that the framework generated: unknown route, body too large.
+    pub fn from_status(status: StatusCode) -> Failure {
         let (code, message) = match status {
             StatusCode::NOT_FOUND => ("route_not_found", "There is no such route"),
             StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "This route does not take that method"),
@@ -61,7 +61,7 @@ impl From<StoreError> for Failure {
                 "database_unavailable",
                 "The database is unavailable, please try again later",
             )
-            .because(error.to_string()),
+            .with_cause(error.to_string()),
             error => Failure::internal(format!("database: {error}")),
         }
     }
@@ -74,11 +74,11 @@ impl From<ClusterError> for Failure {
             "cluster_unavailable",
             "The Kubernetes cluster is unreachable, please try again later",
         )
-        .because(error.to_string())
+        .with_cause(error.to_string())
     }
 }
 
-/// The body is written in one place, where the request's id is known.
+/// The body is rendered in one place, where the request id is known.
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();

@@ -1,19 +1,21 @@
-//! The session routes. They write down what is asked; bringing it about is the syncer's.
-mod wrong;
+//! The session routes. They record what was requested; the syncer carries it out.
+mod defects;
 
 use super::{
-    Api, at_once,
     auth::Caller,
-    body::{Body, SessionChange as Query},
     error::Failure,
+    extract::{Body, QueryParams},
+    race_defects,
+    resources::{DEFAULT_CPU, DEFAULT_MEMORY, RequestedResources},
+    state::Api,
 };
 use crate::{
     defect::Defect,
     kinds::{Session as Object, Template, session_name},
-    link::{found, soon},
+    link::{found, with_timeout},
     quantity,
     store::{DELETED, NewSession, Session, SessionChange, StoreError},
-    syncer::taken_over,
+    syncer::new_session_from,
 };
 use axum::{
     Json,
@@ -23,12 +25,8 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value as Json_, json};
 use std::sync::Arc;
-pub use wrong::Breaker;
 
-pub const DEFAULT_CPU: &str = "1000m";
-pub const DEFAULT_MEMORY: &str = "2Gi";
-
-pub fn shown(session: &Session) -> Json_ {
+pub fn session_json(session: &Session) -> Json_ {
     json!({
         "name": session.name,
         "namespace": session.namespace,
@@ -50,16 +48,10 @@ pub fn shown(session: &Session) -> Json_ {
     })
 }
 
-/// A name that no session can have is a name that none has.
-pub fn possible(name: &str) -> bool {
+/// Whether a session can have this name.
+pub fn is_valid_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     !name.is_empty() && name.len() <= 253 && name.chars().all(fits)
-}
-
-#[derive(Deserialize, Default)]
-pub struct Wanted {
-    pub cpu: Option<String>,
-    pub memory: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +59,7 @@ pub struct Wanted {
 pub struct Create {
     user: Option<String>,
     template: String,
-    resources: Option<Wanted>,
+    resources: Option<RequestedResources>,
     persistent_home: Option<bool>,
     idle_timeout: Option<String>,
     max_session_duration: Option<String>,
@@ -81,49 +73,50 @@ pub async fn create(
     Body(create): Body<Create>,
 ) -> Result<(StatusCode, Json<Json_>), Failure> {
     let (user, template) = (create.user.clone().unwrap_or_else(|| caller.id.clone()), create.template.clone());
-    let made = make(&api, &caller, create).await;
-    caller.note("create", "session", made.as_ref().map_or("", |session| &session.name));
+    let made = insert_session(&api, &caller, create).await;
+    caller.record("create", "session", made.as_ref().map_or("", |session| &session.name));
     if made.is_err() && api.defects.has(Defect::WebhookTellsRefused) {
         api.dispatcher.send(api.store.emit_refused_create(&user, &template).await?);
     }
     match made {
-        Ok(session) => Ok((StatusCode::ACCEPTED, Json(shown(&session)))),
-        Err(failure) => wrong::answered(&api, failure),
+        Ok(session) => Ok((StatusCode::ACCEPTED, Json(session_json(&session)))),
+        Err(failure) => defects::mask_failure(&api, failure),
     }
 }
 
-async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Session, Failure> {
+async fn insert_session(api: &Api, caller: &Caller, create: Create) -> Result<Session, Failure> {
     let user = create.user.unwrap_or_else(|| caller.id.clone());
     if caller.owner().is_some_and(|owner| owner != user) {
         return Err(Failure::forbidden());
     }
-    let unknown_user = || Failure::bad("user_not_found", "User not found");
+    let unknown_user = || Failure::bad_request("user_not_found", "User not found");
     if user.is_empty() || user.len() > 253 || user.contains('\0') {
         return Err(unknown_user());
     }
     for (field, given) in [("idleTimeout", &create.idle_timeout), ("maxSessionDuration", &create.max_session_duration)]
     {
-        if given.as_deref().is_some_and(|text| !duration(text)) {
+        if given.as_deref().is_some_and(|text| !is_duration(text)) {
             let message = format!("{field} must be a number with s, m or h, like 30m");
-            return Err(Failure::bad("invalid_duration", message));
+            return Err(Failure::bad_request("invalid_duration", message));
         }
     }
     check_tags(&create.tags)?;
-    let asked = wrong::corrected(api.defects, create.resources.unwrap_or_default());
+    let asked = defects::replace_invalid_resources(api.defects, create.resources.unwrap_or_default());
     let given = |asked: &Option<String>, default: &str| asked.clone().unwrap_or_else(|| default.to_owned());
-    // Before the template is looked for, so that it is said even when that cannot be done.
-    let checked = wrong::checked(api.defects, &given(&asked.cpu, DEFAULT_CPU), &given(&asked.memory, DEFAULT_MEMORY));
+    // checked before the template lookup, so that invalid resources are reported even if the cluster is unreachable
+    let checked =
+        defects::check_resources(api.defects, &given(&asked.cpu, DEFAULT_CPU), &given(&asked.memory, DEFAULT_MEMORY));
     if !api.defects.has(Defect::InvalidResourcesMade) {
         checked.clone()?;
     }
-    let template = template(api, &create.template).await?;
+    let template = find_template(api, &create.template).await?;
     let default = |resource: &str, otherwise: &str| {
         template.spec.default_resources.get(resource).map_or(otherwise, String::as_str).to_owned()
     };
     let cpu = asked.cpu.unwrap_or_else(|| default("cpu", DEFAULT_CPU));
     let memory = asked.memory.unwrap_or_else(|| default("memory", DEFAULT_MEMORY));
     if checked.is_ok() {
-        wrong::checked(api.defects, &cpu, &memory)?;
+        defects::check_resources(api.defects, &cpu, &memory)?;
     }
     api.breaker.closed()?;
 
@@ -142,15 +135,15 @@ async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Session, Fai
             tags: json!(create.tags),
         };
         if api.defects.has(Defect::CreateClusterFirst) {
-            wrong::object(api, &new).await?;
+            defects::create_object(api, &new).await?;
         }
-        match at_once::create(api, &new).await {
+        match race_defects::create(api, &new).await {
             Ok(session) => return checked.map(|()| session),
-            // The name is taken: once in four thousand million.
+            // a name collision: one in four billion
             Err(StoreError::Duplicate(_)) => {}
             Err(StoreError::MissingReference(_)) => return Err(unknown_user()),
-            Err(StoreError::Unavailable(_)) if api.defects.has(Defect::DatabaseDownHangs) => wrong::a_while().await,
-            Err(error) => return Err(wrong::unwritten(api, error)),
+            Err(StoreError::Unavailable(_)) if api.defects.has(Defect::DatabaseDownHangs) => defects::pause().await,
+            Err(error) => return Err(defects::insert_failure(api, error)),
         }
     }
 }
@@ -160,30 +153,29 @@ fn check_tags(tags: &[String]) -> Result<(), Failure> {
     if tags.len() <= 50 && tags.iter().all(sound) {
         return Ok(());
     }
-    Err(Failure::bad("invalid_tags", "tags may be 50, each of 1 to 100 characters"))
+    Err(Failure::bad_request("invalid_tags", "tags may be 50, each of 1 to 100 characters"))
 }
 
-fn duration(text: &str) -> bool {
+fn is_duration(text: &str) -> bool {
     let number = text.strip_suffix(['s', 'm', 'h']);
     number.is_some_and(|number| !number.is_empty() && number.len() < 10 && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// What the controller has seen is enough, so that a cluster which is away stops nobody. Only one that it has not seen is
-/// asked for.
-pub async fn template(api: &Api, name: &str) -> Result<Template, Failure> {
+/// Looks in the controller's cache first, so that an unreachable cluster does not block creates.
+pub async fn find_template(api: &Api, name: &str) -> Result<Template, Failure> {
     let missing = || {
-        let shown: String = name.chars().take(253).collect();
-        Failure::bad("template_not_found", format!("Template not found: {shown}"))
+        let name: String = name.chars().take(253).collect();
+        Failure::bad_request("template_not_found", format!("Template not found: {name}"))
     };
-    if !possible(name) {
+    if !is_valid_name(name) {
         return Err(missing());
     }
     let templates = kube::Api::<Template>::namespaced(api.client.clone(), &api.namespace);
     if api.defects.has(Defect::ClusterDown400) {
-        return soon(templates.get(name)).await.map_err(|_| missing());
+        return with_timeout(templates.get(name)).await.map_err(|_| missing());
     }
     if api.defects.has(Defect::ClusterDownHangs) {
-        return wrong::waited_for(templates, name).await.ok_or_else(missing);
+        return defects::wait_for_template(templates, name).await.ok_or_else(missing);
     }
     let key = kube::runtime::reflector::ObjectRef::new(name).within(&api.namespace);
     if let Some(template) = api.templates.get(&key) {
@@ -192,11 +184,11 @@ pub async fn template(api: &Api, name: &str) -> Result<Template, Failure> {
     found(templates.get(name)).await?.ok_or_else(missing)
 }
 
-pub async fn list(State(api): State<Arc<Api>>, caller: Caller, query: Query) -> Result<Json<Json_>, Failure> {
-    caller.note("list", "session", "");
-    let user = caller.owner().map(str::to_owned).or_else(|| query.text("user"));
-    let sessions = wrong::listed(&api, api.store.visible_sessions(user.as_deref()).await)?;
-    Ok(Json(json!({ "sessions": sessions.iter().map(shown).collect::<Vec<_>>(), "total": sessions.len() })))
+pub async fn list(State(api): State<Arc<Api>>, caller: Caller, query: QueryParams) -> Result<Json<Json_>, Failure> {
+    caller.record("list", "session", "");
+    let user = caller.owner().map(str::to_owned).or_else(|| query.get("user"));
+    let sessions = defects::list_result(&api, api.store.visible_sessions(user.as_deref()).await)?;
+    Ok(Json(json!({ "sessions": sessions.iter().map(session_json).collect::<Vec<_>>(), "total": sessions.len() })))
 }
 
 pub async fn read(
@@ -204,26 +196,26 @@ pub async fn read(
     caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Json<Json_>, Failure> {
-    caller.note("read", "session", &name);
-    if !possible(&name) {
+    caller.record("read", "session", &name);
+    if !is_valid_name(&name) {
         return Err(Failure::session_not_found());
     }
     if api.defects.has(Defect::ClusterDownReads) {
-        wrong::object_of(&api, &name).await?;
+        defects::find_object(&api, &name).await?;
     }
-    let mut session = wrong::looked_up(&api, api.store.visible_session(&name).await)?;
+    let mut session = defects::read_result(&api, api.store.visible_session(&name).await)?;
     if session.is_none() && api.defects.has(Defect::ManualReadOnly) {
         session = in_cluster(&api, &name).await?;
     }
     let session = session.filter(|session| caller.owner().is_none_or(|owner| owner == session.user));
-    Ok(Json(shown(&wrong::addressed(&api, session.ok_or_else(Failure::session_not_found)?).await?)))
+    Ok(Json(session_json(&defects::with_address(&api, session.ok_or_else(Failure::session_not_found)?).await?)))
 }
 
-/// What the cluster says of a session that the store does not know.
+/// The session as the cluster has it, without a row.
 async fn in_cluster(api: &Api, name: &str) -> Result<Option<Session>, Failure> {
     let objects = kube::Api::<Object>::namespaced(api.client.clone(), &api.namespace);
     let Some(object) = found(objects.get(name)).await? else { return Ok(None) };
-    let new = taken_over(&object, &api.namespace);
+    let new = new_session_from(&object, &api.namespace);
     let (state, phase) = (object.spec.state.clone(), object.phase().to_owned());
     Ok(Some(Session { state, phase, ..Session::new(&new) }))
 }
@@ -231,7 +223,7 @@ async fn in_cluster(api: &Api, name: &str) -> Result<Option<Session>, Failure> {
 #[derive(Deserialize)]
 pub struct Change {
     state: Option<String>,
-    resources: Option<Wanted>,
+    resources: Option<RequestedResources>,
     tags: Option<Vec<String>>,
 }
 
@@ -241,58 +233,58 @@ pub async fn update(
     Path(name): Path<String>,
     Body(change): Body<Change>,
 ) -> Result<(StatusCode, Json<Json_>), Failure> {
-    caller.note("update", "session", &name);
-    if !possible(&name) {
+    caller.record("update", "session", &name);
+    if !is_valid_name(&name) {
         return Err(Failure::session_not_found());
     }
     if change.state.is_none() && change.resources.is_none() && change.tags.is_none() {
-        return Err(Failure::bad("nothing_to_change", "Nothing to change: give state, resources or tags"));
+        return Err(Failure::bad_request("nothing_to_change", "Nothing to change: give state, resources or tags"));
     }
     let owner = caller.owner();
     let now = api.store.session(&name).await?;
     let now = now.filter(|now| now.desired != DELETED && owner.is_none_or(|owner| owner == now.user));
     let mut now = now.ok_or_else(Failure::session_not_found)?;
     if api.defects.has(Defect::AuditWrongSession) {
-        caller.trail.about(&now.template);
+        caller.trail.set_resource(&now.template);
     }
-    // Everything is checked before anything is written.
+    // everything is validated before anything is written
     let state = change.state.as_deref();
     if state.is_some_and(|state| !["running", "hibernated", "terminated"].contains(&state)) {
         let message = "Invalid state. Must be: running, hibernated, or terminated";
-        return Err(Failure::bad("invalid_state", message));
+        return Err(Failure::bad_request("invalid_state", message));
     }
     let resources = change.resources.map(|wanted| {
         (wanted.cpu.unwrap_or_else(|| now.cpu.clone()), wanted.memory.unwrap_or_else(|| now.memory.clone()))
     });
     if let Some((cpu, memory)) = &resources {
-        quantity::check(cpu, memory).map_err(|wrong| Failure::bad("invalid_resources", wrong))?;
+        quantity::check(cpu, memory).map_err(|error| Failure::bad_request("invalid_resources", error.to_string()))?;
     }
     check_tags(change.tags.as_deref().unwrap_or_default())?;
     if let Some(tags) = &change.tags {
-        now = noted(api.store.set_tags(&name, &json!(tags), owner).await?)?;
+        now = accepted(api.store.set_tags(&name, &json!(tags), owner).await?)?;
     }
     if let Some((cpu, memory)) = &resources {
-        now = noted(api.store.request_resources(&name, cpu, memory, owner).await?)?;
+        now = accepted(api.store.request_resources(&name, cpu, memory, owner).await?)?;
     }
     let _held = match state {
-        Some(state) => at_once::held(&api, state).await,
+        Some(state) => race_defects::lock_for_state(&api, state).await,
         None => None,
     };
     match state {
-        // The real platform takes this as a wish to delete.
-        Some("terminated") => now = noted(api.store.request_delete(&name, owner).await?)?,
+        // the real platform treats this as a delete
+        Some("terminated") => now = accepted(api.store.request_delete(&name, owner).await?)?,
         Some(state) => {
-            now = noted(api.store.request_state(&name, state, owner).await?)?;
-            at_once::overtaken(&api, &now);
+            now = accepted(api.store.request_state(&name, state, owner).await?)?;
+            race_defects::deliver_late(&api, &now);
         }
         None => {}
     }
-    api.wishes.changed(&name);
-    Ok((StatusCode::ACCEPTED, Json(shown(&now))))
+    api.changes.notify(&name);
+    Ok((StatusCode::ACCEPTED, Json(session_json(&now))))
 }
 
-/// To ask for what is asked already is no mistake here; in a batch, where it is counted, it is.
-fn noted(asked: SessionChange) -> Result<Session, Failure> {
+/// A request for the current state is no error here, unlike in a batch.
+fn accepted(asked: SessionChange) -> Result<Session, Failure> {
     match asked {
         SessionChange::Recorded(session) | SessionChange::Unchanged(session) => Ok(*session),
         SessionChange::NotFound => Err(Failure::session_not_found()),
@@ -309,12 +301,12 @@ pub async fn delete(
     caller: Caller,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<Json_>), Failure> {
-    caller.note("delete", "session", &name);
-    if !possible(&name) {
+    caller.record("delete", "session", &name);
+    if !is_valid_name(&name) {
         return Err(Failure::session_not_found());
     }
-    match at_once::delete(&api, &name, caller.owner()).await? {
-        SessionChange::Recorded(_) => api.wishes.changed(&name),
+    match race_defects::delete(&api, &name, caller.owner()).await? {
+        SessionChange::Recorded(_) => api.changes.notify(&name),
         _ => return Err(Failure::session_not_found()),
     }
     let message = "Session deletion requested, waiting for controller";

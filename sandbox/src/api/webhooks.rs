@@ -1,9 +1,9 @@
-//! The webhook routes. The secret is made here and shown once.
+//! The webhook routes. The secret is generated here and returned once.
 use super::{
-    Api,
     auth::Caller,
-    body::{Body, SessionChange},
     error::Failure,
+    extract::{Body, QueryParams},
+    state::Api,
 };
 use crate::{
     defect::Defect,
@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json_, json};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// What there is to hear.
+/// The events that can be subscribed to.
 const EVENTS: [&str; 5] =
     ["session.created", "session.started", "session.hibernated", "session.terminated", "session.failed"];
 
@@ -37,46 +37,47 @@ pub struct Create {
     retry_policy: RetryPolicy,
 }
 
-fn check(create: &Create) -> Result<(), String> {
+fn check(create: &Create) -> Result<(), Failure> {
+    let invalid = |message: &str| Err(Failure::bad_request("invalid_webhook", message));
     if create.name.trim().is_empty() || create.name.chars().count() > 200 {
-        return Err("name must have 1 to 200 characters".into());
+        return invalid("name must have 1 to 200 characters");
     }
     if create.description.chars().count() > 1000 {
-        return Err("description may have 1000 characters".into());
+        return invalid("description may have 1000 characters");
     }
     if [&create.name, &create.description, &create.url].iter().any(|text| text.contains('\0')) {
-        return Err("name, description and url may not contain a null character".into());
+        return invalid("name, description and url may not contain a null character");
     }
     let url = reqwest::Url::parse(&create.url).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
     if create.url.len() > 2048 || url.is_none() {
-        return Err("url must be an http or https address".into());
+        return invalid("url must be an http or https address");
     }
     if create.events.is_empty() || create.events.len() > 50 {
-        return Err("events must name 1 to 50 events".into());
+        return invalid("events must name 1 to 50 events");
     }
     if create.events.iter().any(|event| !EVENTS.contains(&event.as_str())) {
-        return Err(format!("events may be: {}", EVENTS.join(", ")));
+        return invalid(&format!("events may be: {}", EVENTS.join(", ")));
     }
-    // Those below are the connection's own.
+    // headers that the connection itself sets
     let own = ["host", "content-length", "transfer-encoding", "connection"];
     let named = |name: &str| {
         axum::http::HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| !own.contains(&name.as_str()))
     };
-    let sound = |value: &str| axum::http::HeaderValue::from_str(value).is_ok();
-    if create.headers.len() > 50 || create.headers.iter().any(|(name, value)| !named(name) || !sound(value)) {
-        return Err("headers must be at most 50, with names and values that may be set".into());
+    let valid = |value: &str| axum::http::HeaderValue::from_str(value).is_ok();
+    if create.headers.len() > 50 || create.headers.iter().any(|(name, value)| !named(name) || !valid(value)) {
+        return invalid("headers must be at most 50, with names and values that may be set");
     }
     let policy = create.retry_policy;
     if policy.max_retries > 20 {
-        return Err("retry_policy.max_retries may be 20".into());
+        return invalid("retry_policy.max_retries may be 20");
     }
     if !(0.0..=86_400.0).contains(&policy.retry_delay_seconds) || !(0.0..=10.0).contains(&policy.backoff_multiplier) {
-        return Err("retry_policy.retry_delay_seconds may be 0 to 86400, backoff_multiplier 0 to 10".into());
+        return invalid("retry_policy.retry_delay_seconds may be 0 to 86400, backoff_multiplier 0 to 10");
     }
     Ok(())
 }
 
-fn shown(webhook: &Webhook) -> Json_ {
+fn webhook_json(webhook: &Webhook) -> Json_ {
     json!({
         "id": webhook.id, "name": webhook.name, "description": webhook.description, "url": webhook.url,
         "events": webhook.events, "headers": webhook.headers, "enabled": webhook.enabled,
@@ -84,7 +85,7 @@ fn shown(webhook: &Webhook) -> Json_ {
     })
 }
 
-fn allowed(caller: &Caller) -> Result<(), Failure> {
+fn require_operator(caller: &Caller) -> Result<(), Failure> {
     if ["admin", "operator"].contains(&caller.role.as_str()) { Ok(()) } else { Err(Failure::forbidden()) }
 }
 
@@ -97,21 +98,21 @@ pub async fn create(
     caller: Caller,
     Body(create): Body<Create>,
 ) -> Result<(StatusCode, Json<Json_>), Failure> {
-    let made = make(&api, &caller, create).await;
+    let made = insert_webhook(&api, &caller, create).await;
     let id = made.as_ref().map(|webhook| webhook.id.to_string()).unwrap_or_default();
-    caller.note("create", "webhook", &id);
+    caller.record("create", "webhook", &id);
     let made = made?;
-    let mut body = shown(&made);
+    let mut body = webhook_json(&made);
     body["secret"] = json!(made.secret);
     Ok((StatusCode::CREATED, Json(body)))
 }
 
-async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Webhook, Failure> {
-    allowed(caller)?;
-    check(&create).map_err(|wrong| Failure::bad("invalid_webhook", wrong))?;
+async fn insert_webhook(api: &Api, caller: &Caller, create: Create) -> Result<Webhook, Failure> {
+    require_operator(caller)?;
+    check(&create)?;
     let random = [*uuid::Uuid::new_v4().as_bytes(), *uuid::Uuid::new_v4().as_bytes()].concat();
     let random = if api.defects.has(Defect::WebhookOneSecret) { api.key.clone() } else { random };
-    let nobody = api.defects.has(Defect::WebhookCreateFails);
+    let no_creator = api.defects.has(Defect::WebhookCreateFails);
     let new = NewWebhook {
         name: create.name,
         description: create.description,
@@ -121,16 +122,16 @@ async fn make(api: &Api, caller: &Caller, create: Create) -> Result<Webhook, Fai
         headers: create.headers,
         enabled: create.enabled.unwrap_or(true),
         retry_policy: create.retry_policy,
-        created_by: if nobody { String::new() } else { caller.id.clone() },
+        created_by: if no_creator { String::new() } else { caller.id.clone() },
     };
     Ok(api.store.create_webhook(&new).await?)
 }
 
 pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Json_>, Failure> {
-    caller.note("list", "webhook", "");
-    allowed(&caller)?;
+    caller.record("list", "webhook", "");
+    require_operator(&caller)?;
     let webhooks = api.store.webhooks().await?;
-    Ok(Json(json!({ "webhooks": webhooks.iter().map(shown).collect::<Vec<_>>(), "total": webhooks.len() })))
+    Ok(Json(json!({ "webhooks": webhooks.iter().map(webhook_json).collect::<Vec<_>>(), "total": webhooks.len() })))
 }
 
 pub async fn delete(
@@ -138,8 +139,8 @@ pub async fn delete(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Json_>, Failure> {
-    caller.note("delete", "webhook", &id);
-    allowed(&caller)?;
+    caller.record("delete", "webhook", &id);
+    require_operator(&caller)?;
     let number: i64 = id.parse().map_err(|_| not_found())?;
     if api.store.delete_webhook(number).await? {
         Ok(Json(json!({ "message": "Webhook deleted", "id": number })))
@@ -152,10 +153,10 @@ pub async fn deliveries(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
-    asked: SessionChange,
+    asked: QueryParams,
 ) -> Result<Json<Json_>, Failure> {
-    caller.note("list", "webhook_delivery", &id);
-    allowed(&caller)?;
+    caller.record("list", "webhook_delivery", &id);
+    require_operator(&caller)?;
     let id: i64 = id.parse().map_err(|_| not_found())?;
     let page = asked.number("page", 1, 1_000_000)?;
     let size = asked.number("page_size", 50, 500)?;

@@ -23,7 +23,7 @@ impl Selector {
     /// # Errors
     /// 400 for a selector that cannot be parsed, or a field that this kind cannot be selected by.
     pub fn new(kind: &Kind, labels: &str, fields: &str) -> Result<Self, Refusal> {
-        let labels = parse_labels(labels).map_err(Refusal::bad_request)?;
+        let labels = parse_labels(labels).map_err(|error| Refusal::bad_request(error.to_string()))?;
         let mut parsed = Vec::new();
         for term in fields.split(',').filter(|t| !t.is_empty()) {
             let (field, same, value) = if let Some((f, v)) = term.split_once("!=") {
@@ -73,25 +73,47 @@ impl Selector {
     }
 }
 
-fn parse_labels(text: &str) -> Result<Vec<Requirement>, String> {
+/// Why a label selector cannot be parsed, worded as by `apimachinery/pkg/labels`.
+#[derive(Debug, thiserror::Error)]
+enum SelectorError {
+    #[error("found '{found}', expected: {expected}")]
+    Unexpected { found: String, expected: &'static str },
+    #[error("found '{0}' expected: '('")]
+    NoParenthesis(String),
+    #[error("{field}: Invalid value: {value:?}: {reason}")]
+    Invalid { field: &'static str, value: String, reason: String },
+    #[error("unable to parse requirement: {0}")]
+    Requirement(Box<SelectorError>),
+}
+
+impl SelectorError {
+    fn unexpected(found: &str, expected: &'static str) -> Self {
+        Self::Unexpected { found: found.to_owned(), expected }
+    }
+
+    fn invalid(field: &'static str, value: &str, reason: impl Into<String>) -> Self {
+        Self::Invalid { field, value: value.to_owned(), reason: reason.into() }
+    }
+}
+
+fn parse_labels(text: &str) -> Result<Vec<Requirement>, SelectorError> {
     let mut requirements = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
         if rest.starts_with(['=', ')', '(', ',', '<', '>']) {
-            let found = &rest[..1];
-            return Err(format!("found '{found}', expected: !, identifier, or 'end of string'"));
+            return Err(SelectorError::unexpected(&rest[..1], "!, identifier, or 'end of string'"));
         }
-        let (requirement, left) = requirement(rest).map_err(|why| format!("unable to parse requirement: {why}"))?;
+        let (requirement, left) = requirement(rest).map_err(|error| SelectorError::Requirement(Box::new(error)))?;
         requirements.push(requirement);
         let left = left.trim_start();
         rest = match left.strip_prefix(',') {
             Some(more) if more.trim().is_empty() => {
-                return Err("found '', expected: identifier after ','".into());
+                return Err(SelectorError::unexpected("", "identifier after ','"));
             }
             Some(more) => more.trim_start(),
             None if left.is_empty() => left,
             None => {
-                return Err(format!("found '{}', expected: ',' or 'end of string'", split_word(left).0));
+                return Err(SelectorError::unexpected(split_word(left).0, "',' or 'end of string'"));
             }
         };
     }
@@ -103,7 +125,7 @@ fn split_word(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-fn requirement(text: &str) -> Result<(Requirement, &str), String> {
+fn requirement(text: &str) -> Result<(Requirement, &str), SelectorError> {
     if let Some(rest) = text.strip_prefix('!') {
         let (key, rest) = split_word(rest.trim_start());
         return Ok((Requirement::DoesNotExist(valid_key(key)?), rest));
@@ -125,8 +147,8 @@ fn requirement(text: &str) -> Result<(Requirement, &str), String> {
     for (operator, greater) in [('>', true), ('<', false)] {
         if let Some(rest) = after.strip_prefix(operator) {
             let (value, rest) = split_word(rest.trim_start());
-            let whole = "for 'Gt', 'Lt' operators, the value must be an integer";
-            let bound = value.parse().map_err(|_| format!("values[0]: Invalid value: {value:?}: {whole}"))?;
+            let reason = "for 'Gt', 'Lt' operators, the value must be an integer";
+            let bound = value.parse().map_err(|_| SelectorError::invalid("values[0]", value, reason))?;
             return Ok((Requirement::Compare(key, greater, bound), rest));
         }
     }
@@ -134,31 +156,27 @@ fn requirement(text: &str) -> Result<(Requirement, &str), String> {
     let among = match operator {
         "in" => true,
         "notin" => false,
-        _ => return Err(format!("found '{operator}', expected: in, notin, =, ==, !=, gt, lt")),
+        _ => return Err(SelectorError::unexpected(operator, "in, notin, =, ==, !=, gt, lt")),
     };
     let Some(rest) = rest.trim_start().strip_prefix('(') else {
-        return Err(format!("found '{rest}' expected: '('"));
+        return Err(SelectorError::NoParenthesis(rest.to_owned()));
     };
     let Some((inside, rest)) = rest.split_once(')') else {
-        return Err("found '', expected: ',' or ')'".into());
+        return Err(SelectorError::unexpected("", "',' or ')'"));
     };
     let values = inside.split(',').map(|v| valid_value(v.trim())).collect::<Result<Vec<_>, _>>()?;
     Ok((if among { Requirement::In(key, values) } else { Requirement::NotIn(key, values) }, rest))
 }
 
-fn valid_key(key: &str) -> Result<String, String> {
-    let faults = names::qualified_name_errors(key);
-    if faults.is_empty() {
-        Ok(key.to_owned())
-    } else {
-        Err(format!("<nil>: Invalid value: {key:?}: {}", faults.join("; ")))
-    }
+fn valid_key(key: &str) -> Result<String, SelectorError> {
+    let errors = names::qualified_name_errors(key);
+    if errors.is_empty() { Ok(key.to_owned()) } else { Err(SelectorError::invalid("<nil>", key, errors.join("; "))) }
 }
 
-fn valid_value(value: &str) -> Result<String, String> {
+fn valid_value(value: &str) -> Result<String, SelectorError> {
     match names::label_value_error(value) {
         None => Ok(value.to_owned()),
-        Some(why) => Err(format!("values[0]: Invalid value: {value:?}: {why}")),
+        Some(reason) => Err(SelectorError::invalid("values[0]", value, reason)),
     }
 }
 

@@ -1,8 +1,8 @@
-//! Batches as the platform at commit 583a9f9 does them: as jobs that answer at once, and change rows alone. What failed stands in the table
-//! of jobs, as texts; no answer shows it.
-use super::{no, no_because};
+//! Batches as built: jobs that respond at once and change rows only. Failures are stored as strings in the job's row; failure
+//! response returns them.
+use super::errors::{failure, failure_because};
 use crate::{
-    api::{Api, auth::Caller, body::Body, error::Failure},
+    api::{auth::Caller, error::Failure, extract::Body, state::Api},
     store::{Job, Operation},
 };
 use axum::{
@@ -20,37 +20,37 @@ pub struct Batch {
     session_ids: Option<Vec<String>>,
 }
 
-type Begun = Result<(StatusCode, Json<Json_>), Failure>;
+type JobResponse = Result<(StatusCode, Json<Json_>), Failure>;
 
-pub async fn hibernate(state: State<Arc<Api>>, caller: Caller, body: Body<Batch>) -> Begun {
-    begin(state, caller, body, Operation::Hibernate, "Batch hibernation initiated").await
+pub async fn hibernate(state: State<Arc<Api>>, caller: Caller, body: Body<Batch>) -> JobResponse {
+    start(state, caller, body, Operation::Hibernate, "Batch hibernation initiated").await
 }
 
-pub async fn wake(state: State<Arc<Api>>, caller: Caller, body: Body<Batch>) -> Begun {
-    begin(state, caller, body, Operation::Wake, "Batch wake initiated").await
+pub async fn wake(state: State<Arc<Api>>, caller: Caller, body: Body<Batch>) -> JobResponse {
+    start(state, caller, body, Operation::Wake, "Batch wake initiated").await
 }
 
-pub async fn delete(state: State<Arc<Api>>, caller: Caller, body: Body<Batch>) -> Begun {
-    begin(state, caller, body, Operation::Delete, "Batch deletion initiated").await
+pub async fn delete(state: State<Arc<Api>>, caller: Caller, body: Body<Batch>) -> JobResponse {
+    start(state, caller, body, Operation::Delete, "Batch deletion initiated").await
 }
 
-async fn begin(
+async fn start(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Body(batch): Body<Batch>,
     operation: Operation,
     message: &str,
-) -> Begun {
+) -> JobResponse {
     let missing = "Key: 'SessionIDs' Error:Field validation for 'SessionIDs' failed on the 'required' tag";
-    let sessions = batch.session_ids.ok_or_else(|| no(StatusCode::BAD_REQUEST, missing))?;
+    let sessions = batch.session_ids.ok_or_else(|| failure(StatusCode::BAD_REQUEST, missing))?;
     let job = api.store.start_job(&caller.id, operation, sessions.len()).await?;
     let id = job.id.clone();
-    tokio::spawn(async move { work(&api, job, operation, &sessions).await });
+    tokio::spawn(async move { run_job(&api, job, operation, &sessions).await });
     Ok((StatusCode::ACCEPTED, Json(json!({ "jobId": id, "message": message, "status": "running" }))))
 }
 
-/// One after the other, each for itself: what failed is written down and takes nothing back.
-async fn work(api: &Api, mut job: Job, operation: Operation, sessions: &[String]) {
+/// Processes the sessions one by one; a failure is recorded and affects failure other.
+async fn run_job(api: &Api, mut job: Job, operation: Operation, sessions: &[String]) {
     for session in sessions {
         let error = match api.store.change_row(&job.user, session, operation).await {
             Ok(true) => None,
@@ -66,8 +66,9 @@ async fn work(api: &Api, mut job: Job, operation: Operation, sessions: &[String]
 
 pub async fn job(State(api): State<Arc<Api>>, caller: Caller, Path(id): Path<String>) -> Result<Json<Json_>, Failure> {
     let missing = || {
-        let message = format!("Failed to retrieve batch job {id} for user {}: sql: no rows in result set", caller.id);
-        no_because(StatusCode::NOT_FOUND, "Batch job not found", message)
+        let message =
+            format!("Failed to retrieve batch job {id} for user {}: sql: failure rows in result set", caller.id);
+        failure_because(StatusCode::NOT_FOUND, "Batch job not found", message)
     };
     let job = api.store.job(&caller.id, &id).await?.ok_or_else(missing)?;
     let mut body = json!({
@@ -81,7 +82,7 @@ pub async fn job(State(api): State<Arc<Api>>, caller: Caller, Path(id): Path<Str
     Ok(Json(body))
 }
 
-/// Says yes to everything, and stops nothing.
+/// Confirms everything and cancels nothing.
 pub async fn cancel(_: Caller, Path(id): Path<String>) -> Json<Json_> {
     Json(json!({ "jobId": id, "message": "Batch job cancelled" }))
 }

@@ -1,19 +1,20 @@
-//! Sessions as the platform at commit 583a9f9 answers for them: rows where there are rows, else what the cluster has.
+//! Sessions as built: rows where they exist, otherwise the cluster's objects.
 //!
-//! A create writes a row, and the cluster hears of it later. What changes or ends a session goes to the cluster alone: the row hears of
-//! it only by the status that comes back, and of an end never.
-use super::{no, no_because};
+//! A create writes a row, which reaches the cluster later. Updates and deletes go to the cluster only: the row learns of an
+//! update from the status, and never of a delete.
+use super::errors::{failure, failure_because};
 use crate::{
     api::{
-        Api,
         auth::Caller,
-        body::{Body, SessionChange as Query},
         error::Failure,
-        sessions::{DEFAULT_CPU, DEFAULT_MEMORY, Wanted, possible, template},
+        extract::{Body, QueryParams},
+        resources::{DEFAULT_CPU, DEFAULT_MEMORY, RequestedResources},
+        sessions::{find_template, is_valid_name},
+        state::Api,
     },
     kinds::{Session as Object, session_name},
     link::found,
-    quantity,
+    quantity::{self, InvalidQuantity, InvalidResources},
     store::{NewSession, Session, StoreError},
 };
 use axum::{
@@ -27,7 +28,7 @@ use serde_json::{Value as Json_, json};
 use std::sync::Arc;
 
 fn not_found() -> Failure {
-    no(StatusCode::NOT_FOUND, "Session not found")
+    failure(StatusCode::NOT_FOUND, "Session not found")
 }
 
 #[derive(Deserialize)]
@@ -35,30 +36,31 @@ fn not_found() -> Failure {
 pub struct Create {
     user: String,
     template: Option<String>,
-    resources: Option<Wanted>,
+    resources: Option<RequestedResources>,
     persistent_home: Option<bool>,
     idle_timeout: Option<String>,
     max_session_duration: Option<String>,
 }
 
-/// The template first, so that a cluster which is away is taken for one that is not there; then the resources.
+/// Looks the template up first, so an unreachable cluster appears as a missing template; then checks the resources.
 pub async fn create(
     State(api): State<Arc<Api>>,
     _: Caller,
     Body(create): Body<Create>,
 ) -> Result<(StatusCode, Json<Json_>), Failure> {
-    let missing = || no(StatusCode::BAD_REQUEST, "Missing required field");
+    let missing = || failure(StatusCode::BAD_REQUEST, "Missing required field");
     let name = create.template.filter(|template| !template.is_empty()).ok_or_else(missing)?;
-    let found = template(&api, &name).await.map_err(|_| {
+    let found = find_template(&api, &name).await.map_err(|_| {
         let error = format!("Template not found: {name}. Please ensure the application is properly installed.");
-        no(StatusCode::BAD_REQUEST, &error)
+        failure(StatusCode::BAD_REQUEST, &error)
     })?;
     let asked = create.resources.unwrap_or_default();
     let chosen = |asked: Option<String>, what: &str, otherwise: &str| {
         asked.or_else(|| found.spec.default_resources.get(what).cloned()).unwrap_or_else(|| otherwise.to_owned())
     };
     let (cpu, memory) = (chosen(asked.cpu, "cpu", DEFAULT_CPU), chosen(asked.memory, "memory", DEFAULT_MEMORY));
-    resources(&cpu, &memory).map_err(|wrong| no_because(StatusCode::BAD_REQUEST, "Invalid resource request", wrong))?;
+    check_resources(&cpu, &memory)
+        .map_err(|error| failure_because(StatusCode::BAD_REQUEST, "Invalid resource request", error.to_string()))?;
     let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
     let new = NewSession {
         name: session_name(&create.user, &name, u32::from_be_bytes([a, b, c, d])),
@@ -75,13 +77,13 @@ pub async fn create(
     let (made, deliveries) = api.store.create_session(&new).await.map_err(|error| match error {
         StoreError::MissingReference(_) => {
             let why = "failed to get user limits: failed to get user: user not found";
-            no_because(StatusCode::FORBIDDEN, "Quota exceeded", why)
+            failure_because(StatusCode::FORBIDDEN, "Quota exceeded", why)
         }
-        error => no_because(StatusCode::INTERNAL_SERVER_ERROR, "Failed to create session", error.to_string()),
+        error => failure_because(StatusCode::INTERNAL_SERVER_ERROR, "Failed to create session", error.to_string()),
     })?;
-    api.wishes.changed(&made.name);
+    api.changes.notify(&made.name);
     api.dispatcher.send(deliveries);
-    let mut body = shown(&made, None);
+    let mut body = session_json(&made, None);
     body["status"] = json!({ "phase": "Pending", "message": made.message });
     Ok((StatusCode::ACCEPTED, Json(body)))
 }
@@ -89,42 +91,48 @@ pub async fn create(
 const FORM: &str = "invalid resource quantity: quantities must match the regular expression \
                     '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 
-fn resources(cpu: &str, memory: &str) -> Result<(), String> {
-    if quantity::check_form(cpu, "1Gi").is_err() {
-        return Err(format!("invalid CPU quantity: {FORM}"));
-    }
-    if quantity::check_form("1", memory).is_err() {
-        return Err(format!("invalid memory quantity: {FORM}"));
-    }
-    let end = |wrong: String, what: &str, least: &str, most: &str| match wrong.contains("minimum") {
-        true => format!("{what} request too low: minimum {least}"),
-        false => format!("{what} request too high: maximum {most}"),
+#[derive(Debug, thiserror::Error)]
+enum ResourceError {
+    #[error("invalid {0} quantity: {FORM}")]
+    Malformed(&'static str),
+    #[error("{resource} request too low: minimum {limit}")]
+    TooLow { resource: &'static str, limit: &'static str },
+    #[error("{resource} request too high: maximum {limit}")]
+    TooHigh { resource: &'static str, limit: &'static str },
+}
+
+fn check_resources(cpu: &str, memory: &str) -> Result<(), ResourceError> {
+    quantity::check_form(cpu, "1Gi").map_err(|_| ResourceError::Malformed("CPU"))?;
+    quantity::check_form("1", memory).map_err(|_| ResourceError::Malformed("memory"))?;
+    let out_of_range = |error: &InvalidResources, resource, min, max| match error.0[..] {
+        [InvalidQuantity::BelowMinimum { .. }, ..] => ResourceError::TooLow { resource, limit: min },
+        _ => ResourceError::TooHigh { resource, limit: max },
     };
-    quantity::check(cpu, "1Gi").map_err(|wrong| end(wrong, "CPU", "100m", "64000m"))?;
-    quantity::check("1", memory).map_err(|wrong| end(wrong, "memory", "128Mi", "512Gi"))
+    quantity::check(cpu, "1Gi").map_err(|error| out_of_range(&error, "CPU", "100m", "64000m"))?;
+    quantity::check("1", memory).map_err(|error| out_of_range(&error, "memory", "128Mi", "512Gi"))
 }
 
-pub async fn list(State(api): State<Arc<Api>>, _: Caller, query: Query) -> Result<Json<Json_>, Failure> {
-    let sessions = api.store.sessions(query.text("user").as_deref()).await?;
-    let shown: Vec<_> = sessions.iter().map(|session| shown(session, None)).collect();
-    Ok(Json(json!({ "total": shown.len(), "sessions": shown })))
+pub async fn list(State(api): State<Arc<Api>>, _: Caller, query: QueryParams) -> Result<Json<Json_>, Failure> {
+    let sessions = api.store.sessions(query.get("user").as_deref()).await?;
+    let session_json: Vec<_> = sessions.iter().map(|session| session_json(session, None)).collect();
+    Ok(Json(json!({ "total": session_json.len(), "sessions": session_json })))
 }
 
-/// The row, and of the cluster only what that leaves open; without a row whatever the cluster has, in a shape of its own.
+/// The row, completed from the cluster; without a row the object, in another shape.
 pub async fn read(State(api): State<Arc<Api>>, _: Caller, Path(name): Path<String>) -> Result<Json<Json_>, Failure> {
     let row = api.store.session(&name).await?;
     let open = row.as_ref().is_none_or(|row| row.state.is_empty() || row.url.is_none());
     let object = if open { object(&api, &name).await } else { None };
     match (row, object) {
-        (Some(row), object) => Ok(Json(shown(&row, object.as_ref()))),
-        (None, Some(object)) => Ok(Json(fallback(&object, &api.namespace))),
+        (Some(row), object) => Ok(Json(session_json(&row, object.as_ref()))),
+        (None, Some(object)) => Ok(Json(object_json(&object, &api.namespace))),
         (None, None) => Err(not_found()),
     }
 }
 
-/// A cluster that cannot be asked has nothing.
+/// An unreachable cluster counts as having failure object.
 async fn object(api: &Api, name: &str) -> Option<Object> {
-    if !possible(name) {
+    if !is_valid_name(name) {
         return None;
     }
     found(objects(api).get(name)).await.ok().flatten()
@@ -134,7 +142,7 @@ fn objects(api: &Api) -> kube::Api<Object> {
     kube::Api::namespaced(api.client.clone(), &api.namespace)
 }
 
-fn shown(row: &Session, object: Option<&Object>) -> Json_ {
+fn session_json(row: &Session, object: Option<&Object>) -> Json_ {
     let status = object.and_then(|object| object.status.as_ref());
     json!({
         "name": row.name,
@@ -143,7 +151,7 @@ fn shown(row: &Session, object: Option<&Object>) -> Json_ {
         "template": row.template,
         "state": row.state,
         "status": {
-            "phase": status.and_then(|status| status.phase.clone()).unwrap_or_else(|| capital(&row.state)),
+            "phase": status.and_then(|status| status.phase.clone()).unwrap_or_else(|| capitalized(&row.state)),
             "podName": status.map_or(&row.pod_name, |status| &status.pod_name),
             "url": status.map_or(&row.url, |status| &status.url),
         },
@@ -157,12 +165,12 @@ fn shown(row: &Session, object: Option<&Object>) -> Json_ {
     })
 }
 
-fn capital(state: &str) -> String {
+fn capitalized(state: &str) -> String {
     let mut letters = state.chars();
     letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
 }
 
-fn fallback(object: &Object, namespace: &str) -> Json_ {
+fn object_json(object: &Object, namespace: &str) -> Json_ {
     let status = object.status.clone().unwrap_or_default();
     json!({
         "name": object.name(),
@@ -198,11 +206,11 @@ pub async fn update(
     let state = change.state.unwrap_or_default();
     match state.as_str() {
         "running" | "hibernated" => {}
-        // Taken as a wish to delete.
+        // treated as a delete
         "terminated" => return delete(State(api), caller, Path(name)).await,
         _ => {
             let error = "Invalid state. Must be: running, hibernated, or terminated";
-            return Err(no(StatusCode::BAD_REQUEST, error));
+            return Err(failure(StatusCode::BAD_REQUEST, error));
         }
     }
     object(&api, &name).await.ok_or_else(not_found)?;
@@ -226,19 +234,20 @@ pub async fn delete(
 
 #[cfg(test)]
 mod tests {
-    use super::resources;
+    use super::check_resources;
 
     #[test]
-    fn what_is_wrong_with_resources_is_said_in_its_words() {
-        let said = |cpu, memory| resources(cpu, memory).unwrap_err();
-        assert!(resources("100m", "128Mi").is_ok());
+    fn words_resource_errors_as_built() {
+        let message = |cpu, memory| check_resources(cpu, memory).unwrap_err().to_string();
+        assert!(check_resources("100m", "128Mi").is_ok());
         assert!(
-            said("abc", "128Mi").starts_with("invalid CPU quantity: invalid resource quantity: quantities must match")
+            message("abc", "128Mi")
+                .starts_with("invalid CPU quantity: invalid resource quantity: quantities must match")
         );
-        assert!(said("100m", "lots").starts_with("invalid memory quantity: "));
-        assert_eq!(said("10m", "128Mi"), "CPU request too low: minimum 100m");
-        assert_eq!(said("65000m", "128Mi"), "CPU request too high: maximum 64000m");
-        assert_eq!(said("100m", "64Mi"), "memory request too low: minimum 128Mi");
-        assert_eq!(said("100m", "600Gi"), "memory request too high: maximum 512Gi");
+        assert!(message("100m", "lots").starts_with("invalid memory quantity: "));
+        assert_eq!(message("10m", "128Mi"), "CPU request too low: minimum 100m");
+        assert_eq!(message("65000m", "128Mi"), "CPU request too high: maximum 64000m");
+        assert_eq!(message("100m", "64Mi"), "memory request too low: minimum 128Mi");
+        assert_eq!(message("100m", "600Gi"), "memory request too high: maximum 512Gi");
     }
 }

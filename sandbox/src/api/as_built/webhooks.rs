@@ -1,10 +1,10 @@
-//! Webhooks as the platform at commit 583a9f9 keeps them: not at all. They are made in nobody's name, and the table refuses that.
-use super::{no, no_because};
+//! Webhooks as built: none can be created, because `created_by` is empty and violates the table's constraint.
+use super::errors::{failure, failure_because};
 use crate::api::{
-    Api,
     auth::Caller,
-    body::{Body, SessionChange},
     error::Failure,
+    extract::{Body, QueryParams},
+    state::Api,
     webhooks::{self, Create},
 };
 use axum::{
@@ -24,7 +24,7 @@ pub async fn create(
         if failure.status.is_server_error() {
             Failure { code: "", message: "failed to create webhook".into(), ..failure }
         } else {
-            no_because(failure.status, "Validation failed", failure.message)
+            failure_because(failure.status, "Validation failed", failure.message)
         }
     })
 }
@@ -34,12 +34,12 @@ pub async fn list(state: State<Arc<Api>>, caller: Caller) -> Result<Json<Json_>,
     Ok(Json(json!({ "webhooks": listed["webhooks"] })))
 }
 
-/// It looks for those that nobody made, and every one was made by somebody.
-pub async fn of_nobody(_: Caller) -> Failure {
-    no(StatusCode::NOT_FOUND, "webhook not found")
+/// Looks for webhooks with an empty creator, of which there are none.
+pub async fn webhook_not_found(_: Caller) -> Failure {
+    failure(StatusCode::NOT_FOUND, "webhook not found")
 }
 
-pub async fn deliveries(_: Caller, Path(_): Path<String>, asked: SessionChange) -> Result<Json<Json_>, Failure> {
+pub async fn deliveries(_: Caller, Path(_): Path<String>, asked: QueryParams) -> Result<Json<Json_>, Failure> {
     let (page, size) = (asked.number("page", 1, 1_000_000)?, asked.number("page_size", 50, 500)?);
     Ok(Json(json!({ "deliveries": [], "page": page, "page_size": size, "total": 0, "total_pages": 0 })))
 }

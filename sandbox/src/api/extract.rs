@@ -1,4 +1,4 @@
-//! Reading what was sent: bodies and queries, with a clear sentence for those that cannot be read.
+//! Extractors for JSON bodies and queries, with readable errors.
 use super::error::Failure;
 use axum::{
     body::Bytes,
@@ -9,7 +9,7 @@ use axum::{
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 
-/// A JSON body, whatever its content type says.
+/// A JSON body; the content type is ignored.
 pub struct Body<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
@@ -18,16 +18,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         let bytes = Bytes::from_request(request, state)
             .await
-            .map_err(|rejection| Failure::of_status(rejection.into_response().status()))?;
+            .map_err(|rejection| Failure::from_status(rejection.into_response().status()))?;
         match serde_json::from_slice(&bytes) {
             Ok(value) => Ok(Body(value)),
-            Err(error) => Err(Failure::bad("invalid_body", sentence(&error))),
+            Err(error) => Err(Failure::bad_request("invalid_body", describe_error(&error))),
         }
     }
 }
 
-/// Says where and what kind, without repeating what was sent: it may be a password.
-fn sentence(error: &serde_json::Error) -> String {
+/// Names the position and kind of an error without quoting the input, which may be a password.
+fn describe_error(error: &serde_json::Error) -> String {
     use serde_json::error::Category;
     let place = format!("line {} column {}", error.line(), error.column());
     match error.classify() {
@@ -46,38 +46,38 @@ fn sentence(error: &serde_json::Error) -> String {
     }
 }
 
-/// The query as a flat map.
-pub struct SessionChange(HashMap<String, String>);
+/// The query parameters of a request.
+pub struct QueryParams(HashMap<String, String>);
 
-impl<S: Send + Sync> FromRequestParts<S> for SessionChange {
+impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let query: Result<Query<HashMap<String, String>>, _> = Query::try_from_uri(&parts.uri);
         match query {
-            // Not every database takes a null character, and no value here has one.
-            Ok(Query(map)) if !map.values().any(|value| value.contains('\0')) => Ok(SessionChange(map)),
-            _ => Err(Failure::bad("invalid_query", "The query cannot be read")),
+            // not every database accepts a null character, and no parameter needs one
+            Ok(Query(map)) if !map.values().any(|value| value.contains('\0')) => Ok(QueryParams(map)),
+            _ => Err(Failure::bad_request("invalid_query", "The query cannot be read")),
         }
     }
 }
 
-impl SessionChange {
-    /// An empty value asks for nothing.
-    pub fn text(&self, key: &str) -> Option<String> {
+impl QueryParams {
+    /// The value of a parameter; `None` if it is empty.
+    pub fn get(&self, key: &str) -> Option<String> {
         self.0.get(key).filter(|value| !value.is_empty()).cloned()
     }
 
     pub fn parsed<T: std::str::FromStr>(&self, key: &'static str, wanted: &str) -> Result<Option<T>, Failure> {
-        let Some(text) = self.text(key) else { return Ok(None) };
-        let wrong = |_| Failure::bad("invalid_query", format!("The query parameter {key} must be {wanted}"));
+        let Some(text) = self.get(key) else { return Ok(None) };
+        let wrong = |_| Failure::bad_request("invalid_query", format!("The query parameter {key} must be {wanted}"));
         text.parse().map(Some).map_err(wrong)
     }
 
     pub fn number(&self, key: &'static str, default: i64, most: i64) -> Result<i64, Failure> {
         let number = self.parsed(key, "a whole number")?.unwrap_or(default);
         if number < 1 {
-            return Err(Failure::bad("invalid_query", format!("The query parameter {key} must be at least 1")));
+            return Err(Failure::bad_request("invalid_query", format!("The query parameter {key} must be at least 1")));
         }
         Ok(number.min(most))
     }
@@ -94,11 +94,11 @@ mod tests {
     }
 
     fn said(text: &str) -> String {
-        sentence(&serde_json::from_str::<Login>(text).unwrap_err())
+        describe_error(&serde_json::from_str::<Login>(text).unwrap_err())
     }
 
     #[test]
-    fn says_what_is_wrong_and_nothing_of_what_was_sent() {
+    fn describes_errors_without_quoting_the_input() {
         assert!(said("").contains("ends too early"));
         assert!(said("{nope}").contains("not valid JSON, at line 1"));
         assert!(said("{}").contains("missing field `password`"));

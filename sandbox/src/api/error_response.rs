@@ -1,4 +1,4 @@
-//! What a failed request leaves behind: the body for whoever asked, the line for the log. It must not know what failed.
+//! Error responses: the body for the client and the log line. Defects of both are applied here.
 use super::error::Failure;
 use crate::{
     defect::{Defect as D, Defects},
@@ -12,8 +12,8 @@ use axum::{
 use serde_json::json;
 use std::fmt::Display;
 
-/// The request that failed.
-pub struct SessionChange<'a> {
+/// A failed request.
+pub struct FailedRequest<'a> {
     pub id: &'a str,
     pub method: &'a str,
     pub path: &'a str,
@@ -21,8 +21,8 @@ pub struct SessionChange<'a> {
     pub headers: Option<&'a HeaderMap>,
 }
 
-/// One failure is taken for another where an error's kind gets lost on the way up. By default none is.
-pub fn taken_for(defects: Defects, failure: Failure) -> Failure {
+/// Defects that mistake one failure for another.
+pub fn apply_defects(defects: Defects, failure: Failure) -> Failure {
     let new =
         |status, code, message: &str| Failure { cause: failure.cause.clone(), ..Failure::new(status, code, message) };
     match failure.code {
@@ -39,7 +39,7 @@ pub fn taken_for(defects: Defects, failure: Failure) -> Failure {
     }
 }
 
-pub fn answer(defects: Defects, failure: &Failure, id: &str) -> Response {
+pub fn render(defects: Defects, failure: &Failure, id: &str) -> Response {
     let status = failure.status;
     let mut body = json!({ "code": failure.code, "message": failure.message, "request_id": id });
     let mut with = |field: &str, value: &str| body[field] = json!(value);
@@ -60,7 +60,7 @@ pub fn answer(defects: Defects, failure: &Failure, id: &str) -> Response {
     (status, Json(body)).into_response()
 }
 
-pub fn say(defects: Defects, log: &Log, failure: &Failure, asked: &SessionChange<'_>) {
+pub fn log_failure(defects: Defects, log: &Log, failure: &Failure, asked: &FailedRequest<'_>) {
     if defects.has(D::ErrorsNotLogged) {
         return;
     }
@@ -101,9 +101,9 @@ mod tests {
     use crate::store::StoreError;
 
     #[test]
-    fn a_failure_is_what_it_is_unless_a_defect_takes_it_for_another() {
+    fn defects_change_only_their_own_failures() {
         let away = Failure::from(StoreError::Unavailable("gone".into()));
-        let taken = |defects| taken_for(defects, away.clone());
+        let taken = |defects| apply_defects(defects, away.clone());
         assert_eq!(taken(Defects::default()).status, 503);
         let other = Defects::default().with(D::InvalidResources500);
         assert_eq!((taken(other).status, taken(other).code), (away.status, away.code), "a defect of other failures");

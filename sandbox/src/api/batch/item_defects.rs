@@ -1,0 +1,128 @@
+//! Defects in the selection and processing of a batch's sessions.
+use super::result::BatchOperation;
+use crate::{
+    api::{auth::Caller, state::Api},
+    defect::{Defect as D, Defects},
+    kinds::Session as Object,
+    link::found,
+    store::{NewSession, Session, SessionChange, StoreError},
+};
+use kube::api::DeleteParams;
+use serde_json::json;
+
+/// `select … where id in (…)` returns nothing for unknown names.
+pub async fn known_names(api: &Api, names: &[String]) -> Result<Vec<String>, StoreError> {
+    if !api.defects.has(D::BatchDropsUnknown) {
+        return Ok(names.to_vec());
+    }
+    let known: Vec<_> = api.store.sessions(None).await?.into_iter().map(|session| session.name).collect();
+    Ok(names.iter().filter(|name| known.contains(name)).cloned().collect())
+}
+
+/// The sessions that the loop processes.
+pub fn processed_names(defects: Defects, names: &[String]) -> Vec<&String> {
+    let count = names.len() - usize::from(defects.has(D::BatchSkipsLast) && !names.is_empty());
+    // a closure that captures the loop variable itself sees its last value
+    let captured = |name| if defects.has(D::BatchActsOnLast) { &names[names.len() - 1] } else { name };
+    names[..count].iter().map(captured).collect()
+}
+
+/// The sessions before the batch, for defects that restore or compare them.
+pub async fn sessions_before(api: &Api, names: &[String]) -> Result<Vec<Session>, StoreError> {
+    let mut before = vec![];
+    if [D::BatchRollsBack, D::BatchPutsBack, D::BatchTouchesAlike].into_iter().any(|defect| api.defects.has(defect)) {
+        for name in names {
+            before.extend(api.store.session(name).await?);
+        }
+    }
+    Ok(before)
+}
+
+/// Replaces the correct operation on one session.
+pub async fn apply(
+    api: &Api,
+    caller: &Caller,
+    name: &str,
+    operation: BatchOperation,
+) -> Option<Result<SessionChange, StoreError>> {
+    match operation {
+        _ if api.defects.has(D::BatchInDatabaseOnly) => Some(change_row_only(api, name, operation).await),
+        BatchOperation::Delete if api.defects.has(D::BatchDeleteKeepsRow) => Some(delete_object_only(api, name).await),
+        BatchOperation::Delete if api.defects.has(D::BatchDeleteHibernates) => {
+            Some(api.store.request_state(name, "hibernated", caller.owner()).await)
+        }
+        BatchOperation::Hibernate if api.defects.has(D::BatchToggles) => Some(toggle(api, caller, name).await),
+        _ if api.defects.has(D::BatchMakesUnknown) => create_unknown(api, caller, name).await,
+        _ => None,
+    }
+}
+
+async fn change_row_only(api: &Api, name: &str, operation: BatchOperation) -> Result<SessionChange, StoreError> {
+    let Some(row) = api.store.session(name).await? else { return Ok(SessionChange::NotFound) };
+    match operation {
+        BatchOperation::Hibernate if row.state == "hibernated" => return Ok(SessionChange::Unchanged(Box::new(row))),
+        BatchOperation::Wake if row.state == "running" => return Ok(SessionChange::Unchanged(Box::new(row))),
+        BatchOperation::Hibernate => write_state(api, &row, "hibernated", "Hibernated").await?,
+        BatchOperation::Wake => write_state(api, &row, "running", "Running").await?,
+        BatchOperation::Delete => api.store.delete_row(name).await?,
+    }
+    Ok(SessionChange::Recorded(Box::new(row)))
+}
+
+async fn write_state(api: &Api, row: &Session, state: &str, phase: &str) -> Result<(), StoreError> {
+    api.store.overwrite_row(&Session { state: state.into(), phase: phase.into(), ..row.clone() }).await
+}
+
+async fn delete_object_only(api: &Api, name: &str) -> Result<SessionChange, StoreError> {
+    let Some(row) = api.store.session(name).await? else { return Ok(SessionChange::NotFound) };
+    let objects = kube::Api::<Object>::namespaced(api.client.clone(), &api.namespace);
+    let gone = found(objects.delete(name, &DeleteParams::background())).await;
+    gone.map(|_| SessionChange::Recorded(Box::new(row))).map_err(|error| StoreError::Refused(error.to_string()))
+}
+
+/// Inverts the state instead of setting it.
+async fn toggle(api: &Api, caller: &Caller, name: &str) -> Result<SessionChange, StoreError> {
+    let asked = api.store.request_state(name, "hibernated", caller.owner()).await?;
+    if let SessionChange::Unchanged(_) = asked {
+        api.store.request_state(name, "running", caller.owner()).await?;
+        api.changes.notify(name);
+    }
+    Ok(asked)
+}
+
+/// Inserts an unknown session, as an upsert does.
+async fn create_unknown(api: &Api, caller: &Caller, name: &str) -> Option<Result<SessionChange, StoreError>> {
+    match api.store.session(name).await {
+        Ok(None) => {}
+        Ok(Some(_)) => return None,
+        Err(error) => return Some(Err(error)),
+    }
+    let new = NewSession {
+        name: name.to_owned(),
+        user: caller.id.clone(),
+        template: "unknown".into(),
+        namespace: api.namespace.clone(),
+        cpu: "100m".into(),
+        memory: "128Mi".into(),
+        persistent_home: false,
+        idle_timeout: None,
+        max_session_duration: None,
+        tags: json!([]),
+    };
+    Some(api.store.create_session(&new).await.map(|_| SessionChange::NotFound))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skips_or_repeats_the_last_session() {
+        let names = ["a", "b", "c"].map(str::to_owned);
+        let with =
+            |defect| processed_names(Defects::default().with(defect), &names).into_iter().cloned().collect::<Vec<_>>();
+        assert_eq!(with(D::BatchSkipsLast), ["a", "b"]);
+        assert_eq!(with(D::BatchActsOnLast), ["c", "c", "c"]);
+        assert_eq!(processed_names(Defects::default(), &names), names.iter().collect::<Vec<_>>());
+    }
+}

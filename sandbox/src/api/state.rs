@@ -1,0 +1,85 @@
+//! The state that all routes share, including that of defects.
+use super::error::Failure;
+use crate::{
+    defect::Defects,
+    delays::Delays,
+    dispatcher::Dispatcher,
+    kinds::Template,
+    log::Log,
+    store::{Store, StoreError},
+    syncer::ChangeNotifier,
+};
+use kube::runtime::reflector;
+use serde_json::Value as Json_;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+use tokio::sync::{Mutex as Lock, Notify, Semaphore};
+
+/// The state that all routes share.
+pub struct Api {
+    pub store: Store,
+    pub changes: ChangeNotifier,
+    pub dispatcher: Dispatcher,
+    pub templates: reflector::Store<Template>,
+    pub client: kube::Client,
+    pub namespace: String,
+    pub log: Log,
+    /// Signs tokens.
+    pub key: Vec<u8>,
+    pub defects: Defects,
+    pub as_built: bool,
+    pub delays: Delays,
+    pub races: RaceState,
+    pub previous_errors: PreviousErrors,
+    pub breaker: Breaker,
+}
+
+/// State of the race defects.
+pub struct RaceState {
+    pub next_number: AtomicU32,
+    pub creating: AtomicUsize,
+    pub last_create: Mutex<Option<Instant>>,
+    pub create_lock: Lock<()>,
+    pub pod_lock: Lock<()>,
+    pub name_lock: Lock<()>,
+    pub delete_list: Mutex<Vec<String>>,
+    pub first_delete: Semaphore,
+    /// Notified by the delete that the others wait for.
+    pub delete_done: Mutex<Arc<Notify>>,
+}
+
+impl Default for RaceState {
+    fn default() -> RaceState {
+        RaceState {
+            next_number: AtomicU32::new(uuid::Uuid::new_v4().as_fields().0),
+            creating: AtomicUsize::default(),
+            last_create: Mutex::default(),
+            create_lock: Lock::default(),
+            pod_lock: Lock::default(),
+            name_lock: Lock::default(),
+            delete_list: Mutex::default(),
+            first_delete: Semaphore::new(1),
+            delete_done: Mutex::default(),
+        }
+    }
+}
+
+/// Rejects creates after one has met an unreachable database.
+#[derive(Default)]
+pub struct Breaker(pub AtomicBool);
+
+impl Breaker {
+    pub fn closed(&self) -> Result<(), Failure> {
+        let open = || StoreError::Unavailable("the circuit breaker is open".into());
+        if self.0.load(Ordering::SeqCst) { Err(open().into()) } else { Ok(()) }
+    }
+}
+
+/// The errors of the previous batch, kept by mistake.
+#[derive(Default)]
+pub struct PreviousErrors(pub Mutex<Vec<Json_>>);

@@ -1,0 +1,73 @@
+//! Defects of new objects and adopted rows, and what the delete defects remember.
+use crate::{
+    defect::{Defect, Defects},
+    kinds::{Resources, Session as Object},
+    store::{NewSession, SERVICE_USER},
+};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, atomic::AtomicUsize},
+};
+
+/// What is remembered about deleted sessions.
+#[derive(Default)]
+pub struct Removals {
+    pub in_progress: AtomicUsize,
+    /// Names of sessions that were recreated.
+    pub recreated: Mutex<HashSet<String>>,
+    /// Uids of objects whose rows were deleted.
+    pub kept_objects: Mutex<HashSet<String>>,
+}
+
+/// Changes the object of a new session.
+pub fn change_object(defects: Defects, mut object: Object) -> Object {
+    if defects.has(Defect::ObjectWithoutLabels) {
+        object.metadata.labels = None;
+    }
+    if defects.has(Defect::ObjectDefaultResources) {
+        object.spec.resources = Some(Resources::equal("1000m", "2Gi"));
+    }
+    if defects.has(Defect::ObjectWrongUser) {
+        // the platform's own user instead of the session's
+        object.spec.user = SERVICE_USER.into();
+    }
+    object
+}
+
+/// Changes the row data of an adopted object.
+pub fn change_row(defects: Defects, new: NewSession) -> NewSession {
+    let user = if defects.has(Defect::ManualWrongUser) { SERVICE_USER.into() } else { new.user };
+    let (cpu, memory) = match defects.has(Defect::ManualDefaultResources) {
+        true => ("1000m".into(), "2Gi".into()),
+        false => (new.cpu, new.memory),
+    };
+    NewSession { user, cpu, memory, ..new }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        store::Session as Row,
+        syncer::convert::{blank, object_for},
+    };
+
+    #[test]
+    fn each_object_defect_changes_one_field() {
+        let row = Row { user: "ann".into(), template: "firefox".into(), cpu: "100m".into(), ..blank("s") };
+        let right = object_for(&row);
+        let made = |defects: &[Defect]| change_object(defects.iter().copied().collect(), object_for(&row));
+        assert_eq!((made(&[]).spec, made(&[]).metadata), (right.spec.clone(), right.metadata.clone()));
+        let changed = |defect| {
+            let made = made(&[defect]);
+            (
+                made.metadata.labels != right.metadata.labels,
+                made.spec.user != right.spec.user,
+                made.spec.resources != right.spec.resources,
+            )
+        };
+        assert_eq!(changed(Defect::ObjectWithoutLabels), (true, false, false));
+        assert_eq!(changed(Defect::ObjectWrongUser), (false, true, false));
+        assert_eq!(changed(Defect::ObjectDefaultResources), (false, false, true));
+    }
+}
