@@ -1,6 +1,6 @@
-//! `tp-runner` performs written test plans and reports them in the plan's own shape.
+//! `tp-runner` runs written test plans and reports the results in the shape of the plan.
 //!
-//! The floors and who may import whom: `docs/architecture.md`, held by `tests/floors.rs`.
+//! Layers and modules: `docs/architecture.md`; `tests/layers.rs` checks them.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr, clippy::exit, clippy::unwrap_used))]
 
 pub mod address;

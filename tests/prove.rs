@@ -1,4 +1,4 @@
-//! `prove --run`: on a small plan with everything about it, and on a case of TP-004.
+//! `prove --run`, with a small plan and with a case of TP-004.
 use std::{fs, path::Path, process::Command};
 
 const PLAN: &str = r#"
@@ -21,7 +21,7 @@ cases:
       - result: Nothing leaks
         check: '!said.stdout.contains("password")'
       - result: It is quick
-        unproven: nobody says how quick
+        unproven: no limit is given
 "#;
 
 const ENVIRONMENT: &str = "default: here\nenvironments: { here: { targets: {} } }\n";
@@ -50,33 +50,33 @@ fn only_run(folder: &Path) -> String {
 }
 
 #[test]
-fn a_plan_is_held_to_what_it_guarded() {
+fn compares_a_plan_with_its_baseline() {
     let (folder, id) = recorded(PLAN);
     let (code, said) = run(folder.path(), &["prove", "--run", &id]);
     assert!(code == 2 && said.contains("`--accept` writes it"), "{code}: {said}");
 
     let (code, said) = run(folder.path(), &["prove", "--run", &id, "--accept"]);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("PROVED: 4 of 4 questions can fail; 1 sentence is unproven"), "{said}");
+    assert!(said.contains("PROVED: 4 of 4 assertions can fail; 1 sentence is marked unproven"), "{said}");
     let (code, said) = run(folder.path(), &["prove", "small.yaml", "--run", &id]);
     assert_eq!(code, 0, "{said}");
     let report = fs::read_to_string(folder.path().join("tests/reports/prove-report.md")).unwrap();
-    assert!(report.contains("**everything that it asks can fail**"), "{report}");
-    assert!(report.contains("nobody says how quick"), "{report}");
+    assert!(report.contains("**Every assertion can fail.**"), "{report}");
+    assert!(report.contains("no limit is given"), "{report}");
     assert!(report.contains("- Ask: ") && report.contains("stderr"), "{report}");
 
     let checks = "          - said.stdout.contains(\"total 4\")\n          - said.stdout.contains(\"failed 0\")\n";
     assert!(PLAN.contains(checks));
-    for (plan, unguarded) in [
+    for (plan, loses) in [
         (PLAN.replace("cases:", "# a comment\ncases:"), false),
         (PLAN.replace(checks, "          - said.exit == 0\n"), true),
     ] {
         fs::write(folder.path().join("small.yaml"), plan).unwrap();
         let (code, said) = run(folder.path(), &["prove", "small.yaml", "--run", &id]);
-        assert_eq!((code == 1, said.contains("unguarded")), (unguarded, unguarded), "{said}");
+        assert_eq!((code == 1, said.contains("not detected")), (loses, loses), "{said}");
     }
 
-    // every line, one after the other
+    // each line in turn
     for (line, sentence) in [
         ("            expect: { exit: 0 }\n", "A  Ask"),
         ("          - said.stdout.contains(\"total 4\")\n", "A  All there"),
@@ -85,7 +85,7 @@ fn a_plan_is_held_to_what_it_guarded() {
         assert!(PLAN.contains(line));
         fs::write(folder.path().join("small.yaml"), PLAN.replace(line, "")).unwrap();
         let (code, said) = run(folder.path(), &["prove", "small.yaml", "--run", &id]);
-        assert!(code == 1 && said.contains(&format!("unguarded       {sentence}\n")), "{line}{code}: {said}");
+        assert!(code == 1 && said.contains(&format!("not detected    {sentence}\n")), "{line}{code}: {said}");
     }
     let line = "        check: '!said.stdout.contains(\"password\")'\n";
     fs::write(folder.path().join("small.yaml"), PLAN.replace(line, "")).unwrap();
@@ -94,7 +94,7 @@ fn a_plan_is_held_to_what_it_guarded() {
 }
 
 #[test]
-fn a_check_that_cannot_fail_is_red() {
+fn a_check_that_cannot_fail_fails_the_proof() {
     let plan = PLAN
         .replace("said.stdout.contains(\"total 4\")", "1 == 1")
         .replace("prove: { guards: SMALL.guards.json }\n", "");
@@ -105,10 +105,10 @@ fn a_check_that_cannot_fail_is_red() {
 }
 
 #[test]
-fn what_proves_nothing_is_refused_with_a_sentence() {
+fn refuses_runs_that_prove_nothing() {
     let (folder, id) = recorded(&PLAN.replace("total 4\")", "total 5\")"));
     let (code, said) = run(folder.path(), &["prove", "--run", &id, "--accept"]);
-    assert!(code == 2 && said.contains("the run was not green: `A` is failed"), "{code}: {said}");
+    assert!(code == 2 && said.contains("the run did not pass: `A` is failed"), "{code}: {said}");
     let (code, said) = run(folder.path(), &["prove", "--run", "r0000000"]);
     assert!(code == 2 && said.contains("unknown run `r0000000`"), "{code}: {said}");
     let (code, said) = run(folder.path(), &["prove", "--accept"]);
@@ -117,7 +117,7 @@ fn what_proves_nothing_is_refused_with_a_sentence() {
 
 /// A few lines of each kind.
 #[test]
-fn a_line_that_is_gone_from_tp_004_is_named() {
+fn names_the_sentences_of_lines_removed_from_tp_004() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("docs")).unwrap();
@@ -134,20 +134,20 @@ fn a_line_that_is_gone_from_tp_004_is_named() {
     let proved = || run(folder.path(), &["prove", "TP-004.yaml", "--run", &id]).1;
 
     let whole = proved();
-    assert!(whole.contains("TC-INT-004         57      57 ") && !whole.contains("unguarded"), "{whole}");
+    assert!(whole.contains("TC-INT-004          57      57 ") && !whole.contains("not detected"), "{whole}");
     let plan = fs::read_to_string(root.join("plans/TP-004.yaml")).unwrap();
     for (line, sentence) in [
         // a check among others
         ("          - batch.body.failed == 2\n", "Partial success (200 OK, not 4xx)"),
-        // what another line notices too
+        // a line that another one duplicates
         ("              - size(batch.body.errors) >= 1\n", "Verify clear error messages"),
-        // a line of an action that many sentences perform
+        // a line of an action that many sentences use
         ("          deployments: [{ spec: { replicas: 0 } }]\n", "Verify successful operations completed"),
     ] {
         assert_eq!(plan.matches(line).count(), 1, "{line}");
         fs::write(folder.path().join("TP-004.yaml"), plan.replace(line, "")).unwrap();
         let said = proved();
-        assert!(said.contains(&format!("unguarded       TC-INT-004  {sentence}\n")), "{line}{said}");
-        assert!(said.contains("asked no more   "), "{line}{said}");
+        assert!(said.contains(&format!("not detected    TC-INT-004  {sentence}\n")), "{line}{said}");
+        assert!(said.contains("removed         "), "{line}{said}");
     }
 }

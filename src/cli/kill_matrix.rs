@@ -11,7 +11,7 @@ use super::{
 use crate::{
     executor::Registry,
     outcome::Tier,
-    prove::matrix::{Matrix, Outcome, Row},
+    prove::matrix::{Matrix, Row, RunResult},
 };
 use futures::{StreamExt, stream};
 use std::time::Instant;
@@ -71,26 +71,26 @@ pub async fn run(options: &MatrixOptions<'_>, on_row: &(dyn Fn(usize, usize, &Ro
     Ok(Matrix { rows: rows.into_iter().map(|(_, row)| row).collect(), sentences })
 }
 
-async fn run_with_defect(options: &MatrixOptions<'_>, defect: Option<Defect>) -> Outcome {
+async fn run_with_defect(options: &MatrixOptions<'_>, defect: Option<Defect>) -> RunResult {
     if options.interrupts.cancel.is_cancelled() {
-        return Outcome::CouldNot("interrupted".into());
+        return RunResult::Failed("interrupted".into());
     }
     let sandbox =
         args::SandboxArgs { defect: defect.iter().map(|d| d.name().to_owned()).collect(), ..options.sandbox.clone() };
     let platform = match Platform::start(&sandbox, ([127, 0, 0, 1], 0).into()).await {
         Ok(platform) => platform,
-        Err(e) => return Outcome::CouldNot(format!("cannot start the sandbox: {e}")),
+        Err(e) => return RunResult::Failed(format!("cannot start the sandbox: {e}")),
     };
     options.interrupts.remove_on_exit(platform.folder());
     let outcome = match run_on(options, &platform).await {
         Ok(outcome) => outcome,
-        Err(failure) => Outcome::CouldNot(failure.message),
+        Err(failure) => RunResult::Failed(failure.message),
     };
     platform.shutdown().await;
     outcome
 }
 
-async fn run_on(options: &MatrixOptions<'_>, platform: &Platform) -> Result<Outcome, Failure> {
+async fn run_on(options: &MatrixOptions<'_>, platform: &Platform) -> Result<RunResult, Failure> {
     let environment = platform.environment(options.registry)?;
     let schedule = options.draft.compile_for_proof(options.registry, Some(&environment), options.set)?;
     let run_options = RunOptions {
@@ -104,10 +104,10 @@ async fn run_on(options: &MatrixOptions<'_>, platform: &Platform) -> Result<Outc
     let pending = options.interrupts.pending.clone();
     let index = execute::execute(run_options, schedule, || Ok(vec![Box::new(pending)])).await?;
     if index.cancelled {
-        return Ok(Outcome::CouldNot("interrupted".into()));
+        return Ok(RunResult::Failed("interrupted".into()));
     }
     let sentences = index.cases.iter().flat_map(|c| &c.sentences);
-    Ok(Outcome::Ran {
+    Ok(RunResult::Finished {
         statuses: sentences.map(|s| (s.outline.address.clone(), s.status)).collect(),
         cases: index.cases.iter().map(|c| (c.outline.id.clone(), c.verdict)).collect(),
     })

@@ -18,9 +18,9 @@ use crate::{
     outcome::{Tier, Verdict},
     prove::{
         document::{self, Escape},
-        evidence::Proof,
         matrix::Matrix,
         page,
+        proof::Proof,
     },
     report::{
         console::progress::Console,

@@ -10,8 +10,9 @@ use crate::{
     engine::schedule::Schedule,
     executor::Registry,
     prove::{
-        evidence::{self, Proof},
-        guards::Guards,
+        baseline::Baseline,
+        evidence::prove_run,
+        proof::Proof,
     },
     replay::Record,
     report::{file::write_atomically, jsonl},
@@ -43,12 +44,13 @@ pub fn evaluate(
         return Err(Failure::usage("error: expected a run"));
     };
     if let (true, Some(baseline)) = (args.accept, &baseline) {
-        let guards = evaluated.iter().fold(proof.guards.clone(), |guards, (_, _, other)| guards.shared(&other.guards));
-        let guards = guards.of_plan(&plan_content(&file));
         let path = path_beside(&file, baseline)?;
-        write_atomically(&path, |out| out.write_all(guards.text().as_bytes()))
+        let others = evaluated.iter().map(|(_, _, other)| &other.baseline);
+        let baseline = others.fold(proof.baseline.clone(), |baseline, other| baseline.intersection(other));
+        let baseline = baseline.for_plan(&plan_content(&file));
+        write_atomically(&path, |out| out.write_all(baseline.to_json().as_bytes()))
             .map_err(|e| Failure::not_written(&path, &e))?;
-        anstream::eprintln!("baseline with {} entries: {}", guards.count(), files::relative(&path).display());
+        anstream::eprintln!("baseline with {} entries: {}", baseline.count(), files::relative(&path).display());
     }
     Ok((file, proof))
 }
@@ -84,14 +86,14 @@ fn evaluate_run(
             "error: the plan does not name a file for its assertion baseline\nhelp: add `prove: { guards: FILE }` to the plan",
         ));
     }
-    let compared = accepted.as_ref().filter(|guards| !guards.are_of(&plan_content(&file)));
+    let compared = accepted.as_ref().filter(|baseline| !baseline.is_for_plan(&plan_content(&file)));
     let bar = progress_bar(output);
     let on_progress = |done: usize, of: usize| {
         bar.set_length(of as u64);
         bar.set_position(done as u64);
         if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let proof = evidence::prove(Arc::new(schedule), Arc::new(record), compared, &on_progress);
+    let proof = prove_run(Arc::new(schedule), Arc::new(record), compared, &on_progress);
     bar.finish_and_clear();
     match proof {
         Ok(proof) => Ok((file, baseline, proof)),
@@ -151,7 +153,7 @@ fn compile(
 }
 
 /// The accepted assertion baseline of a plan.
-fn read_baseline(file: &files::PlanFile, name: &str) -> Result<Option<Guards>, Failure> {
+fn read_baseline(file: &files::PlanFile, name: &str) -> Result<Option<Baseline>, Failure> {
     let (path, text) = match file.built_in {
         Some(built_in) => (PathBuf::from(name), built_in.guards.to_string()),
         None => {
@@ -166,9 +168,9 @@ fn read_baseline(file: &files::PlanFile, name: &str) -> Result<Option<Guards>, F
             (path, text)
         }
     };
-    let guards = serde_json::from_str(&text)
+    let baseline = serde_json::from_str(&text)
         .map_err(|e| Failure::usage(format!("error: `{}` is not an assertion baseline: {e}", path.display())))?;
-    Ok(Some(guards))
+    Ok(Some(baseline))
 }
 
 /// The plan without comments, layout and `prove`.

@@ -35,7 +35,7 @@ impl ActionRunner<'_> {
         self.wait_for_branches().await;
         let line = &StartLine::new(all.len());
         let outcomes = join_all(all.iter().map(|(i, b, scope, actions)| {
-            let at = at.item(format!("{i}.{b}"));
+            let at = at.branch(*i, *b);
             async move {
                 let gate = line.gate();
                 let outcome = {

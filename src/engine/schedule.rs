@@ -8,7 +8,10 @@ use crate::{
     plan::{Assertions, Foreach, Overlap, RelayFault, SecretSource},
     source::Location,
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 pub struct Schedule {
     pub plan: PlanOutline,
@@ -35,6 +38,31 @@ pub struct Schedule {
     pub versions: Vec<(String, String)>,
     /// Which sentences each defect of the platform breaks.
     pub breaks: Vec<Breaks>,
+}
+
+impl Schedule {
+    /// Calls `f` for every action of the cases, those of reusable actions and branches included and those of an undo not.
+    pub fn visit_actions<'s>(&'s self, f: &mut dyn FnMut(&'s ScheduledAction)) {
+        let mut seen = HashSet::new();
+        self.cases.iter().flat_map(|c| &c.sentences).for_each(|s| visit(&s.steps, &mut seen, f));
+    }
+}
+
+fn visit<'s>(
+    actions: &'s [ScheduledAction],
+    seen: &mut HashSet<*const ActionDefinition>,
+    f: &mut dyn FnMut(&'s ScheduledAction),
+) {
+    for action in actions {
+        f(action);
+        match &action.act {
+            ActionKind::Use { definition, .. } if seen.insert(Arc::as_ptr(definition)) => {
+                visit(&definition.steps, seen, f);
+            }
+            ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| visit(b, seen, f)),
+            _ => {}
+        }
+    }
 }
 
 pub struct Breaks {

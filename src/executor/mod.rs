@@ -136,6 +136,10 @@ pub trait Action: Send + Sync {
     fn inconclusive(&self, _: &Value) -> Option<String> {
         None
     }
+    /// The output as if the observed object did not exist; `None` if the action observes no object, or it is missing already.
+    fn without_object(&self, _: &Value) -> Option<Value> {
+        None
+    }
     /// The output if there was no response after the request was sent, or if an active fault kept it from being sent. `None` if the
     /// action always has a response.
     fn no_response(&self) -> Option<Value> {

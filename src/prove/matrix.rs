@@ -1,5 +1,4 @@
-//! The kill matrix: what came of running the plan against a platform with each of its defects, and what that says of the plan.
-//! Data and judgement only: who starts platforms and runs plans brings the statuses.
+//! The kill matrix: the results of a plan against a platform with each of its defects. Starts no platform and runs no plan.
 use crate::{
     address::Address,
     outcome::{Status, Verdict},
@@ -10,72 +9,72 @@ use std::{
     time::Duration,
 };
 
-/// A defect, or none: then it is a control.
+/// The run with one defect, or a control run without one.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub defect: Option<String>,
-    /// What the platform then does.
+    /// What the platform does with the defect.
     pub about: String,
-    /// The sentences that it must turn red; with none, any will do.
+    /// The sentences that must fail; if empty, at least one sentence.
     pub breaks: Vec<Address>,
-    pub outcome: Outcome,
+    pub outcome: RunResult,
     pub took: Duration,
 }
 
 #[derive(Clone, Debug)]
-pub enum Outcome {
-    Ran {
-        /// Of every sentence.
+pub enum RunResult {
+    Finished {
+        /// The status of every sentence.
         statuses: BTreeMap<Address, Status>,
         /// In the plan's order.
         cases: Vec<(String, Verdict)>,
     },
-    /// The platform did not start, or the run broke off.
-    CouldNot(String),
+    /// The platform did not start, or the run was stopped.
+    Failed(String),
 }
 
-/// What came of a defect.
+/// Whether a defect was caught.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Fate {
+pub enum DefectOutcome {
     /// By every sentence that it breaks.
     Caught,
-    /// Something went red, but these sentences did not.
-    Elsewhere(Vec<Address>),
-    /// All green.
+    /// Some sentence failed, but not these.
+    CaughtElsewhere(Vec<Address>),
+    /// No sentence failed.
     Survived,
-    CouldNot(String),
+    Failed(String),
 }
 
 impl Row {
-    pub fn fate(&self) -> Fate {
+    pub fn defect_outcome(&self) -> DefectOutcome {
         let statuses = match &self.outcome {
-            Outcome::CouldNot(why) => return Fate::CouldNot(why.clone()),
-            Outcome::Ran { statuses, .. } => statuses,
+            RunResult::Failed(why) => return DefectOutcome::Failed(why.clone()),
+            RunResult::Finished { statuses, .. } => statuses,
         };
         let failed = |at: &Address| statuses.get(at) == Some(&Status::Failed);
         if !statuses.keys().any(failed) {
-            return Fate::Survived;
+            return DefectOutcome::Survived;
         }
         match self.breaks.iter().filter(|at| !failed(at)).cloned().collect::<Vec<_>>() {
-            green if green.is_empty() => Fate::Caught,
-            green => Fate::Elsewhere(green),
+            missed if missed.is_empty() => DefectOutcome::Caught,
+            missed => DefectOutcome::CaughtElsewhere(missed),
         }
     }
 
-    /// Whether it is as it must be: a defect caught, a control all green.
+    /// Whether the defect was caught, or all cases of the control passed.
     pub fn holds(&self) -> bool {
         match (&self.defect, &self.outcome) {
-            (Some(_), _) => self.fate() == Fate::Caught,
-            (None, Outcome::Ran { cases, .. }) => cases.iter().all(|(_, v)| *v == Verdict::Passed),
-            (None, Outcome::CouldNot(_)) => false,
+            (Some(_), _) => self.defect_outcome() == DefectOutcome::Caught,
+            (None, RunResult::Finished { cases, .. }) => cases.iter().all(|(_, v)| *v == Verdict::Passed),
+            (None, RunResult::Failed(_)) => false,
         }
     }
 
     /// The sentences of a case that failed.
-    fn red<'a>(&'a self, case: &'a str) -> impl Iterator<Item = &'a Address> {
+    fn failed<'a>(&'a self, case: &'a str) -> impl Iterator<Item = &'a Address> {
         let statuses = match &self.outcome {
-            Outcome::Ran { statuses, .. } => Some(statuses),
-            Outcome::CouldNot(_) => None,
+            RunResult::Finished { statuses, .. } => Some(statuses),
+            RunResult::Failed(_) => None,
         };
         statuses
             .into_iter()
@@ -84,25 +83,25 @@ impl Row {
             .map(|(at, _)| at)
     }
 
-    /// In one cell: whether the case is one that the defect breaks, and whether it saw that.
+    /// The cell of a case: whether the defect breaks the case, and whether it failed.
     fn cell(&self, case: &str) -> &'static str {
         let named = self.breaks.iter().filter(|at| at.case() == case);
         let (mut all, mut any) = (true, false);
         for at in named {
             any = true;
-            all &= self.red(case).any(|red| red == at);
+            all &= self.failed(case).any(|failed| failed == at);
         }
-        match (any, all, self.red(case).next().is_some()) {
+        match (any, all, self.failed(case).next().is_some()) {
             (true, true, _) => "**✗**",
             (true, false, _) => "**missed**",
             (false, _, true) => "✗",
             (false, _, false) => match &self.outcome {
-                Outcome::Ran { cases, .. } => match cases.iter().find(|(id, _)| id == case).map(|(_, v)| *v) {
+                RunResult::Finished { cases, .. } => match cases.iter().find(|(id, _)| id == case).map(|(_, v)| *v) {
                     Some(Verdict::Passed) => "·",
                     Some(v) => v.word(),
                     None => "",
                 },
-                Outcome::CouldNot(_) => "?",
+                RunResult::Failed(_) => "?",
             },
         }
     }
@@ -111,22 +110,22 @@ impl Row {
     pub fn line(&self) -> String {
         let name = self.defect.as_deref().unwrap_or("no defect");
         let took = format!("{:.1} s", self.took.as_secs_f64());
-        let says = match (&self.defect, self.fate()) {
-            (None, _) if self.holds() => "all green".to_string(),
-            (None, Fate::CouldNot(why)) | (Some(_), Fate::CouldNot(why)) => format!("could not be run: {why}"),
-            (None, _) => format!("red without a defect: {}", self.red_cases().join(", ")),
-            (Some(_), Fate::Caught) => format!("caught by {}", self.red_cases().join(", ")),
-            (Some(_), Fate::Elsewhere(green)) => {
-                let green = green.iter().map(Address::as_str).collect::<Vec<_>>().join(", ");
-                format!("red in {}, but not in {green}", self.red_cases().join(", "))
+        let says = match (&self.defect, self.defect_outcome()) {
+            (None, _) if self.holds() => "passed".to_string(),
+            (None, DefectOutcome::Failed(why)) | (Some(_), DefectOutcome::Failed(why)) => format!("run failed: {why}"),
+            (None, _) => format!("failed without a defect: {}", self.failed_cases().join(", ")),
+            (Some(_), DefectOutcome::Caught) => format!("caught by {}", self.failed_cases().join(", ")),
+            (Some(_), DefectOutcome::CaughtElsewhere(missed)) => {
+                let missed = missed.iter().map(Address::as_str).collect::<Vec<_>>().join(", ");
+                format!("failed in {}, but not in {missed}", self.failed_cases().join(", "))
             }
-            (Some(_), Fate::Survived) => "survived: nothing went red".to_string(),
+            (Some(_), DefectOutcome::Survived) => "survived: no sentence failed".to_string(),
         };
         format!("{name:<34} {says} ({took})")
     }
 
-    fn red_cases(&self) -> Vec<String> {
-        let Outcome::Ran { cases, .. } = &self.outcome else { return vec![] };
+    fn failed_cases(&self) -> Vec<String> {
+        let RunResult::Finished { cases, .. } = &self.outcome else { return vec![] };
         cases
             .iter()
             .filter(|(_, v)| *v != Verdict::Passed && *v != Verdict::Skipped)
@@ -135,7 +134,6 @@ impl Row {
     }
 }
 
-/// All of them.
 pub struct Matrix {
     /// In the order of the catalogue, between the controls.
     pub rows: Vec<Row>,
@@ -148,13 +146,13 @@ impl Matrix {
         self.rows.iter().all(Row::holds)
     }
 
-    /// What is not as it must be first, then one line of numbers.
+    /// The rows that do not hold, then one line of numbers.
     pub fn page(&self) -> String {
         let mut out = String::new();
         for row in self.rows.iter().filter(|r| !r.holds()) {
             let _ = writeln!(out, "{}", row.line());
-            if let (Some(_), Fate::Elsewhere(green)) = (&row.defect, row.fate()) {
-                for at in green {
+            if let (Some(_), DefectOutcome::CaughtElsewhere(missed)) = (&row.defect, row.defect_outcome()) {
+                for at in missed {
                     let _ = writeln!(out, "{:<34} {}: {}", "", at.case(), self.words(&at));
                 }
             }
@@ -163,10 +161,10 @@ impl Matrix {
         let all = defects.clone().count();
         let caught = defects.filter(|r| r.holds()).count();
         let controls = self.rows.iter().filter(|r| r.defect.is_none());
-        let green = controls.clone().filter(|r| r.holds()).count();
+        let passed = controls.clone().filter(|r| r.holds()).count();
         let _ = writeln!(
             out,
-            "{caught} of {all} defects caught by every sentence that they break; {green} of {} runs without one green",
+            "{caught} of {all} defects caught by every sentence that they break; {passed} of {} runs without a defect passed",
             controls.count()
         );
         out
@@ -177,35 +175,35 @@ impl Matrix {
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// As Markdown: a table of defects and cases, and what every sentence is broken by. `escaped` makes a sentence fit for it.
+    /// Markdown: a table of defects and cases, and the defects that break each sentence. `escaped` escapes a sentence.
     pub fn markdown(&self, escaped: &dyn Fn(&str) -> String) -> String {
         let cases: Vec<&str> = self
             .rows
             .iter()
             .find_map(|r| match &r.outcome {
-                Outcome::Ran { cases, .. } => Some(cases.iter().map(|(id, _)| id.as_str()).collect()),
-                Outcome::CouldNot(_) => None,
+                RunResult::Finished { cases, .. } => Some(cases.iter().map(|(id, _)| id.as_str()).collect()),
+                RunResult::Failed(_) => None,
             })
             .unwrap_or_default();
         let short = |id: &&str| id.rsplit('-').next().unwrap_or(id).to_string();
         let mut out = String::from(
-            "\n## Defects of the platform\n\nThe plan run against the sandbox with each of its defects. **✗**: red where the defect breaks it; ✗: red \
-             besides; **missed**: not red where the defect breaks it; ·: green.\n\n",
+            "\n## Defects of the platform\n\nThe plan run against the sandbox with each of its defects. **✗**: failed where the defect breaks it; ✗: failed \
+             elsewhere; **missed**: not failed where the defect breaks it; ·: passed.\n\n",
         );
         let heads = cases.iter().map(short).collect::<Vec<_>>().join(" | ");
-        let _ = writeln!(out, "| Defect | What the platform then does | {heads} | Fate | Took |");
+        let _ = writeln!(out, "| Defect | What the platform does | {heads} | Outcome | Took |");
         let _ = writeln!(out, "| --- | --- |{} --- | ---: |", " :-: |".repeat(cases.len()));
         for row in &self.rows {
             let name = row.defect.as_ref().map_or("*no defect*".to_string(), |d| format!("`{d}`"));
-            let fate = match (&row.defect, row.fate()) {
-                (None, _) => if row.holds() { "green" } else { "**red**" }.to_string(),
-                (_, Fate::Caught) => "caught".to_string(),
-                (_, Fate::Elsewhere(_)) => "**caught elsewhere**".to_string(),
-                (_, Fate::Survived) => "**survived**".to_string(),
-                (_, Fate::CouldNot(_)) => "**not run**".to_string(),
+            let outcome = match (&row.defect, row.defect_outcome()) {
+                (None, _) => if row.holds() { "passed" } else { "**failed**" }.to_string(),
+                (_, DefectOutcome::Caught) => "caught".to_string(),
+                (_, DefectOutcome::CaughtElsewhere(_)) => "**caught elsewhere**".to_string(),
+                (_, DefectOutcome::Survived) => "**survived**".to_string(),
+                (_, DefectOutcome::Failed(_)) => "**not run**".to_string(),
             };
             let cells = cases.iter().map(|c| row.cell(c)).collect::<Vec<_>>().join(" | ");
-            let _ = writeln!(out, "| {name} | {} | {cells} | {fate} | {:.1} s |", row.about, row.took.as_secs_f64());
+            let _ = writeln!(out, "| {name} | {} | {cells} | {outcome} | {:.1} s |", row.about, row.took.as_secs_f64());
         }
         let mut broken: BTreeMap<&Address, Vec<&str>> = BTreeMap::new();
         for row in &self.rows {
@@ -213,7 +211,7 @@ impl Matrix {
                 broken.entry(at).or_default().extend(row.defect.as_deref());
             }
         }
-        out += "\nWhat turns each sentence red:\n\n";
+        out += "\nDefects that break each sentence:\n\n";
         for (at, defects) in broken {
             let names = defects.iter().map(|d| format!("`{d}`")).collect::<Vec<_>>().join(", ");
             let _ = writeln!(out, "- {} *{}*: {names}", at.case(), escaped(&self.words(at)));
@@ -231,13 +229,13 @@ mod tests {
     }
 
     fn row(defect: Option<&str>, breaks: &[&str], statuses: &[(&str, Status)]) -> Row {
-        let red = |case: &str| statuses.iter().any(|(a, m)| at(a).case() == case && *m != Status::Passed);
-        let verdict = |case: &str| if red(case) { Verdict::Failed } else { Verdict::Passed };
+        let failed = |case: &str| statuses.iter().any(|(a, m)| at(a).case() == case && *m != Status::Passed);
+        let verdict = |case: &str| if failed(case) { Verdict::Failed } else { Verdict::Passed };
         Row {
             defect: defect.map(str::to_owned),
             about: "it errs".into(),
             breaks: breaks.iter().map(|s| at(s)).collect(),
-            outcome: Outcome::Ran {
+            outcome: RunResult::Finished {
                 statuses: statuses.iter().map(|(a, m)| (at(a), *m)).collect(),
                 cases: ["A", "B"].map(|c| (c.to_string(), verdict(c))).to_vec(),
             },
@@ -246,37 +244,41 @@ mod tests {
     }
 
     #[test]
-    fn a_defect_is_caught_only_by_every_sentence_that_it_breaks() {
+    fn a_defect_is_caught_by_every_sentence_that_it_breaks_or_not_at_all() {
         use Status::*;
         let both = ["A/expected/1", "A/expected/2"];
-        let fate = |statuses: &[(&str, Status)]| row(Some("d"), &both, statuses).fate();
-        assert_eq!(fate(&[("A/expected/1", Failed), ("A/expected/2", Failed)]), Fate::Caught);
+        let outcome = |statuses: &[(&str, Status)]| row(Some("d"), &both, statuses).defect_outcome();
+        assert_eq!(outcome(&[("A/expected/1", Failed), ("A/expected/2", Failed)]), DefectOutcome::Caught);
         assert_eq!(
-            fate(&[("A/expected/1", Failed), ("A/expected/2", Passed)]),
-            Fate::Elsewhere(vec![at("A/expected/2")])
+            outcome(&[("A/expected/1", Failed), ("A/expected/2", Passed)]),
+            DefectOutcome::CaughtElsewhere(vec![at("A/expected/2")])
         );
         assert_eq!(
-            fate(&[("A/expected/1", NotReached), ("A/expected/2", NotReached), ("A/steps/1", Failed)]),
-            Fate::Elsewhere(vec![at("A/expected/1"), at("A/expected/2")]),
-            "what was not reached saw nothing"
+            outcome(&[("A/expected/1", NotReached), ("A/expected/2", NotReached), ("A/steps/1", Failed)]),
+            DefectOutcome::CaughtElsewhere(vec![at("A/expected/1"), at("A/expected/2")]),
+            "a sentence that was not reached detects nothing"
         );
-        assert_eq!(fate(&[("A/expected/1", Errored), ("A/expected/2", Passed)]), Fate::Survived);
-        assert_eq!(row(Some("d"), &[], &[("B/steps/1", Failed)]).fate(), Fate::Caught, "any sentence will do");
-        assert_eq!(row(Some("d"), &[], &[("B/steps/1", Passed)]).fate(), Fate::Survived);
+        assert_eq!(outcome(&[("A/expected/1", Errored), ("A/expected/2", Passed)]), DefectOutcome::Survived);
+        assert_eq!(
+            row(Some("d"), &[], &[("B/steps/1", Failed)]).defect_outcome(),
+            DefectOutcome::Caught,
+            "any sentence will do"
+        );
+        assert_eq!(row(Some("d"), &[], &[("B/steps/1", Passed)]).defect_outcome(), DefectOutcome::Survived);
     }
 
     #[test]
-    fn a_control_holds_only_if_all_is_green() {
+    fn a_control_holds_only_if_every_case_passed() {
         assert!(row(None, &[], &[("A/steps/1", Status::Passed)]).holds());
         assert!(!row(None, &[], &[("A/steps/1", Status::Errored)]).holds());
-        let broken = Row { outcome: Outcome::CouldNot("no port".into()), ..row(None, &[], &[]) };
+        let broken = Row { outcome: RunResult::Failed("no port".into()), ..row(None, &[], &[]) };
         assert!(!broken.holds());
         let broken = Row { defect: Some("d".into()), ..broken };
-        assert_eq!((broken.holds(), broken.fate()), (false, Fate::CouldNot("no port".into())));
+        assert_eq!((broken.holds(), broken.defect_outcome()), (false, DefectOutcome::Failed("no port".into())));
     }
 
     #[test]
-    fn the_table_shows_who_was_to_see_it_and_who_did() {
+    fn the_table_shows_the_cases_that_a_defect_breaks_and_those_that_failed() {
         use Status::*;
         let rows = vec![
             row(None, &[], &[("A/steps/1", Passed)]),
@@ -286,14 +288,16 @@ mod tests {
         let sentences = [(at("A/expected/1"), "all \n there".to_string())].into();
         let matrix = Matrix { rows, sentences };
         let text = matrix.markdown(&|text| text.to_string());
-        assert!(text.contains("| *no defect* | it errs | · | · | green | 1.5 s |"), "{text}");
+        assert!(text.contains("| *no defect* | it errs | · | · | passed | 1.5 s |"), "{text}");
         assert!(text.contains("| `d` | it errs | **✗** | ✗ | caught | 1.5 s |"), "{text}");
         assert!(text.contains("| `e` | it errs | **missed** | ✗ | **caught elsewhere** | 1.5 s |"), "{text}");
         assert!(text.contains("- A *all there*: `d`, `e`"), "{text}");
         let page = matrix.page();
         assert!(page.contains("but not in A/expected/1") && page.contains("A: all there"), "{page}");
         assert!(
-            page.contains("1 of 2 defects caught by every sentence that they break; 1 of 1 runs without one green"),
+            page.contains(
+                "1 of 2 defects caught by every sentence that they break; 1 of 1 runs without a defect passed"
+            ),
             "{page}"
         );
         assert!(!matrix.holds());

@@ -1,13 +1,19 @@
-//! Could this plan fail? What answers that, apart from who assertions: its evidence, changed piece by piece and judged again, and runs of it
-//! against a platform with defects. Sits on the engine; prints nothing and reads no file.
+//! Mutation testing of plans: mutated evidence of a recorded run, and the kill matrix of a platform with defects. Prints nothing and
+//! reads no file.
+mod assertions;
+pub mod baseline;
+mod disturbance;
 pub mod document;
 pub mod evidence;
-pub mod guards;
-mod hunt;
-mod leaf;
 pub mod matrix;
-mod mutant;
+mod mutation;
+mod mutation_results;
+pub mod mutation_run;
+mod mutator;
 pub mod page;
+mod path;
+pub mod proof;
+mod reaction;
 
 #[cfg(test)]
 mod tests;

@@ -1,67 +1,66 @@
-//! What was found out, for the terminal: what survived first, then one line for each case. Calm where all is well.
+//! The result of mutation testing for the terminal: first what survived, then a line for each case.
 use super::{
-    evidence::{Fate, LeafProof, Proof},
-    guards::{Fewer, Lost},
+    baseline::{Fewer, Loss},
+    proof::{AssertionProof, Proof},
 };
 use std::fmt::Write;
 
-/// As much is shown of what is long; all of it is in the report.
-const MOST: usize = 40;
+/// Number of survivors and of losses that are shown; the report shows all.
+const MAX_SHOWN: usize = 40;
 
 pub fn page(proof: &Proof) -> String {
     let mut out = String::new();
     for note in &proof.notes {
         let _ = writeln!(out, "note: {note}");
     }
-    let survivors: Vec<&LeafProof> = proof.survivors().collect();
-    for leaf in survivors.iter().take(MOST) {
-        let _ = writeln!(out, "{:<15} {}  {}", word(&leaf.fate), leaf.location, leaf.text);
-        if let Some(why) = why(&leaf.fate) {
+    let survivors: Vec<&AssertionProof> = proof.survivors().collect();
+    for assertion in survivors.iter().take(MAX_SHOWN) {
+        let _ = writeln!(out, "{:<15} {}  {}", assertion.outcome.label(), assertion.location, assertion.text);
+        if let Some(why) = assertion.outcome.reason() {
             let _ = writeln!(out, "{:<15} {why}", "");
         }
     }
     more(&mut out, survivors.len());
-    for lost in proof.lost.iter().take(MOST) {
-        match lost {
-            Lost::Sentence { case, sentence, what, field, kinds } => {
-                let _ = writeln!(out, "{:<15} {case}  {sentence}", "unguarded");
-                let _ = writeln!(out, "{:<15} `{field}` of `{what}`: {}", "", list(kinds));
+    for loss in proof.losses.iter().take(MAX_SHOWN) {
+        match loss {
+            Loss::Detection { case, sentence, what, field, mutations } => {
+                let _ = writeln!(out, "{:<15} {case}  {sentence}", "not detected");
+                let _ = writeln!(out, "{:<15} `{field}` of `{what}`: {}", "", list(mutations));
             }
-            Lost::Asked(fewer) => {
-                let _ = writeln!(out, "{:<15} {fewer}", "asked no more");
+            Loss::Assertion(fewer) => {
+                let _ = writeln!(out, "{:<15} {fewer}", "removed");
             }
         }
     }
-    more(&mut out, proof.lost.len());
+    more(&mut out, proof.losses.len());
     if !out.is_empty() {
         out.push('\n');
     }
     let width = proof.cases.iter().map(|c| c.id.len()).max().unwrap_or(0).max(4);
     let _ = writeln!(
         out,
-        "{:<width$}  {:>9}  {:>6}  {:>9}  {:>13}",
-        "CASE", "QUESTIONS", "KILLED", "LOOKED AT", "NOT LOOKED AT"
+        "{:<width$}  {:>10}  {:>6}  {:>11}  {:>13}",
+        "CASE", "ASSERTIONS", "KILLED", "FIELDS READ", "FIELDS UNREAD"
     );
     for case in &proof.cases {
-        let asked: Vec<&LeafProof> = proof.leaves.iter().filter(|l| l.cases.contains(&case.id)).collect();
-        let killed = asked.iter().filter(|l| l.fate.is_killed()).count();
+        let own: Vec<&AssertionProof> = proof.assertions.iter().filter(|a| a.cases.contains(&case.id)).collect();
+        let killed = own.iter().filter(|a| a.outcome.is_killed()).count();
         let sentences = || proof.sentences.iter().filter(|s| s.case == case.id);
-        let (looked, not): (usize, usize) =
-            (sentences().map(|s| s.looked).sum(), sentences().map(|s| s.unlooked()).sum());
-        let _ = writeln!(out, "{:<width$}  {:>9}  {killed:>6}  {looked:>9}  {not:>13}", case.id, asked.len());
+        let (read, unread): (usize, usize) =
+            (sentences().map(|s| s.read).sum(), sentences().map(|s| s.unread_count()).sum());
+        let _ = writeln!(out, "{:<width$}  {:>10}  {killed:>6}  {read:>11}  {unread:>13}", case.id, own.len());
     }
     let unproven = proof.sentences.iter().filter(|s| s.unproven.is_some()).count();
-    out.push('\n');
     let _ = writeln!(
         out,
-        "{}: {} of {} questions can fail; {}{} changed observations judged in {:.1} s",
+        "\n{}: {} of {} assertions can fail; {}{} mutants judged in {:.1} s",
         if proof.holds() { "PROVED" } else { "NOT PROVED" },
         proof.killed(),
-        proof.leaves.len(),
+        proof.assertions.len(),
         match unproven {
             0 => String::new(),
-            1 => "1 sentence is unproven by its own word; ".into(),
-            n => format!("{n} sentences are unproven by their own word; "),
+            1 => "1 sentence is marked unproven; ".into(),
+            n => format!("{n} sentences are marked unproven; "),
         },
         proof.mutants,
         proof.took.as_secs_f64()
@@ -69,28 +68,12 @@ pub fn page(proof: &Proof) -> String {
     out
 }
 
-pub(super) fn list(kinds: &[Fewer]) -> String {
-    kinds.iter().map(Fewer::to_string).collect::<Vec<_>>().join(", ")
+pub(super) fn list(mutations: &[Fewer]) -> String {
+    mutations.iter().map(Fewer::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn more(out: &mut String, all: usize) {
-    if all > MOST {
-        let _ = writeln!(out, "{:<15} and {} more, in the report", "", all - MOST);
-    }
-}
-
-pub(super) fn word(fate: &Fate) -> &'static str {
-    match fate {
-        Fate::Killed { .. } => "killed",
-        Fate::Survived => "cannot fail",
-        Fate::NotReplayable(_) => "not replayable",
-        Fate::NotExercised(_) => "not exercised",
-    }
-}
-
-pub(super) fn why(fate: &Fate) -> Option<&str> {
-    match fate {
-        Fate::NotReplayable(why) | Fate::NotExercised(why) => Some(why),
-        Fate::Killed { .. } | Fate::Survived => None,
+    if all > MAX_SHOWN {
+        let _ = writeln!(out, "{:<15} and {} more, in the report", "", all - MAX_SHOWN);
     }
 }

@@ -1,9 +1,10 @@
-//! Plans of the fake verb, performed, and judged again with what they saw changed.
+//! Mutation testing of plans with the fake verb.
 use super::{
-    evidence::{Fate, Proof, prove},
-    guards::{Guards, Lost},
-    hunt::Watch,
+    baseline::{Baseline, Loss},
+    evidence::{ProveError, prove_run},
+    mutation_run::Progress,
     page,
+    proof::{AssertionOutcome, Proof},
 };
 use crate::{
     engine::tests::stage::{self, Setting, Shared, Told, compiled},
@@ -25,7 +26,7 @@ async fn told(plan: &str, setting: Setting) -> Vec<Event> {
     lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
-fn judged(plan: &str, events: &[Event], held: Option<&Guards>) -> Result<Proof, String> {
+fn judged(plan: &str, events: &[Event], held: Option<&Baseline>) -> Result<Proof, ProveError> {
     judged_in(stage::HERE, plan, events, held, &|_, _| ControlFlow::Continue(()))
 }
 
@@ -33,20 +34,20 @@ fn judged_in(
     environment: &str,
     plan: &str,
     events: &[Event],
-    held: Option<&Guards>,
-    watch: &Watch,
-) -> Result<Proof, String> {
+    held: Option<&Baseline>,
+    progress: &Progress,
+) -> Result<Proof, ProveError> {
     let schedule = compiled(plan, &Arc::new(Shared::default()), environment).unwrap_or_else(|drawn| panic!("{drawn}"));
-    prove(Arc::new(schedule), Arc::new(Record::of(events).unwrap()), held, watch)
+    prove_run(Arc::new(schedule), Arc::new(Record::of(events).unwrap()), held, progress)
 }
 
 async fn proved(plan: &str) -> Proof {
     judged(plan, &recorded(plan).await, None).unwrap()
 }
 
-/// The text and the fate of each question, in the plan's order.
-fn fates(proof: &Proof) -> Vec<(&str, &'static str)> {
-    proof.leaves.iter().map(|l| (l.text.as_str(), page::word(&l.fate))).collect()
+/// The text and the outcome of each assertion, in the plan's order.
+fn outcomes(proof: &Proof) -> Vec<(&str, &'static str)> {
+    proof.assertions.iter().map(|a| (a.text.as_str(), a.outcome.label())).collect()
 }
 
 fn case(steps: &str, expected: &str) -> String {
@@ -54,7 +55,7 @@ fn case(steps: &str, expected: &str) -> String {
 }
 
 #[tokio::test]
-async fn it_says_how_far_it_is_and_stops_when_told_to() {
+async fn reports_progress_and_stops_on_demand() {
     let plan = case(
         "      - step: s
         do: [{ fake: { says: [1] }, check: answer == 1 }, { fake: { says: [2] }, check: answer == 2 }]\n",
@@ -70,11 +71,11 @@ async fn it_says_how_far_it_is_and_stops_when_told_to() {
     let heard = heard.into_inner().unwrap();
     assert!(heard.len() == 2 && heard[0] == (0, 2) && heard[1].0 < 2, "{heard:?}");
     let stopped = judged_in(stage::HERE, &plan, &events, None, &|_, _| ControlFlow::Break(()));
-    assert_eq!(stopped.err().as_deref(), Some("interrupted"));
+    assert!(matches!(stopped, Err(ProveError::Interrupted)));
 }
 
 #[tokio::test]
-async fn a_check_that_cannot_fail_is_named_with_its_place() {
+async fn names_a_check_that_cannot_fail_with_its_location() {
     let plan = case(
         "      - { step: s, do: [{ fake: { says: [{ n: 3, list: [1, 2] }] }, as: seen }] }\n",
         "      - { result: r, check: [1 == 1, seen.answer.n == 3, 'seen.answer.list.all(n, n > 0)'] }
@@ -82,7 +83,7 @@ async fn a_check_that_cannot_fail_is_named_with_its_place() {
     );
     let proof = proved(&plan).await;
     assert_eq!(
-        fates(&proof),
+        outcomes(&proof),
         [
             ("check: 1 == 1", "cannot fail"),
             ("check: seen.answer.n == 3", "killed"),
@@ -95,11 +96,11 @@ async fn a_check_that_cannot_fail_is_named_with_its_place() {
     let (survivor, page) = (proof.survivors().next().unwrap(), page::page(&proof));
     assert_eq!(survivor.location.to_string(), "t.yaml:8:30");
     assert!(page.contains("cannot fail     t.yaml:8:30  check: 1 == 1"), "{page}");
-    assert!(page.contains("NOT PROVED: 3 of 5 questions can fail"), "{page}");
+    assert!(page.contains("NOT PROVED: 3 of 5 assertions can fail"), "{page}");
 }
 
 #[tokio::test]
-async fn an_absence_dies_of_what_is_added() {
+async fn an_assertion_of_absence_is_killed_by_an_addition() {
     let plan = case(
         "      - { step: s, do: [{ fake: { says: [{ log: 'all is well', none: [], who: [{ name: ann }] }] }, as: seen }, { save: { bait: '\"b4it\"' } }] }\n",
         "      - result: r
@@ -113,22 +114,22 @@ async fn an_absence_dies_of_what_is_added() {
           - '!has(seen.answer.token)'\n",
     );
     let proof = proved(&plan).await;
-    assert!(proof.holds(), "{:?}", fates(&proof));
-    let by = |text: &str| match &proof.leaves.iter().find(|l| l.text.contains(text)).unwrap().fate {
-        Fate::Killed { by, .. } => by.clone(),
+    assert!(proof.holds(), "{:?}", outcomes(&proof));
+    let by = |text: &str| match &proof.assertions.iter().find(|a| a.text.contains(text)).unwrap().outcome {
+        AssertionOutcome::Killed { by, .. } => by.clone(),
         other => panic!("{other:?}"),
     };
     assert!(by("has(").contains("dropped") || by("has(").contains("field added"), "{}", by("has("));
-    let guards = serde_json::to_value(&proof.guards).unwrap();
-    let kinds = &guards["cases"]["A"]["r"]["fake "];
-    assert!(kinds["answer.log"]["gains a secret"].is_number(), "{kinds:?}");
-    assert!(kinds["answer.log"]["gains what the plan speaks of"].is_number(), "{kinds:?}");
-    assert!(kinds["answer.none"]["element added"].is_number(), "{kinds:?}");
-    assert!(kinds["answer"]["field added"].is_number(), "{kinds:?}");
+    let baseline = serde_json::to_value(&proof.baseline).unwrap();
+    let labels = &baseline["cases"]["A"]["r"]["fake "];
+    assert!(labels["answer.log"]["gains a secret"].is_number(), "{labels:?}");
+    assert!(labels["answer.log"]["gains mentioned text"].is_number(), "{labels:?}");
+    assert!(labels["answer.none"]["element added"].is_number(), "{labels:?}");
+    assert!(labels["answer"]["field added"].is_number(), "{labels:?}");
 }
 
 #[tokio::test]
-async fn one_question_of_many_rounds_is_one_and_each_look_of_an_always_decides() {
+async fn counts_an_assertion_once_and_mutates_each_attempt_of_an_always() {
     let plan = case(
         "      - step: s
         do:
@@ -138,13 +139,13 @@ async fn one_question_of_many_rounds_is_one_and_each_look_of_an_always_decides()
         "      - { result: r, do: [{ fake: {}, expect: { answered: true } }] }\n",
     );
     let proof = proved(&plan).await;
-    assert!(proof.holds(), "{:?}", fates(&proof));
-    assert_eq!(proof.leaves.len(), 4);
+    assert!(proof.holds(), "{:?}", outcomes(&proof));
+    assert_eq!(proof.assertions.len(), 4);
 }
 
-/// What lasted in a round that failed for another reason is none of the next round's.
+/// The observations of an `always` in a failed attempt do not belong to the next attempt.
 #[tokio::test]
-async fn each_round_of_an_action_of_the_plan_sees_what_it_saw() {
+async fn each_attempt_of_a_use_replays_its_own_observations() {
     let plan = case(
         "      - step: s
         do:
@@ -158,11 +159,11 @@ async fn each_round_of_an_action_of_the_plan_sees_what_it_saw() {
           - { fake: { name: b, says: [0, 1] }, always: 60ms, check: answer == 1 }
 ";
     let proof = proved(&plan).await;
-    assert!(proof.holds(), "{:?}", fates(&proof));
+    assert!(proof.holds(), "{:?}", outcomes(&proof));
 }
 
 #[tokio::test]
-async fn times_faults_and_overlaps_are_observed_too() {
+async fn mutates_times_faults_and_overlaps() {
     let plan = "  - id: A
     tier: must
     exclusive: true
@@ -181,22 +182,22 @@ async fn times_faults_and_overlaps_are_observed_too() {
         check: ['both.at - one.at < duration(\"60s\")', both.overlap == 2, healed.refused == 3, '!seen.answered', 'one.took < duration(\"60s\")']
 ";
     let proof = proved(plan).await;
-    assert!(proof.holds(), "{:?}", fates(&proof));
+    assert!(proof.holds(), "{:?}", outcomes(&proof));
 }
 
 #[tokio::test]
-async fn what_was_never_asked_survives() {
+async fn an_assertion_that_was_never_evaluated_survives() {
     let plan = case(
         "      - { step: s, do: [{ fake: {}, if: 1 == 2, expect: { answer: 1 } }, { fake: {}, as: seen }] }\n",
         "      - { result: r, check: seen.answered }\n",
     );
     let proof = proved(&plan).await;
-    assert_eq!(fates(&proof), [("expect: answer: 1", "not exercised"), ("check: seen.answered", "killed")]);
+    assert_eq!(outcomes(&proof), [("expect: answer: 1", "not exercised"), ("check: seen.answered", "killed")]);
     assert!(!proof.holds());
 }
 
 #[tokio::test]
-async fn a_finding_that_is_not_the_recorded_one_is_not_replayable() {
+async fn a_result_that_differs_from_the_record_is_not_replayable() {
     let plan = case(
         "      - { step: s, do: [{ fake: {}, as: seen }] }\n",
         "      - { result: r, check: [seen.answered, seen.answer == true] }\n",
@@ -210,60 +211,60 @@ async fn a_finding_that_is_not_the_recorded_one_is_not_replayable() {
         }
     }
     let proof = judged(&plan, &events, None).unwrap();
-    assert_eq!(fates(&proof)[0], ("check: seen.answered", "not replayable"));
-    assert_eq!(fates(&proof)[1].1, "killed");
+    assert_eq!(outcomes(&proof)[0], ("check: seen.answered", "not replayable"));
+    assert_eq!(outcomes(&proof)[1].1, "killed");
 }
 
 #[tokio::test]
-async fn an_unproven_sentence_is_listed_and_fails_nothing() {
+async fn lists_an_unproven_sentence_without_failing() {
     let plan = case(
         "      - { step: s, do: [{ fake: {}, expect: { answered: true } }] }\n",
-        "      - { result: quick, unproven: nobody says how quick }\n      - { result: r, do: [{ fake: {}, expect: { answer: true } }] }\n",
+        "      - { result: quick, unproven: no limit is given }\n      - { result: r, do: [{ fake: {}, expect: { answer: true } }] }\n",
     );
     let proof = proved(&plan).await;
-    assert!(proof.holds(), "{:?}", fates(&proof));
+    assert!(proof.holds(), "{:?}", outcomes(&proof));
     let listed: Vec<_> = proof.sentences.iter().filter_map(|s| s.unproven.as_deref()).collect();
-    assert_eq!(listed, ["nobody says how quick"]);
+    assert_eq!(listed, ["no limit is given"]);
 }
 
 #[tokio::test]
-async fn a_red_run_proves_nothing() {
+async fn refuses_a_run_that_did_not_pass() {
     let plan = case(
         "      - { step: s, do: [{ fake: {}, expect: { answered: false } }] }\n",
         "      - { result: r, do: [{ fake: {}, expect: { answer: true } }] }\n",
     );
-    let why = judged(&plan, &recorded(&plan).await, None).err().unwrap();
-    assert!(why.contains("the run was not green: `A` is failed"), "{why}");
+    let why = judged(&plan, &recorded(&plan).await, None).err().unwrap().to_string();
+    assert!(why.contains("the run did not pass: `A` is failed"), "{why}");
 }
 
 #[tokio::test]
-async fn a_line_that_is_gone_leaves_its_sentence_unguarded() {
+async fn reports_a_sentence_that_detects_less_after_a_line_is_removed() {
     let steps = "      - { step: s, do: [{ fake: { says: [{ n: 3, m: 4 }] }, as: seen }] }\n";
     let all = case(steps, "      - { result: r, check: [seen.answer.n == 3, seen.answer.m == 4] }\n");
     let events = recorded(&all).await;
-    let guards = judged(&all, &events, None).unwrap().guards;
-    assert!(judged(&all, &events, Some(&guards)).unwrap().lost.is_empty());
+    let baseline = judged(&all, &events, None).unwrap().baseline;
+    assert!(judged(&all, &events, Some(&baseline)).unwrap().losses.is_empty());
     let less = case(steps, "      - { result: r, check: [seen.answer.n == 3] }\n");
-    let proof = judged(&less, &events, Some(&guards)).unwrap();
+    let proof = judged(&less, &events, Some(&baseline)).unwrap();
     assert!(!proof.holds() && proof.survivors().next().is_none());
     let lost: Vec<&str> = proof
-        .lost
+        .losses
         .iter()
         .map(|lost| match lost {
-            Lost::Sentence { case, sentence, field, .. } if (&**case, &**sentence) == ("A", "r") => field.as_str(),
-            Lost::Asked(question) => {
-                assert_eq!(question.of, "check: seen.answer.m == 4");
+            Loss::Detection { case, sentence, field, .. } if (&**case, &**sentence) == ("A", "r") => field.as_str(),
+            Loss::Assertion(fewer) => {
+                assert_eq!(fewer.of, "check: seen.answer.m == 4");
                 ""
             }
             other => panic!("{other:?}"),
         })
         .collect();
     assert!(lost.contains(&"answer.m") && !lost.contains(&"answer.n"), "{lost:?}");
-    assert!(page::page(&proof).contains("unguarded       A  r\n"), "{}", page::page(&proof));
+    assert!(page::page(&proof).contains("not detected    A  r\n"), "{}", page::page(&proof));
 }
 
 #[tokio::test]
-async fn a_line_is_missed_even_where_another_notices_the_same_and_in_an_undo() {
+async fn reports_a_removed_line_that_another_one_duplicates_or_in_an_undo() {
     let plan = |checks: &str, undo: &str| {
         let undo = format!("undo: [{{ fake: {{}}{undo} }}]");
         case(
@@ -273,30 +274,30 @@ async fn a_line_is_missed_even_where_another_notices_the_same_and_in_an_undo() {
     };
     let all = plan("seen.answer.n == 3, seen.answer.n < 4", ", expect: { answered: true }");
     let events = recorded(&all).await;
-    let guards = judged(&all, &events, None).unwrap().guards;
-    let said = |less: &str| page::page(&judged(less, &events, Some(&guards)).unwrap());
+    let baseline = judged(&all, &events, None).unwrap().baseline;
+    let said = |less: &str| page::page(&judged(less, &events, Some(&baseline)).unwrap());
     let less = said(&plan("seen.answer.n == 3", ", expect: { answered: true }"));
     assert!(less.contains("`answer.n` of `fake `: ") && less.contains("one more (1 of 2 left)"), "{less}");
-    assert!(less.contains("asked no more   check: seen.answer.n < 4\n"), "{less}");
+    assert!(less.contains("removed         check: seen.answer.n < 4\n"), "{less}");
     let less = said(&plan("seen.answer.n == 3, seen.answer.n < 4", ""));
-    assert!(less.contains("asked no more   expect: answered: true\n"), "{less}");
+    assert!(less.contains("removed         expect: answered: true\n"), "{less}");
 }
 
 #[tokio::test]
-async fn fields_at_which_nobody_looks_are_counted() {
+async fn counts_fields_that_no_assertion_reads() {
     let plan = case(
         "      - { step: s, do: [{ fake: { says: [{ n: 3, meta: { a: 1, b: [{ c: 1 }] } }] }, as: seen }] }\n",
         "      - { result: r, check: seen.answer.n == 3 }\n",
     );
     let proof = proved(&plan).await;
     let sentence = proof.sentences.iter().find(|s| s.text == "s").unwrap();
-    let names: Vec<(&str, usize)> = sentence.unlooked.iter().map(|(_, f, n)| (f.as_str(), *n)).collect();
+    let names: Vec<(&str, usize)> = sentence.unread.iter().map(|(_, f, n)| (f.as_str(), *n)).collect();
     assert_eq!(names, [("answer.meta", 2), ("answered", 1)]);
-    assert_eq!(sentence.looked, 1);
+    assert_eq!(sentence.read, 1);
 }
 
 #[tokio::test]
-async fn names_of_the_environment_are_in_the_record() {
+async fn replays_names_of_the_environment() {
     let plan = "plan: T
 actions: { ask: { do: [{ fake: {}, as: seen }], outputs: { answer: seen.answer } } }
 cases:
@@ -313,11 +314,11 @@ actions: {{ ask: {{ do: [{{ fake: {{}}, as: seen, check: seven == 7 }}], outputs
     let events = told(plan, Setting { environment: environment.clone(), ..Setting::default() }).await;
     let judged = |events: &[Event]| judged_in(&environment, plan, events, None, &|_, _| ControlFlow::Continue(()));
     let proof = judged(&events).unwrap();
-    // it is known when it is judged again; that nothing of the case can make it fail is true
-    assert_eq!(fates(&proof), [("check: seven == 7", "cannot fail"), ("check: got.answer == true", "killed")]);
+    // the name is replayed; no observation of the case can make this assertion fail
+    assert_eq!(outcomes(&proof), [("check: seven == 7", "cannot fail"), ("check: got.answer == true", "killed")]);
 
     let older: Vec<Event> = events.into_iter().filter(|e| !matches!(e.kind, EventKind::NamesBound { .. })).collect();
     let proof = judged(&older).unwrap();
-    assert_eq!(fates(&proof)[0].1, "not replayable");
+    assert_eq!(outcomes(&proof)[0].1, "not replayable");
     assert!(proof.notes[0].contains("does not say which names were bound"), "{:?}", proof.notes);
 }

@@ -1,12 +1,7 @@
 //! Leaves out recorded attempts that decide nothing, so that a replay is quick: attempts before the last of an `eventually`, and
 //! most of those of an `always`.
 use super::record::{Record, RecordedObservation};
-use crate::{
-    address::Address,
-    engine::schedule::{ActionKind, Schedule, ScheduledAction},
-    source::Location,
-    value::Value,
-};
+use crate::{address::Address, engine::schedule::Schedule, source::Location, value::Value};
 use std::collections::{HashMap, HashSet};
 
 /// Number of attempts of an `always` that are kept.
@@ -57,24 +52,10 @@ fn is_skipped(attempts: &[RecordedObservation], seq: u64) -> bool {
 
 fn locations_with_always(schedule: &Schedule) -> HashSet<Location> {
     let mut out = HashSet::new();
-    for sentence in schedule.cases.iter().flat_map(|c| &c.sentences) {
-        collect(&sentence.steps, &mut HashSet::new(), &mut out);
-    }
+    schedule.visit_actions(&mut |action| {
+        if action.always.is_some() {
+            out.insert(action.location.clone());
+        }
+    });
     out
-}
-
-fn collect(actions: &[ScheduledAction], seen: &mut HashSet<Location>, out: &mut HashSet<Location>) {
-    for action in actions.iter().filter(|a| a.always.is_some()) {
-        out.insert(action.location.clone());
-    }
-    for action in actions {
-        if !seen.insert(action.location.clone()) {
-            continue;
-        }
-        match &action.act {
-            ActionKind::Use { definition, .. } => collect(&definition.steps, seen, out),
-            ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| collect(b, seen, out)),
-            _ => {}
-        }
-    }
 }

@@ -1,5 +1,5 @@
-//! What is asked of an observation, against the names and fields that there are.
-use super::Compiler;
+//! Checks assertions against the names in scope and the fields of an output.
+use super::compiler::Compiler;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     engine::names::{Names, Shape},
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Compiler<'_> {
-    /// Checks what is asked against the names in scope; with `fields`, the picture is of an output that has those.
+    /// Checks assertions and returns the names that they need. With `fields`, the pattern is for an output that has those.
     pub(super) fn assertions(
         &mut self,
         assertions: &Assertions,
@@ -20,7 +20,7 @@ impl Compiler<'_> {
         if let Some(p) = &assertions.pattern {
             let reads = p.references();
             need(&mut needs, &reads);
-            self.reads(&reads, names);
+            self.check_references(&reads, names);
             match (&p.matcher, fields) {
                 (pattern::Matcher::Map(entries), _) => {
                     for (key, at, inner) in entries {
@@ -39,7 +39,7 @@ impl Compiler<'_> {
                                 } else {
                                     names.touch(name);
                                     self.used_vars.insert(name.to_string());
-                                    self.picture_fields(name, inner, names);
+                                    self.pattern_fields(name, inner, names);
                                 }
                                 need_names(&mut needs, &[name.to_string()]);
                             }
@@ -56,13 +56,13 @@ impl Compiler<'_> {
         }
         for (e, _) in &assertions.checks {
             need(&mut needs, e.references());
-            self.reads(e.references(), names);
+            self.check_references(e.references(), names);
         }
         needs
     }
 
-    /// `expect: { batch: { stauts: 200 } }`: the fields one level down, where they are known.
-    pub(super) fn picture_fields(&mut self, name: &str, inner: &Pattern, names: &Names) {
+    /// Checks the fields of a name in scope, where they are known: `expect: { batch: { stauts: 200 } }`.
+    pub(super) fn pattern_fields(&mut self, name: &str, inner: &Pattern, names: &Names) {
         let pattern::Matcher::Map(entries) = &inner.matcher else { return };
         let read = Reference { root: name.to_string(), path: vec![], span: inner.span.clone() };
         if let Shape::Fields(fields) = names.check(&read, &mut Diagnostics::default()) {

@@ -1,5 +1,5 @@
-//! What is an environment's: its targets, setup and faults, read by the same gate as cases, with names of its own.
-use super::{Compiler, Source, base_names};
+//! Compiles an environment: its targets, setup, teardown and faults, with names of its own.
+use super::compiler::{Compiler, Source, environment_names, names_after_setup};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     engine::{
@@ -14,7 +14,7 @@ use crate::{
 use std::sync::Arc;
 
 impl Compiler<'_> {
-    /// The actions of the plan, those of the environment in their location; gives back those of the plan that were replaced.
+    /// Collects the reusable actions, overridden by those of the environment. Returns those of the plan that are overridden.
     pub(super) fn sources(&mut self, actions: Vec<plan::ActionDefinition>) -> Vec<plan::ActionDefinition> {
         let mut replaced = vec![];
         let of_plan: Vec<String> = actions.iter().map(|a| a.name.text.clone()).collect();
@@ -27,7 +27,7 @@ impl Compiler<'_> {
                 let d = Diagnostic::error(
                     "unknown-action",
                     &name.span,
-                    format!("the plan has no action `{}` to replace", name.text),
+                    format!("the plan has no action `{}` to override", name.text),
                 );
                 self.problems.push(d.suggest(&name.text, of_plan.iter().map(String::as_str)));
                 continue;
@@ -39,7 +39,7 @@ impl Compiler<'_> {
                     &name.span,
                     format!("`{}` has {ours} here, and {theirs} in the plan", name.text),
                 );
-                self.problems.push(d.help("an action that replaces another takes and gives the same names"));
+                self.problems.push(d.help("an action that overrides another needs the same inputs and outputs"));
             }
             let own = Source { definition: own.clone(), of_environment: true };
             replaced.extend(self.sources.insert(name.text.clone(), own).map(|s| s.definition));
@@ -47,10 +47,10 @@ impl Compiler<'_> {
         replaced
     }
 
-    /// The environment's targets, each read by its executor.
+    /// Compiles the targets, each by its executor.
     pub(super) fn targets(&mut self) -> Vec<Target> {
         let Some(environment) = self.environment else { return vec![] };
-        let names = settled_names(environment);
+        let names = names_after_setup(environment);
         let mut out = vec![];
         for (name, node) in &environment.targets {
             let verbs: Vec<&'static str> = self.registry.verbs().filter(|v| node.get(v).is_some()).collect();
@@ -81,8 +81,8 @@ impl Compiler<'_> {
         out
     }
 
-    /// Setup and faults: the same gate as for cases, with the environment's own names.
-    pub(super) fn settle(&mut self, environment: Environment, schedule: &mut Schedule) {
+    /// Compiles everything else, with the environment's own names.
+    pub(super) fn compile_environment(&mut self, environment: Environment, schedule: &mut Schedule) {
         let mut names = environment_names(&environment);
         for (_, secret) in &environment.secrets {
             let reads: Vec<Reference> = match secret {
@@ -90,10 +90,10 @@ impl Compiler<'_> {
                 SecretSource::File(path) => path.references().cloned().collect(),
                 SecretSource::Command(words) => words.iter().flat_map(|w| w.references().cloned()).collect(),
             };
-            self.reads(&reads, &names);
+            self.check_references(&reads, &names);
         }
         for (_, tree) in &environment.vars {
-            self.reads(&tree.references(), &names);
+            self.check_references(&tree.references(), &names);
         }
         self.known(environment.known_failures, schedule);
         let target_of = |verb: &str, named: &Option<String>| {
@@ -122,7 +122,7 @@ impl Compiler<'_> {
                         let cut = resolved(self, cut, &mut names);
                         let heal = resolved(self, heal, &mut names);
                         if let Some(e) = &refused {
-                            self.reads(e.references(), &names);
+                            self.check_references(e.references(), &names);
                         }
                         Fault::Actions { cut: Arc::new(cut), heal: Arc::new(heal), refused }
                     }
@@ -145,7 +145,7 @@ impl Compiler<'_> {
         schedule.secrets = environment.secrets.into_iter().map(|(n, t)| (n.text, t)).collect();
     }
 
-    /// What is accepted as red for a while, each sentence found in the plan.
+    /// Finds the sentences of the known failures in the plan.
     fn known(&mut self, known: Vec<plan::KnownFailure>, schedule: &mut Schedule) {
         for plan::KnownFailure { case, sentence, issue, until } in known {
             let Some(found) = self.sentence(&schedule.outline, &case, &sentence) else { continue };
@@ -156,10 +156,10 @@ impl Compiler<'_> {
         }
     }
 
-    /// The steps of an environment: their targets are named, or the first of the verb, and resolved afterwards.
+    /// Compiles actions of the environment. Their targets are resolved afterwards: the named one, or the first of the verb.
     pub(super) fn setup_steps(&mut self, steps: Vec<plan::ActionSpec>, names: &mut Names) -> Vec<ScheduledAction> {
         let named: Vec<Option<String>> = steps.iter().map(|s| s.target.as_ref().map(|t| t.text.clone())).collect();
-        let mut out = self.steps(steps, names);
+        let mut out = self.actions(steps, names);
         if out.len() == named.len() {
             for (s, n) in out.iter_mut().zip(named) {
                 if let ActionKind::Perform { target, .. } = &mut s.act {
@@ -177,7 +177,7 @@ fn resolve(step: &mut ScheduledAction, target_of: &dyn Fn(&str, &Option<String>)
     }
 }
 
-/// What an action takes and gives, for comparing and for messages.
+/// Inputs and outputs in words, to compare and to report.
 fn signature(d: &plan::ActionDefinition) -> String {
     let inputs = d.inputs.iter().map(|(n, default)| format!("{}{}", n.text, if default.is_some() { "?" } else { "" }));
     let mut sides = [inputs.collect::<Vec<_>>(), d.outputs.iter().map(|(n, _)| n.text.clone()).collect()];
@@ -185,21 +185,4 @@ fn signature(d: &plan::ActionDefinition) -> String {
     let [inputs, outputs] =
         sides.map(|s| if s.is_empty() { "none".to_string() } else { format!("`{}`", s.join("`, `")) });
     format!("the inputs {inputs} and the outputs {outputs}")
-}
-
-/// With what setup binds.
-pub(super) fn settled_names(e: &Environment) -> Names {
-    let mut names = environment_names(e);
-    for bound in e.setup.iter().flat_map(|s| s.save.iter().map(|(n, _)| n).chain(&s.bind)) {
-        names.built_in(&bound.text, Shape::Any);
-    }
-    names
-}
-
-fn environment_names(e: &Environment) -> Names {
-    let mut names = base_names();
-    names.built_in("env", Shape::Any);
-    let own = e.secrets.iter().map(|(n, _)| n).chain(e.vars.iter().map(|(n, _)| n));
-    own.for_each(|n| names.built_in(&n.text, Shape::Any));
-    names
 }

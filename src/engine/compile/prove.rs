@@ -1,7 +1,8 @@
-//! What a plan says about being proved: every variable, case and sentence that it names must be there.
-use super::{super::schedule::Breaks, Compiler};
+//! Compiles `prove`, and finds the sentences that plans and environments name.
+use super::compiler::Compiler;
 use crate::{
     diagnostic::Diagnostic,
+    engine::schedule::Breaks,
     event::{CaseOutline, SentenceOutline},
     expr::Tree,
     plan::{Prove, Spanned},
@@ -27,7 +28,7 @@ impl Compiler<'_> {
         breaks
     }
 
-    /// The sentence of a case that has these words, or begins with those before `…`; else says what is wrong.
+    /// Finds the sentence of a case with this text, or one that begins with the text before `…`. Reports it if there is none.
     pub(super) fn sentence<'o>(
         &mut self,
         outline: &'o [CaseOutline],

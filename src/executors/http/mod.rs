@@ -84,6 +84,17 @@ impl Action for Call {
         self.perform(cx).await
     }
 
+    fn without_object(&self, output: &Value) -> Option<Value> {
+        let mut map = output.as_map()?.clone();
+        if map.get("answered") != Some(&Value::Bool(true)) || map.get("status") == Some(&Value::Int(404)) {
+            return None;
+        }
+        map.insert("status".into(), Value::Int(404));
+        map.insert("body".into(), Value::Null);
+        map.insert("text".into(), Value::text(""));
+        Some(Value::from(map))
+    }
+
     fn no_response(&self) -> Option<Value> {
         Some(answer::silence(self.0.reading.fields()))
     }

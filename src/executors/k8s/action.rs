@@ -9,6 +9,7 @@ use super::{
 use crate::{
     executor::{Action, ActionContext, ActionError, Need, Output, Started},
     expr::Scope,
+    value::Value,
 };
 use async_trait::async_trait;
 use std::time::Duration;
@@ -49,6 +50,16 @@ impl Action for K8sAction {
             }
         };
         Ok(Output::new(value, started))
+    }
+
+    fn without_object(&self, output: &Value) -> Option<Value> {
+        let mut map = output.as_map()?.clone();
+        if map.get("found") != Some(&Value::Bool(true)) {
+            return None;
+        }
+        map.insert("found".into(), false.into());
+        map.insert("object".into(), Value::Null);
+        Some(Value::from(map))
     }
 
     async fn next(&self, cx: &ActionContext<'_>, last: &Output, pace: Duration) -> Result<Output, ActionError> {

@@ -1,0 +1,163 @@
+//! The state of a compilation, and what all its parts use: names, references, targets, problems.
+use crate::{
+    diagnostic::{Diagnostic, Diagnostics},
+    engine::{
+        names::{Names, Shape},
+        schedule::ActionDefinition,
+    },
+    executor::Registry,
+    expr::{Reference, cel::Segment},
+    plan::{self, Environment, Spanned},
+};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+pub(super) struct Compiler<'a> {
+    pub registry: &'a Registry,
+    /// Without one, only the plan itself is checked.
+    pub environment: Option<&'a Environment>,
+    pub problems: Diagnostics,
+    /// Reusable actions that are not compiled yet.
+    pub sources: HashMap<String, Source>,
+    pub defined: HashMap<String, Defined>,
+    /// Reusable actions that are being compiled, outermost first.
+    pub in_progress: Vec<String>,
+    /// The plan's variables, for every scope.
+    pub vars: Vec<(Spanned, Shape)>,
+    pub used_vars: HashSet<String>,
+    /// Variables of the process environment.
+    pub env_read: BTreeSet<String>,
+    pub used_actions: HashSet<String>,
+    /// Inside an `undo`, where an unchecked response is allowed.
+    pub undoing: bool,
+    pub effects: Effects,
+}
+
+/// A reusable action, written in the plan or overridden by the environment.
+pub(super) struct Source {
+    pub definition: plan::ActionDefinition,
+    pub of_environment: bool,
+}
+
+#[derive(Clone)]
+pub(super) struct Defined {
+    pub definition: Arc<ActionDefinition>,
+    pub shape: Shape,
+    pub effects: Effects,
+}
+
+/// What a case, or a reusable action, inherits from the actions it uses.
+#[derive(Clone, Default)]
+pub(super) struct Effects {
+    pub unchecked_responses: Vec<Diagnostic>,
+    /// What a protected environment refuses.
+    pub refused: Vec<Diagnostic>,
+    /// What the environment lacks, a sentence each.
+    pub lacks: Vec<String>,
+    /// A fault is among the actions.
+    pub exclusive: bool,
+}
+
+impl<'a> Compiler<'a> {
+    pub fn new(registry: &'a Registry, environment: Option<&'a Environment>) -> Self {
+        Compiler {
+            registry,
+            environment,
+            problems: Diagnostics::default(),
+            sources: HashMap::new(),
+            defined: HashMap::new(),
+            in_progress: vec![],
+            vars: vec![],
+            used_vars: HashSet::new(),
+            env_read: BTreeSet::new(),
+            used_actions: HashSet::new(),
+            undoing: false,
+            effects: Effects::default(),
+        }
+    }
+
+    /// Checks references against the names in scope, and marks what they use.
+    pub fn check_references<'r>(&mut self, references: impl IntoIterator<Item = &'r Reference>, names: &Names) {
+        for r in references {
+            names.check(r, &mut self.problems);
+            self.used_vars.insert(r.root.clone());
+            if let ("env", Some(Segment::Field(name, _))) = (r.root.as_str(), r.path.first()) {
+                self.env_read.insert(name.clone());
+            }
+        }
+    }
+
+    pub fn note_vars(&mut self, references: &[Reference]) {
+        self.used_vars.extend(references.iter().map(|r| r.root.clone()));
+    }
+
+    pub fn add_vars(&self, names: &mut Names) {
+        self.vars.iter().for_each(|(n, s)| names.built_in(&n.text, s.clone()));
+    }
+
+    /// The target of a verb: the one that is named, or the environment's first for the verb.
+    pub fn target(&mut self, verb: &str, named: Option<&Spanned>) -> Option<String> {
+        let e = self.environment?;
+        let of_verb = |node: &crate::yaml::Node| node.get(verb).is_some();
+        match named {
+            Some(n) => match e.targets.iter().find(|(t, _)| t.text == n.text) {
+                Some((_, node)) if of_verb(node) => Some(n.text.clone()),
+                Some(_) => {
+                    let d = Diagnostic::error(
+                        "target-mismatch",
+                        &n.span,
+                        format!("`{}` is no target for `{verb}` in the environment `{}`", n.text, e.name),
+                    );
+                    self.problems.push(d);
+                    None
+                }
+                None => {
+                    self.effects.lacks.push(format!("the environment `{}` has no target `{}`", e.name, n.text));
+                    None
+                }
+            },
+            None => {
+                let found = e.targets.iter().find(|(_, node)| of_verb(node)).map(|(t, _)| t.text.clone());
+                if found.is_none() {
+                    self.effects.lacks.push(format!("the environment `{}` has no target for `{verb}`", e.name));
+                }
+                found
+            }
+        }
+    }
+}
+
+pub(super) fn base_names() -> Names {
+    let mut names = Names::default();
+    names.built_in("run", Shape::fields(&["id", "started"]));
+    names
+}
+
+pub(super) fn with_times(mut fields: Vec<(String, Shape)>) -> Vec<(String, Shape)> {
+    for f in ["at", "took"] {
+        if !fields.iter().any(|(n, _)| n == f) {
+            fields.push((f.into(), Shape::Any));
+        }
+    }
+    fields
+}
+
+/// The names of an environment before its setup.
+pub(super) fn environment_names(e: &Environment) -> Names {
+    let mut names = base_names();
+    names.built_in("env", Shape::Any);
+    let own = e.secrets.iter().map(|(n, _)| n).chain(e.vars.iter().map(|(n, _)| n));
+    own.for_each(|n| names.built_in(&n.text, Shape::Any));
+    names
+}
+
+/// The names of an environment after its setup.
+pub(super) fn names_after_setup(e: &Environment) -> Names {
+    let mut names = environment_names(e);
+    for bound in e.setup.iter().flat_map(|s| s.save.iter().map(|(n, _)| n).chain(&s.bind)) {
+        names.built_in(&bound.text, Shape::Any);
+    }
+    names
+}

@@ -1,0 +1,261 @@
+//! Compiles a plan: its variables, reusable actions and cases.
+use super::compiler::{Compiler, Defined, Effects, Source, base_names, names_after_setup, with_times};
+use crate::{
+    address::Address,
+    diagnostic::Diagnostic,
+    engine::{
+        names::Shape,
+        schedule::{ActionDefinition, Case, Schedule, Sentence},
+    },
+    event::{CaseOutline, EnvironmentOutline, Part, PlanOutline, SentenceOutline},
+    expr::Tree,
+    plan::{self, Plan, Spanned},
+};
+use std::sync::Arc;
+
+/// Number of cases that run at the same time where nothing else is set. They mostly wait.
+const DEFAULT_JOBS: usize = 32;
+
+impl Compiler<'_> {
+    pub(super) fn plan(
+        &mut self,
+        plan: Plan,
+        set: Vec<(String, Tree)>,
+        selected: &dyn Fn(&plan::Case) -> bool,
+    ) -> Schedule {
+        let mut vars = vec![];
+        let mut names = base_names();
+        for (name, tree) in plan.vars {
+            tree.references().iter().for_each(|r| {
+                names.check(r, &mut self.problems);
+            });
+            self.note_vars(&tree.references());
+            names.bind(&name.text, Shape::Any, &name.span, &mut self.problems);
+            self.vars.push((name.clone(), Shape::Any));
+            vars.push((name.text, tree));
+        }
+        let environment_vars = self.environment.map(|e| &e.vars[..]).unwrap_or_default();
+        for (name, tree) in environment_vars {
+            match vars.iter_mut().find(|(n, _)| *n == name.text) {
+                Some(entry) => entry.1 = tree.clone(),
+                None => {
+                    let d = Diagnostic::error(
+                        "unknown-variable",
+                        &name.span,
+                        format!("the plan has no variable `{}`", name.text),
+                    );
+                    self.problems.push(d.suggest(&name.text, vars.iter().map(|(n, _)| n.as_str())));
+                }
+            }
+        }
+        for (name, tree) in set {
+            match vars.iter_mut().find(|(n, _)| *n == name) {
+                Some(entry) => entry.1 = tree,
+                None => {
+                    let d = Diagnostic::error(
+                        "unknown-variable",
+                        &plan.span,
+                        format!("`--set {name}`: the plan has no such variable"),
+                    );
+                    self.problems.push(d.suggest(&name, vars.iter().map(|(n, _)| n.as_str())));
+                }
+            }
+        }
+        let order: Vec<Spanned> = plan.actions.iter().map(|d| d.name.clone()).collect();
+        let replaced = self.sources(plan.actions);
+        for name in &order {
+            self.define(name);
+        }
+        // an action that the environment overrides must be valid in the plan too
+        for definition in replaced {
+            self.definition(Source { definition, of_environment: false });
+        }
+        let mut cases = vec![];
+        let mut outline = vec![];
+        for case in plan.cases {
+            let chosen = selected(&case);
+            let (compiled, case_outline) = self.case(case, chosen);
+            outline.push(case_outline);
+            if chosen {
+                cases.push(compiled);
+            }
+        }
+        let breaks = self.prove(&plan.prove, &vars, &outline);
+        // an included file serves several plans, which need not use all of it
+        let own = |n: &Spanned| n.span.source.name == plan.span.source.name;
+        for name in order.iter().filter(|n| own(n) && !self.used_actions.contains(&n.text)) {
+            self.problems.push(Diagnostic::warning(
+                "unused-name",
+                &name.span,
+                format!("the action `{}` is never used", name.text),
+            ));
+        }
+        for (name, _) in self.vars.iter().filter(|(n, _)| !self.used_vars.contains(&n.text)) {
+            self.problems.push(Diagnostic::warning(
+                "unused-name",
+                &name.span,
+                format!("unused variable `{}`", name.text),
+            ));
+        }
+        Schedule {
+            report: plan.report,
+            plan: PlanOutline {
+                id: plan.id,
+                title: plan.title,
+                file: plan.span.source.name.clone(),
+                source: plan.source.map(|s| s.text),
+                objective: plan.objective,
+                scope_in: plan.scope_in,
+                scope_out: plan.scope_out,
+                vars: vec![],
+            },
+            outline,
+            vars,
+            cases,
+            setup: vec![],
+            teardown: vec![],
+            on_failure: vec![],
+            secrets: vec![],
+            targets: vec![],
+            faults: vec![],
+            jobs: self.environment.and_then(|e| e.jobs).unwrap_or(DEFAULT_JOBS),
+            environment: EnvironmentOutline::default(),
+            versions: vec![],
+            breaks,
+            env_read: std::mem::take(&mut self.env_read),
+        }
+    }
+
+    fn case(&mut self, case: plan::Case, chosen: bool) -> (Case, CaseOutline) {
+        let address = Address::new(&case.id.text);
+        let mut names = base_names();
+        self.add_vars(&mut names);
+        names.built_in("case", Shape::fields(&["id"]));
+        let depth = names.depth();
+        self.effects = Effects { exclusive: case.exclusive, ..Effects::default() };
+        if let Some(t) = &case.timeout {
+            self.check_references(t.references(), &names);
+        }
+        let mut sentences = vec![];
+        let mut outlines = vec![];
+        let parts = [
+            (Part::Precondition, "preconditions", case.preconditions),
+            (Part::Step, "steps", case.steps),
+            (Part::Expected, "expected", case.expected),
+        ];
+        for (part, word, list) in parts {
+            for (i, s) in list.into_iter().enumerate() {
+                let at = address.child(word).child(i + 1);
+                let location = s.text.span.location();
+                outlines.push(SentenceOutline {
+                    address: at.clone(),
+                    part,
+                    text: s.text.text.clone(),
+                    location: location.clone(),
+                    unproven: s.unproven.as_ref().map(|u| u.text.clone()),
+                });
+                let steps = self.actions(s.steps, &mut names);
+                let needs = self.assertions(&s.assertions, None, &names);
+                sentences.push(Sentence {
+                    part,
+                    address: at,
+                    steps,
+                    assertions: s.assertions,
+                    needs,
+                    unproven: s.unproven.is_some(),
+                    location,
+                });
+            }
+        }
+        names.leave(depth, &mut self.problems);
+        let Effects { unchecked_responses, refused, mut lacks, exclusive } = std::mem::take(&mut self.effects);
+        self.problems.0.extend(unchecked_responses);
+        if chosen {
+            self.problems.0.extend(refused);
+        }
+        lacks.sort();
+        lacks.dedup();
+        let outline = CaseOutline {
+            id: case.id.text.clone(),
+            title: case.title,
+            tier: case.tier,
+            priority: case.priority,
+            selected: chosen,
+            fields: case.fields,
+            sentences: outlines,
+        };
+        let compiled = Case {
+            id: case.id.text,
+            address,
+            tier: case.tier,
+            exclusive,
+            timeout: case.timeout,
+            sentences,
+            lacks,
+            known: vec![],
+        };
+        (compiled, outline)
+    }
+
+    /// Compiles a reusable action at its first use.
+    pub(super) fn define(&mut self, name: &Spanned) -> Option<Defined> {
+        if let Some(found) = self.defined.get(&name.text) {
+            return Some(found.clone());
+        }
+        if self.in_progress.contains(&name.text) {
+            let cycle =
+                self.in_progress.iter().skip_while(|n| **n != name.text).cloned().collect::<Vec<_>>().join("` → `");
+            let d = Diagnostic::error(
+                "action-cycle",
+                &name.span,
+                format!("`{}` uses itself: `{cycle}` → `{}`", name.text, name.text),
+            );
+            self.problems.push(d);
+            return None;
+        }
+        let source = self.sources.remove(&name.text)?;
+        self.in_progress.push(name.text.clone());
+        let defined = self.definition(source);
+        self.in_progress.pop();
+        self.defined.insert(name.text.clone(), defined.clone());
+        Some(defined)
+    }
+
+    fn definition(&mut self, Source { definition: source, of_environment }: Source) -> Defined {
+        let outer = std::mem::take(&mut self.effects);
+        let undoing = std::mem::replace(&mut self.undoing, false);
+        let mut names = match self.environment.filter(|_| of_environment) {
+            Some(e) => names_after_setup(e),
+            None => base_names(),
+        };
+        self.add_vars(&mut names);
+        names.built_in("case", Shape::fields(&["id"]));
+        for (_, default) in &source.inputs {
+            if let Some(tree) = default {
+                self.check_references(&tree.references(), &names);
+            }
+        }
+        let inputs: Vec<(String, Shape)> = source.inputs.iter().map(|(n, _)| (n.text.clone(), Shape::Any)).collect();
+        names.built_in("inputs", Shape::Fields(inputs));
+        let depth = names.depth();
+        let steps = self.actions(source.steps, &mut names);
+        let mut outputs = vec![];
+        let mut fields = vec![];
+        for (n, e) in source.outputs {
+            let shapes: Vec<Shape> = e.references().iter().map(|r| names.check(r, &mut self.problems)).collect();
+            self.note_vars(e.references());
+            let plain = e.references().len() == 1 && !e.text().contains(['(', '+', '=', '?', '[']);
+            fields.push((n.text.clone(), if plain { shapes[0].clone() } else { Shape::Any }));
+            outputs.push((n.text, e));
+        }
+        names.leave(depth, &mut self.problems);
+        let shape = if outputs.is_empty() { Shape::Any } else { Shape::Fields(with_times(fields)) };
+        let inputs = source.inputs.into_iter().map(|(n, d)| (n.text, d)).collect();
+        self.undoing = undoing;
+        Defined {
+            definition: Arc::new(ActionDefinition { inputs, steps, outputs, of_environment }),
+            shape,
+            effects: std::mem::replace(&mut self.effects, outer),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The assertions of a plan: each check and each leaf of a pattern, once, by its location.
+use crate::{
+    engine::schedule::{ActionKind, Schedule, ScheduledAction},
+    expr::referenced::Leaf,
+    plan::Assertions,
+    source::Span,
+};
+use indexmap::IndexMap;
+use std::collections::BTreeSet;
+
+/// Longest text of an assertion, in bytes.
+const MAX_TEXT_BYTES: usize = 160;
+
+pub struct PlanAssertion {
+    pub span: Span,
+    /// As written in the plan, in one line.
+    pub text: String,
+    /// The matcher over a list that contains this assertion, and is the one in the results while it holds.
+    pub within: Option<Span>,
+    /// The numbers of the cases that evaluate it.
+    pub cases: BTreeSet<usize>,
+}
+
+type BySpan = IndexMap<Span, PlanAssertion>;
+
+#[derive(Default)]
+pub struct PlanAssertions {
+    /// In the plan's order.
+    pub all: BySpan,
+    /// The texts of those in an `undo`, which no case depends on.
+    pub in_undo: Vec<String>,
+}
+
+pub fn assertions_of(schedule: &Schedule) -> PlanAssertions {
+    let mut out = PlanAssertions::default();
+    let mut in_undo = IndexMap::new();
+    for (case, scheduled) in schedule.cases.iter().enumerate() {
+        for sentence in &scheduled.sentences {
+            collect_actions(&sentence.steps, case, &mut out.all, &mut in_undo);
+            collect(&sentence.assertions, case, &mut out.all);
+        }
+    }
+    in_undo.retain(|span, _| !out.all.contains_key(span));
+    out.in_undo = in_undo.into_values().map(|assertion| assertion.text).collect();
+    out.all.sort_by(|a, _, b, _| (&a.source.name, a.range.start).cmp(&(&b.source.name, b.range.start)));
+    out
+}
+
+fn collect_actions(actions: &[ScheduledAction], case: usize, out: &mut BySpan, in_undo: &mut BySpan) {
+    for action in actions {
+        collect(&action.assertions, case, out);
+        match &action.act {
+            ActionKind::Use { definition, .. } => collect_actions(&definition.steps, case, out, in_undo),
+            ActionKind::Parallel { branches, .. } => {
+                branches.iter().for_each(|b| collect_actions(b, case, out, in_undo));
+            }
+            _ => {}
+        }
+        let mut nested = IndexMap::new();
+        collect_actions(&action.undo, case, in_undo, &mut nested);
+        in_undo.extend(nested);
+    }
+}
+
+fn collect(assertions: &Assertions, case: usize, out: &mut BySpan) {
+    if let Some(pattern) = &assertions.pattern {
+        pattern.leaves(&mut |leaf| add(out, &leaf.pattern.span, text_of(&leaf), leaf.within, case));
+    }
+    for (expression, span) in &assertions.checks {
+        add(out, span, format!("check: {}", one_line(expression.text())), None, case);
+    }
+}
+
+fn add(out: &mut BySpan, span: &Span, text: String, within: Option<&Span>, case: usize) {
+    let assertion = out.entry(span.clone()).or_insert_with(|| PlanAssertion {
+        span: span.clone(),
+        text,
+        within: within.cloned(),
+        cases: BTreeSet::new(),
+    });
+    assertion.cases.insert(case);
+}
+
+fn text_of(leaf: &Leaf<'_>) -> String {
+    let value = one_line(leaf.pattern.span.text());
+    match leaf.key {
+        Some(key) => format!("expect: {}: {value}", key.source()),
+        None => format!("expect: {value}"),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.len() <= MAX_TEXT_BYTES {
+        true => line,
+        false => format!("{}…", &line[..line.floor_char_boundary(MAX_TEXT_BYTES)]),
+    }
+}

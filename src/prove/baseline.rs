@@ -1,0 +1,315 @@
+//! The baseline of a plan: for each sentence, the mutations that its own assertions detect. Kept in a file beside the plan, it shows
+//! when an edited plan detects less.
+use super::{
+    mutation::{EARLIER_RESPONSE, Mutation, general_mutations, mutate},
+    mutation_results::MutationResults,
+    path::{Edit, format_path, visit},
+    reaction::verb_actions,
+};
+use crate::{replay::Replay, value::Value};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
+
+/// Case, sentence, observation, field.
+type Key = [String; 4];
+type Counts = BTreeMap<String, usize>;
+type ByField = BTreeMap<String, Counts>;
+type ByObservation = BTreeMap<String, ByField>;
+type BySentence = BTreeMap<String, ByObservation>;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "BaselineFile", into = "BaselineFile")]
+pub struct Baseline {
+    /// The digest of the plan for which it was accepted.
+    plan: String,
+    /// The number of assertions that detect each mutation.
+    detected: BTreeMap<Key, Counts>,
+    /// The text of every assertion, those in an `undo` included, and how often it is in the plan.
+    assertions: Counts,
+}
+
+/// The form of a baseline in its file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BaselineFile {
+    #[serde(default)]
+    plan: String,
+    cases: BTreeMap<String, BySentence>,
+    assertions: Counts,
+}
+
+impl From<Baseline> for BaselineFile {
+    fn from(baseline: Baseline) -> BaselineFile {
+        let mut file = BaselineFile { plan: baseline.plan, cases: BTreeMap::new(), assertions: baseline.assertions };
+        for ([case, sentence, what, field], counts) in baseline.detected {
+            let sentences = file.cases.entry(case).or_default();
+            sentences.entry(sentence).or_default().entry(what).or_default().insert(field, counts);
+        }
+        file
+    }
+}
+
+impl From<BaselineFile> for Baseline {
+    fn from(file: BaselineFile) -> Baseline {
+        let mut out = Baseline { plan: file.plan, assertions: file.assertions, ..Baseline::default() };
+        for (case, sentences) in file.cases {
+            for (sentence, observations) in sentences {
+                for (what, fields) in observations {
+                    for (field, counts) in fields {
+                        out.detected.insert([case.clone(), sentence.clone(), what.clone(), field], counts);
+                    }
+                }
+            }
+        }
+        out
+    }
+}
+
+/// Something that is detected less than the baseline says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Loss {
+    /// A sentence no longer detects these mutations of a field, or by fewer assertions.
+    Detection { case: String, sentence: String, what: String, field: String, mutations: Vec<Fewer> },
+    /// An assertion is in the plan less often, or no more.
+    Assertion(Fewer),
+}
+
+/// The label of a mutation, or the text of an assertion, and its numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fewer {
+    pub of: String,
+    pub then: usize,
+    pub now: usize,
+}
+
+impl fmt::Display for Fewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.now {
+            0 => f.write_str(&self.of),
+            now => write!(f, "{} ({now} of {} left)", self.of, self.then),
+        }
+    }
+}
+
+/// Mutations that differ from run to run: which response came before depends on the number of attempts.
+const UNSTABLE: &[&str] = &[EARLIER_RESPONSE];
+
+impl Baseline {
+    /// `assertions` are the texts of all assertions.
+    pub(super) fn of<'a>(
+        replay: &Replay,
+        results: &MutationResults,
+        assertions: impl Iterator<Item = &'a String>,
+    ) -> Baseline {
+        let mut out = Baseline::default();
+        assertions.for_each(|text| *out.assertions.entry(text.clone()).or_default() += 1);
+        let outline = &replay.schedule().outline;
+        let texts: HashMap<_, _> =
+            outline.iter().flat_map(|c| c.sentences.iter().map(|s| (&s.address, (&c.id, one_line(&s.text))))).collect();
+        for ((sentence, what, field), detections) in &results.detections {
+            let Some((case, text)) = texts.get(sentence) else { continue };
+            let stable = detections.iter().filter(|(label, _)| !UNSTABLE.contains(&label.as_str()));
+            let counts: Counts = stable.map(|(label, by)| (label.clone(), by.len())).collect();
+            if !counts.is_empty() {
+                out.detected.insert([(*case).clone(), text.clone(), what.clone(), field.clone()], counts);
+            }
+        }
+        out
+    }
+
+    /// The number of detected mutations of a field by a sentence.
+    pub fn count(&self) -> usize {
+        self.detected.values().map(Counts::len).sum()
+    }
+
+    /// This baseline, accepted for a plan with this text.
+    pub fn for_plan(self, text: &str) -> Baseline {
+        Baseline { plan: digest(text), ..self }
+    }
+
+    /// Whether it was accepted for a plan with this very text, which therefore cannot detect less.
+    pub fn is_for_plan(&self, text: &str) -> bool {
+        self.plan == digest(text)
+    }
+
+    /// What both detect.
+    pub fn intersection(mut self, other: &Baseline) -> Baseline {
+        self.detected.iter_mut().for_each(|(key, counts)| keep_smaller(counts, other.detected.get(key)));
+        self.detected.retain(|_, counts| !counts.is_empty());
+        keep_smaller(&mut self.assertions, Some(&other.assertions));
+        self
+    }
+
+    /// What `now` detects less than this baseline.
+    pub fn lost_in(&self, now: &Baseline) -> Vec<Loss> {
+        let all = self.detected.iter().map(|(key, counts)| (key.clone(), fewer(counts, now.detected.get(key))));
+        let detections =
+            all.filter(|(_, fewer)| !fewer.is_empty()).map(|([case, sentence, what, field], mutations)| {
+                Loss::Detection { case, sentence, what, field, mutations }
+            });
+        detections.chain(fewer(&self.assertions, Some(&now.assertions)).into_iter().map(Loss::Assertion)).collect()
+    }
+
+    /// The text of its file: JSON with each field on a line.
+    pub fn to_json(&self) -> String {
+        let mut out = String::new();
+        write_lines(&serde_json::to_value(self).unwrap_or_default(), 0, &mut out);
+        out + "\n"
+    }
+}
+
+/// Nesting of the file's maps up to which each entry has a line of its own.
+const LINE_DEPTH: usize = 5;
+
+fn write_lines(v: &serde_json::Value, depth: usize, out: &mut String) {
+    match v.as_object().filter(|map| depth < LINE_DEPTH && !map.is_empty()) {
+        None => *out += &v.to_string(),
+        Some(map) => {
+            for (n, (key, v)) in map.iter().enumerate() {
+                let start = if n == 0 { "{" } else { "," };
+                *out += &format!("{start}\n{:depth$} {}: ", "", serde_json::Value::from(key.as_str()));
+                write_lines(v, depth + 1, out);
+            }
+            *out += &format!("\n{:depth$}}}", "");
+        }
+    }
+}
+
+fn digest(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
+}
+
+fn fewer(then: &Counts, now: Option<&Counts>) -> Vec<Fewer> {
+    let left = |of: &String| now.and_then(|now| now.get(of)).copied().unwrap_or(0);
+    let all = then.iter().map(|(of, n)| Fewer { of: of.clone(), then: *n, now: left(of) });
+    all.filter(|f| f.now < f.then).collect()
+}
+
+fn keep_smaller(mine: &mut Counts, other: Option<&Counts>) {
+    mine.retain(|of, n| {
+        *n = other.and_then(|other| other.get(of)).copied().unwrap_or(0).min(*n);
+        *n > 0
+    });
+}
+
+/// The losses that this run could have shown: mutations that fit the values it observed.
+pub(super) fn observable_losses(replay: &Replay, losses: Vec<Loss>) -> Vec<Loss> {
+    let mut all: HashMap<(String, String), Observed> = HashMap::new();
+    losses
+        .into_iter()
+        .filter_map(|mut loss| {
+            if let Loss::Detection { case, what, field, mutations, .. } = &mut loss {
+                let key = (case.clone(), what.clone());
+                let observed = all.entry(key).or_insert_with(|| Observed::of(replay, case, what));
+                let values = observed.values.get(field)?;
+                mutations.retain(|m| values.iter().any(|v| fits(&m.of, v, observed.can_be_missing)));
+                if mutations.is_empty() {
+                    return None;
+                }
+            }
+            Some(loss)
+        })
+        .collect()
+}
+
+/// What the actions with one summary observed in a case.
+#[derive(Default)]
+struct Observed {
+    /// By field.
+    values: HashMap<String, Vec<Value>>,
+    /// Whether the object of an observation could have been missing.
+    can_be_missing: bool,
+}
+
+impl Observed {
+    fn of(replay: &Replay, case: &str, what: &str) -> Observed {
+        let mut out = Observed::default();
+        let Some(c) = replay.schedule().cases.iter().position(|scheduled| scheduled.id == case) else { return out };
+        let verbs = verb_actions(replay.schedule());
+        let actions = replay.record().actions.iter().filter(|(at, a)| at.case() == case && a.what == what);
+        for (at, action) in actions {
+            let Some(Ok(output)) = replay.observations(c, at).last().map(|o| &o.result) else { continue };
+            let verb = verbs.get(&action.location);
+            out.can_be_missing |= verb.is_some_and(|a| a.without_object(&output.value).is_some());
+            visit(&output.value, &mut vec![], &mut |path, v| {
+                out.values.entry(format_path(path)).or_default().push(v.clone());
+            });
+        }
+        out
+    }
+}
+
+/// Whether a mutation with this label changes a value.
+fn fits(label: &str, v: &Value, can_be_missing: bool) -> bool {
+    if label == Mutation::Missing.label() {
+        return can_be_missing;
+    }
+    let some = || "something".to_string();
+    let mut mutations = general_mutations(&some());
+    mutations.extend([404, 503].map(Mutation::OtherClass));
+    mutations.extend([Mutation::NumberIs(-1), Mutation::TextIs(some()), Mutation::GainsMentioned(some())]);
+    mutations.extend([Mutation::Added(vec![Value::Null]), Mutation::FieldAdded(vec![some()])]);
+    let quoted = |start: &str| label.strip_prefix(start)?.strip_suffix('`').map(String::from);
+    mutations.extend(quoted("without `").map(Mutation::Loses));
+    mutations.extend(quoted("without what matches `").map(Mutation::LosesMatch));
+    mutations.iter().any(|m| m.label() == label && mutate(m, v, 0) != Edit::Unchanged)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn baseline(text: &str) -> Baseline {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn reports_what_is_detected_less() {
+        let before = baseline(
+            r#"{"cases": {"A": {"all there": {"http GET /x": {"body.n": {"one less": 1, "one more": 2}, "status": {"null": 1}}}}},
+                "assertions": {"expect: found: false": 2}}"#,
+        );
+        let now = baseline(
+            r#"{"cases": {"A": {"all there": {"http GET /x": {"body.n": {"one more": 1, "dropped": 1}}}}},
+                "assertions": {"expect: found: false": 1}}"#,
+        );
+        let lost = before.lost_in(&now);
+        let text = |n: usize| match &lost[n] {
+            Loss::Detection { field, mutations, .. } => {
+                format!("{field}: {}", mutations.iter().map(Fewer::to_string).collect::<Vec<_>>().join(", "))
+            }
+            Loss::Assertion(fewer) => fewer.to_string(),
+        };
+        assert_eq!(lost.len(), 3);
+        assert_eq!(text(0), "body.n: one less, one more (1 of 2 left)");
+        assert_eq!(text(1), "status: null");
+        assert_eq!(text(2), "expect: found: false (1 of 2 left)");
+        assert!(before.lost_in(&before).is_empty() && before.count() == 3);
+    }
+
+    #[test]
+    fn writes_each_field_on_a_line() {
+        let text = "{\n \"plan\": \"abc\",\n \"cases\": {\n  \"A\": {\n   \"all there\": {\n    \"http\": {\n     \"n\": {\"null\":1,\"one less\":2}\n    }\n   }\n  }\n },\n \"assertions\": {\n  \"q\": 1\n }\n}\n";
+        assert_eq!(baseline(text).to_json(), text);
+        let written = Baseline::default().for_plan("plan: A");
+        assert_eq!(baseline(&written.to_json()), written);
+        assert!(written.is_for_plan("plan: A") && !written.is_for_plan("plan: B"));
+    }
+
+    #[test]
+    fn only_mutations_that_fit_a_value_are_observable() {
+        let fits = |label: &str, v: Value| super::fits(label, &v, false);
+        assert!(fits("one more", Value::Int(1)) && !fits("one more", "x".into()));
+        assert!(fits("gains mentioned text", "x".into()));
+        assert!(fits("list emptied", Value::list(vec![Value::Null])) && !fits("list emptied", Value::list(vec![])));
+        assert!(super::fits("object missing", &Value::Null, true) && !fits("object missing", Value::Null));
+    }
+}

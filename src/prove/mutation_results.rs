@@ -1,0 +1,66 @@
+//! What mutations of a run's observations show about its assertions and fields.
+use super::path::FieldPath;
+use crate::{address::Address, source::Span};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry};
+
+#[derive(Default)]
+pub struct MutationResults {
+    /// Number of mutated observations that were judged.
+    pub mutants: usize,
+    pub kills: HashMap<Span, Kill>,
+    /// Sentence, observation, field: the mutations that an assertion of the sentence detects.
+    pub detections: BTreeMap<(Address, String, String), Detections>,
+    /// Sentence and observation.
+    pub fields: BTreeMap<(Address, String), Fields>,
+}
+
+/// By the label of a mutation: the assertions that detect it.
+pub type Detections = BTreeMap<String, HashSet<Span>>;
+
+pub struct Kill {
+    /// Position in the plan; the report names the first kill.
+    pub order: (usize, usize),
+    pub by: String,
+    pub times: usize,
+}
+
+/// The fields of one observation.
+#[derive(Default)]
+pub struct Fields {
+    /// Paths that an assertion reads.
+    pub read: BTreeSet<FieldPath>,
+    /// Paths that none reads, with the number of fields under each.
+    pub unread: BTreeMap<FieldPath, usize>,
+}
+
+impl MutationResults {
+    pub fn join(&mut self, other: MutationResults) {
+        self.mutants += other.mutants;
+        for (span, kill) in other.kills {
+            match self.kills.entry(span) {
+                Entry::Occupied(mut e) => {
+                    let times = e.get().times + kill.times;
+                    if kill.order < e.get().order {
+                        e.insert(kill);
+                    }
+                    e.get_mut().times = times;
+                }
+                Entry::Vacant(e) => {
+                    e.insert(kill);
+                }
+            }
+        }
+        for (key, detections) in other.detections {
+            let mine = self.detections.entry(key).or_default();
+            detections.into_iter().for_each(|(label, by)| mine.entry(label).or_default().extend(by));
+        }
+        for (key, fields) in other.fields {
+            let mine = self.fields.entry(key).or_default();
+            mine.read.extend(fields.read);
+            for (path, n) in fields.unread {
+                let most = mine.unread.entry(path).or_default();
+                *most = n.max(*most);
+            }
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! Mutates the observations of one action, one mutation at a time: first to find the fields that assertions read, then each of those.
+use super::{
+    disturbance::{DISTURBANCES, Growth, disturb},
+    mutation::{Mutation, STACK_TRACES, general_mutations, mentioned_text, mutate, mutations_for},
+    mutation_results::{Fields, Kill, MutationResults},
+    path::{Edit, FieldPath, PathStep, count, edit, first, format_path, joined},
+    reaction::{Judge, Reaction},
+};
+use crate::{
+    address::Address,
+    executor::Output,
+    expr::ReferencedLiterals,
+    replay::{
+        shorten::is_sampled,
+        source::{Change, ObservationKind},
+    },
+    source::Location,
+    value::Value,
+};
+use indexmap::IndexSet;
+use jiff::SignedDuration;
+use std::{cmp::Reverse, ops::Range, time::Duration};
+
+/// Number of elements of a list that are mutated one by one, if mutations of as many are detected.
+const MAX_SINGLE_ELEMENTS: usize = 4;
+
+/// The observations of one action in one sentence: those of all items of its `foreach`.
+pub struct Group {
+    /// Position in the plan.
+    pub order: usize,
+    pub case: usize,
+    pub sentence: usize,
+    /// Of the sentence.
+    pub address: Address,
+    pub what: String,
+    pub location: Location,
+    pub members: Vec<Member>,
+}
+
+pub struct Member {
+    pub at: Address,
+    pub kind: ObservationKind,
+    /// Number of attempts that decide: one, or those of an `always`.
+    pub attempts: usize,
+}
+
+pub fn mutate_group(judge: &Judge<'_>, group: &Group) -> MutationResults {
+    Mutator { judge, group, results: MutationResults::default() }.run()
+}
+
+struct Mutator<'h> {
+    judge: &'h Judge<'h>,
+    group: &'h Group,
+    results: MutationResults,
+}
+
+impl Mutator<'_> {
+    fn run(mut self) -> MutationResults {
+        let group = self.group;
+        for member in &group.members {
+            self.shift_times(member);
+            if member.kind == ObservationKind::Verb {
+                self.replace_whole(member);
+            }
+        }
+        let emptied = self.edit_all(&[], &mut |_, _| Edit::Replaced(Value::Map(Default::default())));
+        let reaction = emptied.map(|changes| self.try_mutant(changes)).unwrap_or_default();
+        let mentioned = self.judge.mentioned(group.case, &reaction);
+        let mut fields = Fields::default();
+        self.find_fields(&[], &mentioned, &mut fields);
+        for path in &fields.read {
+            self.mutate_field(path, &mentioned);
+        }
+        self.results.fields.insert((group.address.clone(), group.what.clone()), fields);
+        self.results
+    }
+
+    fn try_mutant(&mut self, changes: Vec<Change>) -> Reaction {
+        self.results.mutants += 1;
+        self.judge.judge(self.group.case, self.group.sentence, changes)
+    }
+
+    /// Whether a top-level field of an observation can be mutated. What the engine computes itself does not come from the record.
+    fn is_mutable(kind: ObservationKind, key: &str) -> bool {
+        match kind {
+            ObservationKind::Verb => key != "at" && key != "took",
+            ObservationKind::Use => false,
+            ObservationKind::Measured => key == "overlap" || key == "refused",
+        }
+    }
+
+    fn output(&self, member: &Member, attempt: usize) -> Option<&Output> {
+        self.judge.output(self.group.case, &member.at, attempt)
+    }
+
+    fn last_output(&self, member: &Member) -> Option<&Output> {
+        self.output(member, member.attempts - 1)
+    }
+
+    /// Edits the last output of every member at a path; `None` if nothing changed.
+    fn edit_all(&self, path: &[PathStep], f: &mut dyn FnMut(&Value, usize) -> Edit) -> Option<Vec<Change>> {
+        let mut changes = vec![];
+        let mut n = 0;
+        for member in &self.group.members {
+            let Some(output) = self.last_output(member) else { continue };
+            if let Edit::Replaced(value) = edit(&output.value, path, &mut n, f) {
+                changes.push(change(member, member.attempts - 1, output, value));
+            }
+        }
+        (!changes.is_empty()).then_some(changes)
+    }
+
+    /// The steps that lead on from a path in any of the last outputs.
+    fn steps_from(&self, path: &[PathStep]) -> IndexSet<PathStep> {
+        let mut out = IndexSet::new();
+        for member in &self.group.members {
+            let Some(output) = self.last_output(member) else { continue };
+            edit(&output.value, path, &mut 0, &mut |v, _| {
+                match v {
+                    Value::Map(m) => {
+                        let keys = m.keys().filter(|k| !path.is_empty() || Self::is_mutable(member.kind, k));
+                        out.extend(keys.cloned().map(PathStep::Key));
+                    }
+                    Value::List(l) if !l.is_empty() => {
+                        out.insert(PathStep::Each);
+                    }
+                    _ => {}
+                }
+                Edit::Unchanged
+            });
+        }
+        out
+    }
+
+    /// Finds the paths that assertions read: disturbs everything under a path, and searches further only where that is detected.
+    fn find_fields(&mut self, path: &[PathStep], mentioned: &ReferencedLiterals, fields: &mut Fields) {
+        let text = format!("{}{}\n{}", self.judge.secrets, STACK_TRACES, mentioned_text(mentioned));
+        for step in self.steps_from(path) {
+            let inner = joined(path, step);
+            let detected = DISTURBANCES.iter().any(|disturbance| {
+                let mut n = 0;
+                let growth = Growth { text: &text, mentioned };
+                self.edit_all(&inner, &mut |v, _| disturb(v, *disturbance, &growth, &mut n))
+                    .is_some_and(|changes| self.try_mutant(changes).detected)
+            });
+            if detected {
+                fields.read.insert(inner.clone());
+                self.find_fields(&inner, mentioned, fields);
+            } else {
+                let leaves = self.count_leaves(&inner);
+                fields.unread.insert(inner, leaves);
+            }
+        }
+    }
+
+    /// The number of different fields under a path.
+    fn count_leaves(&self, path: &[PathStep]) -> usize {
+        let steps = self.steps_from(path);
+        if steps.is_empty() {
+            return 1;
+        }
+        steps.into_iter().map(|step| self.count_leaves(&joined(path, step))).sum()
+    }
+
+    /// Tries every mutation of one field, in each member by itself. If there are many members, a sample gets all mutations and the
+    /// others those that depend on no assertion.
+    fn mutate_field(&mut self, path: &FieldPath, by_group: &ReferencedLiterals) {
+        let group = self.group;
+        for (n, member) in group.members.iter().enumerate() {
+            let Some(value) = self.last_output(member).map(|o| o.value.clone()) else { continue };
+            let Some(sample) = first(&value, path).cloned() else { continue };
+            if !is_sampled(n, group.members.len()) {
+                for mutation in general_mutations(&self.judge.secrets) {
+                    let total = count(&value, path);
+                    self.mutate_range(member, member.attempts - 1, path, &mutation, 0..total);
+                }
+                continue;
+            }
+            let mut reactions = Reaction::default();
+            for mutation in general_mutations(&self.judge.secrets) {
+                let reaction = self.mutate_each(member, &value, path, &mutation);
+                reactions.fails.extend(reaction.fails);
+                reactions.not_evaluated.extend(reaction.not_evaluated);
+            }
+            let is_status = path.last() == Some(&PathStep::Key("status".into()));
+            for status in if is_status { &[200, 404, 503][..] } else { &[] } {
+                self.mutate_each(member, &value, path, &Mutation::OtherClass(*status));
+            }
+            let own = self.judge.mentioned(group.case, &reactions);
+            let reacted = !reactions.fails.is_empty() || !reactions.not_evaluated.is_empty();
+            for mutation in mutations_for(&sample, if reacted { &own } else { by_group }) {
+                self.mutate_each(member, &value, path, &mutation);
+            }
+        }
+    }
+
+    /// Mutates all values at a path together; where that is detected, then one by one, and in the other attempts that decide.
+    fn mutate_each(&mut self, member: &Member, value: &Value, path: &FieldPath, mutation: &Mutation) -> Reaction {
+        let (total, last) = (count(value, path), member.attempts - 1);
+        let reaction = self.mutate_range(member, last, path, mutation, 0..total);
+        if reaction.detected {
+            self.bisect(member, path, mutation, 0..total, &mut 0);
+            for attempt in 0..last {
+                self.mutate_range(member, attempt, path, mutation, 0..usize::MAX);
+            }
+        }
+        reaction
+    }
+
+    /// Halves a range until a few values are `found` whose mutation alone is detected.
+    fn bisect(
+        &mut self,
+        member: &Member,
+        path: &FieldPath,
+        mutation: &Mutation,
+        range: Range<usize>,
+        found: &mut usize,
+    ) {
+        if range.len() < 2 {
+            *found += range.len();
+            return;
+        }
+        let middle = range.start + range.len() / 2;
+        for half in [range.start..middle, middle..range.end] {
+            if *found < MAX_SINGLE_ELEMENTS
+                && self.mutate_range(member, member.attempts - 1, path, mutation, half.clone()).detected
+            {
+                self.bisect(member, path, mutation, half, found);
+            }
+        }
+    }
+
+    fn mutate_range(
+        &mut self,
+        member: &Member,
+        attempt: usize,
+        path: &FieldPath,
+        mutation: &Mutation,
+        range: Range<usize>,
+    ) -> Reaction {
+        let Some(output) = self.output(member, attempt).cloned() else { return Reaction::default() };
+        let mut f = |v: &Value, n| if range.contains(&n) { mutate(mutation, v, n) } else { Edit::Unchanged };
+        let Edit::Replaced(value) = edit(&output.value, path, &mut 0, &mut f) else { return Reaction::default() };
+        let reaction = self.try_mutant(vec![change(member, attempt, &output, value)]);
+        self.record(path, mutation, &reaction);
+        reaction
+    }
+
+    /// Mutates when something was observed, and how long it took.
+    fn shift_times(&mut self, member: &Member) {
+        let hour = SignedDuration::from_hours(1);
+        let last = member.attempts - 1;
+        for (mutation, by) in [(Mutation::Earlier, -hour), (Mutation::Later, hour)] {
+            for field in ["at", "took"] {
+                let path = vec![PathStep::Key(field.into())];
+                let changes: Vec<Change> = match (member.kind, field) {
+                    // together with all attempts before it
+                    (ObservationKind::Verb, "at") => (0..=last)
+                        .filter_map(|attempt| {
+                            let output = self.output(member, attempt)?;
+                            let at = output.at.checked_add(by).ok()?;
+                            let output = Output { at, ..output.clone() };
+                            Some(Change { at: member.at.clone(), attempt, output })
+                        })
+                        .collect(),
+                    (ObservationKind::Verb, _) => {
+                        let Some(output) = self.output(member, last).cloned() else { continue };
+                        let took = match mutation {
+                            Mutation::Later => output.took + Duration::from_secs(3600),
+                            _ => Duration::ZERO,
+                        };
+                        let output = Output { took, ..output };
+                        vec![Change { at: member.at.clone(), attempt: last, output }]
+                    }
+                    _ => {
+                        let Some(output) = self.output(member, last) else { continue };
+                        match edit(&output.value, &path, &mut 0, &mut |v, n| mutate(&mutation, v, n)) {
+                            Edit::Replaced(value) => vec![change(member, last, output, value)],
+                            _ => continue,
+                        }
+                    }
+                };
+                if !changes.is_empty() {
+                    let reaction = self.try_mutant(changes);
+                    self.record(&path, &mutation, &reaction);
+                }
+            }
+        }
+    }
+
+    /// Replaces a whole output: its object does not exist, or it is an earlier response to the same request.
+    fn replace_whole(&mut self, member: &Member) {
+        let attempt = member.attempts - 1;
+        let Some(output) = self.output(member, attempt).cloned() else { return };
+        let missing = self.judge.action(&self.group.location).and_then(|a| a.without_object(&output.value));
+        let missing = missing.into_iter().map(|v| (Mutation::Missing, v));
+        let earlier = self.earlier_responses(member, attempt).into_iter().map(|v| (Mutation::Stale, v));
+        for (mutation, value) in missing.chain(earlier).collect::<Vec<_>>() {
+            let reaction = self.try_mutant(vec![change(member, attempt, &output, value)]);
+            self.record(&vec![], &mutation, &reaction);
+        }
+    }
+
+    /// Up to three different earlier outputs: the previous one of this action, and the last two of the same request in the case.
+    fn earlier_responses(&self, member: &Member, attempt: usize) -> Vec<Value> {
+        let replay = self.judge.replay;
+        let record = replay.record();
+        let Some(own) = self.output(member, attempt) else { return vec![] };
+        let seq = replay.observations(self.group.case, &member.at).get(attempt).map_or(0, |o| o.seq);
+        let mut out: Vec<Value> = vec![];
+        let mut add = |value: &Value| {
+            if *value != own.value && !out.contains(value) {
+                out.push(value.clone());
+            }
+        };
+        let before = record.observations.get(&member.at).into_iter().flatten().rev().filter(|o| o.seq < seq);
+        if let Some(before) = before.filter_map(|o| o.result.as_ref().ok()).next() {
+            add(&before.value);
+        }
+        let mut same: Vec<(u64, &Value)> = record
+            .observations
+            .iter()
+            .filter(|(at, _)| **at != member.at && at.case() == member.at.case() && !at.is_in("undo"))
+            .filter(|(at, _)| record.actions.get(*at).is_some_and(|a| a.what == self.group.what))
+            .filter_map(|(_, all)| {
+                let observation = all.iter().rev().find(|o| o.seq < seq)?;
+                Some((observation.seq, &observation.result.as_ref().ok()?.value))
+            })
+            .collect();
+        same.sort_by_key(|(seq, _)| Reverse(*seq));
+        same.iter().take(2).for_each(|(_, v)| add(v));
+        out
+    }
+
+    /// Records which assertions killed a mutant.
+    fn record(&mut self, path: &FieldPath, mutation: &Mutation, reaction: &Reaction) {
+        let field = format_path(path);
+        for (sentence, span) in &reaction.fails {
+            let order = (self.group.order, self.results.mutants);
+            let kill = self.results.kills.entry(span.clone()).or_insert_with(|| Kill {
+                order,
+                by: format!("{}: {field}: {}", self.group.what, mutation.describe()),
+                times: 0,
+            });
+            kill.times += 1;
+            let sentences = &self.judge.replay.schedule().cases[self.group.case].sentences;
+            let key = (sentences[*sentence].address.clone(), self.group.what.clone(), field.clone());
+            let detections = self.results.detections.entry(key).or_default();
+            detections.entry(mutation.label().into_owned()).or_default().insert(span.clone());
+        }
+    }
+}
+
+fn change(member: &Member, attempt: usize, output: &Output, value: Value) -> Change {
+    Change { at: member.at.clone(), attempt, output: Output { value, ..output.clone() } }
+}

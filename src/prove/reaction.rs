@@ -1,0 +1,114 @@
+//! Judges a sentence and those after it with changed observations, and compares the results with those without changes.
+use crate::{
+    address::Address,
+    engine::schedule::{ActionKind, Schedule},
+    executor::{Action, Output},
+    expr::ReferencedLiterals,
+    outcome::Status,
+    replay::{Replay, record::RecordedOutcome, replay::SentenceResult, source::Change},
+    source::{Location, Span},
+};
+use indexmap::IndexSet;
+use std::collections::HashMap;
+
+/// How the assertions react to changed observations.
+#[derive(Default)]
+pub struct Reaction {
+    /// Some status or result differs.
+    pub detected: bool,
+    /// Assertions that are false now, each with the number of its sentence.
+    pub fails: IndexSet<(usize, Span)>,
+    /// Assertions that are no longer evaluated.
+    pub not_evaluated: IndexSet<Span>,
+}
+
+/// The status of an action, and whether each of its assertions holds.
+type Unchanged = (Status, Vec<(Option<Span>, bool)>);
+
+pub struct Judge<'r> {
+    pub replay: &'r Replay,
+    /// For each case and sentence: the outcome of each action without changes.
+    unchanged: Vec<Vec<HashMap<Address, Unchanged>>>,
+    /// The action of each location that has a verb.
+    actions: HashMap<Location, &'r dyn Action>,
+    /// The masked secrets of the run in one text.
+    pub secrets: String,
+}
+
+impl<'r> Judge<'r> {
+    pub fn new(replay: &'r Replay, secrets: &[String]) -> Self {
+        let outcome = |o: &RecordedOutcome| {
+            (o.at.clone(), (o.status, o.results.iter().map(|r| (r.asked.clone(), r.holds)).collect()))
+        };
+        let sentence = |s: &SentenceResult| s.actions.iter().map(outcome).collect::<HashMap<_, _>>();
+        let unchanged = replay.cases.iter().map(|c| c.sentences.iter().map(sentence).collect()).collect();
+        Judge { replay, unchanged, actions: verb_actions(replay.schedule()), secrets: secrets.join(" ") }
+    }
+
+    pub fn action(&self, location: &Location) -> Option<&'r dyn Action> {
+        self.actions.get(location).copied()
+    }
+
+    pub fn judge(&self, case: usize, sentence: usize, changes: Vec<Change>) -> Reaction {
+        let mut out = Reaction::default();
+        for (sentence, result) in self.replay.with_changes(case, sentence, changes) {
+            let before = &self.unchanged[case][sentence];
+            // the last run of a repeated action counts
+            let now: HashMap<&Address, &RecordedOutcome> = result.actions.iter().map(|o| (&o.at, o)).collect();
+            out.detected |= now.keys().any(|at| !before.contains_key(*at));
+            for (at, (status, results)) in before {
+                let now = now.get(at);
+                if now.is_none() && result.reused.iter().any(|reused| at.is_within(reused)) {
+                    continue;
+                }
+                let same = now.is_some_and(|now| {
+                    *status == now.status
+                        && results.len() == now.results.len()
+                        && results.iter().zip(&now.results).all(|((_, held), r)| *held == r.holds)
+                });
+                if same {
+                    continue;
+                }
+                out.detected = true;
+                match now {
+                    Some(now) if !now.results.is_empty() => {
+                        let failed = now.results.iter().filter(|r| !r.holds);
+                        out.fails.extend(failed.filter_map(|r| Some((sentence, r.asked.clone()?))));
+                    }
+                    // the action ended before its assertions
+                    Some(_) => out.not_evaluated.extend(results.iter().filter_map(|(span, _)| span.clone())),
+                    // the case ended before the action, for another reason
+                    None => {}
+                }
+            }
+        }
+        out
+    }
+
+    /// The output of one attempt that decides.
+    pub fn output(&self, case: usize, at: &Address, attempt: usize) -> Option<&Output> {
+        self.replay.observations(case, at).get(attempt)?.result.as_ref().ok()
+    }
+
+    /// The literals that the reacting assertions mention, first those of assertions that fail.
+    pub fn mentioned(&self, case: usize, reaction: &Reaction) -> ReferencedLiterals {
+        let all = &self.replay.cases[case].literals;
+        let mut out = ReferencedLiterals::default();
+        for span in reaction.fails.iter().map(|(_, s)| s).chain(&reaction.not_evaluated) {
+            if let Some(literals) = all.get(span) {
+                out.join(literals);
+            }
+        }
+        out
+    }
+}
+
+pub fn verb_actions(schedule: &Schedule) -> HashMap<Location, &dyn Action> {
+    let mut out: HashMap<Location, &dyn Action> = HashMap::new();
+    schedule.visit_actions(&mut |scheduled| {
+        if let ActionKind::Perform { action, .. } = &scheduled.act {
+            out.insert(scheduled.location.clone(), &**action);
+        }
+    });
+    out
+}
