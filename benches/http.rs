@@ -1,18 +1,18 @@
-//! 1,000 HTTP actions one after the other, three checks each, evidence recorded on disk: beside a bare loop over the same client.
+//! Compares 1,000 HTTP actions in sequence, with three checks each and evidence on disk, with a bare loop over the same client.
 //!
-//! Both run against the same server in the same process, in turn, for several rounds. What is compared is the ratio of the two
-//! medians, which says the same on a quick machine and on a slow one; the absolute figures are only shown.
+//! Both run against the same server in the same process, alternating for several rounds. The ratio of their medians is checked,
+//! since it does not depend on the machine; absolute figures are only printed.
 mod runner;
 
 use std::time::{Duration, Instant};
 
 const ACTIONS: usize = 1000;
 const ROUNDS: usize = 9;
-/// How much slower than the bare loop the runner may be.
+/// The largest accepted ratio of the runner to the bare loop.
 const BUDGET: f64 = 1.3;
 
-/// What the server says: the size of a session in an API.
-const ANSWER: &str = r#"{"name":"admin-firefox-1","user":"admin","template":"firefox","state":"running","status":{"phase":"Running","podName":"ss-admin-firefox-1-0","url":"https://sessions.example/admin-firefox-1"},"resources":{"cpu":"1000m","memory":"2Gi"},"persistentHome":true,"tags":[],"createdAt":"2026-01-02T03:04:05Z","updatedAt":"2026-01-02T03:04:05Z"}"#;
+/// The body of each response: of the size of a session.
+const RESPONSE: &str = r#"{"name":"admin-firefox-1","user":"admin","template":"firefox","state":"running","status":{"phase":"Running","podName":"ss-admin-firefox-1-0","url":"https://sessions.example/admin-firefox-1"},"resources":{"cpu":"1000m","memory":"2Gi"},"persistentHome":true,"tags":[],"createdAt":"2026-01-02T03:04:05Z","updatedAt":"2026-01-02T03:04:05Z"}"#;
 
 fn main() {
     if std::env::args().any(|a| a == "--list") {
@@ -48,7 +48,7 @@ fn main() {
     });
 }
 
-/// A server on a thread of its own. Returns its address.
+/// Starts a server on a thread of its own and returns its address.
 fn serve() -> String {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -56,7 +56,7 @@ fn serve() -> String {
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
             tell.send(format!("http://{}", listener.local_addr().expect("an address"))).expect("a listener");
-            let answer = || async { ([("content-type", "application/json")], ANSWER) };
+            let answer = || async { ([("content-type", "application/json")], RESPONSE) };
             let app = axum::Router::new().route("/session/{id}", axum::routing::get(answer));
             axum::serve(listener, app).await.expect("a server");
         });
@@ -64,7 +64,7 @@ fn serve() -> String {
     told.recv().expect("an address")
 }
 
-/// The same requests by the same client, and nothing else: each answer is read whole.
+/// Sends the same requests with the same client, and reads each response.
 async fn loop_of_requests(address: &str, actions: usize) -> Duration {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -75,12 +75,12 @@ async fn loop_of_requests(address: &str, actions: usize) -> Duration {
             for i in 0..actions {
                 let answer = client.get(format!("{address}/session/{i}")).send().await.expect("an answer");
                 assert_eq!(answer.status(), 200);
-                assert_eq!(answer.bytes().await.expect("a body").len(), ANSWER.len());
+                assert_eq!(answer.bytes().await.expect("a body").len(), RESPONSE.len());
             }
             begun.elapsed()
         }
     };
-    // on a worker, where the runner's cases run too
+    // on a worker thread, like the runner's cases
     tokio::spawn(task).await.expect("the loop")
 }
 
@@ -111,7 +111,7 @@ cases:
     runner::perform(&plan, &place, actions).await
 }
 
-/// The most that this process ever had in memory, in MiB.
+/// The peak memory of this process, in MiB.
 fn memory() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! 1,000 SQL selects one after the other, a check each, evidence recorded on disk: beside a bare loop over the same client library. On a
-//! file of SQLite, and on PostgreSQL where `TP_TEST_POSTGRES` names a server.
+//! Compares 1,000 SQL selects in sequence, with a check each and evidence on disk, with a bare loop over the same client library: on
+//! a SQLite file, and on PostgreSQL if `TP_TEST_POSTGRES` names a server.
 //!
-//! Both in turn, for several rounds. What is compared is the ratio of the two medians, which says the same on a quick machine and on a
-//! slow one; the absolute figures are only shown.
+//! Both alternate for several rounds. The ratio of their medians is checked, since it does not depend on the machine; absolute
+//! figures are only printed.
 mod runner;
 
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const ACTIONS: usize = 1000;
 const ROUNDS: usize = 9;
-/// How much slower than the bare loop the runner may be.
+/// The largest accepted ratio of the runner to the bare loop.
 const BUDGET: f64 = 1.5;
 
 const TABLE: &str =
@@ -74,12 +74,12 @@ async fn compare(server: &str, address: &str, actions: usize, rounds: usize, mut
     }
 }
 
-/// Where the runner's cases run too.
+/// On a worker thread, like the runner's cases.
 async fn on_a_worker(task: impl Future<Output = Duration> + Send + 'static) -> Duration {
     tokio::spawn(task).await.expect("the loop")
 }
 
-/// The same selects by the same library, and nothing else: each row is read whole.
+/// Runs the same selects with the same library, and reads each row.
 async fn sqlite(options: SqliteConnectOptions, actions: usize) -> Duration {
     let mut c = options.connect().await.expect("a connection");
     let begun = Instant::now();

@@ -1,8 +1,8 @@
-//! From the bytes of a watch to `ActionFinished`: a hundred waits one after the other, then two hundred at once, which hold one watch.
+//! Measures the time from the bytes of a watch to `ActionFinished`: a hundred waits in sequence, then two hundred at the same time,
+//! which share one watch.
 //!
-//! A small server in this process plays the cluster, so that the moment is known at which it writes a change to its socket. What is
-//! measured from there is everything that the runner does: reading the watch, the wait, judging, the journal on disk, and the way of the
-//! event to whoever reads it.
+//! A small server in this process stands in for the cluster, so that the time of each change on its socket is known. The measured
+//! time covers reading the watch, waking the wait, judging, the journal on disk, and the event reaching its sink.
 use axum::{
     Json, Router,
     body::Body,
@@ -21,13 +21,13 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{broadcast, mpsc};
-use tp_runner::event::{Event, EventKind, EventSink};
+use tp_runner::event::{Event, EventKind, EventSink, SinkError};
 
-#[allow(dead_code)] // what compares with a bare loop has no use here
+#[allow(dead_code)] // the comparison with a bare loop is not used here
 mod runner;
 
 const WAITS: usize = 100;
-/// Before the first that counts: connecting is not what is measured.
+/// Waits that are not measured, since they include connecting.
 const WARM: usize = 5;
 const AT_ONCE: usize = 200;
 const BUDGET: Duration = Duration::from_millis(2);
@@ -67,25 +67,25 @@ fn ms(d: Duration) -> f64 {
     d.as_secs_f64() * 1e3
 }
 
-/// Each wait is for the next state of one object, which is sent when the wait has seen the state before.
+/// Each wait is for the next state of one object, which is sent when the wait has observed the state before.
 async fn one_by_one(waits: usize) -> Vec<Duration> {
     let cluster = Cluster::start(1).await;
-    let (ear, mut heard) = Ear::new();
+    let (tap, mut progress) = EventTap::new();
     let items = (1..=waits).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
     let action = "          - k8s: { get: sessions.stream.space/s0 }\n            foreach: ${items}\n            eventually: 60s\n            \
                   check: object.spec.state == item\n";
-    let running = tokio::spawn(perform(cluster.url.clone(), items, action, ear));
+    let running = tokio::spawn(perform(cluster.url.clone(), items, action, tap));
     let mut delays = vec![];
     while delays.len() < waits {
-        match heard.recv().await.expect("the run goes on") {
-            (Heard::Observed, _) => {}
-            (Heard::Finished, _) => panic!("it waits"),
+        match progress.recv().await.expect("the run goes on") {
+            (Progress::Observed, _) => {}
+            (Progress::Finished, _) => panic!("it waits"),
         }
-        // The look is over before the wait begins.
+        // The first observation ends before the wait begins.
         tokio::time::sleep(Duration::from_millis(3)).await;
         let sent = cluster.change(0, delays.len() as i64 + 1);
         loop {
-            if let (Heard::Finished, at) = heard.recv().await.expect("the run goes on") {
+            if let (Progress::Finished, at) = progress.recv().await.expect("the run goes on") {
                 delays.push(at.duration_since(sent));
                 break;
             }
@@ -97,14 +97,14 @@ async fn one_by_one(waits: usize) -> Vec<Duration> {
 
 async fn all_at_once(waits: usize) -> (Duration, usize, usize) {
     let cluster = Cluster::start(waits).await;
-    let (ear, mut heard) = Ear::new();
+    let (tap, mut progress) = EventTap::new();
     let items = (0..waits).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
     let action = "          - parallel:\n              overlap: all\n              branches:\n                - k8s: { get: \
                   \"sessions.stream.space/s${item}\" }\n                  eventually: 60s\n                  check: object.spec.state == 1\n            \
                   foreach: ${items}\n";
-    let running = tokio::spawn(perform(cluster.url.clone(), items, action, ear));
+    let running = tokio::spawn(perform(cluster.url.clone(), items, action, tap));
     for _ in 0..waits {
-        heard.recv().await.expect("the run goes on");
+        progress.recv().await.expect("the run goes on");
     }
     tokio::time::sleep(Duration::from_millis(50)).await;
     let sent = Instant::now();
@@ -113,7 +113,7 @@ async fn all_at_once(waits: usize) -> (Duration, usize, usize) {
     }
     let (mut finished, mut last) = (0, sent);
     while finished < waits {
-        if let (Heard::Finished, at) = heard.recv().await.expect("the run goes on") {
+        if let (Progress::Finished, at) = progress.recv().await.expect("the run goes on") {
             (finished, last) = (finished + 1, at);
         }
     }
@@ -124,7 +124,7 @@ async fn all_at_once(waits: usize) -> (Duration, usize, usize) {
 
 // --- the cluster -----------------------------------------------------------------------------------------------------------------
 
-/// Sessions `s0`, `s1`, … whose `spec.state` is a number; and who asked for them.
+/// Sessions `s0`, `s1`, … whose `spec.state` is a number, and the connections that read them.
 struct Cluster {
     url: String,
     shared: Arc<Shared>,
@@ -173,7 +173,7 @@ impl Cluster {
         Cluster { url, shared }
     }
 
-    /// Returns the moment before the bytes are written.
+    /// Returns the time before the bytes are written.
     fn change(&self, name: usize, state: i64) -> Instant {
         let mut objects = self.shared.objects.lock().expect("the objects");
         objects.version += 1;
@@ -188,7 +188,7 @@ impl Cluster {
     }
 }
 
-/// As large as one of a real platform.
+/// Of the size of a real one.
 fn session(name: usize, state: i64, version: u64) -> Data {
     json!({ "apiVersion": "stream.space/v1alpha1", "kind": "Session",
         "metadata": { "name": format!("s{name}"), "namespace": "bench", "uid": format!("uid-{name}"), "resourceVersion": version.to_string(),
@@ -223,37 +223,37 @@ async fn answer(State(shared): State<Arc<Shared>>, Query(query): Query<HashMap<S
 
 // --- the runner ------------------------------------------------------------------------------------------------------------------
 
-enum Heard {
+enum Progress {
     Observed,
     Finished,
 }
 
-/// Hears of looks that were not yet it, and of ends.
-struct Ear(mpsc::UnboundedSender<(Heard, Instant)>);
+/// Receives observations that do not hold yet, and the ends of actions.
+struct EventTap(mpsc::UnboundedSender<(Progress, Instant)>);
 
-impl Ear {
-    fn new() -> (Ear, mpsc::UnboundedReceiver<(Heard, Instant)>) {
-        let (tell, heard) = mpsc::unbounded_channel();
-        (Ear(tell), heard)
+impl EventTap {
+    fn new() -> (EventTap, mpsc::UnboundedReceiver<(Progress, Instant)>) {
+        let (tell, progress) = mpsc::unbounded_channel();
+        (EventTap(tell), progress)
     }
 }
 
-impl EventSink for Ear {
-    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), String> {
+impl EventSink for EventTap {
+    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
         let now = Instant::now();
-        let heard = match &event.kind {
-            EventKind::Observed { unmet, .. } if !unmet.is_empty() => Heard::Observed,
-            EventKind::ActionFinished { .. } => Heard::Finished,
+        let progress = match &event.kind {
+            EventKind::Observed { unmet, .. } if !unmet.is_empty() => Progress::Observed,
+            EventKind::ActionFinished { .. } => Progress::Finished,
             _ => return Ok(()),
         };
-        // Nobody listens to the end.
-        let _ = self.0.send((heard, now));
+        // The receiver is gone at the end.
+        let _ = self.0.send((progress, now));
         Ok(())
     }
 }
 
-/// A plan of one case with one action, to the end of its run.
-async fn perform(url: String, items: String, action: &str, ear: Ear) {
+/// Runs a plan of one case with one action.
+async fn perform(url: String, items: String, action: &str, tap: EventTap) {
     let folder = tempfile::tempdir().expect("a folder");
     let config = json!({ "apiVersion": "v1", "kind": "Config", "current-context": "c",
         "contexts": [{ "name": "c", "context": { "cluster": "c", "user": "c", "namespace": "bench" } }],
@@ -264,6 +264,6 @@ async fn perform(url: String, items: String, action: &str, ear: Ear) {
          10m\n    expected:\n      - result: Every change is seen\n        do:\n{action}"
     );
     let place = "environments:\n  here:\n    targets:\n      cluster: { k8s: { kubeconfig: kubeconfig } }\n";
-    // the ear comes last: who listens hears of what is on disk
-    runner::perform_in(folder.path(), &plan, place, vec![Box::new(ear)]).await;
+    // the last sink: what it receives is on disk already
+    runner::perform_in(folder.path(), &plan, place, vec![Box::new(tap)]).await;
 }

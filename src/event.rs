@@ -1,5 +1,5 @@
-//! The contract with the reader: everything that a run says, in order. Owned and serde both ways, so that a recorded run can be
-//! reported and judged again. Knows neither who tells nor who reads.
+//! The events of a run: everything it reports, in order. They own their data and serialise both ways, so that a recorded run can
+//! be reported and replayed. Knows neither senders nor readers.
 pub use crate::expr::AssertionResult;
 use crate::{
     address::Address,
@@ -17,7 +17,7 @@ pub struct Event {
     /// From 1, without gaps.
     pub seq: u64,
     pub at: Timestamp,
-    /// The case, sentence or action that it is about; empty for the run itself.
+    /// The case, sentence or action of the event; empty for the run itself.
     pub address: Address,
     #[serde(flatten)]
     pub kind: EventKind,
@@ -27,25 +27,25 @@ pub struct Event {
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
     RunStarted(Box<RunStarted>),
-    /// Setup is done: what the cases are performed with, so that a recorded run can be judged again.
+    /// After setup: the names that a replay needs.
     NamesBound {
         /// The plan's variables.
         vars: Value,
-        /// What the environment's own actions may read beside them.
+        /// The names that only the environment's own actions see.
         environment: Value,
     },
     CaseStarted,
     SentenceStarted,
     ActionStarted {
-        /// One line for people: `http POST /api/v1/sessions`, before its templates are filled in.
+        /// One line for people, with its placeholders: `http POST /api/v1/sessions`.
         what: String,
         location: Location,
     },
-    /// One look at the world.
+    /// One observation, successful or not.
     Observed {
         /// From 0 within the action.
         attempt: u32,
-        /// Not `at` on the line: that is the event's own.
+        /// Serialised as `began`: `at` is the time of the event.
         #[serde(rename = "began")]
         at: Timestamp,
         #[serde(with = "nanos")]
@@ -53,17 +53,17 @@ pub enum EventKind {
         value: Option<Value>,
         /// Why there is no value.
         error: Option<String>,
-        /// Of the error, so that a recorded look fails as the live one did.
+        /// The kind of the error, so that a replay fails in the same way.
         error_kind: Option<ErrorKind>,
-        /// What did not hold at this look.
+        /// The assertions that did not hold in this attempt.
         unmet: Vec<AssertionResult>,
         evidence: Vec<Evidence>,
     },
     ActionFinished {
         status: Status,
-        /// All that was asked of the last look, whether it held or not.
+        /// Every assertion of the last attempt, whether it holds or not.
         results: Vec<AssertionResult>,
-        /// Why it is not passed, where results do not say it.
+        /// Why it did not pass.
         reason: Option<String>,
         attempts: u32,
         #[serde(with = "nanos")]
@@ -71,11 +71,11 @@ pub enum EventKind {
     },
     SentenceFinished {
         status: Status,
-        /// For a person: why it is not passed, or what was observed.
+        /// Why it did not pass, or what was observed.
         reason: Option<String>,
     },
-    /// On the stack before the request leaves. `what` names the actions that will undo it.
-    UndoIntended {
+    /// Committed before the request is sent. `what` names the actions of the undo.
+    UndoPlanned {
         what: String,
         location: Location,
     },
@@ -95,22 +95,22 @@ pub enum EventKind {
     RunFinished {
         #[serde(with = "nanos")]
         took: Duration,
-        /// What could not be undone, or any other word for the end of the report.
+        /// What could not be undone, and other notes for the end of the report.
         notes: Vec<String>,
     },
 }
 
-/// Everything that is known before the first case begins: whoever dies midway still leaves all the rows of a report.
+/// Everything that is known before the first case: the journal of a killed run still gives a complete report.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunStarted {
     pub run: String,
     pub started: Timestamp,
     pub plan: PlanOutline,
     pub environment: EnvironmentOutline,
-    /// What the arguments selected, in words: `all 10 cases`, `tier must: 3 of 10 cases`.
+    /// The selected cases, in words: `all 10 cases`, `tier must: 3 of 10 cases`.
     pub selection: String,
     pub gate: Vec<Tier>,
-    /// Name and version of what took part: the runner, the platform, servers.
+    /// Name and version of the runner, the platform and servers.
     pub versions: Vec<(String, String)>,
     pub cases: Vec<CaseOutline>,
 }
@@ -119,15 +119,15 @@ pub struct RunStarted {
 pub struct PlanOutline {
     pub id: String,
     pub title: String,
-    /// The plan's file, as the user knows it.
+    /// The plan's file, as the user named it.
     pub file: String,
-    /// The Markdown plan that it carries out.
+    /// The Markdown plan that it implements.
     pub source: Option<String>,
     pub objective: Option<String>,
     /// `scope.in` and `scope.out`.
     pub scope_in: Vec<String>,
     pub scope_out: Vec<String>,
-    /// The plan's variables as they were for this run, with those set on the command line.
+    /// The plan's variables with the values of this run.
     pub vars: Vec<(String, String)>,
 }
 
@@ -140,7 +140,7 @@ pub struct EnvironmentOutline {
     pub notice: Option<String>,
     /// Name and address of each target.
     pub targets: Vec<(String, String)>,
-    /// Actions of the plan that the environment replaced by its own.
+    /// Reusable actions of the plan that the environment overrides.
     pub replaced: Vec<String>,
 }
 
@@ -151,7 +151,7 @@ pub struct CaseOutline {
     pub tier: Tier,
     pub priority: Option<String>,
     pub selected: bool,
-    /// The plan's other fields, in its order: `Type`, `Related Issue`, `Test File`.
+    /// Other fields of the case, in the plan's order: `Type`, `Related Issue`, `Test File`.
     pub fields: Vec<(String, String)>,
     pub sentences: Vec<SentenceOutline>,
 }
@@ -160,7 +160,7 @@ pub struct CaseOutline {
 pub struct SentenceOutline {
     pub address: Address,
     pub part: Part,
-    /// In the plan's words.
+    /// The plan's text.
     pub text: String,
     pub location: Location,
     /// The reason given by `unproven`.
@@ -188,7 +188,7 @@ pub enum EvidenceKind {
     Request,
     /// What came back.
     Response,
-    /// The line that does the same by hand: `curl …`, `kubectl …`, `psql …`.
+    /// A command line that does the same by hand: `curl …`, `kubectl …`, `psql …`.
     Reproduce,
     Note,
 }
@@ -196,10 +196,10 @@ pub enum EvidenceKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ErrorKind {
-    /// Could not ask: refused, DNS, TLS, credentials.
+    /// The product could not be asked: refused, DNS, TLS, credentials.
     Unreachable,
     TimedOut,
-    /// A template or `save` reads what is not there.
+    /// A placeholder or `save` reads something that is not bound.
     Undefined,
     Cancelled,
     /// A rendered value cannot be used.
@@ -207,7 +207,7 @@ pub enum ErrorKind {
 }
 
 impl EventKind {
-    /// Applies `f` to every text that came from the world or from a plan's values; fixed words stay.
+    /// Applies `f` to every text that was observed or comes from values of the plan; fixed texts stay.
     pub fn map_text(self, f: &dyn Fn(&str) -> Option<String>) -> EventKind {
         let text = |s: String| f(&s).unwrap_or(s);
         let option = |s: Option<String>| s.map(text);
@@ -251,7 +251,7 @@ impl EventKind {
             EventKind::SentenceFinished { status, reason } => {
                 EventKind::SentenceFinished { status, reason: option(reason) }
             }
-            EventKind::UndoIntended { what, location } => EventKind::UndoIntended { what: text(what), location },
+            EventKind::UndoPlanned { what, location } => EventKind::UndoPlanned { what: text(what), location },
             EventKind::UndoFinished { status, what, reason } => {
                 EventKind::UndoFinished { status, what: text(what), reason: option(reason) }
             }
@@ -266,24 +266,29 @@ impl EventKind {
     }
 }
 
-/// Where events go. Both wait while the reader is behind.
+/// Why a sink could not take an event.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SinkError(pub String);
+
+/// Receives the events of a run. Both methods wait while the sinks are behind.
 #[async_trait]
 pub trait Events: Send + Sync {
     async fn emit(&self, at: &Address, kind: EventKind);
-    /// Returns when every sink has it: an undo is written before the act that it undoes.
-    async fn commit(&self, at: &Address, kind: EventKind) -> Result<(), String>;
+    /// Returns when every sink has synced it: an undo is on disk before its action starts.
+    async fn commit(&self, at: &Address, kind: EventKind) -> Result<(), SinkError>;
 }
 
-/// Reads events as they come. An error begins an orderly stop.
+/// Consumes events as they come. An error cancels the run.
 pub trait EventSink: Send {
     /// `line` is the event as one line of JSON.
-    fn on_event(&mut self, event: &Event, line: &str) -> Result<(), String>;
-    /// No further event comes for now.
-    fn flush(&mut self) -> Result<(), String> {
+    fn on_event(&mut self, event: &Event, line: &str) -> Result<(), SinkError>;
+    /// No further event is pending.
+    fn flush(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
-    /// Returns when what was told is safe, whatever happens to this process.
-    fn sync(&mut self) -> Result<(), String> {
+    /// Returns when all events so far survive a crash of this process.
+    fn sync(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
-//! The words for what happened (design, "Words for what happened"). Data only: nobody is judged here.
+//! Tier, verdict, blame and status: enums and their texts.
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// From the plan's Success Criteria.
+/// The importance of a case, from the plan's success criteria.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
@@ -14,7 +14,7 @@ pub enum Tier {
 impl Tier {
     pub const ALL: [Tier; 3] = [Tier::Must, Tier::Should, Tier::Nice];
 
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Tier::Must => "must",
             Tier::Should => "should",
@@ -23,46 +23,50 @@ impl Tier {
     }
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("expected the tier must, should or nice, found `{0}`")]
+pub struct UnknownTier(String);
+
 impl FromStr for Tier {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Self, String> {
-        Tier::ALL.into_iter().find(|t| t.word() == s).ok_or_else(|| format!("unknown tier `{s}`: must, should or nice"))
+    type Err = UnknownTier;
+    fn from_str(s: &str) -> Result<Self, UnknownTier> {
+        Tier::ALL.into_iter().find(|t| t.as_str() == s).ok_or_else(|| UnknownTier(s.into()))
     }
 }
 
 impl fmt::Display for Tier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.as_str())
     }
 }
 
-/// Of a case.
+/// The result of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Every step held and every expected result was proved.
+    /// Every step passed and every expected result was proved.
     Passed,
-    /// The product gave a wrong answer, or none.
+    /// An assertion does not hold, or the product did not respond.
     Failed,
-    /// Failed where the environment accepts it for a while.
+    /// Failed only in sentences that the environment accepts as failed until a date.
     KnownFailure,
     /// A precondition does not hold.
     Blocked,
-    /// We could not ask, or our own fault.
+    /// The product could not be asked, or the result is inconclusive.
     Errored,
-    /// Cancelled midway.
+    /// Cancelled while it ran.
     Interrupted,
-    /// Not selected, or cancelled before it began.
+    /// Not selected, or cancelled before it started.
     Skipped,
 }
 
 impl Verdict {
-    /// Whether the gate takes it as passed.
+    /// Whether the gate counts it as passed.
     pub fn is_accepted(self) -> bool {
         matches!(self, Verdict::Passed | Verdict::KnownFailure)
     }
 
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Verdict::Passed => "passed",
             Verdict::Failed => "failed",
@@ -77,43 +81,43 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.as_str())
     }
 }
 
-/// Whose fault it was that a case is not green: decides between the exit codes 1 and 3.
+/// Who caused a verdict other than passed. Decides between the exit codes 1 and 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Blame {
-    /// The product answered wrongly, or not at all.
+    /// An assertion does not hold, or the product did not respond.
     Product,
-    /// It could not be asked, or the environment lacks something.
+    /// The product could not be asked, or the environment lacks something.
     Environment,
 }
 
-/// Of a sentence of the plan, and of each action under it.
+/// The result of a sentence, and of each of its actions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     Passed,
-    /// The product gave a wrong answer, or none.
+    /// An assertion does not hold, or the product did not respond.
     Failed,
-    /// We could not ask.
+    /// The product could not be asked.
     Errored,
-    /// It reads a name that was never bound, or the case ended before it.
+    /// It needs a name that was never bound, or the case ended before it.
     NotReached,
     /// A precondition without actions.
     NotVerified,
     /// An expected result that says `unproven: <reason>`.
     Unproven,
-    /// An action whose `if` said no.
+    /// An action whose `if` is not true.
     Skipped,
-    /// Cancelled midway.
+    /// Cancelled while it ran.
     Interrupted,
 }
 
 impl Status {
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Status::Passed => "passed",
             Status::Failed => "failed",
@@ -126,10 +130,10 @@ impl Status {
         }
     }
 
-    /// Of two statuses under one roof the one that the roof bears. A wrong answer outweighs not having been able to ask.
-    pub fn worse(self, other: Status) -> Status {
-        fn weight(m: Status) -> u8 {
-            match m {
+    /// The more severe of two statuses: a parent takes its children's worst. Failed is more severe than errored.
+    pub fn worst(self, other: Status) -> Status {
+        fn severity(status: Status) -> u8 {
+            match status {
                 Status::Passed | Status::Skipped => 0,
                 Status::NotVerified => 1,
                 Status::Unproven => 2,
@@ -139,17 +143,17 @@ impl Status {
                 Status::Failed => 6,
             }
         }
-        if weight(other) > weight(self) { other } else { self }
+        if severity(other) > severity(self) { other } else { self }
     }
 
-    /// Whether it keeps a case from being passed.
-    pub fn is_red(self) -> bool {
+    /// Whether it prevents that its case passes.
+    pub fn is_unsuccessful(self) -> bool {
         matches!(self, Status::Failed | Status::Errored | Status::NotReached | Status::Interrupted)
     }
 }
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.as_str())
     }
 }

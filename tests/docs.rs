@@ -264,7 +264,7 @@ fn the_page_of_exit_codes_matches_the_code() {
         (RunVerdict::Interrupted, exit::INTERRUPTED),
     ];
     for (verdict, code) in gate {
-        assert_eq!(exit::of_run(verdict), code, "{}", verdict.word());
+        assert_eq!(exit::of_run(verdict), code, "{}", verdict.as_str());
     }
     // the last cell of a verdict is its exit code
     let verdicts = [
@@ -277,7 +277,7 @@ fn the_page_of_exit_codes_matches_the_code() {
         (Verdict::Skipped, ""),
     ];
     for (verdict, code) in verdicts {
-        let row = rows.iter().find(|r| r[0] == verdict.word()).unwrap_or_else(|| panic!("no row for {verdict}"));
+        let row = rows.iter().find(|r| r[0] == verdict.as_str()).unwrap_or_else(|| panic!("no row for {verdict}"));
         assert!(row.last().is_some_and(|c| c.starts_with(code)), "{row:?}");
         assert_eq!(row.last().is_some_and(|c| c.is_empty()), code.is_empty(), "{row:?}");
     }

@@ -22,7 +22,7 @@ const CYCLES_LEFT: &[&str] = &[
 ];
 const LONG_FILES_LEFT: &[&str] = &["src/expr/cel/mod.rs", "src/plan/read.rs", "sandbox/src/syncer.rs"];
 
-const VOCABULARY: &[&str] = &["address", "outcome", "secrets", "source", "diagnostic", "value", "yaml"];
+const VOCABULARY: &[&str] = &["address", "language", "outcome", "secrets", "source", "diagnostic", "value", "yaml"];
 
 /// For each module of the runner: the modules it may import.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
@@ -30,11 +30,12 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let only = |names: &[&'static str]| names.iter().copied().collect::<BTreeSet<_>>();
     BTreeMap::from([
         ("address", only(&[])),
+        ("language", only(&[])),
         ("outcome", only(&[])),
         ("secrets", only(&[])),
         ("source", only(&[])),
         ("value", only(&[])),
-        ("diagnostic", only(&["source"])),
+        ("diagnostic", only(&["language", "source"])),
         ("yaml", only(&["diagnostic", "source", "value"])),
         ("expr", vocabulary_and(&[])),
         ("plan", vocabulary_and(&["expr"])),

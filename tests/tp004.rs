@@ -326,7 +326,7 @@ fn a_second_ctrl_c_leaves_at_once_and_says_what_is_left() {
     let child = place.command(&["run", "TP-004"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let run = eventually("the run begins", Duration::from_secs(20), || place.runs().pop());
     eventually("something is made", Duration::from_secs(60), || {
-        std::fs::read_to_string(place.journal(&run)).ok().filter(|t| t.matches("undo-intended").count() > 3)
+        std::fs::read_to_string(place.journal(&run)).ok().filter(|t| t.matches("undo-planned").count() > 3)
     });
     interrupt(&child);
     // soon enough that not everything is taken back, late enough that the first was heard

@@ -1,4 +1,5 @@
-//! What benchmarks share: a plan from its text to the end of its run, as the binary does it: engine, executors, dispatcher, journal on disk.
+//! Shared by the benchmarks: runs a plan from its text to the end of its journal, with engine, executors and dispatcher like the
+//! binary.
 use std::{
     path::Path,
     sync::Arc,
@@ -32,7 +33,7 @@ impl FileLoader for NoFiles {
     }
 }
 
-/// How long a run takes from its first event to the end of its journal. Its one case must pass, and tell of `actions` actions.
+/// The time of a run from its first event to the end of its journal. Its case must pass and record `actions` actions.
 pub async fn perform(plan: &str, environment: &str, actions: usize) -> Duration {
     let folder = tempfile::tempdir().expect("a folder");
     let (took, recorded) = perform_in(folder.path(), plan, environment, vec![]).await;
@@ -40,7 +41,7 @@ pub async fn perform(plan: &str, environment: &str, actions: usize) -> Duration 
     took
 }
 
-/// The same in a folder, told to `more` after it is in the journal; with the number of events.
+/// The same in a folder, with further sinks behind the journal; also returns the number of events.
 pub async fn perform_in(
     folder: &Path,
     plan: &str,
@@ -117,7 +118,7 @@ fn source(name: &str, text: String) -> Arc<Source> {
     Arc::new(Source { name: name.into(), text })
 }
 
-/// Both in turn, for several rounds: neither is always the one that comes first. Returns the medians.
+/// Alternates both for several rounds, each being first in turn. Returns the medians.
 pub async fn in_turn(
     rounds: usize,
     mut bare: impl AsyncFnMut() -> Duration,

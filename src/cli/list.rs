@@ -21,7 +21,7 @@ pub fn command(args: args::List) -> Result<u8, Failure> {
             table.add_row([
                 case.id.clone(),
                 outline.map(|o| o.title.clone()).unwrap_or_default(),
-                case.tier.word().into(),
+                case.tier.as_str().into(),
                 outline.and_then(|o| o.priority.clone()).unwrap_or_default(),
                 needs.into_iter().collect::<Vec<_>>().join(", "),
             ]);

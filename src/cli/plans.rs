@@ -170,7 +170,7 @@ pub fn selector(selection: &Selection) -> Result<impl Fn(&Case) -> bool + use<>,
 pub fn selection_words(selection: &Selection, chosen: usize, all: usize) -> String {
     let mut parts = vec![];
     if !selection.tier.is_empty() {
-        parts.push(format!("tier {}", selection.tier.iter().map(|t| t.word()).collect::<Vec<_>>().join(", ")));
+        parts.push(format!("tier {}", selection.tier.iter().map(|t| t.as_str()).collect::<Vec<_>>().join(", ")));
     }
     if !selection.case.is_empty() {
         parts.push(format!("case {}", selection.case.join(", ")));

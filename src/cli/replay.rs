@@ -9,11 +9,7 @@ use super::{
 use crate::{
     engine::schedule::Schedule,
     executor::Registry,
-    prove::{
-        baseline::Baseline,
-        evidence::prove_run,
-        proof::Proof,
-    },
+    prove::{baseline::Baseline, evidence::prove_run, proof::Proof},
     replay::Record,
     report::{file::write_atomically, jsonl},
     value::Value,

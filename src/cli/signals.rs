@@ -1,6 +1,6 @@
 //! Ctrl-C and SIGTERM: the first signal cancels the run and undoes it, the second exits immediately and lists what was not undone.
 use super::exit;
-use crate::event::{Event, EventKind, EventSink};
+use crate::event::{Event, EventKind, EventSink, SinkError};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 pub struct PendingUndo(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl EventSink for PendingUndo {
-    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), String> {
+    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
         let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &event.kind {
-            EventKind::UndoIntended { what, .. } => {
+            EventKind::UndoPlanned { what, .. } => {
                 pending.insert(event.address.to_string(), what.clone());
             }
             EventKind::UndoFinished { .. } => {

@@ -1,22 +1,30 @@
 //! Runs actions one after the other: their conditions, their items, and the kind of each.
 use super::{
     conclude::Judged,
-    lock,
     results::{ActionOutcome, ActionsOutcome},
     runner::ActionRunner,
     schedule::{ActionKind, ScheduledAction},
     times::render_duration,
     undo::{Undo, UndoKind},
 };
-use crate::{address::Address, event::EventKind, expr::Scope, outcome::Status, plan::Foreach, value::Value};
-use futures::future::BoxFuture;
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
+use crate::{
+    address::Address,
+    event::{EventKind, SinkError},
+    expr::Scope,
+    outcome::Status,
+    plan::Foreach,
+    value::Value,
 };
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use std::{sync::Arc, time::Duration};
 
 /// Time limit of one attempt where the plan gives none.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[derive(Debug, thiserror::Error)]
+#[error("the undo could not be recorded: {0}")]
+pub(super) struct UndoNotRecorded(SinkError);
 
 impl ActionRunner<'_> {
     /// Runs actions in order, each with the names that those before it bound. Stops where the product cannot be asked.
@@ -38,8 +46,8 @@ impl ActionRunner<'_> {
                 out.last = outcome.value.or(out.last);
                 out.judged += outcome.judged;
                 out.acted |= outcome.status != Status::Skipped;
-                let worse = out.status.worse(outcome.status);
-                if worse != out.status || (out.reason.is_none() && outcome.status.is_red()) {
+                let worse = out.status.worst(outcome.status);
+                if worse != out.status || (out.reason.is_none() && outcome.status.is_unsuccessful()) {
                     out.reason = outcome.reason;
                     out.status = worse;
                 }
@@ -145,9 +153,9 @@ impl ActionRunner<'_> {
                 }
             }
             total.judged += outcome.judged;
-            if total.status.worse(outcome.status) != total.status {
+            if total.status.worst(outcome.status) != total.status {
                 total.reason = outcome.reason.map(|r| format!("{r} (item `{key}`)"));
-                total.status = total.status.worse(outcome.status);
+                total.status = total.status.worst(outcome.status);
             }
             values.extend(outcome.value.map(|v| (key, v)));
             total.ends_steps |= outcome.ends_steps;
@@ -202,8 +210,8 @@ impl ActionRunner<'_> {
                 base: self.base.clone(),
             };
             let what = action.undo.iter().map(|a| a.what.as_str()).collect::<Vec<_>>().join(", ");
-            if let Err(reason) = self.commit_undo(at, what, kind, &action.undo[0]).await {
-                return self.finish_without_output(at, Status::Errored, reason).await;
+            if let Err(e) = self.commit_undo(at, what, kind, &action.undo[0]).await {
+                return self.finish_without_output(at, Status::Errored, e.to_string()).await;
             }
         }
         // a used action waits at its own first action
@@ -233,7 +241,7 @@ impl ActionRunner<'_> {
             ActionKind::Fault { breaks, name } => self.run_fault(action, at, scope, *breaks, name).await,
             ActionKind::Parallel { .. } => unreachable!("run with its items"),
         };
-        *lock(&bound) = outcome.names.clone();
+        *bound.lock() = outcome.names.clone();
         outcome
     }
 
@@ -244,12 +252,10 @@ impl ActionRunner<'_> {
         what: String,
         kind: UndoKind,
         action: &ScheduledAction,
-    ) -> Result<(), String> {
+    ) -> Result<(), UndoNotRecorded> {
         let at = at.child("undo");
-        let planned = EventKind::UndoIntended { what: what.clone(), location: action.location.clone() };
-        if let Err(e) = self.context.events.commit(&at, planned).await {
-            return Err(format!("the undo could not be recorded: {e}"));
-        }
+        let planned = EventKind::UndoPlanned { what: what.clone(), location: action.location.clone() };
+        self.context.events.commit(&at, planned).await.map_err(UndoNotRecorded)?;
         self.effects.undo.push(Undo { at, what, kind });
         Ok(())
     }

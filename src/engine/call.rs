@@ -61,7 +61,7 @@ impl ActionRunner<'_> {
             results = self.evaluate(&action.assertions, Some(&output), &with_output);
             self.emit_observed(at, time, &output, &results, vec![]).await;
             value = Some(output);
-            let holds = results.iter().all(|r| r.holds) && !inner.status.is_red();
+            let holds = results.iter().all(|r| r.holds) && !inner.status.is_unsuccessful();
             let interrupted = inner.status == Status::Interrupted || self.cancel.is_cancelled();
             last = Some(inner);
             if let Some(held) = if interrupted { Some(false) } else { wait.decide(holds, &with_output) } {
@@ -77,7 +77,7 @@ impl ActionRunner<'_> {
         let (status, reason) = match held {
             true => (Status::Passed, None),
             // the reason of an inner action is more specific than the time that ran out
-            false if status.is_red() => (status, inner_reason),
+            false if status.is_unsuccessful() => (status, inner_reason),
             false => (status, wait.reason()),
         };
         let own = Judged { value, results, attempts: wait.attempts, took, status, reason };

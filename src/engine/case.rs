@@ -155,7 +155,7 @@ impl CaseExecution {
     pub async fn run_sentence(&mut self, sentence: &Sentence, runner: &ActionRunner<'_>) {
         let cancelled = runner.cancel.is_cancelled();
         if cancelled {
-            self.worst = self.worst.worse(Status::Interrupted);
+            self.worst = self.worst.worst(Status::Interrupted);
         }
         let skip = match (&self.blocked, sentence.part) {
             _ if cancelled => Some("cancelled before it was reached".to_string()),
@@ -177,10 +177,10 @@ impl CaseExecution {
                 (status, reason)
             }
         };
-        if sentence.part == Part::Precondition && status.is_red() && self.blocked.is_none() {
+        if sentence.part == Part::Precondition && status.is_unsuccessful() && self.blocked.is_none() {
             self.blocked = Some((status, reason.clone().unwrap_or_default()));
         }
-        if self.blocked.is_none() && self.worst.worse(status) != self.worst {
+        if self.blocked.is_none() && self.worst.worst(status) != self.worst {
             self.worst = status;
             self.reason = reason.clone();
         }
@@ -231,7 +231,7 @@ async fn run_sentence(
         let ActionOutcome { status, reason, judged, .. } =
             evaluate_sentence(sentence, runner, &at.child("check"), &outcome.scope).await;
         outcome.judged += judged;
-        if outcome.status.worse(status) != outcome.status {
+        if outcome.status.worst(status) != outcome.status {
             outcome.status = status;
             outcome.reason = reason;
         }
@@ -241,7 +241,7 @@ async fn run_sentence(
         return (Status::NotVerified, Some(reason), Some(outcome));
     }
     // skipped actions prove nothing
-    if sentence.part == Part::Expected && outcome.judged == 0 && !outcome.status.is_red() {
+    if sentence.part == Part::Expected && outcome.judged == 0 && !outcome.status.is_unsuccessful() {
         let reason = "no assertion was evaluated for this result".to_string();
         return (Status::NotReached, Some(reason), Some(outcome));
     }

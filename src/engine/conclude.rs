@@ -67,7 +67,7 @@ impl ActionRunner<'_> {
         let Judged { value, mut results, attempts, took, mut status, mut reason } = judged;
         let count = results.len();
         if results.iter().any(|r| !r.holds) {
-            status = status.worse(Status::Failed);
+            status = status.worst(Status::Failed);
         } else if reason.is_some() && status == Status::Passed {
             // an `eventually` or `always` that did not hold, although each result of the last attempt does
             status = Status::Failed;
@@ -78,7 +78,7 @@ impl ActionRunner<'_> {
             match expression.eval(&inner) {
                 Ok(v) => names.push((name.clone(), v)),
                 // the failure has a reason already
-                Err(_) if status.is_red() => {}
+                Err(_) if status.is_unsuccessful() => {}
                 Err(error) => {
                     results.push(AssertionResult {
                         subject: format!("save {name}: {}", expression.text()),
@@ -89,7 +89,7 @@ impl ActionRunner<'_> {
                         location: Some(action.location.clone()),
                         asked: None,
                     });
-                    status = status.worse(Status::Failed);
+                    status = status.worst(Status::Failed);
                 }
             }
         }

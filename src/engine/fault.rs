@@ -3,7 +3,6 @@
 use super::{
     conclude::Judged,
     inconclusive::fault_not_met,
-    lock,
     results::{ActionOutcome, ActionsOutcome, ObservationTime},
     runner::ActionRunner,
     schedule::{Fault, ScheduledAction},
@@ -24,7 +23,7 @@ use tokio::time::Instant;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FaultError {
-    #[error("there is no fault `{0}`")]
+    #[error("unknown fault `{0}`")]
     Unknown(String),
     #[error(transparent)]
     Link(#[from] ActionError),
@@ -50,8 +49,8 @@ impl ActionRunner<'_> {
             (false, _) => Ok(None),
             (true, true) => {
                 let what = format!("fault heal {name}");
-                if let Err(reason) = self.commit_undo(at, what, UndoKind::Heal(name.into()), action).await {
-                    return self.finish_without_output(at, Status::Errored, reason).await;
+                if let Err(e) = self.commit_undo(at, what, UndoKind::Heal(name.into()), action).await {
+                    return self.finish_without_output(at, Status::Errored, e.to_string()).await;
                 }
                 self.break_fault(at, name).await.map(|()| None)
             }
@@ -66,7 +65,7 @@ impl ActionRunner<'_> {
             }
         };
         {
-            let mut faults = lock(&self.effects.faults);
+            let mut faults = self.effects.faults.lock();
             if breaks && result.is_ok() && !faults.iter().any(|f| f == name) {
                 faults.push(name.to_string());
             } else if !breaks {
@@ -111,7 +110,7 @@ impl ActionRunner<'_> {
 
     /// Heals a fault. Returns the number of connections that it refused, where that is known.
     pub async fn heal_fault(&self, at: &Address, name: &str) -> Result<Option<u64>, FaultError> {
-        lock(&self.effects.faults).retain(|f| f != name);
+        self.effects.faults.lock().retain(|f| f != name);
         if let Some(link) = self.context.links.get(name) {
             let refused = link.refused();
             link.heal().await?;

@@ -1,7 +1,8 @@
 //! Reasons why a case is inconclusive: branches that did not overlap, a fault that no connection met, a clock that jumped.
-use super::{context::RunContext, lock};
+use super::context::RunContext;
 use jiff::{SignedDuration, Timestamp};
-use std::{sync::Mutex, time::Instant};
+use parking_lot::Mutex;
+use std::time::Instant;
 
 /// Largest accepted difference between the wall clock and the monotonic clock. Slewing a clock stays below it.
 const MAX_CLOCK_DRIFT: SignedDuration = SignedDuration::from_secs(1);
@@ -11,11 +12,11 @@ pub struct InconclusiveReasons(Mutex<Vec<String>>);
 
 impl InconclusiveReasons {
     pub fn add(&self, reason: impl Into<String>) {
-        lock(&self.0).push(reason.into());
+        self.0.lock().push(reason.into());
     }
 
     pub fn first(&self) -> Option<String> {
-        lock(&self.0).first().cloned()
+        self.0.lock().first().cloned()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Observes the targets of the environment. Each is connected at its first use. Owns the deadlines of a live run.
 use super::{
-    lock,
     observation::{NextAttempt, Observation, ObservationRequest, ObservationSource},
     schedule,
 };
@@ -13,11 +12,12 @@ use crate::{
 };
 use async_trait::async_trait;
 use futures::FutureExt;
+use parking_lot::{Mutex, RwLock};
 use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, RwLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -53,17 +53,17 @@ impl LiveSource {
 
     /// Replaces the names of the environment, after setup has bound its own.
     pub fn set_environment(&self, scope: Scope) {
-        *self.environment.write().unwrap_or_else(|e| e.into_inner()) = scope;
+        *self.environment.write() = scope;
     }
 
     /// The target of this name, connected at the first call.
     pub async fn target(&self, name: &str) -> Result<Arc<dyn Target>, ActionError> {
         let connection =
-            self.targets.get(name).ok_or_else(|| ActionError::Invalid(format!("there is no target `{name}`")))?;
+            self.targets.get(name).ok_or_else(|| ActionError::Invalid(format!("unknown target `{name}`")))?;
         let scope = self.environment();
         let target = connection.cell.get_or_try_init(|| async {
             let target = connection.spec.connect(&self.run, &scope).await?;
-            lock(&self.opened).push(target.clone());
+            self.opened.lock().push(target.clone());
             Ok::<_, ActionError>(target)
         });
         Ok(target.await?.clone())
@@ -86,7 +86,7 @@ impl LiveSource {
     /// Closes all targets, last first.
     pub async fn close(&self) {
         loop {
-            let Some(target) = lock(&self.opened).pop() else { return };
+            let Some(target) = self.opened.lock().pop() else { return };
             target.close().await;
         }
     }
@@ -99,7 +99,7 @@ impl ObservationSource for LiveSource {
         if request.attempts > 0 && over(request.until) {
             return None;
         }
-        let evidence = parking_lot::Mutex::new(vec![]);
+        let evidence = Mutex::new(vec![]);
         let sent = AtomicBool::new(false);
         let environment = self.environment();
         let limit = Instant::now() + request.timeout;
@@ -145,7 +145,7 @@ impl ObservationSource for LiveSource {
                 },
                 r = tokio::time::timeout_at(deadline, &mut act) => match r {
                     Ok(r) => r,
-                    // a further attempt that the end of observing cut off is no observation; the first attempt is a timeout
+                    // cut off by the end of observing: a further attempt is dropped, the first one is a timeout
                     Err(_) if request.attempts > 0 && deadline < limit => return None,
                     Err(_) => {
                         let left = deadline.saturating_duration_since(limit - request.timeout);
@@ -189,6 +189,6 @@ impl ObservationSource for LiveSource {
     }
 
     fn environment(&self) -> Scope {
-        self.environment.read().unwrap_or_else(|e| e.into_inner()).clone()
+        self.environment.read().clone()
     }
 }

@@ -31,12 +31,5 @@ mod unwind;
 mod verb;
 mod wait;
 
-use std::sync::{Mutex, MutexGuard};
-
 #[cfg(test)]
 pub(crate) mod tests;
-
-/// Locks a mutex; a panic of another holder does not matter, since each holder leaves the value consistent.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|e| e.into_inner())
-}

@@ -1,4 +1,4 @@
-//! Which names may be read at a point of a plan, as far as that is known before anything runs. Lexical: nothing leaks out.
+//! The names in scope at each point of a plan, and the shapes of their values as far as they are known before the run.
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     expr::{Reference, cel::Segment},
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::cell::Cell;
 
-/// What is known of a value beforehand.
+/// What is known of a value before the run.
 #[derive(Clone, Debug)]
 pub enum Shape {
     Any,
@@ -29,10 +29,10 @@ pub struct Names {
 struct Name {
     name: String,
     shape: Shape,
-    /// Where it was bound, for what a plan binds itself.
+    /// Where the plan binds it; `None` for built-in names.
     span: Option<Span>,
     used: Cell<bool>,
-    /// Fields of an output: they hide what has the same name without a word.
+    /// A built-in name or the field of an output: it may shadow another name.
     passing: bool,
 }
 
@@ -45,7 +45,7 @@ impl Names {
         self.known.push(Name { name: name.into(), shape, span: None, used: Cell::new(true), passing: true });
     }
 
-    /// Binds a name that the plan chose. It may hide none that is there.
+    /// Binds a name that the plan chose. It must not shadow another.
     pub fn bind(&mut self, name: &str, shape: Shape, span: &Span, problems: &mut Diagnostics) {
         let mut wrong = false;
         if !crate::plan::is_name(name) {
@@ -54,7 +54,7 @@ impl Names {
             wrong = true;
         } else if self.known.iter().any(|n| n.name == name && !(n.passing && n.span.is_none() && n.name == "item")) {
             let d = Diagnostic::error("shadowing-name", span, format!("`{name}` is bound already"));
-            problems.push(d.help("choose another name: one that hides another is read as that other"));
+            problems.push(d.help("choose another name"));
             self.touch(name);
             wrong = true;
         }
@@ -67,16 +67,16 @@ impl Names {
         });
     }
 
-    /// Forgets what was bound since `depth`, and warns of what nobody read.
+    /// Removes the names bound since `depth`, with a warning for each that was never read.
     pub fn leave(&mut self, depth: usize, problems: &mut Diagnostics) {
         for n in self.known.drain(depth..) {
             if let Some(span) = n.span.filter(|_| !n.used.get()) {
-                problems.push(Diagnostic::warning("unused-name", &span, format!("nobody reads `{}`", n.name)));
+                problems.push(Diagnostic::warning("unused-name", &span, format!("`{}` is never read", n.name)));
             }
         }
     }
 
-    /// Forgets without a word: names of a scope within.
+    /// Removes the names bound since `depth` without a warning.
     pub fn drop_to(&mut self, depth: usize) {
         self.known.truncate(depth);
     }
@@ -91,7 +91,7 @@ impl Names {
         self.known.iter().any(|n| n.name == name)
     }
 
-    /// Checks one read against what is known, and statuses the name as used.
+    /// Checks a reference against the names in scope, and marks its name as used.
     pub fn check(&self, read: &Reference, problems: &mut Diagnostics) -> Shape {
         let Some(found) = self.known.iter().rev().find(|n| n.name == read.root) else {
             let d = Diagnostic::error("undefined-name", &read.span, format!("`{}` is not defined here", read.root));

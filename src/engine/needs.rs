@@ -1,4 +1,4 @@
-//! What a schedule will do to its targets, gathered before anything is performed. Knows no target.
+//! The permissions that a schedule needs of its targets, collected before the run.
 use super::schedule::{ActionDefinition, ActionKind, Case, Fault, Schedule, ScheduledAction};
 use crate::{
     executor::Need,
@@ -7,10 +7,10 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// Each with the name of its target.
+/// Name of the target, and the need.
 pub type Needs = BTreeSet<(String, Need)>;
 
-/// Of everything that is scheduled, also around the cases: setup, teardown, faults, and what is asked when a case goes red. `known` holds the names that are bound before the run.
+/// The needs of all actions: cases, setup, teardown, `on_failure` and faults. `known` holds the names that are bound before the run.
 pub fn of(schedule: &Schedule, known: &Scope) -> Needs {
     let mut needs = Needs::new();
     for steps in [&schedule.setup, &schedule.teardown, &schedule.on_failure] {
@@ -48,7 +48,7 @@ fn gather(steps: &[ScheduledAction], base: &Scope, scope: &Scope, needs: &mut Ne
     }
 }
 
-/// The inputs that can be told already.
+/// The inputs that can be rendered already.
 fn known_of(definition: &ActionDefinition, inputs: &[(String, Tree)], scope: &Scope) -> Value {
     let given = |name: &str| inputs.iter().find(|(n, _)| n == name).map(|(_, t)| t);
     let all = definition.inputs.iter().filter_map(|(name, default)| {

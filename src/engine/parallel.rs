@@ -57,9 +57,9 @@ impl ActionRunner<'_> {
         for outcome in outcomes {
             judged += outcome.judged;
             ends_steps |= outcome.ends_steps;
-            if status.worse(outcome.status) != status {
+            if status.worst(outcome.status) != status {
                 reason = outcome.reason;
-                status = status.worse(outcome.status);
+                status = status.worst(outcome.status);
             }
             values.push(match (branches.iter().all(|b| b.len() == 1), outcome.last) {
                 (true, Some(v)) => v,
@@ -81,7 +81,7 @@ impl ActionRunner<'_> {
             Overlap::AtLeast(n) => n,
             Overlap::Any => 2.min(all.len()),
         };
-        if (overlapped as usize) < wanted && !status.is_red() {
+        if (overlapped as usize) < wanted && !status.is_unsuccessful() {
             let why = format!("too few branches overlapped: expected {wanted} at the same time, found {overlapped}");
             self.effects.inconclusive.add(&why);
             (status, ends_steps, reason) = (Status::Errored, true, Some(why));

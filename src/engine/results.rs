@@ -73,7 +73,7 @@ impl ActionsOutcome {
 
     /// The reason why the actions did not pass, if they did not.
     pub fn failure(&self) -> Option<String> {
-        self.status.is_red().then(|| self.reason.clone().unwrap_or_else(|| self.status.word().into()))
+        self.status.is_unsuccessful().then(|| self.reason.clone().unwrap_or_else(|| self.status.as_str().into()))
     }
 }
 

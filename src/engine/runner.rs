@@ -3,7 +3,6 @@ use super::{
     context::RunContext,
     hook::BeforeAction,
     inconclusive::InconclusiveReasons,
-    lock,
     observation::ObservationSource,
     results::{ActionOutcome, ObservationTime},
     schedule::ScheduledAction,
@@ -18,7 +17,8 @@ use crate::{
     outcome::Status,
     value::Value,
 };
-use std::{sync::Mutex, time::Duration};
+use parking_lot::Mutex;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// What the actions of a case leave for the end of the case.
@@ -61,7 +61,7 @@ impl<'a> ActionRunner<'a> {
     }
 
     pub fn faults_in_force(&self) -> Vec<String> {
-        lock(&self.effects.faults).clone()
+        self.effects.faults.lock().clone()
     }
 
     /// Calls the hook, if there is one. `Err` holds the outcome of an action that need not run.

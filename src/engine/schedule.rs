@@ -1,4 +1,4 @@
-//! What will be performed: every name resolved, every body read, nothing left that could be wrong in itself. Data only.
+//! The schedule: a compiled plan, with every name resolved and every body read.
 use crate::{
     address::Address,
     event::{CaseOutline, EnvironmentOutline, Part, PlanOutline},
@@ -15,28 +15,28 @@ use std::{
 
 pub struct Schedule {
     pub plan: PlanOutline,
-    /// Where the plan wants its report, relative to its root.
+    /// The plan's report file, relative to its root.
     pub report: Option<String>,
     pub outline: Vec<CaseOutline>,
-    /// The plan's variables, in order; those of the environment and the command line in location of their own.
+    /// The plan's variables in order, with the values of the environment and the command line.
     pub vars: Vec<(String, Tree)>,
     pub cases: Vec<Case>,
     pub setup: Vec<ScheduledAction>,
-    /// After the last case, whatever came of it.
+    /// Runs after the last case.
     pub teardown: Vec<ScheduledAction>,
-    /// When a case goes red: what they see is evidence.
+    /// Collects evidence after a failed case.
     pub on_failure: Vec<ScheduledAction>,
     pub secrets: Vec<(String, SecretSource)>,
     pub targets: Vec<Target>,
     pub faults: Vec<(String, Fault)>,
     pub jobs: usize,
-    /// The environment variables that actions of the environment read.
+    /// Variables of the process environment that actions of the environment read.
     pub env_read: BTreeSet<String>,
-    /// Where it runs, for reports.
+    /// For reports.
     pub environment: EnvironmentOutline,
-    /// Name and version of what runs there.
+    /// Name and version of what runs in the environment.
     pub versions: Vec<(String, String)>,
-    /// Which sentences each defect of the platform breaks.
+    /// The sentences that each defect of the platform breaks.
     pub breaks: Vec<Breaks>,
 }
 
@@ -90,11 +90,11 @@ pub struct Case {
     pub sentences: Vec<Sentence>,
     /// What the environment lacks for it, a sentence each.
     pub lacks: Vec<String>,
-    /// What the environment accepts as red for a while.
+    /// Sentences that may fail for a while.
     pub known: Vec<KnownFailure>,
 }
 
-/// A sentence that is accepted as red until the end of a day.
+/// A sentence that may fail until the end of a day.
 pub struct KnownFailure {
     pub sentence: Address,
     pub text: String,
@@ -107,7 +107,7 @@ pub struct Sentence {
     pub address: Address,
     pub steps: Vec<ScheduledAction>,
     pub assertions: Assertions,
-    /// The names that its own `check` and `expect` read.
+    /// The names that its own `check` and `expect` need.
     pub needs: Vec<String>,
     pub unproven: bool,
     pub location: Location,
@@ -128,9 +128,9 @@ pub struct ScheduledAction {
     pub always: Option<Template>,
     pub give_up_if: Option<Expression>,
     pub timeout: Option<Template>,
-    /// The names that must be bound before it can be performed.
+    /// The names that must be bound before it runs.
     pub needs: Vec<String>,
-    /// It stands in an `undo`: an empty `foreach` is no error there.
+    /// Part of an `undo`, where an empty `foreach` is allowed.
     pub undoing: bool,
 }
 
@@ -146,6 +146,6 @@ pub struct ActionDefinition {
     pub inputs: Vec<(String, Option<Tree>)>,
     pub steps: Vec<ScheduledAction>,
     pub outputs: Vec<(String, Expression)>,
-    /// It stands in the environment, in location of the plan's, and sees the environment's names.
+    /// Defined by the environment, whose names it sees.
     pub of_environment: bool,
 }

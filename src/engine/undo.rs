@@ -1,7 +1,8 @@
 //! The undo stack of a case. An entry is pushed before its request is sent; `unwind` runs them, last first.
-use super::{lock, schedule::ScheduledAction};
+use super::schedule::ScheduledAction;
 use crate::{address::Address, expr::Scope, value::Value};
-use std::sync::{Arc, Mutex};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 pub struct Undo {
     pub at: Address,
@@ -27,16 +28,16 @@ pub struct UndoStack(Mutex<Vec<Undo>>);
 
 impl UndoStack {
     pub fn push(&self, undo: Undo) {
-        lock(&self.0).push(undo);
+        self.0.lock().push(undo);
     }
 
     pub fn pop(&self) -> Option<Undo> {
-        lock(&self.0).pop()
+        self.0.lock().pop()
     }
 
     /// Removes the last entry that heals the fault `name`.
     pub fn take_heal(&self, name: &str) -> Option<Undo> {
-        let mut stack = lock(&self.0);
+        let mut stack = self.0.lock();
         let at = stack.iter().rposition(|u| matches!(&u.kind, UndoKind::Heal(n) if n == name))?;
         Some(stack.remove(at))
     }

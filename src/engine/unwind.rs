@@ -1,6 +1,5 @@
 //! Runs the undo stack, last entry first, and says what is left behind.
 use super::{
-    lock,
     runner::ActionRunner,
     undo::{UndoKind, UndoStack},
 };
@@ -35,7 +34,7 @@ pub async fn unwind(stack: &UndoStack, runner: &ActionRunner<'_>) -> Unwound {
                 }
             }
             UndoKind::Actions { actions, scope, bound, base } => {
-                let names = lock(&bound).clone();
+                let names = bound.lock().clone();
                 let scope = names.into_iter().fold(scope, |s, (n, v)| s.with(n, v));
                 let runner = ActionRunner { base: &base, ..*runner };
                 match tokio::time::timeout(UNDO_TIMEOUT, runner.run_actions(&actions, &undo.at, scope, None)).await {
@@ -44,8 +43,8 @@ pub async fn unwind(stack: &UndoStack, runner: &ActionRunner<'_>) -> Unwound {
                 }
             }
         };
-        if status.is_red() {
-            out.left.push(format!("{}: {}", undo.what, reason.as_deref().unwrap_or(status.word())));
+        if status.is_unsuccessful() {
+            out.left.push(format!("{}: {}", undo.what, reason.as_deref().unwrap_or(status.as_str())));
         }
         runner.emit(&undo.at, EventKind::UndoFinished { status, what: undo.what, reason }).await;
     }

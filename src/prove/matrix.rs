@@ -98,7 +98,7 @@ impl Row {
             (false, _, false) => match &self.outcome {
                 RunResult::Finished { cases, .. } => match cases.iter().find(|(id, _)| id == case).map(|(_, v)| *v) {
                     Some(Verdict::Passed) => "·",
-                    Some(v) => v.word(),
+                    Some(v) => v.as_str(),
                     None => "",
                 },
                 RunResult::Failed(_) => "?",

@@ -6,12 +6,10 @@ use super::{
 };
 use crate::{address::Address, replay::Replay};
 use indexmap::IndexMap;
+use parking_lot::Mutex;
 use std::{
     ops::ControlFlow,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 /// Expressions are evaluated by recursion.
@@ -33,7 +31,7 @@ pub fn mutate_run(replay: &Replay, secrets: &[String], progress: &Progress) -> O
                 break;
             }
             let own = mutate_group(&judge, group);
-            results.lock().unwrap_or_else(|e| e.into_inner()).join(own);
+            results.lock().join(own);
             done.fetch_add(1, Ordering::Relaxed);
         }
     };
@@ -46,7 +44,7 @@ pub fn mutate_run(replay: &Replay, secrets: &[String], progress: &Progress) -> O
             }
         }
     });
-    (!stopped.into_inner()).then(|| results.into_inner().unwrap_or_else(|e| e.into_inner()))
+    (!stopped.into_inner()).then(|| results.into_inner())
 }
 
 /// The observations of the run, grouped by sentence and action: those of all items of a `foreach` together.

@@ -7,7 +7,7 @@ use super::{
     proof::{AssertionOutcome, Proof},
 };
 use crate::{
-    engine::tests::stage::{self, Setting, Shared, Told, compiled},
+    engine::tests::harness::{self, Setting, Shared, TestRun, compiled},
     event::{Event, EventKind},
     replay::Record,
 };
@@ -17,17 +17,17 @@ use std::{
 };
 
 async fn recorded(plan: &str) -> Vec<Event> {
-    told(plan, Setting::default()).await
+    recorded_in(plan, Setting::default()).await
 }
 
-async fn told(plan: &str, setting: Setting) -> Vec<Event> {
-    let Told { lines, .. } = stage::perform(plan, setting).await;
+async fn recorded_in(plan: &str, setting: Setting) -> Vec<Event> {
+    let TestRun { lines, .. } = harness::perform(plan, setting).await;
     // through the journal's text, as the command reads it
     lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
 fn judged(plan: &str, events: &[Event], held: Option<&Baseline>) -> Result<Proof, ProveError> {
-    judged_in(stage::HERE, plan, events, held, &|_, _| ControlFlow::Continue(()))
+    judged_in(harness::HERE, plan, events, held, &|_, _| ControlFlow::Continue(()))
 }
 
 fn judged_in(
@@ -67,10 +67,10 @@ async fn reports_progress_and_stops_on_demand() {
         heard.lock().unwrap().push((done, of));
         ControlFlow::Continue(())
     };
-    assert!(judged_in(stage::HERE, &plan, &events, None, &watch).is_ok());
+    assert!(judged_in(harness::HERE, &plan, &events, None, &watch).is_ok());
     let heard = heard.into_inner().unwrap();
     assert!(heard.len() == 2 && heard[0] == (0, 2) && heard[1].0 < 2, "{heard:?}");
-    let stopped = judged_in(stage::HERE, &plan, &events, None, &|_, _| ControlFlow::Break(()));
+    let stopped = judged_in(harness::HERE, &plan, &events, None, &|_, _| ControlFlow::Break(()));
     assert!(matches!(stopped, Err(ProveError::Interrupted)));
 }
 
@@ -309,9 +309,9 @@ cases:
     let environment = format!(
         "{}setup: [{{ fake: {{ says: [7] }}, save: {{ seven: answer }} }}]
 actions: {{ ask: {{ do: [{{ fake: {{}}, as: seen, check: seven == 7 }}], outputs: {{ answer: seen.answer }} }} }}\n",
-        stage::HERE
+        harness::HERE
     );
-    let events = told(plan, Setting { environment: environment.clone(), ..Setting::default() }).await;
+    let events = recorded_in(plan, Setting { environment: environment.clone(), ..Setting::default() }).await;
     let judged = |events: &[Event]| judged_in(&environment, plan, events, None, &|_, _| ControlFlow::Continue(()));
     let proof = judged(&events).unwrap();
     // the name is replayed; no observation of the case can make this assertion fail

@@ -1,4 +1,4 @@
-//! Runs recorded actions at their recorded time. Learns what each action comes to and what its assertions mention, or reuses it.
+//! Sets the recorded clock for each action. Learns the outcome of each action and what its assertions mention, or reuses it.
 use super::{
     cache::{CachedOutcome, NamesRead},
     record::Record,
@@ -8,17 +8,14 @@ use crate::{
     address::Address,
     engine::{
         hook::{ActionHook, BeforeAction},
-        lock,
         results::ActionOutcome,
     },
     expr::{ReferencedLiterals, Scope},
     plan::Assertions,
     source::{Location, Span},
 };
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-};
+use parking_lot::Mutex;
+use std::{collections::HashMap, sync::Arc};
 
 /// What is learned from a replay without changes.
 #[derive(Default)]
@@ -59,14 +56,14 @@ impl ReplayHook {
     /// What was learned: the literals of each assertion, and the outcomes to reuse.
     pub fn take_learned(&self) -> (HashMap<Span, ReferencedLiterals>, Cache) {
         let Mode::Learn(learned) = &self.mode else { return Default::default() };
-        let Learned { literals, outcomes } = std::mem::take(&mut *lock(learned));
+        let Learned { literals, outcomes } = std::mem::take(&mut *learned.lock());
         (literals, outcomes.into_iter().filter_map(|(at, cached)| Some((at, cached?))).collect())
     }
 
     /// The actions whose outcome was reused since the last call.
     pub fn take_reused(&self) -> Vec<Address> {
         match &self.mode {
-            Mode::Reuse { reused, .. } => std::mem::take(&mut *lock(reused)),
+            Mode::Reuse { reused, .. } => std::mem::take(&mut *reused.lock()),
             _ => vec![],
         }
     }
@@ -82,7 +79,7 @@ impl ReplayHook {
             return None;
         }
         let outcome = cached.get(self.names_read(at)?, scope, faults)?;
-        lock(reused).push(at.clone());
+        reused.lock().push(at.clone());
         Some(outcome.clone())
     }
 }
@@ -98,7 +95,7 @@ impl ActionHook for ReplayHook {
 
     fn judging(&self, assertions: &Assertions, scope: &Scope) {
         let Mode::Learn(learned) = &self.mode else { return };
-        let literals = &mut lock(learned).literals;
+        let literals = &mut learned.lock().literals;
         if let Some(pattern) = &assertions.pattern {
             let mut all = ReferencedLiterals::default();
             pattern.leaves(&mut |leaf| {
@@ -118,7 +115,7 @@ impl ActionHook for ReplayHook {
     fn after(&self, at: &Address, scope: &Scope, faults: &[String], outcome: &ActionOutcome) {
         let Mode::Learn(learned) = &self.mode else { return };
         let cached = CachedOutcome::new(scope, faults, outcome);
-        let outcomes = &mut lock(learned).outcomes;
+        let outcomes = &mut learned.lock().outcomes;
         outcomes.entry(at.clone()).and_modify(|known| *known = None).or_insert(Some(cached));
     }
 }

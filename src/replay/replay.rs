@@ -11,12 +11,11 @@ use crate::{
     engine::{
         case::CaseExecution,
         context::RunContext,
-        lock,
         runner::{ActionRunner, CaseEffects},
         schedule::{Case, Schedule},
         scopes::{VariableError, base_scope, case_scope, run_scope},
     },
-    event::{EventKind, Events},
+    event::{EventKind, Events, SinkError},
     expr::{ReferencedLiterals, Scope},
     outcome::{Status, Verdict},
     source::{Location, Span},
@@ -24,9 +23,10 @@ use crate::{
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 use tokio_util::sync::CancellationToken;
@@ -180,7 +180,7 @@ impl Replay {
         let mut execution = state.execution.clone();
         run_to_end(execution.run_sentence(&case.sentences[i], &runner));
         let status = execution.statuses.last().map_or(Status::NotReached, |(_, status)| *status);
-        let actions = std::mem::take(&mut *lock(&sink.0));
+        let actions = std::mem::take(&mut *sink.0.lock());
         let faults = runner.faults_in_force();
         (State { execution, faults }, SentenceResult { status, actions, reused: hook.take_reused() })
     }
@@ -222,11 +222,11 @@ struct CollectingSink(Mutex<Vec<RecordedOutcome>>);
 impl Events for CollectingSink {
     async fn emit(&self, at: &Address, kind: EventKind) {
         if let EventKind::ActionFinished { status, results, .. } = kind {
-            lock(&self.0).push(RecordedOutcome { at: at.clone(), status, results });
+            self.0.lock().push(RecordedOutcome { at: at.clone(), status, results });
         }
     }
 
-    async fn commit(&self, at: &Address, kind: EventKind) -> Result<(), String> {
+    async fn commit(&self, at: &Address, kind: EventKind) -> Result<(), SinkError> {
         self.emit(at, kind).await;
         Ok(())
     }

@@ -3,7 +3,6 @@ use super::record::Record;
 use crate::{
     address::Address,
     engine::{
-        lock,
         observation::{NextAttempt, Observation, ObservationRequest, ObservationSource},
         scopes::run_scope,
     },
@@ -13,11 +12,8 @@ use crate::{
     value::Value,
 };
 use async_trait::async_trait;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -66,12 +62,12 @@ impl ReplaySource {
 
     /// The kind of every observation so far.
     pub fn into_kinds(self) -> HashMap<Address, ObservationKind> {
-        self.kinds.into_inner().unwrap_or_else(|e| e.into_inner())
+        self.kinds.into_inner()
     }
 
     fn take(&self, at: &Address, kind: ObservationKind) -> Option<Result<Output, ActionError>> {
         let attempt = {
-            let mut taken = lock(&self.taken);
+            let mut taken = self.taken.lock();
             match taken.get_mut(at) {
                 Some(n) => {
                     *n += 1;
@@ -79,7 +75,7 @@ impl ReplaySource {
                 }
                 None => {
                     taken.insert(at.clone(), 0);
-                    lock(&self.kinds).insert(at.clone(), kind);
+                    self.kinds.lock().insert(at.clone(), kind);
                     0
                 }
             }
@@ -92,9 +88,9 @@ impl ReplaySource {
 
     /// Whether the next observation of an action belongs to a later attempt of a `use` around it.
     fn attempt_is_over(&self, at: &Address) -> bool {
-        let next = lock(&self.taken).get(at).map_or(0, |n| n + 1);
+        let next = self.taken.lock().get(at).map_or(0, |n| n + 1);
         let Some(observation) = self.record.observations.get(at).and_then(|all| all.get(next)) else { return false };
-        let ends = lock(&self.attempt_ends);
+        let ends = self.attempt_ends.lock();
         !ends.is_empty() && at.ancestors().any(|a| a != *at && ends.get(&a).is_some_and(|end| *end < observation.seq))
     }
 }
@@ -118,9 +114,9 @@ impl ObservationSource for ReplaySource {
         _: &CancellationToken,
     ) -> NextAttempt {
         let recorded = self.take(at, ObservationKind::Use);
-        let current = lock(&self.taken).get(at).and_then(|n| self.record.observations.get(at)?.get(*n));
+        let current = self.taken.lock().get(at).and_then(|n| self.record.observations.get(at)?.get(*n));
         if let Some(current) = current {
-            lock(&self.attempt_ends).insert(at.clone(), current.seq);
+            self.attempt_ends.lock().insert(at.clone(), current.seq);
         }
         recorded.map_or(NextAttempt::Stop, |r| NextAttempt::Recorded(r.map(|o| o.value).unwrap_or_default()))
     }

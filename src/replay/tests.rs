@@ -1,6 +1,6 @@
-//! A recorded run judged again: the same statuses and verdicts, without a context and without a clock; and changed evidence turns red.
+//! Replays give the recorded statuses and verdicts, and fail where an observation is changed.
 use crate::{
-    engine::tests::stage::{Setting, Told, perform, run},
+    engine::tests::harness::{Setting, TestRun, perform, run},
     event::{Event, EventKind},
     outcome::{Status, Verdict},
     value::Value,
@@ -77,20 +77,20 @@ cases:
     expected: [{ result: r, check: 1 == 1 }]
 ";
 
-async fn replayed(events: Vec<Event>) -> Told {
+async fn replayed(events: Vec<Event>) -> TestRun {
     perform(PLAN, Setting { recorded: Some(events), ..Setting::default() }).await
 }
 
-/// The undo is of the live context alone.
-fn judged(told: &Told) -> Vec<String> {
+/// Without the undo, which only a live run has.
+fn judged(result: &TestRun) -> Vec<String> {
     let mut all: Vec<String> =
-        told.outcomes().into_iter().filter(|o| !o.split(':').next().is_some_and(|at| at.contains("/undo"))).collect();
+        result.outcomes().into_iter().filter(|o| !o.split(':').next().is_some_and(|at| at.contains("/undo"))).collect();
     all.sort();
     all
 }
 
 #[tokio::test]
-async fn a_recorded_run_gives_the_same_marks_and_verdicts() {
+async fn a_replay_gives_the_recorded_statuses_and_verdicts() {
     let live = run(PLAN).await;
     assert_eq!(
         ["A", "B", "C", "D"].map(|c| live.verdict(c)),
@@ -102,11 +102,11 @@ async fn a_recorded_run_gives_the_same_marks_and_verdicts() {
     let events: Vec<Event> = live.lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect();
     let again = replayed(events).await;
     assert_eq!(judged(&again), judged(&live));
-    assert!(again.log.is_empty(), "no context: {:?}", again.log);
+    assert!(again.log.is_empty(), "no action ran: {:?}", again.log);
 }
 
 #[tokio::test]
-async fn changed_evidence_turns_red() {
+async fn a_changed_observation_fails_its_sentence() {
     let live = run(PLAN).await;
     for (at, change, turns) in [
         ("A/steps/1/do/0#1/use/0", "answer", "A/steps/1"),
@@ -127,9 +127,9 @@ async fn changed_evidence_turns_red() {
         }
         assert!(changed > 0, "{at}");
         let again = replayed(events).await;
-        assert!(again.status(turns).is_red(), "{at}: {:?}", again.sentence(turns));
+        assert!(again.status(turns).is_unsuccessful(), "{at}: {:?}", again.sentence(turns));
     }
     let mut events = live.events.clone();
     events.retain(|e| e.address.as_str() != "A/steps/1/do/0#0/use/0");
-    assert_ne!(replayed(events).await.status("A/steps/1"), Status::Passed, "a look that is missing is never green");
+    assert_ne!(replayed(events).await.status("A/steps/1"), Status::Passed, "a missing observation never passes");
 }

@@ -35,7 +35,7 @@ pub enum RunVerdict {
 }
 
 impl RunVerdict {
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             RunVerdict::Passed => "passed",
             RunVerdict::Failed => "failed",

@@ -12,7 +12,7 @@ use crate::{
     address::Address,
     event::{
         AssertionResult, CaseOutline, EnvironmentOutline, Event, EventKind, EventSink, Evidence, EvidenceKind,
-        PlanOutline, RunStarted, SentenceOutline,
+        PlanOutline, RunStarted, SentenceOutline, SinkError,
     },
     outcome::{Blame, Status, Verdict},
     source::Location,
@@ -43,7 +43,7 @@ impl IndexBuilder {
 }
 
 impl EventSink for IndexBuilder {
-    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), String> {
+    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).apply(event);
         Ok(())
     }
@@ -154,7 +154,7 @@ impl State {
                     s.finished = Some((*status, reason.as_deref().map(shorten)));
                 }
             }
-            EventKind::UndoIntended { what, location } => {
+            EventKind::UndoPlanned { what, location } => {
                 if let Some(case) = self.case(at) {
                     case.not_undone.push(undo_entry(at, what, Some(location.clone()), None, None));
                 }
@@ -531,7 +531,7 @@ mod tests {
     fn failed_undo_does_not_fail_its_sentence() {
         let mut s = one_step();
         let (at, undo) = ("TC-1/steps/0/do/0", "TC-1/steps/0/do/0/undo");
-        s.emit(undo, EventKind::UndoIntended { what: "http DELETE /1".into(), location: samples::location(33) });
+        s.emit(undo, EventKind::UndoPlanned { what: "http DELETE /1".into(), location: samples::location(33) });
         s.start(at, "http POST /", 32);
         s.finish(at, Status::Passed, vec![passed("status", "201")], None, 1, 1);
         s.sentence("TC-1/steps/0", Status::Passed, None);
@@ -551,7 +551,7 @@ mod tests {
     fn matches_finished_undo_entries_in_any_order() {
         let mut s = one_step();
         for what in ["a", "b", "a"] {
-            s.emit("TC-1/steps/0/do/0", EventKind::UndoIntended { what: what.into(), location: samples::location(33) });
+            s.emit("TC-1/steps/0/do/0", EventKind::UndoPlanned { what: what.into(), location: samples::location(33) });
         }
         for (what, status) in [("a", Status::Passed), ("a", Status::Errored), ("other", Status::Skipped)] {
             s.emit("TC-1/steps/0/do/0", EventKind::UndoFinished { status, what: what.into(), reason: None });

@@ -1,5 +1,5 @@
 //! The journal of a run: its events as JSON lines.
-use crate::event::{Event, EventSink};
+use crate::event::{Event, EventSink, SinkError};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
@@ -56,22 +56,26 @@ fn repair_last_line(file: &mut File) -> io::Result<()> {
     }
 }
 
+fn not_written(e: io::Error) -> SinkError {
+    SinkError(format!("cannot write the journal: {e}"))
+}
+
 impl EventSink for JsonLines {
-    fn on_event(&mut self, _: &Event, line: &str) -> Result<(), String> {
+    fn on_event(&mut self, _: &Event, line: &str) -> Result<(), SinkError> {
         self.buffer.extend_from_slice(line.trim_end_matches('\n').as_bytes());
         self.buffer.push(b'\n');
         if self.buffer.len() < MAX_BUFFERED_BYTES { Ok(()) } else { self.flush() }
     }
 
-    fn flush(&mut self) -> Result<(), String> {
+    fn flush(&mut self) -> Result<(), SinkError> {
         let written = self.file.write_all(&self.buffer);
         self.buffer.clear();
-        written.map_err(|e| format!("cannot write the journal: {e}"))
+        written.map_err(not_written)
     }
 
-    fn sync(&mut self) -> Result<(), String> {
+    fn sync(&mut self) -> Result<(), SinkError> {
         self.flush()?;
-        self.file.sync_data().map_err(|e| format!("cannot write the journal: {e}"))
+        self.file.sync_data().map_err(not_written)
     }
 }
 

@@ -115,7 +115,7 @@ impl CaseEntry {
 
     /// The first of the sentences with the most severe status; `None` if all passed.
     pub fn worst_sentence(&self) -> Option<&SentenceEntry> {
-        let worst = self.sentences.iter().map(|s| s.status).filter(|m| m.is_red()).reduce(Status::worse)?;
+        let worst = self.sentences.iter().map(|s| s.status).filter(|m| m.is_unsuccessful()).reduce(Status::worst)?;
         self.sentences.iter().find(|s| s.status == worst)
     }
 }
@@ -123,7 +123,7 @@ impl CaseEntry {
 impl SentenceEntry {
     /// The actions that failed themselves, without those that only contain a failed action.
     pub fn causes(&self) -> Vec<&ActionEntry> {
-        let failed = || self.actions.iter().filter(|a| a.status.is_red());
+        let failed = || self.actions.iter().filter(|a| a.status.is_unsuccessful());
         let contains_failed =
             |a: &ActionEntry| failed().any(|b| b.address != a.address && b.address.is_within(&a.address));
         failed().filter(|a| a.unmet().next().is_some() || !contains_failed(a)).collect()
@@ -132,7 +132,7 @@ impl SentenceEntry {
     /// Why the sentence did not pass, in one line, and the location in the plan to inspect first.
     pub fn worst_cause(&self) -> (Option<String>, &Location) {
         let causes = self.causes();
-        let worst = causes.iter().map(|c| c.status).reduce(Status::worse);
+        let worst = causes.iter().map(|c| c.status).reduce(Status::worst);
         let Some(cause) = causes.iter().find(|c| Some(c.status) == worst) else {
             return (self.reason.clone(), &self.outline.location);
         };

@@ -224,7 +224,7 @@ pub fn passing() -> SampleRun {
         s.emit(&step, EventKind::SentenceStarted);
         for round in [2, 0, 1] {
             let at = format!("{step}/do/0#{round}");
-            s.emit(&at, EventKind::UndoIntended { what: "http DELETE /greetings".into(), location: location(33) });
+            s.emit(&at, EventKind::UndoPlanned { what: "http DELETE /greetings".into(), location: location(33) });
             s.start(&at, "http POST /greetings", 32);
             s.wait(5).attempt(&at, 0, vec![], vec![]);
             s.finish(
@@ -292,7 +292,7 @@ pub fn mixed() -> SampleRun {
     s.emit(at, EventKind::SentenceStarted);
     s.start("TC-1/steps/0/do/0", "use greet", 40);
     let inner = "TC-1/steps/0/do/0#1/use/0";
-    s.emit(inner, EventKind::UndoIntended { what: "http DELETE /greetings/2".into(), location: location(43) });
+    s.emit(inner, EventKind::UndoPlanned { what: "http DELETE /greetings/2".into(), location: location(43) });
     s.start(inner, "http POST /greetings", 42);
     let response = (1..=25).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
     let observed = vec![

@@ -113,7 +113,7 @@ pub fn join_with_and<S: AsRef<str>>(items: &[S]) -> String {
 }
 
 pub fn tiers(tiers: &[Tier]) -> String {
-    join_with_and(&tiers.iter().map(|t| t.word()).collect::<Vec<_>>())
+    join_with_and(&tiers.iter().map(|t| t.as_str()).collect::<Vec<_>>())
 }
 
 /// Whether a result is about a CEL expression (`a + b == c`) and not about a field.

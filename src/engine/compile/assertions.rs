@@ -78,7 +78,7 @@ impl Compiler<'_> {
     }
 
     pub(super) fn unknown_output(&mut self, name: &str, at: &Span, known: &[String]) {
-        let d = Diagnostic::error("unknown-field", at, format!("there is no field `{name}` in this output"));
+        let d = Diagnostic::error("unknown-field", at, format!("unknown field `{name}` of this output"));
         self.problems.push(d.suggest(name, known.iter().map(String::as_str)));
     }
 }

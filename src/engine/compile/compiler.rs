@@ -108,7 +108,7 @@ impl<'a> Compiler<'a> {
                     let d = Diagnostic::error(
                         "target-mismatch",
                         &n.span,
-                        format!("`{}` is no target for `{verb}` in the environment `{}`", n.text, e.name),
+                        format!("`{}` in the environment `{}` is not a target for `{verb}`", n.text, e.name),
                     );
                     self.problems.push(d);
                     None

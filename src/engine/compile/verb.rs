@@ -69,11 +69,8 @@ impl Compiler<'_> {
                     || self.defined.contains_key(&action.text)
                     || self.in_progress.contains(&action.text);
                 if !known {
-                    let d = Diagnostic::error(
-                        "unknown-action",
-                        &action.span,
-                        format!("there is no action `{}`", action.text),
-                    );
+                    let d =
+                        Diagnostic::error("unknown-action", &action.span, format!("unknown action `{}`", action.text));
                     let all: Vec<String> = self.sources.keys().chain(self.defined.keys()).cloned().collect();
                     self.problems.push(d.suggest(&action.text, all.iter().map(String::as_str)));
                     return None;

@@ -1,10 +1,9 @@
-//! What an environment adds to a run: actions in the plan's location, evidence of a red case, an end after the last one, what it
-//! forbids, and what it accepts for a while.
-use super::stage::{HERE, Setting, Shared, Told, compiled, environments, perform};
+//! What an environment adds to a run: overriding actions, `on_failure`, teardown, protection and known failures.
+use super::harness::{HERE, Setting, Shared, TestRun, compiled, environments, perform};
 use crate::outcome::{Status, Verdict};
 use std::sync::Arc;
 
-async fn run(plan: &str, more: &str) -> Told {
+async fn run(plan: &str, more: &str) -> TestRun {
     perform(plan, Setting { environment: format!("{HERE}{more}"), ..Setting::default() }).await
 }
 
@@ -33,8 +32,8 @@ cases:
 ";
 
 #[tokio::test]
-async fn an_environment_does_an_action_in_its_own_way_and_says_so() {
-    let told = run(
+async fn an_environment_overrides_an_action_and_reports_it() {
+    let result = run(
         GREET,
         "
 setup: [{ fake: { name: log in, says: [tok] }, save: { token: answer } }]
@@ -48,15 +47,15 @@ actions:
 ",
     )
     .await;
-    assert_eq!(told.verdict("A"), Verdict::Passed);
-    assert!(told.log.contains(&"tok says hello to us".into()), "{:?}", told.log);
-    assert!(!told.log.iter().any(|l| l.starts_with("plan says")), "{:?}", told.log);
-    let line = told.lines.iter().find(|l| l.contains("use greet")).expect("it is told");
+    assert_eq!(result.verdict("A"), Verdict::Passed);
+    assert!(result.log.contains(&"tok says hello to us".into()), "{:?}", result.log);
+    assert!(!result.log.iter().any(|l| l.starts_with("plan says")), "{:?}", result.log);
+    let line = result.lines.iter().find(|l| l.contains("use greet")).expect("it is result");
     assert!(line.contains("use greet (as in the environment `here`)"), "{line}");
 }
 
 #[test]
-fn an_action_in_the_plans_place_takes_and_gives_the_same() {
+fn an_overriding_action_needs_the_same_signature() {
     let other = "actions: { greet: { inputs: { whom: x }, do: [{ fake: { name: n }, save: { n: answer } }], outputs: { n: n } } }";
     let said = refused(GREET, other);
     assert!(
@@ -78,38 +77,39 @@ const RED: &str = "
 ";
 
 #[tokio::test]
-async fn a_red_case_is_looked_at_before_anything_is_taken_back() {
-    let told = run(RED, "on_failure: [{ fake: { name: 'events of ${case.id}' } }]").await;
-    let at = |what: &str| told.log.iter().position(|l| l == what);
+async fn on_failure_runs_before_the_undo() {
+    let result = run(RED, "on_failure: [{ fake: { name: 'events of ${case.id}' } }]").await;
+    let at = |what: &str| result.log.iter().position(|l| l == what);
     let (looked, collected, unmade) = (at("look"), at("events of A"), at("unmake"));
-    assert!(looked < collected && collected < unmade && collected.is_some(), "{:?}", told.log);
+    assert!(looked < collected && collected < unmade && collected.is_some(), "{:?}", result.log);
     assert_eq!(at("events of B"), None);
-    assert_eq!((told.verdict("A"), told.verdict("B")), (Verdict::Failed, Verdict::Passed));
-    assert_eq!(told.action("A/on_failure/0").0, Status::Passed);
+    assert_eq!((result.verdict("A"), result.verdict("B")), (Verdict::Failed, Verdict::Passed));
+    assert_eq!(result.action("A/on_failure/0").0, Status::Passed);
 }
 
 #[tokio::test]
-async fn evidence_that_cannot_be_had_changes_no_verdict() {
-    let told = run(RED, "on_failure: [{ fake: { name: x, says: [{ error: unreachable }] } }]").await;
-    assert_eq!((told.verdict("A"), told.verdict("B")), (Verdict::Failed, Verdict::Passed));
-    assert_eq!(told.action("A/on_failure/0").0, Status::Errored);
+async fn a_failing_on_failure_action_changes_no_verdict() {
+    let result = run(RED, "on_failure: [{ fake: { name: x, says: [{ error: unreachable }] } }]").await;
+    assert_eq!((result.verdict("A"), result.verdict("B")), (Verdict::Failed, Verdict::Passed));
+    assert_eq!(result.action("A/on_failure/0").0, Status::Errored);
 }
 
 #[tokio::test]
-async fn teardown_comes_after_the_last_case_and_before_what_setup_made_is_taken_back() {
+async fn teardown_runs_after_the_last_case_and_before_the_undo_of_setup() {
     let more = "
 setup: [{ fake: { name: set up, says: [tok] }, save: { token: answer }, undo: [{ fake: { name: unset } }] }]
 teardown: [{ fake: { name: 'log out ${token}' } }]
 ";
-    let told = run(RED, more).await;
-    let at = |what: &str| told.log.iter().position(|l| l == what).unwrap_or_else(|| panic!("{what}: {:?}", told.log));
-    assert!(at("unmake") < at("log out tok") && at("log out tok") < at("unset"), "{:?}", told.log);
-    let told = run(RED, "teardown: [{ fake: { name: x, says: [{ error: unreachable }] } }]").await;
-    assert!(told.notes().iter().any(|n| n.contains("teardown failed")), "{:?}", told.notes());
+    let result = run(RED, more).await;
+    let at =
+        |what: &str| result.log.iter().position(|l| l == what).unwrap_or_else(|| panic!("{what}: {:?}", result.log));
+    assert!(at("unmake") < at("log out tok") && at("log out tok") < at("unset"), "{:?}", result.log);
+    let result = run(RED, "teardown: [{ fake: { name: x, says: [{ error: unreachable }] } }]").await;
+    assert!(result.notes().iter().any(|n| n.contains("teardown failed")), "{:?}", result.notes());
 }
 
 #[test]
-fn a_protected_environment_refuses_what_cannot_be_taken_back() {
+fn a_protected_environment_refuses_actions_without_undo() {
     let plan = |act: &str| {
         format!(
             "
@@ -141,21 +141,21 @@ fn known(sentence: &str, until: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_known_failure_is_neither_green_nor_red_until_its_time_is_over() {
-    let told = run(RED, &known("it is so", "2999-01-31")).await;
-    let (verdict, _, reason) = told.case("A");
+async fn a_known_failure_is_accepted_until_its_date() {
+    let result = run(RED, &known("it is so", "2999-01-31")).await;
+    let (verdict, _, reason) = result.case("A");
     assert_eq!((verdict, reason.as_str()), (Verdict::KnownFailure, "known until 2999-01-31: #412"));
-    assert_eq!(told.status("A/expected/1"), Status::Failed);
-    let told = run(RED, &known("it is so", "2001-01-31")).await;
-    let (verdict, _, reason) = told.case("A");
+    assert_eq!(result.status("A/expected/1"), Status::Failed);
+    let result = run(RED, &known("it is so", "2001-01-31")).await;
+    let (verdict, _, reason) = result.case("A");
     assert!(verdict == Verdict::Failed && reason.contains("that date has passed"), "{verdict} {reason}");
 }
 
 #[tokio::test]
-async fn a_known_failure_that_passes_or_fails_elsewhere_is_red() {
-    let told =
+async fn a_known_failure_that_passes_or_fails_elsewhere_fails() {
+    let result =
         run(RED, &known("it is so", "2999-01-31").replace("case: A, sentence: it is so", "case: B, sentence: r")).await;
-    let (verdict, _, reason) = told.case("B");
+    let (verdict, _, reason) = result.case("B");
     assert!(verdict == Verdict::Failed && reason.contains("it passed"), "{verdict} {reason}");
     let two = RED.replace("expected: [{ result: it", "expected: [{ result: other, check: 1 == 2 }, { result: it");
     assert_eq!(run(&two, &known("it is so", "2999-01-31")).await.verdict("A"), Verdict::Failed);
@@ -164,13 +164,13 @@ async fn a_known_failure_that_passes_or_fails_elsewhere_is_red() {
 #[tokio::test]
 async fn a_known_failure_hides_no_undo_that_failed() {
     let stuck = RED.replace("fake: { name: unmake }", "fake: { name: unmake, says: [{ error: unreachable }] }");
-    let told = run(&stuck, &known("it is so", "2999-01-31")).await;
-    let (verdict, _, reason) = told.case("A");
+    let result = run(&stuck, &known("it is so", "2999-01-31")).await;
+    let (verdict, _, reason) = result.case("A");
     assert!(verdict == Verdict::Errored && reason.contains("not everything could be undone"), "{verdict} {reason}");
 }
 
 #[test]
-fn a_known_failure_names_a_sentence_that_is_there() {
+fn a_known_failure_needs_an_existing_sentence() {
     let said = refused(RED, &known("it was so", "2999-01-31"));
     assert!(said.contains("unknown-sentence") && said.contains("did you mean `it is so`"), "{said}");
     let said = refused(RED, &known("it is so", "soon"));
@@ -180,7 +180,7 @@ fn a_known_failure_names_a_sentence_that_is_there() {
 }
 
 #[test]
-fn what_an_environment_extends_is_laid_under_it() {
+fn an_environment_inherits_from_the_one_it_extends() {
     let file = "
 environments:
   here:

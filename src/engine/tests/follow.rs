@@ -1,10 +1,10 @@
-//! What follows a red: what goes on, what is not reached, whose fault it was; and which cases run beside which.
-use super::stage::{HERE, Setting, perform, run, run_clocked};
+//! After a failure: what continues, what is not reached, who is to blame; and which cases run at the same time.
+use super::harness::{HERE, Setting, perform, run, run_clocked};
 use crate::outcome::{Blame, Status, Verdict};
 
 #[tokio::test]
-async fn a_false_expect_turns_its_sentence_red_and_what_was_seen_is_bound_all_the_same() {
-    let told = run("
+async fn a_false_expect_fails_its_sentence_and_still_binds_the_output() {
+    let result = run("
   - id: A
     tier: must
     steps:
@@ -22,17 +22,17 @@ async fn a_false_expect_turns_its_sentence_red_and_what_was_seen_is_bound_all_th
         check: seen.answer == 1 && n == 1
 ")
     .await;
-    assert_eq!(told.log, ["connect one", "first", "second", "third", "close one"]);
+    assert_eq!(result.log, ["connect one", "first", "second", "third", "close one"]);
     assert_eq!(
-        (told.status("A/steps/1"), told.status("A/steps/2"), told.status("A/expected/1")),
+        (result.status("A/steps/1"), result.status("A/steps/2"), result.status("A/expected/1")),
         (Status::Failed, Status::Passed, Status::Passed)
     );
-    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Failed, Some(Blame::Product)));
+    assert_eq!((result.case("A").0, result.case("A").1), (Verdict::Failed, Some(Blame::Product)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn foreach_stops_at_the_first_item_whose_eventually_ran_out() {
-    let told = run_clocked(
+    let result = run_clocked(
         "
   - id: A
     tier: must
@@ -48,14 +48,14 @@ async fn foreach_stops_at_the_first_item_whose_eventually_ran_out() {
 ",
     )
     .await;
-    assert!(told.log.contains(&"b".into()) && !told.log.contains(&"c".into()), "{:?}", told.log);
-    assert!(told.log.contains(&"after".into()), "the case goes on");
-    assert!(told.sentence("A/steps/1").1.contains("item `1`"), "{:?}", told.sentence("A/steps/1"));
+    assert!(result.log.contains(&"b".into()) && !result.log.contains(&"c".into()), "{:?}", result.log);
+    assert!(result.log.contains(&"after".into()), "the case goes on");
+    assert!(result.sentence("A/steps/1").1.contains("item `1`"), "{:?}", result.sentence("A/steps/1"));
 }
 
 #[tokio::test]
-async fn foreach_goes_on_after_an_expect_that_is_false_at_once() {
-    let told = run("
+async fn foreach_continues_after_an_expect_without_eventually_fails() {
+    let result = run("
   - id: A
     tier: must
     steps:
@@ -67,13 +67,13 @@ async fn foreach_goes_on_after_an_expect_that_is_false_at_once() {
     expected: [{ result: r, check: 1 == 1 }]
 ")
     .await;
-    assert_eq!(told.log[1..4], ["a", "b", "c"]);
-    assert_eq!(told.status("A/steps/1"), Status::Failed);
+    assert_eq!(result.log[1..4], ["a", "b", "c"]);
+    assert_eq!(result.status("A/steps/1"), Status::Failed);
 }
 
 #[tokio::test]
-async fn what_reads_a_name_that_was_never_bound_is_not_reached_and_never_passed() {
-    let told = run("
+async fn an_action_that_reads_an_unbound_name_is_not_reached() {
+    let result = run("
   - id: A
     tier: must
     steps:
@@ -101,11 +101,11 @@ async fn what_reads_a_name_that_was_never_bound_is_not_reached_and_never_passed(
         expect: { id: $absent }
       - result: in an action of its own
         do: [{ fake: { name: five }, check: answer == id }]
-      - result: bound by nobody but asked first
+      - result: never bound but needed first
         check: size(both) == 2
 ")
     .await;
-    assert_eq!(told.status("A/steps/1"), Status::Failed);
+    assert_eq!(result.status("A/steps/1"), Status::Failed);
     for at in [
         "steps/2",
         "steps/3",
@@ -118,16 +118,16 @@ async fn what_reads_a_name_that_was_never_bound_is_not_reached_and_never_passed(
         "expected/3",
         "expected/4",
     ] {
-        let (status, reason) = told.sentence(&format!("A/{at}"));
+        let (status, reason) = result.sentence(&format!("A/{at}"));
         assert_eq!(status, Status::NotReached, "{at}: {reason}");
         assert!(reason.contains("never bound"), "{at}: {reason}");
     }
-    assert_eq!(told.log, ["connect one", "close one"], "what cannot be judged is not performed");
+    assert_eq!(result.log, ["connect one", "close one"], "what cannot be judged is not performed");
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_after_the_request_left_is_the_products_answer() {
-    let told = run_clocked(
+async fn no_response_after_sending_is_an_observation() {
+    let result = run_clocked(
         "
   - id: A
     tier: must
@@ -144,14 +144,14 @@ async fn silence_after_the_request_left_is_the_products_answer() {
 ",
     )
     .await;
-    assert_eq!(told.status("A/steps/1"), Status::Failed);
-    assert_eq!((told.status("A/steps/2"), told.status("A/expected/1")), (Status::Passed, Status::Passed));
-    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Failed, Some(Blame::Product)));
+    assert_eq!(result.status("A/steps/1"), Status::Failed);
+    assert_eq!((result.status("A/steps/2"), result.status("A/expected/1")), (Status::Passed, Status::Passed));
+    assert_eq!((result.case("A").0, result.case("A").1), (Verdict::Failed, Some(Blame::Product)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_is_errored_where_the_request_never_left_or_the_verb_knows_no_silence() {
-    let told = run_clocked("
+async fn a_timeout_is_errored_before_sending_or_without_no_response() {
+    let result = run_clocked("
   - id: A
     tier: must
     steps: [{ step: s, do: [{ fake: { says: [{ error: stuck }] }, timeout: 3s, expect: { answer: 1 } }] }]
@@ -163,19 +163,19 @@ async fn silence_is_errored_where_the_request_never_left_or_the_verb_knows_no_si
 ")
     .await;
     for case in ["A", "B"] {
-        assert_eq!(told.status(&format!("{case}/steps/1")), Status::Errored);
+        assert_eq!(result.status(&format!("{case}/steps/1")), Status::Errored);
         assert!(
-            told.sentence(&format!("{case}/steps/1")).1.contains("no response within 3s"),
+            result.sentence(&format!("{case}/steps/1")).1.contains("no response within 3s"),
             "{:?}",
-            told.sentence("A/steps/1")
+            result.sentence("A/steps/1")
         );
-        assert_eq!((told.case(case).0, told.case(case).1), (Verdict::Errored, Some(Blame::Environment)));
+        assert_eq!((result.case(case).0, result.case(case).1), (Verdict::Errored, Some(Blame::Environment)));
     }
 }
 
 #[tokio::test]
-async fn not_being_able_to_ask_ends_the_steps_and_what_is_bound_is_still_judged() {
-    let told = run("
+async fn an_errored_action_ends_the_steps_and_bound_names_are_still_judged() {
+    let result = run("
   - id: A
     tier: must
     steps:
@@ -197,16 +197,16 @@ async fn not_being_able_to_ask_ends_the_steps_and_what_is_bound_is_still_judged(
     .await;
     let statuses: Vec<_> = ["steps/1", "steps/2", "steps/3", "expected/1", "expected/2"]
         .iter()
-        .map(|at| told.status(&format!("A/{at}")))
+        .map(|at| result.status(&format!("A/{at}")))
         .collect();
     assert_eq!(statuses, [Status::Passed, Status::Errored, Status::NotReached, Status::Passed, Status::NotReached]);
-    assert!(!told.log.contains(&"not begun".into()));
-    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Errored, Some(Blame::Environment)));
+    assert!(!result.log.contains(&"not begun".into()));
+    assert_eq!((result.case("A").0, result.case("A").1), (Verdict::Errored, Some(Blame::Environment)));
 }
 
 #[tokio::test]
-async fn a_wrong_answer_outweighs_not_having_been_able_to_ask() {
-    let told = run("
+async fn failed_outweighs_errored() {
+    let result = run("
   - id: A
     tier: must
     steps:
@@ -217,23 +217,23 @@ async fn a_wrong_answer_outweighs_not_having_been_able_to_ask() {
     expected: [{ result: r, check: seen.answer == 2 }]
 ")
     .await;
-    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Failed, Some(Blame::Product)));
+    assert_eq!((result.case("A").0, result.case("A").1), (Verdict::Failed, Some(Blame::Product)));
 }
 
 #[tokio::test]
 async fn a_target_that_cannot_be_connected_is_errored() {
     let setting = Setting { environment: "targets: { one: { fake: nowhere } }".into(), ..Setting::default() };
-    let told = perform(
+    let result = perform(
         "  - { id: A, tier: must, expected: [{ result: r, do: [{ fake: {}, expect: { answer: true } }] }] }",
         setting,
     )
     .await;
-    assert_eq!((told.status("A/expected/1"), told.case("A").1), (Status::Errored, Some(Blame::Environment)));
+    assert_eq!((result.status("A/expected/1"), result.case("A").1), (Status::Errored, Some(Blame::Environment)));
 }
 
 #[tokio::test]
-async fn during_a_fault_not_reaching_the_product_is_its_answer() {
-    let told = run("
+async fn during_a_fault_an_unreachable_product_is_an_observation() {
+    let result = run("
   - id: A
     tier: must
     steps:
@@ -248,14 +248,14 @@ async fn during_a_fault_not_reaching_the_product_is_its_answer() {
     expected: [{ result: r, check: '!seen.answered && healed.refused == 3' }]
 ")
     .await;
-    let statuses: Vec<_> = (1..5).map(|i| told.status(&format!("A/steps/{i}"))).collect();
+    let statuses: Vec<_> = (1..5).map(|i| result.status(&format!("A/steps/{i}"))).collect();
     assert_eq!(statuses, [Status::Passed, Status::Passed, Status::Passed, Status::Errored]);
-    assert_eq!(told.status("A/expected/1"), Status::Passed);
+    assert_eq!(result.status("A/expected/1"), Status::Passed);
 }
 
 #[tokio::test]
-async fn a_red_precondition_makes_the_case_blocked() {
-    let told = run("
+async fn a_failed_precondition_blocks_the_case() {
+    let result = run("
   - id: A
     tier: must
     preconditions:
@@ -272,35 +272,35 @@ async fn a_red_precondition_makes_the_case_blocked() {
     expected: [{ result: r, check: 1 == 1 }]
 ")
     .await;
-    assert_eq!((told.case("A").0, told.case("A").1), (Verdict::Blocked, Some(Blame::Product)));
-    assert_eq!((told.case("B").0, told.case("B").1), (Verdict::Blocked, Some(Blame::Environment)));
-    assert!(told.log.contains(&"second".into()) && !told.log.contains(&"never".into()));
+    assert_eq!((result.case("A").0, result.case("A").1), (Verdict::Blocked, Some(Blame::Product)));
+    assert_eq!((result.case("B").0, result.case("B").1), (Verdict::Blocked, Some(Blame::Environment)));
+    assert!(result.log.contains(&"second".into()) && !result.log.contains(&"never".into()));
     for at in ["A/steps/1", "A/expected/1", "B/expected/1"] {
-        assert_eq!(told.status(at), Status::NotReached);
+        assert_eq!(result.status(at), Status::NotReached);
     }
 }
 
 #[tokio::test]
-async fn a_precondition_without_do_is_not_verified_and_a_result_may_be_unproven() {
-    let told = run("
+async fn a_precondition_without_actions_is_not_verified_and_a_result_may_be_unproven() {
+    let result = run("
   - id: A
     tier: must
     preconditions: [{ given: the moon is full }]
     expected:
       - { result: proved, check: 1 == 1 }
-      - { result: believed, unproven: nobody can see it from here }
+      - { result: believed, unproven: it cannot be observed from here }
 ")
     .await;
     assert_eq!(
-        (told.status("A/preconditions/1"), told.status("A/expected/2")),
+        (result.status("A/preconditions/1"), result.status("A/expected/2")),
         (Status::NotVerified, Status::Unproven)
     );
-    assert_eq!(told.verdict("A"), Verdict::Passed);
+    assert_eq!(result.verdict("A"), Verdict::Passed);
 }
 
 #[tokio::test]
 async fn a_missing_target_or_fault_blocks_the_case_before_it_begins() {
-    let told = run("
+    let result = run("
   - id: A
     tier: must
     steps: [{ step: s, do: [{ fake: { name: never }, target: three }] }]
@@ -312,16 +312,16 @@ async fn a_missing_target_or_fault_blocks_the_case_before_it_begins() {
 ")
     .await;
     for (case, word) in [("A", "three"), ("B", "nothing-known")] {
-        let (verdict, blame, reason) = told.case(case);
+        let (verdict, blame, reason) = result.case(case);
         assert_eq!((verdict, blame), (Verdict::Blocked, Some(Blame::Environment)));
         assert!(reason.contains(word), "{reason}");
     }
-    assert!(told.log.is_empty());
+    assert!(result.log.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_case_that_runs_longer_than_its_timeout_is_errored() {
-    let told = run_clocked(
+    let result = run_clocked(
         "
   - id: A
     tier: must
@@ -335,15 +335,15 @@ async fn a_case_that_runs_longer_than_its_timeout_is_errored() {
 ",
     )
     .await;
-    let (verdict, blame, reason) = told.case("A");
+    let (verdict, blame, reason) = result.case("A");
     assert_eq!((verdict, blame), (Verdict::Errored, Some(Blame::Environment)));
     assert!(reason.contains("`timeout` of 5s"), "{reason}");
-    assert!(!told.log.contains(&"never".into()));
+    assert!(!result.log.contains(&"never".into()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_answer_stays_one_when_the_time_runs_out_afterwards() {
-    let told = run_clocked(
+async fn a_failure_stays_one_when_the_timeout_follows() {
+    let result = run_clocked(
         "
   - id: A
     tier: must
@@ -357,15 +357,15 @@ async fn a_wrong_answer_stays_one_when_the_time_runs_out_afterwards() {
 ",
     )
     .await;
-    let (verdict, blame, reason) = told.case("A");
+    let (verdict, blame, reason) = result.case("A");
     assert_eq!((verdict, blame), (Verdict::Failed, Some(Blame::Product)), "{reason}");
 }
 
 #[tokio::test]
-async fn a_panicking_executor_is_one_errored_step() {
+async fn a_panic_of_an_executor_errors_one_action() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let told = run("
+    let result = run("
   - id: A
     tier: must
     steps: [{ step: s, do: [{ fake: { says: [{ error: panic }] }, as: seen }] }]
@@ -377,17 +377,17 @@ async fn a_panicking_executor_is_one_errored_step() {
     .await;
     std::panic::set_hook(hook);
     assert_eq!(
-        (told.status("A/steps/1"), told.verdict("A"), told.verdict("B")),
+        (result.status("A/steps/1"), result.verdict("A"), result.verdict("B")),
         (Status::Errored, Verdict::Errored, Verdict::Passed)
     );
-    assert!(told.sentence("A/steps/1").1.contains("panicked"));
+    assert!(result.sentence("A/steps/1").1.contains("panicked"));
 }
 
 #[tokio::test]
-async fn a_panic_of_the_engine_itself_errors_its_case_alone() {
+async fn a_panic_of_the_engine_errors_one_case() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let told = run("
+    let result = run("
   - id: A
     tier: must
     steps: [{ step: s, do: [{ fake: { says: [{ error: silent }], silence: panic }, timeout: 20ms }] }]
@@ -398,11 +398,11 @@ async fn a_panic_of_the_engine_itself_errors_its_case_alone() {
 ")
     .await;
     std::panic::set_hook(hook);
-    assert_eq!((told.verdict("A"), told.verdict("B")), (Verdict::Errored, Verdict::Passed));
+    assert_eq!((result.verdict("A"), result.verdict("B")), (Verdict::Errored, Verdict::Passed));
     assert!(
-        told.case("A").2.contains("panicked") && told.notes()[0].contains("left behind by A"),
+        result.case("A").2.contains("panicked") && result.notes()[0].contains("left behind by A"),
         "{:?}",
-        told.notes()
+        result.notes()
     );
 }
 
@@ -425,50 +425,51 @@ fn locations(log: &[String], names: &[&str]) -> Vec<usize> {
 
 #[tokio::test(start_paused = true)]
 async fn cases_run_side_by_side_and_an_exclusive_one_alone() {
-    let told = run_clocked(THREE).await;
-    let [a, c, a_ends, c_ends, b] = locations(&told.log, &["a", "c", "a ends", "c ends", "b"])[..] else {
+    let result = run_clocked(THREE).await;
+    let [a, c, a_ends, c_ends, b] = locations(&result.log, &["a", "c", "a ends", "c ends", "b"])[..] else {
         unreachable!()
     };
-    assert!(a.max(c) < a_ends.min(c_ends), "side by side: {:?}", told.log);
-    assert!(b > a_ends && b > c_ends, "alone: {:?}", told.log);
+    assert!(a.max(c) < a_ends.min(c_ends), "side by side: {:?}", result.log);
+    assert!(b > a_ends && b > c_ends, "alone: {:?}", result.log);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_case_with_a_fault_runs_alone() {
     let fault = THREE.replace("exclusive: true", "steps: [{ step: s, do: [{ fault: { break: down } }] }]");
-    let told = run_clocked(&fault).await;
-    let [a_ends, c_ends, cut, b_ends, heal] = locations(&told.log, &["a ends", "c ends", "cut", "b ends", "heal"])[..]
+    let result = run_clocked(&fault).await;
+    let [a_ends, c_ends, cut, b_ends, heal] =
+        locations(&result.log, &["a ends", "c ends", "cut", "b ends", "heal"])[..]
     else {
         unreachable!()
     };
-    assert!(a_ends.max(c_ends) < cut && cut < b_ends && b_ends < heal, "{:?}", told.log);
+    assert!(a_ends.max(c_ends) < cut && cut < b_ends && b_ends < heal, "{:?}", result.log);
 }
 
 #[tokio::test(start_paused = true)]
 async fn with_one_job_cases_keep_the_plans_order() {
     let text = THREE.replace("    exclusive: true\n", "");
-    let told = perform(&text, Setting { jobs: Some(1), straight: true, ..Setting::default() }).await;
-    assert_eq!(told.log[1..7], ["a", "a ends", "b", "b ends", "c", "c ends"]);
+    let result = perform(&text, Setting { jobs: Some(1), paused: true, ..Setting::default() }).await;
+    assert_eq!(result.log[1..7], ["a", "a ends", "b", "b ends", "c", "c ends"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_first_red_fail_fast_begins_no_further_case() {
+async fn fail_fast_starts_no_case_after_the_first_failure() {
     let text =
         THREE.replace("    exclusive: true\n", "").replacen("expect: { answer: true }", "expect: { answer: 2 }", 1);
-    let told = perform(&text, Setting { jobs: Some(1), fail_fast: true, straight: true, ..Setting::default() }).await;
+    let result = perform(&text, Setting { jobs: Some(1), fail_fast: true, paused: true, ..Setting::default() }).await;
     assert_eq!(
-        (told.verdict("A"), told.verdict("B"), told.verdict("C")),
+        (result.verdict("A"), result.verdict("B"), result.verdict("C")),
         (Verdict::Failed, Verdict::Skipped, Verdict::Skipped)
     );
-    assert!(!told.log.contains(&"b".into()));
+    assert!(!result.log.contains(&"b".into()));
 }
 
 #[tokio::test]
 async fn a_failed_setup_errors_every_case_with_one_sentence() {
     let setup = "setup: [{ fake: { says: [{ error: unreachable }] } }]";
-    let told = perform(THREE, Setting { environment: format!("{HERE}{setup}"), ..Setting::default() }).await;
+    let result = perform(THREE, Setting { environment: format!("{HERE}{setup}"), ..Setting::default() }).await;
     for case in ["A", "B", "C"] {
-        let (verdict, blame, reason) = told.case(case);
+        let (verdict, blame, reason) = result.case(case);
         assert_eq!((verdict, blame), (Verdict::Errored, Some(Blame::Environment)));
         assert!(reason.contains("setup failed") && reason.contains("refused"), "{reason}");
     }

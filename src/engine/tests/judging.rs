@@ -1,14 +1,13 @@
-//! What is asked of an observation: pictures, checks, `eventually`, `always`, `give_up_if`, `at` and `took`; and that nothing is
-//! never green.
-use super::stage::{Setting, compiled, perform, run, run_clocked};
+//! Assertions: patterns, checks, `eventually`, `always`, `give_up_if`, `at` and `took`; without assertions nothing passes.
+use super::harness::{Setting, compiled, perform, run, run_clocked};
 use crate::{
     event::EventKind,
     outcome::{Status, Verdict},
 };
 
 #[tokio::test]
-async fn every_field_that_differs_is_a_finding() {
-    let told = run("
+async fn reports_every_field_that_differs() {
+    let result = run("
   - id: A
     tier: must
     steps:
@@ -20,15 +19,15 @@ async fn every_field_that_differs_is_a_finding() {
     expected: [{ result: r, check: 1 == 1 }]
 ")
     .await;
-    let red: Vec<_> = told.results("A/steps/1/do/0").into_iter().filter(|f| !f.holds).map(|f| f.subject).collect();
+    let red: Vec<_> = result.results("A/steps/1/do/0").into_iter().filter(|f| !f.holds).map(|f| f.subject).collect();
     assert_eq!(red, ["answer.b", "answer.d", "answer.a == answer.b"]);
-    assert_eq!(told.results("A/steps/1/do/0").len(), 5);
-    assert!(told.sentence("A/steps/1").1.contains("answer.b"), "{:?}", told.sentence("A/steps/1"));
+    assert_eq!(result.results("A/steps/1/do/0").len(), 5);
+    assert!(result.sentence("A/steps/1").1.contains("answer.b"), "{:?}", result.sentence("A/steps/1"));
 }
 
 #[tokio::test]
-async fn without_a_verb_a_picture_is_of_the_names_in_scope() {
-    let told = run("
+async fn without_a_verb_a_pattern_matches_the_names_in_scope() {
+    let result = run("
   - id: A
     tier: must
     steps:
@@ -41,14 +40,14 @@ async fn without_a_verb_a_picture_is_of_the_names_in_scope() {
     expected: [{ result: r, expect: { seen: { answer: { n: 1 } } } }]
 ")
     .await;
-    assert_eq!(told.action("A/steps/1/do/1").0, Status::Failed);
-    assert_eq!(told.action("A/steps/1/do/2").0, Status::Passed);
-    assert_eq!(told.status("A/expected/1"), Status::Passed);
+    assert_eq!(result.action("A/steps/1/do/1").0, Status::Failed);
+    assert_eq!(result.action("A/steps/1/do/2").0, Status::Passed);
+    assert_eq!(result.status("A/expected/1"), Status::Passed);
 }
 
 #[tokio::test]
-async fn an_evaluation_error_fails_a_check_and_means_no_in_if() {
-    let told = run("
+async fn an_evaluation_error_fails_a_check_and_is_false_in_if() {
+    let result = run("
   - id: A
     tier: must
     steps:
@@ -63,14 +62,14 @@ async fn an_evaluation_error_fails_a_check_and_means_no_in_if() {
     expected: [{ result: r, check: seen.answered }]
 ")
     .await;
-    assert_eq!(told.action("A/steps/1/do/0").0, Status::Failed);
-    assert_eq!(told.action("A/steps/1/do/1").0, Status::Skipped);
-    assert!(!told.log.contains(&"never".to_string()));
+    assert_eq!(result.action("A/steps/1/do/0").0, Status::Failed);
+    assert_eq!(result.action("A/steps/1/do/1").0, Status::Skipped);
+    assert!(!result.log.contains(&"never".to_string()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn eventually_looks_again_until_it_holds_and_keeps_what_it_saw() {
-    let told = run_clocked(
+async fn eventually_retries_until_it_holds_and_binds_the_last_output() {
+    let result = run_clocked(
         "
   - id: A
     tier: must
@@ -85,8 +84,8 @@ async fn eventually_looks_again_until_it_holds_and_keeps_what_it_saw() {
 ",
     )
     .await;
-    assert_eq!(told.verdict("A"), Verdict::Passed);
-    let looks = told.looks("A/steps/1/do/0");
+    assert_eq!(result.verdict("A"), Verdict::Passed);
+    let looks = result.observations("A/steps/1/do/0");
     let unmet: Vec<_> =
         looks
             .iter()
@@ -102,8 +101,8 @@ async fn eventually_looks_again_until_it_holds_and_keeps_what_it_saw() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_eventually_that_runs_out_is_failed_and_its_last_look_decides() {
-    let told = run_clocked(
+async fn an_eventually_that_runs_out_fails_by_its_last_attempt() {
+    let result = run_clocked(
         "
   - id: A
     tier: must
@@ -122,14 +121,14 @@ async fn an_eventually_that_runs_out_is_failed_and_its_last_look_decides() {
 ",
     )
     .await;
-    assert_eq!(told.status("A/steps/1"), Status::Failed);
-    assert!(told.sentence("A/steps/1").1.contains("within 2s"), "{:?}", told.sentence("A/steps/1"));
-    assert_eq!(told.status("A/steps/2"), Status::Errored);
+    assert_eq!(result.status("A/steps/1"), Status::Failed);
+    assert!(result.sentence("A/steps/1").1.contains("within 2s"), "{:?}", result.sentence("A/steps/1"));
+    assert_eq!(result.status("A/steps/2"), Status::Errored);
 }
 
 #[tokio::test(start_paused = true)]
 async fn give_up_if_ends_early() {
-    let told = run_clocked(
+    let result = run_clocked(
         "
   - id: A
     tier: must
@@ -144,14 +143,14 @@ async fn give_up_if_ends_early() {
 ",
     )
     .await;
-    assert_eq!(told.status("A/steps/1"), Status::Failed);
-    assert_eq!(told.looks("A/steps/1/do/0").len(), 2);
-    assert!(told.sentence("A/steps/1").1.contains("given up"), "{:?}", told.sentence("A/steps/1"));
+    assert_eq!(result.status("A/steps/1"), Status::Failed);
+    assert_eq!(result.observations("A/steps/1/do/0").len(), 2);
+    assert!(result.sentence("A/steps/1").1.contains("given up"), "{:?}", result.sentence("A/steps/1"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn always_must_hold_at_every_look() {
-    let told = run_clocked(
+async fn always_must_hold_in_every_attempt() {
+    let result = run_clocked(
         "
   - id: A
     tier: must
@@ -187,15 +186,15 @@ async fn always_must_hold_at_every_look() {
 ",
     )
     .await;
-    let statuses: Vec<_> = (1..6).map(|i| told.status(&format!("A/steps/{i}"))).collect();
+    let statuses: Vec<_> = (1..6).map(|i| result.status(&format!("A/steps/{i}"))).collect();
     assert_eq!(statuses, [Status::Passed, Status::Failed, Status::Failed, Status::Passed, Status::Failed]);
-    assert!(told.looks("A/steps/1/do/0").len() > 5, "it looks again and again");
-    assert!(told.sentence("A/steps/2").1.contains("stopped holding"), "{:?}", told.sentence("A/steps/2"));
+    assert!(result.observations("A/steps/1/do/0").len() > 5, "it looks again and again");
+    assert!(result.sentence("A/steps/2").1.contains("stopped holding"), "{:?}", result.sentence("A/steps/2"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_takes_longer_than_the_window_of_an_always_is_judged_by_its_answer() {
-    let told = run_clocked(
+async fn an_attempt_longer_than_the_window_of_an_always_is_judged_by_its_output() {
+    let result = run_clocked(
         "
   - id: A
     tier: must
@@ -214,12 +213,12 @@ async fn a_look_that_takes_longer_than_the_window_of_an_always_is_judged_by_its_
 ",
     )
     .await;
-    assert_eq!([told.status("A/steps/1"), told.status("A/steps/2")], [Status::Passed, Status::Failed]);
+    assert_eq!([result.status("A/steps/1"), result.status("A/steps/2")], [Status::Passed, Status::Failed]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn eventually_beside_use_tries_the_whole_action_again() {
-    let told = run_clocked(
+async fn eventually_on_a_use_repeats_the_whole_action() {
+    let result = run_clocked(
         "
 plan: T
 actions:
@@ -248,13 +247,13 @@ cases:
 ",
     )
     .await;
-    assert_eq!(told.verdict("A"), Verdict::Passed, "{:?}", told.case("A"));
-    assert_eq!(told.looks("A/steps/1/do/0").len(), 3);
+    assert_eq!(result.verdict("A"), Verdict::Passed, "{:?}", result.case("A"));
+    assert_eq!(result.observations("A/steps/1/do/0").len(), 3);
 }
 
 #[tokio::test]
-async fn at_plus_took_is_when_a_repeated_look_held() {
-    let told = run("
+async fn at_plus_took_is_when_the_last_attempt_ended() {
+    let result = run("
   - id: A
     tier: must
     steps:
@@ -275,12 +274,12 @@ async fn at_plus_took_is_when_a_repeated_look_held() {
           - after.took < duration('25ms')
 ")
     .await;
-    assert_eq!(told.verdict("A"), Verdict::Passed, "{:?}", told.case("A"));
+    assert_eq!(result.verdict("A"), Verdict::Passed, "{:?}", result.case("A"));
 }
 
 #[tokio::test]
-async fn a_foreach_over_nothing_is_errored() {
-    let told = run("
+async fn a_foreach_over_an_empty_list_is_errored() {
+    let result = run("
   - id: A
     tier: must
     steps:
@@ -296,14 +295,14 @@ async fn a_foreach_over_nothing_is_errored() {
     expected: [{ result: r, check: \"seen.all(s, s.answered)\" }]
 ")
     .await;
-    assert_eq!(told.status("A/steps/2"), Status::Errored);
-    assert_eq!(told.status("A/expected/1"), Status::NotReached, "a list that was never made is no list");
-    assert_eq!(told.verdict("A"), Verdict::Errored);
+    assert_eq!(result.status("A/steps/2"), Status::Errored);
+    assert_eq!(result.status("A/expected/1"), Status::NotReached, "the list was never bound");
+    assert_eq!(result.verdict("A"), Verdict::Errored);
 }
 
 #[tokio::test]
-async fn if_is_asked_before_an_empty_foreach() {
-    let told = run("
+async fn if_is_evaluated_before_an_empty_foreach() {
+    let result = run("
   - id: A
     tier: must
     steps:
@@ -318,21 +317,21 @@ async fn if_is_asked_before_an_empty_foreach() {
     expected: [{ result: r, check: list.answered }]
 ")
     .await;
-    assert_eq!(told.verdict("A"), Verdict::Passed);
+    assert_eq!(result.verdict("A"), Verdict::Passed);
 }
 
 #[tokio::test]
-async fn an_action_skipped_by_if_proves_nothing() {
-    let told = run("
+async fn an_action_skipped_by_if_does_not_prove_a_result() {
+    let result = run("
   - id: A
     tier: must
     expected:
-      - result: nobody looked
+      - result: not checked
         do:
           - fake: {}
             if: 1 == 2
             expect: { answer: true }
-      - result: somebody looked
+      - result: checked
         do:
           - fake: {}
             if: 1 == 2
@@ -341,14 +340,14 @@ async fn an_action_skipped_by_if_proves_nothing() {
             expect: { answer: true }
 ")
     .await;
-    assert_eq!(told.status("A/expected/1"), Status::NotReached);
-    assert_eq!(told.status("A/expected/2"), Status::Passed);
-    assert_eq!(told.verdict("A"), Verdict::Errored);
+    assert_eq!(result.status("A/expected/1"), Status::NotReached);
+    assert_eq!(result.status("A/expected/2"), Status::Passed);
+    assert_eq!(result.verdict("A"), Verdict::Errored);
 }
 
 #[tokio::test]
-async fn an_expected_result_whose_use_asks_nothing_is_not_proved() {
-    let told = run("
+async fn a_result_whose_use_has_no_assertion_is_not_proved() {
+    let result = run("
 plan: T
 actions:
   glance: { do: [{ fake: {}, as: seen }], outputs: { n: seen.answer } }
@@ -356,14 +355,14 @@ cases:
   - id: A
     tier: must
     expected:
-      - result: nobody asked
+      - result: no assertion
         do: [{ use: { glance: {} } }]
-      - result: somebody asked
+      - result: an assertion
         do: [{ use: { glance: {} }, check: n }]
 ")
     .await;
-    assert_eq!(told.status("A/expected/1"), Status::NotReached);
-    assert_eq!(told.status("A/expected/2"), Status::Passed);
+    assert_eq!(result.status("A/expected/1"), Status::NotReached);
+    assert_eq!(result.status("A/expected/2"), Status::Passed);
 }
 
 const SIDE_BY_SIDE: &str = "
@@ -384,21 +383,21 @@ const SIDE_BY_SIDE: &str = "
 ";
 
 #[tokio::test(start_paused = true)]
-async fn branches_run_at_once() {
-    let told = run_clocked(SIDE_BY_SIDE).await;
-    assert_eq!(told.verdict("A"), Verdict::Passed, "{:?}", told.case("A"));
+async fn branches_run_at_the_same_time() {
+    let result = run_clocked(SIDE_BY_SIDE).await;
+    assert_eq!(result.verdict("A"), Verdict::Passed, "{:?}", result.case("A"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_parallel_that_did_not_overlap_is_errored() {
-    let told = run_clocked(&SIDE_BY_SIDE.replace("after: 1s, ", "")).await;
-    assert_eq!(told.status("A/steps/1"), Status::Errored, "{:?}", told.sentence("A/steps/1"));
-    assert!(told.sentence("A/steps/1").1.contains("overlap"));
+async fn a_parallel_without_overlap_is_errored() {
+    let result = run_clocked(&SIDE_BY_SIDE.replace("after: 1s, ", "")).await;
+    assert_eq!(result.status("A/steps/1"), Status::Errored, "{:?}", result.sentence("A/steps/1"));
+    assert!(result.sentence("A/steps/1").1.contains("overlap"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_parallel_with_foreach_has_the_branches_of_each_item() {
-    let told = run_clocked(
+    let result = run_clocked(
         "
   - id: A
     tier: must
@@ -414,12 +413,12 @@ async fn a_parallel_with_foreach_has_the_branches_of_each_item() {
 ",
     )
     .await;
-    assert_eq!(told.verdict("A"), Verdict::Passed, "{:?}", told.case("A"));
+    assert_eq!(result.verdict("A"), Verdict::Passed, "{:?}", result.case("A"));
 }
 
 #[tokio::test]
-async fn a_red_branch_turns_the_parallel_red() {
-    let told = run("
+async fn a_failed_branch_fails_the_parallel() {
+    let result = run("
   - id: A
     tier: must
     steps:
@@ -433,11 +432,11 @@ async fn a_red_branch_turns_the_parallel_red() {
     expected: [{ result: r, check: 1 == 1 }]
 ")
     .await;
-    assert_eq!((told.status("A/steps/1"), told.verdict("A")), (Status::Failed, Verdict::Failed));
+    assert_eq!((result.status("A/steps/1"), result.verdict("A")), (Status::Failed, Verdict::Failed));
 }
 
 #[tokio::test]
-async fn a_fault_that_nobody_tried_proves_nothing() {
+async fn a_fault_without_connections_is_errored() {
     for heal in ["- fault: { heal: down }", "- fake: {}"] {
         let case = format!(
             "
@@ -451,8 +450,8 @@ async fn a_fault_that_nobody_tried_proves_nothing() {
     expected: [{{ result: r, check: 1 == 1 }}]
 "
         );
-        let told = perform(&case, Setting { tried: 0, ..Setting::default() }).await;
-        let (verdict, _, reason) = told.case("A");
+        let result = perform(&case, Setting { tried: 0, ..Setting::default() }).await;
+        let (verdict, _, reason) = result.case("A");
         assert_eq!(verdict, Verdict::Errored, "{heal}");
         assert!(reason.contains("no connection was attempted"), "{heal}: {reason}");
         assert_eq!(run(&case).await.verdict("A"), Verdict::Passed, "{heal}");
@@ -460,7 +459,7 @@ async fn a_fault_that_nobody_tried_proves_nothing() {
 }
 
 #[test]
-fn what_would_be_said_without_effect_is_refused() {
+fn refuses_keys_without_effect() {
     for (step, code) in [
         ("{ check: 1 == 1, eventually: 5s }", "missing-verb"),
         ("{ fake: {}, as: x, give_up_if: 1 == 2 }", "no-effect"),
@@ -473,7 +472,7 @@ fn what_would_be_said_without_effect_is_refused() {
         let case = format!(
             "  - id: A\n    tier: must\n    steps: [{{ step: s, do: [{step}] }}]\n    expected: [{{ result: r, check: 1 == 1 }}]\n"
         );
-        let drawn = compiled(&case, &Default::default(), super::stage::HERE)
+        let drawn = compiled(&case, &Default::default(), super::harness::HERE)
             .err()
             .unwrap_or_else(|| panic!("it compiles: {step}"));
         assert!(drawn.contains(code) && drawn.matches("error").count() == 1, "{step}: {drawn}");

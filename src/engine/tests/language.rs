@@ -1,14 +1,14 @@
 //! Names, scopes, and what `save` and `as` bind.
-use super::stage::{HERE, Setting, compiled, perform, run};
+use super::harness::{HERE, Setting, compiled, perform, run};
 use crate::outcome::{Status, Verdict};
 
 async fn holds(cases: &str) {
-    let told = run(cases).await;
-    assert_eq!(told.verdict("A"), Verdict::Passed, "{:?}", told.case("A"));
+    let result = run(cases).await;
+    assert_eq!(result.verdict("A"), Verdict::Passed, "{:?}", result.case("A"));
 }
 
 #[tokio::test]
-async fn beside_foreach_a_list_is_bound_in_order_and_over_a_map_a_map() {
+async fn foreach_binds_a_list_for_a_list_and_a_map_for_a_map() {
     holds(
         "
   - id: A
@@ -35,7 +35,7 @@ async fn beside_foreach_a_list_is_bound_in_order_and_over_a_map_a_map() {
 }
 
 #[tokio::test]
-async fn a_use_sees_its_inputs_and_nothing_of_its_caller() {
+async fn a_use_sees_its_inputs_and_no_names_of_its_caller() {
     holds(
         "
 plan: T
@@ -63,7 +63,7 @@ cases:
 }
 
 #[test]
-fn what_is_bound_within_is_not_known_without() {
+fn names_bound_in_a_use_are_not_visible_outside() {
     for (text, name) in [
         // of an action
         (
@@ -108,19 +108,19 @@ fn what_is_bound_within_is_not_known_without() {
 }
 
 #[tokio::test]
-async fn nothing_leaks_from_case_to_case() {
-    let told = run("
+async fn names_do_not_leak_between_cases() {
+    let result = run("
   - { id: A, tier: must, steps: [{ step: s, do: [{ save: { n: 1 } }] }], expected: [{ result: r, check: n == 1 }] }
   - { id: B, tier: must, steps: [{ step: s, do: [{ save: { n: 2 } }] }], expected: [{ result: r, check: n == 2 }] }
 ")
     .await;
-    assert_eq!((told.verdict("A"), told.verdict("B")), (Verdict::Passed, Verdict::Passed));
+    assert_eq!((result.verdict("A"), result.verdict("B")), (Verdict::Passed, Verdict::Passed));
 }
 
 #[tokio::test]
-async fn the_built_in_names_are_there_and_the_environments_vars_stand_in_for_the_plans() {
+async fn binds_built_in_names_and_overrides_variables_by_the_environment() {
     let setting = Setting { environment: format!("{HERE}vars: {{ user: '${{run.id}}-admin' }}"), ..Setting::default() };
-    let told = perform(
+    let result = perform(
         "
 plan: T
 vars: { user: nobody, twice: '${user} ${user}' }
@@ -134,11 +134,11 @@ cases:
         setting,
     )
     .await;
-    assert_eq!(told.verdict("A"), Verdict::Passed, "{:?}", told.case("A"));
+    assert_eq!(result.verdict("A"), Verdict::Passed, "{:?}", result.case("A"));
 }
 
 #[tokio::test]
-async fn a_hole_alone_keeps_its_type_and_a_dollar_escapes_it() {
+async fn a_single_placeholder_keeps_its_type_and_a_dollar_escapes_it() {
     holds("
   - id: A
     tier: must
@@ -154,8 +154,8 @@ async fn a_hole_alone_keeps_its_type_and_a_dollar_escapes_it() {
 }
 
 #[tokio::test]
-async fn a_duration_may_come_from_a_variable_and_one_that_is_none_is_not_reached() {
-    let told = run("
+async fn renders_a_duration_and_does_not_reach_an_invalid_one() {
+    let result = run("
 plan: T
 vars: { settle: 1s, wrong: soon }
 cases:
@@ -163,7 +163,7 @@ cases:
   - { id: B, tier: must, expected: [{ result: r, do: [{ fake: {}, eventually: '${wrong}', check: answer }] }] }
 ")
     .await;
-    assert_eq!(told.verdict("A"), Verdict::Passed);
-    assert_eq!(told.status("B/expected/1"), Status::NotReached);
-    assert!(told.sentence("B/expected/1").1.contains("soon"), "{:?}", told.sentence("B/expected/1"));
+    assert_eq!(result.verdict("A"), Verdict::Passed);
+    assert_eq!(result.status("B/expected/1"), Status::NotReached);
+    assert!(result.sentence("B/expected/1").1.contains("soon"), "{:?}", result.sentence("B/expected/1"));
 }

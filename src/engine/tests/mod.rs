@@ -1,10 +1,9 @@
-//! What DESIGN says of judging, of what follows a red, of undo and of verdicts, each sentence as a test. Plans are YAML, the
-//! context is `stage`.
+//! Tests of judging, failures, undo and verdicts. Plans are YAML; `harness` runs them with scripted observations.
 mod environment;
 mod follow;
+pub mod harness;
 mod inconclusive;
 mod judging;
 mod language;
 mod secrets;
-pub mod stage;
 mod undo;

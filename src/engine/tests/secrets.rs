@@ -1,27 +1,27 @@
-//! Secrets are masked in everything that is told, while checks see the true value.
-use super::stage::{HERE, Setting, Told, perform};
+//! Secrets are masked in every event, while checks see their values.
+use super::harness::{HERE, Setting, TestRun, perform};
 use crate::outcome::Verdict;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 const TOKEN: &str = "s3cr3t-token-value";
 
-async fn with_secret(cases: &str) -> Told {
+async fn with_secret(cases: &str) -> TestRun {
     let setting = Setting { environment: format!("{HERE}secrets: {{ token: {TOKEN} }}"), ..Setting::default() };
     perform(cases, setting).await
 }
 
-fn nowhere(told: &Told, text: &str) {
-    assert!(!told.lines.is_empty());
-    for line in &told.lines {
+fn nowhere(result: &TestRun, text: &str) {
+    assert!(!result.lines.is_empty());
+    for line in &result.lines {
         assert!(!line.contains(text), "`{text}` is in {line}");
     }
-    assert!(!format!("{:?}", told.events).contains(text), "`{text}` is in an event");
+    assert!(!format!("{:?}", result.events).contains(text), "`{text}` is in an event");
 }
 
 #[tokio::test]
-async fn a_secret_is_masked_in_every_form_while_checks_see_the_true_value() {
+async fn masks_a_secret_in_every_form_while_checks_see_its_value() {
     let basic = STANDARD.encode(format!("admin:{TOKEN}"));
-    let told = with_secret(&format!(
+    let result = with_secret(&format!(
         "
   - id: A
     tier: must
@@ -39,17 +39,17 @@ async fn a_secret_is_masked_in_every_form_while_checks_see_the_true_value() {
         STANDARD.encode(TOKEN)
     ))
     .await;
-    assert_eq!(told.status("A/expected/1"), crate::outcome::Status::Passed, "{:?}", told.sentence("A/expected/1"));
-    nowhere(&told, TOKEN);
-    nowhere(&told, &STANDARD.encode(TOKEN));
-    nowhere(&told, &basic);
-    let all = told.lines.join("\n");
+    assert_eq!(result.status("A/expected/1"), crate::outcome::Status::Passed, "{:?}", result.sentence("A/expected/1"));
+    nowhere(&result, TOKEN);
+    nowhere(&result, &STANDARD.encode(TOKEN));
+    nowhere(&result, &basic);
+    let all = result.lines.join("\n");
     assert!(all.contains("‹token›") && all.contains("‹token:base64›"), "{all}");
 }
 
 #[tokio::test]
-async fn what_a_save_calls_secret_is_masked_in_the_very_look_that_brought_it() {
-    let told = with_secret(
+async fn masks_a_saved_secret_in_the_observation_that_contains_it() {
+    let result = with_secret(
         "
 plan: T
 actions:
@@ -72,14 +72,14 @@ cases:
 ",
     )
     .await;
-    assert_eq!(told.verdict("A"), Verdict::Passed, "{:?}", told.case("A"));
-    nowhere(&told, "fresh-token-of-today");
-    nowhere(&told, "freshly-made-key");
+    assert_eq!(result.verdict("A"), Verdict::Passed, "{:?}", result.case("A"));
+    nowhere(&result, "fresh-token-of-today");
+    nowhere(&result, "freshly-made-key");
 }
 
 #[tokio::test]
-async fn a_secret_in_a_reason_a_note_and_a_key_is_masked() {
-    let told = with_secret(&format!(
+async fn masks_a_secret_in_a_reason_a_note_and_a_key() {
+    let result = with_secret(&format!(
         "
   - id: A
     tier: must
@@ -93,7 +93,7 @@ async fn a_secret_in_a_reason_a_note_and_a_key_is_masked() {
 "
     ))
     .await;
-    assert_eq!(told.verdict("A"), Verdict::Errored);
-    nowhere(&told, TOKEN);
-    assert!(told.notes()[0].contains("‹token›"), "{:?}", told.notes());
+    assert_eq!(result.verdict("A"), Verdict::Errored);
+    nowhere(&result, TOKEN);
+    assert!(result.notes()[0].contains("‹token›"), "{:?}", result.notes());
 }

@@ -2,7 +2,7 @@
 //! Elsewhere: one line for each case that ends.
 use super::style::{paint, status_style, verdict_style};
 use crate::{
-    event::{Event, EventKind, EventSink},
+    event::{Event, EventKind, EventSink, SinkError},
     outcome::Verdict,
     report::wording::{MAX_INLINE_CHARS, duration, one_line},
 };
@@ -116,7 +116,7 @@ impl Console {
             }
         }
         let title = self.titles.get(id).map(String::as_str).unwrap_or_default();
-        let word = paint(self.colour, verdict_style(verdict), &format!("{:<11}", verdict.word()));
+        let word = paint(self.colour, verdict_style(verdict), &format!("{:<11}", verdict.as_str()));
         let mut line = format!("{word} {ended:>2}/{total}  {id}  {title}  ({})", duration(took));
         if let Some(reason) = reason.filter(|_| has_problem) {
             let _ = write!(line, ": {}", one_line(reason, MAX_INLINE_CHARS));
@@ -126,7 +126,7 @@ impl Console {
 }
 
 impl EventSink for Console {
-    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), String> {
+    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
         if self.detail == Detail::Quiet {
             return Ok(());
         }
@@ -158,18 +158,18 @@ impl EventSink for Console {
             }
             EventKind::ActionFinished { status, reason, attempts, took, .. } if self.detail == Detail::Actions => {
                 let what = self.actions.remove(at).unwrap_or_default();
-                let word = paint(self.colour, status_style(*status), &format!("{:<11}", status.word()));
+                let word = paint(self.colour, status_style(*status), &format!("{:<11}", status.as_str()));
                 let mut line = format!("  {word} {what}  ({}", duration(*took));
                 if *attempts > 1 {
                     let _ = write!(line, ", {attempts} attempts");
                 }
                 let _ = write!(line, ")  {at}");
-                if let Some(reason) = reason.as_ref().filter(|_| status.is_red()) {
+                if let Some(reason) = reason.as_ref().filter(|_| status.is_unsuccessful()) {
                     let _ = write!(line, ": {}", one_line(reason, MAX_INLINE_CHARS));
                 }
                 self.print(&line);
             }
-            EventKind::UndoFinished { status, what, reason } if status.is_red() => {
+            EventKind::UndoFinished { status, what, reason } if status.is_unsuccessful() => {
                 let word = paint(self.colour, status_style(*status), "left behind");
                 let why = reason.as_deref().map(|r| format!(": {}", one_line(r, MAX_INLINE_CHARS))).unwrap_or_default();
                 self.print(&format!("{word}  {id}  {}{why}", one_line(what, 100)));

@@ -64,7 +64,7 @@ fn table(run: &RunIndex, options: &SummaryOptions) -> String {
     table.set_header(["CASE", "TITLE", "TIER", "VERDICT", "TIME"]);
     for case in run.cases.iter().filter(|c| c.outline.selected) {
         let time = if case.verdict == Verdict::Skipped { String::new() } else { duration(case.took) };
-        let mut verdict = Cell::new(case.verdict.word());
+        let mut verdict = Cell::new(case.verdict.as_str());
         if options.colour {
             verdict = verdict.fg(match case.verdict {
                 Verdict::Passed => Color::DarkGreen,
@@ -76,7 +76,7 @@ fn table(run: &RunIndex, options: &SummaryOptions) -> String {
         table.add_row([
             Cell::new(one_line(&case.outline.id, 40)),
             Cell::new(one_line(&case.outline.title, 60)),
-            Cell::new(case.outline.tier.word()),
+            Cell::new(case.outline.tier.as_str()),
             verdict,
             Cell::new(time).set_alignment(CellAlignment::Right),
         ]);
@@ -87,7 +87,7 @@ fn table(run: &RunIndex, options: &SummaryOptions) -> String {
 /// The worst sentence of a case and its cause.
 fn failure(case: &CaseEntry, options: &SummaryOptions, out: &mut String) {
     let head = format!("{} {}", one_line(&case.outline.id, 40), one_line(&case.outline.title, 60));
-    let word = paint(options.colour, verdict_style(case.verdict), case.verdict.word());
+    let word = paint(options.colour, verdict_style(case.verdict), case.verdict.as_str());
     let _ = writeln!(out, "{} {word}", paint(options.colour, Style::new().bold(), &head));
     if let Some(reason) = case.own_reason() {
         let _ = writeln!(out, "  {}", one_line(reason, 2 * MAX_INLINE_CHARS));
@@ -98,7 +98,8 @@ fn failure(case: &CaseEntry, options: &SummaryOptions, out: &mut String) {
     };
     let text = one_line(&sentence.outline.text, MAX_INLINE_CHARS);
     let (why, location) = sentence.worst_cause();
-    let _ = writeln!(out, "  {}: {text}", paint(options.colour, status_style(sentence.status), sentence.status.word()));
+    let _ =
+        writeln!(out, "  {}: {text}", paint(options.colour, status_style(sentence.status), sentence.status.as_str()));
     let cause = sentence.causes().into_iter().find(|c| c.status == sentence.status);
     let unmet: Vec<_> = cause.iter().flat_map(|c| c.unmet()).collect();
     for f in unmet.iter().take(4) {
@@ -158,7 +159,7 @@ fn verdict(run: &RunIndex, options: &SummaryOptions, out: &mut String) {
             format!("{} {}/{}{remark}", t.tier, t.passed, t.selected)
         })
         .collect();
-    let word = paint(options.colour, style.bold(), &gate.verdict.word().to_uppercase());
+    let word = paint(options.colour, style.bold(), &gate.verdict.as_str().to_uppercase());
     let tiers = if tiers.is_empty() { "no case was selected".to_owned() } else { tiers.join(", ") };
     let _ = writeln!(out, "{word}: {tiers}, in {}", duration(run.took));
     if run.cases.iter().any(|c| !c.outline.selected) {

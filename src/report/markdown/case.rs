@@ -32,7 +32,7 @@ pub fn write(case: &CaseEntry, out: &mut String) {
     }
     *out += &colon_reason(case.own_reason());
     *out += "\n\n";
-    let mut fields = vec![("Tier", case.outline.tier.word())];
+    let mut fields = vec![("Tier", case.outline.tier.as_str())];
     fields.extend(case.outline.priority.iter().map(|p| ("Priority", p.as_str())));
     fields.extend(case.outline.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let fields: Vec<String> = fields.iter().map(|(n, v)| format!("**{}**: {}", plan_text(n), plan_text(v))).collect();
@@ -196,7 +196,7 @@ fn undo(case: &CaseEntry, out: &mut String) {
         *out +=
             &format!("| {} | {status} | {location} | {} |\n", code(&entry.what, Context::Cell), why_not_undone(entry));
     }
-    for action in case.not_undone.iter().flat_map(|entry| entry.actions.iter().filter(|a| a.status.is_red())) {
+    for action in case.not_undone.iter().flat_map(|entry| entry.actions.iter().filter(|a| a.status.is_unsuccessful())) {
         details::evidence(action, out);
     }
 }

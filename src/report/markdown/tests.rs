@@ -43,7 +43,7 @@ fn small() -> SampleRun {
     let at = "TC-2/steps/0/do/0";
     s.emit(
         &format!("{at}/undo"),
-        EventKind::UndoIntended { what: "http DELETE /1".into(), location: samples::location(33) },
+        EventKind::UndoPlanned { what: "http DELETE /1".into(), location: samples::location(33) },
     );
     s.start(at, "http POST /greetings", 32);
     let wrong = vec![result("status", false, "201", "500")];
@@ -378,7 +378,7 @@ fn replace_texts(event: &mut Event, text: &str) {
                 }
             }
         }
-        EventKind::ActionStarted { what, location } | EventKind::UndoIntended { what, location } => {
+        EventKind::ActionStarted { what, location } | EventKind::UndoPlanned { what, location } => {
             into(what);
             into(&mut location.file);
         }

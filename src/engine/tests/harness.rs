@@ -1,7 +1,7 @@
-//! A context for tests: a verb `fake` whose actions say what their script says, links that can be cut, and the events that a run told.
+//! A test harness: a verb `fake` with scripted observations, links that can be cut, and the events of a run.
 //!
-//! `fake: { name: make, says: [1, { error: unreachable }, { after: 2s, say: 3 }] }` answers 1 at the first look, cannot be
-//! reached at the second, and answers 3 at every further one. Its output has the fields `answered` and `answer`.
+//! `fake: { name: make, says: [1, { error: unreachable }, { after: 2s, say: 3 }] }` observes 1 in the first attempt, is
+//! unreachable in the second, and observes 3 in every further one. Its output has the fields `answered` and `answer`.
 use crate::{
     address::Address,
     engine::{
@@ -15,7 +15,7 @@ use crate::{
         schedule::Schedule,
         scopes::{base_scope, run_scope},
     },
-    event::{EnvironmentOutline, Event, EventKind, EventSink, Events, RunStarted},
+    event::{EnvironmentOutline, Event, EventKind, EventSink, Events, RunStarted, SinkError},
     executor::{
         Action, ActionContext, ActionError, Body, Executor, Link, Output, Registry, RunInfo, Started, Target,
         TargetSpec,
@@ -41,7 +41,7 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// What the fakes share: who was asked, in order, and how often each address.
+/// Shared by the fakes: the actions that ran, in order, and the number of attempts of each address.
 #[derive(Default)]
 pub struct Shared {
     pub log: Mutex<Vec<String>>,
@@ -67,12 +67,12 @@ struct FakeAction {
     broken: bool,
 }
 
-/// One answer of a script.
+/// One attempt of a script.
 struct Turn {
     after: Option<Duration>,
     error: Option<String>,
     say: Tree,
-    /// The user presses Ctrl-C meanwhile.
+    /// The user presses Ctrl-C during it.
     cancel: bool,
 }
 
@@ -175,8 +175,8 @@ impl Action for FakeAction {
         self.changes
     }
     fn inconclusive(&self, output: &Value) -> Option<String> {
-        let unheard = output.get("answer").and_then(Value::as_str) == Some("nobody could come");
-        unheard.then(|| "nobody could come".into())
+        let unheard = output.get("answer").and_then(Value::as_str) == Some("no sender was able to connect");
+        unheard.then(|| "no sender was able to connect".into())
     }
     fn no_response(&self) -> Option<Value> {
         assert!(!self.broken, "a scripted panic outside of an action");
@@ -194,7 +194,7 @@ impl Action for FakeAction {
             self.shared.note(cx.render_text(name)?);
         }
         if turn.cancel {
-            // the request is on its way by then
+            // the request is sent by then
             cx.mark_sent();
             self.shared.cancel.cancel();
         }
@@ -217,7 +217,7 @@ impl Action for FakeAction {
     }
 }
 
-/// A link of the environment that counts.
+/// A link that counts connections.
 pub struct FakeLink {
     shared: Arc<Shared>,
     refused: AtomicU64,
@@ -246,18 +246,18 @@ impl FileLoader for Nothing {
     }
 }
 
-/// Where events go when the clock stands still: straight into a list, for a thread of its own would let the clock run.
+/// Collects events in a list. Used with a paused clock, which a dispatcher thread would advance.
 #[derive(Clone, Default)]
-struct Straight(Arc<Mutex<Vec<Event>>>);
+struct EventList(Arc<Mutex<Vec<Event>>>);
 
 #[async_trait]
-impl Events for Straight {
+impl Events for EventList {
     async fn emit(&self, at: &Address, kind: EventKind) {
         let mut all = self.0.lock().unwrap();
         let seq = all.len() as u64 + 1;
         all.push(Event { seq, at: Timestamp::now(), address: at.clone(), kind });
     }
-    async fn commit(&self, at: &Address, kind: EventKind) -> Result<(), String> {
+    async fn commit(&self, at: &Address, kind: EventKind) -> Result<(), SinkError> {
         self.emit(at, kind).await;
         Ok(())
     }
@@ -270,8 +270,8 @@ struct Kept {
 }
 
 impl EventSink for Kept {
-    fn on_event(&mut self, event: &Event, line: &str) -> Result<(), String> {
-        if let EventKind::UndoIntended { what, .. } = &event.kind {
+    fn on_event(&mut self, event: &Event, line: &str) -> Result<(), SinkError> {
+        if let EventKind::UndoPlanned { what, .. } = &event.kind {
             self.shared.note(format!("intended {what}"));
         }
         self.events.lock().unwrap().push(event.clone());
@@ -280,7 +280,7 @@ impl EventSink for Kept {
     }
 }
 
-/// The environment of most tests: two targets of the verb, and a fault whose link was tried three times.
+/// The environment of most tests: two targets of the verb, and a fault that refused three connections.
 pub const HERE: &str = "
 targets: { one: { fake: one }, two: { fake: two } }
 faults: { down: { relay: { listen: '127.0.0.1:1', upstream: 'db:1' } } }
@@ -292,7 +292,7 @@ pub struct Setting {
     pub jobs: Option<usize>,
     pub tried: u64,
     pub stuck: bool,
-    pub straight: bool,
+    pub paused: bool,
     pub recorded: Option<Vec<Event>>,
     pub wall: fn() -> Timestamp,
 }
@@ -305,40 +305,40 @@ impl Default for Setting {
             jobs: None,
             tried: 3,
             stuck: false,
-            straight: false,
+            paused: false,
             recorded: None,
             wall: Timestamp::now,
         }
     }
 }
 
-/// What came of a run.
-pub struct Told {
+/// The events of a run, and what the fakes did.
+pub struct TestRun {
     pub events: Vec<Event>,
     pub lines: Vec<String>,
     pub log: Vec<String>,
 }
 
-/// Performs the cases; the clock is the real one.
-pub async fn run(cases: &str) -> Told {
+/// Runs cases with the real clock.
+pub async fn run(cases: &str) -> TestRun {
     perform(cases, Setting::default()).await
 }
 
-/// The same under a clock that stands still unless everybody waits.
-pub async fn run_clocked(cases: &str) -> Told {
-    perform(cases, Setting { straight: true, ..Setting::default() }).await
+/// Runs cases with a paused clock, which advances when all tasks wait.
+pub async fn run_clocked(cases: &str) -> TestRun {
+    perform(cases, Setting { paused: true, ..Setting::default() }).await
 }
 
 pub fn registry(shared: &Arc<Shared>) -> Registry {
     Registry::default().with(Fake(shared.clone()))
 }
 
-/// A whole plan, or cases alone.
+/// The text of a plan for cases.
 pub fn plan_text(cases: &str) -> String {
     if cases.trim_start().starts_with("plan:") { cases.into() } else { format!("plan: T\ncases:\n{cases}") }
 }
 
-/// What the gate says of it: a schedule, or all that is wrong, drawn.
+/// The compiled schedule, or all diagnostics as text.
 pub fn compiled(cases: &str, shared: &Arc<Shared>, environment: &str) -> Result<Schedule, String> {
     let registry = registry(shared);
     let mut reader = Reader::new(registry.verbs().collect(), &Nothing);
@@ -359,7 +359,7 @@ pub fn compiled(cases: &str, shared: &Arc<Shared>, environment: &str) -> Result<
     if problems.errors() > 0 { Err(drawn()) } else { schedule.ok_or_else(drawn) }
 }
 
-/// The environments of a file, and all that is wrong with them, drawn.
+/// The environments of a file, and their diagnostics as text.
 pub fn environments(text: &str) -> (Environments, String) {
     let registry = registry(&Arc::new(Shared::default()));
     let mut reader = Reader::new(registry.verbs().collect(), &Nothing);
@@ -368,7 +368,7 @@ pub fn environments(text: &str) -> (Environments, String) {
     (all, reader.problems.0.iter().map(|d| d.render(false) + "\n").collect())
 }
 
-pub async fn perform(cases: &str, setting: Setting) -> Told {
+pub async fn perform(cases: &str, setting: Setting) -> TestRun {
     let shared = Arc::new(Shared::default());
     let mut schedule = compiled(cases, &shared, &setting.environment).unwrap_or_else(|drawn| panic!("{drawn}"));
     schedule.jobs = setting.jobs.unwrap_or(schedule.jobs);
@@ -377,7 +377,7 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
     let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).unwrap();
     let mut scope = run_scope(&run, &secrets);
     for (name, tree) in &schedule.secrets {
-        let SecretSource::Text(tree) = tree else { panic!("the stage reads no files") };
+        let SecretSource::Text(tree) = tree else { panic!("the harness reads no files") };
         let value = tree.render(&scope).unwrap();
         secrets.add(name, &value.to_string());
         scope = scope.with(name, value);
@@ -393,10 +393,10 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
         versions: vec![],
         cases: schedule.outline.clone(),
     };
-    let straight = Straight::default();
-    let (kept, lines) = (straight.0.clone(), Arc::<Mutex<Vec<String>>>::default());
-    let (events, thread): (Arc<dyn Events>, _) = if setting.straight {
-        (Arc::new(straight), None)
+    let paused = EventList::default();
+    let (kept, lines) = (paused.0.clone(), Arc::<Mutex<Vec<String>>>::default());
+    let (events, thread): (Arc<dyn Events>, _) = if setting.paused {
+        (Arc::new(paused), None)
     } else {
         let sink = Kept { events: kept.clone(), lines: lines.clone(), shared: shared.clone() };
         let (channel, thread) = dispatch::start(secrets.clone(), vec![Box::new(sink)], shared.cancel.clone());
@@ -439,18 +439,18 @@ pub async fn perform(cases: &str, setting: Setting) -> Told {
     if let Some(thread) = thread {
         thread.join().unwrap().unwrap();
     }
-    let told = Told {
+    let result = TestRun {
         events: kept.lock().unwrap().clone(),
         lines: lines.lock().unwrap().clone(),
         log: shared.log.lock().unwrap().clone(),
     };
-    told.make_sense();
-    told
+    result.check_invariants();
+    result
 }
 
-impl Told {
-    /// What holds of every run: numbered without gaps, and nothing is told after its own end.
-    fn make_sense(&self) {
+impl TestRun {
+    /// Invariants of every run: no gaps in the numbers, and no event of a case after its end.
+    fn check_invariants(&self) {
         assert!(self.events.iter().enumerate().all(|(i, e)| e.seq == i as u64 + 1));
         assert!(matches!(self.events.last().unwrap().kind, EventKind::RunFinished { .. }));
         let mut over: Vec<&Address> = vec![];
@@ -473,33 +473,33 @@ impl Told {
             }
             _ => None,
         });
-        found.unwrap_or_else(|| panic!("the case {id} never ended: {:#?}", self.events))
+        found.unwrap_or_else(|| panic!("the case {id} did not finish: {:#?}", self.events))
     }
 
     pub fn verdict(&self, id: &str) -> Verdict {
         self.case(id).0
     }
 
-    /// Of the sentence `A/steps/1`.
+    /// Status and reason of a sentence, such as `A/steps/1`.
     pub fn sentence(&self, at: &str) -> (Status, String) {
         self.find(at, |k| match k {
             EventKind::SentenceFinished { status, reason } => Some((*status, reason.clone().unwrap_or_default())),
             _ => None,
         })
-        .unwrap_or_else(|| panic!("the sentence {at} never ended: {:#?}", self.events))
+        .unwrap_or_else(|| panic!("the sentence {at} did not finish: {:#?}", self.events))
     }
 
     pub fn status(&self, at: &str) -> Status {
         self.sentence(at).0
     }
 
-    /// Of the action `A/steps/1/do/0`.
+    /// Status and reason of an action, such as `A/steps/1/do/0`.
     pub fn action(&self, at: &str) -> (Status, String) {
         self.find(at, |k| match k {
             EventKind::ActionFinished { status, reason, .. } => Some((*status, reason.clone().unwrap_or_default())),
             _ => None,
         })
-        .unwrap_or_else(|| panic!("the action {at} never ended: {:#?}", self.events))
+        .unwrap_or_else(|| panic!("the action {at} did not finish: {:#?}", self.events))
     }
 
     pub fn results(&self, at: &str) -> Vec<AssertionResult> {
@@ -510,7 +510,7 @@ impl Told {
         .unwrap_or_default()
     }
 
-    pub fn looks(&self, at: &str) -> Vec<&EventKind> {
+    pub fn observations(&self, at: &str) -> Vec<&EventKind> {
         self.events
             .iter()
             .filter(|e| e.address.as_str() == at)
@@ -519,7 +519,7 @@ impl Told {
             .collect()
     }
 
-    /// Address, status and reason of each thing taken back, in order.
+    /// Address, status and reason of each undo, in order.
     pub fn undone(&self) -> Vec<(String, Status, String)> {
         self.events
             .iter()
@@ -539,7 +539,7 @@ impl Told {
         }
     }
 
-    /// Everything about verdicts and statuses, for comparing two runs.
+    /// All verdicts and statuses, to compare two runs.
     pub fn outcomes(&self) -> Vec<String> {
         self.events
             .iter()
