@@ -1,23 +1,22 @@
-//! For `doctor`: how far a server's clock is from ours, as the `Date` of an answer says.
+//! `doctor`: compares a server's clock with ours, using the `Date` header of a response.
 use crate::executor::ProbeResult;
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 
-/// A `Date` is written to the second, and an answer takes its time.
-const SKEW: SignedDuration = SignedDuration::from_secs(3);
+/// A `Date` has a resolution of one second, and the response takes time too.
+const MAX_SKEW: SignedDuration = SignedDuration::from_secs(3);
 
-/// `whose`: "the cluster". `None` where the answer has no date.
-pub fn compared(headers: &HeaderMap, now: Timestamp, whose: &str) -> Option<ProbeResult> {
+/// `server` is a name for messages: "the cluster". `None` if the response has no `Date`.
+pub fn compare_clocks(headers: &HeaderMap, now: Timestamp, server: &str) -> Option<ProbeResult> {
     let date = headers.get(http::header::DATE)?.to_str().ok()?;
-    let theirs = rfc2822::parse(date).ok()?.timestamp();
-    let ahead = now.duration_since(theirs);
-    Some(if ahead.abs() > SKEW {
+    let ahead = now.duration_since(rfc2822::parse(date).ok()?.timestamp());
+    Some(if ahead.abs() > MAX_SKEW {
         let which = if ahead.is_positive() { "ahead of" } else { "behind" };
-        let seen = format!("this machine is {} s {which} {whose}", ahead.abs().as_secs());
-        let remedy = "set both by NTP: times in the report and in logs do not fit together";
-        ProbeResult::warning("compare clocks", seen, remedy)
+        let found = format!("this machine is {} s {which} {server}", ahead.abs().as_secs());
+        let remedy = "synchronise both clocks with NTP: otherwise times in the report and in logs do not match";
+        ProbeResult::warning("compare clocks", found, remedy)
     } else {
-        ProbeResult::ok("compare clocks", format!("within {} s", SKEW.as_secs()))
+        ProbeResult::ok("compare clocks", format!("within {} s", MAX_SKEW.as_secs()))
     })
 }
 
@@ -27,13 +26,13 @@ mod tests {
     use crate::executor::ProbeStatus;
 
     #[test]
-    fn clocks_that_differ_are_said_to() {
+    fn reports_clocks_that_differ() {
         let headers = HeaderMap::from_iter([(http::header::DATE, "Mon, 23 Nov 2026 04:05:22 GMT".parse().unwrap())]);
-        let found = |now: &str| compared(&headers, now.parse().unwrap(), "the cluster").unwrap();
+        let found = |now: &str| compare_clocks(&headers, now.parse().unwrap(), "the cluster").unwrap();
         assert_eq!(found("2026-11-23T04:05:23.9Z").status, ProbeStatus::Ok);
         let late = found("2026-11-23T04:06:22Z");
         assert_eq!((late.status, &*late.seen), (ProbeStatus::Warning, "this machine is 60 s ahead of the cluster"));
         assert_eq!(found("2026-11-23T04:05:02Z").seen, "this machine is 20 s behind the cluster");
-        assert!(compared(&HeaderMap::new(), Timestamp::now(), "it").is_none());
+        assert!(compare_clocks(&HeaderMap::new(), Timestamp::now(), "it").is_none());
     }
 }

@@ -39,7 +39,7 @@ pub async fn check_connection(api: &ApiClient) -> Result<Vec<ProbeResult>, Vec<P
         }
     }
     results.extend(check_namespace(api).await);
-    results.extend(clock::compared(&response.headers, Timestamp::now(), "the cluster"));
+    results.extend(clock::compare_clocks(&response.headers, Timestamp::now(), "the cluster"));
     Ok(results)
 }
 

@@ -1,5 +1,5 @@
-//! The verb `exec`: one program, run to its end. Owns its input, its output and its death; there is no shell, and no target.
-mod group;
+//! The verb `exec`: runs one program to its end, without a shell and without a target.
+mod process_group;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -33,14 +33,14 @@ impl Executor for Exec {
         if !body.keys(&["run", "stdin", "env"]) && !matches!(body.node.kind, Kind::Map(_)) {
             return None;
         }
-        let words = words(body);
+        let words = compile_words(body);
         let stdin = body.template("stdin");
         let env = body.pairs("env");
         for (i, (name, _)) in env.iter().enumerate() {
             if (name.is_empty() || name.contains(['=', '\0']))
                 && let Some((key, _)) = body.get("env").and_then(|n| n.entries().get(i))
             {
-                let m = format!("`{name}` cannot be the name of an environment variable");
+                let m = format!("invalid name of an environment variable: `{name}`");
                 body.problem(Diagnostic::error("invalid-variable", &key.span.clone(), m));
             }
         }
@@ -52,31 +52,31 @@ impl Executor for Exec {
         let d = Diagnostic::error(
             "unsupported-target",
             &body.node.span,
-            "`exec` has no target: it runs programs on this machine",
+            "`exec` needs no target: it runs programs on this machine",
         );
         body.problem(d);
         None
     }
 }
 
-fn words(body: &mut Body<'_>) -> Option<Vec<Tree>> {
+fn compile_words(body: &mut Body<'_>) -> Option<Vec<Tree>> {
     let Some(node) = body.get("run").cloned() else {
         body.missing("run");
         return None;
     };
     let Kind::Seq(words) = &node.kind else {
-        let d = Diagnostic::error("wrong-type", &node.span, format!("a list is needed here, not {}", node.what()));
-        body.problem(d.help(
-            "a program and its arguments: `[kubectl, get, pods]`; there is no shell, but `[sh, -c, …]` may be run",
-        ));
+        let d = Diagnostic::error("wrong-type", &node.span, format!("expected a list, found {}", node.what()));
+        body.problem(
+            d.help("write a program and its arguments: `[kubectl, get, pods]`; for a shell write `[sh, -c, …]`"),
+        );
         return None;
     };
     if words.is_empty() {
-        body.problem(Diagnostic::error("wrong-type", &node.span, "the list is empty: a program is missing"));
+        body.problem(Diagnostic::error("wrong-type", &node.span, "expected a program, found an empty list"));
     }
     for word in words {
         if matches!(word.kind, Kind::Null | Kind::Map(_) | Kind::Seq(_)) {
-            let d = Diagnostic::error("wrong-type", &word.span, format!("a text is needed here, not {}", word.what()));
+            let d = Diagnostic::error("wrong-type", &word.span, format!("expected a string, found {}", word.what()));
             body.problem(d);
         }
     }
@@ -112,33 +112,33 @@ impl Action for Program {
         let mut words = vec![];
         for tree in &self.words {
             match cx.render_tree(tree)? {
-                // a list stands for as many arguments
+                // A list gives one argument for each item.
                 Value::List(items) => {
                     for v in items.iter() {
-                        words.push(word(v)?);
+                        words.push(render_word(v)?);
                     }
                 }
-                v => words.push(word(&v)?),
+                v => words.push(render_word(&v)?),
             }
         }
         let stdin = self.stdin.as_ref().map(|t| cx.render_text(t)).transpose()?;
         let mut env = vec![];
         for (name, tree) in &self.env {
-            env.push((name.clone(), word(&cx.render_tree(tree)?)?));
+            env.push((name.clone(), render_word(&cx.render_tree(tree)?)?));
         }
         run::run(cx, &run::Command { words, stdin, env }).await
     }
 }
 
-fn word(v: &Value) -> Result<String, ActionError> {
+fn render_word(v: &Value) -> Result<String, ActionError> {
     let text = match v {
         Value::Null | Value::Map(_) | Value::List(_) => {
-            return Err(ActionError::Invalid(format!("an argument is a {}; a text is needed", v.kind())));
+            return Err(ActionError::Invalid(format!("expected a string as argument, found {}", v.kind())));
         }
         v => v.to_string(),
     };
     if text.contains('\0') {
-        return Err(ActionError::Invalid("an argument holds a NUL character".into()));
+        return Err(ActionError::Invalid("an argument contains a NUL character".into()));
     }
     Ok(text)
 }

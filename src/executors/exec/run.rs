@@ -1,5 +1,5 @@
-//! Runs a program and gathers what it says. What is left running when it ends, or when nobody waits any longer, is ended.
-use super::group::Group;
+//! Runs one program and collects its output. When it ends, or when the action is dropped, its whole process group is killed.
+use super::process_group::ProcessGroup;
 use crate::{
     event::EvidenceKind,
     executor::{ActionContext, ActionError, Output, Started, shell_word},
@@ -12,20 +12,22 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
-/// More of each stream is thrown away.
-const LARGEST: usize = 32 << 20;
-/// How long a stream may stay open after the program has ended, because something that left its group holds it.
-const LINGER: Duration = Duration::from_secs(2);
+/// The rest of each output stream is discarded.
+const MAX_STREAM_BYTES: usize = 32 << 20;
+/// How long to read on after the program has ended, if a process that left its group keeps a stream open.
+const STREAM_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A command with all placeholders evaluated.
 pub(super) struct Command {
+    /// The program and its arguments.
     pub words: Vec<String>,
     pub stdin: Option<String>,
     pub env: Vec<(String, String)>,
 }
 
 impl Command {
-    /// The line that does the same in a shell.
-    fn line(&self) -> String {
+    /// The command line that does the same in a shell.
+    fn shell_line(&self) -> String {
         let mut words: Vec<String> = vec![];
         if let Some(stdin) = &self.stdin {
             words.push(format!("printf %s {} |", shell_word(stdin)));
@@ -39,63 +41,63 @@ impl Command {
     }
 }
 
-pub(super) async fn run(cx: &ActionContext<'_>, what: &Command) -> Result<Output, ActionError> {
+pub(super) async fn run(cx: &ActionContext<'_>, command: &Command) -> Result<Output, ActionError> {
     let started = Started::now();
-    let Some((program, arguments)) = what.words.split_first().filter(|(p, _)| !p.is_empty()) else {
-        return Err(ActionError::Invalid("`run` gave no program".into()));
+    let Some((program, arguments)) = command.words.split_first().filter(|(p, _)| !p.is_empty()) else {
+        return Err(ActionError::Invalid("expected a program in `run`, found an empty string".into()));
     };
-    let line = what.line();
+    let line = command.shell_line();
     cx.note(EvidenceKind::Request, line.as_str());
     cx.note(EvidenceKind::Reproduce, line);
-    let mut command = tokio::process::Command::new(program);
-    command.args(arguments).envs(what.env.iter().map(|(k, v)| (k, v))).current_dir(&cx.run.dir);
-    command.stdin(if what.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = tokio::process::Command::new(program);
+    process.args(arguments).envs(command.env.iter().map(|(k, v)| (k, v))).current_dir(&cx.run.dir);
+    process.stdin(if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+    process.stdout(Stdio::piped()).stderr(Stdio::piped());
     let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::NotFound if !cx.run.dir.is_dir() => {
-            ActionError::Unreachable(format!("there is no folder `{}` to run `{program}` in", cx.run.dir.display()))
+            ActionError::Unreachable(format!("cannot run `{program}`: no such folder `{}`", cx.run.dir.display()))
         }
         io::ErrorKind::NotFound => {
-            ActionError::Unreachable(format!("there is no program `{program}`: is it installed, and in PATH?"))
+            ActionError::Unreachable(format!("no such program `{program}`: is it installed, and in PATH?"))
         }
-        _ => ActionError::Unreachable(format!("`{program}` cannot be run: {e}")),
+        _ => ActionError::Unreachable(format!("cannot run `{program}`: {e}")),
     };
-    let mut group = Group::spawn(&mut command).map_err(failed)?;
+    let mut group = ProcessGroup::spawn(&mut process).map_err(failed)?;
     cx.mark_sent();
-    let (stdin, stdout, stderr) = (group.child.stdin.take(), group.child.stdout.take(), group.child.stderr.take());
-    let feed = async {
-        if let (Some(mut pipe), Some(text)) = (stdin, &what.stdin) {
-            // who does not read all of it may have had enough
+    let (stdin, stdout, stderr) = (group.leader.stdin.take(), group.leader.stdout.take(), group.leader.stderr.take());
+    let write_stdin = async {
+        if let (Some(mut pipe), Some(text)) = (stdin, &command.stdin) {
+            // An error is ignored: the program need not read all of its input.
             let _ = pipe.write_all(text.as_bytes()).await;
         }
     };
     let (mut out, mut err) = (Stream::default(), Stream::default());
     let status = {
-        let streams = async { tokio::join!(feed, out.read(stdout), err.read(stderr)) };
+        let streams = async { tokio::join!(write_stdin, out.read(stdout), err.read(stderr)) };
         tokio::pin!(streams);
         tokio::select! {
-            status = group.child.wait() => {
-                // else what it started could hold the streams open for ever
-                group.end();
-                let _ = tokio::time::timeout(LINGER, &mut streams).await;
+            status = group.leader.wait() => {
+                // Otherwise its child processes could keep the streams open.
+                group.kill();
+                let _ = tokio::time::timeout(STREAM_CLOSE_TIMEOUT, &mut streams).await;
                 status
             }
-            _ = &mut streams => group.child.wait().await,
+            _ = &mut streams => group.leader.wait().await,
         }
     };
     let status = status.map_err(failed)?;
-    group.end();
-    if out.cut || err.cut {
-        cx.note(EvidenceKind::Note, "the program said more than 32 MiB: the rest was thrown away");
+    group.kill();
+    if out.truncated || err.truncated {
+        cx.note(EvidenceKind::Note, "the output was cut at 32 MiB");
     }
-    let (exit, out, err) = (code(status), out.text(), err.text());
+    let (exit, out, err) = (exit_code(status), out.into_text(), err.into_text());
     cx.note(EvidenceKind::Response, format!("{status}\n{out}{err}"));
     let value = [("exit".into(), exit.into()), ("stdout".into(), out.into()), ("stderr".into(), err.into())];
     Ok(Output::new(Value::map(value), started))
 }
 
-/// As a shell says it: 128 and the number of the signal for who was ended by one.
-fn code(status: ExitStatus) -> i64 {
+/// The exit status as in a shell: 128 plus the signal number for a program that a signal ended.
+fn exit_code(status: ExitStatus) -> i64 {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
         return 128 + i64::from(signal);
@@ -103,11 +105,11 @@ fn code(status: ExitStatus) -> i64 {
     status.code().map_or(-1, i64::from)
 }
 
-/// What came so far; kept even if the reading is given up.
+/// The output read so far, kept if reading is abandoned.
 #[derive(Default)]
 struct Stream {
     bytes: Vec<u8>,
-    cut: bool,
+    truncated: bool,
 }
 
 impl Stream {
@@ -115,13 +117,13 @@ impl Stream {
         let Some(mut from) = from else { return };
         let mut block = vec![0; 16 << 10];
         while let Ok(n @ 1..) = from.read(&mut block).await {
-            let room = (LARGEST - self.bytes.len()).min(n);
+            let room = (MAX_STREAM_BYTES - self.bytes.len()).min(n);
             self.bytes.extend_from_slice(&block[..room]);
-            self.cut |= room < n;
+            self.truncated |= room < n;
         }
     }
 
-    fn text(self) -> String {
+    fn into_text(self) -> String {
         String::from_utf8(self.bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
     }
 }

@@ -24,37 +24,38 @@ async fn perform(stage: &Stage, body: &str) -> Result<Output, ActionError> {
     action(&Exec, body).perform(&stage.cx()).await
 }
 
-fn said(out: &Output) -> (i64, String, String) {
+/// Exit status, stdout and stderr.
+fn parts(out: &Output) -> (i64, String, String) {
     let field = |f: &str| out.value.get(f).unwrap().clone();
     (field("exit").as_i64().unwrap(), field("stdout").to_string(), field("stderr").to_string())
 }
 
 #[test]
-fn what_is_wrong_is_said_where_it_stands() {
-    let one = |text: &str| {
+fn refuses_invalid_bodies_at_their_location() {
+    let problem = |text: &str| {
         let all = wrong(&Exec, text);
         assert_eq!(all.len(), 1, "{all:?}");
         all.into_iter().next().unwrap()
     };
-    assert_eq!(one("ls -l").0, "wrong-type");
-    assert_eq!(one("{ stdin: x }").0, "missing-key");
-    assert_eq!(one("{ run: ls -l }"), ("wrong-type", "ls -l".into()));
-    assert_eq!(one("{ run: [] }").0, "wrong-type");
-    assert_eq!(one("{ run: [ls, [a]] }").0, "wrong-type");
-    assert_eq!(one("{ run: [ls], stdni: x }"), ("unknown-key", "stdni".into()));
-    assert_eq!(one("{ run: [ls], stdin: [x] }").0, "wrong-type");
-    assert_eq!(one("{ run: [ls], env: x }").0, "wrong-type");
-    assert_eq!(one("{ run: [ls], env: { a=b: c } }"), ("invalid-variable", "a=b".into()));
+    assert_eq!(problem("ls -l").0, "wrong-type");
+    assert_eq!(problem("{ stdin: x }").0, "missing-key");
+    assert_eq!(problem("{ run: ls -l }"), ("wrong-type", "ls -l".into()));
+    assert_eq!(problem("{ run: [] }").0, "wrong-type");
+    assert_eq!(problem("{ run: [ls, [a]] }").0, "wrong-type");
+    assert_eq!(problem("{ run: [ls], stdni: x }"), ("unknown-key", "stdni".into()));
+    assert_eq!(problem("{ run: [ls], stdin: [x] }").0, "wrong-type");
+    assert_eq!(problem("{ run: [ls], env: x }").0, "wrong-type");
+    assert_eq!(problem("{ run: [ls], env: { a=b: c } }"), ("invalid-variable", "a=b".into()));
     assert_eq!(wrong_target(&Exec, "exec: x")[0].0, "unsupported-target");
     assert!(!Exec.needs_target() && action(&Exec, "{ run: [ls] }").changes());
     assert_eq!(action(&Exec, "{ run: [ls, '${x}'] }").summary(), "ls ${x}");
 }
 
 #[tokio::test]
-async fn a_program_is_run_without_a_shell() {
+async fn runs_a_program_without_a_shell() {
     let s = stage();
     let out = perform(&s, "{ run: [printf, '%s|', '${tricky}', '*', '${list}', 3] }").await.unwrap();
-    assert_eq!(said(&out), (0, "it's $HOME; `x`\n|*|b c|2|3|".into(), String::new()));
+    assert_eq!(parts(&out), (0, "it's $HOME; `x`\n|*|b c|2|3|".into(), String::new()));
     assert!(s.sent());
     let out = perform(
         &s,
@@ -62,9 +63,9 @@ async fn a_program_is_run_without_a_shell() {
     )
     .await
     .unwrap();
-    assert_eq!(said(&out), (7, "in it's $HOME; `x`\n".into(), "it's $HOME; `x`\n".into()));
+    assert_eq!(parts(&out), (7, "in it's $HOME; `x`\n".into(), "it's $HOME; `x`\n".into()));
     let out = perform(&s, "{ run: [sh, -c, 'kill -9 $$'] }").await.unwrap();
-    assert_eq!(said(&out).0, 137);
+    assert_eq!(parts(&out).0, 137);
     assert!(matches!(perform(&s, "{ run: [echo, '${nothing}'] }").await, Err(ActionError::Invalid(_))));
     assert!(matches!(perform(&s, "{ run: [echo, \"a\\0b\"] }").await, Err(ActionError::Invalid(_))));
     assert!(matches!(perform(&s, "{ run: ['${\"\"}'] }").await, Err(ActionError::Invalid(_))));
@@ -73,10 +74,10 @@ async fn a_program_is_run_without_a_shell() {
 }
 
 #[tokio::test]
-async fn the_line_in_the_evidence_does_the_same() {
+async fn shell_line_in_the_evidence_does_the_same() {
     let s = stage();
     let body = "{ run: [sh, -c, 'cat; printf %s \"$A\"; exit 3'], stdin: '${tricky}', env: { A: '${tricky}' } }";
-    let ours = said(&perform(&s, body).await.unwrap());
+    let ours = parts(&perform(&s, body).await.unwrap());
     let line = s.noted(EvidenceKind::Reproduce).pop().unwrap();
     let theirs = tokio::process::Command::new("sh").args(["-c", &line]).output().await.unwrap();
     assert_eq!((ours.0, ours.1), (3, String::from_utf8(theirs.stdout).unwrap()), "{line}");
@@ -84,11 +85,11 @@ async fn the_line_in_the_evidence_does_the_same() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_could_not_be_asked() {
+async fn missing_program_or_folder_is_unreachable() {
     let s = stage();
     let e = perform(&s, "{ run: [no-such-program-anywhere] }").await.err().unwrap();
     assert!(
-        matches!(&e, ActionError::Unreachable(m) if m.starts_with("there is no program `no-such-program-anywhere`")),
+        matches!(&e, ActionError::Unreachable(m) if m.starts_with("no such program `no-such-program-anywhere`")),
         "{e}"
     );
     assert!(!s.sent());
@@ -99,28 +100,28 @@ async fn a_program_that_is_not_there_could_not_be_asked() {
 }
 
 #[tokio::test]
-async fn much_in_and_out_blocks_nobody() {
+async fn large_input_and_output_does_not_block() {
     let s = stage();
     let text = "x".repeat(1 << 20);
     let mut many = stage();
     many.scope = Scope::default().with("text", text.as_str());
     let out = perform(&many, "{ run: [cat], stdin: '${text}' }").await.unwrap();
-    assert!(said(&out).1 == text);
-    // who does not read its input is no error
-    assert_eq!(said(&perform(&many, "{ run: [true], stdin: '${text}' }").await.unwrap()).0, 0);
+    assert!(parts(&out).1 == text);
+    // Unread input is not an error.
+    assert_eq!(parts(&perform(&many, "{ run: [true], stdin: '${text}' }").await.unwrap()).0, 0);
     let out = perform(&s, "{ run: [head, -c, 40000000, /dev/zero] }").await.unwrap();
-    assert_eq!(said(&out).1.len(), 32 << 20);
+    assert_eq!(parts(&out).1.len(), 32 << 20);
     assert!(s.noted(EvidenceKind::Note)[0].contains("32 MiB"));
 }
 
 #[tokio::test]
-async fn nothing_that_it_started_outlives_it() {
+async fn child_processes_are_killed() {
     let dir = tempfile::tempdir().unwrap();
     let s = Stage::new(dir.path());
     let running = |file: &str| {
         let id = std::fs::read_to_string(dir.path().join(file)).unwrap();
         let state = std::fs::read_to_string(Path::new("/proc").join(id.trim()).join("stat")).unwrap_or_default();
-        // one that nobody has fetched yet is dead all the same
+        // A zombie is dead.
         !state.is_empty() && !state.contains(") Z ")
     };
     let gone = async |file: &str| {
@@ -132,16 +133,16 @@ async fn nothing_that_it_started_outlives_it() {
         }
         false
     };
-    // nobody waits any longer
+    // The action is dropped.
     let slow = action(&Exec, "{ run: [sh, -c, 'sleep 60 & echo $! > child; echo early; wait'] }");
     let cx = s.cx();
     assert!(tokio::time::timeout(Duration::from_millis(300), slow.perform(&cx)).await.is_err());
-    assert!(gone("child").await);
+    assert!(gproblem("child").await);
     assert!(s.noted(EvidenceKind::Request)[0].contains("sleep 60"));
-    // it ends, and what it started keeps its output open
+    // The program ends while a child process keeps its output open.
     let began = Instant::now();
     let out = perform(&s, "{ run: [sh, -c, 'sleep 60 & echo $! > left; echo done'] }").await.unwrap();
-    assert_eq!(said(&out), (0, "done\n".into(), String::new()));
+    assert_eq!(parts(&out), (0, "done\n".into(), String::new()));
     assert!(began.elapsed() < Duration::from_secs(5));
-    assert!(gone("left").await);
+    assert!(gproblem("left").await);
 }

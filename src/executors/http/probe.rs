@@ -40,7 +40,8 @@ pub(super) async fn everybody(target: &HttpTarget, run: &RunInfo, environment: &
                 } else {
                     ProbeResult::ok(tried, status.to_string())
                 });
-                clock = clock.or_else(|| clock::compared(arrived.response.headers(), Timestamp::now(), "the server"));
+                clock =
+                    clock.or_else(|| clock::compare_clocks(arrived.response.headers(), Timestamp::now(), "the server"));
             }
         }
     }
