@@ -20,5 +20,8 @@ pub mod replay;
 pub mod report;
 pub mod secrets;
 pub mod source;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod testing;
 pub mod value;
 pub mod yaml;

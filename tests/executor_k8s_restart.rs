@@ -1,15 +1,17 @@
 //! Kills a real API server during an `eventually` and starts it again: the watch resumes and misses no state.
 #![cfg(feature = "sandbox")]
-mod executor_stage;
 mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use executor_stage::{Stage, at};
 use support::{Place, Ran, eventually};
-use tp_runner::value::Value;
+use tp_runner::{
+    executors::k8s::K8s,
+    testing::{Harness, at},
+    value::Value,
+};
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(90);
 const OBJECT: &str = "configmaps/watched";
@@ -66,10 +68,10 @@ fn script(name: &str) -> Command {
     Command::new(Path::new(support::ROOT).join("tests/kube").join(name))
 }
 
-async fn stage(kubeconfig: &Path) -> Stage {
+async fn stage(kubeconfig: &Path) -> Harness {
     let folder = kubeconfig.parent().unwrap();
     let target = format!("k8s: {{ kubeconfig: '{}', namespace: default }}", kubeconfig.display());
-    Stage::new("k8s", folder).open(&target).await.unwrap()
+    Harness::new(&K8s, folder).open(&target).await.unwrap()
 }
 
 fn states(n: std::ops::Range<usize>) -> Vec<String> {
@@ -120,7 +122,7 @@ async fn eventually_survives_an_api_server_restart_without_missing_states() {
     let mut server = Server::start();
     let direct = stage(&server.kubeconfig()).await;
     let body = "create: { apiVersion: v1, kind: ConfigMap, metadata: { name: watched }, data: { state: s0 } }";
-    assert_eq!(at(&direct.see(body).await, "found"), Value::Bool(true));
+    assert_eq!(at(&direct.output(body).await, "found"), Value::Bool(true));
     let place = Place::new();
     std::fs::write(place.path("plans/restart.yaml"), PLAN).unwrap();
     let target = format!("k8s: {{ kubeconfig: {:?}, namespace: default }}", server.kubeconfig());
@@ -131,7 +133,7 @@ async fn eventually_survives_an_api_server_restart_without_missing_states() {
 
     eventually("the first observation", WAIT_TIMEOUT, || (observed(&place) == states(0..1)).then_some(()));
     for state in states(1..4) {
-        direct.see(&patch(&state)).await;
+        direct.output(&patch(&state)).await;
     }
     eventually("the observations before the kill", WAIT_TIMEOUT, || (observed(&place) == states(0..4)).then_some(()));
     let words = server.kill();
@@ -144,7 +146,7 @@ async fn eventually_survives_an_api_server_restart_without_missing_states() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     for state in states(5..10) {
-        direct.see(&patch(&state)).await;
+        direct.output(&patch(&state)).await;
     }
     Ran::from(run.wait_with_output().unwrap()).exits(0);
     assert_eq!(observed(&place), states(0..10));

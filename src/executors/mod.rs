@@ -9,7 +9,7 @@ pub mod http;
 pub mod k8s;
 pub mod logs;
 #[cfg(test)]
-mod stage;
+mod tests;
 pub mod webhook;
 
 use crate::executor::Registry;

@@ -1,6 +1,5 @@
 //! Compiling the body of `db`.
 use super::*;
-use executor_stage::compile;
 
 #[test]
 fn refuses_invalid_bodies() {
@@ -19,18 +18,18 @@ fn refuses_invalid_bodies() {
         ("{ sql: select 1, rollback: true }", "needs a `transaction`"),
         ("{ transaction: [select 1], rollback: perhaps }", "`true` or `false`"),
     ] {
-        let problems = compile("db", body).err().unwrap_or_else(|| panic!("{body} compiles"));
-        assert!(problems.iter().any(|(_, m)| m.contains(expected)), "{body}: {problems:?}");
+        let problems = compile(&Db, body).err().unwrap_or_else(|| panic!("{body} compiles"));
+        assert!(problems.iter().any(|p| p.message.contains(expected)), "{body}: {problems:?}");
     }
 }
 
 #[test]
 fn detects_actions_that_change_data() {
-    assert!(!compile("db", "sql: 'select 1;'").unwrap().changes());
-    assert!(compile("db", "sql: 'delete from t where a = ${x}'").unwrap().changes());
-    assert!(compile("db", "file: x.sql").unwrap().changes());
-    assert!(compile("db", "transaction: [delete from t]").unwrap().changes());
-    assert!(!compile("db", "{ transaction: [delete from t], rollback: true }").unwrap().changes());
+    assert!(!compile(&Db, "sql: 'select 1;'").unwrap().changes());
+    assert!(compile(&Db, "sql: 'delete from t where a = ${x}'").unwrap().changes());
+    assert!(compile(&Db, "file: x.sql").unwrap().changes());
+    assert!(compile(&Db, "transaction: [delete from t]").unwrap().changes());
+    assert!(!compile(&Db, "{ transaction: [delete from t], rollback: true }").unwrap().changes());
 }
 
 /// The environment decides on the server, so any dialect is accepted.
@@ -42,6 +41,6 @@ fn accepts_the_quotes_of_every_dialect() {
         "sql: 'select `a''b`, ${x}'",
         "sql: 'select [a''b], ${x}'",
     ] {
-        assert!(compile("db", body).is_ok(), "{body}");
+        assert!(compile(&Db, body).is_ok(), "{body}");
     }
 }

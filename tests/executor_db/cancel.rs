@@ -2,12 +2,12 @@
 use super::*;
 
 /// Drops a statement as soon as the query `running` finds it on the server.
-async fn start_and_drop(s: &Stage, body: &str, watch: &Stage, running: &str) {
+async fn start_and_drop(s: &Harness, body: &str, watch: &Harness, running: &str) {
     let action = s.action(body);
     let context = s.context();
     let mut performing = std::pin::pin!(action.perform(&context));
     let is_running = async {
-        while at(&watch.see(running).await, "rows.0.n") == Value::Int(0) {
+        while at(&watch.output(running).await, "rows.0.n") == Value::Int(0) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -18,9 +18,9 @@ async fn start_and_drop(s: &Stage, body: &str, watch: &Stage, running: &str) {
 }
 
 /// Waits until the server has ended the statement, which would otherwise run for a minute.
-async fn wait_for_end(watch: &Stage, running: &str) {
+async fn wait_for_end(watch: &Harness, running: &str) {
     for _ in 0..200 {
-        if at(&watch.see(running).await, "rows.0.n") == Value::Int(0) {
+        if at(&watch.output(running).await, "rows.0.n") == Value::Int(0) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -39,10 +39,10 @@ async fn postgres_cancels_a_dropped_statement() {
     wait_for_end(&watch, &running).await;
 
     // In a transaction: it is rolled back and its lock is released.
-    s.see("sql: create table t (id int primary key)").await;
+    s.output("sql: create table t (id int primary key)").await;
     let slow = format!("transaction: [insert into t values (1), \"select pg_sleep(60), '{marker}'\"]");
     start_and_drop(&s, &slow, &watch, &running).await;
-    assert_eq!(at(&s.see("sql: insert into t values (1)").await, "affected"), Value::Int(1));
+    assert_eq!(at(&s.output("sql: insert into t values (1)").await, "affected"), Value::Int(1));
     wait_for_end(&watch, &running).await;
 
     drop_at_the_end_of_a_run(postgres, format!("sql: select pg_sleep(60), '{marker}'"), running.clone());
@@ -50,7 +50,7 @@ async fn postgres_cancels_a_dropped_statement() {
 }
 
 /// Drops the statement, closes the target and ends the runtime, with all its background tasks.
-fn drop_at_the_end_of_a_run<F: Future<Output = Option<Stage>>>(
+fn drop_at_the_end_of_a_run<F: Future<Output = Option<Harness>>>(
     open: impl Fn() -> F + Send + 'static,
     slow: String,
     running: String,
@@ -76,12 +76,12 @@ async fn mariadb_cancels_a_dropped_statement() {
     start_and_drop(&s, &format!("sql: select benchmark(1000000000, sha2('x', 512)), '{marker}'"), &watch, &running)
         .await;
     wait_for_end(&watch, &running).await;
-    s.see("sql: create table t (id int primary key)").await;
+    s.output("sql: create table t (id int primary key)").await;
     let slow = format!(
         "transaction: [insert into t values (1), \"select benchmark(1000000000, sha2('x', 512)), '{marker}'\"]"
     );
     start_and_drop(&s, &slow, &watch, &running).await;
-    assert_eq!(at(&s.see("sql: insert into t values (1)").await, "affected"), Value::Int(1));
+    assert_eq!(at(&s.output("sql: insert into t values (1)").await, "affected"), Value::Int(1));
     wait_for_end(&watch, &running).await;
     drop_at_the_end_of_a_run(
         mariadb,
@@ -101,5 +101,5 @@ async fn sqlite_releases_the_lock_of_a_dropped_statement() {
         let cut = tokio::time::timeout(Duration::from_millis(50), s.perform(&format!("sql: {endless}"))).await;
         assert!(cut.is_err(), "the statement is endless");
     }
-    assert_eq!(at(&s.see("sql: insert into t (id) values (1)").await, "affected"), Value::Int(1));
+    assert_eq!(at(&s.output("sql: insert into t (id) values (1)").await, "affected"), Value::Int(1));
 }

@@ -8,7 +8,7 @@ use tp_runner::{
 };
 
 async fn connect_error(target: &str) -> String {
-    match Stage::new("db", ".").open(&format!("db: '{target}'")).await.err() {
+    match Harness::new(&Db, ".").open(&format!("db: '{target}'")).await.err() {
         Some(ActionError::Unreachable(message)) => {
             assert!(!message.contains("s3cret"), "{message}");
             message
@@ -31,9 +31,9 @@ fn port(url: &str) -> u16 {
 async fn postgres_login_errors_say_why() {
     let (Some(s), Some(url)) = (postgres().await, server("TP_TEST_POSTGRES")) else { return };
     let rule = "select count(*) as n from pg_hba_file_rules where 'tp_password' = any(user_name) and auth_method = 'scram-sha-256'";
-    assert_ne!(at(&s.see(&format!("sql: \"{rule}\"")).await, "rows.0.n"), Value::Int(0), "tests/run sets this up");
-    s.see("sql: drop role if exists tp_password").await;
-    s.see("sql: create role tp_password login password 'right'").await;
+    assert_ne!(at(&s.output(&format!("sql: \"{rule}\"")).await, "rows.0.n"), Value::Int(0), "tests/run sets this up");
+    s.output("sql: drop role if exists tp_password").await;
+    s.output("sql: create role tp_password login password 'right'").await;
     let to = |user: &str, name: &str| address(&url, user, None, name);
     for (target, expected) in [
         (to("tp_password:s3cret", "postgres"), "wrong password for user `tp_password` (28P01)"),
@@ -50,8 +50,8 @@ async fn postgres_login_errors_say_why() {
         assert!(message.contains(expected), "{target}: {message}");
     }
     let right = to("tp_password:right", "postgres");
-    let inside = Stage::new("db", ".").open(&format!("db: '{right}'")).await.unwrap();
-    inside.see("sql: select 1 as one").await;
+    let inside = Harness::new(&Db, ".").open(&format!("db: '{right}'")).await.unwrap();
+    inside.output("sql: select 1 as one").await;
     // The password is masked from the first use of the target.
     assert_eq!(inside.secrets.mask("it is right").as_deref(), Some("it is ‹database-password›"));
 }
@@ -59,7 +59,7 @@ async fn postgres_login_errors_say_why() {
 #[tokio::test]
 async fn mariadb_login_errors_say_why() {
     let (Some(s), Some(url)) = (mariadb().await, server("TP_TEST_MARIADB")) else { return };
-    s.see("sql: create or replace user tp_password identified by 'right'").await;
+    s.output("sql: create or replace user tp_password identified by 'right'").await;
     let to = |user: &str, name: &str| address(&url, user, None, name);
     for (target, expected) in [
         (to("tp_password:s3cret", ""), "wrong password for user `tp_password` (1045)"),
@@ -78,7 +78,7 @@ async fn mariadb_login_errors_say_why() {
         let message = connect_error(&target).await;
         assert!(message.contains(expected), "{target}: {message}");
     }
-    Stage::new("db", ".").open(&format!("db: '{}'", to("tp_password:right", ""))).await.unwrap();
+    Harness::new(&Db, ".").open(&format!("db: '{}'", to("tp_password:right", ""))).await.unwrap();
 }
 
 #[tokio::test]
@@ -99,14 +99,14 @@ async fn tls_follows_the_options_of_the_address() {
 
     // Verified with the right CA.
     let s =
-        Stage::new("db", ".").open(&format!("db: '{}'", postgres("localhost", pg_port, pg_full("ca")))).await.unwrap();
-    let seen = s.see("sql: select ssl from pg_stat_ssl where pid = pg_backend_pid()").await;
+        Harness::new(&Db, ".").open(&format!("db: '{}'", postgres("localhost", pg_port, pg_full("ca")))).await.unwrap();
+    let seen = s.output("sql: select ssl from pg_stat_ssl where pid = pg_backend_pid()").await;
     assert_eq!(at(&seen, "rows.0.ssl"), Value::Bool(true));
-    let s = Stage::new("db", ".")
+    let s = Harness::new(&Db, ".")
         .open(&format!("db: '{}'", mariadb("localhost", maria_port, maria_full("ca"))))
         .await
         .unwrap();
-    let seen = s.see("sql: show status like 'Ssl_version'").await;
+    let seen = s.output("sql: show status like 'Ssl_version'").await;
     assert_eq!(at(&seen, "rows.0.Value"), Value::text("TLSv1.3"));
 
     let (no_pg, no_maria) = (without_tls(pg_port, Wire::Postgres), without_tls(maria_port, Wire::Mysql));
@@ -143,9 +143,9 @@ async fn tls_follows_the_options_of_the_address() {
         postgres("127.0.0.1", pg_port, pg_full("ca").replace("verify-full", "verify-ca")),
         mariadb("127.0.0.1", maria_port, maria_full("ca").replace("VERIFY_IDENTITY", "VERIFY_CA")),
     ] {
-        Stage::new("db", ".").open(&format!("db: '{target}'")).await.unwrap_or_else(|e| panic!("{target}: {e}"));
+        Harness::new(&Db, ".").open(&format!("db: '{target}'")).await.unwrap_or_else(|e| panic!("{target}: {e}"));
     }
-    let e = Stage::new("db", ".").open(&format!("db: '{}'", postgres("localhost", pg_port, pg_full("none")))).await;
+    let e = Harness::new(&Db, ".").open(&format!("db: '{}'", postgres("localhost", pg_port, pg_full("none")))).await;
     let e = e.err().expect("the file does not exist").to_string();
     assert!(e.contains("cannot read the file") && e.contains("`sslrootcert`"), "{e}");
 }
@@ -153,9 +153,9 @@ async fn tls_follows_the_options_of_the_address() {
 #[tokio::test]
 async fn client_certificate_is_sent() {
     let (Some(pg), Some(maria), Some(tls)) = (postgres().await, mariadb().await, authorities()) else { return };
-    pg.see("sql: drop role if exists tp_certified").await;
-    pg.see("sql: create role tp_certified login").await;
-    maria.see("sql: create or replace user tp_certified require x509").await;
+    pg.output("sql: drop role if exists tp_certified").await;
+    pg.output("sql: create role tp_certified login").await;
+    maria.output("sql: create or replace user tp_certified require x509").await;
     for (variable, database, mode, cert, key, expected) in [
         (
             "TP_TEST_POSTGRES",
@@ -179,8 +179,8 @@ async fn client_certificate_is_sent() {
         let e = connect_error(&bare).await;
         assert!(e.contains("login of `tp_certified`") && e.contains(expected), "{e}");
         let with = format!("{bare}&{cert}={tls}/client.pem&{key}={tls}/client.key");
-        let s = Stage::new("db", ".").open(&format!("db: '{with}'")).await.unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(at(&s.see("sql: select 1 as one").await, "rows.0.one"), Value::Int(1));
+        let s = Harness::new(&Db, ".").open(&format!("db: '{with}'")).await.unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(at(&s.output("sql: select 1 as one").await, "rows.0.one"), Value::Int(1));
     }
 }
 
@@ -229,7 +229,7 @@ fn forward_greeting_without_tls(client: &mut TcpStream, server: &mut TcpStream) 
 
 /// Probes the privileges on a table: whether each is granted, and the message.
 async fn probe(target: &str, table: &str) -> Vec<(bool, String)> {
-    let s = Stage::new("db", ".").open(&format!("db: '{target}'")).await.unwrap();
+    let s = Harness::new(&Db, ".").open(&format!("db: '{target}'")).await.unwrap();
     let need = |verb| Need { verb, resource: table.into(), namespace: None, essential: true };
     let needs = ["select", "insert", "update", "delete"].map(need);
     let found = s.target.as_ref().unwrap().probe(&needs, &Scope::default()).await;
@@ -241,15 +241,15 @@ async fn probe_checks_table_privileges() {
     for variable in ["TP_TEST_POSTGRES", "TP_TEST_MARIADB"] {
         let Some(url) = server(variable) else { continue };
         let (table, user) = (unique(), unique());
-        let s = Stage::new("db", ".").open(&format!("db: '{url}'")).await.unwrap();
+        let s = Harness::new(&Db, ".").open(&format!("db: '{url}'")).await.unwrap();
         let host = if variable.ends_with("MARIADB") { "@'127.0.0.1'" } else { "" };
         let database = url.rsplit('/').next().unwrap();
-        s.see(&format!("sql: create table {table} (id int)")).await;
-        s.see(&format!("sql: insert into {table} values (1)")).await;
+        s.output(&format!("sql: create table {table} (id int)")).await;
+        s.output(&format!("sql: insert into {table} values (1)")).await;
         let role =
             if host.is_empty() { format!("create role {user} login") } else { format!("create user {user}{host}") };
-        s.see(&format!("sql: {role}")).await;
-        s.see(&format!("sql: \"grant select, insert on {table} to {user}{host}\"")).await;
+        s.output(&format!("sql: {role}")).await;
+        s.output(&format!("sql: \"grant select, insert on {table} to {user}{host}\"")).await;
         let theirs = address(&url, &user, None, database);
         let granted = probe(&theirs, &table).await;
         assert_eq!(granted.iter().map(|(ok, _)| *ok).collect::<Vec<_>>(), [true, true, false, false], "{granted:?}");
@@ -257,10 +257,10 @@ async fn probe_checks_table_privileges() {
         let none = probe(&theirs, "no_such_table").await;
         assert!(none.iter().all(|(ok, _)| !ok), "{none:?}");
         // The probes changed nothing.
-        assert_eq!(at(&s.see(&format!("sql: select id from {table}")).await, "rows.0.id"), value(json!(1)));
-        s.see(&format!("sql: drop table {table}")).await;
+        assert_eq!(at(&s.output(&format!("sql: select id from {table}")).await, "rows.0.id"), value(json!(1)));
+        s.output(&format!("sql: drop table {table}")).await;
         let role = if host.is_empty() { format!("drop role {user}") } else { format!("drop user {user}{host}") };
-        s.see(&format!("sql: {role}")).await;
+        s.output(&format!("sql: {role}")).await;
     }
     let (s, _dir) = sqlite().await;
     let need = Need { verb: "delete", resource: "t".into(), namespace: None, essential: true };

@@ -2,26 +2,29 @@
 mod body;
 mod cancel;
 mod connect_errors;
-#[path = "../executor_stage/mod.rs"]
-mod executor_stage;
 mod mariadb;
 mod postgres;
 mod sqlite;
 
-use executor_stage::{Stage, at};
 use serde_json::json;
 use sqlx::{ConnectOptions, Connection, Executor, sqlite::SqliteConnectOptions};
 use std::{
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
-use tp_runner::{event::EvidenceKind, executor::ActionError, value::Value};
+use tp_runner::{
+    event::EvidenceKind,
+    executor::ActionError,
+    executors::db::Db,
+    testing::{Harness, at, compile},
+    value::Value,
+};
 
 fn value(json: serde_json::Value) -> Value {
     Value::from(json)
 }
 
-async fn sqlite() -> (Stage, tempfile::TempDir) {
+async fn sqlite() -> (Harness, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let options = SqliteConnectOptions::new().filename(dir.path().join("a.db")).create_if_missing(true);
     let mut c = options.connect().await.unwrap();
@@ -29,8 +32,8 @@ async fn sqlite() -> (Stage, tempfile::TempDir) {
         .await
         .unwrap();
     c.close().await.unwrap();
-    let stage = Stage::new("db", dir.path()).open("db: a.db").await.unwrap();
-    (stage, dir)
+    let harness = Harness::new(&Db, dir.path()).open("db: a.db").await.unwrap();
+    (harness, dir)
 }
 
 /// The address of a test server from the environment; `None` if servers are skipped.
@@ -60,24 +63,24 @@ fn address(url: &str, user: &str, host: Option<&str>, database: &str) -> String 
     format!("{scheme}://{user}@{}/{database}", host.unwrap_or(own))
 }
 
-/// A stage with its own schema.
-async fn postgres() -> Option<Stage> {
+/// A harness with its own schema.
+async fn postgres() -> Option<Harness> {
     let (url, schema) = (server("TP_TEST_POSTGRES")?, unique());
     let glue = if url.contains('?') { '&' } else { '?' };
     let with_schema = format!("db: '{url}{glue}options=-c%20search_path%3D{schema}'");
-    let stage = Stage::new("db", ".").open(&with_schema).await.expect("connect to TP_TEST_POSTGRES");
-    stage.see(&format!("sql: create schema {schema}")).await;
-    Some(stage)
+    let harness = Harness::new(&Db, ".").open(&with_schema).await.expect("connect to TP_TEST_POSTGRES");
+    harness.output(&format!("sql: create schema {schema}")).await;
+    Some(harness)
 }
 
-/// A stage with its own database.
-async fn mariadb() -> Option<Stage> {
+/// A harness with its own database.
+async fn mariadb() -> Option<Harness> {
     let (url, name) = (server("TP_TEST_MARIADB")?, unique());
-    let stage = Stage::new("db", ".").open(&format!("db: '{url}'")).await.expect("connect to TP_TEST_MARIADB");
-    stage.see(&format!("sql: create database {name}")).await;
+    let harness = Harness::new(&Db, ".").open(&format!("db: '{url}'")).await.expect("connect to TP_TEST_MARIADB");
+    harness.output(&format!("sql: create database {name}")).await;
     let user = url.split_once("://").unwrap().1.split_once('@').expect("a user in TP_TEST_MARIADB").0;
     let own = address(&url, user, None, &name);
-    Some(Stage::new("db", ".").open(&format!("db: '{own}'")).await.expect("connect to the new database"))
+    Some(Harness::new(&Db, ".").open(&format!("db: '{own}'")).await.expect("connect to the new database"))
 }
 
 /// The output of a shell command.

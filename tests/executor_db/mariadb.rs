@@ -4,14 +4,14 @@ use super::*;
 #[tokio::test]
 async fn mariadb_decodes_every_type() {
     let Some(s) = mariadb().await else { return };
-    s.see(
+    s.output(
         "sql: create table t (i1 tinyint, b boolean, i2 smallint, i3 mediumint, i4 int, i8 bigint, u1 tinyint unsigned, \
          u8 bigint unsigned, n decimal(20,4), whole decimal(10,0), f4 float, f8 double, d date, dt datetime(6), ts timestamp(3) null, \
          tm time(2), y year, c char(3), v varchar(20), tx text, bin binary(2), vb varbinary(9), bl blob, bi bit(12), \
          e enum('ok', 'bad'), st set('a', 'b', 'c'), j json, bincol varchar(9) collate utf8mb4_bin, u uuid, ip inet6, nul int)",
     )
     .await;
-    s.see(
+    s.output(
         "sql: |\n  insert into t values (-1, true, -2, -3, -4, 9007199254740993, 255, 18446744073709551615, 12345.6700, 42, 0.1, 1.5, \
          '2026-11-22', '2026-11-22 08:00:00.25', '2026-11-22 08:00:00.5', '-100:05:06.5', 2026, 'c', 'ü', 'x', x'00ff', x'dead', \
          x'beef', b'101010101010', 'bad', 'a,c', '{\"a\": [1, null]}', 'Ab', '6ba7b810-9dad-11d1-80b4-00c04fd430c8', '::1', null)",
@@ -22,19 +22,19 @@ async fn mariadb_decodes_every_type() {
         "dt": "2026-11-22T08:00:00.25", "ts": "2026-11-22T08:00:00.5Z", "tm": "-100:05:06.5", "y": 2026, "c": "c", "v": "ü", "tx": "x",
         "bin": "\\x00ff", "vb": "\\xdead", "bl": "\\xbeef", "bi": 2730, "e": "bad", "st": "a,c", "j": "{\"a\": [1, null]}",
         "bincol": "Ab", "u": "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "ip": "::1", "nul": null });
-    let bound = s.see("sql: select * from t").await;
+    let bound = s.output("sql: select * from t").await;
     // A file uses the text format.
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.sql");
     std::fs::write(&file, "select * from t;").unwrap();
-    let scripted = s.see(&format!("file: {}", file.display())).await;
+    let scripted = s.output(&format!("file: {}", file.display())).await;
     for (key, wanted) in value(expected).as_map().unwrap() {
         assert_eq!(&at(&bound, &format!("rows.0.{key}")), wanted, "{key}");
         assert_eq!(&at(&scripted, &format!("rows.0.{key}")), wanted, "{key}, from a file");
     }
     // Zero dates, times without a fraction, undecodable types.
     let odd = s
-        .see(
+        .output(
             "sql: select cast('0000-00-00' as date) as zero, cast('12:00' as time) as noon, 1 = 1 as yes, sum(1) as s, \
         point(1, 2) as p, 1e300 as far",
         )
@@ -43,13 +43,13 @@ async fn mariadb_decodes_every_type() {
     assert_eq!(at(&odd, "rows.0.s"), Value::Int(1));
     assert_eq!(at(&odd, "rows.0.far"), Value::Float(1e300));
     assert!(at(&odd, "rows.0.p").as_str().unwrap().starts_with("\\x"), "{odd}");
-    assert!(s.noted(EvidenceKind::Note).contains("cannot decode the type of column `p`"));
+    assert!(s.take_evidence(EvidenceKind::Note).contains("cannot decode the type of column `p`"));
 }
 
 #[tokio::test]
 async fn mariadb_binds_values_with_their_types() {
     let Some(s) = mariadb().await else { return };
-    s.see("sql: create table t (id int primary key, b boolean, u bigint unsigned, n decimal(20,4), f double, v varchar(30), j json, \
+    s.output("sql: create table t (id int primary key, b boolean, u bigint unsigned, n decimal(20,4), f double, v varchar(30), j json, \
         dt datetime(6), tm time(3), x int)").await;
     let s = s
         .with("name", r"it's \' or 1 = 1 -- ")
@@ -61,7 +61,7 @@ async fn mariadb_binds_values_with_their_types() {
         .with("none", value(json!([])))
         .with("nothing", Value::Null);
     let made = s
-        .see("sql: insert into t values (${1}, ${true}, ${big}, ${'12345.6700'}, ${1.5}, ${name}, ${doc}, ${at}, ${took}, ${nothing}) returning *")
+        .output("sql: insert into t values (${1}, ${true}, ${big}, ${'12345.6700'}, ${1.5}, ${name}, ${doc}, ${at}, ${took}, ${nothing}) returning *")
         .await;
     let expected = json!([{ "id": 1, "b": true, "u": u64::MAX, "n": "12345.6700", "f": 1.5, "v": r"it's \' or 1 = 1 -- ",
         "j": "{\"a\":[1,\"x\"]}", "dt": "2026-11-22T08:00:00.000001", "tm": "-01:01:01.5", "x": null }]);
@@ -76,10 +76,10 @@ async fn mariadb_binds_values_with_their_types() {
         ("select id from t where x <=> ${nothing}", 1),
         (r"select id from t where v like ${name.substring(0, 3) + '%'} and 'a\'b' <> ${'?'}", 1),
     ] {
-        let seen = s.see(&format!("sql: |\n  {sql}")).await;
+        let seen = s.output(&format!("sql: |\n  {sql}")).await;
         assert_eq!(at(&seen, "rows").as_list().map(<[Value]>::len), Some(rows), "{sql}: {seen}");
     }
-    let e = s.fail("sql: select id from t where id not in (${none})").await;
+    let e = s.error("sql: select id from t where id not in (${none})").await;
     assert!(e.to_string().contains("empty list"), "{e}");
     // Quotes and comments of the dialect.
     for (sql, expected) in [
@@ -88,34 +88,35 @@ async fn mariadb_binds_values_with_their_types() {
         ("select 1 # ${name}", "in a comment"),
         ("select id from t where id = ?", "unexpected `?`"),
     ] {
-        match executor_stage::compile("db", &format!("sql: |\n  {sql}")) {
+        match compile(&Db, &format!("sql: |\n  {sql}")) {
             Ok(action) => {
                 let e = action.perform(&s.context()).await.err().unwrap_or_else(|| panic!("{sql}"));
                 assert!(e.to_string().contains(expected), "{e}");
             }
-            Err(problems) => assert!(problems.iter().any(|(_, m)| m.contains(expected)), "{problems:?}"),
+            Err(problems) => assert!(problems.iter().any(|p| p.message.contains(expected)), "{problems:?}"),
         }
     }
     // `||` keeps the meaning of the server's SQL mode.
-    assert_eq!(at(&s.see("sql: select 0 || 1 as x").await, "rows.0.x"), Value::Int(1));
+    assert_eq!(at(&s.output("sql: select 0 || 1 as x").await, "rows.0.x"), Value::Int(1));
 }
 
 #[tokio::test]
 async fn mariadb_rolls_back_failed_transactions_and_files() {
     let Some(s) = mariadb().await else { return };
-    s.see("sql: create table t (id int primary key)").await;
-    let e = s.fail("transaction: [insert into t values (1), insert into t values (1)]").await;
+    s.output("sql: create table t (id int primary key)").await;
+    let e = s.error("transaction: [insert into t values (1), insert into t values (1)]").await;
     assert!(
         matches!(&e, ActionError::Invalid(m) if m.contains("Duplicate entry '1'") && m.contains("1062, 23000")),
         "{e}"
     );
-    assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])));
-    let done = s.see("{ transaction: [insert into t values (1), select count(*) as n from t], rollback: true }").await;
+    assert_eq!(at(&s.output("sql: select * from t").await, "rows"), value(json!([])));
+    let done =
+        s.output("{ transaction: [insert into t values (1), select count(*) as n from t], rollback: true }").await;
     assert_eq!((at(&done, "rows.0.n"), at(&done, "affected")), (Value::Int(1), Value::Int(1)));
-    assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])));
-    let e = s.fail("transaction: [insert into t values (1), create table u (id int)]").await;
+    assert_eq!(at(&s.output("sql: select * from t").await, "rows"), value(json!([])));
+    let e = s.error("transaction: [insert into t values (1), create table u (id int)]").await;
     assert!(e.to_string().contains("`create` is not allowed in a transaction"), "{e}");
-    assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])), "nothing was executed");
+    assert_eq!(at(&s.output("sql: select * from t").await, "rows"), value(json!([])), "nothing was executed");
 
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
@@ -123,55 +124,55 @@ async fn mariadb_rolls_back_failed_transactions_and_files() {
         std::fs::write(&path, text).unwrap();
         format!("file: {}", path.display())
     };
-    let e = s.fail(&file("bad.sql", "insert into t values (3); insert into nowhere values (1);")).await;
+    let e = s.error(&file("bad.sql", "insert into t values (3); insert into nowhere values (1);")).await;
     assert!(e.to_string().contains("nowhere' doesn't exist"), "{e}");
-    assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])));
+    assert_eq!(at(&s.output("sql: select * from t").await, "rows"), value(json!([])));
     let seed = file(
         "seed.sql",
         "insert into t values (1), (2); -- it's\nselect 7 as seven; update t set id = 3 where id = 2;",
     );
-    let done = s.see(&seed).await;
+    let done = s.output(&seed).await;
     assert_eq!((at(&done, "rows"), at(&done, "affected")), (value(json!([{ "seven": 7 }])), Value::Int(3)));
 }
 
 #[tokio::test]
 async fn mariadb_recovers_from_errors_altered_tables_and_dead_connections() {
     let Some(s) = mariadb().await else { return };
-    s.see("sql: create table t (id int primary key)").await;
-    s.see("sql: insert into t values (1)").await;
-    let e = s.fail("sql: selct 1").await;
+    s.output("sql: create table t (id int primary key)").await;
+    s.output("sql: insert into t values (1)").await;
+    let e = s.error("sql: selct 1").await;
     assert!(matches!(&e, ActionError::Invalid(m) if m.contains("1064, 42000") && m.contains("near 'selct 1'")), "{e}");
-    s.see("sql: select * from t").await;
-    s.see("sql: alter table t add column late varchar(9) default 'x'").await;
-    assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([{ "id": 1, "late": "x" }])));
+    s.output("sql: select * from t").await;
+    s.output("sql: alter table t add column late varchar(9) default 'x'").await;
+    assert_eq!(at(&s.output("sql: select * from t").await, "rows"), value(json!([{ "id": 1, "late": "x" }])));
     // `affected` counts the rows that an update matches, even if their values stay the same.
-    assert_eq!(at(&s.see("sql: update t set late = 'x'").await, "affected"), Value::Int(1));
-    let id = at(&s.see("sql: select connection_id() as i").await, "rows.0.i");
+    assert_eq!(at(&s.output("sql: update t set late = 'x'").await, "affected"), Value::Int(1));
+    let id = at(&s.output("sql: select connection_id() as i").await, "rows.0.i");
     let killer = mariadb().await.unwrap().with("id", id.clone());
-    killer.see("sql: kill ${id}").await;
-    let now = at(&s.see("sql: select connection_id() as i").await, "rows.0.i");
+    killer.output("sql: kill ${id}").await;
+    let now = at(&s.output("sql: select connection_id() as i").await, "rows.0.i");
     assert_ne!(now, id, "an idle connection that died is replaced silently");
-    killer.see(&format!("sql: kill {now}")).await;
-    assert_eq!(at(&s.see("sql: insert into t (id) values (2)").await, "affected"), Value::Int(1));
+    killer.output(&format!("sql: kill {now}")).await;
+    assert_eq!(at(&s.output("sql: insert into t (id) values (2)").await, "affected"), Value::Int(1));
     assert!(s.target.as_ref().unwrap().version().await.unwrap().starts_with("MariaDB "));
 }
 
 #[tokio::test]
 async fn mariadb_client_command_does_the_same() {
     let Some(s) = mariadb().await else { return };
-    s.see("sql: create table t (id int, v varchar(30))").await;
+    s.output("sql: create table t (id int, v varchar(30))").await;
     let s = s.with("name", r"it's \' x");
-    s.see("transaction: ['insert into t values (1, ${name})', 'insert into t values (2, ${name})']").await;
-    s.noted(EvidenceKind::Reproduce);
-    s.see("sql: select id from t where v = ${name} order by id").await;
-    assert_eq!(shell(&s.noted(EvidenceKind::Reproduce)), "id\n1\n2\n");
-    s.see("{ transaction: ['delete from t where v = ${name}'], rollback: true }").await;
-    shell(&s.noted(EvidenceKind::Reproduce));
-    assert_eq!(at(&s.see("sql: select count(*) as n from t").await, "rows.0.n"), Value::Int(2));
+    s.output("transaction: ['insert into t values (1, ${name})', 'insert into t values (2, ${name})']").await;
+    s.take_evidence(EvidenceKind::Reproduce);
+    s.output("sql: select id from t where v = ${name} order by id").await;
+    assert_eq!(shell(&s.take_evidence(EvidenceKind::Reproduce)), "id\n1\n2\n");
+    s.output("{ transaction: ['delete from t where v = ${name}'], rollback: true }").await;
+    shell(&s.take_evidence(EvidenceKind::Reproduce));
+    assert_eq!(at(&s.output("sql: select count(*) as n from t").await, "rows.0.n"), Value::Int(2));
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a b.sql");
     std::fs::write(&file, "delete from t where id = 1").unwrap();
-    s.noted(EvidenceKind::Reproduce);
-    s.see(&format!("file: {}", file.display())).await;
-    shell(&s.noted(EvidenceKind::Reproduce));
+    s.take_evidence(EvidenceKind::Reproduce);
+    s.output(&format!("file: {}", file.display())).await;
+    shell(&s.take_evidence(EvidenceKind::Reproduce));
 }

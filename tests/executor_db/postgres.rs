@@ -4,10 +4,10 @@ use super::*;
 #[tokio::test]
 async fn postgres_decodes_every_type() {
     let Some(s) = postgres().await else { return };
-    s.see("sql: \"create type mood as enum ('ok', 'bad')\"").await;
-    s.see("sql: create domain email as text").await;
+    s.output("sql: \"create type mood as enum ('ok', 'bad')\"").await;
+    s.output("sql: create domain email as text").await;
     let seen = s
-        .see(
+        .output(
             r#"sql: |
               select true as b, 1::int2 as i2, -2::int4 as i4, 9007199254740993 as i8, 1.5::float4 as f4, 'NaN'::float8 as nan,
                 12345.6700::numeric as n, 42::numeric as whole, 0.0001::numeric as small, -10000.5::numeric as neg, 1e20::numeric as big,
@@ -39,7 +39,7 @@ async fn postgres_decodes_every_type() {
         '{{1,2},{3,4}}'::int[] as ia, '2026-11-22 08:00:00.25+02'::timestamptz as tz, '\\xdead'::bytea as ba, 7 as i",
     )
     .unwrap();
-    let seen = s.see(&format!("file: {}", file.display())).await;
+    let seen = s.output(&format!("file: {}", file.display())).await;
     let expected = json!([{ "n": "12345.6700", "b": true, "jb": { "z": 1 }, "ta": ["a", null, "c \"d"], "ia": [[1, 2], [3, 4]],
         "tz": "2026-11-22T06:00:00.25Z", "ba": "\\xdead", "i": 7 }]);
     assert_eq!(at(&seen, "rows"), value(expected));
@@ -48,23 +48,23 @@ async fn postgres_decodes_every_type() {
 #[tokio::test]
 async fn postgres_reads_unsupported_types_as_text() {
     let Some(s) = postgres().await else { return };
-    s.see("sql: create table w (id int, r int4range, ip inet)").await;
+    s.output("sql: create table w (id int, r int4range, ip inet)").await;
     let s = s.with("ip", "10.0.0.1");
-    let made = s.see("sql: \"insert into w values (1, '[1,5)', ${ip}) returning *, 7 as \\\"se\\\"\"").await;
+    let made = s.output("sql: \"insert into w values (1, '[1,5)', ${ip}) returning *, 7 as \\\"se\\\"\"").await;
     assert_eq!(at(&made, "rows"), value(json!([{ "id": 1, "r": "[1,5)", "ip": "10.0.0.1", "se": 7 }])));
     assert_eq!(
-        at(&s.see("sql: select count(*) as n from w").await, "rows.0.n"),
+        at(&s.output("sql: select count(*) as n from w").await, "rows.0.n"),
         Value::Int(1),
         "the statement ran once"
     );
-    assert!(s.noted(EvidenceKind::Note).contains("columns read as text: r (INT4RANGE)"));
+    assert!(s.take_evidence(EvidenceKind::Note).contains("columns read as text: r (INT4RANGE)"));
 }
 
 #[tokio::test]
 async fn postgres_binds_values_with_the_inferred_types() {
     let Some(s) = postgres().await else { return };
-    s.see("sql: \"create type mood as enum ('ok', 'bad')\"").await;
-    s.see("sql: create table t (id int primary key, u uuid, i8 bigint, n numeric, m mood, tz timestamptz, d date, tm time, jb jsonb, \
+    s.output("sql: \"create type mood as enum ('ok', 'bad')\"").await;
+    s.output("sql: create table t (id int primary key, u uuid, i8 bigint, n numeric, m mood, tz timestamptz, d date, tm time, jb jsonb, \
         ta text[], b bool, f float8, ba bytea, name varchar(20))").await;
     let s = s
         .with("u", "6ba7b810-9dad-11d1-80b4-00c04fd430c8")
@@ -76,7 +76,7 @@ async fn postgres_binds_values_with_the_inferred_types() {
         .with("bad", "not-a-uuid")
         .with("nothing", Value::Null);
     let made = s
-        .see(
+        .output(
             "sql: insert into t values (${1}, ${u}, ${9007199254740993}, ${n}, ${'ok'}, ${at}, ${'2026-11-22'}, ${'08:00'}, ${doc}, \
              ${tags}::text[], ${true}, ${1.5}, ${'bytes'}, ${'x'.replace('x', 'y')}) returning *",
         )
@@ -108,7 +108,7 @@ async fn postgres_binds_values_with_the_inferred_types() {
         ("select id from t where n = ${12345.67}", 1),
         ("select id from t where tz < ${'infinity'}", 1),
     ] {
-        let seen = s.see(&format!("sql: \"{sql}\"")).await;
+        let seen = s.output(&format!("sql: \"{sql}\"")).await;
         assert_eq!(at(&seen, "rows").as_list().map(<[Value]>::len), Some(rows), "{sql}: {seen}");
     }
     for (sql, expected) in [
@@ -116,13 +116,12 @@ async fn postgres_binds_values_with_the_inferred_types() {
         ("select id from t where id = ${1} and tz > ${bad}", "parameter $2 (TIMESTAMPTZ)"),
         ("select id from t where id = ${99999999999}", "out of range"),
     ] {
-        let e = s.fail(&format!("sql: {sql}")).await;
+        let e = s.error(&format!("sql: {sql}")).await;
         assert!(matches!(&e, ActionError::Invalid(m) if m.contains(expected)), "{e}");
     }
     for n in ["0", "-0.5", "10000", "99999999", "0.00001", "123456789012345678901234567890.123456789", "-1e-3", "100"] {
-        let s = Stage::new("db", ".").with("n", n);
-        let s = Stage { target: postgres().await.unwrap().target, ..s };
-        let seen = s.see("sql: select ${n}::numeric as n, ${n}::text::numeric as same").await;
+        let s = postgres().await.unwrap().with("n", n);
+        let seen = s.output("sql: select ${n}::numeric as n, ${n}::text::numeric as same").await;
         assert_eq!(at(&seen, "rows.0.n"), at(&seen, "rows.0.same"), "{n}");
     }
 }
@@ -130,25 +129,25 @@ async fn postgres_binds_values_with_the_inferred_types() {
 #[tokio::test]
 async fn postgres_reports_errors_with_position_and_continues() {
     let Some(s) = postgres().await else { return };
-    s.see("sql: create table t (id int primary key)").await;
-    let e = s.fail("sql: select idd from t").await.to_string();
+    s.output("sql: create table t (id int primary key)").await;
+    let e = s.error("sql: select idd from t").await.to_string();
     assert!(
         e.contains("42703") && e.contains("at character 8: `idd from t`") && e.contains("hint: Perhaps you meant"),
         "{e}"
     );
-    s.see("sql: insert into t values (1)").await;
-    let e = s.fail("sql: insert into t values (1)").await;
+    s.output("sql: insert into t values (1)").await;
+    let e = s.error("sql: insert into t values (1)").await;
     assert!(
         matches!(&e, ActionError::Invalid(m) if m.contains("23505") && m.contains("detail: Key (id)=(1) already exists")),
         "{e}"
     );
-    let e = s.fail("transaction: [insert into t values (2), insert into t values (1)]").await;
+    let e = s.error("transaction: [insert into t values (2), insert into t values (1)]").await;
     assert!(e.to_string().contains("23505"), "{e}");
-    assert_eq!(at(&s.see("sql: select id from t").await, "rows"), value(json!([{ "id": 1 }])));
+    assert_eq!(at(&s.output("sql: select id from t").await, "rows"), value(json!([{ "id": 1 }])));
     // A statement that was prepared before the table was altered.
-    s.see("sql: select * from t").await;
-    s.see("sql: alter table t add column late text default 'x'").await;
-    assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([{ "id": 1, "late": "x" }])));
+    s.output("sql: select * from t").await;
+    s.output("sql: alter table t add column late text default 'x'").await;
+    assert_eq!(at(&s.output("sql: select * from t").await, "rows"), value(json!([{ "id": 1, "late": "x" }])));
 }
 
 #[tokio::test]
@@ -158,20 +157,20 @@ async fn postgres_recovers_from_dropped_statements_and_dead_connections() {
         let dropped = tokio::time::timeout(Duration::from_millis(40), s.perform("sql: select pg_sleep(20)")).await;
         assert!(dropped.is_err());
     }
-    assert_eq!(at(&s.see("sql: select 1 as one").await, "rows.0.one"), Value::Int(1));
-    let pid = at(&s.see("sql: select pg_backend_pid() as p").await, "rows.0.p");
+    assert_eq!(at(&s.output("sql: select 1 as one").await, "rows.0.one"), Value::Int(1));
+    let pid = at(&s.output("sql: select pg_backend_pid() as p").await, "rows.0.p");
     let killer = postgres().await.unwrap().with("pid", pid.clone());
-    killer.see("sql: select pg_terminate_backend(${pid})").await;
+    killer.output("sql: select pg_terminate_backend(${pid})").await;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let now = at(&s.see("sql: select pg_backend_pid() as p").await, "rows.0.p");
+    let now = at(&s.output("sql: select pg_backend_pid() as p").await, "rows.0.p");
     assert_ne!(now, pid, "an idle connection that died is replaced silently");
 }
 
 #[tokio::test]
 async fn postgres_decodes_unusual_types_without_panicking() {
     let Some(s) = postgres().await else { return };
-    s.see("sql: create type pair as (a int, b text)").await;
-    s.see("sql: create domain small as int check (value < 10)").await;
+    s.output("sql: create type pair as (a int, b text)").await;
+    s.output("sql: create domain small as int check (value < 10)").await;
     for (sql, expected) in [
         ("12.5::numeric::money", json!("$12.50")),
         ("'10.0.0.1'::inet", json!("10.0.0.1")),
@@ -210,68 +209,69 @@ async fn postgres_decodes_unusual_types_without_panicking() {
         ("'{}'::text[]", json!([])),
         ("null::pair", json!(null)),
     ] {
-        let seen = s.see(&format!("sql: |\n  select {sql} as x")).await;
+        let seen = s.output(&format!("sql: |\n  select {sql} as x")).await;
         assert_eq!(at(&seen, "rows.0.x"), value(expected.clone()), "{sql}");
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.sql");
         std::fs::write(&file, format!("select {sql} as x")).unwrap();
-        s.see(&format!("file: {}", file.display())).await;
+        s.output(&format!("file: {}", file.display())).await;
     }
-    let e = s.fail("sql: \"select '{[1,3)}'::int4multirange as m where ${1} = 1\"").await;
+    let e = s.error("sql: \"select '{[1,3)}'::int4multirange as m where ${1} = 1\"").await;
     assert!(e.to_string().contains("cast it: `x::text`"), "{e}");
     // A statement that cannot be wrapped: values are shown as received. Within a transaction too, which continues.
-    s.see("sql: create table w (id int, r int4range)").await;
+    s.output("sql: create table w (id int, r int4range)").await;
     let written = "with d as (insert into w values (1, '[1,5)') returning *) select * from d";
-    let seen = s.see(&format!("transaction: [\"{written}\", \"select count(*) as n from w\"]")).await;
+    let seen = s.output(&format!("transaction: [\"{written}\", \"select count(*) as n from w\"]")).await;
     assert_eq!(at(&seen, "rows.0.n"), Value::Int(1));
-    s.noted(EvidenceKind::Note);
-    let seen = s.see(&format!("sql: \"{written}\"")).await;
+    s.take_evidence(EvidenceKind::Note);
+    let seen = s.output(&format!("sql: \"{written}\"")).await;
     assert!(at(&seen, "rows.0.r").as_str().unwrap().starts_with("\\x"), "{seen}");
-    assert!(s.noted(EvidenceKind::Note).contains("cannot decode the type of column `r`"));
+    assert!(s.take_evidence(EvidenceKind::Note).contains("cannot decode the type of column `r`"));
 }
 
 #[tokio::test]
 async fn postgres_rolls_back_failed_transactions_and_files() {
     let Some(s) = postgres().await else { return };
-    s.see("sql: create table t (id int primary key)").await;
-    let done = s.see("{ transaction: [insert into t values (1), select count(*) as n from t], rollback: true }").await;
+    s.output("sql: create table t (id int primary key)").await;
+    let done =
+        s.output("{ transaction: [insert into t values (1), select count(*) as n from t], rollback: true }").await;
     assert_eq!((at(&done, "rows.0.n"), at(&done, "affected")), (Value::Int(1), Value::Int(1)));
-    assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])));
+    assert_eq!(at(&s.output("sql: select * from t").await, "rows"), value(json!([])));
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = dir.path().join(name);
         std::fs::write(&path, text).unwrap();
         format!("file: {}", path.display())
     };
-    let e = s.fail(&file("bad.sql", "insert into t values (3);\ninsert into nowhere values (1);")).await;
+    let e = s.error(&file("bad.sql", "insert into t values (3);\ninsert into nowhere values (1);")).await;
     assert!(e.to_string().contains("42P01") && e.to_string().contains("`nowhere values (1);`"), "{e}");
     // `copy` needs psql. It is refused, and the transaction is rolled back.
     for copy in
         ["insert into t values (4);\ncopy t from stdin;\n5\n\\.\n", "insert into t values (4); copy t to stdout;"]
     {
-        let e = s.fail(&file("copy.sql", copy)).await;
+        let e = s.error(&file("copy.sql", copy)).await;
         assert!(matches!(&e, ActionError::Invalid(m) if m.contains("write `insert`")), "{e}");
     }
-    let e = s.fail("sql: copy t from stdin").await;
+    let e = s.error("sql: copy t from stdin").await;
     assert!(matches!(&e, ActionError::Invalid(m) if m.contains("write `insert`")), "{e}");
-    assert_eq!(at(&s.see("sql: select * from t").await, "rows"), value(json!([])));
+    assert_eq!(at(&s.output("sql: select * from t").await, "rows"), value(json!([])));
     let seed = file(
         "seed.sql",
         "insert into t values (1), (2); -- it's\nselect 7 as seven; update t set id = 3 where id = 2;",
     );
-    let done = s.see(&seed).await;
+    let done = s.output(&seed).await;
     assert_eq!((at(&done, "rows"), at(&done, "affected")), (value(json!([{ "seven": 7 }])), Value::Int(3)));
-    s.see(&file("empty.sql", "-- nothing\n")).await;
+    s.output(&file("empty.sql", "-- nothing\n")).await;
 }
 
 #[tokio::test]
 async fn postgres_client_command_does_the_same() {
     let Some(s) = postgres().await else { return };
-    s.see("sql: create table t (id int, v text)").await;
+    s.output("sql: create table t (id int, v text)").await;
     let s = s.with("name", r"it's \' x").with("ids", value(json!([1, 2])));
-    s.see("transaction: ['insert into t values (1, ${name})', 'insert into t values (2, ${name})']").await;
-    s.noted(EvidenceKind::Reproduce);
-    s.see("sql: select id from t where v = ${name} and id = any(${ids}) order by id").await;
-    let line = s.noted(EvidenceKind::Reproduce).replacen("psql ", "psql -At ", 1);
+    s.output("transaction: ['insert into t values (1, ${name})', 'insert into t values (2, ${name})']").await;
+    s.take_evidence(EvidenceKind::Reproduce);
+    s.output("sql: select id from t where v = ${name} and id = any(${ids}) order by id").await;
+    let line = s.take_evidence(EvidenceKind::Reproduce).replacen("psql ", "psql -At ", 1);
     assert_eq!(shell(&line), "1\n2\n");
 }

@@ -1,13 +1,15 @@
 //! Connecting to a cluster, and the error message for each way in which it fails.
-use crate::{
-    executor_stage::{Stage, at},
-    test_cluster::{TestCluster, open, read},
-};
+use crate::test_cluster::{TestCluster, open, read};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value as Json, json};
 use std::{os::unix::fs::PermissionsExt as _, path::Path};
 use tokio::net::TcpListener;
-use tp_runner::{executor::ActionError, value::Value};
+use tp_runner::{
+    executor::ActionError,
+    executors::k8s::K8s,
+    testing::{Harness, at},
+    value::Value,
+};
 use tp_runner_sandbox::cluster::{Cluster, Options, serve};
 
 /// The embedded server with a bearer token, and a folder for a kubeconfig.
@@ -27,8 +29,8 @@ fn write(dir: &Path, config: &Json) {
     std::fs::write(dir.join("config"), config.to_string()).unwrap();
 }
 
-async fn open_target(dir: &Path, target: &str) -> Result<Stage, ActionError> {
-    Stage::new("k8s", dir).open(target).await
+async fn open_target(dir: &Path, target: &str) -> Result<Harness, ActionError> {
+    Harness::new(&K8s, dir).open(target).await
 }
 
 /// The error when the target is opened.
@@ -44,7 +46,7 @@ async fn open_error(dir: &Path, config: &Json, target: &str) -> String {
 /// The error of the first request.
 async fn request_error(dir: &Path, config: &Json) -> String {
     write(dir, config);
-    match open(dir, "config").await.fail("get: pods/x").await {
+    match open(dir, "config").await.error("get: pods/x").await {
         ActionError::Unreachable(message) => message,
         e => panic!("{e:?}"),
     }
@@ -120,7 +122,7 @@ read -r line && exit 8
 echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"'$TOKEN'"}}'"#,
     );
     write(dir, &plugin(json!({ "env": [{ "name": "TOKEN", "value": "from-the-plugin" }] })));
-    let observed = open_target(dir, usual).await.unwrap().see("get: ns/streamspace").await;
+    let observed = open_target(dir, usual).await.unwrap().output("get: ns/streamspace").await;
     assert_eq!(at(&observed, "found"), Value::Bool(true));
 }
 
@@ -136,7 +138,7 @@ async fn reads_token_from_kubeconfig_file_or_provider() {
     for user in [json!({ "token": token }), json!({ "tokenFile": "token" }), json!({ "auth-provider": provider })] {
         write(dir, &config(&url, user.clone()));
         let stage = open(dir, "config").await;
-        let observed = stage.see("get: ns/streamspace").await;
+        let observed = stage.output("get: ns/streamspace").await;
         assert_eq!(at(&observed, "found"), Value::Bool(true), "{user}");
         let masked = stage.scope.secrets().names_in(&format!("token: {token}"));
         assert_eq!(masked.is_empty(), user.get("tokenFile").is_some(), "{user}: {masked:?}");
@@ -193,11 +195,11 @@ async fn real_server_refuses_wrong_credentials_and_tls_settings() {
     let mut insecure = without_authority.clone();
     insecure["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = json!(true);
     write(dir, &insecure);
-    let observed = open(dir, "config").await.see(&format!("get: ns/{}", cluster.namespace)).await;
+    let observed = open(dir, "config").await.output(&format!("get: ns/{}", cluster.namespace)).await;
     assert_eq!(at(&observed, "found"), Value::Bool(true), "the certificate is not verified");
     // Impersonation, as with `kubectl --as`.
     write(dir, &changed("/users/0/user", "as", json!("impersonated")));
-    let observed = open(dir, "config").await.see("get: pods/x").await;
+    let observed = open(dir, "config").await.output("get: pods/x").await;
     assert_eq!(at(&observed, "error.code"), Value::Int(403), "{observed}");
     assert!(at(&observed, "error.message").to_string().contains("User \"impersonated\""), "{observed}");
 }

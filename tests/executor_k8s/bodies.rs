@@ -1,5 +1,4 @@
 //! Compiling bodies, and the permissions that actions need; without a cluster.
-use crate::executor_stage;
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 use tp_runner::{
     engine::{
@@ -8,11 +7,12 @@ use tp_runner::{
         scopes::{base_scope, run_scope},
     },
     executor::{Need, RunInfo},
-    executors,
+    executors::{self, k8s::K8s},
     expr::Scope,
     plan::{FileLoader, Reader, environment},
     secrets::Secrets,
     source::Source,
+    testing::compile,
     value::Value,
 };
 
@@ -69,8 +69,8 @@ fn refuses_invalid_bodies_with_a_diagnostic() {
         ("{ get: a/b, namespce: x }", "namespace"),
         ("{ get: 'a/${b' }", "without a closing"),
     ] {
-        let problems = executor_stage::compile("k8s", body).err().unwrap_or_else(|| panic!("{body} compiles"));
-        assert!(problems.iter().any(|(_, m)| m.contains(expected)), "{body}: {problems:?}");
+        let problems = compile(&K8s, body).err().unwrap_or_else(|| panic!("{body} compiles"));
+        assert!(problems.iter().any(|p| p.message.contains(expected)), "{body}: {problems:?}");
     }
     for body in [
         "create: '${manifest}'",
@@ -84,7 +84,7 @@ fn refuses_invalid_bodies_with_a_diagnostic() {
         "{ patch: a/b, merge: '${patch}', subresource: status }",
         "create: [{ apiVersion: v1, kind: Pod, metadata: { name: x } }]",
     ] {
-        assert!(executor_stage::compile("k8s", body).is_ok(), "{body}");
+        assert!(compile(&K8s, body).is_ok(), "{body}");
     }
 }
 
@@ -99,7 +99,7 @@ fn derives_the_needs_of_an_action_before_the_run() {
             let namespace = n.namespace.map(|n| format!(" in {n}")).unwrap_or_default();
             format!("{} {}{namespace}{}", n.verb, n.resource, if n.essential { "" } else { "?" })
         };
-        executor_stage::compile("k8s", body).unwrap().needs(&known).into_iter().map(text).collect()
+        compile(&K8s, body).unwrap().needs(&known).into_iter().map(text).collect()
     };
     let get_needs = |r: &str| vec![format!("get {r}"), format!("list {r}?"), format!("watch {r}?")];
     assert_eq!(needs("get: 'sessions.stream.space/${name}'"), get_needs("sessions.stream.space"));

@@ -2,7 +2,6 @@
 //! works as its service account. (No pods run here, so the script runs on this machine.)
 use crate::{
     bodies::plan_needs,
-    executor_stage::at,
     test_cluster::{TestCluster, on_real},
 };
 use serde_json::Value as Json;
@@ -11,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
 };
-use tp_runner::executor::Need;
+use tp_runner::{executor::Need, testing::at};
 
 on_real!(job_is_accepted_and_permitted_and_keeps_its_report);
 
@@ -49,7 +48,7 @@ async fn job_is_accepted_and_permitted_and_keeps_its_report(cluster: TestCluster
     {
         assert!(output.contains(created), "{created}: {output}");
     }
-    let job = cluster.direct.see("get: jobs/tp-runner").await;
+    let job = cluster.direct.output("get: jobs/tp-runner").await;
     assert_eq!(at(&job, "object.spec.template.spec.serviceAccountName").to_string(), "tp-runner");
 
     let all: BTreeSet<Need> = cluster_needs("plan.yaml").into_iter().chain(cluster_needs("keep-report.yaml")).collect();
@@ -66,7 +65,7 @@ async fn job_is_accepted_and_permitted_and_keeps_its_report(cluster: TestCluster
         let review = kubectl(&cluster, &["auth", "can-i", verb, resource, "--as", &account]);
         assert_eq!(String::from_utf8_lossy(&review.stdout).trim(), "no", "{verb} {resource}");
     }
-    let role = cluster.direct.see("get: roles/tp-runner").await.to_json();
+    let role = cluster.direct.output("get: roles/tp-runner").await.to_json();
     let mut granted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let words = |v: &Json| v.as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_string()).collect::<Vec<_>>();
     for rule in role["object"]["rules"].as_array().unwrap() {
@@ -92,10 +91,10 @@ async fn job_is_accepted_and_permitted_and_keeps_its_report(cluster: TestCluster
     let output =
         String::from_utf8_lossy(&run_output.stderr).into_owned() + &String::from_utf8_lossy(&run_output.stdout);
     assert_eq!(run_output.status.code(), Some(0), "{output}");
-    let kept = at(&cluster.direct.see("get: configmaps/tp-runner-report").await, "object.data").to_json();
+    let kept = at(&cluster.direct.output("get: configmaps/tp-runner-report").await, "object.data").to_json();
     let report = kept["report.md"].as_str().unwrap();
     assert!(report.starts_with("# Test report: ") && report.contains("The change is seen"), "{report}");
-    let left = cluster.direct.see("{ list: configmaps, labels: made-by }").await;
+    let left = cluster.direct.output("{ list: configmaps, labels: made-by }").await;
     assert_eq!(at(&left, "found").to_string(), "false", "the plan has deleted what it created");
 
     let doctor = run("tp-runner doctor plan.yaml");

@@ -1,9 +1,6 @@
 //! Logs of pods. No pods run here, so a stub server serves the logs. The real server is used for the error messages of pods without
 //! a log.
-use crate::{
-    executor_stage::{Stage, at},
-    test_cluster::TestCluster,
-};
+use crate::test_cluster::TestCluster;
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -16,7 +13,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 use tokio::net::TcpListener;
-use tp_runner::{event::EvidenceKind, executor::ActionError, expr::Scope, value::Value};
+use tp_runner::{
+    event::EvidenceKind,
+    executor::ActionError,
+    executors::logs::Logs,
+    expr::Scope,
+    testing::{Harness, at},
+    value::Value,
+};
 
 type Parameters = BTreeMap<String, String>;
 /// Pod and container of each request, with its parameters.
@@ -87,9 +91,9 @@ impl LogServer {
         LogServer { dir, requests }
     }
 
-    async fn open(&self, keys: &str) -> Stage {
+    async fn open(&self, keys: &str) -> Harness {
         let target = format!("logs: {{ {keys}, kubeconfig: config }}");
-        Stage::new("logs", self.dir.path()).open(&target).await.unwrap()
+        Harness::new(&Logs, self.dir.path()).open(&target).await.unwrap()
     }
 
     /// The requests since the last call, sorted by container.
@@ -108,7 +112,7 @@ fn texts(observed: &Value) -> Vec<String> {
 async fn sorts_lines_of_all_pods_by_time() {
     let server = LogServer::new().await;
     let s = server.open("k8s: app=web").await;
-    let observed = s.see("{}").await;
+    let observed = s.output("{}").await;
     assert_eq!(texts(&observed), ["one", "two 2026-01-02T09:09:09Z", "three", ""]);
     assert_eq!(
         at(&observed, "lines.1.at"),
@@ -127,10 +131,9 @@ async fn sorts_lines_of_all_pods_by_time() {
         "{requests:?}"
     );
     // A waiting container does not hide the logs of the others.
-    let mut kept = s.evidence.lock().clone();
-    kept.retain(|e| e.kind == EvidenceKind::Note);
-    assert!(kept[0].text.starts_with("no log of web-0/side (400): container \"side\""), "{kept:?}");
-    let line = s.noted(EvidenceKind::Reproduce);
+    let notes = s.evidence(EvidenceKind::Note);
+    assert!(notes[0].starts_with("no log of web-0/side (400): container \"side\""), "{notes:?}");
+    let line = s.take_evidence(EvidenceKind::Reproduce);
     assert!(
         line.starts_with(
             "kubectl logs -l app=web --prefix --tail=-1 --all-containers --timestamps -n blue --kubeconfig "
@@ -143,25 +146,25 @@ async fn sorts_lines_of_all_pods_by_time() {
 async fn sends_since_tail_container_and_previous_to_the_cluster() {
     let server = LogServer::new().await;
     let s = server.open("k8s: app=web, container: api").await;
-    let observed = s.see("{ since: '2026-01-02T03:04:05.200Z' }").await;
+    let observed = s.output("{ since: '2026-01-02T03:04:05.200Z' }").await;
     assert_eq!(
         texts(&observed),
         ["two 2026-01-02T09:09:09Z", "three", ""],
         "older lines of the same second are left out"
     );
     assert!(server.take_requests().iter().all(|(_, q)| q["sinceTime"] == "2026-01-02T03:04:05Z"));
-    let observed = s.see("{ tail: 2 }").await;
+    let observed = s.output("{ tail: 2 }").await;
     assert_eq!(texts(&observed), ["three", ""], "the last two lines of all containers");
     let requests = server.take_requests();
     assert!(requests.len() == 2 && requests.iter().all(|(_, q)| q["tailLines"] == "2"), "{requests:?}");
-    let line = s.noted(EvidenceKind::Reproduce);
+    let line = s.take_evidence(EvidenceKind::Reproduce);
     assert!(line.contains("--container=api --timestamps --tail=2 -n blue"), "{line}");
 
     let s = server.open("k8s: pods/web-1, previous: true").await;
-    assert_eq!(texts(&s.see("{}").await), ["it crashed"]);
+    assert_eq!(texts(&s.output("{}").await), ["it crashed"]);
     assert_eq!(server.take_requests()[0].1["previous"], "true");
     assert!(
-        s.noted(EvidenceKind::Reproduce)
+        s.take_evidence(EvidenceKind::Reproduce)
             .starts_with("kubectl logs web-1 --all-containers --timestamps --previous -n blue")
     );
 }
@@ -177,7 +180,7 @@ async fn reports_missing_pods_and_logs() {
             "no log of slow-0/side (400): container \"side\" in pod \"slow-0\" is waiting to start: ContainerCreating",
         ),
     ] {
-        match server.open(keys).await.fail("{}").await {
+        match server.open(keys).await.error("{}").await {
             ActionError::Unreachable(e) => assert_eq!(e, expected),
             e => panic!("{e:?}"),
         }
@@ -194,34 +197,34 @@ async fn reports_why_a_real_pod_has_no_log() {
         )
     };
     for body in [pod("web", "nodeName: nowhere,"), pod("early", "")] {
-        let created = cluster.direct.see(&body).await;
+        let created = cluster.direct.output(&body).await;
         assert_eq!(at(&created, "found"), Value::Bool(true), "{created}");
     }
     let open = async |what: &str, config: &str| {
         let target = format!("logs: {{ k8s: {what}, kubeconfig: {config} }}");
-        Stage::new("logs", cluster.dir.path()).open(&target).await.unwrap()
+        Harness::new(&Logs, cluster.dir.path()).open(&target).await.unwrap()
     };
     let body = "{ tail: 5, since: '2026-01-02T03:04:05Z' }";
-    let observed = open("app=early", "direct").await.see(body).await;
+    let observed = open("app=early", "direct").await.output(body).await;
     assert_eq!(texts(&observed), [""; 0], "a pod that is not scheduled yet has an empty log");
-    let e = open("app=web", "direct").await.fail(body).await.to_string();
+    let e = open("app=web", "direct").await.error(body).await.to_string();
     assert_eq!(e, "no log of web/api (404): pods \"nowhere\" not found", "the node does not exist");
-    let e = open("app=web, container: ap", "direct").await.fail("{}").await.to_string();
+    let e = open("app=web, container: ap", "direct").await.error("{}").await.to_string();
     assert!(e.starts_with("no log of web/ap (400): container ap is not valid for pod web"), "{e}");
-    let e = open("pods/web-1, container: api", "direct").await.fail("{}").await.to_string();
+    let e = open("pods/web-1, container: api", "direct").await.error("{}").await.to_string();
     assert!(e.contains("(404): pods \"web-1\" not found"), "{e}");
 
     cluster.stage_with_rules(json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"] }])).await;
     let s = open("app=web", "limited").await;
-    let e = s.fail("{}").await.to_string();
+    let e = s.error("{}").await.to_string();
     assert!(e.starts_with("no log of web/api (403): ") && e.contains("pods/log"), "{e}");
     let found = s.target.as_ref().unwrap().probe(&[], &Scope::default()).await;
     let observed = |tried: &str| &found.iter().find(|f| f.tried.starts_with(tried)).unwrap().seen;
     assert_eq!(observed("list pods"), "allowed");
     assert!(observed("get pods/log").starts_with("not allowed: get"), "{found:?}");
     let unlisted = "create: { apiVersion: v1, kind: ServiceAccount, metadata: { name: unlisted } }";
-    cluster.direct.see(unlisted).await;
+    cluster.direct.output(unlisted).await;
     cluster.stage_as("unlisted", "unlisted").await;
-    let e = open("app=web", "unlisted").await.fail("{}").await.to_string();
+    let e = open("app=web", "unlisted").await.error("{}").await.to_string();
     assert!(e.contains("cannot list the pods of namespace") && e.contains("pods is forbidden"), "{e}");
 }

@@ -4,8 +4,6 @@
 mod access;
 mod bodies;
 mod changes;
-#[path = "../executor_stage/mod.rs"]
-mod executor_stage;
 mod job;
 mod logs;
 mod operations;

@@ -1,13 +1,12 @@
 //! Missing permissions: an observation with the server's `Status`, and a result of `doctor`. On the real server.
-use crate::{
-    executor_stage::at,
-    test_cluster::{POLL_INTERVAL, TestCluster, on_real},
-};
+use crate::test_cluster::{POLL_INTERVAL, TestCluster, on_real};
 use serde_json::json;
 use tp_runner::{
     event::EvidenceKind,
     executor::{Need, ProbeResult, ProbeStatus},
+    executors::k8s::K8s,
     expr::Scope,
+    testing::{Harness, at},
     value::Value,
 };
 
@@ -32,7 +31,7 @@ async fn forbidden_requests_are_observations_with_found_null(cluster: TestCluste
         cluster.stage_with_rules(json!([{ "apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"] }])).await;
     cluster.create_session("a").await;
     for body in ["get: sessions.stream.space/a", "list: sessions.stream.space", "delete: sessions.stream.space/a"] {
-        let observed = s.see(body).await;
+        let observed = s.output(body).await;
         assert_eq!((at(&observed, "found"), at(&observed, "items")), (Value::Null, Value::Null), "{body}: {observed}");
         assert_eq!(
             (at(&observed, "error.code"), at(&observed, "error.reason")),
@@ -41,18 +40,18 @@ async fn forbidden_requests_are_observations_with_found_null(cluster: TestCluste
         assert!(at(&observed, "error.message").to_string().contains("cannot"), "{observed}");
         assert_eq!(at(&observed, "error.details.group"), Value::text("stream.space"));
     }
-    let observed = s.see("create: { apiVersion: v1, kind: ConfigMap, metadata: { name: x } }").await;
+    let observed = s.output("create: { apiVersion: v1, kind: ConfigMap, metadata: { name: x } }").await;
     assert_eq!(
         (at(&observed, "found"), at(&observed, "error.code")),
         (Value::Bool(false), Value::Int(403)),
         "nothing was created"
     );
-    let patch = s.see("{ patch: sessions.stream.space/a, merge: { spec: { state: hibernated } } }").await;
+    let patch = s.output("{ patch: sessions.stream.space/a, merge: { spec: { state: hibernated } } }").await;
     assert_eq!((at(&patch, "found"), at(&patch, "error.code")), (Value::Null, Value::Int(403)));
     // `list: "*"` notes what may not be listed.
-    let all = s.see("list: '*'").await;
+    let all = s.output("list: '*'").await;
     assert_eq!(at(&all, "found"), Value::Bool(false), "{all}");
-    assert!(s.noted(EvidenceKind::Note).contains("left out sessions.stream.space (403)"));
+    assert!(s.take_evidence(EvidenceKind::Note).contains("left out sessions.stream.space (403)"));
 }
 
 async fn polls_without_permission_to_list_or_watch(cluster: TestCluster) {
@@ -68,10 +67,10 @@ async fn polls_without_permission_to_list_or_watch(cluster: TestCluster) {
     assert_eq!(at(&next.value, "object.metadata.labels.state"), Value::text("next"));
     // With list but without watch, it polls too, and the evidence says why.
     let rules = json!([{ "op": "replace", "path": "/rules/0/verbs", "value": ["get", "list"] }]);
-    cluster.direct.see(&format!("{{ patch: roles.rbac.authorization.k8s.io/limited, json: {rules} }}")).await;
+    cluster.direct.output(&format!("{{ patch: roles.rbac.authorization.k8s.io/limited, json: {rules} }}")).await;
     // The server's authorizer sees a changed role after a short delay.
     let until = std::time::Instant::now() + crate::test_cluster::WAIT_TIMEOUT;
-    while at(&s.see("list: sessions.stream.space").await, "found") != Value::Bool(true) {
+    while at(&s.output("list: sessions.stream.space").await, "found") != Value::Bool(true) {
         assert!(std::time::Instant::now() < until, "the role does not take effect");
         tokio::time::sleep(POLL_INTERVAL).await;
     }
@@ -81,7 +80,7 @@ async fn polls_without_permission_to_list_or_watch(cluster: TestCluster) {
         assert!(std::time::Instant::now() < until, "the change is not observed");
         last = s.next(&*action, &last, POLL_INTERVAL).await.unwrap();
     }
-    let notes = s.noted(EvidenceKind::Note);
+    let notes = s.take_evidence(EvidenceKind::Note);
     assert!(notes.contains("no watch, polling every 100ms") && notes.contains("cannot watch"), "{notes}");
 }
 
@@ -133,7 +132,7 @@ async fn doctor_checks_each_permission(cluster: TestCluster) {
 
 async fn doctor_reports_a_missing_namespace(cluster: TestCluster) {
     let target = "k8s: { kubeconfig: direct, namespace: nowhere }";
-    let s = crate::executor_stage::Stage::new("k8s", cluster.dir.path()).open(target).await.unwrap();
+    let s = Harness::new(&K8s, cluster.dir.path()).open(target).await.unwrap();
     let found = s.target.as_ref().unwrap().probe(&[], &Scope::default()).await;
     let f = result(&found, "find namespace `nowhere`");
     assert!(

@@ -1,6 +1,5 @@
 //! A cluster for tests: the embedded Kubernetes API, or the real one of `TP_TEST_KUBECONFIG`, in a namespace of its own. The verb
 //! connects through a proxy that counts requests, drops connections, and can rewind a watch to an expired version.
-use super::executor_stage::{Stage, at};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -21,7 +20,11 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
 };
-use tp_runner::value::Value;
+use tp_runner::{
+    executors::k8s::K8s,
+    testing::{Harness, at},
+    value::Value,
+};
 use tp_runner_sandbox::cluster::{Cluster, Options, serve};
 
 pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -171,9 +174,9 @@ async fn plain_http(client: Client) -> SocketAddr {
 
 pub struct TestCluster {
     /// Connects through the proxy.
-    pub stage: Stage,
+    pub stage: Harness,
     /// Connects to the cluster directly, for changes.
-    pub direct: Stage,
+    pub direct: Harness,
     pub proxy: Proxy,
     pub namespace: String,
     /// `None` if the cluster is a real one.
@@ -247,7 +250,7 @@ impl TestCluster {
     }
 
     pub async fn create_session(&self, name: &str) -> Value {
-        let created = self.direct.see(&session(name)).await;
+        let created = self.direct.output(&session(name)).await;
         assert_eq!(at(&created, "found"), Value::Bool(true), "{created}");
         created
     }
@@ -257,7 +260,7 @@ impl TestCluster {
         let body = format!(
             "{{ patch: sessions.stream.space/{name}, merge: {{ metadata: {{ labels: {{ state: '{state}' }} }} }} }}"
         );
-        let done = self.direct.see(&body).await;
+        let done = self.direct.output(&body).await;
         assert_eq!(at(&done, "object.metadata.labels.state"), Value::text(state), "{done}");
     }
 
@@ -266,7 +269,7 @@ impl TestCluster {
     }
 
     /// A stage of a service account with exactly these RBAC rules.
-    pub async fn stage_with_rules(&self, rules: Json) -> Stage {
+    pub async fn stage_with_rules(&self, rules: Json) -> Harness {
         let (ns, rbac) = (&self.namespace, "rbac.authorization.k8s.io");
         let named = json!({ "name": "limited", "namespace": ns });
         let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": named });
@@ -281,7 +284,7 @@ impl TestCluster {
     }
 
     /// A stage of a service account of the namespace; its kubeconfig is written to `file`.
-    pub async fn stage_as(&self, name: &str, file: &str) -> Stage {
+    pub async fn stage_as(&self, name: &str, file: &str) -> Harness {
         let request = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
         let path = format!("/api/v1/namespaces/{}/serviceaccounts/{name}/token", self.namespace);
         let token = self.send("POST", &path, Some(&request)).await["status"]["token"].clone();
@@ -292,8 +295,8 @@ impl TestCluster {
     }
 }
 
-pub async fn open(dir: &Path, kubeconfig: &str) -> Stage {
-    Stage::new("k8s", dir).open(&format!("k8s: {{ kubeconfig: {kubeconfig} }}")).await.unwrap()
+pub async fn open(dir: &Path, kubeconfig: &str) -> Harness {
+    Harness::new(&K8s, dir).open(&format!("k8s: {{ kubeconfig: {kubeconfig} }}")).await.unwrap()
 }
 
 pub fn read(kubeconfig: &Path) -> Json {

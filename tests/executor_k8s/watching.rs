@@ -1,13 +1,10 @@
 //! Waiting by watch, on both servers.
-use crate::{
-    executor_stage::at,
-    test_cluster::{POLL_INTERVAL, TestCluster, WAIT_TIMEOUT, on_both, state_label},
-};
+use crate::test_cluster::{POLL_INTERVAL, TestCluster, WAIT_TIMEOUT, on_both, state_label};
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
-use tp_runner::{event::EvidenceKind, value::Value};
+use tp_runner::{event::EvidenceKind, testing::at, value::Value};
 
 on_both!(
     observes_every_state_once_and_in_order,
@@ -27,7 +24,7 @@ async fn observes_every_state_once_and_in_order(cluster: TestCluster) {
     for state in ["one", "two", "three"] {
         cluster.set_state("a", state).await;
     }
-    cluster.direct.see("delete: sessions.stream.space/a").await;
+    cluster.direct.output("delete: sessions.stream.space/a").await;
     cluster.create_session("a").await;
     let mut observed = vec![];
     let until = Instant::now() + WAIT_TIMEOUT;
@@ -44,7 +41,7 @@ async fn observes_every_state_once_and_in_order(cluster: TestCluster) {
     }
     assert_eq!(observed, ["one", "two", "three", "deleted", "null"]);
     assert_eq!(cluster.proxy.watch_requests(), 1);
-    assert!(cluster.stage.noted(EvidenceKind::Response).contains("watch: deleted at resourceVersion"));
+    assert!(cluster.stage.take_evidence(EvidenceKind::Response).contains("watch: deleted at resourceVersion"));
 }
 
 async fn list_is_observed_after_every_selected_change(cluster: TestCluster) {
@@ -55,8 +52,8 @@ async fn list_is_observed_after_every_selected_change(cluster: TestCluster) {
     cluster.create_session("c").await;
     cluster.set_state("a", "hibernated").await;
     let relabel = "{ patch: sessions.stream.space/c, merge: { metadata: { labels: { app: other } } } }";
-    cluster.direct.see(relabel).await;
-    cluster.direct.see("delete: sessions.stream.space/a").await;
+    cluster.direct.output(relabel).await;
+    cluster.direct.output("delete: sessions.stream.space/a").await;
     let mut observed = vec![];
     let until = Instant::now() + WAIT_TIMEOUT;
     while observed.len() < 4 && Instant::now() < until {
@@ -167,7 +164,7 @@ async fn relists_when_the_history_has_expired(cluster: TestCluster) {
         last = cluster.stage.next(&*action, &last, POLL_INTERVAL).await.unwrap();
     }
     assert_eq!(state_label(&last), "s19");
-    assert!(cluster.stage.noted(EvidenceKind::Note).contains("listed again"));
+    assert!(cluster.stage.take_evidence(EvidenceKind::Note).contains("listed again"));
     // From here on the watch continues.
     cluster.set_state("a", "after").await;
     let next = cluster.stage.next(&*action, &last, WAIT_TIMEOUT).await.unwrap();

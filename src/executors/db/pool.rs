@@ -5,10 +5,8 @@
 //! before every statement, and it does not cancel statements on the server. This pool reports the first refusal immediately.
 use super::server::{Server, Session};
 use crate::executor::ActionError;
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use parking_lot::Mutex;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::task::TaskTracker;
 
@@ -54,7 +52,7 @@ impl Pool {
     pub async fn lease(&self) -> Result<Lease<'_>, LeaseError> {
         let permit = tokio::time::timeout(CONNECT_TIMEOUT, self.permits.acquire()).await;
         let permit = permit.map_err(|_| LeaseError::Exhausted)?.map_err(|_| LeaseError::Exhausted)?;
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self.idle.lock().pop();
         let (session, idle_time) = match idle {
             Some((session, since)) => (session, Some(since.elapsed())),
             None => {
@@ -67,7 +65,7 @@ impl Pool {
 
     /// Closes all idle connections. After the server went away, none of them is usable.
     pub async fn clear(&self) {
-        let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        let idle = std::mem::take(&mut *self.idle.lock());
         for (session, _) in idle {
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, session.close()).await;
         }
@@ -93,7 +91,7 @@ impl Lease<'_> {
     /// Returns the connection to the pool. Its statement must have ended.
     pub fn release(mut self) {
         if let Some(session) = self.session.take() {
-            self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push((session, Instant::now()));
+            self.pool.idle.lock().push((session, Instant::now()));
         }
     }
 

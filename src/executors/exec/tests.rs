@@ -2,8 +2,8 @@ use super::Exec;
 use crate::{
     event::EvidenceKind,
     executor::{ActionError, Executor, Output},
-    executors::stage::{Stage, action, wrong, wrong_target},
     expr::Scope,
+    testing::{Harness, action, body_problems, target_problems},
     value::Value,
 };
 use std::{
@@ -11,17 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-fn stage() -> Stage {
-    let mut s = Stage::new(std::env::temp_dir());
+fn harness() -> Harness {
+    let mut s = Harness::new(&Exec, std::env::temp_dir());
     s.scope = Scope::default()
         .with("tricky", "it's $HOME; `x`\n")
         .with("list", Value::list(vec!["b c".into(), 2i64.into()]))
         .with("nothing", Value::Null);
     s
-}
-
-async fn perform(stage: &Stage, body: &str) -> Result<Output, ActionError> {
-    action(&Exec, body).perform(&stage.cx()).await
 }
 
 /// Exit status, stdout and stderr.
@@ -33,7 +29,7 @@ fn parts(out: &Output) -> (i64, String, String) {
 #[test]
 fn refuses_invalid_bodies_at_their_location() {
     let problem = |text: &str| {
-        let all = wrong(&Exec, text);
+        let all = body_problems(&Exec, text);
         assert_eq!(all.len(), 1, "{all:?}");
         all.into_iter().next().unwrap()
     };
@@ -46,78 +42,78 @@ fn refuses_invalid_bodies_at_their_location() {
     assert_eq!(problem("{ run: [ls], stdin: [x] }").0, "wrong-type");
     assert_eq!(problem("{ run: [ls], env: x }").0, "wrong-type");
     assert_eq!(problem("{ run: [ls], env: { a=b: c } }"), ("invalid-variable", "a=b".into()));
-    assert_eq!(wrong_target(&Exec, "exec: x")[0].0, "unsupported-target");
+    assert_eq!(target_problems(&Exec, "exec: x")[0].0, "unsupported-target");
     assert!(!Exec.needs_target() && action(&Exec, "{ run: [ls] }").changes());
     assert_eq!(action(&Exec, "{ run: [ls, '${x}'] }").summary(), "ls ${x}");
 }
 
 #[tokio::test]
 async fn runs_a_program_without_a_shell() {
-    let s = stage();
-    let out = perform(&s, "{ run: [printf, '%s|', '${tricky}', '*', '${list}', 3] }").await.unwrap();
+    let s = harness();
+    let out = s.perform("{ run: [printf, '%s|', '${tricky}', '*', '${list}', 3] }").await.unwrap();
     assert_eq!(parts(&out), (0, "it's $HOME; `x`\n|*|b c|2|3|".into(), String::new()));
     assert!(s.sent());
-    let out = perform(
-        &s,
-        "{ run: [sh, -c, 'cat; printf %s \"$A\" >&2; exit 7'], stdin: 'in ${tricky}', env: { A: '${tricky}' } }",
-    )
-    .await
-    .unwrap();
+    let out = s
+        .perform(
+            "{ run: [sh, -c, 'cat; printf %s \"$A\" >&2; exit 7'], stdin: 'in ${tricky}', env: { A: '${tricky}' } }",
+        )
+        .await
+        .unwrap();
     assert_eq!(parts(&out), (7, "in it's $HOME; `x`\n".into(), "it's $HOME; `x`\n".into()));
-    let out = perform(&s, "{ run: [sh, -c, 'kill -9 $$'] }").await.unwrap();
+    let out = s.perform("{ run: [sh, -c, 'kill -9 $$'] }").await.unwrap();
     assert_eq!(parts(&out).0, 137);
-    assert!(matches!(perform(&s, "{ run: [echo, '${nothing}'] }").await, Err(ActionError::Invalid(_))));
-    assert!(matches!(perform(&s, "{ run: [echo, \"a\\0b\"] }").await, Err(ActionError::Invalid(_))));
-    assert!(matches!(perform(&s, "{ run: ['${\"\"}'] }").await, Err(ActionError::Invalid(_))));
+    assert!(matches!(s.perform("{ run: [echo, '${nothing}'] }").await, Err(ActionError::Invalid(_))));
+    assert!(matches!(s.perform("{ run: [echo, \"a\\0b\"] }").await, Err(ActionError::Invalid(_))));
+    assert!(matches!(s.perform("{ run: ['${\"\"}'] }").await, Err(ActionError::Invalid(_))));
     let fields = action(&Exec, "{ run: [ls] }").fields();
     assert_eq!(out.value.as_map().unwrap().keys().collect::<Vec<_>>(), fields);
 }
 
 #[tokio::test]
 async fn shell_line_in_the_evidence_does_the_same() {
-    let s = stage();
+    let s = harness();
     let body = "{ run: [sh, -c, 'cat; printf %s \"$A\"; exit 3'], stdin: '${tricky}', env: { A: '${tricky}' } }";
-    let ours = parts(&perform(&s, body).await.unwrap());
-    let line = s.noted(EvidenceKind::Reproduce).pop().unwrap();
+    let ours = parts(&s.perform(body).await.unwrap());
+    let line = s.evidence(EvidenceKind::Reproduce).pop().unwrap();
     let theirs = tokio::process::Command::new("sh").args(["-c", &line]).output().await.unwrap();
     assert_eq!((ours.0, ours.1), (3, String::from_utf8(theirs.stdout).unwrap()), "{line}");
-    assert!(s.noted(EvidenceKind::Response)[0].starts_with("exit status: 3\nit's"));
+    assert!(s.evidence(EvidenceKind::Response)[0].starts_with("exit status: 3\nit's"));
 }
 
 #[tokio::test]
 async fn missing_program_or_folder_is_unreachable() {
-    let s = stage();
-    let e = perform(&s, "{ run: [no-such-program-anywhere] }").await.err().unwrap();
+    let s = harness();
+    let e = s.perform("{ run: [no-such-program-anywhere] }").await.err().unwrap();
     assert!(
         matches!(&e, ActionError::Unreachable(m) if m.starts_with("no such program `no-such-program-anywhere`")),
         "{e}"
     );
     assert!(!s.sent());
-    let nowhere = Stage::new("/no/such/folder");
-    let e = perform(&nowhere, "{ run: [true] }").await.err().unwrap().to_string();
+    let nowhere = Harness::new(&Exec, "/no/such/folder");
+    let e = nowhere.perform("{ run: [true] }").await.err().unwrap().to_string();
     assert!(e.contains("/no/such/folder"), "{e}");
     assert!(action(&Exec, "{ run: [ls] }").no_response().is_none());
 }
 
 #[tokio::test]
 async fn large_input_and_output_does_not_block() {
-    let s = stage();
+    let s = harness();
     let text = "x".repeat(1 << 20);
-    let mut many = stage();
-    many.scope = Scope::default().with("text", text.as_str());
-    let out = perform(&many, "{ run: [cat], stdin: '${text}' }").await.unwrap();
+    let mut large = harness();
+    large.scope = Scope::default().with("text", text.as_str());
+    let out = large.perform("{ run: [cat], stdin: '${text}' }").await.unwrap();
     assert!(parts(&out).1 == text);
     // Unread input is not an error.
-    assert_eq!(parts(&perform(&many, "{ run: [true], stdin: '${text}' }").await.unwrap()).0, 0);
-    let out = perform(&s, "{ run: [head, -c, 40000000, /dev/zero] }").await.unwrap();
+    assert_eq!(parts(&large.perform("{ run: [true], stdin: '${text}' }").await.unwrap()).0, 0);
+    let out = s.perform("{ run: [head, -c, 40000000, /dev/zero] }").await.unwrap();
     assert_eq!(parts(&out).1.len(), 32 << 20);
-    assert!(s.noted(EvidenceKind::Note)[0].contains("32 MiB"));
+    assert!(s.evidence(EvidenceKind::Note)[0].contains("32 MiB"));
 }
 
 #[tokio::test]
 async fn child_processes_are_killed() {
     let dir = tempfile::tempdir().unwrap();
-    let s = Stage::new(dir.path());
+    let s = Harness::new(&Exec, dir.path());
     let running = |file: &str| {
         let id = std::fs::read_to_string(dir.path().join(file)).unwrap();
         let state = std::fs::read_to_string(Path::new("/proc").join(id.trim()).join("stat")).unwrap_or_default();
@@ -135,14 +131,14 @@ async fn child_processes_are_killed() {
     };
     // The action is dropped.
     let slow = action(&Exec, "{ run: [sh, -c, 'sleep 60 & echo $! > child; echo early; wait'] }");
-    let cx = s.cx();
+    let cx = s.context();
     assert!(tokio::time::timeout(Duration::from_millis(300), slow.perform(&cx)).await.is_err());
-    assert!(gproblem("child").await);
-    assert!(s.noted(EvidenceKind::Request)[0].contains("sleep 60"));
+    assert!(gone("child").await);
+    assert!(s.evidence(EvidenceKind::Request)[0].contains("sleep 60"));
     // The program ends while a child process keeps its output open.
     let began = Instant::now();
-    let out = perform(&s, "{ run: [sh, -c, 'sleep 60 & echo $! > left; echo done'] }").await.unwrap();
+    let out = s.perform("{ run: [sh, -c, 'sleep 60 & echo $! > left; echo done'] }").await.unwrap();
     assert_eq!(parts(&out), (0, "done\n".into(), String::new()));
     assert!(began.elapsed() < Duration::from_secs(5));
-    assert!(gproblem("left").await);
+    assert!(gone("left").await);
 }

@@ -2,8 +2,8 @@ use super::Logs;
 use crate::{
     event::EvidenceKind,
     executor::{ActionError, Output},
-    executors::stage::{Stage, action, wrong, wrong_target},
     expr::Scope,
+    testing::{Harness, action, body_problems, target_problems},
     value::Value,
 };
 use std::{
@@ -16,19 +16,19 @@ fn texts(out: &Output) -> Vec<String> {
     out.value.get("lines").unwrap().as_list().unwrap().iter().map(|l| l.get("text").unwrap().to_string()).collect()
 }
 
-async fn perform(stage: &Stage, body: &str) -> Result<Output, ActionError> {
-    action(&Logs, body).perform(&stage.cx()).await
+async fn perform(stage: &Harness, body: &str) -> Result<Output, ActionError> {
+    action(&Logs, body).perform(&stage.context()).await
 }
 
 #[test]
 fn refuses_invalid_bodies_and_targets_with_their_location() {
-    let first = |text: &str| wrong(&Logs, text).into_iter().next().unwrap();
+    let first = |text: &str| body_problems(&Logs, text).into_iter().next().unwrap();
     assert_eq!(first("all").0, "wrong-type");
     assert_eq!(first("{ sicne: x }"), ("unknown-key", "sicne".into()));
     assert_eq!(first("{ since: yesterday }"), ("invalid-time", "yesterday".into()));
     assert_eq!(first("{ tail: 0 }"), ("wrong-type", "0".into()));
     assert_eq!(first("{ tail: many }"), ("wrong-type", "many".into()));
-    let first = |text: &str| wrong_target(&Logs, text).into_iter().next().unwrap();
+    let first = |text: &str| target_problems(&Logs, text).into_iter().next().unwrap();
     assert_eq!(first("logs: /var/log/x").0, "wrong-type");
     assert_eq!(first("logs: { fiel: x }"), ("unknown-key", "fiel".into()));
     assert_eq!(first("logs: { file: x, command: [y] }").0, "invalid-log-source");
@@ -46,7 +46,7 @@ fn refuses_invalid_bodies_and_targets_with_their_location() {
 async fn reads_a_file_since_a_time_and_from_its_end() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.log"), "2026-01-02T03:04:05Z one\nmore\n2026-01-02T03:04:07Z two\n").unwrap();
-    let mut s = Stage::new(dir.path()).with_target(&Logs, "logs: { file: a.log }").await;
+    let mut s = Harness::new(&Logs, dir.path()).open("logs: { file: a.log }").await.unwrap();
     s.scope = Scope::default().with("t", Value::Time("2026-01-02T03:04:06Z".parse().unwrap())).with("n", 1i64);
     assert_eq!(texts(&perform(&s, "{}").await.unwrap()).len(), 3);
     let since = perform(&s, "{ since: '${t}' }").await.unwrap();
@@ -58,7 +58,7 @@ async fn reads_a_file_since_a_time_and_from_its_end() {
     assert_eq!(texts(&perform(&s, "{ since: '2026-01-02T03:04:06Z' }").await.unwrap()).len(), 1);
     assert_eq!(texts(&perform(&s, "{ tail: 2 }").await.unwrap()), ["more", "2026-01-02T03:04:07Z two"]);
     assert_eq!(texts(&perform(&s, "{ tail: '${n}' }").await.unwrap()).len(), 1);
-    assert!(s.noted(EvidenceKind::Reproduce).last().unwrap().starts_with("tail -n 1 /"));
+    assert!(s.evidence(EvidenceKind::Reproduce).last().unwrap().starts_with("tail -n 1 /"));
     assert!(matches!(perform(&s, "{ since: '${n}' }").await, Err(ActionError::Invalid(_))));
     assert!(matches!(perform(&s, "{ tail: '${t}' }").await, Err(ActionError::Invalid(_))));
 }
@@ -68,8 +68,8 @@ async fn next_observation_comes_when_the_file_grows() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.log");
     std::fs::write(&path, "one\n").unwrap();
-    let s = Stage::new(dir.path()).with_target(&Logs, "logs: { file: a.log }").await;
-    let (action, cx, long) = (action(&Logs, "{}"), s.cx(), Duration::from_secs(30));
+    let s = Harness::new(&Logs, dir.path()).open("logs: { file: a.log }").await.unwrap();
+    let (action, cx, long) = (action(&Logs, "{}"), s.context(), Duration::from_secs(30));
     let first = action.perform(&cx).await.unwrap();
     let append = |text: &str| OpenOptions::new().append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
     append("two\n");
@@ -93,15 +93,15 @@ async fn next_observation_comes_when_the_file_grows() {
 
 #[tokio::test]
 async fn reads_the_output_of_a_program() {
-    let s = Stage::new(std::env::temp_dir()).with_target(&Logs, "logs: { command: [printf, 'a\\nb c\\n'] }").await;
+    let s = Harness::new(&Logs, std::env::temp_dir()).open("logs: { command: [printf, 'a\\nb c\\n'] }").await.unwrap();
     let out = perform(&s, "{}").await.unwrap();
     assert_eq!(texts(&out), ["a", "b c"]);
-    assert_eq!(s.noted(EvidenceKind::Reproduce)[0], "printf 'a\\nb c\\n'");
+    assert_eq!(s.evidence(EvidenceKind::Reproduce)[0], "printf 'a\\nb c\\n'");
     let began = Instant::now();
-    action(&Logs, "{}").next(&s.cx(), &out, Duration::from_millis(60)).await.unwrap();
+    action(&Logs, "{}").next(&s.context(), &out, Duration::from_millis(60)).await.unwrap();
     assert!(began.elapsed() >= Duration::from_millis(60));
     let fails = async |target: &str| {
-        let s = Stage::new(std::env::temp_dir()).with_target(&Logs, target).await;
+        let s = Harness::new(&Logs, std::env::temp_dir()).open(target).await.unwrap();
         match perform(&s, "{}").await {
             Err(ActionError::Unreachable(m)) => m,
             _ => panic!("expected an error for {target}"),

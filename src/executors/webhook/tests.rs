@@ -3,8 +3,8 @@ use crate::{
     address::Address,
     event::EvidenceKind,
     executor::{ActionError, Output},
-    executors::stage::{Stage, action, wrong, wrong_target},
     expr::Scope,
+    testing::{Harness, action, body_problems, target_problems},
     value::Value,
 };
 use jiff::Timestamp;
@@ -14,20 +14,20 @@ use std::time::{Duration, Instant};
 
 const SIGNED: &str = "{ webhook: '127.0.0.1:0', signature: { header: X-Signature, scheme: hmac-sha256-hex } }";
 
-async fn stage(target: &str) -> Stage {
+async fn stage(target: &str) -> Harness {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Stage::new(std::env::temp_dir()).with_target(&Webhook, target).await
+    Harness::new(&Webhook, std::env::temp_dir()).open(target).await.unwrap()
 }
 
-async fn perform(stage: &Stage, body: &str) -> Result<Output, ActionError> {
-    action(&Webhook, body).perform(&stage.cx()).await
+async fn perform(stage: &Harness, body: &str) -> Result<Output, ActionError> {
+    action(&Webhook, body).perform(&stage.context()).await
 }
 
-async fn open(stage: &Stage, body: &str) -> String {
+async fn open(stage: &Harness, body: &str) -> String {
     perform(stage, body).await.unwrap().value.get("url").unwrap().to_string()
 }
 
-async fn received(stage: &Stage, body: &str) -> Vec<Value> {
+async fn received(stage: &Harness, body: &str) -> Vec<Value> {
     deliveries(&perform(stage, body).await.unwrap())
 }
 
@@ -42,7 +42,7 @@ async fn post(url: &str, body: &str) -> Result<StatusCode, reqwest::Error> {
 #[test]
 fn what_is_wrong_with_a_body_is_said_where_it_stands() {
     let one = |text: &str| {
-        let all = wrong(&Webhook, text);
+        let all = body_problems(&Webhook, text);
         assert_eq!(all.len(), 1, "{all:?}");
         all.into_iter().next().unwrap()
     };
@@ -66,7 +66,7 @@ fn what_is_wrong_with_a_body_is_said_where_it_stands() {
 
 #[test]
 fn what_is_wrong_with_a_target_is_said_where_it_stands() {
-    let one = |text: &str| wrong_target(&Webhook, text).into_iter().next().unwrap();
+    let one = |text: &str| target_problems(&Webhook, text).into_iter().next().unwrap();
     assert_eq!(one("webhook: nowhere"), ("invalid-address", "nowhere".into()));
     let beside = |text: &str| one(&format!("{{ webhook: '127.0.0.1:0', {text} }}"));
     assert_eq!(beside("tls: { certificate: a.pem }").0, "missing-key");
@@ -127,11 +127,11 @@ async fn that_nothing_came_is_no_evidence_where_nobody_has_come_at_all() {
     let s = stage(SIGNED).await;
     let (_, other) = (open(&s, "open: in").await, open(&s, "open: other").await);
     let looked = action(&Webhook, "received: in");
-    let out = looked.perform(&s.cx()).await.unwrap();
+    let out = looked.perform(&s.context()).await.unwrap();
     let doubt = looked.inconclusive(&out.value).unwrap();
     assert!(doubt.contains("nobody has reached this inbox"), "{doubt}");
     post(&other, "1").await.unwrap();
-    let out = looked.perform(&s.cx()).await.unwrap();
+    let out = looked.perform(&s.context()).await.unwrap();
     assert_eq!((deliveries(&out).len(), looked.inconclusive(&out.value)), (0, None), "it is not out of reach");
 }
 
@@ -189,7 +189,7 @@ async fn only_what_it_is_about_counts() {
     assert_eq!(send("7", r#"{"data": {"t": "other"}}"#).await, 200);
     assert_eq!(send("7", r#"{"data": {"t": "mine"}}"#).await, 201);
     assert_eq!(received(&s, "received: in").await.len(), 2);
-    assert!(s.noted(EvidenceKind::Note).iter().any(|n| n.contains("4 more did not match")));
+    assert!(s.evidence(EvidenceKind::Note).iter().any(|n| n.contains("4 more did not match")));
 }
 
 #[tokio::test]
@@ -240,10 +240,10 @@ async fn why_a_delivery_is_not_validly_signed_is_told_apart() {
     };
     assert_eq!(why(secret).await, json!([null, "stale", "malformed", "missing-header"]));
     assert_eq!(why("whsec_another").await, json!(["mismatch", "mismatch", "malformed", "missing-header"]));
-    let notes = s.noted(EvidenceKind::Note).join("\n");
+    let notes = s.evidence(EvidenceKind::Note).join("\n");
     assert!(notes.contains("delivery 2 is not validly signed: it was signed 36"), "{notes}");
     assert!(notes.contains("delivery 4 is not validly signed: the header `stripe-signature` is missing"), "{notes}");
-    assert_eq!(s.cx().secrets.mask(&format!("with {secret}")).as_deref(), Some("with ‹webhook-secret›"));
+    assert_eq!(s.context().secrets.mask(&format!("with {secret}")).as_deref(), Some("with ‹webhook-secret›"));
     let ids: Json = received(&s, "received: in").await.iter().map(|d| d.get("id").unwrap().to_json()).collect();
     assert_eq!(ids, json!(["evt_1", "evt_1", "evt_1", "evt_1"]), "the scheme says where a delivery's id is");
     let e = perform(&s, "{ received: in, secret: '' }").await.err().unwrap().to_string();
@@ -306,14 +306,14 @@ async fn a_connection_can_be_closed_or_reset_instead_of_an_answer() {
 }
 
 /// An inbox that speaks TLS, and a certificate for it.
-async fn secure(settings: &str) -> (Stage, tempfile::TempDir, reqwest::Certificate) {
+async fn secure(settings: &str) -> (Harness, tempfile::TempDir, reqwest::Certificate) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_string()]).unwrap();
     std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
     std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     let target = format!("{{ webhook: '127.0.0.1:0', tls: {{ certificate: cert.pem, key: key.pem }}, {settings} }}");
-    let s = Stage::new(folder.path()).with_target(&Webhook, &target).await;
+    let s = Harness::new(&Webhook, folder.path()).open(&target).await.unwrap();
     (s, folder, reqwest::Certificate::from_pem(made.cert.pem().as_bytes()).unwrap())
 }
 
@@ -333,7 +333,7 @@ async fn an_inbox_speaks_tls() {
     for _ in 0..200 {
         let all = received(&s, "received: in").await;
         assert_eq!(all.len(), 2);
-        notes = s.noted(EvidenceKind::Note).join("\n");
+        notes = s.evidence(EvidenceKind::Note).join("\n");
         if notes.contains("; 2 came to this inbox and to no box of it") {
             break;
         }
@@ -347,7 +347,7 @@ async fn what_is_wrong_with_a_certificate_is_said() {
     let (s, folder, _) = secure("signature: github").await;
     let with = async |certificate: &str, key: &str| {
         let target = format!("{{ webhook: '127.0.0.1:0', tls: {{ certificate: {certificate}, key: {key} }} }}");
-        s.connect(&Webhook, &target).await.err().unwrap().to_string()
+        s.connect(&target).await.err().unwrap().to_string()
     };
     std::fs::write(folder.path().join("empty.pem"), "").unwrap();
     let other = rcgen::KeyPair::generate().unwrap();
@@ -406,7 +406,7 @@ async fn who_comes_to_no_box_is_told_of() {
     // something before it may lead here by a path of its own
     assert_eq!(post(&url.replacen(root, &format!("{root}/hooks/ci"), 1), "").await.unwrap(), 200);
     assert_eq!(received(&s, "received: in").await[0].get("path"), Some(&Value::text("")));
-    let notes = s.noted(EvidenceKind::Note).join("\n");
+    let notes = s.evidence(EvidenceKind::Note).join("\n");
     let told = "1 delivery in `in`; 1 came to this inbox and to no box of it, the last because POST /old-address is the address";
     assert!(notes.contains(told), "{notes}");
 }
@@ -422,7 +422,7 @@ async fn boxes_are_apart() {
     assert!(a.contains("/r1-tc-1-in-") && a.rsplit('-').next().unwrap().len() == 32, "{a}");
     post(&a, "a").await.unwrap();
     post(&other, "o").await.unwrap();
-    let texts = async |s: &Stage, body: &str| -> Json {
+    let texts = async |s: &Harness, body: &str| -> Json {
         received(s, body).await.iter().map(|d| d.get("text").unwrap().to_json()).collect()
     };
     assert_eq!(texts(&s, "received: in").await, json!(["o"]));
@@ -459,7 +459,7 @@ async fn nothing_is_lost_between_two_looks() {
     let s = stage(SIGNED).await;
     let url = open(&s, "open: in").await;
     let look = action(&Webhook, "received: in");
-    let (cx, long) = (s.cx(), Duration::from_secs(24 * 3600));
+    let (cx, long) = (s.context(), Duration::from_secs(24 * 3600));
     let mut last = look.perform(&cx).await.unwrap();
     // came before anybody waited: found at once
     post(&url, "0").await.unwrap();
@@ -522,7 +522,7 @@ async fn the_public_url_is_what_the_product_is_told() {
     assert!(url.starts_with("http://127.0.0.1:") && post(&url, "").await.unwrap() == 200, "{url}");
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let _held = std::net::TcpListener::bind(taken).unwrap();
-    let e = s.connect(&Webhook, &format!("webhook: {taken}")).await.err().unwrap();
+    let e = s.connect(&format!("webhook: {taken}")).await.err().unwrap();
     assert!(matches!(&e, ActionError::Unreachable(m) if m.contains(&taken.to_string())), "{e}");
     assert!(action(&Webhook, "open: a").changes() && !action(&Webhook, "received: a").changes());
 }

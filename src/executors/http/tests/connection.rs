@@ -33,7 +33,7 @@ async fn a_proxy_is_asked_in_the_servers_place() {
     let asked = seen.lock().unwrap()[0].clone();
     assert!(asked.starts_with("GET http://api.invalid/v1/x HTTP/1.1\r\n"), "{asked}");
     assert!(asked.to_lowercase().contains("proxy-authorization: basic bwu6cznjcmv0lxdvcmq="), "{asked}");
-    let line = s.noted(EvidenceKind::Reproduce).remove(0);
+    let line = s.evidence(EvidenceKind::Reproduce).remove(0);
     assert!(line.contains(&format!("--proxy http://me:s3cret-word@{at}")), "{line}");
     let masked = s.secrets.mask(&line).expect("it is a secret");
     assert!(!masked.contains("s3cret-word"), "{masked}");
@@ -66,7 +66,7 @@ async fn a_proxy_that_refuses_is_said() {
 async fn a_proxy_may_be_refused_by_name() {
     let s = stage(&format!("{{ http: {}, proxy: none }}", echo().await)).await;
     told(&s, "request: GET /").await;
-    assert!(s.noted(EvidenceKind::Reproduce)[0].contains("--noproxy '*'"));
+    assert!(s.evidence(EvidenceKind::Reproduce)[0].contains("--noproxy '*'"));
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn a_socket_is_asked_in_place_of_an_address() {
     let socket = path.to_str().unwrap().replace('\'', "''");
     let s = stage(&format!("{{ http: 'http://docker.invalid', socket: '{socket}' }}")).await;
     assert_eq!(told(&s, "request: GET /info").await, json!({ "host": "docker.invalid" }));
-    let line = s.noted(EvidenceKind::Reproduce).remove(0);
+    let line = s.evidence(EvidenceKind::Reproduce).remove(0);
     assert!(line.contains("--unix-socket "), "{line}");
     assert_eq!(curl(&line).await, json!({ "host": "docker.invalid" }));
 
@@ -101,7 +101,7 @@ async fn a_name_may_lead_elsewhere() {
     let s = stage(&format!("{{ http: 'http://api.invalid:{port}', resolve: {{ api.invalid: 127.0.0.1 }} }}")).await;
     let mut ours = told(&s, "request: GET /x").await;
     assert_eq!(ours["headers"]["host"], format!("api.invalid:{port}"));
-    let line = s.noted(EvidenceKind::Reproduce).remove(0);
+    let line = s.evidence(EvidenceKind::Reproduce).remove(0);
     assert!(line.contains(&format!("--resolve api.invalid:{port}:127.0.0.1")), "{line}");
     let mut theirs = curl(&line).await;
     for one in [&mut ours, &mut theirs] {
@@ -109,8 +109,8 @@ async fn a_name_may_lead_elsewhere() {
         headers.retain(|k, _| !["user-agent", "accept-encoding"].contains(&k.as_str()));
     }
     assert_eq!(ours, theirs, "{line}");
-    let s = Stage::new(std::env::temp_dir());
-    let wrong = s.connect(&Http, "{ http: http://x, resolve: { x: there } }").await.err().unwrap();
+    let s = Harness::new(&Http, std::env::temp_dir());
+    let wrong = s.connect("{ http: http://x, resolve: { x: there } }").await.err().unwrap();
     assert_eq!(wrong.to_string(), "`resolve.x` gave `there`, which is no IP address");
 }
 
@@ -120,8 +120,8 @@ async fn http_2_may_be_spoken_without_asking() {
     for (protocol, version) in [("http2", "HTTP/2.0"), ("http1", "HTTP/1.1")] {
         let s = stage(&format!("{{ http: {base}, protocol: {protocol} }}")).await;
         told(&s, "request: GET /").await;
-        assert!(s.noted(EvidenceKind::Response)[0].starts_with(version), "{protocol}");
-        let line = s.noted(EvidenceKind::Reproduce).remove(0);
+        assert!(s.evidence(EvidenceKind::Response)[0].starts_with(version), "{protocol}");
+        let line = s.evidence(EvidenceKind::Reproduce).remove(0);
         let ran = tokio::process::Command::new("sh").args(["-c", &line]).output().await.unwrap();
         assert!(ran.stdout.starts_with(&version.as_bytes()[..6]), "{line}");
     }
@@ -137,7 +137,7 @@ async fn compression_can_be_left_alone() {
 
 #[test]
 fn what_is_wrong_with_the_way_is_said_where_it_stands() {
-    let one = |text: &str| wrong_target(&Http, text).remove(0);
+    let one = |text: &str| target_problems(&Http, text).remove(0);
     assert_eq!(one("{ http: http://x, proxy: 'ftp://y' }"), ("invalid-url", "'ftp://y'".into()));
     assert_eq!(one("{ http: http://x, protocol: http3 }"), ("wrong-type", "http3".into()));
     assert_eq!(one("{ http: http://x, compression: maybe }"), ("wrong-type", "maybe".into()));

@@ -7,14 +7,14 @@ use axum::{
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Everything that was noted, as it would be written.
-fn written(s: &Stage) -> String {
+fn written(s: &Harness) -> String {
     let kinds = [EvidenceKind::Request, EvidenceKind::Reproduce, EvidenceKind::Response, EvidenceKind::Note];
-    let all: Vec<String> = kinds.into_iter().flat_map(|k| s.noted(k)).collect();
+    let all: Vec<String> = kinds.into_iter().flat_map(|k| s.evidence(k)).collect();
     let text = all.join("\n");
     s.secrets.mask(&text).unwrap_or(text)
 }
 
-async fn as_whom(s: &Stage, body: &str) -> Json {
+async fn as_whom(s: &Harness, body: &str) -> Json {
     told(s, body).await["headers"]["authorization"].clone()
 }
 
@@ -89,11 +89,11 @@ async fn a_digest_challenge_is_answered() {
     assert_eq!(challenges.load(Ordering::SeqCst), 1, "a challenge that is known is not waited for");
     let refused = perform(&s, "{ request: GET /, identity: wrong }").await.unwrap().value;
     assert_eq!(refused.get("status"), Some(&Value::Int(401)), "the server's answer is the answer");
-    let line = s.noted(EvidenceKind::Reproduce).remove(0);
+    let line = s.evidence(EvidenceKind::Reproduce).remove(0);
     assert!(line.contains("--digest --user 'Mufasa:Circle of Life'"), "{line}");
     let ran = tokio::process::Command::new("sh").args(["-c", &line]).output().await.unwrap();
     assert!(String::from_utf8_lossy(&ran.stdout).ends_with("00000001 body"), "{line}");
-    let response = s.noted(EvidenceKind::Request)[1].split_once("response=\"").unwrap().1[..64].to_string();
+    let response = s.evidence(EvidenceKind::Request)[1].split_once("response=\"").unwrap().1[..64].to_string();
     let written = written(&s);
     assert!(!written.contains("Circle of Life") && !written.contains(&response), "{written}");
 }
@@ -154,7 +154,7 @@ impl Tokens {
     }
 }
 
-async fn status(s: &Stage, body: &str) -> i64 {
+async fn status(s: &Harness, body: &str) -> i64 {
     perform(s, body).await.unwrap().value.get("status").unwrap().as_i64().unwrap()
 }
 
@@ -171,7 +171,7 @@ async fn a_token_is_fetched_once_for_all() {
     for secret in ["s3cret", "Y2xpZW50OnMzY3JldCUyRndvcmQ", "token-number-1"] {
         assert!(!written.contains(secret), "{secret} in {written}");
     }
-    assert!(s.noted(EvidenceKind::Note)[0].ends_with("/token, for the token of `http`: 200 OK"));
+    assert!(s.evidence(EvidenceKind::Note)[0].ends_with("/token, for the token of `http`: 200 OK"));
     let s = stage(&server.target(", client_in: body, parameters: { audience: a b }")).await;
     assert_eq!(status(&s, "request: GET /").await, 200);
     let asked = server.state.asked.lock().unwrap()[1].clone();
@@ -199,7 +199,7 @@ async fn a_token_that_is_refused_midway_is_renewed_once() {
     assert_eq!(futures::future::join_all(calls).await, [200; 5], "each is asked again");
     assert_eq!(server.fetched(), 2, "and one new token does for all");
     let said = "401: the token is not accepted any more; it is renewed, and the request is sent again";
-    assert!(s.noted(EvidenceKind::Note).iter().any(|n| n == said), "{:?}", s.noted(EvidenceKind::Note));
+    assert!(s.evidence(EvidenceKind::Note).iter().any(|n| n == said), "{:?}", s.evidence(EvidenceKind::Note));
     // a token of the plan's own, or one that has just been fetched, is refused, and that is the answer
     assert_eq!(status(&s, "{ request: GET /, headers: { Authorization: Bearer old } }").await, 401);
     assert_eq!(status(&s, "{ request: GET /, identity: none }").await, 401);
@@ -229,7 +229,7 @@ async fn a_product_that_takes_back_its_token_and_gives_no_other_has_answered() {
     let out = perform(&s, "request: GET /").await.unwrap().value;
     assert_eq!(out.get("text"), Some(&Value::text(r#"{"error":"User not found"}"#)));
     assert!(s.sent(), "it was asked");
-    let notes = s.noted(EvidenceKind::Note);
+    let notes = s.evidence(EvidenceKind::Note);
     let said = "401: the token is not accepted any more, and the server refuses to log in `http`";
     assert!(notes.iter().any(|note| note.starts_with(said)), "{notes:?}");
 }
@@ -389,7 +389,7 @@ async fn a_log_in_gives_a_token() {
 #[test]
 fn what_is_wrong_with_an_identity_is_said_where_it_stands() {
     let one = |settings: &str| {
-        let all = wrong_target(&Http, &format!("{{ http: http://x, {settings} }}"));
+        let all = target_problems(&Http, &format!("{{ http: http://x, {settings} }}"));
         assert_eq!(all.len(), 1, "{all:?}");
         all.into_iter().next().unwrap()
     };

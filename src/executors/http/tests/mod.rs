@@ -9,8 +9,8 @@ use super::Http;
 use crate::{
     event::EvidenceKind,
     executor::{ActionError, Output},
-    executors::stage::{Stage, action, wrong, wrong_target},
     expr::Scope,
+    testing::{Harness, action, body_problems, target_problems},
     value::Value,
 };
 use axum::{
@@ -77,18 +77,18 @@ pub(super) async fn answering(answer: &'static [u8]) -> String {
     format!("http://{address}")
 }
 
-pub(super) async fn stage(target: &str) -> Stage {
+pub(super) async fn stage(target: &str) -> Harness {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut stage = Stage::new(std::env::temp_dir());
+    let mut stage = Harness::new(&Http, std::env::temp_dir());
     stage.environment = Scope::new(stage.secrets.clone()).with("token", "t0k3n").with("password", "open:sesame 1");
-    stage.with_target(&Http, target).await
+    stage.open(target).await.unwrap()
 }
 
-pub(super) async fn perform(stage: &Stage, body: &str) -> Result<Output, ActionError> {
-    action(&Http, body).perform(&stage.cx()).await
+pub(super) async fn perform(stage: &Harness, body: &str) -> Result<Output, ActionError> {
+    action(&Http, body).perform(&stage.context()).await
 }
 
-pub(super) async fn told(stage: &Stage, body: &str) -> Json {
+pub(super) async fn told(stage: &Harness, body: &str) -> Json {
     let out = perform(stage, body).await.unwrap();
     assert_eq!(out.value.get("answered"), Some(&Value::Bool(true)));
     out.value.get("body").unwrap().to_json()

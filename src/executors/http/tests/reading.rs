@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::Message;
 #[test]
 fn what_is_wrong_is_said_where_it_stands() {
     let one = |text: &str| {
-        let all = wrong(&Http, text);
+        let all = body_problems(&Http, text);
         assert_eq!(all.len(), 1, "{all:?}");
         all.into_iter().next().unwrap()
     };
@@ -50,7 +50,7 @@ async fn a_body_is_cut_at_its_limit_and_that_is_said() {
         assert_eq!(out.get("text").unwrap().as_str().unwrap().len(), length, "{body}");
         assert_eq!(out.get("cut"), Some(&Value::Bool(cut)), "{body}");
     }
-    let notes = s.noted(EvidenceKind::Note);
+    let notes = s.evidence(EvidenceKind::Note);
     assert_eq!(notes[0], "the body is longer than 4 KiB: what comes after was not read");
     assert_eq!(notes.len(), 2, "{notes:?}");
 }
@@ -80,8 +80,8 @@ async fn redirects_are_gone_after_on_demand() {
         { "status": 307, "location": format!("{base}/echo?x=1") },
     ]);
     assert_eq!(out.get("redirects").unwrap().to_json(), chain);
-    assert_eq!(s.noted(EvidenceKind::Response).len(), 3, "each hop is evidence");
-    assert!(s.noted(EvidenceKind::Reproduce)[0].contains("--location --max-redirs 10"));
+    assert_eq!(s.evidence(EvidenceKind::Response).len(), 3, "each hop is evidence");
+    assert!(s.evidence(EvidenceKind::Reproduce)[0].contains("--location --max-redirs 10"));
 
     let see = told(&s, "{ request: PUT /see, text: hi, follow: true }").await;
     assert_eq!(see["method"], "GET");
@@ -93,7 +93,7 @@ async fn redirects_are_gone_after_on_demand() {
     let round = perform(&s, "{ request: GET /round, follow: 3 }").await.unwrap().value;
     assert_eq!(round.get("status"), Some(&Value::Int(302)));
     assert_eq!(round.get("redirects").unwrap().as_list().unwrap().len(), 3);
-    assert!(s.noted(EvidenceKind::Note).iter().any(|n| n == "more than 3 redirects: the last one is the answer"));
+    assert!(s.evidence(EvidenceKind::Note).iter().any(|n| n == "more than 3 redirects: the last one is the answer"));
     let call = action(&Http, "{ request: GET /, follow: true }");
     let silence = call.no_response().unwrap();
     assert_eq!(silence.as_map().unwrap().keys().collect::<Vec<_>>(), call.fields());
@@ -137,8 +137,8 @@ async fn server_sent_events_are_messages() {
     assert_eq!(told(0), (json!("message"), json!("0"), json!({"n": 1})));
     assert_eq!(told(1), (json!("progress"), json!("1"), json!("two\nlines")));
     assert_eq!(out.value.get("closed"), Some(&Value::Null));
-    assert_eq!(s.noted(EvidenceKind::Response).len(), 2, "the head, and what came");
-    assert!(s.noted(EvidenceKind::Reproduce)[0].contains("--no-buffer"));
+    assert_eq!(s.evidence(EvidenceKind::Response).len(), 2, "the head, and what came");
+    assert!(s.evidence(EvidenceKind::Reproduce)[0].contains("--no-buffer"));
     let call = action(&Http, "{ request: GET /events, events: { count: 2 } }");
     assert_eq!(out.value.as_map().unwrap().keys().collect::<Vec<_>>(), call.fields());
 
@@ -158,7 +158,7 @@ async fn between_two_looks_no_message_is_lost() {
     let (base, more) = events().await;
     let s = stage(&format!("http: {base}")).await;
     let call = action(&Http, "{ request: GET /events, events: { count: 3 } }");
-    let (first, cx) = (call.perform(&s.cx()).await.unwrap(), s.cx());
+    let (first, cx) = (call.perform(&s.context()).await.unwrap(), s.context());
     assert_eq!(data(&first).len(), 3);
     more.send("between").unwrap();
     let second = call.next(&cx, &first, Duration::from_secs(60)).await.unwrap();
@@ -172,7 +172,7 @@ async fn between_two_looks_no_message_is_lost() {
     };
     let (fourth, ()) = tokio::join!(call.next(&cx, &third, Duration::from_secs(60)), later);
     assert_eq!(data(&fourth.unwrap())[4], "while it waits");
-    assert_eq!(s.noted(EvidenceKind::Request).len(), 1, "one stream for all looks");
+    assert_eq!(s.evidence(EvidenceKind::Request).len(), 1, "one stream for all looks");
 }
 
 /// Sends back what it is sent, after a greeting; closes at `bye`.
@@ -229,7 +229,7 @@ async fn the_messages_of_a_websocket_are_messages() {
 async fn a_websocket_goes_on_between_two_looks() {
     let s = stage(&format!("http: {}", socket().await)).await;
     let call = action(&Http, "{ request: GET /ws, messages: { send: [a, b], count: 1 } }");
-    let (first, cx) = (call.perform(&s.cx()).await.unwrap(), s.cx());
+    let (first, cx) = (call.perform(&s.context()).await.unwrap(), s.context());
     assert_eq!(data(&first), ["/ws nobody"]);
     let second = call.next(&cx, &first, Duration::from_secs(60)).await.unwrap();
     let third = call.next(&cx, &second, Duration::from_secs(60)).await.unwrap();
@@ -247,5 +247,5 @@ async fn a_server_without_websockets_gives_an_answer() {
         answering(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n").await;
     let s = stage(&format!("http: {liar}")).await;
     perform(&s, "{ request: GET /ws, messages: { within: 100ms } }").await.unwrap();
-    assert!(s.noted(EvidenceKind::Note).iter().any(|n| n.contains("does not answer the key")));
+    assert!(s.evidence(EvidenceKind::Note).iter().any(|n| n.contains("does not answer the key")));
 }

@@ -4,7 +4,7 @@ use super::*;
 #[test]
 fn what_is_wrong_with_a_body_is_said_where_it_stands() {
     let one = |text: &str| {
-        let all = wrong(&Http, text);
+        let all = body_problems(&Http, text);
         assert_eq!(all.len(), 1, "{all:?}");
         all.into_iter().next().unwrap()
     };
@@ -29,21 +29,21 @@ fn what_is_wrong_with_a_body_is_said_where_it_stands() {
 
 #[test]
 fn a_part_of_a_form_is_text_or_file() {
-    let all = wrong(&Http, "{ request: POST /x, multipart: { f: { text: a, file: b } } }");
+    let all = body_problems(&Http, "{ request: POST /x, multipart: { f: { text: a, file: b } } }");
     assert_eq!(all[0].0, "invalid-part");
-    assert_eq!(wrong(&Http, "{ request: POST /x, multipart: { f: { type: a/b } } }")[0].0, "invalid-part");
+    assert_eq!(body_problems(&Http, "{ request: POST /x, multipart: { f: { type: a/b } } }")[0].0, "invalid-part");
 }
 
 #[test]
 fn what_is_wrong_with_a_target_is_said_where_it_stands() {
-    assert_eq!(wrong_target(&Http, "http: ftp://x")[0], ("invalid-url", "ftp://x".into()));
-    assert_eq!(wrong_target(&Http, "http: nonsense")[0], ("invalid-url", "nonsense".into()));
-    assert_eq!(wrong_target(&Http, "{ http: http://x, haeders: {} }")[0], ("unknown-key", "haeders".into()));
-    assert_eq!(wrong_target(&Http, "{ http: { headers: {} } }")[0].0, "missing-key");
-    assert_eq!(wrong_target(&Http, "{ http: http://x, insecure: perhaps }")[0], ("wrong-type", "perhaps".into()));
-    assert_eq!(wrong_target(&Http, "{ http: http://x, identities: { none: {} } }")[0].0, "reserved-identity");
+    assert_eq!(target_problems(&Http, "http: ftp://x")[0], ("invalid-url", "ftp://x".into()));
+    assert_eq!(target_problems(&Http, "http: nonsense")[0], ("invalid-url", "nonsense".into()));
+    assert_eq!(target_problems(&Http, "{ http: http://x, haeders: {} }")[0], ("unknown-key", "haeders".into()));
+    assert_eq!(target_problems(&Http, "{ http: { headers: {} } }")[0].0, "missing-key");
+    assert_eq!(target_problems(&Http, "{ http: http://x, insecure: perhaps }")[0], ("wrong-type", "perhaps".into()));
+    assert_eq!(target_problems(&Http, "{ http: http://x, identities: { none: {} } }")[0].0, "reserved-identity");
     assert_eq!(
-        wrong_target(&Http, "{ http: http://x, identities: { a: { header: {} } } }")[0],
+        target_problems(&Http, "{ http: http://x, identities: { a: { header: {} } } }")[0],
         ("unknown-key", "header".into())
     );
 }
@@ -184,7 +184,7 @@ async fn an_answer_is_taken_as_it_is() {
     assert_eq!(get("/bytes").await.get("text"), Some(&Value::text("\u{fffd}\u{fffd}")));
     assert_eq!(get("/zipped").await.get("body").unwrap().to_json(), json!({"z": 1}));
     assert_eq!(get("/huge").await.get("text").unwrap().as_str().unwrap().len(), 32 << 20);
-    assert!(s.noted(EvidenceKind::Note).iter().any(|n| n.contains("32 MiB")));
+    assert!(s.evidence(EvidenceKind::Note).iter().any(|n| n.contains("32 MiB")));
     let fields = action(&Http, "request: GET /").fields();
     assert_eq!(many.as_map().unwrap().keys().collect::<Vec<_>>(), fields, "what it promises is what it gives");
 }
@@ -196,7 +196,7 @@ async fn silence_is_an_answer_and_not_being_able_to_ask_is_none() {
         let out = perform(&s, "request: POST /").await.unwrap();
         assert_eq!(out.value, action(&Http, "request: GET /").no_response().unwrap(), "{answer:?}");
         assert!(s.sent());
-        assert!(s.noted(EvidenceKind::Note)[0].contains("after the request had been sent"));
+        assert!(s.evidence(EvidenceKind::Note)[0].contains("after the request had been sent"));
     }
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let s = stage(&format!("http: http://{free}")).await;
@@ -221,13 +221,13 @@ async fn what_was_asked_is_known_even_if_no_answer_is_waited_for() {
     let router = Router::new().fallback(async || tokio::time::sleep(Duration::from_secs(60)).await);
     let s = stage(&format!("http: {}", serve(router).await)).await;
     let call = action(&Http, "{ request: POST /slow, json: { a: 1 } }");
-    let cx = s.cx();
+    let cx = s.context();
     let dropped = tokio::time::timeout(Duration::from_millis(100), call.perform(&cx)).await;
     assert!(dropped.is_err() && s.sent());
-    let request = &s.noted(EvidenceKind::Request)[0];
+    let request = &s.evidence(EvidenceKind::Request)[0];
     assert!(request.starts_with("POST http://127.0.0.1") && request.ends_with("\n{\"a\":1}"), "{request}");
-    assert_eq!(s.noted(EvidenceKind::Reproduce).len(), 1);
-    assert_eq!(s.noted(EvidenceKind::Response).len(), 0);
+    assert_eq!(s.evidence(EvidenceKind::Reproduce).len(), 1);
+    assert_eq!(s.evidence(EvidenceKind::Response).len(), 0);
 }
 
 #[tokio::test]
@@ -236,12 +236,12 @@ async fn as_long_as_it_connects_nothing_has_been_asked() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let s = stage(&format!("http: https://{address}")).await;
-    let (call, cx) = (action(&Http, "request: POST /"), s.cx());
+    let (call, cx) = (action(&Http, "request: POST /"), s.context());
     assert!(tokio::time::timeout(Duration::from_millis(200), call.perform(&cx)).await.is_err());
     assert!(!s.sent());
     // the same server asked without TLS has been asked
     let s = stage(&format!("http: http://{address}")).await;
-    let cx = s.cx();
+    let cx = s.context();
     assert!(tokio::time::timeout(Duration::from_millis(200), call.perform(&cx)).await.is_err());
     assert!(s.sent());
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
@@ -256,10 +256,10 @@ async fn a_request_over_a_connection_that_is_there_has_left() {
         .fallback(async || "here");
     let s = stage(&format!("http: {}", serve(router).await)).await;
     let (first, slow) = (action(&Http, "request: GET /"), action(&Http, "request: GET /slow"));
-    first.perform(&s.cx()).await.unwrap();
-    let mut again = Stage::new(std::env::temp_dir());
+    first.perform(&s.context()).await.unwrap();
+    let mut again = Harness::new(&Http, std::env::temp_dir());
     again.target = s.target.clone();
-    let cx = again.cx();
+    let cx = again.context();
     assert!(tokio::time::timeout(Duration::from_millis(100), slow.perform(&cx)).await.is_err());
     assert!(again.sent());
 }
@@ -268,7 +268,7 @@ async fn a_request_over_a_connection_that_is_there_has_left() {
 async fn evidence_shows_both_sides() {
     let s = stage(&format!("{{ http: {}, headers: {{ X-A: b }} }}", echo().await)).await;
     told(&s, "{ request: POST /p, text: sent }").await;
-    let (request, response) = (&s.noted(EvidenceKind::Request)[0], &s.noted(EvidenceKind::Response)[0]);
+    let (request, response) = (&s.evidence(EvidenceKind::Request)[0], &s.evidence(EvidenceKind::Response)[0]);
     assert!(request.contains("\nx-a: b\n") && request.ends_with("\n\nsent"), "{request}");
     assert!(response.starts_with("HTTP/1.1 200 OK\n") && response.contains("\n\n{\"method\":\"POST\""), "{response}");
 }
@@ -294,7 +294,7 @@ async fn the_curl_line_sends_the_same() {
         &format!("{{ request: PUT /x, file: '{f}' }}"),
     ] {
         let mut ours = told(&s, body).await;
-        let line = s.noted(EvidenceKind::Reproduce).pop().unwrap();
+        let line = s.evidence(EvidenceKind::Reproduce).pop().unwrap();
         let mut theirs = curl(&line).await;
         for said in [&mut ours, &mut theirs] {
             let headers = said["headers"].as_object_mut().unwrap();
@@ -307,7 +307,7 @@ async fn the_curl_line_sends_the_same() {
         "{{ request: POST /x, multipart: {{ t: '${{tricky}}', f: {{ file: '{f}', type: text/x, filename: 'a b' }} }} }}"
     );
     told(&s, &body).await;
-    let theirs = curl(&s.noted(EvidenceKind::Reproduce).pop().unwrap()).await;
+    let theirs = curl(&s.evidence(EvidenceKind::Reproduce).pop().unwrap()).await;
     let text = theirs["body"].as_str().unwrap();
     assert!(text.contains("it's \"$HOME\" `x` \\ @f; é\nline\r\n") && text.contains("in the file"), "{text}");
     assert!(text.contains("filename=\"a b\"") && text.contains("text/x"), "{text}");
@@ -327,7 +327,7 @@ async fn a_head_by_curl_does_not_wait_for_a_body() {
     for body in ["request: HEAD /", "{ request: HEAD /, json: [1] }"] {
         let out = perform(&s, body).await.unwrap();
         assert_eq!(out.value.get("text"), Some(&Value::text("")));
-        let line = s.noted(EvidenceKind::Reproduce).pop().unwrap();
+        let line = s.evidence(EvidenceKind::Reproduce).pop().unwrap();
         let ran = tokio::process::Command::new("sh").args(["-c", &line]).output();
         let ran = tokio::time::timeout(Duration::from_secs(5), ran).await.expect("it ends").unwrap();
         assert!(ran.status.success() && ran.stdout.starts_with(b"HTTP/1.1 200"), "{line}\n{ran:?}");

@@ -111,11 +111,11 @@ fn hello() -> Router {
 async fn refused(target: &str) -> String {
     let s = stage(target).await;
     let error = match perform(&s, "request: GET /").await {
-        Ok(out) => panic!("{}\n{:?}", out.value, s.noted(EvidenceKind::Note)),
+        Ok(out) => panic!("{}\n{:?}", out.value, s.evidence(EvidenceKind::Note)),
         Err(e) => e,
     };
     assert!(matches!(error, ActionError::Unreachable(_)), "{error:?}");
-    assert!(s.noted(EvidenceKind::Reproduce).len() == 1);
+    assert!(s.evidence(EvidenceKind::Reproduce).len() == 1);
     error.to_string()
 }
 
@@ -127,8 +127,8 @@ async fn an_authority_of_ones_own_is_believed_where_it_is_named() {
     let s = stage(&format!("{{ http: 'https://localhost:{}', ca: '{}' }}", at.port(), ca.display())).await;
     let out = perform(&s, "request: GET /").await.unwrap();
     assert_eq!(out.value.get("text"), Some(&Value::text("hello")));
-    assert!(s.noted(EvidenceKind::Response)[0].starts_with("HTTP/2.0 200"), "offered, so taken");
-    let line = &s.noted(EvidenceKind::Reproduce)[0];
+    assert!(s.evidence(EvidenceKind::Response)[0].starts_with("HTTP/2.0 200"), "offered, so taken");
+    let line = &s.evidence(EvidenceKind::Reproduce)[0];
     assert!(line.contains(&format!("--cacert {}", ca.display())), "{line}");
     let ran = tokio::process::Command::new("sh").args(["-c", line]).output().await.unwrap();
     assert!(ran.stdout.ends_with(b"hello"), "{line}\n{}", String::from_utf8_lossy(&ran.stderr));
@@ -146,7 +146,7 @@ async fn an_authority_of_ones_own_is_believed_where_it_is_named() {
     assert!(wrong.ends_with("ca.pem` is not its authority, nor is any that the system knows"), "{wrong}");
     let s = stage(&format!("{{ http: 'https://localhost:{}', insecure: true }}", at.port())).await;
     perform(&s, "request: GET /").await.unwrap();
-    assert!(s.noted(EvidenceKind::Reproduce)[0].contains("--insecure"));
+    assert!(s.evidence(EvidenceKind::Reproduce)[0].contains("--insecure"));
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn who_must_show_a_certificate_is_told_so() {
 
     let s = stage(&format!("{{ http: '{url}', ca: '{ca}', {pair} }}")).await;
     assert_eq!(perform(&s, "request: GET /").await.unwrap().value.get("text"), Some(&Value::text("hello")));
-    let line = &s.noted(EvidenceKind::Reproduce)[0];
+    let line = &s.evidence(EvidenceKind::Reproduce)[0];
     assert!(line.contains(&format!("--cert {} --key {}", cert.display(), key.display())), "{line}");
     let ran = tokio::process::Command::new("sh").args(["-c", line]).output().await.unwrap();
     assert!(ran.stdout.ends_with(b"hello"), "{line}\n{}", String::from_utf8_lossy(&ran.stderr));
@@ -198,8 +198,8 @@ async fn who_must_show_a_certificate_is_told_so() {
 
 #[tokio::test]
 async fn a_file_that_is_no_certificate_is_said() {
-    let s = Stage::new(std::env::temp_dir());
-    let failed = async |target: &str| s.connect(&Http, target).await.err().unwrap().to_string();
+    let s = Harness::new(&Http, std::env::temp_dir());
+    let failed = async |target: &str| s.connect(target).await.err().unwrap().to_string();
     let missing = failed("{ http: https://x, ca: no/such.pem }").await;
     assert!(missing.contains("no/such.pem") && missing.contains("cannot be read"), "{missing}");
     let dir = tempfile::tempdir().unwrap();
