@@ -1,5 +1,5 @@
-//! The sandbox platform from outside: real sockets, its own embedded cluster, SQLite in a temporary folder or, with
-//! `TP_TEST_POSTGRES`, a PostgreSQL server.
+//! Tests the sandbox platform over real sockets, with an embedded cluster and SQLite, or with PostgreSQL if
+//! `TP_TEST_POSTGRES` is set.
 #![cfg(feature = "sandbox")]
 
 use axum::{
@@ -28,13 +28,13 @@ use tp_runner::relay::Relay;
 use tp_runner_sandbox::{self as sandbox, Database, Options, Sandbox, cluster};
 
 const PASSWORD: &str = "correct-horse-battery";
-const SETTLE: Duration = Duration::from_secs(10);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-fn any() -> SocketAddr {
+fn free_port() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
 }
 
-/// A platform, its cluster, the relay between them, and our own ways to cluster and database.
+/// A platform, its cluster, the relay between them, and direct connections to cluster and database.
 struct World {
     sandbox: Sandbox,
     cluster: cluster::Cluster,
@@ -48,7 +48,7 @@ struct World {
     folder: tempfile::TempDir,
 }
 
-/// Our own way to the database, beside the platform's.
+/// A direct connection to the database.
 enum Direct {
     Lite(sqlx::SqlitePool),
     Pg(sqlx::PgPool),
@@ -77,7 +77,7 @@ impl Direct {
     }
 }
 
-/// What was answered.
+/// A response.
 #[derive(Debug)]
 struct Answer {
     status: u16,
@@ -92,7 +92,7 @@ async fn sqlite() -> World {
     world(folder, Database::Sqlite(path), None, None).await
 }
 
-/// None if the run asks for the quick tests only.
+/// `None` if only quick tests are run.
 async fn postgres() -> Option<World> {
     let Ok(url) = std::env::var("TP_TEST_POSTGRES") else {
         if std::env::var("TP_TEST_QUICK").is_ok_and(|quick| quick == "1") {
@@ -101,7 +101,7 @@ async fn postgres() -> Option<World> {
         }
         panic!("set TP_TEST_POSTGRES to the URL of a PostgreSQL server, or TP_TEST_QUICK=1 to leave these tests out");
     };
-    // A database of our own, so that tests do not see each other's rows.
+    // A database of our own, so that tests do not assert_state each other's rows.
     let name = format!("tp_{}", uuid::Uuid::new_v4().simple());
     let admin = sqlx::PgPool::connect(&url).await.unwrap();
     sqlx::query(AssertSqlSafe(format!("create database {name}"))).execute(&admin).await.unwrap();
@@ -109,7 +109,7 @@ async fn postgres() -> Option<World> {
     direct.set_path(&name);
     let upstream = format!("{}:{}", direct.host_str().unwrap(), direct.port().unwrap_or(5432));
     let upstream = tokio::net::lookup_host(upstream).await.unwrap().next().unwrap();
-    let relay = Relay::bind(any()).await.unwrap();
+    let relay = Relay::bind(free_port()).await.unwrap();
     relay.set_upstream(upstream);
     let mut through = direct.clone();
     through.set_host(Some("127.0.0.1")).unwrap();
@@ -121,8 +121,8 @@ async fn postgres() -> Option<World> {
 
 async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Direct>, link: Option<Relay>) -> World {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cluster = cluster::serve(TcpListener::bind(any()).await.unwrap(), cluster::Options::default()).await;
-    let cluster_link = Relay::bind(any()).await.unwrap();
+    let cluster = cluster::serve(TcpListener::bind(free_port()).await.unwrap(), cluster::Options::default()).await;
+    let cluster_link = Relay::bind(free_port()).await.unwrap();
     cluster_link.set_upstream(cluster.address());
     let write = |name: &str, address: SocketAddr| -> PathBuf {
         let path = folder.path().join(name);
@@ -137,7 +137,7 @@ async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Dir
         database: database.clone(),
         kubeconfig: through,
         namespace: "streamspace".into(),
-        listen: any(),
+        listen: free_port(),
         admin_password: PASSWORD.into(),
         log_file: folder.path().join("platform.log"),
         defects: Default::default(),
@@ -146,12 +146,14 @@ async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Dir
     };
     let began = Instant::now();
     let sandbox = sandbox::start(options).await.unwrap();
-    eprintln!("{:?} until the platform stands", began.elapsed());
+    eprintln!("{:?} until the platform runs", began.elapsed());
     let database = match (direct, database) {
         (Some(direct), _) => direct,
         (None, Database::Sqlite(path)) => {
-            let options =
-                sqlx::sqlite::SqliteConnectOptions::new().filename(path).busy_timeout(SETTLE).foreign_keys(true);
+            let options = sqlx::sqlite::SqliteConnectOptions::new()
+                .filename(path)
+                .busy_timeout(SETTLE_TIMEOUT)
+                .foreign_keys(true);
             Direct::Lite(sqlx::SqlitePool::connect_with(options).await.unwrap())
         }
         (None, Database::Postgres(_)) => unreachable!("comes with a way of its own"),
@@ -222,7 +224,7 @@ impl World {
         assert!(list.items.len() < 2);
         list.items.first().map(|object| serde_json::to_value(object).unwrap())
     }
-    /// How many objects carry the session's label.
+    /// The number of objects with the session's label.
     async fn labelled(&self, name: &str) -> usize {
         let mut count = 0;
         for (group, kind) in [("apps", "Deployment"), ("", "Service"), ("", "Pod")] {
@@ -251,18 +253,18 @@ impl World {
         self.post("/api/v1/sessions", json!({ "user": "admin", "template": template, "resources": resources })).await
     }
 
-    /// A session that runs, and its name.
+    /// Creates a session, waits until it runs, and returns its name.
     async fn running(&self, template: &str) -> String {
         self.template(template).await;
         let made = self.ask(template).await;
         assert_eq!(made.status, 202, "{}", made.text);
         let name = made.body["name"].as_str().unwrap().to_owned();
-        self.see(&name, "running", "Running", 1).await;
+        self.assert_state(&name, "running", "Running", 1).await;
         name
     }
 
-    /// API, cluster and database all say so.
-    async fn see(&self, name: &str, state: &str, phase: &str, replicas: i64) {
+    /// Waits until API, cluster and database agree on this state.
+    async fn assert_state(&self, name: &str, state: &str, phase: &str, replicas: i64) {
         until(&format!("{name} is {state} everywhere"), || async {
             let api = self.session(name).await.body;
             let object = self.object(name).await.unwrap_or_default();
@@ -279,7 +281,7 @@ impl World {
         .await;
     }
 
-    async fn see_gone(&self, name: &str) {
+    async fn assert_gone(&self, name: &str) {
         until(&format!("{name} is gone everywhere"), || async {
             self.session(name).await.status == 404
                 && self.object(name).await.is_none()
@@ -303,35 +305,35 @@ impl World {
 async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let began = Instant::now();
     while !holds().await {
-        assert!(began.elapsed() < SETTLE, "within {SETTLE:?}: {what}");
+        assert!(began.elapsed() < SETTLE_TIMEOUT, "within {SETTLE_TIMEOUT:?}: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     eprintln!("{:>6.1} ms until {what}", began.elapsed().as_secs_f64() * 1000.0);
 }
 
-async fn life(world: World) {
+async fn lifecycle(world: World) {
     world.template("t").await;
     let made = world.ask("t").await;
     assert_eq!(made.status, 202, "{}", made.text);
     assert_eq!(made.body["state"], "pending");
     let name = made.body["name"].as_str().unwrap().to_owned();
     assert!(name.starts_with("admin-t-") && name.len() == "admin-t-".len() + 8, "{name}");
-    world.see(&name, "running", "Running", 1).await;
+    world.assert_state(&name, "running", "Running", 1).await;
     let object = world.object(&name).await.unwrap();
     assert_eq!(object["metadata"]["labels"]["streamspace.io/user"], "admin");
     assert_eq!(object["metadata"]["labels"]["streamspace.io/template"], "t");
     assert_eq!(object["spec"]["resources"]["requests"], json!({ "cpu": "100m", "memory": "128Mi" }));
 
     assert_eq!(world.patch(&name, json!({ "state": "hibernated" })).await.status, 202);
-    world.see(&name, "hibernated", "Hibernated", 0).await;
+    world.assert_state(&name, "hibernated", "Hibernated", 0).await;
     let after = world.object(&name).await.unwrap();
     assert_eq!(after["metadata"]["uid"], object["metadata"]["uid"]);
     assert!(after["metadata"]["generation"].as_i64() > object["metadata"]["generation"].as_i64());
 
-    // Behind the platform's back: store and API follow, and nobody turns it back.
+    // a change in the cluster: database and API follow it, and nothing reverts it
     let wake = Patch::Merge(json!({ "spec": { "state": "running" } }));
     world.sessions().patch(&name, &PatchParams::default(), &wake).await.unwrap();
-    world.see(&name, "running", "Running", 1).await;
+    world.assert_state(&name, "running", "Running", 1).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(world.session(&name).await.body["state"], "running");
 
@@ -352,26 +354,26 @@ async fn life(world: World) {
     assert_eq!(world.labelled(&name).await, 3, "Deployment, Service, Pod");
     assert_eq!(world.delete(&name).await.status, 202);
     assert_eq!(world.delete(&name).await.status, 404, "it is being deleted already");
-    world.see_gone(&name).await;
+    world.assert_gone(&name).await;
     assert!(world.database.column("select id from connections".into()).await.is_empty());
     assert_eq!(world.delete(&name).await.status, 404);
     world.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_lives_the_same_life_in_api_cluster_and_sqlite() {
-    life(sqlite().await).await;
+async fn session_lifecycle_agrees_in_api_cluster_and_sqlite() {
+    lifecycle(sqlite().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_lives_the_same_life_in_api_cluster_and_postgres() {
+async fn session_lifecycle_agrees_in_api_cluster_and_postgres() {
     if let Some(world) = postgres().await {
-        life(world).await;
+        lifecycle(world).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_does_what_it_can_and_says_what_it_could_not() {
+async fn batch_reports_partial_failures() {
     let world = sqlite().await;
     let (a, b, c, other) =
         (world.running("a").await, world.running("b").await, world.running("c").await, world.running("d").await);
@@ -382,7 +384,7 @@ async fn a_batch_does_what_it_can_and_says_what_it_could_not() {
         let world = &world;
         async move { world.post(&path, body).await }
     };
-    // Straight after the wish, long before the pod is gone: what was asked counts.
+    // right after the request, before the pod is gone: the requested state counts
     let answer = batch("hibernate", json!([a, "no-such-session", b, c])).await;
     assert_eq!(answer.status, 200);
     assert_eq!(
@@ -393,13 +395,13 @@ async fn a_batch_does_what_it_can_and_says_what_it_could_not() {
         ] })
     );
     for name in [&a, &b, &c] {
-        world.see(name, "hibernated", "Hibernated", 0).await;
+        world.assert_state(name, "hibernated", "Hibernated", 0).await;
     }
-    world.see(&other, "running", "Running", 1).await;
+    world.assert_state(&other, "running", "Running", 1).await;
 
     let answer = batch("wake", json!([a, other])).await;
     assert_eq!(answer.body["errors"], json!([{ "name": other, "error": "Session already running" }]));
-    world.see(&a, "running", "Running", 1).await;
+    world.assert_state(&a, "running", "Running", 1).await;
 
     assert_eq!(world.delete(&c).await.status, 202);
     let answer = batch("delete", json!([a, c, b, b])).await;
@@ -407,27 +409,27 @@ async fn a_batch_does_what_it_can_and_says_what_it_could_not() {
     assert_eq!(answer.body["errors"], json!([not_found(&c), not_found(&b)]));
     assert_eq!(answer.body["succeeded"], 2);
     for name in [&a, &b, &c] {
-        world.see_gone(name).await;
+        world.assert_gone(name).await;
     }
-    world.see(&other, "running", "Running", 1).await;
+    world.assert_state(&other, "running", "Running", 1).await;
     assert_eq!(batch("delete", json!([])).await.status, 400);
     assert_eq!(world.post("/api/v1/sessions/batch/wake", json!({ "names": [] })).await.status, 400);
     world.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_others_do_in_the_cluster_is_seen_said_and_followed() {
+async fn follows_external_changes_in_the_cluster() {
     let world = sqlite().await;
     let (lost, kept) = (world.running("lost").await, world.running("kept").await);
     world.sessions().delete(&lost, &DeleteParams::default()).await.unwrap();
-    until("the API says that it is missing", || async {
+    until("the API reports it as missing", || async {
         let now = world.session(&lost).await.body;
         now["state"] == "failed" && now["status"]["phase"] == "Missing"
     })
     .await;
     assert_eq!(world.patch(&lost, json!({ "state": "running" })).await.status, 409);
 
-    // What nobody can make sense of is left alone and hides nothing, where the definition lets it in.
+    // malformed objects are ignored and hide no others, if the definition admits them
     let open = json!([{
         "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema",
         "value": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
@@ -437,12 +439,12 @@ async fn what_others_do_in_the_cluster_is_seen_said_and_followed() {
     definitions.patch("sessions.stream.space", &PatchParams::default(), &open).await.unwrap();
     for (name, spec) in [
         ("odd", json!({ "user": 7, "state": [] })),
-        ("foreign", json!({ "user": "nobody", "template": "t", "state": "running" })),
+        ("foreign", json!({ "user": "unknown", "template": "t", "state": "running" })),
     ] {
         let odd = json!({ "apiVersion": "stream.space/v1alpha1", "kind": "Session", "metadata": { "name": name }, "spec": spec });
         world.sessions().create(&PostParams::default(), &serde_json::from_value(odd).unwrap()).await.unwrap();
     }
-    until("both are said to be left alone", || async {
+    until("both are logged as not adopted", || async {
         let log = world.log();
         ["odd", "foreign"].iter().all(|name| log.contains(&format!("code=session_not_adopted session={name} ")))
     })
@@ -456,12 +458,12 @@ async fn what_others_do_in_the_cluster_is_seen_said_and_followed() {
     }))
     .unwrap();
     world.sessions().create(&PostParams::default(), &by_hand).await.unwrap();
-    world.see("by-hand", "running", "Running", 1).await;
+    world.assert_state("by-hand", "running", "Running", 1).await;
     let sleep = Patch::Merge(json!({ "spec": { "state": "hibernated" } }));
     world.sessions().patch("by-hand", &PatchParams::default(), &sleep).await.unwrap();
-    world.see("by-hand", "hibernated", "Hibernated", 0).await;
+    world.assert_state("by-hand", "hibernated", "Hibernated", 0).await;
     assert_eq!(world.patch("by-hand", json!({ "state": "running" })).await.status, 202);
-    world.see("by-hand", "running", "Running", 1).await;
+    world.assert_state("by-hand", "running", "Running", 1).await;
 
     let log = world.log();
     let said = |code: &str, name: &str| {
@@ -479,14 +481,14 @@ async fn what_others_do_in_the_cluster_is_seen_said_and_followed() {
 
     for name in [&lost, "by-hand"] {
         assert_eq!(world.delete(name).await.status, 202);
-        world.see_gone(name).await;
+        world.assert_gone(name).await;
     }
-    world.see(&kept, "running", "Running", 1).await;
+    world.assert_state(&kept, "running", "Running", 1).await;
     world.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_at_once_each_get_their_own_and_many_writers_end_in_agreement() {
+async fn concurrent_requests_keep_all_stores_consistent() {
     let world = sqlite().await;
     let templates: Vec<String> = (0..10).map(|n| format!("t{n}")).collect();
     for template in &templates {
@@ -500,7 +502,7 @@ async fn ten_at_once_each_get_their_own_and_many_writers_end_in_agreement() {
         assert_eq!((made.status, made.body["template"].as_str()), (202, Some(template.as_str())));
         assert!(made.took < Duration::from_secs(2), "{:?}", made.took);
     }
-    join_all(names.iter().map(|name| world.see(name, "running", "Running", 1))).await;
+    join_all(names.iter().map(|name| world.assert_state(name, "running", "Running", 1))).await;
     eprintln!("{:?} until ten run", began.elapsed());
 
     let contested = &names[0];
@@ -521,11 +523,11 @@ async fn ten_at_once_each_get_their_own_and_many_writers_end_in_agreement() {
     let gone = join_all(names.iter().map(|name| world.delete(name))).await;
     eprintln!("{:?} for ten deletes", began.elapsed());
     assert!(gone.iter().all(|gone| gone.status == 202));
-    join_all(names.iter().map(|name| world.see_gone(name))).await;
+    join_all(names.iter().map(|name| world.assert_gone(name))).await;
     world.close().await;
 }
 
-/// An endpoint that answers as told, the last answer again and again, and remembers what came.
+/// An endpoint that sends the given statuses, repeating the last one, and records the requests.
 #[derive(Clone)]
 struct Inbox {
     url: String,
@@ -534,7 +536,7 @@ struct Inbox {
 
 impl Inbox {
     async fn open(replies: &'static [u16]) -> Inbox {
-        let listener = TcpListener::bind(any()).await.unwrap();
+        let listener = TcpListener::bind(free_port()).await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let came: Arc<Mutex<Vec<_>>> = Arc::default();
         let kept = came.clone();
@@ -563,7 +565,7 @@ impl Inbox {
 }
 
 impl World {
-    /// Its id and secret.
+    /// Creates a webhook and returns its id and secret.
     async fn webhook(&self, inbox: &Inbox, event: &str, delay: f64) -> (i64, String) {
         let made = self
             .post(
@@ -581,7 +583,7 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn webhooks_are_signed_retried_with_the_same_bytes_and_given_up() {
+async fn signs_retries_and_gives_up_webhook_deliveries() {
     let world = sqlite().await;
     let (steady, flaky, dead) = (Inbox::open(&[200]).await, Inbox::open(&[503, 200]).await, Inbox::open(&[500]).await);
     let (refusing, asleep) = (Inbox::open(&[400]).await, Inbox::open(&[200]).await);
@@ -595,9 +597,10 @@ async fn webhooks_are_signed_retried_with_the_same_bytes_and_given_up() {
     world.template("t").await;
     let began = Instant::now();
     let name = world.ask("t").await.body["name"].as_str().unwrap().to_owned();
-    until("all were told", || async { steady.count() == 1 && flaky.count() == 2 && dead.count() == 3 }).await;
+    until("all received their deliveries", || async { steady.count() == 1 && flaky.count() == 2 && dead.count() == 3 })
+        .await;
     eprintln!("{:?} from request to delivery", steady.came.lock().unwrap()[0].0 - began);
-    world.see(&name, "running", "Running", 1).await;
+    world.assert_state(&name, "running", "Running", 1).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let counts = [&steady, &flaky, &dead, &refusing, &asleep].map(Inbox::count);
     assert_eq!(counts, [1, 2, 3, 1, 0]);
@@ -628,7 +631,7 @@ async fn webhooks_are_signed_retried_with_the_same_bytes_and_given_up() {
     );
 
     assert_eq!(world.patch(&name, json!({ "state": "hibernated" })).await.status, 202);
-    until("who listens for sleep is told", || async { asleep.count() == 1 }).await;
+    until("the subscriber of hibernation receives it", || async { asleep.count() == 1 }).await;
 
     let list = world.get("/api/v1/integrations/webhooks").await;
     assert_eq!(list.body["total"], 5);
@@ -642,7 +645,7 @@ async fn webhooks_are_signed_retried_with_the_same_bytes_and_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_outlives_an_outage_of_the_database() {
+async fn retries_deliveries_during_a_database_outage() {
     let world = sqlite().await;
     let inbox = Inbox::open(&[503, 503, 200]).await;
     let (id, _) = world.webhook(&inbox, "session.created", 0.2).await;
@@ -650,7 +653,7 @@ async fn a_retry_outlives_an_outage_of_the_database() {
     world.ask("t").await;
     until("the first attempt failed", || async { inbox.count() == 1 }).await;
     world.sandbox.database_switch().cut();
-    until("it was tried again without a database", || async { inbox.count() == 3 }).await;
+    until("it was retried without a database", || async { inbox.count() == 3 }).await;
     world.sandbox.database_switch().heal();
     until("the record caught up", || async {
         let record = world.get(&format!("/api/v1/integrations/webhooks/{id}/deliveries")).await.body;
@@ -693,7 +696,7 @@ async fn audited(world: World) {
     let count = |answer: Answer| answer.body["entries"].as_array().unwrap().len();
     assert_eq!(count(logs(format!("resource={name}&action=delete")).await), 1);
     assert_eq!(count(logs(format!("resource={name}&user=admin")).await), 4);
-    assert_eq!(count(logs(format!("resource={name}&user=nobody")).await), 0);
+    assert_eq!(count(logs(format!("resource={name}&user=unknown")).await), 0);
     assert_eq!(count(logs(format!("resource={name}-x")).await), 0);
     assert_eq!(count(logs(format!("resource={name}&to={before}")).await), 0);
     assert_eq!(count(logs(format!("resource={name}&from={before}")).await), 4);
@@ -714,19 +717,19 @@ async fn audited(world: World) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_audit_log_says_who_did_what_and_no_secrets_in_sqlite() {
+async fn audits_without_secrets_in_sqlite() {
     audited(sqlite().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_audit_log_says_who_did_what_and_no_secrets_in_postgres() {
+async fn audits_without_secrets_in_postgres() {
     if let Some(world) = postgres().await {
         audited(world).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_done_is_refused_with_a_reason() {
+async fn refuses_invalid_requests_with_a_reason() {
     let mut world = sqlite().await;
     world.template("t").await;
     let resources = |cpu: &str, memory: &str| json!({ "template": "t", "resources": { "cpu": cpu, "memory": memory } });
@@ -744,7 +747,7 @@ async fn what_cannot_be_done_is_refused_with_a_reason() {
         refused.push((400, answer));
     }
     refused.push((400, world.post("/api/v1/sessions", json!({ "template": "no-such-template" })).await));
-    refused.push((400, world.post("/api/v1/sessions", json!({ "template": "t", "user": "nobody" })).await));
+    refused.push((400, world.post("/api/v1/sessions", json!({ "template": "t", "user": "unknown" })).await));
     refused.push((400, world.post("/api/v1/sessions", json!({ "template": 7 })).await));
     refused.push((400, world.post("/api/v1/sessions", json!([])).await));
     refused.push((400, world.send("POST", "/api/v1/sessions", None).await));
@@ -820,28 +823,28 @@ async fn without_database(world: World) {
     assert!(refused > 0);
     assert_eq!(world.get("/health").await.status, 200);
     cut(false);
-    until("it answers again", || async { world.session(&control).await.status == 200 }).await;
+    until("it responds again", || async { world.session(&control).await.status == 200 }).await;
     assert!(world.database.column("select id from sessions where template_name = 't'".into()).await.is_empty());
-    world.see(&control, "running", "Running", 1).await;
+    world.assert_state(&control, "running", "Running", 1).await;
     assert_eq!(world.delete(&control).await.status, 202);
-    world.see_gone(&control).await;
+    world.assert_gone(&control).await;
     world.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_its_store_it_says_so_at_once_and_recovers() {
+async fn reports_a_closed_store_quickly_and_recovers() {
     without_database(sqlite().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_postgres_it_says_so_at_once_and_recovers() {
+async fn reports_unreachable_postgres_quickly_and_recovers() {
     if let Some(world) = postgres().await {
         without_database(world).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_its_cluster_it_takes_wishes_and_keeps_its_word_later() {
+async fn accepts_requests_without_a_cluster_and_applies_them_later() {
     let world = sqlite().await;
     let control = world.running("control").await;
     let doomed = world.running("doomed").await;
@@ -854,33 +857,33 @@ async fn without_its_cluster_it_takes_wishes_and_keeps_its_word_later() {
     assert_eq!(world.delete(&doomed).await.status, 202);
     let unknown = world.post("/api/v1/sessions", json!({ "template": "never-seen" })).await;
     assert_eq!((unknown.status, &unknown.body["code"]), (503, &json!("cluster_unavailable")));
-    // What changes in the cluster meanwhile is seen afterwards.
+    // changes in the cluster meanwhile are observed afterwards
     let sleep = Patch::Merge(json!({ "spec": { "state": "hibernated" } }));
     world.sessions().patch(&control, &PatchParams::default(), &sleep).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1200)).await;
     assert!(world.object(&name).await.is_none());
     assert!(world.object(&doomed).await.is_some());
     assert!(world.cluster_link.refused() > 0);
-    assert!(world.log().lines().any(|line| line.contains("WARN") && line.contains("cluster unreachable")));
+    assert!(world.log().lines().free_port(|line| line.contains("WARN") && line.contains("cluster unreachable")));
     assert_eq!(world.session(&name).await.body["state"], "pending");
 
     world.cluster_link.heal();
-    world.see(&name, "running", "Running", 1).await;
-    world.see(&control, "hibernated", "Hibernated", 0).await;
-    world.see_gone(&doomed).await;
+    world.assert_state(&name, "running", "Running", 1).await;
+    world.assert_state(&control, "hibernated", "Hibernated", 0).await;
+    world.assert_gone(&doomed).await;
     let list = world.sessions().list(&ListParams::default()).await.unwrap();
     assert_eq!(list.items.len(), 2, "made once");
     world.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_is_hung_up_on_is_still_carried_out_whole() {
+async fn completes_requests_of_disconnected_clients() {
     let world = sqlite().await;
     world.template("t").await;
     let request = world.http.post(format!("{}/api/v1/sessions", world.sandbox.api())).bearer_auth(&world.token);
     let _ = tokio::time::timeout(Duration::from_millis(1), request.json(&json!({ "template": "t" })).send()).await;
     let second = world.ask("t").await.body["name"].as_str().unwrap().to_owned();
-    world.see(&second, "running", "Running", 1).await;
+    world.assert_state(&second, "running", "Running", 1).await;
     let objects = || async { world.sessions().list(&ListParams::default()).await.unwrap().items.len() };
     until("every row has its object", || async {
         world.database.column("select id from sessions".into()).await.len() == objects().await
@@ -890,7 +893,7 @@ async fn a_request_that_is_hung_up_on_is_still_carried_out_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn several_platforms_in_one_process_do_not_know_each_other() {
+async fn platforms_in_one_process_are_independent() {
     let worlds = join_all((0..4).map(|_| sqlite())).await;
     let names = join_all(worlds.iter().map(|world| world.running("same"))).await;
     for (world, name) in worlds.iter().zip(&names) {

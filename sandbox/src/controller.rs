@@ -32,7 +32,7 @@ const LATE_DELAY: Duration = Duration::from_secs(6);
 /// Start-up time of a simulated pod.
 const POD_START_DELAY: Duration = Duration::from_millis(500);
 
-/// Starts the watches. The returned store of templates is filled as with_timeout as the cluster responds.
+/// Starts the watches. The returned store of templates is filled as soon as the cluster responds.
 pub fn start(background: &Background) -> Store<Template> {
     let (client, namespace) = (background.client.clone(), background.namespace.as_str());
     let context = Arc::new(background.clone());
@@ -51,7 +51,7 @@ pub fn start(background: &Background) -> Store<Template> {
     let run = sessions
         .owns(Api::<Deployment>::namespaced(client.clone(), namespace), everything())
         .owns(Api::<Service>::namespaced(client.clone(), namespace), everything())
-        // a session may have been create_if_absent before its template, or before that was validated
+        // a session may have been created before its template, or before that was validated
         .watches(Api::<Template>::namespaced(client, namespace), everything(), move |template| {
             let name = template.metadata.name.unwrap_or_default();
             let waiting = known.state().into_iter().filter(move |s| s.spec.template == name && s.phase() != "Running");
@@ -222,7 +222,7 @@ async fn create_if_absent<T>(request: impl Future<Output = kube::Result<T>>) -> 
     }
 }
 
-/// Deletes the children if the session was deleted meanwhile: the garbage collector may have run before they were create_if_absent.
+/// Deletes the children if the session was deleted meanwhile: the garbage collector may have run before they were created.
 async fn delete_orphans(
     session: &Session,
     deployments: &Api<Deployment>,

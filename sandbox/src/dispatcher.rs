@@ -199,7 +199,7 @@ impl Sender {
             AttemptResult::Failed(code, text) => {
                 let status = if wait.is_some() { "pending" } else { "failed" };
                 match code {
-                    Some(code) => (status, Some(code), Some(text), Some(format!("response status {code}"))),
+                    Some(code) => (status, Some(code), Some(text), Some(format!("answered {code}"))),
                     None => (status, None, None, Some(text)),
                 }
             }
@@ -228,7 +228,7 @@ impl Sender {
         }
     }
 
-    /// Records an attempt, retrying until the next attempt is due, or without limit if there is none. False if the webhook
+    /// Records an attempt, retrying until the next attempt is due, or without limit after the last. False if the webhook
     /// was deleted.
     async fn record(&self, attempt: &Attempt, next: Option<tokio::time::Instant>) -> bool {
         for tries in 1.. {
@@ -289,7 +289,7 @@ pub fn sign(secret: &str, body: &[u8]) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
-/// The retry_delay before the next attempt; `None` if there is none.
+/// The delay before the next attempt; `None` after the last.
 fn next_delay(defects: Defects, policy: &RetryPolicy, attempts: u32, answer: &AttemptResult) -> Option<Duration> {
     let failed = match answer {
         AttemptResult::Delivered(..) => false,
@@ -319,7 +319,7 @@ fn with_attempt(body: &str, attempt: u32) -> String {
     json.to_string()
 }
 
-/// The retry_delay after this many attempts.
+/// The delay after this many attempts.
 fn retry_delay(policy: &RetryPolicy, attempts: u32) -> Duration {
     let grown = policy.backoff_multiplier.max(0.0).powf(f64::from(attempts - 1));
     let seconds = policy.retry_delay_seconds.max(0.0) * grown;

@@ -68,7 +68,7 @@ async fn reconcile_deployment(deployment: Arc<Deployment>, context: Arc<Backgrou
 
     while there.len() > wanted {
         let Some(pod) = there.pop().and_then(|pod| pod.metadata.name) else { continue };
-        // no kubelet stops a container first, so there is no grace period
+        // without a kubelet nothing has to be stopped first, so the grace period is 0
         found(pods.delete(&pod, &DeleteParams::default().grace_period(0))).await?;
     }
     if there.len() < wanted && context.defects.has(Defect::RunningBeforePod) {

@@ -1,4 +1,4 @@
-//! The embedded Kubernetes API, asked over its socket: by bare HTTP, by kube's client and runtime, and by kubectl.
+//! Tests the embedded Kubernetes API over its socket: with plain HTTP, kube's client and runtime, and kubectl.
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -29,7 +29,7 @@ const SESSIONS: &str = "/apis/stream.space/v1alpha1/namespaces/streamspace/sessi
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/streamspace/deployments";
 const CONFIGMAPS: &str = "/api/v1/namespaces/streamspace/configmaps";
 const TOKEN: &str = "let-me-in";
-const SOON: Duration = Duration::from_secs(10);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 struct Server {
     cluster: Cluster,
@@ -41,12 +41,12 @@ async fn start() -> Server {
 }
 
 async fn start_with(window: usize) -> Server {
-    // A second test of the same process finds it installed.
+    // another test of this process may have installed it
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let cluster = serve(listener, Options { token: TOKEN.into(), window }).await;
     let api = Server { cluster, http: reqwest::Client::builder().no_proxy().build().unwrap() };
-    // These tests are not about schemas: a session may carry what a test counts by.
+    // these tests are not about schemas, so sessions may have extra fields
     let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/sessions.stream.space";
     let open = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
     let schema = [json!({ "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": open })];
@@ -88,7 +88,7 @@ impl Server {
         self.send(Method::DELETE, path, "application/json", body).await
     }
 
-    /// Creates a session and gives it back as stored.
+    /// Creates a session and returns it as stored.
     async fn session(&self, name: &str) -> Value {
         let (code, made) = self.post(SESSIONS, &session(name)).await;
         assert_eq!(code, 201, "{made}");
@@ -103,7 +103,7 @@ impl Server {
     async fn gone(&self, path: &str) {
         let began = Instant::now();
         while self.get(path).await.0 != 404 {
-            assert!(began.elapsed() < SOON, "{path} is still there: {}", self.get(path).await.1);
+            assert!(began.elapsed() < WAIT_TIMEOUT, "{path} is still there: {}", self.get(path).await.1);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -178,13 +178,13 @@ impl Watch {
                 if self.lines.read_line(&mut line).await.unwrap() == 0 {
                     return None;
                 }
-                // Sizes of chunks and their line breaks are not events.
+                // chunk sizes and line breaks are not events
                 if line.starts_with('{') {
                     return Some(serde_json::from_str(&line).unwrap());
                 }
             }
         };
-        tokio::time::timeout(SOON, read).await.expect("no event came")
+        tokio::time::timeout(WAIT_TIMEOUT, read).await.expect("no event came")
     }
 
     async fn expect(&mut self, what: &str, name: &str) -> Value {
@@ -199,7 +199,7 @@ impl Watch {
 }
 
 #[tokio::test]
-async fn a_request_without_the_token_is_refused() {
+async fn refuses_requests_without_the_token() {
     let api = start().await;
     for path in ["/version", SESSIONS, "/nonsense", "/bearer/wrong/version", "/%ff"] {
         let answer = api.http.get(api.url(path)).send().await.unwrap();
@@ -214,7 +214,7 @@ async fn a_request_without_the_token_is_refused() {
 }
 
 #[tokio::test]
-async fn an_object_lives_and_dies_in_the_real_servers_words() {
+async fn creates_reads_and_deletes_like_the_real_server() {
     let api = start().await;
     let made = api.session("one").await;
     let metadata = &made["metadata"];
@@ -245,7 +245,7 @@ async fn an_object_lives_and_dies_in_the_real_servers_words() {
 }
 
 #[tokio::test]
-async fn what_is_created_is_looked_at_first() {
+async fn validates_new_objects() {
     let api = start().await;
     let (code, refusal) = api.post(SESSIONS, &session("Upper")).await;
     assert_eq!((code, &refusal["reason"]), (422, &json!("Invalid")));
@@ -273,17 +273,17 @@ async fn what_is_created_is_looked_at_first() {
     let mut with_status = session("early");
     with_status["status"] = json!({ "phase": "Running" });
     let (_, made) = api.post(SESSIONS, &with_status).await;
-    assert_eq!(made.get("status"), None, "status is a part of its own");
+    assert_eq!(made.get("status"), None, "status is a subresource");
 }
 
 #[tokio::test]
-async fn versions_and_generations_move_only_when_they_should() {
+async fn changes_versions_and_generations_like_the_real_server() {
     let api = start().await;
     let path = format!("{SESSIONS}/one");
     let first = api.session("one").await;
 
     let (code, same) = api.put(&path, &first).await;
-    assert_eq!((code, version(&same)), (200, version(&first)), "an update without a change is none");
+    assert_eq!((code, version(&same)), (200, version(&first)), "an update without a change keeps the version");
     let (_, same) = api.merge(&path, &json!({ "spec": { "state": "running" } })).await;
     assert_eq!(version(&same), version(&first));
 
@@ -310,11 +310,11 @@ async fn versions_and_generations_move_only_when_they_should() {
     assert_eq!(api.put(&path, &other).await.0, 400);
     let (_, kept) =
         api.merge(&path, &json!({ "metadata": { "uid": null, "creationTimestamp": "1999-01-01T00:00:00Z" } })).await;
-    assert_eq!(kept, slept, "the server's own fields stay");
+    assert_eq!(kept, slept, "the server keeps its own fields");
 }
 
 #[tokio::test]
-async fn status_and_spec_are_written_apart() {
+async fn writes_status_and_spec_separately() {
     let api = start().await;
     let path = format!("{SESSIONS}/one");
     let status = format!("{path}/status");
@@ -344,7 +344,7 @@ async fn status_and_spec_are_written_apart() {
 }
 
 #[tokio::test]
-async fn patches_that_are_not_spoken_are_refused() {
+async fn refuses_unsupported_patches() {
     let api = start().await;
     let path = format!("{SESSIONS}/one");
     api.session("one").await;
@@ -373,7 +373,7 @@ async fn patches_that_are_not_spoken_are_refused() {
 }
 
 #[tokio::test]
-async fn finalizers_hold_an_object_until_the_last_one_goes() {
+async fn keeps_an_object_until_its_last_finalizer_is_removed() {
     let api = start().await;
     let path = format!("{SESSIONS}/one");
     let mut held = session("one");
@@ -386,7 +386,7 @@ async fn finalizers_hold_an_object_until_the_last_one_goes() {
     assert_eq!(code, 200);
     assert!(waiting["metadata"]["deletionTimestamp"].is_string(), "{waiting}");
     let again = api.delete(&path, &Value::Null).await.1;
-    assert_eq!(again, waiting, "deleting twice is deleting once");
+    assert_eq!(again, waiting, "a second delete changes nothing");
     let (code, _) =
         api.merge(&path, &json!({ "metadata": { "finalizers": ["a.b/first", "a.b/second", "a.b/new"] } })).await;
     assert_eq!(code, 422);
@@ -398,11 +398,11 @@ async fn finalizers_hold_an_object_until_the_last_one_goes() {
     watch.expect("MODIFIED", "one").await;
     let last = watch.expect("MODIFIED", "one").await;
     let gone = watch.expect("DELETED", "one").await;
-    assert!(version(&gone) > version(&last), "a deletion has a version of its own");
+    assert!(version(&gone) > version(&last), "a deletion gets its own version");
 }
 
 #[tokio::test]
-async fn preconditions_of_a_deletion_are_kept_to() {
+async fn checks_deletion_preconditions() {
     let api = start().await;
     let path = format!("{SESSIONS}/one");
     let made = api.session("one").await;
@@ -416,7 +416,7 @@ async fn preconditions_of_a_deletion_are_kept_to() {
 }
 
 #[tokio::test]
-async fn a_dry_run_changes_nothing() {
+async fn dry_run_changes_nothing() {
     let api = start().await;
     let path = format!("{SESSIONS}/one");
     assert_eq!(api.post(&format!("{SESSIONS}?dryRun=All"), &session("one")).await.0, 201);
@@ -432,7 +432,7 @@ async fn a_dry_run_changes_nothing() {
 }
 
 #[tokio::test]
-async fn owners_take_their_children_along() {
+async fn deletes_children_with_their_owner() {
     let api = start().await;
     for policy in
         [Value::Null, json!({ "propagationPolicy": "Background" }), json!({ "propagationPolicy": "Foreground" })]
@@ -452,7 +452,7 @@ async fn owners_take_their_children_along() {
 }
 
 #[tokio::test]
-async fn a_watch_sees_what_the_collector_does() {
+async fn watches_receive_garbage_collection() {
     let api = start().await;
     let owner = api.session("owner").await;
     let mut parent = owner.clone();
@@ -466,14 +466,14 @@ async fn a_watch_sees_what_the_collector_does() {
     }
     let (_, deleted) = api.delete(&format!("{SESSIONS}/owner"), &Value::Null).await;
     assert_eq!(deleted["details"]["uid"], owner["metadata"]["uid"]);
-    // Nothing else is written meanwhile: the collector itself has to wake the watch.
+    // nothing else is written, so the garbage collector itself must notify the watch
     for name in line {
         watch.expect("DELETED", name).await;
     }
 }
 
 #[tokio::test]
-async fn in_the_foreground_the_owner_goes_last() {
+async fn foreground_deletion_removes_the_owner_last() {
     let api = start().await;
     let owner = api.session("owner").await;
     let mut child = configmap("child");
@@ -491,7 +491,7 @@ async fn in_the_foreground_the_owner_goes_last() {
 }
 
 #[tokio::test]
-async fn orphans_lose_their_reference_and_stay() {
+async fn orphaned_children_lose_their_reference_and_stay() {
     let api = start().await;
     let owner = api.session("owner").await;
     let mut child = configmap("child");
@@ -505,7 +505,7 @@ async fn orphans_lose_their_reference_and_stay() {
 }
 
 #[tokio::test]
-async fn a_child_of_nobody_is_collected() {
+async fn collects_objects_without_a_living_owner() {
     let api = start().await;
     let living = api.session("living").await;
     let mut dead = living.clone();
@@ -515,7 +515,7 @@ async fn a_child_of_nobody_is_collected() {
     assert_eq!(api.post(CONFIGMAPS, &child).await.0, 201);
     api.gone(&format!("{CONFIGMAPS}/child")).await;
 
-    // With one living owner it stays, and forgets the other.
+    // with one living owner it stays and loses the other reference
     let mut both = owned_by(&dead, false);
     both.as_array_mut().unwrap().extend(owned_by(&living, false).as_array().unwrap().clone());
     child["metadata"]["ownerReferences"] = both;
@@ -526,7 +526,7 @@ async fn a_child_of_nobody_is_collected() {
 }
 
 #[tokio::test]
-async fn a_namespace_takes_its_contents_along() {
+async fn deletes_a_namespace_with_its_contents() {
     let api = start().await;
     let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "short" } });
     assert_eq!(api.post("/api/v1/namespaces", &namespace).await.0, 201);
@@ -546,7 +546,7 @@ async fn a_namespace_takes_its_contents_along() {
 }
 
 #[tokio::test]
-async fn lists_are_selected_by_labels_and_fields() {
+async fn selects_lists_by_labels_and_fields() {
     let api = start().await;
     for (name, tier) in [("a", "web"), ("b", "db"), ("c", "web")] {
         let mut object = session(name);
@@ -590,14 +590,14 @@ async fn lists_are_selected_by_labels_and_fields() {
 }
 
 #[tokio::test]
-async fn pages_show_one_moment() {
+async fn all_pages_show_the_same_version() {
     let api = start().await;
     for n in 0..5 {
         api.session(&format!("s{n}")).await;
     }
     let (_, first) = api.get(&format!("{SESSIONS}?limit=2")).await;
     assert_eq!(first["metadata"]["remainingItemCount"], 3);
-    // What happens between two pages is not in them.
+    // changes between two pages do not appear in them
     api.delete(&format!("{SESSIONS}/s3"), &Value::Null).await;
     api.session("s2a").await;
     let mut names: Vec<Value> =
@@ -625,7 +625,7 @@ async fn pages_show_one_moment() {
 }
 
 #[tokio::test]
-async fn a_page_from_before_the_window_is_expired() {
+async fn pages_older_than_the_history_expire() {
     let api = start_with(10).await;
     for n in 0..3 {
         api.session(&format!("s{n}")).await;
@@ -639,7 +639,7 @@ async fn a_page_from_before_the_window_is_expired() {
 }
 
 #[tokio::test]
-async fn a_watch_gets_every_change_after_its_version_once_and_in_order() {
+async fn watches_receive_each_change_once_and_in_order() {
     let api = start().await;
     let first = api.session("one").await;
     let path = format!("{SESSIONS}/one");
@@ -659,11 +659,11 @@ async fn a_watch_gets_every_change_after_its_version_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn a_client_that_stops_reading_misses_nothing() {
+async fn a_slow_reader_misses_nothing() {
     let api = start().await;
     let first = api.session("one").await;
     let mut watch = api.watch(&format!("{SESSIONS}?watch=1&resourceVersion={}", version(&first))).await;
-    // Large enough together to fill the sockets' buffers many times over.
+    // enough to fill the socket buffers many times
     let padding = "x".repeat(40_000);
     let began = Instant::now();
     for n in 0..500 {
@@ -678,7 +678,7 @@ async fn a_client_that_stops_reading_misses_nothing() {
         assert!(version(&seen) > last);
         last = version(&seen);
     }
-    // Another one, resumed in the middle.
+    // another watch, resumed in the middle
     let mut resumed = api.watch(&format!("{SESSIONS}?watch=1&resourceVersion={}", last - 100)).await;
     for n in 400..500 {
         assert_eq!(resumed.expect("MODIFIED", "one").await["spec"]["n"], n);
@@ -686,7 +686,7 @@ async fn a_client_that_stops_reading_misses_nothing() {
 }
 
 #[tokio::test]
-async fn a_version_older_than_the_window_is_expired_in_the_stream() {
+async fn a_watch_of_an_old_version_expires() {
     let api = start_with(10).await;
     let first = api.session("one").await;
     for n in 0..20 {
@@ -700,7 +700,7 @@ async fn a_version_older_than_the_window_is_expired_in_the_stream() {
 }
 
 #[tokio::test]
-async fn a_client_that_the_history_has_passed_is_told_so() {
+async fn a_watch_behind_the_history_expires() {
     let api = start_with(10).await;
     let first = api.session("one").await;
     let mut watch = api.watch(&format!("{SESSIONS}?watch=1&resourceVersion={}", version(&first))).await;
@@ -715,14 +715,14 @@ async fn a_client_that_the_history_has_passed_is_told_so() {
             assert_eq!(event["object"]["code"], 410);
             break;
         }
-        assert_eq!(event["object"]["spec"]["n"], seen, "up to the gap nothing is missing");
+        assert_eq!(event["object"]["spec"]["n"], seen, "no change is missing before the gap");
         seen += 1;
     }
     assert!(seen < 100);
 }
 
 #[tokio::test]
-async fn a_state_of_one_millisecond_is_seen() {
+async fn watches_receive_short_lived_states() {
     let api = start().await;
     api.session("one").await;
     let mut watch = api.watch(&format!("{SESSIONS}?watch=1&fieldSelector=metadata.name%3Done")).await;
@@ -736,7 +736,7 @@ async fn a_state_of_one_millisecond_is_seen() {
 }
 
 #[tokio::test]
-async fn entering_a_selection_is_added_and_leaving_it_is_deleted() {
+async fn selection_changes_are_added_and_deleted_events() {
     let api = start().await;
     let path = format!("{SESSIONS}/one");
     let made = api.session("one").await;
@@ -758,7 +758,7 @@ async fn entering_a_selection_is_added_and_leaving_it_is_deleted() {
 }
 
 #[tokio::test]
-async fn initial_events_end_with_a_bookmark_and_time_outs_are_kept() {
+async fn sends_initial_events_bookmarks_and_timeouts() {
     let api = start().await;
     api.session("one").await;
     api.session("two").await;
@@ -771,7 +771,7 @@ async fn initial_events_end_with_a_bookmark_and_time_outs_are_kept() {
     let bookmark = watch.next().await.unwrap();
     assert_eq!((&bookmark["type"], &bookmark["object"]["kind"]), (&json!("BOOKMARK"), &json!("Session")));
     assert_eq!(bookmark["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
-    // Something that this watch does not see moves its bookmark all the same.
+    // changes outside the selection also advance the bookmark
     let (_, other) = api.post(CONFIGMAPS, &configmap("x")).await;
     let bookmark = watch.next().await.unwrap();
     assert_eq!((&bookmark["type"], version(&bookmark["object"])), (&json!("BOOKMARK"), version(&other)));
@@ -782,7 +782,7 @@ async fn initial_events_end_with_a_bookmark_and_time_outs_are_kept() {
 }
 
 #[tokio::test]
-async fn a_definition_makes_its_resource_served_for_as_long_as_it_is_there() {
+async fn serves_a_resource_while_its_definition_exists() {
     let api = start().await;
     let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     let definition = json!({
@@ -816,7 +816,7 @@ async fn a_definition_makes_its_resource_served_for_as_long_as_it_is_there() {
 }
 
 #[tokio::test]
-async fn what_is_not_spoken_says_so() {
+async fn reports_unsupported_requests() {
     let api = start().await;
     for (method, path, content, code) in [
         (Method::POST, format!("{SESSIONS}/one"), "application/json", 405),
@@ -832,14 +832,14 @@ async fn what_is_not_spoken_says_so() {
         let (got, body) = api.send(method.clone(), &path, content, "").await;
         assert_eq!((got, &body["kind"]), (code, &json!("Status")), "{method} {path}: {body}");
     }
-    // What belongs to no group is no part of the API, and is answered without a `Status` by the real server too.
+    // the real server also responds without a `Status` to paths outside every group
     for path in ["/apis/stream.space/v2/sessions", "/apis/stream.space/v1alpha1/nothings", "/openapi/v3", "/"] {
         assert_eq!(api.get(path).await, (404, Value::Null), "{path}");
     }
 }
 
 #[tokio::test]
-async fn no_body_path_or_query_breaks_it() {
+async fn survives_malformed_requests() {
     let api = start().await;
     api.session("one").await;
     let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
@@ -901,7 +901,7 @@ async fn no_body_path_or_query_breaks_it() {
 }
 
 #[tokio::test]
-async fn shutting_down_ends_watches_and_frees_the_port() {
+async fn shutdown_ends_watches_and_frees_the_port() {
     let api = start().await;
     let address = api.cluster.address();
     let mut watch = api.watch(&format!("{SESSIONS}?watch=1")).await;
@@ -913,7 +913,7 @@ async fn shutting_down_ends_watches_and_frees_the_port() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_does_not_hold_up_the_end() {
+async fn shutdown_does_not_wait_for_slow_readers() {
     let api = start().await;
     let first = api.session("one").await;
     let path = format!("{SESSIONS}?watch=1&resourceVersion={}", version(&first));
@@ -931,7 +931,7 @@ async fn a_client_that_does_not_read_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn kubes_client_finds_its_way() {
+async fn works_with_the_kube_client() {
     let api = start().await;
     let client = api.client();
     let discovery = kube::discovery::Discovery::new(client.clone()).run().await.unwrap();
@@ -973,7 +973,7 @@ async fn kubes_client_finds_its_way() {
 }
 
 #[tokio::test]
-async fn kubes_watchers_and_the_kubeconfig_work() {
+async fn works_with_kube_watchers_and_the_kubeconfig() {
     let api = start().await;
     let text = api.cluster.kubeconfig(&api.url("/"));
     let kubeconfig = kube::config::Kubeconfig::from_yaml(&text).unwrap();
@@ -988,7 +988,7 @@ async fn kubes_watchers_and_the_kubeconfig_work() {
         let mut events = watcher(sessions.clone(), settings).boxed();
         let mut names = Vec::new();
         loop {
-            match tokio::time::timeout(SOON, events.try_next()).await.unwrap().unwrap().unwrap() {
+            match tokio::time::timeout(WAIT_TIMEOUT, events.try_next()).await.unwrap().unwrap().unwrap() {
                 watcher::Event::Init => {}
                 watcher::Event::InitApply(object) => names.push(object.name_any()),
                 watcher::Event::InitDone => break,
@@ -997,16 +997,16 @@ async fn kubes_watchers_and_the_kubeconfig_work() {
         }
         assert_eq!(names, ["s0", "s1", "s2"]);
         api.session("late").await;
-        let event = tokio::time::timeout(SOON, events.try_next()).await.unwrap().unwrap().unwrap();
+        let event = tokio::time::timeout(WAIT_TIMEOUT, events.try_next()).await.unwrap().unwrap().unwrap();
         assert!(matches!(event, watcher::Event::Apply(object) if object.name_any() == "late"));
         api.delete(&format!("{SESSIONS}/late"), &Value::Null).await;
-        let event = tokio::time::timeout(SOON, events.try_next()).await.unwrap().unwrap().unwrap();
+        let event = tokio::time::timeout(WAIT_TIMEOUT, events.try_next()).await.unwrap().unwrap().unwrap();
         assert!(matches!(event, watcher::Event::Delete(object) if object.name_any() == "late"));
     }
 }
 
 #[tokio::test]
-async fn kubes_controller_and_finalizer_come_to_rest() {
+async fn works_with_kube_controllers_and_finalizers() {
     let api = start().await;
     let client = api.client();
     let sessions = api.sessions();
@@ -1050,7 +1050,7 @@ async fn kubes_controller_and_finalizer_come_to_rest() {
     let path = format!("{SESSIONS}/one");
     let began = Instant::now();
     while api.get(&path).await.1["status"]["phase"] != "Running" {
-        assert!(began.elapsed() < SOON, "never reconciled: {}", api.get(&path).await.1);
+        assert!(began.elapsed() < WAIT_TIMEOUT, "never reconciled: {}", api.get(&path).await.1);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(api.get(&path).await.1["metadata"]["finalizers"], json!(["stream.space/cleanup"]));
@@ -1064,7 +1064,7 @@ async fn kubes_controller_and_finalizer_come_to_rest() {
     controller.abort();
 }
 
-/// kubectl with a kubeconfig of that server.
+/// kubectl with a kubeconfig for the server.
 struct Kubectl {
     home: tempfile::TempDir,
 }
@@ -1107,7 +1107,7 @@ impl Kubectl {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kubectl_works_as_every_day() {
+async fn works_with_kubectl() {
     let api = start().await;
     let kubectl = Kubectl::new(&api);
     let file = kubectl.file(&session("one"));
@@ -1131,7 +1131,7 @@ async fn kubectl_works_as_every_day() {
     let mut watching =
         kubectl.command(&["get", "sessions", "-w", "--no-headers"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
-    let mut next = async || tokio::time::timeout(SOON, lines.next_line()).await.unwrap().unwrap().unwrap();
+    let mut next = async || tokio::time::timeout(WAIT_TIMEOUT, lines.next_line()).await.unwrap().unwrap().unwrap();
     assert!(next().await.contains("hibernated"));
     let patched =
         kubectl.good(&["patch", "session", "one", "--type=merge", "-p", "{\"spec\":{\"state\":\"running\"}}"]).await;
@@ -1153,7 +1153,7 @@ async fn kubectl_works_as_every_day() {
     let (good, said) = kubectl.run(&["create", "namespace", "x"]).await;
     assert!(!good && said.contains("does not read protobuf"), "{said}");
 
-    // A built-in kind: kubectl patches those strategically.
+    // kubectl patches built-in kinds strategically
     let mut deployment = json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "d" },
         "spec": {
@@ -1171,7 +1171,7 @@ async fn kubectl_works_as_every_day() {
 }
 
 #[tokio::test]
-async fn a_reader_that_goes_away_is_forgotten() {
+async fn releases_disconnected_watchers() {
     let api = start().await;
     api.session("one").await;
     for _ in 0..50 {

@@ -161,7 +161,7 @@ fn is_duration(text: &str) -> bool {
     number.is_some_and(|number| !number.is_empty() && number.len() < 10 && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Looks in the controller's cache first, so that an unreachable cluster does not block creates.
+/// Finds a template. It looks in the controller's cache first, so that an unreachable cluster does not block creates.
 pub async fn find_template(api: &Api, name: &str) -> Result<Template, Failure> {
     let missing = || {
         let name: String = name.chars().take(253).collect();
@@ -283,7 +283,7 @@ pub async fn update(
     Ok((StatusCode::ACCEPTED, Json(session_json(&now))))
 }
 
-/// A request for the current state is no error here, unlike in a batch.
+/// A request for the current state succeeds here, unlike in a batch.
 fn accepted(asked: SessionChange) -> Result<Session, Failure> {
     match asked {
         SessionChange::Recorded(session) | SessionChange::Unchanged(session) => Ok(*session),

@@ -1,4 +1,4 @@
-//! Defects of reading sessions: stale copies, torn lists, is_hidden rows. Without a defect it adds nothing.
+//! Defects of reading sessions: stale copies, torn lists, hidden rows. Without a defect it adds nothing.
 use super::{
     open::Store,
     session::{DELETED, Session},

@@ -49,7 +49,7 @@ pub fn decide(row: Option<&Row>, object: Option<&Object>, live: bool) -> Step {
         return Step::Nothing;
     }
     if row.object_uid.as_deref() != Some(object.uid()) {
-        // another object of this name: ours was deleted, and somebody else created this one
+        // another object of this name: ours was deleted, and another client created this one
         return sure(Step::MarkMissing);
     }
     if object.generation() < row.object_generation {

@@ -21,7 +21,7 @@ use std::{
 const LATE_DELAY: Duration = Duration::from_secs(6);
 /// Delay after which an operation is expected to be complete.
 const AFTERWARDS_DELAY: Duration = Duration::from_millis(600);
-/// How long a race is keep_object open.
+/// How long a race is kept open.
 const RACE_WINDOW: Duration = Duration::from_millis(150);
 
 impl Syncer {

@@ -46,8 +46,8 @@ pub const EXPLAINED: &[Explained] = &[
     Explained { request: "form: {maps,no maps} as a table", field: "/body/{columnDefinitions,rows}/*", reason: COLUMNS },
     Explained { request: "form: {HTML,an unknown form}", field: "/body/{message,details}", reason: JSON_ONLY },
     Explained { request: "discover: a group by POST", field: "/code", reason: "| discovery with another method than `GET` | 405 |" },
-    Explained { request: "caller: nobody*", field: "/code", reason: TOKEN },
+    Explained { request: "caller: anonymous*", field: "/code", reason: TOKEN },
     Explained { request: "definition: no versions", field: "/body/*", reason: "| a definition with other than one served version | 422 |" },
-    Explained { request: "definition: a pattern that is none", field: "/body/*message", reason: "The reason why a pattern is invalid is not reported." },
+    Explained { request: "definition: an invalid pattern", field: "/body/*message", reason: "The reason why a pattern is invalid is not reported." },
     Explained { request: "definition: with rules", field: "/code", reason: "| a definition with `x-kubernetes-validations` | 422 |" },
 ];

@@ -1,5 +1,5 @@
-//! The embedded Kubernetes API against a real one: the same requests to both, their answers compared field by field. Times, uids,
-//! versions and `managedFields` aside, each difference is either explained in a table, or a defect.
+//! Compares the embedded Kubernetes API with a real one: the same requests, compared field by field. Apart from times, uids,
+//! versions and `managedFields`, each difference is either listed in a table or a bug.
 //!
 //! `TP_TEST_KUBECONFIG` names the real one, which `tests/run` starts.
 mod explained;
@@ -21,13 +21,13 @@ use std::{fmt::Write as _, io::Write as _};
 use tokio::net::TcpListener;
 use tp_runner_sandbox::cluster::{Options, serve};
 
-/// Fewer than this compare too little.
-const FLOOR: usize = 150;
-/// So short a memory that the beginning is forgotten by the time that it is asked for.
-const WINDOW: usize = 40;
+/// Fewer requests compare too little.
+const MIN_REQUESTS: usize = 150;
+/// Short enough that early versions are no longer in the history.
+const HISTORY_WINDOW: usize = 40;
 
 #[tokio::test]
-async fn the_embedded_api_answers_as_the_real_one() {
+async fn embedded_api_responds_like_the_real_one() {
     let Some(kubeconfig) = std::env::var_os("TP_TEST_KUBECONFIG") else {
         print_uncaptured(
             "skipped: no TP_TEST_KUBECONFIG, so no test that the embedded Kubernetes API is compared with a real one",
@@ -38,7 +38,7 @@ async fn the_embedded_api_answers_as_the_real_one() {
     let real = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
     let real = Config::from_custom_kubeconfig(real, &KubeConfigOptions::default()).await.expect("a cluster");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = serve(listener, Options { token: "let-me-in".into(), window: WINDOW }).await;
+    let server = serve(listener, Options { token: "let-me-in".into(), window: HISTORY_WINDOW }).await;
     let mut embedded = Config::new(format!("http://{}", server.address()).parse().unwrap());
     embedded.auth_info.token = Some("let-me-in".to_owned().into());
 
@@ -58,7 +58,7 @@ async fn the_embedded_api_answers_as_the_real_one() {
     judge(&pair);
 }
 
-/// Every difference is explained, and every explanation is needed.
+/// Every difference must be listed, and every entry must occur.
 fn judge(pair: &Pair) {
     let globs: Vec<_> = EXPLAINED
         .iter()
@@ -87,7 +87,7 @@ fn judge(pair: &Pair) {
         pair.differences.len() - explained
     ));
     assert!(wrong.is_empty(), "{wrong}");
-    assert!(pair.compared >= FLOOR, "only {} requests were compared", pair.compared);
+    assert!(pair.compared >= MIN_REQUESTS, "only {} requests were compared", pair.compared);
 }
 
 /// Prints a line that is shown even when the test passes.
@@ -95,9 +95,9 @@ fn print_uncaptured(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// The page that users read lists the same.
+/// `docs/sandbox.md` must state the same reasons.
 #[test]
-fn what_is_explained_is_documented() {
+fn accepted_differences_are_documented() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/sandbox.md")).unwrap();
     let plain = page.split_whitespace().collect::<Vec<_>>().join(" ");
     for explained in EXPLAINED {

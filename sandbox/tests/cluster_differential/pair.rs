@@ -1,6 +1,4 @@
-//! Owns the asking: one request to both servers, their answers made comparable, and what differs between them.
-//!
-//! Must not know which requests there are, or which differences are explained.
+//! Sends a request to both servers, normalises the responses and collects their differences.
 
 use futures::{AsyncBufReadExt as _, StreamExt as _};
 use http::{Method, Request, header};
@@ -13,8 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long what happens by itself may take.
-const SOON: Duration = Duration::from_secs(30);
+/// Timeout for asynchronous effects.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub const JSON: &str = "application/json";
 pub const MERGE: &str = "application/merge-patch+json";
@@ -25,7 +23,7 @@ pub const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 pub const PARTIAL: &str = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
 pub const PARTIAL_LIST: &str = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
 
-/// What differs from server to server and from second to second, and the word for it.
+/// Values that differ between servers and over time, with their placeholders.
 static WORDS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let words = [
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UID"),
@@ -44,15 +42,15 @@ static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(\d+[smhdy])+$").ex
 
 struct Side {
     client: Client,
-    /// The same, with nothing that says who is asking.
-    nobody: Client,
-    /// What requests stand for with `$name`.
+    /// The same client without credentials.
+    anonymous: Client,
+    /// The values of `$name` in requests.
     kept: BTreeMap<String, String>,
     /// The version last seen of each object, by path.
     versions: BTreeMap<String, String>,
 }
 
-/// One field in which two answers are not the same.
+/// A field that differs between the two responses.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
     pub request: String,
@@ -62,19 +60,19 @@ pub struct Difference {
     pub real: Value,
 }
 
-/// What to ask beside method and path.
+/// Options of a request.
 #[derive(Clone, Copy)]
 pub struct How<'a> {
     pub content: &'a str,
     pub accept: &'a str,
-    pub nobody: bool,
-    /// Leaves of an answer what is to be compared.
+    pub anonymous: bool,
+    /// Reduces a response to the part that is compared.
     pub of_interest: fn(&mut Value),
 }
 
 impl Default for How<'_> {
     fn default() -> Self {
-        How { content: JSON, accept: JSON, nobody: false, of_interest: |_| {} }
+        How { content: JSON, accept: JSON, anonymous: false, of_interest: |_| {} }
     }
 }
 
@@ -90,13 +88,13 @@ pub struct Pair {
 
 impl Side {
     fn new(mut config: Config) -> Side {
-        // A 504 is an answer to compare, not a reason to ask again.
+        // a 504 is compared, not retried
         config.default_retry = false;
-        let mut nobody = config.clone();
-        nobody.auth_info = Default::default();
+        let mut anonymous = config.clone();
+        anonymous.auth_info = Default::default();
         let client = |config| Client::try_from(config).expect("a client");
         let kept = BTreeMap::new();
-        Side { client: client(config), nobody: client(nobody), kept, versions: BTreeMap::new() }
+        Side { client: client(config), anonymous: client(anonymous), kept, versions: BTreeMap::new() }
     }
 
     fn filled(&self, text: &str) -> String {
@@ -111,7 +109,7 @@ impl Side {
     }
 
     async fn ask(&mut self, method: &Method, path: &str, how: How<'_>, body: &str) -> (Value, Value) {
-        let client = if how.nobody { &self.nobody } else { &self.client };
+        let client = if how.anonymous { &self.anonymous } else { &self.client };
         let request = self.request(method, path, how, body).map(kube::client::Body::from);
         let answer = client.send(request).await.expect("an answer");
         let code = answer.status().as_u16();
@@ -131,7 +129,7 @@ impl Side {
         (seen, raw)
     }
 
-    /// Whether the version of the answered object is the one seen before.
+    /// Whether the object's version changed since its last response.
     fn moved(&mut self, object: &Value) -> Option<&'static str> {
         let uid = object.pointer("/metadata/uid")?.as_str()?.to_owned();
         let version = object.pointer("/metadata/resourceVersion")?.as_str()?.to_owned();
@@ -149,7 +147,7 @@ impl Side {
             Err(error) => return json!(format!("no stream: {error}")),
         };
         let read = lines.map(|line| serde_json::from_str(&line.expect("a line")).expect("an event"));
-        let mut events: Value = match tokio::time::timeout(SOON, read.collect::<Vec<Value>>()).await {
+        let mut events: Value = match tokio::time::timeout(WAIT_TIMEOUT, read.collect::<Vec<Value>>()).await {
             Ok(events) => events.into(),
             Err(_) => json!("the stream went on and brought nothing more"),
         };
@@ -174,14 +172,14 @@ impl Pair {
         self.topic = topic;
     }
 
-    /// Makes `$name` stand for the same text on both sides.
+    /// Sets `$name` to the same text on both sides.
     pub fn say(&mut self, name: &str, value: &str) {
         for side in &mut self.sides {
             side.kept.insert(name.to_owned(), value.to_owned());
         }
     }
 
-    /// Makes `$name` stand for what the last answers have at that pointer.
+    /// Sets `$name` on each side to the value at that pointer of its last response.
     pub fn keep(&mut self, name: &str, pointer: &str) {
         for (side, last) in self.sides.iter_mut().zip(&self.last) {
             let value = last.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -189,7 +187,7 @@ impl Pair {
         }
     }
 
-    /// Sends a request to both and compares what they answer. `name` is of one request only.
+    /// Sends a request to both servers and compares the responses. `name` is unique.
     pub async fn ask(&mut self, name: &str, method: Method, path: &str, how: How<'_>, body: &str) {
         let [embedded, real] = &mut self.sides;
         let (e, r) = tokio::join!(embedded.ask(&method, path, how, body), real.ask(&method, path, how, body));
@@ -205,7 +203,7 @@ impl Pair {
         if embedded["code"] == real["code"] {
             differ("", Some(embedded), Some(real), &mut found);
         } else {
-            // Answers of two kinds differ in everything; that they do is the difference.
+            // responses of different kinds differ everywhere; only that is reported
             let [embedded, real] = [embedded, real].map(|a| json!([a["code"], a["body"]["message"]]));
             found.push(("/code".to_owned(), embedded, real));
         }
@@ -245,7 +243,7 @@ impl Pair {
         self.compare(name, &json!({ "events": e }), &json!({ "events": r }));
     }
 
-    /// Waits, without comparing, until both answers are as wanted.
+    /// Waits, without comparing, until both responses satisfy `wanted`.
     pub async fn until(&mut self, what: &str, path: &str, wanted: fn(u16, &Value) -> bool) {
         let began = Instant::now();
         for (side, name) in self.sides.iter_mut().zip(["embedded", "real"]) {
@@ -258,13 +256,13 @@ impl Pair {
                 if wanted(code, &body) {
                     break;
                 }
-                assert!(began.elapsed() < SOON, "{what} did not come on the {name} server: {code} {body}");
+                assert!(began.elapsed() < WAIT_TIMEOUT, "{what} did not come on the {name} server: {code} {body}");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
     }
 
-    /// Waits, without comparing, until both refuse to create that.
+    /// Waits, without comparing, until both refuse to create the object.
     pub async fn until_refused(&mut self, what: &str, path: &str, body: &str) {
         let began = Instant::now();
         for side in &self.sides {
@@ -273,7 +271,7 @@ impl Pair {
                 if side.client.send(request).await.expect("an answer").status().as_u16() == 422 {
                     break;
                 }
-                assert!(began.elapsed() < SOON, "{what} did not come");
+                assert!(began.elapsed() < WAIT_TIMEOUT, "{what} did not come");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
@@ -283,7 +281,7 @@ impl Pair {
         self.until(&format!("the end of {path}"), path, |code, _| code == 404).await;
     }
 
-    /// Asks both for something that is not compared: to tidy up.
+    /// Sends a request that is not compared, for cleaning up.
     pub async fn quietly(&mut self, method: Method, path: &str) {
         for side in &self.sides {
             let request = side.request(&method, path, How::default(), "").map(kube::client::Body::from);
@@ -292,7 +290,7 @@ impl Pair {
     }
 }
 
-/// Replaces what differs from server to server and from second to second by words that say what it was.
+/// Replaces values that differ between servers and over time by placeholders.
 fn comparable(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -328,7 +326,7 @@ fn ages(cells: &mut Value) {
     }
 }
 
-/// Several causes come in the order of a hash map, in `causes` and in the message.
+/// Sorts causes, which the real server reports in random order.
 fn in_any_order(status: &mut Map<String, Value>) {
     let Some(causes) = status.get_mut("details").and_then(|d| d.get_mut("causes")).and_then(Value::as_array_mut) else {
         return;

@@ -1,4 +1,4 @@
-//! Requests that look: lists, selectors, pages, watches, tables, discovery, and who may ask at all.
+//! Reading requests: lists, selectors, pages, watches, tables, discovery and authentication.
 
 use crate::{
     pair::{How, MERGE, PARTIAL, PARTIAL_LIST, Pair, TABLE},
@@ -167,7 +167,7 @@ async fn watches(pair: &mut Pair) {
     )
     .await;
     pair.get(
-        "a match that is none",
+        "an invalid match",
         &format!("{SHELF}?watch=1&sendInitialEvents=true&resourceVersionMatch=Exact&resourceVersion=5"),
     )
     .await;
@@ -221,7 +221,7 @@ async fn forms(pair: &mut Pair) {
     pair.ask("a new thing as a table", Method::POST, THINGS, table, &thing("tabled").to_string()).await;
 }
 
-/// Which resources there are is for the page that documents it: here only those that both have.
+/// Keeps only the resources that both servers have.
 fn served(value: &mut Value) {
     const OURS: &[&str] = &[
         "namespaces",
@@ -295,7 +295,8 @@ async fn discovery(pair: &mut Pair) {
 
 async fn callers(pair: &mut Pair) {
     pair.topic("caller");
-    let nobody = How { nobody: true, ..How::default() };
-    pair.ask("nobody", Method::GET, MAPS, nobody, "").await;
-    pair.ask("nobody asks for the version", Method::GET, "/version", How { of_interest: number, ..nobody }, "").await;
+    let anonymous = How { anonymous: true, ..How::default() };
+    pair.ask("anonymous", Method::GET, MAPS, anonymous, "").await;
+    pair.ask("anonymous asks for the version", Method::GET, "/version", How { of_interest: number, ..anonymous }, "")
+        .await;
 }

@@ -1,4 +1,4 @@
-//! Requests about definitions and the schemas in them: what a definition must be, and what its schema does to objects.
+//! Requests about definitions, and about objects that are validated by their schemas.
 
 use crate::{
     pair::{MERGE, OPERATIONS, Pair},
@@ -100,7 +100,7 @@ fn form(name: &str, spec: Value) -> Value {
     json!({ "apiVersion": "$group/v1", "kind": "Form", "metadata": { "name": name }, "spec": spec })
 }
 
-/// What the other topics need.
+/// Creates the definitions that the other topics need.
 pub async fn define(pair: &mut Pair) {
     pair.topic("define");
     for (plural, definition) in [("things", things()), ("forms", forms())] {
@@ -120,7 +120,7 @@ pub async fn define(pair: &mut Pair) {
 pub async fn ask(pair: &mut Pair) {
     definitions(pair).await;
     decoding(pair).await;
-    faults(pair).await;
+    errors(pair).await;
     changes(pair).await;
     ends(pair).await;
 }
@@ -142,7 +142,7 @@ async fn definitions(pair: &mut Pair) {
         ("a root of text", definition("odds", "Odd", json!({ "type": "string" }))),
         ("no type", definition("odds", "Odd", json!({ "type": "object", "properties": { "a": {} } }))),
         (
-            "a pattern that is none",
+            "an invalid pattern",
             definition(
                 "odds",
                 "Odd",
@@ -215,7 +215,7 @@ async fn decoding(pair: &mut Pair) {
     .await;
 }
 
-async fn faults(pair: &mut Pair) {
+async fn errors(pair: &mut Pair) {
     pair.topic("fault");
     for (name, spec) in [
         ("spec that is text", json!("x")),
@@ -301,7 +301,7 @@ async fn changes(pair: &mut Pair) {
         json!({ "status": { "phase": "On", "conditions": [{ "name": "x" }] } }),
     )
     .await;
-    // The schema becomes stricter than what is stored.
+    // the schema becomes stricter than the stored objects
     let stricter = json!([{ "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/text/maxLength", "value": 2 }]);
     pair.patch("a stricter schema", OPERATIONS, &format!("{DEFINITIONS}/forms.$group"), stricter).await;
     let probe = form("probe", json!({ "text": "abc" })).to_string();

@@ -1,4 +1,4 @@
-//! Requests that change objects: create, update, the patches, status, generation, finalizers, owners, deletion.
+//! Writing requests: create, update, patches, status, generation, finalizers, owners, deletion.
 
 use crate::pair::{APPLY, How, JSON, MERGE, OPERATIONS, Pair, STRATEGIC};
 use http::Method;
@@ -145,7 +145,7 @@ async fn update(pair: &mut Pair) {
     pair.put("nothing", &at_up, with(map("up"), "/data", json!({ "a": "c" }))).await;
     pair.put("under another name", &at_up, map("other")).await;
     pair.put("without a name", &at_up, json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": {} })).await;
-    pair.put("what is not there", &at(MAPS, "nobody"), map("nobody")).await;
+    pair.put("what is not there", &at(MAPS, "absent"), map("absent")).await;
     let other = with(map("up"), "/metadata/uid", "6f0d3f0e-0000-4000-8000-000000000000".into());
     pair.put("of another uid", &at_up, other).await;
     pair.put("of its uid", &at_up, with(map("up"), "/metadata/uid", "$up_uid".into())).await;
@@ -187,7 +187,7 @@ async fn patches(pair: &mut Pair) {
     pair.patch("merge another namespace", MERGE, &p, json!({ "metadata": { "namespace": "other" } })).await;
     pair.patch("merge a bad label", MERGE, &p, json!({ "metadata": { "labels": { "x": "a b" } } })).await;
     pair.patch("merge a number for a label", MERGE, &p, json!({ "metadata": { "labels": { "x": 1 } } })).await;
-    pair.patch("merge into nothing", MERGE, &at(MAPS, "nobody"), json!({})).await;
+    pair.patch("merge into nothing", MERGE, &at(MAPS, "absent"), json!({})).await;
     pair.patch("merge as a trial", MERGE, &format!("{p}?dryRun=All"), json!({ "data": { "t": "t" } })).await;
     pair.patch(
         "by operations",
@@ -251,7 +251,7 @@ async fn patches(pair: &mut Pair) {
     }
 }
 
-/// Status and spec are written apart, and the generation counts changes of the spec.
+/// Status and spec are written separately, and the generation counts changes of the spec.
 async fn parts(pair: &mut Pair) {
     pair.topic("parts");
     let one = at(THINGS, "part");
@@ -291,7 +291,7 @@ async fn parts(pair: &mut Pair) {
     );
     pair.put("status put", &status, put.clone()).await;
     pair.put("status put at an old version", &status, put).await;
-    pair.patch("status of nothing", MERGE, &format!("{}/status", at(THINGS, "nobody")), json!({ "status": {} })).await;
+    pair.patch("status of nothing", MERGE, &format!("{}/status", at(THINGS, "absent")), json!({ "status": {} })).await;
     pair.delete("status away", &status, Value::Null).await;
     pair.post("status new", &status, thing("part")).await;
     pair.patch(
@@ -382,7 +382,7 @@ async fn owners(pair: &mut Pair) {
         }
     }
     pair.say("owner_uid", "6f0d3f0e-0000-4000-8000-000000000000");
-    pair.post("a child of nobody", MAPS, owned("stray", false)).await;
+    pair.post("a child of absent", MAPS, owned("stray", false)).await;
     pair.gone(&at(MAPS, "stray")).await;
     pair.post("an owner for one held", MAPS, map("owner")).await;
     pair.keep("owner_uid", "/metadata/uid");
@@ -418,7 +418,7 @@ async fn deletion(pair: &mut Pair) {
     .await;
     pair.delete("it again", &path, Value::Null).await;
     pair.delete("a thing", &at(THINGS, "ours"), Value::Null).await;
-    pair.delete("a thing that is not there", &at(THINGS, "nobody"), Value::Null).await;
+    pair.delete("a thing that is not there", &at(THINGS, "absent"), Value::Null).await;
     pair.ask("with no JSON", Method::DELETE, &at(MAPS, "one"), How::default(), "{").await;
     for name in ["c1", "c2", "c3"] {
         let labelled = with(map(name), "/metadata/labels", json!({ "batch": if name == "c3" { "no" } else { "yes" } }));
@@ -437,7 +437,7 @@ async fn namespaces(pair: &mut Pair) {
     pair.post("another", "/api/v1/namespaces", other.clone()).await;
     pair.post("another again", "/api/v1/namespaces", other).await;
     let long = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "a.b" } });
-    pair.post("a name that is none", "/api/v1/namespaces", long).await;
+    pair.post("an invalid name", "/api/v1/namespaces", long).await;
     let held = with(map("held"), "/metadata/finalizers", json!(["a.b/c"]));
     pair.post("a held map in it", "/api/v1/namespaces/$ns-b/configmaps", held).await;
     pair.delete("it goes", "/api/v1/namespaces/$ns-b", Value::Null).await;

@@ -1,4 +1,4 @@
-//! Batches as built: jobs that respond at once and change rows only. Failures are stored as strings in the job's row; failure
+//! Batches as built: jobs that respond at once and change rows only. Failures are stored as strings in the job's row; no
 //! response returns them.
 use super::errors::{failure, failure_because};
 use crate::{
@@ -49,7 +49,7 @@ async fn start(
     Ok((StatusCode::ACCEPTED, Json(json!({ "jobId": id, "message": message, "status": "running" }))))
 }
 
-/// Processes the sessions one by one; a failure is recorded and affects failure other.
+/// Processes the sessions one by one; a failure is recorded and affects no other.
 async fn run_job(api: &Api, mut job: Job, operation: Operation, sessions: &[String]) {
     for session in sessions {
         let error = match api.store.change_row(&job.user, session, operation).await {
@@ -66,8 +66,7 @@ async fn run_job(api: &Api, mut job: Job, operation: Operation, sessions: &[Stri
 
 pub async fn job(State(api): State<Arc<Api>>, caller: Caller, Path(id): Path<String>) -> Result<Json<Json_>, Failure> {
     let missing = || {
-        let message =
-            format!("Failed to retrieve batch job {id} for user {}: sql: failure rows in result set", caller.id);
+        let message = format!("Failed to retrieve batch job {id} for user {}: sql: no rows in result set", caller.id);
         failure_because(StatusCode::NOT_FOUND, "Batch job not found", message)
     };
     let job = api.store.job(&caller.id, &id).await?.ok_or_else(missing)?;

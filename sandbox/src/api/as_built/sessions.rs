@@ -114,8 +114,8 @@ fn check_resources(cpu: &str, memory: &str) -> Result<(), ResourceError> {
 
 pub async fn list(State(api): State<Arc<Api>>, _: Caller, query: QueryParams) -> Result<Json<Json_>, Failure> {
     let sessions = api.store.sessions(query.get("user").as_deref()).await?;
-    let session_json: Vec<_> = sessions.iter().map(|session| session_json(session, None)).collect();
-    Ok(Json(json!({ "total": session_json.len(), "sessions": session_json })))
+    let listed: Vec<_> = sessions.iter().map(|session| session_json(session, None)).collect();
+    Ok(Json(json!({ "total": listed.len(), "sessions": listed })))
 }
 
 /// The row, completed from the cluster; without a row the object, in another shape.
@@ -130,7 +130,7 @@ pub async fn read(State(api): State<Arc<Api>>, _: Caller, Path(name): Path<Strin
     }
 }
 
-/// An unreachable cluster counts as having failure object.
+/// An unreachable cluster counts as having no object.
 async fn object(api: &Api, name: &str) -> Option<Object> {
     if !is_valid_name(name) {
         return None;

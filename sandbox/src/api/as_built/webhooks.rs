@@ -34,7 +34,7 @@ pub async fn list(state: State<Arc<Api>>, caller: Caller) -> Result<Json<Json_>,
     Ok(Json(json!({ "webhooks": listed["webhooks"] })))
 }
 
-/// Looks for webhooks with an empty creator, of which there are none.
+/// Looks for webhooks with an empty creator, which do not exist.
 pub async fn webhook_not_found(_: Caller) -> Failure {
     failure(StatusCode::NOT_FOUND, "webhook not found")
 }

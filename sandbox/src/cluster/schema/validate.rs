@@ -169,11 +169,8 @@ impl Schema {
         let one = attempts(&node.one_of);
         let valid = one.iter().filter(|w| w.is_empty()).count();
         if !one.is_empty() && valid != 1 {
-            let found = if valid == 0 {
-                "FieldError none valid".into()
-            } else {
-                format!("FieldError {valid} valid alternatives")
-            };
+            let found =
+                if valid == 0 { "Found none valid".into() } else { format!("Found {valid} valid alternatives") };
             errors.push_object(format!("{at:?} must validate one and only one schema (oneOf). {found}"));
             if valid == 0 {
                 errors.add(nearest(one));
