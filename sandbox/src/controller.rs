@@ -1,7 +1,7 @@
 //! The controller: reconciles Sessions and Templates.
 //!
-//! It manages a session's Deployment and Service and the status of both kinds. It knows only the cluster, not the database
-//! or the API.
+//! It manages a session's Deployment and Service and the status of both kinds. It knows only the cluster, not the
+//! database or the API.
 use super::{
     background::Background,
     defect::{Defect, Defects},
@@ -222,7 +222,8 @@ async fn create_if_absent<T>(request: impl Future<Output = kube::Result<T>>) -> 
     }
 }
 
-/// Deletes the children if the session was deleted meanwhile: the garbage collector may have run before they were created.
+/// Deletes the children if the session was deleted meanwhile: the garbage collector may have run before they were
+/// created.
 async fn delete_orphans(
     session: &Session,
     deployments: &Api<Deployment>,

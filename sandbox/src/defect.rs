@@ -1,7 +1,7 @@
 //! The catalogue of defects that can be injected, and the set that is switched on.
 //!
-//! A defect is a small, realistic bug, implemented where it would occur; the code there asks `Defects::has`. All are off by
-//! default. Knows neither their implementation nor any test.
+//! A defect is a small, realistic bug, implemented where it would occur; the code there asks `Defects::has`. All are
+//! off by default. Knows neither their implementation nor any test.
 use std::fmt;
 
 /// The category of a defect.
@@ -259,8 +259,8 @@ catalogue! {
     WebhookRetriesSuccess "webhook-retries-success" Duplicate "a delivery that succeeded after a retry is sent once more"
 }
 
-/// The known bugs of StreamSpace at commit 583a9f9, as far as TP-004 touches them. `docs/sandbox.md` lists the sentences of
-/// TP-004 that they break.
+/// The known bugs of StreamSpace at commit 583a9f9, as far as TP-004 touches them. `docs/sandbox.md` lists the
+/// sentences of TP-004 that they break.
 pub const AS_BUILT: &[Defect] = &[
     Defect::RunningBeforePod,   // the phase is written before any pod is ready
     Defect::MissingUnnoticed,   // vanished objects are not watched for

@@ -1,7 +1,7 @@
 //! Random delays, as on a busy platform: uniformly distributed from zero to a maximum; off by default.
 //!
-//! They are inserted where a real platform may be slow: around requests, steps, writes and delivery attempts. A seed makes the
-//! sequence reproducible.
+//! They are inserted where a real platform may be slow: around requests, steps, writes and delivery attempts. A seed
+//! makes the sequence reproducible.
 use std::{
     fmt,
     str::FromStr,

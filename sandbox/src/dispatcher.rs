@@ -228,8 +228,8 @@ impl Sender {
         }
     }
 
-    /// Records an attempt, retrying until the next attempt is due, or without limit after the last. False if the webhook
-    /// was deleted.
+    /// Records an attempt, retrying until the next attempt is due, or without limit after the last. False if the
+    /// webhook was deleted.
     async fn record(&self, attempt: &Attempt, next: Option<tokio::time::Instant>) -> bool {
         for tries in 1.. {
             let error = match self.store.record_attempt(attempt).await {

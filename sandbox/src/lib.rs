@@ -1,7 +1,7 @@
 //! The sandbox: a small StreamSpace platform and an embedded Kubernetes API server, for trying and testing `tp-runner`.
 //!
-//! `start` runs a platform on a given cluster and database; `cluster::serve` runs the API server. Clients use both over sockets
-//! only. There is no global state: many platforms may run in one process.
+//! `start` runs a platform on a given cluster and database; `cluster::serve` runs the API server. Clients use both
+//! over sockets only. There is no global state: many platforms may run in one process.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr, clippy::exit, clippy::unwrap_used))]
 
 mod api;
@@ -163,8 +163,8 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
     }
     let templates = controller::start(&background);
     let (changes, listed) = syncer::start(store.clone(), dispatcher.clone(), &background);
-    // waiting on a controller's own store would take its wake-up away, so only the syncer is waited for; the controllers
-    // started to list earlier and also find what is created before they are ready
+    // waiting on a controller's own store would take its wake-up away, so only the syncer is waited for; the
+    // controllers started to list earlier and also find what is created before they are ready
     let _ = tokio::time::timeout(START_TIMEOUT, listed).await.map_err(|_| ClusterError::Timeout)?;
 
     let key = [*uuid::Uuid::new_v4().as_bytes(), *uuid::Uuid::new_v4().as_bytes()].concat();

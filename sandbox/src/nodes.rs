@@ -1,7 +1,7 @@
 //! Simulates nodes: creates the pods of session Deployments and sets the Deployments' status.
 //!
-//! Needed in a cluster without kubelets; not started if there are real nodes. Handles only Deployments with the platform's
-//! `app` label.
+//! Needed in a cluster without kubelets; not started if there are real nodes. Handles only Deployments with the
+//! platform's `app` label.
 use super::{
     background::Background,
     defect::Defect,

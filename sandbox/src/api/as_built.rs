@@ -1,5 +1,5 @@
-//! The routes of StreamSpace as built at commit 583a9f9, instead of those that TP-004 expects. They cover what that plan
-//! requests; the behaviour behind them is `defect::AS_BUILT`.
+//! The routes of StreamSpace as built at commit 583a9f9, instead of those that TP-004 expects. They cover what that
+//! plan requests; the behaviour behind them is `defect::AS_BUILT`.
 //!
 //! Two rules are left out because they would prevent tests on loopback: the quota of five pods, and the ban on loopback
 //! webhooks.

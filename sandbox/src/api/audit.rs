@@ -1,6 +1,7 @@
 //! Writes the audit log and serves the route that reads it.
 //!
-//! Handlers record what was done to which resource; user, time and result are added here. Bodies and queries are not recorded.
+//! Handlers record what was done to which resource; user, time and result are added here. Bodies and queries are not
+//! recorded.
 use super::{
     auth::Caller,
     error::Failure,

@@ -1,7 +1,7 @@
 //! The HTTP API: routes and the middleware around all of them.
 //!
-//! The middleware gives each request an id and a time limit, and ensures one response, one audit record and, for a failure,
-//! one log line.
+//! The middleware gives each request an id and a time limit, and ensures one response, one audit record and, for a
+//! failure, one log line.
 mod as_built;
 mod audit;
 mod auth;

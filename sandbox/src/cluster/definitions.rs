@@ -60,8 +60,8 @@ pub(super) fn served_kind(definition: &Value) -> Option<Kind> {
 /// Accepts a definition: validates it, fills in what the real server fills in, and sets its conditions.
 ///
 /// # Errors
-/// 422 if group, plural, kind or scope is missing, if the name is not `plural.group`, or if it does not serve exactly one
-/// version (conversion is not supported).
+/// 422 if group, plural, kind or scope is missing, if the name is not `plural.group`, or if it does not serve exactly
+/// one version (conversion is not supported).
 pub(super) fn accept(kind: &Kind, definition: &mut Value, now: &str) -> Result<(), Refusal> {
     set_defaults(definition);
     let name = metadata::string(definition, "name").to_owned();

@@ -61,7 +61,8 @@ impl ResponseFormat {
         Err(Refusal::not_acceptable())
     }
 
-    /// Writes one object. `with_columns`: a table includes its column definitions (in a watch only the first event does).
+    /// Writes one object. `with_columns`: a table includes its column definitions (in a watch only the first event
+    /// does).
     pub fn write(self, kind: &Kind, object: &Value, with_columns: bool, out: &mut Vec<u8>) {
         match self {
             Self::Full => write_json(object, out),

@@ -1,5 +1,5 @@
-//! Garbage collection: deletes objects whose owners are gone, processes the finalizers of deletion policies, and empties
-//! namespaces and definitions that are being deleted.
+//! Garbage collection: deletes objects whose owners are gone, processes the finalizers of deletion policies, and
+//! empties namespaces and definitions that are being deleted.
 //!
 //! Works on the store, one task at a time. Knows neither HTTP nor the loop that runs it.
 use super::{

@@ -1,11 +1,11 @@
 //! An in-memory Kubernetes API server on a real socket.
 //!
-//! It follows the real server's rules for names, resource versions, generations, finalizers, owner references and watches.
-//! It runs nothing: no scheduler, no kubelet and no controller except the garbage collector. Custom objects are validated
-//! against their schema. Built-in objects are validated in their metadata only and get no defaults;
-//! `metadata.managedFields` is not kept. Unsupported requests (server-side apply, protobuf and YAML bodies, strategic merge
-//! of lists, subresources other than `status`, CEL validation rules, OpenAPI) are refused with a `Status` that says so.
-//! `tests/cluster_differential/` sends the same requests to a real server.
+//! It follows the real server's rules for names, resource versions, generations, finalizers, owner references and
+//! watches. It runs nothing: no scheduler, no kubelet and no controller except the garbage collector. Custom objects
+//! are validated against their schema. Built-in objects are validated in their metadata only and get no defaults;
+//! `metadata.managedFields` is not kept. Unsupported requests (server-side apply, protobuf and YAML bodies, strategic
+//! merge of lists, subresources other than `status`, CEL validation rules, OpenAPI) are refused with a `Status` that
+//! says so. `tests/cluster_differential/` sends the same requests to a real server.
 //!
 //! | File | Job |
 //! |---|---|
@@ -76,8 +76,8 @@ pub struct Cluster {
     serving: JoinHandle<()>,
 }
 
-/// Serves on a bound listener. The store is seeded with the namespaces `default`, `kube-system` and `streamspace` and with
-/// the definitions of Session and Template (`stream.space/v1alpha1`).
+/// Serves on a bound listener. The store is seeded with the namespaces `default`, `kube-system` and `streamspace` and
+/// with the definitions of Session and Template (`stream.space/v1alpha1`).
 pub async fn serve(listener: tokio::net::TcpListener, options: Options) -> Cluster {
     let address = listener.local_addr().unwrap_or_else(|_| (Ipv4Addr::LOCALHOST, 0).into());
     let closing = CancellationToken::new();
@@ -127,7 +127,8 @@ impl Cluster {
         self.address
     }
 
-    /// A kubeconfig that reaches this server at `server` (its own address or that of a relay) with the namespace `streamspace`.
+    /// A kubeconfig that reaches this server at `server` (its own address or that of a relay) with the namespace
+    /// `streamspace`.
     ///
     /// Over plain HTTP the token is also in the path, since kubectl sends credentials only over TLS.
     pub fn kubeconfig(&self, server: &str) -> String {

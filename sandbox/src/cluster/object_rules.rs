@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 /// Checks that a request's body is an object of this kind, and fills in its type where the real server does.
 ///
 /// # Errors
-/// 400 if it is not an object, has another version, or has metadata of the wrong type; 422 for a custom object of another
-/// kind.
+/// 400 if it is not an object, has another version, or has metadata of the wrong type; 422 for a custom object of
+/// another kind.
 pub(super) fn check_type(kind: &Kind, body: &mut Value) -> Result<(), Refusal> {
     let cannot = |why: String| {
         let (kind, version) = (&kind.kind, &kind.version);

@@ -43,8 +43,8 @@ impl PatchType {
 /// The object after the patch.
 ///
 /// # Errors
-/// 400 for a malformed patch, 413 for one that grows the object too much, 415 for a strategic one that is not a plain merge,
-/// 422 for one that cannot be applied.
+/// 400 for a malformed patch, 413 for one that grows the object too much, 415 for a strategic one that is not a plain
+/// merge, 422 for one that cannot be applied.
 pub(super) fn apply(patch_type: PatchType, body: &[u8], object: &Value) -> Result<Value, Refusal> {
     if patch_type == PatchType::Json {
         let operations: Value =

@@ -152,7 +152,8 @@ fn handle_non_resource(shared: &Shared, method: &Method, path: &[&str]) -> Resul
             require_get(method)?;
             return Ok(plain_text("ok"));
         }
-        // kubectl requires a document here before `apply`; an empty one of an unknown type makes it skip client-side validation
+        // kubectl requires a document here before `apply`; an empty one of an unknown type makes it skip client-side
+        // validation
         ["openapi", "v2"] => {
             require_get(method)?;
             let mut response = plain_text("");

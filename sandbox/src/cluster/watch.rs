@@ -1,7 +1,8 @@
 //! Watches: the stream of changes to the selected objects after a version, each change once and in order.
 //!
 //! A watch is a cursor into the store's history and has no queue. A client that stops reading costs nothing and misses
-//! nothing until the history has moved past its cursor; then it receives 410 and the stream ends. Knows no paths or queries.
+//! nothing until the history has moved past its cursor; then it receives 410 and the stream ends. Knows no paths or
+//! queries.
 use super::{
     format::ResponseFormat, kinds::Kind, metadata, selector::Selector, shared::Shared, status::Refusal, store::Change,
 };

@@ -1,7 +1,7 @@
 //! The database: the only place with SQL.
 //!
-//! Each method of `Store` is one transaction. Events for webhooks are written in the transaction of the change that caused
-//! them and returned, so that the caller can dispatch them. Knows neither HTTP nor Kubernetes.
+//! Each method of `Store` is one transaction. Events for webhooks are written in the transaction of the change that
+//! caused them and returned, so that the caller can dispatch them. Knows neither HTTP nor Kubernetes.
 mod audit;
 mod jobs;
 mod open;

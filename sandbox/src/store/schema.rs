@@ -31,8 +31,8 @@ const RESTORE_CASCADE: &str = "do $$ begin
     exception when duplicate_object then null;
     end $$";
 
-// `asked` counts requests, `applied` how many the cluster has received. While they differ the API's `desired` state holds; after
-// that the cluster's. `state` is what was last observed.
+// `asked` counts requests, `applied` how many the cluster has received. While they differ the API's `desired` state
+// holds; after that the cluster's. `state` is what was last observed.
 const TABLES: &[&str] = &[
     "create table if not exists users (
         id varchar(255) primary key,

@@ -1,7 +1,7 @@
 //! The table `sessions`: the requested and the observed state of each session.
 //!
-//! `asked` counts requests by the API, `applied` how many of them the cluster has received. Only while both are equal may the
-//! cluster's state overwrite the row.
+//! `asked` counts requests by the API, `applied` how many of them the cluster has received. Only while both are equal
+//! may the cluster's state overwrite the row.
 use super::{
     audit::{Entry, append},
     open::Store,

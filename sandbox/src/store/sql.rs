@@ -67,8 +67,8 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Whether an error code is about the server and not about the statement: PostgreSQL's classes 08, 53 and 57P, SQLite's busy,
-/// locked, I/O, full and cannot-open.
+/// Whether an error code is about the server and not about the statement: PostgreSQL's classes 08, 53 and 57P,
+/// SQLite's busy, locked, I/O, full and cannot-open.
 fn unavailable(code: &str) -> bool {
     if code.len() == 5 {
         return code.starts_with("08") || code.starts_with("53") || code.starts_with("57P");

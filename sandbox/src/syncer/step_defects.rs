@@ -29,7 +29,8 @@ impl Syncer {
         self.background.defects.has(defect)
     }
 
-    /// Replaces a step. Returns whether more is to be done, as `take_step` does; `None` if the step is to be taken as usual.
+    /// Replaces a step. Returns whether more is to be done, as `take_step` does; `None` if the step is to be taken as
+    /// usual.
     pub async fn defective_step(
         &self,
         name: &str,

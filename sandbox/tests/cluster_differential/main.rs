@@ -1,5 +1,5 @@
-//! Compares the embedded Kubernetes API with a real one: the same requests, compared field by field. Apart from times, uids,
-//! versions and `managedFields`, each difference is either listed in a table or a bug.
+//! Compares the embedded Kubernetes API with a real one: the same requests, compared field by field. Apart from
+//! times, uids, versions and `managedFields`, each difference is either listed in a table or a bug.
 //!
 //! `TP_TEST_KUBECONFIG` names the real one, which `tests/run` starts.
 mod explained;

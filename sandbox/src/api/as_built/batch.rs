@@ -1,5 +1,5 @@
-//! Batches as built: jobs that respond at once and change rows only. Failures are stored as strings in the job's row; no
-//! response returns them.
+//! Batches as built: jobs that respond at once and change rows only. Failures are stored as strings in the job's row;
+//! no response returns them.
 use super::errors::{failure, failure_because};
 use crate::{
     api::{auth::Caller, error::Failure, extract::Body, state::Api},

@@ -1,7 +1,7 @@
 //! Sessions as built: rows where they exist, otherwise the cluster's objects.
 //!
-//! A create writes a row, which reaches the cluster later. Updates and deletes go to the cluster only: the row learns of an
-//! update from the status, and never of a delete.
+//! A create writes a row, which reaches the cluster later. Updates and deletes go to the cluster only: the row learns
+//! of an update from the status, and never of a delete.
 use super::errors::{failure, failure_because};
 use crate::{
     api::{

@@ -8,7 +8,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 impl Schema {
-    /// Decodes an object: removes unknown fields and disallowed nulls, then sets defaults. Returns the paths of unknown fields.
+    /// Decodes an object: removes unknown fields and disallowed nulls, then sets defaults. Returns the paths of
+    /// unknown fields.
     pub fn decode(&self, object: &mut Value) -> Vec<String> {
         let mut unknown = Vec::new();
         let Value::Object(map) = object else { return unknown };

@@ -1,7 +1,8 @@
-//! Structural schemas of custom resources: reading a schema, pruning and defaulting (`decode`), validation (`validate`).
+//! Structural schemas of custom resources: reading a schema, pruning and defaulting (`decode`), validation
+//! (`validate`).
 //!
-//! Rules and messages are those of `apiextensions-apiserver/pkg/apiserver/schema` and `kube-openapi/pkg/validation/validate`.
-//! Pure; knows neither the store, HTTP nor metadata.
+//! Rules and messages are those of `apiextensions-apiserver/pkg/apiserver/schema` and
+//! `kube-openapi/pkg/validation/validate`. Pure; knows neither the store, HTTP nor metadata.
 mod decode;
 mod errors;
 mod node;
@@ -82,7 +83,8 @@ impl Schema {
         if causes.is_empty() { Ok(schema) } else { Err(causes) }
     }
 
-    /// Checks and compiles a node and everything below. `typed`: the node must have a type (inside `allOf` etc. it need not).
+    /// Checks and compiles a node and everything below. `typed`: the node must have a type (inside `allOf` etc. it
+    /// need not).
     fn compile(&mut self, node: &Node, at: &str, typed: bool, causes: &mut Vec<Cause>) {
         let free =
             node.x_kubernetes_int_or_string == Some(true) || node.x_kubernetes_preserve_unknown_fields == Some(true);

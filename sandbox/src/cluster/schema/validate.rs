@@ -18,7 +18,8 @@ impl Schema {
         causes
     }
 
-    /// The validation errors of a changed object, without those that it had before. `status`: only the status is validated.
+    /// The validation errors of a changed object, without those that it had before. `status`: only the status is
+    /// validated.
     pub fn validate_change(&self, object: &Value, old: &Value, status: bool) -> Vec<Cause> {
         let mut errors = Errors::default();
         let mut causes = if status {
