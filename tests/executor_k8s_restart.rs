@@ -114,10 +114,8 @@ fn observed(place: &Place) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn eventually_survives_an_api_server_restart_without_missing_states() {
-    if support::real_cluster("the API server is killed during a watch").is_none() {
-        return;
-    }
+#[ignore = "needs a Kubernetes API server: tests/run"]
+async fn eventually_survives_a_restart_of_a_real_cluster_without_missing_states() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut server = Server::start();
     let direct = stage(&server.kubeconfig()).await;

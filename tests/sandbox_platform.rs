@@ -92,15 +92,9 @@ async fn sqlite() -> World {
     world(folder, Database::Sqlite(path), None, None).await
 }
 
-/// `None` if only quick tests are run.
-async fn postgres() -> Option<World> {
-    let Ok(url) = std::env::var("TP_TEST_POSTGRES") else {
-        if std::env::var("TP_TEST_QUICK").is_ok_and(|quick| quick == "1") {
-            eprintln!("skipped: it needs a PostgreSQL server, and TP_TEST_QUICK=1 asks for the quick tests");
-            return None;
-        }
-        panic!("set TP_TEST_POSTGRES to the URL of a PostgreSQL server, or TP_TEST_QUICK=1 to leave these tests out");
-    };
+/// On the server of `TP_TEST_POSTGRES`. Tests that call this are ignored by `cargo test`; `tests/run` starts the server.
+async fn postgres() -> World {
+    let url = std::env::var("TP_TEST_POSTGRES").expect("TP_TEST_POSTGRES: run the ignored tests with `tests/run`");
     // A database of our own, so that tests do not assert_state each other's rows.
     let name = format!("tp_{}", uuid::Uuid::new_v4().simple());
     let admin = sqlx::PgPool::connect(&url).await.unwrap();
@@ -116,7 +110,7 @@ async fn postgres() -> Option<World> {
     through.set_port(Some(relay.address().port())).unwrap();
     let pool = sqlx::PgPool::connect(direct.as_str()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    Some(world(folder, Database::Postgres(through.to_string()), Some(Direct::Pg(pool)), Some(relay)).await)
+    world(folder, Database::Postgres(through.to_string()), Some(Direct::Pg(pool)), Some(relay)).await
 }
 
 async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Direct>, link: Option<Relay>) -> World {
@@ -366,10 +360,9 @@ async fn session_lifecycle_agrees_in_api_cluster_and_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run"]
 async fn session_lifecycle_agrees_in_api_cluster_and_postgres() {
-    if let Some(world) = postgres().await {
-        lifecycle(world).await;
-    }
+    lifecycle(postgres().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -722,10 +715,9 @@ async fn audits_without_secrets_in_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run"]
 async fn audits_without_secrets_in_postgres() {
-    if let Some(world) = postgres().await {
-        audited(world).await;
-    }
+    audited(postgres().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -837,10 +829,9 @@ async fn reports_a_closed_store_quickly_and_recovers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run"]
 async fn reports_unreachable_postgres_quickly_and_recovers() {
-    if let Some(world) = postgres().await {
-        without_database(world).await;
-    }
+    without_database(postgres().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
