@@ -1,6 +1,6 @@
-//! The program; all of it is the library's.
+//! The `tp-runner` binary; everything is in the library.
 
-/// Judging is many small values made and dropped by several threads: `docs/decisions/0004-allocator.md`.
+/// Evaluation allocates many small values on several threads: `docs/decisions/0004-allocator.md`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,29 +1,27 @@
 //! `doctor` as a process: every problem of an environment is a line of its own, with a remedy.
-use std::{
-    fs,
-    net::TcpListener,
-    path::Path,
-    process::{Command, Output},
-    thread,
-};
+mod support;
+
+use std::{fs, net::TcpListener, path::Path, thread};
+use support::RunOutput;
 
 const PLAN: &str = "plan: T
 cases:
   - { id: A, tier: must, expected: [{ result: r, check: 1 == 1 }] }
 ";
 
-fn doctor(folder: &Path, environment: &str) -> Output {
+fn doctor(folder: &Path, environment: &str) -> RunOutput {
     fs::write(folder.join("t.yaml"), PLAN).unwrap();
     fs::write(folder.join("tp-runner.yaml"), environment).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_tp-runner"))
+    std::process::Command::new(support::BINARY)
         .args(["doctor", "t.yaml", "--env", "here", "--config", "tp-runner.yaml"])
         .current_dir(folder)
         .env("DOCTOR_PASSWORD", "correct-horse-battery")
         .output()
         .unwrap()
+        .into()
 }
 
-/// A server that answers every request with 204, and its address.
+/// The address of a server that responds to every request with 204.
 fn server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -41,7 +39,7 @@ fn server() -> String {
 #[test]
 fn each_problem_has_its_own_line_with_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
-    let (well, taken) = (server(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let (healthy, taken) = (server(), TcpListener::bind("127.0.0.1:0").unwrap());
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let taken = taken.local_addr().map(|a| (a.port(), taken)).unwrap();
     let kubeconfig = "apiVersion: v1
@@ -58,9 +56,9 @@ environments:
   here:
     secrets: {{ password: '${{env.DOCTOR_PASSWORD}}' }}
     targets:
-      api: {{ http: 'http://{well}' }}
+      api: {{ http: 'http://{healthy}' }}
       refused: {{ http: 'http://127.0.0.1:{free}' }}
-      tls: {{ http: 'https://{well}' }}
+      tls: {{ http: 'https://{healthy}' }}
       unknown: {{ http: 'http://no-such-host.invalid' }}
       cluster: {{ k8s: {{ kubeconfig: kubeconfig, context: two }} }}
       database: {{ db: 'sqlite:none.sqlite' }}
@@ -73,12 +71,13 @@ environments:
         taken.0
     );
     let out = doctor(folder.path(), &environment);
-    let said = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert_eq!(out.status.code(), Some(3), "{said}{}", String::from_utf8_lossy(&out.stderr));
+    let stdout = &out.stdout;
+    assert_eq!(out.code, Some(3), "{stdout}{}", out.stderr);
     let line = |of: &str| {
-        said.lines()
+        stdout
+            .lines()
             .find(|l| l.starts_with("error") && l.contains(&format!(" {of}: ")))
-            .unwrap_or_else(|| panic!("no error for {of}:\n{said}"))
+            .unwrap_or_else(|| panic!("no error for {of}:\n{stdout}"))
     };
     for (of, why) in [
         ("setup", "status"),
@@ -95,11 +94,11 @@ environments:
         assert!(line(of).contains("; "), "{}", line(of));
     }
     assert!(
-        said.lines().any(|l| l.starts_with("ok") && l.contains(" api: GET http://") && l.ends_with("204 No Content")),
-        "{said}"
+        stdout.lines().any(|l| l.starts_with("ok") && l.contains(" api: GET http://") && l.ends_with("204 No Content")),
+        "{stdout}"
     );
-    assert!(said.contains("\n8 problems"), "{said}");
-    assert!(!said.contains("correct-horse"), "{said}");
+    assert!(stdout.contains("\n8 problems"), "{stdout}");
+    assert!(!stdout.contains("correct-horse"), "{stdout}");
 }
 
 #[test]
@@ -108,9 +107,9 @@ fn valid_environment_has_no_problems() {
     let environment =
         format!("environments: {{ here: {{ targets: {{ api: {{ http: 'http://{}' }} }} }} }}\n", server());
     let out = doctor(folder.path(), &environment);
-    let said = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert_eq!(out.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&out.stderr));
-    assert!(said.ends_with("\nno problems\n") && out.stderr.is_empty(), "{said}");
+    let stdout = &out.stdout;
+    assert_eq!(out.code, Some(0), "{stdout}{}", out.stderr);
+    assert!(stdout.ends_with("\nno problems\n") && out.stderr.is_empty(), "{stdout}");
 }
 
 #[test]
@@ -124,29 +123,25 @@ fn unreadable_secret_ends_the_probes() {
     ] {
         let environment = format!("environments: {{ here: {{ secrets: {{ s: {source} }}, targets: {{}} }} }}\n");
         let out = doctor(folder.path(), &environment);
-        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        let stdout = &out.stdout;
         assert!(
-            out.status.code() == Some(3) && said.contains("error   secrets") && said.contains(why),
-            "{source}: {said}"
+            out.code == Some(3) && stdout.contains("error   secrets") && stdout.contains(why),
+            "{source}: {stdout}"
         );
     }
 }
 
 #[test]
 fn sandbox_has_no_problems() {
-    let out = Command::new(env!("CARGO_BIN_EXE_tp-runner"))
-        .args(["doctor", "TP-004", "--env", "sandbox"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert_eq!(out.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&out.stderr));
+    let out = support::run_in(Path::new(support::ROOT), &["doctor", "TP-004", "--env", "sandbox"]);
+    let stdout = &out.stdout;
+    assert_eq!(out.code, Some(0), "{stdout}{}", out.stderr);
     for line in [
         "ok      setup: ",
         "ok      api: ",
         "ok      cluster: log in",
         "ok      database: delete in `sessions`: allowed",
     ] {
-        assert!(said.contains(line), "{line}:\n{said}");
+        assert!(stdout.contains(line), "{line}:\n{stdout}");
     }
 }

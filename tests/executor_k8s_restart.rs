@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{Place, Ran, eventually};
+use support::{RunOutput, Workspace, eventually};
 use tp_runner::{
     executors::k8s::K8s,
     testing::{Harness, at},
@@ -102,7 +102,7 @@ cases:
 "#;
 
 /// The states that the run has observed so far, without repetitions.
-fn observed(place: &Place) -> Vec<String> {
+fn observed(place: &Workspace) -> Vec<String> {
     let journal = place.runs().pop().map(|run| std::fs::read_to_string(place.journal(&run)).unwrap_or_default());
     let events = journal.unwrap_or_default();
     let events = events.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
@@ -121,7 +121,7 @@ async fn eventually_survives_a_restart_of_a_real_cluster_without_missing_states(
     let direct = stage(&server.kubeconfig()).await;
     let body = "create: { apiVersion: v1, kind: ConfigMap, metadata: { name: watched }, data: { state: s0 } }";
     assert_eq!(at(&direct.output(body).await, "found"), Value::Bool(true));
-    let place = Place::new();
+    let place = Workspace::new();
     std::fs::write(place.path("plans/restart.yaml"), PLAN).unwrap();
     let target = format!("k8s: {{ kubeconfig: {:?}, namespace: default }}", server.kubeconfig());
     let environments = format!("environments:\n  own:\n    targets:\n      cluster: {{ {target} }}\n");
@@ -146,6 +146,6 @@ async fn eventually_survives_a_restart_of_a_real_cluster_without_missing_states(
     for state in states(5..10) {
         direct.output(&patch(&state)).await;
     }
-    Ran::from(run.wait_with_output().unwrap()).exits(0);
+    RunOutput::from(run.wait_with_output().unwrap()).assert_code(0);
     assert_eq!(observed(&place), states(0..10));
 }

@@ -1,14 +1,16 @@
-//! The runner's own relay, as a plan sees it: the binary performs plans against a server behind a relay that an environment describes.
+//! The faults of the runner's own relay: runs plans against a server behind a relay that the environment defines.
+mod support;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener},
     path::Path,
-    process::{Command, Output},
     thread,
 };
+use support::{RunOutput, run_in};
 
-/// Answers every request with 4,000 bytes.
+/// A server that responds to every request with 4,000 bytes.
 fn server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -17,10 +19,10 @@ fn server() -> SocketAddr {
             thread::spawn(move || {
                 let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
                 while let Some(Ok(_)) = lines.next() {
-                    // to the end of the head; there is no body
+                    // skip the headers; requests have no body
                     while lines.next().and_then(Result::ok).is_some_and(|l| !l.is_empty()) {}
-                    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 4000\r\n\r\n{}", "x".repeat(4000));
-                    if (&stream).write_all(answer.as_bytes()).is_err() {
+                    let response = format!("HTTP/1.1 200 OK\r\ncontent-length: 4000\r\n\r\n{}", "x".repeat(4000));
+                    if (&stream).write_all(response.as_bytes()).is_err() {
                         return;
                     }
                 }
@@ -30,14 +32,14 @@ fn server() -> SocketAddr {
     address
 }
 
-/// An address where nobody listens.
-fn free() -> SocketAddr {
+/// An address without a listener.
+fn unused_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port")
 }
 
 /// Runs `cases` in an environment with one relay and five faults on it.
-fn run(folder: &Path, cases: &str, more: &str) -> Output {
-    let (upstream, listen) = (server(), free());
+fn run(folder: &Path, cases: &str, more: &str) -> RunOutput {
+    let (upstream, listen) = (server(), unused_address());
     let relay = format!("listen: \"{listen}\", upstream: \"{upstream}\"");
     let environment = format!(
         "environments:\n  here:\n    targets: {{ api: {{ http: \"http://{listen}\" }} }}\n    faults:\n      \
@@ -48,58 +50,51 @@ fn run(folder: &Path, cases: &str, more: &str) -> Output {
     let plan = format!("plan: behind-a-relay\nenvironment: here\ncases:\n{cases}");
     fs::write(folder.join("tp-runner.yaml"), environment).expect("a file");
     fs::write(folder.join("plan.yaml"), plan).expect("a file");
-    Command::new(env!("CARGO_BIN_EXE_tp-runner"))
-        .args(["run", "plan.yaml"])
-        .current_dir(folder)
-        .output()
-        .expect("the binary starts")
+    run_in(folder, &["run", "plan.yaml"])
 }
 
-/// A case that asks once before, once while and once after the fault is in force.
+/// A case with requests before, during and after the fault.
 fn case(fault: &str, check: &str) -> String {
-    // the first request after a cut may go out on a connection that the cut has killed, and meets no refusal
-    let (asked, met) = if fault == "down" { ("[1, 2]", "healed.refused >= 1") } else { ("[1]", "healed.refused == 1") };
+    // the first request after a cut may use a connection that the cut has reset, which is not refused
+    let (requests, affected) =
+        if fault == "down" { ("[1, 2]", "healed.refused >= 1") } else { ("[1]", "healed.refused == 1") };
     format!(
         r#"  - id: {fault}
     tier: must
     preconditions:
-      - given: It answers
+      - given: The server responds
         do:
           - http: {{ request: GET / }}
             expect: {{ status: 200 }}
     steps:
-      - step: Ask while the link is broken
+      - step: Send requests during the fault
         do:
           - fault: {{ break: {fault} }}
           - http: {{ request: GET / }}
-            foreach: {asked}
+            foreach: {requests}
             timeout: 5s
             as: during
           - fault: {{ heal: {fault} }}
             as: healed
-      - step: Ask again
+      - step: Send a request after the fault
         do:
           - http: {{ request: GET / }}
             as: after
     expected:
-      - result: It shows
+      - result: The fault has an effect
         check: {check}
-      - result: One connection met it
-        check: {met}
-      - result: It is well again
+      - result: One connection is affected
+        check: {affected}
+      - result: The server responds again
         check: after.status == 200 && size(after.text) == 4000
 "#
     )
 }
 
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout))
-}
-
 #[test]
-fn each_kind_of_fault_shows_is_counted_and_heals() {
+fn every_fault_mode_has_an_effect_is_counted_and_ends() {
     let folder = tempfile::tempdir().expect("a folder");
-    // not before: what is later than asked for is the machine's business
+    // lower bounds only: a busy machine may be slower
     let cases = [
         case("slow", r#"during[0].status == 200 && during[0].took >= duration("600ms")"#),
         case(
@@ -111,31 +106,31 @@ fn each_kind_of_fault_shows_is_counted_and_heals() {
         case("silent", r#"'!during[0].answered && during[0].took >= duration("5s")'"#),
     ];
     let ran = run(folder.path(), &cases.concat(), "");
-    assert_eq!(ran.status.code(), Some(0), "{}", said(&ran));
-    assert!(said(&ran).contains("must 5/5"), "{}", said(&ran));
+    assert_eq!(ran.code, Some(0), "{}", ran.text());
+    assert!(ran.text().contains("must 5/5"), "{}", ran.text());
 }
 
 #[test]
-fn a_fault_that_nothing_met_proves_nothing() {
+fn fault_without_connections_is_inconclusive() {
     let folder = tempfile::tempdir().expect("a folder");
-    let idle = "  - id: idle\n    tier: must\n    steps:\n      - step: Ask nobody\n        do:\n          - fault: { break: slow }\n          \
-                - fault: { heal: slow }\n    expected:\n      - result: It is as it is\n        check: 1 == 1\n";
-    // the case before met the same fault on the same relay: that does not count for this one
+    let idle = "  - id: idle\n    tier: must\n    steps:\n      - step: Send no request\n        do:\n          - fault: { break: slow }\n          \
+                - fault: { heal: slow }\n    expected:\n      - result: Nothing changes\n        check: 1 == 1\n";
+    // connections of the previous case do not count
     let ran = run(folder.path(), &format!("{}{idle}", case("slow", "during[0].status == 200")), "");
-    assert_eq!(ran.status.code(), Some(3), "{}", said(&ran));
-    assert!(said(&ran).contains("the fault proved nothing"), "{}", said(&ran));
-    assert!(said(&ran).contains("must 1/2"), "{}", said(&ran));
+    assert_eq!(ran.code, Some(3), "{}", ran.text());
+    assert!(ran.text().contains("no connection was attempted while the fault `slow` was active"), "{}", ran.text());
+    assert!(ran.text().contains("must 1/2"), "{}", ran.text());
 }
 
 #[test]
-fn faults_on_one_relay_lead_to_one_place() {
+fn faults_of_one_relay_need_the_same_upstream() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (listen, there, elsewhere) = (free(), free(), free());
+    let (listen, upstream, other) = (unused_address(), unused_address(), unused_address());
     let more = format!(
-        "      first: {{ relay: {{ listen: \"{listen}\", upstream: \"{there}\" }} }}\n      \
-         second: {{ relay: {{ listen: \"{listen}\", upstream: \"{elsewhere}\", reset: true }} }}\n"
+        "      first: {{ relay: {{ listen: \"{listen}\", upstream: \"{upstream}\" }} }}\n      \
+         second: {{ relay: {{ listen: \"{listen}\", upstream: \"{other}\", reset: true }} }}\n"
     );
     let ran = run(folder.path(), &case("down", "'!during[0].answered && !during[1].answered'"), &more);
-    assert_eq!(ran.status.code(), Some(2), "{}", said(&ran));
-    assert!(said(&ran).contains("the faults `first` and `second` share the relay"), "{}", said(&ran));
+    assert_eq!(ran.code, Some(2), "{}", ran.text());
+    assert!(ran.text().contains("the faults `first` and `second` share the relay"), "{}", ran.text());
 }

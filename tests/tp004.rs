@@ -1,5 +1,5 @@
-//! TP-004 from outside: the plan against the sandbox, and against a sandbox in which something has been made wrong by hand. What goes
-//! red must go red in the sentence that is meant.
+//! TP-004 as a process: against the sandbox, and against a sandbox that is manipulated while it runs. A failure must appear in the
+//! sentence that the manipulation breaks.
 mod support;
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use support::{Place, Standing, eventually, interrupt};
+use support::{SandboxProcess, Workspace, eventually, interrupt};
 
 fn verdicts(report: &str) -> Vec<(String, String)> {
     report
@@ -40,10 +40,10 @@ fn section<'r>(report: &'r str, case: &str) -> &'r str {
 }
 
 #[test]
-fn ten_cases_pass_and_nothing_is_left() {
-    let place = Place::new();
-    let ran = place.run(&["run", "TP-004"]).exits(0);
-    let report = place.report();
+fn passes_and_leaves_nothing_behind() {
+    let workspace = Workspace::new();
+    let ran = workspace.run(&["run", "TP-004"]).assert_code(0);
+    let report = workspace.report();
     assert_eq!(verdicts(&report).len(), 10);
     assert!(verdicts(&report).iter().all(|(_, v)| v == "passed"), "{report}");
     for sentence in
@@ -56,15 +56,15 @@ fn ten_cases_pass_and_nothing_is_left() {
         assert!(report.contains(said), "the report does not say {said}");
     }
     assert!(ran.stdout.contains("tests/reports/integration-test-report.md"), "{}", ran.stdout);
-    let left: Vec<_> = std::fs::read_dir(place.path("tmp")).unwrap().flatten().map(|e| e.path()).collect();
+    let left: Vec<_> = std::fs::read_dir(workspace.path("tmp")).unwrap().flatten().map(|e| e.path()).collect();
     assert!(left.is_empty(), "left on disk: {left:?}");
 
     // the same report from the journal alone
-    let run = place.runs().pop().expect("a recorded run");
-    let again = place.run(&["report", &run]).exits(0).stdout;
+    let run = workspace.runs().pop().expect("a recorded run");
+    let again = workspace.run(&["report", &run]).assert_code(0).stdout;
     assert_eq!(again, report);
-    // each cut link was tried by the platform: what it did then is the product's answer
-    let events: Vec<serde_json::Value> = std::fs::read_to_string(place.journal(&run))
+    // the platform tried to connect while each fault was active
+    let events: Vec<serde_json::Value> = std::fs::read_to_string(workspace.journal(&run))
         .unwrap()
         .lines()
         .map(|l| serde_json::from_str(l).unwrap())
@@ -75,44 +75,44 @@ fn ten_cases_pass_and_nothing_is_left() {
         .filter_map(|e| e["value"]["refused"].as_i64())
         .collect();
     assert!(refused.len() == 2 && refused.iter().all(|n| *n >= 1), "refused, by fault: {refused:?}");
-    // which holds no secret: the admin's password and the tokens are masked
-    let journal = std::fs::read_to_string(place.journal(&run)).unwrap();
+    // secrets are masked in the journal
+    let journal = std::fs::read_to_string(workspace.journal(&run)).unwrap();
     assert!(journal.contains("‹password›") && journal.contains("‹token›"), "nothing was masked");
     assert!(!journal.contains("whsec_"), "a webhook's secret is in the journal");
 }
 
-/// The same on PostgreSQL, whose wire is cut by a relay.
+/// With PostgreSQL, whose connection is cut by a relay.
 #[test]
-fn ten_cases_pass_on_postgresql() {
+fn passes_on_postgresql() {
     let Some(database) = support::fresh_database("tp004") else { return };
-    let place = Place::new();
-    let ran = place.run(&["run", "TP-004", "--database", &database]).exits(0);
-    assert!(place.report().contains("PostgreSQL") && ran.stdout.contains("must 3/3"), "{}", ran.stdout);
-    let run = place.runs().pop().unwrap();
+    let workspace = Workspace::new();
+    let ran = workspace.run(&["run", "TP-004", "--database", &database]).assert_code(0);
+    assert!(workspace.report().contains("PostgreSQL") && ran.stdout.contains("must 3/3"), "{}", ran.stdout);
+    let run = workspace.runs().pop().unwrap();
     for (table, column) in [("sessions", "template_name"), ("connections", "session_id"), ("webhooks", "name")] {
         let left = support::psql(&database, &format!("select count(*) from {table} where {column} like '%{run}%'"));
         assert_eq!(left, "0", "left in {table}");
     }
 }
 
-/// And with the real Kubernetes API server as well, whose wire is cut by a relay too.
+/// With PostgreSQL and a real Kubernetes API server, each cut by a relay.
 #[test]
-fn ten_cases_pass_on_postgresql_and_a_real_api_server() {
+fn passes_on_postgresql_and_a_real_api_server() {
     let Some(kubeconfig) = support::real_cluster("TP-004 passes on a real API server and PostgreSQL") else { return };
     let Some(database) = support::fresh_database("tp004_kube") else { return };
-    let place = Place::new();
+    let workspace = Workspace::new();
     let kubeconfig = kubeconfig.to_string_lossy().into_owned();
     let began = Instant::now();
-    let ran = place
+    let ran = workspace
         .run(&["run", "TP-004", "--env", "sandbox", "--database", &database, "--kubeconfig", &kubeconfig])
-        .exits(0);
-    support::aloud(&format!("TP-004 on PostgreSQL and a real API server: {:.1?}", began.elapsed()));
-    let report = place.report();
+        .assert_code(0);
+    support::print_uncaptured(&format!("TP-004 on PostgreSQL and a real API server: {:.1?}", began.elapsed()));
+    let report = workspace.report();
     assert_eq!(verdicts(&report).iter().filter(|(_, v)| v == "passed").count(), 10, "{report}");
-    for said in ["PostgreSQL", "a cluster of yours"] {
+    for said in ["PostgreSQL", "an external cluster"] {
         assert!(ran.stdout.contains(said) || report.contains(said), "nothing says {said}");
     }
-    let run = place.runs().pop().unwrap();
+    let run = workspace.runs().pop().unwrap();
     let left = std::process::Command::new("kubectl")
         .args(["--kubeconfig", &kubeconfig, "-n", "streamspace", "get", "-o", "name"])
         .arg("sessions.stream.space,templates.stream.space,deployments,services,pods")
@@ -123,8 +123,8 @@ fn ten_cases_pass_on_postgresql_and_a_real_api_server() {
 }
 
 #[test]
-fn equal_runs_give_equal_reports_but_for_times_names_and_ids() {
-    let plain = |report: String, run: &str| {
+fn equal_runs_give_equal_reports_except_times_names_and_ids() {
+    let redact = |report: String, run: &str| {
         let report = report.replace(run, "RUN");
         let rules = [
             (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)?", "TIME"),
@@ -141,53 +141,53 @@ fn equal_runs_give_equal_reports_but_for_times_names_and_ids() {
     };
     let texts: Vec<String> = (0..2)
         .map(|_| {
-            let place = Place::new();
-            place.run(&["run", "TP-004", "--tier", "must"]).exits(0);
-            let run = place.runs().pop().unwrap();
-            plain(place.report(), &run).replace(&place.folder.path().display().to_string(), "PLACE")
+            let workspace = Workspace::new();
+            workspace.run(&["run", "TP-004", "--tier", "must"]).assert_code(0);
+            let run = workspace.runs().pop().unwrap();
+            redact(workspace.report(), &run).replace(&workspace.folder.path().display().to_string(), "PLACE")
         })
         .collect();
-    similar_asserts(&texts[0], &texts[1]);
+    assert_same_lines(&texts[0], &texts[1]);
 }
 
 #[track_caller]
-fn similar_asserts(a: &str, b: &str) {
+fn assert_same_lines(a: &str, b: &str) {
     let different: Vec<_> = a.lines().zip(b.lines()).filter(|(x, y)| x != y).take(5).collect();
     assert!(different.is_empty() && a.lines().count() == b.lines().count(), "{different:#?}");
 }
 
 #[test]
-fn a_selection_performs_exactly_what_it_names() {
-    let place = Place::new();
+fn runs_exactly_the_selected_cases() {
+    let workspace = Workspace::new();
     let performed = |report: &str| -> Vec<String> {
         verdicts(report).into_iter().filter(|(_, v)| v == "passed").map(|(id, _)| id).collect()
     };
-    place.run(&["run", "TP-004", "--tier", "must"]).exits(0);
-    let report = place.report();
+    workspace.run(&["run", "TP-004", "--tier", "must"]).assert_code(0);
+    let report = workspace.report();
     assert_eq!(performed(&report), ["TC-INT-001", "TC-INT-004", "TC-INT-006"]);
-    assert!(report.contains("tier must: 3 of 10 cases"), "a part must not be taken for the whole");
-    place.run(&["run", "TP-004", "--tier", "nice", "--case", "TC-INT-01*"]).exits(0);
-    assert_eq!(performed(&place.report()), ["TC-INT-010"]);
-    let ran = place.run(&["run", "TP-004", "--case", "TC-XYZ*"]).exits(4);
+    assert!(report.contains("tier must: 3 of 10 cases"), "the report does not show the selection");
+    workspace.run(&["run", "TP-004", "--tier", "nice", "--case", "TC-INT-01*"]).assert_code(0);
+    assert_eq!(performed(&workspace.report()), ["TC-INT-010"]);
+    let ran = workspace.run(&["run", "TP-004", "--case", "TC-XYZ*"]).assert_code(4);
     assert!(ran.stderr.contains("no case matches `--tier` and `--case`"), "{}", ran.stderr);
 }
 
 #[test]
-fn a_wrong_literal_fails_and_names_the_sentence() {
-    let place = Place::with_plan(|t| {
+fn wrong_literal_fails_and_names_the_sentence() {
+    let workspace = Workspace::with_plan(|t| {
         let wrong = t.replacen("error: Session already hibernated", "error: Session was asleep already", 1);
         assert_ne!(wrong, t);
         wrong
     });
-    let ran = place.run(&["run", "TP-004", "--case", "TC-INT-001"]).exits(1);
-    let report = place.report();
+    let ran = workspace.run(&["run", "TP-004", "--case", "TC-INT-001"]).assert_code(1);
+    let report = workspace.report();
     assert_eq!(verdict(&report, "TC-INT-001"), "failed");
     let section = section(&report, "TC-INT-001");
     assert!(
         section.contains("Session was asleep already") && section.contains("Session already hibernated"),
         "{section}"
     );
-    // what the platform wrote meanwhile stands beside it
+    // the log of the platform is collected
     let collected = section.split("**Collected after the failure**").nth(1).unwrap_or_default();
     assert!(collected.contains("session sent to the cluster session="), "{section}");
     assert!(
@@ -198,50 +198,50 @@ fn a_wrong_literal_fails_and_names_the_sentence() {
 }
 
 #[test]
-fn a_closed_port_is_errored_and_not_failed() {
-    let place = Place::new();
-    let standing = Standing::start(&place, &[]);
-    let text = std::fs::read_to_string(&standing.env_file).unwrap();
-    // setup still reaches the platform: it is the plan's own requests that find nobody
-    let api = format!("      api:\n        http: \"{}\"", standing.at["api"]);
+fn closed_port_is_errored_not_failed() {
+    let workspace = Workspace::new();
+    let sandbox = SandboxProcess::start(&workspace, &[]);
+    let text = std::fs::read_to_string(&sandbox.env_file).unwrap();
+    // setup still reaches the platform; the requests of the cases do not
+    let api = format!("      api:\n        http: \"{}\"", sandbox.at["api"]);
     assert!(text.contains(&api), "{text}");
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let broken = text.replace(&api, &format!("      api:\n        http: \"http://{closed}\"")).replace(
         "request: POST /api/v1/auth/login",
-        &format!("request: \"POST {}/api/v1/auth/login\"", standing.at["api"]),
+        &format!("request: \"POST {}/api/v1/auth/login\"", sandbox.at["api"]),
     );
     assert_ne!(broken, text);
-    std::fs::write(place.path("broken.yaml"), broken).unwrap();
-    let ran = place.run(&["run", "TP-004", "--tier", "must", "--config", "broken.yaml"]).exits(3);
+    std::fs::write(workspace.path("broken.yaml"), broken).unwrap();
+    let ran = workspace.run(&["run", "TP-004", "--tier", "must", "--config", "broken.yaml"]).assert_code(3);
     assert!(ran.stdout.contains("errored") || ran.stdout.contains("blocked"), "{}", ran.stdout);
-    assert!(ran.stdout.to_lowercase().contains("refused"), "it is said why: {}", ran.stdout);
+    assert!(ran.stdout.to_lowercase().contains("refused"), "no reason given: {}", ran.stdout);
 }
 
 #[test]
-fn a_misspelt_key_is_shown_before_anything_runs() {
-    let place = Place::with_plan(|t| {
+fn misspelt_key_is_reported_before_anything_runs() {
+    let workspace = Workspace::with_plan(|t| {
         t.replacen(
             "            expect: { status: 200 }\n            as: batch",
             "            exepct: { status: 200 }\n            as: batch",
             1,
         )
     });
-    let ran = place.run(&["run", "TP-004"]).exits(2);
+    let ran = workspace.run(&["run", "TP-004"]).assert_code(2);
     assert!(
         ran.stderr.contains("unknown verb or key `exepct`") && ran.stderr.contains("did you mean `expect`?"),
         "{}",
         ran.stderr
     );
     assert!(ran.stderr.contains("^^^^^^") && ran.stderr.contains("plans/TP-004.yaml:"), "{}", ran.stderr);
-    assert!(ran.stdout.is_empty() && place.runs().is_empty(), "nothing may have run");
+    assert!(ran.stdout.is_empty() && workspace.runs().is_empty(), "nothing may have run");
 }
 
 #[test]
-fn a_sandbox_standing_elsewhere_serves_the_runner_and_everyday_tools() {
-    let place = Place::new();
-    let standing = Standing::start(&place, &[]);
-    place.run(&["run", "TP-004", "--config", &standing.env_file(), "--env", "standing"]).exits(0);
-    assert!(verdicts(&place.report()).iter().all(|(_, v)| v == "passed"));
+fn sandbox_process_serves_the_runner_and_common_tools() {
+    let workspace = Workspace::new();
+    let sandbox = SandboxProcess::start(&workspace, &[]);
+    workspace.run(&["run", "TP-004", "--config", &sandbox.env_file(), "--env", "standing"]).assert_code(0);
+    assert!(verdicts(&workspace.report()).iter().all(|(_, v)| v == "passed"));
 
     // a session made by kubectl is seen by curl, kubectl and sqlite3 alike
     let manifest = r#"
@@ -256,100 +256,103 @@ metadata: { name: by-hand-1 }
 spec: { user: admin, template: by-hand, state: running, resources: { requests: { cpu: 100m, memory: 128Mi } } }
 "#;
     let mut apply = std::process::Command::new("kubectl")
-        .args(["--kubeconfig", &standing.at["kubeconfig"], "apply", "-f", "-"])
+        .args(["--kubeconfig", &sandbox.at["kubeconfig"], "apply", "-f", "-"])
         .stdin(Stdio::piped())
         .spawn()
         .expect("kubectl is installed");
     apply.stdin.take().unwrap().write_all(manifest.as_bytes()).unwrap();
     assert!(apply.wait().unwrap().success());
     eventually("the session runs", Duration::from_secs(10), || {
-        (standing.api("/api/v1/sessions/by-hand-1")["state"] == "running").then_some(())
+        (sandbox.api("/api/v1/sessions/by-hand-1")["state"] == "running").then_some(())
     });
-    assert_eq!(standing.sqlite("select state from sessions where id = 'by-hand-1'"), "running");
-    let listed = String::from_utf8(standing.kubectl(&["get", "sessions"]).stdout).unwrap();
+    assert_eq!(sandbox.sqlite("select state from sessions where id = 'by-hand-1'"), "running");
+    let listed = String::from_utf8(sandbox.kubectl(&["get", "sessions"]).stdout).unwrap();
     assert!(listed.contains("by-hand-1"), "{listed}");
-    assert!(standing.kubectl(&["delete", "session", "by-hand-1"]).status.success());
+    assert!(sandbox.kubectl(&["delete", "session", "by-hand-1"]).status.success());
 }
 
-/// At sampled moments of a run, from its first event to its last: Ctrl-C, and nothing of the run is anywhere.
+/// Ctrl-C at sampled moments, from the first event of a run to its last.
 #[test]
-fn after_ctrl_c_nothing_of_the_run_is_left() {
-    let place = Place::new();
-    let standing = Standing::start(&place, &[]);
+fn leaves_nothing_after_ctrl_c() {
+    let workspace = Workspace::new();
+    let sandbox = SandboxProcess::start(&workspace, &[]);
     let total = {
-        place.run(&["run", "TP-004", "--config", &standing.env_file()]).exits(0);
-        let run = place.runs().pop().unwrap();
+        workspace.run(&["run", "TP-004", "--config", &sandbox.env_file()]).assert_code(0);
+        let run = workspace.runs().pop().unwrap();
         // The audit log keeps its entries: queries by the id of a run do find what is there.
-        let audited = standing.sqlite(&format!("select count(*) from audit_log where resource_id like '%{run}%'"));
+        let audited = sandbox.sqlite(&format!("select count(*) from audit_log where resource_id like '%{run}%'"));
         assert_ne!(audited, "0", "the run `{run}` is not in the audit log");
-        std::fs::read_to_string(place.journal(&run)).unwrap().lines().count()
+        std::fs::read_to_string(workspace.journal(&run)).unwrap().lines().count()
     };
     let samples: usize = std::env::var("TP_TEST_INTERRUPTS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
     for sample in 0..samples {
         let at = 1 + total * sample / samples;
-        let before = place.runs();
-        let child = place
-            .command(&["run", "TP-004", "--config", &standing.env_file()])
+        let before = workspace.runs();
+        let child = workspace
+            .command(&["run", "TP-004", "--config", &sandbox.env_file()])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let run = eventually("the run begins", Duration::from_secs(20), || {
-            place.runs().into_iter().find(|r| !before.contains(r))
+        let run = eventually("the run starts", Duration::from_secs(20), || {
+            workspace.runs().into_iter().find(|r| !before.contains(r))
         });
         eventually("the event comes", Duration::from_secs(60), || {
-            let lines = std::fs::read_to_string(place.journal(&run)).unwrap_or_default();
+            let lines = std::fs::read_to_string(workspace.journal(&run)).unwrap_or_default();
             (lines.lines().count() >= at || lines.contains("\"event\":\"run-finished\"")).then_some(())
         });
         interrupt(&child);
         let out = child.wait_with_output().unwrap();
         let code = out.status.code();
         assert!(matches!(code, Some(130 | 0)), "at event {at}: {code:?}\n{}", String::from_utf8_lossy(&out.stderr));
-        assert!(place.report().contains(&run), "at event {at}: no report of the run");
+        assert!(workspace.report().contains(&run), "at event {at}: no report of the run");
         for table in ["sessions where template_name", "connections where session_id", "webhooks where name"] {
-            let rows = standing.sqlite(&format!("select count(*) from {table} like '%{run}%'"));
+            let rows = sandbox.sqlite(&format!("select count(*) from {table} like '%{run}%'"));
             assert_eq!(rows, "0", "at event {at}: left in {table}");
         }
         let objects = String::from_utf8(
-            standing.kubectl(&["get", "sessions,templates,deployments,services,pods", "-o", "name"]).stdout,
+            sandbox.kubectl(&["get", "sessions,templates,deployments,services,pods", "-o", "name"]).stdout,
         )
         .unwrap();
         assert!(!objects.contains(&run), "at event {at}: left in the cluster: {objects}");
-        let sessions = standing.api("/api/v1/sessions?user=admin").to_string();
+        let sessions = sandbox.api("/api/v1/sessions?user=admin").to_string();
         assert!(!sessions.contains(&run), "at event {at}: left in the API: {sessions}");
     }
 }
 
 #[test]
-fn a_second_ctrl_c_leaves_at_once_and_says_what_is_left() {
-    let place = Place::new();
-    let child = place.command(&["run", "TP-004"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let run = eventually("the run begins", Duration::from_secs(20), || place.runs().pop());
-    eventually("something is made", Duration::from_secs(60), || {
-        std::fs::read_to_string(place.journal(&run)).ok().filter(|t| t.matches("undo-planned").count() > 3)
+fn second_ctrl_c_exits_immediately_and_lists_what_is_left() {
+    let workspace = Workspace::new();
+    let child = workspace.command(&["run", "TP-004"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let run = eventually("the run starts", Duration::from_secs(20), || workspace.runs().pop());
+    eventually("something is created", Duration::from_secs(60), || {
+        std::fs::read_to_string(workspace.journal(&run)).ok().filter(|t| t.matches("undo-planned").count() > 3)
     });
     interrupt(&child);
-    // soon enough that not everything is taken back, late enough that the first was heard
+    // early enough that not everything is undone, late enough that the first signal was handled
     std::thread::sleep(Duration::from_millis(30));
     interrupt(&child);
     let out = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(130), "{said}");
     assert!(said.contains("exited immediately; not undone (") && said.contains("TC-INT-"), "{said}");
-    let left: Vec<_> = std::fs::read_dir(place.path("tmp")).unwrap().flatten().map(|e| e.path()).collect();
+    let left: Vec<_> = std::fs::read_dir(workspace.path("tmp")).unwrap().flatten().map(|e| e.path()).collect();
     assert!(left.is_empty(), "left on disk: {left:?}");
 }
 
-/// Runs cases on a standing sandbox while `meddle` makes something wrong as soon as it can.
-fn meddled(args: &[&str], meddle: impl Fn(&Standing, &str) -> bool + Send + 'static) -> (Place, String) {
-    let place = Place::new();
-    let standing = Standing::start(&place, &[]);
-    let config = standing.env_file();
+/// Runs cases against a sandbox while `manipulate` changes it; `manipulate` is called until it returns true.
+fn run_manipulated(
+    args: &[&str],
+    manipulate: impl Fn(&SandboxProcess, &str) -> bool + Send + 'static,
+) -> (Workspace, String) {
+    let workspace = Workspace::new();
+    let sandbox = SandboxProcess::start(&workspace, &[]);
+    let config = sandbox.env_file();
     let mut all = vec!["run", "TP-004", "--config", &config];
     all.extend(args);
-    let child = place.command(&all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let run = eventually("the run begins", Duration::from_secs(20), || place.runs().pop());
-    eventually("the meddling", Duration::from_secs(60), || meddle(&standing, &run).then_some(()));
+    let child = workspace.command(&all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let run = eventually("the run starts", Duration::from_secs(20), || workspace.runs().pop());
+    eventually("the manipulation", Duration::from_secs(60), || manipulate(&sandbox, &run).then_some(()));
     let out = child.wait_with_output().unwrap();
     assert_eq!(
         out.status.code(),
@@ -358,23 +361,23 @@ fn meddled(args: &[&str], meddle: impl Fn(&Standing, &str) -> bool + Send + 'sta
         String::from_utf8_lossy(&out.stdout),
         String::from_utf8_lossy(&out.stderr)
     );
-    let report = place.report();
-    (place, report)
+    let report = workspace.report();
+    (workspace, report)
 }
 
 #[track_caller]
-fn red_in(report: &str, case: &str, sentence: &str) {
+fn assert_failed_in(report: &str, case: &str, sentence: &str) {
     assert_eq!(verdict(report, case), "failed", "{}", section(report, case));
     let section = section(report, case);
     let line =
         section.lines().find(|l| l.contains(sentence)).unwrap_or_else(|| panic!("{sentence} is not in {section}"));
-    assert!(line.contains("failed"), "{sentence} is not red: {line}\n{section}");
+    assert!(line.contains("failed"), "{sentence} did not fail: {line}\n{section}");
 }
 
 #[test]
-fn an_orphan_planted_by_hand_is_found() {
-    let (_place, report) = meddled(&["--case", "TC-INT-002"], |standing, run| {
-        let found = standing
+fn detects_an_orphaned_object() {
+    let (_workspace, report) = run_manipulated(&["--case", "TC-INT-002"], |sandbox, run| {
+        let found = sandbox
             .sqlite(&format!("select id from sessions where template_name = '{run}-int002-1' and state = 'running'"));
         if found.is_empty() {
             return false;
@@ -384,52 +387,50 @@ fn an_orphan_planted_by_hand_is_found() {
         );
         let path = std::env::temp_dir().join(format!("planted-{run}.json"));
         std::fs::write(&path, manifest).unwrap();
-        let made = standing.kubectl(&["create", "-f", &path.to_string_lossy()]);
+        let made = sandbox.kubectl(&["create", "-f", &path.to_string_lossy()]);
         let _ = std::fs::remove_file(&path);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         true
     });
-    red_in(&report, "TC-INT-002", "No orphaned resources");
+    assert_failed_in(&report, "TC-INT-002", "No orphaned resources");
 }
 
 #[test]
-fn a_token_planted_in_the_log_is_found() {
-    let (_place, report) = meddled(&["--case", "TC-INT-009"], |standing, run| {
-        if standing.sqlite(&format!("select count(*) from audit_log where resource_id like '%{run}-int009%'")) == "0" {
+fn detects_a_password_in_the_audit_log() {
+    let (_workspace, report) = run_manipulated(&["--case", "TC-INT-009"], |sandbox, run| {
+        if sandbox.sqlite(&format!("select count(*) from audit_log where resource_id like '%{run}-int009%'")) == "0" {
             return false;
         }
-        standing.sqlite(&format!(
+        sandbox.sqlite(&format!(
             "insert into audit_log (user_id, action, resource_type, resource_id, changes, timestamp, ip_address) \
              select user_id, 'login', 'auth', 'x', '{{\"password\":\"bait-{run}\"}}', timestamp, ip_address from audit_log order by id desc limit 1"
         ));
         true
     });
-    red_in(&report, "TC-INT-009", "No passwords/tokens in logs");
+    assert_failed_in(&report, "TC-INT-009", "No passwords/tokens in logs");
 }
 
 #[test]
-fn a_second_row_is_found() {
-    let (_place, report) = meddled(&["--case", "TC-INT-008"], |standing, run| {
-        if standing.sqlite(&format!("select count(*) from sessions where template_name like '{run}-int008-%'")) != "10"
-        {
+fn detects_a_duplicate_row() {
+    let (_workspace, report) = run_manipulated(&["--case", "TC-INT-008"], |sandbox, run| {
+        if sandbox.sqlite(&format!("select count(*) from sessions where template_name like '{run}-int008-%'")) != "10" {
             return false;
         }
-        let columns =
-            standing.sqlite("select group_concat(name) from pragma_table_info('sessions') where name <> 'id'");
-        standing.sqlite(&format!(
+        let columns = sandbox.sqlite("select group_concat(name) from pragma_table_info('sessions') where name <> 'id'");
+        sandbox.sqlite(&format!(
             "insert into sessions (id, {columns}) select 'second-of-{run}', {columns} from sessions where template_name = '{run}-int008-0'"
         ));
         true
     });
-    red_in(&report, "TC-INT-008", "Verify all created successfully");
+    assert_failed_in(&report, "TC-INT-008", "Verify all created successfully");
 }
 
-/// A handler that stalls: one request in ten is held back between the runner and the platform.
+/// A proxy holds back one request in ten.
 #[test]
-fn a_stalled_handler_is_a_deadlock() {
-    let place = Place::new();
-    let standing = Standing::start(&place, &[]);
-    let api: std::net::SocketAddr = standing.at["api"].trim_start_matches("http://").parse().unwrap();
+fn detects_a_stalled_request_as_a_deadlock() {
+    let workspace = Workspace::new();
+    let sandbox = SandboxProcess::start(&workspace, &[]);
+    let api: std::net::SocketAddr = sandbox.at["api"].trim_start_matches("http://").parse().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = listener.local_addr().unwrap();
     let stalled = Arc::new(AtomicBool::new(false));
@@ -437,24 +438,24 @@ fn a_stalled_handler_is_a_deadlock() {
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let flag = flag.clone();
-            std::thread::spawn(move || relay_slowly(client, api, &flag));
+            std::thread::spawn(move || forward_slowly(client, api, &flag));
         }
     });
     // the environment's own variables may read environment variables
-    let text = std::fs::read_to_string(&standing.env_file)
+    let text = std::fs::read_to_string(&sandbox.env_file)
         .unwrap()
         .replace(&api.to_string(), &proxy.to_string())
         .replace("    targets:\n", "    vars: { slowest_answer: \"${env.TP_TEST_SLOWEST}\" }\n    targets:\n");
-    std::fs::write(place.path("slow.yaml"), text).unwrap();
+    std::fs::write(workspace.path("slow.yaml"), text).unwrap();
     let args = ["run", "TP-004", "--config", "slow.yaml", "--case", "TC-INT-008", "--set", "deadlock_after=2s"];
-    let ran: support::Ran =
-        place.command(&args).env("TP_TEST_SLOWEST", "60s").output().expect("the binary starts").into();
-    ran.exits(1);
+    let ran: support::RunOutput =
+        workspace.command(&args).env("TP_TEST_SLOWEST", "60s").output().expect("the binary starts").into();
+    ran.assert_code(1);
     assert!(stalled.load(Ordering::SeqCst), "no request was held back");
-    red_in(&place.report(), "TC-INT-008", "No deadlocks");
+    assert_failed_in(&workspace.report(), "TC-INT-008", "No deadlocks");
 }
 
-fn relay_slowly(mut client: TcpStream, api: std::net::SocketAddr, stalled: &AtomicBool) {
+fn forward_slowly(mut client: TcpStream, api: std::net::SocketAddr, stalled: &AtomicBool) {
     let Ok(mut server) = TcpStream::connect(api) else { return };
     let (Ok(mut back_from), Ok(mut back_to)) = (server.try_clone(), client.try_clone()) else { return };
     std::thread::spawn(move || std::io::copy(&mut back_from, &mut back_to));

@@ -1,5 +1,5 @@
-//! The sandbox and what stands around it: the embedded cluster, the relays that can be cut, a small control API for that, and the
-//! environment file that tells a runner where all this is. `run` and `sandbox` both start it here, and both read that file.
+//! Starts the sandbox: the platform, the embedded cluster, relays that can be cut, the control API for them, and the environment file
+//! with all addresses. Used by `run`, `doctor`, `prove` and `sandbox`.
 use super::{args, exit, failure::Failure, plans};
 use crate::{executor::Registry, plan::Environment, relay::Relay, source::Source};
 use axum::{
@@ -9,11 +9,14 @@ use axum::{
     routing::post,
 };
 use std::{net::SocketAddr, path::Path, sync::Arc};
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 use tp_runner_sandbox::{self as sandbox, Database, DatabaseSwitch, Sandbox, cluster, defect::Defect};
 
-/// A running platform with all its parts.
+/// A running sandbox with all its parts.
 pub struct Platform {
     sandbox: Sandbox,
     cluster: Option<cluster::Cluster>,
@@ -21,11 +24,11 @@ pub struct Platform {
     control: CancellationToken,
     environment: String,
     about: String,
-    /// Tables, log and kubeconfigs: gone with the platform.
+    /// Tables, log and kubeconfigs; removed on drop.
     folder: tempfile::TempDir,
 }
 
-/// What can be cut, and how.
+/// The connections that the control API can cut.
 struct Links {
     token: String,
     cluster: Relay,
@@ -33,8 +36,8 @@ struct Links {
 }
 
 enum DatabaseLink {
-    Wire(Relay),
-    /// A file has no wire: the platform's own store is closed instead.
+    Relay(Relay),
+    /// SQLite has no connection to cut: the platform's store is closed instead.
     Switch(DatabaseSwitch),
 }
 
@@ -45,7 +48,7 @@ impl Platform {
         let folder = tempfile::Builder::new().prefix("tp-runner-sandbox-").tempdir()?;
         let secret = || uuid::Uuid::new_v4().simple().to_string();
 
-        // the cluster, and the platform's own way to it
+        // The platform connects to the cluster through a relay, the runner directly.
         let cluster_relay = Relay::bind(([127, 0, 0, 1], 0).into()).await?;
         let (embedded, runner_config, platform_config) = match &parts.kubeconfig {
             None => {
@@ -59,28 +62,30 @@ impl Platform {
             }
             Some(file) => {
                 let text =
-                    std::fs::read_to_string(file).map_err(|e| format!("`{}` cannot be read: {e}", file.display()))?;
+                    std::fs::read_to_string(file).map_err(|e| format!("cannot read `{}`: {e}", file.display()))?;
                 let (relayed, upstream) = relayed_kubeconfig(&text, cluster_relay.address())?;
                 let upstream =
-                    tokio::net::lookup_host(&upstream).await?.next().ok_or("the cluster's host is unknown")?;
+                    tokio::net::lookup_host(&upstream).await?.next().ok_or("cannot resolve the host of the cluster")?;
                 cluster_relay.set_upstream(upstream);
                 (None, text, relayed)
             }
         };
         let kubeconfig = folder.path().join("kubeconfig");
-        let platform_kubeconfig = folder.path().join("kubeconfig-of-the-platform");
+        let platform_kubeconfig = folder.path().join("platform-kubeconfig");
         std::fs::write(&kubeconfig, runner_config)?;
         std::fs::write(&platform_kubeconfig, platform_config)?;
 
-        // the database likewise
+        // Likewise for the database.
         let sqlite = folder.path().join("platform.db");
         let (database, wire, database_url, store) = match &parts.database {
             None => (Database::Sqlite(sqlite.clone()), None, sqlite.display().to_string(), "SQLite"),
             Some(url) => {
                 let relay = Relay::bind(([127, 0, 0, 1], 0).into()).await?;
                 let (relayed, upstream) = relayed_database(url, relay.address())?;
-                let upstream =
-                    tokio::net::lookup_host(&upstream).await?.next().ok_or("the database's host is unknown")?;
+                let upstream = tokio::net::lookup_host(&upstream)
+                    .await?
+                    .next()
+                    .ok_or("cannot resolve the host of the database")?;
                 relay.set_upstream(upstream);
                 (Database::Postgres(relayed), Some(relay), url.clone(), "PostgreSQL")
             }
@@ -102,27 +107,27 @@ impl Platform {
         })
         .await?;
         let database_link = match wire {
-            Some(relay) => DatabaseLink::Wire(relay),
+            Some(relay) => DatabaseLink::Relay(relay),
             None => DatabaseLink::Switch(sandbox.database_switch()),
         };
         let links = Arc::new(Links { token: token.clone(), cluster: cluster_relay, database: database_link });
         let control = CancellationToken::new();
         let control_at = serve_control(links.clone(), control.clone()).await?;
 
-        let kubernetes = if embedded.is_some() { "the embedded Kubernetes API" } else { "a cluster of yours" };
+        let kubernetes = if embedded.is_some() { "the embedded Kubernetes API" } else { "an external cluster" };
         let cut = if parts.database.is_some() {
             String::new()
         } else {
-            "; SQLite has no wire, so `database-down` closes the platform's own store".to_string()
+            "; `database-down` closes the platform's store, as SQLite has no connection to cut".to_string()
         };
-        let wrong = match parts.defect.as_slice() {
+        let defects_in_words = match parts.defect.as_slice() {
             [] => String::new(),
-            names => format!("; made to get it wrong: {}", names.join(", ")),
+            names => format!("; defects: {}", names.join(", ")),
         };
         let which = if parts.as_built { ", as StreamSpace is built today," } else { "" };
-        let slow = parts.delays.as_ref().map(|delays| format!("; slow at random: {delays}")).unwrap_or_default();
+        let slow = parts.delays.as_ref().map(|delays| format!("; random delays: {delays}")).unwrap_or_default();
         let about = format!(
-            "the embedded reference platform{which} on {store} and {kubernetes}; no deployment was tested{cut}{wrong}{slow}"
+            "the embedded reference platform{which} on {store} and {kubernetes}; no deployment was tested{cut}{defects_in_words}{slow}"
         );
         let environment = environment_text(&Text {
             about: &about,
@@ -140,7 +145,7 @@ impl Platform {
         Ok(Platform { sandbox, cluster: embedded, links, control, environment, about, folder })
     }
 
-    /// The environment in which a runner finds this platform.
+    /// The environment with the addresses of this sandbox.
     pub fn environment(&self, registry: &Registry) -> Result<Environment, Failure> {
         let text = self.environment.replace(STANDING, "sandbox");
         let source = Arc::new(Source { name: "the sandbox's environment".into(), text });
@@ -151,7 +156,7 @@ impl Platform {
         }
     }
 
-    /// Where its files are.
+    /// The folder of its files.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -164,22 +169,24 @@ impl Platform {
         }
         if let Ok(links) = Arc::try_unwrap(self.links).map_err(drop) {
             links.cluster.shutdown().await;
-            if let DatabaseLink::Wire(relay) = links.database {
+            if let DatabaseLink::Relay(relay) = links.database {
                 relay.shutdown().await;
             }
         }
     }
 }
 
-/// `sandbox`: in the foreground, until Ctrl-C.
+/// `sandbox`: runs in the foreground until Ctrl-C.
 pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
-    let failed =
-        |e: Error| Failure { message: format!("error: the sandbox cannot start: {e}"), code: exit::UNREACHABLE };
+    let failed = |e: Error| Failure::unreachable(format!("error: cannot start the sandbox: {e}"));
+    // Before the start: a signal must not leave files behind.
+    let handler = |kind| signal(kind).map_err(|e| Failure::signals(&e));
+    let (mut interrupt, mut terminate) = (handler(SignalKind::interrupt())?, handler(SignalKind::terminate())?);
     let platform = Platform::start(&args.sandbox, args.listen).await.map_err(failed)?;
     if let Some(file) = &args.env_file {
         let text = &platform.environment;
         crate::report::file::write_atomically(file, |out| out.write_all(text.as_bytes()))
-            .map_err(|e| failed(format!("`{}` cannot be written: {e}", file.display()).into()))?;
+            .map_err(|e| failed(format!("cannot write `{}`: {e}", file.display()).into()))?;
     }
     println!("{}", platform.about);
     println!("api:        {}", platform.sandbox.api());
@@ -193,11 +200,9 @@ pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
     if let Some(file) = &args.env_file {
         println!("from another terminal: tp-runner run TP-004 --config {} --env {STANDING}", file.display());
     }
-    println!("Ctrl-C ends it");
-    let mut terminate =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(|e| failed(e.into()))?;
+    println!("Ctrl-C stops the sandbox");
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
+        _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
     platform.shutdown().await;
@@ -224,7 +229,6 @@ struct Text<'a> {
 const NOTICE: &str = "sandbox (embedded reference platform): no deployment was tested";
 const AS_BUILT_NOTICE: &str = "sandbox as built (as StreamSpace is today): no deployment was tested";
 
-/// How one asks.
 const API: &str = r#"        headers: { Authorization: "Bearer ${token}" }
 "#;
 const SETUP: &str = r#"    setup:
@@ -232,7 +236,7 @@ const SETUP: &str = r#"    setup:
         expect: { status: 200 }
         save: { token: secret(body.token) }
 "#;
-/// As a real StreamSpace wants to be asked: what changes something needs the pair against forged requests.
+/// StreamSpace as built needs CSRF cookie and header for mutating requests.
 const AS_BUILT_API: &str = r#"        login:
           request: POST /api/v1/auth/login
           json: { username: admin, password: "${password}" }
@@ -256,7 +260,7 @@ fn environment_text(t: &Text) -> String {
         )
     };
     format!(
-        r#"# Written by `tp-runner sandbox`: where its parts are while it runs. The secrets in here die with it.
+        r#"# Written by `tp-runner sandbox`: the addresses of its parts while it runs. The secrets are valid only until it stops.
 default: {STANDING}
 environments:
   {STANDING}:
@@ -331,11 +335,11 @@ async fn switch(
             links.cluster.heal();
             refused
         }
-        ("database", DatabaseLink::Wire(relay), "cut") => {
+        ("database", DatabaseLink::Relay(relay), "cut") => {
             relay.cut();
             0
         }
-        ("database", DatabaseLink::Wire(relay), "heal") => {
+        ("database", DatabaseLink::Relay(relay), "heal") => {
             let refused = relay.refused();
             relay.heal();
             refused
@@ -354,34 +358,34 @@ async fn switch(
     Ok(Json(serde_json::json!({ "refused": refused })))
 }
 
-/// The kubeconfig with its server behind the relay; and where the relay must lead.
+/// The kubeconfig with the relay's address as its server, and the upstream of the relay.
 fn relayed_kubeconfig(text: &str, relay: SocketAddr) -> Result<(String, String), Error> {
     let mut config = kube::config::Kubeconfig::from_yaml(text)?;
     let current = config.current_context.clone().unwrap_or_default();
     let context = config.contexts.iter().find(|c| c.name == current).and_then(|c| c.context.clone());
     let named = context.ok_or("the kubeconfig has no current context")?.cluster;
     let cluster = config.clusters.iter_mut().find(|c| c.name == named).and_then(|c| c.cluster.as_mut());
-    let cluster = cluster.ok_or("the kubeconfig's context names no cluster")?;
+    let cluster = cluster.ok_or("the current context of the kubeconfig has no cluster")?;
     let server: axum::http::Uri = cluster.server.clone().unwrap_or_default().parse()?;
-    let host = server.host().ok_or("the kubeconfig's server has no host")?.to_string();
+    let host = server.host().ok_or("the server of the kubeconfig has no host")?.to_string();
     let https = server.scheme_str() == Some("https");
     let port = server.port_u16().unwrap_or(if https { 443 } else { 80 });
     let path = server.path().trim_end_matches('/');
     cluster.server = Some(format!("{}://{relay}{path}", if https { "https" } else { "http" }));
     if https && cluster.tls_server_name.is_none() {
-        // the certificate is the cluster's, whatever the address
+        // The certificate is for the host of the cluster, not for the relay.
         cluster.tls_server_name = Some(host.clone());
     }
     Ok((serde_saphyr::to_string(&config)?, format!("{host}:{port}")))
 }
 
-/// The database URL with its host behind the relay; and where the relay must lead.
+/// The database URL with the relay's address as its host, and the upstream of the relay.
 fn relayed_database(url: &str, relay: SocketAddr) -> Result<(String, String), Error> {
-    let mut parsed = reqwest::Url::parse(url).map_err(|e| format!("`--database` is no URL: {e}"))?;
+    let mut parsed = reqwest::Url::parse(url).map_err(|e| format!("invalid URL in `--database`: {e}"))?;
     if !parsed.scheme().starts_with("postgres") {
-        return Err("`--database` takes a `postgres://…` URL".into());
+        return Err("expected a `postgres://…` URL in `--database`".into());
     }
     let upstream = format!("{}:{}", parsed.host_str().unwrap_or("127.0.0.1"), parsed.port().unwrap_or(5432));
     let set = parsed.set_host(Some(&relay.ip().to_string())).is_ok() && parsed.set_port(Some(relay.port())).is_ok();
-    if set { Ok((parsed.to_string(), upstream)) } else { Err("`--database` has no host that could be relayed".into()) }
+    if set { Ok((parsed.to_string(), upstream)) } else { Err("the URL in `--database` has no host".into()) }
 }

@@ -523,7 +523,7 @@ mod tests {
         let timeline = s.index().cases[0].sentences[0].actions[0].timeline.clone();
         let entries: Vec<(u128, u32)> = timeline.iter().map(|m| (m.since.as_millis(), m.attempts)).collect();
         assert_eq!(entries, [(0, 2), (200, 1), (300, 1), (400, 1)]);
-        assert_eq!(timeline[1].message, "`phase`: expected `Done`, was `Running`");
+        assert_eq!(timeline[1].message, "`phase`: expected `Done`, found `Running`");
         assert_eq!(timeline[3].message, "everything held");
     }
 
@@ -544,7 +544,7 @@ mod tests {
         let case = &run.cases[0];
         assert!(case.sentences[0].actions.iter().all(|a| a.status == Status::Passed));
         assert_eq!((case.not_undone.len(), case.undone_count, case.not_undone[0].actions.len()), (1, 0, 1));
-        assert!(samples::markdown(&run).contains("| `status`: expected `204`, was `500` |"));
+        assert!(samples::markdown(&run).contains("| `status`: expected `204`, found `500` |"));
     }
 
     #[test]

@@ -156,7 +156,7 @@ pub fn unmet_with_quotes(f: &AssertionResult, quote: &str) -> String {
             (why, _) => format!("{} does not hold: {}", tick(subject(f)), one_line(why, MAX_INLINE_CHARS)),
         }
     } else {
-        format!("{}: expected {}, was {}", tick(subject(f)), tick(&f.expected), tick(&f.actual))
+        format!("{}: expected {}, found {}", tick(subject(f)), tick(&f.expected), tick(&f.actual))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The binary from outside: how it is started, and what it left.
+//! Helpers for black-box tests: start the binary, read its output and the files it wrote.
 #![allow(dead_code)] // each test file uses its own part
 use std::{
     io::{BufRead, BufReader},
@@ -10,21 +10,21 @@ use std::{
 pub const BINARY: &str = env!("CARGO_BIN_EXE_tp-runner");
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// A folder of its own for one run: plan, report, journal and temporary files all lie in it.
-pub struct Place {
+/// A temporary folder that holds plan, report, journal and temporary files of a test.
+pub struct Workspace {
     pub folder: tempfile::TempDir,
 }
 
-/// What a run came to.
-pub struct Ran {
+/// Exit code and output of the binary.
+pub struct RunOutput {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl From<Output> for Ran {
+impl From<Output> for RunOutput {
     fn from(o: Output) -> Self {
-        Ran {
+        RunOutput {
             code: o.status.code(),
             stdout: String::from_utf8_lossy(&o.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&o.stderr).into_owned(),
@@ -32,34 +32,39 @@ impl From<Output> for Ran {
     }
 }
 
-impl Ran {
+impl RunOutput {
+    /// Stderr followed by stdout.
+    pub fn text(&self) -> String {
+        format!("{}{}", self.stderr, self.stdout)
+    }
+
     #[track_caller]
-    pub fn exits(self, code: i32) -> Ran {
+    pub fn assert_code(self, code: i32) -> RunOutput {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
 }
 
-impl Place {
-    /// Holds a copy of TP-004, changed by `change`, and the Markdown that it is compared with.
-    pub fn with_plan(change: impl FnOnce(String) -> String) -> Place {
-        let place = Place { folder: tempfile::tempdir().expect("a folder") };
+impl Workspace {
+    /// With a copy of TP-004, modified by `change`, and its Markdown plan.
+    pub fn with_plan(change: impl FnOnce(String) -> String) -> Workspace {
+        let workspace = Workspace { folder: tempfile::tempdir().expect("a folder") };
         let text = std::fs::read_to_string(Path::new(ROOT).join("plans/TP-004.yaml")).expect("the plan");
         let changed = change(text);
         for (name, content) in [
             ("plans/TP-004.yaml", changed),
             ("docs/TP-004.md", std::fs::read_to_string(Path::new(ROOT).join("docs/TP-004.md")).expect("the Markdown")),
         ] {
-            let path = place.path(name);
+            let path = workspace.path(name);
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
             std::fs::write(path, content).expect("a file");
         }
-        std::fs::create_dir_all(place.path("tmp")).expect("a folder");
-        place
+        std::fs::create_dir_all(workspace.path("tmp")).expect("a folder");
+        workspace
     }
 
-    pub fn new() -> Place {
-        Place::with_plan(|t| t)
+    pub fn new() -> Workspace {
+        Workspace::with_plan(|t| t)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -68,15 +73,11 @@ impl Place {
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut c = Command::new(BINARY);
-        c.args(args)
-            .current_dir(self.folder.path())
-            .env("TMPDIR", self.path("tmp"))
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null());
+        c.args(args).current_dir(self.folder.path()).env("TMPDIR", self.path("tmp")).stdin(Stdio::null());
         c
     }
 
-    pub fn run(&self, args: &[&str]) -> Ran {
+    pub fn run(&self, args: &[&str]) -> RunOutput {
         self.command(args).output().expect("the binary starts").into()
     }
 
@@ -95,24 +96,34 @@ impl Place {
     }
 }
 
-/// A sandbox in a process of its own.
-pub struct Standing {
+/// Runs the binary in a folder.
+pub fn run_in(folder: &Path, args: &[&str]) -> RunOutput {
+    let output = Command::new(BINARY).args(args).current_dir(folder).stdin(Stdio::null()).output();
+    output.expect("the binary starts").into()
+}
+
+/// A sandbox in a process of its own, stopped when dropped.
+pub struct SandboxProcess {
     pub child: Child,
     pub env_file: PathBuf,
-    /// What it says of itself, by label: `api`, `kubeconfig`, `database`, `log`.
+    /// The addresses it prints, by label: `api`, `kubeconfig`, `database`, `log`.
     pub at: std::collections::HashMap<String, String>,
 }
 
-impl Standing {
-    pub fn start(place: &Place, more: &[&str]) -> Standing {
-        let env_file = place.path("standing.yaml");
+impl SandboxProcess {
+    pub fn start(workspace: &Workspace, more: &[&str]) -> SandboxProcess {
+        let env_file = workspace.path("standing.yaml");
         let file = env_file.to_string_lossy().into_owned();
         let mut args = vec!["sandbox", "--env-file", &file];
         args.extend(more);
-        let mut child =
-            place.command(&args).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the sandbox starts");
+        let mut child = workspace
+            .command(&args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the sandbox starts");
         let mut at = std::collections::HashMap::new();
-        for line in BufReader::new(child.stdout.take().expect("its words")).lines().map_while(Result::ok) {
+        for line in BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok) {
             if let Some((label, value)) = line.split_once(':') {
                 at.insert(label.to_string(), value.trim().to_string());
             }
@@ -120,8 +131,8 @@ impl Standing {
                 break;
             }
         }
-        assert!(env_file.is_file(), "the sandbox did not come up");
-        Standing { child, env_file, at }
+        assert!(env_file.is_file(), "the sandbox did not start");
+        SandboxProcess { child, env_file, at }
     }
 
     pub fn env_file(&self) -> String {
@@ -146,13 +157,13 @@ impl Standing {
         String::from_utf8_lossy(&out.stdout).trim().to_string()
     }
 
-    /// The answer of its API to the administrator, by curl.
+    /// The response of its API to the administrator, requested with curl.
     pub fn api(&self, path: &str) -> serde_json::Value {
         let text = std::fs::read_to_string(&self.env_file).expect("the environment file");
         let password = text.split("password: \"").nth(1).and_then(|t| t.split('"').next()).expect("a password");
         let login = format!(r#"{{"username":"admin","password":"{password}"}}"#);
-        let answer = curl(&["-X", "POST", "-d", &login, &format!("{}/api/v1/auth/login", self.at["api"])]);
-        let token = answer["token"].as_str().expect("a token").to_string();
+        let response = curl(&["-X", "POST", "-d", &login, &format!("{}/api/v1/auth/login", self.at["api"])]);
+        let token = response["token"].as_str().expect("a token").to_string();
         curl(&["-H", &format!("Authorization: Bearer {token}"), &format!("{}{path}", self.at["api"])])
     }
 }
@@ -167,7 +178,7 @@ fn curl(args: &[&str]) -> serde_json::Value {
         .unwrap_or_else(|e| panic!("{args:?}: {e}: {}", String::from_utf8_lossy(&out.stdout)))
 }
 
-impl Drop for Standing {
+impl Drop for SandboxProcess {
     fn drop(&mut self) {
         interrupt(&self.child);
         let until = Instant::now() + Duration::from_secs(5);
@@ -182,12 +193,12 @@ impl Drop for Standing {
     }
 }
 
-/// What Ctrl-C does.
+/// Sends SIGINT, as Ctrl-C does.
 pub fn interrupt(child: &Child) {
     let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
 }
 
-/// Waits until `f` gives something; fails aloud.
+/// Polls `f` until it returns something; panics after `within`.
 pub fn eventually<T>(what: &str, within: Duration, mut f: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + within;
     loop {
@@ -199,7 +210,7 @@ pub fn eventually<T>(what: &str, within: Duration, mut f: impl FnMut() -> Option
     }
 }
 
-/// A new database on the PostgreSQL server that `tests/run` starts. `None` where the quick tests leave it out, which is said.
+/// A new database on the PostgreSQL server that `tests/run` starts. `None` (and a message) if the quick tests skip it.
 pub fn fresh_database(name: &str) -> Option<String> {
     let Ok(server) = std::env::var("TP_TEST_POSTGRES") else {
         assert!(
@@ -215,17 +226,17 @@ pub fn fresh_database(name: &str) -> Option<String> {
     Some(format!("{base}/{name}"))
 }
 
-/// The kubeconfig of a real Kubernetes API server; without one it says aloud what is left out.
+/// The kubeconfig of a real Kubernetes API server. `None` (and a message) without one.
 pub fn real_cluster(what: &str) -> Option<PathBuf> {
     let given = std::env::var_os("TP_TEST_KUBECONFIG").map(PathBuf::from);
     if given.is_none() {
-        aloud(&format!("skipped: no TP_TEST_KUBECONFIG, so no test that {what}"));
+        print_uncaptured(&format!("skipped: no TP_TEST_KUBECONFIG, so no test that {what}"));
     }
     given
 }
 
-/// A line that the test harness does not keep to itself when the test passes.
-pub fn aloud(line: &str) {
+/// Prints a line that the test harness does not capture.
+pub fn print_uncaptured(line: &str) {
     use std::io::Write as _;
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

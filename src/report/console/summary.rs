@@ -200,7 +200,7 @@ mod tests {
 
 TC-1 Wrong Response failed
   failed: Greet everyone
-    status: expected 201, was 500
+    status: expected 201, found 500
     a == 2 && (b || c) does not hold: a is 1 and b || c is false
     at plans/TP-900.yaml:42
     $ curl -X POST https://greeter.example/greetings   -d '{"to": "Ann"}'
@@ -215,7 +215,7 @@ TC-2 Unknown Host errored
 TC-3 Not Ready blocked
   a precondition does not hold
   failed: The stage is ready
-    rows[0].set: expected true, was null
+    rows[0].set: expected true, found null
     at plans/TP-900.yaml:70
 
 TC-4 Cancelled Run interrupted

@@ -44,7 +44,8 @@ pub fn file_and_line(location: &Location, context: Context) -> String {
 }
 
 pub fn heading(case: &CaseEntry) -> String {
-    format!("{}: {}", case.outline.id, wording::one_line(&case.outline.title, wording::MAX_INLINE_CHARS))
+    let title = wording::one_line(&case.outline.title, wording::MAX_INLINE_CHARS);
+    if title.is_empty() { case.outline.id.clone() } else { format!("{}: {title}", case.outline.id) }
 }
 
 /// The case's id, linked to its section if it has one.

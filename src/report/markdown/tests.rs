@@ -89,7 +89,7 @@ const SMALL: &str = r##"# Test report: TP-900 Greetings (sample)
 
 ## What Went Wrong
 
-- ❌ [TC-2](#tc-2-good-night) **failed** in “Greet”: `status`: expected `201`, was `500` (`plans/TP-900.yaml:32`)
+- ❌ [TC-2](#tc-2-good-night) **failed** in “Greet”: `status`: expected `201`, found `500` (`plans/TP-900.yaml:32`)
 
 ## Objective
 
@@ -498,11 +498,11 @@ fn explains_every_verdict() {
     let report = samples::mixed().markdown();
     assert_intact(&report);
     for text in [
-        "[TC-1](#tc-1-wrong-response) **failed** in “Greet everyone”: `status`: expected `201`, was `500`",
+        "[TC-1](#tc-1-wrong-response) **failed** in “Greet everyone”: `status`: expected `201`, found `500`",
         "`use greet` › `http POST /greetings`, item `1`, `plans/TP-900.yaml:42`",
         "| `a == 2 && (b \\|\\| c)` | `true` | `a` is `1`<br>`b \\|\\| c` is `false` |",
         "   curl -X POST https://greeter.example/greetings",
-        "   - from 0 ms: connection refused\n   - from 500 ms: `body.echo`: expected `3`, was `0` (3 attempts)\n   - from 2.0 s",
+        "   - from 0 ms: connection refused\n   - from 500 ms: `body.echo`: expected `3`, found `0` (3 attempts)\n   - from 2.0 s",
         "   line 20\n   ```\n\n   … and 5 more lines.",
         "TC-2](#tc-2-unknown-host) **errored** in “Connect”: cannot resolve `greeter.example`",
         "assertion, `plans/TP-900.yaml:70`: **failed**\n",

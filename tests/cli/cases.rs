@@ -1,0 +1,228 @@
+//! The cases: arguments and the files they work on.
+
+/// A command line and what runs before it.
+pub struct Case {
+    /// Group and name of the snapshot.
+    pub name: &'static str,
+    /// `RUN` is replaced by the id of the run that `before` recorded.
+    pub args: &'static [&'static str],
+    pub before: &'static [&'static [&'static str]],
+}
+
+const fn case(name: &'static str, args: &'static [&'static str]) -> Case {
+    Case { name, args, before: &[] }
+}
+
+const fn after(before: &'static [&'static [&'static str]], name: &'static str, args: &'static [&'static str]) -> Case {
+    Case { name, args, before }
+}
+
+const PLAN: &[u8] = br#"plan: SMALL
+title: A small plan
+prove: { guards: SMALL.guards.json }
+vars: { word: hello }
+cases:
+  - id: SMALL-1
+    title: Prints a word
+    tier: must
+    priority: high
+    steps:
+      - step: Print
+        do:
+          - exec: { run: [printf, "${word}"] }
+            as: printed
+            expect: { exit: 0 }
+    expected:
+      - result: The word is printed
+        check: printed.stdout.contains("hello")
+  - id: SMALL-2
+    title: Prints a number
+    tier: nice
+    preconditions:
+      - given: Paper is in the printer
+    expected:
+      - result: The number is printed
+        do:
+          - exec: { run: [printf, "42"] }
+            check: stdout == "42"
+      - result: The number is beautiful
+        unproven: beauty is not measured
+"#;
+
+const FAILING: &[u8] = br#"plan: FAILING
+cases:
+  - id: FAIL-1
+    tier: must
+    expected:
+      - result: Three is printed
+        do:
+          - exec: { run: [printf, "4"] }
+            expect: { stdout: "3" }
+  - id: FAIL-2
+    tier: should
+    expected:
+      - result: A program runs
+        do:
+          - exec: { run: [no-such-program] }
+            check: exit == 0
+  - id: FAIL-3
+    tier: nice
+    expected:
+      - result: Two is printed
+        do:
+          - exec: { run: [printf, "2"] }
+            expect: { stdout: "2" }
+"#;
+
+const BROKEN: &[u8] = br#"plan: BROKEN
+cases:
+  - id: B-1
+    tier: must
+    tier: nice
+    expected:
+      - result: Something
+        chekc: 1 == 1
+"#;
+
+const ENVIRONMENTS: &[u8] = br#"default: here
+environments:
+  here: { targets: {} }
+  protected:
+    protected: true
+    targets: {}
+  secretive:
+    secrets: { password: '${env.TP_TEST_UNSET}' }
+    targets: {}
+  unreachable:
+    targets: { api: { http: 'http://127.0.0.1:1' } }
+"#;
+
+pub const FILES: &[(&str, &[u8])] = &[
+    ("small.yaml", PLAN),
+    ("failing.yaml", FAILING),
+    ("broken.yaml", BROKEN),
+    ("tp-runner.yaml", ENVIRONMENTS),
+    ("not-utf8.yaml", b"plan: \xff\n"),
+    ("journal.jsonl", b"not an event\nnot an event either\n"),
+    ("other.yaml", b"environments: { elsewhere: { targets: {} } }\n"),
+    ("broken-environment.yaml", b"environments: { here: { targetz: {} } }\n"),
+];
+
+const RUN_SMALL: &[&[&str]] = &[&["run", "small.yaml", "--quiet"]];
+const RUN_FAILING: &[&[&str]] = &[&["run", "failing.yaml", "--quiet"]];
+
+pub const CASES: &[Case] = &[
+    case("help/root", &["--help"]),
+    case("help/short", &["-h"]),
+    case("help/version", &["--version"]),
+    case("help/run", &["run", "--help"]),
+    case("help/check", &["check", "--help"]),
+    case("help/list", &["list", "--help"]),
+    case("help/doctor", &["doctor", "--help"]),
+    case("help/prove", &["prove", "--help"]),
+    case("help/report", &["report", "--help"]),
+    case("help/sandbox", &["sandbox", "--help"]),
+    case("usage/no-command", &[]),
+    case("usage/unknown-command", &["perform"]),
+    case("usage/unknown-flag", &["run", "small.yaml", "--fast"]),
+    case("usage/quiet-and-verbose", &["run", "small.yaml", "--quiet", "--verbose"]),
+    case("usage/invalid-color", &["run", "small.yaml", "--color", "blue"]),
+    case("usage/invalid-tier", &["run", "small.yaml", "--tier", "high"]),
+    case("usage/invalid-gate", &["run", "small.yaml", "--gate", "high"]),
+    case("usage/invalid-glob", &["run", "small.yaml", "--case", "SMALL-["]),
+    case("usage/no-jobs", &["run", "small.yaml", "--jobs", "0"]),
+    case("usage/invalid-seed", &["run", "small.yaml", "--shuffle=seed"]),
+    case("usage/invalid-set", &["run", "small.yaml", "--set", "word"]),
+    case("usage/unknown-variable", &["run", "small.yaml", "--set", "wrod=hello"]),
+    case("usage/unknown-plan", &["run", "TP-999"]),
+    case("usage/missing-file", &["run", "missing.yaml"]),
+    case("usage/folder-without-plans", &["run", "empty"]),
+    case("usage/no-plans-folder", &["run"]),
+    case("usage/not-utf8", &["run", "not-utf8.yaml"]),
+    case("usage/broken-plan", &["run", "broken.yaml"]),
+    case("usage/unknown-environment", &["run", "small.yaml", "--env", "nowhere"]),
+    case("usage/no-environment", &["run", "small.yaml", "--config", "other.yaml"]),
+    case("usage/missing-config", &["run", "small.yaml", "--config", "missing.yaml"]),
+    case("usage/config-is-a-folder", &["run", "small.yaml", "--config", "empty"]),
+    case("usage/broken-config", &["run", "small.yaml", "--config", "broken-environment.yaml"]),
+    case("usage/unset-secret", &["run", "small.yaml", "--env", "secretive"]),
+    case("usage/unknown-defect", &["run", "small.yaml", "--defect", "lost-wakup"]),
+    case("run/passing", &["run", "small.yaml", "--jobs", "1"]),
+    case("run/failing", &["run", "failing.yaml", "--jobs", "1"]),
+    case("run/several-plans", &["run", "failing.yaml", "small.yaml", "--jobs", "1"]),
+    case("run/quiet", &["run", "small.yaml", "--quiet"]),
+    case("run/verbose", &["run", "small.yaml", "--verbose", "--jobs", "1"]),
+    case("run/color", &["run", "failing.yaml", "--color", "always", "--quiet"]),
+    case("run/dry-run", &["run", "small.yaml", "--dry-run"]),
+    case("run/tier", &["run", "small.yaml", "--tier", "nice"]),
+    case("run/case", &["run", "small.yaml", "--case", "SMALL-1"]),
+    case("run/nothing-selected", &["run", "small.yaml", "--tier", "should"]),
+    case("run/gate", &["run", "failing.yaml", "--gate", "nice", "--jobs", "1"]),
+    case("run/gate-without-cases", &["run", "small.yaml", "--gate", "should", "--jobs", "1"]),
+    case("run/shuffle", &["run", "small.yaml", "--shuffle=7", "--jobs", "1"]),
+    case("run/fail-fast", &["run", "failing.yaml", "--fail-fast", "--jobs", "1"]),
+    case("run/set", &["run", "small.yaml", "--set", "word=goodbye", "--jobs", "1"]),
+    case("run/report-dir", &["run", "small.yaml", "--report-dir", "out", "--quiet"]),
+    case("run/report-not-writable", &["run", "small.yaml", "--report-dir", "small.yaml", "--quiet"]),
+    case("run/env", &["run", "small.yaml", "--env", "elsewhere", "--config", "other.yaml", "--quiet"]),
+    case("run/protected", &["run", "small.yaml", "--env", "protected"]),
+    case(
+        "run/allow-destructive",
+        &["run", "small.yaml", "--env", "protected", "--allow-destructive", "protected", "--quiet"],
+    ),
+    case("run/database", &["run", "small.yaml", "--env", "sandbox", "--database", "nonsense"]),
+    case("run/kubeconfig", &["run", "small.yaml", "--env", "sandbox", "--kubeconfig", "missing"]),
+    case("run/as-built", &["run", "small.yaml", "--env", "sandbox", "--as-built", "--quiet"]),
+    case("run/defect", &["run", "small.yaml", "--env", "sandbox", "--defect", "lost-wakeup", "--quiet"]),
+    case("run/delays", &["run", "small.yaml", "--delays", "long"]),
+    case("check/valid", &["check", "small.yaml"]),
+    case("check/broken", &["check", "broken.yaml", "small.yaml"]),
+    case("check/env", &["check", "small.yaml", "--env", "protected"]),
+    case("check/allow-destructive", &["check", "small.yaml", "--env", "protected", "--allow-destructive", "protected"]),
+    case("check/config", &["check", "small.yaml", "--config", "other.yaml", "--env", "here"]),
+    case("list/all", &["list", "small.yaml", "failing.yaml"]),
+    case("list/tier", &["list", "small.yaml", "--tier", "must"]),
+    case("list/case", &["list", "small.yaml", "--case", "*-2"]),
+    case("list/nothing-selected", &["list", "small.yaml", "--case", "X"]),
+    after(RUN_SMALL, "report/passing", &["report", "RUN"]),
+    after(RUN_FAILING, "report/failing", &["report", "RUN"]),
+    after(RUN_SMALL, "report/output", &["report", "RUN", "--output", "copy.md"]),
+    after(RUN_SMALL, "report/output-not-writable", &["report", "RUN", "--output", "small.yaml/copy.md"]),
+    case("report/unknown-run", &["report", "r0000000"]),
+    case("report/invalid-journal", &["report", "journal.jsonl"]),
+    case("report/no-run", &["report"]),
+    after(RUN_SMALL, "prove/baseline-missing", &["prove", "--run", "RUN"]),
+    after(RUN_SMALL, "prove/accept", &["prove", "small.yaml", "--run", "RUN", "--accept"]),
+    after(RUN_SMALL, "prove/report-dir", &["prove", "--run", "RUN", "--accept", "--report-dir", "out"]),
+    after(RUN_SMALL, "prove/other-plan", &["prove", "failing.yaml", "--run", "RUN"]),
+    after(RUN_SMALL, "prove/set", &["prove", "--run", "RUN", "--accept", "--set", "word=goodbye"]),
+    after(RUN_FAILING, "prove/failed-run", &["prove", "--run", "RUN"]),
+    case("prove/failing-plan", &["prove", "failing.yaml", "--env", "here", "--quiet"]),
+    case("prove/accept-without-run", &["prove", "small.yaml", "--accept"]),
+    case("prove/config", &["prove", "small.yaml", "--config", "missing.yaml"]),
+    case("prove/allow-destructive", &["prove", "failing.yaml", "--env", "protected", "--allow-destructive", "here"]),
+    case("prove/jobs", &["prove", "small.yaml", "--jobs", "0"]),
+    case("prove/database", &["prove", "small.yaml", "--env", "sandbox", "--database", "nonsense"]),
+    case("prove/kubeconfig", &["prove", "small.yaml", "--env", "sandbox", "--kubeconfig", "missing"]),
+    case("prove/as-built", &["prove", "broken.yaml", "--as-built"]),
+    case("prove/defect", &["prove", "small.yaml", "--defect", "none"]),
+    case("prove/delays", &["prove", "small.yaml", "--delays", "long"]),
+    case("doctor/no-problems", &["doctor", "small.yaml"]),
+    case("doctor/unreachable", &["doctor", "small.yaml", "--env", "unreachable"]),
+    case("doctor/unset-secret", &["doctor", "small.yaml", "--env", "secretive"]),
+    case("doctor/config", &["doctor", "small.yaml", "--config", "missing.yaml"]),
+    case("doctor/allow-destructive", &["doctor", "small.yaml", "--env", "protected", "--allow-destructive", "here"]),
+    case("doctor/set", &["doctor", "small.yaml", "--set", "wrod=hello"]),
+    case("doctor/database", &["doctor", "small.yaml", "--env", "sandbox", "--database", "nonsense"]),
+    case("doctor/kubeconfig", &["doctor", "small.yaml", "--env", "sandbox", "--kubeconfig", "missing"]),
+    case("doctor/as-built", &["doctor", "broken.yaml", "--as-built"]),
+    case("doctor/defect", &["doctor", "small.yaml", "--defect", "none"]),
+    case("doctor/delays", &["doctor", "small.yaml", "--delays", "long"]),
+    case("sandbox/env-file-not-writable", &["sandbox", "--env-file", "small.yaml/standing.yaml"]),
+    case("sandbox/listen", &["sandbox", "--listen", "nowhere"]),
+    case("sandbox/database", &["sandbox", "--database", "nonsense"]),
+    case("sandbox/kubeconfig", &["sandbox", "--kubeconfig", "missing"]),
+    case("sandbox/defect", &["sandbox", "--defect", "none"]),
+    case("sandbox/delays", &["sandbox", "--delays", "long"]),
+    case("sandbox/as-built", &["sandbox", "--as-built", "--listen", "nowhere"]),
+];
