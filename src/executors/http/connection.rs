@@ -1,11 +1,13 @@
-//! The way to a server: proxy, socket, host names, version of HTTP. Makes the clients that go it. Knows no request.
+//! How a target is connected to: TLS, proxy, socket, host names, HTTP version. Builds the `reqwest` clients. Knows no request.
 use super::{
-    departure::Watched,
-    tls::{self, Pair, Trust},
+    address::parse_proxy,
+    sent::ConnectionLayer,
+    tls::{ClientCertificate, ClientCertificateSpec, Trust, TrustSpec},
 };
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body, RunInfo},
+    executors::error_chain::error_chain,
     expr::{Scope, Template, Tree},
 };
 use reqwest::{Client, Url, redirect::Policy};
@@ -17,13 +19,13 @@ use std::{
 };
 
 pub(super) const KEYS: [&str; 5] = ["proxy", "socket", "resolve", "protocol", "compression"];
-const CONNECT: Duration = Duration::from_secs(5);
-/// Shorter than servers keep an idle connection: one that they close just as a request leaves would look like their answer.
-const IDLE: Duration = Duration::from_secs(4);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Shorter than common servers: if a server closes an idle connection while a request is being sent, that looks like no response.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-pub(super) struct Spec {
-    tls: tls::Spec,
-    pair: Option<tls::PairSpec>,
+pub(super) struct ConnectionSpec {
+    trust: TrustSpec,
+    certificate: Option<ClientCertificateSpec>,
     proxy: Option<Template>,
     socket: Option<Template>,
     resolve: Vec<(String, Tree)>,
@@ -33,11 +35,11 @@ pub(super) struct Spec {
 
 #[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum Protocol {
-    /// HTTP/2 where the server offers it within TLS, else HTTP/1.1.
+    /// HTTP/2 if the server offers it in the TLS handshake, else HTTP/1.1.
     #[default]
-    Agreed,
+    Negotiated,
     Http1,
-    /// Without asking first.
+    /// HTTP/2 with prior knowledge.
     Http2,
 }
 
@@ -53,19 +55,19 @@ impl FromStr for Protocol {
     }
 }
 
-impl Spec {
-    pub fn compile(body: &mut Body<'_>) -> Spec {
+impl ConnectionSpec {
+    pub fn compile(body: &mut Body<'_>) -> ConnectionSpec {
         let proxy = body.template("proxy");
         if let (Some(text), Some(node)) = (proxy.as_ref().and_then(|t| t.as_literal()), body.get("proxy").cloned())
             && text != "none"
-            && let Err(why) = self::proxy(text)
+            && let Err(e) = parse_proxy(text)
         {
-            let d = Diagnostic::error("invalid-url", &node.span, why);
+            let d = Diagnostic::error("invalid-url", &node.span, e.to_string());
             body.problem(d.help("an address like `http://proxy.example:3128`, or `none`"));
         }
-        Spec {
-            tls: tls::Spec::compile(body),
-            pair: tls::PairSpec::compile(body),
+        ConnectionSpec {
+            trust: TrustSpec::compile(body),
+            certificate: ClientCertificateSpec::compile(body),
             proxy,
             socket: body.template("socket"),
             resolve: body.pairs("resolve"),
@@ -74,26 +76,26 @@ impl Spec {
         }
     }
 
-    /// `to`: the target's own address.
-    pub fn read(&self, run: &RunInfo, scope: &Scope, to: &Url) -> Result<Connection, ActionError> {
+    /// `base`: the address of the target. Without `proxy`, a target on this machine is connected to directly.
+    pub fn load(&self, run: &RunInfo, scope: &Scope, base: &Url) -> Result<Connection, ActionError> {
         let proxy = match self.proxy.as_ref().map(|t| t.render_text(scope)).transpose()? {
-            None if loopback(to) => Proxy::Local,
+            None if is_loopback(base) => Proxy::NoneForLoopback,
             None => Proxy::System,
-            Some(text) if text == "none" => Proxy::None,
-            Some(text) => Proxy::At(self::proxy(&text).map_err(ActionError::Invalid)?),
+            Some(text) if text == "none" => Proxy::Disabled,
+            Some(text) => Proxy::Url(parse_proxy(&text)?),
         };
-        if let Proxy::At(url) = &proxy
+        if let Proxy::Url(url) = &proxy
             && let Some(password) = url.password()
         {
             scope.secrets().add("proxy password", password);
         }
         let mut resolve = vec![];
         for (host, tree) in &self.resolve {
-            resolve.push((host.clone(), address(host, &tree.render(scope)?.to_string())?));
+            resolve.push((host.clone(), parse_ip(host, &tree.render(scope)?.to_string())?));
         }
         Ok(Connection {
-            trust: self.tls.read(run, scope)?,
-            pair: self.pair.as_ref().map(|p| p.read(run, scope)).transpose()?,
+            trust: self.trust.load(run, scope)?,
+            certificate: self.certificate.as_ref().map(|c| c.load(run, scope)).transpose()?,
             proxy,
             socket: self.socket.as_ref().map(|t| t.render_text(scope)).transpose()?.map(|p| run.dir.join(p)),
             resolve,
@@ -103,39 +105,31 @@ impl Spec {
     }
 }
 
-/// `Err` is a sentence.
-fn proxy(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|e| format!("`{text}` is not the URL of a proxy: {e}"))?;
-    match url.scheme() {
-        "http" | "https" | "socks5" | "socks5h" if url.has_host() => Ok(url),
-        other => Err(format!("`{other}` is no scheme of a proxy; `http`, `https`, `socks5` and `socks5h` are")),
-    }
+fn parse_ip(host: &str, text: &str) -> Result<IpAddr, ActionError> {
+    text.trim()
+        .parse()
+        .map_err(|_| ActionError::Invalid(format!("expected an IP address in `resolve.{host}`, found `{text}`")))
 }
 
-fn address(host: &str, text: &str) -> Result<IpAddr, ActionError> {
-    let why = |_| ActionError::Invalid(format!("`resolve.{host}` gave `{text}`, which is no IP address"));
-    text.trim().parse().map_err(why)
-}
-
-fn loopback(url: &Url) -> bool {
+fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|h| h == "localhost" || h == "[::1]" || h.starts_with("127."))
 }
 
 pub(super) enum Proxy {
-    /// The one that the system names for this address, if any.
+    /// The proxy that the system configures for an address, if any.
     System,
-    /// None: it is on this machine.
-    Local,
-    /// None, by the environment's own word.
-    None,
-    At(Url),
+    /// No proxy, since the target runs on this machine.
+    NoneForLoopback,
+    /// No proxy: the environment says `none`.
+    Disabled,
+    Url(Url),
 }
 
-/// With nothing left to fill in.
+/// Rendered connection settings.
 pub(super) struct Connection {
     pub trust: Trust,
-    /// The certificate of whoever shows none of their own.
-    pub pair: Option<Pair>,
+    /// The client certificate of identities without their own.
+    pub certificate: Option<ClientCertificate>,
     pub proxy: Proxy,
     pub socket: Option<PathBuf>,
     pub resolve: Vec<(String, IpAddr)>,
@@ -144,48 +138,49 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub fn client(&self, pair: Option<&Pair>, protocol: Protocol) -> Result<Client, ActionError> {
-        // The client panics without one; whoever embeds the runner may not have chosen.
+    pub fn client(&self, certificate: Option<&ClientCertificate>, protocol: Protocol) -> Result<Client, ActionError> {
+        // Without a default provider the client panics; a program that embeds the runner may not have installed one.
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let builder = Client::builder()
             .user_agent(concat!("tp-runner/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
-            .connect_timeout(CONNECT)
-            .connector_layer(Watched)
-            .pool_idle_timeout(IDLE);
-        let mut builder = self.trust.apply(builder);
-        let why = |e: reqwest::Error| ActionError::Invalid(format!("no HTTP client: {}", super::reach::chain(&e)));
+            .connect_timeout(CONNECT_TIMEOUT)
+            .connector_layer(ConnectionLayer)
+            .pool_idle_timeout(IDLE_TIMEOUT);
+        let mut builder = self.trust.apply_to(builder);
+        let failed =
+            |e: reqwest::Error| ActionError::Invalid(format!("cannot create an HTTP client: {}", error_chain(&e)));
         match &self.proxy {
             Proxy::System => {}
-            Proxy::None | Proxy::Local => builder = builder.no_proxy(),
-            Proxy::At(url) => builder = builder.proxy(reqwest::Proxy::all(url.clone()).map_err(why)?),
+            Proxy::Disabled | Proxy::NoneForLoopback => builder = builder.no_proxy(),
+            Proxy::Url(url) => builder = builder.proxy(reqwest::Proxy::all(url.clone()).map_err(failed)?),
         }
         if let Some(path) = &self.socket {
             builder = builder.unix_socket(path.clone());
         }
-        for (host, at) in &self.resolve {
-            // the port is the request's own
-            builder = builder.resolve(host, SocketAddr::new(*at, 0));
+        for (host, ip) in &self.resolve {
+            // port 0: the port of the URL
+            builder = builder.resolve(host, SocketAddr::new(*ip, 0));
         }
         match protocol {
-            Protocol::Agreed => {}
+            Protocol::Negotiated => {}
             Protocol::Http1 => builder = builder.http1_only(),
             Protocol::Http2 => builder = builder.http2_prior_knowledge(),
         }
         if !self.compression {
             builder = builder.no_gzip().no_brotli().no_deflate();
         }
-        if let Some(pair) = pair.or(self.pair.as_ref()) {
-            builder = builder.identity(pair.identity.clone());
+        if let Some(certificate) = certificate.or(self.certificate.as_ref()) {
+            builder = builder.identity(certificate.identity.clone());
         }
-        builder.build().map_err(why)
+        builder.build().map_err(failed)
     }
 
-    /// The proxy that the environment names, without its password.
-    pub fn proxied(&self) -> Option<String> {
-        let Proxy::At(url) = &self.proxy else { return None };
+    /// The address of the configured proxy, without credentials.
+    pub fn proxy_address(&self) -> Option<String> {
+        let Proxy::Url(url) = &self.proxy else { return None };
         Some(format!("{}://{}", url.scheme(), url.host_str()?) + &url.port().map_or(String::new(), |p| format!(":{p}")))
     }
 }

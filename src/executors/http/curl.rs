@@ -1,119 +1,143 @@
-//! The `curl` line that sends the same request by hand, with every option of the way there. Prints what is true: masks are made
-//! elsewhere.
+//! Builds the `curl` command that repeats a request by hand, with all connection settings. Secrets in it are masked elsewhere.
 use super::{
     connection::{Connection, Protocol, Proxy},
-    content::{Part, Sent},
-    reading::Reading,
-    request::Prepared,
+    prepared_request::PreparedRequest,
+    request_body::{Part, RequestBody},
+    response_options::ResponseOptions,
+    tls::ClientCertificate,
 };
-use crate::executor::{ActionContext, shell_word};
+use crate::executor::shell_word;
 use reqwest::{Method, header::AUTHORIZATION};
+use std::path::Path;
 
-/// A longer body does not fit a line that people copy.
-const LONGEST: usize = 32 << 10;
+/// A longer body is not part of the command line.
+const MAX_INLINE_BODY_BYTES: usize = 32 << 10;
 
-struct Line(String);
+/// Credentials that are not in the headers of a request.
+pub(super) struct ClientAuth<'a> {
+    pub certificate: Option<&'a ClientCertificate>,
+    /// `user:password` for a Digest challenge, which `curl` answers itself.
+    pub digest_user: Option<String>,
+}
 
-impl Line {
+struct CommandLine(String);
+
+impl CommandLine {
     fn flag(&mut self, option: &str) {
         self.0.push(' ');
         self.0.push_str(option);
     }
 
-    fn add(&mut self, option: &str, value: &str) {
+    fn option(&mut self, option: &str, value: &str) {
         self.flag(option);
         self.0.push(' ');
         self.0.push_str(&shell_word(value));
     }
+
+    fn path_option(&mut self, option: &str, path: &Path) {
+        self.option(option, &path.to_string_lossy());
+    }
 }
 
-pub(super) fn line(cx: &ActionContext<'_>, r: &Prepared<'_>, way: &Connection, reading: &Reading) -> String {
-    let mut line = Line(String::with_capacity(128));
+pub(super) fn command(
+    request: &PreparedRequest,
+    connection: &Connection,
+    auth: &ClientAuth<'_>,
+    options: &ResponseOptions,
+) -> String {
+    let mut line = CommandLine(String::with_capacity(128));
     line.0.push_str("curl -sS -i");
-    match (&r.method, &r.content) {
-        (&Method::GET, Sent::Nothing) => {}
-        // with `-X HEAD` curl waits for a body that never comes
-        (&Method::HEAD, Sent::Nothing) => line.flag("--head"),
-        // and `--head` takes no body: so the length that is announced must not count
-        (&Method::HEAD, _) => {
-            line.add("-X", "HEAD");
-            line.flag("--ignore-content-length");
-            line.add("-H", "Connection: close");
-        }
-        (method, _) => line.add("-X", method.as_str()),
-    }
-    way_to(&mut line, r, way);
-    if reading.follow {
+    add_method(&mut line, request);
+    add_connection(&mut line, request, connection, auth);
+    if options.follows_redirects() {
         line.flag("--location");
-        line.add("--max-redirs", &reading.hops.to_string());
+        line.option("--max-redirs", &options.max_redirects.to_string());
     }
-    if reading.stream.is_some() {
+    if options.stream.is_some() {
         line.flag("--no-buffer");
     }
-    let url = r.url.as_str();
+    let url = request.url.as_str();
     if url.contains(['[', ']', '{', '}']) {
         line.flag("--globoff");
     }
     line.0.push(' ');
     line.0.push_str(&shell_word(url));
-    let digest = r.who.and_then(|who| who.digest_user(cx));
-    if let Some(user) = &digest {
+    if let Some(user) = &auth.digest_user {
         line.flag("--digest");
-        line.add("--user", user);
+        line.option("--user", user);
     }
-    for (name, value) in r.headers.iter().filter(|(name, _)| digest.is_none() || *name != AUTHORIZATION) {
+    for (name, value) in request.headers.iter().filter(|(name, _)| auth.digest_user.is_none() || *name != AUTHORIZATION)
+    {
         let value = String::from_utf8_lossy(value.as_bytes());
-        // curl takes `Name:` for "leave it out"
-        line.add("-H", &if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") });
+        // for curl `Name:` removes a header, and `Name;` sends it empty
+        line.option("-H", &if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") });
     }
-    match &r.content {
-        Sent::Nothing => {}
-        Sent::Text(text) if text.len() > LONGEST || text.contains('\0') => {
-            line.add("--data-binary", "@request-body");
-            line.0.push_str(&format!(" # `request-body`: a file with the {} bytes of the body", text.len()));
-        }
-        Sent::Text(text) => line.add("--data-raw", text),
-        Sent::File { path, .. } => line.add("--data-binary", &format!("@{}", path.display())),
-        Sent::Multipart(parts) => parts.iter().for_each(|p| line.add("-F", &form(p))),
-    }
+    add_body(&mut line, &request.body);
     line.0
 }
 
-fn way_to(line: &mut Line, r: &Prepared<'_>, way: &Connection) {
-    let shown = |p: &std::path::Path| p.to_string_lossy().into_owned();
-    if let Some(ca) = &way.trust.ca {
-        line.add("--cacert", &shown(ca));
+fn add_method(line: &mut CommandLine, request: &PreparedRequest) {
+    match (&request.method, &request.body) {
+        (&Method::GET, RequestBody::Empty) => {}
+        // with `-X HEAD` curl would wait for a body
+        (&Method::HEAD, RequestBody::Empty) => line.flag("--head"),
+        // `--head` excludes a request body; with `-X HEAD` curl must ignore the announced length of the response
+        (&Method::HEAD, _) => {
+            line.option("-X", "HEAD");
+            line.flag("--ignore-content-length");
+            line.option("-H", "Connection: close");
+        }
+        (method, _) => line.option("-X", method.as_str()),
     }
-    if way.trust.insecure {
+}
+
+fn add_connection(line: &mut CommandLine, request: &PreparedRequest, connection: &Connection, auth: &ClientAuth<'_>) {
+    if let Some(ca) = &connection.trust.ca {
+        line.path_option("--cacert", ca);
+    }
+    if connection.trust.insecure {
         line.flag("--insecure");
     }
-    if let Some(pair) = r.who.and_then(|who| who.pair()).or(way.pair.as_ref()) {
-        line.add("--cert", &shown(&pair.cert));
-        if let Some(key) = &pair.key {
-            line.add("--key", &shown(key));
+    if let Some(certificate) = auth.certificate.or(connection.certificate.as_ref()) {
+        line.path_option("--cert", &certificate.cert);
+        if let Some(key) = &certificate.key {
+            line.path_option("--key", key);
         }
     }
-    match &way.proxy {
-        Proxy::System | Proxy::Local => {}
-        Proxy::None => line.add("--noproxy", "*"),
-        Proxy::At(url) => line.add("--proxy", url.as_str().trim_end_matches('/')),
+    match &connection.proxy {
+        Proxy::System | Proxy::NoneForLoopback => {}
+        Proxy::Disabled => line.option("--noproxy", "*"),
+        Proxy::Url(url) => line.option("--proxy", url.as_str().trim_end_matches('/')),
     }
-    if let Some(path) = &way.socket {
-        line.add("--unix-socket", &shown(path));
+    if let Some(path) = &connection.socket {
+        line.path_option("--unix-socket", path);
     }
-    let port = r.url.port_or_known_default().unwrap_or_default();
-    for (host, at) in way.resolve.iter().filter(|(host, _)| r.url.host_str() == Some(host)) {
-        line.add("--resolve", &format!("{host}:{port}:{at}"));
+    let port = request.url.port_or_known_default().unwrap_or_default();
+    for (host, ip) in connection.resolve.iter().filter(|(host, _)| request.url.host_str() == Some(host)) {
+        line.option("--resolve", &format!("{host}:{port}:{ip}"));
     }
-    match way.protocol {
-        Protocol::Agreed => {}
+    match connection.protocol {
+        Protocol::Negotiated => {}
         Protocol::Http1 => line.flag("--http1.1"),
         Protocol::Http2 => line.flag("--http2-prior-knowledge"),
     }
 }
 
-/// A part as `-F` takes it: quoted, so that `@`, `<` and `;` in it mean nothing.
-fn form(p: &Part) -> String {
+fn add_body(line: &mut CommandLine, body: &RequestBody) {
+    match body {
+        RequestBody::Empty => {}
+        RequestBody::Text(text) if text.len() > MAX_INLINE_BODY_BYTES || text.contains('\0') => {
+            line.option("--data-binary", "@request-body");
+            line.0.push_str(&format!(" # `request-body`: a file with the {} bytes of the body", text.len()));
+        }
+        RequestBody::Text(text) => line.option("--data-raw", text),
+        RequestBody::File { path, .. } => line.option("--data-binary", &format!("@{}", path.display())),
+        RequestBody::Multipart(parts) => parts.iter().for_each(|p| line.option("-F", &form_value(p))),
+    }
+}
+
+/// A part as the value of `-F`, quoted so that `@`, `<` and `;` have no special meaning.
+fn form_value(p: &Part) -> String {
     let quoted = |s: &str| format!("\"{}\"", s.replace('\\', "\\\\").replace('"', "\\\""));
     let mut form = match &p.file {
         Some(path) => format!("{}=@{}", p.name, quoted(&path.to_string_lossy())),

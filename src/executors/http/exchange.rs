@@ -1,152 +1,82 @@
-//! A request over the wire and the beginning of its answer, signed anew once where the target itself can see to that. Tells "could
-//! not ask" from "was asked and said nothing".
+//! Sends one request and waits for the head of its response. Distinguishes a request that was never sent from one without a response.
 use super::{
-    answer,
-    content::{self, Sent},
-    curl, departure, reach,
-    reading::Reading,
-    request::Prepared,
-    target::HttpTarget,
+    connect_error::{explain, never_sent, proxy_authentication_failed, reasons},
+    endpoint::Endpoint,
+    prepared_request::{PreparedRequest, invalid_request},
+    response::ReadBody,
+    sent::detect_sent,
 };
 use crate::{
     event::EvidenceKind,
     executor::{ActionContext, ActionError},
 };
 use reqwest::{Client, Response, StatusCode};
-use std::{
-    fmt::Write,
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-/// Of an answer that is not the one that was asked for.
-const SMALL: usize = 64 << 10;
+/// How much is read of a response that is not the output of an action.
+const MAX_SHORT_BODY_BYTES: usize = 64 << 10;
 
-pub(super) struct Arrived {
+pub(super) struct TimedResponse {
     pub response: Response,
-    pub sent: Instant,
+    pub sent_at: Instant,
     pub first_byte: Duration,
 }
 
-/// `None`: it was asked, and no answer came.
-pub(super) async fn ask(
+/// Sends the request of an action. `None`: it was sent, and no response arrived.
+pub(super) async fn send(
     cx: &ActionContext<'_>,
-    target: &HttpTarget,
+    endpoint: &Endpoint,
     client: &Client,
-    request: &mut Prepared<'_>,
-    reading: &Reading,
-) -> Result<Option<Arrived>, ActionError> {
-    if let Some(who) = request.who {
-        who.prepare(cx, request)?;
-    }
-    let Some(arrived) = once(cx, target, client, request, reading).await? else { return Ok(None) };
-    let (StatusCode::UNAUTHORIZED, Some(who)) = (arrived.response.status(), request.who) else {
-        return Ok(Some(arrived));
-    };
-    // refused, so nothing has been asked of the product yet
-    cx.sent.store(false, Ordering::SeqCst);
-    let renewed = who.renew(cx, target, request, arrived.response.headers()).await?;
-    let Some(why) = renewed else {
-        cx.mark_sent();
-        return Ok(Some(arrived));
-    };
-    cx.note(EvidenceKind::Response, answer::head(&arrived.response));
-    cx.note(EvidenceKind::Note, format!("401: {why}, and the request is sent again"));
-    small(arrived.response).await;
-    once(cx, target, client, request, reading).await
-}
-
-async fn once(
-    cx: &ActionContext<'_>,
-    target: &HttpTarget,
-    client: &Client,
-    request: &Prepared<'_>,
-    reading: &Reading,
-) -> Result<Option<Arrived>, ActionError> {
-    cx.note(EvidenceKind::Request, shown(request));
-    cx.note(EvidenceKind::Reproduce, curl::line(cx, request, &target.connection, reading));
-    let call = build(client, request)?;
-    let sent = Instant::now();
-    let response = match departure::watch(client.execute(call), || cx.mark_sent()).await {
+    request: &PreparedRequest,
+) -> Result<Option<TimedResponse>, ActionError> {
+    let built = request.build(client)?;
+    let sent_at = Instant::now();
+    let response = match detect_sent(client.execute(built), || cx.mark_sent()).await {
         Ok(response) => response,
-        Err(e) if e.is_builder() => return Err(unsendable(&e)),
-        Err(e) if reach::unasked(&e) => {
-            return Err(ActionError::Unreachable(reach::sentence(&e, &request.url, &target.connection)));
+        Err(e) if e.is_builder() => return Err(invalid_request(&e)),
+        Err(e) if never_sent(&e) => {
+            return Err(ActionError::Unreachable(explain(&e, &request.url, &endpoint.connection)));
         }
         Err(e) => {
-            unanswered(cx, &e);
+            note_no_response(cx, &e);
             return Ok(None);
         }
     };
     cx.mark_sent();
-    let first_byte = sent.elapsed();
-    if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), target.connection.proxied()) {
-        return Err(ActionError::Unreachable(format!(
-            "the proxy {proxy} does not accept who asks (407): its user and password stand in its URL"
-        )));
+    let first_byte = sent_at.elapsed();
+    if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED && endpoint.connection.proxy_address().is_some() {
+        return Err(ActionError::Unreachable(proxy_authentication_failed(&endpoint.connection)));
     }
-    if let Some(who) = request.who {
-        who.keep(cx, &request.url, response.headers());
-    }
-    Ok(Some(Arrived { response, sent, first_byte }))
+    Ok(Some(TimedResponse { response, sent_at, first_byte }))
 }
 
-/// A request of the target's own. It is none of the plan's, so it is noted in one line, and silence is no answer.
-pub(super) async fn aside(
+/// Sends a request that the plan does not contain, such as a login. Evidence holds one line of it, and a missing response is an error.
+pub(super) async fn send_auxiliary(
     cx: &ActionContext<'_>,
-    target: &HttpTarget,
-    request: &mut Prepared<'_>,
-    why: &str,
+    endpoint: &Endpoint,
+    client: &Client,
+    request: &PreparedRequest,
+    purpose: &str,
 ) -> Result<Response, ActionError> {
-    let client = target.client(request.who);
     let line = format!("{} {}", request.method, request.url);
-    let response = client.execute(build(client, request)?).await.map_err(|e| {
-        let sentence = if reach::unasked(&e) {
-            reach::sentence(&e, &request.url, &target.connection)
+    let response = client.execute(request.build(client)?).await.map_err(|e| {
+        let reason = if never_sent(&e) {
+            explain(&e, &request.url, &endpoint.connection)
         } else {
-            format!("no whole answer came: {}", reach::chain(&e))
+            format!("no complete response: {}", reasons(&e))
         };
-        ActionError::Unreachable(format!("{line}, {why}: {sentence}"))
+        ActionError::Unreachable(format!("{line}, {purpose}: {reason}"))
     })?;
-    cx.note(EvidenceKind::Note, format!("{line}, {why}: {}", response.status()));
-    if let Some(who) = request.who {
-        who.keep(cx, &request.url, response.headers());
-    }
+    cx.note(EvidenceKind::Note, format!("{line}, {purpose}: {}", response.status()));
     Ok(response)
 }
 
-/// The text of an answer that is short, or its beginning. Read so that the connection can be used again.
-pub(super) async fn small(mut response: Response) -> String {
-    answer::Read::from(&mut response, SMALL).await.map(|read| read.text).unwrap_or_default()
+/// The beginning of a body as text. Reading it makes the connection reusable.
+pub(super) async fn read_short_body(mut response: Response) -> String {
+    ReadBody::read(&mut response, MAX_SHORT_BODY_BYTES).await.map(|read| read.text).unwrap_or_default()
 }
 
-fn build(client: &Client, request: &Prepared<'_>) -> Result<reqwest::Request, ActionError> {
-    let call = client.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
-    let call = match &request.content {
-        Sent::Nothing => call,
-        Sent::Text(text) => call.body(text.clone()),
-        Sent::File { bytes, .. } => call.body(bytes.clone()),
-        Sent::Multipart(parts) => call.multipart(content::form(parts.clone())?),
-    };
-    call.build().map_err(|e| unsendable(&e))
-}
-
-fn unsendable(e: &reqwest::Error) -> ActionError {
-    ActionError::Invalid(format!("this request cannot be sent: {}", reach::chain(e)))
-}
-
-/// It was asked, so that is the answer.
-pub(super) fn unanswered(cx: &ActionContext<'_>, error: &reqwest::Error) {
+pub(super) fn note_no_response(cx: &ActionContext<'_>, error: &reqwest::Error) {
     cx.mark_sent();
-    let why = reach::chain(error);
-    cx.note(EvidenceKind::Note, format!("no whole answer came after the request had been sent: {why}"));
-}
-
-/// The request as evidence shows it.
-fn shown(r: &Prepared<'_>) -> String {
-    let mut out = String::with_capacity(256);
-    let _ = writeln!(out, "{} {}", r.method, r.url);
-    answer::lines(&r.headers, &mut out);
-    r.content.show(&mut out);
-    out
+    cx.note(EvidenceKind::Note, format!("no complete response after the request was sent: {}", reasons(error)));
 }

@@ -1,4 +1,4 @@
-//! Headers as a plan or an environment writes them, and how they are laid over others. Knows no request.
+//! Headers as written in a plan or an environment, and how they override others.
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body},
@@ -11,7 +11,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub(super) struct Headers(Vec<(HeaderName, Tree)>);
 
 impl Headers {
-    /// Reads the map at `key`; names are checked here, values when they are known.
+    /// Compiles the map at `key`. Names are checked here, values when they are rendered.
     pub fn compile(body: &mut Body<'_>, key: &str) -> Headers {
         let mut headers = vec![];
         for (i, (name, value)) in body.pairs(key).into_iter().enumerate() {
@@ -19,12 +19,8 @@ impl Headers {
                 Ok(name) => headers.push((name, value)),
                 Err(_) => {
                     let Some((at, _)) = body.get(key).and_then(|n| n.entries().get(i)) else { continue };
-                    let d = Diagnostic::error(
-                        "invalid-header",
-                        &at.span.clone(),
-                        format!("`{name}` cannot be the name of a header"),
-                    );
-                    body.problem(d.help("letters, digits and `-`"));
+                    let d = Diagnostic::error("invalid-header", &at.span.clone(), invalid_header_name(&name));
+                    body.problem(d.help(HEADER_NAME_HELP));
                 }
             }
         }
@@ -35,28 +31,35 @@ impl Headers {
         self.0.iter().map(|(name, _)| name)
     }
 
-    /// Lays these over what `onto` has: a name that it has is replaced, `null` takes it away, a list sends it several times.
-    pub fn lay(&self, scope: &Scope, onto: &mut HeaderMap) -> Result<(), ActionError> {
+    /// Sets these headers in `target`, replacing those of the same name. `null` removes a header, a list sends it several times.
+    pub fn apply_to(&self, target: &mut HeaderMap, scope: &Scope) -> Result<(), ActionError> {
         for (name, tree) in &self.0 {
             let value = tree.render(scope)?;
-            onto.remove(name);
+            target.remove(name);
             let values = match &value {
                 Value::List(items) => &items[..],
-                one => std::slice::from_ref(one),
+                single => std::slice::from_ref(single),
             };
             for v in values.iter().filter(|v| **v != Value::Null) {
-                onto.append(name, header_value(name, v)?);
+                target.append(name, header_value(name, v)?);
             }
         }
         Ok(())
     }
 }
 
+pub(super) const HEADER_NAME_HELP: &str = "a header name has letters, digits and `-`";
+
+pub(super) fn invalid_header_name(name: &str) -> String {
+    format!("invalid header name `{name}`")
+}
+
 fn header_value(name: &HeaderName, value: &Value) -> Result<HeaderValue, ActionError> {
     if matches!(value, Value::Map(_) | Value::List(_)) {
-        return Err(ActionError::Invalid(format!("the header `{name}` cannot be a {}", value.kind())));
+        let message = format!("expected a string or a number in the header `{name}`, found a {}", value.kind());
+        return Err(ActionError::Invalid(message));
     }
     HeaderValue::from_bytes(value.to_string().as_bytes()).map_err(|_| {
-        ActionError::Invalid(format!("the value of the header `{name}` holds a line break or a control character"))
+        ActionError::Invalid(format!("the value of the header `{name}` contains a line break or a control character"))
     })
 }

@@ -1,11 +1,11 @@
-//! For `doctor`: asks the address of a target as everybody whom it knows. Changes nothing.
+//! For `doctor`: sends a `GET` to the address of a target, once per identity. Changes nothing.
 use super::{
-    content::Sent,
-    exchange::{self, Arrived},
+    authentication::{SignedRequest, authenticated_send},
+    endpoint::Endpoint,
+    exchange::TimedResponse,
     identity::Identity,
-    reading::Reading,
-    request::Prepared,
-    target::HttpTarget,
+    prepared_request::PreparedRequest,
+    response_options::ResponseOptions,
 };
 use crate::{
     address::Address,
@@ -15,48 +15,52 @@ use crate::{
 };
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use reqwest::{
-    Method, StatusCode, Url,
-    header::{AUTHORIZATION, HeaderMap},
-};
+use reqwest::{StatusCode, header::AUTHORIZATION};
 use std::sync::atomic::AtomicBool;
 use tokio_util::sync::CancellationToken;
 
-pub(super) async fn everybody(target: &HttpTarget, run: &RunInfo, environment: &Scope) -> Vec<ProbeResult> {
-    let mut found = vec![];
+pub(super) async fn probe_identities(
+    endpoint: &Endpoint,
+    identities: &[Identity],
+    run: &RunInfo,
+    environment: &Scope,
+) -> Vec<ProbeResult> {
+    let mut results = vec![];
     let mut clock = None;
-    for who in target.everybody() {
-        let tried = match who.name() {
-            None => format!("GET {}", target.url()),
-            Some(name) => format!("GET {} as `{name}`", target.url()),
+    for identity in identities {
+        let tried = match identity.name() {
+            None => format!("GET {}", endpoint.url()),
+            Some(name) => format!("GET {} as `{name}`", endpoint.url()),
         };
-        match as_whom(target, who, target.url(), run, environment).await {
-            Err(e) => found.push(ProbeResult::error(tried, e.to_string(), "mend it in the environment file")),
-            Ok((None, _)) => found.push(ProbeResult::warning(tried, "no whole answer", "see what listens there")),
-            Ok((Some(arrived), credentials)) => {
-                let status = arrived.response.status();
-                found.push(if credentials && status == StatusCode::UNAUTHORIZED {
-                    ProbeResult::error(tried, status.to_string(), "the server does not accept these credentials")
+        match probe_identity(endpoint, identity, run, environment).await {
+            Err(e) => results.push(ProbeResult::error(tried, e.to_string(), "fix it in the environment file")),
+            Ok((None, _)) => {
+                let advice = "check which server listens at this address";
+                results.push(ProbeResult::warning(tried, "no complete response", advice));
+            }
+            Ok((Some(timed), with_credentials)) => {
+                let status = timed.response.status();
+                results.push(if with_credentials && status == StatusCode::UNAUTHORIZED {
+                    let advice = "the server rejected the credentials: check them in the environment file";
+                    ProbeResult::error(tried, status.to_string(), advice)
                 } else {
                     ProbeResult::ok(tried, status.to_string())
                 });
-                clock =
-                    clock.or_else(|| clock::compare_clocks(arrived.response.headers(), Timestamp::now(), "the server"));
+                clock = clock.or_else(|| clock::compare_clocks(timed.response.headers(), Timestamp::now(), "the server"));
             }
         }
     }
-    found.extend(clock);
-    found
+    results.extend(clock);
+    results
 }
 
-/// The answer, and whether it was asked with credentials.
-async fn as_whom(
-    target: &HttpTarget,
-    who: &Identity,
-    url: &Url,
+/// The response, and whether the request had credentials.
+async fn probe_identity(
+    endpoint: &Endpoint,
+    identity: &Identity,
     run: &RunInfo,
     environment: &Scope,
-) -> Result<(Option<Arrived>, bool), ActionError> {
+) -> Result<(Option<TimedResponse>, bool), ActionError> {
     let (address, evidence, sent) = (Address::new("doctor"), Mutex::default(), AtomicBool::new(false));
     let cx = ActionContext {
         address: &address,
@@ -69,10 +73,9 @@ async fn as_whom(
         evidence: &evidence,
         sent: &sent,
     };
-    let mut headers = HeaderMap::new();
-    let proof = who.sign(&cx, target, &Method::GET, url, &mut headers).await?;
-    let mut request =
-        Prepared { method: Method::GET, url: url.clone(), headers, content: Sent::Nothing, who: Some(who), proof };
-    let arrived = exchange::ask(&cx, target, target.client(Some(who)), &mut request, &Reading::plain()).await?;
-    Ok((arrived, request.headers.contains_key(AUTHORIZATION)))
+    let request = PreparedRequest::get(endpoint.url().clone());
+    let mut signed = SignedRequest::sign(&cx, endpoint, request, Some(identity)).await?;
+    let options = ResponseOptions::default();
+    let timed = authenticated_send(&cx, endpoint, identity.client(endpoint), &mut signed, &options).await?;
+    Ok((timed, signed.request.headers.contains_key(AUTHORIZATION)))
 }

@@ -1,11 +1,14 @@
-//! From a request to an output: asks, goes after redirects where it shall, reads as much as it may. Judges nothing.
+//! Sends the request of an action, follows redirects, and reads the body up to the limit, or the messages of a stream.
 use super::{
-    answer::{self, Read, Timing},
-    exchange::{self, Arrived},
-    messages,
-    reading::Reading,
-    request::Prepared,
-    target::HttpTarget,
+    authentication::{SignedRequest, authenticated_send},
+    endpoint::Endpoint,
+    exchange::{TimedResponse, note_no_response, read_short_body},
+    handshake,
+    identity::Identity,
+    request_body::{RequestBody, evidence_excerpt},
+    response::{self, ReadBody, Timing},
+    response_options::ResponseOptions,
+    stream,
 };
 use crate::{
     event::EvidenceKind,
@@ -13,115 +16,132 @@ use crate::{
     value::{Map, Value},
 };
 use reqwest::{
-    Method, StatusCode, Url,
+    Client, Method, Response, StatusCode, Url,
     header::{
         AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, PROXY_AUTHORIZATION, REFERER,
     },
 };
 
-use super::content::Sent;
-
-/// How much of a body evidence shows.
-const SHOWN: usize = 64 << 10;
-
-pub(super) async fn send(
+pub(super) async fn send_and_read(
     cx: &ActionContext<'_>,
-    target: &HttpTarget,
-    mut request: Prepared<'_>,
-    reading: &Reading,
+    endpoint: &Endpoint,
+    mut signed: SignedRequest<'_>,
+    options: &ResponseOptions,
     started: Started,
 ) -> Result<Output, ActionError> {
-    let silence = || Output::new(answer::silence(reading.fields()), started);
-    let key = messages::handshake(reading, &mut request.headers);
-    let socket = key.is_some().then(|| target.socket_client(request.who)).transpose()?;
+    let stream = options.stream.as_ref();
+    let key = stream.and_then(|s| handshake::request_stream(s, &mut signed.request.headers));
+    let certificate = signed.identity.and_then(Identity::certificate);
+    let http1_client = key.is_some().then(|| endpoint.http1_client(certificate)).transpose()?;
     let mut redirects = vec![];
-    let mut arrived = loop {
-        let client = socket.as_ref().unwrap_or_else(|| target.client(request.who));
-        let Some(arrived) = exchange::ask(cx, target, client, &mut request, reading).await? else {
-            return Ok(silence());
-        };
-        if !reading.follow {
-            break arrived;
-        }
-        let status = arrived.response.status();
-        let Some(next) = onward(&arrived, &request.url) else { break arrived };
-        if redirects.len() == reading.hops {
-            cx.note(EvidenceKind::Note, format!("more than {} redirects: the last one is the answer", reading.hops));
-            break arrived;
-        }
-        redirects.push(Value::map([
-            ("status".into(), Value::Int(status.as_u16().into())),
-            ("location".into(), Value::text(next.as_str())),
-        ]));
-        cx.note(EvidenceKind::Response, answer::head(&arrived.response));
-        exchange::small(arrived.response).await;
-        redirect(&mut request, status, next);
-    };
+    let sent = send_and_follow(cx, endpoint, http1_client.as_ref(), &mut signed, options, &mut redirects).await?;
+    let Some(timed) = sent else { return Ok(Output::new(response::no_response(options.fields()), started)) };
+    let url = signed.request.url;
     let finish = |mut map: Map| {
-        if reading.follow {
-            map.insert("url".into(), Value::text(request.url.as_str()));
+        if options.follows_redirects() {
+            map.insert("url".into(), Value::text(url.as_str()));
             map.insert("redirects".into(), Value::list(redirects));
         }
         map
     };
-    if let Some(watch) = messages::begins(reading, key.as_deref(), &arrived.response, cx) {
-        return messages::open(cx, arrived, watch, reading, finish, started).await;
+    if let Some(stream) = stream.filter(|_| handshake::is_stream(cx, key.as_deref(), &timed.response)) {
+        return stream::open(cx, timed, stream, options, finish, started).await;
     }
-    let mut head = answer::head(&arrived.response);
-    let read = match Read::from(&mut arrived.response, reading.limit).await {
-        Ok(read) => read,
-        Err(e) => {
-            cx.note(EvidenceKind::Response, head);
-            exchange::unanswered(cx, &e);
-            return Ok(silence());
-        }
+    let Some(map) = read_output(cx, timed, options).await else {
+        return Ok(Output::new(response::no_response(options.fields()), started));
     };
-    let timing = Timing { first_byte: arrived.first_byte, total: arrived.sent.elapsed() };
-    head.push('\n');
-    head.push_str(&read.text[..read.text.floor_char_boundary(SHOWN)]);
-    cx.note(EvidenceKind::Response, head);
-    if read.cut {
-        let limit = reading.limit_text();
-        cx.note(EvidenceKind::Note, format!("the body is longer than {limit}: what comes after was not read"));
-    }
-    let mut map = finish(answer::output(&arrived.response, read, timing));
-    if reading.stream.is_some() {
+    let mut map = finish(map);
+    if stream.is_some() {
         map.insert("messages".into(), Value::list(vec![]));
         map.insert("closed".into(), Value::Null);
     }
     Ok(Output::new(map, started))
 }
 
-/// Where an answer leads, if it is a redirect that can be gone after.
-fn onward(arrived: &Arrived, from: &Url) -> Option<Url> {
-    use StatusCode as S;
-    let status = arrived.response.status();
-    let moved = [S::MOVED_PERMANENTLY, S::FOUND, S::SEE_OTHER, S::TEMPORARY_REDIRECT, S::PERMANENT_REDIRECT];
-    let location = arrived.response.headers().get(LOCATION).filter(|_| moved.contains(&status))?;
-    let next = from.join(std::str::from_utf8(location.as_bytes()).ok()?).ok()?;
-    matches!(next.scheme(), "http" | "https").then_some(next)
+/// The last response, with the redirects that led to it. `None`: no response arrived.
+async fn send_and_follow(
+    cx: &ActionContext<'_>,
+    endpoint: &Endpoint,
+    http1_client: Option<&Client>,
+    signed: &mut SignedRequest<'_>,
+    options: &ResponseOptions,
+    redirects: &mut Vec<Value>,
+) -> Result<Option<TimedResponse>, ActionError> {
+    loop {
+        let own_client = || signed.identity.map_or(endpoint.client(), |identity| identity.client(endpoint));
+        let client = http1_client.unwrap_or_else(own_client);
+        let Some(timed) = authenticated_send(cx, endpoint, client, signed, options).await? else { return Ok(None) };
+        if !options.follows_redirects() {
+            return Ok(Some(timed));
+        }
+        let status = timed.response.status();
+        let Some(location) = redirect_location(&timed.response, &signed.request.url) else { return Ok(Some(timed)) };
+        if redirects.len() == options.max_redirects {
+            let note = format!("more than {} redirects: the last one is the response", options.max_redirects);
+            cx.note(EvidenceKind::Note, note);
+            return Ok(Some(timed));
+        }
+        redirects.push(Value::map([
+            ("status".into(), Value::Int(status.as_u16().into())),
+            ("location".into(), Value::text(location.as_str())),
+        ]));
+        cx.note(EvidenceKind::Response, response::head_text(&timed.response));
+        read_short_body(timed.response).await;
+        redirect(signed, status, location);
+    }
 }
 
-/// The request as a browser sends it on (RFC 9110, 15.4): 303 asks by `GET`, and so do 301 and 302 after a `POST`.
-fn redirect(request: &mut Prepared<'_>, status: StatusCode, to: Url) {
-    let head = request.method == Method::HEAD;
-    let turns = match status {
-        StatusCode::SEE_OTHER => !head,
+/// Reads the body. `None`: it is incomplete.
+async fn read_output(cx: &ActionContext<'_>, mut timed: TimedResponse, options: &ResponseOptions) -> Option<Map> {
+    let mut evidence = response::head_text(&timed.response);
+    let body = match ReadBody::read(&mut timed.response, options.body_limit).await {
+        Ok(body) => body,
+        Err(e) => {
+            cx.note(EvidenceKind::Response, evidence);
+            note_no_response(cx, &e);
+            return None;
+        }
+    };
+    let timing = Timing { first_byte: timed.first_byte, total: timed.sent_at.elapsed() };
+    evidence.push('\n');
+    evidence.push_str(evidence_excerpt(&body.text));
+    cx.note(EvidenceKind::Response, evidence);
+    if body.cut {
+        let limit = options.body_limit_text();
+        cx.note(EvidenceKind::Note, format!("the body is longer than {limit}: the rest was not read"));
+    }
+    Some(response::output(&timed.response, body, timing))
+}
+
+/// Where a response redirects to, if it is a redirect that can be followed.
+fn redirect_location(response: &Response, from: &Url) -> Option<Url> {
+    use StatusCode as S;
+    let followed = [S::MOVED_PERMANENTLY, S::FOUND, S::SEE_OTHER, S::TEMPORARY_REDIRECT, S::PERMANENT_REDIRECT];
+    let location = response.headers().get(LOCATION).filter(|_| followed.contains(&response.status()))?;
+    let to = from.join(std::str::from_utf8(location.as_bytes()).ok()?).ok()?;
+    matches!(to.scheme(), "http" | "https").then_some(to)
+}
+
+/// Changes the request as a browser does (RFC 9110, 15.4): 303 is followed by `GET`, and so are 301 and 302 after a `POST`.
+fn redirect(signed: &mut SignedRequest<'_>, status: StatusCode, to: Url) {
+    let request = &mut signed.request;
+    let becomes_get = match status {
+        StatusCode::SEE_OTHER => request.method != Method::HEAD,
         StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => request.method == Method::POST,
         _ => false,
     };
-    if turns {
+    if becomes_get {
         request.method = Method::GET;
-        request.content = Sent::Nothing;
+        request.body = RequestBody::Empty;
         [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING].iter().for_each(|name| drop(request.headers.remove(name)));
     }
-    let elsewhere = to.origin() != request.url.origin();
+    let cross_origin = to.origin() != request.url.origin();
     request.url = to;
-    if elsewhere {
-        // a server that was not named must not get what the plan or the environment sends to this one
-        request.who.take().inspect(|who| who.strip(&mut request.headers));
+    if cross_origin {
+        // credentials are never sent cross-origin
+        signed.identity.take().inspect(|identity| identity.remove_headers(&mut request.headers));
         [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, REFERER].iter().for_each(|n| drop(request.headers.remove(n)));
-    } else if let Some(who) = request.who {
-        who.refresh(request);
+    } else if let Some(identity) = signed.identity {
+        identity.refresh_cookies(request, &signed.credentials);
     }
 }

@@ -1,109 +1,95 @@
-//! What an environment says about an HTTP server, and what all cases share of it. Knows no request.
+//! The target of `http`: an endpoint and the identities that requests can be sent as. Shared by all cases of a run.
 use super::{
-    connection::{self, Connection, Protocol},
-    identity::{self, Identity},
+    address::parse_base,
+    connection::{self, ConnectionSpec},
+    endpoint::Endpoint,
+    identity::{self, Identity, IdentitySpec},
     probe, tls,
 };
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body, Need, ProbeResult, RunInfo, Target, TargetSpec},
     expr::{Scope, Template},
-    yaml::Kind,
+    yaml::{Kind, wrong_type},
 };
 use async_trait::async_trait;
-use reqwest::{Client, Url};
-use std::sync::{Arc, OnceLock};
+use reqwest::Url;
+use std::sync::Arc;
 
-pub(super) struct Spec {
+pub(super) struct HttpTargetSpec {
     url: Template,
-    connection: connection::Spec,
-    /// Who asks where no identity is named, then those with a name.
-    who: Vec<Arc<identity::Spec>>,
+    connection: ConnectionSpec,
+    /// The default identity, then those with a name.
+    identities: Vec<Arc<IdentitySpec>>,
 }
 
-impl Spec {
-    /// `http: URL` with its settings beside it, or `http: { url: URL, … }` with its settings within.
-    pub fn compile(body: &mut Body<'_>) -> Option<Spec> {
+impl HttpTargetSpec {
+    /// Compiles `http: URL` with settings beside it, or `http: { url: URL, … }`.
+    pub fn compile(body: &mut Body<'_>) -> Option<HttpTargetSpec> {
         let errors = body.problems.errors();
-        let inner = body.get("http").filter(|n| matches!(n.kind, Kind::Map(_))).cloned();
-        let spec = match inner {
+        let settings = body.get("http").filter(|n| matches!(n.kind, Kind::Map(_))).cloned();
+        let spec = match settings {
             Some(node) => {
                 body.keys(&["http"]);
-                Spec::settings(&mut body.part(&node), "url")
+                HttpTargetSpec::compile_settings(&mut body.part(&node), "url")
             }
-            None => Spec::settings(body, "http"),
+            None => HttpTargetSpec::compile_settings(body, "http"),
         }?;
         (body.problems.errors() == errors).then_some(spec)
     }
 
-    fn settings(body: &mut Body<'_>, key: &'static str) -> Option<Spec> {
-        let known = [&[key, "identities"], &connection::KEYS[..], &tls::KEYS, &identity::KEYS].concat();
-        body.keys(&known);
-        let mut who = vec![Arc::new(identity::Spec::compile(None, body))];
-        if let Some(node) = body.get("identities").cloned() {
-            if !matches!(node.kind, Kind::Map(_)) {
-                let message = format!("a map is needed here, not {}", node.what());
-                body.problem(Diagnostic::error("wrong-type", &node.span, message));
-            }
-            for (name, node) in node.entries() {
-                if name.key_text() == "none" {
-                    let message = "`none` already means: without any identity";
-                    body.problem(Diagnostic::error("reserved-identity", &name.span, message));
-                }
-                let mut part = body.part(node);
-                if part.keys(&[&identity::KEYS[..], &tls::PAIR].concat()) {
-                    who.push(Arc::new(identity::Spec::compile(Some(name.key_text()), &mut part)));
-                }
-            }
+    /// `url_key`: the key that holds the address.
+    fn compile_settings(body: &mut Body<'_>, url_key: &'static str) -> Option<HttpTargetSpec> {
+        body.keys(&[&[url_key, "identities"], &connection::KEYS[..], &tls::KEYS, &identity::KEYS].concat());
+        let identities = compile_identities(body);
+        let connection = ConnectionSpec::compile(body);
+        if body.get(url_key).is_none() {
+            body.missing(url_key);
         }
-        let connection = connection::Spec::compile(body);
-        if body.get(key).is_none() {
-            body.missing(key);
-        }
-        let url = body.template(key)?;
-        if let (Some(text), Some(node)) = (url.as_literal(), body.get(key))
-            && let Err(why) = base(text)
+        let url = body.template(url_key)?;
+        if let (Some(text), Some(node)) = (url.as_literal(), body.get(url_key))
+            && let Err(e) = parse_base(text)
         {
-            let d = Diagnostic::error("invalid-url", &node.span.clone(), why);
+            let d = Diagnostic::error("invalid-url", &node.span.clone(), e.to_string());
             body.problem(d.help("an address like `https://api.example:8443`"));
         }
-        Some(Spec { url, connection, who })
+        Some(HttpTargetSpec { url, connection, identities })
     }
 }
 
-/// The text of a base address without its last `/`, and the same parsed. `Err` is a sentence.
-fn base(text: &str) -> Result<(String, Url), String> {
-    let text = text.trim().trim_end_matches('/');
-    let url = Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
-    match url.scheme() {
-        "http" | "https" if url.query().is_some() => Err("the address of a target has no query".into()),
-        "http" | "https" => Ok((text.to_string(), url)),
-        other => Err(format!("`{other}` is no scheme that `http` speaks; `http` and `https` are")),
+fn compile_identities(body: &mut Body<'_>) -> Vec<Arc<IdentitySpec>> {
+    let mut identities = vec![Arc::new(IdentitySpec::compile(None, body))];
+    let Some(node) = body.get("identities").cloned() else { return identities };
+    if !matches!(node.kind, Kind::Map(_)) {
+        body.problem(wrong_type(&node, "a map"));
     }
+    for (name, node) in node.entries() {
+        if name.key_text() == "none" {
+            let message = "`none` is reserved: it means \"without an identity\"";
+            body.problem(Diagnostic::error("reserved-identity", &name.span, message));
+        }
+        let mut part = body.part(node);
+        if part.keys(&[&identity::KEYS[..], &tls::CLIENT_CERTIFICATE_KEYS].concat()) {
+            identities.push(Arc::new(IdentitySpec::compile(Some(name.key_text()), &mut part)));
+        }
+    }
+    identities
 }
 
 #[async_trait]
-impl TargetSpec for Spec {
+impl TargetSpec for HttpTargetSpec {
     async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
-        let (base, url) = base(&self.url.render_text(scope)?).map_err(ActionError::Invalid)?;
+        let (base, url) = parse_base(&self.url.render_text(scope)?)?;
         if let Some(password) = url.password() {
             scope.secrets().add("password", password);
         }
-        let connection = self.connection.read(run, scope, &url)?;
-        let client = connection.client(None, connection.protocol)?;
-        let mut who = vec![];
-        for spec in &self.who {
-            who.push(Identity::open(spec.clone(), run, scope, &connection)?);
+        let connection = self.connection.load(run, scope, &url)?;
+        let endpoint = Endpoint::new(base, url, connection)?;
+        let mut identities = vec![];
+        for spec in &self.identities {
+            identities.push(Identity::open(spec.clone(), run, scope, &endpoint)?);
         }
-        Ok(Arc::new(HttpTarget {
-            client,
-            socket_client: OnceLock::new(),
-            connection,
-            base,
-            url,
-            who,
-            run: run.clone(),
-        }))
+        Ok(Arc::new(HttpTarget { endpoint, identities, run: run.clone() }))
     }
 
     fn address(&self) -> String {
@@ -119,82 +105,36 @@ impl TargetSpec for Spec {
 }
 
 pub(super) struct HttpTarget {
-    client: Client,
-    /// A WebSocket begins in HTTP/1.1.
-    socket_client: OnceLock<Client>,
-    pub connection: Connection,
-    base: String,
-    url: Url,
-    who: Vec<Identity>,
-    /// As they were when it was connected; for `probe`.
+    endpoint: Endpoint,
+    identities: Vec<Identity>,
+    /// For `probe`.
     run: RunInfo,
 }
 
 #[async_trait]
 impl Target for HttpTarget {
     async fn probe(&self, _: &[Need], environment: &Scope) -> Vec<ProbeResult> {
-        probe::everybody(self, &self.run, environment).await
+        probe::probe_identities(&self.endpoint, &self.identities, &self.run, environment).await
     }
 }
 
 impl HttpTarget {
-    pub fn url(&self) -> &Url {
-        &self.url
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
-    pub fn everybody(&self) -> &[Identity] {
-        &self.who
-    }
-
-    /// The client of whoever asks.
-    pub fn client<'t>(&'t self, who: Option<&'t Identity>) -> &'t Client {
-        who.and_then(Identity::client).unwrap_or(&self.client)
-    }
-
-    pub fn socket_client(&self, who: Option<&Identity>) -> Result<Client, ActionError> {
-        if let Some(pair) = who.and_then(Identity::pair) {
-            return self.connection.client(Some(pair), Protocol::Http1);
-        }
-        match self.socket_client.get() {
-            Some(client) => Ok(client.clone()),
-            None => {
-                let client = self.connection.client(None, Protocol::Http1)?;
-                Ok(self.socket_client.get_or_init(|| client).clone())
-            }
-        }
-    }
-
-    /// A path on this server, or any absolute URL as it is.
-    pub fn resolve(&self, text: &str) -> Result<Url, ActionError> {
-        let parsed = if absolute(text, ["http://", "https://"]) {
-            Url::parse(text)
-        } else if absolute(text, ["ws://", "wss://"]) {
-            Url::parse(&format!("http{}", &text[2..]))
-        } else {
-            let slash = if text.starts_with(['/', '?']) { "" } else { "/" };
-            Url::parse(&[&self.base, slash, text].concat())
-        };
-        parsed.map_err(|e| ActionError::Invalid(format!("`{text}` is neither a path nor a URL: {e}")))
-    }
-
-    /// Who asks. Without an `identity` the target's own stands for this server alone: a URL elsewhere must not get its token.
-    pub fn who(&self, identity: Option<&str>, url: &Url) -> Result<Option<&Identity>, ActionError> {
-        match identity {
+    /// The identity of this name. Without a name, the default one, but only for URLs of this server: another must not get its
+    /// credentials.
+    pub fn identity_for(&self, name: Option<&str>, url: &Url) -> Result<Option<&Identity>, ActionError> {
+        match name {
             Some("none") => Ok(None),
-            Some(name) => self.who.iter().find(|w| w.name() == Some(name)).map(Some).ok_or_else(|| {
-                let known: Vec<_> = self.who.iter().filter_map(Identity::name).map(|n| format!("`{n}`")).collect();
-                let known =
-                    if known.is_empty() { "it names none".into() } else { format!("it has {}", known.join(", ")) };
-                ActionError::Invalid(format!(
-                    "the target has no identity `{name}`: {known}, and `none` is always there"
-                ))
+            Some(name) => self.identities.iter().find(|i| i.name() == Some(name)).map(Some).ok_or_else(|| {
+                let defined: Vec<_> =
+                    self.identities.iter().filter_map(Identity::name).map(|n| format!("`{n}`, ")).collect();
+                ActionError::Invalid(format!("unknown identity `{name}`; the target has {}`none`", defined.concat()))
             }),
-            None if url.origin() != self.url.origin() => Ok(None),
-            None => Ok(self.who.first()),
+            None if url.origin() != self.endpoint.url().origin() => Ok(None),
+            None => Ok(self.identities.first()),
         }
     }
-}
-
-fn absolute(text: &str, schemes: [&str; 2]) -> bool {
-    schemes.iter().any(|s| text.get(..s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s)))
 }

@@ -1,43 +1,42 @@
-//! The cookies of one identity (RFC 6265), and the pair of cookie and header by which a server knows that a request is no forgery.
-use super::Identity;
+//! The cookies of one identity (RFC 6265), and the CSRF header that repeats one of them. Sends nothing.
+use super::super::{
+    headers::{HEADER_NAME_HELP, invalid_header_name},
+    prepared_request::PreparedRequest,
+};
 use crate::{
     diagnostic::Diagnostic,
     event::EvidenceKind,
-    executor::{ActionContext, ActionError, Body},
+    executor::{ActionContext, Body},
     yaml::Kind,
 };
 use cookie_store::{CookieStore, RawCookie};
+use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use reqwest::{
     Method, Url,
     header::{COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE},
 };
-use std::{
-    borrow::Cow,
-    sync::{Arc, Mutex},
-};
+use std::{borrow::Cow, sync::Arc};
 
-use super::super::{content::Sent, exchange, request::Prepared, target::HttpTarget};
+/// Shorter values are settings (`de`, `dark`), not sessions. Masking them would make reports unreadable.
+const MIN_SECRET_BYTES: usize = 8;
 
-/// Shorter values are settings (`de`, `dark`), not sessions: masking them would blot out half of every report.
-const SECRET: usize = 8;
-
-pub(super) struct Spec {
-    /// `Secure` cookies over plain HTTP too.
+pub(super) struct CookieJarSpec {
+    /// Whether `Secure` cookies are also used over plain HTTP.
     insecure: bool,
     csrf: Option<Arc<Csrf>>,
 }
 
-/// The double submit: what the cookie holds is sent as a header too, by every request that changes something.
+/// Double submit: every changing request repeats a cookie as a header.
 struct Csrf {
     cookie: String,
     header: HeaderName,
-    /// A path whose `GET` brings the cookie, asked where it is not there yet.
+    /// The path to `GET` if the cookie is missing.
     from: Option<String>,
 }
 
-impl Spec {
-    pub fn compile(body: &mut Body<'_>) -> Option<Spec> {
+impl CookieJarSpec {
+    pub fn compile(body: &mut Body<'_>) -> Option<CookieJarSpec> {
         let cookies = body.get("cookies").cloned();
         let insecure = match cookies.as_ref().map(|n| &n.kind) {
             None | Some(Kind::Bool(false)) => None,
@@ -46,19 +45,19 @@ impl Spec {
             Some(_) => {
                 let span = cookies.as_ref().map_or(body.span(), |n| &n.span).clone();
                 let d = Diagnostic::error("wrong-type", &span, "`cookies` must be `true`, `false` or `insecure`");
-                body.problem(d.help("`insecure`: those marked `Secure` are kept and sent over `http://` too"));
+                body.problem(d.help("`insecure` also stores and sends `Secure` cookies over `http://`"));
                 Some(false)
             }
         };
         let csrf = Csrf::compile(body);
         if csrf.is_some() && insecure.is_none() {
             let span = body.get("csrf").map_or(body.span(), |n| &n.span).clone();
-            let d = Diagnostic::error("csrf-without-cookies", &span, "`csrf` needs the cookies that it pairs");
-            body.problem(
-                d.help("add `cookies: true`, or `cookies: insecure` for a server without TLS that marks them `Secure`"),
-            );
+            let d = Diagnostic::error("csrf-without-cookies", &span, "`csrf` needs `cookies`");
+            body.problem(d.help(
+                "add `cookies: true`, or `cookies: insecure` for a server that sets `Secure` cookies without TLS",
+            ));
         }
-        Some(Spec { insecure: insecure?, csrf: csrf.map(Arc::new) })
+        Some(CookieJarSpec { insecure: insecure?, csrf: csrf.map(Arc::new) })
     }
 
     pub fn csrf_header(&self) -> Option<&HeaderName> {
@@ -82,98 +81,95 @@ impl Csrf {
         let text: String = part.literal("header", "the name of a header")?;
         let Ok(header) = HeaderName::from_bytes(text.as_bytes()) else {
             let span = part.get("header").map_or(part.span(), |n| &n.span).clone();
-            let d = Diagnostic::error("invalid-header", &span, format!("`{text}` cannot be the name of a header"));
-            part.problem(d.help("letters, digits and `-`"));
+            part.problem(Diagnostic::error("invalid-header", &span, invalid_header_name(&text)).help(HEADER_NAME_HELP));
             return None;
         };
         Some(Csrf { cookie, header, from: part.literal("from", "a path") })
     }
 }
 
-pub(super) struct Jar {
+pub(super) struct CookieJar {
     store: Mutex<CookieStore>,
     insecure: bool,
     csrf: Option<Arc<Csrf>>,
 }
 
-impl Jar {
-    pub fn new(spec: &Spec) -> Jar {
-        Jar { store: Mutex::new(CookieStore::new()), insecure: spec.insecure, csrf: spec.csrf.clone() }
+impl CookieJar {
+    pub fn new(spec: &CookieJarSpec) -> CookieJar {
+        CookieJar { store: Mutex::new(CookieStore::new()), insecure: spec.insecure, csrf: spec.csrf.clone() }
     }
 
-    /// Cookies, and where something is to be changed the header that pairs with one of them: both as of one moment.
-    pub async fn lay(
-        &self,
-        cx: &ActionContext<'_>,
-        target: &HttpTarget,
-        who: &Identity,
-        method: &Method,
-        url: &Url,
-        headers: &mut HeaderMap,
-    ) -> Result<(), ActionError> {
+    /// Sets `Cookie`, and for a changing request the CSRF header. Both hold the cookies of the same moment.
+    pub fn apply_to(&self, request: &mut PreparedRequest) {
+        let csrf = self.csrf_for(&request.method);
+        let (cookie, token) = self.lookup(&request.url, csrf.map_or("", |csrf| &csrf.cookie));
+        cookie.map(|c| request.headers.insert(COOKIE, c));
+        let token = token.and_then(|t| HeaderValue::from_str(&t).ok());
+        if let (Some(csrf), Some(token)) = (csrf, token) {
+            request.headers.insert(&csrf.header, token);
+        }
+    }
+
+    /// The path to `GET` before this request, so that there is a CSRF cookie.
+    pub fn missing_csrf_source(&self, request: &PreparedRequest) -> Option<&str> {
+        let csrf = self.csrf_for(&request.method)?;
+        let from = csrf.from.as_deref()?;
+        self.lookup(&request.url, &csrf.cookie).1.is_none().then_some(from)
+    }
+
+    fn csrf_for(&self, method: &Method) -> Option<&Csrf> {
         let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
-        let Some(csrf) = self.csrf.as_ref().filter(|_| changes) else {
-            self.cookie(url).map(|c| headers.insert(COOKIE, c));
-            return Ok(());
-        };
-        let (mut cookie, mut token) = self.pair(url, &csrf.cookie);
-        if let (None, Some(from)) = (&token, &csrf.from) {
-            Box::pin(fetch(cx, target, who, from)).await?;
-            (cookie, token) = self.pair(url, &csrf.cookie);
-        }
-        cookie.map(|c| headers.insert(COOKIE, c));
-        if let Some(token) = token.and_then(|t| HeaderValue::from_str(&t).ok()) {
-            headers.insert(&csrf.header, token);
-        }
-        Ok(())
+        self.csrf.as_deref().filter(|_| changes)
     }
 
-    pub fn cookie(&self, url: &Url) -> Option<HeaderValue> {
-        self.pair(url, "").0
+    /// The header `Cookie` for this URL.
+    pub fn cookie_header(&self, url: &Url) -> Option<HeaderValue> {
+        self.lookup(url, "").0
     }
 
     /// The header `Cookie` for this URL, and the decoded value of the cookie `name`.
-    fn pair(&self, url: &Url, name: &str) -> (Option<HeaderValue>, Option<String>) {
-        let store = self.store.lock().unwrap_or_else(|e| e.into_inner());
-        let (mut all, mut token) = (String::new(), None);
-        for (n, v) in store.get_request_values(&self.seen(url)) {
-            if !all.is_empty() {
-                all.push_str("; ");
+    fn lookup(&self, url: &Url, name: &str) -> (Option<HeaderValue>, Option<String>) {
+        let store = self.store.lock();
+        let (mut header, mut value) = (String::new(), None);
+        for (n, v) in store.get_request_values(&self.effective_url(url)) {
+            if !header.is_empty() {
+                header.push_str("; ");
             }
-            all.push_str(n);
-            all.push('=');
-            all.push_str(v);
+            header.push_str(n);
+            header.push('=');
+            header.push_str(v);
             if n == name {
-                token = Some(decoded(v));
+                value = Some(percent_decode(v));
             }
         }
-        (HeaderValue::from_str(&all).ok().filter(|_| !all.is_empty()), token)
+        (HeaderValue::from_str(&header).ok().filter(|_| !header.is_empty()), value)
     }
 
-    pub fn keep(&self, cx: &ActionContext<'_>, url: &Url, headers: &HeaderMap) {
-        let mut come = headers.get_all(SET_COOKIE).iter().filter_map(cookie).peekable();
-        if come.peek().is_none() {
+    /// Stores the cookies of a response. Session cookies become secrets.
+    pub fn store(&self, cx: &ActionContext<'_>, url: &Url, headers: &HeaderMap) {
+        let mut cookies = headers.get_all(SET_COOKIE).iter().filter_map(parse_cookie).peekable();
+        if cookies.peek().is_none() {
             return;
         }
-        let mut store = self.store.lock().unwrap_or_else(|e| e.into_inner());
-        let seen = self.seen(url);
-        for cookie in come {
-            // the pair proves nothing without the session, and may be another at every answer
-            let pair = self.csrf.as_ref().is_some_and(|c| c.cookie == cookie.name());
-            if cookie.value().len() >= SECRET && !pair {
+        let mut store = self.store.lock();
+        let url = self.effective_url(url);
+        for cookie in cookies {
+            // the CSRF cookie is useless without the session, and may change with every response
+            let is_csrf = self.csrf.as_ref().is_some_and(|c| c.cookie == cookie.name());
+            if cookie.value().len() >= MIN_SECRET_BYTES && !is_csrf {
                 let name = format!("cookie {}", cookie.name());
                 cx.secrets.add(&name, cookie.value());
-                cx.secrets.add(&name, &decoded(cookie.value()));
+                cx.secrets.add(&name, &percent_decode(cookie.value()));
             }
-            // one that does not belong to this server is not kept, as in a browser
-            if let Err(why) = store.insert_raw(&cookie, &seen) {
-                cx.note(EvidenceKind::Note, format!("the cookie `{}` is not kept: {why}", cookie.name()));
+            // as in a browser, a cookie of another domain is refused
+            if let Err(e) = store.insert_raw(&cookie, &url) {
+                cx.note(EvidenceKind::Note, format!("refused the cookie `{}`: {e}", cookie.name()));
             }
         }
     }
 
-    /// The URL as the rules on `Secure` see it.
-    fn seen<'u>(&self, url: &'u Url) -> Cow<'u, Url> {
+    /// The URL for the rules about `Secure`: with `insecure`, plain HTTP counts as HTTPS.
+    fn effective_url<'u>(&self, url: &'u Url) -> Cow<'u, Url> {
         if !self.insecure || url.scheme() == "https" {
             return Cow::Borrowed(url);
         }
@@ -183,19 +179,10 @@ impl Jar {
     }
 }
 
-async fn fetch(cx: &ActionContext<'_>, target: &HttpTarget, who: &Identity, from: &str) -> Result<(), ActionError> {
-    let url = target.resolve(from)?;
-    let mut headers = HeaderMap::new();
-    let proof = who.sign(cx, target, &Method::GET, &url, &mut headers).await?;
-    let mut request = Prepared { method: Method::GET, url, headers, content: Sent::Nothing, who: Some(who), proof };
-    exchange::aside(cx, target, &mut request, "for the cookie of `csrf`").await?;
-    Ok(())
-}
-
-fn cookie(header: &HeaderValue) -> Option<RawCookie<'static>> {
+fn parse_cookie(header: &HeaderValue) -> Option<RawCookie<'static>> {
     RawCookie::parse(header.to_str().ok()?.to_string()).ok()
 }
 
-fn decoded(value: &str) -> String {
+fn percent_decode(value: &str) -> String {
     percent_decode_str(value).decode_utf8_lossy().into_owned()
 }

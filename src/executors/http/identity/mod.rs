@@ -1,20 +1,24 @@
-//! Who asks: headers, credentials, cookies, a certificate. Owns what a request is signed with and keeps it valid: a token that the
-//! target itself has fetched is renewed, a challenge is answered. Must not know what is asked, or who judges the answer.
+//! Whom a request is sent as: headers, credentials, cookies, a client certificate. Signs requests, and renews what it signed them with.
+mod authorization;
+mod auxiliary;
 mod jar;
+mod login;
+mod oauth;
 mod password;
-mod tokens;
+mod token_cache;
 
 use self::{
-    jar::Jar,
-    password::{Digest, Password},
-    tokens::{Held, Tokens},
+    authorization::bearer,
+    auxiliary::AuxiliarySender,
+    jar::{CookieJar, CookieJarSpec},
+    password::{DigestChallenge, Password},
+    token_cache::{HeldToken, TokenCache, TokenSource},
 };
 use super::{
-    connection::Connection,
+    endpoint::Endpoint,
     headers::Headers,
-    request::Prepared,
-    target::HttpTarget,
-    tls::{Pair, PairSpec},
+    prepared_request::PreparedRequest,
+    tls::{ClientCertificate, ClientCertificateSpec},
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -22,89 +26,90 @@ use crate::{
     executor::{ActionContext, ActionError, Body, RunInfo},
     expr::{Scope, Template},
 };
+use parking_lot::Mutex;
 use reqwest::{
-    Client, Method, Url,
+    Client, Url,
     header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue},
 };
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 pub(super) const KEYS: [&str; 8] = ["headers", "basic", "bearer", "digest", "oauth2", "login", "cookies", "csrf"];
-const CREDENTIALS: [&str; 5] = ["basic", "bearer", "digest", "oauth2", "login"];
+const CREDENTIAL_KEYS: [&str; 5] = ["basic", "bearer", "digest", "oauth2", "login"];
 
-pub(super) struct Spec {
-    /// `None`: who asks where no identity is named.
+pub(super) struct IdentitySpec {
+    /// `None`: the default identity.
     name: Option<String>,
     headers: Headers,
     credentials: Option<Credentials>,
-    jar: Option<jar::Spec>,
-    pair: Option<PairSpec>,
+    jar: Option<CookieJarSpec>,
+    certificate: Option<ClientCertificateSpec>,
 }
 
 enum Credentials {
     Basic(Password),
     Bearer(Template),
     Digest(Password),
-    Token(tokens::Source),
+    Token(TokenSource),
 }
 
-impl Spec {
-    /// Unknown keys were said by whoever knows what else may stand there.
-    pub fn compile(name: Option<String>, body: &mut Body<'_>) -> Spec {
-        let all = body.node.entries().iter();
-        let mut there = all.filter(|(k, _)| CREDENTIALS.contains(&k.key_text().as_str())).map(|(k, _)| k.clone());
-        let (first, second) = (there.next().map(|k| k.key_text()), there.next());
-        drop(there);
+impl IdentitySpec {
+    /// Does not report unknown keys: the default identity shares its map with the settings of the target.
+    pub fn compile(name: Option<String>, body: &mut Body<'_>) -> IdentitySpec {
+        let keys = body.node.entries().iter().map(|(k, _)| k);
+        let mut found = keys.filter(|k| CREDENTIAL_KEYS.contains(&k.key_text().as_str())).cloned();
+        let (first, second) = (found.next().map(|k| k.key_text()), found.next());
+        drop(found);
         if let (Some(first), Some(second)) = (&first, second) {
-            let message = format!("an identity has one kind of credentials: `{first}` is here already");
+            let message = format!("expected one kind of credentials, found `{}` beside `{first}`", second.key_text());
             let d = Diagnostic::error("multiple-credentials", &second.span, message);
-            body.problem(d.help("name another identity under `identities`"));
+            body.problem(d.help("define another identity under `identities`"));
         }
         let credentials = match first.as_deref() {
             Some("basic") => Password::compile(body, "basic").map(Credentials::Basic),
             Some("bearer") => body.template("bearer").map(Credentials::Bearer),
             Some("digest") => Password::compile(body, "digest").map(Credentials::Digest),
-            Some(word) => tokens::Source::compile(body, word).map(Credentials::Token),
+            Some(key) => TokenSource::compile(body, key).map(Credentials::Token),
             None => None,
         };
         let headers = Headers::compile(body, "headers");
-        let pair = if name.is_some() { PairSpec::compile(body) } else { None };
-        Spec { name, headers, credentials, jar: jar::Spec::compile(body), pair }
+        let certificate = if name.is_some() { ClientCertificateSpec::compile(body) } else { None };
+        IdentitySpec { name, headers, credentials, jar: CookieJarSpec::compile(body), certificate }
     }
 }
 
 pub(super) struct Identity {
-    spec: Arc<Spec>,
-    tokens: Tokens,
-    jar: Option<Jar>,
-    digest: Digest,
-    pair: Option<Pair>,
-    /// With the certificate of its own.
+    spec: Arc<IdentitySpec>,
+    tokens: TokenCache,
+    jar: Option<CookieJar>,
+    digest: DigestChallenge,
+    certificate: Option<ClientCertificate>,
+    /// For an identity with a client certificate of its own.
     client: Option<Client>,
-    /// The last `Authorization` that was made known as a secret.
-    known: Mutex<Option<HeaderValue>>,
+    /// The last `Authorization` that was added to the secrets.
+    registered: Mutex<Option<HeaderValue>>,
 }
 
-/// What of a request the target has seen to itself.
+/// The credentials that an identity added to one request.
 #[derive(Default)]
-pub(super) struct Proof {
-    token: Option<Held>,
-    /// As the jar had it; `None` too where the plan says its own.
+pub(super) struct AppliedCredentials {
+    token: Option<HeldToken>,
     cookie: Option<HeaderValue>,
-    own_cookie: bool,
-    /// The answer to a challenge.
+    /// Whether the plan set `Cookie` itself.
+    cookie_overridden: bool,
+    /// The answer to a Digest challenge.
     digest: Option<HeaderValue>,
 }
 
-impl Proof {
-    /// Whether nobody but the target has said who asks.
-    fn owns(&self, headers: &HeaderMap) -> bool {
+impl AppliedCredentials {
+    /// Whether `Authorization` is left to the Digest challenge: the plan has not set it.
+    fn may_answer_challenge(&self, headers: &HeaderMap) -> bool {
         headers.get(AUTHORIZATION) == self.digest.as_ref()
     }
 
-    /// Leaves out what the final headers do not have any more.
-    pub fn stands(&mut self, headers: &HeaderMap) {
+    /// Forgets what the headers of the plan have overridden.
+    pub fn drop_overridden(&mut self, headers: &HeaderMap) {
         if headers.get(COOKIE) != self.cookie.as_ref() {
-            (self.cookie, self.own_cookie) = (None, true);
+            (self.cookie, self.cookie_overridden) = (None, true);
         }
         if self.token.as_ref().is_some_and(|held| held.header() != headers.get(AUTHORIZATION)) {
             self.token = None;
@@ -114,22 +119,22 @@ impl Proof {
 
 impl Identity {
     pub fn open(
-        spec: Arc<Spec>,
+        spec: Arc<IdentitySpec>,
         run: &RunInfo,
         scope: &Scope,
-        connection: &Connection,
+        endpoint: &Endpoint,
     ) -> Result<Identity, ActionError> {
-        let pair = spec.pair.as_ref().map(|p| p.read(run, scope)).transpose()?;
-        let client = pair.as_ref().map(|p| connection.client(Some(p), connection.protocol)).transpose()?;
-        let jar = spec.jar.as_ref().map(Jar::new);
+        let certificate = spec.certificate.as_ref().map(|c| c.load(run, scope)).transpose()?;
+        let connection = &endpoint.connection;
+        let client = certificate.as_ref().map(|c| connection.client(Some(c), connection.protocol)).transpose()?;
         Ok(Identity {
+            jar: spec.jar.as_ref().map(CookieJar::new),
             spec,
-            tokens: Tokens::default(),
-            jar,
-            digest: Digest::default(),
-            pair,
+            tokens: TokenCache::default(),
+            digest: DigestChallenge::default(),
+            certificate,
             client,
-            known: Mutex::default(),
+            registered: Mutex::default(),
         })
     }
 
@@ -137,173 +142,179 @@ impl Identity {
         self.spec.name.as_deref()
     }
 
-    /// As secrets and notes call it.
+    /// The name in notes and secrets.
     fn label(&self) -> &str {
         self.name().unwrap_or("http")
     }
 
-    pub fn client(&self) -> Option<&Client> {
-        self.client.as_ref()
+    pub fn client<'c>(&'c self, endpoint: &'c Endpoint) -> &'c Client {
+        self.client.as_ref().unwrap_or(endpoint.client())
     }
 
-    pub fn pair(&self) -> Option<&Pair> {
-        self.pair.as_ref()
+    pub fn certificate(&self) -> Option<&ClientCertificate> {
+        self.certificate.as_ref()
     }
 
-    /// Lays over `headers` all that says who asks.
+    fn sender<'a, 'c>(&'a self, cx: &'a ActionContext<'c>, endpoint: &'a Endpoint) -> AuxiliarySender<'a, 'c> {
+        let (client, label, jar) = (self.client(endpoint), self.label(), self.jar.as_ref());
+        AuxiliarySender { cx, endpoint, client, label, jar }
+    }
+
+    /// Adds headers, credentials and cookies to the request.
     pub async fn sign(
         &self,
         cx: &ActionContext<'_>,
-        target: &HttpTarget,
-        method: &Method,
-        url: &Url,
-        headers: &mut HeaderMap,
-    ) -> Result<Proof, ActionError> {
-        let mut proof = Proof::default();
-        self.spec.headers.lay(cx.environment, headers)?;
+        endpoint: &Endpoint,
+        request: &mut PreparedRequest,
+    ) -> Result<AppliedCredentials, ActionError> {
+        let mut applied = AppliedCredentials::default();
+        let headers = &mut request.headers;
+        self.spec.headers.apply_to(headers, cx.environment)?;
         match &self.spec.credentials {
             None | Some(Credentials::Digest(_)) => {}
             Some(Credentials::Basic(password)) => {
-                drop(headers.insert(AUTHORIZATION, password.basic(cx, self.label())?))
+                headers.insert(AUTHORIZATION, password.basic(cx, self.label())?);
             }
-            Some(Credentials::Bearer(t)) => {
-                drop(headers.insert(AUTHORIZATION, bearer(&t.render_text(cx.environment)?)?))
+            Some(Credentials::Bearer(token)) => {
+                headers.insert(AUTHORIZATION, bearer(&token.render_text(cx.environment)?)?);
             }
             Some(Credentials::Token(source)) => {
-                let held = self.tokens.current(source, cx, target, self).await?;
+                let held = self.tokens.current(source, &self.sender(cx, endpoint)).await?;
                 held.header().map(|h| headers.insert(AUTHORIZATION, h.clone()));
-                proof.token = Some(held);
+                applied.token = Some(held);
             }
         }
-        self.make_known(cx, headers);
-        if let Some(jar) = &self.jar {
-            jar.lay(cx, target, self, method, url, headers).await?;
-            proof.cookie = headers.get(COOKIE).cloned();
+        self.register_secret(cx, headers);
+        self.apply_cookies(cx, endpoint, request).await?;
+        if self.jar.is_some() {
+            applied.cookie = request.headers.get(COOKIE).cloned();
         }
-        Ok(proof)
+        Ok(applied)
     }
 
-    /// `Authorization` is a secret, whoever wrote it.
-    fn make_known(&self, cx: &ActionContext<'_>, headers: &HeaderMap) {
+    /// Makes `Authorization` a secret, also one from `headers`.
+    fn register_secret(&self, cx: &ActionContext<'_>, headers: &HeaderMap) {
         let Some(value) = headers.get(AUTHORIZATION) else { return };
-        let mut known = self.known.lock().unwrap_or_else(|e| e.into_inner());
-        if known.as_ref() == Some(value) {
+        let mut registered = self.registered.lock();
+        if registered.as_ref() == Some(value) {
             return;
         }
         if let Ok(text) = value.to_str() {
             let credential = text.split_once(' ').map_or(text, |(_, credential)| credential);
             cx.secrets.add(&format!("{}.authorization", self.label()), credential);
         }
-        *known = Some(value.clone());
+        *registered = Some(value.clone());
     }
 
-    /// Before a request leaves: a server whose challenge is known need not send it again.
-    pub fn prepare(&self, cx: &ActionContext<'_>, request: &mut Prepared<'_>) -> Result<(), ActionError> {
+    /// Sets cookies and the CSRF header. Fetches the CSRF cookie first if it is missing.
+    async fn apply_cookies(
+        &self,
+        cx: &ActionContext<'_>,
+        endpoint: &Endpoint,
+        request: &mut PreparedRequest,
+    ) -> Result<(), ActionError> {
+        let Some(jar) = &self.jar else { return Ok(()) };
+        if let Some(from) = jar.missing_csrf_source(request) {
+            let mut get = PreparedRequest::get(endpoint.resolve(from)?);
+            Box::pin(self.sign(cx, endpoint, &mut get)).await?;
+            self.sender(cx, endpoint).send(&get, "for the cookie of `csrf`").await?;
+        }
+        jar.apply_to(request);
+        Ok(())
+    }
+
+    /// Answers a Digest challenge that is known from an earlier response, which saves a round trip.
+    pub fn answer_known_challenge(
+        &self,
+        cx: &ActionContext<'_>,
+        request: &mut PreparedRequest,
+        applied: &mut AppliedCredentials,
+    ) -> Result<(), ActionError> {
         let Some(Credentials::Digest(password)) = &self.spec.credentials else { return Ok(()) };
-        if request.proof.owns(&request.headers) {
-            self.answer(password, cx, request)?;
+        if applied.may_answer_challenge(&request.headers) {
+            self.answer_challenge(password, cx, request, applied)?;
         }
         Ok(())
     }
 
-    /// `false` as long as there was no challenge.
-    fn answer(
+    /// `false`: there was no challenge yet.
+    fn answer_challenge(
         &self,
         password: &Password,
         cx: &ActionContext<'_>,
-        request: &mut Prepared<'_>,
+        request: &mut PreparedRequest,
+        applied: &mut AppliedCredentials,
     ) -> Result<bool, ActionError> {
-        let value = self.digest.respond(password, cx, self.label(), request)?;
-        value.clone().map(|v| request.headers.insert(AUTHORIZATION, v));
-        request.proof.digest = value;
-        Ok(request.proof.digest.is_some())
+        applied.digest = self.digest.respond(password, cx, self.label(), request)?;
+        if let Some(value) = &applied.digest {
+            request.headers.insert(AUTHORIZATION, value.clone());
+        }
+        Ok(applied.digest.is_some())
     }
 
-    /// After a 401: whether the request can be asked again, once, and why. It is signed anew then. Only what the target itself
-    /// has seen to is renewed; what the plan or the environment wrote was refused, and that is the answer.
+    /// Signs a request anew that was answered with 401. `None`: there is nothing to renew, so the 401 is the response. That holds
+    /// for credentials that the plan or the environment wrote, and for a token fetched for this very request.
     pub async fn renew(
         &self,
         cx: &ActionContext<'_>,
-        target: &HttpTarget,
-        request: &mut Prepared<'_>,
-        challenge: &HeaderMap,
+        endpoint: &Endpoint,
+        request: &mut PreparedRequest,
+        applied: &mut AppliedCredentials,
+        response_headers: &HeaderMap,
     ) -> Result<Option<&'static str>, ActionError> {
         match &self.spec.credentials {
-            Some(Credentials::Digest(password)) if request.proof.owns(&request.headers) => {
-                let answered = self.digest.challenged(challenge) && self.answer(password, cx, request)?;
-                Ok(answered.then_some("a challenge, which is answered"))
+            Some(Credentials::Digest(password)) if applied.may_answer_challenge(&request.headers) => {
+                let answered =
+                    self.digest.accept(response_headers) && self.answer_challenge(password, cx, request, applied)?;
+                Ok(answered.then_some("Digest challenge"))
             }
             Some(Credentials::Token(source)) => {
-                let Some(held) = request.proof.token.take().filter(|held| !held.fresh) else { return Ok(None) };
-                let held = match (self.tokens.renew(source, cx, target, self, &held).await, source) {
-                    // The log-in is the product's own: that it gives no other token is the product's answer too.
-                    (Err(ActionError::Unreachable(why)), tokens::Source::Login(_)) => {
-                        cx.note(EvidenceKind::Note, format!("401: the token is not accepted any more, and {why}"));
+                let Some(rejected) = applied.token.take().filter(|held| !held.fresh) else { return Ok(None) };
+                let held = match (self.tokens.renew(source, &self.sender(cx, endpoint), &rejected).await, source) {
+                    // The login belongs to the product: if it gives no other token, the 401 is the product's response.
+                    (Err(ActionError::Unreachable(reason)), TokenSource::Login(_)) => {
+                        cx.note(EvidenceKind::Note, format!("401: the token is no longer accepted, and {reason}"));
                         return Ok(None);
                     }
                     (held, _) => held?,
                 };
                 held.header().map(|h| request.headers.insert(AUTHORIZATION, h.clone()));
-                self.make_known(cx, &request.headers);
-                self.relay_cookies(cx, target, request).await?;
-                Ok(Some("the token is not accepted any more; it is renewed"))
+                self.register_secret(cx, &request.headers);
+                if !applied.cookie_overridden && self.jar.is_some() {
+                    request.headers.remove(COOKIE);
+                    self.apply_cookies(cx, endpoint, request).await?;
+                }
+                Ok(Some("the token is no longer accepted and was renewed"))
             }
             _ => Ok(None),
         }
     }
 
-    async fn relay_cookies(
-        &self,
-        cx: &ActionContext<'_>,
-        target: &HttpTarget,
-        request: &mut Prepared<'_>,
-    ) -> Result<(), ActionError> {
-        if let (Some(jar), false) = (&self.jar, request.proof.own_cookie) {
+    /// Updates `Cookie` after a redirect to the same server, whose response may have set cookies.
+    pub fn refresh_cookies(&self, request: &mut PreparedRequest, applied: &AppliedCredentials) {
+        if let (Some(jar), false) = (&self.jar, applied.cookie_overridden) {
             request.headers.remove(COOKIE);
-            jar.lay(cx, target, self, &request.method, &request.url, &mut request.headers).await?;
-        }
-        Ok(())
-    }
-
-    /// For the next hop on the same server: cookies may have come.
-    pub fn refresh(&self, request: &mut Prepared<'_>) {
-        if let (Some(jar), false) = (&self.jar, request.proof.own_cookie) {
-            request.headers.remove(COOKIE);
-            jar.cookie(&request.url).map(|c| request.headers.insert(COOKIE, c));
+            jar.cookie_header(&request.url).map(|c| request.headers.insert(COOKIE, c));
         }
     }
 
-    /// For a hop to another server: nothing that says who asks goes there.
-    pub fn strip(&self, headers: &mut HeaderMap) {
+    /// Removes the headers of this identity, before a redirect to another server.
+    pub fn remove_headers(&self, headers: &mut HeaderMap) {
         self.spec.headers.names().for_each(|name| drop(headers.remove(name)));
-        if let Some(name) = self.spec.jar.as_ref().and_then(jar::Spec::csrf_header) {
+        if let Some(name) = self.spec.jar.as_ref().and_then(CookieJarSpec::csrf_header) {
             headers.remove(name);
         }
     }
 
-    /// Takes what an answer sets.
-    pub fn keep(&self, cx: &ActionContext<'_>, url: &Url, headers: &HeaderMap) {
+    pub fn store_cookies(&self, cx: &ActionContext<'_>, url: &Url, headers: &HeaderMap) {
         if let Some(jar) = &self.jar {
-            jar.keep(cx, url, headers);
+            jar.store(cx, url, headers);
         }
     }
 
-    /// For `curl`: user and password, where it must answer a challenge itself.
+    /// `user:password` for a Digest challenge.
     pub fn digest_user(&self, cx: &ActionContext<'_>) -> Option<String> {
         let Some(Credentials::Digest(password)) = &self.spec.credentials else { return None };
         password.render(cx, self.label()).ok().map(|(user, password)| format!("{user}:{password}"))
     }
-}
-
-/// `Bearer TOKEN`.
-fn bearer(token: &str) -> Result<HeaderValue, ActionError> {
-    value(&format!("Bearer {token}"))
-}
-
-fn value(text: &str) -> Result<HeaderValue, ActionError> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| {
-        ActionError::Invalid("a credential holds a line break or a character that no header can".into())
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
 }

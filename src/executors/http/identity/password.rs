@@ -1,18 +1,16 @@
-//! User and password: Basic (RFC 7617) and Digest (RFC 7616).
-use super::value;
+//! User and password: Basic (RFC 7617) and Digest (RFC 7616) authentication.
+use super::{super::prepared_request::PreparedRequest, authorization::sensitive_value};
 use crate::{
     executor::{ActionContext, ActionError, Body},
     expr::Template,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http_auth::{PasswordClient, PasswordParams};
+use parking_lot::Mutex;
 use reqwest::{
     Url,
     header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE},
 };
-use std::sync::Mutex;
-
-use super::super::request::Prepared;
 
 pub(super) struct Password {
     user: Template,
@@ -34,6 +32,7 @@ impl Password {
         Some(Password { user: part.template("user")?, password: part.template("password")? })
     }
 
+    /// User and password. The password is a secret from now on.
     pub fn render(&self, cx: &ActionContext<'_>, label: &str) -> Result<(String, String), ActionError> {
         let (user, password) = (self.user.render_text(cx.environment)?, self.password.render_text(cx.environment)?);
         cx.secrets.add(&format!("{label}.password"), &password);
@@ -42,57 +41,58 @@ impl Password {
 
     pub fn basic(&self, cx: &ActionContext<'_>, label: &str) -> Result<HeaderValue, ActionError> {
         let (user, password) = self.render(cx, label)?;
-        value(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+        sensitive_value(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
     }
 }
 
-/// The server's last challenge, and how often it was answered.
+/// The last challenge of the server, and how often it was answered.
 #[derive(Default)]
-pub(super) struct Digest(Mutex<Option<PasswordClient>>);
+pub(super) struct DigestChallenge(Mutex<Option<PasswordClient>>);
 
-impl Digest {
-    /// Takes the challenge of a 401. `false` where there is none that can be answered.
-    pub fn challenged(&self, headers: &HeaderMap) -> bool {
+impl DigestChallenge {
+    /// Keeps the challenge of a 401. `false`: there is none that can be answered.
+    pub fn accept(&self, headers: &HeaderMap) -> bool {
         let mut builder = PasswordClient::builder();
         for header in headers.get_all(WWW_AUTHENTICATE) {
             builder = builder.challenges(header.to_str().unwrap_or_default());
         }
         let client = builder.build().ok();
-        let can = client.is_some();
-        *self.0.lock().unwrap_or_else(|e| e.into_inner()) = client;
-        can
+        let accepted = client.is_some();
+        *self.0.lock() = client;
+        accepted
     }
 
-    /// `None` as long as there was no challenge.
+    /// The `Authorization` that answers the challenge. `None`: there was no challenge yet.
     pub fn respond(
         &self,
         password: &Password,
         cx: &ActionContext<'_>,
         label: &str,
-        request: &Prepared<'_>,
+        request: &PreparedRequest,
     ) -> Result<Option<HeaderValue>, ActionError> {
-        let mut challenge = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        let mut challenge = self.0.lock();
         let Some(client) = challenge.as_mut() else { return Ok(None) };
         let (user, password) = password.render(cx, label)?;
         let params = PasswordParams {
             username: &user,
             password: &password,
-            uri: &path(&request.url),
+            uri: &request_target(&request.url),
             method: request.method.as_str(),
-            body: request.content.bytes(),
+            body: request.body.bytes(),
         };
-        let answer = client
+        let authorization = client
             .respond(&params)
-            .map_err(|e| ActionError::Invalid(format!("the server's challenge cannot be answered: {e}")))?;
-        if let Some(response) = answer.split_once("response=\"").and_then(|(_, r)| r.split('"').next()) {
+            .map_err(|e| ActionError::Invalid(format!("cannot answer the Digest challenge of the server: {e}")))?;
+        let response = authorization.split_once("response=\"").and_then(|(_, rest)| rest.split('"').next());
+        if let Some(response) = response {
             cx.secrets.add(&format!("{label}.digest"), response);
         }
-        value(&answer).map(Some)
+        sensitive_value(&authorization).map(Some)
     }
 }
 
-/// What stands in the request line.
-fn path(url: &Url) -> String {
+/// Path and query, as in the request line.
+fn request_target(url: &Url) -> String {
     match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_string(),

@@ -1,16 +1,16 @@
-//! The verb against real servers on loopback. Tests only.
+//! Tests against real servers on loopback.
 mod connection;
 mod identity;
-mod reading;
 mod request;
+mod response;
 mod tls;
 
 use super::Http;
 use crate::{
     event::EvidenceKind,
     executor::{ActionError, Output},
-    expr::Scope,
     testing::{Harness, action, body_problems, target_problems},
+    expr::Scope,
     value::Value,
 };
 use axum::{
@@ -31,8 +31,8 @@ use tokio::{
     net::TcpListener,
 };
 
-/// Says what it was sent.
-pub(super) async fn tell(request: Request) -> impl IntoResponse {
+/// Returns the request as JSON.
+pub(super) async fn describe_request(request: Request) -> impl IntoResponse {
     let (head, body) = request.into_parts();
     let body: Bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let names: Vec<String> = head.headers.keys().map(|k| k.to_string()).collect();
@@ -44,16 +44,16 @@ pub(super) async fn tell(request: Request) -> impl IntoResponse {
         })
         .collect::<serde_json::Map<_, _>>()
         .into();
-    let said = json!({
+    let description = json!({
         "method": head.method.as_str(), "uri": head.uri.to_string(), "headers": headers,
         "body": String::from_utf8_lossy(&body),
     });
-    ([("content-type", "application/json")], said.to_string())
+    ([("content-type", "application/json")], description.to_string())
 }
 
-/// A server that says what it was sent.
+/// A server that returns each request as JSON.
 pub(super) async fn echo() -> String {
-    serve(Router::new().fallback(tell)).await
+    serve(Router::new().fallback(describe_request)).await
 }
 
 pub(super) async fn serve(router: Router) -> String {
@@ -63,15 +63,15 @@ pub(super) async fn serve(router: Router) -> String {
     format!("http://{address}")
 }
 
-/// Accepts one connection after another, reads a request from it, writes `answer` and closes.
-pub(super) async fn answering(answer: &'static [u8]) -> String {
+/// A server that writes these bytes for each connection and closes it.
+pub(super) async fn raw_server(response: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut buffer = [0; 1024];
             let _ = stream.read(&mut buffer).await;
-            let _ = stream.write_all(answer).await;
+            let _ = stream.write_all(response).await;
         }
     });
     format!("http://{address}")
@@ -88,13 +88,14 @@ pub(super) async fn perform(stage: &Harness, body: &str) -> Result<Output, Actio
     action(&Http, body).perform(&stage.context()).await
 }
 
-pub(super) async fn told(stage: &Harness, body: &str) -> Json {
+/// The request as the server saw it.
+pub(super) async fn echoed(stage: &Harness, body: &str) -> Json {
     let out = perform(stage, body).await.unwrap();
     assert_eq!(out.value.get("answered"), Some(&Value::Bool(true)));
     out.value.get("body").unwrap().to_json()
 }
 
-/// What the server says that `curl` sent it.
+/// The request as the server saw it from this `curl` command.
 pub(super) async fn curl(line: &str) -> Json {
     let out = tokio::process::Command::new("sh").args(["-c", line]).output().await.unwrap();
     assert!(out.status.success(), "{line}\n{}", String::from_utf8_lossy(&out.stderr));

@@ -1,41 +1,41 @@
-//! Requests and answers, and what is wrong with either.
+//! Requests, responses, and the errors of either.
 use super::*;
 
 #[test]
-fn what_is_wrong_with_a_body_is_said_where_it_stands() {
-    let one = |text: &str| {
+fn refuses_invalid_bodies() {
+    let problem = |text: &str| {
         let all = body_problems(&Http, text);
         assert_eq!(all.len(), 1, "{all:?}");
         all.into_iter().next().unwrap()
     };
-    assert_eq!(one("request: PSOT /x"), ("unknown-method", "PSOT".into()));
-    assert_eq!(one("request: get /x"), ("unknown-method", "get".into()));
-    assert_eq!(one("request: /api/v1"), ("missing-method", "/api/v1".into()));
-    assert_eq!(one("request: http://x/y"), ("missing-method", "http://x/y".into()));
-    assert_eq!(one("request: '${url}'").0, "missing-method");
-    assert_eq!(one("request: POST"), ("missing-path", "POST".into()));
-    assert_eq!(one("request: ''").0, "missing-method");
-    assert_eq!(one("request: 12").0, "wrong-type");
-    assert_eq!(one("request: [GET, /x]").0, "wrong-type");
-    assert_eq!(one("json: {}").0, "missing-key");
-    assert_eq!(one("GET /x").0, "wrong-type");
-    assert_eq!(one("{ request: GET /x, jsno: {} }"), ("unknown-key", "jsno".into()));
-    assert_eq!(one("{ request: POST /x, json: {}, text: a }"), ("multiple-bodies", "text".into()));
-    assert_eq!(one("{ request: GET /x, headers: { 'a b': c } }"), ("invalid-header", "'a b'".into()));
-    assert_eq!(one("{ request: GET /x, headers: [a] }").0, "wrong-type");
-    assert_eq!(one("{ request: GET /x, query: a=b }").0, "wrong-type");
-    assert_eq!(one("{ request: POST /x, multipart: { f: { fiel: a } } }"), ("unknown-key", "fiel".into()), "a part");
+    assert_eq!(problem("request: PSOT /x"), ("unknown-method", "PSOT".into()));
+    assert_eq!(problem("request: get /x"), ("unknown-method", "get".into()));
+    assert_eq!(problem("request: /api/v1"), ("missing-method", "/api/v1".into()));
+    assert_eq!(problem("request: http://x/y"), ("missing-method", "http://x/y".into()));
+    assert_eq!(problem("request: '${url}'").0, "missing-method");
+    assert_eq!(problem("request: POST"), ("missing-path", "POST".into()));
+    assert_eq!(problem("request: ''").0, "missing-method");
+    assert_eq!(problem("request: 12").0, "wrong-type");
+    assert_eq!(problem("request: [GET, /x]").0, "wrong-type");
+    assert_eq!(problem("json: {}").0, "missing-key");
+    assert_eq!(problem("GET /x").0, "wrong-type");
+    assert_eq!(problem("{ request: GET /x, jsno: {} }"), ("unknown-key", "jsno".into()));
+    assert_eq!(problem("{ request: POST /x, json: {}, text: a }"), ("multiple-bodies", "text".into()));
+    assert_eq!(problem("{ request: GET /x, headers: { 'a b': c } }"), ("invalid-header", "'a b'".into()));
+    assert_eq!(problem("{ request: GET /x, headers: [a] }").0, "wrong-type");
+    assert_eq!(problem("{ request: GET /x, query: a=b }").0, "wrong-type");
+    assert_eq!(problem("{ request: POST /x, multipart: { f: { fiel: a } } }"), ("unknown-key", "fiel".into()));
 }
 
 #[test]
-fn a_part_of_a_form_is_text_or_file() {
+fn part_needs_exactly_one_of_text_and_file() {
     let all = body_problems(&Http, "{ request: POST /x, multipart: { f: { text: a, file: b } } }");
     assert_eq!(all[0].0, "invalid-part");
     assert_eq!(body_problems(&Http, "{ request: POST /x, multipart: { f: { type: a/b } } }")[0].0, "invalid-part");
 }
 
 #[test]
-fn what_is_wrong_with_a_target_is_said_where_it_stands() {
+fn refuses_invalid_targets() {
     assert_eq!(target_problems(&Http, "http: ftp://x")[0], ("invalid-url", "ftp://x".into()));
     assert_eq!(target_problems(&Http, "http: nonsense")[0], ("invalid-url", "nonsense".into()));
     assert_eq!(target_problems(&Http, "{ http: http://x, haeders: {} }")[0], ("unknown-key", "haeders".into()));
@@ -49,7 +49,7 @@ fn what_is_wrong_with_a_target_is_said_where_it_stands() {
 }
 
 #[test]
-fn what_changes_something_is_told_by_its_method() {
+fn changes_depends_on_the_method() {
     for (line, changes) in
         [("GET /", false), ("HEAD /", false), ("OPTIONS /", false), ("POST /", true), ("DELETE /", true)]
     {
@@ -59,56 +59,56 @@ fn what_changes_something_is_told_by_its_method() {
 }
 
 #[tokio::test]
-async fn an_address_is_shown_without_credentials() {
-    let shown = |text: &str| {
+async fn address_omits_credentials() {
+    let address = |text: &str| {
         let source = std::sync::Arc::new(crate::source::Source { name: "t".into(), text: text.into() });
         let node = crate::yaml::parse(&source).unwrap();
         let (mut reads, mut problems) = (vec![], crate::diagnostic::Diagnostics::default());
         let mut body = crate::executor::Body { node: &node, references: &mut reads, problems: &mut problems };
         crate::executor::Executor::target(&Http, &mut body).unwrap().address()
     };
-    assert_eq!(shown("http: https://joe:pw@api.example/v1"), "https://api.example/v1");
-    assert_eq!(shown("http: '${env.URL}'"), "${env.URL}");
+    assert_eq!(address("http: https://joe:pw@api.example/v1"), "https://api.example/v1");
+    assert_eq!(address("http: '${env.URL}'"), "${env.URL}");
 }
 
 #[tokio::test]
-async fn every_part_of_a_request_arrives() {
+async fn sends_method_url_headers_and_body() {
     let base = echo().await;
     let mut s =
         stage(&format!("{{ http: '{base}/base/', headers: {{ Authorization: 'Bearer ${{token}}', X-A: a }} }}")).await;
     s.scope = Scope::default().with("name", "a b").with("many", Value::list(vec![1i64.into(), 2i64.into()]));
     let body = "{ request: 'PATCH /s/${name}?x=1', query: { q: 'ü&', n: '${many}', gone: null }, \
                 headers: { x-a: b, X-M: [1, 2] }, json: { n: '${many}', t: '${name}' } }";
-    let got = told(&s, body).await;
+    let got = echoed(&s, body).await;
     assert_eq!(got["method"], "PATCH");
     assert_eq!(got["uri"], "/base/s/a%20b?x=1&q=%C3%BC%26&n=1&n=2");
     assert_eq!(got["body"], r#"{"n":[1,2],"t":"a b"}"#);
     assert_eq!(got["headers"]["authorization"], "Bearer t0k3n");
-    assert_eq!(got["headers"]["x-a"], "b", "the request's header replaces the target's");
+    assert_eq!(got["headers"]["x-a"], "b", "the plan overrides the target");
     assert_eq!(got["headers"]["x-m"], "1|2");
     assert_eq!(got["headers"]["content-type"], "application/json");
     assert!(s.sent());
 }
 
 #[tokio::test]
-async fn every_kind_of_body_arrives() {
+async fn sends_every_kind_of_body() {
     let base = echo().await;
     let s = stage(&format!("http: {base}")).await;
     let dir = tempfile::tempdir_in(&s.run.dir).unwrap();
     let file = dir.path().join("f.bin");
     std::fs::write(&file, "from a file").unwrap();
-    let got = told(&s, "{ request: POST /, form: { a: 'x y', b: [1, 2], c: null } }").await;
+    let got = echoed(&s, "{ request: POST /, form: { a: 'x y', b: [1, 2], c: null } }").await;
     assert_eq!(
         (got["body"].as_str(), &got["headers"]["content-type"]),
         (Some("a=x+y&b=1&b=2"), &json!("application/x-www-form-urlencoded"))
     );
-    let got = told(&s, "{ request: POST /, text: hello, headers: { Content-Type: text/csv } }").await;
+    let got = echoed(&s, "{ request: POST /, text: hello, headers: { Content-Type: text/csv } }").await;
     assert_eq!((got["body"].as_str(), &got["headers"]["content-type"]), (Some("hello"), &json!("text/csv")));
-    let got = told(&s, &format!("{{ request: PUT /, file: '{}' }}", file.display())).await;
+    let got = echoed(&s, &format!("{{ request: PUT /, file: '{}' }}", file.display())).await;
     assert_eq!(got["body"], "from a file");
     let body =
         format!("{{ request: POST /, multipart: {{ a: one, f: {{ file: '{}', type: text/x }} }} }}", file.display());
-    let got = told(&s, &body).await;
+    let got = echoed(&s, &body).await;
     let text = got["body"].as_str().unwrap();
     assert!(
         text.contains("name=\"a\"\r\n\r\none") && text.contains("filename=\"f.bin\"") && text.contains("text/x"),
@@ -119,30 +119,30 @@ async fn every_kind_of_body_arrives() {
 }
 
 #[tokio::test]
-async fn who_asks_can_be_chosen_and_no_stranger_gets_the_token() {
+async fn identity_is_selectable_and_never_sent_cross_origin_by_default() {
     let (base, elsewhere) = (echo().await, echo().await);
     let target = format!(
         "{{ http: {{ url: '{base}', headers: {{ Authorization: '${{token}}' }}, \
          identities: {{ eve: {{ headers: {{ Authorization: eve }} }} }} }} }}"
     );
     let s = stage(&target).await;
-    let who = async |body: &str| told(&s, body).await["headers"]["authorization"].clone();
-    assert_eq!(who("{ request: GET / }").await, "t0k3n");
-    assert_eq!(who("{ request: GET /, identity: none }").await, Json::Null);
-    assert_eq!(who("{ request: GET /, identity: eve }").await, "eve");
-    assert_eq!(who("{ request: GET /, headers: { Authorization: null } }").await, Json::Null);
-    assert_eq!(who(&format!("request: 'GET {base}/x'")).await, "t0k3n", "the same server by its whole URL");
-    assert_eq!(who(&format!("request: 'GET {elsewhere}/x'")).await, Json::Null);
-    assert_eq!(who(&format!("{{ request: 'GET {elsewhere}/x', identity: eve }}")).await, "eve");
+    let authorization = async |body: &str| echoed(&s, body).await["headers"]["authorization"].clone();
+    assert_eq!(authorization("{ request: GET / }").await, "t0k3n");
+    assert_eq!(authorization("{ request: GET /, identity: none }").await, Json::Null);
+    assert_eq!(authorization("{ request: GET /, identity: eve }").await, "eve");
+    assert_eq!(authorization("{ request: GET /, headers: { Authorization: null } }").await, Json::Null);
+    assert_eq!(authorization(&format!("request: 'GET {base}/x'")).await, "t0k3n", "the same server by its full URL");
+    assert_eq!(authorization(&format!("request: 'GET {elsewhere}/x'")).await, Json::Null);
+    assert_eq!(authorization(&format!("{{ request: 'GET {elsewhere}/x', identity: eve }}")).await, "eve");
     let unknown = perform(&s, "{ request: GET /, identity: adam }").await.err().unwrap().to_string();
     assert!(unknown.contains("`adam`") && unknown.contains("`eve`"), "{unknown}");
-    assert!(matches!(perform(&s, "request: 'GET /${nobody}'").await, Err(ActionError::Undefined(_))));
+    assert!(matches!(perform(&s, "request: 'GET /${undefined}'").await, Err(ActionError::Undefined(_))));
     assert!(matches!(perform(&s, "{ request: GET /, headers: { a: \"x\\ny\" } }").await, Err(ActionError::Invalid(_))));
     assert!(matches!(perform(&s, "{ request: GET /, query: { a: { b: 1 } } }").await, Err(ActionError::Invalid(_))));
 }
 
 #[tokio::test]
-async fn an_answer_is_taken_as_it_is() {
+async fn output_has_all_parts_of_the_response() {
     async fn many() -> impl IntoResponse {
         let mut headers = HeaderMap::new();
         headers.append("X-Many", "1".parse().unwrap());
@@ -172,7 +172,7 @@ async fn an_answer_is_taken_as_it_is() {
     let many = get("/many").await;
     assert_eq!(many.get("status"), Some(&Value::Int(418)));
     assert_eq!(many.get("headers").unwrap().get("x-many"), Some(&Value::text("1, 2")));
-    assert_eq!(many.get("body").unwrap().to_json(), json!({"a": [1, 2.5, null]}), "JSON by content");
+    assert_eq!(many.get("body").unwrap().to_json(), json!({"a": [1, 2.5, null]}), "JSON is detected by content");
     assert_eq!(many.get("text"), Some(&Value::text(r#" {"a": [1, 2.5, null]} "#)));
     assert!(matches!(many.get("timing").unwrap().get("total"), Some(Value::Duration(_))));
     assert_eq!(get("/moved").await.get("status"), Some(&Value::Int(302)), "redirects are not followed");
@@ -186,17 +186,17 @@ async fn an_answer_is_taken_as_it_is() {
     assert_eq!(get("/huge").await.get("text").unwrap().as_str().unwrap().len(), 32 << 20);
     assert!(s.evidence(EvidenceKind::Note).iter().any(|n| n.contains("32 MiB")));
     let fields = action(&Http, "request: GET /").fields();
-    assert_eq!(many.as_map().unwrap().keys().collect::<Vec<_>>(), fields, "what it promises is what it gives");
+    assert_eq!(many.as_map().unwrap().keys().collect::<Vec<_>>(), fields, "`fields` lists the output");
 }
 
 #[tokio::test]
-async fn silence_is_an_answer_and_not_being_able_to_ask_is_none() {
-    for answer in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf", b"what is this?\r\n\r\n"] {
-        let s = stage(&format!("http: {}", answering(answer).await)).await;
+async fn missing_response_is_an_output_and_unreachable_server_an_error() {
+    for response in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf", b"what is this?\r\n\r\n"] {
+        let s = stage(&format!("http: {}", raw_server(response).await)).await;
         let out = perform(&s, "request: POST /").await.unwrap();
-        assert_eq!(out.value, action(&Http, "request: GET /").no_response().unwrap(), "{answer:?}");
+        assert_eq!(out.value, action(&Http, "request: GET /").no_response().unwrap(), "{response:?}");
         assert!(s.sent());
-        assert!(s.evidence(EvidenceKind::Note)[0].contains("after the request had been sent"));
+        assert!(s.evidence(EvidenceKind::Note)[0].contains("after the request was sent"));
     }
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let s = stage(&format!("http: http://{free}")).await;
@@ -208,16 +208,16 @@ async fn silence_is_an_answer_and_not_being_able_to_ask_is_none() {
         matches!(&unknown, ActionError::Unreachable(m) if m.starts_with("the host `no-such-host.invalid` cannot")),
         "{unknown}"
     );
-    let plain = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.replace("http:", "https:");
+    let plain = raw_server(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.replace("http:", "https:");
     let tls = perform(&s, &format!("request: GET {plain}/")).await.err().unwrap();
     assert!(
-        matches!(&tls, ActionError::Unreachable(m) if m.ends_with("does not speak TLS: is it `http://`?")),
+        matches!(&tls, ActionError::Unreachable(m) if m.ends_with("does not speak TLS: should the URL begin with `http://`?")),
         "{tls}"
     );
 }
 
 #[tokio::test]
-async fn what_was_asked_is_known_even_if_no_answer_is_waited_for() {
+async fn sent_is_recorded_if_the_response_is_not_awaited() {
     let router = Router::new().fallback(async || tokio::time::sleep(Duration::from_secs(60)).await);
     let s = stage(&format!("http: {}", serve(router).await)).await;
     let call = action(&Http, "{ request: POST /slow, json: { a: 1 } }");
@@ -231,15 +231,15 @@ async fn what_was_asked_is_known_even_if_no_answer_is_waited_for() {
 }
 
 #[tokio::test]
-async fn as_long_as_it_connects_nothing_has_been_asked() {
-    // takes connections and says nothing, so that TLS is never agreed on
+async fn not_sent_while_connecting() {
+    // accepts connections and never answers, so the TLS handshake does not complete
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let s = stage(&format!("http: https://{address}")).await;
     let (call, cx) = (action(&Http, "request: POST /"), s.context());
     assert!(tokio::time::timeout(Duration::from_millis(200), call.perform(&cx)).await.is_err());
     assert!(!s.sent());
-    // the same server asked without TLS has been asked
+    // without TLS the request is sent to the same server
     let s = stage(&format!("http: http://{address}")).await;
     let cx = s.context();
     assert!(tokio::time::timeout(Duration::from_millis(200), call.perform(&cx)).await.is_err());
@@ -250,7 +250,7 @@ async fn as_long_as_it_connects_nothing_has_been_asked() {
 }
 
 #[tokio::test]
-async fn a_request_over_a_connection_that_is_there_has_left() {
+async fn sent_on_a_reused_connection() {
     let router = Router::new()
         .route("/slow", any(async || tokio::time::sleep(Duration::from_secs(60)).await))
         .fallback(async || "here");
@@ -265,16 +265,16 @@ async fn a_request_over_a_connection_that_is_there_has_left() {
 }
 
 #[tokio::test]
-async fn evidence_shows_both_sides() {
+async fn evidence_has_request_and_response() {
     let s = stage(&format!("{{ http: {}, headers: {{ X-A: b }} }}", echo().await)).await;
-    told(&s, "{ request: POST /p, text: sent }").await;
+    echoed(&s, "{ request: POST /p, text: sent }").await;
     let (request, response) = (&s.evidence(EvidenceKind::Request)[0], &s.evidence(EvidenceKind::Response)[0]);
     assert!(request.contains("\nx-a: b\n") && request.ends_with("\n\nsent"), "{request}");
     assert!(response.starts_with("HTTP/1.1 200 OK\n") && response.contains("\n\n{\"method\":\"POST\""), "{response}");
 }
 
 #[tokio::test]
-async fn the_curl_line_sends_the_same() {
+async fn curl_command_sends_the_same_request() {
     let base = echo().await;
     let mut s =
         stage(&format!("{{ http: {base}, headers: {{ Authorization: 'it''s ${{token}}', X-Empty: '' }} }}")).await;
@@ -293,20 +293,20 @@ async fn the_curl_line_sends_the_same() {
         "{ request: GET /x, json: [1] }",
         &format!("{{ request: PUT /x, file: '{f}' }}"),
     ] {
-        let mut ours = told(&s, body).await;
+        let mut ours = echoed(&s, body).await;
         let line = s.evidence(EvidenceKind::Reproduce).pop().unwrap();
         let mut theirs = curl(&line).await;
-        for said in [&mut ours, &mut theirs] {
-            let headers = said["headers"].as_object_mut().unwrap();
+        for request in [&mut ours, &mut theirs] {
+            let headers = request["headers"].as_object_mut().unwrap();
             headers.retain(|k, _| !["user-agent", "accept-encoding", "content-length"].contains(&k.as_str()));
         }
         assert_eq!(ours, theirs, "{line}");
     }
-    // the boundary differs; the parts must not
+    // the boundary differs, the parts are equal
     let body = format!(
         "{{ request: POST /x, multipart: {{ t: '${{tricky}}', f: {{ file: '{f}', type: text/x, filename: 'a b' }} }} }}"
     );
-    told(&s, &body).await;
+    echoed(&s, &body).await;
     let theirs = curl(&s.evidence(EvidenceKind::Reproduce).pop().unwrap()).await;
     let text = theirs["body"].as_str().unwrap();
     assert!(text.contains("it's \"$HOME\" `x` \\ @f; é\nline\r\n") && text.contains("in the file"), "{text}");
@@ -314,7 +314,7 @@ async fn the_curl_line_sends_the_same() {
 }
 
 #[tokio::test]
-async fn a_head_by_curl_does_not_wait_for_a_body() {
+async fn curl_command_for_head_does_not_wait_for_a_body() {
     let seen = Arc::new(Mutex::new(vec![]));
     let router = Router::new().fallback({
         let seen = seen.clone();
@@ -329,14 +329,14 @@ async fn a_head_by_curl_does_not_wait_for_a_body() {
         assert_eq!(out.value.get("text"), Some(&Value::text("")));
         let line = s.evidence(EvidenceKind::Reproduce).pop().unwrap();
         let ran = tokio::process::Command::new("sh").args(["-c", &line]).output();
-        let ran = tokio::time::timeout(Duration::from_secs(5), ran).await.expect("it ends").unwrap();
+        let ran = tokio::time::timeout(Duration::from_secs(5), ran).await.expect("curl ends").unwrap();
         assert!(ran.status.success() && ran.stdout.starts_with(b"HTTP/1.1 200"), "{line}\n{ran:?}");
     }
     assert_eq!(*seen.lock().unwrap(), ["HEAD ", "HEAD ", "HEAD [1]", "HEAD [1]"]);
 }
 
 #[tokio::test]
-async fn a_connection_is_used_again() {
+async fn reuses_connections() {
     let ports = std::sync::Arc::new(std::sync::Mutex::new(std::collections::HashSet::new()));
     let seen = ports.clone();
     let router = Router::new().fallback(

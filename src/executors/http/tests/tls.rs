@@ -1,4 +1,4 @@
-//! TLS: who is believed, who must show a certificate, and what is said when that goes wrong.
+//! TLS: trusted authorities, client certificates, and the errors when the handshake fails.
 use super::*;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{
@@ -10,7 +10,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// An authority in a folder of its own: `ca.pem`, and for each name `NAME.pem` and `NAME.key`.
+/// A certificate authority with a folder: `ca.pem`, and `NAME.pem` and `NAME.key` for each name.
 pub(super) struct Authority {
     pub folder: tempfile::TempDir,
     issuer: Issuer<'static, KeyPair>,
@@ -22,8 +22,8 @@ impl Authority {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![]).unwrap();
-        // a certificate that names itself as its issuer would be taken for self-signed
-        params.distinguished_name.push(rcgen::DnType::CommonName, "an authority");
+        // without it, issuer and subject of a certificate would be equal, which means self-signed
+        params.distinguished_name.push(rcgen::DnType::CommonName, "test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let certificate = params.self_signed(&key).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -49,17 +49,17 @@ impl Authority {
         (vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
     }
 
-    /// A server of this name on loopback; with `clients`, only those of this authority are let in.
+    /// A server of this name on loopback. With `require_client`, it requires a client certificate of this authority.
     pub async fn serve(
         &self,
         router: Router,
         name: &str,
-        clients: bool,
+        require_client: bool,
         change: impl FnOnce(&mut CertificateParams),
     ) -> SocketAddr {
         let (chain, key) = self.issue(name, change);
         let builder = ServerConfig::builder();
-        let builder = if clients {
+        let builder = if require_client {
             let mut roots = RootCertStore::empty();
             roots.add(self.der.clone()).unwrap();
             builder.with_client_cert_verifier(WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap())
@@ -90,7 +90,7 @@ impl axum::serve::Listener for Listener {
             let (stream, from) = self.tcp.accept().await.unwrap();
             match self.acceptor.accept(stream).into_fallible().await {
                 Ok(stream) => return (stream, from),
-                // closed with something unread, the connection would be reset, and the alert perhaps lost
+                // closing with unread data would reset the connection, and the alert could be lost
                 Err((_, mut stream)) => drop(tokio::spawn(async move {
                     let _ = stream.shutdown().await;
                     let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
@@ -108,7 +108,7 @@ fn hello() -> Router {
     Router::new().fallback(async || "hello")
 }
 
-async fn refused(target: &str) -> String {
+async fn unreachable_reason(target: &str) -> String {
     let s = stage(target).await;
     let error = match perform(&s, "request: GET /").await {
         Ok(out) => panic!("{}\n{:?}", out.value, s.evidence(EvidenceKind::Note)),
@@ -120,53 +120,56 @@ async fn refused(target: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_authority_of_ones_own_is_believed_where_it_is_named() {
+async fn trusts_the_authority_in_ca() {
     let authority = Authority::new();
     let at = authority.serve(hello(), "localhost", false, |_| {}).await;
     let ca = authority.path("ca.pem");
     let s = stage(&format!("{{ http: 'https://localhost:{}', ca: '{}' }}", at.port(), ca.display())).await;
     let out = perform(&s, "request: GET /").await.unwrap();
     assert_eq!(out.value.get("text"), Some(&Value::text("hello")));
-    assert!(s.evidence(EvidenceKind::Response)[0].starts_with("HTTP/2.0 200"), "offered, so taken");
+    assert!(s.evidence(EvidenceKind::Response)[0].starts_with("HTTP/2.0 200"), "negotiated in the TLS handshake");
     let line = &s.evidence(EvidenceKind::Reproduce)[0];
     assert!(line.contains(&format!("--cacert {}", ca.display())), "{line}");
     let ran = tokio::process::Command::new("sh").args(["-c", line]).output().await.unwrap();
     assert!(ran.stdout.ends_with(b"hello"), "{line}\n{}", String::from_utf8_lossy(&ran.stderr));
 
-    let unknown = refused(&format!("http: https://localhost:{}", at.port())).await;
+    let unknown = unreachable_reason(&format!("http: https://localhost:{}", at.port())).await;
     assert!(
         unknown.ends_with(
-            "is not accepted (of an unknown authority): name its authority with `ca` beside the target's address"
+            "is not trusted (signed by an unknown authority): set `ca` in the target to the certificate of its authority"
         ),
         "{unknown}"
     );
     let other = Authority::new();
     let target = format!("{{ http: 'https://localhost:{}', ca: '{}' }}", at.port(), other.path("ca.pem").display());
-    let wrong = refused(&target).await;
-    assert!(wrong.ends_with("ca.pem` is not its authority, nor is any that the system knows"), "{wrong}");
+    let wrong = unreachable_reason(&target).await;
+    assert!(wrong.ends_with("ca.pem` nor the system contains its authority"), "{wrong}");
     let s = stage(&format!("{{ http: 'https://localhost:{}', insecure: true }}", at.port())).await;
     perform(&s, "request: GET /").await.unwrap();
     assert!(s.evidence(EvidenceKind::Reproduce)[0].contains("--insecure"));
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_over_or_for_another_name_is_said() {
+async fn explains_expired_and_misnamed_certificates() {
     let authority = Authority::new();
     let ca = authority.path("ca.pem").display().to_string();
     let target = |at: SocketAddr, host: &str| format!("{{ http: 'https://{host}:{}', ca: '{ca}' }}", at.port());
-    let over = authority.serve(hello(), "localhost", false, |p| p.not_after = date_time_ymd(2001, 1, 1)).await;
-    let said = refused(&target(over, "localhost")).await;
-    assert!(said.contains(" has expired: renew it on the server"), "{said}");
+    let expired = authority.serve(hello(), "localhost", false, |p| p.not_after = date_time_ymd(2001, 1, 1)).await;
+    let reason = unreachable_reason(&target(expired, "localhost")).await;
+    assert!(reason.contains(" has expired: renew it on the server"), "{reason}");
     let early = authority.serve(hello(), "localhost", false, |p| p.not_before = date_time_ymd(4000, 1, 1)).await;
-    let said = refused(&target(early, "localhost")).await;
-    assert!(said.ends_with(" is not valid yet: compare the clocks"), "{said}");
+    let reason = unreachable_reason(&target(early, "localhost")).await;
+    assert!(reason.ends_with(" is not valid yet: check the clocks"), "{reason}");
     let named = authority.serve(hello(), "api.example", false, |_| {}).await;
-    let said = refused(&target(named, "localhost")).await;
-    assert!(said.contains("is not for the name `localhost` but for ") && said.contains("api.example"), "{said}");
+    let reason = unreachable_reason(&target(named, "localhost")).await;
+    assert!(
+        reason.contains("is not valid for the name `localhost`, only for ") && reason.contains("api.example"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
-async fn who_must_show_a_certificate_is_told_so() {
+async fn client_certificate_is_sent_and_its_absence_explained() {
     let authority = Authority::new();
     let at = authority.serve(hello(), "localhost", true, |_| {}).await;
     authority.issue("client", |_| {});
@@ -181,35 +184,35 @@ async fn who_must_show_a_certificate_is_told_so() {
     let ran = tokio::process::Command::new("sh").args(["-c", line]).output().await.unwrap();
     assert!(ran.stdout.ends_with(b"hello"), "{line}\n{}", String::from_utf8_lossy(&ran.stderr));
 
-    let said = refused(&format!("{{ http: '{url}', ca: '{ca}' }}")).await;
-    assert_eq!(said, format!("{url} requires a client certificate: name one with `cert` and `key`"));
+    let reason = unreachable_reason(&format!("{{ http: '{url}', ca: '{ca}' }}")).await;
+    assert_eq!(reason, format!("{url} requires a client certificate: set `cert` and `key` in the target"));
     let stranger = Authority::new();
     stranger.issue("client", |_| {});
     let (cert, key) = (stranger.path("client.pem"), stranger.path("client.key"));
     let target = format!("{{ http: '{url}', ca: '{ca}', cert: '{}', key: '{}' }}", cert.display(), key.display());
-    let said = refused(&target).await;
-    assert!(said.contains(" does not accept the client certificate ("), "{said}");
+    let reason = unreachable_reason(&target).await;
+    assert!(reason.contains(" rejected the client certificate ("), "{reason}");
 
-    // an identity may have its own
+    // an identity with its own certificate
     let s = stage(&format!("{{ http: '{url}', ca: '{ca}', identities: {{ known: {{ {pair} }} }} }}")).await;
     assert!(perform(&s, "request: GET /").await.is_err());
     perform(&s, "{ request: GET /, identity: known }").await.unwrap();
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_certificate_is_said() {
+async fn refuses_files_without_certificates() {
     let s = Harness::new(&Http, std::env::temp_dir());
     let failed = async |target: &str| s.connect(target).await.err().unwrap().to_string();
     let missing = failed("{ http: https://x, ca: no/such.pem }").await;
-    assert!(missing.contains("no/such.pem") && missing.contains("cannot be read"), "{missing}");
+    assert!(missing.contains("no/such.pem") && missing.contains("cannot read the CA file"), "{missing}");
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("x.pem");
     std::fs::write(&file, "nothing").unwrap();
     let file = file.display();
     let empty = failed(&format!("{{ http: https://x, ca: '{file}' }}")).await;
-    assert!(empty.contains("holds no PEM certificate"), "{empty}");
+    assert!(empty.contains("expected PEM certificates in the CA file"), "{empty}");
     let pair = failed(&format!("{{ http: https://x, cert: '{file}' }}")).await;
-    assert!(pair.contains("no PEM certificate with its key; a key in a file of its own is named by `key`"), "{pair}");
+    assert!(pair.contains("if the key has a file of its own, set `key`"), "{pair}");
     let pair = failed(&format!("{{ http: https://x, cert: '{file}', key: '{file}' }}")).await;
-    assert!(pair.ends_with("are no PEM certificate with its key"), "{pair}");
+    assert!(pair.starts_with("expected a PEM certificate with its key in "), "{pair}");
 }

@@ -1,30 +1,30 @@
-//! What is read of an answer: limits, redirects, streams.
+//! How responses are read: limits, redirects, streams.
 use super::*;
 use axum::response::sse::{Event, Sse};
 use futures::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 
 #[test]
-fn what_is_wrong_is_said_where_it_stands() {
-    let one = |text: &str| {
+fn refuses_invalid_response_options() {
+    let problem = |text: &str| {
         let all = body_problems(&Http, text);
         assert_eq!(all.len(), 1, "{all:?}");
         all.into_iter().next().unwrap()
     };
-    assert_eq!(one("{ request: GET /, follow: perhaps }"), ("wrong-type", "perhaps".into()));
-    assert_eq!(one("{ request: GET /, follow: 0 }"), ("wrong-type", "0".into()));
-    assert_eq!(one("{ request: GET /, limit: much }"), ("invalid-size", "much".into()));
-    assert_eq!(one("{ request: GET /, events: { count: 0 } }"), ("wrong-type", "0".into()));
-    assert_eq!(one("{ request: GET /, events: { within: soon } }"), ("invalid-duration", "soon".into()));
-    assert_eq!(one("{ request: GET /, events: { send: a } }"), ("unknown-key", "send".into()));
-    assert_eq!(one("{ request: GET /, events: { until: 'it ==' } }").0, "expression-syntax");
-    assert_eq!(one("{ request: GET /, events: 5 }").0, "wrong-type");
-    assert_eq!(one("{ request: GET /, events: {}, messages: {} }").0, "events-and-messages");
-    assert_eq!(one("{ request: POST /, messages: {} }"), ("websocket-method", "POST /".into()));
+    assert_eq!(problem("{ request: GET /, follow: perhaps }"), ("wrong-type", "perhaps".into()));
+    assert_eq!(problem("{ request: GET /, follow: 0 }"), ("wrong-type", "0".into()));
+    assert_eq!(problem("{ request: GET /, limit: much }"), ("invalid-size", "much".into()));
+    assert_eq!(problem("{ request: GET /, events: { count: 0 } }"), ("wrong-type", "0".into()));
+    assert_eq!(problem("{ request: GET /, events: { within: soon } }"), ("invalid-duration", "soon".into()));
+    assert_eq!(problem("{ request: GET /, events: { send: a } }"), ("unknown-key", "send".into()));
+    assert_eq!(problem("{ request: GET /, events: { until: 'it ==' } }").0, "expression-syntax");
+    assert_eq!(problem("{ request: GET /, events: 5 }").0, "wrong-type");
+    assert_eq!(problem("{ request: GET /, events: {}, messages: {} }").0, "events-and-messages");
+    assert_eq!(problem("{ request: POST /, messages: {} }"), ("websocket-method", "POST /".into()));
 }
 
 #[tokio::test]
-async fn a_body_is_cut_at_its_limit_and_that_is_said() {
+async fn cuts_the_body_at_the_limit_and_notes_it() {
     let router = Router::new().route("/", any(async || "x".repeat(5000))).route(
         "/zipped",
         any(async || {
@@ -51,28 +51,28 @@ async fn a_body_is_cut_at_its_limit_and_that_is_said() {
         assert_eq!(out.get("cut"), Some(&Value::Bool(cut)), "{body}");
     }
     let notes = s.evidence(EvidenceKind::Note);
-    assert_eq!(notes[0], "the body is longer than 4 KiB: what comes after was not read");
+    assert_eq!(notes[0], "the body is longer than 4 KiB: the rest was not read");
     assert_eq!(notes.len(), 2, "{notes:?}");
 }
 
 #[tokio::test]
-async fn redirects_are_gone_after_on_demand() {
+async fn follows_redirects_if_asked_to() {
     let elsewhere = echo().await;
-    let out_there = format!("{elsewhere}/far");
+    let cross_origin = format!("{elsewhere}/far");
     let to = |status: StatusCode, location: String| any(async move || (status, [("location", location)], "moved"));
     let router = Router::new()
         .route("/a", to(StatusCode::FOUND, "/b".into()))
         .route("/b", to(StatusCode::TEMPORARY_REDIRECT, "echo?x=1".into()))
         .route("/see", to(StatusCode::SEE_OTHER, "/echo".into()))
-        .route("/out", to(StatusCode::TEMPORARY_REDIRECT, out_there.clone()))
+        .route("/out", to(StatusCode::TEMPORARY_REDIRECT, cross_origin.clone()))
         .route("/round", to(StatusCode::FOUND, "/round".into()))
-        .route("/echo", any(tell));
+        .route("/echo", any(describe_request));
     let base = serve(router).await;
     let s = stage(&format!("{{ http: {base}, headers: {{ Authorization: '${{token}}', X-Mine: m }} }}")).await;
     let out = perform(&s, "{ request: POST /a, text: hi, follow: true }").await.unwrap().value;
     let body = out.get("body").unwrap().to_json();
     assert_eq!((&body["method"], &body["uri"], &body["body"]), (&json!("GET"), &json!("/echo?x=1"), &json!("")));
-    assert_eq!(body["headers"]["content-type"], Json::Null, "there is no content any more");
+    assert_eq!(body["headers"]["content-type"], Json::Null, "the body was dropped");
     assert_eq!(body["headers"]["authorization"], "t0k3n");
     assert_eq!(out.get("url").unwrap().as_str(), Some(&*format!("{base}/echo?x=1")));
     let chain = json!([
@@ -80,45 +80,45 @@ async fn redirects_are_gone_after_on_demand() {
         { "status": 307, "location": format!("{base}/echo?x=1") },
     ]);
     assert_eq!(out.get("redirects").unwrap().to_json(), chain);
-    assert_eq!(s.evidence(EvidenceKind::Response).len(), 3, "each hop is evidence");
+    assert_eq!(s.evidence(EvidenceKind::Response).len(), 3, "every response is evidence");
     assert!(s.evidence(EvidenceKind::Reproduce)[0].contains("--location --max-redirs 10"));
 
-    let see = told(&s, "{ request: PUT /see, text: hi, follow: true }").await;
+    let see = echoed(&s, "{ request: PUT /see, text: hi, follow: true }").await;
     assert_eq!(see["method"], "GET");
-    let far = told(&s, "{ request: POST /out, text: hi, follow: true, headers: { Cookie: c=1 } }").await;
+    let far = echoed(&s, "{ request: POST /out, text: hi, follow: true, headers: { Cookie: c=1 } }").await;
     assert_eq!((&far["method"], &far["uri"], &far["body"]), (&json!("POST"), &json!("/far"), &json!("hi")));
     for name in ["authorization", "cookie", "x-mine"] {
-        assert_eq!(far["headers"][name], Json::Null, "`{name}` goes nowhere else");
+        assert_eq!(far["headers"][name], Json::Null, "`{name}` is not sent cross-origin");
     }
     let round = perform(&s, "{ request: GET /round, follow: 3 }").await.unwrap().value;
     assert_eq!(round.get("status"), Some(&Value::Int(302)));
     assert_eq!(round.get("redirects").unwrap().as_list().unwrap().len(), 3);
-    assert!(s.evidence(EvidenceKind::Note).iter().any(|n| n == "more than 3 redirects: the last one is the answer"));
+    assert!(s.evidence(EvidenceKind::Note).iter().any(|n| n == "more than 3 redirects: the last one is the response"));
     let call = action(&Http, "{ request: GET /, follow: true }");
-    let silence = call.no_response().unwrap();
-    assert_eq!(silence.as_map().unwrap().keys().collect::<Vec<_>>(), call.fields());
+    let no_response = call.no_response().unwrap();
+    assert_eq!(no_response.as_map().unwrap().keys().collect::<Vec<_>>(), call.fields());
     assert_eq!(out.as_map().unwrap().keys().collect::<Vec<_>>(), call.fields());
 }
 
-/// Three events, and then one whenever `more` says so.
-async fn events() -> (String, tokio::sync::mpsc::UnboundedSender<&'static str>) {
-    let (more, said) = tokio::sync::mpsc::unbounded_channel::<&'static str>();
-    let said = Arc::new(tokio::sync::Mutex::new(said));
+/// A server that sends three events, and then one per text in the channel.
+async fn event_server() -> (String, tokio::sync::mpsc::UnboundedSender<&'static str>) {
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel::<&'static str>();
+    let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
     let stream = async move || {
         let first = ["{\"n\": 1}", "two\nlines", "last"].into_iter().enumerate().map(|(i, data)| {
             let event = Event::default().data(data).id(i.to_string());
             if i == 1 { event.event("progress") } else { event }
         });
-        let rest = futures::stream::unfold(said, async |said| {
-            let data = said.lock().await.recv().await?;
-            Some((Event::default().data(data), said))
+        let rest = futures::stream::unfold(receiver, async |receiver| {
+            let data = receiver.lock().await.recv().await?;
+            Some((Event::default().data(data), receiver))
         });
         Sse::new(futures::stream::iter(first).chain(rest).map(Ok::<_, std::convert::Infallible>))
     };
     let router = Router::new()
         .route("/events", axum::routing::get(stream))
         .route("/none", any(async || (StatusCode::FORBIDDEN, [("content-type", "application/json")], "{\"a\":1}")));
-    (serve(router).await, more)
+    (serve(router).await, sender)
 }
 
 fn data(out: &Output) -> Vec<String> {
@@ -127,17 +127,17 @@ fn data(out: &Output) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn server_sent_events_are_messages() {
-    let (base, more) = events().await;
+async fn reads_server_sent_events() {
+    let (base, more) = event_server().await;
     let s = stage(&format!("http: {base}")).await;
     let out = perform(&s, "{ request: GET /events, events: { count: 2 } }").await.unwrap();
     let messages = out.value.get("messages").unwrap().to_json();
     assert_eq!(messages.as_array().unwrap().len(), 2);
-    let told = |i: usize| (messages[i]["event"].clone(), messages[i]["id"].clone(), messages[i]["data"].clone());
-    assert_eq!(told(0), (json!("message"), json!("0"), json!({"n": 1})));
-    assert_eq!(told(1), (json!("progress"), json!("1"), json!("two\nlines")));
+    let message = |i: usize| (messages[i]["event"].clone(), messages[i]["id"].clone(), messages[i]["data"].clone());
+    assert_eq!(message(0), (json!("message"), json!("0"), json!({"n": 1})));
+    assert_eq!(message(1), (json!("progress"), json!("1"), json!("two\nlines")));
     assert_eq!(out.value.get("closed"), Some(&Value::Null));
-    assert_eq!(s.evidence(EvidenceKind::Response).len(), 2, "the head, and what came");
+    assert_eq!(s.evidence(EvidenceKind::Response).len(), 2, "head and messages");
     assert!(s.evidence(EvidenceKind::Reproduce)[0].contains("--no-buffer"));
     let call = action(&Http, "{ request: GET /events, events: { count: 2 } }");
     assert_eq!(out.value.as_map().unwrap().keys().collect::<Vec<_>>(), call.fields());
@@ -147,15 +147,15 @@ async fn server_sent_events_are_messages() {
     drop(more);
     let ended = perform(&s, "{ request: GET /events, events: {} }").await.unwrap();
     assert_eq!(data(&ended).len(), 3);
-    assert_eq!(ended.value.get("closed").unwrap().get("reason"), Some(&Value::text("the server ended it")));
+    assert_eq!(ended.value.get("closed").unwrap().get("reason"), Some(&Value::text("the server ended the stream")));
     let other = perform(&s, "{ request: GET /none, events: {} }").await.unwrap().value;
-    assert_eq!(other.get("body").unwrap().to_json(), json!({"a": 1}), "no stream: an answer like any other");
+    assert_eq!(other.get("body").unwrap().to_json(), json!({"a": 1}), "not a stream, so an ordinary response");
     assert_eq!(other.as_map().unwrap().keys().collect::<Vec<_>>(), call.fields());
 }
 
 #[tokio::test]
-async fn between_two_looks_no_message_is_lost() {
-    let (base, more) = events().await;
+async fn no_message_is_lost_between_two_attempts() {
+    let (base, more) = event_server().await;
     let s = stage(&format!("http: {base}")).await;
     let call = action(&Http, "{ request: GET /events, events: { count: 3 } }");
     let (first, cx) = (call.perform(&s.context()).await.unwrap(), s.context());
@@ -163,7 +163,7 @@ async fn between_two_looks_no_message_is_lost() {
     more.send("between").unwrap();
     let second = call.next(&cx, &first, Duration::from_secs(60)).await.unwrap();
     assert_eq!(data(&second), ["{\"n\":1}", "two\nlines", "last", "between"]);
-    // nothing more comes: the same is seen after `pace`
+    // without a new message, the same after `pace`
     let third = call.next(&cx, &second, Duration::from_millis(20)).await.unwrap();
     assert_eq!(data(&third).len(), 4);
     let later = async {
@@ -172,25 +172,25 @@ async fn between_two_looks_no_message_is_lost() {
     };
     let (fourth, ()) = tokio::join!(call.next(&cx, &third, Duration::from_secs(60)), later);
     assert_eq!(data(&fourth.unwrap())[4], "while it waits");
-    assert_eq!(s.evidence(EvidenceKind::Request).len(), 1, "one stream for all looks");
+    assert_eq!(s.evidence(EvidenceKind::Request).len(), 1, "one request for all attempts");
 }
 
-/// Sends back what it is sent, after a greeting; closes at `bye`.
-async fn socket() -> String {
+/// A WebSocket server that greets with URI and credentials, then echoes, and closes at `bye`.
+async fn websocket_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(async move {
-                let mut asked = String::new();
+                let mut greeting = String::new();
                 #[allow(clippy::result_large_err)] // the shape is the library's
                 let note = |request: &tokio_tungstenite::tungstenite::handshake::server::Request, response| {
                     let token = request.headers().get("authorization").and_then(|v| v.to_str().ok());
-                    asked = format!("{} {}", request.uri(), token.unwrap_or("nobody"));
+                    greeting = format!("{} {}", request.uri(), token.unwrap_or("anonymous"));
                     Ok(response)
                 };
                 let mut socket = tokio_tungstenite::accept_hdr_async(stream, note).await.unwrap();
-                socket.send(Message::text(asked)).await.unwrap();
+                socket.send(Message::text(greeting)).await.unwrap();
                 while let Some(Ok(message)) = socket.next().await {
                     if message == Message::text("bye") {
                         let frame = tokio_tungstenite::tungstenite::protocol::CloseFrame {
@@ -209,8 +209,8 @@ async fn socket() -> String {
 }
 
 #[tokio::test]
-async fn the_messages_of_a_websocket_are_messages() {
-    let base = socket().await;
+async fn reads_and_sends_websocket_messages() {
+    let base = websocket_server().await;
     let s = stage(&format!("{{ http: {base}, bearer: '${{token}}' }}")).await;
     let body = "{ request: GET /ws, query: { a: 1 }, messages: { send: [hello, { a: [1] }], count: 3 } }";
     let out = perform(&s, body).await.unwrap();
@@ -220,32 +220,32 @@ async fn the_messages_of_a_websocket_are_messages() {
     assert!(action(&Http, body).changes() && !action(&Http, "{ request: GET /ws, messages: {} }").changes());
     let bye = perform(&s, "{ request: GET /ws, messages: { send: bye } }").await.unwrap();
     assert_eq!(bye.value.get("closed").unwrap().to_json(), json!({"code": 4001, "reason": "as you wish"}));
-    // by its whole URL, in the scheme of WebSockets
-    let whole = format!("{{ request: 'GET {}/x', messages: {{ count: 1 }} }}", base.replace("http", "ws"));
-    assert_eq!(data(&perform(&s, &whole).await.unwrap()), ["/x Bearer t0k3n"]);
+    // a full URL with the scheme `ws`
+    let full_url = format!("{{ request: 'GET {}/x', messages: {{ count: 1 }} }}", base.replace("http", "ws"));
+    assert_eq!(data(&perform(&s, &full_url).await.unwrap()), ["/x Bearer t0k3n"]);
 }
 
 #[tokio::test]
-async fn a_websocket_goes_on_between_two_looks() {
-    let s = stage(&format!("http: {}", socket().await)).await;
+async fn websocket_stays_open_between_attempts() {
+    let s = stage(&format!("http: {}", websocket_server().await)).await;
     let call = action(&Http, "{ request: GET /ws, messages: { send: [a, b], count: 1 } }");
     let (first, cx) = (call.perform(&s.context()).await.unwrap(), s.context());
-    assert_eq!(data(&first), ["/ws nobody"]);
+    assert_eq!(data(&first), ["/ws anonymous"]);
     let second = call.next(&cx, &first, Duration::from_secs(60)).await.unwrap();
     let third = call.next(&cx, &second, Duration::from_secs(60)).await.unwrap();
-    assert_eq!(data(&third), ["/ws nobody", "a", "b"]);
+    assert_eq!(data(&third), ["/ws anonymous", "a", "b"]);
 }
 
 #[tokio::test]
-async fn a_server_without_websockets_gives_an_answer() {
+async fn refused_websocket_handshake_is_an_ordinary_response() {
     let s = stage(&format!("http: {}", echo().await)).await;
     let out = perform(&s, "{ request: GET /ws, messages: {} }").await.unwrap().value;
     assert_eq!(out.get("status"), Some(&Value::Int(200)));
     assert_eq!(out.get("messages").unwrap().as_list().unwrap().len(), 0);
     assert_eq!(out.get("body").unwrap().to_json()["headers"]["upgrade"], "websocket");
-    let liar =
-        answering(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n").await;
-    let s = stage(&format!("http: {liar}")).await;
+    let invalid =
+        raw_server(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n").await;
+    let s = stage(&format!("http: {invalid}")).await;
     perform(&s, "{ request: GET /ws, messages: { within: 100ms } }").await.unwrap();
-    assert!(s.evidence(EvidenceKind::Note).iter().any(|n| n.contains("does not answer the key")));
+    assert!(s.evidence(EvidenceKind::Note).iter().any(|n| n.contains("does not match the key")));
 }

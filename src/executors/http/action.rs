@@ -1,0 +1,99 @@
+//! The action of `http`: a request, its identity, and how the response is read.
+use super::{
+    authentication::SignedRequest, request::Request, response, response_options::ResponseOptions, send::send_and_read,
+    stream, target::HttpTarget,
+};
+use crate::{
+    diagnostic::Diagnostic,
+    executor::{Action, ActionContext, ActionError, Body, Output, Started},
+    expr::Template,
+    value::Value,
+};
+use async_trait::async_trait;
+use reqwest::Method;
+use std::time::Duration;
+
+pub(super) struct HttpAction {
+    request: Request,
+    identity: Option<Template>,
+    options: ResponseOptions,
+}
+
+impl HttpAction {
+    pub fn compile(body: &mut Body<'_>) -> Option<HttpAction> {
+        let errors = body.problems.errors();
+        let request = Request::compile(body, &[&["identity"], &ResponseOptions::KEYS[..]].concat());
+        let identity = body.template("identity");
+        let options = ResponseOptions::compile(body);
+        let request = request?;
+        if options.is_websocket() && request.method() != Method::GET {
+            let span = body.get("request")?.span.clone();
+            let message = format!("`messages` opens a WebSocket, which needs `GET`, found `{}`", request.method());
+            body.problem(Diagnostic::error("websocket-method", &span, message));
+        }
+        (body.problems.errors() == errors).then_some(HttpAction { request, identity, options })
+    }
+
+    /// Headers of the identity come first, then those of the plan, which override them.
+    async fn render<'t>(
+        &self,
+        cx: &ActionContext<'_>,
+        target: &'t HttpTarget,
+    ) -> Result<SignedRequest<'t>, ActionError> {
+        let identity = self.identity.as_ref().map(|t| cx.render_text(t)).transpose()?;
+        let request = self.request.render(cx, target.endpoint()).await?;
+        let identity = target.identity_for(identity.as_deref(), &request.url)?;
+        let mut signed = SignedRequest::sign(cx, target.endpoint(), request, identity).await?;
+        self.request.apply_headers(&mut signed.request, cx.scope)?;
+        signed.credentials.drop_overridden(&signed.request.headers);
+        Ok(signed)
+    }
+}
+
+#[async_trait]
+impl Action for HttpAction {
+    fn fields(&self) -> &'static [&'static str] {
+        self.options.fields()
+    }
+
+    fn summary(&self) -> String {
+        self.request.summary()
+    }
+
+    fn changes(&self) -> bool {
+        !matches!(*self.request.method(), Method::GET | Method::HEAD | Method::OPTIONS) || self.options.sends_messages()
+    }
+
+    async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
+        let started = Started::now();
+        let target = cx.target::<HttpTarget>()?;
+        let signed = self.render(cx, target).await?;
+        send_and_read(cx, target.endpoint(), signed, &self.options, started).await
+    }
+
+    /// Continues an open stream. Otherwise, sends the request again.
+    async fn next(&self, cx: &ActionContext<'_>, last: &Output, pace: Duration) -> Result<Output, ActionError> {
+        if let Some(options) = &self.options.stream
+            && let Some(output) = stream::next(cx, options, last, pace).await
+        {
+            return Ok(output);
+        }
+        tokio::time::sleep(pace).await;
+        self.perform(cx).await
+    }
+
+    fn no_response(&self) -> Option<Value> {
+        Some(response::no_response(self.options.fields()))
+    }
+
+    fn without_object(&self, output: &Value) -> Option<Value> {
+        let mut map = output.as_map()?.clone();
+        if map.get("answered") != Some(&Value::Bool(true)) || map.get("status") == Some(&Value::Int(404)) {
+            return None;
+        }
+        map.insert("status".into(), Value::Int(404));
+        map.insert("body".into(), Value::Null);
+        map.insert("text".into(), Value::text(""));
+        Some(Value::from(map))
+    }
+}

@@ -1,0 +1,145 @@
+//! Fetches a token by OAuth 2.0 client credentials (RFC 6749, 4.4).
+use super::{
+    super::{
+        exchange::read_short_body,
+        prepared_request::PreparedRequest,
+        request_body::{RequestBody, form_encode},
+    },
+    authorization::{FetchedToken, bearer, sensitive_value},
+    auxiliary::AuxiliarySender,
+};
+use crate::{
+    executor::{ActionContext, ActionError, Body},
+    expr::{Template, Tree},
+    value::Value,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use reqwest::{
+    Method, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+use serde_json::Value as Json;
+use std::{str::FromStr, time::Duration};
+
+/// How much of a response an error quotes.
+const MAX_QUOTED_BYTES: usize = 200;
+
+pub(super) struct OAuth {
+    url: Template,
+    client_id: Template,
+    client_secret: Template,
+    scope: Option<Tree>,
+    parameters: Vec<(String, Tree)>,
+    client_in: ClientIn,
+}
+
+/// Where the request carries the client's id and secret.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum ClientIn {
+    #[default]
+    Header,
+    Body,
+}
+
+impl FromStr for ClientIn {
+    type Err = ();
+
+    fn from_str(s: &str) -> Result<Self, ()> {
+        match s {
+            "header" => Ok(ClientIn::Header),
+            "body" => Ok(ClientIn::Body),
+            _ => Err(()),
+        }
+    }
+}
+
+impl OAuth {
+    pub fn compile(body: &mut Body<'_>) -> Option<OAuth> {
+        const REQUIRED: [&str; 3] = ["token_url", "client_id", "client_secret"];
+        if !body.keys(&[&REQUIRED[..], &["scope", "parameters", "client_in"]].concat()) {
+            return None;
+        }
+        for key in REQUIRED {
+            if body.get(key).is_none() {
+                body.missing(key);
+            }
+        }
+        Some(OAuth {
+            scope: body.tree("scope"),
+            parameters: body.pairs("parameters"),
+            client_in: body.literal("client_in", "`header` or `body`").unwrap_or_default(),
+            url: body.template("token_url")?,
+            client_id: body.template("client_id")?,
+            client_secret: body.template("client_secret")?,
+        })
+    }
+
+    pub async fn fetch(&self, sender: &AuxiliarySender<'_, '_>) -> Result<FetchedToken, ActionError> {
+        let AuxiliarySender { cx, label, .. } = sender;
+        let request = self.request(sender)?;
+        let response = sender.send(&request, &format!("for the token of `{label}`")).await?;
+        let status = response.status();
+        let text = read_short_body(response).await;
+        let json = serde_json::from_str::<Json>(&text).unwrap_or_default();
+        let Some(token) = json["access_token"].as_str().filter(|_| status.is_success()) else {
+            return Err(ActionError::Unreachable(format!(
+                "the token endpoint {} rejected the credentials of `{label}`: {status}, {}",
+                request.url,
+                rejection_reason(cx, status, &json, &text)
+            )));
+        };
+        cx.secrets.add(&format!("{label}.token"), token);
+        let seconds = json["expires_in"].as_u64().or_else(|| json["expires_in"].as_str()?.parse().ok());
+        Ok(FetchedToken { header: Some(bearer(token)?), lifetime: seconds.map(Duration::from_secs) })
+    }
+
+    fn request(&self, sender: &AuxiliarySender<'_, '_>) -> Result<PreparedRequest, ActionError> {
+        let AuxiliarySender { cx, endpoint, label, .. } = sender;
+        let scope = cx.environment;
+        let (id, secret) = (self.client_id.render_text(scope)?, self.client_secret.render_text(scope)?);
+        cx.secrets.add(&format!("{label}.client_secret"), &secret);
+        let mut form = vec![("grant_type".to_string(), "client_credentials".to_string())];
+        if let Some(tree) = &self.scope {
+            let scopes = match tree.render(scope)? {
+                Value::List(all) => all.iter().map(Value::to_string).collect::<Vec<_>>().join(" "),
+                single => single.to_string(),
+            };
+            form.push(("scope".into(), scopes));
+        }
+        for (name, tree) in &self.parameters {
+            form.push((name.clone(), tree.render(scope)?.to_string()));
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if self.client_in == ClientIn::Body {
+            form.extend([("client_id".into(), id), ("client_secret".into(), secret)]);
+        } else {
+            // both are form-encoded first (RFC 6749, 2.3.1)
+            let encode = |s: String| form_encode(vec![(String::new(), s)]).trim_start_matches('=').to_string();
+            let basic = STANDARD.encode(format!("{}:{}", encode(id), encode(secret)));
+            cx.secrets.add(&format!("{label}.client"), &basic);
+            headers.insert(AUTHORIZATION, sensitive_value(&format!("Basic {basic}"))?);
+        }
+        let url = endpoint.resolve(&self.url.render_text(scope)?)?;
+        Ok(PreparedRequest { method: Method::POST, url, headers, body: RequestBody::Text(form_encode(form)) })
+    }
+}
+
+fn rejection_reason(cx: &ActionContext<'_>, status: StatusCode, json: &Json, text: &str) -> String {
+    match (json["error"].as_str(), json["error_description"].as_str()) {
+        (Some(error), Some(description)) => format!("{error}: {description}"),
+        (Some(error), None) => error.to_string(),
+        _ if status.is_success() => "no `access_token` in the response".into(),
+        _ => quote_body(cx, text),
+    }
+}
+
+/// The beginning of a body for an error message.
+pub(super) fn quote_body(cx: &ActionContext<'_>, text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() {
+        return "empty body".into();
+    }
+    cx.secrets.mask_and_cut(text.to_string(), MAX_QUOTED_BYTES, "…")
+}

@@ -1,0 +1,115 @@
+//! Caches a fetched token. It is fetched once for all cases, and again when it expires or when the server rejects it.
+use super::{authorization::FetchedToken, auxiliary::AuxiliarySender, login::Login, oauth::OAuth};
+use crate::executor::{ActionError, Body};
+use parking_lot::RwLock;
+use reqwest::header::HeaderValue;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// How long before its expiry a token is renewed. At most a tenth of its lifetime.
+const RENEWAL_MARGIN: Duration = Duration::from_secs(10);
+
+pub(super) enum TokenSource {
+    OAuth(Box<OAuth>),
+    Login(Box<Login>),
+}
+
+impl TokenSource {
+    /// `key`: `oauth2` or `login`.
+    pub fn compile(body: &mut Body<'_>, key: &str) -> Option<TokenSource> {
+        let node = body.get(key)?.clone();
+        let mut part = body.part(&node);
+        if key == "oauth2" {
+            OAuth::compile(&mut part).map(|o| TokenSource::OAuth(Box::new(o)))
+        } else {
+            Login::compile(&mut part).map(|l| TokenSource::Login(Box::new(l)))
+        }
+    }
+
+    async fn fetch(&self, sender: &AuxiliarySender<'_, '_>) -> Result<FetchedToken, ActionError> {
+        match self {
+            TokenSource::OAuth(oauth) => oauth.fetch(sender).await,
+            TokenSource::Login(login) => Box::pin(login.fetch(sender)).await,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Token {
+    header: Option<HeaderValue>,
+    /// When it must be renewed.
+    renew_at: Option<Instant>,
+    generation: u64,
+}
+
+impl Token {
+    fn is_valid(&self) -> bool {
+        self.renew_at.is_none_or(|at| Instant::now() < at)
+    }
+}
+
+/// A token in use by one request.
+pub(super) struct HeldToken {
+    token: Token,
+    /// Whether it was fetched for this very request. Renewing it would be pointless.
+    pub fresh: bool,
+}
+
+impl HeldToken {
+    pub fn header(&self) -> Option<&HeaderValue> {
+        self.token.header.as_ref()
+    }
+}
+
+#[derive(Default)]
+pub(super) struct TokenCache {
+    token: RwLock<Option<Token>>,
+    /// Locked while a token is fetched, so that others wait for it.
+    fetch_lock: Mutex<()>,
+}
+
+impl TokenCache {
+    pub async fn current(
+        &self,
+        source: &TokenSource,
+        sender: &AuxiliarySender<'_, '_>,
+    ) -> Result<HeldToken, ActionError> {
+        match self.cached().filter(Token::is_valid) {
+            Some(token) => Ok(HeldToken { token, fresh: false }),
+            None => self.fetch(source, sender, Token::is_valid).await,
+        }
+    }
+
+    /// Replaces a token that the server rejected.
+    pub async fn renew(
+        &self,
+        source: &TokenSource,
+        sender: &AuxiliarySender<'_, '_>,
+        rejected: &HeldToken,
+    ) -> Result<HeldToken, ActionError> {
+        self.fetch(source, sender, |t| t.is_valid() && t.generation != rejected.token.generation).await
+    }
+
+    /// Fetches a token, unless another request has meanwhile fetched one that is `acceptable`.
+    async fn fetch(
+        &self,
+        source: &TokenSource,
+        sender: &AuxiliarySender<'_, '_>,
+        acceptable: impl Fn(&Token) -> bool + Send + Sync,
+    ) -> Result<HeldToken, ActionError> {
+        let _guard = self.fetch_lock.lock().await;
+        let before = self.cached();
+        if let Some(token) = before.as_ref().filter(|t| acceptable(t)) {
+            return Ok(HeldToken { token: token.clone(), fresh: false });
+        }
+        let FetchedToken { header, lifetime } = source.fetch(sender).await?;
+        let renew_at = lifetime.and_then(|l| Instant::now().checked_add(l - RENEWAL_MARGIN.min(l / 10)));
+        let token = Token { header, renew_at, generation: before.map_or(0, |t| t.generation + 1) };
+        *self.token.write() = Some(token.clone());
+        Ok(HeldToken { token, fresh: true })
+    }
+
+    fn cached(&self) -> Option<Token> {
+        self.token.read().clone()
+    }
+}

@@ -1,0 +1,269 @@
+//! The body of a request: compiled with the plan, rendered before each request. Knows neither URL nor server.
+use crate::{
+    diagnostic::Diagnostic,
+    executor::{ActionContext, ActionError, Body},
+    expr::{Template, Tree},
+    value::Value,
+    yaml::{Kind, Node, wrong_type},
+};
+use bytes::Bytes;
+use reqwest::{
+    Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
+    multipart,
+};
+use std::{fmt::Write, path::PathBuf, slice};
+
+pub(super) const KEYS: [&str; 5] = ["json", "form", "multipart", "text", "file"];
+/// Larger files are refused, since files are held in memory.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+/// Twice of what evidence keeps, so that a secret across its cut is complete when it is masked.
+const MAX_EXCERPT_BYTES: usize = 128 << 10;
+
+pub(super) enum BodyTemplate {
+    Json(Tree),
+    Form(Vec<(String, Tree)>),
+    Multipart(Vec<(String, PartTemplate)>),
+    Text(Template),
+    File(Template),
+}
+
+pub(super) struct PartTemplate {
+    value: Tree,
+    /// Whether the value is the path of a file.
+    is_file: bool,
+    filename: Option<Template>,
+    mime: Option<Template>,
+}
+
+/// A rendered body. Large ones are cheap to clone.
+#[derive(Clone)]
+pub(super) enum RequestBody {
+    Empty,
+    Text(String),
+    File { path: PathBuf, bytes: Bytes },
+    Multipart(Vec<Part>),
+}
+
+#[derive(Clone)]
+pub(super) struct Part {
+    pub name: String,
+    pub bytes: Bytes,
+    /// The file that `bytes` come from.
+    pub file: Option<PathBuf>,
+    pub filename: Option<String>,
+    pub mime: Option<String>,
+}
+
+impl BodyTemplate {
+    pub fn compile(body: &mut Body<'_>) -> Option<BodyTemplate> {
+        let node = body.node;
+        let mut found = node.entries().iter().filter(|(k, _)| k.as_str().is_some_and(|k| KEYS.contains(&k)));
+        let (key, value) = found.next()?;
+        let first = key.as_str()?;
+        for (second, _) in found.filter(|(k, _)| k.as_str() != Some(first)) {
+            let message = format!("expected one request body, found `{}` beside `{first}`", second.key_text());
+            body.problem(Diagnostic::error("multiple-bodies", &second.span, message));
+        }
+        Some(match first {
+            "json" => BodyTemplate::Json(body.tree_of(value)),
+            "form" => BodyTemplate::Form(body.pairs("form")),
+            "text" => BodyTemplate::Text(body.template_of(value)?),
+            "file" => BodyTemplate::File(body.template_of(value)?),
+            _ => BodyTemplate::Multipart(compile_parts(body, value)),
+        })
+    }
+
+    /// Renders the body and sets `Content-Type` in `headers`.
+    pub async fn render(&self, cx: &ActionContext<'_>, headers: &mut HeaderMap) -> Result<RequestBody, ActionError> {
+        let mut set_type = |mime: &'static str| headers.insert(CONTENT_TYPE, HeaderValue::from_static(mime));
+        Ok(match self {
+            BodyTemplate::Json(tree) => {
+                set_type("application/json");
+                RequestBody::Text(cx.render_tree(tree)?.to_json().to_string())
+            }
+            BodyTemplate::Form(pairs) => {
+                set_type("application/x-www-form-urlencoded");
+                RequestBody::Text(form_encode(render_pairs("form", pairs, cx)?))
+            }
+            BodyTemplate::Text(t) => {
+                set_type("text/plain; charset=utf-8");
+                RequestBody::Text(cx.render_text(t)?)
+            }
+            BodyTemplate::File(t) => {
+                set_type("application/octet-stream");
+                let (path, bytes) = read_file(cx, &cx.render_text(t)?).await?;
+                RequestBody::File { path, bytes }
+            }
+            BodyTemplate::Multipart(templates) => {
+                let mut parts = vec![];
+                for (name, template) in templates {
+                    render_part(name, template, cx, &mut parts).await?;
+                }
+                RequestBody::Multipart(parts)
+            }
+        })
+    }
+}
+
+impl RequestBody {
+    /// The bytes that a signature covers; `None` for multipart, whose bytes are not known before sending.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            RequestBody::Empty => Some(&[]),
+            RequestBody::Text(text) => Some(text.as_bytes()),
+            RequestBody::File { bytes, .. } => Some(bytes),
+            RequestBody::Multipart(_) => None,
+        }
+    }
+
+    /// Appends the body to the evidence of its request.
+    pub fn write_evidence(&self, out: &mut String) {
+        match self {
+            RequestBody::Empty => {}
+            RequestBody::Text(text) => {
+                out.push('\n');
+                out.push_str(evidence_excerpt(text));
+            }
+            RequestBody::File { path, bytes } => {
+                let _ = write!(out, "\n({} bytes of {})", bytes.len(), path.display());
+            }
+            RequestBody::Multipart(parts) => {
+                for p in parts {
+                    let _ = match &p.file {
+                        Some(path) => write!(out, "\n{}: ({} bytes of {})", p.name, p.bytes.len(), path.display()),
+                        None => write!(out, "\n{}: {}", p.name, String::from_utf8_lossy(&p.bytes)),
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// The beginning of a text for evidence, which masks and cuts it further.
+pub(super) fn evidence_excerpt(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_EXCERPT_BYTES)]
+}
+
+/// Encodes names and values as `application/x-www-form-urlencoded`.
+pub(super) fn form_encode(pairs: Vec<(String, String)>) -> String {
+    let mut url = Url::parse("http://form").expect("a URL");
+    url.query_pairs_mut().extend_pairs(pairs);
+    url.query().unwrap_or_default().to_string()
+}
+
+pub(super) fn multipart_form(parts: Vec<Part>) -> Result<multipart::Form, ActionError> {
+    let mut form = multipart::Form::new();
+    for p in parts {
+        let mut part = multipart::Part::stream(reqwest::Body::from(p.bytes));
+        if let Some(name) = p.filename {
+            part = part.file_name(name);
+        }
+        if let Some(mime) = p.mime {
+            let invalid =
+                |_| ActionError::Invalid(format!("expected a media type like `image/png` as `type`, found `{mime}`"));
+            part = part.mime_str(&mime).map_err(invalid)?;
+        }
+        form = form.part(p.name, part);
+    }
+    Ok(form)
+}
+
+fn compile_parts(body: &mut Body<'_>, node: &Node) -> Vec<(String, PartTemplate)> {
+    if !matches!(node.kind, Kind::Map(_)) {
+        body.problem(wrong_type(node, "a map"));
+    }
+    let mut parts = vec![];
+    for (name, value) in node.entries() {
+        let mut body = body.part(value);
+        if !matches!(value.kind, Kind::Map(_)) {
+            let part = PartTemplate { value: body.tree_of(value), is_file: false, filename: None, mime: None };
+            parts.push((name.key_text(), part));
+            continue;
+        }
+        let keys_valid = body.keys(&["text", "file", "filename", "type"]);
+        let (filename, mime) = (body.template("filename"), body.template("type"));
+        let (value, is_file) = match (body.tree("text"), body.tree("file")) {
+            (Some(value), None) => (value, false),
+            (None, Some(value)) => (value, true),
+            _ => {
+                if keys_valid {
+                    let message = "expected exactly one of `text` and `file` in this part";
+                    body.problem(Diagnostic::error("invalid-part", &value.span, message));
+                }
+                continue;
+            }
+        };
+        parts.push((name.key_text(), PartTemplate { value, is_file, filename, mime }));
+    }
+    parts
+}
+
+/// Names and values as strings. A list repeats its name, `null` omits it. `key` is the key of the plan, for errors.
+pub(super) fn render_pairs(
+    key: &str,
+    pairs: &[(String, Tree)],
+    cx: &ActionContext<'_>,
+) -> Result<Vec<(String, String)>, ActionError> {
+    let mut out = Vec::with_capacity(pairs.len());
+    for (name, tree) in pairs {
+        for v in items(&cx.render_tree(tree)?) {
+            match v {
+                Value::Null => {}
+                Value::Map(_) | Value::List(_) => {
+                    let message = format!(
+                        "expected a string, a number or a list of them in `{key}.{name}`, found a {}",
+                        v.kind()
+                    );
+                    return Err(ActionError::Invalid(message));
+                }
+                v => out.push((name.clone(), v.to_string())),
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// The items of a list, or the value alone.
+fn items(value: &Value) -> &[Value] {
+    match value {
+        Value::List(items) => items,
+        single => slice::from_ref(single),
+    }
+}
+
+async fn render_part(
+    name: &str,
+    template: &PartTemplate,
+    cx: &ActionContext<'_>,
+    out: &mut Vec<Part>,
+) -> Result<(), ActionError> {
+    let mime = template.mime.as_ref().map(|t| cx.render_text(t)).transpose()?;
+    let filename = template.filename.as_ref().map(|t| cx.render_text(t)).transpose()?;
+    let value = cx.render_tree(&template.value)?;
+    for v in items(&value).iter().filter(|v| **v != Value::Null) {
+        let (filename, mime) = (filename.clone(), mime.clone());
+        if template.is_file {
+            let (path, bytes) = read_file(cx, &v.to_string()).await?;
+            let filename = filename.or_else(|| path.file_name().map(|n| n.to_string_lossy().into_owned()));
+            out.push(Part { name: name.into(), bytes, file: Some(path), filename, mime });
+        } else {
+            let bytes = Bytes::from(v.to_string());
+            out.push(Part { name: name.into(), bytes, file: None, filename, mime });
+        }
+    }
+    Ok(())
+}
+
+async fn read_file(cx: &ActionContext<'_>, path: &str) -> Result<(PathBuf, Bytes), ActionError> {
+    let path = cx.run.dir.join(path);
+    let unreadable =
+        |e: std::io::Error| ActionError::Invalid(format!("cannot read the file `{}`: {e}", path.display()));
+    let size = tokio::fs::metadata(&path).await.map_err(unreadable)?.len();
+    if size > MAX_FILE_BYTES {
+        let message = format!("expected a file of at most 256 MiB, found {size} bytes in `{}`", path.display());
+        return Err(ActionError::Invalid(message));
+    }
+    let bytes = tokio::fs::read(&path).await.map_err(unreadable)?;
+    Ok((path, bytes.into()))
+}

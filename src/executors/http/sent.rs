@@ -1,0 +1,74 @@
+//! Detects when a request has been sent. While the client connects, the server has not been asked; afterwards a missing response is
+//! the server's fault. `reqwest` does not report the difference, so its connector is wrapped.
+use std::{
+    cell::Cell,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+tokio::task_local! {
+    /// Whether the current poll had to wait for a connection.
+    static CONNECTING: Cell<bool>;
+}
+
+/// Runs `call`, and calls `on_sent` after each poll that waits for something else than a connection. A call is only ever dropped
+/// between two polls, so `on_sent` has been called by then.
+pub(super) async fn detect_sent<F: Future>(call: F, on_sent: impl Fn()) -> F::Output {
+    let mut call = pin!(call);
+    let polled = poll_fn(|cx| {
+        CONNECTING.with(|c| c.set(false));
+        let poll = call.as_mut().poll(cx);
+        if poll.is_pending() && !CONNECTING.with(Cell::get) {
+            on_sent();
+        }
+        poll
+    });
+    CONNECTING.scope(Cell::new(false), polled).await
+}
+
+/// Wraps the connector of a client.
+#[derive(Clone)]
+pub(super) struct ConnectionLayer;
+
+impl<S> Layer<S> for ConnectionLayer {
+    type Service = TrackedConnector<S>;
+
+    fn layer(&self, inner: S) -> TrackedConnector<S> {
+        TrackedConnector(inner)
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct TrackedConnector<S>(S);
+
+impl<R, S: Service<R>> Service<R> for TrackedConnector<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = TrackedConnect<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        TrackedConnect(Box::pin(self.0.call(request)))
+    }
+}
+
+pub(super) struct TrackedConnect<F>(Pin<Box<F>>);
+
+impl<F: Future> Future for TrackedConnect<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let poll = self.0.as_mut().poll(cx);
+        if poll.is_pending() {
+            // Fails in a background task, which completes a connection that no request needs any more.
+            let _ = CONNECTING.try_with(|c| c.set(true));
+        }
+        poll
+    }
+}

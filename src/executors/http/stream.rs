@@ -1,0 +1,231 @@
+//! Reads the messages of a stream. It stays open between two attempts, so that no message is lost.
+use super::{
+    exchange::{TimedResponse, note_no_response},
+    response::{self, ReadBody, Timing},
+    response_options::{ResponseOptions, StreamOptions},
+};
+use crate::{
+    event::EvidenceKind,
+    executor::{ActionContext, ActionError, Output, Started},
+    executors::error_chain::error_chain,
+    value::{Map, Value},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use futures::{SinkExt, StreamExt, stream::BoxStream};
+use jiff::Timestamp;
+use reqwest::{Response, Upgraded};
+use sse_stream::{Sse, SseStream};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout_at},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Message,
+        protocol::{Role, WebSocketConfig},
+    },
+};
+
+const MAX_MESSAGES: usize = 10_000;
+
+/// A stream and the messages received so far.
+struct OpenStream {
+    source: MessageSource,
+    /// The fields of the output that no longer change.
+    head: Map,
+    messages: Vec<Value>,
+    received_bytes: usize,
+    max_bytes: usize,
+    cut: bool,
+    /// How the stream ended; `null` while it is open.
+    closed: Value,
+}
+
+type SharedStream = Arc<Mutex<OpenStream>>;
+
+enum MessageSource {
+    Events(BoxStream<'static, Result<Sse, sse_stream::Error>>),
+    WebSocket(Box<WebSocketStream<Upgraded>>),
+}
+
+/// Reads the first messages. `finish` adds the fields about redirects.
+pub(super) async fn open(
+    cx: &ActionContext<'_>,
+    timed: TimedResponse,
+    options: &StreamOptions,
+    response_options: &ResponseOptions,
+    finish: impl FnOnce(Map) -> Map,
+    started: Started,
+) -> Result<Output, ActionError> {
+    let TimedResponse { response, sent_at, first_byte } = timed;
+    cx.note(EvidenceKind::Response, response::head_text(&response));
+    let timing = Timing { first_byte, total: sent_at.elapsed() };
+    let head = finish(response::output(&response, ReadBody::empty(), timing));
+    let max_bytes = response_options.body_limit;
+    let source = match &options.send {
+        None => MessageSource::Events(SseStream::from_bytes_stream(Box::pin(response.bytes_stream())).boxed()),
+        Some(_) => match upgrade(response, max_bytes).await {
+            Ok(mut socket) => {
+                send_first_messages(cx, options, &mut socket).await?;
+                MessageSource::WebSocket(Box::new(socket))
+            }
+            Err(e) => {
+                note_no_response(cx, &e);
+                return Ok(Output::new(response::no_response(response_options.fields()), started));
+            }
+        },
+    };
+    let mut stream =
+        OpenStream { source, head, messages: vec![], received_bytes: 0, max_bytes, cut: false, closed: Value::Null };
+    stream.receive(cx, options, Instant::now() + options.within, options.count).await;
+    let value = stream.output(sent_at.elapsed());
+    Ok(Output::new(value, started).with_cursor(SharedStream::new(Mutex::new(stream))))
+}
+
+async fn upgrade(response: Response, max_bytes: usize) -> reqwest::Result<WebSocketStream<Upgraded>> {
+    let config = WebSocketConfig::default().max_message_size(Some(max_bytes)).max_frame_size(Some(max_bytes));
+    Ok(WebSocketStream::from_raw_socket(response.upgrade().await?, Role::Client, Some(config)).await)
+}
+
+async fn send_first_messages(
+    cx: &ActionContext<'_>,
+    options: &StreamOptions,
+    socket: &mut WebSocketStream<Upgraded>,
+) -> Result<(), ActionError> {
+    for tree in options.send.iter().flatten() {
+        let text = cx.render_tree(tree)?.to_string();
+        cx.note(EvidenceKind::Note, format!("sent over the WebSocket: {text}"));
+        // if the socket is closed, reading from it says so
+        let _ = socket.send(Message::text(text)).await;
+    }
+    Ok(())
+}
+
+/// The next observation: after one more message, or after `pace`. `None`: the stream has ended.
+pub(super) async fn next(
+    cx: &ActionContext<'_>,
+    options: &StreamOptions,
+    last: &Output,
+    pace: Duration,
+) -> Option<Output> {
+    let started = Started::now();
+    let shared = last.cursor::<SharedStream>()?.clone();
+    let mut stream = shared.lock().await;
+    if stream.closed != Value::Null {
+        return None;
+    }
+    // by the first attempt
+    cx.mark_sent();
+    let one_more = stream.messages.len() + 1;
+    stream.receive(cx, options, Instant::now() + pace, Some(one_more)).await;
+    let value = stream.output(started.clock.elapsed());
+    drop(stream);
+    Some(Output::new(value, started).with_cursor(shared))
+}
+
+impl OpenStream {
+    /// Receives messages until there are `count`, one of them meets `until`, the stream ends, or the deadline has passed.
+    async fn receive(
+        &mut self,
+        cx: &ActionContext<'_>,
+        options: &StreamOptions,
+        deadline: Instant,
+        count: Option<usize>,
+    ) {
+        let before = self.messages.len();
+        while self.closed == Value::Null && !self.cut && count.is_none_or(|n| self.messages.len() < n) {
+            match timeout_at(deadline, self.next_message()).await {
+                Err(_) => break,
+                Ok(Err(closed)) => self.closed = closed,
+                Ok(Ok(message)) => {
+                    let until = options.until.as_ref();
+                    let done = until.is_some_and(|e| e.holds(&cx.scope.with("it", message.clone())).unwrap_or(false));
+                    self.messages.push(message);
+                    if self.messages.len() == MAX_MESSAGES || self.received_bytes > self.max_bytes {
+                        self.cut = true;
+                        let note = format!("more than {MAX_MESSAGES} messages, or more bytes than `limit`");
+                        cx.note(EvidenceKind::Note, format!("{note}: the rest of the stream was not read"));
+                    }
+                    if done {
+                        break;
+                    }
+                }
+            }
+        }
+        let new = self.messages[before..].iter().map(|m| m.to_string() + "\n").collect::<String>();
+        if !new.is_empty() {
+            cx.note(EvidenceKind::Response, new);
+        }
+        if self.closed != Value::Null {
+            cx.note(EvidenceKind::Note, format!("the stream was closed: {}", self.closed));
+        }
+    }
+
+    /// `Err`: how the stream ended.
+    async fn next_message(&mut self) -> Result<Value, Value> {
+        let (event, id, text) = match &mut self.source {
+            MessageSource::Events(events) => next_event(events).await?,
+            MessageSource::WebSocket(socket) => next_frame(socket).await?,
+        };
+        self.received_bytes += text.len();
+        let json = text.trim_start().starts_with(['{', '[']).then(|| serde_json::from_str(&text).ok()).flatten();
+        let data = json.map_or_else(|| Value::text(&text), |j: serde_json::Value| Value::from(j));
+        Ok(Value::map([
+            ("at".into(), Value::Time(Timestamp::now())),
+            ("event".into(), event.into()),
+            ("id".into(), id.map_or(Value::Null, Value::from)),
+            ("data".into(), data),
+        ]))
+    }
+
+    fn output(&self, total: Duration) -> Map {
+        let mut map = self.head.clone();
+        if let Some(Value::Map(timing)) = map.get_mut("timing") {
+            Arc::make_mut(timing).insert("total".into(), total.into());
+        }
+        map.insert("cut".into(), self.cut.into());
+        map.insert("messages".into(), Value::list(self.messages.clone()));
+        map.insert("closed".into(), self.closed.clone());
+        map
+    }
+}
+
+/// The name of the event, its id and its text.
+type RawMessage = (String, Option<String>, String);
+
+async fn next_event(events: &mut BoxStream<'static, Result<Sse, sse_stream::Error>>) -> Result<RawMessage, Value> {
+    loop {
+        match events.next().await {
+            None => return Err(closed(None, "the server ended the stream".into())),
+            Some(Err(e)) => return Err(closed(None, error_chain(&e))),
+            // by the specification, an event without data is ignored
+            Some(Ok(Sse { data: None, .. })) => {}
+            Some(Ok(Sse { event, id, data: Some(data), .. })) => {
+                return Ok((event.unwrap_or_else(|| "message".into()), id, data));
+            }
+        }
+    }
+}
+
+async fn next_frame(socket: &mut WebSocketStream<Upgraded>) -> Result<RawMessage, Value> {
+    loop {
+        match socket.next().await {
+            None => return Err(closed(None, "the server closed the connection".into())),
+            Some(Err(e)) => return Err(closed(None, e.to_string())),
+            Some(Ok(Message::Text(text))) => return Ok(("text".into(), None, text.to_string())),
+            Some(Ok(Message::Binary(bytes))) => return Ok(("binary".into(), None, STANDARD.encode(bytes))),
+            Some(Ok(Message::Close(frame))) => {
+                let code = frame.as_ref().map(|f| u16::from(f.code).into());
+                return Err(closed(code, frame.map_or(String::new(), |f| f.reason.to_string())));
+            }
+            // the library answers pings
+            Some(Ok(_)) => {}
+        }
+    }
+}
+
+fn closed(code: Option<i64>, reason: String) -> Value {
+    Value::map([("code".into(), code.map_or(Value::Null, Value::Int)), ("reason".into(), reason.into())])
+}
