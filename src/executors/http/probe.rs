@@ -46,7 +46,8 @@ pub(super) async fn probe_identities(
                 } else {
                     ProbeResult::ok(tried, status.to_string())
                 });
-                clock = clock.or_else(|| clock::compare_clocks(timed.response.headers(), Timestamp::now(), "the server"));
+                clock =
+                    clock.or_else(|| clock::compare_clocks(timed.response.headers(), Timestamp::now(), "the server"));
             }
         }
     }

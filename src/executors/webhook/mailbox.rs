@@ -1,8 +1,8 @@
-//! One box: what it received, and what it says next. Knows no socket and no plan.
+//! One box: stores the deliveries that it receives, and chooses the reply to each. Knows neither connections nor plans.
 use super::{
-    picture,
-    script::{Answer, Reply},
-    signature::{Refusal, Sent, Signature},
+    filter,
+    replies::{Reply, ReplyKind},
+    signature::{Signature, SignatureError, SignedBytes},
 };
 use crate::{
     address::Address,
@@ -12,54 +12,53 @@ use crate::{
 };
 use axum::{body::Bytes, http::HeaderMap};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Instant,
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 use tokio::sync::watch;
 
-/// What an expression for the id of a delivery may read.
-pub(super) const READABLE: [&str; 5] = ["method", "path", "headers", "body", "text"];
+/// The fields that an expression for the id of a delivery may read.
+pub(super) const READABLE_FIELDS: [&str; 5] = ["method", "path", "headers", "body", "text"];
 
 pub(super) struct Mailbox {
     /// The action that opened it.
-    pub by: Address,
-    /// The segment of a path that is its own.
+    pub opened_by: Address,
+    /// Its segment of the URL path.
     pub path: String,
-    script: Vec<Reply>,
-    about: Option<Value>,
-    /// Where a delivery says which one it is. Without it all are taken for one.
+    replies: Vec<Reply>,
+    filter: Option<Value>,
+    /// The id of a delivery. `None`: all deliveries are attempts of one.
     id: Option<Expression>,
-    held: Mutex<Held>,
+    state: Mutex<MailboxState>,
     count: watch::Sender<usize>,
 }
 
 #[derive(Default)]
-struct Held {
+struct MailboxState {
     deliveries: Vec<Arc<Delivery>>,
-    others: usize,
-    answered: usize,
-    /// By id.
+    /// How many deliveries did not match the filter.
+    ignored: usize,
+    /// How many of `replies` have been used.
+    replied: usize,
+    /// By the id of the delivery.
     attempts: HashMap<String, Attempts>,
 }
 
-/// How often what has one id was delivered.
+/// The attempts to deliver one id.
 struct Attempts {
     count: i64,
     last: Instant,
     first_digest: Value,
 }
 
-/// What came, before it is known whether it counts.
+/// A request to a box, before the filter.
 pub(super) struct Incoming {
     pub arrived: Started,
     pub method: String,
-    /// What stands behind the box's own path, with the query.
+    /// The rest of the path behind that of the box, with the query.
     pub path: String,
     pub headers: HeaderMap,
-    /// `None`: it was larger than a box takes.
+    /// `None`: the body was too large.
     pub raw: Option<Bytes>,
 }
 
@@ -71,64 +70,70 @@ pub(super) struct Delivery {
 }
 
 impl Mailbox {
-    pub fn new(by: Address, path: String, script: Vec<Reply>, about: Option<Value>, id: Option<Expression>) -> Mailbox {
-        let (held, count) = (Mutex::default(), watch::Sender::new(0));
-        Mailbox { by, path, script, about, id, held, count }
+    pub fn new(
+        opened_by: Address,
+        path: String,
+        replies: Vec<Reply>,
+        filter: Option<Value>,
+        id: Option<Expression>,
+    ) -> Mailbox {
+        let (state, count) = (Mutex::default(), watch::Sender::new(0));
+        Mailbox { opened_by, path, replies, filter, id, state, count }
     }
 
-    /// Keeps a delivery and says how it is answered.
+    /// Stores a delivery and returns its reply.
     pub fn receive(&self, incoming: Incoming) -> Reply {
         let Incoming { arrived, method, path, headers, raw } = incoming;
         let bytes = raw.as_deref().unwrap_or_default();
         let digest = raw.as_ref().map_or(Value::Null, |raw| hex::encode(Sha256::digest(raw)).into());
-        let seen = Value::map([
+        let delivery = Value::map([
             ("at".into(), Value::Time(arrived.at)),
             ("method".into(), Value::from(method)),
             ("path".into(), Value::from(path)),
-            ("headers".into(), joined(&headers)),
+            ("headers".into(), join_headers(&headers)),
             ("body".into(), serde_json::from_slice::<serde_json::Value>(bytes).map_or(Value::Null, Value::from)),
             ("text".into(), Value::text(String::from_utf8_lossy(bytes))),
             ("digest".into(), digest.clone()),
         ]);
-        let id = self.id.as_ref().and_then(|e| e.eval(&Scope::default().with_all(&seen)).ok()).unwrap_or(Value::Null);
-        let mut held = self.held.lock().unwrap_or_else(|e| e.into_inner());
-        if self.about.as_ref().is_some_and(|about| !picture::shows(about, &seen)) {
-            held.others += 1;
+        let id = self.id.as_ref().and_then(|e| e.eval(&Scope::default().with_all(&delivery)).ok());
+        let mut state = self.state.lock();
+        if self.filter.as_ref().is_some_and(|pattern| !filter::matches(pattern, &delivery)) {
+            state.ignored += 1;
             return Reply::default();
         }
-        let mut fields = seen.as_map().cloned().unwrap_or_default();
-        held.count(id, digest, arrived.clock, &mut fields);
+        let mut fields = delivery.as_map().cloned().unwrap_or_default();
+        state.count_attempt(id.unwrap_or(Value::Null), digest, arrived.clock, &mut fields);
         let reply = match raw {
-            None => Reply { answer: Answer::Status(413), ..Reply::default() },
+            None => Reply { kind: ReplyKind::Status(413), ..Reply::default() },
             Some(_) => {
-                held.answered += 1;
-                let last = self.script.len().saturating_sub(1);
-                self.script.get((held.answered - 1).min(last)).cloned().unwrap_or_default()
+                let last = self.replies.len().saturating_sub(1);
+                let reply = self.replies.get(state.replied.min(last)).cloned().unwrap_or_default();
+                state.replied += 1;
+                reply
             }
         };
-        fields.insert("replied".into(), reply.shown());
-        held.deliveries.push(Arc::new(Delivery { at: arrived.at, fields, headers, raw }));
-        // while the lock is held, so that who is woken finds what woke them
-        self.count.send_replace(held.deliveries.len());
+        fields.insert("replied".into(), reply.value());
+        state.deliveries.push(Arc::new(Delivery { at: arrived.at, fields, headers, raw }));
+        // under the lock, so that a waiting task finds the new delivery
+        self.count.send_replace(state.deliveries.len());
         reply
     }
 
-    /// All that count, in the order of their coming, and how many others there were.
-    pub fn all(&self) -> (Vec<Arc<Delivery>>, usize) {
-        let held = self.held.lock().unwrap_or_else(|e| e.into_inner());
-        (held.deliveries.clone(), held.others)
+    /// The deliveries in the order of their arrival, and how many did not match the filter.
+    pub fn deliveries(&self) -> (Vec<Arc<Delivery>>, usize) {
+        let state = self.state.lock();
+        (state.deliveries.clone(), state.ignored)
     }
 
-    /// Returns when there are more than `seen`; at once if there are.
-    pub async fn more_than(&self, seen: usize) {
-        // fails only when the sender is gone, and that is ours
-        let _ = self.count.subscribe().wait_for(|n| *n > seen).await;
+    pub async fn wait_for_more_than(&self, known: usize) {
+        // fails only if the sender is dropped, which `self` owns
+        let _ = self.count.subscribe().wait_for(|n| *n > known).await;
     }
 }
 
-impl Held {
-    /// Which attempt it is, how long after the one before, and whether in the bytes of the first.
-    fn count(&mut self, id: Value, digest: Value, arrived: Instant, fields: &mut Map) {
+impl MailboxState {
+    /// Sets `id`, `attempt`, `gap` and `same_bytes`.
+    fn count_attempt(&mut self, id: Value, digest: Value, arrived: Instant, fields: &mut Map) {
         let before = self.attempts.get(&id.to_json().to_string());
         let attempt = before.map_or(1, |b| b.count + 1);
         let gap = before.map_or(Value::Null, |b| arrived.saturating_duration_since(b.last).into());
@@ -143,22 +148,23 @@ impl Held {
 }
 
 impl Delivery {
-    pub fn verify(&self, signature: &Signature, key: &[u8]) -> Result<(), Refusal> {
-        let raw = self.raw.as_deref().ok_or(Refusal::TooLarge)?;
-        signature.verify(&Sent { headers: &self.headers, raw, at: self.at }, key)
+    pub fn verify(&self, signature: &Signature, key: &[u8]) -> Result<(), SignatureError> {
+        let raw = self.raw.as_deref().ok_or(SignatureError::TooLarge)?;
+        signature.verify(&SignedBytes { headers: &self.headers, raw, arrived: self.at }, key)
     }
 
-    /// As `received` shows it.
-    pub fn value(&self, verified: &Result<(), Refusal>) -> Value {
+    /// The delivery in the output of `received`.
+    pub fn value(&self, verified: &Result<(), SignatureError>) -> Value {
         let mut fields = self.fields.clone();
-        let why = verified.as_ref().err().map_or(Value::Null, |refusal| refusal.word().into());
+        let why = verified.as_ref().err().map_or(Value::Null, |e| e.code().into());
         let signature = Value::map([("valid".into(), verified.is_ok().into()), ("why".into(), why)]);
         fields.insert("signature".into(), signature);
         Value::from(fields)
     }
 }
 
-fn joined(headers: &HeaderMap) -> Value {
+/// By lower-case name. Repeated headers are joined by `, `.
+fn join_headers(headers: &HeaderMap) -> Value {
     Value::map(headers.keys().map(|name| {
         let values: Vec<_> = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
         (name.as_str().to_string(), Value::from(values.join(", ")))

@@ -1,100 +1,106 @@
-//! Whether deliveries can reach an inbox, as far as that can be told from here.
+//! For `doctor`: checks whether deliveries can reach an inbox, as far as this machine can tell.
 use super::inbox::Inbox;
 use crate::{executor::ProbeResult, executors::error_chain::error_chain};
 use reqwest::{Client, Url, redirect::Policy};
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn probe(inbox: &Inbox) -> Vec<ProbeResult> {
-    let with = if inbox.tls { ", with TLS" } else { "" };
-    let mut found = vec![ProbeResult::ok("listen", format!("on {}{with}", inbox.bound))];
-    let Some(url) = Url::parse(&inbox.public).ok().filter(|u| u.host_str().is_some()) else {
-        let (tried, seen) = ("read `public_url`", format!("`{}` is no URL", inbox.public));
-        found.push(ProbeResult::error(tried, seen, "write it like `https://runner.example:9000`"));
-        return found;
+    let tls = if inbox.has_tls { ", with TLS" } else { "" };
+    let mut results = vec![ProbeResult::ok("listen", format!("on {}{tls}", inbox.bound))];
+    let Some(url) = Url::parse(&inbox.public_url).ok().filter(|u| u.host_str().is_some()) else {
+        let (tried, seen) = ("read `public_url`", format!("expected a URL, found `{}`", inbox.public_url));
+        results.push(ProbeResult::error(tried, seen, "write it like `https://runner.example:9000`"));
+        return results;
     };
     let host = url.host_str().unwrap_or_default().to_string();
     let port = url.port_or_known_default().unwrap_or(80);
-    let bare = host.trim_matches(['[', ']']).to_string();
-    if let Err(e) = tokio::net::lookup_host((bare.as_str(), port)).await {
-        found.push(ProbeResult::error(
+    let bare_host = host.trim_matches(['[', ']']).to_string();
+    if let Err(e) = tokio::net::lookup_host((bare_host.as_str(), port)).await {
+        results.push(ProbeResult::error(
             format!("resolve `{host}`"),
             e.to_string(),
-            "name a host in `public_url` that the platform can resolve; if only the platform can, ignore this",
+            "set `public_url` to a host that the platform can resolve; ignore this if only the platform can",
         ));
-        return found;
+        return results;
     }
-    found.push(led(inbox, &url, loopback(&bare)).await);
-    let tried = "let the platform deliver";
-    found.push(if loopback(&bare) {
+    let loopback = is_loopback(&bare_host);
+    results.push(check_public_url(inbox, &url, loopback).await);
+    let tried = "receive from the platform";
+    results.push(if loopback {
         ProbeResult::warning(
             tried,
-            format!("`{host}` means this machine only: a platform elsewhere delivers to itself"),
-            "where it does not run here, listen on `0.0.0.0` and set `public_url` to a name of this machine",
+            format!("`{host}` is a loopback address: only a platform on this machine can deliver to it"),
+            "for a platform elsewhere, listen on `0.0.0.0` and set `public_url` to a name of this machine",
         )
     } else {
         ProbeResult::warning(
             tried,
-            format!("whether it reaches {} cannot be told from here", inbox.public),
-            "have it ask that address once: any answer by HTTP, 404 too, is this inbox",
+            format!("unknown from here whether the platform can reach {}", inbox.public_url),
+            "request that address from the platform: any HTTP response, 404 too, comes from this inbox",
         )
     });
-    found
+    results
 }
 
-/// Whether the public URL leads to this very inbox.
-async fn led(inbox: &Inbox, url: &Url, local: bool) -> ProbeResult {
-    let tried = format!("reach this inbox at {}", inbox.public);
-    let (path, token) = inbox.boxes.own();
-    let address = format!("{}/{path}", inbox.public);
-    let strict = ask(&address, local, false).await;
-    let (answer, untrusted) = match &strict {
-        // somebody answers there and is not trusted: perhaps it is this inbox all the same
-        Err(e) if url.scheme() == "https" && !e.is_timeout() => match ask(&address, local, true).await {
-            Ok(answer) => (Ok(answer), Some(error_chain(e))),
-            Err(_) => (strict, None),
+/// Checks whether the public URL leads to this inbox, by its self-check path.
+async fn check_public_url(inbox: &Inbox, url: &Url, loopback: bool) -> ProbeResult {
+    let tried = format!("reach this inbox at {}", inbox.public_url);
+    let check = inbox.boxes.self_check();
+    let address = format!("{}/{}", inbox.public_url, check.path);
+    let trusted = get(&address, loopback, false).await;
+    // without trust, the answer still tells whether it is this inbox
+    let (response, distrust) = match &trusted {
+        Err(e) if url.scheme() == "https" && !e.is_timeout() => match get(&address, loopback, true).await {
+            Ok(response) => (Ok(response), Some(error_chain(e))),
+            Err(_) => (trusted, None),
         },
-        _ => (strict, None),
+        _ => (trusted, None),
     };
-    match (answer, untrusted) {
-        (Ok((_, text)), None) if text == token => ProbeResult::ok(tried, "it leads here"),
-        (Ok((_, text)), Some(why)) if text == token => ProbeResult::warning(
+    match (response, distrust) {
+        (Ok((_, text)), None) if text == check.reply => ProbeResult::ok(tried, "the URL leads to this inbox"),
+        (Ok((_, text)), Some(reason)) if text == check.reply => ProbeResult::warning(
             tried,
-            format!("it leads here, but its certificate is not trusted: {why}"),
-            "make sure that the platform trusts it, or does not ask; or take one from an authority that it trusts",
+            format!("the URL leads to this inbox, but its certificate is not trusted here: {reason}"),
+            "make the platform trust the certificate, or use one of an authority that it trusts",
         ),
         (Ok((status, _)), _) => ProbeResult::error(
             tried,
-            format!("somebody else answers there, with status {status}"),
-            format!("let `public_url` lead to {}, or set it to where it does", inbox.bound),
+            format!("another server responds there, with status {status}"),
+            format!("forward `public_url` to {}, or set it to a URL that leads there", inbox.bound),
         ),
         (Err(e), _) => {
             let seen = match e.is_timeout() {
-                true => format!("no answer within {PATIENCE:?}"),
+                true => format!("no response within {TIMEOUT:?}"),
                 false => error_chain(&e),
             };
-            let plain = if inbox.tls && url.scheme() == "http" { "; this inbox speaks TLS: `https://`" } else { "" };
-            let remedy = format!("is it a name of this machine, and does the port lead to {}?{plain}", inbox.bound);
-            ProbeResult::error(tried, seen, remedy)
+            let scheme_hint = match url.scheme() {
+                "http" if inbox.has_tls => "; this inbox uses TLS, so the URL must begin with `https://`",
+                _ => "",
+            };
+            let advice =
+                format!("does the host name this machine, and does the port lead to {}?{scheme_hint}", inbox.bound);
+            ProbeResult::error(tried, seen, advice)
         }
     }
 }
 
-async fn ask(address: &str, local: bool, trusting: bool) -> reqwest::Result<(u16, String)> {
-    // the client panics without one; whoever embeds the runner may not have chosen
+/// Status and text of the response. `insecure` accepts any certificate.
+async fn get(address: &str, loopback: bool, insecure: bool) -> reqwest::Result<(u16, String)> {
+    // Without a default provider the client panics; a program that embeds the runner may not have installed one.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
-    let mut client = Client::builder().redirect(Policy::none()).timeout(PATIENCE).danger_accept_invalid_certs(trusting);
-    if local {
+    let mut client = Client::builder().redirect(Policy::none()).timeout(TIMEOUT).danger_accept_invalid_certs(insecure);
+    if loopback {
         client = client.no_proxy();
     }
-    let answer = client.build()?.get(address).send().await?;
-    let status = answer.status().as_u16();
-    Ok((status, answer.text().await?))
+    let response = client.build()?.get(address).send().await?;
+    let status = response.status().as_u16();
+    Ok((status, response.text().await?))
 }
 
-fn loopback(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

@@ -1,9 +1,9 @@
-//! The server of an inbox. Owns how a request is read, how late and whether it is answered; which answer, a box says.
+//! The HTTP server of an inbox: reads deliveries and sends the replies that their boxes choose.
 use super::{
-    inbox::Boxes,
+    boxes::Boxes,
+    connection::{ConnectionHandle, ConnectionListener},
     mailbox::Incoming,
-    script::Answer,
-    wire::{Line, Lines},
+    replies::ReplyKind,
 };
 use crate::executor::Started;
 use axum::{
@@ -19,67 +19,73 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-/// A larger delivery is answered 413.
-const LARGEST: usize = 8 << 20;
+/// Larger deliveries are answered with 413.
+const MAX_BODY_BYTES: usize = 8 << 20;
 
-/// Serves until `stop`.
+/// Serves in the background until `stop`.
 pub(super) fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     boxes: Arc<Boxes>,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let strays = boxes.clone();
-    let lines = Lines::open(listener, tls, stop.clone(), move |why| strays.stray(why))?;
-    let app = Router::new().fallback(deliver).with_state(boxes).into_make_service_with_connect_info::<Line>();
+    let unrouted = boxes.clone();
+    let record_failure = move |reason| unrouted.record_unrouted(reason);
+    let connections = ConnectionListener::start(listener, tls, stop.clone(), record_failure)?;
+    let app =
+        Router::new().fallback(receive).with_state(boxes).into_make_service_with_connect_info::<ConnectionHandle>();
     tokio::spawn(async move {
-        let serving = axum::serve(lines, app).with_graceful_shutdown(stop.cancelled_owned());
+        let serving = axum::serve(connections, app).with_graceful_shutdown(stop.cancelled_owned());
         let _ = serving.await;
     });
     Ok(())
 }
 
-async fn deliver(State(boxes): State<Arc<Boxes>>, ConnectInfo(line): ConnectInfo<Line>, request: Request) -> Response {
+async fn receive(
+    State(boxes): State<Arc<Boxes>>,
+    ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
+    request: Request,
+) -> Response {
     let arrived = Started::now();
     let (head, body) = request.into_parts();
-    if let Some(own) = boxes.knock(head.uri.path()) {
-        return own.into_response();
+    if let Some(reply) = boxes.self_check_reply(head.uri.path()) {
+        return reply.into_response();
     }
-    let Some((mailbox, rest)) = boxes.at(head.uri.path()) else {
-        boxes.stray(format!("{} {} is the address of no box", head.method, head.uri.path()));
-        return (StatusCode::NOT_FOUND, "no box of this inbox has that address\n").into_response();
+    let Some((mailbox, rest)) = boxes.route(head.uri.path()) else {
+        boxes.record_unrouted(format!("no box has the address {} {}", head.method, head.uri.path()));
+        return (StatusCode::NOT_FOUND, "no box has this address\n").into_response();
     };
     let path = head.uri.query().map_or_else(|| rest.to_string(), |q| format!("{rest}?{q}"));
-    let raw = match read(body).await {
+    let raw = match read_body(body).await {
         Ok(raw) => raw,
-        // whoever sent it has gone: it was never delivered
+        // the sender disconnected: this is no delivery
         Err(_) => return StatusCode::BAD_REQUEST.into_response(),
     };
-    boxes.reach();
+    boxes.record_reached();
     let method = head.method.to_string();
     let reply = mailbox.receive(Incoming { arrived, method, path, headers: head.headers, raw });
     tokio::time::sleep(reply.delay).await;
-    match reply.answer {
-        Answer::Status(status) => {
+    match reply.kind {
+        ReplyKind::Status(status) => {
             (StatusCode::from_u16(status).unwrap_or_default(), reply.headers, reply.body).into_response()
         }
-        Answer::None(how) => {
-            line.end(how);
+        ReplyKind::Disconnect(how) => {
+            connection.end(how);
             StatusCode::OK.into_response()
         }
     }
 }
 
-/// All of a body; `None` if it is too large.
-async fn read(body: Body) -> Result<Option<Bytes>, axum::Error> {
+/// `None`: the body is too large.
+async fn read_body(body: Body) -> Result<Option<Bytes>, axum::Error> {
     let mut chunks = body.into_data_stream();
-    let mut whole = Vec::new();
+    let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
-        if whole.len() + chunk.len() > LARGEST {
+        if bytes.len() + chunk.len() > MAX_BODY_BYTES {
             return Ok(None);
         }
-        whole.extend_from_slice(&chunk);
+        bytes.extend_from_slice(&chunk);
     }
-    Ok(Some(whole.into()))
+    Ok(Some(bytes.into()))
 }

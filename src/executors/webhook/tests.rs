@@ -40,62 +40,62 @@ async fn post(url: &str, body: &str) -> Result<StatusCode, reqwest::Error> {
 }
 
 #[test]
-fn what_is_wrong_with_a_body_is_said_where_it_stands() {
-    let one = |text: &str| {
+fn refuses_invalid_bodies() {
+    let problem = |text: &str| {
         let all = body_problems(&Webhook, text);
         assert_eq!(all.len(), 1, "{all:?}");
         all.into_iter().next().unwrap()
     };
-    assert_eq!(one("open").0, "wrong-type");
-    assert_eq!(one("{ secret: x }").0, "missing-key");
-    assert_eq!(one("{ open: a, received: b }"), ("unknown-key", "received".into()));
-    assert_eq!(one("{ open: a, secret: b }"), ("unknown-key", "secret".into()));
-    assert_eq!(one("{ received: a, replies: [200] }"), ("unknown-key", "replies".into()));
-    assert_eq!(one("{ open: [a] }").0, "wrong-type");
-    assert_eq!(one("{ open: a, replies: 200 }"), ("wrong-type", "200".into()));
-    assert_eq!(one("{ open: a, replies: [] }").0, "empty-replies");
-    assert_eq!(one("{ open: a, replies: [200, 99] }"), ("invalid-reply", "99".into()));
-    assert_eq!(one("{ open: a, replies: [dorp] }"), ("invalid-reply", "dorp".into()));
-    assert_eq!(one("{ open: a, replies: [{ delay: soon }] }").0, "invalid-reply");
-    assert_eq!(one("{ open: a, replies: [{ headers: { 'a b': c } }] }").0, "invalid-reply");
-    assert_eq!(one("{ open: a, replies: [{ stauts: 200 }] }"), ("unknown-key", "stauts".into()));
-    assert_eq!(one("{ open: a, about: { bdy: {} } }"), ("unknown-key", "bdy".into()));
-    assert_eq!(one("{ open: a, about: { body: { x: $nonempty } } }"), ("matcher-in-about", "$nonempty".into()));
-    assert_eq!(one("{ open: a, about: { body: { x: { $in: [1] } } } }"), ("matcher-in-about", "$in".into()));
+    assert_eq!(problem("open").0, "wrong-type");
+    assert_eq!(problem("{ secret: x }").0, "missing-key");
+    assert_eq!(problem("{ open: a, received: b }"), ("unknown-key", "received".into()));
+    assert_eq!(problem("{ open: a, secret: b }"), ("unknown-key", "secret".into()));
+    assert_eq!(problem("{ received: a, replies: [200] }"), ("unknown-key", "replies".into()));
+    assert_eq!(problem("{ open: [a] }").0, "wrong-type");
+    assert_eq!(problem("{ open: a, replies: 200 }"), ("wrong-type", "200".into()));
+    assert_eq!(problem("{ open: a, replies: [] }").0, "empty-replies");
+    assert_eq!(problem("{ open: a, replies: [200, 99] }"), ("invalid-reply", "99".into()));
+    assert_eq!(problem("{ open: a, replies: [dorp] }"), ("invalid-reply", "dorp".into()));
+    assert_eq!(problem("{ open: a, replies: [{ delay: soon }] }").0, "invalid-reply");
+    assert_eq!(problem("{ open: a, replies: [{ headers: { 'a b': c } }] }").0, "invalid-reply");
+    assert_eq!(problem("{ open: a, replies: [{ stauts: 200 }] }"), ("unknown-key", "stauts".into()));
+    assert_eq!(problem("{ open: a, about: { bdy: {} } }"), ("unknown-key", "bdy".into()));
+    assert_eq!(problem("{ open: a, about: { body: { x: $nonempty } } }"), ("matcher-in-about", "$nonempty".into()));
+    assert_eq!(problem("{ open: a, about: { body: { x: { $in: [1] } } } }"), ("matcher-in-about", "$in".into()));
 }
 
 #[test]
-fn what_is_wrong_with_a_target_is_said_where_it_stands() {
-    let one = |text: &str| target_problems(&Webhook, text).into_iter().next().unwrap();
-    assert_eq!(one("webhook: nowhere"), ("invalid-address", "nowhere".into()));
-    let beside = |text: &str| one(&format!("{{ webhook: '127.0.0.1:0', {text} }}"));
-    assert_eq!(beside("tls: { certificate: a.pem }").0, "missing-key");
-    assert_eq!(beside("tls: { certificate: a.pem, kye: b.pem }"), ("unknown-key", "kye".into()));
-    assert_eq!(beside("signature: strype"), ("unknown-scheme", "strype".into()));
-    assert_eq!(beside("signature: hmac-sha256-hex").0, "missing-key");
-    assert_eq!(beside("signature: { header: X-S }").0, "missing-key");
-    assert_eq!(beside("signature: { scheme: stripe, header: X-S }"), ("unknown-key", "header".into()));
-    assert_eq!(beside("signature: { scheme: github, tolerance: 5m }"), ("unknown-key", "tolerance".into()));
-    assert_eq!(beside("signature: { scheme: hmac-sha1-hex, header: X-S, tolerance: 5m }").0, "unknown-key");
-    assert_eq!(beside("signature: { scheme: slack, tolerance: soon }"), ("invalid-duration", "soon".into()));
-    assert_eq!(beside("id: 7"), ("wrong-type", "7".into()));
-    assert_eq!(beside("id: bdy.id").0, "undefined-name");
-    assert_eq!(beside("id: 'body.'").0, "expression-syntax");
-    assert_eq!(one("webhook: http://x:80").0, "invalid-address");
-    assert_eq!(one("{ webhook: '127.0.0.1:0', public_ulr: x }"), ("unknown-key", "public_ulr".into()));
-    assert_eq!(one("{ webhook: '127.0.0.1:0', public_url: runner }"), ("invalid-url", "runner".into()));
-    assert_eq!(one("{ webhook: { public_url: 'http://x' } }").0, "missing-key");
-    assert_eq!(one("{ webhook: '127.0.0.1:0', signature: { scheme: hmac-sha256-hex } }").0, "missing-key");
-    let scheme = one("{ webhook: '127.0.0.1:0', signature: { header: X-S, scheme: hmac-sha265-hex } }");
+fn refuses_invalid_targets() {
+    let problem = |text: &str| target_problems(&Webhook, text).into_iter().next().unwrap();
+    assert_eq!(problem("webhook: nowhere"), ("invalid-address", "nowhere".into()));
+    let with = |text: &str| problem(&format!("{{ webhook: '127.0.0.1:0', {text} }}"));
+    assert_eq!(with("tls: { certificate: a.pem }").0, "missing-key");
+    assert_eq!(with("tls: { certificate: a.pem, kye: b.pem }"), ("unknown-key", "kye".into()));
+    assert_eq!(with("signature: strype"), ("unknown-scheme", "strype".into()));
+    assert_eq!(with("signature: hmac-sha256-hex").0, "missing-key");
+    assert_eq!(with("signature: { header: X-S }").0, "missing-key");
+    assert_eq!(with("signature: { scheme: stripe, header: X-S }"), ("unknown-key", "header".into()));
+    assert_eq!(with("signature: { scheme: github, tolerance: 5m }"), ("unknown-key", "tolerance".into()));
+    assert_eq!(with("signature: { scheme: hmac-sha1-hex, header: X-S, tolerance: 5m }").0, "unknown-key");
+    assert_eq!(with("signature: { scheme: slack, tolerance: soon }"), ("invalid-duration", "soon".into()));
+    assert_eq!(with("id: 7"), ("wrong-type", "7".into()));
+    assert_eq!(with("id: bdy.id").0, "undefined-name");
+    assert_eq!(with("id: 'body.'").0, "expression-syntax");
+    assert_eq!(problem("webhook: http://x:80").0, "invalid-address");
+    assert_eq!(problem("{ webhook: '127.0.0.1:0', public_ulr: x }"), ("unknown-key", "public_ulr".into()));
+    assert_eq!(problem("{ webhook: '127.0.0.1:0', public_url: runner }"), ("invalid-url", "runner".into()));
+    assert_eq!(problem("{ webhook: { public_url: 'http://x' } }").0, "missing-key");
+    assert_eq!(problem("{ webhook: '127.0.0.1:0', signature: { scheme: hmac-sha256-hex } }").0, "missing-key");
+    let scheme = problem("{ webhook: '127.0.0.1:0', signature: { header: X-S, scheme: hmac-sha265-hex } }");
     assert_eq!(scheme, ("unknown-scheme", "hmac-sha265-hex".into()));
     assert_eq!(
-        one("{ webhook: '127.0.0.1:0', signature: { header: 'X S', scheme: hmac-sha1-hex } }").0,
+        problem("{ webhook: '127.0.0.1:0', signature: { header: 'X S', scheme: hmac-sha1-hex } }").0,
         "invalid-header"
     );
 }
 
 #[tokio::test]
-async fn a_delivery_is_kept_with_all_that_came() {
+async fn delivery_has_all_parts_of_the_request() {
     let s = stage(SIGNED).await;
     let url = open(&s, "open: in").await;
     let before = Timestamp::now();
@@ -110,7 +110,7 @@ async fn a_delivery_is_kept_with_all_that_came() {
     assert_eq!(d.get("path"), Some(&Value::text("/sub?a=1")));
     assert_eq!(d.get("headers").unwrap().get("x-one"), Some(&Value::text("1, 2")));
     assert_eq!(d.get("body").unwrap().to_json(), json!({"a": [1]}));
-    assert_eq!(d.get("text"), Some(&Value::text(r#"{"a":  [1]}"#)), "the bytes, not what they mean");
+    assert_eq!(d.get("text"), Some(&Value::text(r#"{"a":  [1]}"#)), "the bytes as sent");
     assert_eq!(d.get("replied"), Some(&Value::Int(200)));
     assert_eq!(d.get("signature").unwrap().to_json(), json!({"valid": false, "why": "not-asked"}));
     // `printf '{"a":  [1]}' | sha256sum`
@@ -123,20 +123,20 @@ async fn a_delivery_is_kept_with_all_that_came() {
 }
 
 #[tokio::test]
-async fn that_nothing_came_is_no_evidence_where_nobody_has_come_at_all() {
+async fn no_delivery_is_inconclusive_if_nothing_reached_the_inbox() {
     let s = stage(SIGNED).await;
     let (_, other) = (open(&s, "open: in").await, open(&s, "open: other").await);
-    let looked = action(&Webhook, "received: in");
-    let out = looked.perform(&s.context()).await.unwrap();
-    let doubt = looked.inconclusive(&out.value).unwrap();
-    assert!(doubt.contains("nobody has reached this inbox"), "{doubt}");
+    let received = action(&Webhook, "received: in");
+    let out = received.perform(&s.context()).await.unwrap();
+    let reason = received.inconclusive(&out.value).unwrap();
+    assert!(reason.contains("nothing has reached this inbox"), "{reason}");
     post(&other, "1").await.unwrap();
-    let out = looked.perform(&s.context()).await.unwrap();
-    assert_eq!((deliveries(&out).len(), looked.inconclusive(&out.value)), (0, None), "it is not out of reach");
+    let out = received.perform(&s.context()).await.unwrap();
+    assert_eq!((deliveries(&out).len(), received.inconclusive(&out.value)), (0, None), "it is reachable");
 }
 
 #[tokio::test]
-async fn a_script_is_followed_and_its_last_reply_repeats() {
+async fn replies_are_used_in_order_and_the_last_one_repeats() {
     let s = stage(SIGNED).await;
     let url = open(
         &s,
@@ -160,7 +160,7 @@ async fn a_script_is_followed_and_its_last_reply_repeats() {
 }
 
 #[tokio::test]
-async fn a_reply_may_be_known_only_when_it_is_opened() {
+async fn replies_may_have_placeholders() {
     let mut s = stage(SIGNED).await;
     s.scope = Scope::default().with("code", 418i64).with("bad", "tea");
     let url = open(&s, "{ open: in, replies: ['${code}'] }").await;
@@ -170,7 +170,7 @@ async fn a_reply_may_be_known_only_when_it_is_opened() {
 }
 
 #[tokio::test]
-async fn only_what_it_is_about_counts() {
+async fn deliveries_that_do_not_match_about_are_ignored() {
     let mut s = stage(SIGNED).await;
     s.scope = Scope::default().with("t", "mine");
     let body = "{ open: in, replies: [500, 201], about: { method: post, headers: { X-Kind: 7 }, body: { data: { t: '${t}' } } } }";
@@ -181,11 +181,7 @@ async fn only_what_it_is_about_counts() {
     assert_eq!(send("7", r#"{"data": {"t": "other"}}"#).await, 200);
     assert_eq!(send("8", r#"{"data": {"t": "mine"}}"#).await, 200);
     assert_eq!(send("7", "no JSON").await, 200);
-    assert_eq!(
-        send("7", r#"{"data": {"t": "mine", "more": 1}}"#).await,
-        500,
-        "the script begins with the first that counts"
-    );
+    assert_eq!(send("7", r#"{"data": {"t": "mine", "more": 1}}"#).await, 500, "the first reply is for the first match");
     assert_eq!(send("7", r#"{"data": {"t": "other"}}"#).await, 200);
     assert_eq!(send("7", r#"{"data": {"t": "mine"}}"#).await, 201);
     assert_eq!(received(&s, "received: in").await.len(), 2);
@@ -193,10 +189,10 @@ async fn only_what_it_is_about_counts() {
 }
 
 #[tokio::test]
-async fn a_signature_is_that_of_the_bytes_and_the_secret() {
+async fn signature_covers_the_bytes_as_sent() {
     let s = stage(SIGNED).await;
     let url = open(&s, "open: in").await;
-    // the HMAC of the bytes as sent, which are not those of the same JSON written anew
+    // the HMAC of these bytes
     let tag = "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8";
     let text = "The quick brown fox jumps over the lazy dog";
     for (body, tag) in [(text, tag), ("The quick brown fox jumps over the lazy cog", tag)] {
@@ -218,7 +214,7 @@ async fn a_signature_is_that_of_the_bytes_and_the_secret() {
 }
 
 #[tokio::test]
-async fn why_a_delivery_is_not_validly_signed_is_told_apart() {
+async fn explains_invalid_signatures() {
     let s = stage("{ webhook: '127.0.0.1:0', signature: { scheme: stripe, tolerance: 10s } }").await;
     let url = open(&s, "open: in").await;
     let now = Timestamp::now().as_second();
@@ -241,11 +237,11 @@ async fn why_a_delivery_is_not_validly_signed_is_told_apart() {
     assert_eq!(why(secret).await, json!([null, "stale", "malformed", "missing-header"]));
     assert_eq!(why("whsec_another").await, json!(["mismatch", "mismatch", "malformed", "missing-header"]));
     let notes = s.evidence(EvidenceKind::Note).join("\n");
-    assert!(notes.contains("delivery 2 is not validly signed: it was signed 36"), "{notes}");
-    assert!(notes.contains("delivery 4 is not validly signed: the header `stripe-signature` is missing"), "{notes}");
+    assert!(notes.contains("delivery 2 has no valid signature: it was signed 36"), "{notes}");
+    assert!(notes.contains("delivery 4 has no valid signature: the header `stripe-signature` is missing"), "{notes}");
     assert_eq!(s.context().secrets.mask(&format!("with {secret}")).as_deref(), Some("with ‹webhook-secret›"));
     let ids: Json = received(&s, "received: in").await.iter().map(|d| d.get("id").unwrap().to_json()).collect();
-    assert_eq!(ids, json!(["evt_1", "evt_1", "evt_1", "evt_1"]), "the scheme says where a delivery's id is");
+    assert_eq!(ids, json!(["evt_1", "evt_1", "evt_1", "evt_1"]), "the scheme defines the id");
     let e = perform(&s, "{ received: in, secret: '' }").await.err().unwrap().to_string();
     assert!(e.contains("empty"), "{e}");
     let standard = stage("{ webhook: '127.0.0.1:0', signature: standard-webhooks }").await;
@@ -255,7 +251,7 @@ async fn why_a_delivery_is_not_validly_signed_is_told_apart() {
 }
 
 #[tokio::test]
-async fn retries_are_known_by_their_id_their_gap_and_their_bytes() {
+async fn attempts_are_counted_per_id() {
     let s = stage("{ webhook: '127.0.0.1:0', id: 'headers[\"x-event\"]' }").await;
     let url = open(&s, "{ open: in, replies: [503] }").await;
     let send = async |event: Option<&str>, body: &str| {
@@ -281,22 +277,22 @@ async fn retries_are_known_by_their_id_their_gap_and_their_bytes() {
     };
     assert!([0, 1, 5].iter().all(|i| all[*i].get("gap") == Some(&Value::Null)));
     assert!(gap(2) >= Duration::from_millis(60) && gap(4) >= Duration::from_millis(60));
-    assert!(gap(4) > gap(3), "each since the one before of the same id: {:?} {:?}", gap(4), gap(3));
+    assert!(gap(4) > gap(3), "the gap is since the last attempt of the same id: {:?} {:?}", gap(4), gap(3));
     assert_ne!(all[0].get("digest"), all[3].get("digest"));
 }
 
 #[tokio::test]
-async fn a_connection_can_be_closed_or_reset_instead_of_an_answer() {
+async fn reply_can_close_or_reset_the_connection() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let s = stage(SIGNED).await;
     let url = open(&s, "{ open: in, replies: [drop, { status: reset, delay: 10ms }, reset] }").await;
     let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
     let mut seen = vec![];
     for _ in 0..3 {
-        let mut line = tokio::net::TcpStream::connect(host).await.unwrap();
+        let mut socket = tokio::net::TcpStream::connect(host).await.unwrap();
         let request = format!("POST /{path} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{{}}");
-        line.write_all(request.as_bytes()).await.unwrap();
-        seen.push(line.read(&mut [0; 64]).await.map_err(|e| e.kind()));
+        socket.write_all(request.as_bytes()).await.unwrap();
+        seen.push(socket.read(&mut [0; 64]).await.map_err(|e| e.kind()));
     }
     let reset = Err(std::io::ErrorKind::ConnectionReset);
     assert_eq!(seen, [Ok(0), reset, reset]);
@@ -305,8 +301,8 @@ async fn a_connection_can_be_closed_or_reset_instead_of_an_answer() {
     assert_eq!(replied, json!(["drop", "reset", "reset"]));
 }
 
-/// An inbox that speaks TLS, and a certificate for it.
-async fn secure(settings: &str) -> (Harness, tempfile::TempDir, reqwest::Certificate) {
+/// An inbox with TLS, and its certificate.
+async fn tls_stage(settings: &str) -> (Harness, tempfile::TempDir, reqwest::Certificate) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_string()]).unwrap();
@@ -318,15 +314,15 @@ async fn secure(settings: &str) -> (Harness, tempfile::TempDir, reqwest::Certifi
 }
 
 #[tokio::test]
-async fn an_inbox_speaks_tls() {
-    let (s, _folder, certificate) = secure("signature: github").await;
+async fn receives_over_tls_and_counts_failed_handshakes() {
+    let (s, _folder, certificate) = tls_stage("signature: github").await;
     let url = open(&s, "{ open: in, replies: [201, reset] }").await;
     assert!(url.starts_with("https://127.0.0.1:"), "{url}");
-    let trusting = Client::builder().tls_certs_only([certificate]).build().unwrap();
-    assert_eq!(trusting.post(&url).body("{}").send().await.unwrap().status(), 201);
-    let e = trusting.post(&url).body("{}").send().await.unwrap_err();
+    let trusting_client = Client::builder().tls_certs_only([certificate]).build().unwrap();
+    assert_eq!(trusting_client.post(&url).body("{}").send().await.unwrap().status(), 201);
+    let e = trusting_client.post(&url).body("{}").send().await.unwrap_err();
     assert!(e.is_request(), "{e:?}");
-    // neither who does not trust it, nor who speaks no TLS, delivers anything; and `received` tells
+    // neither a client that does not trust the certificate nor one without TLS delivers anything
     assert!(Client::new().post(&url).body("{}").send().await.is_err());
     assert!(post(&url.replacen("https", "http", 1), "{}").await.is_err());
     let mut notes = String::new();
@@ -334,17 +330,17 @@ async fn an_inbox_speaks_tls() {
         let all = received(&s, "received: in").await;
         assert_eq!(all.len(), 2);
         notes = s.evidence(EvidenceKind::Note).join("\n");
-        if notes.contains("; 2 came to this inbox and to no box of it") {
+        if notes.contains("; 2 to this inbox reached no box") {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(notes.contains("the last because the TLS handshake failed"), "{notes}");
+    assert!(notes.contains("the last one because the TLS handshake failed"), "{notes}");
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_certificate_is_said() {
-    let (s, folder, _) = secure("signature: github").await;
+async fn explains_invalid_certificates() {
+    let (s, folder, _) = tls_stage("signature: github").await;
     let with = async |certificate: &str, key: &str| {
         let target = format!("{{ webhook: '127.0.0.1:0', tls: {{ certificate: {certificate}, key: {key} }} }}");
         s.connect(&target).await.err().unwrap().to_string()
@@ -358,19 +354,19 @@ async fn what_is_wrong_with_a_certificate_is_said() {
         with("cert.pem", "cert.pem").await,
         with("cert.pem", "other.pem").await,
     ];
-    for (said, part) in all.iter().zip(["none.pem", "no certificate", "cert.pem", "other.pem"]) {
-        assert!(said.starts_with("the inbox cannot speak TLS: ") && said.contains(part), "{said}");
+    for (message, part) in all.iter().zip(["none.pem", "found none", "cert.pem", "other.pem"]) {
+        assert!(message.starts_with("the inbox cannot speak TLS: ") && message.contains(part), "{message}");
     }
 }
 
 #[tokio::test]
-async fn a_probe_tells_whether_the_public_url_leads_here() {
+async fn probe_checks_where_the_public_url_leads() {
     let probe = async |target: &str| stage(target).await.target.clone().unwrap().probe(&[], &Scope::default()).await;
     use crate::executor::{ProbeResult, ProbeStatus};
     let status = |all: &[ProbeResult]| all.iter().map(|f| f.status).collect::<Vec<_>>();
     let own = probe("webhook: 127.0.0.1:0").await;
     assert_eq!(status(&own), [ProbeStatus::Ok, ProbeStatus::Ok, ProbeStatus::Warning], "{own:?}");
-    assert!(own[0].seen.contains("127.0.0.1:") && own[2].seen.contains("this machine only"), "{own:?}");
+    assert!(own[0].seen.contains("127.0.0.1:") && own[2].seen.contains("loopback"), "{own:?}");
 
     let nowhere = probe("{ webhook: '127.0.0.1:0', public_url: 'http://no-such-host.invalid' }").await;
     assert_eq!(
@@ -381,38 +377,38 @@ async fn a_probe_tells_whether_the_public_url_leads_here() {
     let other = stage("webhook: 127.0.0.1:0").await;
     let elsewhere = open(&other, "open: in").await;
     let elsewhere = elsewhere.rsplit_once('/').unwrap().0;
-    let led = probe(&format!("{{ webhook: '127.0.0.1:0', public_url: '{elsewhere}' }}")).await;
-    assert_eq!(status(&led), [ProbeStatus::Ok, ProbeStatus::Error, ProbeStatus::Warning], "{led:?}");
-    assert_eq!(led[1].seen, "somebody else answers there, with status 404");
-    assert!(led[1].remedy.as_ref().is_some_and(|r| r.contains("127.0.0.1:")), "{led:?}");
+    let other_inbox = probe(&format!("{{ webhook: '127.0.0.1:0', public_url: '{elsewhere}' }}")).await;
+    assert_eq!(status(&other_inbox), [ProbeStatus::Ok, ProbeStatus::Error, ProbeStatus::Warning], "{other_inbox:?}");
+    assert_eq!(other_inbox[1].seen, "another server responds there, with status 404");
+    assert!(other_inbox[1].remedy.as_ref().is_some_and(|r| r.contains("127.0.0.1:")), "{other_inbox:?}");
 
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = probe(&format!("{{ webhook: '127.0.0.1:0', public_url: 'http://{closed}' }}")).await;
     assert_eq!(status(&refused), [ProbeStatus::Ok, ProbeStatus::Error, ProbeStatus::Warning], "{refused:?}");
     assert!(refused[1].seen.contains("refused"), "{refused:?}");
 
-    let (s, _folder, _) = secure("id: body.id").await;
+    let (s, _folder, _) = tls_stage("id: body.id").await;
     let untrusted = s.target.clone().unwrap().probe(&[], &Scope::default()).await;
     assert_eq!(status(&untrusted), [ProbeStatus::Ok, ProbeStatus::Warning, ProbeStatus::Warning], "{untrusted:?}");
     assert!(untrusted[0].seen.ends_with("with TLS") && untrusted[1].seen.contains("not trusted"), "{untrusted:?}");
 }
 
 #[tokio::test]
-async fn who_comes_to_no_box_is_told_of() {
+async fn requests_to_no_box_are_counted() {
     let s = stage(SIGNED).await;
     let url = open(&s, "open: in").await;
     let root = url.rsplit_once('/').unwrap().0;
     assert_eq!(post(&format!("{root}/old-address"), "").await.unwrap(), 404);
-    // something before it may lead here by a path of its own
+    // a proxy may add a path of its own
     assert_eq!(post(&url.replacen(root, &format!("{root}/hooks/ci"), 1), "").await.unwrap(), 200);
     assert_eq!(received(&s, "received: in").await[0].get("path"), Some(&Value::text("")));
     let notes = s.evidence(EvidenceKind::Note).join("\n");
-    let told = "1 delivery in `in`; 1 came to this inbox and to no box of it, the last because POST /old-address is the address";
-    assert!(notes.contains(told), "{notes}");
+    let note = "1 delivery in `in`; 1 to this inbox reached no box, the last one because no box has the address POST /old-address";
+    assert!(notes.contains(note), "{notes}");
 }
 
 #[tokio::test]
-async fn boxes_are_apart() {
+async fn cases_have_separate_boxes() {
     let mut s = stage(SIGNED).await;
     let a = open(&s, "open: in").await;
     let b = open(&s, "open: b").await;
@@ -435,7 +431,7 @@ async fn boxes_are_apart() {
 }
 
 #[tokio::test]
-async fn a_box_is_opened_once_and_before_it_is_looked_into() {
+async fn box_must_be_opened_once_before_it_is_read() {
     let mut s = stage(SIGNED).await;
     let e = perform(&s, "received: in").await.err().unwrap();
     assert!(
@@ -445,27 +441,27 @@ async fn a_box_is_opened_once_and_before_it_is_looked_into() {
     let first = open(&s, "open: in").await;
     post(&first, "1").await.unwrap();
     let again = open(&s, "open: in").await;
-    assert_ne!(first, again, "the case is run again: a new box");
+    assert_ne!(first, again, "a repeated case gets a new box");
     assert_eq!(received(&s, "received: in").await.len(), 0);
     s.address = Address::new("TC-1/steps/0/do/1");
     let e = perform(&s, "open: in").await.err().unwrap();
-    assert!(matches!(&e, ActionError::Invalid(m) if m.contains("open already")), "{e}");
+    assert!(matches!(&e, ActionError::Invalid(m) if m.contains("already open")), "{e}");
     let e = perform(&s, "received: on").await.err().unwrap().to_string();
     assert!(e.contains("has opened `in`"), "{e}");
 }
 
 #[tokio::test]
-async fn nothing_is_lost_between_two_looks() {
+async fn no_delivery_is_lost_between_two_attempts() {
     let s = stage(SIGNED).await;
     let url = open(&s, "open: in").await;
-    let look = action(&Webhook, "received: in");
+    let received = action(&Webhook, "received: in");
     let (cx, long) = (s.context(), Duration::from_secs(24 * 3600));
-    let mut last = look.perform(&cx).await.unwrap();
-    // came before anybody waited: found at once
+    let mut last = received.perform(&cx).await.unwrap();
+    // arrived before the wait: returned at once
     post(&url, "0").await.unwrap();
-    last = look.next(&cx, &last, long).await.unwrap();
+    last = received.next(&cx, &last, long).await.unwrap();
     assert_eq!(deliveries(&last).len(), 1);
-    // comes while somebody waits: wakes them, or else nobody would come back within a day
+    // arrives during the wait: ends it, or the test would take a day
     let sender = tokio::spawn(async move {
         for i in 1..=50 {
             post(&url, &i.to_string()).await.unwrap();
@@ -473,37 +469,38 @@ async fn nothing_is_lost_between_two_looks() {
     });
     while deliveries(&last).len() < 51 {
         let before = deliveries(&last).len();
-        last = look.next(&cx, &last, long).await.unwrap();
-        assert!(deliveries(&last).len() > before, "it wakes for something new alone");
+        last = received.next(&cx, &last, long).await.unwrap();
+        assert!(deliveries(&last).len() > before, "a wait ends only for a new delivery");
     }
     sender.await.unwrap();
-    // nothing comes: a fresh look after `pace`
+    // without a delivery, the same after `pace`
     let began = Instant::now();
-    let same = look.next(&cx, &last, Duration::from_millis(80)).await.unwrap();
+    let same = received.next(&cx, &last, Duration::from_millis(80)).await.unwrap();
     assert!(began.elapsed() >= Duration::from_millis(80));
     assert_eq!(deliveries(&same).len(), 51);
     assert!(same.at > last.at);
     s.cancel.cancel();
-    assert!(matches!(look.next(&cx, &same, long).await, Err(ActionError::Cancelled)));
+    assert!(matches!(received.next(&cx, &same, long).await, Err(ActionError::Cancelled)));
 }
 
 #[tokio::test]
-async fn what_is_too_large_or_broken_does_no_harm() {
+async fn oversized_and_broken_requests_do_no_harm() {
     use tokio::io::AsyncWriteExt;
     let s = stage(SIGNED).await;
     let url = open(&s, "open: in").await;
     let address = url.trim_start_matches("http://").split('/').next().unwrap().to_string();
     let path = url.split_once(&address).unwrap().1.to_string();
-    // half a body, then gone: never delivered
-    let mut line = tokio::net::TcpStream::connect(&address).await.unwrap();
-    line.write_all(format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf").as_bytes())
+    // disconnects within the body: not a delivery
+    let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
+    socket
+        .write_all(format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf").as_bytes())
         .await
         .unwrap();
-    drop(line);
-    let mut line = tokio::net::TcpStream::connect(&address).await.unwrap();
-    line.write_all(b"\x00\xff no HTTP\r\n\r\n").await.unwrap();
-    drop(line);
-    // the answer may come while the body is still being sent, so the sender may not see it
+    drop(socket);
+    let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
+    socket.write_all(b"\x00\xff no HTTP\r\n\r\n").await.unwrap();
+    drop(socket);
+    // the response may arrive while the body is still being sent, so the sender may miss it
     let _ = post(&url, &"x".repeat((8 << 20) + 1)).await;
     assert_eq!(Client::new().post(&url).body(vec![0xff, 0x00]).send().await.unwrap().status(), 200);
     let all = received(&s, "{ received: in, secret: k }").await;
@@ -514,7 +511,7 @@ async fn what_is_too_large_or_broken_does_no_harm() {
 }
 
 #[tokio::test]
-async fn the_public_url_is_what_the_product_is_told() {
+async fn boxes_have_the_public_url() {
     let s = stage("{ webhook: '127.0.0.1:0', public_url: 'https://runner.example/in/' }").await;
     assert!(open(&s, "open: a").await.starts_with("https://runner.example/in/r1-tc-1-a-"));
     let s = stage("{ webhook: { listen: '0.0.0.0:0' } }").await;

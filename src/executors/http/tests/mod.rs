@@ -9,8 +9,8 @@ use super::Http;
 use crate::{
     event::EvidenceKind,
     executor::{ActionError, Output},
-    testing::{Harness, action, body_problems, target_problems},
     expr::Scope,
+    testing::{Harness, action, body_problems, target_problems},
     value::Value,
 };
 use axum::{

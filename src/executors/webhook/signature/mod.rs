@@ -1,125 +1,81 @@
-//! How deliveries are signed, and whether one is. Over the bytes that came, in constant time. Knows no box.
+//! Verifies the signatures of deliveries, over the bytes received and in constant time. Knows no box.
+mod error;
 mod scheme;
 #[cfg(test)]
 mod tests;
 
-use self::scheme::{Code, Hash, Scheme};
+pub(super) use self::error::{SecretError, SignatureError};
+use self::scheme::{Encoding, Hash, Scheme};
 use crate::{diagnostic::Diagnostic, executor::Body, yaml::Kind};
 use axum::http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-/// What Stripe, Slack and the libraries of Standard Webhooks take.
-const TOLERANCE: Duration = Duration::from_secs(300);
+/// As in Stripe, Slack and the libraries of Standard Webhooks.
+const DEFAULT_TOLERANCE: Duration = Duration::from_secs(300);
 
-const PLAIN: [(&str, Hash, Code); 6] = [
-    ("hmac-sha256-hex", Hash::Sha256, Code::Hex),
-    ("hmac-sha256-base64", Hash::Sha256, Code::Base64),
-    ("hmac-sha512-hex", Hash::Sha512, Code::Hex),
-    ("hmac-sha512-base64", Hash::Sha512, Code::Base64),
-    ("hmac-sha1-hex", Hash::Sha1, Code::Hex),
-    ("hmac-sha1-base64", Hash::Sha1, Code::Base64),
+/// Schemes that need a `header`.
+const HMAC_SCHEMES: [(&str, Hash, Encoding); 6] = [
+    ("hmac-sha256-hex", Hash::Sha256, Encoding::Hex),
+    ("hmac-sha256-base64", Hash::Sha256, Encoding::Base64),
+    ("hmac-sha512-hex", Hash::Sha512, Encoding::Hex),
+    ("hmac-sha512-base64", Hash::Sha512, Encoding::Base64),
+    ("hmac-sha1-hex", Hash::Sha1, Encoding::Hex),
+    ("hmac-sha1-base64", Hash::Sha1, Encoding::Base64),
 ];
-const NAMED: [&str; 5] = ["github", "stripe", "slack", "standard-webhooks", "svix"];
+const PRODUCT_SCHEMES: [&str; 5] = ["github", "stripe", "slack", "standard-webhooks", "svix"];
 
-/// How a target's deliveries are signed.
+/// The signature settings of a target.
 #[derive(Clone, Debug)]
 pub(super) struct Signature {
     scheme: Scheme,
-    /// How far the time in a signature may be from that of the arrival.
+    /// How far the time of a signature may be from that of the arrival.
     tolerance: Duration,
 }
 
-/// What a signature is taken over, and when it came.
-pub(super) struct Sent<'a> {
+/// What a signature covers, and when it arrived.
+pub(super) struct SignedBytes<'a> {
     pub headers: &'a HeaderMap,
     pub raw: &'a [u8],
-    pub at: Timestamp,
-}
-
-/// Why a delivery is not validly signed.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Refusal {
-    /// Nobody named a secret.
-    NotAsked,
-    /// More bytes than a box takes, so they were not kept.
-    TooLarge,
-    MissingHeader(HeaderName),
-    /// The header, and what is wrong with what it says.
-    Malformed(HeaderName, &'static str),
-    /// Signed with another secret, or over other bytes: the two cannot be told apart.
-    Mismatch,
-    /// The signature is right, and its time so many seconds before the arrival; negative: after it.
-    Stale(i64),
-}
-
-impl Refusal {
-    /// As `signature.why` shows it.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Refusal::NotAsked => "not-asked",
-            Refusal::TooLarge => "too-large",
-            Refusal::MissingHeader(_) => "missing-header",
-            Refusal::Malformed(..) => "malformed",
-            Refusal::Mismatch => "mismatch",
-            Refusal::Stale(_) => "stale",
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::NotAsked => f.write_str("no secret was named"),
-            Refusal::TooLarge => f.write_str("it was too large to be kept"),
-            Refusal::MissingHeader(name) => write!(f, "the header `{name}` is missing"),
-            Refusal::Malformed(name, why) => write!(f, "the header `{name}` {why}"),
-            Refusal::Mismatch => f.write_str("it is signed with another secret, or over other bytes"),
-            Refusal::Stale(age @ 0..) => write!(f, "it was signed {age} s before it came"),
-            Refusal::Stale(age) => write!(f, "it says that it was signed {} s after it came", age.unsigned_abs()),
-        }
-    }
+    pub arrived: Timestamp,
 }
 
 impl Signature {
-    /// `signature: SCHEME`, or `signature: { scheme, … }`.
+    /// Compiles `signature: SCHEME` or `signature: { scheme: SCHEME, … }`.
     pub fn compile(body: &mut Body<'_>) -> Option<Signature> {
         let node = body.get("signature").cloned()?;
         let errors = body.problems.errors();
         let mut part = body.part(&node);
-        let named = match &node.kind {
+        let name = match &node.kind {
             Kind::Map(_) => {
-                let Some(named) = node.get("scheme") else {
+                let Some(name) = node.get("scheme") else {
                     part.keys(&["scheme", "header", "prefix", "tolerance"]);
                     part.missing("scheme");
                     return None;
                 };
-                named
+                name
             }
             _ => &node,
         };
-        let word = named.key_text();
-        let Some(scheme) = Scheme::named(&word).or_else(|| plain(&word, &mut part)) else {
+        let text = name.key_text();
+        let Some(scheme) = Scheme::of_product(&text).or_else(|| compile_hmac(&text, &mut part)) else {
             if part.problems.errors() == errors {
-                let d = Diagnostic::error(
-                    "unknown-scheme",
-                    &named.span,
-                    format!("`{word}` is no way to sign that is known"),
-                );
-                part.problem(d.suggest(&word, PLAIN.map(|(name, ..)| name).into_iter().chain(NAMED)));
+                let d = Diagnostic::error("unknown-scheme", &name.span, format!("unknown signature scheme `{text}`"));
+                let known = HMAC_SCHEMES.map(|(name, ..)| name).into_iter().chain(PRODUCT_SCHEMES);
+                part.problem(d.suggest(&text, known));
             }
             return None;
         };
-        let mut tolerance = TOLERANCE;
+        let mut tolerance = DEFAULT_TOLERANCE;
         if matches!(node.kind, Kind::Map(_)) {
             part.keys(scheme.keys());
             if let Some(n) = node.get("tolerance") {
                 match humantime::parse_duration(&n.key_text()) {
-                    Ok(within) => tolerance = within,
+                    Ok(duration) => tolerance = duration,
                     Err(_) => part.problem(Diagnostic::error(
                         "invalid-duration",
                         &n.span,
-                        format!("`{}` is no duration like `5m`", n.key_text()),
+                        format!("expected a duration like `5m`, found `{}`", n.key_text()),
                     )),
                 }
             }
@@ -127,37 +83,36 @@ impl Signature {
         (part.problems.errors() == errors).then_some(Signature { scheme, tolerance })
     }
 
-    /// Where this scheme says which delivery it is: an expression over one.
+    /// The id of a delivery in this scheme, as an expression over its fields.
     pub fn id(&self) -> Option<&'static str> {
         self.scheme.id()
     }
 
-    /// The key that a secret stands for. `Err` is a sentence.
-    pub fn key(&self, secret: &str) -> Result<Vec<u8>, String> {
+    /// The key of a secret.
+    pub fn key(&self, secret: &str) -> Result<Vec<u8>, SecretError> {
         self.scheme.key(secret)
     }
 
-    /// Whether it carries the signature of its bytes under `key`, taken not long before it came.
-    pub fn verify(&self, sent: &Sent<'_>, key: &[u8]) -> Result<(), Refusal> {
-        let Some(signed) = self.scheme.verify(sent.headers, sent.raw, key)? else { return Ok(()) };
-        let age = sent.at.as_second().saturating_sub(signed);
-        if Duration::from_secs(age.unsigned_abs()) > self.tolerance { Err(Refusal::Stale(age)) } else { Ok(()) }
+    /// Checks that the headers have a signature of the bytes by `key`, and that its time is within the tolerance.
+    pub fn verify(&self, signed: &SignedBytes<'_>, key: &[u8]) -> Result<(), SignatureError> {
+        let Some(time) = self.scheme.verify(signed.headers, signed.raw, key)? else { return Ok(()) };
+        let age = signed.arrived.as_second().saturating_sub(time);
+        if Duration::from_secs(age.unsigned_abs()) > self.tolerance { Err(SignatureError::Stale(age)) } else { Ok(()) }
     }
 }
 
-/// One that has no name of its own, and must be told its header. What is wrong has been said.
-fn plain(word: &str, part: &mut Body<'_>) -> Option<Scheme> {
-    let (_, hash, code) = *PLAIN.iter().find(|(name, ..)| *name == word)?;
+/// Compiles a scheme that needs `header`. `None` without a problem: the scheme is unknown.
+fn compile_hmac(scheme: &str, part: &mut Body<'_>) -> Option<Scheme> {
+    let (_, hash, encoding) = *HMAC_SCHEMES.iter().find(|(name, ..)| *name == scheme)?;
     let Some(node) = part.get("header").cloned() else {
         part.missing("header");
         return None;
     };
     let name = node.key_text();
     let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
-        let d = Diagnostic::error("invalid-header", &node.span, format!("`{name}` cannot be the name of a header"));
-        part.problem(d);
+        part.problem(Diagnostic::error("invalid-header", &node.span, format!("invalid header name `{name}`")));
         return None;
     };
     let prefix = part.get("prefix").map(|n| n.key_text()).unwrap_or_default();
-    Some(Scheme::Plain { header, prefix: prefix.into(), hash, code, id: None })
+    Some(Scheme::Hmac { header, prefix: prefix.into(), hash, encoding, id: None })
 }

@@ -1,11 +1,11 @@
-//! The schemes: where each has its signatures, what they are taken over, and what its secrets look like.
+//! The signature schemes: the headers of each, the bytes that it signs, and the form of its secrets.
 //!
 //! Sources: [GitHub](https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries),
 //! [Stripe](https://docs.stripe.com/webhooks#verify-manually),
 //! [Slack](https://docs.slack.dev/authentication/verifying-requests-from-slack),
 //! [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md),
 //! [Svix](https://docs.svix.com/receiving/verifying-payloads/how-manual).
-use super::Refusal;
+use super::error::{SecretError, SignatureError};
 use axum::http::{HeaderMap, HeaderName};
 use base64::{
     Engine,
@@ -24,21 +24,21 @@ pub(super) enum Hash {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Code {
+pub(super) enum Encoding {
     Hex,
     Base64,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Scheme {
-    /// A header holds the signature of the body, and nothing else but perhaps a prefix.
-    Plain { header: HeaderName, prefix: Cow<'static, str>, hash: Hash, code: Code, id: Option<&'static str> },
+    /// A header with the signature of the body, after an optional prefix.
+    Hmac { header: HeaderName, prefix: Cow<'static, str>, hash: Hash, encoding: Encoding, id: Option<&'static str> },
     /// `Stripe-Signature: t=TIME,v1=HEX,…` over `TIME.BODY`.
     Stripe,
     /// `X-Slack-Signature: v0=HEX` over `v0:TIME:BODY`.
     Slack,
     /// Space-separated `v1,BASE64` over `ID.TIME.BODY`; id, time and signature in headers.
-    Standard { id: HeaderName, time: HeaderName, signature: HeaderName, shown: &'static str },
+    Standard { id: HeaderName, time: HeaderName, signature: HeaderName, id_expression: &'static str },
 }
 
 const STRIPE: HeaderName = HeaderName::from_static("stripe-signature");
@@ -46,162 +46,152 @@ const SLACK: HeaderName = HeaderName::from_static("x-slack-signature");
 const SLACK_TIME: HeaderName = HeaderName::from_static("x-slack-request-timestamp");
 
 impl Scheme {
-    pub fn named(word: &str) -> Option<Scheme> {
-        let name = HeaderName::from_static;
-        Some(match word {
-            "github" => Scheme::Plain {
-                header: name("x-hub-signature-256"),
+    /// The scheme of a product or standard, which defines its headers.
+    pub fn of_product(name: &str) -> Option<Scheme> {
+        let header = HeaderName::from_static;
+        Some(match name {
+            "github" => Scheme::Hmac {
+                header: header("x-hub-signature-256"),
                 prefix: "sha256=".into(),
                 hash: Hash::Sha256,
-                code: Code::Hex,
+                encoding: Encoding::Hex,
                 id: Some(r#"headers["x-github-delivery"]"#),
             },
             "stripe" => Scheme::Stripe,
             "slack" => Scheme::Slack,
             "standard-webhooks" => Scheme::Standard {
-                id: name("webhook-id"),
-                time: name("webhook-timestamp"),
-                signature: name("webhook-signature"),
-                shown: r#"headers["webhook-id"]"#,
+                id: header("webhook-id"),
+                time: header("webhook-timestamp"),
+                signature: header("webhook-signature"),
+                id_expression: r#"headers["webhook-id"]"#,
             },
             "svix" => Scheme::Standard {
-                id: name("svix-id"),
-                time: name("svix-timestamp"),
-                signature: name("svix-signature"),
-                shown: r#"headers["svix-id"]"#,
+                id: header("svix-id"),
+                time: header("svix-timestamp"),
+                signature: header("svix-signature"),
+                id_expression: r#"headers["svix-id"]"#,
             },
             _ => return None,
         })
     }
 
-    /// The keys that it may be told with.
+    /// The keys of its settings.
     pub fn keys(&self) -> &'static [&'static str] {
         match self {
-            Scheme::Plain { id: None, .. } => &["scheme", "header", "prefix"],
-            Scheme::Plain { .. } => &["scheme"],
+            Scheme::Hmac { id: None, .. } => &["scheme", "header", "prefix"],
+            Scheme::Hmac { .. } => &["scheme"],
             _ => &["scheme", "tolerance"],
         }
     }
 
-    /// Where it says which delivery it is, the same on each retry: an expression over one.
+    /// The id of a delivery, equal on each retry: an expression over its fields.
     pub fn id(&self) -> Option<&'static str> {
         match self {
-            Scheme::Plain { id, .. } => *id,
+            Scheme::Hmac { id, .. } => *id,
             Scheme::Stripe => Some("body.id"),
             Scheme::Slack => Some("body.event_id"),
-            Scheme::Standard { shown, .. } => Some(shown),
+            Scheme::Standard { id_expression, .. } => Some(id_expression),
         }
     }
 
-    /// The key that a secret stands for: its bytes, or with Standard Webhooks those that it writes in base64.
-    pub fn key(&self, secret: &str) -> Result<Vec<u8>, String> {
+    /// The key of a secret: its bytes, or with Standard Webhooks the bytes that it encodes in base64.
+    pub fn key(&self, secret: &str) -> Result<Vec<u8>, SecretError> {
         if secret.is_empty() {
-            return Err("`secret` is empty: no signature can be verified".into());
+            return Err(SecretError::Empty);
         }
         let Scheme::Standard { .. } = self else { return Ok(secret.as_bytes().to_vec()) };
         if ["whpk_", "whsk_"].iter().any(|p| secret.starts_with(p)) {
-            return Err(
-                "`secret` is an ed25519 key; only signatures by a shared secret (`whsec_…`) are verified".into()
-            );
+            return Err(SecretError::Asymmetric);
         }
         let text = secret.strip_prefix("whsec_").unwrap_or(secret).trim_end_matches('=');
-        STANDARD_NO_PAD
-            .decode(text)
-            .map_err(|_| "`secret` is no base64, which a secret of this scheme is, mostly after `whsec_`".into())
+        STANDARD_NO_PAD.decode(text).map_err(|_| SecretError::NotBase64)
     }
 
-    /// Whether one of the signatures that came is that of the bytes; and when it was taken, in seconds since 1970, where the
-    /// scheme says so.
-    pub fn verify(&self, headers: &HeaderMap, raw: &[u8], key: &[u8]) -> Result<Option<i64>, Refusal> {
+    /// Checks that one of the signatures is that of the bytes. Returns its time in seconds since 1970, if the scheme has one.
+    pub fn verify(&self, headers: &HeaderMap, raw: &[u8], key: &[u8]) -> Result<Option<i64>, SignatureError> {
         match self {
-            Scheme::Plain { header, prefix, hash, code, .. } => {
-                let said = one(headers, header)?
+            Scheme::Hmac { header, prefix, hash, encoding, .. } => {
+                let malformed = |reason| SignatureError::Malformed(header.clone(), reason);
+                let text = single_value(headers, header)?
                     .strip_prefix(&**prefix)
-                    .ok_or(Refusal::Malformed(header.clone(), "does not begin as this scheme's do"))?;
-                let tag = match code {
-                    Code::Hex => hex::decode(said).ok(),
-                    Code::Base64 => STANDARD.decode(said).ok(),
+                    .ok_or(malformed("does not begin with the prefix of this scheme"))?;
+                let (tag, reason) = match encoding {
+                    Encoding::Hex => (hex::decode(text).ok(), "does not contain hexadecimal digits"),
+                    Encoding::Base64 => (STANDARD.decode(text).ok(), "does not contain base64"),
                 };
-                let tag = tag.ok_or(Refusal::Malformed(
-                    header.clone(),
-                    match code {
-                        Code::Hex => "holds no hexadecimal digits",
-                        Code::Base64 => "holds no base64",
-                    },
-                ))?;
-                any(&[tag], |tag| hash.is(key, &[raw], tag))?;
+                require_match(&[tag.ok_or(malformed(reason))?], |tag| hash.matches(key, &[raw], tag))?;
                 Ok(None)
             }
             Scheme::Stripe => {
                 let parts: Vec<_> =
-                    one(headers, &STRIPE)?.split(',').filter_map(|p| p.trim().split_once('=')).collect();
+                    single_value(headers, &STRIPE)?.split(',').filter_map(|p| p.trim().split_once('=')).collect();
                 let time = parts.iter().find(|(k, _)| *k == "t").map_or("", |(_, v)| *v);
-                let seconds = seconds(time, &STRIPE)?;
+                let seconds = parse_time(time, &STRIPE)?;
                 let tags: Vec<_> =
                     parts.iter().filter(|(k, _)| *k == "v1").filter_map(|(_, v)| hex::decode(v).ok()).collect();
                 if tags.is_empty() {
-                    return Err(Refusal::Malformed(STRIPE, "holds no `v1=` signature"));
+                    return Err(SignatureError::Malformed(STRIPE, "has no `v1=` signature"));
                 }
-                any(&tags, |tag| Hash::Sha256.is(key, &[time.as_bytes(), b".", raw], tag))?;
+                require_match(&tags, |tag| Hash::Sha256.matches(key, &[time.as_bytes(), b".", raw], tag))?;
                 Ok(Some(seconds))
             }
             Scheme::Slack => {
-                let (said, time) = (one(headers, &SLACK)?, one(headers, &SLACK_TIME)?);
-                let seconds = seconds(time, &SLACK_TIME)?;
-                let tag = said.strip_prefix("v0=").and_then(|said| hex::decode(said).ok());
-                let tag = tag.ok_or(Refusal::Malformed(SLACK, "holds no `v0=` signature"))?;
-                any(&[tag], |tag| Hash::Sha256.is(key, &[b"v0:", time.as_bytes(), b":", raw], tag))?;
+                let (text, time) = (single_value(headers, &SLACK)?, single_value(headers, &SLACK_TIME)?);
+                let seconds = parse_time(time, &SLACK_TIME)?;
+                let tag = text.strip_prefix("v0=").and_then(|tag| hex::decode(tag).ok());
+                let tag = tag.ok_or(SignatureError::Malformed(SLACK, "has no `v0=` signature"))?;
+                require_match(&[tag], |tag| Hash::Sha256.matches(key, &[b"v0:", time.as_bytes(), b":", raw], tag))?;
                 Ok(Some(seconds))
             }
             Scheme::Standard { id, time, signature, .. } => {
-                let (said, which) = (one(headers, signature)?, one(headers, id)?);
-                let at = one(headers, time)?;
-                let seconds = seconds(at, time)?;
+                let (text, id) = (single_value(headers, signature)?, single_value(headers, id)?);
+                let time_text = single_value(headers, time)?;
+                let seconds = parse_time(time_text, time)?;
                 let tags: Vec<_> =
-                    said.split_whitespace().filter_map(|s| STANDARD.decode(s.strip_prefix("v1,")?).ok()).collect();
+                    text.split_whitespace().filter_map(|s| STANDARD.decode(s.strip_prefix("v1,")?).ok()).collect();
                 if tags.is_empty() {
-                    return Err(Refusal::Malformed(signature.clone(), "holds no `v1,` signature"));
+                    return Err(SignatureError::Malformed(signature.clone(), "has no `v1,` signature"));
                 }
-                let parts = [which.as_bytes(), b".", at.as_bytes(), b".", raw];
-                any(&tags, |tag| Hash::Sha256.is(key, &parts, tag))?;
+                let parts = [id.as_bytes(), b".", time_text.as_bytes(), b".", raw];
+                require_match(&tags, |tag| Hash::Sha256.matches(key, &parts, tag))?;
                 Ok(Some(seconds))
             }
         }
     }
 }
 
-/// The value of a header that must be there, once.
-fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, Refusal> {
+/// The value of a header that must occur exactly once.
+fn single_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, SignatureError> {
     let mut values = headers.get_all(name).iter();
-    let value = values.next().ok_or_else(|| Refusal::MissingHeader(name.clone()))?;
+    let value = values.next().ok_or_else(|| SignatureError::MissingHeader(name.clone()))?;
     if values.next().is_some() {
-        return Err(Refusal::Malformed(name.clone(), "came more than once"));
+        return Err(SignatureError::Malformed(name.clone(), "occurs more than once"));
     }
-    let text = value.to_str().map_err(|_| Refusal::Malformed(name.clone(), "is no text"))?;
+    let text = value.to_str().map_err(|_| SignatureError::Malformed(name.clone(), "is not text"))?;
     Ok(text.trim())
 }
 
-fn seconds(text: &str, header: &HeaderName) -> Result<i64, Refusal> {
-    text.parse().map_err(|_| Refusal::Malformed(header.clone(), "holds no time in seconds since 1970"))
+fn parse_time(text: &str, header: &HeaderName) -> Result<i64, SignatureError> {
+    text.parse().map_err(|_| SignatureError::Malformed(header.clone(), "has no time in seconds since 1970"))
 }
 
-fn any(tags: &[Vec<u8>], is: impl Fn(&[u8]) -> bool) -> Result<(), Refusal> {
-    // all are looked at, however early one is right
-    if tags.iter().filter(|t| is(t)).count() > 0 { Ok(()) } else { Err(Refusal::Mismatch) }
+fn require_match(tags: &[Vec<u8>], matches: impl Fn(&[u8]) -> bool) -> Result<(), SignatureError> {
+    // compares all of them, so that the time taken does not depend on which one matches
+    if tags.iter().filter(|t| matches(t)).count() > 0 { Ok(()) } else { Err(SignatureError::Mismatch) }
 }
 
 impl Hash {
-    fn is(self, key: &[u8], parts: &[&[u8]], tag: &[u8]) -> bool {
+    fn matches(self, key: &[u8], parts: &[&[u8]], tag: &[u8]) -> bool {
         match self {
-            Hash::Sha1 => is::<Hmac<Sha1>>(key, parts, tag),
-            Hash::Sha256 => is::<Hmac<Sha256>>(key, parts, tag),
-            Hash::Sha512 => is::<Hmac<Sha512>>(key, parts, tag),
+            Hash::Sha1 => verify_mac::<Hmac<Sha1>>(key, parts, tag),
+            Hash::Sha256 => verify_mac::<Hmac<Sha256>>(key, parts, tag),
+            Hash::Sha512 => verify_mac::<Hmac<Sha512>>(key, parts, tag),
         }
     }
 }
 
-/// In constant time.
-fn is<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]], tag: &[u8]) -> bool {
+/// Compares in constant time.
+fn verify_mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]], tag: &[u8]) -> bool {
     let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { return false };
     parts.iter().for_each(|part| mac.update(part));
     mac.verify_slice(tag).is_ok()

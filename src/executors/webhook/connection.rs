@@ -1,4 +1,4 @@
-//! The connections of an inbox, plain or in TLS, which can be ended without an answer. Knows no HTTP.
+//! Accepts the connections of an inbox, with or without TLS. A connection can be ended without a response. Knows no HTTP.
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use std::{
@@ -17,43 +17,42 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{either::Either, sync::CancellationToken};
 
-/// Who connects and then says nothing is not waited for longer.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How a connection ends that gets no answer.
+/// How a connection without a response ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Ending {
-    /// As when a program goes away in good order.
+pub(super) enum ConnectionEnd {
+    /// An orderly shutdown (FIN).
     Close,
-    /// As when a machine says that there is no such connection.
+    /// A TCP reset (RST).
     Reset,
 }
 
-/// The handle to one connection.
+/// Ends a connection from outside.
 #[derive(Clone, Default)]
-pub(super) struct Line(Arc<OnceLock<Ending>>);
+pub(super) struct ConnectionHandle(Arc<OnceLock<ConnectionEnd>>);
 
-impl Line {
-    /// Nothing more is written to it; it ends now.
-    pub fn end(&self, how: Ending) {
+impl ConnectionHandle {
+    /// Ends the connection now. Nothing more is written to it.
+    pub fn end(&self, how: ConnectionEnd) {
         let _ = self.0.set(how);
     }
 }
 
-/// What an inbox accepts.
-pub(super) struct Lines {
-    ready: mpsc::Receiver<(Wire, SocketAddr)>,
+/// Hands over connections whose TLS handshake is complete.
+pub(super) struct ConnectionListener {
+    ready: mpsc::Receiver<(Connection, SocketAddr)>,
     address: SocketAddr,
 }
 
-impl Lines {
-    /// Accepts until `stop`. `failed` hears why a connection came to no TLS.
-    pub fn open(
+impl ConnectionListener {
+    /// Accepts in the background until `stop`. `on_failure` gets the reason if a TLS handshake fails.
+    pub fn start(
         listener: TcpListener,
         tls: Option<TlsAcceptor>,
         stop: CancellationToken,
-        failed: impl Fn(String) + Clone + Send + 'static,
-    ) -> io::Result<Lines> {
+        on_failure: impl Fn(String) + Clone + Send + 'static,
+    ) -> io::Result<ConnectionListener> {
         let address = listener.local_addr()?;
         let (sender, ready) = mpsc::channel(64);
         tokio::spawn(async move {
@@ -64,33 +63,37 @@ impl Lines {
                     accepted = Listener::accept(&mut listener) => accepted,
                 };
                 let _ = stream.set_nodelay(true);
-                let (sender, tls, failed) = (sender.clone(), tls.clone(), failed.clone());
-                // nobody waits while somebody else shakes hands
+                let (sender, tls, on_failure) = (sender.clone(), tls.clone(), on_failure.clone());
+                // a slow handshake must not delay other connections
                 tokio::spawn(async move {
                     let stream = match tls {
                         None => Either::Left(stream),
-                        Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                        Some(tls) => match tokio::time::timeout(TLS_HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
                             Ok(Ok(stream)) => Either::Right(Box::new(stream)),
-                            Ok(Err(e)) => return failed(format!("the TLS handshake failed: {e}")),
-                            Err(_) => return failed(format!("no TLS handshake within {HANDSHAKE:?}")),
+                            Ok(Err(e)) => return on_failure(format!("the TLS handshake failed: {e}")),
+                            Err(_) => {
+                                return on_failure(format!(
+                                    "the TLS handshake did not complete within {TLS_HANDSHAKE_TIMEOUT:?}"
+                                ));
+                            }
                         },
                     };
-                    let _ = sender.send((Wire { stream, line: Line::default() }, from)).await;
+                    let _ = sender.send((Connection { stream, handle: ConnectionHandle::default() }, from)).await;
                 });
             }
         });
-        Ok(Lines { ready, address })
+        Ok(ConnectionListener { ready, address })
     }
 }
 
-impl Listener for Lines {
-    type Io = Wire;
+impl Listener for ConnectionListener {
+    type Io = Connection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Wire, SocketAddr) {
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
         match self.ready.recv().await {
             Some(accepted) => accepted,
-            // stopped: whoever serves is told so in another way
+            // stopped; the server has its own signal to stop
             None => std::future::pending().await,
         }
     }
@@ -100,21 +103,22 @@ impl Listener for Lines {
     }
 }
 
-impl Connected<IncomingStream<'_, Lines>> for Line {
-    fn connect_info(stream: IncomingStream<'_, Lines>) -> Line {
-        stream.io().line.clone()
+impl Connected<IncomingStream<'_, ConnectionListener>> for ConnectionHandle {
+    fn connect_info(stream: IncomingStream<'_, ConnectionListener>) -> ConnectionHandle {
+        stream.io().handle.clone()
     }
 }
 
-pub(super) struct Wire {
+pub(super) struct Connection {
     stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
-    line: Line,
+    handle: ConnectionHandle,
 }
 
-impl Wire {
-    fn check(&self) -> io::Result<()> {
-        let Some(how) = self.line.0.get() else { return Ok(()) };
-        if *how == Ending::Reset {
+impl Connection {
+    /// Fails if the connection was ended.
+    fn check_open(&self) -> io::Result<()> {
+        let Some(how) = self.handle.0.get() else { return Ok(()) };
+        if *how == ConnectionEnd::Reset {
             let tcp = match &self.stream {
                 Either::Left(tcp) => tcp,
                 Either::Right(tls) => tls.get_ref().0,
@@ -125,15 +129,15 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.check()?;
+        self.check_open()?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -142,7 +146,7 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.check()?;
+        self.check_open()?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 
@@ -155,7 +159,7 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check()?;
+        self.check_open()?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

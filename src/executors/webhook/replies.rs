@@ -1,0 +1,159 @@
+//! `replies`: how a box replies to its first delivery, the second, and so on. Knows no connection.
+use super::connection::ConnectionEnd;
+use crate::{
+    diagnostic::Diagnostic,
+    executor::{ActionContext, ActionError, Body},
+    expr::{Scope, Tree},
+    value::Value,
+    yaml::{Kind, Node, wrong_type},
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
+use serde_json::Value as Json;
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum ReplyKind {
+    Status(u16),
+    /// Ends the connection without a response.
+    Disconnect(ConnectionEnd),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    pub kind: ReplyKind,
+    pub delay: Duration,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Default for Reply {
+    fn default() -> Self {
+        Reply { kind: ReplyKind::Status(200), delay: Duration::ZERO, headers: HeaderMap::new(), body: String::new() }
+    }
+}
+
+impl Reply {
+    /// The value of `replied` in a delivery.
+    pub fn value(&self) -> Value {
+        match self.kind {
+            ReplyKind::Status(status) => Value::Int(status.into()),
+            ReplyKind::Disconnect(ConnectionEnd::Close) => Value::text("drop"),
+            ReplyKind::Disconnect(ConnectionEnd::Reset) => Value::text("reset"),
+        }
+    }
+}
+
+/// Why a value is not a reply.
+#[derive(Debug, thiserror::Error)]
+enum ReplyError {
+    #[error("expected a status from 200 to 599, `drop` or `reset`, found {0}")]
+    Status(Json),
+    #[error("expected a duration like `2s` in `delay`, found {0}")]
+    Delay(Json),
+    #[error("expected a map in `headers`, found a {0}")]
+    Headers(&'static str),
+    #[error("invalid header name `{0}`")]
+    HeaderName(String),
+    #[error("the value of the header `{0}` contains a line break or a control character")]
+    HeaderValue(HeaderName),
+}
+
+/// Empty without `replies`: every delivery is answered with 200.
+pub(super) struct Replies(Vec<Tree>);
+
+impl Replies {
+    pub fn compile(body: &mut Body<'_>) -> Replies {
+        let Some(node) = body.get("replies").cloned() else { return Replies(vec![]) };
+        let Kind::Seq(items) = &node.kind else {
+            let d = wrong_type(&node, "a list");
+            body.problem(d.help("for example `[503, 503, 200]`; the last one repeats"));
+            return Replies(vec![]);
+        };
+        if items.is_empty() {
+            let d = Diagnostic::error("empty-replies", &node.span, "expected at least one reply, found an empty list");
+            body.problem(d.help("omit `replies` to reply with 200"));
+        }
+        Replies(items.iter().map(|n| compile_reply(n, body)).collect())
+    }
+
+    /// One reply per delivery, the last one for all others. Never empty.
+    pub fn render(&self, cx: &ActionContext<'_>) -> Result<Vec<Reply>, ActionError> {
+        let mut replies = vec![];
+        for tree in &self.0 {
+            let value = cx.render_tree(tree)?;
+            replies.push(parse_reply(&value).map_err(|e| ActionError::Invalid(format!("invalid reply: {e}")))?);
+        }
+        if replies.is_empty() {
+            replies.push(Reply::default());
+        }
+        Ok(replies)
+    }
+}
+
+fn compile_reply(node: &Node, body: &mut Body<'_>) -> Tree {
+    let mut part = body.part(node);
+    let keys_valid = !matches!(node.kind, Kind::Map(_)) || part.keys(&["status", "delay", "headers", "body"]);
+    let tree = part.tree_of(node);
+    // without placeholders, the value can be checked now
+    if keys_valid
+        && tree.references().is_empty()
+        && let Ok(value) = tree.render(&Scope::default())
+        && let Err(e) = parse_reply(&value)
+    {
+        let d = Diagnostic::error("invalid-reply", &node.span, e.to_string());
+        part.problem(d.help("`503`, `drop`, `reset`, or `{ status: 200, delay: 2s, headers: {}, body: … }`"));
+    }
+    tree
+}
+
+fn parse_reply(value: &Value) -> Result<Reply, ReplyError> {
+    let Some(map) = value.as_map() else { return Ok(Reply { kind: parse_kind(value)?, ..Reply::default() }) };
+    let mut reply = Reply::default();
+    if let Some(v) = map.get("status") {
+        reply.kind = parse_kind(v)?;
+    }
+    if let Some(v) = map.get("delay") {
+        reply.delay = parse_delay(v)?;
+    }
+    match map.get("body") {
+        None | Some(Value::Null) => {}
+        Some(Value::Text(t)) => reply.body = t.to_string(),
+        Some(v) => {
+            reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            reply.body = v.to_json().to_string();
+        }
+    }
+    match map.get("headers") {
+        None | Some(Value::Null) => {}
+        Some(Value::Map(headers)) => {
+            for (name, v) in headers.iter() {
+                let invalid_name = |_| ReplyError::HeaderName(name.to_string());
+                let name = HeaderName::from_bytes(name.as_bytes()).map_err(invalid_name)?;
+                let value = HeaderValue::from_bytes(v.to_string().as_bytes());
+                let value = value.map_err(|_| ReplyError::HeaderValue(name.clone()))?;
+                reply.headers.insert(name, value);
+            }
+        }
+        Some(v) => return Err(ReplyError::Headers(v.kind())),
+    }
+    Ok(reply)
+}
+
+fn parse_kind(v: &Value) -> Result<ReplyKind, ReplyError> {
+    let invalid = || ReplyError::Status(v.to_json());
+    match v {
+        Value::Text(t) if &**t == "drop" => Ok(ReplyKind::Disconnect(ConnectionEnd::Close)),
+        Value::Text(t) if &**t == "reset" => Ok(ReplyKind::Disconnect(ConnectionEnd::Reset)),
+        Value::Int(n @ 200..=599) => u16::try_from(*n).map(ReplyKind::Status).map_err(|_| invalid()),
+        _ => Err(invalid()),
+    }
+}
+
+fn parse_delay(v: &Value) -> Result<Duration, ReplyError> {
+    let parsed = match v {
+        Value::Duration(d) => Duration::try_from(*d).ok(),
+        Value::Text(t) => humantime::parse_duration(t).ok(),
+        _ => None,
+    };
+    parsed.ok_or_else(|| ReplyError::Delay(v.to_json()))
+}

@@ -1,0 +1,163 @@
+//! The target of `webhook`: an inbox that listens as long as the run lasts.
+use super::{
+    boxes::Boxes, inbox::Inbox, mailbox::READABLE_FIELDS, probe::probe, server::serve, signature::Signature,
+    tls::TlsFiles,
+};
+use crate::{
+    diagnostic::Diagnostic,
+    executor::{ActionError, Body, Need, ProbeResult, RunInfo, Target, TargetSpec},
+    expr::{Expression, Scope, Template},
+    source::Source,
+    yaml::{self, Kind, Node, wrong_type},
+};
+use async_trait::async_trait;
+use std::{net::SocketAddr, sync::Arc};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub(super) struct InboxSpec {
+    listen: Template,
+    public_url: Option<Template>,
+    tls: Option<TlsFiles>,
+    signature: Option<Signature>,
+    id: Option<Expression>,
+}
+
+impl InboxSpec {
+    /// Compiles `webhook: ADDRESS` with settings beside it, or `webhook: { listen: ADDRESS, … }`.
+    pub fn compile(body: &mut Body<'_>) -> Option<InboxSpec> {
+        let errors = body.problems.errors();
+        let settings = body.get("webhook").filter(|n| matches!(n.kind, Kind::Map(_))).cloned();
+        let spec = match settings {
+            Some(node) => {
+                body.keys(&["webhook"]);
+                InboxSpec::compile_settings(&mut body.part(&node), "listen")
+            }
+            None => InboxSpec::compile_settings(body, "webhook"),
+        }?;
+        (body.problems.errors() == errors).then_some(spec)
+    }
+
+    /// `listen_key`: the key that holds the address to listen on.
+    fn compile_settings(body: &mut Body<'_>, listen_key: &'static str) -> Option<InboxSpec> {
+        body.keys(&[listen_key, "public_url", "tls", "signature", "id"]);
+        let public_url = body.template("public_url");
+        let tls = TlsFiles::compile(body);
+        let signature = Signature::compile(body);
+        let id = match body.get("id").cloned() {
+            Some(node) => compile_id(&node, body),
+            None => signature.as_ref().and_then(Signature::id).and_then(builtin_expression),
+        };
+        if let Some((node, text)) = invalid_literal(body, listen_key, is_address) {
+            let message = format!("expected an address to listen on, found `{text}`");
+            let d = Diagnostic::error("invalid-address", &node.span, message);
+            body.problem(d.help("for example `0.0.0.0:9000`; port 0 selects a free one"));
+        }
+        if let Some((node, text)) = invalid_literal(body, "public_url", is_url) {
+            body.problem(Diagnostic::error("invalid-url", &node.span, invalid_public_url(&text)));
+        }
+        if body.get(listen_key).is_none() {
+            body.missing(listen_key);
+        }
+        Some(InboxSpec { listen: body.template(listen_key)?, public_url, tls, signature, id })
+    }
+}
+
+/// The value of `key` if it has no placeholders and is not valid.
+fn invalid_literal(body: &Body<'_>, key: &str, is_valid: fn(&str) -> bool) -> Option<(Node, String)> {
+    let node = body.get(key)?;
+    let text = node.as_str().filter(|t| !t.contains("${") && !is_valid(t))?;
+    Some((node.clone(), text.to_string()))
+}
+
+fn invalid_public_url(text: &str) -> String {
+    format!("expected an `http://` or `https://` URL in `public_url`, found `{text}`")
+}
+
+/// Compiles the expression for the id of a delivery.
+fn compile_id(node: &Node, body: &mut Body<'_>) -> Option<Expression> {
+    let Some(text) = node.as_str() else {
+        let d = wrong_type(node, "an expression");
+        body.problem(d.help("for example `body.id`, or `'headers[\"x-event-id\"]'`"));
+        return None;
+    };
+    let expression =
+        Expression::compile(node, 0..text.len()).map_err(|all| all.into_iter().for_each(|d| body.problem(d))).ok()?;
+    for reference in expression.references() {
+        if !READABLE_FIELDS.contains(&reference.root.as_str()) {
+            let d = Diagnostic::error(
+                "undefined-name",
+                &reference.span,
+                format!("deliveries have no field `{}`", reference.root),
+            );
+            body.problem(d.suggest(&reference.root, READABLE_FIELDS));
+        }
+    }
+    Some(expression)
+}
+
+/// Compiles an expression that a signature scheme defines.
+fn builtin_expression(text: &str) -> Option<Expression> {
+    let node = yaml::parse(&Arc::new(Source { name: "id".into(), text: format!("'{text}'") })).ok()?;
+    Expression::compile(&node, 0..text.len()).ok()
+}
+
+fn is_address(text: &str) -> bool {
+    text.parse::<SocketAddr>().is_ok()
+        || text.rsplit_once(':').is_some_and(|(host, port)| {
+            port.parse::<u16>().is_ok() && !host.is_empty() && !host.contains([':', '/']) && host != "http"
+        })
+}
+
+fn is_url(text: &str) -> bool {
+    ["http://", "https://"].iter().any(|s| text.strip_prefix(s).is_some_and(|rest| !rest.is_empty()))
+}
+
+#[async_trait]
+impl TargetSpec for InboxSpec {
+    async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
+        let listen = self.listen.render_text(scope)?;
+        let failed = |e: std::io::Error| ActionError::Unreachable(format!("the inbox cannot listen on {listen}: {e}"));
+        let listener = TcpListener::bind(&listen).await.map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let tls = self.tls.as_ref().map(|files| files.acceptor(run, scope)).transpose()?;
+        let has_tls = tls.is_some();
+        let scheme = if has_tls { "https" } else { "http" };
+        let public_url = match &self.public_url {
+            Some(t) => t.render_text(scope)?,
+            // `0.0.0.0` means all interfaces, so it is no address to deliver to
+            None if bound.ip().is_unspecified() => format!("{scheme}://127.0.0.1:{}", bound.port()),
+            None => format!("{scheme}://{bound}"),
+        };
+        if !is_url(&public_url) {
+            return Err(ActionError::Invalid(invalid_public_url(&public_url)));
+        }
+        let (boxes, stop) = (Arc::new(Boxes::new()), CancellationToken::new());
+        serve(listener, tls, boxes.clone(), stop.clone()).map_err(failed)?;
+        Ok(Arc::new(Inbox {
+            run_id: run.id.clone(),
+            bound,
+            has_tls,
+            public_url: public_url.trim_end_matches('/').to_string(),
+            signature: self.signature.clone(),
+            id: self.id.clone(),
+            boxes,
+            stop,
+        }))
+    }
+
+    fn address(&self) -> String {
+        self.public_url.as_ref().unwrap_or(&self.listen).source()
+    }
+}
+
+#[async_trait]
+impl Target for Inbox {
+    async fn close(&self) {
+        self.stop.cancel();
+    }
+
+    async fn probe(&self, _: &[Need], _: &Scope) -> Vec<ProbeResult> {
+        probe(self).await
+    }
+}
