@@ -108,7 +108,7 @@ cases:
 "#
     );
     let place = format!("environments:\n  here:\n    targets:\n      api: {{ http: \"{address}\" }}\n");
-    runner::perform(&plan, &place, actions).await
+    runner::run_plan(&plan, &place, actions).await
 }
 
 /// The peak memory of this process, in MiB.

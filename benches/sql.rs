@@ -127,5 +127,5 @@ cases:
 "#
     );
     let environment = format!("environments:\n  here:\n    targets:\n      store: {{ db: \"{address}\" }}\n");
-    runner::perform(&plan, &environment, actions).await
+    runner::run_plan(&plan, &environment, actions).await
 }

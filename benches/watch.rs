@@ -74,7 +74,7 @@ async fn one_by_one(waits: usize) -> Vec<Duration> {
     let items = (1..=waits).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
     let action = "          - k8s: { get: sessions.stream.space/s0 }\n            foreach: ${items}\n            eventually: 60s\n            \
                   check: object.spec.state == item\n";
-    let running = tokio::spawn(perform(cluster.url.clone(), items, action, tap));
+    let running = tokio::spawn(run_action(cluster.url.clone(), items, action, tap));
     let mut delays = vec![];
     while delays.len() < waits {
         match progress.recv().await.expect("the run goes on") {
@@ -102,7 +102,7 @@ async fn all_at_once(waits: usize) -> (Duration, usize, usize) {
     let action = "          - parallel:\n              overlap: all\n              branches:\n                - k8s: { get: \
                   \"sessions.stream.space/s${item}\" }\n                  eventually: 60s\n                  check: object.spec.state == 1\n            \
                   foreach: ${items}\n";
-    let running = tokio::spawn(perform(cluster.url.clone(), items, action, tap));
+    let running = tokio::spawn(run_action(cluster.url.clone(), items, action, tap));
     for _ in 0..waits {
         progress.recv().await.expect("the run goes on");
     }
@@ -253,7 +253,7 @@ impl EventSink for EventTap {
 }
 
 /// Runs a plan of one case with one action.
-async fn perform(url: String, items: String, action: &str, tap: EventTap) {
+async fn run_action(url: String, items: String, action: &str, tap: EventTap) {
     let folder = tempfile::tempdir().expect("a folder");
     let config = json!({ "apiVersion": "v1", "kind": "Config", "current-context": "c",
         "contexts": [{ "name": "c", "context": { "cluster": "c", "user": "c", "namespace": "bench" } }],
@@ -265,5 +265,5 @@ async fn perform(url: String, items: String, action: &str, tap: EventTap) {
     );
     let place = "environments:\n  here:\n    targets:\n      cluster: { k8s: { kubeconfig: kubeconfig } }\n";
     // the last sink: what it receives is on disk already
-    runner::perform_in(folder.path(), &plan, place, vec![Box::new(tap)]).await;
+    runner::run_plan_in(folder.path(), &plan, place, vec![Box::new(tap)]).await;
 }

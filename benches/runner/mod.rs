@@ -34,15 +34,15 @@ impl FileLoader for NoFiles {
 }
 
 /// The time of a run from its first event to the end of its journal. Its case must pass and record `actions` actions.
-pub async fn perform(plan: &str, environment: &str, actions: usize) -> Duration {
+pub async fn run_plan(plan: &str, environment: &str, actions: usize) -> Duration {
     let folder = tempfile::tempdir().expect("a folder");
-    let (took, recorded) = perform_in(folder.path(), plan, environment, vec![]).await;
+    let (took, recorded) = run_plan_in(folder.path(), plan, environment, vec![]).await;
     assert!(recorded > 3 * actions, "{recorded} events");
     took
 }
 
 /// The same in a folder, with further sinks behind the journal; also returns the number of events.
-pub async fn perform_in(
+pub async fn run_plan_in(
     folder: &Path,
     plan: &str,
     environment: &str,

@@ -18,12 +18,12 @@ pub fn print(schedule: &Schedule) {
 /// Prints the actions of `use` and `parallel` nested below them.
 fn print_actions(actions: &[ScheduledAction], depth: usize) {
     for action in actions {
-        if matches!(action.act, ActionKind::Nothing) {
+        if matches!(action.kind, ActionKind::Nothing) {
             continue;
         }
         let each = if action.foreach.is_some() { " (for each)" } else { "" };
         anstream::println!("{}- {}{each}", "  ".repeat(depth), action.what);
-        match &action.act {
+        match &action.kind {
             ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| print_actions(b, depth + 1)),
             ActionKind::Use { definition, .. } => print_actions(&definition.steps, depth + 1),
             _ => {}

@@ -37,7 +37,7 @@ pub fn command(args: args::List) -> Result<u8, Failure> {
 
 fn collect_needs(actions: &[ScheduledAction], needs: &mut BTreeSet<String>) {
     for action in actions {
-        match &action.act {
+        match &action.kind {
             ActionKind::Perform { verb, .. } => {
                 needs.insert(verb.to_string());
             }

@@ -72,7 +72,7 @@ impl ActionRunner<'_> {
             return ActionOutcome::without_output(Status::Interrupted, "cancelled");
         }
         // the items of a `foreach` are actions of their own
-        if action.foreach.is_some() && !matches!(action.act, ActionKind::Parallel { .. }) {
+        if action.foreach.is_some() && !matches!(action.kind, ActionKind::Parallel { .. }) {
             return self.run_if_ready(action, at, scope, timeout).await;
         }
         let hooked = match self.before_action(at, scope) {
@@ -109,7 +109,7 @@ impl ActionRunner<'_> {
             Err(e) => return self.refuse(action, at, Status::NotReached, e.to_string()).await,
         };
         let Some(foreach) = &action.foreach else {
-            return match &action.act {
+            return match &action.kind {
                 ActionKind::Parallel { branches, overlap } => {
                     self.run_parallel(action, at, branches, *overlap, vec![scope.clone()], scope, timeout).await
                 }
@@ -124,7 +124,7 @@ impl ActionRunner<'_> {
             let reason = "`foreach` needs at least one item, and its list is empty".into();
             return self.refuse(action, at, Status::Errored, reason).await;
         }
-        if let ActionKind::Parallel { branches, overlap } = &action.act {
+        if let ActionKind::Parallel { branches, overlap } = &action.kind {
             let scopes = items.iter().map(|(_, v)| scope.with("item", v.clone())).collect();
             return self.run_parallel(action, at, branches, *overlap, scopes, scope, timeout).await;
         }
@@ -215,10 +215,10 @@ impl ActionRunner<'_> {
             }
         }
         // a used action waits at its own first action
-        if !matches!(action.act, ActionKind::Use { .. }) {
+        if !matches!(action.kind, ActionKind::Use { .. }) {
             self.wait_for_branches().await;
         }
-        let outcome = match &action.act {
+        let outcome = match &action.kind {
             ActionKind::Nothing => {
                 let results = self.evaluate(&action.assertions, None, scope);
                 let judged = Judged {

@@ -169,7 +169,7 @@ impl CaseExecution {
             Some(reason) if sentence.unproven => (Status::Unproven, Some(reason)),
             Some(reason) => (Status::NotReached, Some(reason)),
             None => {
-                let (status, reason, outcome) = run_sentence(sentence, runner, &self.scope).await;
+                let (status, reason, outcome) = evaluate_sentence(sentence, runner, &self.scope).await;
                 if let Some(outcome) = outcome {
                     self.scope = outcome.scope;
                     self.ended |= outcome.ends_steps && sentence.part != Part::Expected;
@@ -214,7 +214,7 @@ impl CaseExecution {
 }
 
 /// Runs the actions of a sentence, then evaluates the assertions written beside it.
-async fn run_sentence(
+async fn evaluate_sentence(
     sentence: &Sentence,
     runner: &ActionRunner<'_>,
     scope: &Scope,
@@ -229,7 +229,7 @@ async fn run_sentence(
     let mut outcome = runner.run_actions(&sentence.steps, &at.child("do"), scope.clone(), None).await;
     if !sentence.assertions.is_empty() {
         let ActionOutcome { status, reason, judged, .. } =
-            evaluate_sentence(sentence, runner, &at.child("check"), &outcome.scope).await;
+            evaluate_own_assertions(sentence, runner, &at.child("check"), &outcome.scope).await;
         outcome.judged += judged;
         if outcome.status.worst(status) != outcome.status {
             outcome.status = status;
@@ -250,7 +250,7 @@ async fn run_sentence(
 }
 
 /// Evaluates the assertions of the sentence itself, against the names that its steps have bound.
-async fn evaluate_sentence(
+async fn evaluate_own_assertions(
     sentence: &Sentence,
     runner: &ActionRunner<'_>,
     at: &Address,

@@ -33,7 +33,7 @@ pub fn of_case(case: &Case, known: &Scope) -> Needs {
 
 fn gather(steps: &[ScheduledAction], base: &Scope, scope: &Scope, needs: &mut Needs) {
     for step in steps {
-        match &step.act {
+        match &step.kind {
             ActionKind::Perform { action, target: Some(target), .. } => {
                 needs.extend(action.needs(scope).into_iter().map(|n| (target.clone(), n)));
             }

@@ -55,7 +55,7 @@ fn visit<'s>(
 ) {
     for action in actions {
         f(action);
-        match &action.act {
+        match &action.kind {
             ActionKind::Use { definition, .. } if seen.insert(Arc::as_ptr(definition)) => {
                 visit(&definition.steps, seen, f);
             }
@@ -117,7 +117,7 @@ pub struct ScheduledAction {
     pub location: Location,
     /// One line for people.
     pub what: String,
-    pub act: ActionKind,
+    pub kind: ActionKind,
     pub bind: Option<String>,
     pub save: Vec<(String, Expression)>,
     pub assertions: Assertions,

@@ -3,37 +3,15 @@ use crate::{secrets::Secrets, value::Value};
 use jiff::Timestamp;
 use std::{
     any::Any,
-    collections::BTreeSet,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, OnceLock},
 };
 
 #[derive(Clone, Default)]
 pub struct Scope {
     top: Option<Arc<Frame>>,
     secrets: Arc<Secrets>,
-    /// The time of a recorded observation, for `now()` in a replay.
-    moment: Option<Timestamp>,
-    /// Records which names are read.
-    reads: Option<Arc<Reads>>,
-}
-
-/// The names read from a scope and from those derived from it, bound or not.
-#[derive(Default)]
-struct Reads {
-    names: Mutex<BTreeSet<String>>,
-    outer: Option<Arc<Reads>>,
-}
-
-impl Reads {
-    fn note(&self, name: &str) {
-        let mut names = self.names.lock().unwrap_or_else(|e| e.into_inner());
-        if !names.contains(name) {
-            names.insert(name.to_owned());
-            if let Some(outer) = &self.outer {
-                outer.note(name);
-            }
-        }
-    }
+    /// The fixed time of `now()`; without one it is the current time.
+    clock: Option<Timestamp>,
 }
 
 struct Frame {
@@ -46,7 +24,7 @@ struct Frame {
 
 impl Scope {
     pub fn new(secrets: Arc<Secrets>) -> Self {
-        Scope { top: None, secrets, moment: None, reads: None }
+        Scope { top: None, secrets, clock: None }
     }
 
     #[must_use]
@@ -57,25 +35,20 @@ impl Scope {
             cache: OnceLock::new(),
             below: self.top.clone(),
         };
-        Scope {
-            top: Some(Arc::new(frame)),
-            secrets: self.secrets.clone(),
-            moment: self.moment,
-            reads: self.reads.clone(),
-        }
+        Scope { top: Some(Arc::new(frame)), secrets: self.secrets.clone(), clock: self.clock }
     }
 
     /// The same names, with `now()` fixed.
     #[must_use]
-    pub fn at(&self, moment: Timestamp) -> Scope {
-        let mut then = self.clone();
-        then.moment = Some(moment);
-        then
+    pub fn with_now(&self, now: Timestamp) -> Scope {
+        let mut scope = self.clone();
+        scope.clock = Some(now);
+        scope
     }
 
-    /// The current time, or that of [`Scope::at`].
+    /// The current time, or that of [`Scope::with_now`].
     pub fn now(&self) -> Timestamp {
-        self.moment.unwrap_or_else(Timestamp::now)
+        self.clock.unwrap_or_else(Timestamp::now)
     }
 
     /// Binds each entry of a map.
@@ -123,35 +96,15 @@ impl Scope {
         }
     }
 
-    /// The same names, with reads recorded for [`Scope::reads_the_same`].
-    #[must_use]
-    pub fn watched(&self) -> Scope {
-        let mut watched = self.clone();
-        watched.reads = Some(Arc::new(Reads { names: Mutex::default(), outer: self.reads.clone() }));
-        watched
-    }
-
-    /// Whether `other` binds every name read from this watched scope to the same value.
-    pub fn reads_the_same(&self, other: &Scope) -> bool {
-        let Some(reads) = &self.reads else { return self.same(other) };
-        let names = reads.names.lock().unwrap_or_else(|e| e.into_inner());
-        names.iter().all(|name| match (self.find(name), other.find(name)) {
-            (None, None) => true,
-            (Some(a), Some(b)) => std::ptr::eq(a, b) || a.value.identical(&b.value),
-            _ => false,
-        })
-    }
-
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.frame(name).map(|f| &f.value)
+        self.find(name).map(|f| &f.value)
     }
 
     pub fn has(&self, name: &str) -> bool {
-        self.frame(name).is_some()
+        self.find(name).is_some()
     }
 
-    /// The value of `name` in another representation, converted once per binding. All callers must use the same `T`. Does not count
-    /// as a read.
+    /// The value of `name` in another representation, converted once per binding. All callers must use the same `T`.
     pub fn cached<T: Any + Send + Sync>(&self, name: &str, convert: impl FnOnce(&Value) -> T) -> Option<&T> {
         let frame = self.find(name)?;
         frame.cache.get_or_init(|| Box::new(convert(&frame.value))).downcast_ref()
@@ -159,13 +112,6 @@ impl Scope {
 
     pub fn secrets(&self) -> &Arc<Secrets> {
         &self.secrets
-    }
-
-    fn frame(&self, name: &str) -> Option<&Frame> {
-        if let Some(reads) = &self.reads {
-            reads.note(name);
-        }
-        self.find(name)
     }
 
     fn find(&self, name: &str) -> Option<&Frame> {
@@ -217,18 +163,6 @@ mod tests {
         assert!(!outer.with("b", 2i64).same(&outer.with("b", 3i64)));
         assert!(!outer.with("b", 2i64).same(&outer));
         assert_eq!(outer.with("a", 2i64).names(), crate::value::Map::from_iter([("a".to_string(), Value::Int(2))]));
-    }
-
-    #[test]
-    fn unread_names_may_differ() {
-        let base = Scope::default().with("a", 1i64).with("b", 2i64);
-        let outer = base.watched();
-        let inner = outer.with("c", 3i64).watched();
-        assert!(inner.get("a").is_some() && inner.get("d").is_none());
-        assert!(outer.reads_the_same(&base.with("b", 5i64)));
-        assert!(!outer.reads_the_same(&base.with("a", 5i64)));
-        assert!(!outer.reads_the_same(&base.with("d", 5i64)), "a name that was not found counts as read");
-        assert!(inner.reads_the_same(&Scope::default().with("a", 1i64)));
     }
 
     #[test]

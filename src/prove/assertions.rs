@@ -49,7 +49,7 @@ pub fn assertions_of(schedule: &Schedule) -> PlanAssertions {
 fn collect_actions(actions: &[ScheduledAction], case: usize, out: &mut BySpan, in_undo: &mut BySpan) {
     for action in actions {
         collect(&action.assertions, case, out);
-        match &action.act {
+        match &action.kind {
             ActionKind::Use { definition, .. } => collect_actions(&definition.steps, case, out, in_undo),
             ActionKind::Parallel { branches, .. } => {
                 branches.iter().for_each(|b| collect_actions(b, case, out, in_undo));

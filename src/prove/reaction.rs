@@ -106,7 +106,7 @@ impl<'r> Judge<'r> {
 pub fn verb_actions(schedule: &Schedule) -> HashMap<Location, &dyn Action> {
     let mut out: HashMap<Location, &dyn Action> = HashMap::new();
     schedule.visit_actions(&mut |scheduled| {
-        if let ActionKind::Perform { action, .. } = &scheduled.act {
+        if let ActionKind::Perform { action, .. } = &scheduled.kind {
             out.insert(scheduled.location.clone(), &**action);
         }
     });

@@ -21,7 +21,7 @@ async fn recorded(plan: &str) -> Vec<Event> {
 }
 
 async fn recorded_in(plan: &str, setting: Setting) -> Vec<Event> {
-    let TestRun { lines, .. } = harness::perform(plan, setting).await;
+    let TestRun { lines, .. } = harness::run_with(plan, setting).await;
     // through the journal's text, as the command reads it
     lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect()
 }

@@ -95,7 +95,7 @@ fn collect(
         for template in [&action.eventually, &action.always, &action.timeout].into_iter().flatten() {
             names.add(template.references());
         }
-        match &action.act {
+        match &action.kind {
             ActionKind::Nothing => names.values.extend(action.needs.iter().cloned()),
             ActionKind::Use { definition, inputs } => {
                 inputs.iter().for_each(|(_, tree)| names.add(&tree.references()));

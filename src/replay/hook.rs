@@ -90,7 +90,7 @@ impl ActionHook for ReplayHook {
             return BeforeAction::Skip(outcome);
         }
         let ended = self.record.actions.get(at).and_then(|a| a.ended);
-        BeforeAction::Run(ended.map_or_else(|| scope.clone(), |ended| scope.at(ended)))
+        BeforeAction::Run(ended.map_or_else(|| scope.clone(), |ended| scope.with_now(ended)))
     }
 
     fn judging(&self, assertions: &Assertions, scope: &Scope) {

@@ -1,6 +1,6 @@
 //! Replays give the recorded statuses and verdicts, and fail where an observation is changed.
 use crate::{
-    engine::tests::harness::{Setting, TestRun, perform, run},
+    engine::tests::harness::{Setting, TestRun, run, run_with},
     event::{Event, EventKind},
     outcome::{Status, Verdict},
     value::Value,
@@ -78,7 +78,7 @@ cases:
 ";
 
 async fn replayed(events: Vec<Event>) -> TestRun {
-    perform(PLAN, Setting { recorded: Some(events), ..Setting::default() }).await
+    run_with(PLAN, Setting { recorded: Some(events), ..Setting::default() }).await
 }
 
 /// Without the undo, which only a live run has.

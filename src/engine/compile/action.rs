@@ -67,7 +67,7 @@ impl Compiler<'_> {
             names.built_in("item", item);
         }
         let location = step.span.location();
-        let (act, what, shape, reads) = self.verb(step.verb, step.target.as_ref(), names)?;
+        let (kind, what, shape, reads) = self.verb(step.verb, step.target.as_ref(), names)?;
         need(&mut needs, &reads);
         for t in [&step.eventually, &step.always, &step.timeout].into_iter().flatten() {
             let reads: Vec<Reference> = t.0.references().cloned().collect();
@@ -79,7 +79,7 @@ impl Compiler<'_> {
 
         // assertions and `save` see the fields of the output as names
         let inner = names.depth();
-        let fields = match (&act, &shape) {
+        let fields = match (&kind, &shape) {
             (ActionKind::Nothing, _) => None,
             (_, Shape::Fields(fields)) => {
                 fields.iter().for_each(|(f, s)| names.built_in(f, s.clone()));
@@ -87,8 +87,8 @@ impl Compiler<'_> {
             }
             _ => Some(vec!["at".into(), "took".into()]),
         };
-        let open = matches!((&act, &shape), (ActionKind::Use { .. } | ActionKind::Perform { .. }, Shape::Any));
-        let broken = matches!(&act, ActionKind::Perform { verb: "", .. });
+        let open = matches!((&kind, &shape), (ActionKind::Use { .. } | ActionKind::Perform { .. }, Shape::Any));
+        let broken = matches!(&kind, ActionKind::Perform { verb: "", .. });
         if open {
             names.built_in("at", Shape::Any);
             names.built_in("took", Shape::Any);
@@ -126,7 +126,7 @@ impl Compiler<'_> {
         needs.retain(|n| n != "item" || step.foreach.is_none());
         names.drop_to(inner);
 
-        if let ActionKind::Perform { action, verb, .. } = &act {
+        if let ActionKind::Perform { action, verb, .. } = &kind {
             let checked = !step.assertions.is_empty() || !step.save.is_empty() || step.bind.is_some();
             if !checked && action.changes() && !self.undoing {
                 let d = Diagnostic::error(
@@ -138,7 +138,7 @@ impl Compiler<'_> {
             }
         }
         if self.environment.is_some_and(|e| e.protected)
-            && let Some(why) = self.refusal(&act, !step.undo.is_empty())
+            && let Some(why) = self.refusal(&kind, !step.undo.is_empty())
         {
             let name = self.environment.map(|e| e.name.as_str()).unwrap_or_default();
             let d = Diagnostic::error(
@@ -149,7 +149,7 @@ impl Compiler<'_> {
             self.effects.refused.push(d.help(format!("`--allow-destructive {name}` allows it")));
         }
         if let (Some(_), Some(k), false) =
-            (&step.always, step.assertions.is_empty().then_some(&step.span), matches!(act, ActionKind::Nothing))
+            (&step.always, step.assertions.is_empty().then_some(&step.span), matches!(kind, ActionKind::Nothing))
         {
             self.problems.push(Diagnostic::error(
                 "missing-assertion",
@@ -157,7 +157,7 @@ impl Compiler<'_> {
                 "`always` needs an `expect` or a `check` that must hold",
             ));
         }
-        if step.eventually.is_some() && step.assertions.is_empty() && matches!(act, ActionKind::Perform { .. }) {
+        if step.eventually.is_some() && step.assertions.is_empty() && matches!(kind, ActionKind::Perform { .. }) {
             self.problems.push(Diagnostic::error(
                 "missing-assertion",
                 &step.span,
@@ -199,12 +199,12 @@ impl Compiler<'_> {
             (Some(_), Some(keys)) => Shape::Fields(keys.iter().map(|k| (k.clone(), s.clone())).collect()),
             (Some(_), None) => Shape::List(Box::new(s)),
         };
-        let parallel = matches!(act, ActionKind::Parallel { .. });
+        let parallel = matches!(kind, ActionKind::Parallel { .. });
         for (n, _) in &step.save {
             names.bind(&n.text, if parallel { Shape::Any } else { many(Shape::Any) }, &n.span, &mut self.problems);
         }
         if let Some(n) = &step.bind {
-            if matches!(act, ActionKind::Nothing) {
+            if matches!(kind, ActionKind::Nothing) {
                 self.problems.push(Diagnostic::error(
                     "missing-verb",
                     &n.span,
@@ -216,7 +216,7 @@ impl Compiler<'_> {
         Some(ScheduledAction {
             location,
             what,
-            act,
+            kind,
             bind: step.bind.map(|n| n.text),
             save: step.save.into_iter().map(|(n, e)| (n.text, e)).collect(),
             assertions: step.assertions,
@@ -233,8 +233,8 @@ impl Compiler<'_> {
     }
 
     /// Why a protected environment refuses an action, if it does.
-    fn refusal(&self, act: &ActionKind, has_undo: bool) -> Option<&'static str> {
-        match act {
+    fn refusal(&self, kind: &ActionKind, has_undo: bool) -> Option<&'static str> {
+        match kind {
             ActionKind::Fault { breaks: true, .. } => Some("this breaks a dependency of it"),
             ActionKind::Perform { verb: "exec", .. } => Some("the effects of this program are unknown"),
             ActionKind::Perform { action, .. } if action.changes() && !has_undo && !self.undoing => {

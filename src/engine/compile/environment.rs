@@ -162,7 +162,7 @@ impl Compiler<'_> {
         let mut out = self.actions(steps, names);
         if out.len() == named.len() {
             for (s, n) in out.iter_mut().zip(named) {
-                if let ActionKind::Perform { target, .. } = &mut s.act {
+                if let ActionKind::Perform { target, .. } = &mut s.kind {
                     *target = n;
                 }
             }
@@ -172,7 +172,7 @@ impl Compiler<'_> {
 }
 
 fn resolve(step: &mut ScheduledAction, target_of: &dyn Fn(&str, &Option<String>) -> Option<String>) {
-    if let ActionKind::Perform { target, verb, .. } = &mut step.act {
+    if let ActionKind::Perform { target, verb, .. } = &mut step.kind {
         *target = target_of(verb, target);
     }
 }

@@ -1,10 +1,10 @@
 //! What an environment adds to a run: overriding actions, `on_failure`, teardown, protection and known failures.
-use super::harness::{HERE, Setting, Shared, TestRun, compiled, environments, perform};
+use super::harness::{HERE, Setting, Shared, TestRun, compiled, environments, run_with};
 use crate::outcome::{Status, Verdict};
 use std::sync::Arc;
 
 async fn run(plan: &str, more: &str) -> TestRun {
-    perform(plan, Setting { environment: format!("{HERE}{more}"), ..Setting::default() }).await
+    run_with(plan, Setting { environment: format!("{HERE}{more}"), ..Setting::default() }).await
 }
 
 fn refused(plan: &str, more: &str) -> String {
@@ -130,7 +130,7 @@ fn a_protected_environment_refuses_actions_without_undo() {
         said.contains("protected") && said.contains("has no `undo`") && said.contains("--allow-destructive here"),
         "{said}"
     );
-    assert!(refused(&plan("{ fault: { break: down } }"), "protected: true").contains("breaks a link"));
+    assert!(refused(&plan("{ fault: { break: down } }"), "protected: true").contains("breaks a dependency"));
     let with = plan("{ fake: { name: make, changes: true }, as: x, undo: [{ fake: { name: u, changes: true } }] }");
     assert_eq!(refused(&with, "protected: true"), "");
     assert_eq!(refused(&plan("{ fake: { name: look }, as: x }"), "protected: true"), "");

@@ -1,5 +1,5 @@
 //! After a failure: what continues, what is not reached, who is to blame; and which cases run at the same time.
-use super::harness::{HERE, Setting, perform, run, run_clocked};
+use super::harness::{HERE, Setting, run, run_clocked, run_with};
 use crate::outcome::{Blame, Status, Verdict};
 
 #[tokio::test]
@@ -223,7 +223,7 @@ async fn failed_outweighs_errored() {
 #[tokio::test]
 async fn a_target_that_cannot_be_connected_is_errored() {
     let setting = Setting { environment: "targets: { one: { fake: nowhere } }".into(), ..Setting::default() };
-    let result = perform(
+    let result = run_with(
         "  - { id: A, tier: must, expected: [{ result: r, do: [{ fake: {}, expect: { answer: true } }] }] }",
         setting,
     )
@@ -448,7 +448,7 @@ async fn a_case_with_a_fault_runs_alone() {
 #[tokio::test(start_paused = true)]
 async fn with_one_job_cases_keep_the_plans_order() {
     let text = THREE.replace("    exclusive: true\n", "");
-    let result = perform(&text, Setting { jobs: Some(1), paused: true, ..Setting::default() }).await;
+    let result = run_with(&text, Setting { jobs: Some(1), paused: true, ..Setting::default() }).await;
     assert_eq!(result.log[1..7], ["a", "a ends", "b", "b ends", "c", "c ends"]);
 }
 
@@ -456,7 +456,7 @@ async fn with_one_job_cases_keep_the_plans_order() {
 async fn fail_fast_starts_no_case_after_the_first_failure() {
     let text =
         THREE.replace("    exclusive: true\n", "").replacen("expect: { answer: true }", "expect: { answer: 2 }", 1);
-    let result = perform(&text, Setting { jobs: Some(1), fail_fast: true, paused: true, ..Setting::default() }).await;
+    let result = run_with(&text, Setting { jobs: Some(1), fail_fast: true, paused: true, ..Setting::default() }).await;
     assert_eq!(
         (result.verdict("A"), result.verdict("B"), result.verdict("C")),
         (Verdict::Failed, Verdict::Skipped, Verdict::Skipped)
@@ -467,7 +467,7 @@ async fn fail_fast_starts_no_case_after_the_first_failure() {
 #[tokio::test]
 async fn a_failed_setup_errors_every_case_with_one_sentence() {
     let setup = "setup: [{ fake: { says: [{ error: unreachable }] } }]";
-    let result = perform(THREE, Setting { environment: format!("{HERE}{setup}"), ..Setting::default() }).await;
+    let result = run_with(THREE, Setting { environment: format!("{HERE}{setup}"), ..Setting::default() }).await;
     for case in ["A", "B", "C"] {
         let (verdict, blame, reason) = result.case(case);
         assert_eq!((verdict, blame), (Verdict::Errored, Some(Blame::Environment)));

@@ -321,12 +321,12 @@ pub struct TestRun {
 
 /// Runs cases with the real clock.
 pub async fn run(cases: &str) -> TestRun {
-    perform(cases, Setting::default()).await
+    run_with(cases, Setting::default()).await
 }
 
 /// Runs cases with a paused clock, which advances when all tasks wait.
 pub async fn run_clocked(cases: &str) -> TestRun {
-    perform(cases, Setting { paused: true, ..Setting::default() }).await
+    run_with(cases, Setting { paused: true, ..Setting::default() }).await
 }
 
 pub fn registry(shared: &Arc<Shared>) -> Registry {
@@ -368,7 +368,7 @@ pub fn environments(text: &str) -> (Environments, String) {
     (all, reader.problems.0.iter().map(|d| d.render(false) + "\n").collect())
 }
 
-pub async fn perform(cases: &str, setting: Setting) -> TestRun {
+pub async fn run_with(cases: &str, setting: Setting) -> TestRun {
     let shared = Arc::new(Shared::default());
     let mut schedule = compiled(cases, &shared, &setting.environment).unwrap_or_else(|drawn| panic!("{drawn}"));
     schedule.jobs = setting.jobs.unwrap_or(schedule.jobs);

@@ -1,5 +1,5 @@
 //! An inconclusive case never passes, and none of its expected results do.
-use super::harness::{Setting, TestRun, perform, run};
+use super::harness::{Setting, TestRun, run, run_with};
 use crate::outcome::{Status, Verdict};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -92,7 +92,7 @@ async fn a_fault_that_no_connection_met_is_inconclusive() {
     let left = "          - fault: { break: down }
           - { fake: { says: [1] }, as: seen }";
     for steps in [healed, left] {
-        let result = perform(&plan(steps, "        check: seen.answer == 1"), untried()).await;
+        let result = run_with(&plan(steps, "        check: seen.answer == 1"), untried()).await;
         assert_eq!(result_and_verdict(&result), (Status::NotReached, Verdict::Errored), "{steps}");
         assert!(
             why(&result).contains("no connection was attempted while the fault `down` was active"),
@@ -127,7 +127,7 @@ async fn a_clock_that_jumps_is_inconclusive() {
         Timestamp::now() + jump
     }
     let text = plan("          - { fake: { says: [1] }, as: seen }", "        check: seen.took < duration('5s')");
-    let result = perform(&text, Setting { wall, ..Setting::default() }).await;
+    let result = run_with(&text, Setting { wall, ..Setting::default() }).await;
     assert_eq!(result_and_verdict(&result), (Status::NotReached, Verdict::Errored));
     assert!(why(&result).contains("the clock jumped forward by 1h"), "{}", why(&result));
 }
@@ -146,6 +146,6 @@ async fn a_failure_stays_one_in_an_inconclusive_case() {
           - { fake: { says: [2] }, as: seen }
           - fault: { heal: down }";
     let result =
-        perform(&plan(steps, "        check: seen.answer == 1"), Setting { tried: 0, ..Setting::default() }).await;
+        run_with(&plan(steps, "        check: seen.answer == 1"), Setting { tried: 0, ..Setting::default() }).await;
     assert_eq!(result_and_verdict(&result), (Status::Failed, Verdict::Failed));
 }

@@ -1,5 +1,5 @@
 //! Assertions: patterns, checks, `eventually`, `always`, `give_up_if`, `at` and `took`; without assertions nothing passes.
-use super::harness::{Setting, compiled, perform, run, run_clocked};
+use super::harness::{Setting, compiled, run, run_clocked, run_with};
 use crate::{
     event::EventKind,
     outcome::{Status, Verdict},
@@ -450,7 +450,7 @@ async fn a_fault_without_connections_is_errored() {
     expected: [{{ result: r, check: 1 == 1 }}]
 "
         );
-        let result = perform(&case, Setting { tried: 0, ..Setting::default() }).await;
+        let result = run_with(&case, Setting { tried: 0, ..Setting::default() }).await;
         let (verdict, _, reason) = result.case("A");
         assert_eq!(verdict, Verdict::Errored, "{heal}");
         assert!(reason.contains("no connection was attempted"), "{heal}: {reason}");

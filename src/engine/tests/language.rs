@@ -1,5 +1,5 @@
 //! Names, scopes, and what `save` and `as` bind.
-use super::harness::{HERE, Setting, compiled, perform, run};
+use super::harness::{HERE, Setting, compiled, run, run_with};
 use crate::outcome::{Status, Verdict};
 
 async fn holds(cases: &str) {
@@ -120,7 +120,7 @@ async fn names_do_not_leak_between_cases() {
 #[tokio::test]
 async fn binds_built_in_names_and_overrides_variables_by_the_environment() {
     let setting = Setting { environment: format!("{HERE}vars: {{ user: '${{run.id}}-admin' }}"), ..Setting::default() };
-    let result = perform(
+    let result = run_with(
         "
 plan: T
 vars: { user: nobody, twice: '${user} ${user}' }

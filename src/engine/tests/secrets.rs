@@ -1,5 +1,5 @@
 //! Secrets are masked in every event, while checks see their values.
-use super::harness::{HERE, Setting, TestRun, perform};
+use super::harness::{HERE, Setting, TestRun, run_with};
 use crate::outcome::Verdict;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -7,7 +7,7 @@ const TOKEN: &str = "s3cr3t-token-value";
 
 async fn with_secret(cases: &str) -> TestRun {
     let setting = Setting { environment: format!("{HERE}secrets: {{ token: {TOKEN} }}"), ..Setting::default() };
-    perform(cases, setting).await
+    run_with(cases, setting).await
 }
 
 fn nowhere(result: &TestRun, text: &str) {

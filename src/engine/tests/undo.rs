@@ -1,5 +1,5 @@
 //! The undo: last first, after every outcome, and recorded before the action.
-use super::harness::{HERE, Setting, perform, run, run_clocked};
+use super::harness::{HERE, Setting, run, run_clocked, run_with};
 use crate::{
     event::EventKind,
     outcome::{Status, Verdict},
@@ -278,7 +278,7 @@ async fn a_fault_that_cannot_be_healed_is_reported_as_left() {
     steps: [{ step: s, do: [{ fault: { break: down } }] }]
     expected: [{ result: r, check: 1 == 1 }]
 ";
-    let result = perform(case, Setting { stuck: true, ..Setting::default() }).await;
+    let result = run_with(case, Setting { stuck: true, ..Setting::default() }).await;
     assert_eq!(result.verdict("A"), Verdict::Errored);
     assert!(result.case("A").2.contains("could not be healed"), "{:?}", result.case("A"));
 }
@@ -298,7 +298,7 @@ faults:
     steps: [{ step: s, do: [{ fake: { name: make }, undo: [{ fake: { name: unmake } }] }, { fault: { break: down } }] }]
     expected: [{ result: r, check: 1 == 1 }]
 ";
-    let result = perform(case, Setting { environment: environment.into(), paused: true, ..Setting::default() }).await;
+    let result = run_with(case, Setting { environment: environment.into(), paused: true, ..Setting::default() }).await;
     let undone = result.undone();
     assert_eq!((undone[0].1, undone[0].2.as_str()), (Status::Errored, "not done within 90s"));
     assert_eq!(
@@ -324,7 +324,7 @@ faults:
     steps: [{ step: s, do: [{ fault: { break: down } }, { fault: { heal: down }, as: healed }] }]
     expected: [{ result: r, check: healed.refused == 2 }]
 ";
-    let result = perform(case, Setting { environment: faults.into(), ..Setting::default() }).await;
+    let result = run_with(case, Setting { environment: faults.into(), ..Setting::default() }).await;
     assert_eq!(result.verdict("A"), Verdict::Passed, "{:?}", result.case("A"));
     assert_eq!(result.log.iter().filter(|l| ["cut", "heal"].contains(&l.as_str())).count(), 2, "{:?}", result.log);
 }
@@ -333,7 +333,7 @@ faults:
 async fn undo_of_setup_runs_after_the_last_case() {
     let setup = "setup: [{ fake: { name: make }, undo: [{ fake: { name: unmake } }] }]";
     let case = "  - { id: A, tier: must, expected: [{ result: r, do: [{ fake: { name: case }, check: answer }] }] }";
-    let result = perform(case, Setting { environment: format!("{HERE}{setup}"), ..Setting::default() }).await;
+    let result = run_with(case, Setting { environment: format!("{HERE}{setup}"), ..Setting::default() }).await;
     assert_eq!(result.log, ["intended fake unmake", "connect one", "make", "case", "unmake", "close one"]);
     assert_eq!(result.verdict("A"), Verdict::Passed);
 }
