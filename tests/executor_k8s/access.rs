@@ -140,7 +140,7 @@ async fn reads_token_from_kubeconfig_file_or_provider() {
         let stage = open(dir, "config").await;
         let observed = stage.output("get: ns/streamspace").await;
         assert_eq!(at(&observed, "found"), Value::Bool(true), "{user}");
-        let masked = stage.scope.secrets().names_in(&format!("token: {token}"));
+        let masked = stage.environment.secrets().names_in(&format!("token: {token}"));
         assert_eq!(masked.is_empty(), user.get("tokenFile").is_some(), "{user}: {masked:?}");
     }
     let e = request_error(dir, &config(&url, json!({ "token": "wrong" }))).await;

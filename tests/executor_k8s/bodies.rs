@@ -67,7 +67,7 @@ fn refuses_invalid_bodies_with_a_diagnostic() {
         ("create: deployment.yaml", "or `{ file: PATH }`"),
         ("create: []", "expected a manifest"),
         ("{ get: a/b, namespce: x }", "namespace"),
-        ("{ get: 'a/${b' }", "without a closing"),
+        ("{ get: 'a/${b' }", "close the placeholder"),
     ] {
         let problems = compile(&K8s, body).err().unwrap_or_else(|| panic!("{body} compiles"));
         assert!(problems.iter().any(|p| p.message.contains(expected)), "{body}: {problems:?}");
