@@ -1,5 +1,5 @@
-//! TP-004 against the sandbox as built: every case fails in the sentences in which StreamSpace at commit 583a9f9 fails, and for the
-//! same reasons. No case is errored or blocked.
+//! TP-004 against the sandbox as built: every case fails in the sentences in which StreamSpace at
+//! commit 583a9f9 fails, and for the same reasons. No case is errored or blocked.
 mod support;
 
 use support::Workspace;

@@ -1,5 +1,5 @@
-//! TP-004 as a process: against the sandbox, and against a sandbox that is manipulated while it runs. A failure must appear in the
-//! sentence that the manipulation breaks.
+//! TP-004 as a process: against the sandbox, and against a sandbox that is manipulated while it
+//! runs. A failure must appear in the sentence that the manipulation breaks.
 mod support;
 
 use std::{

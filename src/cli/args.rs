@@ -26,8 +26,8 @@ pub enum Command {
     List(List),
     /// Check that every target of an environment can be reached and used as the plan needs it
     Doctor(Box<Doctor>),
-    /// Mutation testing of plans: run them against each defect of the sandbox, or re-evaluate a recorded run with mutated
-    /// observations
+    /// Mutation testing of plans: run them against each defect of the sandbox, or re-evaluate a
+    /// recorded run with mutated observations
     Prove(Box<Prove>),
     /// Write the report of a recorded run
     Report(Report),
@@ -183,8 +183,8 @@ pub struct Prove {
     /// Re-evaluate a recorded run that passed, by id or events.jsonl, with one observation mutated at a time
     #[arg(long, value_name = "RUN")]
     pub run: Vec<String>,
-    /// With --run: write the assertion baseline to the file named by the plan's `prove.guards`; with several runs, their
-    /// intersection
+    /// With --run: write the assertion baseline to the file named by the plan's `prove.guards`;
+    /// with several runs, their intersection
     #[arg(long, requires = "run")]
     pub accept: bool,
     /// Number of sandboxes to run in parallel

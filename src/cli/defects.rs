@@ -47,7 +47,8 @@ mod tests {
     use crate::event::Part;
     use std::collections::BTreeSet;
 
-    /// At least two defects of different kinds break each expected result and each verifying step; every defect breaks something.
+    /// At least two defects of different kinds break each expected result and each verifying step;
+    /// every defect breaks something.
     #[test]
     fn two_kinds_of_defects_break_every_expected_result() {
         let registry = executors::registry();

@@ -1,5 +1,6 @@
-//! `doctor`: checks whether every target of an environment can be reached and used as the plan needs it. Prints one line per probe,
-//! with what to do about a problem. Executes setup and undoes it; executes nothing of the plan's cases.
+//! `doctor`: checks whether every target of an environment can be reached and used as the plan
+//! needs it. Prints one line per probe, with what to do about a problem. Executes setup and undoes
+//! it; executes nothing of the plan's cases.
 use super::{
     args::{self, OutputArgs},
     environment::ChosenEnvironment,
@@ -69,14 +70,14 @@ pub async fn command(args: Box<args::Doctor>, output: OutputArgs) -> Result<u8, 
 }
 
 /// The result of one probe.
-struct Line {
+struct ProbeLine {
     subject: String,
     result: ProbeResult,
 }
 
-impl Line {
+impl ProbeLine {
     fn new(subject: impl Into<String>, result: ProbeResult) -> Self {
-        Line { subject: subject.into(), result }
+        ProbeLine { subject: subject.into(), result }
     }
 
     fn render(&self) -> String {
@@ -92,10 +93,10 @@ impl Line {
 }
 
 /// All probes of an environment, with secrets masked.
-async fn probe(schedule: Schedule, file: &files::PlanFile) -> Vec<Line> {
+async fn probe(schedule: Schedule, file: &files::PlanFile) -> Vec<ProbeLine> {
     let secrets = Arc::new(Secrets::default());
     let mut lines = probe_environment(schedule, file, &secrets).await;
-    for Line { result, .. } in &mut lines {
+    for ProbeLine { result, .. } in &mut lines {
         for text in [Some(&mut result.tried), Some(&mut result.seen), result.remedy.as_mut()].into_iter().flatten() {
             if let Some(masked) = secrets.mask(text) {
                 *text = masked;
@@ -105,13 +106,13 @@ async fn probe(schedule: Schedule, file: &files::PlanFile) -> Vec<Line> {
     lines
 }
 
-async fn probe_environment(schedule: Schedule, file: &files::PlanFile, secrets: &Arc<Secrets>) -> Vec<Line> {
+async fn probe_environment(schedule: Schedule, file: &files::PlanFile, secrets: &Arc<Secrets>) -> Vec<ProbeLine> {
     let run = RunInfo { id: "doctor".into(), started: jiff::Timestamp::now(), dir: file.root.clone() };
     let environment = match environment_scope(&run, secrets, &schedule).await {
         Ok(scope) => scope,
         Err(f) => {
             let message = f.message.trim_start_matches("error: ").replace('\n', " ");
-            return vec![Line::new(
+            return vec![ProbeLine::new(
                 "secrets",
                 ProbeResult::error("read", message, "nothing else can be probed without it"),
             )];
@@ -120,14 +121,14 @@ async fn probe_environment(schedule: Schedule, file: &files::PlanFile, secrets: 
     let mut lines = vec![];
     if !schedule.secrets.is_empty() {
         let names = schedule.secrets.iter().map(|(n, _)| format!("`{n}`")).collect::<Vec<_>>().join(", ");
-        lines.push(Line::new("secrets", ProbeResult::ok("read", names)));
+        lines.push(ProbeLine::new("secrets", ProbeResult::ok("read", names)));
     }
     let scope = match base_scope(&run, secrets, &schedule.vars, &environment) {
         Ok(scope) => scope.over(&environment),
         Err(VariableError { name, source }) => {
             let remedy = "fix it in the plan, in the environment file, or with `--set`";
             let result = ProbeResult::error(format!("evaluate `{name}`"), source.to_string(), remedy);
-            lines.push(Line::new("variables", result));
+            lines.push(ProbeLine::new("variables", result));
             return lines;
         }
     };
@@ -139,13 +140,13 @@ async fn probe_environment(schedule: Schedule, file: &files::PlanFile, secrets: 
         Err(f) => {
             let message = f.message.trim_start_matches("error: ");
             let remedy = "free that port, or use another in `listen`";
-            lines.push(Line::new("faults", ProbeResult::error("listen", message, remedy)));
+            lines.push(ProbeLine::new("faults", ProbeResult::error("listen", message, remedy)));
             vec![]
         }
     };
     for (name, fault) in &schedule.faults {
         if let Fault::Relay { upstream, .. } = fault {
-            lines.push(Line::new(format!("fault {name}"), probe_upstream(upstream).await));
+            lines.push(ProbeLine::new(format!("fault {name}"), probe_upstream(upstream).await));
         }
     }
     let links = switches.into_iter().map(|(n, s)| (n, s as Arc<dyn Link>)).collect();
@@ -170,7 +171,7 @@ async fn probe_targets(
     live: &Arc<LiveSource>,
     links: HashMap<String, Arc<dyn Link>>,
     needs: &needs::Needs,
-) -> Vec<Line> {
+) -> Vec<ProbeLine> {
     let cancel = tokio_util::sync::CancellationToken::new();
     let (events, thread) = dispatch::start(secrets.clone(), vec![], cancel.clone());
     let context = RunContext {
@@ -195,16 +196,16 @@ async fn probe_targets(
             Ok(()) => ProbeResult::ok("execute", format!("{n} action{} passed", if n == 1 { "" } else { "s" })),
             Err(why) => ProbeResult::error("execute", why.to_string(), "until it passes, every case is errored"),
         };
-        lines.push(Line::new("setup", result));
+        lines.push(ProbeLine::new("setup", result));
     }
     for target in &schedule.targets {
         let needs: Vec<Need> = needs.iter().filter(|(t, _)| *t == target.name).map(|(_, n)| n.clone()).collect();
         let results = probe_target(live, &target.name, &needs).await;
-        lines.extend(results.into_iter().map(|r| Line::new(&target.name, r)));
+        lines.extend(results.into_iter().map(|r| ProbeLine::new(&target.name, r)));
     }
     for note in tear_down(&schedule, &context, &**live, &effects).await {
         let result = ProbeResult::error("execute", note, "check what is left, and remove it by hand");
-        lines.push(Line::new("teardown", result));
+        lines.push(ProbeLine::new("teardown", result));
     }
     live.close().await;
     drop(context);

@@ -30,8 +30,8 @@ pub struct RunOptions {
 
 type Sinks = Vec<Box<dyn EventSink>>;
 
-/// Returns the index of the finished run, whatever the verdicts. Fails if the run could not start or could not be recorded;
-/// `open_sinks` is called when nothing else can prevent the start.
+/// Returns the index of the finished run, whatever the verdicts. Fails if the run could not start
+/// or could not be recorded; `open_sinks` is called when nothing else can prevent the start.
 pub async fn execute(
     options: RunOptions,
     mut schedule: Schedule,

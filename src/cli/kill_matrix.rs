@@ -28,8 +28,8 @@ pub struct MatrixOptions<'a> {
     pub interrupts: &'a Interrupts,
 }
 
-/// Rows in the order of the defect catalogue, preceded and followed by a run without defect. `on_row` is called with the number of
-/// finished runs, their total, and each row as it finishes.
+/// Rows in the order of the defect catalogue, preceded and followed by a run without defect.
+/// `on_row` is called with the number of finished runs, their total, and each row as it finishes.
 pub async fn run(options: &MatrixOptions<'_>, on_row: &(dyn Fn(usize, usize, &Row) + Sync)) -> Result<Matrix, Failure> {
     let schedule = options.draft.compile_for_proof(options.registry, None, options.set)?;
     let breaks = |name: &str| schedule.breaks.iter().find(|b| b.defect == name);

@@ -1,5 +1,6 @@
-//! The command line: arguments, files, environment variables, signals and exit codes, with one file per command. The only module
-//! that reads those or exits, and the only one that uses the engine, the executors, the reports and the sandbox together.
+//! The command line: arguments, files, environment variables, signals and exit codes, with one file
+//! per command. The only module that reads those or exits, and the only one that uses the engine,
+//! the executors, the reports and the sandbox together.
 mod args;
 mod check;
 #[cfg(feature = "sandbox")]

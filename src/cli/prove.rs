@@ -1,5 +1,5 @@
-//! `prove`: mutation testing of plans. Re-evaluates a recorded run with mutated observations, runs the plan against each defect of
-//! the sandbox, and writes one report about both.
+//! `prove`: mutation testing of plans. Re-evaluates a recorded run with mutated observations, runs
+//! the plan against each defect of the sandbox, and writes one report about both.
 use super::{
     args::{self, OutputArgs},
     environment::ChosenEnvironment,

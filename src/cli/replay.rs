@@ -23,7 +23,8 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Returns the plan and the proof of the last run. With `--accept` writes the assertion baseline: the intersection over all runs.
+/// Returns the plan and the proof of the last run. With `--accept` writes the assertion baseline:
+/// the intersection over all runs.
 pub fn evaluate(
     args: &args::Prove,
     runs: &[String],
@@ -51,8 +52,8 @@ pub fn evaluate(
     Ok((file, proof))
 }
 
-/// Returns the plan of the run, the file name of its baseline if it has one, and the proof; without `--accept` the proof is compared
-/// with the baseline.
+/// Returns the plan of the run, the file name of its baseline if it has one, and the proof; without
+/// `--accept` the proof is compared with the baseline.
 fn evaluate_run(
     args: &args::Prove,
     run: &str,

@@ -1,5 +1,6 @@
-//! Starts the sandbox: the platform, the embedded cluster, relays that can be cut, the control API for them, and the environment file
-//! with all addresses. Used by `run`, `doctor`, `prove` and `sandbox`.
+//! Starts the sandbox: the platform, the embedded cluster, relays that can be cut, the control API
+//! for them, and the environment file with all addresses. Used by `run`, `doctor`, `prove` and
+//! `sandbox`.
 use super::{args, exit, failure::Failure, plans};
 use crate::{executor::Registry, plan::Environment, relay::Relay, source::Source};
 use axum::{

@@ -1,5 +1,5 @@
-//! The names available to an environment: process environment variables and its secrets. Every secret is registered for masking
-//! before it can be printed.
+//! The names available to an environment: process environment variables and its secrets. Every
+//! secret is registered for masking before it can be printed.
 use super::failure::Failure;
 use crate::{
     engine::{schedule::Schedule, scopes::run_scope},
@@ -103,8 +103,9 @@ fn trim_line_breaks(text: String) -> String {
     text[..end].to_string()
 }
 
-/// The secret in an environment variable: the password of a URL, or the whole value if its name suggests a secret. Values
-/// below 8 bytes are ignored: masking a word like `true` everywhere hides too much.
+/// The secret in an environment variable: the password of a URL, or the whole value if its name
+/// suggests a secret. Values below 8 bytes are ignored: masking a word like `true` everywhere hides
+/// too much.
 fn secret_of_variable(name: &str, value: &str) -> Option<String> {
     if let Ok(url) = reqwest::Url::parse(value)
         && let Some(password) = url.password()

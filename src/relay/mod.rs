@@ -1,7 +1,7 @@
 //! A TCP relay that injects faults into a connection: cut, delay, reset, swallow, throttle.
 //!
-//! It owns one listening socket and the connections accepted on it. It forwards bytes and knows nothing of protocols, plans
-//! or the reason for a fault.
+//! It owns one listening socket and the connections accepted on it. It forwards bytes and knows
+//! nothing of protocols, plans or the reason for a fault.
 mod connection;
 mod fault;
 mod link;
@@ -82,8 +82,9 @@ impl Relay {
         });
     }
 
-    /// How many connections the fault affected since its last start: connections that were refused, or whose data was delayed,
-    /// dropped, throttled or answered by a reset. Connections that existed when a cut started do not count.
+    /// How many connections the fault affected since its last start: connections that were refused,
+    /// or whose data was delayed, dropped, throttled or answered by a reset. Connections that
+    /// existed when a cut started do not count.
     pub fn affected_connections(&self, mode: FaultMode) -> u64 {
         let started = self.started_faults.lock().unwrap_or_else(PoisonError::into_inner);
         started.iter().find(|f| f.mode == mode).map_or(0, |f| f.affected_count())

@@ -5,7 +5,8 @@ use std::{
     path::Path,
 };
 
-/// Replaces `path` atomically: until the content is complete, and after a failure, the old file stays. Creates missing folders.
+/// Replaces `path` atomically: until the content is complete, and after a failure, the old file
+/// stays. Creates missing folders.
 pub fn write_atomically(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;

@@ -1,7 +1,9 @@
-//! Reports: from events to what people and machines read. Imports only events, outcomes, addresses, values and locations.
+//! Reports: from events to what people and machines read. Imports only events, outcomes, addresses,
+//! values and locations.
 //!
 //! Events go into sinks ([`Console`](console::progress::Console), [`JsonLines`](jsonl::JsonLines),
-//! [`IndexBuilder`](index_builder::IndexBuilder)); reports are written from the [`RunIndex`](run_index::RunIndex).
+//! [`IndexBuilder`](index_builder::IndexBuilder)); reports are written from the
+//! [`RunIndex`](run_index::RunIndex).
 pub mod console;
 pub mod file;
 pub mod gate;

@@ -1,13 +1,13 @@
-//! Words shared by all reports: durations, counts, assertion results; and texts made safe to show. No format: Markdown and
-//! terminal escape for themselves.
+//! Words shared by all reports: durations, counts, assertion results; and texts made safe to show.
+//! No format: Markdown and terminal escape for themselves.
 use crate::{event::AssertionResult, outcome::Tier, value::Value};
 use std::time::Duration;
 
 /// Characters of a foreign text that are shown within a line.
 pub const MAX_INLINE_CHARS: usize = 160;
 
-/// Replaces characters that move the cursor, change the direction of text or are invisible; control characters become their
-/// visible pictures, line ends become `\n`.
+/// Replaces characters that move the cursor, change the direction of text or are invisible; control
+/// characters become their visible pictures, line ends become `\n`.
 pub fn sanitize(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();

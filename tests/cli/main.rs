@@ -1,7 +1,9 @@
-//! Black-box tests: run the binary for every command and flag, and compare exit code, stdout, stderr and the names of written files
-//! with a snapshot each. A section that a snapshot does not have is empty.
+//! Black-box tests: run the binary for every command and flag, and compare exit code, stdout,
+//! stderr and the names of written files with a snapshot each. A section that a snapshot does not
+//! have is empty.
 //!
-//! `SNAPSHOTS=overwrite cargo test --test cli` rewrites the snapshots; review the diff before committing it.
+//! `SNAPSHOTS=overwrite cargo test --test cli` rewrites the snapshots; review the diff before
+//! committing it.
 mod cases;
 mod runner;
 

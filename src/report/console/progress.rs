@@ -1,5 +1,5 @@
-//! Live progress on stderr. On a terminal: one bar for the run, and for each running case a line with its current sentence.
-//! Elsewhere: one line for each case that ends.
+//! Live progress on stderr. On a terminal: one bar for the run, and for each running case a line
+//! with its current sentence. Elsewhere: one line for each case that ends.
 use super::style::{paint, status_style, verdict_style};
 use crate::{
     event::{Event, EventKind, EventSink, SinkError},

@@ -1,5 +1,6 @@
-//! The Markdown report, in the shape of the plan: its headings and its sentences, in its order, each with what was observed.
-//! Two equal runs give equal reports except for times and generated names.
+//! The Markdown report, in the shape of the plan: its headings and its sentences, in its order,
+//! each with what was observed. Two equal runs give equal reports except for times and generated
+//! names.
 mod case;
 mod details;
 mod environment;

@@ -1,4 +1,5 @@
-//! The parts of the report about the run as a whole: verdict, table of cases, problems, scope, and what was not verified.
+//! The parts of the report about the run as a whole: verdict, table of cases, problems, scope, and
+//! what was not verified.
 use super::{
     escape::{self, Context, code},
     format::{
