@@ -83,8 +83,9 @@ fn passes_and_leaves_nothing_behind() {
 
 /// With PostgreSQL, whose connection is cut by a relay.
 #[test]
+#[ignore = "needs PostgreSQL: tests/run"]
 fn passes_on_postgresql() {
-    let Some(database) = support::fresh_database("tp004") else { return };
+    let database = support::fresh_database("tp004");
     let workspace = Workspace::new();
     let ran = workspace.run(&["run", "TP-004", "--database", &database]).assert_code(0);
     assert!(workspace.report().contains("PostgreSQL") && ran.stdout.contains("must 3/3"), "{}", ran.stdout);
@@ -97,9 +98,10 @@ fn passes_on_postgresql() {
 
 /// With PostgreSQL and a real Kubernetes API server, each cut by a relay.
 #[test]
-fn passes_on_postgresql_and_a_real_api_server() {
-    let Some(kubeconfig) = support::real_cluster("TP-004 passes on a real API server and PostgreSQL") else { return };
-    let Some(database) = support::fresh_database("tp004_kube") else { return };
+#[ignore = "needs PostgreSQL and a Kubernetes API server: tests/run"]
+fn passes_on_postgresql_and_a_real_cluster() {
+    let kubeconfig = support::real_cluster();
+    let database = support::fresh_database("tp004_kube");
     let workspace = Workspace::new();
     let kubeconfig = kubeconfig.to_string_lossy().into_owned();
     let began = Instant::now();
@@ -237,6 +239,7 @@ fn misspelt_key_is_reported_before_anything_runs() {
 }
 
 #[test]
+#[ignore = "needs kubectl, sqlite3 and curl: tests/run"]
 fn sandbox_process_serves_the_runner_and_common_tools() {
     let workspace = Workspace::new();
     let sandbox = SandboxProcess::start(&workspace, &[]);
@@ -273,6 +276,7 @@ spec: { user: admin, template: by-hand, state: running, resources: { requests: {
 
 /// Ctrl-C at sampled moments, from the first event of a run to its last.
 #[test]
+#[ignore = "needs kubectl, sqlite3 and curl: tests/run"]
 fn leaves_nothing_after_ctrl_c() {
     let workspace = Workspace::new();
     let sandbox = SandboxProcess::start(&workspace, &[]);
@@ -375,6 +379,7 @@ fn assert_failed_in(report: &str, case: &str, sentence: &str) {
 }
 
 #[test]
+#[ignore = "needs kubectl, sqlite3 and curl: tests/run"]
 fn detects_an_orphaned_object() {
     let (_workspace, report) = run_manipulated(&["--case", "TC-INT-002"], |sandbox, run| {
         let found = sandbox
@@ -396,6 +401,7 @@ fn detects_an_orphaned_object() {
 }
 
 #[test]
+#[ignore = "needs kubectl, sqlite3 and curl: tests/run"]
 fn detects_a_password_in_the_audit_log() {
     let (_workspace, report) = run_manipulated(&["--case", "TC-INT-009"], |sandbox, run| {
         if sandbox.sqlite(&format!("select count(*) from audit_log where resource_id like '%{run}-int009%'")) == "0" {
@@ -411,6 +417,7 @@ fn detects_a_password_in_the_audit_log() {
 }
 
 #[test]
+#[ignore = "needs kubectl, sqlite3 and curl: tests/run"]
 fn detects_a_duplicate_row() {
     let (_workspace, report) = run_manipulated(&["--case", "TC-INT-008"], |sandbox, run| {
         if sandbox.sqlite(&format!("select count(*) from sessions where template_name like '{run}-int008-%'")) != "10" {

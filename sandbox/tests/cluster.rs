@@ -1107,6 +1107,7 @@ impl Kubectl {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs kubectl: tests/run"]
 async fn works_with_kubectl() {
     let api = start().await;
     let kubectl = Kubectl::new(&api);

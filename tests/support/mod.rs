@@ -210,29 +210,18 @@ pub fn eventually<T>(what: &str, within: Duration, mut f: impl FnMut() -> Option
     }
 }
 
-/// A new database on the PostgreSQL server that `tests/run` starts. `None` (and a message) if the quick tests skip it.
-pub fn fresh_database(name: &str) -> Option<String> {
-    let Ok(server) = std::env::var("TP_TEST_POSTGRES") else {
-        assert!(
-            std::env::var_os("TP_TEST_QUICK").is_some(),
-            "TP_TEST_POSTGRES is not set: run the tests with `tests/run`"
-        );
-        println!("skipped: it needs a PostgreSQL server");
-        return None;
-    };
+/// Creates a database on the PostgreSQL server that `tests/run` starts, and returns its URL.
+pub fn fresh_database(name: &str) -> String {
+    let server = std::env::var("TP_TEST_POSTGRES").expect("TP_TEST_POSTGRES: run the ignored tests with `tests/run`");
     let name = format!("{name}_{}", std::process::id());
     psql(&server, &format!("create database {name}"));
     let (base, _) = server.rsplit_once('/').expect("a URL with a database");
-    Some(format!("{base}/{name}"))
+    format!("{base}/{name}")
 }
 
-/// The kubeconfig of a real Kubernetes API server. `None` (and a message) without one.
-pub fn real_cluster(what: &str) -> Option<PathBuf> {
-    let given = std::env::var_os("TP_TEST_KUBECONFIG").map(PathBuf::from);
-    if given.is_none() {
-        print_uncaptured(&format!("skipped: no TP_TEST_KUBECONFIG, so no test that {what}"));
-    }
-    given
+/// The kubeconfig of a real Kubernetes API server, which `tests/run` starts.
+pub fn real_cluster() -> PathBuf {
+    std::env::var_os("TP_TEST_KUBECONFIG").expect("TP_TEST_KUBECONFIG: run the ignored tests with `tests/run`").into()
 }
 
 /// Prints a line that the test harness does not capture.
