@@ -12,7 +12,7 @@ pub fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e 
     })
 }
 
-/// The messages of the error and its causes, outermost first, joined by `: `. Omits a message that repeats one of its causes.
+/// The messages of the error and its causes, outermost first, joined by `: `. Omits a message that repeats a cause.
 pub fn error_chain(error: &dyn Error) -> String {
     let mut messages: Vec<String> = vec![];
     let mut next = Some(error);

@@ -1,4 +1,4 @@
-//! Sends a request with the credentials of an identity, and repeats it once if the server answers 401 and the credentials can be renewed.
+//! Sends a request with the credentials of an identity. Repeats it once if the response is 401 and they can be renewed.
 use super::{
     curl,
     endpoint::Endpoint,

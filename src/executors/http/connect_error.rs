@@ -5,8 +5,8 @@ use reqwest::Url;
 use rustls::{CertificateError, Error as TlsError};
 use std::{error::Error, io};
 
-/// Whether the request did not reach the server. In TLS 1.3 a server may reject the client certificate after the handshake, so that
-/// is no connect error for the client.
+/// Whether the request did not reach the server. In TLS 1.3 a server may reject the client certificate after the
+/// handshake, which the client does not count as a connect error.
 pub(super) fn never_sent(error: &reqwest::Error) -> bool {
     error.is_connect() || certificate_alert(&reasons(error)).is_some()
 }

@@ -1,4 +1,4 @@
-//! How a target is connected to: TLS, proxy, socket, host names, HTTP version. Builds the `reqwest` clients. Knows no request.
+//! Connection settings of a target: TLS, proxy, socket, host names, HTTP version. Builds the `reqwest` clients.
 use super::{
     address::parse_proxy,
     sent::ConnectionLayer,
@@ -20,7 +20,7 @@ use std::{
 
 pub(super) const KEYS: [&str; 5] = ["proxy", "socket", "resolve", "protocol", "compression"];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Shorter than common servers: if a server closes an idle connection while a request is being sent, that looks like no response.
+/// Shorter than that of common servers: one that closes an idle connection while a request is sent seems not to respond.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 pub(super) struct ConnectionSpec {

@@ -1,4 +1,4 @@
-//! Builds the `curl` command that repeats a request by hand, with all connection settings. Secrets in it are masked elsewhere.
+//! Builds the `curl` command that repeats a request by hand, with all connection settings. Does not mask secrets.
 use super::{
     connection::{Connection, Protocol, Proxy},
     prepared_request::PreparedRequest,

@@ -1,4 +1,5 @@
-//! Sends one request and waits for the head of its response. Distinguishes a request that was never sent from one without a response.
+//! Sends one request and waits for the head of its response. A request that was never sent is an error; one without a
+//! response is not.
 use super::{
     connect_error::{explain, never_sent, proxy_authentication_failed, reasons},
     endpoint::Endpoint,
@@ -50,7 +51,8 @@ pub(super) async fn send(
     Ok(Some(TimedResponse { response, sent_at, first_byte }))
 }
 
-/// Sends a request that the plan does not contain, such as a login. Evidence holds one line of it, and a missing response is an error.
+/// Sends a request that is not in the plan, such as a login. Evidence has one line about it. A missing response is an
+/// error.
 pub(super) async fn send_auxiliary(
     cx: &ActionContext<'_>,
     endpoint: &Endpoint,

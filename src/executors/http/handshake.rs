@@ -1,4 +1,4 @@
-//! Requests a stream, and recognises it in the response: server-sent events (WHATWG HTML, 9.2) or a WebSocket (RFC 6455).
+//! Requests a stream, and recognises it in the response: server-sent events (WHATWG HTML, 9.2) or WebSocket (RFC 6455).
 use super::response_options::StreamOptions;
 use crate::{event::EvidenceKind, executor::ActionContext};
 use reqwest::{

@@ -31,7 +31,7 @@ impl Headers {
         self.0.iter().map(|(name, _)| name)
     }
 
-    /// Sets these headers in `target`, replacing those of the same name. `null` removes a header, a list sends it several times.
+    /// Sets these headers in `target`, replacing those of the same name. `null` removes a header, a list repeats it.
     pub fn apply_to(&self, target: &mut HeaderMap, scope: &Scope) -> Result<(), ActionError> {
         for (name, tree) in &self.0 {
             let value = tree.render(scope)?;

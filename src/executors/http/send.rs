@@ -122,7 +122,7 @@ fn redirect_location(response: &Response, from: &Url) -> Option<Url> {
     matches!(to.scheme(), "http" | "https").then_some(to)
 }
 
-/// Changes the request as a browser does (RFC 9110, 15.4): 303 is followed by `GET`, and so are 301 and 302 after a `POST`.
+/// Changes the request as a browser does (RFC 9110, 15.4): `GET` follows a 303, and a 301 or 302 after a `POST`.
 fn redirect(signed: &mut SignedRequest<'_>, status: StatusCode, to: Url) {
     let request = &mut signed.request;
     let becomes_get = match status {

@@ -1,5 +1,5 @@
-//! Detects when a request has been sent. While the client connects, the server has not been asked; afterwards a missing response is
-//! the server's fault. `reqwest` does not report the difference, so its connector is wrapped.
+//! Detects when a request has been sent. While the client connects, the server has not been asked; afterwards a missing
+//! response counts as the server's failure. `reqwest` does not report the difference, so its connector is wrapped.
 use std::{
     cell::Cell,
     future::{Future, poll_fn},
@@ -14,8 +14,8 @@ tokio::task_local! {
     static CONNECTING: Cell<bool>;
 }
 
-/// Runs `call`, and calls `on_sent` after each poll that waits for something else than a connection. A call is only ever dropped
-/// between two polls, so `on_sent` has been called by then.
+/// Runs `call`, and calls `on_sent` after each poll that waits for something else than a connection. A call is only
+/// dropped between two polls, so `on_sent` has been called by then.
 pub(super) async fn detect_sent<F: Future>(call: F, on_sent: impl Fn()) -> F::Output {
     let mut call = pin!(call);
     let polled = poll_fn(|cx| {

@@ -126,7 +126,7 @@ pub(super) async fn next(
 }
 
 impl OpenStream {
-    /// Receives messages until there are `count`, one of them meets `until`, the stream ends, or the deadline has passed.
+    /// Receives messages until there are `count`, one of them meets `until`, the stream ends, or the deadline passes.
     async fn receive(
         &mut self,
         cx: &ActionContext<'_>,

@@ -1,4 +1,4 @@
-//! Accepts the connections of an inbox, with or without TLS. A connection can be ended without a response. Knows no HTTP.
+//! Accepts the connections of an inbox, with or without TLS, and can end one without a response. Knows no HTTP.
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use std::{

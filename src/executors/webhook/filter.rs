@@ -1,5 +1,5 @@
-//! `about`: selects the deliveries that count, by a pattern without matchers. A map matches if it contains the entries of the
-//! pattern; any other value must be equal. Pure.
+//! `about`: selects the deliveries that count, by a pattern without matchers. A map matches if it contains the entries
+//! of the pattern; any other value must be equal. Pure.
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionContext, ActionError, Body},

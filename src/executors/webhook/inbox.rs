@@ -30,7 +30,8 @@ impl Drop for Inbox {
 }
 
 impl Inbox {
-    /// Opens a box and returns its URL. If the same action opens it again, as in a repeated case, the new box replaces the old one.
+    /// Opens a box and returns its URL. If the same action opens it again, as in a repeated case, the new box replaces
+    /// the old one.
     pub fn open(
         &self,
         cx: &ActionContext<'_>,

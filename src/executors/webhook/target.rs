@@ -125,7 +125,7 @@ impl TargetSpec for InboxSpec {
         let scheme = if has_tls { "https" } else { "http" };
         let public_url = match &self.public_url {
             Some(t) => t.render_text(scope)?,
-            // `0.0.0.0` means all interfaces, so it is no address to deliver to
+            // `0.0.0.0` means all interfaces, and cannot be delivered to
             None if bound.ip().is_unspecified() => format!("{scheme}://127.0.0.1:{}", bound.port()),
             None => format!("{scheme}://{bound}"),
         };

@@ -1,4 +1,4 @@
-//! Whom a request is sent as: headers, credentials, cookies, a client certificate. Signs requests, and renews what it signed them with.
+//! An identity: headers, credentials, cookies, client certificate. Signs requests, and renews tokens and challenges.
 mod authorization;
 mod auxiliary;
 mod jar;
@@ -252,8 +252,8 @@ impl Identity {
         Ok(applied.digest.is_some())
     }
 
-    /// Signs a request anew that was answered with 401. `None`: there is nothing to renew, so the 401 is the response. That holds
-    /// for credentials that the plan or the environment wrote, and for a token fetched for this very request.
+    /// Signs a request again after a 401, and says why. `None`: nothing can be renewed, so the 401 is the response. That
+    /// is so for credentials that the plan or the environment wrote, and for a token fetched for this very request.
     pub async fn renew(
         &self,
         cx: &ActionContext<'_>,

@@ -50,7 +50,7 @@ impl Password {
 pub(super) struct DigestChallenge(Mutex<Option<PasswordClient>>);
 
 impl DigestChallenge {
-    /// Keeps the challenge of a 401. `false`: there is none that can be answered.
+    /// Keeps the challenge of a 401. `false`: the response has none that can be answered.
     pub fn accept(&self, headers: &HeaderMap) -> bool {
         let mut builder = PasswordClient::builder();
         for header in headers.get_all(WWW_AUTHENTICATE) {

@@ -38,7 +38,7 @@ async fn basic_and_bearer_set_a_masked_header() {
     assert!(evidence.contains("Bearer ‹other.authorization›"), "{evidence}");
 }
 
-/// Sends a Digest challenge (SHA-256, as in RFC 7616, 3.9.1), and accepts only the user `Mufasa`. Also the number of challenges.
+/// A server with a Digest challenge (RFC 7616, 3.9.1) that accepts only the user `Mufasa`; and the number of challenges.
 async fn digest_server() -> (String, Arc<AtomicUsize>) {
     let challenges = Arc::new(AtomicUsize::new(0));
     let count = challenges.clone();
@@ -263,8 +263,8 @@ async fn explains_a_failing_token_endpoint() {
     );
 }
 
-/// A server with a login, session cookies and CSRF protection: the CSRF cookie is percent-encoded and `Secure`, the header must be
-/// decoded, and every `GET` sets another one. Also the number of logins.
+/// A server with a login, session cookies and CSRF protection; and the number of logins. The CSRF cookie is
+/// percent-encoded and `Secure`, the header must be decoded, and every `GET` sets another cookie.
 async fn session_server() -> (String, Arc<AtomicUsize>) {
     let logins = Arc::new(AtomicUsize::new(0));
     let (count, csrf_cookies) = (logins.clone(), Arc::new(AtomicUsize::new(0)));

@@ -107,7 +107,7 @@ impl Scheme {
         STANDARD_NO_PAD.decode(text).map_err(|_| SecretError::NotBase64)
     }
 
-    /// Checks that one of the signatures is that of the bytes. Returns its time in seconds since 1970, if the scheme has one.
+    /// Checks that one of the signatures is that of the bytes. Returns its time in seconds since 1970 if there is one.
     pub fn verify(&self, headers: &HeaderMap, raw: &[u8], key: &[u8]) -> Result<Option<i64>, SignatureError> {
         match self {
             Scheme::Hmac { header, prefix, hash, encoding, .. } => {
