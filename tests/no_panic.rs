@@ -1,15 +1,16 @@
 //! No input makes the runner panic or hang: plans, environments, templates, expressions and journals, random or mutated.
 use proptest::{prelude::*, test_runner::Config};
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 use tp_runner::{
     diagnostic::Diagnostics,
     engine::compile::compile,
     event::EventSink,
     executors,
     expr::{Expression, Pattern, Scope, Tree, assertion::evaluate_checks, matching::match_pattern},
-    plan::{FileLoader, Reader, environment, markdown},
+    plan::{Reader, environment, markdown},
     report::{index_builder::IndexBuilder, jsonl},
     source::Source,
+    testing::NoFiles,
     value::Value,
     yaml,
 };
@@ -33,13 +34,6 @@ environments:
       database-down: { relay: { listen: '127.0.0.1:6432', upstream: 'db:5432' } }
       other: { do: [{ http: { request: POST /cut }, check: status == 200 }], heal: [{ http: { request: POST /heal }, as: h }], refused: h.body.n }
 ";
-
-struct NoFiles;
-impl FileLoader for NoFiles {
-    fn read(&self, _: &Path) -> std::io::Result<String> {
-        Err(std::io::ErrorKind::NotFound.into())
-    }
-}
 
 /// Everything a command does with the files before a run, including the display of diagnostics.
 fn check(plan: &str, environment_text: &str, written: &str) -> usize {

@@ -7,31 +7,20 @@ use std::{
 };
 use tp_runner::{
     engine::{
-        compile,
         context::RunContext,
         dispatch,
         live::LiveSource,
         run::run_schedule,
-        schedule::Schedule,
         scopes::{base_scope, run_scope},
     },
-    event::{EnvironmentOutline, EventSink, RunStarted},
+    event::EventSink,
     executor::RunInfo,
     executors,
-    outcome::{Tier, Verdict},
-    plan::{FileLoader, Reader, environment},
+    outcome::Verdict,
     report::{index_builder::IndexBuilder, jsonl::JsonLines},
     secrets::Secrets,
-    source::Source,
+    testing::{compile_plan, run_context, run_started},
 };
-
-struct NoFiles;
-
-impl FileLoader for NoFiles {
-    fn read(&self, _: &Path) -> std::io::Result<String> {
-        Err(std::io::ErrorKind::NotFound.into())
-    }
-}
 
 /// The time of a run from its first event to the end of its journal. Its case must pass and record `actions` actions.
 pub async fn run_plan(plan: &str, environment: &str, actions: usize) -> Duration {
@@ -48,7 +37,8 @@ pub async fn run_plan_in(
     environment: &str,
     more: Vec<Box<dyn EventSink>>,
 ) -> (Duration, usize) {
-    let mut schedule = compiled(plan, environment);
+    let mut schedule =
+        compile_plan(&executors::registry(), plan, environment).unwrap_or_else(|problems| panic!("{problems}"));
     let run = RunInfo { id: "rbench".into(), started: jiff::Timestamp::now(), dir: folder.into() };
     let secrets = Arc::new(Secrets::default());
     let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).expect("variables");
@@ -60,32 +50,9 @@ pub async fn run_plan_in(
     sinks.extend(more);
     let cancel = tokio_util::sync::CancellationToken::new();
     let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
-    let started = RunStarted {
-        run: run.id.clone(),
-        started: run.started,
-        plan: schedule.plan.clone(),
-        environment: EnvironmentOutline::default(),
-        selection: "all".into(),
-        gate: Tier::ALL.to_vec(),
-        versions: vec![],
-        cases: schedule.outline.clone(),
-    };
-    let faults = std::mem::take(&mut schedule.faults);
-    let on_failure = std::mem::take(&mut schedule.on_failure);
-    let context = Arc::new(RunContext {
-        run,
-        secrets,
-        events: events.clone(),
-        kill: cancel.clone(),
-        cancel,
-        links: Default::default(),
-        live: Some(live.clone()),
-        faults,
-        on_failure,
-        fail_fast: false,
-        wall: jiff::Timestamp::now,
-        hook: None,
-    });
+    let started = run_started(&run, &schedule);
+    let context = run_context(run, secrets, events.clone(), cancel, &mut schedule);
+    let context = Arc::new(RunContext { live: Some(live.clone()), ..context });
 
     let begun = Instant::now();
     run_schedule(Arc::new(schedule), context.clone(), live.clone(), base, started).await;
@@ -98,24 +65,6 @@ pub async fn run_plan_in(
     assert_eq!(index.cases[0].verdict, Verdict::Passed, "{:?}", index.cases[0].reason);
     let recorded = std::fs::read_to_string(&journal).expect("the journal").lines().count();
     (took, recorded)
-}
-
-fn compiled(plan: &str, environment: &str) -> Schedule {
-    let registry = executors::registry();
-    let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
-    let plan = reader.plan(&source("bench.yaml", plan.into())).expect("a plan");
-    let environment = environment::read(&mut reader, &source("tp-runner.yaml", environment.into()))
-        .expect("environments")
-        .all
-        .remove(0);
-    let (schedule, problems) = compile::compile(plan, &registry, Some(environment), vec![], &|_| true);
-    let drawn = || problems.0.iter().chain(&reader.problems.0).map(|d| d.render(false)).collect::<String>();
-    assert_eq!(problems.errors() + reader.problems.errors(), 0, "{}", drawn());
-    schedule.expect("a schedule")
-}
-
-fn source(name: &str, text: String) -> Arc<Source> {
-    Arc::new(Source { name: name.into(), text })
 }
 
 /// Alternates both for several rounds, each being first in turn. Returns the medians.

@@ -40,7 +40,7 @@ async fn postgres_login_errors_say_why() {
         (to("tp_password:s3cret", "postgres"), "wrong password for user `tp_password` (28P01)"),
         (to("tp_password", "postgres"), "login of `tp_password` without a password was rejected"),
         (to("postgres", "nowhere"), "has no database `nowhere` (3D000)"),
-        (to("nobody:s3cret", "postgres"), "login of `nobody` from this host was rejected (28000)"),
+        (to("unknown_role:s3cret", "postgres"), "login of `unknown_role` from this host was rejected (28000)"),
         (address(&url, "a:s3cret", Some("127.0.0.1:1"), "x"), "connection refused by 127.0.0.1:1"),
         (
             address(&url, "a:s3cret", Some("no-such-host.invalid"), "x"),

@@ -1,5 +1,5 @@
 //! Compiling bodies, and the permissions that actions need; without a cluster.
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 use tp_runner::{
     engine::{
         compile,
@@ -9,20 +9,12 @@ use tp_runner::{
     executor::{Need, RunInfo},
     executors::{self, k8s::K8s},
     expr::Scope,
-    plan::{FileLoader, Reader, environment},
+    plan::{Reader, environment},
     secrets::Secrets,
     source::Source,
-    testing::compile,
+    testing::{NoFiles, compile},
     value::Value,
 };
-
-struct NoFiles;
-
-impl FileLoader for NoFiles {
-    fn read(&self, _: &Path) -> std::io::Result<String> {
-        Err(std::io::ErrorKind::NotFound.into())
-    }
-}
 
 /// The needs of a plan in the first environment of a file.
 pub fn plan_needs(plan: &str, environments: &str) -> Needs {

@@ -1,5 +1,4 @@
-//! Test harness for single actions: an `ActionContext` with nothing else around it. For unit tests, integration tests and benches;
-//! not part of a release build.
+//! Compiles and performs single actions, with an `ActionContext` and nothing else around it.
 use crate::{
     address::Address,
     diagnostic::Diagnostics,
@@ -41,15 +40,16 @@ pub struct Harness {
 impl Harness {
     /// `dir` is the folder of the run.
     pub fn new(executor: &'static dyn Executor, dir: impl AsRef<Path>) -> Harness {
+        let secrets = Arc::<Secrets>::default();
         Harness {
             executor,
             address: Address::new("TC-1/steps/0/do/0"),
             run: RunInfo { id: "r1".into(), started: Timestamp::now(), dir: dir.as_ref().to_path_buf() },
-            scope: Scope::default(),
-            environment: Scope::default(),
+            scope: Scope::new(secrets.clone()),
+            environment: Scope::new(secrets.clone()),
             target: None,
             cancel: CancellationToken::new(),
-            secrets: Arc::default(),
+            secrets,
             evidence: Mutex::default(),
             sent: AtomicBool::new(false),
         }
@@ -200,10 +200,10 @@ fn list(problems: &Diagnostics) -> Vec<Problem> {
 
 /// All problems as they are shown to the user.
 pub fn render(problems: &Diagnostics) -> String {
-    problems.0.iter().map(|d| d.render(false)).collect()
+    problems.0.iter().map(|d| d.render(false) + "\n").collect()
 }
 
-/// The value at a path such as `object.items.0.name`; null if there is none.
+/// The value at a path such as `object.items.0.name`; null if it does not exist.
 pub fn at(value: &Value, path: &str) -> Value {
     let step = |v: Value, key: &str| match key.parse::<usize>() {
         Ok(i) => v.at(i).cloned().unwrap_or_default(),

@@ -1,0 +1,7 @@
+//! The test harness, for unit tests, integration tests and benches: `action` for single actions, `run` for whole plans. Not part of a
+//! release build.
+mod action;
+mod run;
+
+pub use action::{Harness, Problem, action, at, body_problems, compile, parse, render, target_problems, with_body};
+pub use run::{NoFiles, compile_plan, run_context, run_started};
