@@ -1,5 +1,5 @@
-//! Addresses: where in a plan something happens, with the item of each enclosing `foreach` and the branch of each `parallel`. Events,
-//! evidence and recorded observations are joined by address.
+//! Addresses: where in a plan something happens, with the item of each enclosing `foreach` and the branch of each
+//! `parallel`. Events, evidence and recorded observations are joined by address.
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 

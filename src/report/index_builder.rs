@@ -134,8 +134,7 @@ impl State {
                 action.unmet = unmet.iter().take(MAX_RESULTS).map(shorten_result).collect();
                 action.evidence = evidence.iter().map(|e| shorten_evidence(e.kind, &e.text)).collect();
                 // `on_failure` actions have no assertions: without a recorded response, show their output.
-                let needs_output =
-                    has_segment(at, "on_failure") && !evidence.iter().any(|e| e.kind == EvidenceKind::Response);
+                let needs_output = at.is_in("on_failure") && !evidence.iter().any(|e| e.kind == EvidenceKind::Response);
                 if let (Some(value), true) = (value, needs_output) {
                     let output = shorten_evidence(EvidenceKind::Response, &wording::output_text(value));
                     action.evidence.push(output);
@@ -192,7 +191,7 @@ impl State {
     }
 
     fn case_index(&self, at: &Address) -> Option<usize> {
-        self.case_by_id.get(without_item(at.case())).copied()
+        self.case_by_id.get(at.case()).copied()
     }
 
     fn case(&mut self, at: &Address) -> Option<&mut CaseState> {
@@ -207,13 +206,8 @@ impl State {
 
     /// The case and sentence that an action belongs to.
     fn sentence_of(&self, at: &Address) -> Option<(usize, usize)> {
-        let mut text = at.as_str();
-        loop {
-            if let Some(found) = self.sentence_by_address.get(&Address::new(text)) {
-                return Some(*found);
-            }
-            text = &text[..text.rfind(['/', '#'])?];
-        }
+        let found = at.ancestors().filter_map(|a| self.sentence_by_address.get(&a));
+        found.last().copied()
     }
 
     fn finish_action(
@@ -227,7 +221,7 @@ impl State {
     ) {
         let is_quiet = matches!(status, Status::Passed | Status::Skipped);
         let order = PlanOrder::of(at);
-        let is_undo = has_segment(at, "undo");
+        let is_undo = at.is_in("undo");
         let sentence = if is_undo { None } else { self.sentence_of(at) };
         if let Some((i, j)) = sentence
             && status == Status::Passed
@@ -419,16 +413,6 @@ fn undo_entry(
         reason: reason.map(shorten),
         actions: Vec::new(),
     }
-}
-
-/// Whether `name` is a segment of the address, with or without the item of a `foreach`.
-fn has_segment(at: &Address, name: &str) -> bool {
-    at.as_str().split('/').any(|segment| without_item(segment) == name)
-}
-
-/// A segment without the `#3` of a `foreach`.
-fn without_item(segment: &str) -> &str {
-    segment.split('#').next().unwrap_or_default()
 }
 
 fn between(from: Timestamp, to: Timestamp) -> Duration {

@@ -1,5 +1,5 @@
 //! A sort key for addresses that follows the plan: `do/2` before `do/10`.
-use crate::address::Address;
+use crate::address::{Address, Segment as Part};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PlanOrder(Vec<Segment>);
@@ -12,12 +12,19 @@ enum Segment {
 
 impl PlanOrder {
     pub fn of(at: &Address) -> Self {
-        // The branches of a `parallel` are numbered `#1.2`.
-        let segments = at.as_str().split(['/', '#', '.']).map(|s| match s.parse() {
+        let word = |s: &str| match s.parse() {
             Ok(n) => Segment::Number(n, s.to_owned()),
             Err(_) => Segment::Word(s.to_owned()),
-        });
-        PlanOrder(segments.collect())
+        };
+        let mut segments = vec![];
+        for part in at.segments() {
+            match part {
+                Part::Root(s) | Part::List(s) | Part::Item(s) => segments.push(word(s)),
+                Part::Index(n) => segments.push(word(&n.to_string())),
+                Part::Branch(item, n) => segments.extend([word(item), word(&n.to_string())]),
+            }
+        }
+        PlanOrder(segments)
     }
 
     /// Number of segments.

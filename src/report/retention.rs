@@ -107,7 +107,7 @@ pub fn shorten_result(f: &AssertionResult) -> AssertionResult {
         actual: shorten(&f.actual),
         operands: f.operands.iter().take(MAX_RESULTS).map(|(a, b)| (shorten(a), shorten(b))).collect(),
         location: f.location.clone(),
-        asked: None,
+        assertion: None,
     }
 }
 

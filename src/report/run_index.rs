@@ -169,7 +169,7 @@ impl ActionEntry {
 
     /// Indices of the enclosing `foreach` items, outermost first.
     pub fn items(&self) -> Vec<&str> {
-        self.address.as_str().split('/').flat_map(|segment| segment.split('#').skip(1)).collect()
+        self.address.items().collect()
     }
 
     /// The location of the first unmet assertion, otherwise of the action.

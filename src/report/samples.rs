@@ -26,7 +26,7 @@ pub fn result(subject: &str, holds: bool, expected: &str, actual: &str) -> Asser
         actual: actual.into(),
         operands: vec![],
         location: None,
-        asked: None,
+        assertion: None,
     }
 }
 
