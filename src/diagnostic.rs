@@ -1,5 +1,5 @@
-//! Problems in files written by users, and how they are displayed. Each has a code, a place, a message and usually help. The codes are
-//! explained in `docs/diagnostics.md`.
+//! Problems in files written by users, and how they are displayed. Each has a code, a place, a message and usually
+//! help. The codes are explained in `docs/diagnostics.md`.
 use crate::{language::CODES, source::Span};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 

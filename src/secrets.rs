@@ -1,5 +1,5 @@
-//! Masks the known secrets of a run in every encoding in which they could occur. The dispatcher masks each event when it is created;
-//! texts that are cut earlier are masked before the cut.
+//! Masks the known secrets of a run in every encoding in which they could occur. The dispatcher masks each event when
+//! it is created; texts that are cut earlier are masked before the cut.
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::{Engine, engine::general_purpose as b64};
 use parking_lot::RwLock;
@@ -28,8 +28,8 @@ impl Secrets {
         Secrets(RwLock::new(Known { recorded: true, ..Known::default() }))
     }
 
-    /// Masks `value` as `‹name›` from now on, and its encodings as `‹name:form›`. A known value keeps its first name; another value of the
-    /// same name becomes `‹name~2›`.
+    /// Masks `value` as `‹name›` from now on, and its encodings as `‹name:form›`. A known value keeps its first name;
+    /// another value of the same name becomes `‹name~2›`.
     pub fn add(&self, name: &str, value: &str) {
         if value.len() < MIN_SECRET_BYTES {
             return;
@@ -63,7 +63,8 @@ impl Secrets {
         Some(search.replace_all(text, &tokens))
     }
 
-    /// Cuts a text to `max_bytes` and adds `mark`. Secrets are masked first, since a part of a secret could not be masked later.
+    /// Cuts a text to `max_bytes` and adds `mark`. Secrets are masked first, since a part of a secret could not be
+    /// masked later.
     pub fn mask_and_cut(&self, text: String, max_bytes: usize, mark: &str) -> String {
         if text.len() <= max_bytes {
             return text;
@@ -93,8 +94,8 @@ impl Secrets {
     }
 }
 
-/// Encodings of a value: plain, base64 (alone or inside a longer text, as in Basic authentication), percent-encoded, hex, and escaped for
-/// JSON or a shell.
+/// Encodings of a value: plain, base64 (alone or inside a longer text, as in Basic authentication), percent-encoded,
+/// hex, and escaped for JSON or a shell.
 fn forms(value: &str) -> Vec<(&'static str, String)> {
     let mut forms = vec![("", value.to_string())];
     let percent: String = value
@@ -115,8 +116,8 @@ fn forms(value: &str) -> Vec<(&'static str, String)> {
     forms.push(("base64", b64::STANDARD_NO_PAD.encode(value)));
     forms.push(("base64", b64::URL_SAFE.encode(value)));
     forms.push(("base64", b64::URL_SAFE_NO_PAD.encode(value)));
-    // In `user:secret` of Basic authentication the secret starts at one of three offsets of a base64 group. Characters at both ends
-    // that also depend on the neighbours are left out.
+    // In `user:secret` of Basic authentication the secret starts at one of three offsets of a base64 group. Characters
+    // at both ends that also depend on the neighbours are left out.
     for offset in 1..3usize {
         let padded: Vec<u8> = std::iter::repeat_n(0, offset).chain(value.bytes()).collect();
         forms.push(("base64", inner_base64(&padded, offset)));

@@ -8,8 +8,8 @@ pub type Map = IndexMap<String, Value>;
 
 /// Cheap to clone: text, lists and maps are shared.
 ///
-/// Serialised as JSON with a time as `{"$time": "2026-01-02T03:04:05Z"}` and a duration as `{"$duration": "PT1.5S"}`, so that a record
-/// keeps the types.
+/// Serialised as JSON with a time as `{"$time": "2026-01-02T03:04:05Z"}` and a duration as `{"$duration": "PT1.5S"}`,
+/// so that a record keeps the types.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
     #[default]

@@ -1,4 +1,5 @@
-//! No input makes the runner panic or hang: plans, environments, templates, expressions and journals, random or mutated.
+//! No input makes the runner panic or hang: plans, environments, templates, expressions and journals, random or
+//! mutated.
 use proptest::{prelude::*, test_runner::Config};
 use std::sync::Arc;
 use tp_runner::{

@@ -87,7 +87,7 @@ impl ActionRunner<'_> {
                         actual: error.to_string(),
                         operands: vec![],
                         location: Some(action.location.clone()),
-                        asked: None,
+                        assertion: None,
                     });
                     status = status.worst(Status::Failed);
                 }

@@ -49,12 +49,12 @@ impl Names {
     pub fn bind(&mut self, name: &str, shape: Shape, span: &Span, problems: &mut Diagnostics) {
         let mut wrong = false;
         if !crate::plan::is_name(name) {
-            let d = Diagnostic::error("invalid-name", span, format!("`{name}` cannot be a name"));
-            problems.push(d.help("letters, digits and `_`, not beginning with a digit"));
+            let d = Diagnostic::error("invalid-name", span, format!("expected a name, found `{name}`"));
+            problems.push(d.help("use letters, digits and `_`, and no digit at the start"));
             wrong = true;
         } else if self.known.iter().any(|n| n.name == name && !(n.passing && n.span.is_none() && n.name == "item")) {
-            let d = Diagnostic::error("shadowing-name", span, format!("`{name}` is bound already"));
-            problems.push(d.help("choose another name"));
+            let d = Diagnostic::error("shadowing-name", span, format!("`{name}` is already bound"));
+            problems.push(d.help("choose another name: no name may shadow another"));
             self.touch(name);
             wrong = true;
         }
@@ -71,7 +71,8 @@ impl Names {
     pub fn leave(&mut self, depth: usize, problems: &mut Diagnostics) {
         for n in self.known.drain(depth..) {
             if let Some(span) = n.span.filter(|_| !n.used.get()) {
-                problems.push(Diagnostic::warning("unused-name", &span, format!("`{}` is never read", n.name)));
+                let d = Diagnostic::warning("unused-name", &span, format!("unused name `{}`", n.name));
+                problems.push(d.help("add an assertion that uses it, or remove it"));
             }
         }
     }
@@ -94,7 +95,7 @@ impl Names {
     /// Checks a reference against the names in scope, and marks its name as used.
     pub fn check(&self, read: &Reference, problems: &mut Diagnostics) -> Shape {
         let Some(found) = self.known.iter().rev().find(|n| n.name == read.root) else {
-            let d = Diagnostic::error("undefined-name", &read.span, format!("`{}` is not defined here", read.root));
+            let d = Diagnostic::error("undefined-name", &read.span, format!("undefined name `{}`", read.root));
             problems.push(d.suggest(&read.root, self.known.iter().map(|n| n.name.as_str())));
             return Shape::Any;
         };
@@ -106,7 +107,7 @@ impl Names {
                     Some((_, inner)) => inner.clone(),
                     None => {
                         let d =
-                            Diagnostic::error("unknown-field", span, format!("`{}` has no field `{name}`", read.root));
+                            Diagnostic::error("unknown-field", span, format!("unknown field `{name}` of `{}`", read.root));
                         problems.push(d.suggest(name, fields.iter().map(|(f, _)| f.as_str())));
                         return Shape::Any;
                     }

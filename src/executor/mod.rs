@@ -1,5 +1,5 @@
-//! The contract of executors, one for each verb. An executor compiles its body when the plan is read, without connecting. Its actions
-//! perform and report observations; they never retry, assert or bind names.
+//! The contract of executors, one for each verb. An executor compiles its body when the plan is read, without
+//! connecting. Its actions perform and report observations; they never retry, assert or bind names.
 mod body;
 mod shell;
 
@@ -59,8 +59,8 @@ pub trait Target: Any + Send + Sync {
     async fn version(&self) -> Option<String> {
         None
     }
-    /// For `doctor`: connects as a plan would, and checks whether each of `needs` is permitted. Changes nothing. `environment` has the
-    /// names of the environment, including those bound by setup.
+    /// For `doctor`: connects as a plan would, and checks whether each of `needs` is permitted. Changes nothing.
+    /// `environment` has the names of the environment, including those bound by setup.
     async fn probe(&self, _needs: &[Need], _environment: &Scope) -> Vec<ProbeResult> {
         vec![]
     }
@@ -71,7 +71,8 @@ pub trait Target: Any + Send + Sync {
 pub struct Need {
     /// In the target's terms: `get`, `list`, `watch`.
     pub verb: &'static str,
-    /// The resource as the plan names it: `sessions.stream.space`. Placeholders that are filled during the run stay as written.
+    /// The resource as the plan names it: `sessions.stream.space`. Placeholders that are filled during the run stay as
+    /// written.
     pub resource: String,
     /// `None` for the default of the target.
     pub namespace: Option<String>,
@@ -126,13 +127,14 @@ pub trait Action: Send + Sync {
         vec![]
     }
     async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError>;
-    /// The next observation after `last`, without losing any between the two. Waits for a change, or for `pace` if the target cannot
-    /// report changes.
+    /// The next observation after `last`, without losing any between the two. Waits for a change, or for `pace` if the
+    /// target cannot report changes.
     async fn next(&self, cx: &ActionContext<'_>, _last: &Output, pace: Duration) -> Result<Output, ActionError> {
         tokio::time::sleep(pace).await;
         self.perform(cx).await
     }
-    /// Why an output that satisfies the assertions is inconclusive. For example, an empty inbox that nothing could reach.
+    /// Why an output that satisfies the assertions is inconclusive. For example, an empty inbox that nothing could
+    /// reach.
     fn inconclusive(&self, _: &Value) -> Option<String> {
         None
     }
@@ -140,8 +142,8 @@ pub trait Action: Send + Sync {
     fn without_object(&self, _: &Value) -> Option<Value> {
         None
     }
-    /// The output if there was no response after the request was sent, or if an active fault kept it from being sent. `None` if the
-    /// action always has a response.
+    /// The output if there was no response after the request was sent, or if an active fault kept it from being sent.
+    /// `None` if the action always has a response.
     fn no_response(&self) -> Option<Value> {
         None
     }
@@ -186,7 +188,7 @@ impl Started {
     }
 }
 
-/// Why there is no output: one sentence, which says what to do if that is known.
+/// Why an action has no output: one sentence, which says what to do if that is known.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ActionError {
     /// The product could not be asked: connection refused, DNS, TLS, credentials.

@@ -13,11 +13,11 @@ pub struct AssertionResult {
     pub actual: String,
     /// The operands of a failed check, each with its value.
     pub operands: Vec<(String, String)>,
-    /// Where a failed assertion stands in the plan.
+    /// The place of a failed assertion in the plan.
     pub location: Option<Location>,
     /// The check or the leaf of a pattern. Set during evaluation, not recorded.
     #[serde(skip)]
-    pub asked: Option<Span>,
+    pub assertion: Option<Span>,
 }
 
 impl AssertionResult {
@@ -29,7 +29,7 @@ impl AssertionResult {
             actual,
             operands: vec![],
             location: (!holds).then(|| span.location()),
-            asked: Some(span.clone()),
+            assertion: Some(span.clone()),
         }
     }
 }

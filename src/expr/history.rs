@@ -1,9 +1,10 @@
 //! Checks histories of operations for linearizability: creations, deletions and reads of things that exist or not.
 //!
-//! In each place where it can be read, a thing (by its name) is a register that is absent at first. A creation makes it present, a
-//! deletion absent. Each operation takes effect at one moment between its start and its end, so overlapping operations may take
-//! effect in either order. A history is correct if such an order exists for every thing in every place (Herlihy and Wing, 1990). The
-//! search is that of Wing and Gong (1993), which needs no backtracking for a register with two values.
+//! In each place where it can be read, a thing (by its name) is a register that is absent at first. A creation makes it
+//! present, a deletion absent. Each operation takes effect at one moment between its start and its end, so overlapping
+//! operations may take effect in either order. A history is correct if such an order exists for every thing in every
+//! place (Herlihy and Wing, 1990). The search is that of Wing and Gong (1993), which needs no backtracking for a
+//! register with two values.
 use crate::value::Value;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -141,8 +142,9 @@ fn anomaly(history: &[Operation]) -> Option<&'static str> {
     Some("has a history that no order of operations explains")
 }
 
-/// Whether some order of the operations explains all reads. Greedy: a fitting read comes next, since it changes nothing; otherwise the
-/// fitting write that ends first, which in any valid order could change places with an earlier one of its kind.
+/// Whether some order of the operations explains all reads. Greedy: a fitting read comes next, since it changes
+/// nothing; otherwise the fitting write that ends first, which in any valid order could change places with an earlier
+/// one of its kind.
 fn is_linearizable(history: &[Operation]) -> bool {
     let mut left: Vec<&Operation> = history.iter().collect();
     let mut present = false;

@@ -1,5 +1,5 @@
-//! Compiles the partial pattern under `expect`. Maps are subsets, literals compare by type and value, lists match element by element,
-//! unless a matcher says otherwise. [`super::matching`] evaluates it.
+//! Compiles the partial pattern under `expect`. Maps are subsets, literals compare by type and value, lists match
+//! element by element, unless a matcher says otherwise. [`super::matching`] evaluates it.
 use super::{
     cel::{Expression, Reference},
     schema::Schema,

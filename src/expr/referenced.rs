@@ -1,5 +1,5 @@
-//! The literals and fields an assertion refers to. Put into an output, they may change the result of the assertion, which mutation
-//! testing uses. An assertion is a check or a leaf of a pattern.
+//! The literals and fields an assertion refers to. Put into an output, they may change the result of the assertion,
+//! which mutation testing uses. An assertion is a check or a leaf of a pattern.
 use super::{
     cel::EvalError,
     pattern::{Matcher, Pattern},

@@ -1,5 +1,5 @@
-//! Compiles `$schema`: a JSON Schema in the plan, in a file, or in an OpenAPI document. The reader of the plan loads the file and
-//! passes its content to [`Schema::bind`].
+//! Compiles `$schema`: a JSON Schema in the plan, in a file, or in an OpenAPI document. The reader of the plan loads
+//! the file and passes its content to [`Schema::bind`].
 use super::template::Tree;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, nearest},

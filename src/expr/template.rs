@@ -1,5 +1,5 @@
-//! Placeholders `${…}` in YAML. A template keeps its parts, so that SQL can bind them and the compiler can list their names. An
-//! expression alone in a scalar keeps its type. `$${` is a literal `${`.
+//! Placeholders `${…}` in YAML. A template keeps its parts, so that SQL can bind them and the compiler can list their
+//! names. An expression alone in a scalar keeps its type. `$${` is a literal `${`.
 use super::{
     cel::{EvalError, Expression, Reference},
     scope::Scope,

@@ -4,7 +4,7 @@
 pub struct Key {
     pub name: &'static str,
     pub required: bool,
-    /// What stands under it.
+    /// The kind of value, for people.
     pub value: &'static str,
     pub meaning: &'static str,
 }

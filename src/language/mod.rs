@@ -1,5 +1,5 @@
-//! Describes the plan language: keys, built-in verbs, matchers, functions and diagnostic codes, each with its meaning. Data only:
-//! the parser, diagnostics and the documentation's tests read it.
+//! Describes the plan language: keys, built-in verbs, matchers, functions and diagnostic codes, each with its meaning.
+//! Data only: the parser, diagnostics and the documentation's tests read it.
 mod codes;
 mod functions;
 mod keys;

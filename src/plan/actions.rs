@@ -40,14 +40,14 @@ impl Reader<'_> {
         if let Some(pattern) = &mut pattern {
             pattern.schemas(&mut |schema| self.load_schema(schema));
         }
-        let (mut checks, mut wrong) = (vec![], false);
+        let (mut checks, mut invalid) = (vec![], false);
         for item in node.get("check").map(|n| self.one_or_many(n)).unwrap_or_default() {
             match self.expression(item) {
                 Some(e) => checks.push((e, item.span.clone())),
-                None => wrong = true,
+                None => invalid = true,
             }
         }
-        Assertions { pattern, checks, wrong }
+        Assertions { pattern, checks, invalid }
     }
 
     /// The actions under `key`.

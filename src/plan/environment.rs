@@ -160,8 +160,8 @@ fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Env
     })
 }
 
-/// An environment with what it inherits by `extends`: maps are merged name by name, other values replaced. `None` if the base is
-/// unknown or cyclic, which is reported.
+/// An environment with what it inherits by `extends`: maps are merged name by name, other values replaced. `None` if
+/// the base is unknown or cyclic, which is reported.
 fn extended(reader: &mut Reader<'_>, all: &Node, node: &Node, chain: &mut Vec<String>) -> Option<Node> {
     let Some(base) = node.get("extends") else { return Some(node.clone()) };
     let name = reader.text(base);

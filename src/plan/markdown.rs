@@ -1,5 +1,5 @@
-//! Reads the Markdown plan that a YAML plan implements, and compares the two word for word. Case, punctuation and list markers do not
-//! count; a code block counts as its words.
+//! Reads the Markdown plan that a YAML plan implements, and compares the two word for word. Case, punctuation and list
+//! markers do not count; a code block counts as its words.
 use super::model::{Case, Plan, Sentence, Spanned};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},

@@ -1,5 +1,5 @@
-//! Reads plans and environment files into `Plan` and `Environments`: every part keeps its place, every problem is collected. Knows no
-//! executor, so the body of a verb stays a YAML tree.
+//! Reads plans and environment files into `Plan` and `Environments`: every part keeps its place, every problem is
+//! collected. Knows no executor, so the body of a verb stays a YAML tree.
 mod actions;
 pub mod environment;
 pub mod markdown;

@@ -71,12 +71,12 @@ pub struct Assertions {
     pub pattern: Option<Pattern>,
     pub checks: Vec<(Expression, Span)>,
     /// An assertion is invalid, and reported.
-    pub wrong: bool,
+    pub invalid: bool,
 }
 
 impl Assertions {
     pub fn is_empty(&self) -> bool {
-        self.pattern.is_none() && self.checks.is_empty() && !self.wrong
+        self.pattern.is_none() && self.checks.is_empty() && !self.invalid
     }
 }
 

@@ -1,4 +1,5 @@
-//! Reads the parts common to plans and environment files: names, texts, lists, maps, durations and expressions. Collects problems.
+//! Reads the parts common to plans and environment files: names, texts, lists, maps, durations and expressions.
+//! Collects problems.
 use super::model::Spanned;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
@@ -157,7 +158,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The items of a list, or a single node that is no list.
+    /// The items of a list, or the node itself if it is something else.
     pub(super) fn one_or_many<'n>(&self, node: &'n Node) -> Vec<&'n Node> {
         if let Kind::Seq(items) = &node.kind { items.iter().collect() } else { vec![node] }
     }
@@ -179,7 +180,7 @@ impl<'a> Reader<'a> {
         out
     }
 
-    /// Reports unknown, duplicate and missing keys. `None` if the node is no map.
+    /// Reports unknown, duplicate and missing keys. `None` unless the node is a map.
     pub fn keys(&mut self, node: &Node, keys: &[Key]) -> Option<()> {
         let known: Vec<&str> = keys.iter().map(|k| k.name).collect();
         let cut: Vec<bool> = (0..node.entries().len()).map(|i| self.is_rest_of_expression(node, i)).collect();

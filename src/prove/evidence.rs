@@ -61,7 +61,7 @@ pub fn prove_run(
         .flat_map(|c| &c.sentences)
         .flat_map(|s| &s.actions)
         .flat_map(|a| &a.results)
-        .filter_map(|r| r.asked.as_ref())
+        .filter_map(|r| r.assertion.as_ref())
         .collect();
     let is_recorded = |case: &str| replay.record().cases.contains_key(case);
     let outline = replay.schedule().outline.iter();
@@ -168,7 +168,7 @@ fn differences(replay: &Replay) -> HashMap<Span, String> {
                 if !now.holds || then.is_some_and(|then| !then.holds) {
                     let then = then.map_or("was not evaluated".into(), |then| format!("found {}", then.actual));
                     let why = format!("`{at}` {then} in the run, and finds {} in the replay", now.actual);
-                    out.extend(now.asked.clone().map(|span| (span, why)));
+                    out.extend(now.assertion.clone().map(|span| (span, why)));
                 }
             }
         }

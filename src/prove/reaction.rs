@@ -38,7 +38,7 @@ pub struct Judge<'r> {
 impl<'r> Judge<'r> {
     pub fn new(replay: &'r Replay, secrets: &[String]) -> Self {
         let outcome = |o: &RecordedOutcome| {
-            (o.at.clone(), (o.status, o.results.iter().map(|r| (r.asked.clone(), r.holds)).collect()))
+            (o.at.clone(), (o.status, o.results.iter().map(|r| (r.assertion.clone(), r.holds)).collect()))
         };
         let sentence = |s: &SentenceResult| s.actions.iter().map(outcome).collect::<HashMap<_, _>>();
         let unchanged = replay.cases.iter().map(|c| c.sentences.iter().map(sentence).collect()).collect();
@@ -73,7 +73,7 @@ impl<'r> Judge<'r> {
                 match now {
                     Some(now) if !now.results.is_empty() => {
                         let failed = now.results.iter().filter(|r| !r.holds);
-                        out.fails.extend(failed.filter_map(|r| Some((sentence, r.asked.clone()?))));
+                        out.fails.extend(failed.filter_map(|r| Some((sentence, r.assertion.clone()?))));
                     }
                     // the action ended before its assertions
                     Some(_) => out.not_evaluated.extend(results.iter().filter_map(|(span, _)| span.clone())),

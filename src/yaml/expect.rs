@@ -19,7 +19,8 @@ pub fn missing_key(key: &str, at: &Span) -> Diagnostic {
     Diagnostic::error("missing-key", at, format!("missing key `{key}`")).help(format!("add `{key}: …`"))
 }
 
-/// Whether the node is a map. Reports keys that are not `known`, and duplicates; skips the entries for which `skip` is true.
+/// Whether the node is a map. Reports keys that are not `known`, and duplicates; skips the entries for which `skip` is
+/// true.
 pub fn check_keys(node: &Node, known: &[&str], skip: impl Fn(usize) -> bool, problems: &mut Diagnostics) -> bool {
     let Kind::Map(entries) = &node.kind else {
         let known = known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");

@@ -64,8 +64,8 @@ impl Node {
         self.to_value().to_string()
     }
 
-    /// Maps the bytes `range` of a scalar's decoded text to the file, for any quoting and folding. An empty scalar or an alias gives
-    /// the span of the whole node.
+    /// Maps the bytes `range` of a scalar's decoded text to the file, for any quoting and folding. An empty scalar or
+    /// an alias gives the span of the whole node.
     pub fn inner(&self, range: std::ops::Range<usize>) -> Span {
         let raw = self.span.text();
         let text = self.as_str().unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Checks every diagnostic with its place. `fixtures/diagnostics/CODE.yaml` has plans in which one mistake is marked «like this». Each
-//! must yield exactly one diagnostic, of that code, whose underline starts at the mark.
+//! Checks every diagnostic with its place. `fixtures/diagnostics/CODE.yaml` has plans in which one mistake is marked
+//! «like this». Each must yield exactly one diagnostic, of that code, whose underline starts at the mark.
 //!
-//! Fixtures are separated by `-----`. One that starts with `-` is a list of actions. An environment file may follow after `===`, with or
-//! without the mark, or a Markdown plan after `===md`.
+//! Fixtures are separated by `-----`. One that starts with `-` is a list of actions. An environment file may follow
+//! after `===`, with or without the mark, or a Markdown plan after `===md`.
 mod positions;
 
 use positions::{EXCEPTIONS, position, wanted};

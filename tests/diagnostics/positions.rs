@@ -1,5 +1,6 @@
-//! Positions of a mistake in YAML: plain, quoted, folded, inside a placeholder. Every code has a fixture at each position where it can
-//! occur, and none elsewhere. Works on the text of fixtures, independently of the parser under test.
+//! Positions of a mistake in YAML: plain, quoted, folded, inside a placeholder. Every code has a fixture at each
+//! position where it can occur, and none elsewhere. Works on the text of fixtures, independently of the parser under
+//! test.
 use std::collections::BTreeSet;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

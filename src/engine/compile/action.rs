@@ -4,6 +4,7 @@ use super::{
     compiler::Compiler,
 };
 use crate::{
+    source::Span,
     diagnostic::Diagnostic,
     engine::{
         names::{Names, Shape},
@@ -35,11 +36,7 @@ impl Compiler<'_> {
                         && items.is_empty()
                         && !self.undoing
                     {
-                        self.problems.push(Diagnostic::error(
-                            "empty-foreach",
-                            span,
-                            "`foreach` needs at least one item",
-                        ));
+                        self.problems.push(empty_foreach(span));
                     }
                     let shapes: Vec<Shape> = reads.iter().map(|r| names.check(r, &mut self.problems)).collect();
                     match (tree, &shapes[..]) {
@@ -53,11 +50,7 @@ impl Compiler<'_> {
                         self.check_references(&t.references(), names);
                     });
                     if entries.is_empty() && !self.undoing {
-                        self.problems.push(Diagnostic::error(
-                            "empty-foreach",
-                            span,
-                            "`foreach` needs at least one item",
-                        ));
+                        self.problems.push(empty_foreach(span));
                     }
                     keys = Some(entries.iter().map(|(k, _)| k.clone()).collect());
                     Shape::Any
@@ -134,7 +127,7 @@ impl Compiler<'_> {
                     &step.span,
                     format!("the response of this `{verb}` action is never checked"),
                 );
-                self.effects.unchecked_responses.push(d.help("add `expect` or `check`, or bind it with `as`"));
+                self.effects.unchecked_responses.push(d.help("add `expect` or `check`, or bind it with `as` and check it later"));
             }
         }
         if self.environment.is_some_and(|e| e.protected)
@@ -151,18 +144,10 @@ impl Compiler<'_> {
         if let (Some(_), Some(k), false) =
             (&step.always, step.assertions.is_empty().then_some(&step.span), matches!(kind, ActionKind::Nothing))
         {
-            self.problems.push(Diagnostic::error(
-                "missing-assertion",
-                k,
-                "`always` needs an `expect` or a `check` that must hold",
-            ));
+            self.problems.push(missing_assertion("always", k));
         }
         if step.eventually.is_some() && step.assertions.is_empty() && matches!(kind, ActionKind::Perform { .. }) {
-            self.problems.push(Diagnostic::error(
-                "missing-assertion",
-                &step.span,
-                "`eventually` needs an `expect` or a `check` to wait for",
-            ));
+            self.problems.push(missing_assertion("eventually", &step.span));
         }
 
         // the undo sees the names from before, and those that the action itself binds
@@ -184,7 +169,7 @@ impl Compiler<'_> {
                 let d = Diagnostic::warning(
                     "undo-needs-response",
                     &step.span,
-                    "this can only be undone if its response arrives",
+                    "this action can be undone only if its response arrives",
                 );
                 self.problems
                     .push(d.help("undo by a name from before the action, for example one that the plan chooses"));
@@ -205,11 +190,8 @@ impl Compiler<'_> {
         }
         if let Some(n) = &step.bind {
             if matches!(kind, ActionKind::Nothing) {
-                self.problems.push(Diagnostic::error(
-                    "missing-verb",
-                    &n.span,
-                    "`as` needs a verb beside it; to name a value use `save`",
-                ));
+                let d = Diagnostic::error("missing-verb", &n.span, "expected a verb beside `as`, found none");
+                self.problems.push(d.help("add a verb, or use `save` to name a value"));
             }
             names.bind(&n.text, if parallel { shape } else { many(shape) }, &n.span, &mut self.problems);
         }
@@ -250,4 +232,14 @@ fn foreach_reads(f: &Foreach) -> Vec<Reference> {
         Foreach::List(t) => t.references(),
         Foreach::Map(entries) => entries.iter().flat_map(|(_, t)| t.references()).collect(),
     }
+}
+
+fn empty_foreach(span: &Span) -> Diagnostic {
+    Diagnostic::error("empty-foreach", span, "expected at least one item, found none")
+        .help("add items; an empty list is allowed in an `undo` only")
+}
+
+fn missing_assertion(key: &str, span: &Span) -> Diagnostic {
+    Diagnostic::error("missing-assertion", span, format!("expected an assertion beside `{key}`, found none"))
+        .help("add `expect` or `check`")
 }

@@ -47,9 +47,9 @@ impl Compiler<'_> {
                     }
                 }
                 (_, None) => {
-                    let d =
-                        Diagnostic::error("wrong-type", &p.span, "without a verb, `expect` is a map of names in scope");
-                    self.problems.push(d);
+                    let message = "expected a map of names in scope, found another pattern";
+                    let d = Diagnostic::error("wrong-type", &p.span, message);
+                    self.problems.push(d.help("write `expect: { name: … }`, or add a verb"));
                 }
                 _ => {}
             }

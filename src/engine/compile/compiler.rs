@@ -108,9 +108,9 @@ impl<'a> Compiler<'a> {
                     let d = Diagnostic::error(
                         "target-mismatch",
                         &n.span,
-                        format!("`{}` in the environment `{}` is not a target for `{verb}`", n.text, e.name),
+                        format!("expected a target for `{verb}`, found `{}` of environment `{}`", n.text, e.name),
                     );
-                    self.problems.push(d);
+                    self.problems.push(d.help(format!("name a target with settings for `{verb}`")));
                     None
                 }
                 None => {

@@ -27,7 +27,7 @@ impl Compiler<'_> {
                 let d = Diagnostic::error(
                     "unknown-action",
                     &name.span,
-                    format!("the plan has no action `{}` to override", name.text),
+                    format!("unknown action `{}`: an environment overrides actions of the plan", name.text),
                 );
                 self.problems.push(d.suggest(&name.text, of_plan.iter().map(String::as_str)));
                 continue;
@@ -37,9 +37,9 @@ impl Compiler<'_> {
                 let d = Diagnostic::error(
                     "signature-mismatch",
                     &name.span,
-                    format!("`{}` has {ours} here, and {theirs} in the plan", name.text),
+                    format!("expected `{}` with {theirs} as in the plan, found {ours}", name.text),
                 );
-                self.problems.push(d.help("an action that overrides another needs the same inputs and outputs"));
+                self.problems.push(d.help("use the same inputs and outputs as the action of the plan"));
             }
             let own = Source { definition: own.clone(), of_environment: true };
             replaced.extend(self.sources.insert(name.text.clone(), own).map(|s| s.definition));
@@ -59,9 +59,9 @@ impl Compiler<'_> {
                 let d = Diagnostic::error(
                     "target-mismatch",
                     &name.span,
-                    format!("the target `{}` needs exactly one of {all}", name.text),
+                    format!("expected exactly one of {all} for target `{}`, found {}", name.text, verbs.len()),
                 );
-                self.problems.push(d);
+                self.problems.push(d.help(format!("write it like `{}: {{ http: URL }}`", name.text)));
                 continue;
             };
             let mut reads = vec![];

@@ -42,7 +42,7 @@ impl Compiler<'_> {
                     let d = Diagnostic::error(
                         "unknown-variable",
                         &name.span,
-                        format!("the plan has no variable `{}`", name.text),
+                        format!("unknown variable `{}`", name.text),
                     );
                     self.problems.push(d.suggest(&name.text, vars.iter().map(|(n, _)| n.as_str())));
                 }
@@ -55,7 +55,7 @@ impl Compiler<'_> {
                     let d = Diagnostic::error(
                         "unknown-variable",
                         &plan.span,
-                        format!("`--set {name}`: the plan has no such variable"),
+                        format!("unknown variable `{name}` in `--set`"),
                     );
                     self.problems.push(d.suggest(&name, vars.iter().map(|(n, _)| n.as_str())));
                 }
@@ -87,15 +87,15 @@ impl Compiler<'_> {
             self.problems.push(Diagnostic::warning(
                 "unused-name",
                 &name.span,
-                format!("the action `{}` is never used", name.text),
-            ));
+                format!("unused action `{}`", name.text),
+            ).help("use it, or remove it"));
         }
         for (name, _) in self.vars.iter().filter(|(n, _)| !self.used_vars.contains(&n.text)) {
             self.problems.push(Diagnostic::warning(
                 "unused-name",
                 &name.span,
                 format!("unused variable `{}`", name.text),
-            ));
+            ).help("use it, or remove it"));
         }
         Schedule {
             report: plan.report,
@@ -210,7 +210,7 @@ impl Compiler<'_> {
                 &name.span,
                 format!("`{}` uses itself: `{cycle}` → `{}`", name.text, name.text),
             );
-            self.problems.push(d);
+            self.problems.push(d.help("remove one `use`"));
             return None;
         }
         let source = self.sources.remove(&name.text)?;

@@ -11,7 +11,7 @@ use crate::{
 impl Compiler<'_> {
     pub(super) fn prove(&mut self, prove: &Prove, vars: &[(String, Tree)], outline: &[CaseOutline]) -> Vec<Breaks> {
         for (name, _) in prove.set.iter().filter(|(name, _)| !vars.iter().any(|(v, _)| *v == name.text)) {
-            let message = format!("the plan has no variable `{}`", name.text);
+            let message = format!("unknown variable `{}`", name.text);
             let d = Diagnostic::error("unknown-variable", &name.span, message);
             self.problems.push(d.suggest(&name.text, vars.iter().map(|(n, _)| n.as_str())));
         }
@@ -36,7 +36,7 @@ impl Compiler<'_> {
         sentence: &Spanned,
     ) -> Option<&'o SentenceOutline> {
         let Some(found) = outline.iter().find(|o| o.id == case.text) else {
-            let d = Diagnostic::error("unknown-case", &case.span, format!("the plan has no case `{}`", case.text));
+            let d = Diagnostic::error("unknown-case", &case.span, format!("unknown case `{}`", case.text));
             self.problems.push(d.suggest(&case.text, outline.iter().map(|o| o.id.as_str())));
             return None;
         };
@@ -50,12 +50,14 @@ impl Compiler<'_> {
         match (fitting.next(), fitting.next()) {
             (Some(only), None) => Some(only),
             (Some(_), Some(_)) => {
-                let message = format!("`{}` has more than one sentence like `{}`", case.text, sentence.text);
-                self.problems.push(Diagnostic::error("unknown-sentence", &sentence.span, message));
+                let message =
+                    format!("expected one sentence of `{}` like `{}`, found several", case.text, sentence.text);
+                let d = Diagnostic::error("unknown-sentence", &sentence.span, message);
+                self.problems.push(d.help("write more of the sentence"));
                 None
             }
             (None, _) => {
-                let message = format!("`{}` has no sentence `{}`", case.text, sentence.text);
+                let message = format!("unknown sentence of `{}`: {}", case.text, sentence.text);
                 let d = Diagnostic::error("unknown-sentence", &sentence.span, message);
                 self.problems.push(d.suggest(&sentence.text, found.sentences.iter().map(|s| s.text.as_str())));
                 None

@@ -88,7 +88,7 @@ impl Compiler<'_> {
                         let d = Diagnostic::error(
                             "unknown-input",
                             &n.span,
-                            format!("`{}` has no input `{}`", action.text, n.text),
+                            format!("unknown input `{}` of `{}`", n.text, action.text),
                         );
                         self.problems.push(d.suggest(&n.text, declared.iter().map(|(d, _)| d.as_str())));
                     }
@@ -98,9 +98,9 @@ impl Compiler<'_> {
                         let p = Diagnostic::error(
                             "missing-input",
                             &action.span,
-                            format!("`{}` needs the input `{d}`", action.text),
+                            format!("missing input `{d}` of `{}`", action.text),
                         );
-                        self.problems.push(p);
+                        self.problems.push(p.help(format!("add `{d}: …`, or give it a default value in the action")));
                     }
                 }
                 let what = match self.environment.filter(|_| defined.definition.of_environment) {

@@ -102,7 +102,7 @@ fn names_bound_in_a_use_are_not_visible_outside() {
         ),
     ] {
         let drawn = compiled(text, &Default::default(), HERE).err().unwrap_or_else(|| panic!("it compiles: {text}"));
-        assert!(drawn.contains(&format!("`{name}` is not defined here")), "{drawn}");
+        assert!(drawn.contains(&format!("undefined name `{name}`")), "{drawn}");
         assert_eq!(drawn.matches("error[").count(), 1, "{drawn}");
     }
 }

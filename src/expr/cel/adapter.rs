@@ -1,5 +1,5 @@
-//! Converts between [`Value`] and the CEL library's values. A string, list or map is converted lazily, one level at a time and once: the
-//! library's copies share the result.
+//! Converts between [`Value`] and the CEL library's values. A string, list or map is converted lazily, one level at a
+//! time and once: the library's copies share the result.
 use super::error::EvalError;
 use crate::value::Value;
 use cel::{
@@ -121,7 +121,8 @@ pub(super) fn chrono_time(t: Timestamp) -> chrono::DateTime<chrono::FixedOffset>
         .fixed_offset()
 }
 
-/// A string, list or map. `as_builtin` gives the library its own type, so comparisons and functions treat it like a literal.
+/// A string, list or map. `as_builtin` gives the library its own type, so comparisons and functions treat it like a
+/// literal.
 #[derive(Clone, Debug)]
 struct LazyValue(Arc<Lazy>);
 

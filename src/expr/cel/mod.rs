@@ -1,5 +1,5 @@
-//! CEL expressions: compiled with the names and functions they use, evaluated against a scope, and explained operand by operand when a
-//! check fails. Only this folder imports the CEL library.
+//! CEL expressions: compiled with the names and functions they use, evaluated against a scope, and explained operand by
+//! operand when a check fails. Only this folder imports the CEL library.
 mod adapter;
 mod analysis;
 mod ast;

@@ -1,5 +1,5 @@
-//! Collects what an expression mentions: literals, values of parts that need no list element, strings its regular expressions match,
-//! fields it tests for presence, and what it reads from list elements.
+//! Collects what an expression mentions: literals, values of parts that need no list element, strings its regular
+//! expressions match, fields it tests for presence, and what it reads from list elements.
 use super::{adapter::from_cel, ast::children, expression::Expression};
 use crate::{
     expr::{referenced::ReferencedLiterals, scope::Scope},

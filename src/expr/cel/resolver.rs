@@ -1,4 +1,5 @@
-//! Gives the CEL library the names of a [`Scope`]. A value is converted once per frame, at its first use, and cached there.
+//! Gives the CEL library the names of a [`Scope`]. A value is converted once per frame, at its first use, and cached
+//! there.
 use super::adapter::{BoxedVal, to_cel};
 use crate::expr::scope::Scope;
 use cel::{common::value::CowVal, context::VariableResolver};
