@@ -106,8 +106,11 @@ impl Names {
                 (Shape::Fields(fields), Segment::Field(name, span)) => match fields.iter().find(|(f, _)| f == name) {
                     Some((_, inner)) => inner.clone(),
                     None => {
-                        let d =
-                            Diagnostic::error("unknown-field", span, format!("unknown field `{name}` of `{}`", read.root));
+                        let d = Diagnostic::error(
+                            "unknown-field",
+                            span,
+                            format!("unknown field `{name}` of `{}`", read.root),
+                        );
                         problems.push(d.suggest(name, fields.iter().map(|(f, _)| f.as_str())));
                         return Shape::Any;
                     }

@@ -108,7 +108,7 @@ impl Match<'_> {
 
     /// Adds the result for this value as a whole.
     fn report(&self, holds: bool, expected: String, out: &mut Vec<AssertionResult>) {
-        out.push(self.result(holds, self.path, expected, self.shown()));
+        out.push(self.result(holds, self.path, expected, self.show_actual()));
     }
 
     fn result(&self, holds: bool, subject: &str, expected: String, actual: String) -> AssertionResult {
@@ -119,7 +119,7 @@ impl Match<'_> {
         show(v, self.scope.secrets())
     }
 
-    fn shown(&self) -> String {
+    fn show_actual(&self) -> String {
         self.actual.map_or_else(|| "absent".into(), |v| self.show(v))
     }
 

@@ -143,7 +143,7 @@ impl SchemaFile {
             Part::Whole => return Ok(document.clone()),
             Part::Component(name, at) => {
                 let all = &document["components"]["schemas"];
-                known(all, name)
+                find_schema(all, name)
                     .map_err(|near| unknown(at, format!("`{}` has no schema `{name}`", self.file), near))?;
                 format!("#/components/schemas/{}", escaped(name))
             }
@@ -232,7 +232,7 @@ impl SchemaFile {
 
 /// # Errors
 /// The most similar name, if there is one.
-fn known(all: &Json, name: &str) -> Result<(), Option<String>> {
+fn find_schema(all: &Json, name: &str) -> Result<(), Option<String>> {
     let empty = Map::new();
     let all = all.as_object().unwrap_or(&empty);
     if all.contains_key(name) { Ok(()) } else { Err(nearest(name, all.keys().map(String::as_str)).map(String::from)) }

@@ -30,8 +30,8 @@ impl Reader<'_> {
             let inputs =
                 inputs.into_iter().map(|(k, v)| (k, (!matches!(v.kind, Kind::Null)).then(|| self.tree(v)))).collect();
             let outputs = body.get("outputs").map(|n| self.expressions(n)).unwrap_or_default();
-            let steps = self.actions_at(body, "do");
-            into.push(ActionDefinition { name, inputs, steps, outputs });
+            let actions = self.actions_at(body, "do");
+            into.push(ActionDefinition { name, inputs, actions, outputs });
         }
     }
 

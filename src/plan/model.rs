@@ -37,7 +37,7 @@ pub struct ActionDefinition {
     pub name: Spanned,
     /// A default makes an input optional.
     pub inputs: Vec<(Spanned, Option<Tree>)>,
-    pub steps: Vec<ActionSpec>,
+    pub actions: Vec<ActionSpec>,
     pub outputs: Vec<(Spanned, Expression)>,
 }
 
@@ -60,7 +60,7 @@ pub struct Case {
 #[derive(Clone)]
 pub struct Sentence {
     pub text: Spanned,
-    pub steps: Vec<ActionSpec>,
+    pub actions: Vec<ActionSpec>,
     pub assertions: Assertions,
     pub unproven: Option<Spanned>,
 }

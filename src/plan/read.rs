@@ -165,21 +165,21 @@ impl Reader<'_> {
                 continue;
             }
             let Some(text) = self.named(item, word) else { continue };
-            let steps = self.actions_at(item, "do");
+            let actions = self.actions_at(item, "do");
             let assertions = self.assertions(item);
             let unproven = self.named(item, "unproven");
-            if word == "result" && unproven.is_none() && assertions.is_empty() && !steps.iter().any(can_fail) {
+            if word == "result" && unproven.is_none() && assertions.is_empty() && !actions.iter().any(can_fail) {
                 let message = "expected an assertion for this result, found none";
                 let help = "add `check`, `expect`, or `do` with an assertion; or say `unproven: <reason>`";
                 self.error("unverified-result", &text.span, message, help);
             }
             if let Some(u) = &unproven
-                && (!assertions.is_empty() || !steps.is_empty())
+                && (!assertions.is_empty() || !actions.is_empty())
             {
                 let message = "expected either `unproven` or an assertion, found both";
                 self.error("unproven-with-assertion", &u.span, message, "remove one of the two");
             }
-            out.push(Sentence { text, steps, assertions, unproven });
+            out.push(Sentence { text, actions, assertions, unproven });
         }
         out
     }

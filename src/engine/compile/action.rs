@@ -4,7 +4,6 @@ use super::{
     compiler::Compiler,
 };
 use crate::{
-    source::Span,
     diagnostic::Diagnostic,
     engine::{
         names::{Names, Shape},
@@ -12,6 +11,7 @@ use crate::{
     },
     expr::{Reference, Tree},
     plan::{self, Assertions, Foreach},
+    source::Span,
 };
 use std::sync::Arc;
 
@@ -127,7 +127,9 @@ impl Compiler<'_> {
                     &step.span,
                     format!("the response of this `{verb}` action is never checked"),
                 );
-                self.effects.unchecked_responses.push(d.help("add `expect` or `check`, or bind it with `as` and check it later"));
+                self.effects
+                    .unchecked_responses
+                    .push(d.help("add `expect` or `check`, or bind it with `as` and check it later"));
             }
         }
         if self.environment.is_some_and(|e| e.protected)

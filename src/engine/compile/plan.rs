@@ -39,11 +39,8 @@ impl Compiler<'_> {
             match vars.iter_mut().find(|(n, _)| *n == name.text) {
                 Some(entry) => entry.1 = tree.clone(),
                 None => {
-                    let d = Diagnostic::error(
-                        "unknown-variable",
-                        &name.span,
-                        format!("unknown variable `{}`", name.text),
-                    );
+                    let d =
+                        Diagnostic::error("unknown-variable", &name.span, format!("unknown variable `{}`", name.text));
                     self.problems.push(d.suggest(&name.text, vars.iter().map(|(n, _)| n.as_str())));
                 }
             }
@@ -84,18 +81,16 @@ impl Compiler<'_> {
         // an included file serves several plans, which need not use all of it
         let own = |n: &Spanned| n.span.source.name == plan.span.source.name;
         for name in order.iter().filter(|n| own(n) && !self.used_actions.contains(&n.text)) {
-            self.problems.push(Diagnostic::warning(
-                "unused-name",
-                &name.span,
-                format!("unused action `{}`", name.text),
-            ).help("use it, or remove it"));
+            self.problems.push(
+                Diagnostic::warning("unused-name", &name.span, format!("unused action `{}`", name.text))
+                    .help("use it, or remove it"),
+            );
         }
         for (name, _) in self.vars.iter().filter(|(n, _)| !self.used_vars.contains(&n.text)) {
-            self.problems.push(Diagnostic::warning(
-                "unused-name",
-                &name.span,
-                format!("unused variable `{}`", name.text),
-            ).help("use it, or remove it"));
+            self.problems.push(
+                Diagnostic::warning("unused-name", &name.span, format!("unused variable `{}`", name.text))
+                    .help("use it, or remove it"),
+            );
         }
         Schedule {
             report: plan.report,
@@ -154,7 +149,7 @@ impl Compiler<'_> {
                     location: location.clone(),
                     unproven: s.unproven.as_ref().map(|u| u.text.clone()),
                 });
-                let steps = self.actions(s.steps, &mut names);
+                let steps = self.actions(s.actions, &mut names);
                 let needs = self.assertions(&s.assertions, None, &names);
                 sentences.push(Sentence {
                     part,
@@ -238,7 +233,7 @@ impl Compiler<'_> {
         let inputs: Vec<(String, Shape)> = source.inputs.iter().map(|(n, _)| (n.text.clone(), Shape::Any)).collect();
         names.built_in("inputs", Shape::Fields(inputs));
         let depth = names.depth();
-        let steps = self.actions(source.steps, &mut names);
+        let steps = self.actions(source.actions, &mut names);
         let mut outputs = vec![];
         let mut fields = vec![];
         for (n, e) in source.outputs {
