@@ -95,7 +95,7 @@ async fn sqlite() -> World {
 /// On the server of `TP_TEST_POSTGRES`. Tests that call this are ignored by `cargo test`; `tests/run` starts the server.
 async fn postgres() -> World {
     let url = std::env::var("TP_TEST_POSTGRES").expect("TP_TEST_POSTGRES: run the ignored tests with `tests/run`");
-    // A database of our own, so that tests do not assert_state each other's rows.
+    // a separate database, so that tests do not see each other's rows
     let name = format!("tp_{}", uuid::Uuid::new_v4().simple());
     let admin = sqlx::PgPool::connect(&url).await.unwrap();
     sqlx::query(AssertSqlSafe(format!("create database {name}"))).execute(&admin).await.unwrap();
