@@ -36,11 +36,10 @@ fn fields(file: &str) -> Vec<[String; 3]> {
 }
 
 fn phrases() -> Vec<Phrase> {
-    let compile =
-        |p: &str| RegexBuilder::new(&format!(r"\b(?:{p})\b")).case_insensitive(true).build().expect("a pattern");
+    let compile = |p: &str| RegexBuilder::new(p).case_insensitive(true).build().expect("a pattern");
     let phrase = |[pattern, ordinary, instead]: [String; 3]| Phrase {
-        pattern: compile(&pattern),
-        ordinary: (!ordinary.is_empty()).then(|| compile(&ordinary)),
+        pattern: compile(&format!(r"\b(?:{pattern})\b")),
+        ordinary: (!ordinary.is_empty()).then(|| compile(&format!(r"\b(?:{ordinary})"))),
         instead,
     };
     fields("phrases.txt").into_iter().map(phrase).collect()
@@ -149,7 +148,7 @@ fn finds_planted_phrases() {
         ("a.rs", "/// Whoever calls it.", 1),
         ("a.rs", "    // this is no\n    // expression", 1),
         ("a.rs", "fn taken_back() {}\nstruct TakenBack;", 2),
-        ("a.rs", "// it is no longer there, and came to the end", 0),
+        ("a.rs", "// it is no longer there, and came to the end\nif a.is_none() && b.is_none_or(c) {}", 0),
         ("a.yaml", "given: somebody waits   # nobody answers", 1),
         ("a.md", "What stands\nunder a key", 1),
     ];
