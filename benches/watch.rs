@@ -1,7 +1,7 @@
 //! Measures the time from the bytes of a watch to `ActionFinished`: a hundred waits in sequence, then two hundred at the same time,
 //! which share one watch.
 //!
-//! A small server in this process stands in for the cluster, so that the time of each change on its socket is known. The measured
+//! A small server in this process plays the cluster, so that the time of each change on its socket is known. The measured
 //! time covers reading the watch, waking the wait, judging, the journal on disk, and the event reaching its sink.
 use axum::{
     Json, Router,

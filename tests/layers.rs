@@ -311,7 +311,7 @@ impl Crate {
         Some(target.into_iter().chain(path[2..].iter().cloned()).collect())
     }
 
-    /// The file that defines what an absolute path names, behind re-exports. `None` for a module itself, which is no dependency
+    /// The file that defines what an absolute path names, behind re-exports. `None` for a module itself, which is not a dependency
     /// until something in it is named.
     fn defined_in(&self, path: &[String], depth: usize) -> Option<usize> {
         let length = (0..=path.len()).rev().find(|n| self.file_of(&path[..*n]).is_some())?;

@@ -162,7 +162,7 @@ impl Mutator<'_> {
         steps.into_iter().map(|step| self.count_leaves(&joined(path, step))).sum()
     }
 
-    /// Tries every mutation of one field, in each member by itself. If there are many members, a sample gets all mutations and the
+    /// Tries every mutation of one field, in each member on its own. If there are many members, a sample gets all mutations and the
     /// others those that depend on no assertion.
     fn mutate_field(&mut self, path: &FieldPath, by_group: &ReferencedLiterals) {
         let group = self.group;

@@ -125,7 +125,7 @@ impl Cluster {
         self.api.request(&Method::GET, &path, None).await
     }
 
-    /// The shared watch of a collection. It starts when somebody waits on it.
+    /// The shared watch of a collection. It starts when an action waits for it.
     pub fn watch(&self, path: &str, field_selector: &str) -> Arc<Watch> {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (path.to_string(), field_selector.to_string());
