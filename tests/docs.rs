@@ -21,7 +21,7 @@ use std::{
     process::Command,
     sync::Arc,
 };
-use tp_runner::{cli::exit, language::*, outcome::Verdict, report::gate::RunVerdict, source::Source};
+use tp_runner::{cli::exit, outcome::Verdict, report::gate::RunVerdict, source::Source};
 use tp_runner_sandbox::defect::Defect;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -214,30 +214,6 @@ fn every_path_in_the_text_exists() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn every_word_of_the_language_is_documented() {
-    let keys = |lists: &[&[Key]]| lists.concat().iter().map(|k| k.name).collect::<Vec<_>>();
-    let of_plans = [PLAN_KEYS, SCOPE_KEYS, INCLUDE_KEYS, DEFINITION_KEYS, CASE_KEYS, PRECONDITION_KEYS, STEP_KEYS];
-    let of_actions = [RESULT_KEYS, ACTION_KEYS, PARALLEL_KEYS, FAULT_KEYS];
-    let of_environments = [ENVIRONMENT_FILE_KEYS, ENVIRONMENT_KEYS, SECRET_KEYS, KNOWN_FAILURE_KEYS, FAULT_ACTION_KEYS];
-    let functions = FUNCTIONS.iter().filter(|f| f.origin == Origin::Runner).map(|f| f.name);
-    let words = names(MATCHERS).chain(names(BUILTIN_VERBS)).chain(TIERS.iter().chain(TYPES).copied()).chain(functions);
-    for (page, words) in [
-        ("docs/plan-language.md", keys(&of_plans)),
-        ("docs/plan-language.md", keys(&of_actions)),
-        ("docs/plan-language.md", words.collect()),
-        ("docs/environments.md", keys(&of_environments)),
-        ("docs/environments.md", keys(&[FAULT_RELAY_KEYS, RELAY_KEYS])),
-        ("docs/prove.md", keys(&[PROVE_KEYS])),
-    ] {
-        let text = read(Path::new(page));
-        let documented =
-            |word: &&str| ["`W", "W:", " W ", "W`"].iter().any(|form| text.contains(&form.replace('W', word)));
-        let missing: Vec<&str> = words.into_iter().filter(|w| !documented(w)).collect();
-        assert!(missing.is_empty(), "not in {page}: {missing:?}");
-    }
 }
 
 #[test]
