@@ -138,7 +138,8 @@ pub trait Action: Send + Sync {
     fn inconclusive(&self, _: &Value) -> Option<String> {
         None
     }
-    /// The output as if the observed object did not exist; `None` if the action observes no object, or it is missing already.
+    /// The output as if the observed object did not exist; `None` if the action observes no object, or it is missing
+    /// already.
     fn without_object(&self, _: &Value) -> Option<Value> {
         None
     }
