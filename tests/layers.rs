@@ -329,8 +329,8 @@ impl Crate {
         if let Some(u) = file.uses.iter().find(|u| u.name == *name) {
             return through(u);
         }
-        let globs = file.uses.iter().filter(|u| u.name == "*").filter_map(through);
-        globs.filter(|i| self.files[*i].items.contains(name)).next().or(Some(index))
+        let mut globs = file.uses.iter().filter(|u| u.name == "*").filter_map(through);
+        globs.find(|i| self.files[*i].items.contains(name)).or(Some(index))
     }
 
     /// For each file, the files that it depends on, with the path that shows it.

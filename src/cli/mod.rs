@@ -1,6 +1,8 @@
 //! The command line: arguments, files, environment variables, signals and exit codes, with one file
 //! per command. The only module that reads those or exits, and the only one that uses the engine,
 //! the executors, the reports and the sandbox together.
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
+
 mod args;
 mod check;
 #[cfg(feature = "sandbox")]

@@ -5,7 +5,7 @@ use crate::{
     executor::{Action, Output},
     expr::ReferencedLiterals,
     outcome::Status,
-    replay::{Replay, record::RecordedOutcome, replay::SentenceResult, source::Change},
+    replay::{Replay, judge::SentenceResult, record::RecordedOutcome, source::Change},
     source::{Location, Span},
 };
 use indexmap::IndexSet;

@@ -6,7 +6,6 @@ use kube::{
 };
 use serde_json::{Value as Json, json};
 use std::{
-    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{

@@ -54,6 +54,9 @@ pub struct BaselineCase {
     verdict: Verdict,
 }
 
+/// The status of an action, and whether each of its assertions holds.
+type ActionResults = (Status, Vec<bool>);
+
 struct State {
     execution: CaseExecution,
     faults: Vec<String>,
@@ -70,7 +73,7 @@ pub struct SentenceResult {
 
 impl BaselineCase {
     /// The verdict, and the last status and results of each sentence and action.
-    fn results(&self) -> (Verdict, Vec<Status>, HashMap<&Address, (Status, Vec<bool>)>) {
+    fn results(&self) -> (Verdict, Vec<Status>, HashMap<&Address, ActionResults>) {
         let actions = self.sentences.iter().flat_map(|s| &s.actions);
         let actions = actions.map(|a| (&a.at, (a.status, a.results.iter().map(|r| r.holds).collect())));
         (self.verdict, self.sentences.iter().map(|s| s.status).collect(), actions.collect())
