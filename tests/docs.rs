@@ -1,5 +1,5 @@
-//! Checks the README and the pages under `docs/`: every YAML block is valid for the runner, every link has a target, and tables match
-//! the code.
+//! Checks the README and the pages under `docs/`: every YAML block is valid for the runner, every link has a target,
+//! and tables match the code.
 //!
 //! The word after ```` ```yaml ```` says what a block is:
 //!
@@ -12,8 +12,8 @@
 //! | `definitions` | a map under `actions` of a plan |
 //! | `fragment` | YAML |
 //!
-//! `reads=a,b` after it lists names that a block reads without binding them. Blocks without a word are allowed in `docs/verbs`, where a
-//! unit test of the executors compiles them.
+//! `reads=a,b` after the word lists names that a block reads without binding them. Blocks without a word are allowed in
+//! `docs/verbs`, where a unit test of the executors compiles them.
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -25,9 +25,9 @@ use tp_runner::{cli::exit, outcome::Verdict, report::gate::RunVerdict, source::S
 use tp_runner_sandbox::defect::Defect;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-/// Given from outside, so its text is not checked.
+/// Not written by this project, so its text is not checked.
 const MARKDOWN_PLAN: &str = "docs/TP-004.md";
-/// Its blocks are wrong on purpose; `tests/diagnostics` checks them.
+/// Its blocks are invalid on purpose; `tests/diagnostics` checks them.
 const DIAGNOSTICS: &str = "docs/diagnostics.md";
 
 /// Every page, relative to the root of the repository.
@@ -54,7 +54,7 @@ fn read(page: &Path) -> String {
     fs::read_to_string(Path::new(ROOT).join(page)).unwrap_or_else(|e| panic!("{}: {e}", page.display()))
 }
 
-/// Info string, text and line of each fenced block.
+/// Info string, text and line number of each fenced block.
 fn blocks(page: &str) -> Vec<(String, String, usize)> {
     let mut out: Vec<(String, String, usize)> = vec![];
     let mut open = false;
@@ -98,7 +98,7 @@ fn indented(text: &str, by: usize) -> String {
     text.lines().map(|l| if l.is_empty() { "\n".into() } else { format!("{}{l}\n", " ".repeat(by)) }).collect()
 }
 
-/// A complete file around a block, and whether it is an environment file.
+/// Completes a block to a file; also returns whether it is an environment file.
 fn complete(kind: &str, reads: &str, text: &str) -> Result<(String, bool), String> {
     let vars: String = reads.split(',').filter(|n| !n.is_empty()).map(|n| format!("  {n}: a value\n")).collect();
     let head = format!("plan: a-page\nenvironment: sandbox\n{}{vars}", if vars.is_empty() { "" } else { "vars:\n" });

@@ -1,4 +1,4 @@
-//! `doctor` as a process: every problem of an environment is a line of its own, with a remedy.
+//! `doctor` as a process: prints each problem of an environment on its own line, with a remedy.
 mod support;
 
 use std::{fs, net::TcpListener, path::Path, thread};

@@ -62,9 +62,9 @@ fn every_example_has_a_head_comment_and_a_row_in_the_readme() {
 fn every_example_is_valid_in_the_sandbox_and_in_staging() {
     let folder = copy();
     let checked = runner(&["check", "examples"], folder.path());
-    let said = text(&checked);
-    assert_eq!(checked.status.code(), Some(0), "{said}");
-    assert_eq!(said.matches("no problems").count(), examples().len(), "{said}");
+    let output = text(&checked);
+    assert_eq!(checked.status.code(), Some(0), "{output}");
+    assert_eq!(output.matches("no problems").count(), examples().len(), "{output}");
 
     let environment = ["--config", "examples/tp-runner.yaml", "--env", "staging"];
     let here = Path::new(ROOT);
@@ -93,7 +93,7 @@ fn the_toxiproxy_environment_is_valid_for_the_plan_with_a_fault() {
 #[test]
 fn the_streamspace_environments_are_valid_for_tp004() {
     let config = ["check", "TP-004", "--config", "examples/streamspace/tp-runner.yaml"];
-    for (more, code, said) in [
+    for (more, code, part) in [
         (&["--env", "streamspace"][..], 0, "no problems"),
         (&["--env", "production", "--allow-destructive", "production"], 0, "no problems"),
         // many actions have no undo
@@ -101,7 +101,7 @@ fn the_streamspace_environments_are_valid_for_tp004() {
     ] {
         let args: Vec<&str> = config.into_iter().chain(more.iter().copied()).collect();
         let checked = runner(&args, Path::new(ROOT));
-        assert!(checked.status.code() == Some(code) && text(&checked).contains(said), "{more:?}: {}", text(&checked));
+        assert!(checked.status.code() == Some(code) && text(&checked).contains(part), "{more:?}: {}", text(&checked));
     }
 }
 
@@ -111,7 +111,7 @@ fn every_example_passes() {
     let queue = std::sync::Mutex::new(examples());
     let wrong = std::sync::Mutex::new(vec![]);
     std::thread::scope(|scope| {
-        // they mostly wait, so three threads suffice
+        // examples mostly wait, so three threads suffice
         for _ in 0..3 {
             scope.spawn(|| {
                 while let Some(name) = { queue.lock().expect("the queue").pop() } {

@@ -16,7 +16,7 @@ use tp_runner::{
 const WAIT_TIMEOUT: Duration = Duration::from_secs(90);
 const OBJECT: &str = "configmaps/watched";
 
-/// An API server with its own folder, stopped when this is dropped.
+/// An API server with its own folder, stopped on drop.
 struct Server {
     folder: tempfile::TempDir,
     restarted: Option<Child>,
@@ -68,7 +68,7 @@ fn script(name: &str) -> Command {
     Command::new(Path::new(support::ROOT).join("tests/kube").join(name))
 }
 
-async fn stage(kubeconfig: &Path) -> Harness {
+async fn open_target(kubeconfig: &Path) -> Harness {
     let folder = kubeconfig.parent().unwrap();
     let target = format!("k8s: {{ kubeconfig: '{}', namespace: default }}", kubeconfig.display());
     Harness::new(&K8s, folder).open(&target).await.unwrap()
@@ -102,8 +102,9 @@ cases:
 "#;
 
 /// The states that the run has observed so far, without repetitions.
-fn observed(place: &Workspace) -> Vec<String> {
-    let journal = place.runs().pop().map(|run| std::fs::read_to_string(place.journal(&run)).unwrap_or_default());
+fn observed(workspace: &Workspace) -> Vec<String> {
+    let journal =
+        workspace.runs().pop().map(|run| std::fs::read_to_string(workspace.journal(&run)).unwrap_or_default());
     let events = journal.unwrap_or_default();
     let events = events.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
     let observations = events.filter(|e| e["event"] == "observed");
@@ -118,22 +119,24 @@ fn observed(place: &Workspace) -> Vec<String> {
 async fn eventually_survives_a_restart_of_a_real_cluster_without_missing_states() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut server = Server::start();
-    let direct = stage(&server.kubeconfig()).await;
+    let direct = open_target(&server.kubeconfig()).await;
     let body = "create: { apiVersion: v1, kind: ConfigMap, metadata: { name: watched }, data: { state: s0 } }";
     assert_eq!(at(&direct.output(body).await, "found"), Value::Bool(true));
-    let place = Workspace::new();
-    std::fs::write(place.path("plans/restart.yaml"), PLAN).unwrap();
+    let workspace = Workspace::new();
+    std::fs::write(workspace.path("plans/restart.yaml"), PLAN).unwrap();
     let target = format!("k8s: {{ kubeconfig: {:?}, namespace: default }}", server.kubeconfig());
     let environments = format!("environments:\n  own:\n    targets:\n      cluster: {{ {target} }}\n");
-    std::fs::write(place.path("tp-runner.yaml"), environments).unwrap();
-    let mut run = place.command(&["run", "plans/restart.yaml", "--env", "own"]);
+    std::fs::write(workspace.path("tp-runner.yaml"), environments).unwrap();
+    let mut run = workspace.command(&["run", "plans/restart.yaml", "--env", "own"]);
     let run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
 
-    eventually("the first observation", WAIT_TIMEOUT, || (observed(&place) == states(0..1)).then_some(()));
+    eventually("the first observation", WAIT_TIMEOUT, || (observed(&workspace) == states(0..1)).then_some(()));
     for state in states(1..4) {
         direct.output(&patch(&state)).await;
     }
-    eventually("the observations before the kill", WAIT_TIMEOUT, || (observed(&place) == states(0..4)).then_some(()));
+    eventually("the observations before the kill", WAIT_TIMEOUT, || {
+        (observed(&workspace) == states(0..4)).then_some(())
+    });
     let words = server.kill();
     tokio::time::sleep(Duration::from_secs(1)).await;
     server.restart(&words);
@@ -147,5 +150,5 @@ async fn eventually_survives_a_restart_of_a_real_cluster_without_missing_states(
         direct.output(&patch(&state)).await;
     }
     RunOutput::from(run.wait_with_output().unwrap()).assert_code(0);
-    assert_eq!(observed(&place), states(0..10));
+    assert_eq!(observed(&workspace), states(0..10));
 }

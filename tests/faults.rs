@@ -55,7 +55,7 @@ fn run(folder: &Path, cases: &str, more: &str) -> RunOutput {
 
 /// A case with requests before, during and after the fault.
 fn case(fault: &str, check: &str) -> String {
-    // the first request after a cut may use a connection that the cut has reset, which is not refused
+    // the first request after a cut may use a connection that the cut has reset, which does not count as refused
     let (requests, affected) =
         if fault == "down" { ("[1, 2]", "healed.refused >= 1") } else { ("[1]", "healed.refused == 1") };
     format!(

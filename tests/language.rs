@@ -6,7 +6,7 @@ const PLAN_LANGUAGE: &str = include_str!("../docs/plan-language.md");
 const ENVIRONMENTS: &str = include_str!("../docs/environments.md");
 const PROVE: &str = include_str!("../docs/prove.md");
 
-/// Words in the first column of the table after `before`: `key`, `key: VALUE`, `f(x)`.
+/// The first word of each code in the first column of the table after the text `before`: `key` for `key: VALUE`.
 fn table(page: &str, before: &str) -> BTreeSet<String> {
     let rows = page.split(before).nth(1).unwrap_or_else(|| panic!("no `{before}`"));
     let rows = rows.lines().skip_while(|l| !l.starts_with('|')).skip(2).take_while(|l| l.starts_with('|'));

@@ -1,7 +1,7 @@
 //! The architecture: which module may import which, no import cycle between files, and no file above 500 lines.
 //!
-//! Imports are read from the text of `src` and `sandbox/src`: `use` trees and qualified paths, relative ones and re-exports
-//! resolved. Tests are left out.
+//! Reads imports from the text of `src` and `sandbox/src`: `use` trees and qualified paths. Resolves relative paths and
+//! re-exports. Leaves out tests.
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -34,7 +34,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("report", only(&["event", "outcome", "address", "value", "source"])),
         ("replay", vocabulary_and(&["engine", "plan", "expr", "executor", "event"])),
         ("prove", vocabulary_and(&["replay", "engine", "plan", "expr", "executor", "event"])),
-        // a library of its own
+        // independent of the other modules
         ("relay", only(&[])),
     ])
 }
@@ -50,9 +50,9 @@ struct File {
     /// Its module: `["engine", "case"]` for `engine/case.rs`.
     module: Vec<String>,
     uses: Vec<Use>,
-    /// Qualified paths outside of `use`, resolved as far as the module tree goes.
+    /// Qualified paths outside of `use`, as returned by [`absolute`].
     paths: Vec<Vec<String>>,
-    /// Names of the items that it defines.
+    /// Names of the items that the file defines.
     items: BTreeSet<String>,
     /// Modules that exist for tests only.
     test_modules: Vec<Vec<String>>,
@@ -61,7 +61,7 @@ struct File {
 /// One leaf of a `use` tree.
 struct Use {
     path: Vec<String>,
-    /// The name that it binds; `*` for all.
+    /// The name that the leaf binds; `*` for all names.
     name: String,
     public: bool,
 }
@@ -141,7 +141,7 @@ fn is_name(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-/// The end of the item that begins at `i`: behind its `;`, or behind its block.
+/// The index after the item that begins at `i`: after its `;` or its block.
 fn end_of_item(t: &[String], mut i: usize) -> usize {
     let is_use = t[i..].iter().take_while(|t| *t != "{").any(|t| t == "use");
     let mut depth = 0;
@@ -162,7 +162,7 @@ fn end_of_item(t: &[String], mut i: usize) -> usize {
     i
 }
 
-/// Reads the leaves of the `use` tree that begins at `i`; returns the index behind it.
+/// Reads the leaves of the `use` tree that begins at `i`; returns the index after the tree.
 fn use_tree(t: &[String], mut i: usize, prefix: &[String], public: bool, out: &mut Vec<Use>) -> usize {
     let mut path = prefix.to_vec();
     loop {
@@ -207,7 +207,7 @@ fn parse(path: &str, text: &str) -> File {
     }
     let mut file = File { path: path.into(), module: module.clone(), ..File::default() };
     let t = tokens(text);
-    // blocks that are open: `Some` for an inline module
+    // open blocks: `Some` with the name of an inline module
     let mut blocks: Vec<Option<String>> = vec![];
     let mut i = 0;
     while i < t.len() {
@@ -251,7 +251,8 @@ fn parse(path: &str, text: &str) -> File {
     file
 }
 
-/// A path from the crate root. One that begins with another name is kept, behind `?` and the module it is used in.
+/// The path from the crate root, for a path with `crate`, `self` or `super`. Puts `?` in front of any other path, which
+/// needs the imports of its file.
 fn absolute(module: &[String], path: &[String]) -> Vec<String> {
     let mut base = module.to_vec();
     let mut rest = path;
@@ -292,7 +293,8 @@ impl Crate {
         self.by_module.get(module).copied()
     }
 
-    /// The absolute path for one that a file uses: names that it imports and its child modules are resolved.
+    /// Resolves a path with `?` through the imports and child modules of its file; returns other paths as they are.
+    /// `None` for names of other crates.
     fn in_file(&self, file: &File, path: &[String]) -> Option<Vec<String>> {
         if path.first().is_none_or(|first| first != "?") {
             return Some(path.to_vec());
@@ -311,8 +313,8 @@ impl Crate {
         Some(target.into_iter().chain(path[2..].iter().cloned()).collect())
     }
 
-    /// The file that defines what an absolute path names, behind re-exports. `None` for a module itself, which is not a dependency
-    /// until something in it is named.
+    /// The file that defines the item of an absolute path, through re-exports. `None` for a module itself: only the use
+    /// of an item in it is a dependency.
     fn defined_in(&self, path: &[String], depth: usize) -> Option<usize> {
         let length = (0..=path.len()).rev().find(|n| self.file_of(&path[..*n]).is_some())?;
         let (index, rest) = (self.file_of(&path[..length])?, &path[length..]);
@@ -333,7 +335,7 @@ impl Crate {
         globs.find(|i| self.files[*i].items.contains(name)).or(Some(index))
     }
 
-    /// For each file, the files that it depends on, with the path that shows it.
+    /// For each file, the files that it depends on, each with one of the paths that it uses.
     fn dependencies(&self) -> BTreeMap<usize, BTreeMap<usize, String>> {
         let mut out: BTreeMap<usize, BTreeMap<usize, String>> = BTreeMap::new();
         for (from, file) in self.files.iter().enumerate() {
@@ -352,11 +354,11 @@ impl Crate {
     fn cycles(&self) -> Vec<(Vec<&str>, Vec<String>)> {
         let graph = self.dependencies();
         let reach = |from: usize| {
-            let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
+            let (mut reached, mut open) = (BTreeSet::new(), vec![from]);
             while let Some(at) = open.pop() {
-                open.extend(graph.get(&at).into_iter().flat_map(|to| to.keys()).filter(|to| seen.insert(**to)));
+                open.extend(graph.get(&at).into_iter().flat_map(|to| to.keys()).filter(|to| reached.insert(**to)));
             }
-            seen
+            reached
         };
         let all: Vec<BTreeSet<usize>> = (0..self.files.len()).map(reach).collect();
         let mut groups: BTreeSet<Vec<usize>> = BTreeSet::new();
@@ -375,7 +377,7 @@ impl Crate {
             .collect()
     }
 
-    /// For each top module, the others that it names.
+    /// For each top-level module, the other top-level modules that it uses.
     fn layers(&self) -> BTreeMap<String, BTreeSet<String>> {
         let tops: BTreeSet<&String> = self.files.iter().filter_map(|f| f.module.first()).collect();
         let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -388,7 +390,7 @@ impl Crate {
     }
 }
 
-/// Imports that the layers forbid.
+/// Imports that [`allowed`] does not list.
 fn forbidden(layers: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let allowed = allowed();
     let mut out = vec![];

@@ -17,7 +17,7 @@ use tp_runner::{
 };
 
 const PLAN: &str = include_str!("../plans/TP-004.yaml");
-const WRITTEN: &str = include_str!("../docs/TP-004.md");
+const MARKDOWN_PLAN: &str = include_str!("../docs/TP-004.md");
 const ENVIRONMENT: &str = "default: staging
 environments:
   staging:
@@ -36,8 +36,9 @@ environments:
       other: { do: [{ http: { request: POST /cut }, check: status == 200 }], heal: [{ http: { request: POST /heal }, as: h }], refused: h.body.n }
 ";
 
-/// Everything a command does with the files before a run, including the display of diagnostics.
-fn check(plan: &str, environment_text: &str, written: &str) -> usize {
+/// Does everything that a command does with its files before a run, including the display of diagnostics. Returns a
+/// number that depends on all of them.
+fn check(plan: &str, environment_text: &str, markdown_plan: &str) -> usize {
     let registry = executors::registry();
     let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
     let source = |name: &str, text: &str| Arc::new(Source { name: name.into(), text: text.into() });
@@ -45,7 +46,7 @@ fn check(plan: &str, environment_text: &str, written: &str) -> usize {
     let environments = environment::read(&mut reader, &source("env.yaml", environment_text));
     let mut problems = reader.problems;
     if let Some(plan) = plan {
-        markdown::compare(&plan, "plan.md", written, &mut problems);
+        markdown::compare(&plan, "plan.md", markdown_plan, &mut problems);
         let environment = environments.and_then(|e| e.all.into_iter().next());
         problems.extend(compile(plan, &registry, environment, vec![], &|_| true).1);
     }
@@ -153,27 +154,29 @@ fn short_plan() -> String {
     PLAN[..second].to_string()
 }
 
+/// Compiles and evaluates a text as an expression, a template and a pattern. Returns a number that depends on all
+/// results.
 fn expression(text: &str) -> usize {
     let source = Arc::new(Source { name: "e".into(), text: serde_json::Value::from(text).to_string() });
     let Ok(node) = yaml::parse(&source) else { return 0 };
     let scope = Scope::default()
         .with("a", Value::from(serde_json::json!({"b": [1, "x", null, {"c": 1.5}], "n": 3})))
         .with("s", "text");
-    let mut drawn = 0;
+    let mut size = 0;
     match Expression::compile(&node, 0..node.as_str().map_or(0, str::len)) {
         Ok(e) => {
             let mut results = vec![];
             evaluate_checks(&[(e, node.span.clone())], &scope, &mut results);
-            drawn += results.iter().map(|f| f.operands.len()).sum::<usize>();
+            size += results.iter().map(|f| f.operands.len()).sum::<usize>();
         }
-        Err(ds) => drawn += ds.iter().map(|d| d.render(false).len() + d.span.location().column).sum::<usize>(),
+        Err(ds) => size += ds.iter().map(|d| d.render(false).len() + d.span.location().column).sum::<usize>(),
     }
     let mut problems = Diagnostics::default();
     let _ = Tree::compile(&node, &mut problems).render(&scope);
     let pattern = Pattern::compile(&node, &mut problems);
     let mut results = vec![];
     match_pattern(&pattern, "x", scope.get("a"), &scope, &mut results);
-    drawn + problems.0.iter().map(|d| d.render(false).len()).sum::<usize>()
+    size + problems.0.iter().map(|d| d.render(false).len()).sum::<usize>()
 }
 
 fn config(cases: u32) -> Config {
@@ -185,7 +188,7 @@ proptest! {
 
     #[test]
     fn accepts_or_refuses_a_mutated_plan(changes in prop::collection::vec(change(), 1..6)) {
-        check(&changed(&short_plan(), &changes), "environments: {}", WRITTEN);
+        check(&changed(&short_plan(), &changes), "environments: {}", MARKDOWN_PLAN);
     }
 
     #[test]
@@ -195,7 +198,7 @@ proptest! {
 
     #[test]
     fn reads_a_mutated_markdown_plan(changes in prop::collection::vec(change(), 1..9)) {
-        let text = changed(WRITTEN, &changes);
+        let text = changed(MARKDOWN_PLAN, &changes);
         prop_assert!(markdown::read(&text).cases.len() < 100);
     }
 }
@@ -237,7 +240,7 @@ proptest! {
     }
 }
 
-/// Runs on the stack size of a main thread, which is four times that of a test thread.
+/// Runs `f` with the stack of a main thread, which is four times as large as that of a test thread.
 fn on_a_main_stack(f: impl FnOnce() + Send + 'static) {
     std::thread::Builder::new().stack_size(8 << 20).spawn(f).unwrap().join().unwrap();
 }

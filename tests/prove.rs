@@ -11,15 +11,15 @@ cases:
       - step: Ask
         do:
           - exec: { run: [printf, "total 4, failed 0, token gone"] }
-            as: said
+            as: printed
             expect: { exit: 0 }
     expected:
       - result: All there
         check:
-          - said.stdout.contains("total 4")
-          - said.stdout.contains("failed 0")
+          - printed.stdout.contains("total 4")
+          - printed.stdout.contains("failed 0")
       - result: Nothing leaks
-        check: '!said.stdout.contains("password")'
+        check: '!printed.stdout.contains("password")'
       - result: It is quick
         unproven: no limit is given
 "#;
@@ -52,70 +52,71 @@ fn only_run(folder: &Path) -> String {
 #[test]
 fn compares_a_plan_with_its_baseline() {
     let (folder, id) = recorded(PLAN);
-    let (code, said) = run(folder.path(), &["prove", "--run", &id]);
-    assert!(code == 2 && said.contains("`--accept` writes it"), "{code}: {said}");
+    let (code, output) = run(folder.path(), &["prove", "--run", &id]);
+    assert!(code == 2 && output.contains("`--accept` writes it"), "{code}: {output}");
 
-    let (code, said) = run(folder.path(), &["prove", "--run", &id, "--accept"]);
-    assert_eq!(code, 0, "{said}");
-    assert!(said.contains("PROVED: 4 of 4 assertions can fail; 1 sentence is marked unproven"), "{said}");
-    let (code, said) = run(folder.path(), &["prove", "small.yaml", "--run", &id]);
-    assert_eq!(code, 0, "{said}");
+    let (code, output) = run(folder.path(), &["prove", "--run", &id, "--accept"]);
+    assert_eq!(code, 0, "{output}");
+    assert!(output.contains("PROVED: 4 of 4 assertions can fail; 1 sentence is marked unproven"), "{output}");
+    let (code, output) = run(folder.path(), &["prove", "small.yaml", "--run", &id]);
+    assert_eq!(code, 0, "{output}");
     let report = fs::read_to_string(folder.path().join("tests/reports/prove-report.md")).unwrap();
     assert!(report.contains("**Every assertion can fail.**"), "{report}");
     assert!(report.contains("no limit is given"), "{report}");
     assert!(report.contains("- Ask: ") && report.contains("stderr"), "{report}");
 
-    let checks = "          - said.stdout.contains(\"total 4\")\n          - said.stdout.contains(\"failed 0\")\n";
+    let checks =
+        "          - printed.stdout.contains(\"total 4\")\n          - printed.stdout.contains(\"failed 0\")\n";
     assert!(PLAN.contains(checks));
     for (plan, loses) in [
         (PLAN.replace("cases:", "# a comment\ncases:"), false),
-        (PLAN.replace(checks, "          - said.exit == 0\n"), true),
+        (PLAN.replace(checks, "          - printed.exit == 0\n"), true),
     ] {
         fs::write(folder.path().join("small.yaml"), plan).unwrap();
-        let (code, said) = run(folder.path(), &["prove", "small.yaml", "--run", &id]);
-        assert_eq!((code == 1, said.contains("not detected")), (loses, loses), "{said}");
+        let (code, output) = run(folder.path(), &["prove", "small.yaml", "--run", &id]);
+        assert_eq!((code == 1, output.contains("not detected")), (loses, loses), "{output}");
     }
 
-    // each line in turn
+    // removes each line in turn
     for (line, sentence) in [
         ("            expect: { exit: 0 }\n", "A  Ask"),
-        ("          - said.stdout.contains(\"total 4\")\n", "A  All there"),
-        ("          - said.stdout.contains(\"failed 0\")\n", "A  All there"),
+        ("          - printed.stdout.contains(\"total 4\")\n", "A  All there"),
+        ("          - printed.stdout.contains(\"failed 0\")\n", "A  All there"),
     ] {
         assert!(PLAN.contains(line));
         fs::write(folder.path().join("small.yaml"), PLAN.replace(line, "")).unwrap();
-        let (code, said) = run(folder.path(), &["prove", "small.yaml", "--run", &id]);
-        assert!(code == 1 && said.contains(&format!("not detected    {sentence}\n")), "{line}{code}: {said}");
+        let (code, output) = run(folder.path(), &["prove", "small.yaml", "--run", &id]);
+        assert!(code == 1 && output.contains(&format!("not detected    {sentence}\n")), "{line}{code}: {output}");
     }
-    let line = "        check: '!said.stdout.contains(\"password\")'\n";
+    let line = "        check: '!printed.stdout.contains(\"password\")'\n";
     fs::write(folder.path().join("small.yaml"), PLAN.replace(line, "")).unwrap();
-    let (code, said) = run(folder.path(), &["check", "small.yaml"]);
-    assert!(code == 2 && said.contains("unverified-result"), "{code}: {said}");
+    let (code, output) = run(folder.path(), &["check", "small.yaml"]);
+    assert!(code == 2 && output.contains("unverified-result"), "{code}: {output}");
 }
 
 #[test]
 fn a_check_that_cannot_fail_fails_the_proof() {
     let plan = PLAN
-        .replace("said.stdout.contains(\"total 4\")", "1 == 1")
+        .replace("printed.stdout.contains(\"total 4\")", "1 == 1")
         .replace("prove: { guards: SMALL.guards.json }\n", "");
     let (folder, id) = recorded(&plan);
-    let (code, said) = run(folder.path(), &["prove", "--run", &id]);
-    assert!(code == 1 && said.contains("cannot fail     small.yaml:"), "{code}: {said}");
-    assert!(said.contains("check: 1 == 1") && said.contains("NOT PROVED: 3 of 4"), "{said}");
+    let (code, output) = run(folder.path(), &["prove", "--run", &id]);
+    assert!(code == 1 && output.contains("cannot fail     small.yaml:"), "{code}: {output}");
+    assert!(output.contains("check: 1 == 1") && output.contains("NOT PROVED: 3 of 4"), "{output}");
 }
 
 #[test]
 fn refuses_runs_that_prove_nothing() {
     let (folder, id) = recorded(&PLAN.replace("total 4\")", "total 5\")"));
-    let (code, said) = run(folder.path(), &["prove", "--run", &id, "--accept"]);
-    assert!(code == 2 && said.contains("the run did not pass: `A` is failed"), "{code}: {said}");
-    let (code, said) = run(folder.path(), &["prove", "--run", "r0000000"]);
-    assert!(code == 2 && said.contains("unknown run `r0000000`"), "{code}: {said}");
-    let (code, said) = run(folder.path(), &["prove", "--accept"]);
-    assert!(code == 2 && said.contains("--run"), "{code}: {said}");
+    let (code, output) = run(folder.path(), &["prove", "--run", &id, "--accept"]);
+    assert!(code == 2 && output.contains("the run did not pass: `A` is failed"), "{code}: {output}");
+    let (code, output) = run(folder.path(), &["prove", "--run", "r0000000"]);
+    assert!(code == 2 && output.contains("unknown run `r0000000`"), "{code}: {output}");
+    let (code, output) = run(folder.path(), &["prove", "--accept"]);
+    assert!(code == 2 && output.contains("--run"), "{code}: {output}");
 }
 
-/// A few lines of each kind.
+/// Removes one line of each kind.
 #[test]
 fn names_the_sentences_of_lines_removed_from_tp_004() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -128,8 +129,8 @@ fn names_the_sentences_of_lines_removed_from_tp_004() {
     ] {
         fs::copy(root.join(from), folder.path().join(to)).unwrap();
     }
-    let (code, said) = run(folder.path(), &["run", "TP-004.yaml", "--case", "TC-INT-004", "--quiet"]);
-    assert_eq!(code, 0, "{said}");
+    let (code, output) = run(folder.path(), &["run", "TP-004.yaml", "--case", "TC-INT-004", "--quiet"]);
+    assert_eq!(code, 0, "{output}");
     let id = only_run(folder.path());
     let proved = || run(folder.path(), &["prove", "TP-004.yaml", "--run", &id]).1;
 
@@ -146,8 +147,8 @@ fn names_the_sentences_of_lines_removed_from_tp_004() {
     ] {
         assert_eq!(plan.matches(line).count(), 1, "{line}");
         fs::write(folder.path().join("TP-004.yaml"), plan.replace(line, "")).unwrap();
-        let said = proved();
-        assert!(said.contains(&format!("not detected    TC-INT-004  {sentence}\n")), "{line}{said}");
-        assert!(said.contains("removed         "), "{line}{said}");
+        let output = proved();
+        assert!(output.contains(&format!("not detected    TC-INT-004  {sentence}\n")), "{line}{output}");
+        assert!(output.contains("removed         "), "{line}{output}");
     }
 }

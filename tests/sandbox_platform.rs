@@ -77,9 +77,9 @@ impl Direct {
     }
 }
 
-/// A response.
+/// The response to a request, and its duration.
 #[derive(Debug)]
-struct Answer {
+struct Response {
     status: u16,
     body: Value,
     text: String,
@@ -92,7 +92,8 @@ async fn sqlite() -> World {
     world(folder, Database::Sqlite(path), None, None).await
 }
 
-/// On the server of `TP_TEST_POSTGRES`. Tests that call this are ignored by `cargo test`; `tests/run` starts the server.
+/// A world with a database on the server of `TP_TEST_POSTGRES`. `cargo test` ignores the tests that call this;
+/// `tests/run` starts the server.
 async fn postgres() -> World {
     let url = std::env::var("TP_TEST_POSTGRES").expect("TP_TEST_POSTGRES: run the ignored tests with `tests/run`");
     // a separate database, so that tests do not see each other's rows
@@ -150,7 +151,7 @@ async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Dir
                 .foreign_keys(true);
             Direct::Lite(sqlx::SqlitePool::connect_with(options).await.unwrap())
         }
-        (None, Database::Postgres(_)) => unreachable!("comes with a way of its own"),
+        (None, Database::Postgres(_)) => unreachable!("`postgres` passes a direct connection"),
     };
     let mut world = World {
         sandbox,
@@ -170,7 +171,7 @@ async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Dir
 }
 
 impl World {
-    async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+    async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Response {
         let began = Instant::now();
         let mut request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.sandbox.api()));
         if !self.token.is_empty() {
@@ -183,22 +184,22 @@ impl World {
         let status = response.status().as_u16();
         let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, body, text, took: began.elapsed() }
+        Response { status, body, text, took: began.elapsed() }
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    async fn get(&self, path: &str) -> Response {
         self.send("GET", path, None).await
     }
-    async fn post(&self, path: &str, body: Value) -> Answer {
+    async fn post(&self, path: &str, body: Value) -> Response {
         self.send("POST", path, Some(body)).await
     }
-    async fn patch(&self, name: &str, body: Value) -> Answer {
+    async fn patch(&self, name: &str, body: Value) -> Response {
         self.send("PATCH", &format!("/api/v1/sessions/{name}"), Some(body)).await
     }
-    async fn delete(&self, name: &str) -> Answer {
+    async fn delete(&self, name: &str) -> Response {
         self.send("DELETE", &format!("/api/v1/sessions/{name}"), None).await
     }
-    async fn session(&self, name: &str) -> Answer {
+    async fn session(&self, name: &str) -> Response {
         self.get(&format!("/api/v1/sessions/{name}")).await
     }
 
@@ -242,7 +243,7 @@ impl World {
         .await;
     }
 
-    async fn ask(&self, template: &str) -> Answer {
+    async fn create_session(&self, template: &str) -> Response {
         let resources = json!({ "cpu": "100m", "memory": "128Mi" });
         self.post("/api/v1/sessions", json!({ "user": "admin", "template": template, "resources": resources })).await
     }
@@ -250,7 +251,7 @@ impl World {
     /// Creates a session, waits until it runs, and returns its name.
     async fn running(&self, template: &str) -> String {
         self.template(template).await;
-        let made = self.ask(template).await;
+        let made = self.create_session(template).await;
         assert_eq!(made.status, 202, "{}", made.text);
         let name = made.body["name"].as_str().unwrap().to_owned();
         self.assert_state(&name, "running", "Running", 1).await;
@@ -276,7 +277,7 @@ impl World {
     }
 
     async fn assert_gone(&self, name: &str) {
-        until(&format!("{name} is gone everywhere"), || async {
+        until(&format!("{name} is deleted everywhere"), || async {
             self.session(name).await.status == 404
                 && self.object(name).await.is_none()
                 && self.labelled(name).await == 0
@@ -307,7 +308,7 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
 
 async fn lifecycle(world: World) {
     world.template("t").await;
-    let made = world.ask("t").await;
+    let made = world.create_session("t").await;
     assert_eq!(made.status, 202, "{}", made.text);
     assert_eq!(made.body["state"], "pending");
     let name = made.body["name"].as_str().unwrap().to_owned();
@@ -377,11 +378,11 @@ async fn batch_reports_partial_failures() {
         let world = &world;
         async move { world.post(&path, body).await }
     };
-    // right after the request, before the pod is gone: the requested state counts
-    let answer = batch("hibernate", json!([a, "no-such-session", b, c])).await;
-    assert_eq!(answer.status, 200);
+    // the pod of `b` may still exist: the requested state counts, not the state of the pod
+    let response = batch("hibernate", json!([a, "no-such-session", b, c])).await;
+    assert_eq!(response.status, 200);
     assert_eq!(
-        answer.body,
+        response.body,
         json!({ "total": 4, "succeeded": 2, "failed": 2, "errors": [
             { "name": "no-such-session", "error": "Session not found" },
             { "name": b, "error": "Session already hibernated" },
@@ -392,15 +393,15 @@ async fn batch_reports_partial_failures() {
     }
     world.assert_state(&other, "running", "Running", 1).await;
 
-    let answer = batch("wake", json!([a, other])).await;
-    assert_eq!(answer.body["errors"], json!([{ "name": other, "error": "Session already running" }]));
+    let response = batch("wake", json!([a, other])).await;
+    assert_eq!(response.body["errors"], json!([{ "name": other, "error": "Session already running" }]));
     world.assert_state(&a, "running", "Running", 1).await;
 
     assert_eq!(world.delete(&c).await.status, 202);
-    let answer = batch("delete", json!([a, c, b, b])).await;
+    let response = batch("delete", json!([a, c, b, b])).await;
     let not_found = |name: &str| json!({ "name": name, "error": "Session not found" });
-    assert_eq!(answer.body["errors"], json!([not_found(&c), not_found(&b)]));
-    assert_eq!(answer.body["succeeded"], 2);
+    assert_eq!(response.body["errors"], json!([not_found(&c), not_found(&b)]));
+    assert_eq!(response.body["succeeded"], 2);
     for name in [&a, &b, &c] {
         world.assert_gone(name).await;
     }
@@ -422,7 +423,7 @@ async fn follows_external_changes_in_the_cluster() {
     .await;
     assert_eq!(world.patch(&lost, json!({ "state": "running" })).await.status, 409);
 
-    // malformed objects are ignored and hide no others, if the definition admits them
+    // the platform ignores malformed objects, if the definition admits them, and still finds the others
     let open = json!([{
         "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema",
         "value": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
@@ -459,13 +460,13 @@ async fn follows_external_changes_in_the_cluster() {
     world.assert_state("by-hand", "running", "Running", 1).await;
 
     let log = world.log();
-    let said = |code: &str, name: &str| {
+    let logged = |code: &str, name: &str| {
         log.lines()
             .filter(|line| line.contains(&format!("code={code} ")) && line.contains(&format!("session={name}")))
             .count()
     };
-    assert_eq!((said("session_missing", &lost), said("session_adopted", "by-hand")), (1, 1), "{log}");
-    assert_eq!((said("session_missing", &kept), said("session_adopted", &kept)), (0, 0), "{log}");
+    assert_eq!((logged("session_missing", &lost), logged("session_adopted", "by-hand")), (1, 1), "{log}");
+    assert_eq!((logged("session_missing", &kept), logged("session_adopted", &kept)), (0, 0), "{log}");
     let audited =
         |name: &str| format!("select action from audit_log where resource_id = '{name}' and user_id = 'system'");
     assert_eq!(world.database.column(audited(&lost)).await, ["session_missing"]);
@@ -488,7 +489,7 @@ async fn concurrent_requests_keep_all_stores_consistent() {
         world.template(template).await;
     }
     let began = Instant::now();
-    let made = join_all(templates.iter().map(|template| world.ask(template))).await;
+    let made = join_all(templates.iter().map(|template| world.create_session(template))).await;
     eprintln!("{:?} for ten creates", began.elapsed());
     let names: Vec<String> = made.iter().map(|made| made.body["name"].as_str().unwrap().to_owned()).collect();
     for (made, template) in made.iter().zip(&templates) {
@@ -500,8 +501,8 @@ async fn concurrent_requests_keep_all_stores_consistent() {
 
     let contested = &names[0];
     let states = ["hibernated", "running"].into_iter().cycle().take(10);
-    let answers = join_all(states.map(|state| world.patch(contested, json!({ "state": state })))).await;
-    assert!(answers.iter().all(|answer| answer.status == 202));
+    let responses = join_all(states.map(|state| world.patch(contested, json!({ "state": state })))).await;
+    assert!(responses.iter().all(|response| response.status == 202));
     until("all agree", || async {
         let object = world.object(contested).await.unwrap();
         let state = object["spec"]["state"].as_str().unwrap().to_owned();
@@ -513,9 +514,9 @@ async fn concurrent_requests_keep_all_stores_consistent() {
     .await;
 
     let began = Instant::now();
-    let gone = join_all(names.iter().map(|name| world.delete(name))).await;
+    let deleted = join_all(names.iter().map(|name| world.delete(name))).await;
     eprintln!("{:?} for ten deletes", began.elapsed());
-    assert!(gone.iter().all(|gone| gone.status == 202));
+    assert!(deleted.iter().all(|response| response.status == 202));
     join_all(names.iter().map(|name| world.assert_gone(name))).await;
     world.close().await;
 }
@@ -524,31 +525,31 @@ async fn concurrent_requests_keep_all_stores_consistent() {
 #[derive(Clone)]
 struct Inbox {
     url: String,
-    came: Arc<Mutex<Vec<(Instant, HeaderMap, Bytes)>>>,
+    requests: Arc<Mutex<Vec<(Instant, HeaderMap, Bytes)>>>,
 }
 
 impl Inbox {
     async fn open(replies: &'static [u16]) -> Inbox {
         let listener = TcpListener::bind(free_port()).await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let came: Arc<Mutex<Vec<_>>> = Arc::default();
-        let kept = came.clone();
+        let requests: Arc<Mutex<Vec<_>>> = Arc::default();
+        let recorded = requests.clone();
         let router = axum::Router::new().fallback(move |headers: HeaderMap, body: Bytes| {
-            let mut kept = kept.lock().unwrap();
-            let reply = replies[kept.len().min(replies.len() - 1)];
-            kept.push((Instant::now(), headers, body));
+            let mut recorded = recorded.lock().unwrap();
+            let reply = replies[recorded.len().min(replies.len() - 1)];
+            recorded.push((Instant::now(), headers, body));
             async move { StatusCode::from_u16(reply).unwrap() }
         });
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Inbox { url, came }
+        Inbox { url, requests }
     }
 
     fn count(&self) -> usize {
-        self.came.lock().unwrap().len()
+        self.requests.lock().unwrap().len()
     }
 
     fn all_signed(&self, secret: &str) -> bool {
-        self.came.lock().unwrap().iter().all(|(_, headers, body)| {
+        self.requests.lock().unwrap().iter().all(|(_, headers, body)| {
             let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
             mac.update(body);
             let signatures: Vec<_> = headers.get_all("x-streamspace-signature").iter().collect();
@@ -589,10 +590,10 @@ async fn signs_retries_and_gives_up_webhook_deliveries() {
 
     world.template("t").await;
     let began = Instant::now();
-    let name = world.ask("t").await.body["name"].as_str().unwrap().to_owned();
+    let name = world.create_session("t").await.body["name"].as_str().unwrap().to_owned();
     until("all received their deliveries", || async { steady.count() == 1 && flaky.count() == 2 && dead.count() == 3 })
         .await;
-    eprintln!("{:?} from request to delivery", steady.came.lock().unwrap()[0].0 - began);
+    eprintln!("{:?} from request to delivery", steady.requests.lock().unwrap()[0].0 - began);
     world.assert_state(&name, "running", "Running", 1).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let counts = [&steady, &flaky, &dead, &refusing, &asleep].map(Inbox::count);
@@ -601,11 +602,11 @@ async fn signs_retries_and_gives_up_webhook_deliveries() {
     assert!(steady.all_signed(&secret) && flaky.all_signed(&flaky_secret));
     assert!(!steady.all_signed(&flaky_secret));
     {
-        let came = flaky.came.lock().unwrap();
-        assert_eq!(came[0].2, came[1].2);
-        let body: Value = serde_json::from_slice(&came[0].2).unwrap();
+        let requests = flaky.requests.lock().unwrap();
+        assert_eq!(requests[0].2, requests[1].2);
+        let body: Value = serde_json::from_slice(&requests[0].2).unwrap();
         assert_eq!(body["event"], "session.created");
-        assert_eq!(came[0].1["x-streamspace-event"], "session.created");
+        assert_eq!(requests[0].1["x-streamspace-event"], "session.created");
         assert_eq!(body["data"]["name"], name.as_str());
         assert_eq!((&body["data"]["user"], &body["data"]["template"]), (&json!("admin"), &json!("t")));
         assert!(body["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
@@ -643,7 +644,7 @@ async fn retries_deliveries_during_a_database_outage() {
     let inbox = Inbox::open(&[503, 503, 200]).await;
     let (id, _) = world.webhook(&inbox, "session.created", 0.2).await;
     world.template("t").await;
-    world.ask("t").await;
+    world.create_session("t").await;
     until("the first attempt failed", || async { inbox.count() == 1 }).await;
     world.sandbox.database_switch().cut();
     until("it was retried without a database", || async { inbox.count() == 3 }).await;
@@ -659,13 +660,13 @@ async fn retries_deliveries_during_a_database_outage() {
 async fn audited(world: World) {
     world.template("t").await;
     let before = jiff::Timestamp::now();
-    let name = world.ask("t").await.body["name"].as_str().unwrap().to_owned();
+    let name = world.create_session("t").await.body["name"].as_str().unwrap().to_owned();
     until("it runs", || async { world.object(&name).await.is_some_and(|o| o["status"]["phase"] == "Running") }).await;
     world.session(&name).await;
     world.patch(&name, json!({ "state": "hibernated" })).await;
-    until("it sleeps", || async { world.object(&name).await.unwrap()["status"]["phase"] == "Hibernated" }).await;
+    until("it is hibernated", || async { world.object(&name).await.unwrap()["status"]["phase"] == "Hibernated" }).await;
     world.delete(&name).await;
-    until("it is gone", || async { world.object(&name).await.is_none() }).await;
+    until("it is deleted", || async { world.object(&name).await.is_none() }).await;
     let bait = "bait-4711";
     let login = world.post("/api/v1/auth/login", json!({ "username": "admin", "password": bait })).await;
     assert_eq!(login.status, 401);
@@ -686,7 +687,7 @@ async fn audited(world: World) {
         let at: jiff::Timestamp = entry["timestamp"].as_str().unwrap().parse().unwrap();
         assert!(at >= before && at <= jiff::Timestamp::now());
     }
-    let count = |answer: Answer| answer.body["entries"].as_array().unwrap().len();
+    let count = |response: Response| response.body["entries"].as_array().unwrap().len();
     assert_eq!(count(logs(format!("resource={name}&action=delete")).await), 1);
     assert_eq!(count(logs(format!("resource={name}&user=admin")).await), 4);
     assert_eq!(count(logs(format!("resource={name}&user=unknown")).await), 0);
@@ -733,10 +734,10 @@ async fn refuses_invalid_requests_with_a_reason() {
         ("100m", "lots", "memory", "cpu"),
         ("100m", "600Gi", "memory", "cpu"),
     ] {
-        let answer = world.post("/api/v1/sessions", resources(cpu, memory)).await;
-        let message = answer.body["message"].as_str().unwrap().to_lowercase();
+        let response = world.post("/api/v1/sessions", resources(cpu, memory)).await;
+        let message = response.body["message"].as_str().unwrap().to_lowercase();
         assert!(message.contains(named) && !message.contains(other), "{message}");
-        refused.push((400, answer));
+        refused.push((400, response));
     }
     refused.push((400, world.post("/api/v1/sessions", json!({ "template": "no-such-template" })).await));
     refused.push((400, world.post("/api/v1/sessions", json!({ "template": "t", "user": "unknown" })).await));
@@ -767,13 +768,13 @@ async fn refuses_invalid_requests_with_a_reason() {
     refused.push((401, world.get("/api/v1/sessions").await));
     let log = world.log();
     let mut ids = vec![];
-    for (status, answer) in &refused {
-        assert_eq!(answer.status, *status, "{}", answer.text);
+    for (status, response) in &refused {
+        assert_eq!(response.status, *status, "{}", response.text);
         for field in ["code", "message", "request_id"] {
-            assert!(answer.body[field].as_str().is_some_and(|text| !text.is_empty()), "{}", answer.text);
+            assert!(response.body[field].as_str().is_some_and(|text| !text.is_empty()), "{}", response.text);
         }
-        ids.push(answer.body["request_id"].as_str().unwrap());
-        assert!(log.contains(ids.last().unwrap()), "{}", answer.text);
+        ids.push(response.body["request_id"].as_str().unwrap());
+        assert!(log.contains(ids.last().unwrap()), "{}", response.text);
     }
     ids.sort_unstable();
     ids.dedup();
@@ -793,8 +794,8 @@ async fn without_database(world: World) {
         (None, false) => world.sandbox.database_switch().heal(),
     };
     cut(true);
-    let answers = [
-        world.ask("t").await,
+    let responses = [
+        world.create_session("t").await,
         world.session(&control).await,
         world.get("/api/v1/sessions").await,
         world.delete(&control).await,
@@ -804,12 +805,17 @@ async fn without_database(world: World) {
         world.get("/api/v1/audit/logs").await,
         world.post("/api/v1/auth/login", json!({ "username": "admin", "password": PASSWORD })).await,
     ];
-    for answer in &answers {
-        assert_eq!((answer.status, &answer.body["code"]), (503, &json!("database_unavailable")), "{}", answer.text);
-        assert!(answer.took < Duration::from_secs(1), "{:?}", answer.took);
-        assert!(world.log().contains(answer.body["request_id"].as_str().unwrap()));
+    for response in &responses {
+        assert_eq!(
+            (response.status, &response.body["code"]),
+            (503, &json!("database_unavailable")),
+            "{}",
+            response.text
+        );
+        assert!(response.took < Duration::from_secs(1), "{:?}", response.took);
+        assert!(world.log().contains(response.body["request_id"].as_str().unwrap()));
     }
-    eprintln!("{:?} at worst without a database", answers.iter().map(|answer| answer.took).max().unwrap());
+    eprintln!("{:?} at worst without a database", responses.iter().map(|response| response.took).max().unwrap());
     let refused =
         world.database_link.as_ref().map_or_else(|| world.sandbox.database_switch().refused(), Relay::refused);
     assert!(refused > 0);
@@ -841,14 +847,14 @@ async fn accepts_requests_without_a_cluster_and_applies_them_later() {
     let doomed = world.running("doomed").await;
     world.template("t").await;
     world.cluster_link.cut();
-    let made = world.ask("t").await;
+    let made = world.create_session("t").await;
     assert_eq!((made.status, made.took < Duration::from_secs(1)), (202, true), "{made:?}");
     let name = made.body["name"].as_str().unwrap().to_owned();
     assert_eq!(world.session(&control).await.body["state"], "running");
     assert_eq!(world.delete(&doomed).await.status, 202);
     let unknown = world.post("/api/v1/sessions", json!({ "template": "never-seen" })).await;
     assert_eq!((unknown.status, &unknown.body["code"]), (503, &json!("cluster_unavailable")));
-    // changes in the cluster meanwhile are observed afterwards
+    // a change in the cluster during the outage is observed afterwards
     let sleep = Patch::Merge(json!({ "spec": { "state": "hibernated" } }));
     world.sessions().patch(&control, &PatchParams::default(), &sleep).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1200)).await;
@@ -873,7 +879,7 @@ async fn completes_requests_of_disconnected_clients() {
     world.template("t").await;
     let request = world.http.post(format!("{}/api/v1/sessions", world.sandbox.api())).bearer_auth(&world.token);
     let _ = tokio::time::timeout(Duration::from_millis(1), request.json(&json!({ "template": "t" })).send()).await;
-    let second = world.ask("t").await.body["name"].as_str().unwrap().to_owned();
+    let second = world.create_session("t").await.body["name"].as_str().unwrap().to_owned();
     world.assert_state(&second, "running", "Running", 1).await;
     let objects = || async { world.sessions().list(&ListParams::default()).await.unwrap().items.len() };
     until("every row has its object", || async {

@@ -1,4 +1,5 @@
-//! Checks wording and layout: no phrase of `style/phrases.txt` in pages, code and comments, and short lines and table cells in pages.
+//! Checks wording and layout: no phrase of `style/phrases.txt` in pages, code and comments, and short lines and table
+//! cells in pages.
 use regex::{Regex, RegexBuilder};
 use std::{
     collections::BTreeSet,
@@ -8,7 +9,7 @@ use std::{
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-/// Text from outside, generated text, and the phrases themselves.
+/// External text, generated text, and the phrases themselves.
 const IGNORED: &[&str] = &["docs/TP-004.md", "docs/TP-004-proof.md", "tests/style", "tests/style.rs", "tests/fixtures"];
 const MAX_COLUMNS: usize = 120;
 const MAX_CELL_CHARS: usize = 160;
@@ -59,8 +60,8 @@ fn read(file: &Path) -> String {
     fs::read_to_string(Path::new(ROOT).join(file)).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
 }
 
-/// The words of a file, joined by single spaces, and the line of each byte. Identifiers are split into words; of YAML only
-/// comments are kept.
+/// The words of a file, joined by single spaces, and the line number of each byte. Splits identifiers into words; keeps
+/// only the comments of YAML.
 fn words(file: &Path, text: &str) -> (String, Vec<usize>) {
     let (mut out, mut lines) = (String::new(), vec![]);
     let yaml = file.extension().is_some_and(|e| e == "yaml");
@@ -87,7 +88,7 @@ fn words(file: &Path, text: &str) -> (String, Vec<usize>) {
     (out, lines)
 }
 
-/// Line, text and replacement of each phrase in a file.
+/// Line number, text and replacement of each phrase in a file.
 fn found(file: &Path, text: &str, phrases: &[Phrase]) -> Vec<(usize, String, String)> {
     let (words, lines) = words(file, text);
     let mut found = vec![];
@@ -144,7 +145,7 @@ fn finds_planted_phrases() {
     assert_eq!(at[0].0, 3);
 }
 
-/// Lines that are too long, outside code blocks, tables and links, and table cells that are too long.
+/// Finds lines that are too long, outside code blocks, tables and links, and table cells that are too long.
 fn layout(page: &str) -> Vec<String> {
     let (mut wrong, mut code) = (vec![], false);
     for (i, line) in page.lines().enumerate() {

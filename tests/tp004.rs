@@ -51,9 +51,9 @@ fn passes_and_leaves_nothing_behind() {
     {
         assert!(report.contains(sentence), "the plan's words are missing: {sentence}");
     }
-    for said in ["must 3/3", "should 4/4", "nice 3/3", "andbox (embedded reference platform): no deployment was tested"]
+    for text in ["must 3/3", "should 4/4", "nice 3/3", "andbox (embedded reference platform): no deployment was tested"]
     {
-        assert!(report.contains(said), "the report does not say {said}");
+        assert!(report.contains(text), "not in the report: {text}");
     }
     assert!(ran.stdout.contains("tests/reports/integration-test-report.md"), "{}", ran.stdout);
     let left: Vec<_> = std::fs::read_dir(workspace.path("tmp")).unwrap().flatten().map(|e| e.path()).collect();
@@ -81,7 +81,7 @@ fn passes_and_leaves_nothing_behind() {
     assert!(!journal.contains("whsec_"), "a webhook's secret is in the journal");
 }
 
-/// With PostgreSQL, whose connection is cut by a relay.
+/// Uses PostgreSQL, whose connection is cut by a relay.
 #[test]
 #[ignore = "needs PostgreSQL: tests/run"]
 fn passes_on_postgresql() {
@@ -96,7 +96,7 @@ fn passes_on_postgresql() {
     }
 }
 
-/// With PostgreSQL and a real Kubernetes API server, each cut by a relay.
+/// Uses PostgreSQL and a real Kubernetes API server, each cut by a relay.
 #[test]
 #[ignore = "needs PostgreSQL and a Kubernetes API server: tests/run"]
 fn passes_on_postgresql_and_a_real_cluster() {
@@ -111,8 +111,8 @@ fn passes_on_postgresql_and_a_real_cluster() {
     support::print_uncaptured(&format!("TP-004 on PostgreSQL and a real API server: {:.1?}", began.elapsed()));
     let report = workspace.report();
     assert_eq!(verdicts(&report).iter().filter(|(_, v)| v == "passed").count(), 10, "{report}");
-    for said in ["PostgreSQL", "an external cluster"] {
-        assert!(ran.stdout.contains(said) || report.contains(said), "nothing says {said}");
+    for text in ["PostgreSQL", "an external cluster"] {
+        assert!(ran.stdout.contains(text) || report.contains(text), "neither printed nor in the report: {text}");
     }
     let run = workspace.runs().pop().unwrap();
     let left = std::process::Command::new("kubectl")
@@ -246,7 +246,7 @@ fn sandbox_process_serves_the_runner_and_common_tools() {
     workspace.run(&["run", "TP-004", "--config", &sandbox.env_file(), "--env", "standing"]).assert_code(0);
     assert!(verdicts(&workspace.report()).iter().all(|(_, v)| v == "passed"));
 
-    // a session made by kubectl is seen by curl, kubectl and sqlite3 alike
+    // a session created with kubectl is visible to curl, kubectl and sqlite3
     let manifest = r#"
 apiVersion: stream.space/v1alpha1
 kind: Template
@@ -274,7 +274,7 @@ spec: { user: admin, template: by-hand, state: running, resources: { requests: {
     assert!(sandbox.kubectl(&["delete", "session", "by-hand-1"]).status.success());
 }
 
-/// Ctrl-C at sampled moments, from the first event of a run to its last.
+/// Sends Ctrl-C after sampled events, from the first event of a run to the last.
 #[test]
 #[ignore = "needs kubectl, sqlite3 and curl: tests/run"]
 fn leaves_nothing_after_ctrl_c() {
@@ -283,7 +283,7 @@ fn leaves_nothing_after_ctrl_c() {
     let total = {
         workspace.run(&["run", "TP-004", "--config", &sandbox.env_file()]).assert_code(0);
         let run = workspace.runs().pop().unwrap();
-        // The audit log keeps its entries: queries by the id of a run do find what is there.
+        // The audit log keeps its entries, which shows that queries by the id of a run find rows.
         let audited = sandbox.sqlite(&format!("select count(*) from audit_log where resource_id like '%{run}%'"));
         assert_ne!(audited, "0", "the run `{run}` is not in the audit log");
         std::fs::read_to_string(workspace.journal(&run)).unwrap().lines().count()
@@ -301,7 +301,7 @@ fn leaves_nothing_after_ctrl_c() {
         let run = eventually("the run starts", Duration::from_secs(20), || {
             workspace.runs().into_iter().find(|r| !before.contains(r))
         });
-        eventually("the event comes", Duration::from_secs(60), || {
+        eventually("the event", Duration::from_secs(60), || {
             let lines = std::fs::read_to_string(workspace.journal(&run)).unwrap_or_default();
             (lines.lines().count() >= at || lines.contains("\"event\":\"run-finished\"")).then_some(())
         });
@@ -337,9 +337,9 @@ fn second_ctrl_c_exits_immediately_and_lists_what_is_left() {
     std::thread::sleep(Duration::from_millis(30));
     interrupt(&child);
     let out = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&out.stderr);
-    assert_eq!(out.status.code(), Some(130), "{said}");
-    assert!(said.contains("exited immediately; not undone (") && said.contains("TC-INT-"), "{said}");
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("exited immediately; not undone (") && stderr.contains("TC-INT-"), "{stderr}");
     let left: Vec<_> = std::fs::read_dir(workspace.path("tmp")).unwrap().flatten().map(|e| e.path()).collect();
     assert!(left.is_empty(), "left on disk: {left:?}");
 }
@@ -432,7 +432,7 @@ fn detects_a_duplicate_row() {
     assert_failed_in(&report, "TC-INT-008", "Verify all created successfully");
 }
 
-/// A proxy holds back one request in ten.
+/// A proxy delays one DELETE request.
 #[test]
 fn detects_a_stalled_request_as_a_deadlock() {
     let workspace = Workspace::new();
@@ -448,7 +448,7 @@ fn detects_a_stalled_request_as_a_deadlock() {
             std::thread::spawn(move || forward_slowly(client, api, &flag));
         }
     });
-    // the environment's own variables may read environment variables
+    // variables of the environment file may read environment variables of the process
     let text = std::fs::read_to_string(&sandbox.env_file)
         .unwrap()
         .replace(&api.to_string(), &proxy.to_string())

@@ -22,7 +22,7 @@ pub fn is_help_requested(names: &[String]) -> Result<bool, Failure> {
     Ok(false)
 }
 
-/// Every defect with what the sandbox does wrong and which sentences of the plan that breaks.
+/// Lists every defect: what the sandbox does wrong, and the sentences of the plan that fail because of it.
 pub fn help() -> Result<String, Failure> {
     let registry = executors::registry();
     let file = files::plans(&[PLAN.into()])?.remove(0);

@@ -1,6 +1,6 @@
 //! `doctor`: checks whether every target of an environment can be reached and used as the plan
-//! needs it. Prints one line per probe, with what to do about a problem. Executes setup and undoes
-//! it; executes nothing of the plan's cases.
+//! needs it. Prints one line per probe, with what to do about a problem. Executes the environment's
+//! setup and teardown, but no case.
 use super::{
     args::{self, OutputArgs},
     environment::ChosenEnvironment,
@@ -28,7 +28,7 @@ use crate::{
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::net::TcpStream;
 
-/// Time to connect to one target, and again for all of its probes.
+/// Limit for connecting to a target, and again for all probes of that target.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 const CHECK_FIREWALL: &str = "check for a firewall in between";
 
@@ -38,7 +38,7 @@ pub async fn command(args: Box<args::Doctor>, output: OutputArgs) -> Result<u8, 
     let mut code = exit::SUCCESS;
     for file in files::plans(&args.plans)? {
         let draft = plans::read(&file, &registry);
-        // Without an environment first: an invalid plan starts no sandbox.
+        // Compiles without an environment first, so that an invalid plan starts no sandbox.
         draft.compile(&registry, None, &args.execution.set, &|_| true, colour)?;
         let ChosenEnvironment { mut environment, sandbox } =
             ChosenEnvironment::choose(&args.execution, &registry, draft.plan(), colour).await?;
@@ -69,7 +69,7 @@ pub async fn command(args: Box<args::Doctor>, output: OutputArgs) -> Result<u8, 
     Ok(code)
 }
 
-/// The result of one probe.
+/// One printed line: the subject, such as a target, and the result of a probe.
 struct ProbeLine {
     subject: String,
     result: ProbeResult,
@@ -163,7 +163,7 @@ async fn probe_upstream(upstream: &str) -> ProbeResult {
     }
 }
 
-/// Executes setup, probes each target for what the plan needs, undoes setup.
+/// Executes setup, probes each target for what the plan needs, executes teardown, and undoes setup.
 async fn probe_targets(
     mut schedule: Schedule,
     run: RunInfo,

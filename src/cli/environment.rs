@@ -1,4 +1,4 @@
-//! Chooses the environment of a plan, and starts the sandbox if that is it.
+//! Chooses the environment of a plan; starts the sandbox if the chosen environment is `sandbox`.
 use super::{args::ExecutionArgs, failure::Failure, plans};
 use crate::{
     executor::Registry,
@@ -21,7 +21,8 @@ pub struct ChosenEnvironment {
 }
 
 impl ChosenEnvironment {
-    /// `--env`, else the `default` of the environment file, else the plan's `environment`.
+    /// Takes the name from `--env`, else from the `default` of the environment file, else from the plan's
+    /// `environment`. Starts the sandbox for the name `sandbox`, unless the environment file defines it.
     pub async fn choose(
         args: &ExecutionArgs,
         registry: &Registry,

@@ -1,4 +1,4 @@
-//! Executes one schedule: sets up scope, targets, relays and event sinks, runs the engine, closes everything.
+//! Executes one schedule: sets up scope, targets, relays and event sinks, runs the engine, and closes everything.
 use super::{exit, failure::Failure, relays, secrets::environment_scope};
 use crate::{
     engine::{
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub struct RunOptions {
     pub run: RunInfo,
-    /// In words: `all 10 cases`.
+    /// The selected cases in words: `all 10 cases`.
     pub selection: String,
     pub gate: Vec<Tier>,
     pub fail_fast: bool,
@@ -30,8 +30,9 @@ pub struct RunOptions {
 
 type Sinks = Vec<Box<dyn EventSink>>;
 
-/// Returns the index of the finished run, whatever the verdicts. Fails if the run could not start
-/// or could not be recorded; `open_sinks` is called when nothing else can prevent the start.
+/// Executes a schedule and returns the index of the finished run, whatever the verdicts. Fails if the
+/// run could not start or could not be recorded. `open_sinks` is called after all other preparations
+/// that can fail.
 pub async fn execute(
     options: RunOptions,
     mut schedule: Schedule,
@@ -93,14 +94,14 @@ pub async fn execute(
     Ok(builder.index())
 }
 
-/// A new run, starting now, whose plan paths are relative to `root`.
+/// A run with a new id that starts now. Paths in its plan are relative to `root`.
 pub fn new_run(root: &Path) -> RunInfo {
     // A letter and 7 hexadecimal digits: valid in DNS names.
     let id = format!("r{}", &uuid::Uuid::new_v4().simple().to_string()[..7]);
     RunInfo { id, started: Timestamp::now(), dir: root.to_path_buf() }
 }
 
-/// `.tp-runner/runs/<run>/events.jsonl`. Creates the folders, and a `.gitignore` that excludes them.
+/// Returns `.tp-runner/runs/<run>/events.jsonl`. Creates the folders, and a `.gitignore` that excludes them.
 pub fn journal_path(root: &Path, run: &str) -> Result<PathBuf, Failure> {
     let data = root.join(".tp-runner");
     let folder = data.join("runs").join(run);

@@ -1,4 +1,4 @@
-//! How a command reports that it could not do its work.
+//! The error type of the commands.
 use super::exit;
 use std::{fmt::Display, path::Path};
 

@@ -23,12 +23,12 @@ static BUILT_IN: &[BuiltIn] = &[BuiltIn {
     guards: include_str!("../../plans/TP-004.guards.json"),
 }];
 
-/// A plan's text.
+/// The text of a plan and its origin.
 pub struct PlanFile {
     pub source: Arc<Source>,
     /// The folder that paths in the plan are relative to.
     pub root: PathBuf,
-    /// For a built-in plan: the files that belong to it.
+    /// Set for a built-in plan: the plan with its Markdown plan and baseline.
     pub built_in: Option<&'static BuiltIn>,
 }
 
@@ -47,13 +47,13 @@ pub fn plans(names: &[String]) -> Result<Vec<PlanFile>, Failure> {
         let folder = find_upwards("plans").filter(|p| p.is_dir());
         let folder =
             folder.ok_or_else(|| Failure::usage("error: no plan given, and no folder `plans` here or in a parent"))?;
-        return folder_of(&folder);
+        return plans_in_folder(&folder);
     }
     let mut out = vec![];
     for name in names {
         let path = Path::new(name);
         if path.is_dir() {
-            out.extend(folder_of(path)?);
+            out.extend(plans_in_folder(path)?);
         } else if path.is_file() {
             out.push(load(path)?);
         } else if name.contains(['/', '\\']) || name.ends_with(".yaml") || name.ends_with(".yml") {
@@ -93,7 +93,7 @@ fn by_id(id: &str) -> Result<PlanFile, Failure> {
     Err(Failure::usage(format!("error: unknown plan `{id}`\n  {searched}\n  built in: {built_in}")))
 }
 
-fn folder_of(folder: &Path) -> Result<Vec<PlanFile>, Failure> {
+fn plans_in_folder(folder: &Path) -> Result<Vec<PlanFile>, Failure> {
     let files = yaml_files(folder);
     if files.is_empty() {
         return Err(Failure::usage(format!("error: no plans in `{}`", folder.display())));
@@ -145,13 +145,13 @@ pub fn environment_file(named: Option<&Path>) -> Result<Option<Arc<Source>>, Fai
     }
 }
 
-/// The first path of that name in this folder or a parent.
+/// Finds a file or folder by name, in the current folder or the nearest parent.
 pub fn find_upwards(name: &str) -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;
     here.ancestors().map(|a| a.join(name)).find(|p| p.exists())
 }
 
-/// The path relative to the current folder, if it is inside.
+/// The path relative to the current folder; unchanged if it is outside.
 pub fn relative(path: &Path) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(&here).map_or_else(|_| path.to_path_buf(), Path::to_path_buf)

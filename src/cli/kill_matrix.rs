@@ -28,7 +28,8 @@ pub struct MatrixOptions<'a> {
     pub interrupts: &'a Interrupts,
 }
 
-/// Rows in the order of the defect catalogue, preceded and followed by a run without defect.
+/// Runs the plan against each selected defect. The rows have the order of the defect catalogue,
+/// preceded and followed by a run without a defect.
 /// `on_row` is called with the number of finished runs, their total, and each row as it finishes.
 pub async fn run(options: &MatrixOptions<'_>, on_row: &(dyn Fn(usize, usize, &Row) + Sync)) -> Result<Matrix, Failure> {
     let schedule = options.draft.compile_for_proof(options.registry, None, options.set)?;

@@ -1,6 +1,6 @@
 //! The command line: arguments, files, environment variables, signals and exit codes, with one file
-//! per command. The only module that reads those or exits, and the only one that uses the engine,
-//! the executors, the reports and the sandbox together.
+//! per command. Only this module exits the process, and only this module combines the engine, the
+//! executors, the reports and the sandbox.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
 mod args;
@@ -31,8 +31,9 @@ mod signals;
 use clap::{CommandFactory, Parser};
 use std::{process::ExitCode, time::Duration};
 
-/// CEL expressions are evaluated recursively.
+/// Stack of each worker thread: CEL expressions are evaluated recursively.
 const THREAD_STACK_BYTES: usize = 64 << 20;
+/// Time for background tasks to end after a command.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The description of all commands and flags, for completions and documentation.

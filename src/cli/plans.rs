@@ -47,17 +47,17 @@ pub fn read(file: &PlanFile, registry: &Registry) -> Draft {
 }
 
 impl Draft {
-    /// `None` if the file could not be parsed.
+    /// The parsed plan; `None` if the file could not be parsed.
     pub fn plan(&self) -> Option<&Plan> {
         self.plan.as_ref()
     }
 
-    /// All problems, of the plan alone or in an environment.
+    /// Returns all problems of the plan, on its own or in `environment`.
     pub fn check(&self, registry: &Registry, environment: Option<&Environment>) -> Diagnostics {
         self.compiled(registry, environment, vec![], &|_| true).1
     }
 
-    /// Fails with all problems.
+    /// Compiles the plan. Fails with all problems if at least one of them is an error.
     pub fn compile(
         &self,
         registry: &Registry,
@@ -70,7 +70,8 @@ impl Draft {
         schedule.filter(|_| problems.errors() == 0).ok_or_else(|| invalid(&problems, colour))
     }
 
-    /// With the variables that the plan sets for `prove`; `--set` overrides them.
+    /// Like [`Draft::compile`], for all cases, with the variables that the plan sets for `prove`; `--set`
+    /// overrides them.
     #[cfg(feature = "sandbox")]
     pub fn compile_for_proof(
         &self,
@@ -151,7 +152,7 @@ pub fn invalid(problems: &Diagnostics, colour: bool) -> Failure {
     Failure { message: format!("{}{}", render(problems, colour), count(problems)), code: exit::USAGE }
 }
 
-/// A predicate for the cases selected by `--tier` and `--case`.
+/// The predicate of `--tier` and `--case`. Fails on an invalid glob.
 pub fn selector(selection: &Selection) -> Result<impl Fn(&Case) -> bool + use<>, Failure> {
     let mut patterns = vec![];
     for p in &selection.case {

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 pub async fn command(args: Box<args::Prove>, output: OutputArgs) -> Result<u8, Failure> {
     let registry = executors::registry();
     if !args.run.is_empty() {
-        // Nothing is created that would have to be undone: Ctrl-C may end the process.
+        // Re-evaluation creates nothing that needs undo, so Ctrl-C may end the process.
         let (file, proof) = replay::evaluate(&args, &args.run, &registry, output, &CancellationToken::new())?;
         return write(&args, &file, Some(&proof), None);
     }
@@ -54,7 +54,7 @@ async fn prove_plan(
     output: OutputArgs,
 ) -> Result<u8, Failure> {
     let draft = plans::read(file, registry);
-    // Without an environment first: an invalid plan starts no sandbox.
+    // Compiles without an environment first, so that an invalid plan starts no sandbox.
     draft.compile(registry, None, &args.execution.set, &|_| true, output.colour())?;
     #[cfg(feature = "sandbox")]
     let only_defects = !args.execution.sandbox.defect.is_empty();
@@ -130,7 +130,8 @@ async fn record(
     }
     Err(Failure {
         message: format!(
-            "error: `prove` needs a run in which every case passes; in the run `{id}` {}\nhelp: `tp-runner report {id}` shows why",
+            "error: `prove` needs a run in which every case passes; in the run `{id}` {}\n\
+             help: `tp-runner report {id}` shows why",
             not_passed.join(", ")
         ),
         code: exit::FAILED,
@@ -175,7 +176,8 @@ async fn matrix(
     Ok(None)
 }
 
-/// Writes the full report, prints the short one, and returns the exit code: failed if a mutant or defect survived.
+/// Writes the full report, prints a summary, and returns the exit code: [`exit::FAILED`] if the proof or
+/// the kill matrix does not hold.
 fn write(
     args: &args::Prove,
     file: &files::PlanFile,

@@ -1,4 +1,4 @@
-//! The runner's own relays as faults that can be switched. Faults with the same `listen` address share one relay.
+//! Starts the runner's relays and switches their faults. Faults with the same `listen` address share one relay.
 use super::failure::Failure;
 use crate::{
     engine::schedule::{Fault, Schedule},
@@ -51,8 +51,8 @@ pub async fn start(schedule: &Schedule) -> Result<Vec<(String, Arc<RelayFaultSwi
             Some(s) if s.upstream != upstream => {
                 let (other, other_upstream) = (s.fault, s.upstream);
                 return Err(Failure::usage(format!(
-                    "error: the faults `{other}` and `{name}` share the relay at `{listen}`, but have different upstreams, \
-                     `{other_upstream}` and `{upstream}`: use different `listen` addresses"
+                    "error: the faults `{other}` and `{name}` share the relay at `{listen}`, but have different \
+                     upstreams, `{other_upstream}` and `{upstream}`: use different `listen` addresses"
                 )));
             }
             Some(s) => s.relay.clone(),

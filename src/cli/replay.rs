@@ -23,8 +23,8 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Returns the plan and the proof of the last run. With `--accept` writes the assertion baseline:
-/// the intersection over all runs.
+/// Re-evaluates recorded runs; returns the plan and the proof of the last one. With `--accept` writes the
+/// assertion baseline: the intersection over all runs.
 pub fn evaluate(
     args: &args::Prove,
     runs: &[String],
@@ -80,7 +80,8 @@ fn evaluate_run(
     };
     if args.accept && baseline.is_none() {
         return Err(Failure::usage(
-            "error: the plan does not name a file for its assertion baseline\nhelp: add `prove: { guards: FILE }` to the plan",
+            "error: the plan does not name a file for its assertion baseline\n\
+             help: add `prove: { guards: FILE }` to the plan",
         ));
     }
     let compared = accepted.as_ref().filter(|baseline| !baseline.is_for_plan(&plan_content(&file)));
@@ -127,7 +128,7 @@ fn plan_of_run(args: &args::Prove, record: &Record) -> Result<files::PlanFile, F
     }
 }
 
-/// Compiles the plan for the environment of the run, which may replace actions. Connects to nothing.
+/// Compiles the plan for the environment of the run, which may replace actions. Uses no network.
 fn compile(
     args: &args::Prove,
     draft: &Draft,
@@ -140,7 +141,8 @@ fn compile(
     let environment = environments.and_then(|all| all.all.into_iter().find(|e| e.name == recorded.name));
     if environment.is_none() && !recorded.replaced.is_empty() {
         return Err(Failure::usage(format!(
-            "error: the environment `{}` of the run replaces `{}`, and no environment file defines it\nhelp: use `--config FILE`",
+            "error: the environment `{}` of the run replaces `{}`, and no environment file defines it\n\
+             help: use `--config FILE`",
             recorded.name,
             recorded.replaced.join("`, `")
         )));
@@ -170,7 +172,7 @@ fn read_baseline(file: &files::PlanFile, name: &str) -> Result<Option<Baseline>,
     Ok(Some(baseline))
 }
 
-/// The plan without comments, layout and `prove`.
+/// The content that a baseline is accepted for: the plan without comments, layout and `prove`.
 fn plan_content(file: &files::PlanFile) -> String {
     match yaml::parse(&file.source).map(|node| node.to_value()) {
         Ok(Value::Map(map)) => {
@@ -182,7 +184,7 @@ fn plan_content(file: &files::PlanFile) -> String {
     }
 }
 
-/// A file in the folder of the plan.
+/// The path of a file in the plan's folder. Fails for a built-in plan.
 fn path_beside(file: &files::PlanFile, name: &str) -> Result<PathBuf, Failure> {
     if file.built_in.is_some() {
         return Err(Failure::usage("error: cannot write a baseline for a built-in plan: it has no folder"));

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 pub async fn command(args: Box<args::Run>, output: OutputArgs) -> Result<u8, Failure> {
     let registry = executors::registry();
-    // Before anything is created that would have to be undone.
+    // Installed before anything is created that needs undo.
     let interrupts = signals::listen().map_err(|e| Failure::signals(&e))?;
     let mut code = exit::SUCCESS;
     let mut selected = 0;
@@ -58,7 +58,7 @@ async fn run_plan(
     let colour = output.colour();
     let is_selected = plans::selector(&args.selection)?;
     let draft = plans::read(&file, registry);
-    // Without an environment first: an invalid plan starts no sandbox.
+    // Compiles without an environment first, so that an invalid plan starts no sandbox.
     let checked = draft.compile(registry, None, &args.execution.set, &is_selected, colour)?;
     let selected = checked.cases.len();
     if selected == 0 {

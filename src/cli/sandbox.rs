@@ -76,9 +76,9 @@ impl Platform {
         std::fs::write(&kubeconfig, runner_config)?;
         std::fs::write(&platform_kubeconfig, platform_config)?;
 
-        // Likewise for the database.
+        // The platform connects to PostgreSQL through a relay, too.
         let sqlite = folder.path().join("platform.db");
-        let (database, wire, database_url, store) = match &parts.database {
+        let (database, database_relay, database_url, store) = match &parts.database {
             None => (Database::Sqlite(sqlite.clone()), None, sqlite.display().to_string(), "SQLite"),
             Some(url) => {
                 let relay = Relay::bind(([127, 0, 0, 1], 0).into()).await?;
@@ -107,7 +107,7 @@ impl Platform {
             delays: parts.delays.clone().unwrap_or_default(),
         })
         .await?;
-        let database_link = match wire {
+        let database_link = match database_relay {
             Some(relay) => DatabaseLink::Relay(relay),
             None => DatabaseLink::Switch(sandbox.database_switch()),
         };
@@ -116,21 +116,22 @@ impl Platform {
         let control_at = serve_control(links.clone(), control.clone()).await?;
 
         let kubernetes = if embedded.is_some() { "the embedded Kubernetes API" } else { "an external cluster" };
-        let cut = if parts.database.is_some() {
+        let cut_note = if parts.database.is_some() {
             String::new()
         } else {
             "; `database-down` closes the platform's store, as SQLite has no connection to cut".to_string()
         };
-        let defects_in_words = match parts.defect.as_slice() {
+        let defects_note = match parts.defect.as_slice() {
             [] => String::new(),
             names => format!("; defects: {}", names.join(", ")),
         };
-        let which = if parts.as_built { ", as StreamSpace is built today," } else { "" };
-        let slow = parts.delays.as_ref().map(|delays| format!("; random delays: {delays}")).unwrap_or_default();
+        let as_built_note = if parts.as_built { ", as StreamSpace is built today," } else { "" };
+        let delays_note = parts.delays.as_ref().map(|delays| format!("; random delays: {delays}")).unwrap_or_default();
         let about = format!(
-            "the embedded reference platform{which} on {store} and {kubernetes}; no deployment was tested{cut}{defects_in_words}{slow}"
+            "the embedded reference platform{as_built_note} on {store} and {kubernetes}; no deployment was tested\
+             {cut_note}{defects_note}{delays_note}"
         );
-        let environment = environment_text(&Text {
+        let environment = environment_text(&EnvironmentValues {
             about: &about,
             api: &sandbox.api(),
             kubeconfig: &kubeconfig,
@@ -157,7 +158,7 @@ impl Platform {
         }
     }
 
-    /// The folder of its files.
+    /// The folder of the sandbox's files.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -180,7 +181,7 @@ impl Platform {
 /// `sandbox`: runs in the foreground until Ctrl-C.
 pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
     let failed = |e: Error| Failure::unreachable(format!("error: cannot start the sandbox: {e}"));
-    // Before the start: a signal must not leave files behind.
+    // Installed before the start: a signal must not leave files behind.
     let handler = |kind| signal(kind).map_err(|e| Failure::signals(&e));
     let (mut interrupt, mut terminate) = (handler(SignalKind::interrupt())?, handler(SignalKind::terminate())?);
     let platform = Platform::start(&args.sandbox, args.listen).await.map_err(failed)?;
@@ -210,9 +211,11 @@ pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
     Ok(exit::SUCCESS)
 }
 
+/// Name of the environment in the file that `sandbox --env-file` writes.
 const STANDING: &str = "standing";
 
-struct Text<'a> {
+/// The values that differ between environment files.
+struct EnvironmentValues<'a> {
     about: &'a str,
     api: &'a str,
     kubeconfig: &'a Path,
@@ -230,7 +233,7 @@ struct Text<'a> {
 const NOTICE: &str = "sandbox (embedded reference platform): no deployment was tested";
 const AS_BUILT_NOTICE: &str = "sandbox as built (as StreamSpace is today): no deployment was tested";
 
-const API: &str = r#"        headers: { Authorization: "Bearer ${token}" }
+const API_OPTIONS: &str = r#"        headers: { Authorization: "Bearer ${token}" }
 "#;
 const SETUP: &str = r#"    setup:
       - http: { request: POST /api/v1/auth/login, identity: none, json: { username: admin, password: "${password}" } }
@@ -238,7 +241,7 @@ const SETUP: &str = r#"    setup:
         save: { token: secret(body.token) }
 "#;
 /// StreamSpace as built needs CSRF cookie and header for mutating requests.
-const AS_BUILT_API: &str = r#"        login:
+const AS_BUILT_API_OPTIONS: &str = r#"        login:
           request: POST /api/v1/auth/login
           json: { username: admin, password: "${password}" }
           token: body.token
@@ -247,7 +250,7 @@ const AS_BUILT_API: &str = r#"        login:
         csrf: { cookie: csrf_token, header: X-CSRF-Token, from: /api/v1/sessions }
 "#;
 
-fn environment_text(t: &Text) -> String {
+fn environment_text(t: &EnvironmentValues) -> String {
     let quoted = |s: &str| serde_json::Value::from(s).to_string();
     let path = |p: &Path| quoted(&p.display().to_string());
     let fault = |name: &str, link: &str| {
@@ -272,7 +275,7 @@ environments:
     targets:
       api:
         http: {api}
-{asked}      cluster: {{ k8s: {{ kubeconfig: {kubeconfig}, namespace: streamspace }} }}
+{api_options}      cluster: {{ k8s: {{ kubeconfig: {kubeconfig}, namespace: streamspace }} }}
       database: {{ db: {database} }}
       inbox: {{ webhook: "127.0.0.1:0", signature: {{ header: X-StreamSpace-Signature, scheme: hmac-sha256-hex }} }}
       platform-log: {{ logs: {{ file: {log_file} }} }}
@@ -294,7 +297,7 @@ environments:
         token = quoted(t.token),
         notice = quoted(if t.as_built { AS_BUILT_NOTICE } else { NOTICE }),
         api = quoted(t.api),
-        asked = if t.as_built { AS_BUILT_API } else { API },
+        api_options = if t.as_built { AS_BUILT_API_OPTIONS } else { API_OPTIONS },
         setup = if t.as_built { "" } else { SETUP },
         kubeconfig = path(t.kubeconfig),
         database = quoted(t.database),
@@ -305,7 +308,8 @@ environments:
     )
 }
 
-/// `POST /faults/{database|cluster}/{cut|heal}` → `{"refused": n}`.
+/// Serves `POST /faults/{database|cluster}/{cut|heal}`; `heal` returns the number of refused connections as
+/// `{"refused": n}`.
 async fn serve_control(links: Arc<Links>, stop: CancellationToken) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

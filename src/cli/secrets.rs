@@ -19,7 +19,8 @@ use std::{
 /// Time for a program to print a secret: a user may have to unlock a store.
 const SECRET_COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The scope of an environment: process environment variables and secrets.
+/// Builds the scope of an environment: process environment variables under `env`, and each secret under its
+/// name. Fails if a secret cannot be read or is empty.
 pub async fn environment_scope(run: &RunInfo, secrets: &Arc<Secrets>, schedule: &Schedule) -> Result<Scope, Failure> {
     let mut variables = crate::value::Map::new();
     for (name, value) in std::env::vars_os() {

@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM: the first signal cancels the run and undoes it, the second exits immediately
-//! and lists what was not undone.
+//! Ctrl-C and SIGTERM: the first signal cancels the run and runs its undo actions, the second exits
+//! immediately and lists what was not undone.
 use super::exit;
 use crate::event::{Event, EventKind, EventSink, SinkError};
 use std::{

@@ -15,9 +15,10 @@ pub struct PlanAssertion {
     pub span: Span,
     /// As written in the plan, in one line.
     pub text: String,
-    /// The matcher over a list that contains this assertion, and is the one in the results while it holds.
+    /// The enclosing list matcher, which decides whether this assertion is evaluated: the results may contain only the
+    /// matcher.
     pub within: Option<Span>,
-    /// The numbers of the cases that evaluate it.
+    /// Indices in the schedule of the cases that contain it.
     pub cases: BTreeSet<usize>,
 }
 
@@ -27,10 +28,11 @@ type BySpan = IndexMap<Span, PlanAssertion>;
 pub struct PlanAssertions {
     /// In the plan's order.
     pub all: BySpan,
-    /// The texts of those in an `undo`, which no case depends on.
+    /// The texts of assertions that occur only in an `undo`, which mutation testing leaves out.
     pub in_undo: Vec<String>,
 }
 
+/// Collects the assertions of all cases.
 pub fn assertions_of(schedule: &Schedule) -> PlanAssertions {
     let mut out = PlanAssertions::default();
     let mut in_undo = IndexMap::new();

@@ -1,5 +1,5 @@
-//! The baseline of a plan: for each sentence, the mutations that its own assertions detect. Kept in a file beside the plan, it shows
-//! when an edited plan detects less.
+//! The baseline of a plan: for each sentence, the mutations that its own assertions detect. Kept in a file beside the
+//! plan, it shows when an edited plan detects less.
 use super::{
     mutation::{EARLIER_RESPONSE, Mutation, general_mutations, mutate},
     mutation_results::MutationResults,
@@ -28,7 +28,7 @@ pub struct Baseline {
     plan: String,
     /// The number of assertions that detect each mutation.
     detected: BTreeMap<Key, Counts>,
-    /// The text of every assertion, those in an `undo` included, and how often it is in the plan.
+    /// How often the plan contains each assertion, by its text, including assertions in an `undo`.
     assertions: Counts,
 }
 
@@ -69,18 +69,19 @@ impl From<BaselineFile> for Baseline {
     }
 }
 
-/// Something that is detected less than the baseline says.
+/// A loss against the baseline.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Loss {
     /// A sentence no longer detects these mutations of a field, or by fewer assertions.
     Detection { case: String, sentence: String, what: String, field: String, mutations: Vec<Fewer> },
-    /// An assertion is in the plan less often, or no more.
+    /// The plan contains an assertion less often, or no longer.
     Assertion(Fewer),
 }
 
-/// The label of a mutation, or the text of an assertion, and its numbers.
+/// A mutation or an assertion that is counted less often than in the baseline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fewer {
+    /// The label of the mutation, or the text of the assertion.
     pub of: String,
     pub then: usize,
     pub now: usize,
@@ -95,7 +96,7 @@ impl fmt::Display for Fewer {
     }
 }
 
-/// Mutations that differ from run to run: which response came before depends on the number of attempts.
+/// Labels of mutations that differ from run to run: the earlier response depends on the number of attempts.
 const UNSTABLE: &[&str] = &[EARLIER_RESPONSE];
 
 impl Baseline {
@@ -121,7 +122,7 @@ impl Baseline {
         out
     }
 
-    /// The number of detected mutations of a field by a sentence.
+    /// The number of entries: a mutation of a field that a sentence detects.
     pub fn count(&self) -> usize {
         self.detected.values().map(Counts::len).sum()
     }
@@ -131,12 +132,12 @@ impl Baseline {
         Baseline { plan: digest(text), ..self }
     }
 
-    /// Whether it was accepted for a plan with this very text, which therefore cannot detect less.
+    /// Whether this baseline was accepted for a plan with this text. The same plan cannot detect less.
     pub fn is_for_plan(&self, text: &str) -> bool {
         self.plan == digest(text)
     }
 
-    /// What both detect.
+    /// The mutations and assertions that both baselines contain, each with the smaller count.
     pub fn intersection(mut self, other: &Baseline) -> Baseline {
         self.detected.iter_mut().for_each(|(key, counts)| keep_smaller(counts, other.detected.get(key)));
         self.detected.retain(|_, counts| !counts.is_empty());
@@ -154,7 +155,7 @@ impl Baseline {
         detections.chain(fewer(&self.assertions, Some(&now.assertions)).into_iter().map(Loss::Assertion)).collect()
     }
 
-    /// The text of its file: JSON with each field on a line.
+    /// The content of the baseline file: JSON with each field on a line.
     pub fn to_json(&self) -> String {
         let mut out = String::new();
         write_lines(&serde_json::to_value(self).unwrap_or_default(), 0, &mut out);
@@ -196,7 +197,7 @@ fn keep_smaller(mine: &mut Counts, other: Option<&Counts>) {
     });
 }
 
-/// The losses that this run could have shown: mutations that fit the values it observed.
+/// Keeps the losses that this run can show: those whose mutations fit the observed values.
 pub(super) fn observable_losses(replay: &Replay, losses: Vec<Loss>) -> Vec<Loss> {
     let mut all: HashMap<(String, String), Observed> = HashMap::new();
     losses
@@ -216,7 +217,7 @@ pub(super) fn observable_losses(replay: &Replay, losses: Vec<Loss>) -> Vec<Loss>
         .collect()
 }
 
-/// What the actions with one summary observed in a case.
+/// The values that the actions with the same summary observed in a case.
 #[derive(Default)]
 struct Observed {
     /// By field.

@@ -1,4 +1,5 @@
-//! Disturbs everything under a path at once. Where no assertion detects any disturbance, none reads a field there.
+//! Disturbs all values under a path at once. If no assertion detects any disturbance, no assertion reads a field under
+//! that path.
 use super::{
     mutation::{Mutation, additional_elements, additional_fields, mutate, shifted},
     path::Edit,
@@ -11,9 +12,13 @@ use jiff::SignedDuration;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Disturbance {
+    /// Removes the value.
     Removed,
+    /// Changes texts, numbers, booleans and times.
     Other,
+    /// Adds text, elements and fields. Integers become much larger, times earlier.
     More,
+    /// Empties texts. Integers become much larger, times earlier.
     Less,
 }
 
@@ -30,6 +35,7 @@ pub struct Growth<'a> {
 /// Largest number of elements added to one list.
 const MAX_ADDED: usize = 400;
 
+/// Disturbs a value and everything in it. `n` makes the new values of several fields differ.
 pub fn disturb(v: &Value, disturbance: Disturbance, growth: &Growth<'_>, n: &mut usize) -> Edit {
     if disturbance == Disturbance::Removed {
         return Edit::Removed;

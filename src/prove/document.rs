@@ -1,4 +1,4 @@
-//! The result of mutation testing in full, as Markdown. The caller brings the escaping of foreign text.
+//! Writes the full result of mutation testing as Markdown. The caller provides the escaping of foreign text.
 use super::{
     baseline::Loss,
     page::list,
@@ -6,7 +6,7 @@ use super::{
 };
 use std::io::{self, Write};
 
-/// Escapes foreign text for a line of Markdown.
+/// Escapes foreign text for a line of Markdown: as code, or as prose.
 pub struct Escape<'a> {
     pub code: &'a dyn Fn(&str) -> String,
     pub words: &'a dyn Fn(&str) -> String,

@@ -1,4 +1,5 @@
-//! Mutated evidence: judges a recorded run without changes, then with mutated observations. Prints nothing and reads no file.
+//! Mutated evidence: judges a recorded run without changes, and then with mutated observations. Prints nothing and
+//! reads no file.
 use super::{
     assertions::{PlanAssertion, assertions_of},
     baseline::{Baseline, observable_losses},
@@ -40,7 +41,8 @@ pub enum ProveError {
     Interrupted,
 }
 
-/// Judges a recorded run again with mutated observations. `accepted` is the baseline that it is compared with.
+/// Judges a recorded run again with mutated observations, and compares the result with the `accepted` baseline.
+/// Fails unless every case of the run passed.
 pub fn prove_run(
     schedule: Arc<Schedule>,
     record: Arc<Record>,
@@ -112,7 +114,7 @@ pub fn prove_run(
     })
 }
 
-/// A run that did not pass proves nothing: some of its assertions are false without any mutation.
+/// Fails unless every case passed: otherwise some assertions are false without any mutation.
 fn require_passed(record: &Record) -> Result<(), ProveError> {
     if !record.finished {
         return Err(ProveError::Unfinished);
@@ -142,7 +144,7 @@ fn assertions_by_location(schedule: &Schedule) -> HashMap<Location, Vec<Span>> {
     out
 }
 
-/// Assertions whose result without mutations is not the recorded one, with the reason.
+/// Assertions that the replay without mutations judges differently from the run, each with the reason.
 fn differences(replay: &Replay) -> HashMap<Span, String> {
     let by_location = assertions_by_location(replay.schedule());
     let mut out = HashMap::new();
@@ -181,7 +183,7 @@ fn is_in_case(case: &Case, at: &Address) -> bool {
     !at.is_in("undo") && !at.is_in("fault") && case.sentences.iter().any(|s| at.is_within(&s.address))
 }
 
-/// Every mask in the record: the secrets of the run, in the forms in which they occurred.
+/// Collects the masks in the record, such as `‹password›`, in place of the secrets themselves.
 fn masked_secrets(record: &Record) -> Vec<String> {
     let out = RefCell::new(BTreeSet::from(["‹secret›".to_string()]));
     let collect = |text: &str| {

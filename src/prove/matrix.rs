@@ -1,4 +1,5 @@
-//! The kill matrix: the results of a plan against a platform with each of its defects. Starts no platform and runs no plan.
+//! The kill matrix: the results of a plan against a platform with each of its defects. Starts no platform and runs no
+//! plan.
 use crate::{
     address::Address,
     outcome::{Status, Verdict},
@@ -9,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-/// The run with one defect, or a control run without one.
+/// The run with one defect, or a control run without a defect.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub defect: Option<String>,
     /// What the platform does with the defect.
     pub about: String,
-    /// The sentences that must fail; if empty, at least one sentence.
+    /// The sentences that must fail; if empty, any failed sentence catches the defect.
     pub breaks: Vec<Address>,
     pub outcome: RunResult,
     pub took: Duration,
@@ -36,9 +37,9 @@ pub enum RunResult {
 /// Whether a defect was caught.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DefectOutcome {
-    /// By every sentence that it breaks.
+    /// Every sentence that the defect breaks failed.
     Caught,
-    /// Some sentence failed, but not these.
+    /// At least one sentence failed, but these sentences, which the defect breaks, did not.
     CaughtElsewhere(Vec<Address>),
     /// No sentence failed.
     Survived,
@@ -79,7 +80,7 @@ impl Row {
         statuses
             .into_iter()
             .flatten()
-            .filter(move |(at, m)| at.case() == case && **m == Status::Failed)
+            .filter(move |(at, status)| at.case() == case && **status == Status::Failed)
             .map(|(at, _)| at)
     }
 
@@ -110,7 +111,7 @@ impl Row {
     pub fn line(&self) -> String {
         let name = self.defect.as_deref().unwrap_or("no defect");
         let took = format!("{:.1} s", self.took.as_secs_f64());
-        let says = match (&self.defect, self.defect_outcome()) {
+        let outcome = match (&self.defect, self.defect_outcome()) {
             (None, _) if self.holds() => "passed".to_string(),
             (None, DefectOutcome::Failed(why)) | (Some(_), DefectOutcome::Failed(why)) => format!("run failed: {why}"),
             (None, _) => format!("failed without a defect: {}", self.failed_cases().join(", ")),
@@ -121,7 +122,7 @@ impl Row {
             }
             (Some(_), DefectOutcome::Survived) => "survived: no sentence failed".to_string(),
         };
-        format!("{name:<34} {says} ({took})")
+        format!("{name:<34} {outcome} ({took})")
     }
 
     fn failed_cases(&self) -> Vec<String> {
@@ -135,9 +136,9 @@ impl Row {
 }
 
 pub struct Matrix {
-    /// In the order of the catalogue, between the controls.
+    /// In the order of the defect catalogue, between two control runs.
     pub rows: Vec<Row>,
-    /// The plan's sentences, in its words.
+    /// The text of each sentence of the plan.
     pub sentences: HashMap<Address, String>,
 }
 
@@ -146,7 +147,7 @@ impl Matrix {
         self.rows.iter().all(Row::holds)
     }
 
-    /// The rows that do not hold, then one line of numbers.
+    /// The text for the terminal: the rows that do not hold, then one line of totals.
     pub fn page(&self) -> String {
         let mut out = String::new();
         for row in self.rows.iter().filter(|r| !r.holds()) {
@@ -164,7 +165,8 @@ impl Matrix {
         let passed = controls.clone().filter(|r| r.holds()).count();
         let _ = writeln!(
             out,
-            "{caught} of {all} defects caught by every sentence that they break; {passed} of {} runs without a defect passed",
+            "{caught} of {all} defects caught by every sentence that they break; {passed} of {} runs without a defect \
+             passed",
             controls.count()
         );
         out
@@ -175,7 +177,8 @@ impl Matrix {
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// Markdown: a table of defects and cases, and the defects that break each sentence. `escaped` escapes a sentence.
+    /// Renders a table of defects and cases, and the defects that break each sentence, as Markdown. `escaped` escapes
+    /// a sentence.
     pub fn markdown(&self, escaped: &dyn Fn(&str) -> String) -> String {
         let cases: Vec<&str> = self
             .rows
@@ -187,8 +190,9 @@ impl Matrix {
             .unwrap_or_default();
         let short = |id: &&str| id.rsplit('-').next().unwrap_or(id).to_string();
         let mut out = String::from(
-            "\n## Defects of the platform\n\nThe plan run against the sandbox with each of its defects. **✗**: failed where the defect breaks it; ✗: failed \
-             elsewhere; **missed**: not failed where the defect breaks it; ·: passed.\n\n",
+            "\n## Defects of the platform\n\nThe plan run against the sandbox with each of its defects. **✗**: failed \
+             where the defect breaks it; ✗: failed elsewhere; **missed**: not failed where the defect breaks it; \
+             ·: passed.\n\n",
         );
         let heads = cases.iter().map(short).collect::<Vec<_>>().join(" | ");
         let _ = writeln!(out, "| Defect | What the platform does | {heads} | Outcome | Took |");
@@ -262,7 +266,7 @@ mod tests {
         assert_eq!(
             row(Some("d"), &[], &[("B/steps/1", Failed)]).defect_outcome(),
             DefectOutcome::Caught,
-            "any sentence will do"
+            "any failed sentence counts"
         );
         assert_eq!(row(Some("d"), &[], &[("B/steps/1", Passed)]).defect_outcome(), DefectOutcome::Survived);
     }

@@ -1,5 +1,5 @@
-//! Mutation testing of plans: mutated evidence of a recorded run, and the kill matrix of a platform with defects. Prints nothing and
-//! reads no file.
+//! Mutation testing of plans: mutated evidence of a recorded run, and the kill matrix of a platform with defects.
+//! Prints nothing and reads no file.
 mod assertions;
 pub mod baseline;
 mod disturbance;

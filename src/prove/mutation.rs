@@ -1,5 +1,5 @@
-//! Mutations of one field: their kinds, and what each makes of a value. Knows values and the literals that assertions mention,
-//! neither runs nor plans.
+//! Mutations of one field: their kinds, and how each changes a value. Depends on values and on the literals that
+//! assertions mention, but not on runs or plans.
 use super::path::{Edit, FieldPath, PathStep, inserted, replaced, string_paths};
 use crate::{expr::ReferencedLiterals, value::Value};
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +14,7 @@ pub enum Mutation {
     Minus,
     FarMore,
     FarLess,
-    /// A status of another class.
+    /// An HTTP status of another class.
     OtherClass(i64),
     NumberIs(i64),
     Flipped,
@@ -23,11 +23,11 @@ pub enum Mutation {
     TextIs(String),
     GainsSecret(String),
     GainsTrace,
-    /// Texts that the assertions mention.
+    /// Appends texts that the assertions mention.
     GainsMentioned(String),
-    /// Without a text that the assertions mention.
+    /// Removes a text that the assertions mention.
     Loses(String),
-    /// Without what a regular expression of the assertions matches.
+    /// Removes all matches of a regular expression of the assertions.
     LosesMatch(String),
     Earlier,
     Later,
@@ -44,7 +44,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    /// The kind in a few words, the same in every run: part of a baseline file.
+    /// The kind in a few words. Baseline files contain it, so it is the same in every run.
     pub fn label(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Mutation::Loses(text) => return format!("without `{text}`").into(),
@@ -78,7 +78,7 @@ impl Mutation {
         })
     }
 
-    /// The label, with the new value where that says more.
+    /// The label, or the new value where that is more precise.
     pub fn describe(&self) -> String {
         match self {
             Mutation::OtherClass(n) => format!("status {n}"),
@@ -100,7 +100,7 @@ pub const STACK_TRACES: &str = "\ngoroutine 1 [running]:\nmain.main()\n\t/app/ma
     TypeError: x is not a function\n    at handler (/app/index.js:12:3)\n";
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
-/// More than any limit in a plan.
+/// Added and subtracted by `FarMore` and `FarLess`: more than any limit in a plan.
 const FAR: i64 = 1_000_000_007;
 
 /// Applies a mutation to a value; `n` makes the new values of several fields differ.
@@ -168,7 +168,7 @@ fn other_type(v: &Value) -> Value {
     }
 }
 
-/// A time, a duration or a text in RFC 3339, shifted.
+/// Shifts a time, a duration or a string in RFC 3339; `None` for any other value.
 pub fn shifted(v: &Value, by: SignedDuration) -> Option<Value> {
     match v {
         Value::Time(t) => t.checked_add(by).ok().map(Value::Time),
@@ -181,7 +181,7 @@ pub fn shifted(v: &Value, by: SignedDuration) -> Option<Value> {
     }
 }
 
-/// The mutations that depend on no assertion. Those that do not fit a value leave it unchanged.
+/// The mutations that do not depend on assertions. [`mutate`] leaves a value unchanged if the mutation does not fit it.
 pub fn general_mutations(secrets: &str) -> Vec<Mutation> {
     vec![
         Mutation::Dropped,
@@ -239,8 +239,8 @@ pub fn additional_fields(mentioned: &ReferencedLiterals) -> Vec<String> {
 const MAX_COPIES: usize = 6;
 const MAX_PAIRED: usize = 20;
 
-/// Lists of elements to add to `list`: mentioned texts and numbers; copies of elements, with a mentioned text in one field; and
-/// for an empty list, elements with the fields that the assertions read.
+/// Lists of elements to add to `list`: mentioned texts and numbers; copies of elements, with a mentioned text in one
+/// field; and for an empty list, elements with the fields that the assertions read.
 pub fn additional_elements(list: &[Value], mentioned: &ReferencedLiterals) -> Vec<Vec<Value>> {
     let texts: Vec<Value> = mentioned.texts.iter().take(MAX_TEXTS).map(Value::text).collect();
     let mut out = vec![];

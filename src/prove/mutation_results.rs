@@ -1,4 +1,4 @@
-//! What mutations of a run's observations show about its assertions and fields.
+//! The results of mutating a run's observations: which assertions fail, and which fields are read.
 use super::path::FieldPath;
 use crate::{address::Address, source::Span};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry};
@@ -8,9 +8,9 @@ pub struct MutationResults {
     /// Number of mutated observations that were judged.
     pub mutants: usize,
     pub kills: HashMap<Span, Kill>,
-    /// Sentence, observation, field: the mutations that an assertion of the sentence detects.
+    /// By sentence, observation and field: the mutations that an assertion of the sentence detects.
     pub detections: BTreeMap<(Address, String, String), Detections>,
-    /// Sentence and observation.
+    /// By sentence and observation.
     pub fields: BTreeMap<(Address, String), Fields>,
 }
 
@@ -20,6 +20,7 @@ pub type Detections = BTreeMap<String, HashSet<Span>>;
 pub struct Kill {
     /// Position in the plan; the report names the first kill.
     pub order: (usize, usize),
+    /// Description of the first mutant.
     pub by: String,
     pub times: usize,
 }
@@ -29,7 +30,7 @@ pub struct Kill {
 pub struct Fields {
     /// Paths that an assertion reads.
     pub read: BTreeSet<FieldPath>,
-    /// Paths that none reads, with the number of fields under each.
+    /// Paths that no assertion reads, with the number of fields under each.
     pub unread: BTreeMap<FieldPath, usize>,
 }
 

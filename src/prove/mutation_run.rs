@@ -12,13 +12,13 @@ use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-/// Expressions are evaluated by recursion.
+/// Stack of each thread: expressions are evaluated recursively.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Called with the number of groups of observations that are done and of all; says whether to continue.
+/// Called with the number of finished groups of observations and their total; returns whether to continue.
 pub type Progress<'w> = dyn Fn(usize, usize) -> ControlFlow<()> + Sync + 'w;
 
-/// Mutates everything that the cases observed; `None` if `progress` stopped it.
+/// Mutates every observation of the cases; `None` if `progress` stopped it.
 pub fn mutate_run(replay: &Replay, secrets: &[String], progress: &Progress) -> Option<MutationResults> {
     let judge = Judge::new(replay, secrets);
     let groups = groups(replay);
@@ -39,7 +39,7 @@ pub fn mutate_run(replay: &Replay, secrets: &[String], progress: &Progress) -> O
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         for _ in 0..threads {
             if std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work).is_err() {
-                // no thread to be had: this one does the work
+                // the thread could not be started: this thread does the work
                 work();
             }
         }

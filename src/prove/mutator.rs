@@ -1,4 +1,5 @@
-//! Mutates the observations of one action, one mutation at a time: first to find the fields that assertions read, then each of those.
+//! Mutates the observations of one action, one mutation at a time: first to find the fields that assertions read, then
+//! each of those fields.
 use super::{
     disturbance::{DISTURBANCES, Growth, disturb},
     mutation::{Mutation, STACK_TRACES, general_mutations, mentioned_text, mutate, mutations_for},
@@ -21,7 +22,7 @@ use indexmap::IndexSet;
 use jiff::SignedDuration;
 use std::{cmp::Reverse, ops::Range, time::Duration};
 
-/// Number of elements of a list that are mutated one by one, if mutations of as many are detected.
+/// Number of values at one path, such as the elements of a list, that bisection isolates for each mutation.
 const MAX_SINGLE_ELEMENTS: usize = 4;
 
 /// The observations of one action in one sentence: those of all items of its `foreach`.
@@ -30,7 +31,7 @@ pub struct Group {
     pub order: usize,
     pub case: usize,
     pub sentence: usize,
-    /// Of the sentence.
+    /// The address of the sentence.
     pub address: Address,
     pub what: String,
     pub location: Location,
@@ -40,10 +41,11 @@ pub struct Group {
 pub struct Member {
     pub at: Address,
     pub kind: ObservationKind,
-    /// Number of attempts that decide: one, or those of an `always`.
+    /// Number of attempts that decide the result: one, or several for an `always`.
     pub attempts: usize,
 }
 
+/// Tries all mutations of the observations of a group.
 pub fn mutate_group(judge: &Judge<'_>, group: &Group) -> MutationResults {
     Mutator { judge, group, results: MutationResults::default() }.run()
 }
@@ -80,7 +82,7 @@ impl Mutator<'_> {
         self.judge.judge(self.group.case, self.group.sentence, changes)
     }
 
-    /// Whether a top-level field of an observation can be mutated. What the engine computes itself does not come from the record.
+    /// Whether a top-level field of an observation comes from the record. The engine computes the other fields itself.
     fn is_mutable(kind: ObservationKind, key: &str) -> bool {
         match kind {
             ObservationKind::Verb => key != "at" && key != "took",
@@ -110,7 +112,7 @@ impl Mutator<'_> {
         (!changes.is_empty()).then_some(changes)
     }
 
-    /// The steps that lead on from a path in any of the last outputs.
+    /// The steps that extend a path in the last outputs of the members.
     fn steps_from(&self, path: &[PathStep]) -> IndexSet<PathStep> {
         let mut out = IndexSet::new();
         for member in &self.group.members {
@@ -132,7 +134,8 @@ impl Mutator<'_> {
         out
     }
 
-    /// Finds the paths that assertions read: disturbs everything under a path, and searches further only where that is detected.
+    /// Finds the paths that assertions read: disturbs everything under a path, and searches further only where that is
+    /// detected.
     fn find_fields(&mut self, path: &[PathStep], mentioned: &ReferencedLiterals, fields: &mut Fields) {
         let text = format!("{}{}\n{}", self.judge.secrets, STACK_TRACES, mentioned_text(mentioned));
         for step in self.steps_from(path) {
@@ -162,8 +165,8 @@ impl Mutator<'_> {
         steps.into_iter().map(|step| self.count_leaves(&joined(path, step))).sum()
     }
 
-    /// Tries every mutation of one field, in each member on its own. If there are many members, a sample gets all mutations and the
-    /// others those that depend on no assertion.
+    /// Tries every mutation of one field, in each member on its own. If there are many members, a sample gets all
+    /// mutations, and the others only those that do not depend on assertions.
     fn mutate_field(&mut self, path: &FieldPath, by_group: &ReferencedLiterals) {
         let group = self.group;
         for (n, member) in group.members.iter().enumerate() {
@@ -194,7 +197,8 @@ impl Mutator<'_> {
         }
     }
 
-    /// Mutates all values at a path together; where that is detected, then one by one, and in the other attempts that decide.
+    /// Mutates all values at a path together. If that is detected, also mutates single values, and the other attempts
+    /// that decide.
     fn mutate_each(&mut self, member: &Member, value: &Value, path: &FieldPath, mutation: &Mutation) -> Reaction {
         let (total, last) = (count(value, path), member.attempts - 1);
         let reaction = self.mutate_range(member, last, path, mutation, 0..total);
@@ -207,7 +211,7 @@ impl Mutator<'_> {
         reaction
     }
 
-    /// Halves a range until a few values are `found` whose mutation alone is detected.
+    /// Bisects a range of values to isolate some whose mutation alone is detected; `found` counts them.
     fn bisect(
         &mut self,
         member: &Member,
@@ -246,7 +250,7 @@ impl Mutator<'_> {
         reaction
     }
 
-    /// Mutates when something was observed, and how long it took.
+    /// Shifts the time of an observation, and its duration.
     fn shift_times(&mut self, member: &Member) {
         let hour = SignedDuration::from_hours(1);
         let last = member.attempts - 1;
@@ -301,7 +305,8 @@ impl Mutator<'_> {
         }
     }
 
-    /// Up to three different earlier outputs: the previous one of this action, and the last two of the same request in the case.
+    /// Up to three different earlier outputs: the previous one of this action, and the last two of the same request in
+    /// the case.
     fn earlier_responses(&self, member: &Member, attempt: usize) -> Vec<Value> {
         let replay = self.judge.replay;
         let record = replay.record();

@@ -1,4 +1,4 @@
-//! The result of mutation testing for the terminal: first what survived, then a line for each case.
+//! Renders the result of mutation testing for the terminal: first the survivors and losses, then a line for each case.
 use super::{
     baseline::{Fewer, Loss},
     proof::{AssertionProof, Proof},

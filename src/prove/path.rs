@@ -1,7 +1,7 @@
-//! Paths to the fields of an observation, and edits at them. Knows values, neither runs nor plans.
+//! Paths to the fields of an observation, and edits at them. Depends on values, but not on runs or plans.
 use crate::value::{Map, Value};
 
-/// One step from a value into it. All elements of a list are one step.
+/// One step of a path: a key of a map, or all elements of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PathStep {
     Key(String),
@@ -10,7 +10,7 @@ pub enum PathStep {
 
 pub type FieldPath = Vec<PathStep>;
 
-/// What an edit makes of a value.
+/// The result of an edit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Edit {
     Unchanged,
@@ -61,7 +61,7 @@ pub fn first<'v>(v: &'v Value, path: &[PathStep]) -> Option<&'v Value> {
     }
 }
 
-/// Edits every value at a path. `f` gets each value and its number, counted on from `n`.
+/// Edits every value at a path. `f` gets each value and its number; `n` is the next number.
 pub fn edit(v: &Value, path: &[PathStep], n: &mut usize, f: &mut dyn FnMut(&Value, usize) -> Edit) -> Edit {
     match path.split_first() {
         None => {
@@ -108,7 +108,7 @@ pub fn replaced(v: &Value, path: &[PathStep], new: &Value) -> Option<Value> {
     }
 }
 
-/// The value with `new` at a path of keys. Maps that are missing on the path are made.
+/// The value with `new` at a path of keys. Creates maps that are missing on the path.
 pub fn inserted(v: &Value, path: &[PathStep], new: &Value) -> Option<Value> {
     let Some((PathStep::Key(k), rest)) = path.split_first() else { return path.is_empty().then(|| new.clone()) };
     let mut map: Map = v.as_map()?.clone();
@@ -117,7 +117,7 @@ pub fn inserted(v: &Value, path: &[PathStep], new: &Value) -> Option<Value> {
     Some(Value::from(map))
 }
 
-/// The paths to the strings of a value, those in lists aside.
+/// The paths to the strings of a value, except strings in lists.
 pub fn string_paths(v: &Value) -> Vec<FieldPath> {
     fn collect(v: &Value, path: &[PathStep], out: &mut Vec<FieldPath>) {
         match v {

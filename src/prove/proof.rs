@@ -12,14 +12,14 @@ pub struct Proof {
     pub assertions: Vec<AssertionProof>,
     pub sentences: Vec<SentenceProof>,
     pub baseline: Baseline,
-    /// What is detected less than the baseline file says.
+    /// Losses against the accepted baseline.
     pub losses: Vec<Loss>,
     /// Number of mutated observations that were judged.
     pub mutants: usize,
     pub took: Duration,
     /// Number of assertions in an `undo`, which are left out.
     pub in_undo: usize,
-    /// Limits of this result, a sentence each.
+    /// Limits of this result, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ pub struct AssertionProof {
 
 #[derive(Debug, PartialEq)]
 pub enum AssertionOutcome {
-    /// By the first mutant named, and by so many in all.
+    /// `by` describes the first mutant that makes it fail; `times` is the number of all such mutants.
     Killed { by: String, times: usize },
     /// No mutation made it fail.
     Survived,
@@ -79,7 +79,7 @@ pub struct SentenceProof {
     pub unproven: Option<String>,
     /// Number of observed fields that an assertion reads.
     pub read: usize,
-    /// Observation, field that no assertion reads, and the number of fields under it.
+    /// Fields that no assertion reads: the observation, the field, and the number of fields under it.
     pub unread: Vec<(String, String, usize)>,
 }
 
@@ -95,7 +95,7 @@ impl Proof {
         self.assertions.iter().filter(|a| !a.outcome.is_killed())
     }
 
-    /// Whether every assertion can fail, and nothing of the baseline is lost.
+    /// Whether every assertion can fail, and everything in the baseline is still detected.
     pub fn holds(&self) -> bool {
         self.survivors().next().is_none() && self.losses.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Judges a sentence and those after it with changed observations, and compares the results with those without changes.
+//! Judges a case with changed observations, from one sentence on, and compares the results with the unchanged ones.
 use crate::{
     address::Address,
     engine::schedule::{ActionKind, Schedule},
@@ -16,7 +16,7 @@ use std::collections::HashMap;
 pub struct Reaction {
     /// Some status or result differs.
     pub detected: bool,
-    /// Assertions that are false now, each with the number of its sentence.
+    /// Assertions that fail because of the changes, each with the index of its sentence.
     pub fails: IndexSet<(usize, Span)>,
     /// Assertions that are no longer evaluated.
     pub not_evaluated: IndexSet<Span>,
@@ -49,6 +49,7 @@ impl<'r> Judge<'r> {
         self.actions.get(location).copied()
     }
 
+    /// Judges a case with `changes`, from `sentence` on.
     pub fn judge(&self, case: usize, sentence: usize, changes: Vec<Change>) -> Reaction {
         let mut out = Reaction::default();
         for (sentence, result) in self.replay.with_changes(case, sentence, changes) {
@@ -90,7 +91,7 @@ impl<'r> Judge<'r> {
         self.replay.observations(case, at).get(attempt)?.result.as_ref().ok()
     }
 
-    /// The literals that the reacting assertions mention, first those of assertions that fail.
+    /// The literals that the assertions of a reaction mention: first of those that fail, then of those not evaluated.
     pub fn mentioned(&self, case: usize, reaction: &Reaction) -> ReferencedLiterals {
         let all = &self.replay.cases[case].literals;
         let mut out = ReferencedLiterals::default();

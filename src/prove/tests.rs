@@ -26,19 +26,19 @@ async fn recorded_in(plan: &str, setting: Setting) -> Vec<Event> {
     lines.iter().map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
-fn judged(plan: &str, events: &[Event], held: Option<&Baseline>) -> Result<Proof, ProveError> {
-    judged_in(harness::HERE, plan, events, held, &|_, _| ControlFlow::Continue(()))
+fn judged(plan: &str, events: &[Event], accepted: Option<&Baseline>) -> Result<Proof, ProveError> {
+    judged_in(harness::HERE, plan, events, accepted, &|_, _| ControlFlow::Continue(()))
 }
 
 fn judged_in(
     environment: &str,
     plan: &str,
     events: &[Event],
-    held: Option<&Baseline>,
+    accepted: Option<&Baseline>,
     progress: &Progress,
 ) -> Result<Proof, ProveError> {
-    let schedule = compiled(plan, &Arc::new(Shared::default()), environment).unwrap_or_else(|drawn| panic!("{drawn}"));
-    prove_run(Arc::new(schedule), Arc::new(Record::of(events).unwrap()), held, progress)
+    let schedule = compiled(plan, &Arc::new(Shared::default()), environment).unwrap_or_else(|e| panic!("{e}"));
+    prove_run(Arc::new(schedule), Arc::new(Record::of(events).unwrap()), accepted, progress)
 }
 
 async fn proved(plan: &str) -> Proof {
@@ -62,14 +62,14 @@ async fn reports_progress_and_stops_on_demand() {
         "      - { result: r, check: size(run.id) > 0 }\n",
     );
     let events = recorded(&plan).await;
-    let heard = Mutex::new(vec![]);
+    let calls = Mutex::new(vec![]);
     let watch = |done, of| {
-        heard.lock().unwrap().push((done, of));
+        calls.lock().unwrap().push((done, of));
         ControlFlow::Continue(())
     };
     assert!(judged_in(harness::HERE, &plan, &events, None, &watch).is_ok());
-    let heard = heard.into_inner().unwrap();
-    assert!(heard.len() == 2 && heard[0] == (0, 2) && heard[1].0 < 2, "{heard:?}");
+    let calls = calls.into_inner().unwrap();
+    assert!(calls.len() == 2 && calls[0] == (0, 2) && calls[1].0 < 2, "{calls:?}");
     let stopped = judged_in(harness::HERE, &plan, &events, None, &|_, _| ControlFlow::Break(()));
     assert!(matches!(stopped, Err(ProveError::Interrupted)));
 }
@@ -275,11 +275,11 @@ async fn reports_a_removed_line_that_another_one_duplicates_or_in_an_undo() {
     let all = plan("seen.answer.n == 3, seen.answer.n < 4", ", expect: { answered: true }");
     let events = recorded(&all).await;
     let baseline = judged(&all, &events, None).unwrap().baseline;
-    let said = |less: &str| page::page(&judged(less, &events, Some(&baseline)).unwrap());
-    let less = said(&plan("seen.answer.n == 3", ", expect: { answered: true }"));
+    let page_of = |less: &str| page::page(&judged(less, &events, Some(&baseline)).unwrap());
+    let less = page_of(&plan("seen.answer.n == 3", ", expect: { answered: true }"));
     assert!(less.contains("`answer.n` of `fake `: ") && less.contains("one more (1 of 2 left)"), "{less}");
     assert!(less.contains("removed         check: seen.answer.n < 4\n"), "{less}");
-    let less = said(&plan("seen.answer.n == 3, seen.answer.n < 4", ""));
+    let less = page_of(&plan("seen.answer.n == 3, seen.answer.n < 4", ""));
     assert!(less.contains("removed         expect: answered: true\n"), "{less}");
 }
 

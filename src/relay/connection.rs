@@ -17,7 +17,7 @@ const MAX_QUEUED_BYTES: usize = 1 << 20;
 /// Chunks per second of a throttled connection.
 const THROTTLED_CHUNKS_PER_SECOND: u64 = 20;
 
-/// Forwards `downstream` to the link's upstream until one side ends it or a fault does.
+/// Forwards `downstream` to the link's upstream until both sides have closed it, or an error or a fault ends it.
 pub(super) async fn forward(downstream: TcpStream, id: u64, link: watch::Receiver<Link>) {
     let mut downstream = ResetOnDrop::new(downstream);
     let now = link.borrow().clone();
@@ -54,7 +54,7 @@ pub(super) async fn forward(downstream: TcpStream, id: u64, link: watch::Receive
     downstream.closed_cleanly = result.is_ok();
 }
 
-/// Sends a reset to the peer unless closed cleanly: some clients wait forever after anything else.
+/// Resets the connection on drop unless it was closed cleanly: some clients wait forever after an ordinary close.
 struct ResetOnDrop {
     stream: TcpStream,
     closed_cleanly: bool,

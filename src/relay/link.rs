@@ -8,7 +8,7 @@ pub(super) struct Link {
     pub upstream: Option<SocketAddr>,
     /// In the order of their start.
     pub faults: Vec<Arc<ActiveFault>>,
-    /// Cancelled by a cut: ends all connections of this generation.
+    /// Ends all current connections. A cut cancels it, and the end of the cut replaces it.
     pub alive: CancellationToken,
 }
 

@@ -1,7 +1,7 @@
 //! A TCP relay that injects faults into a connection: cut, delay, reset, swallow, throttle.
 //!
-//! It owns one listening socket and the connections accepted on it. It forwards bytes and knows
-//! nothing of protocols, plans or the reason for a fault.
+//! A relay owns one listening socket and the connections accepted on it. It forwards bytes, without
+//! knowledge of protocols, plans or the reason for a fault.
 mod connection;
 mod fault;
 mod link;
@@ -27,7 +27,7 @@ const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 pub struct Relay {
     address: SocketAddr,
     link: watch::Sender<Link>,
-    /// The last start of each fault, active or not.
+    /// The most recent start of each fault, still active or not: keeps its count.
     started_faults: Mutex<Vec<Arc<ActiveFault>>>,
     closing: CancellationToken,
     tasks: TaskTracker,

@@ -1,3 +1,4 @@
+//! The faults of a relay in front of an echo server, with their counters.
 use super::*;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -1,4 +1,5 @@
-//! Outcomes of actions that a replay can reuse: an action that reads the same names and observations has the same outcome.
+//! Outcomes of actions that a replay can reuse: an action that reads the same names and observations has the same
+//! outcome.
 use crate::{
     engine::{
         results::ActionOutcome,
@@ -24,7 +25,7 @@ impl CachedOutcome {
         CachedOutcome { scope: scope.clone(), faults: faults.to_vec(), outcome: outcome.clone() }
     }
 
-    /// The outcome, if an action that reads `names` has the same one in `scope`.
+    /// The outcome, if it is still valid: `faults` and the values of `names` are the same as when it was cached.
     pub fn get(&self, names: &NamesRead, scope: &Scope, faults: &[String]) -> Option<&ActionOutcome> {
         (self.faults == faults && names.are_same(&self.scope, scope)).then_some(&self.outcome)
     }
@@ -35,7 +36,7 @@ impl CachedOutcome {
 pub struct NamesRead {
     /// Names whose values decide the outcome.
     values: BTreeSet<String>,
-    /// Names of which only matters whether they are bound.
+    /// Names that must be bound or not as before; their values do not matter.
     presence: BTreeSet<String>,
 }
 
@@ -68,21 +69,21 @@ impl NamesRead {
 
 /// The names read at each location of a plan.
 pub fn names_read(schedule: &Schedule) -> HashMap<Location, NamesRead> {
-    let (mut out, mut seen) = (HashMap::new(), HashSet::new());
+    let (mut out, mut visited) = (HashMap::new(), HashSet::new());
     for sentence in schedule.cases.iter().flat_map(|c| &c.sentences) {
         let names: &mut NamesRead = out.entry(sentence.location.clone()).or_default();
         // a pattern without a verb is matched against the names in scope
         names.values.extend(sentence.needs.iter().cloned());
         names.add_assertions(&sentence.assertions);
-        collect(&sentence.steps, &mut seen, &mut out);
+        collect(&sentence.steps, &mut visited, &mut out);
     }
     out
 }
 
-/// Collects the names read by each of `actions`; returns those of all of them.
+/// Collects the names read by each of `actions`; returns their union.
 fn collect(
     actions: &[ScheduledAction],
-    seen: &mut HashSet<*const ActionDefinition>,
+    visited: &mut HashSet<*const ActionDefinition>,
     out: &mut HashMap<Location, NamesRead>,
 ) -> NamesRead {
     let mut all = NamesRead::default();
@@ -99,8 +100,8 @@ fn collect(
             ActionKind::Nothing => names.values.extend(action.needs.iter().cloned()),
             ActionKind::Use { definition, inputs } => {
                 inputs.iter().for_each(|(_, tree)| names.add(&tree.references()));
-                if seen.insert(Arc::as_ptr(definition)) {
-                    collect(&definition.steps, seen, out);
+                if visited.insert(Arc::as_ptr(definition)) {
+                    collect(&definition.steps, visited, out);
                 }
             }
             ActionKind::Parallel { branches, .. } => {
@@ -109,7 +110,7 @@ fn collect(
                     Some(Foreach::Map(items)) => items.iter().for_each(|(_, t)| names.add(&t.references())),
                     None => {}
                 }
-                branches.iter().for_each(|b| names.join(&collect(b, seen, out)));
+                branches.iter().for_each(|b| names.join(&collect(b, visited, out)));
             }
             ActionKind::Perform { .. } | ActionKind::Fault { .. } => {}
         }

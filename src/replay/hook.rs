@@ -1,4 +1,5 @@
-//! Sets the recorded clock for each action. Learns the outcome of each action and what its assertions mention, or reuses it.
+//! Sets the recorded clock for each action. In a replay without changes, learns the outcome of each action and the
+//! literals of its assertions; in a replay with changes, reuses the outcomes.
 use super::{
     cache::{CachedOutcome, NamesRead},
     record::Record,
@@ -53,7 +54,7 @@ impl ReplayHook {
         ReplayHook { record, names_read, mode: Mode::Reuse { cache, changes, reused: Mutex::default() } }
     }
 
-    /// What was learned: the literals of each assertion, and the outcomes to reuse.
+    /// Takes what was learned: the literals of each assertion, and the outcomes to reuse.
     pub fn take_learned(&self) -> (HashMap<Span, ReferencedLiterals>, Cache) {
         let Mode::Learn(learned) = &self.mode else { return Default::default() };
         let Learned { literals, outcomes } = std::mem::take(&mut *learned.lock());
@@ -116,6 +117,6 @@ impl ActionHook for ReplayHook {
         let Mode::Learn(learned) = &self.mode else { return };
         let cached = CachedOutcome::new(scope, faults, outcome);
         let outcomes = &mut learned.lock().outcomes;
-        outcomes.entry(at.clone()).and_modify(|known| *known = None).or_insert(Some(cached));
+        outcomes.entry(at.clone()).and_modify(|first| *first = None).or_insert(Some(cached));
     }
 }

@@ -1,4 +1,4 @@
-//! Judges the cases of a record: without changes, and again from the sentence in which an observation is changed.
+//! Judges the cases of a record: first without changes, then from the sentence in which an observation is changed.
 use super::{
     cache::{NamesRead, names_read},
     hook::{Cache, ReplayHook},
@@ -42,7 +42,7 @@ pub struct Replay {
 
 /// A case judged without changes.
 pub struct BaselineCase {
-    /// The record without intermediate attempts, where that gives the same results; else all of it.
+    /// The record without intermediate attempts if that gives the same results, otherwise the complete record.
     record: Arc<Record>,
     /// The state before each sentence, and at the end.
     states: Vec<State>,
@@ -67,7 +67,7 @@ pub struct SentenceResult {
     pub status: Status,
     /// Each action that ended, in order.
     pub actions: Vec<RecordedOutcome>,
-    /// Actions whose outcome was reused, with everything that is part of them.
+    /// Actions whose outcome was reused; actions inside them are reused as well.
     pub reused: Vec<Address>,
 }
 
@@ -131,8 +131,8 @@ impl Replay {
         BaselineCase { record, states, cache, sentences, kinds: source.into_kinds(), literals, verdict }
     }
 
-    /// Judges a case with changed observations, from `sentence` on until the changes make no difference any more. Returns each
-    /// sentence with its number.
+    /// Judges a case with changed observations, from `sentence` on until the changes no longer make a difference.
+    /// Returns each judged sentence with its index.
     pub fn with_changes(&self, case: usize, sentence: usize, changes: Vec<Change>) -> Vec<(usize, SentenceResult)> {
         let (scheduled, baseline) = (&self.schedule.cases[case], &self.cases[case]);
         let changes: Arc<[Change]> = changes.into();
@@ -196,7 +196,7 @@ fn recorded_base(record: &Record, schedule: &Schedule) -> Result<Scope, Variable
         return Ok(run_scope(&run, &secrets).with_all(vars));
     }
     let scope = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets))?;
-    // the record has the texts of those that were set to other values
+    // the record contains the texts of variables that were set to other values
     Ok(record.started.plan.vars.iter().fold(scope, |scope, (name, text)| match scope.get(name) {
         Some(v) if v.to_string() != *text => {
             let value = serde_json::from_str(text).map_or_else(|_| Value::text(text), |j: serde_json::Value| j.into());
@@ -206,9 +206,9 @@ fn recorded_base(record: &Record, schedule: &Schedule) -> Result<Scope, Variable
     }))
 }
 
-/// Polls work that waits for nothing outside of itself until it is done.
+/// Polls a future until it is done. The future must not wait for anything outside of itself.
 fn run_to_end<T>(work: impl Future<Output = T>) -> T {
-    // a task of tokio has a budget: when it is used up, a barrier waits for a yield that never comes here
+    // tokio makes a task wait for a yield when its budget is used up, and this loop never yields to tokio
     let mut work = std::pin::pin!(tokio::task::unconstrained(work));
     loop {
         if let Poll::Ready(result) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

@@ -1,7 +1,8 @@
-//! Replays a recorded run: the engine judges it again without network and clock, as it was or with changed observations.
+//! Replays a recorded run: the engine judges it again without network and clock, as recorded or with changed
+//! observations.
 //!
-//! `record` reads a journal, `source` gives its observations to the engine, `hook` sets the recorded clock and caches outcomes,
-//! `shorten` leaves out attempts that decide nothing, `judge` judges the cases.
+//! `record` reads a journal, `source` gives its observations to the engine, `hook` sets the recorded clock, `cache`
+//! decides which outcomes can be reused, `shorten` leaves out attempts that decide nothing, `judge` judges the cases.
 mod cache;
 pub mod hook;
 pub mod judge;

@@ -18,6 +18,7 @@ pub struct Record {
     pub bound: Option<(Value, Value)>,
     pub observations: HashMap<Address, Vec<RecordedObservation>>,
     pub actions: HashMap<Address, RecordedAction>,
+    /// Verdict and reason of each finished case, by its id.
     pub cases: HashMap<String, (Verdict, Option<String>)>,
     pub finished: bool,
 }
@@ -25,13 +26,13 @@ pub struct Record {
 #[derive(Clone)]
 pub struct RecordedObservation {
     pub result: Result<Output, ActionError>,
-    /// The number of its event.
+    /// The number of the event.
     pub seq: u64,
 }
 
 #[derive(Clone)]
 pub struct RecordedAction {
-    /// One line for people.
+    /// One line that describes the action, such as `http GET /health`.
     pub what: String,
     pub location: Location,
     pub ended: Option<Timestamp>,
@@ -46,7 +47,7 @@ pub struct RecordedOutcome {
 }
 
 impl Record {
-    /// `None` if no run began.
+    /// Collects the record; `None` if no event starts a run.
     pub fn of<'e>(events: impl IntoIterator<Item = &'e Event>) -> Option<Record> {
         let mut record: Option<Record> = None;
         for event in events {
@@ -110,7 +111,7 @@ impl Record {
         RunInfo { id: self.started.run.clone(), started: self.started.started, dir: Default::default() }
     }
 
-    /// Says which part of the record is missing, if one is.
+    /// Describes the part of the record that is missing, if any.
     pub fn missing_part(&self) -> Option<&'static str> {
         self.bound.is_none().then_some(
             "the journal does not say which names were bound before the cases (an older `tp-runner` wrote it): \

@@ -1,5 +1,5 @@
-//! Leaves out recorded attempts that decide nothing, so that a replay is quick: attempts before the last of an `eventually`, and
-//! most of those of an `always`.
+//! Leaves out recorded attempts that decide nothing, so that a replay is quick: all attempts of an `eventually` but the
+//! last, and most attempts of an `always`.
 use super::record::{Record, RecordedObservation};
 use crate::{address::Address, engine::schedule::Schedule, source::Location, value::Value};
 use std::collections::{HashMap, HashSet};
@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 /// Number of attempts of an `always` that are kept.
 const SAMPLES: usize = 6;
 
-/// Whether the attempt `n` of `count` is one of the sample: the first, the last, and some between.
+/// Whether the attempt `n` of `count` is in the sample: the first, the last, and some in between.
 pub fn is_sampled(n: usize, count: usize) -> bool {
     count <= SAMPLES || (0..SAMPLES).any(|k| k * (count - 1) / (SAMPLES - 1) == n)
 }
@@ -19,7 +19,7 @@ pub fn shortened(record: &Record, schedule: &Schedule) -> Record {
     let is_in_always = |at: &Address| at.ancestors().any(|a| has_always(&a));
     let mut observations = HashMap::new();
     for (at, all) in &record.observations {
-        // attempts of a repeated `use` before its last one
+        // `before`: the end of the last attempt but one of a repeated `use` around the action
         let repeated = at.ancestors().filter(|a| a != at && !is_in_always(a));
         let repeated = repeated.filter_map(|a| record.observations.get(&a));
         let before = repeated.filter_map(|o| o.len().checked_sub(2).map(|i| o[i].seq)).max().unwrap_or(0);
@@ -30,7 +30,7 @@ pub fn shortened(record: &Record, schedule: &Schedule) -> Record {
         if !is_in_always(at)
             && let Some(mut last) = kept.pop()
         {
-            // the times of an output count from the first attempt
+            // `at` and `took` in the value count from the first attempt
             if let Ok(output) = &mut last.result
                 && let (Some(Value::Time(first)), Some(Value::Duration(took))) =
                     (output.value.get("at").cloned(), output.value.get("took").cloned())

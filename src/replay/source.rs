@@ -17,7 +17,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Another output in place of one attempt of an action.
+/// Replaces the output of one attempt of an action.
 #[derive(Clone)]
 pub struct Change {
     pub at: Address,
@@ -25,12 +25,12 @@ pub struct Change {
     pub output: Output,
 }
 
-/// What an observation is of.
+/// The origin of an observation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ObservationKind {
     /// The output of a verb.
     Verb,
-    /// The output of a `use`. It is computed again; only its times come from the record.
+    /// The output of a `use`, which is computed again; only its times come from the record.
     Use,
     /// The overlap of a `parallel`, or the connections that a fault refused.
     Measured,
@@ -42,7 +42,7 @@ pub struct ReplaySource {
     changes: Arc<[Change]>,
     /// The last attempt that each action took.
     taken: Mutex<HashMap<Address, usize>>,
-    /// For each `use` that is repeated: the event that ended its current attempt.
+    /// For each repeated `use`: the number of the event that ended its current attempt.
     attempt_ends: Mutex<HashMap<Address, u64>>,
     kinds: Mutex<HashMap<Address, ObservationKind>>,
 }
@@ -134,7 +134,7 @@ impl ObservationSource for ReplaySource {
     }
 }
 
-/// A replay masks what the record masks.
+/// Secrets for a replay: the record contains masks only.
 pub(super) fn recorded_secrets() -> Arc<Secrets> {
     Arc::new(Secrets::recorded())
 }

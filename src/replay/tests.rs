@@ -64,7 +64,7 @@ cases:
     steps:
       - step: silent
         do: [{ fake: { says: [{ error: silent }] }, timeout: 30ms, as: seen, expect: { answer: 1 } }]
-      - step: cannot be asked
+      - step: unreachable
         do: [{ fake: { says: [{ error: unreachable }] }, as: lost }]
       - step: after it
         do: [{ fake: {} }]
@@ -81,7 +81,7 @@ async fn replayed(events: Vec<Event>) -> TestRun {
     run_with(PLAN, Setting { recorded: Some(events), ..Setting::default() }).await
 }
 
-/// Without the undo, which only a live run has.
+/// The outcomes without undo actions, which only a live run has.
 fn judged(result: &TestRun) -> Vec<String> {
     let mut all: Vec<String> =
         result.outcomes().into_iter().filter(|o| !o.split(':').next().is_some_and(|at| at.contains("/undo"))).collect();
@@ -108,7 +108,7 @@ async fn a_replay_gives_the_recorded_statuses_and_verdicts() {
 #[tokio::test]
 async fn a_changed_observation_fails_its_sentence() {
     let live = run(PLAN).await;
-    for (at, change, turns) in [
+    for (at, change, sentence) in [
         ("A/steps/1/do/0#1/use/0", "answer", "A/steps/1"),
         ("A/steps/2/do/0", "overlap", "A/steps/2"),
         ("B/steps/1/do/2", "refused", "B/steps/1"),
@@ -127,7 +127,7 @@ async fn a_changed_observation_fails_its_sentence() {
         }
         assert!(changed > 0, "{at}");
         let again = replayed(events).await;
-        assert!(again.status(turns).is_unsuccessful(), "{at}: {:?}", again.sentence(turns));
+        assert!(again.status(sentence).is_unsuccessful(), "{at}: {:?}", again.sentence(sentence));
     }
     let mut events = live.events.clone();
     events.retain(|e| e.address.as_str() != "A/steps/1/do/0#0/use/0");

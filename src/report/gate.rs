@@ -30,7 +30,7 @@ pub enum RunVerdict {
     /// The product could not be reached.
     Errored,
     Interrupted,
-    /// No deciding case was selected; an empty run never passes.
+    /// No deciding case was selected: such a run never passes.
     Undecided,
 }
 
@@ -46,7 +46,7 @@ impl RunVerdict {
     }
 }
 
-/// What one case contributes to the verdict of the run; `None`: nothing.
+/// What a case contributes to the verdict of the run; `None` if it does not count.
 fn contribution(case: &CaseEntry, incomplete: bool) -> Option<RunVerdict> {
     Some(match (case.verdict, case.blame) {
         (Verdict::Passed | Verdict::KnownFailure, _) => RunVerdict::Passed,
@@ -59,6 +59,7 @@ fn contribution(case: &CaseEntry, incomplete: bool) -> Option<RunVerdict> {
     })
 }
 
+/// Computes the verdict: the most severe contribution of the selected cases in the tiers of the gate.
 pub fn gate(run: &RunIndex) -> Gate {
     let decides = |tier| run.start.gate.contains(&tier);
     let incomplete = run.cancelled || !run.complete;
@@ -89,7 +90,7 @@ pub fn gate(run: &RunIndex) -> Gate {
     Gate { tiers, verdict: verdict.unwrap_or(without_cases), passed, deciding }
 }
 
-/// A failure outweighs everything: it stays one even if the run ended early.
+/// A failure is the most severe: a run with a failure is failed even if it ended early.
 fn severity(v: RunVerdict) -> u8 {
     match v {
         RunVerdict::Passed | RunVerdict::Undecided => 0,

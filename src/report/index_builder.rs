@@ -249,7 +249,7 @@ impl State {
             (None, Some(i)) => &mut self.cases[i].on_failure,
             (None, None) => &mut self.outside_cases,
         };
-        // Of undo and setup only failures are reported; of `on_failure` everything.
+        // Undo and setup report failed actions only; `on_failure` reports all actions.
         if !is_quiet || sentence.is_some() || is_on_failure {
             retained.add(order, entry, is_quiet);
         }
@@ -364,7 +364,7 @@ impl CaseState {
             .iter()
             .rposition(|entry| is_pending(entry) && entry.what == what)
             .or_else(|| self.not_undone.iter().rposition(is_pending));
-        // Skipped: the `if` of the undo found nothing to undo.
+        // A skipped undo is done: its `if` found nothing to undo.
         let is_done = matches!(status, Status::Passed | Status::Skipped);
         match (position, is_done) {
             (Some(i), true) => {
@@ -381,7 +381,8 @@ impl CaseState {
     }
 }
 
-/// The entry of an action that is still running; a finished one overrides the status and everything after it.
+/// The entry of an action that is still running. For a finished action, the caller overrides `status` and the fields
+/// after it.
 fn action_entry(at: &Address, action: &RunningAction) -> ActionEntry {
     ActionEntry {
         address: at.clone(),

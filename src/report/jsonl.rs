@@ -27,6 +27,7 @@ impl JsonLines {
     }
 }
 
+/// Ends the last line if it is a complete event without line end; removes it if it is incomplete.
 fn repair_last_line(file: &mut File) -> io::Result<()> {
     let end = file.seek(SeekFrom::End(0))?;
     let mut last_line = end;

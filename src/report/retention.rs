@@ -1,4 +1,4 @@
-//! Bounds what is kept of a run, so that memory stays flat however many rounds a `foreach` has.
+//! Limits what is kept of a run, so that memory does not grow with the number of items of a `foreach`.
 use super::{
     plan_order::PlanOrder,
     run_index::{ActionEntry, PassedAssertion, TimelineEntry},
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// Actions kept per sentence: this many that passed, and this many that did not.
+/// Actions kept per sentence: this many that passed or were skipped, and this many others.
 pub const MAX_ACTIONS: usize = 32;
 /// Assertion results kept per action that did not pass, and per action that did.
 pub const MAX_RESULTS: usize = 100;
@@ -45,7 +45,7 @@ impl RetainedActions {
         all.into_iter().map(|(_, a)| a.clone()).collect()
     }
 
-    /// Number of failed actions that were dropped.
+    /// Number of dropped actions that neither passed nor were skipped.
     pub fn omitted(&self) -> usize {
         self.failed_count.saturating_sub(self.failed.len())
     }
@@ -93,7 +93,7 @@ pub fn add_to_timeline(timeline: &mut Vec<TimelineEntry>, since: Duration, messa
         Some(last) if last.message == message => last.attempts += 1,
         _ => timeline.push(TimelineEntry { since, message, attempts: 1 }),
     }
-    // The beginning and the end tell more than the middle.
+    // Drops entries from the middle: the first and the last attempts are more useful.
     if timeline.len() > MAX_TIMELINE_ENTRIES {
         timeline.remove(MAX_TIMELINE_ENTRIES / 2);
     }

@@ -1,4 +1,4 @@
-//! The index of a run: what every report is written from. Data and queries; no format.
+//! The index of a run, from which every report is written: data and queries, without formatting.
 use super::wording;
 use crate::{
     address::Address,
@@ -17,7 +17,7 @@ pub struct RunIndex {
     pub complete: bool,
     pub cancelled: bool,
     pub start: RunStarted,
-    /// Of an incomplete run: the time up to its last event.
+    /// For an incomplete run: the time up to its last event.
     pub took: Duration,
     /// In the plan's order, including cases that were not selected.
     pub cases: Vec<CaseEntry>,

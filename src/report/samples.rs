@@ -1,4 +1,4 @@
-//! Sample runs for the tests of this folder: a builder of event sequences, and runs that several tests share.
+//! Sample runs for the tests of reports: a builder of event sequences, and runs that several tests share.
 use super::{index_builder::IndexBuilder, run_index::RunIndex};
 use crate::{
     address::Address,
@@ -155,7 +155,7 @@ impl SampleRun {
         self.emit(at, EventKind::ActionFinished { status, results, reason, attempts, took });
     }
 
-    /// A sentence with one action that passes.
+    /// Emits a sentence with one action that passes.
     pub fn passing_sentence(&mut self, at: &str, what: &str, results: Vec<AssertionResult>) {
         self.emit(at, EventKind::SentenceStarted);
         let action = format!("{at}/do/0");
@@ -200,7 +200,7 @@ pub fn markdown(run: &RunIndex) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// Three cases that pass: two in tier must, one nice.
+/// Three cases that pass: two in tier `must`, one in tier `nice`.
 pub fn passing() -> SampleRun {
     use Part::*;
     let greet = |id, title, tier| {
@@ -250,7 +250,7 @@ pub fn passing() -> SampleRun {
     s.end(&[])
 }
 
-/// Cases and sentences with every verdict and status other than passed.
+/// Cases with every verdict other than passed and known failure, in a run that is cancelled and incomplete.
 pub fn mixed() -> SampleRun {
     use Part::*;
     let mut cases = vec![

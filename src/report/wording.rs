@@ -1,13 +1,13 @@
-//! Words shared by all reports: durations, counts, assertion results; and texts made safe to show.
-//! No format: Markdown and terminal escape for themselves.
+//! Wording shared by all reports: durations, counts and assertion results, and sanitizing of foreign
+//! text. Each report escapes for its own format.
 use crate::{event::AssertionResult, outcome::Tier, value::Value};
 use std::time::Duration;
 
-/// Characters of a foreign text that are shown within a line.
+/// Maximum number of characters of a foreign text within a line.
 pub const MAX_INLINE_CHARS: usize = 160;
 
 /// Replaces characters that move the cursor, change the direction of text or are invisible; control
-/// characters become their visible pictures, line ends become `\n`.
+/// characters become visible symbols, line ends become `\n`.
 pub fn sanitize(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -121,7 +121,7 @@ pub fn is_expression(f: &AssertionResult) -> bool {
     f.expected == "true" && f.subject.contains(|c: char| "=<>!&|()? ".contains(c))
 }
 
-/// The field or expression a result is about; the root of a pattern has no name.
+/// The field or expression that a result is about; `output` for the root of a pattern, which has no name.
 pub fn subject(f: &AssertionResult) -> &str {
     if f.subject.is_empty() { "output" } else { &f.subject }
 }

@@ -1,6 +1,5 @@
 //! Black-box tests: run the binary for every command and flag, and compare exit code, stdout,
-//! stderr and the names of written files with a snapshot each. A section that a snapshot does not
-//! have is empty.
+//! stderr and the names of written files with a snapshot each. Snapshots leave out empty sections.
 //!
 //! `SNAPSHOTS=overwrite cargo test --test cli` rewrites the snapshots; review the diff before
 //! committing it.
@@ -15,7 +14,7 @@ use std::{
     process::Stdio,
 };
 
-/// Runs all cases of one group in one folder each; reports every mismatch, not only the first.
+/// Runs all cases of a group, each in its own folder; reports every mismatch, not only the first.
 fn check_group(group: &str) {
     let cases: Vec<&Case> = CASES.iter().filter(|c| c.name.split('/').next() == Some(group)).collect();
     assert!(!cases.is_empty(), "no case in group `{group}`");
@@ -72,7 +71,7 @@ fn sandbox_matches_snapshots() {
     check_group("sandbox");
 }
 
-/// Sandbox in the foreground: prints its addresses, writes the environment file, ends at Ctrl-C, leaves nothing behind.
+/// The sandbox in the foreground prints its addresses, writes the environment file, ends at Ctrl-C and leaves no files.
 #[test]
 fn sandbox_runs_until_interrupted() {
     use std::io::{BufRead, BufReader};
@@ -93,7 +92,7 @@ fn sandbox_runs_until_interrupted() {
     runner::assert_snapshot("sandbox/until-interrupted", &text);
 }
 
-/// Every flag of every command, from the definition of the arguments itself: a new flag needs a case.
+/// Reads the flags from the definition of the arguments, so that a new flag needs a case.
 #[test]
 fn every_flag_has_a_case() {
     let mut root = tp_runner::cli::command();
@@ -124,7 +123,6 @@ fn uses(case: &Case, flag: &str) -> bool {
     case.args.iter().any(|a| a.split('=').next() == Some(&long))
 }
 
-/// A snapshot without a case is a leftover.
 #[test]
 fn every_snapshot_has_a_case() {
     let names: BTreeSet<String> = CASES.iter().map(|c| c.name.to_owned()).collect();

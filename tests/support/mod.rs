@@ -46,7 +46,7 @@ impl RunOutput {
 }
 
 impl Workspace {
-    /// With a copy of TP-004, modified by `change`, and its Markdown plan.
+    /// A workspace with a copy of TP-004, modified by `change`, and its Markdown plan.
     pub fn with_plan(change: impl FnOnce(String) -> String) -> Workspace {
         let workspace = Workspace { folder: tempfile::tempdir().expect("a folder") };
         let text = std::fs::read_to_string(Path::new(ROOT).join("plans/TP-004.yaml")).expect("the plan");
@@ -96,7 +96,7 @@ impl Workspace {
     }
 }
 
-/// Runs the binary in a folder.
+/// Runs the binary in `folder`.
 pub fn run_in(folder: &Path, args: &[&str]) -> RunOutput {
     let output = Command::new(BINARY).args(args).current_dir(folder).stdin(Stdio::null()).output();
     output.expect("the binary starts").into()
@@ -106,7 +106,7 @@ pub fn run_in(folder: &Path, args: &[&str]) -> RunOutput {
 pub struct SandboxProcess {
     pub child: Child,
     pub env_file: PathBuf,
-    /// The addresses it prints, by label: `api`, `kubeconfig`, `database`, `log`.
+    /// The addresses that the sandbox prints, by label: `api`, `kubeconfig`, `database`, `log`.
     pub at: std::collections::HashMap<String, String>,
 }
 
@@ -157,7 +157,7 @@ impl SandboxProcess {
         String::from_utf8_lossy(&out.stdout).trim().to_string()
     }
 
-    /// The response of its API to the administrator, requested with curl.
+    /// Requests `path` from the API with curl, as administrator, and returns the body.
     pub fn api(&self, path: &str) -> serde_json::Value {
         let text = std::fs::read_to_string(&self.env_file).expect("the environment file");
         let password = text.split("password: \"").nth(1).and_then(|t| t.split('"').next()).expect("a password");
@@ -198,7 +198,7 @@ pub fn interrupt(child: &Child) {
     let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
 }
 
-/// Polls `f` until it returns something; panics after `within`.
+/// Polls `f` until it returns `Some`; panics after `within`.
 pub fn eventually<T>(what: &str, within: Duration, mut f: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + within;
     loop {

@@ -13,7 +13,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use std::fmt::Write as _;
 
-/// Lines shown of the command that reproduces a failure.
+/// Maximum number of lines shown of the command that reproduces a failure.
 const MAX_COMMAND_LINES: usize = 12;
 
 #[derive(Clone, Debug, Default)]
@@ -84,7 +84,7 @@ fn table(run: &RunIndex, options: &SummaryOptions) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// The worst sentence of a case and its cause.
+/// Writes the sentence of a case with the most severe status, and its cause.
 fn failure(case: &CaseEntry, options: &SummaryOptions, out: &mut String) {
     let head = format!("{} {}", one_line(&case.outline.id, 40), one_line(&case.outline.title, 60));
     let word = paint(options.colour, verdict_style(case.verdict), case.verdict.as_str());

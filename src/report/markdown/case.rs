@@ -58,7 +58,7 @@ pub fn write(case: &CaseEntry, out: &mut String) {
     on_failure(case, out);
 }
 
-/// Everything below the sentence is indented by the width of the bullet.
+/// Writes a sentence; everything below it is indented by the width of the bullet.
 fn sentence(s: &SentenceEntry, bullet: &str, out: &mut String) {
     let status = match s.status {
         Status::Passed => status_icon(s.status).to_owned(),
@@ -140,7 +140,7 @@ fn not_passed(s: &SentenceEntry, out: &mut String) {
 }
 
 fn cause(s: &SentenceEntry, a: &ActionEntry, out: &mut String) {
-    // A `check` or `expect` written directly on the sentence: it observes nothing of its own.
+    // A `check` or `expect` written directly on the sentence makes no observation.
     let is_assertion_only = a.attempts == 0 && a.took.is_zero() && a.unmet().next().is_some();
     let ancestors = s.ancestors(a);
     let mut path: Vec<String> =

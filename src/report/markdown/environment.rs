@@ -1,4 +1,4 @@
-//! The end of the report: actions outside of cases, targets, versions, variables and notes.
+//! The last sections of the report: actions outside of cases, targets, versions, variables and notes.
 use super::{
     details,
     escape::{Context, code},

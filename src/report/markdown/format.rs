@@ -22,7 +22,7 @@ pub fn line(text: &str) -> String {
     prose(text, Context::Line)
 }
 
-/// A text of the plan.
+/// A text of the plan as prose on one line.
 pub fn plan_text(text: &str) -> String {
     escape::plan_text(text, Context::Line)
 }
