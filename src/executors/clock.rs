@@ -3,10 +3,11 @@ use crate::executor::ProbeResult;
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 
-/// A `Date` has a resolution of one second, and the response takes time too.
+/// Smaller differences can come from the resolution of `Date`, one second, and from the time of the response.
 const MAX_SKEW: SignedDuration = SignedDuration::from_secs(3);
 
-/// `server` is a name for messages: "the cluster". `None` if the response has no `Date`.
+/// Compares `now` with the `Date` of a response; `None` if it is missing. `server` is a name for messages: "the
+/// cluster".
 pub fn compare_clocks(headers: &HeaderMap, now: Timestamp, server: &str) -> Option<ProbeResult> {
     let date = headers.get(http::header::DATE)?.to_str().ok()?;
     let ahead = now.duration_since(rfc2822::parse(date).ok()?.timestamp());

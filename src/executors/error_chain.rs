@@ -1,7 +1,7 @@
 //! Messages of errors together with their causes.
 use std::{error::Error, io, iter};
 
-/// The error and its causes, outermost first. Looks inside an `io::Error`, whose `source` skips the error that it wraps.
+/// The error and its causes, outermost first. Includes the error inside an `io::Error`, which its `source` skips.
 pub fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     iter::successors(Some(error), |e: &&'e (dyn Error + 'static)| {
         let e: &'e (dyn Error + 'static) = *e;

@@ -1,5 +1,5 @@
-//! The verbs, one folder each. An executor must not know the engine, reports or another executor; `apiserver` is the cluster access
-//! that `k8s` and `logs` share.
+//! The verbs, one folder each. An executor must not import the engine, reports or another executor; `apiserver` is the
+//! cluster access that `k8s` and `logs` share.
 mod apiserver;
 mod clock;
 pub mod db;

@@ -1,4 +1,4 @@
-//! Compiles and performs single actions, with an `ActionContext` and nothing else around it.
+//! Compiles and performs single actions without the engine.
 use crate::{
     address::Address,
     diagnostic::Diagnostics,
@@ -38,7 +38,7 @@ pub struct Harness {
 }
 
 impl Harness {
-    /// `dir` is the folder of the run.
+    /// `dir` is the base of relative paths.
     pub fn new(executor: &'static dyn Executor, dir: impl AsRef<Path>) -> Harness {
         let secrets = Arc::<Secrets>::default();
         Harness {

@@ -1,5 +1,5 @@
-//! The test harness, for unit tests, integration tests and benches: `action` for single actions, `run` for whole plans. Not part of a
-//! release build.
+//! The test harness for unit tests, integration tests and benches: `action` for single actions, `run` for whole plans.
+//! Compiled for tests and with the feature `testing`.
 mod action;
 mod run;
 

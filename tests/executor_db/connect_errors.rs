@@ -17,7 +17,8 @@ async fn connect_error(target: &str) -> String {
     }
 }
 
-/// The folder of certificates from `tests/run`: `ca.pem` signed the servers' certificate for `localhost`, `other.pem` did not.
+/// The folder of certificates from `tests/run`: `ca.pem` signed the servers' certificate for `localhost`, `other.pem`
+/// did not.
 fn authorities() -> String {
     server("TP_TEST_TLS")
 }
@@ -100,14 +101,14 @@ async fn tls_follows_the_options_of_the_address() {
     // Verified with the right CA.
     let s =
         Harness::new(&Db, ".").open(&format!("db: '{}'", postgres("localhost", pg_port, pg_full("ca")))).await.unwrap();
-    let seen = s.output("sql: select ssl from pg_stat_ssl where pid = pg_backend_pid()").await;
-    assert_eq!(at(&seen, "rows.0.ssl"), Value::Bool(true));
+    let output = s.output("sql: select ssl from pg_stat_ssl where pid = pg_backend_pid()").await;
+    assert_eq!(at(&output, "rows.0.ssl"), Value::Bool(true));
     let s = Harness::new(&Db, ".")
         .open(&format!("db: '{}'", mariadb("localhost", maria_port, maria_full("ca"))))
         .await
         .unwrap();
-    let seen = s.output("sql: show status like 'Ssl_version'").await;
-    assert_eq!(at(&seen, "rows.0.Value"), Value::text("TLSv1.3"));
+    let output = s.output("sql: show status like 'Ssl_version'").await;
+    assert_eq!(at(&output, "rows.0.Value"), Value::text("TLSv1.3"));
 
     let (no_pg, no_maria) = (without_tls(pg_port, Wire::Postgres), without_tls(maria_port, Wire::Mysql));
     for (target, expected) in [

@@ -78,8 +78,8 @@ async fn mariadb_binds_values_with_their_types() {
         ("select id from t where x <=> ${nothing}", 1),
         (r"select id from t where v like ${name.substring(0, 3) + '%'} and 'a\'b' <> ${'?'}", 1),
     ] {
-        let seen = s.output(&format!("sql: |\n  {sql}")).await;
-        assert_eq!(at(&seen, "rows").as_list().map(<[Value]>::len), Some(rows), "{sql}: {seen}");
+        let output = s.output(&format!("sql: |\n  {sql}")).await;
+        assert_eq!(at(&output, "rows").as_list().map(<[Value]>::len), Some(rows), "{sql}: {output}");
     }
     let e = s.error("sql: select id from t where id not in (${none})").await;
     assert!(e.to_string().contains("empty list"), "{e}");

@@ -7,7 +7,7 @@ async fn postgres_decodes_every_type() {
     let s = postgres().await;
     s.output("sql: \"create type mood as enum ('ok', 'bad')\"").await;
     s.output("sql: create domain email as text").await;
-    let seen = s
+    let output = s
         .output(
             r#"sql: |
               select true as b, 1::int2 as i2, -2::int4 as i4, 9007199254740993 as i8, 1.5::float4 as f4, 'NaN'::float8 as nan,
@@ -29,7 +29,7 @@ async fn postgres_decodes_every_type() {
         "far": "12345-01-01T00:00:00", "bc": "-0043-03-15", "iv": "P1DT2S", "ba": "\\xdead", "ta": ["a", null, "c d"],
         "ia": [[1, 2], [3, 4]], "ea": [], "m": "ok", "ma": ["ok", "bad"], "e": "a@b", "tza": ["2026-01-01T00:00:00Z"] }]);
     for (key, wanted) in value(expected).at(0).unwrap().as_map().unwrap() {
-        assert_eq!(&at(&seen, &format!("rows.0.{key}")), wanted, "{key}");
+        assert_eq!(&at(&output, &format!("rows.0.{key}")), wanted, "{key}");
     }
     // A file uses the text format.
     let dir = tempfile::tempdir().unwrap();
@@ -40,10 +40,10 @@ async fn postgres_decodes_every_type() {
         '{{1,2},{3,4}}'::int[] as ia, '2026-11-22 08:00:00.25+02'::timestamptz as tz, '\\xdead'::bytea as ba, 7 as i",
     )
     .unwrap();
-    let seen = s.output(&format!("file: {}", file.display())).await;
+    let output = s.output(&format!("file: {}", file.display())).await;
     let expected = json!([{ "n": "12345.6700", "b": true, "jb": { "z": 1 }, "ta": ["a", null, "c \"d"], "ia": [[1, 2], [3, 4]],
         "tz": "2026-11-22T06:00:00.25Z", "ba": "\\xdead", "i": 7 }]);
-    assert_eq!(at(&seen, "rows"), value(expected));
+    assert_eq!(at(&output, "rows"), value(expected));
 }
 
 #[tokio::test]
@@ -111,8 +111,8 @@ async fn postgres_binds_values_with_the_inferred_types() {
         ("select id from t where n = ${12345.67}", 1),
         ("select id from t where tz < ${'infinity'}", 1),
     ] {
-        let seen = s.output(&format!("sql: \"{sql}\"")).await;
-        assert_eq!(at(&seen, "rows").as_list().map(<[Value]>::len), Some(rows), "{sql}: {seen}");
+        let output = s.output(&format!("sql: \"{sql}\"")).await;
+        assert_eq!(at(&output, "rows").as_list().map(<[Value]>::len), Some(rows), "{sql}: {output}");
     }
     for (sql, expected) in [
         ("select id from t where u = ${bad}", "parameter $1 (UUID): invalid value `not-a-uuid`"),
@@ -124,8 +124,8 @@ async fn postgres_binds_values_with_the_inferred_types() {
     }
     for n in ["0", "-0.5", "10000", "99999999", "0.00001", "123456789012345678901234567890.123456789", "-1e-3", "100"] {
         let s = postgres().await.with("n", n);
-        let seen = s.output("sql: select ${n}::numeric as n, ${n}::text::numeric as same").await;
-        assert_eq!(at(&seen, "rows.0.n"), at(&seen, "rows.0.same"), "{n}");
+        let output = s.output("sql: select ${n}::numeric as n, ${n}::text::numeric as same").await;
+        assert_eq!(at(&output, "rows.0.n"), at(&output, "rows.0.same"), "{n}");
     }
 }
 
@@ -215,8 +215,8 @@ async fn postgres_decodes_unusual_types_without_panicking() {
         ("'{}'::text[]", json!([])),
         ("null::pair", json!(null)),
     ] {
-        let seen = s.output(&format!("sql: |\n  select {sql} as x")).await;
-        assert_eq!(at(&seen, "rows.0.x"), value(expected.clone()), "{sql}");
+        let output = s.output(&format!("sql: |\n  select {sql} as x")).await;
+        assert_eq!(at(&output, "rows.0.x"), value(expected.clone()), "{sql}");
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.sql");
         std::fs::write(&file, format!("select {sql} as x")).unwrap();
@@ -227,11 +227,11 @@ async fn postgres_decodes_unusual_types_without_panicking() {
     // A statement that cannot be wrapped: values are shown as received. Within a transaction too, which continues.
     s.output("sql: create table w (id int, r int4range)").await;
     let written = "with d as (insert into w values (1, '[1,5)') returning *) select * from d";
-    let seen = s.output(&format!("transaction: [\"{written}\", \"select count(*) as n from w\"]")).await;
-    assert_eq!(at(&seen, "rows.0.n"), Value::Int(1));
+    let output = s.output(&format!("transaction: [\"{written}\", \"select count(*) as n from w\"]")).await;
+    assert_eq!(at(&output, "rows.0.n"), Value::Int(1));
     s.take_evidence(EvidenceKind::Note);
-    let seen = s.output(&format!("sql: \"{written}\"")).await;
-    assert!(at(&seen, "rows.0.r").as_str().unwrap().starts_with("\\x"), "{seen}");
+    let output = s.output(&format!("sql: \"{written}\"")).await;
+    assert!(at(&output, "rows.0.r").as_str().unwrap().starts_with("\\x"), "{output}");
     assert!(s.take_evidence(EvidenceKind::Note).contains("cannot decode the type of column `r`"));
 }
 

@@ -13,11 +13,11 @@ async fn sqlite_binds_and_decodes_values_with_their_types() {
     let made =
         s.output("sql: 'insert into t (id, name, ok, x, b) values (${1}, ${name}, ${ok}, ${x}, x''00ff'')'").await;
     assert_eq!(at(&made, "affected"), Value::Int(1));
-    let seen = s.output("sql: 'select *, ${list} as j, null as n from t where name = ${name} and ok = ${ok}'").await;
+    let output = s.output("sql: 'select *, ${list} as j, null as n from t where name = ${name} and ok = ${ok}'").await;
     let expected = json!([{ "id": 1, "name": "it's; drop table t", "ok": true, "x": 1.5, "b": "\\x00ff", "p": null,
         "j": "{\"a\":[1,null]}", "n": null }]);
-    assert_eq!(at(&seen, "rows"), value(expected));
-    assert_eq!(at(&seen, "affected"), Value::Int(0), "a select affects no rows");
+    assert_eq!(at(&output, "rows"), value(expected));
+    assert_eq!(at(&output, "affected"), Value::Int(0), "a select affects no rows");
     let request = s.take_evidence(EvidenceKind::Request);
     assert!(request.contains("name = ?2 and ok = ?3") && request.contains("?2 = 'it''s; drop table t'"), "{request}");
 }

@@ -1,5 +1,5 @@
-//! `examples/kubernetes`: a real API server accepts its manifests, its role grants exactly what its plans need, and the Job's script
-//! works as its service account. (No pods run here, so the script runs on this machine.)
+//! `examples/kubernetes`: a real API server accepts its manifests, its role grants exactly what its plans need, and the
+//! Job's script works as its service account. (No pods run here, so the script runs on this machine.)
 use crate::{
     bodies::plan_needs,
     test_cluster::{TestCluster, on_real},

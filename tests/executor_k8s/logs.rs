@@ -1,5 +1,5 @@
-//! Logs of pods. No pods run here, so a stub server serves the logs. The real server is used for the error messages of pods without
-//! a log.
+//! Logs of pods. No pods run here, so a stub server serves the logs. The real server is used for the error messages of
+//! pods without a log.
 use crate::test_cluster::TestCluster;
 use axum::{
     Json,

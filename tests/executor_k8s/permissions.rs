@@ -68,7 +68,7 @@ async fn polls_without_permission_to_list_or_watch(cluster: TestCluster) {
     // With list but without watch, it polls too, and the evidence says why.
     let rules = json!([{ "op": "replace", "path": "/rules/0/verbs", "value": ["get", "list"] }]);
     cluster.direct.output(&format!("{{ patch: roles.rbac.authorization.k8s.io/limited, json: {rules} }}")).await;
-    // The server's authorizer sees a changed role after a short delay.
+    // A changed role takes effect after a short delay.
     let until = std::time::Instant::now() + crate::test_cluster::WAIT_TIMEOUT;
     while at(&s.output("list: sessions.stream.space").await, "found") != Value::Bool(true) {
         assert!(std::time::Instant::now() < until, "the role does not take effect");

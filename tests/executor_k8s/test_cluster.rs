@@ -1,5 +1,6 @@
-//! A cluster for tests: the embedded Kubernetes API, or the real one of `TP_TEST_KUBECONFIG`, in a namespace of its own. The verb
-//! connects through a proxy that counts requests, drops connections, and can rewind a watch to an expired version.
+//! A cluster for tests: the embedded Kubernetes API, or the real one of `TP_TEST_KUBECONFIG`, in a namespace of its
+//! own. The verb connects through a proxy that counts requests, drops connections, and can rewind a watch to an expired
+//! version.
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -190,7 +191,7 @@ impl TestCluster {
         TestCluster::embedded_with(Options::default()).await
     }
 
-    /// The embedded server with a history of three events.
+    /// The embedded server, which keeps only the last three events.
     pub async fn with_short_history() -> TestCluster {
         TestCluster::embedded_with(Options { window: 3, ..Options::default() }).await
     }
@@ -267,7 +268,7 @@ impl TestCluster {
         send(&client(&std::fs::read_to_string(&self.admin).unwrap()).await, method, path, body).await
     }
 
-    /// A stage of a service account with exactly these RBAC rules.
+    /// A harness that connects as a service account with exactly these RBAC rules.
     pub async fn stage_with_rules(&self, rules: Json) -> Harness {
         let (ns, rbac) = (&self.namespace, "rbac.authorization.k8s.io");
         let named = json!({ "name": "limited", "namespace": ns });
@@ -282,7 +283,7 @@ impl TestCluster {
         self.stage_as("limited", "limited").await
     }
 
-    /// A stage of a service account of the namespace; its kubeconfig is written to `file`.
+    /// A harness that connects as a service account of the namespace; its kubeconfig is written to `file`.
     pub async fn stage_as(&self, name: &str, file: &str) -> Harness {
         let request = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
         let path = format!("/api/v1/namespaces/{}/serviceaccounts/{name}/token", self.namespace);

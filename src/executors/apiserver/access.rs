@@ -1,4 +1,4 @@
-//! Reads how an environment describes a cluster, and builds a client from it. Must not know a verb.
+//! Reads the access settings of a target, and builds a client from them.
 use super::{ApiClient, connect_error};
 use crate::{
     executor::{ActionError, Body, RunInfo},
@@ -15,8 +15,8 @@ use std::{path::PathBuf, time::Duration};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The path of a kubeconfig, one of its contexts, and a namespace that replaces the context's; all optional. The default is kubectl's
-/// search order: `KUBECONFIG`, `~/.kube/config`, the pod's service account.
+/// The path of a kubeconfig, one of its contexts, and a namespace that replaces the context's; all optional. The
+/// default is kubectl's search order: `KUBECONFIG`, `~/.kube/config`, the pod's service account.
 #[derive(Default)]
 pub struct AccessSpec {
     kubeconfig: Option<Template>,
@@ -115,7 +115,8 @@ fn find_credentials(path: Option<&PathBuf>, in_cluster: bool) -> Result<Credenti
     }
 }
 
-/// The configuration of one context. Checks the names and files in it first, because kube's own messages do not say where they are.
+/// The configuration of one context. Checks the names and files in it first, because kube's own messages do not name
+/// the kubeconfig.
 async fn context_config(file: Kubeconfig, name: &str, context: Option<&str>) -> Result<Config, ActionError> {
     let contexts: Vec<&str> = file.contexts.iter().map(|c| c.name.as_str()).collect();
     let current = file.current_context.as_deref().filter(|c| !c.is_empty());

@@ -1,5 +1,5 @@
-//! Sends one request and reads its response. Separates error responses (4xx with a `Status`), which a plan may expect, from no usable
-//! response (no connection, rejected credentials, an overloaded server), which is an error.
+//! Sends one request and reads its response. Separates error responses (4xx with a `Status`), which a plan may expect,
+//! from no usable response (no connection, rejected credentials, an overloaded server), which is an error.
 use super::connect_error;
 use crate::executor::ActionError;
 use http::{HeaderMap, Method, Request, header};
@@ -22,7 +22,7 @@ pub struct ApiClient {
     pub kubectl_flags: Vec<String>,
 }
 
-/// What the server sent. From status 400 on, `json` is a `Status` object.
+/// A response of the server. From status 400 on, `json` is a `Status` object.
 pub struct Response {
     pub status: u16,
     pub json: Json,
@@ -44,8 +44,8 @@ impl ApiClient {
     /// Sends one request. `body` is a content type and JSON.
     ///
     /// # Errors
-    /// `Unreachable` if there is no usable response: no connection, 401, 429, 5xx, or the server is not a Kubernetes API.
-    /// `Invalid` if the path is not served.
+    /// `Unreachable` if there is no usable response: no connection, 401, 429, 5xx, or the server is not a Kubernetes
+    /// API. `Invalid` if the path is not served.
     pub async fn request(
         &self,
         method: &Method,
@@ -55,7 +55,8 @@ impl ApiClient {
         self.request_json(method, path, body, ACCEPT_JSON).await
     }
 
-    /// What is served below `/api` or `/apis`: an `APIGroupDiscoveryList`, or from old servers the list of versions or groups.
+    /// Gets what is served below `/api` or `/apis`: an `APIGroupDiscoveryList`, or from old servers the list of
+    /// versions or groups.
     ///
     /// # Errors
     /// As `request`.
@@ -143,8 +144,8 @@ impl ApiClient {
     }
 }
 
-/// Checks one segment of a path. Other characters than those that Kubernetes allows in names would change the path. `what` is for
-/// the message: "the name of an object".
+/// Checks one segment of a path. Characters that Kubernetes does not allow in names could change the path. `what` is
+/// for the message: "the name of an object".
 ///
 /// # Errors
 /// `Invalid`.

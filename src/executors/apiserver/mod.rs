@@ -1,5 +1,5 @@
-//! Access to a Kubernetes API server, shared by the verbs `k8s` and `logs`: from a target's keys to a client, requests, and which
-//! responses count as errors. Must not know a verb, and of resources only their paths.
+//! Access to a Kubernetes API server, shared by the verbs `k8s` and `logs`: access settings, client, requests,
+//! and which responses count as errors. Must not import a verb.
 //!
 //! | File | Owns |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! `doctor`: reaches the cluster, logs in, asks what is allowed, compares clocks. Changes nothing: the server does not store reviews.
+//! `doctor`: checks connection, login, namespace, permissions and clocks. Changes nothing: access reviews are not
+//! stored.
 use super::ApiClient;
 use crate::{
     executor::{ActionError, ProbeResult},
@@ -22,7 +23,7 @@ pub struct ResourceAttributes {
 /// API verbs (`get`, `list`), each with whether the action fails without it.
 pub type Verbs = BTreeSet<(&'static str, bool)>;
 
-/// Reaches the cluster and logs in. `Err` if nothing more can be checked.
+/// Checks connection, login, namespace and clock. `Err`: the results so far, if nothing more can be checked.
 pub async fn check_connection(api: &ApiClient) -> Result<Vec<ProbeResult>, Vec<ProbeResult>> {
     let response = match api.request(&Method::GET, "/version", None).await {
         Ok(response) => response,
@@ -91,7 +92,7 @@ async fn check_namespace(api: &ApiClient) -> Option<ProbeResult> {
     }
 }
 
-/// Asks whether each verb is allowed. `consequence`: what is worse if only verbs are denied that are not essential.
+/// Checks whether each verb is allowed. `consequence`: the effect if only non-essential verbs are denied.
 pub async fn check_permission(
     api: &ApiClient,
     tried: String,

@@ -15,7 +15,7 @@ use crate::{
 };
 use async_trait::async_trait;
 
-/// Longer evidence is cut anyway.
+/// Evidence is cut at this size, so further rows are not formatted.
 const MAX_RESPONSE_BYTES: usize = 64 << 10;
 
 #[async_trait]

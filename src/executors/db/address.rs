@@ -19,7 +19,7 @@ pub enum Address {
 pub struct NetworkAddress {
     /// The URL as it was written.
     pub url: String,
-    /// Paths from the URL's options, relative to the folder of the environment file.
+    /// Paths from the URL's options, relative to the root folder of the plan.
     pub ca: Option<String>,
     pub certificate: Option<String>,
     pub key: Option<String>,

@@ -24,8 +24,8 @@ enum Piece {
 }
 
 impl BoundStatement {
-    /// Evaluates every placeholder. A list becomes one parameter for each item, for `in (…)`; where an array or JSON is expected
-    /// (`any(${x})`, `${x}::text[]`, `${x}::jsonb`) it stays one parameter.
+    /// Evaluates every placeholder. A list becomes one parameter for each item, for `in (…)`; where an array or JSON is
+    /// expected (`any(${x})`, `${x}::text[]`, `${x}::jsonb`) it stays one parameter.
     pub fn render(cx: &ActionContext<'_>, query: &Query, dialect: Dialect) -> Result<BoundStatement, ActionError> {
         let template = &query.template;
         let mut bound = BoundStatement { pieces: vec![], values: vec![], changes: query.changes, code: String::new() };
@@ -40,7 +40,7 @@ impl BoundStatement {
                 }
                 Part::Placeholder(e) => e,
             };
-            // The dialect is known only now, and quotes depend on it.
+            // Checked again, because quotes depend on the dialect of the target.
             if let Some((message, help)) = scanner.state.placeholder_error(expression.text()) {
                 return Err(ActionError::Invalid(format!("{message}; {help}")));
             }
@@ -49,8 +49,8 @@ impl BoundStatement {
             match &value {
                 Value::List(items) if !is_single_parameter(&scanner.code, after) => {
                     if items.is_empty() {
-                        // `in ()` is invalid SQL. `in (NULL)` matches nothing, as it should; `not in (NULL)` matches nothing too,
-                        // but should match everything.
+                        // `in ()` is invalid SQL. `in (NULL)` matches nothing, as it should; `not in (NULL)` matches
+                        // nothing too, but should match everything.
                         if normalized_tail(&scanner.code).ends_with("not in(") {
                             return Err(ActionError::Invalid(format!(
                                 "`{}` is an empty list, and `not in ()` is invalid SQL: skip the action with `if`",
@@ -68,7 +68,7 @@ impl BoundStatement {
             }
             scanner.placeholder();
         }
-        // `?` is an operator in PostgreSQL; elsewhere it is a parameter, and has no value here.
+        // `?` is an operator in PostgreSQL; elsewhere it would be a parameter without a value.
         let placeholders = parts.iter().filter(|p| matches!(p, Part::Placeholder(_))).count();
         if dialect != Dialect::Postgres && scanner.code.matches('?').count() > placeholders {
             return Err(ActionError::Invalid("unexpected `?` in the statement: write `${…}`, which is bound".into()));

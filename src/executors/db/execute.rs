@@ -1,4 +1,5 @@
-//! Runs statements on any server: leases a connection, handles the transaction, collects rows and counts, and reacts to errors.
+//! Runs statements on any server: leases a connection, handles the transaction, collects rows and counts, and reacts to
+//! errors.
 use super::{
     bound_statement::BoundStatement,
     database::Database,
@@ -46,7 +47,8 @@ pub struct ResultSet {
     /// The rows of the last statement; of a script, the rows of the last statement that returned any.
     pub rows: Vec<Value>,
     pub affected: u64,
-    /// The part of `affected` from statements that returned rows: a script does not tell changed rows from selected ones.
+    /// The part of `affected` from statements that returned rows: in a script, changed and selected rows are counted
+    /// alike.
     returned: u64,
     pub notes: Vec<String>,
 }
@@ -85,7 +87,8 @@ pub async fn execute(
         && lease.idle_time.is_some()
         && !operation.changes()
     {
-        // The connection died while it was idle. Reads can be repeated; for changes `lease_alive` has checked the connection.
+        // The connection died while it was idle. Reads can be repeated; for changes `lease_alive` has checked the
+        // connection.
         lease.discard();
         db.pool.clear().await;
         lease = db.pool.lease().await.map_err(|e| db.lease_error(&e))?;
@@ -100,8 +103,8 @@ pub async fn execute(
     }
 }
 
-/// Leases a connection that is alive. A change must not be sent on a connection that may break: whether it took effect would be
-/// unknown, and it could not be repeated.
+/// Leases a connection that is alive. A change must not be sent on a connection that may break: whether it took effect
+/// would be unknown, and it could not be repeated.
 async fn lease_alive(db: &Database, changes: bool) -> Result<Lease<'_>, ActionError> {
     loop {
         let mut lease = db.pool.lease().await.map_err(|e| db.lease_error(&e))?;

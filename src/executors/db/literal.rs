@@ -1,4 +1,5 @@
-//! Formats values as SQL literals, for the client command in the evidence. Statements that are sent bind their values instead.
+//! Formats values as SQL literals, for the client command in the evidence. Statements that are sent bind their values
+//! instead.
 use crate::value::Value;
 
 pub fn literal(v: &Value) -> String {

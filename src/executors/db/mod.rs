@@ -17,7 +17,7 @@
 //! | `probe` | `doctor`: checks table privileges |
 //! | `literal` | values as SQL literals, for the command line in the evidence |
 //!
-//! Values are always bound, never inserted into the SQL text. Imports no other verb, neither the engine nor reports.
+//! Values are always bound, never inserted into the SQL text. Must not import another verb, the engine or reports.
 mod action;
 mod address;
 mod body;

@@ -1,8 +1,10 @@
-//! Connection pool of one target. A connection returns to the pool only after its statement has ended. If a statement is dropped
-//! midway (timeout, cancelled run), it is cancelled on the server and the connection is closed, which rolls back its transaction.
+//! Connection pool of one target. A connection returns to the pool only after its statement has ended. If a statement
+//! is dropped midway (timeout, cancelled run), it is cancelled on the server and the connection is closed, which rolls
+//! back its transaction.
 //!
-//! sqlx's own pool is not used: it retries a refused connection until its timeout and then reports only the timeout, it pings
-//! before every statement, and it does not cancel statements on the server. This pool reports the first refusal immediately.
+//! sqlx's own pool is not used: it retries a refused connection until its timeout and then reports only the timeout, it
+//! pings before every statement, and it does not cancel statements on the server. This pool reports the first refusal
+//! immediately.
 use super::server::{Server, Session};
 use crate::executor::ActionError;
 use parking_lot::Mutex;
@@ -15,7 +17,7 @@ pub const MAX_CONNECTIONS: usize = 8;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Limit for cancelling a statement on the server.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(3);
-/// Limit for closing one connection cleanly; a server that is gone does not respond.
+/// Limit for closing one connection cleanly; an unreachable server does not respond.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub struct Pool {
@@ -63,7 +65,7 @@ impl Pool {
         Ok(Lease { pool: self, session: Some(session), idle_time, _permit: permit })
     }
 
-    /// Closes all idle connections. After the server went away, none of them is usable.
+    /// Closes all idle connections: after one was lost, the others are probably lost too.
     pub async fn clear(&self) {
         let idle = std::mem::take(&mut *self.idle.lock());
         for (session, _) in idle {

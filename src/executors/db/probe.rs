@@ -1,4 +1,4 @@
-//! `doctor`: checks that the user may do with each table what the plan does, using statements that change no row.
+//! `doctor`: checks the user's privileges on the plan's tables, with statements that change no row.
 use super::{
     database::Database,
     execute::query_text,
@@ -22,7 +22,7 @@ pub(super) fn need(sql: &str) -> Option<Need> {
         "update" => ("update", *words.get(1)?),
         _ => return None,
     };
-    // Neither a placeholder nor a subquery.
+    // Excludes placeholders and subqueries.
     let is_name = table.chars().all(|c| c.is_alphanumeric() || "_.\"`".contains(c));
     is_name.then(|| Need { verb, resource: table.to_string(), namespace: None, essential: true })
 }
@@ -56,7 +56,7 @@ async fn probe(session: &mut dyn Session, verb: &str, table: &str, dialect: Dial
     if (verb, dialect) != ("update", Dialect::Mysql) {
         return query_text(session, &no_op_statement(verb, table, dialect)).await;
     }
-    // MySQL checks the privilege only of an `update`, which must name a column.
+    // MySQL checks this privilege only for an `update`, which must name a column.
     let (schema, name) = match table.replace('`', "").rsplit_once('.') {
         Some((schema, name)) => (format!("'{schema}'"), name.to_string()),
         None => ("database()".to_string(), table.replace('`', "")),

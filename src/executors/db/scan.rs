@@ -1,5 +1,5 @@
-//! A small SQL lexer. It knows quotes, dollar quotes and comments: enough to tell where a placeholder is, where a statement ends, and
-//! whether it changes data.
+//! A small SQL lexer for quotes, dollar quotes and comments. Finds where a placeholder is, where a statement ends, and
+//! whether the statement changes data.
 
 /// The server's SQL dialect: what quotes mean and where a comment begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,7 +13,7 @@ impl Dialect {
     pub const ALL: [Dialect; 3] = [Dialect::Postgres, Dialect::Mysql, Dialect::Sqlite];
 }
 
-/// The lexical context at the end of the scanned text.
+/// The lexical state at the end of the scanned text.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum LexState {
     #[default]

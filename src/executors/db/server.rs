@@ -1,4 +1,5 @@
-//! The traits that PostgreSQL, MySQL and SQLite implement: everything in which they differ. `execute` and `probe` use them.
+//! The traits that PostgreSQL, MySQL and SQLite implement, for everything that differs between them. Used by `execute`
+//! and `probe`.
 use super::{
     bound_statement::BoundStatement,
     scan::{Dialect, Statement},
@@ -53,7 +54,7 @@ impl From<sqlx::Error> for StatementError {
     }
 }
 
-/// What an error of a statement means for its connection.
+/// How an error of a statement affects its connection.
 pub enum ErrorClass {
     /// The connection is closed, or was refused.
     ConnectionLost,
@@ -83,7 +84,8 @@ pub trait Server: Send + Sync {
     fn error_code(&self, e: &sqlx::Error) -> Option<String>;
     /// A value as SQL literal, for the evidence only.
     fn literal(&self, value: &Value) -> String;
-    /// A shell command that runs the same with the server's own client; a file is run in a transaction.
+    /// A shell command that runs the same with the server's own client; a file is run in a transaction
+    /// (except by SQLite's client).
     fn client_command(&self, input: ClientInput<'_>) -> String;
 }
 
@@ -105,7 +107,8 @@ pub trait Session: Send {
     ) -> Result<(ResultStream<'s>, Vec<String>), StatementError>;
     /// Runs any number of statements, without parameters.
     fn run_script(&mut self, sql: String) -> ResultStream<'_>;
-    /// Prepares a connection that was idle for its next statement; an error if it has died.
+    /// Prepares an idle connection for its next statement; an error if it has died. `changes`: whether the statement
+    /// may change data.
     async fn revalidate(&mut self, idle_time: Duration, changes: bool) -> SqlxResult<()>;
     async fn clear_statement_cache(&mut self) -> SqlxResult<()> {
         Ok(())

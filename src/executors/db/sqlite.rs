@@ -1,4 +1,4 @@
-//! SQLite. Types belong to values; the column's type is only a hint.
+//! Connects to SQLite, where types belong to values; the column's type is only a hint.
 use super::{
     address::OptionError,
     bound_statement::BoundStatement,
@@ -29,10 +29,11 @@ use std::{
     time::Duration,
 };
 
-/// Makes the connection notice tables that another one has altered. Otherwise a statement is prepared for the old table, and a row with
-/// an additional column kills the library's worker thread.
+/// Makes the connection notice tables that another connection has altered. Otherwise a statement is prepared for the
+/// old table, and a row with an additional column kills the library's worker thread.
 const REFRESH_SCHEMA: &str = "select 1 from sqlite_master limit 0";
-/// After a shorter idle time the schema is not refreshed. If a table was altered meanwhile, the read fails and is repeated.
+/// After a shorter idle time the schema is not refreshed. If a table was altered meanwhile, the read fails and is
+/// repeated.
 const RECENT_USE: Duration = Duration::from_millis(50);
 /// The number of virtual machine instructions between two checks for cancellation.
 const CANCEL_CHECK_INTERVAL: i32 = 1000;
@@ -87,8 +88,8 @@ impl Server for Sqlite {
         };
         let cancelled = Arc::new(AtomicBool::new(false));
         let flag = cancelled.clone();
-        let goes_on = move || !flag.load(Ordering::Relaxed);
-        connection.lock_handle().await?.set_progress_handler(CANCEL_CHECK_INTERVAL, goes_on);
+        let keep_running = move || !flag.load(Ordering::Relaxed);
+        connection.lock_handle().await?.set_progress_handler(CANCEL_CHECK_INTERVAL, keep_running);
         Ok(Box::new(SqliteSession { connection, cancelled }))
     }
 
@@ -97,8 +98,8 @@ impl Server for Sqlite {
     }
 
     fn begin(&self) -> &'static str {
-        // `immediate` waits for the write lock. Otherwise two transactions that read first and then write fail without waiting.
-        // The `select` is `REFRESH_SCHEMA`.
+        // `immediate` waits for the write lock. Otherwise two transactions that read first and then write fail without
+        // waiting. The `select` is `REFRESH_SCHEMA`.
         "begin immediate; select 1 from sqlite_master limit 0"
     }
 
@@ -226,7 +227,7 @@ fn cells(row: &SqliteRow) -> Vec<(String, Cell)> {
             Ok(match kind.as_str() {
                 "INTEGER" => {
                     let n: i64 = row.try_get_unchecked(i)?;
-                    // SQLite has no boolean type; the declared type tells.
+                    // SQLite has no boolean type; the declared type decides.
                     let declared = column.type_info().name() == "BOOLEAN";
                     if declared && (n == 0 || n == 1) { Value::Bool(n == 1) } else { Value::Int(n) }
                 }

@@ -87,7 +87,7 @@ impl Target for Database {
     }
 
     async fn probe(&self, needs: &[Need], _: &Scope) -> Vec<ProbeResult> {
-        // Connecting has already logged in.
+        // `connect` has already logged in.
         let version = self.version().await;
         let mut results = vec![ProbeResult::ok("log in", version.unwrap_or_else(|| "connected".into()))];
         results.extend(probe::privileges(self, needs).await);

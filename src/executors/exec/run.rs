@@ -1,4 +1,5 @@
-//! Runs one program and collects its output. When it ends, or when the action is dropped, its whole process group is killed.
+//! Runs one program and collects its output. When it ends, or when the action is dropped, its whole process group is
+//! killed.
 use super::process_group::ProcessGroup;
 use crate::{
     event::EvidenceKind,
@@ -12,7 +13,7 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
-/// The rest of each output stream is discarded.
+/// Limit per output stream; the rest is discarded.
 const MAX_STREAM_BYTES: usize = 32 << 20;
 /// How long to read on after the program has ended, if a process that left its group keeps a stream open.
 const STREAM_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -77,7 +78,7 @@ pub(super) async fn run(cx: &ActionContext<'_>, command: &Command) -> Result<Out
         tokio::pin!(streams);
         tokio::select! {
             status = group.leader.wait() => {
-                // Otherwise its child processes could keep the streams open.
+                // Its child processes could keep the streams open.
                 group.kill();
                 let _ = tokio::time::timeout(STREAM_CLOSE_TIMEOUT, &mut streams).await;
                 status

@@ -34,7 +34,7 @@ impl HttpAction {
         (body.problems.errors() == errors).then_some(HttpAction { request, identity, options })
     }
 
-    /// Headers of the identity come first, then those of the plan, which override them.
+    /// Renders and signs the request. Headers of the plan override those of the identity.
     async fn render<'t>(
         &self,
         cx: &ActionContext<'_>,

@@ -38,7 +38,7 @@ impl<'t> SignedRequest<'t> {
     }
 }
 
-/// `None`: the request was sent, and no response arrived.
+/// Sends a signed request, and once more with renewed credentials after a 401. `None`: no response arrived.
 pub(super) async fn authenticated_send(
     cx: &ActionContext<'_>,
     endpoint: &Endpoint,

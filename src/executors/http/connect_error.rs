@@ -49,7 +49,7 @@ pub(super) fn explain(error: &reqwest::Error, url: &Url, connection: &Connection
     if reasons.contains("tunnel error: unsuccessful") {
         return format!("the proxy {} refused to connect to {server}", proxy_name(connection));
     }
-    // with a configured proxy, only the proxy is connected to
+    // With a configured proxy, only the proxy is connected to.
     let (peer, peer_host) = match connection.proxy_address() {
         Some(proxy) => (format!("the proxy {proxy}"), "the host of the proxy".to_string()),
         None => (server.clone(), format!("the host `{host}`")),
@@ -70,7 +70,7 @@ pub(super) fn explain(error: &reqwest::Error, url: &Url, connection: &Connection
     }
 }
 
-/// Also for a proxy that answers a plain request with 407.
+/// The message for a proxy that responds 407, also to a plain request.
 pub(super) fn proxy_authentication_failed(connection: &Connection) -> String {
     let proxy = proxy_name(connection);
     format!("authentication at the proxy {proxy} failed (407): put user and password in the proxy URL")

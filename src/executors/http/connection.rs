@@ -20,7 +20,7 @@ use std::{
 
 pub(super) const KEYS: [&str; 5] = ["proxy", "socket", "resolve", "protocol", "compression"];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Shorter than that of common servers: one that closes an idle connection while a request is sent seems not to respond.
+/// Shorter than in common servers: if a server closes an idle connection while a request is sent, no response arrives.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 pub(super) struct ConnectionSpec {
@@ -161,7 +161,7 @@ impl Connection {
             builder = builder.unix_socket(path.clone());
         }
         for (host, ip) in &self.resolve {
-            // port 0: the port of the URL
+            // Port 0: the port of the URL.
             builder = builder.resolve(host, SocketAddr::new(*ip, 0));
         }
         match protocol {

@@ -69,7 +69,7 @@ pub(super) fn command(
     for (name, value) in request.headers.iter().filter(|(name, _)| auth.digest_user.is_none() || *name != AUTHORIZATION)
     {
         let value = String::from_utf8_lossy(value.as_bytes());
-        // for curl `Name:` removes a header, and `Name;` sends it empty
+        // For curl `Name:` removes a header, and `Name;` sends it empty.
         line.option("-H", &if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") });
     }
     add_body(&mut line, &request.body);
@@ -79,7 +79,7 @@ pub(super) fn command(
 fn add_method(line: &mut CommandLine, request: &PreparedRequest) {
     match (&request.method, &request.body) {
         (&Method::GET, RequestBody::Empty) => {}
-        // with `-X HEAD` curl would wait for a body
+        // With `-X HEAD` curl would wait for a body.
         (&Method::HEAD, RequestBody::Empty) => line.flag("--head"),
         // `--head` excludes a request body; with `-X HEAD` curl must ignore the announced length of the response
         (&Method::HEAD, _) => {

@@ -1,4 +1,4 @@
-//! A server that requests are sent to: base address, connection settings and clients. Knows no identity.
+//! A server that requests are sent to: base address, connection settings and clients.
 use super::{
     connection::{Connection, Protocol},
     tls::ClientCertificate,

@@ -1,5 +1,5 @@
-//! The verb `http`: sends a request, and returns the response or the messages of a stream. Any status is an output, also
-//! a 500.
+//! The verb `http`: sends a request, and returns the response or the messages of a stream. Any status is an output,
+//! also a 500.
 mod action;
 mod address;
 mod authentication;

@@ -1,4 +1,4 @@
-//! The body of a request: compiled with the plan, rendered before each request. Knows neither URL nor server.
+//! The body of a request: compiled with the plan, rendered before each request.
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionContext, ActionError, Body},
@@ -17,7 +17,7 @@ use std::{fmt::Write, path::PathBuf, slice};
 pub(super) const KEYS: [&str; 5] = ["json", "form", "multipart", "text", "file"];
 /// Larger files are refused, since files are held in memory.
 const MAX_FILE_BYTES: u64 = 256 << 20;
-/// Twice of what evidence keeps, so that a secret across its cut is complete when it is masked.
+/// Twice the size that evidence keeps, so that a secret at its cut is complete when it is masked.
 const MAX_EXCERPT_BYTES: usize = 128 << 10;
 
 pub(super) enum BodyTemplate {

@@ -1,4 +1,4 @@
-//! A response as data: status, headers, cookies, body. Reads bodies, and decides nothing about them.
+//! A response as data: status, headers, cookies, body. Reads and decodes bodies.
 use super::connect_error::reasons;
 use crate::{
     executor::{ActionError, Started},
@@ -18,7 +18,7 @@ macro_rules! output_fields {
         &["answered", "status", "headers", "cookies", "body", "text", "cut", "timing", $($more),*]
     };
 }
-/// The fields of an output, by what the action asks for.
+/// The fields of the output of an action, which depend on its options.
 pub(super) const FIELDS: &[&str] = output_fields![];
 pub(super) const REDIRECT_FIELDS: &[&str] = output_fields!["url", "redirects"];
 pub(super) const STREAM_FIELDS: &[&str] = output_fields!["messages", "closed"];

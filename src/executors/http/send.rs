@@ -138,7 +138,7 @@ fn redirect(signed: &mut SignedRequest<'_>, status: StatusCode, to: Url) {
     let cross_origin = to.origin() != request.url.origin();
     request.url = to;
     if cross_origin {
-        // credentials are never sent cross-origin
+        // Credentials are never sent cross-origin.
         signed.identity.take().inspect(|identity| identity.remove_headers(&mut request.headers));
         [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, REFERER].iter().for_each(|n| drop(request.headers.remove(n)));
     } else if let Some(identity) = signed.identity {

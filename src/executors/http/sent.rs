@@ -1,5 +1,5 @@
-//! Detects when a request has been sent. While the client connects, the server has not been asked; afterwards a missing
-//! response counts as the server's failure. `reqwest` does not report the difference, so its connector is wrapped.
+//! Detects when a request has been sent. A failure while the client connects is an error; afterwards, a missing
+//! response counts as a failure of the server. `reqwest` does not report the difference, so its connector is wrapped.
 use std::{
     cell::Cell,
     future::{Future, poll_fn},

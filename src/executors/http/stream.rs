@@ -97,7 +97,7 @@ async fn send_first_messages(
     for tree in options.send.iter().flatten() {
         let text = cx.render_tree(tree)?.to_string();
         cx.note(EvidenceKind::Note, format!("sent over the WebSocket: {text}"));
-        // if the socket is closed, reading from it says so
+        // If the socket is closed, reading from it reports the reason.
         let _ = socket.send(Message::text(text)).await;
     }
     Ok(())
@@ -116,7 +116,7 @@ pub(super) async fn next(
     if stream.closed != Value::Null {
         return None;
     }
-    // by the first attempt
+    // The first attempt has sent the request.
     cx.mark_sent();
     let one_more = stream.messages.len() + 1;
     stream.receive(cx, options, Instant::now() + pace, Some(one_more)).await;
@@ -200,7 +200,7 @@ async fn next_event(events: &mut BoxStream<'static, Result<Sse, sse_stream::Erro
         match events.next().await {
             None => return Err(closed(None, "the server ended the stream".into())),
             Some(Err(e)) => return Err(closed(None, error_chain(&e))),
-            // by the specification, an event without data is ignored
+            // By the specification, an event without data is ignored.
             Some(Ok(Sse { data: None, .. })) => {}
             Some(Ok(Sse { event, id, data: Some(data), .. })) => {
                 return Ok((event.unwrap_or_else(|| "message".into()), id, data));
@@ -220,7 +220,7 @@ async fn next_frame(socket: &mut WebSocketStream<Upgraded>) -> Result<RawMessage
                 let code = frame.as_ref().map(|f| u16::from(f.code).into());
                 return Err(closed(code, frame.map_or(String::new(), |f| f.reason.to_string())));
             }
-            // the library answers pings
+            // The library answers pings.
             Some(Ok(_)) => {}
         }
     }

@@ -123,8 +123,8 @@ impl HttpTarget {
         &self.endpoint
     }
 
-    /// The identity of this name. Without a name, the default one, but only for URLs of this server: others must not get
-    /// its credentials.
+    /// The identity of this name. Without a name, the default one, but only for URLs of this server: others must not
+    /// get its credentials.
     pub fn identity_for(&self, name: Option<&str>, url: &Url) -> Result<Option<&Identity>, ActionError> {
         match name {
             Some("none") => Ok(None),

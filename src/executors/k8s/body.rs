@@ -1,4 +1,4 @@
-//! Reads and checks what a plan writes under `k8s`, without a cluster.
+//! Parses and checks the YAML body of `k8s`, without a cluster.
 use super::{
     manifest::Manifests,
     types::{

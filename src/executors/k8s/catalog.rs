@@ -1,5 +1,5 @@
-//! The resource types that a cluster serves, and how plans may name them: plural, kind, singular or short name, with or without
-//! group and version. Pure; `cluster` fills it from the discovery API.
+//! The resource types that a cluster serves, and how plans may name them: plural, kind, singular or short name, with or
+//! without group and version. Pure; `cluster` fills it from the discovery API.
 use crate::{diagnostic::nearest, executor::ActionError};
 use serde_json::Value as Json;
 use std::sync::Arc;

@@ -225,7 +225,7 @@ fn last_failed(outputs: &[Value]) -> bool {
     outputs.last().and_then(|v| v.get("error")).is_some_and(|e| *e != Value::Null)
 }
 
-/// The output for several objects: whether all succeeded, those that did, and the refusal that ended it.
+/// The output for several objects: whether all succeeded, the resulting objects, and the first refusal.
 fn combined_output(mut outputs: Vec<Value>, expected: usize) -> Value {
     if expected == 1 {
         return outputs.pop().unwrap_or_default();

@@ -55,7 +55,7 @@ impl Cluster {
     /// Finds a resource type by a name of the plan.
     ///
     /// # Errors
-    /// `Invalid` if it is unknown, even to a new discovery.
+    /// `Invalid` if it is unknown, even after a new discovery.
     pub async fn resource(&self, name: &str) -> Result<Arc<ResourceType>, ActionError> {
         self.find(|catalog| catalog.find(name)).await
     }
@@ -133,7 +133,8 @@ impl Cluster {
     }
 }
 
-/// Group, version, and whether the group prefers it, from an `APIVersions` and an `APIGroupList`; preferred versions come first.
+/// Group, version, and whether the group prefers it, from an `APIVersions` and an `APIGroupList`; preferred versions
+/// come first.
 fn group_versions(core: &Json, groups: &Json) -> Vec<(String, String, bool)> {
     let core_versions = core["versions"].as_array().into_iter().flatten().filter_map(Json::as_str);
     let mut all: Vec<_> = core_versions.map(|v| (String::new(), v.to_string(), true)).collect();

@@ -1,5 +1,5 @@
-//! The next observation after an observation. Nothing is lost: each state of an object is observed once and in order, however short
-//! it was. Reads the history of the shared watch; asks the server only if the watch may be incomplete.
+//! Finds the next observation after the last one. Each state of an object is observed once and in order, however short
+//! it was. Reads the history of the shared watch; sends a request only if the watch may be incomplete.
 use super::{
     catalog::ResourceType,
     objects::{Objects, resource_version, same_states},
@@ -17,9 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A dead connection can look idle: after this time without an event the server is asked.
+/// A dead connection can look idle: after this time without an event, a request is sent.
 const IDLE_WATCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a reconnecting watch may take to reach the version of a request. After that, the response of the request is used.
+/// How long a reconnecting watch may take to reach the version of a request. After that, the response of the request is
+/// used.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_millis(750);
 
 /// The position of an observation in the history, and the objects observed.
@@ -77,8 +78,8 @@ impl Cursor {
         }
     }
 
-    /// The first entry after `position` that changes what was observed, with the objects after it. Moves `position` past the entries
-    /// read.
+    /// The first entry after `position` that changes what was observed, with the objects after it. Moves `position`
+    /// past the entries read.
     fn next_change(&self, position: &mut u64) -> Option<(Entry, Objects)> {
         for entry in self.watch.entries_after(*position)? {
             let objects = self.objects_after(&entry);
@@ -96,12 +97,12 @@ impl Cursor {
             Entry::Change { deleted, key, object, .. } => {
                 let selected = !deleted && self.filter.matches(key, object);
                 let before = self.observed.get(key);
-                let is_news = if selected {
+                let is_change = if selected {
                     before.is_none_or(|b| resource_version(b) != resource_version(object))
                 } else {
                     before.is_some()
                 };
-                is_news.then(|| {
+                is_change.then(|| {
                     let mut objects = (*self.observed).clone();
                     if selected {
                         objects.insert(key.clone(), object.clone());
@@ -163,7 +164,7 @@ impl Cursor {
     }
 }
 
-/// Waits up to `pace` for a change. Without one, returns the last output again, if the watch is known to be complete; otherwise
+/// Waits up to `pace` for a change. Without one, returns the last output again, if the watch is complete; otherwise
 /// performs the action and compares.
 pub async fn next_observation(
     action: &dyn Action,

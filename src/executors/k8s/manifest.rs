@@ -152,7 +152,7 @@ impl std::fmt::Display for ManifestId {
     }
 }
 
-/// Checks what is known before the manifest is rendered.
+/// Checks a manifest as written, before its placeholders are rendered.
 fn check_manifest(body: &mut Body<'_>, node: &Node, generate_name: bool) -> Option<ManifestId> {
     if !matches!(node.kind, NodeKind::Map(_)) {
         let d = Diagnostic::error("wrong-type", &node.span, format!("expected a manifest, found {}", node.what()))

@@ -3,21 +3,21 @@
 //! | File | Owns |
 //! |---|---|
 //! | `types` | an action as data |
-//! | `body` | what a plan may write under the verb |
+//! | `body` | parses and checks the YAML body of an action |
 //! | `manifest` | manifests, in the plan or in a file |
-//! | `target` | what an environment may write; the target's contract |
+//! | `target` | the target's entry in an environment; implements `Target` |
 //! | `cluster` | the open target: client, catalog, shared watches |
 //! | `catalog` | the resource types of the cluster, and their names in plans |
-//! | `action` | the action's contract: dispatch to an operation |
-//! | `request` | namespaces, object references, one request with its evidence |
+//! | `action` | implements `Action`: dispatches to an operation |
+//! | `request` | namespaces, object references, requests with their evidence |
 //! | `read`, `change` | the operations |
 //! | `output` | output values |
 //! | `objects`, `selector` | objects by name, and which of them an action reads |
-//! | `cursor` | the next observation after an observation, without losing one |
+//! | `cursor` | the next observation, without losing a state in between |
 //! | `watch` | a shared watch with its history |
 //! | `needs`, `probe` | the permissions an action needs, and whether they are granted |
 //!
-//! Must not know another verb, the engine or reports.
+//! Must not import another verb, the engine or reports.
 mod action;
 mod body;
 mod catalog;

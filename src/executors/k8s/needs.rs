@@ -69,7 +69,7 @@ fn render_or_source(t: &Template, known: &Scope) -> String {
     t.render_text(known).unwrap_or_else(|_| t.source())
 }
 
-/// The resource in `plural.group/name`, which may be known before the name is.
+/// The resource in `plural.group/name`. It can be rendered even if the name cannot yet.
 fn resource_of(object: &Template, known: &Scope) -> String {
     let before_slash = |text: &str| text.split_once('/').map(|(resource, _)| resource.to_string());
     if let Some(resource) = object.render_text(known).ok().and_then(|t| before_slash(&t)) {

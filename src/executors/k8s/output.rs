@@ -35,7 +35,7 @@ pub fn object_output(resource: &ResourceType, name: &str, objects: &Objects) -> 
     output_value(false, Value::Null, Value::Null, Value::from(status))
 }
 
-/// The purpose of a request; decides what an error response says about `found`.
+/// The purpose of a request; decides the value of `found` after an error response.
 #[derive(Clone, Copy, PartialEq)]
 pub enum RequestKind {
     Read,
@@ -77,7 +77,7 @@ pub fn mask_secrets<'a>(cx: &ActionContext<'_>, objects: impl Iterator<Item = &'
     }
 }
 
-/// Indented JSON for evidence. Long text is cut later, when its secrets are masked, to 64 KiB; this limit only bounds the work.
+/// Indented JSON for evidence. Long text is later masked and cut to 64 KiB; this limit only bounds the work.
 pub fn pretty_json(json: &Json) -> String {
     struct LimitedBuffer(Vec<u8>);
     impl std::io::Write for LimitedBuffer {

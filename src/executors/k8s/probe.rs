@@ -1,4 +1,4 @@
-//! `doctor`: whether the cluster can be reached, and whether the plan's actions are allowed.
+//! `doctor`: checks whether the cluster can be reached, and whether the plan's actions are allowed.
 use super::cluster::Cluster;
 use crate::{
     executor::{Need, ProbeResult, ProbeStatus},
@@ -35,7 +35,7 @@ async fn check_needs(
     (resource, namespace): (String, Option<String>),
     mut verbs: Verbs,
 ) -> ProbeResult {
-    // A verb that one action cannot do without is essential.
+    // A verb is essential if any action fails without it.
     let essential: Vec<&str> = verbs.iter().filter(|(_, e)| *e).map(|(v, _)| *v).collect();
     let essential: Vec<String> = essential.into_iter().map(String::from).collect();
     verbs.retain(|(v, e)| *e || !essential.iter().any(|x| x == v));

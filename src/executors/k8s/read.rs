@@ -24,8 +24,8 @@ use std::sync::Arc;
 const MAX_PARALLEL_LISTS: usize = 16;
 
 impl K8sAction {
-    /// Reads one object, by a list with a field selector: only a list has the version at which an object was *absent*, and without
-    /// it a watch that starts there would repeat old states.
+    /// Reads one object, by a list with a field selector: only a list has the version at which an object was
+    /// *absent*, and a watch that starts without it would repeat old states.
     pub async fn get(
         &self,
         cx: &ActionContext<'_>,
@@ -231,7 +231,8 @@ fn note_get(
     note_command(cx, cluster, &args)
 }
 
-/// The response to one list of `list: "*"`; `None`, with a note, if this resource cannot be listed (no permission, no longer served).
+/// The response to one list of `list: "*"`; `None`, with a note, if this resource cannot be listed (no permission, no
+/// longer served).
 async fn listed_or_skipped(
     cx: &ActionContext<'_>,
     cluster: &Cluster,

@@ -1,4 +1,4 @@
-//! What all operations share: the namespace, the object reference, and one request with its evidence.
+//! Shared by all operations: namespaces, object references, and requests with their evidence.
 use super::{
     catalog::ResourceType,
     cluster::Cluster,
@@ -86,7 +86,7 @@ pub async fn send_recorded(
             }
             cx.note(EvidenceKind::Response, format!("{}\n{}", r.status, pretty_json(&r.json)));
         }
-        // The path is no longer served: the next attempt discovers what is.
+        // The path is no longer served: the next attempt discovers again.
         Err(ActionError::Invalid(_)) => cluster.forget_catalog().await,
         Err(_) => {}
     }

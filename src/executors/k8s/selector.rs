@@ -1,5 +1,5 @@
-//! Parses label selectors, and filters watched objects: one watch serves waiters with different selectors, so what the server
-//! selects for a list is selected here for a watch. Pure; must not know a cluster.
+//! Parses label selectors, and filters watched objects: waiters with different selectors share one watch, so its
+//! objects are selected here instead of on the server. Pure.
 use super::objects::{ObjectKey, metadata};
 use crate::{executor::ActionError, value::Value};
 use kube::core::{Expression, Selector, SelectorExt};
@@ -54,13 +54,15 @@ fn labels_of(object: &Value) -> BTreeMap<String, String> {
     labels.filter_map(|(name, value)| Some((name.to_string(), value.as_str()?.to_string()))).collect()
 }
 
-/// Builds a selector from names and values. An invalid value is an error, because it could change the meaning of the selector.
+/// Builds a selector from names and values. An invalid value is an error, because it could change the meaning of the
+/// selector.
 pub fn labels_from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Selector, SelectorError> {
     let expression = |(key, value): (String, String)| Ok(Expression::Equal(label_name(&key)?, label_value(&value)?));
     pairs.into_iter().map(expression).collect()
 }
 
-/// Parses the syntax of kubectl's `-l`: `a=b`, `a==b`, `a!=b`, `a in (b, c)`, `a notin (b, c)`, `a`, `!a`, separated by commas.
+/// Parses the syntax of kubectl's `-l`: `a=b`, `a==b`, `a!=b`, `a in (b, c)`, `a notin (b, c)`, `a`, `!a`, separated by
+/// commas.
 pub fn parse_labels(text: &str) -> Result<Selector, SelectorError> {
     let mut expressions = vec![];
     let mut rest = text.trim();

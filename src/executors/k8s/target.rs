@@ -1,4 +1,4 @@
-//! What an environment may write for a target of `k8s`, and the target's contract with the engine.
+//! Parses the target's entry in an environment, connects it, and implements `Target` for the open cluster.
 use super::{cluster::Cluster, probe};
 use crate::{
     diagnostic::Diagnostic,
@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use http::Method;
 use std::sync::Arc;
 
-/// `k8s: { kubeconfig: PATH, context: NAME, namespace: NS }`, `k8s: in-cluster`, or `k8s:` alone for kubectl's search order.
+/// `k8s: { kubeconfig: PATH, context: NAME, namespace: NS }`, `k8s: in-cluster`, or `k8s:` alone for kubectl's search
+/// order.
 pub struct ClusterSpec(AccessSpec);
 
 impl ClusterSpec {

@@ -1,8 +1,9 @@
-//! One watch shared by all who wait on a collection. Keeps the events in order while a waiter may need them, so that no state is
-//! missed. Must not know plans; `cursor` decides what an event means to a waiter.
+//! The watch of a collection, shared by all actions that wait for it. Keeps the events in order while a waiter may need
+//! them, so that no state is missed. `cursor` decides which events are observations of a waiter.
 //!
-//! Versions are compared as numbers: a `resourceVersion` is the revision of the store, and since Kubernetes 1.35 its order within a
-//! resource is documented. If a server's versions are not numbers, the watch is refused and waiters poll.
+//! Versions are compared as numbers: a `resourceVersion` is the revision of the store, and since Kubernetes 1.35 its
+//! order within a resource is documented. If a server's versions are not numbers, the watch is refused and waiters
+//! poll.
 use super::objects::{ObjectKey, Objects, object_key, versioned_objects};
 use crate::{executors::apiserver::percent_encoded, value::Value};
 use futures::TryStreamExt;
@@ -171,7 +172,7 @@ impl Watch {
     pub fn entries_after(&self, version: u64) -> Option<Vec<Entry>> {
         let mut state = self.lock();
         if state.status != WatchStatus::Idle && version < state.start {
-            // Other waiters get their entries again, and skip those with versions they know.
+            // Other waiters get their entries again, and skip the versions that they have observed.
             state.entries.clear();
             (state.start, state.end) = (version, version);
             state.epoch += 1;

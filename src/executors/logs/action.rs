@@ -1,4 +1,4 @@
-//! One action: which lines are read.
+//! The action of `logs`: parses its body and reads the lines.
 use super::log::Log;
 use crate::{
     diagnostic::Diagnostic,

@@ -1,4 +1,4 @@
-//! Runs a program that prints a log. Must not know lines.
+//! Runs a program that prints a log.
 use crate::executor::ActionError;
 use std::{io, path::Path, process::Stdio};
 use tokio::{io::AsyncReadExt, process::Command};

@@ -1,4 +1,4 @@
-//! Reads a log file, or its end. Must not know lines' contents.
+//! Reads a log file, or its end.
 use super::types::FileState;
 use std::{
     fs::File,

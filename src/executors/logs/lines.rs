@@ -2,8 +2,8 @@
 use crate::value::Value;
 use jiff::{SignedDuration, Timestamp};
 
-/// The lines as `{at, text}`, without those that are certainly older than `since`. A line without a time has that of the line before,
-/// as in a message of several lines; before the first time, lines are kept.
+/// The lines as `{at, text}`, without those that are certainly older than `since`. A line without a time has that of
+/// the line before, as in a message of several lines; before the first time, lines are kept.
 pub(super) fn select(text: &str, since: Option<Timestamp>, tail: Option<usize>) -> Vec<Value> {
     let mut last = None;
     let mut out = vec![];

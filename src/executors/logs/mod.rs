@@ -2,14 +2,12 @@
 //!
 //! | File | Owns |
 //! |---|---|
-//! | `action` | what a plan may write under the verb; one read |
-//! | `target` | what an environment may write |
+//! | `action` | the action: parses its body, reads the lines |
+//! | `target` | the target's entry in an environment; implements `Target` |
 //! | `log` | the open target: reading, waiting for growth, the command that reproduces it |
 //! | `file`, `command`, `pods` | the three sources |
 //! | `lines` | text to lines with their times |
 //! | `types` | the data they share |
-//!
-//! Must not know what a plan expects in the lines.
 mod action;
 mod command;
 mod file;

@@ -1,4 +1,4 @@
-//! Reads container logs from the cluster: `GET …/pods/NAME/log`. Of a line it only knows the time that the cluster puts before it.
+//! Reads container logs from the cluster: `GET …/pods/NAME/log`. Splits the cluster's time from each line.
 use super::types::{LogLines, MAX_LOG_BYTES};
 use crate::{
     diagnostic::Diagnostic,

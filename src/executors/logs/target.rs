@@ -1,4 +1,4 @@
-//! What an environment may write for a target of `logs`, and the target's contract with the engine.
+//! Parses the target's entry in an environment, connects it, and implements `Target` for the open log.
 use super::{log::Log, pods::PodsSpec};
 use crate::{
     diagnostic::Diagnostic,

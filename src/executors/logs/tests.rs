@@ -16,8 +16,8 @@ fn texts(out: &Output) -> Vec<String> {
     out.value.get("lines").unwrap().as_list().unwrap().iter().map(|l| l.get("text").unwrap().to_string()).collect()
 }
 
-async fn perform(stage: &Harness, body: &str) -> Result<Output, ActionError> {
-    action(&Logs, body).perform(&stage.context()).await
+async fn perform(harness: &Harness, body: &str) -> Result<Output, ActionError> {
+    action(&Logs, body).perform(&harness.context()).await
 }
 
 #[test]

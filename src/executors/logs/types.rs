@@ -13,7 +13,7 @@ pub(super) struct LogLines {
     pub file_state: Option<FileState>,
 }
 
-/// Length and time of a file; a difference means that it has changed.
+/// Length and modification time of a file; a difference means that it has changed.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct FileState {
     pub len: u64,

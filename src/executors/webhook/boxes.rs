@@ -24,7 +24,7 @@ struct Index {
     by_name: HashMap<(String, String), Arc<Mailbox>>,
 }
 
-/// A path segment that only this inbox answers, and its reply. By them the inbox recognises itself behind a public URL.
+/// A path segment that only this inbox replies to, and the reply. `doctor` checks with them where a public URL leads.
 pub(super) struct SelfCheck {
     pub path: String,
     pub reply: String,

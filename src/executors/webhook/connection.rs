@@ -1,4 +1,4 @@
-//! Accepts the connections of an inbox, with or without TLS, and can end one without a response. Knows no HTTP.
+//! Accepts the connections of an inbox, with or without TLS, and can end one without a response.
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use std::{
@@ -64,7 +64,7 @@ impl ConnectionListener {
                 };
                 let _ = stream.set_nodelay(true);
                 let (sender, tls, on_failure) = (sender.clone(), tls.clone(), on_failure.clone());
-                // a slow handshake must not delay other connections
+                // A slow handshake must not delay other connections.
                 tokio::spawn(async move {
                     let stream = match tls {
                         None => Either::Left(stream),
@@ -93,7 +93,7 @@ impl Listener for ConnectionListener {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         match self.ready.recv().await {
             Some(accepted) => accepted,
-            // stopped; the server has its own signal to stop
+            // Stopped; the server has its own signal to stop.
             None => std::future::pending().await,
         }
     }

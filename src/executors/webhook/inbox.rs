@@ -40,7 +40,7 @@ impl Inbox {
         filter: Option<Value>,
     ) -> Result<String, ActionError> {
         let case = cx.address.case();
-        // unguessable, so that cases never share a box
+        // Unguessable, so that cases never share a box.
         let unique = uuid::Uuid::new_v4().simple();
         let path = format!("{}-{}-{}-{unique}", path_part(&self.run_id), path_part(case), path_part(name));
         let mailbox = Mailbox::new(cx.address.clone(), path.clone(), replies, filter, self.id.clone());

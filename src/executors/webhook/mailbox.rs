@@ -1,4 +1,4 @@
-//! One box: stores the deliveries that it receives, and chooses the reply to each. Knows neither connections nor plans.
+//! One box: stores the deliveries that it receives, and chooses the reply to each.
 use super::{
     filter,
     replies::{Reply, ReplyKind},
@@ -114,7 +114,7 @@ impl Mailbox {
         };
         fields.insert("replied".into(), reply.value());
         state.deliveries.push(Arc::new(Delivery { at: arrived.at, fields, headers, raw }));
-        // under the lock, so that a waiting task finds the new delivery
+        // Under the lock, so that a waiting task finds the new delivery.
         self.count.send_replace(state.deliveries.len());
         reply
     }
@@ -126,7 +126,7 @@ impl Mailbox {
     }
 
     pub async fn wait_for_more_than(&self, known: usize) {
-        // fails only if the sender is dropped, which `self` owns
+        // Fails only if the sender is dropped, which `self` owns.
         let _ = self.count.subscribe().wait_for(|n| *n > known).await;
     }
 }

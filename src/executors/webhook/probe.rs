@@ -50,7 +50,7 @@ async fn check_public_url(inbox: &Inbox, url: &Url, loopback: bool) -> ProbeResu
     let check = inbox.boxes.self_check();
     let address = format!("{}/{}", inbox.public_url, check.path);
     let trusted = get(&address, loopback, false).await;
-    // an untrusted response still shows whether it is this inbox
+    // An untrusted response still shows whether it is this inbox.
     let (response, distrust) = match &trusted {
         Err(e) if url.scheme() == "https" && !e.is_timeout() => match get(&address, loopback, true).await {
             Ok(response) => (Ok(response), Some(error_chain(e))),

@@ -1,4 +1,4 @@
-//! `replies`: how a box replies to its first delivery, the second, and so on. Knows no connection.
+//! `replies`: how a box replies to its first delivery, the second, and so on.
 use super::connection::ConnectionEnd;
 use crate::{
     diagnostic::Diagnostic,
@@ -94,7 +94,7 @@ fn compile_reply(node: &Node, body: &mut Body<'_>) -> Tree {
     let mut part = body.part(node);
     let keys_valid = !matches!(node.kind, Kind::Map(_)) || part.keys(&["status", "delay", "headers", "body"]);
     let tree = part.tree_of(node);
-    // without placeholders, the value can be checked now
+    // Without placeholders, the value can be checked now.
     if keys_valid
         && tree.references().is_empty()
         && let Ok(value) = tree.render(&Scope::default())

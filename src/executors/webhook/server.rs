@@ -58,7 +58,7 @@ async fn receive(
     let path = head.uri.query().map_or_else(|| rest.to_string(), |q| format!("{rest}?{q}"));
     let raw = match read_body(body).await {
         Ok(raw) => raw,
-        // the sender disconnected, so nothing was delivered
+        // The sender disconnected, so nothing was delivered.
         Err(_) => return StatusCode::BAD_REQUEST.into_response(),
     };
     boxes.record_reached();

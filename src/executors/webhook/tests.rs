@@ -14,21 +14,21 @@ use std::time::{Duration, Instant};
 
 const SIGNED: &str = "{ webhook: '127.0.0.1:0', signature: { header: X-Signature, scheme: hmac-sha256-hex } }";
 
-async fn stage(target: &str) -> Harness {
+async fn harness(target: &str) -> Harness {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Harness::new(&Webhook, std::env::temp_dir()).open(target).await.unwrap()
 }
 
-async fn perform(stage: &Harness, body: &str) -> Result<Output, ActionError> {
-    action(&Webhook, body).perform(&stage.context()).await
+async fn perform(harness: &Harness, body: &str) -> Result<Output, ActionError> {
+    action(&Webhook, body).perform(&harness.context()).await
 }
 
-async fn open(stage: &Harness, body: &str) -> String {
-    perform(stage, body).await.unwrap().value.get("url").unwrap().to_string()
+async fn open(harness: &Harness, body: &str) -> String {
+    perform(harness, body).await.unwrap().value.get("url").unwrap().to_string()
 }
 
-async fn received(stage: &Harness, body: &str) -> Vec<Value> {
-    deliveries(&perform(stage, body).await.unwrap())
+async fn received(harness: &Harness, body: &str) -> Vec<Value> {
+    deliveries(&perform(harness, body).await.unwrap())
 }
 
 fn deliveries(out: &Output) -> Vec<Value> {
@@ -96,7 +96,7 @@ fn refuses_invalid_targets() {
 
 #[tokio::test]
 async fn delivery_has_all_parts_of_the_request() {
-    let s = stage(SIGNED).await;
+    let s = harness(SIGNED).await;
     let url = open(&s, "open: in").await;
     let before = Timestamp::now();
     let call =
@@ -124,7 +124,7 @@ async fn delivery_has_all_parts_of_the_request() {
 
 #[tokio::test]
 async fn no_delivery_is_inconclusive_if_nothing_reached_the_inbox() {
-    let s = stage(SIGNED).await;
+    let s = harness(SIGNED).await;
     let (_, other) = (open(&s, "open: in").await, open(&s, "open: other").await);
     let received = action(&Webhook, "received: in");
     let out = received.perform(&s.context()).await.unwrap();
@@ -137,7 +137,7 @@ async fn no_delivery_is_inconclusive_if_nothing_reached_the_inbox() {
 
 #[tokio::test]
 async fn replies_are_used_in_order_and_the_last_one_repeats() {
-    let s = stage(SIGNED).await;
+    let s = harness(SIGNED).await;
     let url = open(
         &s,
         "{ open: in, replies: [503, drop, { status: 201, delay: 150ms, headers: { X-R: r }, body: { a: 1 } }] }",
@@ -161,7 +161,7 @@ async fn replies_are_used_in_order_and_the_last_one_repeats() {
 
 #[tokio::test]
 async fn replies_may_have_placeholders() {
-    let mut s = stage(SIGNED).await;
+    let mut s = harness(SIGNED).await;
     s.scope = Scope::default().with("code", 418i64).with("bad", "tea");
     let url = open(&s, "{ open: in, replies: ['${code}'] }").await;
     assert_eq!(post(&url, "").await.unwrap(), 418);
@@ -171,7 +171,7 @@ async fn replies_may_have_placeholders() {
 
 #[tokio::test]
 async fn deliveries_that_do_not_match_about_are_ignored() {
-    let mut s = stage(SIGNED).await;
+    let mut s = harness(SIGNED).await;
     s.scope = Scope::default().with("t", "mine");
     let body = "{ open: in, replies: [500, 201], about: { method: post, headers: { X-Kind: 7 }, body: { data: { t: '${t}' } } } }";
     let url = open(&s, body).await;
@@ -190,9 +190,9 @@ async fn deliveries_that_do_not_match_about_are_ignored() {
 
 #[tokio::test]
 async fn signature_covers_the_bytes_as_sent() {
-    let s = stage(SIGNED).await;
+    let s = harness(SIGNED).await;
     let url = open(&s, "open: in").await;
-    // the HMAC of these bytes
+    // The HMAC of these bytes.
     let tag = "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8";
     let text = "The quick brown fox jumps over the lazy dog";
     for (body, tag) in [(text, tag), ("The quick brown fox jumps over the lazy cog", tag)] {
@@ -207,7 +207,7 @@ async fn signature_covers_the_bytes_as_sent() {
     assert_eq!(valid("received: in").await, json!([false, false, false]));
     let e = perform(&s, "{ received: in, secret: '${null}' }").await.err().unwrap();
     assert!(matches!(e, ActionError::Invalid(_)));
-    let unsigned = stage("webhook: 127.0.0.1:0").await;
+    let unsigned = harness("webhook: 127.0.0.1:0").await;
     open(&unsigned, "open: in").await;
     let e = perform(&unsigned, "{ received: in, secret: key }").await.err().unwrap().to_string();
     assert!(e.contains("signature"), "{e}");
@@ -215,7 +215,7 @@ async fn signature_covers_the_bytes_as_sent() {
 
 #[tokio::test]
 async fn explains_invalid_signatures() {
-    let s = stage("{ webhook: '127.0.0.1:0', signature: { scheme: stripe, tolerance: 10s } }").await;
+    let s = harness("{ webhook: '127.0.0.1:0', signature: { scheme: stripe, tolerance: 10s } }").await;
     let url = open(&s, "open: in").await;
     let now = Timestamp::now().as_second();
     let (secret, body) = ("whsec_of_this_test", r#"{"id": "evt_1"}"#);
@@ -244,7 +244,7 @@ async fn explains_invalid_signatures() {
     assert_eq!(ids, json!(["evt_1", "evt_1", "evt_1", "evt_1"]), "the scheme defines the id");
     let e = perform(&s, "{ received: in, secret: '' }").await.err().unwrap().to_string();
     assert!(e.contains("empty"), "{e}");
-    let standard = stage("{ webhook: '127.0.0.1:0', signature: standard-webhooks }").await;
+    let standard = harness("{ webhook: '127.0.0.1:0', signature: standard-webhooks }").await;
     open(&standard, "open: in").await;
     let e = perform(&standard, "{ received: in, secret: 'whsec_no base64' }").await.err().unwrap();
     assert!(matches!(&e, ActionError::Invalid(m) if m.contains("base64")), "{e}");
@@ -252,7 +252,7 @@ async fn explains_invalid_signatures() {
 
 #[tokio::test]
 async fn attempts_are_counted_per_id() {
-    let s = stage("{ webhook: '127.0.0.1:0', id: 'headers[\"x-event\"]' }").await;
+    let s = harness("{ webhook: '127.0.0.1:0', id: 'headers[\"x-event\"]' }").await;
     let url = open(&s, "{ open: in, replies: [503] }").await;
     let send = async |event: Option<&str>, body: &str| {
         let call = event.into_iter().fold(Client::new().post(&url), |c, e| c.header("X-Event", e));
@@ -284,25 +284,25 @@ async fn attempts_are_counted_per_id() {
 #[tokio::test]
 async fn reply_can_close_or_reset_the_connection() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let s = stage(SIGNED).await;
+    let s = harness(SIGNED).await;
     let url = open(&s, "{ open: in, replies: [drop, { status: reset, delay: 10ms }, reset] }").await;
     let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
-    let mut seen = vec![];
+    let mut ends = vec![];
     for _ in 0..3 {
         let mut socket = tokio::net::TcpStream::connect(host).await.unwrap();
         let request = format!("POST /{path} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{{}}");
         socket.write_all(request.as_bytes()).await.unwrap();
-        seen.push(socket.read(&mut [0; 64]).await.map_err(|e| e.kind()));
+        ends.push(socket.read(&mut [0; 64]).await.map_err(|e| e.kind()));
     }
     let reset = Err(std::io::ErrorKind::ConnectionReset);
-    assert_eq!(seen, [Ok(0), reset, reset]);
+    assert_eq!(ends, [Ok(0), reset, reset]);
     let replied: Json =
         received(&s, "received: in").await.iter().map(|d| d.get("replied").unwrap().to_json()).collect();
     assert_eq!(replied, json!(["drop", "reset", "reset"]));
 }
 
 /// An inbox with TLS, and its certificate.
-async fn tls_stage(settings: &str) -> (Harness, tempfile::TempDir, reqwest::Certificate) {
+async fn tls_harness(settings: &str) -> (Harness, tempfile::TempDir, reqwest::Certificate) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_string()]).unwrap();
@@ -315,14 +315,14 @@ async fn tls_stage(settings: &str) -> (Harness, tempfile::TempDir, reqwest::Cert
 
 #[tokio::test]
 async fn receives_over_tls_and_counts_failed_handshakes() {
-    let (s, _folder, certificate) = tls_stage("signature: github").await;
+    let (s, _folder, certificate) = tls_harness("signature: github").await;
     let url = open(&s, "{ open: in, replies: [201, reset] }").await;
     assert!(url.starts_with("https://127.0.0.1:"), "{url}");
     let trusting_client = Client::builder().tls_certs_only([certificate]).build().unwrap();
     assert_eq!(trusting_client.post(&url).body("{}").send().await.unwrap().status(), 201);
     let e = trusting_client.post(&url).body("{}").send().await.unwrap_err();
     assert!(e.is_request(), "{e:?}");
-    // neither a client that does not trust the certificate nor one without TLS delivers anything
+    // Neither a client that does not trust the certificate nor one without TLS delivers anything.
     assert!(Client::new().post(&url).body("{}").send().await.is_err());
     assert!(post(&url.replacen("https", "http", 1), "{}").await.is_err());
     let mut notes = String::new();
@@ -340,7 +340,7 @@ async fn receives_over_tls_and_counts_failed_handshakes() {
 
 #[tokio::test]
 async fn explains_invalid_certificates() {
-    let (s, folder, _) = tls_stage("signature: github").await;
+    let (s, folder, _) = tls_harness("signature: github").await;
     let with = async |certificate: &str, key: &str| {
         let target = format!("{{ webhook: '127.0.0.1:0', tls: {{ certificate: {certificate}, key: {key} }} }}");
         s.connect(&target).await.err().unwrap().to_string()
@@ -361,7 +361,7 @@ async fn explains_invalid_certificates() {
 
 #[tokio::test]
 async fn probe_checks_where_the_public_url_leads() {
-    let probe = async |target: &str| stage(target).await.target.clone().unwrap().probe(&[], &Scope::default()).await;
+    let probe = async |target: &str| harness(target).await.target.clone().unwrap().probe(&[], &Scope::default()).await;
     use crate::executor::{ProbeResult, ProbeStatus};
     let status = |all: &[ProbeResult]| all.iter().map(|f| f.status).collect::<Vec<_>>();
     let own = probe("webhook: 127.0.0.1:0").await;
@@ -374,7 +374,7 @@ async fn probe_checks_where_the_public_url_leads() {
         (vec![ProbeStatus::Ok, ProbeStatus::Error], "resolve `no-such-host.invalid`")
     );
 
-    let other = stage("webhook: 127.0.0.1:0").await;
+    let other = harness("webhook: 127.0.0.1:0").await;
     let elsewhere = open(&other, "open: in").await;
     let elsewhere = elsewhere.rsplit_once('/').unwrap().0;
     let other_inbox = probe(&format!("{{ webhook: '127.0.0.1:0', public_url: '{elsewhere}' }}")).await;
@@ -387,7 +387,7 @@ async fn probe_checks_where_the_public_url_leads() {
     assert_eq!(status(&refused), [ProbeStatus::Ok, ProbeStatus::Error, ProbeStatus::Warning], "{refused:?}");
     assert!(refused[1].seen.contains("refused"), "{refused:?}");
 
-    let (s, _folder, _) = tls_stage("id: body.id").await;
+    let (s, _folder, _) = tls_harness("id: body.id").await;
     let untrusted = s.target.clone().unwrap().probe(&[], &Scope::default()).await;
     assert_eq!(status(&untrusted), [ProbeStatus::Ok, ProbeStatus::Warning, ProbeStatus::Warning], "{untrusted:?}");
     assert!(untrusted[0].seen.ends_with("with TLS") && untrusted[1].seen.contains("not trusted"), "{untrusted:?}");
@@ -395,11 +395,11 @@ async fn probe_checks_where_the_public_url_leads() {
 
 #[tokio::test]
 async fn requests_to_no_box_are_counted() {
-    let s = stage(SIGNED).await;
+    let s = harness(SIGNED).await;
     let url = open(&s, "open: in").await;
     let root = url.rsplit_once('/').unwrap().0;
     assert_eq!(post(&format!("{root}/old-address"), "").await.unwrap(), 404);
-    // a proxy may add a path of its own
+    // A proxy may add a path of its own.
     assert_eq!(post(&url.replacen(root, &format!("{root}/hooks/ci"), 1), "").await.unwrap(), 200);
     assert_eq!(received(&s, "received: in").await[0].get("path"), Some(&Value::text("")));
     let notes = s.evidence(EvidenceKind::Note).join("\n");
@@ -409,7 +409,7 @@ async fn requests_to_no_box_are_counted() {
 
 #[tokio::test]
 async fn cases_have_separate_boxes() {
-    let mut s = stage(SIGNED).await;
+    let mut s = harness(SIGNED).await;
     let a = open(&s, "open: in").await;
     let b = open(&s, "open: b").await;
     s.address = Address::new("TC-2/steps/0/do/0");
@@ -432,7 +432,7 @@ async fn cases_have_separate_boxes() {
 
 #[tokio::test]
 async fn box_must_be_opened_once_before_it_is_read() {
-    let mut s = stage(SIGNED).await;
+    let mut s = harness(SIGNED).await;
     let e = perform(&s, "received: in").await.err().unwrap();
     assert!(
         matches!(&e, ActionError::Invalid(m) if m == "the box `in` was never opened; this case has opened no box"),
@@ -452,16 +452,16 @@ async fn box_must_be_opened_once_before_it_is_read() {
 
 #[tokio::test]
 async fn no_delivery_is_lost_between_two_attempts() {
-    let s = stage(SIGNED).await;
+    let s = harness(SIGNED).await;
     let url = open(&s, "open: in").await;
     let received = action(&Webhook, "received: in");
     let (cx, long) = (s.context(), Duration::from_secs(24 * 3600));
     let mut last = received.perform(&cx).await.unwrap();
-    // arrived before the wait: returned at once
+    // Arrived before the wait: returned at once.
     post(&url, "0").await.unwrap();
     last = received.next(&cx, &last, long).await.unwrap();
     assert_eq!(deliveries(&last).len(), 1);
-    // arrives during the wait: ends it, or the test would take a day
+    // Arrives during the wait: ends it, or the test would take a day.
     let sender = tokio::spawn(async move {
         for i in 1..=50 {
             post(&url, &i.to_string()).await.unwrap();
@@ -473,7 +473,7 @@ async fn no_delivery_is_lost_between_two_attempts() {
         assert!(deliveries(&last).len() > before, "a wait ends only for a new delivery");
     }
     sender.await.unwrap();
-    // without a delivery, the same after `pace`
+    // Without a delivery, the same after `pace`.
     let began = Instant::now();
     let same = received.next(&cx, &last, Duration::from_millis(80)).await.unwrap();
     assert!(began.elapsed() >= Duration::from_millis(80));
@@ -486,11 +486,11 @@ async fn no_delivery_is_lost_between_two_attempts() {
 #[tokio::test]
 async fn oversized_and_broken_requests_do_no_harm() {
     use tokio::io::AsyncWriteExt;
-    let s = stage(SIGNED).await;
+    let s = harness(SIGNED).await;
     let url = open(&s, "open: in").await;
     let address = url.trim_start_matches("http://").split('/').next().unwrap().to_string();
     let path = url.split_once(&address).unwrap().1.to_string();
-    // disconnects within the body: not a delivery
+    // Disconnects within the body: not a delivery.
     let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
     socket
         .write_all(format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf").as_bytes())
@@ -500,7 +500,7 @@ async fn oversized_and_broken_requests_do_no_harm() {
     let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
     socket.write_all(b"\x00\xff no HTTP\r\n\r\n").await.unwrap();
     drop(socket);
-    // the response may arrive while the body is still being sent, so the sender may miss it
+    // The response may arrive while the body is still being sent, so the sender may miss it.
     let _ = post(&url, &"x".repeat((8 << 20) + 1)).await;
     assert_eq!(Client::new().post(&url).body(vec![0xff, 0x00]).send().await.unwrap().status(), 200);
     let all = received(&s, "{ received: in, secret: k }").await;
@@ -512,9 +512,9 @@ async fn oversized_and_broken_requests_do_no_harm() {
 
 #[tokio::test]
 async fn boxes_have_the_public_url() {
-    let s = stage("{ webhook: '127.0.0.1:0', public_url: 'https://runner.example/in/' }").await;
+    let s = harness("{ webhook: '127.0.0.1:0', public_url: 'https://runner.example/in/' }").await;
     assert!(open(&s, "open: a").await.starts_with("https://runner.example/in/r1-tc-1-a-"));
-    let s = stage("{ webhook: { listen: '0.0.0.0:0' } }").await;
+    let s = harness("{ webhook: { listen: '0.0.0.0:0' } }").await;
     let url = open(&s, "open: a").await;
     assert!(url.starts_with("http://127.0.0.1:") && post(&url, "").await.unwrap() == 200, "{url}");
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();

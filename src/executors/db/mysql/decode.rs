@@ -1,5 +1,6 @@
-//! Decodes values of MySQL and MariaDB, in the binary format (bound statements) and the text format (scripts). Not left to the library:
-//! it reads `0000-00-00` as NULL and has no type for a `TIME` of more than a day. See `docs/decisions/0006-hand-written-code.md`.
+//! Decodes values of MySQL and MariaDB, in the binary format (bound statements) and the text format (scripts). Replaces
+//! the library's decoders, which read `0000-00-00` as NULL and have no type for a `TIME` of more than a day. See
+//! `docs/decisions/0006-hand-written-code.md`.
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_binary_resultset.html>
 use super::super::server::{Cell, DecodeError};
 use crate::value::Value;
@@ -13,7 +14,7 @@ pub struct Column<'r> {
     bytes: &'r [u8],
 }
 
-/// `None` for NULL.
+/// Column `i` of a row; `None` for NULL.
 pub fn column(row: &MySqlRow, i: usize) -> Option<Column<'_>> {
     let raw = row.try_get_raw(i).ok()?;
     let ty = raw.type_info().into_owned();

@@ -1,4 +1,4 @@
-//! MySQL and MariaDB. Bind parameters have no type of their own: a value is sent with the type it has.
+//! Connects to MySQL and MariaDB. Parameters have no declared type: each value is sent with its own type.
 mod decode;
 
 use super::{
@@ -30,10 +30,11 @@ pub struct Mysql {
 }
 
 impl Mysql {
-    /// `dir`: the folder of the environment file. `url`: the address for messages.
+    /// `dir`: the root folder of the plan. `url`: the address for messages.
     pub fn new(network: &NetworkAddress, dir: &Path, url: &str) -> Result<(Mysql, ServerAddress), OptionError> {
         let options = MySqlConnectOptions::from_str(&network.url)?;
-        // Keeps the session's SQL mode, which the library would change: SQL must mean what it means to the tested product.
+        // Keeps the session's SQL mode, which the library would change: a statement must mean the same as in the tested
+        // product.
         let mut options = options.pipes_as_concat(false).no_engine_substitution(false).disable_statement_logging();
         let mut client = vec![if url.starts_with("mariadb") { "mariadb" } else { "mysql" }.to_string()];
         match options.get_socket() {

@@ -1,5 +1,6 @@
-//! Decodes values of PostgreSQL, in the binary format (bound statements) and the text format (scripts). Not left to the library: it
-//! panics on `infinity` and loses the scale of a numeric. See `docs/decisions/0006-hand-written-code.md`.
+//! Decodes values of PostgreSQL, in the binary format (bound statements) and the text format (scripts). Replaces the
+//! library's decoders, which panic on `infinity` and lose the scale of a numeric. See
+//! `docs/decisions/0006-hand-written-code.md`.
 use super::super::server::{Cell, DecodeError};
 use super::types::{has_binary_format, is_unresolved};
 use crate::value::Value;
@@ -69,7 +70,8 @@ fn from_binary(b: &[u8], ty: &PgTypeInfo) -> Option<Value> {
     })
 }
 
-/// An `inet` or `cidr`: family, bits of the mask, whether it is a `cidr`, length, address. The mask of a single host is omitted.
+/// An `inet` or `cidr`: family, bits of the mask, whether it is a `cidr`, length, address. The mask of a single host is
+/// omitted.
 fn network(b: &[u8]) -> Option<String> {
     let (bits, is_network, address) = (*b.get(1)?, *b.get(2)? == 1, b.get(4..)?);
     let (ip, max_bits): (IpAddr, u8) = match address.len() {
@@ -167,7 +169,8 @@ fn date(days: i32) -> String {
     }
 }
 
-/// Formats days since 2000-01-01. PostgreSQL's dates exceed the range of `civil::Date`, but the calendar repeats every 400 years.
+/// Formats days since 2000-01-01. PostgreSQL's dates exceed the range of `civil::Date`, but the calendar repeats every
+/// 400 years.
 fn calendar_date(days: i64) -> String {
     const CYCLE_DAYS: i64 = 146_097;
     let date = civil::date(2000, 1, 1).saturating_add(days.rem_euclid(CYCLE_DAYS).days());

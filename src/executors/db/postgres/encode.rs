@@ -93,7 +93,7 @@ fn encode(value: &Value, ty: &PgTypeInfo) -> Result<Vec<u8>, EncodeError> {
         "numeric" => numeric(&text).ok_or_else(|| mismatch("expected a decimal number"))?,
         "text" | "varchar" | "char" | "bpchar" | "name" | "xml" | "unknown" => text.into_bytes(),
         "uuid" => uuid::Uuid::parse_str(&text).map_err(mismatch)?.as_bytes().to_vec(),
-        // A text is already JSON, as in PostgreSQL.
+        // A string is already JSON, as in PostgreSQL.
         "json" => json(value).into_bytes(),
         "jsonb" => [vec![1], json(value).into_bytes()].concat(),
         "timestamptz" => instant(value, &text)?.to_be_bytes().into(),

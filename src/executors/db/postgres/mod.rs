@@ -1,4 +1,5 @@
-//! PostgreSQL. Every statement is prepared first: the server infers the types of its parameters, and values are encoded accordingly.
+//! Connects to PostgreSQL. Every statement is prepared first: the server infers the types of its parameters, and values
+//! are encoded accordingly.
 mod decode;
 mod encode;
 mod types;
@@ -35,7 +36,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// `dir`: the folder of the environment file. `url`: the address for messages.
+    /// `dir`: the root folder of the plan. `url`: the address for messages.
     pub fn new(network: &NetworkAddress, dir: &Path, url: &str) -> Result<(Postgres, ServerAddress), OptionError> {
         let mut options = PgConnectOptions::from_str(&network.url)?;
         options = options.application_name("tp-runner").disable_statement_logging();
@@ -125,7 +126,7 @@ impl Server for Postgres {
     }
 }
 
-/// Otherwise the server would wait forever for data.
+/// The error for `copy` from or to the client. If it were sent, the server would wait forever for data.
 const COPY_ERROR: &str = "`copy` from `stdin` or to `stdout` is not supported; write `insert` or `select`";
 
 struct PostgresSession {
@@ -213,7 +214,8 @@ async fn prepare(c: &mut PgConnection, sql: String) -> SqlxResult<PgStatement> {
     c.prepare(AssertSqlSafe(sql).into_sql_str()).await
 }
 
-/// Prepares a statement and encodes its values with the inferred types. Returns a note on columns that are read as text.
+/// Prepares a statement and encodes its values with the inferred types. Returns a note on columns that are read as
+/// text.
 async fn prepare_bound(
     c: &mut PgConnection,
     bound: &BoundStatement,
@@ -262,9 +264,10 @@ async fn prepare_bound(
     if unsupported.is_empty() {
         return Ok((statement, arguments, vec![]));
     }
-    // Columns of unsupported types are requested as text. This is decided before execution, so that a statement runs only once.
+    // Columns of unsupported types are requested as text. This is decided before execution, so that a statement runs
+    // only once.
     if let Some(wrapped) = cast_to_text(&sql, &statement) {
-        // An error would abort an open transaction. Outside of one, the savepoint fails and is not needed.
+        // An error would abort an open transaction. Outside of a transaction, the savepoint fails and is not needed.
         let saved = c.execute("savepoint tp_runner").await.is_ok();
         match prepare(c, wrapped).await {
             Ok(wrapped) => statement = wrapped,

@@ -1,4 +1,4 @@
-//! Sends the requests of an identity itself: for a token, a login, the CSRF cookie.
+//! Sends the requests that an identity needs: for a token, a login, the CSRF cookie.
 use super::{
     super::{endpoint::Endpoint, exchange::send_auxiliary, prepared_request::PreparedRequest},
     jar::CookieJar,

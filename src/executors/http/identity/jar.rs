@@ -110,7 +110,7 @@ impl CookieJar {
         }
     }
 
-    /// The path to `GET` before this request, so that there is a CSRF cookie.
+    /// The path to `GET` before this request, if it needs a CSRF cookie and the jar has none yet.
     pub fn missing_csrf_source(&self, request: &PreparedRequest) -> Option<&str> {
         let csrf = self.csrf_for(&request.method)?;
         let from = csrf.from.as_deref()?;
@@ -154,14 +154,14 @@ impl CookieJar {
         let mut store = self.store.lock();
         let url = self.effective_url(url);
         for cookie in cookies {
-            // the CSRF cookie is useless without the session, and may change with every response
+            // The CSRF cookie is useless without the session, and may change with every response.
             let is_csrf = self.csrf.as_ref().is_some_and(|c| c.cookie == cookie.name());
             if cookie.value().len() >= MIN_SECRET_BYTES && !is_csrf {
                 let name = format!("cookie {}", cookie.name());
                 cx.secrets.add(&name, cookie.value());
                 cx.secrets.add(&name, &percent_decode(cookie.value()));
             }
-            // as in a browser, a cookie of another domain is refused
+            // As in a browser, a cookie of another domain is refused.
             if let Err(e) = store.insert_raw(&cookie, &url) {
                 cx.note(EvidenceKind::Note, format!("refused the cookie `{}`: {e}", cookie.name()));
             }

@@ -1,4 +1,4 @@
-//! Logs in by a request of the environment, and takes a token or a session cookie from the response.
+//! Logs in with the request of an identity, and takes a token or a session cookie from the response.
 use super::{
     super::{request::Request, response},
     authorization::{FetchedToken, bearer},

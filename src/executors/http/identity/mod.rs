@@ -237,7 +237,7 @@ impl Identity {
         Ok(())
     }
 
-    /// `false`: there was no challenge yet.
+    /// Answers the last Digest challenge. `false`: the server has sent none yet.
     fn answer_challenge(
         &self,
         password: &Password,
@@ -252,8 +252,9 @@ impl Identity {
         Ok(applied.digest.is_some())
     }
 
-    /// Signs a request again after a 401, and says why. `None`: nothing can be renewed, so the 401 is the response. That
-    /// is so for credentials that the plan or the environment wrote, and for a token fetched for this very request.
+    /// Renews the credentials after a 401 and signs the request again; returns the reason. `None`: nothing can be
+    /// renewed, so the 401 is the response. Credentials written in the plan or the environment are not renewed, neither
+    /// is a token that was fetched for this very request.
     pub async fn renew(
         &self,
         cx: &ActionContext<'_>,
@@ -271,7 +272,7 @@ impl Identity {
             Some(Credentials::Token(source)) => {
                 let Some(rejected) = applied.token.take().filter(|held| !held.fresh) else { return Ok(None) };
                 let held = match (self.tokens.renew(source, &self.sender(cx, endpoint), &rejected).await, source) {
-                    // The login belongs to the product: if it gives no other token, the 401 is the product's response.
+                    // The login belongs to the product: if it fails too, the 401 is the product's response.
                     (Err(ActionError::Unreachable(reason)), TokenSource::Login(_)) => {
                         cx.note(EvidenceKind::Note, format!("401: the token is no longer accepted, and {reason}"));
                         return Ok(None);

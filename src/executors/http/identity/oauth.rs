@@ -115,7 +115,7 @@ impl OAuth {
         if self.client_in == ClientIn::Body {
             form.extend([("client_id".into(), id), ("client_secret".into(), secret)]);
         } else {
-            // both are form-encoded first (RFC 6749, 2.3.1)
+            // Both are form-encoded first (RFC 6749, 2.3.1).
             let encode = |s: String| form_encode(vec![(String::new(), s)]).trim_start_matches('=').to_string();
             let basic = STANDARD.encode(format!("{}:{}", encode(id), encode(secret)));
             cx.secrets.add(&format!("{label}.client"), &basic);

@@ -11,8 +11,8 @@ fn unreachable_reason(error: Option<ActionError>) -> String {
 async fn proxy(response: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let seen = Arc::new(Mutex::new(vec![]));
-    let list = seen.clone();
+    let requests = Arc::new(Mutex::new(vec![]));
+    let list = requests.clone();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut buffer = vec![0; 4096];
@@ -21,18 +21,18 @@ async fn proxy(response: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
             let _ = stream.write_all(response.as_bytes()).await;
         }
     });
-    (address.to_string(), seen)
+    (address.to_string(), requests)
 }
 
 #[tokio::test]
 async fn sends_requests_through_the_proxy() {
-    let (at, seen) = proxy("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nproxy").await;
+    let (at, requests) = proxy("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nproxy").await;
     let s = stage(&format!("{{ http: 'http://api.invalid/v1', proxy: 'http://me:s3cret-word@{at}' }}")).await;
     let out = perform(&s, "request: GET /x").await.unwrap();
     assert_eq!(out.value.get("text"), Some(&Value::text("proxy")));
-    let asked = seen.lock().unwrap()[0].clone();
-    assert!(asked.starts_with("GET http://api.invalid/v1/x HTTP/1.1\r\n"), "{asked}");
-    assert!(asked.to_lowercase().contains("proxy-authorization: basic bwu6cznjcmv0lxdvcmq="), "{asked}");
+    let request = requests.lock().unwrap()[0].clone();
+    assert!(request.starts_with("GET http://api.invalid/v1/x HTTP/1.1\r\n"), "{request}");
+    assert!(request.to_lowercase().contains("proxy-authorization: basic bwu6cznjcmv0lxdvcmq="), "{request}");
     let line = s.evidence(EvidenceKind::Reproduce).remove(0);
     assert!(line.contains(&format!("--proxy http://me:s3cret-word@{at}")), "{line}");
     let masked = s.secrets.mask(&line).expect("the password is a secret");
@@ -44,22 +44,22 @@ async fn explains_why_the_proxy_refused() {
     for scheme in ["http", "https"] {
         let (at, _) = proxy("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n").await;
         let s = stage(&format!("{{ http: '{scheme}://api.invalid', proxy: 'http://{at}' }}")).await;
-        let sentence = unreachable_reason(perform(&s, "request: GET /").await.err());
+        let reason = unreachable_reason(perform(&s, "request: GET /").await.err());
         let wanted =
             format!("authentication at the proxy http://{at} failed (407): put user and password in the proxy URL");
-        assert_eq!(sentence, wanted, "{scheme}");
+        assert_eq!(reason, wanted, "{scheme}");
     }
     let (at, _) = proxy("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
     let s = stage(&format!("{{ http: 'https://api.invalid', proxy: 'http://{at}' }}")).await;
-    let sentence = unreachable_reason(perform(&s, "request: GET /").await.err());
-    assert_eq!(sentence, format!("the proxy http://{at} refused to connect to https://api.invalid"));
+    let reason = unreachable_reason(perform(&s, "request: GET /").await.err());
+    assert_eq!(reason, format!("the proxy http://{at} refused to connect to https://api.invalid"));
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let s = stage(&format!("{{ http: 'http://api.invalid', proxy: 'http://{free}' }}")).await;
-    let sentence = unreachable_reason(perform(&s, "request: GET /").await.err());
-    assert_eq!(sentence, format!("connection refused by the proxy http://{free}: is it running?"));
+    let reason = unreachable_reason(perform(&s, "request: GET /").await.err());
+    assert_eq!(reason, format!("connection refused by the proxy http://{free}: is it running?"));
     let s = stage("{ http: 'http://api.invalid', proxy: 'http://no-such-proxy.invalid:1' }").await;
-    let sentence = unreachable_reason(perform(&s, "request: GET /").await.err());
-    assert!(sentence.starts_with("the host of the proxy cannot be resolved: "), "{sentence}");
+    let reason = unreachable_reason(perform(&s, "request: GET /").await.err());
+    assert!(reason.starts_with("the host of the proxy cannot be resolved: "), "{reason}");
 }
 
 #[tokio::test]
@@ -88,9 +88,9 @@ async fn connects_to_a_unix_socket() {
 
     let missing = folder.path().join("none.sock");
     let s = stage(&format!("{{ http: 'http://docker.invalid', socket: '{}' }}", missing.display())).await;
-    let sentence = unreachable_reason(perform(&s, "request: GET /").await.err());
+    let reason = unreachable_reason(perform(&s, "request: GET /").await.err());
     let wanted = format!("cannot connect to the socket `{}`: No such file", missing.display());
-    assert!(sentence.starts_with(&wanted) && sentence.ends_with("is the server running?"), "{sentence}");
+    assert!(reason.starts_with(&wanted) && reason.ends_with("is the server running?"), "{reason}");
     assert!(!s.sent());
 }
 

@@ -38,7 +38,8 @@ async fn basic_and_bearer_set_a_masked_header() {
     assert!(evidence.contains("Bearer ‹other.authorization›"), "{evidence}");
 }
 
-/// A server with a Digest challenge (RFC 7616, 3.9.1) that accepts only the user `Mufasa`; and the number of challenges.
+/// A server with a Digest challenge (RFC 7616, 3.9.1) that accepts only the user `Mufasa`; and the number of
+/// challenges.
 async fn digest_server() -> (String, Arc<AtomicUsize>) {
     let challenges = Arc::new(AtomicUsize::new(0));
     let count = challenges.clone();
@@ -123,7 +124,7 @@ async fn token_server() -> TokenServer {
             return (StatusCode::UNAUTHORIZED, refusal.to_string());
         }
         let n = state.fetched.fetch_add(1, Ordering::SeqCst) + 1;
-        // long enough for the other requests to wait for it
+        // Long enough for the other requests to wait for it.
         tokio::time::sleep(Duration::from_millis(20)).await;
         let mut response = json!({"access_token": format!("token-number-{n}"), "token_type": "Bearer"});
         if let Some(seconds) = *state.lifetime.lock().unwrap() {
@@ -202,7 +203,7 @@ async fn renews_a_rejected_token_once() {
     assert_eq!(server.fetched(), 2, "one new token serves all requests");
     let note = "401: the token is no longer accepted and was renewed; the request is repeated";
     assert!(s.evidence(EvidenceKind::Note).iter().any(|n| n == note), "{:?}", s.evidence(EvidenceKind::Note));
-    // for a token of the plan, or one that was just fetched, the 401 is the response
+    // For a token of the plan, or one that was just fetched, the 401 is the response.
     assert_eq!(status(&s, "{ request: GET /, headers: { Authorization: Bearer old } }").await, 401);
     assert_eq!(status(&s, "{ request: GET /, identity: none }").await, 401);
     assert_eq!(server.fetched(), 2);
@@ -329,7 +330,7 @@ async fn each_identity_has_its_own_session_cookies() {
     assert_eq!(logins.load(Ordering::SeqCst), 2, "one login each");
     let evidence = masked_evidence(&s);
     assert!(!evidence.contains("session-number") && evidence.contains("‹cookie session›"), "{evidence}");
-    // cookies in the output
+    // Cookies in the output.
     let out = perform(&s, "{ request: POST /login, json: { username: ann, password: '${word}' } }").await;
     assert!(matches!(out, Err(ActionError::Undefined(_))));
     let out = perform(&s, "{ request: POST /login, json: { username: ann, password: 'open:sesame 1' } }").await;
@@ -346,7 +347,7 @@ async fn each_identity_has_its_own_session_cookies() {
 
 #[tokio::test]
 async fn sends_secure_cookies_over_plain_http_only_if_insecure() {
-    // a host name, since loopback addresses count as secure
+    // A host name, since loopback addresses count as secure.
     let (base, _) = session_server().await;
     let port = base.rsplit(':').next().unwrap();
     for (cookies, expected) in [("true", 401), ("insecure", 200)] {

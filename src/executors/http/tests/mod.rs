@@ -88,14 +88,14 @@ pub(super) async fn perform(stage: &Harness, body: &str) -> Result<Output, Actio
     action(&Http, body).perform(&stage.context()).await
 }
 
-/// The request as the server saw it.
+/// The request as the server received it.
 pub(super) async fn echoed(stage: &Harness, body: &str) -> Json {
     let out = perform(stage, body).await.unwrap();
     assert_eq!(out.value.get("answered"), Some(&Value::Bool(true)));
     out.value.get("body").unwrap().to_json()
 }
 
-/// The request as the server saw it from this `curl` command.
+/// The request that the server received from this `curl` command.
 pub(super) async fn curl(line: &str) -> Json {
     let out = tokio::process::Command::new("sh").args(["-c", line]).output().await.unwrap();
     assert!(out.status.success(), "{line}\n{}", String::from_utf8_lossy(&out.stderr));

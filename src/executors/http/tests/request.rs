@@ -201,8 +201,8 @@ async fn missing_response_is_an_output_and_unreachable_server_an_error() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let s = stage(&format!("http: http://{free}")).await;
     let refused = perform(&s, "request: GET /").await.err().unwrap();
-    let sentence = format!("connection refused by http://{free}: is it running?");
-    assert!(matches!(&refused, ActionError::Unreachable(m) if *m == sentence), "{refused}");
+    let reason = format!("connection refused by http://{free}: is it running?");
+    assert!(matches!(&refused, ActionError::Unreachable(m) if *m == reason), "{refused}");
     let unknown = perform(&s, "request: GET http://no-such-host.invalid/").await.err().unwrap();
     assert!(
         matches!(&unknown, ActionError::Unreachable(m) if m.starts_with("the host `no-such-host.invalid` cannot")),
@@ -232,14 +232,14 @@ async fn sent_is_recorded_if_the_response_is_not_awaited() {
 
 #[tokio::test]
 async fn not_sent_while_connecting() {
-    // accepts connections and never answers, so the TLS handshake does not complete
+    // Accepts connections and never answers, so the TLS handshake does not complete.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let s = stage(&format!("http: https://{address}")).await;
     let (call, cx) = (action(&Http, "request: POST /"), s.context());
     assert!(tokio::time::timeout(Duration::from_millis(200), call.perform(&cx)).await.is_err());
     assert!(!s.sent());
-    // without TLS the request is sent to the same server
+    // Without TLS the request is sent to the same server.
     let s = stage(&format!("http: http://{address}")).await;
     let cx = s.context();
     assert!(tokio::time::timeout(Duration::from_millis(200), call.perform(&cx)).await.is_err());
@@ -302,7 +302,7 @@ async fn curl_command_sends_the_same_request() {
         }
         assert_eq!(ours, theirs, "{line}");
     }
-    // the boundary differs, the parts are equal
+    // The boundary differs, the parts are equal.
     let body = format!(
         "{{ request: POST /x, multipart: {{ t: '${{tricky}}', f: {{ file: '{f}', type: text/x, filename: 'a b' }} }} }}"
     );
@@ -315,11 +315,11 @@ async fn curl_command_sends_the_same_request() {
 
 #[tokio::test]
 async fn curl_command_for_head_does_not_wait_for_a_body() {
-    let seen = Arc::new(Mutex::new(vec![]));
+    let requests = Arc::new(Mutex::new(vec![]));
     let router = Router::new().fallback({
-        let seen = seen.clone();
+        let requests = requests.clone();
         async move |method: axum::http::Method, body: String| {
-            seen.lock().unwrap().push(format!("{method} {body}"));
+            requests.lock().unwrap().push(format!("{method} {body}"));
             "twelve bytes"
         }
     });
@@ -332,16 +332,16 @@ async fn curl_command_for_head_does_not_wait_for_a_body() {
         let ran = tokio::time::timeout(Duration::from_secs(5), ran).await.expect("curl ends").unwrap();
         assert!(ran.status.success() && ran.stdout.starts_with(b"HTTP/1.1 200"), "{line}\n{ran:?}");
     }
-    assert_eq!(*seen.lock().unwrap(), ["HEAD ", "HEAD ", "HEAD [1]", "HEAD [1]"]);
+    assert_eq!(*requests.lock().unwrap(), ["HEAD ", "HEAD ", "HEAD [1]", "HEAD [1]"]);
 }
 
 #[tokio::test]
 async fn reuses_connections() {
     let ports = std::sync::Arc::new(std::sync::Mutex::new(std::collections::HashSet::new()));
-    let seen = ports.clone();
+    let client_ports = ports.clone();
     let router = Router::new().fallback(
         async move |axum::extract::ConnectInfo(from): axum::extract::ConnectInfo<std::net::SocketAddr>| {
-            seen.lock().unwrap().insert(from.port());
+            client_ports.lock().unwrap().insert(from.port());
         },
     );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -163,7 +163,7 @@ async fn no_message_is_lost_between_two_attempts() {
     more.send("between").unwrap();
     let second = call.next(&cx, &first, Duration::from_secs(60)).await.unwrap();
     assert_eq!(data(&second), ["{\"n\":1}", "two\nlines", "last", "between"]);
-    // without a new message, the same after `pace`
+    // Without a new message, the same after `pace`.
     let third = call.next(&cx, &second, Duration::from_millis(20)).await.unwrap();
     assert_eq!(data(&third).len(), 4);
     let later = async {
@@ -220,7 +220,7 @@ async fn reads_and_sends_websocket_messages() {
     assert!(action(&Http, body).changes() && !action(&Http, "{ request: GET /ws, messages: {} }").changes());
     let bye = perform(&s, "{ request: GET /ws, messages: { send: bye } }").await.unwrap();
     assert_eq!(bye.value.get("closed").unwrap().to_json(), json!({"code": 4001, "reason": "as you wish"}));
-    // a full URL with the scheme `ws`
+    // A full URL with the scheme `ws`.
     let full_url = format!("{{ request: 'GET {}/x', messages: {{ count: 1 }} }}", base.replace("http", "ws"));
     assert_eq!(data(&perform(&s, &full_url).await.unwrap()), ["/x Bearer t0k3n"]);
 }

@@ -22,7 +22,7 @@ impl Authority {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![]).unwrap();
-        // without it, issuer and subject of a certificate would be equal, which means self-signed
+        // Without it, issuer and subject of a certificate would be equal, which means self-signed.
         params.distinguished_name.push(rcgen::DnType::CommonName, "test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let certificate = params.self_signed(&key).unwrap();
@@ -90,7 +90,7 @@ impl axum::serve::Listener for Listener {
             let (stream, from) = self.tcp.accept().await.unwrap();
             match self.acceptor.accept(stream).into_fallible().await {
                 Ok(stream) => return (stream, from),
-                // closing with unread data would reset the connection, and the alert could be lost
+                // Closing with unread data would reset the connection, and the alert could be lost.
                 Err((_, mut stream)) => drop(tokio::spawn(async move {
                     let _ = stream.shutdown().await;
                     let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
@@ -193,7 +193,7 @@ async fn client_certificate_is_sent_and_its_absence_explained() {
     let reason = unreachable_reason(&target).await;
     assert!(reason.contains(" rejected the client certificate ("), "{reason}");
 
-    // an identity with its own certificate
+    // An identity with its own certificate.
     let s = stage(&format!("{{ http: '{url}', ca: '{ca}', identities: {{ known: {{ {pair} }} }} }}")).await;
     assert!(perform(&s, "request: GET /").await.is_err());
     perform(&s, "{ request: GET /, identity: known }").await.unwrap();

@@ -12,7 +12,7 @@ pub(crate) enum SignatureError {
     /// The header, and what is wrong with it.
     #[error("the header `{0}` {1}")]
     Malformed(HeaderName, &'static str),
-    /// The secret or the signed bytes are different; which of them cannot be known.
+    /// The secret or the signed bytes are different; the two cases cannot be distinguished.
     #[error("it was signed with another secret, or over other bytes")]
     Mismatch,
     /// The signature is right, and was made this many seconds before the arrival. A negative number: after it.

@@ -1,4 +1,4 @@
-//! Verifies the signatures of deliveries, over the bytes received and in constant time. Knows no box.
+//! Verifies the signatures of deliveries, over the bytes received and in constant time.
 mod error;
 mod scheme;
 #[cfg(test)]
@@ -33,7 +33,7 @@ pub(super) struct Signature {
     tolerance: Duration,
 }
 
-/// What a signature covers, and when it arrived.
+/// The headers and bytes of a delivery, and its time of arrival.
 pub(super) struct SignedBytes<'a> {
     pub headers: &'a HeaderMap,
     pub raw: &'a [u8],

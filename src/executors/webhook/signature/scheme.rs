@@ -176,7 +176,7 @@ fn parse_time(text: &str, header: &HeaderName) -> Result<i64, SignatureError> {
 }
 
 fn require_match(tags: &[Vec<u8>], matches: impl Fn(&[u8]) -> bool) -> Result<(), SignatureError> {
-    // compares all of them, so that the time taken does not depend on which one matches
+    // Compares all of them, so that the time taken does not depend on which one matches.
     if tags.iter().filter(|t| matches(t)).count() > 0 { Ok(()) } else { Err(SignatureError::Mismatch) }
 }
 

@@ -102,7 +102,8 @@ fn verifies_the_example_of_github() {
     assert_eq!(missing.code(), "missing-header");
 }
 
-/// The example of Slack's [Verifying requests from Slack](https://docs.slack.dev/authentication/verifying-requests-from-slack).
+/// The example of Slack's
+/// [Verifying requests from Slack](https://docs.slack.dev/authentication/verifying-requests-from-slack).
 #[test]
 fn verifies_the_example_of_slack() {
     let (secret, time) = ("8f742231b10e8888abcd99yyyzzz85a5", "1531420618");
@@ -133,9 +134,9 @@ fn verifies_the_example_of_slack() {
     assert_eq!(verify(&slack, &no_time, body, secret, 0).unwrap_err().code(), "malformed");
 }
 
-/// The example of Svix' [Verifying Webhooks Manually](https://docs.svix.com/receiving/verifying-payloads/how-manual), and that of
-/// [How to Verify](https://docs.svix.com/receiving/verifying-payloads/how). Standard Webhooks is derived from it and has other header
-/// names; its libraries are tested with the second example.
+/// The example of Svix' [Verifying Webhooks Manually](https://docs.svix.com/receiving/verifying-payloads/how-manual),
+/// and that of [How to Verify](https://docs.svix.com/receiving/verifying-payloads/how). Standard Webhooks is derived
+/// from it and has other header names; its libraries are tested with the second example.
 #[test]
 fn verifies_the_examples_of_svix_and_standard_webhooks() {
     type Example = (&'static str, &'static str, &'static str, &'static str, &'static [u8]);
@@ -191,8 +192,8 @@ fn verifies_the_examples_of_svix_and_standard_webhooks() {
     }
 }
 
-/// Stripe's [documentation](https://docs.stripe.com/webhooks#verify-manually) shows a header without payload and secret, so this
-/// signature comes from:
+/// Stripe's [documentation](https://docs.stripe.com/webhooks#verify-manually) shows a header without payload and
+/// secret, so this signature comes from:
 /// `printf '%s' '1492774577.{"id": "evt_1", "object": "event"}' | openssl dgst -sha256 -hmac whsec_test_secret`.
 #[test]
 fn verifies_a_stripe_signature_made_by_openssl() {
