@@ -70,17 +70,17 @@ impl Address {
         self.0.split(['/', '#']).next().unwrap_or_default()
     }
 
-    /// The items and branches it is in, outermost first, as written after `#`.
+    /// The items and branches of this address, outermost first, as written after `#`.
     pub fn items(&self) -> impl Iterator<Item = &str> {
         self.0.split('/').flat_map(|part| part.split('#').skip(1))
     }
 
-    /// Whether it is in a list of this name: `undo`, `on_failure`.
+    /// Whether this address is in a list of this name: `undo`, `on_failure`.
     pub fn is_in(&self, list: &str) -> bool {
         self.segments().any(|s| s == Segment::List(list))
     }
 
-    /// The addresses it is within, outermost first, and itself at the end.
+    /// The addresses that contain this one, outermost first, and itself at the end.
     pub fn ancestors(&self) -> impl Iterator<Item = Address> + '_ {
         let ends = self.0.match_indices(['/', '#']).map(|(i, _)| i).chain([self.0.len()]);
         ends.map(|end| Address::new(&self.0[..end]))
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_its_case_and_what_it_is_within() {
+    fn reports_its_case_and_the_addresses_that_contain_it() {
         let step = Address::new("TC-1").child("steps").child(1);
         assert_eq!(step.child("do").child(0).item(2).as_str(), "TC-1/steps/1/do/0#2");
         assert_eq!(step.case(), "TC-1");

@@ -1,4 +1,4 @@
-//! Problems in files written by users, and how they are displayed. Each has a code, a place, a message and usually
+//! Problems in files written by users, and how they are displayed. Each has a code, a location, a message and usually
 //! help. The codes are explained in `docs/diagnostics.md`.
 use crate::{language::CODES, source::Span};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -61,7 +61,7 @@ impl Diagnostic {
         }
     }
 
-    /// Displays it like rustc: message, place, source line with underline, help.
+    /// Displays it like rustc: message, location, source line with underline, help.
     pub fn render(&self, colour: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -111,7 +111,7 @@ impl Diagnostics {
         self.0.iter().filter(|d| d.severity == Severity::Error).count()
     }
 
-    /// Sorts by place, and removes duplicates.
+    /// Sorts by location, and removes duplicates.
     pub fn sort(&mut self) {
         self.0.sort_by(|a, b| {
             (&a.span.source.name, a.span.range.start, &a.message).cmp(&(

@@ -1,5 +1,5 @@
-//! The events of a run: everything it reports, in order. They own their data and serialise both ways, so that a recorded run can
-//! be reported and replayed. Knows neither senders nor readers.
+//! The events of a run: everything that the run reports, in order. Events own their data and can be serialised and read
+//! back, so that a recorded run can be reported and replayed. Knows neither senders nor readers.
 pub use crate::expr::AssertionResult;
 use crate::{
     address::Address,
@@ -31,7 +31,7 @@ pub enum EventKind {
     NamesBound {
         /// The plan's variables.
         vars: Value,
-        /// The names that only the environment's own actions see.
+        /// The names that only the environment's own actions can read.
         environment: Value,
     },
     CaseStarted,
@@ -186,7 +186,7 @@ pub struct Evidence {
 pub enum EvidenceKind {
     /// What was sent.
     Request,
-    /// What came back.
+    /// What was received.
     Response,
     /// A command line that does the same by hand: `curl …`, `kubectl …`, `psql …`.
     Reproduce,
@@ -207,7 +207,7 @@ pub enum ErrorKind {
 }
 
 impl EventKind {
-    /// Applies `f` to every text that was observed or comes from values of the plan; fixed texts stay.
+    /// Applies `f` to every text that was observed or comes from values of the plan, and keeps fixed texts.
     pub fn map_text(self, f: &dyn Fn(&str) -> Option<String>) -> EventKind {
         let text = |s: String| f(&s).unwrap_or(s);
         let option = |s: Option<String>| s.map(text);
@@ -266,7 +266,7 @@ impl EventKind {
     }
 }
 
-/// Why a sink could not take an event.
+/// Why a sink failed to process an event.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SinkError(pub String);
@@ -275,15 +275,15 @@ pub struct SinkError(pub String);
 #[async_trait]
 pub trait Events: Send + Sync {
     async fn emit(&self, at: &Address, kind: EventKind);
-    /// Returns when every sink has synced it: an undo is on disk before its action starts.
+    /// Returns when every sink has synced the event. An undo is thus on disk before its action starts.
     async fn commit(&self, at: &Address, kind: EventKind) -> Result<(), SinkError>;
 }
 
-/// Consumes events as they come. An error cancels the run.
+/// Processes each event when it is emitted. An error cancels the run.
 pub trait EventSink: Send {
     /// `line` is the event as one line of JSON.
     fn on_event(&mut self, event: &Event, line: &str) -> Result<(), SinkError>;
-    /// No further event is pending.
+    /// Called when no further event is pending.
     fn flush(&mut self) -> Result<(), SinkError> {
         Ok(())
     }

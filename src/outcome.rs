@@ -106,7 +106,7 @@ pub enum Status {
     Errored,
     /// It needs a name that was never bound, or the case ended before it.
     NotReached,
-    /// A precondition without actions.
+    /// A precondition without actions, or a precondition or step whose actions were all skipped.
     NotVerified,
     /// An expected result that says `unproven: <reason>`.
     Unproven,
@@ -146,7 +146,7 @@ impl Status {
         if severity(other) > severity(self) { other } else { self }
     }
 
-    /// Whether it prevents that its case passes.
+    /// Whether it keeps its case from passing.
     pub fn is_unsuccessful(self) -> bool {
         matches!(self, Status::Failed | Status::Errored | Status::NotReached | Status::Interrupted)
     }

@@ -12,7 +12,7 @@ pub struct Secrets(RwLock<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// The text was masked when it was recorded: further secrets are ignored.
+    /// Whether the texts were masked when they were recorded. Further secrets are then ignored.
     recorded: bool,
     /// The name of each secret, before numbering.
     names: Vec<String>,

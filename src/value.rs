@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 
 pub type Map = IndexMap<String, Value>;
 
-/// Cheap to clone: text, lists and maps are shared.
+/// A JSON value, a time or a duration. Cheap to clone: text, lists and maps are shared.
 ///
 /// Serialised as JSON with a time as `{"$time": "2026-01-02T03:04:05Z"}` and a duration as `{"$duration": "PT1.5S"}`,
 /// so that a record keeps the types.
@@ -95,7 +95,7 @@ impl Value {
         }
     }
 
-    /// Like `==`, but fast if both share their content.
+    /// Equal like `==`, but without comparing content that both values share.
     pub fn identical(&self, other: &Value) -> bool {
         match (self, other) {
             (Value::List(a), Value::List(b)) => {
@@ -109,7 +109,7 @@ impl Value {
         }
     }
 
-    /// As it goes into a request body: times in RFC 3339, durations like `1.5s`.
+    /// The value as it is sent in a request body: times in RFC 3339, durations like `1.5s`.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as J;
         match self {

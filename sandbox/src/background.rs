@@ -16,7 +16,7 @@ pub struct Background {
 }
 
 impl Background {
-    /// Runs until the task ends or the platform stops.
+    /// Spawns a task, which is dropped when the platform stops.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {

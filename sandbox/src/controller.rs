@@ -1,7 +1,7 @@
 //! The controller: reconciles Sessions and Templates.
 //!
-//! It manages a session's Deployment and Service and the status of both kinds. It knows only the cluster, not the
-//! database or the API.
+//! The controller manages a session's Deployment and Service and the status of both kinds. It knows only the cluster,
+//! not the database or the API.
 use super::{
     background::Background,
     defect::{Defect, Defects},
@@ -27,7 +27,7 @@ use std::{sync::Arc, time::Duration};
 const DOMAIN: &str = "streamspace.local";
 /// Delay before an operation is retried.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
-/// Delay that exceeds every timeout of the clients.
+/// A delay longer than every timeout of the clients.
 const LATE_DELAY: Duration = Duration::from_secs(6);
 /// Start-up time of a simulated pod.
 const POD_START_DELAY: Duration = Duration::from_millis(500);
@@ -47,18 +47,18 @@ pub fn start(background: &Background) -> Store<Template> {
     let sessions = Controller::new(Api::<Session>::namespaced(client.clone(), namespace), everything());
     let known = sessions.store();
     // changes within this interval are reconciled together
-    let patience = if background.defects.has(Defect::ReconcileLate) { LATE_DELAY } else { Duration::ZERO };
+    let debounce = if background.defects.has(Defect::ReconcileLate) { LATE_DELAY } else { Duration::ZERO };
     let run = sessions
         .owns(Api::<Deployment>::namespaced(client.clone(), namespace), everything())
         .owns(Api::<Service>::namespaced(client.clone(), namespace), everything())
-        // a session may have been created before its template, or before that was validated
+        // a session may have been created before its template existed or was validated
         .watches(Api::<Template>::namespaced(client, namespace), everything(), move |template| {
             let name = template.metadata.name.unwrap_or_default();
             let waiting = known.state().into_iter().filter(move |s| s.spec.template == name && s.phase() != "Running");
             waiting.map(|session| ObjectRef::from_obj(&*session)).collect::<Vec<_>>()
         })
         .trigger_backoff(Backoff::default())
-        .with_config(controller::Config::default().debounce(patience))
+        .with_config(controller::Config::default().debounce(debounce))
         .run(reconcile_session, on_error::<Session>, context)
         .for_each(|_| async {});
     background.spawn(run);
@@ -82,15 +82,15 @@ fn on_error<K: kube::Resource<DynamicType = ()>>(
 async fn reconcile_template(template: Arc<Template>, context: Arc<Background>) -> Result<Action, ClusterError> {
     context.delays.wait().await;
     let image = template.spec.base_image.trim();
-    let verdict = if image.is_empty() || image.contains(char::is_whitespace) {
+    let status = if image.is_empty() || image.contains(char::is_whitespace) {
         TemplateStatus { valid: Some(false), message: Some(format!("baseImage {image:?} is not the name of an image")) }
     } else {
         TemplateStatus { valid: Some(true), message: Some("Template is valid".into()) }
     };
-    if template.metadata.deletion_timestamp.is_none() && template.status.as_ref() != Some(&verdict) {
+    if template.metadata.deletion_timestamp.is_none() && template.status.as_ref() != Some(&status) {
         let api = Api::<Template>::namespaced(context.client.clone(), &context.namespace);
         let name = template.metadata.name.as_deref().unwrap_or_default();
-        let patch = Patch::Merge(json!({ "status": verdict }));
+        let patch = Patch::Merge(json!({ "status": status }));
         found(api.patch_status(name, &PatchParams::default(), &patch)).await?;
     }
     Ok(Action::await_change())
@@ -121,7 +121,7 @@ async fn reconcile_session(session: Arc<Session>, context: Arc<Background>) -> R
             ready: false,
         },
         (Some(template), Some(true)) => match reconcile_children(&session, template, &context).await {
-            // the cluster will never accept it
+            // a retry cannot succeed
             Err(error) if matches!(error.status(), Some(400 | 422)) => {
                 Status { phase: "Failed", reason: "Rejected", message: error.to_string(), ready: false }
             }
@@ -131,8 +131,8 @@ async fn reconcile_session(session: Arc<Session>, context: Arc<Background>) -> R
     let unready = !status.ready;
     write_status(&session, assumed_status(&session, context.defects).unwrap_or(status), &context).await?;
     // a Deployment without owner reference triggers no reconcile
-    let asks = unready && context.defects.has(Defect::OrphansDeployment);
-    Ok(if asks { Action::requeue(RETRY_DELAY) } else { Action::await_change() })
+    let requeue = unready && context.defects.has(Defect::OrphansDeployment);
+    Ok(if requeue { Action::requeue(RETRY_DELAY) } else { Action::await_change() })
 }
 
 /// Defects that report a phase without observing the pod.
@@ -169,8 +169,8 @@ async fn reconcile_children(
     let deployments = Api::<Deployment>::namespaced(context.client.clone(), &context.namespace);
     let services = Api::<Service>::namespaced(context.client.clone(), &context.namespace);
     let name = session.name();
-    let keeps = context.defects.has(Defect::HibernatedKeepsPod);
-    let replicas = i32::from(keeps || session.spec.state == "running");
+    let keeps_pod = context.defects.has(Defect::HibernatedKeepsPod);
+    let replicas = i32::from(keeps_pod || session.spec.state == "running");
 
     let mut made = false;
     let deployment =
@@ -183,19 +183,19 @@ async fn reconcile_children(
                 ))
                 .await?
             }
-            Some(there) => {
+            Some(existing) => {
                 let only_down = context.defects.has(Defect::WakeWithoutPod);
-                let replicas = if only_down { there.spec.replicas.unwrap_or(1).min(replicas) } else { replicas };
+                let replicas = if only_down { existing.spec.replicas.unwrap_or(1).min(replicas) } else { replicas };
                 let wanted = container(session, template);
-                let pod = there.spec.template.spec.as_ref();
+                let pod = existing.spec.template.spec.as_ref();
                 let current = pod.and_then(|pod| pod.containers.first()?.resources.clone());
                 let stale = serde_json::to_value(current).unwrap_or_default() != wanted["resources"];
-                if there.spec.replicas != Some(replicas) || stale {
+                if existing.spec.replicas != Some(replicas) || stale {
                     let patch =
                         json!({ "spec": { "replicas": replicas, "template": { "spec": { "containers": [wanted] } } } });
                     found(deployments.patch(name, &PatchParams::default(), &Patch::Merge(patch))).await?
                 } else {
-                    Some(there)
+                    Some(existing)
                 }
             }
         };
@@ -263,7 +263,7 @@ fn progress(session: &Session, deployment: Option<&Deployment>) -> Status {
         status.and_then(|status| status.observed_generation) >= deployment.metadata.generation
     });
     let available = status.and_then(|status| status.available_replicas).unwrap_or_default();
-    let there = status.and_then(|status| status.replicas).unwrap_or_default();
+    let total = status.and_then(|status| status.replicas).unwrap_or_default();
     match session.spec.state.as_str() {
         "running" if current && available >= 1 => {
             Status { phase: "Running", reason: "PodAvailable", message: "Session is running".into(), ready: true }
@@ -277,7 +277,7 @@ fn progress(session: &Session, deployment: Option<&Deployment>) -> Status {
             } else {
                 ("Terminated", "Session is terminated")
             };
-            if current && there == 0 && available == 0 {
+            if current && total == 0 && available == 0 {
                 Status { phase: ended, reason: "NoPod", message: message.into(), ready: false }
             } else {
                 let phase = if session.phase() == "Running" { "Running" } else { "Pending" };
@@ -326,8 +326,8 @@ fn from_json<T: serde::de::DeserializeOwned>(json: Json) -> T {
     serde_json::from_value(json).expect("written here, by the kind's own schema")
 }
 
-fn owner(session: &Session, forgotten: bool) -> Json {
-    if forgotten {
+fn owner(session: &Session, omitted: bool) -> Json {
+    if omitted {
         return Json::Null;
     }
     json!([{
@@ -420,17 +420,17 @@ mod tests {
 
     #[test]
     fn status_defects_affect_only_their_phase() {
-        let said = |state: &str, defects: &[Defect]| {
+        let assumed_phase = |state: &str, defects: &[Defect]| {
             let session: Session = from_json(json!({ "metadata": { "name": "s" }, "spec": { "state": state } }));
             assumed_status(&session, defects.iter().copied().collect()).map(|status| status.phase)
         };
         for state in ["running", "hibernated", "terminated"] {
-            assert_eq!(said(state, &[]), None);
+            assert_eq!(assumed_phase(state, &[]), None);
         }
-        assert_eq!(said("running", &[Defect::RunningBeforePod]), Some("Running"));
-        assert_eq!(said("hibernated", &[Defect::RunningBeforePod]), None);
-        assert_eq!(said("hibernated", &[Defect::HibernatedKeepsPod]), Some("Hibernated"));
-        assert_eq!(said("running", &[Defect::HibernatedKeepsPod]), None);
+        assert_eq!(assumed_phase("running", &[Defect::RunningBeforePod]), Some("Running"));
+        assert_eq!(assumed_phase("hibernated", &[Defect::RunningBeforePod]), None);
+        assert_eq!(assumed_phase("hibernated", &[Defect::HibernatedKeepsPod]), Some("Hibernated"));
+        assert_eq!(assumed_phase("running", &[Defect::HibernatedKeepsPod]), None);
     }
 
     #[test]

@@ -20,13 +20,13 @@ const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Returns when the namespace exists and both kinds are served.
 pub async fn install(client: &Client, namespace: &str) -> Result<(), ClusterError> {
-    let known = are_served(client, namespace).await?;
+    let served = are_served(client, namespace).await?;
     let namespaces = Api::<Namespace>::all(client.clone());
     if found(namespaces.get(namespace)).await?.is_none() {
         let new: Namespace = serde_json::from_value(json!({ "metadata": { "name": namespace } })).expect("plain");
         create_if_absent(namespaces.create(&PostParams::default(), &new)).await?;
     }
-    if known {
+    if served {
         return Ok(());
     }
     let definitions = Api::<CustomResourceDefinition>::all(client.clone());
@@ -51,7 +51,7 @@ async fn are_served(client: &Client, namespace: &str) -> Result<bool, ClusterErr
     Ok(sessions.is_some() && templates.is_some())
 }
 
-/// Accepts that another process created it first.
+/// Creates an object. An object that another process created first is accepted.
 async fn create_if_absent<T>(request: impl Future<Output = kube::Result<T>>) -> Result<(), ClusterError> {
     match with_timeout(request).await {
         Err(error) if error.status() != Some(409) => Err(error),

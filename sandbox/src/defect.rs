@@ -1,7 +1,7 @@
 //! The catalogue of defects that can be injected, and the set that is switched on.
 //!
-//! A defect is a small, realistic bug, implemented where it would occur; the code there asks `Defects::has`. All are
-//! off by default. Knows neither their implementation nor any test.
+//! A defect is a small, realistic bug, implemented where it would occur; the code there calls `Defects::has`. All are
+//! off by default. This file knows neither their implementation nor any test.
 use std::fmt;
 
 /// The category of a defect.

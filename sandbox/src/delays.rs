@@ -39,7 +39,7 @@ impl Delays {
         let waits = self.0.as_ref()?;
         let random =
             splitmix64(waits.seed.wrapping_add(waits.count.fetch_add(1, Ordering::Relaxed).wrapping_mul(GOLDEN)));
-        // a double holds 53 bits
+        // an f64 represents 53 bits exactly
         #[allow(clippy::cast_precision_loss)]
         let part = (random >> 11) as f64 / (1u64 << 53) as f64;
         Some(waits.max.mul_f64(part))

@@ -1,6 +1,7 @@
 //! The webhook dispatcher: signs, sends and retries deliveries.
 //!
-//! It keeps a delivery in memory until it succeeds or is given up, so an unreachable database delays only the record.
+//! The dispatcher keeps a delivery in memory until it succeeds or is given up, so an unreachable database delays only
+//! the record.
 use super::{
     defect::{Defect, Defects},
     delays::Delays,
@@ -21,7 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Limit of concurrent requests.
 const MAX_CONCURRENT_REQUESTS: usize = 64;
-/// How much of a response is recorded.
+/// Limit of the recorded part of a response.
 const MAX_RECORDED_BYTES: usize = 1024;
 const MAX_DELAY_SECONDS: f64 = 24.0 * 3600.0;
 
@@ -104,6 +105,7 @@ enum AttemptResult {
 }
 
 impl Sender {
+    /// The deliveries to send, as the defects change them.
     fn accepted(&self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
         match () {
             () if self.defects.has(Defect::WebhookSilent) => vec![],
@@ -124,17 +126,17 @@ impl Sender {
                 delivery.body = with_attempt(&delivery.body, attempts);
             }
             let signature = self.signature(&delivery, attempts).await;
-            let answer = self.attempt(&delivery, &signature).await;
+            let result = self.attempt(&delivery, &signature).await;
             let at = Timestamp::now();
             let policy = &delivery.webhook.retry_policy;
-            let mut wait = next_delay(self.defects, policy, attempts, &answer);
-            if attempts > 1 && matches!(answer, AttemptResult::Delivered(..)) && std::mem::take(&mut once_more) {
+            let mut wait = next_delay(self.defects, policy, attempts, &result);
+            if attempts > 1 && matches!(result, AttemptResult::Delivered(..)) && std::mem::take(&mut once_more) {
                 wait = Some(retry_delay(policy, 1));
             }
-            let attempt = self.summarize(&delivery, attempts, answer, at, wait);
+            let attempt = self.summarize(&delivery, attempts, result, at, wait);
             let next = wait.map(|wait| tokio::time::Instant::now() + wait);
-            let webhook_gone = !self.record(&attempt, next).await;
-            let (Some(next), false) = (next, webhook_gone) else { return };
+            let webhook_deleted = !self.record(&attempt, next).await;
+            let (Some(next), false) = (next, webhook_deleted) else { return };
             tokio::time::sleep_until(next).await;
         }
     }
@@ -167,11 +169,11 @@ impl Sender {
         self.delays.wait().await;
         let _permit = self.permits.acquire().await;
         let request = self.http.post(&delivery.webhook.url).body(delivery.body.clone());
-        let answer = request.headers(headers(delivery, signature.as_deref())).send().await;
-        match answer {
-            Ok(answer) => {
-                let status = answer.status();
-                let text = read_start(answer).await;
+        let sent = request.headers(headers(delivery, signature.as_deref())).send().await;
+        match sent {
+            Ok(response) => {
+                let status = response.status();
+                let text = read_start(response).await;
                 match status.as_u16() {
                     200..=299 => AttemptResult::Delivered(status.as_u16(), text),
                     500..=599 | 429 => AttemptResult::Failed(Some(status.as_u16()), text),
@@ -187,11 +189,11 @@ impl Sender {
         &self,
         delivery: &Delivery,
         attempts: u32,
-        answer: AttemptResult,
+        result: AttemptResult,
         at: Timestamp,
         wait: Option<Duration>,
     ) -> Attempt {
-        let (status, status_code, response, error) = match answer {
+        let (status, status_code, response, error) = match result {
             AttemptResult::Delivered(code, text) => ("success", Some(code), Some(text), None),
             AttemptResult::Refused(code, text) => {
                 ("failed", Some(code), Some(text), Some(format!("refused with {code}")))
@@ -270,9 +272,9 @@ fn headers(delivery: &Delivery, signature: Option<&str>) -> HeaderMap {
 }
 
 /// The first `MAX_RECORDED_BYTES` of a response.
-async fn read_start(mut answer: reqwest::Response) -> String {
+async fn read_start(mut response: reqwest::Response) -> String {
     let mut bytes = vec![];
-    while let Ok(Some(chunk)) = answer.chunk().await {
+    while let Ok(Some(chunk)) = response.chunk().await {
         bytes.extend_from_slice(&chunk);
         if bytes.len() >= MAX_RECORDED_BYTES {
             break;
@@ -290,21 +292,21 @@ pub fn sign(secret: &str, body: &[u8]) -> String {
 }
 
 /// The delay before the next attempt; `None` after the last.
-fn next_delay(defects: Defects, policy: &RetryPolicy, attempts: u32, answer: &AttemptResult) -> Option<Duration> {
-    let failed = match answer {
+fn next_delay(defects: Defects, policy: &RetryPolicy, attempts: u32, result: &AttemptResult) -> Option<Duration> {
+    let failed = match result {
         AttemptResult::Delivered(..) => false,
         AttemptResult::Refused(..) => defects.has(Defect::WebhookRetriesRefusals),
         AttemptResult::Failed(None, _) => !defects.has(Defect::WebhookNoRetryUnanswered),
         AttemptResult::Failed(..) => true,
     };
-    let most = match () {
+    let max_retries = match () {
         () if defects.has(Defect::WebhookNoRetry) => 0,
         () if defects.has(Defect::WebhookRetriesOnce) => 1,
         () if defects.has(Defect::WebhookRetriesForEver) => u32::MAX,
         () => policy.max_retries,
     };
-    let pause = if defects.has(Defect::WebhookRetriesAtOnce) { Duration::ZERO } else { retry_delay(policy, attempts) };
-    (failed && attempts <= most).then_some(pause)
+    let delay = if defects.has(Defect::WebhookRetriesAtOnce) { Duration::ZERO } else { retry_delay(policy, attempts) };
+    (failed && attempts <= max_retries).then_some(delay)
 }
 
 /// The same JSON with other whitespace.
@@ -352,15 +354,15 @@ mod tests {
     #[test]
     fn retries_failures_as_policy_and_defects_say() {
         let policy = RetryPolicy { max_retries: 3, retry_delay_seconds: 1.0, backoff_multiplier: 1.0 };
-        let (taken, refused) =
+        let (delivered, refused) =
             (AttemptResult::Delivered(200, String::new()), AttemptResult::Refused(400, String::new()));
-        let (failed, silent) =
+        let (failed, unanswered) =
             (AttemptResult::Failed(Some(503), String::new()), AttemptResult::Failed(None, String::new()));
         let attempts = |wrong: &[Defect], answer: &AttemptResult| {
             let defects: Defects = wrong.iter().copied().collect();
             (1..=10).find(|n| next_delay(defects, &policy, *n, answer).is_none())
         };
-        for (wrong, of_taken, of_refused, of_failed, of_silent) in [
+        for (wrong, of_delivered, of_refused, of_failed, of_unanswered) in [
             (None, Some(1), Some(1), Some(4), Some(4)),
             (Some(Defect::WebhookNoRetry), Some(1), Some(1), Some(1), Some(1)),
             (Some(Defect::WebhookRetriesOnce), Some(1), Some(1), Some(2), Some(2)),
@@ -369,8 +371,8 @@ mod tests {
             (Some(Defect::WebhookNoRetryUnanswered), Some(1), Some(1), Some(4), Some(1)),
         ] {
             let wrong: Vec<Defect> = wrong.into_iter().collect();
-            let got = [&taken, &refused, &failed, &silent].map(|answer| attempts(&wrong, answer));
-            assert_eq!(got, [of_taken, of_refused, of_failed, of_silent], "{wrong:?}");
+            let got = [&delivered, &refused, &failed, &unanswered].map(|answer| attempts(&wrong, answer));
+            assert_eq!(got, [of_delivered, of_refused, of_failed, of_unanswered], "{wrong:?}");
         }
         let at_once = Defects::default().with(Defect::WebhookRetriesAtOnce);
         assert_eq!(next_delay(at_once, &policy, 1, &failed), Some(Duration::ZERO));

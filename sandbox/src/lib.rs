@@ -37,7 +37,7 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Timeout until cluster and database respond at the start.
+/// Timeout until the sessions of the cluster are listed at the start.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Timeout for running requests at shutdown.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -103,7 +103,7 @@ impl DatabaseSwitch {
         self.gate.set(false);
     }
 
-    /// The number of accesses while it was closed.
+    /// The number of accesses that were refused while the database was closed.
     pub fn refused(&self) -> u64 {
         self.gate.refused()
     }
@@ -163,8 +163,8 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
     }
     let templates = controller::start(&background);
     let (changes, listed) = syncer::start(store.clone(), dispatcher.clone(), &background);
-    // waiting on a controller's own store would take its wake-up away, so only the syncer is waited for; the
-    // controllers started to list earlier and also find what is created before they are ready
+    // waiting on a controller's own store would consume its wake-up, so only the syncer is waited for; the controllers
+    // began to list earlier, and also find objects that are created before they are ready
     let _ = tokio::time::timeout(START_TIMEOUT, listed).await.map_err(|_| ClusterError::Timeout)?;
 
     let key = [*uuid::Uuid::new_v4().as_bytes(), *uuid::Uuid::new_v4().as_bytes()].concat();

@@ -1,7 +1,7 @@
 //! The platform's log: a text file with one line per event.
 //!
 //! A line holds the time (RFC 3339, UTC), level, message and `key=value` fields. Bodies, queries and headers are
-//! never logged, so no secret can get in.
+//! logged only by the defects that leak them, so without them the log contains no secret.
 use jiff::Timestamp;
 use std::{
     fmt::{self, Display, Write as _},

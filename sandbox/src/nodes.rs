@@ -1,7 +1,7 @@
 //! Simulates nodes: creates the pods of session Deployments and sets the Deployments' status.
 //!
-//! Needed in a cluster without kubelets; not started if there are real nodes. Handles only Deployments with the
-//! platform's `app` label.
+//! The simulation is needed in a cluster without kubelets, and not started if there are real nodes. It handles only
+//! Deployments with the platform's `app` label.
 use super::{
     background::Background,
     defect::Defect,
@@ -63,23 +63,23 @@ async fn reconcile_deployment(deployment: Arc<Deployment>, context: Arc<Backgrou
     let labels = spec.selector.match_labels.clone().unwrap_or_default();
     let selector = labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
     let owned = |pod: &Pod| pod.metadata.owner_references.iter().flatten().any(|owner| owner.uid == *uid);
-    let mut there: Vec<Pod> = with_timeout(pods.list(&ListParams::default().labels(&selector))).await?.items;
-    there.retain(|pod| owned(pod) && pod.metadata.deletion_timestamp.is_none());
+    let mut existing: Vec<Pod> = with_timeout(pods.list(&ListParams::default().labels(&selector))).await?.items;
+    existing.retain(|pod| owned(pod) && pod.metadata.deletion_timestamp.is_none());
 
-    while there.len() > wanted {
-        let Some(pod) = there.pop().and_then(|pod| pod.metadata.name) else { continue };
-        // without a kubelet nothing has to be stopped first, so the grace period is 0
+    while existing.len() > wanted {
+        let Some(pod) = existing.pop().and_then(|pod| pod.metadata.name) else { continue };
+        // no kubelet has to stop a container first, so the grace period is 0
         found(pods.delete(&pod, &DeleteParams::default().grace_period(0))).await?;
     }
-    if there.len() < wanted && context.defects.has(Defect::RunningBeforePod) {
+    if existing.len() < wanted && context.defects.has(Defect::RunningBeforePod) {
         // pods start slowly on real nodes; this exposes code that does not wait for them
         tokio::time::sleep(POD_START_DELAY).await;
     }
-    while there.len() < wanted {
+    while existing.len() < wanted {
         let pod = pod(name, uid, &deployment);
-        there.push(with_timeout(pods.create(&PostParams::default(), &pod)).await?);
+        existing.push(with_timeout(pods.create(&PostParams::default(), &pod)).await?);
     }
-    for pod in &there {
+    for pod in &existing {
         let running = pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
         if let (false, Some(pod)) = (running, &pod.metadata.name) {
             let status =
@@ -88,7 +88,7 @@ async fn reconcile_deployment(deployment: Arc<Deployment>, context: Arc<Backgrou
         }
     }
 
-    let count = i32::try_from(there.len()).unwrap_or(i32::MAX);
+    let count = i32::try_from(existing.len()).unwrap_or(i32::MAX);
     let old = deployment.status.clone().unwrap_or_default();
     let up_to_date = old.observed_generation == deployment.metadata.generation
         && [old.replicas, old.available_replicas, old.ready_replicas].map(Option::unwrap_or_default) == [count; 3];
@@ -98,10 +98,10 @@ async fn reconcile_deployment(deployment: Arc<Deployment>, context: Arc<Backgrou
             "observedGeneration": deployment.metadata.generation, "replicas": count, "updatedReplicas": count,
             "readyReplicas": count, "availableReplicas": count,
         } });
-        let still = found(deployments.patch_status(name, &PatchParams::default(), &Patch::Merge(status))).await?;
-        if still.is_none_or(|still| still.metadata.uid.as_ref() != Some(uid)) {
+        let updated = found(deployments.patch_status(name, &PatchParams::default(), &Patch::Merge(status))).await?;
+        if updated.is_none_or(|updated| updated.metadata.uid.as_ref() != Some(uid)) {
             // the Deployment was deleted while its pods were being created
-            for pod in there.iter().filter_map(|pod| pod.metadata.name.as_deref()) {
+            for pod in existing.iter().filter_map(|pod| pod.metadata.name.as_deref()) {
                 found(pods.delete(pod, &DeleteParams::default().grace_period(0))).await?;
             }
         }

@@ -1,8 +1,8 @@
 //! The syncer: keeps session rows and Session objects in agreement.
 //!
-//! For each session it compares row and object and takes the step that `decide` returns: API requests are sent to the
-//! cluster; after that the object's state is written to the row. One session is never processed concurrently. It is
-//! triggered by API requests and watch events; a periodic comparison of everything is the fallback.
+//! For each session the syncer compares row and object and takes the step that `decide` returns: API requests are sent
+//! to the cluster; after that the object's state is written to the row. One session is never processed concurrently.
+//! API requests and watch events trigger the syncer; a periodic comparison of everything is the fallback.
 mod convert;
 mod decide;
 mod object_defects;
@@ -47,7 +47,7 @@ impl ChangeNotifier {
     }
 }
 
-/// The receiver completes when the objects have been listed for the first time.
+/// Starts the syncer. The receiver completes when the objects have been listed for the first time.
 pub fn start(store: Store, dispatcher: Dispatcher, background: &Background) -> (ChangeNotifier, oneshot::Receiver<()>) {
     let (inbox, changes) = mpsc::unbounded_channel();
     let (ready, listed) = oneshot::channel();
@@ -65,7 +65,7 @@ pub fn start(store: Store, dispatcher: Dispatcher, background: &Background) -> (
     (ChangeNotifier { inbox }, listed)
 }
 
-/// The end of some work on a session.
+/// How a piece of work on a session ended.
 enum WorkEnd {
     Synced(String),
     /// The back-off after a failure is over.
@@ -157,7 +157,7 @@ async fn run(syncer: Arc<Syncer>, mut changes: mpsc::UnboundedReceiver<String>, 
     }
 }
 
-/// True if nothing is left to do until the next notification.
+/// Syncs one session. False if it failed and must be retried.
 async fn sync_session(syncer: Arc<Syncer>, name: String) -> bool {
     let Err(error) = syncer.sync(&name).await else { return true };
     let message = match &error {

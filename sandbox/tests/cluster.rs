@@ -41,17 +41,17 @@ async fn start() -> Server {
 }
 
 async fn start_with(window: usize) -> Server {
-    // another test of this process may have installed it
+    // another test of this process may have installed the provider
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let cluster = serve(listener, Options { token: TOKEN.into(), window }).await;
     let api = Server { cluster, http: reqwest::Client::builder().no_proxy().build().unwrap() };
-    // these tests are not about schemas, so sessions may have extra fields
+    // these tests do not cover schemas, so sessions may have extra fields
     let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/sessions.stream.space";
     let open = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
     let schema = [json!({ "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": open })];
-    let (code, said) = api.send(Method::PATCH, path, "application/json-patch+json", json!(schema).to_string()).await;
-    assert_eq!(code, 200, "{said}");
+    let (code, body) = api.send(Method::PATCH, path, "application/json-patch+json", json!(schema).to_string()).await;
+    assert_eq!(code, 200, "{body}");
     api
 }
 
@@ -62,9 +62,9 @@ impl Server {
 
     async fn send(&self, method: Method, path: &str, content: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
         let request = self.http.request(method, self.url(path)).bearer_auth(TOKEN);
-        let answer = request.header("content-type", content).body(body).send().await.unwrap();
-        let code = answer.status().as_u16();
-        (code, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or(Value::Null))
+        let response = request.header("content-type", content).body(body).send().await.unwrap();
+        let code = response.status().as_u16();
+        (code, serde_json::from_str(&response.text().await.unwrap()).unwrap_or(Value::Null))
     }
 
     async fn get(&self, path: &str) -> (u16, Value) {
@@ -99,11 +99,11 @@ impl Server {
         Watch::open(self.cluster.address(), path).await
     }
 
-    /// Waits until the object is gone.
-    async fn gone(&self, path: &str) {
+    /// Waits until the object does not exist.
+    async fn wait_until_deleted(&self, path: &str) {
         let began = Instant::now();
         while self.get(path).await.0 != 404 {
-            assert!(began.elapsed() < WAIT_TIMEOUT, "{path} is still there: {}", self.get(path).await.1);
+            assert!(began.elapsed() < WAIT_TIMEOUT, "{path} still exists: {}", self.get(path).await.1);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -184,7 +184,7 @@ impl Watch {
                 }
             }
         };
-        tokio::time::timeout(WAIT_TIMEOUT, read).await.expect("no event came")
+        tokio::time::timeout(WAIT_TIMEOUT, read).await.expect("an event before the timeout")
     }
 
     async fn expect(&mut self, what: &str, name: &str) -> Value {
@@ -202,15 +202,15 @@ impl Watch {
 async fn refuses_requests_without_the_token() {
     let api = start().await;
     for path in ["/version", SESSIONS, "/nonsense", "/bearer/wrong/version", "/%ff"] {
-        let answer = api.http.get(api.url(path)).send().await.unwrap();
-        assert_eq!(answer.status(), 401, "{path}");
-        let body: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        let response = api.http.get(api.url(path)).send().await.unwrap();
+        assert_eq!(response.status(), 401, "{path}");
+        let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
         assert_eq!(body["reason"], "Unauthorized");
     }
-    let answer = api.http.get(api.url(SESSIONS)).bearer_auth("wrong").send().await.unwrap();
-    assert_eq!(answer.status(), 401);
-    let answer = api.http.get(api.url(&format!("/bearer/{TOKEN}/version"))).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
+    let response = api.http.get(api.url(SESSIONS)).bearer_auth("wrong").send().await.unwrap();
+    assert_eq!(response.status(), 401);
+    let response = api.http.get(api.url(&format!("/bearer/{TOKEN}/version"))).send().await.unwrap();
+    assert_eq!(response.status(), 200);
 }
 
 #[tokio::test]
@@ -446,7 +446,7 @@ async fn deletes_children_with_their_owner() {
         assert_eq!(api.post(CONFIGMAPS, &grandchild).await.0, 201);
         api.delete(&format!("{SESSIONS}/owner"), &policy).await;
         for gone in [format!("{CONFIGMAPS}/child"), format!("{CONFIGMAPS}/grandchild"), format!("{SESSIONS}/owner")] {
-            api.gone(&gone).await;
+            api.wait_until_deleted(&gone).await;
         }
     }
 }
@@ -484,10 +484,10 @@ async fn foreground_deletion_removes_the_owner_last() {
     assert_eq!(code, 200);
     assert_eq!(waiting["metadata"]["finalizers"], json!(["foregroundDeletion"]));
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(api.get(&format!("{SESSIONS}/owner")).await.0, 200, "a blocking child is still there");
+    assert_eq!(api.get(&format!("{SESSIONS}/owner")).await.0, 200, "a blocking child still exists");
     let freed = json!({ "metadata": { "finalizers": null } });
     assert_eq!(api.merge(&format!("{CONFIGMAPS}/child"), &freed).await.0, 200);
-    api.gone(&format!("{SESSIONS}/owner")).await;
+    api.wait_until_deleted(&format!("{SESSIONS}/owner")).await;
 }
 
 #[tokio::test]
@@ -498,7 +498,7 @@ async fn orphaned_children_lose_their_reference_and_stay() {
     child["metadata"]["ownerReferences"] = owned_by(&owner, false);
     api.post(CONFIGMAPS, &child).await;
     api.delete(&format!("{SESSIONS}/owner"), &json!({ "propagationPolicy": "Orphan" })).await;
-    api.gone(&format!("{SESSIONS}/owner")).await;
+    api.wait_until_deleted(&format!("{SESSIONS}/owner")).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     let (code, child) = api.get(&format!("{CONFIGMAPS}/child")).await;
     assert_eq!((code, child["metadata"].get("ownerReferences")), (200, None));
@@ -513,7 +513,7 @@ async fn collects_objects_without_a_living_owner() {
     let mut child = configmap("child");
     child["metadata"]["ownerReferences"] = owned_by(&dead, false);
     assert_eq!(api.post(CONFIGMAPS, &child).await.0, 201);
-    api.gone(&format!("{CONFIGMAPS}/child")).await;
+    api.wait_until_deleted(&format!("{CONFIGMAPS}/child")).await;
 
     // with one living owner it stays and loses the other reference
     let mut both = owned_by(&dead, false);
@@ -537,11 +537,11 @@ async fn deletes_a_namespace_with_its_contents() {
     api.post(&inside, &configmap("free")).await;
     let (_, ending) = api.delete("/api/v1/namespaces/short", &Value::Null).await;
     assert_eq!(ending["status"]["phase"], "Terminating");
-    api.gone(&format!("{inside}/free")).await;
+    api.wait_until_deleted(&format!("{inside}/free")).await;
     assert_eq!(api.post(&inside, &configmap("late")).await.0, 403);
     assert_eq!(api.get("/api/v1/namespaces/short").await.0, 200);
     api.merge(&format!("{inside}/held"), &json!({ "metadata": { "finalizers": [] } })).await;
-    api.gone("/api/v1/namespaces/short").await;
+    api.wait_until_deleted("/api/v1/namespaces/short").await;
     assert_eq!(api.delete("/api/v1/namespaces/default", &Value::Null).await.0, 403);
 }
 
@@ -801,7 +801,7 @@ async fn serves_a_resource_while_its_definition_exists() {
     assert_eq!(api.post(things, &thing).await.0, 201);
     assert_eq!(api.get("/apis/x.example/v1").await.1["resources"][0]["kind"], "Thing");
     api.delete(&format!("{definitions}/things.x.example"), &Value::Null).await;
-    api.gone(&format!("{definitions}/things.x.example")).await;
+    api.wait_until_deleted(&format!("{definitions}/things.x.example")).await;
     assert_eq!(api.get(things).await.0, 404);
     assert_eq!(api.get("/apis/x.example").await.0, 404);
 
@@ -890,8 +890,8 @@ async fn survives_malformed_requests() {
                 } else {
                     "application/merge-patch+json"
                 };
-                let (code, answer) = api.send(method.clone(), path, content, body.to_owned()).await;
-                assert!((200..506).contains(&code) && code != 500, "{method} {path} {body}: {code} {answer}");
+                let (code, response) = api.send(method.clone(), path, content, body.to_owned()).await;
+                assert!((200..506).contains(&code) && code != 500, "{method} {path} {body}: {code} {response}");
             }
         }
     }
@@ -1057,10 +1057,10 @@ async fn works_with_kube_controllers_and_finalizers() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let settled = reconciles.load(std::sync::atomic::Ordering::SeqCst);
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(reconciles.load(std::sync::atomic::Ordering::SeqCst), settled, "it spins");
+    assert_eq!(reconciles.load(std::sync::atomic::Ordering::SeqCst), settled, "it reconciles without a change");
     api.delete(&path, &Value::Null).await;
-    api.gone(&path).await;
-    api.gone(&format!("{CONFIGMAPS}/one")).await;
+    api.wait_until_deleted(&path).await;
+    api.wait_until_deleted(&format!("{CONFIGMAPS}/one")).await;
     controller.abort();
 }
 
@@ -1089,14 +1089,14 @@ impl Kubectl {
 
     async fn run(&self, args: &[&str]) -> (bool, String) {
         let output = self.command(args).output().await.expect("kubectl has to be installed for this test");
-        let said = [output.stdout, output.stderr].concat();
-        (output.status.success(), String::from_utf8(said).unwrap())
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
     }
 
     async fn good(&self, args: &[&str]) -> String {
-        let (good, said) = self.run(args).await;
-        assert!(good, "kubectl {args:?}: {said}");
-        said
+        let (good, text) = self.run(args).await;
+        assert!(good, "kubectl {args:?}: {text}");
+        text
     }
 
     fn file(&self, object: &Value) -> String {
@@ -1147,12 +1147,12 @@ async fn works_with_kubectl() {
     kubectl.good(&["describe", "session", "one"]).await;
     let deleted = kubectl.good(&["delete", "session", "one"]).await;
     assert!(deleted.contains("\"one\" deleted"), "{deleted}");
-    let (good, said) = kubectl.run(&["get", "session", "one"]).await;
-    assert!(!good && said.contains("Error from server (NotFound): sessions.stream.space \"one\" not found"), "{said}");
-    let (good, said) = kubectl.run(&["apply", "--server-side", "-f", &file]).await;
-    assert!(!good && said.contains("server-side apply is not supported"), "{said}");
-    let (good, said) = kubectl.run(&["create", "namespace", "x"]).await;
-    assert!(!good && said.contains("does not read protobuf"), "{said}");
+    let (good, text) = kubectl.run(&["get", "session", "one"]).await;
+    assert!(!good && text.contains("Error from server (NotFound): sessions.stream.space \"one\" not found"), "{text}");
+    let (good, text) = kubectl.run(&["apply", "--server-side", "-f", &file]).await;
+    assert!(!good && text.contains("server-side apply is not supported"), "{text}");
+    let (good, text) = kubectl.run(&["create", "namespace", "x"]).await;
+    assert!(!good && text.contains("does not read protobuf"), "{text}");
 
     // kubectl patches built-in kinds strategically
     let mut deployment = json!({
@@ -1167,8 +1167,8 @@ async fn works_with_kubectl() {
     kubectl.good(&["apply", "-f", &kubectl.file(&deployment)]).await;
     assert_eq!(api.get(&format!("{DEPLOYMENTS}/d")).await.1["spec"]["replicas"], 2);
     deployment["spec"]["template"]["spec"]["containers"][0]["image"] = json!("other");
-    let (good, said) = kubectl.run(&["apply", "-f", &kubectl.file(&deployment)]).await;
-    assert!(!good && said.contains("strategic merge patch with lists"), "{said}");
+    let (good, text) = kubectl.run(&["apply", "-f", &kubectl.file(&deployment)]).await;
+    assert!(!good && text.contains("strategic merge patch with lists"), "{text}");
 }
 
 #[tokio::test]
@@ -1181,7 +1181,7 @@ async fn releases_disconnected_watchers() {
     }
     let mut raw = TcpStream::connect(api.cluster.address()).await.unwrap();
     raw.write_all(b"NONSENSE\r\n\r\n").await.unwrap();
-    let mut answer = Vec::new();
-    raw.read_to_end(&mut answer).await.unwrap();
+    let mut response = Vec::new();
+    raw.read_to_end(&mut response).await.unwrap();
     assert_eq!(api.merge(&format!("{SESSIONS}/one"), &json!({ "spec": { "n": 1 } })).await.0, 200);
 }

@@ -1,4 +1,4 @@
-//! Takes the body of a verb apart.
+//! Reads the parts of a verb's body.
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     expr::{Expression, Reference, Template, Tree},

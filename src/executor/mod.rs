@@ -127,7 +127,7 @@ pub trait Action: Send + Sync {
         vec![]
     }
     async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError>;
-    /// The next observation after `last`, without losing any between the two. Waits for a change, or for `pace` if the
+    /// The next observation after `last`, without missing a change in between. Waits for a change, or for `pace` if the
     /// target cannot report changes.
     async fn next(&self, cx: &ActionContext<'_>, _last: &Output, pace: Duration) -> Result<Output, ActionError> {
         tokio::time::sleep(pace).await;

@@ -16,11 +16,11 @@ const MAX_WRITES: usize = 64;
 enum Effect {
     Create,
     Delete,
-    /// How many were found.
+    /// The number of things of this name that the read found.
     Read(usize),
 }
 
-/// How many of each name a read found, and when.
+/// The number of things of each name that a read found, and its interval.
 struct Observation<'a> {
     counts: BTreeMap<&'a str, usize>,
     from: Timestamp,
@@ -114,35 +114,35 @@ fn anomaly(history: &[Operation]) -> Option<&'static str> {
     let absent = |o: &&Operation| o.effect == Effect::Read(0);
     let created = history.iter().filter(|o| o.effect == Effect::Create);
     let deleted = history.iter().filter(|o| o.effect == Effect::Delete);
-    let Some(first_created) = created.clone().map(|o| o.from).min() else { return Some("was never created") };
-    if history.iter().filter(present).any(|o| o.to < first_created) {
+    let Some(create_requested) = created.clone().map(|o| o.from).min() else { return Some("was never created") };
+    if history.iter().filter(present).any(|o| o.to < create_requested) {
         return Some("was present before its creation was requested");
     }
-    let gone = deleted.clone().map(|o| o.to).min();
-    let going = deleted.map(|o| o.from).min();
-    if created.clone().count() > 1 && going.is_none() {
+    let delete_done = deleted.clone().map(|o| o.to).min();
+    let delete_requested = deleted.map(|o| o.from).min();
+    if created.clone().count() > 1 && delete_requested.is_none() {
         return Some("was created twice");
     }
-    let made = created.map(|o| o.to).min()?;
-    let seen = history.iter().filter(present).map(|o| o.to).min();
+    let create_done = created.map(|o| o.to).min()?;
+    let first_found = history.iter().filter(present).map(|o| o.to).min();
     let lost = |o: &Operation| {
-        let there = o.from > made || seen.is_some_and(|s| o.from > s);
-        there && going.is_none_or(|g| o.to < g)
+        let existed = o.from > create_done || first_found.is_some_and(|f| o.from > f);
+        existed && delete_requested.is_none_or(|d| o.to < d)
     };
     if history.iter().filter(absent).any(lost) {
         return Some("was lost");
     }
-    let back = |o: &Operation| {
-        let away = history.iter().filter(absent).any(|a| a.to < o.from && going.is_some_and(|g| a.from > g));
-        away || gone.is_some_and(|g| o.from > g)
+    let resurrected = |o: &Operation| {
+        let was_absent = |a: &Operation| a.to < o.from && delete_requested.is_some_and(|d| a.from > d);
+        history.iter().filter(absent).any(was_absent) || delete_done.is_some_and(|d| o.from > d)
     };
-    if history.iter().filter(present).any(back) {
+    if history.iter().filter(present).any(resurrected) {
         return Some("was resurrected");
     }
     Some("has a history that no order of operations explains")
 }
 
-/// Whether some order of the operations explains all reads. Greedy: a fitting read comes next, since it changes
+/// Whether some order of the operations explains all reads. Greedy: a fitting read is chosen next, since it changes
 /// nothing; otherwise the fitting write that ends first, which in any valid order could change places with an earlier
 /// one of its kind.
 fn is_linearizable(history: &[Operation]) -> bool {

@@ -11,7 +11,7 @@ use super::{
 use crate::{source::Span, value::Value};
 use std::sync::Arc;
 
-/// Matches a value, or `None` for an absent one, that is called `path` in the results.
+/// Matches a value, or `None` for an absent one. The results name the value by `path`.
 pub fn match_pattern(p: &Pattern, path: &str, actual: Option<&Value>, scope: &Scope, out: &mut Vec<AssertionResult>) {
     Match { pattern: p, path, actual, scope }.evaluate(out);
 }

@@ -1,5 +1,5 @@
-//! The literals and fields an assertion refers to. Put into an output, they may change the result of the assertion,
-//! which mutation testing uses. An assertion is a check or a leaf of a pattern.
+//! The literals and fields that an assertion refers to. Mutation testing puts them into outputs, because they may
+//! change the result of the assertion. An assertion is a check or a leaf of a pattern.
 use super::{
     cel::EvalError,
     pattern::{Matcher, Pattern},
@@ -16,16 +16,16 @@ const MAX_PER_KIND: usize = 48;
 #[derive(Clone, Debug, Default)]
 pub struct ReferencedLiterals {
     pub texts: IndexSet<String>,
-    /// Those written in the plan, the same in every run.
+    /// The texts that are written in the plan, and so are the same in every run.
     pub literals: IndexSet<String>,
     /// Regular expressions.
     pub patterns: IndexSet<String>,
     pub numbers: IndexSet<i64>,
-    /// Strings its regular expressions match.
+    /// Strings that its regular expressions match.
     pub matching: IndexSet<String>,
     /// Fields that may be absent.
     pub fields: IndexSet<String>,
-    /// For each list it iterates over: the field paths it reads from an element.
+    /// For each list that it iterates over: the field paths that it reads from an element.
     pub elements: IndexSet<Vec<Vec<String>>>,
 }
 
@@ -55,7 +55,7 @@ impl ReferencedLiterals {
         self.matching.extend(sample::matching_strings(pattern).into_iter().take(room));
     }
 
-    /// A value it compares with.
+    /// Adds the texts and numbers of a value that the assertion compares with.
     pub fn value(&mut self, v: &Value) {
         match v {
             Value::Text(t) => self.text(t),

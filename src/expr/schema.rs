@@ -350,7 +350,7 @@ mod tests {
     #[test]
     fn reports_names_the_document_lacks() {
         let document = document("3.0.3");
-        for (text, code, said) in [
+        for (text, code, expected) in [
             ("{ openapi: a.yaml, operation: getSesion }", "unknown-operation", "did you mean `getSession`?"),
             ("{ openapi: a.yaml, operation: getSession, status: 500 }", "unknown-operation", "available: `200`, `4XX`"),
             ("{ openapi: a.yaml, operation: 'DELETE /sessions/{name}' }", "unknown-operation", "`status: 202`"),
@@ -367,7 +367,7 @@ mod tests {
         ] {
             let problems = schema(text, &document).unwrap_err();
             assert_eq!(problems.len(), 1, "{text}: {problems:?}");
-            assert!(problems[0].0 == code && problems[0].1.contains(said), "{text}: {problems:?}");
+            assert!(problems[0].0 == code && problems[0].1.contains(expected), "{text}: {problems:?}");
         }
         let broken = schema("{ file: a.json }", &json!({"type": 5})).unwrap_err();
         assert_eq!(broken[0].0, "invalid-schema");

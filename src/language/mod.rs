@@ -28,7 +28,7 @@ pub const BUILTIN_VERBS: &[Word] = &[
     word("fault", "breaks or heals a dependency of the platform"),
 ];
 
-/// Words people look for that the language lacks on purpose.
+/// Words for waiting that users may try. The language lacks them on purpose: `eventually` waits.
 pub const WAITING_WORDS: &[&str] = &["wait", "sleep", "retry", "retries", "poll", "delay"];
 
 pub const MATCHERS: &[Word] = &[

@@ -8,7 +8,7 @@ use crate::{
     yaml::{Kind, Node, duplicate_key, wrong_type},
 };
 
-/// Nesting depth of lists of actions. Below the depth at which the YAML library gives up.
+/// Nesting depth of lists of actions, lower than the depth limit of the YAML library.
 const MAX_NESTING: usize = 12;
 
 impl Reader<'_> {
@@ -160,13 +160,13 @@ impl Reader<'_> {
 
     /// Reports keys that have no effect beside this verb.
     fn check_effects(&mut self, verb: &str, node: &Node) {
-        let idle: &[&str] = match verb {
+        let ineffective: &[&str] = match verb {
             "use" => &["target"],
             "parallel" => &["eventually", "always", "give_up_if", "undo", "target"],
             "fault" => &["eventually", "always", "give_up_if", "undo", "timeout", "target"],
             _ => &[],
         };
-        for key in idle {
+        for key in ineffective {
             if let Some(k) = key_of(node, key) {
                 let help = match verb {
                     "fault" => format!("remove `{key}`"),
@@ -176,7 +176,7 @@ impl Reader<'_> {
             }
         }
         if let (Some(k), None) = (key_of(node, "give_up_if"), node.get("eventually"))
-            && !idle.contains(&"give_up_if")
+            && !ineffective.contains(&"give_up_if")
         {
             let message = "`give_up_if` has no effect without `eventually`";
             self.error("no-effect", &k.span, message, "add `eventually: 30s`");

@@ -19,7 +19,7 @@ pub struct MarkdownCase {
     pub expected: Vec<String>,
 }
 
-/// What the Markdown plan says, as far as it is compared.
+/// The compared parts of a Markdown plan.
 #[derive(Debug, Default)]
 pub struct MarkdownPlan {
     pub cases: Vec<MarkdownCase>,
@@ -318,7 +318,7 @@ cases:
     }
 
     #[test]
-    fn reports_each_difference_once_with_its_place() {
+    fn reports_each_difference_once_with_its_location() {
         for (here, there, code, under, word) in [
             ("batch hibernate", "batch hibernates", "source-mismatch", "A-1", "Batch *Hibernate*"),
             ("priority: high", "priority: low", "source-mismatch", "A-1", "high"),

@@ -1,4 +1,4 @@
-//! Reads plans and environment files into `Plan` and `Environments`: every part keeps its place, every problem is
+//! Reads plans and environment files into `Plan` and `Environments`: every part keeps its span, every problem is
 //! collected. Knows no executor, so the body of a verb stays a YAML tree.
 mod actions;
 pub mod environment;

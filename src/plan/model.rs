@@ -24,7 +24,7 @@ pub struct Plan {
     pub cases: Vec<Case>,
 }
 
-/// A text with its place in the file.
+/// A text with its span in the file.
 #[derive(Clone, Debug)]
 pub struct Spanned {
     pub text: String,

@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
         node.to_value().to_string()
     }
 
-    /// The text under `key`, if it is there.
+    /// The text under `key`; `None` if it is missing.
     pub(super) fn text_at(&mut self, node: &Node, key: &str) -> Option<String> {
         node.get(key).map(|n| self.text(n))
     }

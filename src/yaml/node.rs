@@ -1,4 +1,4 @@
-//! A YAML tree whose keys and values know their place in the file.
+//! A YAML tree with the span of every key and value.
 use crate::{source::Span, value::Value};
 
 #[derive(Clone, Debug)]

@@ -110,7 +110,7 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
                 at = source.text[..at].rfind(tag).unwrap_or(at);
             }
             let first = message.lines().next().unwrap_or("not YAML").trim_start_matches("error: ");
-            let first = first.rsplit_once(" at line ").map_or(first, |(said, _)| said);
+            let first = first.rsplit_once(" at line ").map_or(first, |(text, _)| text);
             let first = if first.contains("limits breached: Depth") { "nested too deeply" } else { first };
             let mut d = Diagnostic::error("yaml-syntax", &whole.with(at..at + 1), format!("invalid YAML: {first}"));
             if source.text.get(..at).is_some_and(|t| t.ends_with('$')) && source.text[at..].starts_with('{') {
@@ -152,7 +152,7 @@ fn node(raw: Raw, source: &Arc<Source>) -> Node {
     let start = offset(source, referenced);
     let len = referenced.span().byte_len().unwrap_or(1) as usize;
     let mut span = Span { source: source.clone(), range: start..(start + len).min(source.text.len()) };
-    // the library includes the white space after a block scalar, and places an empty one behind it
+    // the library includes the white space after a block scalar, and places an empty scalar after its header
     span.range.end = start + span.text().trim_end().len();
     if let (RawKind::Scalar(Kind::Str(_)), 0) = (&value, len)
         && let Some(head) = source.text[..start].rfind(['|', '>'])

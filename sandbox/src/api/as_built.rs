@@ -36,6 +36,7 @@ use std::sync::Arc;
 
 const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 const CSRF_COOKIE: &str = "csrf_token";
+
 pub fn router(api: Arc<Api>) -> Router<Arc<Api>> {
     let session = get(sessions::read).patch(sessions::update).delete(sessions::delete);
     let webhook = delete(webhooks::webhook_not_found).patch(webhooks::webhook_not_found);
@@ -66,7 +67,7 @@ async fn page_not_found() -> (StatusCode, &'static str) {
     (StatusCode::NOT_FOUND, "404 page not found")
 }
 
-/// Audits every request once, without saying what it did.
+/// Audits every request once, without action and resource.
 async fn audit_request(request: Request, next: Next) -> Response {
     if let Some(trail) = request.extensions().get::<Trail>() {
         trail.record("", "", "");
@@ -79,7 +80,7 @@ async fn login(state: State<Arc<Api>>, login: Body<Login>) -> Result<Json<Json_>
     auth::login(state, Extension(Trail::default()), login).await.map_err(denied)
 }
 
-/// Checks token, user and CSRF pair; a reading request is given a new pair.
+/// Checks the token and the user. A read request gets a new CSRF pair; other requests must send one.
 async fn authenticate(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(&parts.method);
@@ -99,7 +100,7 @@ async fn authenticate(State(api): State<Arc<Api>>, request: Request, next: Next)
     response
 }
 
-/// The header holds the token as it is, the cookie percent-encoded.
+/// Checks the CSRF pair: the header contains the token verbatim, the cookie percent-encoded.
 fn check_csrf(key: &[u8], headers: &HeaderMap) -> Result<(), Failure> {
     let forbidden = |why: &str| failure(StatusCode::FORBIDDEN, why);
     let text = |name: HeaderName| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
@@ -145,7 +146,7 @@ mod tests {
                 headers.insert(name, value.parse().unwrap());
             }
         }
-        check_csrf(b"key", &headers).map_or_else(|refused| refused.message, |()| "taken".into())
+        check_csrf(b"key", &headers).map_or_else(|refused| refused.message, |()| "accepted".into())
     }
 
     #[test]
@@ -155,8 +156,8 @@ mod tests {
         let header = given[CSRF_HEADER].to_str().unwrap().to_owned();
         let cookie = given[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
         assert!(header.ends_with('=') && cookie.ends_with("%3D"));
-        assert_eq!(sent(&header, &format!("other=1; {cookie}")), "taken");
-        assert_eq!(sent(&header, &format!("{CSRF_COOKIE}={header}")), "taken", "a cookie may come decoded too");
+        assert_eq!(sent(&header, &format!("other=1; {cookie}")), "accepted");
+        assert_eq!(sent(&header, &format!("{CSRF_COOKIE}={header}")), "accepted", "a decoded cookie is accepted too");
         assert_eq!(sent(&header, ""), "CSRF token missing");
         assert_eq!(sent("", &cookie), "CSRF token missing");
         assert_eq!(sent("other", &cookie), "CSRF token mismatch");

@@ -1,7 +1,6 @@
 //! Writes the audit log and serves the route that reads it.
 //!
-//! Handlers record what was done to which resource; user, time and result are added here. Bodies and queries are not
-//! recorded.
+//! Handlers record action and resource; user, time and result are added here. Only defects record bodies and queries.
 use super::{
     auth::Caller,
     error::Failure,
@@ -22,7 +21,7 @@ use jiff::Timestamp;
 use serde_json::{Value as Json_, json};
 use std::{sync::Arc, time::Duration};
 
-/// Defects: attaches data of the request that must not be recorded.
+/// Attaches data of the request that must not be recorded, as the defects say.
 pub fn attach_leaks(api: &Api, trail: &Trail, request: &Request) {
     let target = request.uri().to_string();
     if api.defects.has(Defect::AuditTellsQuery) {
@@ -123,17 +122,17 @@ fn entry_json(logged: &Logged) -> Json_ {
     })
 }
 
-pub async fn logs(State(api): State<Arc<Api>>, caller: Caller, asked: QueryParams) -> Result<Json<Json_>, Failure> {
+pub async fn logs(State(api): State<Arc<Api>>, caller: Caller, query: QueryParams) -> Result<Json<Json_>, Failure> {
     caller.record("list", "audit_log", "");
     let time = "a time like 2026-01-31T12:00:00Z";
     let filter = Filter {
-        // only administrators see entries of others
-        user: caller.owner().map(str::to_owned).or_else(|| asked.get("user")),
-        action: asked.get("action"),
-        resource: asked.get("resource"),
-        from: asked.parsed("from", time)?,
-        to: asked.parsed("to", time)?,
-        limit: asked.number("limit", 100, 10_000)?,
+        // only administrators can read the entries of others
+        user: caller.owner().map(str::to_owned).or_else(|| query.get("user")),
+        action: query.get("action"),
+        resource: query.get("resource"),
+        from: query.parsed("from", time)?,
+        to: query.parsed("to", time)?,
+        limit: query.number("limit", 100, 10_000)?,
     };
     let (entries, total) = api.store.audit(&filter).await?;
     Ok(Json(json!({ "entries": entries.iter().map(entry_json).collect::<Vec<_>>(), "total": total })))

@@ -1,6 +1,6 @@
 //! Authentication: passwords, bearer tokens and the login route.
 //!
-//! Tokens are self-contained, so checking one needs no database. Passwords and tokens are never logged.
+//! Tokens are self-contained, so checking one needs no database. Only defects log passwords and tokens.
 use super::{error::Failure, extract::Body, state::Api, trail::Trail};
 use crate::defect::Defect;
 use axum::{
@@ -62,7 +62,7 @@ fn verify_password(password: &str, hash: &str) -> bool {
         return false;
     };
     let got = pbkdf2(password, &salt, rounds);
-    // constant time
+    // compares in constant time
     wanted.len() == got.len() && wanted.iter().zip(got).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
 
@@ -172,8 +172,8 @@ pub async fn login(
     let (Some(user), Some(hash)) = (user, hash) else { return Err(refused()) };
     trail.set_user(&user.id);
     // slow on purpose, so not on an async worker thread
-    let right = tokio::task::spawn_blocking(move || verify_password(&login.password, &hash)).await;
-    if !right.map_err(|error| Failure::internal(error.to_string()))? {
+    let verified = tokio::task::spawn_blocking(move || verify_password(&login.password, &hash)).await;
+    if !verified.map_err(|error| Failure::internal(error.to_string()))? {
         return Err(refused());
     }
     api.store.record_login(&user.id).await?;

@@ -21,7 +21,7 @@ pub struct FailedRequest<'a> {
     pub headers: Option<&'a HeaderMap>,
 }
 
-/// Defects that mistake one failure for another.
+/// Applies the defects that report one failure as another.
 pub fn apply_defects(defects: Defects, failure: Failure) -> Failure {
     let new =
         |status, code, message: &str| Failure { cause: failure.cause.clone(), ..Failure::new(status, code, message) };
@@ -60,25 +60,25 @@ pub fn render(defects: Defects, failure: &Failure, id: &str) -> Response {
     (status, Json(body)).into_response()
 }
 
-pub fn log_failure(defects: Defects, log: &Log, failure: &Failure, asked: &FailedRequest<'_>) {
+pub fn log_failure(defects: Defects, log: &Log, failure: &Failure, request: &FailedRequest<'_>) {
     if defects.has(D::ErrorsNotLogged) {
         return;
     }
     let other = uuid::Uuid::new_v4().to_string();
-    let id = if defects.has(D::ErrorsLogOtherId) { &other } else { asked.id };
+    let id = if defects.has(D::ErrorsLogOtherId) { &other } else { request.id };
     let cause = failure.cause.as_deref().unwrap_or(&failure.message);
     let cause = if defects.has(D::ErrorsLoggedWithoutCause) { "error" } else { cause };
     let status = failure.status.as_u16();
     let mut fields: Vec<(&str, &dyn Display)> = vec![
         ("request_id", &id),
-        ("method", &asked.method),
-        ("path", &asked.path),
+        ("method", &request.method),
+        ("path", &request.path),
         ("status", &status),
         ("code", &failure.code),
-        ("user", &asked.user),
+        ("user", &request.user),
         ("cause", &cause),
     ];
-    let bearer = asked.headers.and_then(|headers| headers.get(AUTHORIZATION)?.to_str().ok());
+    let bearer = request.headers.and_then(|headers| headers.get(AUTHORIZATION)?.to_str().ok());
     if let Some(bearer) = &bearer {
         fields.push(("authorization", bearer));
     }
@@ -102,15 +102,19 @@ mod tests {
 
     #[test]
     fn defects_change_only_their_own_failures() {
-        let away = Failure::from(StoreError::Unavailable("gone".into()));
-        let taken = |defects| apply_defects(defects, away.clone());
-        assert_eq!(taken(Defects::default()).status, 503);
+        let unavailable = Failure::from(StoreError::Unavailable("gone".into()));
+        let applied = |defects| apply_defects(defects, unavailable.clone());
+        assert_eq!(applied(Defects::default()).status, 503);
         let other = Defects::default().with(D::InvalidResources500);
-        assert_eq!((taken(other).status, taken(other).code), (away.status, away.code), "a defect of other failures");
+        assert_eq!(
+            (applied(other).status, applied(other).code),
+            (unavailable.status, unavailable.code),
+            "a defect of other failures"
+        );
         for (defect, status) in [(D::DatabaseDown500, 500), (D::DatabaseDown401, 401)] {
-            let wrong = taken(Defects::default().with(defect));
+            let wrong = applied(Defects::default().with(defect));
             assert_eq!(wrong.status, status);
-            assert_eq!(wrong.cause, away.cause, "the log still knows why");
+            assert_eq!(wrong.cause, unavailable.cause, "the log keeps the cause");
         }
     }
 }

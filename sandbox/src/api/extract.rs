@@ -68,18 +68,24 @@ impl QueryParams {
         self.0.get(key).filter(|value| !value.is_empty()).cloned()
     }
 
+    /// # Errors
+    /// 400 if the value cannot be parsed. `wanted` completes the message.
     pub fn parsed<T: std::str::FromStr>(&self, key: &'static str, wanted: &str) -> Result<Option<T>, Failure> {
         let Some(text) = self.get(key) else { return Ok(None) };
         let wrong = |_| Failure::bad_request("invalid_query", format!("The query parameter {key} must be {wanted}"));
         text.parse().map(Some).map_err(wrong)
     }
 
-    pub fn number(&self, key: &'static str, default: i64, most: i64) -> Result<i64, Failure> {
+    /// A number of at least 1; `default` if it is missing, and `max` if it is larger.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub fn number(&self, key: &'static str, default: i64, max: i64) -> Result<i64, Failure> {
         let number = self.parsed(key, "a whole number")?.unwrap_or(default);
         if number < 1 {
             return Err(Failure::bad_request("invalid_query", format!("The query parameter {key} must be at least 1")));
         }
-        Ok(number.min(most))
+        Ok(number.min(max))
     }
 }
 
@@ -93,16 +99,16 @@ mod tests {
         password: String,
     }
 
-    fn said(text: &str) -> String {
+    fn message(text: &str) -> String {
         describe_error(&serde_json::from_str::<Login>(text).unwrap_err())
     }
 
     #[test]
     fn describes_errors_without_quoting_the_input() {
-        assert!(said("").contains("ends too early"));
-        assert!(said("{nope}").contains("not valid JSON, at line 1"));
-        assert!(said("{}").contains("missing field `password`"));
-        let wrong = said(r#"{"password": 424242}"#);
+        assert!(message("").contains("ends too early"));
+        assert!(message("{nope}").contains("not valid JSON, at line 1"));
+        assert!(message("{}").contains("missing field `password`"));
+        let wrong = message(r#"{"password": 424242}"#);
         assert!(wrong.contains("expected a string") && !wrong.contains("424242"), "{wrong}");
     }
 }

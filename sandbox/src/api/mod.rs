@@ -44,7 +44,6 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Time limit of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -53,7 +52,7 @@ fn router(api: Arc<Api>) -> Router {
     let routes = if api.as_built { as_built::router(api.clone()) } else { routes() };
     routes
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::from_fn_with_state(api.clone(), frame))
+        .layer(middleware::from_fn_with_state(api.clone(), run_in_task))
         .with_state(api)
 }
 
@@ -86,7 +85,8 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: CancellationToken
     }
 }
 
-async fn frame(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+/// Handles a request in a task of its own, and adds the request id to the response.
+async fn run_in_task(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let id = request_id(&request);
     let (log, defects) = (api.log.clone(), api.defects);
     // a separate task: a disconnecting client does not interrupt the work, and a panic becomes one response
@@ -102,6 +102,7 @@ async fn frame(State(api): State<Arc<Api>>, request: Request, next: Next) -> Res
     response
 }
 
+/// Runs the handler with a time limit, renders and logs a failure, and writes the audit log.
 async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> Response {
     let (began, clock) = (Timestamp::now(), Instant::now());
     let method = request.method().to_string();
@@ -123,8 +124,8 @@ async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> 
         let known = known.map(|failure| error_response::apply_defects(api.defects, failure));
         let failure = known.clone().unwrap_or_else(|| Failure::from_status(status));
         let user = trail.user();
-        let asked = FailedRequest { id: &id, method: &method, path: &path, user: &user, headers: headers.as_ref() };
-        error_response::log_failure(api.defects, &api.log, &failure, &asked);
+        let failed = FailedRequest { id: &id, method: &method, path: &path, user: &user, headers: headers.as_ref() };
+        error_response::log_failure(api.defects, &api.log, &failure, &failed);
         response = if api.as_built {
             as_built::render_error(known.as_ref(), response)
         } else {
@@ -148,8 +149,8 @@ async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> 
 /// The client's request id if it is safe to log; otherwise a new one.
 fn request_id(request: &Request) -> String {
     let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    let fit = |id: &&str| {
+    let is_safe = |id: &&str| {
         (8..=64).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
     };
-    given.filter(fit).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+    given.filter(is_safe).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
 }

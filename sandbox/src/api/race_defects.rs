@@ -73,7 +73,8 @@ pub async fn create(api: &Api, new: &NewSession) -> Result<Session, StoreError> 
     Ok(made)
 }
 
-/// Reads the next number and increments it only later; an existing name is taken for its own.
+/// Names a session by a counter that is incremented only later. A session that has the name already is returned as the
+/// created one.
 async fn create_numbered(api: &Api, new: &NewSession) -> Result<Session, StoreError> {
     let number = api.races.next_number.load(Ordering::SeqCst);
     tokio::time::sleep(RACE_WINDOW).await;
@@ -105,24 +106,24 @@ pub async fn delete(api: &Api, name: &str, owner: Option<&str>) -> Result<Sessio
         return Ok(before.map_or(SessionChange::NotFound, |session| SessionChange::Recorded(Box::new(session))));
     }
     if api.defects.has(Defect::LostWakeup) {
-        let free = races.first_delete.try_acquire();
-        let through = {
-            let mut through = races.delete_done.lock().unwrap_or_else(PoisonError::into_inner);
-            if free.is_ok() {
-                *through = Arc::default();
+        let first = races.first_delete.try_acquire();
+        let done = {
+            let mut done = races.delete_done.lock().unwrap_or_else(PoisonError::into_inner);
+            if first.is_ok() {
+                *done = Arc::default();
             }
-            through.clone()
+            done.clone()
         };
-        let asked = api.store.request_delete(name, owner).await?;
+        let change = api.store.request_delete(name, owner).await?;
         api.changes.notify(name);
-        if free.is_ok() {
+        if first.is_ok() {
             tokio::time::sleep(RACE_WINDOW).await;
-            // wakes only one waiter, and that one wakes no other
-            through.notify_one();
+            // notifies only one waiter, which notifies no other
+            done.notify_one();
         } else {
-            through.notified().await;
+            done.notified().await;
         }
-        return Ok(asked);
+        return Ok(change);
     }
     api.store.request_delete(name, owner).await
 }
@@ -141,7 +142,7 @@ pub async fn lock_for_state<'a>(api: &'a Api, state: &str) -> Option<(MutexGuard
     Some((first, second.lock().await))
 }
 
-/// Delivers an overtaken state to the cluster after the next one has been reached, without telling the row.
+/// Sends an overtaken state to the cluster after the next one has been reached, without updating the row.
 pub fn deliver_late(api: &Arc<Api>, update: &Session) {
     if !api.defects.has(Defect::UpdateSplits) {
         return;
@@ -161,7 +162,7 @@ pub fn deliver_late(api: &Arc<Api>, update: &Session) {
         if !reached {
             return;
         }
-        // the resulting change looks like one that is known already
+        // lets the syncer ignore the resulting change
         let _ = api.store.skip_generations(&update.name, 2).await;
         let objects = kube::Api::<Object>::namespaced(api.client.clone(), &api.namespace);
         let state = Patch::Merge(json!({ "spec": { "state": update.desired } }));

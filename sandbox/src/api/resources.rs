@@ -1,4 +1,4 @@
-//! The resources that a request may ask for, and the platform's defaults.
+//! The resources that a request may contain, and the platform's defaults.
 use serde::Deserialize;
 
 pub const DEFAULT_CPU: &str = "1000m";

@@ -1,4 +1,4 @@
-//! The session routes. They record what was requested; the syncer carries it out.
+//! The session routes. They record requests, which the syncer carries out.
 mod defects;
 
 use super::{
@@ -73,12 +73,12 @@ pub async fn create(
     Body(create): Body<Create>,
 ) -> Result<(StatusCode, Json<Json_>), Failure> {
     let (user, template) = (create.user.clone().unwrap_or_else(|| caller.id.clone()), create.template.clone());
-    let made = insert_session(&api, &caller, create).await;
-    caller.record("create", "session", made.as_ref().map_or("", |session| &session.name));
-    if made.is_err() && api.defects.has(Defect::WebhookTellsRefused) {
+    let created = insert_session(&api, &caller, create).await;
+    caller.record("create", "session", created.as_ref().map_or("", |session| &session.name));
+    if created.is_err() && api.defects.has(Defect::WebhookTellsRefused) {
         api.dispatcher.send(api.store.emit_refused_create(&user, &template).await?);
     }
-    match made {
+    match created {
         Ok(session) => Ok((StatusCode::ACCEPTED, Json(session_json(&session)))),
         Err(failure) => defects::mask_failure(&api, failure),
     }
@@ -101,11 +101,11 @@ async fn insert_session(api: &Api, caller: &Caller, create: Create) -> Result<Se
         }
     }
     check_tags(&create.tags)?;
-    let asked = defects::replace_invalid_resources(api.defects, create.resources.unwrap_or_default());
-    let given = |asked: &Option<String>, default: &str| asked.clone().unwrap_or_else(|| default.to_owned());
+    let wanted = defects::replace_invalid_resources(api.defects, create.resources.unwrap_or_default());
+    let given = |wanted: &Option<String>, default: &str| wanted.clone().unwrap_or_else(|| default.to_owned());
     // checked before the template lookup, so that invalid resources are reported even if the cluster is unreachable
     let checked =
-        defects::check_resources(api.defects, &given(&asked.cpu, DEFAULT_CPU), &given(&asked.memory, DEFAULT_MEMORY));
+        defects::check_resources(api.defects, &given(&wanted.cpu, DEFAULT_CPU), &given(&wanted.memory, DEFAULT_MEMORY));
     if !api.defects.has(Defect::InvalidResourcesMade) {
         checked.clone()?;
     }
@@ -113,8 +113,8 @@ async fn insert_session(api: &Api, caller: &Caller, create: Create) -> Result<Se
     let default = |resource: &str, otherwise: &str| {
         template.spec.default_resources.get(resource).map_or(otherwise, String::as_str).to_owned()
     };
-    let cpu = asked.cpu.unwrap_or_else(|| default("cpu", DEFAULT_CPU));
-    let memory = asked.memory.unwrap_or_else(|| default("memory", DEFAULT_MEMORY));
+    let cpu = wanted.cpu.unwrap_or_else(|| default("cpu", DEFAULT_CPU));
+    let memory = wanted.memory.unwrap_or_else(|| default("memory", DEFAULT_MEMORY));
     if checked.is_ok() {
         defects::check_resources(api.defects, &cpu, &memory)?;
     }
@@ -139,7 +139,7 @@ async fn insert_session(api: &Api, caller: &Caller, create: Create) -> Result<Se
         }
         match race_defects::create(api, &new).await {
             Ok(session) => return checked.map(|()| session),
-            // a name collision: one in four billion
+            // a name collision, one in four billion: retry with another name
             Err(StoreError::Duplicate(_)) => {}
             Err(StoreError::MissingReference(_)) => return Err(unknown_user()),
             Err(StoreError::Unavailable(_)) if api.defects.has(Defect::DatabaseDownHangs) => defects::pause().await,
@@ -149,8 +149,8 @@ async fn insert_session(api: &Api, caller: &Caller, create: Create) -> Result<Se
 }
 
 fn check_tags(tags: &[String]) -> Result<(), Failure> {
-    let sound = |tag: &String| !tag.is_empty() && tag.chars().count() <= 100 && !tag.contains('\0');
-    if tags.len() <= 50 && tags.iter().all(sound) {
+    let valid = |tag: &String| !tag.is_empty() && tag.chars().count() <= 100 && !tag.contains('\0');
+    if tags.len() <= 50 && tags.iter().all(valid) {
         return Ok(());
     }
     Err(Failure::bad_request("invalid_tags", "tags may be 50, each of 1 to 100 characters"))
@@ -161,7 +161,7 @@ fn is_duration(text: &str) -> bool {
     number.is_some_and(|number| !number.is_empty() && number.len() < 10 && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Finds a template. It looks in the controller's cache first, so that an unreachable cluster does not block creates.
+/// Finds a template, first in the controller's cache, so that an unreachable cluster does not block creates.
 pub async fn find_template(api: &Api, name: &str) -> Result<Template, Failure> {
     let missing = || {
         let name: String = name.chars().take(253).collect();
@@ -211,7 +211,7 @@ pub async fn read(
     Ok(Json(session_json(&defects::with_address(&api, session.ok_or_else(Failure::session_not_found)?).await?)))
 }
 
-/// The session as the cluster has it, without a row.
+/// The session that an object in the cluster describes, without a row.
 async fn in_cluster(api: &Api, name: &str) -> Result<Option<Session>, Failure> {
     let objects = kube::Api::<Object>::namespaced(api.client.clone(), &api.namespace);
     let Some(object) = found(objects.get(name)).await? else { return Ok(None) };
@@ -284,8 +284,8 @@ pub async fn update(
 }
 
 /// A request for the current state succeeds here, unlike in a batch.
-fn accepted(asked: SessionChange) -> Result<Session, Failure> {
-    match asked {
+fn accepted(change: SessionChange) -> Result<Session, Failure> {
+    match change {
         SessionChange::Recorded(session) | SessionChange::Unchanged(session) => Ok(*session),
         SessionChange::NotFound => Err(Failure::session_not_found()),
         SessionChange::Missing => Err(Failure::new(

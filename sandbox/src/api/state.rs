@@ -20,7 +20,6 @@ use std::{
 };
 use tokio::sync::{Mutex as Lock, Notify, Semaphore};
 
-/// The state that all routes share.
 pub struct Api {
     pub store: Store,
     pub changes: ChangeNotifier,
@@ -74,6 +73,8 @@ impl Default for RaceState {
 pub struct Breaker(pub AtomicBool);
 
 impl Breaker {
+    /// # Errors
+    /// 503 if the breaker is open.
     pub fn closed(&self) -> Result<(), Failure> {
         let open = || StoreError::Unavailable("the circuit breaker is open".into());
         if self.0.load(Ordering::SeqCst) { Err(open().into()) } else { Ok(()) }

@@ -23,7 +23,7 @@ struct Note {
     error: Option<String>,
 }
 
-/// Request and result.
+/// A request and its result, for its audit entries.
 pub struct RequestSummary<'a> {
     pub method: &'a str,
     pub path: &'a str,
@@ -61,7 +61,7 @@ impl Trail {
         });
     }
 
-    /// Defect: changes the resource of the last record.
+    /// Changes the resource of the last record, for a defect.
     pub fn set_resource(&self, resource_id: &str) {
         if let Some(note) = self.notes().notes.last_mut() {
             note.resource_id = resource_id.to_owned();

@@ -58,7 +58,7 @@ fn check(create: &Create) -> Result<(), Failure> {
     if create.events.iter().any(|event| !EVENTS.contains(&event.as_str())) {
         return invalid(&format!("events may be: {}", EVENTS.join(", ")));
     }
-    // headers that the connection itself sets
+    // headers that the HTTP client sets
     let own = ["host", "content-length", "transfer-encoding", "connection"];
     let named = |name: &str| {
         axum::http::HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| !own.contains(&name.as_str()))
@@ -98,12 +98,12 @@ pub async fn create(
     caller: Caller,
     Body(create): Body<Create>,
 ) -> Result<(StatusCode, Json<Json_>), Failure> {
-    let made = insert_webhook(&api, &caller, create).await;
-    let id = made.as_ref().map(|webhook| webhook.id.to_string()).unwrap_or_default();
+    let created = insert_webhook(&api, &caller, create).await;
+    let id = created.as_ref().map(|webhook| webhook.id.to_string()).unwrap_or_default();
     caller.record("create", "webhook", &id);
-    let made = made?;
-    let mut body = webhook_json(&made);
-    body["secret"] = json!(made.secret);
+    let created = created?;
+    let mut body = webhook_json(&created);
+    body["secret"] = json!(created.secret);
     Ok((StatusCode::CREATED, Json(body)))
 }
 
@@ -153,13 +153,13 @@ pub async fn deliveries(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
-    asked: QueryParams,
+    query: QueryParams,
 ) -> Result<Json<Json_>, Failure> {
     caller.record("list", "webhook_delivery", &id);
     require_operator(&caller)?;
     let id: i64 = id.parse().map_err(|_| not_found())?;
-    let page = asked.number("page", 1, 1_000_000)?;
-    let size = asked.number("page_size", 50, 500)?;
+    let page = query.number("page", 1, 1_000_000)?;
+    let size = query.number("page_size", 50, 500)?;
     let found = api.store.deliveries(id, (page - 1) * size, size).await?;
     let (deliveries, total) = found.ok_or_else(not_found)?;
     let pages = (total + size - 1) / size;

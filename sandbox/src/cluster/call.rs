@@ -41,7 +41,7 @@ pub(super) struct Call {
 
 impl Call {
     pub async fn collection(self, method: Method, body: Body, in_namespace: bool) -> Result<Response, Refusal> {
-        let placed = in_namespace || !self.kind.namespaced;
+        let writable = in_namespace || !self.kind.namespaced;
         match method {
             Method::GET | Method::HEAD if self.query.flag("watch") => self.watch(),
             Method::GET | Method::HEAD => {
@@ -50,7 +50,7 @@ impl Call {
                 self.form.write_list(&self.kind, &listing, &mut out);
                 Ok(response(200, out))
             }
-            Method::POST if placed => {
+            Method::POST if writable => {
                 let dry_run = self.query.dry_run()?;
                 let strictness = self.strictness("CreateOptions")?;
                 let mut object = self.read_object(body).await?;
@@ -59,7 +59,7 @@ impl Call {
                     self.shared.write(|store| write::create(store, &self.kind, &self.namespace, object, dry_run))?;
                 Ok(with_warnings(self.object_response(201, &created), &unknown))
             }
-            Method::DELETE if placed => {
+            Method::DELETE if writable => {
                 let options = self.read_delete_options(body).await?;
                 let listing = self.list()?;
                 self.shared.write(|store| {
@@ -106,8 +106,8 @@ impl Call {
                 let strictness = self.strictness("PatchOptions")?;
                 let body = read_body(body).await?;
                 let (patched, unknown) = self.shared.write(|store| {
-                    let there = store.get(&key).ok_or_else(|| Refusal::not_found(&self.kind, name))?;
-                    let mut object = patch::apply(patch_type, &body, there)?;
+                    let stored = store.get(&key).ok_or_else(|| Refusal::not_found(&self.kind, name))?;
+                    let mut object = patch::apply(patch_type, &body, stored)?;
                     let unknown = self.decode(&mut object, strictness).map_err(Refusal::invalid_patch_result)?;
                     let written = write::update(store, &self.kind, &key, object, part, false, dry_run)?;
                     Ok::<_, Refusal>((written, unknown))
@@ -207,6 +207,9 @@ impl Call {
     }
 
     /// Prunes an object and fills in defaults by its schema. Returns the warnings.
+    ///
+    /// # Errors
+    /// Those of [`object_rules::check_type`], and 400 for unknown fields if `strictness` is `Strict`.
     fn decode(&self, object: &mut Value, strictness: Strictness) -> Result<Vec<String>, Refusal> {
         let mut unknown = metadata::remove_unknown_fields(object);
         object_rules::check_type(&self.kind, object)?;

@@ -57,11 +57,11 @@ pub(super) fn served_kind(definition: &Value) -> Option<Kind> {
     })
 }
 
-/// Accepts a definition: validates it, fills in what the real server fills in, and sets its conditions.
+/// Accepts a definition: validates it, sets the defaults of the real server and the conditions.
 ///
 /// # Errors
-/// 422 if group, plural, kind or scope is missing, if the name is not `plural.group`, or if it does not serve exactly
-/// one version (conversion is not supported).
+/// 422 with a cause for each missing or invalid field, and for unsupported parts: built-in groups, schema features that
+/// are not evaluated, and other than one served version (conversion is not supported).
 pub(super) fn accept(kind: &Kind, definition: &mut Value, now: &str) -> Result<(), Refusal> {
     set_defaults(definition);
     let name = metadata::string(definition, "name").to_owned();

@@ -219,8 +219,8 @@ mod tests {
     fn formats_ages_like_kubectl() {
         let now = jiff::Timestamp::from_second(100_000_000).unwrap();
         let ago = |s: i64| human_age(&jiff::Timestamp::from_second(100_000_000 - s).unwrap().to_string(), now);
-        let said: Vec<String> = [5, 119, 150, 600, 3600, 10_860, 36_000, 180_000, 864_000].map(ago).into();
-        assert_eq!(said, ["5s", "119s", "2m30s", "10m", "60m", "3h1m", "10h", "2d2h", "10d"]);
+        let ages: Vec<String> = [5, 119, 150, 600, 3600, 10_860, 36_000, 180_000, 864_000].map(ago).into();
+        assert_eq!(ages, ["5s", "119s", "2m30s", "10m", "60m", "3h1m", "10h", "2d2h", "10d"]);
         assert_eq!(human_age("nonsense", now), "<unknown>");
     }
 }

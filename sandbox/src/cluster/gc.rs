@@ -1,4 +1,4 @@
-//! Garbage collection: deletes objects whose owners are gone, processes the finalizers of deletion policies, and
+//! Garbage collection: deletes objects whose owners no longer exist, processes the finalizers of deletion policies, and
 //! empties namespaces and definitions that are being deleted.
 //!
 //! Works on the store, one task at a time. Knows neither HTTP nor the loop that runs it.
@@ -9,7 +9,7 @@ use super::{
     write::{self, Deletion, FOREGROUND, ORPHAN, Propagation},
 };
 
-/// Processes one object. The resulting changes queue further tasks.
+/// Processes one object. The resulting changes of the store queue further tasks.
 pub(super) fn collect(store: &mut Store, key: &Key) {
     let Some(object) = store.get(key).cloned() else { return };
     let uid = metadata::string(&object, "uid");
@@ -92,7 +92,7 @@ fn delete(store: &mut Store, key: &Key, propagation: Propagation) {
     }
     if let Some(kind) = store.kind_of(&key.resource) {
         let options = Deletion { propagation: Some(propagation), ..Deletion::default() };
-        // if the deletion is refused the object stays
+        // if the deletion is refused, the object stays
         let _ = write::delete(store, &kind, key, &options);
     } else {
         store.remove(key);

@@ -3,6 +3,7 @@ use super::{names::Naming, schema::Schema};
 use std::sync::{Arc, LazyLock};
 
 pub(super) const NAMESPACES: &str = "namespaces";
+
 /// A printer column, as `kubectl get` shows it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Column {

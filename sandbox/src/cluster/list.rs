@@ -47,7 +47,7 @@ impl Listing {
 /// Parses a resource version.
 ///
 /// # Errors
-/// `code` if it is not a number: 400 for a list, 500 elsewhere, as in the real server.
+/// A refusal with `code` if it is not a number: 400 for a list, 500 elsewhere, as in the real server.
 pub(super) fn version(text: &str, code: u16) -> Result<Option<u64>, Refusal> {
     if text.is_empty() {
         return Ok(None);
@@ -55,6 +55,8 @@ pub(super) fn version(text: &str, code: u16) -> Result<Option<u64>, Refusal> {
     text.parse().map(Some).map_err(|_| Refusal::bad_version(code, text))
 }
 
+/// The selected objects of a resource, in one namespace or in all, or one page of them.
+///
 /// # Errors
 /// 400 for an invalid token or version, 410 for a version that is no longer in the history, 504 for a future one.
 pub(super) fn list(
@@ -117,7 +119,7 @@ pub(super) fn list(
         Some((last, _)) if left > 0 => format_token(at, last),
         _ => String::new(),
     };
-    // the real server does not count items that it would still have to filter
+    // as in the real server, a list with a selector has no count of the remaining items
     let remaining = (left > 0 && selector.selects_all()).then_some(left);
     Ok(Listing { version: at, items: page.into_iter().map(|(_, object)| object).collect(), token, remaining })
 }

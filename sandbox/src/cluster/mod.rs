@@ -1,7 +1,7 @@
 //! An in-memory Kubernetes API server on a real socket.
 //!
 //! It follows the real server's rules for names, resource versions, generations, finalizers, owner references and
-//! watches. It runs nothing: no scheduler, no kubelet and no controller except the garbage collector. Custom objects
+//! watches. It runs no scheduler, no kubelet and no controller except the garbage collector. Custom objects
 //! are validated against their schema. Built-in objects are validated in their metadata only and get no defaults;
 //! `metadata.managedFields` is not kept. Unsupported requests (server-side apply, protobuf and YAML bodies, strategic
 //! merge of lists, subresources other than `status`, CEL validation rules, OpenAPI) are refused with a `Status` that
@@ -10,11 +10,12 @@
 //! | File | Job |
 //! |---|---|
 //! | `routes`, `params`, `call`, `response` | HTTP: token, path, query, content types; one request on one resource |
-//! | `list`, `watch`, `table` | reading objects, and the formats in which they are returned |
+//! | `list`, `watch`, `format` | reading objects, and the formats in which they are returned |
 //! | `write`, `patch`, `object_rules`, `names`, `schema`, `selector` | the rules; pure |
 //! | `store`, `shared` | objects, versions, bounded history; the lock and the notification around them |
 //! | `gc` | garbage collection |
 //! | `kinds`, `definitions`, `discovery` | which resources are served |
+//! | `seed` | the initial objects |
 //! | `metadata` | access to the fields of `metadata` |
 //! | `status`, `cause` | errors as `Status` bodies |
 
@@ -58,7 +59,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub struct Options {
     /// The bearer token that every request must carry; without it the response is 401.
     pub token: String,
-    /// How many past changes are kept: a watch can resume from them and a paged list can read them.
+    /// The number of past changes that are kept, for resumed watches and paged lists.
     pub window: usize,
 }
 
@@ -122,7 +123,7 @@ async fn run_gc(shared: Arc<Shared>) {
 }
 
 impl Cluster {
-    /// The address that it listens on.
+    /// The address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

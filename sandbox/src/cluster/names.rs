@@ -42,21 +42,21 @@ fn is_qualified_part(part: &str) -> bool {
 /// Why `key` is not a valid label key; empty if it is.
 pub(super) fn qualified_name_errors(key: &str) -> Vec<String> {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(p, n)| (Some(p), n));
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     if prefix == Some("") {
-        faults.push("prefix part must be non-empty".to_owned());
+        errors.push("prefix part must be non-empty".to_owned());
     } else if let Some(why) = prefix.and_then(|prefix| name_error(Naming::Subdomain, prefix)) {
-        faults.push(format!("prefix part {why}"));
+        errors.push(format!("prefix part {why}"));
     }
     if name.is_empty() {
-        faults.push("name part must be non-empty".to_owned());
+        errors.push("name part must be non-empty".to_owned());
     } else if name.len() > 63 {
-        faults.push("name part must be no more than 63 bytes".to_owned());
+        errors.push("name part must be no more than 63 bytes".to_owned());
     }
     if !is_qualified_part(name) {
-        faults.push(QUALIFIED.to_owned());
+        errors.push(QUALIFIED.to_owned());
     }
-    faults
+    errors
 }
 
 /// Why `value` is not a valid label value.

@@ -2,7 +2,6 @@
 use super::{cause::Cause, status::Refusal};
 use axum::{extract::Query, http::Uri};
 
-/// The query of a request.
 pub(super) struct Params(Vec<(String, String)>);
 
 impl Params {
@@ -28,6 +27,10 @@ impl Params {
         }
     }
 
+    /// A number; `None` if it is missing or negative.
+    ///
+    /// # Errors
+    /// 400 for anything else.
     pub fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
         match self.get(name) {
             "" => Ok(None),

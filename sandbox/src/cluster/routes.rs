@@ -63,7 +63,7 @@ fn authenticate(shared: &Shared, headers: &HeaderMap, mut path: Vec<String>) -> 
 async fn route(shared: Arc<Shared>, request: Request<Body>) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let path = decode_path(head.uri.path()).ok_or_else(Refusal::no_such_path);
-    // an unreadable path also needs a token before it is reported
+    // an undecodable path is reported only to clients with a valid token
     let path = match path {
         Ok(path) => authenticate(&shared, &head.headers, path)?,
         Err(refusal) => return authenticate(&shared, &head.headers, Vec::new()).and(Err(refusal)),
@@ -72,7 +72,7 @@ async fn route(shared: Arc<Shared>, request: Request<Body>) -> Result<Response, 
     let (group, version, rest) = match path.as_slice() {
         ["api", "v1", rest @ ..] => ("", "v1", rest),
         ["apis", group, version, rest @ ..] => (*group, *version, rest),
-        about => return handle_non_resource(&shared, &head.method, about),
+        other => return handle_non_resource(&shared, &head.method, other),
     };
     let kinds = shared.lock().kinds();
     if !kinds.iter().any(|k| k.group == group && k.version == version) {

@@ -6,6 +6,7 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Selector {
     labels: Vec<Requirement>,
+    /// Path of a field, whether it must be equal, and the value.
     fields: Vec<(String, bool, String)>,
 }
 
@@ -73,7 +74,7 @@ impl Selector {
     }
 }
 
-/// Why a label selector cannot be parsed, worded as by `apimachinery/pkg/labels`.
+/// Why a label selector cannot be parsed, in the wording of `apimachinery/pkg/labels`.
 #[derive(Debug, thiserror::Error)]
 enum SelectorError {
     #[error("found '{found}', expected: {expected}")]

@@ -21,16 +21,16 @@ impl Shared {
 
     /// Changes the store and notifies all watches.
     pub fn write<T>(&self, change: impl FnOnce(&mut Store) -> T) -> T {
-        let (done, version) = {
+        let (result, version) = {
             let mut store = self.lock();
-            let done = change(&mut store);
-            (done, store.version())
+            let result = change(&mut store);
+            (result, store.version())
         };
-        self.versions.send_if_modified(|seen| {
-            let newer = version > *seen;
-            *seen = version.max(*seen);
+        self.versions.send_if_modified(|latest| {
+            let newer = version > *latest;
+            *latest = version.max(*latest);
             newer
         });
-        done
+        result
     }
 }

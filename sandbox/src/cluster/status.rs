@@ -74,7 +74,7 @@ impl Refusal {
         Self::invalid_as(&kind.resource(), &kind.group, &kind.plural, name, vec![cause])
     }
 
-    /// An object of another kind than the path says.
+    /// An object of another kind than the path names.
     pub fn wrong_kind(kind: &Kind, given: &str, name: &str) -> Self {
         let qualified = if kind.group.is_empty() { given.to_owned() } else { format!("{given}.{}", kind.group) };
         let cause = Cause::invalid("kind", given, &format!("must be {}", kind.kind));
@@ -117,14 +117,14 @@ impl Refusal {
 
     fn invalid_as(qualified: &str, group: &str, kind: &str, name: &str, causes: Vec<Cause>) -> Self {
         let words: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
-        let said = if let [one] = words.as_slice() { one.clone() } else { format!("[{}]", words.join(", ")) };
+        let text = if let [one] = words.as_slice() { one.clone() } else { format!("[{}]", words.join(", ")) };
         let mut details = details(name, group, kind);
         details["causes"] =
             causes.iter().map(|c| json!({ "reason": c.reason, "message": c.message, "field": c.field })).collect();
         Self {
             code: 422,
             reason: "Invalid",
-            message: format!("{qualified} {name:?} is invalid: {said}"),
+            message: format!("{qualified} {name:?} is invalid: {text}"),
             details: Some(details),
         }
     }
@@ -170,8 +170,8 @@ impl Refusal {
     }
 
     /// A version that does not exist yet.
-    pub fn version_too_large(asked: u64, current: u64) -> Self {
-        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+    pub fn version_too_large(requested: u64, current: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {requested}, current: {current}");
         let details = json!({
             "causes": [{ "reason": "ResourceVersionTooLarge", "message": "Too large resource version" }],
             "retryAfterSeconds": 1,

@@ -1,6 +1,6 @@
 //! Objects, their versions and the bounded history of changes that watches and paged lists read.
 //!
-//! Synchronous; changes are validated before they reach it. Knows no HTTP.
+//! Synchronous. Callers validate changes before they store them. Knows no HTTP.
 use super::{
     definitions,
     kinds::{self, Kind},
@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-/// The identity of an object. Ordered as lists are: by namespace, then by name.
+/// The identity of an object. The order is that of lists: by namespace, then by name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
     /// `plural.group`.
@@ -53,7 +53,9 @@ pub(super) struct Store {
     objects: BTreeMap<Key, Arc<Value>>,
     history: VecDeque<Change>,
     history_bytes: usize,
+    /// Limit of the history in changes.
     window: usize,
+    /// The latest version that is no longer in the history.
     compacted: u64,
     by_uid: HashMap<String, Key>,
     children: HashMap<String, BTreeSet<Key>>,
@@ -154,16 +156,16 @@ impl Store {
         Ok(then)
     }
 
-    /// Up to `most` changes after a version, oldest first.
+    /// Up to `limit` changes after a version, oldest first.
     ///
     /// # Errors
     /// Changes after that version are no longer in the history.
-    pub fn changes_after(&self, version: u64, most: usize) -> Result<Vec<Change>, VersionCompacted> {
+    pub fn changes_after(&self, version: u64, limit: usize) -> Result<Vec<Change>, VersionCompacted> {
         if version < self.compacted {
             return Err(VersionCompacted);
         }
         let start = self.history.partition_point(|c| c.version <= version);
-        Ok(self.history.range(start..).take(most).cloned().collect())
+        Ok(self.history.range(start..).take(limit).cloned().collect())
     }
 
     /// The latest version that is no longer in the history.
@@ -243,7 +245,7 @@ impl Store {
         for owner in metadata::owners(&object) {
             self.gc_queue.extend(self.by_uid.get(&owner.uid).cloned());
         }
-        // a deletion may complete the deletion of its namespace or definition; a creation may come too late for it
+        // after a deletion its namespace or definition may be empty; an object created too late must be deleted with it
         for holder in
             [Key::new(kinds::NAMESPACES, "", &key.namespace), Key::new(definitions::DEFINITIONS, "", &key.resource)]
         {

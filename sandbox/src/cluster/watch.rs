@@ -15,7 +15,7 @@ use tokio::{sync::watch::Receiver, time::Instant};
 /// A chunk is sent at this size, so that a burst does not become one large buffer.
 const CHUNK_BYTES: usize = 64 << 10;
 const BATCH_CHANGES: usize = 256;
-/// Interval of bookmarks in a quiet watch that asked for them.
+/// Interval of the bookmarks that a watch without changes sends on request.
 const BOOKMARK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The watch options of a request.
@@ -59,8 +59,8 @@ pub(super) fn stream(
         Some(version) if version > 0 && !options.initial_events => (version, VecDeque::new()),
         _ => {
             let store = shared.lock();
-            let there = store.list(&resource, &options.namespace).map(|(_, o)| o);
-            (store.version(), there.filter(|o| options.selector.matches(o)).cloned().collect())
+            let objects = store.list(&resource, &options.namespace).map(|(_, o)| o);
+            (store.version(), objects.filter(|o| options.selector.matches(o)).cloned().collect())
         }
     };
     let now = Instant::now();
@@ -104,7 +104,7 @@ impl Watch {
             if !out.is_empty() {
                 return Some(out.into());
             }
-            // marked as seen before reading: later commits wake the wait below
+            // marked as seen before the store is read, so that a later change ends the wait below
             self.versions.borrow_and_update();
             let (changes, oldest) = {
                 let store = self.shared.lock();
@@ -158,9 +158,9 @@ impl Watch {
             return;
         }
         let selector = &self.options.selector;
-        let was = change.before.as_ref().is_some_and(|o| selector.matches(o));
-        let is = !change.deleted && selector.matches(&change.object);
-        match (was, is) {
+        let matched = change.before.as_ref().is_some_and(|o| selector.matches(o));
+        let matches = !change.deleted && selector.matches(&change.object);
+        match (matched, matches) {
             (false, true) => self.write_event("ADDED", &change.object, out),
             (true, true) => self.write_event("MODIFIED", &change.object, out),
             (true, false) => {

@@ -33,10 +33,13 @@ pub(super) enum Propagation {
     Orphan,
 }
 
+/// Options of a deletion.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Deletion {
     pub propagation: Option<Propagation>,
+    /// Precondition: the uid of the object.
     pub uid: Option<String>,
+    /// Precondition: the resource version of the object.
     pub version: Option<String>,
     pub dry_run: bool,
 }
@@ -46,8 +49,11 @@ pub(super) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// Creates an object. With `dry_run` it is only validated.
+///
 /// # Errors
-/// 404 for an unknown namespace, 409 for a name that exists, 422 for invalid metadata.
+/// 400 for another namespace or type, 403 or 405 if the namespace or the definition is being deleted, 404 for an
+/// unknown namespace, 409 for a name that exists, 422 for an invalid object, 500 for an object with a resource version.
 pub(super) fn create(
     store: &mut Store,
     kind: &Kind,
@@ -90,11 +96,11 @@ pub(super) fn create(
     let name = metadata::string(&object, "name").to_owned();
     if kind.namespaced {
         let key = Key::new(kinds::NAMESPACES, "", namespace);
-        let Some(home) = store.get(&key) else {
+        let Some(parent) = store.get(&key) else {
             let namespaces = store.kind_of(kinds::NAMESPACES).ok_or_else(Refusal::no_such_path)?;
             return Err(Refusal::not_found(&namespaces, namespace));
         };
-        if metadata::is_deleting(home) {
+        if metadata::is_deleting(parent) {
             return Err(Refusal::terminating(kind, &name, namespace));
         }
     }
@@ -118,8 +124,8 @@ pub(super) fn create(
         _ => {}
     }
     let key = Key::new(&kind.resource(), namespace, &name);
-    if let Some(there) = store.get(&key) {
-        return Err(Refusal::already_exists(kind, &name, metadata::is_deleting(there)));
+    if let Some(existing) = store.get(&key) {
+        return Err(Refusal::already_exists(kind, &name, metadata::is_deleting(existing)));
     }
     if dry_run { Ok(Arc::new(object)) } else { Ok(store.put(key, object)) }
 }
@@ -129,7 +135,8 @@ pub(super) fn create(
 /// `conditional`: the request must name the version that it read (a replacement of a custom object; a patch need not).
 ///
 /// # Errors
-/// 404 if the object does not exist, 409 for another version or uid than the stored one, 422 for invalid metadata.
+/// 404 if the object does not exist, 400 for another name or namespace, 409 for another version or uid than the stored
+/// one, 422 for an invalid object.
 pub(super) fn update(
     store: &mut Store,
     kind: &Kind,
@@ -181,8 +188,8 @@ pub(super) fn update(
         return Err(Refusal::conflict(kind, name, &why));
     }
     let new = merge_update(kind, &old, incoming, part);
-    let faults = if part == Part::Main { object_rules::metadata_errors(kind, &new) } else { Vec::new() };
-    check_valid(kind, &new, faults, |schema| schema.validate_change(&new, &old, part == Part::Status))?;
+    let causes = if part == Part::Main { object_rules::metadata_errors(kind, &new) } else { Vec::new() };
+    check_valid(kind, &new, causes, |schema| schema.validate_change(&new, &old, part == Part::Status))?;
     if part == Part::Main {
         refuse_new_finalizers(kind, &old, &new)?;
     }
@@ -210,12 +217,12 @@ pub(super) fn update(
 fn check_valid(
     kind: &Kind,
     object: &Value,
-    mut faults: Vec<Cause>,
+    mut causes: Vec<Cause>,
     by: impl FnOnce(&Schema) -> Vec<Cause>,
 ) -> Result<(), Refusal> {
-    faults.extend(kind.schema.as_deref().map(by).unwrap_or_default());
+    causes.extend(kind.schema.as_deref().map(by).unwrap_or_default());
     let name = metadata::string(object, "name");
-    if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(kind, name, faults)) }
+    if causes.is_empty() { Ok(()) } else { Err(Refusal::invalid(kind, name, causes)) }
 }
 
 /// The object to store: the other part and the server's own fields keep their old values.
@@ -366,12 +373,14 @@ fn generate_name(prefix: &str) -> String {
 /// The result of a deletion.
 #[derive(Debug)]
 pub(super) enum Deleted {
-    /// The object is gone.
+    /// The object is removed. This is its last state.
     Gone(Arc<Value>),
-    /// The object pending for its finalizers.
+    /// The object is marked for deletion. It stays until its finalizers or, in a namespace, its contents are removed.
     Pending(Arc<Value>),
 }
 
+/// Deletes an object, or marks it for deletion.
+///
 /// # Errors
 /// 404 if it does not exist, 403 for namespaces that cannot be deleted, 409 if a precondition on uid or version fails.
 pub(super) fn delete(store: &mut Store, kind: &Kind, key: &Key, options: &Deletion) -> Result<Deleted, Refusal> {

@@ -1,4 +1,4 @@
-//! The table `audit_log`: who did what, to what, when.
+//! The table `audit_log`: user, action, resource and time of each entry.
 use super::{
     open::Store,
     sql::{StoreError, Value, Work},
@@ -37,9 +37,9 @@ pub struct Filter {
     pub limit: i64,
 }
 
-/// Columns are limited; paths and names from requests may be longer.
-fn truncate(text: &str, most: usize) -> String {
-    text.chars().filter(|c| *c != '\0').take(most).collect()
+/// Truncates to the length of a column, since paths and names from requests may be longer.
+fn truncate(text: &str, max_chars: usize) -> String {
+    text.chars().filter(|c| *c != '\0').take(max_chars).collect()
 }
 
 pub(super) async fn append(work: &mut Work, entry: &Entry) -> Result<(), StoreError> {
@@ -66,7 +66,7 @@ impl Store {
         work.commit().await
     }
 
-    /// Newest first, and the total number of matches.
+    /// The entries that match, newest first and up to the limit, and the total number of matches.
     pub async fn audit(&self, filter: &Filter) -> Result<(Vec<Logged>, i64), StoreError> {
         let mut conditions: Vec<String> = vec![];
         let mut values: Vec<Value> = vec![];
@@ -93,11 +93,11 @@ impl Store {
         if self.defects.has(Defect::AuditHidesReads) {
             add("action <> ?", "read".into());
         }
-        let and = if self.defects.has(Defect::AuditFiltersWiden) { " or " } else { " and " };
-        let only = if conditions.is_empty() { String::new() } else { format!("where {}", conditions.join(and)) };
+        let operator = if self.defects.has(Defect::AuditFiltersWiden) { " or " } else { " and " };
+        let clause = if conditions.is_empty() { String::new() } else { format!("where {}", conditions.join(operator)) };
 
         let mut work = self.db.read().await?;
-        let count = work.row(&format!("select count(*) as n from audit_log {only}"), values.clone()).await?;
+        let count = work.row(&format!("select count(*) as n from audit_log {clause}"), values.clone()).await?;
         let mut total = count.map_or(Ok(0), |row| row.int("n"))?;
         values.push(limit.into());
         let last = values.len();
@@ -108,7 +108,7 @@ impl Store {
         };
         let sql = format!(
             "select id, user_id, action, resource_type, resource_id, changes, timestamp, ip_address
-             from {from} {only} order by id desc limit ${last}"
+             from {from} {clause} order by id desc limit ${last}"
         );
         let rows = work.rows(&sql, values).await?;
         if self.defects.has(Defect::AuditTotalOfPage) {

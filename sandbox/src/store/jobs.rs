@@ -79,7 +79,7 @@ impl Store {
         Ok(job)
     }
 
-    /// Without failures `errors` is null and not an empty list.
+    /// Marks a job as completed. Without failures `errors` becomes null and not an empty list.
     pub async fn finish_job(&self, job: &Job) -> Result<(), StoreError> {
         let errors = if job.errors.is_empty() { Json::Null } else { json!(job.errors) };
         let mut work = self.db.write().await?;

@@ -14,11 +14,11 @@ const CACHE_LIFETIME: Duration = Duration::from_secs(10);
 pub struct Cache(Mutex<HashMap<String, (Instant, Session)>>);
 
 impl Cache {
-    /// Reading extends an entry's lifetime, so it stays stale.
+    /// The copy of a session. Reading extends its lifetime, so that it stays stale.
     pub fn get(&self, name: &str) -> Option<Session> {
         let mut copies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (asked, copy) = copies.get_mut(name).filter(|(asked, _)| asked.elapsed() < CACHE_LIFETIME)?;
-        *asked = Instant::now();
+        let (read_at, copy) = copies.get_mut(name).filter(|(read_at, _)| read_at.elapsed() < CACHE_LIFETIME)?;
+        *read_at = Instant::now();
         Some(copy.clone())
     }
 

@@ -1,4 +1,5 @@
-//! Defects of reading sessions: stale copies, torn lists, hidden rows. Without a defect it adds nothing.
+//! Defects of reading sessions: stale copies, torn lists, hidden rows. Without a defect the rows are returned
+//! unchanged.
 use super::{
     open::Store,
     session::{DELETED, Session},
@@ -12,7 +13,7 @@ const PAGE_SIZE: usize = 2;
 const PAGE_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Store {
-    /// A session as API clients see it.
+    /// A session as the API returns it.
     pub async fn visible_session(&self, name: &str) -> Result<Option<Session>, StoreError> {
         if self.defects.has(Defect::ReadsStale)
             && let Some(copy) = self.cache.get(name)
@@ -26,7 +27,7 @@ impl Store {
         Ok(session)
     }
 
-    /// The sessions of a user, or all, as API clients see them.
+    /// The sessions of a user, or all, as the API returns them.
     pub async fn visible_sessions(&self, user: Option<&str>) -> Result<Vec<Session>, StoreError> {
         let mut sessions = self.sessions(user).await?;
         if self.defects.has(Defect::ReadsTorn) {

@@ -2,7 +2,7 @@
 use super::sql::Dialect;
 use crate::defect::{Defect, Defects};
 
-/// One statement each; idempotent.
+/// The statements that create the tables. Each can be executed repeatedly.
 pub fn statements(dialect: Dialect, defects: Defects) -> Vec<String> {
     let (serial, time, json) = match dialect {
         Dialect::Sqlite => ("integer primary key autoincrement", "text", "text"),
@@ -31,8 +31,8 @@ const RESTORE_CASCADE: &str = "do $$ begin
     exception when duplicate_object then null;
     end $$";
 
-// `asked` counts requests, `applied` how many the cluster has received. While they differ the API's `desired` state
-// holds; after that the cluster's. `state` is what was last observed.
+// `asked` counts requests, `applied` those that the cluster has received. While they differ, `desired` is the state
+// that the API requested; afterwards it follows the cluster. `state` is the state that was last observed.
 const TABLES: &[&str] = &[
     "create table if not exists users (
         id varchar(255) primary key,
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn connections_cascade_unless_the_defect_is_on() {
-        let goes = |dialect, defects| {
+        let cascades = |dialect, defects| {
             let all = statements(dialect, defects);
             let table = all.iter().find(|sql| sql.contains("table if not exists connections")).unwrap();
             assert!(all.iter().all(|sql| !sql.contains('{')), "{all:?}");
@@ -168,9 +168,9 @@ mod tests {
             )
         };
         let orphans: Defects = [Defect::OrphansConnections].into_iter().collect();
-        assert_eq!(goes(Dialect::Sqlite, Defects::default()), (true, false));
-        assert_eq!(goes(Dialect::Sqlite, orphans), (false, false));
-        assert_eq!(goes(Dialect::Postgres, Defects::default()), (true, false));
-        assert_eq!(goes(Dialect::Postgres, orphans), (false, true));
+        assert_eq!(cascades(Dialect::Sqlite, Defects::default()), (true, false));
+        assert_eq!(cascades(Dialect::Sqlite, orphans), (false, false));
+        assert_eq!(cascades(Dialect::Postgres, Defects::default()), (true, false));
+        assert_eq!(cascades(Dialect::Postgres, orphans), (false, true));
     }
 }

@@ -19,7 +19,9 @@ pub struct Session {
     pub message: String,
     /// The requested state: running, hibernated, terminated or deleted.
     pub desired: String,
+    /// The number of requests by the API.
     pub asked: i64,
+    /// The number of these requests that the cluster has received.
     pub applied: i64,
     pub object_uid: Option<String>,
     pub object_generation: i64,

@@ -56,7 +56,10 @@ fn audit_entry(action: &str, name: &str, changes: Json) -> Entry {
 }
 
 impl Store {
-    /// Fails on a duplicate name or an unknown user.
+    /// Inserts a session and emits `session.created`.
+    ///
+    /// # Errors
+    /// `Duplicate` for an existing name, `MissingReference` for an unknown user.
     pub async fn create_session(&self, new: &NewSession) -> Result<(Session, Vec<Delivery>), StoreError> {
         let created = Session::new(new);
         let mut work = self.db.write().await?;
@@ -77,7 +80,7 @@ impl Store {
         find(&mut self.db.read().await?, name).await
     }
 
-    /// Newest first; of one user or of all.
+    /// The sessions of one user or of all, newest first.
     pub async fn sessions(&self, user: Option<&str>) -> Result<Vec<Session>, StoreError> {
         let mut work = self.db.read().await?;
         let rows = match user {
@@ -93,7 +96,7 @@ impl Store {
         rows.iter().map(session_from_row).collect()
     }
 
-    /// Requests another state. `owner` restricts it to that user's sessions.
+    /// Requests another state. With `owner` only a session of that user is changed.
     pub async fn request_state(
         &self,
         name: &str,
@@ -314,7 +317,7 @@ impl Store {
         Ok(deliveries)
     }
 
-    /// Deletes the row of a session whose object is gone as requested; its connections go with it.
+    /// Deletes the row and the connections of a session whose object was deleted as requested.
     pub async fn remove_session(&self, name: &str) -> Result<Vec<Delivery>, StoreError> {
         let mut work = self.db.write().await?;
         let Some(last) = find(&mut work, name).await? else { return Ok(vec![]) };

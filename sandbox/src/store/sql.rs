@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Limit of concurrent transactions; more wait for a permit.
+/// Limit of concurrent transactions; further ones wait for a permit.
 const MAX_CONNECTIONS: u32 = 12;
 /// Timeout for opening or checking a connection, and so for noticing a dead database.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);
@@ -118,7 +118,7 @@ pub enum Dialect {
 pub struct Db {
     pool: Pool,
     permits: Arc<Semaphore>,
-    /// SQLite allows one writer. This queue is fair and wakes at once; its busy handler is neither.
+    /// SQLite allows one writer. This queue is fair and wakes waiters at once; SQLite's busy handler does neither.
     writers: Arc<Semaphore>,
     pub gate: Arc<Gate>,
     delays: Delays,
@@ -372,7 +372,7 @@ impl Db {
             .filename(path)
             .create_if_missing(true)
             .foreign_keys(true)
-            // others read and write this file too
+            // other processes read and write this file too
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(4));
@@ -431,7 +431,7 @@ impl Db {
         let until = tokio::time::Instant::now() + TRANSACTION_TIMEOUT;
         let transaction = within(until, async {
             Ok(match &self.pool {
-                // a deferred transaction fails when it first writes if another writer came in between
+                // a deferred transaction fails when it first writes if another writer has committed in between
                 Pool::Sqlite(pool) if write => Tx::Sqlite(pool.begin_with("begin immediate").await?),
                 Pool::Sqlite(pool) => Tx::Sqlite(pool.begin().await?),
                 Pool::Postgres(pool) => Tx::Postgres(pool.begin().await?),

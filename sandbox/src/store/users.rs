@@ -28,7 +28,7 @@ impl Store {
         work.commit().await
     }
 
-    /// The platform's own account in the cluster. Without a defect no session belongs to it.
+    /// Creates the platform's own account. Only defects assign sessions to it.
     pub(super) async fn seed_service_user(&self) -> Result<(), StoreError> {
         let mut work = self.db.write().await?;
         work.execute(

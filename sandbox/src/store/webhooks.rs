@@ -63,7 +63,7 @@ pub struct Webhook {
     pub created_at: Timestamp,
 }
 
-/// A delivery with everything it needs, so that sending requires no database.
+/// A delivery with its webhook, so that sending requires no database.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     pub id: i64,
@@ -104,7 +104,7 @@ pub struct DeliveryRecord {
     pub created_at: Option<Timestamp>,
 }
 
-const WEBHOOK: &str = "w.id as webhook, w.name, w.description, w.url, w.secret, w.events, w.headers, w.enabled,
+const WEBHOOK_COLUMNS: &str = "w.id as webhook, w.name, w.description, w.url, w.secret, w.events, w.headers, w.enabled,
                        w.retry_policy, w.created_by, w.created_at as webhook_created_at";
 
 fn webhook(row: &Row) -> Result<Webhook, StoreError> {
@@ -136,7 +136,7 @@ pub(super) async fn emit(
     // the lock keeps a concurrently deleted webhook from failing this transaction
     let lock = work.key_share_clause();
     let condition = if defects.has(Defect::WebhookDisabledHears) { "" } else { "where w.enabled = true" };
-    let sql = format!("select {WEBHOOK} from webhooks w {condition} order by w.id{lock}");
+    let sql = format!("select {WEBHOOK_COLUMNS} from webhooks w {condition} order by w.id{lock}");
     let rows = work.rows(&sql, vec![]).await?;
     let now = Timestamp::now();
     let event_name = if defects.has(Defect::WebhookWrongEvent) { event.trim_end_matches('d') } else { event };
@@ -227,7 +227,7 @@ impl Store {
     pub async fn webhooks(&self) -> Result<Vec<Webhook>, StoreError> {
         let mut work = self.db.read().await?;
         let removed = if self.defects.has(Defect::WebhookRemovedHears) { "where w.metadata is null" } else { "" };
-        work.rows(&format!("select {WEBHOOK} from webhooks w {removed} order by w.id"), vec![])
+        work.rows(&format!("select {WEBHOOK_COLUMNS} from webhooks w {removed} order by w.id"), vec![])
             .await?
             .iter()
             .map(webhook)
@@ -256,12 +256,12 @@ impl Store {
         Ok(deliveries)
     }
 
-    /// `None` if the webhook does not exist.
+    /// A page of the deliveries, newest first, and their total number; `None` if the webhook does not exist.
     pub async fn deliveries(
         &self,
         webhook: i64,
-        skip: i64,
-        most: i64,
+        offset: i64,
+        limit: i64,
     ) -> Result<Option<(Vec<DeliveryRecord>, i64)>, StoreError> {
         let mut work = self.db.read().await?;
         if work.row("select id from webhooks where id = $1", vec![webhook.into()]).await?.is_none() {
@@ -276,7 +276,7 @@ impl Store {
                 "select id, webhook_id, event, payload, status, status_code, response_body, error_message, attempts,
                         next_retry_at, delivered_at, created_at
                  from webhook_deliveries where webhook_id = $1 order by id desc limit $2 offset $3",
-                vec![webhook.into(), most.into(), skip.into()],
+                vec![webhook.into(), limit.into(), offset.into()],
             )
             .await?;
         let records = rows.iter().map(|row| {
@@ -298,11 +298,11 @@ impl Store {
         Ok(Some((records.collect::<Result<_, StoreError>>()?, total)))
     }
 
-    /// Deliveries that a former process left pending.
+    /// Deliveries that an earlier process left pending.
     pub async fn pending_deliveries(&self) -> Result<Vec<Delivery>, StoreError> {
         let mut work = self.db.read().await?;
         let sql = format!(
-            "select d.id, d.event, d.body, d.attempts, {WEBHOOK}
+            "select d.id, d.event, d.body, d.attempts, {WEBHOOK_COLUMNS}
              from webhook_deliveries d join webhooks w on w.id = d.webhook_id where d.status = 'pending' order by d.id"
         );
         let rows = work.rows(&sql, vec![]).await?;
@@ -318,7 +318,7 @@ impl Store {
         deliveries.collect()
     }
 
-    /// False if the webhook was deleted meanwhile, together with its deliveries.
+    /// Records an attempt. False if the webhook was deleted meanwhile, together with its deliveries.
     pub async fn record_attempt(&self, attempt: &Attempt) -> Result<bool, StoreError> {
         let mut work = self.db.write().await?;
         let touched = work

@@ -21,10 +21,10 @@ pub enum Step {
 
 /// `live`: the object was read from the cluster and not from the watch's cache.
 pub fn decide(row: Option<&Row>, object: Option<&Object>, live: bool) -> Step {
-    let sure = |step: Step| if live { step } else { Step::Read };
+    let if_live = |step: Step| if live { step } else { Step::Read };
     let Some(row) = row else {
         return match object {
-            Some(object) if !object.is_deleting() => sure(Step::Adopt),
+            Some(object) if !object.is_deleting() => if_live(Step::Adopt),
             _ => Step::Nothing,
         };
     };
@@ -32,34 +32,34 @@ pub fn decide(row: Option<&Row>, object: Option<&Object>, live: bool) -> Step {
         return match object {
             Some(object) if object.is_deleting() => Step::Nothing,
             Some(_) => Step::DeleteObject,
-            None => sure(Step::DeleteRow),
+            None => if_live(Step::DeleteRow),
         };
     }
     if row.is_missing() {
         return match object {
-            Some(object) if !object.is_deleting() => sure(Step::Adopt),
+            Some(object) if !object.is_deleting() => if_live(Step::Adopt),
             _ => Step::Nothing,
         };
     }
     if row.applied < row.asked {
         return if row.object_uid.is_none() { Step::Create } else { Step::PatchObject };
     }
-    let Some(object) = object else { return sure(Step::MarkMissing) };
+    let Some(object) = object else { return if_live(Step::MarkMissing) };
     if object.is_deleting() {
         return Step::Nothing;
     }
     if row.object_uid.as_deref() != Some(object.uid()) {
-        // another object of this name: ours was deleted, and another client created this one
-        return sure(Step::MarkMissing);
+        // another object of this name: the recorded one was deleted, and another client created this one
+        return if_live(Step::MarkMissing);
     }
     if object.generation() < row.object_generation {
         return Step::Nothing;
     }
-    let seen = observe(row, object);
-    if seen == recorded(row) { Step::Nothing } else { Step::UpdateRow(Box::new(seen)) }
+    let observed = observe(row, object);
+    if observed == recorded(row) { Step::Nothing } else { Step::UpdateRow(Box::new(observed)) }
 }
 
-/// The object's state in the row's terms. Values that it does not define keep the row's.
+/// The object's state in the row's terms. Values that the object does not define are taken from the row.
 pub fn observe(row: &Row, object: &Object) -> ObservedSession {
     let phase = if object.phase().is_empty() { "Pending" } else { object.phase() };
     let state = match (object.spec.state.as_str(), phase) {
@@ -85,6 +85,7 @@ pub fn observe(row: &Row, object: &Object) -> ObservedSession {
     }
 }
 
+/// The recorded state, for comparison with the observed one.
 pub fn recorded(row: &Row) -> ObservedSession {
     ObservedSession {
         uid: row.object_uid.clone().unwrap_or_default(),
@@ -147,14 +148,14 @@ mod tests {
     #[test]
     fn ignores_objects_older_than_the_last_change() {
         let old = object("u1", 1, "running", "Running");
-        let told = Row { phase: "Running".into(), ..row("running", "hibernated", 2, 2) };
-        assert_eq!(decide(Some(&told), Some(&old), false), Step::Nothing);
+        let applied_row = Row { phase: "Running".into(), ..row("running", "hibernated", 2, 2) };
+        assert_eq!(decide(Some(&applied_row), Some(&old), false), Step::Nothing);
     }
 
     #[test]
     fn reports_a_state_only_with_the_matching_phase() {
-        let on_its_way = object("u1", 2, "hibernated", "Running");
-        assert_eq!(observe(&row("running", "hibernated", 2, 2), &on_its_way).state, "running");
+        let hibernating = object("u1", 2, "hibernated", "Running");
+        assert_eq!(observe(&row("running", "hibernated", 2, 2), &hibernating).state, "running");
         assert_eq!(observe(&row("pending", "running", 1, 1), &object("u1", 1, "running", "Failed")).state, "failed");
     }
 
@@ -172,15 +173,15 @@ mod tests {
 
     #[test]
     fn deletes_the_row_only_after_the_object_is_gone() {
-        let wish = row("terminating", DELETED, 2, 1);
+        let deleted = row("terminating", DELETED, 2, 1);
         let there = object("u1", 1, "running", "Running");
-        assert_eq!(decide(Some(&wish), Some(&there), false), Step::DeleteObject);
-        let mut going = there.clone();
-        going.metadata.deletion_timestamp =
+        assert_eq!(decide(Some(&deleted), Some(&there), false), Step::DeleteObject);
+        let mut deleting = there.clone();
+        deleting.metadata.deletion_timestamp =
             Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::now()));
-        assert_eq!(decide(Some(&wish), Some(&going), true), Step::Nothing);
-        assert_eq!(decide(Some(&wish), None, false), Step::Read);
-        assert_eq!(decide(Some(&wish), None, true), Step::DeleteRow);
+        assert_eq!(decide(Some(&deleted), Some(&deleting), true), Step::Nothing);
+        assert_eq!(decide(Some(&deleted), None, false), Step::Read);
+        assert_eq!(decide(Some(&deleted), None, true), Step::DeleteRow);
     }
 
     #[test]

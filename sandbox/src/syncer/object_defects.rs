@@ -1,4 +1,4 @@
-//! Defects of new objects and adopted rows, and what the delete defects remember.
+//! Defects of new objects and adopted rows, and the state of the delete defects.
 use crate::{
     defect::{Defect, Defects},
     kinds::{Resources, Session as Object},
@@ -9,9 +9,10 @@ use std::{
     sync::{Mutex, atomic::AtomicUsize},
 };
 
-/// What is remembered about deleted sessions.
+/// State of the delete defects.
 #[derive(Default)]
 pub struct Removals {
+    /// Number of rows that are being deleted.
     pub in_progress: AtomicUsize,
     /// Names of sessions that were recreated.
     pub recreated: Mutex<HashSet<String>>,
@@ -28,7 +29,6 @@ pub fn change_object(defects: Defects, mut object: Object) -> Object {
         object.spec.resources = Some(Resources::equal("1000m", "2Gi"));
     }
     if defects.has(Defect::ObjectWrongUser) {
-        // the platform's own user instead of the session's
         object.spec.user = SERVICE_USER.into();
     }
     object

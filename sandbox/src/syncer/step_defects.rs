@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-/// Delay that exceeds every timeout of the clients.
+/// A delay longer than every timeout of the clients.
 const LATE_DELAY: Duration = Duration::from_secs(6);
 /// Delay after which an operation is expected to be complete.
 const AFTERWARDS_DELAY: Duration = Duration::from_millis(600);
@@ -29,8 +29,8 @@ impl Syncer {
         self.background.defects.has(defect)
     }
 
-    /// Replaces a step. Returns whether more is to be done, as `take_step` does; `None` if the step is to be taken as
-    /// usual.
+    /// Replaces a step. Returns whether further steps are possible, as `take_step` does; `None` if the step is not
+    /// replaced.
     pub async fn defective_step(
         &self,
         name: &str,
@@ -43,7 +43,7 @@ impl Syncer {
             (Step::PatchObject, Some(row), _) => self.defective_change(row).await,
             (Step::DeleteObject, ..) => self.defective_delete(name, object).await,
             (Step::DeleteRow, Some(row), _) => self.defective_remove(row).await,
-            (Step::UpdateRow(seen), Some(row), _) => self.defective_follow(row, seen).await,
+            (Step::UpdateRow(seen), Some(row), _) => self.defective_row_update(row, seen).await,
             (Step::MarkMissing, Some(row), _) => self.defective_missing(row).await,
             (Step::Adopt, _, Some(object)) => self.defective_adopt(object).await,
             _ => Ok(None),
@@ -55,7 +55,7 @@ impl Syncer {
             return Ok(Some(false));
         }
         if self.has(Defect::ObjectTwice) {
-            // as after a lost response, under another name so that nothing prevents it
+            // like a retry after a lost response; another name prevents a conflict
             let again = object_for(&Row { name: format!("{}-2", row.name), ..row.clone() });
             with_timeout(self.api.create(&PostParams::default(), &again)).await?;
         }
@@ -67,23 +67,23 @@ impl Syncer {
             self.store.assume_applied(&row.name).await?;
             return Ok(Some(false));
         }
-        let there = found(self.api.get(&row.name)).await?;
-        if let (true, Some(there)) = (self.has(Defect::UpdateReplaces), &there) {
-            return self.replace(row, there).await.map(Some);
+        let existing = found(self.api.get(&row.name)).await?;
+        if let (true, Some(existing)) = (self.has(Defect::UpdateReplaces), &existing) {
+            return self.replace(row, existing).await.map(Some);
         }
-        if let (true, Some(there)) = (self.has(Defect::UpdateReverts), &there) {
+        if let (true, Some(existing)) = (self.has(Defect::UpdateReverts), &existing) {
             // a stale reader writes the whole object back
-            let (api, old) = (self.api.clone(), json!({ "spec": { "state": there.spec.state } }));
+            let (api, old) = (self.api.clone(), json!({ "spec": { "state": existing.spec.state } }));
             let name = row.name.clone();
             self.background.spawn(async move {
                 tokio::time::sleep(AFTERWARDS_DELAY).await;
                 let _ = found(api.patch(&name, &PatchParams::default(), &Patch::Merge(old))).await;
             });
         }
-        if let (true, Some(there)) = (self.has(Defect::ManualDisobeys), &there) {
-            // finds objects by label, and a manually created one has none
-            if there.metadata.labels.is_none() {
-                self.record_applied(row, there).await?;
+        if let (true, Some(existing)) = (self.has(Defect::ManualDisobeys), &existing) {
+            // the defect finds objects by label, and a manually created one has none
+            if existing.metadata.labels.is_none() {
+                self.record_applied(row, existing).await?;
                 return Ok(Some(true));
             }
         }
@@ -137,7 +137,7 @@ impl Syncer {
         }
         if self.has(Defect::DeleteComesBack) {
             let mut known = self.removals.recreated.lock().unwrap_or_else(PoisonError::into_inner);
-            // once only: a single create was still in flight
+            // once only, as if a single create was still in flight
             if known.insert(row.name.clone()) {
                 let (api, new) = (self.api.clone(), object_for(&Row { desired: "running".into(), ..row.clone() }));
                 self.background.spawn(async move {
@@ -160,7 +160,7 @@ impl Syncer {
         Ok(None)
     }
 
-    async fn defective_follow(&self, row: &Row, seen: &ObservedSession) -> Result<Option<bool>, SyncError> {
+    async fn defective_row_update(&self, row: &Row, seen: &ObservedSession) -> Result<Option<bool>, SyncError> {
         if self.has(Defect::StatusNeverFlowsBack) || self.has(Defect::StatusAssumed) {
             return Ok(Some(false));
         }

@@ -25,7 +25,7 @@ use std::{
     },
 };
 
-/// Limit of consecutive steps for one session, against steps that undo each other.
+/// Limit of consecutive steps for one session, so that steps that revert each other end.
 const MAX_STEPS: usize = 10;
 
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +74,7 @@ impl Syncer {
     pub async fn sync(&self, name: &str) -> Result<(), SyncError> {
         let mut read_live = false;
         for _ in 0..MAX_STEPS {
-            // object before row: the row is always created first
+            // the object is read before the row, because a row is always created before its object
             let (object, live) = if std::mem::take(&mut read_live) {
                 (found(self.api.get(name)).await?, true)
             } else {
@@ -95,7 +95,7 @@ impl Syncer {
         Ok(())
     }
 
-    /// False if nothing more can be done now.
+    /// Takes one step. False if no further step is possible now.
     pub async fn take_step(
         &self,
         name: &str,
@@ -132,10 +132,10 @@ impl Syncer {
         }
         let object = object_defects::change_object(self.background.defects, object_for(row));
         match with_timeout(self.api.create(&PostParams::default(), &object)).await {
-            Ok(made) => self.record_applied(row, &made).await,
+            Ok(created) => self.record_applied(row, &created).await,
             // an earlier attempt succeeded without a response; the next step updates the object
             Err(error) if error.status() == Some(409) => match found(self.api.get(&row.name)).await? {
-                Some(there) => self.record_applied(row, &there).await,
+                Some(existing) => self.record_applied(row, &existing).await,
                 None => Ok(()),
             },
             Err(error) => {
@@ -145,7 +145,7 @@ impl Syncer {
         }
     }
 
-    /// Defects of a failed create.
+    /// Applies the defects of a failed create.
     pub async fn not_created(&self, row: &Row) -> Result<(), StoreError> {
         if self.background.defects.has(Defect::ClusterDownStays) {
             self.cluster_was_lost.store(true, Ordering::SeqCst);
@@ -166,7 +166,7 @@ impl Syncer {
                 max_session_duration: row.max_session_duration.clone(),
                 tags: row.tags.clone(),
             };
-            // fails if it exists from an earlier attempt
+            // fails if an earlier attempt has created it
             let _ = self.store.create_session(&new).await;
         }
         Ok(())
@@ -239,7 +239,7 @@ impl Syncer {
                 }
                 Ok(false)
             }
-            // the API created it at the same time
+            // the API created the row at the same time
             Err(StoreError::Duplicate(_)) => Ok(true),
             Err(error) => Err(error.into()),
         }

@@ -21,9 +21,9 @@ use std::{fmt::Write as _, io::Write as _};
 use tokio::net::TcpListener;
 use tp_runner_sandbox::cluster::{Options, serve};
 
-/// Fewer requests compare too little.
+/// A run with fewer requests fails, because it would compare too little.
 const MIN_REQUESTS: usize = 150;
-/// Short enough that early versions are no longer in the history.
+/// Limit of the history in changes, so short that early versions are dropped.
 const HISTORY_WINDOW: usize = 40;
 
 #[tokio::test]
@@ -52,11 +52,11 @@ async fn embedded_api_responds_like_a_real_cluster() {
     schemas::ask(&mut pair).await;
     pair.quietly(Method::DELETE, "/api/v1/namespaces/$ns").await;
     server.shutdown().await;
-    judge(&pair);
+    check_differences(&pair);
 }
 
 /// Every difference must be listed, and every entry must occur.
-fn judge(pair: &Pair) {
+fn check_differences(pair: &Pair) {
     let globs: Vec<_> = EXPLAINED
         .iter()
         .map(|e| [e.request, e.field].map(|g| Glob::new(g).expect("a glob").compile_matcher()))
@@ -74,7 +74,7 @@ fn judge(pair: &Pair) {
         }
     }
     for (n, explained) in EXPLAINED.iter().enumerate().filter(|(n, _)| used[*n] == 0) {
-        let _ = write!(wrong, "\nnothing differs any more as entry {n} explains: {explained:?}\n");
+        let _ = write!(wrong, "\nno difference matches entry {n}: {explained:?}\n");
     }
     let explained: usize = used.iter().sum();
     print_uncaptured(&format!(

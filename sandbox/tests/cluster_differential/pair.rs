@@ -24,7 +24,7 @@ pub const PARTIAL: &str = "application/json;as=PartialObjectMetadata;v=v1;g=meta
 pub const PARTIAL_LIST: &str = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
 
 /// Values that differ between servers and over time, with their placeholders.
-static WORDS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+static VARIABLE_TEXTS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let words = [
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UID"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
@@ -46,7 +46,7 @@ struct Side {
     anonymous: Client,
     /// The values of `$name` in requests.
     kept: BTreeMap<String, String>,
-    /// The version last seen of each object, by path.
+    /// The last version of each object, by uid.
     versions: BTreeMap<String, String>,
 }
 
@@ -66,7 +66,7 @@ pub struct How<'a> {
     pub content: &'a str,
     pub accept: &'a str,
     pub anonymous: bool,
-    /// Reduces a response to the part that is compared.
+    /// Reduces the body of a response to the part that is compared.
     pub of_interest: fn(&mut Value),
 }
 
@@ -81,7 +81,7 @@ pub struct Pair {
     sides: [Side; 2],
     topic: &'static str,
     last: [Value; 2],
-    asked: BTreeSet<String>,
+    names: BTreeSet<String>,
     pub compared: usize,
     pub differences: Vec<Difference>,
 }
@@ -97,40 +97,41 @@ impl Side {
         Side { client: client(config), anonymous: client(anonymous), kept, versions: BTreeMap::new() }
     }
 
-    fn filled(&self, text: &str) -> String {
+    /// Replaces `$name` by its value.
+    fn fill(&self, text: &str) -> String {
         let value = |found: &Captures<'_>| self.kept.get(&found[1]).cloned().unwrap_or_else(|| found[0].to_owned());
         NAME.replace_all(text, value).into_owned()
     }
 
     fn request(&self, method: &Method, path: &str, how: How<'_>, body: &str) -> Request<Vec<u8>> {
-        let request = Request::builder().method(method).uri(self.filled(path)).header(header::ACCEPT, how.accept);
+        let request = Request::builder().method(method).uri(self.fill(path)).header(header::ACCEPT, how.accept);
         let request = if how.content.is_empty() { request } else { request.header(header::CONTENT_TYPE, how.content) };
-        request.body(self.filled(body).into_bytes()).expect("a request")
+        request.body(self.fill(body).into_bytes()).expect("a request")
     }
 
     async fn ask(&mut self, method: &Method, path: &str, how: How<'_>, body: &str) -> (Value, Value) {
         let client = if how.anonymous { &self.anonymous } else { &self.client };
         let request = self.request(method, path, how, body).map(kube::client::Body::from);
-        let answer = client.send(request).await.expect("an answer");
-        let code = answer.status().as_u16();
-        let headers = |name: header::HeaderName| -> Vec<String> {
-            answer.headers().get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned()).collect()
+        let response = client.send(request).await.expect("a response");
+        let code = response.status().as_u16();
+        let headers = |key: header::HeaderName| -> Vec<String> {
+            response.headers().get_all(key).iter().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned()).collect()
         };
         let (content, warnings) = (headers(header::CONTENT_TYPE), headers(header::WARNING));
-        let bytes = answer.into_body().collect_bytes().await.expect("a body");
+        let bytes = response.into_body().collect_bytes().await.expect("a body");
         let raw: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into());
         let mut body = raw.clone();
         (how.of_interest)(&mut body);
         let mut seen = json!({ "code": code, "content": content, "warnings": warnings, "body": body });
-        if let Some(moved) = self.moved(&raw) {
-            seen["version"] = moved.into();
+        if let Some(version_change) = self.version_change(&raw) {
+            seen["version"] = version_change.into();
         }
-        comparable(&mut seen);
+        normalize(&mut seen);
         (seen, raw)
     }
 
     /// Whether the object's version changed since its last response.
-    fn moved(&mut self, object: &Value) -> Option<&'static str> {
+    fn version_change(&mut self, object: &Value) -> Option<&'static str> {
         let uid = object.pointer("/metadata/uid")?.as_str()?.to_owned();
         let version = object.pointer("/metadata/resourceVersion")?.as_str()?.to_owned();
         match self.versions.insert(uid, version.clone()) {
@@ -149,9 +150,9 @@ impl Side {
         let read = lines.map(|line| serde_json::from_str(&line.expect("a line")).expect("an event"));
         let mut events: Value = match tokio::time::timeout(WAIT_TIMEOUT, read.collect::<Vec<Value>>()).await {
             Ok(events) => events.into(),
-            Err(_) => json!("the stream went on and brought nothing more"),
+            Err(_) => json!("timed out waiting for further events"),
         };
-        comparable(&mut events);
+        normalize(&mut events);
         events
     }
 }
@@ -162,7 +163,7 @@ impl Pair {
             sides: [Side::new(embedded), Side::new(real)],
             topic: "",
             last: [Value::Null, Value::Null],
-            asked: BTreeSet::new(),
+            names: BTreeSet::new(),
             compared: 0,
             differences: Vec::new(),
         }
@@ -197,7 +198,7 @@ impl Pair {
 
     fn compare(&mut self, name: &str, embedded: &Value, real: &Value) {
         let request = format!("{}: {name}", self.topic);
-        assert!(self.asked.insert(request.clone()), "two requests are called {request:?}");
+        assert!(self.names.insert(request.clone()), "two requests are called {request:?}");
         self.compared += 1;
         let mut found = Vec::new();
         if embedded["code"] == real["code"] {
@@ -249,14 +250,14 @@ impl Pair {
         for (side, name) in self.sides.iter_mut().zip(["embedded", "real"]) {
             loop {
                 let request = side.request(&Method::GET, path, How::default(), "").map(kube::client::Body::from);
-                let answer = side.client.send(request).await.expect("an answer");
-                let code = answer.status().as_u16();
-                let bytes = answer.into_body().collect_bytes().await.expect("a body");
+                let response = side.client.send(request).await.expect("a response");
+                let code = response.status().as_u16();
+                let bytes = response.into_body().collect_bytes().await.expect("a body");
                 let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
                 if wanted(code, &body) {
                     break;
                 }
-                assert!(began.elapsed() < WAIT_TIMEOUT, "{what} did not come on the {name} server: {code} {body}");
+                assert!(began.elapsed() < WAIT_TIMEOUT, "timeout: {what} on the {name} server: {code} {body}");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
@@ -268,15 +269,16 @@ impl Pair {
         for side in &self.sides {
             loop {
                 let request = side.request(&Method::POST, path, How::default(), body).map(kube::client::Body::from);
-                if side.client.send(request).await.expect("an answer").status().as_u16() == 422 {
+                if side.client.send(request).await.expect("a response").status().as_u16() == 422 {
                     break;
                 }
-                assert!(began.elapsed() < WAIT_TIMEOUT, "{what} did not come");
+                assert!(began.elapsed() < WAIT_TIMEOUT, "timeout: {what}");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
     }
 
+    /// Waits until the object does not exist.
     pub async fn gone(&mut self, path: &str) {
         self.until(&format!("the end of {path}"), path, |code, _| code == 404).await;
     }
@@ -291,7 +293,7 @@ impl Pair {
 }
 
 /// Replaces values that differ between servers and over time by placeholders.
-fn comparable(value: &mut Value) {
+fn normalize(value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.remove("managedFields");
@@ -301,15 +303,15 @@ fn comparable(value: &mut Value) {
                         *below = if version == "0" { "0" } else { "VERSION" }.into();
                     }
                     ("continue", Value::String(token)) if !token.is_empty() => *below = "TOKEN".into(),
-                    ("cells", Value::Array(_)) => ages(below),
-                    _ => comparable(below),
+                    ("cells", Value::Array(_)) => replace_ages(below),
+                    _ => normalize(below),
                 }
             }
-            in_any_order(map);
+            sort_causes(map);
         }
-        Value::Array(list) => list.iter_mut().for_each(comparable),
+        Value::Array(list) => list.iter_mut().for_each(normalize),
         Value::String(text) => {
-            for (pattern, word) in &*WORDS {
+            for (pattern, word) in &*VARIABLE_TEXTS {
                 let replaced = pattern.replace_all(text, *word).into_owned();
                 *text = replaced;
             }
@@ -318,7 +320,7 @@ fn comparable(value: &mut Value) {
     }
 }
 
-fn ages(cells: &mut Value) {
+fn replace_ages(cells: &mut Value) {
     for cell in cells.as_array_mut().into_iter().flatten() {
         if cell.as_str().is_some_and(|text| AGE.is_match(text)) {
             *cell = "AGE".into();
@@ -327,20 +329,20 @@ fn ages(cells: &mut Value) {
 }
 
 /// Sorts causes, which the real server reports in random order.
-fn in_any_order(status: &mut Map<String, Value>) {
+fn sort_causes(status: &mut Map<String, Value>) {
     let Some(causes) = status.get_mut("details").and_then(|d| d.get_mut("causes")).and_then(Value::as_array_mut) else {
         return;
     };
     causes.sort_by_key(Value::to_string);
-    let mut said: Vec<String> = causes
+    let mut texts: Vec<String> = causes
         .iter()
         .map(|c| format!("{}: {}", c["field"].as_str().unwrap_or_default(), c["message"].as_str().unwrap_or_default()))
         .collect();
-    said.sort_by_key(|s| std::cmp::Reverse(s.len()));
-    if said.len() > 1
+    texts.sort_by_key(|s| std::cmp::Reverse(s.len()));
+    if texts.len() > 1
         && let Some(Value::String(message)) = status.get_mut("message")
     {
-        *message = said.iter().fold(message.clone(), |m, cause| m.replace(cause, "CAUSE"));
+        *message = texts.iter().fold(message.clone(), |m, cause| m.replace(cause, "CAUSE"));
     }
 }
 

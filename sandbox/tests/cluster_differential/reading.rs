@@ -34,22 +34,22 @@ pub async fn ask(pair: &mut Pair) {
 async fn selectors(pair: &mut Pair) {
     pair.topic("select");
     pair.get("all", SHELF).await;
-    pair.get("in a namespace that is not there", "/api/v1/namespaces/$ns-none/configmaps").await;
-    pair.get("things of none", "/apis/$group/v1/namespaces/$ns-none/things").await;
+    pair.get("in an unknown namespace", "/api/v1/namespaces/$ns-none/configmaps").await;
+    pair.get("things in an unknown namespace", "/apis/$group/v1/namespaces/$ns-none/things").await;
     for (name, selector) in [
         ("equal", "tier=web"),
         ("twice equal", "tier==web"),
         ("not equal", "tier!=web"),
-        ("among", "tier in (web, db)"),
-        ("not among", "tier notin (web)"),
-        ("there", "tier"),
-        ("not there", "!tier"),
+        ("in", "tier in (web, db)"),
+        ("not in", "tier notin (web)"),
+        ("exists", "tier"),
+        ("does not exist", "!tier"),
         ("both", "tier=web,n!=1"),
         ("none", "tier=x"),
-        ("nothing asked", ""),
+        ("empty", ""),
         ("empty value", "tier="),
         ("no operator", "tier web"),
-        ("no end", "tier in (web"),
+        ("no closing parenthesis", "tier in (web"),
         ("no value", "tier in"),
         ("bad value", "tier=a b"),
         ("bad key", "=x"),
@@ -102,7 +102,7 @@ async fn pages(pair: &mut Pair) {
     pair.get("of no token", &format!("{SHELF}?limit=2&continue=odd")).await;
     pair.get("of a token and a version", &format!("{SHELF}?limit=2&continue=$token&resourceVersion=$shelf_version"))
         .await;
-    pair.get("of no number", &format!("{SHELF}?limit=x")).await;
+    pair.get("with an invalid limit", &format!("{SHELF}?limit=x")).await;
     pair.get("of less than nothing", &format!("{SHELF}?limit=-1")).await;
     pair.get("of a table", &format!("{THINGS}?limit=1&labelSelector=none")).await;
 }
@@ -111,41 +111,46 @@ async fn versions(pair: &mut Pair) {
     pair.topic("version");
     pair.get("any", &format!("{SHELF}?resourceVersion=0")).await;
     pair.get("not older", &format!("{SHELF}?resourceVersion=$shelf_version&resourceVersionMatch=NotOlderThan")).await;
-    pair.get("exactly then", &format!("{SHELF}?resourceVersion=$shelf_version&resourceVersionMatch=Exact")).await;
-    pair.get("exactly any", &format!("{SHELF}?resourceVersion=0&resourceVersionMatch=Exact")).await;
+    pair.get("exactly a version", &format!("{SHELF}?resourceVersion=$shelf_version&resourceVersionMatch=Exact")).await;
+    pair.get("exactly version 0", &format!("{SHELF}?resourceVersion=0&resourceVersionMatch=Exact")).await;
     pair.get("a match without a version", &format!("{SHELF}?resourceVersionMatch=Exact")).await;
     pair.get("an unknown match", &format!("{SHELF}?resourceVersion=$shelf_version&resourceVersionMatch=Nearly")).await;
-    pair.get("no number", &format!("{SHELF}?resourceVersion=odd")).await;
-    pair.get("to come", &format!("{SHELF}?resourceVersion=99999999")).await;
+    pair.get("an invalid version", &format!("{SHELF}?resourceVersion=odd")).await;
+    pair.get("a future version", &format!("{SHELF}?resourceVersion=99999999")).await;
     pair.get("of one object, not older", &format!("{SHELF}/m1?resourceVersion=$shelf_version")).await;
-    pair.get("of one object, no number", &format!("{SHELF}/m1?resourceVersion=odd")).await;
+    pair.get("of one object, an invalid version", &format!("{SHELF}/m1?resourceVersion=odd")).await;
 }
 
 async fn watches(pair: &mut Pair) {
     pair.topic("watch");
-    pair.get("from here", SHELF).await;
+    pair.get("the version to start from", SHELF).await;
     pair.keep("from", "/metadata/resourceVersion");
-    pair.post("a map comes", SHELF, map("w1")).await;
-    pair.patch("it changes", MERGE, &format!("{SHELF}/w1"), json!({ "data": { "a": "c" } })).await;
-    pair.patch("it is labelled", MERGE, &format!("{SHELF}/w1"), json!({ "metadata": { "labels": { "seen": "yes" } } }))
-        .await;
-    pair.patch("it changes under its label", MERGE, &format!("{SHELF}/w1"), json!({ "data": { "a": "d" } })).await;
-    pair.patch("its label goes", MERGE, &format!("{SHELF}/w1"), json!({ "metadata": { "labels": null } })).await;
-    pair.delete("it goes", &format!("{SHELF}/w1"), Value::Null).await;
-    pair.post("another comes", SHELF, map("w2")).await;
+    pair.post("a map is created", SHELF, map("w1")).await;
+    pair.patch("the map is changed", MERGE, &format!("{SHELF}/w1"), json!({ "data": { "a": "c" } })).await;
+    pair.patch(
+        "a label is added",
+        MERGE,
+        &format!("{SHELF}/w1"),
+        json!({ "metadata": { "labels": { "seen": "yes" } } }),
+    )
+    .await;
+    pair.patch("the labelled map is changed", MERGE, &format!("{SHELF}/w1"), json!({ "data": { "a": "d" } })).await;
+    pair.patch("the label is removed", MERGE, &format!("{SHELF}/w1"), json!({ "metadata": { "labels": null } })).await;
+    pair.delete("the map is deleted", &format!("{SHELF}/w1"), Value::Null).await;
+    pair.post("another map is created", SHELF, map("w2")).await;
     let from = format!("{SHELF}?watch=true&resourceVersion=$from");
     pair.watch("every change after a version", &from, 7).await;
-    pair.watch("under a label", &format!("{from}&labelSelector=seen%3Dyes"), 3).await;
+    pair.watch("with a label selector", &format!("{from}&labelSelector=seen%3Dyes"), 3).await;
     pair.watch("of one name", &format!("{from}&fieldSelector=metadata.name%3Dw2"), 1).await;
     pair.watch("as rows", &from, 1).await;
     pair.watch(
-        "what is there, then its end",
+        "the present objects, until the timeout",
         &format!("{SHELF}?watch=1&timeoutSeconds=1&labelSelector=tier%3Dweb"),
         20,
     )
     .await;
     pair.watch(
-        "from any version",
+        "from version 0",
         &format!("{SHELF}?watch=1&timeoutSeconds=1&resourceVersion=0&labelSelector=tier%3Ddb"),
         20,
     )
@@ -154,8 +159,8 @@ async fn watches(pair: &mut Pair) {
         "{SHELF}?watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan&labelSelector=tier%3Dweb"
     ), 3).await;
     pair.watch("too old", &format!("{THINGS}?watch=1&resourceVersion=1"), 1).await;
-    pair.watch("to come, then its end", &format!("{SHELF}?watch=1&timeoutSeconds=1&resourceVersion=99999999"), 5).await;
-    pair.get("no number", &format!("{SHELF}?watch=1&resourceVersion=odd")).await;
+    pair.watch("a future version", &format!("{SHELF}?watch=1&timeoutSeconds=1&resourceVersion=99999999"), 5).await;
+    pair.get("an invalid version", &format!("{SHELF}?watch=1&resourceVersion=odd")).await;
     pair.get(
         "initial events without a match",
         &format!("{SHELF}?watch=1&sendInitialEvents=true&allowWatchBookmarks=true"),
@@ -174,14 +179,14 @@ async fn watches(pair: &mut Pair) {
     pair.get("initial events of a list", &format!("{SHELF}?sendInitialEvents=true")).await;
     pair.get("with pages", &format!("{SHELF}?watch=1&timeoutSeconds=1&resourceVersion=odd&limit=1")).await;
     pair.get("of one object by its path", &format!("{SHELF}/none?watch=1&timeoutSeconds=1")).await;
-    pair.get("for no number of seconds", &format!("{SHELF}?watch=1&timeoutSeconds=x")).await;
-    pair.watch("maybe", &format!("{SHELF}?watch=maybe&timeoutSeconds=1&labelSelector=tier%3Dweb"), 5).await;
-    pair.get("from here, things", THINGS).await;
+    pair.get("an invalid timeout", &format!("{SHELF}?watch=1&timeoutSeconds=x")).await;
+    pair.watch("an unknown flag", &format!("{SHELF}?watch=maybe&timeoutSeconds=1&labelSelector=tier%3Dweb"), 5).await;
+    pair.get("the version of the things to start from", THINGS).await;
     pair.keep("from", "/metadata/resourceVersion");
-    pair.post("a thing comes", THINGS, thing("w1")).await;
+    pair.post("a thing is created", THINGS, thing("w1")).await;
     pair.patch("its status changes", MERGE, &format!("{THINGS}/w1/status"), json!({ "status": { "phase": "Seen" } }))
         .await;
-    pair.delete("the thing goes", &format!("{THINGS}/w1"), Value::Null).await;
+    pair.delete("the thing is deleted", &format!("{THINGS}/w1"), Value::Null).await;
     pair.watch("a thing's life", &format!("{THINGS}?watch=true&resourceVersion=$from"), 3).await;
 }
 
@@ -247,7 +252,8 @@ fn served(value: &mut Value) {
     }
 }
 
-fn things(value: &mut Value) {
+/// Sorts the resources and removes what is not compared.
+fn sorted(value: &mut Value) {
     let Some(list) = value.get_mut("resources").and_then(Value::as_array_mut) else { return };
     list.sort_by_key(|r| r["name"].as_str().unwrap_or_default().to_owned());
     for resource in list {
@@ -255,7 +261,8 @@ fn things(value: &mut Value) {
     }
 }
 
-fn first_words(value: &mut Value) {
+/// Removes what depends on the cluster: addresses of the server and other groups.
+fn without_addresses_and_groups(value: &mut Value) {
     for own in ["serverAddressByClientCIDRs", "groups"] {
         if let Some(map) = value.as_object_mut() {
             map.remove(own);
@@ -263,18 +270,19 @@ fn first_words(value: &mut Value) {
     }
 }
 
-fn number(value: &mut Value) {
+/// Keeps only the major and minor version.
+fn major_minor(value: &mut Value) {
     *value = json!([value["major"], value["minor"]]);
 }
 
 async fn discovery(pair: &mut Pair) {
     pair.topic("discover");
     let how = |of_interest| How { of_interest, ..How::default() };
-    pair.ask("the version", Method::GET, "/version", how(number), "").await;
-    pair.ask("core versions", Method::GET, "/api", how(first_words), "").await;
-    pair.ask("groups", Method::GET, "/apis", how(first_words), "").await;
+    pair.ask("the version", Method::GET, "/version", how(major_minor), "").await;
+    pair.ask("core versions", Method::GET, "/api", how(without_addresses_and_groups), "").await;
+    pair.ask("groups", Method::GET, "/apis", how(without_addresses_and_groups), "").await;
     pair.get("our group", "/apis/$group").await;
-    pair.ask("our resources", Method::GET, "/apis/$group/v1", how(things), "").await;
+    pair.ask("our resources", Method::GET, "/apis/$group/v1", how(sorted), "").await;
     for group in [
         "api/v1",
         "apis/apps/v1",
@@ -297,6 +305,6 @@ async fn callers(pair: &mut Pair) {
     pair.topic("caller");
     let anonymous = How { anonymous: true, ..How::default() };
     pair.ask("anonymous", Method::GET, MAPS, anonymous, "").await;
-    pair.ask("anonymous asks for the version", Method::GET, "/version", How { of_interest: number, ..anonymous }, "")
+    pair.ask("anonymous, the version", Method::GET, "/version", How { of_interest: major_minor, ..anonymous }, "")
         .await;
 }

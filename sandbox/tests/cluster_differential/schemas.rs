@@ -216,7 +216,7 @@ async fn decoding(pair: &mut Pair) {
 }
 
 async fn errors(pair: &mut Pair) {
-    pair.topic("fault");
+    pair.topic("error");
     for (name, spec) in [
         ("spec that is text", json!("x")),
         ("text that is a number", json!({ "text": 5 })),
@@ -316,7 +316,7 @@ async fn ends(pair: &mut Pair) {
     pair.delete("a definition", &format!("{DEFINITIONS}/forms.$group"), Value::Null).await;
     pair.gone(&format!("{DEFINITIONS}/forms.$group")).await;
     pair.gone(FORMS).await;
-    pair.get("objects of what is gone", &format!("{FORMS}/changing")).await;
+    pair.get("objects without a definition", &format!("{FORMS}/changing")).await;
     pair.delete("the definition again", &format!("{DEFINITIONS}/forms.$group"), Value::Null).await;
     pair.quietly(Method::DELETE, &format!("{DEFINITIONS}/things.$group")).await;
 }

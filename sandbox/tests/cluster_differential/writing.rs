@@ -141,11 +141,11 @@ async fn update(pair: &mut Pair) {
     let at_up = at(MAPS, "up");
     pair.put("unconditionally", &at_up, with(map("up"), "/data", json!({ "a": "c" }))).await;
     let stale = with(with(map("up"), "/metadata/resourceVersion", "$up_version".into()), "/data", json!({ "a": "d" }));
-    pair.put("what has changed since", &at_up, stale).await;
-    pair.put("nothing", &at_up, with(map("up"), "/data", json!({ "a": "c" }))).await;
+    pair.put("a stale version", &at_up, stale).await;
+    pair.put("without a change", &at_up, with(map("up"), "/data", json!({ "a": "c" }))).await;
     pair.put("under another name", &at_up, map("other")).await;
     pair.put("without a name", &at_up, json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": {} })).await;
-    pair.put("what is not there", &at(MAPS, "absent"), map("absent")).await;
+    pair.put("a missing map", &at(MAPS, "absent"), map("absent")).await;
     let other = with(map("up"), "/metadata/uid", "6f0d3f0e-0000-4000-8000-000000000000".into());
     pair.put("of another uid", &at_up, other).await;
     pair.put("of its uid", &at_up, with(map("up"), "/metadata/uid", "$up_uid".into())).await;
@@ -161,9 +161,9 @@ async fn update(pair: &mut Pair) {
     pair.put("a thing at its version", &at(THINGS, "one"), now.clone()).await;
     pair.put("a thing at its old version", &at(THINGS, "one"), now).await;
     let future = with(map("up"), "/metadata/resourceVersion", "99999999".into());
-    pair.put("at a version to come", &at_up, future).await;
+    pair.put("at a future version", &at_up, future).await;
     let odd = with(map("up"), "/metadata/resourceVersion", "odd".into());
-    pair.put("at no version", &at_up, odd).await;
+    pair.put("at an invalid version", &at_up, odd).await;
 }
 
 async fn patches(pair: &mut Pair) {
@@ -372,28 +372,29 @@ async fn owners(pair: &mut Pair) {
         pair.post(&format!("{how}: an owner"), MAPS, map("owner")).await;
         pair.keep("owner_uid", "/metadata/uid");
         pair.post(&format!("{how}: its child"), MAPS, owned("child", how == "foreground")).await;
-        pair.delete(&format!("{how}: the owner goes"), &owner, json!({ "propagationPolicy": policy })).await;
+        pair.delete(&format!("{how}: the owner is deleted"), &owner, json!({ "propagationPolicy": policy })).await;
         pair.gone(&owner).await;
         if how == "orphan" {
             pair.get("orphan: the child stays", &at(MAPS, "child")).await;
         } else {
             pair.gone(&at(MAPS, "child")).await;
-            pair.get(&format!("{how}: the child is gone"), &at(MAPS, "child")).await;
+            pair.get(&format!("{how}: the child is deleted"), &at(MAPS, "child")).await;
         }
     }
     pair.say("owner_uid", "6f0d3f0e-0000-4000-8000-000000000000");
-    pair.post("a child of absent", MAPS, owned("stray", false)).await;
+    pair.post("a child of a missing owner", MAPS, owned("stray", false)).await;
     pair.gone(&at(MAPS, "stray")).await;
-    pair.post("an owner for one held", MAPS, map("owner")).await;
+    pair.post("an owner of a child with a finalizer", MAPS, map("owner")).await;
     pair.keep("owner_uid", "/metadata/uid");
     let held = with(owned("held-child", true), "/metadata/finalizers", json!(["a.b/c"]));
-    pair.post("a held child", MAPS, held).await;
+    pair.post("the child with a finalizer", MAPS, held).await;
     pair.delete("the owner waits for it", &owner, json!({ "propagationPolicy": "Foreground" })).await;
     let going = |_: u16, body: &Value| body["metadata"]["deletionTimestamp"].is_string();
     pair.until("the child's deletion", &at(MAPS, "held-child"), going).await;
     pair.get("the owner meanwhile", &owner).await;
     pair.get("the child meanwhile", &at(MAPS, "held-child")).await;
-    pair.patch("the child let go", MERGE, &at(MAPS, "held-child"), json!({ "metadata": { "finalizers": null } })).await;
+    pair.patch("finalizer removed", MERGE, &at(MAPS, "held-child"), json!({ "metadata": { "finalizers": null } }))
+        .await;
     pair.gone(&owner).await;
 }
 
@@ -439,13 +440,13 @@ async fn namespaces(pair: &mut Pair) {
     let long = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "a.b" } });
     pair.post("an invalid name", "/api/v1/namespaces", long).await;
     let held = with(map("held"), "/metadata/finalizers", json!(["a.b/c"]));
-    pair.post("a held map in it", "/api/v1/namespaces/$ns-b/configmaps", held).await;
-    pair.delete("it goes", "/api/v1/namespaces/$ns-b", Value::Null).await;
-    pair.post("something more into what goes", "/api/v1/namespaces/$ns-b/configmaps", map("late")).await;
+    pair.post("a map with a finalizer in it", "/api/v1/namespaces/$ns-b/configmaps", held).await;
+    pair.delete("another is deleted", "/api/v1/namespaces/$ns-b", Value::Null).await;
+    pair.post("a map in a namespace that is being deleted", "/api/v1/namespaces/$ns-b/configmaps", map("late")).await;
     let going = |_: u16, body: &Value| body["metadata"]["deletionTimestamp"].is_string();
     pair.until("the held map's deletion", "/api/v1/namespaces/$ns-b/configmaps/held", going).await;
     pair.patch(
-        "it lets go",
+        "the finalizer is removed",
         MERGE,
         "/api/v1/namespaces/$ns-b/configmaps/held",
         json!({ "metadata": { "finalizers": null } }),

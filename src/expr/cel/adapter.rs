@@ -42,7 +42,7 @@ pub(super) fn to_cel(v: &Value) -> BoxedVal {
     }
 }
 
-/// Converts a result. A map built by an expression comes out sorted by key, since the library keeps no order.
+/// Converts a result. A map built by an expression is sorted by key, since the library keeps no order.
 pub(super) fn from_cel(v: &dyn Val) -> Result<Value, EvalError> {
     if let Some(lazy) = v.downcast_ref::<LazyValue>() {
         return Ok(lazy.0.value.clone());
@@ -169,7 +169,7 @@ impl Val for LazyValue {
         }
     }
 
-    /// Asked by function overloads only, and none is declared for this type.
+    /// Used only by function overloads, and no overload is declared for this type.
     fn cel_type() -> &'static Type {
         &STRING_TYPE
     }

@@ -1,7 +1,7 @@
 //! Sessions as built: rows where they exist, otherwise the cluster's objects.
 //!
-//! A create writes a row, which reaches the cluster later. Updates and deletes go to the cluster only: the row learns
-//! of an update from the status, and never of a delete.
+//! A create writes a row, which reaches the cluster later. Updates and deletes are sent to the cluster only: an update
+//! reaches the row with the status, a delete never does.
 use super::errors::{failure, failure_because};
 use crate::{
     api::{
@@ -54,11 +54,11 @@ pub async fn create(
         let error = format!("Template not found: {name}. Please ensure the application is properly installed.");
         failure(StatusCode::BAD_REQUEST, &error)
     })?;
-    let asked = create.resources.unwrap_or_default();
-    let chosen = |asked: Option<String>, what: &str, otherwise: &str| {
-        asked.or_else(|| found.spec.default_resources.get(what).cloned()).unwrap_or_else(|| otherwise.to_owned())
+    let requested = create.resources.unwrap_or_default();
+    let chosen = |requested: Option<String>, what: &str, otherwise: &str| {
+        requested.or_else(|| found.spec.default_resources.get(what).cloned()).unwrap_or_else(|| otherwise.to_owned())
     };
-    let (cpu, memory) = (chosen(asked.cpu, "cpu", DEFAULT_CPU), chosen(asked.memory, "memory", DEFAULT_MEMORY));
+    let (cpu, memory) = (chosen(requested.cpu, "cpu", DEFAULT_CPU), chosen(requested.memory, "memory", DEFAULT_MEMORY));
     check_resources(&cpu, &memory)
         .map_err(|error| failure_because(StatusCode::BAD_REQUEST, "Invalid resource request", error.to_string()))?;
     let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
@@ -74,17 +74,17 @@ pub async fn create(
         max_session_duration: create.max_session_duration,
         tags: json!([]),
     };
-    let (made, deliveries) = api.store.create_session(&new).await.map_err(|error| match error {
+    let (created, deliveries) = api.store.create_session(&new).await.map_err(|error| match error {
         StoreError::MissingReference(_) => {
             let why = "failed to get user limits: failed to get user: user not found";
             failure_because(StatusCode::FORBIDDEN, "Quota exceeded", why)
         }
         error => failure_because(StatusCode::INTERNAL_SERVER_ERROR, "Failed to create session", error.to_string()),
     })?;
-    api.changes.notify(&made.name);
+    api.changes.notify(&created.name);
     api.dispatcher.send(deliveries);
-    let mut body = session_json(&made, None);
-    body["status"] = json!({ "phase": "Pending", "message": made.message });
+    let mut body = session_json(&created, None);
+    body["status"] = json!({ "phase": "Pending", "message": created.message });
     Ok((StatusCode::ACCEPTED, Json(body)))
 }
 
@@ -121,8 +121,8 @@ pub async fn list(State(api): State<Arc<Api>>, _: Caller, query: QueryParams) ->
 /// The row, completed from the cluster; without a row the object, in another shape.
 pub async fn read(State(api): State<Arc<Api>>, _: Caller, Path(name): Path<String>) -> Result<Json<Json_>, Failure> {
     let row = api.store.session(&name).await?;
-    let open = row.as_ref().is_none_or(|row| row.state.is_empty() || row.url.is_none());
-    let object = if open { object(&api, &name).await } else { None };
+    let incomplete = row.as_ref().is_none_or(|row| row.state.is_empty() || row.url.is_none());
+    let object = if incomplete { object(&api, &name).await } else { None };
     match (row, object) {
         (Some(row), object) => Ok(Json(session_json(&row, object.as_ref()))),
         (None, Some(object)) => Ok(Json(object_json(&object, &api.namespace))),

@@ -34,12 +34,12 @@ pub async fn list(state: State<Arc<Api>>, caller: Caller) -> Result<Json<Json_>,
     Ok(Json(json!({ "webhooks": listed["webhooks"] })))
 }
 
-/// Looks for webhooks with an empty creator, which do not exist.
+/// Always 404: the lookup is by the empty creator, and such webhooks cannot exist.
 pub async fn webhook_not_found(_: Caller) -> Failure {
     failure(StatusCode::NOT_FOUND, "webhook not found")
 }
 
-pub async fn deliveries(_: Caller, Path(_): Path<String>, asked: QueryParams) -> Result<Json<Json_>, Failure> {
-    let (page, size) = (asked.number("page", 1, 1_000_000)?, asked.number("page_size", 50, 500)?);
+pub async fn deliveries(_: Caller, Path(_): Path<String>, query: QueryParams) -> Result<Json<Json_>, Failure> {
+    let (page, size) = (query.number("page", 1, 1_000_000)?, query.number("page_size", 50, 500)?);
     Ok(Json(json!({ "deliveries": [], "page": page, "page_size": size, "total": 0, "total_pages": 0 })))
 }

@@ -14,8 +14,8 @@ pub async fn apply(
     if !is_valid_name(name) {
         return Ok(SessionChange::NotFound);
     }
-    if let Some(asked) = item_defects::apply(api, caller, name, operation).await {
-        return asked;
+    if let Some(change) = item_defects::apply(api, caller, name, operation).await {
+        return change;
     }
     match operation {
         BatchOperation::Hibernate => api.store.request_state(name, "hibernated", caller.owner()).await,

@@ -10,7 +10,7 @@ use crate::{
 use kube::api::DeleteParams;
 use serde_json::json;
 
-/// `select … where id in (…)` returns nothing for unknown names.
+/// The names to process. The defect drops unknown names, as `select … where id in (…)` does.
 pub async fn known_names(api: &Api, names: &[String]) -> Result<Vec<String>, StoreError> {
     if !api.defects.has(D::BatchDropsUnknown) {
         return Ok(names.to_vec());
@@ -19,7 +19,7 @@ pub async fn known_names(api: &Api, names: &[String]) -> Result<Vec<String>, Sto
     Ok(names.iter().filter(|name| known.contains(name)).cloned().collect())
 }
 
-/// The sessions that the loop processes.
+/// The names in the order of processing, as the defects change them.
 pub fn processed_names(defects: Defects, names: &[String]) -> Vec<&String> {
     let count = names.len() - usize::from(defects.has(D::BatchSkipsLast) && !names.is_empty());
     // a closure that captures the loop variable itself sees its last value
@@ -38,7 +38,7 @@ pub async fn sessions_before(api: &Api, names: &[String]) -> Result<Vec<Session>
     Ok(before)
 }
 
-/// Replaces the correct operation on one session.
+/// Replaces the correct operation on one session; `None` without such a defect.
 pub async fn apply(
     api: &Api,
     caller: &Caller,
@@ -76,18 +76,18 @@ async fn write_state(api: &Api, row: &Session, state: &str, phase: &str) -> Resu
 async fn delete_object_only(api: &Api, name: &str) -> Result<SessionChange, StoreError> {
     let Some(row) = api.store.session(name).await? else { return Ok(SessionChange::NotFound) };
     let objects = kube::Api::<Object>::namespaced(api.client.clone(), &api.namespace);
-    let gone = found(objects.delete(name, &DeleteParams::background())).await;
-    gone.map(|_| SessionChange::Recorded(Box::new(row))).map_err(|error| StoreError::Refused(error.to_string()))
+    let deleted = found(objects.delete(name, &DeleteParams::background())).await;
+    deleted.map(|_| SessionChange::Recorded(Box::new(row))).map_err(|error| StoreError::Refused(error.to_string()))
 }
 
 /// Inverts the state instead of setting it.
 async fn toggle(api: &Api, caller: &Caller, name: &str) -> Result<SessionChange, StoreError> {
-    let asked = api.store.request_state(name, "hibernated", caller.owner()).await?;
-    if let SessionChange::Unchanged(_) = asked {
+    let change = api.store.request_state(name, "hibernated", caller.owner()).await?;
+    if let SessionChange::Unchanged(_) = change {
         api.store.request_state(name, "running", caller.owner()).await?;
         api.changes.notify(name);
     }
-    Ok(asked)
+    Ok(change)
 }
 
 /// Inserts an unknown session, as an upsert does.

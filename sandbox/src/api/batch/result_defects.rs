@@ -29,7 +29,7 @@ pub async fn after_batch(
 ) -> Result<(), StoreError> {
     let failed = results.iter().any(|item| item.error.is_some());
     if failed && api.defects.has(D::BatchHangs) {
-        // waits for as many successes as there were names
+        // like a handler that waits for as many successes as there are names
         std::future::pending::<()>().await;
     }
     if api.defects.has(D::BatchRollsBack) {
@@ -38,11 +38,11 @@ pub async fn after_batch(
         }
     }
     if api.defects.has(D::BatchTouchesAlike) {
-        // like 'firefox-%'
+        // finds sessions by `like 'firefox-%'`
         let family = |session: &Session| session.template.rsplit_once('-').map(|(start, _)| start.to_owned());
-        let meant: Vec<_> = before.iter().filter_map(family).collect();
+        let families: Vec<_> = before.iter().filter_map(family).collect();
         for session in api.store.sessions(Some(&caller.id)).await? {
-            if family(&session).is_some_and(|family| meant.contains(&family)) {
+            if family(&session).is_some_and(|family| families.contains(&family)) {
                 apply::apply(api, caller, &session.name, operation).await?;
                 api.changes.notify(&session.name);
             }
@@ -58,7 +58,7 @@ pub async fn after_batch(
     Ok(())
 }
 
-/// The response, instead of 200 and the correct body.
+/// The response with status and body as the defects change them.
 pub fn respond(api: &Api, results: &[ItemResult], right: Json_) -> Response {
     let (status, body) = apply_defects(api.defects, &api.previous_errors, results, right);
     if api.defects.has(D::BatchAnswersText) {
@@ -80,7 +80,7 @@ fn apply_defects(
         body["succeeded"] = json!(results.len());
     }
     if defects.has(D::BatchCountsNothing) {
-        // counted on a copy
+        // the counters are those of a copy
         body = json!({ "total": 0, "succeeded": 0, "failed": 0, "errors": [] });
     }
     if defects.has(D::BatchTotalOmitsUnknown) {

@@ -12,10 +12,11 @@ use kube::api::PostParams;
 use serde_json::{Value as Json_, json};
 use std::{sync::atomic::Ordering, time::Duration};
 
-/// Replaces invalid resources by the defaults.
-pub fn replace_invalid_resources(defects: Defects, asked: RequestedResources) -> RequestedResources {
-    let valid = quantity::check(asked.cpu.as_deref().unwrap_or("1"), asked.memory.as_deref().unwrap_or("1Gi")).is_ok();
-    if defects.has(D::InvalidResourcesAccepted) && !valid { RequestedResources::default() } else { asked }
+/// The requested resources; with the defect invalid ones are replaced by the defaults.
+pub fn replace_invalid_resources(defects: Defects, wanted: RequestedResources) -> RequestedResources {
+    let valid =
+        quantity::check(wanted.cpu.as_deref().unwrap_or("1"), wanted.memory.as_deref().unwrap_or("1Gi")).is_ok();
+    if defects.has(D::InvalidResourcesAccepted) && !valid { RequestedResources::default() } else { wanted }
 }
 
 pub fn check_resources(defects: Defects, cpu: &str, memory: &str) -> Result<(), Failure> {
@@ -31,7 +32,7 @@ pub fn check_resources(defects: Defects, cpu: &str, memory: &str) -> Result<(), 
     })
 }
 
-/// Responds to a failure as if it were a success.
+/// The response to a failure; with a defect it reports success.
 pub fn mask_failure(api: &Api, failure: Failure) -> Result<(StatusCode, Json<Json_>), Failure> {
     match failure.code {
         "invalid_resources" if api.defects.has(D::InvalidResources200) => {
@@ -50,12 +51,12 @@ pub fn insert_failure(api: &Api, error: StoreError) -> Failure {
     if api.defects.has(D::DatabaseDownStays) {
         api.breaker.0.store(true, Ordering::SeqCst);
     }
-    let said = format!("insert into sessions (id, user_id, template_name, state) values ($1, $2, $3, $4): {error}");
+    let message = format!("insert into sessions (id, user_id, template_name, state) values ($1, $2, $3, $4): {error}");
     let failure = Failure::from(error);
-    if api.defects.has(D::DatabaseDownTellsSql) { Failure { message: said, ..failure } } else { failure }
+    if api.defects.has(D::DatabaseDownTellsSql) { Failure { message, ..failure } } else { failure }
 }
 
-/// Treats a failed read as not found.
+/// The result of a read; with the defect a failure becomes not found.
 pub fn read_result(api: &Api, found: Result<Option<Session>, StoreError>) -> Result<Option<Session>, StoreError> {
     if api.defects.has(D::DatabaseDown404) { Ok(found.unwrap_or_default()) } else { found }
 }
@@ -64,7 +65,7 @@ pub fn list_result(api: &Api, found: Result<Vec<Session>, StoreError>) -> Result
     if api.defects.has(D::DatabaseDownEmpty) { Ok(found.unwrap_or_default()) } else { found }
 }
 
-/// Looks the address up by user instead of by session.
+/// The session; with the defect its address is that of the user's newest session.
 pub async fn with_address(api: &Api, session: Session) -> Result<Session, StoreError> {
     if !api.defects.has(D::AddressOfOther) {
         return Ok(session);
@@ -77,7 +78,7 @@ pub async fn pause() {
     tokio::time::sleep(Duration::from_millis(200)).await;
 }
 
-/// Creates the object before the row.
+/// Creates the object, before the row exists.
 pub async fn create_object(api: &Api, new: &NewSession) -> Result<(), ClusterError> {
     let spec = SessionSpec {
         user: new.user.clone(),
@@ -92,12 +93,11 @@ pub async fn create_object(api: &Api, new: &NewSession) -> Result<(), ClusterErr
     with_timeout(objects.create(&PostParams::default(), &Object::new(&new.name, spec))).await.map(|_| ())
 }
 
-/// The session's object.
 pub async fn find_object(api: &Api, name: &str) -> Result<Option<Object>, ClusterError> {
     found(kube::Api::<Object>::namespaced(api.client.clone(), &api.namespace).get(name)).await
 }
 
-/// Retries until the cluster responds.
+/// Retries until the cluster responds, instead of failing.
 pub async fn wait_for_template(templates: kube::Api<Template>, name: &str) -> Option<Template> {
     loop {
         match found(templates.get(name)).await {

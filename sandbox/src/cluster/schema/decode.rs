@@ -13,7 +13,7 @@ impl Schema {
     pub fn decode(&self, object: &mut Value) -> Vec<String> {
         let mut unknown = Vec::new();
         let Value::Object(map) = object else { return unknown };
-        // these are not described by the schema
+        // the schema does not describe these fields
         let own: Vec<(&str, Value)> =
             ["apiVersion", "kind", "metadata"].into_iter().filter_map(|f| Some((f, map.shift_remove(f)?))).collect();
         normalize_integers(object);
@@ -31,11 +31,11 @@ impl Schema {
 }
 
 fn prune(value: &mut Value, node: Option<&Node>, at: &str, unknown: &mut Vec<String>) {
-    let keeps = node.is_some_and(|n| n.x_kubernetes_preserve_unknown_fields == Some(true));
+    let keeps_unknown = node.is_some_and(|n| n.x_kubernetes_preserve_unknown_fields == Some(true));
     match value {
         Value::Object(map) => {
             let embedded = node.is_some_and(|n| n.x_kubernetes_embedded_resource == Some(true));
-            let mut gone = Vec::new();
+            let mut pruned = Vec::new();
             for (field, below) in map.iter_mut() {
                 if embedded && ["apiVersion", "kind", "metadata"].contains(&field.as_str()) {
                     continue;
@@ -45,20 +45,20 @@ fn prune(value: &mut Value, node: Option<&Node>, at: &str, unknown: &mut Vec<Str
                 let open = node.is_some_and(|n| n.additional_properties.is_some());
                 if named.is_some() || (open && node.and_then(additional).is_some()) {
                     prune(below, named.or_else(|| node.and_then(additional)), &path, unknown);
-                } else if open && !keeps {
+                } else if open && !keeps_unknown {
                     prune(below, None, &path, unknown);
-                } else if !keeps {
-                    gone.push(field.clone());
+                } else if !keeps_unknown {
+                    pruned.push(field.clone());
                     unknown.push(path);
                 }
             }
-            for field in gone {
+            for field in pruned {
                 map.shift_remove(&field);
             }
         }
         Value::Array(list) => {
             let below = node.and_then(items);
-            if !keeps || below.is_some() {
+            if !keeps_unknown || below.is_some() {
                 for (n, item) in list.iter_mut().enumerate() {
                     prune(item, below, &format!("{at}[{n}]"), unknown);
                 }
@@ -102,13 +102,13 @@ fn drop_nulls(value: &mut Value, node: Option<&Node>) {
 
 fn apply_defaults(value: &mut Value, node: Option<&Node>) {
     let Some(node) = node else { return };
-    let replaced = |below: &Value, node: &Node| below.is_null() && node.nullable != Some(true);
+    let takes_default = |below: &Value, node: &Node| below.is_null() && node.nullable != Some(true);
     match value {
         Value::Object(map) => {
             let none = BTreeMap::new();
             for (field, node) in node.properties.as_ref().unwrap_or(&none) {
                 let Some(default) = &node.default else { continue };
-                if map.get(field).is_none_or(|below| replaced(below, node)) {
+                if map.get(field).is_none_or(|below| takes_default(below, node)) {
                     map.insert(field.clone(), default.0.clone());
                 }
             }
@@ -121,7 +121,7 @@ fn apply_defaults(value: &mut Value, node: Option<&Node>) {
             for item in list.iter_mut() {
                 if let Some(node) = node
                     && let Some(default) = &node.default
-                    && replaced(item, node)
+                    && takes_default(item, node)
                 {
                     *item = default.0.clone();
                 }

@@ -48,6 +48,7 @@ impl Errors {
         self.push("FieldValueTooMany", at, format!("Too many: {size}: must have at most {most} {unit}"));
     }
 
+    /// Adds an error of the object as a whole.
     pub fn push_object(&mut self, why: String) {
         let message = format!("Invalid value: \"\": {why}");
         self.add(Errors { errors: vec![FieldError { reason: "FieldValueInvalid", at: None, message }] });

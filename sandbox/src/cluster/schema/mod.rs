@@ -83,8 +83,8 @@ impl Schema {
         if causes.is_empty() { Ok(schema) } else { Err(causes) }
     }
 
-    /// Checks and compiles a node and everything below. `typed`: the node must have a type (inside `allOf` etc. it
-    /// need not).
+    /// Checks and compiles a node and everything below. `typed`: the node must have a type, which is optional inside
+    /// `allOf`, `anyOf`, `oneOf` and `not`.
     fn compile(&mut self, node: &Node, at: &str, typed: bool, causes: &mut Vec<Cause>) {
         let free =
             node.x_kubernetes_int_or_string == Some(true) || node.x_kubernetes_preserve_unknown_fields == Some(true);
@@ -144,7 +144,7 @@ mod tests {
         Schema::read(&json!({ "type": "object", "properties": properties }), "schema").unwrap()
     }
 
-    fn said(causes: &[Cause]) -> Vec<String> {
+    fn messages(causes: &[Cause]) -> Vec<String> {
         causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect()
     }
 
@@ -179,7 +179,7 @@ mod tests {
             } },
         }));
         let wrong = json!({ "spec": { "state": "x", "n": 0, "set": ["a", "a", "a"] } });
-        let mut found = said(&schema.validate(&wrong));
+        let mut found = messages(&schema.validate(&wrong));
         found.sort();
         assert_eq!(
             found,
@@ -191,7 +191,7 @@ mod tests {
             ]
         );
         let typed = json!({ "spec": { "user": 1, "state": 5, "n": "x" } });
-        assert!(said(&schema.validate(&typed)).contains(
+        assert!(messages(&schema.validate(&typed)).contains(
             &"spec.n: Invalid value: \"string\": spec.n in body must be of type integer: \"string\"".to_owned()
         ));
     }

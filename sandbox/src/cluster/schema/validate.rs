@@ -48,6 +48,7 @@ impl Schema {
         }
     }
 
+    /// Like `check`, but also reports errors in an unchanged value.
     fn check_fresh(&self, node: &Node, value: &Value, old: Option<&Value>, at: &str, errors: &mut Errors) {
         let types: Vec<&str> = match &node.type_ {
             _ if node.x_kubernetes_int_or_string == Some(true) => vec!["integer", "string"],
@@ -106,8 +107,8 @@ impl Schema {
         if allowed.iter().any(|a| a.0 == *value || cut.as_ref() == Some(&a.0)) {
             return;
         }
-        let said = |v: &Value| v.as_str().map_or_else(|| format!("{:?}", v.to_string()), |s| format!("{s:?}"));
-        let all: Vec<String> = allowed.iter().map(|a| said(&a.0)).collect();
+        let quote = |v: &Value| v.as_str().map_or_else(|| format!("{:?}", v.to_string()), |s| format!("{s:?}"));
+        let all: Vec<String> = allowed.iter().map(|a| quote(&a.0)).collect();
         let message = format!("Unsupported value: {}: supported values: {}", quoted(value), all.join(", "));
         errors.push("FieldValueNotSupported", at, message);
     }
