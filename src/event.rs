@@ -38,7 +38,7 @@ pub enum EventKind {
     SentenceStarted,
     ActionStarted {
         /// One line for people, with its placeholders: `http POST /api/v1/sessions`.
-        what: String,
+        summary: String,
         location: Location,
     },
     /// One observation, successful or not.
@@ -74,14 +74,14 @@ pub enum EventKind {
         /// Why it did not pass, or what was observed.
         reason: Option<String>,
     },
-    /// Committed before the request is sent. `what` names the actions of the undo.
+    /// Committed before the request is sent. `summary` names the actions of the undo.
     UndoPlanned {
-        what: String,
+        summary: String,
         location: Location,
     },
     UndoFinished {
         status: Status,
-        what: String,
+        summary: String,
         reason: Option<String>,
     },
     CaseFinished {
@@ -232,7 +232,9 @@ impl EventKind {
             EventKind::NamesBound { vars, environment } => {
                 EventKind::NamesBound { vars: vars.map_text(f), environment: environment.map_text(f) }
             }
-            EventKind::ActionStarted { what, location } => EventKind::ActionStarted { what: text(what), location },
+            EventKind::ActionStarted { summary, location } => {
+                EventKind::ActionStarted { summary: text(summary), location }
+            }
             EventKind::Observed { attempt, at, took, value, error, error_kind, unmet, evidence } => {
                 EventKind::Observed {
                     attempt,
@@ -251,9 +253,9 @@ impl EventKind {
             EventKind::SentenceFinished { status, reason } => {
                 EventKind::SentenceFinished { status, reason: option(reason) }
             }
-            EventKind::UndoPlanned { what, location } => EventKind::UndoPlanned { what: text(what), location },
-            EventKind::UndoFinished { status, what, reason } => {
-                EventKind::UndoFinished { status, what: text(what), reason: option(reason) }
+            EventKind::UndoPlanned { summary, location } => EventKind::UndoPlanned { summary: text(summary), location },
+            EventKind::UndoFinished { status, summary, reason } => {
+                EventKind::UndoFinished { status, summary: text(summary), reason: option(reason) }
             }
             EventKind::CaseFinished { verdict, blame, reason, took } => {
                 EventKind::CaseFinished { verdict, blame, reason: option(reason), took }

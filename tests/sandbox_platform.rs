@@ -35,7 +35,7 @@ fn free_port() -> SocketAddr {
 }
 
 /// A platform, its cluster, the relay between them, and direct connections to cluster and database.
-struct World {
+struct Platform {
     sandbox: Sandbox,
     cluster: cluster::Cluster,
     cluster_link: Relay,
@@ -86,15 +86,15 @@ struct Response {
     took: Duration,
 }
 
-async fn sqlite() -> World {
+async fn sqlite() -> Platform {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("platform.db");
-    world(folder, Database::Sqlite(path), None, None).await
+    platform(folder, Database::Sqlite(path), None, None).await
 }
 
-/// A world with a database on the server of `TP_TEST_POSTGRES`. `cargo test` ignores the tests that call this;
+/// A platform with a database on the server of `TP_TEST_POSTGRES`. `cargo test` ignores the tests that call this;
 /// `tests/run` starts the server.
-async fn postgres() -> World {
+async fn postgres() -> Platform {
     let url = std::env::var("TP_TEST_POSTGRES").expect("TP_TEST_POSTGRES: run the ignored tests with `tests/run`");
     // a separate database, so that tests do not see each other's rows
     let name = format!("tp_{}", uuid::Uuid::new_v4().simple());
@@ -111,10 +111,15 @@ async fn postgres() -> World {
     through.set_port(Some(relay.address().port())).unwrap();
     let pool = sqlx::PgPool::connect(direct.as_str()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    world(folder, Database::Postgres(through.to_string()), Some(Direct::Pg(pool)), Some(relay)).await
+    platform(folder, Database::Postgres(through.to_string()), Some(Direct::Pg(pool)), Some(relay)).await
 }
 
-async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Direct>, link: Option<Relay>) -> World {
+async fn platform(
+    folder: tempfile::TempDir,
+    database: Database,
+    direct: Option<Direct>,
+    link: Option<Relay>,
+) -> Platform {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cluster = cluster::serve(TcpListener::bind(free_port()).await.unwrap(), cluster::Options::default()).await;
     let cluster_link = Relay::bind(free_port()).await.unwrap();
@@ -153,7 +158,7 @@ async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Dir
         }
         (None, Database::Postgres(_)) => unreachable!("`postgres` passes a direct connection"),
     };
-    let mut world = World {
+    let mut platform = Platform {
         sandbox,
         cluster,
         cluster_link,
@@ -164,13 +169,13 @@ async fn world(folder: tempfile::TempDir, database: Database, direct: Option<Dir
         token: String::new(),
         folder,
     };
-    let login = world.post("/api/v1/auth/login", json!({ "username": "admin", "password": PASSWORD })).await;
+    let login = platform.post("/api/v1/auth/login", json!({ "username": "admin", "password": PASSWORD })).await;
     assert_eq!(login.status, 200, "{}", login.text);
-    world.token = login.body["token"].as_str().unwrap().to_owned();
-    world
+    platform.token = login.body["token"].as_str().unwrap().to_owned();
+    platform
 }
 
-impl World {
+impl Platform {
     async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Response {
         let began = Instant::now();
         let mut request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.sandbox.api()));
@@ -306,53 +311,53 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
     eprintln!("{:>6.1} ms until {what}", began.elapsed().as_secs_f64() * 1000.0);
 }
 
-async fn lifecycle(world: World) {
-    world.template("t").await;
-    let made = world.create_session("t").await;
+async fn lifecycle(platform: Platform) {
+    platform.template("t").await;
+    let made = platform.create_session("t").await;
     assert_eq!(made.status, 202, "{}", made.text);
     assert_eq!(made.body["state"], "pending");
     let name = made.body["name"].as_str().unwrap().to_owned();
     assert!(name.starts_with("admin-t-") && name.len() == "admin-t-".len() + 8, "{name}");
-    world.assert_state(&name, "running", "Running", 1).await;
-    let object = world.object(&name).await.unwrap();
+    platform.assert_state(&name, "running", "Running", 1).await;
+    let object = platform.object(&name).await.unwrap();
     assert_eq!(object["metadata"]["labels"]["streamspace.io/user"], "admin");
     assert_eq!(object["metadata"]["labels"]["streamspace.io/template"], "t");
     assert_eq!(object["spec"]["resources"]["requests"], json!({ "cpu": "100m", "memory": "128Mi" }));
 
-    assert_eq!(world.patch(&name, json!({ "state": "hibernated" })).await.status, 202);
-    world.assert_state(&name, "hibernated", "Hibernated", 0).await;
-    let after = world.object(&name).await.unwrap();
+    assert_eq!(platform.patch(&name, json!({ "state": "hibernated" })).await.status, 202);
+    platform.assert_state(&name, "hibernated", "Hibernated", 0).await;
+    let after = platform.object(&name).await.unwrap();
     assert_eq!(after["metadata"]["uid"], object["metadata"]["uid"]);
     assert!(after["metadata"]["generation"].as_i64() > object["metadata"]["generation"].as_i64());
 
     // a change in the cluster: database and API follow it, and nothing reverts it
     let wake = Patch::Merge(json!({ "spec": { "state": "running" } }));
-    world.sessions().patch(&name, &PatchParams::default(), &wake).await.unwrap();
-    world.assert_state(&name, "running", "Running", 1).await;
+    platform.sessions().patch(&name, &PatchParams::default(), &wake).await.unwrap();
+    platform.assert_state(&name, "running", "Running", 1).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(world.session(&name).await.body["state"], "running");
+    assert_eq!(platform.session(&name).await.body["state"], "running");
 
-    assert_eq!(world.patch(&name, json!({ "resources": { "cpu": "250m" } })).await.status, 202);
+    assert_eq!(platform.patch(&name, json!({ "resources": { "cpu": "250m" } })).await.status, 202);
     until("the cluster has the resources", || async {
-        world.object(&name).await.unwrap()["spec"]["resources"]["requests"]
+        platform.object(&name).await.unwrap()["spec"]["resources"]["requests"]
             == json!({ "cpu": "250m", "memory": "128Mi" })
     })
     .await;
-    let tagged = world.patch(&name, json!({ "tags": ["a", "b"] })).await;
+    let tagged = platform.patch(&name, json!({ "tags": ["a", "b"] })).await;
     assert_eq!((tagged.status, &tagged.body["tags"]), (202, &json!(["a", "b"])));
 
     let connect = format!(
         "insert into connections (id, session_id, user_id, client_ip, user_agent, connected_at, last_heartbeat)
          values ('c1', '{name}', 'admin', '192.0.2.1', 'test', current_timestamp, current_timestamp)"
     );
-    assert_eq!(world.database.execute(connect).await, 1);
-    assert_eq!(world.labelled(&name).await, 3, "Deployment, Service, Pod");
-    assert_eq!(world.delete(&name).await.status, 202);
-    assert_eq!(world.delete(&name).await.status, 404, "it is being deleted already");
-    world.assert_gone(&name).await;
-    assert!(world.database.column("select id from connections".into()).await.is_empty());
-    assert_eq!(world.delete(&name).await.status, 404);
-    world.close().await;
+    assert_eq!(platform.database.execute(connect).await, 1);
+    assert_eq!(platform.labelled(&name).await, 3, "Deployment, Service, Pod");
+    assert_eq!(platform.delete(&name).await.status, 202);
+    assert_eq!(platform.delete(&name).await.status, 404, "it is being deleted already");
+    platform.assert_gone(&name).await;
+    assert!(platform.database.column("select id from connections".into()).await.is_empty());
+    assert_eq!(platform.delete(&name).await.status, 404);
+    platform.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -368,15 +373,19 @@ async fn session_lifecycle_agrees_in_api_cluster_and_postgres() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn batch_reports_partial_failures() {
-    let world = sqlite().await;
-    let (a, b, c, other) =
-        (world.running("a").await, world.running("b").await, world.running("c").await, world.running("d").await);
-    assert_eq!(world.patch(&b, json!({ "state": "hibernated" })).await.status, 202);
+    let platform = sqlite().await;
+    let (a, b, c, other) = (
+        platform.running("a").await,
+        platform.running("b").await,
+        platform.running("c").await,
+        platform.running("d").await,
+    );
+    assert_eq!(platform.patch(&b, json!({ "state": "hibernated" })).await.status, 202);
     let batch = |op: &str, names: Value| {
         let path = format!("/api/v1/sessions/batch/{op}");
         let body = json!({ "sessions": names });
-        let world = &world;
-        async move { world.post(&path, body).await }
+        let platform = &platform;
+        async move { platform.post(&path, body).await }
     };
     // the pod of `b` may still exist: the requested state counts, not the state of the pod
     let response = batch("hibernate", json!([a, "no-such-session", b, c])).await;
@@ -389,39 +398,39 @@ async fn batch_reports_partial_failures() {
         ] })
     );
     for name in [&a, &b, &c] {
-        world.assert_state(name, "hibernated", "Hibernated", 0).await;
+        platform.assert_state(name, "hibernated", "Hibernated", 0).await;
     }
-    world.assert_state(&other, "running", "Running", 1).await;
+    platform.assert_state(&other, "running", "Running", 1).await;
 
     let response = batch("wake", json!([a, other])).await;
     assert_eq!(response.body["errors"], json!([{ "name": other, "error": "Session already running" }]));
-    world.assert_state(&a, "running", "Running", 1).await;
+    platform.assert_state(&a, "running", "Running", 1).await;
 
-    assert_eq!(world.delete(&c).await.status, 202);
+    assert_eq!(platform.delete(&c).await.status, 202);
     let response = batch("delete", json!([a, c, b, b])).await;
     let not_found = |name: &str| json!({ "name": name, "error": "Session not found" });
     assert_eq!(response.body["errors"], json!([not_found(&c), not_found(&b)]));
     assert_eq!(response.body["succeeded"], 2);
     for name in [&a, &b, &c] {
-        world.assert_gone(name).await;
+        platform.assert_gone(name).await;
     }
-    world.assert_state(&other, "running", "Running", 1).await;
+    platform.assert_state(&other, "running", "Running", 1).await;
     assert_eq!(batch("delete", json!([])).await.status, 400);
-    assert_eq!(world.post("/api/v1/sessions/batch/wake", json!({ "names": [] })).await.status, 400);
-    world.close().await;
+    assert_eq!(platform.post("/api/v1/sessions/batch/wake", json!({ "names": [] })).await.status, 400);
+    platform.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn follows_external_changes_in_the_cluster() {
-    let world = sqlite().await;
-    let (lost, kept) = (world.running("lost").await, world.running("kept").await);
-    world.sessions().delete(&lost, &DeleteParams::default()).await.unwrap();
+    let platform = sqlite().await;
+    let (lost, kept) = (platform.running("lost").await, platform.running("kept").await);
+    platform.sessions().delete(&lost, &DeleteParams::default()).await.unwrap();
     until("the API reports it as missing", || async {
-        let now = world.session(&lost).await.body;
+        let now = platform.session(&lost).await.body;
         now["state"] == "failed" && now["status"]["phase"] == "Missing"
     })
     .await;
-    assert_eq!(world.patch(&lost, json!({ "state": "running" })).await.status, 409);
+    assert_eq!(platform.patch(&lost, json!({ "state": "running" })).await.status, 409);
 
     // the platform ignores malformed objects, if the definition admits them, and still finds the others
     let open = json!([{
@@ -429,37 +438,37 @@ async fn follows_external_changes_in_the_cluster() {
         "value": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
     }]);
     let open = Patch::Json::<()>(serde_json::from_value(open).unwrap());
-    let definitions = Api::<CustomResourceDefinition>::all(world.sessions().into_client());
+    let definitions = Api::<CustomResourceDefinition>::all(platform.sessions().into_client());
     definitions.patch("sessions.stream.space", &PatchParams::default(), &open).await.unwrap();
     for (name, spec) in [
         ("odd", json!({ "user": 7, "state": [] })),
         ("foreign", json!({ "user": "unknown", "template": "t", "state": "running" })),
     ] {
         let odd = json!({ "apiVersion": "stream.space/v1alpha1", "kind": "Session", "metadata": { "name": name }, "spec": spec });
-        world.sessions().create(&PostParams::default(), &serde_json::from_value(odd).unwrap()).await.unwrap();
+        platform.sessions().create(&PostParams::default(), &serde_json::from_value(odd).unwrap()).await.unwrap();
     }
     until("both are logged as not adopted", || async {
-        let log = world.log();
+        let log = platform.log();
         ["odd", "foreign"].iter().all(|name| log.contains(&format!("code=session_not_adopted session={name} ")))
     })
     .await;
 
-    world.template("manual").await;
+    platform.template("manual").await;
     let by_hand: DynamicObject = serde_json::from_value(json!({
         "apiVersion": "stream.space/v1alpha1", "kind": "Session", "metadata": { "name": "by-hand" },
         "spec": { "user": "admin", "template": "manual", "state": "running",
                   "resources": { "requests": { "cpu": "100m", "memory": "128Mi" } } },
     }))
     .unwrap();
-    world.sessions().create(&PostParams::default(), &by_hand).await.unwrap();
-    world.assert_state("by-hand", "running", "Running", 1).await;
+    platform.sessions().create(&PostParams::default(), &by_hand).await.unwrap();
+    platform.assert_state("by-hand", "running", "Running", 1).await;
     let sleep = Patch::Merge(json!({ "spec": { "state": "hibernated" } }));
-    world.sessions().patch("by-hand", &PatchParams::default(), &sleep).await.unwrap();
-    world.assert_state("by-hand", "hibernated", "Hibernated", 0).await;
-    assert_eq!(world.patch("by-hand", json!({ "state": "running" })).await.status, 202);
-    world.assert_state("by-hand", "running", "Running", 1).await;
+    platform.sessions().patch("by-hand", &PatchParams::default(), &sleep).await.unwrap();
+    platform.assert_state("by-hand", "hibernated", "Hibernated", 0).await;
+    assert_eq!(platform.patch("by-hand", json!({ "state": "running" })).await.status, 202);
+    platform.assert_state("by-hand", "running", "Running", 1).await;
 
-    let log = world.log();
+    let log = platform.log();
     let logged = |code: &str, name: &str| {
         log.lines()
             .filter(|line| line.contains(&format!("code={code} ")) && line.contains(&format!("session={name}")))
@@ -469,56 +478,56 @@ async fn follows_external_changes_in_the_cluster() {
     assert_eq!((logged("session_missing", &kept), logged("session_adopted", &kept)), (0, 0), "{log}");
     let audited =
         |name: &str| format!("select action from audit_log where resource_id = '{name}' and user_id = 'system'");
-    assert_eq!(world.database.column(audited(&lost)).await, ["session_missing"]);
-    assert_eq!(world.database.column(audited("by-hand")).await, ["session_adopted"]);
-    assert!(world.database.column(audited(&kept)).await.is_empty());
+    assert_eq!(platform.database.column(audited(&lost)).await, ["session_missing"]);
+    assert_eq!(platform.database.column(audited("by-hand")).await, ["session_adopted"]);
+    assert!(platform.database.column(audited(&kept)).await.is_empty());
 
     for name in [&lost, "by-hand"] {
-        assert_eq!(world.delete(name).await.status, 202);
-        world.assert_gone(name).await;
+        assert_eq!(platform.delete(name).await.status, 202);
+        platform.assert_gone(name).await;
     }
-    world.assert_state(&kept, "running", "Running", 1).await;
-    world.close().await;
+    platform.assert_state(&kept, "running", "Running", 1).await;
+    platform.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_requests_keep_all_stores_consistent() {
-    let world = sqlite().await;
+    let platform = sqlite().await;
     let templates: Vec<String> = (0..10).map(|n| format!("t{n}")).collect();
     for template in &templates {
-        world.template(template).await;
+        platform.template(template).await;
     }
     let began = Instant::now();
-    let made = join_all(templates.iter().map(|template| world.create_session(template))).await;
+    let made = join_all(templates.iter().map(|template| platform.create_session(template))).await;
     eprintln!("{:?} for ten creates", began.elapsed());
     let names: Vec<String> = made.iter().map(|made| made.body["name"].as_str().unwrap().to_owned()).collect();
     for (made, template) in made.iter().zip(&templates) {
         assert_eq!((made.status, made.body["template"].as_str()), (202, Some(template.as_str())));
         assert!(made.took < Duration::from_secs(2), "{:?}", made.took);
     }
-    join_all(names.iter().map(|name| world.assert_state(name, "running", "Running", 1))).await;
+    join_all(names.iter().map(|name| platform.assert_state(name, "running", "Running", 1))).await;
     eprintln!("{:?} until ten run", began.elapsed());
 
     let contested = &names[0];
     let states = ["hibernated", "running"].into_iter().cycle().take(10);
-    let responses = join_all(states.map(|state| world.patch(contested, json!({ "state": state })))).await;
+    let responses = join_all(states.map(|state| platform.patch(contested, json!({ "state": state })))).await;
     assert!(responses.iter().all(|response| response.status == 202));
     until("all agree", || async {
-        let object = world.object(contested).await.unwrap();
+        let object = platform.object(contested).await.unwrap();
         let state = object["spec"]["state"].as_str().unwrap().to_owned();
         let replicas = i64::from(state == "running");
-        world.session(contested).await.body["state"] == state
-            && world.database.column(format!("select state from sessions where id = '{contested}'")).await == [state]
-            && world.deployment(contested).await.unwrap()["spec"]["replicas"] == replicas
+        platform.session(contested).await.body["state"] == state
+            && platform.database.column(format!("select state from sessions where id = '{contested}'")).await == [state]
+            && platform.deployment(contested).await.unwrap()["spec"]["replicas"] == replicas
     })
     .await;
 
     let began = Instant::now();
-    let deleted = join_all(names.iter().map(|name| world.delete(name))).await;
+    let deleted = join_all(names.iter().map(|name| platform.delete(name))).await;
     eprintln!("{:?} for ten deletes", began.elapsed());
     assert!(deleted.iter().all(|response| response.status == 202));
-    join_all(names.iter().map(|name| world.assert_gone(name))).await;
-    world.close().await;
+    join_all(names.iter().map(|name| platform.assert_gone(name))).await;
+    platform.close().await;
 }
 
 /// An endpoint that sends the given statuses, repeating the last one, and records the requests.
@@ -558,7 +567,7 @@ impl Inbox {
     }
 }
 
-impl World {
+impl Platform {
     /// Creates a webhook and returns its id and secret.
     async fn webhook(&self, inbox: &Inbox, event: &str, delay: f64) -> (i64, String) {
         let made = self
@@ -578,23 +587,23 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn signs_retries_and_gives_up_webhook_deliveries() {
-    let world = sqlite().await;
+    let platform = sqlite().await;
     let (steady, flaky, dead) = (Inbox::open(&[200]).await, Inbox::open(&[503, 200]).await, Inbox::open(&[500]).await);
     let (refusing, asleep) = (Inbox::open(&[400]).await, Inbox::open(&[200]).await);
-    let (_, secret) = world.webhook(&steady, "session.created", 0.05).await;
-    let (flaky_id, flaky_secret) = world.webhook(&flaky, "session.created", 0.05).await;
-    let (dead_id, _) = world.webhook(&dead, "session.created", 0.05).await;
-    world.webhook(&refusing, "session.created", 0.05).await;
-    world.webhook(&asleep, "session.hibernated", 0.05).await;
+    let (_, secret) = platform.webhook(&steady, "session.created", 0.05).await;
+    let (flaky_id, flaky_secret) = platform.webhook(&flaky, "session.created", 0.05).await;
+    let (dead_id, _) = platform.webhook(&dead, "session.created", 0.05).await;
+    platform.webhook(&refusing, "session.created", 0.05).await;
+    platform.webhook(&asleep, "session.hibernated", 0.05).await;
     assert!(secret.starts_with("whsec_") && secret != flaky_secret);
 
-    world.template("t").await;
+    platform.template("t").await;
     let began = Instant::now();
-    let name = world.create_session("t").await.body["name"].as_str().unwrap().to_owned();
+    let name = platform.create_session("t").await.body["name"].as_str().unwrap().to_owned();
     until("all received their deliveries", || async { steady.count() == 1 && flaky.count() == 2 && dead.count() == 3 })
         .await;
     eprintln!("{:?} from request to delivery", steady.requests.lock().unwrap()[0].0 - began);
-    world.assert_state(&name, "running", "Running", 1).await;
+    platform.assert_state(&name, "running", "Running", 1).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let counts = [&steady, &flaky, &dead, &refusing, &asleep].map(Inbox::count);
     assert_eq!(counts, [1, 2, 3, 1, 0]);
@@ -612,69 +621,71 @@ async fn signs_retries_and_gives_up_webhook_deliveries() {
         assert!(body["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
     }
     let record = |id: i64| format!("/api/v1/integrations/webhooks/{id}/deliveries");
-    let flaky_record = world.get(&record(flaky_id)).await.body;
+    let flaky_record = platform.get(&record(flaky_id)).await.body;
     assert_eq!(flaky_record["total"], 1);
     assert_eq!(
         (&flaky_record["deliveries"][0]["status"], &flaky_record["deliveries"][0]["attempts"]),
         (&json!("success"), &json!(2))
     );
-    let dead_record = world.get(&record(dead_id)).await.body;
+    let dead_record = platform.get(&record(dead_id)).await.body;
     assert_eq!(
         (&dead_record["deliveries"][0]["status"], &dead_record["deliveries"][0]["attempts"]),
         (&json!("failed"), &json!(3))
     );
 
-    assert_eq!(world.patch(&name, json!({ "state": "hibernated" })).await.status, 202);
+    assert_eq!(platform.patch(&name, json!({ "state": "hibernated" })).await.status, 202);
     until("the subscriber of hibernation receives it", || async { asleep.count() == 1 }).await;
 
-    let list = world.get("/api/v1/integrations/webhooks").await;
+    let list = platform.get("/api/v1/integrations/webhooks").await;
     assert_eq!(list.body["total"], 5);
     assert!(!list.text.contains("whsec_"), "the secret is shown once");
     let path = format!("/api/v1/integrations/webhooks/{dead_id}");
-    assert_eq!(world.send("DELETE", &path, None).await.status, 200);
-    assert_eq!(world.send("DELETE", &path, None).await.status, 404);
-    assert_eq!(world.get(&record(dead_id)).await.status, 404);
-    assert!(!world.log().contains("whsec_"));
-    world.close().await;
+    assert_eq!(platform.send("DELETE", &path, None).await.status, 200);
+    assert_eq!(platform.send("DELETE", &path, None).await.status, 404);
+    assert_eq!(platform.get(&record(dead_id)).await.status, 404);
+    assert!(!platform.log().contains("whsec_"));
+    platform.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_deliveries_during_a_database_outage() {
-    let world = sqlite().await;
+    let platform = sqlite().await;
     let inbox = Inbox::open(&[503, 503, 200]).await;
-    let (id, _) = world.webhook(&inbox, "session.created", 0.2).await;
-    world.template("t").await;
-    world.create_session("t").await;
+    let (id, _) = platform.webhook(&inbox, "session.created", 0.2).await;
+    platform.template("t").await;
+    platform.create_session("t").await;
     until("the first attempt failed", || async { inbox.count() == 1 }).await;
-    world.sandbox.database_switch().cut();
+    platform.sandbox.database_switch().cut();
     until("it was retried without a database", || async { inbox.count() == 3 }).await;
-    world.sandbox.database_switch().heal();
+    platform.sandbox.database_switch().heal();
     until("the record caught up", || async {
-        let record = world.get(&format!("/api/v1/integrations/webhooks/{id}/deliveries")).await.body;
+        let record = platform.get(&format!("/api/v1/integrations/webhooks/{id}/deliveries")).await.body;
         record["deliveries"][0]["status"] == "success" && record["deliveries"][0]["attempts"] == 3
     })
     .await;
-    world.close().await;
+    platform.close().await;
 }
 
-async fn audited(world: World) {
-    world.template("t").await;
+async fn audited(platform: Platform) {
+    platform.template("t").await;
     let before = jiff::Timestamp::now();
-    let name = world.create_session("t").await.body["name"].as_str().unwrap().to_owned();
-    until("it runs", || async { world.object(&name).await.is_some_and(|o| o["status"]["phase"] == "Running") }).await;
-    world.session(&name).await;
-    world.patch(&name, json!({ "state": "hibernated" })).await;
-    until("it is hibernated", || async { world.object(&name).await.unwrap()["status"]["phase"] == "Hibernated" }).await;
-    world.delete(&name).await;
-    until("it is deleted", || async { world.object(&name).await.is_none() }).await;
+    let name = platform.create_session("t").await.body["name"].as_str().unwrap().to_owned();
+    until("it runs", || async { platform.object(&name).await.is_some_and(|o| o["status"]["phase"] == "Running") })
+        .await;
+    platform.session(&name).await;
+    platform.patch(&name, json!({ "state": "hibernated" })).await;
+    until("it is hibernated", || async { platform.object(&name).await.unwrap()["status"]["phase"] == "Hibernated" })
+        .await;
+    platform.delete(&name).await;
+    until("it is deleted", || async { platform.object(&name).await.is_none() }).await;
     let bait = "bait-4711";
-    let login = world.post("/api/v1/auth/login", json!({ "username": "admin", "password": bait })).await;
+    let login = platform.post("/api/v1/auth/login", json!({ "username": "admin", "password": bait })).await;
     assert_eq!(login.status, 401);
-    assert_eq!(world.get(&format!("/api/v1/sessions?user=admin&token={bait}")).await.status, 200);
+    assert_eq!(platform.get(&format!("/api/v1/sessions?user=admin&token={bait}")).await.status, 200);
 
     let logs = |query: String| {
-        let world = &world;
-        async move { world.get(&format!("/api/v1/audit/logs?{query}")).await }
+        let platform = &platform;
+        async move { platform.get(&format!("/api/v1/audit/logs?{query}")).await }
     };
     let ours = logs(format!("resource={name}")).await;
     let entries = ours.body["entries"].as_array().unwrap();
@@ -702,12 +713,12 @@ async fn audited(world: World) {
     let everything = logs("limit=10000".into()).await;
     let login = |entry: &Value| format!("{} {}", entry["action"], entry["resource_type"]).contains("login");
     assert!(everything.body["entries"].as_array().unwrap().iter().filter(|entry| login(entry)).count() >= 2);
-    for secret in [bait, PASSWORD, world.token.as_str()] {
-        assert!(!everything.text.contains(secret) && !world.log().contains(secret));
+    for secret in [bait, PASSWORD, platform.token.as_str()] {
+        assert!(!everything.text.contains(secret) && !platform.log().contains(secret));
         let stored = "select cast(changes as text) || user_id || action || resource_type || resource_id from audit_log";
-        assert!(world.database.column(stored.into()).await.iter().all(|row| !row.contains(secret)));
+        assert!(platform.database.column(stored.into()).await.iter().all(|row| !row.contains(secret)));
     }
-    world.close().await;
+    platform.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -723,8 +734,8 @@ async fn audits_without_secrets_in_postgres() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refuses_invalid_requests_with_a_reason() {
-    let mut world = sqlite().await;
-    world.template("t").await;
+    let mut platform = sqlite().await;
+    platform.template("t").await;
     let resources = |cpu: &str, memory: &str| json!({ "template": "t", "resources": { "cpu": cpu, "memory": memory } });
     let mut refused = vec![];
     for (cpu, memory, named, other) in [
@@ -734,39 +745,39 @@ async fn refuses_invalid_requests_with_a_reason() {
         ("100m", "lots", "memory", "cpu"),
         ("100m", "600Gi", "memory", "cpu"),
     ] {
-        let response = world.post("/api/v1/sessions", resources(cpu, memory)).await;
+        let response = platform.post("/api/v1/sessions", resources(cpu, memory)).await;
         let message = response.body["message"].as_str().unwrap().to_lowercase();
         assert!(message.contains(named) && !message.contains(other), "{message}");
         refused.push((400, response));
     }
-    refused.push((400, world.post("/api/v1/sessions", json!({ "template": "no-such-template" })).await));
-    refused.push((400, world.post("/api/v1/sessions", json!({ "template": "t", "user": "unknown" })).await));
-    refused.push((400, world.post("/api/v1/sessions", json!({ "template": 7 })).await));
-    refused.push((400, world.post("/api/v1/sessions", json!([])).await));
-    refused.push((400, world.send("POST", "/api/v1/sessions", None).await));
-    refused.push((413, world.post("/api/v1/sessions", json!({ "template": "x".repeat(2 << 20) })).await));
-    refused.push((404, world.session("no-such-session").await));
-    refused.push((404, world.session("%00..%2f").await));
-    refused.push((400, world.session("%ff").await));
-    refused.push((400, world.get("/api/v1/sessions?user=%00").await));
-    refused.push((400, world.post("/api/v1/sessions", json!({ "template": "t", "tags": ["\0"] })).await));
-    refused.push((404, world.get("/nowhere").await));
-    refused.push((405, world.send("PUT", "/api/v1/sessions", Some(json!({}))).await));
+    refused.push((400, platform.post("/api/v1/sessions", json!({ "template": "no-such-template" })).await));
+    refused.push((400, platform.post("/api/v1/sessions", json!({ "template": "t", "user": "unknown" })).await));
+    refused.push((400, platform.post("/api/v1/sessions", json!({ "template": 7 })).await));
+    refused.push((400, platform.post("/api/v1/sessions", json!([])).await));
+    refused.push((400, platform.send("POST", "/api/v1/sessions", None).await));
+    refused.push((413, platform.post("/api/v1/sessions", json!({ "template": "x".repeat(2 << 20) })).await));
+    refused.push((404, platform.session("no-such-session").await));
+    refused.push((404, platform.session("%00..%2f").await));
+    refused.push((400, platform.session("%ff").await));
+    refused.push((400, platform.get("/api/v1/sessions?user=%00").await));
+    refused.push((400, platform.post("/api/v1/sessions", json!({ "template": "t", "tags": ["\0"] })).await));
+    refused.push((404, platform.get("/nowhere").await));
+    refused.push((405, platform.send("PUT", "/api/v1/sessions", Some(json!({}))).await));
     refused.push((
         400,
-        world
+        platform
             .post(
                 "/api/v1/integrations/webhooks",
                 json!({ "name": "x", "url": "nowhere", "events": ["session.created"] }),
             )
             .await,
     ));
-    refused.push((404, world.send("DELETE", "/api/v1/integrations/webhooks/x", None).await));
-    world.token.push('x');
-    refused.push((401, world.get("/api/v1/sessions").await));
-    world.token.clear();
-    refused.push((401, world.get("/api/v1/sessions").await));
-    let log = world.log();
+    refused.push((404, platform.send("DELETE", "/api/v1/integrations/webhooks/x", None).await));
+    platform.token.push('x');
+    refused.push((401, platform.get("/api/v1/sessions").await));
+    platform.token.clear();
+    refused.push((401, platform.get("/api/v1/sessions").await));
+    let log = platform.log();
     let mut ids = vec![];
     for (status, response) in &refused {
         assert_eq!(response.status, *status, "{}", response.text);
@@ -779,31 +790,31 @@ async fn refuses_invalid_requests_with_a_reason() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), refused.len(), "each its own");
-    assert_eq!(world.get("/health").await.status, 200);
-    assert!(world.database.column("select id from sessions".into()).await.is_empty());
-    world.close().await;
+    assert_eq!(platform.get("/health").await.status, 200);
+    assert!(platform.database.column("select id from sessions".into()).await.is_empty());
+    platform.close().await;
 }
 
-async fn without_database(world: World) {
-    let control = world.running("control").await;
-    world.template("t").await;
-    let cut = |down: bool| match (&world.database_link, down) {
+async fn without_database(platform: Platform) {
+    let control = platform.running("control").await;
+    platform.template("t").await;
+    let cut = |down: bool| match (&platform.database_link, down) {
         (Some(link), true) => link.cut(),
         (Some(link), false) => link.heal(),
-        (None, true) => world.sandbox.database_switch().cut(),
-        (None, false) => world.sandbox.database_switch().heal(),
+        (None, true) => platform.sandbox.database_switch().cut(),
+        (None, false) => platform.sandbox.database_switch().heal(),
     };
     cut(true);
     let responses = [
-        world.create_session("t").await,
-        world.session(&control).await,
-        world.get("/api/v1/sessions").await,
-        world.delete(&control).await,
-        world.patch(&control, json!({ "state": "hibernated" })).await,
-        world.post("/api/v1/sessions/batch/hibernate", json!({ "sessions": [control] })).await,
-        world.get("/api/v1/integrations/webhooks").await,
-        world.get("/api/v1/audit/logs").await,
-        world.post("/api/v1/auth/login", json!({ "username": "admin", "password": PASSWORD })).await,
+        platform.create_session("t").await,
+        platform.session(&control).await,
+        platform.get("/api/v1/sessions").await,
+        platform.delete(&control).await,
+        platform.patch(&control, json!({ "state": "hibernated" })).await,
+        platform.post("/api/v1/sessions/batch/hibernate", json!({ "sessions": [control] })).await,
+        platform.get("/api/v1/integrations/webhooks").await,
+        platform.get("/api/v1/audit/logs").await,
+        platform.post("/api/v1/auth/login", json!({ "username": "admin", "password": PASSWORD })).await,
     ];
     for response in &responses {
         assert_eq!(
@@ -813,20 +824,20 @@ async fn without_database(world: World) {
             response.text
         );
         assert!(response.took < Duration::from_secs(1), "{:?}", response.took);
-        assert!(world.log().contains(response.body["request_id"].as_str().unwrap()));
+        assert!(platform.log().contains(response.body["request_id"].as_str().unwrap()));
     }
     eprintln!("{:?} at worst without a database", responses.iter().map(|response| response.took).max().unwrap());
     let refused =
-        world.database_link.as_ref().map_or_else(|| world.sandbox.database_switch().refused(), Relay::refused);
+        platform.database_link.as_ref().map_or_else(|| platform.sandbox.database_switch().refused(), Relay::refused);
     assert!(refused > 0);
-    assert_eq!(world.get("/health").await.status, 200);
+    assert_eq!(platform.get("/health").await.status, 200);
     cut(false);
-    until("it responds again", || async { world.session(&control).await.status == 200 }).await;
-    assert!(world.database.column("select id from sessions where template_name = 't'".into()).await.is_empty());
-    world.assert_state(&control, "running", "Running", 1).await;
-    assert_eq!(world.delete(&control).await.status, 202);
-    world.assert_gone(&control).await;
-    world.close().await;
+    until("it responds again", || async { platform.session(&control).await.status == 200 }).await;
+    assert!(platform.database.column("select id from sessions where template_name = 't'".into()).await.is_empty());
+    platform.assert_state(&control, "running", "Running", 1).await;
+    assert_eq!(platform.delete(&control).await.status, 202);
+    platform.assert_gone(&control).await;
+    platform.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -842,64 +853,65 @@ async fn reports_unreachable_postgres_quickly_and_recovers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accepts_requests_without_a_cluster_and_applies_them_later() {
-    let world = sqlite().await;
-    let control = world.running("control").await;
-    let doomed = world.running("doomed").await;
-    world.template("t").await;
-    world.cluster_link.cut();
-    let made = world.create_session("t").await;
+    let platform = sqlite().await;
+    let control = platform.running("control").await;
+    let doomed = platform.running("doomed").await;
+    platform.template("t").await;
+    platform.cluster_link.cut();
+    let made = platform.create_session("t").await;
     assert_eq!((made.status, made.took < Duration::from_secs(1)), (202, true), "{made:?}");
     let name = made.body["name"].as_str().unwrap().to_owned();
-    assert_eq!(world.session(&control).await.body["state"], "running");
-    assert_eq!(world.delete(&doomed).await.status, 202);
-    let unknown = world.post("/api/v1/sessions", json!({ "template": "never-seen" })).await;
+    assert_eq!(platform.session(&control).await.body["state"], "running");
+    assert_eq!(platform.delete(&doomed).await.status, 202);
+    let unknown = platform.post("/api/v1/sessions", json!({ "template": "never-seen" })).await;
     assert_eq!((unknown.status, &unknown.body["code"]), (503, &json!("cluster_unavailable")));
     // a change in the cluster during the outage is observed afterwards
     let sleep = Patch::Merge(json!({ "spec": { "state": "hibernated" } }));
-    world.sessions().patch(&control, &PatchParams::default(), &sleep).await.unwrap();
+    platform.sessions().patch(&control, &PatchParams::default(), &sleep).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1200)).await;
-    assert!(world.object(&name).await.is_none());
-    assert!(world.object(&doomed).await.is_some());
-    assert!(world.cluster_link.refused() > 0);
-    assert!(world.log().lines().any(|line| line.contains("WARN") && line.contains("cluster unreachable")));
-    assert_eq!(world.session(&name).await.body["state"], "pending");
+    assert!(platform.object(&name).await.is_none());
+    assert!(platform.object(&doomed).await.is_some());
+    assert!(platform.cluster_link.refused() > 0);
+    assert!(platform.log().lines().any(|line| line.contains("WARN") && line.contains("cluster unreachable")));
+    assert_eq!(platform.session(&name).await.body["state"], "pending");
 
-    world.cluster_link.heal();
-    world.assert_state(&name, "running", "Running", 1).await;
-    world.assert_state(&control, "hibernated", "Hibernated", 0).await;
-    world.assert_gone(&doomed).await;
-    let list = world.sessions().list(&ListParams::default()).await.unwrap();
+    platform.cluster_link.heal();
+    platform.assert_state(&name, "running", "Running", 1).await;
+    platform.assert_state(&control, "hibernated", "Hibernated", 0).await;
+    platform.assert_gone(&doomed).await;
+    let list = platform.sessions().list(&ListParams::default()).await.unwrap();
     assert_eq!(list.items.len(), 2, "made once");
-    world.close().await;
+    platform.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn completes_requests_of_disconnected_clients() {
-    let world = sqlite().await;
-    world.template("t").await;
-    let request = world.http.post(format!("{}/api/v1/sessions", world.sandbox.api())).bearer_auth(&world.token);
+    let platform = sqlite().await;
+    platform.template("t").await;
+    let request =
+        platform.http.post(format!("{}/api/v1/sessions", platform.sandbox.api())).bearer_auth(&platform.token);
     let _ = tokio::time::timeout(Duration::from_millis(1), request.json(&json!({ "template": "t" })).send()).await;
-    let second = world.create_session("t").await.body["name"].as_str().unwrap().to_owned();
-    world.assert_state(&second, "running", "Running", 1).await;
-    let objects = || async { world.sessions().list(&ListParams::default()).await.unwrap().items.len() };
+    let second = platform.create_session("t").await.body["name"].as_str().unwrap().to_owned();
+    platform.assert_state(&second, "running", "Running", 1).await;
+    let objects = || async { platform.sessions().list(&ListParams::default()).await.unwrap().items.len() };
     until("every row has its object", || async {
-        world.database.column("select id from sessions".into()).await.len() == objects().await
+        platform.database.column("select id from sessions".into()).await.len() == objects().await
     })
     .await;
-    world.close().await;
+    platform.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn platforms_in_one_process_are_independent() {
     let worlds = join_all((0..4).map(|_| sqlite())).await;
-    let names = join_all(worlds.iter().map(|world| world.running("same"))).await;
-    for (world, name) in worlds.iter().zip(&names) {
-        let list = world.get("/api/v1/sessions").await.body;
+    let names = join_all(worlds.iter().map(|platform| platform.running("same"))).await;
+    for (platform, name) in worlds.iter().zip(&names) {
+        let list = platform.get("/api/v1/sessions").await.body;
         assert_eq!((&list["total"], &list["sessions"][0]["name"]), (&json!(1), &json!(name)));
     }
     let other = worlds[0].http.get(format!("{}/api/v1/sessions", worlds[1].sandbox.api()));
     assert_eq!(other.bearer_auth(&worlds[0].token).send().await.unwrap().status(), 401);
-    for world in worlds {
-        world.close().await;
+    for platform in worlds {
+        platform.close().await;
     }
 }

@@ -14,14 +14,14 @@ use crate::{
         context::RunContext,
         dispatch,
         live::LiveSource,
-        needs,
         observation::ObservationSource,
+        permissions,
         run::{set_up, tear_down},
         runner::CaseEffects,
         schedule::{Fault, Schedule},
         scopes::{VariableError, base_scope},
     },
-    executor::{Link, Need, ProbeResult, ProbeStatus, RunInfo},
+    executor::{FaultSwitch, Permission, ProbeResult, ProbeStatus, RunInfo},
     executors,
     secrets::Secrets,
 };
@@ -81,14 +81,14 @@ impl ProbeLine {
     }
 
     fn render(&self) -> String {
-        let ProbeResult { status, tried, seen, remedy } = &self.result;
+        let ProbeResult { status, check, found, remedy } = &self.result;
         let status = match status {
             ProbeStatus::Ok => "ok     ",
             ProbeStatus::Warning => "warning",
             ProbeStatus::Error => "error  ",
         };
         let remedy = remedy.as_ref().map(|r| format!("; {r}")).unwrap_or_default();
-        format!("{status} {}: {tried}: {seen}{remedy}", self.subject)
+        format!("{status} {}: {check}: {found}{remedy}", self.subject)
     }
 }
 
@@ -97,7 +97,7 @@ async fn probe(schedule: Schedule, file: &files::PlanFile) -> Vec<ProbeLine> {
     let secrets = Arc::new(Secrets::default());
     let mut lines = probe_environment(schedule, file, &secrets).await;
     for ProbeLine { result, .. } in &mut lines {
-        for text in [Some(&mut result.tried), Some(&mut result.seen), result.remedy.as_mut()].into_iter().flatten() {
+        for text in [Some(&mut result.check), Some(&mut result.found), result.remedy.as_mut()].into_iter().flatten() {
             if let Some(masked) = secrets.mask(text) {
                 *text = masked;
             }
@@ -132,7 +132,7 @@ async fn probe_environment(schedule: Schedule, file: &files::PlanFile, secrets: 
             return lines;
         }
     };
-    let needs = needs::of(&schedule, &scope);
+    let permissions = permissions::of(&schedule, &scope);
     let live = Arc::new(LiveSource::new(run.clone(), secrets.clone(), environment, &schedule.targets));
     // Relays first: setup may connect through them.
     let switches = match relays::start(&schedule).await {
@@ -149,17 +149,17 @@ async fn probe_environment(schedule: Schedule, file: &files::PlanFile, secrets: 
             lines.push(ProbeLine::new(format!("fault {name}"), probe_upstream(upstream).await));
         }
     }
-    let links = switches.into_iter().map(|(n, s)| (n, s as Arc<dyn Link>)).collect();
-    lines.extend(probe_targets(schedule, run, secrets, &live, links, &needs).await);
+    let fault_switches = switches.into_iter().map(|(n, s)| (n, s as Arc<dyn FaultSwitch>)).collect();
+    lines.extend(probe_targets(schedule, run, secrets, &live, fault_switches, &permissions).await);
     lines
 }
 
 async fn probe_upstream(upstream: &str) -> ProbeResult {
-    let tried = format!("connect to `{upstream}` behind the relay");
+    let check = format!("connect to `{upstream}` behind the relay");
     match tokio::time::timeout(PROBE_TIMEOUT, TcpStream::connect(upstream)).await {
-        Ok(Ok(_)) => ProbeResult::ok(tried, "connected"),
-        Ok(Err(e)) => ProbeResult::error(tried, e.to_string(), "check `upstream`, and that the server is running"),
-        Err(_) => ProbeResult::error(tried, "no response", CHECK_FIREWALL),
+        Ok(Ok(_)) => ProbeResult::ok(check, "connected"),
+        Ok(Err(e)) => ProbeResult::error(check, e.to_string(), "check `upstream`, and that the server is running"),
+        Err(_) => ProbeResult::error(check, "no response", CHECK_FIREWALL),
     }
 }
 
@@ -169,8 +169,8 @@ async fn probe_targets(
     run: RunInfo,
     secrets: &Arc<Secrets>,
     live: &Arc<LiveSource>,
-    links: HashMap<String, Arc<dyn Link>>,
-    needs: &needs::Needs,
+    fault_switches: HashMap<String, Arc<dyn FaultSwitch>>,
+    permissions: &permissions::Permissions,
 ) -> Vec<ProbeLine> {
     let cancel = tokio_util::sync::CancellationToken::new();
     let (events, thread) = dispatch::start(secrets.clone(), vec![], cancel.clone());
@@ -180,7 +180,7 @@ async fn probe_targets(
         events,
         cancel: cancel.clone(),
         kill: cancel,
-        links,
+        fault_switches,
         live: Some(live.clone()),
         faults: std::mem::take(&mut schedule.faults),
         on_failure: vec![],
@@ -199,8 +199,9 @@ async fn probe_targets(
         lines.push(ProbeLine::new("setup", result));
     }
     for target in &schedule.targets {
-        let needs: Vec<Need> = needs.iter().filter(|(t, _)| *t == target.name).map(|(_, n)| n.clone()).collect();
-        let results = probe_target(live, &target.name, &needs).await;
+        let permissions: Vec<Permission> =
+            permissions.iter().filter(|(t, _)| *t == target.name).map(|(_, n)| n.clone()).collect();
+        let results = probe_target(live, &target.name, &permissions).await;
         lines.extend(results.into_iter().map(|r| ProbeLine::new(&target.name, r)));
     }
     for note in tear_down(&schedule, &context, &**live, &effects).await {
@@ -213,13 +214,13 @@ async fn probe_targets(
     lines
 }
 
-async fn probe_target(live: &LiveSource, name: &str, needs: &[Need]) -> Vec<ProbeResult> {
+async fn probe_target(live: &LiveSource, name: &str, permissions: &[Permission]) -> Vec<ProbeResult> {
     let target = match tokio::time::timeout(PROBE_TIMEOUT, live.target(name)).await {
         Err(_) => return vec![ProbeResult::error("connect", "no response", CHECK_FIREWALL)],
         Ok(Err(e)) => return vec![ProbeResult::error("connect", e.to_string(), "fix it in the environment file")],
         Ok(Ok(target)) => target,
     };
-    match tokio::time::timeout(PROBE_TIMEOUT, target.probe(needs, &live.environment())).await {
+    match tokio::time::timeout(PROBE_TIMEOUT, target.probe(permissions, &live.environment())).await {
         Err(_) => vec![ProbeResult::error("probe", "no response", CHECK_FIREWALL)],
         Ok(results) if results.is_empty() => vec![ProbeResult::ok("connect", "connected")],
         Ok(results) => results,

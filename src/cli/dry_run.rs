@@ -10,7 +10,7 @@ pub fn print(schedule: &Schedule) {
             let text =
                 outline.and_then(|o| o.sentences.iter().find(|s| s.address == sentence.address)).map(|s| s.text.trim());
             anstream::println!("  {}", text.unwrap_or_default().lines().next().unwrap_or_default());
-            print_actions(&sentence.steps, 2);
+            print_actions(&sentence.actions, 2);
         }
     }
 }
@@ -22,14 +22,14 @@ fn print_actions(actions: &[ScheduledAction], depth: usize) {
             continue;
         }
         let each = if action.foreach.is_some() { " (for each)" } else { "" };
-        anstream::println!("{}- {}{each}", "  ".repeat(depth), action.what);
+        anstream::println!("{}- {}{each}", "  ".repeat(depth), action.summary);
         match &action.kind {
             ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| print_actions(b, depth + 1)),
-            ActionKind::Use { definition, .. } => print_actions(&definition.steps, depth + 1),
+            ActionKind::Use { definition, .. } => print_actions(&definition.actions, depth + 1),
             _ => {}
         }
         for undo in action.undo.iter() {
-            anstream::println!("{}  (undo: {})", "  ".repeat(depth), undo.what);
+            anstream::println!("{}  (undo: {})", "  ".repeat(depth), undo.summary);
         }
     }
 }

@@ -17,7 +17,7 @@ pub fn command(args: args::List) -> Result<u8, Failure> {
         for case in &schedule.cases {
             let outline = schedule.outline.iter().find(|o| o.id == case.id);
             let mut needs = BTreeSet::new();
-            case.sentences.iter().for_each(|s| collect_needs(&s.steps, &mut needs));
+            case.sentences.iter().for_each(|s| collect_needs(&s.actions, &mut needs));
             table.add_row([
                 case.id.clone(),
                 outline.map(|o| o.title.clone()).unwrap_or_default(),
@@ -41,7 +41,7 @@ fn collect_needs(actions: &[ScheduledAction], needs: &mut BTreeSet<String>) {
             ActionKind::Perform { verb, .. } => {
                 needs.insert(verb.to_string());
             }
-            ActionKind::Use { definition, .. } => collect_needs(&definition.steps, needs),
+            ActionKind::Use { definition, .. } => collect_needs(&definition.actions, needs),
             ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| collect_needs(b, needs)),
             ActionKind::Fault { name, .. } => {
                 needs.insert(format!("fault {name}"));

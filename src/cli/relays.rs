@@ -2,7 +2,7 @@
 use super::failure::Failure;
 use crate::{
     engine::schedule::{Fault, Schedule},
-    executor::{ActionError, Link},
+    executor::{ActionError, FaultSwitch},
     plan::RelayFault,
     relay::{FaultMode, Relay},
 };
@@ -16,7 +16,7 @@ pub struct RelayFaultSwitch {
 }
 
 #[async_trait]
-impl Link for RelayFaultSwitch {
+impl FaultSwitch for RelayFaultSwitch {
     async fn cut(&self) -> Result<(), ActionError> {
         self.relay.start_fault(self.mode);
         Ok(())

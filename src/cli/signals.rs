@@ -18,8 +18,8 @@ impl EventSink for PendingUndo {
     fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
         let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &event.kind {
-            EventKind::UndoPlanned { what, .. } => {
-                pending.insert(event.address.to_string(), what.clone());
+            EventKind::UndoPlanned { summary, .. } => {
+                pending.insert(event.address.to_string(), summary.clone());
             }
             EventKind::UndoFinished { .. } => {
                 pending.remove(event.address.as_str());
@@ -71,7 +71,7 @@ pub fn listen() -> std::io::Result<Interrupts> {
                 eprintln!("exited immediately; nothing to clean up");
             } else {
                 eprintln!("exited immediately; not undone ({}):", pending.len());
-                pending.iter().for_each(|(at, what)| eprintln!("  {at}: {what}"));
+                pending.iter().for_each(|(at, summary)| eprintln!("  {at}: {summary}"));
             }
             for folder in shared.temporary_folders.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 let _ = std::fs::remove_dir_all(folder);

@@ -209,8 +209,8 @@ impl ActionRunner<'_> {
                 bound: bound.clone(),
                 base: self.base.clone(),
             };
-            let what = action.undo.iter().map(|a| a.what.as_str()).collect::<Vec<_>>().join(", ");
-            if let Err(e) = self.commit_undo(at, what, kind, &action.undo[0]).await {
+            let summary = action.undo.iter().map(|a| a.summary.as_str()).collect::<Vec<_>>().join(", ");
+            if let Err(e) = self.commit_undo(at, summary, kind, &action.undo[0]).await {
                 return self.finish_without_output(at, Status::Errored, e.to_string()).await;
             }
         }
@@ -249,14 +249,14 @@ impl ActionRunner<'_> {
     pub(super) async fn commit_undo(
         &self,
         at: &Address,
-        what: String,
+        summary: String,
         kind: UndoKind,
         action: &ScheduledAction,
     ) -> Result<(), UndoNotRecorded> {
         let at = at.child("undo");
-        let planned = EventKind::UndoPlanned { what: what.clone(), location: action.location.clone() };
+        let planned = EventKind::UndoPlanned { summary: summary.clone(), location: action.location.clone() };
         self.context.events.commit(&at, planned).await.map_err(UndoNotRecorded)?;
-        self.effects.undo.push(Undo { at, what, kind });
+        self.effects.undo.push(Undo { at, summary, kind });
         Ok(())
     }
 

@@ -52,7 +52,7 @@ impl ActionRunner<'_> {
                 NextAttempt::Recorded(value) => Some(value),
             };
             let (attempt_at, attempt_begun) = (Timestamp::now(), Instant::now());
-            let inner = self.run_actions(&definition.steps, &at.child("use"), inner_scope.clone(), timeout).await;
+            let inner = self.run_actions(&definition.actions, &at.child("use"), inner_scope.clone(), timeout).await;
             let time = ObservationTime { attempt: wait.attempts, at: attempt_at, took: attempt_begun.elapsed() };
             wait.attempts += 1;
             let first = *first_at.get_or_insert(attempt_at);

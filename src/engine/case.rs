@@ -222,11 +222,11 @@ async fn evaluate_sentence(
     if sentence.unproven {
         return (Status::Unproven, None, None);
     }
-    if sentence.part == Part::Precondition && sentence.steps.is_empty() {
+    if sentence.part == Part::Precondition && sentence.actions.is_empty() {
         return (Status::NotVerified, Some("the plan has no action for it".into()), None);
     }
     let at = &sentence.address;
-    let mut outcome = runner.run_actions(&sentence.steps, &at.child("do"), scope.clone(), None).await;
+    let mut outcome = runner.run_actions(&sentence.actions, &at.child("do"), scope.clone(), None).await;
     if !sentence.assertions.is_empty() {
         let ActionOutcome { status, reason, judged, .. } =
             evaluate_own_assertions(sentence, runner, &at.child("check"), &outcome.scope).await;
@@ -236,7 +236,7 @@ async fn evaluate_sentence(
             outcome.reason = reason;
         }
     }
-    if sentence.part != Part::Expected && !sentence.steps.is_empty() && !outcome.acted {
+    if sentence.part != Part::Expected && !sentence.actions.is_empty() && !outcome.acted {
         let reason = "no action ran: all were skipped by their `if`".to_string();
         return (Status::NotVerified, Some(reason), Some(outcome));
     }
@@ -261,8 +261,8 @@ async fn evaluate_own_assertions(
         Err(outcome) => return outcome,
     };
     let own = hooked.as_ref().map_or(scope, |h| &h.scope);
-    let what = "expected".to_string();
-    runner.emit(at, EventKind::ActionStarted { what, location: sentence.location.clone() }).await;
+    let summary = "expected".to_string();
+    runner.emit(at, EventKind::ActionStarted { summary, location: sentence.location.clone() }).await;
     let (status, results, reason) = match sentence.needs.iter().find(|n| !own.has(n)) {
         Some(name) => (Status::NotReached, vec![], Some(format!("`{name}` was never bound"))),
         None => {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     event::Events,
-    executor::{Link, RunInfo},
+    executor::{FaultSwitch, RunInfo},
     secrets::Secrets,
 };
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ pub struct RunContext {
     /// Cancelled by the second Ctrl-C: stops the undo too.
     pub kill: CancellationToken,
     /// The runner's own relays, by the name of their fault.
-    pub links: HashMap<String, Arc<dyn Link>>,
+    pub fault_switches: HashMap<String, Arc<dyn FaultSwitch>>,
     /// `None` in a replay.
     pub live: Option<Arc<LiveSource>>,
     pub faults: Vec<(String, Fault)>,

@@ -26,7 +26,7 @@ pub enum FaultError {
     #[error("unknown fault `{0}`")]
     Unknown(String),
     #[error(transparent)]
-    Link(#[from] ActionError),
+    Switch(#[from] ActionError),
     /// An action of the environment did not pass.
     #[error("{0}")]
     Action(String),
@@ -48,8 +48,8 @@ impl ActionRunner<'_> {
         let result = match (self.source.is_live(), breaks) {
             (false, _) => Ok(None),
             (true, true) => {
-                let what = format!("fault heal {name}");
-                if let Err(e) = self.commit_undo(at, what, UndoKind::Heal(name.into()), action).await {
+                let summary = format!("fault heal {name}");
+                if let Err(e) = self.commit_undo(at, summary, UndoKind::Heal(name.into()), action).await {
                     return self.finish_without_output(at, Status::Errored, e.to_string()).await;
                 }
                 self.break_fault(at, name).await.map(|()| None)
@@ -57,9 +57,9 @@ impl ActionRunner<'_> {
             (true, false) => {
                 let healed = self.heal_fault(at, name).await;
                 if healed.is_ok()
-                    && let Some(Undo { at, what, .. }) = self.effects.undo.take_heal(name)
+                    && let Some(Undo { at, summary, .. }) = self.effects.undo.take_heal(name)
                 {
-                    self.emit(&at, EventKind::UndoFinished { status: Status::Passed, what, reason: None }).await;
+                    self.emit(&at, EventKind::UndoFinished { status: Status::Passed, summary, reason: None }).await;
                 }
                 healed
             }
@@ -101,8 +101,8 @@ impl ActionRunner<'_> {
     }
 
     async fn break_fault(&self, at: &Address, name: &str) -> Result<(), FaultError> {
-        if let Some(link) = self.context.links.get(name) {
-            return Ok(link.cut().await?);
+        if let Some(switch) = self.context.fault_switches.get(name) {
+            return Ok(switch.cut().await?);
         }
         let (cut, ..) = self.fault_actions(name)?;
         self.run_fault_actions(at, cut).await.map(drop)
@@ -111,9 +111,9 @@ impl ActionRunner<'_> {
     /// Heals a fault. Returns the number of connections that it refused, where that is known.
     pub async fn heal_fault(&self, at: &Address, name: &str) -> Result<Option<u64>, FaultError> {
         self.effects.faults.lock().retain(|f| f != name);
-        if let Some(link) = self.context.links.get(name) {
-            let refused = link.refused();
-            link.heal().await?;
+        if let Some(switch) = self.context.fault_switches.get(name) {
+            let refused = switch.refused();
+            switch.heal().await?;
             return Ok(Some(refused));
         }
         let (_, heal, refused) = self.fault_actions(name)?;

@@ -91,7 +91,8 @@ impl<'a> ActionRunner<'a> {
     }
 
     pub(super) async fn emit_started(&self, action: &ScheduledAction, at: &Address) {
-        self.emit(at, EventKind::ActionStarted { what: action.what.clone(), location: action.location.clone() }).await;
+        self.emit(at, EventKind::ActionStarted { summary: action.summary.clone(), location: action.location.clone() })
+            .await;
     }
 
     pub(super) async fn emit_observed(

@@ -44,7 +44,7 @@ impl Schedule {
     /// Calls `f` for every action of the cases, those of reusable actions and branches included and those of an undo not.
     pub fn visit_actions<'s>(&'s self, f: &mut dyn FnMut(&'s ScheduledAction)) {
         let mut seen = HashSet::new();
-        self.cases.iter().flat_map(|c| &c.sentences).for_each(|s| visit(&s.steps, &mut seen, f));
+        self.cases.iter().flat_map(|c| &c.sentences).for_each(|s| visit(&s.actions, &mut seen, f));
     }
 }
 
@@ -57,7 +57,7 @@ fn visit<'s>(
         f(action);
         match &action.kind {
             ActionKind::Use { definition, .. } if seen.insert(Arc::as_ptr(definition)) => {
-                visit(&definition.steps, seen, f);
+                visit(&definition.actions, seen, f);
             }
             ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| visit(b, seen, f)),
             _ => {}
@@ -105,7 +105,7 @@ pub struct KnownFailure {
 pub struct Sentence {
     pub part: Part,
     pub address: Address,
-    pub steps: Vec<ScheduledAction>,
+    pub actions: Vec<ScheduledAction>,
     pub assertions: Assertions,
     /// The names that its own `check` and `expect` need.
     pub needs: Vec<String>,
@@ -116,7 +116,7 @@ pub struct Sentence {
 pub struct ScheduledAction {
     pub location: Location,
     /// One line for people.
-    pub what: String,
+    pub summary: String,
     pub kind: ActionKind,
     pub bind: Option<String>,
     pub save: Vec<(String, Expression)>,
@@ -144,7 +144,7 @@ pub enum ActionKind {
 
 pub struct ActionDefinition {
     pub inputs: Vec<(String, Option<Tree>)>,
-    pub steps: Vec<ScheduledAction>,
+    pub actions: Vec<ScheduledAction>,
     pub outputs: Vec<(String, Expression)>,
     /// Defined by the environment, whose names it sees.
     pub of_environment: bool,

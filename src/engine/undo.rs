@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 pub struct Undo {
     pub at: Address,
-    pub what: String,
+    pub summary: String,
     pub kind: UndoKind,
 }
 

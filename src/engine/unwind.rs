@@ -44,9 +44,9 @@ pub async fn unwind(stack: &UndoStack, runner: &ActionRunner<'_>) -> Unwound {
             }
         };
         if status.is_unsuccessful() {
-            out.left.push(format!("{}: {}", undo.what, reason.as_deref().unwrap_or(status.as_str())));
+            out.left.push(format!("{}: {}", undo.summary, reason.as_deref().unwrap_or(status.as_str())));
         }
-        runner.emit(&undo.at, EventKind::UndoFinished { status, what: undo.what, reason }).await;
+        runner.emit(&undo.at, EventKind::UndoFinished { status, summary: undo.summary, reason }).await;
     }
     out
 }

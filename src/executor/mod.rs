@@ -59,16 +59,16 @@ pub trait Target: Any + Send + Sync {
     async fn version(&self) -> Option<String> {
         None
     }
-    /// For `doctor`: connects as a plan would, and checks whether each of `needs` is permitted. Changes nothing.
+    /// For `doctor`: connects as a plan would, and checks whether each of `permissions` is granted. Changes nothing.
     /// `environment` has the names of the environment, including those bound by setup.
-    async fn probe(&self, _needs: &[Need], _environment: &Scope) -> Vec<ProbeResult> {
+    async fn probe(&self, _permissions: &[Permission], _environment: &Scope) -> Vec<ProbeResult> {
         vec![]
     }
 }
 
 /// A permission an action needs on its target, as far as it is known before the run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Need {
+pub struct Permission {
     /// In the target's terms: `get`, `list`, `watch`.
     pub verb: &'static str,
     /// The resource as the plan names it: `sessions.stream.space`. Placeholders that are filled during the run stay as
@@ -85,9 +85,9 @@ pub struct Need {
 pub struct ProbeResult {
     pub status: ProbeStatus,
     /// What was tried: `log in`.
-    pub tried: String,
+    pub check: String,
     /// The result.
-    pub seen: String,
+    pub found: String,
     /// What to do about a problem.
     pub remedy: Option<String>,
 }
@@ -101,16 +101,16 @@ pub enum ProbeStatus {
 }
 
 impl ProbeResult {
-    pub fn ok(tried: impl Into<String>, seen: impl Into<String>) -> Self {
-        ProbeResult { status: ProbeStatus::Ok, tried: tried.into(), seen: seen.into(), remedy: None }
+    pub fn ok(check: impl Into<String>, found: impl Into<String>) -> Self {
+        ProbeResult { status: ProbeStatus::Ok, check: check.into(), found: found.into(), remedy: None }
     }
 
-    pub fn warning(tried: impl Into<String>, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
-        ProbeResult { status: ProbeStatus::Warning, remedy: Some(remedy.into()), ..ProbeResult::ok(tried, seen) }
+    pub fn warning(check: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        ProbeResult { status: ProbeStatus::Warning, remedy: Some(remedy.into()), ..ProbeResult::ok(check, found) }
     }
 
-    pub fn error(tried: impl Into<String>, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
-        ProbeResult { status: ProbeStatus::Error, remedy: Some(remedy.into()), ..ProbeResult::ok(tried, seen) }
+    pub fn error(check: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        ProbeResult { status: ProbeStatus::Error, remedy: Some(remedy.into()), ..ProbeResult::ok(check, found) }
     }
 }
 
@@ -123,7 +123,7 @@ pub trait Action: Send + Sync {
     /// Whether it changes something: then its response must be checked, and a dry run says so.
     fn changes(&self) -> bool;
     /// The permissions it needs, for `list` and `doctor`. `known` has the names bound before the run.
-    fn needs(&self, _known: &Scope) -> Vec<Need> {
+    fn permissions(&self, _known: &Scope) -> Vec<Permission> {
         vec![]
     }
     async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError>;
@@ -282,7 +282,7 @@ impl ActionContext<'_> {
 
 /// A connection that a fault can cut and heal.
 #[async_trait]
-pub trait Link: Send + Sync {
+pub trait FaultSwitch: Send + Sync {
     async fn cut(&self) -> Result<(), ActionError>;
     async fn heal(&self) -> Result<(), ActionError>;
     /// Number of connections attempted since the cut.

@@ -32,8 +32,8 @@ mod tests {
         let found = |now: &str| compare_clocks(&headers, now.parse().unwrap(), "the cluster").unwrap();
         assert_eq!(found("2026-11-23T04:05:23.9Z").status, ProbeStatus::Ok);
         let late = found("2026-11-23T04:06:22Z");
-        assert_eq!((late.status, &*late.seen), (ProbeStatus::Warning, "this machine is 60 s ahead of the cluster"));
-        assert_eq!(found("2026-11-23T04:05:02Z").seen, "this machine is 20 s behind the cluster");
+        assert_eq!((late.status, &*late.found), (ProbeStatus::Warning, "this machine is 60 s ahead of the cluster"));
+        assert_eq!(found("2026-11-23T04:05:02Z").found, "this machine is 20 s behind the cluster");
         assert!(compare_clocks(&HeaderMap::new(), Timestamp::now(), "it").is_none());
     }
 }

@@ -38,7 +38,7 @@ pub fn assertions_of(schedule: &Schedule) -> PlanAssertions {
     let mut in_undo = IndexMap::new();
     for (case, scheduled) in schedule.cases.iter().enumerate() {
         for sentence in &scheduled.sentences {
-            collect_actions(&sentence.steps, case, &mut out.all, &mut in_undo);
+            collect_actions(&sentence.actions, case, &mut out.all, &mut in_undo);
             collect(&sentence.assertions, case, &mut out.all);
         }
     }
@@ -52,7 +52,7 @@ fn collect_actions(actions: &[ScheduledAction], case: usize, out: &mut BySpan, i
     for action in actions {
         collect(&action.assertions, case, out);
         match &action.kind {
-            ActionKind::Use { definition, .. } => collect_actions(&definition.steps, case, out, in_undo),
+            ActionKind::Use { definition, .. } => collect_actions(&definition.actions, case, out, in_undo),
             ActionKind::Parallel { branches, .. } => {
                 branches.iter().for_each(|b| collect_actions(b, case, out, in_undo));
             }

@@ -45,9 +45,9 @@ struct BaselineFile {
 impl From<Baseline> for BaselineFile {
     fn from(baseline: Baseline) -> BaselineFile {
         let mut file = BaselineFile { plan: baseline.plan, cases: BTreeMap::new(), assertions: baseline.assertions };
-        for ([case, sentence, what, field], counts) in baseline.detected {
+        for ([case, sentence, summary, field], counts) in baseline.detected {
             let sentences = file.cases.entry(case).or_default();
-            sentences.entry(sentence).or_default().entry(what).or_default().insert(field, counts);
+            sentences.entry(sentence).or_default().entry(summary).or_default().insert(field, counts);
         }
         file
     }
@@ -58,9 +58,9 @@ impl From<BaselineFile> for Baseline {
         let mut out = Baseline { plan: file.plan, assertions: file.assertions, ..Baseline::default() };
         for (case, sentences) in file.cases {
             for (sentence, observations) in sentences {
-                for (what, fields) in observations {
+                for (summary, fields) in observations {
                     for (field, counts) in fields {
-                        out.detected.insert([case.clone(), sentence.clone(), what.clone(), field], counts);
+                        out.detected.insert([case.clone(), sentence.clone(), summary.clone(), field], counts);
                     }
                 }
             }
@@ -73,7 +73,7 @@ impl From<BaselineFile> for Baseline {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Loss {
     /// A sentence no longer detects these mutations of a field, or by fewer assertions.
-    Detection { case: String, sentence: String, what: String, field: String, mutations: Vec<Fewer> },
+    Detection { case: String, sentence: String, summary: String, field: String, mutations: Vec<Fewer> },
     /// The plan contains an assertion less often, or no longer.
     Assertion(Fewer),
 }
@@ -111,12 +111,12 @@ impl Baseline {
         let outline = &replay.schedule().outline;
         let texts: HashMap<_, _> =
             outline.iter().flat_map(|c| c.sentences.iter().map(|s| (&s.address, (&c.id, one_line(&s.text))))).collect();
-        for ((sentence, what, field), detections) in &results.detections {
+        for ((sentence, summary, field), detections) in &results.detections {
             let Some((case, text)) = texts.get(sentence) else { continue };
             let stable = detections.iter().filter(|(label, _)| !UNSTABLE.contains(&label.as_str()));
             let counts: Counts = stable.map(|(label, by)| (label.clone(), by.len())).collect();
             if !counts.is_empty() {
-                out.detected.insert([(*case).clone(), text.clone(), what.clone(), field.clone()], counts);
+                out.detected.insert([(*case).clone(), text.clone(), summary.clone(), field.clone()], counts);
             }
         }
         out
@@ -149,8 +149,8 @@ impl Baseline {
     pub fn lost_in(&self, now: &Baseline) -> Vec<Loss> {
         let all = self.detected.iter().map(|(key, counts)| (key.clone(), fewer(counts, now.detected.get(key))));
         let detections =
-            all.filter(|(_, fewer)| !fewer.is_empty()).map(|([case, sentence, what, field], mutations)| {
-                Loss::Detection { case, sentence, what, field, mutations }
+            all.filter(|(_, fewer)| !fewer.is_empty()).map(|([case, sentence, summary, field], mutations)| {
+                Loss::Detection { case, sentence, summary, field, mutations }
             });
         detections.chain(fewer(&self.assertions, Some(&now.assertions)).into_iter().map(Loss::Assertion)).collect()
     }
@@ -203,9 +203,9 @@ pub(super) fn observable_losses(replay: &Replay, losses: Vec<Loss>) -> Vec<Loss>
     losses
         .into_iter()
         .filter_map(|mut loss| {
-            if let Loss::Detection { case, what, field, mutations, .. } = &mut loss {
-                let key = (case.clone(), what.clone());
-                let observed = all.entry(key).or_insert_with(|| Observed::of(replay, case, what));
+            if let Loss::Detection { case, summary, field, mutations, .. } = &mut loss {
+                let key = (case.clone(), summary.clone());
+                let observed = all.entry(key).or_insert_with(|| Observed::of(replay, case, summary));
                 let values = observed.values.get(field)?;
                 mutations.retain(|m| values.iter().any(|v| fits(&m.of, v, observed.can_be_missing)));
                 if mutations.is_empty() {
@@ -227,11 +227,11 @@ struct Observed {
 }
 
 impl Observed {
-    fn of(replay: &Replay, case: &str, what: &str) -> Observed {
+    fn of(replay: &Replay, case: &str, summary: &str) -> Observed {
         let mut out = Observed::default();
         let Some(c) = replay.schedule().cases.iter().position(|scheduled| scheduled.id == case) else { return out };
         let verbs = verb_actions(replay.schedule());
-        let actions = replay.record().actions.iter().filter(|(at, a)| at.case() == case && a.what == what);
+        let actions = replay.record().actions.iter().filter(|(at, a)| at.case() == case && a.summary == summary);
         for (at, action) in actions {
             let Some(Ok(output)) = replay.observations(c, at).last().map(|o| &o.result) else { continue };
             let verb = verbs.get(&action.location);

@@ -67,13 +67,13 @@ pub fn write(proof: &Proof, escape: &Escape<'_>, out: &mut dyn Write) -> io::Res
         writeln!(out, "\n## No longer detected\n")?;
         for loss in &proof.losses {
             match loss {
-                Loss::Detection { case, sentence, what, field, mutations } => writeln!(
+                Loss::Detection { case, sentence, summary, field, mutations } => writeln!(
                     out,
                     "- {} *{}*: {} of {} ({})",
                     words(case),
                     words(sentence),
                     code(field),
-                    code(what),
+                    code(summary),
                     words(&list(mutations))
                 )?,
                 Loss::Assertion(fewer) => writeln!(out, "- removed: {}", code(&fewer.to_string()))?,
@@ -100,15 +100,15 @@ pub fn write(proof: &Proof, escape: &Escape<'_>, out: &mut dyn Write) -> io::Res
         for sentence in proof.sentences.iter().filter(|s| s.case == case.id) {
             writeln!(out, "- {}: {} read, {} unread", words(&sentence.text), sentence.read, sentence.unread_count())?;
             let mut by_observation: Vec<(&str, Vec<String>)> = vec![];
-            for (what, field, n) in &sentence.unread {
+            for (summary, field, n) in &sentence.unread {
                 let field = if *n > 1 { format!("{} ({n})", code(field)) } else { code(field) };
-                match by_observation.iter_mut().find(|(w, _)| w == what) {
+                match by_observation.iter_mut().find(|(w, _)| w == summary) {
                     Some((_, fields)) => fields.push(field),
-                    None => by_observation.push((what, vec![field])),
+                    None => by_observation.push((summary, vec![field])),
                 }
             }
-            for (what, fields) in by_observation {
-                writeln!(out, "  - {}: {}", code(what), fields.join(", "))?;
+            for (summary, fields) in by_observation {
+                writeln!(out, "  - {}: {}", code(summary), fields.join(", "))?;
             }
         }
         writeln!(out)?;

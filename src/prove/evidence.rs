@@ -213,12 +213,12 @@ fn sentence_proofs(replay: &Replay, results: &MutationResults) -> Vec<SentencePr
                 read: 0,
                 unread: vec![],
             };
-            for ((_, what), fields) in results.fields.iter().filter(|((at, _), _)| *at == sentence.address) {
+            for ((_, summary), fields) in results.fields.iter().filter(|((at, _), _)| *at == sentence.address) {
                 let has_inner =
                     |path: &FieldPath| fields.read.iter().any(|p| p.len() > path.len() && p.starts_with(path));
                 proof.read += fields.read.iter().filter(|path| !has_inner(path)).count();
                 let unread = fields.unread.iter().filter(|(path, _)| !fields.read.contains(*path));
-                proof.unread.extend(unread.map(|(path, n)| (what.clone(), format_path(path), *n)));
+                proof.unread.extend(unread.map(|(path, n)| (summary.clone(), format_path(path), *n)));
             }
             out.push(proof);
         }

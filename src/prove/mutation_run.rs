@@ -65,7 +65,7 @@ fn groups(replay: &Replay) -> Vec<Group> {
                     case: c,
                     sentence: s,
                     address: sentence.address.clone(),
-                    what: action.what.clone(),
+                    summary: action.summary.clone(),
                     location: action.location.clone(),
                     members: vec![],
                 });

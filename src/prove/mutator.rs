@@ -33,7 +33,7 @@ pub struct Group {
     pub sentence: usize,
     /// The address of the sentence.
     pub address: Address,
-    pub what: String,
+    pub summary: String,
     pub location: Location,
     pub members: Vec<Member>,
 }
@@ -73,7 +73,7 @@ impl Mutator<'_> {
         for path in &fields.read {
             self.mutate_field(path, &mentioned);
         }
-        self.results.fields.insert((group.address.clone(), group.what.clone()), fields);
+        self.results.fields.insert((group.address.clone(), group.summary.clone()), fields);
         self.results
     }
 
@@ -326,7 +326,7 @@ impl Mutator<'_> {
             .observations
             .iter()
             .filter(|(at, _)| **at != member.at && at.case() == member.at.case() && !at.is_in("undo"))
-            .filter(|(at, _)| record.actions.get(*at).is_some_and(|a| a.what == self.group.what))
+            .filter(|(at, _)| record.actions.get(*at).is_some_and(|a| a.summary == self.group.summary))
             .filter_map(|(_, all)| {
                 let observation = all.iter().rev().find(|o| o.seq < seq)?;
                 Some((observation.seq, &observation.result.as_ref().ok()?.value))
@@ -344,12 +344,12 @@ impl Mutator<'_> {
             let order = (self.group.order, self.results.mutants);
             let kill = self.results.kills.entry(span.clone()).or_insert_with(|| Kill {
                 order,
-                by: format!("{}: {field}: {}", self.group.what, mutation.describe()),
+                by: format!("{}: {field}: {}", self.group.summary, mutation.describe()),
                 times: 0,
             });
             kill.times += 1;
             let sentences = &self.judge.replay.schedule().cases[self.group.case].sentences;
-            let key = (sentences[*sentence].address.clone(), self.group.what.clone(), field.clone());
+            let key = (sentences[*sentence].address.clone(), self.group.summary.clone(), field.clone());
             let detections = self.results.detections.entry(key).or_default();
             detections.entry(mutation.label().into_owned()).or_default().insert(span.clone());
         }

@@ -23,9 +23,9 @@ pub fn page(proof: &Proof) -> String {
     more(&mut out, survivors.len());
     for loss in proof.losses.iter().take(MAX_SHOWN) {
         match loss {
-            Loss::Detection { case, sentence, what, field, mutations } => {
+            Loss::Detection { case, sentence, summary, field, mutations } => {
                 let _ = writeln!(out, "{:<15} {case}  {sentence}", "not detected");
-                let _ = writeln!(out, "{:<15} `{field}` of `{what}`: {}", "", list(mutations));
+                let _ = writeln!(out, "{:<15} `{field}` of `{summary}`: {}", "", list(mutations));
             }
             Loss::Assertion(fewer) => {
                 let _ = writeln!(out, "{:<15} {fewer}", "removed");

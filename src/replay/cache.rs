@@ -75,7 +75,7 @@ pub fn names_read(schedule: &Schedule) -> HashMap<Location, NamesRead> {
         // a pattern without a verb is matched against the names in scope
         names.values.extend(sentence.needs.iter().cloned());
         names.add_assertions(&sentence.assertions);
-        collect(&sentence.steps, &mut visited, &mut out);
+        collect(&sentence.actions, &mut visited, &mut out);
     }
     out
 }
@@ -101,7 +101,7 @@ fn collect(
             ActionKind::Use { definition, inputs } => {
                 inputs.iter().for_each(|(_, tree)| names.add(&tree.references()));
                 if visited.insert(Arc::as_ptr(definition)) {
-                    collect(&definition.steps, visited, out);
+                    collect(&definition.actions, visited, out);
                 }
             }
             ActionKind::Parallel { branches, .. } => {

@@ -169,7 +169,7 @@ impl Replay {
             events: sink.clone(),
             cancel: CancellationToken::new(),
             kill: CancellationToken::new(),
-            links: HashMap::new(),
+            fault_switches: HashMap::new(),
             live: None,
             faults: vec![],
             on_failure: vec![],

@@ -33,7 +33,7 @@ pub struct RecordedObservation {
 #[derive(Clone)]
 pub struct RecordedAction {
     /// One line that describes the action, such as `http GET /health`.
-    pub what: String,
+    pub summary: String,
     pub location: Location,
     pub ended: Option<Timestamp>,
     pub outcome: Option<RecordedOutcome>,
@@ -72,12 +72,12 @@ impl Record {
         let at = &event.address;
         match &event.kind {
             EventKind::NamesBound { vars, environment } => self.bound = Some((vars.clone(), environment.clone())),
-            EventKind::ActionStarted { what, location } => {
-                let (what, location) = (what.clone(), location.clone());
+            EventKind::ActionStarted { summary, location } => {
+                let (summary, location) = (summary.clone(), location.clone());
                 match self.actions.get_mut(at) {
-                    Some(action) => (action.what, action.location) = (what, location),
+                    Some(action) => (action.summary, action.location) = (summary, location),
                     None => {
-                        let action = RecordedAction { what, location, ended: None, outcome: None };
+                        let action = RecordedAction { summary, location, ended: None, outcome: None };
                         self.actions.insert(at.clone(), action);
                     }
                 }

@@ -86,7 +86,7 @@ struct SentenceState {
 /// An action that has started and not finished.
 #[derive(Default)]
 struct RunningAction {
-    what: String,
+    summary: String,
     location: Option<Location>,
     started: Timestamp,
     first_attempt: Option<Timestamp>,
@@ -112,9 +112,9 @@ impl State {
                     s.started = true;
                 }
             }
-            EventKind::ActionStarted { what, location } => {
+            EventKind::ActionStarted { summary, location } => {
                 let action = RunningAction {
-                    what: shorten(what),
+                    summary: shorten(summary),
                     location: Some(location.clone()),
                     started: event.at,
                     ..RunningAction::default()
@@ -153,14 +153,14 @@ impl State {
                     s.finished = Some((*status, reason.as_deref().map(shorten)));
                 }
             }
-            EventKind::UndoPlanned { what, location } => {
+            EventKind::UndoPlanned { summary, location } => {
                 if let Some(case) = self.case(at) {
-                    case.not_undone.push(undo_entry(at, what, Some(location.clone()), None, None));
+                    case.not_undone.push(undo_entry(at, summary, Some(location.clone()), None, None));
                 }
             }
-            EventKind::UndoFinished { status, what, reason } => {
+            EventKind::UndoFinished { status, summary, reason } => {
                 if let Some(case) = self.case(at) {
-                    case.finish_undo(at, *status, what, reason.as_deref());
+                    case.finish_undo(at, *status, summary, reason.as_deref());
                 }
             }
             EventKind::CaseFinished { verdict, blame, reason, took } => {
@@ -356,13 +356,13 @@ fn sentence_entry(s: &SentenceState, outline: &SentenceOutline, case: &CaseState
 }
 
 impl CaseState {
-    fn finish_undo(&mut self, at: &Address, status: Status, what: &str, reason: Option<&str>) {
+    fn finish_undo(&mut self, at: &Address, status: Status, summary: &str, reason: Option<&str>) {
         // Undo runs in reverse order: search from the end.
         let is_pending = |entry: &UndoEntry| entry.status.is_none() && entry.address == *at;
         let position = self
             .not_undone
             .iter()
-            .rposition(|entry| is_pending(entry) && entry.what == what)
+            .rposition(|entry| is_pending(entry) && entry.summary == summary)
             .or_else(|| self.not_undone.iter().rposition(is_pending));
         // A skipped undo is done: its `if` found nothing to undo.
         let is_done = matches!(status, Status::Passed | Status::Skipped);
@@ -376,7 +376,7 @@ impl CaseState {
                 self.not_undone[i].status = Some(status);
                 self.not_undone[i].reason = reason.map(shorten);
             }
-            (None, false) => self.not_undone.push(undo_entry(at, what, None, Some(status), reason)),
+            (None, false) => self.not_undone.push(undo_entry(at, summary, None, Some(status), reason)),
         }
     }
 }
@@ -386,7 +386,7 @@ impl CaseState {
 fn action_entry(at: &Address, action: &RunningAction) -> ActionEntry {
     ActionEntry {
         address: at.clone(),
-        what: action.what.clone(),
+        summary: action.summary.clone(),
         location: action.location.clone(),
         attempts: action.attempts,
         timeline: if action.attempts > 1 { action.timeline.clone() } else { Vec::new() },
@@ -401,14 +401,14 @@ fn action_entry(at: &Address, action: &RunningAction) -> ActionEntry {
 
 fn undo_entry(
     at: &Address,
-    what: &str,
+    summary: &str,
     location: Option<Location>,
     status: Option<Status>,
     reason: Option<&str>,
 ) -> UndoEntry {
     UndoEntry {
         address: at.clone(),
-        what: shorten(what),
+        summary: shorten(summary),
         location,
         status,
         reason: reason.map(shorten),
@@ -516,14 +516,17 @@ mod tests {
     fn failed_undo_does_not_fail_its_sentence() {
         let mut s = one_step();
         let (at, undo) = ("TC-1/steps/0/do/0", "TC-1/steps/0/do/0/undo");
-        s.emit(undo, EventKind::UndoPlanned { what: "http DELETE /1".into(), location: samples::location(33) });
+        s.emit(undo, EventKind::UndoPlanned { summary: "http DELETE /1".into(), location: samples::location(33) });
         s.start(at, "http POST /", 32);
         s.finish(at, Status::Passed, vec![passed("status", "201")], None, 1, 1);
         s.sentence("TC-1/steps/0", Status::Passed, None);
         let action = format!("{undo}/0");
         s.start(&action, "http DELETE /1", 33);
         s.finish(&action, Status::Failed, vec![result("status", false, "204", "500")], None, 1, 1);
-        s.emit(undo, EventKind::UndoFinished { status: Status::Failed, what: "http DELETE /1".into(), reason: None });
+        s.emit(
+            undo,
+            EventKind::UndoFinished { status: Status::Failed, summary: "http DELETE /1".into(), reason: None },
+        );
         s.verdict("TC-1", Verdict::Errored, Some(Blame::Environment), None, 5);
         let run = s.index();
         let case = &run.cases[0];
@@ -535,14 +538,17 @@ mod tests {
     #[test]
     fn matches_finished_undo_entries_in_any_order() {
         let mut s = one_step();
-        for what in ["a", "b", "a"] {
-            s.emit("TC-1/steps/0/do/0", EventKind::UndoPlanned { what: what.into(), location: samples::location(33) });
+        for summary in ["a", "b", "a"] {
+            s.emit(
+                "TC-1/steps/0/do/0",
+                EventKind::UndoPlanned { summary: summary.into(), location: samples::location(33) },
+            );
         }
-        for (what, status) in [("a", Status::Passed), ("a", Status::Errored), ("other", Status::Skipped)] {
-            s.emit("TC-1/steps/0/do/0", EventKind::UndoFinished { status, what: what.into(), reason: None });
+        for (summary, status) in [("a", Status::Passed), ("a", Status::Errored), ("other", Status::Skipped)] {
+            s.emit("TC-1/steps/0/do/0", EventKind::UndoFinished { status, summary: summary.into(), reason: None });
         }
         let case = s.index().cases.remove(0);
-        let not_undone: Vec<_> = case.not_undone.iter().map(|entry| (entry.what.as_str(), entry.status)).collect();
+        let not_undone: Vec<_> = case.not_undone.iter().map(|entry| (entry.summary.as_str(), entry.status)).collect();
         assert_eq!((not_undone, case.undone_count), (vec![("a", Some(Status::Errored))], 2));
     }
 

@@ -65,7 +65,7 @@ pub struct PassedAssertion {
 #[derive(Clone, Debug)]
 pub struct ActionEntry {
     pub address: Address,
-    pub what: String,
+    pub summary: String,
     pub location: Option<Location>,
     pub status: Status,
     /// Assertions that do not hold come first.
@@ -93,7 +93,7 @@ pub struct TimelineEntry {
 #[derive(Clone, Debug)]
 pub struct UndoEntry {
     pub address: Address,
-    pub what: String,
+    pub summary: String,
     pub location: Option<Location>,
     /// `None`: never tried.
     pub status: Option<Status>,

@@ -109,8 +109,8 @@ impl SampleRun {
         self
     }
 
-    pub fn start(&mut self, at: &str, what: &str, line: usize) {
-        self.emit(at, EventKind::ActionStarted { what: what.into(), location: location(line) });
+    pub fn start(&mut self, at: &str, summary: &str, line: usize) {
+        self.emit(at, EventKind::ActionStarted { summary: summary.into(), location: location(line) });
     }
 
     pub fn attempt(&mut self, at: &str, attempt: u32, unmet: Vec<AssertionResult>, evidence: Vec<Evidence>) {
@@ -156,10 +156,10 @@ impl SampleRun {
     }
 
     /// Emits a sentence with one action that passes.
-    pub fn passing_sentence(&mut self, at: &str, what: &str, results: Vec<AssertionResult>) {
+    pub fn passing_sentence(&mut self, at: &str, summary: &str, results: Vec<AssertionResult>) {
         self.emit(at, EventKind::SentenceStarted);
         let action = format!("{at}/do/0");
-        self.start(&action, what, 30);
+        self.start(&action, summary, 30);
         self.wait(40).attempt(
             &action,
             0,
@@ -224,7 +224,7 @@ pub fn passing() -> SampleRun {
         s.emit(&step, EventKind::SentenceStarted);
         for round in [2, 0, 1] {
             let at = format!("{step}/do/0#{round}");
-            s.emit(&at, EventKind::UndoPlanned { what: "http DELETE /greetings".into(), location: location(33) });
+            s.emit(&at, EventKind::UndoPlanned { summary: "http DELETE /greetings".into(), location: location(33) });
             s.start(&at, "http POST /greetings", 32);
             s.wait(5).attempt(&at, 0, vec![], vec![]);
             s.finish(
@@ -239,10 +239,10 @@ pub fn passing() -> SampleRun {
         s.sentence(&step, Status::Passed, None);
         s.passing_sentence(&format!("{id}/expected/0"), "check", vec![check("size(greeted) == 3")]);
         for round in [2, 1, 0] {
-            let what = "http DELETE /greetings".into();
+            let summary = "http DELETE /greetings".into();
             s.emit(
                 &format!("{step}/do/0#{round}"),
-                EventKind::UndoFinished { status: Status::Passed, what, reason: None },
+                EventKind::UndoFinished { status: Status::Passed, summary, reason: None },
             );
         }
         s.verdict(id, Verdict::Passed, None, None, 340);
@@ -292,7 +292,7 @@ pub fn mixed() -> SampleRun {
     s.emit(at, EventKind::SentenceStarted);
     s.start("TC-1/steps/0/do/0", "use greet", 40);
     let inner = "TC-1/steps/0/do/0#1/use/0";
-    s.emit(inner, EventKind::UndoPlanned { what: "http DELETE /greetings/2".into(), location: location(43) });
+    s.emit(inner, EventKind::UndoPlanned { summary: "http DELETE /greetings/2".into(), location: location(43) });
     s.start(inner, "http POST /greetings", 42);
     let response = (1..=25).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
     let observed = vec![
@@ -332,8 +332,11 @@ pub fn mixed() -> SampleRun {
     s.sentence("TC-1/steps/2", Status::NotReached, Some("`ghost` was never bound"));
     s.passing_sentence("TC-1/expected/0", "check", vec![check("echo.body.greeted == 3")]);
     s.sentence("TC-1/expected/1", Status::Unproven, None);
-    let what = "http DELETE /greetings/2".to_owned();
-    s.emit(inner, EventKind::UndoFinished { status: Status::Errored, what, reason: Some("connection refused".into()) });
+    let summary = "http DELETE /greetings/2".to_owned();
+    s.emit(
+        inner,
+        EventKind::UndoFinished { status: Status::Errored, summary, reason: Some("connection refused".into()) },
+    );
     s.start("TC-1/on_failure/0", "logs tail 200", 5);
     s.attempt("TC-1/on_failure/0", 0, vec![], vec![evidence(EvidenceKind::Note, "12:00 panic averted")]);
     s.finish("TC-1/on_failure/0", Status::Passed, vec![], None, 1, 1);

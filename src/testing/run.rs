@@ -69,7 +69,7 @@ pub fn run_context(
         events,
         kill: cancel.clone(),
         cancel,
-        links: HashMap::new(),
+        fault_switches: HashMap::new(),
         live: None,
         faults: std::mem::take(&mut schedule.faults),
         on_failure: std::mem::take(&mut schedule.on_failure),

@@ -3,7 +3,7 @@ use super::*;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use tp_runner::{
-    executor::{Need, ProbeStatus},
+    executor::{Permission, ProbeStatus},
     expr::Scope,
 };
 
@@ -29,7 +29,7 @@ fn port(url: &str) -> u16 {
 }
 
 #[tokio::test]
-#[ignore = "needs PostgreSQL: tests/run"]
+#[ignore = "permissions PostgreSQL: tests/run"]
 async fn postgres_login_errors_say_why() {
     let (s, url) = (postgres().await, server("TP_TEST_POSTGRES"));
     let rule = "select count(*) as n from pg_hba_file_rules where 'tp_password' = any(user_name) and auth_method = 'scram-sha-256'";
@@ -59,7 +59,7 @@ async fn postgres_login_errors_say_why() {
 }
 
 #[tokio::test]
-#[ignore = "needs MariaDB: tests/run"]
+#[ignore = "permissions MariaDB: tests/run"]
 async fn mariadb_login_errors_say_why() {
     let (s, url) = (mariadb().await, server("TP_TEST_MARIADB"));
     s.output("sql: create or replace user tp_password identified by 'right'").await;
@@ -85,7 +85,7 @@ async fn mariadb_login_errors_say_why() {
 }
 
 #[tokio::test]
-#[ignore = "needs PostgreSQL and MariaDB: tests/run"]
+#[ignore = "permissions PostgreSQL and MariaDB: tests/run"]
 async fn tls_follows_the_options_of_the_address() {
     let (pg, maria, tls) = (server("TP_TEST_POSTGRES"), server("TP_TEST_MARIADB"), authorities());
     let postgres = |host: &str, port: u16, options: String| {
@@ -152,7 +152,7 @@ async fn tls_follows_the_options_of_the_address() {
 }
 
 #[tokio::test]
-#[ignore = "needs PostgreSQL and MariaDB: tests/run"]
+#[ignore = "permissions PostgreSQL and MariaDB: tests/run"]
 async fn client_certificate_is_sent() {
     let (pg, maria, tls) = (postgres().await, mariadb().await, authorities());
     pg.output("sql: drop role if exists tp_certified").await;
@@ -232,14 +232,14 @@ fn forward_greeting_without_tls(client: &mut TcpStream, server: &mut TcpStream) 
 /// Probes the privileges on a table: whether each is granted, and the message.
 async fn probe(target: &str, table: &str) -> Vec<(bool, String)> {
     let s = Harness::new(&Db, ".").open(&format!("db: '{target}'")).await.unwrap();
-    let need = |verb| Need { verb, resource: table.into(), namespace: None, essential: true };
-    let needs = ["select", "insert", "update", "delete"].map(need);
-    let found = s.target.as_ref().unwrap().probe(&needs, &Scope::default()).await;
-    found.into_iter().skip(1).map(|f| (f.status == ProbeStatus::Ok, f.seen)).collect()
+    let permission = |verb| Permission { verb, resource: table.into(), namespace: None, essential: true };
+    let permissions = ["select", "insert", "update", "delete"].map(permission);
+    let found = s.target.as_ref().unwrap().probe(&permissions, &Scope::default()).await;
+    found.into_iter().skip(1).map(|f| (f.status == ProbeStatus::Ok, f.found)).collect()
 }
 
 #[tokio::test]
-#[ignore = "needs PostgreSQL and MariaDB: tests/run"]
+#[ignore = "permissions PostgreSQL and MariaDB: tests/run"]
 async fn probe_checks_table_privileges() {
     for variable in ["TP_TEST_POSTGRES", "TP_TEST_MARIADB"] {
         let url = server(variable);
@@ -266,7 +266,7 @@ async fn probe_checks_table_privileges() {
         s.output(&format!("sql: {role}")).await;
     }
     let (s, _dir) = sqlite().await;
-    let need = Need { verb: "delete", resource: "t".into(), namespace: None, essential: true };
-    let found = s.target.as_ref().unwrap().probe(&[need], &Scope::default()).await;
-    assert_eq!(found[1].seen, "allowed");
+    let permission = Permission { verb: "delete", resource: "t".into(), namespace: None, essential: true };
+    let found = s.target.as_ref().unwrap().probe(&[permission], &Scope::default()).await;
+    assert_eq!(found[1].found, "allowed");
 }

@@ -3,10 +3,10 @@ use std::{collections::BTreeSet, sync::Arc};
 use tp_runner::{
     engine::{
         compile,
-        needs::{self, Needs},
+        permissions::{self, Permissions},
         scopes::{base_scope, run_scope},
     },
-    executor::{Need, RunInfo},
+    executor::{Permission, RunInfo},
     executors::{self, k8s::K8s},
     expr::Scope,
     plan::{Reader, environment},
@@ -17,7 +17,7 @@ use tp_runner::{
 };
 
 /// The needs of a plan in the first environment of a file.
-pub fn plan_needs(plan: &str, environments: &str) -> Needs {
+pub fn plan_needs(plan: &str, environments: &str) -> Permissions {
     let registry = executors::registry();
     let source = |name: &str, text: &str| Arc::new(Source { name: name.into(), text: text.into() });
     let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
@@ -29,7 +29,7 @@ pub fn plan_needs(plan: &str, environments: &str) -> Needs {
     let (schedule, secrets) = (schedule.unwrap(), Arc::new(Secrets::default()));
     let run = RunInfo { id: "r1".into(), started: jiff::Timestamp::now(), dir: ".".into() };
     let known = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).unwrap();
-    needs::of(&schedule, &known)
+    permissions::of(&schedule, &known)
 }
 
 #[test]
@@ -87,11 +87,11 @@ fn derives_the_needs_of_an_action_before_the_run() {
         Value::from(serde_json::json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "x" } })),
     );
     let needs = |body: &str| -> Vec<String> {
-        let text = |n: Need| {
+        let text = |n: Permission| {
             let namespace = n.namespace.map(|n| format!(" in {n}")).unwrap_or_default();
             format!("{} {}{namespace}{}", n.verb, n.resource, if n.essential { "" } else { "?" })
         };
-        compile(&K8s, body).unwrap().needs(&known).into_iter().map(text).collect()
+        compile(&K8s, body).unwrap().permissions(&known).into_iter().map(text).collect()
     };
     let get_needs = |r: &str| vec![format!("get {r}"), format!("list {r}?"), format!("watch {r}?")];
     assert_eq!(needs("get: 'sessions.stream.space/${name}'"), get_needs("sessions.stream.space"));

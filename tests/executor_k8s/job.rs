@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
 };
-use tp_runner::{executor::Need, testing::at};
+use tp_runner::{executor::Permission, testing::at};
 
 on_real!(job_is_accepted_and_permitted_and_keeps_its_report);
 
@@ -19,15 +19,15 @@ fn example(file: &str) -> PathBuf {
 }
 
 /// The needs of a plan of the example.
-fn cluster_needs(plan: &str) -> BTreeSet<Need> {
+fn cluster_permissions(plan: &str) -> BTreeSet<Permission> {
     let text = |name: &str| std::fs::read_to_string(example(name)).unwrap();
     let all = plan_needs(&text(plan), &text("tp-runner.yaml"));
     all.into_iter().filter(|(target, _)| target == "cluster").map(|(_, n)| n).collect()
 }
 
 /// The name in kubectl and roles: `configmaps` for `ConfigMap.v1`.
-fn plural(need: &Need) -> String {
-    let lower = need.resource.to_lowercase();
+fn plural(permission: &Permission) -> String {
+    let lower = permission.resource.to_lowercase();
     let name = lower.split('.').next().unwrap();
     if name.ends_with('s') { name.to_string() } else { format!("{name}s") }
 }
@@ -51,15 +51,16 @@ async fn job_is_accepted_and_permitted_and_keeps_its_report(cluster: TestCluster
     let job = cluster.direct.output("get: jobs/tp-runner").await;
     assert_eq!(at(&job, "object.spec.template.spec.serviceAccountName").to_string(), "tp-runner");
 
-    let all: BTreeSet<Need> = cluster_needs("plan.yaml").into_iter().chain(cluster_needs("keep-report.yaml")).collect();
+    let all: BTreeSet<Permission> =
+        cluster_permissions("plan.yaml").into_iter().chain(cluster_permissions("keep-report.yaml")).collect();
     assert!(all.len() >= 6, "{all:?}");
     let account = format!("system:serviceaccount:{}:tp-runner", cluster.namespace);
     let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for need in &all {
-        let review = kubectl(&cluster, &["auth", "can-i", need.verb, &plural(need), "--as", &account]);
+    for permission in &all {
+        let review = kubectl(&cluster, &["auth", "can-i", permission.verb, &plural(permission), "--as", &account]);
         let output = String::from_utf8_lossy(&review.stdout).into_owned();
-        assert_eq!(output.trim(), "yes", "{need:?}");
-        wanted.entry(plural(need)).or_default().insert(need.verb.to_string());
+        assert_eq!(output.trim(), "yes", "{permission:?}");
+        wanted.entry(plural(permission)).or_default().insert(permission.verb.to_string());
     }
     for (verb, resource) in [("delete", "pods"), ("get", "secrets"), ("deletecollection", "configmaps")] {
         let review = kubectl(&cluster, &["auth", "can-i", verb, resource, "--as", &account]);

@@ -220,7 +220,7 @@ async fn reports_why_a_real_pod_has_no_log_on_real_cluster() {
     let e = s.error("{}").await.to_string();
     assert!(e.starts_with("no log of web/api (403): ") && e.contains("pods/log"), "{e}");
     let found = s.target.as_ref().unwrap().probe(&[], &Scope::default()).await;
-    let observed = |tried: &str| &found.iter().find(|f| f.tried.starts_with(tried)).unwrap().seen;
+    let observed = |check: &str| &found.iter().find(|f| f.check.starts_with(check)).unwrap().found;
     assert_eq!(observed("list pods"), "allowed");
     assert!(observed("get pods/log").starts_with("not allowed: get"), "{found:?}");
     let unlisted = "create: { apiVersion: v1, kind: ServiceAccount, metadata: { name: unlisted } }";

@@ -3,7 +3,7 @@ use crate::test_cluster::{POLL_INTERVAL, TestCluster, on_real};
 use serde_json::json;
 use tp_runner::{
     event::EvidenceKind,
-    executor::{Need, ProbeResult, ProbeStatus},
+    executor::{Permission, ProbeResult, ProbeStatus},
     executors::k8s::K8s,
     expr::Scope,
     testing::{Harness, at},
@@ -18,12 +18,12 @@ on_real!(
     doctor_reports_wrong_credentials,
 );
 
-fn need(verb: &'static str, resource: &str, essential: bool) -> Need {
-    Need { verb, resource: resource.into(), namespace: None, essential }
+fn need(verb: &'static str, resource: &str, essential: bool) -> Permission {
+    Permission { verb, resource: resource.into(), namespace: None, essential }
 }
 
-fn result<'a>(found: &'a [ProbeResult], tried: &str) -> &'a ProbeResult {
-    found.iter().find(|f| f.tried.starts_with(tried)).unwrap_or_else(|| panic!("{tried}: {found:#?}"))
+fn result<'a>(found: &'a [ProbeResult], check: &str) -> &'a ProbeResult {
+    found.iter().find(|f| f.check.starts_with(check)).unwrap_or_else(|| panic!("{check}: {found:#?}"))
 }
 
 async fn forbidden_requests_are_observations_with_found_null(cluster: TestCluster) {
@@ -100,27 +100,27 @@ async fn doctor_checks_each_permission(cluster: TestCluster) {
         need("list", "*", false),
     ];
     needs.extend([("get", true), ("list", false), ("watch", false)].map(|(v, e)| need(v, "sessions.stream.space", e)));
-    needs.push(Need { namespace: Some("default".into()), ..need("get", "sessions", true) });
+    needs.push(Permission { namespace: Some("default".into()), ..need("get", "sessions", true) });
     let found = s.target.as_ref().unwrap().probe(&needs, &Scope::default()).await;
     let ns = &cluster.namespace;
-    assert!(result(&found, "reach https://127.0.0.1").seen.starts_with("Kubernetes v"));
-    assert_eq!(result(&found, "log in").seen, format!("as `system:serviceaccount:{ns}:limited`"));
+    assert!(result(&found, "reach https://127.0.0.1").found.starts_with("Kubernetes v"));
+    assert_eq!(result(&found, "log in").found, format!("as `system:serviceaccount:{ns}:limited`"));
     let f = result(&found, "create Session.v1alpha1.stream.space");
-    assert_eq!((f.status, &*f.seen, &f.remedy), (ProbeStatus::Ok, "allowed", &None));
+    assert_eq!((f.status, &*f.found, &f.remedy), (ProbeStatus::Ok, "allowed", &None));
     assert_eq!(result(&found, "patch sessions.stream.space/status").status, ProbeStatus::Ok);
     let f = result(&found, &format!("delete, patch ss in namespace `{ns}`"));
-    assert!(f.status == ProbeStatus::Error && f.seen.starts_with("not allowed: delete, patch"), "{f:?}");
+    assert!(f.status == ProbeStatus::Error && f.found.starts_with("not allowed: delete, patch"), "{f:?}");
     let grant = r#"grant a role with apiGroups: ["stream.space"], resources: [sessions], verbs: [delete, patch]"#;
     assert_eq!(f.remedy.as_deref(), Some(grant));
     let f = result(&found, "get, list, watch sessions.stream.space");
     assert_eq!(f.status, ProbeStatus::Warning, "{f:?}");
     assert!(
-        f.seen.starts_with("not allowed: watch") && f.remedy.as_ref().unwrap().starts_with("without it, short"),
+        f.found.starts_with("not allowed: watch") && f.remedy.as_ref().unwrap().starts_with("without it, short"),
         "{f:?}"
     );
     assert_eq!(result(&found, "get sessions in namespace `default`").status, ProbeStatus::Error);
     let f = result(&found, "list gadgets.x.example");
-    assert!(f.status == ProbeStatus::Error && f.seen.starts_with("the cluster serves no resource"), "{f:?}");
+    assert!(f.status == ProbeStatus::Error && f.found.starts_with("the cluster serves no resource"), "{f:?}");
     assert_eq!(result(&found, "create ${kind}").status, ProbeStatus::Warning);
     assert_eq!(result(&found, "list *").status, ProbeStatus::Warning);
     assert_eq!(result(&found, "compare clocks").status, ProbeStatus::Ok);
@@ -149,7 +149,7 @@ async fn doctor_reports_wrong_credentials(cluster: TestCluster) {
     let found = s.target.as_ref().unwrap().probe(&[need("get", "pods", true)], &Scope::default()).await;
     assert_eq!(found.len(), 1, "nothing else can be checked: {found:#?}");
     assert!(
-        found[0].tried == "log in" && found[0].status == ProbeStatus::Error && found[0].seen.contains("(401)"),
+        found[0].check == "log in" && found[0].status == ProbeStatus::Error && found[0].found.contains("(401)"),
         "{found:#?}"
     );
 }
@@ -161,5 +161,5 @@ async fn doctor_warns_if_the_server_does_not_report_permissions() {
     assert_eq!(result(&found, "reach").status, ProbeStatus::Ok);
     assert_eq!(result(&found, "log in").status, ProbeStatus::Ok);
     let f = result(&found, "get sessions");
-    assert!(f.status == ProbeStatus::Warning && f.seen.starts_with("the server does not report permissions"), "{f:?}");
+    assert!(f.status == ProbeStatus::Warning && f.found.starts_with("the server does not report permissions"), "{f:?}");
 }

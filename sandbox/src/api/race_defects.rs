@@ -152,10 +152,10 @@ pub fn deliver_late(api: &Arc<Api>, update: &Session) {
         let delayed = tokio::time::Instant::now() + MAX_IN_FLIGHT;
         let reached = loop {
             tokio::time::sleep(RACE_WINDOW).await;
-            let done = |now: &Session| now.applied == now.asked && now.state == now.desired;
+            let done = |now: &Session| now.applied == now.requested && now.state == now.desired;
             match api.store.session(&update.name).await {
-                Ok(Some(now)) if now.asked == update.asked + 1 && done(&now) => break true,
-                Ok(Some(now)) if now.asked <= update.asked + 1 && tokio::time::Instant::now() < delayed => {}
+                Ok(Some(now)) if now.requested == update.requested + 1 && done(&now) => break true,
+                Ok(Some(now)) if now.requested <= update.requested + 1 && tokio::time::Instant::now() < delayed => {}
                 _ => break false,
             }
         };

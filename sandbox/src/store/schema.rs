@@ -31,7 +31,7 @@ const RESTORE_CASCADE: &str = "do $$ begin
     exception when duplicate_object then null;
     end $$";
 
-// `asked` counts requests, `applied` those that the cluster has received. While they differ, `desired` is the state
+// `requested` counts requests, `applied` those that the cluster has received. While they differ, `desired` is the state
 // that the API requested; afterwards it follows the cluster. `state` is the state that was last observed.
 const TABLES: &[&str] = &[
     "create table if not exists users (
@@ -70,7 +70,7 @@ const TABLES: &[&str] = &[
         phase varchar(50) not null,
         message text not null default '',
         desired varchar(50) not null,
-        asked bigint not null,
+        requested bigint not null,
         applied bigint not null,
         object_uid varchar(64),
         object_generation bigint not null default 0,

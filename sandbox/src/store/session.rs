@@ -20,7 +20,7 @@ pub struct Session {
     /// The requested state: running, hibernated, terminated or deleted.
     pub desired: String,
     /// The number of requests by the API.
-    pub asked: i64,
+    pub requested: i64,
     /// The number of these requests that the cluster has received.
     pub applied: i64,
     pub object_uid: Option<String>,
@@ -52,7 +52,7 @@ impl Session {
             phase: "Pending".into(),
             message: "Session creation requested, waiting for controller".into(),
             desired: "running".into(),
-            asked: 1,
+            requested: 1,
             applied: 0,
             object_uid: None,
             object_generation: 0,
@@ -104,7 +104,7 @@ pub struct ObservedSession {
     pub pod_name: Option<String>,
 }
 
-pub(super) const COLUMNS: &str = "id, user_id, template_name, namespace, platform, state, phase, message, desired, asked, applied,
+pub(super) const COLUMNS: &str = "id, user_id, template_name, namespace, platform, state, phase, message, desired, requested, applied,
     object_uid, object_generation, cpu, memory, persistent_home, idle_timeout, max_session_duration, tags, url, pod_name,
     active_connections, created_at, updated_at";
 
@@ -119,7 +119,7 @@ pub(super) fn session_from_row(row: &Row) -> Result<Session, StoreError> {
         phase: row.string("phase")?,
         message: row.string("message")?,
         desired: row.string("desired")?,
-        asked: row.int("asked")?,
+        requested: row.int("requested")?,
         applied: row.int("applied")?,
         object_uid: row.optional_string("object_uid")?,
         object_generation: row.int("object_generation")?,

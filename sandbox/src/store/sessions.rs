@@ -1,6 +1,6 @@
 //! The table `sessions`: the requested and the observed state of each session.
 //!
-//! `asked` counts requests by the API, `applied` how many of them the cluster has received. Only while both are equal
+//! `requested` counts requests by the API, `applied` how many of them the cluster has received. Only while both are equal
 //! may the cluster's state overwrite the row.
 use super::{
     audit::{Entry, append},
@@ -104,7 +104,7 @@ impl Store {
         owner: Option<&str>,
     ) -> Result<SessionChange, StoreError> {
         let values = vec![name.into(), state.into(), Timestamp::now().into(), owner.into()];
-        let change = "update sessions set desired = $2, asked = asked + 1, updated_at = $3
+        let change = "update sessions set desired = $2, requested = requested + 1, updated_at = $3
                       where id = $1 and desired <> $2 and desired <> 'deleted' and phase <> 'Missing'
                       and (cast($4 as text) is null or user_id = $4)";
         self.request(name, owner, change, values).await
@@ -116,9 +116,9 @@ impl Store {
         let set = if self.defects.has(Defect::DeleteOnlyAnswers) {
             "updated_at = $2"
         } else if self.defects.has(Defect::DeleteHides) || self.defects.has(Defect::DeleteKeepsRow) {
-            "desired = 'deleted', asked = asked + 1, updated_at = $2"
+            "desired = 'deleted', requested = requested + 1, updated_at = $2"
         } else {
-            "desired = 'deleted', state = 'terminating', asked = asked + 1, updated_at = $2"
+            "desired = 'deleted', state = 'terminating', requested = requested + 1, updated_at = $2"
         };
         let change = format!(
             "update sessions set {set}
@@ -135,7 +135,7 @@ impl Store {
         owner: Option<&str>,
     ) -> Result<SessionChange, StoreError> {
         let values = vec![name.into(), cpu.into(), memory.into(), Timestamp::now().into(), owner.into()];
-        let change = "update sessions set cpu = $2, memory = $3, asked = asked + 1, updated_at = $4
+        let change = "update sessions set cpu = $2, memory = $3, requested = requested + 1, updated_at = $4
                       where id = $1 and (cpu <> $2 or memory <> $3) and desired <> 'deleted' and phase <> 'Missing'
                       and (cast($5 as text) is null or user_id = $5)";
         self.request(name, owner, change, values).await
@@ -178,7 +178,7 @@ impl Store {
     pub async fn assume_applied(&self, name: &str) -> Result<(), StoreError> {
         let mut work = self.db.write().await?;
         assume_state(&mut work, name).await?;
-        let sql = "update sessions set applied = asked, object_generation = object_generation + 1 where id = $1";
+        let sql = "update sessions set applied = requested, object_generation = object_generation + 1 where id = $1";
         work.execute(sql, vec![name.into()]).await?;
         work.commit().await
     }
@@ -199,12 +199,18 @@ impl Store {
         work.commit().await
     }
 
-    /// Records that the cluster has received all requests up to `asked`, and the resulting object.
-    pub async fn record_applied(&self, name: &str, asked: i64, uid: &str, generation: i64) -> Result<(), StoreError> {
+    /// Records that the cluster has received all requests up to `requested`, and the resulting object.
+    pub async fn record_applied(
+        &self,
+        name: &str,
+        requested: i64,
+        uid: &str,
+        generation: i64,
+    ) -> Result<(), StoreError> {
         let mut work = self.db.write().await?;
         work.execute(
             "update sessions set applied = $2, object_uid = $3, object_generation = $4 where id = $1 and applied < $2",
-            vec![name.into(), asked.into(), uid.into(), generation.into()],
+            vec![name.into(), requested.into(), uid.into(), generation.into()],
         )
         .await?;
         work.commit().await
@@ -221,10 +227,10 @@ impl Store {
             .execute(
                 "update sessions set desired = $3, state = $4, phase = $5, message = $6, cpu = $7, memory = $8, url = $9,
                         pod_name = $10, object_uid = $11, object_generation = $12, updated_at = $13
-                 where id = $1 and asked = $2 and applied = $2 and desired <> 'deleted'",
+                 where id = $1 and requested = $2 and applied = $2 and desired <> 'deleted'",
                 vec![
                     (&row.name).into(),
-                    row.asked.into(),
+                    row.requested.into(),
                     (&observed.desired).into(),
                     (&observed.state).into(),
                     (&observed.phase).into(),
@@ -263,7 +269,7 @@ impl Store {
         let mut work = self.db.write().await?;
         let touched = work
             .execute(
-                "update sessions set state = 'failed', phase = 'Missing', applied = asked, url = null, pod_name = null,
+                "update sessions set state = 'failed', phase = 'Missing', applied = requested, url = null, pod_name = null,
                         message = 'The Session object is missing in the cluster: it was deleted from outside', updated_at = $2
                  where id = $1 and phase <> 'Missing' and desired <> 'deleted'",
                 vec![name.into(), Timestamp::now().into()],
@@ -292,7 +298,7 @@ impl Store {
             phase: observed.phase.clone(),
             message: observed.message.clone(),
             desired: observed.desired.clone(),
-            asked: 1,
+            requested: 1,
             applied: 1,
             object_uid: Some(observed.uid.clone()),
             object_generation: observed.generation,
@@ -354,7 +360,7 @@ async fn insert(work: &mut Work, new: &Session) -> Result<(), StoreError> {
         (&new.phase).into(),
         (&new.message).into(),
         (&new.desired).into(),
-        new.asked.into(),
+        new.requested.into(),
         new.applied.into(),
         new.object_uid.as_deref().into(),
         new.object_generation.into(),

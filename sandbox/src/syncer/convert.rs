@@ -47,7 +47,7 @@ pub fn blank(name: &str) -> Row {
         phase: String::new(),
         message: String::new(),
         desired: String::new(),
-        asked: 0,
+        requested: 0,
         applied: 0,
         object_uid: None,
         object_generation: 0,

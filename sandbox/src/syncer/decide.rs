@@ -41,7 +41,7 @@ pub fn decide(row: Option<&Row>, object: Option<&Object>, live: bool) -> Step {
             _ => Step::Nothing,
         };
     }
-    if row.applied < row.asked {
+    if row.applied < row.requested {
         return if row.object_uid.is_none() { Step::Create } else { Step::PatchObject };
     }
     let Some(object) = object else { return if_live(Step::MarkMissing) };
@@ -107,12 +107,12 @@ mod tests {
     use crate::syncer::convert::blank;
     use serde_json::json;
 
-    fn row(state: &str, desired: &str, asked: i64, applied: i64) -> Row {
+    fn row(state: &str, desired: &str, requested: i64, applied: i64) -> Row {
         Row {
             state: state.into(),
             phase: "Running".into(),
             desired: desired.into(),
-            asked,
+            requested,
             applied,
             object_uid: (applied > 0).then(|| "u1".into()),
             object_generation: applied,

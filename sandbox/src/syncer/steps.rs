@@ -188,7 +188,7 @@ impl Syncer {
     }
 
     pub async fn record_applied(&self, row: &Row, object: &Object) -> Result<(), SyncError> {
-        self.store.record_applied(&row.name, row.asked, object.uid(), object.generation()).await?;
+        self.store.record_applied(&row.name, row.requested, object.uid(), object.generation()).await?;
         self.background.log.info(
             "session sent to the cluster",
             &[("session", &row.name), ("desired", &row.desired), ("generation", &object.generation())],

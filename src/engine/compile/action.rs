@@ -60,7 +60,7 @@ impl Compiler<'_> {
             names.built_in("item", item);
         }
         let location = step.span.location();
-        let (kind, what, shape, reads) = self.verb(step.verb, step.target.as_ref(), names)?;
+        let (kind, summary, shape, reads) = self.verb(step.verb, step.target.as_ref(), names)?;
         need(&mut needs, &reads);
         for t in [&step.eventually, &step.always, &step.timeout].into_iter().flatten() {
             let reads: Vec<Reference> = t.0.references().cloned().collect();
@@ -199,7 +199,7 @@ impl Compiler<'_> {
         }
         Some(ScheduledAction {
             location,
-            what,
+            summary,
             kind,
             bind: step.bind.map(|n| n.text),
             save: step.save.into_iter().map(|(n, e)| (n.text, e)).collect(),

@@ -100,7 +100,7 @@ impl Compiler<'_> {
             named.clone().or_else(|| schedule.targets.iter().find(|t| t.verb == verb).map(|t| t.name.clone()))
         };
         let resolved = |c: &mut Self, steps, names: &mut Names| {
-            let mut steps = c.setup_steps(steps, names);
+            let mut steps = c.setup_actions(steps, names);
             steps.iter_mut().for_each(|s| resolve(s, &target_of));
             steps
         };
@@ -157,7 +157,7 @@ impl Compiler<'_> {
     }
 
     /// Compiles actions of the environment. Their targets are resolved afterwards: the named one, or the first of the verb.
-    pub(super) fn setup_steps(&mut self, steps: Vec<plan::ActionSpec>, names: &mut Names) -> Vec<ScheduledAction> {
+    pub(super) fn setup_actions(&mut self, steps: Vec<plan::ActionSpec>, names: &mut Names) -> Vec<ScheduledAction> {
         let named: Vec<Option<String>> = steps.iter().map(|s| s.target.as_ref().map(|t| t.text.clone())).collect();
         let mut out = self.actions(steps, names);
         if out.len() == named.len() {

@@ -149,12 +149,12 @@ impl Compiler<'_> {
                     location: location.clone(),
                     unproven: s.unproven.as_ref().map(|u| u.text.clone()),
                 });
-                let steps = self.actions(s.actions, &mut names);
+                let actions = self.actions(s.actions, &mut names);
                 let needs = self.assertions(&s.assertions, None, &names);
                 sentences.push(Sentence {
                     part,
                     address: at,
-                    steps,
+                    actions,
                     assertions: s.assertions,
                     needs,
                     unproven: s.unproven.is_some(),
@@ -233,7 +233,7 @@ impl Compiler<'_> {
         let inputs: Vec<(String, Shape)> = source.inputs.iter().map(|(n, _)| (n.text.clone(), Shape::Any)).collect();
         names.built_in("inputs", Shape::Fields(inputs));
         let depth = names.depth();
-        let steps = self.actions(source.actions, &mut names);
+        let actions = self.actions(source.actions, &mut names);
         let mut outputs = vec![];
         let mut fields = vec![];
         for (n, e) in source.outputs {
@@ -248,7 +248,7 @@ impl Compiler<'_> {
         let inputs = source.inputs.into_iter().map(|(n, d)| (n.text, d)).collect();
         self.undoing = undoing;
         Defined {
-            definition: Arc::new(ActionDefinition { inputs, steps, outputs, of_environment }),
+            definition: Arc::new(ActionDefinition { inputs, actions, outputs, of_environment }),
             shape,
             effects: std::mem::replace(&mut self.effects, outer),
         }

@@ -55,8 +55,8 @@ impl Compiler<'_> {
                 } else {
                     None
                 };
-                let what = format!("{} {}", executor.verb(), action.summary());
-                (ActionKind::Perform { action, verb: executor.verb(), target: chosen }, what, shape, reads)
+                let summary = format!("{} {}", executor.verb(), action.summary());
+                (ActionKind::Perform { action, verb: executor.verb(), target: chosen }, summary, shape, reads)
             }
             Verb::Use { action, inputs } => {
                 self.used_actions.insert(action.text.clone());
@@ -103,12 +103,12 @@ impl Compiler<'_> {
                         self.problems.push(p.help(format!("add `{d}: …`, or give it a default value in the action")));
                     }
                 }
-                let what = match self.environment.filter(|_| defined.definition.of_environment) {
+                let summary = match self.environment.filter(|_| defined.definition.of_environment) {
                     Some(e) => format!("use {} (as in the environment `{}`)", action.text, e.name),
                     None => format!("use {}", action.text),
                 };
                 let inputs = inputs.into_iter().map(|(n, t)| (n.text, t)).collect();
-                (ActionKind::Use { definition: defined.definition, inputs }, what, defined.shape, reads)
+                (ActionKind::Use { definition: defined.definition, inputs }, summary, defined.shape, reads)
             }
             Verb::Parallel { branches, overlap, .. } => {
                 let depth = names.depth();
@@ -120,11 +120,11 @@ impl Compiler<'_> {
                     self.effects.unchecked_responses.truncate(before);
                     names.drop_to(depth);
                 }
-                let what = format!("parallel, {} branch{}", all.len(), if all.len() == 1 { "" } else { "es" });
+                let summary = format!("parallel, {} branch{}", all.len(), if all.len() == 1 { "" } else { "es" });
                 let reads = vec![];
                 let shape =
                     Shape::Fields(with_times(vec![("branches".into(), Shape::Any), ("overlap".into(), Shape::Any)]));
-                (ActionKind::Parallel { branches: all, overlap }, what, shape, reads)
+                (ActionKind::Parallel { branches: all, overlap }, summary, shape, reads)
             }
             Verb::Fault { breaks, name } => {
                 self.effects.exclusive = true;
@@ -133,10 +133,10 @@ impl Compiler<'_> {
                 {
                     self.effects.lacks.push(format!("the environment `{}` has no fault `{}`", e.name, name.text));
                 }
-                let what = format!("fault {} {}", if breaks { "break" } else { "heal" }, name.text);
+                let summary = format!("fault {} {}", if breaks { "break" } else { "heal" }, name.text);
                 (
                     ActionKind::Fault { breaks, name: name.text },
-                    what,
+                    summary,
                     Shape::Fields(with_times(vec![("refused".into(), Shape::Any)])),
                     vec![],
                 )

@@ -1,4 +1,4 @@
-//! A test harness: a verb `fake` with scripted observations, links that can be cut, and the events of a run.
+//! A test harness: a verb `fake` with scripted observations, fault switches, and the events of a run.
 //!
 //! `fake: { name: make, says: [1, { error: unreachable }, { after: 2s, say: 3 }] }` observes 1 in the first attempt, is
 //! unreachable in the second, and observes 3 in every further one. Its output has the fields `answered` and `answer`.
@@ -17,7 +17,7 @@ use crate::{
     },
     event::{EnvironmentOutline, Event, EventKind, EventSink, Events, RunStarted, SinkError},
     executor::{
-        Action, ActionContext, ActionError, Body, Executor, Link, Output, Registry, RunInfo, Started, Target,
+        Action, ActionContext, ActionError, Body, Executor, FaultSwitch, Output, Registry, RunInfo, Started, Target,
         TargetSpec,
     },
     expr::{AssertionResult, Scope, Template, Tree},
@@ -218,14 +218,14 @@ impl Action for FakeAction {
 }
 
 /// A link that counts connections.
-pub struct FakeLink {
+pub struct FakeFaultSwitch {
     shared: Arc<Shared>,
     refused: AtomicU64,
     stuck: bool,
 }
 
 #[async_trait]
-impl Link for FakeLink {
+impl FaultSwitch for FakeFaultSwitch {
     async fn cut(&self) -> Result<(), ActionError> {
         self.shared.note("cut");
         Ok(())
@@ -271,8 +271,8 @@ struct Kept {
 
 impl EventSink for Kept {
     fn on_event(&mut self, event: &Event, line: &str) -> Result<(), SinkError> {
-        if let EventKind::UndoPlanned { what, .. } = &event.kind {
-            self.shared.note(format!("intended {what}"));
+        if let EventKind::UndoPlanned { summary, .. } = &event.kind {
+            self.shared.note(format!("intended {summary}"));
         }
         self.events.lock().unwrap().push(event.clone());
         self.lines.lock().unwrap().push(line.to_string());
@@ -402,14 +402,14 @@ pub async fn run_with(cases: &str, setting: Setting) -> TestRun {
         let (channel, thread) = dispatch::start(secrets.clone(), vec![Box::new(sink)], shared.cancel.clone());
         (channel, Some(thread))
     };
-    let link = FakeLink { shared: shared.clone(), refused: setting.tried.into(), stuck: setting.stuck };
+    let link = FakeFaultSwitch { shared: shared.clone(), refused: setting.tried.into(), stuck: setting.stuck };
     let faults = std::mem::take(&mut schedule.faults);
     let on_failure = std::mem::take(&mut schedule.on_failure);
-    let links = faults
+    let fault_switches = faults
         .iter()
         .filter(|(_, f)| matches!(f, crate::engine::schedule::Fault::Relay { .. }))
         .map(|(n, _)| n.clone())
-        .zip([Arc::new(link) as Arc<dyn Link>])
+        .zip([Arc::new(link) as Arc<dyn FaultSwitch>])
         .collect();
     let (source, hook): (Arc<dyn ObservationSource>, Option<Arc<dyn ActionHook>>) = match &setting.recorded {
         Some(events) => {
@@ -425,7 +425,7 @@ pub async fn run_with(cases: &str, setting: Setting) -> TestRun {
         events: events.clone(),
         cancel: shared.cancel.clone(),
         kill: shared.kill.clone(),
-        links,
+        fault_switches,
         live: setting.recorded.is_none().then(|| live.clone()),
         faults,
         on_failure,

@@ -77,15 +77,15 @@ async fn check_login(api: &ApiClient) -> Result<ProbeResult, ActionError> {
 async fn check_namespace(api: &ApiClient) -> Option<ProbeResult> {
     let name = &api.namespace;
     let response = api.request(&Method::GET, &format!("/api/v1/namespaces/{name}"), None).await.ok()?;
-    let tried = format!("find namespace `{name}`");
+    let check = format!("find namespace `{name}`");
     match response.status {
         404 => Some(ProbeResult::error(
-            tried,
+            check,
             "not found",
             format!("run `kubectl create namespace {name}`, or set another `namespace:` in the target"),
         )),
         200 if response.json["status"]["phase"] == "Terminating" => {
-            Some(ProbeResult::error(tried, "it is being deleted", "wait until it is deleted, then create it again"))
+            Some(ProbeResult::error(check, "it is being deleted", "wait until it is deleted, then create it again"))
         }
         // A user without permission to read namespaces may still work in one.
         _ => None,
@@ -95,7 +95,7 @@ async fn check_namespace(api: &ApiClient) -> Option<ProbeResult> {
 /// Checks whether each verb is allowed. `consequence`: the effect if only non-essential verbs are denied.
 pub async fn check_permission(
     api: &ApiClient,
-    tried: String,
+    check: String,
     resource: &ResourceAttributes,
     verbs: &Verbs,
     consequence: &str,
@@ -107,24 +107,24 @@ pub async fn check_permission(
             Ok(Some(reason)) => drop(denied.insert(verb, reason)),
             Err(e) => {
                 let remedy = "check with `kubectl auth can-i`";
-                return ProbeResult::warning(tried, format!("the server does not report permissions: {e}"), remedy);
+                return ProbeResult::warning(check, format!("the server does not report permissions: {e}"), remedy);
             }
         }
     }
     if denied.is_empty() {
-        return ProbeResult::ok(tried, "allowed");
+        return ProbeResult::ok(check, "allowed");
     }
     let essential = verbs.iter().any(|(v, essential)| *essential && denied.contains_key(v));
     let names = denied.keys().copied().collect::<Vec<_>>().join(", ");
     let reason = denied.values().find(|r| !r.is_empty()).map(|r| format!(" ({r})")).unwrap_or_default();
-    let seen = format!("not allowed: {names}{reason}");
+    let found = format!("not allowed: {names}{reason}");
     let ResourceAttributes { group, plural, subresource, .. } = resource;
     let name = if subresource.is_empty() { plural.clone() } else { format!("{plural}/{subresource}") };
     let remedy = format!("grant a role with apiGroups: [\"{group}\"], resources: [{name}], verbs: [{names}]");
     if essential {
-        ProbeResult::error(tried, seen, remedy)
+        ProbeResult::error(check, found, remedy)
     } else {
-        ProbeResult::warning(tried, seen, format!("{consequence}; {remedy}"))
+        ProbeResult::warning(check, found, format!("{consequence}; {remedy}"))
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     event::EvidenceKind,
-    executor::{Action, ActionContext, ActionError, Need, Output, Started},
+    executor::{Action, ActionContext, ActionError, Output, Permission, Started},
     expr::Scope,
     value::Value,
 };
@@ -32,13 +32,13 @@ impl Action for DbAction {
         self.changes
     }
 
-    fn needs(&self, _: &Scope) -> Vec<Need> {
+    fn permissions(&self, _: &Scope) -> Vec<Permission> {
         let queries = match &self.operation {
             Operation::Sql(query) => std::slice::from_ref(query),
             Operation::Transaction { queries, .. } => queries,
             Operation::File(_) => &[],
         };
-        queries.iter().filter_map(|q| probe::need(&q.template.source())).collect()
+        queries.iter().filter_map(|q| probe::permission(&q.template.source())).collect()
     }
 
     async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {

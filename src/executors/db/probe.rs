@@ -5,10 +5,10 @@ use super::{
     scan::Dialect,
     server::{Session, SqlxResult},
 };
-use crate::executor::{Need, ProbeResult};
+use crate::executor::{Permission, ProbeResult};
 
 /// The privilege that a simple statement needs: `delete` on `sessions`.
-pub(super) fn need(sql: &str) -> Option<Need> {
+pub(super) fn permission(sql: &str) -> Option<Permission> {
     let words: Vec<&str> =
         sql.split(|c: char| c.is_whitespace() || "(),;".contains(c)).filter(|w| !w.is_empty()).collect();
     let after = |word: &str| {
@@ -24,13 +24,13 @@ pub(super) fn need(sql: &str) -> Option<Need> {
     };
     // Excludes placeholders and subqueries.
     let is_name = table.chars().all(|c| c.is_alphanumeric() || "_.\"`".contains(c));
-    is_name.then(|| Need { verb, resource: table.to_string(), namespace: None, essential: true })
+    is_name.then(|| Permission { verb, resource: table.to_string(), namespace: None, essential: true })
 }
 
-pub(super) async fn privileges(db: &Database, needs: &[Need]) -> Vec<ProbeResult> {
+pub(super) async fn privileges(db: &Database, permissions: &[Permission]) -> Vec<ProbeResult> {
     let mut results = vec![];
-    for Need { verb, resource, .. } in needs {
-        let tried = format!("{verb} in `{resource}`");
+    for Permission { verb, resource, .. } in permissions {
+        let check = format!("{verb} in `{resource}`");
         let Ok(mut lease) = db.pool.lease().await else { break };
         let probed = match lease.session() {
             Ok(session) => probe(session, verb, resource, db.server().dialect()).await,
@@ -39,13 +39,13 @@ pub(super) async fn privileges(db: &Database, needs: &[Need]) -> Vec<ProbeResult
         match probed {
             Ok(_) => {
                 lease.release();
-                results.push(ProbeResult::ok(tried, "allowed"));
+                results.push(ProbeResult::ok(check, "allowed"));
             }
             Err(e) => {
                 lease.discard();
                 let message = e.as_database_error().map_or_else(|| e.to_string(), |e| e.message().to_string());
                 let remedy = format!("grant it to the target's user, or check that `{resource}` is in this database");
-                results.push(ProbeResult::error(tried, message, remedy));
+                results.push(ProbeResult::error(check, message, remedy));
             }
         }
     }
@@ -85,11 +85,11 @@ fn no_op_statement(verb: &str, table: &str, dialect: Dialect) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::need;
+    use super::permission;
 
     #[test]
     fn derives_the_privilege_from_simple_statements() {
-        let needed = |sql: &str| need(sql).map(|n| format!("{} {}", n.verb, n.resource));
+        let needed = |sql: &str| permission(sql).map(|n| format!("{} {}", n.verb, n.resource));
         assert_eq!(needed("select count(*) as n\nFROM sessions where a = ${x}").as_deref(), Some("select sessions"));
         assert_eq!(needed("delete from public.sessions").as_deref(), Some("delete public.sessions"));
         assert_eq!(needed("insert into t(a, b) values (1, 2)").as_deref(), Some("insert t"));

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{ActionError, Body, Need, ProbeResult, RunInfo, Target, TargetSpec},
+    executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec},
     expr::{Part, Scope, Template},
 };
 use async_trait::async_trait;
@@ -86,11 +86,11 @@ impl Target for Database {
         self.pool.close().await;
     }
 
-    async fn probe(&self, needs: &[Need], _: &Scope) -> Vec<ProbeResult> {
+    async fn probe(&self, permissions: &[Permission], _: &Scope) -> Vec<ProbeResult> {
         // `connect` has already logged in.
         let version = self.version().await;
         let mut results = vec![ProbeResult::ok("log in", version.unwrap_or_else(|| "connected".into()))];
-        results.extend(probe::privileges(self, needs).await);
+        results.extend(probe::privileges(self, permissions).await);
         results
     }
 

@@ -28,23 +28,23 @@ pub(super) async fn probe_identities(
     let mut results = vec![];
     let mut clock = None;
     for identity in identities {
-        let tried = match identity.name() {
+        let check = match identity.name() {
             None => format!("GET {}", endpoint.url()),
             Some(name) => format!("GET {} as `{name}`", endpoint.url()),
         };
         match probe_identity(endpoint, identity, run, environment).await {
-            Err(e) => results.push(ProbeResult::error(tried, e.to_string(), "fix it in the environment file")),
+            Err(e) => results.push(ProbeResult::error(check, e.to_string(), "fix it in the environment file")),
             Ok((None, _)) => {
                 let advice = "check which server listens at this address";
-                results.push(ProbeResult::warning(tried, "no complete response", advice));
+                results.push(ProbeResult::warning(check, "no complete response", advice));
             }
             Ok((Some(timed), with_credentials)) => {
                 let status = timed.response.status();
                 results.push(if with_credentials && status == StatusCode::UNAUTHORIZED {
                     let advice = "the server rejected the credentials: check them in the environment file";
-                    ProbeResult::error(tried, status.to_string(), advice)
+                    ProbeResult::error(check, status.to_string(), advice)
                 } else {
-                    ProbeResult::ok(tried, status.to_string())
+                    ProbeResult::ok(check, status.to_string())
                 });
                 clock =
                     clock.or_else(|| clock::compare_clocks(timed.response.headers(), Timestamp::now(), "the server"));

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{ActionError, Body, Need, ProbeResult, RunInfo, Target, TargetSpec},
+    executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec},
     expr::{Scope, Template},
     yaml::{Kind, wrong_type},
 };
@@ -113,7 +113,7 @@ pub(super) struct HttpTarget {
 
 #[async_trait]
 impl Target for HttpTarget {
-    async fn probe(&self, _: &[Need], environment: &Scope) -> Vec<ProbeResult> {
+    async fn probe(&self, _: &[Permission], environment: &Scope) -> Vec<ProbeResult> {
         probe::probe_identities(&self.endpoint, &self.identities, &self.run, environment).await
     }
 }

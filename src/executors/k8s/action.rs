@@ -2,12 +2,12 @@
 use super::{
     cluster::Cluster,
     cursor::{self, Cursor},
-    needs,
     output::FIELDS,
+    permissions,
     types::{K8sAction, Operation},
 };
 use crate::{
-    executor::{Action, ActionContext, ActionError, Need, Output, Started},
+    executor::{Action, ActionContext, ActionError, Output, Permission, Started},
     expr::Scope,
     value::Value,
 };
@@ -28,8 +28,8 @@ impl Action for K8sAction {
         !matches!(self.operation, Operation::Get { .. } | Operation::List(_) | Operation::Events(_))
     }
 
-    fn needs(&self, known: &Scope) -> Vec<Need> {
-        needs::of_action(self, known)
+    fn permissions(&self, known: &Scope) -> Vec<Permission> {
+        permissions::of_action(self, known)
     }
 
     async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {

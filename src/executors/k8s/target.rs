@@ -2,7 +2,7 @@
 use super::{cluster::Cluster, probe};
 use crate::{
     diagnostic::Diagnostic,
-    executor::{ActionError, Body, Need, ProbeResult, RunInfo, Target, TargetSpec},
+    executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec},
     executors::apiserver::AccessSpec,
     expr::Scope,
     yaml::Kind,
@@ -64,7 +64,7 @@ impl Target for Cluster {
         response.json["gitVersion"].as_str().map(|v| format!("Kubernetes {v}"))
     }
 
-    async fn probe(&self, needs: &[Need], _: &Scope) -> Vec<ProbeResult> {
-        probe::probe_cluster(self, needs).await
+    async fn probe(&self, permissions: &[Permission], _: &Scope) -> Vec<ProbeResult> {
+        probe::probe_cluster(self, permissions).await
     }
 }

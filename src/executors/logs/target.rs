@@ -2,7 +2,7 @@
 use super::{log::Log, pods::PodsSpec};
 use crate::{
     diagnostic::Diagnostic,
-    executor::{ActionError, Body, Need, ProbeResult, RunInfo, Target, TargetSpec},
+    executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec},
     expr::{Scope, Template},
     yaml::Kind,
 };
@@ -81,7 +81,7 @@ impl TargetSpec for LogSpec {
 
 #[async_trait]
 impl Target for Log {
-    async fn probe(&self, _: &[Need], _: &Scope) -> Vec<ProbeResult> {
+    async fn probe(&self, _: &[Permission], _: &Scope) -> Vec<ProbeResult> {
         match self {
             Log::Pods(pods) => pods.probe().await,
             Log::File(_) | Log::Command { .. } => vec![match self.read(None, Some(1)).await {

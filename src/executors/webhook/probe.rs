@@ -10,8 +10,8 @@ pub(super) async fn probe(inbox: &Inbox) -> Vec<ProbeResult> {
     let tls = if inbox.has_tls { ", with TLS" } else { "" };
     let mut results = vec![ProbeResult::ok("listen", format!("on {}{tls}", inbox.bound))];
     let Some(url) = Url::parse(&inbox.public_url).ok().filter(|u| u.host_str().is_some()) else {
-        let (tried, seen) = ("read `public_url`", format!("expected a URL, found `{}`", inbox.public_url));
-        results.push(ProbeResult::error(tried, seen, "write it like `https://runner.example:9000`"));
+        let (check, found) = ("read `public_url`", format!("expected a URL, found `{}`", inbox.public_url));
+        results.push(ProbeResult::error(check, found, "write it like `https://runner.example:9000`"));
         return results;
     };
     let host = url.host_str().unwrap_or_default().to_string();
@@ -27,16 +27,16 @@ pub(super) async fn probe(inbox: &Inbox) -> Vec<ProbeResult> {
     }
     let loopback = is_loopback(&bare_host);
     results.push(check_public_url(inbox, &url, loopback).await);
-    let tried = "receive from the platform";
+    let check = "receive from the platform";
     results.push(if loopback {
         ProbeResult::warning(
-            tried,
+            check,
             format!("`{host}` is a loopback address: only a platform on this machine can deliver to it"),
             "for a platform elsewhere, listen on `0.0.0.0` and set `public_url` to a name of this machine",
         )
     } else {
         ProbeResult::warning(
-            tried,
+            check,
             format!("unknown from here whether the platform can reach {}", inbox.public_url),
             "request that address from the platform: any HTTP response, 404 too, comes from this inbox",
         )
@@ -46,9 +46,9 @@ pub(super) async fn probe(inbox: &Inbox) -> Vec<ProbeResult> {
 
 /// Checks whether the public URL leads to this inbox, by its self-check path.
 async fn check_public_url(inbox: &Inbox, url: &Url, loopback: bool) -> ProbeResult {
-    let tried = format!("reach this inbox at {}", inbox.public_url);
-    let check = inbox.boxes.self_check();
-    let address = format!("{}/{}", inbox.public_url, check.path);
+    let check = format!("reach this inbox at {}", inbox.public_url);
+    let self_check = inbox.boxes.self_check();
+    let address = format!("{}/{}", inbox.public_url, self_check.path);
     let trusted = get(&address, loopback, false).await;
     // An untrusted response still shows whether it is this inbox.
     let (response, distrust) = match &trusted {
@@ -59,19 +59,19 @@ async fn check_public_url(inbox: &Inbox, url: &Url, loopback: bool) -> ProbeResu
         _ => (trusted, None),
     };
     match (response, distrust) {
-        (Ok((_, text)), None) if text == check.reply => ProbeResult::ok(tried, "the URL leads to this inbox"),
-        (Ok((_, text)), Some(reason)) if text == check.reply => ProbeResult::warning(
-            tried,
+        (Ok((_, text)), None) if text == self_check.reply => ProbeResult::ok(check, "the URL leads to this inbox"),
+        (Ok((_, text)), Some(reason)) if text == self_check.reply => ProbeResult::warning(
+            check,
             format!("the URL leads to this inbox, but its certificate is not trusted here: {reason}"),
             "make the platform trust the certificate, or use one of an authority that it trusts",
         ),
         (Ok((status, _)), _) => ProbeResult::error(
-            tried,
+            check,
             format!("another server responds there, with status {status}"),
             format!("forward `public_url` to {}, or set it to a URL that leads there", inbox.bound),
         ),
         (Err(e), _) => {
-            let seen = match e.is_timeout() {
+            let found = match e.is_timeout() {
                 true => format!("no response within {TIMEOUT:?}"),
                 false => error_chain(&e),
             };
@@ -81,7 +81,7 @@ async fn check_public_url(inbox: &Inbox, url: &Url, loopback: bool) -> ProbeResu
             };
             let advice =
                 format!("does the host name this machine, and does the port lead to {}?{scheme_hint}", inbox.bound);
-            ProbeResult::error(tried, seen, advice)
+            ProbeResult::error(check, found, advice)
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{ActionError, Body, Need, ProbeResult, RunInfo, Target, TargetSpec},
+    executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec},
     expr::{Expression, Scope, Template},
     source::Source,
     yaml::{self, Kind, Node, wrong_type},
@@ -157,7 +157,7 @@ impl Target for Inbox {
         self.stop.cancel();
     }
 
-    async fn probe(&self, _: &[Need], _: &Scope) -> Vec<ProbeResult> {
+    async fn probe(&self, _: &[Permission], _: &Scope) -> Vec<ProbeResult> {
         probe(self).await
     }
 }

@@ -366,11 +366,11 @@ async fn probe_checks_where_the_public_url_leads() {
     let status = |all: &[ProbeResult]| all.iter().map(|f| f.status).collect::<Vec<_>>();
     let own = probe("webhook: 127.0.0.1:0").await;
     assert_eq!(status(&own), [ProbeStatus::Ok, ProbeStatus::Ok, ProbeStatus::Warning], "{own:?}");
-    assert!(own[0].seen.contains("127.0.0.1:") && own[2].seen.contains("loopback"), "{own:?}");
+    assert!(own[0].found.contains("127.0.0.1:") && own[2].found.contains("loopback"), "{own:?}");
 
     let nowhere = probe("{ webhook: '127.0.0.1:0', public_url: 'http://no-such-host.invalid' }").await;
     assert_eq!(
-        (status(&nowhere), nowhere[1].tried.as_str()),
+        (status(&nowhere), nowhere[1].check.as_str()),
         (vec![ProbeStatus::Ok, ProbeStatus::Error], "resolve `no-such-host.invalid`")
     );
 
@@ -379,18 +379,18 @@ async fn probe_checks_where_the_public_url_leads() {
     let elsewhere = elsewhere.rsplit_once('/').unwrap().0;
     let other_inbox = probe(&format!("{{ webhook: '127.0.0.1:0', public_url: '{elsewhere}' }}")).await;
     assert_eq!(status(&other_inbox), [ProbeStatus::Ok, ProbeStatus::Error, ProbeStatus::Warning], "{other_inbox:?}");
-    assert_eq!(other_inbox[1].seen, "another server responds there, with status 404");
+    assert_eq!(other_inbox[1].found, "another server responds there, with status 404");
     assert!(other_inbox[1].remedy.as_ref().is_some_and(|r| r.contains("127.0.0.1:")), "{other_inbox:?}");
 
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = probe(&format!("{{ webhook: '127.0.0.1:0', public_url: 'http://{closed}' }}")).await;
     assert_eq!(status(&refused), [ProbeStatus::Ok, ProbeStatus::Error, ProbeStatus::Warning], "{refused:?}");
-    assert!(refused[1].seen.contains("refused"), "{refused:?}");
+    assert!(refused[1].found.contains("refused"), "{refused:?}");
 
     let (s, _folder, _) = tls_harness("id: body.id").await;
     let untrusted = s.target.clone().unwrap().probe(&[], &Scope::default()).await;
     assert_eq!(status(&untrusted), [ProbeStatus::Ok, ProbeStatus::Warning, ProbeStatus::Warning], "{untrusted:?}");
-    assert!(untrusted[0].seen.ends_with("with TLS") && untrusted[1].seen.contains("not trusted"), "{untrusted:?}");
+    assert!(untrusted[0].found.ends_with("with TLS") && untrusted[1].found.contains("not trusted"), "{untrusted:?}");
 }
 
 #[tokio::test]

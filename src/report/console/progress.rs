@@ -153,13 +153,13 @@ impl EventSink for Console {
                     self.show_sentence(id, &text);
                 }
             }
-            EventKind::ActionStarted { what, .. } if self.detail == Detail::Actions => {
-                self.actions.insert(at.to_owned(), one_line(what, 100));
+            EventKind::ActionStarted { summary, .. } if self.detail == Detail::Actions => {
+                self.actions.insert(at.to_owned(), one_line(summary, 100));
             }
             EventKind::ActionFinished { status, reason, attempts, took, .. } if self.detail == Detail::Actions => {
-                let what = self.actions.remove(at).unwrap_or_default();
+                let summary = self.actions.remove(at).unwrap_or_default();
                 let word = paint(self.colour, status_style(*status), &format!("{:<11}", status.as_str()));
-                let mut line = format!("  {word} {what}  ({}", duration(*took));
+                let mut line = format!("  {word} {summary}  ({}", duration(*took));
                 if *attempts > 1 {
                     let _ = write!(line, ", {attempts} attempts");
                 }
@@ -169,10 +169,10 @@ impl EventSink for Console {
                 }
                 self.print(&line);
             }
-            EventKind::UndoFinished { status, what, reason } if status.is_unsuccessful() => {
+            EventKind::UndoFinished { status, summary, reason } if status.is_unsuccessful() => {
                 let word = paint(self.colour, status_style(*status), "left behind");
                 let why = reason.as_deref().map(|r| format!(": {}", one_line(r, MAX_INLINE_CHARS))).unwrap_or_default();
-                self.print(&format!("{word}  {id}  {}{why}", one_line(what, 100)));
+                self.print(&format!("{word}  {id}  {}{why}", one_line(summary, 100)));
             }
             EventKind::CaseFinished { verdict, reason, took, .. } => {
                 self.case_ended(id, *verdict, reason.as_deref(), *took);

@@ -138,7 +138,7 @@ fn failure(case: &CaseEntry, options: &SummaryOptions, out: &mut String) {
         let _ = writeln!(out, "    and {} that did not hold", count(others - 1, "more sentence"));
     }
     for entry in &case.not_undone {
-        let _ = writeln!(out, "    left behind: {}", one_line(&entry.what, MAX_INLINE_CHARS));
+        let _ = writeln!(out, "    left behind: {}", one_line(&entry.summary, MAX_INLINE_CHARS));
     }
     out.push('\n');
 }

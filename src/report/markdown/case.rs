@@ -144,11 +144,11 @@ fn cause(s: &SentenceEntry, a: &ActionEntry, out: &mut String) {
     let is_assertion_only = a.attempts == 0 && a.took.is_zero() && a.unmet().next().is_some();
     let ancestors = s.ancestors(a);
     let mut path: Vec<String> =
-        ancestors.iter().filter(|b| b.what != a.what).map(|b| code(&b.what, Context::Line)).collect();
-    path.push(match a.what.as_str() {
+        ancestors.iter().filter(|b| b.summary != a.summary).map(|b| code(&b.summary, Context::Line)).collect();
+    path.push(match a.summary.as_str() {
         _ if is_assertion_only => "assertion".to_owned(),
         "" => "an action".to_owned(),
-        what => code(what, Context::Line),
+        summary => code(summary, Context::Line),
     });
     let mut head = path.join(" › ");
     let items = a.items();
@@ -193,8 +193,11 @@ fn undo(case: &CaseEntry, out: &mut String) {
     for entry in &case.not_undone {
         let status = entry.status.map_or_else(|| "⏹️ not attempted".to_owned(), |s| format!("{} {s}", status_icon(s)));
         let location = entry.location.as_ref().map_or_else(|| "–".to_owned(), |l| file_and_line(l, Context::Cell));
-        *out +=
-            &format!("| {} | {status} | {location} | {} |\n", code(&entry.what, Context::Cell), why_not_undone(entry));
+        *out += &format!(
+            "| {} | {status} | {location} | {} |\n",
+            code(&entry.summary, Context::Cell),
+            why_not_undone(entry)
+        );
     }
     for action in case.not_undone.iter().flat_map(|entry| entry.actions.iter().filter(|a| a.status.is_unsuccessful())) {
         details::evidence(action, out);
@@ -217,7 +220,7 @@ fn on_failure(case: &CaseEntry, out: &mut String) {
     *out += "\n**Collected after the failure**\n";
     for action in &case.on_failure {
         let why = colon_reason(action.reason.as_deref());
-        *out += &format!("\n{} {}{why}\n", status_icon(action.status), code(&action.what, Context::Line));
+        *out += &format!("\n{} {}{why}\n", status_icon(action.status), code(&action.summary, Context::Line));
         details::evidence(action, out);
     }
 }

@@ -14,8 +14,8 @@ pub fn outside_cases(run: &RunIndex, out: &mut String) {
     for action in &run.outside_cases {
         let location = action.location().map(|l| format!(", {}", file_and_line(l, Context::Line))).unwrap_or_default();
         let why = colon_reason(action.reason.as_deref());
-        let what = code(&action.what, Context::Line);
-        *out += &format!("\n{} **{}**: {what}{location}{why}\n", status_icon(action.status), action.status);
+        let summary = code(&action.summary, Context::Line);
+        *out += &format!("\n{} **{}**: {summary}{location}{why}\n", status_icon(action.status), action.status);
         details::write(action, out);
     }
 }

@@ -43,7 +43,7 @@ fn small() -> SampleRun {
     let at = "TC-2/steps/0/do/0";
     s.emit(
         &format!("{at}/undo"),
-        EventKind::UndoPlanned { what: "http DELETE /1".into(), location: samples::location(33) },
+        EventKind::UndoPlanned { summary: "http DELETE /1".into(), location: samples::location(33) },
     );
     s.start(at, "http POST /greetings", 32);
     let wrong = vec![result("status", false, "201", "500")];
@@ -57,8 +57,8 @@ fn small() -> SampleRun {
     s.sentence("TC-2/steps/0", Status::Failed, Some("condition not met within 1s (2 attempts)"));
     s.sentence("TC-2/steps/1", Status::NotReached, Some("the steps ended before it"));
     s.sentence("TC-2/expected/0", Status::Unproven, None);
-    let what = "http DELETE /1".into();
-    s.emit(&format!("{at}/undo"), EventKind::UndoFinished { status: Status::Passed, what, reason: None });
+    let summary = "http DELETE /1".into();
+    s.emit(&format!("{at}/undo"), EventKind::UndoFinished { status: Status::Passed, summary, reason: None });
     let why = Some("condition not met within 1s (2 attempts)");
     s.verdict("TC-2", Verdict::Failed, Some(Blame::Product), why, 1_600);
     s.end(&["a note"])
@@ -378,8 +378,8 @@ fn replace_texts(event: &mut Event, text: &str) {
                 }
             }
         }
-        EventKind::ActionStarted { what, location } | EventKind::UndoPlanned { what, location } => {
-            into(what);
+        EventKind::ActionStarted { summary, location } | EventKind::UndoPlanned { summary, location } => {
+            into(summary);
             into(&mut location.file);
         }
         EventKind::Observed { error, unmet, evidence, .. } => {
@@ -392,8 +392,8 @@ fn replace_texts(event: &mut Event, text: &str) {
             maybe(reason);
         }
         EventKind::SentenceFinished { reason, .. } | EventKind::CaseFinished { reason, .. } => maybe(reason),
-        EventKind::UndoFinished { what, reason, .. } => {
-            into(what);
+        EventKind::UndoFinished { summary, reason, .. } => {
+            into(summary);
             maybe(reason);
         }
         EventKind::RunFinished { notes, .. } => notes.iter_mut().for_each(into),

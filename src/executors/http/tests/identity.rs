@@ -427,15 +427,15 @@ async fn probe_tries_every_identity() {
          client_secret: another }} }}, old: {{ bearer: over }} }} }}"
     );
     let found = stage(&target).await.target.unwrap().probe(&[], &Scope::default()).await;
-    let lines: Vec<String> = found.iter().map(|f| format!("{:?} {}: {}", f.status, f.tried, f.seen)).collect();
+    let lines: Vec<String> = found.iter().map(|f| format!("{:?} {}: {}", f.status, f.check, f.found)).collect();
     assert_eq!(lines[0], format!("Ok GET {base}/: 401 Unauthorized"), "no credentials, so a 401 is fine");
     assert_eq!(lines[1], format!("Ok GET {base}/ as `good`: 200 OK"));
     assert!(lines[2].starts_with(&format!("Error GET {base}/ as `bad`: the token endpoint {base}/token rejected")));
     assert_eq!(lines[3], format!("Error GET {base}/ as `old`: 401 Unauthorized"));
     assert_eq!(lines[4..], ["Ok compare clocks: within 3 s"]);
     let found = stage(&format!("http: http://{free}")).await.target.unwrap().probe(&[], &Scope::default()).await;
-    assert_eq!(found[0].seen, format!("connection refused by http://{free}: is it running?"));
+    assert_eq!(found[0].found, format!("connection refused by http://{free}: is it running?"));
     let late = raw_server(b"HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-length: 0\r\n\r\n").await;
     let found = stage(&format!("http: {late}")).await.target.unwrap().probe(&[], &Scope::default()).await;
-    assert!(found[1].tried == "compare clocks" && found[1].seen.contains(" s ahead of "), "{found:?}");
+    assert!(found[1].check == "compare clocks" && found[1].found.contains(" s ahead of "), "{found:?}");
 }

@@ -4,43 +4,43 @@ use super::{
     types::{ApplyOptions, DeleteTarget, K8sAction, Operation, Subresource},
 };
 use crate::{
-    executor::Need,
+    executor::Permission,
     expr::{Part, Scope, Template},
 };
 use serde_json::Value as Json;
 
 /// API verbs, each with whether the action fails without it.
-type NeededVerbs<'a> = &'a [(&'static str, bool)];
+type RequiredVerbs<'a> = &'a [(&'static str, bool)];
 
-pub fn of_action(action: &K8sAction, known: &Scope) -> Vec<Need> {
+pub fn of_action(action: &K8sAction, known: &Scope) -> Vec<Permission> {
     let namespace = action.namespace.as_ref().map(|t| render_or_source(t, known));
-    let need = |resource: &str, verbs: NeededVerbs<'_>| -> Vec<Need> {
-        let need = |(verb, essential): &(&'static str, bool)| Need {
+    let permission = |resource: &str, verbs: RequiredVerbs<'_>| -> Vec<Permission> {
+        let permission = |(verb, essential): &(&'static str, bool)| Permission {
             verb,
             resource: resource.to_string(),
             namespace: namespace.clone(),
             essential: *essential,
         };
-        verbs.iter().map(need).collect()
+        verbs.iter().map(permission).collect()
     };
-    let for_manifests = |manifests: &Manifests, subresource: Option<Subresource>, verbs: NeededVerbs<'_>| {
+    let for_manifests = |manifests: &Manifests, subresource: Option<Subresource>, verbs: RequiredVerbs<'_>| {
         let kinds = manifest_kinds(manifests, known);
-        kinds.iter().flat_map(|kind| need(&with_subresource(kind, subresource), verbs)).collect()
+        kinds.iter().flat_map(|kind| permission(&with_subresource(kind, subresource), verbs)).collect()
     };
     match &action.operation {
         // Without list and watch, the object is polled.
         Operation::Get { object, subresource: None } => {
-            need(&resource_of(object, known), &[("get", true), ("list", false), ("watch", false)])
+            permission(&resource_of(object, known), &[("get", true), ("list", false), ("watch", false)])
         }
         Operation::Get { object, subresource } => {
-            need(&with_subresource(&resource_of(object, known), *subresource), &[("get", true)])
+            permission(&with_subresource(&resource_of(object, known), *subresource), &[("get", true)])
         }
         Operation::List(query) => match render_or_source(&query.resource, known) {
             // A resource that may not be listed is left out, with a note.
-            all if all == "*" => need(&all, &[("list", false)]),
-            resource => need(&resource, &[("list", true), ("watch", false)]),
+            all if all == "*" => permission(&all, &[("list", false)]),
+            resource => permission(&resource, &[("list", true), ("watch", false)]),
         },
-        Operation::Events(_) => need("events", &[("list", true)]),
+        Operation::Events(_) => permission("events", &[("list", true)]),
         Operation::Create(manifests) => for_manifests(manifests, None, &[("create", true)]),
         // The server requires `create` too if the object does not exist.
         Operation::Apply(ApplyOptions { manifests, subresource: None, .. }) => {
@@ -50,10 +50,10 @@ pub fn of_action(action: &K8sAction, known: &Scope) -> Vec<Need> {
             for_manifests(manifests, *subresource, &[("patch", true)])
         }
         Operation::Patch { object, subresource, .. } => {
-            need(&with_subresource(&resource_of(object, known), *subresource), &[("patch", true)])
+            permission(&with_subresource(&resource_of(object, known), *subresource), &[("patch", true)])
         }
         Operation::Delete { target: DeleteTarget::Object(object), .. } => {
-            need(&resource_of(object, known), &[("delete", true)])
+            permission(&resource_of(object, known), &[("delete", true)])
         }
         Operation::Delete { target: DeleteTarget::Manifests(manifests), .. } => {
             for_manifests(manifests, None, &[("delete", true)])
