@@ -96,9 +96,10 @@ pub enum Blame {
 }
 
 /// The result of a sentence, and of each of its actions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
+    #[default]
     Passed,
     /// An assertion does not hold, or the product did not respond.
     Failed,

@@ -19,7 +19,7 @@ use tp_runner::{
     outcome::Verdict,
     report::{index_builder::IndexBuilder, jsonl::JsonLines},
     secrets::Secrets,
-    testing::{compile_plan, run_context, run_started},
+    testing::{compile_plan, run_started},
 };
 
 /// The time of a run from its first event to the end of its journal. Its case must pass and record `actions` actions.
@@ -51,8 +51,8 @@ pub async fn run_plan_in(
     let cancel = tokio_util::sync::CancellationToken::new();
     let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
     let started = run_started(&run, &schedule);
-    let context = run_context(run, secrets, events.clone(), cancel, &mut schedule);
-    let context = Arc::new(RunContext { live: Some(live.clone()), ..context });
+    let context = RunContext::new(run, secrets, events.clone()).with_schedule(&mut schedule);
+    let context = Arc::new(RunContext { live: Some(live.clone()), kill: cancel.clone(), cancel, ..context });
 
     let begun = Instant::now();
     run_schedule(Arc::new(schedule), context.clone(), live.clone(), base, started).await;

@@ -175,18 +175,11 @@ async fn probe_targets(
     let cancel = tokio_util::sync::CancellationToken::new();
     let (events, thread) = dispatch::start(secrets.clone(), vec![], cancel.clone());
     let context = RunContext {
-        run,
-        secrets: secrets.clone(),
-        events,
         cancel: cancel.clone(),
         kill: cancel,
         fault_switches,
         live: Some(live.clone()),
-        faults: std::mem::take(&mut schedule.faults),
-        on_failure: vec![],
-        fail_fast: false,
-        wall: jiff::Timestamp::now,
-        hook: None,
+        ..RunContext::new(run, secrets.clone(), events).with_schedule(&mut schedule)
     };
     let mut lines = vec![];
     let effects = CaseEffects::default();

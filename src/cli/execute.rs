@@ -65,22 +65,15 @@ pub async fn execute(
     let mut sinks = open_sinks()?;
     sinks.push(Box::new(builder.clone()));
     let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
-    let faults = std::mem::take(&mut schedule.faults);
-    let on_failure = std::mem::take(&mut schedule.on_failure);
-    let context = Arc::new(RunContext {
-        run,
-        secrets,
-        events: events.clone(),
+    let context = RunContext {
         cancel,
         kill,
         fault_switches: switches.iter().map(|(n, s)| (n.clone(), s.clone() as Arc<dyn FaultSwitch>)).collect(),
         live: Some(live.clone()),
-        faults,
-        on_failure,
         fail_fast,
-        wall: Timestamp::now,
-        hook: None,
-    });
+        ..RunContext::new(run, secrets, events.clone()).with_schedule(&mut schedule)
+    };
+    let context = Arc::new(context);
     run_schedule(Arc::new(schedule), context.clone(), live.clone(), base, start).await;
     live.close().await;
     drop((context, events));

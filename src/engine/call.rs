@@ -3,34 +3,30 @@ use super::{
     conclude::Judged,
     observation::NextAttempt,
     results::{ActionOutcome, ActionsOutcome, ObservationTime},
-    runner::ActionRunner,
-    schedule::{ActionDefinition, ScheduledAction},
+    runner::{ActionRunner, Invocation},
+    schedule::ActionDefinition,
     times::elapsed,
     wait::Wait,
 };
 use crate::{
-    address::Address,
     expr::{EvalError, Scope, Tree},
     outcome::Status,
     value::{Map, Value},
 };
 use jiff::Timestamp;
-use std::time::Duration;
 use tokio::time::Instant;
 
 impl ActionRunner<'_> {
     pub(super) async fn run_use(
         &self,
-        action: &ScheduledAction,
-        at: &Address,
-        scope: &Scope,
+        call: Invocation<'_>,
         definition: &ActionDefinition,
         inputs: &[(String, Tree)],
-        timeout: Option<Duration>,
     ) -> ActionOutcome {
+        let Invocation { action, at, scope, timeout } = call;
         let mut wait = match Wait::new(action, scope) {
             Ok(wait) => wait,
-            Err(e) => return self.finish_without_output(at, Status::NotReached, e.to_string()).await,
+            Err(e) => return self.fail_early(at, Status::NotReached, e).await,
         };
         // an action of the environment sees the environment's names, below those of the plan
         let base = match definition.of_environment {
@@ -39,14 +35,13 @@ impl ActionRunner<'_> {
         };
         let inner_scope = match render_inputs(definition, inputs, scope, &base) {
             Ok(inputs) => base.with("inputs", inputs),
-            Err(e) => return self.finish_without_output(at, Status::NotReached, e.to_string()).await,
+            Err(e) => return self.fail_early(at, Status::NotReached, e).await,
         };
         let begun = Instant::now();
         let (mut first_at, mut results, mut value) = (None, vec![], None);
-        let mut last: Option<ActionsOutcome> = None;
+        let mut last = ActionOutcome::without_output(Status::NotReached, "it was never run");
         let held = loop {
-            let pace = wait.pace();
-            let recorded = match self.source.next_attempt(at, wait.attempts, wait.until, pace, self.cancel).await {
+            let recorded = match self.source.next_attempt(at, &wait, self.cancel).await {
                 NextAttempt::Stop => break wait.held_to_the_end(),
                 NextAttempt::Run => None,
                 NextAttempt::Recorded(value) => Some(value),
@@ -59,32 +54,29 @@ impl ActionRunner<'_> {
             let output = output_of(definition, &inner, first, time, recorded.as_ref());
             let with_output = scope.with_all(&output);
             results = self.evaluate(&action.assertions, Some(&output), &with_output);
-            self.emit_observed(at, time, &output, &results, vec![]).await;
+            self.emit_observed(at, time, Ok(&output), &results, vec![]).await;
             value = Some(output);
-            let holds = results.iter().all(|r| r.holds) && !inner.status.is_unsuccessful();
-            let interrupted = inner.status == Status::Interrupted || self.cancel.is_cancelled();
-            last = Some(inner);
+            last = inner.total;
+            let holds = results.iter().all(|r| r.holds) && !last.status.is_unsuccessful();
+            let interrupted = last.status == Status::Interrupted || self.cancel.is_cancelled();
             if let Some(held) = if interrupted { Some(false) } else { wait.decide(holds, &with_output) } {
                 break held;
             }
         };
-        let took = begun.elapsed();
-        let (status, inner_reason, ends_steps, expired, judged) = match last {
-            Some(l) => (l.status, l.reason, l.ends_steps, l.expired, l.judged),
-            None if self.cancel.is_cancelled() => (Status::Interrupted, Some("cancelled".into()), true, false, 0),
-            None => (Status::NotReached, Some("it was never run".into()), false, false, 0),
-        };
+        if value.is_none() && self.cancel.is_cancelled() {
+            last = ActionOutcome::without_output(Status::Interrupted, "cancelled");
+        }
         let (status, reason) = match held {
             true => (Status::Passed, None),
             // the reason of an inner action is more specific than the time that ran out
-            false if status.is_unsuccessful() => (status, inner_reason),
-            false => (status, wait.reason()),
+            false if last.status.is_unsuccessful() => (last.status, last.reason),
+            false => (last.status, wait.reason()),
         };
-        let own = Judged { value, results, attempts: wait.attempts, took, status, reason };
-        let mut outcome = self.conclude(action, at, scope, own).await;
-        outcome.judged += judged;
-        outcome.ends_steps |= ends_steps && !held;
-        outcome.expired = !held && (expired || wait.eventually.is_some());
+        let own = Judged { value, results, attempts: wait.attempts, took: begun.elapsed(), status, reason };
+        let mut outcome = self.conclude(call, own).await;
+        outcome.judged += last.judged;
+        outcome.ends_steps |= last.ends_steps && !held;
+        outcome.expired = !held && (last.expired || wait.eventually.is_some());
         outcome
     }
 }
@@ -117,7 +109,7 @@ fn output_of(
     recorded: Option<&Value>,
 ) -> Value {
     let mut output = if definition.outputs.is_empty() {
-        match &inner.last {
+        match &inner.total.value {
             Some(Value::Map(m)) => (**m).clone(),
             Some(other) => Map::from_iter([("value".to_string(), other.clone())]),
             None => Map::new(),

@@ -31,9 +31,8 @@ pub async fn run_case(case: &Case, context: &RunContext, source: &dyn Observatio
     let begun = Instant::now();
     context.events.emit(&case.address, EventKind::CaseStarted).await;
     let outcome = outcome_of(case, context, source, base).await;
-    let CaseOutcome { verdict, blame, reason, .. } = &outcome;
-    let kind =
-        EventKind::CaseFinished { verdict: *verdict, blame: *blame, reason: reason.clone(), took: begun.elapsed() };
+    let (verdict, blame, reason) = (outcome.verdict, outcome.blame, outcome.reason.clone());
+    let kind = EventKind::CaseFinished { verdict, blame, reason, took: begun.elapsed() };
     context.events.emit(&case.address, kind).await;
     outcome
 }
@@ -79,15 +78,15 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
         }
         // the undo runs even after a cancel; only a second Ctrl-C stops it
         let undoing = ActionRunner { cancel: &context.kill, ..runner };
-        let unwound = unwind(&effects.undo, &undoing).await;
+        let unwound = unwind(&undoing).await;
         if !unwound.left.is_empty() && outcome.verdict.is_accepted() {
             outcome = CaseOutcome::errored(format!("not everything could be undone: {}", unwound.left.join("; ")));
         }
-        unwound.not_met.iter().for_each(|name| effects.inconclusive.add(fault_not_met(name)));
-        clock.jump(context).into_iter().for_each(|why| effects.inconclusive.add(why));
+        let reasons = unwound.not_met.iter().map(|name| fault_not_met(name)).chain(clock.jump(context));
+        reasons.for_each(|why| effects.mark_inconclusive(why));
         outcome.left = unwound.left;
     }
-    match effects.inconclusive.first() {
+    match effects.inconclusive.into_inner() {
         Some(why) => mark_inconclusive(case, context, &statuses, outcome, why).await,
         None => outcome,
     }
@@ -169,12 +168,10 @@ impl CaseExecution {
             Some(reason) if sentence.unproven => (Status::Unproven, Some(reason)),
             Some(reason) => (Status::NotReached, Some(reason)),
             None => {
-                let (status, reason, outcome) = evaluate_sentence(sentence, runner, &self.scope).await;
-                if let Some(outcome) = outcome {
-                    self.scope = outcome.scope;
-                    self.ended |= outcome.ends_steps && sentence.part != Part::Expected;
-                }
-                (status, reason)
+                let (scope, outcome) = evaluate_sentence(sentence, runner, self.scope.clone()).await;
+                self.scope = scope;
+                self.ended |= outcome.ends_steps && sentence.part != Part::Expected;
+                (outcome.status, outcome.reason)
             }
         };
         if sentence.part == Part::Precondition && status.is_unsuccessful() && self.blocked.is_none() {
@@ -213,40 +210,35 @@ impl CaseExecution {
     }
 }
 
-/// Runs the actions of a sentence, then evaluates the assertions written beside it.
-async fn evaluate_sentence(
-    sentence: &Sentence,
-    runner: &ActionRunner<'_>,
-    scope: &Scope,
-) -> (Status, Option<String>, Option<ActionsOutcome>) {
+/// Runs the actions of a sentence, then evaluates the assertions written beside it. Returns the scope after it.
+async fn evaluate_sentence(sentence: &Sentence, runner: &ActionRunner<'_>, scope: Scope) -> (Scope, ActionOutcome) {
+    let with_status = |status, reason: Option<&str>, outcome: ActionOutcome| ActionOutcome {
+        status,
+        reason: reason.map(String::from),
+        ..outcome
+    };
     if sentence.unproven {
-        return (Status::Unproven, None, None);
+        return (scope, with_status(Status::Unproven, None, ActionOutcome::passed()));
     }
     if sentence.part == Part::Precondition && sentence.actions.is_empty() {
-        return (Status::NotVerified, Some("the plan has no action for it".into()), None);
+        let reason = Some("the plan has no action for it");
+        return (scope, with_status(Status::NotVerified, reason, ActionOutcome::passed()));
     }
     let at = &sentence.address;
-    let mut outcome = runner.run_actions(&sentence.actions, &at.child("do"), scope.clone(), None).await;
+    let ActionsOutcome { scope, acted, mut total } =
+        runner.run_actions(&sentence.actions, &at.child("do"), scope, None).await;
     if !sentence.assertions.is_empty() {
-        let ActionOutcome { status, reason, judged, .. } =
-            evaluate_own_assertions(sentence, runner, &at.child("check"), &outcome.scope).await;
-        outcome.judged += judged;
-        if outcome.status.worst(status) != outcome.status {
-            outcome.status = status;
-            outcome.reason = reason;
-        }
+        total.add(evaluate_own_assertions(sentence, runner, &at.child("check"), &scope).await);
     }
-    if sentence.part != Part::Expected && !sentence.actions.is_empty() && !outcome.acted {
-        let reason = "no action ran: all were skipped by their `if`".to_string();
-        return (Status::NotVerified, Some(reason), Some(outcome));
-    }
-    // skipped actions prove nothing
-    if sentence.part == Part::Expected && outcome.judged == 0 && !outcome.status.is_unsuccessful() {
-        let reason = "no assertion was evaluated for this result".to_string();
-        return (Status::NotReached, Some(reason), Some(outcome));
-    }
-    let (status, reason) = (outcome.status, outcome.reason.clone());
-    (if status == Status::Skipped { Status::Passed } else { status }, reason, Some(outcome))
+    let total = if sentence.part != Part::Expected && !sentence.actions.is_empty() && !acted {
+        with_status(Status::NotVerified, Some("no action ran: all were skipped by their `if`"), total)
+    } else if sentence.part == Part::Expected && total.judged == 0 && !total.status.is_unsuccessful() {
+        // skipped actions prove nothing
+        with_status(Status::NotReached, Some("no assertion was evaluated for this result"), total)
+    } else {
+        total
+    };
+    (scope, total)
 }
 
 /// Evaluates the assertions of the sentence itself, against the names that its steps have bound.
@@ -256,24 +248,19 @@ async fn evaluate_own_assertions(
     at: &Address,
     scope: &Scope,
 ) -> ActionOutcome {
-    let hooked = match runner.before_action(at, scope) {
-        Ok(hooked) => hooked,
-        Err(outcome) => return outcome,
-    };
-    let own = hooked.as_ref().map_or(scope, |h| &h.scope);
-    let summary = "expected".to_string();
-    runner.emit(at, EventKind::ActionStarted { summary, location: sentence.location.clone() }).await;
-    let (status, results, reason) = match sentence.needs.iter().find(|n| !own.has(n)) {
-        Some(name) => (Status::NotReached, vec![], Some(format!("`{name}` was never bound"))),
-        None => {
-            let results = runner.evaluate(&sentence.assertions, None, own);
-            let failure = results.iter().find(|r| !r.holds).map(describe_failure);
-            (if failure.is_some() { Status::Failed } else { Status::Passed }, results, failure)
+    let run = async |scope: Scope| {
+        let (summary, location) = ("expected".to_string(), sentence.location.clone());
+        runner.emit(at, EventKind::ActionStarted { summary, location }).await;
+        if let Some(name) = sentence.needs.iter().find(|n| !scope.has(n)) {
+            return runner.fail_early(at, Status::NotReached, format!("`{name}` was never bound")).await;
         }
+        let results = runner.evaluate(&sentence.assertions, None, &scope);
+        let (judged, reason) = (results.len(), results.iter().find(|r| !r.holds).map(describe_failure));
+        let status = if reason.is_some() { Status::Failed } else { Status::Passed };
+        let finished =
+            EventKind::ActionFinished { status, results, reason: reason.clone(), attempts: 0, took: Duration::ZERO };
+        runner.emit(at, finished).await;
+        ActionOutcome { status, reason, judged, ..ActionOutcome::passed() }
     };
-    let judged = results.len();
-    runner.emit_finished(at, status, results, reason.clone(), 0, Duration::ZERO).await;
-    let outcome = ActionOutcome { status, reason, judged, ..ActionOutcome::passed() };
-    runner.after_action(at, scope, hooked, &outcome);
-    outcome
+    runner.run_with_source(at, scope, run).await
 }

@@ -1,19 +1,20 @@
 //! Evaluates the assertions of an action, binds its names and reports its end.
 use super::{
-    results::{ActionOutcome, describe_failure},
-    runner::ActionRunner,
-    schedule::ScheduledAction,
+    results::{ActionOutcome, ObservationTime, describe_failure},
+    runner::{ActionRunner, Invocation},
 };
 use crate::{
-    address::Address,
-    expr::{AssertionResult, Scope, assertion::evaluate_checks, matching::match_pattern, pattern::Matcher},
+    event::EventKind,
+    expr::{AssertionResult, Scope, Template, assertion::evaluate_checks, matching::match_pattern, pattern::Matcher},
     outcome::Status,
     plan::Assertions,
     value::{Map, Value},
 };
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// The observation of an action, judged.
+#[derive(Default)]
 pub(super) struct Judged {
     pub value: Option<Value>,
     pub results: Vec<AssertionResult>,
@@ -32,38 +33,24 @@ impl ActionRunner<'_> {
         output: Option<&Value>,
         scope: &Scope,
     ) -> Vec<AssertionResult> {
-        if let Some(hook) = &self.context.hook {
-            hook.judging(assertions, scope);
-        }
+        self.source.judging(assertions, scope);
         let mut out = vec![];
         if let Some(p) = &assertions.pattern {
-            match output {
-                Some(v) => match_pattern(p, "", Some(v), scope, &mut out),
-                None => {
-                    let names = match &p.matcher {
-                        Matcher::Map(entries) => entries
-                            .iter()
-                            .filter_map(|(k, ..)| k.as_literal())
-                            .filter_map(|k| Some((k.to_string(), scope.get(k)?.clone())))
-                            .collect::<Map>(),
-                        _ => Map::new(),
-                    };
-                    match_pattern(p, "", Some(&Value::from(names)), scope, &mut out);
-                }
-            }
+            let named =
+                |(k, ..): &(Template, _, _)| Some((k.as_literal()?.to_string(), scope.get(k.as_literal()?)?.clone()));
+            let in_scope = match (output, &p.matcher) {
+                (None, Matcher::Map(entries)) => entries.iter().filter_map(named).collect(),
+                _ => Map::new(),
+            };
+            match_pattern(p, "", Some(output.unwrap_or(&Value::from(in_scope))), scope, &mut out);
         }
         evaluate_checks(&assertions.checks, scope, &mut out);
         out
     }
 
     /// Decides the status of an action, evaluates its `save` and emits its end.
-    pub(super) async fn conclude(
-        &self,
-        action: &ScheduledAction,
-        at: &Address,
-        scope: &Scope,
-        judged: Judged,
-    ) -> ActionOutcome {
+    pub(super) async fn conclude(&self, call: Invocation<'_>, judged: Judged) -> ActionOutcome {
+        let Invocation { action, at, scope, .. } = call;
         let Judged { value, mut results, attempts, took, mut status, mut reason } = judged;
         let count = results.len();
         if results.iter().any(|r| !r.holds) {
@@ -99,8 +86,23 @@ impl ActionRunner<'_> {
         if reason.is_none() {
             reason = results.iter().find(|r| !r.holds).map(describe_failure);
         }
-        self.emit_finished(at, status, results, reason.clone(), attempts, took).await;
+        let finished = EventKind::ActionFinished { status, results, reason: reason.clone(), attempts, took };
+        self.emit(at, finished).await;
         let ends_steps = matches!(status, Status::Errored | Status::Interrupted);
         ActionOutcome { status, reason, value, names, ends_steps, expired: false, judged: count }
+    }
+
+    /// Reports what the engine measured as the only observation of an action, and concludes it.
+    pub(super) async fn conclude_measured(
+        &self,
+        call: Invocation<'_>,
+        at: Timestamp,
+        value: Value,
+        judged: Judged,
+    ) -> ActionOutcome {
+        let results = self.evaluate(&call.action.assertions, Some(&value), &call.scope.with_all(&value));
+        let time = ObservationTime { attempt: 0, at, took: judged.took };
+        self.emit_observed(call.at, time, Ok(&value), &results, vec![]).await;
+        self.conclude(call, Judged { value: Some(value), results, attempts: 1, ..judged }).await
     }
 }

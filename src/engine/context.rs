@@ -1,8 +1,7 @@
 //! Data that all cases of a run share.
 use super::{
-    hook::ActionHook,
     live::LiveSource,
-    schedule::{Fault, ScheduledAction},
+    schedule::{Fault, Schedule, ScheduledAction},
 };
 use crate::{
     event::Events,
@@ -31,6 +30,30 @@ pub struct RunContext {
     pub fail_fast: bool,
     /// The wall clock.
     pub wall: fn() -> Timestamp,
-    /// `None` in a live run.
-    pub hook: Option<Arc<dyn ActionHook>>,
+}
+
+impl RunContext {
+    /// A run that nothing cancels, without targets and faults.
+    pub fn new(run: RunInfo, secrets: Arc<Secrets>, events: Arc<dyn Events>) -> Self {
+        RunContext {
+            run,
+            secrets,
+            events,
+            cancel: CancellationToken::new(),
+            kill: CancellationToken::new(),
+            fault_switches: HashMap::new(),
+            live: None,
+            faults: vec![],
+            on_failure: vec![],
+            fail_fast: false,
+            wall: Timestamp::now,
+        }
+    }
+
+    /// With the schedule's faults and its actions after a failure, which it takes.
+    #[must_use]
+    pub fn with_schedule(self, schedule: &mut Schedule) -> Self {
+        let (faults, on_failure) = (std::mem::take(&mut schedule.faults), std::mem::take(&mut schedule.on_failure));
+        RunContext { faults, on_failure, ..self }
+    }
 }

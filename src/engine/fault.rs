@@ -3,61 +3,32 @@
 use super::{
     conclude::Judged,
     inconclusive::fault_not_met,
-    results::{ActionOutcome, ActionsOutcome, ObservationTime},
-    runner::ActionRunner,
+    results::{ActionOutcome, ActionsOutcome},
+    runner::{ActionRunner, Invocation},
     schedule::{Fault, ScheduledAction},
     times::elapsed,
     undo::{Undo, UndoKind},
 };
-use crate::{
-    address::Address,
-    event::EventKind,
-    executor::ActionError,
-    expr::{Expression, Scope},
-    outcome::Status,
-    value::Value,
-};
+use crate::{address::Address, event::EventKind, executor::ActionError, outcome::Status, value::Value};
 use jiff::Timestamp;
-use std::sync::Arc;
 use tokio::time::Instant;
 
-#[derive(Debug, thiserror::Error)]
-pub enum FaultError {
-    #[error("unknown fault `{0}`")]
-    Unknown(String),
-    #[error(transparent)]
-    Switch(#[from] ActionError),
-    /// An action of the environment did not pass.
-    #[error("{0}")]
-    Action(String),
-}
-
-/// The environment's actions for a fault.
-type FaultActions<'f> = (&'f Arc<Vec<ScheduledAction>>, &'f Arc<Vec<ScheduledAction>>, Option<&'f Expression>);
-
 impl ActionRunner<'_> {
-    pub(super) async fn run_fault(
-        &self,
-        action: &ScheduledAction,
-        at: &Address,
-        scope: &Scope,
-        breaks: bool,
-        name: &str,
-    ) -> ActionOutcome {
+    pub(super) async fn run_fault(&self, call: Invocation<'_>, breaks: bool, name: &str) -> ActionOutcome {
         let (started, begun) = (Timestamp::now(), Instant::now());
         let result = match (self.source.is_live(), breaks) {
             (false, _) => Ok(None),
             (true, true) => {
-                let summary = format!("fault heal {name}");
-                if let Err(e) = self.commit_undo(at, summary, UndoKind::Heal(name.into()), action).await {
-                    return self.finish_without_output(at, Status::Errored, e.to_string()).await;
+                let (summary, kind) = (format!("fault heal {name}"), UndoKind::Heal(name.into()));
+                if let Err(failed) = self.commit_undo(call.at, summary, kind, &call.action.location).await {
+                    return failed;
                 }
-                self.break_fault(at, name).await.map(|()| None)
+                self.break_fault(call.at, name).await.map(|()| None)
             }
             (true, false) => {
-                let healed = self.heal_fault(at, name).await;
+                let healed = self.heal_fault(call.at, name).await;
                 if healed.is_ok()
-                    && let Some(Undo { at, summary, .. }) = self.effects.undo.take_heal(name)
+                    && let Some(Undo { at, summary, .. }) = self.take_heal(name)
                 {
                     self.emit(&at, EventKind::UndoFinished { status: Status::Passed, summary, reason: None }).await;
                 }
@@ -74,11 +45,7 @@ impl ActionRunner<'_> {
         }
         let refused = match result {
             Ok(refused) => refused,
-            Err(e) => {
-                let reason = e.to_string();
-                self.emit_finished(at, Status::Errored, vec![], Some(reason.clone()), 1, begun.elapsed()).await;
-                return ActionOutcome::without_output(Status::Errored, reason);
-            }
+            Err(e) => return self.fail(call.at, Status::Errored, e, 1, begun.elapsed()).await,
         };
         let took = begun.elapsed();
         let live = Value::map([
@@ -86,57 +53,62 @@ impl ActionRunner<'_> {
             ("at".to_string(), Value::Time(started)),
             ("took".to_string(), elapsed(started, started, took)),
         ]);
-        let value = self.source.measured(at, live);
-        let inner = scope.with_all(&value);
-        let results = self.evaluate(&action.assertions, Some(&value), &inner);
-        self.emit_observed(at, ObservationTime { attempt: 0, at: started, took }, &value, &results, vec![]).await;
-        let (mut status, mut reason) = (Status::Passed, None);
+        let value = self.source.measured(call.at, live);
+        let mut judged = Judged { took, ..Judged::default() };
         if !breaks && value.get("refused").and_then(Value::as_i64) == Some(0) {
-            let why = fault_not_met(name);
-            self.effects.inconclusive.add(&why);
-            (status, reason) = (Status::Errored, Some(why));
+            (judged.status, judged.reason) = (Status::Errored, Some(fault_not_met(name)));
+            self.effects.mark_inconclusive(fault_not_met(name));
         }
-        let own = Judged { value: Some(value), results, attempts: 1, took: begun.elapsed(), status, reason };
-        self.conclude(action, at, scope, own).await
+        self.conclude_measured(call, started, value, judged).await
     }
 
-    async fn break_fault(&self, at: &Address, name: &str) -> Result<(), FaultError> {
+    /// Removes the last undo that heals the fault `name`.
+    fn take_heal(&self, name: &str) -> Option<Undo> {
+        let mut stack = self.effects.undo.lock();
+        let i = stack.iter().rposition(|u| matches!(&u.kind, UndoKind::Heal(n) if n == name))?;
+        Some(stack.remove(i))
+    }
+
+    async fn break_fault(&self, at: &Address, name: &str) -> Result<(), ActionError> {
         if let Some(switch) = self.context.fault_switches.get(name) {
-            return Ok(switch.cut().await?);
+            return switch.cut().await;
         }
-        let (cut, ..) = self.fault_actions(name)?;
-        self.run_fault_actions(at, cut).await.map(drop)
+        match self.fault(name) {
+            Some(Fault::Actions { cut, .. }) => self.run_fault_actions(at, cut).await.map(drop),
+            _ => Err(unknown(name)),
+        }
     }
 
     /// Heals a fault. Returns the number of connections that it refused, where that is known.
-    pub async fn heal_fault(&self, at: &Address, name: &str) -> Result<Option<u64>, FaultError> {
+    pub async fn heal_fault(&self, at: &Address, name: &str) -> Result<Option<u64>, ActionError> {
         self.effects.faults.lock().retain(|f| f != name);
         if let Some(switch) = self.context.fault_switches.get(name) {
             let refused = switch.refused();
-            switch.heal().await?;
-            return Ok(Some(refused));
+            return switch.heal().await.map(|()| Some(refused));
         }
-        let (_, heal, refused) = self.fault_actions(name)?;
+        let Some(Fault::Actions { heal, refused, .. }) = self.fault(name) else { return Err(unknown(name)) };
         let outcome = self.run_fault_actions(at, heal).await?;
-        let refused = refused.and_then(|e| e.eval(&outcome.scope).ok()).and_then(|v| v.as_i64());
+        let refused = refused.as_ref().and_then(|e| e.eval(&outcome.scope).ok()).and_then(|v| v.as_i64());
         Ok(refused.and_then(|n| u64::try_from(n).ok()))
     }
 
-    fn fault_actions(&self, name: &str) -> Result<FaultActions<'_>, FaultError> {
-        match self.context.faults.iter().find(|(n, _)| n == name) {
-            Some((_, Fault::Actions { cut, heal, refused })) => Ok((cut, heal, refused.as_ref())),
-            _ => Err(FaultError::Unknown(name.into())),
-        }
+    fn fault(&self, name: &str) -> Option<&Fault> {
+        self.context.faults.iter().find(|(n, _)| n == name).map(|(_, fault)| fault)
     }
 
     /// Runs actions of the environment, with its names.
-    async fn run_fault_actions(&self, at: &Address, actions: &[ScheduledAction]) -> Result<ActionsOutcome, FaultError> {
+    async fn run_fault_actions(
+        &self,
+        at: &Address,
+        actions: &[ScheduledAction],
+    ) -> Result<ActionsOutcome, ActionError> {
         let scope = self.source.environment();
         let runner = ActionRunner { base: &scope, ..*self };
         let outcome = runner.run_actions(actions, &at.child("fault"), scope.clone(), None).await;
-        match outcome.failure() {
-            Some(reason) => Err(FaultError::Action(reason)),
-            None => Ok(outcome),
-        }
+        outcome.total.failure().map_or(Ok(outcome), |reason| Err(ActionError::Invalid(reason)))
     }
+}
+
+fn unknown(name: &str) -> ActionError {
+    ActionError::Invalid(format!("unknown fault `{name}`"))
 }

@@ -1,24 +1,10 @@
-//! Reasons why a case is inconclusive: branches that did not overlap, a fault that no connection met, a clock that jumped.
+//! Reasons why a case is inconclusive: a fault that no connection met, a clock that jumped.
 use super::context::RunContext;
 use jiff::{SignedDuration, Timestamp};
-use parking_lot::Mutex;
 use std::time::Instant;
 
 /// Largest accepted difference between the wall clock and the monotonic clock. Slewing a clock stays below it.
 const MAX_CLOCK_DRIFT: SignedDuration = SignedDuration::from_secs(1);
-
-#[derive(Default)]
-pub struct InconclusiveReasons(Mutex<Vec<String>>);
-
-impl InconclusiveReasons {
-    pub fn add(&self, reason: impl Into<String>) {
-        self.0.lock().push(reason.into());
-    }
-
-    pub fn first(&self) -> Option<String> {
-        self.0.lock().first().cloned()
-    }
-}
 
 /// The reason for a fault during which no connection was attempted.
 pub fn fault_not_met(name: &str) -> String {

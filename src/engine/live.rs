@@ -2,6 +2,7 @@
 use super::{
     observation::{NextAttempt, Observation, ObservationRequest, ObservationSource},
     schedule,
+    wait::Wait,
 };
 use crate::{
     address::Address,
@@ -95,19 +96,19 @@ impl LiveSource {
 #[async_trait]
 impl ObservationSource for LiveSource {
     async fn observe(&self, request: ObservationRequest<'_>) -> Option<Observation> {
-        let over = |deadline: Option<Instant>| deadline.is_some_and(|d| Instant::now() >= d);
-        if request.attempts > 0 && over(request.until) {
+        let (attempts, until) = (request.wait.attempts, request.wait.observe_until());
+        if attempts > 0 && until.is_some_and(|until| Instant::now() >= until) {
             return None;
         }
         let evidence = Mutex::new(vec![]);
         let sent = AtomicBool::new(false);
         let environment = self.environment();
         let limit = Instant::now() + request.timeout;
-        let deadline = request.until.map_or(limit, |u| u.min(limit));
+        let deadline = until.map_or(limit, |u| u.min(limit));
         let result = {
             let act = async {
-                if request.attempts > 0 && request.last.is_none() {
-                    tokio::time::sleep(request.pace).await;
+                if attempts > 0 && request.last.is_none() {
+                    tokio::time::sleep(request.wait.pace()).await;
                 }
                 let target = match request.target {
                     Some(name) => Some(self.target(name).await?),
@@ -126,7 +127,7 @@ impl ObservationSource for LiveSource {
                 };
                 match request.last {
                     None => request.action.perform(&cx).await,
-                    Some(last) => request.action.next(&cx, last, request.pace).await,
+                    Some(last) => request.action.next(&cx, last, request.wait.pace()).await,
                 }
             };
             // a panic in a dependency errors one action, not the run
@@ -146,7 +147,7 @@ impl ObservationSource for LiveSource {
                 r = tokio::time::timeout_at(deadline, &mut act) => match r {
                     Ok(r) => r,
                     // cut off by the end of observing: a further attempt is dropped, the first one is a timeout
-                    Err(_) if request.attempts > 0 && deadline < limit => return None,
+                    Err(_) if attempts > 0 && deadline < limit => return None,
                     Err(_) => {
                         let left = deadline.saturating_duration_since(limit - request.timeout);
                         Err(ActionError::TimedOut(request.timeout.min(left)))
@@ -158,19 +159,12 @@ impl ObservationSource for LiveSource {
         Some(Observation { result, evidence: evidence.into_inner(), sent })
     }
 
-    async fn next_attempt(
-        &self,
-        _: &Address,
-        attempts: u32,
-        until: Option<Instant>,
-        pace: Duration,
-        cancel: &CancellationToken,
-    ) -> NextAttempt {
-        if attempts == 0 {
+    async fn next_attempt(&self, _: &Address, wait: &Wait<'_>, cancel: &CancellationToken) -> NextAttempt {
+        if wait.attempts == 0 {
             return NextAttempt::Run;
         }
-        let Some(until) = until else { return NextAttempt::Stop };
-        let next = Instant::now() + pace;
+        let Some(until) = wait.until else { return NextAttempt::Stop };
+        let next = Instant::now() + wait.pace();
         if next >= until {
             return NextAttempt::Stop;
         }

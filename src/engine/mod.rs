@@ -3,7 +3,6 @@
 //! `run` runs cases, `case` their sentences, `action` and the files for each kind of action run actions. `results`, `context` and
 //! `schedule` hold their data.
 mod action;
-pub mod backoff;
 mod call;
 pub mod case;
 pub mod compile;
@@ -11,8 +10,7 @@ mod conclude;
 pub mod context;
 pub mod dispatch;
 mod fault;
-pub mod hook;
-pub mod inconclusive;
+mod inconclusive;
 mod known_failures;
 pub mod live;
 pub mod names;
@@ -26,10 +24,10 @@ pub mod schedule;
 pub mod scopes;
 mod start_gate;
 mod times;
-pub mod undo;
+mod undo;
 mod unwind;
 mod verb;
-mod wait;
+pub mod wait;
 
 #[cfg(test)]
 pub(crate) mod tests;

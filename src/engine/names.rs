@@ -29,11 +29,9 @@ pub struct Names {
 struct Name {
     name: String,
     shape: Shape,
-    /// Where the plan binds it; `None` for built-in names.
+    /// Where the plan binds it; `None` for built-in names and the fields of an output, which may shadow another name.
     span: Option<Span>,
     used: Cell<bool>,
-    /// A built-in name or the field of an output: it may shadow another name.
-    passing: bool,
 }
 
 impl Names {
@@ -42,7 +40,7 @@ impl Names {
     }
 
     pub fn built_in(&mut self, name: &str, shape: Shape) {
-        self.known.push(Name { name: name.into(), shape, span: None, used: Cell::new(true), passing: true });
+        self.known.push(Name { name: name.into(), shape, span: None, used: Cell::new(true) });
     }
 
     /// Binds a name that the plan chose. It must not shadow another.
@@ -52,19 +50,13 @@ impl Names {
             let d = Diagnostic::error("invalid-name", span, format!("expected a name, found `{name}`"));
             problems.push(d.help("use letters, digits and `_`, and no digit at the start"));
             wrong = true;
-        } else if self.known.iter().any(|n| n.name == name && !(n.passing && n.span.is_none() && n.name == "item")) {
+        } else if self.known.iter().any(|n| n.name == name && !(n.span.is_none() && n.name == "item")) {
             let d = Diagnostic::error("shadowing-name", span, format!("`{name}` is already bound"));
             problems.push(d.help("choose another name: no name may shadow another"));
             self.touch(name);
             wrong = true;
         }
-        self.known.push(Name {
-            name: name.into(),
-            shape,
-            span: Some(span.clone()),
-            used: Cell::new(wrong),
-            passing: false,
-        });
+        self.known.push(Name { name: name.into(), shape, span: Some(span.clone()), used: Cell::new(wrong) });
     }
 
     /// Removes the names bound since `depth`, with a warning for each that was never read.
@@ -106,11 +98,8 @@ impl Names {
                 (Shape::Fields(fields), Segment::Field(name, span)) => match fields.iter().find(|(f, _)| f == name) {
                     Some((_, inner)) => inner.clone(),
                     None => {
-                        let d = Diagnostic::error(
-                            "unknown-field",
-                            span,
-                            format!("unknown field `{name}` of `{}`", read.root),
-                        );
+                        let message = format!("unknown field `{name}` of `{}`", read.root);
+                        let d = Diagnostic::error("unknown-field", span, message);
                         problems.push(d.suggest(name, fields.iter().map(|(f, _)| f.as_str())));
                         return Shape::Any;
                     }

@@ -1,14 +1,15 @@
 //! Where observations come from: the trait that a live run and a replay implement.
+use super::{results::ActionOutcome, wait::Wait};
 use crate::{
     address::Address,
     event::Evidence,
     executor::{Action, ActionError, Output},
     expr::Scope,
+    plan::Assertions,
     value::Value,
 };
 use async_trait::async_trait;
 use std::time::Duration;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub struct ObservationRequest<'a> {
@@ -18,14 +19,9 @@ pub struct ObservationRequest<'a> {
     pub scope: &'a Scope,
     /// The previous output, from which the next attempt continues without losing anything.
     pub last: Option<&'a Output>,
-    /// Number of attempts before this one.
-    pub attempts: u32,
-    /// When observing ends.
-    pub until: Option<Instant>,
+    pub wait: &'a Wait<'a>,
     /// Time limit of this attempt.
     pub timeout: Duration,
-    /// Time to wait before a further attempt where the target does not report changes itself.
-    pub pace: Duration,
     pub cancel: &'a CancellationToken,
 }
 
@@ -49,14 +45,7 @@ pub trait ObservationSource: Send + Sync {
     /// Makes the next observation; `None` if the time for observing is over.
     async fn observe(&self, request: ObservationRequest<'_>) -> Option<Observation>;
     /// Waits for the next attempt of a `use`.
-    async fn next_attempt(
-        &self,
-        at: &Address,
-        attempts: u32,
-        until: Option<Instant>,
-        pace: Duration,
-        cancel: &CancellationToken,
-    ) -> NextAttempt;
+    async fn next_attempt(&self, at: &Address, wait: &Wait<'_>, cancel: &CancellationToken) -> NextAttempt;
     /// What the engine measured itself (the overlap of a `parallel`, the connections that a fault refused), or what was recorded
     /// in its place.
     fn measured(&self, at: &Address, live: Value) -> Value;
@@ -64,4 +53,13 @@ pub trait ObservationSource: Send + Sync {
     fn is_live(&self) -> bool;
     /// The names of the environment.
     fn environment(&self) -> Scope;
+    /// Called before the action at `at` runs with the names of `scope` while `faults` are in force, and before the assertions of a
+    /// sentence. Returns the scope to run it in, or its outcome if it need not run.
+    fn before(&self, _at: &Address, scope: &Scope, _faults: &[String]) -> Result<Scope, ActionOutcome> {
+        Ok(scope.clone())
+    }
+    /// Called before `assertions` are evaluated.
+    fn judging(&self, _assertions: &Assertions, _scope: &Scope) {}
+    /// Called after an action that left the faults in force as they were, with the arguments of `before`.
+    fn after(&self, _at: &Address, _scope: &Scope, _faults: &[String], _outcome: &ActionOutcome) {}
 }

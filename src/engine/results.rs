@@ -39,42 +39,33 @@ impl ActionOutcome {
         let ends_steps = matches!(status, Status::Errored | Status::Interrupted);
         ActionOutcome { status, reason: Some(reason.into()), ends_steps, ..ActionOutcome::passed() }
     }
-}
 
-pub struct ActionsOutcome {
-    /// The scope with the names that the actions bound.
-    pub scope: Scope,
-    pub status: Status,
-    pub reason: Option<String>,
-    /// The output of the last action that had one.
-    pub last: Option<Value>,
-    pub names: Vec<(String, Value)>,
-    pub ends_steps: bool,
-    pub expired: bool,
-    pub judged: usize,
-    /// At least one action was not skipped by its `if`.
-    pub acted: bool,
-}
-
-impl ActionsOutcome {
-    pub fn new(scope: Scope) -> Self {
-        ActionsOutcome {
-            scope,
-            status: Status::Passed,
-            reason: None,
-            last: None,
-            names: vec![],
-            ends_steps: false,
-            expired: false,
-            judged: 0,
-            acted: false,
+    /// Adds the outcome of a part: its output and names, and the worse status with its reason.
+    pub fn add(&mut self, part: ActionOutcome) {
+        let worse = self.status.worst(part.status);
+        if worse != self.status || (self.reason.is_none() && part.status.is_unsuccessful()) {
+            (self.status, self.reason) = (worse, part.reason);
         }
+        self.value = part.value.or(self.value.take());
+        self.names.extend(part.names);
+        self.ends_steps |= part.ends_steps;
+        self.expired |= part.expired;
+        self.judged += part.judged;
     }
 
-    /// The reason why the actions did not pass, if they did not.
+    /// The reason why it did not pass, if it did not.
     pub fn failure(&self) -> Option<String> {
         self.status.is_unsuccessful().then(|| self.reason.clone().unwrap_or_else(|| self.status.as_str().into()))
     }
+}
+
+/// The outcome of a list of actions.
+pub struct ActionsOutcome {
+    /// The scope with the names that the actions bound.
+    pub scope: Scope,
+    /// At least one action was not skipped by its `if`.
+    pub acted: bool,
+    pub total: ActionOutcome,
 }
 
 pub struct CaseOutcome {

@@ -84,13 +84,11 @@ pub async fn set_up(
     let scope = live.environment();
     let runner = ActionRunner::new(context, source, &context.cancel, effects, &scope);
     let outcome = runner.run_actions(&schedule.setup, &Address::new("setup"), scope.clone(), None).await;
-    match outcome.failure() {
-        Some(reason) => Err(SetupError(reason)),
-        None => {
-            live.set_environment(outcome.scope);
-            Ok(())
-        }
+    if let Some(reason) = outcome.total.failure() {
+        return Err(SetupError(reason));
     }
+    live.set_environment(outcome.scope);
+    Ok(())
 }
 
 /// Runs the teardown of the environment and undoes its setup. Returns a sentence for each thing that did not work.
@@ -105,8 +103,8 @@ pub async fn tear_down(
     let runner = ActionRunner::new(context, source, &context.kill, effects, &scope);
     let outcome = runner.run_actions(&schedule.teardown, &Address::new("teardown"), scope.clone(), None).await;
     let mut notes = vec![];
-    notes.extend(outcome.failure().map(|reason| format!("the environment's teardown failed: {reason}")));
-    notes.extend(unwind(&effects.undo, &runner).await.left.into_iter().map(|l| format!("left behind by setup: {l}")));
+    notes.extend(outcome.total.failure().map(|reason| format!("the environment's teardown failed: {reason}")));
+    notes.extend(unwind(&runner).await.left.into_iter().map(|l| format!("left behind by setup: {l}")));
     notes
 }
 

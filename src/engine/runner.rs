@@ -1,13 +1,11 @@
 //! What running an action needs, and the events that every action emits.
 use super::{
     context::RunContext,
-    hook::BeforeAction,
-    inconclusive::InconclusiveReasons,
     observation::ObservationSource,
     results::{ActionOutcome, ObservationTime},
     schedule::ScheduledAction,
     start_gate::StartGate,
-    undo::UndoStack,
+    undo::Undo,
 };
 use crate::{
     address::Address,
@@ -24,10 +22,17 @@ use tokio_util::sync::CancellationToken;
 /// What the actions of a case leave for the end of the case.
 #[derive(Default)]
 pub struct CaseEffects {
-    pub undo: UndoStack,
+    pub undo: Mutex<Vec<Undo>>,
     /// Faults in force. While there is one, an unreachable product counts as its response.
     pub faults: Mutex<Vec<String>>,
-    pub inconclusive: InconclusiveReasons,
+    /// The first reason why the case is inconclusive.
+    pub inconclusive: Mutex<Option<String>>,
+}
+
+impl CaseEffects {
+    pub(super) fn mark_inconclusive(&self, reason: impl Into<String>) {
+        self.inconclusive.lock().get_or_insert_with(|| reason.into());
+    }
 }
 
 /// Runs actions. `action.rs` runs lists of them; `verb.rs`, `call.rs`, `parallel.rs` and `fault.rs` run one kind each.
@@ -43,10 +48,14 @@ pub struct ActionRunner<'a> {
     pub start: Option<&'a StartGate<'a>>,
 }
 
-/// The scope that the hook of the context chose for an action, and the faults in force before it.
-pub(super) struct Hooked {
-    pub scope: Scope,
-    faults: Vec<String>,
+/// An action to run.
+#[derive(Clone, Copy)]
+pub struct Invocation<'a> {
+    pub action: &'a ScheduledAction,
+    pub at: &'a Address,
+    pub scope: &'a Scope,
+    /// Time limit of each attempt, where the action has none of its own.
+    pub timeout: Option<Duration>,
 }
 
 impl<'a> ActionRunner<'a> {
@@ -64,22 +73,22 @@ impl<'a> ActionRunner<'a> {
         self.effects.faults.lock().clone()
     }
 
-    /// Calls the hook, if there is one. `Err` holds the outcome of an action that need not run.
-    pub(super) fn before_action(&self, at: &Address, scope: &Scope) -> Result<Option<Hooked>, ActionOutcome> {
-        let Some(hook) = &self.context.hook else { return Ok(None) };
+    /// Runs an action in the scope that the source gives it, unless the source has its outcome already.
+    pub(super) async fn run_with_source<F: Future<Output = ActionOutcome>>(
+        &self,
+        at: &Address,
+        scope: &Scope,
+        run: impl FnOnce(Scope) -> F,
+    ) -> ActionOutcome {
         let faults = self.faults_in_force();
-        match hook.before(at, scope, &faults) {
-            BeforeAction::Run(scope) => Ok(Some(Hooked { scope, faults })),
-            BeforeAction::Skip(outcome) => Err(outcome),
+        let outcome = match self.source.before(at, scope, &faults) {
+            Ok(own) => run(own).await,
+            Err(outcome) => return outcome,
+        };
+        if self.faults_in_force() == faults {
+            self.source.after(at, scope, &faults, &outcome);
         }
-    }
-
-    pub(super) fn after_action(&self, at: &Address, scope: &Scope, hooked: Option<Hooked>, outcome: &ActionOutcome) {
-        if let (Some(hook), Some(Hooked { faults, .. })) = (&self.context.hook, hooked)
-            && self.faults_in_force() == faults
-        {
-            hook.after(at, scope, &faults, outcome);
-        }
+        outcome
     }
 
     pub(super) fn cancel_reason(&self) -> &'static str {
@@ -90,16 +99,17 @@ impl<'a> ActionRunner<'a> {
         self.context.events.emit(at, kind).await;
     }
 
-    pub(super) async fn emit_started(&self, action: &ScheduledAction, at: &Address) {
-        self.emit(at, EventKind::ActionStarted { summary: action.summary.clone(), location: action.location.clone() })
-            .await;
+    pub(super) async fn emit_started(&self, call: Invocation<'_>) {
+        let (summary, location) = (call.action.summary.clone(), call.action.location.clone());
+        self.emit(call.at, EventKind::ActionStarted { summary, location }).await;
     }
 
+    /// Emits an observation with the results of its assertions.
     pub(super) async fn emit_observed(
         &self,
         at: &Address,
         time: ObservationTime,
-        value: &Value,
+        observed: Result<&Value, &ActionError>,
         results: &[AssertionResult],
         evidence: Vec<Evidence>,
     ) {
@@ -107,62 +117,32 @@ impl<'a> ActionRunner<'a> {
             attempt: time.attempt,
             at: time.at,
             took: time.took,
-            value: Some(value.clone()),
-            error: None,
-            error_kind: None,
+            value: observed.ok().cloned(),
+            error: observed.err().map(ToString::to_string),
+            error_kind: observed.err().map(ActionError::kind),
             unmet: results.iter().filter(|r| !r.holds).cloned().collect(),
             evidence,
         };
         self.emit(at, kind).await;
     }
 
-    pub(super) async fn emit_not_observed(
-        &self,
-        at: &Address,
-        time: ObservationTime,
-        error: &ActionError,
-        evidence: Vec<Evidence>,
-    ) {
-        let kind = EventKind::Observed {
-            attempt: time.attempt,
-            at: time.at,
-            took: time.took,
-            value: None,
-            error: Some(error.to_string()),
-            error_kind: Some(error.kind()),
-            unmet: vec![],
-            evidence,
-        };
-        self.emit(at, kind).await;
-    }
-
-    pub(super) async fn emit_finished(
+    /// Finishes an announced action that has no output.
+    pub(super) async fn fail(
         &self,
         at: &Address,
         status: Status,
-        results: Vec<AssertionResult>,
-        reason: Option<String>,
+        reason: impl ToString,
         attempts: u32,
         took: Duration,
-    ) {
-        self.emit(at, EventKind::ActionFinished { status, results, reason, attempts, took }).await;
-    }
-
-    /// Finishes an announced action that made no observation.
-    pub(super) async fn finish_without_output(&self, at: &Address, status: Status, reason: String) -> ActionOutcome {
-        self.emit_finished(at, status, vec![], Some(reason.clone()), 0, Duration::ZERO).await;
+    ) -> ActionOutcome {
+        let reason = reason.to_string();
+        let kind = EventKind::ActionFinished { status, results: vec![], reason: Some(reason.clone()), attempts, took };
+        self.emit(at, kind).await;
         ActionOutcome::without_output(status, reason)
     }
 
-    /// Announces an action and finishes it: it cannot be run.
-    pub(super) async fn refuse(
-        &self,
-        action: &ScheduledAction,
-        at: &Address,
-        status: Status,
-        reason: String,
-    ) -> ActionOutcome {
-        self.emit_started(action, at).await;
-        self.finish_without_output(at, status, reason).await
+    /// Finishes an announced action before its first attempt.
+    pub(super) async fn fail_early(&self, at: &Address, status: Status, reason: impl ToString) -> ActionOutcome {
+        self.fail(at, status, reason, 0, Duration::ZERO).await
     }
 }

@@ -8,11 +8,13 @@ use crate::{
     plan::{Assertions, Foreach, Overlap, RelayFault, SecretSource},
     source::Location,
 };
+use indexmap::IndexSet;
 use std::{
     collections::{BTreeSet, HashSet},
     sync::Arc,
 };
 
+#[derive(Default)]
 pub struct Schedule {
     pub plan: PlanOutline,
     /// The plan's report file, relative to its root.
@@ -65,6 +67,9 @@ fn visit<'s>(
     }
 }
 
+/// Names that must be bound, in the order in which they are checked.
+pub type Needs = IndexSet<String>;
+
 pub struct Breaks {
     pub defect: String,
     pub sentences: Vec<Address>,
@@ -78,7 +83,7 @@ pub struct Target {
 
 pub enum Fault {
     Relay { listen: String, upstream: String, how: RelayFault },
-    Actions { cut: Arc<Vec<ScheduledAction>>, heal: Arc<Vec<ScheduledAction>>, refused: Option<Expression> },
+    Actions { cut: Vec<ScheduledAction>, heal: Vec<ScheduledAction>, refused: Option<Expression> },
 }
 
 pub struct Case {
@@ -108,7 +113,7 @@ pub struct Sentence {
     pub actions: Vec<ScheduledAction>,
     pub assertions: Assertions,
     /// The names that its own `check` and `expect` need.
-    pub needs: Vec<String>,
+    pub needs: Needs,
     pub unproven: bool,
     pub location: Location,
 }
@@ -129,7 +134,7 @@ pub struct ScheduledAction {
     pub give_up_if: Option<Expression>,
     pub timeout: Option<Template>,
     /// The names that must be bound before it runs.
-    pub needs: Vec<String>,
+    pub needs: Needs,
     /// Part of an `undo`, where an empty `foreach` is allowed.
     pub undoing: bool,
 }

@@ -22,23 +22,3 @@ pub enum UndoKind {
     /// Heals the fault of this name.
     Heal(String),
 }
-
-#[derive(Default)]
-pub struct UndoStack(Mutex<Vec<Undo>>);
-
-impl UndoStack {
-    pub fn push(&self, undo: Undo) {
-        self.0.lock().push(undo);
-    }
-
-    pub fn pop(&self) -> Option<Undo> {
-        self.0.lock().pop()
-    }
-
-    /// Removes the last entry that heals the fault `name`.
-    pub fn take_heal(&self, name: &str) -> Option<Undo> {
-        let mut stack = self.0.lock();
-        let at = stack.iter().rposition(|u| matches!(&u.kind, UndoKind::Heal(n) if n == name))?;
-        Some(stack.remove(at))
-    }
-}

@@ -1,8 +1,5 @@
 //! Runs the undo stack, last entry first, and says what is left behind.
-use super::{
-    runner::ActionRunner,
-    undo::{UndoKind, UndoStack},
-};
+use super::{runner::ActionRunner, undo::UndoKind};
 use crate::{event::EventKind, outcome::Status};
 use std::time::Duration;
 
@@ -17,40 +14,33 @@ pub struct Unwound {
     pub not_met: Vec<String>,
 }
 
-pub async fn unwind(stack: &UndoStack, runner: &ActionRunner<'_>) -> Unwound {
+pub async fn unwind(runner: &ActionRunner<'_>) -> Unwound {
     let mut out = Unwound::default();
-    while let Some(undo) = stack.pop() {
-        let (status, reason) = match undo.kind {
-            UndoKind::Heal(name) => {
-                match tokio::time::timeout(UNDO_TIMEOUT, runner.heal_fault(&undo.at, &name)).await {
-                    Ok(Ok(refused)) => {
-                        if refused == Some(0) {
-                            out.not_met.push(name);
-                        }
+    loop {
+        let Some(undo) = runner.effects.undo.lock().pop() else { return out };
+        let work = async {
+            match undo.kind {
+                UndoKind::Heal(name) => match runner.heal_fault(&undo.at, &name).await {
+                    Ok(refused) => {
+                        out.not_met.extend((refused == Some(0)).then_some(name));
                         (Status::Passed, None)
                     }
-                    Ok(Err(e)) => (Status::Errored, Some(format!("the fault `{name}` could not be healed: {e}"))),
-                    Err(_) => (Status::Errored, Some(timed_out())),
-                }
-            }
-            UndoKind::Actions { actions, scope, bound, base } => {
-                let names = bound.lock().clone();
-                let scope = names.into_iter().fold(scope, |s, (n, v)| s.with(n, v));
-                let runner = ActionRunner { base: &base, ..*runner };
-                match tokio::time::timeout(UNDO_TIMEOUT, runner.run_actions(&actions, &undo.at, scope, None)).await {
-                    Ok(outcome) => (outcome.status, outcome.reason),
-                    Err(_) => (Status::Errored, Some(timed_out())),
+                    Err(e) => (Status::Errored, Some(format!("the fault `{name}` could not be healed: {e}"))),
+                },
+                UndoKind::Actions { actions, scope, bound, base } => {
+                    let names = bound.lock().clone();
+                    let scope = names.into_iter().fold(scope, |s, (n, v)| s.with(n, v));
+                    let runner = ActionRunner { base: &base, ..*runner };
+                    let total = runner.run_actions(&actions, &undo.at, scope, None).await.total;
+                    (total.status, total.reason)
                 }
             }
         };
+        let timed_out = |_| (Status::Errored, Some(format!("not done within {UNDO_TIMEOUT:?}")));
+        let (status, reason) = tokio::time::timeout(UNDO_TIMEOUT, work).await.unwrap_or_else(timed_out);
         if status.is_unsuccessful() {
             out.left.push(format!("{}: {}", undo.summary, reason.as_deref().unwrap_or(status.as_str())));
         }
         runner.emit(&undo.at, EventKind::UndoFinished { status, summary: undo.summary, reason }).await;
     }
-    out
-}
-
-fn timed_out() -> String {
-    format!("not done within {UNDO_TIMEOUT:?}")
 }

@@ -4,16 +4,14 @@ use super::{
     conclude::Judged,
     observation::ObservationRequest,
     results::{ActionOutcome, ObservationTime},
-    runner::ActionRunner,
-    schedule::ScheduledAction,
+    runner::{ActionRunner, Invocation},
     times::with_times,
     wait::Wait,
 };
 use crate::{
-    address::Address,
     event::{Evidence, EvidenceKind},
     executor::{Action, ActionError, Output},
-    expr::{AssertionResult, Scope},
+    expr::AssertionResult,
     outcome::Status,
     value::Value,
 };
@@ -21,19 +19,21 @@ use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Time limit of one attempt where the plan gives none.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
 impl ActionRunner<'_> {
     pub(super) async fn run_verb(
         &self,
-        scheduled: &ScheduledAction,
-        at: &Address,
-        scope: &Scope,
+        call: Invocation<'_>,
         action: &dyn Action,
         target: Option<&str>,
-        timeout: Duration,
     ) -> ActionOutcome {
+        let Invocation { action: scheduled, at, scope, timeout } = call;
+        let timeout = timeout.unwrap_or(ATTEMPT_TIMEOUT);
         let mut wait = match Wait::new(scheduled, scope) {
             Ok(wait) => wait,
-            Err(e) => return self.finish_without_output(at, Status::NotReached, e.to_string()).await,
+            Err(e) => return self.fail_early(at, Status::NotReached, e).await,
         };
         let (mut last, mut first_at): (Option<Output>, Option<Timestamp>) = (None, None);
         let mut results: Vec<AssertionResult> = vec![];
@@ -41,19 +41,9 @@ impl ActionRunner<'_> {
         let mut error: Option<ActionError> = None;
         let begun = Instant::now();
         let held = loop {
-            let pace = wait.pace();
-            let request = ObservationRequest {
-                action,
-                target,
-                at,
-                scope,
-                last: last.as_ref(),
-                attempts: wait.attempts,
-                until: wait.observe_until(),
-                timeout,
-                pace,
-                cancel: self.cancel,
-            };
+            let (last_output, cancel) = (last.as_ref(), self.cancel);
+            let request =
+                ObservationRequest { action, target, at, scope, last: last_output, wait: &wait, timeout, cancel };
             let (attempt_at, attempt_begun) = (Timestamp::now(), Instant::now());
             let Some(observation) = self.source.observe(request).await else {
                 break wait.held_to_the_end() && error.is_none();
@@ -72,7 +62,7 @@ impl ActionRunner<'_> {
             wait.attempts += 1;
             match result {
                 Err(e) => {
-                    self.emit_not_observed(at, time, &e, evidence).await;
+                    self.emit_observed(at, time, Err(&e), &[], evidence).await;
                     let retries =
                         wait.retries_errors() && !matches!(e, ActionError::Cancelled | ActionError::Undefined(_));
                     // `last` stays: the next attempt continues from it and misses nothing
@@ -92,7 +82,7 @@ impl ActionRunner<'_> {
                     }
                     results = self.evaluate(&scheduled.assertions, Some(&output.value), &inner);
                     let time = ObservationTime { at: output.at, took: output.took, ..time };
-                    self.emit_observed(at, time, &output.value, &results, evidence).await;
+                    self.emit_observed(at, time, Ok(&output.value), &results, evidence).await;
                     value = Some(output.value.clone());
                     last = Some(output);
                     if let Some(held) = wait.decide(results.iter().all(|r| r.holds), &inner) {
@@ -105,11 +95,11 @@ impl ActionRunner<'_> {
         let Some(e) = error else {
             let (mut status, mut reason) = (Status::Passed, if held { None } else { wait.reason() });
             if held && let Some(why) = value.as_ref().and_then(|v| action.inconclusive(v)) {
-                self.effects.inconclusive.add(&why);
+                self.effects.mark_inconclusive(&why);
                 (status, reason) = (Status::Errored, Some(why));
             }
             let judged = Judged { value, results, attempts: wait.attempts, took, status, reason };
-            let mut outcome = self.conclude(scheduled, at, scope, judged).await;
+            let mut outcome = self.conclude(call, judged).await;
             outcome.expired = !held && wait.eventually.is_some();
             return outcome;
         };
@@ -118,8 +108,7 @@ impl ActionRunner<'_> {
             ActionError::Undefined(e) => (Status::NotReached, e),
             e => (Status::Errored, e.to_string()),
         };
-        self.emit_finished(at, status, vec![], Some(reason.clone()), wait.attempts, took).await;
-        let mut outcome = ActionOutcome::without_output(status, reason);
+        let mut outcome = self.fail(at, status, reason, wait.attempts, took).await;
         outcome.expired = wait.eventually.is_some();
         // an output of an earlier attempt is bound all the same
         outcome.names.extend(value.and_then(|v| Some((scheduled.bind.clone()?, v))));

@@ -1,6 +1,5 @@
 //! `eventually`, `always` and `give_up_if`: decides after each attempt whether another one follows.
 use super::{
-    backoff::Backoff,
     schedule::ScheduledAction,
     times::{DurationError, render_duration},
 };
@@ -16,7 +15,6 @@ pub struct Wait<'a> {
     /// The assertions hold, and must keep holding until the end.
     must_keep_holding: bool,
     given_up: bool,
-    pace: Backoff,
     /// Number of attempts so far.
     pub attempts: u32,
 }
@@ -33,13 +31,13 @@ impl<'a> Wait<'a> {
             // `always` without `eventually` holds from the first attempt on
             must_keep_holding: eventually.is_none() && always.is_some(),
             given_up: false,
-            pace: Backoff::default(),
             attempts: 0,
         })
     }
 
-    pub fn pace(&mut self) -> Duration {
-        self.pace.next().unwrap_or_default()
+    /// Time to wait before the next attempt where the target does not report changes itself.
+    pub fn pace(&self) -> Duration {
+        pace(self.attempts)
     }
 
     /// When the next attempt is cut off. The first attempt of an `always` is not: it may take longer than the window.
@@ -80,18 +78,32 @@ impl<'a> Wait<'a> {
 
     /// Why the action failed, where the results of the last attempt do not say it.
     pub fn reason(&self) -> Option<String> {
+        let within = |d: Option<Duration>| humantime::format_duration(d.unwrap_or_default());
         if self.given_up {
             self.give_up_if.map(|e| format!("given up: `{}`", e.text()))
         } else if self.must_keep_holding {
-            Some(format!("stopped holding within {}", format(self.always)))
+            Some(format!("stopped holding within {}", within(self.always)))
         } else if self.eventually.is_some() {
-            Some(format!("condition not met within {} ({} attempts)", format(self.eventually), self.attempts))
+            Some(format!("condition not met within {} ({} attempts)", within(self.eventually), self.attempts))
         } else {
             None
         }
     }
 }
 
-fn format(d: Option<Duration>) -> String {
-    d.map_or_else(String::new, |d| humantime::format_duration(d).to_string())
+/// 10 ms, then 1.5 times as long each time, up to 250 ms.
+fn pace(attempts: u32) -> Duration {
+    Duration::from_secs_f64((0.010 * 1.5f64.powi(attempts.min(20) as i32)).min(0.250))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pace_grows_up_to_the_maximum() {
+        let paces: Vec<_> = (0..20).map(|n| pace(n).as_millis()).collect();
+        assert_eq!((paces[0], paces[1], paces[19]), (10, 15, 250));
+        assert!(paces.windows(2).all(|w| w[0] <= w[1]));
+    }
 }

@@ -40,6 +40,10 @@ pub trait Executor: Send + Sync {
     fn needs_target(&self) -> bool {
         true
     }
+    /// Whether the effects of its actions are unknown. A protected environment refuses them.
+    fn has_unknown_effects(&self) -> bool {
+        false
+    }
 }
 
 /// The valid settings of a target.

@@ -1,6 +1,6 @@
 //! A plan as written. Data only.
 use crate::{
-    expr::{Expression, Pattern, Template, Tree},
+    expr::{Expression, Pattern, Reference, Template, Tree},
     outcome::Tier,
     source::Span,
     yaml::Node,
@@ -135,6 +135,15 @@ pub enum Overlap {
 pub enum Foreach {
     List(Tree),
     Map(Vec<(String, Tree)>),
+}
+
+impl Foreach {
+    pub fn references(&self) -> Vec<Reference> {
+        match self {
+            Foreach::List(tree) => tree.references(),
+            Foreach::Map(entries) => entries.iter().flat_map(|(_, tree)| tree.references()).collect(),
+        }
+    }
 }
 
 /// Settings for mutation testing.

@@ -119,9 +119,8 @@ fn require_passed(record: &Record) -> Result<(), ProveError> {
     if !record.finished {
         return Err(ProveError::Unfinished);
     }
-    let not_passed = record.cases.iter().filter(|(_, (verdict, _))| *verdict != Verdict::Passed);
-    match not_passed.map(|(id, (verdict, _))| (id, *verdict)).min() {
-        Some((case, verdict)) => Err(ProveError::NotPassed { case: case.clone(), verdict }),
+    match record.cases.iter().filter(|(_, verdict)| **verdict != Verdict::Passed).min() {
+        Some((case, verdict)) => Err(ProveError::NotPassed { case: case.clone(), verdict: *verdict }),
         None if record.cases.is_empty() => Err(ProveError::NoCases),
         None => Ok(()),
     }

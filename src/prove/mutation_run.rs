@@ -52,7 +52,7 @@ fn groups(replay: &Replay) -> Vec<Group> {
     let record = replay.record();
     let mut out: IndexMap<(usize, usize, Address), Group> = IndexMap::new();
     for (c, case) in replay.schedule().cases.iter().enumerate() {
-        let mut kinds: Vec<_> = replay.cases[c].kinds.iter().map(|(at, kind)| (at, *kind)).collect();
+        let mut kinds: Vec<_> = replay.cases[c].learned.kinds.iter().map(|(at, kind)| (at, *kind)).collect();
         let began = |at: &Address| record.observations.get(at).and_then(|o| o.first()).map_or(u64::MAX, |o| o.seq);
         kinds.sort_by_key(|(at, _)| began(at));
         for (s, sentence) in case.sentences.iter().enumerate() {

@@ -93,7 +93,7 @@ impl<'r> Judge<'r> {
 
     /// The literals that the assertions of a reaction mention: first of those that fail, then of those not evaluated.
     pub fn mentioned(&self, case: usize, reaction: &Reaction) -> ReferencedLiterals {
-        let all = &self.replay.cases[case].literals;
+        let all = &self.replay.cases[case].learned.literals;
         let mut out = ReferencedLiterals::default();
         for span in reaction.fails.iter().map(|(_, s)| s).chain(&reaction.not_evaluated) {
             if let Some(literals) = all.get(span) {

@@ -6,7 +6,7 @@ use crate::{
         schedule::{ActionDefinition, ActionKind, Schedule, ScheduledAction},
     },
     expr::{Reference, Scope},
-    plan::{Assertions, Foreach},
+    plan::Assertions,
     source::Location,
 };
 use std::{
@@ -105,11 +105,7 @@ fn collect(
                 }
             }
             ActionKind::Parallel { branches, .. } => {
-                match &action.foreach {
-                    Some(Foreach::List(tree)) => names.add(&tree.references()),
-                    Some(Foreach::Map(items)) => items.iter().for_each(|(_, t)| names.add(&t.references())),
-                    None => {}
-                }
+                action.foreach.iter().for_each(|foreach| names.add(&foreach.references()));
                 branches.iter().for_each(|b| names.join(&collect(b, visited, out)));
             }
             ActionKind::Perform { .. } | ActionKind::Fault { .. } => {}

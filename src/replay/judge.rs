@@ -1,10 +1,9 @@
 //! Judges the cases of a record: first without changes, then from the sentence in which an observation is changed.
 use super::{
     cache::{NamesRead, names_read},
-    hook::{Cache, ReplayHook},
     record::{Record, RecordedObservation, RecordedOutcome},
     shorten::shortened,
-    source::{Change, ObservationKind, ReplaySource, recorded_secrets},
+    source::{Change, Learned, ReplaySource},
 };
 use crate::{
     address::Address,
@@ -16,20 +15,19 @@ use crate::{
         scopes::{VariableError, base_scope, case_scope, run_scope},
     },
     event::{EventKind, Events, SinkError},
-    expr::{ReferencedLiterals, Scope},
+    expr::Scope,
     outcome::{Status, Verdict},
-    source::{Location, Span},
+    secrets::Secrets,
+    source::Location,
     value::Value,
 };
 use async_trait::async_trait;
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
-use tokio_util::sync::CancellationToken;
 
 /// A record and its cases, judged without changes.
 pub struct Replay {
@@ -46,11 +44,8 @@ pub struct BaselineCase {
     record: Arc<Record>,
     /// The state before each sentence, and at the end.
     states: Vec<State>,
-    cache: Arc<Cache>,
+    pub learned: Learned,
     pub sentences: Vec<SentenceResult>,
-    pub kinds: HashMap<Address, ObservationKind>,
-    /// Literals that each assertion mentions.
-    pub literals: HashMap<Span, ReferencedLiterals>,
     verdict: Verdict,
 }
 
@@ -89,11 +84,12 @@ impl Replay {
         let mut replay = Replay { schedule, record, names_read, base, cases: vec![] };
         let judge = |case| {
             let whole = replay.baseline(case, replay.record.clone());
-            let quick = replay.baseline(case, short.clone());
-            match quick.results() == whole.results() {
-                true => BaselineCase { literals: whole.literals, ..quick },
-                false => whole,
+            let mut quick = replay.baseline(case, short.clone());
+            if quick.results() != whole.results() {
+                return whole;
             }
+            quick.learned.literals = whole.learned.literals;
+            quick
         };
         replay.cases = replay.schedule.cases.iter().map(judge).collect();
         Ok(replay)
@@ -113,37 +109,32 @@ impl Replay {
     }
 
     fn baseline(&self, case: &Case, record: Arc<Record>) -> BaselineCase {
-        let source = ReplaySource::new(record.clone(), Arc::default());
-        let hook = Arc::new(ReplayHook::learn(self.record.clone(), self.names_read.clone()));
+        let source = ReplaySource::new(record.clone(), self.names_read.clone());
         let mut state = State { execution: CaseExecution::new(case_scope(&self.base, &case.id)), faults: vec![] };
         let (mut states, mut sentences) = (vec![], vec![]);
         if self.record.cases.contains_key(&case.id) {
             for i in 0..case.sentences.len() {
-                let (next, result) = self.judge_sentence(case, i, &state, &source, &hook);
+                let (next, result) = self.judge_sentence(case, i, &state, &source);
                 states.push(std::mem::replace(&mut state, next));
                 sentences.push(result);
             }
         }
         let verdict = state.execution.outcome(false).verdict;
         states.push(state);
-        let (literals, cache) = hook.take_learned();
-        let cache = Arc::new(cache);
-        BaselineCase { record, states, cache, sentences, kinds: source.into_kinds(), literals, verdict }
+        BaselineCase { record, states, sentences, learned: source.into_learned(), verdict }
     }
 
     /// Judges a case with changed observations, from `sentence` on until the changes no longer make a difference.
     /// Returns each judged sentence with its index.
     pub fn with_changes(&self, case: usize, sentence: usize, changes: Vec<Change>) -> Vec<(usize, SentenceResult)> {
         let (scheduled, baseline) = (&self.schedule.cases[case], &self.cases[case]);
-        let changes: Arc<[Change]> = changes.into();
-        let source = ReplaySource::new(baseline.record.clone(), changes.clone());
-        let (record, names_read) = (self.record.clone(), self.names_read.clone());
-        let hook = Arc::new(ReplayHook::reuse(record, names_read, baseline.cache.clone(), changes));
+        let source = ReplaySource::new(baseline.record.clone(), self.names_read.clone());
+        let source = source.with_changes(&baseline.learned, changes);
         let mut out = vec![];
         let mut diverged: Option<State> = None;
         for i in sentence..scheduled.sentences.len() {
             let state = diverged.as_ref().unwrap_or(&baseline.states[i]);
-            let (next, result) = self.judge_sentence(scheduled, i, state, &source, &hook);
+            let (next, result) = self.judge_sentence(scheduled, i, state, &source);
             out.push((i, result));
             let unchanged = &baseline.states[i + 1];
             if next.faults == unchanged.faults && next.execution.converged(&unchanged.execution) {
@@ -159,24 +150,10 @@ impl Replay {
         case: &Case,
         i: usize,
         state: &State,
-        source: &ReplaySource,
-        hook: &Arc<ReplayHook>,
+        source: &ReplaySource<'_>,
     ) -> (State, SentenceResult) {
         let sink = Arc::new(CollectingSink::default());
-        let context = RunContext {
-            run: self.record.run_info(),
-            secrets: self.base.secrets().clone(),
-            events: sink.clone(),
-            cancel: CancellationToken::new(),
-            kill: CancellationToken::new(),
-            fault_switches: HashMap::new(),
-            live: None,
-            faults: vec![],
-            on_failure: vec![],
-            fail_fast: false,
-            wall: Timestamp::now,
-            hook: Some(hook.clone()),
-        };
+        let context = RunContext::new(self.record.run_info(), self.base.secrets().clone(), sink.clone());
         let effects = CaseEffects { faults: Mutex::new(state.faults.clone()), ..CaseEffects::default() };
         let base = case_scope(&self.base, &case.id);
         let runner = ActionRunner::new(&context, source, &context.cancel, &effects, &base);
@@ -185,13 +162,13 @@ impl Replay {
         let status = execution.statuses.last().map_or(Status::NotReached, |(_, status)| *status);
         let actions = std::mem::take(&mut *sink.0.lock());
         let faults = runner.faults_in_force();
-        (State { execution, faults }, SentenceResult { status, actions, reused: hook.take_reused() })
+        (State { execution, faults }, SentenceResult { status, actions, reused: source.take_reused() })
     }
 }
 
 /// The names of the run and the plan's variables, as they were recorded.
 fn recorded_base(record: &Record, schedule: &Schedule) -> Result<Scope, VariableError> {
-    let (run, secrets) = (record.run_info(), recorded_secrets());
+    let (run, secrets) = (record.run_info(), Arc::new(Secrets::recorded()));
     if let Some((vars, _)) = &record.bound {
         return Ok(run_scope(&run, &secrets).with_all(vars));
     }

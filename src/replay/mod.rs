@@ -1,10 +1,9 @@
 //! Replays a recorded run: the engine judges it again without network and clock, as recorded or with changed
 //! observations.
 //!
-//! `record` reads a journal, `source` gives its observations to the engine, `hook` sets the recorded clock, `cache`
-//! decides which outcomes can be reused, `shorten` leaves out attempts that decide nothing, `judge` judges the cases.
+//! `record` reads a journal, `source` gives its observations to the engine, `cache` decides which outcomes
+//! can be reused, `shorten` leaves out attempts that decide nothing, `judge` judges the cases.
 mod cache;
-pub mod hook;
 pub mod judge;
 pub mod record;
 pub mod shorten;

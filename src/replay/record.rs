@@ -18,8 +18,8 @@ pub struct Record {
     pub bound: Option<(Value, Value)>,
     pub observations: HashMap<Address, Vec<RecordedObservation>>,
     pub actions: HashMap<Address, RecordedAction>,
-    /// Verdict and reason of each finished case, by its id.
-    pub cases: HashMap<String, (Verdict, Option<String>)>,
+    /// The verdict of each finished case, by its id.
+    pub cases: HashMap<String, Verdict>,
     pub finished: bool,
 }
 
@@ -49,23 +49,21 @@ pub struct RecordedOutcome {
 impl Record {
     /// Collects the record; `None` if no event starts a run.
     pub fn of<'e>(events: impl IntoIterator<Item = &'e Event>) -> Option<Record> {
-        let mut record: Option<Record> = None;
-        for event in events {
-            if let EventKind::RunStarted(started) = &event.kind {
-                record.get_or_insert(Record {
-                    started: (**started).clone(),
-                    bound: None,
-                    observations: HashMap::new(),
-                    actions: HashMap::new(),
-                    cases: HashMap::new(),
-                    finished: false,
-                });
-            }
-            if let Some(record) = &mut record {
-                record.add(event);
-            }
-        }
-        record
+        let mut events = events.into_iter();
+        let started = events.find_map(|event| match &event.kind {
+            EventKind::RunStarted(started) => Some((**started).clone()),
+            _ => None,
+        })?;
+        let mut record = Record {
+            started,
+            bound: None,
+            observations: HashMap::new(),
+            actions: HashMap::new(),
+            cases: HashMap::new(),
+            finished: false,
+        };
+        events.for_each(|event| record.add(event));
+        Some(record)
     }
 
     fn add(&mut self, event: &Event) {
@@ -73,14 +71,14 @@ impl Record {
         match &event.kind {
             EventKind::NamesBound { vars, environment } => self.bound = Some((vars.clone(), environment.clone())),
             EventKind::ActionStarted { summary, location } => {
-                let (summary, location) = (summary.clone(), location.clone());
-                match self.actions.get_mut(at) {
-                    Some(action) => (action.summary, action.location) = (summary, location),
-                    None => {
-                        let action = RecordedAction { summary, location, ended: None, outcome: None };
-                        self.actions.insert(at.clone(), action);
-                    }
-                }
+                let new = || RecordedAction {
+                    summary: summary.clone(),
+                    location: location.clone(),
+                    ended: None,
+                    outcome: None,
+                };
+                let action = self.actions.entry(at.clone()).or_insert_with(new);
+                (action.summary, action.location) = (summary.clone(), location.clone());
             }
             EventKind::Observed { at: began, took, value, error, error_kind, .. } => {
                 let result = match (value, error_kind) {
@@ -99,9 +97,7 @@ impl Record {
                         Some(RecordedOutcome { at: at.clone(), status: *status, results: results.clone() });
                 }
             }
-            EventKind::CaseFinished { verdict, reason, .. } => {
-                self.cases.insert(at.to_string(), (*verdict, reason.clone()));
-            }
+            EventKind::CaseFinished { verdict, .. } => drop(self.cases.insert(at.case().into(), *verdict)),
             EventKind::RunFinished { .. } => self.finished = true,
             _ => {}
         }

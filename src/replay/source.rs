@@ -1,20 +1,28 @@
-//! A record as an observation source: gives each action its recorded observations in order, some of them changed.
-use super::record::Record;
+//! A record as an observation source: gives each action its recorded observations in order, some of them changed, and the recorded
+//! clock. A replay without changes learns the outcome of each action and the literals of its assertions; a replay with
+//! changes reuses the outcomes.
+use super::{
+    cache::{CachedOutcome, NamesRead},
+    record::Record,
+};
 use crate::{
     address::Address,
     engine::{
         observation::{NextAttempt, Observation, ObservationRequest, ObservationSource},
+        results::ActionOutcome,
         scopes::run_scope,
+        wait::Wait,
     },
     executor::{ActionError, Output},
-    expr::Scope,
+    expr::{ReferencedLiterals, Scope},
+    plan::Assertions,
     secrets::Secrets,
+    source::{Location, Span},
     value::Value,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use std::{collections::HashMap, sync::Arc, time::Duration};
-use tokio::time::Instant;
+use std::{collections::HashMap, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 /// Replaces the output of one attempt of an action.
@@ -36,48 +44,71 @@ pub enum ObservationKind {
     Measured,
 }
 
-pub struct ReplaySource {
-    record: Arc<Record>,
-    environment: Scope,
-    changes: Arc<[Change]>,
-    /// The last attempt that each action took.
-    taken: Mutex<HashMap<Address, usize>>,
-    /// For each repeated `use`: the number of the event that ended its current attempt.
-    attempt_ends: Mutex<HashMap<Address, u64>>,
-    kinds: Mutex<HashMap<Address, ObservationKind>>,
+/// What is learned from a replay without changes.
+#[derive(Default)]
+pub struct Learned {
+    pub kinds: HashMap<Address, ObservationKind>,
+    /// Literals that each assertion mentions.
+    pub literals: HashMap<Span, ReferencedLiterals>,
+    /// `None` for an action that ran more than once: its outcomes differ.
+    pub outcomes: HashMap<Address, Option<CachedOutcome>>,
 }
 
-impl ReplaySource {
-    pub fn new(record: Arc<Record>, changes: Arc<[Change]>) -> Self {
-        let environment = environment_scope(&record);
-        ReplaySource {
-            record,
-            environment,
-            changes,
-            taken: Mutex::default(),
-            attempt_ends: Mutex::default(),
-            kinds: Mutex::default(),
-        }
+pub struct ReplaySource<'l> {
+    record: Arc<Record>,
+    names_read: Arc<HashMap<Location, NamesRead>>,
+    environment: Scope,
+    /// In a replay with changes: what was learned before.
+    learned: Option<&'l Learned>,
+    changes: Vec<Change>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last attempt that each action took.
+    taken: HashMap<Address, usize>,
+    /// For each repeated `use`: the number of the event that ended its current attempt.
+    attempt_ends: HashMap<Address, u64>,
+    /// The actions whose outcome was reused.
+    reused: Vec<Address>,
+    learned: Learned,
+}
+
+impl<'l> ReplaySource<'l> {
+    /// A replay without changes.
+    pub fn new(record: Arc<Record>, names_read: Arc<HashMap<Location, NamesRead>>) -> Self {
+        let own = record.bound.as_ref().map(|(_, environment)| environment.clone()).unwrap_or_default();
+        let environment = run_scope(&record.run_info(), &Arc::new(Secrets::recorded())).with_all(&own);
+        ReplaySource { record, names_read, environment, learned: None, changes: vec![], state: Mutex::default() }
     }
 
-    /// The kind of every observation so far.
-    pub fn into_kinds(self) -> HashMap<Address, ObservationKind> {
-        self.kinds.into_inner()
+    /// Changes observations, and reuses the outcomes of actions that do not depend on them.
+    #[must_use]
+    pub fn with_changes(self, learned: &'l Learned, changes: Vec<Change>) -> Self {
+        ReplaySource { learned: Some(learned), changes, ..self }
+    }
+
+    pub fn into_learned(self) -> Learned {
+        self.state.into_inner().learned
+    }
+
+    /// The actions whose outcome was reused since the last call.
+    pub fn take_reused(&self) -> Vec<Address> {
+        std::mem::take(&mut self.state.lock().reused)
     }
 
     fn take(&self, at: &Address, kind: ObservationKind) -> Option<Result<Output, ActionError>> {
-        let attempt = {
-            let mut taken = self.taken.lock();
-            match taken.get_mut(at) {
-                Some(n) => {
-                    *n += 1;
-                    *n
-                }
-                None => {
-                    taken.insert(at.clone(), 0);
-                    self.kinds.lock().insert(at.clone(), kind);
-                    0
-                }
+        let mut state = self.state.lock();
+        let attempt = match state.taken.get_mut(at) {
+            Some(n) => {
+                *n += 1;
+                *n
+            }
+            None => {
+                state.taken.insert(at.clone(), 0);
+                state.learned.kinds.insert(at.clone(), kind);
+                0
             }
         };
         if let Some(change) = self.changes.iter().find(|c| c.attempt == attempt && c.at == *at) {
@@ -88,15 +119,24 @@ impl ReplaySource {
 
     /// Whether the next observation of an action belongs to a later attempt of a `use` around it.
     fn attempt_is_over(&self, at: &Address) -> bool {
-        let next = self.taken.lock().get(at).map_or(0, |n| n + 1);
+        let State { taken, attempt_ends, .. } = &*self.state.lock();
+        let next = taken.get(at).map_or(0, |n| n + 1);
         let Some(observation) = self.record.observations.get(at).and_then(|all| all.get(next)) else { return false };
-        let ends = self.attempt_ends.lock();
-        !ends.is_empty() && at.ancestors().any(|a| a != *at && ends.get(&a).is_some_and(|end| *end < observation.seq))
+        let is_before = |end: &u64| *end < observation.seq;
+        !attempt_ends.is_empty() && at.ancestors().any(|a| a != *at && attempt_ends.get(&a).is_some_and(is_before))
+    }
+
+    fn learned_outcome(&self, at: &Address, scope: &Scope, faults: &[String]) -> Option<&ActionOutcome> {
+        let cached = self.learned?.outcomes.get(at)?.as_ref()?;
+        if self.changes.iter().any(|c| c.at.is_within(at)) {
+            return None;
+        }
+        cached.get(self.names_read.get(&self.record.actions.get(at)?.location)?, scope, faults)
     }
 }
 
 #[async_trait]
-impl ObservationSource for ReplaySource {
+impl ObservationSource for ReplaySource<'_> {
     async fn observe(&self, request: ObservationRequest<'_>) -> Option<Observation> {
         if self.attempt_is_over(request.at) {
             return None;
@@ -105,18 +145,11 @@ impl ObservationSource for ReplaySource {
         Some(Observation { result, evidence: vec![], sent: false })
     }
 
-    async fn next_attempt(
-        &self,
-        at: &Address,
-        _: u32,
-        _: Option<Instant>,
-        _: Duration,
-        _: &CancellationToken,
-    ) -> NextAttempt {
+    async fn next_attempt(&self, at: &Address, _: &Wait<'_>, _: &CancellationToken) -> NextAttempt {
         let recorded = self.take(at, ObservationKind::Use);
-        let current = self.taken.lock().get(at).and_then(|n| self.record.observations.get(at)?.get(*n));
-        if let Some(current) = current {
-            self.attempt_ends.lock().insert(at.clone(), current.seq);
+        let State { taken, attempt_ends, .. } = &mut *self.state.lock();
+        if let Some(current) = taken.get(at).and_then(|n| self.record.observations.get(at)?.get(*n)) {
+            attempt_ends.insert(at.clone(), current.seq);
         }
         recorded.map_or(NextAttempt::Stop, |r| NextAttempt::Recorded(r.map(|o| o.value).unwrap_or_default()))
     }
@@ -132,14 +165,42 @@ impl ObservationSource for ReplaySource {
     fn environment(&self) -> Scope {
         self.environment.clone()
     }
-}
 
-/// Secrets for a replay: the record contains masks only.
-pub(super) fn recorded_secrets() -> Arc<Secrets> {
-    Arc::new(Secrets::recorded())
-}
+    fn before(&self, at: &Address, scope: &Scope, faults: &[String]) -> Result<Scope, ActionOutcome> {
+        if let Some(outcome) = self.learned_outcome(at, scope, faults) {
+            self.state.lock().reused.push(at.clone());
+            return Err(outcome.clone());
+        }
+        let ended = self.record.actions.get(at).and_then(|a| a.ended);
+        Ok(ended.map_or_else(|| scope.clone(), |ended| scope.with_now(ended)))
+    }
 
-fn environment_scope(record: &Record) -> Scope {
-    let own = record.bound.as_ref().map(|(_, environment)| environment.clone()).unwrap_or_default();
-    run_scope(&record.run_info(), &recorded_secrets()).with_all(&own)
+    fn judging(&self, assertions: &Assertions, scope: &Scope) {
+        if self.learned.is_some() {
+            return;
+        }
+        let literals = &mut self.state.lock().learned.literals;
+        if let Some(pattern) = &assertions.pattern {
+            let mut all = ReferencedLiterals::default();
+            pattern.leaves(&mut |leaf| {
+                let own = leaf.collect_literals(scope);
+                all.join(&own);
+                literals.entry(leaf.pattern.span.clone()).or_default().join(&own);
+            });
+            pattern.branches(&mut |span| literals.entry(span.clone()).or_default().join(&all));
+        }
+        for (expression, span) in &assertions.checks {
+            let mut own = ReferencedLiterals::default();
+            expression.collect_literals(scope, &mut own);
+            literals.entry(span.clone()).or_default().join(&own);
+        }
+    }
+
+    fn after(&self, at: &Address, scope: &Scope, faults: &[String], outcome: &ActionOutcome) {
+        if self.learned.is_none() {
+            let cached = CachedOutcome::new(scope, faults, outcome);
+            let outcomes = &mut self.state.lock().learned.outcomes;
+            outcomes.entry(at.clone()).and_modify(|first| *first = None).or_insert(Some(cached));
+        }
+    }
 }

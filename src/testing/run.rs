@@ -1,16 +1,14 @@
 //! Compiles whole plans, and prepares their run.
 use super::action::render;
 use crate::{
-    engine::{compile::compile, context::RunContext, schedule::Schedule},
-    event::{EnvironmentOutline, Events, RunStarted},
+    engine::{compile::compile, schedule::Schedule},
+    event::{EnvironmentOutline, RunStarted},
     executor::{Registry, RunInfo},
     outcome::Tier,
     plan::{FileLoader, Reader, environment},
-    secrets::Secrets,
     source::Source,
 };
-use std::{collections::HashMap, path::Path, sync::Arc};
-use tokio_util::sync::CancellationToken;
+use std::{path::Path, sync::Arc};
 
 /// A file loader for plans that include no files.
 pub struct NoFiles;
@@ -52,29 +50,5 @@ pub fn run_started(run: &RunInfo, schedule: &Schedule) -> RunStarted {
         gate: Tier::ALL.to_vec(),
         versions: vec![],
         cases: schedule.outline.clone(),
-    }
-}
-
-/// The context of a run without targets. Takes the schedule's faults and its actions after a failure.
-pub fn run_context(
-    run: RunInfo,
-    secrets: Arc<Secrets>,
-    events: Arc<dyn Events>,
-    cancel: CancellationToken,
-    schedule: &mut Schedule,
-) -> RunContext {
-    RunContext {
-        run,
-        secrets,
-        events,
-        kill: cancel.clone(),
-        cancel,
-        fault_switches: HashMap::new(),
-        live: None,
-        faults: std::mem::take(&mut schedule.faults),
-        on_failure: std::mem::take(&mut schedule.on_failure),
-        fail_fast: false,
-        wall: jiff::Timestamp::now,
-        hook: None,
     }
 }

@@ -3,11 +3,12 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     engine::{
         names::{Names, Shape},
-        schedule::ActionDefinition,
+        schedule::{ActionDefinition, Needs},
     },
     executor::Registry,
     expr::{Reference, cel::Segment},
     plan::{self, Environment, Spanned},
+    source::Span,
 };
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -25,7 +26,7 @@ pub(super) struct Compiler<'a> {
     /// Reusable actions that are being compiled, outermost first.
     pub in_progress: Vec<String>,
     /// The plan's variables, for every scope.
-    pub vars: Vec<(Spanned, Shape)>,
+    pub vars: Vec<Spanned>,
     pub used_vars: HashSet<String>,
     /// Variables of the process environment.
     pub env_read: BTreeSet<String>,
@@ -78,54 +79,71 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Checks references against the names in scope, and marks what they use.
-    pub fn check_references<'r>(&mut self, references: impl IntoIterator<Item = &'r Reference>, names: &Names) {
+    /// Checks references against the names in scope, and marks what they use. Returns the shape of each.
+    pub fn check_references<'r>(
+        &mut self,
+        references: impl IntoIterator<Item = &'r Reference>,
+        names: &Names,
+    ) -> Vec<Shape> {
+        let mut shapes = vec![];
         for r in references {
-            names.check(r, &mut self.problems);
+            shapes.push(names.check(r, &mut self.problems));
             self.used_vars.insert(r.root.clone());
             if let ("env", Some(Segment::Field(name, _))) = (r.root.as_str(), r.path.first()) {
                 self.env_read.insert(name.clone());
             }
         }
+        shapes
     }
 
-    pub fn note_vars(&mut self, references: &[Reference]) {
-        self.used_vars.extend(references.iter().map(|r| r.root.clone()));
+    /// Checks references, and adds their names to `needs`.
+    pub fn require<'r>(
+        &mut self,
+        references: impl IntoIterator<Item = &'r Reference>,
+        names: &Names,
+        needs: &mut Needs,
+    ) -> Vec<Shape> {
+        let references: Vec<&Reference> = references.into_iter().collect();
+        needs.extend(references.iter().map(|r| r.root.clone()));
+        self.check_references(references, names)
+    }
+
+    /// The position of a variable of the plan. Reports one that the plan does not declare.
+    pub fn variable(&mut self, name: &str, span: &Span, place: &str) -> Option<usize> {
+        let found = self.vars.iter().position(|v| v.text == name);
+        if found.is_none() {
+            let d = Diagnostic::error("unknown-variable", span, format!("unknown variable `{name}`{place}"));
+            self.problems.push(d.suggest(name, self.vars.iter().map(|v| v.text.as_str())));
+        }
+        found
     }
 
     pub fn add_vars(&self, names: &mut Names) {
-        self.vars.iter().for_each(|(n, s)| names.built_in(&n.text, s.clone()));
+        self.vars.iter().for_each(|v| names.built_in(&v.text, Shape::Any));
     }
 
     /// The target of a verb: the one that is named, or the environment's first for the verb.
     pub fn target(&mut self, verb: &str, named: Option<&Spanned>) -> Option<String> {
         let e = self.environment?;
         let of_verb = |node: &crate::yaml::Node| node.get(verb).is_some();
-        match named {
-            Some(n) => match e.targets.iter().find(|(t, _)| t.text == n.text) {
-                Some((_, node)) if of_verb(node) => Some(n.text.clone()),
-                Some(_) => {
-                    let d = Diagnostic::error(
-                        "target-mismatch",
-                        &n.span,
-                        format!("expected a target for `{verb}`, found `{}` of environment `{}`", n.text, e.name),
-                    );
-                    self.problems.push(d.help(format!("name a target with settings for `{verb}`")));
-                    None
-                }
-                None => {
-                    self.effects.lacks.push(format!("the environment `{}` has no target `{}`", e.name, n.text));
-                    None
-                }
-            },
-            None => {
-                let found = e.targets.iter().find(|(_, node)| of_verb(node)).map(|(t, _)| t.text.clone());
-                if found.is_none() {
-                    self.effects.lacks.push(format!("the environment `{}` has no target for `{verb}`", e.name));
-                }
-                found
+        let Some(named) = named else {
+            let found = e.targets.iter().find(|(_, node)| of_verb(node)).map(|(t, _)| t.text.clone());
+            if found.is_none() {
+                self.effects.lacks.push(format!("the environment `{}` has no target for `{verb}`", e.name));
             }
+            return found;
+        };
+        match e.targets.iter().find(|(t, _)| t.text == named.text) {
+            Some((_, node)) if of_verb(node) => {}
+            Some(_) => {
+                let message =
+                    format!("expected a target for `{verb}`, found `{}` of environment `{}`", named.text, e.name);
+                let d = Diagnostic::error("target-mismatch", &named.span, message);
+                self.problems.push(d.help(format!("name a target with settings for `{verb}`")));
+            }
+            None => self.effects.lacks.push(format!("the environment `{}` has no target `{}`", e.name, named.text)),
         }
+        Some(named.text.clone())
     }
 }
 
@@ -135,13 +153,10 @@ pub(super) fn base_names() -> Names {
     names
 }
 
-pub(super) fn with_times(mut fields: Vec<(String, Shape)>) -> Vec<(String, Shape)> {
-    for f in ["at", "took"] {
-        if !fields.iter().any(|(n, _)| n == f) {
-            fields.push((f.into(), Shape::Any));
-        }
-    }
-    fields
+/// The fields of an output, with `at` and `took`.
+pub(super) fn with_times(fields: &[&str]) -> Vec<(String, Shape)> {
+    let times = ["at", "took"].into_iter().filter(|time| !fields.contains(time));
+    fields.iter().copied().chain(times).map(|f| (f.to_string(), Shape::Any)).collect()
 }
 
 /// The names of an environment before its setup.

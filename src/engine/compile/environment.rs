@@ -3,8 +3,8 @@ use super::compiler::{Compiler, Source, environment_names, names_after_setup};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     engine::{
-        names::{Names, Shape},
-        schedule::{ActionKind, Fault, KnownFailure, Schedule, ScheduledAction, Target},
+        names::Shape,
+        schedule::{Fault, KnownFailure, Schedule, Target},
     },
     event::EnvironmentOutline,
     executor::Body,
@@ -24,21 +24,15 @@ impl Compiler<'_> {
         for own in self.environment.map(|e| &e.actions[..]).unwrap_or_default() {
             let name = &own.name;
             let Some(of_the_plan) = self.sources.get(&name.text).map(|s| &s.definition) else {
-                let d = Diagnostic::error(
-                    "unknown-action",
-                    &name.span,
-                    format!("unknown action `{}`: an environment overrides actions of the plan", name.text),
-                );
+                let message = format!("unknown action `{}`: an environment overrides actions of the plan", name.text);
+                let d = Diagnostic::error("unknown-action", &name.span, message);
                 self.problems.push(d.suggest(&name.text, of_plan.iter().map(String::as_str)));
                 continue;
             };
             let (theirs, ours) = (signature(of_the_plan), signature(own));
             if theirs != ours {
-                let d = Diagnostic::error(
-                    "signature-mismatch",
-                    &name.span,
-                    format!("expected `{}` with {theirs} as in the plan, found {ours}", name.text),
-                );
+                let message = format!("expected `{}` with {theirs} as in the plan, found {ours}", name.text);
+                let d = Diagnostic::error("signature-mismatch", &name.span, message);
                 self.problems.push(d.help("use the same inputs and outputs as the action of the plan"));
             }
             let own = Source { definition: own.clone(), of_environment: true };
@@ -56,33 +50,25 @@ impl Compiler<'_> {
             let verbs: Vec<&'static str> = self.registry.verbs().filter(|v| node.get(v).is_some()).collect();
             let [verb] = verbs[..] else {
                 let all = self.registry.verbs().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
-                let d = Diagnostic::error(
-                    "target-mismatch",
-                    &name.span,
-                    format!("expected exactly one of {all} for target `{}`, found {}", name.text, verbs.len()),
-                );
+                let found = verbs.len();
+                let message = format!("expected exactly one of {all} for target `{}`, found {found}", name.text);
+                let d = Diagnostic::error("target-mismatch", &name.span, message);
                 self.problems.push(d.help(format!("write it like `{}: {{ http: URL }}`", name.text)));
                 continue;
             };
-            let mut reads = vec![];
-            let mut problems = Diagnostics::default();
-            let spec = self
-                .registry
-                .get(verb)
-                .and_then(|e| e.target(&mut Body { node, references: &mut reads, problems: &mut problems }));
+            let (mut reads, mut problems) = (vec![], Diagnostics::default());
+            let mut body = Body { node, references: &mut reads, problems: &mut problems };
+            let spec = self.registry.get(verb).and_then(|e| e.target(&mut body));
             self.problems.extend(problems);
-            for r in &reads {
-                names.check(r, &mut self.problems);
-            }
-            if let Some(spec) = spec {
-                out.push(Target { name: name.text.clone(), verb, spec: Arc::from(spec) });
-            }
+            reads.iter().for_each(|r| drop(names.check(r, &mut self.problems)));
+            out.extend(spec.map(|spec| Target { name: name.text.clone(), verb, spec: Arc::from(spec) }));
         }
         out
     }
 
     /// Compiles everything else, with the environment's own names.
-    pub(super) fn compile_environment(&mut self, environment: Environment, schedule: &mut Schedule) {
+    pub(super) fn compile_environment(&mut self, environment: &Environment, schedule: &mut Schedule) {
+        let environment = environment.clone();
         let mut names = environment_names(&environment);
         for (_, secret) in &environment.secrets {
             let reads: Vec<Reference> = match secret {
@@ -96,38 +82,23 @@ impl Compiler<'_> {
             self.check_references(&tree.references(), &names);
         }
         self.known(environment.known_failures, schedule);
-        let target_of = |verb: &str, named: &Option<String>| {
-            named.clone().or_else(|| schedule.targets.iter().find(|t| t.verb == verb).map(|t| t.name.clone()))
-        };
-        let resolved = |c: &mut Self, steps, names: &mut Names| {
-            let mut steps = c.setup_actions(steps, names);
-            steps.iter_mut().for_each(|s| resolve(s, &target_of));
-            steps
-        };
-        let setup = resolved(self, environment.setup, &mut names);
+        schedule.setup = self.actions(environment.setup, &mut names);
         let depth = names.depth();
-        let teardown = resolved(self, environment.teardown, &mut names);
+        schedule.teardown = self.actions(environment.teardown, &mut names);
         names.drop_to(depth);
         names.built_in("case", Shape::fields(&["id"]));
-        let on_failure = resolved(self, environment.on_failure, &mut names);
+        schedule.on_failure = self.actions(environment.on_failure, &mut names);
         names.drop_to(depth);
-        let mut faults = vec![];
         for (name, fault) in environment.faults {
-            let depth = names.depth();
-            faults.push((
-                name.text,
-                match fault {
-                    FaultSpec::Relay { listen, upstream, how } => Fault::Relay { listen, upstream, how },
-                    FaultSpec::Actions { cut, heal, refused } => {
-                        let cut = resolved(self, cut, &mut names);
-                        let heal = resolved(self, heal, &mut names);
-                        if let Some(e) = &refused {
-                            self.check_references(e.references(), &names);
-                        }
-                        Fault::Actions { cut: Arc::new(cut), heal: Arc::new(heal), refused }
-                    }
-                },
-            ));
+            let fault = match fault {
+                FaultSpec::Relay { listen, upstream, how } => Fault::Relay { listen, upstream, how },
+                FaultSpec::Actions { cut, heal, refused } => {
+                    let (cut, heal) = (self.actions(cut, &mut names), self.actions(heal, &mut names));
+                    self.check_references(refused.iter().flat_map(|e| e.references()), &names);
+                    Fault::Actions { cut, heal, refused }
+                }
+            };
+            schedule.faults.push((name.text, fault));
             names.drop_to(depth);
         }
         schedule.environment = EnvironmentOutline {
@@ -138,10 +109,6 @@ impl Compiler<'_> {
             replaced: environment.actions.iter().map(|a| a.name.text.clone()).collect(),
         };
         schedule.versions = environment.versions;
-        schedule.setup = setup;
-        schedule.teardown = teardown;
-        schedule.on_failure = on_failure;
-        schedule.faults = faults;
         schedule.secrets = environment.secrets.into_iter().map(|(n, t)| (n.text, t)).collect();
     }
 
@@ -154,26 +121,6 @@ impl Compiler<'_> {
                 case.known.push(known);
             }
         }
-    }
-
-    /// Compiles actions of the environment. Their targets are resolved afterwards: the named one, or the first of the verb.
-    pub(super) fn setup_actions(&mut self, steps: Vec<plan::ActionSpec>, names: &mut Names) -> Vec<ScheduledAction> {
-        let named: Vec<Option<String>> = steps.iter().map(|s| s.target.as_ref().map(|t| t.text.clone())).collect();
-        let mut out = self.actions(steps, names);
-        if out.len() == named.len() {
-            for (s, n) in out.iter_mut().zip(named) {
-                if let ActionKind::Perform { target, .. } = &mut s.kind {
-                    *target = n;
-                }
-            }
-        }
-        out
-    }
-}
-
-fn resolve(step: &mut ScheduledAction, target_of: &dyn Fn(&str, &Option<String>) -> Option<String>) {
-    if let ActionKind::Perform { target, verb, .. } = &mut step.kind {
-        *target = target_of(verb, target);
     }
 }
 

@@ -28,8 +28,8 @@ pub fn compile(
     let mut schedule = c.plan(plan, set, selected);
     schedule.targets = c.targets();
     let mut problems = std::mem::take(&mut c.problems);
-    if let Some(environment) = environment {
-        let mut c = Compiler { undoing: true, ..Compiler::new(registry, None) };
+    if let Some(environment) = &environment {
+        let mut c = Compiler { undoing: true, ..Compiler::new(registry, Some(environment)) };
         c.compile_environment(environment, &mut schedule);
         problems.extend(c.problems);
     }

@@ -7,7 +7,7 @@ use crate::{
         names::Shape,
         schedule::{ActionDefinition, Case, Schedule, Sentence},
     },
-    event::{CaseOutline, EnvironmentOutline, Part, PlanOutline, SentenceOutline},
+    event::{CaseOutline, Part, PlanOutline, SentenceOutline},
     expr::Tree,
     plan::{self, Plan, Spanned},
 };
@@ -26,36 +26,19 @@ impl Compiler<'_> {
         let mut vars = vec![];
         let mut names = base_names();
         for (name, tree) in plan.vars {
-            tree.references().iter().for_each(|r| {
-                names.check(r, &mut self.problems);
-            });
-            self.note_vars(&tree.references());
+            self.check_references(&tree.references(), &names);
             names.bind(&name.text, Shape::Any, &name.span, &mut self.problems);
-            self.vars.push((name.clone(), Shape::Any));
+            self.vars.push(name.clone());
             vars.push((name.text, tree));
         }
-        let environment_vars = self.environment.map(|e| &e.vars[..]).unwrap_or_default();
-        for (name, tree) in environment_vars {
-            match vars.iter_mut().find(|(n, _)| *n == name.text) {
-                Some(entry) => entry.1 = tree.clone(),
-                None => {
-                    let d =
-                        Diagnostic::error("unknown-variable", &name.span, format!("unknown variable `{}`", name.text));
-                    self.problems.push(d.suggest(&name.text, vars.iter().map(|(n, _)| n.as_str())));
-                }
+        for (name, tree) in self.environment.map(|e| &e.vars[..]).unwrap_or_default() {
+            if let Some(i) = self.variable(&name.text, &name.span, "") {
+                vars[i].1 = tree.clone();
             }
         }
         for (name, tree) in set {
-            match vars.iter_mut().find(|(n, _)| *n == name) {
-                Some(entry) => entry.1 = tree,
-                None => {
-                    let d = Diagnostic::error(
-                        "unknown-variable",
-                        &plan.span,
-                        format!("unknown variable `{name}` in `--set`"),
-                    );
-                    self.problems.push(d.suggest(&name, vars.iter().map(|(n, _)| n.as_str())));
-                }
+            if let Some(i) = self.variable(&name, &plan.span, " in `--set`") {
+                vars[i].1 = tree;
             }
         }
         let order: Vec<Spanned> = plan.actions.iter().map(|d| d.name.clone()).collect();
@@ -77,20 +60,14 @@ impl Compiler<'_> {
                 cases.push(compiled);
             }
         }
-        let breaks = self.prove(&plan.prove, &vars, &outline);
+        let breaks = self.prove(&plan.prove, &outline);
         // an included file serves several plans, which need not use all of it
         let own = |n: &Spanned| n.span.source.name == plan.span.source.name;
-        for name in order.iter().filter(|n| own(n) && !self.used_actions.contains(&n.text)) {
-            self.problems.push(
-                Diagnostic::warning("unused-name", &name.span, format!("unused action `{}`", name.text))
-                    .help("use it, or remove it"),
-            );
-        }
-        for (name, _) in self.vars.iter().filter(|(n, _)| !self.used_vars.contains(&n.text)) {
-            self.problems.push(
-                Diagnostic::warning("unused-name", &name.span, format!("unused variable `{}`", name.text))
-                    .help("use it, or remove it"),
-            );
+        let actions = order.iter().filter(|n| own(n) && !self.used_actions.contains(&n.text)).map(|n| ("action", n));
+        let variables = self.vars.iter().filter(|n| !self.used_vars.contains(&n.text)).map(|n| ("variable", n));
+        for (kind, name) in actions.chain(variables) {
+            let d = Diagnostic::warning("unused-name", &name.span, format!("unused {kind} `{}`", name.text));
+            self.problems.push(d.help("use it, or remove it"));
         }
         Schedule {
             report: plan.report,
@@ -107,17 +84,10 @@ impl Compiler<'_> {
             outline,
             vars,
             cases,
-            setup: vec![],
-            teardown: vec![],
-            on_failure: vec![],
-            secrets: vec![],
-            targets: vec![],
-            faults: vec![],
             jobs: self.environment.and_then(|e| e.jobs).unwrap_or(DEFAULT_JOBS),
-            environment: EnvironmentOutline::default(),
-            versions: vec![],
             breaks,
             env_read: std::mem::take(&mut self.env_read),
+            ..Schedule::default()
         }
     }
 
@@ -198,13 +168,15 @@ impl Compiler<'_> {
             return Some(found.clone());
         }
         if self.in_progress.contains(&name.text) {
-            let cycle =
-                self.in_progress.iter().skip_while(|n| **n != name.text).cloned().collect::<Vec<_>>().join("` → `");
-            let d = Diagnostic::error(
-                "action-cycle",
-                &name.span,
-                format!("`{}` uses itself: `{cycle}` → `{}`", name.text, name.text),
-            );
+            let cycle: Vec<&str> = self
+                .in_progress
+                .iter()
+                .skip_while(|n| **n != name.text)
+                .chain([&name.text])
+                .map(String::as_str)
+                .collect();
+            let message = format!("`{}` uses itself: `{}`", name.text, cycle.join("` → `"));
+            let d = Diagnostic::error("action-cycle", &name.span, message);
             self.problems.push(d.help("remove one `use`"));
             return None;
         }
@@ -225,10 +197,8 @@ impl Compiler<'_> {
         };
         self.add_vars(&mut names);
         names.built_in("case", Shape::fields(&["id"]));
-        for (_, default) in &source.inputs {
-            if let Some(tree) = default {
-                self.check_references(&tree.references(), &names);
-            }
+        for tree in source.inputs.iter().filter_map(|(_, default)| default.as_ref()) {
+            self.check_references(&tree.references(), &names);
         }
         let inputs: Vec<(String, Shape)> = source.inputs.iter().map(|(n, _)| (n.text.clone(), Shape::Any)).collect();
         names.built_in("inputs", Shape::Fields(inputs));
@@ -237,14 +207,18 @@ impl Compiler<'_> {
         let mut outputs = vec![];
         let mut fields = vec![];
         for (n, e) in source.outputs {
-            let shapes: Vec<Shape> = e.references().iter().map(|r| names.check(r, &mut self.problems)).collect();
-            self.note_vars(e.references());
+            let shapes = self.check_references(e.references(), &names);
             let plain = e.references().len() == 1 && !e.text().contains(['(', '+', '=', '?', '[']);
             fields.push((n.text.clone(), if plain { shapes[0].clone() } else { Shape::Any }));
             outputs.push((n.text, e));
         }
         names.leave(depth, &mut self.problems);
-        let shape = if outputs.is_empty() { Shape::Any } else { Shape::Fields(with_times(fields)) };
+        let shape = if outputs.is_empty() {
+            Shape::Any
+        } else {
+            let times = with_times(&[]).into_iter().filter(|(time, _)| !fields.iter().any(|(f, _)| f == time));
+            Shape::Fields(fields.iter().cloned().chain(times).collect())
+        };
         let inputs = source.inputs.into_iter().map(|(n, d)| (n.text, d)).collect();
         self.undoing = undoing;
         Defined {

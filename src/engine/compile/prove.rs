@@ -4,26 +4,20 @@ use crate::{
     diagnostic::Diagnostic,
     engine::schedule::Breaks,
     event::{CaseOutline, SentenceOutline},
-    expr::Tree,
     plan::{Prove, Spanned},
 };
 
 impl Compiler<'_> {
-    pub(super) fn prove(&mut self, prove: &Prove, vars: &[(String, Tree)], outline: &[CaseOutline]) -> Vec<Breaks> {
-        for (name, _) in prove.set.iter().filter(|(name, _)| !vars.iter().any(|(v, _)| *v == name.text)) {
-            let message = format!("unknown variable `{}`", name.text);
-            let d = Diagnostic::error("unknown-variable", &name.span, message);
-            self.problems.push(d.suggest(&name.text, vars.iter().map(|(n, _)| n.as_str())));
+    pub(super) fn prove(&mut self, prove: &Prove, outline: &[CaseOutline]) -> Vec<Breaks> {
+        for (name, _) in &prove.set {
+            self.variable(&name.text, &name.span, "");
         }
         let mut breaks = vec![];
         for defect in &prove.defects {
-            let mut addresses = vec![];
-            for (case, sentences) in &defect.cases {
-                for sentence in sentences {
-                    addresses.extend(self.sentence(outline, case, sentence).map(|s| s.address.clone()));
-                }
-            }
-            breaks.push(Breaks { defect: defect.defect.text.clone(), sentences: addresses });
+            let named = defect.cases.iter().flat_map(|(case, all)| all.iter().map(move |sentence| (case, sentence)));
+            let found = named.filter_map(|(case, sentence)| self.sentence(outline, case, sentence));
+            let sentences = found.map(|s| s.address.clone()).collect();
+            breaks.push(Breaks { defect: defect.defect.text.clone(), sentences });
         }
         breaks
     }

@@ -208,3 +208,25 @@ fn reports_cyclic_and_unknown_extends() {
     let (_, problems) = environments(file);
     assert!(problems.contains("extends-cycle") && problems.contains("unknown environment `d`"), "{problems}");
 }
+
+#[tokio::test]
+async fn an_undo_of_setup_has_its_target() {
+    let plan = "  - { id: A, tier: must, expected: [{ result: r, check: 1 == 1 }] }\n";
+    let result =
+        run(plan, "setup: [{ fake: { name: make }, undo: [{ fake: { name: unmake }, target: two }] }]\n").await;
+    assert_eq!(
+        result.log,
+        ["intended fake unmake", "connect one", "make", "connect two", "unmake", "close two", "close one"]
+    );
+}
+
+#[test]
+fn a_target_in_setup_must_have_settings_for_the_verb() {
+    let plan = "  - { id: A, tier: must, expected: [{ result: r, check: 1 == 1 }] }\n";
+    let environment = "
+targets: { one: { fake: one }, other: { else: 1 } }
+setup: [{ fake: { name: make }, target: other }]
+";
+    let said = compiled(plan, &Arc::new(Shared::default()), environment).err().unwrap_or_default();
+    assert!(said.contains("expected a target for `fake`, found `other`"), "{said}");
+}

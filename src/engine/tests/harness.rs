@@ -5,34 +5,32 @@
 use crate::{
     address::Address,
     engine::{
-        compile::compile,
         context::RunContext,
         dispatch,
-        hook::ActionHook,
         live::LiveSource,
         observation::ObservationSource,
         run::run_schedule,
-        schedule::Schedule,
+        schedule::{Fault, Schedule},
         scopes::{base_scope, run_scope},
     },
-    event::{EnvironmentOutline, Event, EventKind, EventSink, Events, RunStarted, SinkError},
+    event::{Event, EventKind, EventSink, Events, SinkError},
     executor::{
         Action, ActionContext, ActionError, Body, Executor, FaultSwitch, Output, Registry, RunInfo, Started, Target,
         TargetSpec,
     },
     expr::{AssertionResult, Scope, Template, Tree},
-    outcome::{Blame, Status, Tier, Verdict},
-    plan::{Environment, Environments, FileLoader, Reader, SecretSource, environment},
-    replay::{Record, hook::ReplayHook, source::ReplaySource},
+    outcome::{Blame, Status, Verdict},
+    plan::{Environments, Reader, SecretSource, environment},
+    replay::{Record, source::ReplaySource},
     secrets::Secrets,
     source::Source,
+    testing,
     value::Value,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::{
     collections::HashMap,
-    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -239,13 +237,6 @@ impl FaultSwitch for FakeFaultSwitch {
     }
 }
 
-struct Nothing;
-impl FileLoader for Nothing {
-    fn read(&self, _: &Path) -> std::io::Result<String> {
-        Err(std::io::ErrorKind::NotFound.into())
-    }
-}
-
 /// Collects events in a list. Used with a paused clock, which a dispatcher thread would advance.
 #[derive(Clone, Default)]
 struct EventList(Arc<Mutex<Vec<Event>>>);
@@ -340,29 +331,14 @@ pub fn plan_text(cases: &str) -> String {
 
 /// The compiled schedule, or all diagnostics as text.
 pub fn compiled(cases: &str, shared: &Arc<Shared>, environment: &str) -> Result<Schedule, String> {
-    let registry = registry(shared);
-    let mut reader = Reader::new(registry.verbs().collect(), &Nothing);
-    let plan = reader.plan(&Arc::new(Source { name: "t.yaml".into(), text: plan_text(cases) }));
     let indented = environment.lines().map(|l| format!("    {l}\n")).collect::<String>();
-    let text = format!("environments:\n  here:\n{indented}");
-    let source = Arc::new(Source { name: "env.yaml".into(), text });
-    let environments = environment::read(&mut reader, &source);
-    let environment: Option<Environment> = environments.and_then(|e| e.all.into_iter().next());
-    let mut problems = reader.problems;
-    let mut schedule = None;
-    if let (Some(plan), Some(environment)) = (plan, environment) {
-        let (s, more) = compile(plan, &registry, Some(environment), vec![], &|_| true);
-        schedule = s;
-        problems.extend(more);
-    }
-    let drawn = || problems.0.iter().map(|d| d.render(false) + "\n").collect::<String>();
-    if problems.errors() > 0 { Err(drawn()) } else { schedule.ok_or_else(drawn) }
+    testing::compile_plan(&registry(shared), &plan_text(cases), &format!("environments:\n  here:\n{indented}"))
 }
 
 /// The environments of a file, and their diagnostics as text.
 pub fn environments(text: &str) -> (Environments, String) {
     let registry = registry(&Arc::new(Shared::default()));
-    let mut reader = Reader::new(registry.verbs().collect(), &Nothing);
+    let mut reader = Reader::new(registry.verbs().collect(), &testing::NoFiles);
     let source = Arc::new(Source { name: "env.yaml".into(), text: text.into() });
     let all = environment::read(&mut reader, &source).unwrap_or_default();
     (all, reader.problems.0.iter().map(|d| d.render(false) + "\n").collect())
@@ -383,16 +359,7 @@ pub async fn run_with(cases: &str, setting: Setting) -> TestRun {
         scope = scope.with(name, value);
     }
     let live = Arc::new(LiveSource::new(run.clone(), secrets.clone(), scope, &schedule.targets));
-    let begin = RunStarted {
-        run: run.id.clone(),
-        started: run.started,
-        plan: schedule.plan.clone(),
-        environment: EnvironmentOutline::default(),
-        selection: "all".into(),
-        gate: Tier::ALL.to_vec(),
-        versions: vec![],
-        cases: schedule.outline.clone(),
-    };
+    let begin = testing::run_started(&run, &schedule);
     let paused = EventList::default();
     let (kept, lines) = (paused.0.clone(), Arc::<Mutex<Vec<String>>>::default());
     let (events, thread): (Arc<dyn Events>, _) = if setting.paused {
@@ -403,35 +370,25 @@ pub async fn run_with(cases: &str, setting: Setting) -> TestRun {
         (channel, Some(thread))
     };
     let link = FakeFaultSwitch { shared: shared.clone(), refused: setting.tried.into(), stuck: setting.stuck };
-    let faults = std::mem::take(&mut schedule.faults);
-    let on_failure = std::mem::take(&mut schedule.on_failure);
-    let fault_switches = faults
+    let fault_switches = schedule
+        .faults
         .iter()
-        .filter(|(_, f)| matches!(f, crate::engine::schedule::Fault::Relay { .. }))
+        .filter(|(_, f)| matches!(f, Fault::Relay { .. }))
         .map(|(n, _)| n.clone())
         .zip([Arc::new(link) as Arc<dyn FaultSwitch>])
         .collect();
-    let (source, hook): (Arc<dyn ObservationSource>, Option<Arc<dyn ActionHook>>) = match &setting.recorded {
-        Some(events) => {
-            let record = Arc::new(Record::of(events).unwrap());
-            let hook = ReplayHook::learn(record.clone(), Arc::default());
-            (Arc::new(ReplaySource::new(record, Arc::default())), Some(Arc::new(hook)))
-        }
-        None => (live.clone(), None),
+    let source: Arc<dyn ObservationSource> = match &setting.recorded {
+        Some(events) => Arc::new(ReplaySource::new(Arc::new(Record::of(events).unwrap()), Arc::default())),
+        None => live.clone(),
     };
     let context = Arc::new(RunContext {
-        run,
-        secrets,
-        events: events.clone(),
         cancel: shared.cancel.clone(),
         kill: shared.kill.clone(),
         fault_switches,
         live: setting.recorded.is_none().then(|| live.clone()),
-        faults,
-        on_failure,
         fail_fast: setting.fail_fast,
         wall: setting.wall,
-        hook,
+        ..RunContext::new(run, secrets, events.clone()).with_schedule(&mut schedule)
     });
     run_schedule(Arc::new(schedule), context.clone(), source, base, begin).await;
     live.close().await;

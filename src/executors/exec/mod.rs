@@ -28,6 +28,10 @@ impl Executor for Exec {
         false
     }
 
+    fn has_unknown_effects(&self) -> bool {
+        true
+    }
+
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {
         let errors = body.problems.errors();
         if !body.keys(&["run", "stdin", "env"]) && !matches!(body.node.kind, Kind::Map(_)) {
