@@ -5,8 +5,8 @@ mod functions;
 mod keys;
 
 pub use self::{
-    codes::{CODES, explanation},
-    functions::{FUNCTIONS, Function, Origin, function},
+    codes::explanation,
+    functions::{CEL_FUNCTIONS, RUNNER_FUNCTIONS, is_cel_function, runner_function},
     keys::*,
 };
 

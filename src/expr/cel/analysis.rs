@@ -1,6 +1,9 @@
 //! Static analysis of an expression: the names and fields it reads and the functions it calls.
 use super::ast::{children, token};
-use crate::{language, source::Span};
+use crate::{
+    language::{is_cel_function, runner_function},
+    source::Span,
+};
 use cel::{
     Program,
     common::ast::{Expr, IdedExpr, LiteralValue, operators as op},
@@ -62,7 +65,8 @@ impl<'a> Analysis<'a> {
         }
         match &e.expr {
             Expr::Call(c) => {
-                if !c.func_name.contains(['_', '@', '!', '-']) || language::function(&c.func_name).is_some() {
+                let is_known = is_cel_function(&c.func_name) || runner_function(&c.func_name).is_some();
+                if is_known || !c.func_name.contains(['_', '@', '!', '-']) {
                     self.calls.push((c.func_name.clone(), self.function_name(e, &c.func_name)));
                 }
                 let namespace = c.target.as_ref().is_some_and(|t| {

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     diagnostic::{Diagnostic, nearest},
     expr::scope::Scope,
-    language::{self, Origin},
+    language,
     source::Span,
     value::Value,
     yaml::Node,
@@ -79,10 +79,12 @@ impl Expression {
             placeholders.into_iter().map(|range| placeholder_in_text(&locate(range))).collect();
         let mut own_functions = vec![];
         for (name, range) in &calls {
-            match language::function(name) {
-                Some(f) if f.origin == Origin::Runner && !own_functions.contains(&f.name) => own_functions.push(f.name),
-                Some(_) => {}
-                None => problems.push(unknown_function(name, &locate(range.clone()))),
+            match language::runner_function(name) {
+                Some(own) if !own_functions.contains(&own) => own_functions.push(own),
+                None if !language::is_cel_function(name) => {
+                    problems.push(unknown_function(name, &locate(range.clone())));
+                }
+                _ => {}
             }
         }
         if !problems.is_empty() {
@@ -222,11 +224,11 @@ fn placeholder_in_text(at: &Span) -> Diagnostic {
 
 fn unknown_function(name: &str, at: &Span) -> Diagnostic {
     let d = Diagnostic::error("unknown-function", at, format!("unknown function `{name}`"));
-    match nearest(name, language::FUNCTIONS.iter().map(|f| f.name)) {
+    let own = || language::names(language::RUNNER_FUNCTIONS);
+    match nearest(name, language::CEL_FUNCTIONS.iter().copied().chain(own())) {
         Some(near) => d.help(format!("did you mean `{near}`?")),
         None => {
-            let own = language::FUNCTIONS.iter().filter(|f| f.origin == Origin::Runner);
-            let own: Vec<_> = own.map(|f| format!("`{}`", f.name)).collect();
+            let own: Vec<_> = own().map(|f| format!("`{f}`")).collect();
             d.help(format!("available: the functions of CEL, and {}", own.join(", ")))
         }
     }
