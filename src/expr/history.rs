@@ -34,30 +34,17 @@ struct Operation {
     to: Timestamp,
 }
 
-#[derive(Debug, PartialEq, thiserror::Error)]
-pub enum HistoryError {
-    #[error("expected a list of operations, found {0}")]
-    NotAList(&'static str),
-    #[error("operation {index}: expected {expected} under `{key}`")]
-    InvalidField { index: usize, key: &'static str, expected: &'static str },
-    #[error("operation {0}: `to` is before `from`")]
-    EndsBeforeStart(usize),
-    #[error("operation {index}: expected `create`, `delete` or `read`, found `{found}`")]
-    UnknownOperation { index: usize, found: String },
-    #[error("expected at most {MAX_WRITES} writes to `{0}`")]
-    TooManyWrites(String),
-}
-
 /// One sentence for each thing and place whose history no order explains, with that history.
 ///
 /// `operations` is a list of maps: `{op: "create" | "delete", name, from, to}` and
 /// `{op: "read", where, seen: [names], from, to}`.
-pub fn anomalies(operations: &Value) -> Result<Vec<String>, HistoryError> {
-    let list = operations.as_list().ok_or(HistoryError::NotAList(operations.kind()))?;
+pub fn anomalies(operations: &Value) -> Result<Vec<String>, String> {
+    let list =
+        operations.as_list().ok_or_else(|| format!("expected a list of operations, found {}", operations.kind()))?;
     let mut writes: BTreeMap<&str, Vec<Operation>> = BTreeMap::new();
     let mut reads: BTreeMap<&str, Vec<Observation<'_>>> = BTreeMap::new();
     for (index, operation) in list.iter().enumerate() {
-        let invalid = |key, expected| HistoryError::InvalidField { index, key, expected };
+        let invalid = |key, expected| format!("operation {index}: expected {expected} under `{key}`");
         let text = |key| operation.get(key).and_then(Value::as_str).ok_or_else(|| invalid(key, "a string"));
         let time = |key| match operation.get(key) {
             Some(Value::Time(t)) => Ok(*t),
@@ -65,7 +52,7 @@ pub fn anomalies(operations: &Value) -> Result<Vec<String>, HistoryError> {
         };
         let (from, to) = (time("from")?, time("to")?);
         if to < from {
-            return Err(HistoryError::EndsBeforeStart(index));
+            return Err(format!("operation {index}: `to` is before `from`"));
         }
         match text("op")? {
             "create" => writes.entry(text("name")?).or_default().push(Operation { effect: Effect::Create, from, to }),
@@ -79,11 +66,13 @@ pub fn anomalies(operations: &Value) -> Result<Vec<String>, HistoryError> {
                 }
                 reads.entry(text("where")?).or_default().push(Observation { counts, from, to });
             }
-            other => return Err(HistoryError::UnknownOperation { index, found: other.to_string() }),
+            other => {
+                return Err(format!("operation {index}: expected `create`, `delete` or `read`, found `{other}`"));
+            }
         }
     }
     if let Some((name, _)) = writes.iter().find(|(_, w)| w.len() > MAX_WRITES) {
-        return Err(HistoryError::TooManyWrites(name.to_string()));
+        return Err(format!("expected at most {MAX_WRITES} writes to `{name}`"));
     }
     let mut found = vec![];
     for (place, reads) in &reads {
@@ -305,9 +294,9 @@ mod tests {
 
     #[test]
     fn refuses_malformed_histories() {
-        assert_eq!(anomalies(&Value::Null).unwrap_err(), HistoryError::NotAList("null"));
+        assert_eq!(anomalies(&Value::Null).unwrap_err(), "expected a list of operations, found null");
         assert!(anomalies(&history(&["swap a 0 1"])).unwrap_err().to_string().contains("`swap`"));
-        assert!(matches!(anomalies(&history(&["create a 5 1"])), Err(HistoryError::EndsBeforeStart(0))));
+        assert_eq!(anomalies(&history(&["create a 5 1"])).unwrap_err(), "operation 0: `to` is before `from`");
         let no_name = Value::list(vec![Value::map([("op".to_string(), Value::text("create"))])]);
         assert!(anomalies(&no_name).unwrap_err().to_string().contains("a time under `from`"));
     }

@@ -93,23 +93,29 @@ impl Pattern {
         }
     }
 
-    pub fn references(&self) -> Vec<Reference> {
-        let all = |ps: &[Pattern]| ps.iter().flat_map(Pattern::references).collect();
+    /// The patterns directly inside this one.
+    pub(super) fn inner(&self) -> Vec<&Pattern> {
         match &self.matcher {
-            Matcher::Rendered(t) | Matcher::Regex(t) => t.references().cloned().collect(),
-            Matcher::Map(entries) => entries
-                .iter()
-                .flat_map(|(k, _, p)| k.references().cloned().chain(p.references()).collect::<Vec<_>>())
-                .collect(),
+            Matcher::Map(entries) => entries.iter().map(|(_, _, p)| p).collect(),
             Matcher::List(ps) | Matcher::All(ps) | Matcher::Set(ps) | Matcher::Contains(ps) | Matcher::In(ps) => {
-                all(ps)
+                ps.iter().collect()
             }
-            Matcher::Each(p) => p.references(),
+            Matcher::Each(p) => vec![p],
+            _ => vec![],
+        }
+    }
+
+    pub fn references(&self) -> Vec<Reference> {
+        let mut all: Vec<Reference> = match &self.matcher {
+            Matcher::Rendered(t) | Matcher::Regex(t) => t.references().cloned().collect(),
+            Matcher::Map(entries) => entries.iter().flat_map(|(k, _, _)| k.references().cloned()).collect(),
             Matcher::InRendered(t) | Matcher::SetRendered(t) | Matcher::ContainsRendered(t) => t.references(),
             Matcher::Schema(Schema::Rendered(t)) => t.references(),
             Matcher::That(e) => e.references().iter().filter(|r| r.root != "it").cloned().collect(),
             _ => vec![],
-        }
+        };
+        all.extend(self.inner().into_iter().flat_map(Pattern::references));
+        all
     }
 }
 

@@ -93,19 +93,13 @@ impl Pattern {
 
     /// Spans of the maps and lists around leaves: what is reported if such a map or list is missing.
     pub fn branches(&self, each: &mut dyn FnMut(&Span)) {
+        let inner = self.inner();
         match &self.matcher {
-            Matcher::Map(entries) if !entries.is_empty() => {
-                each(&self.span);
-                entries.iter().for_each(|(_, _, p)| p.branches(each));
-            }
-            Matcher::List(ps) if !ps.is_empty() => {
-                each(&self.span);
-                ps.iter().for_each(|p| p.branches(each));
-            }
-            Matcher::All(ps) | Matcher::Set(ps) | Matcher::Contains(ps) => ps.iter().for_each(|p| p.branches(each)),
-            Matcher::Each(p) => p.branches(each),
-            _ => {}
+            Matcher::Map(_) | Matcher::List(_) if !inner.is_empty() => each(&self.span),
+            Matcher::All(_) | Matcher::Set(_) | Matcher::Contains(_) | Matcher::Each(_) => {}
+            _ => return,
         }
+        inner.into_iter().for_each(|p| p.branches(each));
     }
 
     fn leaves_under<'p>(&'p self, key: Option<&'p Template>, within: Option<&'p Span>, each: &mut dyn FnMut(Leaf<'p>)) {
@@ -160,11 +154,6 @@ fn collect_literals(p: &Pattern, scope: &Scope, out: &mut ReferencedLiterals) {
             }
         }
         Matcher::That(e) => e.collect_literals(&scope.with("it", Value::Null), out),
-        Matcher::Map(entries) => entries.iter().for_each(|(_, _, p)| collect_literals(p, scope, out)),
-        Matcher::List(ps) | Matcher::All(ps) | Matcher::Set(ps) | Matcher::Contains(ps) | Matcher::In(ps) => {
-            ps.iter().for_each(|p| collect_literals(p, scope, out));
-        }
-        Matcher::Each(p) => collect_literals(p, scope, out),
-        _ => {}
+        _ => p.inner().into_iter().for_each(|p| collect_literals(p, scope, out)),
     }
 }

@@ -4,27 +4,16 @@ use super::template::Tree;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, nearest},
     source::Span,
-    yaml::{Kind, Node},
+    yaml::{Kind, Node, check_keys, wrong_type},
 };
 use jsonschema::Validator;
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value as Json};
 use std::sync::Arc;
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
-/// Characters to encode in a URL fragment (RFC 3986, 3.5).
-const FRAGMENT: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'`')
-    .add(b'{')
-    .add(b'}')
-    .add(b'%')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'|');
+/// Characters to encode in a URL fragment (RFC 3986, 3.5), and more.
+const FRAGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'#').remove(b'/');
 /// Length of a chain of `$ref`s.
 const MAX_REFERENCES: usize = 16;
 
@@ -44,11 +33,11 @@ pub struct SchemaFile {
     /// As written. A relative path starts at the folder of the plan.
     pub file: String,
     pub span: Span,
-    part: Part,
+    selection: Selection,
 }
 
 #[derive(Clone, Debug)]
-enum Part {
+enum Selection {
     Whole,
     /// An entry of `components.schemas`.
     Component(String, Span),
@@ -101,20 +90,17 @@ fn build(schema: &Json, span: &Span, problems: &mut Diagnostics) -> Schema {
 impl SchemaFile {
     fn compile(node: &Node, key: &str, problems: &mut Diagnostics) -> Option<SchemaFile> {
         let known: &[&str] = if key == "file" { &["file"] } else { &["openapi", "operation", "status", "schema"] };
-        for (k, _) in node.entries() {
-            let name = k.key_text();
-            if !known.contains(&name.as_str()) {
-                let d = Diagnostic::error("unknown-key", &k.span, format!("unknown key `{name}`"));
-                problems.push(d.suggest(&name, known.iter().copied()));
-                return None;
-            }
-        }
+        let errors = problems.errors();
+        check_keys(node, known, |_| false, problems);
+        (problems.errors() == errors).then_some(())?;
         let file = node.get(key)?;
         let text = |n: &Node| (n.key_text(), n.span.clone());
-        let part = match (node.get("operation").map(text), node.get("schema").map(text)) {
-            _ if key == "file" => Part::Whole,
-            (Some((operation, at)), None) => Part::Response { operation, at, status: node.get("status").map(text) },
-            (None, Some((name, at))) if node.get("status").is_none() => Part::Component(name, at),
+        let selection = match (node.get("operation").map(text), node.get("schema").map(text)) {
+            _ if key == "file" => Selection::Whole,
+            (Some((operation, at)), None) => {
+                Selection::Response { operation, at, status: node.get("status").map(text) }
+            }
+            (None, Some((name, at))) if node.get("status").is_none() => Selection::Component(name, at),
             _ => {
                 let message = "expected either `operation` or `schema` beside `openapi`";
                 let d = Diagnostic::error("matcher-argument", &node.span, message);
@@ -125,29 +111,25 @@ impl SchemaFile {
             }
         };
         if !matches!(file.kind, Kind::Str(_)) {
-            problems.push(
-                Diagnostic::error(
-                    "wrong-type",
-                    &file.span,
-                    format!("expected a path under `{key}`, found {}", file.what()),
-                )
-                .help(format!("write `{key}: openapi.yaml`")),
-            );
+            let d = wrong_type(file, &format!("a path under `{key}`"));
+            problems.push(d.help(format!("write `{key}: openapi.yaml`")));
             return None;
         }
-        Some(SchemaFile { file: file.key_text(), span: file.span.clone(), part })
+        Some(SchemaFile { file: file.key_text(), span: file.span.clone(), selection })
     }
 
     fn select(&self, document: &Json) -> Result<Json, Box<Diagnostic>> {
-        let pointer = match &self.part {
-            Part::Whole => return Ok(document.clone()),
-            Part::Component(name, at) => {
+        let pointer = match &self.selection {
+            Selection::Whole => return Ok(document.clone()),
+            Selection::Component(name, at) => {
                 let all = &document["components"]["schemas"];
-                find_schema(all, name)
-                    .map_err(|near| unknown(at, format!("`{}` has no schema `{name}`", self.file), near))?;
+                if all.get(name).is_none() {
+                    let names = all.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+                    return Err(unknown(at, format!("`{}` has no schema `{name}`", self.file), nearest(name, names)));
+                }
                 format!("#/components/schemas/{}", escaped(name))
             }
-            Part::Response { operation, at, status } => self.response(document, operation, at, status.as_ref())?,
+            Selection::Response { operation, at, status } => self.response(document, operation, at, status.as_ref())?,
         };
         // the schema keeps the whole document, so that its references resolve
         let mut schema = document.as_object().cloned().unwrap_or_default();
@@ -180,7 +162,7 @@ impl SchemaFile {
                 .iter()
                 .flat_map(|(p, m, o)| o["operationId"].as_str().map(String::from).into_iter().chain([name(p, m)]))
                 .collect();
-            let near = nearest(operation, names.iter().map(String::as_str)).map(String::from);
+            let near = nearest(operation, names.iter().map(String::as_str));
             return Err(unknown(at, format!("`{}` has no operation `{operation}`", self.file), near));
         };
         let responses = found["responses"].as_object().unwrap_or(&empty);
@@ -230,15 +212,7 @@ impl SchemaFile {
     }
 }
 
-/// # Errors
-/// The most similar name, if there is one.
-fn find_schema(all: &Json, name: &str) -> Result<(), Option<String>> {
-    let empty = Map::new();
-    let all = all.as_object().unwrap_or(&empty);
-    if all.contains_key(name) { Ok(()) } else { Err(nearest(name, all.keys().map(String::as_str)).map(String::from)) }
-}
-
-fn unknown(at: &Span, message: String, near: Option<String>) -> Box<Diagnostic> {
+fn unknown(at: &Span, message: String, near: Option<&str>) -> Box<Diagnostic> {
     let d = Diagnostic::error("unknown-operation", at, message);
     Box::new(match near {
         Some(near) => d.help(format!("did you mean `{near}`?")),

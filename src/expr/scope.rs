@@ -60,22 +60,15 @@ impl Scope {
     /// This scope's names on top of those of another.
     #[must_use]
     pub fn over(&self, below: &Scope) -> Scope {
-        let mut own = vec![];
-        let mut at = self.top.as_deref();
-        while let Some(frame) = at {
-            own.push(frame);
-            at = frame.below.as_deref();
-        }
+        let own: Vec<&Frame> = self.frames().collect();
         own.into_iter().rev().fold(below.clone(), |s, f| s.with(&f.name, f.value.clone()))
     }
 
     /// All bound names with their visible values.
     pub fn names(&self) -> crate::value::Map {
         let mut out = crate::value::Map::new();
-        let mut at = self.top.as_deref();
-        while let Some(frame) = at {
+        for frame in self.frames() {
             out.entry(frame.name.to_string()).or_insert_with(|| frame.value.clone());
-            at = frame.below.as_deref();
         }
         out
     }
@@ -115,14 +108,12 @@ impl Scope {
     }
 
     fn find(&self, name: &str) -> Option<&Frame> {
-        let mut at = self.top.as_deref();
-        while let Some(frame) = at {
-            if &*frame.name == name {
-                return Some(frame);
-            }
-            at = frame.below.as_deref();
-        }
-        None
+        self.frames().find(|f| &*f.name == name)
+    }
+
+    /// The innermost frame first.
+    fn frames(&self) -> impl Iterator<Item = &Frame> {
+        std::iter::successors(self.top.as_deref(), |f| f.below.as_deref())
     }
 }
 
