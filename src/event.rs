@@ -101,7 +101,7 @@ pub enum EventKind {
 }
 
 /// Everything that is known before the first case: the journal of a killed run still gives a complete report.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RunStarted {
     pub run: String,
     pub started: Timestamp,

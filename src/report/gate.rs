@@ -22,16 +22,17 @@ pub struct TierCount {
     pub in_plan: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// In order of severity. A failure is the most severe: a run with a failure is failed even if it ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RunVerdict {
+    /// No deciding case was selected: such a run never passes.
+    Undecided,
     Passed,
-    /// The product gave a wrong response or none.
-    Failed,
     /// The product could not be reached.
     Errored,
     Interrupted,
-    /// No deciding case was selected: such a run never passes.
-    Undecided,
+    /// The product gave a wrong response or none.
+    Failed,
 }
 
 impl RunVerdict {
@@ -63,17 +64,10 @@ fn contribution(case: &CaseEntry, incomplete: bool) -> Option<RunVerdict> {
 pub fn gate(run: &RunIndex) -> Gate {
     let decides = |tier| run.start.gate.contains(&tier);
     let incomplete = run.cancelled || !run.complete;
-    let mut verdict: Option<RunVerdict> = None;
-    let (mut passed, mut deciding) = (0, 0);
-    for case in run.cases.iter().filter(|c| c.outline.selected && decides(c.outline.tier)) {
-        deciding += 1;
-        passed += usize::from(case.verdict == Verdict::Passed);
-        if let Some(v) = contribution(case, incomplete)
-            && verdict.is_none_or(|worst| severity(v) > severity(worst))
-        {
-            verdict = Some(v);
-        }
-    }
+    let is_deciding = |c: &&CaseEntry| c.outline.selected && decides(c.outline.tier);
+    let deciding: Vec<_> = run.cases.iter().filter(is_deciding).collect();
+    let verdict = deciding.iter().filter_map(|c| contribution(c, incomplete)).max();
+    let passed = deciding.iter().filter(|c| c.verdict == Verdict::Passed).count();
     let of = |tier| run.cases.iter().filter(move |c| c.outline.tier == tier);
     let tiers = Tier::ALL
         .into_iter()
@@ -87,17 +81,7 @@ pub fn gate(run: &RunIndex) -> Gate {
         .filter(|t| t.in_plan > 0)
         .collect();
     let without_cases = if run.has_started && !incomplete { RunVerdict::Undecided } else { RunVerdict::Interrupted };
-    Gate { tiers, verdict: verdict.unwrap_or(without_cases), passed, deciding }
-}
-
-/// A failure is the most severe: a run with a failure is failed even if it ended early.
-fn severity(v: RunVerdict) -> u8 {
-    match v {
-        RunVerdict::Passed | RunVerdict::Undecided => 0,
-        RunVerdict::Errored => 1,
-        RunVerdict::Interrupted => 2,
-        RunVerdict::Failed => 3,
-    }
+    Gate { tiers, verdict: verdict.unwrap_or(without_cases), passed, deciding: deciding.len() }
 }
 
 #[cfg(test)]

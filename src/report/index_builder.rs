@@ -5,24 +5,20 @@ use super::{
         MAX_ACTIONS, MAX_RESULTS, MAX_RESULTS_PASSED, PassedAssertions, RetainedActions, add_to_timeline, shorten,
         shorten_evidence, shorten_result,
     },
-    run_index::{ActionEntry, CaseEntry, RunIndex, SentenceEntry, TimelineEntry, UndoEntry},
+    run_index::{ActionEntry, CaseEntry, RunIndex, SentenceEntry, UndoEntry},
     wording,
 };
 use crate::{
     address::Address,
     event::{
-        AssertionResult, CaseOutline, EnvironmentOutline, Event, EventKind, EventSink, Evidence, EvidenceKind,
-        PlanOutline, RunStarted, SentenceOutline, SinkError,
+        AssertionResult, CaseOutline, Event, EventKind, EventSink, EvidenceKind, RunStarted, SentenceOutline, SinkError,
     },
     outcome::{Blame, Status, Verdict},
     source::Location,
 };
 use jiff::Timestamp;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// An event sink that builds a [`RunIndex`]. Clones share their state.
 #[derive(Clone, Default)]
@@ -31,7 +27,7 @@ pub struct IndexBuilder(Arc<Mutex<State>>);
 impl IndexBuilder {
     /// The index of all events so far.
     pub fn index(&self) -> RunIndex {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).index()
+        self.0.lock().index()
     }
 
     /// The index of a recorded run.
@@ -44,7 +40,7 @@ impl IndexBuilder {
 
 impl EventSink for IndexBuilder {
     fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).apply(event);
+        self.0.lock().apply(event);
         Ok(())
     }
 }
@@ -84,16 +80,38 @@ struct SentenceState {
 }
 
 /// An action that has started and not finished.
-#[derive(Default)]
+#[derive(Clone)]
 struct RunningAction {
-    summary: String,
-    location: Option<Location>,
     started: Timestamp,
     first_attempt: Option<Timestamp>,
-    attempts: u32,
-    timeline: Vec<TimelineEntry>,
-    unmet: Vec<AssertionResult>,
-    evidence: Vec<Evidence>,
+    entry: ActionEntry,
+}
+
+impl RunningAction {
+    fn new(at: &Address, started: Timestamp, summary: &str, location: Option<Location>) -> Self {
+        let entry = ActionEntry {
+            address: at.clone(),
+            summary: shorten(summary),
+            location,
+            status: Status::Interrupted,
+            results: Vec::new(),
+            omitted: 0,
+            reason: None,
+            attempts: 0,
+            took: Duration::ZERO,
+            timeline: Vec::new(),
+            evidence: Vec::new(),
+        };
+        RunningAction { started, first_attempt: None, entry }
+    }
+
+    /// The entry. A timeline of one attempt is left out.
+    fn into_entry(mut self) -> ActionEntry {
+        if self.entry.attempts <= 1 {
+            self.entry.timeline.clear();
+        }
+        self.entry
+    }
 }
 
 impl State {
@@ -113,17 +131,14 @@ impl State {
                 }
             }
             EventKind::ActionStarted { summary, location } => {
-                let action = RunningAction {
-                    summary: shorten(summary),
-                    location: Some(location.clone()),
-                    started: event.at,
-                    ..RunningAction::default()
-                };
+                let action = RunningAction::new(at, event.at, summary, Some(location.clone()));
                 self.running.insert(at.clone(), action);
             }
             EventKind::Observed { at: time, value, error, unmet, evidence, .. } => {
-                let action = self.running.entry(at.clone()).or_default();
+                let started = || RunningAction::new(at, event.at, "", None);
+                let action = self.running.entry(at.clone()).or_insert_with(started);
                 let first = *action.first_attempt.get_or_insert(*time);
+                let action = &mut action.entry;
                 action.attempts += 1;
                 let message = match error {
                     Some(error) => wording::one_line(error, wording::MAX_INLINE_CHARS),
@@ -131,7 +146,7 @@ impl State {
                     None => wording::all_unmet(unmet),
                 };
                 add_to_timeline(&mut action.timeline, between(first, *time), message);
-                action.unmet = unmet.iter().take(MAX_RESULTS).map(shorten_result).collect();
+                action.results = unmet.iter().take(MAX_RESULTS).map(shorten_result).collect();
                 action.evidence = evidence.iter().map(|e| shorten_evidence(e.kind, &e.text)).collect();
                 // `on_failure` actions have no assertions: without a recorded response, show their output.
                 let needs_output = at.is_in("on_failure") && !evidence.iter().any(|e| e.kind == EvidenceKind::Response);
@@ -141,12 +156,10 @@ impl State {
                 }
             }
             EventKind::ActionFinished { status, results, reason, attempts, took } => {
-                let mut action = self.running.remove(at).unwrap_or_default();
-                if action.attempts <= 1 {
-                    action.timeline.clear();
-                }
-                action.attempts = action.attempts.max(*attempts);
-                self.finish_action(at, action, *status, results, reason.as_deref(), *took);
+                let running = self.running.remove(at);
+                let entry = running.unwrap_or_else(|| RunningAction::new(at, event.at, "", None)).into_entry();
+                let (attempts, reason) = (entry.attempts.max(*attempts), reason.as_deref().map(shorten));
+                self.finish_action(ActionEntry { status: *status, reason, attempts, took: *took, ..entry }, results);
             }
             EventKind::SentenceFinished { status, reason } => {
                 if let Some(s) = self.sentence(at) {
@@ -155,7 +168,7 @@ impl State {
             }
             EventKind::UndoPlanned { summary, location } => {
                 if let Some(case) = self.case(at) {
-                    case.not_undone.push(undo_entry(at, summary, Some(location.clone()), None, None));
+                    case.not_undone.push(undo_entry(at, summary, Some(location.clone())));
                 }
             }
             EventKind::UndoFinished { status, summary, reason } => {
@@ -210,39 +223,25 @@ impl State {
         found.last().copied()
     }
 
-    fn finish_action(
-        &mut self,
-        at: &Address,
-        action: RunningAction,
-        status: Status,
-        results: &[AssertionResult],
-        reason: Option<&str>,
-        took: Duration,
-    ) {
-        let is_quiet = matches!(status, Status::Passed | Status::Skipped);
-        let order = PlanOrder::of(at);
-        let is_undo = at.is_in("undo");
-        let sentence = if is_undo { None } else { self.sentence_of(at) };
+    fn finish_action(&mut self, mut entry: ActionEntry, results: &[AssertionResult]) {
+        let is_quiet = matches!(entry.status, Status::Passed | Status::Skipped);
+        let order = PlanOrder::of(&entry.address);
+        let is_undo = entry.address.is_in("undo");
+        let sentence = if is_undo { None } else { self.sentence_of(&entry.address) };
         if let Some((i, j)) = sentence
-            && status == Status::Passed
+            && entry.status == Status::Passed
         {
             self.cases[i].sentences[j].passed.add(&order, results);
         }
-        let case = self.case_index(at);
+        let case = self.case_index(&entry.address);
         let is_on_failure = sentence.is_none() && case.is_some() && !is_undo;
         let (holding, unmet): (Vec<_>, Vec<_>) = results.iter().partition(|f| f.holds);
-        let omitted = unmet.len().saturating_sub(MAX_RESULTS);
         let limit = if is_quiet { MAX_RESULTS_PASSED } else { MAX_RESULTS };
-        let base = action_entry(at, &action);
-        let entry = ActionEntry {
-            status,
-            results: unmet.into_iter().chain(holding).take(limit).map(shorten_result).collect(),
-            omitted,
-            reason: reason.map(shorten),
-            took,
-            evidence: if is_quiet && !is_on_failure { Vec::new() } else { action.evidence },
-            ..base
-        };
+        entry.omitted = unmet.len().saturating_sub(MAX_RESULTS);
+        entry.results = unmet.into_iter().chain(holding).take(limit).map(shorten_result).collect();
+        if is_quiet && !is_on_failure {
+            entry.evidence.clear();
+        }
         let retained = match (sentence, case) {
             (Some((i, j)), _) => &mut self.cases[i].sentences[j].actions,
             (None, Some(i)) if is_undo => &mut self.cases[i].undo_actions,
@@ -256,18 +255,14 @@ impl State {
     }
 
     fn index(&self) -> RunIndex {
-        let start = self.start.as_deref().cloned().unwrap_or_else(empty_start);
+        let start = self.start.as_deref().cloned().unwrap_or_default();
         let complete = self.finished.is_some();
         let mut cases: Vec<CaseEntry> =
             self.cases.iter().zip(&start.cases).map(|(state, outline)| self.case_entry(state, outline)).collect();
         let mut outside_cases = self.outside_cases.clone();
         for (at, action) in &self.running {
-            let entry = ActionEntry {
-                results: action.unmet.clone(),
-                took: between(action.started, self.last_event),
-                evidence: action.evidence.clone(),
-                ..action_entry(at, action)
-            };
+            let mut entry = action.clone().into_entry();
+            entry.took = between(action.started, self.last_event);
             match self.sentence_of(at) {
                 Some((i, j)) => {
                     let actions = &mut cases[i].sentences[j].actions;
@@ -366,71 +361,27 @@ impl CaseState {
             .or_else(|| self.not_undone.iter().rposition(is_pending));
         // A skipped undo is done: its `if` found nothing to undo.
         let is_done = matches!(status, Status::Passed | Status::Skipped);
-        match (position, is_done) {
-            (Some(i), true) => {
-                self.not_undone.remove(i);
-                self.undone_count += 1;
-            }
-            (None, true) => self.undone_count += 1,
-            (Some(i), false) => {
-                self.not_undone[i].status = Some(status);
-                self.not_undone[i].reason = reason.map(shorten);
-            }
-            (None, false) => self.not_undone.push(undo_entry(at, summary, None, Some(status), reason)),
+        if is_done {
+            position.map(|i| self.not_undone.remove(i));
+            self.undone_count += 1;
+            return;
         }
+        let i = position.unwrap_or_else(|| {
+            self.not_undone.push(undo_entry(at, summary, None));
+            self.not_undone.len() - 1
+        });
+        self.not_undone[i].status = Some(status);
+        self.not_undone[i].reason = reason.map(shorten);
     }
 }
 
-/// The entry of an action that is still running. For a finished action, the caller overrides `status` and the fields
-/// after it.
-fn action_entry(at: &Address, action: &RunningAction) -> ActionEntry {
-    ActionEntry {
-        address: at.clone(),
-        summary: action.summary.clone(),
-        location: action.location.clone(),
-        attempts: action.attempts,
-        timeline: if action.attempts > 1 { action.timeline.clone() } else { Vec::new() },
-        status: Status::Interrupted,
-        results: Vec::new(),
-        omitted: 0,
-        reason: None,
-        took: Duration::ZERO,
-        evidence: Vec::new(),
-    }
-}
-
-fn undo_entry(
-    at: &Address,
-    summary: &str,
-    location: Option<Location>,
-    status: Option<Status>,
-    reason: Option<&str>,
-) -> UndoEntry {
-    UndoEntry {
-        address: at.clone(),
-        summary: shorten(summary),
-        location,
-        status,
-        reason: reason.map(shorten),
-        actions: Vec::new(),
-    }
+fn undo_entry(at: &Address, summary: &str, location: Option<Location>) -> UndoEntry {
+    let (address, summary) = (at.clone(), shorten(summary));
+    UndoEntry { address, summary, location, status: None, reason: None, actions: Vec::new() }
 }
 
 fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
-}
-
-fn empty_start() -> RunStarted {
-    RunStarted {
-        run: String::new(),
-        started: Timestamp::default(),
-        plan: PlanOutline::default(),
-        environment: EnvironmentOutline::default(),
-        selection: String::new(),
-        gate: Vec::new(),
-        versions: Vec::new(),
-        cases: Vec::new(),
-    }
 }
 
 #[cfg(test)]

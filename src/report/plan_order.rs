@@ -1,30 +1,21 @@
 //! A sort key for addresses that follows the plan: `do/2` before `do/10`.
-use crate::address::{Address, Segment as Part};
+use crate::address::{Address, Segment};
 
+/// Number and text of each segment. Words have the highest number, so they come after all numbers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PlanOrder(Vec<Segment>);
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Segment {
-    Number(u64, String),
-    Word(String),
-}
+pub struct PlanOrder(Vec<(u64, String)>);
 
 impl PlanOrder {
     pub fn of(at: &Address) -> Self {
-        let word = |s: &str| match s.parse() {
-            Ok(n) => Segment::Number(n, s.to_owned()),
-            Err(_) => Segment::Word(s.to_owned()),
-        };
-        let mut segments = vec![];
-        for part in at.segments() {
-            match part {
-                Part::Root(s) | Part::List(s) | Part::Item(s) => segments.push(word(s)),
-                Part::Index(n) => segments.push(word(&n.to_string())),
-                Part::Branch(item, n) => segments.extend([word(item), word(&n.to_string())]),
+        let mut texts = vec![];
+        for segment in at.segments() {
+            match segment {
+                Segment::Root(s) | Segment::List(s) | Segment::Item(s) => texts.push(s.to_owned()),
+                Segment::Index(n) => texts.push(n.to_string()),
+                Segment::Branch(item, n) => texts.extend([item.to_owned(), n.to_string()]),
             }
         }
-        PlanOrder(segments)
+        PlanOrder(texts.into_iter().map(|t| (t.parse().unwrap_or(u64::MAX), t)).collect())
     }
 
     /// Number of segments.

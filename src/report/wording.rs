@@ -102,6 +102,13 @@ pub fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
+/// How often each of `kinds` occurs, without those that do not.
+pub fn tally<T: Copy + PartialEq>(items: impl Iterator<Item = T>, kinds: &[T]) -> Vec<(usize, T)> {
+    let items: Vec<T> = items.collect();
+    let count = |kind: &T| (items.iter().filter(|i| *i == kind).count(), *kind);
+    kinds.iter().map(count).filter(|(n, _)| *n > 0).collect()
+}
+
 /// `a`, `a and b`, `a, b and c`.
 pub fn join_with_and<S: AsRef<str>>(items: &[S]) -> String {
     let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();

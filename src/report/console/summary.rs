@@ -6,7 +6,7 @@ use crate::{
     report::{
         gate::{RunVerdict, gate},
         run_index::{CaseEntry, RunIndex},
-        wording::{self, MAX_INLINE_CHARS, count, duration, join_with_and, one_line},
+        wording::{self, MAX_INLINE_CHARS, count, duration, join_with_and, one_line, tally},
     },
 };
 use anstyle::{AnsiColor, Style};
@@ -170,12 +170,9 @@ fn verdict(run: &RunIndex, options: &SummaryOptions, out: &mut String) {
     } else if !run.complete && !run.cancelled {
         let _ = writeln!(out, "the journal ends before the run finished");
     }
-    let unverified: Vec<String> = [Status::NotVerified, Status::Unproven]
-        .into_iter()
-        .map(|status| (status, run.cases.iter().flat_map(|c| &c.sentences).filter(|s| s.status == status).count()))
-        .filter(|(_, n)| *n > 0)
-        .map(|(status, n)| format!("{} {status}", count(n, "sentence")))
-        .collect();
+    let statuses = run.cases.iter().flat_map(|c| &c.sentences).map(|s| s.status);
+    let unverified = tally(statuses, &[Status::NotVerified, Status::Unproven]);
+    let unverified: Vec<_> = unverified.iter().map(|(n, s)| format!("{} {s}", count(*n, "sentence"))).collect();
     if !unverified.is_empty() {
         let _ = writeln!(out, "{}", join_with_and(&unverified));
     }

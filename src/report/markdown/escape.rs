@@ -1,5 +1,5 @@
 //! Escapes foreign text for GitHub Markdown, so that it cannot change the structure of the document.
-use crate::report::wording::{MAX_INLINE_CHARS, first_lines, one_line, sanitize};
+use crate::report::wording::{MAX_INLINE_CHARS, count, first_lines, one_line, sanitize};
 
 /// Where a text is placed. In a table cell, a pipe ends the cell even within code.
 #[derive(Clone, Copy, PartialEq)]
@@ -107,7 +107,7 @@ pub fn block_of_first_lines(text: &str, language: &str, lines: usize) -> String 
     let (kept, more) = first_lines(text, lines, 400);
     let mut out = block(&kept, language);
     if more > 0 {
-        out += &format!("\n… and {more} more line{}.\n", if more == 1 { "" } else { "s" });
+        out += &format!("\n… and {}.\n", count(more, "more line"));
     }
     out
 }

@@ -12,7 +12,7 @@ use crate::{
     report::{
         gate::{Gate, gate},
         run_index::{CaseEntry, RunIndex, SentenceEntry},
-        wording::{self, count, duration, join_with_and},
+        wording::{self, count, duration, join_with_and, tally},
     },
 };
 
@@ -73,14 +73,8 @@ fn verdict_in_words(run: &RunIndex, gate: &Gate) -> String {
 /// `2 failed and 1 blocked`; passed cases are not mentioned.
 fn count_by_verdict<'c>(cases: impl Iterator<Item = &'c CaseEntry>) -> String {
     use Verdict::*;
-    let verdicts: Vec<_> = cases.map(|c| c.verdict).collect();
-    let counts: Vec<String> = [Failed, KnownFailure, Blocked, Errored, Interrupted, Skipped]
-        .into_iter()
-        .map(|v| (verdicts.iter().filter(|other| **other == v).count(), v))
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, v)| format!("{n} {v}"))
-        .collect();
-    join_with_and(&counts)
+    let counts = tally(cases.map(|c| c.verdict), &[Failed, KnownFailure, Blocked, Errored, Interrupted, Skipped]);
+    join_with_and(&counts.iter().map(|(n, v)| format!("{n} {v}")).collect::<Vec<_>>())
 }
 
 fn tiers_in_words(gate: &Gate) -> String {
@@ -117,19 +111,15 @@ fn unverified_sentences(run: &RunIndex) -> impl Iterator<Item = (&CaseEntry, &Se
 
 fn verified_in_words(run: &RunIndex) -> String {
     let all = run.cases.iter().filter(|c| c.verdict != Verdict::Skipped).map(|c| c.sentences.len()).sum();
-    let statuses: Vec<Status> = unverified_sentences(run).map(|(_, s)| s.status).collect();
-    let counts: Vec<String> = UNVERIFIED
-        .into_iter()
-        .map(|status| (statuses.iter().filter(|m| **m == status).count(), status))
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, status)| format!("**{n} {status}**"))
-        .collect();
+    let counts = tally(unverified_sentences(run).map(|(_, s)| s.status), &UNVERIFIED);
+    let unverified: usize = counts.iter().map(|(n, _)| n).sum();
+    let counts: Vec<String> = counts.iter().map(|(n, status)| format!("**{n} {status}**")).collect();
     match (all, counts.is_empty()) {
         (0, _) => "nothing".to_owned(),
         (all, true) => format!("all {}", count(all, "sentence")),
         (all, false) => format!(
             "{} of {}; {} ([details](#what-was-not-verified))",
-            all - statuses.len(),
+            all - unverified,
             count(all, "sentence"),
             join_with_and(&counts)
         ),
