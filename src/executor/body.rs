@@ -13,7 +13,11 @@ pub struct Body<'a> {
     pub problems: &'a mut Diagnostics,
 }
 
-impl Body<'_> {
+impl<'a> Body<'a> {
+    pub fn error(&mut self, code: &'static str, span: &Span, message: impl Into<String>, help: impl Into<String>) {
+        self.problem(Diagnostic::error(code, span, message).help(help));
+    }
+
     pub fn problem(&mut self, d: Diagnostic) {
         self.problems.push(d);
     }
@@ -30,7 +34,7 @@ impl Body<'_> {
         self.problems.errors() == before
     }
 
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    pub fn get(&self, key: &str) -> Option<&'a Node> {
         self.node.get(key)
     }
 
@@ -45,8 +49,8 @@ impl Body<'_> {
 
     /// A string with placeholders.
     pub fn template(&mut self, key: &str) -> Option<Template> {
-        let node = self.node.get(key)?.clone();
-        self.template_of(&node)
+        let node = self.node.get(key)?;
+        self.template_of(node)
     }
 
     pub fn template_of(&mut self, node: &Node) -> Option<Template> {
@@ -61,8 +65,8 @@ impl Body<'_> {
 
     /// Any value with placeholders.
     pub fn tree(&mut self, key: &str) -> Option<Tree> {
-        let node = self.node.get(key)?.clone();
-        Some(self.tree_of(&node))
+        let node = self.node.get(key)?;
+        Some(self.tree_of(node))
     }
 
     pub fn tree_of(&mut self, node: &Node) -> Tree {
@@ -73,18 +77,18 @@ impl Body<'_> {
 
     /// A map of names to values with placeholders: headers, query parameters.
     pub fn pairs(&mut self, key: &str) -> Vec<(String, Tree)> {
-        let Some(node) = self.node.get(key).cloned() else { return vec![] };
+        let Some(node) = self.node.get(key) else { return vec![] };
         if !matches!(node.kind, Kind::Map(_)) {
-            self.problem(wrong_type(&node, "a map"));
+            self.problem(wrong_type(node, "a map"));
         }
         node.entries().iter().map(|(k, v)| (k.key_text(), self.tree_of(v))).collect()
     }
 
     /// An expression. The executor binds the names `own` itself.
     pub fn expression(&mut self, key: &str, own: &[&str]) -> Option<Expression> {
-        let node = self.node.get(key)?.clone();
+        let node = self.node.get(key)?;
         let length = node.as_str().map_or_else(|| node.span.text().len(), str::len);
-        match Expression::compile(&node, 0..length) {
+        match Expression::compile(node, 0..length) {
             Ok(e) => {
                 self.references.extend(e.references().iter().filter(|r| !own.contains(&r.root.as_str())).cloned());
                 Some(e)
@@ -98,7 +102,7 @@ impl Body<'_> {
 
     /// A word or a number without placeholders. `what` completes the message: "a positive number".
     pub fn literal<T: std::str::FromStr>(&mut self, key: &str, what: &str) -> Option<T> {
-        let node = self.node.get(key)?.clone();
+        let node = self.node.get(key)?;
         let parsed = node.to_value().to_string().parse().ok();
         if parsed.is_none() {
             let message = format!("expected {what} under `{key}`, found `{}`", node.key_text());
@@ -107,7 +111,7 @@ impl Body<'_> {
         parsed
     }
 
-    pub fn span(&self) -> &Span {
+    pub fn span(&self) -> &'a Span {
         &self.node.span
     }
 }

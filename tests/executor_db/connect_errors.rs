@@ -29,7 +29,7 @@ fn port(url: &str) -> u16 {
 }
 
 #[tokio::test]
-#[ignore = "permissions PostgreSQL: tests/run"]
+#[ignore = "needs PostgreSQL: tests/run"]
 async fn postgres_login_errors_say_why() {
     let (s, url) = (postgres().await, server("TP_TEST_POSTGRES"));
     let rule = "select count(*) as n from pg_hba_file_rules where 'tp_password' = any(user_name) and auth_method = 'scram-sha-256'";
@@ -59,7 +59,7 @@ async fn postgres_login_errors_say_why() {
 }
 
 #[tokio::test]
-#[ignore = "permissions MariaDB: tests/run"]
+#[ignore = "needs MariaDB: tests/run"]
 async fn mariadb_login_errors_say_why() {
     let (s, url) = (mariadb().await, server("TP_TEST_MARIADB"));
     s.output("sql: create or replace user tp_password identified by 'right'").await;
@@ -85,7 +85,7 @@ async fn mariadb_login_errors_say_why() {
 }
 
 #[tokio::test]
-#[ignore = "permissions PostgreSQL and MariaDB: tests/run"]
+#[ignore = "needs PostgreSQL and MariaDB: tests/run"]
 async fn tls_follows_the_options_of_the_address() {
     let (pg, maria, tls) = (server("TP_TEST_POSTGRES"), server("TP_TEST_MARIADB"), authorities());
     let postgres = |host: &str, port: u16, options: String| {
@@ -152,7 +152,7 @@ async fn tls_follows_the_options_of_the_address() {
 }
 
 #[tokio::test]
-#[ignore = "permissions PostgreSQL and MariaDB: tests/run"]
+#[ignore = "needs PostgreSQL and MariaDB: tests/run"]
 async fn client_certificate_is_sent() {
     let (pg, maria, tls) = (postgres().await, mariadb().await, authorities());
     pg.output("sql: drop role if exists tp_certified").await;
@@ -239,7 +239,7 @@ async fn probe(target: &str, table: &str) -> Vec<(bool, String)> {
 }
 
 #[tokio::test]
-#[ignore = "permissions PostgreSQL and MariaDB: tests/run"]
+#[ignore = "needs PostgreSQL and MariaDB: tests/run"]
 async fn probe_checks_table_privileges() {
     for variable in ["TP_TEST_POSTGRES", "TP_TEST_MARIADB"] {
         let url = server(variable);

@@ -29,7 +29,18 @@ async fn client_command_is_quoted_for_sql_and_for_the_shell() {
     s.output("sql: select id from t where name = ${name}").await;
     let line = s.take_evidence(EvidenceKind::Reproduce);
     assert_eq!(line, r"sqlite3 a.db 'select id from t where name = '\''it'\'''\''s'\'''");
-    drop(dir);
+    for (text, rows) in [("insert into t (id) values (1) -- it's", "1"), ("insert into t (id) values (2); oops;", "0")]
+    {
+        std::fs::write(dir.path().join("a b.sql"), text).unwrap();
+        let _ = s.perform("{ file: a b.sql }").await;
+        let line = s.take_evidence(EvidenceKind::Reproduce);
+        let counted = format!(
+            "cd {0}; sqlite3 a.db 'delete from t'; {line}; sqlite3 a.db 'select count(*) from t'",
+            dir.path().display()
+        );
+        assert_eq!(shell(&counted).trim(), rows, "a file is run in one transaction: {line}");
+        shell(&format!("sqlite3 {}/a.db 'delete from t'", dir.path().display()));
+    }
 }
 
 #[tokio::test]

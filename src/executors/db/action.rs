@@ -3,8 +3,10 @@ use super::{
     body::{DbAction, Operation},
     bound_statement::BoundStatement,
     database::Database,
-    execute::{BoundOperation, execute},
+    execute::{BoundOperation, BoundSql, execute},
+    literal::literal,
     probe,
+    scan::Dialect,
     server::ClientInput,
 };
 use crate::{
@@ -33,34 +35,23 @@ impl Action for DbAction {
     }
 
     fn permissions(&self, _: &Scope) -> Vec<Permission> {
-        let queries = match &self.operation {
-            Operation::Sql(query) => std::slice::from_ref(query),
-            Operation::Transaction { queries, .. } => queries,
-            Operation::File(_) => &[],
-        };
-        queries.iter().filter_map(|q| probe::permission(&q.template.source())).collect()
+        self.operation.queries().iter().filter_map(|q| probe::permission(&q.template.source())).collect()
     }
 
     async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
         let started = Started::now();
         let db = cx.target::<Database>()?;
-        db.register_password(cx.secrets);
-        let dialect = db.server().dialect();
+        let dialect = db.server.dialect();
         let operation = match &self.operation {
             Operation::File(path) => read_script(cx, db, &cx.render_text(path)?).await?,
-            Operation::Sql(query) => {
-                let bound = BoundStatement::render(cx, query, dialect)?;
-                note_request(cx, db, std::slice::from_ref(&bound), None);
-                BoundOperation::Statement(bound)
-            }
-            Operation::Transaction { queries, rollback } => {
+            Operation::Statements { queries, end } => {
                 let render = |q| BoundStatement::render(cx, q, dialect);
                 let statements = queries.iter().map(render).collect::<Result<Vec<_>, _>>()?;
-                note_request(cx, db, &statements, Some(if *rollback { "rollback" } else { "commit" }));
-                BoundOperation::Transaction { statements, rollback: *rollback }
+                note_request(cx, db, &statements, *end);
+                BoundOperation { sql: BoundSql::Statements(statements), end: *end }
             }
         };
-        let result_set = execute(cx, db, &operation).await?;
+        let result_set = execute(db, &operation, || cx.mark_sent()).await?;
         for note in &result_set.notes {
             cx.note(EvidenceKind::Note, note);
         }
@@ -74,23 +65,21 @@ impl Action for DbAction {
 
 /// Adds the statements with their parameters, and the equivalent client command. `end` ends a transaction.
 fn note_request(cx: &ActionContext<'_>, db: &Database, statements: &[BoundStatement], end: Option<&str>) {
-    let server = db.server();
+    let dialect = db.server.dialect();
+    // The parameters of MySQL have no number.
+    let numbered = if dialect == Dialect::Mysql { Dialect::Sqlite } else { dialect };
     let requests = statements.iter().map(|bound| {
-        let name = |i: usize| match server.parameter(i) {
-            // The parameters of MySQL have no number.
-            bare if bare == "?" => format!("?{}", i + 1),
-            numbered => numbered,
-        };
-        let values = bound.values.iter().enumerate().map(|(i, v)| format!("\n{} = {}", name(i), server.literal(v)));
-        format!("{}{}", bound.sql(|i, _| name(i)), values.collect::<String>())
+        let value = |(i, v)| format!("\n{} = {}", numbered.parameter(i), literal(v, dialect));
+        let values = bound.values.iter().enumerate().map(value);
+        format!("{}{}", bound.sql(|i, _| numbered.parameter(i)), values.collect::<String>())
     });
     cx.note(EvidenceKind::Request, requests.collect::<Vec<_>>().join("\n\n"));
-    let mut literal: Vec<String> = statements.iter().map(|b| b.sql(|_, v| server.literal(v))).collect();
+    let mut literals: Vec<String> = statements.iter().map(|b| b.sql(|_, v| literal(v, dialect))).collect();
     if let Some(end) = end {
-        literal.insert(0, "begin".into());
-        literal.push(end.into());
+        literals.insert(0, "begin".into());
+        literals.push(end.into());
     }
-    cx.note(EvidenceKind::Reproduce, server.client_command(ClientInput::Sql(&literal.join(";\n"))));
+    cx.note(EvidenceKind::Reproduce, db.server.client_command(ClientInput::Sql(&literals.join(";\n"))));
 }
 
 async fn read_script(cx: &ActionContext<'_>, db: &Database, path: &str) -> Result<BoundOperation, ActionError> {
@@ -99,8 +88,8 @@ async fn read_script(cx: &ActionContext<'_>, db: &Database, path: &str) -> Resul
         .await
         .map_err(|e| ActionError::Invalid(format!("cannot read `{}`: {e}", path.display())))?;
     cx.note(EvidenceKind::Request, format!("-- {}\n{text}", path.display()));
-    cx.note(EvidenceKind::Reproduce, db.server().client_command(ClientInput::File(&path.to_string_lossy())));
-    Ok(BoundOperation::Script(text))
+    cx.note(EvidenceKind::Reproduce, db.server.client_command(ClientInput::File(&path.to_string_lossy())));
+    Ok(BoundOperation { sql: BoundSql::Script(text), end: Some("commit") })
 }
 
 fn response_text(rows: &[Value], affected: i64) -> String {

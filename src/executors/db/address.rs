@@ -1,6 +1,7 @@
 //! Parses the address of a database: a URL, or the path of an SQLite file. Connects to nothing.
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
+use sqlx::error::BoxDynError;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug)]
@@ -35,15 +36,6 @@ pub struct AddressError {
     pub help: String,
     /// An unknown option and the options that are supported.
     pub unknown_option: Option<(String, &'static [&'static str])>,
-}
-
-/// An option of an address with an invalid value.
-#[derive(Debug, thiserror::Error)]
-pub enum OptionError {
-    #[error(transparent)]
-    Value(#[from] sqlx::Error),
-    #[error("cannot read the file `{}` of `{option}`: {source}", path.display())]
-    File { option: &'static str, path: PathBuf, source: std::io::Error },
 }
 
 fn error(code: &'static str, message: String, help: &str) -> AddressError {
@@ -157,11 +149,11 @@ fn check_option(name: &str, options: &'static [&'static str]) -> Result<(), Addr
 }
 
 /// The path of a file that an option names, relative to `dir`. Checks that the file can be opened.
-pub fn option_file(dir: &Path, option: &'static str, path: &str) -> Result<PathBuf, OptionError> {
+pub fn option_file(dir: &Path, option: &str, path: &str) -> Result<PathBuf, BoxDynError> {
     let path = dir.join(path);
     match std::fs::File::open(&path) {
         Ok(_) => Ok(path),
-        Err(source) => Err(OptionError::File { option, path, source }),
+        Err(e) => Err(format!("cannot read the file `{}` of `{option}`: {e}", path.display()).into()),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     diagnostic::Diagnostic,
     executor::Body,
     expr::{Part, Template},
-    yaml::{Kind, Node},
+    yaml::{Kind, Node, wrong_type},
 };
 
 /// A compiled action.
@@ -15,14 +15,19 @@ pub struct DbAction {
 }
 
 pub enum Operation {
-    Sql(Query),
-    /// Statements in one transaction, which is committed or rolled back.
-    Transaction {
+    Statements {
         queries: Vec<Query>,
-        rollback: bool,
+        /// The statement that ends their transaction, if they have one.
+        end: Option<&'static str>,
     },
     /// The path of a file of statements, run in one transaction.
     File(Template),
+}
+
+impl Operation {
+    pub fn queries(&self) -> &[Query] {
+        if let Operation::Statements { queries, .. } = self { queries } else { &[] }
+    }
 }
 
 /// A statement; values can be bound at all of its placeholders.
@@ -33,77 +38,67 @@ pub struct Query {
 
 pub fn compile(body: &mut Body<'_>) -> Option<DbAction> {
     body.keys(&["sql", "transaction", "file", "rollback"]).then_some(())?;
-    let present: Vec<&Node> = ["sql", "transaction", "file"].iter().filter_map(|k| body.get(k)).collect();
-    if present.len() != 1 {
+    let keys = ["sql", "transaction", "file"];
+    let present: Vec<_> = keys.into_iter().filter_map(|key| Some((key, body.get(key)?))).collect();
+    let [(key, node)] = present[..] else {
         let code = if present.is_empty() { "missing-key" } else { "multiple-verbs" };
-        let d = Diagnostic::error(code, body.span(), "expected exactly one of `sql`, `transaction` and `file`")
-            .help("write `sql: \"select …\"`");
-        body.problem(d);
+        let message = "expected exactly one of `sql`, `transaction` and `file`";
+        body.error(code, body.span(), message, "write `sql: \"select …\"`");
+        return None;
+    };
+    if let Some(rollback) = body.get("rollback").filter(|_| key != "transaction") {
+        let help = "write `transaction: [ …, … ]` next to it";
+        body.error("unknown-key", &rollback.span, "`rollback` needs a `transaction`", help);
         return None;
     }
-    if let (Some(node), None) = (body.get("rollback"), body.get("transaction")) {
-        let d = Diagnostic::error("unknown-key", &node.span, "`rollback` needs a `transaction`")
-            .help("write `transaction: [ …, … ]` next to it");
-        body.problem(d);
-        return None;
-    }
-    if let Some(node) = body.get("sql").cloned() {
-        let query = query(body, &node)?;
-        return Some(DbAction {
-            changes: query.changes,
-            summary: summarize(&query.template),
-            operation: Operation::Sql(query),
-        });
-    }
-    if let Some(node) = body.get("transaction").cloned() {
-        let Kind::Seq(statements) = &node.kind else {
-            let d = Diagnostic::error(
-                "wrong-type",
-                &node.span,
-                format!("expected a list of statements, found {}", node.what()),
-            );
-            body.problem(d);
-            return None;
-        };
-        if statements.is_empty() {
-            body.problem(Diagnostic::error(
-                "wrong-type",
-                &node.span,
-                "expected at least one statement in a transaction",
-            ));
-            return None;
+    match key {
+        "sql" => {
+            let query = query(body, node)?;
+            let (changes, summary) = (query.changes, summarize(&query.template));
+            Some(DbAction { changes, summary, operation: Operation::Statements { queries: vec![query], end: None } })
         }
-        let compiled: Vec<Option<Query>> = statements.iter().map(|n| query(body, n)).collect();
-        let rollback = match body.get("rollback") {
-            Some(_) => body.literal("rollback", "`true` or `false`")?,
-            None => false,
-        };
-        let queries: Vec<Query> = compiled.into_iter().collect::<Option<_>>()?;
-        let first = queries.first().map(|q| summarize(&q.template)).unwrap_or_default();
-        let kind = if rollback { "transaction rolled back" } else { "transaction" };
-        return Some(DbAction {
-            changes: !rollback && queries.iter().any(|q| q.changes),
-            summary: format!("{kind}, of {}: {first}", queries.len()),
-            operation: Operation::Transaction { queries, rollback },
-        });
+        "transaction" => transaction(body, node),
+        _ => {
+            let file = body.template_of(node)?;
+            let summary = format!("file {}", file.source());
+            Some(DbAction { changes: true, summary, operation: Operation::File(file) })
+        }
     }
-    let file = body.template("file")?;
-    Some(DbAction { summary: format!("file {}", file.source()), changes: true, operation: Operation::File(file) })
+}
+
+fn transaction(body: &mut Body<'_>, node: &Node) -> Option<DbAction> {
+    let Kind::Seq(statements) = &node.kind else {
+        body.problem(wrong_type(node, "a list of statements"));
+        return None;
+    };
+    if statements.is_empty() {
+        let message = "expected at least one statement in a transaction";
+        body.problem(Diagnostic::error("wrong-type", &node.span, message));
+        return None;
+    }
+    let compiled: Vec<Option<Query>> = statements.iter().map(|n| query(body, n)).collect();
+    let rollback = body.get("rollback").is_some() && body.literal("rollback", "`true` or `false`")?;
+    let queries: Vec<Query> = compiled.into_iter().collect::<Option<_>>()?;
+    let (kind, end) = if rollback { ("transaction rolled back", "rollback") } else { ("transaction", "commit") };
+    Some(DbAction {
+        changes: !rollback && queries.iter().any(|q| q.changes),
+        summary: format!("{kind}, of {}: {}", queries.len(), summarize(&queries[0].template)),
+        operation: Operation::Statements { queries, end: Some(end) },
+    })
 }
 
 fn query(body: &mut Body<'_>, node: &Node) -> Option<Query> {
     let template = body.template_of(node)?;
     // The environment decides on the server, so a statement is accepted if it is valid in any dialect.
-    let mut checks = Dialect::ALL.map(|dialect| check(&template, node, dialect));
-    match checks.iter().find_map(|c| c.as_ref().ok()) {
-        Some(_) => {
-            let changes = checks.iter().flatten().any(|changes| *changes);
-            Some(Query { template, changes })
-        }
-        None => {
-            let problems = std::mem::replace(&mut checks[0], Ok(false)).err().unwrap_or_default();
+    let [postgres, mysql, sqlite] = Dialect::ALL.map(|dialect| check(&template, node, dialect));
+    match (postgres, mysql, sqlite) {
+        (Err(problems), Err(_), Err(_)) => {
             problems.into_iter().for_each(|d| body.problem(d));
             None
+        }
+        (postgres, mysql, sqlite) => {
+            let changes = [postgres, mysql, sqlite].into_iter().flatten().any(|changes| changes);
+            Some(Query { template, changes })
         }
     }
 }
@@ -134,11 +129,8 @@ fn check(template: &Template, node: &Node, dialect: Dialect) -> Result<bool, Vec
         let help = "use `transaction: [ …, … ]`, which commits at its end";
         Some(("wrong-type", "a transaction cannot stay open between actions", help))
     } else if numbered {
-        Some((
-            "wrong-type",
-            "numbered parameters such as `$1` are not supported",
-            "write `${…}`, which becomes a bound parameter",
-        ))
+        let message = "numbered parameters such as `$1` are not supported";
+        Some(("wrong-type", message, "write `${…}`, which becomes a bound parameter"))
     } else {
         None
     };

@@ -10,17 +10,12 @@ use crate::{
 };
 
 pub struct BoundStatement {
-    pieces: Vec<Piece>,
+    /// The SQL before, between and after the values.
+    texts: Vec<String>,
     pub values: Vec<Value>,
     pub changes: bool,
     /// As `Scanner::code`.
     code: String,
-}
-
-enum Piece {
-    Text(String),
-    /// The index of a value, from 0.
-    Parameter(usize),
 }
 
 impl BoundStatement {
@@ -28,7 +23,8 @@ impl BoundStatement {
     /// expected (`any(${x})`, `${x}::text[]`, `${x}::jsonb`) it stays one parameter.
     pub fn render(cx: &ActionContext<'_>, query: &Query, dialect: Dialect) -> Result<BoundStatement, ActionError> {
         let template = &query.template;
-        let mut bound = BoundStatement { pieces: vec![], values: vec![], changes: query.changes, code: String::new() };
+        let mut bound =
+            BoundStatement { texts: vec![String::new()], values: vec![], changes: query.changes, code: String::new() };
         let mut scanner = Scanner::new(dialect);
         let parts = template.parts();
         for (i, part) in parts.iter().enumerate() {
@@ -79,11 +75,9 @@ impl BoundStatement {
 
     /// The SQL, with each parameter (index and value) written by `f`.
     pub fn sql(&self, mut f: impl FnMut(usize, &Value) -> String) -> String {
-        let piece = |p: &Piece| match p {
-            Piece::Text(t) => t.clone(),
-            Piece::Parameter(i) => f(*i, &self.values[*i]),
-        };
-        self.pieces.iter().map(piece).collect()
+        let mut values = self.values.iter().enumerate();
+        let piece = |text: &String| text.clone() + &values.next().map(|(i, v)| f(i, v)).unwrap_or_default();
+        self.texts.iter().map(piece).collect()
     }
 
     pub fn statement(&self) -> Statement<'_> {
@@ -91,12 +85,12 @@ impl BoundStatement {
     }
 
     fn push_text(&mut self, text: &str) {
-        self.pieces.push(Piece::Text(text.to_string()));
+        self.texts.last_mut().expect("it starts with one text").push_str(text);
     }
 
     fn push_value(&mut self, value: Value) {
-        self.pieces.push(Piece::Parameter(self.values.len()));
         self.values.push(value);
+        self.texts.push(String::new());
     }
 }
 

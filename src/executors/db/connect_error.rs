@@ -1,9 +1,11 @@
 //! Messages for a database that cannot be reached: which server, why, and what to do.
-use super::pool::{CONNECT_TIMEOUT, LeaseError, MAX_CONNECTIONS};
+use crate::executor::ActionError;
 use rustls::{AlertDescription, CertificateError};
+use sqlx::mysql::MySqlDatabaseError;
 use std::io::ErrorKind;
 
 /// A database server as messages name it.
+#[derive(Default)]
 pub struct ServerAddress {
     /// The URL, without its password.
     pub url: String,
@@ -11,7 +13,7 @@ pub struct ServerAddress {
     pub endpoint: String,
     pub user: String,
     pub database: String,
-    pub has_password: bool,
+    pub password: Option<String>,
     pub tls: TlsOptions,
 }
 
@@ -24,24 +26,20 @@ pub struct TlsOptions {
     pub certificate: &'static str,
 }
 
-impl ServerAddress {
-    pub fn describe_lease_error(&self, error: &LeaseError, code: Option<&str>) -> String {
-        match error {
-            LeaseError::Connect(e) => self.describe(e, code),
-            LeaseError::TimedOut => {
-                self.unreachable(format!("no response from {} within {} s", self.endpoint, CONNECT_TIMEOUT.as_secs()))
-            }
-            LeaseError::Exhausted => self.unreachable(format!(
-                "all {MAX_CONNECTIONS} connections were in use for {} s",
-                CONNECT_TIMEOUT.as_secs()
-            )),
-        }
+/// The error code of the server's documentation.
+pub fn error_code(e: &sqlx::Error) -> Option<String> {
+    let e = e.as_database_error()?;
+    match e.try_downcast_ref::<MySqlDatabaseError>() {
+        Some(e) => Some(e.number().to_string()),
+        None => e.code().map(|c| c.to_string()),
     }
+}
 
-    /// `code`: the server's error code, if it sent one.
-    pub fn describe(&self, e: &sqlx::Error, code: Option<&str>) -> String {
+impl ServerAddress {
+    /// The error for a failed connection.
+    pub fn connect_error(&self, e: &sqlx::Error) -> ActionError {
         let why = match e {
-            sqlx::Error::Database(e) => self.rejected(e.message(), code.unwrap_or("?")),
+            sqlx::Error::Database(db) => self.rejected(db.message(), error_code(e).as_deref().unwrap_or("?")),
             sqlx::Error::Io(e) => self.io_error(e),
             sqlx::Error::Tls(e) => match e.downcast_ref::<rustls::Error>() {
                 Some(e) => self.tls_error(e),
@@ -61,18 +59,18 @@ impl ServerAddress {
             }
             other => other.to_string(),
         };
-        self.unreachable(why)
+        self.unreachable(&why)
     }
 
-    fn unreachable(&self, why: String) -> String {
-        format!("cannot reach the database {}: {why}", self.url)
+    pub fn unreachable(&self, why: &str) -> ActionError {
+        ActionError::Unreachable(format!("cannot reach the database {}: {why}", self.url))
     }
 
     fn rejected(&self, message: &str, code: &str) -> String {
         match code {
             // SQLite: busy and locked
             "5" | "6" | "261" | "262" | "517" => "locked by another connection for 5 s".to_string(),
-            "28P01" | "1045" if self.has_password => {
+            "28P01" | "1045" if self.password.is_some() => {
                 format!("wrong password for user `{}` ({code}): {message}", self.user)
             }
             "28P01" | "1045" => format!("login of `{}` without a password was rejected ({code}): {message}", self.user),

@@ -2,43 +2,38 @@
 //! errors.
 use super::{
     bound_statement::BoundStatement,
-    database::Database,
-    pool::Lease,
-    server::{Cell, ErrorClass, ResultStream, Server, Session, SqlxResult, StatementError, StreamItem},
+    cell::Cell,
+    database::{Database, Lease},
+    scan::Dialect,
+    server::{ErrorClass, ResultStream, Server, Session, SqlxResult, StatementError, StreamItem},
 };
 use crate::{
-    executor::{ActionContext, ActionError},
+    executor::ActionError,
     value::{Map, Value},
 };
 use futures::TryStreamExt;
 
 /// An operation with all values bound.
-pub enum BoundOperation {
-    Statement(BoundStatement),
-    Transaction {
-        statements: Vec<BoundStatement>,
-        rollback: bool,
-    },
-    /// The text of a file, run in one transaction.
+pub struct BoundOperation {
+    pub sql: BoundSql,
+    /// The statement that ends its transaction, if it has one.
+    pub end: Option<&'static str>,
+}
+
+pub enum BoundSql {
+    Statements(Vec<BoundStatement>),
+    /// The text of a file.
     Script(String),
 }
 
 impl BoundOperation {
-    /// Whether it may change data, so that it must not be sent twice.
-    fn changes(&self) -> bool {
-        match self {
-            BoundOperation::Statement(bound) => bound.changes,
-            BoundOperation::Transaction { .. } | BoundOperation::Script(_) => true,
-        }
+    fn statements(&self) -> &[BoundStatement] {
+        if let BoundSql::Statements(statements) = &self.sql { statements } else { &[] }
     }
 
-    /// The statement that ends its transaction.
-    fn end(&self) -> Option<&'static str> {
-        match self {
-            BoundOperation::Statement(_) => None,
-            BoundOperation::Transaction { rollback: true, .. } => Some("rollback"),
-            BoundOperation::Transaction { .. } | BoundOperation::Script(_) => Some("commit"),
-        }
+    /// Whether it may change data, so that it must not be sent twice.
+    fn changes(&self) -> bool {
+        self.end.is_some() || self.statements().iter().any(|b| b.changes)
     }
 }
 
@@ -53,26 +48,16 @@ pub struct ResultSet {
     pub notes: Vec<String>,
 }
 
-struct FailedStatement {
-    error: StatementError,
-    sql: String,
-}
-
-impl FailedStatement {
-    fn new(sql: &str) -> impl FnOnce(sqlx::Error) -> FailedStatement {
-        |e| FailedStatement { error: e.into(), sql: sql.to_string() }
-    }
-}
-
-/// Runs an operation and returns its connection to the pool.
+/// Runs an operation and returns its connection to the pool. `mark_sent` is called before it is sent.
 pub async fn execute(
-    cx: &ActionContext<'_>,
     db: &Database,
     operation: &BoundOperation,
+    mark_sent: impl FnOnce(),
 ) -> Result<ResultSet, ActionError> {
-    let server = db.server();
-    if let BoundOperation::Transaction { statements, .. } = operation
-        && let Some(bound) = statements.iter().find(|b| !server.is_transactional(&b.statement()))
+    let server = &*db.server;
+    if operation.end.is_some()
+        && server.dialect() == Dialect::Mysql
+        && let Some(bound) = operation.statements().iter().find(|b| b.statement().commits_implicitly())
     {
         return Err(ActionError::Invalid(format!(
             "`{}` is not allowed in a transaction: this server commits before and after it, so nothing could be rolled back",
@@ -80,9 +65,9 @@ pub async fn execute(
         )));
     }
     let mut lease = lease_alive(db, operation.changes()).await?;
-    cx.mark_sent();
-    let mut result = run_operation(lease.session()?, server, operation).await;
-    if let Err(FailedStatement { error: StatementError::Server(e), .. }) = &result
+    mark_sent();
+    let mut result = run_operation(lease.session(), server, operation).await;
+    if let Err(StatementError::Server(e, _)) = &result
         && matches!(server.classify(e, ""), ErrorClass::ConnectionLost)
         && lease.idle_time.is_some()
         && !operation.changes()
@@ -90,16 +75,16 @@ pub async fn execute(
         // The connection died while it was idle. Reads can be repeated; for changes `lease_alive` has checked the
         // connection.
         lease.discard();
-        db.pool.clear().await;
-        lease = db.pool.lease().await.map_err(|e| db.lease_error(&e))?;
-        result = run_operation(lease.session()?, server, operation).await;
+        db.clear().await;
+        lease = db.lease().await?;
+        result = run_operation(lease.session(), server, operation).await;
     }
     match result {
         Ok(result_set) => {
             lease.release();
             Ok(result_set)
         }
-        Err(failed) => Err(finish_failed(lease, db, operation, failed).await),
+        Err(e) => Err(finish_failed(lease, db, operation, e).await),
     }
 }
 
@@ -107,12 +92,12 @@ pub async fn execute(
 /// would be unknown, and it could not be repeated.
 async fn lease_alive(db: &Database, changes: bool) -> Result<Lease<'_>, ActionError> {
     loop {
-        let mut lease = db.pool.lease().await.map_err(|e| db.lease_error(&e))?;
+        let mut lease = db.lease().await?;
         if let Some(idle_time) = lease.idle_time
-            && lease.session()?.revalidate(idle_time, changes).await.is_err()
+            && lease.session().revalidate(idle_time, changes).await.is_err()
         {
             lease.discard();
-            db.pool.clear().await;
+            db.clear().await;
             continue;
         }
         return Ok(lease);
@@ -124,28 +109,23 @@ async fn finish_failed(
     mut lease: Lease<'_>,
     db: &Database,
     operation: &BoundOperation,
-    failed: FailedStatement,
+    error: StatementError,
 ) -> ActionError {
-    let error = match failed.error {
+    let error = match error {
         StatementError::NotSent(reason) => ActionError::Invalid(reason),
-        StatementError::Server(e) => match db.server().classify(&e, &failed.sql) {
+        StatementError::Server(e, sql) => match db.server.classify(&e, &sql) {
             ErrorClass::Rejected(message) => ActionError::Invalid(message),
             ErrorClass::StaleStatement => ActionError::Invalid(e.to_string()),
             ErrorClass::ConnectionLost => {
                 lease.discard();
-                return db.connect_error(&e);
+                return db.address.connect_error(&e);
             }
         },
     };
-    let usable = match (operation.end(), lease.session()) {
-        (None, _) => true,
-        (Some(_), Ok(session)) => session.execute("rollback").await.is_ok(),
-        _ => false,
-    };
-    if usable {
-        lease.release()
+    if operation.end.is_none() || lease.session().execute("rollback").await.is_ok() {
+        lease.release();
     } else {
-        lease.discard()
+        lease.discard();
     }
     error
 }
@@ -154,28 +134,28 @@ async fn run_operation(
     session: &mut dyn Session,
     server: &dyn Server,
     operation: &BoundOperation,
-) -> Result<ResultSet, FailedStatement> {
-    if operation.end().is_some() {
-        session.execute(server.begin()).await.map_err(FailedStatement::new(server.begin()))?;
+) -> Result<ResultSet, StatementError> {
+    if operation.end.is_some() {
+        session.execute(server.dialect().begin()).await?;
     }
-    let result_set = match operation {
-        BoundOperation::Statement(bound) => run_statement(session, server, bound, true).await?,
-        BoundOperation::Transaction { statements, .. } => {
-            let mut all = ResultSet::default();
+    let mut all = ResultSet::default();
+    match &operation.sql {
+        BoundSql::Script(sql) => {
+            all = run_script(session, sql).await.map_err(|e| StatementError::Server(e, sql.clone()))?;
+        }
+        BoundSql::Statements(statements) => {
             for bound in statements {
-                let last = run_statement(session, server, bound, false).await?;
+                let last = run_statement(session, server, bound, operation.end.is_none()).await?;
                 all.rows = last.rows;
                 all.affected += last.affected;
                 all.notes.extend(last.notes);
             }
-            all
         }
-        BoundOperation::Script(sql) => run_script(session, sql).await.map_err(FailedStatement::new(sql))?,
-    };
-    if let Some(end) = operation.end() {
-        session.execute(end).await.map_err(FailedStatement::new(end))?;
     }
-    Ok(result_set)
+    if let Some(end) = operation.end {
+        session.execute(end).await?;
+    }
+    Ok(all)
 }
 
 /// Runs one statement. Outside of a transaction, a stale prepared statement is prepared and sent once more.
@@ -184,17 +164,20 @@ async fn run_statement(
     server: &dyn Server,
     bound: &BoundStatement,
     retry_stale: bool,
-) -> Result<ResultSet, FailedStatement> {
-    let sql = bound.sql(|i, _| server.parameter(i));
+) -> Result<ResultSet, StatementError> {
+    let sql = bound.sql(|i, _| server.dialect().parameter(i));
     let mut result = run_once(session, bound, &sql).await;
-    if let Err(StatementError::Server(e)) = &result
+    if let Err(StatementError::Server(e, _)) = &result
         && retry_stale
         && matches!(server.classify(e, ""), ErrorClass::StaleStatement)
     {
-        session.clear_statement_cache().await.map_err(FailedStatement::new(&sql))?;
+        session.clear_statement_cache().await?;
         result = run_once(session, bound, &sql).await;
     }
-    let mut result_set = result.map_err(|error| FailedStatement { error, sql })?;
+    let mut result_set = result.map_err(|e| match e {
+        StatementError::Server(e, _) => StatementError::Server(e, sql),
+        not_sent => not_sent,
+    })?;
     // Some servers also count the rows of a `select`.
     result_set.affected = if bound.changes { result_set.affected } else { 0 };
     Ok(result_set)
@@ -258,7 +241,7 @@ fn row_to_map(cells: Vec<(String, Cell)>, notes: &mut Vec<String>) -> Value {
     for (name, cell) in cells {
         let value = cell.unwrap_or_else(|e| {
             note(format!("cannot decode the type of column `{name}`: it is shown as received"));
-            Value::text(e.to_string())
+            Value::from(e)
         });
         if map.contains_key(&name) {
             note(format!("duplicate column name `{name}`: the last value is used"));

@@ -7,8 +7,8 @@
 //! | `bound_statement` | a statement with bind parameters and their values |
 //! | `action` | the action: renders statements, runs them, builds output and evidence |
 //! | `execute` | runs statements on any server: lease, transaction, rows, errors |
-//! | `database` | the open target: connection pool and address |
-//! | `pool` | connection pool; cancels abandoned statements on the server |
+//! | `database` | the open target: a connection pool, which cancels abandoned statements on the server |
+//! | `cell` | the values of a row |
 //! | `server` | the traits that each kind of server implements |
 //! | `postgres`, `mysql`, `sqlite` | one kind of server each: connecting, encoding, decoding |
 //! | `address` | parses a database URL or path |
@@ -22,12 +22,12 @@ mod action;
 mod address;
 mod body;
 mod bound_statement;
+mod cell;
 mod connect_error;
 mod database;
 mod execute;
 mod literal;
 mod mysql;
-mod pool;
 mod postgres;
 mod probe;
 mod scan;

@@ -31,12 +31,8 @@ pub(super) async fn privileges(db: &Database, permissions: &[Permission]) -> Vec
     let mut results = vec![];
     for Permission { verb, resource, .. } in permissions {
         let check = format!("{verb} in `{resource}`");
-        let Ok(mut lease) = db.pool.lease().await else { break };
-        let probed = match lease.session() {
-            Ok(session) => probe(session, verb, resource, db.server().dialect()).await,
-            Err(_) => break,
-        };
-        match probed {
+        let Ok(mut lease) = db.lease().await else { break };
+        match probe(lease.session(), verb, resource, db.server.dialect()).await {
             Ok(_) => {
                 lease.release();
                 results.push(ProbeResult::ok(check, "allowed"));

@@ -1,10 +1,7 @@
 //! The traits that PostgreSQL, MySQL and SQLite implement, for everything that differs between them. Used by `execute`
 //! and `probe`.
-use super::{
-    bound_statement::BoundStatement,
-    scan::{Dialect, Statement},
-};
-use crate::value::Value;
+use super::{bound_statement::BoundStatement, cell::Cell, connect_error::ServerAddress, scan::Dialect};
+use crate::{executor::shell_word, value::Value};
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
 use sqlx::{Either, error::BoxDynError};
@@ -12,24 +9,8 @@ use std::time::Duration;
 
 pub type SqlxResult<T> = Result<T, sqlx::Error>;
 
-/// The value of one column of a row.
-pub type Cell = Result<Value, DecodeError>;
-
-/// A value that cannot be decoded. The error's text takes the value's place in the output.
-#[derive(Debug, thiserror::Error)]
-pub enum DecodeError {
-    /// The type is unsupported or its bytes are malformed.
-    #[error("\\x{}", hex::encode(.0))]
-    Undecoded(Vec<u8>),
-    #[error("{0}")]
-    Library(BoxDynError),
-}
-
-impl DecodeError {
-    pub fn library(e: impl Into<BoxDynError>) -> Self {
-        DecodeError::Library(e.into())
-    }
-}
+/// A server that is not connected yet. Fails if an option of its address is invalid.
+pub type Opened = Result<(Box<dyn Server>, ServerAddress), BoxDynError>;
 
 /// One item of a server's response.
 pub enum StreamItem {
@@ -43,14 +24,15 @@ pub type ResultStream<'s> = BoxStream<'s, SqlxResult<StreamItem>>;
 
 /// Why a statement failed.
 pub enum StatementError {
-    Server(sqlx::Error),
+    /// The server's error, and the SQL that its position refers to.
+    Server(sqlx::Error, String),
     /// The statement was not sent; the text says why.
     NotSent(String),
 }
 
 impl From<sqlx::Error> for StatementError {
     fn from(e: sqlx::Error) -> Self {
-        StatementError::Server(e)
+        StatementError::Server(e, String::new())
     }
 }
 
@@ -64,34 +46,55 @@ pub enum ErrorClass {
     Rejected(String),
 }
 
+impl Dialect {
+    /// A query for the server's name and version.
+    pub fn version_query(self) -> &'static str {
+        match self {
+            Dialect::Postgres => "select 'PostgreSQL ' || current_setting('server_version')",
+            Dialect::Mysql => "select concat(if(version() like '%MariaDB%', 'MariaDB ', 'MySQL '), version())",
+            Dialect::Sqlite => "select 'SQLite ' || sqlite_version()",
+        }
+    }
+
+    /// The bind parameter with this index, from 0.
+    pub fn parameter(self, index: usize) -> String {
+        match self {
+            Dialect::Postgres => format!("${}", index + 1),
+            Dialect::Mysql => "?".into(),
+            Dialect::Sqlite => format!("?{}", index + 1),
+        }
+    }
+
+    /// The statement that begins a transaction.
+    pub fn begin(self) -> &'static str {
+        match self {
+            // `immediate` waits for the write lock. Otherwise two transactions that read first and then write fail
+            // without waiting. The `select` makes the connection notice altered tables.
+            Dialect::Sqlite => "begin immediate; select 1 from sqlite_master limit 0",
+            Dialect::Postgres | Dialect::Mysql => "begin",
+        }
+    }
+}
+
 /// One kind of server at one address. Stateless: an open connection is a `Session`.
 #[async_trait]
 pub trait Server: Send + Sync {
     fn dialect(&self) -> Dialect;
-    /// A query for the server's name and version.
-    fn version_query(&self) -> &'static str;
     async fn connect(&self) -> SqlxResult<Box<dyn Session>>;
-    /// The bind parameter with this index, from 0.
-    fn parameter(&self, index: usize) -> String;
-    /// The statement that begins a transaction.
-    fn begin(&self) -> &'static str;
-    /// Whether a statement can be part of a transaction.
-    fn is_transactional(&self, _: &Statement<'_>) -> bool {
-        true
-    }
     fn classify(&self, e: &sqlx::Error, sql: &str) -> ErrorClass;
-    /// The error code of the server's documentation.
-    fn error_code(&self, e: &sqlx::Error) -> Option<String>;
-    /// A value as SQL literal, for the evidence only.
-    fn literal(&self, value: &Value) -> String;
-    /// A shell command that runs the same with the server's own client; a file is run in a transaction
-    /// (except by SQLite's client).
+    /// A shell command that runs the same with the server's own client; a file is run in a transaction.
     fn client_command(&self, input: ClientInput<'_>) -> String;
 }
 
 pub enum ClientInput<'a> {
     Sql(&'a str),
     File(&'a str),
+}
+
+/// The command that runs a file in one transaction, for clients that stop at the first error. The file may end with a
+/// comment, so `commit` is on a line of its own.
+pub fn file_in_transaction(path: &str, client: &str) -> String {
+    format!("(echo 'begin;'; cat {}; echo; echo '; commit;') | {client}", shell_word(path))
 }
 
 /// One connection.
@@ -136,4 +139,16 @@ pub fn result_stream<'s, Q: 's, R: 's>(
             Either::Right(row) => StreamItem::Row(decode(&row)),
         })
         .boxed()
+}
+
+/// Binds all values with `bind`, for servers whose parameters have no declared type.
+pub fn bind_all<A: Default>(
+    values: &[Value],
+    bind: fn(&mut A, &Value) -> Result<(), BoxDynError>,
+) -> Result<A, StatementError> {
+    let mut arguments = A::default();
+    for (i, value) in values.iter().enumerate() {
+        bind(&mut arguments, value).map_err(|e| StatementError::NotSent(format!("parameter ?{}: {e}", i + 1)))?;
+    }
+    Ok(arguments)
 }

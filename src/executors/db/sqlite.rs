@@ -1,13 +1,12 @@
 //! Connects to SQLite, where types belong to values; the column's type is only a hint.
 use super::{
-    address::OptionError,
     bound_statement::BoundStatement,
-    connect_error::{ServerAddress, TlsOptions},
-    literal,
+    cell::{Cell, bool_or_int, cells, hex_text},
+    connect_error::{ServerAddress, error_code},
     scan::Dialect,
     server::{
-        Cell, ClientInput, DecodeError, ErrorClass, ResultStream, Server, Session, SqlxResult, StatementError,
-        StreamItem, result_stream,
+        ClientInput, ErrorClass, Opened, ResultStream, Server, Session, SqlxResult, StatementError, StreamItem,
+        bind_all, file_in_transaction, result_stream,
     },
 };
 use crate::{executor::shell_word, value::Value};
@@ -47,7 +46,7 @@ pub struct Sqlite {
 
 impl Sqlite {
     /// `url`: the address for messages.
-    pub fn new(path: &Path, parameters: &str, url: &str) -> Result<(Sqlite, ServerAddress), OptionError> {
+    pub fn open(path: &Path, parameters: &str, url: &str) -> Opened {
         let options = SqliteConnectOptions::from_str(&format!("sqlite://?{parameters}"))?;
         // The path is set separately, because it may contain `%` or `?`. A missing file is an error and never created.
         let options = options
@@ -56,16 +55,10 @@ impl Sqlite {
             .busy_timeout(Duration::from_secs(5))
             .foreign_keys(true)
             .disable_statement_logging();
-        let address = ServerAddress {
-            url: url.into(),
-            endpoint: path.display().to_string(),
-            user: String::new(),
-            database: String::new(),
-            has_password: false,
-            tls: TlsOptions::default(),
-        };
+        let endpoint = path.display().to_string();
+        let address = ServerAddress { url: url.into(), endpoint, ..ServerAddress::default() };
         let shown_path = url.strip_prefix("sqlite://").unwrap_or(url).split('?').next().unwrap_or(url);
-        Ok((Sqlite { options, path: path.into(), shown_path: shown_path.into() }, address))
+        Ok((Box::new(Sqlite { options, path: path.into(), shown_path: shown_path.into() }), address))
     }
 }
 
@@ -73,10 +66,6 @@ impl Sqlite {
 impl Server for Sqlite {
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
-    }
-
-    fn version_query(&self) -> &'static str {
-        "select 'SQLite ' || sqlite_version()"
     }
 
     async fn connect(&self) -> SqlxResult<Box<dyn Session>> {
@@ -93,19 +82,10 @@ impl Server for Sqlite {
         Ok(Box::new(SqliteSession { connection, cancelled }))
     }
 
-    fn parameter(&self, index: usize) -> String {
-        format!("?{}", index + 1)
-    }
-
-    fn begin(&self) -> &'static str {
-        // `immediate` waits for the write lock. Otherwise two transactions that read first and then write fail without
-        // waiting. The `select` is `REFRESH_SCHEMA`.
-        "begin immediate; select 1 from sqlite_master limit 0"
-    }
-
     fn classify(&self, e: &sqlx::Error, _: &str) -> ErrorClass {
         use sqlx::Error as E;
-        match (error_code(e), e) {
+        // The extended result code; its lower byte is the kind of error.
+        match (error_code(e).and_then(|c| c.parse::<i64>().ok()), e) {
             (Some(code), E::Database(db)) if ![5, 6, 10, 11, 14, 26].contains(&(code & 0xff)) => {
                 ErrorClass::Rejected(format!("the database refused: {} ({code})", db.message()))
             }
@@ -114,26 +94,13 @@ impl Server for Sqlite {
         }
     }
 
-    fn error_code(&self, e: &sqlx::Error) -> Option<String> {
-        error_code(e).map(|c| c.to_string())
-    }
-
-    fn literal(&self, value: &Value) -> String {
-        literal::literal(value)
-    }
-
     fn client_command(&self, input: ClientInput<'_>) -> String {
         let path = shell_word(&self.shown_path);
         match input {
             ClientInput::Sql(sql) => format!("sqlite3 {path} {}", shell_word(sql)),
-            ClientInput::File(file) => format!("sqlite3 {path} < {}", shell_word(file)),
+            ClientInput::File(file) => file_in_transaction(file, &format!("sqlite3 -bail {path}")),
         }
     }
-}
-
-/// The extended result code; its lower byte is the kind of error.
-fn error_code(e: &sqlx::Error) -> Option<i64> {
-    e.as_database_error()?.code()?.parse().ok()
 }
 
 struct SqliteSession {
@@ -153,10 +120,7 @@ impl Session for SqliteSession {
         bound: &'s BoundStatement,
         sql: String,
     ) -> Result<(ResultStream<'s>, Vec<String>), StatementError> {
-        let mut arguments = SqliteArguments::default();
-        for (i, value) in bound.values.iter().enumerate() {
-            bind(&mut arguments, value).map_err(|e| StatementError::NotSent(format!("parameter ?{}: {e}", i + 1)))?;
-        }
+        let arguments = bind_all(&bound.values, bind)?;
         // Preparing takes microseconds, and a cached statement would miss an altered table.
         let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);
         Ok((checked_stream(self.connection.fetch_many(query)), vec![]))
@@ -192,7 +156,7 @@ fn checked_stream<'s>(
 ) -> ResultStream<'s> {
     let ended = Arc::new(AtomicBool::new(false));
     let flag = ended.clone();
-    let items = result_stream(rows, SqliteQueryResult::rows_affected, cells)
+    let items = result_stream(rows, SqliteQueryResult::rows_affected, row_cells)
         .inspect_ok(move |item| flag.store(matches!(item, StreamItem::StatementEnd(_)), Ordering::Relaxed));
     let end = stream::once(async move {
         match ended.load(Ordering::Relaxed) {
@@ -215,31 +179,25 @@ fn bind(arguments: &mut SqliteArguments, value: &Value) -> Result<(), BoxDynErro
     }
 }
 
-fn cells(row: &SqliteRow) -> Vec<(String, Cell)> {
-    let cells = row.columns().iter().enumerate().map(|(i, column)| {
-        let cell = || -> SqlxResult<Value> {
-            let raw = row.try_get_raw(i)?;
-            if raw.is_null() {
-                return Ok(Value::Null);
-            }
-            let kind = raw.type_info().name().to_string();
-            drop(raw);
-            Ok(match kind.as_str() {
-                "INTEGER" => {
-                    let n: i64 = row.try_get_unchecked(i)?;
-                    // SQLite has no boolean type; the declared type decides.
-                    let declared = column.type_info().name() == "BOOLEAN";
-                    if declared && (n == 0 || n == 1) { Value::Bool(n == 1) } else { Value::Int(n) }
-                }
-                "REAL" => Value::Float(row.try_get_unchecked(i)?),
-                _ => {
-                    let bytes: Vec<u8> = row.try_get_unchecked(i)?;
-                    String::from_utf8(bytes)
-                        .map_or_else(|e| Value::text(format!("\\x{}", hex::encode(e.as_bytes()))), Value::from)
-                }
-            })
-        };
-        (column.name().to_string(), cell().map_err(DecodeError::library))
-    });
-    cells.collect()
+fn row_cells(row: &SqliteRow) -> Vec<(String, Cell)> {
+    cells(row, |i| cell(row, i).map_err(|e| e.to_string()))
+}
+
+fn cell(row: &SqliteRow, i: usize) -> SqlxResult<Value> {
+    let raw = row.try_get_raw(i)?;
+    if raw.is_null() {
+        return Ok(Value::Null);
+    }
+    let kind = raw.type_info().name().to_string();
+    drop(raw);
+    Ok(match kind.as_str() {
+        // SQLite has no boolean type; the declared type decides.
+        "INTEGER" if row.column(i).type_info().name() == "BOOLEAN" => bool_or_int(row.try_get_unchecked(i)?),
+        "INTEGER" => Value::Int(row.try_get_unchecked(i)?),
+        "REAL" => Value::Float(row.try_get_unchecked(i)?),
+        _ => {
+            let bytes: Vec<u8> = row.try_get_unchecked(i)?;
+            String::from_utf8(bytes).map_or_else(|e| Value::from(hex_text(e.as_bytes())), Value::from)
+        }
+    })
 }

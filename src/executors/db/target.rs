@@ -1,13 +1,11 @@
 //! Parses the target's entry in an environment, connects it, and implements `Target` for the open database.
 use super::{
     address::{Address, without_password},
-    connect_error::ServerAddress,
     database::Database,
     execute,
     mysql::Mysql,
     postgres::Postgres,
     probe,
-    server::Server,
     sqlite::Sqlite,
 };
 use crate::{
@@ -16,7 +14,7 @@ use crate::{
     expr::{Part, Scope, Template},
 };
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 /// `db: "postgres://…"`, `"mysql://…"`, `"sqlite:///path"` or `db: path`; placeholders are allowed.
 pub struct DatabaseSpec(Template);
@@ -24,14 +22,12 @@ pub struct DatabaseSpec(Template);
 impl DatabaseSpec {
     /// Parses the whole map of a target.
     pub fn compile(body: &mut Body<'_>) -> Option<DatabaseSpec> {
-        if !body.keys(&["db"]) {
-            return None;
-        }
-        let Some(node) = body.get("db").cloned() else {
+        body.keys(&["db"]).then_some(())?;
+        let Some(node) = body.get("db") else {
             body.missing("db");
             return None;
         };
-        let template = body.template_of(&node)?;
+        let template = body.template_of(node)?;
         if let Some(Err(error)) = template.as_literal().map(Address::parse) {
             let d = Diagnostic::error(error.code, &node.span, error.message).help(error.help);
             body.problem(match error.unknown_option {
@@ -49,26 +45,19 @@ impl TargetSpec for DatabaseSpec {
     async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
         let text = self.0.render_text(scope)?;
         let url = without_password(&text);
-        let invalid =
-            |e: &dyn std::error::Error| ActionError::Invalid(format!("invalid database address `{url}`: {e}"));
-        let (server, address, password): (Box<dyn Server>, ServerAddress, Option<String>) = match Address::parse(&text)
-            .map_err(|e| invalid(&e))?
-        {
-            Address::Postgres(network) => {
-                let (server, address) = Postgres::new(&network, &run.dir, &url).map_err(|e| invalid(&e))?;
-                (Box::new(server), address, network.password)
-            }
-            Address::Mysql(network) => {
-                let (server, address) = Mysql::new(&network, &run.dir, &url).map_err(|e| invalid(&e))?;
-                (Box::new(server), address, network.password)
-            }
-            Address::Sqlite { path, parameters } => {
-                let (server, address) = Sqlite::new(&run.dir.join(path), &parameters, &url).map_err(|e| invalid(&e))?;
-                (Box::new(server), address, None)
-            }
+        let invalid = |e: &dyn Display| ActionError::Invalid(format!("invalid database address `{url}`: {e}"));
+        let opened = match Address::parse(&text).map_err(|e| invalid(&e))? {
+            Address::Postgres(network) => Postgres::open(&network, &run.dir, &url),
+            Address::Mysql(network) => Mysql::open(&network, &run.dir, &url),
+            Address::Sqlite { path, parameters } => Sqlite::open(&run.dir.join(path), &parameters, &url),
         };
-        let database = Database::new(server, address, password);
-        database.pool.lease().await.map_err(|e| database.lease_error(&e))?.release();
+        let (server, address) = opened.map_err(|e| invalid(&e))?;
+        // A row may contain it. Addresses are always shown without it.
+        if let Some(password) = &address.password {
+            scope.secrets().add("database-password", password);
+        }
+        let database = Database::new(server, address);
+        database.lease().await?.release();
         Ok(Arc::new(database))
     }
 
@@ -83,7 +72,7 @@ impl TargetSpec for DatabaseSpec {
 #[async_trait]
 impl Target for Database {
     async fn close(&self) {
-        self.pool.close().await;
+        self.close_all().await;
     }
 
     async fn probe(&self, permissions: &[Permission], _: &Scope) -> Vec<ProbeResult> {
@@ -95,8 +84,8 @@ impl Target for Database {
     }
 
     async fn version(&self) -> Option<String> {
-        let mut lease = self.pool.lease().await.ok()?;
-        let version = execute::query_text(lease.session().ok()?, self.server().version_query()).await;
+        let mut lease = self.lease().await.ok()?;
+        let version = execute::query_text(lease.session(), self.server.dialect().version_query()).await;
         match version {
             Ok(_) => lease.release(),
             Err(_) => lease.discard(),

@@ -2,7 +2,7 @@
 //! the library's decoders, which read `0000-00-00` as NULL and have no type for a `TIME` of more than a day. See
 //! `docs/decisions/0006-hand-written-code.md`.
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_binary_resultset.html>
-use super::super::server::{Cell, DecodeError};
+use super::super::cell::{Cell, bool_or_int, decimal, hex_text, trim_fraction};
 use crate::value::Value;
 use sqlx::{Decode, MySql, Row, Type, TypeInfo, ValueRef, mysql::MySqlRow};
 
@@ -39,7 +39,7 @@ pub fn binary(c: &Column<'_>) -> Cell {
         ("TIME", _) => time(c.bytes).map(Value::from),
         _ => return common(c),
     };
-    decoded.ok_or_else(|| undecoded(c))
+    decoded.ok_or_else(|| hex_text(c.bytes))
 }
 
 pub fn text(c: &Column<'_>) -> Cell {
@@ -59,39 +59,20 @@ pub fn text(c: &Column<'_>) -> Cell {
     Ok(decoded.unwrap_or_else(|| Value::text(text)))
 }
 
-fn undecoded(c: &Column<'_>) -> DecodeError {
-    DecodeError::Undecoded(c.bytes.to_vec())
-}
-
 /// Decodes the types with the same representation in both formats.
 fn common(c: &Column<'_>) -> Cell {
-    let hex = || format!("\\x{}", hex::encode(c.bytes));
-    let text = || std::str::from_utf8(c.bytes);
+    let text = |convert: fn(&str) -> Value| {
+        Ok(std::str::from_utf8(c.bytes).map_or_else(|_| Value::from(hex_text(c.bytes)), convert))
+    };
     match c.type_name.as_str() {
-        // An int if it is a whole number that fits; otherwise the exact decimal as text.
-        "DECIMAL" => Ok(text().map_or_else(
-            |_| Value::text(hex()),
-            |t| match t.parse::<i64>() {
-                Ok(i) if i.to_string() == t => Value::Int(i),
-                _ => Value::text(t),
-            },
-        )),
-        "JSON" => {
-            Ok(serde_json::from_slice::<serde_json::Value>(c.bytes).map_or_else(|_| Value::text(hex()), Value::from))
-        }
-        "BIT" => match c.bytes.len() {
-            0..=8 => Ok(Value::from(c.bytes.iter().fold(0u64, |n, b| n << 8 | u64::from(*b)))),
-            _ => Err(undecoded(c)),
-        },
-        "GEOMETRY" => Err(undecoded(c)),
-        _ if c.is_text || c.type_name == "SET" => Ok(text().map_or_else(|_| Value::text(hex()), Value::text)),
-        _ => Ok(Value::text(hex())),
+        "DECIMAL" => text(decimal),
+        "JSON" => Ok(serde_json::from_slice::<serde_json::Value>(c.bytes)
+            .map_or_else(|_| Value::from(hex_text(c.bytes)), Value::from)),
+        "BIT" if c.bytes.len() <= 8 => Ok(Value::from(c.bytes.iter().fold(0u64, |n, b| n << 8 | u64::from(*b)))),
+        "BIT" | "GEOMETRY" => Err(hex_text(c.bytes)),
+        _ if c.is_text || c.type_name == "SET" => text(|t| Value::text(t)),
+        _ => Ok(Value::from(hex_text(c.bytes))),
     }
-}
-
-/// `BOOLEAN` is `TINYINT(1)` and may hold other numbers.
-fn bool_or_int(i: i64) -> Value {
-    if i == 0 || i == 1 { Value::Bool(i == 1) } else { Value::Int(i) }
 }
 
 fn unsigned(b: &[u8]) -> Option<u64> {
@@ -138,11 +119,6 @@ fn time(b: &[u8]) -> Option<String> {
     Some(format!("{sign}{}", trim_fraction(&time)))
 }
 
-/// Removes trailing zeros of a fraction.
-fn trim_fraction(text: &str) -> &str {
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +130,16 @@ mod tests {
         assert_eq!(signed(&i64::MIN.to_le_bytes()), Some(i64::MIN));
         assert_eq!(unsigned(&u64::MAX.to_le_bytes()), Some(u64::MAX));
         assert_eq!((signed(&[]), unsigned(&[0; 9])), (None, None));
+    }
+
+    #[test]
+    fn only_timestamps_have_a_time_zone() {
+        let column = |name: &str, bytes| Column { type_name: name.into(), is_text: false, bytes };
+        let bytes = [7, 0xea, 7, 11, 22, 8, 0, 1];
+        for (name, expected) in [("DATETIME", "2026-11-22T08:00:01"), ("TIMESTAMP", "2026-11-22T08:00:01Z")] {
+            assert_eq!(binary(&column(name, &bytes)), Ok(Value::text(expected)), "{name}");
+            assert_eq!(text(&column(name, b"2026-11-22 08:00:01.000")), Ok(Value::text(expected)), "{name}, as text");
+        }
     }
 
     #[test]

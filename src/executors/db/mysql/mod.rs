@@ -2,24 +2,24 @@
 mod decode;
 
 use super::{
-    address::{NetworkAddress, OptionError, option_file},
+    address::{NetworkAddress, option_file},
     bound_statement::BoundStatement,
-    connect_error::{ServerAddress, TlsOptions},
-    literal,
-    scan::{Dialect, Statement},
+    cell::{Cell, cells},
+    connect_error::{ServerAddress, TlsOptions, error_code},
+    scan::Dialect,
     server::{
-        Cell, ClientInput, ErrorClass, ResultStream, Server, Session, SqlxResult, StatementError, StreamItem,
-        result_stream,
+        ClientInput, ErrorClass, Opened, ResultStream, Server, Session, SqlxResult, StatementError, StreamItem,
+        bind_all, file_in_transaction, result_stream,
     },
 };
 use crate::{executor::shell_word, value::Value};
 use async_trait::async_trait;
-use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture};
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
+use jiff::tz::TimeZone;
 use sqlx::{
-    Arguments as _, AssertSqlSafe, Column, ConnectOptions, Connection, Executor, MySqlConnection, Row,
+    Arguments as _, AssertSqlSafe, ConnectOptions, Connection, Either, Executor, MySqlConnection, Row,
     error::BoxDynError,
-    mysql::{MySqlArguments, MySqlConnectOptions, MySqlDatabaseError, MySqlQueryResult, MySqlRow, MySqlSslMode},
+    mysql::{MySqlArguments, MySqlConnectOptions, MySqlQueryResult, MySqlRow, MySqlSslMode},
 };
 use std::{path::Path, str::FromStr, time::Duration};
 
@@ -31,7 +31,7 @@ pub struct Mysql {
 
 impl Mysql {
     /// `dir`: the root folder of the plan. `url`: the address for messages.
-    pub fn new(network: &NetworkAddress, dir: &Path, url: &str) -> Result<(Mysql, ServerAddress), OptionError> {
+    pub fn open(network: &NetworkAddress, dir: &Path, url: &str) -> Opened {
         let options = MySqlConnectOptions::from_str(&network.url)?;
         // Keeps the session's SQL mode, which the library would change: a statement must mean the same as in the tested
         // product.
@@ -71,10 +71,10 @@ impl Mysql {
             },
             user: options.get_username().into(),
             database: options.get_database().unwrap_or_default().into(),
-            has_password: network.password.is_some(),
+            password: network.password.clone(),
             tls: TlsOptions { mode: mode.into(), ca: "ssl-ca", certificate: "ssl-cert` and `ssl-key" },
         };
-        Ok((Mysql { options, client: client.join(" ") }, address))
+        Ok((Box::new(Mysql { options, client: client.join(" ") }), address))
     }
 }
 
@@ -84,26 +84,10 @@ impl Server for Mysql {
         Dialect::Mysql
     }
 
-    fn version_query(&self) -> &'static str {
-        "select concat(if(version() like '%MariaDB%', 'MariaDB ', 'MySQL '), version())"
-    }
-
     async fn connect(&self) -> SqlxResult<Box<dyn Session>> {
         let mut connection = self.options.connect().await?;
         let id = connection.fetch_one("select connection_id()").await?.try_get_unchecked(0)?;
         Ok(Box::new(MysqlSession { connection, id, options: self.options.clone() }))
-    }
-
-    fn parameter(&self, _: usize) -> String {
-        "?".into()
-    }
-
-    fn begin(&self) -> &'static str {
-        "begin"
-    }
-
-    fn is_transactional(&self, statement: &Statement<'_>) -> bool {
-        !statement.commits_implicitly()
     }
 
     fn classify(&self, e: &sqlx::Error, _: &str) -> ErrorClass {
@@ -114,28 +98,16 @@ impl Server for Mysql {
                 _ => ErrorClass::ConnectionLost,
             };
         };
-        match error_number(e) {
+        match error_code(e).unwrap_or_default().as_str() {
             // access denied, too many connections, shutting down, killed
-            Some(1040 | 1044 | 1045 | 1049 | 1053 | 1130 | 1203 | 1927 | 4031) => ErrorClass::ConnectionLost,
-            Some(1615) => ErrorClass::StaleStatement,
-            Some(number) => ErrorClass::Rejected(format!(
-                "the database refused: {} ({number}, {})",
-                db.message(),
-                db.code().unwrap_or_default()
-            )),
-            None => ErrorClass::Rejected(db.message().into()),
-        }
-    }
-
-    fn error_code(&self, e: &sqlx::Error) -> Option<String> {
-        error_number(e).map(|n| n.to_string())
-    }
-
-    fn literal(&self, value: &Value) -> String {
-        match value {
-            Value::Time(t) => literal::mysql(&Value::text(format_datetime(*t))),
-            Value::Duration(d) => literal::mysql(&Value::text(format_time(*d))),
-            other => literal::mysql(other),
+            "1040" | "1044" | "1045" | "1049" | "1053" | "1130" | "1203" | "1927" | "4031" => {
+                ErrorClass::ConnectionLost
+            }
+            "1615" => ErrorClass::StaleStatement,
+            number => {
+                let (message, state) = (db.message(), db.code().unwrap_or_default());
+                ErrorClass::Rejected(format!("the database refused: {message} ({number}, {state})"))
+            }
         }
     }
 
@@ -143,15 +115,9 @@ impl Server for Mysql {
         let client = &self.client;
         match input {
             ClientInput::Sql(sql) => format!("{client} -e {}", shell_word(sql)),
-            ClientInput::File(path) => {
-                format!("(echo 'begin;'; cat {}; echo '; commit;') | {client}", shell_word(path))
-            }
+            ClientInput::File(path) => file_in_transaction(path, client),
         }
     }
-}
-
-fn error_number(e: &sqlx::Error) -> Option<u16> {
-    e.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
 }
 
 struct MysqlSession {
@@ -172,17 +138,13 @@ impl Session for MysqlSession {
         bound: &'s BoundStatement,
         sql: String,
     ) -> Result<(ResultStream<'s>, Vec<String>), StatementError> {
-        let mut arguments = MySqlArguments::default();
-        for (i, value) in bound.values.iter().enumerate() {
-            bind(&mut arguments, value).map_err(|e| StatementError::NotSent(format!("parameter ?{}: {e}", i + 1)))?;
-        }
+        let arguments = bind_all(&bound.values, bind)?;
         let stream = self.connection.fetch_many(sqlx::query_with(AssertSqlSafe(sql), arguments));
-        Ok((count_returned(result_stream(stream, MySqlQueryResult::rows_affected, binary_cells)), vec![]))
+        Ok((rows(stream, decode::binary), vec![]))
     }
 
     fn run_script(&mut self, sql: String) -> ResultStream<'_> {
-        let stream = self.connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql)));
-        count_returned(result_stream(stream, MySqlQueryResult::rows_affected, text_cells))
+        rows(self.connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql))), decode::text)
     }
 
     async fn revalidate(&mut self, _: Duration, changes: bool) -> SqlxResult<()> {
@@ -208,8 +170,13 @@ impl Session for MysqlSession {
     }
 }
 
-/// Counts the rows of `insert … returning`, for which the server reports no affected rows.
-fn count_returned(stream: ResultStream<'_>) -> ResultStream<'_> {
+/// Decodes the rows. Counts those of `insert … returning`, for which the server reports no affected rows.
+fn rows<'s>(
+    stream: BoxStream<'s, SqlxResult<Either<MySqlQueryResult, MySqlRow>>>,
+    decode: fn(&decode::Column<'_>) -> Cell,
+) -> ResultStream<'s> {
+    let row_cells =
+        move |row: &MySqlRow| cells(row, |i| decode::column(row, i).map_or(Ok(Value::Null), |column| decode(&column)));
     let mut rows = 0;
     let count = move |item| match item {
         StreamItem::Row(cells) => {
@@ -218,7 +185,7 @@ fn count_returned(stream: ResultStream<'_>) -> ResultStream<'_> {
         }
         StreamItem::StatementEnd(affected) => StreamItem::StatementEnd(affected.max(std::mem::take(&mut rows))),
     };
-    stream.map_ok(count).boxed()
+    result_stream(stream, MySqlQueryResult::rows_affected, row_cells).map_ok(count).boxed()
 }
 
 fn bind(arguments: &mut MySqlArguments, value: &Value) -> Result<(), BoxDynError> {
@@ -229,33 +196,20 @@ fn bind(arguments: &mut MySqlArguments, value: &Value) -> Result<(), BoxDynError
         Value::Uint(u) => arguments.add(*u),
         Value::Float(f) => arguments.add(*f),
         Value::Text(t) => arguments.add(&**t),
-        Value::List(_) | Value::Map(_) => arguments.add(value.to_json().to_string()),
-        Value::Time(t) => arguments.add(format_datetime(*t)),
-        Value::Duration(d) => arguments.add(format_time(*d)),
+        Value::List(_) | Value::Map(_) | Value::Time(_) | Value::Duration(_) => arguments.add(text(value)),
     }
 }
 
-/// The format of `DATETIME` and `TIMESTAMP`. The session's time zone is UTC.
-fn format_datetime(t: Timestamp) -> String {
-    t.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S.%6f").to_string()
-}
-
-/// The format of `TIME`.
-fn format_time(d: SignedDuration) -> String {
-    let (sign, seconds) = (if d.is_negative() { "-" } else { "" }, d.as_secs().unsigned_abs());
-    let micros = d.subsec_micros().unsigned_abs();
-    format!("{sign}{:02}:{:02}:{:02}.{micros:06}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-}
-
-fn binary_cells(row: &MySqlRow) -> Vec<(String, Cell)> {
-    cells(row, decode::binary)
-}
-
-fn text_cells(row: &MySqlRow) -> Vec<(String, Cell)> {
-    cells(row, decode::text)
-}
-
-fn cells(row: &MySqlRow, decode: fn(&decode::Column<'_>) -> Cell) -> Vec<(String, Cell)> {
-    let cell = |i| decode::column(row, i).map_or(Ok(Value::Null), |column| decode(&column));
-    row.columns().iter().enumerate().map(|(i, column)| (column.name().to_string(), cell(i))).collect()
+/// A value as text: a time in the format of `DATETIME` and `TIMESTAMP` in UTC, the session's time zone; a duration in
+/// the format of `TIME`.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::Time(t) => t.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S.%6f").to_string(),
+        Value::Duration(d) => {
+            let (sign, seconds) = (if d.is_negative() { "-" } else { "" }, d.as_secs().unsigned_abs());
+            let micros = d.subsec_micros().unsigned_abs();
+            format!("{sign}{:02}:{:02}:{:02}.{micros:06}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+        }
+        other => other.to_string(),
+    }
 }

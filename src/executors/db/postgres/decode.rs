@@ -1,10 +1,9 @@
 //! Decodes values of PostgreSQL, in the binary format (bound statements) and the text format (scripts). Replaces the
 //! library's decoders, which panic on `infinity` and lose the scale of a numeric. See
 //! `docs/decisions/0006-hand-written-code.md`.
-use super::super::server::{Cell, DecodeError};
-use super::types::{has_binary_format, is_unresolved};
+use super::super::cell::{Cell, decimal, hex_text, trim_fraction};
 use crate::value::Value;
-use jiff::{ToSpan, civil};
+use jiff::{SignedDuration, ToSpan, civil};
 use sqlx::{
     TypeInfo, ValueRef,
     postgres::{PgTypeInfo, PgTypeKind, PgValueFormat, PgValueRef},
@@ -16,12 +15,31 @@ pub fn decode(raw: &PgValueRef<'_>) -> Cell {
         return Ok(Value::Null);
     }
     let ty = raw.type_info();
-    let bytes = raw.as_bytes().map_err(DecodeError::library)?;
+    let bytes = raw.as_bytes().map_err(|e| e.to_string())?;
     if raw.format() == PgValueFormat::Text {
-        let text = std::str::from_utf8(bytes).map_err(DecodeError::library)?;
+        let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
         return Ok(from_text(text, &ty));
     }
-    from_binary(bytes, &ty).ok_or_else(|| DecodeError::Undecoded(bytes.to_vec()))
+    from_binary(bytes, &ty).ok_or_else(|| hex_text(bytes))
+}
+
+/// Whether values of this type can be decoded from the binary format. Others are requested as text.
+pub fn has_binary_format(ty: &PgTypeInfo) -> bool {
+    if is_unresolved(ty) {
+        return false;
+    }
+    match ty.kind() {
+        PgTypeKind::Domain(inner) => has_binary_format(inner),
+        PgTypeKind::Array(of) => has_binary_format(of),
+        PgTypeKind::Enum(_) => true,
+        PgTypeKind::Simple | PgTypeKind::Pseudo => decoder(ty.name()).is_some(),
+        _ => false,
+    }
+}
+
+/// Whether the library has not looked up the type, as in scripts. It then panics on every other method of the type.
+pub fn is_unresolved(ty: &PgTypeInfo) -> bool {
+    ty.name() == "?"
 }
 
 fn from_binary(b: &[u8], ty: &PgTypeInfo) -> Option<Value> {
@@ -29,45 +47,55 @@ fn from_binary(b: &[u8], ty: &PgTypeInfo) -> Option<Value> {
         return None;
     }
     match ty.kind() {
-        PgTypeKind::Domain(inner) => return from_binary(b, inner),
-        PgTypeKind::Enum(_) => return text(b),
-        PgTypeKind::Array(of) => return array(b, of),
-        _ => {}
+        PgTypeKind::Domain(inner) => from_binary(b, inner),
+        PgTypeKind::Enum(_) => text(b),
+        PgTypeKind::Array(of) => array(b, of),
+        _ => decoder(ty.name())?(b),
     }
-    Some(match ty.name().to_lowercase().as_str() {
-        "bool" => Value::Bool(*b.first()? != 0),
-        "int2" => Value::Int(i16::from_be_bytes(b.try_into().ok()?).into()),
-        "int4" => Value::Int(i32::from_be_bytes(b.try_into().ok()?).into()),
-        "int8" => Value::Int(i64::from_be_bytes(b.try_into().ok()?)),
-        "oid" => Value::Int(u32::from_be_bytes(b.try_into().ok()?).into()),
-        "float4" => float4(f32::from_be_bytes(b.try_into().ok()?)),
-        "float8" => float(f64::from_be_bytes(b.try_into().ok()?)),
-        "numeric" => decimal(&numeric(b)?),
-        "uuid" => Value::text(uuid::Uuid::from_slice(b).ok()?.to_string()),
-        "json" => parse_json(std::str::from_utf8(b).ok()?),
-        "jsonb" => parse_json(std::str::from_utf8(b.get(1..)?).ok()?),
-        "timestamptz" => Value::text(timestamp(i64::from_be_bytes(b.try_into().ok()?), "Z")),
-        "timestamp" => Value::text(timestamp(i64::from_be_bytes(b.try_into().ok()?), "")),
-        "date" => Value::text(date(i32::from_be_bytes(b.try_into().ok()?))),
-        "time" => Value::text(time(i64::from_be_bytes(b.try_into().ok()?))),
-        "timetz" => {
-            let zone = -i32::from_be_bytes(b.get(8..12)?.try_into().ok()?);
-            let sign = if zone < 0 { '-' } else { '+' };
-            let zone = zone.unsigned_abs();
-            let time = time(i64::from_be_bytes(b.get(..8)?.try_into().ok()?));
-            Value::text(format!("{time}{sign}{:02}:{:02}", zone / 3600, zone / 60 % 60))
-        }
-        "interval" => {
-            let micros = i64::from_be_bytes(b.get(..8)?.try_into().ok()?);
-            let days = i32::from_be_bytes(b.get(8..12)?.try_into().ok()?);
-            Value::text(interval(micros, days, i32::from_be_bytes(b.get(12..16)?.try_into().ok()?)))
-        }
-        "bytea" => Value::text(format!("\\x{}", hex::encode(b))),
-        "inet" | "cidr" => Value::text(network(b)?),
-        "void" => Value::Null,
-        _ if has_binary_format(ty) => return text(b),
+}
+
+/// Decodes the binary format of one type.
+type Decoder = fn(&[u8]) -> Option<Value>;
+
+fn decoder(type_name: &str) -> Option<Decoder> {
+    let decoder: Decoder = match type_name.to_lowercase().as_str() {
+        "bool" => |b| Some(Value::Bool(*b.first()? != 0)),
+        "int2" => |b| Some(Value::Int(i16::from_be_bytes(b.try_into().ok()?).into())),
+        "int4" => |b| Some(Value::Int(int4(b)?.into())),
+        "int8" => |b| Some(Value::Int(int8(b)?)),
+        "oid" => |b| Some(Value::Int(u32::from_be_bytes(b.try_into().ok()?).into())),
+        "float4" => |b| Some(float4(f32::from_be_bytes(b.try_into().ok()?))),
+        "float8" => |b| Some(float(f64::from_be_bytes(b.try_into().ok()?))),
+        "numeric" => |b| Some(decimal(&numeric(b)?)),
+        "uuid" => |b| Some(Value::from(uuid::Uuid::from_slice(b).ok()?.to_string())),
+        "json" => |b| Some(parse_json(std::str::from_utf8(b).ok()?)),
+        "jsonb" => |b| Some(parse_json(std::str::from_utf8(b.get(1..)?).ok()?)),
+        "timestamptz" => |b| Some(Value::from(timestamp(int8(b)?, "Z"))),
+        "timestamp" => |b| Some(Value::from(timestamp(int8(b)?, ""))),
+        "date" => |b| Some(Value::from(date(int4(b)?))),
+        "time" => |b| Some(Value::from(time(int8(b)?))),
+        "timetz" => |b| {
+            let zone = -int4(b.get(8..)?)?;
+            let (sign, zone) = (if zone < 0 { '-' } else { '+' }, zone.unsigned_abs());
+            let time = time(int8(b.get(..8)?)?);
+            Some(Value::from(format!("{time}{sign}{:02}:{:02}", zone / 3600, zone / 60 % 60)))
+        },
+        "interval" => |b| Some(Value::from(interval(int8(b.get(..8)?)?, int4(b.get(8..12)?)?, int4(b.get(12..)?)?))),
+        "bytea" => |b| Some(Value::from(hex_text(b))),
+        "inet" | "cidr" => |b| Some(Value::from(network(b)?)),
+        "void" => |_| Some(Value::Null),
+        "text" | "varchar" | "char" | "bpchar" | "\"char\"" | "name" | "xml" | "unknown" | "citext" => text,
         _ => return None,
-    })
+    };
+    Some(decoder)
+}
+
+fn int4(b: &[u8]) -> Option<i32> {
+    b.try_into().ok().map(i32::from_be_bytes)
+}
+
+fn int8(b: &[u8]) -> Option<i64> {
+    b.try_into().ok().map(i64::from_be_bytes)
 }
 
 /// An `inet` or `cidr`: family, bits of the mask, whether it is a `cidr`, length, address. The mask of a single host is
@@ -103,14 +131,6 @@ fn float4(f: f32) -> Value {
 
 fn parse_json(text: &str) -> Value {
     serde_json::from_str::<serde_json::Value>(text).map_or_else(|_| Value::text(text), Value::from)
-}
-
-/// An int if it is a whole number that fits; otherwise the exact decimal as text.
-fn decimal(text: &str) -> Value {
-    match text.parse::<i64>() {
-        Ok(i) if i.to_string() == text => Value::Int(i),
-        _ => Value::text(text),
-    }
 }
 
 /// A numeric: count, weight, sign and scale, then groups of four decimal digits.
@@ -174,16 +194,19 @@ fn date(days: i32) -> String {
 fn calendar_date(days: i64) -> String {
     const CYCLE_DAYS: i64 = 146_097;
     let date = civil::date(2000, 1, 1).saturating_add(days.rem_euclid(CYCLE_DAYS).days());
-    // Years are astronomical: 1 BC is the year 0.
     let year = i64::from(date.year()) + 400 * days.div_euclid(CYCLE_DAYS);
-    let sign = if year < 0 { "-" } else { "" };
-    format!("{sign}{:04}-{:02}-{:02}", year.abs(), date.month(), date.day())
+    format!("{}-{:02}-{:02}", year_text(year), date.month(), date.day())
+}
+
+/// Years are astronomical: 1 BC is the year 0.
+fn year_text(year: i64) -> String {
+    format!("{}{:04}", if year < 0 { "-" } else { "" }, year.abs())
 }
 
 fn time(micros: i64) -> String {
     let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
-    let time = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if rest == 0 { time } else { format!("{time}.{rest:06}").trim_end_matches('0').to_string() }
+    let time = format!("{:02}:{:02}:{:02}.{rest:06}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    trim_fraction(&time).to_string()
 }
 
 /// An ISO 8601 duration.
@@ -199,14 +222,13 @@ fn interval(micros: i64, days: i32, months: i32) -> String {
     part(days.into(), "D");
     if micros != 0 {
         let seconds = format!("{}.{:06}", micros.unsigned_abs() / 1_000_000, micros.unsigned_abs() % 1_000_000);
-        let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
-        out.push_str(&format!("T{}{seconds}S", if micros < 0 { "-" } else { "" }));
+        out.push_str(&format!("T{}{}S", if micros < 0 { "-" } else { "" }, trim_fraction(&seconds)));
     }
     if out == "P" { "PT0S".into() } else { out }
 }
 
 fn array(b: &[u8], of: &PgTypeInfo) -> Option<Value> {
-    let int = |i: usize| Some(i32::from_be_bytes(b.get(i..i + 4)?.try_into().ok()?));
+    let int = |i: usize| int4(b.get(i..i + 4)?);
     let dimensions = usize::try_from(int(0)?).ok()?;
     let mut sizes = vec![];
     for d in 0..dimensions {
@@ -224,7 +246,7 @@ fn array_items(b: &[u8], at: &mut usize, sizes: &[usize], of: &PgTypeInfo) -> Op
             items.push(array_items(b, at, inner, of)?);
             continue;
         }
-        let length = i32::from_be_bytes(b.get(*at..*at + 4)?.try_into().ok()?);
+        let length = int4(b.get(*at..*at + 4)?)?;
         *at += 4;
         let Ok(length) = usize::try_from(length) else {
             items.push(Value::Null);
@@ -242,12 +264,9 @@ fn from_text(text: &str, ty: &PgTypeInfo) -> Value {
     }
     match ty.kind() {
         PgTypeKind::Domain(inner) => return from_text(text, inner),
-        PgTypeKind::Array(of) => {
-            let mut rest = text;
+        PgTypeKind::Array(of) if has_binary_format(of) => {
             // Skip explicit bounds: `[0:1]={…}`.
-            if text.starts_with('[') {
-                rest = text.split_once('=').map_or(text, |(_, r)| r);
-            }
+            let mut rest = text.split_once('=').filter(|_| text.starts_with('[')).map_or(text, |(_, rest)| rest);
             return array_literal(&mut rest, of).unwrap_or_else(|| Value::text(text));
         }
         _ => {}
@@ -258,12 +277,46 @@ fn from_text(text: &str, ty: &PgTypeInfo) -> Value {
         "float4" | "float8" => text.parse().ok().map_or_else(|| Value::text(text), float),
         "numeric" => decimal(text),
         "json" | "jsonb" => parse_json(text),
-        "timestamp" => Value::text(text.replacen(' ', "T", 1)),
-        // The library sets the session's time zone to UTC, so the offset is always `+00`.
-        "timestamptz" => Value::text(text.replacen(' ', "T", 1).replace("+00", "Z")),
+        "date" | "timestamp" | "timestamptz" => Value::from(date_literal(text)),
+        // The server omits the minutes of a zone if they are zero.
+        "timetz" if text.rfind(['+', '-']).is_some_and(|i| text.len() - i == 3) => Value::from(format!("{text}:00")),
+        "interval" => Value::from(interval_literal(text).unwrap_or_else(|| text.to_string())),
         "void" => Value::Null,
         _ => Value::text(text),
     }
+}
+
+/// A date or timestamp as the server writes it (`0044-03-15 08:00:00+00 BC`), in the form of `timestamp` and `date`.
+fn date_literal(text: &str) -> String {
+    let (text, is_bc) = text.strip_suffix(" BC").map_or((text, false), |before| (before, true));
+    let text = text.replacen(' ', "T", 1);
+    // The library sets the session's time zone to UTC, so the offset is always `+00`.
+    let text = text.strip_suffix("+00").map(|local| format!("{local}Z")).unwrap_or(text);
+    match text.split_once('-').map(|(year, rest)| (year.parse::<i64>(), rest)) {
+        Some((Ok(year), rest)) if is_bc => format!("{}-{rest}", year_text(1 - year)),
+        _ => text,
+    }
+}
+
+/// An interval in the server's default style (`1 year 2 mons -3 days +04:05:06.7`), in the form of `interval`. `None`
+/// for other styles.
+fn interval_literal(text: &str) -> Option<String> {
+    let (mut micros, mut days, mut months) = (0, 0, 0);
+    let mut words = text.split(' ');
+    while let Some(word) = words.next() {
+        if word.contains(':') {
+            micros = i64::try_from(word.parse::<SignedDuration>().ok()?.as_micros()).ok()?;
+            continue;
+        }
+        let n: i32 = word.parse().ok()?;
+        match words.next()?.trim_end_matches('s') {
+            "year" => months += 12 * n,
+            "mon" => months += n,
+            "day" => days = n,
+            _ => return None,
+        }
+    }
+    Some(interval(micros, days, months))
 }
 
 /// Parses `{a,NULL,"c d",{…}}` and advances `rest` past it.
@@ -299,5 +352,43 @@ fn array_literal(rest: &mut &str, of: &PgTypeInfo) -> Option<Value> {
             items.push(if word == "NULL" { Value::Null } else { from_text(word, of) });
             *rest = &rest[end..];
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_have_one_form_in_both_formats() {
+        let hour = 3_600_000_000;
+        for (text, micros, days, months, expected) in [
+            ("00:00:00", 0, 0, 0, "PT0S"),
+            ("1 day 00:00:02", 2_000_000, 1, 0, "P1DT2S"),
+            ("-1 days +02:03:00", 2 * hour + 180_000_000, -1, 0, "P-1DT7380S"),
+            ("1 year 2 mons -3 days -100:05:06.7", -100 * hour - 306_700_000, -3, 14, "P1Y2M-3DT-360306.7S"),
+            ("-1 years -2 mons", 0, 0, -14, "P-1Y-2M"),
+            ("00:00:00.000001", 1, 0, 0, "PT0.000001S"),
+        ] {
+            assert_eq!(interval(micros, days, months), expected, "{text}");
+            assert_eq!(interval_literal(text).as_deref(), Some(expected), "{text}");
+        }
+        assert_eq!((interval_literal("P1DT2S"), interval_literal("1-2 3 4:05:06")), (None, None), "other styles");
+    }
+
+    #[test]
+    fn dates_have_one_form_in_both_formats() {
+        for (text, expected) in [
+            ("2026-11-22", "2026-11-22"),
+            ("0044-03-15 BC", "-0043-03-15"),
+            ("0001-12-31 BC", "0000-12-31"),
+            ("2026-11-22 08:00:00.25", "2026-11-22T08:00:00.25"),
+            ("2026-11-22 06:00:00+00", "2026-11-22T06:00:00Z"),
+            ("0044-03-15 08:00:00+00 BC", "-0043-03-15T08:00:00Z"),
+            ("infinity", "infinity"),
+        ] {
+            assert_eq!(date_literal(text), expected);
+        }
+        assert_eq!((date(-746_117), date(-730_120)), ("-0043-03-15".into(), "0000-12-31".into()));
     }
 }

@@ -1,5 +1,5 @@
 //! Encodes values for PostgreSQL, in the binary format of the type that the server inferred for each parameter.
-use super::types::is_unresolved;
+use super::decode::is_unresolved;
 use crate::value::Value;
 use jiff::{Timestamp, civil};
 use sqlx::{

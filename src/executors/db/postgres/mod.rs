@@ -2,21 +2,20 @@
 //! are encoded accordingly.
 mod decode;
 mod encode;
-mod types;
 
 use super::{
-    address::{NetworkAddress, OptionError, option_file},
+    address::{NetworkAddress, option_file},
     bound_statement::BoundStatement,
-    connect_error::{ServerAddress, TlsOptions},
-    literal,
+    cell::{Cell, cells},
+    connect_error::{ServerAddress, TlsOptions, error_code},
     scan::{Dialect, Scanner, Statement},
     server::{
-        Cell, ClientInput, DecodeError, ErrorClass, ResultStream, Server, Session, SqlxResult, StatementError,
-        result_stream,
+        ClientInput, ErrorClass, Opened, ResultStream, Server, Session, SqlxResult, StatementError, result_stream,
     },
 };
-use crate::{executor::shell_word, value::Value};
+use crate::executor::shell_word;
 use async_trait::async_trait;
+use decode::{decode, has_binary_format};
 use encode::{EncodeError, Param};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use sqlx::{
@@ -27,7 +26,6 @@ use sqlx::{
     },
 };
 use std::{path::Path, str::FromStr, time::Duration};
-use types::has_binary_format;
 
 pub struct Postgres {
     options: PgConnectOptions,
@@ -37,7 +35,7 @@ pub struct Postgres {
 
 impl Postgres {
     /// `dir`: the root folder of the plan. `url`: the address for messages.
-    pub fn new(network: &NetworkAddress, dir: &Path, url: &str) -> Result<(Postgres, ServerAddress), OptionError> {
+    pub fn open(network: &NetworkAddress, dir: &Path, url: &str) -> Opened {
         let mut options = PgConnectOptions::from_str(&network.url)?;
         options = options.application_name("tp-runner").disable_statement_logging();
         if let Some(path) = &network.ca {
@@ -63,10 +61,10 @@ impl Postgres {
             },
             user: options.get_username().into(),
             database: options.get_database().unwrap_or(options.get_username()).into(),
-            has_password: network.password.is_some(),
+            password: network.password.clone(),
             tls: TlsOptions { mode: mode.into(), ca: "sslrootcert", certificate: "sslcert` and `sslkey" },
         };
-        Ok((Postgres { options, url: url.into() }, address))
+        Ok((Box::new(Postgres { options, url: url.into() }), address))
     }
 }
 
@@ -76,22 +74,10 @@ impl Server for Postgres {
         Dialect::Postgres
     }
 
-    fn version_query(&self) -> &'static str {
-        "select 'PostgreSQL ' || current_setting('server_version')"
-    }
-
     async fn connect(&self) -> SqlxResult<Box<dyn Session>> {
         let mut connection = self.options.connect().await?;
         let process_id = connection.fetch_one("select pg_backend_pid()").await?.try_get(0)?;
         Ok(Box::new(PostgresSession { connection, process_id, options: self.options.clone(), statement: None }))
-    }
-
-    fn parameter(&self, index: usize) -> String {
-        format!("${}", index + 1)
-    }
-
-    fn begin(&self) -> &'static str {
-        "begin"
     }
 
     fn classify(&self, e: &sqlx::Error, sql: &str) -> ErrorClass {
@@ -107,14 +93,6 @@ impl Server for Postgres {
             return ErrorClass::StaleStatement;
         }
         ErrorClass::Rejected(rejection(e, sql))
-    }
-
-    fn error_code(&self, e: &sqlx::Error) -> Option<String> {
-        error_code(e)
-    }
-
-    fn literal(&self, value: &Value) -> String {
-        literal::postgres(value)
     }
 
     fn client_command(&self, input: ClientInput<'_>) -> String {
@@ -154,11 +132,11 @@ impl Session for PostgresSession {
         }
         let (statement, arguments, notes) = match prepare_bound(&mut self.connection, bound, sql.clone()).await {
             // Nothing was executed yet. A script returns every type as text.
-            Err(StatementError::Server(e)) if is_unsupported_type(&e) && bound.values.is_empty() => {
+            Err(StatementError::Server(e, _)) if is_unsupported_type(&e) && bound.values.is_empty() => {
                 let note = "columns read as text: a type is not supported".to_string();
                 return Ok((self.run_script(sql), vec![note]));
             }
-            Err(StatementError::Server(e)) if is_unsupported_type(&e) => {
+            Err(StatementError::Server(e, _)) if is_unsupported_type(&e) => {
                 let message = "a type in this statement is not supported; cast it: `x::text`";
                 return Err(StatementError::NotSent(message.into()));
             }
@@ -166,7 +144,7 @@ impl Session for PostgresSession {
         };
         let statement = self.statement.insert(statement);
         let stream = self.connection.fetch_many(statement.query_with(arguments));
-        Ok((result_stream(stream, PgQueryResult::rows_affected, cells), notes))
+        Ok((result_stream(stream, PgQueryResult::rows_affected, row_cells), notes))
     }
 
     fn run_script(&mut self, sql: String) -> ResultStream<'_> {
@@ -175,11 +153,8 @@ impl Session for PostgresSession {
         if Statement(&scanner.code).copies_to_client() {
             return stream::once(async { Err(sqlx::Error::InvalidArgument(COPY_ERROR.into())) }).boxed();
         }
-        result_stream(
-            self.connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql))),
-            PgQueryResult::rows_affected,
-            cells,
-        )
+        let stream = self.connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql)));
+        result_stream(stream, PgQueryResult::rows_affected, row_cells)
     }
 
     async fn revalidate(&mut self, _: Duration, changes: bool) -> SqlxResult<()> {
@@ -301,13 +276,8 @@ fn cast_to_text(sql: &str, statement: &PgStatement) -> Option<String> {
     Some(format!("with q({}) as ({sql}\n) select {} from q", names.join(", "), outer.join(", ")))
 }
 
-fn cells(row: &PgRow) -> Vec<(String, Cell)> {
-    let cell = |i: usize| row.try_get_raw(i).map_err(DecodeError::library).and_then(|raw| decode::decode(&raw));
-    row.columns().iter().enumerate().map(|(i, column)| (column.name().to_string(), cell(i))).collect()
-}
-
-fn error_code(e: &sqlx::Error) -> Option<String> {
-    e.as_database_error()?.code().map(|c| c.to_string())
+fn row_cells(row: &PgRow) -> Vec<(String, Cell)> {
+    cells(row, |i| row.try_get_raw(i).map_err(|e| e.to_string()).and_then(|raw| decode(&raw)))
 }
 
 /// Whether the connection is closed, or the server is shutting down.
