@@ -8,7 +8,7 @@ use crate::{
 use http::{HeaderValue, header::USER_AGENT};
 use kube::{
     Client, Config,
-    config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError},
+    config::{AuthInfo, ExecConfig, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use secrecy::ExposeSecret;
 use std::{path::PathBuf, time::Duration};
@@ -167,17 +167,17 @@ fn mask_credentials(user: &AuthInfo, secrets: &Secrets) {
 }
 
 /// Makes the credential plugin non-interactive, because a run is unattended. Returns the plugin for messages.
-fn forbid_prompts(user: &mut AuthInfo) -> Result<Option<connect_error::Plugin>, ActionError> {
+fn forbid_prompts(user: &mut AuthInfo) -> Result<Option<ExecConfig>, ActionError> {
     let Some(exec) = &mut user.exec else { return Ok(None) };
-    let program = exec.command.clone().unwrap_or_default();
     if exec.interactive_mode == Some(ExecInteractiveMode::Always) {
+        let program = exec.command.as_deref().unwrap_or_default();
         return Err(ActionError::Unreachable(format!(
             "the credential plugin `{program}` is interactive (`interactiveMode: Always`), but a run is unattended; use a token \
              or a service account"
         )));
     }
     exec.interactive_mode = Some(ExecInteractiveMode::Never);
-    Ok(Some(connect_error::Plugin { program, install_hint: exec.install_hint.clone() }))
+    Ok(Some(exec.clone()))
 }
 
 fn expand_home(path: &str) -> PathBuf {

@@ -52,7 +52,8 @@ impl ApiClient {
         path: &str,
         body: Option<(&str, &Json)>,
     ) -> Result<Response, ActionError> {
-        self.request_json(method, path, body, ACCEPT_JSON).await
+        let response = self.send(method, path, body, ACCEPT_JSON).await?;
+        self.parse(path, response)
     }
 
     /// Gets what is served below `/api` or `/apis`: an `APIGroupDiscoveryList`, or from old servers the list of
@@ -61,7 +62,8 @@ impl ApiClient {
     /// # Errors
     /// As `request`.
     pub async fn discover(&self, path: &str) -> Result<Response, ActionError> {
-        self.request_json(&Method::GET, path, None, ACCEPT_DISCOVERY).await
+        let response = self.send(&Method::GET, path, None, ACCEPT_DISCOVERY).await?;
+        self.parse(path, response)
     }
 
     /// Gets a body that is not JSON, such as a log.
@@ -69,26 +71,11 @@ impl ApiClient {
     /// # Errors
     /// As `request`. An error response is the inner error.
     pub async fn get_bytes(&self, path: &str) -> Result<Result<Vec<u8>, Response>, ActionError> {
-        let (status, headers, bytes) = self.send(&Method::GET, path, None, ACCEPT_JSON).await?;
-        if (200..300).contains(&status) {
-            return Ok(Ok(bytes));
+        let response = self.send(&Method::GET, path, None, ACCEPT_JSON).await?;
+        if response.status().is_success() {
+            return Ok(Ok(response.into_body()));
         }
-        let json = serde_json::from_slice(&bytes).ok();
-        self.error_response(path, status, json, headers, &bytes).map(Err)
-    }
-
-    async fn request_json(
-        &self,
-        method: &Method,
-        path: &str,
-        body: Option<(&str, &Json)>,
-        accept: &str,
-    ) -> Result<Response, ActionError> {
-        let (status, headers, bytes) = self.send(method, path, body, accept).await?;
-        match (status, serde_json::from_slice(&bytes).ok()) {
-            (200..300, Some(json)) => Ok(Response { status, json, headers }),
-            (_, json) => self.error_response(path, status, json, headers, &bytes),
-        }
+        self.parse(path, response).map(Err)
     }
 
     async fn send(
@@ -97,7 +84,7 @@ impl ApiClient {
         path: &str,
         body: Option<(&str, &Json)>,
         accept: &str,
-    ) -> Result<(u16, HeaderMap, Vec<u8>), ActionError> {
+    ) -> Result<http::Response<Vec<u8>>, ActionError> {
         let mut request = Request::builder().method(method).uri(path).header(header::ACCEPT, accept);
         let mut bytes = vec![];
         if let Some((content_type, json)) = body {
@@ -114,21 +101,19 @@ impl ApiClient {
         let response = self.client.send(request).await.map_err(failed)?;
         let (head, body) = response.into_parts();
         let bytes = body.collect_bytes().await.map_err(failed)?;
-        Ok((head.status.as_u16(), head.headers, bytes.to_vec()))
+        Ok(http::Response::from_parts(head, bytes.to_vec()))
     }
 
-    fn error_response(
-        &self,
-        path: &str,
-        status: u16,
-        json: Option<Json>,
-        headers: HeaderMap,
-        bytes: &[u8],
-    ) -> Result<Response, ActionError> {
-        let message = json.as_ref().and_then(|j| j["message"].as_str()).map(str::to_string);
-        let message = message.unwrap_or_else(|| String::from_utf8_lossy(bytes).chars().take(200).collect());
-        let address = &self.address;
+    fn parse(&self, path: &str, response: http::Response<Vec<u8>>) -> Result<Response, ActionError> {
+        let (head, bytes) = response.into_parts();
+        let (status, headers, address) = (head.status.as_u16(), head.headers, &self.address);
+        let json: Option<Json> = serde_json::from_slice(&bytes).ok();
+        let message = match json.as_ref().and_then(|j| j["message"].as_str()) {
+            Some(message) => message.to_string(),
+            None => String::from_utf8_lossy(&bytes).chars().take(200).collect(),
+        };
         match (status, json) {
+            (200..300, Some(json)) => Ok(Response { status, json, headers }),
             (401, _) => Err(ActionError::Unreachable(format!(
                 "the cluster at {address} rejected the credentials (401): {message}; renew them in the kubeconfig"
             ))),

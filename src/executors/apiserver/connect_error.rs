@@ -4,15 +4,12 @@ use crate::{
     executor::ActionError,
     executors::error_chain::{causes, error_chain},
 };
-use kube::{client::AuthError, config::KubeconfigError};
+use kube::{
+    client::AuthError,
+    config::{ExecConfig, KubeconfigError},
+};
 use rustls::{AlertDescription, CertificateError, Error as Tls};
 use std::{error::Error, io};
-
-/// The program that a kubeconfig names to get credentials.
-pub struct Plugin {
-    pub program: String,
-    pub install_hint: Option<String>,
-}
 
 fn unreachable(message: String) -> ActionError {
     ActionError::Unreachable(message)
@@ -64,11 +61,11 @@ pub fn unusable_context(error: &KubeconfigError, name: &str) -> ActionError {
     unreachable(format!("cannot use {name}: {}", error_chain(error)))
 }
 
-pub fn credentials_failed(error: &kube::Error, plugin: Option<&Plugin>) -> ActionError {
+pub fn credentials_failed(error: &kube::Error, plugin: Option<&ExecConfig>) -> ActionError {
     let kube::Error::Auth(auth) = error else {
         return unreachable(format!("cannot use the credentials of the kubeconfig: {}", error_chain(error)));
     };
-    let program = plugin.map_or("?", |p| &p.program);
+    let program = plugin.and_then(|p| p.command.as_deref()).unwrap_or("?");
     unreachable(match auth {
         AuthError::AuthExecStart(e) if e.kind() == io::ErrorKind::NotFound => {
             let hint = plugin.and_then(|p| p.install_hint.as_deref()).map(str::trim).filter(|h| !h.is_empty());
