@@ -6,7 +6,7 @@ use super::{
     background::Background,
     defect::{Defect, Defects},
     kinds::{APP, Condition, SESSION_LABEL, Session, SessionStatus, Template, TemplateStatus},
-    link::{Backoff, ClusterError, found, with_timeout},
+    link::{Backoff, ClusterError, create_if_absent, found},
 };
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -211,15 +211,6 @@ async fn reconcile_children(
         delete_orphans(session, &deployments, &services, &service, context).await?;
     }
     Ok(progress(session, deployment.as_ref()))
-}
-
-/// Creates an object; `None` if it exists already, which the next reconcile handles.
-async fn create_if_absent<T>(request: impl Future<Output = kube::Result<T>>) -> Result<Option<T>, ClusterError> {
-    match with_timeout(request).await {
-        Ok(object) => Ok(Some(object)),
-        Err(error) if error.status() == Some(409) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// Deletes the children if the session was deleted meanwhile: the garbage collector may have run before they were

@@ -1,7 +1,7 @@
 //! Creates the namespace and the CustomResourceDefinitions if the cluster lacks them.
 use super::{
     kinds::{Session, Template},
-    link::{ClusterError, found, with_timeout},
+    link::{ClusterError, create_if_absent, found},
 };
 use k8s_openapi::{
     api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -49,12 +49,4 @@ async fn are_served(client: &Client, namespace: &str) -> Result<bool, ClusterErr
     let sessions = found(Api::<Session>::namespaced(client.clone(), namespace).list(&one)).await?;
     let templates = found(Api::<Template>::namespaced(client.clone(), namespace).list(&one)).await?;
     Ok(sessions.is_some() && templates.is_some())
-}
-
-/// Creates an object. An object that another process created first is accepted.
-async fn create_if_absent<T>(request: impl Future<Output = kube::Result<T>>) -> Result<(), ClusterError> {
-    match with_timeout(request).await {
-        Err(error) if error.status() != Some(409) => Err(error),
-        _ => Ok(()),
-    }
 }

@@ -74,6 +74,15 @@ pub async fn found<T>(request: impl Future<Output = kube::Result<T>>) -> Result<
     }
 }
 
+/// Creates an object; `None` if another process created it first.
+pub async fn create_if_absent<T>(request: impl Future<Output = kube::Result<T>>) -> Result<Option<T>, ClusterError> {
+    match with_timeout(request).await {
+        Ok(object) => Ok(Some(object)),
+        Err(error) if error.status() == Some(409) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Exponential back-off from 50 ms to 500 ms: recovery is noticed quickly without flooding the cluster.
 #[derive(Debug, Clone, Default)]
 pub struct Backoff {
