@@ -26,10 +26,9 @@ impl Reader<'_> {
             if self.keys(body, DEFINITION_KEYS).is_none() {
                 continue;
             }
-            let inputs = body.get("inputs").map(|n| self.entries(n)).unwrap_or_default();
-            let inputs =
-                inputs.into_iter().map(|(k, v)| (k, (!matches!(v.kind, Kind::Null)).then(|| self.tree(v)))).collect();
-            let outputs = body.get("outputs").map(|n| self.expressions(n)).unwrap_or_default();
+            let default = |reader: &mut Self, n: &Node| Some((!matches!(n.kind, Kind::Null)).then(|| reader.tree(n)));
+            let inputs = self.read_entries(body.get("inputs"), default);
+            let outputs = self.read_entries(body.get("outputs"), Self::named_expression);
             let actions = self.actions_at(body, "do");
             into.push(ActionDefinition { name, inputs, actions, outputs });
         }
@@ -79,7 +78,7 @@ impl Reader<'_> {
         }
         let (verb_entry, valid) = self.verb_entry(node);
         let assertions = self.assertions(node);
-        let save = node.get("save").map(|n| self.expressions(n)).unwrap_or_default();
+        let save = self.read_entries(node.get("save"), Self::named_expression);
         let first_key = node.entries().first().map_or(&node.span, |(k, _)| &k.span).clone();
         let verb = match verb_entry {
             None if !valid => Verb::Broken,
@@ -199,7 +198,7 @@ impl Reader<'_> {
             self.error("wrong-type", &body.span, "expected one action with its inputs", help);
             return None;
         };
-        let inputs = if matches!(inputs.kind, Kind::Null) { vec![] } else { self.named_trees(inputs) };
+        let inputs = self.named_trees(Some(inputs).filter(|n| !matches!(n.kind, Kind::Null)));
         Some(Verb::Use { action: Spanned { text: action.key_text(), span: action.span.clone() }, inputs })
     }
 

@@ -113,14 +113,6 @@ fn unknown_environment(reader: &mut Reader<'_>, name: &str, span: &Span, known: 
 
 fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Environment> {
     reader.keys(node, ENVIRONMENT_KEYS)?;
-    let mut targets = vec![];
-    for (name, target) in node.get("targets").map(|n| reader.entries(n)).unwrap_or_default() {
-        targets.push((name, target.clone()));
-    }
-    let mut faults = vec![];
-    for (name, fault) in node.get("faults").map(|n| reader.entries(n)).unwrap_or_default() {
-        faults.extend(fault_spec(reader, fault).map(|f| (name, f)));
-    }
     let jobs = node.get("jobs").and_then(|n| match n.kind {
         Kind::Int(i) if i > 0 => Some(i as usize),
         _ => {
@@ -128,10 +120,6 @@ fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Env
             None
         }
     });
-    let mut secrets = vec![];
-    for (name, secret) in node.get("secrets").map(|n| reader.entries(n)).unwrap_or_default() {
-        secrets.extend(secret_source(reader, secret).map(|s| (name, s)));
-    }
     let mut known_failures = vec![];
     for known in node.get("known_failures").map(|n| reader.list(n)).unwrap_or_default() {
         known_failures.extend(known_failure(reader, known));
@@ -140,23 +128,23 @@ fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Env
     if let Some(node) = node.get("actions") {
         reader.definitions(node, &mut actions);
     }
-    let versions = node.get("versions").map(|n| reader.entries(n)).unwrap_or_default();
+    let versions = reader.read_entries(node.get("versions"), |_, v| Some(v.key_text()));
     Some(Environment {
         name,
         about: reader.text_at(node, "about"),
         notice: reader.text_at(node, "notice"),
-        targets,
-        secrets,
-        vars: node.get("vars").map(|n| reader.named_trees(n)).unwrap_or_default(),
+        targets: reader.read_entries(node.get("targets"), |_, target| Some(target.clone())),
+        secrets: reader.read_entries(node.get("secrets"), secret_source),
+        vars: reader.named_trees(node.get("vars")),
         setup: reader.actions_at(node, "setup"),
         teardown: reader.actions_at(node, "teardown"),
         on_failure: reader.actions_at(node, "on_failure"),
         actions,
         known_failures,
         protected: reader.flag(node, "protected"),
-        faults,
+        faults: reader.read_entries(node.get("faults"), fault_spec),
         jobs,
-        versions: versions.into_iter().map(|(k, v)| (k.text, v.key_text())).collect(),
+        versions: versions.into_iter().map(|(name, version)| (name.text, version)).collect(),
     })
 }
 
@@ -217,12 +205,8 @@ fn secret_source(reader: &mut Reader<'_>, node: &Node) -> Option<SecretSource> {
         }
         _ => {
             let message = format!("expected one of `file` and `command`, found {} keys", node.entries().len());
-            reader.error(
-                "wrong-type",
-                &node.span,
-                message,
-                "write `{ file: PATH }`, `{ command: [PROGRAM] }` or a string",
-            );
+            let help = "write `{ file: PATH }`, `{ command: [PROGRAM] }` or a string";
+            reader.error("wrong-type", &node.span, message, help);
             None
         }
     }

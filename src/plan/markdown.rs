@@ -151,10 +151,13 @@ pub fn compare(plan: &Plan, name: &str, text: &str, problems: &mut Diagnostics) 
             continue;
         };
         compare_head(case, written, document.tiers.get(&written.id), name, problems);
-        let mut sentences = |here, there, what| Comparison { case, name, what }.sentences(here, there, problems);
-        sentences(&case.preconditions, &written.preconditions, "precondition");
-        sentences(&case.steps, &written.steps, "step");
-        sentences(&case.expected, &written.expected, "expected result");
+        for (here, there, what) in [
+            (&case.preconditions[..], &written.preconditions, "precondition"),
+            (&case.steps[..], &written.steps, "step"),
+            (&case.expected[..], &written.expected, "expected result"),
+        ] {
+            compare_sentences((here, &case.id), there, what, name, problems);
+        }
     }
     for case in plan.cases.iter().filter(|c| !document.cases.iter().any(|w| w.id == c.id.text)) {
         let message = format!("case `{}` is not in `{name}`", case.id.text);
@@ -187,35 +190,31 @@ fn compare_head(case: &Case, written: &MarkdownCase, tier: Option<&Tier>, name: 
     }
 }
 
-/// Compares the sentences of one kind.
-struct Comparison<'a> {
-    case: &'a Case,
-    /// The Markdown file.
-    name: &'a str,
-    what: &'a str,
-}
-
-impl Comparison<'_> {
-    fn sentences(&self, here: &[Sentence], there: &[String], problems: &mut Diagnostics) {
-        let Comparison { case, name, what } = self;
-        for (i, (own, expected)) in here.iter().zip(there).enumerate() {
-            if words(&own.text.text) != words(expected) {
-                let message = format!("{what} {} differs from `{name}`", i + 1);
-                let d = Diagnostic::error("source-mismatch", &own.text.span, message);
-                problems.push(d.help(format!("write: {}", expected.trim())));
-            }
+/// Compares the sentences of one kind with those of the Markdown file `name`.
+fn compare_sentences(
+    (here, case): (&[Sentence], &Spanned),
+    there: &[String],
+    what: &str,
+    name: &str,
+    problems: &mut Diagnostics,
+) {
+    for (i, (own, expected)) in here.iter().zip(there).enumerate() {
+        if words(&own.text.text) != words(expected) {
+            let message = format!("{what} {} differs from `{name}`", i + 1);
+            let d = Diagnostic::error("source-mismatch", &own.text.span, message);
+            problems.push(d.help(format!("write: {}", expected.trim())));
         }
-        let last = here.last().map_or(&case.id, |s| &s.text);
-        for expected in there.iter().skip(here.len()) {
-            let message = format!("expected another {what} of `{}` after this, as in `{name}`", case.id.text);
-            let d = Diagnostic::error("missing-sentence", &last.span, message);
-            problems.push(d.help(format!("add: {}", expected.trim())));
-        }
-        for own in here.iter().skip(there.len()) {
-            let Spanned { text, span } = &own.text;
-            let d = Diagnostic::error("extra-sentence", span, format!("{what} is not in `{name}`: {}", text.trim()));
-            problems.push(d.help("remove it, or merge it into the sentence it belongs to"));
-        }
+    }
+    let last = here.last().map_or(case, |s| &s.text);
+    for expected in there.iter().skip(here.len()) {
+        let message = format!("expected another {what} of `{}` after this, as in `{name}`", case.text);
+        let d = Diagnostic::error("missing-sentence", &last.span, message);
+        problems.push(d.help(format!("add: {}", expected.trim())));
+    }
+    for own in here.iter().skip(there.len()) {
+        let Spanned { text, span } = &own.text;
+        let d = Diagnostic::error("extra-sentence", span, format!("{what} is not in `{name}`: {}", text.trim()));
+        problems.push(d.help("remove it, or merge it into the sentence it belongs to"));
     }
 }
 

@@ -10,16 +10,13 @@ impl Reader<'_> {
         if self.keys(node, PROVE_KEYS).is_none() {
             return Prove::default();
         }
-        let set = node.get("set").map(|n| self.named_trees(n)).unwrap_or_default();
-        let mut defects = vec![];
-        for (defect, node) in node.get("defects").map(|n| self.entries(n)).unwrap_or_default() {
-            let mut cases = vec![];
-            for (case, node) in self.entries(node) {
-                let sentences = self.one_or_many(node).into_iter().map(|n| self.spanned(n)).collect();
-                cases.push((case, sentences));
-            }
-            defects.push(Breaks { defect, cases });
-        }
+        let set = self.named_trees(node.get("set"));
+        let sentences = |reader: &mut Self, node: &Node| {
+            Some(reader.one_or_many(node).into_iter().map(|n| reader.spanned(n)).collect::<Vec<_>>())
+        };
+        let cases = |reader: &mut Self, node: &Node| Some(reader.read_entries(Some(node), sentences));
+        let defects = self.read_entries(node.get("defects"), cases);
+        let defects = defects.into_iter().map(|(defect, cases)| Breaks { defect, cases }).collect();
         let guards = self.named(node, "guards");
         Prove { set, defects, guards }
     }

@@ -29,7 +29,7 @@ impl Reader<'_> {
             scope_in = scope.get("in").map(|n| self.texts(n)).unwrap_or_default();
             scope_out = scope.get("out").map(|n| self.texts(n)).unwrap_or_default();
         }
-        let vars = root.get("vars").map(|n| self.named_trees(n)).unwrap_or_default();
+        let vars = self.named_trees(root.get("vars"));
         let cases = root.get("cases").map(|n| self.cases(n)).unwrap_or_default();
         Some(Plan {
             id: self.text_at(&root, "plan").unwrap_or_default(),

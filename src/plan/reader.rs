@@ -51,8 +51,7 @@ impl<'a> Reader<'a> {
             Kind::Int(_) | Kind::Uint(_) | Kind::Float(_) | Kind::Bool(_) => node.span.text().len(),
             _ => {
                 let message = format!("expected an expression, found {}", node.what());
-                let d = Diagnostic::error("unquoted-expression", &node.span, message);
-                self.problems.push(d.help("quote the expression: `'a ? b : c'`"));
+                self.error("unquoted-expression", &node.span, message, "quote the expression: `'a ? b : c'`");
                 return None;
             }
         };
@@ -65,17 +64,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Named expressions. An invalid one is reported and replaced by `null`, so that its name counts as bound.
-    pub(super) fn expressions(&mut self, node: &Node) -> Vec<(Spanned, Expression)> {
-        let null = |v: &Node| Node { kind: Kind::Str("null".into()), span: v.span.clone() };
-        self.entries(node)
-            .into_iter()
-            .filter_map(|(k, v)| Some((k, self.expression(v).or_else(|| Expression::compile(&null(v), 0..4).ok())?)))
-            .collect()
+    /// An expression with a name. An invalid one is reported and replaced by `null`, so that its name counts as bound.
+    pub(super) fn named_expression(&mut self, node: &Node) -> Option<Expression> {
+        let null = || Node { kind: Kind::Str("null".into()), span: node.span.clone() };
+        self.expression(node).or_else(|| Expression::compile(&null(), 0..4).ok())
     }
 
-    pub fn named_trees(&mut self, node: &Node) -> Vec<(Spanned, Tree)> {
-        self.entries(node).into_iter().map(|(k, v)| (k, self.tree(v))).collect()
+    pub fn named_trees(&mut self, node: Option<&Node>) -> Vec<(Spanned, Tree)> {
+        self.read_entries(node, |reader, value| Some(reader.tree(value)))
     }
 
     pub(super) fn tree(&mut self, node: &Node) -> Tree {
@@ -103,8 +99,7 @@ impl<'a> Reader<'a> {
         let name = self.named(node, key)?;
         if !is_name(&name.text) {
             let message = format!("expected a name, found `{}`", name.text);
-            let d = Diagnostic::error("invalid-name", &name.span, message);
-            self.problems.push(d.help("use letters, digits and `_`, and no digit at the start"));
+            self.error("invalid-name", &name.span, message, "use letters, digits and `_`, and no digit at the start");
             return None;
         }
         Some(name)
@@ -180,6 +175,16 @@ impl<'a> Reader<'a> {
         out
     }
 
+    /// Reads the value of each entry of a map, if there is one.
+    pub(super) fn read_entries<T>(
+        &mut self,
+        node: Option<&Node>,
+        read: impl Fn(&mut Self, &Node) -> Option<T>,
+    ) -> Vec<(Spanned, T)> {
+        let entries = node.map(|n| self.entries(n)).unwrap_or_default();
+        entries.into_iter().filter_map(|(name, value)| Some((name, read(self, value)?))).collect()
+    }
+
     /// Reports unknown, duplicate and missing keys. `None` unless the node is a map.
     pub fn keys(&mut self, node: &Node, keys: &[Key]) -> Option<()> {
         let known: Vec<&str> = keys.iter().map(|k| k.name).collect();
@@ -206,8 +211,7 @@ impl<'a> Reader<'a> {
             return false;
         }
         let message = "expected a key, found the rest of an expression: a comma inside `{ }` ends a value";
-        self.problems
-            .push(Diagnostic::error("unquoted-expression", &key.span, message).help("quote the whole expression"));
+        self.error("unquoted-expression", &key.span, message, "quote the whole expression");
         self.cut.push(before.span.range.start);
         true
     }

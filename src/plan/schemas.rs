@@ -1,15 +1,7 @@
 //! Loads the schema files that patterns name.
 use super::reader::Reader;
-use crate::{diagnostic::Diagnostic, expr::schema::Schema, source::Source, yaml::parse};
+use crate::{expr::schema::Schema, source::Source, yaml::parse};
 use std::{path::Path, sync::Arc};
-
-#[derive(Debug, thiserror::Error)]
-enum LoadError {
-    #[error("cannot read `{0}`: {1}")]
-    Unreadable(String, std::io::Error),
-    #[error("expected JSON or YAML in `{0}`: {1}")]
-    Unparsable(String, String),
-}
 
 impl Reader<'_> {
     /// Completes a schema that names a file. The path is relative to the file that contains it.
@@ -20,8 +12,8 @@ impl Reader<'_> {
             match self.document(&path) {
                 Ok(json) => drop(self.documents.insert(path.clone(), json)),
                 Err(e) => {
-                    let d = Diagnostic::error("schema-not-found", &file.span, e.to_string());
-                    self.problems.push(d.help("correct the path: it is relative to the file that contains it"));
+                    let help = "correct the path: it is relative to the file that contains it";
+                    self.error("schema-not-found", &file.span, e, help);
                     return;
                 }
             }
@@ -29,13 +21,13 @@ impl Reader<'_> {
         schema.bind(&self.documents[&path], &mut self.problems);
     }
 
-    fn document(&self, path: &Path) -> Result<serde_json::Value, LoadError> {
+    fn document(&self, path: &Path) -> Result<serde_json::Value, String> {
         let name = path.display().to_string();
-        let text = self.files.read(path).map_err(|e| LoadError::Unreadable(name.clone(), e))?;
+        let text = self.files.read(path).map_err(|e| format!("cannot read `{name}`: {e}"))?;
         if let Ok(json) = serde_json::from_str(&text) {
             return Ok(json);
         }
         let node = parse(&Arc::new(Source { name: name.clone(), text }));
-        node.map(|n| n.to_value().to_json()).map_err(|d| LoadError::Unparsable(name, d.message))
+        node.map(|n| n.to_value().to_json()).map_err(|d| format!("expected JSON or YAML in `{name}`: {}", d.message))
     }
 }

@@ -11,18 +11,12 @@ use std::{fmt, sync::Arc};
 const MAX_FILE_BYTES: usize = 16 << 20;
 
 /// The tree as the library builds it, with its own positions.
-struct Raw(Spanned<RawKind>);
+type Raw = Spanned<RawKind>;
 
 enum RawKind {
     Scalar(Kind),
     Seq(Vec<Raw>),
     Map(Vec<(Raw, Raw)>),
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        Spanned::<RawKind>::deserialize(d).map(Raw)
-    }
 }
 
 impl<'de> Deserialize<'de> for RawKind {
@@ -148,7 +142,7 @@ fn offset(source: &Source, l: serde_saphyr::Location) -> usize {
 }
 
 fn node(raw: Raw, source: &Arc<Source>) -> Node {
-    let Spanned { value, referenced, .. } = raw.0;
+    let Spanned { value, referenced, .. } = raw;
     let start = offset(source, referenced);
     let len = referenced.span().byte_len().unwrap_or(1) as usize;
     let mut span = Span { source: source.clone(), range: start..(start + len).min(source.text.len()) };
