@@ -58,6 +58,8 @@ fn refuses_invalid_bodies_with_a_diagnostic() {
         ("create: [{ apiVersion: v1, kind: Pod, metadata: { name: x } }, { kind: Pod }]", "missing `apiVersion`"),
         ("create: deployment.yaml", "or `{ file: PATH }`"),
         ("create: []", "expected a manifest"),
+        ("delete: []", "expected a manifest"),
+        ("delete: [{ apiVersion: v1, kind: Pod, metadata: { generateName: x } }]", "missing `name`"),
         ("{ get: a/b, namespce: x }", "namespace"),
         ("{ get: 'a/${b' }", "close the placeholder"),
     ] {
@@ -72,6 +74,8 @@ fn refuses_invalid_bodies_with_a_diagnostic() {
         "create: { file: a.yaml }",
         "{ apply: { file: '${dir}/a.yaml' }, manager: me, force: true }",
         "{ delete: { file: a.yaml }, propagation: foreground, grace: 0s }",
+        "delete: '${manifest}'",
+        "delete: [{ apiVersion: v1, kind: Pod, metadata: { name: x } }]",
         "{ patch: deploy/x, strategic: { spec: {} } }",
         "{ patch: a/b, merge: '${patch}', subresource: status }",
         "create: [{ apiVersion: v1, kind: Pod, metadata: { name: x } }]",
@@ -116,6 +120,9 @@ fn derives_the_needs_of_an_action_before_the_run() {
     assert_eq!(needs("{ patch: Session/x, merge: {}, subresource: status }"), ["patch Session/status"]);
     assert_eq!(needs("delete: pods/x"), ["delete pods"]);
     assert_eq!(needs("delete: { file: x.yaml }"), ["delete objects in `x.yaml`"]);
+    assert_eq!(needs("delete: '${manifest}'"), ["delete Deployment.v1.apps"]);
+    assert_eq!(needs("delete: [{ apiVersion: v1, kind: Pod, metadata: { name: x } }]"), ["delete Pod.v1"]);
+    assert_eq!(needs("delete: '${unknown}'"), ["delete ${unknown}"], "known only during the run");
 }
 
 /// From reusable actions, branches, undos, and the lists around the cases.

@@ -5,6 +5,7 @@ use tp_runner::{event::EvidenceKind, testing::at, value::Value};
 
 on_both!(
     creates_file_manifests_in_order_and_deletes_in_reverse,
+    deletes_manifests_of_the_plan,
     reports_invalid_manifest_files,
     status_subresource_is_separate,
     deleting_an_owner_deletes_its_dependents,
@@ -60,6 +61,36 @@ async fn creates_file_manifests_in_order_and_deletes_in_reverse(cluster: TestClu
     let created = cluster.stage.output(body).await;
     assert_eq!(at(&created, "items.0.metadata.name"), Value::text("x"), "{created}");
     assert!(at(&created, "items.1.metadata.name").to_string().starts_with("y-"), "{created}");
+}
+
+async fn deletes_manifests_of_the_plan(mut cluster: TestCluster) {
+    let manifest = |name: &str| format!("{{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: {name} }} }}");
+    let (x, both) = (manifest("x"), format!("[{}, {}]", manifest("x"), manifest("z")));
+    let value = |text: &str| Value::from(serde_saphyr::from_str::<serde_json::Value>(text).unwrap());
+    cluster.stage = cluster.stage.with("one", value(&x)).with("both", value(&both)).with("name", "configmaps/x");
+    let (one, list) = (format!("delete: {x}"), format!("delete: {both}"));
+    for (body, deleted) in [
+        (&*one, &["x"][..]),
+        (&*list, &["z", "x"]),
+        ("delete: '${one}'", &["x"]),
+        ("delete: '${both}'", &["z", "x"]),
+        ("delete: '${name}'", &["x"]),
+    ] {
+        for name in ["x", "z"] {
+            cluster.direct.output(&format!("create: {}", manifest(name))).await;
+        }
+        cluster.stage.take_evidence(EvidenceKind::Request);
+        let output = cluster.stage.output(body).await;
+        assert_eq!((at(&output, "found"), at(&output, "error")), (Value::Bool(true), Value::Null), "{body}: {output}");
+        let sent = cluster.stage.take_evidence(EvidenceKind::Request);
+        let at: Vec<_> = deleted.iter().map(|name| sent.find(&format!("configmaps/{name}\n")).unwrap()).collect();
+        assert!(at.is_sorted() && sent.matches("DELETE").count() == deleted.len(), "{body}: {sent}");
+        for name in ["x", "z"] {
+            cluster.direct.output(&format!("delete: configmaps/{name}")).await;
+        }
+    }
+    let e = cluster.stage.error("delete: '${[one, 1]}'").await.to_string();
+    assert!(e.contains("missing `apiVersion` in the manifest"), "{e}");
 }
 
 async fn reports_invalid_manifest_files(cluster: TestCluster) {

@@ -88,6 +88,10 @@ async fn lists_by_label_field_owner_and_all_resources(cluster: TestCluster) {
     assert_eq!(count(&format!("{{ list: configmaps, owner: {uid} }}")).await.0, 1);
     assert_eq!(count(&format!("{{ list: '*', owner: {uid} }}")).await.0, 2);
     assert_eq!(count("{ list: '*', labels: { app: a } }").await.0, 3);
+    cluster.stage.take_evidence(EvidenceKind::Reproduce);
+    assert_eq!(count("{ list: '*', labels: { app: a }, fields: { metadata.name: a } }").await.0, 1);
+    let line = cluster.stage.take_evidence(EvidenceKind::Reproduce);
+    assert!(line.contains(" -l app=a --field-selector=metadata.name=a -o yaml"), "{line}");
     assert_eq!(count("{ list: '*', owner: 00000000-0000-0000-0000-000000000000 }").await.0, 0);
     let e = cluster.stage.error("{ list: sessions.stream.space, labels: { app: 'a,b' } }").await;
     assert!(e.to_string().contains("cannot be the value of a label"), "{e}");

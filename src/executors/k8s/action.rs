@@ -1,9 +1,9 @@
 //! Performs an action: dispatches to its operation, and follows a watch for the next observation.
 use super::{
-    cluster::Cluster,
     cursor::{self, Cursor},
     output::FIELDS,
     permissions,
+    request::Call,
     types::{K8sAction, Operation},
 };
 use crate::{
@@ -33,23 +33,23 @@ impl Action for K8sAction {
     }
 
     async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
-        let (started, cluster) = (Started::now(), cx.target::<Cluster>()?);
+        let call = Call { action: self, cx, cluster: cx.target()?, started: Started::now() };
         let value = match &self.operation {
-            Operation::Get { object, subresource } => {
-                return self.get(cx, cluster, object, *subresource, started).await;
+            Operation::Get { object, subresource } => return call.get(object, *subresource).await,
+            Operation::List(query) => return call.list(query).await,
+            Operation::Events(object) => call.events(object.as_ref()).await?,
+            Operation::Create(manifests) => call.create(manifests).await?,
+            Operation::Apply { manifests, manager, force, subresource } => {
+                call.apply(manifests, manager.as_ref(), *force, *subresource).await?
             }
-            Operation::List(query) => return self.list(cx, cluster, query, started).await,
-            Operation::Events(object) => self.events(cx, cluster, object.as_ref()).await?,
-            Operation::Create(manifests) => self.create(cx, cluster, manifests).await?,
-            Operation::Apply(options) => self.apply(cx, cluster, options).await?,
             Operation::Patch { object, patch_type, patch, subresource } => {
-                self.patch(cx, cluster, object, (*patch_type, patch), *subresource).await?
+                call.patch(object, patch_type, patch, *subresource).await?
             }
             Operation::Delete { target, propagation, grace } => {
-                self.delete(cx, cluster, target, *propagation, grace.as_ref()).await?
+                call.delete(target, propagation, grace.as_ref()).await?
             }
         };
-        Ok(Output::new(value, started))
+        Ok(Output::new(value, call.started))
     }
 
     fn without_object(&self, output: &Value) -> Option<Value> {

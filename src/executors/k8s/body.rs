@@ -2,15 +2,14 @@
 use super::{
     manifest::Manifests,
     types::{
-        ApplyOptions, DeleteTarget, K8sAction, ListQuery, Operation, PatchType, Propagation, SelectorSource,
-        Subresource,
+        DeleteTarget, K8sAction, Keyword, ListQuery, Operation, PATCH_TYPES, PROPAGATIONS, SUBRESOURCES, SelectorSource,
     },
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{ActionError, Body},
+    executor::Body,
     expr::{Part, Template, Tree},
-    yaml::{Kind as NodeKind, Node},
+    yaml::{Kind as NodeKind, Node, wrong_type},
 };
 
 /// Each operation with the keys that are allowed beside it.
@@ -26,73 +25,47 @@ const OPERATIONS: &[(&str, &[&str])] = &[
 
 pub fn compile(body: &mut Body<'_>) -> Option<K8sAction> {
     let (name, keys_valid) = operation_name(body)?;
-    let node = body.get(name).cloned()?;
+    let node = body.get(name)?;
     let namespace = body.template("namespace");
     let errors = body.problems.errors();
-    let (operation, summary) = operation(body, name, &node)?;
+    let operation = operation(body, name, node)?;
     let valid = keys_valid && body.problems.errors() == errors;
-    valid.then(|| K8sAction { operation, namespace, summary: format!("{name}{summary}") })
+    let summary = format!("{name} {}", operation.subject()).trim_end().to_string();
+    valid.then(|| K8sAction { operation, namespace, summary })
 }
 
-/// The operation, and the rest of its summary after the name.
-fn operation(body: &mut Body<'_>, name: &str, node: &Node) -> Option<(Operation, String)> {
-    match name {
+fn operation(body: &mut Body<'_>, name: &str, node: &Node) -> Option<Operation> {
+    Some(match name {
         "get" => {
-            let object = object_reference(body, node);
-            let subresource = subresource(body);
-            let object = object?;
-            let summary = format!(" {}", object.source());
-            Some((Operation::Get { object, subresource }, summary))
+            let (object, subresource) = (object_reference(body, node), subresource(body));
+            Operation::Get { object: object?, subresource }
         }
-        "list" => {
-            let query = list_query(body, node)?;
-            let summary = format!(" {}", query.resource.source());
-            Some((Operation::List(query), summary))
-        }
-        "create" => {
-            let manifests = Manifests::compile(body, node, true)?;
-            let summary = format!(" {}", manifests.summary());
-            Some((Operation::Create(manifests), summary))
-        }
+        "list" => Operation::List(list_query(body, node)?),
+        "create" => Operation::Create(Manifests::compile(body, node, true)?),
         "apply" => {
             let manifests = Manifests::compile(body, node, false);
-            let manager = body.template("manager");
-            let force = flag(body, "force");
-            let subresource = subresource(body);
-            let manifests = manifests?;
-            let summary = format!(" {}", manifests.summary());
-            Some((Operation::Apply(ApplyOptions { manifests, manager, force, subresource }), summary))
+            let (manager, force, subresource) = (body.template("manager"), flag(body, "force"), subresource(body));
+            Operation::Apply { manifests: manifests?, manager, force, subresource }
         }
         "patch" => {
-            let object = object_reference(body, node);
-            let patch = patch(body);
-            let subresource = subresource(body);
+            let (object, patch, subresource) = (object_reference(body, node), patch(body), subresource(body));
             let (object, (patch_type, patch)) = (object?, patch?);
-            let summary = format!(" {}", object.source());
-            Some((Operation::Patch { object, patch_type, patch, subresource }, summary))
+            Operation::Patch { object, patch_type, patch, subresource }
         }
         "delete" => {
             let target = match &node.kind {
-                NodeKind::Map(_) => Manifests::compile(body, node, false).map(DeleteTarget::Manifests),
+                NodeKind::Map(_) | NodeKind::Seq(_) => {
+                    Manifests::compile(body, node, false).map(DeleteTarget::Manifests)
+                }
                 _ => object_reference(body, node).map(DeleteTarget::Object),
             };
-            let propagation = keyword(body, "propagation", Propagation::from_keyword, Propagation::KEYWORDS);
-            let propagation = propagation.unwrap_or(Propagation::Background);
+            let propagation = keyword(body, "propagation", PROPAGATIONS).unwrap_or(&PROPAGATIONS[0]);
             let grace = grace(body);
-            let target = target?;
-            let summary = match &target {
-                DeleteTarget::Object(object) => format!(" {}", object.source()),
-                DeleteTarget::Manifests(manifests) => format!(" {}", manifests.summary()),
-            };
-            Some((Operation::Delete { target, propagation, grace }, summary))
+            Operation::Delete { target: target?, propagation, grace }
         }
-        _ if matches!(node.kind, NodeKind::Bool(true)) => Some((Operation::Events(None), String::new())),
-        _ => {
-            let object = object_reference(body, node)?;
-            let summary = format!(" {}", object.source());
-            Some((Operation::Events(Some(object)), summary))
-        }
-    }
+        _ if matches!(node.kind, NodeKind::Bool(true)) => Operation::Events(None),
+        _ => Operation::Events(Some(object_reference(body, node)?)),
+    })
 }
 
 /// The one operation in the body, and whether all keys beside it are allowed there.
@@ -106,21 +79,18 @@ fn operation_name(body: &mut Body<'_>) -> Option<(&'static str, bool)> {
         OPERATIONS.iter().map(|(name, _)| *name).filter(|name| body.get(name).is_some()).collect();
     let [name] = present[..] else {
         let all: Vec<&str> = OPERATIONS.iter().map(|(name, _)| *name).collect();
-        let d = match present[..] {
-            [] => Diagnostic::error("missing-key", body.span(), "expected an operation, found none")
-                .help(format!("add one of {}", quoted(&all))),
-            _ => {
-                let message = format!("expected one operation, found {}", quoted(&present));
-                Diagnostic::error("multiple-verbs", body.span(), message).help("keep one of them")
-            }
-        };
-        body.problem(d);
+        if present.is_empty() {
+            let help = format!("add one of {}", quoted(&all));
+            body.error("missing-key", body.span(), "expected an operation, found none", help);
+        } else {
+            let message = format!("expected one operation, found {}", quoted(&present));
+            body.error("multiple-verbs", body.span(), message, "keep one of them");
+        }
         return None;
     };
     let allowed = OPERATIONS.iter().find(|(n, _)| *n == name).map_or(&[][..], |(_, keys)| keys);
     let mut keys_valid = true;
-    let node = body.node;
-    for (key, _) in node.entries() {
+    for (key, _) in body.node.entries() {
         let text = key.key_text();
         if text == name || text == "namespace" || allowed.contains(&text.as_str()) {
             continue;
@@ -148,25 +118,24 @@ fn object_reference(body: &mut Body<'_>, node: &Node) -> Option<Template> {
     };
     if invalid {
         let message = format!("expected an object as `plural.group/name`, found `{}`", t.source());
-        let d = Diagnostic::error("wrong-type", &node.span, message);
-        body.problem(d.help("for example `sessions.stream.space/web` or `pods/web`"));
+        body.error("wrong-type", &node.span, message, "for example `sessions.stream.space/web` or `pods/web`");
         return None;
     }
     Some(t)
 }
 
-fn patch(body: &mut Body<'_>) -> Option<(PatchType, Tree)> {
-    let present: Vec<&str> = PatchType::KEYWORDS.iter().copied().filter(|k| body.get(k).is_some()).collect();
-    let [key] = present[..] else {
-        let found = if present.is_empty() { "none".into() } else { quoted(&present) };
+fn patch(body: &mut Body<'_>) -> Option<(&'static Keyword, Tree)> {
+    let present: Vec<(&Keyword, &Node)> = PATCH_TYPES.iter().filter_map(|t| Some((t, body.get(t.name)?))).collect();
+    let [(patch_type, node)] = present[..] else {
+        let names: Vec<&str> = present.iter().map(|(t, _)| t.name).collect();
+        let found = if names.is_empty() { "none".into() } else { quoted(&names) };
         let message = format!("expected one of `merge`, `json` and `strategic` beside `patch`, found {found}");
         body.problem(Diagnostic::error("missing-key", body.span(), message));
         return None;
     };
-    let (patch_type, node) = (PatchType::from_keyword(key)?, body.get(key).cloned()?);
     let is_placeholder = matches!(&node.kind, NodeKind::Str(s) if s.contains("${"));
-    let (valid, expected, help) = match patch_type {
-        PatchType::Json => (
+    let (valid, expected, help) = match patch_type.name {
+        "json" => (
             matches!(node.kind, NodeKind::Seq(_)),
             "a list of operations",
             "write `json: [{ op: replace, path: /spec/state, value: running }]`",
@@ -178,20 +147,18 @@ fn patch(body: &mut Body<'_>) -> Option<(PatchType, Tree)> {
         ),
     };
     if !valid && !is_placeholder {
-        let message = format!("expected {expected}, found {}", node.what());
-        body.problem(Diagnostic::error("wrong-type", &node.span, message).help(help));
+        body.problem(wrong_type(node, expected).help(help));
         return None;
     }
-    Some((patch_type, body.tree_of(&node)))
+    Some((patch_type, body.tree_of(node)))
 }
 
 fn list_query(body: &mut Body<'_>, node: &Node) -> Option<ListQuery> {
     let resource = body.template_of(node);
     if let Some(text) = resource.as_ref().and_then(Template::as_literal).filter(|t| t.contains('/') || t.is_empty()) {
         let message = format!("expected a resource without a name, found `{text}`");
-        let d = Diagnostic::error("wrong-type", &node.span, message)
-            .help("write `list: plural.group`, or `get: plural.group/name` for one object");
-        body.problem(d);
+        let help = "write `list: plural.group`, or `get: plural.group/name` for one object";
+        body.error("wrong-type", &node.span, message, help);
         return None;
     }
     let labels = selector_source(body, "labels");
@@ -206,62 +173,49 @@ fn selector_source(body: &mut Body<'_>, key: &str) -> Option<SelectorSource> {
     }
 }
 
-fn subresource(body: &mut Body<'_>) -> Option<Subresource> {
-    keyword(body, "subresource", Subresource::from_keyword, Subresource::KEYWORDS)
+fn subresource(body: &mut Body<'_>) -> Option<&'static str> {
+    one_of(body, "subresource", SUBRESOURCES)
 }
 
-fn keyword<T>(body: &mut Body<'_>, key: &str, parse: fn(&str) -> Option<T>, known: &[&str]) -> Option<T> {
-    let node = body.get(key)?.clone();
-    let text = node.to_value().to_string();
-    let parsed = parse(&text);
-    if parsed.is_none() {
+fn keyword(body: &mut Body<'_>, key: &str, known: &'static [Keyword]) -> Option<&'static Keyword> {
+    let names: Vec<&'static str> = known.iter().map(|k| k.name).collect();
+    let name = one_of(body, key, &names)?;
+    known.iter().find(|k| k.name == name)
+}
+
+fn one_of(body: &mut Body<'_>, key: &str, known: &[&'static str]) -> Option<&'static str> {
+    let node = body.get(key)?;
+    let text = node.key_text();
+    let found = known.iter().copied().find(|k| *k == text);
+    if found.is_none() {
         let message = format!("expected one of {}, found `{text}`", quoted(known));
         body.problem(Diagnostic::error("wrong-type", &node.span, message).suggest(&text, known.iter().copied()));
     }
-    parsed
+    found
 }
 
 fn flag(body: &mut Body<'_>, key: &str) -> bool {
-    match body.get(key).map(|n| (n.kind.clone(), n.span.clone(), n.what())) {
-        Some((NodeKind::Bool(b), ..)) => b,
-        Some((_, span, found)) => {
-            let message = format!("expected `true` or `false`, found {found}");
-            body.problem(Diagnostic::error("wrong-type", &span, message));
-            false
-        }
-        None => false,
+    let Some(node) = body.get(key) else { return false };
+    if !matches!(node.kind, NodeKind::Bool(_)) {
+        body.problem(wrong_type(node, "`true` or `false`"));
     }
+    matches!(node.kind, NodeKind::Bool(true))
 }
 
 fn grace(body: &mut Body<'_>) -> Option<Template> {
-    let node = body.get("grace")?.clone();
-    let t = body.template("grace")?;
-    if let Some(Err(e)) = t.as_literal().map(whole_seconds) {
-        let d = Diagnostic::error("invalid-duration", &node.span, e.to_string());
-        body.problem(d.help("write `grace: 30s`; `0s` kills immediately"));
+    let node = body.get("grace")?;
+    let t = body.template_of(node)?;
+    if let Some(Err(message)) = t.as_literal().map(whole_seconds) {
+        body.error("invalid-duration", &node.span, message, "write `grace: 30s`; `0s` kills immediately");
     }
     Some(t)
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum GraceError {
-    #[error("expected a duration like `30s`, found `{0}`")]
-    NotADuration(String),
-    #[error("expected whole seconds, found `{0}`")]
-    Fraction(String),
-}
-
-impl From<GraceError> for ActionError {
-    fn from(e: GraceError) -> Self {
-        ActionError::Invalid(e.to_string())
-    }
-}
-
 /// Parses a grace period. The API accepts only whole seconds.
-pub fn whole_seconds(text: &str) -> Result<u64, GraceError> {
+pub fn whole_seconds(text: &str) -> Result<u64, String> {
     match humantime::parse_duration(text.trim()) {
         Ok(d) if d.subsec_nanos() == 0 => Ok(d.as_secs()),
-        Ok(_) => Err(GraceError::Fraction(text.into())),
-        Err(_) => Err(GraceError::NotADuration(text.into())),
+        Ok(_) => Err(format!("expected whole seconds, found `{text}`")),
+        Err(_) => Err(format!("expected a duration like `30s`, found `{text}`")),
     }
 }

@@ -9,11 +9,9 @@ use crate::{
 };
 use futures::{StreamExt, stream};
 use http::Method;
+use parking_lot::Mutex;
 use serde_json::Value as Json;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 /// For servers without aggregated discovery.
 const MAX_PARALLEL_DISCOVERY_REQUESTS: usize = 16;
@@ -37,7 +35,7 @@ impl Cluster {
     }
 
     pub fn stop_watches(&self) {
-        let watches = std::mem::take(&mut *self.watches.lock().unwrap_or_else(PoisonError::into_inner));
+        let watches = std::mem::take(&mut *self.watches.lock());
         watches.into_values().for_each(|w| w.stop());
     }
 
@@ -127,7 +125,7 @@ impl Cluster {
 
     /// The shared watch of a collection. It starts when an action waits for it.
     pub fn watch(&self, path: &str, field_selector: &str) -> Arc<Watch> {
-        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watches = self.watches.lock();
         let key = (path.to_string(), field_selector.to_string());
         watches.entry(key).or_insert_with(|| Watch::new(self.api.client.clone(), path, field_selector)).clone()
     }

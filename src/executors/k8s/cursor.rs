@@ -23,65 +23,45 @@ const IDLE_WATCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// used.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_millis(750);
 
-/// The position of an observation in the history, and the objects observed.
-pub struct Cursor {
-    watch: Arc<Watch>,
-    version: u64,
-    _hold: Hold,
-    filter: Arc<ObjectFilter>,
-    observed: Arc<Objects>,
-    resource: Arc<ResourceType>,
+/// What is observed.
+pub struct Subject {
+    pub filter: ObjectFilter,
+    pub resource: Arc<ResourceType>,
     /// Reproduces the observation by hand.
-    command: Arc<str>,
-    /// When the server last sent something.
-    confirmed: Instant,
+    pub command: String,
 }
 
-impl Cursor {
-    pub fn new(
-        watch: &Arc<Watch>,
-        version: u64,
-        filter: ObjectFilter,
-        observed: Objects,
-        resource: Arc<ResourceType>,
-        command: String,
-    ) -> Cursor {
-        Cursor {
-            watch: watch.clone(),
-            version,
-            _hold: watch.hold(version),
-            filter: Arc::new(filter),
-            observed: Arc::new(observed),
-            resource,
-            command: command.into(),
-            confirmed: Instant::now(),
-        }
-    }
-
-    fn moved_to(&self, version: u64, observed: Arc<Objects>, confirmed: Instant) -> Cursor {
-        Cursor {
-            watch: self.watch.clone(),
-            version,
-            _hold: self.watch.hold(version),
-            filter: self.filter.clone(),
-            observed,
-            resource: self.resource.clone(),
-            command: self.command.clone(),
-            confirmed,
-        }
-    }
-
-    fn value(&self, objects: &Objects) -> Value {
+impl Subject {
+    pub fn value(&self, objects: &Objects) -> Value {
         match &self.filter.name {
             Some(name) => object_output(&self.resource, name, objects),
             None => items_output(objects.values()),
         }
     }
+}
+
+/// The position of an observation in the history, and the objects observed.
+pub struct Cursor {
+    pub hold: Hold,
+    pub subject: Arc<Subject>,
+    pub observed: Arc<Objects>,
+    /// When the server last sent something.
+    pub confirmed: Instant,
+}
+
+impl Cursor {
+    fn moved_to(&self, version: u64, observed: Arc<Objects>, confirmed: Instant) -> Cursor {
+        Cursor { hold: self.watch().hold(version), subject: self.subject.clone(), observed, confirmed }
+    }
+
+    fn watch(&self) -> &Arc<Watch> {
+        &self.hold.watch
+    }
 
     /// The first entry after `position` that changes what was observed, with the objects after it. Moves `position`
     /// past the entries read.
     fn next_change(&self, position: &mut u64) -> Option<(Entry, Objects)> {
-        for entry in self.watch.entries_after(*position)? {
+        for entry in self.watch().entries_after(*position)? {
             let objects = self.objects_after(&entry);
             *position = entry.version().max(*position);
             if let Some(objects) = objects {
@@ -95,7 +75,7 @@ impl Cursor {
     fn objects_after(&self, entry: &Entry) -> Option<Objects> {
         match entry {
             Entry::Change { deleted, key, object, .. } => {
-                let selected = !deleted && self.filter.matches(key, object);
+                let selected = !deleted && self.subject.filter.matches(key, object);
                 let before = self.observed.get(key);
                 let is_change = if selected {
                     before.is_none_or(|b| resource_version(b) != resource_version(object))
@@ -113,7 +93,7 @@ impl Cursor {
                 })
             }
             Entry::Relist { objects, .. } => {
-                let selected = objects.iter().filter(|(k, o)| self.filter.matches(k, o));
+                let selected = objects.iter().filter(|(k, o)| self.subject.filter.matches(k, o));
                 let objects: Objects = selected.map(|(k, o)| (k.clone(), o.clone())).collect();
                 (!same_states(&objects, &self.observed)).then_some(objects)
             }
@@ -129,7 +109,7 @@ impl Cursor {
     ) -> Result<Option<(Entry, Objects)>, ActionError> {
         loop {
             // Subscribed before the history is read, so that no notification is missed.
-            let notified = self.watch.changed.notified();
+            let notified = self.watch().changed.notified();
             if let Some(change) = self.next_change(position) {
                 return Ok(Some(change));
             }
@@ -142,7 +122,7 @@ impl Cursor {
     }
 
     fn change_output(&self, cx: &ActionContext<'_>, started: Started, entry: &Entry, objects: Objects) -> Output {
-        cx.note(EvidenceKind::Reproduce, &*self.command);
+        cx.note(EvidenceKind::Reproduce, &self.subject.command);
         let text = match entry {
             Entry::Change { deleted, object, version, .. } => {
                 mask_secrets(cx, std::iter::once(object));
@@ -159,7 +139,7 @@ impl Cursor {
             }
         };
         cx.note(EvidenceKind::Response, text);
-        let value = self.value(&objects);
+        let value = self.subject.value(&objects);
         Output::new(value, started).with_cursor(self.moved_to(entry.version(), Arc::new(objects), Instant::now()))
     }
 }
@@ -174,8 +154,8 @@ pub async fn next_observation(
     pace: Duration,
 ) -> Result<Output, ActionError> {
     let started = Started::now();
-    let mut position = cursor.version;
-    cursor.watch.start();
+    let mut position = cursor.hold.version;
+    cursor.watch().start();
     if let Some((entry, objects)) = cursor.wait_for_change(cx, &mut position, Instant::now() + pace).await? {
         return Ok(cursor.change_output(cx, started, &entry, objects));
     }
@@ -183,7 +163,7 @@ pub async fn next_observation(
         let output = Output::new(last.value.clone(), Started::now());
         output.with_cursor(cursor.moved_to(position, cursor.observed.clone(), confirmed))
     };
-    let status = cursor.watch.status();
+    let status = cursor.watch().status();
     if status == WatchStatus::Streaming && cursor.confirmed.elapsed() < IDLE_WATCH_TIMEOUT {
         return Ok(unchanged(position, cursor.confirmed));
     }
@@ -199,13 +179,13 @@ pub async fn next_observation(
     }
     // The request is ahead of the watch, which delivers the states in between once it reconnects.
     if status != WatchStatus::Streaming {
-        cursor.watch.reconnect();
+        cursor.watch().reconnect();
     }
     for timeout in [CATCH_UP_TIMEOUT / 3, CATCH_UP_TIMEOUT] {
         if let Some((entry, objects)) = cursor.wait_for_change(cx, &mut position, Instant::now() + timeout).await? {
             return Ok(cursor.change_output(cx, started, &entry, objects));
         }
-        cursor.watch.reconnect();
+        cursor.watch().reconnect();
     }
     cx.note(EvidenceKind::Note, "the watch did not reconnect in time; states between the observations may be missing");
     Ok(polled)

@@ -3,7 +3,8 @@ use crate::{
     diagnostic::Diagnostic,
     executor::{ActionContext, ActionError, Body},
     expr::{Template, Tree},
-    yaml::{Kind as NodeKind, Node},
+    value::Value,
+    yaml::{Kind as NodeKind, Node, wrong_type},
 };
 use serde_json::Value as Json;
 use std::{
@@ -22,24 +23,12 @@ pub enum Manifests {
     File(Template),
 }
 
-#[derive(Debug, thiserror::Error)]
-enum ManifestError {
-    #[error("manifest file `{0}` does not exist")]
-    NotFound(String),
-    #[error("cannot read manifest file `{0}`: {1}")]
-    Unreadable(String, io::Error),
-    #[error("invalid manifest in `{0}`: {1}")]
-    Syntax(String, String),
-    #[error("missing `{key}` in the manifest{origin} (for example `{key}: {example}`)")]
-    MissingKey { key: &'static str, example: &'static str, origin: String },
-    #[error("expected a manifest{0}, found none")]
-    Empty(String),
-}
-
-impl From<ManifestError> for ActionError {
-    fn from(e: ManifestError) -> Self {
-        ActionError::Invalid(e.to_string())
-    }
+/// Manifests with all values.
+pub struct RenderedManifests {
+    /// In order, with those of a `List` expanded. At least one.
+    pub objects: Vec<Json>,
+    /// The file they were read from.
+    pub path: Option<PathBuf>,
 }
 
 impl Manifests {
@@ -56,14 +45,13 @@ impl Manifests {
             NodeKind::Seq(items) if !items.is_empty() => items.iter().collect(),
             _ => vec![node],
         };
-        let checked: Vec<Option<ManifestId>> = nodes.iter().map(|n| check_manifest(body, n, generate_name)).collect();
-        let ids: Vec<ManifestId> = checked.into_iter().collect::<Option<_>>()?;
-        let summary = match &ids[..] {
+        let checked: Vec<_> = nodes.iter().map(|n| check_manifest(body, n, generate_name)).collect();
+        let (kinds, names): (Vec<(String, String)>, Vec<String>) = checked.into_iter().collect::<Option<_>>()?;
+        let summary = match &names[..] {
             [] => node.to_value().to_string(),
-            [only] => only.to_string(),
+            [only] => only.clone(),
             [first, rest @ ..] => format!("{first} and {} more", rest.len()),
         };
-        let kinds = ids.into_iter().map(|id| (id.api_version, id.kind)).collect();
         Some(Manifests::Inline { tree: body.tree_of(node), summary, kinds })
     }
 
@@ -74,41 +62,41 @@ impl Manifests {
         }
     }
 
-    /// The path of the file; `None` for inline manifests.
-    pub fn path(&self, cx: &ActionContext<'_>) -> Result<Option<PathBuf>, ActionError> {
-        match self {
-            Manifests::Inline { .. } => Ok(None),
-            Manifests::File(path) => Ok(Some(cx.run.dir.join(cx.render_text(path)?))),
-        }
-    }
-
-    /// All objects in order, with those of a `List` expanded. At least one.
-    ///
     /// # Errors
     /// `Invalid`: the file cannot be read, a manifest is invalid, or there is none.
-    pub async fn read(&self, cx: &ActionContext<'_>) -> Result<Vec<Json>, ActionError> {
-        let (documents, origin) = match self {
-            Manifests::Inline { tree, .. } => match cx.render_tree(tree)?.to_json() {
-                Json::Array(items) => (items, String::new()),
-                single => (vec![single], String::new()),
-            },
+    pub async fn render(&self, cx: &ActionContext<'_>) -> Result<RenderedManifests, ActionError> {
+        match self {
+            Manifests::Inline { tree, .. } => RenderedManifests::inline(&cx.render_tree(tree)?),
             Manifests::File(path) => {
                 let path = cx.run.dir.join(cx.render_text(path)?);
-                (read_documents(&path).await?, format!(" in `{}`", path.display()))
+                let objects = expand(read_documents(&path).await?, &format!(" in `{}`", path.display()))?;
+                Ok(RenderedManifests { objects, path: Some(path) })
             }
-        };
-        Ok(expand(documents, &origin)?)
+        }
     }
 }
 
-async fn read_documents(path: &Path) -> Result<Vec<Json>, ManifestError> {
-    let name = path.display().to_string();
+impl RenderedManifests {
+    /// A manifest or a list of manifests.
+    pub fn inline(value: &Value) -> Result<Self, ActionError> {
+        let documents = match value.to_json() {
+            Json::Array(items) => items,
+            single => vec![single],
+        };
+        Ok(RenderedManifests { objects: expand(documents, "")?, path: None })
+    }
+}
+
+async fn read_documents(path: &Path) -> Result<Vec<Json>, ActionError> {
+    let name = path.display();
     let text = tokio::fs::read_to_string(path).await.map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => ManifestError::NotFound(name.clone()),
-        _ => ManifestError::Unreadable(name.clone(), e),
+        io::ErrorKind::NotFound => ActionError::Invalid(format!("manifest file `{name}` does not exist")),
+        _ => ActionError::Invalid(format!("cannot read manifest file `{name}`: {e}")),
     })?;
-    parse_documents(&text)
-        .map_err(|e| ManifestError::Syntax(name, e.to_string().lines().next().unwrap_or_default().to_string()))
+    parse_documents(&text).map_err(|e| {
+        let first = e.to_string().lines().next().unwrap_or_default().to_string();
+        ActionError::Invalid(format!("invalid manifest in `{name}`: {first}"))
+    })
 }
 
 /// The documents of a YAML or JSON text. A duplicate key is an error, as in kubectl.
@@ -122,12 +110,13 @@ fn parse_documents(text: &str) -> Result<Vec<Json>, serde_saphyr::Error> {
 }
 
 /// Checks the documents and expands lists. `origin` is for messages: " in `FILE`".
-fn expand(documents: Vec<Json>, origin: &str) -> Result<Vec<Json>, ManifestError> {
+fn expand(documents: Vec<Json>, origin: &str) -> Result<Vec<Json>, ActionError> {
     let mut objects = vec![];
     for document in documents.into_iter().filter(|d| !d.is_null()) {
         for (key, example) in [("apiVersion", "v1"), ("kind", "ConfigMap")] {
             if document[key].as_str().is_none_or(str::is_empty) {
-                return Err(ManifestError::MissingKey { key, example, origin: origin.into() });
+                let message = format!("missing `{key}` in the manifest{origin} (for example `{key}: {example}`)");
+                return Err(ActionError::Invalid(message));
             }
         }
         match document.get("items").and_then(Json::as_array) {
@@ -137,27 +126,17 @@ fn expand(documents: Vec<Json>, origin: &str) -> Result<Vec<Json>, ManifestError
             _ => objects.push(document),
         }
     }
-    if objects.is_empty() { Err(ManifestError::Empty(origin.into())) } else { Ok(objects) }
-}
-
-struct ManifestId {
-    api_version: String,
-    kind: String,
-    name: String,
-}
-
-impl std::fmt::Display for ManifestId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.kind, self.name)
+    if objects.is_empty() {
+        return Err(ActionError::Invalid(format!("expected a manifest{origin}, found none")));
     }
+    Ok(objects)
 }
 
-/// Checks a manifest as written, before its placeholders are rendered.
-fn check_manifest(body: &mut Body<'_>, node: &Node, generate_name: bool) -> Option<ManifestId> {
+/// Checks a manifest as written, before its placeholders are rendered. Returns `apiVersion` and `kind`, and kind and name
+/// for people.
+fn check_manifest(body: &mut Body<'_>, node: &Node, generate_name: bool) -> Option<((String, String), String)> {
     if !matches!(node.kind, NodeKind::Map(_)) {
-        let d = Diagnostic::error("wrong-type", &node.span, format!("expected a manifest, found {}", node.what()))
-            .help("write the manifest as a map, or `{ file: PATH }`");
-        body.problem(d);
+        body.problem(wrong_type(node, "a manifest").help("write the manifest as a map, or `{ file: PATH }`"));
         return None;
     }
     let mut complete = true;
@@ -176,10 +155,10 @@ fn check_manifest(body: &mut Body<'_>, node: &Node, generate_name: bool) -> Opti
         complete = false;
     }
     let text = |n: Option<&Node>| n.map(|n| n.to_value().to_string()).unwrap_or_default();
-    complete.then(|| ManifestId {
-        api_version: text(node.get("apiVersion")),
-        kind: text(node.get("kind")),
-        name: text(name),
+    let (api_version, kind) = (text(node.get("apiVersion")), text(node.get("kind")));
+    complete.then(|| {
+        let name = format!("{kind} {}", text(name));
+        ((api_version, kind), name)
     })
 }
 

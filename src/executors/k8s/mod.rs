@@ -9,7 +9,7 @@
 //! | `cluster` | the open target: client, catalog, shared watches |
 //! | `catalog` | the resource types of the cluster, and their names in plans |
 //! | `action` | implements `Action`: dispatches to an operation |
-//! | `request` | namespaces, object references, requests with their evidence |
+//! | `request` | an action under way: namespaces, object references, requests with their evidence |
 //! | `read`, `change` | the operations |
 //! | `output` | output values |
 //! | `objects`, `selector` | objects by name, and which of them an action reads |

@@ -1,7 +1,8 @@
 //! The permissions that an action needs, derived before the run. Pure.
 use super::{
     manifest::Manifests,
-    types::{ApplyOptions, DeleteTarget, K8sAction, Operation, Subresource},
+    request::with_subresource,
+    types::{DeleteTarget, K8sAction, Operation},
 };
 use crate::{
     executor::Permission,
@@ -23,7 +24,7 @@ pub fn of_action(action: &K8sAction, known: &Scope) -> Vec<Permission> {
         };
         verbs.iter().map(permission).collect()
     };
-    let for_manifests = |manifests: &Manifests, subresource: Option<Subresource>, verbs: RequiredVerbs<'_>| {
+    let for_manifests = |manifests: &Manifests, subresource: Option<&str>, verbs: RequiredVerbs<'_>| {
         let kinds = manifest_kinds(manifests, known);
         kinds.iter().flat_map(|kind| permission(&with_subresource(kind, subresource), verbs)).collect()
     };
@@ -43,26 +44,22 @@ pub fn of_action(action: &K8sAction, known: &Scope) -> Vec<Permission> {
         Operation::Events(_) => permission("events", &[("list", true)]),
         Operation::Create(manifests) => for_manifests(manifests, None, &[("create", true)]),
         // The server requires `create` too if the object does not exist.
-        Operation::Apply(ApplyOptions { manifests, subresource: None, .. }) => {
+        Operation::Apply { manifests, subresource: None, .. } => {
             for_manifests(manifests, None, &[("patch", true), ("create", true)])
         }
-        Operation::Apply(ApplyOptions { manifests, subresource, .. }) => {
-            for_manifests(manifests, *subresource, &[("patch", true)])
-        }
+        Operation::Apply { manifests, subresource, .. } => for_manifests(manifests, *subresource, &[("patch", true)]),
         Operation::Patch { object, subresource, .. } => {
             permission(&with_subresource(&resource_of(object, known), *subresource), &[("patch", true)])
         }
         Operation::Delete { target: DeleteTarget::Object(object), .. } => {
-            permission(&resource_of(object, known), &[("delete", true)])
+            let kinds = object.render(known).ok().and_then(|v| rendered_kinds(&v.to_json()));
+            let resources = kinds.unwrap_or_else(|| vec![resource_of(object, known)]);
+            resources.iter().flat_map(|r| permission(r, &[("delete", true)])).collect()
         }
         Operation::Delete { target: DeleteTarget::Manifests(manifests), .. } => {
             for_manifests(manifests, None, &[("delete", true)])
         }
     }
-}
-
-fn with_subresource(resource: &str, subresource: Option<Subresource>) -> String {
-    subresource.map_or_else(|| resource.to_string(), |s| format!("{resource}/{}", s.api_name()))
 }
 
 fn render_or_source(t: &Template, known: &Scope) -> String {
@@ -93,23 +90,30 @@ fn resource_of(object: &Template, known: &Scope) -> String {
 
 /// The kinds of manifests as plans may name them: `Session.v1alpha1.stream.space`.
 fn manifest_kinds(manifests: &Manifests, known: &Scope) -> Vec<String> {
-    let qualified = |api_version: &str, kind: &str| match api_version.split_once('/') {
-        Some((group, version)) => format!("{kind}.{version}.{group}"),
-        None => format!("{kind}.{api_version}"),
-    };
-    let (tree, summary, kinds) = match manifests {
-        Manifests::File(path) => return vec![format!("objects in `{}`", render_or_source(path, known))],
-        Manifests::Inline { tree, summary, kinds } => (tree, summary, kinds),
-    };
-    let rendered = tree.render(known).map(|v| v.to_json()).unwrap_or_default();
-    let kind_of = |m: &Json| Some(qualified(m["apiVersion"].as_str()?, m["kind"].as_str()?));
-    let rendered_kinds: Option<Vec<String>> = match &rendered {
+    match manifests {
+        Manifests::File(path) => vec![format!("objects in `{}`", render_or_source(path, known))],
+        Manifests::Inline { tree, summary, kinds } => {
+            let rendered = tree.render(known).ok().and_then(|v| rendered_kinds(&v.to_json()));
+            rendered.unwrap_or_else(|| match &kinds[..] {
+                [] => vec![summary.clone()],
+                kinds => kinds.iter().map(|(api_version, kind)| qualified_kind(api_version, kind)).collect(),
+            })
+        }
+    }
+}
+
+/// The kinds of one manifest or a list; `None` if an item is not a manifest.
+fn rendered_kinds(manifests: &Json) -> Option<Vec<String>> {
+    let kind_of = |m: &Json| Some(qualified_kind(m["apiVersion"].as_str()?, m["kind"].as_str()?));
+    match manifests {
         Json::Array(all) => all.iter().map(kind_of).collect(),
         single => kind_of(single).map(|kind| vec![kind]),
-    };
-    match rendered_kinds {
-        Some(kinds) => kinds,
-        None if kinds.is_empty() => vec![summary.clone()],
-        None => kinds.iter().map(|(api_version, kind)| qualified(api_version, kind)).collect(),
+    }
+}
+
+fn qualified_kind(api_version: &str, kind: &str) -> String {
+    match api_version.split_once('/') {
+        Some((group, version)) => format!("{kind}.{version}.{group}"),
+        None => format!("{kind}.{api_version}"),
     }
 }

@@ -7,14 +7,21 @@ use super::{
 };
 use crate::{
     event::EvidenceKind,
-    executor::{ActionContext, ActionError},
+    executor::{ActionContext, ActionError, Started},
     executors::apiserver::{Response, kubectl, path_segment, percent_encoded},
-    expr::Template,
     value::Value,
 };
 use http::Method;
 use serde_json::Value as Json;
 use std::sync::Arc;
+
+/// An action under way.
+pub struct Call<'a> {
+    pub action: &'a K8sAction,
+    pub cx: &'a ActionContext<'a>,
+    pub cluster: &'a Cluster,
+    pub started: Started,
+}
 
 /// The namespace of a request.
 pub enum Namespace {
@@ -42,76 +49,72 @@ impl Namespace {
     }
 }
 
-impl K8sAction {
+impl Call<'_> {
     /// The namespace of the action, or else of the target. `*` is accepted where several objects are read.
-    pub fn namespace(&self, cx: &ActionContext<'_>, cluster: &Cluster) -> Result<Namespace, ActionError> {
-        let own = self.namespace.as_ref().map(|t| cx.render_text(t)).transpose()?;
-        let accepts_all = matches!(self.operation, Operation::List(_) | Operation::Events(None));
-        match own.as_deref().unwrap_or(&cluster.api.namespace) {
+    pub fn namespace(&self) -> Result<Namespace, ActionError> {
+        let own = self.action.namespace.as_ref().map(|t| self.cx.render_text(t)).transpose()?;
+        let accepts_all = matches!(self.action.operation, Operation::List(_) | Operation::Events(None));
+        match own.as_deref().unwrap_or(&self.cluster.api.namespace) {
             "*" if accepts_all => Ok(Namespace::All),
             name => path_segment(name, "a namespace").map(Namespace::Named),
         }
     }
 
     /// The namespace for a resource type.
-    pub fn namespace_of(
+    pub fn namespace_of(&self, resource: &ResourceType) -> Result<Namespace, ActionError> {
+        if resource.namespaced { self.namespace() } else { Ok(Namespace::NotNamespaced) }
+    }
+
+    /// Sends a request, and records request and response as evidence.
+    pub async fn send(
         &self,
-        cx: &ActionContext<'_>,
-        cluster: &Cluster,
-        resource: &ResourceType,
-    ) -> Result<Namespace, ActionError> {
-        if resource.namespaced { self.namespace(cx, cluster) } else { Ok(Namespace::NotNamespaced) }
-    }
-}
-
-/// Sends a request, and records request and response as evidence.
-pub async fn send_recorded(
-    cx: &ActionContext<'_>,
-    cluster: &Cluster,
-    method: &Method,
-    path: &str,
-    body: Option<(&str, &Json)>,
-) -> Result<Response, ActionError> {
-    if let Some((_, json)) = body.filter(|(_, j)| j["kind"] == "Secret") {
-        mask_secrets(cx, std::iter::once(&Value::from(json.clone())));
-    }
-    let sent = body.map(|(content_type, json)| format!("\ncontent-type: {content_type}\n\n{}", pretty_json(json)));
-    cx.note(EvidenceKind::Request, format!("{method} {path}{}", sent.unwrap_or_default()));
-    cx.mark_sent();
-    let response = cluster.api.request(method, path, body).await;
-    match &response {
-        Ok(r) => {
-            if r.json["kind"] == "Secret" {
-                mask_secrets(cx, std::iter::once(&Value::from(r.json.clone())));
+        method: &Method,
+        path: &str,
+        body: Option<(&str, &Json)>,
+    ) -> Result<Response, ActionError> {
+        let mask = |json: &Json| {
+            if json["kind"] == "Secret" {
+                mask_secrets(self.cx, std::iter::once(&Value::from(json.clone())));
             }
-            cx.note(EvidenceKind::Response, format!("{}\n{}", r.status, pretty_json(&r.json)));
+        };
+        let sent = body.map(|(content_type, json)| {
+            mask(json);
+            format!("\ncontent-type: {content_type}\n\n{}", pretty_json(json))
+        });
+        self.cx.note(EvidenceKind::Request, format!("{method} {path}{}", sent.unwrap_or_default()));
+        self.cx.mark_sent();
+        let response = self.cluster.api.request(method, path, body).await;
+        match &response {
+            Ok(r) => {
+                mask(&r.json);
+                self.cx.note(EvidenceKind::Response, format!("{}\n{}", r.status, pretty_json(&r.json)));
+            }
+            // The path is no longer served: the next attempt discovers again.
+            Err(ActionError::Invalid(_)) => self.cluster.forget_catalog().await,
+            Err(_) => {}
         }
-        // The path is no longer served: the next attempt discovers again.
-        Err(ActionError::Invalid(_)) => cluster.forget_catalog().await,
-        Err(_) => {}
+        response
     }
-    response
-}
 
-/// Records the kubectl command that reproduces the action.
-pub fn note_command(cx: &ActionContext<'_>, cluster: &Cluster, args: &[&str]) -> String {
-    let command = kubectl::command_line(args, &cluster.api.kubectl_flags);
-    cx.note(EvidenceKind::Reproduce, &command);
-    command
-}
+    pub async fn get_json(&self, path: &str) -> Result<Response, ActionError> {
+        self.send(&Method::GET, path, None).await
+    }
 
-/// Renders `plural.group/name`; returns the resource type and the name.
-pub async fn resolve_object(
-    cx: &ActionContext<'_>,
-    cluster: &Cluster,
-    object: &Template,
-) -> Result<(Arc<ResourceType>, String), ActionError> {
-    let text = cx.render_text(object)?;
-    let Some((resource, name)) = text.split_once('/') else {
-        return Err(ActionError::Invalid(format!("expected an object as `plural.group/name`, found `{text}`")));
-    };
-    let name = path_segment(name, "the name of an object")?;
-    Ok((cluster.resource(resource).await?, name))
+    /// Records the kubectl command that reproduces the action.
+    pub fn note_command(&self, args: &[&str]) -> String {
+        let command = kubectl::command_line(args, &self.cluster.api.kubectl_flags);
+        self.cx.note(EvidenceKind::Reproduce, &command);
+        command
+    }
+
+    /// The resource type and the name in `plural.group/name`.
+    pub async fn resolve_object(&self, text: &str) -> Result<(Arc<ResourceType>, String), ActionError> {
+        let Some((resource, name)) = text.split_once('/') else {
+            return Err(ActionError::Invalid(format!("expected an object as `plural.group/name`, found `{text}`")));
+        };
+        let name = path_segment(name, "the name of an object")?;
+        Ok((self.cluster.resource(resource).await?, name))
+    }
 }
 
 /// Appends the parameters that are not empty.
@@ -119,4 +122,13 @@ pub fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
     let given = parameters.iter().filter(|(_, v)| !v.is_empty());
     let query: Vec<String> = given.map(|(k, v)| format!("{k}={}", percent_encoded(v))).collect();
     if query.is_empty() { path.to_string() } else { format!("{path}?{}", query.join("&")) }
+}
+
+/// Appends the subresource to a resource or a path.
+pub fn with_subresource(path: &str, subresource: Option<&str>) -> String {
+    subresource.map_or_else(|| path.to_string(), |s| format!("{path}/{s}"))
+}
+
+pub fn subresource_flag(subresource: Option<&str>) -> Option<String> {
+    subresource.map(|s| format!("--subresource={s}"))
 }

@@ -1,32 +1,12 @@
 //! Parses label selectors, and filters watched objects: waiters with different selectors share one watch, so its
 //! objects are selected here instead of on the server. Pure.
 use super::objects::{ObjectKey, metadata};
-use crate::{executor::ActionError, value::Value};
+use crate::value::Value;
 use kube::core::{Expression, Selector, SelectorExt};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 const MAX_LABEL_NAME_CHARS: usize = 317;
 const MAX_LABEL_VALUE_CHARS: usize = 63;
-
-#[derive(Debug, thiserror::Error)]
-pub enum SelectorError {
-    #[error("`{0}` cannot be the name of a label: expected letters, digits and `-_./`, at most {MAX_LABEL_NAME_CHARS}")]
-    LabelName(String),
-    #[error(
-        "`{0}` cannot be the value of a label: expected letters, digits and `-_.`, at most {MAX_LABEL_VALUE_CHARS}"
-    )]
-    LabelValue(String),
-    #[error("missing `)` in `{0}`")]
-    OpenList(String),
-    #[error("expected `in` or `notin` before the list in `{0}`")]
-    Operator(String),
-}
-
-impl From<SelectorError> for ActionError {
-    fn from(e: SelectorError) -> Self {
-        ActionError::Invalid(e.to_string())
-    }
-}
 
 /// Which objects an action reads.
 #[derive(Clone, Default)]
@@ -56,14 +36,14 @@ fn labels_of(object: &Value) -> BTreeMap<String, String> {
 
 /// Builds a selector from names and values. An invalid value is an error, because it could change the meaning of the
 /// selector.
-pub fn labels_from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Selector, SelectorError> {
+pub fn labels_from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Selector, String> {
     let expression = |(key, value): (String, String)| Ok(Expression::Equal(label_name(&key)?, label_value(&value)?));
     pairs.into_iter().map(expression).collect()
 }
 
 /// Parses the syntax of kubectl's `-l`: `a=b`, `a==b`, `a!=b`, `a in (b, c)`, `a notin (b, c)`, `a`, `!a`, separated by
 /// commas.
-pub fn parse_labels(text: &str) -> Result<Selector, SelectorError> {
+pub fn parse_labels(text: &str) -> Result<Selector, String> {
     let mut expressions = vec![];
     let mut rest = text.trim();
     while !rest.is_empty() {
@@ -79,7 +59,7 @@ pub fn parse_labels(text: &str) -> Result<Selector, SelectorError> {
     Ok(expressions.into_iter().collect())
 }
 
-fn parse_expression(term: &str) -> Result<Expression, SelectorError> {
+fn parse_expression(term: &str) -> Result<Expression, String> {
     if let Some(name) = term.strip_prefix('!') {
         return Ok(Expression::DoesNotExist(label_name(name.trim())?));
     }
@@ -92,28 +72,33 @@ fn parse_expression(term: &str) -> Result<Expression, SelectorError> {
     if let Some((head, list)) = term.split_once('(') {
         let mut words = head.split_whitespace();
         let (name, operator) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let list = list.strip_suffix(')').ok_or_else(|| SelectorError::OpenList(term.into()))?;
+        let list = list.strip_suffix(')').ok_or_else(|| format!("missing `)` in `{term}`"))?;
         let values = list.split(',').map(|v| label_value(v.trim())).collect::<Result<_, _>>()?;
         let name = label_name(name)?;
         return match operator {
             "in" => Ok(Expression::In(name, values)),
             "notin" => Ok(Expression::NotIn(name, values)),
-            _ => Err(SelectorError::Operator(term.into())),
+            _ => Err(format!("expected `in` or `notin` before the list in `{term}`")),
         };
     }
     Ok(Expression::Exists(label_name(term)?))
 }
 
-fn label_name(text: &str) -> Result<String, SelectorError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    let valid = text.chars().all(allowed) && (1..=MAX_LABEL_NAME_CHARS).contains(&text.len());
-    if valid { Ok(text.to_string()) } else { Err(SelectorError::LabelName(text.into())) }
+fn label_name(text: &str) -> Result<String, String> {
+    label(text, "name", 1..=MAX_LABEL_NAME_CHARS, "-_./")
 }
 
-fn label_value(text: &str) -> Result<String, SelectorError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let valid = text.chars().all(allowed) && text.len() <= MAX_LABEL_VALUE_CHARS;
-    if valid { Ok(text.to_string()) } else { Err(SelectorError::LabelValue(text.into())) }
+fn label_value(text: &str) -> Result<String, String> {
+    label(text, "value", 0..=MAX_LABEL_VALUE_CHARS, "-_.")
+}
+
+fn label(text: &str, what: &str, length: RangeInclusive<usize>, special: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || special.contains(c);
+    if text.chars().all(allowed) && length.contains(&text.len()) {
+        return Ok(text.to_string());
+    }
+    let most = length.end();
+    Err(format!("`{text}` cannot be the {what} of a label: expected letters, digits and `{special}`, at most {most}"))
 }
 
 #[cfg(test)]

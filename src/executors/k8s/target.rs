@@ -1,11 +1,10 @@
 //! Parses the target's entry in an environment, connects it, and implements `Target` for the open cluster.
 use super::{cluster::Cluster, probe};
 use crate::{
-    diagnostic::Diagnostic,
     executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec},
     executors::apiserver::AccessSpec,
     expr::Scope,
-    yaml::Kind,
+    yaml::{Kind, wrong_type},
 };
 use async_trait::async_trait;
 use http::Method;
@@ -18,10 +17,8 @@ pub struct ClusterSpec(AccessSpec);
 impl ClusterSpec {
     /// Reads the map of a target.
     pub fn compile(body: &mut Body<'_>) -> Option<ClusterSpec> {
-        if !body.keys(&["k8s"]) {
-            return None;
-        }
-        let Some(node) = body.get("k8s").cloned() else {
+        body.keys(&["k8s"]).then_some(())?;
+        let Some(node) = body.get("k8s") else {
             body.missing("k8s");
             return None;
         };
@@ -30,14 +27,13 @@ impl ClusterSpec {
             Kind::Str(s) if s == "in-cluster" => return Some(ClusterSpec(AccessSpec::in_cluster())),
             Kind::Map(_) => {}
             _ => {
-                let message = format!("expected a map or `in-cluster`, found {}", node.what());
-                let d = Diagnostic::error("wrong-type", &node.span, message)
+                let d = wrong_type(node, "a map or `in-cluster`")
                     .help("write `k8s: { kubeconfig: PATH, context: NAME, namespace: NS }`; all keys are optional");
                 body.problem(d);
                 return None;
             }
         }
-        let mut body = body.part(&node);
+        let mut body = body.part(node);
         body.keys(&AccessSpec::KEYS).then(|| ClusterSpec(AccessSpec::compile(&mut body)))
     }
 }

@@ -12,24 +12,46 @@ pub struct K8sAction {
 pub enum Operation {
     Get {
         object: Template,
-        subresource: Option<Subresource>,
+        subresource: Option<&'static str>,
     },
     List(ListQuery),
     Create(Manifests),
-    Apply(ApplyOptions),
+    Apply {
+        manifests: Manifests,
+        manager: Option<Template>,
+        force: bool,
+        subresource: Option<&'static str>,
+    },
     Patch {
         object: Template,
-        patch_type: PatchType,
+        patch_type: &'static Keyword,
         patch: Tree,
-        subresource: Option<Subresource>,
+        subresource: Option<&'static str>,
     },
     Delete {
         target: DeleteTarget,
-        propagation: Propagation,
+        propagation: &'static Keyword,
         grace: Option<Template>,
     },
     /// Of one object, or of the whole namespace.
     Events(Option<Template>),
+}
+
+impl Operation {
+    /// What it works on, as the plan writes it; empty for the whole namespace.
+    pub fn subject(&self) -> String {
+        match self {
+            Operation::Get { object, .. }
+            | Operation::Patch { object, .. }
+            | Operation::Delete { target: DeleteTarget::Object(object), .. }
+            | Operation::Events(Some(object)) => object.source(),
+            Operation::List(query) => query.resource.source(),
+            Operation::Create(manifests)
+            | Operation::Apply { manifests, .. }
+            | Operation::Delete { target: DeleteTarget::Manifests(manifests), .. } => manifests.summary(),
+            Operation::Events(None) => String::new(),
+        }
+    }
 }
 
 pub struct ListQuery {
@@ -47,61 +69,29 @@ pub enum SelectorSource {
     Text(Template),
 }
 
-pub struct ApplyOptions {
-    pub manifests: Manifests,
-    pub manager: Option<Template>,
-    pub force: bool,
-    pub subresource: Option<Subresource>,
-}
-
 pub enum DeleteTarget {
+    /// A placeholder alone may also give manifests.
     Object(Template),
     /// Deleted in reverse order.
     Manifests(Manifests),
 }
 
-/// An enum of keywords: as plans and kubectl write them, and as the API names them.
-macro_rules! keyword_enum {
-    ($name:ident { $($variant:ident = $keyword:literal, $api_name:literal;)* }) => {
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($variant),* }
-
-        impl $name {
-            pub const KEYWORDS: &[&str] = &[$($keyword),*];
-
-            pub fn from_keyword(keyword: &str) -> Option<Self> {
-                match keyword { $($keyword => Some(Self::$variant),)* _ => None }
-            }
-
-            pub fn keyword(self) -> &'static str {
-                match self { $(Self::$variant => $keyword),* }
-            }
-
-            pub fn api_name(self) -> &'static str {
-                match self { $(Self::$variant => $api_name),* }
-            }
-        }
-    };
+/// A keyword as plans and kubectl write it, and as the API names it.
+pub struct Keyword {
+    pub name: &'static str,
+    pub api_name: &'static str,
 }
 
-keyword_enum! {
-    PatchType {
-        Merge = "merge", "application/merge-patch+json";
-        Json = "json", "application/json-patch+json";
-        Strategic = "strategic", "application/strategic-merge-patch+json";
-    }
+const fn keyword(name: &'static str, api_name: &'static str) -> Keyword {
+    Keyword { name, api_name }
 }
-keyword_enum! {
-    Propagation {
-        Background = "background", "Background";
-        Foreground = "foreground", "Foreground";
-        Orphan = "orphan", "Orphan";
-    }
-}
-keyword_enum! {
-    Subresource {
-        Status = "status", "status";
-        Scale = "scale", "scale";
-        Resize = "resize", "resize";
-    }
-}
+
+pub const PATCH_TYPES: &[Keyword] = &[
+    keyword("merge", "application/merge-patch+json"),
+    keyword("json", "application/json-patch+json"),
+    keyword("strategic", "application/strategic-merge-patch+json"),
+];
+/// The first one is the default.
+pub const PROPAGATIONS: &[Keyword] =
+    &[keyword("background", "Background"), keyword("foreground", "Foreground"), keyword("orphan", "Orphan")];
+pub const SUBRESOURCES: &[&str] = &["status", "scale", "resize"];

@@ -8,16 +8,16 @@ use super::objects::{ObjectKey, Objects, object_key, versioned_objects};
 use crate::{executors::apiserver::percent_encoded, value::Value};
 use futures::TryStreamExt;
 use http::Request;
-use kube::client::{Body, Client};
-use kube::core::WatchEvent;
+use kube::{client::Client, core::WatchEvent};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value as Json;
 use std::{
     collections::{BTreeMap, VecDeque},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::AbortHandle};
 
 /// Beyond it, entries are dropped even if a waiter needs them; the watch then restarts at that waiter's version.
 const MAX_HISTORY_ENTRIES: usize = 10_000;
@@ -38,7 +38,6 @@ pub struct Watch {
     /// Notified when the history or the status changes.
     pub changed: Notify,
     reconnect: Notify,
-    task: Mutex<Option<tokio::task::AbortHandle>>,
 }
 
 #[derive(Default)]
@@ -53,6 +52,7 @@ struct State {
     epoch: u64,
     /// The versions of all holds, with their number.
     holds: BTreeMap<u64, usize>,
+    task: Option<AbortHandle>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -91,8 +91,8 @@ impl Entry {
 
 /// Keeps the history after a version.
 pub struct Hold {
-    watch: Arc<Watch>,
-    version: u64,
+    pub watch: Arc<Watch>,
+    pub version: u64,
 }
 
 impl Drop for Hold {
@@ -116,25 +116,23 @@ impl Watch {
             state: Mutex::default(),
             changed: Notify::new(),
             reconnect: Notify::new(),
-            task: Mutex::default(),
         })
     }
 
     pub fn hold(self: &Arc<Self>, version: u64) -> Hold {
-        *self.lock().holds.entry(version).or_default() += 1;
-        Hold { watch: self.clone(), version }
+        self.hold_in(&mut self.lock(), version)
     }
 
     /// Holds everything after the last event, for the time of a request. `None` if the watch has not started.
     pub fn hold_latest(self: &Arc<Self>) -> Option<Hold> {
         let mut state = self.lock();
-        if state.status == WatchStatus::Idle {
-            return None;
-        }
-        let version = state.end;
+        let end = state.end;
+        (state.status != WatchStatus::Idle).then(|| self.hold_in(&mut state, end))
+    }
+
+    fn hold_in(self: &Arc<Self>, state: &mut State, version: u64) -> Hold {
         *state.holds.entry(version).or_default() += 1;
-        drop(state);
-        Some(Hold { watch: self.clone(), version })
+        Hold { watch: self.clone(), version }
     }
 
     pub fn status(&self) -> WatchStatus {
@@ -150,14 +148,13 @@ impl Watch {
         let earliest = state.holds.keys().next().copied().unwrap_or_default();
         (state.start, state.end) = (earliest, earliest);
         state.status = WatchStatus::Connecting;
-        drop(state);
-        let task = tokio::spawn(run(self.clone()));
-        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
+        state.task = Some(tokio::spawn(run(self.clone())).abort_handle());
     }
 
     /// Ends the watch for good.
     pub fn stop(&self) {
-        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let task = self.lock().task.take();
+        if let Some(task) = task {
             task.abort();
         }
         self.set_status(WatchStatus::Refused("the target is closed".into()));
@@ -185,7 +182,7 @@ impl Watch {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn set_status(&self, status: WatchStatus) {
@@ -270,13 +267,7 @@ impl Watch {
     async fn relist(&self) -> bool {
         let epoch = self.lock().epoch;
         let Some(request) = self.request("limit=0") else { return false };
-        let request = request.map(Body::from);
-        let Ok(response) = self.client.send(request).await else { return false };
-        if !response.status().is_success() {
-            return false;
-        }
-        let Ok(bytes) = response.into_body().collect_bytes().await else { return false };
-        let Ok(json) = serde_json::from_slice::<Json>(&bytes) else { return false };
+        let Ok(json) = self.client.request::<Json>(request).await else { return false };
         let (Some(version), objects) = versioned_objects(json) else { return false };
         self.push(epoch, Entry::Relist { version, objects: Arc::new(objects) })
     }
