@@ -10,19 +10,28 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// An event sink that tracks pending undo entries: address and description.
+/// An event sink that tracks pending undo entries: their descriptions by address. An action that is repeated has several.
 #[derive(Clone, Default)]
-pub struct PendingUndo(Arc<Mutex<BTreeMap<String, String>>>);
+pub struct PendingUndo(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
+
+impl PendingUndo {
+    /// A line for each pending entry.
+    fn list(&self) -> Vec<String> {
+        let pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.iter().flat_map(|(at, all)| all.iter().map(move |summary| format!("{at}: {summary}"))).collect()
+    }
+}
 
 impl EventSink for PendingUndo {
     fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
         let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &event.kind {
             EventKind::UndoPlanned { summary, .. } => {
-                pending.insert(event.address.to_string(), summary.clone());
+                pending.entry(event.address.to_string()).or_default().push(summary.clone());
             }
             EventKind::UndoFinished { .. } => {
-                pending.remove(event.address.as_str());
+                // the last one is undone first
+                pending.get_mut(event.address.as_str()).and_then(Vec::pop);
             }
             _ => {}
         }
@@ -66,12 +75,12 @@ pub fn listen() -> std::io::Result<Interrupts> {
                 continue;
             }
             shared.kill.cancel();
-            let pending = shared.pending.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let pending = shared.pending.list();
             if pending.is_empty() {
                 eprintln!("exited immediately; nothing to clean up");
             } else {
                 eprintln!("exited immediately; not undone ({}):", pending.len());
-                pending.iter().for_each(|(at, summary)| eprintln!("  {at}: {summary}"));
+                pending.iter().for_each(|line| eprintln!("  {line}"));
             }
             for folder in shared.temporary_folders.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 let _ = std::fs::remove_dir_all(folder);
@@ -80,4 +89,28 @@ pub fn listen() -> std::io::Result<Interrupts> {
         }
     });
     Ok(interrupts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{address::Address, outcome::Status, source::Location};
+
+    #[test]
+    fn each_undo_at_one_address_is_pending_until_it_is_done() {
+        let mut pending = PendingUndo::default();
+        let mut emit = |kind| {
+            let event = Event { seq: 1, at: jiff::Timestamp::UNIX_EPOCH, address: Address::new("A/do/0/undo"), kind };
+            pending.on_event(&event, "").unwrap();
+            pending.list()
+        };
+        let location = Location { file: "t.yaml".into(), line: 1, column: 1 };
+        let planned = |summary: &str| EventKind::UndoPlanned { summary: summary.into(), location: location.clone() };
+        let finished =
+            |summary: &str| EventKind::UndoFinished { status: Status::Passed, summary: summary.into(), reason: None };
+        emit(planned("delete 1"));
+        assert_eq!(emit(planned("delete 2")), ["A/do/0/undo: delete 1", "A/do/0/undo: delete 2"]);
+        assert_eq!(emit(finished("delete 2")), ["A/do/0/undo: delete 1"]);
+        assert!(emit(finished("delete 1")).is_empty());
+    }
 }

@@ -133,3 +133,23 @@ async fn a_changed_observation_fails_its_sentence() {
     events.retain(|e| e.address.as_str() != "A/steps/1/do/0#0/use/0");
     assert_ne!(replayed(events).await.status("A/steps/1"), Status::Passed, "a missing observation never passes");
 }
+
+#[tokio::test]
+async fn ids_and_keys_may_contain_the_separators_of_addresses() {
+    let plan = "
+plan: T
+cases:
+  - id: A/1#2
+    tier: must
+    steps:
+      - step: s
+        do: [{ fake: { says: ['${item}'] }, foreach: { a/b: 1, 'c#d': 2, '1.2': 3 }, as: got, expect: { answered: true } }]
+    expected: [{ result: r, check: 'got[\"a/b\"].answer == 1 && got[\"1.2\"].answer == 3' }]
+";
+    let live = run(plan).await;
+    assert_eq!(live.verdict("A%2F1%232"), Verdict::Passed, "{:?}", live.case("A%2F1%232"));
+    let record = crate::replay::Record::of(&live.events).unwrap();
+    assert_eq!(record.cases.get("A/1#2"), Some(&Verdict::Passed));
+    let again = run_with(plan, Setting { recorded: Some(live.events.clone()), ..Setting::default() }).await;
+    assert_eq!(judged(&again), judged(&live));
+}

@@ -204,7 +204,7 @@ impl State {
     }
 
     fn case_index(&self, at: &Address) -> Option<usize> {
-        self.case_by_id.get(at.case()).copied()
+        self.case_by_id.get(&*at.case()).copied()
     }
 
     fn case(&mut self, at: &Address) -> Option<&mut CaseState> {

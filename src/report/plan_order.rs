@@ -10,7 +10,8 @@ impl PlanOrder {
         let mut texts = vec![];
         for segment in at.segments() {
             match segment {
-                Segment::Root(s) | Segment::List(s) | Segment::Item(s) => texts.push(s.to_owned()),
+                Segment::Root(s) | Segment::Item(s) => texts.push(s.into_owned()),
+                Segment::List(s) => texts.push(s.to_owned()),
                 Segment::Index(n) => texts.push(n.to_string()),
                 Segment::Branch(item, n) => texts.extend([item.to_owned(), n.to_string()]),
             }

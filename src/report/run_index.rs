@@ -6,7 +6,7 @@ use crate::{
     outcome::{Blame, Status, Verdict},
     source::Location,
 };
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// A run, complete or not.
 #[derive(Clone, Debug)]
@@ -168,7 +168,7 @@ impl ActionEntry {
     }
 
     /// Indices of the enclosing `foreach` items, outermost first.
-    pub fn items(&self) -> Vec<&str> {
+    pub fn items(&self) -> Vec<Cow<'_, str>> {
         self.address.items().collect()
     }
 

@@ -92,7 +92,7 @@ impl Compiler<'_> {
     }
 
     fn case(&mut self, case: plan::Case, chosen: bool) -> (Case, CaseOutline) {
-        let address = Address::new(&case.id.text);
+        let address = Address::of_case(&case.id.text);
         let mut names = base_names();
         self.add_vars(&mut names);
         names.built_in("case", Shape::fields(&["id"]));

@@ -39,7 +39,7 @@ impl Inbox {
         replies: Vec<Reply>,
         filter: Option<Value>,
     ) -> Result<String, ActionError> {
-        let case = cx.address.case();
+        let case = &*cx.address.case();
         // Unguessable, so that cases never share a box.
         let unique = uuid::Uuid::new_v4().simple();
         let path = format!("{}-{}-{}-{unique}", path_part(&self.run_id), path_part(case), path_part(name));
@@ -52,7 +52,7 @@ impl Inbox {
     }
 
     pub fn find(&self, cx: &ActionContext<'_>, name: &str) -> Result<Arc<Mailbox>, ActionError> {
-        let case = cx.address.case();
+        let case = &*cx.address.case();
         self.boxes.find(case, name).ok_or_else(|| {
             let names: Vec<_> = self.boxes.names(case).iter().map(|n| format!("`{n}`")).collect();
             let opened = if names.is_empty() { "no box".into() } else { names.join(", ") };

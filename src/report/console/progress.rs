@@ -131,7 +131,7 @@ impl EventSink for Console {
             return Ok(());
         }
         let at = event.address.as_str();
-        let id = event.address.case();
+        let id = &*event.address.case();
         match &event.kind {
             EventKind::RunStarted(start) => {
                 self.total = start.cases.iter().filter(|c| c.selected).count();

@@ -419,7 +419,7 @@ fn report_keeps_the_order_of_the_plan() {
     let mut other = run.events.clone();
     // Events sorted by case; the stable sort keeps the order within a case.
     let last = other.len() - 1;
-    other[1..last].sort_by(|a, b| b.address.case().cmp(a.address.case()));
+    other[1..last].sort_by(|a, b| b.address.case().cmp(&a.address.case()));
     assert_eq!(markdown(&IndexBuilder::build(&other)), run.markdown());
     // The items of a `foreach` in another order.
     let mut other = run.events.clone();
