@@ -75,7 +75,7 @@ fn evaluate_run(
     }
     let baseline = draft.plan().and_then(|p| p.prove.guards.as_ref()).map(|g| g.text.clone());
     let accepted = match &baseline {
-        Some(name) if !args.accept => read_baseline(&file, name)?,
+        Some(name) if !args.accept => Some(read_baseline(&file, name)?),
         _ => None,
     };
     if args.accept && baseline.is_none() {
@@ -152,7 +152,7 @@ fn compile(
 }
 
 /// The accepted assertion baseline of a plan.
-fn read_baseline(file: &files::PlanFile, name: &str) -> Result<Option<Baseline>, Failure> {
+fn read_baseline(file: &files::PlanFile, name: &str) -> Result<Baseline, Failure> {
     let (path, text) = match file.built_in {
         Some(built_in) => (PathBuf::from(name), built_in.guards.to_string()),
         None => {
@@ -167,9 +167,8 @@ fn read_baseline(file: &files::PlanFile, name: &str) -> Result<Option<Baseline>,
             (path, text)
         }
     };
-    let baseline = serde_json::from_str(&text)
-        .map_err(|e| Failure::usage(format!("error: `{}` is not an assertion baseline: {e}", path.display())))?;
-    Ok(Some(baseline))
+    serde_json::from_str(&text)
+        .map_err(|e| Failure::usage(format!("error: `{}` is not an assertion baseline: {e}", path.display())))
 }
 
 /// The content that a baseline is accepted for: the plan without comments, layout and `prove`.

@@ -14,59 +14,20 @@ use std::{
     fmt,
 };
 
-/// Case, sentence, observation, field.
-type Key = [String; 4];
-type Counts = BTreeMap<String, usize>;
-type ByField = BTreeMap<String, Counts>;
-type ByObservation = BTreeMap<String, ByField>;
-type BySentence = BTreeMap<String, ByObservation>;
+type ByName<T> = BTreeMap<String, T>;
+type Counts = ByName<usize>;
 
+/// Also the form of a baseline in its file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "BaselineFile", into = "BaselineFile")]
+#[serde(deny_unknown_fields)]
 pub struct Baseline {
     /// The digest of the plan for which it was accepted.
-    plan: String,
-    /// The number of assertions that detect each mutation.
-    detected: BTreeMap<Key, Counts>,
-    /// How often the plan contains each assertion, by its text, including assertions in an `undo`.
-    assertions: Counts,
-}
-
-/// The form of a baseline in its file.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BaselineFile {
     #[serde(default)]
     plan: String,
-    cases: BTreeMap<String, BySentence>,
+    /// By case, sentence, observation and field: the number of assertions that detect each mutation.
+    cases: ByName<ByName<ByName<ByName<Counts>>>>,
+    /// How often the plan contains each assertion, by its text, including assertions in an `undo`.
     assertions: Counts,
-}
-
-impl From<Baseline> for BaselineFile {
-    fn from(baseline: Baseline) -> BaselineFile {
-        let mut file = BaselineFile { plan: baseline.plan, cases: BTreeMap::new(), assertions: baseline.assertions };
-        for ([case, sentence, summary, field], counts) in baseline.detected {
-            let sentences = file.cases.entry(case).or_default();
-            sentences.entry(sentence).or_default().entry(summary).or_default().insert(field, counts);
-        }
-        file
-    }
-}
-
-impl From<BaselineFile> for Baseline {
-    fn from(file: BaselineFile) -> Baseline {
-        let mut out = Baseline { plan: file.plan, assertions: file.assertions, ..Baseline::default() };
-        for (case, sentences) in file.cases {
-            for (sentence, observations) in sentences {
-                for (summary, fields) in observations {
-                    for (field, counts) in fields {
-                        out.detected.insert([case.clone(), sentence.clone(), summary.clone(), field], counts);
-                    }
-                }
-            }
-        }
-        out
-    }
 }
 
 /// A loss against the baseline.
@@ -115,16 +76,36 @@ impl Baseline {
             let Some((case, text)) = texts.get(sentence) else { continue };
             let stable = detections.iter().filter(|(label, _)| !UNSTABLE.contains(&label.as_str()));
             let counts: Counts = stable.map(|(label, by)| (label.clone(), by.len())).collect();
-            if !counts.is_empty() {
-                out.detected.insert([(*case).clone(), text.clone(), summary.clone(), field.clone()], counts);
-            }
+            out.insert([case, text, summary, field], counts);
         }
         out
     }
 
+    fn insert(&mut self, [case, sentence, summary, field]: [&String; 4], counts: Counts) {
+        if !counts.is_empty() {
+            let sentences = self.cases.entry(case.clone()).or_default();
+            let observations = sentences.entry(sentence.clone()).or_default();
+            observations.entry(summary.clone()).or_default().insert(field.clone(), counts);
+        }
+    }
+
+    fn get(&self, [case, sentence, summary, field]: [&String; 4]) -> Option<&Counts> {
+        self.cases.get(case)?.get(sentence)?.get(summary)?.get(field)
+    }
+
+    fn detected(&self) -> impl Iterator<Item = ([&String; 4], &Counts)> {
+        self.cases.iter().flat_map(|(case, sentences)| {
+            sentences.iter().flat_map(move |(sentence, observations)| {
+                observations.iter().flat_map(move |(summary, fields)| {
+                    fields.iter().map(move |(field, counts)| ([case, sentence, summary, field], counts))
+                })
+            })
+        })
+    }
+
     /// The number of entries: a mutation of a field that a sentence detects.
     pub fn count(&self) -> usize {
-        self.detected.values().map(Counts::len).sum()
+        self.detected().map(|(_, counts)| counts.len()).sum()
     }
 
     /// This baseline, accepted for a plan with this text.
@@ -138,20 +119,20 @@ impl Baseline {
     }
 
     /// The mutations and assertions that both baselines contain, each with the smaller count.
-    pub fn intersection(mut self, other: &Baseline) -> Baseline {
-        self.detected.iter_mut().for_each(|(key, counts)| keep_smaller(counts, other.detected.get(key)));
-        self.detected.retain(|_, counts| !counts.is_empty());
-        keep_smaller(&mut self.assertions, Some(&other.assertions));
-        self
+    pub fn intersection(&self, other: &Baseline) -> Baseline {
+        let assertions = smaller(&self.assertions, Some(&other.assertions));
+        let mut out = Baseline { plan: self.plan.clone(), cases: BTreeMap::new(), assertions };
+        self.detected().for_each(|(key, counts)| out.insert(key, smaller(counts, other.get(key))));
+        out
     }
 
     /// What `now` detects less than this baseline.
     pub fn lost_in(&self, now: &Baseline) -> Vec<Loss> {
-        let all = self.detected.iter().map(|(key, counts)| (key.clone(), fewer(counts, now.detected.get(key))));
-        let detections =
-            all.filter(|(_, fewer)| !fewer.is_empty()).map(|([case, sentence, summary, field], mutations)| {
-                Loss::Detection { case, sentence, summary, field, mutations }
-            });
+        let all = self.detected().map(|(key, counts)| (key, fewer(counts, now.get(key))));
+        let detections = all.filter(|(_, fewer)| !fewer.is_empty()).map(|(key, mutations)| {
+            let [case, sentence, summary, field] = key.map(String::clone);
+            Loss::Detection { case, sentence, summary, field, mutations }
+        });
         detections.chain(fewer(&self.assertions, Some(&now.assertions)).into_iter().map(Loss::Assertion)).collect()
     }
 
@@ -190,11 +171,10 @@ fn fewer(then: &Counts, now: Option<&Counts>) -> Vec<Fewer> {
     all.filter(|f| f.now < f.then).collect()
 }
 
-fn keep_smaller(mine: &mut Counts, other: Option<&Counts>) {
-    mine.retain(|of, n| {
-        *n = other.and_then(|other| other.get(of)).copied().unwrap_or(0).min(*n);
-        *n > 0
-    });
+/// What both contain, each with the smaller count.
+fn smaller(mine: &Counts, other: Option<&Counts>) -> Counts {
+    let both = mine.iter().filter_map(|(of, n)| Some((of.clone(), *other?.get(of)?.min(n))));
+    both.filter(|(_, n)| *n > 0).collect()
 }
 
 /// Keeps the losses that this run can show: those whose mutations fit the observed values.

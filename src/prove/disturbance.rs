@@ -25,58 +25,52 @@ pub enum Disturbance {
 pub const DISTURBANCES: [Disturbance; 4] =
     [Disturbance::Removed, Disturbance::Other, Disturbance::More, Disturbance::Less];
 
-/// What [`Disturbance::More`] adds.
-pub struct Growth<'a> {
-    /// Appended to texts.
-    pub text: &'a str,
-    pub mentioned: &'a ReferencedLiterals,
-}
-
 /// Largest number of elements added to one list.
 const MAX_ADDED: usize = 400;
 
-/// Disturbs a value and everything in it. `n` makes the new values of several fields differ.
-pub fn disturb(v: &Value, disturbance: Disturbance, growth: &Growth<'_>, n: &mut usize) -> Edit {
-    if disturbance == Disturbance::Removed {
-        return Edit::Removed;
-    }
-    let mutations: &[Mutation] = match (disturbance, v) {
-        (Disturbance::Other, Value::Text(_)) if shifted(v, SignedDuration::from_hours(1)).is_some() => {
-            &[Mutation::Later]
-        }
-        (Disturbance::Other, _) => &[Mutation::TextChanged, Mutation::Plus, Mutation::Flipped, Mutation::Later],
-        (_, _) => &[Mutation::TextEmptied, Mutation::FarMore, Mutation::Earlier],
-    };
-    match v {
-        Value::Map(m) => {
-            let mut map: Map =
-                m.iter().map(|(k, v)| (k.clone(), disturbed_or_same(v, disturbance, growth, n))).collect();
-            if disturbance == Disturbance::More {
-                additional_fields(growth.mentioned).into_iter().for_each(|f| {
-                    map.entry(f).or_insert_with(|| "added".into());
-                });
-            }
-            Edit::Replaced(Value::from(map))
-        }
-        Value::List(l) => {
-            let mut list: Vec<Value> = l.iter().map(|v| disturbed_or_same(v, disturbance, growth, n)).collect();
-            if disturbance == Disturbance::More {
-                list.extend(additional_elements(l, growth.mentioned).into_iter().flatten().take(MAX_ADDED));
-            }
-            Edit::Replaced(Value::list(list))
-        }
-        Value::Text(t) if disturbance == Disturbance::More => Edit::Replaced(format!("{t}\n{}", growth.text).into()),
-        Value::Null => Edit::Replaced(Value::text("changed")),
-        v => {
-            *n += 1;
-            mutations.iter().map(|m| mutate(m, v, *n)).find(|edit| *edit != Edit::Unchanged).unwrap_or(Edit::Unchanged)
-        }
-    }
+pub struct Disturber<'a> {
+    pub disturbance: Disturbance,
+    /// Appended to texts by [`Disturbance::More`].
+    pub text: &'a str,
+    /// Added to maps and lists by [`Disturbance::More`].
+    pub mentioned: &'a ReferencedLiterals,
+    /// Makes the new values of several fields differ.
+    pub n: usize,
 }
 
-fn disturbed_or_same(v: &Value, disturbance: Disturbance, growth: &Growth<'_>, n: &mut usize) -> Value {
-    match disturb(v, disturbance, growth, n) {
-        Edit::Replaced(new) => new,
-        _ => v.clone(),
+impl Disturber<'_> {
+    /// Disturbs a value and everything in it.
+    pub fn disturb(&mut self, v: &Value) -> Edit {
+        let grows = self.disturbance == Disturbance::More;
+        match v {
+            _ if self.disturbance == Disturbance::Removed => Edit::Removed,
+            Value::Map(m) => {
+                let mut map: Map = m.iter().filter_map(|(k, v)| Some((k.clone(), self.disturb(v).apply(v)?))).collect();
+                for field in additional_fields(self.mentioned).into_iter().filter(|_| grows) {
+                    map.entry(field).or_insert_with(|| "added".into());
+                }
+                Edit::Replaced(Value::from(map))
+            }
+            Value::List(l) => {
+                let mut list: Vec<Value> = l.iter().filter_map(|v| self.disturb(v).apply(v)).collect();
+                if grows {
+                    list.extend(additional_elements(l, self.mentioned).into_iter().flatten().take(MAX_ADDED));
+                }
+                Edit::Replaced(Value::list(list))
+            }
+            Value::Text(t) if grows => Edit::Replaced(format!("{t}\n{}", self.text).into()),
+            Value::Null => Edit::Replaced(Value::text("changed")),
+            v => {
+                self.n += 1;
+                let is_time = matches!(v, Value::Text(_)) && shifted(v, SignedDuration::from_hours(1)).is_some();
+                let mutations: &[Mutation] = match self.disturbance {
+                    Disturbance::Other if is_time => &[Mutation::Later],
+                    Disturbance::Other => &[Mutation::TextChanged, Mutation::Plus, Mutation::Flipped, Mutation::Later],
+                    _ => &[Mutation::TextEmptied, Mutation::FarMore, Mutation::Earlier],
+                };
+                let mut edits = mutations.iter().map(|m| mutate(m, v, self.n));
+                edits.find(|edit| *edit != Edit::Unchanged).unwrap_or(Edit::Unchanged)
+            }
+        }
     }
 }

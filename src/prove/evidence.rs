@@ -54,14 +54,13 @@ pub fn prove_run(
     let mut notes: Vec<String> = record.missing_part().map(String::from).into_iter().collect();
     let replay = Replay::new(schedule, record)?;
     let differences = differences(&replay);
-    let secrets = masked_secrets(replay.record());
-    let results = mutate_run(&replay, &secrets, progress).ok_or(ProveError::Interrupted)?;
+    let results = mutate_run(&replay, masked_secrets(replay.record()), progress).ok_or(ProveError::Interrupted)?;
     let assertions = assertions_of(replay.schedule());
     let evaluated: HashSet<&Span> = replay
         .cases
         .iter()
         .flat_map(|c| &c.sentences)
-        .flat_map(|s| &s.actions)
+        .flat_map(|s| s.actions.values())
         .flat_map(|a| &a.results)
         .filter_map(|r| r.assertion.as_ref())
         .collect();
@@ -148,12 +147,10 @@ fn differences(replay: &Replay) -> HashMap<Span, String> {
     let by_location = assertions_by_location(replay.schedule());
     let mut out = HashMap::new();
     for (case, baseline) in replay.schedule().cases.iter().zip(&replay.cases) {
-        let replayed: HashMap<&Address, _> =
-            baseline.sentences.iter().flat_map(|s| &s.actions).map(|outcome| (&outcome.at, outcome)).collect();
         for (at, action) in replay.record().actions.iter().filter(|(at, _)| is_in_case(case, at)) {
             let Some(then) = &action.outcome else { continue };
             let spans = || by_location.get(&action.location).into_iter().flatten().cloned();
-            let Some(now) = replayed.get(at) else {
+            let Some(now) = baseline.sentences.iter().find_map(|s| s.actions.get(at)) else {
                 let why = format!("in the replay, `{at}` is not run");
                 out.extend(spans().map(|span| (span, why.clone())));
                 continue;
@@ -182,8 +179,8 @@ fn is_in_case(case: &Case, at: &Address) -> bool {
     !at.is_in("undo") && !at.is_in("fault") && case.sentences.iter().any(|s| at.is_within(&s.address))
 }
 
-/// Collects the masks in the record, such as `‹password›`, in place of the secrets themselves.
-fn masked_secrets(record: &Record) -> Vec<String> {
+/// The masks in the record, such as `‹password›`, in place of the secrets themselves.
+fn masked_secrets(record: &Record) -> String {
     let out = RefCell::new(BTreeSet::from(["‹secret›".to_string()]));
     let collect = |text: &str| {
         out.borrow_mut().extend(text.match_indices('‹').filter_map(|(i, _)| {
@@ -197,7 +194,7 @@ fn masked_secrets(record: &Record) -> Vec<String> {
             output.value.map_text(&collect);
         }
     }
-    out.into_inner().into_iter().collect()
+    out.into_inner().into_iter().collect::<Vec<_>>().join(" ")
 }
 
 fn sentence_proofs(replay: &Replay, results: &MutationResults) -> Vec<SentenceProof> {

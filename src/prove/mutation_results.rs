@@ -1,7 +1,7 @@
 //! The results of mutating a run's observations: which assertions fail, and which fields are read.
 use super::path::FieldPath;
 use crate::{address::Address, source::Span};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 #[derive(Default)]
 pub struct MutationResults {
@@ -17,6 +17,7 @@ pub struct MutationResults {
 /// By the label of a mutation: the assertions that detect it.
 pub type Detections = BTreeMap<String, HashSet<Span>>;
 
+#[derive(Clone)]
 pub struct Kill {
     /// Position in the plan; the report names the first kill.
     pub order: (usize, usize),
@@ -38,18 +39,12 @@ impl MutationResults {
     pub fn join(&mut self, other: MutationResults) {
         self.mutants += other.mutants;
         for (span, kill) in other.kills {
-            match self.kills.entry(span) {
-                Entry::Occupied(mut e) => {
-                    let times = e.get().times + kill.times;
-                    if kill.order < e.get().order {
-                        e.insert(kill);
-                    }
-                    e.get_mut().times = times;
-                }
-                Entry::Vacant(e) => {
-                    e.insert(kill);
-                }
+            let mine = self.kills.entry(span).or_insert_with(|| Kill { times: 0, ..kill.clone() });
+            let times = mine.times + kill.times;
+            if kill.order < mine.order {
+                *mine = kill;
             }
+            mine.times = times;
         }
         for (key, detections) in other.detections {
             let mine = self.detections.entry(key).or_default();

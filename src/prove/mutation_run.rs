@@ -19,7 +19,7 @@ const STACK_BYTES: usize = 64 << 20;
 pub type Progress<'w> = dyn Fn(usize, usize) -> ControlFlow<()> + Sync + 'w;
 
 /// Mutates every observation of the cases; `None` if `progress` stopped it.
-pub fn mutate_run(replay: &Replay, secrets: &[String], progress: &Progress) -> Option<MutationResults> {
+pub fn mutate_run(replay: &Replay, secrets: String, progress: &Progress) -> Option<MutationResults> {
     let judge = Judge::new(replay, secrets);
     let groups = groups(replay);
     let (next, done, stopped) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
@@ -64,7 +64,6 @@ fn groups(replay: &Replay) -> Vec<Group> {
                     order,
                     case: c,
                     sentence: s,
-                    address: sentence.address.clone(),
                     summary: action.summary.clone(),
                     location: action.location.clone(),
                     members: vec![],

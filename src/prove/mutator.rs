@@ -1,10 +1,10 @@
 //! Mutates the observations of one action, one mutation at a time: first to find the fields that assertions read, then
 //! each of those fields.
 use super::{
-    disturbance::{DISTURBANCES, Growth, disturb},
+    disturbance::{DISTURBANCES, Disturber},
     mutation::{Mutation, STACK_TRACES, general_mutations, mentioned_text, mutate, mutations_for},
     mutation_results::{Fields, Kill, MutationResults},
-    path::{Edit, FieldPath, PathStep, count, edit, first, format_path, joined},
+    path::{Edit, FieldPath, PathStep, edit, format_path, joined, values_at},
     reaction::{Judge, Reaction},
 };
 use crate::{
@@ -31,8 +31,6 @@ pub struct Group {
     pub order: usize,
     pub case: usize,
     pub sentence: usize,
-    /// The address of the sentence.
-    pub address: Address,
     pub summary: String,
     pub location: Location,
     pub members: Vec<Member>,
@@ -50,13 +48,21 @@ pub fn mutate_group(judge: &Judge<'_>, group: &Group) -> MutationResults {
     Mutator { judge, group, results: MutationResults::default() }.run()
 }
 
+/// A mutation of a field of one observation.
+#[derive(Clone, Copy)]
+struct FieldMutation<'m> {
+    member: &'m Member,
+    path: &'m FieldPath,
+    mutation: &'m Mutation,
+}
+
 struct Mutator<'h> {
     judge: &'h Judge<'h>,
     group: &'h Group,
     results: MutationResults,
 }
 
-impl Mutator<'_> {
+impl<'h> Mutator<'h> {
     fn run(mut self) -> MutationResults {
         let group = self.group;
         for member in &group.members {
@@ -73,13 +79,19 @@ impl Mutator<'_> {
         for path in &fields.read {
             self.mutate_field(path, &mentioned);
         }
-        self.results.fields.insert((group.address.clone(), group.summary.clone()), fields);
+        let address = self.sentence(group.sentence).clone();
+        self.results.fields.insert((address, group.summary.clone()), fields);
         self.results
     }
 
     fn try_mutant(&mut self, changes: Vec<Change>) -> Reaction {
         self.results.mutants += 1;
         self.judge.judge(self.group.case, self.group.sentence, changes)
+    }
+
+    /// The address of a sentence of the case.
+    fn sentence(&self, sentence: usize) -> &'h Address {
+        &self.judge.replay.schedule().cases[self.group.case].sentences[sentence].address
     }
 
     /// Whether a top-level field of an observation comes from the record. The engine computes the other fields itself.
@@ -91,20 +103,23 @@ impl Mutator<'_> {
         }
     }
 
-    fn output(&self, member: &Member, attempt: usize) -> Option<&Output> {
+    fn output(&self, member: &Member, attempt: usize) -> Option<&'h Output> {
         self.judge.output(self.group.case, &member.at, attempt)
     }
 
-    fn last_output(&self, member: &Member) -> Option<&Output> {
+    fn last_output(&self, member: &Member) -> Option<&'h Output> {
         self.output(member, member.attempts - 1)
+    }
+
+    fn last_outputs(&self) -> impl Iterator<Item = (&'h Member, &'h Output)> {
+        self.group.members.iter().filter_map(|member| Some((member, self.last_output(member)?)))
     }
 
     /// Edits the last output of every member at a path; `None` if nothing changed.
     fn edit_all(&self, path: &[PathStep], f: &mut dyn FnMut(&Value, usize) -> Edit) -> Option<Vec<Change>> {
         let mut changes = vec![];
         let mut n = 0;
-        for member in &self.group.members {
-            let Some(output) = self.last_output(member) else { continue };
+        for (member, output) in self.last_outputs() {
             if let Edit::Replaced(value) = edit(&output.value, path, &mut n, f) {
                 changes.push(change(member, member.attempts - 1, output, value));
             }
@@ -115,21 +130,17 @@ impl Mutator<'_> {
     /// The steps that extend a path in the last outputs of the members.
     fn steps_from(&self, path: &[PathStep]) -> IndexSet<PathStep> {
         let mut out = IndexSet::new();
-        for member in &self.group.members {
-            let Some(output) = self.last_output(member) else { continue };
-            edit(&output.value, path, &mut 0, &mut |v, _| {
+        for (member, output) in self.last_outputs() {
+            for v in values_at(&output.value, path) {
                 match v {
                     Value::Map(m) => {
                         let keys = m.keys().filter(|k| !path.is_empty() || Self::is_mutable(member.kind, k));
                         out.extend(keys.cloned().map(PathStep::Key));
                     }
-                    Value::List(l) if !l.is_empty() => {
-                        out.insert(PathStep::Each);
-                    }
+                    Value::List(l) if !l.is_empty() => drop(out.insert(PathStep::Each)),
                     _ => {}
                 }
-                Edit::Unchanged
-            });
+            }
         }
         out
     }
@@ -140,11 +151,10 @@ impl Mutator<'_> {
         let text = format!("{}{}\n{}", self.judge.secrets, STACK_TRACES, mentioned_text(mentioned));
         for step in self.steps_from(path) {
             let inner = joined(path, step);
-            let detected = DISTURBANCES.iter().any(|disturbance| {
-                let mut n = 0;
-                let growth = Growth { text: &text, mentioned };
-                self.edit_all(&inner, &mut |v, _| disturb(v, *disturbance, &growth, &mut n))
-                    .is_some_and(|changes| self.try_mutant(changes).detected)
+            let detected = DISTURBANCES.into_iter().any(|disturbance| {
+                let mut disturber = Disturber { disturbance, text: &text, mentioned, n: 0 };
+                let changes = self.edit_all(&inner, &mut |v, _| disturber.disturb(v));
+                changes.is_some_and(|changes| self.try_mutant(changes).detected)
             });
             if detected {
                 fields.read.insert(inner.clone());
@@ -170,56 +180,50 @@ impl Mutator<'_> {
     fn mutate_field(&mut self, path: &FieldPath, by_group: &ReferencedLiterals) {
         let group = self.group;
         for (n, member) in group.members.iter().enumerate() {
-            let Some(value) = self.last_output(member).map(|o| o.value.clone()) else { continue };
-            let Some(sample) = first(&value, path).cloned() else { continue };
+            let Some(output) = self.last_output(member) else { continue };
+            let values = values_at(&output.value, path);
+            let Some(&sample) = values.first() else { continue };
+            let total = values.len();
+            let general = general_mutations(&self.judge.secrets);
             if !is_sampled(n, group.members.len()) {
-                for mutation in general_mutations(&self.judge.secrets) {
-                    let total = count(&value, path);
-                    self.mutate_range(member, member.attempts - 1, path, &mutation, 0..total);
+                for mutation in &general {
+                    self.mutate_range(FieldMutation { member, path, mutation }, member.attempts - 1, 0..total);
                 }
                 continue;
             }
             let mut reactions = Reaction::default();
-            for mutation in general_mutations(&self.judge.secrets) {
-                let reaction = self.mutate_each(member, &value, path, &mutation);
+            for mutation in &general {
+                let reaction = self.mutate_each(FieldMutation { member, path, mutation }, total);
                 reactions.fails.extend(reaction.fails);
                 reactions.not_evaluated.extend(reaction.not_evaluated);
             }
             let is_status = path.last() == Some(&PathStep::Key("status".into()));
-            for status in if is_status { &[200, 404, 503][..] } else { &[] } {
-                self.mutate_each(member, &value, path, &Mutation::OtherClass(*status));
-            }
+            let statuses = if is_status { &[200, 404, 503][..] } else { &[] };
             let own = self.judge.mentioned(group.case, &reactions);
             let reacted = !reactions.fails.is_empty() || !reactions.not_evaluated.is_empty();
-            for mutation in mutations_for(&sample, if reacted { &own } else { by_group }) {
-                self.mutate_each(member, &value, path, &mutation);
+            let mentioned = mutations_for(sample, if reacted { &own } else { by_group });
+            for mutation in &statuses.iter().map(|n| Mutation::OtherClass(*n)).chain(mentioned).collect::<Vec<_>>() {
+                self.mutate_each(FieldMutation { member, path, mutation }, total);
             }
         }
     }
 
     /// Mutates all values at a path together. If that is detected, also mutates single values, and the other attempts
     /// that decide.
-    fn mutate_each(&mut self, member: &Member, value: &Value, path: &FieldPath, mutation: &Mutation) -> Reaction {
-        let (total, last) = (count(value, path), member.attempts - 1);
-        let reaction = self.mutate_range(member, last, path, mutation, 0..total);
+    fn mutate_each(&mut self, field: FieldMutation<'_>, total: usize) -> Reaction {
+        let last = field.member.attempts - 1;
+        let reaction = self.mutate_range(field, last, 0..total);
         if reaction.detected {
-            self.bisect(member, path, mutation, 0..total, &mut 0);
+            self.bisect(field, 0..total, &mut 0);
             for attempt in 0..last {
-                self.mutate_range(member, attempt, path, mutation, 0..usize::MAX);
+                self.mutate_range(field, attempt, 0..usize::MAX);
             }
         }
         reaction
     }
 
     /// Bisects a range of values to isolate some whose mutation alone is detected; `found` counts them.
-    fn bisect(
-        &mut self,
-        member: &Member,
-        path: &FieldPath,
-        mutation: &Mutation,
-        range: Range<usize>,
-        found: &mut usize,
-    ) {
+    fn bisect(&mut self, field: FieldMutation<'_>, range: Range<usize>, found: &mut usize) {
         if range.len() < 2 {
             *found += range.len();
             return;
@@ -227,27 +231,19 @@ impl Mutator<'_> {
         let middle = range.start + range.len() / 2;
         for half in [range.start..middle, middle..range.end] {
             if *found < MAX_SINGLE_ELEMENTS
-                && self.mutate_range(member, member.attempts - 1, path, mutation, half.clone()).detected
+                && self.mutate_range(field, field.member.attempts - 1, half.clone()).detected
             {
-                self.bisect(member, path, mutation, half, found);
+                self.bisect(field, half, found);
             }
         }
     }
 
-    fn mutate_range(
-        &mut self,
-        member: &Member,
-        attempt: usize,
-        path: &FieldPath,
-        mutation: &Mutation,
-        range: Range<usize>,
-    ) -> Reaction {
-        let Some(output) = self.output(member, attempt).cloned() else { return Reaction::default() };
+    fn mutate_range(&mut self, field: FieldMutation<'_>, attempt: usize, range: Range<usize>) -> Reaction {
+        let FieldMutation { member, path, mutation } = field;
+        let Some(output) = self.output(member, attempt) else { return Reaction::default() };
         let mut f = |v: &Value, n| if range.contains(&n) { mutate(mutation, v, n) } else { Edit::Unchanged };
         let Edit::Replaced(value) = edit(&output.value, path, &mut 0, &mut f) else { return Reaction::default() };
-        let reaction = self.try_mutant(vec![change(member, attempt, &output, value)]);
-        self.record(path, mutation, &reaction);
-        reaction
+        self.try_and_record(vec![change(member, attempt, output, value)], path, mutation)
     }
 
     /// Shifts the time of an observation, and its duration.
@@ -257,36 +253,28 @@ impl Mutator<'_> {
         for (mutation, by) in [(Mutation::Earlier, -hour), (Mutation::Later, hour)] {
             for field in ["at", "took"] {
                 let path = vec![PathStep::Key(field.into())];
-                let changes: Vec<Change> = match (member.kind, field) {
-                    // together with all attempts before it
-                    (ObservationKind::Verb, "at") => (0..=last)
-                        .filter_map(|attempt| {
-                            let output = self.output(member, attempt)?;
-                            let at = output.at.checked_add(by).ok()?;
-                            let output = Output { at, ..output.clone() };
-                            Some(Change { at: member.at.clone(), attempt, output })
-                        })
-                        .collect(),
+                let shifted = |output: &Output| match (member.kind, field) {
+                    (ObservationKind::Verb, "at") => {
+                        Some(Output { at: output.at.checked_add(by).ok()?, ..output.clone() })
+                    }
                     (ObservationKind::Verb, _) => {
-                        let Some(output) = self.output(member, last).cloned() else { continue };
-                        let took = match mutation {
-                            Mutation::Later => output.took + Duration::from_secs(3600),
-                            _ => Duration::ZERO,
-                        };
-                        let output = Output { took, ..output };
-                        vec![Change { at: member.at.clone(), attempt: last, output }]
+                        let later = output.took + Duration::from_secs(3600);
+                        let took = if mutation == Mutation::Later { later } else { Duration::ZERO };
+                        Some(Output { took, ..output.clone() })
                     }
-                    _ => {
-                        let Some(output) = self.output(member, last) else { continue };
-                        match edit(&output.value, &path, &mut 0, &mut |v, n| mutate(&mutation, v, n)) {
-                            Edit::Replaced(value) => vec![change(member, last, output, value)],
-                            _ => continue,
-                        }
-                    }
+                    _ => match edit(&output.value, &path, &mut 0, &mut |v, n| mutate(&mutation, v, n)) {
+                        Edit::Replaced(value) => Some(Output { value, ..output.clone() }),
+                        _ => None,
+                    },
                 };
+                // the time of an observation together with all attempts before it
+                let first = if (member.kind, field) == (ObservationKind::Verb, "at") { 0 } else { last };
+                let change = |attempt| {
+                    Some(Change { at: member.at.clone(), attempt, output: shifted(self.output(member, attempt)?)? })
+                };
+                let changes: Vec<Change> = (first..=last).filter_map(change).collect();
                 if !changes.is_empty() {
-                    let reaction = self.try_mutant(changes);
-                    self.record(&path, &mutation, &reaction);
+                    self.try_and_record(changes, &path, &mutation);
                 }
             }
         }
@@ -295,13 +283,12 @@ impl Mutator<'_> {
     /// Replaces a whole output: its object does not exist, or it is an earlier response to the same request.
     fn replace_whole(&mut self, member: &Member) {
         let attempt = member.attempts - 1;
-        let Some(output) = self.output(member, attempt).cloned() else { return };
+        let Some(output) = self.output(member, attempt) else { return };
         let missing = self.judge.action(&self.group.location).and_then(|a| a.without_object(&output.value));
         let missing = missing.into_iter().map(|v| (Mutation::Missing, v));
         let earlier = self.earlier_responses(member, attempt).into_iter().map(|v| (Mutation::Stale, v));
         for (mutation, value) in missing.chain(earlier).collect::<Vec<_>>() {
-            let reaction = self.try_mutant(vec![change(member, attempt, &output, value)]);
-            self.record(&vec![], &mutation, &reaction);
+            self.try_and_record(vec![change(member, attempt, output, value)], &vec![], &mutation);
         }
     }
 
@@ -337,8 +324,9 @@ impl Mutator<'_> {
         out
     }
 
-    /// Records which assertions killed a mutant.
-    fn record(&mut self, path: &FieldPath, mutation: &Mutation, reaction: &Reaction) {
+    /// Tries a mutant, and records which assertions killed it.
+    fn try_and_record(&mut self, changes: Vec<Change>, path: &FieldPath, mutation: &Mutation) -> Reaction {
+        let reaction = self.try_mutant(changes);
         let field = format_path(path);
         for (sentence, span) in &reaction.fails {
             let order = (self.group.order, self.results.mutants);
@@ -348,11 +336,11 @@ impl Mutator<'_> {
                 times: 0,
             });
             kill.times += 1;
-            let sentences = &self.judge.replay.schedule().cases[self.group.case].sentences;
-            let key = (sentences[*sentence].address.clone(), self.group.summary.clone(), field.clone());
+            let key = (self.sentence(*sentence).clone(), self.group.summary.clone(), field.clone());
             let detections = self.results.detections.entry(key).or_default();
             detections.entry(mutation.label().into_owned()).or_default().insert(span.clone());
         }
+        reaction
     }
 }
 

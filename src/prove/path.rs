@@ -18,6 +18,17 @@ pub enum Edit {
     Removed,
 }
 
+impl Edit {
+    /// The value after the edit; `None` if it is removed.
+    pub fn apply(self, v: &Value) -> Option<Value> {
+        match self {
+            Edit::Unchanged => Some(v.clone()),
+            Edit::Replaced(new) => Some(new),
+            Edit::Removed => None,
+        }
+    }
+}
+
 /// `body.errors[].name`; the path to the whole observation is `(all of it)`.
 pub fn format_path(path: &[PathStep]) -> String {
     let mut out = String::new();
@@ -43,22 +54,15 @@ pub fn joined(path: &[PathStep], step: PathStep) -> FieldPath {
     path.iter().cloned().chain([step]).collect()
 }
 
-/// The number of values at a path.
-pub fn count(v: &Value, path: &[PathStep]) -> usize {
-    match path.split_first() {
-        None => 1,
-        Some((PathStep::Key(k), rest)) => v.get(k).map_or(0, |v| count(v, rest)),
-        Some((PathStep::Each, rest)) => v.as_list().map_or(0, |l| l.iter().map(|v| count(v, rest)).sum()),
-    }
-}
-
-/// The first value at a path.
-pub fn first<'v>(v: &'v Value, path: &[PathStep]) -> Option<&'v Value> {
-    match path.split_first() {
-        None => Some(v),
-        Some((PathStep::Key(k), rest)) => first(v.get(k)?, rest),
-        Some((PathStep::Each, rest)) => v.as_list()?.iter().find_map(|v| first(v, rest)),
-    }
+/// The values at a path.
+pub fn values_at<'v>(v: &'v Value, path: &[PathStep]) -> Vec<&'v Value> {
+    path.iter().fold(vec![v], |values, step| {
+        let inner = |v: &'v Value| match step {
+            PathStep::Key(k) => v.get(k).into_iter().collect::<Vec<_>>(),
+            PathStep::Each => v.as_list().unwrap_or_default().iter().collect(),
+        };
+        values.into_iter().flat_map(inner).collect()
+    })
 }
 
 /// Edits every value at a path. `f` gets each value and its number; `n` is the next number.
@@ -71,31 +75,24 @@ pub fn edit(v: &Value, path: &[PathStep], n: &mut usize, f: &mut dyn FnMut(&Valu
         Some((PathStep::Key(k), rest)) => {
             let (Some(map), Some(inner)) = (v.as_map(), v.get(k)) else { return Edit::Unchanged };
             let edited = edit(inner, rest, n, f);
-            let mut map = match edited {
-                Edit::Unchanged => return Edit::Unchanged,
-                _ => map.clone(),
-            };
-            match edited {
-                Edit::Replaced(new) => drop(map.insert(k.clone(), new)),
-                _ => drop(map.shift_remove(k)),
+            if edited == Edit::Unchanged {
+                return edited;
+            }
+            let mut map = map.clone();
+            match edited.apply(inner) {
+                Some(new) => drop(map.insert(k.clone(), new)),
+                None => drop(map.shift_remove(k)),
             }
             Edit::Replaced(Value::from(map))
         }
         Some((PathStep::Each, rest)) => {
-            let Some(list) = v.as_list() else { return Edit::Unchanged };
-            let mut changed = false;
-            let mut out = Vec::with_capacity(list.len());
-            for item in list {
-                match edit(item, rest, n, f) {
-                    Edit::Unchanged => out.push(item.clone()),
-                    Edit::Replaced(new) => {
-                        changed = true;
-                        out.push(new);
-                    }
-                    Edit::Removed => changed = true,
-                }
+            let list = v.as_list().unwrap_or_default();
+            let edits: Vec<Edit> = list.iter().map(|item| edit(item, rest, n, f)).collect();
+            if edits.iter().all(|edit| *edit == Edit::Unchanged) {
+                return Edit::Unchanged;
             }
-            if changed { Edit::Replaced(Value::list(out)) } else { Edit::Unchanged }
+            let items = list.iter().zip(edits).filter_map(|(item, edit)| edit.apply(item));
+            Edit::Replaced(Value::list(items.collect()))
         }
     }
 }
@@ -119,15 +116,12 @@ pub fn inserted(v: &Value, path: &[PathStep], new: &Value) -> Option<Value> {
 
 /// The paths to the strings of a value, except strings in lists.
 pub fn string_paths(v: &Value) -> Vec<FieldPath> {
-    fn collect(v: &Value, path: &[PathStep], out: &mut Vec<FieldPath>) {
-        match v {
-            Value::Text(_) => out.push(path.to_vec()),
-            Value::Map(m) => m.iter().for_each(|(k, v)| collect(v, &joined(path, PathStep::Key(k.clone())), out)),
-            _ => {}
-        }
-    }
     let mut out = vec![];
-    collect(v, &[], &mut out);
+    visit(v, &mut vec![], &mut |path, v| {
+        if matches!(v, Value::Text(_)) && !path.contains(&PathStep::Each) {
+            out.push(path.to_vec());
+        }
+    });
     out
 }
 

@@ -4,8 +4,7 @@ use crate::{
     engine::schedule::{ActionKind, Schedule},
     executor::{Action, Output},
     expr::ReferencedLiterals,
-    outcome::Status,
-    replay::{Replay, judge::SentenceResult, record::RecordedOutcome, source::Change},
+    replay::{Replay, source::Change},
     source::{Location, Span},
 };
 use indexmap::IndexSet;
@@ -22,13 +21,8 @@ pub struct Reaction {
     pub not_evaluated: IndexSet<Span>,
 }
 
-/// The status of an action, and whether each of its assertions holds.
-type Unchanged = (Status, Vec<(Option<Span>, bool)>);
-
 pub struct Judge<'r> {
     pub replay: &'r Replay,
-    /// For each case and sentence: the outcome of each action without changes.
-    unchanged: Vec<Vec<HashMap<Address, Unchanged>>>,
     /// The action of each location that has a verb.
     actions: HashMap<Location, &'r dyn Action>,
     /// The masked secrets of the run in one text.
@@ -36,13 +30,8 @@ pub struct Judge<'r> {
 }
 
 impl<'r> Judge<'r> {
-    pub fn new(replay: &'r Replay, secrets: &[String]) -> Self {
-        let outcome = |o: &RecordedOutcome| {
-            (o.at.clone(), (o.status, o.results.iter().map(|r| (r.assertion.clone(), r.holds)).collect()))
-        };
-        let sentence = |s: &SentenceResult| s.actions.iter().map(outcome).collect::<HashMap<_, _>>();
-        let unchanged = replay.cases.iter().map(|c| c.sentences.iter().map(sentence).collect()).collect();
-        Judge { replay, unchanged, actions: verb_actions(replay.schedule()), secrets: secrets.join(" ") }
+    pub fn new(replay: &'r Replay, secrets: String) -> Self {
+        Judge { replay, actions: verb_actions(replay.schedule()), secrets }
     }
 
     pub fn action(&self, location: &Location) -> Option<&'r dyn Action> {
@@ -53,21 +42,13 @@ impl<'r> Judge<'r> {
     pub fn judge(&self, case: usize, sentence: usize, changes: Vec<Change>) -> Reaction {
         let mut out = Reaction::default();
         for (sentence, result) in self.replay.with_changes(case, sentence, changes) {
-            let before = &self.unchanged[case][sentence];
             // the last run of a repeated action counts
-            let now: HashMap<&Address, &RecordedOutcome> = result.actions.iter().map(|o| (&o.at, o)).collect();
-            out.detected |= now.keys().any(|at| !before.contains_key(*at));
-            for (at, (status, results)) in before {
+            let (before, now) = (&self.replay.cases[case].sentences[sentence].actions, &result.actions);
+            out.detected |= now.keys().any(|at| !before.contains_key(at));
+            for (at, then) in before {
                 let now = now.get(at);
-                if now.is_none() && result.reused.iter().any(|reused| at.is_within(reused)) {
-                    continue;
-                }
-                let same = now.is_some_and(|now| {
-                    *status == now.status
-                        && results.len() == now.results.len()
-                        && results.iter().zip(&now.results).all(|((_, held), r)| *held == r.holds)
-                });
-                if same {
+                let is_reused = || result.reused.iter().any(|reused| at.is_within(reused));
+                if now.is_some_and(|now| now.is_same(then)) || (now.is_none() && is_reused()) {
                     continue;
                 }
                 out.detected = true;
@@ -77,7 +58,7 @@ impl<'r> Judge<'r> {
                         out.fails.extend(failed.filter_map(|r| Some((sentence, r.assertion.clone()?))));
                     }
                     // the action ended before its assertions
-                    Some(_) => out.not_evaluated.extend(results.iter().filter_map(|(span, _)| span.clone())),
+                    Some(_) => out.not_evaluated.extend(then.results.iter().filter_map(|r| r.assertion.clone())),
                     // the case ended before the action, for another reason
                     None => {}
                 }

@@ -49,9 +49,6 @@ pub struct BaselineCase {
     verdict: Verdict,
 }
 
-/// The status of an action, and whether each of its assertions holds.
-type ActionResults = (Status, Vec<bool>);
-
 struct State {
     execution: CaseExecution,
     faults: Vec<String>,
@@ -60,18 +57,20 @@ struct State {
 #[derive(Clone, Debug)]
 pub struct SentenceResult {
     pub status: Status,
-    /// Each action that ended, in order.
-    pub actions: Vec<RecordedOutcome>,
+    /// The last outcome of each action that ended.
+    pub actions: HashMap<Address, RecordedOutcome>,
     /// Actions whose outcome was reused; actions inside them are reused as well.
     pub reused: Vec<Address>,
 }
 
 impl BaselineCase {
-    /// The verdict, and the last status and results of each sentence and action.
-    fn results(&self) -> (Verdict, Vec<Status>, HashMap<&Address, ActionResults>) {
-        let actions = self.sentences.iter().flat_map(|s| &s.actions);
-        let actions = actions.map(|a| (&a.at, (a.status, a.results.iter().map(|r| r.holds).collect())));
-        (self.verdict, self.sentences.iter().map(|s| s.status).collect(), actions.collect())
+    /// Whether the verdict, and the last status and results of each sentence and action are the same.
+    fn is_same(&self, other: &BaselineCase) -> bool {
+        let same = |(a, b): (&SentenceResult, &SentenceResult)| {
+            let same_outcome = |(at, outcome)| b.actions.get(at).is_some_and(|other| other.is_same(outcome));
+            a.status == b.status && a.actions.len() == b.actions.len() && a.actions.iter().all(same_outcome)
+        };
+        self.verdict == other.verdict && self.sentences.iter().zip(&other.sentences).all(same)
     }
 }
 
@@ -85,7 +84,7 @@ impl Replay {
         let judge = |case| {
             let whole = replay.baseline(case, replay.record.clone());
             let mut quick = replay.baseline(case, short.clone());
-            if quick.results() != whole.results() {
+            if !quick.is_same(&whole) {
                 return whole;
             }
             quick.learned.literals = whole.learned.literals;
@@ -194,15 +193,15 @@ fn run_to_end<T>(work: impl Future<Output = T>) -> T {
     }
 }
 
-/// Keeps the outcome of each action.
+/// Keeps the last outcome of each action.
 #[derive(Default)]
-struct CollectingSink(Mutex<Vec<RecordedOutcome>>);
+struct CollectingSink(Mutex<HashMap<Address, RecordedOutcome>>);
 
 #[async_trait]
 impl Events for CollectingSink {
     async fn emit(&self, at: &Address, kind: EventKind) {
         if let EventKind::ActionFinished { status, results, .. } = kind {
-            self.0.lock().push(RecordedOutcome { at: at.clone(), status, results });
+            self.0.lock().insert(at.clone(), RecordedOutcome { status, results });
         }
     }
 

@@ -41,9 +41,16 @@ pub struct RecordedAction {
 
 #[derive(Clone, Debug)]
 pub struct RecordedOutcome {
-    pub at: Address,
     pub status: Status,
     pub results: Vec<AssertionResult>,
+}
+
+impl RecordedOutcome {
+    /// Whether both have the same status, and the same assertions hold.
+    pub fn is_same(&self, other: &RecordedOutcome) -> bool {
+        let holds = |outcome: &'_ RecordedOutcome| outcome.results.iter().map(|r| r.holds).collect::<Vec<_>>();
+        self.status == other.status && holds(self) == holds(other)
+    }
 }
 
 impl Record {
@@ -93,8 +100,7 @@ impl Record {
             EventKind::ActionFinished { status, results, .. } => {
                 if let Some(action) = self.actions.get_mut(at) {
                     action.ended = Some(event.at);
-                    action.outcome =
-                        Some(RecordedOutcome { at: at.clone(), status: *status, results: results.clone() });
+                    action.outcome = Some(RecordedOutcome { status: *status, results: results.clone() });
                 }
             }
             EventKind::CaseFinished { verdict, .. } => drop(self.cases.insert(at.case().into(), *verdict)),
