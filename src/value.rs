@@ -6,10 +6,12 @@ use std::{fmt, sync::Arc};
 
 pub type Map = IndexMap<String, Value>;
 
-/// A JSON value, a time or a duration. Cheap to clone: text, lists and maps are shared.
+/// A JSON value, a time, a duration, or a value that was not or not completely observed. Cheap to clone: text, lists
+/// and maps are shared.
 ///
-/// Serialised as JSON with a time as `{"$time": "2026-01-02T03:04:05Z"}` and a duration as `{"$duration": "PT1.5S"}`,
-/// so that a record keeps the types.
+/// Serialised as JSON, where a map with one key marks what JSON lacks, so that a record keeps the types:
+/// `{"$time": "2026-01-02T03:04:05Z"}`, `{"$duration": "PT1.5S"}`, `{"$float": "inf"}`, `{"$unset": "the reason"}` and
+/// `{"$partial": [value, "the reason"]}`. An observed map that looks like one of these is written as `{"$map": …}`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
     #[default]
@@ -24,9 +26,39 @@ pub enum Value {
     Duration(SignedDuration),
     List(Arc<Vec<Value>>),
     Map(Arc<Map>),
+    /// A field that was not observed, with the reason. Reading it is an error.
+    Unset(Arc<str>),
+    Partial(Arc<Partial>),
+}
+
+/// The part of a value that was observed, and why the rest is missing. The type of the value is known, and what it
+/// contains, but not what it does not contain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Partial {
+    pub value: Value,
+    pub reason: Arc<str>,
 }
 
 impl Value {
+    pub fn unset(reason: impl AsRef<str>) -> Self {
+        Value::Unset(Arc::from(reason.as_ref()))
+    }
+
+    pub fn partial(value: Value, reason: impl AsRef<str>) -> Self {
+        Value::Partial(Arc::new(Partial { value, reason: Arc::from(reason.as_ref()) }))
+    }
+
+    /// Why it, or the first incomplete value in it, is incomplete.
+    pub fn incomplete(&self) -> Option<&Arc<str>> {
+        match self {
+            Value::Unset(reason) => Some(reason),
+            Value::Partial(partial) => Some(&partial.reason),
+            Value::List(items) => items.iter().find_map(Value::incomplete),
+            Value::Map(entries) => entries.values().find_map(Value::incomplete),
+            _ => None,
+        }
+    }
+
     pub fn text(s: impl AsRef<str>) -> Self {
         Value::Text(Arc::from(s.as_ref()))
     }
@@ -80,10 +112,13 @@ impl Value {
             Value::Duration(_) => "duration",
             Value::List(_) => "list",
             Value::Map(_) => "map",
+            Value::Unset(_) => "unset",
+            Value::Partial(partial) => partial.value.kind(),
         }
     }
 
-    /// Typed equality: `1` is not `"1"`. Numbers compare by value, maps without order, lists with it.
+    /// Typed equality: `1` is not `"1"`. Numbers compare by value, maps without order, lists with it. Nothing equals a
+    /// value that is incomplete.
     pub fn same(&self, other: &Value) -> bool {
         match (self, other) {
             (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.same(b)),
@@ -91,6 +126,7 @@ impl Value {
                 a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| v.same(w)))
             }
             (Value::Int(a), Value::Float(b)) | (Value::Float(b), Value::Int(a)) => *a as f64 == *b,
+            (Value::Unset(_) | Value::Partial(_), _) => false,
             _ => self == other,
         }
     }
@@ -123,6 +159,8 @@ impl Value {
             Value::Duration(d) => J::String(seconds(*d)),
             Value::List(l) => J::Array(l.iter().map(Value::to_json).collect()),
             Value::Map(m) => J::Object(m.iter().map(|(k, v)| (k.clone(), v.to_json())).collect()),
+            Value::Unset(_) => J::Null,
+            Value::Partial(partial) => partial.value.to_json(),
         }
     }
 
@@ -132,6 +170,10 @@ impl Value {
             Value::Text(s) => f(s).map_or_else(|| self.clone(), Value::text),
             Value::List(l) => Value::list(l.iter().map(|v| v.map_text(f)).collect()),
             Value::Map(m) => Value::map(m.iter().map(|(k, v)| (f(k).unwrap_or_else(|| k.clone()), v.map_text(f)))),
+            Value::Unset(reason) => f(reason).map_or_else(|| self.clone(), Value::unset),
+            Value::Partial(p) => {
+                Value::partial(p.value.map_text(f), f(&p.reason).unwrap_or_else(|| p.reason.to_string()))
+            }
             other => other.clone(),
         }
     }
@@ -149,6 +191,9 @@ impl fmt::Display for Value {
             Value::Text(s) => f.write_str(s),
             Value::Time(t) => write!(f, "{t}"),
             Value::Duration(d) => f.write_str(&seconds(*d)),
+            Value::Float(x) if !x.is_finite() => write!(f, "{x}"),
+            Value::Unset(reason) => write!(f, "not observed: {reason}"),
+            Value::Partial(partial) => write!(f, "{}", partial.value),
             other => write!(f, "{}", other.to_json()),
         }
     }
@@ -220,6 +265,15 @@ impl From<Map> for Value {
 
 const TIME: &str = "$time";
 const DURATION: &str = "$duration";
+const FLOAT: &str = "$float";
+const UNSET: &str = "$unset";
+const PARTIAL: &str = "$partial";
+/// Marks an observed map that could be mistaken for a marker.
+const MAP: &str = "$map";
+
+fn is_marker(key: &str) -> bool {
+    [TIME, DURATION, FLOAT, UNSET, PARTIAL, MAP].contains(&key)
+}
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
@@ -228,13 +282,26 @@ impl Serialize for Value {
             Value::Bool(b) => s.serialize_bool(*b),
             Value::Int(i) => s.serialize_i64(*i),
             Value::Uint(u) => s.serialize_u64(*u),
-            Value::Float(f) => s.serialize_f64(*f),
+            Value::Float(f) if f.is_finite() => s.serialize_f64(*f),
+            Value::Float(f) => s.collect_map([(FLOAT, f.to_string())]),
             Value::Text(t) => s.serialize_str(t),
             Value::Time(t) => s.collect_map([(TIME, t.to_string())]),
             Value::Duration(d) => s.collect_map([(DURATION, d.to_string())]),
             Value::List(l) => s.collect_seq(l.iter()),
+            Value::Map(m) if m.len() == 1 && m.keys().all(|k| is_marker(k)) => s.collect_map([(MAP, Entries(m))]),
             Value::Map(m) => s.collect_map(m.iter()),
+            Value::Unset(reason) => s.collect_map([(UNSET, reason)]),
+            Value::Partial(p) => s.collect_map([(PARTIAL, (&p.value, &p.reason))]),
         }
+    }
+}
+
+/// A map that is written as it is, whatever its keys.
+struct Entries<'a>(&'a Map);
+
+impl Serialize for Entries<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_map(self.0.iter())
     }
 }
 
@@ -244,18 +311,37 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
-fn typed(json: serde_json::Value) -> Result<Value, jiff::Error> {
+#[derive(Debug, thiserror::Error)]
+enum MarkerError {
+    #[error(transparent)]
+    Time(#[from] jiff::Error),
+    #[error(transparent)]
+    Number(#[from] std::num::ParseFloatError),
+}
+
+fn typed(json: serde_json::Value) -> Result<Value, MarkerError> {
     use serde_json::Value as J;
+    let entries = |o: serde_json::Map<String, J>| {
+        let entries = o.into_iter().map(|(k, v)| Ok((k, typed(v)?))).collect::<Result<Map, MarkerError>>();
+        entries.map(Value::from)
+    };
     Ok(match json {
-        J::Object(o) if o.len() == 1 && o.get(TIME).is_some_and(J::is_string) => {
-            Value::Time(o[TIME].as_str().unwrap_or_default().parse()?)
+        J::Object(mut o) if o.len() == 1 && o.keys().all(|k| is_marker(k)) => {
+            let (key, content) = o.iter_mut().next().map(|(k, v)| (k.as_str(), v.take())).unwrap_or_default();
+            match (key, content) {
+                (TIME, J::String(text)) => Value::Time(text.parse()?),
+                (DURATION, J::String(text)) => Value::Duration(text.parse()?),
+                (FLOAT, J::String(text)) => Value::Float(text.parse()?),
+                (UNSET, J::String(reason)) => Value::unset(reason),
+                (MAP, J::Object(o)) => entries(o)?,
+                (PARTIAL, J::Array(mut pair)) if pair.len() == 2 && pair[1].is_string() => {
+                    let reason = pair.pop().and_then(|r| r.as_str().map(Arc::<str>::from)).unwrap_or_default();
+                    Value::Partial(Arc::new(Partial { value: typed(pair.remove(0))?, reason }))
+                }
+                (key, content) => Value::map([(key.to_string(), typed(content)?)]),
+            }
         }
-        J::Object(o) if o.len() == 1 && o.get(DURATION).is_some_and(J::is_string) => {
-            Value::Duration(o[DURATION].as_str().unwrap_or_default().parse()?)
-        }
-        J::Object(o) => {
-            Value::Map(Arc::new(o.into_iter().map(|(k, v)| Ok((k, typed(v)?))).collect::<Result<_, jiff::Error>>()?))
-        }
+        J::Object(o) => entries(o)?,
         J::Array(a) => Value::list(a.into_iter().map(typed).collect::<Result<_, _>>()?),
         other => Value::from(other),
     })
@@ -276,6 +362,33 @@ mod tests {
         let text = serde_json::to_string(&v).unwrap();
         assert!(text.starts_with(r#"{"z":{"$time""#), "{text}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), v);
+    }
+
+    #[test]
+    fn observed_data_is_never_read_as_a_marker() {
+        let inner = [
+            json!({"$time": "2026-01-02T03:04:05Z"}),
+            json!({"$time": "soon"}),
+            json!({"$unset": "why"}),
+            json!({"$partial": [1, "why"]}),
+            json!({"$map": {"$map": {"$duration": "PT1S"}}}),
+            json!({"$float": "inf"}),
+            json!({"$time": 1, "other": 2}),
+        ];
+        for json in inner {
+            let v = Value::list(vec![Value::from(json)]);
+            assert_eq!(serde_json::from_str::<Value>(&serde_json::to_string(&v).unwrap()).unwrap(), v);
+        }
+    }
+
+    #[test]
+    fn what_json_lacks_survives() {
+        let partial = Value::partial(Value::map([("t".into(), Value::unset("cut"))]), "longer than 64 KiB");
+        for v in [Value::Float(f64::INFINITY), Value::Float(f64::NEG_INFINITY), Value::unset("no response"), partial] {
+            assert_eq!(serde_json::from_str::<Value>(&serde_json::to_string(&v).unwrap()).unwrap(), v);
+        }
+        let nan = serde_json::to_string(&Value::Float(f64::NAN)).unwrap();
+        assert!(matches!(serde_json::from_str(&nan).unwrap(), Value::Float(f) if f.is_nan()));
     }
 
     #[test]

@@ -8,7 +8,13 @@ use super::{
     undo::{Undo, UndoKind},
 };
 use crate::{
-    address::Address, event::EventKind, expr::Scope, outcome::Status, plan::Foreach, source::Location, value::Value,
+    address::Address,
+    event::EventKind,
+    expr::{EvalError, Scope},
+    outcome::Status,
+    plan::Foreach,
+    source::Location,
+    value::Value,
 };
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -173,10 +179,16 @@ impl ActionRunner<'_> {
 /// The time limit of an action, and the items of its `foreach`; else the status and the reason of an action that cannot run.
 fn prepare(call: Invocation<'_>) -> Result<(Option<Duration>, Option<Items>), (Status, String)> {
     let Invocation { action, scope, .. } = call;
-    if let Some(condition) = &action.condition
-        && condition.holds(scope) != Ok(true)
-    {
-        return Err((Status::Skipped, format!("its condition `if: {}` is not true", condition.text())));
+    if let Some(condition) = &action.condition {
+        let (status, why) = match condition.holds(scope) {
+            Ok(true) => (Status::Passed, String::new()),
+            Ok(false) => (Status::Skipped, "is not true".into()),
+            Err(e @ EvalError::Unbound(_)) => (Status::NotReached, format!("cannot be evaluated: {e}")),
+            Err(e) => (Status::Errored, format!("cannot be evaluated: {e}")),
+        };
+        if status != Status::Passed {
+            return Err((status, format!("its condition `if: {}` {why}", condition.text())));
+        }
     }
     if let Some(missing) = action.needs.iter().find(|n| !scope.has(n)) {
         return Err((Status::NotReached, format!("`{missing}` was never bound")));

@@ -4,7 +4,7 @@ use super::{
     inconclusive::{ClockWatch, fault_not_met},
     known_failures,
     observation::ObservationSource,
-    results::{ActionOutcome, ActionsOutcome, CaseOutcome, describe_failure},
+    results::{ActionOutcome, ActionsOutcome, CaseOutcome, first_failure, status_of},
     runner::{ActionRunner, CaseEffects},
     schedule::{Case, Sentence},
     scopes::case_scope,
@@ -255,8 +255,8 @@ async fn evaluate_own_assertions(
             return runner.fail_early(at, Status::NotReached, format!("`{name}` was never bound")).await;
         }
         let results = runner.evaluate(&sentence.assertions, None, &scope);
-        let (judged, reason) = (results.len(), results.iter().find(|r| !r.holds).map(describe_failure));
-        let status = if reason.is_some() { Status::Failed } else { Status::Passed };
+        let (judged, reason) = (results.len(), first_failure(&results));
+        let status = status_of(&results).unwrap_or(Status::Passed);
         let finished =
             EventKind::ActionFinished { status, results, reason: reason.clone(), attempts: 0, took: Duration::ZERO };
         runner.emit(at, finished).await;

@@ -1,6 +1,6 @@
 //! Evaluates the assertions of an action, binds its names and reports its end.
 use super::{
-    results::{ActionOutcome, ObservationTime, describe_failure},
+    results::{ActionOutcome, ObservationTime, first_failure, status_of},
     runner::{ActionRunner, Invocation},
 };
 use crate::{
@@ -53,8 +53,8 @@ impl ActionRunner<'_> {
         let Invocation { action, at, scope, .. } = call;
         let Judged { value, mut results, attempts, took, mut status, mut reason } = judged;
         let count = results.len();
-        if results.iter().any(|r| !r.holds) {
-            status = status.worst(Status::Failed);
+        if let Some(unmet) = status_of(&results) {
+            status = status.worst(unmet);
         } else if reason.is_some() && status == Status::Passed {
             // an `eventually` or `always` that did not hold, although each result of the last attempt does
             status = Status::Failed;
@@ -70,6 +70,7 @@ impl ActionRunner<'_> {
                     results.push(AssertionResult {
                         subject: format!("save {name}: {}", expression.text()),
                         holds: false,
+                        inconclusive: false,
                         expected: "a value".into(),
                         actual: error.to_string(),
                         operands: vec![],
@@ -84,7 +85,7 @@ impl ActionRunner<'_> {
             names.push((name.clone(), v.clone()));
         }
         if reason.is_none() {
-            reason = results.iter().find(|r| !r.holds).map(describe_failure);
+            reason = first_failure(&results);
         }
         let finished = EventKind::ActionFinished { status, results, reason: reason.clone(), attempts, took };
         self.emit(at, finished).await;

@@ -97,10 +97,23 @@ pub struct ObservationTime {
 }
 
 /// Says in a sentence what did not hold.
-pub fn describe_failure(result: &AssertionResult) -> String {
+fn describe_failure(result: &AssertionResult) -> String {
     if result.expected == "true" && result.actual == "false" {
         format!("`{}` does not hold", result.subject)
     } else {
         format!("`{}`: expected {}, found {}", result.subject, result.expected, result.actual)
     }
+}
+
+/// Describes the first result that does not hold; one that failed comes before one that is inconclusive.
+pub fn first_failure(results: &[AssertionResult]) -> Option<String> {
+    let unmet = || results.iter().filter(|r| !r.holds);
+    unmet().find(|r| !r.inconclusive).or_else(|| unmet().next()).map(describe_failure)
+}
+
+/// The status that results give: failed, errored if the only results that do not hold are inconclusive, or `None`.
+pub fn status_of(results: &[AssertionResult]) -> Option<Status> {
+    let mut unmet = results.iter().filter(|r| !r.holds).peekable();
+    unmet.peek()?;
+    Some(if unmet.all(|r| r.inconclusive) { Status::Errored } else { Status::Failed })
 }

@@ -50,13 +50,21 @@ impl ActionRunner<'_> {
             };
             let (mut result, mut evidence) = (observation.result, observation.evidence);
             let no_response = match &result {
+                Err(ActionError::NoResponse(_)) => true,
                 Err(ActionError::TimedOut(_)) => observation.sent,
                 Err(ActionError::Unreachable(_)) => !self.faults_in_force().is_empty(),
                 _ => false,
             };
-            if let (true, Err(e), Some(value)) = (no_response, &result, action.no_response()) {
-                evidence.push(Evidence { kind: EvidenceKind::Note, text: format!("no response: {e}") });
-                result = Ok(Output { value, at: attempt_at, took: attempt_begun.elapsed(), cursor: None });
+            if let Err(e) = &result
+                && no_response
+                && action.fields().contains(&"answered")
+            {
+                let reason = match e {
+                    ActionError::Unreachable(why) => format!("no response: {why}"),
+                    e => e.to_string(),
+                };
+                result = Ok(Output::no_response(action.fields(), &reason, attempt_at, attempt_begun.elapsed()));
+                evidence.push(Evidence { kind: EvidenceKind::Note, text: reason });
             }
             let time = ObservationTime { attempt: wait.attempts, at: attempt_at, took: attempt_begun.elapsed() };
             wait.attempts += 1;

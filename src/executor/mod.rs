@@ -120,7 +120,8 @@ impl ProbeResult {
 
 #[async_trait]
 pub trait Action: Send + Sync {
-    /// The names `expect`, `check` and `save` may use.
+    /// The names `expect`, `check` and `save` may use. With `answered`, no response is an observation: see
+    /// [`Output::no_response`]. Without it, no response is an error.
     fn fields(&self) -> &'static [&'static str];
     /// One line, with placeholders as written: `POST /api/v1/sessions`.
     fn summary(&self) -> String;
@@ -147,14 +148,10 @@ pub trait Action: Send + Sync {
     fn without_object(&self, _: &Value) -> Option<Value> {
         None
     }
-    /// The output if there was no response after the request was sent, or if an active fault kept it from being sent.
-    /// `None` if the action always has a response.
-    fn no_response(&self) -> Option<Value> {
-        None
-    }
 }
 
-/// One observation. `value` is a map with the action's `fields`.
+/// One observation. `value` is a map with the action's `fields`. Each field says how complete it is: it is
+/// [`Value::Unset`] if it was not observed, and [`Value::Partial`] if only a part of it was.
 #[derive(Clone)]
 pub struct Output {
     pub value: Value,
@@ -173,6 +170,15 @@ impl Output {
     #[must_use]
     pub fn with_cursor(self, cursor: impl Any + Send + Sync) -> Self {
         Output { cursor: Some(Arc::new(cursor)), ..self }
+    }
+
+    /// What is observed without a response: `answered` is false, and no other field was observed.
+    pub fn no_response(fields: &[&str], reason: &str, at: Timestamp, took: Duration) -> Self {
+        let field = |name: &&str| match *name {
+            "answered" => ("answered".to_string(), Value::Bool(false)),
+            name => (name.to_string(), Value::unset(reason)),
+        };
+        Output { value: Value::map(fields.iter().map(field)), at, took, cursor: None }
     }
 
     pub fn cursor<T: 'static>(&self) -> Option<&T> {
@@ -201,6 +207,9 @@ pub enum ActionError {
     Unreachable(String),
     #[error("no response within {0:?}")]
     TimedOut(Duration),
+    /// The request was sent, and the connection ended without a response.
+    #[error("no response: {0}")]
+    NoResponse(String),
     /// A template reads a missing name or field.
     #[error("{0}")]
     Undefined(String),
@@ -215,7 +224,7 @@ impl ActionError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             ActionError::Unreachable(_) => ErrorKind::Unreachable,
-            ActionError::TimedOut(_) => ErrorKind::TimedOut,
+            ActionError::TimedOut(_) | ActionError::NoResponse(_) => ErrorKind::TimedOut,
             ActionError::Undefined(_) => ErrorKind::Undefined,
             ActionError::Cancelled => ErrorKind::Cancelled,
             ActionError::Invalid(_) => ErrorKind::Invalid,

@@ -1,5 +1,8 @@
 //! The result of one assertion, and the evaluation of checks.
-use super::{cel::Expression, scope::Scope};
+use super::{
+    cel::{EvalError, Expression},
+    scope::Scope,
+};
 use crate::source::{Location, Span};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +12,9 @@ pub struct AssertionResult {
     /// A path in a pattern (`batch.body.total`), or the expression of a check.
     pub subject: String,
     pub holds: bool,
+    /// Whether a missing part of a value keeps it from being decided. Then it does not hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inconclusive: bool,
     pub expected: String,
     pub actual: String,
     /// The operands of a failed check, each with its value.
@@ -25,11 +31,23 @@ impl AssertionResult {
         AssertionResult {
             subject: subject.to_string(),
             holds,
+            inconclusive: false,
             expected,
             actual,
             operands: vec![],
             location: (!holds).then(|| span.location()),
             assertion: Some(span.clone()),
+        }
+    }
+
+    /// The same assertion over a value that was not, or not completely, observed: it does not hold.
+    pub(super) fn undecided(self, error: &EvalError) -> Self {
+        AssertionResult {
+            holds: false,
+            inconclusive: matches!(error, EvalError::Incomplete(_)),
+            actual: error.to_string(),
+            location: self.assertion.as_ref().map(Span::location),
+            ..self
         }
     }
 }
@@ -39,9 +57,11 @@ pub fn evaluate_checks(checks: &[(Expression, Span)], scope: &Scope, out: &mut V
     out.extend(checks.iter().map(|(check, span)| {
         let result = check.holds(scope);
         let holds = result == Ok(true);
+        let inconclusive = matches!(result, Err(EvalError::Incomplete(_)));
         let actual = result.map_or_else(|e| e.to_string(), |b| b.to_string());
         let operands = if holds { vec![] } else { check.explain(scope) };
-        AssertionResult { operands, ..AssertionResult::new(holds, check.text(), "true".into(), actual, span) }
+        let result = AssertionResult::new(holds, check.text(), "true".into(), actual, span);
+        AssertionResult { operands, inconclusive, ..result }
     }));
 }
 

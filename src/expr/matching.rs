@@ -8,7 +8,10 @@ use super::{
     scope::Scope,
     template::{Template, Tree},
 };
-use crate::{source::Span, value::Value};
+use crate::{
+    source::Span,
+    value::{Partial, Value},
+};
 use std::sync::Arc;
 
 /// Matches a value, or `None` for an absent one. The results name the value by `path`.
@@ -33,6 +36,73 @@ struct Match<'a> {
 
 impl Match<'_> {
     fn evaluate(&self, out: &mut Vec<AssertionResult>) {
+        match self.actual {
+            Some(Value::Unset(reason)) => self.unset(reason, out),
+            Some(Value::Partial(partial)) => self.partial(partial, out),
+            _ => self.complete(out),
+        }
+    }
+
+    /// What was not observed satisfies no assertion, not even `$absent`.
+    fn unset(&self, reason: &Arc<str>, out: &mut Vec<AssertionResult>) {
+        match &self.pattern.matcher {
+            Matcher::Map(entries) if !entries.is_empty() => self.entries(entries, out, |_| self.actual),
+            Matcher::All(patterns) => self.all(patterns, out),
+            _ => self.undecided(None, &EvalError::NotObserved(reason.clone()), out),
+        }
+    }
+
+    /// What was received of a value can satisfy an assertion only if nothing in the missing part could change that.
+    fn partial(&self, partial: &Partial, out: &mut Vec<AssertionResult>) {
+        let error = EvalError::Incomplete(partial.reason.clone());
+        let received = Some(&partial.value);
+        match &self.pattern.matcher {
+            Matcher::All(patterns) => self.all(patterns, out),
+            // the expression finds out what it depends on
+            Matcher::That(_) => self.complete(out),
+            // the received elements can show only that one does not match
+            Matcher::Each(_) => {
+                let mut results = vec![];
+                self.with(received).complete(&mut results);
+                match results.iter().all(|r| r.holds) {
+                    true => self.undecided(received, &error, out),
+                    false => out.extend(results),
+                }
+            }
+            Matcher::Type(_) => self.with(received).complete(out),
+            Matcher::Nonempty | Matcher::Contains(_) | Matcher::ContainsRendered(_) => {
+                self.found(received, &error, out)
+            }
+            Matcher::Regex(t) if !t.render_text(self.scope).is_ok_and(|r| depends_on_end(&r)) => {
+                self.found(received, &error, out);
+            }
+            _ => self.undecided(received, &error, out),
+        }
+    }
+
+    /// The results for what was received; one that does not hold is inconclusive.
+    fn found(&self, received: Option<&Value>, error: &EvalError, out: &mut Vec<AssertionResult>) {
+        let mut results = vec![];
+        self.with(received).complete(&mut results);
+        out.extend(results.into_iter().map(|r| if r.holds { r } else { r.undecided(error) }));
+    }
+
+    /// The results for `substitute`, none of which holds because of `error`.
+    fn undecided(&self, substitute: Option<&Value>, error: &EvalError, out: &mut Vec<AssertionResult>) {
+        let mut results = vec![];
+        self.with(substitute).complete(&mut results);
+        out.extend(results.into_iter().map(|r| r.undecided(error)));
+    }
+
+    fn with<'b>(&'b self, actual: Option<&'b Value>) -> Match<'b> {
+        Match { actual, ..*self }
+    }
+
+    fn all(&self, patterns: &[Pattern], out: &mut Vec<AssertionResult>) {
+        patterns.iter().for_each(|p| match_pattern(p, self.path, self.actual, self.scope, out));
+    }
+
+    fn complete(&self, out: &mut Vec<AssertionResult>) {
         let Match { actual, scope, path, .. } = *self;
         match &self.pattern.matcher {
             Matcher::Equal(want) => self.equal(want, path, actual, out),
@@ -42,7 +112,7 @@ impl Match<'_> {
             },
             Matcher::Map(entries) => self.map(entries, out),
             Matcher::List(patterns) => self.list(patterns, out),
-            Matcher::All(patterns) => patterns.iter().for_each(|p| match_pattern(p, path, actual, scope, out)),
+            Matcher::All(patterns) => self.all(patterns, out),
             Matcher::Set(patterns) => self.set(patterns, out),
             Matcher::SetRendered(t) => self.rendered(t, "in any order ", out, |want| {
                 let (Some(want), Some(have)) = (want.as_list(), actual.and_then(Value::as_list)) else { return false };
@@ -100,6 +170,10 @@ impl Match<'_> {
                 let Some(a) = actual else { return self.report(false, e.text().to_string(), out) };
                 match e.holds(&scope.with("it", a.clone())) {
                     Ok(b) => self.report(b, e.text().to_string(), out),
+                    Err(error @ (EvalError::NotObserved(_) | EvalError::Incomplete(_))) => {
+                        let result = self.result(false, path, e.text().to_string(), String::new());
+                        out.push(result.undecided(&error));
+                    }
                     Err(error) => self.report(false, format!("{} ({error})", e.text()), out),
                 }
             }
@@ -164,22 +238,31 @@ impl Match<'_> {
             return self.report(self.actual.is_some(), "a map".into(), out);
         }
         let before = out.len();
+        self.entries(entries, out, |key| self.actual.and_then(|a| a.get(key)));
+        // an absent map does not satisfy `$absent` for its fields
+        if self.actual.is_none() && out[before..].iter().all(|r| r.holds) {
+            out.truncate(before);
+            self.report(false, "a map".into(), out);
+        }
+    }
+
+    /// Matches the value of each key, given by `value`.
+    fn entries<'b>(
+        &self,
+        entries: &[(Template, Span, Pattern)],
+        out: &mut Vec<AssertionResult>,
+        value: impl Fn(&str) -> Option<&'b Value>,
+    ) {
         for (key, _, inner) in entries {
             match key.render_text(self.scope) {
                 Ok(key) => {
                     let key = key.strip_prefix("$$").map(|k| format!("${k}")).unwrap_or(key);
-                    let value = self.actual.and_then(|a| a.get(&key));
-                    match_pattern(inner, &join(self.path, &key), value, self.scope, out);
+                    match_pattern(inner, &join(self.path, &key), value(&key), self.scope, out);
                 }
                 Err(e) => {
                     out.push(AssertionResult::new(false, self.path, unevaluated(&e), String::new(), &inner.span));
                 }
             }
-        }
-        // an absent map does not satisfy `$absent` for its fields
-        if self.actual.is_none() && out[before..].iter().all(|r| r.holds) {
-            out.truncate(before);
-            self.report(false, "a map".into(), out);
         }
     }
 
@@ -288,6 +371,9 @@ impl Match<'_> {
             (Err(e), _) => self.report(false, e, out),
             (Ok(_), None) => self.report(false, VALID.into(), out),
             (Ok(schema), Some(a)) => {
+                if let Some(reason) = a.incomplete() {
+                    return self.undecided(None, &EvalError::Incomplete(reason.clone()), out);
+                }
                 let json = a.to_json();
                 let before = out.len();
                 for e in schema.iter_errors(&json) {
@@ -300,6 +386,13 @@ impl Match<'_> {
             }
         }
     }
+}
+
+/// Whether more text at the end could keep a regular expression from matching.
+fn depends_on_end(regex: &str) -> bool {
+    use regex_syntax::hir::Look;
+    let ends = [Look::End, Look::EndLF, Look::EndCRLF];
+    regex_syntax::parse(regex).is_ok_and(|hir| ends.iter().any(|&look| hir.properties().look_set().contains(look)))
 }
 
 /// The value a pattern equals, for messages.

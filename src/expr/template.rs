@@ -79,13 +79,13 @@ impl Template {
 
     pub fn render(&self, scope: &Scope) -> Result<Value, EvalError> {
         if let [Part::Placeholder(e)] = &self.0[..] {
-            return e.eval(scope);
+            return complete(e.eval(scope)?);
         }
         let mut out = String::new();
         for part in &self.0 {
             match part {
                 Part::Text(t) => out.push_str(t),
-                Part::Placeholder(e) => out.push_str(&e.eval(scope)?.to_string()),
+                Part::Placeholder(e) => out.push_str(&complete(e.eval(scope)?)?.to_string()),
             }
         }
         Ok(Value::from(out))
@@ -104,6 +104,14 @@ impl Template {
                 Part::Placeholder(e) => format!("${{{}}}", e.text()),
             })
             .collect()
+    }
+}
+
+/// Refuses a value that is not completely observed: what it would be used for needs all of it.
+fn complete(value: Value) -> Result<Value, EvalError> {
+    match value.incomplete() {
+        Some(reason) => Err(EvalError::Incomplete(reason.clone())),
+        None => Ok(value),
     }
 }
 

@@ -103,6 +103,7 @@ pub fn shorten_result(f: &AssertionResult) -> AssertionResult {
     AssertionResult {
         subject: shorten(&f.subject),
         holds: f.holds,
+        inconclusive: f.inconclusive,
         expected: shorten(&f.expected),
         actual: shorten(&f.actual),
         operands: f.operands.iter().take(MAX_RESULTS).map(|(a, b)| (shorten(a), shorten(b))).collect(),

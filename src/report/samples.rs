@@ -22,6 +22,7 @@ pub fn result(subject: &str, holds: bool, expected: &str, actual: &str) -> Asser
     AssertionResult {
         subject: subject.into(),
         holds,
+        inconclusive: false,
         expected: expected.into(),
         actual: actual.into(),
         operands: vec![],

@@ -110,8 +110,9 @@ impl Executor for Fake {
             None => vec![Turn { after: None, error: None, say: Tree::Value(Value::Bool(true)), cancel: false }],
         };
         let flag = |k: &str, default| body.get(k).map_or(default, |n| n.key_text() == "true");
-        let (silent, changes) = (flag("silence", true), flag("changes", false));
+        let changes = flag("changes", false);
         let broken = body.get("silence").is_some_and(|n| n.key_text() == "panic");
+        let silent = broken || flag("silence", true);
         Some(Box::new(FakeAction {
             shared: self.0.clone(),
             name: body.template("name"),
@@ -157,14 +158,14 @@ impl Target for FakeTarget {
     }
 }
 
-fn output(answered: bool, answer: Value) -> Value {
-    Value::map([("answered".to_string(), answered.into()), ("answer".to_string(), answer)])
+fn output(answer: Value) -> Value {
+    Value::map([("answered".to_string(), true.into()), ("answer".to_string(), answer)])
 }
 
 #[async_trait]
 impl Action for FakeAction {
     fn fields(&self) -> &'static [&'static str] {
-        &["answered", "answer"]
+        if self.silent { &["answered", "answer"] } else { &["answer"] }
     }
     fn summary(&self) -> String {
         self.name.as_ref().map(Template::source).unwrap_or_default()
@@ -173,12 +174,9 @@ impl Action for FakeAction {
         self.changes
     }
     fn inconclusive(&self, output: &Value) -> Option<String> {
+        assert!(!self.broken, "a scripted panic outside of an action");
         let unheard = output.get("answer").and_then(Value::as_str) == Some("no sender was able to connect");
         unheard.then(|| "no sender was able to connect".into())
-    }
-    fn no_response(&self) -> Option<Value> {
-        assert!(!self.broken, "a scripted panic outside of an action");
-        self.silent.then(|| output(false, Value::Null))
     }
     async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
         let started = Started::now();
@@ -200,7 +198,7 @@ impl Action for FakeAction {
             tokio::time::sleep(after).await;
         }
         match turn.error.as_deref() {
-            None => Ok(Output::new(output(true, cx.render_tree(&turn.say)?), started)),
+            None => Ok(Output::new(output(cx.render_tree(&turn.say)?), started)),
             Some("unreachable") => Err(ActionError::Unreachable("connection refused".into())),
             Some("invalid") => Err(ActionError::Invalid("the value cannot be used".into())),
             Some("undefined") => Err(ActionError::Undefined("there is no such thing".into())),

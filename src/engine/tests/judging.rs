@@ -46,7 +46,7 @@ async fn without_a_verb_a_pattern_matches_the_names_in_scope() {
 }
 
 #[tokio::test]
-async fn an_evaluation_error_fails_a_check_and_is_false_in_if() {
+async fn an_evaluation_error_fails_a_check_and_is_an_error_in_if() {
     let result = run("
   - id: A
     tier: must
@@ -63,7 +63,9 @@ async fn an_evaluation_error_fails_a_check_and_is_false_in_if() {
 ")
     .await;
     assert_eq!(result.action("A/steps/1/do/0").0, Status::Failed);
-    assert_eq!(result.action("A/steps/1/do/1").0, Status::Skipped);
+    let (status, reason) = result.action("A/steps/1/do/1");
+    assert_eq!(status, Status::Errored);
+    assert_eq!(reason, "its condition `if: seen.answer.nothing == 1` cannot be evaluated: field `nothing` not found");
     assert!(!result.log.contains(&"never".to_string()));
 }
 

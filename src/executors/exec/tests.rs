@@ -92,7 +92,7 @@ async fn missing_program_or_folder_is_unreachable() {
     let nowhere = Harness::new(&Exec, "/no/such/folder");
     let e = nowhere.perform("{ run: [true] }").await.err().unwrap().to_string();
     assert!(e.contains("/no/such/folder"), "{e}");
-    assert!(action(&Exec, "{ run: [ls] }").no_response().is_none());
+    assert!(!action(&Exec, "{ run: [ls] }").fields().contains(&"answered"), "no response is an error");
 }
 
 #[tokio::test]

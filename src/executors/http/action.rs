@@ -1,7 +1,7 @@
 //! The action of `http`: a request, its identity, and how the response is read.
 use super::{
-    authentication::SignedRequest, request::Request, response, response_options::ResponseOptions, send::send_and_read,
-    stream, target::HttpTarget,
+    authentication::SignedRequest, request::Request, response_options::ResponseOptions, send::send_and_read, stream,
+    target::HttpTarget,
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -80,10 +80,6 @@ impl Action for HttpAction {
         }
         tokio::time::sleep(pace).await;
         self.perform(cx).await
-    }
-
-    fn no_response(&self) -> Option<Value> {
-        Some(response::no_response(self.options.fields()))
     }
 
     fn without_object(&self, output: &Value) -> Option<Value> {

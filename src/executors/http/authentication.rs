@@ -45,13 +45,13 @@ pub(super) async fn authenticated_send(
     client: &Client,
     signed: &mut SignedRequest<'_>,
     options: &ResponseOptions,
-) -> Result<Option<TimedResponse>, ActionError> {
+) -> Result<TimedResponse, ActionError> {
     if let Some(identity) = signed.identity {
         identity.answer_known_challenge(cx, &mut signed.request, &mut signed.credentials)?;
     }
-    let Some(timed) = send_once(cx, endpoint, client, signed, options).await? else { return Ok(None) };
+    let timed = send_once(cx, endpoint, client, signed, options).await?;
     let (StatusCode::UNAUTHORIZED, Some(identity)) = (timed.response.status(), signed.identity) else {
-        return Ok(Some(timed));
+        return Ok(timed);
     };
     // A rejected request has not reached the product: until it is repeated, it counts as not sent.
     cx.sent.store(false, Ordering::SeqCst);
@@ -59,7 +59,7 @@ pub(super) async fn authenticated_send(
     let renewed = identity.renew(cx, endpoint, &mut signed.request, &mut signed.credentials, headers).await?;
     let Some(reason) = renewed else {
         cx.mark_sent();
-        return Ok(Some(timed));
+        return Ok(timed);
     };
     cx.note(EvidenceKind::Response, response::head_text(&timed.response));
     cx.note(EvidenceKind::Note, format!("401: {reason}; the request is repeated"));
@@ -73,7 +73,7 @@ async fn send_once(
     client: &Client,
     signed: &SignedRequest<'_>,
     options: &ResponseOptions,
-) -> Result<Option<TimedResponse>, ActionError> {
+) -> Result<TimedResponse, ActionError> {
     let SignedRequest { request, identity, .. } = signed;
     cx.note(EvidenceKind::Request, request.evidence());
     let client_auth = curl::ClientAuth {
@@ -82,7 +82,7 @@ async fn send_once(
     };
     cx.note(EvidenceKind::Reproduce, curl::command(request, &endpoint.connection, &client_auth, options));
     let timed = exchange::send(cx, endpoint, client, request).await?;
-    if let (Some(identity), Some(timed)) = (identity, &timed) {
+    if let Some(identity) = identity {
         identity.store_cookies(cx, &request.url, timed.response.headers());
     }
     Ok(timed)

@@ -23,13 +23,13 @@ pub(super) struct TimedResponse {
     pub first_byte: Duration,
 }
 
-/// Sends the request of an action. `None`: it was sent, and no response arrived.
+/// Sends the request of an action.
 pub(super) async fn send(
     cx: &ActionContext<'_>,
     endpoint: &Endpoint,
     client: &Client,
     request: &PreparedRequest,
-) -> Result<Option<TimedResponse>, ActionError> {
+) -> Result<TimedResponse, ActionError> {
     let built = request.build(client)?;
     let sent_at = Instant::now();
     let response = match detect_sent(client.execute(built), || cx.mark_sent()).await {
@@ -38,17 +38,14 @@ pub(super) async fn send(
         Err(e) if never_sent(&e) => {
             return Err(ActionError::Unreachable(explain(&e, &request.url, &endpoint.connection)));
         }
-        Err(e) => {
-            note_no_response(cx, &e);
-            return Ok(None);
-        }
+        Err(e) => return Err(no_response(cx, &e)),
     };
     cx.mark_sent();
     let first_byte = sent_at.elapsed();
     if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED && endpoint.connection.proxy_address().is_some() {
         return Err(ActionError::Unreachable(proxy_authentication_failed(&endpoint.connection)));
     }
-    Ok(Some(TimedResponse { response, sent_at, first_byte }))
+    Ok(TimedResponse { response, sent_at, first_byte })
 }
 
 /// Sends a request that is not in the plan, such as a login. Evidence has one line about it. A missing response is an
@@ -75,10 +72,11 @@ pub(super) async fn send_auxiliary(
 
 /// The beginning of a body as text. Reading it makes the connection reusable.
 pub(super) async fn read_short_body(mut response: Response) -> String {
-    ReadBody::read(&mut response, MAX_SHORT_BODY_BYTES).await.map(|read| read.text).unwrap_or_default()
+    ReadBody::read(&mut response, MAX_SHORT_BODY_BYTES).await.text
 }
 
-pub(super) fn note_no_response(cx: &ActionContext<'_>, error: &reqwest::Error) {
+/// The error of a request that was sent and has no response.
+pub(super) fn no_response(cx: &ActionContext<'_>, error: &reqwest::Error) -> ActionError {
     cx.mark_sent();
-    cx.note(EvidenceKind::Note, format!("no complete response after the request was sent: {}", reasons(error)));
+    ActionError::NoResponse(reasons(error))
 }

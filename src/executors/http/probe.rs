@@ -33,12 +33,12 @@ pub(super) async fn probe_identities(
             Some(name) => format!("GET {} as `{name}`", endpoint.url()),
         };
         match probe_identity(endpoint, identity, run, environment).await {
-            Err(e) => results.push(ProbeResult::error(check, e.to_string(), "fix it in the environment file")),
-            Ok((None, _)) => {
+            Err(ActionError::NoResponse(_)) => {
                 let advice = "check which server listens at this address";
                 results.push(ProbeResult::warning(check, "no complete response", advice));
             }
-            Ok((Some(timed), with_credentials)) => {
+            Err(e) => results.push(ProbeResult::error(check, e.to_string(), "fix it in the environment file")),
+            Ok((timed, with_credentials)) => {
                 let status = timed.response.status();
                 results.push(if with_credentials && status == StatusCode::UNAUTHORIZED {
                     let advice = "the server rejected the credentials: check them in the environment file";
@@ -61,7 +61,7 @@ async fn probe_identity(
     identity: &Identity,
     run: &RunInfo,
     environment: &Scope,
-) -> Result<(Option<TimedResponse>, bool), ActionError> {
+) -> Result<(TimedResponse, bool), ActionError> {
     let (address, evidence, sent) = (Address::new("doctor"), Mutex::default(), AtomicBool::new(false));
     let cx = ActionContext {
         address: &address,

@@ -36,58 +36,68 @@ pub(super) struct Timing {
 
 /// A body as far as it was read.
 pub(super) struct ReadBody {
+    /// The parsed JSON.
     pub json: Value,
     pub text: String,
-    /// Whether the body was longer than the limit.
-    pub cut: bool,
+    pub missing: Option<Missing>,
+}
+
+/// Why the rest of a body was not read.
+pub(super) enum Missing {
+    /// It is longer than the limit.
+    Limit(usize),
+    /// The transfer broke off, or what arrived cannot be decoded.
+    Broken(String),
+}
+
+impl Missing {
+    pub fn reason(&self) -> String {
+        match self {
+            Missing::Limit(bytes) => format!("the body is longer than {}: the rest was not read", size(*bytes)),
+            Missing::Broken(why) => format!("the body is incomplete: {why}"),
+        }
+    }
 }
 
 impl ReadBody {
-    pub fn empty() -> ReadBody {
-        ReadBody { json: Value::Null, text: String::new(), cut: false }
-    }
-
     /// Reads at most `limit` bytes.
-    pub async fn read(response: &mut Response, limit: usize) -> Result<ReadBody, reqwest::Error> {
-        let (bytes, cut) = read_bytes(response, limit).await?;
+    pub async fn read(response: &mut Response, limit: usize) -> ReadBody {
+        let (bytes, missing) = read_bytes(response, limit).await;
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        Ok(ReadBody { json: parse_json(content_type, &bytes), text: decode_text(content_type, bytes), cut })
+        let json = match &missing {
+            None => parse_json(content_type, &bytes),
+            Some(limit @ Missing::Limit(_)) => Value::partial(Value::Null, limit.reason()),
+            Some(broken) => Value::unset(broken.reason()),
+        };
+        ReadBody { json, text: decode_text(content_type, bytes), missing }
     }
 }
 
-/// The output when no response arrived.
-pub(super) fn no_response(fields: &[&str]) -> Value {
-    Value::map(fields.iter().map(|&field| {
-        let value = match field {
-            "answered" | "cut" => Value::Bool(false),
-            "headers" | "cookies" => Value::from(Map::new()),
-            "text" => Value::text(""),
-            "timing" => timing_value(None),
-            "redirects" | "messages" => Value::list(vec![]),
-            _ => Value::Null,
-        };
-        (field.to_string(), value)
-    }))
+/// The output of a response whose body is read in another way.
+pub(super) fn output_without_body(response: &Response, timing: Timing, reason: &str) -> Map {
+    let mut map = output(response, ReadBody { json: Value::unset(reason), text: String::new(), missing: None }, timing);
+    map.insert("text".into(), Value::unset(reason));
+    map
 }
 
 pub(super) fn output(response: &Response, body: ReadBody, timing: Timing) -> Map {
+    let cut = matches!(body.missing, Some(Missing::Limit(_)));
+    let text = match body.missing {
+        None => Value::from(body.text),
+        Some(missing) => Value::partial(Value::from(body.text), missing.reason()),
+    };
     Map::from_iter([
         ("answered".into(), true.into()),
         ("status".into(), Value::Int(response.status().as_u16().into())),
         ("headers".into(), headers_value(response.headers())),
         ("cookies".into(), cookies_value(response.headers())),
         ("body".into(), body.json),
-        ("text".into(), Value::from(body.text)),
-        ("cut".into(), body.cut.into()),
-        ("timing".into(), timing_value(Some(timing))),
-    ])
-}
-
-fn timing_value(timing: Option<Timing>) -> Value {
-    let or_null = |d: Option<Duration>| d.map_or(Value::Null, Value::from);
-    Value::map([
-        ("first_byte".into(), or_null(timing.map(|t| t.first_byte))),
-        ("total".into(), or_null(timing.map(|t| t.total))),
+        ("text".into(), text),
+        ("cut".into(), cut.into()),
+        (
+            "timing".into(),
+            Value::map([("first_byte".into(), timing.first_byte.into()), ("total".into(), timing.total.into())]),
+        ),
     ])
 }
 
@@ -95,34 +105,54 @@ fn timing_value(timing: Option<Timing>) -> Value {
 pub(super) async fn read_auxiliary(mut response: Response, started: Started) -> Result<Value, ActionError> {
     let url = response.url().clone();
     let body = ReadBody::read(&mut response, DEFAULT_BODY_BYTES).await;
-    let body =
-        body.map_err(|e| ActionError::Unreachable(format!("no complete response from {url}: {}", reasons(&e))))?;
+    if let Some(Missing::Broken(why)) = body.missing {
+        return Err(ActionError::Unreachable(format!("no complete response from {url}: {why}")));
+    }
     let total = started.clock.elapsed();
     Ok(output(&response, body, Timing { first_byte: total, total }).into())
 }
 
-/// The bytes, and whether there were more than `limit`.
-async fn read_bytes(response: &mut Response, limit: usize) -> Result<(Vec<u8>, bool), reqwest::Error> {
+async fn read_bytes(response: &mut Response, limit: usize) -> (Vec<u8>, Option<Missing>) {
     let announced = response.content_length().map_or(0, |n| usize::try_from(n).unwrap_or(limit));
     let mut bytes = Vec::with_capacity(announced.min(limit).min(DEFAULT_BODY_BYTES));
-    while let Some(chunk) = response.chunk().await? {
-        let room = limit - bytes.len();
-        if chunk.len() > room {
-            bytes.extend_from_slice(&chunk[..room]);
-            return Ok((bytes, true));
+    loop {
+        match response.chunk().await {
+            Ok(None) => return (bytes, None),
+            Ok(Some(chunk)) => {
+                let room = limit - bytes.len();
+                bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if chunk.len() > room {
+                    return (bytes, Some(Missing::Limit(limit)));
+                }
+            }
+            Err(e) => return (bytes, Some(Missing::Broken(reasons(&e)))),
         }
-        bytes.extend_from_slice(&chunk);
     }
-    Ok((bytes, false))
 }
 
-/// Parses a body whose content type says JSON, or which begins like an object or a list. `null` for any other.
+/// Parses a body whose content type says JSON, or which begins like an object or a list. Any other has no JSON value.
 fn parse_json(content_type: &str, bytes: &[u8]) -> Value {
     let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
-    if !content_type.to_ascii_lowercase().contains("json") && !matches!(first, Some(b'{' | b'[')) {
-        return Value::Null;
+    if first.is_none() {
+        return Value::unset("the body is empty");
     }
-    serde_json::from_slice::<serde_json::Value>(bytes).map_or(Value::Null, Value::from)
+    if !content_type.to_ascii_lowercase().contains("json") && !matches!(first, Some(b'{' | b'[')) {
+        let found = if content_type.is_empty() { "it has no content type" } else { content_type };
+        return Value::unset(format!("the body is not JSON ({found}): `text` has it"));
+    }
+    match serde_json::from_slice::<serde_json::Value>(bytes) {
+        Ok(json) => Value::from(json),
+        Err(e) => Value::unset(format!("the body is invalid JSON: {e}")),
+    }
+}
+
+/// A number of bytes for people: `64 KiB`.
+fn size(bytes: usize) -> String {
+    match bytes {
+        n if n % (1 << 20) == 0 => format!("{} MiB", n >> 20),
+        n if n % (1 << 10) == 0 => format!("{} KiB", n >> 10),
+        n => format!("{n} bytes"),
+    }
 }
 
 /// Decodes in the character set of the content type, by default UTF-8. Invalid sequences become `�`.

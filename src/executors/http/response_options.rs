@@ -63,14 +63,6 @@ impl ResponseOptions {
         }
     }
 
-    pub fn body_limit_text(&self) -> String {
-        match self.body_limit {
-            n if n % (1 << 20) == 0 => format!("{} MiB", n >> 20),
-            n if n % (1 << 10) == 0 => format!("{} KiB", n >> 10),
-            n => format!("{n} bytes"),
-        }
-    }
-
     /// Whether messages are sent after the request.
     pub fn sends_messages(&self) -> bool {
         self.stream.as_ref().and_then(|s| s.send.as_ref()).is_some_and(|send| !send.is_empty())

@@ -2,7 +2,7 @@
 use super::{
     authentication::{SignedRequest, authenticated_send},
     endpoint::Endpoint,
-    exchange::{TimedResponse, note_no_response, read_short_body},
+    exchange::{TimedResponse, read_short_body},
     handshake,
     identity::Identity,
     request_body::{RequestBody, evidence_excerpt},
@@ -34,8 +34,7 @@ pub(super) async fn send_and_read(
     let certificate = signed.identity.and_then(Identity::certificate);
     let http1_client = key.is_some().then(|| endpoint.http1_client(certificate)).transpose()?;
     let mut redirects = vec![];
-    let sent = send_and_follow(cx, endpoint, http1_client.as_ref(), &mut signed, options, &mut redirects).await?;
-    let Some(timed) = sent else { return Ok(Output::new(response::no_response(options.fields()), started)) };
+    let timed = send_and_follow(cx, endpoint, http1_client.as_ref(), &mut signed, options, &mut redirects).await?;
     let url = signed.request.url;
     let finish = |mut map: Map| {
         if options.follows_redirects() {
@@ -47,18 +46,16 @@ pub(super) async fn send_and_read(
     if let Some(stream) = stream.filter(|_| handshake::is_stream(cx, key.as_deref(), &timed.response)) {
         return stream::open(cx, timed, stream, options, finish, started).await;
     }
-    let Some(map) = read_output(cx, timed, options).await else {
-        return Ok(Output::new(response::no_response(options.fields()), started));
-    };
-    let mut map = finish(map);
+    let reason = format!("the response is not a stream: it has status {}", timed.response.status());
+    let mut map = finish(read_output(cx, timed, options).await);
     if stream.is_some() {
-        map.insert("messages".into(), Value::list(vec![]));
-        map.insert("closed".into(), Value::Null);
+        map.insert("messages".into(), Value::unset(&reason));
+        map.insert("closed".into(), Value::unset(&reason));
     }
     Ok(Output::new(map, started))
 }
 
-/// The last response, with the redirects that led to it. `None`: no response arrived.
+/// The last response, with the redirects that led to it.
 async fn send_and_follow(
     cx: &ActionContext<'_>,
     endpoint: &Endpoint,
@@ -66,20 +63,20 @@ async fn send_and_follow(
     signed: &mut SignedRequest<'_>,
     options: &ResponseOptions,
     redirects: &mut Vec<Value>,
-) -> Result<Option<TimedResponse>, ActionError> {
+) -> Result<TimedResponse, ActionError> {
     loop {
         let own_client = || signed.identity.map_or(endpoint.client(), |identity| identity.client(endpoint));
         let client = http1_client.unwrap_or_else(own_client);
-        let Some(timed) = authenticated_send(cx, endpoint, client, signed, options).await? else { return Ok(None) };
+        let timed = authenticated_send(cx, endpoint, client, signed, options).await?;
         if !options.follows_redirects() {
-            return Ok(Some(timed));
+            return Ok(timed);
         }
         let status = timed.response.status();
-        let Some(location) = redirect_location(&timed.response, &signed.request.url) else { return Ok(Some(timed)) };
+        let Some(location) = redirect_location(&timed.response, &signed.request.url) else { return Ok(timed) };
         if redirects.len() == options.max_redirects {
             let note = format!("more than {} redirects: the last one is the response", options.max_redirects);
             cx.note(EvidenceKind::Note, note);
-            return Ok(Some(timed));
+            return Ok(timed);
         }
         redirects.push(Value::map([
             ("status".into(), Value::Int(status.as_u16().into())),
@@ -91,26 +88,18 @@ async fn send_and_follow(
     }
 }
 
-/// Reads the body. `None`: it is incomplete.
-async fn read_output(cx: &ActionContext<'_>, mut timed: TimedResponse, options: &ResponseOptions) -> Option<Map> {
+/// Reads the body, as far as it arrives.
+async fn read_output(cx: &ActionContext<'_>, mut timed: TimedResponse, options: &ResponseOptions) -> Map {
     let mut evidence = response::head_text(&timed.response);
-    let body = match ReadBody::read(&mut timed.response, options.body_limit).await {
-        Ok(body) => body,
-        Err(e) => {
-            cx.note(EvidenceKind::Response, evidence);
-            note_no_response(cx, &e);
-            return None;
-        }
-    };
+    let body = ReadBody::read(&mut timed.response, options.body_limit).await;
     let timing = Timing { first_byte: timed.first_byte, total: timed.sent_at.elapsed() };
     evidence.push('\n');
     evidence.push_str(evidence_excerpt(&body.text));
     cx.note(EvidenceKind::Response, evidence);
-    if body.cut {
-        let limit = options.body_limit_text();
-        cx.note(EvidenceKind::Note, format!("the body is longer than {limit}: the rest was not read"));
+    if let Some(missing) = &body.missing {
+        cx.note(EvidenceKind::Note, missing.reason());
     }
-    Some(response::output(&timed.response, body, timing))
+    response::output(&timed.response, body, timing)
 }
 
 /// Where a response redirects to, if it is a redirect that can be followed.

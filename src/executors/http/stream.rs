@@ -1,7 +1,7 @@
 //! Reads the messages of a stream. It stays open between two attempts, so that no message is lost.
 use super::{
-    exchange::{TimedResponse, note_no_response},
-    response::{self, ReadBody, Timing},
+    exchange::{TimedResponse, no_response},
+    response::{self, Timing},
     response_options::{ResponseOptions, StreamOptions},
 };
 use crate::{
@@ -39,6 +39,8 @@ struct OpenStream {
     received_bytes: usize,
     max_bytes: usize,
     cut: bool,
+    /// Why messages may be missing.
+    missing: Option<String>,
     /// How the stream ended; `null` while it is open.
     closed: Value,
 }
@@ -62,7 +64,8 @@ pub(super) async fn open(
     let TimedResponse { response, sent_at, first_byte } = timed;
     cx.note(EvidenceKind::Response, response::head_text(&response));
     let timing = Timing { first_byte, total: sent_at.elapsed() };
-    let head = finish(response::output(&response, ReadBody::empty(), timing));
+    let reason = "the response is a stream: `messages` has what arrived";
+    let head = finish(response::output_without_body(&response, timing, reason));
     let max_bytes = response_options.body_limit;
     let source = match &options.send {
         None => MessageSource::Events(SseStream::from_bytes_stream(Box::pin(response.bytes_stream())).boxed()),
@@ -71,14 +74,19 @@ pub(super) async fn open(
                 send_first_messages(cx, options, &mut socket).await?;
                 MessageSource::WebSocket(Box::new(socket))
             }
-            Err(e) => {
-                note_no_response(cx, &e);
-                return Ok(Output::new(response::no_response(response_options.fields()), started));
-            }
+            Err(e) => return Err(no_response(cx, &e)),
         },
     };
-    let mut stream =
-        OpenStream { source, head, messages: vec![], received_bytes: 0, max_bytes, cut: false, closed: Value::Null };
+    let mut stream = OpenStream {
+        source,
+        head,
+        messages: vec![],
+        received_bytes: 0,
+        max_bytes,
+        cut: false,
+        missing: None,
+        closed: Value::Null,
+    };
     stream.receive(cx, options, Instant::now() + options.within, options.count).await;
     let value = stream.output(sent_at.elapsed());
     Ok(Output::new(value, started).with_cursor(SharedStream::new(Mutex::new(stream))))
@@ -138,7 +146,10 @@ impl OpenStream {
         while self.closed == Value::Null && !self.cut && count.is_none_or(|n| self.messages.len() < n) {
             match timeout_at(deadline, self.next_message()).await {
                 Err(_) => break,
-                Ok(Err(closed)) => self.closed = closed,
+                Ok(Err(End { closed, broken })) => {
+                    self.closed = closed;
+                    self.missing = broken.map(|why| format!("the stream broke off: {why}"));
+                }
                 Ok(Ok(message)) => {
                     let until = options.until.as_ref();
                     let done = until.is_some_and(|e| e.holds(&cx.scope.with("it", message.clone())).unwrap_or(false));
@@ -146,7 +157,8 @@ impl OpenStream {
                     if self.messages.len() == MAX_MESSAGES || self.received_bytes > self.max_bytes {
                         self.cut = true;
                         let note = format!("more than {MAX_MESSAGES} messages, or more bytes than `limit`");
-                        cx.note(EvidenceKind::Note, format!("{note}: the rest of the stream was not read"));
+                        self.missing = Some(format!("{note}: the rest of the stream was not read"));
+                        cx.note(EvidenceKind::Note, self.missing.clone().unwrap_or_default());
                     }
                     if done {
                         break;
@@ -163,8 +175,7 @@ impl OpenStream {
         }
     }
 
-    /// `Err`: how the stream ended.
-    async fn next_message(&mut self) -> Result<Value, Value> {
+    async fn next_message(&mut self) -> Result<Value, End> {
         let (event, id, text) = match &mut self.source {
             MessageSource::Events(events) => next_event(events).await?,
             MessageSource::WebSocket(socket) => next_frame(socket).await?,
@@ -186,7 +197,12 @@ impl OpenStream {
             Arc::make_mut(timing).insert("total".into(), total.into());
         }
         map.insert("cut".into(), self.cut.into());
-        map.insert("messages".into(), Value::list(self.messages.clone()));
+        let messages = Value::list(self.messages.clone());
+        let messages = match &self.missing {
+            Some(reason) => Value::partial(messages, reason),
+            None => messages,
+        };
+        map.insert("messages".into(), messages);
         map.insert("closed".into(), self.closed.clone());
         map
     }
@@ -195,11 +211,11 @@ impl OpenStream {
 /// The name of the event, its id and its text.
 type RawMessage = (String, Option<String>, String);
 
-async fn next_event(events: &mut BoxStream<'static, Result<Sse, sse_stream::Error>>) -> Result<RawMessage, Value> {
+async fn next_event(events: &mut BoxStream<'static, Result<Sse, sse_stream::Error>>) -> Result<RawMessage, End> {
     loop {
         match events.next().await {
-            None => return Err(closed(None, "the server ended the stream".into())),
-            Some(Err(e)) => return Err(closed(None, error_chain(&e))),
+            None => return Err(End::closed(None, "the server ended the stream".into())),
+            Some(Err(e)) => return Err(End::broken(error_chain(&e))),
             // By the specification, an event without data is ignored.
             Some(Ok(Sse { data: None, .. })) => {}
             Some(Ok(Sse { event, id, data: Some(data), .. })) => {
@@ -209,16 +225,16 @@ async fn next_event(events: &mut BoxStream<'static, Result<Sse, sse_stream::Erro
     }
 }
 
-async fn next_frame(socket: &mut WebSocketStream<Upgraded>) -> Result<RawMessage, Value> {
+async fn next_frame(socket: &mut WebSocketStream<Upgraded>) -> Result<RawMessage, End> {
     loop {
         match socket.next().await {
-            None => return Err(closed(None, "the server closed the connection".into())),
-            Some(Err(e)) => return Err(closed(None, e.to_string())),
+            None => return Err(End::closed(None, "the server closed the connection".into())),
+            Some(Err(e)) => return Err(End::broken(e.to_string())),
             Some(Ok(Message::Text(text))) => return Ok(("text".into(), None, text.to_string())),
             Some(Ok(Message::Binary(bytes))) => return Ok(("binary".into(), None, STANDARD.encode(bytes))),
             Some(Ok(Message::Close(frame))) => {
                 let code = frame.as_ref().map(|f| u16::from(f.code).into());
-                return Err(closed(code, frame.map_or(String::new(), |f| f.reason.to_string())));
+                return Err(End::closed(code, frame.map_or(String::new(), |f| f.reason.to_string())));
             }
             // The library answers pings.
             Some(Ok(_)) => {}
@@ -226,6 +242,20 @@ async fn next_frame(socket: &mut WebSocketStream<Upgraded>) -> Result<RawMessage
     }
 }
 
-fn closed(code: Option<i64>, reason: String) -> Value {
-    Value::map([("code".into(), code.map_or(Value::Null, Value::Int)), ("reason".into(), reason.into())])
+/// How a stream ended.
+struct End {
+    closed: Value,
+    /// Why it ended, if the server did not end it.
+    broken: Option<String>,
+}
+
+impl End {
+    fn closed(code: Option<i64>, reason: String) -> End {
+        let code = code.map_or(Value::Null, Value::Int);
+        End { closed: Value::map([("code".into(), code), ("reason".into(), reason.into())]), broken: None }
+    }
+
+    fn broken(reason: String) -> End {
+        End { broken: Some(reason.clone()), ..End::closed(None, reason) }
+    }
 }

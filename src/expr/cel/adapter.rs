@@ -1,6 +1,9 @@
 //! Converts between [`Value`] and the CEL library's values. A string, list or map is converted lazily, one level at a
 //! time and once: the library's copies share the result.
-use super::error::EvalError;
+use super::{
+    error::EvalError,
+    incomplete::{PartialVal, UnsetVal, not_observed},
+};
 use crate::value::Value;
 use cel::{
     ExecutionError,
@@ -39,6 +42,8 @@ pub(super) fn to_cel(v: &Value) -> BoxedVal {
         Value::Text(_) | Value::List(_) | Value::Map(_) => {
             Box::new(LazyValue(Arc::new(Lazy { value: v.clone(), converted: OnceLock::new() })))
         }
+        Value::Unset(reason) => Box::new(UnsetVal::new(reason)),
+        Value::Partial(partial) => Box::new(PartialVal::new(partial.clone(), to_cel(&partial.value))),
     }
 }
 
@@ -46,6 +51,9 @@ pub(super) fn to_cel(v: &Value) -> BoxedVal {
 pub(super) fn from_cel(v: &dyn Val) -> Result<Value, EvalError> {
     if let Some(lazy) = v.downcast_ref::<LazyValue>() {
         return Ok(lazy.0.value.clone());
+    }
+    if let Some(v) = v.downcast_ref::<PartialVal>() {
+        return Ok(Value::Partial(v.partial.clone()));
     }
     if let Some(text) = v.downcast_ref::<CelString>() {
         return Ok(Value::text(text.inner()));
@@ -193,7 +201,10 @@ impl Val for LazyValue {
     where
         Self: 'v,
     {
-        self.val().as_indexer()
+        match &self.0.value {
+            Value::Map(entries) if entries.values().any(|v| matches!(v, Value::Unset(_))) => Some(self),
+            _ => self.val().as_indexer(),
+        }
     }
 
     fn into_indexer<'v>(self: Box<Self>) -> Option<Box<dyn Indexer + 'v>>
@@ -254,12 +265,17 @@ impl Val for LazyValue {
 
 impl StaticVal for LazyValue {}
 
-/// Used when the library owns the value.
+/// Used when the library owns the value, and for a map with fields that were not observed.
 impl Indexer for LazyValue {
     fn get<'b, 'v>(&'b self, at: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
     where
         Self: 'v,
     {
+        if let Some(key) = at.downcast_ref::<CelString>()
+            && let Some(Value::Unset(reason)) = self.0.value.get(key.inner())
+        {
+            return Err(not_observed(reason));
+        }
         let unsupported =
             || ExecutionError::UnexpectedType { got: self.get_type().name().into(), want: "indexable".into() };
         self.val().as_indexer().ok_or_else(unsupported)?.get(at)

@@ -1,10 +1,17 @@
 //! Evaluation errors, and the library's errors reworded for people. Values are left out: they may hold secrets.
 use cel::ExecutionError;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum EvalError {
     #[error("`{0}` was never bound")]
     Unbound(String),
+    /// A field that was not observed is read; the reason why it was not.
+    #[error("{0}")]
+    NotObserved(Arc<str>),
+    /// The result depends on the missing part of a value; the reason why it is missing.
+    #[error("{0}")]
+    Incomplete(Arc<str>),
     #[error("{0}")]
     Other(String),
 }

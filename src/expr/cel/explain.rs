@@ -4,6 +4,7 @@ use super::{
     display::show,
     error::EvalError,
     expression::{Expression, resolve},
+    incomplete::watched,
 };
 use crate::{expr::scope::Scope, secrets::Secrets, value::Value};
 use cel::{
@@ -87,7 +88,8 @@ impl Explanation<'_> {
         if matches!(e.expr, Expr::Literal(_)) {
             return;
         }
-        let value = resolve(e, context).map_or_else(|error| format!("error: {error}"), |v| self.show(&*v));
+        let value = watched(|| Ok(self.show(&*resolve(e, context)?)));
+        let value = value.unwrap_or_else(|error| format!("error: {error}"));
         self.operands.push((self.expression.text_of(e).to_string(), value));
     }
 

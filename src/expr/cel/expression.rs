@@ -6,6 +6,7 @@ use super::{
     display::describe,
     error::{EvalError, syntax_message},
     functions,
+    incomplete::watched,
 };
 use crate::{
     diagnostic::{Diagnostic, nearest},
@@ -126,7 +127,7 @@ impl Expression {
             return Ok(v);
         }
         let context = self.context(scope)?;
-        from_cel(&*resolve(self.root(), &context)?)
+        watched(|| from_cel(&*resolve(self.root(), &context)?))
     }
 
     /// Evaluates to a boolean.
@@ -169,14 +170,25 @@ pub(super) fn resolve<'b, 'v>(e: &'b IdedExpr, context: &'b Context<'_, 'v>) -> 
 fn follow(root: &str, path: &[Segment], scope: &Scope) -> Result<Value, EvalError> {
     let mut value = scope.get(root).ok_or_else(|| EvalError::Unbound(root.to_string()))?;
     for segment in path {
+        // what was received of a value is there; what is not may be missing
+        let mut missing = None;
+        if let Value::Partial(partial) = value {
+            (value, missing) = (&partial.value, Some(EvalError::Incomplete(partial.reason.clone())));
+        }
         let next = match segment {
             Segment::Field(name, _) => value.get(name).ok_or_else(|| format!("field `{name}` not found")),
             Segment::Index(i) => value.at(*i).ok_or_else(|| format!("list index {i} out of range")),
             Segment::Any => Err("computed index".into()),
         };
-        value = next.map_err(EvalError::Other)?;
+        value = next.map_err(|e: String| missing.unwrap_or(EvalError::Other(e)))?;
+        if matches!(value, Value::Unset(_)) {
+            break;
+        }
     }
-    Ok(value.clone())
+    match value {
+        Value::Unset(reason) => Err(EvalError::NotObserved(reason.clone())),
+        value => Ok(value.clone()),
+    }
 }
 
 fn check_size(text: &str, locate: &dyn Fn(Range<usize>) -> Span) -> Result<(), Vec<Diagnostic>> {

@@ -8,6 +8,7 @@ mod error;
 mod explain;
 mod expression;
 mod functions;
+mod incomplete;
 mod referenced;
 mod resolver;
 #[cfg(test)]

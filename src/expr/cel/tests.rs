@@ -140,3 +140,66 @@ fn type_errors_name_the_original_types() {
     assert_eq!(evaluate("l < l"), Err(EvalError::Other("`<` cannot be applied to list and list".into())));
     assert_eq!(evaluate("m.y == 1"), Err(EvalError::Other("field `y` not found".into())));
 }
+
+#[test]
+fn reading_what_was_not_observed_is_an_error_with_the_reason() {
+    let reason = "no response: connection closed";
+    let output = Value::map([
+        ("answered".into(), Value::from(false)),
+        ("status".into(), Value::unset(reason)),
+        ("body".into(), Value::unset(reason)),
+    ]);
+    let scope = Scope::default()
+        .with("r", output.clone())
+        .with("all", Value::list(vec![output.clone(), output.clone()]))
+        .with_all(&output);
+    let eval = |text: &str| compile(text).unwrap().eval(&scope);
+    for text in [
+        "r.body",
+        "body",
+        "r.body == null",
+        "r.body != null",
+        "null != r.body",
+        "body != 1",
+        "r.body.password",
+        "has(r.body)",
+        "!has(r.body)",
+        "has(r.body.password)",
+        "!has(body.password)",
+        "r[\"body\"] != 1",
+        "status != 500",
+        "!(status == 500)",
+        "size(r.body) == 0",
+        "secrets_in(r.body) == []",
+        "secrets_in(r) == []",
+        "r.body in [1]",
+        "!(r.body in [1])",
+        "!(1 in r.body)",
+        "r != {\"answered\": false, \"status\": 1, \"body\": 1}",
+        "{\"answered\": false, \"status\": 1, \"body\": 1} != r",
+        "all.all(a, a.status != 500)",
+        "!all.exists(a, a.status == 500)",
+        "all.filter(a, a.status == 500) == []",
+        "all.map(a, a.body) == []",
+        "type(r.body) != 1",
+        "string(r.body) != \"\"",
+        "r.status < 500 || r.status >= 500",
+        "json(r.body) != 1",
+        "answered || status != 500",
+        "!answered && status != 500",
+        "answered ? true : body != 1",
+    ] {
+        assert_eq!(eval(text), Err(EvalError::NotObserved(reason.into())), "{text}");
+    }
+    for text in [
+        "!r.answered",
+        "!answered",
+        "!answered || status == 200",
+        "status == 200 || !answered",
+        "all.all(a, !a.answered)",
+        "r[\"answered\"] == false",
+        "answered ? body == 1 : true",
+    ] {
+        assert_eq!(eval(text), Ok(Value::Bool(true)), "{text}");
+    }
+}

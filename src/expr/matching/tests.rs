@@ -76,3 +76,90 @@ fn reports_every_difference() {
     assert_eq!(failed, [("a", "2"), ("b.d", "absent"), ("e", "[1,2]")]);
     assert!(all.iter().all(|f| f.holds == f.location.is_none()));
 }
+
+/// Holds, failed or inconclusive.
+fn over(expect: &str, actual: &Value) -> &'static str {
+    let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: expect.into() })).unwrap();
+    let mut problems = Diagnostics::default();
+    let p = Pattern::compile(&node, &mut problems);
+    assert!(problems.0.is_empty(), "{:?}", problems.0);
+    let scope = Scope::default().with("all", Value::from(json!(["a", "b"])));
+    let mut out = vec![];
+    match_pattern(&p, "x", Some(actual), &scope, &mut out);
+    assert!(out.iter().all(|r| r.holds || r.actual == "the reason"), "{expect}: {out:?}");
+    match () {
+        () if out.iter().all(|r| r.holds) => "holds",
+        () if out.iter().all(|r| r.holds || r.inconclusive) => "inconclusive",
+        () => "failed",
+    }
+}
+
+#[test]
+fn nothing_holds_for_a_field_that_was_not_observed() {
+    let whole = Value::map([("f".into(), Value::unset("the reason"))]);
+    for pattern in [
+        "$absent",
+        "$nonempty",
+        "null",
+        "[]",
+        "''",
+        "{$set: []}",
+        "{$in: [null, 1]}",
+        "{$type: 'null'}",
+        "{$that: it == null}",
+        "{$that: it != 1}",
+        "{$regex: '^$'}",
+        "{$schema: {type: 'null'}}",
+        "{deep: {er: $absent}}",
+        "{$contains: []}",
+        "'${all}'",
+    ] {
+        assert_eq!(over(pattern, &Value::unset("the reason")), "failed", "{pattern}");
+        assert_eq!(over(&format!("{{f: {pattern}}}"), &whole), "failed", "{pattern}");
+    }
+}
+
+#[test]
+fn a_part_of_a_value_shows_only_what_it_contains() {
+    let list = Value::partial(Value::from(json!(["a", "b"])), "the reason");
+    let text = Value::partial(Value::text("one two"), "the reason");
+    for (pattern, value, expected) in [
+        ("{$contains: [b]}", &list, "holds"),
+        ("{$contains: b}", &list, "holds"),
+        ("{$contains: c}", &list, "inconclusive"),
+        ("[a, b]", &list, "inconclusive"),
+        ("'${all}'", &list, "inconclusive"),
+        ("{$set: [b, a]}", &list, "inconclusive"),
+        ("[]", &list, "inconclusive"),
+        ("$absent", &list, "inconclusive"),
+        ("$nonempty", &list, "holds"),
+        ("{$type: list}", &list, "holds"),
+        ("{$each: {$type: string}}", &list, "inconclusive"),
+        ("{$that: 'it.exists(x, x == \"b\")'}", &list, "holds"),
+        ("{$that: 'it.exists(x, x == \"c\")'}", &list, "inconclusive"),
+        ("{$that: 'it.all(x, x != \"c\")'}", &list, "inconclusive"),
+        ("{$that: 'size(it) == 2'}", &list, "inconclusive"),
+        ("{$that: 'size(it) > 0'}", &list, "inconclusive"),
+        ("{$that: 'it[1]'}", &Value::partial(Value::from(json!([false, true])), "the reason"), "holds"),
+        ("{$that: 'it[2] != \"b\"'}", &list, "inconclusive"),
+        ("{$that: '\"a\" in it'}", &list, "holds"),
+        ("{$that: '!(\"c\" in it)'}", &list, "inconclusive"),
+        ("{$that: 'it != [\"a\"]'}", &list, "inconclusive"),
+        ("{$that: '[\"a\"] != it'}", &list, "inconclusive"),
+        ("{$that: 'it.filter(x, x == \"c\") == []'}", &list, "inconclusive"),
+        ("{$contains: two}", &text, "holds"),
+        ("{$contains: three}", &text, "inconclusive"),
+        ("{$regex: '^one'}", &text, "holds"),
+        ("{$regex: 'two$'}", &text, "inconclusive"),
+        ("{$regex: 'three'}", &text, "inconclusive"),
+        ("one two", &text, "inconclusive"),
+        ("{$in: ['one two']}", &text, "inconclusive"),
+        ("{$that: '!it.contains(\"three\")'}", &text, "inconclusive"),
+        ("{$that: 'size(it) < 9'}", &text, "inconclusive"),
+        ("{$schema: {type: string}}", &text, "inconclusive"),
+    ] {
+        assert_eq!(over(pattern, value), expected, "{pattern}");
+    }
+    let failed = results("{$each: {$type: int}}", json!(["a"])).len();
+    assert_eq!(failed, 1);
+}

@@ -196,6 +196,8 @@ fn bind(arguments: &mut MySqlArguments, value: &Value) -> Result<(), BoxDynError
         Value::Uint(u) => arguments.add(*u),
         Value::Float(f) => arguments.add(*f),
         Value::Text(t) => arguments.add(&**t),
+        Value::Unset(reason) => Err(reason.to_string().into()),
+        Value::Partial(partial) => Err(partial.reason.to_string().into()),
         Value::List(_) | Value::Map(_) | Value::Time(_) | Value::Duration(_) => arguments.add(text(value)),
     }
 }

@@ -176,27 +176,45 @@ async fn output_has_all_parts_of_the_response() {
     assert_eq!(many.get("text"), Some(&Value::text(r#" {"a": [1, 2.5, null]} "#)));
     assert!(matches!(many.get("timing").unwrap().get("total"), Some(Value::Duration(_))));
     assert_eq!(get("/moved").await.get("status"), Some(&Value::Int(302)), "redirects are not followed");
-    assert_eq!(get("/text").await.get("body"), Some(&Value::Null));
+    assert!(reason(&get("/text").await, "body").starts_with("the body is not JSON (text/plain"));
+    assert_eq!(reason(&get("/moved").await, "body"), "the body is empty");
     assert_eq!(get("/number").await.get("body"), Some(&Value::Int(12)));
     let broken = get("/broken").await;
-    assert_eq!((broken.get("body"), broken.get("text")), (Some(&Value::Null), Some(&Value::text("{\"a\":"))));
+    assert_eq!(broken.get("text"), Some(&Value::text("{\"a\":")));
+    assert!(reason(&broken, "body").starts_with("the body is invalid JSON: EOF while parsing"), "{broken:?}");
     assert_eq!(get("/latin").await.get("text"), Some(&Value::text("café")));
     assert_eq!(get("/bytes").await.get("text"), Some(&Value::text("\u{fffd}\u{fffd}")));
     assert_eq!(get("/zipped").await.get("body").unwrap().to_json(), json!({"z": 1}));
-    assert_eq!(get("/huge").await.get("text").unwrap().as_str().unwrap().len(), 32 << 20);
+    let huge = get("/huge").await;
+    assert!(matches!(huge.get("text"), Some(Value::Partial(p)) if p.value.as_str().unwrap().len() == 32 << 20));
+    assert_eq!(reason(&huge, "body"), "the body is longer than 32 MiB: the rest was not read");
     assert!(s.evidence(EvidenceKind::Note).iter().any(|n| n.contains("32 MiB")));
     let fields = action(&Http, "request: GET /").fields();
     assert_eq!(many.as_map().unwrap().keys().collect::<Vec<_>>(), fields, "`fields` lists the output");
 }
 
+/// Why a field is incomplete.
+fn reason(output: &Value, field: &str) -> String {
+    output.get(field).and_then(Value::incomplete).expect(field).to_string()
+}
+
 #[tokio::test]
-async fn missing_response_is_an_output_and_unreachable_server_an_error() {
-    for response in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf", b"what is this?\r\n\r\n"] {
+async fn a_transfer_that_breaks_off_keeps_what_arrived() {
+    let s = stage(&format!("http: {}", raw_server(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf").await)).await;
+    let out = perform(&s, "request: POST /").await.unwrap().value;
+    assert_eq!((out.get("status"), out.get("cut")), (Some(&Value::Int(200)), Some(&Value::Bool(false))));
+    assert!(matches!(out.get("text"), Some(Value::Partial(p)) if p.value == Value::text("half")), "{out:?}");
+    assert!(matches!(out.get("body"), Some(Value::Unset(_))), "{out:?}");
+    assert!(reason(&out, "text").starts_with("the body is incomplete: "), "{out:?}");
+}
+
+#[tokio::test]
+async fn a_missing_response_differs_from_an_unreachable_server() {
+    for response in [&b""[..], b"what is this?\r\n\r\n"] {
         let s = stage(&format!("http: {}", raw_server(response).await)).await;
-        let out = perform(&s, "request: POST /").await.unwrap();
-        assert_eq!(out.value, action(&Http, "request: GET /").no_response().unwrap(), "{response:?}");
+        let none = perform(&s, "request: POST /").await.err().unwrap();
+        assert!(matches!(none, ActionError::NoResponse(_)), "{response:?}: {none}");
         assert!(s.sent());
-        assert!(s.evidence(EvidenceKind::Note)[0].contains("after the request was sent"));
     }
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let s = stage(&format!("http: http://{free}")).await;

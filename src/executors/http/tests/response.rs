@@ -47,7 +47,11 @@ async fn cuts_the_body_at_the_limit_and_notes_it() {
         ("{ request: GET /zipped, limit: 64KiB }", 65536, true),
     ] {
         let out = perform(&s, body).await.unwrap().value;
-        assert_eq!(out.get("text").unwrap().as_str().unwrap().len(), length, "{body}");
+        let text = match out.get("text").unwrap() {
+            Value::Partial(part) if cut => part.value.clone(),
+            whole => whole.clone(),
+        };
+        assert_eq!(text.as_str().unwrap().len(), length, "{body}");
         assert_eq!(out.get("cut"), Some(&Value::Bool(cut)), "{body}");
     }
     let notes = s.evidence(EvidenceKind::Note);
@@ -95,8 +99,6 @@ async fn follows_redirects_if_asked_to() {
     assert_eq!(round.get("redirects").unwrap().as_list().unwrap().len(), 3);
     assert!(s.evidence(EvidenceKind::Note).iter().any(|n| n == "more than 3 redirects: the last one is the response"));
     let call = action(&Http, "{ request: GET /, follow: true }");
-    let no_response = call.no_response().unwrap();
-    assert_eq!(no_response.as_map().unwrap().keys().collect::<Vec<_>>(), call.fields());
     assert_eq!(out.as_map().unwrap().keys().collect::<Vec<_>>(), call.fields());
 }
 
@@ -241,7 +243,7 @@ async fn refused_websocket_handshake_is_an_ordinary_response() {
     let s = stage(&format!("http: {}", echo().await)).await;
     let out = perform(&s, "{ request: GET /ws, messages: {} }").await.unwrap().value;
     assert_eq!(out.get("status"), Some(&Value::Int(200)));
-    assert_eq!(out.get("messages").unwrap().as_list().unwrap().len(), 0);
+    assert_eq!(out.get("messages"), Some(&Value::unset("the response is not a stream: it has status 200 OK")));
     assert_eq!(out.get("body").unwrap().to_json()["headers"]["upgrade"], "websocket");
     let invalid =
         raw_server(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n").await;
