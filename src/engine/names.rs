@@ -1,7 +1,7 @@
 //! The names in scope at each point of a plan, and the shapes of their values as far as they are known before the run.
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    expr::{Reference, cel::Segment},
+    expr::{Reference, cel::Access},
     source::Span,
 };
 use std::cell::Cell;
@@ -93,9 +93,9 @@ impl Names {
         };
         found.used.set(true);
         let mut shape = found.shape.clone();
-        for segment in &read.path {
-            shape = match (shape, segment) {
-                (Shape::Fields(fields), Segment::Field(name, span)) => match fields.iter().find(|(f, _)| f == name) {
+        for access in &read.path {
+            shape = match (shape, access) {
+                (Shape::Fields(fields), Access::Field(name, span)) => match fields.iter().find(|(f, _)| f == name) {
                     Some((_, inner)) => inner.clone(),
                     None => {
                         let message = format!("unknown field `{name}` of `{}`", read.root);
@@ -104,7 +104,7 @@ impl Names {
                         return Shape::Any;
                     }
                 },
-                (Shape::List(inner), Segment::Index(_) | Segment::Any) => *inner,
+                (Shape::List(inner), Access::Index(_) | Access::Any) => *inner,
                 _ => return Shape::Any,
             };
         }

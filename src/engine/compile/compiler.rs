@@ -6,7 +6,7 @@ use crate::{
         schedule::{ActionDefinition, Needs},
     },
     executor::Registry,
-    expr::{Reference, cel::Segment},
+    expr::{Reference, cel::Access},
     plan::{self, Environment, Spanned},
     source::Span,
 };
@@ -89,7 +89,7 @@ impl<'a> Compiler<'a> {
         for r in references {
             shapes.push(names.check(r, &mut self.problems));
             self.used_vars.insert(r.root.clone());
-            if let ("env", Some(Segment::Field(name, _))) = (r.root.as_str(), r.path.first()) {
+            if let ("env", Some(Access::Field(name, _))) = (r.root.as_str(), r.path.first()) {
                 self.env_read.insert(name.clone());
             }
         }

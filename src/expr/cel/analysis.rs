@@ -17,12 +17,12 @@ const NAMESPACES: [&str; 4] = ["math", "lists", "optional", "base64"];
 #[derive(Clone, Debug)]
 pub struct Reference {
     pub root: String,
-    pub path: Vec<Segment>,
+    pub path: Vec<Access>,
     pub span: Span,
 }
 
 #[derive(Clone, Debug)]
-pub enum Segment {
+pub enum Access {
     Field(String, Span),
     Index(usize),
     /// An index computed during evaluation.
@@ -104,7 +104,7 @@ impl<'a> Analysis<'a> {
     }
 
     /// A name with the fields and indices taken from it; `None` for any other expression.
-    fn path(&mut self, e: &IdedExpr) -> Option<(String, Span, Vec<Segment>)> {
+    fn path(&mut self, e: &IdedExpr) -> Option<(String, Span, Vec<Access>)> {
         match &e.expr {
             Expr::Ident(name) => Some((name.trim_start_matches('.').to_string(), (self.locate)(self.token(e)), vec![])),
             Expr::Select(s) => {
@@ -114,7 +114,7 @@ impl<'a> Analysis<'a> {
                     let dot = self.token(e).start;
                     let field =
                         self.text[dot..].find(&s.field).map_or(dot..dot + 1, |i| dot + i..dot + i + s.field.len());
-                    path.push(Segment::Field(s.field.clone(), (self.locate)(field)));
+                    path.push(Access::Field(s.field.clone(), (self.locate)(field)));
                 }
                 Some((root, span, path))
             }
@@ -122,14 +122,14 @@ impl<'a> Analysis<'a> {
                 let (root, span, mut path) = self.path(&c.args[0])?;
                 path.push(match &c.args[1].expr {
                     Expr::Literal(LiteralValue::Int(i)) => {
-                        usize::try_from(*i.inner()).map_or(Segment::Any, Segment::Index)
+                        usize::try_from(*i.inner()).map_or(Access::Any, Access::Index)
                     }
                     Expr::Literal(LiteralValue::String(s)) => {
-                        Segment::Field(s.inner().to_string(), (self.locate)(self.token(&c.args[1])))
+                        Access::Field(s.inner().to_string(), (self.locate)(self.token(&c.args[1])))
                     }
                     _ => {
                         self.visit(&c.args[1]);
-                        Segment::Any
+                        Access::Any
                     }
                 });
                 Some((root, span, path))

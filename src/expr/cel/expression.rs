@@ -1,7 +1,7 @@
 //! Compiles an expression and evaluates it against a scope.
 use super::{
     adapter::{from_cel, literal_value},
-    analysis::{Analysis, Reference, Segment},
+    analysis::{Access, Analysis, Reference},
     ast,
     display::describe,
     error::{EvalError, syntax_message},
@@ -42,7 +42,7 @@ struct Compiled {
     own_functions: Vec<&'static str>,
     secret_name: String,
     /// Set for a name with fields: evaluated without the library, which keeps the order of map keys.
-    path: Option<(String, Vec<Segment>)>,
+    path: Option<(String, Vec<Access>)>,
 }
 
 impl std::fmt::Debug for Expression {
@@ -93,7 +93,7 @@ impl Expression {
         }
         let path = references
             .first()
-            .filter(|r| ast::is_path(&program.expression().expr) && !r.path.iter().any(|s| matches!(s, Segment::Any)))
+            .filter(|r| ast::is_path(&program.expression().expr) && !r.path.iter().any(|s| matches!(s, Access::Any)))
             .map(|r| (r.root.clone(), r.path.clone()));
         let secret_name = ast::secret_name(program.expression());
         let (text, span) = (text.to_string(), locate(0..text.len()));
@@ -167,18 +167,18 @@ pub(super) fn resolve<'b, 'v>(e: &'b IdedExpr, context: &'b Context<'_, 'v>) -> 
     cel::Value::resolve_val(e, context).map_err(|e| EvalError::from(&e))
 }
 
-fn follow(root: &str, path: &[Segment], scope: &Scope) -> Result<Value, EvalError> {
+fn follow(root: &str, path: &[Access], scope: &Scope) -> Result<Value, EvalError> {
     let mut value = scope.get(root).ok_or_else(|| EvalError::Unbound(root.to_string()))?;
-    for segment in path {
+    for access in path {
         // what was received of a value is there; what is not may be missing
         let mut missing = None;
         if let Value::Partial(partial) = value {
             (value, missing) = (&partial.value, Some(EvalError::Incomplete(partial.reason.clone())));
         }
-        let next = match segment {
-            Segment::Field(name, _) => value.get(name).ok_or_else(|| format!("field `{name}` not found")),
-            Segment::Index(i) => value.at(*i).ok_or_else(|| format!("list index {i} out of range")),
-            Segment::Any => Err("computed index".into()),
+        let next = match access {
+            Access::Field(name, _) => value.get(name).ok_or_else(|| format!("field `{name}` not found")),
+            Access::Index(i) => value.at(*i).ok_or_else(|| format!("list index {i} out of range")),
+            Access::Any => Err("computed index".into()),
         };
         value = next.map_err(|e: String| missing.unwrap_or(EvalError::Other(e)))?;
         if matches!(value, Value::Unset(_)) {

@@ -15,7 +15,7 @@ mod resolver;
 mod tests;
 
 pub use self::{
-    analysis::{Reference, Segment},
+    analysis::{Access, Reference},
     display::{cut, describe, show},
     error::EvalError,
     expression::Expression,
