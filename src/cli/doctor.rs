@@ -187,7 +187,7 @@ async fn probe_targets(
         let n = schedule.setup.len();
         let result = match set_up(&schedule, &context, &**live, &effects).await {
             Ok(()) => ProbeResult::ok("execute", format!("{n} action{} passed", if n == 1 { "" } else { "s" })),
-            Err(why) => ProbeResult::error("execute", why.to_string(), "until it passes, every case is errored"),
+            Err(why) => ProbeResult::error("execute", why, "until it passes, every case is errored"),
         };
         lines.push(ProbeLine::new("setup", result));
     }

@@ -2,6 +2,7 @@
 use super::{
     args,
     execute::{self, RunOptions},
+    exit,
     failure::Failure,
     files,
     plans::Draft,
@@ -72,23 +73,20 @@ pub async fn run(options: &MatrixOptions<'_>, on_row: &(dyn Fn(usize, usize, &Ro
     Ok(Matrix { rows: rows.into_iter().map(|(_, row)| row).collect(), sentences })
 }
 
-async fn run_with_defect(options: &MatrixOptions<'_>, defect: Option<Defect>) -> RunResult {
+async fn run_with_defect(options: &MatrixOptions<'_>, defect: Option<Defect>) -> Result<RunResult, String> {
     if options.interrupts.cancel.is_cancelled() {
-        return RunResult::Failed("interrupted".into());
+        return Err("interrupted".into());
     }
     let sandbox =
         args::SandboxArgs { defect: defect.iter().map(|d| d.name().to_owned()).collect(), ..options.sandbox.clone() };
     let platform = match Platform::start(&sandbox, ([127, 0, 0, 1], 0).into()).await {
         Ok(platform) => platform,
-        Err(e) => return RunResult::Failed(format!("cannot start the sandbox: {e}")),
+        Err(e) => return Err(format!("cannot start the sandbox: {e}")),
     };
     options.interrupts.remove_on_exit(platform.folder());
-    let outcome = match run_on(options, &platform).await {
-        Ok(outcome) => outcome,
-        Err(failure) => RunResult::Failed(failure.message),
-    };
+    let outcome = run_on(options, &platform).await;
     platform.shutdown().await;
-    outcome
+    outcome.map_err(|failure| failure.message)
 }
 
 async fn run_on(options: &MatrixOptions<'_>, platform: &Platform) -> Result<RunResult, Failure> {
@@ -105,10 +103,10 @@ async fn run_on(options: &MatrixOptions<'_>, platform: &Platform) -> Result<RunR
     let pending = options.interrupts.pending.clone();
     let index = execute::execute(run_options, schedule, || Ok(vec![Box::new(pending)])).await?;
     if index.cancelled {
-        return Ok(RunResult::Failed("interrupted".into()));
+        return Err(Failure { message: "interrupted".into(), code: exit::INTERRUPTED });
     }
     let sentences = index.cases.iter().flat_map(|c| &c.sentences);
-    Ok(RunResult::Finished {
+    Ok(RunResult {
         statuses: sentences.map(|s| (s.outline.address.clone(), s.status)).collect(),
         cases: index.cases.iter().map(|c| (c.outline.id.clone(), c.verdict)).collect(),
     })

@@ -33,7 +33,7 @@ impl ActionRunner<'_> {
         timeout: Option<Duration>,
     ) -> BoxFuture<'b, ActionsOutcome> {
         Box::pin(async move {
-            let mut out = ActionsOutcome { scope, acted: false, total: ActionOutcome::passed() };
+            let mut out = ActionsOutcome { scope, acted: false, total: ActionOutcome::default() };
             for (i, action) in actions.iter().enumerate() {
                 let at = at.child(i);
                 let outcome = self.run_action(Invocation { action, at: &at, scope: &out.scope, timeout }).await;
@@ -84,7 +84,7 @@ impl ActionRunner<'_> {
     /// Runs an action for one item after the other, until an `eventually` runs out. Binds lists, or maps where the items have keys.
     async fn run_items(&self, call: Invocation<'_>, items: Items) -> ActionOutcome {
         let Invocation { action, at, scope, .. } = call;
-        let mut total = ActionOutcome::passed();
+        let mut total = ActionOutcome::default();
         let (wanted, mut values) = (items.len(), vec![]);
         let mut bound: Vec<(&String, Items)> =
             action.save.iter().map(|(n, _)| n).chain(&action.bind).map(|n| (n, vec![])).collect();

@@ -1,7 +1,7 @@
 //! Runs one case: preconditions, steps, expected results, then the undo. Decides how a failure affects the rest of the case.
 use super::{
     context::RunContext,
-    inconclusive::{ClockWatch, fault_not_met},
+    inconclusive::ClockWatch,
     known_failures,
     observation::ObservationSource,
     results::{ActionOutcome, ActionsOutcome, CaseOutcome, first_failure, status_of},
@@ -31,10 +31,13 @@ pub async fn run_case(case: &Case, context: &RunContext, source: &dyn Observatio
     let begun = Instant::now();
     context.events.emit(&case.address, EventKind::CaseStarted).await;
     let outcome = outcome_of(case, context, source, base).await;
-    let (verdict, blame, reason) = (outcome.verdict, outcome.blame, outcome.reason.clone());
-    let kind = EventKind::CaseFinished { verdict, blame, reason, took: begun.elapsed() };
-    context.events.emit(&case.address, kind).await;
+    finish_case(case, context, &outcome, begun.elapsed()).await;
     outcome
+}
+
+pub(super) async fn finish_case(case: &Case, context: &RunContext, outcome: &CaseOutcome, took: Duration) {
+    let (verdict, blame, reason) = (outcome.verdict, outcome.blame, outcome.reason.clone());
+    context.events.emit(&case.address, EventKind::CaseFinished { verdict, blame, reason, took }).await;
 }
 
 async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationSource, base: &Scope) -> CaseOutcome {
@@ -49,7 +52,7 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
     let cancel = context.cancel.child_token();
     let effects = CaseEffects::default();
     let clock = ClockWatch::start(context);
-    let runner = ActionRunner::new(context, source, &cancel, &effects, &scope);
+    let runner = ActionRunner { context, source, cancel: &cancel, effects: &effects, base: &scope, start: None };
     let timer = async {
         // a replay has no deadlines
         if source.is_live() {
@@ -58,10 +61,19 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
         }
         std::future::pending::<()>().await
     };
-    let (mut outcome, statuses) = tokio::select! {
-        done = run_sentences(case, &runner, &scope) => done,
-        () = timer => unreachable!("the timer never ends"),
+    let mut execution = CaseExecution::new(scope.clone());
+    let sentences = async {
+        for sentence in &case.sentences {
+            execution.run_sentence(sentence, &runner).await;
+        }
     };
+    tokio::select! {
+        () = sentences => {}
+        () = timer => unreachable!("the timer never ends"),
+    }
+    // by the user; a case that ran out of its own time keeps its outcome
+    let mut outcome = execution.outcome(context.cancel.is_cancelled());
+    let statuses = execution.statuses;
     if cancel.is_cancelled()
         && !context.cancel.is_cancelled()
         && matches!(outcome.verdict, Verdict::Errored | Verdict::Interrupted)
@@ -78,13 +90,12 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
         }
         // the undo runs even after a cancel; only a second Ctrl-C stops it
         let undoing = ActionRunner { cancel: &context.kill, ..runner };
-        let unwound = unwind(&undoing).await;
-        if !unwound.left.is_empty() && outcome.verdict.is_accepted() {
-            outcome = CaseOutcome::errored(format!("not everything could be undone: {}", unwound.left.join("; ")));
+        outcome.left = unwind(&undoing).await;
+        if !outcome.left.is_empty() && outcome.verdict.is_accepted() {
+            let reason = format!("not everything could be undone: {}", outcome.left.join("; "));
+            outcome = CaseOutcome { left: outcome.left, ..CaseOutcome::errored(reason) };
         }
-        let reasons = unwound.not_met.iter().map(|name| fault_not_met(name)).chain(clock.jump(context));
-        reasons.for_each(|why| effects.mark_inconclusive(why));
-        outcome.left = unwound.left;
+        clock.jump(context).into_iter().for_each(|why| effects.mark_inconclusive(why));
     }
     match effects.inconclusive.into_inner() {
         Some(why) => mark_inconclusive(case, context, &statuses, outcome, why).await,
@@ -120,16 +131,6 @@ async fn collect_evidence(runner: &ActionRunner<'_>, case: &Case) {
     let collecting = ActionRunner { cancel: &runner.context.cancel, base: &scope, ..*runner };
     let all = collecting.run_actions(&runner.context.on_failure, &at, scope.clone(), None);
     let _ = tokio::time::timeout(ON_FAILURE_TIMEOUT, all).await;
-}
-
-async fn run_sentences(case: &Case, runner: &ActionRunner<'_>, base: &Scope) -> (CaseOutcome, Vec<(Address, Status)>) {
-    let mut execution = CaseExecution::new(base.clone());
-    for sentence in &case.sentences {
-        execution.run_sentence(sentence, runner).await;
-    }
-    // by the user; a case that ran out of its own time keeps its outcome
-    let interrupted = runner.context.cancel.is_cancelled();
-    (execution.outcome(interrupted), execution.statuses)
 }
 
 /// The state of a case between two sentences.
@@ -218,11 +219,11 @@ async fn evaluate_sentence(sentence: &Sentence, runner: &ActionRunner<'_>, scope
         ..outcome
     };
     if sentence.unproven {
-        return (scope, with_status(Status::Unproven, None, ActionOutcome::passed()));
+        return (scope, with_status(Status::Unproven, None, ActionOutcome::default()));
     }
     if sentence.part == Part::Precondition && sentence.actions.is_empty() {
         let reason = Some("the plan has no action for it");
-        return (scope, with_status(Status::NotVerified, reason, ActionOutcome::passed()));
+        return (scope, with_status(Status::NotVerified, reason, ActionOutcome::default()));
     }
     let at = &sentence.address;
     let ActionsOutcome { scope, acted, mut total } =
@@ -260,7 +261,7 @@ async fn evaluate_own_assertions(
         let finished =
             EventKind::ActionFinished { status, results, reason: reason.clone(), attempts: 0, took: Duration::ZERO };
         runner.emit(at, finished).await;
-        ActionOutcome { status, reason, judged, ..ActionOutcome::passed() }
+        ActionOutcome { status, reason, judged, ..ActionOutcome::default() }
     };
     runner.run_with_source(at, scope, run).await
 }

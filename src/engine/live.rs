@@ -70,20 +70,6 @@ impl LiveSource {
         Ok(target.await?.clone())
     }
 
-    /// Name and version of each connected target that reports a version.
-    pub async fn versions(&self) -> Vec<(String, String)> {
-        let mut out = vec![];
-        for (name, connection) in &self.targets {
-            if let Some(target) = connection.cell.get()
-                && let Some(version) = target.version().await
-            {
-                out.push((name.clone(), version));
-            }
-        }
-        out.sort();
-        out
-    }
-
     /// Closes all targets, last first.
     pub async fn close(&self) {
         loop {

@@ -41,7 +41,7 @@ impl ActionRunner<'_> {
         let measured = Value::map([("overlap".to_string(), Value::Int(line.overlap() as i64))]);
         let measured = self.source.measured(call.at, measured);
         let overlapped = measured.get("overlap").and_then(Value::as_i64).unwrap_or(0);
-        let (mut total, mut values) = (ActionOutcome::passed(), vec![]);
+        let (mut total, mut values) = (ActionOutcome::default(), vec![]);
         let single = branches.iter().all(|b| b.len() == 1);
         for mut outcome in outcomes {
             let (value, names) = (outcome.value.take(), std::mem::take(&mut outcome.names));

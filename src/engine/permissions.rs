@@ -1,5 +1,5 @@
 //! The permissions that a schedule needs of its targets, collected before the run.
-use super::schedule::{ActionDefinition, ActionKind, Case, Fault, Schedule, ScheduledAction};
+use super::schedule::{ActionDefinition, ActionKind, Fault, Schedule, ScheduledAction};
 use crate::{
     executor::Permission,
     expr::{Scope, Tree},
@@ -13,22 +13,15 @@ pub type Permissions = BTreeSet<(String, Permission)>;
 /// The permissions of all actions: cases, setup, teardown, `on_failure` and faults. `known` holds the names that are
 /// bound before the run.
 pub fn of(schedule: &Schedule, known: &Scope) -> Permissions {
+    let sentences = schedule.cases.iter().flat_map(|c| &c.sentences).map(|s| &s.actions);
+    let faults = schedule.faults.iter().flat_map(|(_, fault)| match fault {
+        Fault::Actions { cut, heal, .. } => vec![cut, heal],
+        Fault::Relay { .. } => vec![],
+    });
+    let environment = [&schedule.setup, &schedule.teardown, &schedule.on_failure];
     let mut permissions = Permissions::new();
-    for steps in [&schedule.setup, &schedule.teardown, &schedule.on_failure] {
-        gather(steps, known, known, &mut permissions);
-    }
-    schedule.cases.iter().for_each(|c| permissions.extend(of_case(c, known)));
-    for (_, fault) in &schedule.faults {
-        if let Fault::Actions { cut, heal, .. } = fault {
-            [cut, heal].into_iter().for_each(|steps| gather(steps, known, known, &mut permissions));
-        }
-    }
-    permissions
-}
-
-pub fn of_case(case: &Case, known: &Scope) -> Permissions {
-    let mut permissions = Permissions::new();
-    case.sentences.iter().for_each(|s| gather(&s.actions, known, known, &mut permissions));
+    let all = environment.into_iter().chain(sentences).chain(faults);
+    all.for_each(|actions| gather(actions, known, known, &mut permissions));
     permissions
 }
 

@@ -6,7 +6,8 @@ use crate::{
 };
 use std::time::Duration;
 
-#[derive(Clone)]
+/// By default it has passed and has no output.
+#[derive(Clone, Default)]
 pub struct ActionOutcome {
     pub status: Status,
     pub reason: Option<String>,
@@ -23,21 +24,9 @@ pub struct ActionOutcome {
 }
 
 impl ActionOutcome {
-    pub fn passed() -> Self {
-        ActionOutcome {
-            status: Status::Passed,
-            reason: None,
-            value: None,
-            names: vec![],
-            ends_steps: false,
-            expired: false,
-            judged: 0,
-        }
-    }
-
     pub fn without_output(status: Status, reason: impl Into<String>) -> Self {
         let ends_steps = matches!(status, Status::Errored | Status::Interrupted);
-        ActionOutcome { status, reason: Some(reason.into()), ends_steps, ..ActionOutcome::passed() }
+        ActionOutcome { status, reason: Some(reason.into()), ends_steps, ..ActionOutcome::default() }
     }
 
     /// Adds the outcome of a part: its output and names, and the worse status with its reason.

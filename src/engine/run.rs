@@ -1,11 +1,11 @@
 //! Runs a schedule: setup, the cases side by side, the exclusive ones alone, then teardown.
 use super::{
-    case::run_case,
+    case::{finish_case, run_case},
     context::RunContext,
     observation::ObservationSource,
     results::CaseOutcome,
     runner::{ActionRunner, CaseEffects},
-    schedule::{Case, Schedule},
+    schedule::Schedule,
     unwind::unwind,
 };
 use crate::{
@@ -16,8 +16,12 @@ use crate::{
     value::Value,
 };
 use futures::FutureExt;
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
-use tokio::sync::{RwLock, Semaphore};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Runs everything that is scheduled and emits its events. Returns when the undo is done.
@@ -40,11 +44,12 @@ pub async fn run_schedule(
             }
             notes.extend(run_cases(&schedule, &context, &source, &base).await);
         }
-        Err(SetupError(reason)) => {
+        Err(reason) => {
             let verdict = if context.cancel.is_cancelled() { Verdict::Interrupted } else { Verdict::Errored };
             for case in &schedule.cases {
                 let reason = format!("the environment's setup failed: {reason}");
-                finish_without_running(case, &context, verdict, Some(Blame::Environment), reason).await;
+                let outcome = CaseOutcome::new(verdict, Some(Blame::Environment), Some(reason));
+                finish_case(case, &context, &outcome, Duration::ZERO).await;
             }
         }
     }
@@ -68,24 +73,19 @@ fn names_bound(schedule: &Schedule, base: &Scope, environment: &Scope) -> EventK
     EventKind::NamesBound { vars: Value::map(vars), environment: Value::from(own) }
 }
 
-/// Why the setup of the environment did not pass.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct SetupError(String);
-
 /// Runs the setup of the environment. Targets see the names that it binds; what it must undo is left in `effects`.
 pub async fn set_up(
     schedule: &Schedule,
     context: &RunContext,
     source: &dyn ObservationSource,
     effects: &CaseEffects,
-) -> Result<(), SetupError> {
+) -> Result<(), String> {
     let Some(live) = &context.live else { return Ok(()) };
     let scope = live.environment();
-    let runner = ActionRunner::new(context, source, &context.cancel, effects, &scope);
+    let runner = ActionRunner { context, source, cancel: &context.cancel, effects, base: &scope, start: None };
     let outcome = runner.run_actions(&schedule.setup, &Address::new("setup"), scope.clone(), None).await;
     if let Some(reason) = outcome.total.failure() {
-        return Err(SetupError(reason));
+        return Err(reason);
     }
     live.set_environment(outcome.scope);
     Ok(())
@@ -100,11 +100,11 @@ pub async fn tear_down(
 ) -> Vec<String> {
     let Some(live) = &context.live else { return vec![] };
     let scope = live.environment();
-    let runner = ActionRunner::new(context, source, &context.kill, effects, &scope);
+    let runner = ActionRunner { context, source, cancel: &context.kill, effects, base: &scope, start: None };
     let outcome = runner.run_actions(&schedule.teardown, &Address::new("teardown"), scope.clone(), None).await;
     let mut notes = vec![];
     notes.extend(outcome.total.failure().map(|reason| format!("the environment's teardown failed: {reason}")));
-    notes.extend(unwind(&runner).await.left.into_iter().map(|l| format!("left behind by setup: {l}")));
+    notes.extend(unwind(&runner).await.into_iter().map(|l| format!("left behind by setup: {l}")));
     notes
 }
 
@@ -116,71 +116,53 @@ async fn run_cases(
     base: &Scope,
 ) -> Vec<String> {
     let jobs = Arc::new(Semaphore::new(schedule.jobs.max(1)));
-    let platform = Arc::new(RwLock::new(()));
     let stop = CancellationToken::new();
-    let mut running = tokio::task::JoinSet::new();
+    let (mut running, mut notes) = (JoinSet::new(), vec![]);
     let shared = (0..schedule.cases.len()).filter(|&i| !schedule.cases[i].exclusive);
     let exclusive = (0..schedule.cases.len()).filter(|&i| schedule.cases[i].exclusive);
     for i in shared.chain(exclusive) {
+        if schedule.cases[i].exclusive {
+            join(&mut running, &mut notes).await;
+        }
         // acquired here, so that `--jobs 1` keeps the plan's order
         let permit = jobs.clone().acquire_owned().await;
         let (schedule, context, source, base) = (schedule.clone(), context.clone(), source.clone(), base.clone());
-        let (platform, stop) = (platform.clone(), stop.clone());
-        let shared = if schedule.cases[i].exclusive { None } else { Some(platform.clone().read_owned().await) };
+        let stop = stop.clone();
         running.spawn(async move {
-            let case = &schedule.cases[i];
-            let _guard = match shared {
-                Some(guard) => (Some(guard), None),
-                None => (None, Some(platform.write_owned().await)),
-            };
+            let (case, _permit) = (&schedule.cases[i], permit);
             if context.cancel.is_cancelled() || stop.is_cancelled() {
-                let reason = if context.cancel.is_cancelled() {
-                    "cancelled before it began"
-                } else {
-                    "not started after the first failure (`--fail-fast`)"
+                let reason = match context.cancel.is_cancelled() {
+                    true => "cancelled before it began",
+                    false => "not started after the first failure (`--fail-fast`)",
                 };
-                finish_without_running(case, &context, Verdict::Skipped, None, reason.into()).await;
-                drop(permit);
+                let outcome = CaseOutcome::new(Verdict::Skipped, None, Some(reason.into()));
+                finish_case(case, &context, &outcome, Duration::ZERO).await;
                 return vec![];
             }
             let outcome = AssertUnwindSafe(run_case(case, &context, &*source, &base)).catch_unwind().await;
             let CaseOutcome { verdict, left, .. } = match outcome {
                 Ok(outcome) => outcome,
-                Err(_) => finish_after_panic(case, &context).await,
+                // a panic of the runner errors one case, not the run
+                Err(_) => {
+                    let outcome = CaseOutcome::errored("the runner panicked: this is a defect of the runner");
+                    finish_case(case, &context, &outcome, Duration::ZERO).await;
+                    CaseOutcome { left: vec!["everything that the case made before the panic".into()], ..outcome }
+                }
             };
             if context.fail_fast && !verdict.is_accepted() {
                 stop.cancel();
             }
-            drop(permit);
             left.into_iter().map(|l| format!("left behind by {}: {l}", case.id)).collect::<Vec<_>>()
         });
     }
-    let mut notes = vec![];
-    while let Some(ended) = running.join_next().await {
-        match ended {
-            Ok(left) => notes.extend(left),
-            Err(e) => notes.push(format!("a case ended in a defect of the runner: {e}")),
-        }
-    }
+    join(&mut running, &mut notes).await;
     notes.sort();
     notes
 }
 
-async fn finish_without_running(
-    case: &Case,
-    context: &RunContext,
-    verdict: Verdict,
-    blame: Option<Blame>,
-    reason: String,
-) {
-    let kind = EventKind::CaseFinished { verdict, blame, reason: Some(reason), took: Default::default() };
-    context.events.emit(&case.address, kind).await;
-}
-
-/// A panic of the runner errors one case, not the run.
-async fn finish_after_panic(case: &Case, context: &RunContext) -> CaseOutcome {
-    let reason = "the runner panicked: this is a defect of the runner".to_string();
-    let outcome = CaseOutcome::errored(&reason);
-    finish_without_running(case, context, outcome.verdict, outcome.blame, reason).await;
-    CaseOutcome { left: vec!["everything that the case made before the panic".into()], ..outcome }
+/// Waits for the running cases. Adds what they left behind to the notes.
+async fn join(running: &mut JoinSet<Vec<String>>, notes: &mut Vec<String>) {
+    while let Some(ended) = running.join_next().await {
+        notes.extend(ended.unwrap_or_else(|e| vec![format!("a case ended in a defect of the runner: {e}")]));
+    }
 }

@@ -58,17 +58,7 @@ pub struct Invocation<'a> {
     pub timeout: Option<Duration>,
 }
 
-impl<'a> ActionRunner<'a> {
-    pub fn new(
-        context: &'a RunContext,
-        source: &'a dyn ObservationSource,
-        cancel: &'a CancellationToken,
-        effects: &'a CaseEffects,
-        base: &'a Scope,
-    ) -> Self {
-        ActionRunner { context, source, cancel, effects, base, start: None }
-    }
-
+impl ActionRunner<'_> {
     pub fn faults_in_force(&self) -> Vec<String> {
         self.effects.faults.lock().clone()
     }

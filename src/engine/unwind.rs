@@ -1,28 +1,23 @@
 //! Runs the undo stack, last entry first, and says what is left behind.
-use super::{runner::ActionRunner, undo::UndoKind};
+use super::{inconclusive::fault_not_met, runner::ActionRunner, undo::UndoKind};
 use crate::{event::EventKind, outcome::Status};
 use std::time::Duration;
 
 /// Time limit of one entry of the stack.
 const UNDO_TIMEOUT: Duration = Duration::from_secs(90);
 
-#[derive(Default)]
-pub struct Unwound {
-    /// What could not be undone, a sentence each.
-    pub left: Vec<String>,
-    /// Faults that were healed only now and that no connection met.
-    pub not_met: Vec<String>,
-}
-
-pub async fn unwind(runner: &ActionRunner<'_>) -> Unwound {
-    let mut out = Unwound::default();
+/// Runs the undo stack. Returns what could not be undone, a sentence each.
+pub async fn unwind(runner: &ActionRunner<'_>) -> Vec<String> {
+    let mut left = vec![];
     loop {
-        let Some(undo) = runner.effects.undo.lock().pop() else { return out };
+        let Some(undo) = runner.effects.undo.lock().pop() else { return left };
         let work = async {
             match undo.kind {
                 UndoKind::Heal(name) => match runner.heal_fault(&undo.at, &name).await {
                     Ok(refused) => {
-                        out.not_met.extend((refused == Some(0)).then_some(name));
+                        if refused == Some(0) {
+                            runner.effects.mark_inconclusive(fault_not_met(&name));
+                        }
                         (Status::Passed, None)
                     }
                     Err(e) => (Status::Errored, Some(format!("the fault `{name}` could not be healed: {e}"))),
@@ -39,7 +34,7 @@ pub async fn unwind(runner: &ActionRunner<'_>) -> Unwound {
         let timed_out = |_| (Status::Errored, Some(format!("not done within {UNDO_TIMEOUT:?}")));
         let (status, reason) = tokio::time::timeout(UNDO_TIMEOUT, work).await.unwrap_or_else(timed_out);
         if status.is_unsuccessful() {
-            out.left.push(format!("{}: {}", undo.summary, reason.as_deref().unwrap_or(status.as_str())));
+            left.push(format!("{}: {}", undo.summary, reason.as_deref().unwrap_or(status.as_str())));
         }
         runner.emit(&undo.at, EventKind::UndoFinished { status, summary: undo.summary, reason }).await;
     }

@@ -3,7 +3,7 @@ use crate::{
     engine::schedule::{ActionKind, Schedule, ScheduledAction},
     expr::referenced::Leaf,
     plan::Assertions,
-    source::Span,
+    source::{Location, Span},
 };
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
@@ -13,6 +13,8 @@ const MAX_TEXT_BYTES: usize = 160;
 
 pub struct PlanAssertion {
     pub span: Span,
+    /// The action or sentence that has it.
+    pub of: Location,
     /// As written in the plan, in one line.
     pub text: String,
     /// The enclosing list matcher, which decides whether this assertion is evaluated: the results may contain only the
@@ -39,7 +41,7 @@ pub fn assertions_of(schedule: &Schedule) -> PlanAssertions {
     for (case, scheduled) in schedule.cases.iter().enumerate() {
         for sentence in &scheduled.sentences {
             collect_actions(&sentence.actions, case, &mut out.all, &mut in_undo);
-            collect(&sentence.assertions, case, &mut out.all);
+            collect(&sentence.assertions, &sentence.location, case, &mut out.all);
         }
     }
     in_undo.retain(|span, _| !out.all.contains_key(span));
@@ -50,7 +52,7 @@ pub fn assertions_of(schedule: &Schedule) -> PlanAssertions {
 
 fn collect_actions(actions: &[ScheduledAction], case: usize, out: &mut BySpan, in_undo: &mut BySpan) {
     for action in actions {
-        collect(&action.assertions, case, out);
+        collect(&action.assertions, &action.location, case, out);
         match &action.kind {
             ActionKind::Use { definition, .. } => collect_actions(&definition.actions, case, out, in_undo),
             ActionKind::Parallel { branches, .. } => {
@@ -64,23 +66,18 @@ fn collect_actions(actions: &[ScheduledAction], case: usize, out: &mut BySpan, i
     }
 }
 
-fn collect(assertions: &Assertions, case: usize, out: &mut BySpan) {
+fn collect(assertions: &Assertions, of: &Location, case: usize, out: &mut BySpan) {
+    let mut add = |span: &Span, text: String, within: Option<&Span>| {
+        let (of, within) = (of.clone(), within.cloned());
+        let new = || PlanAssertion { span: span.clone(), of, text, within, cases: BTreeSet::new() };
+        out.entry(span.clone()).or_insert_with(new).cases.insert(case);
+    };
     if let Some(pattern) = &assertions.pattern {
-        pattern.leaves(&mut |leaf| add(out, &leaf.pattern.span, text_of(&leaf), leaf.within, case));
+        pattern.leaves(&mut |leaf| add(&leaf.pattern.span, text_of(&leaf), leaf.within));
     }
     for (expression, span) in &assertions.checks {
-        add(out, span, format!("check: {}", one_line(expression.text())), None, case);
+        add(span, format!("check: {}", one_line(expression.text())), None);
     }
-}
-
-fn add(out: &mut BySpan, span: &Span, text: String, within: Option<&Span>, case: usize) {
-    let assertion = out.entry(span.clone()).or_insert_with(|| PlanAssertion {
-        span: span.clone(),
-        text,
-        within: within.cloned(),
-        cases: BTreeSet::new(),
-    });
-    assertion.cases.insert(case);
 }
 
 fn text_of(leaf: &Leaf<'_>) -> String {

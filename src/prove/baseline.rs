@@ -69,7 +69,7 @@ impl Baseline {
     ) -> Baseline {
         let mut out = Baseline::default();
         assertions.for_each(|text| *out.assertions.entry(text.clone()).or_default() += 1);
-        let outline = &replay.schedule().outline;
+        let outline = &replay.schedule.outline;
         let texts: HashMap<_, _> =
             outline.iter().flat_map(|c| c.sentences.iter().map(|s| (&s.address, (&c.id, one_line(&s.text))))).collect();
         for ((sentence, summary, field), detections) in &results.detections {
@@ -209,9 +209,9 @@ struct Observed {
 impl Observed {
     fn of(replay: &Replay, case: &str, summary: &str) -> Observed {
         let mut out = Observed::default();
-        let Some(c) = replay.schedule().cases.iter().position(|scheduled| scheduled.id == case) else { return out };
-        let verbs = verb_actions(replay.schedule());
-        let actions = replay.record().actions.iter().filter(|(at, a)| at.case() == case && a.summary == summary);
+        let Some(c) = replay.schedule.cases.iter().position(|scheduled| scheduled.id == case) else { return out };
+        let verbs = verb_actions(&replay.schedule);
+        let actions = replay.record.actions.iter().filter(|(at, a)| at.case() == case && a.summary == summary);
         for (at, action) in actions {
             let Some(Ok(output)) = replay.observations(c, at).last().map(|o| &o.result) else { continue };
             let verb = verbs.get(&action.location);

@@ -4,6 +4,7 @@ use super::{
     page::list,
     proof::{AssertionOutcome, AssertionProof, Proof},
 };
+use indexmap::IndexMap;
 use std::io::{self, Write};
 
 /// Escapes foreign text for a line of Markdown: as code, or as prose.
@@ -99,13 +100,10 @@ pub fn write(proof: &Proof, escape: &Escape<'_>, out: &mut dyn Write) -> io::Res
         writeln!(out, "### {}\n", words(&format!("{}: {}", case.id, case.title)))?;
         for sentence in proof.sentences.iter().filter(|s| s.case == case.id) {
             writeln!(out, "- {}: {} read, {} unread", words(&sentence.text), sentence.read, sentence.unread_count())?;
-            let mut by_observation: Vec<(&str, Vec<String>)> = vec![];
+            let mut by_observation: IndexMap<&str, Vec<String>> = IndexMap::new();
             for (summary, field, n) in &sentence.unread {
                 let field = if *n > 1 { format!("{} ({n})", code(field)) } else { code(field) };
-                match by_observation.iter_mut().find(|(w, _)| w == summary) {
-                    Some((_, fields)) => fields.push(field),
-                    None => by_observation.push((summary, vec![field])),
-                }
+                by_observation.entry(summary).or_default().push(field);
             }
             for (summary, fields) in by_observation {
                 writeln!(out, "  - {}: {}", code(summary), fields.join(", "))?;

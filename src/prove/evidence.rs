@@ -1,12 +1,12 @@
 //! Mutated evidence: judges a recorded run without changes, and then with mutated observations. Prints nothing and
 //! reads no file.
 use super::{
-    assertions::{PlanAssertion, assertions_of},
+    assertions::{PlanAssertion, PlanAssertions, assertions_of},
     baseline::{Baseline, observable_losses},
     mutation_results::MutationResults,
     mutation_run::{Progress, mutate_run},
     path::{FieldPath, format_path},
-    proof::{AssertionOutcome, AssertionProof, CaseProof, Proof, SentenceProof},
+    proof::{AssertionOutcome, AssertionProof, Proof, SentenceProof},
 };
 use crate::{
     address::Address,
@@ -15,9 +15,8 @@ use crate::{
         scopes::VariableError,
     },
     outcome::Verdict,
-    plan::Assertions,
     replay::{Record, Replay},
-    source::{Location, Span},
+    source::Span,
 };
 use std::{
     cell::RefCell,
@@ -53,9 +52,9 @@ pub fn prove_run(
     require_passed(&record)?;
     let mut notes: Vec<String> = record.missing_part().map(String::from).into_iter().collect();
     let replay = Replay::new(schedule, record)?;
-    let differences = differences(&replay);
-    let results = mutate_run(&replay, masked_secrets(replay.record()), progress).ok_or(ProveError::Interrupted)?;
-    let assertions = assertions_of(replay.schedule());
+    let results = mutate_run(&replay, masked_secrets(&replay.record), progress).ok_or(ProveError::Interrupted)?;
+    let assertions = assertions_of(&replay.schedule);
+    let differences = differences(&replay, &assertions);
     let evaluated: HashSet<&Span> = replay
         .cases
         .iter()
@@ -64,14 +63,12 @@ pub fn prove_run(
         .flat_map(|a| &a.results)
         .filter_map(|r| r.assertion.as_ref())
         .collect();
-    let is_recorded = |case: &str| replay.record().cases.contains_key(case);
-    let outline = replay.schedule().outline.iter();
-    let cases: Vec<CaseProof> =
-        outline.map(|c| CaseProof { id: c.id.clone(), title: c.title.clone(), recorded: is_recorded(&c.id) }).collect();
-    if let Some(case) = cases.iter().find(|c| !c.recorded) {
+    let is_recorded = |case: &str| replay.record.cases.contains_key(case);
+    let cases = replay.schedule.outline.clone();
+    if let Some(case) = cases.iter().find(|c| !is_recorded(&c.id)) {
         notes.push(format!("the run does not contain the whole plan: `{}`, for example, is missing", case.id));
     }
-    let id_of = |i: &usize| replay.schedule().cases[*i].id.clone();
+    let id_of = |i: &usize| replay.schedule.cases[*i].id.clone();
     let outcome = |assertion: &PlanAssertion| {
         if let Some(why) = differences.get(&assertion.span) {
             return AssertionOutcome::NotReplayable(why.clone());
@@ -98,9 +95,9 @@ pub fn prove_run(
     let baseline = Baseline::of(&replay, &results, texts);
     let losses = accepted.map(|accepted| observable_losses(&replay, accepted.lost_in(&baseline))).unwrap_or_default();
     Ok(Proof {
-        run: replay.record().started.run.clone(),
-        plan: replay.schedule().plan.id.clone(),
-        title: replay.schedule().plan.title.clone(),
+        run: replay.record.started.run.clone(),
+        plan: replay.schedule.plan.id.clone(),
+        title: replay.schedule.plan.title.clone(),
         sentences: sentence_proofs(&replay, &results),
         assertions: proofs.collect(),
         baseline,
@@ -125,39 +122,22 @@ fn require_passed(record: &Record) -> Result<(), ProveError> {
     }
 }
 
-/// The spans of the assertions at each location of a plan.
-fn assertions_by_location(schedule: &Schedule) -> HashMap<Location, Vec<Span>> {
-    let mut out: HashMap<Location, Vec<Span>> = HashMap::new();
-    let mut add = |location: &Location, assertions: &Assertions| {
-        let spans = out.entry(location.clone()).or_default();
-        if let Some(pattern) = &assertions.pattern {
-            pattern.leaves(&mut |leaf| spans.push(leaf.pattern.span.clone()));
-        }
-        spans.extend(assertions.checks.iter().map(|(_, span)| span.clone()));
-    };
-    for sentence in schedule.cases.iter().flat_map(|c| &c.sentences) {
-        add(&sentence.location, &sentence.assertions);
-    }
-    schedule.visit_actions(&mut |action| add(&action.location, &action.assertions));
-    out
-}
-
 /// Assertions that the replay without mutations judges differently from the run, each with the reason.
-fn differences(replay: &Replay) -> HashMap<Span, String> {
-    let by_location = assertions_by_location(replay.schedule());
+fn differences(replay: &Replay, assertions: &PlanAssertions) -> HashMap<Span, String> {
     let mut out = HashMap::new();
-    for (case, baseline) in replay.schedule().cases.iter().zip(&replay.cases) {
-        for (at, action) in replay.record().actions.iter().filter(|(at, _)| is_in_case(case, at)) {
+    for (case, baseline) in replay.schedule.cases.iter().zip(&replay.cases) {
+        for (at, action) in replay.record.actions.iter().filter(|(at, _)| is_in_case(case, at)) {
             let Some(then) = &action.outcome else { continue };
-            let spans = || by_location.get(&action.location).into_iter().flatten().cloned();
+            let own = assertions.all.values().filter(|assertion| assertion.of == action.location);
+            let spans = own.map(|assertion| assertion.span.clone());
             let Some(now) = baseline.sentences.iter().find_map(|s| s.actions.get(at)) else {
                 let why = format!("in the replay, `{at}` is not run");
-                out.extend(spans().map(|span| (span, why.clone())));
+                out.extend(spans.map(|span| (span, why.clone())));
                 continue;
             };
             if now.results.is_empty() && !then.results.is_empty() {
                 let why = format!("`{at}` was {} in the run and is {} in the replay", then.status, now.status);
-                out.extend(spans().map(|span| (span, why.clone())));
+                out.extend(spans.map(|span| (span, why.clone())));
             }
             let mut before: Vec<_> = then.results.iter().collect();
             for now in &now.results {
@@ -199,12 +179,11 @@ fn masked_secrets(record: &Record) -> String {
 
 fn sentence_proofs(replay: &Replay, results: &MutationResults) -> Vec<SentenceProof> {
     let mut out = vec![];
-    for case in &replay.schedule().outline {
+    for case in &replay.schedule.outline {
         for sentence in &case.sentences {
             let mut proof = SentenceProof {
                 case: case.id.clone(),
                 text: sentence.text.clone(),
-                address: sentence.address.clone(),
                 unproven: sentence.unproven.clone(),
                 read: 0,
                 unread: vec![],

@@ -18,20 +18,23 @@ pub struct Row {
     pub about: String,
     /// The sentences that must fail; if empty, any failed sentence catches the defect.
     pub breaks: Vec<Address>,
-    pub outcome: RunResult,
+    /// Or why the platform did not start, or the run was stopped.
+    pub outcome: Result<RunResult, String>,
     pub took: Duration,
 }
 
 #[derive(Clone, Debug)]
-pub enum RunResult {
-    Finished {
-        /// The status of every sentence.
-        statuses: BTreeMap<Address, Status>,
-        /// In the plan's order.
-        cases: Vec<(String, Verdict)>,
-    },
-    /// The platform did not start, or the run was stopped.
-    Failed(String),
+pub struct RunResult {
+    /// The status of every sentence.
+    pub statuses: BTreeMap<Address, Status>,
+    /// In the plan's order.
+    pub cases: Vec<(String, Verdict)>,
+}
+
+impl RunResult {
+    fn failed(&self, at: &Address) -> bool {
+        self.statuses.get(at) == Some(&Status::Failed)
+    }
 }
 
 /// Whether a defect was caught.
@@ -48,15 +51,14 @@ pub enum DefectOutcome {
 
 impl Row {
     pub fn defect_outcome(&self) -> DefectOutcome {
-        let statuses = match &self.outcome {
-            RunResult::Failed(why) => return DefectOutcome::Failed(why.clone()),
-            RunResult::Finished { statuses, .. } => statuses,
+        let run = match &self.outcome {
+            Err(why) => return DefectOutcome::Failed(why.clone()),
+            Ok(run) => run,
         };
-        let failed = |at: &Address| statuses.get(at) == Some(&Status::Failed);
-        if !statuses.keys().any(failed) {
+        if !run.statuses.keys().any(|at| run.failed(at)) {
             return DefectOutcome::Survived;
         }
-        match self.breaks.iter().filter(|at| !failed(at)).cloned().collect::<Vec<_>>() {
+        match self.breaks.iter().filter(|at| !run.failed(at)).cloned().collect::<Vec<_>>() {
             missed if missed.is_empty() => DefectOutcome::Caught,
             missed => DefectOutcome::CaughtElsewhere(missed),
         }
@@ -66,44 +68,26 @@ impl Row {
     pub fn holds(&self) -> bool {
         match (&self.defect, &self.outcome) {
             (Some(_), _) => self.defect_outcome() == DefectOutcome::Caught,
-            (None, RunResult::Finished { cases, .. }) => cases.iter().all(|(_, v)| *v == Verdict::Passed),
-            (None, RunResult::Failed(_)) => false,
+            (None, run) => run.as_ref().is_ok_and(|run| run.cases.iter().all(|(_, v)| *v == Verdict::Passed)),
         }
-    }
-
-    /// The sentences of a case that failed.
-    fn failed<'a>(&'a self, case: &'a str) -> impl Iterator<Item = &'a Address> {
-        let statuses = match &self.outcome {
-            RunResult::Finished { statuses, .. } => Some(statuses),
-            RunResult::Failed(_) => None,
-        };
-        statuses
-            .into_iter()
-            .flatten()
-            .filter(move |(at, status)| at.case() == case && **status == Status::Failed)
-            .map(|(at, _)| at)
     }
 
     /// The cell of a case: whether the defect breaks the case, and whether it failed.
     fn cell(&self, case: &str) -> &'static str {
-        let named = self.breaks.iter().filter(|at| at.case() == case);
-        let (mut all, mut any) = (true, false);
-        for at in named {
-            any = true;
-            all &= self.failed(case).any(|failed| failed == at);
+        let run = self.outcome.as_ref();
+        let named: Vec<&Address> = self.breaks.iter().filter(|at| at.case() == case).collect();
+        if !named.is_empty() {
+            let failed = run.is_ok_and(|run| named.into_iter().all(|at| run.failed(at)));
+            return if failed { "**✗**" } else { "**missed**" };
         }
-        match (any, all, self.failed(case).next().is_some()) {
-            (true, true, _) => "**✗**",
-            (true, false, _) => "**missed**",
-            (false, _, true) => "✗",
-            (false, _, false) => match &self.outcome {
-                RunResult::Finished { cases, .. } => match cases.iter().find(|(id, _)| id == case).map(|(_, v)| *v) {
-                    Some(Verdict::Passed) => "·",
-                    Some(v) => v.as_str(),
-                    None => "",
-                },
-                RunResult::Failed(_) => "?",
-            },
+        let Ok(run) = run else { return "?" };
+        if run.statuses.keys().any(|at| at.case() == case && run.failed(at)) {
+            return "✗";
+        }
+        match run.cases.iter().find(|(id, _)| id == case) {
+            Some((_, Verdict::Passed)) => "·",
+            Some((_, verdict)) => verdict.as_str(),
+            None => "",
         }
     }
 
@@ -126,12 +110,9 @@ impl Row {
     }
 
     fn failed_cases(&self) -> Vec<String> {
-        let RunResult::Finished { cases, .. } = &self.outcome else { return vec![] };
-        cases
-            .iter()
-            .filter(|(_, v)| *v != Verdict::Passed && *v != Verdict::Skipped)
-            .map(|(id, _)| id.clone())
-            .collect()
+        let cases = self.outcome.iter().flat_map(|run| &run.cases);
+        let failed = cases.filter(|(_, v)| *v != Verdict::Passed && *v != Verdict::Skipped);
+        failed.map(|(id, _)| id.clone()).collect()
     }
 }
 
@@ -158,16 +139,15 @@ impl Matrix {
                 }
             }
         }
-        let defects = self.rows.iter().filter(|r| r.defect.is_some());
-        let all = defects.clone().count();
-        let caught = defects.filter(|r| r.holds()).count();
-        let controls = self.rows.iter().filter(|r| r.defect.is_none());
-        let passed = controls.clone().filter(|r| r.holds()).count();
+        let count = |of_defects: bool| {
+            let rows = self.rows.iter().filter(|r| r.defect.is_some() == of_defects);
+            (rows.clone().filter(|r| r.holds()).count(), rows.count())
+        };
+        let ((caught, all), (passed, controls)) = (count(true), count(false));
         let _ = writeln!(
             out,
-            "{caught} of {all} defects caught by every sentence that they break; {passed} of {} runs without a defect \
-             passed",
-            controls.count()
+            "{caught} of {all} defects caught by every sentence that they break; {passed} of {controls} runs without a \
+             defect passed"
         );
         out
     }
@@ -180,14 +160,8 @@ impl Matrix {
     /// Renders a table of defects and cases, and the defects that break each sentence, as Markdown. `escaped` escapes
     /// a sentence.
     pub fn markdown(&self, escaped: &dyn Fn(&str) -> String) -> String {
-        let cases: Vec<&str> = self
-            .rows
-            .iter()
-            .find_map(|r| match &r.outcome {
-                RunResult::Finished { cases, .. } => Some(cases.iter().map(|(id, _)| id.as_str()).collect()),
-                RunResult::Failed(_) => None,
-            })
-            .unwrap_or_default();
+        let finished = self.rows.iter().find_map(|r| r.outcome.as_ref().ok());
+        let cases: Vec<&str> = finished.into_iter().flat_map(|run| &run.cases).map(|(id, _)| id.as_str()).collect();
         let short = |id: &&str| id.rsplit('-').next().unwrap_or(id).to_string();
         let mut out = String::from(
             "\n## Defects of the platform\n\nThe plan run against the sandbox with each of its defects. **✗**: failed \
@@ -239,10 +213,10 @@ mod tests {
             defect: defect.map(str::to_owned),
             about: "it errs".into(),
             breaks: breaks.iter().map(|s| at(s)).collect(),
-            outcome: RunResult::Finished {
+            outcome: Ok(RunResult {
                 statuses: statuses.iter().map(|(a, m)| (at(a), *m)).collect(),
                 cases: ["A", "B"].map(|c| (c.to_string(), verdict(c))).to_vec(),
-            },
+            }),
             took: Duration::from_millis(1500),
         }
     }
@@ -275,7 +249,7 @@ mod tests {
     fn a_control_holds_only_if_every_case_passed() {
         assert!(row(None, &[], &[("A/steps/1", Status::Passed)]).holds());
         assert!(!row(None, &[], &[("A/steps/1", Status::Errored)]).holds());
-        let broken = Row { outcome: RunResult::Failed("no port".into()), ..row(None, &[], &[]) };
+        let broken = Row { outcome: Err("no port".into()), ..row(None, &[], &[]) };
         assert!(!broken.holds());
         let broken = Row { defect: Some("d".into()), ..broken };
         assert_eq!((broken.holds(), broken.defect_outcome()), (false, DefectOutcome::Failed("no port".into())));

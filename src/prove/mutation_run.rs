@@ -49,9 +49,9 @@ pub fn mutate_run(replay: &Replay, secrets: String, progress: &Progress) -> Opti
 
 /// The observations of the run, grouped by sentence and action: those of all items of a `foreach` together.
 fn groups(replay: &Replay) -> Vec<Group> {
-    let record = replay.record();
+    let record = &replay.record;
     let mut out: IndexMap<(usize, usize, Address), Group> = IndexMap::new();
-    for (c, case) in replay.schedule().cases.iter().enumerate() {
+    for (c, case) in replay.schedule.cases.iter().enumerate() {
         let mut kinds: Vec<_> = replay.cases[c].learned.kinds.iter().map(|(at, kind)| (at, *kind)).collect();
         let began = |at: &Address| record.observations.get(at).and_then(|o| o.first()).map_or(u64::MAX, |o| o.seq);
         kinds.sort_by_key(|(at, _)| began(at));

@@ -91,7 +91,7 @@ impl<'h> Mutator<'h> {
 
     /// The address of a sentence of the case.
     fn sentence(&self, sentence: usize) -> &'h Address {
-        &self.judge.replay.schedule().cases[self.group.case].sentences[sentence].address
+        &self.judge.replay.schedule.cases[self.group.case].sentences[sentence].address
     }
 
     /// Whether a top-level field of an observation comes from the record. The engine computes the other fields itself.
@@ -262,10 +262,11 @@ impl<'h> Mutator<'h> {
                         let took = if mutation == Mutation::Later { later } else { Duration::ZERO };
                         Some(Output { took, ..output.clone() })
                     }
-                    _ => match edit(&output.value, &path, &mut 0, &mut |v, n| mutate(&mutation, v, n)) {
-                        Edit::Replaced(value) => Some(Output { value, ..output.clone() }),
-                        _ => None,
-                    },
+                    _ => {
+                        let value =
+                            edit(&output.value, &path, &mut 0, &mut |v, n| mutate(&mutation, v, n)).replaced()?;
+                        Some(Output { value, ..output.clone() })
+                    }
                 };
                 // the time of an observation together with all attempts before it
                 let first = if (member.kind, field) == (ObservationKind::Verb, "at") { 0 } else { last };
@@ -284,7 +285,7 @@ impl<'h> Mutator<'h> {
     fn replace_whole(&mut self, member: &Member) {
         let attempt = member.attempts - 1;
         let Some(output) = self.output(member, attempt) else { return };
-        let missing = self.judge.action(&self.group.location).and_then(|a| a.without_object(&output.value));
+        let missing = self.judge.actions.get(&self.group.location).and_then(|a| a.without_object(&output.value));
         let missing = missing.into_iter().map(|v| (Mutation::Missing, v));
         let earlier = self.earlier_responses(member, attempt).into_iter().map(|v| (Mutation::Stale, v));
         for (mutation, value) in missing.chain(earlier).collect::<Vec<_>>() {
@@ -296,7 +297,7 @@ impl<'h> Mutator<'h> {
     /// the case.
     fn earlier_responses(&self, member: &Member, attempt: usize) -> Vec<Value> {
         let replay = self.judge.replay;
-        let record = replay.record();
+        let record = &replay.record;
         let Some(own) = self.output(member, attempt) else { return vec![] };
         let seq = replay.observations(self.group.case, &member.at).get(attempt).map_or(0, |o| o.seq);
         let mut out: Vec<Value> = vec![];

@@ -27,6 +27,11 @@ impl Edit {
             Edit::Removed => None,
         }
     }
+
+    /// The new value, if the edit is one.
+    pub fn replaced(self) -> Option<Value> {
+        if let Edit::Replaced(new) = self { Some(new) } else { None }
+    }
 }
 
 /// `body.errors[].name`; the path to the whole observation is `(all of it)`.
@@ -99,10 +104,7 @@ pub fn edit(v: &Value, path: &[PathStep], n: &mut usize, f: &mut dyn FnMut(&Valu
 
 /// The value with `new` at a path, if there is a value at it.
 pub fn replaced(v: &Value, path: &[PathStep], new: &Value) -> Option<Value> {
-    match edit(v, path, &mut 0, &mut |_, _| Edit::Replaced(new.clone())) {
-        Edit::Replaced(v) => Some(v),
-        _ => None,
-    }
+    edit(v, path, &mut 0, &mut |_, _| Edit::Replaced(new.clone())).replaced()
 }
 
 /// The value with `new` at a path of keys. Creates maps that are missing on the path.

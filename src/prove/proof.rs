@@ -1,13 +1,13 @@
 //! The result of mutation testing with a recorded run. Data only.
 use super::baseline::{Baseline, Loss};
-use crate::{address::Address, source::Location};
+use crate::{event::CaseOutline, source::Location};
 use std::time::Duration;
 
 pub struct Proof {
     pub run: String,
     pub plan: String,
     pub title: String,
-    pub cases: Vec<CaseProof>,
+    pub cases: Vec<CaseOutline>,
     /// In the plan's order.
     pub assertions: Vec<AssertionProof>,
     pub sentences: Vec<SentenceProof>,
@@ -23,17 +23,10 @@ pub struct Proof {
     pub notes: Vec<String>,
 }
 
-pub struct CaseProof {
-    pub id: String,
-    pub title: String,
-    /// Whether the record contains it.
-    pub recorded: bool,
-}
-
 pub struct AssertionProof {
     pub location: Location,
     pub text: String,
-    /// The cases that evaluate it.
+    /// The ids of the cases that evaluate it.
     pub cases: Vec<String>,
     pub outcome: AssertionOutcome,
 }
@@ -75,7 +68,6 @@ impl AssertionOutcome {
 pub struct SentenceProof {
     pub case: String,
     pub text: String,
-    pub address: Address,
     pub unproven: Option<String>,
     /// Number of observed fields that an assertion reads.
     pub read: usize,

@@ -24,18 +24,14 @@ pub struct Reaction {
 pub struct Judge<'r> {
     pub replay: &'r Replay,
     /// The action of each location that has a verb.
-    actions: HashMap<Location, &'r dyn Action>,
+    pub actions: HashMap<Location, &'r dyn Action>,
     /// The masked secrets of the run in one text.
     pub secrets: String,
 }
 
 impl<'r> Judge<'r> {
     pub fn new(replay: &'r Replay, secrets: String) -> Self {
-        Judge { replay, actions: verb_actions(replay.schedule()), secrets }
-    }
-
-    pub fn action(&self, location: &Location) -> Option<&'r dyn Action> {
-        self.actions.get(location).copied()
+        Judge { replay, actions: verb_actions(&replay.schedule), secrets }
     }
 
     /// Judges a case with `changes`, from `sentence` on.

@@ -125,7 +125,7 @@ mod tests {
     fn reuses_an_outcome_where_the_names_read_are_the_same() {
         let names = NamesRead { values: ["a".into(), "d".into()].into(), presence: ["b".into()].into() };
         let base = Scope::default().with("a", 1i64).with("b", 2i64).with("c", 3i64);
-        let cached = CachedOutcome::new(&base, &[], &ActionOutcome::passed());
+        let cached = CachedOutcome::new(&base, &[], &ActionOutcome::default());
         let reused = |scope: &Scope, faults: &[String]| cached.get(&names, scope, faults).is_some();
         assert!(reused(&base, &[]) && reused(&base.with("b", 5i64).with("c", Value::Null), &[]));
         assert!(!reused(&base.with("a", 5i64), &[]), "another value");

@@ -31,8 +31,8 @@ use std::{
 
 /// A record and its cases, judged without changes.
 pub struct Replay {
-    schedule: Arc<Schedule>,
-    record: Arc<Record>,
+    pub schedule: Arc<Schedule>,
+    pub record: Arc<Record>,
     names_read: Arc<HashMap<Location, NamesRead>>,
     base: Scope,
     pub cases: Vec<BaselineCase>,
@@ -94,14 +94,6 @@ impl Replay {
         Ok(replay)
     }
 
-    pub fn schedule(&self) -> &Schedule {
-        &self.schedule
-    }
-
-    pub fn record(&self) -> &Record {
-        &self.record
-    }
-
     /// The observations of an action that decide: the last one, or several of an `always`.
     pub fn observations(&self, case: usize, at: &Address) -> &[RecordedObservation] {
         self.cases[case].record.observations.get(at).map_or(&[], Vec::as_slice)
@@ -155,7 +147,8 @@ impl Replay {
         let context = RunContext::new(self.record.run_info(), self.base.secrets().clone(), sink.clone());
         let effects = CaseEffects { faults: Mutex::new(state.faults.clone()), ..CaseEffects::default() };
         let base = case_scope(&self.base, &case.id);
-        let runner = ActionRunner::new(&context, source, &context.cancel, &effects, &base);
+        let (context, cancel, effects, base) = (&context, &context.cancel, &effects, &base);
+        let runner = ActionRunner { context, source, cancel, effects, base, start: None };
         let mut execution = state.execution.clone();
         run_to_end(execution.run_sentence(&case.sentences[i], &runner));
         let status = execution.statuses.last().map_or(Status::NotReached, |(_, status)| *status);

@@ -78,14 +78,9 @@ impl Record {
         match &event.kind {
             EventKind::NamesBound { vars, environment } => self.bound = Some((vars.clone(), environment.clone())),
             EventKind::ActionStarted { summary, location } => {
-                let new = || RecordedAction {
-                    summary: summary.clone(),
-                    location: location.clone(),
-                    ended: None,
-                    outcome: None,
-                };
-                let action = self.actions.entry(at.clone()).or_insert_with(new);
-                (action.summary, action.location) = (summary.clone(), location.clone());
+                let (summary, location) = (summary.clone(), location.clone());
+                let (ended, outcome) = self.actions.remove(at).map_or((None, None), |a| (a.ended, a.outcome));
+                self.actions.insert(at.clone(), RecordedAction { summary, location, ended, outcome });
             }
             EventKind::Observed { at: began, took, value, error, error_kind, .. } => {
                 let result = match (value, error_kind) {
