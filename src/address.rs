@@ -45,7 +45,7 @@ impl Address {
     pub fn item(&self, key: impl fmt::Display) -> Self {
         let mut key = escaped(&key.to_string());
         if let Some((item, n)) = branch_of(&key) {
-            // a key like `1.2` is no branch
+            // a key like `1.2` is not a branch
             key = format!("{item}%2E{n}");
         }
         Address::new(format!("{}#{key}", self.0))
