@@ -79,6 +79,11 @@ impl Value {
         if let Value::List(l) = self { Some(l) } else { None }
     }
 
+    /// The items of a list, or the value alone.
+    pub fn items(&self) -> &[Value] {
+        if let Value::List(items) = self { items } else { std::slice::from_ref(self) }
+    }
+
     pub fn as_map(&self) -> Option<&Map> {
         if let Value::Map(m) = self { Some(m) } else { None }
     }

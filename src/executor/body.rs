@@ -5,6 +5,7 @@ use crate::{
     source::Span,
     yaml::{Kind, Node, check_keys, missing_key, wrong_type},
 };
+use std::time::Duration;
 
 /// The body of a verb. Its methods read parts, and collect the referenced names and the problems.
 pub struct Body<'a> {
@@ -47,10 +48,37 @@ impl<'a> Body<'a> {
         self.problem(missing_key(key, &self.node.span));
     }
 
+    /// The value of `key`. Reports that it is missing.
+    pub fn required(&mut self, key: &str) -> Option<&'a Node> {
+        let node = self.node.get(key);
+        if node.is_none() {
+            self.missing(key);
+        }
+        node
+    }
+
     /// A string with placeholders.
     pub fn template(&mut self, key: &str) -> Option<Template> {
         let node = self.node.get(key)?;
         self.template_of(node)
+    }
+
+    pub fn required_template(&mut self, key: &str) -> Option<Template> {
+        let node = self.required(key)?;
+        self.template_of(node)
+    }
+
+    /// A string with placeholders. Without them, `check` finds the problem in it, if any.
+    pub fn checked_template(
+        &mut self,
+        key: &str,
+        check: impl FnOnce(&str, &Span) -> Option<Diagnostic>,
+    ) -> Option<Template> {
+        let node = self.node.get(key)?;
+        let template = self.template_of(node)?;
+        let problem = template.as_literal().and_then(|text| check(text, &node.span));
+        problem.into_iter().for_each(|d| self.problem(d));
+        Some(template)
     }
 
     pub fn template_of(&mut self, node: &Node) -> Option<Template> {
@@ -102,13 +130,52 @@ impl<'a> Body<'a> {
 
     /// A word or a number without placeholders. `what` completes the message: "a positive number".
     pub fn literal<T: std::str::FromStr>(&mut self, key: &str, what: &str) -> Option<T> {
+        self.parsed(key, what, |text| text.parse().ok())
+    }
+
+    /// One of these words, with its meaning.
+    pub fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
+        let words = choices.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(" or ");
+        self.parsed(key, &words, |text| choices.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning))
+    }
+
+    fn parsed<T>(&mut self, key: &str, what: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let node = self.node.get(key)?;
-        let parsed = node.to_value().to_string().parse().ok();
+        let parsed = parse(&node.key_text());
         if parsed.is_none() {
             let message = format!("expected {what} under `{key}`, found `{}`", node.key_text());
             self.problem(Diagnostic::error("wrong-type", &node.span, message).help(format!("write {what}")));
         }
         parsed
+    }
+
+    /// A duration; `examples` completes the message: "expected a duration like".
+    pub fn duration(&mut self, key: &str, examples: &str) -> Option<Duration> {
+        let node = self.node.get(key)?;
+        let text = node.key_text();
+        let duration = humantime::parse_duration(&text).ok();
+        if duration.is_none() {
+            let message = format!("expected a duration like {examples}, found `{text}`");
+            self.problem(Diagnostic::error("invalid-duration", &node.span, message));
+        }
+        duration
+    }
+
+    /// Compiles a target with `compile`, which gets the key of its main setting: `verb: VALUE` with settings beside it,
+    /// or `verb: { main: VALUE, … }`.
+    pub fn settings<T>(
+        &mut self,
+        verb: &'static str,
+        main: &'static str,
+        compile: impl FnOnce(&mut Body<'_>, &'static str) -> Option<T>,
+    ) -> Option<T> {
+        match self.node.get(verb) {
+            Some(node) if matches!(node.kind, Kind::Map(_)) => {
+                self.keys(&[verb]);
+                compile(&mut self.part(node), main)
+            }
+            _ => compile(self, verb),
+        }
     }
 
     pub fn span(&self) -> &'a Span {

@@ -8,6 +8,7 @@ pub mod exec;
 pub mod http;
 pub mod k8s;
 pub mod logs;
+mod process_group;
 #[cfg(test)]
 mod tests;
 pub mod webhook;

@@ -182,11 +182,11 @@ pub fn parse(text: &str) -> Node {
     yaml::parse(&Arc::new(Source { name: "t.yaml".into(), text: text.into() })).unwrap_or_else(|d| panic!("{d:?}"))
 }
 
-/// Calls `f` with the body; returns its result and the problems it has found.
+/// Calls `f` with the body; returns its result, if there are no errors, and the problems it has found.
 pub fn with_body<T>(node: &Node, f: impl FnOnce(&mut Body<'_>) -> Option<T>) -> (Option<T>, Diagnostics) {
     let (mut references, mut problems) = (vec![], Diagnostics::default());
     let result = f(&mut Body { node, references: &mut references, problems: &mut problems });
-    (result, problems)
+    (result.filter(|_| problems.errors() == 0), problems)
 }
 
 fn list(problems: &Diagnostics) -> Vec<Problem> {
@@ -210,4 +210,18 @@ pub fn at(value: &Value, path: &str) -> Value {
         Err(_) => v.get(key).cloned().unwrap_or_default(),
     };
     path.split('.').fold(value.clone(), step)
+}
+
+/// Whether the process whose id this file contains ends within two seconds.
+pub async fn process_ends(id_file: &Path) -> bool {
+    let id = std::fs::read_to_string(id_file).expect("an id");
+    for _ in 0..100 {
+        let state = std::fs::read_to_string(Path::new("/proc").join(id.trim()).join("stat")).unwrap_or_default();
+        // A zombie is dead.
+        if state.is_empty() || state.contains(") Z ") {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    false
 }

@@ -3,5 +3,7 @@
 mod action;
 mod run;
 
-pub use action::{Harness, Problem, action, at, body_problems, compile, parse, render, target_problems, with_body};
+pub use action::{
+    Harness, Problem, action, at, body_problems, compile, parse, process_ends, render, target_problems, with_body,
+};
 pub use run::{NoFiles, compile_plan, run_started};

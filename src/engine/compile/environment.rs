@@ -59,6 +59,7 @@ impl Compiler<'_> {
             let (mut reads, mut problems) = (vec![], Diagnostics::default());
             let mut body = Body { node, references: &mut reads, problems: &mut problems };
             let spec = self.registry.get(verb).and_then(|e| e.target(&mut body));
+            let spec = spec.filter(|_| problems.errors() == 0);
             self.problems.extend(problems);
             reads.iter().for_each(|r| drop(names.check(r, &mut self.problems)));
             out.extend(spec.map(|spec| Target { name: name.text.clone(), verb, spec: Arc::from(spec) }));

@@ -1,5 +1,4 @@
 //! The verb `exec`: runs one program to its end, without a shell and without a target.
-mod process_group;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -9,7 +8,7 @@ use crate::{
     executor::{Action, ActionContext, ActionError, Body, Executor, Output, TargetSpec},
     expr::{Template, Tree},
     value::Value,
-    yaml::Kind,
+    yaml::{Kind, wrong_type},
 };
 use async_trait::async_trait;
 
@@ -33,7 +32,6 @@ impl Executor for Exec {
     }
 
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {
-        let errors = body.problems.errors();
         if !body.keys(&["run", "stdin", "env"]) && !matches!(body.node.kind, Kind::Map(_)) {
             return None;
         }
@@ -48,8 +46,7 @@ impl Executor for Exec {
                 body.problem(Diagnostic::error("invalid-variable", &key.span.clone(), m));
             }
         }
-        let program = Program { words: words?, stdin, env };
-        (body.problems.errors() == errors).then(|| Box::new(program) as _)
+        Some(Box::new(Program { words: words?, stdin, env }))
     }
 
     fn target(&self, body: &mut Body<'_>) -> Option<Box<dyn TargetSpec>> {
@@ -64,15 +61,10 @@ impl Executor for Exec {
 }
 
 fn compile_words(body: &mut Body<'_>) -> Option<Vec<Tree>> {
-    let Some(node) = body.get("run").cloned() else {
-        body.missing("run");
-        return None;
-    };
+    let node = body.required("run")?;
     let Kind::Seq(words) = &node.kind else {
-        let d = Diagnostic::error("wrong-type", &node.span, format!("expected a list, found {}", node.what()));
-        body.problem(
-            d.help("write a program and its arguments: `[kubectl, get, pods]`; for a shell write `[sh, -c, …]`"),
-        );
+        let help = "write a program and its arguments: `[kubectl, get, pods]`; for a shell write `[sh, -c, …]`";
+        body.problem(wrong_type(node, "a list").help(help));
         return None;
     };
     if words.is_empty() {
@@ -80,8 +72,7 @@ fn compile_words(body: &mut Body<'_>) -> Option<Vec<Tree>> {
     }
     for word in words {
         if matches!(word.kind, Kind::Null | Kind::Map(_) | Kind::Seq(_)) {
-            let d = Diagnostic::error("wrong-type", &word.span, format!("expected a string, found {}", word.what()));
-            body.problem(d);
+            body.problem(wrong_type(word, "a string"));
         }
     }
     Some(words.iter().map(|w| body.tree_of(w)).collect())
@@ -115,14 +106,9 @@ impl Action for Program {
     async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
         let mut words = vec![];
         for tree in &self.words {
-            match cx.render_tree(tree)? {
-                // A list gives one argument for each item.
-                Value::List(items) => {
-                    for v in items.iter() {
-                        words.push(render_word(v)?);
-                    }
-                }
-                v => words.push(render_word(&v)?),
+            // A list gives one argument for each item.
+            for v in cx.render_tree(tree)?.items() {
+                words.push(render_word(v)?);
             }
         }
         let stdin = self.stdin.as_ref().map(|t| cx.render_text(t)).transpose()?;
@@ -135,14 +121,13 @@ impl Action for Program {
 }
 
 fn render_word(v: &Value) -> Result<String, ActionError> {
-    let text = match v {
+    match v {
         Value::Null | Value::Map(_) | Value::List(_) => {
-            return Err(ActionError::Invalid(format!("expected a string as argument, found {}", v.kind())));
+            Err(ActionError::Invalid(format!("expected a string as argument, found {}", v.kind())))
         }
-        v => v.to_string(),
-    };
-    if text.contains('\0') {
-        return Err(ActionError::Invalid("an argument contains a NUL character".into()));
+        Value::Text(text) if text.contains('\0') => {
+            Err(ActionError::Invalid("an argument contains a NUL character".into()))
+        }
+        v => Ok(v.to_string()),
     }
-    Ok(text)
 }

@@ -1,13 +1,14 @@
 //! Runs one program and collects its output. When it ends, or when the action is dropped, its whole process group is
 //! killed.
-use super::process_group::ProcessGroup;
 use crate::{
     event::EvidenceKind,
     executor::{ActionContext, ActionError, Output, Started, shell_word},
+    executors::process_group::ProcessGroup,
     value::Value,
 };
 use std::{
     io,
+    os::unix::process::ExitStatusExt,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -99,11 +100,7 @@ pub(super) async fn run(cx: &ActionContext<'_>, command: &Command) -> Result<Out
 
 /// The exit status as in a shell: 128 plus the signal number for a program that a signal ended.
 fn exit_code(status: ExitStatus) -> i64 {
-    #[cfg(unix)]
-    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return 128 + i64::from(signal);
-    }
-    status.code().map_or(-1, i64::from)
+    status.code().or(status.signal().map(|signal| 128 + signal)).map_or(-1, i64::from)
 }
 
 /// The output read so far, kept if reading is abandoned.

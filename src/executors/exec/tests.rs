@@ -3,13 +3,10 @@ use crate::{
     event::EvidenceKind,
     executor::{ActionError, Executor, Output},
     expr::Scope,
-    testing::{Harness, action, body_problems, target_problems},
+    testing::{Harness, action, body_problems, process_ends, target_problems},
     value::Value,
 };
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 fn harness() -> Harness {
     let mut s = Harness::new(&Exec, std::env::temp_dir());
@@ -114,21 +111,7 @@ async fn large_input_and_output_does_not_block() {
 async fn child_processes_are_killed() {
     let dir = tempfile::tempdir().unwrap();
     let s = Harness::new(&Exec, dir.path());
-    let running = |file: &str| {
-        let id = std::fs::read_to_string(dir.path().join(file)).unwrap();
-        let state = std::fs::read_to_string(Path::new("/proc").join(id.trim()).join("stat")).unwrap_or_default();
-        // A zombie is dead.
-        !state.is_empty() && !state.contains(") Z ")
-    };
-    let gone = async |file: &str| {
-        for _ in 0..100 {
-            if !running(file) {
-                return true;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        false
-    };
+    let gone = async |file: &str| process_ends(&dir.path().join(file)).await;
     // The action is dropped.
     let slow = action(&Exec, "{ run: [sh, -c, 'sleep 60 & echo $! > child; echo early; wait'] }");
     let cx = s.context();

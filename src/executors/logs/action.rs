@@ -20,16 +20,12 @@ pub(super) struct LogsAction {
 impl LogsAction {
     /// Reads `{ since: TIME, tail: NUMBER }`.
     pub fn compile(body: &mut Body<'_>) -> Option<LogsAction> {
-        let errors = body.problems.errors();
         body.keys(&["since", "tail"]);
-        let since = body.template("since");
-        if let (Some(text), Some(node)) = (since.as_ref().and_then(Template::as_literal), body.get("since"))
-            && text.parse::<Timestamp>().is_err()
-        {
-            let message = format!("expected a time, found `{text}`");
-            let d = Diagnostic::error("invalid-time", &node.span.clone(), message);
-            body.problem(d.help("write `${x.at}` for the time of an earlier action, or `2026-01-02T03:04:05Z`"));
-        }
+        let since = body.checked_template("since", |text, span| {
+            let d = Diagnostic::error("invalid-time", span, format!("expected a time, found `{text}`"));
+            let help = "write `${x.at}` for the time of an earlier action, or `2026-01-02T03:04:05Z`";
+            text.parse::<Timestamp>().is_err().then(|| d.help(help))
+        });
         let tail = body.tree("tail");
         if let Some(node) = body.get("tail").cloned() {
             let valid = match &node.kind {
@@ -42,7 +38,7 @@ impl LogsAction {
                 body.problem(Diagnostic::error("wrong-type", &node.span, message));
             }
         }
-        (body.problems.errors() == errors).then_some(LogsAction { since, tail })
+        Some(LogsAction { since, tail })
     }
 
     fn since(&self, cx: &ActionContext<'_>) -> Result<Option<Timestamp>, ActionError> {
@@ -60,13 +56,9 @@ impl LogsAction {
     fn tail(&self, cx: &ActionContext<'_>) -> Result<Option<usize>, ActionError> {
         let Some(t) = &self.tail else { return Ok(None) };
         let value = cx.render_tree(t)?;
-        match value.as_i64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0) {
-            Some(n) => Ok(Some(n)),
-            None => Err(ActionError::Invalid(format!(
-                "expected a number of lines, at least 1, in `tail`, found {}",
-                value.to_json()
-            ))),
-        }
+        let lines = value.as_i64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+        let expected = "expected a number of lines, at least 1, in `tail`";
+        lines.map(Some).ok_or_else(|| ActionError::Invalid(format!("{expected}, found {}", value.to_json())))
     }
 }
 

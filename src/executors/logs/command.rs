@@ -1,5 +1,5 @@
 //! Runs a program that prints a log.
-use crate::executor::ActionError;
+use crate::{executor::ActionError, executors::process_group::ProcessGroup};
 use std::{io, path::Path, process::Stdio};
 use tokio::{io::AsyncReadExt, process::Command};
 
@@ -17,16 +17,16 @@ pub(super) async fn run(words: &[String], dir: &Path, max_bytes: u64) -> Result<
         _ => ActionError::Unreachable(format!("cannot run `{program}`: {e}")),
     };
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(dir).stdin(Stdio::null()).kill_on_drop(true);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    command.args(arguments).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut group = ProcessGroup::spawn(&mut command).map_err(failed)?;
+    let (stdout, stderr) = (group.leader.stdout.take(), group.leader.stderr.take());
     let (stdout, stderr) = tokio::join!(read_up_to(stdout, max_bytes + 1), read_up_to(stderr, MAX_STDERR_BYTES));
     let (mut bytes, stderr) = (stdout.map_err(failed)?, stderr.map_err(failed)?);
     if bytes.len() as u64 > max_bytes {
         bytes.truncate(usize::try_from(max_bytes).unwrap_or(usize::MAX));
         return Ok((bytes, true));
     }
-    let status = child.wait().await.map_err(failed)?;
+    let status = group.leader.wait().await.map_err(failed)?;
     if !status.success() {
         let stderr = String::from_utf8_lossy(&stderr);
         let last = stderr.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no error output");

@@ -9,7 +9,6 @@ use crate::{
     },
     expr::{Scope, Template},
     value::Value,
-    yaml::Kind,
 };
 use futures::future::join_all;
 use http::Method;
@@ -28,23 +27,10 @@ impl PodsSpec {
         let own = ["k8s", "container", "previous"];
         let known: Vec<&str> = own.into_iter().chain(AccessSpec::KEYS).collect();
         body.keys(&known).then_some(())?;
-        let selector = body.template("k8s");
-        if let (Some(text), Some(node)) = (selector.as_ref().and_then(Template::as_literal), body.get("k8s").cloned())
-            && let Err(e) = PodSelector::parse(text)
-        {
-            body.problem(Diagnostic::error("wrong-type", &node.span, e.to_string()));
-        }
-        let previous = match body.get("previous").cloned() {
-            None => false,
-            Some(node) => match node.kind {
-                Kind::Bool(b) => b,
-                _ => {
-                    let message = format!("expected `true` or `false`, found {}", node.what());
-                    body.problem(Diagnostic::error("wrong-type", &node.span, message));
-                    false
-                }
-            },
-        };
+        let selector = body.checked_template("k8s", |text, span| {
+            PodSelector::parse(text).err().map(|e| Diagnostic::error("wrong-type", span, e.to_string()))
+        });
+        let previous = body.literal("previous", "`true` or `false`").unwrap_or(false);
         let (access, container) = (AccessSpec::compile(body), body.template("container"));
         Some(PodsSpec { access, selector: selector?, container, previous })
     }

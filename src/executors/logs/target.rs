@@ -18,42 +18,36 @@ pub(super) enum LogSpec {
 impl LogSpec {
     /// Reads `logs: { file: PATH }`, `logs: { command: [program, argument, …] }` or `logs: { k8s: SELECTOR, … }`.
     pub fn compile(body: &mut Body<'_>) -> Option<LogSpec> {
-        let errors = body.problems.errors();
         body.keys(&["logs"]);
-        let Some(node) = body.get("logs").cloned() else {
-            body.missing("logs");
-            return None;
-        };
-        let mut part = body.part(&node);
+        let node = body.required("logs")?;
+        let mut part = body.part(node);
         if part.get("k8s").is_some() {
-            let spec = PodsSpec::compile(&mut part)?;
-            return (body.problems.errors() == errors).then_some(LogSpec::Pods(spec));
+            return PodsSpec::compile(&mut part).map(LogSpec::Pods);
         }
         if !part.keys(&["file", "command", "k8s"]) {
             return None;
         }
-        let spec = match (part.get("file").cloned(), part.get("command").cloned()) {
-            (Some(file), None) => LogSpec::File(part.template_of(&file)?),
+        match (part.get("file").cloned(), part.get("command").cloned()) {
+            (Some(file), None) => part.template_of(&file).map(LogSpec::File),
             (None, Some(command)) => match &command.kind {
                 Kind::Seq(words) if !words.is_empty() => {
-                    LogSpec::Command(words.iter().filter_map(|w| part.template_of(w)).collect())
+                    Some(LogSpec::Command(words.iter().filter_map(|w| part.template_of(w)).collect()))
                 }
                 kind => {
                     let found = if matches!(kind, Kind::Seq(_)) { "an empty list" } else { command.what() };
                     let message = format!("expected a program and its arguments as a list, found {found}");
                     let d = Diagnostic::error("wrong-type", &command.span, message);
                     part.problem(d.help("the program runs without a shell; write `[sh, -c, …]` to use one"));
-                    return None;
+                    None
                 }
             },
             (file, _) => {
                 let found = if file.is_some() { "`file` and `command`" } else { "none" };
                 let message = format!("expected exactly one of `file`, `command` and `k8s`, found {found}");
                 part.problem(Diagnostic::error("invalid-log-source", &node.span, message));
-                return None;
+                None
             }
-        };
-        (body.problems.errors() == errors).then_some(spec)
+        }
     }
 }
 

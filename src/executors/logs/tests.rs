@@ -3,7 +3,7 @@ use crate::{
     event::EvidenceKind,
     executor::{ActionError, Output},
     expr::Scope,
-    testing::{Harness, action, body_problems, target_problems},
+    testing::{Harness, action, body_problems, process_ends, target_problems},
     value::Value,
 };
 use std::{
@@ -117,4 +117,14 @@ async fn reads_the_output_of_a_program() {
     );
     assert!(fails("logs: { file: no/such.log }").await.contains("no/such.log"));
     assert!(fails("logs: { file: . }").await.starts_with("cannot read log file"));
+}
+
+#[tokio::test]
+async fn child_processes_of_a_program_are_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = "logs: { command: [sh, -c, 'sleep 60 & echo $! > child; wait'] }";
+    let s = Harness::new(&Logs, dir.path()).open(target).await.unwrap();
+    let read = perform(&s, "{}");
+    assert!(tokio::time::timeout(Duration::from_millis(300), read).await.is_err());
+    assert!(process_ends(&dir.path().join("child")).await);
 }

@@ -1,34 +1,26 @@
 //! A program and all processes it started, killed together.
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::io;
 use tokio::process::{Child, Command};
 
 /// A program in its own process group. Dropping it kills the group.
-pub(super) struct ProcessGroup {
+pub struct ProcessGroup {
     pub leader: Child,
-    #[cfg(unix)]
-    id: Option<rustix::process::Pid>,
+    id: Option<Pid>,
 }
 
 impl ProcessGroup {
     pub fn spawn(command: &mut Command) -> io::Result<ProcessGroup> {
-        #[cfg(unix)]
-        command.process_group(0);
-        let leader = command.kill_on_drop(true).spawn()?;
-        #[cfg(unix)]
-        let id = leader.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-        Ok(ProcessGroup {
-            leader,
-            #[cfg(unix)]
-            id,
-        })
+        let leader = command.process_group(0).kill_on_drop(true).spawn()?;
+        let id = leader.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        Ok(ProcessGroup { leader, id })
     }
 
     /// Kills all processes of the group that are still running.
     pub fn kill(&mut self) {
         // Only once: an id is not reused while the group has a member, but may be afterwards.
-        #[cfg(unix)]
         if let Some(id) = self.id.take() {
-            let _ = rustix::process::kill_process_group(id, rustix::process::Signal::KILL);
+            let _ = kill_process_group(id, Signal::KILL);
         }
     }
 }
