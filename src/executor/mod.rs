@@ -249,6 +249,7 @@ pub struct RunInfo {
 }
 
 /// What an action may use.
+#[derive(Clone)]
 pub struct ActionContext<'a> {
     pub address: &'a Address,
     pub run: &'a RunInfo,

@@ -8,6 +8,7 @@ pub mod exec;
 pub mod http;
 pub mod k8s;
 pub mod logs;
+pub mod net;
 mod process_group;
 #[cfg(test)]
 mod tests;

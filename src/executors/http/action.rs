@@ -1,6 +1,11 @@
 //! The action of `http`: a request, its identity, and how the response is read.
 use super::{
-    authentication::SignedRequest, request::Request, response_options::ResponseOptions, send::send_and_read, stream,
+    authentication::{Exchange, SignedRequest},
+    identity::AppliedCredentials,
+    request::Request,
+    response_options::ResponseOptions,
+    send::send_and_read,
+    stream,
     target::HttpTarget,
 };
 use crate::{
@@ -21,17 +26,16 @@ pub(super) struct HttpAction {
 
 impl HttpAction {
     pub fn compile(body: &mut Body<'_>) -> Option<HttpAction> {
-        let errors = body.problems.errors();
         let request = Request::compile(body, &[&["identity"], &ResponseOptions::KEYS[..]].concat());
         let identity = body.template("identity");
         let options = ResponseOptions::compile(body);
         let request = request?;
-        if options.is_websocket() && request.method() != Method::GET {
+        if options.is_websocket() && request.method != Method::GET {
             let span = body.get("request")?.span.clone();
-            let message = format!("`messages` opens a WebSocket, which needs `GET`, found `{}`", request.method());
+            let message = format!("`messages` opens a WebSocket, which needs `GET`, found `{}`", request.method);
             body.problem(Diagnostic::error("websocket-method", &span, message));
         }
-        (body.problems.errors() == errors).then_some(HttpAction { request, identity, options })
+        Some(HttpAction { request, identity, options })
     }
 
     /// Renders and signs the request. Headers of the plan override those of the identity.
@@ -41,12 +45,15 @@ impl HttpAction {
         target: &'t HttpTarget,
     ) -> Result<SignedRequest<'t>, ActionError> {
         let identity = self.identity.as_ref().map(|t| cx.render_text(t)).transpose()?;
-        let request = self.request.render(cx, target.endpoint()).await?;
+        let mut request = self.request.render(cx, &target.endpoint).await?;
         let identity = target.identity_for(identity.as_deref(), &request.url)?;
-        let mut signed = SignedRequest::sign(cx, target.endpoint(), request, identity).await?;
-        self.request.apply_headers(&mut signed.request, cx.scope)?;
-        signed.credentials.drop_overridden(&signed.request.headers);
-        Ok(signed)
+        let mut credentials = match identity {
+            Some(identity) => identity.sign(cx, &target.endpoint, &mut request).await?,
+            None => AppliedCredentials::default(),
+        };
+        self.request.headers.apply_to(&mut request.headers, cx.scope)?;
+        credentials.drop_overridden(&request.headers);
+        Ok(SignedRequest { request, identity, credentials })
     }
 }
 
@@ -61,14 +68,14 @@ impl Action for HttpAction {
     }
 
     fn changes(&self) -> bool {
-        !matches!(*self.request.method(), Method::GET | Method::HEAD | Method::OPTIONS) || self.options.sends_messages()
+        !matches!(self.request.method, Method::GET | Method::HEAD | Method::OPTIONS) || self.options.sends_messages()
     }
 
     async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
         let started = Started::now();
         let target = cx.target::<HttpTarget>()?;
         let signed = self.render(cx, target).await?;
-        send_and_read(cx, target.endpoint(), signed, &self.options, started).await
+        send_and_read(Exchange::new(cx, &target.endpoint, &self.options, started), signed).await
     }
 
     /// Continues an open stream. Otherwise, sends the request again.

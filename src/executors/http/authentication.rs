@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     event::EvidenceKind,
-    executor::{ActionContext, ActionError},
+    executor::{ActionContext, ActionError, Started},
 };
 use reqwest::{Client, StatusCode};
 use std::sync::atomic::Ordering;
@@ -23,67 +23,65 @@ pub(super) struct SignedRequest<'t> {
     pub credentials: AppliedCredentials,
 }
 
-impl<'t> SignedRequest<'t> {
-    pub async fn sign(
-        cx: &ActionContext<'_>,
-        endpoint: &Endpoint,
-        mut request: PreparedRequest,
-        identity: Option<&'t Identity>,
-    ) -> Result<SignedRequest<'t>, ActionError> {
-        let credentials = match identity {
-            Some(identity) => identity.sign(cx, endpoint, &mut request).await?,
-            None => AppliedCredentials::default(),
+/// What all requests of one action share.
+pub(super) struct Exchange<'a> {
+    pub cx: &'a ActionContext<'a>,
+    pub endpoint: &'a Endpoint,
+    pub options: &'a ResponseOptions,
+    pub started: Started,
+    /// Replaces the client of the identity.
+    pub http1_client: Option<Client>,
+}
+
+impl<'a> Exchange<'a> {
+    pub fn new(
+        cx: &'a ActionContext<'a>,
+        endpoint: &'a Endpoint,
+        options: &'a ResponseOptions,
+        started: Started,
+    ) -> Exchange<'a> {
+        Exchange { cx, endpoint, options, started, http1_client: None }
+    }
+
+    /// Sends a signed request, and once more with renewed credentials after a 401.
+    pub async fn send(&self, signed: &mut SignedRequest<'_>) -> Result<TimedResponse, ActionError> {
+        let Exchange { cx, endpoint, .. } = self;
+        if let Some(identity) = signed.identity {
+            identity.answer_challenge(cx, &mut signed.request, &mut signed.credentials)?;
+        }
+        let timed = self.send_once(signed).await?;
+        let (StatusCode::UNAUTHORIZED, Some(identity)) = (timed.response.status(), signed.identity) else {
+            return Ok(timed);
         };
-        Ok(SignedRequest { request, identity, credentials })
+        // A rejected request has not reached the product: until it is repeated, it counts as not sent.
+        cx.sent.store(false, Ordering::SeqCst);
+        let headers = timed.response.headers();
+        let renewed = identity.renew(cx, endpoint, &mut signed.request, &mut signed.credentials, headers).await?;
+        let Some(reason) = renewed else {
+            cx.mark_sent();
+            return Ok(timed);
+        };
+        cx.note(EvidenceKind::Response, response::head_text(&timed.response));
+        cx.note(EvidenceKind::Note, format!("401: {reason}; the request is repeated"));
+        read_short_body(timed.response).await;
+        self.send_once(signed).await
     }
-}
 
-/// Sends a signed request, and once more with renewed credentials after a 401. `None`: no response arrived.
-pub(super) async fn authenticated_send(
-    cx: &ActionContext<'_>,
-    endpoint: &Endpoint,
-    client: &Client,
-    signed: &mut SignedRequest<'_>,
-    options: &ResponseOptions,
-) -> Result<TimedResponse, ActionError> {
-    if let Some(identity) = signed.identity {
-        identity.answer_known_challenge(cx, &mut signed.request, &mut signed.credentials)?;
+    async fn send_once(&self, signed: &SignedRequest<'_>) -> Result<TimedResponse, ActionError> {
+        let Exchange { cx, endpoint, options, http1_client, .. } = self;
+        let SignedRequest { request, identity, .. } = signed;
+        cx.note(EvidenceKind::Request, request.evidence());
+        let client_auth = curl::ClientAuth {
+            certificate: identity.and_then(|identity| identity.certificate.as_ref()),
+            digest_user: identity.and_then(|identity| identity.digest_user(cx)),
+        };
+        cx.note(EvidenceKind::Reproduce, curl::command(request, &endpoint.connection, &client_auth, options));
+        let own_client = || identity.map_or(&endpoint.client, |identity| identity.client(endpoint));
+        let client = http1_client.as_ref().unwrap_or_else(own_client);
+        let timed = exchange::send(cx, endpoint, client, request).await?;
+        if let Some(identity) = identity {
+            identity.store_cookies(cx, &request.url, timed.response.headers());
+        }
+        Ok(timed)
     }
-    let timed = send_once(cx, endpoint, client, signed, options).await?;
-    let (StatusCode::UNAUTHORIZED, Some(identity)) = (timed.response.status(), signed.identity) else {
-        return Ok(timed);
-    };
-    // A rejected request has not reached the product: until it is repeated, it counts as not sent.
-    cx.sent.store(false, Ordering::SeqCst);
-    let headers = timed.response.headers();
-    let renewed = identity.renew(cx, endpoint, &mut signed.request, &mut signed.credentials, headers).await?;
-    let Some(reason) = renewed else {
-        cx.mark_sent();
-        return Ok(timed);
-    };
-    cx.note(EvidenceKind::Response, response::head_text(&timed.response));
-    cx.note(EvidenceKind::Note, format!("401: {reason}; the request is repeated"));
-    read_short_body(timed.response).await;
-    send_once(cx, endpoint, client, signed, options).await
-}
-
-async fn send_once(
-    cx: &ActionContext<'_>,
-    endpoint: &Endpoint,
-    client: &Client,
-    signed: &SignedRequest<'_>,
-    options: &ResponseOptions,
-) -> Result<TimedResponse, ActionError> {
-    let SignedRequest { request, identity, .. } = signed;
-    cx.note(EvidenceKind::Request, request.evidence());
-    let client_auth = curl::ClientAuth {
-        certificate: identity.and_then(Identity::certificate),
-        digest_user: identity.and_then(|identity| identity.digest_user(cx)),
-    };
-    cx.note(EvidenceKind::Reproduce, curl::command(request, &endpoint.connection, &client_auth, options));
-    let timed = exchange::send(cx, endpoint, client, request).await?;
-    if let Some(identity) = identity {
-        identity.store_cookies(cx, &request.url, timed.response.headers());
-    }
-    Ok(timed)
 }

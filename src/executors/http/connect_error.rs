@@ -118,7 +118,7 @@ fn explain_tls(error: &TlsError, server: &str, host: &str, connection: &Connecti
                 CertificateError::UnknownIssuer => "signed by an unknown authority".into(),
                 other => other.to_string(),
             };
-            let advice = match &connection.trust.ca {
+            let advice = match &connection.ca {
                 None => "set `ca` in the target to the certificate of its authority".to_string(),
                 Some(ca) => format!("neither `{}` nor the system contains its authority", ca.display()),
             };

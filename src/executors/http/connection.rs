@@ -1,22 +1,25 @@
 //! Connection settings of a target: TLS, proxy, socket, host names, HTTP version. Builds the `reqwest` clients.
 use super::{
     address::parse_proxy,
-    sent::ConnectionLayer,
-    tls::{ClientCertificate, ClientCertificateSpec, Trust, TrustSpec},
+    sent::TrackedConnector,
+    tls::{ClientCertificate, ClientCertificateSpec, read_certificates},
 };
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body, RunInfo},
-    executors::error_chain::error_chain,
+    executors::{
+        error_chain::error_chain,
+        net::{install_tls_provider, is_loopback},
+    },
     expr::{Scope, Template, Tree},
 };
-use reqwest::{Client, Url, redirect::Policy};
+use reqwest::{Certificate, Client, Url, redirect::Policy};
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    str::FromStr,
     time::Duration,
 };
+use tower_layer::layer_fn;
 
 pub(super) const KEYS: [&str; 5] = ["proxy", "socket", "resolve", "protocol", "compression"];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,7 +27,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 pub(super) struct ConnectionSpec {
-    trust: TrustSpec,
+    ca: Option<Template>,
+    insecure: bool,
     certificate: Option<ClientCertificateSpec>,
     proxy: Option<Template>,
     socket: Option<Template>,
@@ -43,42 +47,31 @@ pub(super) enum Protocol {
     Http2,
 }
 
-impl FromStr for Protocol {
-    type Err = ();
-
-    fn from_str(s: &str) -> Result<Self, ()> {
-        match s {
-            "http1" => Ok(Protocol::Http1),
-            "http2" => Ok(Protocol::Http2),
-            _ => Err(()),
-        }
-    }
-}
-
 impl ConnectionSpec {
     pub fn compile(body: &mut Body<'_>) -> ConnectionSpec {
-        let proxy = body.template("proxy");
-        if let (Some(text), Some(node)) = (proxy.as_ref().and_then(|t| t.as_literal()), body.get("proxy").cloned())
-            && text != "none"
-            && let Err(e) = parse_proxy(text)
-        {
-            let d = Diagnostic::error("invalid-url", &node.span, e.to_string());
-            body.problem(d.help("an address like `http://proxy.example:3128`, or `none`"));
-        }
+        let proxy = body.checked_template("proxy", |text, span| {
+            let e = parse_proxy(text).err().filter(|_| text != "none")?;
+            let d = Diagnostic::error("invalid-url", span, e.to_string());
+            Some(d.help("an address like `http://proxy.example:3128`, or `none`"))
+        });
         ConnectionSpec {
-            trust: TrustSpec::compile(body),
+            ca: body.template("ca"),
+            insecure: body.literal("insecure", "`true` or `false`").unwrap_or(false),
             certificate: ClientCertificateSpec::compile(body),
             proxy,
             socket: body.template("socket"),
             resolve: body.pairs("resolve"),
-            protocol: body.literal("protocol", "`http1` or `http2`").unwrap_or_default(),
+            protocol: body
+                .choice("protocol", &[("http1", Protocol::Http1), ("http2", Protocol::Http2)])
+                .unwrap_or_default(),
             compression: body.literal("compression", "`true` or `false`").unwrap_or(true),
         }
     }
 
     /// `base`: the address of the target. Without `proxy`, a target on this machine is connected to directly.
     pub fn load(&self, run: &RunInfo, scope: &Scope, base: &Url) -> Result<Connection, ActionError> {
-        let proxy = match self.proxy.as_ref().map(|t| t.render_text(scope)).transpose()? {
+        let render = |t: &Option<Template>| t.as_ref().map(|t| t.render_text(scope)).transpose();
+        let proxy = match render(&self.proxy)? {
             None if is_loopback(base) => Proxy::NoneForLoopback,
             None => Proxy::System,
             Some(text) if text == "none" => Proxy::Disabled,
@@ -91,28 +84,24 @@ impl ConnectionSpec {
         }
         let mut resolve = vec![];
         for (host, tree) in &self.resolve {
-            resolve.push((host.clone(), parse_ip(host, &tree.render(scope)?.to_string())?));
+            let text = tree.render(scope)?.to_string();
+            let expected = format!("expected an IP address in `resolve.{host}`");
+            let ip = text.trim().parse().map_err(|_| ActionError::Invalid(format!("{expected}, found `{text}`")))?;
+            resolve.push((host.clone(), ip));
         }
+        let ca = render(&self.ca)?.map(|path| run.dir.join(path));
         Ok(Connection {
-            trust: self.trust.load(run, scope)?,
+            certificates: ca.as_deref().map_or(Ok(vec![]), read_certificates)?,
+            ca,
+            insecure: self.insecure,
             certificate: self.certificate.as_ref().map(|c| c.load(run, scope)).transpose()?,
             proxy,
-            socket: self.socket.as_ref().map(|t| t.render_text(scope)).transpose()?.map(|p| run.dir.join(p)),
+            socket: render(&self.socket)?.map(|path| run.dir.join(path)),
             resolve,
             protocol: self.protocol,
             compression: self.compression,
         })
     }
-}
-
-fn parse_ip(host: &str, text: &str) -> Result<IpAddr, ActionError> {
-    text.trim()
-        .parse()
-        .map_err(|_| ActionError::Invalid(format!("expected an IP address in `resolve.{host}`, found `{text}`")))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    url.host_str().is_some_and(|h| h == "localhost" || h == "[::1]" || h.starts_with("127."))
 }
 
 pub(super) enum Proxy {
@@ -127,7 +116,11 @@ pub(super) enum Proxy {
 
 /// Rendered connection settings.
 pub(super) struct Connection {
-    pub trust: Trust,
+    pub ca: Option<PathBuf>,
+    /// The certificates in `ca`, trusted in addition to those of the system.
+    certificates: Vec<Certificate>,
+    /// Accepts any certificate.
+    pub insecure: bool,
     /// The client certificate of identities without their own.
     pub certificate: Option<ClientCertificate>,
     pub proxy: Proxy,
@@ -139,17 +132,15 @@ pub(super) struct Connection {
 
 impl Connection {
     pub fn client(&self, certificate: Option<&ClientCertificate>, protocol: Protocol) -> Result<Client, ActionError> {
-        // Without a default provider the client panics; a program that embeds the runner may not have installed one.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        let builder = Client::builder()
+        install_tls_provider();
+        let mut builder = Client::builder()
             .user_agent(concat!("tp-runner/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
-            .connector_layer(ConnectionLayer)
-            .pool_idle_timeout(IDLE_TIMEOUT);
-        let mut builder = self.trust.apply_to(builder);
+            .connector_layer(layer_fn(TrackedConnector))
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .tls_certs_merge(self.certificates.iter().cloned())
+            .tls_danger_accept_invalid_certs(self.insecure);
         let failed =
             |e: reqwest::Error| ActionError::Invalid(format!("cannot create an HTTP client: {}", error_chain(&e)));
         match &self.proxy {

@@ -92,10 +92,10 @@ fn add_method(line: &mut CommandLine, request: &PreparedRequest) {
 }
 
 fn add_connection(line: &mut CommandLine, request: &PreparedRequest, connection: &Connection, auth: &ClientAuth<'_>) {
-    if let Some(ca) = &connection.trust.ca {
+    if let Some(ca) = &connection.ca {
         line.path_option("--cacert", ca);
     }
-    if connection.trust.insecure {
+    if connection.insecure {
         line.flag("--insecure");
     }
     if let Some(certificate) = auth.certificate.or(connection.certificate.as_ref()) {

@@ -8,41 +8,27 @@ use reqwest::{Client, Url};
 use std::sync::OnceLock;
 
 pub(super) struct Endpoint {
-    base: String,
-    url: Url,
+    /// The base address.
+    pub url: Url,
     pub connection: Connection,
-    client: Client,
+    pub client: Client,
     /// For WebSockets, which begin with an HTTP/1.1 request.
     http1_client: OnceLock<Client>,
 }
 
 impl Endpoint {
-    /// `base`: the address without a trailing `/`. `url`: the same, parsed.
-    pub fn new(base: String, url: Url, connection: Connection) -> Result<Endpoint, ActionError> {
+    pub fn new(url: Url, connection: Connection) -> Result<Endpoint, ActionError> {
         let client = connection.client(None, connection.protocol)?;
-        Ok(Endpoint { base, url, connection, client, http1_client: OnceLock::new() })
-    }
-
-    pub fn url(&self) -> &Url {
-        &self.url
-    }
-
-    pub fn client(&self) -> &Client {
-        &self.client
+        Ok(Endpoint { url, connection, client, http1_client: OnceLock::new() })
     }
 
     /// A client that speaks HTTP/1.1 only.
     pub fn http1_client(&self, certificate: Option<&ClientCertificate>) -> Result<Client, ActionError> {
-        if certificate.is_some() {
-            return self.connection.client(certificate, Protocol::Http1);
+        if let (None, Some(client)) = (certificate, self.http1_client.get()) {
+            return Ok(client.clone());
         }
-        match self.http1_client.get() {
-            Some(client) => Ok(client.clone()),
-            None => {
-                let client = self.connection.client(None, Protocol::Http1)?;
-                Ok(self.http1_client.get_or_init(|| client).clone())
-            }
-        }
+        let client = self.connection.client(certificate, Protocol::Http1)?;
+        Ok(if certificate.is_some() { client } else { self.http1_client.get_or_init(|| client).clone() })
     }
 
     /// The URL of a path on this server. An absolute URL is returned unchanged, but for `ws:`, which becomes `http:`.
@@ -53,7 +39,7 @@ impl Endpoint {
             Url::parse(&format!("http{}", &text[2..]))
         } else {
             let slash = if text.starts_with(['/', '?']) { "" } else { "/" };
-            Url::parse(&[&self.base, slash, text].concat())
+            Url::parse(&[self.url.as_str().trim_end_matches('/'), slash, text].concat())
         };
         parsed.map_err(|e| ActionError::Invalid(format!("expected a path or a URL, found `{text}`: {e}")))
     }

@@ -7,10 +7,7 @@ use super::{
     response::ReadBody,
     sent::detect_sent,
 };
-use crate::{
-    event::EvidenceKind,
-    executor::{ActionContext, ActionError},
-};
+use crate::executor::{ActionContext, ActionError};
 use reqwest::{Client, Response, StatusCode};
 use std::time::{Duration, Instant};
 
@@ -34,7 +31,7 @@ pub(super) async fn send(
     let sent_at = Instant::now();
     let response = match detect_sent(client.execute(built), || cx.mark_sent()).await {
         Ok(response) => response,
-        Err(e) if e.is_builder() => return Err(invalid_request(&e)),
+        Err(e) if e.is_builder() => return Err(invalid_request(e)),
         Err(e) if never_sent(&e) => {
             return Err(ActionError::Unreachable(explain(&e, &request.url, &endpoint.connection)));
         }
@@ -46,28 +43,6 @@ pub(super) async fn send(
         return Err(ActionError::Unreachable(proxy_authentication_failed(&endpoint.connection)));
     }
     Ok(TimedResponse { response, sent_at, first_byte })
-}
-
-/// Sends a request that is not in the plan, such as a login. Evidence has one line about it. A missing response is an
-/// error.
-pub(super) async fn send_auxiliary(
-    cx: &ActionContext<'_>,
-    endpoint: &Endpoint,
-    client: &Client,
-    request: &PreparedRequest,
-    purpose: &str,
-) -> Result<Response, ActionError> {
-    let line = format!("{} {}", request.method, request.url);
-    let response = client.execute(request.build(client)?).await.map_err(|e| {
-        let reason = if never_sent(&e) {
-            explain(&e, &request.url, &endpoint.connection)
-        } else {
-            format!("no complete response: {}", reasons(&e))
-        };
-        ActionError::Unreachable(format!("{line}, {purpose}: {reason}"))
-    })?;
-    cx.note(EvidenceKind::Note, format!("{line}, {purpose}: {}", response.status()));
-    Ok(response)
 }
 
 /// The beginning of a body as text. Reading it makes the connection reusable.

@@ -3,6 +3,7 @@ use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body},
     expr::{Scope, Tree},
+    source::Span,
     value::Value,
 };
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -14,14 +15,11 @@ impl Headers {
     /// Compiles the map at `key`. Names are checked here, values when they are rendered.
     pub fn compile(body: &mut Body<'_>, key: &str) -> Headers {
         let mut headers = vec![];
-        for (i, (name, value)) in body.pairs(key).into_iter().enumerate() {
+        let entries = body.get(key).map(|n| n.entries().to_vec()).unwrap_or_default();
+        for ((at, _), (name, value)) in entries.iter().zip(body.pairs(key)) {
             match HeaderName::from_bytes(name.as_bytes()) {
                 Ok(name) => headers.push((name, value)),
-                Err(_) => {
-                    let Some((at, _)) = body.get(key).and_then(|n| n.entries().get(i)) else { continue };
-                    let d = Diagnostic::error("invalid-header", &at.span.clone(), invalid_header_name(&name));
-                    body.problem(d.help(HEADER_NAME_HELP));
-                }
+                Err(_) => body.problem(invalid_header_name(&name, &at.span)),
             }
         }
         Headers(headers)
@@ -36,11 +34,7 @@ impl Headers {
         for (name, tree) in &self.0 {
             let value = tree.render(scope)?;
             target.remove(name);
-            let values = match &value {
-                Value::List(items) => &items[..],
-                single => std::slice::from_ref(single),
-            };
-            for v in values.iter().filter(|v| **v != Value::Null) {
+            for v in value.items().iter().filter(|v| **v != Value::Null) {
                 target.append(name, header_value(name, v)?);
             }
         }
@@ -48,10 +42,9 @@ impl Headers {
     }
 }
 
-pub(super) const HEADER_NAME_HELP: &str = "a header name has letters, digits and `-`";
-
-pub(super) fn invalid_header_name(name: &str) -> String {
-    format!("invalid header name `{name}`")
+pub(super) fn invalid_header_name(name: &str, at: &Span) -> Diagnostic {
+    Diagnostic::error("invalid-header", at, format!("invalid header name `{name}`"))
+        .help("a header name has letters, digits and `-`")
 }
 
 fn header_value(name: &HeaderName, value: &Value) -> Result<HeaderValue, ActionError> {

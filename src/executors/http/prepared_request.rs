@@ -28,7 +28,7 @@ impl PreparedRequest {
             RequestBody::File { bytes, .. } => builder.body(bytes.clone()),
             RequestBody::Multipart(parts) => builder.multipart(multipart_form(parts.clone())?),
         };
-        builder.build().map_err(|e| invalid_request(&e))
+        builder.build().map_err(invalid_request)
     }
 
     pub fn evidence(&self) -> String {
@@ -40,6 +40,6 @@ impl PreparedRequest {
     }
 }
 
-pub(super) fn invalid_request(e: &reqwest::Error) -> ActionError {
-    ActionError::Invalid(format!("cannot build this request: {}", reasons(e)))
+pub(super) fn invalid_request(e: reqwest::Error) -> ActionError {
+    ActionError::Invalid(format!("cannot build this request: {}", reasons(&e)))
 }

@@ -1,6 +1,6 @@
 //! For `doctor`: sends a `GET` to the address of a target, once per identity. Changes nothing.
 use super::{
-    authentication::{SignedRequest, authenticated_send},
+    authentication::{Exchange, SignedRequest},
     endpoint::Endpoint,
     exchange::TimedResponse,
     identity::Identity,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     address::Address,
-    executor::{ActionContext, ActionError, ProbeResult, RunInfo},
+    executor::{ActionContext, ActionError, ProbeResult, RunInfo, Started},
     executors::clock,
     expr::Scope,
 };
@@ -29,8 +29,8 @@ pub(super) async fn probe_identities(
     let mut clock = None;
     for identity in identities {
         let check = match identity.name() {
-            None => format!("GET {}", endpoint.url()),
-            Some(name) => format!("GET {} as `{name}`", endpoint.url()),
+            None => format!("GET {}", endpoint.url),
+            Some(name) => format!("GET {} as `{name}`", endpoint.url),
         };
         match probe_identity(endpoint, identity, run, environment).await {
             Err(ActionError::NoResponse(_)) => {
@@ -74,9 +74,10 @@ async fn probe_identity(
         evidence: &evidence,
         sent: &sent,
     };
-    let request = PreparedRequest::get(endpoint.url().clone());
-    let mut signed = SignedRequest::sign(&cx, endpoint, request, Some(identity)).await?;
+    let mut request = PreparedRequest::get(endpoint.url.clone());
+    let credentials = identity.sign(&cx, endpoint, &mut request).await?;
+    let mut signed = SignedRequest { request, identity: Some(identity), credentials };
     let options = ResponseOptions::default();
-    let timed = authenticated_send(&cx, endpoint, identity.client(endpoint), &mut signed, &options).await?;
+    let timed = Exchange::new(&cx, endpoint, &options, Started::now()).send(&mut signed).await?;
     Ok((timed, signed.request.headers.contains_key(AUTHORIZATION)))
 }

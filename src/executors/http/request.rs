@@ -8,7 +8,7 @@ use super::{
 use crate::{
     diagnostic::{Diagnostic, nearest},
     executor::{ActionContext, ActionError, Body},
-    expr::{Scope, Template, Tree},
+    expr::{Template, Tree},
     yaml::Kind,
 };
 use reqwest::{Method, header::HeaderMap};
@@ -18,18 +18,18 @@ const KEYS: [&str; 3] = ["request", "query", "headers"];
 const REQUEST_FORM: &str = "`METHOD path-or-URL`, for example `GET /status`";
 
 pub(super) struct Request {
-    method: Method,
+    pub method: Method,
     /// All of `request`, with the method: a template cannot be split.
     line: Template,
     query: Vec<(String, Tree)>,
-    headers: Headers,
+    /// They override all others, so they are applied after the credentials.
+    pub headers: Headers,
     body: Option<BodyTemplate>,
 }
 
 impl Request {
     /// `more_keys`: the keys that are allowed beside those of a request.
     pub fn compile(body: &mut Body<'_>, more_keys: &[&str]) -> Option<Request> {
-        let errors = body.problems.errors();
         let keys = [&KEYS, &request_body::KEYS[..], more_keys].concat();
         if !body.keys(&keys) && !matches!(body.node.kind, Kind::Map(_)) {
             return None;
@@ -39,18 +39,14 @@ impl Request {
         let headers = Headers::compile(body, "headers");
         let template = BodyTemplate::compile(body);
         let (method, line) = line?;
-        (body.problems.errors() == errors).then_some(Request { method, line, query, headers, body: template })
-    }
-
-    pub fn method(&self) -> &Method {
-        &self.method
+        Some(Request { method, line, query, headers, body: template })
     }
 
     pub fn summary(&self) -> String {
         self.line.source()
     }
 
-    /// Renders everything but the headers of the plan. Those come after the credentials, by `apply_headers`.
+    /// Renders everything but `headers`.
     pub async fn render(&self, cx: &ActionContext<'_>, endpoint: &Endpoint) -> Result<PreparedRequest, ActionError> {
         let line = cx.render_text(&self.line)?;
         let path = line.trim_start().get(self.method.as_str().len()..).unwrap_or_default().trim();
@@ -70,20 +66,12 @@ impl Request {
         };
         Ok(PreparedRequest { method: self.method.clone(), url, headers, body })
     }
-
-    /// Sets the headers of the plan, which override all others.
-    pub fn apply_headers(&self, request: &mut PreparedRequest, scope: &Scope) -> Result<(), ActionError> {
-        self.headers.apply_to(&mut request.headers, scope)
-    }
 }
 
 /// Compiles `METHOD path-or-URL`.
 fn compile_line(body: &mut Body<'_>) -> Option<(Method, Template)> {
-    let Some(node) = body.get("request").cloned() else {
-        body.missing("request");
-        return None;
-    };
-    let template = body.template_of(&node)?;
+    let node = body.required("request")?;
+    let template = body.template_of(node)?;
     let Some(text) = node.as_str() else {
         let d = Diagnostic::error("wrong-type", &node.span, "`request` must be a string");
         body.problem(d.help(REQUEST_FORM));

@@ -12,7 +12,7 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap, HeaderValue},
     multipart,
 };
-use std::{fmt::Write, path::PathBuf, slice};
+use std::{fmt::Write, path::PathBuf};
 
 pub(super) const KEYS: [&str; 5] = ["json", "form", "multipart", "text", "file"];
 /// Larger files are refused, since files are held in memory.
@@ -207,7 +207,7 @@ pub(super) fn render_pairs(
 ) -> Result<Vec<(String, String)>, ActionError> {
     let mut out = Vec::with_capacity(pairs.len());
     for (name, tree) in pairs {
-        for v in items(&cx.render_tree(tree)?) {
+        for v in cx.render_tree(tree)?.items() {
             match v {
                 Value::Null => {}
                 Value::Map(_) | Value::List(_) => {
@@ -224,14 +224,6 @@ pub(super) fn render_pairs(
     Ok(out)
 }
 
-/// The items of a list, or the value alone.
-fn items(value: &Value) -> &[Value] {
-    match value {
-        Value::List(items) => items,
-        single => slice::from_ref(single),
-    }
-}
-
 async fn render_part(
     name: &str,
     template: &PartTemplate,
@@ -241,7 +233,7 @@ async fn render_part(
     let mime = template.mime.as_ref().map(|t| cx.render_text(t)).transpose()?;
     let filename = template.filename.as_ref().map(|t| cx.render_text(t)).transpose()?;
     let value = cx.render_tree(&template.value)?;
-    for v in items(&value).iter().filter(|v| **v != Value::Null) {
+    for v in value.items().iter().filter(|v| **v != Value::Null) {
         let (filename, mime) = (filename.clone(), mime.clone());
         if template.is_file {
             let (path, bytes) = read_file(cx, &v.to_string()).await?;

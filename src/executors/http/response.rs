@@ -2,6 +2,7 @@
 use super::connect_error::reasons;
 use crate::{
     executor::{ActionError, Started},
+    executors::net::joined_headers,
     value::{Map, Value},
 };
 use cookie_store::RawCookie;
@@ -89,7 +90,7 @@ pub(super) fn output(response: &Response, body: ReadBody, timing: Timing) -> Map
     Map::from_iter([
         ("answered".into(), true.into()),
         ("status".into(), Value::Int(response.status().as_u16().into())),
-        ("headers".into(), headers_value(response.headers())),
+        ("headers".into(), joined_headers(response.headers())),
         ("cookies".into(), cookies_value(response.headers())),
         ("body".into(), body.json),
         ("text".into(), text),
@@ -165,22 +166,6 @@ fn decode_text(content_type: &str, bytes: Vec<u8>) -> String {
         }
         _ => String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()),
     }
-}
-
-/// By lower-case name. Repeated headers are joined by `, `.
-fn headers_value(headers: &HeaderMap) -> Value {
-    let mut map = Map::with_capacity(headers.keys_len());
-    for name in headers.keys() {
-        let mut joined = String::new();
-        for (i, v) in headers.get_all(name).iter().enumerate() {
-            if i > 0 {
-                joined.push_str(", ");
-            }
-            joined.push_str(&String::from_utf8_lossy(v.as_bytes()));
-        }
-        map.insert(name.as_str().to_string(), Value::from(joined));
-    }
-    Value::from(map)
 }
 
 /// The cookies of `Set-Cookie` by name: the value as received and decoded, and the attributes.

@@ -6,7 +6,7 @@ use crate::{
     expr::{Expression, Tree},
     yaml::{Kind, Node},
 };
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 const DEFAULT_BODY_LIMIT_BYTES: usize = 32 << 20;
 /// With `follow: true`.
@@ -124,24 +124,9 @@ impl StreamOptions {
             Some(single) => vec![body.tree_of(&single)],
         });
         let until = body.expression("until", &["it"]);
-        let count = body.get("count").cloned().and_then(|node| match node.kind {
-            Kind::Int(n) if n > 0 => usize::try_from(n).ok(),
-            _ => {
-                let message = "`count` must be a whole number of at least 1";
-                body.problem(Diagnostic::error("wrong-type", &node.span, message));
-                None
-            }
-        });
-        let within = body.get("within").cloned().and_then(|node| {
-            let text = node.to_value().to_string();
-            let within = humantime::parse_duration(&text).ok();
-            if within.is_none() {
-                let message = format!("expected a duration like `500ms`, `30s` or `1m30s`, found `{text}`");
-                body.problem(Diagnostic::error("invalid-duration", &node.span, message));
-            }
-            within
-        });
-        Some(StreamOptions { send, until, count, within: within.unwrap_or(DEFAULT_STREAM_DURATION) })
+        let count = body.literal("count", "a whole number of at least 1").map(NonZeroUsize::get);
+        let within = body.duration("within", "`500ms`, `30s` or `1m30s`").unwrap_or(DEFAULT_STREAM_DURATION);
+        Some(StreamOptions { send, until, count, within })
     }
 }
 

@@ -1,10 +1,8 @@
 //! Sends the request of an action, follows redirects, and reads the body up to the limit, or the messages of a stream.
 use super::{
-    authentication::{SignedRequest, authenticated_send},
-    endpoint::Endpoint,
+    authentication::{Exchange, SignedRequest},
     exchange::{TimedResponse, read_short_body},
     handshake,
-    identity::Identity,
     request_body::{RequestBody, evidence_excerpt},
     response::{self, ReadBody, Timing},
     response_options::ResponseOptions,
@@ -12,42 +10,40 @@ use super::{
 };
 use crate::{
     event::EvidenceKind,
-    executor::{ActionContext, ActionError, Output, Started},
+    executor::{ActionContext, ActionError, Output},
     value::{Map, Value},
 };
 use reqwest::{
-    Client, Method, Response, StatusCode, Url,
+    Method, Response, StatusCode, Url,
     header::{
         AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, PROXY_AUTHORIZATION, REFERER,
     },
 };
 
 pub(super) async fn send_and_read(
-    cx: &ActionContext<'_>,
-    endpoint: &Endpoint,
+    mut exchange: Exchange<'_>,
     mut signed: SignedRequest<'_>,
-    options: &ResponseOptions,
-    started: Started,
 ) -> Result<Output, ActionError> {
+    let Exchange { cx, endpoint, options, started, .. } = exchange;
     let stream = options.stream.as_ref();
     let key = stream.and_then(|s| handshake::request_stream(s, &mut signed.request.headers));
-    let certificate = signed.identity.and_then(Identity::certificate);
-    let http1_client = key.is_some().then(|| endpoint.http1_client(certificate)).transpose()?;
+    if key.is_some() {
+        let certificate = signed.identity.and_then(|identity| identity.certificate.as_ref());
+        exchange.http1_client = Some(endpoint.http1_client(certificate)?);
+    }
     let mut redirects = vec![];
-    let timed = send_and_follow(cx, endpoint, http1_client.as_ref(), &mut signed, options, &mut redirects).await?;
-    let url = signed.request.url;
-    let finish = |mut map: Map| {
-        if options.follows_redirects() {
-            map.insert("url".into(), Value::text(url.as_str()));
-            map.insert("redirects".into(), Value::list(redirects));
-        }
-        map
-    };
+    let timed = send_and_follow(&exchange, &mut signed, &mut redirects).await?;
+    let mut followed = Map::new();
+    if options.follows_redirects() {
+        followed.insert("url".into(), Value::text(signed.request.url.as_str()));
+        followed.insert("redirects".into(), Value::list(redirects));
+    }
     if let Some(stream) = stream.filter(|_| handshake::is_stream(cx, key.as_deref(), &timed.response)) {
-        return stream::open(cx, timed, stream, options, finish, started).await;
+        return stream::open(&exchange, timed, stream, followed).await;
     }
     let reason = format!("the response is not a stream: it has status {}", timed.response.status());
-    let mut map = finish(read_output(cx, timed, options).await);
+    let mut map = read_output(cx, timed, options).await;
+    map.extend(followed);
     if stream.is_some() {
         map.insert("messages".into(), Value::unset(&reason));
         map.insert("closed".into(), Value::unset(&reason));
@@ -57,22 +53,16 @@ pub(super) async fn send_and_read(
 
 /// The last response, with the redirects that led to it.
 async fn send_and_follow(
-    cx: &ActionContext<'_>,
-    endpoint: &Endpoint,
-    http1_client: Option<&Client>,
+    exchange: &Exchange<'_>,
     signed: &mut SignedRequest<'_>,
-    options: &ResponseOptions,
     redirects: &mut Vec<Value>,
 ) -> Result<TimedResponse, ActionError> {
+    let Exchange { cx, options, .. } = exchange;
     loop {
-        let own_client = || signed.identity.map_or(endpoint.client(), |identity| identity.client(endpoint));
-        let client = http1_client.unwrap_or_else(own_client);
-        let timed = authenticated_send(cx, endpoint, client, signed, options).await?;
-        if !options.follows_redirects() {
-            return Ok(timed);
-        }
+        let timed = exchange.send(signed).await?;
         let status = timed.response.status();
-        let Some(location) = redirect_location(&timed.response, &signed.request.url) else { return Ok(timed) };
+        let location = redirect_location(&timed.response, &signed.request.url);
+        let Some(location) = location.filter(|_| options.follows_redirects()) else { return Ok(timed) };
         if redirects.len() == options.max_redirects {
             let note = format!("more than {} redirects: the last one is the response", options.max_redirects);
             cx.note(EvidenceKind::Note, note);

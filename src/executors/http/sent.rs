@@ -6,7 +6,6 @@ use std::{
     pin::{Pin, pin},
     task::{Context, Poll},
 };
-use tower_layer::Layer;
 use tower_service::Service;
 
 tokio::task_local! {
@@ -31,44 +30,29 @@ pub(super) async fn detect_sent<F: Future>(call: F, on_sent: impl Fn()) -> F::Ou
 
 /// Wraps the connector of a client.
 #[derive(Clone)]
-pub(super) struct ConnectionLayer;
+pub(super) struct TrackedConnector<S>(pub S);
 
-impl<S> Layer<S> for ConnectionLayer {
-    type Service = TrackedConnector<S>;
-
-    fn layer(&self, inner: S) -> TrackedConnector<S> {
-        TrackedConnector(inner)
-    }
-}
-
-#[derive(Clone)]
-pub(super) struct TrackedConnector<S>(S);
-
-impl<R, S: Service<R>> Service<R> for TrackedConnector<S> {
+impl<R, S: Service<R>> Service<R> for TrackedConnector<S>
+where
+    S::Future: Send + 'static,
+{
     type Response = S::Response;
     type Error = S::Error;
-    type Future = TrackedConnect<S::Future>;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.0.poll_ready(cx)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        TrackedConnect(Box::pin(self.0.call(request)))
-    }
-}
-
-pub(super) struct TrackedConnect<F>(Pin<Box<F>>);
-
-impl<F: Future> Future for TrackedConnect<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let poll = self.0.as_mut().poll(cx);
-        if poll.is_pending() {
-            // Fails in a background task, which completes a connection that no request needs any more.
-            let _ = CONNECTING.try_with(|c| c.set(true));
-        }
-        poll
+        let mut connect = Box::pin(self.0.call(request));
+        Box::pin(poll_fn(move |cx| {
+            let poll = connect.as_mut().poll(cx);
+            if poll.is_pending() {
+                // Fails in a background task, which completes a connection that no request needs any more.
+                let _ = CONNECTING.try_with(|c| c.set(true));
+            }
+            poll
+        }))
     }
 }

@@ -1,8 +1,9 @@
 //! Reads the messages of a stream. It stays open between two attempts, so that no message is lost.
 use super::{
+    authentication::Exchange,
     exchange::{TimedResponse, no_response},
     response::{self, Timing},
-    response_options::{ResponseOptions, StreamOptions},
+    response_options::StreamOptions,
 };
 use crate::{
     event::EvidenceKind,
@@ -52,21 +53,20 @@ enum MessageSource {
     WebSocket(Box<WebSocketStream<Upgraded>>),
 }
 
-/// Reads the first messages. `finish` adds the fields about redirects.
+/// Reads the first messages. `followed`: the fields about redirects.
 pub(super) async fn open(
-    cx: &ActionContext<'_>,
+    exchange: &Exchange<'_>,
     timed: TimedResponse,
     options: &StreamOptions,
-    response_options: &ResponseOptions,
-    finish: impl FnOnce(Map) -> Map,
-    started: Started,
+    followed: Map,
 ) -> Result<Output, ActionError> {
+    let (cx, max_bytes) = (exchange.cx, exchange.options.body_limit);
     let TimedResponse { response, sent_at, first_byte } = timed;
     cx.note(EvidenceKind::Response, response::head_text(&response));
     let timing = Timing { first_byte, total: sent_at.elapsed() };
     let reason = "the response is a stream: `messages` has what arrived";
-    let head = finish(response::output_without_body(&response, timing, reason));
-    let max_bytes = response_options.body_limit;
+    let mut head = response::output_without_body(&response, timing, reason);
+    head.extend(followed);
     let source = match &options.send {
         None => MessageSource::Events(SseStream::from_bytes_stream(Box::pin(response.bytes_stream())).boxed()),
         Some(_) => match upgrade(response, max_bytes).await {
@@ -89,7 +89,7 @@ pub(super) async fn open(
     };
     stream.receive(cx, options, Instant::now() + options.within, options.count).await;
     let value = stream.output(sent_at.elapsed());
-    Ok(Output::new(value, started).with_cursor(SharedStream::new(Mutex::new(stream))))
+    Ok(Output::new(value, exchange.started).with_cursor(SharedStream::new(Mutex::new(stream))))
 }
 
 async fn upgrade(response: Response, max_bytes: usize) -> reqwest::Result<WebSocketStream<Upgraded>> {

@@ -26,34 +26,17 @@ pub(super) struct HttpTargetSpec {
 impl HttpTargetSpec {
     /// Compiles `http: URL` with settings beside it, or `http: { url: URL, … }`.
     pub fn compile(body: &mut Body<'_>) -> Option<HttpTargetSpec> {
-        let errors = body.problems.errors();
-        let settings = body.get("http").filter(|n| matches!(n.kind, Kind::Map(_))).cloned();
-        let spec = match settings {
-            Some(node) => {
-                body.keys(&["http"]);
-                HttpTargetSpec::compile_settings(&mut body.part(&node), "url")
-            }
-            None => HttpTargetSpec::compile_settings(body, "http"),
-        }?;
-        (body.problems.errors() == errors).then_some(spec)
-    }
-
-    /// `url_key`: the key that holds the address.
-    fn compile_settings(body: &mut Body<'_>, url_key: &'static str) -> Option<HttpTargetSpec> {
-        body.keys(&[&[url_key, "identities"], &connection::KEYS[..], &tls::KEYS, &identity::KEYS].concat());
-        let identities = compile_identities(body);
-        let connection = ConnectionSpec::compile(body);
-        if body.get(url_key).is_none() {
-            body.missing(url_key);
-        }
-        let url = body.template(url_key)?;
-        if let (Some(text), Some(node)) = (url.as_literal(), body.get(url_key))
-            && let Err(e) = parse_base(text)
-        {
-            let d = Diagnostic::error("invalid-url", &node.span.clone(), e.to_string());
-            body.problem(d.help("an address like `https://api.example:8443`"));
-        }
-        Some(HttpTargetSpec { url, connection, identities })
+        body.settings("http", "url", |body, url_key| {
+            body.keys(&[&[url_key, "identities"], &connection::KEYS[..], &tls::KEYS, &identity::KEYS].concat());
+            let identities = compile_identities(body);
+            let connection = ConnectionSpec::compile(body);
+            body.required(url_key);
+            let url = body.checked_template(url_key, |text, span| {
+                let d = Diagnostic::error("invalid-url", span, parse_base(text).err()?.to_string());
+                Some(d.help("an address like `https://api.example:8443`"))
+            })?;
+            Some(HttpTargetSpec { url, connection, identities })
+        })
     }
 }
 
@@ -79,12 +62,12 @@ fn compile_identities(body: &mut Body<'_>) -> Vec<Arc<IdentitySpec>> {
 #[async_trait]
 impl TargetSpec for HttpTargetSpec {
     async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
-        let (base, url) = parse_base(&self.url.render_text(scope)?)?;
+        let url = parse_base(&self.url.render_text(scope)?)?;
         if let Some(password) = url.password() {
             scope.secrets().add("password", password);
         }
         let connection = self.connection.load(run, scope, &url)?;
-        let endpoint = Endpoint::new(base, url, connection)?;
+        let endpoint = Endpoint::new(url, connection)?;
         let mut identities = vec![];
         for spec in &self.identities {
             identities.push(Identity::open(spec.clone(), run, scope, &endpoint)?);
@@ -105,7 +88,7 @@ impl TargetSpec for HttpTargetSpec {
 }
 
 pub(super) struct HttpTarget {
-    endpoint: Endpoint,
+    pub endpoint: Endpoint,
     identities: Vec<Identity>,
     /// For `probe`.
     run: RunInfo,
@@ -119,10 +102,6 @@ impl Target for HttpTarget {
 }
 
 impl HttpTarget {
-    pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
     /// The identity of this name. Without a name, the default one, but only for URLs of this server: others must not
     /// get its credentials.
     pub fn identity_for(&self, name: Option<&str>, url: &Url) -> Result<Option<&Identity>, ActionError> {
@@ -133,7 +112,7 @@ impl HttpTarget {
                     self.identities.iter().filter_map(Identity::name).map(|n| format!("`{n}`, ")).collect();
                 ActionError::Invalid(format!("unknown identity `{name}`; the target has {}`none`", defined.concat()))
             }),
-            None if url.origin() != self.endpoint.url().origin() => Ok(None),
+            None if url.origin() != self.endpoint.url.origin() => Ok(None),
             None => Ok(self.identities.first()),
         }
     }

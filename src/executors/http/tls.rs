@@ -3,38 +3,16 @@ use crate::{
     executor::{ActionError, Body, RunInfo},
     expr::{Scope, Template},
 };
-use reqwest::{Certificate, ClientBuilder};
+use reqwest::Certificate;
 use std::path::{Path, PathBuf};
 
 pub(super) const KEYS: [&str; 4] = ["ca", "insecure", "cert", "key"];
 pub(super) const CLIENT_CERTIFICATE_KEYS: [&str; 2] = ["cert", "key"];
 
-pub(super) struct TrustSpec {
-    ca: Option<Template>,
-    insecure: bool,
-}
-
 /// A client certificate and its key: PEM files.
 pub(super) struct ClientCertificateSpec {
     cert: Template,
     key: Option<Template>,
-}
-
-impl TrustSpec {
-    pub fn compile(body: &mut Body<'_>) -> TrustSpec {
-        let insecure = body.literal("insecure", "`true` or `false`").unwrap_or(false);
-        TrustSpec { ca: body.template("ca"), insecure }
-    }
-
-    pub fn load(&self, run: &RunInfo, scope: &Scope) -> Result<Trust, ActionError> {
-        let mut trust = Trust { ca: None, certificates: vec![], insecure: self.insecure };
-        if let Some(ca) = &self.ca {
-            let path = run.dir.join(ca.render_text(scope)?);
-            trust.certificates = read_certificates(&path)?;
-            trust.ca = Some(path);
-        }
-        Ok(trust)
-    }
 }
 
 impl ClientCertificateSpec {
@@ -69,7 +47,7 @@ fn read_file(what: &str, path: &Path) -> Result<Vec<u8>, ActionError> {
     std::fs::read(path).map_err(|e| ActionError::Invalid(format!("cannot read the {what} `{}`: {e}", path.display())))
 }
 
-fn read_certificates(path: &Path) -> Result<Vec<Certificate>, ActionError> {
+pub(super) fn read_certificates(path: &Path) -> Result<Vec<Certificate>, ActionError> {
     let certificates = Certificate::from_pem_bundle(&read_file("CA file", path)?).unwrap_or_default();
     if certificates.is_empty() {
         let message = format!("expected PEM certificates in the CA file `{}`, found none", path.display());
@@ -78,22 +56,6 @@ fn read_certificates(path: &Path) -> Result<Vec<Certificate>, ActionError> {
     Ok(certificates)
 }
 
-/// The certificates that are trusted in addition to those of the system.
-pub(super) struct Trust {
-    pub ca: Option<PathBuf>,
-    certificates: Vec<Certificate>,
-    /// Accepts any certificate.
-    pub insecure: bool,
-}
-
-impl Trust {
-    pub fn apply_to(&self, builder: ClientBuilder) -> ClientBuilder {
-        let builder = builder.tls_certs_merge(self.certificates.iter().cloned());
-        if self.insecure { builder.tls_danger_accept_invalid_certs(true) } else { builder }
-    }
-}
-
-#[derive(Clone)]
 pub(super) struct ClientCertificate {
     pub cert: PathBuf,
     pub key: Option<PathBuf>,

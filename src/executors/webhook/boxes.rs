@@ -1,20 +1,18 @@
 //! The boxes of an inbox, by path and by name; and counts of the requests that reached them or did not.
 use super::mailbox::Mailbox;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
 pub(super) struct Boxes {
     index: Mutex<Index>,
     /// How many requests reached no box, and the reason of the last one.
-    unrouted: Mutex<(usize, String)>,
-    reached: AtomicU64,
-    self_check: SelfCheck,
+    pub unrouted: Mutex<(usize, String)>,
+    /// How many requests reached a box.
+    pub reached: AtomicU64,
+    pub self_check: SelfCheck,
 }
 
 #[derive(Default)]
@@ -41,13 +39,9 @@ impl Boxes {
         }
     }
 
-    fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock()
-    }
-
     /// `false`: another action of the case has opened a box of this name.
     pub fn insert(&self, case: &str, name: &str, mailbox: Mailbox) -> bool {
-        let mut index = self.index();
+        let mut index = self.index.lock();
         let key = (case.to_string(), name.to_string());
         if index.by_name.get(&key).is_some_and(|m| m.opened_by != mailbox.opened_by) {
             return false;
@@ -59,12 +53,12 @@ impl Boxes {
     }
 
     pub fn find(&self, case: &str, name: &str) -> Option<Arc<Mailbox>> {
-        self.index().by_name.get(&(case.to_string(), name.to_string())).cloned()
+        self.index.lock().by_name.get(&(case.to_string(), name.to_string())).cloned()
     }
 
     /// The names of the boxes of a case, sorted.
     pub fn names(&self, case: &str) -> Vec<String> {
-        let index = self.index();
+        let index = self.index.lock();
         let mut names: Vec<_> = index.by_name.keys().filter(|(c, _)| c == case).map(|(_, n)| n.clone()).collect();
         names.sort();
         names
@@ -72,7 +66,7 @@ impl Boxes {
 
     /// The box of a path, and the rest of the path behind it. A proxy may put segments before it.
     pub fn route<'p>(&self, path: &'p str) -> Option<(Arc<Mailbox>, &'p str)> {
-        let index = self.index();
+        let index = self.index.lock();
         let mut rest = path;
         while let Some(start) = rest.find(|c| c != '/') {
             let segments = &rest[start..];
@@ -85,31 +79,13 @@ impl Boxes {
         None
     }
 
-    pub fn self_check(&self) -> &SelfCheck {
-        &self.self_check
-    }
-
     /// The reply to a request of the self-check.
     pub fn self_check_reply(&self, path: &str) -> Option<String> {
         path.split('/').any(|segment| segment == self.self_check.path).then(|| self.self_check.reply.clone())
     }
 
-    pub fn record_reached(&self) {
-        self.reached.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// How many requests reached a box.
-    pub fn reached(&self) -> u64 {
-        self.reached.load(Ordering::SeqCst)
-    }
-
     pub fn record_unrouted(&self, reason: String) {
         let mut unrouted = self.unrouted.lock();
         *unrouted = (unrouted.0 + 1, reason);
-    }
-
-    /// How many requests reached no box, and the reason of the last one.
-    pub fn unrouted(&self) -> (usize, String) {
-        self.unrouted.lock().clone()
     }
 }

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     address::Address,
     executor::Started,
+    executors::net::joined_headers,
     expr::{Expression, Scope},
     value::{Map, Value},
 };
@@ -90,7 +91,7 @@ impl Mailbox {
             ("at".into(), Value::Time(arrived.at)),
             ("method".into(), Value::from(method)),
             ("path".into(), Value::from(path)),
-            ("headers".into(), join_headers(&headers)),
+            ("headers".into(), joined_headers(&headers)),
             ("body".into(), serde_json::from_slice::<serde_json::Value>(bytes).map_or(Value::Null, Value::from)),
             ("text".into(), Value::text(String::from_utf8_lossy(bytes))),
             ("digest".into(), digest.clone()),
@@ -161,12 +162,4 @@ impl Delivery {
         fields.insert("signature".into(), signature);
         Value::from(fields)
     }
-}
-
-/// By lower-case name. Repeated headers are joined by `, `.
-fn join_headers(headers: &HeaderMap) -> Value {
-    Value::map(headers.keys().map(|name| {
-        let values: Vec<_> = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
-        (name.as_str().to_string(), Value::from(values.join(", ")))
-    }))
 }

@@ -35,8 +35,7 @@ impl Executor for Webhook {
     }
 
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {
-        let errors = body.problems.errors();
-        let action: Option<Box<dyn Action>> = match body.key_of(&["open", "received"]) {
+        match body.key_of(&["open", "received"]) {
             _ if !matches!(body.node.kind, Kind::Map(_)) => {
                 body.keys(&["open", "received"]);
                 None
@@ -48,8 +47,7 @@ impl Executor for Webhook {
                 body.problem(Diagnostic::error("missing-key", &body.node.span, "expected `open` or `received`"));
                 None
             }
-        };
-        action.filter(|_| body.problems.errors() == errors)
+        }
     }
 
     fn target(&self, body: &mut Body<'_>) -> Option<Box<dyn TargetSpec>> {

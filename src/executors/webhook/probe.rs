@@ -1,6 +1,12 @@
 //! For `doctor`: checks whether deliveries can reach an inbox, as far as this machine can tell.
 use super::inbox::Inbox;
-use crate::{executor::ProbeResult, executors::error_chain::error_chain};
+use crate::{
+    executor::ProbeResult,
+    executors::{
+        error_chain::error_chain,
+        net::{install_tls_provider, is_loopback},
+    },
+};
 use reqwest::{Client, Url, redirect::Policy};
 use std::time::Duration;
 
@@ -25,7 +31,7 @@ pub(super) async fn probe(inbox: &Inbox) -> Vec<ProbeResult> {
         ));
         return results;
     }
-    let loopback = is_loopback(&bare_host);
+    let loopback = is_loopback(&url);
     results.push(check_public_url(inbox, &url, loopback).await);
     let check = "receive from the platform";
     results.push(if loopback {
@@ -47,7 +53,7 @@ pub(super) async fn probe(inbox: &Inbox) -> Vec<ProbeResult> {
 /// Checks whether the public URL leads to this inbox, by its self-check path.
 async fn check_public_url(inbox: &Inbox, url: &Url, loopback: bool) -> ProbeResult {
     let check = format!("reach this inbox at {}", inbox.public_url);
-    let self_check = inbox.boxes.self_check();
+    let self_check = &inbox.boxes.self_check;
     let address = format!("{}/{}", inbox.public_url, self_check.path);
     let trusted = get(&address, loopback, false).await;
     // An untrusted response still shows whether it is this inbox.
@@ -88,10 +94,7 @@ async fn check_public_url(inbox: &Inbox, url: &Url, loopback: bool) -> ProbeResu
 
 /// Status and text of the response. `insecure` accepts any certificate.
 async fn get(address: &str, loopback: bool, insecure: bool) -> reqwest::Result<(u16, String)> {
-    // Without a default provider the client panics; a program that embeds the runner may not have installed one.
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
+    install_tls_provider();
     let mut client = Client::builder().redirect(Policy::none()).timeout(TIMEOUT).danger_accept_invalid_certs(insecure);
     if loopback {
         client = client.no_proxy();
@@ -99,8 +102,4 @@ async fn get(address: &str, loopback: bool, insecure: bool) -> reqwest::Result<(
     let response = client.build()?.get(address).send().await?;
     let status = response.status().as_u16();
     Ok((status, response.text().await?))
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

@@ -10,7 +10,7 @@ use crate::{
     value::Value,
 };
 use async_trait::async_trait;
-use std::{fmt::Write, time::Duration};
+use std::{fmt::Write, sync::atomic::Ordering, time::Duration};
 
 pub(super) struct Received {
     name: Template,
@@ -50,7 +50,7 @@ impl Action for Received {
         let verifier = self.secret.as_ref().map(|t| verifier(cx, inbox, cx.render(t)?)).transpose()?;
         let (deliveries, ignored) = mailbox.deliveries();
         let count = deliveries.len();
-        cx.note(EvidenceKind::Note, summarize(&name, count, ignored, inbox.boxes.unrouted()));
+        cx.note(EvidenceKind::Note, summarize(&name, count, ignored, inbox.boxes.unrouted.lock().clone()));
         let mut list = vec![];
         for (i, delivery) in deliveries.iter().enumerate() {
             let verified = match &verifier {
@@ -64,8 +64,8 @@ impl Action for Received {
             }
             list.push(delivery.value(&verified));
         }
-        let reached = i64::try_from(inbox.boxes.reached()).unwrap_or(i64::MAX);
-        let value = Value::map([("deliveries".into(), Value::list(list)), ("reached".into(), Value::Int(reached))]);
+        let reached = inbox.boxes.reached.load(Ordering::SeqCst);
+        let value = Value::map([("deliveries".into(), Value::list(list)), ("reached".into(), reached.into())]);
         Ok(Output::new(value, started).with_cursor(DeliveryCursor(count)))
     }
 
@@ -116,6 +116,6 @@ fn verifier<'a>(
     };
     let secret = secret.to_string();
     cx.secrets.add("webhook-secret", &secret);
-    let key = signature.key(&secret).map_err(|e| ActionError::Invalid(e.to_string()))?;
+    let key = signature.scheme.key(&secret).map_err(|e| ActionError::Invalid(e.into()))?;
     Ok((signature, key))
 }

@@ -8,7 +8,6 @@ use crate::{
     yaml::{Kind, Node, wrong_type},
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
-use serde_json::Value as Json;
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,21 +40,6 @@ impl Reply {
             ReplyKind::Disconnect(ConnectionEnd::Reset) => Value::text("reset"),
         }
     }
-}
-
-/// Why a value is not a reply.
-#[derive(Debug, thiserror::Error)]
-enum ReplyError {
-    #[error("expected a status from 200 to 599, `drop` or `reset`, found {0}")]
-    Status(Json),
-    #[error("expected a duration like `2s` in `delay`, found {0}")]
-    Delay(Json),
-    #[error("expected a map in `headers`, found a {0}")]
-    Headers(&'static str),
-    #[error("invalid header name `{0}`")]
-    HeaderName(String),
-    #[error("the value of the header `{0}` contains a line break or a control character")]
-    HeaderValue(HeaderName),
 }
 
 /// Empty without `replies`: every delivery is answered with 200.
@@ -100,13 +84,14 @@ fn compile_reply(node: &Node, body: &mut Body<'_>) -> Tree {
         && let Ok(value) = tree.render(&Scope::default())
         && let Err(e) = parse_reply(&value)
     {
-        let d = Diagnostic::error("invalid-reply", &node.span, e.to_string());
+        let d = Diagnostic::error("invalid-reply", &node.span, e);
         part.problem(d.help("`503`, `drop`, `reset`, or `{ status: 200, delay: 2s, headers: {}, body: … }`"));
     }
     tree
 }
 
-fn parse_reply(value: &Value) -> Result<Reply, ReplyError> {
+/// Fails with the reason why a value is not a reply.
+fn parse_reply(value: &Value) -> Result<Reply, String> {
     let Some(map) = value.as_map() else { return Ok(Reply { kind: parse_kind(value)?, ..Reply::default() }) };
     let mut reply = Reply::default();
     if let Some(v) = map.get("status") {
@@ -127,20 +112,20 @@ fn parse_reply(value: &Value) -> Result<Reply, ReplyError> {
         None | Some(Value::Null) => {}
         Some(Value::Map(headers)) => {
             for (name, v) in headers.iter() {
-                let invalid_name = |_| ReplyError::HeaderName(name.to_string());
-                let name = HeaderName::from_bytes(name.as_bytes()).map_err(invalid_name)?;
-                let value = HeaderValue::from_bytes(v.to_string().as_bytes());
-                let value = value.map_err(|_| ReplyError::HeaderValue(name.clone()))?;
+                let name: HeaderName = name.parse().map_err(|_| format!("invalid header name `{name}`"))?;
+                let value = HeaderValue::from_bytes(v.to_string().as_bytes()).map_err(|_| {
+                    format!("the value of the header `{name}` contains a line break or a control character")
+                })?;
                 reply.headers.insert(name, value);
             }
         }
-        Some(v) => return Err(ReplyError::Headers(v.kind())),
+        Some(v) => return Err(format!("expected a map in `headers`, found a {}", v.kind())),
     }
     Ok(reply)
 }
 
-fn parse_kind(v: &Value) -> Result<ReplyKind, ReplyError> {
-    let invalid = || ReplyError::Status(v.to_json());
+fn parse_kind(v: &Value) -> Result<ReplyKind, String> {
+    let invalid = || format!("expected a status from 200 to 599, `drop` or `reset`, found {}", v.to_json());
     match v {
         Value::Text(t) if &**t == "drop" => Ok(ReplyKind::Disconnect(ConnectionEnd::Close)),
         Value::Text(t) if &**t == "reset" => Ok(ReplyKind::Disconnect(ConnectionEnd::Reset)),
@@ -149,11 +134,11 @@ fn parse_kind(v: &Value) -> Result<ReplyKind, ReplyError> {
     }
 }
 
-fn parse_delay(v: &Value) -> Result<Duration, ReplyError> {
+fn parse_delay(v: &Value) -> Result<Duration, String> {
     let parsed = match v {
         Value::Duration(d) => Duration::try_from(*d).ok(),
         Value::Text(t) => humantime::parse_duration(t).ok(),
         _ => None,
     };
-    parsed.ok_or_else(|| ReplyError::Delay(v.to_json()))
+    parsed.ok_or_else(|| format!("expected a duration like `2s` in `delay`, found {}", v.to_json()))
 }

@@ -14,7 +14,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::StreamExt;
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +64,7 @@ async fn receive(
         // The sender disconnected, so nothing was delivered.
         Err(_) => return StatusCode::BAD_REQUEST.into_response(),
     };
-    boxes.record_reached();
+    boxes.reached.fetch_add(1, Ordering::SeqCst);
     let method = head.method.to_string();
     let reply = mailbox.receive(Incoming { arrived, method, path, headers: head.headers, raw });
     tokio::time::sleep(reply.delay).await;

@@ -8,7 +8,7 @@ use crate::{
     executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec},
     expr::{Expression, Scope, Template},
     source::Source,
-    yaml::{self, Kind, Node, wrong_type},
+    yaml::{self, Node, wrong_type},
 };
 use async_trait::async_trait;
 use std::{net::SocketAddr, sync::Arc};
@@ -26,48 +26,26 @@ pub(super) struct InboxSpec {
 impl InboxSpec {
     /// Compiles `webhook: ADDRESS` with settings beside it, or `webhook: { listen: ADDRESS, … }`.
     pub fn compile(body: &mut Body<'_>) -> Option<InboxSpec> {
-        let errors = body.problems.errors();
-        let settings = body.get("webhook").filter(|n| matches!(n.kind, Kind::Map(_))).cloned();
-        let spec = match settings {
-            Some(node) => {
-                body.keys(&["webhook"]);
-                InboxSpec::compile_settings(&mut body.part(&node), "listen")
-            }
-            None => InboxSpec::compile_settings(body, "webhook"),
-        }?;
-        (body.problems.errors() == errors).then_some(spec)
+        body.settings("webhook", "listen", |body, listen_key| {
+            body.keys(&[listen_key, "public_url", "tls", "signature", "id"]);
+            let public_url = body.checked_template("public_url", |text, span| {
+                (!is_url(text)).then(|| Diagnostic::error("invalid-url", span, invalid_public_url(text)))
+            });
+            let tls = TlsFiles::compile(body);
+            let signature = Signature::compile(body);
+            let id = match body.get("id").cloned() {
+                Some(node) => compile_id(&node, body),
+                None => signature.as_ref().and_then(|s| s.scheme.id()).and_then(builtin_expression),
+            };
+            body.required(listen_key);
+            let listen = body.checked_template(listen_key, |text, span| {
+                let message = format!("expected an address to listen on, found `{text}`");
+                let d = Diagnostic::error("invalid-address", span, message);
+                (!is_address(text)).then(|| d.help("for example `0.0.0.0:9000`; port 0 selects a free one"))
+            })?;
+            Some(InboxSpec { listen, public_url, tls, signature, id })
+        })
     }
-
-    /// `listen_key`: the key that holds the address to listen on.
-    fn compile_settings(body: &mut Body<'_>, listen_key: &'static str) -> Option<InboxSpec> {
-        body.keys(&[listen_key, "public_url", "tls", "signature", "id"]);
-        let public_url = body.template("public_url");
-        let tls = TlsFiles::compile(body);
-        let signature = Signature::compile(body);
-        let id = match body.get("id").cloned() {
-            Some(node) => compile_id(&node, body),
-            None => signature.as_ref().and_then(Signature::id).and_then(builtin_expression),
-        };
-        if let Some((node, text)) = invalid_literal(body, listen_key, is_address) {
-            let message = format!("expected an address to listen on, found `{text}`");
-            let d = Diagnostic::error("invalid-address", &node.span, message);
-            body.problem(d.help("for example `0.0.0.0:9000`; port 0 selects a free one"));
-        }
-        if let Some((node, text)) = invalid_literal(body, "public_url", is_url) {
-            body.problem(Diagnostic::error("invalid-url", &node.span, invalid_public_url(&text)));
-        }
-        if body.get(listen_key).is_none() {
-            body.missing(listen_key);
-        }
-        Some(InboxSpec { listen: body.template(listen_key)?, public_url, tls, signature, id })
-    }
-}
-
-/// The value of `key` if it has no placeholders and is not valid.
-fn invalid_literal(body: &Body<'_>, key: &str, is_valid: fn(&str) -> bool) -> Option<(Node, String)> {
-    let node = body.get(key)?;
-    let text = node.as_str().filter(|t| !t.contains("${") && !is_valid(t))?;
-    Some((node.clone(), text.to_string()))
 }
 
 fn invalid_public_url(text: &str) -> String {

@@ -25,12 +25,8 @@ impl TlsFiles {
         if !part.keys(&["certificate", "key"]) {
             return None;
         }
-        for key in ["certificate", "key"] {
-            if part.get(key).is_none() {
-                part.missing(key);
-            }
-        }
-        Some(TlsFiles { certificate: part.template("certificate")?, key: part.template("key")? })
+        let (certificate, key) = (part.required_template("certificate"), part.required_template("key"));
+        Some(TlsFiles { certificate: certificate?, key: key? })
     }
 
     pub fn acceptor(&self, run: &RunInfo, scope: &Scope) -> Result<TlsAcceptor, ActionError> {

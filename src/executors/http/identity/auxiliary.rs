@@ -1,13 +1,20 @@
 //! Sends the requests that an identity needs: for a token, a login, the CSRF cookie.
 use super::{
-    super::{endpoint::Endpoint, exchange::send_auxiliary, prepared_request::PreparedRequest},
+    super::{
+        connect_error::{explain, never_sent, reasons},
+        endpoint::Endpoint,
+        prepared_request::PreparedRequest,
+    },
     jar::CookieJar,
 };
-use crate::executor::{ActionContext, ActionError};
+use crate::{
+    event::EvidenceKind,
+    executor::{ActionContext, ActionError},
+};
 use reqwest::{Client, Response};
 
-pub(super) struct AuxiliarySender<'a, 'c> {
-    pub cx: &'a ActionContext<'c>,
+pub(super) struct AuxiliarySender<'a> {
+    pub cx: &'a ActionContext<'a>,
     pub endpoint: &'a Endpoint,
     pub client: &'a Client,
     /// The name of the identity in notes and secrets.
@@ -15,10 +22,19 @@ pub(super) struct AuxiliarySender<'a, 'c> {
     pub jar: Option<&'a CookieJar>,
 }
 
-impl AuxiliarySender<'_, '_> {
-    /// Sends the request and stores the cookies of the response.
+impl AuxiliarySender<'_> {
+    /// Sends the request and stores the cookies of the response. A missing response is an error. Evidence has one line.
     pub async fn send(&self, request: &PreparedRequest, purpose: &str) -> Result<Response, ActionError> {
-        let response = send_auxiliary(self.cx, self.endpoint, self.client, request, purpose).await?;
+        let line = format!("{} {}, {purpose}", request.method, request.url);
+        let response = self.client.execute(request.build(self.client)?).await.map_err(|e| {
+            let reason = if never_sent(&e) {
+                explain(&e, &request.url, &self.endpoint.connection)
+            } else {
+                format!("no complete response: {}", reasons(&e))
+            };
+            ActionError::Unreachable(format!("{line}: {reason}"))
+        })?;
+        self.cx.note(EvidenceKind::Note, format!("{line}: {}", response.status()));
         if let Some(jar) = self.jar {
             jar.store(self.cx, &request.url, response.headers());
         }

@@ -1,13 +1,10 @@
 //! The cookies of one identity (RFC 6265), and the CSRF header that repeats one of them. Sends nothing.
-use super::super::{
-    headers::{HEADER_NAME_HELP, invalid_header_name},
-    prepared_request::PreparedRequest,
-};
+use super::super::{headers::invalid_header_name, prepared_request::PreparedRequest};
 use crate::{
     diagnostic::Diagnostic,
     event::EvidenceKind,
     executor::{ActionContext, Body},
-    yaml::Kind,
+    yaml::{Kind, Node},
 };
 use cookie_store::{CookieStore, RawCookie};
 use parking_lot::Mutex;
@@ -37,14 +34,12 @@ struct Csrf {
 
 impl CookieJarSpec {
     pub fn compile(body: &mut Body<'_>) -> Option<CookieJarSpec> {
-        let cookies = body.get("cookies").cloned();
-        let insecure = match cookies.as_ref().map(|n| &n.kind) {
-            None | Some(Kind::Bool(false)) => None,
-            Some(Kind::Bool(true)) => Some(false),
-            Some(Kind::Str(s)) if s == "insecure" => Some(true),
-            Some(_) => {
-                let span = cookies.as_ref().map_or(body.span(), |n| &n.span).clone();
-                let d = Diagnostic::error("wrong-type", &span, "`cookies` must be `true`, `false` or `insecure`");
+        let insecure = match body.get("cookies").cloned() {
+            None | Some(Node { kind: Kind::Bool(false), .. }) => None,
+            Some(Node { kind: Kind::Bool(true), .. }) => Some(false),
+            Some(node) if node.as_str() == Some("insecure") => Some(true),
+            Some(node) => {
+                let d = Diagnostic::error("wrong-type", &node.span, "`cookies` must be `true`, `false` or `insecure`");
                 body.problem(d.help("`insecure` also stores and sends `Secure` cookies over `http://`"));
                 Some(false)
             }
@@ -72,16 +67,11 @@ impl Csrf {
         if !part.keys(&["cookie", "header", "from"]) {
             return None;
         }
-        for key in ["cookie", "header"] {
-            if part.get(key).is_none() {
-                part.missing(key);
-            }
-        }
+        let at = (part.required("cookie"), part.required("header")).1;
         let cookie = part.literal("cookie", "the name of a cookie")?;
         let text: String = part.literal("header", "the name of a header")?;
         let Ok(header) = HeaderName::from_bytes(text.as_bytes()) else {
-            let span = part.get("header").map_or(part.span(), |n| &n.span).clone();
-            part.problem(Diagnostic::error("invalid-header", &span, invalid_header_name(&text)).help(HEADER_NAME_HELP));
+            part.problem(invalid_header_name(&text, &at?.span));
             return None;
         };
         Some(Csrf { cookie, header, from: part.literal("from", "a path") })

@@ -29,22 +29,12 @@ impl Login {
         Some(Login { request: request?, token, expires })
     }
 
-    pub async fn fetch(&self, sender: &AuxiliarySender<'_, '_>) -> Result<FetchedToken, ActionError> {
+    pub async fn fetch(&self, sender: &AuxiliarySender<'_>) -> Result<FetchedToken, ActionError> {
         let AuxiliarySender { cx, endpoint, label, jar, .. } = sender;
         let started = Started::now();
-        let environment_cx = ActionContext {
-            address: cx.address,
-            run: cx.run,
-            scope: cx.environment,
-            environment: cx.environment,
-            cancel: cx.cancel.clone(),
-            secrets: cx.secrets,
-            target: None,
-            evidence: cx.evidence,
-            sent: cx.sent,
-        };
+        let environment_cx = ActionContext { scope: cx.environment, ..(*cx).clone() };
         let mut request = self.request.render(&environment_cx, endpoint).await?;
-        self.request.apply_headers(&mut request, cx.environment)?;
+        self.request.headers.apply_to(&mut request.headers, cx.environment)?;
         if let Some(cookie) = jar.and_then(|jar| jar.cookie_header(&request.url)) {
             request.headers.entry(COOKIE).or_insert(cookie);
         }
@@ -72,13 +62,8 @@ impl Login {
                     cx.secrets.add(&format!("{label}.token"), &token);
                     Some(bearer(&token)?)
                 }
-                other => {
-                    let reason = match other {
-                        Value::Text(_) => "expected a non-empty string".to_string(),
-                        other => format!("expected a string, found a {}", other.kind()),
-                    };
-                    return Err(failed("token", &reason));
-                }
+                Value::Text(_) => return Err(failed("token", &"expected a non-empty string")),
+                other => return Err(failed("token", &format!("expected a string, found a {}", other.kind()))),
             },
         };
         let lifetime = match &self.expires {

@@ -55,16 +55,14 @@ enum Credentials {
 impl IdentitySpec {
     /// Does not report unknown keys: the default identity shares its map with the settings of the target.
     pub fn compile(name: Option<String>, body: &mut Body<'_>) -> IdentitySpec {
-        let keys = body.node.entries().iter().map(|(k, _)| k);
-        let mut found = keys.filter(|k| CREDENTIAL_KEYS.contains(&k.key_text().as_str())).cloned();
-        let (first, second) = (found.next().map(|k| k.key_text()), found.next());
-        drop(found);
-        if let (Some(first), Some(second)) = (&first, second) {
-            let message = format!("expected one kind of credentials, found `{}` beside `{first}`", second.key_text());
-            let d = Diagnostic::error("multiple-credentials", &second.span, message);
+        let keys = body.node.entries().iter().map(|(key, _)| (key.key_text(), key.span.clone()));
+        let found: Vec<_> = keys.filter(|(key, _)| CREDENTIAL_KEYS.contains(&key.as_str())).collect();
+        if let [(first, _), (second, at), ..] = &found[..] {
+            let message = format!("expected one kind of credentials, found `{second}` beside `{first}`");
+            let d = Diagnostic::error("multiple-credentials", at, message);
             body.problem(d.help("define another identity under `identities`"));
         }
-        let credentials = match first.as_deref() {
+        let credentials = match found.first().map(|(key, _)| key.as_str()) {
             Some("basic") => Password::compile(body, "basic").map(Credentials::Basic),
             Some("bearer") => body.template("bearer").map(Credentials::Bearer),
             Some("digest") => Password::compile(body, "digest").map(Credentials::Digest),
@@ -82,7 +80,7 @@ pub(super) struct Identity {
     tokens: TokenCache,
     jar: Option<CookieJar>,
     digest: DigestChallenge,
-    certificate: Option<ClientCertificate>,
+    pub certificate: Option<ClientCertificate>,
     /// For an identity with a client certificate of its own.
     client: Option<Client>,
     /// The last `Authorization` that was added to the secrets.
@@ -148,14 +146,10 @@ impl Identity {
     }
 
     pub fn client<'c>(&'c self, endpoint: &'c Endpoint) -> &'c Client {
-        self.client.as_ref().unwrap_or(endpoint.client())
+        self.client.as_ref().unwrap_or(&endpoint.client)
     }
 
-    pub fn certificate(&self) -> Option<&ClientCertificate> {
-        self.certificate.as_ref()
-    }
-
-    fn sender<'a, 'c>(&'a self, cx: &'a ActionContext<'c>, endpoint: &'a Endpoint) -> AuxiliarySender<'a, 'c> {
+    fn sender<'a>(&'a self, cx: &'a ActionContext<'_>, endpoint: &'a Endpoint) -> AuxiliarySender<'a> {
         let (client, label, jar) = (self.client(endpoint), self.label(), self.jar.as_ref());
         AuxiliarySender { cx, endpoint, client, label, jar }
     }
@@ -179,7 +173,7 @@ impl Identity {
                 headers.insert(AUTHORIZATION, bearer(&token.render_text(cx.environment)?)?);
             }
             Some(Credentials::Token(source)) => {
-                let held = self.tokens.current(source, &self.sender(cx, endpoint)).await?;
+                let held = self.tokens.get(source, &self.sender(cx, endpoint), None).await?;
                 held.header().map(|h| headers.insert(AUTHORIZATION, h.clone()));
                 applied.token = Some(held);
             }
@@ -223,28 +217,17 @@ impl Identity {
         Ok(())
     }
 
-    /// Answers a Digest challenge that is known from an earlier response, which saves a round trip.
-    pub fn answer_known_challenge(
+    /// Answers the last Digest challenge, unless the plan has set `Authorization`. `false`: there is none to answer.
+    pub fn answer_challenge(
         &self,
-        cx: &ActionContext<'_>,
-        request: &mut PreparedRequest,
-        applied: &mut AppliedCredentials,
-    ) -> Result<(), ActionError> {
-        let Some(Credentials::Digest(password)) = &self.spec.credentials else { return Ok(()) };
-        if applied.may_answer_challenge(&request.headers) {
-            self.answer_challenge(password, cx, request, applied)?;
-        }
-        Ok(())
-    }
-
-    /// Answers the last Digest challenge. `false`: the server has sent none yet.
-    fn answer_challenge(
-        &self,
-        password: &Password,
         cx: &ActionContext<'_>,
         request: &mut PreparedRequest,
         applied: &mut AppliedCredentials,
     ) -> Result<bool, ActionError> {
+        let Some(Credentials::Digest(password)) = &self.spec.credentials else { return Ok(false) };
+        if !applied.may_answer_challenge(&request.headers) {
+            return Ok(false);
+        }
         applied.digest = self.digest.respond(password, cx, self.label(), request)?;
         if let Some(value) = &applied.digest {
             request.headers.insert(AUTHORIZATION, value.clone());
@@ -264,14 +247,13 @@ impl Identity {
         response_headers: &HeaderMap,
     ) -> Result<Option<&'static str>, ActionError> {
         match &self.spec.credentials {
-            Some(Credentials::Digest(password)) if applied.may_answer_challenge(&request.headers) => {
-                let answered =
-                    self.digest.accept(response_headers) && self.answer_challenge(password, cx, request, applied)?;
+            Some(Credentials::Digest(_)) if applied.may_answer_challenge(&request.headers) => {
+                let answered = self.digest.accept(response_headers) && self.answer_challenge(cx, request, applied)?;
                 Ok(answered.then_some("Digest challenge"))
             }
             Some(Credentials::Token(source)) => {
                 let Some(rejected) = applied.token.take().filter(|held| !held.fresh) else { return Ok(None) };
-                let held = match (self.tokens.renew(source, &self.sender(cx, endpoint), &rejected).await, source) {
+                let held = match (self.tokens.get(source, &self.sender(cx, endpoint), Some(&rejected)).await, source) {
                     // The login belongs to the product: if it fails too, the 401 is the product's response.
                     (Err(ActionError::Unreachable(reason)), TokenSource::Login(_)) => {
                         cx.note(EvidenceKind::Note, format!("401: the token is no longer accepted, and {reason}"));

@@ -19,7 +19,7 @@ use reqwest::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use serde_json::Value as Json;
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
 /// How much of a response an error quotes.
 const MAX_QUOTED_BYTES: usize = 200;
@@ -30,27 +30,8 @@ pub(super) struct OAuth {
     client_secret: Template,
     scope: Option<Tree>,
     parameters: Vec<(String, Tree)>,
-    client_in: ClientIn,
-}
-
-/// Where the request carries the client's id and secret.
-#[derive(Clone, Copy, Default, PartialEq)]
-enum ClientIn {
-    #[default]
-    Header,
-    Body,
-}
-
-impl FromStr for ClientIn {
-    type Err = ();
-
-    fn from_str(s: &str) -> Result<Self, ()> {
-        match s {
-            "header" => Ok(ClientIn::Header),
-            "body" => Ok(ClientIn::Body),
-            _ => Err(()),
-        }
-    }
+    /// Whether the request carries the client's id and secret in its body, and not in a header.
+    client_in_body: bool,
 }
 
 impl OAuth {
@@ -59,22 +40,18 @@ impl OAuth {
         if !body.keys(&[&REQUIRED[..], &["scope", "parameters", "client_in"]].concat()) {
             return None;
         }
-        for key in REQUIRED {
-            if body.get(key).is_none() {
-                body.missing(key);
-            }
-        }
+        let [url, client_id, client_secret] = REQUIRED.map(|key| body.required_template(key));
         Some(OAuth {
             scope: body.tree("scope"),
             parameters: body.pairs("parameters"),
-            client_in: body.literal("client_in", "`header` or `body`").unwrap_or_default(),
-            url: body.template("token_url")?,
-            client_id: body.template("client_id")?,
-            client_secret: body.template("client_secret")?,
+            client_in_body: body.choice("client_in", &[("header", false), ("body", true)]).unwrap_or(false),
+            url: url?,
+            client_id: client_id?,
+            client_secret: client_secret?,
         })
     }
 
-    pub async fn fetch(&self, sender: &AuxiliarySender<'_, '_>) -> Result<FetchedToken, ActionError> {
+    pub async fn fetch(&self, sender: &AuxiliarySender<'_>) -> Result<FetchedToken, ActionError> {
         let AuxiliarySender { cx, label, .. } = sender;
         let request = self.request(sender)?;
         let response = sender.send(&request, &format!("for the token of `{label}`")).await?;
@@ -93,18 +70,15 @@ impl OAuth {
         Ok(FetchedToken { header: Some(bearer(token)?), lifetime: seconds.map(Duration::from_secs) })
     }
 
-    fn request(&self, sender: &AuxiliarySender<'_, '_>) -> Result<PreparedRequest, ActionError> {
+    fn request(&self, sender: &AuxiliarySender<'_>) -> Result<PreparedRequest, ActionError> {
         let AuxiliarySender { cx, endpoint, label, .. } = sender;
         let scope = cx.environment;
         let (id, secret) = (self.client_id.render_text(scope)?, self.client_secret.render_text(scope)?);
         cx.secrets.add(&format!("{label}.client_secret"), &secret);
         let mut form = vec![("grant_type".to_string(), "client_credentials".to_string())];
         if let Some(tree) = &self.scope {
-            let scopes = match tree.render(scope)? {
-                Value::List(all) => all.iter().map(Value::to_string).collect::<Vec<_>>().join(" "),
-                single => single.to_string(),
-            };
-            form.push(("scope".into(), scopes));
+            let scopes: Vec<_> = tree.render(scope)?.items().iter().map(Value::to_string).collect();
+            form.push(("scope".into(), scopes.join(" ")));
         }
         for (name, tree) in &self.parameters {
             form.push((name.clone(), tree.render(scope)?.to_string()));
@@ -112,7 +86,7 @@ impl OAuth {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if self.client_in == ClientIn::Body {
+        if self.client_in_body {
             form.extend([("client_id".into(), id), ("client_secret".into(), secret)]);
         } else {
             // Both are form-encoded first (RFC 6749, 2.3.1).

@@ -24,12 +24,8 @@ impl Password {
         if !part.keys(&["user", "password"]) {
             return None;
         }
-        for key in ["user", "password"] {
-            if part.get(key).is_none() {
-                part.missing(key);
-            }
-        }
-        Some(Password { user: part.template("user")?, password: part.template("password")? })
+        let (user, password) = (part.required_template("user"), part.required_template("password"));
+        Some(Password { user: user?, password: password? })
     }
 
     /// User and password. The password is a secret from now on.

@@ -1,7 +1,6 @@
 //! Caches a fetched token. It is fetched once for all cases, and again when it expires or when the server rejects it.
 use super::{authorization::FetchedToken, auxiliary::AuxiliarySender, login::Login, oauth::OAuth};
 use crate::executor::{ActionError, Body};
-use parking_lot::RwLock;
 use reqwest::header::HeaderValue;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -26,7 +25,7 @@ impl TokenSource {
         }
     }
 
-    async fn fetch(&self, sender: &AuxiliarySender<'_, '_>) -> Result<FetchedToken, ActionError> {
+    async fn fetch(&self, sender: &AuxiliarySender<'_>) -> Result<FetchedToken, ActionError> {
         match self {
             TokenSource::OAuth(oauth) => oauth.fetch(sender).await,
             TokenSource::Login(login) => Box::pin(login.fetch(sender)).await,
@@ -61,55 +60,27 @@ impl HeldToken {
     }
 }
 
+/// Locked while a token is fetched, so that others wait for it.
 #[derive(Default)]
-pub(super) struct TokenCache {
-    token: RwLock<Option<Token>>,
-    /// Locked while a token is fetched, so that others wait for it.
-    fetch_lock: Mutex<()>,
-}
+pub(super) struct TokenCache(Mutex<Option<Token>>);
 
 impl TokenCache {
-    pub async fn current(
+    /// The cached token. Fetches another if it has expired, or if the server has `rejected` it.
+    pub async fn get(
         &self,
         source: &TokenSource,
-        sender: &AuxiliarySender<'_, '_>,
+        sender: &AuxiliarySender<'_>,
+        rejected: Option<&HeldToken>,
     ) -> Result<HeldToken, ActionError> {
-        match self.cached().filter(Token::is_valid) {
-            Some(token) => Ok(HeldToken { token, fresh: false }),
-            None => self.fetch(source, sender, Token::is_valid).await,
-        }
-    }
-
-    /// Replaces a token that the server rejected.
-    pub async fn renew(
-        &self,
-        source: &TokenSource,
-        sender: &AuxiliarySender<'_, '_>,
-        rejected: &HeldToken,
-    ) -> Result<HeldToken, ActionError> {
-        self.fetch(source, sender, |t| t.is_valid() && t.generation != rejected.token.generation).await
-    }
-
-    /// Fetches a token, unless another request has meanwhile fetched one that is `acceptable`.
-    async fn fetch(
-        &self,
-        source: &TokenSource,
-        sender: &AuxiliarySender<'_, '_>,
-        acceptable: impl Fn(&Token) -> bool + Send + Sync,
-    ) -> Result<HeldToken, ActionError> {
-        let _guard = self.fetch_lock.lock().await;
-        let before = self.cached();
-        if let Some(token) = before.as_ref().filter(|t| acceptable(t)) {
+        let mut cached = self.0.lock().await;
+        let rejected = rejected.map(|held| held.token.generation);
+        if let Some(token) = cached.as_ref().filter(|t| t.is_valid() && Some(t.generation) != rejected) {
             return Ok(HeldToken { token: token.clone(), fresh: false });
         }
         let FetchedToken { header, lifetime } = source.fetch(sender).await?;
         let renew_at = lifetime.and_then(|l| Instant::now().checked_add(l - RENEWAL_MARGIN.min(l / 10)));
-        let token = Token { header, renew_at, generation: before.map_or(0, |t| t.generation + 1) };
-        *self.token.write() = Some(token.clone());
+        let token = Token { header, renew_at, generation: cached.as_ref().map_or(0, |t| t.generation + 1) };
+        *cached = Some(token.clone());
         Ok(HeldToken { token, fresh: true })
-    }
-
-    fn cached(&self) -> Option<Token> {
-        self.token.read().clone()
     }
 }

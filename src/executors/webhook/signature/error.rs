@@ -1,4 +1,4 @@
-//! Why a delivery has no valid signature, and why a secret cannot be a key.
+//! Why a delivery has no valid signature.
 use axum::http::HeaderName;
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -44,14 +44,4 @@ fn describe_age(seconds: i64) -> String {
         0.. => format!("it was signed {seconds} s before it arrived"),
         _ => format!("its signature is dated {} s after it arrived", seconds.unsigned_abs()),
     }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SecretError {
-    #[error("expected a secret, found an empty string in `secret`")]
-    Empty,
-    #[error("expected a shared secret (`whsec_…`), found an ed25519 key in `secret`")]
-    Asymmetric,
-    #[error("expected base64 in `secret`, usually after `whsec_`")]
-    NotBase64,
 }

@@ -4,7 +4,7 @@ mod scheme;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::error::{SecretError, SignatureError};
+pub(super) use self::error::SignatureError;
 use self::scheme::{Encoding, Hash, Scheme};
 use crate::{diagnostic::Diagnostic, executor::Body, yaml::Kind};
 use axum::http::{HeaderMap, HeaderName};
@@ -28,7 +28,7 @@ const PRODUCT_SCHEMES: [&str; 5] = ["github", "stripe", "slack", "standard-webho
 /// The signature settings of a target.
 #[derive(Clone, Debug)]
 pub(super) struct Signature {
-    scheme: Scheme,
+    pub scheme: Scheme,
     /// How far the time of a signature may be from that of the arrival.
     tolerance: Duration,
 }
@@ -44,53 +44,28 @@ impl Signature {
     /// Compiles `signature: SCHEME` or `signature: { scheme: SCHEME, … }`.
     pub fn compile(body: &mut Body<'_>) -> Option<Signature> {
         let node = body.get("signature").cloned()?;
-        let errors = body.problems.errors();
         let mut part = body.part(&node);
-        let name = match &node.kind {
-            Kind::Map(_) => {
-                let Some(name) = node.get("scheme") else {
-                    part.keys(&["scheme", "header", "prefix", "tolerance"]);
-                    part.missing("scheme");
-                    return None;
-                };
-                name
-            }
-            _ => &node,
+        let is_map = matches!(node.kind, Kind::Map(_));
+        let Some(name) = (if is_map { node.get("scheme") } else { Some(&node) }) else {
+            part.keys(&["scheme", "header", "prefix", "tolerance"]);
+            part.missing("scheme");
+            return None;
         };
         let text = name.key_text();
-        let Some(scheme) = Scheme::of_product(&text).or_else(|| compile_hmac(&text, &mut part)) else {
-            if part.problems.errors() == errors {
+        let scheme = match HMAC_SCHEMES.iter().find(|(name, ..)| *name == text) {
+            Some((_, hash, encoding)) => compile_hmac(*hash, *encoding, &mut part)?,
+            None => Scheme::of_product(&text).or_else(|| {
                 let d = Diagnostic::error("unknown-scheme", &name.span, format!("unknown signature scheme `{text}`"));
                 let known = HMAC_SCHEMES.map(|(name, ..)| name).into_iter().chain(PRODUCT_SCHEMES);
                 part.problem(d.suggest(&text, known));
-            }
-            return None;
+                None
+            })?,
         };
-        let mut tolerance = DEFAULT_TOLERANCE;
-        if matches!(node.kind, Kind::Map(_)) {
+        if is_map {
             part.keys(scheme.keys());
-            if let Some(n) = node.get("tolerance") {
-                match humantime::parse_duration(&n.key_text()) {
-                    Ok(duration) => tolerance = duration,
-                    Err(_) => part.problem(Diagnostic::error(
-                        "invalid-duration",
-                        &n.span,
-                        format!("expected a duration like `5m`, found `{}`", n.key_text()),
-                    )),
-                }
-            }
         }
-        (part.problems.errors() == errors).then_some(Signature { scheme, tolerance })
-    }
-
-    /// The id of a delivery in this scheme, as an expression over its fields.
-    pub fn id(&self) -> Option<&'static str> {
-        self.scheme.id()
-    }
-
-    /// The key of a secret.
-    pub fn key(&self, secret: &str) -> Result<Vec<u8>, SecretError> {
-        self.scheme.key(secret)
+        let tolerance = part.duration("tolerance", "`5m`").unwrap_or(DEFAULT_TOLERANCE);
+        Some(Signature { scheme, tolerance })
     }
 
     /// Checks that the headers have a signature of the bytes by `key`, and that its time is within the tolerance.
@@ -101,13 +76,9 @@ impl Signature {
     }
 }
 
-/// Compiles a scheme that needs `header`. `None` without a problem: the scheme is unknown.
-fn compile_hmac(scheme: &str, part: &mut Body<'_>) -> Option<Scheme> {
-    let (_, hash, encoding) = *HMAC_SCHEMES.iter().find(|(name, ..)| *name == scheme)?;
-    let Some(node) = part.get("header").cloned() else {
-        part.missing("header");
-        return None;
-    };
+/// Compiles a scheme that needs `header`.
+fn compile_hmac(hash: Hash, encoding: Encoding, part: &mut Body<'_>) -> Option<Scheme> {
+    let node = part.required("header")?;
     let name = node.key_text();
     let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
         part.problem(Diagnostic::error("invalid-header", &node.span, format!("invalid header name `{name}`")));

@@ -5,7 +5,7 @@
 //! [Slack](https://docs.slack.dev/authentication/verifying-requests-from-slack),
 //! [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md),
 //! [Svix](https://docs.svix.com/receiving/verifying-payloads/how-manual).
-use super::error::{SecretError, SignatureError};
+use super::error::SignatureError;
 use axum::http::{HeaderMap, HeaderName};
 use base64::{
     Engine,
@@ -17,20 +17,20 @@ use sha2::{Sha256, Sha512};
 use std::borrow::Cow;
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Hash {
+pub enum Hash {
     Sha1,
     Sha256,
     Sha512,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Encoding {
+pub enum Encoding {
     Hex,
     Base64,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Scheme {
+pub enum Scheme {
     /// A header with the signature of the body, after an optional prefix.
     Hmac { header: HeaderName, prefix: Cow<'static, str>, hash: Hash, encoding: Encoding, id: Option<&'static str> },
     /// `Stripe-Signature: t=TIME,v1=HEX,…` over `TIME.BODY`.
@@ -95,31 +95,30 @@ impl Scheme {
     }
 
     /// The key of a secret: its bytes, or with Standard Webhooks the bytes that it encodes in base64.
-    pub fn key(&self, secret: &str) -> Result<Vec<u8>, SecretError> {
+    pub fn key(&self, secret: &str) -> Result<Vec<u8>, &'static str> {
         if secret.is_empty() {
-            return Err(SecretError::Empty);
+            return Err("expected a secret, found an empty string in `secret`");
         }
         let Scheme::Standard { .. } = self else { return Ok(secret.as_bytes().to_vec()) };
         if ["whpk_", "whsk_"].iter().any(|p| secret.starts_with(p)) {
-            return Err(SecretError::Asymmetric);
+            return Err("expected a shared secret (`whsec_…`), found an ed25519 key in `secret`");
         }
         let text = secret.strip_prefix("whsec_").unwrap_or(secret).trim_end_matches('=');
-        STANDARD_NO_PAD.decode(text).map_err(|_| SecretError::NotBase64)
+        STANDARD_NO_PAD.decode(text).map_err(|_| "expected base64 in `secret`, usually after `whsec_`")
     }
 
     /// Checks that one of the signatures is that of the bytes. Returns its time in seconds since 1970 if there is one.
     pub fn verify(&self, headers: &HeaderMap, raw: &[u8], key: &[u8]) -> Result<Option<i64>, SignatureError> {
         match self {
             Scheme::Hmac { header, prefix, hash, encoding, .. } => {
-                let malformed = |reason| SignatureError::Malformed(header.clone(), reason);
-                let text = single_value(headers, header)?
-                    .strip_prefix(&**prefix)
-                    .ok_or(malformed("does not begin with the prefix of this scheme"))?;
+                let reason = "does not begin with the prefix of this scheme";
+                let text = single_value(headers, header)?.strip_prefix(&**prefix);
+                let text = text.ok_or_else(|| SignatureError::Malformed(header.clone(), reason))?;
                 let (tag, reason) = match encoding {
                     Encoding::Hex => (hex::decode(text).ok(), "does not contain hexadecimal digits"),
                     Encoding::Base64 => (STANDARD.decode(text).ok(), "does not contain base64"),
                 };
-                require_match(&[tag.ok_or(malformed(reason))?], |tag| hash.matches(key, &[raw], tag))?;
+                require_match(header, tag, reason, |tag| hash.matches(key, &[raw], tag))?;
                 Ok(None)
             }
             Scheme::Stripe => {
@@ -127,33 +126,26 @@ impl Scheme {
                     single_value(headers, &STRIPE)?.split(',').filter_map(|p| p.trim().split_once('=')).collect();
                 let time = parts.iter().find(|(k, _)| *k == "t").map_or("", |(_, v)| *v);
                 let seconds = parse_time(time, &STRIPE)?;
-                let tags: Vec<_> =
-                    parts.iter().filter(|(k, _)| *k == "v1").filter_map(|(_, v)| hex::decode(v).ok()).collect();
-                if tags.is_empty() {
-                    return Err(SignatureError::Malformed(STRIPE, "has no `v1=` signature"));
-                }
-                require_match(&tags, |tag| Hash::Sha256.matches(key, &[time.as_bytes(), b".", raw], tag))?;
+                let tags = parts.iter().filter(|(k, _)| *k == "v1").filter_map(|(_, v)| hex::decode(v).ok());
+                let signed = [time.as_bytes(), b".", raw];
+                require_match(&STRIPE, tags, "has no `v1=` signature", |t| Hash::Sha256.matches(key, &signed, t))?;
                 Ok(Some(seconds))
             }
             Scheme::Slack => {
                 let (text, time) = (single_value(headers, &SLACK)?, single_value(headers, &SLACK_TIME)?);
                 let seconds = parse_time(time, &SLACK_TIME)?;
                 let tag = text.strip_prefix("v0=").and_then(|tag| hex::decode(tag).ok());
-                let tag = tag.ok_or(SignatureError::Malformed(SLACK, "has no `v0=` signature"))?;
-                require_match(&[tag], |tag| Hash::Sha256.matches(key, &[b"v0:", time.as_bytes(), b":", raw], tag))?;
+                let signed = [b"v0:", time.as_bytes(), b":", raw];
+                require_match(&SLACK, tag, "has no `v0=` signature", |t| Hash::Sha256.matches(key, &signed, t))?;
                 Ok(Some(seconds))
             }
             Scheme::Standard { id, time, signature, .. } => {
                 let (text, id) = (single_value(headers, signature)?, single_value(headers, id)?);
                 let time_text = single_value(headers, time)?;
                 let seconds = parse_time(time_text, time)?;
-                let tags: Vec<_> =
-                    text.split_whitespace().filter_map(|s| STANDARD.decode(s.strip_prefix("v1,")?).ok()).collect();
-                if tags.is_empty() {
-                    return Err(SignatureError::Malformed(signature.clone(), "has no `v1,` signature"));
-                }
-                let parts = [id.as_bytes(), b".", time_text.as_bytes(), b".", raw];
-                require_match(&tags, |tag| Hash::Sha256.matches(key, &parts, tag))?;
+                let tags = text.split_whitespace().filter_map(|s| STANDARD.decode(s.strip_prefix("v1,")?).ok());
+                let signed = [id.as_bytes(), b".", time_text.as_bytes(), b".", raw];
+                require_match(signature, tags, "has no `v1,` signature", |t| Hash::Sha256.matches(key, &signed, t))?;
                 Ok(Some(seconds))
             }
         }
@@ -175,9 +167,20 @@ fn parse_time(text: &str, header: &HeaderName) -> Result<i64, SignatureError> {
     text.parse().map_err(|_| SignatureError::Malformed(header.clone(), "has no time in seconds since 1970"))
 }
 
-fn require_match(tags: &[Vec<u8>], matches: impl Fn(&[u8]) -> bool) -> Result<(), SignatureError> {
+/// Checks that one of the `tags` in a header matches. `missing`: what is wrong with a header without any.
+fn require_match(
+    header: &HeaderName,
+    tags: impl IntoIterator<Item = Vec<u8>>,
+    missing: &'static str,
+    matches: impl Fn(&[u8]) -> bool,
+) -> Result<(), SignatureError> {
     // Compares all of them, so that the time taken does not depend on which one matches.
-    if tags.iter().filter(|t| matches(t)).count() > 0 { Ok(()) } else { Err(SignatureError::Mismatch) }
+    let matched: Vec<bool> = tags.into_iter().map(|tag| matches(&tag)).collect();
+    match matched[..] {
+        [] => Err(SignatureError::Malformed(header.clone(), missing)),
+        _ if matched.contains(&true) => Ok(()),
+        _ => Err(SignatureError::Mismatch),
+    }
 }
 
 impl Hash {

@@ -30,7 +30,7 @@ fn verify(
         map.append(HeaderName::from_static(name), value.parse().unwrap());
     }
     let arrived = Timestamp::from_second(seconds).unwrap();
-    s.verify(&SignedBytes { headers: &map, raw, arrived }, &s.key(secret).unwrap())
+    s.verify(&SignedBytes { headers: &map, raw, arrived }, &s.scheme.key(secret).unwrap())
 }
 
 /// RFC 4231, cases 2 and 6, and for SHA-1 RFC 2202, case 2. The base64 forms encode the same digests.
@@ -79,7 +79,7 @@ fn explains_invalid_hmac_signatures() {
     malformed("", &[valid, valid], "more than once");
     malformed("sha256=", &[valid], "does not begin");
     malformed("", &[&format!("sha256={valid}")], "hexadecimal");
-    assert!(hmac(Hash::Sha256, Encoding::Hex, "").key("").is_err());
+    assert!(hmac(Hash::Sha256, Encoding::Hex, "").scheme.key("").is_err());
 }
 
 /// "Testing the webhook payload validation" in GitHub's
@@ -187,8 +187,8 @@ fn verifies_the_examples_of_svix_and_standard_webhooks() {
                 assert_eq!(verify(&scheme, &sent, body, secret, seconds).unwrap_err().code(), "missing-header");
             }
         }
-        assert!(scheme.key("whsec_no base64!").unwrap_err().to_string().contains("base64"));
-        assert!(scheme.key("whpk_AAAA").unwrap_err().to_string().contains("ed25519"));
+        assert!(scheme.scheme.key("whsec_no base64!").unwrap_err().to_string().contains("base64"));
+        assert!(scheme.scheme.key("whpk_AAAA").unwrap_err().to_string().contains("ed25519"));
     }
 }
 
