@@ -126,6 +126,10 @@ pub(super) async fn next(
     }
     // The first attempt has sent the request.
     cx.mark_sent();
+    if stream.cut {
+        // No more messages are read.
+        tokio::time::sleep(pace).await;
+    }
     let one_more = stream.messages.len() + 1;
     stream.receive(cx, options, Instant::now() + pace, Some(one_more)).await;
     let value = stream.output(started.clock.elapsed());

@@ -177,6 +177,20 @@ async fn no_message_is_lost_between_two_attempts() {
     assert_eq!(s.evidence(EvidenceKind::Request).len(), 1, "one request for all attempts");
 }
 
+#[tokio::test]
+async fn next_observation_of_a_cut_stream_waits_for_the_pace() {
+    let (base, _more) = event_server().await;
+    let s = stage(&format!("http: {base}")).await;
+    let call = action(&Http, "{ request: GET /events, limit: 1, events: { within: 60s } }");
+    let (first, cx) = (call.perform(&s.context()).await.unwrap(), s.context());
+    assert_eq!(first.value.get("cut"), Some(&Value::Bool(true)));
+    let (began, pace) = (std::time::Instant::now(), Duration::from_millis(120));
+    let second = call.next(&cx, &first, pace).await.unwrap();
+    assert!(began.elapsed() >= pace, "{:?}", began.elapsed());
+    assert_eq!(second.value.get("messages"), first.value.get("messages"));
+    assert_eq!(s.evidence(EvidenceKind::Request).len(), 1);
+}
+
 /// A WebSocket server that greets with URI and credentials, then echoes, and closes at `bye`.
 async fn websocket_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
