@@ -24,7 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::net::TcpListener;
-use tp_runner::relay::Relay;
+use tp_runner::relay::{FaultMode, Relay};
 use tp_runner_sandbox::{self as sandbox, Database, Options, Sandbox, cluster};
 
 const PASSWORD: &str = "correct-horse-battery";
@@ -799,8 +799,8 @@ async fn without_database(platform: Platform) {
     let control = platform.running("control").await;
     platform.template("t").await;
     let cut = |down: bool| match (&platform.database_link, down) {
-        (Some(link), true) => link.cut(),
-        (Some(link), false) => link.heal(),
+        (Some(link), true) => link.start_fault(FaultMode::Cut),
+        (Some(link), false) => link.stop_fault(FaultMode::Cut),
         (None, true) => platform.sandbox.database_switch().cut(),
         (None, false) => platform.sandbox.database_switch().heal(),
     };
@@ -827,8 +827,10 @@ async fn without_database(platform: Platform) {
         assert!(platform.log().contains(response.body["request_id"].as_str().unwrap()));
     }
     eprintln!("{:?} at worst without a database", responses.iter().map(|response| response.took).max().unwrap());
-    let refused =
-        platform.database_link.as_ref().map_or_else(|| platform.sandbox.database_switch().refused(), Relay::refused);
+    let refused = platform.database_link.as_ref().map_or_else(
+        || platform.sandbox.database_switch().refused(),
+        |relay| relay.affected_connections(FaultMode::Cut),
+    );
     assert!(refused > 0);
     assert_eq!(platform.get("/health").await.status, 200);
     cut(false);
@@ -857,7 +859,7 @@ async fn accepts_requests_without_a_cluster_and_applies_them_later() {
     let control = platform.running("control").await;
     let doomed = platform.running("doomed").await;
     platform.template("t").await;
-    platform.cluster_link.cut();
+    platform.cluster_link.start_fault(FaultMode::Cut);
     let made = platform.create_session("t").await;
     assert_eq!((made.status, made.took < Duration::from_secs(1)), (202, true), "{made:?}");
     let name = made.body["name"].as_str().unwrap().to_owned();
@@ -871,11 +873,11 @@ async fn accepts_requests_without_a_cluster_and_applies_them_later() {
     tokio::time::sleep(Duration::from_millis(1200)).await;
     assert!(platform.object(&name).await.is_none());
     assert!(platform.object(&doomed).await.is_some());
-    assert!(platform.cluster_link.refused() > 0);
+    assert!(platform.cluster_link.affected_connections(FaultMode::Cut) > 0);
     assert!(platform.log().lines().any(|line| line.contains("WARN") && line.contains("cluster unreachable")));
     assert_eq!(platform.session(&name).await.body["state"], "pending");
 
-    platform.cluster_link.heal();
+    platform.cluster_link.stop_fault(FaultMode::Cut);
     platform.assert_state(&name, "running", "Running", 1).await;
     platform.assert_state(&control, "hibernated", "Hibernated", 0).await;
     platform.assert_gone(&doomed).await;

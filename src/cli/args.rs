@@ -1,6 +1,6 @@
 //! The command-line arguments.
 use crate::{outcome::Tier, report::console::progress::Detail};
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, ColorChoice, Parser, Subcommand};
 use std::path::PathBuf;
 
 #[derive(Parser)]
@@ -60,24 +60,17 @@ pub struct OutputArgs {
     #[arg(long, short, global = true)]
     pub verbose: bool,
     /// When to use colours
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
-    pub color: Color,
-}
-
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-pub enum Color {
-    Auto,
-    Always,
-    Never,
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
 }
 
 impl OutputArgs {
     /// Applies `--color` to everything printed through `anstream`.
-    pub fn set_colour_choice(self) {
+    pub fn apply_color(self) {
         match self.color {
-            Color::Always => anstream::ColorChoice::Always.write_global(),
-            Color::Never => anstream::ColorChoice::Never.write_global(),
-            Color::Auto => {}
+            ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
+            ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
+            ColorChoice::Auto => {}
         }
     }
 
@@ -89,15 +82,11 @@ impl OutputArgs {
             _ => Detail::Cases,
         }
     }
+}
 
-    /// Whether stderr is coloured.
-    pub fn colour(self) -> bool {
-        match self.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never,
-        }
-    }
+/// Whether stderr is coloured.
+pub fn stderr_is_coloured() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// Which cases.

@@ -1,8 +1,12 @@
 //! Chooses the environment of a plan; starts the sandbox if the chosen environment is `sandbox`.
-use super::{args::ExecutionArgs, failure::Failure, plans};
+use super::{
+    args::ExecutionArgs,
+    failure::Failure,
+    plans::{self, Draft},
+};
 use crate::{
-    executor::Registry,
-    plan::{Environment, Plan},
+    engine::schedule::Schedule,
+    plan::{Case, Environment},
 };
 
 #[cfg(feature = "sandbox")]
@@ -11,6 +15,9 @@ pub type SandboxHandle = super::sandbox::Platform;
 pub struct SandboxHandle;
 #[cfg(not(feature = "sandbox"))]
 impl SandboxHandle {
+    pub fn folder(&self) -> &std::path::Path {
+        std::path::Path::new("")
+    }
     pub async fn shutdown(self) {}
 }
 
@@ -23,15 +30,11 @@ pub struct ChosenEnvironment {
 impl ChosenEnvironment {
     /// Takes the name from `--env`, else from the `default` of the environment file, else from the plan's
     /// `environment`. Starts the sandbox for the name `sandbox`, unless the environment file defines it.
-    pub async fn choose(
-        args: &ExecutionArgs,
-        registry: &Registry,
-        plan: Option<&Plan>,
-        colour: bool,
-    ) -> Result<ChosenEnvironment, Failure> {
-        let environments = plans::environments(args.environment.config.as_deref(), registry, colour)?;
+    pub async fn choose(args: &ExecutionArgs, draft: &Draft<'_>) -> Result<ChosenEnvironment, Failure> {
+        let environments = plans::environments(args.environment.config.as_deref(), draft.registry)?;
         let named = args.environment.env.clone().or_else(|| environments.as_ref().and_then(|e| e.default.clone()));
-        let Some(name) = named.or_else(|| plan.and_then(|p| p.environment.as_ref()).map(|e| e.text.clone())) else {
+        let of_plan = draft.plan.as_ref().and_then(|p| p.environment.as_ref());
+        let Some(name) = named.or_else(|| of_plan.map(|e| e.text.clone())) else {
             let here = std::env::current_dir().unwrap_or_default();
             let folders = here.ancestors().map(|a| format!("  {}", a.display())).collect::<Vec<_>>().join("\n");
             return Err(Failure::usage(format!(
@@ -39,33 +42,48 @@ impl ChosenEnvironment {
                  {folders}\nhelp: use `--env NAME`, or write `environment: sandbox` in the plan"
             )));
         };
-        if let Some(all) = environments {
-            let names = all.all.iter().map(|e| e.name.clone()).collect::<Vec<_>>();
-            if let Some(mut environment) = all.all.into_iter().find(|e| e.name == name) {
-                environment.protected &= args.environment.allow_destructive.as_deref() != Some(&name);
-                return Ok(ChosenEnvironment { environment, sandbox: None });
-            }
-            if name != "sandbox" {
-                return Err(Failure::usage(format!(
-                    "error: unknown environment `{name}`; known: {}, sandbox",
-                    names.join(", ")
-                )));
-            }
+        if let Some(environment) = environments.as_ref().and_then(|e| e.get(&name)) {
+            let mut environment = environment.clone();
+            environment.protected &= args.environment.allow_destructive.as_deref() != Some(&name);
+            return Ok(ChosenEnvironment { environment, sandbox: None });
         }
         if name != "sandbox" {
-            return Err(Failure::usage(format!(
-                "error: unknown environment `{name}`: no `tp-runner.yaml` in this folder or a parent"
-            )));
+            let known = match environments {
+                Some(e) => e.all.into_iter().map(|e| e.name).collect::<Vec<_>>().join(", "),
+                None => {
+                    let message = "no `tp-runner.yaml` in this folder or a parent";
+                    return Err(Failure::usage(format!("error: unknown environment `{name}`: {message}")));
+                }
+            };
+            return Err(Failure::usage(format!("error: unknown environment `{name}`; known: {known}, sandbox")));
         }
         #[cfg(feature = "sandbox")]
         {
             let sandbox = SandboxHandle::start(&args.sandbox, ([127, 0, 0, 1], 0).into())
                 .await
                 .map_err(|e| Failure::unreachable(format!("error: cannot start the sandbox: {e}")))?;
-            let environment = sandbox.environment(registry)?;
+            let environment = sandbox.environment(draft.registry)?;
             Ok(ChosenEnvironment { environment, sandbox: Some(sandbox) })
         }
         #[cfg(not(feature = "sandbox"))]
         Err(Failure::usage("error: this tp-runner was built without the sandbox"))
+    }
+
+    /// Compiles the plan for this environment, and calls `work` with the schedule. Stops the sandbox afterwards.
+    pub async fn run<T, F: Future<Output = Result<T, Failure>>>(
+        self,
+        draft: &Draft<'_>,
+        set: &[String],
+        selected: &(dyn Fn(&Case) -> bool + Sync),
+        work: impl FnOnce(Schedule) -> F,
+    ) -> Result<T, Failure> {
+        let result = match draft.compile(Some(&self.environment), set, selected) {
+            Ok(schedule) => work(schedule).await,
+            Err(e) => Err(e),
+        };
+        if let Some(sandbox) = self.sandbox {
+            sandbox.shutdown().await;
+        }
+        result
     }
 }

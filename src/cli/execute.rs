@@ -1,13 +1,20 @@
 //! Executes one schedule: sets up scope, targets, relays and event sinks, runs the engine, and closes everything.
-use super::{exit, failure::Failure, relays, secrets::environment_scope};
+use super::{
+    args::{OutputArgs, stderr_is_coloured},
+    exit,
+    failure::Failure,
+    relays,
+    secrets::environment_scope,
+    signals::Interrupts,
+};
 use crate::{
     engine::{
         context::RunContext, dispatch, live::LiveSource, run::run_schedule, schedule::Schedule, scopes::base_scope,
     },
     event::{EventSink, RunStarted},
-    executor::{FaultSwitch, RunInfo},
+    executor::RunInfo,
     outcome::Tier,
-    report::{index_builder::IndexBuilder, jsonl::JsonLines, run_index::RunIndex},
+    report::{console::progress::Console, index_builder::IndexBuilder, jsonl::JsonLines, run_index::RunIndex},
     secrets::Secrets,
     value::Value,
 };
@@ -16,7 +23,6 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio_util::sync::CancellationToken;
 
 pub struct RunOptions {
     pub run: RunInfo,
@@ -24,21 +30,16 @@ pub struct RunOptions {
     pub selection: String,
     pub gate: Vec<Tier>,
     pub fail_fast: bool,
-    pub cancel: CancellationToken,
-    pub kill: CancellationToken,
+    pub interrupts: Interrupts,
+    /// How to show the progress of a run that is recorded. `None`: it is neither recorded nor shown.
+    pub output: Option<OutputArgs>,
 }
 
-type Sinks = Vec<Box<dyn EventSink>>;
-
 /// Executes a schedule and returns the index of the finished run, whatever the verdicts. Fails if the
-/// run could not start or could not be recorded. `open_sinks` is called after all other preparations
-/// that can fail.
-pub async fn execute(
-    options: RunOptions,
-    mut schedule: Schedule,
-    open_sinks: impl FnOnce() -> Result<Sinks, Failure>,
-) -> Result<RunIndex, Failure> {
-    let RunOptions { run, selection, gate, fail_fast, cancel, kill } = options;
+/// run could not start or could not be recorded.
+pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<RunIndex, Failure> {
+    let RunOptions { run, selection, gate, fail_fast, interrupts, output } = options;
+    let Interrupts { cancel, kill, pending, .. } = interrupts;
     let mut versions = vec![("tp-runner".to_string(), env!("CARGO_PKG_VERSION").to_string())];
     versions.append(&mut schedule.versions);
 
@@ -49,7 +50,7 @@ pub async fn execute(
     schedule.plan.vars =
         schedule.vars.iter().map(|(n, _)| (n.clone(), base.get(n).map(Value::to_string).unwrap_or_default())).collect();
     let live = Arc::new(LiveSource::new(run.clone(), secrets.clone(), environment, &schedule.targets));
-    let switches = relays::start(&schedule).await?;
+    let fault_switches = relays::start(&schedule).await?;
     let start = RunStarted {
         run: run.id.clone(),
         started: run.started,
@@ -62,13 +63,20 @@ pub async fn execute(
     };
 
     let builder = IndexBuilder::default();
-    let mut sinks = open_sinks()?;
+    let mut sinks: Vec<Box<dyn EventSink>> = vec![];
+    if let Some(output) = output {
+        // Created after all other preparations that can fail.
+        let path = journal_path(&run.dir, &run.id)?;
+        sinks.push(Box::new(JsonLines::open(&path).map_err(|e| Failure::not_written(&path, &e))?));
+        sinks.push(Box::new(Console::stderr(output.detail(), stderr_is_coloured())));
+    }
+    sinks.push(Box::new(pending));
     sinks.push(Box::new(builder.clone()));
     let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
     let context = RunContext {
         cancel,
         kill,
-        fault_switches: switches.iter().map(|(n, s)| (n.clone(), s.clone() as Arc<dyn FaultSwitch>)).collect(),
+        fault_switches,
         live: Some(live.clone()),
         fail_fast,
         ..RunContext::new(run, secrets, events.clone()).with_schedule(&mut schedule)
@@ -78,9 +86,6 @@ pub async fn execute(
     live.close().await;
     drop((context, events));
     let recorded = tokio::task::spawn_blocking(move || thread.join()).await;
-    for (_, switch) in switches {
-        switch.relay.cut();
-    }
     if let Ok(Ok(Err(e))) = recorded {
         return Err(Failure { message: format!("error: cannot record the run: {e}"), code: exit::NO_REPORT });
     }
@@ -104,10 +109,4 @@ pub fn journal_path(root: &Path, run: &str) -> Result<PathBuf, Failure> {
     });
     created.map_err(|e| Failure::not_written(&folder, &e))?;
     Ok(folder.join("events.jsonl"))
-}
-
-/// Creates the journal of a run.
-pub fn open_journal(root: &Path, run: &str) -> Result<JsonLines, Failure> {
-    let path = journal_path(root, run)?;
-    JsonLines::open(&path).map_err(|e| Failure::not_written(&path, &e))
 }

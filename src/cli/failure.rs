@@ -32,10 +32,6 @@ impl Failure {
         Failure { message, code: exit::NOTHING_SELECTED }
     }
 
-    pub fn signals(e: &std::io::Error) -> Self {
-        Failure::unreachable(format!("error: cannot install signal handlers: {e}"))
-    }
-
     pub fn interrupted() -> Self {
         Failure { message: "error: interrupted".into(), code: exit::INTERRUPTED }
     }

@@ -1,41 +1,29 @@
 //! The kill matrix: runs a plan against one sandbox per defect, several in parallel.
 use super::{
-    args,
+    args::SandboxArgs,
     execute::{self, RunOptions},
     exit,
     failure::Failure,
     files,
     plans::Draft,
+    prover::Prover,
     sandbox::Platform,
-    signals::Interrupts,
 };
 use crate::{
-    executor::Registry,
     outcome::Tier,
     prove::matrix::{Matrix, Row, RunResult},
 };
+use anstream::adapter::strip_str;
 use futures::{StreamExt, stream};
 use std::time::Instant;
 use tp_runner_sandbox::defect::Defect;
 
-pub struct MatrixOptions<'a> {
-    pub draft: &'a Draft,
-    pub file: &'a files::PlanFile,
-    pub registry: &'a Registry,
-    pub sandbox: &'a args::SandboxArgs,
-    pub set: &'a [String],
-    /// Number of sandboxes in parallel.
-    pub jobs: usize,
-    pub interrupts: &'a Interrupts,
-}
-
 /// Runs the plan against each selected defect. The rows have the order of the defect catalogue,
-/// preceded and followed by a run without a defect.
-/// `on_row` is called with the number of finished runs, their total, and each row as it finishes.
-pub async fn run(options: &MatrixOptions<'_>, on_row: &(dyn Fn(usize, usize, &Row) + Sync)) -> Result<Matrix, Failure> {
-    let schedule = options.draft.compile_for_proof(options.registry, None, options.set)?;
+/// preceded and followed by a run without a defect. Prints each row as it finishes.
+pub async fn run(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>) -> Result<Matrix, Failure> {
+    let schedule = draft.compile_for_proof(None, &prover.args.execution.set)?;
     let breaks = |name: &str| schedule.breaks.iter().find(|b| b.defect == name);
-    let is_selected = |d: &Defect| match options.sandbox.defect.as_slice() {
+    let is_selected = |d: &Defect| match prover.args.execution.sandbox.defect.as_slice() {
         [] => schedule.breaks.is_empty() || breaks(d.name()).is_some(),
         names => names.iter().any(|n| n == d.name()),
     };
@@ -50,7 +38,7 @@ pub async fn run(options: &MatrixOptions<'_>, on_row: &(dyn Fn(usize, usize, &Ro
     let total = defects.len();
     let runs = defects.into_iter().enumerate().map(|(n, defect)| async move {
         let started = Instant::now();
-        let outcome = run_with_defect(options, defect).await;
+        let outcome = run_with_defect(prover, file, draft, defect).await;
         let row = Row {
             defect: defect.map(|d| d.name().to_owned()),
             about: defect.map_or("no defect", Defect::description).to_owned(),
@@ -61,10 +49,12 @@ pub async fn run(options: &MatrixOptions<'_>, on_row: &(dyn Fn(usize, usize, &Ro
         (n, row)
     });
     let mut rows = vec![];
-    let mut running = stream::iter(runs).buffer_unordered(options.jobs);
+    let mut running = stream::iter(runs).buffer_unordered(usize::from(prover.args.jobs));
     while let Some((n, mut row)) = running.next().await {
         row.breaks = row.defect.as_deref().and_then(breaks).map(|b| b.sentences.clone()).unwrap_or_default();
-        on_row(rows.len() + 1, total, &row);
+        if !prover.output.quiet {
+            anstream::eprintln!("[{}/{total}] {}", rows.len() + 1, row.line());
+        }
         rows.push((n, row));
     }
     rows.sort_by_key(|(n, _)| *n);
@@ -73,35 +63,45 @@ pub async fn run(options: &MatrixOptions<'_>, on_row: &(dyn Fn(usize, usize, &Ro
     Ok(Matrix { rows: rows.into_iter().map(|(_, row)| row).collect(), sentences })
 }
 
-async fn run_with_defect(options: &MatrixOptions<'_>, defect: Option<Defect>) -> Result<RunResult, String> {
-    if options.interrupts.cancel.is_cancelled() {
+async fn run_with_defect(
+    prover: &Prover<'_>,
+    file: &files::PlanFile,
+    draft: &Draft<'_>,
+    defect: Option<Defect>,
+) -> Result<RunResult, String> {
+    let Prover { args, interrupts, .. } = prover;
+    if interrupts.cancel.is_cancelled() {
         return Err("interrupted".into());
     }
-    let sandbox =
-        args::SandboxArgs { defect: defect.iter().map(|d| d.name().to_owned()).collect(), ..options.sandbox.clone() };
+    let defect = defect.iter().map(|d| d.name().to_owned()).collect();
+    let sandbox = SandboxArgs { defect, ..args.execution.sandbox.clone() };
     let platform = match Platform::start(&sandbox, ([127, 0, 0, 1], 0).into()).await {
         Ok(platform) => platform,
         Err(e) => return Err(format!("cannot start the sandbox: {e}")),
     };
-    options.interrupts.remove_on_exit(platform.folder());
-    let outcome = run_on(options, &platform).await;
+    interrupts.remove_on_exit(platform.folder());
+    let outcome = run_on(prover, file, draft, &platform).await;
     platform.shutdown().await;
-    outcome.map_err(|failure| failure.message)
+    outcome.map_err(|failure| strip_str(&failure.message).to_string())
 }
 
-async fn run_on(options: &MatrixOptions<'_>, platform: &Platform) -> Result<RunResult, Failure> {
-    let environment = platform.environment(options.registry)?;
-    let schedule = options.draft.compile_for_proof(options.registry, Some(&environment), options.set)?;
-    let run_options = RunOptions {
-        run: execute::new_run(&options.file.root),
+async fn run_on(
+    prover: &Prover<'_>,
+    file: &files::PlanFile,
+    draft: &Draft<'_>,
+    platform: &Platform,
+) -> Result<RunResult, Failure> {
+    let environment = platform.environment(prover.registry)?;
+    let schedule = draft.compile_for_proof(Some(&environment), &prover.args.execution.set)?;
+    let options = RunOptions {
+        run: execute::new_run(&file.root),
         selection: "all cases".into(),
         gate: Tier::ALL.to_vec(),
         fail_fast: false,
-        cancel: options.interrupts.cancel.clone(),
-        kill: options.interrupts.kill.clone(),
+        interrupts: prover.interrupts.clone(),
+        output: None,
     };
-    let pending = options.interrupts.pending.clone();
-    let index = execute::execute(run_options, schedule, || Ok(vec![Box::new(pending)])).await?;
+    let index = execute::execute(options, schedule).await?;
     if index.cancelled {
         return Err(Failure { message: "interrupted".into(), code: exit::INTERRUPTED });
     }

@@ -11,7 +11,7 @@ pub fn command(args: args::List) -> Result<u8, Failure> {
     let mut listed = 0;
     for file in files::plans(&args.plans)? {
         let is_selected = plans::selector(&args.selection)?;
-        let schedule = plans::read(&file, &registry).compile(&registry, None, &[], &is_selected, false)?;
+        let schedule = plans::read(&file, &registry).compile(None, &[], &is_selected)?;
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::NOTHING).set_header(["case", "title", "tier", "priority", "needs"]);
         for case in &schedule.cases {

@@ -19,6 +19,7 @@ mod kill_matrix;
 mod list;
 mod plans;
 mod prove;
+mod prover;
 mod relays;
 mod replay;
 mod report;
@@ -28,11 +29,11 @@ mod sandbox;
 mod secrets;
 mod signals;
 
+use self::failure::Failure;
+use crate::{executors, expr::STACK_BYTES};
 use clap::{CommandFactory, Parser};
 use std::{process::ExitCode, time::Duration};
 
-/// Stack of each worker thread: CEL expressions are evaluated recursively.
-const THREAD_STACK_BYTES: usize = 64 << 20;
 /// Time for background tasks to end after a command.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -43,7 +44,7 @@ pub fn command() -> clap::Command {
 
 pub fn main() -> ExitCode {
     // Two TLS stacks are linked: both need the same provider before the first connection.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    executors::net::install_tls_provider();
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(e) => {
@@ -51,18 +52,18 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { exit::USAGE } else { exit::SUCCESS });
         }
     };
-    args.output.set_colour_choice();
+    args.output.apply_color();
     #[cfg(feature = "sandbox")]
     log_sandbox_errors();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
-    let runtime = match runtime {
-        Ok(r) => r,
-        Err(e) => {
-            eprintln!("error: cannot start the runtime: {e}");
-            return ExitCode::from(exit::UNREACHABLE);
-        }
-    };
+    ExitCode::from(run_command(args).unwrap_or_else(|failure| {
+        anstream::eprintln!("{}", failure.message.trim_end());
+        failure.code
+    }))
+}
+
+fn run_command(args: args::Args) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
+    let runtime = runtime.map_err(|e| Failure::unreachable(format!("error: cannot start the runtime: {e}")))?;
     let work = runtime.spawn(async move {
         #[cfg(feature = "sandbox")]
         if defects::is_help_requested(args.command.defects())? {
@@ -73,7 +74,7 @@ pub fn main() -> ExitCode {
             args::Command::Run(a) => run::command(a, args.output).await,
             args::Command::Check(a) => check::command(a),
             args::Command::List(a) => list::command(a),
-            args::Command::Doctor(a) => doctor::command(a, args.output).await,
+            args::Command::Doctor(a) => doctor::command(a).await,
             args::Command::Prove(a) => prove::command(a, args.output).await,
             args::Command::Report(a) => report::command(a),
             #[cfg(feature = "sandbox")]
@@ -82,17 +83,7 @@ pub fn main() -> ExitCode {
     });
     let result = runtime.block_on(work);
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
-    match result {
-        Ok(Ok(code)) => ExitCode::from(code),
-        Ok(Err(f)) => {
-            anstream::eprintln!("{}", f.message.trim_end());
-            ExitCode::from(f.code)
-        }
-        Err(e) => {
-            eprintln!("error: internal error: {e}");
-            ExitCode::from(exit::UNREACHABLE)
-        }
-    }
+    result.unwrap_or_else(|e| Err(Failure::unreachable(format!("error: internal error: {e}"))))
 }
 
 /// Prints errors of the embedded sandbox to stderr.

@@ -1,29 +1,31 @@
 //! Turns a plan file into a schedule: reads it, compares it with its Markdown plan, compiles it, renders problems.
 use super::{
     args::Selection,
-    exit,
     failure::Failure,
     files::{self, DiskLoader, PlanFile},
 };
 use crate::{
-    diagnostic::{Diagnostics, Severity},
+    diagnostic::Diagnostics,
     engine::{compile, schedule::Schedule},
     executor::Registry,
     expr::Tree,
     plan::{Case, Environment, Environments, Plan, Reader, environment, markdown},
+    report::wording,
     source::Source,
     value::Value,
 };
 use std::{path::Path, sync::Arc};
 
 /// A parsed plan with the problems found so far.
-pub struct Draft {
-    plan: Option<Plan>,
+pub struct Draft<'r> {
+    pub registry: &'r Registry,
+    /// `None` if the file could not be parsed.
+    pub plan: Option<Plan>,
     problems: Diagnostics,
 }
 
 /// Parses a plan and compares it with its Markdown plan.
-pub fn read(file: &PlanFile, registry: &Registry) -> Draft {
+pub fn read<'r>(file: &PlanFile, registry: &'r Registry) -> Draft<'r> {
     let mut reader = Reader::new(registry.verbs().collect(), &DiskLoader);
     let plan = reader.plan(&file.source);
     let mut problems = reader.problems;
@@ -43,58 +45,52 @@ pub fn read(file: &PlanFile, registry: &Registry) -> Draft {
             )),
         }
     }
-    Draft { plan, problems }
+    Draft { registry, plan, problems }
 }
 
-impl Draft {
-    /// The parsed plan; `None` if the file could not be parsed.
-    pub fn plan(&self) -> Option<&Plan> {
-        self.plan.as_ref()
-    }
-
+impl Draft<'_> {
     /// Returns all problems of the plan, on its own or in `environment`.
-    pub fn check(&self, registry: &Registry, environment: Option<&Environment>) -> Diagnostics {
-        self.compiled(registry, environment, vec![], &|_| true).1
+    pub fn check(&self, environment: Option<&Environment>) -> Diagnostics {
+        self.schedule(environment, vec![], &|_| true).1
     }
 
     /// Compiles the plan. Fails with all problems if at least one of them is an error.
     pub fn compile(
         &self,
-        registry: &Registry,
         environment: Option<&Environment>,
         set: &[String],
         selected: &dyn Fn(&Case) -> bool,
-        colour: bool,
     ) -> Result<Schedule, Failure> {
-        let (schedule, problems) = self.compiled(registry, environment, variables(set)?, selected);
-        schedule.filter(|_| problems.errors() == 0).ok_or_else(|| invalid(&problems, colour))
+        self.compile_with(environment, variables(set)?, selected)
     }
 
     /// Like [`Draft::compile`], for all cases, with the variables that the plan sets for `prove`; `--set`
     /// overrides them.
     #[cfg(feature = "sandbox")]
-    pub fn compile_for_proof(
-        &self,
-        registry: &Registry,
-        environment: Option<&Environment>,
-        set: &[String],
-    ) -> Result<Schedule, Failure> {
+    pub fn compile_for_proof(&self, environment: Option<&Environment>, set: &[String]) -> Result<Schedule, Failure> {
         let own = self.plan.iter().flat_map(|p| &p.prove.set).map(|(n, t)| (n.text.clone(), t.clone()));
-        let all = own.chain(variables(set)?).collect();
-        let (schedule, problems) = self.compiled(registry, environment, all, &|_| true);
-        schedule.filter(|_| problems.errors() == 0).ok_or_else(|| invalid(&problems, false))
+        self.compile_with(environment, own.chain(variables(set)?).collect(), &|_| true)
     }
 
-    fn compiled(
+    fn compile_with(
         &self,
-        registry: &Registry,
+        environment: Option<&Environment>,
+        set: Vec<(String, Tree)>,
+        selected: &dyn Fn(&Case) -> bool,
+    ) -> Result<Schedule, Failure> {
+        let (schedule, problems) = self.schedule(environment, set, selected);
+        schedule.filter(|_| problems.errors() == 0).ok_or_else(|| invalid(&problems))
+    }
+
+    fn schedule(
+        &self,
         environment: Option<&Environment>,
         set: Vec<(String, Tree)>,
         selected: &dyn Fn(&Case) -> bool,
     ) -> (Option<Schedule>, Diagnostics) {
         let mut problems = self.problems.clone();
         let Some(plan) = self.plan.clone() else { return (None, problems) };
-        let (schedule, more) = compile::compile(plan, registry, environment.cloned(), set, selected);
+        let (schedule, more) = compile::compile(plan, self.registry, environment.cloned(), set, selected);
         problems.extend(more);
         problems.sort();
         (schedule, problems)
@@ -102,11 +98,11 @@ impl Draft {
 }
 
 /// The environments of the file given by `--config` or found in this folder or a parent.
-pub fn environments(config: Option<&Path>, registry: &Registry, colour: bool) -> Result<Option<Environments>, Failure> {
+pub fn environments(config: Option<&Path>, registry: &Registry) -> Result<Option<Environments>, Failure> {
     let Some(source) = files::environment_file(config)? else { return Ok(None) };
     let (environments, problems) = read_environments(&source, registry);
     if problems.errors() > 0 {
-        return Err(invalid(&problems, colour));
+        return Err(invalid(&problems));
     }
     Ok(environments)
 }
@@ -131,25 +127,24 @@ fn variables(set: &[String]) -> Result<Vec<(String, Tree)>, Failure> {
         .collect()
 }
 
-pub fn render(problems: &Diagnostics, colour: bool) -> String {
-    problems.0.iter().map(|d| format!("{}\n\n", d.render(colour))).collect()
+/// With colours, which `anstream` removes where they are not wanted.
+pub fn render(problems: &Diagnostics) -> String {
+    problems.0.iter().map(|d| format!("{}\n\n", d.render(true))).collect()
 }
 
 /// `3 errors, 1 warning`, or `no problems`.
 pub fn count(problems: &Diagnostics) -> String {
     let errors = problems.errors();
-    let warnings = problems.0.iter().filter(|d| d.severity == Severity::Warning).count();
-    let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
-    match (errors, warnings) {
+    match (errors, problems.0.len() - errors) {
         (0, 0) => "no problems".into(),
-        (e, 0) => plural(e, "error"),
-        (0, w) => plural(w, "warning"),
-        (e, w) => format!("{}, {}", plural(e, "error"), plural(w, "warning")),
+        (e, 0) => wording::count(e, "error"),
+        (0, w) => wording::count(w, "warning"),
+        (e, w) => format!("{}, {}", wording::count(e, "error"), wording::count(w, "warning")),
     }
 }
 
-pub fn invalid(problems: &Diagnostics, colour: bool) -> Failure {
-    Failure { message: format!("{}{}", render(problems, colour), count(problems)), code: exit::USAGE }
+pub fn invalid(problems: &Diagnostics) -> Failure {
+    Failure::usage(format!("{}{}", render(problems), count(problems)))
 }
 
 /// The predicate of `--tier` and `--case`. Fails on an invalid glob.

@@ -8,12 +8,12 @@ use super::{
     failure::Failure,
     files,
     plans::{self, Draft},
+    prover::Prover,
     replay,
     signals::{self, Interrupts},
 };
 use crate::{
-    event::EventSink,
-    executor::Registry,
+    engine::schedule::Schedule,
     executors,
     outcome::{Tier, Verdict},
     prove::{
@@ -23,103 +23,74 @@ use crate::{
         proof::Proof,
     },
     report::{
-        console::progress::Console,
         file::write_atomically,
         markdown::escape::{self, Context},
     },
 };
 use std::io;
-use tokio_util::sync::CancellationToken;
 
 pub async fn command(args: Box<args::Prove>, output: OutputArgs) -> Result<u8, Failure> {
-    let registry = executors::registry();
+    let (args, registry) = (&*args, &executors::registry());
     if !args.run.is_empty() {
         // Re-evaluation creates nothing that needs undo, so Ctrl-C may end the process.
-        let (file, proof) = replay::evaluate(&args, &args.run, &registry, output, &CancellationToken::new())?;
-        return write(&args, &file, Some(&proof), None);
+        let prover = Prover { args, output, registry, interrupts: &Interrupts::default() };
+        let (file, proof) = replay::evaluate(&prover, &args.run)?;
+        return write(args, &file, Some(&proof), None);
     }
-    let interrupts = signals::listen().map_err(|e| Failure::signals(&e))?;
+    let prover = Prover { args, output, registry, interrupts: &signals::listen()? };
     let mut code = exit::SUCCESS;
     for file in files::plans(&args.plans)? {
-        code = code.max(prove_plan(&args, &file, &registry, &interrupts, output).await?);
+        code = code.max(prove_plan(&prover, &file).await?);
     }
     Ok(code)
 }
 
-async fn prove_plan(
-    args: &args::Prove,
-    file: &files::PlanFile,
-    registry: &Registry,
-    interrupts: &Interrupts,
-    output: OutputArgs,
-) -> Result<u8, Failure> {
+async fn prove_plan(prover: &Prover<'_>, file: &files::PlanFile) -> Result<u8, Failure> {
+    let Prover { args, output, registry, .. } = prover;
     let draft = plans::read(file, registry);
     // Compiles without an environment first, so that an invalid plan starts no sandbox.
-    draft.compile(registry, None, &args.execution.set, &|_| true, output.colour())?;
+    draft.compile(None, &args.execution.set, &|_| true)?;
     #[cfg(feature = "sandbox")]
     let only_defects = !args.execution.sandbox.defect.is_empty();
     #[cfg(not(feature = "sandbox"))]
     let only_defects = false;
     let (mut proof, mut uses_sandbox) = (None, true);
     if !only_defects {
-        let (run, is_sandbox) = record(args, file, &draft, registry, interrupts, output).await?;
-        uses_sandbox = is_sandbox;
+        let run;
+        (run, uses_sandbox) = record(prover, file, &draft).await?;
         if !output.quiet {
             anstream::eprintln!("re-evaluating the run with one observation mutated at a time");
         }
         let journal = execute::journal_path(&file.root, &run)?;
-        let runs = [journal.to_string_lossy().into_owned()];
-        proof = Some(replay::evaluate(args, &runs, registry, output, &interrupts.cancel)?.1);
+        proof = Some(replay::evaluate(prover, &[journal.to_string_lossy().into_owned()])?.1);
     }
-    let matrix = match uses_sandbox {
-        true => matrix(args, file, &draft, registry, interrupts, output).await?,
-        false => None,
-    };
+    #[cfg(feature = "sandbox")]
+    let matrix = if uses_sandbox { Some(super::kill_matrix::run(prover, file, &draft).await?) } else { None };
+    #[cfg(not(feature = "sandbox"))]
+    let matrix = None.filter(|_| uses_sandbox);
     write(args, file, proof.as_ref(), matrix.as_ref())
 }
 
 /// Executes and records one run. Returns its id, and whether it used the sandbox. Fails unless every case passed.
-async fn record(
-    args: &args::Prove,
-    file: &files::PlanFile,
-    draft: &Draft,
-    registry: &Registry,
-    interrupts: &Interrupts,
-    output: OutputArgs,
-) -> Result<(String, bool), Failure> {
-    let colour = output.colour();
-    let ChosenEnvironment { environment, sandbox } =
-        ChosenEnvironment::choose(&args.execution, registry, draft.plan(), colour).await?;
-    #[cfg(feature = "sandbox")]
-    sandbox.iter().for_each(|sandbox| interrupts.remove_on_exit(sandbox.folder()));
-    let is_sandbox = sandbox.is_some();
+async fn record(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>) -> Result<(String, bool), Failure> {
+    let Prover { args, output, interrupts, .. } = prover;
+    let chosen = ChosenEnvironment::choose(&args.execution, draft).await?;
+    chosen.sandbox.iter().for_each(|sandbox| interrupts.remove_on_exit(sandbox.folder()));
+    let is_sandbox = chosen.sandbox.is_some();
     let run = execute::new_run(&file.root);
     let id = run.id.clone();
-    let result = match draft.compile(registry, Some(&environment), &args.execution.set, &|_| true, colour) {
-        Ok(schedule) => {
-            let options = RunOptions {
-                run,
-                selection: format!("all {} cases", schedule.cases.len()),
-                gate: Tier::ALL.to_vec(),
-                fail_fast: false,
-                cancel: interrupts.cancel.clone(),
-                kill: interrupts.kill.clone(),
-            };
-            let open_sinks = || {
-                let journal = execute::open_journal(&file.root, &id)?;
-                let console = Console::stderr(output.detail(), colour);
-                let sinks: Vec<Box<dyn EventSink>> =
-                    vec![Box::new(journal), Box::new(interrupts.pending.clone()), Box::new(console)];
-                Ok(sinks)
-            };
-            execute::execute(options, schedule, open_sinks).await
-        }
-        Err(e) => Err(e),
+    let work = |schedule: Schedule| {
+        let options = RunOptions {
+            run,
+            selection: format!("all {} cases", schedule.cases.len()),
+            gate: Tier::ALL.to_vec(),
+            fail_fast: false,
+            interrupts: (*interrupts).clone(),
+            output: Some(*output),
+        };
+        execute::execute(options, schedule)
     };
-    if let Some(sandbox) = sandbox {
-        sandbox.shutdown().await;
-    }
-    let index = result?;
+    let index = chosen.run(draft, &args.execution.set, &|_| true, work).await?;
     if index.cancelled {
         return Err(Failure::interrupted());
     }
@@ -136,44 +107,6 @@ async fn record(
         ),
         code: exit::FAILED,
     })
-}
-
-#[cfg(feature = "sandbox")]
-async fn matrix(
-    args: &args::Prove,
-    file: &files::PlanFile,
-    draft: &Draft,
-    registry: &Registry,
-    interrupts: &Interrupts,
-    output: OutputArgs,
-) -> Result<Option<Matrix>, Failure> {
-    let options = super::kill_matrix::MatrixOptions {
-        draft,
-        file,
-        registry,
-        sandbox: &args.execution.sandbox,
-        set: &args.execution.set,
-        jobs: usize::from(args.jobs),
-        interrupts,
-    };
-    let on_row = |n: usize, total: usize, row: &crate::prove::matrix::Row| {
-        if !output.quiet {
-            anstream::eprintln!("[{n}/{total}] {}", row.line());
-        }
-    };
-    super::kill_matrix::run(&options, &on_row).await.map(Some)
-}
-
-#[cfg(not(feature = "sandbox"))]
-async fn matrix(
-    _: &args::Prove,
-    _: &files::PlanFile,
-    _: &Draft,
-    _: &Registry,
-    _: &Interrupts,
-    _: OutputArgs,
-) -> Result<Option<Matrix>, Failure> {
-    Ok(None)
 }
 
 /// Writes the full report, prints a summary, and returns the exit code: [`exit::FAILED`] if the proof or

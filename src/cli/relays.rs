@@ -7,11 +7,11 @@ use crate::{
     relay::{FaultMode, Relay},
 };
 use async_trait::async_trait;
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 /// One fault of a relay.
-pub struct RelayFaultSwitch {
-    pub relay: Arc<Relay>,
+struct RelayFaultSwitch {
+    relay: Arc<Relay>,
     mode: FaultMode,
 }
 
@@ -39,8 +39,8 @@ struct StartedRelay<'a> {
 }
 
 /// Starts the relays of all faults, and returns a switch for each fault.
-pub async fn start(schedule: &Schedule) -> Result<Vec<(String, Arc<RelayFaultSwitch>)>, Failure> {
-    let (mut switches, mut started): (Vec<_>, Vec<StartedRelay<'_>>) = (vec![], vec![]);
+pub async fn start(schedule: &Schedule) -> Result<HashMap<String, Arc<dyn FaultSwitch>>, Failure> {
+    let (mut switches, mut started) = (HashMap::new(), Vec::<StartedRelay<'_>>::new());
     for (name, fault) in &schedule.faults {
         let Fault::Relay { listen, upstream, how } = fault else { continue };
         let failed = |why: &str| Failure::unreachable(format!("error: the relay of the fault `{name}` {why}"));
@@ -66,7 +66,8 @@ pub async fn start(schedule: &Schedule) -> Result<Vec<(String, Arc<RelayFaultSwi
                 relay
             }
         };
-        switches.push((name.clone(), Arc::new(RelayFaultSwitch { relay, mode: fault_mode(*how) })));
+        let switch: Arc<dyn FaultSwitch> = Arc::new(RelayFaultSwitch { relay, mode: fault_mode(*how) });
+        switches.insert(name.clone(), switch);
     }
     Ok(switches)
 }

@@ -4,11 +4,11 @@ use super::{
     failure::Failure,
     files,
     plans::{self, Draft},
+    prover::Prover,
     report::find_journal,
 };
 use crate::{
     engine::schedule::Schedule,
-    executor::Registry,
     prove::{baseline::Baseline, evidence::prove_run, proof::Proof},
     replay::Record,
     report::{file::write_atomically, jsonl},
@@ -21,26 +21,20 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio_util::sync::CancellationToken;
 
 /// Re-evaluates recorded runs; returns the plan and the proof of the last one. With `--accept` writes the
 /// assertion baseline: the intersection over all runs.
-pub fn evaluate(
-    args: &args::Prove,
-    runs: &[String],
-    registry: &Registry,
-    output: OutputArgs,
-    cancel: &CancellationToken,
-) -> Result<(files::PlanFile, Proof), Failure> {
-    if runs.len() > 1 && !args.accept {
+pub fn evaluate(prover: &Prover<'_>, runs: &[String]) -> Result<(files::PlanFile, Proof), Failure> {
+    let accept = prover.args.accept;
+    if runs.len() > 1 && !accept {
         return Err(Failure::usage("error: expected one `--run`\nhelp: several `--run` need `--accept`"));
     }
-    let evaluated = runs.iter().map(|run| evaluate_run(args, run, registry, output, cancel));
+    let evaluated = runs.iter().map(|run| evaluate_run(prover, run));
     let mut evaluated = evaluated.collect::<Result<Vec<_>, _>>()?;
     let Some((file, baseline, proof)) = evaluated.pop() else {
         return Err(Failure::usage("error: expected a run"));
     };
-    if let (true, Some(baseline)) = (args.accept, &baseline) {
+    if let (true, Some(baseline)) = (accept, &baseline) {
         let path = path_beside(&file, baseline)?;
         let others = evaluated.iter().map(|(_, _, other)| &other.baseline);
         let baseline = others.fold(proof.baseline.clone(), |baseline, other| baseline.intersection(other));
@@ -54,13 +48,9 @@ pub fn evaluate(
 
 /// Returns the plan of the run, the file name of its baseline if it has one, and the proof; without
 /// `--accept` the proof is compared with the baseline.
-fn evaluate_run(
-    args: &args::Prove,
-    run: &str,
-    registry: &Registry,
-    output: OutputArgs,
-    cancel: &CancellationToken,
-) -> Result<(files::PlanFile, Option<String>, Proof), Failure> {
+fn evaluate_run(prover: &Prover<'_>, run: &str) -> Result<(files::PlanFile, Option<String>, Proof), Failure> {
+    let Prover { args, output, registry, interrupts } = prover;
+    let cancel = &interrupts.cancel;
     let path = find_journal(run)?;
     let events = jsonl::read(&path).map_err(|e| Failure::not_read(&path, e))?;
     let record = Record::of(&events)
@@ -68,12 +58,12 @@ fn evaluate_run(
     drop(events);
     let file = plan_of_run(args, &record)?;
     let draft = plans::read(&file, registry);
-    let schedule = compile(args, &draft, &record, registry, output)?;
+    let schedule = compile(args, &draft, &record)?;
     if schedule.plan.id != record.started.plan.id {
         let (plan, other) = (&schedule.plan.id, &record.started.plan.id);
         return Err(Failure::usage(format!("error: the run `{run}` is of the plan `{other}`, not of `{plan}`")));
     }
-    let baseline = draft.plan().and_then(|p| p.prove.guards.as_ref()).map(|g| g.text.clone());
+    let baseline = draft.plan.as_ref().and_then(|p| p.prove.guards.as_ref()).map(|g| g.text.clone());
     let accepted = match &baseline {
         Some(name) if !args.accept => Some(read_baseline(&file, name)?),
         _ => None,
@@ -85,7 +75,7 @@ fn evaluate_run(
         ));
     }
     let compared = accepted.as_ref().filter(|baseline| !baseline.is_for_plan(&plan_content(&file)));
-    let bar = progress_bar(output);
+    let bar = progress_bar(*output);
     let on_progress = |done: usize, of: usize| {
         bar.set_length(of as u64);
         bar.set_position(done as u64);
@@ -129,15 +119,9 @@ fn plan_of_run(args: &args::Prove, record: &Record) -> Result<files::PlanFile, F
 }
 
 /// Compiles the plan for the environment of the run, which may replace actions. Uses no network.
-fn compile(
-    args: &args::Prove,
-    draft: &Draft,
-    record: &Record,
-    registry: &Registry,
-    output: OutputArgs,
-) -> Result<Schedule, Failure> {
+fn compile(args: &args::Prove, draft: &Draft<'_>, record: &Record) -> Result<Schedule, Failure> {
     let recorded = &record.started.environment;
-    let environments = plans::environments(args.execution.environment.config.as_deref(), registry, output.colour())?;
+    let environments = plans::environments(args.execution.environment.config.as_deref(), draft.registry)?;
     let environment = environments.and_then(|all| all.all.into_iter().find(|e| e.name == recorded.name));
     if environment.is_none() && !recorded.replaced.is_empty() {
         return Err(Failure::usage(format!(
@@ -148,7 +132,7 @@ fn compile(
         )));
     }
     let environment = environment.map(|e| crate::plan::Environment { protected: false, ..e });
-    draft.compile(registry, environment.as_ref(), &args.execution.set, &|_| true, output.colour())
+    draft.compile(environment.as_ref(), &args.execution.set, &|_| true)
 }
 
 /// The accepted assertion baseline of a plan.

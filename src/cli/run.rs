@@ -1,6 +1,6 @@
 //! `run`: executes plans, writes reports, and computes the exit code.
 use super::{
-    args::{self, OutputArgs},
+    args::{self, OutputArgs, stderr_is_coloured},
     dry_run,
     environment::ChosenEnvironment,
     execute::{self, RunOptions},
@@ -15,10 +15,7 @@ use crate::{
     executors,
     outcome::Tier,
     report::{
-        console::{
-            progress::Console,
-            summary::{SummaryOptions, summary},
-        },
+        console::summary::{SummaryOptions, summary},
         file::write_atomically,
         gate::gate,
         markdown,
@@ -29,7 +26,7 @@ use std::path::{Path, PathBuf};
 pub async fn command(args: Box<args::Run>, output: OutputArgs) -> Result<u8, Failure> {
     let registry = executors::registry();
     // Installed before anything is created that needs undo.
-    let interrupts = signals::listen().map_err(|e| Failure::signals(&e))?;
+    let interrupts = signals::listen()?;
     let mut code = exit::SUCCESS;
     let mut selected = 0;
     for file in files::plans(&args.plans)? {
@@ -55,11 +52,10 @@ async fn run_plan(
     file: files::PlanFile,
     interrupts: &Interrupts,
 ) -> Result<(usize, u8), Failure> {
-    let colour = output.colour();
     let is_selected = plans::selector(&args.selection)?;
     let draft = plans::read(&file, registry);
     // Compiles without an environment first, so that an invalid plan starts no sandbox.
-    let checked = draft.compile(registry, None, &args.execution.set, &is_selected, colour)?;
+    let checked = draft.compile(None, &args.execution.set, &is_selected)?;
     let selected = checked.cases.len();
     if selected == 0 {
         return Ok((0, exit::SUCCESS));
@@ -68,20 +64,11 @@ async fn run_plan(
         dry_run::print(&checked);
         return Ok((selected, exit::SUCCESS));
     }
-    let ChosenEnvironment { environment, sandbox } =
-        ChosenEnvironment::choose(&args.execution, registry, draft.plan(), colour).await?;
-    #[cfg(feature = "sandbox")]
-    if let Some(sandbox) = &sandbox {
-        interrupts.remove_on_exit(sandbox.folder());
-    }
-    let result = match draft.compile(registry, Some(&environment), &args.execution.set, &is_selected, colour) {
-        Ok(schedule) => execute_and_report(args, output, &file, schedule, interrupts).await,
-        Err(e) => Err(e),
-    };
-    if let Some(sandbox) = sandbox {
-        sandbox.shutdown().await;
-    }
-    Ok((selected, result?))
+    let chosen = ChosenEnvironment::choose(&args.execution, &draft).await?;
+    chosen.sandbox.iter().for_each(|sandbox| interrupts.remove_on_exit(sandbox.folder()));
+    let work = |schedule| execute_and_report(args, output, &file, schedule, interrupts);
+    let code = chosen.run(&draft, &args.execution.set, &is_selected, work).await?;
+    Ok((selected, code))
 }
 
 async fn execute_and_report(
@@ -91,7 +78,6 @@ async fn execute_and_report(
     mut schedule: Schedule,
     interrupts: &Interrupts,
 ) -> Result<u8, Failure> {
-    let colour = output.colour();
     if let Some(jobs) = args.jobs {
         schedule.jobs = usize::from(jobs);
     }
@@ -102,28 +88,20 @@ async fn execute_and_report(
         }
         fastrand::Rng::with_seed(seed).shuffle(&mut schedule.cases);
     }
-    let run = execute::new_run(&file.root);
     let report_path = report_path(args, file, &schedule);
-    let id = run.id.clone();
-    let Interrupts { cancel, kill, pending, .. } = interrupts.clone();
-    let console = Console::stderr(output.detail(), colour);
     let options = RunOptions {
-        run,
+        run: execute::new_run(&file.root),
         selection: plans::selection_words(&args.selection, schedule.cases.len(), schedule.outline.len()),
         gate: if args.gate.is_empty() { Tier::ALL.to_vec() } else { args.gate.clone() },
         fail_fast: args.fail_fast,
-        cancel,
-        kill,
+        interrupts: interrupts.clone(),
+        output: Some(output),
     };
-    let index = execute::execute(options, schedule, || {
-        let journal = execute::open_journal(&file.root, &id)?;
-        Ok(vec![Box::new(journal), Box::new(pending), Box::new(console)])
-    })
-    .await?;
+    let index = execute::execute(options, schedule).await?;
 
     let written = write_atomically(&report_path, |out| markdown::write(&index, out));
     let reports = vec![files::relative(&report_path).display().to_string()];
-    let summary = summary(&index, &SummaryOptions { colour, width: None, reports });
+    let summary = summary(&index, &SummaryOptions { colour: stderr_is_coloured(), reports });
     anstream::println!("{}", summary.trim_end());
     written.map_err(|e| Failure::not_written(&report_path, &e))?;
     Ok(exit::of_run(gate(&index).verdict))

@@ -1,8 +1,19 @@
 //! Starts the sandbox: the platform, the embedded cluster, relays that can be cut, the control API
 //! for them, and the environment file with all addresses. Used by `run`, `doctor`, `prove` and
 //! `sandbox`.
-use super::{args, exit, failure::Failure, plans};
-use crate::{executor::Registry, plan::Environment, relay::Relay, source::Source};
+use super::{
+    args::{self, SandboxArgs},
+    exit,
+    failure::Failure,
+    plans,
+    signals::Signals,
+};
+use crate::{
+    executor::Registry,
+    plan::Environment,
+    relay::{FaultMode, Relay},
+    source::Source,
+};
 use axum::{
     Json, Router,
     extract::{Path as Segments, State},
@@ -10,10 +21,7 @@ use axum::{
     routing::post,
 };
 use std::{net::SocketAddr, path::Path, sync::Arc};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tp_runner_sandbox::{self as sandbox, Database, DatabaseSwitch, Sandbox, cluster, defect::Defect};
 
@@ -23,8 +31,9 @@ pub struct Platform {
     cluster: Option<cluster::Cluster>,
     links: Arc<Links>,
     control: CancellationToken,
-    environment: String,
-    about: String,
+    control_address: SocketAddr,
+    admin_password: String,
+    parts: SandboxArgs,
     /// Tables, log and kubeconfigs; removed on drop.
     folder: tempfile::TempDir,
 }
@@ -32,26 +41,57 @@ pub struct Platform {
 /// The connections that the control API can cut.
 struct Links {
     token: String,
-    cluster: Relay,
-    database: DatabaseLink,
+    cluster: Link,
+    database: Link,
 }
 
-enum DatabaseLink {
+enum Link {
     Relay(Relay),
     /// SQLite has no connection to cut: the platform's store is closed instead.
     Switch(DatabaseSwitch),
 }
 
+impl Link {
+    fn cut(&self) {
+        match self {
+            Link::Relay(relay) => relay.start_fault(FaultMode::Cut),
+            Link::Switch(switch) => switch.cut(),
+        }
+    }
+
+    /// Ends a cut. Returns the number of refused connections.
+    fn heal(&self) -> u64 {
+        match self {
+            Link::Relay(relay) => {
+                let refused = relay.affected_connections(FaultMode::Cut);
+                relay.stop_fault(FaultMode::Cut);
+                refused
+            }
+            Link::Switch(switch) => {
+                let refused = switch.refused();
+                switch.heal();
+                refused
+            }
+        }
+    }
+
+    async fn shutdown(self) {
+        if let Link::Relay(relay) = self {
+            relay.shutdown().await;
+        }
+    }
+}
+
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 impl Platform {
-    pub async fn start(parts: &args::SandboxArgs, listen: SocketAddr) -> Result<Platform, Error> {
+    pub async fn start(parts: &SandboxArgs, listen: SocketAddr) -> Result<Platform, Error> {
         let folder = tempfile::Builder::new().prefix("tp-runner-sandbox-").tempdir()?;
         let secret = || uuid::Uuid::new_v4().simple().to_string();
 
         // The platform connects to the cluster through a relay, the runner directly.
         let cluster_relay = Relay::bind(([127, 0, 0, 1], 0).into()).await?;
-        let (embedded, runner_config, platform_config) = match &parts.kubeconfig {
+        let (cluster, runner_config, platform_config) = match &parts.kubeconfig {
             None => {
                 let listener = TcpListener::bind("127.0.0.1:0").await?;
                 let options = cluster::Options { token: secret(), ..cluster::Options::default() };
@@ -65,99 +105,142 @@ impl Platform {
                 let text =
                     std::fs::read_to_string(file).map_err(|e| format!("cannot read `{}`: {e}", file.display()))?;
                 let (relayed, upstream) = relayed_kubeconfig(&text, cluster_relay.address())?;
-                let upstream =
-                    tokio::net::lookup_host(&upstream).await?.next().ok_or("cannot resolve the host of the cluster")?;
-                cluster_relay.set_upstream(upstream);
+                cluster_relay.set_upstream(resolve(&upstream, "cluster").await?);
                 (None, text, relayed)
             }
         };
-        let kubeconfig = folder.path().join("kubeconfig");
         let platform_kubeconfig = folder.path().join("platform-kubeconfig");
-        std::fs::write(&kubeconfig, runner_config)?;
+        std::fs::write(folder.path().join("kubeconfig"), runner_config)?;
         std::fs::write(&platform_kubeconfig, platform_config)?;
 
         // The platform connects to PostgreSQL through a relay, too.
-        let sqlite = folder.path().join("platform.db");
-        let (database, database_relay, database_url, store) = match &parts.database {
-            None => (Database::Sqlite(sqlite.clone()), None, sqlite.display().to_string(), "SQLite"),
+        let (database, database_relay) = match &parts.database {
+            None => (Database::Sqlite(folder.path().join("platform.db")), None),
             Some(url) => {
                 let relay = Relay::bind(([127, 0, 0, 1], 0).into()).await?;
                 let (relayed, upstream) = relayed_database(url, relay.address())?;
-                let upstream = tokio::net::lookup_host(&upstream)
-                    .await?
-                    .next()
-                    .ok_or("cannot resolve the host of the database")?;
-                relay.set_upstream(upstream);
-                (Database::Postgres(relayed), Some(relay), url.clone(), "PostgreSQL")
+                relay.set_upstream(resolve(&upstream, "database").await?);
+                (Database::Postgres(relayed), Some(relay))
             }
         };
 
         let defects = parts.defect.iter().map(|name| name.parse()).collect::<Result<Vec<Defect>, _>>()?;
-        let (password, token) = (secret(), secret());
-        let log_file = folder.path().join("platform.log");
+        let admin_password = secret();
         let sandbox = sandbox::start(sandbox::Options {
             database,
             kubeconfig: platform_kubeconfig,
             namespace: "streamspace".into(),
             listen,
-            admin_password: password.clone(),
-            log_file: log_file.clone(),
+            admin_password: admin_password.clone(),
+            log_file: folder.path().join("platform.log"),
             defects: defects.into_iter().collect(),
             as_built: parts.as_built,
             delays: parts.delays.clone().unwrap_or_default(),
         })
         .await?;
-        let database_link = match database_relay {
-            Some(relay) => DatabaseLink::Relay(relay),
-            None => DatabaseLink::Switch(sandbox.database_switch()),
-        };
-        let links = Arc::new(Links { token: token.clone(), cluster: cluster_relay, database: database_link });
+        let database = database_relay.map_or_else(|| Link::Switch(sandbox.database_switch()), Link::Relay);
+        let links = Arc::new(Links { token: secret(), cluster: Link::Relay(cluster_relay), database });
         let control = CancellationToken::new();
-        let control_at = serve_control(links.clone(), control.clone()).await?;
-
-        let kubernetes = if embedded.is_some() { "the embedded Kubernetes API" } else { "an external cluster" };
-        let cut_note = if parts.database.is_some() {
-            String::new()
-        } else {
-            "; `database-down` closes the platform's store, as SQLite has no connection to cut".to_string()
-        };
-        let defects_note = match parts.defect.as_slice() {
-            [] => String::new(),
-            names => format!("; defects: {}", names.join(", ")),
-        };
-        let as_built_note = if parts.as_built { ", as StreamSpace is built today," } else { "" };
-        let delays_note = parts.delays.as_ref().map(|delays| format!("; random delays: {delays}")).unwrap_or_default();
-        let about = format!(
-            "the embedded reference platform{as_built_note} on {store} and {kubernetes}; no deployment was tested\
-             {cut_note}{defects_note}{delays_note}"
-        );
-        let environment = environment_text(&EnvironmentValues {
-            about: &about,
-            api: &sandbox.api(),
-            kubeconfig: &kubeconfig,
-            database: &database_url,
-            log_file: &log_file,
-            control: &format!("http://{control_at}"),
-            password: &password,
-            token: &token,
-            store,
-            embedded: embedded.is_some(),
-            as_built: parts.as_built,
-        });
-        Ok(Platform { sandbox, cluster: embedded, links, control, environment, about, folder })
+        let control_address = serve_control(links.clone(), control.clone()).await?;
+        let parts = parts.clone();
+        Ok(Platform { sandbox, cluster, links, control, control_address, admin_password, parts, folder })
     }
 
     /// The environment with the addresses of this sandbox.
     pub fn environment(&self, registry: &Registry) -> Result<Environment, Failure> {
-        let text = self.environment.replace(STANDING, "sandbox");
+        let text = self.environment_text("sandbox");
         let source = Arc::new(Source { name: "the sandbox's environment".into(), text });
         let (environments, problems) = plans::read_environments(&source, registry);
         match environments.map(|e| e.all) {
             Some(mut all) if problems.errors() == 0 && !all.is_empty() => Ok(all.remove(0)),
-            _ => Err(plans::invalid(&problems, false)),
+            _ => Err(plans::invalid(&problems)),
         }
     }
 
+    fn store(&self) -> &'static str {
+        if self.parts.database.is_some() { "PostgreSQL" } else { "SQLite" }
+    }
+
+    /// What the sandbox consists of, in words.
+    fn about(&self) -> String {
+        let as_built = if self.parts.as_built { ", as StreamSpace is built today," } else { "" };
+        let kubernetes = if self.cluster.is_some() { "the embedded Kubernetes API" } else { "an external cluster" };
+        let mut about = format!(
+            "the embedded reference platform{as_built} on {} and {kubernetes}; no deployment was tested",
+            self.store()
+        );
+        if self.parts.database.is_none() {
+            about.push_str("; `database-down` closes the platform's store, as SQLite has no connection to cut");
+        }
+        if !self.parts.defect.is_empty() {
+            about.push_str(&format!("; defects: {}", self.parts.defect.join(", ")));
+        }
+        if let Some(delays) = &self.parts.delays {
+            about.push_str(&format!("; random delays: {delays}"));
+        }
+        about
+    }
+
+    /// An environment file that defines one environment, with the addresses of this sandbox.
+    fn environment_text(&self, name: &str) -> String {
+        let SandboxArgs { database, as_built, .. } = &self.parts;
+        let quoted = |s: &str| serde_json::Value::from(s).to_string();
+        let path = |file: &str| self.folder().join(file).display().to_string();
+        let fault = |name: &str, link: &str| {
+            let verb = |what: &str| {
+                format!("{{ request: POST /faults/{link}/{what} }}, target: control, expect: {{ status: 200 }}")
+            };
+            format!(
+                "      {name}:\n        do: [ {{ http: {} }} ]\n        heal: [ {{ http: {}, as: healed }} ]\n        refused: healed.body.refused\n",
+                verb("cut"),
+                verb("heal")
+            )
+        };
+        format!(
+            r#"# Written by `tp-runner sandbox`: the addresses of its parts while it runs. The secrets are valid only until it stops.
+default: {name}
+environments:
+  {name}:
+    about: {about}
+    notice: {notice}
+    versions: {{ sandbox: {version}, store: {store}, kubernetes: {kubernetes} }}
+    secrets: {{ password: {password}, control_token: {token}{database_password} }}
+    targets:
+      api:
+        http: {api}
+{api_options}      cluster: {{ k8s: {{ kubeconfig: {kubeconfig}, namespace: streamspace }} }}
+      database: {{ db: {database} }}
+      inbox: {{ webhook: "127.0.0.1:0", signature: {{ header: X-StreamSpace-Signature, scheme: hmac-sha256-hex }} }}
+      platform-log: {{ logs: {{ file: {log_file} }} }}
+      control: {{ http: {control}, headers: {{ Authorization: "Bearer ${{control_token}}" }} }}
+{setup}    on_failure:
+      - logs: {{ tail: 20 }}
+        target: platform-log
+    faults:
+{database_down}{cluster_unreachable}"#,
+            about = quoted(&self.about()),
+            version = quoted(env!("CARGO_PKG_VERSION")),
+            store = quoted(self.store()),
+            kubernetes = if self.cluster.is_some() { "embedded" } else { "external" },
+            password = quoted(&self.admin_password),
+            database_password = database
+                .as_ref()
+                .and_then(|url| reqwest::Url::parse(url).ok())
+                .and_then(|u| u.password().map(|p| format!(", database_password: {}", quoted(p))))
+                .unwrap_or_default(),
+            token = quoted(&self.links.token),
+            notice = quoted(if *as_built { AS_BUILT_NOTICE } else { NOTICE }),
+            api = quoted(&self.sandbox.api()),
+            api_options = if *as_built { AS_BUILT_API_OPTIONS } else { API_OPTIONS },
+            setup = if *as_built { "" } else { SETUP },
+            kubeconfig = quoted(&path("kubeconfig")),
+            database = quoted(database.as_ref().unwrap_or(&path("platform.db"))),
+            log_file = quoted(&path("platform.log")),
+            control = quoted(&format!("http://{}", self.control_address)),
+            database_down = fault("database-down", "database"),
+            cluster_unreachable = fault("cluster-unreachable", "cluster"),
+        )
+    }
     /// The folder of the sandbox's files.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -171,9 +254,7 @@ impl Platform {
         }
         if let Ok(links) = Arc::try_unwrap(self.links).map_err(drop) {
             links.cluster.shutdown().await;
-            if let DatabaseLink::Relay(relay) = links.database {
-                relay.shutdown().await;
-            }
+            links.database.shutdown().await;
         }
     }
 }
@@ -182,15 +263,14 @@ impl Platform {
 pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
     let failed = |e: Error| Failure::unreachable(format!("error: cannot start the sandbox: {e}"));
     // Installed before the start: a signal must not leave files behind.
-    let handler = |kind| signal(kind).map_err(|e| Failure::signals(&e));
-    let (mut interrupt, mut terminate) = (handler(SignalKind::interrupt())?, handler(SignalKind::terminate())?);
+    let mut signals = Signals::install()?;
     let platform = Platform::start(&args.sandbox, args.listen).await.map_err(failed)?;
     if let Some(file) = &args.env_file {
-        let text = &platform.environment;
+        let text = platform.environment_text(STANDING);
         crate::report::file::write_atomically(file, |out| out.write_all(text.as_bytes()))
             .map_err(|e| failed(format!("cannot write `{}`: {e}", file.display()).into()))?;
     }
-    println!("{}", platform.about);
+    println!("{}", platform.about());
     println!("api:        {}", platform.sandbox.api());
     let folder = platform.folder();
     println!("kubeconfig: {}", folder.join("kubeconfig").display());
@@ -203,31 +283,13 @@ pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
         println!("from another terminal: tp-runner run TP-004 --config {} --env {STANDING}", file.display());
     }
     println!("Ctrl-C stops the sandbox");
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    signals.recv().await;
     platform.shutdown().await;
     Ok(exit::SUCCESS)
 }
 
 /// Name of the environment in the file that `sandbox --env-file` writes.
 const STANDING: &str = "standing";
-
-/// The values that differ between environment files.
-struct EnvironmentValues<'a> {
-    about: &'a str,
-    api: &'a str,
-    kubeconfig: &'a Path,
-    database: &'a str,
-    log_file: &'a Path,
-    control: &'a str,
-    password: &'a str,
-    token: &'a str,
-    store: &'a str,
-    embedded: bool,
-    as_built: bool,
-}
 
 /// Printed first and last in every report of a run against the sandbox.
 const NOTICE: &str = "sandbox (embedded reference platform): no deployment was tested";
@@ -249,64 +311,6 @@ const AS_BUILT_API_OPTIONS: &str = r#"        login:
         cookies: insecure
         csrf: { cookie: csrf_token, header: X-CSRF-Token, from: /api/v1/sessions }
 "#;
-
-fn environment_text(t: &EnvironmentValues) -> String {
-    let quoted = |s: &str| serde_json::Value::from(s).to_string();
-    let path = |p: &Path| quoted(&p.display().to_string());
-    let fault = |name: &str, link: &str| {
-        let verb = |what: &str| {
-            format!("{{ request: POST /faults/{link}/{what} }}, target: control, expect: {{ status: 200 }}")
-        };
-        format!(
-            "      {name}:\n        do: [ {{ http: {} }} ]\n        heal: [ {{ http: {}, as: healed }} ]\n        refused: healed.body.refused\n",
-            verb("cut"),
-            verb("heal")
-        )
-    };
-    format!(
-        r#"# Written by `tp-runner sandbox`: the addresses of its parts while it runs. The secrets are valid only until it stops.
-default: {STANDING}
-environments:
-  {STANDING}:
-    about: {about}
-    notice: {notice}
-    versions: {{ sandbox: {version}, store: {store}, kubernetes: {kubernetes} }}
-    secrets: {{ password: {password}, control_token: {token}{database_password} }}
-    targets:
-      api:
-        http: {api}
-{api_options}      cluster: {{ k8s: {{ kubeconfig: {kubeconfig}, namespace: streamspace }} }}
-      database: {{ db: {database} }}
-      inbox: {{ webhook: "127.0.0.1:0", signature: {{ header: X-StreamSpace-Signature, scheme: hmac-sha256-hex }} }}
-      platform-log: {{ logs: {{ file: {log_file} }} }}
-      control: {{ http: {control}, headers: {{ Authorization: "Bearer ${{control_token}}" }} }}
-{setup}    on_failure:
-      - logs: {{ tail: 20 }}
-        target: platform-log
-    faults:
-{database_down}{cluster_unreachable}"#,
-        about = quoted(t.about),
-        version = quoted(env!("CARGO_PKG_VERSION")),
-        store = quoted(t.store),
-        kubernetes = if t.embedded { "embedded" } else { "external" },
-        password = quoted(t.password),
-        database_password = reqwest::Url::parse(t.database)
-            .ok()
-            .and_then(|u| u.password().map(|p| format!(", database_password: {}", quoted(p))))
-            .unwrap_or_default(),
-        token = quoted(t.token),
-        notice = quoted(if t.as_built { AS_BUILT_NOTICE } else { NOTICE }),
-        api = quoted(t.api),
-        api_options = if t.as_built { AS_BUILT_API_OPTIONS } else { API_OPTIONS },
-        setup = if t.as_built { "" } else { SETUP },
-        kubeconfig = path(t.kubeconfig),
-        database = quoted(t.database),
-        log_file = path(t.log_file),
-        control = quoted(t.control),
-        database_down = fault("database-down", "database"),
-        cluster_unreachable = fault("cluster-unreachable", "cluster"),
-    )
-}
 
 /// Serves `POST /faults/{database|cluster}/{cut|heal}`; `heal` returns the number of refused connections as
 /// `{"refused": n}`.
@@ -330,37 +334,25 @@ async fn switch(
     if !authorised {
         return Err(StatusCode::UNAUTHORIZED);
     }
-    let refused = match (link.as_str(), &links.database, what.as_str()) {
-        ("cluster", _, "cut") => {
-            links.cluster.cut();
+    let link = match link.as_str() {
+        "cluster" => &links.cluster,
+        "database" => &links.database,
+        _ => return Err(StatusCode::NOT_FOUND),
+    };
+    let refused = match what.as_str() {
+        "cut" => {
+            link.cut();
             0
         }
-        ("cluster", _, "heal") => {
-            let refused = links.cluster.refused();
-            links.cluster.heal();
-            refused
-        }
-        ("database", DatabaseLink::Relay(relay), "cut") => {
-            relay.cut();
-            0
-        }
-        ("database", DatabaseLink::Relay(relay), "heal") => {
-            let refused = relay.refused();
-            relay.heal();
-            refused
-        }
-        ("database", DatabaseLink::Switch(switch), "cut") => {
-            switch.cut();
-            0
-        }
-        ("database", DatabaseLink::Switch(switch), "heal") => {
-            let refused = switch.refused();
-            switch.heal();
-            refused
-        }
+        "heal" => link.heal(),
         _ => return Err(StatusCode::NOT_FOUND),
     };
     Ok(Json(serde_json::json!({ "refused": refused })))
+}
+
+async fn resolve(address: &str, what: &str) -> Result<SocketAddr, Error> {
+    let mut addresses = tokio::net::lookup_host(address).await?;
+    addresses.next().ok_or_else(|| format!("cannot resolve the host of the {what}").into())
 }
 
 /// The kubeconfig with the relay's address as its server, and the upstream of the relay.

@@ -4,17 +4,12 @@ use super::failure::Failure;
 use crate::{
     engine::{schedule::Schedule, scopes::run_scope},
     executor::RunInfo,
-    expr::{EvalError, Scope},
+    expr::Scope,
     plan::SecretSource,
     secrets::Secrets,
     value::Value,
 };
-use std::{
-    path::Path,
-    process::{ExitStatus, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, process::Stdio, sync::Arc, time::Duration};
 
 /// Time for a program to print a secret: a user may have to unlock a store.
 const SECRET_COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
@@ -44,58 +39,41 @@ pub async fn environment_scope(run: &RunInfo, secrets: &Arc<Secrets>, schedule: 
     Ok(scope)
 }
 
-#[derive(Debug, thiserror::Error)]
-enum SecretError {
-    #[error("{0}\nhelp: is the environment variable set?")]
-    Value(EvalError),
-    #[error("{0}")]
-    Argument(EvalError),
-    #[error("`{path}`: {source}")]
-    File { path: String, source: std::io::Error },
-    #[error("expected a program and its arguments, found an empty list")]
-    NoProgram,
-    #[error("`{program}` did not finish within {SECRET_COMMAND_TIMEOUT:?}")]
-    TimedOut { program: String },
-    #[error("cannot start `{program}`: {source}")]
-    NotStarted { program: String, source: std::io::Error },
-    #[error("`{program}` ended with {status}")]
-    Failed { program: String, status: ExitStatus },
-    #[error("the output of `{program}` is not UTF-8")]
-    NotUtf8 { program: String },
-}
-
-async fn read_secret(source: &SecretSource, scope: &Scope, dir: &Path) -> Result<String, SecretError> {
+async fn read_secret(source: &SecretSource, scope: &Scope, dir: &Path) -> Result<String, String> {
     match source {
-        SecretSource::Text(tree) => Ok(tree.render(scope).map_err(SecretError::Value)?.to_string()),
+        SecretSource::Text(tree) => match tree.render(scope) {
+            Ok(value) => Ok(value.to_string()),
+            Err(e) => Err(format!("{e}\nhelp: is the environment variable set?")),
+        },
         SecretSource::File(path) => {
-            let path = dir.join(path.render_text(scope).map_err(SecretError::Argument)?);
-            let text = std::fs::read_to_string(&path)
-                .map_err(|source| SecretError::File { path: path.display().to_string(), source })?;
+            let path = dir.join(path.render_text(scope).map_err(|e| e.to_string())?);
+            let text = std::fs::read_to_string(&path).map_err(|e| format!("`{}`: {e}", path.display()))?;
             Ok(trim_line_breaks(text))
         }
         SecretSource::Command(words) => {
             let words = words.iter().map(|w| w.render_text(scope)).collect::<Result<Vec<_>, _>>();
-            command_output(&words.map_err(SecretError::Argument)?, dir).await
+            command_output(&words.map_err(|e| e.to_string())?, dir).await
         }
     }
 }
 
 /// The stdout of a program. It inherits stdin and stderr, so that it can ask for a password.
-async fn command_output(words: &[String], dir: &Path) -> Result<String, SecretError> {
-    let [program, arguments @ ..] = words else { return Err(SecretError::NoProgram) };
-    let program = program.clone();
-    let mut command = tokio::process::Command::new(&program);
+async fn command_output(words: &[String], dir: &Path) -> Result<String, String> {
+    let [program, arguments @ ..] = words else {
+        return Err("expected a program and its arguments, found an empty list".into());
+    };
+    let mut command = tokio::process::Command::new(program);
     command.args(arguments).current_dir(dir).kill_on_drop(true);
     command.stdin(Stdio::inherit()).stderr(Stdio::inherit()).stdout(Stdio::piped());
     let output = match tokio::time::timeout(SECRET_COMMAND_TIMEOUT, command.output()).await {
-        Ok(Ok(output)) => output,
-        Ok(Err(source)) => return Err(SecretError::NotStarted { program, source }),
-        Err(_) => return Err(SecretError::TimedOut { program }),
+        Ok(output) => output.map_err(|e| format!("cannot start `{program}`: {e}"))?,
+        Err(_) => return Err(format!("`{program}` did not finish within {SECRET_COMMAND_TIMEOUT:?}")),
     };
     if !output.status.success() {
-        return Err(SecretError::Failed { program, status: output.status });
+        return Err(format!("`{program}` ended with {}", output.status));
     }
-    String::from_utf8(output.stdout).map(trim_line_breaks).map_err(|_| SecretError::NotUtf8 { program })
+    let text = String::from_utf8(output.stdout).map_err(|_| format!("the output of `{program}` is not UTF-8"))?;
+    Ok(trim_line_breaks(text))
 }
 
 /// Removes the line breaks that editors and programs append.
@@ -140,7 +118,7 @@ mod tests {
             ("no-such-program", "cannot start `no-such-program`: "),
             ("printf|\\377", "the output of `printf` is not UTF-8"),
         ] {
-            let message = command_output(&words(command), here).await.unwrap_err().to_string();
+            let message = command_output(&words(command), here).await.unwrap_err();
             assert!(message.starts_with(error), "{message}");
         }
     }

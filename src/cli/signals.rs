@@ -1,13 +1,10 @@
 //! Ctrl-C and SIGTERM: the first signal cancels the run and runs its undo actions, the second exits
 //! immediately and lists what was not undone.
-use super::exit;
+use super::{exit, failure::Failure};
 use crate::event::{Event, EventKind, EventSink, SinkError};
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
-use tokio::signal::unix::{SignalKind, signal};
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// An event sink that tracks pending undo entries: their descriptions by address. An action that is repeated has several.
@@ -17,14 +14,14 @@ pub struct PendingUndo(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
 impl PendingUndo {
     /// A line for each pending entry.
     fn list(&self) -> Vec<String> {
-        let pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pending = self.0.lock();
         pending.iter().flat_map(|(at, all)| all.iter().map(move |summary| format!("{at}: {summary}"))).collect()
     }
 }
 
 impl EventSink for PendingUndo {
     fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
-        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.0.lock();
         match &event.kind {
             EventKind::UndoPlanned { summary, .. } => {
                 pending.entry(event.address.to_string()).or_default().push(summary.clone());
@@ -52,23 +49,42 @@ pub struct Interrupts {
 
 impl Interrupts {
     /// Registers a folder to remove if the process exits immediately.
-    #[cfg(feature = "sandbox")]
     pub fn remove_on_exit(&self, folder: impl Into<PathBuf>) {
-        self.temporary_folders.lock().unwrap_or_else(PoisonError::into_inner).push(folder.into());
+        self.temporary_folders.lock().push(folder.into());
     }
 }
 
-/// Installs the signal handlers.
-pub fn listen() -> std::io::Result<Interrupts> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+/// Ctrl-C and SIGTERM.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Installs the handlers.
+    pub fn install() -> Result<Signals, Failure> {
+        let install = |kind| {
+            signal(kind).map_err(|e| Failure::unreachable(format!("error: cannot install signal handlers: {e}")))
+        };
+        Ok(Signals { interrupt: install(SignalKind::interrupt())?, terminate: install(SignalKind::terminate())? })
+    }
+
+    pub async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Handles signals from now on.
+pub fn listen() -> Result<Interrupts, Failure> {
+    let mut signals = Signals::install()?;
     let interrupts = Interrupts::default();
     let shared = interrupts.clone();
     tokio::spawn(async move {
         for count in 1.. {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+            signals.recv().await;
             if count == 1 {
                 eprintln!("stopping: running the undo actions (Ctrl-C again to exit immediately)");
                 shared.cancel.cancel();
@@ -82,7 +98,7 @@ pub fn listen() -> std::io::Result<Interrupts> {
                 eprintln!("exited immediately; not undone ({}):", pending.len());
                 pending.iter().for_each(|line| eprintln!("  {line}"));
             }
-            for folder in shared.temporary_folders.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for folder in shared.temporary_folders.lock().iter() {
                 let _ = std::fs::remove_dir_all(folder);
             }
             std::process::exit(i32::from(exit::INTERRUPTED));

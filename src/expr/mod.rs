@@ -11,6 +11,9 @@ pub mod schema;
 pub mod scope;
 pub mod template;
 
+/// Stack of the threads that evaluate expressions, which is recursive.
+pub const STACK_BYTES: usize = 64 << 20;
+
 pub use self::{
     assertion::AssertionResult,
     cel::{EvalError, Expression, Reference},

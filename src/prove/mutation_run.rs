@@ -4,16 +4,13 @@ use super::{
     mutator::{Group, Member, mutate_group},
     reaction::Judge,
 };
-use crate::{address::Address, replay::Replay};
+use crate::{address::Address, expr::STACK_BYTES, replay::Replay};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use std::{
     ops::ControlFlow,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
-
-/// Stack of each thread: expressions are evaluated recursively.
-const STACK_BYTES: usize = 64 << 20;
 
 /// Called with the number of finished groups of observations and their total; returns whether to continue.
 pub type Progress<'w> = dyn Fn(usize, usize) -> ControlFlow<()> + Sync + 'w;

@@ -1,9 +1,6 @@
 //! The faults that a relay can inject.
-use std::{
-    collections::HashSet,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{collections::HashSet, time::Duration};
 
 /// What happens to the link while a fault is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +29,10 @@ impl ActiveFault {
     }
 
     pub fn record(&self, connection: u64) {
-        self.affected.lock().unwrap_or_else(PoisonError::into_inner).insert(connection);
+        self.affected.lock().insert(connection);
     }
 
     pub fn affected_count(&self) -> u64 {
-        self.affected.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+        self.affected.lock().len() as u64
     }
 }

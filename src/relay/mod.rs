@@ -12,12 +12,8 @@ pub use fault::FaultMode;
 
 use fault::ActiveFault;
 use link::Link;
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -62,7 +58,7 @@ impl Relay {
                 return;
             }
             let fault = Arc::new(ActiveFault::new(mode));
-            let mut started = self.started_faults.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut started = self.started_faults.lock();
             started.retain(|f| f.mode != mode);
             started.push(fault.clone());
             link.faults.push(fault);
@@ -86,23 +82,8 @@ impl Relay {
     /// or whose data was delayed, dropped, throttled or answered by a reset. Connections that
     /// existed when a cut started do not count.
     pub fn affected_connections(&self, mode: FaultMode) -> u64 {
-        let started = self.started_faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = self.started_faults.lock();
         started.iter().find(|f| f.mode == mode).map_or(0, |f| f.affected_count())
-    }
-
-    /// Resets all connections and refuses new ones.
-    pub fn cut(&self) {
-        self.start_fault(FaultMode::Cut);
-    }
-
-    /// Ends a cut.
-    pub fn heal(&self) {
-        self.stop_fault(FaultMode::Cut);
-    }
-
-    /// How many connections were refused since the last cut started.
-    pub fn refused(&self) -> u64 {
-        self.affected_connections(FaultMode::Cut)
     }
 
     /// Stops listening and drops every connection.

@@ -40,7 +40,7 @@ async fn forwards_data_sent_before_the_upstream_was_set() {
     let mut received = [0; 5];
     early.read_exact(&mut received).await.unwrap();
     assert_eq!(&received, b"early");
-    assert_eq!(relay.refused(), 0);
+    assert_eq!(relay.affected_connections(FaultMode::Cut), 0);
     relay.shutdown().await;
 }
 
@@ -51,9 +51,9 @@ async fn cut_resets_connections_and_counts_only_refused_ones() {
     let mut living = TcpStream::connect(relay.address()).await.unwrap();
     assert_eq!(send_and_receive(&mut living, b"one").await.unwrap(), b"one");
 
-    relay.cut();
+    relay.start_fault(FaultMode::Cut);
     assert!(send_and_receive(&mut living, b"two").await.is_err());
-    assert_eq!(relay.refused(), 0, "an existing connection does not count as refused");
+    assert_eq!(relay.affected_connections(FaultMode::Cut), 0, "an existing connection does not count as refused");
 
     for _ in 0..3 {
         // The kernel completes the handshake; the reset shows at the first write.
@@ -61,13 +61,13 @@ async fn cut_resets_connections_and_counts_only_refused_ones() {
             assert!(send_and_receive(&mut stream, b"three").await.is_err());
         }
     }
-    assert_eq!(relay.refused(), 3);
+    assert_eq!(relay.affected_connections(FaultMode::Cut), 3);
 
-    relay.heal();
+    relay.stop_fault(FaultMode::Cut);
     let mut again = TcpStream::connect(relay.address()).await.unwrap();
     assert_eq!(send_and_receive(&mut again, b"four").await.unwrap(), b"four");
     assert!(send_and_receive(&mut living, b"five").await.is_err(), "a reset connection stays closed");
-    assert_eq!(relay.refused(), 3);
+    assert_eq!(relay.affected_connections(FaultMode::Cut), 3);
     relay.shutdown().await;
 }
 
@@ -258,18 +258,22 @@ async fn last_of_several_faults_is_effective_and_counts_since_its_start() {
     assert_eq!(send_and_receive(&mut stream, b"slow").await.unwrap(), b"slow");
     assert!(started.elapsed() >= Duration::from_secs(120));
 
-    relay.cut();
+    relay.start_fault(FaultMode::Cut);
     relay.start_fault(FaultMode::Reset);
     assert_eq!(relay.affected_connections(FaultMode::Reset), 0, "restarting resets the count");
     assert!(send_and_receive(&mut stream, b"cut").await.is_err());
     let mut refused = TcpStream::connect(relay.address()).await.unwrap();
     assert!(send_and_receive(&mut refused, b"cut").await.is_err());
-    assert_eq!((relay.refused(), relay.affected_connections(FaultMode::Reset)), (1, 0), "a cut outranks other faults");
-    relay.heal();
+    assert_eq!(
+        (relay.affected_connections(FaultMode::Cut), relay.affected_connections(FaultMode::Reset)),
+        (1, 0),
+        "a cut outranks other faults"
+    );
+    relay.stop_fault(FaultMode::Cut);
     relay.stop_fault(FaultMode::Reset);
     relay.stop_fault(minute);
     let mut stream = TcpStream::connect(relay.address()).await.unwrap();
     assert_eq!(send_and_receive(&mut stream, b"well").await.unwrap(), b"well");
-    relay.cut();
-    assert_eq!(relay.refused(), 0);
+    relay.start_fault(FaultMode::Cut);
+    assert_eq!(relay.affected_connections(FaultMode::Cut), 0);
 }

@@ -15,4 +15,4 @@ mod retention;
 pub mod run_index;
 #[cfg(test)]
 mod samples;
-mod wording;
+pub mod wording;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const SIGNED: &str = "{ webhook: '127.0.0.1:0', signature: { header: X-Signature, scheme: hmac-sha256-hex } }";
 
 async fn harness(target: &str) -> Harness {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::executors::net::install_tls_provider();
     Harness::new(&Webhook, std::env::temp_dir()).open(target).await.unwrap()
 }
 
@@ -303,7 +303,7 @@ async fn reply_can_close_or_reset_the_connection() {
 
 /// An inbox with TLS, and its certificate.
 async fn tls_harness(settings: &str) -> (Harness, tempfile::TempDir, reqwest::Certificate) {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::executors::net::install_tls_provider();
     let folder = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_string()]).unwrap();
     std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();

@@ -19,8 +19,6 @@ const MAX_COMMAND_LINES: usize = 12;
 #[derive(Clone, Debug, Default)]
 pub struct SummaryOptions {
     pub colour: bool,
-    /// Columns of the terminal; `None`: unlimited.
-    pub width: Option<u16>,
     /// Paths of the written reports.
     pub reports: Vec<String>,
 }
@@ -55,9 +53,6 @@ fn table(run: &RunIndex, options: &SummaryOptions) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).force_no_tty();
     table.set_content_arrangement(ContentArrangement::Disabled);
-    if let Some(width) = options.width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.max(40));
-    }
     if options.colour {
         table.enforce_styling();
     }

@@ -217,7 +217,7 @@ impl Identity {
         Ok(())
     }
 
-    /// Answers the last Digest challenge, unless the plan has set `Authorization`. `false`: there is none to answer.
+    /// Answers the last Digest challenge, unless the plan has set `Authorization`. `false`: the server has sent none yet.
     pub fn answer_challenge(
         &self,
         cx: &ActionContext<'_>,

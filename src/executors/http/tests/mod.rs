@@ -78,7 +78,7 @@ pub(super) async fn raw_server(response: &'static [u8]) -> String {
 }
 
 pub(super) async fn stage(target: &str) -> Harness {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::executors::net::install_tls_provider();
     let mut stage = Harness::new(&Http, std::env::temp_dir());
     stage.environment = Scope::new(stage.secrets.clone()).with("token", "t0k3n").with("password", "open:sesame 1");
     stage.open(target).await.unwrap()

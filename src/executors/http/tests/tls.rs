@@ -19,7 +19,7 @@ pub(super) struct Authority {
 
 impl Authority {
     pub fn new() -> Authority {
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::executors::net::install_tls_provider();
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![]).unwrap();
         // Without it, issuer and subject of a certificate would be equal, which means self-signed.
