@@ -111,6 +111,7 @@ fn redact(text: &str, folder: &Path) -> String {
             (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)", "[DATE]"),
             (r"(127\.0\.0\.1|localhost):\d+", "$1:[PORT]"),
             // The width of a column of times depends on the times.
+            (r"\[STYLE\] +\d+(\.\d+)? (ms|s)\b", "[STYLE] [TIME]"),
             (r" {2,}\d+(\.\d+)? (ms|s)\b", "  [TIME]"),
             (r" +TIME\b", "  TIME"),
             (r"\b\d+(\.\d+)? (ms|s|min)\b", "[TIME]"),

@@ -5,6 +5,7 @@ use crate::{
     expr::{Scope, Tree},
     source::Span,
     value::Value,
+    yaml::Node,
 };
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -15,7 +16,7 @@ impl Headers {
     /// Compiles the map at `key`. Names are checked here, values when they are rendered.
     pub fn compile(body: &mut Body<'_>, key: &str) -> Headers {
         let mut headers = vec![];
-        let entries = body.get(key).map(|n| n.entries().to_vec()).unwrap_or_default();
+        let entries = body.get(key).map_or(&[][..], Node::entries);
         for ((at, _), (name, value)) in entries.iter().zip(body.pairs(key)) {
             match HeaderName::from_bytes(name.as_bytes()) {
                 Ok(name) => headers.push((name, value)),
