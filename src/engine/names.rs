@@ -4,7 +4,13 @@ use crate::{
     expr::{Reference, cel::Access},
     source::Span,
 };
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// What is known of a value before the run.
 #[derive(Clone, Debug)]
@@ -13,9 +19,30 @@ pub enum Shape {
     /// A map with these fields and no others.
     Fields(Vec<(String, Shape)>),
     List(Box<Shape>),
+    /// Any value; notes that the plan reads it.
+    Noted(Arc<AtomicBool>),
 }
 
 impl Shape {
+    /// Notes that the plan reads this value, and `element_fields` of its elements.
+    pub fn note_read(&self, element_fields: &[String]) {
+        match self {
+            Shape::Noted(read) => read.store(true, Ordering::Relaxed),
+            Shape::List(element) => element.note_fields(element_fields),
+            Shape::Any | Shape::Fields(_) => {}
+        }
+    }
+
+    fn note_fields(&self, names: &[String]) {
+        match self {
+            Shape::Fields(fields) => {
+                fields.iter().filter(|(f, _)| names.contains(f)).for_each(|(_, shape)| shape.note_read(&[]));
+            }
+            Shape::List(element) => element.note_fields(names),
+            Shape::Any | Shape::Noted(_) => {}
+        }
+    }
+
     pub fn fields(names: &[&str]) -> Shape {
         Shape::Fields(names.iter().map(|n| (n.to_string(), Shape::Any)).collect())
     }
@@ -108,6 +135,7 @@ impl Names {
                 _ => return Shape::Any,
             };
         }
+        shape.note_read(&read.element_fields);
         shape
     }
 }

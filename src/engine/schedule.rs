@@ -3,15 +3,19 @@ use crate::{
     address::Address,
     event::{CaseOutline, EnvironmentOutline, Part, PlanOutline},
     executor::{Action, TargetSpec},
-    expr::{Expression, Template, Tree},
+    expr::{AssertionResult, Expression, Template, Tree},
     outcome::Tier,
     plan::{Assertions, Foreach, Overlap, RelayFault, SecretSource},
     source::Location,
+    value::Value,
 };
 use indexmap::IndexSet;
 use std::{
     collections::{BTreeSet, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 #[derive(Default)]
@@ -123,6 +127,7 @@ pub struct ScheduledAction {
     /// One line for people.
     pub summary: String,
     pub kind: ActionKind,
+    pub implied: Option<ImpliedAssertion>,
     pub bind: Option<String>,
     pub save: Vec<(String, Expression)>,
     pub assertions: Assertions,
@@ -137,6 +142,32 @@ pub struct ScheduledAction {
     pub needs: Needs,
     /// Part of an `undo`, where an empty `foreach` is allowed.
     pub undoing: bool,
+}
+
+/// What the output of a verb must show unless the plan has an assertion about the field.
+pub struct ImpliedAssertion {
+    pub field: &'static str,
+    pub value: Value,
+    /// Whether the plan reads the field.
+    pub stated: Arc<AtomicBool>,
+}
+
+impl ImpliedAssertion {
+    /// The failure, unless it holds or the plan has an assertion of its own.
+    pub fn failure(&self, output: &Value, location: &Location) -> Option<AssertionResult> {
+        let is_stated = self.stated.load(Ordering::Relaxed);
+        let actual = output.get(self.field).filter(|actual| !is_stated && !actual.same(&self.value))?;
+        Some(AssertionResult {
+            subject: self.field.into(),
+            holds: false,
+            inconclusive: false,
+            expected: format!("{}, since the plan has no assertion about it", self.value),
+            actual: output.incomplete().map_or_else(|| actual.to_string(), |why| format!("{actual}: {why}")),
+            operands: vec![],
+            location: Some(location.clone()),
+            assertion: None,
+        })
+    }
 }
 
 pub enum ActionKind {

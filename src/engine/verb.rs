@@ -89,6 +89,8 @@ impl ActionRunner<'_> {
                         let _ = e.eval(&inner);
                     }
                     results = self.evaluate(&scheduled.assertions, Some(&output.value), &inner);
+                    let implied = scheduled.implied.as_ref();
+                    results.extend(implied.and_then(|i| i.failure(&output.value, &scheduled.location)));
                     let time = ObservationTime { at: output.at, took: output.took, ..time };
                     self.emit_observed(at, time, Ok(&output.value), &results, evidence).await;
                     value = Some(output.value.clone());

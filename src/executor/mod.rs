@@ -138,6 +138,10 @@ pub trait Action: Send + Sync {
         tokio::time::sleep(pace).await;
         self.perform(cx).await
     }
+    /// A field, and the value that it must have unless the plan has an assertion about it.
+    fn implied(&self) -> Option<(&'static str, Value)> {
+        None
+    }
     /// Why an output that satisfies the assertions is inconclusive. For example, an empty inbox that nothing could
     /// reach.
     fn inconclusive(&self, _: &Value) -> Option<String> {

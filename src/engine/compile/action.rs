@@ -47,6 +47,7 @@ impl Compiler<'_> {
             location: spec.span.location(),
             summary: verb.summary,
             kind: verb.kind,
+            implied: verb.implied,
             bind: spec.bind.map(|n| n.text),
             save: spec.save.into_iter().map(|(n, e)| (n.text, e)).collect(),
             assertions: spec.assertions,
@@ -89,10 +90,9 @@ impl Compiler<'_> {
             _ => with_times(&[]),
         };
         fields.iter().for_each(|(f, s)| names.built_in(f, s.clone()));
-        let own: Vec<String> = fields.into_iter().map(|(f, _)| f).collect();
         let known = match &verb.shape {
             _ if verb.is_nothing() => None,
-            Shape::Fields(_) => Some(&own[..]),
+            Shape::Fields(_) => Some(&fields[..]),
             _ => Some(&[][..]),
         };
         let problems = self.problems.0.len();
@@ -100,7 +100,7 @@ impl Compiler<'_> {
         self.check_references(spec.give_up_if.iter().flat_map(Expression::references), names);
         self.require(spec.save.iter().flat_map(|(_, e)| e.references()), names, &mut asked);
         // other names must be bound before; the fields of its own output will be
-        needs.extend(asked.into_iter().filter(|n| !own.contains(n)));
+        needs.extend(asked.into_iter().filter(|n| !fields.iter().any(|(f, _)| f == n)));
         if verb.broken {
             self.problems.0.truncate(problems);
         }

@@ -10,11 +10,17 @@ use crate::{
     plan::Assertions,
     source::Span,
 };
+use std::sync::Arc;
 
 impl Compiler<'_> {
     /// Checks assertions and returns the names that they need. With `fields`, the pattern is for an output that has those; none if
     /// they are known only in the run.
-    pub(super) fn assertions(&mut self, assertions: &Assertions, fields: Option<&[String]>, names: &Names) -> Needs {
+    pub(super) fn assertions(
+        &mut self,
+        assertions: &Assertions,
+        fields: Option<&[(String, Shape)]>,
+        names: &Names,
+    ) -> Needs {
         let mut needs = Needs::new();
         if let Some(p) = &assertions.pattern {
             self.require(&p.references(), names, &mut needs);
@@ -22,11 +28,15 @@ impl Compiler<'_> {
                 (Matcher::Map(entries), Some(known)) if !known.is_empty() => self.check_keys(entries, known, names),
                 (Matcher::Map(entries), None) => {
                     for (name, span, inner) in entries.iter().filter_map(|(k, at, p)| Some((k.as_literal()?, at, p))) {
-                        let read = Reference { root: name.to_string(), path: vec![], span: span.clone() };
+                        let read = Reference {
+                            root: name.to_string(),
+                            path: vec![],
+                            span: span.clone(),
+                            element_fields: Arc::default(),
+                        };
                         let shape = self.require([&read], names, &mut needs).pop();
                         if let (Some(Shape::Fields(fields)), Matcher::Map(entries)) = (shape, &inner.matcher) {
-                            let known: Vec<String> = fields.into_iter().map(|(f, _)| f).collect();
-                            self.check_keys(entries, &known, names);
+                            self.check_keys(entries, &fields, names);
                         }
                     }
                 }
@@ -43,13 +53,15 @@ impl Compiler<'_> {
     }
 
     /// Reports the keys of a pattern that are not among the fields of an output: `expect: { batch: { stauts: 200 } }`.
-    fn check_keys(&mut self, entries: &[(Template, Span, Pattern)], known: &[String], names: &Names) {
+    fn check_keys(&mut self, entries: &[(Template, Span, Pattern)], known: &[(String, Shape)], names: &Names) {
         for (name, span) in entries.iter().filter_map(|(key, span, _)| Some((key.as_literal()?, span))) {
-            if !known.iter().any(|k| k == name) {
-                names.touch(name);
-                let d = Diagnostic::error("unknown-field", span, format!("unknown field `{name}` of this output"));
-                self.problems.push(d.suggest(name, known.iter().map(String::as_str)));
+            if let Some((_, shape)) = known.iter().find(|(k, _)| k == name) {
+                shape.note_read(&[]);
+                continue;
             }
+            names.touch(name);
+            let d = Diagnostic::error("unknown-field", span, format!("unknown field `{name}` of this output"));
+            self.problems.push(d.suggest(name, known.iter().map(|(k, _)| k.as_str())));
         }
     }
 }

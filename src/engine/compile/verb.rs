@@ -4,14 +4,14 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     engine::{
         names::{Names, Shape},
-        schedule::ActionKind,
+        schedule::{ActionKind, ImpliedAssertion},
     },
     executor::Body,
     expr::{Reference, Tree},
     plan::{ActionSpec, Overlap, Spanned, Verb},
     yaml::Node,
 };
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 pub(super) struct CompiledVerb {
     pub kind: ActionKind,
@@ -20,13 +20,14 @@ pub(super) struct CompiledVerb {
     pub shape: Shape,
     /// The references in its body.
     pub reads: Vec<Reference>,
+    pub implied: Option<ImpliedAssertion>,
     /// It has errors, which are reported. The names that it would bind count as bound.
     pub broken: bool,
 }
 
 impl CompiledVerb {
     fn new(kind: ActionKind, summary: impl Into<String>, shape: Shape, reads: Vec<Reference>) -> Self {
-        CompiledVerb { kind, summary: summary.into(), shape, reads, broken: false }
+        CompiledVerb { kind, summary: summary.into(), shape, reads, implied: None, broken: false }
     }
 
     fn broken(reads: Vec<Reference>) -> Self {
@@ -66,14 +67,18 @@ impl Compiler<'_> {
         self.problems.extend(problems);
         self.check_references(&reads, names);
         let Some(action) = action.filter(|_| !failed) else { return Some(CompiledVerb::broken(reads)) };
-        let shape = match action.fields() {
-            [] => Shape::Any,
-            fields => Shape::Fields(with_times(fields)),
-        };
+        let mut fields = with_times(action.fields());
+        let implied = action.implied().map(|(field, value)| {
+            let stated = Arc::new(AtomicBool::new(false));
+            let shapes = fields.iter_mut().filter(|(f, _)| f == field);
+            shapes.for_each(|(_, shape)| *shape = Shape::Noted(stated.clone()));
+            ImpliedAssertion { field, value, stated }
+        });
+        let shape = if action.fields().is_empty() { Shape::Any } else { Shape::Fields(fields) };
         let chosen = (executor.needs_target() || target.is_some()).then(|| self.target(executor.verb(), target));
         let summary = format!("{} {}", executor.verb(), action.summary());
         let kind = ActionKind::Perform { action: Arc::from(action), verb: executor.verb(), target: chosen.flatten() };
-        Some(CompiledVerb::new(kind, summary, shape, reads))
+        Some(CompiledVerb { implied, ..CompiledVerb::new(kind, summary, shape, reads) })
     }
 
     fn use_verb(&mut self, action: &Spanned, inputs: Vec<(Spanned, Tree)>, names: &Names) -> Option<CompiledVerb> {

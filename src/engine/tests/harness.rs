@@ -63,6 +63,8 @@ struct FakeAction {
     silent: bool,
     changes: bool,
     broken: bool,
+    /// Its answer must be 1 unless the plan reads it.
+    implied: bool,
 }
 
 /// One attempt of a script.
@@ -99,7 +101,7 @@ impl Executor for Fake {
         ""
     }
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {
-        if !body.keys(&["name", "says", "silence", "changes"]) {
+        if !body.keys(&["name", "says", "silence", "changes", "implied"]) {
             return None;
         }
         let says = match body.get("says").cloned() {
@@ -110,7 +112,7 @@ impl Executor for Fake {
             None => vec![Turn { after: None, error: None, say: Tree::Value(Value::Bool(true)), cancel: false }],
         };
         let flag = |k: &str, default| body.get(k).map_or(default, |n| n.key_text() == "true");
-        let changes = flag("changes", false);
+        let (changes, implied) = (flag("changes", false), flag("implied", false));
         let broken = body.get("silence").is_some_and(|n| n.key_text() == "panic");
         let silent = broken || flag("silence", true);
         Some(Box::new(FakeAction {
@@ -120,6 +122,7 @@ impl Executor for Fake {
             silent,
             changes,
             broken,
+            implied,
         }))
     }
     fn target(&self, body: &mut Body<'_>) -> Option<Box<dyn TargetSpec>> {
@@ -172,6 +175,9 @@ impl Action for FakeAction {
     }
     fn changes(&self) -> bool {
         self.changes
+    }
+    fn implied(&self) -> Option<(&'static str, Value)> {
+        self.implied.then_some(("answer", Value::Int(1)))
     }
     fn inconclusive(&self, output: &Value) -> Option<String> {
         assert!(!self.broken, "a scripted panic outside of an action");

@@ -480,3 +480,34 @@ fn refuses_keys_without_effect() {
         assert!(drawn.contains(code) && drawn.matches("error").count() == 1, "{step}: {drawn}");
     }
 }
+
+#[tokio::test]
+async fn an_implied_assertion_counts_unless_the_plan_reads_the_field() {
+    let verdict = async |rest: &str, expected: &str| {
+        let plan = format!(
+            "
+  - id: A
+    tier: must
+    steps: [{{ step: s, do: [{{ fake: {{ says: [2], implied: true }}, as: a{rest} }}] }}]
+    expected: [{{ result: r, {expected} }}]
+"
+        );
+        run(&plan).await.verdict("A")
+    };
+    let whole = "check: 'a.at > timestamp(0)'";
+    for (rest, expected, passes) in [
+        ("", whole, false),
+        (", expect: { answer: 2 }", whole, true),
+        (", check: answer > 1", whole, true),
+        (", save: { n: answer }", "check: n == 2", true),
+        ("", "check: 'a.answer == 2'", true),
+        ("", "expect: { a: { answer: 2 } }", true),
+        (", foreach: [1, 2]", "check: 'a.all(x, x.answer == 2)'", true),
+        (", foreach: [1, 2]", "check: 'a[1].answer == 2'", true),
+        (", foreach: [1, 2]", "check: 'a.all(x, x.at > timestamp(0))'", false),
+        (", foreach: { k: 1 }", "check: a.k.answer == 2", true),
+    ] {
+        let wanted = if passes { Verdict::Passed } else { Verdict::Failed };
+        assert_eq!(verdict(rest, expected).await, wanted, "{rest} {expected}");
+    }
+}

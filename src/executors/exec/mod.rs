@@ -103,6 +103,10 @@ impl Action for Program {
         true
     }
 
+    fn implied(&self) -> Option<(&'static str, Value)> {
+        Some(("exit", Value::Int(0)))
+    }
+
     async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
         let mut words = vec![];
         for tree in &self.words {

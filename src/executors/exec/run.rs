@@ -92,9 +92,18 @@ pub(super) async fn run(cx: &ActionContext<'_>, command: &Command) -> Result<Out
     if out.truncated || err.truncated {
         cx.note(EvidenceKind::Note, "the output was cut at 32 MiB");
     }
+    let (out_cut, err_cut) = (out.truncated, err.truncated);
     let (exit, out, err) = (exit_code(status), out.into_text(), err.into_text());
     cx.note(EvidenceKind::Response, format!("{status}\n{out}{err}"));
-    let value = [("exit".into(), exit.into()), ("stdout".into(), out.into()), ("stderr".into(), err.into())];
+    let cut = |text: String, truncated| match truncated {
+        false => Value::from(text),
+        true => Value::partial(text.into(), "the output was cut at 32 MiB"),
+    };
+    let out = match out.is_empty() && !err.is_empty() {
+        true => Value::partial("".into(), "the program wrote only to stderr"),
+        false => cut(out, out_cut),
+    };
+    let value = [("exit".into(), exit.into()), ("stdout".into(), out), ("stderr".into(), cut(err, err_cut))];
     Ok(Output::new(Value::map(value), started))
 }
 

@@ -89,6 +89,10 @@ impl Action for HttpAction {
         self.perform(cx).await
     }
 
+    fn implied(&self) -> Option<(&'static str, Value)> {
+        Some(("answered", Value::Bool(true)))
+    }
+
     fn without_object(&self, output: &Value) -> Option<Value> {
         let mut map = output.as_map()?.clone();
         if map.get("answered") != Some(&Value::Bool(true)) || map.get("status") == Some(&Value::Int(404)) {

@@ -82,13 +82,14 @@ pub(super) fn output_without_body(response: &Response, timing: Timing, reason: &
 }
 
 pub(super) fn output(response: &Response, body: ReadBody, timing: Timing) -> Map {
-    let cut = matches!(body.missing, Some(Missing::Limit(_)));
+    let (cut, broken) =
+        (matches!(body.missing, Some(Missing::Limit(_))), matches!(body.missing, Some(Missing::Broken(_))));
     let text = match body.missing {
         None => Value::from(body.text),
         Some(missing) => Value::partial(Value::from(body.text), missing.reason()),
     };
     Map::from_iter([
-        ("answered".into(), true.into()),
+        ("answered".into(), (!broken).into()),
         ("status".into(), Value::Int(response.status().as_u16().into())),
         ("headers".into(), joined_headers(response.headers())),
         ("cookies".into(), cookies_value(response.headers())),

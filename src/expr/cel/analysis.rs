@@ -8,7 +8,7 @@ use cel::{
     Program,
     common::ast::{Expr, IdedExpr, LiteralValue, operators as op},
 };
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 /// Names before a `.` that qualify a function: `math.greatest(…)`.
 const NAMESPACES: [&str; 4] = ["math", "lists", "optional", "base64"];
@@ -19,6 +19,8 @@ pub struct Reference {
     pub root: String,
     pub path: Vec<Access>,
     pub span: Span,
+    /// The fields that the expression takes from the elements of lists: `status` in `all.exists(a, a.status == 201)`.
+    pub element_fields: Arc<[String]>,
 }
 
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub(super) struct Analysis<'a> {
     locate: &'a dyn Fn(Range<usize>) -> Span,
     /// Variables of the enclosing macros.
     bound: Vec<String>,
+    /// Fields taken from such variables.
+    element_fields: Vec<String>,
     pub(super) references: Vec<Reference>,
     /// Names of called functions, each with its bytes.
     pub(super) calls: Vec<(String, Range<usize>)>,
@@ -47,8 +51,11 @@ pub(super) struct Analysis<'a> {
 impl<'a> Analysis<'a> {
     pub(super) fn of(program: &'a Program, text: &'a str, locate: &'a dyn Fn(Range<usize>) -> Span) -> Self {
         let (bound, references, calls, placeholders) = (vec![], vec![], vec![], vec![]);
-        let mut analysis = Analysis { text, program, locate, bound, references, calls, placeholders };
+        let element_fields = vec![];
+        let mut analysis = Analysis { text, program, locate, bound, element_fields, references, calls, placeholders };
         analysis.visit(program.expression());
+        let element_fields: Arc<[String]> = analysis.element_fields.drain(..).collect();
+        analysis.references.iter_mut().for_each(|r| r.element_fields = element_fields.clone());
         analysis
     }
 
@@ -58,8 +65,13 @@ impl<'a> Analysis<'a> {
 
     fn visit(&mut self, e: &IdedExpr) {
         if let Some((root, span, path)) = self.path(e) {
-            if !self.bound.contains(&root) && !root.starts_with('@') {
-                self.references.push(Reference { root, path, span });
+            if self.bound.contains(&root) {
+                self.element_fields.extend(path.into_iter().filter_map(|a| match a {
+                    Access::Field(name, _) => Some(name),
+                    _ => None,
+                }));
+            } else if !root.starts_with('@') {
+                self.references.push(Reference { root, path, span, element_fields: Arc::default() });
             }
             return;
         }
