@@ -41,6 +41,10 @@ pub enum Mutation {
     Missing,
     /// An earlier response to the same request.
     Stale,
+    /// The request was sent, and nothing came back.
+    NoResponse,
+    /// Nothing of a text or list was received, as of an empty log.
+    Partial,
 }
 
 impl Mutation {
@@ -75,6 +79,8 @@ impl Mutation {
             Mutation::FieldAdded(_) => "field added",
             Mutation::Missing => "object missing",
             Mutation::Stale => EARLIER_RESPONSE,
+            Mutation::NoResponse => "no response",
+            Mutation::Partial => "partial",
         })
     }
 
@@ -98,6 +104,9 @@ pub const STACK_TRACES: &str = "\ngoroutine 1 [running]:\nmain.main()\n\t/app/ma
     Traceback (most recent call last):\n  File \"/app/main.py\", line 3, in <module>\n\
     Exception in thread \"main\" java.lang.NullPointerException\n\tat com.example.Main.main(Main.java:5)\n\
     TypeError: x is not a function\n    at handler (/app/index.js:12:3)\n";
+
+/// The reason in mutants without a response or a part of it.
+pub const NOT_RECEIVED: &str = "not received in this mutant";
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// Added and subtracted by `FarMore` and `FarLess`: more than any limit in a plan.
@@ -143,6 +152,8 @@ pub fn mutate(mutation: &Mutation, v: &Value, n: usize) -> Edit {
         (M::Added(more), Value::List(l)) if !more.is_empty() => {
             l.iter().chain(more).cloned().collect::<Vec<_>>().into()
         }
+        (M::Partial, Value::Text(_)) => Value::partial("".into(), NOT_RECEIVED),
+        (M::Partial, Value::List(_)) => Value::partial(Value::list(vec![]), NOT_RECEIVED),
         (M::FieldAdded(names), Value::Map(m)) => {
             let mut map = (**m).clone();
             names.iter().for_each(|name| {
@@ -200,6 +211,7 @@ pub fn general_mutations(secrets: &str) -> Vec<Mutation> {
         Mutation::Shortened,
         Mutation::Doubled,
         Mutation::Reordered,
+        Mutation::Partial,
         Mutation::GainsSecret(secrets.to_string()),
         Mutation::GainsTrace,
     ]

@@ -2,7 +2,7 @@
 //! each of those fields.
 use super::{
     disturbance::{DISTURBANCES, Disturber},
-    mutation::{Mutation, STACK_TRACES, general_mutations, mentioned_text, mutate, mutations_for},
+    mutation::{Mutation, NOT_RECEIVED, STACK_TRACES, general_mutations, mentioned_text, mutate, mutations_for},
     mutation_results::{Fields, Kill, MutationResults},
     path::{Edit, FieldPath, PathStep, edit, format_path, joined, values_at},
     reaction::{Judge, Reaction},
@@ -285,10 +285,14 @@ impl<'h> Mutator<'h> {
     fn replace_whole(&mut self, member: &Member) {
         let attempt = member.attempts - 1;
         let Some(output) = self.output(member, attempt) else { return };
-        let missing = self.judge.actions.get(&self.group.location).and_then(|a| a.without_object(&output.value));
+        let action = self.judge.actions.get(&self.group.location);
+        let missing = action.and_then(|a| a.without_object(&output.value));
         let missing = missing.into_iter().map(|v| (Mutation::Missing, v));
+        let fields = action.map(|a| a.fields()).filter(|fields| fields.contains(&"answered"));
+        let none = fields.map(|fields| Output::no_response(fields, NOT_RECEIVED, output.at, output.took).value);
+        let none = none.into_iter().map(|v| (Mutation::NoResponse, v));
         let earlier = self.earlier_responses(member, attempt).into_iter().map(|v| (Mutation::Stale, v));
-        for (mutation, value) in missing.chain(earlier).collect::<Vec<_>>() {
+        for (mutation, value) in missing.chain(none).chain(earlier).collect::<Vec<_>>() {
             self.try_and_record(vec![change(member, attempt, output, value)], &vec![], &mutation);
         }
     }
