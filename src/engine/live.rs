@@ -83,17 +83,17 @@ impl LiveSource {
 impl ObservationSource for LiveSource {
     async fn observe(&self, request: ObservationRequest<'_>) -> Option<Observation> {
         let (attempts, until) = (request.wait.attempts, request.wait.observe_until());
-        if attempts > 0 && until.is_some_and(|until| Instant::now() >= until) {
+        if attempts > 0 && !request.confirm && until.is_some_and(|until| Instant::now() >= until) {
             return None;
         }
         let evidence = Mutex::new(vec![]);
         let sent = AtomicBool::new(false);
         let environment = self.environment();
         let limit = Instant::now() + request.timeout;
-        let deadline = until.map_or(limit, |u| u.min(limit));
+        let deadline = until.filter(|_| !request.confirm).map_or(limit, |u| u.min(limit));
         let result = {
             let act = async {
-                if attempts > 0 && request.last.is_none() {
+                if attempts > 0 && request.last.is_none() && !request.confirm {
                     tokio::time::sleep(request.wait.pace()).await;
                 }
                 let target = match request.target {

@@ -20,6 +20,8 @@ pub struct ObservationRequest<'a> {
     /// The previous output, from which the next attempt continues without losing anything.
     pub last: Option<&'a Output>,
     pub wait: &'a Wait<'a>,
+    /// Observe once more, although the time for observing is over.
+    pub confirm: bool,
     /// Time limit of this attempt.
     pub timeout: Duration,
     pub cancel: &'a CancellationToken,

@@ -40,12 +40,25 @@ impl ActionRunner<'_> {
         let mut value: Option<Value> = None;
         let mut error: Option<ActionError> = None;
         let begun = Instant::now();
+        let mut confirm = false;
         let held = loop {
-            let (last_output, cancel) = (last.as_ref(), self.cancel);
-            let request =
-                ObservationRequest { action, target, at, scope, last: last_output, wait: &wait, timeout, cancel };
+            let request = ObservationRequest {
+                action,
+                target,
+                at,
+                scope,
+                last: last.as_ref().filter(|_| !confirm),
+                wait: &wait,
+                confirm,
+                timeout,
+                cancel: self.cancel,
+            };
             let (attempt_at, attempt_begun) = (Timestamp::now(), Instant::now());
             let Some(observation) = self.source.observe(request).await else {
+                if !confirm && error.is_none() && action.can_miss_changes() {
+                    confirm = true;
+                    continue;
+                }
                 break wait.held_to_the_end() && error.is_none();
             };
             let (mut result, mut evidence) = (observation.result, observation.evidence);
@@ -75,7 +88,7 @@ impl ActionRunner<'_> {
                         wait.retries_errors() && !matches!(e, ActionError::Cancelled | ActionError::Undefined(_));
                     // `last` stays: the next attempt continues from it and misses nothing
                     error = Some(e);
-                    if !retries {
+                    if !retries || confirm {
                         break false;
                     }
                 }
@@ -95,8 +108,11 @@ impl ActionRunner<'_> {
                     self.emit_observed(at, time, Ok(&output.value), &results, evidence).await;
                     value = Some(output.value.clone());
                     last = Some(output);
-                    if let Some(held) = wait.decide(results.iter().all(|r| r.holds), &inner) {
-                        break held;
+                    let (holds, held_before) = (results.iter().all(|r| r.holds), wait.held_to_the_end());
+                    match wait.decide(holds, &inner) {
+                        Some(held) => break held,
+                        None if confirm && (held_before || !holds) => break holds,
+                        None => confirm = false,
                     }
                 }
             }

@@ -138,6 +138,11 @@ pub trait Action: Send + Sync {
         tokio::time::sleep(pace).await;
         self.perform(cx).await
     }
+    /// Whether `next` waits for reports of changes, which can silently cease. Then the engine observes once more with
+    /// `perform` before it concludes that nothing has changed.
+    fn can_miss_changes(&self) -> bool {
+        false
+    }
     /// A field, and the value that it must have unless the plan has an assertion about it.
     fn implied(&self) -> Option<(&'static str, Value)> {
         None

@@ -65,6 +65,8 @@ struct FakeAction {
     broken: bool,
     /// Its answer must be 1 unless the plan reads it.
     implied: bool,
+    /// Changes are never reported.
+    stalls: bool,
 }
 
 /// One attempt of a script.
@@ -101,7 +103,7 @@ impl Executor for Fake {
         ""
     }
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {
-        if !body.keys(&["name", "says", "silence", "changes", "implied"]) {
+        if !body.keys(&["name", "says", "silence", "changes", "implied", "stalls"]) {
             return None;
         }
         let says = match body.get("says").cloned() {
@@ -112,7 +114,7 @@ impl Executor for Fake {
             None => vec![Turn { after: None, error: None, say: Tree::Value(Value::Bool(true)), cancel: false }],
         };
         let flag = |k: &str, default| body.get(k).map_or(default, |n| n.key_text() == "true");
-        let (changes, implied) = (flag("changes", false), flag("implied", false));
+        let (changes, implied, stalls) = (flag("changes", false), flag("implied", false), flag("stalls", false));
         let broken = body.get("silence").is_some_and(|n| n.key_text() == "panic");
         let silent = broken || flag("silence", true);
         Some(Box::new(FakeAction {
@@ -123,6 +125,7 @@ impl Executor for Fake {
             changes,
             broken,
             implied,
+            stalls,
         }))
     }
     fn target(&self, body: &mut Body<'_>) -> Option<Box<dyn TargetSpec>> {
@@ -175,6 +178,16 @@ impl Action for FakeAction {
     }
     fn changes(&self) -> bool {
         self.changes
+    }
+    fn can_miss_changes(&self) -> bool {
+        self.stalls
+    }
+    async fn next(&self, cx: &ActionContext<'_>, _: &Output, pace: Duration) -> Result<Output, ActionError> {
+        if self.stalls {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(pace).await;
+        self.perform(cx).await
     }
     fn implied(&self) -> Option<(&'static str, Value)> {
         self.implied.then_some(("answer", Value::Int(1)))

@@ -52,6 +52,10 @@ impl Action for K8sAction {
         Ok(Output::new(value, call.started))
     }
 
+    fn can_miss_changes(&self) -> bool {
+        true
+    }
+
     fn without_object(&self, output: &Value) -> Option<Value> {
         let mut map = output.as_map()?.clone();
         if map.get("found") != Some(&Value::Bool(true)) {
