@@ -1,16 +1,22 @@
 //! The value type shared by plans, expressions, executors and reports: JSON plus times and durations.
-use indexmap::IndexMap;
+mod decimal;
+mod entries;
+pub mod json;
+
+pub use self::decimal::Decimal;
+use self::entries::Entries;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{fmt, sync::Arc};
 
-pub type Map = IndexMap<String, Value>;
+pub type Map = Entries<Value>;
 
 /// A JSON value, a time, a duration, or a value that was not or not completely observed. Cheap to clone: text, lists
 /// and maps are shared.
 ///
 /// Serialised as JSON, where a map with one key marks what JSON lacks, so that a record keeps the types:
-/// `{"$time": "2026-01-02T03:04:05Z"}`, `{"$duration": "PT1.5S"}`, `{"$float": "inf"}`, `{"$unset": "the reason"}` and
+/// `{"$time": "2026-01-02T03:04:05Z"}`, `{"$duration": "PT1.5S"}`, `{"$float": "inf"}`, `{"$decimal": "1e400"}`,
+/// `{"$headers": {…}}` (a map whose keys are found without regard to case), `{"$unset": "the reason"}` and
 /// `{"$partial": [value, "the reason"]}`. An observed map that looks like one of these is written as `{"$map": …}`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
@@ -21,6 +27,8 @@ pub enum Value {
     /// Only for numbers that do not fit an `Int`.
     Uint(u64),
     Float(f64),
+    /// A number that none of the three above holds exactly, as it is spelled.
+    Decimal(Arc<str>),
     Text(Arc<str>),
     Time(Timestamp),
     Duration(SignedDuration),
@@ -71,6 +79,35 @@ impl Value {
         Value::Map(Arc::new(entries.into_iter().collect()))
     }
 
+    /// A number as it is spelled: an integer, the double of which it is the shortest spelling, or a decimal. `None` if it
+    /// is not a number, or its exponent is too large.
+    pub fn number(text: &str) -> Option<Value> {
+        if let Ok(i) = text.parse() {
+            return Some(Value::Int(i));
+        }
+        let decimal = Decimal::parse(text)?;
+        let spelled = || Value::Decimal(text.into());
+        Some(match (decimal.integer(), text.parse::<f64>().ok()) {
+            (Some(i), _) if !text.contains(['.', 'e', 'E']) => u64::try_from(i).map_or_else(|_| spelled(), Value::from),
+            (_, Some(f)) if Decimal::of(f).as_ref() == Some(&decimal) => Value::Float(f),
+            (Some(i), _) => {
+                i64::try_from(i).map(Value::Int).or(u64::try_from(i).map(Value::from)).unwrap_or_else(|_| spelled())
+            }
+            _ => spelled(),
+        })
+    }
+
+    /// The decimal value of a number; that of a double is its shortest spelling.
+    pub fn decimal(&self) -> Option<Decimal> {
+        match self {
+            Value::Int(i) => Some(i128::from(*i).into()),
+            Value::Uint(u) => Some(i128::from(*u).into()),
+            Value::Float(f) => Decimal::of(*f),
+            Value::Decimal(text) => Decimal::parse(text),
+            _ => None,
+        }
+    }
+
     pub fn as_str(&self) -> Option<&str> {
         if let Value::Text(s) = self { Some(s) } else { None }
     }
@@ -112,6 +149,8 @@ impl Value {
             Value::Bool(_) => "bool",
             Value::Int(_) | Value::Uint(_) => "int",
             Value::Float(_) => "float",
+            Value::Decimal(text) if text.contains(['.', 'e', 'E']) => "float",
+            Value::Decimal(_) => "int",
             Value::Text(_) => "string",
             Value::Time(_) => "time",
             Value::Duration(_) => "duration",
@@ -122,15 +161,19 @@ impl Value {
         }
     }
 
-    /// Typed equality: `1` is not `"1"`. Numbers compare by value, maps without order, lists with it. Nothing equals a
+    /// Typed equality: `1` is not `"1"`. Numbers compare by decimal value, maps without order, lists with it. Nothing equals a
     /// value that is incomplete.
     pub fn same(&self, other: &Value) -> bool {
         match (self, other) {
             (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.same(b)),
             (Value::Map(a), Value::Map(b)) => {
+                let (a, b) = if a.is_any_case() { (b, a) } else { (a, b) };
                 a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| v.same(w)))
             }
-            (Value::Int(a), Value::Float(b)) | (Value::Float(b), Value::Int(a)) => *a as f64 == *b,
+            (Value::Float(a), Value::Float(b)) => a == b,
+            (Value::Float(_) | Value::Decimal(_), _) | (_, Value::Float(_) | Value::Decimal(_)) => {
+                self.decimal().is_some_and(|a| other.decimal() == Some(a))
+            }
             (Value::Unset(_) | Value::Partial(_), _) => false,
             _ => self == other,
         }
@@ -144,13 +187,15 @@ impl Value {
             }
             (Value::Map(a), Value::Map(b)) => {
                 Arc::ptr_eq(a, b)
-                    || (a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| v.identical(w))))
+                    || (a.len() == b.len()
+                        && a.is_any_case() == b.is_any_case()
+                        && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| v.identical(w))))
             }
             _ => self == other,
         }
     }
 
-    /// The value as it is sent in a request body: times in RFC 3339, durations like `1.5s`.
+    /// The value for libraries that take JSON: times in RFC 3339, durations like `1.5s`, a decimal as the nearest double.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as J;
         match self {
@@ -159,6 +204,10 @@ impl Value {
             Value::Int(i) => J::from(*i),
             Value::Uint(u) => J::from(*u),
             Value::Float(f) => serde_json::Number::from_f64(*f).map_or(J::Null, J::Number),
+            Value::Decimal(text) => {
+                let nearest = text.parse().unwrap_or(0.0f64).clamp(f64::MIN, f64::MAX);
+                serde_json::Number::from_f64(nearest).map_or(J::Null, J::Number)
+            }
             Value::Text(s) => J::String(s.to_string()),
             Value::Time(t) => J::String(t.to_string()),
             Value::Duration(d) => J::String(seconds(*d)),
@@ -174,7 +223,10 @@ impl Value {
         match self {
             Value::Text(s) => f(s).map_or_else(|| self.clone(), Value::text),
             Value::List(l) => Value::list(l.iter().map(|v| v.map_text(f)).collect()),
-            Value::Map(m) => Value::map(m.iter().map(|(k, v)| (f(k).unwrap_or_else(|| k.clone()), v.map_text(f)))),
+            Value::Map(m) => {
+                let entries = m.iter().map(|(k, v)| (f(k).unwrap_or_else(|| k.clone()), v.map_text(f)));
+                Value::from(entries.collect::<Map>().any_case(m.is_any_case()))
+            }
             Value::Unset(reason) => f(reason).map_or_else(|| self.clone(), Value::unset),
             Value::Partial(p) => {
                 Value::partial(p.value.map_text(f), f(&p.reason).unwrap_or_else(|| p.reason.to_string()))
@@ -199,7 +251,42 @@ impl fmt::Display for Value {
             Value::Float(x) if !x.is_finite() => write!(f, "{x}"),
             Value::Unset(reason) => write!(f, "not observed: {reason}"),
             Value::Partial(partial) => write!(f, "{}", partial.value),
-            other => write!(f, "{}", other.to_json()),
+            other => other.write_json(f),
+        }
+    }
+}
+
+impl Value {
+    /// The value as it is sent in a request body: as [`Value::to_json`], but decimals keep their spelling.
+    pub fn json_text(&self) -> String {
+        struct Json<'a>(&'a Value);
+        impl fmt::Display for Json<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.write_json(f)
+            }
+        }
+        Json(self).to_string()
+    }
+
+    fn write_json(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Decimal(text) => f.write_str(text),
+            Value::List(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    f.write_str(if i == 0 { "[" } else { "," })?;
+                    item.write_json(f)?;
+                }
+                f.write_str(if items.is_empty() { "[]" } else { "]" })
+            }
+            Value::Map(entries) => {
+                for (i, (key, value)) in entries.iter().enumerate() {
+                    write!(f, "{}{}:", if i == 0 { "{" } else { "," }, serde_json::Value::from(key.as_str()))?;
+                    value.write_json(f)?;
+                }
+                f.write_str(if entries.is_empty() { "{}" } else { "}" })
+            }
+            Value::Partial(partial) => partial.value.write_json(f),
+            scalar => write!(f, "{}", scalar.to_json()),
         }
     }
 }
@@ -271,13 +358,15 @@ impl From<Map> for Value {
 const TIME: &str = "$time";
 const DURATION: &str = "$duration";
 const FLOAT: &str = "$float";
+const DECIMAL: &str = "$decimal";
+const HEADERS: &str = "$headers";
 const UNSET: &str = "$unset";
 const PARTIAL: &str = "$partial";
 /// Marks an observed map that could be mistaken for a marker.
 const MAP: &str = "$map";
 
 fn is_marker(key: &str) -> bool {
-    [TIME, DURATION, FLOAT, UNSET, PARTIAL, MAP].contains(&key)
+    [TIME, DURATION, FLOAT, DECIMAL, HEADERS, UNSET, PARTIAL, MAP].contains(&key)
 }
 
 impl Serialize for Value {
@@ -289,11 +378,13 @@ impl Serialize for Value {
             Value::Uint(u) => s.serialize_u64(*u),
             Value::Float(f) if f.is_finite() => s.serialize_f64(*f),
             Value::Float(f) => s.collect_map([(FLOAT, f.to_string())]),
+            Value::Decimal(text) => s.collect_map([(DECIMAL, text)]),
             Value::Text(t) => s.serialize_str(t),
             Value::Time(t) => s.collect_map([(TIME, t.to_string())]),
             Value::Duration(d) => s.collect_map([(DURATION, d.to_string())]),
             Value::List(l) => s.collect_seq(l.iter()),
-            Value::Map(m) if m.len() == 1 && m.keys().all(|k| is_marker(k)) => s.collect_map([(MAP, Entries(m))]),
+            Value::Map(m) if m.is_any_case() => s.collect_map([(HEADERS, Entire(m))]),
+            Value::Map(m) if m.len() == 1 && m.keys().all(|k| is_marker(k)) => s.collect_map([(MAP, Entire(m))]),
             Value::Map(m) => s.collect_map(m.iter()),
             Value::Unset(reason) => s.collect_map([(UNSET, reason)]),
             Value::Partial(p) => s.collect_map([(PARTIAL, (&p.value, &p.reason))]),
@@ -302,9 +393,9 @@ impl Serialize for Value {
 }
 
 /// A map that is written as it is, whatever its keys.
-struct Entries<'a>(&'a Map);
+struct Entire<'a>(&'a Map);
 
-impl Serialize for Entries<'_> {
+impl Serialize for Entire<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.collect_map(self.0.iter())
     }
@@ -327,8 +418,7 @@ enum MarkerError {
 fn typed(json: serde_json::Value) -> Result<Value, MarkerError> {
     use serde_json::Value as J;
     let entries = |o: serde_json::Map<String, J>| {
-        let entries = o.into_iter().map(|(k, v)| Ok((k, typed(v)?))).collect::<Result<Map, MarkerError>>();
-        entries.map(Value::from)
+        o.into_iter().map(|(k, v)| Ok((k, typed(v)?))).collect::<Result<Map, MarkerError>>()
     };
     Ok(match json {
         J::Object(mut o) if o.len() == 1 && o.keys().all(|k| is_marker(k)) => {
@@ -337,8 +427,10 @@ fn typed(json: serde_json::Value) -> Result<Value, MarkerError> {
                 (TIME, J::String(text)) => Value::Time(text.parse()?),
                 (DURATION, J::String(text)) => Value::Duration(text.parse()?),
                 (FLOAT, J::String(text)) => Value::Float(text.parse()?),
+                (DECIMAL, J::String(text)) if Decimal::parse(&text).is_some() => Value::Decimal(text.into()),
+                (HEADERS, J::Object(o)) => entries(o)?.any_case(true).into(),
                 (UNSET, J::String(reason)) => Value::unset(reason),
-                (MAP, J::Object(o)) => entries(o)?,
+                (MAP, J::Object(o)) => entries(o)?.into(),
                 (PARTIAL, J::Array(mut pair)) if pair.len() == 2 && pair[1].is_string() => {
                     let reason = pair.pop().and_then(|r| r.as_str().map(Arc::<str>::from)).unwrap_or_default();
                     Value::Partial(Arc::new(Partial { value: typed(pair.remove(0))?, reason }))
@@ -346,61 +438,11 @@ fn typed(json: serde_json::Value) -> Result<Value, MarkerError> {
                 (key, content) => Value::map([(key.to_string(), typed(content)?)]),
             }
         }
-        J::Object(o) => entries(o)?,
+        J::Object(o) => entries(o)?.into(),
         J::Array(a) => Value::list(a.into_iter().map(typed).collect::<Result<_, _>>()?),
         other => Value::from(other),
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn round_trips_with_its_types_and_order() {
-        let v = Value::map([
-            ("z".into(), Value::Time("2026-01-02T03:04:05.25Z".parse().unwrap())),
-            ("a".into(), Value::Duration(SignedDuration::from_millis(-1500))),
-            ("n".into(), Value::from(json!([1, u64::MAX, 1.5, null, true, "x"]))),
-        ]);
-        let text = serde_json::to_string(&v).unwrap();
-        assert!(text.starts_with(r#"{"z":{"$time""#), "{text}");
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), v);
-    }
-
-    #[test]
-    fn observed_data_is_never_read_as_a_marker() {
-        let inner = [
-            json!({"$time": "2026-01-02T03:04:05Z"}),
-            json!({"$time": "soon"}),
-            json!({"$unset": "why"}),
-            json!({"$partial": [1, "why"]}),
-            json!({"$map": {"$map": {"$duration": "PT1S"}}}),
-            json!({"$float": "inf"}),
-            json!({"$time": 1, "other": 2}),
-        ];
-        for json in inner {
-            let v = Value::list(vec![Value::from(json)]);
-            assert_eq!(serde_json::from_str::<Value>(&serde_json::to_string(&v).unwrap()).unwrap(), v);
-        }
-    }
-
-    #[test]
-    fn what_json_lacks_survives() {
-        let partial = Value::partial(Value::map([("t".into(), Value::unset("cut"))]), "longer than 64 KiB");
-        for v in [Value::Float(f64::INFINITY), Value::Float(f64::NEG_INFINITY), Value::unset("no response"), partial] {
-            assert_eq!(serde_json::from_str::<Value>(&serde_json::to_string(&v).unwrap()).unwrap(), v);
-        }
-        let nan = serde_json::to_string(&Value::Float(f64::NAN)).unwrap();
-        assert!(matches!(serde_json::from_str(&nan).unwrap(), Value::Float(f) if f.is_nan()));
-    }
-
-    #[test]
-    fn equality_is_typed() {
-        assert!(!Value::from(json!(1)).same(&Value::from(json!("1"))));
-        assert!(Value::from(json!(1)).same(&Value::from(json!(1.0))));
-        assert!(Value::from(json!({"a": 1, "b": [2]})).same(&Value::from(json!({"b": [2], "a": 1}))));
-        assert!(!Value::from(json!({"a": 1})).same(&Value::from(json!({"a": 1, "b": 2}))));
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! What the verbs that speak HTTP share.
-use crate::value::Value;
+use crate::value::{Map, Value, json};
+use encoding_rs::{Encoding, UTF_8};
 use http::HeaderMap;
 use reqwest::Url;
 use rustls::crypto::{CryptoProvider, ring};
@@ -18,10 +19,61 @@ pub fn is_loopback(url: &Url) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Headers by lower-case name. Repeated ones are joined by `, `.
+/// Headers by name, which is looked up without regard to case. Repeated ones are joined by `, `.
 pub fn joined_headers(headers: &HeaderMap) -> Value {
-    Value::map(headers.keys().map(|name| {
+    let all = headers.keys().map(|name| {
         let values: Vec<_> = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
         (name.as_str().to_string(), Value::from(values.join(", ")))
-    }))
+    });
+    Value::from(all.collect::<Map>().any_case(true))
+}
+
+/// The JSON of a body whose content type says JSON, or which begins like an object or a list. Otherwise unset with the
+/// reason.
+pub fn json_body(content_type: &str, bytes: &[u8]) -> Value {
+    let unmarked = Encoding::for_bom(bytes).map_or(bytes, |(_, mark)| &bytes[mark..]);
+    let first = unmarked.iter().find(|b| **b != 0 && !b.is_ascii_whitespace());
+    if first.is_none() {
+        return Value::unset("the body is empty");
+    }
+    if !content_type.to_ascii_lowercase().contains("json") && !matches!(first, Some(b'{' | b'[')) {
+        let found = if content_type.is_empty() { "it has no content type" } else { content_type };
+        return Value::unset(format!("the body is not JSON ({found}): `text` has it"));
+    }
+    json::read_bytes(bytes, charset(content_type))
+        .unwrap_or_else(|e| Value::unset(format!("the body is invalid JSON: {e}")))
+}
+
+/// Decodes in the character set of the content type, by default UTF-8. Invalid sequences become `�`.
+pub fn decode_text(content_type: &str, bytes: Vec<u8>) -> String {
+    match charset(content_type) {
+        Some(encoding) if encoding != UTF_8 => encoding.decode(&bytes).0.into_owned(),
+        _ => String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()),
+    }
+}
+
+fn charset(content_type: &str) -> Option<&'static Encoding> {
+    let mut parameters = content_type.split(';').skip(1).filter_map(|p| p.split_once('='));
+    let (_, label) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
+    Encoding::for_label(label.trim().trim_matches('"').as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_its_json_or_the_reason_why_not() {
+        let reason = |content_type: &str, bytes: &[u8]| match json_body(content_type, bytes) {
+            Value::Unset(reason) => reason.to_string(),
+            other => panic!("{other}"),
+        };
+        assert_eq!(reason("application/json", b"\xef\xbb\xbf "), "the body is empty");
+        assert!(reason("text/html", b"<p>").starts_with("the body is not JSON (text/html)"));
+        assert!(reason("text/plain", b"{\"a\":1,\"a\":2}").contains("duplicate key `a`"));
+        let latin1 = json_body("application/json; charset=ISO-8859-1", b"\"\xe9\"");
+        assert_eq!(latin1, Value::text("é"));
+        let utf16: Vec<u8> = "{\"a\":1}".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(json_body("", &utf16).get("a"), Some(&Value::Int(1)));
+    }
 }

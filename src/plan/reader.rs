@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
         }
         let length = match &node.kind {
             Kind::Str(s) => s.len(),
-            Kind::Int(_) | Kind::Uint(_) | Kind::Float(_) | Kind::Bool(_) => node.span.text().len(),
+            Kind::Int(_) | Kind::Uint(_) | Kind::Float(_) | Kind::Decimal(_) | Kind::Bool(_) => node.span.text().len(),
             _ => {
                 let message = format!("expected an expression, found {}", node.what());
                 self.error("unquoted-expression", &node.span, message, "quote the expression: `'a ? b : c'`");

@@ -1,5 +1,6 @@
 //! A YAML tree with the span of every key and value.
 use crate::{source::Span, value::Value};
+use std::sync::Arc;
 
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -14,6 +15,8 @@ pub enum Kind {
     Int(i64),
     Uint(u64),
     Float(f64),
+    /// A number that none of the three above holds exactly, as it is spelled.
+    Decimal(Arc<str>),
     Str(String),
     Seq(Vec<Node>),
     Map(Vec<(Node, Node)>),
@@ -38,7 +41,7 @@ impl Node {
         match self.kind {
             Kind::Null => "nothing",
             Kind::Bool(_) => "a boolean",
-            Kind::Int(_) | Kind::Uint(_) | Kind::Float(_) => "a number",
+            Kind::Int(_) | Kind::Uint(_) | Kind::Float(_) | Kind::Decimal(_) => "a number",
             Kind::Str(_) => "a string",
             Kind::Seq(_) => "a list",
             Kind::Map(_) => "a map",
@@ -53,6 +56,7 @@ impl Node {
             Kind::Int(i) => Value::Int(*i),
             Kind::Uint(u) => Value::from(*u),
             Kind::Float(f) => Value::Float(*f),
+            Kind::Decimal(text) => Value::Decimal(text.clone()),
             Kind::Str(s) => Value::text(s),
             Kind::Seq(items) => Value::list(items.iter().map(Node::to_value).collect()),
             Kind::Map(entries) => Value::map(entries.iter().map(|(k, v)| (k.key_text(), v.to_value()))),

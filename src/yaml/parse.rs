@@ -3,6 +3,7 @@ use super::node::{Kind, Node};
 use crate::{
     diagnostic::Diagnostic,
     source::{Source, Span},
+    value::Value,
 };
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
@@ -93,9 +94,20 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
         budget: serde_saphyr::budget! { enforce_alias_anchor_ratio: false, max_nodes: 5_000_000 },
         with_snippet: false,
+        // `1e400` keeps its spelling; `.inf` is refused below
+        non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough,
     };
     match serde_saphyr::from_str_with_options::<Raw>(&source.text, options) {
-        Ok(raw) => Ok(node(raw, source)),
+        Ok(raw) => {
+            let tree = node(raw, source);
+            match infinite(&tree) {
+                Some(at) => {
+                    let message = format!("invalid YAML: value `{}` is not a finite number", at.span.text());
+                    Err(Box::new(Diagnostic::error("yaml-syntax", &at.span, message)))
+                }
+                None => Ok(tree),
+            }
+        }
         Err(error) => {
             let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
             let mut at = error.location().map_or(0, |l| offset(source, l));
@@ -141,8 +153,30 @@ fn offset(source: &Source, l: serde_saphyr::Location) -> usize {
     line + rest.char_indices().nth((l.column() as usize).saturating_sub(1)).map_or(0, |(i, _)| i)
 }
 
+/// The first number that is infinite or `.nan`.
+fn infinite(node: &Node) -> Option<&Node> {
+    match &node.kind {
+        Kind::Float(f) if !f.is_finite() => Some(node),
+        Kind::Seq(items) => items.iter().find_map(infinite),
+        Kind::Map(entries) => entries.iter().find_map(|(k, v)| infinite(k).or_else(|| infinite(v))),
+        _ => None,
+    }
+}
+
+/// A number that is spelled with a fraction or an exponent, or is too long for an integer.
+fn spelled(f: f64, source: &Arc<Source>, at: serde_saphyr::Location) -> Kind {
+    let start = offset(source, at);
+    let len = at.span().byte_len().unwrap_or(0) as usize;
+    match source.text.get(start..start + len).and_then(|text| Value::number(text.trim())) {
+        Some(Value::Decimal(text)) => Kind::Decimal(text),
+        Some(Value::Int(i)) => Kind::Int(i),
+        Some(Value::Uint(u)) => Kind::Uint(u),
+        _ => Kind::Float(f),
+    }
+}
+
 fn node(raw: Raw, source: &Arc<Source>) -> Node {
-    let Spanned { value, referenced, .. } = raw;
+    let Spanned { value, referenced, defined } = raw;
     let start = offset(source, referenced);
     let len = referenced.span().byte_len().unwrap_or(1) as usize;
     let mut span = Span { source: source.clone(), range: start..(start + len).min(source.text.len()) };
@@ -154,6 +188,7 @@ fn node(raw: Raw, source: &Arc<Source>) -> Node {
         span.range = head..head + 1;
     }
     let kind = match value {
+        RawKind::Scalar(Kind::Float(f)) => spelled(f, source, defined),
         RawKind::Scalar(kind) => kind,
         RawKind::Seq(items) => Kind::Seq(items.into_iter().map(|r| node(r, source)).collect()),
         RawKind::Map(entries) => {

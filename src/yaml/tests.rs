@@ -1,5 +1,5 @@
 use super::{Node, parse};
-use crate::source::Source;
+use crate::{source::Source, value::Value};
 use proptest::collection::vec;
 use std::sync::Arc;
 
@@ -73,7 +73,26 @@ fn keeps_duplicate_keys() {
 fn scalars_have_the_expected_types() {
     let t = tree("a: no\nb: 017\nc: 1_000\nd: 12\ne: 1.5\nf: ~\ng: true\nh: 99999999999999999999999\n");
     let kinds: Vec<_> = t.entries().iter().map(|(_, v)| v.what()).collect();
+    assert_eq!(kinds[7], "a number");
     assert_eq!(kinds[..7], ["a string", "a string", "a string", "a number", "a number", "nothing", "a boolean"]);
+}
+
+#[test]
+fn numbers_keep_their_value() {
+    let t = tree(
+        "a: 1.50\nb: &x 36893488147419103232\nc: *x\nd: 1e400\ne: 4611686018427387904.0\nf: -1234567890.12345678901\n",
+    );
+    let value = |key: &str| t.get(key).map(Node::to_value).unwrap();
+    assert_eq!(value("a"), Value::Float(1.5));
+    assert_eq!(value("b"), Value::Decimal("36893488147419103232".into()));
+    assert_eq!(value("c"), value("b"));
+    assert_eq!(value("d"), Value::Decimal("1e400".into()));
+    assert_eq!(value("e"), Value::Int(1 << 62));
+    assert_eq!(value("f"), Value::Decimal("-1234567890.12345678901".into()));
+    for text in ["a: .inf", "a: [-.inf]", "a: { .nan: 1 }"] {
+        let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: text.into() })).unwrap_err();
+        assert!(e.message.ends_with("is not a finite number"), "{}", e.message);
+    }
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn response_text(rows: &[Value], affected: i64) -> String {
             break;
         }
         out.push('\n');
-        out.push_str(&row.to_json().to_string());
+        out.push_str(&row.to_string());
     }
     out
 }

@@ -230,7 +230,7 @@ pub async fn query_text(session: &mut dyn Session, sql: &str) -> SqlxResult<Opti
     Ok(first.map(|v| v.to_string()))
 }
 
-/// Converts a row to a map. Adds a note for undecoded values and for duplicate column names.
+/// Converts a row to a map. Adds a note for undecoded values. A name that several columns have is unset.
 fn row_to_map(cells: Vec<(String, Cell)>, notes: &mut Vec<String>) -> Value {
     let mut note = |text: String| {
         if !notes.contains(&text) {
@@ -243,9 +243,10 @@ fn row_to_map(cells: Vec<(String, Cell)>, notes: &mut Vec<String>) -> Value {
             note(format!("cannot decode the type of column `{name}`: it is shown as received"));
             Value::from(e)
         });
-        if map.contains_key(&name) {
-            note(format!("duplicate column name `{name}`: the last value is used"));
-        }
+        let value = match map.contains_key(&name) {
+            true => Value::unset(format!("the result has several columns `{name}`: name them differently with `as`")),
+            false => value,
+        };
         map.insert(name, value);
     }
     Value::from(map)

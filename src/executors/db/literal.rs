@@ -8,7 +8,7 @@ pub fn literal(v: &Value, dialect: Dialect) -> String {
     match (v, dialect) {
         (Value::Null, _) => "NULL".into(),
         (Value::Bool(b), _) => if *b { "TRUE" } else { "FALSE" }.into(),
-        (Value::Int(_) | Value::Uint(_) | Value::Float(_), _) => v.to_string(),
+        (Value::Int(_) | Value::Uint(_) | Value::Float(_) | Value::Decimal(_), _) => v.to_string(),
         (Value::List(items), Dialect::Postgres) => {
             format!("ARRAY[{}]", items.iter().map(|i| literal(i, dialect)).collect::<Vec<_>>().join(", "))
         }

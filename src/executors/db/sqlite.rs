@@ -174,9 +174,10 @@ fn bind(arguments: &mut SqliteArguments, value: &Value) -> Result<(), BoxDynErro
         Value::Int(i) => arguments.add(*i),
         Value::Uint(u) => Err(format!("{u} exceeds the largest integer of SQLite").into()),
         Value::Float(f) => arguments.add(*f),
+        Value::Decimal(text) => Err(format!("no number of SQLite holds {text} exactly: bind it as a string").into()),
         Value::Unset(reason) => Err(reason.to_string().into()),
         Value::Partial(partial) => Err(partial.reason.to_string().into()),
-        Value::List(_) | Value::Map(_) => arguments.add(value.to_json().to_string()),
+        Value::List(_) | Value::Map(_) => arguments.add(value.to_string()),
         Value::Text(_) | Value::Time(_) | Value::Duration(_) => arguments.add(value.to_string()),
     }
 }

@@ -80,7 +80,7 @@ impl BodyTemplate {
         Ok(match self {
             BodyTemplate::Json(tree) => {
                 set_type("application/json");
-                RequestBody::Text(cx.render_tree(tree)?.to_json().to_string())
+                RequestBody::Text(cx.render_tree(tree)?.json_text())
             }
             BodyTemplate::Form(pairs) => {
                 set_type("application/x-www-form-urlencoded");

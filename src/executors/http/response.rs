@@ -2,17 +2,16 @@
 use super::connect_error::reasons;
 use crate::{
     executor::{ActionError, Started},
-    executors::net::joined_headers,
+    executors::net::{decode_text, joined_headers, json_body},
     value::{Map, Value},
 };
 use cookie_store::RawCookie;
-use encoding_rs::{Encoding, UTF_8};
 use percent_encoding::percent_decode_str;
 use reqwest::{
     Response,
     header::{CONTENT_TYPE, HeaderMap, SET_COOKIE},
 };
-use std::{fmt::Write, time::Duration};
+use std::{borrow::Cow, fmt::Write, time::Duration};
 
 macro_rules! output_fields {
     ($($more:literal),*) => {
@@ -66,7 +65,7 @@ impl ReadBody {
         let (bytes, missing) = read_bytes(response, limit).await;
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let json = match &missing {
-            None => parse_json(content_type, &bytes),
+            None => json_body(content_type, &bytes),
             Some(limit @ Missing::Limit(_)) => Value::partial(Value::Null, limit.reason()),
             Some(broken) => Value::unset(broken.reason()),
         };
@@ -132,22 +131,6 @@ async fn read_bytes(response: &mut Response, limit: usize) -> (Vec<u8>, Option<M
     }
 }
 
-/// Parses a body whose content type says JSON, or which begins like an object or a list. Any other has no JSON value.
-fn parse_json(content_type: &str, bytes: &[u8]) -> Value {
-    let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
-    if first.is_none() {
-        return Value::unset("the body is empty");
-    }
-    if !content_type.to_ascii_lowercase().contains("json") && !matches!(first, Some(b'{' | b'[')) {
-        let found = if content_type.is_empty() { "it has no content type" } else { content_type };
-        return Value::unset(format!("the body is not JSON ({found}): `text` has it"));
-    }
-    match serde_json::from_slice::<serde_json::Value>(bytes) {
-        Ok(json) => Value::from(json),
-        Err(e) => Value::unset(format!("the body is invalid JSON: {e}")),
-    }
-}
-
 /// A number of bytes for people: `64 KiB`.
 fn size(bytes: usize) -> String {
     match bytes {
@@ -157,26 +140,25 @@ fn size(bytes: usize) -> String {
     }
 }
 
-/// Decodes in the character set of the content type, by default UTF-8. Invalid sequences become `�`.
-fn decode_text(content_type: &str, bytes: Vec<u8>) -> String {
-    let parameters = content_type.split(';').skip(1).filter_map(|p| p.split_once('='));
-    let charset = parameters.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
-    match charset.map(|(_, label)| label.trim().trim_matches('"')) {
-        Some(label) if !label.eq_ignore_ascii_case("utf-8") => {
-            Encoding::for_label(label.as_bytes()).unwrap_or(UTF_8).decode(&bytes).0.into_owned()
-        }
-        _ => String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()),
-    }
-}
-
-/// The cookies of `Set-Cookie` by name: the value as received and decoded, and the attributes.
+/// The cookies of `Set-Cookie` by name: the value as received and decoded, and the attributes. A name that is set several
+/// times is unset.
 fn cookies_value(headers: &HeaderMap) -> Value {
     let mut map = Map::new();
     for header in headers.get_all(SET_COOKIE) {
-        let Some(c) = header.to_str().ok().and_then(|text| RawCookie::parse(text).ok()) else { continue };
+        let text = String::from_utf8_lossy(header.as_bytes());
+        let Ok(c) = RawCookie::parse(&*text) else { continue };
+        if map.contains_key(c.name()) {
+            let reason = format!("the response sets the cookie `{}` several times: `headers` has all", c.name());
+            map.insert(c.name().to_string(), Value::unset(reason));
+            continue;
+        }
+        let readable = |value: &str| match matches!(text, Cow::Borrowed(_)) {
+            true => Value::text(value),
+            false => Value::unset(format!("the cookie `{}` has bytes that are not UTF-8", c.name())),
+        };
         let mut cookie = Map::from_iter([
-            ("value".into(), Value::text(c.value())),
-            ("decoded".into(), Value::text(percent_decode_str(c.value()).decode_utf8_lossy())),
+            ("value".into(), readable(c.value())),
+            ("decoded".into(), readable(&percent_decode_str(c.value()).decode_utf8_lossy())),
             ("secure".into(), c.secure().unwrap_or(false).into()),
             ("http_only".into(), c.http_only().unwrap_or(false).into()),
         ]);
@@ -185,7 +167,7 @@ fn cookies_value(headers: &HeaderMap) -> Value {
         add("path", c.path().map(Value::text));
         add("domain", c.domain().map(Value::text));
         add("max_age", c.max_age().map(|age| Value::Int(age.whole_seconds())));
-        add("expires", expires(header.to_str().unwrap_or_default()));
+        add("expires", expires(&text));
         map.insert(c.name().to_string(), cookie.into());
     }
     map.into()
@@ -208,5 +190,25 @@ pub(super) fn head_text(r: &Response) -> String {
 pub(super) fn write_headers(headers: &HeaderMap, out: &mut String) {
     for (name, value) in headers {
         let _ = writeln!(out, "{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_that_is_ambiguous_or_unreadable_is_unset() {
+        let mut headers = HeaderMap::new();
+        for value in [&b"sid=a; Path=/"[..], b"one=1", b"sid=b; Secure", b"raw=x\xe9; HttpOnly"] {
+            headers.append(SET_COOKIE, value.try_into().unwrap());
+        }
+        let cookies = cookies_value(&headers);
+        let unset = |v: Option<&Value>| matches!(v, Some(Value::Unset(why)) if why.contains("the cookie `"));
+        assert!(unset(cookies.get("sid")), "{cookies}");
+        assert_eq!(cookies.get("one").unwrap().get("value"), Some(&Value::text("1")));
+        let raw = cookies.get("raw").unwrap();
+        assert!(unset(raw.get("value")) && unset(raw.get("decoded")), "{raw}");
+        assert_eq!(raw.get("http_only"), Some(&Value::Bool(true)));
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     event::EvidenceKind,
     executor::{ActionContext, ActionError, Output, Started},
     executors::error_chain::error_chain,
-    value::{Map, Value},
+    value::{Map, Value, json},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{SinkExt, StreamExt, stream::BoxStream};
@@ -185,8 +185,8 @@ impl OpenStream {
             MessageSource::WebSocket(socket) => next_frame(socket).await?,
         };
         self.received_bytes += text.len();
-        let json = text.trim_start().starts_with(['{', '[']).then(|| serde_json::from_str(&text).ok()).flatten();
-        let data = json.map_or_else(|| Value::text(&text), |j: serde_json::Value| Value::from(j));
+        let json = text.trim_start().starts_with(['{', '[']).then(|| json::read(&text));
+        let data = json.and_then(Result::ok).unwrap_or_else(|| Value::text(&text));
         Ok(Value::map([
             ("at".into(), Value::Time(Timestamp::now())),
             ("event".into(), event.into()),

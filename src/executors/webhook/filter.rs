@@ -29,11 +29,11 @@ impl DeliveryFilter {
     }
 }
 
-/// Spells values as deliveries do: methods in upper case, header names in lower case, header values as strings.
+/// Spells values as deliveries do: methods in upper case, header values as strings.
 fn normalize(key: &str, v: &Value) -> Value {
     match (key, v) {
         ("method", v) => Value::from(v.to_string().to_uppercase()),
-        ("headers", Value::Map(m)) => Value::map(m.iter().map(|(k, v)| (k.to_lowercase(), Value::from(v.to_string())))),
+        ("headers", Value::Map(m)) => Value::map(m.iter().map(|(k, v)| (k.clone(), Value::from(v.to_string())))),
         (_, v) => v.clone(),
     }
 }

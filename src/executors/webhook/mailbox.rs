@@ -7,11 +7,14 @@ use super::{
 use crate::{
     address::Address,
     executor::Started,
-    executors::net::joined_headers,
+    executors::net::{decode_text, joined_headers, json_body},
     expr::{Expression, Scope},
     value::{Map, Value},
 };
-use axum::{body::Bytes, http::HeaderMap};
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, header::CONTENT_TYPE},
+};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -85,15 +88,18 @@ impl Mailbox {
     /// Stores a delivery and returns its reply.
     pub fn receive(&self, incoming: Incoming) -> Reply {
         let Incoming { arrived, method, path, headers, raw } = incoming;
-        let bytes = raw.as_deref().unwrap_or_default();
+        let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let too_large = || Value::unset("the body is larger than a box accepts");
+        let body = raw.as_ref().map_or_else(too_large, |raw| json_body(content_type, raw));
+        let text = raw.as_ref().map_or_else(too_large, |raw| Value::from(decode_text(content_type, raw.to_vec())));
         let digest = raw.as_ref().map_or(Value::Null, |raw| hex::encode(Sha256::digest(raw)).into());
         let delivery = Value::map([
             ("at".into(), Value::Time(arrived.at)),
             ("method".into(), Value::from(method)),
             ("path".into(), Value::from(path)),
             ("headers".into(), joined_headers(&headers)),
-            ("body".into(), serde_json::from_slice::<serde_json::Value>(bytes).map_or(Value::Null, Value::from)),
-            ("text".into(), Value::text(String::from_utf8_lossy(bytes))),
+            ("body".into(), body),
+            ("text".into(), text),
             ("digest".into(), digest.clone()),
         ]);
         let id = self.id.as_ref().and_then(|e| e.eval(&Scope::default().with_all(&delivery)).ok());

@@ -105,7 +105,7 @@ fn parse_reply(value: &Value) -> Result<Reply, String> {
         Some(Value::Text(t)) => reply.body = t.to_string(),
         Some(v) => {
             reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            reply.body = v.to_json().to_string();
+            reply.body = v.to_string();
         }
     }
     match map.get("headers") {

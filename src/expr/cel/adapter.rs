@@ -1,10 +1,11 @@
 //! Converts between [`Value`] and the CEL library's values. A string, list or map is converted lazily, one level at a
 //! time and once: the library's copies share the result.
 use super::{
+    decimal,
     error::EvalError,
     incomplete::{PartialVal, UnsetVal, not_observed},
 };
-use crate::value::Value;
+use crate::value::{Map, Value};
 use cel::{
     ExecutionError,
     common::{
@@ -33,7 +34,8 @@ pub(super) fn to_cel(v: &Value) -> BoxedVal {
         Value::Bool(b) => Box::new(CelBool::from(*b)),
         Value::Int(i) => Box::new(CelInt::from(*i)),
         Value::Uint(u) => Box::new(CelUInt::from(*u)),
-        Value::Float(f) => Box::new(CelDouble::from(*f)),
+        Value::Float(f) => decimal::double(*f),
+        Value::Decimal(text) => decimal::decimal(text),
         Value::Time(t) => Box::new(CelTimestamp::from(chrono_time(*t))),
         Value::Duration(d) => {
             let nanoseconds = i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
@@ -109,6 +111,8 @@ fn scalar(v: &dyn Val) -> Option<Result<Value, EvalError>> {
         Value::Duration(d.inner().num_nanoseconds().map_or(SignedDuration::MAX, SignedDuration::from_nanos))
     } else if let Some(t) = v.downcast_ref::<CelType>() {
         Value::text(t.name())
+    } else if let Some(text) = decimal::spelling(v) {
+        Value::Decimal(text)
     } else {
         return None;
     }))
@@ -159,6 +163,10 @@ impl LazyValue {
         })
     }
 
+    fn is_any_case(&self) -> bool {
+        self.0.value.as_map().is_some_and(Map::is_any_case)
+    }
+
     fn val(&self) -> &(dyn Val + 'static) {
         match self.converted() {
             Converted::Text(text) => text,
@@ -194,7 +202,7 @@ impl Val for LazyValue {
     }
 
     fn as_container(&self) -> Option<&dyn Container> {
-        self.val().as_container()
+        if self.is_any_case() { Some(self) } else { self.val().as_container() }
     }
 
     fn as_indexer<'b, 'v>(&'b self) -> Option<&'b (dyn Indexer + 'v)>
@@ -202,7 +210,7 @@ impl Val for LazyValue {
         Self: 'v,
     {
         match &self.0.value {
-            Value::Map(entries) if entries.values().any(|v| matches!(v, Value::Unset(_))) => Some(self),
+            Value::Map(m) if m.is_any_case() || m.values().any(|v| matches!(v, Value::Unset(_))) => Some(self),
             _ => self.val().as_indexer(),
         }
     }
@@ -234,7 +242,10 @@ impl Val for LazyValue {
     }
 
     fn equals(&self, other: &dyn Val) -> bool {
-        self.val().equals(other)
+        match self.is_any_case() {
+            true => from_cel(other).is_ok_and(|other| self.0.value.same(&other)),
+            false => self.val().equals(other),
+        }
     }
 
     fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
@@ -265,17 +276,30 @@ impl Val for LazyValue {
 
 impl StaticVal for LazyValue {}
 
-/// Used when the library owns the value, and for a map with fields that were not observed.
+/// Used for a map whose keys are found without regard to case.
+impl Container for LazyValue {
+    fn contains(&self, key: &dyn Val) -> Result<bool, ExecutionError> {
+        match key.downcast_ref::<CelString>() {
+            Some(key) => Ok(self.0.value.get(key.inner()).is_some()),
+            None => Ok(false),
+        }
+    }
+}
+
+/// Used when the library owns the value, for a map with fields that were not observed, and for one whose keys are found
+/// without regard to case.
 impl Indexer for LazyValue {
     fn get<'b, 'v>(&'b self, at: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
     where
         Self: 'v,
     {
-        if let Some(key) = at.downcast_ref::<CelString>()
-            && let Some(Value::Unset(reason)) = self.0.value.get(key.inner())
-        {
+        let key = at.downcast_ref::<CelString>();
+        if let Some(Value::Unset(reason)) = key.and_then(|key| self.0.value.get(key.inner())) {
             return Err(not_observed(reason));
         }
+        let spelled = key.zip(self.0.value.as_map()).and_then(|(key, map)| map.spelled(key.inner()));
+        let spelled = spelled.map(|key| CelString::from(key.to_owned()));
+        let at = spelled.as_ref().map_or(at, |key| key as &dyn Val);
         let unsupported =
             || ExecutionError::UnexpectedType { got: self.get_type().name().into(), want: "indexable".into() };
         self.val().as_indexer().ok_or_else(unsupported)?.get(at)

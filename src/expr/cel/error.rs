@@ -1,4 +1,5 @@
 //! Evaluation errors, and the library's errors reworded for people. Values are left out: they may hold secrets.
+use super::decimal;
 use cel::ExecutionError;
 use std::sync::Arc;
 
@@ -22,15 +23,15 @@ impl From<&ExecutionError> for EvalError {
             ExecutionError::NoSuchKey(key) => format!("field `{key}` not found"),
             ExecutionError::UndeclaredReference(name) => return EvalError::Unbound(name.to_string()),
             ExecutionError::NoSuchOverload(o) => {
-                format!("`{}` cannot be applied to {}", operator(o.function()), o.argument_types().join(" and "))
+                format!("`{}` cannot be applied to {}", operator(o.function()), all(o.argument_types()))
             }
             ExecutionError::IndexOutOfBounds(cel::Value::Int(i)) => format!("list index {i} out of range"),
             ExecutionError::IndexOutOfBounds(_) => "list index out of range".into(),
             ExecutionError::UnsupportedBinaryOperator(name, a, b) => {
-                format!("`{}` cannot be applied to {} and {}", operator(name), a.type_of(), b.type_of())
+                format!("`{}` cannot be applied to {}", operator(name), all(&[type_name(a), type_name(b)]))
             }
             ExecutionError::ValuesNotComparable(a, b) => {
-                format!("{} and {} cannot be compared", a.type_of(), b.type_of())
+                format!("{} cannot be compared", all(&[type_name(a), type_name(b)]))
             }
             ExecutionError::UnexpectedType { got, want } => format!("expected {want}, found {got}"),
             ExecutionError::FunctionError { function, message } => format!("`{function}`: {message}"),
@@ -43,6 +44,22 @@ impl From<&ExecutionError> for EvalError {
             other => other.to_string().chars().take(120).collect(),
         })
     }
+}
+
+fn type_name(v: &cel::Value) -> String {
+    match v {
+        cel::Value::Opaque(value) => value.runtime_type_name().to_string(),
+        other => other.type_of().to_string(),
+    }
+}
+
+/// The types, and what one of them supports.
+fn all(types: &[String]) -> String {
+    let hint = match types.iter().any(|t| t == decimal::TYPE) {
+        true => "; a number that no double holds exactly has only `==`, `!=` and `string()`",
+        false => "",
+    };
+    format!("{}{hint}", types.join(" and "))
 }
 
 /// The parser's message in plain words.

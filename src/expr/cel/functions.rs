@@ -1,13 +1,20 @@
 //! The CEL environment: the standard library, its extensions, and the functions this project adds.
 use super::{
     adapter::{chrono_time, from_argument, to_cel},
+    decimal,
     error::EvalError,
 };
 use crate::{
     expr::{history::anomalies, scope::Scope},
-    value::Value,
+    value::json,
 };
-use cel::{Context, Env, ExecutionError};
+use cel::{
+    Context, Env, ExecutionError,
+    common::{
+        types::{CelString, STRING_TYPE},
+        value::CowVal,
+    },
+};
 use std::sync::{Arc, LazyLock};
 
 pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
@@ -19,6 +26,9 @@ pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     ] {
         extension.expect("the extensions do not clash");
     }
+    decimal::add_conversion(&mut env);
+    let json = env.add_overload("json", "json_string", vec![STRING_TYPE], read_json);
+    json.expect("the name is new");
     Arc::new(env)
 });
 
@@ -44,11 +54,8 @@ pub(super) fn add(
             let text = from_argument(v).map(|v| v.to_string()).unwrap_or_default();
             list(secrets.names_in(&text))
         }),
-        "json" => context.add_function("json", |text: Arc<String>| -> Result<cel::Value, ExecutionError> {
-            let json = serde_json::from_str::<serde_json::Value>(&text);
-            let json = json.map_err(|e| ExecutionError::function_error("json", e))?;
-            (&*to_cel(&Value::from(json))).try_into()
-        }),
+        // in the environment, since its result may be a number that the library lacks
+        "json" => return Ok(()),
         "anomalies" => context.add_function("anomalies", |v: cel::Value| -> Result<cel::Value, ExecutionError> {
             let operations = from_argument(v).map_err(|e| ExecutionError::function_error("anomalies", e))?;
             anomalies(&operations).map(list).map_err(|e| ExecutionError::function_error("anomalies", e))
@@ -59,6 +66,13 @@ pub(super) fn add(
         }
     };
     added.map_err(|e| EvalError::Other(e.to_string()))
+}
+
+fn read_json<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let text = args.first().and_then(|text| text.downcast_ref::<CelString>());
+    let text = text.ok_or_else(|| ExecutionError::function_error("json", "expected a string"))?;
+    let value = json::read(text.inner()).map_err(|e| ExecutionError::function_error("json", e))?;
+    Ok(CowVal::Owned(to_cel(&value)))
 }
 
 fn list(texts: Vec<String>) -> cel::Value {

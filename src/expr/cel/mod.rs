@@ -3,6 +3,7 @@
 mod adapter;
 mod analysis;
 mod ast;
+mod decimal;
 mod display;
 mod error;
 mod explain;

@@ -5,7 +5,7 @@ use crate::{
     language,
     secrets::Secrets,
     source::Source,
-    value::Value,
+    value::{self, Map, Value},
     yaml,
 };
 use serde_json::json;
@@ -201,5 +201,72 @@ fn reading_what_was_not_observed_is_an_error_with_the_reason() {
         "answered ? body == 1 : true",
     ] {
         assert_eq!(eval(text), Ok(Value::Bool(true)), "{text}");
+    }
+}
+
+/// A number that no type of the library holds, and headers.
+fn observed() -> Scope {
+    let body = r#"{"big": 36893488147419103232, "money": 1234567890.12345678901, "even": 9007199254740992.0,
+        "max": 1.8446744073709552e19, "small": 1.5}"#;
+    let headers = Map::from_iter([("x-foo".to_string(), Value::text("a"))]).any_case(true);
+    Scope::default().with("body", value::json::read(body).unwrap()).with("headers", Value::from(headers))
+}
+
+#[test]
+fn numbers_compare_by_their_exact_value() {
+    let scope = observed();
+    for text in [
+        "string(body.big) == '36893488147419103232'",
+        "body.money == json('12345678901234567890.1e-10') || body.money == json('1234567890.123456789010')",
+        "body.big != json('36893488147419103233') && json('36893488147419103233') != body.big",
+        "body.big != 3.6893488147419103e19 && body.big != 1 && 1 != body.big",
+        "body.even == 9007199254740992 && body.even != 9007199254740993 && 9007199254740993 != body.even",
+        "body.max != 18446744073709551615u && 18446744073709551615u != body.max",
+        "body.small + 0.5 == 2.0 && body.small < 2",
+        "body.big in [json('36893488147419103232')] && !(body.big in [1, 2.5])",
+        "secrets_in(body) == []",
+    ] {
+        assert_eq!(compile(text).unwrap().eval(&scope), Ok(Value::Bool(true)), "{text}");
+    }
+    for text in ["body.big > 1", "1 < body.big", "body.big + 1", "1 + body.big", "-body.big", "body.big * 2"] {
+        let e = compile(text).unwrap().eval(&scope).expect_err(text).to_string();
+        assert!(e.contains("decimal"), "{text}: {e}");
+    }
+    let big = compile("[body.big][0]").unwrap().eval(&scope);
+    assert_eq!(big, Ok(Value::Decimal("36893488147419103232".into())));
+    let e = compile("json('{\"a\": 1, \"a\": 2}')").unwrap().eval(&scope).unwrap_err().to_string();
+    assert_eq!(e, "`json`: duplicate key `a` at line 1, column 10");
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_header_is_found_in_any_case(upper in proptest::collection::vec(proptest::bool::ANY, 5)) {
+        let cased = |(c, upper): (char, &bool)| if *upper { c.to_ascii_uppercase() } else { c };
+        let name: String = "x-foo".chars().zip(&upper).map(cased).collect();
+        let scope = observed().with("h", name.as_str()).with("mark", Value::map([("headers".into(), Value::Null)]));
+        for text in [
+            format!("headers['{name}'] == 'a'"),
+            format!("'{name}' in headers"),
+            "headers[h] == 'a' && h in headers".to_string(),
+            format!("[headers][0]['{name}'] == 'a'"),
+            format!("headers == {{'{name}': 'a'}}"),
+        ] {
+            assert_eq!(compile(&text).unwrap().eval(&scope), Ok(Value::Bool(true)), "{text}");
+        }
+        assert_eq!(compile(&format!("headers['{name}']")).unwrap().eval(&scope), Ok(Value::text("a")));
+        let other = compile(&format!("'{name}o' in headers || headers == {{'{name}': 'b'}}")).unwrap().eval(&scope);
+        assert_eq!(other, Ok(Value::Bool(false)));
+    }
+}
+
+#[test]
+fn a_header_is_selected_in_any_case() {
+    let headers = Map::from_iter([("foo".to_string(), Value::text("a"))]).any_case(true);
+    let partial = Value::partial(Value::from(headers.clone()), "cut");
+    let scope = Scope::default().with("headers", Value::from(headers)).with("partial", partial);
+    for text in
+        ["has(headers.Foo) && headers.FOO == 'a'", "!has(headers.Bar)", "partial.Foo == 'a' && 'FOO' in partial"]
+    {
+        assert_eq!(compile(text).unwrap().eval(&scope), Ok(Value::Bool(true)), "{text}");
     }
 }

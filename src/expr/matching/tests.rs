@@ -1,5 +1,5 @@
 use super::*;
-use crate::{diagnostic::Diagnostics, source::Source, yaml};
+use crate::{diagnostic::Diagnostics, source::Source, value, yaml};
 use serde_json::json;
 
 fn results(expect: &str, actual: serde_json::Value) -> Vec<AssertionResult> {
@@ -162,4 +162,52 @@ fn a_part_of_a_value_shows_only_what_it_contains() {
     }
     let failed = results("{$each: {$type: int}}", json!(["a"])).len();
     assert_eq!(failed, 1);
+}
+
+#[test]
+fn header_names_match_in_any_case() {
+    let headers = value::Map::from_iter([("x-foo".to_string(), Value::text("a"))]).any_case(true);
+    let observed = Value::map([("headers".to_string(), Value::from(headers))]);
+    let holds = |expect: &str| {
+        let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: expect.into() })).unwrap();
+        fits(&Pattern::compile(&node, &mut Diagnostics::default()), Some(&observed), &Scope::default())
+    };
+    for name in ["x-foo", "X-Foo", "X-FOO"] {
+        assert!(holds(&format!("headers: {{ {name}: a }}")), "{name}");
+        assert!(!holds(&format!("headers: {{ {name}: $absent }}")), "{name}");
+        assert!(!holds(&format!("headers: {{ {name}: b }}")), "{name}");
+    }
+    assert!(holds("headers: { X-Bar: $absent }"));
+}
+
+#[test]
+fn numbers_match_by_decimal_value() {
+    let read = |text: &str| value::json::read(text).unwrap();
+    let holds = |expect: &str, body: &str| {
+        let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: format!("n: {expect}") })).unwrap();
+        let pattern = Pattern::compile(&node, &mut Diagnostics::default());
+        fits(&pattern, Some(&Value::map([("n".to_string(), read(body))])), &Scope::default())
+    };
+    let spellings = [
+        "9007199254740993",
+        "9007199254740992.0",
+        "18446744073709551615",
+        "1.8446744073709552e19",
+        "1e400",
+        "36893488147419103232",
+        "36893488147419103233",
+        "1234567890.12345678901",
+        "0.1",
+        "2.5e-3",
+        "-7",
+        "1e21",
+    ];
+    for a in spellings {
+        for b in spellings {
+            assert_eq!(holds(a, b), a == b, "{a} and {b}");
+        }
+        assert!(holds("{ $type: number }", a), "{a}");
+    }
+    assert!(holds("10e399", "1e400") && holds("9007199254740992", "9007199254740992.0") && holds("0", "-0.0"));
+    assert!(holds("1234567890.123456789010", "1234567890.12345678901"));
 }

@@ -3,7 +3,7 @@
 //! `docs/decisions/0006-hand-written-code.md`.
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_binary_resultset.html>
 use super::super::cell::{Cell, bool_or_int, decimal, hex_text, trim_fraction};
-use crate::value::Value;
+use crate::value::{Value, json};
 use sqlx::{Decode, MySql, Row, Type, TypeInfo, ValueRef, mysql::MySqlRow};
 
 /// One column of one row.
@@ -66,8 +66,7 @@ fn common(c: &Column<'_>) -> Cell {
     };
     match c.type_name.as_str() {
         "DECIMAL" => text(decimal),
-        "JSON" => Ok(serde_json::from_slice::<serde_json::Value>(c.bytes)
-            .map_or_else(|_| Value::from(hex_text(c.bytes)), Value::from)),
+        "JSON" => Ok(json::read_bytes(c.bytes, None).unwrap_or_else(|_| Value::from(hex_text(c.bytes)))),
         "BIT" if c.bytes.len() <= 8 => Ok(Value::from(c.bytes.iter().fold(0u64, |n, b| n << 8 | u64::from(*b)))),
         "BIT" | "GEOMETRY" => Err(hex_text(c.bytes)),
         _ if c.is_text || c.type_name == "SET" => text(|t| Value::text(t)),

@@ -198,7 +198,9 @@ fn bind(arguments: &mut MySqlArguments, value: &Value) -> Result<(), BoxDynError
         Value::Text(t) => arguments.add(&**t),
         Value::Unset(reason) => Err(reason.to_string().into()),
         Value::Partial(partial) => Err(partial.reason.to_string().into()),
-        Value::List(_) | Value::Map(_) | Value::Time(_) | Value::Duration(_) => arguments.add(text(value)),
+        Value::Decimal(_) | Value::List(_) | Value::Map(_) | Value::Time(_) | Value::Duration(_) => {
+            arguments.add(text(value))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! library's decoders, which panic on `infinity` and lose the scale of a numeric. See
 //! `docs/decisions/0006-hand-written-code.md`.
 use super::super::cell::{Cell, decimal, hex_text, trim_fraction};
-use crate::value::Value;
+use crate::value::{Value, json};
 use jiff::{SignedDuration, ToSpan, civil};
 use sqlx::{
     TypeInfo, ValueRef,
@@ -130,7 +130,7 @@ fn float4(f: f32) -> Value {
 }
 
 fn parse_json(text: &str) -> Value {
-    serde_json::from_str::<serde_json::Value>(text).map_or_else(|_| Value::text(text), Value::from)
+    json::read(text).unwrap_or_else(|e| Value::unset(format!("the column is invalid JSON: {e}")))
 }
 
 /// A numeric: count, weight, sign and scale, then groups of four decimal digits.

@@ -77,7 +77,10 @@ fn encode(value: &Value, ty: &PgTypeInfo) -> Result<Vec<u8>, EncodeError> {
     }
     let text = value.to_string();
     let int = || text.parse::<i64>().map_err(|_| mismatch("expected a whole number"));
-    let float = || text.parse::<f64>().map_err(|_| mismatch("expected a number"));
+    let float = || match value {
+        Value::Decimal(_) => Err(mismatch("no double holds this number exactly")),
+        _ => text.parse::<f64>().map_err(|_| mismatch("expected a number")),
+    };
     Ok(match ty.name().to_lowercase().as_str() {
         "bool" => match text.as_str() {
             "true" => vec![1],
@@ -111,7 +114,7 @@ fn encode(value: &Value, ty: &PgTypeInfo) -> Result<Vec<u8>, EncodeError> {
 fn json(value: &Value) -> String {
     match value {
         Value::Text(t) => t.to_string(),
-        other => other.to_json().to_string(),
+        other => other.to_string(),
     }
 }
 

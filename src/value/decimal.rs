@@ -1,0 +1,102 @@
+//! The decimal value of a number as it is spelled.
+
+/// Equal for two spellings of one number: `1.50` and `15e-1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decimal {
+    negative: bool,
+    /// Without zeros at either end; empty for zero.
+    digits: String,
+    /// The power of ten by which the digits are multiplied.
+    exponent: i64,
+}
+
+impl Decimal {
+    /// Reads `[+-] digits [. digits] [e exponent]`. `None` for any other text, and for an exponent beyond 64 bits.
+    pub fn parse(text: &str) -> Option<Decimal> {
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
+            None => (unsigned, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = format!("{whole}{fraction}");
+        if all.is_empty() || !all.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let digits = all.trim_end_matches('0');
+        let zeros = i64::try_from(all.len() - digits.len()).ok()?;
+        let digits = digits.trim_start_matches('0').to_string();
+        if digits.is_empty() {
+            return Some(Decimal { negative: false, digits, exponent: 0 });
+        }
+        let exponent = exponent.checked_sub(i64::try_from(fraction.len()).ok()?)?.checked_add(zeros)?;
+        Some(Decimal { negative: text.starts_with('-'), digits, exponent })
+    }
+
+    /// The shortest decimal that is read as this double; `None` unless it is finite.
+    pub fn of(f: f64) -> Option<Decimal> {
+        Decimal::parse(&format!("{f:e}"))
+    }
+
+    /// The integer, if it is one and fits.
+    pub fn integer(&self) -> Option<i128> {
+        let zeros = usize::try_from(self.exponent).ok().filter(|n| n + self.digits.len() <= 38)?;
+        let n: i128 = format!("0{}{}", self.digits, "0".repeat(zeros)).parse().ok()?;
+        Some(if self.negative { -n } else { n })
+    }
+}
+
+impl From<i128> for Decimal {
+    fn from(i: i128) -> Decimal {
+        let digits = i.unsigned_abs().to_string();
+        let kept = digits.trim_end_matches('0');
+        match kept.len() {
+            0 => Decimal { negative: false, digits: String::new(), exponent: 0 },
+            n => Decimal { negative: i < 0, digits: kept.into(), exponent: (digits.len() - n) as i64 },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{prop_assert_eq, proptest};
+
+    fn value(text: &str) -> Decimal {
+        Decimal::parse(text).expect("a number")
+    }
+
+    #[test]
+    fn spellings_of_one_number_are_equal() {
+        for (a, b) in [("1.50", "15e-1"), ("-0.0", "0e999"), ("100", "1E+2"), ("+.5", "0.5"), ("1e400", "10e399")] {
+            assert_eq!(value(a), value(b), "{a} and {b}");
+        }
+        for (a, b) in [("1", "-1"), ("1e400", "1e401"), ("9007199254740993", "9007199254740992"), ("0.1", "0.10000001")]
+        {
+            assert_ne!(value(a), value(b), "{a} and {b}");
+        }
+        for text in ["", "-", ".", "e5", "1e", "0x1", "1_000", "NaN", "1e99999999999999999999", "1 "] {
+            assert_eq!(Decimal::parse(text), None, "{text}");
+        }
+        assert_eq!(value("1e2").integer(), Some(100));
+        assert_eq!(value("1.5").integer(), None);
+        assert_eq!(value("1e400").integer(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn moving_the_point_keeps_the_value(digits in "[0-9]{1,40}", places in 0..30usize, negative: bool) {
+            let sign = if negative { "-" } else { "" };
+            let whole = format!("{sign}{digits}{}", "0".repeat(places));
+            prop_assert_eq!(value(&format!("{sign}{digits}e{places}")), value(&whole));
+            prop_assert_eq!(value(&format!("{whole}e-{places}")), value(&format!("{sign}{digits}")));
+        }
+
+        #[test]
+        fn integers_and_doubles_keep_their_value(i: i64, f: f64) {
+            prop_assert_eq!(Decimal::from(i128::from(i)), value(&i.to_string()));
+            prop_assert_eq!(value(&i.to_string()).integer(), Some(i128::from(i)));
+            prop_assert_eq!(Decimal::of(f), Some(value(&f.to_string())));
+        }
+    }
+}
