@@ -29,7 +29,8 @@ pub fn sanitize(text: &str) -> String {
 
 /// An action's output as evidence: log lines as text, anything else as JSON.
 pub fn output_text(value: &Value) -> String {
-    match value.get("lines").and_then(Value::as_list) {
+    let lines = value.get("lines").map(|lines| if let Value::Partial(p) = lines { &p.value } else { lines });
+    match lines.and_then(Value::as_list) {
         Some(lines) => lines.iter().filter_map(|l| l.get("text")?.as_str()).collect::<Vec<_>>().join("\n"),
         None => {
             let without_times =

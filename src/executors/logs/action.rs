@@ -1,5 +1,5 @@
 //! The action of `logs`: parses its body and reads the lines.
-use super::log::Log;
+use super::{log::Log, types::Cursor};
 use crate::{
     diagnostic::Diagnostic,
     event::EvidenceKind,
@@ -62,6 +62,19 @@ impl LogsAction {
     }
 }
 
+impl LogsAction {
+    async fn read(&self, cx: &ActionContext<'_>, last: Option<&Cursor>) -> Result<Output, ActionError> {
+        let started = Started::now();
+        let log = cx.target::<Log>()?;
+        let (since, tail) = (self.since(cx)?, self.tail(cx)?);
+        cx.note(EvidenceKind::Reproduce, log.shell_command(since, tail));
+        let mut read = log.read(since, tail, last).await?;
+        read.missing.iter().for_each(|reason| cx.note(EvidenceKind::Note, reason));
+        let cursor = std::mem::replace(&mut read.cursor, Cursor::Command);
+        Ok(Output::new(Value::map([("lines".into(), read.into_value())]), started).with_cursor(cursor))
+    }
+}
+
 #[async_trait]
 impl Action for LogsAction {
     fn fields(&self) -> &'static [&'static str] {
@@ -83,14 +96,7 @@ impl Action for LogsAction {
     }
 
     async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
-        let started = Started::now();
-        let log = cx.target::<Log>()?;
-        let (since, tail) = (self.since(cx)?, self.tail(cx)?);
-        cx.note(EvidenceKind::Reproduce, log.shell_command(since, tail));
-        let read = log.read(since, tail).await?;
-        read.notes.into_iter().for_each(|n| cx.note(EvidenceKind::Note, n));
-        let output = Output::new(Value::map([("lines".into(), Value::list(read.lines))]), started);
-        Ok(output.with_cursor(read.file_state))
+        self.read(cx, None).await
     }
 
     async fn next(&self, cx: &ActionContext<'_>, last: &Output, pace: Duration) -> Result<Output, ActionError> {
@@ -100,6 +106,6 @@ impl Action for LogsAction {
             () = log.changed(last.cursor()) => {}
             () = tokio::time::sleep(pace) => {}
         }
-        self.perform(cx).await
+        self.read(cx, last.cursor()).await
     }
 }

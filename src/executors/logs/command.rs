@@ -5,8 +5,17 @@ use tokio::{io::AsyncReadExt, process::Command};
 
 const MAX_STDERR_BYTES: u64 = 64 << 10;
 
-/// The program's standard output, and whether it was cut at `max_bytes`.
-pub(super) async fn run(words: &[String], dir: &Path, max_bytes: u64) -> Result<(Vec<u8>, bool), ActionError> {
+/// What a program printed.
+pub(super) struct Printed {
+    pub stdout: Vec<u8>,
+    /// Whether `stdout` was cut at the limit.
+    pub is_cut: bool,
+    /// The last line of its standard error.
+    pub error: Option<String>,
+}
+
+/// Runs a program, and keeps up to `max_bytes` of its standard output.
+pub(super) async fn run(words: &[String], dir: &Path, max_bytes: u64) -> Result<Printed, ActionError> {
     let Some((program, arguments)) = words.split_first() else {
         return Err(ActionError::Invalid("expected a program in `command`, found an empty list".into()));
     };
@@ -21,18 +30,19 @@ pub(super) async fn run(words: &[String], dir: &Path, max_bytes: u64) -> Result<
     let mut group = ProcessGroup::spawn(&mut command).map_err(failed)?;
     let (stdout, stderr) = (group.leader.stdout.take(), group.leader.stderr.take());
     let (stdout, stderr) = tokio::join!(read_up_to(stdout, max_bytes + 1), read_up_to(stderr, MAX_STDERR_BYTES));
-    let (mut bytes, stderr) = (stdout.map_err(failed)?, stderr.map_err(failed)?);
-    if bytes.len() as u64 > max_bytes {
-        bytes.truncate(usize::try_from(max_bytes).unwrap_or(usize::MAX));
-        return Ok((bytes, true));
+    let (mut stdout, stderr) = (stdout.map_err(failed)?, stderr.map_err(failed)?);
+    let stderr = String::from_utf8_lossy(&stderr);
+    let error = stderr.lines().rev().find(|l| !l.trim().is_empty()).map(str::to_string);
+    if stdout.len() as u64 > max_bytes {
+        stdout.truncate(usize::try_from(max_bytes).unwrap_or(usize::MAX));
+        return Ok(Printed { stdout, is_cut: true, error });
     }
     let status = group.leader.wait().await.map_err(failed)?;
     if !status.success() {
-        let stderr = String::from_utf8_lossy(&stderr);
-        let last = stderr.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no error output");
+        let last = error.as_deref().unwrap_or("no error output");
         return Err(ActionError::Unreachable(format!("`{}` failed with {status}: {last}", words.join(" "))));
     }
-    Ok((bytes, false))
+    Ok(Printed { stdout, is_cut: false, error })
 }
 
 async fn read_up_to(from: Option<impl tokio::io::AsyncRead + Unpin>, max_bytes: u64) -> io::Result<Vec<u8>> {

@@ -1,53 +1,81 @@
 //! The open target: a file, a program or pods.
 use super::{
-    command, file, lines,
+    command::{self, Printed},
+    file::LogFile,
+    lines,
     pods::Pods,
-    types::{FileState, LogLines, MAX_LOG_BYTES},
+    text::{self, Encoding},
+    times::Times,
+    types::{CUT, Cursor, LogLines, MAX_LOG_BYTES, empty},
 };
 use crate::executor::{ActionError, shell_word};
 use jiff::Timestamp;
-use std::{future::pending, io, path::PathBuf, time::Duration};
+use parking_lot::Mutex;
+use std::{
+    future::pending,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// How often a file is checked for changes.
 const FILE_POLL_INTERVAL: Duration = Duration::from_millis(25);
+/// How long the rest of a line is awaited.
+const LINE_GRACE: Duration = Duration::from_millis(300);
+/// How long a file that was renamed is awaited under its name.
+const ROTATION_GRACE: Duration = Duration::from_secs(1);
 
 pub(super) enum Log {
-    File(PathBuf),
-    Command { words: Vec<String>, dir: PathBuf },
+    File { path: PathBuf, times: Times },
+    Command { words: Vec<String>, dir: PathBuf, times: Times },
     Pods(Pods),
 }
 
 impl Log {
-    pub async fn read(&self, since: Option<Timestamp>, tail: Option<usize>) -> Result<LogLines, ActionError> {
-        let (bytes, truncated, file_state) = match self {
-            Log::Pods(pods) => return pods.read(since, tail).await,
-            Log::File(path) => {
-                let (path, name) = (path.clone(), path.display().to_string());
-                let read = tokio::task::spawn_blocking(move || file::read(&path, tail, MAX_LOG_BYTES)).await;
-                let read = read.map_err(io::Error::other).and_then(|r| r).map_err(|e| match e.kind() {
-                    io::ErrorKind::NotFound => ActionError::Unreachable(format!("log file `{name}` does not exist")),
-                    _ => ActionError::Unreachable(format!("cannot read log file `{name}`: {e}")),
-                })?;
-                (read.bytes, read.truncated, Some(read.state))
+    /// The lines; those of a file or of pods with what has changed since `last`.
+    pub async fn read(
+        &self,
+        since: Option<Timestamp>,
+        tail: Option<usize>,
+        last: Option<&Cursor>,
+    ) -> Result<LogLines, ActionError> {
+        match (self, last) {
+            (Log::Pods(pods), Some(Cursor::Pods(restarts))) => pods.read(since, tail, Some(restarts)).await,
+            (Log::Pods(pods), _) => pods.read(since, tail, None).await,
+            (Log::Command { words, dir, times }, _) => {
+                let Printed { stdout, is_cut, error } = command::run(words, dir, MAX_LOG_BYTES).await?;
+                let (text, problem) = Encoding::of(&stdout).decode(&stdout);
+                let mut all: Vec<&str> = text::lines(&text).collect();
+                if is_cut {
+                    all.pop();
+                }
+                let mut missing: Vec<String> = is_cut.then(|| CUT.into()).into_iter().chain(problem).collect();
+                missing.extend(text::zero_bytes(all.iter().copied()));
+                let lines = lines::select(&all, times, since, tail).map_err(ActionError::Invalid)?.lines;
+                match error {
+                    Some(error) if all.is_empty() => {
+                        missing.push(format!("`{}` wrote only to its standard error: {error}", words.join(" ")));
+                    }
+                    _ if lines.is_empty() => missing.push(empty(since)),
+                    _ => {}
+                }
+                Ok(LogLines { lines, missing, cursor: Cursor::Command })
             }
-            Log::Command { words, dir } => {
-                let (bytes, truncated) = command::run(words, dir, MAX_LOG_BYTES).await?;
-                (bytes, truncated, None)
+            (Log::File { path, times }, last) => {
+                let last = last.and_then(|last| if let Cursor::File(log) = last { Some(log.clone()) } else { None });
+                let log = read_file(path, tail, last).await?;
+                let times = times.clone();
+                let lines = tokio::task::spawn_blocking(move || lines_of(log, &times, since, tail)).await;
+                lines.map_err(|e| ActionError::Invalid(e.to_string()))?.map_err(ActionError::Invalid)
             }
-        };
-        let lines = lines::select(&String::from_utf8_lossy(&bytes), since, tail);
-        let note = truncated.then(|| "the log is longer than 64 MiB: the rest was not read".to_string());
-        Ok(LogLines { lines, notes: note.into_iter().collect(), file_state })
+        }
     }
 
     /// Waits until the file differs from `last`. Never returns for other sources.
-    pub async fn changed(&self, last: Option<&Option<FileState>>) {
-        let (Log::File(path), Some(Some(last))) = (self, last) else { return pending().await };
-        loop {
-            let now = tokio::fs::metadata(path).await.ok().map(|m| FileState::of(&m));
-            if now != Some(*last) {
-                return;
-            }
+    pub async fn changed(&self, last: Option<&Cursor>) {
+        let Some(Cursor::File(log)) = last else { return pending().await };
+        while log.lock().is_current() {
             tokio::time::sleep(FILE_POLL_INTERVAL).await;
         }
     }
@@ -56,7 +84,7 @@ impl Log {
     pub fn shell_command(&self, since: Option<Timestamp>, tail: Option<usize>) -> String {
         let command = match self {
             Log::Pods(pods) => return pods.kubectl_command(since, tail),
-            Log::File(path) => {
+            Log::File { path, .. } => {
                 let path = shell_word(&path.to_string_lossy()).into_owned();
                 return tail.map_or_else(|| format!("cat {path}"), |n| format!("tail -n {n} {path}"));
             }
@@ -64,4 +92,77 @@ impl Log {
         };
         tail.map_or_else(|| command.clone(), |n| format!("{command} | tail -n {n}"))
     }
+}
+
+/// Opens the file, or reads on. Waits a moment for the end of a line that is being written, and for a file that is being
+/// rotated.
+async fn read_file(
+    path: &Path,
+    tail: Option<usize>,
+    last: Option<Arc<Mutex<LogFile>>>,
+) -> Result<Arc<Mutex<LogFile>>, ActionError> {
+    let (began, mut log) = (Instant::now(), last);
+    loop {
+        let (opened, name) = (log.clone(), path.to_path_buf());
+        let read = move || match opened {
+            Some(log) => log.lock().read_more().map(|()| log.clone()),
+            None => LogFile::open(&name, tail, MAX_LOG_BYTES).map(|log| Arc::new(Mutex::new(log))),
+        };
+        let read = tokio::task::spawn_blocking(read).await.map_err(io::Error::other).and_then(|r| r);
+        let read = read.map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => {
+                ActionError::Unreachable(format!("log file `{}` does not exist", path.display()))
+            }
+            _ => ActionError::Unreachable(format!("cannot read log file `{}`: {e}", path.display())),
+        })?;
+        let (is_gone, is_unfinished) = {
+            let log = read.lock();
+            (log.is_gone, log.is_unfinished())
+        };
+        let is_late = began.elapsed() > if is_gone { ROTATION_GRACE } else { LINE_GRACE };
+        if is_late || !(is_gone || is_unfinished) {
+            return Ok(read);
+        }
+        log = Some(read);
+        tokio::time::sleep(FILE_POLL_INTERVAL).await;
+    }
+}
+
+fn lines_of(
+    log: Arc<Mutex<LogFile>>,
+    times: &Times,
+    since: Option<Timestamp>,
+    tail: Option<usize>,
+) -> Result<LogLines, String> {
+    let file = log.lock();
+    let mut missing = file.missing.clone();
+    if file.is_gone {
+        missing.push("the log file was renamed or deleted, and no new one has its name yet".into());
+    }
+    let texts: Vec<_> = file.parts.iter().map(|part| (part, part.encoding.decode(&part.bytes))).collect();
+    let mut all: Vec<&str> = vec![];
+    for (part, (text, problem)) in &texts {
+        missing.extend(problem.clone());
+        all.extend(text::lines(text).skip(usize::from(part.starts_within_line)));
+        if part.encoding.is_unfinished(&part.bytes) {
+            // In UTF-16, only half of the next character may be there.
+            if !text.ends_with('\n') {
+                all.pop();
+            }
+            missing.push("the last line has no line ending: it may not be complete yet".into());
+        }
+    }
+    missing.extend(text::zero_bytes(all.iter().copied()));
+    let selected = lines::select(&all, times, since, tail)?;
+    // Lines before the first one do not matter if it is older than `since`.
+    if since.is_none_or(|since| selected.first.is_none_or(|first| first.may_be_after(since))) {
+        missing.extend(file.parts.iter().any(|part| part.is_cut).then(|| CUT.to_string()));
+        missing.extend(since.and_then(|since| file.rotated_since(since.into())));
+    }
+    if selected.lines.is_empty() {
+        missing.push(empty(since));
+    }
+    drop(texts);
+    drop(file);
+    Ok(LogLines { lines: selected.lines, missing, cursor: Cursor::File(log) })
 }

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `action` | the action: parses its body, reads the lines |
 //! | `target` | the target's entry in an environment; implements `Target` |
-//! | `log` | the open target: reading, waiting for growth, the command that reproduces it |
+//! | `log` | the open target: reading, waiting for changes, the command that reproduces it |
 //! | `file`, `command`, `pods` | the three sources |
-//! | `lines` | text to lines with their times |
+//! | `text` | bytes to lines |
+//! | `times` | the time of a line |
+//! | `lines` | the choice of lines by time and number |
 //! | `types` | the data they share |
 mod action;
 mod command;
@@ -17,6 +19,8 @@ mod pods;
 mod target;
 #[cfg(test)]
 mod tests;
+mod text;
+mod times;
 mod types;
 
 use crate::executor::{Action, Body, Executor, TargetSpec};

@@ -1,5 +1,8 @@
 //! Reads container logs from the cluster: `GET …/pods/NAME/log`. Splits the cluster's time from each line.
-use super::types::{LogLines, MAX_LOG_BYTES};
+use super::{
+    text::{self, Encoding},
+    types::{CUT, Cursor, LogLines, MAX_LOG_BYTES, Restarts, empty},
+};
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body, ProbeResult, RunInfo},
@@ -13,6 +16,8 @@ use crate::{
 use futures::future::join_all;
 use http::Method;
 use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeSet;
 
 pub struct PodsSpec {
     access: AccessSpec,
@@ -73,45 +78,84 @@ pub struct Pods {
     previous: bool,
 }
 
-/// A container in a pod.
+/// A container in a pod. The state is unknown without permission to list pods.
 struct Container {
     pod: String,
     name: String,
+    restarts: Option<i64>,
+    /// When it ended before its last restart.
+    ended_before: Option<Timestamp>,
+    is_running: bool,
+}
+
+impl Container {
+    fn of(pod: &Json, name: &str) -> Container {
+        let statuses = pod["status"]["containerStatuses"].as_array();
+        let status = statuses.into_iter().flatten().find(|s| s["name"] == name).unwrap_or(&Json::Null);
+        let ended = status["lastState"]["terminated"]["finishedAt"].as_str();
+        Container {
+            pod: pod["metadata"]["name"].as_str().unwrap_or_default().into(),
+            name: name.into(),
+            restarts: status["restartCount"].as_i64(),
+            ended_before: ended.and_then(|t| t.parse().ok()),
+            is_running: status["state"]["terminated"].is_null(),
+        }
+    }
 }
 
 impl Pods {
-    /// Reads the lines of all containers, sorted by time. A container without a log is noted.
+    /// Reads the lines of all containers, sorted by time. `last` are the restarts as first seen.
     ///
     /// # Errors
     /// `Unreachable` if there are no pods, or no container has a log.
-    pub async fn read(&self, since: Option<Timestamp>, tail: Option<usize>) -> Result<LogLines, ActionError> {
+    pub async fn read(
+        &self,
+        since: Option<Timestamp>,
+        tail: Option<usize>,
+        last: Option<&Restarts>,
+    ) -> Result<LogLines, ActionError> {
         let containers = self.containers().await?;
         let paths: Vec<String> = containers.iter().map(|c| self.log_path(c, since, tail)).collect();
         let responses = join_all(paths.iter().map(|path| self.api.get_bytes(path))).await;
-        let (mut found, mut notes, mut read) = (vec![], vec![], 0);
+        let (restarts, mut missing) = self.lost(&containers, since, last);
+        let (mut found, mut failures, mut texts) = (vec![], vec![], vec![]);
         for (container, response) in containers.iter().zip(responses) {
-            let Container { pod, name } = container;
-            let bytes = match response? {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    notes.push(format!("no log of {pod}/{name} ({}): {}", error.status, error.message()));
-                    continue;
+            match response? {
+                Ok(bytes) => texts.push((container, bytes)),
+                Err(e) => {
+                    failures.push(format!(
+                        "no log of {}/{} ({}): {}",
+                        container.pod,
+                        container.name,
+                        e.status,
+                        e.message()
+                    ));
                 }
-            };
-            read += 1;
-            if bytes.len() as u64 >= MAX_LOG_BYTES {
-                notes.push(format!("the log of {pod}/{name} is longer than 64 MiB: the rest was not read"));
             }
-            for line in String::from_utf8_lossy(&bytes).lines() {
+        }
+        if texts.is_empty() {
+            return Err(ActionError::Unreachable(failures.join("; ")));
+        }
+        missing.extend(failures);
+        for (container, bytes) in texts {
+            let Container { pod, name, .. } = container;
+            let is_cut = bytes.len() as u64 >= MAX_LOG_BYTES;
+            let (text, problem) = Encoding::Utf8.decode(&bytes);
+            let mut lines: Vec<&str> = text::lines(&text).collect();
+            if Encoding::Utf8.is_unfinished(&bytes) && (is_cut || (container.is_running && !self.previous)) {
+                lines.pop();
+                missing.push(format!("the last line of {pod}/{name} has no line ending: it may not be complete yet"));
+            }
+            let problems = is_cut.then(|| CUT.to_string()).into_iter().chain(problem);
+            let problems = problems.chain(text::zero_bytes(lines.iter().copied()));
+            missing.extend(problems.map(|problem| format!("{pod}/{name}: {problem}")));
+            for line in lines {
                 let (at, text) = split_time(line);
                 // The cluster's `sinceTime` has no fractions of a second.
                 if at.is_none_or(|at| since.is_none_or(|since| at >= since)) {
                     found.push((at, container, text.to_string()));
                 }
             }
-        }
-        if read == 0 {
-            return Err(ActionError::Unreachable(notes.join("; ")));
         }
         found.sort_by_key(|(at, ..)| *at);
         let from = tail.map_or(0, |n| found.len().saturating_sub(n));
@@ -123,7 +167,27 @@ impl Pods {
                 ("container".to_string(), Value::text(&container.name)),
             ])
         };
-        Ok(LogLines { lines: found.into_iter().skip(from).map(line).collect(), notes, file_state: None })
+        let lines: Vec<Value> = found.into_iter().skip(from).map(line).collect();
+        missing.extend(lines.is_empty().then(|| empty(since)));
+        Ok(LogLines { lines, missing, cursor: Cursor::Pods(restarts) })
+    }
+
+    /// The restarts of each container, and which logs were lost: the cluster gives only that of the running container.
+    fn lost(&self, all: &[Container], since: Option<Timestamp>, last: Option<&Restarts>) -> (Restarts, Vec<String>) {
+        let key = |c: &Container| (c.pod.clone(), c.name.clone());
+        let now: Restarts = all.iter().filter_map(|c| Some((key(c), c.restarts?))).collect();
+        if self.previous {
+            return (now, vec![]);
+        }
+        let ended = |c: &&Container| since.is_some_and(|since| c.ended_before.is_some_and(|t| t >= since));
+        let restarted = all.iter().filter(ended).map(key);
+        let changed = last.into_iter().flatten().filter(|(key, restarts)| now.get(*key) != Some(*restarts));
+        let lost: BTreeSet<_> = restarted.chain(changed.map(|(key, _)| key.clone())).collect();
+        let reason =
+            |(pod, name)| format!("{pod}/{name} was restarted or deleted: the lines before are not in its log");
+        // What was seen first stays, so that a loss is reported at each further attempt.
+        let seen = now.into_iter().chain(last.into_iter().flatten().map(|(key, n)| (key.clone(), *n))).collect();
+        (seen, lost.into_iter().map(reason).collect())
     }
 
     async fn containers(&self) -> Result<Vec<Container>, ActionError> {
@@ -132,7 +196,7 @@ impl Pods {
         let path = match (&self.selector, &self.container) {
             // Works without permission to list pods.
             (PodSelector::Name(pod), Some(name)) => {
-                return Ok(vec![Container { pod: pod.clone(), name: name.clone() }]);
+                return Ok(vec![Container::of(&json!({ "metadata": { "name": pod } }), name)]);
             }
             (PodSelector::Name(pod), None) => {
                 format!("{base}?fieldSelector={}", percent_encoded(&format!("metadata.name={pod}")))
@@ -146,13 +210,11 @@ impl Pods {
         }
         let mut containers = vec![];
         for pod in response.json["items"].as_array().into_iter().flatten() {
-            let pod_name = pod["metadata"]["name"].as_str().unwrap_or_default();
-            let container = |name: &str| Container { pod: pod_name.to_string(), name: name.to_string() };
             match &self.container {
-                Some(name) => containers.push(container(name)),
+                Some(name) => containers.push(Container::of(pod, name)),
                 None => {
                     let all = pod["spec"]["containers"].as_array().into_iter().flatten();
-                    containers.extend(all.filter_map(|c| c["name"].as_str()).map(container));
+                    containers.extend(all.filter_map(|c| c["name"].as_str()).map(|name| Container::of(pod, name)));
                 }
             }
         }
@@ -167,7 +229,7 @@ impl Pods {
     }
 
     fn log_path(&self, container: &Container, since: Option<Timestamp>, tail: Option<usize>) -> String {
-        let Container { pod, name } = container;
+        let Container { pod, name, .. } = container;
         let mut path = format!(
             "/api/v1/namespaces/{}/pods/{pod}/log?container={name}&timestamps=true&limitBytes={MAX_LOG_BYTES}",
             self.api.namespace

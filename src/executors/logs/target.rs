@@ -1,5 +1,5 @@
 //! Parses the target's entry in an environment, connects it, and implements `Target` for the open log.
-use super::{log::Log, pods::PodsSpec};
+use super::{log::Log, pods::PodsSpec, times::Times};
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec},
@@ -7,16 +7,18 @@ use crate::{
     yaml::Kind,
 };
 use async_trait::async_trait;
+use jiff::tz::TimeZone;
 use std::sync::Arc;
 
 pub(super) enum LogSpec {
-    File(Template),
-    Command(Vec<Template>),
+    File(Template, Times),
+    Command(Vec<Template>, Times),
     Pods(PodsSpec),
 }
 
 impl LogSpec {
-    /// Reads `logs: { file: PATH }`, `logs: { command: [program, argument, …] }` or `logs: { k8s: SELECTOR, … }`.
+    /// Reads `logs: { file: PATH }`, `logs: { command: [program, argument, …] }`, both with `time` and `zone`, or
+    /// `logs: { k8s: SELECTOR, … }`.
     pub fn compile(body: &mut Body<'_>) -> Option<LogSpec> {
         body.keys(&["logs"]);
         let node = body.required("logs")?;
@@ -24,14 +26,15 @@ impl LogSpec {
         if part.get("k8s").is_some() {
             return PodsSpec::compile(&mut part).map(LogSpec::Pods);
         }
-        if !part.keys(&["file", "command", "k8s"]) {
+        if !part.keys(&["file", "command", "k8s", "time", "zone"]) {
             return None;
         }
+        let times = times(&mut part);
         match (part.get("file").cloned(), part.get("command").cloned()) {
-            (Some(file), None) => part.template_of(&file).map(LogSpec::File),
+            (Some(file), None) => part.template_of(&file).map(|path| LogSpec::File(path, times)),
             (None, Some(command)) => match &command.kind {
                 Kind::Seq(words) if !words.is_empty() => {
-                    Some(LogSpec::Command(words.iter().filter_map(|w| part.template_of(w)).collect()))
+                    Some(LogSpec::Command(words.iter().filter_map(|w| part.template_of(w)).collect(), times))
                 }
                 kind => {
                     let found = if matches!(kind, Kind::Seq(_)) { "an empty list" } else { command.what() };
@@ -51,14 +54,40 @@ impl LogSpec {
     }
 }
 
+/// Reads `time: FORMAT` and `zone: NAME`.
+fn times(body: &mut Body<'_>) -> Times {
+    let mut times = Times::default();
+    if let Some(node) = body.get("time") {
+        let format = node.key_text();
+        if let Err(e) = Times::check_format(&format) {
+            let message = format!("expected a time format like `%Y-%m-%d %H:%M:%S`, found `{format}`: {e}");
+            body.problem(Diagnostic::error("invalid-time", &node.span, message));
+        }
+        times.format = Some(format);
+    }
+    if let Some(node) = body.get("zone") {
+        let name = node.key_text();
+        match TimeZone::get(&name) {
+            Ok(zone) => times.zone = zone,
+            Err(_) => {
+                let message = format!("expected a time zone like `UTC` or `Europe/Berlin`, found `{name}`");
+                body.problem(Diagnostic::error("invalid-time", &node.span, message));
+            }
+        }
+    }
+    times
+}
+
 #[async_trait]
 impl TargetSpec for LogSpec {
     async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
         Ok(Arc::new(match self {
-            LogSpec::File(path) => Log::File(run.dir.join(path.render_text(scope)?)),
-            LogSpec::Command(words) => {
+            LogSpec::File(path, times) => {
+                Log::File { path: run.dir.join(path.render_text(scope)?), times: times.clone() }
+            }
+            LogSpec::Command(words, times) => {
                 let words = words.iter().map(|w| w.render_text(scope)).collect::<Result<Vec<_>, _>>()?;
-                Log::Command { words, dir: run.dir.clone() }
+                Log::Command { words, dir: run.dir.clone(), times: times.clone() }
             }
             LogSpec::Pods(spec) => Log::Pods(spec.connect(run, scope).await?),
         }))
@@ -66,8 +95,8 @@ impl TargetSpec for LogSpec {
 
     fn address(&self) -> String {
         match self {
-            LogSpec::File(path) => path.source(),
-            LogSpec::Command(words) => words.iter().map(Template::source).collect::<Vec<_>>().join(" "),
+            LogSpec::File(path, _) => path.source(),
+            LogSpec::Command(words, _) => words.iter().map(Template::source).collect::<Vec<_>>().join(" "),
             LogSpec::Pods(spec) => spec.address(),
         }
     }
@@ -78,7 +107,10 @@ impl Target for Log {
     async fn probe(&self, _: &[Permission], _: &Scope) -> Vec<ProbeResult> {
         match self {
             Log::Pods(pods) => pods.probe().await,
-            Log::File(_) | Log::Command { .. } => vec![match self.read(None, Some(1)).await {
+            Log::File { .. } | Log::Command { .. } => vec![match self.read(None, Some(1), None).await {
+                Ok(read) if !read.missing.is_empty() => {
+                    ProbeResult::warning("read", read.missing.join("; "), "check that the product writes this log")
+                }
                 Ok(_) => ProbeResult::ok("read", "readable"),
                 Err(e) => ProbeResult::error("read", e.to_string(), "correct the target in the environment file"),
             }],

@@ -1,27 +1,42 @@
 //! The data that the sources of a log share.
+use super::file::LogFile;
 use crate::value::Value;
-use std::{fs::Metadata, time::SystemTime};
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub(super) const MAX_LOG_BYTES: u64 = 64 << 20;
+pub(super) const CUT: &str = "the log is longer than 64 MiB: the rest was not read";
 
 /// Lines as a plan reads them.
 pub(super) struct LogLines {
     pub lines: Vec<Value>,
-    /// For the evidence.
-    pub notes: Vec<String>,
-    /// `None` if the source is not a file.
-    pub file_state: Option<FileState>,
+    /// Why they may not be all lines.
+    pub missing: Vec<String>,
+    pub cursor: Cursor,
 }
 
-/// Length and modification time of a file; a difference means that it has changed.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) struct FileState {
-    pub len: u64,
-    pub modified: Option<SystemTime>,
-}
-
-impl FileState {
-    pub fn of(m: &Metadata) -> FileState {
-        FileState { len: m.len(), modified: m.modified().ok() }
+impl LogLines {
+    pub fn into_value(mut self) -> Value {
+        self.missing.dedup();
+        match self.missing.is_empty() {
+            true => Value::list(self.lines),
+            false => Value::partial(Value::list(self.lines), self.missing.join("; ")),
+        }
     }
+}
+
+/// Where the next attempt continues.
+pub(super) enum Cursor {
+    File(Arc<Mutex<LogFile>>),
+    /// A program is run again.
+    Command,
+    Pods(Restarts),
+}
+
+/// The restarts of each container of the selected pods, by pod and name.
+pub(super) type Restarts = BTreeMap<(String, String), i64>;
+
+/// Why no line was read.
+pub(super) fn empty(since: Option<jiff::Timestamp>) -> String {
+    since.map_or_else(|| "the log is empty".into(), |since| format!("the log has no line since {since}"))
 }
