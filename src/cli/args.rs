@@ -1,6 +1,9 @@
 //! The command-line arguments.
 use crate::{outcome::Tier, report::console::progress::Detail};
-use clap::{Args as ClapArgs, ColorChoice, Parser, Subcommand};
+use clap::{
+    Args as ClapArgs, ColorChoice, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use std::path::PathBuf;
 
 #[derive(Parser)]
@@ -89,11 +92,16 @@ pub fn stderr_is_coloured() -> bool {
     anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }
 
+/// Suggests a similar tier for an unknown one.
+fn tiers() -> impl TypedValueParser<Value = Tier> {
+    PossibleValuesParser::new(Tier::ALL.map(Tier::as_str)).try_map(|name| name.parse::<Tier>())
+}
+
 /// Which cases.
 #[derive(ClapArgs)]
 pub struct Selection {
-    /// Select cases of these tiers: must, should, nice
-    #[arg(long, value_delimiter = ',', value_name = "TIER")]
+    /// Select cases of these tiers
+    #[arg(long, value_delimiter = ',', value_name = "TIER", value_parser = tiers())]
     pub tier: Vec<Tier>,
     /// Select cases whose id matches a glob, for example TC-INT-00*
     #[arg(long, value_name = "PATTERN")]
@@ -136,7 +144,7 @@ pub struct Run {
     #[command(flatten)]
     pub execution: ExecutionArgs,
     /// The tiers that decide the exit code [default: all]
-    #[arg(long, value_delimiter = ',', value_name = "TIER")]
+    #[arg(long, value_delimiter = ',', value_name = "TIER", value_parser = tiers())]
     pub gate: Vec<Tier>,
     /// Number of cases to run in parallel
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

@@ -1,5 +1,5 @@
 //! `check`: validates plans without network access.
-use super::{args, exit, failure::Failure, files, plans};
+use super::{args, exit, failure::Failure, files, plans, print};
 use crate::{executors, report::wording::count};
 
 pub fn command(args: args::Check) -> Result<u8, Failure> {
@@ -8,8 +8,10 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
     let environment = match &args.environment.env {
         None => None,
         Some(name) => {
-            let named = environments.into_iter().flat_map(|e| e.all).find(|e| e.name == *name);
-            let mut named = named.ok_or_else(|| Failure::usage(format!("error: unknown environment `{name}`")))?;
+            let all = environments.map(|e| e.all).unwrap_or_default();
+            let known: Vec<&str> = all.iter().map(|e| e.name.as_str()).collect();
+            let unknown = Failure::unknown_environment(name, &known);
+            let mut named = all.into_iter().find(|e| e.name == *name).ok_or(unknown)?;
             named.protected &= args.environment.allow_destructive.as_ref() != Some(name);
             Some(named)
         }
@@ -19,8 +21,8 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
         let draft = plans::read(&file, &registry);
         let cases = draft.plan.as_ref().map_or(0, |p| p.cases.len());
         let problems = draft.check(environment.as_ref());
-        anstream::eprint!("{}", plans::render(&problems));
-        anstream::println!("{}: {}, {}", file.source.name, count(cases, "case"), plans::count(&problems));
+        print::err(format_args!("{}", plans::render(&problems)));
+        print::out(format_args!("{}: {}, {}\n", file.source.name, count(cases, "case"), plans::count(&problems)));
         if problems.errors() > 0 {
             code = exit::USAGE;
         }

@@ -2,7 +2,8 @@
 //! needs it. Prints one line per probe, with what to do about a problem. Executes the environment's
 //! setup and teardown, but no case.
 use super::{
-    args, environment::ChosenEnvironment, exit, failure::Failure, files, plans, relays, secrets::environment_scope,
+    args, environment::ChosenEnvironment, exit, failure::Failure, files, plans, print, relays,
+    secrets::environment_scope,
 };
 use crate::{
     engine::{
@@ -44,15 +45,15 @@ pub async fn command(args: Box<args::Doctor>) -> Result<u8, Failure> {
         let name = chosen.environment.name.clone();
         let work = async |schedule| Ok(probe(schedule, &file).await);
         let lines = chosen.run(&draft, set, &|_| true, work).await?;
-        anstream::println!("{} in the environment `{name}`\n", file.source.name);
-        lines.iter().for_each(|line| anstream::println!("{}", render(line)));
+        print::out(format_args!("{} in the environment `{name}`\n\n", file.source.name));
+        lines.iter().for_each(|line| print::out(format_args!("{}\n", render(line))));
         if !lines.is_empty() {
-            anstream::println!();
+            print::out(format_args!("\n"));
         }
         match lines.iter().filter(|(_, result)| result.status == ProbeStatus::Error).count() {
-            0 => anstream::println!("no problems"),
+            0 => print::out(format_args!("no problems\n")),
             n => {
-                anstream::println!("{}", count(n, "problem"));
+                print::out(format_args!("{}\n", count(n, "problem")));
                 code = exit::UNREACHABLE;
             }
         }

@@ -1,15 +1,21 @@
 //! `run --dry-run`: prints the actions of a plan without executing them.
+use super::print;
 use crate::engine::schedule::{ActionKind, Schedule, ScheduledAction};
 
 pub fn print(schedule: &Schedule) {
-    anstream::println!("{}: {} (dry run: nothing is executed)", schedule.plan.id, schedule.plan.title);
+    print::out(format_args!("{}: {} (dry run: nothing is executed)\n", schedule.plan.id, schedule.plan.title));
     for case in &schedule.cases {
         let outline = schedule.outline.iter().find(|o| o.id == case.id);
-        anstream::println!("\n{}: {}  [{}]", case.id, outline.map(|o| o.title.as_str()).unwrap_or_default(), case.tier);
+        print::out(format_args!(
+            "\n{}: {}  [{}]\n",
+            case.id,
+            outline.map(|o| o.title.as_str()).unwrap_or_default(),
+            case.tier
+        ));
         for sentence in &case.sentences {
             let text =
                 outline.and_then(|o| o.sentences.iter().find(|s| s.address == sentence.address)).map(|s| s.text.trim());
-            anstream::println!("  {}", text.unwrap_or_default().lines().next().unwrap_or_default());
+            print::out(format_args!("  {}\n", text.unwrap_or_default().lines().next().unwrap_or_default()));
             print_actions(&sentence.actions, 2);
         }
     }
@@ -22,14 +28,14 @@ fn print_actions(actions: &[ScheduledAction], depth: usize) {
             continue;
         }
         let each = if action.foreach.is_some() { " (for each)" } else { "" };
-        anstream::println!("{}- {}{each}", "  ".repeat(depth), action.summary);
+        print::out(format_args!("{}- {}{each}\n", "  ".repeat(depth), action.summary));
         match &action.kind {
             ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| print_actions(b, depth + 1)),
             ActionKind::Use { definition, .. } => print_actions(&definition.actions, depth + 1),
             _ => {}
         }
         for undo in action.undo.iter() {
-            anstream::println!("{}  (undo: {})", "  ".repeat(depth), undo.summary);
+            print::out(format_args!("{}  (undo: {})\n", "  ".repeat(depth), undo.summary));
         }
     }
 }

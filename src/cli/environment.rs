@@ -48,14 +48,12 @@ impl ChosenEnvironment {
             return Ok(ChosenEnvironment { environment, sandbox: None });
         }
         if name != "sandbox" {
-            let known = match environments {
-                Some(e) => e.all.into_iter().map(|e| e.name).collect::<Vec<_>>().join(", "),
-                None => {
-                    let message = "no `tp-runner.yaml` in this folder or a parent";
-                    return Err(Failure::usage(format!("error: unknown environment `{name}`: {message}")));
-                }
+            let Some(environments) = environments else {
+                let message = "no `tp-runner.yaml` in this folder or a parent";
+                return Err(Failure::usage(format!("error: unknown environment `{name}`: {message}")));
             };
-            return Err(Failure::usage(format!("error: unknown environment `{name}`; known: {known}, sandbox")));
+            let known = environments.all.iter().map(|e| e.name.as_str()).chain(["sandbox"]);
+            return Err(Failure::unknown_environment(&name, &known.collect::<Vec<_>>()));
         }
         #[cfg(feature = "sandbox")]
         {

@@ -1,6 +1,6 @@
 //! Finds and reads files: plans by id, file or folder; the environment file; files included by a plan.
 use super::failure::Failure;
-use crate::{plan::FileLoader, source::Source};
+use crate::{diagnostic::nearest, plan::FileLoader, source::Source};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -65,32 +65,74 @@ pub fn plans(names: &[String]) -> Result<Vec<PlanFile>, Failure> {
     Ok(out)
 }
 
+/// The plan whose file name or id is exactly `id`, in the nearest folder `plans`, else built in; else the only one
+/// whose file name or id starts with it.
 fn by_id(id: &str) -> Result<PlanFile, Failure> {
-    let mut searched = vec![];
     let here = std::env::current_dir().unwrap_or_default();
-    for folder in here.ancestors().map(|a| a.join("plans")) {
-        if !folder.is_dir() {
-            continue;
-        }
-        searched.push(folder.display().to_string());
-        for path in yaml_files(&folder) {
-            let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
-            if stem == id || (stem.starts_with(id) && stem[id.len()..].starts_with(['-', '.', '_'])) {
-                return load(&relative(&path));
-            }
+    let folders: Vec<PathBuf> = here.ancestors().map(|a| a.join("plans")).filter(|f| f.is_dir()).collect();
+    let found: Vec<Vec<Candidate>> = folders.iter().map(|f| candidates(f)).collect();
+    for folder in &found {
+        let named = folder.iter().find(|c| c.stem == id);
+        let declared: Vec<&Candidate> = folder.iter().filter(|c| c.id.as_deref() == Some(id)).collect();
+        match (named, declared.as_slice()) {
+            (Some(one), _) | (None, &[one]) => return load(&one.path),
+            (None, []) => {}
+            (None, several) => return Err(ambiguous(id, several.iter().map(|c| c.path.display().to_string()))),
         }
     }
+    let built_in = |plan: &'static BuiltIn| {
+        let source = Arc::new(Source { name: format!("{}.yaml (built in)", plan.id), text: plan.text.to_string() });
+        PlanFile { source, root: here.clone(), built_in: Some(plan) }
+    };
     if let Some(plan) = BUILT_IN.iter().find(|p| p.id == id) {
-        let source = Arc::new(Source { name: format!("{id}.yaml (built in)"), text: plan.text.to_string() });
-        return Ok(PlanFile { source, root: here, built_in: Some(plan) });
+        return Ok(built_in(plan));
     }
-    let searched = if searched.is_empty() {
+    let starts = |name: &str| name.strip_prefix(id).is_some_and(|rest| rest.starts_with(['-', '.', '_']));
+    for folder in &found {
+        let is_meant = |c: &&Candidate| starts(&c.stem) || c.id.as_deref().is_some_and(starts);
+        match folder.iter().filter(is_meant).collect::<Vec<_>>().as_slice() {
+            [] => {}
+            [one] => return load(&one.path),
+            several => return Err(ambiguous(id, several.iter().map(|c| c.path.display().to_string()))),
+        }
+    }
+    let all = found.iter().flatten();
+    let known = all.flat_map(|c| [Some(c.stem.as_str()), c.id.as_deref()]).flatten();
+    let hint = nearest(id, known.chain(BUILT_IN.iter().map(|p| p.id))).map(|near| format!("; did you mean `{near}`?"));
+    let searched = if folders.is_empty() {
         "no folder `plans` here or in a parent".into()
     } else {
-        format!("searched: {}", searched.join(", "))
+        format!("searched: {}", folders.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "))
     };
     let built_in = BUILT_IN.iter().map(|p| p.id).collect::<Vec<_>>().join(", ");
-    Err(Failure::usage(format!("error: unknown plan `{id}`\n  {searched}\n  built in: {built_in}")))
+    let hint = hint.unwrap_or_default();
+    Err(Failure::usage(format!("error: unknown plan `{id}`{hint}\n  {searched}\n  built in: {built_in}")))
+}
+
+/// A file that may be meant by an id.
+struct Candidate {
+    path: PathBuf,
+    stem: String,
+    /// What it says after `plan:`.
+    id: Option<String>,
+}
+
+fn candidates(folder: &Path) -> Vec<Candidate> {
+    let candidate = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let id = text.lines().find_map(|l| l.strip_prefix("plan:")).and_then(|rest| rest.split_whitespace().next());
+        Candidate {
+            stem: path.file_stem().and_then(|s| s.to_str()).unwrap_or_default().into(),
+            id: id.map(|id| id.trim_matches(['"', '\'']).to_string()),
+            path: relative(&path),
+        }
+    };
+    yaml_files(folder).into_iter().map(candidate).collect()
+}
+
+fn ambiguous(id: &str, files: impl Iterator<Item = String>) -> Failure {
+    let files: Vec<String> = files.collect();
+    Failure::usage(format!("error: several plans fit `{id}`: {}\nhelp: name one of these files", files.join(", ")))
 }
 
 fn plans_in_folder(folder: &Path) -> Result<Vec<PlanFile>, Failure> {

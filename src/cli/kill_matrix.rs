@@ -6,6 +6,7 @@ use super::{
     failure::Failure,
     files,
     plans::Draft,
+    print,
     prover::Prover,
     sandbox::Platform,
 };
@@ -53,7 +54,7 @@ pub async fn run(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>)
     while let Some((n, mut row)) = running.next().await {
         row.breaks = row.defect.as_deref().and_then(breaks).map(|b| b.sentences.clone()).unwrap_or_default();
         if !prover.output.quiet {
-            anstream::eprintln!("[{}/{total}] {}", rows.len() + 1, row.line());
+            print::err(format_args!("[{}/{total}] {}\n", rows.len() + 1, row.line()));
         }
         rows.push((n, row));
     }

@@ -1,5 +1,5 @@
 //! `list`: the cases with tier, priority, and the verbs and faults they use.
-use super::{args, exit, failure::Failure, files, plans};
+use super::{args, exit, failure::Failure, files, plans, print};
 use crate::{
     engine::schedule::{ActionKind, ScheduledAction},
     executors,
@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 pub fn command(args: args::List) -> Result<u8, Failure> {
     let registry = executors::registry();
     let mut listed = 0;
-    for file in files::plans(&args.plans)? {
-        let is_selected = plans::selector(&args.selection)?;
+    let files = files::plans(&args.plans)?;
+    let is_selected = plans::selector(&args.selection, &files, &registry)?;
+    for file in files {
         let schedule = plans::read(&file, &registry).compile(None, &[], &is_selected)?;
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::NOTHING).set_header(["case", "title", "tier", "priority", "needs"]);
@@ -27,7 +28,7 @@ pub fn command(args: args::List) -> Result<u8, Failure> {
             ]);
             listed += 1;
         }
-        anstream::println!("{}: {}\n{table}", schedule.plan.id, schedule.plan.title);
+        print::out(format_args!("{}: {}\n{table}\n", schedule.plan.id, schedule.plan.title));
     }
     if listed == 0 {
         return Err(Failure::nothing_selected());

@@ -1,7 +1,7 @@
 //! The command line: arguments, files, environment variables, signals and exit codes, with one file
 //! per command. Only this module exits the process, and only this module combines the engine, the
 //! executors, the reports and the sandbox.
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
+#![allow(clippy::exit)]
 
 mod args;
 mod check;
@@ -18,6 +18,7 @@ mod files;
 mod kill_matrix;
 mod list;
 mod plans;
+mod print;
 mod prove;
 mod prover;
 mod relays;
@@ -48,7 +49,8 @@ pub fn main() -> ExitCode {
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(e) => {
-            let _ = e.print();
+            let print = if e.use_stderr() { print::err } else { print::out };
+            print(format_args!("{}", e.render().ansi()));
             return ExitCode::from(if e.use_stderr() { exit::USAGE } else { exit::SUCCESS });
         }
     };
@@ -56,7 +58,7 @@ pub fn main() -> ExitCode {
     #[cfg(feature = "sandbox")]
     log_sandbox_errors();
     ExitCode::from(run_command(args).unwrap_or_else(|failure| {
-        anstream::eprintln!("{}", failure.message.trim_end());
+        print::err(format_args!("{}\n", failure.message.trim_end()));
         failure.code
     }))
 }
@@ -67,7 +69,7 @@ fn run_command(args: args::Args) -> Result<u8, Failure> {
     let work = runtime.spawn(async move {
         #[cfg(feature = "sandbox")]
         if defects::is_help_requested(args.command.defects())? {
-            anstream::print!("{}", defects::help()?);
+            print::out(format_args!("{}", defects::help()?));
             return Ok(exit::SUCCESS);
         }
         match args.command {
@@ -91,6 +93,7 @@ fn run_command(args: args::Args) -> Result<u8, Failure> {
 fn log_sandbox_errors() {
     use tracing_subscriber::{Layer, filter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
     let errors = filter::Targets::new().with_target("tp_runner_sandbox", filter::LevelFilter::ERROR);
-    let stderr = fmt::layer().with_ansi(false).with_writer(std::io::stderr).with_filter(errors);
+    let stderr =
+        fmt::layer().with_ansi(false).with_writer(std::io::stderr).log_internal_errors(false).with_filter(errors);
     let _ = tracing_subscriber::registry().with(stderr).try_init();
 }

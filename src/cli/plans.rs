@@ -147,13 +147,26 @@ pub fn invalid(problems: &Diagnostics) -> Failure {
     Failure::usage(format!("{}{}", render(problems), count(problems)))
 }
 
-/// The predicate of `--tier` and `--case`. Fails on an invalid glob.
-pub fn selector(selection: &Selection) -> Result<impl Fn(&Case) -> bool + use<>, Failure> {
+/// The predicate of `--tier` and `--case`. Fails on an invalid glob, and on one that no case of `files` matches.
+pub fn selector(
+    selection: &Selection,
+    files: &[PlanFile],
+    registry: &Registry,
+) -> Result<impl Fn(&Case) -> bool + use<>, Failure> {
     let mut patterns = vec![];
     for p in &selection.case {
         let glob =
             globset::Glob::new(p).map_err(|e| Failure::usage(format!("error: invalid glob `--case {p}`: {e}")))?;
         patterns.push(glob.compile_matcher());
+    }
+    if !patterns.is_empty() {
+        let plans: Vec<Option<Plan>> = files.iter().map(|file| read(file, registry).plan).collect();
+        let ids: Vec<&str> = plans.iter().flatten().flat_map(|p| &p.cases).map(|c| c.id.text.as_str()).collect();
+        // The problems of a plan that cannot be read are reported when it is compiled.
+        let is_unknown = |glob: &globset::GlobMatcher| !ids.iter().any(|id| glob.is_match(id));
+        if let Some(pattern) = patterns.iter().find(|p| plans.iter().all(Option::is_some) && is_unknown(p)) {
+            return Err(Failure::no_such_case(pattern.glob().glob(), &ids));
+        }
     }
     let tiers = selection.tier.clone();
     Ok(move |case: &Case| {

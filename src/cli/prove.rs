@@ -8,6 +8,7 @@ use super::{
     failure::Failure,
     files,
     plans::{self, Draft},
+    print,
     prover::Prover,
     replay,
     signals::{self, Interrupts},
@@ -59,7 +60,7 @@ async fn prove_plan(prover: &Prover<'_>, file: &files::PlanFile) -> Result<u8, F
         let run;
         (run, uses_sandbox) = record(prover, file, &draft).await?;
         if !output.quiet {
-            anstream::eprintln!("re-evaluating the run with one observation mutated at a time");
+            print::err(format_args!("re-evaluating the run with one observation mutated at a time\n"));
         }
         let journal = execute::journal_path(&file.root, &run)?;
         proof = Some(replay::evaluate(prover, &[journal.to_string_lossy().into_owned()])?.1);
@@ -135,12 +136,12 @@ fn write(
     };
     write_atomically(&path, content).map_err(|e| Failure::not_written(&path, &e))?;
     if let Some(proof) = proof {
-        anstream::print!("{}", page::page(proof));
+        print::out(format_args!("{}", page::page(proof)));
     }
     if let Some(matrix) = matrix {
-        anstream::print!("{}", matrix.page());
+        print::out(format_args!("{}", matrix.page()));
     }
-    anstream::println!("report: {}", files::relative(&path).display());
+    print::out(format_args!("report: {}\n", files::relative(&path).display()));
     let holds = proof.is_none_or(Proof::holds) && matrix.is_none_or(Matrix::holds);
     Ok(if holds { exit::SUCCESS } else { exit::FAILED })
 }

@@ -4,6 +4,7 @@ use super::{
     failure::Failure,
     files,
     plans::{self, Draft},
+    print,
     prover::Prover,
     report::find_journal,
 };
@@ -41,7 +42,7 @@ pub fn evaluate(prover: &Prover<'_>, runs: &[String]) -> Result<(files::PlanFile
         let baseline = baseline.for_plan(&plan_content(&file));
         write_atomically(&path, |out| out.write_all(baseline.to_json().as_bytes()))
             .map_err(|e| Failure::not_written(&path, &e))?;
-        anstream::eprintln!("baseline with {} entries: {}", baseline.count(), files::relative(&path).display());
+        print::err(format_args!("baseline with {} entries: {}\n", baseline.count(), files::relative(&path).display()));
     }
     Ok((file, proof))
 }

@@ -1,7 +1,10 @@
 //! `report`: writes the report of a recorded run.
 use super::{args, exit, failure::Failure, files};
-use crate::report::{file::write_atomically, index_builder::IndexBuilder, jsonl, markdown};
-use std::path::{Path, PathBuf};
+use crate::report::{console::stream::Patient, file::write_atomically, index_builder::IndexBuilder, jsonl, markdown};
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
 
 pub fn command(args: args::Report) -> Result<u8, Failure> {
     let path = find_journal(&args.run)?;
@@ -11,8 +14,14 @@ pub fn command(args: args::Report) -> Result<u8, Failure> {
         Some(file) => {
             write_atomically(file, |out| markdown::write(&index, out)).map_err(|e| Failure::not_written(file, &e))?
         }
-        None => markdown::write(&index, &mut std::io::stdout().lock())
-            .map_err(|e| Failure::not_written(Path::new("stdout"), &e))?,
+        None => {
+            let mut stdout = Patient(io::stdout().lock());
+            match markdown::write(&index, &mut stdout).and_then(|()| stdout.flush()) {
+                // The reader has read enough.
+                Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
+                written => written.map_err(|e| Failure::not_written(Path::new("stdout"), &e))?,
+            }
+        }
     }
     Ok(exit::SUCCESS)
 }

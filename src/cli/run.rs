@@ -6,7 +6,7 @@ use super::{
     execute::{self, RunOptions},
     exit,
     failure::Failure,
-    files, plans,
+    files, plans, print,
     signals::{self, Interrupts},
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     executor::Registry,
     executors,
     outcome::Tier,
+    plan::Case,
     report::{
         console::summary::{SummaryOptions, summary},
         file::write_atomically,
@@ -29,8 +30,10 @@ pub async fn command(args: Box<args::Run>, output: OutputArgs) -> Result<u8, Fai
     let interrupts = signals::listen()?;
     let mut code = exit::SUCCESS;
     let mut selected = 0;
-    for file in files::plans(&args.plans)? {
-        let (plan_selected, plan_code) = run_plan(&args, output, &registry, file, &interrupts).await?;
+    let files = files::plans(&args.plans)?;
+    let is_selected = plans::selector(&args.selection, &files, &registry)?;
+    for file in files {
+        let (plan_selected, plan_code) = run_plan(&args, output, &registry, file, &interrupts, &is_selected).await?;
         selected += plan_selected;
         // A failure outweighs all other codes.
         code = match (code, plan_code) {
@@ -51,11 +54,11 @@ async fn run_plan(
     registry: &Registry,
     file: files::PlanFile,
     interrupts: &Interrupts,
+    is_selected: &(dyn Fn(&Case) -> bool + Sync),
 ) -> Result<(usize, u8), Failure> {
-    let is_selected = plans::selector(&args.selection)?;
     let draft = plans::read(&file, registry);
     // Compiles without an environment first, so that an invalid plan starts no sandbox.
-    let checked = draft.compile(None, &args.execution.set, &is_selected)?;
+    let checked = draft.compile(None, &args.execution.set, is_selected)?;
     let selected = checked.cases.len();
     if selected == 0 {
         return Ok((0, exit::SUCCESS));
@@ -67,7 +70,7 @@ async fn run_plan(
     let chosen = ChosenEnvironment::choose(&args.execution, &draft).await?;
     chosen.sandbox.iter().for_each(|sandbox| interrupts.remove_on_exit(sandbox.folder()));
     let work = |schedule| execute_and_report(args, output, &file, schedule, interrupts);
-    let code = chosen.run(&draft, &args.execution.set, &is_selected, work).await?;
+    let code = chosen.run(&draft, &args.execution.set, is_selected, work).await?;
     Ok((selected, code))
 }
 
@@ -84,7 +87,7 @@ async fn execute_and_report(
     if let Some(seed) = args.shuffle {
         let seed = seed.unwrap_or_else(|| u64::from(fastrand::u32(..)));
         if !output.quiet {
-            anstream::eprintln!("order of cases: `--shuffle={seed}`");
+            print::err(format_args!("order of cases: `--shuffle={seed}`\n"));
         }
         fastrand::Rng::with_seed(seed).shuffle(&mut schedule.cases);
     }
@@ -102,7 +105,7 @@ async fn execute_and_report(
     let written = write_atomically(&report_path, |out| markdown::write(&index, out));
     let reports = vec![files::relative(&report_path).display().to_string()];
     let summary = summary(&index, &SummaryOptions { colour: stderr_is_coloured(), reports });
-    anstream::println!("{}", summary.trim_end());
+    print::out(format_args!("{}\n", summary.trim_end()));
     written.map_err(|e| Failure::not_written(&report_path, &e))?;
     Ok(exit::of_run(gate(&index).verdict))
 }

@@ -5,7 +5,7 @@ use super::{
     args::{self, SandboxArgs},
     exit,
     failure::Failure,
-    plans,
+    plans, print,
     signals::Signals,
 };
 use crate::{
@@ -270,19 +270,22 @@ pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
         crate::report::file::write_atomically(file, |out| out.write_all(text.as_bytes()))
             .map_err(|e| failed(format!("cannot write `{}`: {e}", file.display()).into()))?;
     }
-    println!("{}", platform.about());
-    println!("api:        {}", platform.sandbox.api());
+    print::out(format_args!("{}\n", platform.about()));
+    print::out(format_args!("api:        {}\n", platform.sandbox.api()));
     let folder = platform.folder();
-    println!("kubeconfig: {}", folder.join("kubeconfig").display());
+    print::out(format_args!("kubeconfig: {}\n", folder.join("kubeconfig").display()));
     match &args.sandbox.database {
-        None => println!("database:   {}", folder.join("platform.db").display()),
-        Some(_) => println!("database:   as given with --database"),
+        None => print::out(format_args!("database:   {}\n", folder.join("platform.db").display())),
+        Some(_) => print::out(format_args!("database:   as given with --database\n")),
     }
-    println!("log:        {}", platform.sandbox.log_file().display());
+    print::out(format_args!("log:        {}\n", platform.sandbox.log_file().display()));
     if let Some(file) = &args.env_file {
-        println!("from another terminal: tp-runner run TP-004 --config {} --env {STANDING}", file.display());
+        print::out(format_args!(
+            "from another terminal: tp-runner run TP-004 --config {} --env {STANDING}\n",
+            file.display()
+        ));
     }
-    println!("Ctrl-C stops the sandbox");
+    print::out(format_args!("Ctrl-C stops the sandbox\n"));
     signals.recv().await;
     platform.shutdown().await;
     Ok(exit::SUCCESS)

@@ -1,6 +1,6 @@
 //! Ctrl-C and SIGTERM: the first signal cancels the run and runs its undo actions, the second exits
 //! immediately and lists what was not undone.
-use super::{exit, failure::Failure};
+use super::{exit, failure::Failure, print};
 use crate::event::{Event, EventKind, EventSink, SinkError};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -86,17 +86,17 @@ pub fn listen() -> Result<Interrupts, Failure> {
         for count in 1.. {
             signals.recv().await;
             if count == 1 {
-                eprintln!("stopping: running the undo actions (Ctrl-C again to exit immediately)");
+                print::err(format_args!("stopping: running the undo actions (Ctrl-C again to exit immediately)\n"));
                 shared.cancel.cancel();
                 continue;
             }
             shared.kill.cancel();
             let pending = shared.pending.list();
             if pending.is_empty() {
-                eprintln!("exited immediately; nothing to clean up");
+                print::err(format_args!("exited immediately; nothing to clean up\n"));
             } else {
-                eprintln!("exited immediately; not undone ({}):", pending.len());
-                pending.iter().for_each(|line| eprintln!("  {line}"));
+                print::err(format_args!("exited immediately; not undone ({}):\n", pending.len()));
+                pending.iter().for_each(|line| print::err(format_args!("  {line}\n")));
             }
             for folder in shared.temporary_folders.lock().iter() {
                 let _ = std::fs::remove_dir_all(folder);

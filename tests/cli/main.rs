@@ -4,7 +4,9 @@
 //! `SNAPSHOTS=overwrite cargo test --test cli` rewrites the snapshots; review the diff before
 //! committing it.
 mod cases;
+mod plan_ids;
 mod runner;
+mod streams;
 
 use cases::{CASES, Case};
 use runner::Fixture;

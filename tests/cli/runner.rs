@@ -27,6 +27,10 @@ impl Fixture {
         Fixture { folder }
     }
 
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tp-runner"));
         command.args(args).current_dir(self.folder.path()).stdin(Stdio::null()).env_clear();
@@ -56,7 +60,7 @@ impl Fixture {
     }
 
     /// The id of the only recorded run.
-    fn run_id(&self) -> String {
+    pub fn run_id(&self) -> String {
         let runs: Vec<_> = fs::read_dir(self.folder.path().join(".tp-runner/runs")).unwrap().flatten().collect();
         assert_eq!(runs.len(), 1);
         runs[0].file_name().to_string_lossy().into_owned()

@@ -1,5 +1,6 @@
 //! Live progress on stderr. On a terminal: one bar for the run, and for each running case a line
 //! with its current sentence. Elsewhere: one line for each case that ends.
+use super::stream::Patient;
 use super::style::{paint, status_style, verdict_style};
 use crate::{
     event::{Event, EventKind, EventSink, SinkError},
@@ -63,7 +64,7 @@ impl Console {
         use std::io::IsTerminal;
         match std::io::stderr().is_terminal() && detail != Detail::Quiet {
             true => Self::live(ProgressDrawTarget::stderr(), detail, colour),
-            false => Self::lines(Box::new(std::io::stderr()), detail, colour),
+            false => Self::lines(Box::new(Patient(std::io::stderr())), detail, colour),
         }
     }
 

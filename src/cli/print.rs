@@ -1,0 +1,25 @@
+//! Prints to stdout and stderr. A stream that cannot be written (full, closed, a pipe without a reader) neither ends a
+//! command nor changes its exit code.
+use crate::report::console::stream::Patient;
+use anstream::{AutoStream, ColorChoice, adapter::strip_str, stream::RawStream};
+use std::{
+    fmt::Arguments,
+    io::{self, Write as _},
+};
+
+pub fn out(text: Arguments<'_>) {
+    print(io::stdout().lock(), text);
+}
+
+pub fn err(text: Arguments<'_>) {
+    print(io::stderr().lock(), text);
+}
+
+fn print(stream: impl RawStream, text: Arguments<'_>) {
+    let text = match AutoStream::choice(&stream) {
+        ColorChoice::Never => strip_str(&text.to_string()).to_string(),
+        _ => text.to_string(),
+    };
+    let mut stream = Patient(stream);
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+}
