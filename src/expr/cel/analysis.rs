@@ -3,6 +3,7 @@ use super::ast::{children, token};
 use crate::{
     language::{is_cel_function, runner_function},
     source::Span,
+    value::Value,
 };
 use cel::{
     Program,
@@ -46,13 +47,17 @@ pub(super) struct Analysis<'a> {
     pub(super) calls: Vec<(String, Range<usize>)>,
     /// Where string literals contain `${`.
     pub(super) placeholders: Vec<Range<usize>>,
+    /// Literals that no double holds exactly.
+    pub(super) inexact: Vec<Range<usize>>,
 }
 
 impl<'a> Analysis<'a> {
     pub(super) fn of(program: &'a Program, text: &'a str, locate: &'a dyn Fn(Range<usize>) -> Span) -> Self {
         let (bound, references, calls, placeholders) = (vec![], vec![], vec![], vec![]);
         let element_fields = vec![];
-        let mut analysis = Analysis { text, program, locate, bound, element_fields, references, calls, placeholders };
+        let inexact = vec![];
+        let mut analysis =
+            Analysis { text, program, locate, bound, element_fields, references, calls, placeholders, inexact };
         analysis.visit(program.expression());
         let element_fields: Arc<[String]> = analysis.element_fields.drain(..).collect();
         analysis.references.iter_mut().for_each(|r| r.element_fields = element_fields.clone());
@@ -101,6 +106,12 @@ impl<'a> Analysis<'a> {
                 let start = self.token(e).start;
                 let open = self.text[start..].find("${").map_or(start, |i| start + i);
                 self.placeholders.push(open..(open + 2).min(self.text.len()));
+            }
+            Expr::Literal(LiteralValue::Double(_)) => {
+                let token = self.token(e);
+                if !matches!(Value::number(self.text[token.clone()].trim()), None | Some(Value::Float(_))) {
+                    self.inexact.push(token);
+                }
             }
             other => children(other).into_iter().for_each(|c| self.visit(c)),
         }

@@ -75,9 +75,10 @@ impl Expression {
         if chain > MAX_OPERATOR_CHAIN {
             return Err(vec![too_deep(&locate(0..1), &format!("{MAX_OPERATOR_CHAIN} chained operators"), chain)]);
         }
-        let Analysis { references, calls, placeholders, .. } = Analysis::of(&program, text, &locate);
+        let Analysis { references, calls, placeholders, inexact, .. } = Analysis::of(&program, text, &locate);
         let mut problems: Vec<Diagnostic> =
             placeholders.into_iter().map(|range| placeholder_in_text(&locate(range))).collect();
+        problems.extend(inexact.into_iter().map(|range| inexact_number(&locate(range.clone()), &text[range])));
         let mut own_functions = vec![];
         for (name, range) in &calls {
             match language::runner_function(name) {
@@ -232,6 +233,12 @@ fn placeholder_in_text(at: &Span) -> Diagnostic {
     let message = "expected plain text in quotes, found `${`: a string inside an expression has no placeholders";
     Diagnostic::error("placeholder-in-expression", at, message)
         .help("write the name itself, and join strings with `+`: `\"a-\" + id`")
+}
+
+fn inexact_number(at: &Span, number: &str) -> Diagnostic {
+    let message = format!("expected a number that a double holds exactly, found `{number}`");
+    Diagnostic::error("inexact-number", at, message)
+        .help("compare `string(x)` with a string, or write the number in a pattern under `expect`")
 }
 
 fn unknown_function(name: &str, at: &Span) -> Diagnostic {
