@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostics,
-    engine::{compile, schedule::Schedule},
+    engine::{
+        compile::{self, SetValue},
+        schedule::Schedule,
+    },
     executor::Registry,
     expr::Tree,
     plan::{Case, Environment, Environments, Plan, Reader, environment, markdown},
@@ -68,14 +71,18 @@ impl Draft<'_> {
     /// overrides them.
     #[cfg(feature = "sandbox")]
     pub fn compile_for_proof(&self, environment: Option<&Environment>, set: &[String]) -> Result<Schedule, Failure> {
-        let own = self.plan.iter().flat_map(|p| &p.prove.set).map(|(n, t)| (n.text.clone(), t.clone()));
+        let own = self
+            .plan
+            .iter()
+            .flat_map(|p| &p.prove.set)
+            .map(|(n, t)| (n.text.clone(), SetValue { tree: t.clone(), text: None }));
         self.compile_with(environment, own.chain(variables(set)?).collect(), &|_| true)
     }
 
     fn compile_with(
         &self,
         environment: Option<&Environment>,
-        set: Vec<(String, Tree)>,
+        set: Vec<(String, SetValue)>,
         selected: &dyn Fn(&Case) -> bool,
     ) -> Result<Schedule, Failure> {
         let (schedule, problems) = self.schedule(environment, set, selected);
@@ -85,7 +92,7 @@ impl Draft<'_> {
     fn schedule(
         &self,
         environment: Option<&Environment>,
-        set: Vec<(String, Tree)>,
+        set: Vec<(String, SetValue)>,
         selected: &dyn Fn(&Case) -> bool,
     ) -> (Option<Schedule>, Diagnostics) {
         let mut problems = self.problems.clone();
@@ -113,16 +120,17 @@ pub fn read_environments(source: &Arc<Source>, registry: &Registry) -> (Option<E
     (environments, reader.problems)
 }
 
-/// Parses `NAME=VALUE`; a value that is not JSON is a string.
-fn variables(set: &[String]) -> Result<Vec<(String, Tree)>, Failure> {
+/// Parses `NAME=VALUE`. A value that is not JSON is a string.
+fn variables(set: &[String]) -> Result<Vec<(String, SetValue)>, Failure> {
     set.iter()
         .map(|s| {
             let (name, value) = s
                 .split_once('=')
                 .ok_or_else(|| Failure::usage(format!("error: expected `--set NAME=VALUE`, found `--set {s}`")))?;
-            let value =
-                serde_json::from_str(value).map_or_else(|_| Value::text(value), |j: serde_json::Value| Value::from(j));
-            Ok((name.to_string(), Tree::Value(value)))
+            let text = Value::text(value);
+            let parsed =
+                serde_json::from_str(value).map_or_else(|_| text.clone(), |j: serde_json::Value| Value::from(j));
+            Ok((name.to_string(), SetValue { tree: Tree::Value(parsed), text: Some(Tree::Value(text)) }))
         })
         .collect()
 }
@@ -185,4 +193,38 @@ pub fn selection_words(selection: &Selection, chosen: usize, all: usize) -> Stri
         parts.push(format!("case {}", selection.case.join(", ")));
     }
     if parts.is_empty() { format!("all {all} cases") } else { format!("{}: {chosen} of {all} cases", parts.join("; ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::NoFiles;
+
+    #[test]
+    fn a_variable_whose_default_is_a_text_is_set_to_a_text() {
+        let registry = crate::executors::registry();
+        let plan = "plan: T\nvars: { text: '1', joined: 'a ${run.id}', number: 1, nothing: null, list: [] }\ncases:\n  \
+                    - { id: A, tier: must, expected: [{ result: r, check: [text + joined != '', number == list, nothing] }] }\n";
+        let source = Arc::new(Source { name: "t.yaml".into(), text: plan.into() });
+        for (written, parsed) in
+            [("1.10", "float"), ("010", "string"), ("1e3", "float"), ("NO", "string"), ("null", "null")]
+        {
+            let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
+            let plan = reader.plan(&source);
+            let draft = Draft { registry: &registry, plan, problems: reader.problems };
+            let set = ["text", "joined", "number", "nothing", "list"].map(|name| format!("{name}={written}"));
+            let schedule = draft.compile(None, &set, &|_| true).unwrap_or_else(|_| panic!("{written}"));
+            let values = schedule.vars.iter().map(|(name, tree)| match tree {
+                Tree::Value(value) => (&name[..], value.clone()),
+                _ => panic!("{name}"),
+            });
+            for (name, value) in values {
+                if ["text", "joined"].contains(&name) {
+                    assert_eq!(value, Value::text(written), "{name}");
+                } else {
+                    assert_eq!(value.kind(), parsed, "{name}={written}");
+                }
+            }
+        }
+    }
 }

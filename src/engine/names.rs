@@ -111,6 +111,15 @@ impl Names {
         self.known.iter().any(|n| n.name == name)
     }
 
+    /// Whether `path` is a name in scope with fields that it has, as far as they are known: `run.id`. Does not mark it
+    /// as used.
+    pub fn reads(&self, path: &str) -> bool {
+        let mut words = path.split('.').peekable();
+        let found = self.known.iter().rev().find(|n| Some(&&n.name[..]) == words.peek());
+        let Some(Shape::Fields(fields)) = found.map(|n| &n.shape) else { return false };
+        words.nth(1).is_some_and(|field| fields.iter().any(|(f, _)| f == field))
+    }
+
     /// Checks a reference against the names in scope, and marks its name as used.
     pub fn check(&self, read: &Reference, problems: &mut Diagnostics) -> Shape {
         let Some(found) = self.known.iter().rev().find(|n| n.name == read.root) else {

@@ -3,7 +3,7 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     expr::{Expression, Reference, Template, Tree},
     source::Span,
-    yaml::{Kind, Node, check_keys, missing_key, wrong_type},
+    yaml::{Kind, Node, check_keys, check_numbers, missing_key, wrong_type},
 };
 use std::time::Duration;
 
@@ -98,18 +98,31 @@ impl<'a> Body<'a> {
     }
 
     pub fn tree_of(&mut self, node: &Node) -> Tree {
+        check_numbers(node, true, self.problems);
         let t = Tree::compile(node, self.problems);
         self.references.extend(t.references());
         t
     }
 
-    /// A map of names to values with placeholders: headers, query parameters.
+    /// A text with placeholders, or a list of texts: a scalar without quotes is sent as it is spelled.
+    pub fn texts_of(&mut self, node: &Node) -> Tree {
+        let t = Tree::compile_texts(node, self.problems);
+        self.references.extend(t.references());
+        t
+    }
+
+    pub fn texts(&mut self, key: &str) -> Option<Tree> {
+        let node = self.node.get(key)?;
+        Some(self.texts_of(node))
+    }
+
+    /// A map of names to texts with placeholders: headers, query parameters.
     pub fn pairs(&mut self, key: &str) -> Vec<(String, Tree)> {
         let Some(node) = self.node.get(key) else { return vec![] };
         if !matches!(node.kind, Kind::Map(_)) {
             self.problem(wrong_type(node, "a map"));
         }
-        node.entries().iter().map(|(k, v)| (k.key_text(), self.tree_of(v))).collect()
+        node.entries().iter().map(|(k, v)| (k.key_text(), self.texts_of(v))).collect()
     }
 
     /// An expression. The executor binds the names `own` itself.
@@ -141,7 +154,7 @@ impl<'a> Body<'a> {
 
     fn parsed<T>(&mut self, key: &str, what: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let node = self.node.get(key)?;
-        let parsed = parse(&node.key_text());
+        let parsed = parse(&node.to_value().to_string());
         if parsed.is_none() {
             let message = format!("expected {what} under `{key}`, found `{}`", node.key_text());
             self.problem(Diagnostic::error("wrong-type", &node.span, message).help(format!("write {what}")));

@@ -23,7 +23,7 @@ impl Template {
     /// Compiles a scalar. Problems are added to `problems`; an invalid placeholder is left out.
     pub fn compile(node: &Node, problems: &mut Diagnostics) -> Template {
         let Some(text) = node.as_str() else {
-            return Template(vec![Part::Text(node.to_value().to_string())]);
+            return Template(vec![Part::Text(node.text())]);
         };
         let mut parts = vec![];
         let mut literal = String::new();
@@ -89,6 +89,17 @@ impl Template {
             }
         }
         Ok(Value::from(out))
+    }
+
+    /// The parts with their values, and the expression of each placeholder.
+    pub fn evaluate(&self, scope: &Scope) -> Result<Vec<(Option<&Expression>, Value)>, EvalError> {
+        self.0
+            .iter()
+            .map(|part| match part {
+                Part::Text(text) => Ok((None, Value::text(text))),
+                Part::Placeholder(e) => Ok((Some(e), complete(e.eval(scope)?)?)),
+            })
+            .collect()
     }
 
     pub fn render_text(&self, scope: &Scope) -> Result<String, EvalError> {
@@ -158,6 +169,15 @@ impl Tree {
                 entries.iter().map(|(k, v)| (Template::compile(k, problems), Tree::compile(v, problems))).collect(),
             ),
             _ => Tree::Value(node.to_value()),
+        }
+    }
+
+    /// Like [`Tree::compile`], where text is needed: a scalar is the text that is written.
+    pub fn compile_texts(node: &Node, problems: &mut Diagnostics) -> Tree {
+        match &node.kind {
+            Kind::Seq(items) => Tree::List(items.iter().map(|n| Tree::compile_texts(n, problems)).collect()),
+            Kind::Null | Kind::Str(_) | Kind::Map(_) => Tree::compile(node, problems),
+            _ => Tree::Value(Value::from(node.text())),
         }
     }
 

@@ -184,7 +184,7 @@ fn merged(base: &Node, own: &Node, depth: usize) -> Node {
     // keeps duplicate keys, which are reported later
     let new = |k: &Node| !below.iter().any(|(b, _)| b.key_text() == k.key_text());
     entries.extend(above.iter().filter(|(k, _)| new(k)).cloned());
-    Node { kind: Kind::Map(entries), span: own.span.clone() }
+    Node::new(Kind::Map(entries), own.span.clone())
 }
 
 fn secret_source(reader: &mut Reader<'_>, node: &Node) -> Option<SecretSource> {

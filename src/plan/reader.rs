@@ -6,7 +6,7 @@ use crate::{
     expr::{Expression, Template, Tree},
     language::Key,
     source::{Source, Span},
-    yaml::{Kind, Node, check_keys, duplicate_key, missing_key, parse, wrong_type},
+    yaml::{Kind, Node, check_keys, check_numbers, duplicate_key, missing_key, parse, wrong_type},
 };
 use std::{
     collections::HashMap,
@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
 
     /// An expression with a name. An invalid one is reported and replaced by `null`, so that its name counts as bound.
     pub(super) fn named_expression(&mut self, node: &Node) -> Option<Expression> {
-        let null = || Node { kind: Kind::Str("null".into()), span: node.span.clone() };
+        let null = || Node::new(Kind::Str("null".into()), node.span.clone());
         self.expression(node).or_else(|| Expression::compile(&null(), 0..4).ok())
     }
 
@@ -75,6 +75,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn tree(&mut self, node: &Node) -> Tree {
+        check_numbers(node, false, &mut self.problems);
         Tree::compile(node, &mut self.problems)
     }
 
@@ -119,7 +120,7 @@ impl<'a> Reader<'a> {
             self.problems.push(wrong_type(node, "a string"));
             return String::new();
         }
-        node.to_value().to_string()
+        node.text()
     }
 
     /// The text under `key`; `None` if it is missing.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 pub struct Node {
     pub kind: Kind,
     pub span: Span,
+    /// How a boolean or a number is spelled, and a text that looks like a number, if it is not quoted.
+    pub plain: Option<Arc<str>>,
 }
 
 #[derive(Clone, Debug)]
@@ -23,6 +25,10 @@ pub enum Kind {
 }
 
 impl Node {
+    pub fn new(kind: Kind, span: Span) -> Node {
+        Node { kind, span, plain: None }
+    }
+
     pub fn as_str(&self) -> Option<&str> {
         if let Kind::Str(s) = &self.kind { Some(s) } else { None }
     }
@@ -63,9 +69,25 @@ impl Node {
         }
     }
 
+    /// A scalar as text. A number or a boolean is spelled as in the file: `1.10` is not `1.1`.
+    pub fn text(&self) -> String {
+        self.plain.as_ref().map_or_else(|| self.to_value().to_string(), |plain| plain.to_string())
+    }
+
+    /// The scalars of this node as texts.
+    pub fn as_texts(&self) -> Node {
+        let kind = match &self.kind {
+            Kind::Null => Kind::Null,
+            Kind::Seq(items) => Kind::Seq(items.iter().map(Node::as_texts).collect()),
+            Kind::Map(entries) => Kind::Map(entries.iter().map(|(k, v)| (k.clone(), v.as_texts())).collect()),
+            _ => Kind::Str(self.text()),
+        };
+        Node::new(kind, self.span.clone())
+    }
+
     /// A key as text: the key of `1: x` is `1`.
     pub fn key_text(&self) -> String {
-        self.to_value().to_string()
+        self.text()
     }
 
     /// Maps the bytes `range` of a scalar's decoded text to the file, for any quoting and folding. An empty scalar or

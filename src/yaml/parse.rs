@@ -1,5 +1,8 @@
 //! Parses YAML text. The only file that uses the YAML library. Duplicate keys are kept, so that both can be reported.
-use super::node::{Kind, Node};
+use super::{
+    expect::wrong_type,
+    node::{Kind, Node},
+};
 use crate::{
     diagnostic::Diagnostic,
     source::{Source, Span},
@@ -92,6 +95,8 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
         underscored_numbers_as_strings: true,
         reject_unsupported_tags: true,
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
+        // merged here, in the order of other tools
+        merge_keys: serde_saphyr::MergeKeyPolicy::AsOrdinary,
         budget: serde_saphyr::budget! { enforce_alias_anchor_ratio: false, max_nodes: 5_000_000 },
         with_snippet: false,
         // `1e400` keeps its spelling; `.inf` is refused below
@@ -99,7 +104,7 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
     };
     match serde_saphyr::from_str_with_options::<Raw>(&source.text, options) {
         Ok(raw) => {
-            let tree = node(raw, source);
+            let tree = node(raw, source)?;
             match infinite(&tree) {
                 Some(at) => {
                     let message = format!("invalid YAML: value `{}` is not a finite number", at.span.text());
@@ -175,13 +180,19 @@ fn spelled(f: f64, source: &Arc<Source>, at: serde_saphyr::Location) -> Kind {
     }
 }
 
-fn node(raw: Raw, source: &Arc<Source>) -> Node {
-    let Spanned { value, referenced, defined } = raw;
-    let start = offset(source, referenced);
-    let len = referenced.span().byte_len().unwrap_or(1) as usize;
-    let mut span = Span { source: source.clone(), range: start..(start + len).min(source.text.len()) };
-    // the library includes the white space after a block scalar, and places an empty scalar after its header
-    span.range.end = start + span.text().trim_end().len();
+fn node(raw: Raw, source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
+    let Spanned { value, referenced, defined, .. } = raw;
+    let span_of = |location: serde_saphyr::Location| {
+        let start = offset(source, location);
+        let len = location.span().byte_len().unwrap_or(1) as usize;
+        let mut span = Span { source: source.clone(), range: start..(start + len).min(source.text.len()) };
+        // the library includes the white space after a block scalar
+        span.range.end = start + span.text().trim_end().len();
+        (span, len)
+    };
+    let (mut span, len) = span_of(referenced);
+    let start = span.range.start;
+    // it places an empty block scalar after its header
     if let (RawKind::Scalar(Kind::Str(_)), 0) = (&value, len)
         && let Some(head) = source.text[..start].rfind(['|', '>'])
     {
@@ -190,10 +201,67 @@ fn node(raw: Raw, source: &Arc<Source>) -> Node {
     let kind = match value {
         RawKind::Scalar(Kind::Float(f)) => spelled(f, source, defined),
         RawKind::Scalar(kind) => kind,
-        RawKind::Seq(items) => Kind::Seq(items.into_iter().map(|r| node(r, source)).collect()),
+        RawKind::Seq(items) => Kind::Seq(items.into_iter().map(|r| node(r, source)).collect::<Result<_, _>>()?),
         RawKind::Map(entries) => {
-            Kind::Map(entries.into_iter().map(|(k, v)| (node(k, source), node(v, source))).collect())
+            let entry = |(k, v)| -> Result<_, Box<Diagnostic>> { Ok((node(k, source)?, node(v, source)?)) };
+            Kind::Map(merge(entries.into_iter().map(entry).collect::<Result<_, _>>()?)?)
         }
     };
-    Node { kind, span }
+    let plain = plain_scalar(&kind, span_of(defined).0.text());
+    Ok(Node { kind, span, plain })
+}
+
+/// The spelling that a node keeps, if `written` is not quoted.
+fn plain_scalar(kind: &Kind, written: &str) -> Option<Arc<str>> {
+    let kept = match kind {
+        Kind::Bool(_) | Kind::Int(_) | Kind::Uint(_) | Kind::Float(_) | Kind::Decimal(_) => {
+            !written.contains(['!', '&', '"', '\''])
+        }
+        Kind::Str(text) => {
+            text == written && written.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit())
+        }
+        _ => false,
+    };
+    kept.then(|| written.into())
+}
+
+/// Replaces `<<` by the entries of the map, or of the maps of the list, under it (the merge type of YAML 1.1). They come
+/// first, the first map of a list overrides the later ones, and the own entries override all of them. Duplicates among
+/// the own entries are kept, so that they are reported.
+fn merge(entries: Vec<(Node, Node)>) -> Result<Vec<(Node, Node)>, Box<Diagnostic>> {
+    let is_merge = |(key, _): &(Node, Node)| key.as_str() == Some("<<") && key.span.text() == "<<";
+    if !entries.iter().any(is_merge) {
+        return Ok(entries);
+    }
+    let (merges, own): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_merge);
+    let mut sources = vec![];
+    for (_, value) in merges {
+        match value.kind {
+            Kind::Seq(items) => sources.extend(items),
+            _ => sources.push(value),
+        }
+    }
+    let mut out: Vec<(Node, Node)> = vec![];
+    for source in sources.into_iter().rev() {
+        let Kind::Map(entries) = source.kind else {
+            return Err(Box::new(wrong_type(&source, "a map under `<<`")));
+        };
+        for (key, value) in entries {
+            match out.iter_mut().find(|(k, _)| k.key_text() == key.key_text()) {
+                Some(entry) => *entry = (key, value),
+                None => out.push((key, value)),
+            }
+        }
+    }
+    let mut inherited: Vec<String> = out.iter().map(|(key, _)| key.key_text()).collect();
+    for (key, value) in own {
+        match inherited.iter().position(|name| *name == key.key_text()) {
+            Some(i) => {
+                inherited[i] = String::from("<<");
+                out[i] = (key, value);
+            }
+            None => out.push((key, value)),
+        }
+    }
+    Ok(out)
 }

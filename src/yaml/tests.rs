@@ -17,6 +17,35 @@ fn under(text: &str, key: &str, word: &str) -> String {
 }
 
 #[test]
+fn merges_maps_in_the_order_of_other_tools() {
+    let json = |text: &str| tree(text).get("m").expect("m is there").to_value().to_json().to_string();
+    let base = "a: &a { x: 1, y: 2 }\nb: &b { y: 3, z: 4 }\n";
+    for (merged, expected) in [
+        ("m: { <<: *a, y: 5 }", r#"{"x":1,"y":5}"#),
+        ("m: { y: 5, <<: *a }", r#"{"x":1,"y":5}"#),
+        ("m: { <<: [*a, *b], w: 0 }", r#"{"y":2,"z":4,"x":1,"w":0}"#),
+        ("m: { <<: { x: 7 }, n: { <<: *b } }", r#"{"x":7,"n":{"y":3,"z":4}}"#),
+        ("m: { '<<': 1 }", r#"{"<<":1}"#),
+    ] {
+        assert_eq!(json(&format!("{base}{merged}\n")), expected, "{merged}");
+    }
+    let wrong = |text: &str| parse(&Arc::new(Source { name: "t.yaml".into(), text: text.into() })).unwrap_err();
+    assert_eq!(wrong("m: { <<: 1 }\n").code, "wrong-type");
+    assert!(wrong("a: 1\n---\na: 2\n").message.contains("multiple"));
+    assert_eq!(tree("a: &a { x: 1 }\nm: { <<: *a, x: 2, x: 3 }\n").get("m").unwrap().entries().len(), 2);
+}
+
+#[test]
+fn keeps_the_spelling_of_scalars_without_quotes() {
+    for spelling in crate::testing::SPELLINGS {
+        for text in [format!("a: {spelling}"), format!("b: &x {spelling}\na: *x"), format!("{{ a: {spelling} }}")] {
+            assert_eq!(tree(&text).get("a").unwrap().text(), *spelling, "{text}");
+        }
+        assert_eq!(tree(&format!("a: \"{spelling}\"\n")).get("a").unwrap().plain, None);
+    }
+}
+
+#[test]
 fn maps_positions_inside_scalars_of_every_style() {
     assert_eq!(under("a: x ${nmae} y\n", "a", "nmae"), "nmae");
     assert_eq!(under("a: 'it''s ${nmae}'\n", "a", "nmae"), "nmae");

@@ -56,6 +56,7 @@ pub const EXCEPTIONS: &[(&str, &[Position], &[&str])] = &[
         &[Plain, Quoted, Folded],
         &[
             "matcher-in-about",
+            "fragment-in-path",
             "invalid-address",
             "invalid-date",
             "invalid-duration",
@@ -80,6 +81,7 @@ pub const EXCEPTIONS: &[(&str, &[Position], &[&str])] = &[
             "missing-verb",
             "unverified-result",
             "missing-path",
+            "missing-placeholder",
             "schema-not-found",
             "missing-sentence",
             "extra-sentence",
@@ -106,6 +108,7 @@ pub const EXCEPTIONS: &[(&str, &[Position], &[&str])] = &[
         &[Plain],
         &["empty-foreach", "no-cases", "no-expected-results", "empty-replies", "nesting-too-deep"],
     ),
+    ("the place is a number without quotes", &[Plain], &["respelled-number"]),
     ("the place is the `${` that is never closed", &[Plain, Quoted, Folded], &["unclosed-placeholder"]),
     ("the place is the placeholder itself", &[Inner], &["placeholder-in-quotes"]),
     (

@@ -3,6 +3,7 @@ mod action;
 mod assertions;
 mod compiler;
 mod environment;
+mod placeholders;
 mod plan;
 mod prove;
 mod verb;
@@ -16,12 +17,19 @@ use crate::{
 };
 use compiler::Compiler;
 
+/// A value that replaces a variable of the plan.
+pub struct SetValue {
+    pub tree: Tree,
+    /// For a variable whose default is a text: the value as it was written.
+    pub text: Option<Tree>,
+}
+
 /// `selected` says which cases to schedule; `set` replaces variables of the plan.
 pub fn compile(
     plan: Plan,
     registry: &Registry,
     environment: Option<Environment>,
-    set: Vec<(String, Tree)>,
+    set: Vec<(String, SetValue)>,
     selected: &dyn Fn(&Case) -> bool,
 ) -> (Option<Schedule>, Diagnostics) {
     let mut c = Compiler::new(registry, environment.as_ref());

@@ -1,4 +1,5 @@
 //! Compiles a plan: its variables, reusable actions and cases.
+use super::SetValue;
 use super::compiler::{Compiler, Defined, Effects, Source, base_names, names_after_setup, with_times};
 use crate::{
     address::Address,
@@ -20,7 +21,7 @@ impl Compiler<'_> {
     pub(super) fn plan(
         &mut self,
         plan: Plan,
-        set: Vec<(String, Tree)>,
+        set: Vec<(String, SetValue)>,
         selected: &dyn Fn(&plan::Case) -> bool,
     ) -> Schedule {
         let mut vars = vec![];
@@ -31,14 +32,21 @@ impl Compiler<'_> {
             self.vars.push(name.clone());
             vars.push((name.text, tree));
         }
+        // several parts are joined to a text
+        let is_text = |tree: &Tree| match tree {
+            Tree::Value(value) => value.as_str().is_some(),
+            Tree::Template(t) => t.parts().len() > 1,
+            _ => false,
+        };
+        let texts: Vec<String> = vars.iter().filter(|(_, t)| is_text(t)).map(|(name, _)| name.clone()).collect();
         for (name, tree) in self.environment.map(|e| &e.vars[..]).unwrap_or_default() {
             if let Some(i) = self.variable(&name.text, &name.span, "") {
                 vars[i].1 = tree.clone();
             }
         }
-        for (name, tree) in set {
+        for (name, SetValue { tree, text }) in set {
             if let Some(i) = self.variable(&name, &plan.span, " in `--set`") {
-                vars[i].1 = tree;
+                vars[i].1 = text.filter(|_| texts.contains(&name)).unwrap_or(tree);
             }
         }
         let order: Vec<Spanned> = plan.actions.iter().map(|d| d.name.clone()).collect();

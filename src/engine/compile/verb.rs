@@ -66,6 +66,7 @@ impl Compiler<'_> {
         let failed = problems.errors() > 0;
         self.problems.extend(problems);
         self.check_references(&reads, names);
+        self.forgotten_placeholders(verb, node, names);
         let Some(action) = action.filter(|_| !failed) else { return Some(CompiledVerb::broken(reads)) };
         let mut fields = with_times(action.fields());
         let implied = action.implied().map(|(field, value)| {

@@ -75,7 +75,7 @@ fn compile_words(body: &mut Body<'_>) -> Option<Vec<Tree>> {
             body.problem(wrong_type(word, "a string"));
         }
     }
-    Some(words.iter().map(|w| body.tree_of(w)).collect())
+    Some(words.iter().map(|w| body.texts_of(w)).collect())
 }
 
 struct Program {

@@ -3,7 +3,7 @@ use crate::{
     event::EvidenceKind,
     executor::{ActionError, Executor, Output},
     expr::Scope,
-    testing::{Harness, action, body_problems, process_ends, target_problems},
+    testing::{Harness, SPELLINGS, action, body_problems, process_ends, target_problems},
     value::Value,
 };
 use std::time::{Duration, Instant};
@@ -42,6 +42,18 @@ fn refuses_invalid_bodies_at_their_location() {
     assert_eq!(target_problems(&Exec, "exec: x")[0].0, "unsupported-target");
     assert!(!Exec.needs_target() && action(&Exec, "{ run: [ls] }").changes());
     assert_eq!(action(&Exec, "{ run: [ls, '${x}'] }").summary(), "ls ${x}");
+}
+
+#[tokio::test]
+async fn arguments_and_variables_are_spelled_as_written() {
+    let s = harness();
+    for v in SPELLINGS {
+        let out = s
+            .perform(&format!("{{ run: [sh, -c, 'printf \"%s %s\" \"$0\" \"$V\"', {v}], env: {{ V: {v} }} }}"))
+            .await
+            .unwrap();
+        assert_eq!(parts(&out).1, format!("{v} {v}"));
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::{
     tls::ClientCertificate,
 };
 use crate::executor::shell_word;
-use reqwest::{Method, header::AUTHORIZATION};
+use reqwest::{Method, Url, header::AUTHORIZATION};
 use std::path::Path;
 
 /// A longer body is not part of the command line.
@@ -57,6 +57,9 @@ pub(super) fn command(
         line.flag("--no-buffer");
     }
     let url = request.url.as_str();
+    if Url::parse(url).is_ok_and(|normal| normal.as_str() != url) {
+        line.flag("--path-as-is");
+    }
     if url.contains(['[', ']', '{', '}']) {
         line.flag("--globoff");
     }

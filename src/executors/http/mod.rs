@@ -15,6 +15,7 @@ mod prepared_request;
 mod probe;
 mod request;
 mod request_body;
+mod request_target;
 mod response;
 mod response_options;
 mod send;

@@ -4,6 +4,7 @@ use super::{
     headers::Headers,
     prepared_request::PreparedRequest,
     request_body::{self, BodyTemplate, RequestBody, render_pairs},
+    request_target,
 };
 use crate::{
     diagnostic::{Diagnostic, nearest},
@@ -48,13 +49,7 @@ impl Request {
 
     /// Renders everything but `headers`.
     pub async fn render(&self, cx: &ActionContext<'_>, endpoint: &Endpoint) -> Result<PreparedRequest, ActionError> {
-        let line = cx.render_text(&self.line)?;
-        let path = line.trim_start().get(self.method.as_str().len()..).unwrap_or_default().trim();
-        if path.is_empty() {
-            let message = format!("expected a path or a URL in `{}`, found an empty string", self.line.source());
-            return Err(ActionError::Invalid(message));
-        }
-        let mut url = endpoint.resolve(path)?;
+        let mut url = endpoint.resolve(&request_target::render(&self.line, self.method.as_str(), cx.scope)?)?;
         let query = render_pairs("query", &self.query, cx)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
@@ -98,5 +93,18 @@ fn compile_line(body: &mut Body<'_>) -> Option<(Method, Template)> {
         body.problem(d.help(REQUEST_FORM));
         return None;
     }
+    if let Some(at) = find_fragment(text) {
+        let d = Diagnostic::error("fragment-in-path", &node.inner(at..text.len()), "a fragment is never sent");
+        body.problem(d.help("remove it, or write `%23` for the character `#`"));
+        return None;
+    }
     Some((Method::from_bytes(word.as_bytes()).ok()?, template))
+}
+
+/// The first `#` outside placeholders.
+fn find_fragment(text: &str) -> Option<usize> {
+    text.match_indices('#').map(|(i, _)| i).find(|i| match text[..*i].rsplit_once("${") {
+        Some((_, inside)) => inside.contains('}'),
+        None => true,
+    })
 }

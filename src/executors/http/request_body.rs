@@ -177,13 +177,13 @@ fn compile_parts(body: &mut Body<'_>, node: &Node) -> Vec<(String, PartTemplate)
     for (name, value) in node.entries() {
         let mut body = body.part(value);
         if !matches!(value.kind, Kind::Map(_)) {
-            let part = PartTemplate { value: body.tree_of(value), is_file: false, filename: None, mime: None };
+            let part = PartTemplate { value: body.texts_of(value), is_file: false, filename: None, mime: None };
             parts.push((name.key_text(), part));
             continue;
         }
         let keys_valid = body.keys(&["text", "file", "filename", "type"]);
         let (filename, mime) = (body.template("filename"), body.template("type"));
-        let (value, is_file) = match (body.tree("text"), body.tree("file")) {
+        let (value, is_file) = match (body.texts("text"), body.texts("file")) {
             (Some(value), None) => (value, false),
             (None, Some(value)) => (value, true),
             _ => {

@@ -16,9 +16,31 @@ use crate::{
 use reqwest::{
     Method, Response, StatusCode, Url,
     header::{
-        AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, PROXY_AUTHORIZATION, REFERER,
+        ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING,
+        CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RANGE, SEC_WEBSOCKET_KEY,
+        SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
     },
 };
+
+/// The headers that a redirect to another origin keeps. Any other may be a credential: `X-Api-Key`.
+const SENT_ANYWHERE: [HeaderName; 16] = [
+    ACCEPT,
+    ACCEPT_CHARSET,
+    ACCEPT_ENCODING,
+    ACCEPT_LANGUAGE,
+    CACHE_CONTROL,
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    RANGE,
+    SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+    USER_AGENT,
+];
 
 pub(super) async fn send_and_read(
     mut exchange: Exchange<'_>,
@@ -119,7 +141,8 @@ fn redirect(signed: &mut SignedRequest<'_>, status: StatusCode, to: Url) {
     if cross_origin {
         // Credentials are never sent cross-origin.
         signed.identity.take().inspect(|identity| identity.remove_headers(&mut request.headers));
-        [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, REFERER].iter().for_each(|n| drop(request.headers.remove(n)));
+        let written: Vec<HeaderName> = request.headers.keys().filter(|n| !SENT_ANYWHERE.contains(n)).cloned().collect();
+        written.iter().for_each(|name| drop(request.headers.remove(name)));
     } else if let Some(identity) = signed.identity {
         identity.refresh_cookies(request, &signed.credentials);
     }

@@ -1,6 +1,6 @@
 //! Parses and checks the YAML body of `k8s`, without a cluster.
 use super::{
-    manifest::Manifests,
+    manifest::{Manifests, spelled_labels},
     types::{
         DeleteTarget, K8sAction, Keyword, ListQuery, Operation, PATCH_TYPES, PROPAGATIONS, SUBRESOURCES, SelectorSource,
     },
@@ -150,7 +150,7 @@ fn patch(body: &mut Body<'_>) -> Option<(&'static Keyword, Tree)> {
         body.problem(wrong_type(node, expected).help(help));
         return None;
     }
-    Some((patch_type, body.tree_of(node)))
+    Some((patch_type, body.tree_of(&spelled_labels(node))))
 }
 
 fn list_query(body: &mut Body<'_>, node: &Node) -> Option<ListQuery> {

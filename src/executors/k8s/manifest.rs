@@ -52,7 +52,7 @@ impl Manifests {
             [only] => only.clone(),
             [first, rest @ ..] => format!("{first} and {} more", rest.len()),
         };
-        Some(Manifests::Inline { tree: body.tree_of(node), summary, kinds })
+        Some(Manifests::Inline { tree: body.tree_of(&spelled_labels(node)), summary, kinds })
     }
 
     pub fn summary(&self) -> String {
@@ -132,6 +132,25 @@ fn expand(documents: Vec<Json>, origin: &str) -> Result<Vec<Json>, ActionError> 
     Ok(objects)
 }
 
+/// Keys with a map of texts under them.
+const TEXT_MAPS: [&str; 4] = ["labels", "annotations", "matchLabels", "nodeSelector"];
+
+/// The node, with labels and annotations as they are spelled: `1.10` and `on` without quotes are texts there.
+pub fn spelled_labels(node: &Node) -> Node {
+    let kind = match &node.kind {
+        NodeKind::Seq(items) => NodeKind::Seq(items.iter().map(spelled_labels).collect()),
+        NodeKind::Map(entries) => {
+            let entry = |(k, v): &(Node, Node)| match k.as_str() {
+                Some(key) if TEXT_MAPS.contains(&key) => (k.clone(), v.as_texts()),
+                _ => (k.clone(), spelled_labels(v)),
+            };
+            NodeKind::Map(entries.iter().map(entry).collect())
+        }
+        _ => return node.clone(),
+    };
+    Node::new(kind, node.span.clone())
+}
+
 /// Checks a manifest as written, before its placeholders are rendered. Returns `apiVersion` and `kind`, and kind and name
 /// for people.
 fn check_manifest(body: &mut Body<'_>, node: &Node, generate_name: bool) -> Option<((String, String), String)> {
@@ -165,6 +184,22 @@ fn check_manifest(body: &mut Body<'_>, node: &Node, generate_name: bool) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_are_spelled_as_written() {
+        let text = "{ metadata: { labels: { v: 1.10, on: true }, annotations: { n: 010 } }, spec: { replicas: 1, \
+                    selector: { matchLabels: { v: 1e3 } }, template: { metadata: { labels: { a: 0x1F } } } } }";
+        let spelled = spelled_labels(&crate::testing::parse(text)).to_value().to_json();
+        let expected = serde_json::json!({
+            "metadata": { "labels": { "v": "1.10", "on": "true" }, "annotations": { "n": "010" } },
+            "spec": {
+                "replicas": 1,
+                "selector": { "matchLabels": { "v": "1e3" } },
+                "template": { "metadata": { "labels": { "a": "0x1F" } } },
+            },
+        });
+        assert_eq!(spelled, expected);
+    }
 
     #[test]
     fn parses_any_number_of_documents() {

@@ -77,7 +77,12 @@ impl Replies {
 fn compile_reply(node: &Node, body: &mut Body<'_>) -> Tree {
     let mut part = body.part(node);
     let keys_valid = !matches!(node.kind, Kind::Map(_)) || part.keys(&["status", "delay", "headers", "body"]);
-    let tree = part.tree_of(node);
+    let mut node = node.clone();
+    if let Kind::Map(entries) = &mut node.kind {
+        let headers = entries.iter_mut().filter(|(key, _)| key.as_str() == Some("headers"));
+        headers.for_each(|(_, value)| *value = value.as_texts());
+    }
+    let tree = part.tree_of(&node);
     // Without placeholders, the value can be checked now.
     if keys_valid
         && tree.references().is_empty()

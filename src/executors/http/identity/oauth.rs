@@ -42,7 +42,7 @@ impl OAuth {
         }
         let [url, client_id, client_secret] = REQUIRED.map(|key| body.required_template(key));
         Some(OAuth {
-            scope: body.tree("scope"),
+            scope: body.texts("scope"),
             parameters: body.pairs("parameters"),
             client_in_body: body.choice("client_in", &[("header", false), ("body", true)]).unwrap_or(false),
             url: url?,

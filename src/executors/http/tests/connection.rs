@@ -8,7 +8,7 @@ fn unreachable_reason(error: Option<ActionError>) -> String {
 }
 
 /// A proxy that sends `response` and closes the connection; and the requests that it received.
-async fn proxy(response: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
+pub(super) async fn proxy(response: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let requests = Arc::new(Mutex::new(vec![]));

@@ -4,6 +4,7 @@ mod identity;
 mod request;
 mod response;
 mod tls;
+mod written;
 
 use super::Http;
 use crate::{

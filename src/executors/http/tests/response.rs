@@ -89,9 +89,10 @@ async fn follows_redirects_if_asked_to() {
 
     let see = echoed(&s, "{ request: PUT /see, text: hi, follow: true }").await;
     assert_eq!(see["method"], "GET");
-    let far = echoed(&s, "{ request: POST /out, text: hi, follow: true, headers: { Cookie: c=1 } }").await;
+    let far =
+        echoed(&s, "{ request: POST /out, text: hi, follow: true, headers: { Cookie: c=1, X-Api-Key: k } }").await;
     assert_eq!((&far["method"], &far["uri"], &far["body"]), (&json!("POST"), &json!("/far"), &json!("hi")));
-    for name in ["authorization", "cookie", "x-mine"] {
+    for name in ["authorization", "cookie", "x-mine", "x-api-key"] {
         assert_eq!(far["headers"][name], Json::Null, "`{name}` is not sent cross-origin");
     }
     let round = perform(&s, "{ request: GET /round, follow: 3 }").await.unwrap().value;
