@@ -37,6 +37,13 @@ async fn stub_server() -> (String, Requests) {
         let all = match (q.get("labelSelector").map(String::as_str), q.get("fieldSelector").map(String::as_str)) {
             (Some("app=web"), None) => vec![pod("web-0", &["api", "side"]), pod("web-1", &["api"])],
             (None, Some("metadata.name=web-1")) => vec![pod("web-1", &["api"])],
+            (Some("app=crash"), None) => {
+                let mut pod = pod("web-1", &["api"]);
+                let before = json!({ "terminated": { "finishedAt": "2026-01-02T03:00:00Z" } });
+                let state = json!({ "name": "api", "restartCount": 1, "lastState": before });
+                pod["status"] = json!({ "containerStatuses": [state] });
+                vec![pod]
+            }
             (Some("app=slow"), None) => vec![pod("slow-0", &["side"])],
             _ => vec![],
         };
@@ -171,6 +178,18 @@ async fn sends_since_tail_container_and_previous_to_the_cluster() {
         s.take_evidence(EvidenceKind::Reproduce)
             .starts_with("kubectl logs web-1 --all-containers --timestamps --previous -n blue")
     );
+}
+
+#[tokio::test]
+async fn lines_are_partial_after_a_restart() {
+    let server = LogServer::new().await;
+    let s = server.open("k8s: app=crash").await;
+    let lines = at(&s.output("{ since: '2026-01-02T03:00:00Z' }").await, "lines");
+    let reason = lines.incomplete().map(ToString::to_string).unwrap_or_default();
+    assert_eq!(reason, "web-1/api was restarted or deleted: the lines before are not in its log");
+    for complete in ["{ since: '2026-01-02T03:00:01Z' }", "{}"] {
+        assert_eq!(s.output(complete).await.get("lines").unwrap().incomplete(), None, "{complete}");
+    }
 }
 
 #[tokio::test]
