@@ -13,7 +13,11 @@ use crate::{
     },
     expr::{Scope, Template, Tree},
 };
-use reqwest::{Certificate, Client, Url, redirect::Policy};
+use reqwest::{
+    Certificate, Client, Url,
+    header::{ACCEPT_ENCODING, HeaderMap, HeaderValue},
+    redirect::Policy,
+};
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -22,6 +26,8 @@ use std::{
 use tower_layer::layer_fn;
 
 pub(super) const KEYS: [&str; 5] = ["proxy", "socket", "resolve", "protocol", "compression"];
+/// Of a response over HTTP/1.
+pub(super) const MAX_HEADERS: usize = 4096;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shorter than in common servers: if a server closes an idle connection while a request is sent, no response arrives.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -127,7 +133,7 @@ pub(super) struct Connection {
     pub socket: Option<PathBuf>,
     pub resolve: Vec<(String, IpAddr)>,
     pub protocol: Protocol,
-    compression: bool,
+    pub compression: bool,
 }
 
 impl Connection {
@@ -137,6 +143,7 @@ impl Connection {
             .user_agent(concat!("tp-runner/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
+            .http1_max_headers(MAX_HEADERS)
             .connector_layer(layer_fn(TrackedConnector))
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tls_certs_merge(self.certificates.iter().cloned())
@@ -160,8 +167,10 @@ impl Connection {
             Protocol::Http1 => builder = builder.http1_only(),
             Protocol::Http2 => builder = builder.http2_prior_knowledge(),
         }
-        if !self.compression {
-            builder = builder.no_gzip().no_brotli().no_deflate();
+        if self.compression {
+            // the body is decoded by this module, which reports what it cannot decode
+            let codings = [(ACCEPT_ENCODING, HeaderValue::from_static("gzip,deflate,br"))];
+            builder = builder.default_headers(HeaderMap::from_iter(codings));
         }
         if let Some(certificate) = certificate.or(self.certificate.as_ref()) {
             builder = builder.identity(certificate.identity.clone());

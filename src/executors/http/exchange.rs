@@ -2,6 +2,7 @@
 //! response is not.
 use super::{
     connect_error::{explain, never_sent, proxy_authentication_failed, reasons},
+    connection::MAX_HEADERS,
     endpoint::Endpoint,
     prepared_request::{PreparedRequest, invalid_request},
     response::ReadBody,
@@ -35,6 +36,10 @@ pub(super) async fn send(
         Err(e) if never_sent(&e) => {
             return Err(ActionError::Unreachable(explain(&e, &request.url, &endpoint.connection)));
         }
+        Err(e) if reasons(&e).contains("message head is too large") => {
+            let message = format!("the response has more than {MAX_HEADERS} headers, or too long ones");
+            return Err(ActionError::Invalid(message));
+        }
         Err(e) => return Err(no_response(cx, &e)),
     };
     cx.mark_sent();
@@ -47,7 +52,7 @@ pub(super) async fn send(
 
 /// The beginning of a body as text. Reading it makes the connection reusable.
 pub(super) async fn read_short_body(mut response: Response) -> String {
-    ReadBody::read(&mut response, MAX_SHORT_BODY_BYTES).await.text
+    ReadBody::read(&mut response, MAX_SHORT_BODY_BYTES, false).await.text
 }
 
 /// The error of a request that was sent and has no response.

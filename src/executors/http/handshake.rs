@@ -4,14 +4,16 @@ use crate::{event::EvidenceKind, executor::ActionContext};
 use reqwest::{
     Response, StatusCode,
     header::{
-        ACCEPT, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-        SEC_WEBSOCKET_VERSION, UPGRADE,
+        ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
     },
 };
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 
 /// Sets the headers that request a stream. Returns the key of a WebSocket handshake.
 pub(super) fn request_stream(options: &StreamOptions, headers: &mut HeaderMap) -> Option<String> {
+    // a stream is not decoded
+    headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
     if options.send.is_none() {
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("text/event-stream"));
         return None;

@@ -6,6 +6,7 @@ mod authentication;
 mod connect_error;
 mod connection;
 mod curl;
+mod decode;
 mod endpoint;
 mod exchange;
 mod handshake;

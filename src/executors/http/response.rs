@@ -1,5 +1,8 @@
 //! A response as data: status, headers, cookies, body. Reads and decodes bodies.
-use super::connect_error::reasons;
+use super::{
+    connect_error::reasons,
+    decode::{DecodeError, decode},
+};
 use crate::{
     executor::{ActionError, Started},
     executors::net::{decode_text, joined_headers, json_body},
@@ -9,7 +12,7 @@ use cookie_store::RawCookie;
 use percent_encoding::percent_decode_str;
 use reqwest::{
     Response,
-    header::{CONTENT_TYPE, HeaderMap, SET_COOKIE},
+    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, SET_COOKIE},
 };
 use std::{borrow::Cow, fmt::Write, time::Duration};
 
@@ -48,6 +51,8 @@ pub(super) enum Missing {
     Limit(usize),
     /// The transfer broke off, or what arrived cannot be decoded.
     Broken(String),
+    /// The runner cannot decode it.
+    Unsupported(String),
 }
 
 impl Missing {
@@ -55,19 +60,35 @@ impl Missing {
         match self {
             Missing::Limit(bytes) => format!("the body is longer than {}: the rest was not read", size(*bytes)),
             Missing::Broken(why) => format!("the body is incomplete: {why}"),
+            Missing::Unsupported(why) => why.clone(),
         }
     }
 }
 
 impl ReadBody {
-    /// Reads at most `limit` bytes.
-    pub async fn read(response: &mut Response, limit: usize) -> ReadBody {
-        let (bytes, missing) = read_bytes(response, limit).await;
+    /// Reads at most `limit` bytes, decoded unless `raw`.
+    pub async fn read(response: &mut Response, limit: usize, raw: bool) -> ReadBody {
+        let (mut bytes, mut missing) = read_bytes(response, limit).await;
+        if !raw {
+            let codings = content_codings(response.headers());
+            match decode(&codings, std::mem::take(&mut bytes), limit) {
+                Ok(decoded) => bytes = decoded,
+                Err(DecodeError::Invalid(part, e)) => {
+                    bytes = part;
+                    missing = missing.or_else(|| Some(Missing::Broken(format!("it cannot be decoded: {e}"))));
+                }
+                Err(e @ DecodeError::Unsupported(_)) => missing = Some(Missing::Unsupported(e.to_string())),
+            }
+            if bytes.len() > limit {
+                bytes.truncate(limit);
+                missing = Some(Missing::Limit(limit));
+            }
+        }
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let json = match &missing {
             None => json_body(content_type, &bytes),
-            Some(limit @ Missing::Limit(_)) => Value::partial(Value::Null, limit.reason()),
-            Some(broken) => Value::unset(broken.reason()),
+            Some(broken @ Missing::Broken(_)) => Value::unset(broken.reason()),
+            Some(own_limit) => Value::partial(Value::Null, own_limit.reason()),
         };
         ReadBody { json, text: decode_text(content_type, bytes), missing }
     }
@@ -105,8 +126,8 @@ pub(super) fn output(response: &Response, body: ReadBody, timing: Timing) -> Map
 /// Reads a response that is not the output of an action. An incomplete one is an error.
 pub(super) async fn read_auxiliary(mut response: Response, started: Started) -> Result<Value, ActionError> {
     let url = response.url().clone();
-    let body = ReadBody::read(&mut response, DEFAULT_BODY_BYTES).await;
-    if let Some(Missing::Broken(why)) = body.missing {
+    let body = ReadBody::read(&mut response, DEFAULT_BODY_BYTES, false).await;
+    if let Some(Missing::Broken(why) | Missing::Unsupported(why)) = body.missing {
         return Err(ActionError::Unreachable(format!("no complete response from {url}: {why}")));
     }
     let total = started.clock.elapsed();
@@ -129,6 +150,12 @@ async fn read_bytes(response: &mut Response, limit: usize) -> (Vec<u8>, Option<M
             Err(e) => return (bytes, Some(Missing::Broken(reasons(&e)))),
         }
     }
+}
+
+/// The codings in the order in which they were applied, in lower case.
+pub(super) fn content_codings(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(CONTENT_ENCODING).iter().filter_map(|v| v.to_str().ok());
+    values.flat_map(|v| v.split(',')).map(|c| c.trim().to_ascii_lowercase()).filter(|c| !c.is_empty()).collect()
 }
 
 /// A number of bytes for people: `64 KiB`.

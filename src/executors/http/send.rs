@@ -64,7 +64,7 @@ pub(super) async fn send_and_read(
         return stream::open(&exchange, timed, stream, followed).await;
     }
     let reason = format!("the response is not a stream: it has status {}", timed.response.status());
-    let mut map = read_output(cx, timed, options).await;
+    let mut map = read_output(cx, timed, options, !endpoint.connection.compression).await;
     map.extend(followed);
     if stream.is_some() {
         map.insert("messages".into(), Value::unset(&reason));
@@ -101,9 +101,9 @@ async fn send_and_follow(
 }
 
 /// Reads the body, as far as it arrives.
-async fn read_output(cx: &ActionContext<'_>, mut timed: TimedResponse, options: &ResponseOptions) -> Map {
+async fn read_output(cx: &ActionContext<'_>, mut timed: TimedResponse, options: &ResponseOptions, raw: bool) -> Map {
     let mut evidence = response::head_text(&timed.response);
-    let body = ReadBody::read(&mut timed.response, options.body_limit).await;
+    let body = ReadBody::read(&mut timed.response, options.body_limit, raw).await;
     let timing = Timing { first_byte: timed.first_byte, total: timed.sent_at.elapsed() };
     evidence.push('\n');
     evidence.push_str(evidence_excerpt(&body.text));

@@ -37,6 +37,8 @@ struct OpenStream {
     /// The fields of the output that no longer change.
     head: Map,
     messages: Vec<Value>,
+    /// The last id of a server-sent event, which later events without one keep.
+    last_id: Option<String>,
     received_bytes: usize,
     max_bytes: usize,
     cut: bool,
@@ -62,6 +64,10 @@ pub(super) async fn open(
 ) -> Result<Output, ActionError> {
     let (cx, max_bytes) = (exchange.cx, exchange.options.body_limit);
     let TimedResponse { response, sent_at, first_byte } = timed;
+    if let Some(coding) = response::content_codings(response.headers()).into_iter().find(|c| c != "identity") {
+        let message = format!("the content coding `{coding}` is not supported in a stream");
+        return Err(ActionError::Invalid(message));
+    }
     cx.note(EvidenceKind::Response, response::head_text(&response));
     let timing = Timing { first_byte, total: sent_at.elapsed() };
     let reason = "the response is a stream: `messages` has what arrived";
@@ -81,6 +87,7 @@ pub(super) async fn open(
         source,
         head,
         messages: vec![],
+        last_id: None,
         received_bytes: 0,
         max_bytes,
         cut: false,
@@ -181,7 +188,7 @@ impl OpenStream {
 
     async fn next_message(&mut self) -> Result<Value, End> {
         let (event, id, text) = match &mut self.source {
-            MessageSource::Events(events) => next_event(events).await?,
+            MessageSource::Events(events) => next_event(events, &mut self.last_id).await?,
             MessageSource::WebSocket(socket) => next_frame(socket).await?,
         };
         self.received_bytes += text.len();
@@ -215,15 +222,22 @@ impl OpenStream {
 /// The name of the event, its id and its text.
 type RawMessage = (String, Option<String>, String);
 
-async fn next_event(events: &mut BoxStream<'static, Result<Sse, sse_stream::Error>>) -> Result<RawMessage, End> {
+async fn next_event(
+    events: &mut BoxStream<'static, Result<Sse, sse_stream::Error>>,
+    last_id: &mut Option<String>,
+) -> Result<RawMessage, End> {
     loop {
         match events.next().await {
             None => return Err(End::closed(None, "the server ended the stream".into())),
             Some(Err(e)) => return Err(End::broken(error_chain(&e))),
-            // By the specification, an event without data is ignored.
-            Some(Ok(Sse { data: None, .. })) => {}
-            Some(Ok(Sse { event, id, data: Some(data), .. })) => {
-                return Ok((event.unwrap_or_else(|| "message".into()), id, data));
+            Some(Ok(Sse { event, id, data, .. })) => {
+                if id.is_some() {
+                    *last_id = id.filter(|id| !id.is_empty());
+                }
+                // By the specification, an event without data is ignored, but its id counts.
+                if let Some(data) = data {
+                    return Ok((event.unwrap_or_else(|| "message".into()), last_id.clone(), data));
+                }
             }
         }
     }
