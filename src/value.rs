@@ -2,9 +2,10 @@
 mod decimal;
 mod entries;
 pub mod json;
+mod time;
 
-pub use self::decimal::Decimal;
 use self::entries::Entries;
+pub use self::{decimal::Decimal, time::is_rfc3339};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{fmt, sync::Arc};

@@ -1,7 +1,10 @@
 //! Mutations of one field: their kinds, and how each changes a value. Depends on values and on the literals that
 //! assertions mention, but not on runs or plans.
 use super::path::{Edit, FieldPath, PathStep, inserted, replaced, string_paths};
-use crate::{expr::ReferencedLiterals, value::Value};
+use crate::{
+    expr::ReferencedLiterals,
+    value::{Value, is_rfc3339},
+};
 use jiff::{SignedDuration, Timestamp};
 use std::{borrow::Cow, cmp::Reverse};
 
@@ -184,7 +187,7 @@ pub fn shifted(v: &Value, by: SignedDuration) -> Option<Value> {
     match v {
         Value::Time(t) => t.checked_add(by).ok().map(Value::Time),
         Value::Duration(d) => d.checked_add(by).map(Value::Duration),
-        Value::Text(s) if s.len() >= 20 && s.as_bytes()[4] == b'-' => {
+        Value::Text(s) if is_rfc3339(s) => {
             let t: Timestamp = s.parse().ok()?;
             Some(t.checked_add(by).ok()?.to_string().into())
         }

@@ -5,7 +5,7 @@ use crate::{
     event::EvidenceKind,
     executor::{Action, ActionContext, ActionError, Body, Output, Started},
     expr::{Template, Tree},
-    value::Value,
+    value::{Value, is_rfc3339},
     yaml::Kind,
 };
 use async_trait::async_trait;
@@ -24,7 +24,7 @@ impl LogsAction {
         let since = body.checked_template("since", |text, span| {
             let d = Diagnostic::error("invalid-time", span, format!("expected a time, found `{text}`"));
             let help = "write `${x.at}` for the time of an earlier action, or `2026-01-02T03:04:05Z`";
-            text.parse::<Timestamp>().is_err().then(|| d.help(help))
+            time(text).is_none().then(|| d.help(help))
         });
         let tail = body.tree("tail");
         if let Some(node) = body.get("tail").cloned() {
@@ -46,7 +46,7 @@ impl LogsAction {
         let value = cx.render(t)?;
         let time = match &value {
             Value::Time(t) => Some(*t),
-            Value::Text(t) => t.parse().ok(),
+            Value::Text(t) => time(t),
             _ => None,
         };
         let invalid = || ActionError::Invalid(format!("expected a time in `since`, found {}", value.to_json()));
@@ -108,4 +108,9 @@ impl Action for LogsAction {
         }
         self.read(cx, last.cursor()).await
     }
+}
+
+/// Reads a time in RFC 3339.
+fn time(text: &str) -> Option<Timestamp> {
+    is_rfc3339(text).then(|| text.parse().ok())?
 }
