@@ -6,7 +6,7 @@ use support::RunOutput;
 
 const PLAN: &str = "plan: T
 cases:
-  - { id: A, tier: must, expected: [{ result: r, check: 1 == 1 }] }
+  - { id: A, tier: must, expected: [{ result: r, check: run.id != '' }] }
 ";
 
 fn doctor(folder: &Path, environment: &str) -> RunOutput {

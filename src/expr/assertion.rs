@@ -55,7 +55,7 @@ impl AssertionResult {
 /// Evaluates each check, in order. One that cannot be evaluated fails.
 pub fn evaluate_checks(checks: &[(Expression, Span)], scope: &Scope, out: &mut Vec<AssertionResult>) {
     out.extend(checks.iter().map(|(check, span)| {
-        let result = check.holds(scope);
+        let result = check.asserts(scope);
         let holds = result == Ok(true);
         let inconclusive = matches!(result, Err(EvalError::Incomplete(_)));
         let actual = result.map_or_else(|e| e.to_string(), |b| b.to_string());

@@ -2,15 +2,16 @@
 use super::{
     assertion::AssertionResult,
     assignment::assign,
-    cel::{EvalError, cut, describe, show},
-    pattern::{Matcher, Pattern, regex_error},
-    schema::Schema,
+    cel::{EvalError, cut, difference, show},
+    pattern::{Matcher, Pattern},
+    regex::{depends_on_end, matches_everything, reason},
+    schema::{Schema, build},
     scope::Scope,
     template::{Template, Tree},
 };
 use crate::{
     source::Span,
-    value::{Partial, Value},
+    value::{Partial, Value, is_rfc3339},
 };
 use std::sync::Arc;
 
@@ -73,7 +74,7 @@ impl Match<'_> {
             Matcher::Nonempty | Matcher::Contains(_) | Matcher::ContainsRendered(_) => {
                 self.found(received, &error, out)
             }
-            Matcher::Regex(t) if !t.render_text(self.scope).is_ok_and(|r| depends_on_end(&r)) => {
+            Matcher::Regex(t) if !t.render_regex(self.scope).is_ok_and(|r| depends_on_end(&r)) => {
                 self.found(received, &error, out);
             }
             _ => self.undecided(received, &error, out),
@@ -121,6 +122,9 @@ impl Match<'_> {
                     && rest.is_empty()
             }),
             Matcher::Contains(patterns) => self.contains(patterns, out),
+            Matcher::ContainsRendered(t) if t.render(scope).is_ok_and(|want| is_empty(&want)) => {
+                self.report_unless(true, false, "contains nothing".into(), out);
+            }
             Matcher::ContainsRendered(t) => self.rendered(t, "contains ", out, |want| match (actual, want) {
                 (Some(Value::Text(text)), Value::Text(w)) => text.contains(&**w),
                 (Some(Value::List(have)), Value::List(want)) => want.iter().all(|w| have.iter().any(|h| h.same(w))),
@@ -168,7 +172,7 @@ impl Match<'_> {
             Matcher::Schema(s) => self.schema(s, out),
             Matcher::That(e) => {
                 let Some(a) = actual else { return self.report(false, e.text().to_string(), out) };
-                match e.holds(&scope.with("it", a.clone())) {
+                match e.asserts(&scope.with("it", a.clone())) {
                     Ok(b) => self.report(b, e.text().to_string(), out),
                     Err(error @ (EvalError::NotObserved(_) | EvalError::Incomplete(_))) => {
                         let result = self.result(false, path, e.text().to_string(), String::new());
@@ -183,6 +187,12 @@ impl Match<'_> {
     /// Adds the result for this value as a whole.
     fn report(&self, holds: bool, expected: String, out: &mut Vec<AssertionResult>) {
         out.push(self.result(holds, self.path, expected, self.show_actual()));
+    }
+
+    /// The result of an assertion that does not hold if it is vacuous with the values of this run.
+    fn report_unless(&self, vacuous: bool, holds: bool, expected: String, out: &mut Vec<AssertionResult>) {
+        let expected = if vacuous { format!("{expected} (vacuous: every value satisfies it)") } else { expected };
+        self.report(holds && !vacuous, expected, out);
     }
 
     fn result(&self, holds: bool, subject: &str, expected: String, actual: String) -> AssertionResult {
@@ -218,13 +228,11 @@ impl Match<'_> {
                 .for_each(|(i, (w, h))| self.equal(w, &format!("{path}[{i}]"), Some(h), out)),
             _ => {
                 let holds = actual.is_some_and(|a| a.same(want));
-                let shown = match actual {
-                    None => "absent".into(),
-                    // names the type if nothing else differs
-                    Some(a) if !holds && a.to_string() == want.to_string() => describe(a, self.scope.secrets()),
-                    Some(a) => self.show(a),
+                let (expected, shown) = match actual {
+                    Some(a) if !holds => difference(want, a, self.scope.secrets()),
+                    _ => (self.show(want), actual.map_or_else(|| "absent".into(), |a| self.show(a))),
                 };
-                out.push(self.result(holds, path, self.show(want), shown));
+                out.push(self.result(holds, path, expected, shown));
             }
         }
     }
@@ -301,8 +309,9 @@ impl Match<'_> {
                 for inner in patterns {
                     let want = literal(inner, self.scope);
                     let holds = want.as_ref().is_some_and(|w| w.as_str().is_some_and(|w| text.contains(w)));
+                    let vacuous = want.as_ref().is_some_and(is_empty);
                     let want = want.map_or_else(|| "a string".into(), |w| self.show(&w));
-                    self.report(holds, format!("contains {want}"), out);
+                    self.report_unless(vacuous, holds, format!("contains {want}"), out);
                 }
             }
             Some(Value::List(items)) => {
@@ -345,14 +354,15 @@ impl Match<'_> {
 
     fn regex(&self, t: &Template, out: &mut Vec<AssertionResult>) {
         let compiled = t
-            .render_text(self.scope)
+            .render_regex(self.scope)
             .map_err(|e| e.to_string())
-            .and_then(|r| regex::Regex::new(&r).map_err(|e| regex_error(&e)));
+            .and_then(|r| regex::Regex::new(&r).map_err(|e| reason(&e)));
         match compiled {
             Err(e) => self.report(false, e, out),
             Ok(r) => {
                 let holds = self.actual.and_then(Value::as_str).is_some_and(|s| r.is_match(s));
-                self.report(holds, format!("matches /{r}/"), out);
+                let vacuous = matches_everything(r.as_str());
+                self.report_unless(vacuous, holds, format!("matches /{r}/"), out);
             }
         }
     }
@@ -361,9 +371,10 @@ impl Match<'_> {
         const VALID: &str = "valid by the schema";
         let validator = match schema {
             Schema::Ready(v) => Ok(v.clone()),
-            Schema::Rendered(t) => t.render(self.scope).map_err(|e| e.to_string()).and_then(|s| {
-                jsonschema::validator_for(&s.to_json()).map(Arc::new).map_err(|e| format!("invalid JSON Schema: {e}"))
-            }),
+            Schema::Rendered(t) => t
+                .render(self.scope)
+                .map_err(|e| e.to_string())
+                .and_then(|s| build(&s.to_json(), "", false).map(Arc::new).map_err(|refusal| refusal.message)),
             Schema::File(file) => Err(format!("schema file `{}` is not loaded", file.file)),
             Schema::Broken => Err("invalid JSON Schema".into()),
         };
@@ -388,13 +399,6 @@ impl Match<'_> {
     }
 }
 
-/// Whether more text at the end could keep a regular expression from matching.
-fn depends_on_end(regex: &str) -> bool {
-    use regex_syntax::hir::Look;
-    let ends = [Look::End, Look::EndLF, Look::EndCRLF];
-    regex_syntax::parse(regex).is_ok_and(|hir| ends.iter().any(|&look| hir.properties().look_set().contains(look)))
-}
-
 /// The value a pattern equals, for messages.
 fn literal(p: &Pattern, scope: &Scope) -> Option<Value> {
     match &p.matcher {
@@ -409,10 +413,14 @@ fn literal(p: &Pattern, scope: &Scope) -> Option<Value> {
     }
 }
 
+fn is_empty(v: &Value) -> bool {
+    v.as_str().is_some_and(str::is_empty) || v.as_list().is_some_and(<[_]>::is_empty)
+}
+
 fn is_time(v: &Value) -> bool {
     match v {
         Value::Time(_) => true,
-        Value::Text(s) => s.parse::<jiff::Timestamp>().is_ok(),
+        Value::Text(s) => is_rfc3339(s),
         _ => false,
     }
 }

@@ -2,6 +2,7 @@
 //! element by element, unless a matcher says otherwise. [`super::matching`] evaluates it.
 use super::{
     cel::{Expression, Reference},
+    regex::{matches_everything, reason},
     schema::Schema,
     template::{Template, Tree},
 };
@@ -62,7 +63,11 @@ impl Pattern {
             Kind::Seq(items) => Matcher::List(compile_all(items, problems)),
             Kind::Map(entries) => {
                 let matchers = entries.iter().filter(|(k, _)| k.as_str().is_some_and(is_matcher_word)).count();
-                if matchers == 0 {
+                if entries.is_empty() {
+                    let d = vacuous(&span, "an empty pattern accepts every map");
+                    problems.push(d.help("name fields, or write `{ $type: map }`"));
+                    Matcher::All(vec![])
+                } else if matchers == 0 {
                     map(entries, problems)
                 } else if matchers < entries.len() {
                     let message = "expected either matchers or ordinary keys, found both";
@@ -176,6 +181,13 @@ fn matcher_entry(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<
     let matcher = match word {
         "$set" => list(Matcher::Set, Matcher::SetRendered, false)?,
         "$in" => list(Matcher::In, Matcher::InRendered, false)?,
+        "$contains" if node.as_str() == Some("") || matches!(&node.kind, Kind::Seq(items) if items.is_empty()) => {
+            problems.push(
+                vacuous(&node.span, "every string and every list contains nothing")
+                    .help("name what it contains; an empty string in a list is written `$contains: [\"\"]`"),
+            );
+            return None;
+        }
         "$contains" => list(Matcher::Contains, Matcher::ContainsRendered, true)?,
         "$each" => Matcher::Each(Box::new(Pattern::compile(node, problems))),
         "$regex" => regex(node, problems),
@@ -195,7 +207,10 @@ fn matcher_entry(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<
         "$that" => {
             let len = node.as_str().map_or_else(|| node.span.text().len(), str::len);
             match Expression::compile(node, 0..len) {
-                Ok(e) => Matcher::That(e),
+                Ok(e) => {
+                    e.vacuous().into_iter().for_each(|d| problems.push(d));
+                    Matcher::That(e)
+                }
                 Err(ds) => {
                     ds.into_iter().for_each(|d| problems.push(d));
                     return None;
@@ -212,20 +227,23 @@ fn matcher_entry(key: &Node, node: &Node, problems: &mut Diagnostics) -> Option<
 
 fn regex(node: &Node, problems: &mut Diagnostics) -> Matcher {
     let t = Template::compile(node, problems);
-    if let Some(text) = t.as_literal()
-        && let Err(e) = regex::Regex::new(text)
-    {
-        let message = format!("invalid regular expression: {}", regex_error(&e));
-        let d = Diagnostic::error("invalid-regex", &node.span, message);
-        problems.push(d.help("escape a literal bracket, dot or star with `\\`: `\\(`"));
+    match t.as_literal().map(|text| (text, regex::Regex::new(text))) {
+        Some((_, Err(e))) => {
+            let message = format!("invalid regular expression: {}", reason(&e));
+            let d = Diagnostic::error("invalid-regex", &node.span, message);
+            problems.push(d.help("escape a literal bracket, dot or star with `\\`: `\\(`"));
+        }
+        Some((text, Ok(_))) if matches_everything(text) => {
+            let d = vacuous(&node.span, "this regular expression matches every string");
+            problems.push(d.help("write `{ $type: string }` for any string, or `$nonempty`"));
+        }
+        _ => {}
     }
     Matcher::Regex(t)
 }
 
-/// The last line of the library's message, which has the reason.
-pub(super) fn regex_error(e: &regex::Error) -> String {
-    let message = e.to_string();
-    message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string()
+fn vacuous(span: &Span, message: &str) -> Diagnostic {
+    Diagnostic::error("vacuous-assertion", span, message)
 }
 
 fn unknown(word: &str, span: &Span) -> Diagnostic {

@@ -149,7 +149,7 @@ fn collect_literals(p: &Pattern, scope: &Scope, out: &mut ReferencedLiterals) {
         Matcher::Rendered(t) => rendered(t.render(scope)),
         Matcher::InRendered(t) | Matcher::SetRendered(t) | Matcher::ContainsRendered(t) => rendered(t.render(scope)),
         Matcher::Regex(t) => {
-            if let Ok(r) = t.render_text(scope) {
+            if let Ok(r) = t.render_regex(scope) {
                 out.pattern(&r);
             }
         }

@@ -1,5 +1,10 @@
 //! Compiles `$schema`: a JSON Schema in the plan, in a file, or in an OpenAPI document. The reader of the plan loads
 //! the file and passes its content to [`Schema::bind`].
+mod keywords;
+mod openapi;
+
+pub use self::keywords::{Refusal, build};
+use self::{keywords::local, openapi::to_json_schema};
 use super::template::Tree;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, nearest},
@@ -55,7 +60,7 @@ impl Schema {
         }
         let tree = Tree::compile(node, problems);
         if tree.references().is_empty() {
-            build(&node.to_value().to_json(), &node.span, problems)
+            checked(build(&node.to_value().to_json(), "", false), &node.span, problems)
         } else {
             Schema::Rendered(tree)
         }
@@ -64,8 +69,16 @@ impl Schema {
     /// Completes a [`Schema::File`] with the content of its file.
     pub fn bind(&mut self, document: &Json, problems: &mut Diagnostics) {
         let Schema::File(file) = &*self else { return };
-        *self = match file.select(document) {
-            Ok(schema) => build(&schema, &file.span, problems),
+        *self = match file.selection.pointer(&file.file, document) {
+            Ok(None) => checked(build(document, "", false), &file.span, problems),
+            Ok(Some(pointer)) => {
+                let start = local(&pointer).unwrap_or_default();
+                // the schema keeps the whole document, so that its references resolve
+                let mut all = to_json_schema(document, &start);
+                all["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+                all["$ref"] = utf8_percent_encode(&pointer, FRAGMENT).to_string().into();
+                checked(build(&all, &start, true), &file.span, problems)
+            }
             Err(d) => {
                 problems.push(*d);
                 Schema::Broken
@@ -74,14 +87,11 @@ impl Schema {
     }
 }
 
-fn build(schema: &Json, span: &Span, problems: &mut Diagnostics) -> Schema {
-    match jsonschema::validator_for(schema) {
+fn checked(built: Result<Validator, Refusal>, span: &Span, problems: &mut Diagnostics) -> Schema {
+    match built {
         Ok(validator) => Schema::Ready(Arc::new(validator)),
-        Err(e) => {
-            problems.push(
-                Diagnostic::error("invalid-schema", span, format!("invalid JSON Schema: {e}"))
-                    .help("see json-schema.org for the keywords and their values"),
-            );
+        Err(Refusal { code, message, help }) => {
+            problems.push(Diagnostic::error(code, span, message).help(help));
             Schema::Broken
         }
     }
@@ -117,35 +127,30 @@ impl SchemaFile {
         }
         Some(SchemaFile { file: file.key_text(), span: file.span.clone(), selection })
     }
+}
 
-    fn select(&self, document: &Json) -> Result<Json, Box<Diagnostic>> {
-        let pointer = match &self.selection {
-            Selection::Whole => return Ok(document.clone()),
+impl Selection {
+    /// Reference to the schema; `None` for the whole document.
+    fn pointer(&self, file: &str, document: &Json) -> Result<Option<String>, Box<Diagnostic>> {
+        match self {
+            Selection::Whole => Ok(None),
             Selection::Component(name, at) => {
                 let all = &document["components"]["schemas"];
                 if all.get(name).is_none() {
                     let names = all.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-                    return Err(unknown(at, format!("`{}` has no schema `{name}`", self.file), nearest(name, names)));
+                    return Err(unknown(at, format!("`{file}` has no schema `{name}`"), nearest(name, names)));
                 }
-                format!("#/components/schemas/{}", escaped(name))
+                Ok(Some(format!("#/components/schemas/{}", escaped(name))))
             }
-            Selection::Response { operation, at, status } => self.response(document, operation, at, status.as_ref())?,
-        };
-        // the schema keeps the whole document, so that its references resolve
-        let mut schema = document.as_object().cloned().unwrap_or_default();
-        if document["openapi"].as_str().is_some_and(|v| v.starts_with("3.0")) {
-            let mut all = Json::Object(schema);
-            to_json_schema(&mut all);
-            schema = all.as_object().cloned().unwrap_or_default();
+            Selection::Response { operation, at, status } => {
+                Self::response(file, document, operation, at, status.as_ref()).map(Some)
+            }
         }
-        schema.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
-        schema.insert("$ref".into(), utf8_percent_encode(&pointer, FRAGMENT).to_string().into());
-        Ok(Json::Object(schema))
     }
 
     /// JSON pointer to the schema of an operation's response.
     fn response(
-        &self,
+        file: &str,
         document: &Json,
         operation: &str,
         at: &Span,
@@ -163,7 +168,7 @@ impl SchemaFile {
                 .flat_map(|(p, m, o)| o["operationId"].as_str().map(String::from).into_iter().chain([name(p, m)]))
                 .collect();
             let near = nearest(operation, names.iter().map(String::as_str));
-            return Err(unknown(at, format!("`{}` has no operation `{operation}`", self.file), near));
+            return Err(unknown(at, format!("`{file}` has no operation `{operation}`"), near));
         };
         let responses = found["responses"].as_object().unwrap_or(&empty);
         let (code, at) = match status {
@@ -223,32 +228,6 @@ fn unknown(at: &Span, message: String, near: Option<&str>) -> Box<Diagnostic> {
 /// Escapes a step of a JSON Pointer (RFC 6901, 3).
 fn escaped(step: &str) -> String {
     step.replace('~', "~0").replace('/', "~1")
-}
-
-/// Rewrites the keywords of OpenAPI 3.0 to those of JSON Schema.
-fn to_json_schema(json: &mut Json) {
-    match json {
-        Json::Array(items) => items.iter_mut().for_each(to_json_schema),
-        Json::Object(map) => {
-            map.values_mut().for_each(to_json_schema);
-            for (limit, exclusive) in [("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")] {
-                match map.get(exclusive) {
-                    Some(Json::Bool(true)) => {
-                        let value = map.shift_remove(limit).unwrap_or(Json::Null);
-                        map.insert(exclusive.into(), value);
-                    }
-                    Some(Json::Bool(false)) => drop(map.shift_remove(exclusive)),
-                    _ => {}
-                }
-            }
-            if map.get("nullable") == Some(&Json::Bool(true)) {
-                map.shift_remove("nullable");
-                let rest = Json::Object(std::mem::take(map));
-                map.insert("anyOf".into(), Json::Array(vec![serde_json::json!({ "type": "null" }), rest]));
-            }
-        }
-        _ => {}
-    }
 }
 
 #[cfg(test)]
@@ -319,6 +298,140 @@ mod tests {
             json!({ "type": "object", "properties": { "url": { "type": ["string", "null"] } } });
         let v = schema("{ openapi: a.yaml, schema: Session }", &newer).unwrap();
         assert!(v.is_valid(&json!({"url": null})) && !v.is_valid(&json!({"url": 1})));
+    }
+
+    /// Whether each value is valid by the schema `S` among others.
+    fn assert_valid(schemas: &Json, cases: &[(Json, bool)]) {
+        for version in ["3.0.3", "3.1.0"] {
+            let document = json!({ "openapi": version, "components": { "schemas": schemas } });
+            let v = schema("{ openapi: a.yaml, schema: S }", &document).unwrap();
+            for (value, valid) in cases {
+                assert_eq!(v.is_valid(value), *valid, "{version}: {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_response_has_no_write_only_properties() {
+        let secret = json!({ "type": "string", "writeOnly": true });
+        let object = |required: Json| json!({ "type": "object", "required": required, "properties": { "n": { "type": "string" }, "p": secret } });
+        for schemas in [
+            json!({ "S": object(json!(["n", "p"])) }),
+            json!({ "S": { "allOf": [object(json!(["n"])), { "required": ["n", "p"] }] } }),
+            json!({ "S": { "allOf": [{ "$ref": "#/components/schemas/B" }], "required": ["p"] }, "B": object(json!(["n", "p"])) }),
+            json!({ "S": { "type": "object", "required": ["n", "p"],
+                "properties": { "p": { "$ref": "#/components/schemas/P" } } }, "P": secret }),
+        ] {
+            assert_valid(
+                &schemas,
+                &[
+                    (json!({"n": "x"}), true),
+                    (json!({"n": "x", "p": "y"}), false),
+                    (json!({"n": "x", "p": null}), false),
+                    (json!({}), false),
+                ],
+            );
+        }
+        let read_only = json!({ "S": { "type": "object", "required": ["id"], "properties": { "id": { "type": "integer", "readOnly": true } } } });
+        assert_valid(&read_only, &[(json!({"id": 1}), true), (json!({}), false)]);
+    }
+
+    #[test]
+    fn a_discriminator_chooses_the_schema() {
+        let refer = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+        let animal = |name: &str, parent: bool| {
+            let own = json!({ "type": "object", "required": [name], "properties": { name: { "type": "boolean" } } });
+            if parent { json!({ "allOf": [refer("S"), own] }) } else { own }
+        };
+        let mapping = json!({ "c": "#/components/schemas/Cat", "d": "Dog" });
+        for (keyword, parent, mapped) in [
+            ("oneOf", false, true),
+            ("oneOf", false, false),
+            ("anyOf", false, true),
+            ("anyOf", false, false),
+            ("", true, true),
+            ("", true, false),
+            // refers to itself
+            ("oneOf", true, true),
+        ] {
+            let mut base = json!({ "discriminator": { "propertyName": "t" } });
+            if !keyword.is_empty() {
+                base[keyword] = json!([refer("Cat"), refer("Dog")]);
+            }
+            if mapped {
+                base["discriminator"]["mapping"] = mapping.clone();
+            }
+            let schemas = json!({ "S": base, "Cat": animal("meow", parent), "Dog": animal("bark", parent) });
+            let [cat, dog] = if mapped { ["c", "d"] } else { ["Cat", "Dog"] };
+            assert_valid(
+                &schemas,
+                &[
+                    (json!({"t": cat, "meow": true}), true),
+                    (json!({"t": dog, "bark": true}), true),
+                    (json!({"t": dog, "meow": true}), false),
+                    (json!({"t": cat, "meow": 1}), false),
+                    (json!({"t": "cow", "meow": true, "bark": true}), false),
+                    (json!({"meow": true}), false),
+                    (json!({"t": 1, "meow": true}), false),
+                    (json!("c"), false),
+                ],
+            );
+        }
+        // over two generations
+        let schemas = json!({
+            "S": { "type": "object", "discriminator": { "propertyName": "t", "mapping": { "k": "Kitten" } } },
+            "Cat": animal("meow", true),
+            "Kitten": { "allOf": [refer("Cat"), { "required": ["age"] }] },
+        });
+        assert_valid(
+            &schemas,
+            &[
+                (json!({"t": "k", "meow": true, "age": 1}), true),
+                (json!({"t": "k", "meow": true}), false),
+                (json!({"t": "k", "age": 1}), false),
+                (json!({"t": "S"}), true),
+            ],
+        );
+    }
+
+    #[test]
+    fn keywords_of_openapi_3_0_become_those_of_json_schema() {
+        let document = json!({ "openapi": "3.0.3", "components": { "schemas": {
+            "S": { "type": "object", "properties": {
+                "nullable": { "type": "string", "nullable": true },
+                "reference": { "$ref": "#/components/schemas/Name", "required": ["ignored"] },
+                "either": { "type": "string", "nullable": true, "enum": ["a", "b"] },
+                "or_null": { "type": "string", "nullable": true, "enum": ["a", null] },
+                "small": { "type": "integer", "format": "int32" },
+                "own": { "type": "string", "format": "of-this-company" },
+                "example": { "type": "string", "example": 1, "xml": {}, "externalDocs": {}, "x-mine": 1 },
+            } },
+            "Name": { "type": "object" },
+        } } });
+        let v = schema("{ openapi: a.yaml, schema: S }", &document).unwrap();
+        for (value, valid) in [
+            (json!({"nullable": null, "reference": {}, "or_null": null, "own": "x", "example": "x"}), true),
+            (json!({"nullable": 1}), false),
+            (json!({"reference": 1}), false),
+            (json!({"either": null}), false),
+            (json!({"small": 2147483647}), true),
+            (json!({"small": 2147483648i64}), false),
+            (json!({"own": 1}), false),
+        ] {
+            assert_eq!(v.is_valid(&value), valid, "{value}");
+        }
+        for (wrong, code) in [
+            (json!({ "typ": "string" }), "invalid-schema"),
+            (json!({ "properties": { "a": { "requird": ["b"] } } }), "invalid-schema"),
+            (json!({ "allOf": [{ "$ref": "#/components/schemas/W" }] }), "invalid-schema"),
+            (json!({}), "vacuous-assertion"),
+            (json!({ "description": "anything", "nullable": true }), "vacuous-assertion"),
+        ] {
+            let document =
+                json!({ "openapi": "3.0.3", "components": { "schemas": { "S": wrong, "W": { "typo": 1 } } } });
+            let problems = schema("{ openapi: a.yaml, schema: S }", &document).unwrap_err();
+            assert_eq!(problems[0].0, code, "{wrong}");
+        }
     }
 
     #[test]

@@ -106,6 +106,18 @@ impl Template {
         self.render(scope).map(|v| v.to_string())
     }
 
+    /// A regular expression in which placeholders are literal text, except those of `raw(…)`.
+    pub fn render_regex(&self, scope: &Scope) -> Result<String, EvalError> {
+        let part = |part: &Part| match part {
+            Part::Text(t) => Ok(t.clone()),
+            Part::Placeholder(e) => {
+                let text = complete(e.eval(scope)?)?.to_string();
+                Ok(if e.is_raw() { text } else { regex::escape(&text) })
+            }
+        };
+        self.0.iter().map(part).collect()
+    }
+
     /// The template as written.
     pub fn source(&self) -> String {
         self.0

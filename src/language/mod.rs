@@ -36,7 +36,7 @@ pub const MATCHERS: &[Word] = &[
     word("$contains", "the list contains these elements, or the string this text"),
     word("$each", "every element matches, and there is at least one"),
     word("$in", "the value matches one of these"),
-    word("$regex", "the string matches; not anchored"),
+    word("$regex", "the string matches; not anchored, placeholders literally"),
     word("$type", "the value has this type"),
     word("$time", "a time in RFC 3339"),
     word("$absent", "the field is missing; `null` is not missing"),

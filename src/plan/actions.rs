@@ -42,7 +42,10 @@ impl Reader<'_> {
         let (mut checks, mut invalid) = (vec![], false);
         for item in node.get("check").map(|n| self.one_or_many(n)).unwrap_or_default() {
             match self.expression(item) {
-                Some(e) => checks.push((e, item.span.clone())),
+                Some(e) => {
+                    e.vacuous().into_iter().for_each(|d| self.problems.push(d));
+                    checks.push((e, item.span.clone()));
+                }
                 None => invalid = true,
             }
         }

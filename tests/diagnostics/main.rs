@@ -34,7 +34,8 @@ impl FileLoader for FixtureFiles {
     }
 }
 
-const MINIMAL_PLAN: &str = "plan: T\ncases:\n  - { id: A, tier: must, expected: [{ result: r, check: 1 == 1 }] }\n";
+const MINIMAL_PLAN: &str =
+    "plan: T\ncases:\n  - { id: A, tier: must, expected: [{ result: r, check: run.id != '' }] }\n";
 
 /// All problems of a plan, with an environment and a Markdown plan.
 fn problems(plan: &str, environment_text: Option<&str>, written: Option<&str>) -> Diagnostics {
@@ -71,7 +72,7 @@ fn complete(snippet: &str) -> String {
     }
     let steps = snippet.lines().map(|l| format!("          {l}\n")).collect::<String>();
     let head = "plan: T\ncases:\n  - id: A\n    tier: must\n    steps:\n      - step: s\n        do:\n";
-    format!("{head}{steps}    expected: [{{ result: r, check: 1 == 1 }}]\n")
+    format!("{head}{steps}    expected: [{{ result: r, check: run.id != '' }}]\n")
 }
 
 fn check(code: &str, fixture: &str) -> Result<(), String> {

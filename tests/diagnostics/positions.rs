@@ -98,6 +98,7 @@ pub const EXCEPTIONS: &[(&str, &[Position], &[&str])] = &[
             "unknown-type",
             "unproven-with-assertion",
             "unused-name",
+            "vacuous-assertion",
             "websocket-method",
             "target-mismatch",
             "wrong-type",

@@ -73,7 +73,7 @@ const RED: &str = "
     expected: [{ result: it is so, do: [{ fake: { name: look, says: [1] }, expect: { answer: 2 } }] }]
   - id: B
     tier: must
-    expected: [{ result: r, check: 1 == 1 }]
+    expected: [{ result: r, check: run.id != '' }]
 ";
 
 #[tokio::test]
@@ -119,7 +119,7 @@ fn a_protected_environment_refuses_actions_without_undo() {
       - step: s
         do:
           - {act}
-    expected: [{{ result: r, check: 1 == 1 }}]
+    expected: [{{ result: r, check: run.id != '' }}]
 "
         )
     };
@@ -157,7 +157,7 @@ async fn a_known_failure_that_passes_or_fails_elsewhere_fails() {
         run(RED, &known("it is so", "2999-01-31").replace("case: A, sentence: it is so", "case: B, sentence: r")).await;
     let (verdict, _, reason) = result.case("B");
     assert!(verdict == Verdict::Failed && reason.contains("it passed"), "{verdict} {reason}");
-    let two = RED.replace("expected: [{ result: it", "expected: [{ result: other, check: 1 == 2 }, { result: it");
+    let two = RED.replace("expected: [{ result: it", "expected: [{ result: other, check: run.id == '' }, { result: it");
     assert_eq!(run(&two, &known("it is so", "2999-01-31")).await.verdict("A"), Verdict::Failed);
 }
 
@@ -211,7 +211,7 @@ fn reports_cyclic_and_unknown_extends() {
 
 #[tokio::test]
 async fn an_undo_of_setup_has_its_target() {
-    let plan = "  - { id: A, tier: must, expected: [{ result: r, check: 1 == 1 }] }\n";
+    let plan = "  - { id: A, tier: must, expected: [{ result: r, check: run.id != '' }] }\n";
     let result =
         run(plan, "setup: [{ fake: { name: make }, undo: [{ fake: { name: unmake }, target: two }] }]\n").await;
     assert_eq!(
@@ -222,7 +222,7 @@ async fn an_undo_of_setup_has_its_target() {
 
 #[test]
 fn a_target_in_setup_must_have_settings_for_the_verb() {
-    let plan = "  - { id: A, tier: must, expected: [{ result: r, check: 1 == 1 }] }\n";
+    let plan = "  - { id: A, tier: must, expected: [{ result: r, check: run.id != '' }] }\n";
     let environment = "
 targets: { one: { fake: one }, other: { else: 1 } }
 setup: [{ fake: { name: make }, target: other }]

@@ -16,7 +16,7 @@ async fn reports_every_field_that_differs() {
           - fake: { says: [{ say: { a: 1, b: 2, c: 3 } }] }
             expect: { answer: { a: 1, b: 3, d: 4 } }
             check: [answer.a == 1, answer.a == answer.b]
-    expected: [{ result: r, check: 1 == 1 }]
+    expected: [{ result: r, check: run.id != '' }]
 ")
     .await;
     let red: Vec<_> = result.results("A/steps/1/do/0").into_iter().filter(|f| !f.holds).map(|f| f.subject).collect();
@@ -119,7 +119,7 @@ async fn an_eventually_that_runs_out_fails_by_its_last_attempt() {
           - fake: { says: [1, { error: unreachable }] }
             eventually: 2s
             expect: { answer: 3 }
-    expected: [{ result: r, check: 1 == 1 }]
+    expected: [{ result: r, check: run.id != '' }]
 ",
     )
     .await;
@@ -141,7 +141,7 @@ async fn give_up_if_ends_early() {
             eventually: 60s
             give_up_if: answer.phase == \"Failed\"
             expect: { answer: { phase: Running } }
-    expected: [{ result: r, check: 1 == 1 }]
+    expected: [{ result: r, check: run.id != '' }]
 ",
     )
     .await;
@@ -184,7 +184,7 @@ async fn always_must_hold_in_every_attempt() {
             eventually: 2s
             always: 2s
             expect: { answer: 1 }
-    expected: [{ result: r, check: 1 == 1 }]
+    expected: [{ result: r, check: run.id != '' }]
 ",
     )
     .await;
@@ -211,7 +211,7 @@ async fn an_attempt_longer_than_the_window_of_an_always_is_judged_by_its_output(
           - fake: { says: [{ after: 500ms, say: 2 }] }
             always: 60ms
             expect: { answer: 1 }
-    expected: [{ result: r, check: 1 == 1 }]
+    expected: [{ result: r, check: run.id != '' }]
 ",
     )
     .await;
@@ -431,7 +431,7 @@ async fn a_failed_branch_fails_the_parallel() {
                 expect: { answer: 1 }
               - fake: { says: [{ after: 20ms, say: 1 }] }
                 expect: { answer: 2 }
-    expected: [{ result: r, check: 1 == 1 }]
+    expected: [{ result: r, check: run.id != '' }]
 ")
     .await;
     assert_eq!((result.status("A/steps/1"), result.verdict("A")), (Status::Failed, Verdict::Failed));
@@ -449,7 +449,7 @@ async fn a_fault_without_connections_is_errored() {
         do:
           - fault: {{ break: down }}
           {heal}
-    expected: [{{ result: r, check: 1 == 1 }}]
+    expected: [{{ result: r, check: run.id != '' }}]
 "
         );
         let result = run_with(&case, Setting { tried: 0, ..Setting::default() }).await;
@@ -463,7 +463,7 @@ async fn a_fault_without_connections_is_errored() {
 #[test]
 fn refuses_keys_without_effect() {
     for (step, code) in [
-        ("{ check: 1 == 1, eventually: 5s }", "missing-verb"),
+        ("{ check: run.id != '', eventually: 5s }", "missing-verb"),
         ("{ fake: {}, as: x, give_up_if: 1 == 2 }", "no-effect"),
         ("{ fault: { break: down }, eventually: 5s, check: refused == 0 }", "no-effect"),
         ("{ fault: { break: down }, undo: [{ fake: {} }] }", "no-effect"),
@@ -472,7 +472,7 @@ fn refuses_keys_without_effect() {
         ("{ parallel: [{ fake: {} }, { fake: {} }], target: one }", "no-effect"),
     ] {
         let case = format!(
-            "  - id: A\n    tier: must\n    steps: [{{ step: s, do: [{step}] }}]\n    expected: [{{ result: r, check: 1 == 1 }}]\n"
+            "  - id: A\n    tier: must\n    steps: [{{ step: s, do: [{step}] }}]\n    expected: [{{ result: r, check: run.id != '' }}]\n"
         );
         let drawn = compiled(&case, &Default::default(), super::harness::HERE)
             .err()

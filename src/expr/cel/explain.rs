@@ -1,7 +1,7 @@
 //! Explains a check that failed: the parts that decided the result, each with its value.
 use super::{
     adapter::from_cel,
-    display::show,
+    display::{difference, show},
     error::EvalError,
     expression::{Expression, resolve},
     incomplete::watched,
@@ -50,13 +50,10 @@ impl Explanation<'_> {
                 op::LOGICAL_OR | op::LOGICAL_NOT | op::CONDITIONAL => {
                     call.args.iter().for_each(|a| self.visit(a, context, depth + 1));
                 }
-                op::EQUALS
-                | op::NOT_EQUALS
-                | op::LESS
-                | op::LESS_EQUALS
-                | op::GREATER
-                | op::GREATER_EQUALS
-                | op::IN => call.args.iter().for_each(|a| self.add(a, context)),
+                op::EQUALS => self.compare(&call.args, context),
+                op::NOT_EQUALS | op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS | op::IN => {
+                    call.args.iter().for_each(|a| self.add(a, context))
+                }
                 _ => call.target.iter().map(|t| &**t).chain(&call.args).for_each(|a| self.add(a, context)),
             },
             Expr::Comprehension(c) => {
@@ -84,6 +81,27 @@ impl Explanation<'_> {
         }
     }
 
+    /// Adds both sides, with what makes them different.
+    fn compare(&mut self, sides: &[IdedExpr], context: &Context) {
+        let value = |e: &IdedExpr| watched(|| from_cel(&*resolve(e, context)?)).ok();
+        let [left, right] = sides else { return };
+        let (Some(a), Some(b)) = (value(left), value(right)) else {
+            return sides.iter().for_each(|side| self.add(side, context));
+        };
+        let is_literal = |e: &IdedExpr| matches!(e.expr, Expr::Literal(_));
+        let shown = match (a.same(&b), is_literal(left)) {
+            (true, _) => [show(&a, self.secrets), show(&b, self.secrets)],
+            (_, true) => <[_; 2]>::from(difference(&a, &b, self.secrets)),
+            _ => {
+                let (right, left) = difference(&b, &a, self.secrets);
+                [left, right]
+            }
+        };
+        for (side, shown) in sides.iter().zip(shown).filter(|(side, _)| !is_literal(side)) {
+            self.operands.push((self.expression.text_of(side).to_string(), shown));
+        }
+    }
+
     fn add(&mut self, e: &IdedExpr, context: &Context) {
         if matches!(e.expr, Expr::Literal(_)) {
             return;
@@ -98,6 +116,6 @@ impl Explanation<'_> {
     }
 }
 
-fn is_true(e: &IdedExpr, context: &Context) -> bool {
+pub(super) fn is_true(e: &IdedExpr, context: &Context) -> bool {
     resolve(e, context).is_ok_and(|v| from_cel(&*v) == Ok(Value::Bool(true)))
 }

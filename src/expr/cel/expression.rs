@@ -5,7 +5,7 @@ use super::{
     ast,
     display::describe,
     error::{EvalError, syntax_message},
-    functions,
+    functions::{self, SEARCHES},
     incomplete::watched,
 };
 use crate::{
@@ -40,6 +40,8 @@ struct Compiled {
     references: Vec<Reference>,
     /// The functions it calls that this project adds to CEL.
     own_functions: Vec<&'static str>,
+    /// Whether it calls a function that searches a text.
+    searches: bool,
     secret_name: String,
     /// Set for a name with fields: evaluated without the library, which keeps the order of map keys.
     path: Option<(String, Vec<Access>)>,
@@ -92,13 +94,23 @@ impl Expression {
         if !problems.is_empty() {
             return Err(problems);
         }
+        let searches = calls.iter().any(|(name, _)| SEARCHES.contains(&name.as_str()));
         let path = references
             .first()
             .filter(|r| ast::is_path(&program.expression().expr) && !r.path.iter().any(|s| matches!(s, Access::Any)))
             .map(|r| (r.root.clone(), r.path.clone()));
         let secret_name = ast::secret_name(program.expression());
         let (text, span) = (text.to_string(), locate(0..text.len()));
-        Ok(Expression(Arc::new(Compiled { text, span, program, references, own_functions, secret_name, path })))
+        Ok(Expression(Arc::new(Compiled {
+            text,
+            span,
+            program,
+            references,
+            own_functions,
+            searches,
+            secret_name,
+            path,
+        })))
     }
 
     pub fn text(&self) -> &str {
@@ -112,6 +124,15 @@ impl Expression {
     /// Whether evaluating it registers a secret.
     pub fn registers_secret(&self) -> bool {
         self.0.own_functions.contains(&"secret")
+    }
+
+    /// Whether its value is a regular expression, and not a text to find.
+    pub fn is_raw(&self) -> bool {
+        matches!(&self.root().expr, Expr::Call(c) if c.func_name == "raw")
+    }
+
+    pub(super) fn searches(&self) -> bool {
+        self.0.searches
     }
 
     pub fn references(&self) -> &[Reference] {

@@ -32,6 +32,9 @@ pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     Arc::new(env)
 });
 
+/// Functions that are true of every text if their last argument is empty.
+pub(super) const SEARCHES: [&str; 4] = ["contains", "startsWith", "endsWith", "matches"];
+
 /// Adds the function `name` of this project. `secret_name` is what `secret(…)` calls its argument in masks.
 pub(super) fn add(
     context: &mut Context<'_, '_>,
@@ -50,6 +53,7 @@ pub(super) fn add(
                 v
             })
         }
+        "raw" => context.add_function("raw", |v: cel::Value| v),
         "secrets_in" => context.add_function("secrets_in", move |v: cel::Value| {
             let text = from_argument(v).map(|v| v.to_string()).unwrap_or_default();
             list(secrets.names_in(&text))

@@ -14,10 +14,11 @@ mod referenced;
 mod resolver;
 #[cfg(test)]
 mod tests;
+mod vacuous;
 
 pub use self::{
     analysis::{Access, Reference},
-    display::{cut, describe, show},
+    display::{cut, difference, show},
     error::EvalError,
     expression::Expression,
 };

@@ -2,11 +2,16 @@ use super::*;
 use crate::{diagnostic::Diagnostics, source::Source, value, yaml};
 use serde_json::json;
 
-fn results(expect: &str, actual: serde_json::Value) -> Vec<AssertionResult> {
+fn compile(expect: &str) -> Pattern {
     let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: expect.into() })).unwrap();
     let mut problems = Diagnostics::default();
     let p = Pattern::compile(&node, &mut problems);
     assert!(problems.0.is_empty(), "{:?}", problems.0);
+    p
+}
+
+fn results(expect: &str, actual: serde_json::Value) -> Vec<AssertionResult> {
+    let p = compile(expect);
     let scope = Scope::default().with("name", "ann").with("names", Value::from(json!(["a", "b"])));
     let mut out = vec![];
     match_pattern(&p, "", Some(&Value::from(actual)), &scope, &mut out);
@@ -70,6 +75,128 @@ fn every_matcher_can_pass_and_fail() {
 }
 
 #[test]
+fn a_placeholder_in_a_regular_expression_is_found_literally() {
+    let scope = Scope::default().with("host", "a.b").with("pattern", "a.b").with("n", 5i64);
+    for (expect, actual, expected) in [
+        ("{$regex: '^${host}$'}", "a.b", true),
+        ("{$regex: '^${host}$'}", "axb", false),
+        ("{$regex: '^${raw(pattern)}$'}", "axb", true),
+        ("{$regex: '^${raw(\"[a-z]{\" + string(n) + \"}\")}$'}", "abcde", true),
+        ("{$regex: '^x${n}$'}", "x5", true),
+    ] {
+        assert_eq!(fits(&compile(expect), Some(&Value::text(actual)), &scope), expected, "{expect}");
+    }
+}
+
+#[test]
+fn an_empty_placeholder_makes_no_assertion() {
+    let scope = Scope::default()
+        .with("empty", "")
+        .with("any", ".*")
+        .with("none", Value::from(json!([])))
+        .with("schema", Value::from(json!({"title": "x"})));
+    let (text, list) = (Value::text("text"), Value::from(json!(["", "b"])));
+    for expect in [
+        "{$contains: '${empty}'}",
+        "{$contains: '${none}'}",
+        "{$contains: ['${none}']}",
+        "{$regex: '${empty}'}",
+        "{$regex: '^${empty}'}",
+        "{$regex: '${raw(any)}'}",
+        "{$schema: '${schema}'}",
+        "{$that: 'it.startsWith(empty)'}",
+        "{$that: 'it.contains(empty) && it == \"text\"'}",
+        "{$each: {$regex: '${empty}'}}",
+        "{$each: {$contains: '${empty}'}}",
+        "{$in: [{$contains: '${empty}'}, x]}",
+        "{$set: [{$regex: '${empty}'}, b]}",
+        "{$type: string, $contains: '${empty}'}",
+    ] {
+        let pattern = compile(expect);
+        assert!(!fits(&pattern, Some(&text), &scope) && !fits(&pattern, Some(&list), &scope), "{expect}");
+    }
+    let element = compile("{$contains: ['${empty}']}");
+    assert!(fits(&element, Some(&list), &scope) && !fits(&element, Some(&text), &scope), "an element may be empty");
+    let mut out = vec![];
+    match_pattern(&compile("{$contains: '${empty}'}"), "x", Some(&text), &scope, &mut out);
+    assert!(out[0].expected.contains("vacuous"), "{out:?}");
+}
+
+#[test]
+fn refuses_what_every_value_satisfies() {
+    for (expect, code) in [
+        ("{}", "vacuous-assertion"),
+        ("{a: {}}", "vacuous-assertion"),
+        ("[{}]", "vacuous-assertion"),
+        ("{$contains: ''}", "vacuous-assertion"),
+        ("{$contains: []}", "vacuous-assertion"),
+        ("{$contains: {}}", "vacuous-assertion"),
+        ("{$contains: [{}]}", "vacuous-assertion"),
+        ("{$set: [{}]}", "vacuous-assertion"),
+        ("{$each: {}}", "vacuous-assertion"),
+        ("{$in: [{}, 1]}", "vacuous-assertion"),
+        ("{$in: [{$regex: ''}, 1]}", "vacuous-assertion"),
+        ("{$each: {$regex: '.*'}}", "vacuous-assertion"),
+        ("{$regex: ''}", "vacuous-assertion"),
+        ("{$that: 'true'}", "vacuous-assertion"),
+        ("{$that: true}", "vacuous-assertion"),
+        ("{$that: it == it}", "vacuous-assertion"),
+        ("{$that: size(it) >= 0}", "vacuous-assertion"),
+        ("{$schema: {}}", "vacuous-assertion"),
+        ("{$schema: true}", "vacuous-assertion"),
+        ("{$schema: {title: a, description: b, $comment: c}}", "vacuous-assertion"),
+        ("{$schema: {properties: {a: {}, b: true}}}", "vacuous-assertion"),
+        ("{$schema: {required: []}}", "vacuous-assertion"),
+        ("{$schema: {allOf: [{}, true]}}", "vacuous-assertion"),
+        ("{$schema: {anyOf: [{type: string}, {}]}}", "vacuous-assertion"),
+        ("{$schema: {minLength: 0, pattern: '.*'}}", "vacuous-assertion"),
+        ("{$schema: {$ref: '#/$defs/a', $defs: {a: {}}}}", "vacuous-assertion"),
+        ("{$schema: {x-mine: 1}}", "vacuous-assertion"),
+        ("{$schema: {items: {}}}", "vacuous-assertion"),
+        ("{$schema: {typ: string}}", "invalid-schema"),
+        ("{$schema: {type: string, nullable: true}}", "invalid-schema"),
+        ("{$schema: {properties: {a: {requird: [b]}}}}", "invalid-schema"),
+        ("{$schema: {type: string, format: emial}}", "invalid-schema"),
+        ("{$schema: {$ref: '#/$defs/a', $defs: {a: {typ: string}}}}", "invalid-schema"),
+    ] {
+        let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: expect.into() })).unwrap();
+        let mut problems = Diagnostics::default();
+        Pattern::compile(&node, &mut problems);
+        assert_eq!(problems.0.iter().map(|d| d.code).collect::<Vec<_>>(), [code], "{expect}");
+    }
+}
+
+#[test]
+fn a_schema_asserts_formats() {
+    for (format, valid, invalid) in [
+        ("date-time", "2026-01-02T03:04:05Z", "2026-01-02 03:04:05Z"),
+        ("date", "2026-01-02", "2026-02-30"),
+        ("time", "03:04:05Z", "03:04"),
+        ("duration", "P1DT2H", "1d"),
+        ("uuid", "123e4567-e89b-12d3-a456-426614174000", "123e4567e89b12d3a456426614174000"),
+        ("email", "a@b.example", "x"),
+        ("idn-email", "ä@b.example", "x"),
+        ("uri", "https://a.example/x", "/x y"),
+        ("uri-reference", "/x", "a b"),
+        ("hostname", "a.example", "-a"),
+        ("idn-hostname", "ä.example", "-a"),
+        ("ipv4", "10.0.0.1", "10.0.0.256"),
+        ("ipv6", "::1", "1::2::3"),
+        ("json-pointer", "/a~0", "a"),
+        ("relative-json-pointer", "0/a", "/a"),
+        ("uri-template", "/{a}", "/{a"),
+        ("regex", "^a$", "("),
+    ] {
+        for draft in ["2020-12/schema", "2019-09/schema"] {
+            let expect = format!("{{$schema: {{$schema: 'https://json-schema.org/draft/{draft}', format: {format}}}}}");
+            assert!(holds(&expect, json!(valid)) && !holds(&expect, json!(invalid)), "{format} {draft}");
+        }
+    }
+    let old = "{$schema: {$schema: 'http://json-schema.org/draft-07/schema#', format: uuid}}";
+    assert!(!holds(old, json!("x")));
+}
+
+#[test]
 fn reports_every_difference() {
     let all = results("{a: 1, b: {c: 2, d: 3}, e: [1]}", json!({"a": 2, "b": {"c": 2}, "e": [1, 2]}));
     let failed: Vec<_> = all.iter().filter(|f| !f.holds).map(|f| (f.subject.as_str(), f.actual.as_str())).collect();
@@ -79,10 +206,7 @@ fn reports_every_difference() {
 
 /// Holds, failed or inconclusive.
 fn over(expect: &str, actual: &Value) -> &'static str {
-    let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: expect.into() })).unwrap();
-    let mut problems = Diagnostics::default();
-    let p = Pattern::compile(&node, &mut problems);
-    assert!(problems.0.is_empty(), "{:?}", problems.0);
+    let p = compile(expect);
     let scope = Scope::default().with("all", Value::from(json!(["a", "b"])));
     let mut out = vec![];
     match_pattern(&p, "x", Some(actual), &scope, &mut out);
@@ -111,7 +235,7 @@ fn nothing_holds_for_a_field_that_was_not_observed() {
         "{$regex: '^$'}",
         "{$schema: {type: 'null'}}",
         "{deep: {er: $absent}}",
-        "{$contains: []}",
+        "{$contains: [a]}",
         "'${all}'",
     ] {
         assert_eq!(over(pattern, &Value::unset("the reason")), "failed", "{pattern}");

@@ -120,7 +120,7 @@ impl Console {
         let word = paint(self.colour, verdict_style(verdict), &format!("{:<11}", verdict.as_str()));
         let mut line = format!("{word} {ended:>2}/{total}  {id}  {title}  ({})", duration(took));
         if let Some(reason) = reason.filter(|_| has_problem) {
-            let _ = write!(line, ": {}", one_line(reason, MAX_INLINE_CHARS));
+            let _ = write!(line, ": {}", one_line(reason, 4 * MAX_INLINE_CHARS));
         }
         self.print(&line);
     }
@@ -166,7 +166,7 @@ impl EventSink for Console {
                 }
                 let _ = write!(line, ")  {at}");
                 if let Some(reason) = reason.as_ref().filter(|_| status.is_unsuccessful()) {
-                    let _ = write!(line, ": {}", one_line(reason, MAX_INLINE_CHARS));
+                    let _ = write!(line, ": {}", one_line(reason, 4 * MAX_INLINE_CHARS));
                 }
                 self.print(&line);
             }
