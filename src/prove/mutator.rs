@@ -79,6 +79,9 @@ impl<'h> Mutator<'h> {
         for path in &fields.read {
             self.mutate_field(path, &mentioned);
         }
+        for member in group.members.iter().filter(|m| m.kind == ObservationKind::Verb) {
+            self.replace_by_no_response(member);
+        }
         let address = self.sentence(group.sentence).clone();
         self.results.fields.insert((address, group.summary.clone()), fields);
         self.results
@@ -285,15 +288,24 @@ impl<'h> Mutator<'h> {
     fn replace_whole(&mut self, member: &Member) {
         let attempt = member.attempts - 1;
         let Some(output) = self.output(member, attempt) else { return };
-        let action = self.judge.actions.get(&self.group.location);
-        let missing = action.and_then(|a| a.without_object(&output.value));
+        let missing = self.judge.actions.get(&self.group.location).and_then(|a| a.without_object(&output.value));
         let missing = missing.into_iter().map(|v| (Mutation::Missing, v));
-        let fields = action.map(|a| a.fields()).filter(|fields| fields.contains(&"answered"));
-        let none = fields.map(|fields| Output::no_response(fields, NOT_RECEIVED, output.at, output.took).value);
-        let none = none.into_iter().map(|v| (Mutation::NoResponse, v));
         let earlier = self.earlier_responses(member, attempt).into_iter().map(|v| (Mutation::Stale, v));
-        for (mutation, value) in missing.chain(none).chain(earlier).collect::<Vec<_>>() {
+        for (mutation, value) in missing.chain(earlier).collect::<Vec<_>>() {
             self.try_and_record(vec![change(member, attempt, output, value)], &vec![], &mutation);
+        }
+    }
+
+    /// Replaces a whole output by that of no response. It kills every assertion about other fields, so it comes last.
+    fn replace_by_no_response(&mut self, member: &Member) {
+        let attempt = member.attempts - 1;
+        let action = self.judge.actions.get(&self.group.location);
+        if let Some(output) = self.output(member, attempt)
+            && let Some(action) = action.filter(|a| a.fields().contains(&"answered"))
+        {
+            let none = Output::no_response(action.fields(), NOT_RECEIVED, output.at, output.took).value;
+            let change = change(member, attempt, output, none);
+            self.try_and_record(vec![change], &vec![], &Mutation::NoResponse);
         }
     }
 
