@@ -207,40 +207,43 @@ pub enum ErrorKind {
 }
 
 impl EventKind {
-    /// Applies `f` to every text that was observed or comes from values of the plan, and keeps fixed texts.
-    pub fn map_text(self, f: &dyn Fn(&str) -> Option<String>) -> EventKind {
-        let text = |s: String| f(&s).unwrap_or(s);
+    /// Applies `f` to every text that was observed or comes from values of the plan, with the name of its field, and
+    /// keeps fixed texts.
+    pub fn map_text(self, f: &dyn Fn(&str, &str) -> Option<String>) -> EventKind {
+        let field = |name: &str, s: String| f(name, &s).unwrap_or(s);
+        let text = |s: String| field("", s);
+        let value = |v: Value| v.map_text("", f).unwrap_or(v);
         let option = |s: Option<String>| s.map(text);
         let results = |fs: Vec<AssertionResult>| -> Vec<AssertionResult> {
             fs.into_iter()
                 .map(|x| AssertionResult {
+                    expected: field(&x.subject, x.expected),
+                    actual: field(&x.subject, x.actual),
+                    operands: x.operands.into_iter().map(|(a, b)| (text(a.clone()), field(&a, b))).collect(),
                     subject: text(x.subject),
-                    expected: text(x.expected),
-                    actual: text(x.actual),
-                    operands: x.operands.into_iter().map(|(a, b)| (text(a), text(b))).collect(),
                     ..x
                 })
                 .collect()
         };
         match self {
             EventKind::RunStarted(mut r) => {
-                for (_, v) in r.plan.vars.iter_mut().chain(&mut r.environment.targets).chain(&mut r.versions) {
-                    *v = text(std::mem::take(v));
+                for (n, v) in r.plan.vars.iter_mut().chain(&mut r.environment.targets).chain(&mut r.versions) {
+                    *v = field(n, std::mem::take(v));
                 }
                 EventKind::RunStarted(r)
             }
             EventKind::NamesBound { vars, environment } => {
-                EventKind::NamesBound { vars: vars.map_text(f), environment: environment.map_text(f) }
+                EventKind::NamesBound { vars: value(vars), environment: value(environment) }
             }
             EventKind::ActionStarted { summary, location } => {
                 EventKind::ActionStarted { summary: text(summary), location }
             }
-            EventKind::Observed { attempt, at, took, value, error, error_kind, unmet, evidence } => {
+            EventKind::Observed { attempt, at, took, value: seen, error, error_kind, unmet, evidence } => {
                 EventKind::Observed {
                     attempt,
                     at,
                     took,
-                    value: value.map(|v| v.map_text(f)),
+                    value: seen.map(value),
                     error: option(error),
                     error_kind,
                     unmet: results(unmet),

@@ -1,11 +1,28 @@
-//! Masks the known secrets of a run in every encoding in which they could occur. The dispatcher masks each event when
-//! it is created; texts that are cut earlier are masked before the cut.
+//! Masks the known secrets of a run in every encoding: texts are decoded before they are compared. The dispatcher masks
+//! each event when it is created; texts that are cut earlier are masked before the cut.
+mod decode;
+mod position;
+
 use aho_corasick::{AhoCorasick, MatchKind};
-use base64::{Engine, engine::general_purpose as b64};
+use decode::{Batch, unescape, unpack, unquote};
 use parking_lot::RwLock;
+pub use position::is_named_like_secret;
+use position::{ends_pair, is_credential, is_name, is_ordinary_in, is_weak, is_word};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 /// Shorter values are not masked: they would match too much of every report.
 const MIN_SECRET_BYTES: usize = 4;
+/// Shorter values must be a word of the text that base64 or hex was decoded to: random bytes contain them by chance.
+const MIN_PACKED_BYTES: usize = 6;
+/// How many levels of escapes are decoded: text in JSON in JSON in a URL has three.
+const MAX_ESCAPES: u8 = 6;
+/// How many levels of base64 or hex are decoded, such as a Basic pair in the data of a Kubernetes Secret.
+const MAX_PACKINGS: u8 = 2;
+/// Secrets are added one by one; a small automaton of the newest is built faster than one of all.
+const MAX_RECENT: usize = 64;
 
 #[derive(Debug, Default)]
 pub struct Secrets(RwLock<Known>);
@@ -14,12 +31,43 @@ pub struct Secrets(RwLock<Known>);
 struct Known {
     /// Whether the texts were masked when they were recorded. Further secrets are then ignored.
     recorded: bool,
-    /// The name of each secret, before numbering.
-    names: Vec<String>,
-    /// Name and token of each pattern.
-    tokens: Vec<(String, String)>,
-    patterns: Vec<String>,
-    search: Option<AhoCorasick>,
+    secrets: Vec<Secret>,
+    /// How often each name was used, before numbering.
+    names: HashMap<String, usize>,
+    /// Values without escapes.
+    values: HashSet<Vec<u8>>,
+    /// Of all secrets but the newest, and of those.
+    automata: [Option<Automaton>; 2],
+    /// How many secrets the first automaton has.
+    settled: usize,
+    /// The length of the shortest value.
+    shortest: usize,
+    /// Texts whose words are no secrets: the plan, names and addresses.
+    ordinary: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Secret {
+    name: String,
+    value: String,
+    /// Counts only as a credential: it is an ordinary word, or too short to be told from one.
+    weak: bool,
+}
+
+/// An occurrence of a secret.
+struct Hit {
+    range: Range<usize>,
+    secret: usize,
+    /// `base64` or `hex`.
+    packing: &'static str,
+    /// Whether a weak secret is in the position of a credential.
+    credential: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Levels {
+    escapes: u8,
+    packings: u8,
 }
 
 impl Secrets {
@@ -31,36 +79,68 @@ impl Secrets {
     /// Masks `value` as `‹name›` from now on, and its encodings as `‹name:form›`. A known value keeps its first name;
     /// another value of the same name becomes `‹name~2›`.
     pub fn add(&self, name: &str, value: &str) {
-        if value.len() < MIN_SECRET_BYTES {
-            return;
-        }
         let mut known = self.0.write();
-        if known.recorded || known.patterns.iter().any(|p| p == value) {
+        if value.len() < MIN_SECRET_BYTES || known.recorded || !known.values.insert(without_escapes(value)) {
             return;
         }
         // in a record, different secrets must have different tokens
-        let same = known.names.iter().filter(|n| *n == name).count();
-        known.names.push(name.to_string());
-        let name = if same == 0 { name.to_string() } else { format!("{name}~{}", same + 1) };
-        for (form, text) in forms(value) {
-            if text.len() >= MIN_SECRET_BYTES && !known.patterns.contains(&text) {
-                let token = if form.is_empty() { format!("‹{name}›") } else { format!("‹{name}:{form}›") };
-                known.tokens.push((name.clone(), token));
-                known.patterns.push(text);
-            }
+        let same = known.names.entry(name.to_string()).and_modify(|n| *n += 1).or_insert(1);
+        let name = if *same == 1 { name.to_string() } else { format!("{name}~{same}") };
+        let weak = known.is_weak(value);
+        known.secrets.push(Secret { name, value: value.to_string(), weak });
+        if known.secrets.len() - known.settled > MAX_RECENT {
+            known.settled = known.secrets.len();
+            known.automata = [Automaton::new(&known.secrets, 0), None];
+        } else {
+            known.automata[1] = Automaton::new(&known.secrets, known.settled);
         }
-        known.search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known.patterns).ok();
+        let lengths = known.secrets.iter().map(|s| s.value.len().min(without_escapes(&s.value).len()));
+        known.shortest = lengths.min().unwrap_or_default().max(MIN_SECRET_BYTES);
+    }
+
+    /// A secret that is a word of this text is weak: only a credential is masked. The credentials in the text itself
+    /// do not count.
+    pub fn add_ordinary(&self, text: impl Into<String>) {
+        let mut known = self.0.write();
+        let text = text.into();
+        if known.ordinary.contains(&text) {
+            return;
+        }
+        known.ordinary.push(text);
+        let weak: Vec<bool> = known.secrets.iter().map(|s| s.weak || known.is_weak(&s.value)).collect();
+        known.secrets.iter_mut().zip(weak).for_each(|(secret, weak)| secret.weak = weak);
+    }
+
+    /// Whether a secret of this value counts only as a credential.
+    pub fn is_weak(&self, value: &str) -> bool {
+        value.len() >= MIN_SECRET_BYTES && self.0.read().is_weak(value)
+    }
+
+    /// The names of the weak secrets.
+    pub fn weak(&self) -> Vec<String> {
+        self.0.read().secrets.iter().filter(|s| s.weak).map(|s| s.name.clone()).collect()
     }
 
     /// The text with every secret replaced by its token; `None` if it contains none.
     pub fn mask(&self, text: &str) -> Option<String> {
+        self.mask_field("", text)
+    }
+
+    /// Masks the value of a field.
+    pub fn mask_field(&self, field: &str, text: &str) -> Option<String> {
         let known = self.0.read();
-        let search = known.search.as_ref()?;
-        if !search.is_match(text) {
+        let hits = known.hits(field, text);
+        if hits.is_empty() {
             return None;
         }
-        let tokens: Vec<&str> = known.tokens.iter().map(|(_, t)| t.as_str()).collect();
-        Some(search.replace_all(text, &tokens))
+        let (mut out, mut copied) = (String::with_capacity(text.len()), 0);
+        for hit in hits {
+            out.push_str(&text[copied..hit.range.start]);
+            out.push_str(&known.token(&hit, &text[hit.range.clone()]));
+            copied = hit.range.end;
+        }
+        out.push_str(&text[copied..]);
+        Some(out)
     }
 
     /// Cuts a text to `max_bytes` and adds `mark`. Secrets are masked first, since a part of a secret could not be
@@ -79,11 +159,14 @@ impl Secrets {
 
     /// The names of the secrets in the text, in any encoding or as tokens.
     pub fn names_in(&self, text: &str) -> Vec<String> {
+        self.names_in_field("", text)
+    }
+
+    /// The names of the secrets in the value of a field.
+    pub fn names_in_field(&self, field: &str, text: &str) -> Vec<String> {
         let known = self.0.read();
-        let mut names: Vec<String> = vec![];
-        if let Some(search) = &known.search {
-            names.extend(search.find_iter(text).map(|m| known.tokens[m.pattern().as_usize()].0.clone()));
-        }
+        let mut names: Vec<String> =
+            known.hits(field, text).iter().map(|hit| known.secrets[hit.secret].name.clone()).collect();
         names.extend(text.split('‹').skip(1).filter_map(|rest| {
             let name = rest.split('›').next()?.split(':').next()?;
             (rest.contains('›') && !name.is_empty()).then(|| name.to_string())
@@ -94,98 +177,166 @@ impl Secrets {
     }
 }
 
-/// Encodings of a value: plain, base64 (alone or inside a longer text, as in Basic authentication), percent-encoded,
-/// hex, and escaped for JSON or a shell.
-fn forms(value: &str) -> Vec<(&'static str, String)> {
-    let mut forms = vec![("", value.to_string())];
-    let percent: String = value
-        .bytes()
-        .map(|b| {
-            if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
-                (b as char).to_string()
-            } else {
-                format!("%{b:02X}")
-            }
-        })
-        .collect();
-    forms.push(("percent", percent));
-    forms.push(("json", serde_json::Value::from(value).to_string().trim_matches('"').to_string()));
-    // inside the quotes of a POSIX shell, as in the line that reproduces an action
-    forms.push(("shell", value.replace('\'', r"'\''")));
-    forms.push(("base64", b64::STANDARD.encode(value)));
-    forms.push(("base64", b64::STANDARD_NO_PAD.encode(value)));
-    forms.push(("base64", b64::URL_SAFE.encode(value)));
-    forms.push(("base64", b64::URL_SAFE_NO_PAD.encode(value)));
-    // In `user:secret` of Basic authentication the secret starts at one of three offsets of a base64 group. Characters
-    // at both ends that also depend on the neighbours are left out.
-    for offset in 1..3usize {
-        let padded: Vec<u8> = std::iter::repeat_n(0, offset).chain(value.bytes()).collect();
-        forms.push(("base64", inner_base64(&padded, offset)));
+impl Known {
+    fn is_weak(&self, value: &str) -> bool {
+        is_weak(value) || is_name(value) && self.ordinary.iter().any(|text| is_ordinary_in(text, value))
     }
-    forms.push(("base64", inner_base64(value.as_bytes(), 0)));
-    forms.push(("hex", hex::encode(value)));
-    forms
+
+    /// Where the text must be masked, from left to right. Overlapping occurrences are one.
+    fn hits(&self, field: &str, text: &str) -> Vec<Hit> {
+        let mut hits: Vec<Hit> = vec![];
+        let named = is_named_like_secret(field.as_bytes());
+        self.scan(text.as_bytes(), Levels::default(), &mut |hit| {
+            if !self.secrets[hit.secret].weak || hit.credential || named {
+                let range = text.floor_char_boundary(hit.range.start)..text.ceil_char_boundary(hit.range.end);
+                hits.push(Hit { range, ..hit });
+            }
+        });
+        hits.retain(|hit| !self.is_in_token(text, &hit.range));
+        hits.sort_by_key(|hit| (hit.range.start, std::cmp::Reverse(hit.range.end)));
+        hits.dedup_by(|next, hit| {
+            let overlaps = next.range.start < hit.range.end;
+            if overlaps {
+                hit.range.end = hit.range.end.max(next.range.end);
+            }
+            overlaps
+        });
+        hits
+    }
+
+    /// Finds every occurrence in the text as it is, and in all its decoded views.
+    fn scan(&self, text: &[u8], levels: Levels, emit: &mut dyn FnMut(Hit)) {
+        if self.secrets.is_empty() || text.len() < self.shortest {
+            return;
+        }
+        let packed = levels.packings > 0;
+        let mut emit = |mut hit: Hit| {
+            if self.secrets[hit.secret].weak {
+                hit.credential |= is_credential(text, &hit.range) || packed && ends_pair(text, &hit.range);
+            }
+            emit(hit);
+        };
+        for automaton in self.automata.iter().flatten() {
+            automaton.find(text, &mut |range, secret| {
+                let must_be_word = self.secrets[secret].weak || packed && range.len() < MIN_PACKED_BYTES;
+                if !must_be_word || is_word(text, &range) {
+                    emit(Hit { range, secret, packing: "", credential: false });
+                }
+            });
+        }
+        let quoted = if levels.escapes == 0 { unquote(text) } else { None };
+        let escaped = if levels.escapes < MAX_ESCAPES { unescape(text) } else { None };
+        for view in [quoted, escaped].into_iter().flatten() {
+            let levels = Levels { escapes: levels.escapes + 1, ..levels };
+            self.scan(&view.bytes, levels, &mut |hit| emit(Hit { range: view.encoded(&hit.range), ..hit }));
+        }
+        if levels.packings < MAX_PACKINGS {
+            unpack(text, self.shortest, &mut |batch: &Batch| {
+                // bytes that are no text are not decoded further
+                let binary = Levels { escapes: MAX_ESCAPES, packings: MAX_PACKINGS };
+                let text = Levels { packings: levels.packings + 1, ..levels };
+                let levels = if batch.is_text { text } else { binary };
+                self.scan(&batch.bytes, levels, &mut |hit| {
+                    let (range, packing) = batch.encoded(&hit.range);
+                    emit(Hit { range, packing, ..hit });
+                });
+            });
+        }
+    }
+
+    /// Whether the range is part of a token, which may be named like a secret.
+    fn is_in_token(&self, text: &str, range: &Range<usize>) -> bool {
+        let before = &text[text.floor_char_boundary(range.start.saturating_sub(256))..range.start];
+        let after = &text[range.start..text.floor_char_boundary(range.end.saturating_add(256))];
+        let Some((_, start)) = before.rsplit_once('‹').filter(|(_, start)| !start.contains('›')) else {
+            return false;
+        };
+        let Some((end, _)) = after.split_once('›') else { return false };
+        let token = format!("{start}{end}");
+        let name = token.split(':').next().unwrap_or_default();
+        range.end <= range.start + end.len() && self.secrets.iter().any(|s| s.name == name)
+    }
+
+    fn token(&self, hit: &Hit, encoded: &str) -> String {
+        let Secret { name, value, .. } = &self.secrets[hit.secret];
+        let form = match hit.packing {
+            "" if encoded == value => return format!("‹{name}›"),
+            "" if encoded.contains(r"'\''") => "shell",
+            "" if encoded.contains('\\') => "json",
+            "" if encoded.contains('&') && encoded.contains(';') => "html",
+            "" => "percent",
+            packing => packing,
+        };
+        format!("‹{name}:{form}›")
+    }
 }
 
-fn inner_base64(bytes: &[u8], offset: usize) -> String {
-    let whole = b64::STANDARD_NO_PAD.encode(bytes);
-    let first = (offset * 8).div_ceil(6);
-    let last = bytes.len() * 8 / 6;
-    let core = &whole[first.min(whole.len())..last.min(whole.len())];
-    // a short core would occur in other texts by chance
-    if core.len() < 8 { String::new() } else { core.to_string() }
+/// The number of a secret, and what to find.
+type Pattern = (usize, Vec<u8>);
+
+/// Finds values in a text that is not decoded further.
+#[derive(Debug)]
+struct Automaton {
+    search: AhoCorasick,
+    /// The secret of each pattern.
+    secrets: Vec<usize>,
+    /// For values with a space, which a form writes as `+`: patterns and text have spaces for both.
+    spaced: Option<(AhoCorasick, Vec<Pattern>)>,
+}
+
+impl Automaton {
+    /// Of all secrets from `first` on.
+    fn new(secrets: &[Secret], first: usize) -> Option<Automaton> {
+        let (mut patterns, mut spaced) = (vec![], vec![]);
+        for (i, secret) in secrets.iter().enumerate().skip(first) {
+            let (value, plain) = (secret.value.clone().into_bytes(), without_escapes(&secret.value));
+            let differs = plain != value && plain.len() >= MIN_PACKED_BYTES;
+            for pattern in [Some(value), Some(plain).filter(|_| differs)].into_iter().flatten() {
+                if pattern.contains(&b' ') {
+                    spaced.push((i, pattern.clone()));
+                }
+                patterns.push((i, pattern));
+            }
+        }
+        let build =
+            |patterns: Vec<Vec<u8>>| AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns).ok();
+        let (secrets, patterns): (Vec<_>, Vec<_>) = patterns.into_iter().unzip();
+        let folded = spaced.iter().map(|(_, p)| with_spaces(p)).collect::<Vec<_>>();
+        let spaced = if folded.is_empty() { None } else { build(folded).map(|search| (search, spaced)) };
+        Some(Automaton { search: build(patterns)?, secrets, spaced })
+    }
+
+    fn find(&self, text: &[u8], emit: &mut dyn FnMut(Range<usize>, usize)) {
+        for found in self.search.find_iter(text) {
+            emit(found.range(), self.secrets[found.pattern()]);
+        }
+        let Some((search, patterns)) = &self.spaced else { return };
+        if !text.contains(&b'+') {
+            return;
+        }
+        for found in search.find_iter(&with_spaces(text)) {
+            let (secret, pattern) = &patterns[found.pattern()];
+            let same = |(a, b): (&u8, &u8)| a == b || (*a, *b) == (b'+', b' ');
+            if text[found.range()].iter().zip(pattern).all(same) {
+                emit(found.range(), *secret);
+            }
+        }
+    }
+}
+
+fn with_spaces(text: &[u8]) -> Vec<u8> {
+    text.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect()
+}
+
+/// A value that itself looks escaped is compared without escapes, like the text.
+fn without_escapes(value: &str) -> Vec<u8> {
+    let mut value = value.as_bytes().to_vec();
+    for _ in 0..MAX_ESCAPES {
+        let Some(view) = unescape(&value) else { break };
+        value = view.bytes;
+    }
+    value
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn secrets() -> Secrets {
-        let s = Secrets::default();
-        s.add("password", "hunter2/correct");
-        s
-    }
-
-    #[test]
-    fn masks_every_encoding() {
-        let s = secrets();
-        assert_eq!(s.mask("pw=hunter2/correct;").unwrap(), "pw=‹password›;");
-        assert_eq!(s.mask(&b64::STANDARD.encode("hunter2/correct")).unwrap(), "‹password:base64›");
-        assert!(s.mask("?p=hunter2%2Fcorrect").unwrap().contains("‹password:percent›"));
-        for user in ["a", "al", "admin", "administrator"] {
-            let basic = b64::STANDARD.encode(format!("{user}:hunter2/correct"));
-            assert!(s.mask(&basic).is_some_and(|m| m.contains("‹password:base64›")), "{user}: {basic}");
-        }
-        assert_eq!(s.mask("nothing here"), None);
-    }
-
-    #[test]
-    fn masks_a_secret_with_a_quote_in_shell_words() {
-        let s = Secrets::default();
-        s.add("password", "it's me");
-        assert_eq!(s.mask(r"'a: it'\''s me'").unwrap(), "'a: ‹password:shell›'");
-    }
-
-    #[test]
-    fn tokens_keep_the_names_of_secrets() {
-        let s = secrets();
-        assert_eq!(s.names_in("x hunter2/correct y"), ["password"]);
-        assert_eq!(s.names_in(&s.mask("x hunter2/correct y").unwrap()), ["password"]);
-        assert!(s.names_in("‹›").is_empty() && s.names_in("clean ‹").is_empty());
-    }
-
-    #[test]
-    fn different_secrets_of_one_name_have_different_tokens() {
-        let s = secrets();
-        s.add("password", "another/one");
-        assert_eq!(s.mask("hunter2/correct another/one").unwrap(), "‹password› ‹password~2›");
-        assert_eq!(s.names_in("another/one"), s.names_in("‹password~2›"));
-    }
-
-    #[test]
-    fn does_not_mask_short_values() {
-        let s = Secrets::default();
-        s.add("pin", "12");
-        assert_eq!(s.mask("12"), None);
-    }
-}
+pub mod tests;

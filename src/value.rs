@@ -219,20 +219,44 @@ impl Value {
         }
     }
 
-    /// Applies `f` to every string, including the keys of maps.
-    pub fn map_text(&self, f: &dyn Fn(&str) -> Option<String>) -> Value {
+    /// Applies `f` to every string and number with the name of its field, and to every key. `None`: nothing changed.
+    pub fn map_text(&self, field: &str, f: &dyn Fn(&str, &str) -> Option<String>) -> Option<Value> {
         match self {
-            Value::Text(s) => f(s).map_or_else(|| self.clone(), Value::text),
-            Value::List(l) => Value::list(l.iter().map(|v| v.map_text(f)).collect()),
-            Value::Map(m) => {
-                let entries = m.iter().map(|(k, v)| (f(k).unwrap_or_else(|| k.clone()), v.map_text(f)));
-                Value::from(entries.collect::<Map>().any_case(m.is_any_case()))
+            Value::Text(s) => f(field, s).map(Value::from),
+            Value::Int(_) | Value::Uint(_) | Value::Decimal(_) => f(field, &self.to_string()).map(Value::from),
+            Value::List(items) => {
+                let mut changed = None;
+                for (i, item) in items.iter().enumerate() {
+                    if let Some(new) = item.map_text(field, f) {
+                        changed.get_or_insert_with(|| items.to_vec())[i] = new;
+                    }
+                }
+                changed.map(Value::list)
             }
-            Value::Unset(reason) => f(reason).map_or_else(|| self.clone(), Value::unset),
+            Value::Map(entries) => {
+                // `{ name: PASSWORD, value: … }` is a field too
+                let name = entries.get("name").and_then(Value::as_str);
+                let field = |key: &'_ str| name.filter(|_| key == "value").unwrap_or(key).to_string();
+                let new = |(key, value): (&String, &Value)| (f("", key), value.map_text(&field(key), f));
+                let new: Vec<_> = entries.iter().map(new).collect();
+                if new.iter().all(|(key, value)| key.is_none() && value.is_none()) {
+                    return None;
+                }
+                let changed = entries.iter().zip(new).map(|((key, value), (k, v))| {
+                    (k.unwrap_or_else(|| key.clone()), v.unwrap_or_else(|| value.clone()))
+                });
+                let changed = changed.collect::<Map>();
+                Some(Value::from(changed.any_case(entries.is_any_case())))
+            }
+            Value::Unset(reason) => f("", reason).map(Value::unset),
             Value::Partial(p) => {
-                Value::partial(p.value.map_text(f), f(&p.reason).unwrap_or_else(|| p.reason.to_string()))
+                let (value, reason) = (p.value.map_text(field, f), f("", &p.reason));
+                (value.is_some() || reason.is_some()).then(|| {
+                    let reason = reason.unwrap_or_else(|| p.reason.to_string());
+                    Value::partial(value.unwrap_or_else(|| p.value.clone()), reason)
+                })
             }
-            other => other.clone(),
+            _ => None,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! `check`: validates plans without network access.
-use super::{args, exit, failure::Failure, files, plans, print};
-use crate::{executors, report::wording::count};
+use super::{args, exit, failure::Failure, files, plans, print, secrets::process_environment};
+use crate::{engine::compile::weak_secrets, executors, expr::Scope, report::wording::count, secrets::Secrets};
 
 pub fn command(args: args::Check) -> Result<u8, Failure> {
     let registry = executors::registry();
     let environments = plans::environments(args.environment.config.as_deref(), &registry)?;
+    let default = environments.as_ref().and_then(|e| e.get(e.default.as_deref()?)).cloned();
     let environment = match &args.environment.env {
         None => None,
         Some(name) => {
@@ -16,11 +17,16 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
             Some(named)
         }
     };
+    let variables = Scope::default().with("env", process_environment(&Secrets::default()));
     let mut code = exit::SUCCESS;
     for file in files::plans(&args.plans)? {
         let draft = plans::read(&file, &registry);
         let cases = draft.plan.as_ref().map_or(0, |p| p.cases.len());
-        let problems = draft.check(environment.as_ref());
+        let mut problems = draft.check(environment.as_ref());
+        if let (Some(plan), Some(environment)) = (&draft.plan, environment.as_ref().or(default.as_ref())) {
+            problems.extend(weak_secrets(plan, environment, &variables));
+            problems.sort();
+        }
         print::err(format_args!("{}", plans::render(&problems)));
         print::out(format_args!("{}: {}, {}\n", file.source.name, count(cases, "case"), plans::count(&problems)));
         if problems.errors() > 0 {

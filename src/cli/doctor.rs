@@ -127,7 +127,14 @@ async fn probe_environment(schedule: Schedule, file: &files::PlanFile, secrets: 
             lines.push((format!("fault {name}"), probe_upstream(upstream).await));
         }
     }
+    let unused = |name: &str| name.strip_prefix("env.").is_some_and(|name| !schedule.env_read.contains(name));
+    let unused: Vec<String> = secrets.weak().into_iter().filter(|name| unused(name)).collect();
     lines.extend(probe_targets(schedule, run, secrets, &live, fault_switches, &permissions).await);
+    for name in secrets.weak().into_iter().filter(|name| !unused.contains(name)) {
+        let found = format!("`{name}` is an ordinary word, or a short one");
+        let remedy = "use a random value: a weak secret is masked and found only as a credential";
+        lines.push(("secrets".into(), ProbeResult::warning("strength", found, remedy)));
+    }
     lines
 }
 

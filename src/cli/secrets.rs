@@ -2,7 +2,10 @@
 //! secret is registered for masking before it can be printed.
 use super::failure::Failure;
 use crate::{
-    engine::{schedule::Schedule, scopes::run_scope},
+    engine::{
+        schedule::Schedule,
+        scopes::{is_ordinary_name, run_scope},
+    },
     executor::RunInfo,
     expr::Scope,
     plan::SecretSource,
@@ -17,15 +20,8 @@ const SECRET_COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 /// Builds the scope of an environment: process environment variables under `env`, and each secret under its
 /// name. Fails if a secret cannot be read or is empty.
 pub async fn environment_scope(run: &RunInfo, secrets: &Arc<Secrets>, schedule: &Schedule) -> Result<Scope, Failure> {
-    let mut variables = crate::value::Map::new();
-    for (name, value) in std::env::vars_os() {
-        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
-        if let Some(secret) = secret_of_variable(name, value) {
-            secrets.add(&format!("env.{name}"), &secret);
-        }
-        variables.insert(name.to_string(), Value::text(value));
-    }
-    let mut scope = run_scope(run, secrets).with("env", Value::from(variables));
+    schedule.ordinary.iter().for_each(|text| secrets.add_ordinary(text));
+    let mut scope = run_scope(run, secrets).with("env", process_environment(secrets));
     for (name, source) in &schedule.secrets {
         let value = read_secret(source, &scope, &run.dir)
             .await
@@ -37,6 +33,21 @@ pub async fn environment_scope(run: &RunInfo, secrets: &Arc<Secrets>, schedule: 
         scope = scope.with(name, Value::text(value));
     }
     Ok(scope)
+}
+
+/// The environment variables of this process. Their secrets are added.
+pub fn process_environment(secrets: &Secrets) -> Value {
+    let mut variables = crate::value::Map::new();
+    for (name, value) in std::env::vars_os() {
+        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
+        if let Some(secret) = secret_of_variable(name, value) {
+            secrets.add(&format!("env.{name}"), &secret);
+        } else if is_ordinary_name(name) {
+            secrets.add_ordinary(value);
+        }
+        variables.insert(name.to_string(), Value::text(value));
+    }
+    Value::from(variables)
 }
 
 async fn read_secret(source: &SecretSource, scope: &Scope, dir: &Path) -> Result<String, String> {

@@ -96,13 +96,9 @@ impl Writer {
     }
 }
 
-/// Serialises an event. Only if the text contains a secret, its values are masked and it is serialised again.
+/// Masks the texts of an event, then serialises it.
 fn masked(event: Event, secrets: &Secrets) -> (Event, String) {
-    let line = serde_json::to_string(&event).unwrap_or_default();
-    if secrets.mask(&line).is_none() {
-        return (event, line);
-    }
-    let event = Event { kind: event.kind.map_text(&|s| secrets.mask(s)), ..event };
+    let event = Event { kind: event.kind.map_text(&|field, text| secrets.mask_field(field, text)), ..event };
     let line = serde_json::to_string(&event).unwrap_or_default();
     (event, line)
 }

@@ -33,6 +33,8 @@ pub struct Schedule {
     /// Collects evidence after a failed case.
     pub on_failure: Vec<ScheduledAction>,
     pub secrets: Vec<(String, SecretSource)>,
+    /// Texts whose words are no secrets: the plan, names and addresses.
+    pub ordinary: Vec<String>,
     pub targets: Vec<Target>,
     pub faults: Vec<(String, Fault)>,
     pub jobs: usize,

@@ -30,6 +30,9 @@ pub fn base_scope(
     let (mut scope, mut inner) = (run_scope(run, secrets), environment.clone());
     for (name, tree) in vars {
         let value = tree.render(&inner).map_err(|source| VariableError { name: name.clone(), source })?;
+        if let Some(text) = value.as_str().filter(|_| is_ordinary_name(name)) {
+            secrets.add_ordinary(text);
+        }
         scope = scope.with(name, value.clone());
         inner = inner.with(name, value);
     }
@@ -39,4 +42,10 @@ pub fn base_scope(
 /// Binds `case` over `base`.
 pub fn case_scope(base: &Scope, id: &str) -> Scope {
     base.with("case", Value::map([("id".to_string(), id.into())]))
+}
+
+/// Whether a variable of this name holds an ordinary word, even if a password is the same word.
+pub fn is_ordinary_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["user", "username", "namespace", "database", "db", "host", "hostname"].iter().any(|end| name.ends_with(end))
 }

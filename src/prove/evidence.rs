@@ -162,7 +162,7 @@ fn is_in_case(case: &Case, at: &Address) -> bool {
 /// The masks in the record, such as `‹password›`, in place of the secrets themselves.
 fn masked_secrets(record: &Record) -> String {
     let out = RefCell::new(BTreeSet::from(["‹secret›".to_string()]));
-    let collect = |text: &str| {
+    let collect = |_: &str, text: &str| {
         out.borrow_mut().extend(text.match_indices('‹').filter_map(|(i, _)| {
             let end = text[i..].find('›')?;
             Some(text[i..i + end + '›'.len_utf8()].to_string())
@@ -171,7 +171,7 @@ fn masked_secrets(record: &Record) -> String {
     };
     for observation in record.observations.values().flatten() {
         if let Ok(output) = &observation.result {
-            output.value.map_text(&collect);
+            output.value.map_text("", &collect);
         }
     }
     out.into_inner().into_iter().collect::<Vec<_>>().join(" ")

@@ -79,6 +79,7 @@ pub const EXCEPTIONS: &[(&str, &[Position], &[&str])] = &[
             "missing-method",
             "missing-key",
             "missing-verb",
+            "weak-secret",
             "unverified-result",
             "missing-path",
             "missing-placeholder",

@@ -7,15 +7,17 @@ mod placeholders;
 mod plan;
 mod prove;
 mod verb;
+mod weak;
 
 use super::schedule::Schedule;
 use crate::{
     diagnostic::Diagnostics,
     executor::Registry,
-    expr::Tree,
+    expr::{Scope, Tree},
     plan::{Case, Environment, Plan},
 };
 use compiler::Compiler;
+pub use weak::weak_secrets;
 
 /// A value that replaces a variable of the plan.
 pub struct SetValue {
@@ -32,8 +34,14 @@ pub fn compile(
     set: Vec<(String, SetValue)>,
     selected: &dyn Fn(&Case) -> bool,
 ) -> (Option<Schedule>, Diagnostics) {
+    let (mut weak, mut ordinary) = (Diagnostics::default(), vec![]);
+    if let Some(environment) = &environment {
+        ordinary = weak::ordinary_texts(&plan, environment);
+        weak = weak_secrets(&plan, environment, &Scope::default());
+    }
     let mut c = Compiler::new(registry, environment.as_ref());
     let mut schedule = c.plan(plan, set, selected);
+    schedule.ordinary = ordinary;
     schedule.targets = c.targets();
     let mut problems = std::mem::take(&mut c.problems);
     if let Some(environment) = &environment {
@@ -41,6 +49,7 @@ pub fn compile(
         c.compile_environment(environment, &mut schedule);
         problems.extend(c.problems);
     }
+    problems.extend(weak);
     problems.sort();
     (if problems.errors() == 0 { Some(schedule) } else { None }, problems)
 }

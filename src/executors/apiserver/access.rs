@@ -59,6 +59,7 @@ impl AccessSpec {
         mask_credentials(&config.auth_info, scope.secrets());
         let plugin = forbid_prompts(&mut config.auth_info)?;
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+        scope.secrets().add_ordinary(&namespace);
         let address = connect_error::without_credentials(&config.cluster_url.to_string());
         // Blocks while a credential plugin runs.
         let built = tokio::task::spawn_blocking(move || Client::try_from(config)).await;

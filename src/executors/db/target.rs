@@ -56,6 +56,7 @@ impl TargetSpec for DatabaseSpec {
         if let Some(password) = &address.password {
             scope.secrets().add("database-password", password);
         }
+        scope.secrets().add_ordinary(&url);
         let database = Database::new(server, address);
         database.lease().await?.release();
         Ok(Arc::new(database))

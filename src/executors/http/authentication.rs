@@ -5,7 +5,7 @@ use super::{
     exchange::{self, TimedResponse, read_short_body},
     identity::{AppliedCredentials, Identity},
     prepared_request::PreparedRequest,
-    response,
+    received_secrets, response,
     response_options::ResponseOptions,
 };
 use crate::{
@@ -79,6 +79,7 @@ impl<'a> Exchange<'a> {
         let own_client = || identity.map_or(&endpoint.client, |identity| identity.client(endpoint));
         let client = http1_client.as_ref().unwrap_or_else(own_client);
         let timed = exchange::send(cx, endpoint, client, request).await?;
+        received_secrets::add_from_headers(cx, timed.response.headers());
         if let Some(identity) = identity {
             identity.store_cookies(cx, &request.url, timed.response.headers());
         }

@@ -2,7 +2,7 @@
 use super::{
     authentication::{Exchange, SignedRequest},
     exchange::{TimedResponse, read_short_body},
-    handshake,
+    handshake, received_secrets,
     request_body::{RequestBody, evidence_excerpt},
     response::{self, ReadBody, Timing},
     response_options::ResponseOptions,
@@ -105,6 +105,7 @@ async fn read_output(cx: &ActionContext<'_>, mut timed: TimedResponse, options: 
     let mut evidence = response::head_text(&timed.response);
     let body = ReadBody::read(&mut timed.response, options.body_limit, raw).await;
     let timing = Timing { first_byte: timed.first_byte, total: timed.sent_at.elapsed() };
+    received_secrets::add_from_body(cx, &body.json, &body.text);
     evidence.push('\n');
     evidence.push_str(evidence_excerpt(&body.text));
     cx.note(EvidenceKind::Response, evidence);

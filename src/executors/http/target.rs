@@ -66,6 +66,7 @@ impl TargetSpec for HttpTargetSpec {
         if let Some(password) = url.password() {
             scope.secrets().add("password", password);
         }
+        scope.secrets().add_ordinary(url.as_str());
         let connection = self.connection.load(run, scope, &url)?;
         let endpoint = Endpoint::new(url, connection)?;
         let mut identities = vec![];

@@ -15,7 +15,11 @@ use cel::{
         value::CowVal,
     },
 };
-use std::sync::{Arc, LazyLock};
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+};
 
 pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
@@ -55,8 +59,13 @@ pub(super) fn add(
         }
         "raw" => context.add_function("raw", |v: cel::Value| v),
         "secrets_in" => context.add_function("secrets_in", move |v: cel::Value| {
-            let text = from_argument(v).map(|v| v.to_string()).unwrap_or_default();
-            list(secrets.names_in(&text))
+            let names = RefCell::new(BTreeSet::new());
+            let value = from_argument(v).unwrap_or_default();
+            value.map_text("", &|field, text| {
+                names.borrow_mut().extend(secrets.names_in_field(field, text));
+                None
+            });
+            list(names.into_inner().into_iter().collect())
         }),
         // in the environment, since its result may be a number that the library lacks
         "json" => return Ok(()),

@@ -322,7 +322,7 @@ mod tests {
     fn foreign_text_cannot_move_the_cursor() {
         let mut sample = samples::mixed();
         for e in &mut sample.events {
-            e.kind = e.kind.clone().map_text(&|_| Some("a\u{1b}[2J\r\nb\u{202e}".into()));
+            e.kind = e.kind.clone().map_text(&|_, _| Some("a\u{1b}[2J\r\nb\u{202e}".into()));
         }
         let text = progress(&sample, Detail::Actions, false) + &summary(&sample.index(), &SummaryOptions::default());
         assert!(text.contains("a␛[2J b"), "{text:?}");

@@ -4,6 +4,7 @@ use super::{
         connect_error::{explain, never_sent, reasons},
         endpoint::Endpoint,
         prepared_request::PreparedRequest,
+        received_secrets,
     },
     jar::CookieJar,
 };
@@ -34,6 +35,7 @@ impl AuxiliarySender<'_> {
             };
             ActionError::Unreachable(format!("{line}: {reason}"))
         })?;
+        received_secrets::add_from_headers(self.cx, response.headers());
         self.cx.note(EvidenceKind::Note, format!("{line}: {}", response.status()));
         if let Some(jar) = self.jar {
             jar.store(self.cx, &request.url, response.headers());

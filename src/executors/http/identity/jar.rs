@@ -15,9 +15,6 @@ use reqwest::{
 };
 use std::{borrow::Cow, sync::Arc};
 
-/// Shorter values are settings (`de`, `dark`), not sessions. Masking them would make reports unreadable.
-const MIN_SECRET_BYTES: usize = 8;
-
 pub(super) struct CookieJarSpec {
     /// Whether `Secure` cookies are also used over plain HTTP.
     insecure: bool,
@@ -135,7 +132,7 @@ impl CookieJar {
         (HeaderValue::from_str(&header).ok().filter(|_| !header.is_empty()), value)
     }
 
-    /// Stores the cookies of a response. Session cookies become secrets.
+    /// Stores the cookies of a response.
     pub fn store(&self, cx: &ActionContext<'_>, url: &Url, headers: &HeaderMap) {
         let mut cookies = headers.get_all(SET_COOKIE).iter().filter_map(parse_cookie).peekable();
         if cookies.peek().is_none() {
@@ -144,13 +141,6 @@ impl CookieJar {
         let mut store = self.store.lock();
         let url = self.effective_url(url);
         for cookie in cookies {
-            // The CSRF cookie is useless without the session, and may change with every response.
-            let is_csrf = self.csrf.as_ref().is_some_and(|c| c.cookie == cookie.name());
-            if cookie.value().len() >= MIN_SECRET_BYTES && !is_csrf {
-                let name = format!("cookie {}", cookie.name());
-                cx.secrets.add(&name, cookie.value());
-                cx.secrets.add(&name, &percent_decode(cookie.value()));
-            }
             // As in a browser, a cookie of another domain is refused.
             if let Err(e) = store.insert_raw(&cookie, &url) {
                 cx.note(EvidenceKind::Note, format!("refused the cookie `{}`: {e}", cookie.name()));

@@ -1,0 +1,314 @@
+//! Every secret in every encoding; texts without one; weak secrets.
+use super::*;
+use base64::{Engine, engine::general_purpose as b64};
+
+fn secrets() -> Secrets {
+    let s = Secrets::default();
+    s.add("password", "hunter2/correct");
+    s
+}
+
+#[test]
+fn masks_every_encoding() {
+    let s = secrets();
+    assert_eq!(s.mask("pw=hunter2/correct;").unwrap(), "pw=‹password›;");
+    assert_eq!(s.mask(&b64::STANDARD.encode("hunter2/correct")).unwrap(), "‹password:base64›");
+    assert!(s.mask("?p=hunter2%2Fcorrect").unwrap().contains("‹password:percent›"));
+    for user in ["a", "al", "admin", "administrator"] {
+        let basic = b64::STANDARD.encode(format!("{user}:hunter2/correct"));
+        assert!(s.mask(&basic).is_some_and(|m| m.contains("‹password:base64›")), "{user}: {basic}");
+    }
+    assert_eq!(s.mask("nothing here"), None);
+}
+
+#[test]
+fn masks_a_secret_with_a_quote_in_shell_words() {
+    let s = Secrets::default();
+    s.add("password", "it's me");
+    assert_eq!(s.mask(r"'a: it'\''s me'").unwrap(), "'a: ‹password:shell›'");
+}
+
+#[test]
+fn tokens_keep_the_names_of_secrets() {
+    let s = secrets();
+    assert_eq!(s.names_in("x hunter2/correct y"), ["password"]);
+    assert_eq!(s.names_in(&s.mask("x hunter2/correct y").unwrap()), ["password"]);
+    assert!(s.names_in("‹›").is_empty() && s.names_in("clean ‹").is_empty());
+}
+
+#[test]
+fn different_secrets_of_one_name_have_different_tokens() {
+    let s = secrets();
+    s.add("password", "another/one");
+    assert_eq!(s.mask("hunter2/correct another/one").unwrap(), "‹password› ‹password~2›");
+    assert_eq!(s.names_in("another/one"), s.names_in("‹password~2›"));
+}
+
+#[test]
+fn does_not_mask_short_values() {
+    let s = Secrets::default();
+    s.add("pin", "12");
+    assert_eq!(s.mask("12"), None);
+}
+
+/// The percent-encoding of the bytes that `which` chooses, and of all that are not ASCII.
+fn percent(text: &str, upper: bool, which: impl Fn(u8) -> bool) -> String {
+    let escaped = |b: u8| if upper { format!("%{b:02X}") } else { format!("%{b:02x}") };
+    let bytes = text.bytes().flat_map(|b| if which(b) || !b.is_ascii() { escaped(b).into_bytes() } else { vec![b] });
+    String::from_utf8(bytes.collect()).unwrap()
+}
+
+fn form(text: &str) -> String {
+    percent(text, true, |b| !b.is_ascii_alphanumeric() && !b" *-._".contains(&b)).replace(' ', "+")
+}
+
+fn json(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_string()
+}
+
+/// As UTF-16 code units in `\u` escapes.
+fn unicode(text: &str, which: impl Fn(char) -> bool) -> String {
+    let unit = |u: &mut u16| format!("\\u{u:04x}");
+    let escaped = |c: char| c.encode_utf16(&mut [0; 2]).iter_mut().map(unit).collect::<String>();
+    text.chars().map(|c| if which(c) { escaped(c) } else { json(&c.to_string()) }).collect()
+}
+
+fn html(text: &str, entity: impl Fn(char) -> Option<String>) -> String {
+    text.chars().map(|c| entity(c).unwrap_or_else(|| c.to_string())).collect()
+}
+
+fn named(c: char) -> Option<String> {
+    let name = match c {
+        '&' => "amp",
+        '<' => "lt",
+        '>' => "gt",
+        '"' => "quot",
+        '\'' => "#39",
+        'é' => "eacute",
+        '€' => "euro",
+        _ => return None,
+    };
+    Some(format!("&{name};"))
+}
+
+fn wrapped(text: &str, width: usize, line_break: &str) -> String {
+    text.as_bytes().chunks(width).map(|l| std::str::from_utf8(l).unwrap()).collect::<Vec<_>>().join(line_break)
+}
+
+/// The secret in every encoding, each with what a text could have around it.
+pub fn encodings(secret: &str) -> Vec<(&'static str, String)> {
+    let base64 = |text: &str| b64::STANDARD.encode(text);
+    let strange = |b: u8| !b.is_ascii_alphanumeric();
+    let mut out = vec![
+        ("plain", format!("x={secret};")),
+        ("query", format!("GET /?pw={}&x=1", percent(secret, true, strange))),
+        ("lower percent", format!("GET /?pw={}&x=1", percent(secret, false, strange))),
+        ("percent everywhere", percent(secret, true, |_| true)),
+        ("a subset in percent", percent(secret, false, |b| b % 3 == 0 || !b.is_ascii())),
+        ("double percent", percent(&percent(secret, true, strange), true, strange)),
+        ("form", format!("user=me&pw={}", form(secret))),
+        ("form in json", json(&format!("{{\"body\":\"{}\"}}", form(secret)))),
+        ("json", format!("{{\"pw\":\"{}\"}}", json(secret))),
+        ("php", format!("{{\"pw\":\"{}\"}}", json(secret).replace('/', "\\/"))),
+        ("go", unicode(secret, |c| "<>&".contains(c))),
+        ("python", unicode(secret, |c| !c.is_ascii())),
+        ("upper unicode", unicode(secret, |c| !c.is_alphanumeric())),
+        ("unicode everywhere", unicode(secret, |_| true)),
+        ("json in json", json(&format!("{{\"pw\":\"{}\"}}", json(secret)))),
+        ("json three times", json(&json(&format!("{{\"pw\":\"{}\"}}", unicode(secret, |c| !c.is_ascii()))))),
+        ("html", html(secret, named)),
+        ("decimal html", html(secret, |c| Some(format!("&#{};", c as u32)))),
+        ("hex html", html(secret, |c| (!c.is_alphanumeric()).then(|| format!("&#x{:X};", c as u32)))),
+        ("hex", hex::encode(secret)),
+        ("upper hex", format!("0x{}", hex::encode_upper(secret))),
+        ("hex after a digit", format!("a{}b", hex::encode(secret))),
+        ("base64 without padding", b64::STANDARD_NO_PAD.encode(secret)),
+        ("URL-safe base64", b64::URL_SAFE.encode(secret)),
+        ("broken base64", wrapped(&base64(&format!("me:{secret}")), 6, "\n")),
+        ("broken base64 of MIME", wrapped(&base64(&format!("me:{secret}, and more")), 10, "\r\n")),
+        ("broken base64 in json", json(&wrapped(&base64(secret), 8, "\n"))),
+        ("base64 in a query", percent(&base64(secret), true, strange)),
+        ("base64 of json", base64(&format!("{{\"pw\":\"{}\"}}", unicode(secret, |c| !c.is_ascii())))),
+        ("base64 of base64", base64(&format!("{{\"auth\":\"{}\"}}", base64(&format!("me:{secret}"))))),
+        ("shell", format!("'pw={}'", secret.replace('\'', r"'\''"))),
+        ("json in a shell", format!("'{{\"pw\":\"{}\"}}'", json(secret).replace('\'', r"'\''"))),
+    ];
+    for user in ["", "a", "al", "ada", "admin"] {
+        out.push(("Basic", format!("Authorization: Basic {}", base64(&format!("{user}:{secret}")))));
+        out.push(("inside base64", base64(&format!("{user}{secret}{user}"))));
+    }
+    out
+}
+
+pub fn random_secrets(n: usize) -> Vec<String> {
+    let mut random = fastrand::Rng::with_seed(7);
+    let alphabets = [
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
+        "abcdef0123456789",
+        "abcdefghijkABCDEFGHIJK0123456789+/=",
+        "abcXYZ019 !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
+        "abcXYZ019é€ßñ漢字🔑 +/&<>\"'\\%",
+    ];
+    let secret = |i: usize| {
+        let alphabet: Vec<char> = alphabets[i % alphabets.len()].chars().collect();
+        let length = random.usize(9..40);
+        (0..length).map(|_| alphabet[random.usize(..alphabet.len())]).collect::<String>()
+    };
+    let secrets: Vec<String> = (0..n).map(secret).collect();
+    secrets.into_iter().map(|s| format!("q{}", s.trim())).filter(|s| s.chars().count() >= 8).collect()
+}
+
+#[test]
+fn masks_random_secrets_in_every_encoding() {
+    for secret in random_secrets(200) {
+        let s = Secrets::default();
+        s.add("pw", &secret);
+        for (form, text) in encodings(&secret) {
+            let masked = s.mask(&text).unwrap_or_else(|| panic!("{form} of {secret:?}: {text}"));
+            assert_eq!(s.names_in(&text), ["pw"], "{form} of {secret:?}");
+            assert_eq!(s.mask(&masked), None, "{form} of {secret:?}: {masked} again");
+            let token = &masked[masked.find("‹pw").unwrap()..masked.find('›').unwrap() + '›'.len_utf8()];
+            let (before, after) = masked.split_once(token).unwrap();
+            assert!(text.starts_with(before) && text.ends_with(after), "{form} of {secret:?}: {masked}");
+        }
+    }
+}
+
+#[test]
+fn exactly_the_encoded_text_is_masked() {
+    let s = Secrets::default();
+    s.add("pw", "a b/ü\"&1");
+    for (text, masked) in [
+        ("user=me&pw=a+b%2f%C3%BC%22%261&x=1", "user=me&pw=‹pw:percent›&x=1"),
+        (r#"{"pw":"a b\/\u00fc\"\u00261","n":1}"#, r#"{"pw":"‹pw:json›","n":1}"#),
+        (r#"{"x":"{\"pw\":\"a b/ü\\\"&1\"}"}"#, r#"{"x":"{\"pw\":\"‹pw:json›\"}"}"#),
+        ("<b>a b/&uuml;&quot;&amp;1</b>", "<b>‹pw:html›</b>"),
+        ("x YSBiL8O8IiYx\n", "x ‹pw:base64›\n"),
+        ("61 6120622FC3BC222631.", "61 ‹pw:hex›."),
+        ("é a b/ü\"&1 é", "é ‹pw› é"),
+    ] {
+        assert_eq!(s.mask(text).as_deref(), Some(masked));
+    }
+}
+
+/// Texts as programs print them, full of escapes, base64 and hex.
+pub fn innocent_texts(n: usize) -> Vec<String> {
+    let mut random = fastrand::Rng::with_seed(11);
+    let words = ["GET", "/api/v1/sessions", "200", "streamspace", "running", "2026-01-02T03:04:05Z", "ünïcode", "日本"];
+    let mut text = |i: usize| {
+        let line: Vec<&str> = (0..random.usize(1..60)).map(|_| words[random.usize(..words.len())]).collect();
+        let line = line.join([" ", "\n", "&", "+", "\\n", "%20"][i % 6]);
+        let noise: Vec<u8> = (0..random.usize(1..400)).map(|_| random.u8(..)).collect();
+        match i % 8 {
+            0 => line,
+            1 => json(&json(&line)),
+            2 => percent(&line, i % 16 == 2, |b| b % 2 == 0),
+            3 => wrapped(&b64::STANDARD.encode(&noise), 76, "\r\n"),
+            4 => hex::encode(&noise),
+            5 => String::from_utf8_lossy(&noise).into_owned(),
+            6 => html(&line, |c| Some(format!("&#x{:x};", c as u32))),
+            _ => format!("{{\"log\":\"{}\",\"id\":\"{}\"}}", json(&line), b64::URL_SAFE.encode(&noise)),
+        }
+    };
+    (0..n).map(&mut text).collect()
+}
+
+#[test]
+fn no_text_without_a_secret_changes() {
+    let s = Secrets::default();
+    random_secrets(200).iter().for_each(|secret| s.add("pw", secret));
+    for weak in ["streamspace", "postgres", "12345678"] {
+        s.add("weak", weak);
+    }
+    s.add_ordinary("database: streamspace");
+    for text in innocent_texts(200) {
+        assert_eq!(s.mask(&text), None, "{text}");
+        assert!(s.names_in(&text).is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn a_weak_secret_counts_only_as_a_credential() {
+    let s = Secrets::default();
+    s.add("pw", "streamspace");
+    assert_eq!(s.mask("a streamspace b").as_deref(), Some("a ‹pw› b"));
+    s.add_ordinary("db: postgres://streamspace:streamspace@db/streamspace");
+    assert_eq!(s.weak(), ["pw"]);
+    for ordinary in [
+        "namespace streamspace",
+        "http://streamspace.example/streamspace?db=streamspace",
+        r#"{"namespace":"streamspace","user":"streamspace","keyed":"streamspace"}"#,
+        "streamspace-secrets",
+        "password=streamspace-2",
+        "user: streamspace",
+        "image: registry/streamspace:streamspace@sha256:0",
+        "c3RyZWFtc3BhY2U=",
+        "7374726561 6D7370616365",
+    ] {
+        assert_eq!(s.mask(ordinary), None);
+    }
+    let basic = b64::STANDARD.encode("streamspace:streamspace");
+    for credential in [
+        "postgres://streamspace:streamspace@db/streamspace",
+        "redis://:streamspace@cache",
+        "streamspace:streamspace@tcp(db:3306)/streamspace",
+        "password=streamspace&x=1",
+        "PGPASSWORD='streamspace' psql",
+        "password%3Dstreamspace",
+        "db_password: \"streamspace\"",
+        r#"{"password": "streamspace"}"#,
+        r#"{\"client_secret\":\"streamspace\"}"#,
+        "X-Api-Key: streamspace",
+        "Authorization: Bearer streamspace",
+        "--password streamspace",
+        "curl -u streamspace:streamspace http://x",
+        "curl --user 'streamspace:streamspace' http://x",
+        "<password>streamspace</password>",
+        "POSTGRES_PASSWORD: c3RyZWFtc3BhY2U=",
+        &format!("Authorization: Basic {basic}"),
+        &basic,
+    ] {
+        let masked = s.mask(credential).unwrap_or_else(|| panic!("{credential}"));
+        assert!(masked.contains("‹pw"), "{masked}");
+        assert_eq!(s.mask(&masked), None, "{masked}");
+    }
+    assert_eq!(s.mask_field("token", "streamspace").as_deref(), Some("‹pw›"));
+    assert_eq!(s.mask_field("namespace", "streamspace"), None);
+}
+
+#[test]
+fn only_words_and_names_are_weak() {
+    let s = Secrets::default();
+    s.add_ordinary("user: correct-horse-battery\npassword: only-as-password\ntoken s3cr3t-token-value Xk3vQ9pL2m");
+    for weak in ["postgres", "Password", "SECRET", "12345678", "aaaaaaaaaaaa", "correct-horse-battery", "horse"] {
+        assert!(s.is_weak(weak), "{weak}");
+    }
+    for strong in
+        ["p0stgres", "hunter2", "correct horse", "only-as-password", "s3cr3t-token-value", "Xk3vQ9pL2m", "wxyzabcdefg"]
+    {
+        assert!(!s.is_weak(strong), "{strong}");
+    }
+}
+
+#[test]
+fn a_token_is_not_masked_again() {
+    let s = Secrets::default();
+    s.add("wxyzabcdefg", "another/one");
+    s.add("pw", "wxyzabcdefg");
+    let masked = s.mask("another/one another%2Fone wxyzabcdefg").unwrap();
+    assert_eq!(masked, "‹wxyzabcdefg› ‹wxyzabcdefg:percent› ‹pw›");
+    assert_eq!(s.mask(&masked), None);
+}
+
+#[test]
+fn finds_old_and_new_of_many_secrets() {
+    let s = Secrets::default();
+    let value = |i: usize| format!("value-{i:05}-{}", i * 7919);
+    for i in 0..1000 {
+        s.add("cookie", &value(i));
+    }
+    for i in [0, 63, 64, 500, 998, 999] {
+        assert!(s.mask(&format!("x{}x", value(i))).is_some(), "{i}");
+    }
+}
