@@ -127,10 +127,15 @@ async fn probe_environment(schedule: Schedule, file: &files::PlanFile, secrets: 
             lines.push((format!("fault {name}"), probe_upstream(upstream).await));
         }
     }
-    let unused = |name: &str| name.strip_prefix("env.").is_some_and(|name| !schedule.env_read.contains(name));
-    let unused: Vec<String> = secrets.weak().into_iter().filter(|name| unused(name)).collect();
+    let named: Vec<String> = schedule.secrets.iter().map(|(name, _)| name.clone()).collect();
     lines.extend(probe_targets(schedule, run, secrets, &live, fault_switches, &permissions).await);
-    for name in secrets.weak().into_iter().filter(|name| !unused.contains(name)) {
+    let environment = live.environment();
+    let is_weak = |name: &String| environment.get(name).is_some_and(|value| secrets.is_weak(&value.to_string()));
+    let mut weak: Vec<String> = named.into_iter().filter(is_weak).collect();
+    let known = weak.clone();
+    // a variable of the process counts only as the value of a secret
+    weak.extend(secrets.weak().into_iter().filter(|name| !name.starts_with("env.") && !known.contains(name)));
+    for name in weak {
         let found = format!("`{name}` is an ordinary word, or a short one");
         let remedy = "use a random value: a weak secret is masked and found only as a credential";
         lines.push(("secrets".into(), ProbeResult::warning("strength", found, remedy)));
