@@ -111,3 +111,9 @@ proptest! {
         prop_assert!(value.same(&Value::Decimal(text.as_str().into())));
     }
 }
+
+#[test]
+fn a_number_survives_the_journal_to_its_last_digit() {
+    let value = read("5700000000000003e-1").unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&serde_json::to_string(&value).unwrap()).unwrap(), value);
+}
