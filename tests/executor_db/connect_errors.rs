@@ -35,7 +35,7 @@ async fn postgres_login_errors_say_why() {
     let rule = "select count(*) as n from pg_hba_file_rules where 'tp_password' = any(user_name) and auth_method = 'scram-sha-256'";
     assert_ne!(at(&s.output(&format!("sql: \"{rule}\"")).await, "rows.0.n"), Value::Int(0), "tests/run sets this up");
     s.output("sql: drop role if exists tp_password").await;
-    s.output("sql: create role tp_password login password 'right'").await;
+    s.output("sql: create role tp_password login password 'Kq71-right-Zx9'").await;
     let to = |user: &str, name: &str| address(&url, user, None, name);
     for (target, expected) in [
         (to("tp_password:s3cret", "postgres"), "wrong password for user `tp_password` (28P01)"),
@@ -51,11 +51,11 @@ async fn postgres_login_errors_say_why() {
         let message = connect_error(&target).await;
         assert!(message.contains(expected), "{target}: {message}");
     }
-    let right = to("tp_password:right", "postgres");
+    let right = to("tp_password:Kq71-right-Zx9", "postgres");
     let inside = Harness::new(&Db, ".").open(&format!("db: '{right}'")).await.unwrap();
     inside.output("sql: select 1 as one").await;
     // The password is masked from the first use of the target.
-    assert_eq!(inside.secrets.mask("it is right").as_deref(), Some("it is ‹database-password›"));
+    assert_eq!(inside.secrets.mask("it is Kq71-right-Zx9").as_deref(), Some("it is ‹database-password›"));
 }
 
 #[tokio::test]
