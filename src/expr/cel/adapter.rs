@@ -210,7 +210,7 @@ impl Val for LazyValue {
         Self: 'v,
     {
         match &self.0.value {
-            Value::Map(m) if m.is_any_case() || m.values().any(|v| matches!(v, Value::Unset(_))) => Some(self),
+            Value::Map(_) => Some(self),
             _ => self.val().as_indexer(),
         }
     }
@@ -286,8 +286,8 @@ impl Container for LazyValue {
     }
 }
 
-/// Used when the library owns the value, for a map with fields that were not observed, and for one whose keys are found
-/// without regard to case.
+/// Used when the library owns the value, and for every map: one may have fields that were not observed, or keys that are
+/// found without regard to case.
 impl Indexer for LazyValue {
     fn get<'b, 'v>(&'b self, at: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
     where
@@ -297,7 +297,8 @@ impl Indexer for LazyValue {
         if let Some(Value::Unset(reason)) = key.and_then(|key| self.0.value.get(key.inner())) {
             return Err(not_observed(reason));
         }
-        let spelled = key.zip(self.0.value.as_map()).and_then(|(key, map)| map.spelled(key.inner()));
+        let any_case = self.0.value.as_map().filter(|map| map.is_any_case());
+        let spelled = key.zip(any_case).and_then(|(key, map)| map.spelled(key.inner()));
         let spelled = spelled.map(|key| CelString::from(key.to_owned()));
         let at = spelled.as_ref().map_or(at, |key| key as &dyn Val);
         let unsupported =
