@@ -63,14 +63,11 @@ impl Match<'_> {
             Matcher::That(_) => self.complete(out),
             // the received elements can show only that one does not match
             Matcher::Each(_) => {
-                let mut results = vec![];
-                self.with(received).complete(&mut results);
-                match results.iter().all(|r| r.holds) {
-                    true => self.undecided(received, &error, out),
-                    false => out.extend(results),
-                }
+                let results = self.results(received);
+                let failed = results.iter().any(|r| !r.holds);
+                out.extend(results.into_iter().map(|r| if failed { r } else { r.undecided(&error) }));
             }
-            Matcher::Type(_) => self.with(received).complete(out),
+            Matcher::Type(_) => out.extend(self.results(received)),
             Matcher::Nonempty | Matcher::Contains(_) | Matcher::ContainsRendered(_) => {
                 self.found(received, &error, out)
             }
@@ -83,20 +80,19 @@ impl Match<'_> {
 
     /// The results for what was received; one that does not hold is inconclusive.
     fn found(&self, received: Option<&Value>, error: &EvalError, out: &mut Vec<AssertionResult>) {
-        let mut results = vec![];
-        self.with(received).complete(&mut results);
-        out.extend(results.into_iter().map(|r| if r.holds { r } else { r.undecided(error) }));
+        out.extend(self.results(received).into_iter().map(|r| if r.holds { r } else { r.undecided(error) }));
     }
 
     /// The results for `substitute`, none of which holds because of `error`.
     fn undecided(&self, substitute: Option<&Value>, error: &EvalError, out: &mut Vec<AssertionResult>) {
-        let mut results = vec![];
-        self.with(substitute).complete(&mut results);
-        out.extend(results.into_iter().map(|r| r.undecided(error)));
+        out.extend(self.results(substitute).into_iter().map(|r| r.undecided(error)));
     }
 
-    fn with<'b>(&'b self, actual: Option<&'b Value>) -> Match<'b> {
-        Match { actual, ..*self }
+    /// The results for another value.
+    fn results(&self, actual: Option<&Value>) -> Vec<AssertionResult> {
+        let mut results = vec![];
+        Match { actual, ..*self }.complete(&mut results);
+        results
     }
 
     fn all(&self, patterns: &[Pattern], out: &mut Vec<AssertionResult>) {
