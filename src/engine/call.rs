@@ -72,7 +72,8 @@ impl ActionRunner<'_> {
             false if last.status.is_unsuccessful() => (last.status, last.reason),
             false => (last.status, wait.reason()),
         };
-        let own = Judged { value, results, attempts: wait.attempts, took: begun.elapsed(), status, reason };
+        let own =
+            Judged { value, results, attempts: wait.attempts, took: begun.elapsed(), status, reason, request: None };
         let mut outcome = self.conclude(call, own).await;
         outcome.judged += last.judged;
         outcome.ends_steps |= last.ends_steps && !held;

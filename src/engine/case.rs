@@ -90,11 +90,7 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
         }
         // the undo runs even after a cancel; only a second Ctrl-C stops it
         let undoing = ActionRunner { cancel: &context.kill, ..runner };
-        outcome.left = unwind(&undoing).await;
-        if !outcome.left.is_empty() && outcome.verdict.is_accepted() {
-            let reason = format!("not everything could be undone: {}", outcome.left.join("; "));
-            outcome = CaseOutcome { left: outcome.left, ..CaseOutcome::errored(reason) };
-        }
+        outcome = outcome.with_leftovers(unwind(&undoing).await);
         clock.jump(context).into_iter().for_each(|why| effects.mark_inconclusive(why));
     }
     match effects.inconclusive.into_inner() {

@@ -23,6 +23,13 @@ pub(super) struct Judged {
     /// The status apart from what the results say, and its reason.
     pub status: Status,
     pub reason: Option<String>,
+    /// The request that the reason names.
+    pub request: Option<String>,
+}
+
+/// A reason that names the request it is about.
+pub(super) fn with_request(request: Option<&str>, reason: String) -> String {
+    request.map_or_else(|| reason.clone(), |request| format!("`{request}`: {reason}"))
 }
 
 impl ActionRunner<'_> {
@@ -51,7 +58,7 @@ impl ActionRunner<'_> {
     /// Decides the status of an action, evaluates its `save` and emits its end.
     pub(super) async fn conclude(&self, call: Invocation<'_>, judged: Judged) -> ActionOutcome {
         let Invocation { action, at, scope, .. } = call;
-        let Judged { value, mut results, attempts, took, mut status, mut reason } = judged;
+        let Judged { value, mut results, attempts, took, mut status, mut reason, request } = judged;
         let count = results.len();
         if let Some(unmet) = status_of(&results) {
             status = status.worst(unmet);
@@ -87,6 +94,7 @@ impl ActionRunner<'_> {
         if reason.is_none() {
             reason = first_failure(&results);
         }
+        reason = reason.map(|reason| with_request(request.as_deref(), reason));
         let finished = EventKind::ActionFinished { status, results, reason: reason.clone(), attempts, took };
         self.emit(at, finished).await;
         let ends_steps = matches!(status, Status::Errored | Status::Interrupted);

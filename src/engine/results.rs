@@ -57,6 +57,14 @@ pub struct ActionsOutcome {
     pub total: ActionOutcome,
 }
 
+/// Something that could not be undone.
+pub struct Leftover {
+    /// The undo and why it did not work, in a sentence.
+    pub text: String,
+    /// The product answered a request of the undo wrongly or not at all; otherwise the request could not be sent.
+    pub by_product: bool,
+}
+
 pub struct CaseOutcome {
     pub verdict: Verdict,
     pub blame: Option<Blame>,
@@ -68,6 +76,26 @@ pub struct CaseOutcome {
 impl CaseOutcome {
     pub fn new(verdict: Verdict, blame: Option<Blame>, reason: Option<String>) -> Self {
         CaseOutcome { verdict, blame, reason, left: vec![] }
+    }
+
+    /// The outcome after the undo. A wrong answer to a request of the undo is the product's failure; a request that could not be sent
+    /// is an error. Neither hides a failure.
+    #[must_use]
+    pub fn with_leftovers(self, leftovers: Vec<Leftover>) -> Self {
+        let texts = |all: &[&Leftover]| all.iter().map(|l| l.text.as_str()).collect::<Vec<_>>().join("; ");
+        let all: Vec<&Leftover> = leftovers.iter().collect();
+        let wrong: Vec<&Leftover> = leftovers.iter().filter(|l| l.by_product).collect();
+        let outcome = match self.verdict {
+            Verdict::Passed | Verdict::KnownFailure | Verdict::Errored if !wrong.is_empty() => {
+                let reason = format!("the undo failed: {}", texts(&wrong));
+                CaseOutcome::new(Verdict::Failed, Some(Blame::Product), Some(reason))
+            }
+            Verdict::Passed | Verdict::KnownFailure if !all.is_empty() => {
+                CaseOutcome::errored(format!("not everything could be undone: {}", texts(&all)))
+            }
+            _ => self,
+        };
+        CaseOutcome { left: leftovers.into_iter().map(|l| l.text).collect(), ..outcome }
     }
 
     /// Errored for a reason outside of the product.

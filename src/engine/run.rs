@@ -104,7 +104,7 @@ pub async fn tear_down(
     let outcome = runner.run_actions(&schedule.teardown, &Address::new("teardown"), scope.clone(), None).await;
     let mut notes = vec![];
     notes.extend(outcome.total.failure().map(|reason| format!("the environment's teardown failed: {reason}")));
-    notes.extend(unwind(&runner).await.into_iter().map(|l| format!("left behind by setup: {l}")));
+    notes.extend(unwind(&runner).await.into_iter().map(|l| format!("left behind by setup: {}", l.text)));
     notes
 }
 

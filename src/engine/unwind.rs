@@ -1,13 +1,13 @@
-//! Runs the undo stack, last entry first, and says what is left behind.
-use super::{inconclusive::fault_not_met, runner::ActionRunner, undo::UndoKind};
+//! Runs the undo stack, last entry first, and says what is left behind and why.
+use super::{inconclusive::fault_not_met, results::Leftover, runner::ActionRunner, undo::UndoKind};
 use crate::{event::EventKind, outcome::Status};
 use std::time::Duration;
 
 /// Time limit of one entry of the stack.
 const UNDO_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Runs the undo stack. Returns what could not be undone, a sentence each.
-pub async fn unwind(runner: &ActionRunner<'_>) -> Vec<String> {
+/// Runs the undo stack. Returns what could not be undone.
+pub async fn unwind(runner: &ActionRunner<'_>) -> Vec<Leftover> {
     let mut left = vec![];
     loop {
         let Some(undo) = runner.effects.undo.lock().pop() else { return left };
@@ -34,7 +34,8 @@ pub async fn unwind(runner: &ActionRunner<'_>) -> Vec<String> {
         let timed_out = |_| (Status::Errored, Some(format!("not done within {UNDO_TIMEOUT:?}")));
         let (status, reason) = tokio::time::timeout(UNDO_TIMEOUT, work).await.unwrap_or_else(timed_out);
         if status.is_unsuccessful() {
-            left.push(format!("{}: {}", undo.summary, reason.as_deref().unwrap_or(status.as_str())));
+            let text = format!("{}: {}", undo.summary, reason.as_deref().unwrap_or(status.as_str()));
+            left.push(Leftover { text, by_product: status == Status::Failed });
         }
         runner.emit(&undo.at, EventKind::UndoFinished { status, summary: undo.summary, reason }).await;
     }

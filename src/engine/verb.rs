@@ -1,7 +1,7 @@
 //! Runs the action of a verb: observes until its assertions are decided. No response after sending counts as an observation; not
 //! being able to send is an error.
 use super::{
-    conclude::Judged,
+    conclude::{Judged, with_request},
     observation::ObservationRequest,
     results::{ActionOutcome, ObservationTime},
     runner::{ActionRunner, Invocation},
@@ -39,6 +39,8 @@ impl ActionRunner<'_> {
         let mut results: Vec<AssertionResult> = vec![];
         let mut value: Option<Value> = None;
         let mut error: Option<ActionError> = None;
+        // the reason of an undo names its request: the report of a passed case shows no evidence
+        let mut undo_request: Option<String> = None;
         let begun = Instant::now();
         let mut confirm = false;
         let held = loop {
@@ -62,6 +64,9 @@ impl ActionRunner<'_> {
                 break wait.held_to_the_end() && error.is_none();
             };
             let (mut result, mut evidence) = (observation.result, observation.evidence);
+            if at.is_in("undo") {
+                undo_request = first_line(&evidence, EvidenceKind::Request).or(undo_request);
+            }
             let no_response = match &result {
                 Err(ActionError::NoResponse(_)) => true,
                 Err(ActionError::TimedOut(_)) => observation.sent,
@@ -124,7 +129,8 @@ impl ActionRunner<'_> {
                 self.effects.mark_inconclusive(&why);
                 (status, reason) = (Status::Errored, Some(why));
             }
-            let judged = Judged { value, results, attempts: wait.attempts, took, status, reason };
+            let judged =
+                Judged { value, results, attempts: wait.attempts, took, status, reason, request: undo_request };
             let mut outcome = self.conclude(call, judged).await;
             outcome.expired = !held && wait.eventually.is_some();
             return outcome;
@@ -134,10 +140,17 @@ impl ActionRunner<'_> {
             ActionError::Undefined(e) => (Status::NotReached, e),
             e => (Status::Errored, e.to_string()),
         };
+        let reason = with_request(undo_request.as_deref(), reason);
         let mut outcome = self.fail(at, status, reason, wait.attempts, took).await;
         outcome.expired = wait.eventually.is_some();
         // an output of an earlier attempt is bound all the same
         outcome.names.extend(value.and_then(|v| Some((scheduled.bind.clone()?, v))));
         outcome
     }
+}
+
+/// The first line of the last evidence of a kind.
+fn first_line(evidence: &[Evidence], kind: EvidenceKind) -> Option<String> {
+    let last = evidence.iter().rfind(|e| e.kind == kind)?;
+    last.text.lines().next().map(str::to_string)
 }

@@ -13,7 +13,7 @@ use crate::{
         schedule::{Fault, Schedule},
         scopes::{base_scope, run_scope},
     },
-    event::{Event, EventKind, EventSink, Events, SinkError},
+    event::{Event, EventKind, EventSink, Events, EvidenceKind, SinkError},
     executor::{
         Action, ActionContext, ActionError, Body, Executor, FaultSwitch, Output, Registry, RunInfo, Started, Target,
         TargetSpec,
@@ -206,7 +206,9 @@ impl Action for FakeAction {
             &self.says[(*count - 1).min(self.says.len() - 1)]
         };
         if let Some(name) = &self.name {
-            self.shared.note(cx.render_text(name)?);
+            let name = cx.render_text(name)?;
+            cx.note(EvidenceKind::Request, &name);
+            self.shared.note(name);
         }
         if turn.cancel {
             // the request is sent by then

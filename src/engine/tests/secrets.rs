@@ -105,7 +105,7 @@ async fn masks_a_secret_in_a_reason_a_note_and_a_key() {
 "
     ))
     .await;
-    assert_eq!(result.verdict("A"), Verdict::Errored);
+    assert_eq!(result.verdict("A"), Verdict::Failed);
     nowhere(&result, TOKEN);
     assert!(result.notes()[0].contains("‹token›"), "{:?}", result.notes());
 }

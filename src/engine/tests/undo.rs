@@ -2,7 +2,7 @@
 use super::harness::{HERE, Setting, run, run_clocked, run_with};
 use crate::{
     event::EventKind,
-    outcome::{Status, Verdict},
+    outcome::{Blame, Status, Verdict},
 };
 
 const TWO: &str = "
@@ -166,24 +166,55 @@ async fn a_change_in_progress_completes_after_a_cancel() {
 }
 
 #[tokio::test]
-async fn a_failing_undo_errors_a_passed_case_and_reports_what_is_left() {
-    let result = run("
+async fn an_undo_that_is_answered_wrongly_fails_the_case_and_one_that_cannot_be_sent_errors_it() {
+    let case = |id: &str, undo: &str, result: &str| {
+        format!(
+            "
+  - id: {id}
+    tier: must
+    steps: [{{ step: s, do: [{{ fake: {{}}, foreach: [x], undo: [{undo}] }}] }}]
+    expected: [{{ result: r, check: run.id {result} '' }}]
+"
+        )
+    };
+    let wrong = "{ fake: { name: 'unmake ${item}', says: [2] }, expect: { answer: 1 } }";
+    let silent = "{ fake: { name: 'unmake ${item}', says: [{ error: silent }] }, timeout: 20ms, check: answered }";
+    let unsent = "{ fake: { name: 'unmake ${item}', says: [{ error: unreachable }] } }";
+    let cases = [
+        case("wrong", wrong, "!="),
+        case("silent", silent, "!="),
+        case("unsent", unsent, "!="),
+        case("both", &format!("{unsent}, {wrong}"), "!="),
+        case("hidden", unsent, "=="),
+    ];
+    let result = run(&cases.concat()).await;
+    for id in ["wrong", "silent"] {
+        let (verdict, blame, reason) = result.case(id);
+        assert_eq!((verdict, blame), (Verdict::Failed, Some(Blame::Product)), "{id}: {reason}");
+        assert!(reason.starts_with("the undo failed: ") && reason.contains("`unmake x`: "), "{id}: {reason}");
+    }
+    let (verdict, blame, reason) = result.case("unsent");
+    assert_eq!((verdict, blame), (Verdict::Errored, Some(Blame::Environment)));
+    assert!(reason.contains("could be undone") && reason.contains("`unmake x`: connection refused"), "{reason}");
+    assert_eq!(result.verdict("both"), Verdict::Errored, "the undo ends where the product cannot be asked");
+    let (verdict, _, reason) = result.case("hidden");
+    assert_eq!(verdict, Verdict::Failed);
+    assert!(!reason.contains("undo"), "it does not hide a failure: {reason}");
+    assert_eq!(result.notes().len(), 5, "{:?}", result.notes());
+    assert!(result.notes().iter().any(|n| n.starts_with("left behind by wrong: ")), "{:?}", result.notes());
+}
+
+#[tokio::test]
+async fn an_undo_that_is_answered_wrongly_fails_a_known_failure() {
+    let known = "known_failures: [{ case: A, sentence: r, issue: '#1', until: 9999-01-01 }]";
+    let case = "
   - id: A
     tier: must
-    steps: [{ step: s, do: [{ fake: {}, undo: [{ fake: { name: unmake, says: [2] }, expect: { answer: 1 } }] }] }]
-    expected: [{ result: r, check: run.id != '' }]
-  - id: B
-    tier: must
-    steps: [{ step: s, do: [{ fake: {}, undo: [{ fake: { says: [{ error: unreachable }] } }] }] }]
+    steps: [{ step: s, do: [{ fake: {}, undo: [{ fake: { says: [2] }, expect: { answer: 1 } }] }] }]
     expected: [{ result: r, check: run.id == '' }]
-")
-    .await;
-    let (verdict, _, reason) = result.case("A");
-    assert_eq!(verdict, Verdict::Errored);
-    assert!(reason.contains("could be undone") && reason.contains("unmake"), "{reason}");
-    assert_eq!(result.verdict("B"), Verdict::Failed, "it does not hide a failure");
-    assert_eq!(result.notes().len(), 2, "{:?}", result.notes());
-    assert!(result.notes()[0].contains("left behind by A"));
+";
+    let result = run_with(case, Setting { environment: format!("{HERE}{known}"), ..Setting::default() }).await;
+    assert_eq!(result.verdict("A"), Verdict::Failed, "{:?}", result.case("A"));
 }
 
 #[tokio::test]
