@@ -52,7 +52,9 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
     let cancel = context.cancel.child_token();
     let effects = CaseEffects::default();
     let clock = ClockWatch::start(context);
-    let runner = ActionRunner { context, source, cancel: &cancel, effects: &effects, base: &scope, start: None };
+    let protected = context.protected;
+    let runner =
+        ActionRunner { context, source, cancel: &cancel, effects: &effects, base: &scope, start: None, protected };
     let timer = async {
         // a replay has no deadlines
         if source.is_live() {
@@ -89,7 +91,7 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
             collect_evidence(&runner, case).await;
         }
         // the undo runs even after a cancel; only a second Ctrl-C stops it
-        let undoing = ActionRunner { cancel: &context.kill, ..runner };
+        let undoing = ActionRunner { cancel: &context.kill, protected: false, ..runner };
         outcome = outcome.with_leftovers(unwind(&undoing).await);
         clock.jump(context).into_iter().for_each(|why| effects.mark_inconclusive(why));
     }

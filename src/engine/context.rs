@@ -28,6 +28,8 @@ pub struct RunContext {
     /// Actions that collect evidence after a failed case.
     pub on_failure: Vec<ScheduledAction>,
     pub fail_fast: bool,
+    /// The environment is protected.
+    pub protected: bool,
     /// The wall clock.
     pub wall: fn() -> Timestamp,
 }
@@ -46,14 +48,15 @@ impl RunContext {
             faults: vec![],
             on_failure: vec![],
             fail_fast: false,
+            protected: false,
             wall: Timestamp::now,
         }
     }
 
-    /// With the schedule's faults and its actions after a failure, which it takes.
+    /// With the schedule's protection, and its faults and its actions after a failure, which it takes.
     #[must_use]
     pub fn with_schedule(self, schedule: &mut Schedule) -> Self {
         let (faults, on_failure) = (std::mem::take(&mut schedule.faults), std::mem::take(&mut schedule.on_failure));
-        RunContext { faults, on_failure, ..self }
+        RunContext { faults, on_failure, protected: schedule.protected, ..self }
     }
 }

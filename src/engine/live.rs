@@ -108,6 +108,7 @@ impl ObservationSource for LiveSource {
                     cancel: request.cancel.clone(),
                     secrets: &self.secrets,
                     target,
+                    read_only: request.read_only,
                     evidence: &evidence,
                     sent: &sent,
                 };

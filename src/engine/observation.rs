@@ -22,6 +22,8 @@ pub struct ObservationRequest<'a> {
     pub wait: &'a Wait<'a>,
     /// Observe once more, although the time for observing is over.
     pub confirm: bool,
+    /// Refuse every change.
+    pub read_only: bool,
     /// Time limit of this attempt.
     pub timeout: Duration,
     pub cancel: &'a CancellationToken,

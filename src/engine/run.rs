@@ -82,7 +82,8 @@ pub async fn set_up(
 ) -> Result<(), String> {
     let Some(live) = &context.live else { return Ok(()) };
     let scope = live.environment();
-    let runner = ActionRunner { context, source, cancel: &context.cancel, effects, base: &scope, start: None };
+    let runner =
+        ActionRunner { context, source, cancel: &context.cancel, effects, base: &scope, start: None, protected: false };
     let outcome = runner.run_actions(&schedule.setup, &Address::new("setup"), scope.clone(), None).await;
     if let Some(reason) = outcome.total.failure() {
         return Err(reason);
@@ -100,7 +101,8 @@ pub async fn tear_down(
 ) -> Vec<String> {
     let Some(live) = &context.live else { return vec![] };
     let scope = live.environment();
-    let runner = ActionRunner { context, source, cancel: &context.kill, effects, base: &scope, start: None };
+    let runner =
+        ActionRunner { context, source, cancel: &context.kill, effects, base: &scope, start: None, protected: false };
     let outcome = runner.run_actions(&schedule.teardown, &Address::new("teardown"), scope.clone(), None).await;
     let mut notes = vec![];
     notes.extend(outcome.total.failure().map(|reason| format!("the environment's teardown failed: {reason}")));

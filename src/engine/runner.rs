@@ -46,6 +46,8 @@ pub struct ActionRunner<'a> {
     pub base: &'a Scope,
     /// In a branch of a `parallel`: holds its first action.
     pub start: Option<&'a StartGate<'a>>,
+    /// In a protected environment: an action that counts as a read must not change anything.
+    pub protected: bool,
 }
 
 /// An action to run.

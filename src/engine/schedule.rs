@@ -38,6 +38,8 @@ pub struct Schedule {
     pub targets: Vec<Target>,
     pub faults: Vec<(String, Fault)>,
     pub jobs: usize,
+    /// What counts as a read must not change anything.
+    pub protected: bool,
     /// Variables of the process environment that actions of the environment read.
     pub env_read: BTreeSet<String>,
     /// For reports.

@@ -52,6 +52,7 @@ impl ActionRunner<'_> {
                 last: last.as_ref().filter(|_| !confirm),
                 wait: &wait,
                 confirm,
+                read_only: self.protected && !action.changes() && scheduled.undo.is_empty(),
                 timeout,
                 cancel: self.cancel,
             };

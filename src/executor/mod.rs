@@ -268,6 +268,8 @@ pub struct ActionContext<'a> {
     pub cancel: CancellationToken,
     pub secrets: &'a Secrets,
     pub target: Option<Arc<dyn Target>>,
+    /// Refuse every change: in a protected environment a `select` that writes must fail.
+    pub read_only: bool,
     pub evidence: &'a Mutex<Vec<Evidence>>,
     pub sent: &'a AtomicBool,
 }
@@ -350,6 +352,7 @@ mod tests {
             cancel: CancellationToken::new(),
             secrets: &secrets,
             target: None,
+            read_only: false,
             evidence: &evidence,
             sent: &sent,
         };

@@ -148,7 +148,7 @@ impl Replay {
         let effects = CaseEffects { faults: Mutex::new(state.faults.clone()), ..CaseEffects::default() };
         let base = case_scope(&self.base, &case.id);
         let (context, cancel, effects, base) = (&context, &context.cancel, &effects, &base);
-        let runner = ActionRunner { context, source, cancel, effects, base, start: None };
+        let runner = ActionRunner { context, source, cancel, effects, base, start: None, protected: false };
         let mut execution = state.execution.clone();
         run_to_end(execution.run_sentence(&case.sentences[i], &runner));
         let status = execution.statuses.last().map_or(Status::NotReached, |(_, status)| *status);

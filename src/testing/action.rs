@@ -31,6 +31,7 @@ pub struct Harness {
     /// The names of the environment, for the templates of a target.
     pub environment: Scope,
     pub target: Option<Arc<dyn Target>>,
+    pub read_only: bool,
     pub cancel: CancellationToken,
     pub secrets: Arc<Secrets>,
     evidence: Mutex<Vec<Evidence>>,
@@ -48,6 +49,7 @@ impl Harness {
             scope: Scope::new(secrets.clone()),
             environment: Scope::new(secrets.clone()),
             target: None,
+            read_only: false,
             cancel: CancellationToken::new(),
             secrets,
             evidence: Mutex::default(),
@@ -87,6 +89,7 @@ impl Harness {
             cancel: self.cancel.clone(),
             secrets: &self.secrets,
             target: self.target.clone(),
+            read_only: self.read_only,
             evidence: &self.evidence,
             sent: &self.sent,
         }

@@ -4,6 +4,7 @@ mod cancel;
 mod connect_errors;
 mod mariadb;
 mod postgres;
+mod read_only;
 mod sqlite;
 
 use serde_json::json;

@@ -118,13 +118,19 @@ impl Compiler<'_> {
                 self.effects.unchecked_responses.push(d.help(help));
             }
         }
-        if let Some(environment) = self.environment.filter(|e| e.protected)
-            && let Some(why) = self.refusal(&verb.kind, !spec.undo.is_empty())
-        {
+        if let Some(environment) = self.environment.filter(|e| e.protected) {
             let name = &environment.name;
-            let message = format!("the environment `{name}` is protected, and {why}");
-            let d = Diagnostic::error("protected-environment", &spec.span, message);
-            self.effects.refused.push(d.help(format!("`--allow-destructive {name}` allows it")));
+            let refusal = |why: &str| {
+                let message = format!("the environment `{name}` is protected, and {why}");
+                let d = Diagnostic::error("protected-environment", &spec.span, message);
+                d.help(format!("`--allow-destructive {name}` allows it"))
+            };
+            let changes = matches!(&verb.kind, ActionKind::Perform { action, .. } if action.changes());
+            if let Some(why) = self.refusal(&verb.kind) {
+                self.effects.refused.push(refusal(why));
+            } else if changes && spec.undo.is_empty() && !self.undoing {
+                self.effects.not_undone.push(refusal("this changes something and has no `undo`"));
+            }
         }
         let performs = verb.broken || matches!(verb.kind, ActionKind::Perform { .. });
         for (key, is_missing) in [
@@ -139,15 +145,12 @@ impl Compiler<'_> {
         }
     }
 
-    /// Why a protected environment refuses an action, if it does.
-    fn refusal(&self, kind: &ActionKind, has_undo: bool) -> Option<&'static str> {
+    /// Why a protected environment refuses an action even with an undo, if it does.
+    fn refusal(&self, kind: &ActionKind) -> Option<&'static str> {
         match kind {
             ActionKind::Fault { breaks: true, .. } => Some("this breaks a dependency of it"),
             ActionKind::Perform { verb, .. } if self.registry.get(verb)?.has_unknown_effects() => {
                 Some("the effects of this program are unknown")
-            }
-            ActionKind::Perform { action, .. } if action.changes() && !has_undo && !self.undoing => {
-                Some("this changes something and has no `undo`")
             }
             _ => None,
         }

@@ -55,6 +55,8 @@ pub(super) struct Effects {
     pub unchecked_responses: Vec<Diagnostic>,
     /// What a protected environment refuses.
     pub refused: Vec<Diagnostic>,
+    /// Changes without an undo, which a protected environment refuses unless they are part of one.
+    pub not_undone: Vec<Diagnostic>,
     /// What the environment lacks, a sentence each.
     pub lacks: Vec<String>,
     /// A fault is among the actions.

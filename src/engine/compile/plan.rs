@@ -93,6 +93,7 @@ impl Compiler<'_> {
             vars,
             cases,
             jobs: self.environment.and_then(|e| e.jobs).unwrap_or(DEFAULT_JOBS),
+            protected: self.environment.is_some_and(|e| e.protected),
             breaks,
             env_read: std::mem::take(&mut self.env_read),
             ..Schedule::default()
@@ -141,10 +142,12 @@ impl Compiler<'_> {
             }
         }
         names.leave(depth, &mut self.problems);
-        let Effects { unchecked_responses, refused, mut lacks, exclusive } = std::mem::take(&mut self.effects);
+        let Effects { unchecked_responses, refused, not_undone, mut lacks, exclusive } =
+            std::mem::take(&mut self.effects);
         self.problems.0.extend(unchecked_responses);
         if chosen {
             self.problems.0.extend(refused);
+            self.problems.0.extend(not_undone);
         }
         lacks.sort();
         lacks.dedup();

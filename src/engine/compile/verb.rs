@@ -98,6 +98,7 @@ impl Compiler<'_> {
         self.effects.exclusive |= defined.effects.exclusive;
         if !self.undoing {
             self.effects.unchecked_responses.extend(defined.effects.unchecked_responses);
+            self.effects.not_undone.extend(defined.effects.not_undone);
         }
         let definition = defined.definition;
         let declared = &definition.inputs;

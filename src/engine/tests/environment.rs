@@ -136,6 +136,59 @@ fn a_protected_environment_refuses_actions_without_undo() {
     assert_eq!(refused(&plan("{ fake: { name: look }, as: x }"), "protected: true"), "");
 }
 
+#[tokio::test]
+async fn a_protected_environment_restricts_reads_to_reading() {
+    let cases = "
+plan: T
+actions:
+  used: { do: [ { fake: { name: used } } ] }
+cases:
+  - id: A
+    tier: must
+    steps:
+      - step: s
+        do:
+          - fake: { name: read }
+          - use: { used: {} }
+          - fake: { name: change, changes: true }
+            as: x
+            undo: [ { fake: { name: undo } }, { use: { used: {} } } ]
+          - fake: { name: read with undo }
+            undo: [ { fake: { name: undo of read } } ]
+    expected: [{ result: r, check: run.id != '' }]
+";
+    let environment = "setup: [ { fake: { name: set up } } ]\nteardown: [ { fake: { name: tear down } } ]\n";
+    let log = run(cases, environment).await.log;
+    assert!(!log.iter().any(|l| l.contains("read only")), "{log:?}");
+    let mut log = run(cases, &format!("{environment}protected: true")).await.log;
+    log.retain(|l| !["connect", "close", "intended"].iter().any(|w| l.starts_with(w)));
+    let order = ["set up", "read (read only)", "used (read only)", "change", "read with undo"];
+    let undone = ["undo of read", "undo", "used", "tear down"];
+    assert_eq!(log, [&order[..], &undone].concat());
+}
+
+#[test]
+fn a_protected_environment_allows_changes_in_an_undo_also_in_used_actions() {
+    let plan = "
+plan: T
+actions:
+  away: { do: [ ACTION ] }
+cases:
+  - id: A
+    tier: must
+    steps:
+      - step: s
+        do:
+          - fake: { name: make, changes: true }
+            as: x
+            undo: [ { use: { away: {} } } ]
+    expected: [{ result: r, check: x.answer == null }]
+";
+    let undone_by = |action: &str| refused(&plan.replace("ACTION", action), "protected: true");
+    assert_eq!(undone_by("{ fake: { name: away, changes: true } }"), "");
+    assert!(undone_by("{ fault: { break: down } }").contains("breaks a dependency"));
+}
+
 fn known(sentence: &str, until: &str) -> String {
     format!("known_failures: [{{ case: A, sentence: {sentence}, issue: '#412', until: {until} }}]")
 }

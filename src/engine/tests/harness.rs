@@ -208,7 +208,8 @@ impl Action for FakeAction {
         if let Some(name) = &self.name {
             let name = cx.render_text(name)?;
             cx.note(EvidenceKind::Request, &name);
-            self.shared.note(name);
+            let mode = if cx.read_only { " (read only)" } else { "" };
+            self.shared.note(format!("{name}{mode}"));
         }
         if turn.cancel {
             // the request is sent by then

@@ -8,6 +8,7 @@ use super::{
     probe,
     scan::Dialect,
     server::ClientInput,
+    transaction::Transaction,
 };
 use crate::{
     event::EvidenceKind,
@@ -44,11 +45,13 @@ impl Action for DbAction {
         let dialect = db.server.dialect();
         let operation = match &self.operation {
             Operation::File(path) => read_script(cx, db, &cx.render_text(path)?).await?,
-            Operation::Statements { queries, end } => {
+            Operation::Statements { queries, transaction } => {
                 let render = |q| BoundStatement::render(cx, q, dialect);
                 let statements = queries.iter().map(render).collect::<Result<Vec<_>, _>>()?;
-                note_request(cx, db, &statements, *end);
-                BoundOperation { sql: BoundSql::Statements(statements), end: *end }
+                let only_reads = queries.iter().all(|q| !q.changes);
+                let transaction = if cx.read_only && only_reads { Transaction::ReadOnly } else { *transaction };
+                note_request(cx, db, &statements, transaction);
+                BoundOperation { sql: BoundSql::Statements(statements), transaction }
             }
         };
         let result_set = execute(db, &operation, || cx.mark_sent()).await?;
@@ -63,8 +66,8 @@ impl Action for DbAction {
     }
 }
 
-/// Adds the statements with their parameters, and the equivalent client command. `end` ends a transaction.
-fn note_request(cx: &ActionContext<'_>, db: &Database, statements: &[BoundStatement], end: Option<&str>) {
+/// Adds the statements with their parameters, and the equivalent client command.
+fn note_request(cx: &ActionContext<'_>, db: &Database, statements: &[BoundStatement], transaction: Transaction) {
     let dialect = db.server.dialect();
     // The parameters of MySQL have no number.
     let numbered = if dialect == Dialect::Mysql { Dialect::Sqlite } else { dialect };
@@ -75,8 +78,9 @@ fn note_request(cx: &ActionContext<'_>, db: &Database, statements: &[BoundStatem
     });
     cx.note(EvidenceKind::Request, requests.collect::<Vec<_>>().join("\n\n"));
     let mut literals: Vec<String> = statements.iter().map(|b| b.sql(|_, v| literal(v, dialect))).collect();
-    if let Some(end) = end {
-        literals.insert(0, "begin".into());
+    if let (Some(begin), Some(end)) = (transaction.begin(dialect), transaction.end(dialect)) {
+        let begin = if transaction == Transaction::ReadOnly { begin } else { "begin" };
+        literals.insert(0, begin.into());
         literals.push(end.into());
     }
     cx.note(EvidenceKind::Reproduce, db.server.client_command(ClientInput::Sql(&literals.join(";\n"))));
@@ -89,7 +93,7 @@ async fn read_script(cx: &ActionContext<'_>, db: &Database, path: &str) -> Resul
         .map_err(|e| ActionError::Invalid(format!("cannot read `{}`: {e}", path.display())))?;
     cx.note(EvidenceKind::Request, format!("-- {}\n{text}", path.display()));
     cx.note(EvidenceKind::Reproduce, db.server.client_command(ClientInput::File(&path.to_string_lossy())));
-    Ok(BoundOperation { sql: BoundSql::Script(text), end: Some("commit") })
+    Ok(BoundOperation { sql: BoundSql::Script(text), transaction: Transaction::Committed })
 }
 
 fn response_text(rows: &[Value], affected: i64) -> String {

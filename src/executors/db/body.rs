@@ -1,5 +1,8 @@
 //! Parses and checks the YAML body of `db`, without a database.
-use super::scan::{Dialect, Scanner, Statement};
+use super::{
+    scan::{Dialect, Scanner, Statement},
+    transaction::Transaction,
+};
 use crate::{
     diagnostic::Diagnostic,
     executor::Body,
@@ -17,8 +20,7 @@ pub struct DbAction {
 pub enum Operation {
     Statements {
         queries: Vec<Query>,
-        /// The statement that ends their transaction, if they have one.
-        end: Option<&'static str>,
+        transaction: Transaction,
     },
     /// The path of a file of statements, run in one transaction.
     File(Template),
@@ -55,7 +57,8 @@ pub fn compile(body: &mut Body<'_>) -> Option<DbAction> {
         "sql" => {
             let query = query(body, node)?;
             let (changes, summary) = (query.changes, summarize(&query.template));
-            Some(DbAction { changes, summary, operation: Operation::Statements { queries: vec![query], end: None } })
+            let operation = Operation::Statements { queries: vec![query], transaction: Transaction::Autocommit };
+            Some(DbAction { changes, summary, operation })
         }
         "transaction" => transaction(body, node),
         _ => {
@@ -79,11 +82,15 @@ fn transaction(body: &mut Body<'_>, node: &Node) -> Option<DbAction> {
     let compiled: Vec<Option<Query>> = statements.iter().map(|n| query(body, n)).collect();
     let rollback = body.get("rollback").is_some() && body.literal("rollback", "`true` or `false`")?;
     let queries: Vec<Query> = compiled.into_iter().collect::<Option<_>>()?;
-    let (kind, end) = if rollback { ("transaction rolled back", "rollback") } else { ("transaction", "commit") };
+    let (kind, transaction) = if rollback {
+        ("transaction rolled back", Transaction::RolledBack)
+    } else {
+        ("transaction", Transaction::Committed)
+    };
     Some(DbAction {
         changes: !rollback && queries.iter().any(|q| q.changes),
         summary: format!("{kind}, of {}: {}", queries.len(), summarize(&queries[0].template)),
-        operation: Operation::Statements { queries, end: Some(end) },
+        operation: Operation::Statements { queries, transaction },
     })
 }
 

@@ -6,6 +6,7 @@ use super::{
     database::{Database, Lease},
     scan::Dialect,
     server::{ErrorClass, ResultStream, Server, Session, SqlxResult, StatementError, StreamItem},
+    transaction::Transaction,
 };
 use crate::{
     executor::ActionError,
@@ -16,8 +17,7 @@ use futures::TryStreamExt;
 /// An operation with all values bound.
 pub struct BoundOperation {
     pub sql: BoundSql,
-    /// The statement that ends its transaction, if it has one.
-    pub end: Option<&'static str>,
+    pub transaction: Transaction,
 }
 
 pub enum BoundSql {
@@ -33,7 +33,10 @@ impl BoundOperation {
 
     /// Whether it may change data, so that it must not be sent twice.
     fn changes(&self) -> bool {
-        self.end.is_some() || self.statements().iter().any(|b| b.changes)
+        match self.transaction {
+            Transaction::Committed | Transaction::RolledBack => true,
+            Transaction::Autocommit | Transaction::ReadOnly => self.statements().iter().any(|b| b.changes),
+        }
     }
 }
 
@@ -55,7 +58,7 @@ pub async fn execute(
     mark_sent: impl FnOnce(),
 ) -> Result<ResultSet, ActionError> {
     let server = &*db.server;
-    if operation.end.is_some()
+    if operation.transaction != Transaction::Autocommit
         && server.dialect() == Dialect::Mysql
         && let Some(bound) = operation.statements().iter().find(|b| b.statement().commits_implicitly())
     {
@@ -68,16 +71,27 @@ pub async fn execute(
     mark_sent();
     let mut result = run_operation(lease.session(), server, operation).await;
     if let Err(StatementError::Server(e, _)) = &result
-        && matches!(server.classify(e, ""), ErrorClass::ConnectionLost)
-        && lease.idle_time.is_some()
         && !operation.changes()
     {
-        // The connection died while it was idle. Reads can be repeated; for changes `lease_alive` has checked the
-        // connection.
-        lease.discard();
-        db.clear().await;
-        lease = db.lease().await?;
-        result = run_operation(lease.session(), server, operation).await;
+        match server.classify(e, "") {
+            // The connection died while it was idle. Reads can be repeated; for changes `lease_alive` has checked the
+            // connection.
+            ErrorClass::ConnectionLost if lease.idle_time.is_some() => {
+                lease.discard();
+                db.clear().await;
+                lease = db.lease().await?;
+                result = run_operation(lease.session(), server, operation).await;
+            }
+            // The error has aborted the transaction.
+            ErrorClass::StaleStatement if operation.transaction == Transaction::ReadOnly => {
+                let session = lease.session();
+                result = match prepare_again(session, server, operation).await {
+                    Ok(()) => run_operation(session, server, operation).await,
+                    Err(e) => Err(e.into()),
+                };
+            }
+            _ => {}
+        }
     }
     match result {
         Ok(result_set) => {
@@ -122,12 +136,23 @@ async fn finish_failed(
             }
         },
     };
-    if operation.end.is_none() || lease.session().execute("rollback").await.is_ok() {
-        lease.release();
-    } else {
-        lease.discard();
+    let cancelled = match operation.transaction.cancel(db.server.dialect()) {
+        Some(sql) => lease.session().execute(sql).await,
+        None => Ok(()),
+    };
+    match cancelled {
+        Ok(()) => lease.release(),
+        Err(_) => lease.discard(),
     }
     error
+}
+
+/// Ends a transaction that a stale prepared statement has aborted, and forgets the statement.
+async fn prepare_again(session: &mut dyn Session, server: &dyn Server, operation: &BoundOperation) -> SqlxResult<()> {
+    if let Some(cancel) = operation.transaction.cancel(server.dialect()) {
+        session.execute(cancel).await?;
+    }
+    session.clear_statement_cache().await
 }
 
 async fn run_operation(
@@ -135,8 +160,8 @@ async fn run_operation(
     server: &dyn Server,
     operation: &BoundOperation,
 ) -> Result<ResultSet, StatementError> {
-    if operation.end.is_some() {
-        session.execute(server.dialect().begin()).await?;
+    if let Some(begin) = operation.transaction.begin(server.dialect()) {
+        session.execute(begin).await?;
     }
     let mut all = ResultSet::default();
     match &operation.sql {
@@ -145,14 +170,15 @@ async fn run_operation(
         }
         BoundSql::Statements(statements) => {
             for bound in statements {
-                let last = run_statement(session, server, bound, operation.end.is_none()).await?;
+                let last =
+                    run_statement(session, server, bound, operation.transaction == Transaction::Autocommit).await?;
                 all.rows = last.rows;
                 all.affected += last.affected;
                 all.notes.extend(last.notes);
             }
         }
     }
-    if let Some(end) = operation.end {
+    if let Some(end) = operation.transaction.end(server.dialect()) {
         session.execute(end).await?;
     }
     Ok(all)

@@ -7,6 +7,7 @@
 //! | `bound_statement` | a statement with bind parameters and their values |
 //! | `action` | the action: renders statements, runs them, builds output and evidence |
 //! | `execute` | runs statements on any server: lease, transaction, rows, errors |
+//! | `transaction` | how statements are grouped into a transaction |
 //! | `database` | the open target: a connection pool, which cancels abandoned statements on the server |
 //! | `cell` | the values of a row |
 //! | `server` | the traits that each kind of server implements |
@@ -34,6 +35,7 @@ mod scan;
 mod server;
 mod sqlite;
 mod target;
+mod transaction;
 
 use crate::executor::{Action, Body, Executor, TargetSpec};
 

@@ -64,16 +64,6 @@ impl Dialect {
             Dialect::Sqlite => format!("?{}", index + 1),
         }
     }
-
-    /// The statement that begins a transaction.
-    pub fn begin(self) -> &'static str {
-        match self {
-            // `immediate` waits for the write lock. Otherwise two transactions that read first and then write fail
-            // without waiting. The `select` makes the connection notice altered tables.
-            Dialect::Sqlite => "begin immediate; select 1 from sqlite_master limit 0",
-            Dialect::Postgres | Dialect::Mysql => "begin",
-        }
-    }
 }
 
 /// One kind of server at one address. Stateless: an open connection is a `Session`.

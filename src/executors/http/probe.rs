@@ -71,6 +71,7 @@ async fn probe_identity(
         cancel: CancellationToken::new(),
         secrets: environment.secrets(),
         target: None,
+        read_only: true,
         evidence: &evidence,
         sent: &sent,
     };
