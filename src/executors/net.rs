@@ -31,17 +31,27 @@ pub fn joined_headers(headers: &HeaderMap) -> Value {
 /// The JSON of a body whose content type says JSON, or which begins like an object or a list. Otherwise unset with the
 /// reason.
 pub fn json_body(content_type: &str, bytes: &[u8]) -> Value {
-    let unmarked = Encoding::for_bom(bytes).map_or(bytes, |(_, mark)| &bytes[mark..]);
-    let first = unmarked.iter().find(|b| **b != 0 && !b.is_ascii_whitespace());
-    if first.is_none() {
+    if first_byte(bytes).is_none() {
         return Value::unset("the body is empty");
     }
-    if !content_type.to_ascii_lowercase().contains("json") && !matches!(first, Some(b'{' | b'[')) {
+    if !is_meant_as_json(content_type, bytes) {
         let found = if content_type.is_empty() { "it has no content type" } else { content_type };
         return Value::unset(format!("the body is not JSON ({found}): `text` has it"));
     }
     json::read_bytes(bytes, charset(content_type))
         .unwrap_or_else(|e| Value::unset(format!("the body is invalid JSON: {e}")))
+}
+
+/// Whether the content type says JSON, or the body begins like an object or a list.
+pub fn is_meant_as_json(content_type: &str, bytes: &[u8]) -> bool {
+    let first = first_byte(bytes);
+    first.is_some() && (content_type.to_ascii_lowercase().contains("json") || matches!(first, Some(b'{' | b'[')))
+}
+
+/// The first byte that is neither white space nor part of a byte order mark or of a wide character.
+fn first_byte(bytes: &[u8]) -> Option<u8> {
+    let unmarked = Encoding::for_bom(bytes).map_or(bytes, |(_, mark)| &bytes[mark..]);
+    unmarked.iter().copied().find(|b| *b != 0 && !b.is_ascii_whitespace())
 }
 
 /// Decodes in the character set of the content type, by default UTF-8. Invalid sequences become `�`.

@@ -7,6 +7,7 @@ mod changes;
 mod job;
 mod logs;
 mod operations;
+mod pages;
 mod permissions;
 mod test_cluster;
 mod watching;

@@ -108,12 +108,14 @@ impl ApiClient {
         let (head, bytes) = response.into_parts();
         let (status, headers, address) = (head.status.as_u16(), head.headers, &self.address);
         let json: Option<Json> = serde_json::from_slice(&bytes).ok();
+        // Every object has a kind, except what `/version` returns.
+        let is_object = |json: &Json| json["kind"].is_string() || json["gitVersion"].is_string();
         let message = match json.as_ref().and_then(|j| j["message"].as_str()) {
             Some(message) => message.to_string(),
             None => String::from_utf8_lossy(&bytes).chars().take(200).collect(),
         };
         match (status, json) {
-            (200..300, Some(json)) => Ok(Response { status, json, headers }),
+            (200..300, Some(json)) if is_object(&json) => Ok(Response { status, json, headers }),
             (401, _) => Err(ActionError::Unreachable(format!(
                 "the cluster at {address} rejected the credentials (401): {message}; renew them in the kubeconfig"
             ))),

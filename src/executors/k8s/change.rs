@@ -207,7 +207,7 @@ fn combined_output(mut outputs: Vec<Value>, expected: usize) -> Value {
         return outputs.pop().unwrap_or_default();
     }
     let field = |v: &Value, key: &str| v.get(key).cloned().unwrap_or_default();
-    let objects = outputs.iter().map(|v| field(v, "object")).filter(|o| *o != Value::Null).collect();
+    let objects = outputs.iter().map(|v| field(v, "object")).filter(|o| matches!(o, Value::Map(_))).collect();
     let error = outputs.last().map(|v| field(v, "error")).unwrap_or_default();
     output_value(error == Value::Null, Value::Null, Value::list(objects), error)
 }
@@ -215,11 +215,10 @@ fn combined_output(mut outputs: Vec<Value>, expected: usize) -> Value {
 /// The output for several deletions: whether any object existed, which is unknown after a 403, and the first refusal
 /// other than 404.
 fn combined_deletions(outputs: &[Value]) -> Value {
-    let any = |found: Value| outputs.iter().any(|v| v.get("found") == Some(&found));
-    let found = match (any(Value::Bool(true)), any(Value::Null)) {
-        (false, true) => Value::Null,
-        (existed, _) => Value::Bool(existed),
-    };
+    let mut found = outputs.iter().filter_map(|v| v.get("found"));
+    let existed = found.clone().any(|f| *f == Value::Bool(true));
+    let unknown = found.find(|f| f.incomplete().is_some()).filter(|_| !existed);
+    let found = unknown.cloned().unwrap_or(Value::Bool(existed));
     let code = |v: &Value| v.get("error").and_then(|e| e.get("code")).and_then(Value::as_i64);
     let refused = outputs.iter().find(|v| code(v).is_some_and(|c| c != 404));
     let error = refused.and_then(|v| v.get("error")).cloned();
@@ -237,11 +236,12 @@ mod tests {
             output_value(found, Value::Null, Value::Null, error)
         };
         let (deleted, missing) = (output(Value::Bool(true), 200), output(Value::Bool(false), 404));
-        let forbidden = output(Value::Null, 403);
+        let unknown = Value::unset("refused");
+        let forbidden = output(unknown.clone(), 403);
         for (outputs, found, code) in [
             (vec![deleted.clone(), missing.clone()], Value::Bool(true), None),
             (vec![missing.clone(), missing.clone()], Value::Bool(false), None),
-            (vec![forbidden.clone(), missing], Value::Null, Some(403)),
+            (vec![forbidden.clone(), missing], unknown, Some(403)),
             (vec![forbidden, deleted], Value::Bool(true), Some(403)),
         ] {
             let combined = combined_deletions(&outputs);

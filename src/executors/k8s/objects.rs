@@ -12,24 +12,53 @@ pub fn object_key(object: &Json) -> ObjectKey {
     (text("namespace"), text("name"))
 }
 
-/// The `resourceVersion` of a list, if it is a number, and its objects.
-pub fn versioned_objects(list: Json) -> (Option<u64>, Objects) {
-    let version = list["metadata"]["resourceVersion"].as_str().and_then(|v| v.parse().ok());
-    (version, objects_of(list))
+/// A list, or a page of one.
+#[derive(Default)]
+pub struct ObjectList {
+    /// Its `resourceVersion`, if it is a number.
+    pub version: Option<u64>,
+    pub objects: Objects,
+    /// The token for the next page, if there is one.
+    pub next_page: Option<String>,
+    /// Why objects are missing, if they are.
+    pub missing: Option<String>,
 }
 
-/// The objects of a list, each with the `apiVersion` and `kind` that the server leaves out of items.
-pub fn objects_of(mut list: Json) -> Objects {
-    let kind = list["kind"].as_str().and_then(|k| k.strip_suffix("List")).unwrap_or_default().to_string();
-    let api_version = list["apiVersion"].as_str().unwrap_or_default().to_string();
-    let items = list.get_mut("items").map(Json::take).unwrap_or_default();
-    let Json::Array(items) = items else { return Objects::new() };
+impl ObjectList {
+    /// Each object has the `apiVersion` and `kind` that the server leaves out of items.
+    ///
+    /// # Errors
+    /// What was found in place of a list.
+    pub fn parse(mut list: Json) -> Result<ObjectList, String> {
+        let kind = list["kind"].as_str().unwrap_or_default().to_string();
+        let api_version = list["apiVersion"].as_str().unwrap_or_default().to_string();
+        let items = list.get_mut("items").map(Json::take);
+        let (Some(kind), Some(items)) = (kind.strip_suffix("List"), items) else {
+            return Err(format!("expected a list with `items`, found `kind: {kind}`"));
+        };
+        let items = match items {
+            Json::Array(items) => items,
+            // How Go writes a list that was never filled.
+            Json::Null => vec![],
+            _ => return Err("expected a list under `items`, found another type".into()),
+        };
+        let metadata = |field: &str| list["metadata"][field].as_str().filter(|text| !text.is_empty());
+        Ok(ObjectList {
+            version: metadata("resourceVersion").and_then(|v| v.parse().ok()),
+            next_page: metadata("continue").map(str::to_string),
+            objects: objects_of(items, kind, &api_version),
+            missing: None,
+        })
+    }
+}
+
+fn objects_of(items: Vec<Json>, kind: &str, api_version: &str) -> Objects {
     let with_type = |item: Json| {
         let key = object_key(&item);
         let Json::Object(fields) = item else { return (key, Value::Null) };
         let mut object = serde_json::Map::new();
-        object.insert("apiVersion".into(), api_version.clone().into());
-        object.insert("kind".into(), kind.clone().into());
+        object.insert("apiVersion".into(), api_version.into());
+        object.insert("kind".into(), kind.into());
         object.extend(fields);
         (key, Value::from(Json::Object(object)))
     };

@@ -43,7 +43,19 @@ pub enum RequestKind {
     Change,
 }
 
-/// The output for a response about one object. On 403 `found` is null: without permission, existence is unknown.
+/// The output of a list of which objects are missing, for a reason.
+pub fn with_missing_objects(output: &Value, reason: &str) -> Value {
+    let field = |name: &str| output.get(name).cloned().unwrap_or_default();
+    let partial = |name: &str| Value::partial(field(name), reason);
+    let items = if field("items") == Value::Null { Value::Null } else { partial("items") };
+    match field("found") {
+        Value::Bool(true) => output_value(true, field("object"), items, field("error")),
+        _ => output_value(partial("found"), partial("object"), items, partial("error")),
+    }
+}
+
+/// The output for a response about one object. After a 403 only `error` is set: without permission, existence is
+/// unknown.
 pub fn response_output(response: Response, kind: RequestKind) -> Value {
     if response.is_error() {
         let absent = match kind {
@@ -51,15 +63,23 @@ pub fn response_output(response: Response, kind: RequestKind) -> Value {
             RequestKind::Create => true,
             RequestKind::Change => response.status != 403,
         };
-        return error_output(&response, if absent { Value::Bool(false) } else { Value::Null });
+        return error_output(&response, absent.then_some(false));
     }
     // The response to a deletion is a Status, or the object while finalizers hold it.
     let object = if response.json["kind"] == "Status" { Value::Null } else { Value::from(response.json) };
     output_value(true, object, Value::Null, Value::Null)
 }
 
-pub fn error_output(response: &Response, found: Value) -> Value {
-    output_value(found, Value::Null, Value::Null, Value::from(response.json.clone()))
+/// The output for a refusal. `found`: whether the object exists, if the refusal shows it.
+pub fn error_output(response: &Response, found: Option<bool>) -> Value {
+    let error = Value::from(response.json.clone());
+    match found {
+        Some(found) => output_value(found, Value::Null, Value::Null, error),
+        None => {
+            let refused = Value::unset(format!("the cluster refused ({}): {}", response.status, response.message()));
+            output_value(refused.clone(), refused.clone(), refused, error)
+        }
+    }
 }
 
 /// Registers the data of Secrets to be masked.

@@ -2,8 +2,10 @@
 use super::{
     catalog::ResourceType,
     cursor::{Cursor, Subject},
-    objects::{metadata, objects_of, versioned_objects},
-    output::{RequestKind, error_output, items_output, mask_secrets, pretty_json, response_output},
+    objects::{ObjectList, metadata},
+    output::{
+        RequestKind, error_output, items_output, mask_secrets, pretty_json, response_output, with_missing_objects,
+    },
     request::{Call, Namespace, subresource_flag, with_query, with_subresource},
     selector::{ObjectFilter, labels_from_pairs, parse_labels},
     types::{ListQuery, SelectorSource},
@@ -12,13 +14,12 @@ use super::{
 use crate::{
     event::EvidenceKind,
     executor::{ActionError, Output},
-    executors::apiserver::Response,
+    executors::apiserver::{Response, percent_encoded},
     expr::{Template, Tree},
     value::Value,
 };
 use futures::{StreamExt, stream};
 use http::Method;
-use serde_json::Value as Json;
 use std::{sync::Arc, time::Instant};
 
 /// For `list: "*"`, which sends one request per resource type.
@@ -43,11 +44,10 @@ impl Call<'_> {
             let watch = self.cluster.watch(&collection, "");
             let _hold = watch.hold_latest();
             let path = with_query(&collection, &[("fieldSelector", &format!("metadata.name={name}"))]);
-            let response = self.get_json(&path).await?;
-            if !response.is_error() {
+            if let Ok(list) = self.get_list(&path).await? {
                 let filter = ObjectFilter { name: Some(name), ..ObjectFilter::default() };
                 let subject = Subject { filter, resource, command };
-                return Ok(self.observation(response.json, &watch, subject));
+                return Ok(self.observation(list, &watch, subject));
             }
             // `get` may be allowed without `list`. The engine polls then.
         }
@@ -69,18 +69,20 @@ impl Call<'_> {
         let watch = self.cluster.watch(&path, &fields);
         let _hold = watch.hold_latest();
         let path = with_query(&path, &[("labelSelector", &labels), ("fieldSelector", &fields)]);
-        let response = self.get_json(&path).await?;
-        if response.is_error() {
-            return Ok(Output::new(error_output(&response, Value::Null), self.started));
+        match self.get_list(&path).await? {
+            Ok(list) => Ok(self.observation(list, &watch, Subject { filter, resource, command })),
+            Err(refusal) => Ok(Output::new(error_output(&refusal, None), self.started)),
         }
-        Ok(self.observation(response.json, &watch, Subject { filter, resource, command }))
     }
 
     /// The output for a list, from which a watch can continue.
-    fn observation(&self, list: Json, watch: &Arc<Watch>, subject: Subject) -> Output {
-        let (version, mut objects) = versioned_objects(list);
+    fn observation(&self, list: ObjectList, watch: &Arc<Watch>, subject: Subject) -> Output {
+        let ObjectList { version, mut objects, missing, .. } = list;
         mask_secrets(self.cx, objects.values());
         objects.retain(|k, o| subject.filter.matches(k, o));
+        if let Some(reason) = missing {
+            return Output::new(with_missing_objects(&subject.value(&objects), &reason), self.started);
+        }
         let output = Output::new(subject.value(&objects), self.started);
         match version {
             Some(version) => output.with_cursor(Cursor {
@@ -114,9 +116,12 @@ impl Call<'_> {
         let responses: Vec<_> = stream::iter(requests).buffered(MAX_PARALLEL_LISTS).collect().await;
         let mut found: Vec<Value> = vec![];
         let mut uids: Vec<String> = vec![];
-        for (resource, response) in types.iter().zip(responses) {
-            let Some(response) = self.listed_or_skipped(resource, response).await? else { continue };
-            for (key, object) in objects_of(response.json) {
+        let groups = catalog.unavailable.iter().filter(|g| !g.starts_with("metrics.k8s.io"));
+        let mut missing: Vec<String> = groups.map(|g| format!("{g} is not available")).collect();
+        for ((resource, path), response) in types.iter().zip(&paths).zip(responses) {
+            let list = self.listed_or_skipped(resource, path, response).await?;
+            missing.extend(list.missing);
+            for (key, object) in list.objects {
                 let uid = metadata(&object, "uid").map(Value::to_string).unwrap_or_default();
                 // Two groups can serve the same object.
                 if filter.matches(&key, &object) && (uid.is_empty() || !uids.contains(&uid)) {
@@ -128,7 +133,7 @@ impl Call<'_> {
         mask_secrets(self.cx, found.iter());
         let value = items_output(found.iter());
         self.cx.note(EvidenceKind::Response, pretty_json(&value.to_json()));
-        Ok(value)
+        if missing.is_empty() { Ok(value) } else { Ok(with_missing_objects(&value, &missing.join("; "))) }
     }
 
     pub async fn events(&self, object: Option<&Template>) -> Result<Value, ActionError> {
@@ -151,11 +156,13 @@ impl Call<'_> {
         let fields = subject.as_ref().map(of_subject).unwrap_or_default();
         self.note_get("events", &namespace, "", &fields);
         let path = with_query(&events.path(namespace.name(), None), &[("fieldSelector", &fields)]);
-        let response = self.get_json(&path).await?;
-        if response.is_error() {
-            return Ok(error_output(&response, Value::Null));
-        }
-        Ok(items_output(objects_of(response.json).values()))
+        Ok(match self.get_list(&path).await? {
+            Ok(ObjectList { objects, missing: None, .. }) => items_output(objects.values()),
+            Ok(ObjectList { objects, missing: Some(reason), .. }) => {
+                with_missing_objects(&items_output(objects.values()), &reason)
+            }
+            Err(refusal) => error_output(&refusal, None),
+        })
     }
 
     /// Renders the selectors of a list: the filter, and the field selector.
@@ -202,31 +209,65 @@ impl Call<'_> {
         self.note_command(&args)
     }
 
-    /// The response to one list of `list: "*"`; `None`, with a note, if this resource cannot be listed (no permission,
-    /// no longer served).
+    /// The list at a path, with all of its pages; a refusal is the inner error.
+    async fn get_list(&self, path: &str) -> Result<Result<ObjectList, Response>, ActionError> {
+        let response = self.get_json(path).await?;
+        if response.is_error() { Ok(Err(response)) } else { self.all_pages(path, response).await.map(Ok) }
+    }
+
+    /// The whole list of which `first` is the first page. A server that limits its pages names the next one. If that is
+    /// refused (it expires after some minutes), objects are missing.
+    async fn all_pages(&self, path: &str, first: Response) -> Result<ObjectList, ActionError> {
+        let address = &self.cluster.api.address;
+        let parse = |response: Response| {
+            let list = ObjectList::parse(response.json);
+            list.map_err(|e| ActionError::Unreachable(format!("unexpected response of the cluster at {address}: {e}")))
+        };
+        let mut list = parse(first)?;
+        while let Some(token) = list.next_page.take() {
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let next = self.get_json(&format!("{path}{separator}continue={}", percent_encoded(&token))).await?;
+            if next.is_error() {
+                let (count, status, message) = (list.objects.len(), next.status, next.message());
+                list.missing = Some(format!("the list ends after {count} objects ({status}): {message}"));
+                break;
+            }
+            let page = parse(next)?;
+            list.objects.extend(page.objects);
+            list.next_page = page.next_page;
+        }
+        Ok(list)
+    }
+
+    /// The objects for one list of `list: "*"`. A resource that may not be listed is missing; one that is no longer served
+    /// has no objects.
     async fn listed_or_skipped(
         &self,
         resource: &ResourceType,
+        path: &str,
         response: Result<Response, ActionError>,
-    ) -> Result<Option<Response>, ActionError> {
+    ) -> Result<ObjectList, ActionError> {
         let name = resource.qualified_name();
         let response = match response {
             // The definition was deleted meanwhile.
             Err(ActionError::Invalid(why)) => {
                 self.cluster.forget_catalog().await;
                 self.cx.note(EvidenceKind::Note, format!("left out {name}: {why}"));
-                return Ok(None);
+                return Ok(ObjectList::default());
             }
             other => other?,
         };
         if !response.is_error() {
-            return Ok(Some(response));
+            let mut list = self.all_pages(path, response).await?;
+            list.missing = list.missing.map(|why| format!("{name}: {why}"));
+            return Ok(list);
         }
         let (status, message) = (response.status, response.message());
-        if [403, 404, 405].contains(&status) {
-            self.cx.note(EvidenceKind::Note, format!("left out {name} ({status}): {message}"));
-            return Ok(None);
+        if ![403, 404, 405].contains(&status) {
+            return Err(ActionError::Invalid(format!("cannot list {name} ({status}): {message}")));
         }
-        Err(ActionError::Invalid(format!("cannot list {name} ({status}): {message}")))
+        self.cx.note(EvidenceKind::Note, format!("left out {name} ({status}): {message}"));
+        let missing = (status == 403).then(|| format!("{name} may not be listed (403)"));
+        Ok(ObjectList { missing, ..ObjectList::default() })
     }
 }

@@ -4,7 +4,7 @@
 //! Versions are compared as numbers: a `resourceVersion` is the revision of the store, and since Kubernetes 1.35 its
 //! order within a resource is documented. If a server's versions are not numbers, the watch is refused and waiters
 //! poll.
-use super::objects::{ObjectKey, Objects, object_key, versioned_objects};
+use super::objects::{ObjectKey, ObjectList, Objects, object_key};
 use crate::{executors::apiserver::percent_encoded, value::Value};
 use futures::TryStreamExt;
 use http::Request;
@@ -268,7 +268,9 @@ impl Watch {
         let epoch = self.lock().epoch;
         let Some(request) = self.request("limit=0") else { return false };
         let Ok(json) = self.client.request::<Json>(request).await else { return false };
-        let (Some(version), objects) = versioned_objects(json) else { return false };
+        let Ok(ObjectList { version: Some(version), objects, next_page: None, .. }) = ObjectList::parse(json) else {
+            return false;
+        };
         self.push(epoch, Entry::Relist { version, objects: Arc::new(objects) })
     }
 }

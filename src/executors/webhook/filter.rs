@@ -7,6 +7,7 @@ use crate::{
     value::Value,
     yaml::{Kind, Node},
 };
+use std::sync::Arc;
 
 const KEYS: [&str; 4] = ["method", "headers", "body", "text"];
 
@@ -58,12 +59,29 @@ fn refuse_matchers(node: &Node, body: &mut Body<'_>) {
     }
 }
 
-pub(super) fn matches(pattern: &Value, actual: &Value) -> bool {
+/// Whether a delivery matches. The error is the reason why that cannot be told: a field that was not observed.
+pub(super) fn matches(pattern: &Value, actual: &Value) -> Result<bool, Arc<str>> {
     match (pattern, actual) {
-        (Value::Map(p), Value::Map(a)) => p.iter().all(|(k, v)| a.get(k).is_some_and(|w| matches(v, w))),
-        (Value::List(p), Value::List(a)) => p.len() == a.len() && p.iter().zip(a.iter()).all(|(p, a)| matches(p, a)),
-        (p, a) => p.same(a),
+        (_, Value::Unset(reason)) => Err(reason.clone()),
+        (Value::Map(p), Value::Map(a)) => all(p.iter().map(|(k, v)| a.get(k).map_or(Ok(false), |w| matches(v, w)))),
+        (Value::List(p), Value::List(a)) if p.len() == a.len() => {
+            all(p.iter().zip(a.iter()).map(|(p, a)| matches(p, a)))
+        }
+        (p, a) => Ok(p.same(a)),
     }
+}
+
+/// One part that does not match decides, whatever the others are.
+fn all(parts: impl Iterator<Item = Result<bool, Arc<str>>>) -> Result<bool, Arc<str>> {
+    let mut total = Ok(true);
+    for part in parts {
+        match part {
+            Ok(false) => return Ok(false),
+            Ok(true) => {}
+            Err(reason) => total = Err(reason),
+        }
+    }
+    total
 }
 
 #[cfg(test)]
@@ -73,7 +91,7 @@ mod tests {
 
     #[test]
     fn maps_match_supersets_and_other_values_equal_ones() {
-        let matched = |p: serde_json::Value, s: serde_json::Value| matches(&p.into(), &s.into());
+        let matched = |p: serde_json::Value, s: serde_json::Value| matches(&p.into(), &s.into()).unwrap();
         assert!(matched(json!({"a": {"b": 1}}), json!({"a": {"b": 1, "c": 2}, "d": 3})));
         assert!(matched(json!({"a": [{"b": 1}]}), json!({"a": [{"b": 1, "c": 2}]})));
         assert!(matched(json!({}), json!({"a": 1})));
@@ -81,5 +99,14 @@ mod tests {
         assert!(!matched(json!({"a": [1]}), json!({"a": [1, 2]})));
         assert!(!matched(json!({"a": null}), json!({})), "a missing entry is not null");
         assert!(!matched(json!({"a": {}}), json!({"a": null})));
+    }
+
+    #[test]
+    fn a_field_that_was_not_observed_leaves_it_open_unless_another_decides() {
+        let delivery = Value::map([("method".into(), "POST".into()), ("body".into(), Value::unset("cut off"))]);
+        let about = |json: serde_json::Value| matches(&json.into(), &delivery);
+        assert_eq!(about(json!({ "method": "POST" })), Ok(true));
+        assert_eq!(about(json!({ "method": "PUT", "body": { "a": 1 } })), Ok(false));
+        assert_eq!(about(json!({ "method": "POST", "body": { "a": 1 } })), Err("cut off".into()));
     }
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     address::Address,
     executor::Started,
-    executors::net::{decode_text, joined_headers, json_body},
+    executors::net::{decode_text, is_meant_as_json, joined_headers, json_body},
     expr::{Expression, Scope},
     value::{Map, Value},
 };
@@ -42,6 +42,8 @@ struct MailboxState {
     deliveries: Vec<Arc<Delivery>>,
     /// How many deliveries did not match the filter.
     ignored: usize,
+    /// Why the last delivery that may match the filter, or may not, could not be read.
+    undecided: Option<Arc<str>>,
     /// How many of `replies` have been used.
     replied: usize,
     /// By the id of the delivery.
@@ -92,7 +94,9 @@ impl Mailbox {
         let too_large = || Value::unset("the body is larger than a box accepts");
         let body = raw.as_ref().map_or_else(too_large, |raw| json_body(content_type, raw));
         let text = raw.as_ref().map_or_else(too_large, |raw| Value::from(decode_text(content_type, raw.to_vec())));
-        let digest = raw.as_ref().map_or(Value::Null, |raw| hex::encode(Sha256::digest(raw)).into());
+        let digest = raw.as_ref().map_or_else(too_large, |raw| hex::encode(Sha256::digest(raw)).into());
+        let is_readable = |raw: &Bytes| !matches!(body, Value::Unset(_)) || !is_meant_as_json(content_type, raw);
+        let is_readable = raw.as_ref().is_some_and(is_readable);
         let delivery = Value::map([
             ("at".into(), Value::Time(arrived.at)),
             ("method".into(), Value::from(method)),
@@ -102,16 +106,24 @@ impl Mailbox {
             ("text".into(), text),
             ("digest".into(), digest.clone()),
         ]);
-        let id = self.id.as_ref().and_then(|e| e.eval(&Scope::default().with_all(&delivery)).ok());
         let mut state = self.state.lock();
-        if self.filter.as_ref().is_some_and(|pattern| !filter::matches(pattern, &delivery)) {
-            state.ignored += 1;
-            return Reply::default();
+        match self.filter.as_ref().map_or(Ok(true), |pattern| filter::matches(pattern, &delivery)) {
+            Ok(true) => {}
+            Err(reason) if !is_readable => {
+                state.undecided = Some(reason);
+                return if raw.is_some() { Reply::default() } else { too_large_reply() };
+            }
+            // A body that is not meant as JSON has no entry that could match.
+            Ok(false) | Err(_) => {
+                state.ignored += 1;
+                return Reply::default();
+            }
         }
+        let id = self.id.as_ref().and_then(|e| e.eval(&Scope::default().with_all(&delivery)).ok());
         let mut fields = delivery.as_map().cloned().unwrap_or_default();
         state.count_attempt(id.unwrap_or(Value::Null), digest, arrived.clock, &mut fields);
         let reply = match raw {
-            None => Reply { kind: ReplyKind::Status(413), ..Reply::default() },
+            None => too_large_reply(),
             Some(_) => {
                 let last = self.replies.len().saturating_sub(1);
                 let reply = self.replies.get(state.replied.min(last)).cloned().unwrap_or_default();
@@ -126,16 +138,21 @@ impl Mailbox {
         reply
     }
 
-    /// The deliveries in the order of their arrival, and how many did not match the filter.
-    pub fn deliveries(&self) -> (Vec<Arc<Delivery>>, usize) {
+    /// The deliveries in the order of their arrival, how many did not match the filter, and why it is not known of one
+    /// whether it does.
+    pub fn deliveries(&self) -> (Vec<Arc<Delivery>>, usize, Option<Arc<str>>) {
         let state = self.state.lock();
-        (state.deliveries.clone(), state.ignored)
+        (state.deliveries.clone(), state.ignored, state.undecided.clone())
     }
 
     pub async fn wait_for_more_than(&self, known: usize) {
         // Fails only if the sender is dropped, which `self` owns.
         let _ = self.count.subscribe().wait_for(|n| *n > known).await;
     }
+}
+
+fn too_large_reply() -> Reply {
+    Reply { kind: ReplyKind::Status(413), ..Reply::default() }
 }
 
 impl MailboxState {
@@ -145,12 +162,16 @@ impl MailboxState {
         let attempt = before.map_or(1, |b| b.count + 1);
         let gap = before.map_or(Value::Null, |b| arrived.saturating_duration_since(b.last).into());
         let first_digest = before.map_or_else(|| digest.clone(), |b| b.first_digest.clone());
-        let same = digest != Value::Null && digest == first_digest;
+        let same = match (&digest, &first_digest) {
+            (Value::Unset(_), _) => digest.clone(),
+            (_, Value::Unset(_)) => first_digest.clone(),
+            _ => Value::Bool(digest == first_digest),
+        };
         self.attempts.insert(id.to_json().to_string(), Attempts { count: attempt, last: arrived, first_digest });
         fields.insert("id".into(), id);
         fields.insert("attempt".into(), attempt.into());
         fields.insert("gap".into(), gap);
-        fields.insert("same_bytes".into(), same.into());
+        fields.insert("same_bytes".into(), same);
     }
 }
 

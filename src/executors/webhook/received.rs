@@ -48,7 +48,7 @@ impl Action for Received {
         let name = cx.render_text(&self.name)?;
         let mailbox = inbox.find(cx, &name)?;
         let verifier = self.secret.as_ref().map(|t| verifier(cx, inbox, cx.render(t)?)).transpose()?;
-        let (deliveries, ignored) = mailbox.deliveries();
+        let (deliveries, ignored, undecided) = mailbox.deliveries();
         let count = deliveries.len();
         cx.note(EvidenceKind::Note, summarize(&name, count, ignored, inbox.boxes.unrouted.lock().clone()));
         let mut list = vec![];
@@ -65,7 +65,14 @@ impl Action for Received {
             list.push(delivery.value(&verified));
         }
         let reached = inbox.boxes.reached.load(Ordering::SeqCst);
-        let value = Value::map([("deliveries".into(), Value::list(list)), ("reached".into(), reached.into())]);
+        let list = match undecided {
+            Some(reason) => {
+                let reason = format!("one more delivery may be among those that `about` selects: {reason}");
+                Value::partial(Value::list(list), reason)
+            }
+            None => Value::list(list),
+        };
+        let value = Value::map([("deliveries".into(), list), ("reached".into(), reached.into())]);
         Ok(Output::new(value, started).with_cursor(DeliveryCursor(count)))
     }
 

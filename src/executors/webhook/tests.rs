@@ -524,3 +524,33 @@ async fn boxes_have_the_public_url() {
     assert!(matches!(&e, ActionError::Unreachable(m) if m.contains(&taken.to_string())), "{e}");
     assert!(action(&Webhook, "open: a").changes() && !action(&Webhook, "received: a").changes());
 }
+
+#[tokio::test]
+async fn a_delivery_that_may_match_makes_the_list_partial() {
+    let h = harness(SIGNED).await;
+    let json = async |url: &str, body: String| {
+        let request = Client::new().post(url).header("content-type", "application/json").body(body);
+        // What is too large may be refused before it is sent.
+        let _ = request.send().await;
+    };
+    for (name, body, partial) in [
+        ("cut", r#"{"event":"deleted""#.to_string(), Some("invalid JSON")),
+        ("twice", r#"{"event":"a","event":"deleted"}"#.into(), Some("duplicate key `event`")),
+        ("large", format!("{{\"event\":\"{}\"}}", "x".repeat(9 << 20)), Some("larger than a box accepts")),
+        ("other", r#"{"event":"created"}"#.into(), None),
+        ("empty", String::new(), None),
+        ("list", r#"["deleted"]"#.into(), None),
+    ] {
+        let url = open(&h, &format!("{{ open: {name}, about: {{ body: {{ event: deleted }} }} }}")).await;
+        json(&url, body).await;
+        let out = perform(&h, &format!("received: {name}")).await.unwrap();
+        let reason = out.value.get("deliveries").unwrap().incomplete().cloned();
+        match partial {
+            Some(text) => assert!(reason.as_ref().is_some_and(|r| r.contains(text)), "{name}: {reason:?}"),
+            None => assert_eq!(reason, None, "{name}"),
+        }
+    }
+    let url = open(&h, "{ open: text, about: { body: { event: deleted } } }").await;
+    post(&url, "a ping in plain text").await.unwrap();
+    assert!(received(&h, "received: text").await.is_empty(), "it has no entry `event`");
+}
