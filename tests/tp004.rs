@@ -124,6 +124,52 @@ fn passes_on_postgresql_and_a_real_cluster() {
     assert!(!left.contains(&run), "left in the cluster: {left}");
 }
 
+/// The platform reaches PostgreSQL through a relay that is a process of its own. A runner is killed while it is cut.
+#[test]
+#[ignore = "needs PostgreSQL and a Kubernetes API server: tests/run"]
+fn passes_with_a_relay_process_on_a_real_cluster() {
+    let kubeconfig = support::real_cluster().to_string_lossy().into_owned();
+    passes_with_a_relay_process(&support::fresh_database("tp004_relay_kube"), &["--kubeconfig", &kubeconfig]);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: tests/run"]
+fn passes_with_a_relay_process_on_postgresql() {
+    passes_with_a_relay_process(&support::fresh_database("tp004_relay"), &[]);
+}
+
+fn passes_with_a_relay_process(database: &str, more: &[&str]) {
+    let workspace = Workspace::new();
+    let upstream =
+        database.split(['@', '/']).find(|part| part.contains(':') && !part.ends_with(':')).expect("an address");
+    let mut relay = support::RelayProcess::start(workspace.folder.path(), upstream);
+    let through_relay = database.replace(upstream, &relay.address);
+    let sandbox = SandboxProcess::start(&workspace, &[&["--database", &through_relay], more].concat());
+    // the runner reads the database directly, and the fault is the relay's
+    let text = std::fs::read_to_string(&sandbox.env_file).expect("the environment").replace(&through_relay, database);
+    let (head, rest) = text.split_once("      database-down:\n").expect("a fault");
+    let (_, tail) = rest.split_once("      cluster-unreachable:\n").expect("a fault");
+    let fault = "      database-down: { relay: { control: relay.sock } }\n      cluster-unreachable:\n";
+    std::fs::write(workspace.path("tp-runner.yaml"), format!("{head}{fault}{tail}")).expect("a file");
+
+    let ran = workspace.run(&["run", "TP-004"]).assert_code(0);
+    assert_eq!(verdicts(&workspace.report()).iter().filter(|(_, v)| v == "passed").count(), 10, "{}", ran.text());
+    let doctor = workspace.run(&["doctor", "TP-004", "--faults"]).assert_code(0).stdout;
+    assert!(doctor.contains("ok      fault database-down: heal, and connect through "), "{doctor}");
+
+    let mut killed = workspace.command(&["run", "TP-004", "--case", "TC-INT-010"]).spawn().expect("the binary");
+    relay.wait_for_a_refused_connection();
+    killed.kill().and_then(|()| killed.wait()).expect("a runner");
+    assert!(relay.is_alive());
+    for args in [&["run", "TP-004"][..], &["doctor", "TP-004", "--faults"]] {
+        let text = workspace.run(args).assert_code(3).text();
+        assert!(text.contains("is broken: cut since ") && text.contains("tp-runner relay heal"), "{text}");
+    }
+    workspace.run(&["relay", "heal"]).assert_code(0);
+    let ran = workspace.run(&["run", "TP-004"]).assert_code(0);
+    assert!(ran.stdout.contains("must 3/3, should 4/4, nice 3/3"), "{}", ran.text());
+}
+
 #[test]
 fn equal_runs_give_equal_reports_except_times_names_and_ids() {
     let redact = |report: String, run: &str| {

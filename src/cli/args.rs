@@ -1,7 +1,7 @@
 //! The command-line arguments.
-use crate::{outcome::Tier, report::console::progress::Detail};
+use crate::{outcome::Tier, relay::FaultMode, report::console::progress::Detail};
 use clap::{
-    Args as ClapArgs, ColorChoice, Parser, Subcommand,
+    Args as ClapArgs, ColorChoice, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use std::path::PathBuf;
@@ -34,6 +34,8 @@ pub enum Command {
     Prove(Box<Prove>),
     /// Write the report of a recorded run
     Report(Report),
+    /// Forward connections to a dependency of the platform until Ctrl-C, and break them on command
+    Relay(Relay),
     /// Run the sandbox in the foreground until Ctrl-C
     #[cfg(feature = "sandbox")]
     Sandbox(Sandbox),
@@ -167,6 +169,9 @@ pub struct Run {
 pub struct Doctor {
     /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
     pub plans: Vec<String>,
+    /// Also break and heal the connection of each fault; refused in a protected environment
+    #[arg(long)]
+    pub faults: bool,
     #[command(flatten)]
     pub execution: ExecutionArgs,
 }
@@ -216,6 +221,36 @@ pub struct Report {
     /// File to write [default: stdout]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// What to do with a relay that is running.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum RelayAction {
+    /// Print its addresses, connections and faults
+    State,
+    /// Break its connections
+    Break,
+    /// Restore its connections
+    Heal,
+}
+
+#[derive(ClapArgs)]
+pub struct Relay {
+    /// Control a relay that is running, instead of starting one
+    #[arg(value_name = "ACTION", conflicts_with_all = ["listen", "upstream"])]
+    pub action: Option<RelayAction>,
+    /// For break and heal: cut, reset, swallow, 'delay 2s' or 'throttle 2000' [default: break: cut; heal: all]
+    #[arg(value_name = "FAULT")]
+    pub fault: Option<FaultMode>,
+    /// Where the platform connects
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "action")]
+    pub listen: Option<std::net::SocketAddr>,
+    /// Where the relay connects: host and port of the dependency
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "action")]
+    pub upstream: Option<String>,
+    /// Unix socket that controls the relay; an environment names it in `relay: { control: SOCKET }`
+    #[arg(long, value_name = "SOCKET", default_value = "relay.sock")]
+    pub control: PathBuf,
 }
 
 /// How the sandbox is assembled.

@@ -50,7 +50,7 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<RunI
     schedule.plan.vars =
         schedule.vars.iter().map(|(n, _)| (n.clone(), base.get(n).map(Value::to_string).unwrap_or_default())).collect();
     let live = Arc::new(LiveSource::new(run.clone(), secrets.clone(), environment, &schedule.targets));
-    let fault_switches = relays::start(&schedule).await?;
+    let fault_switches = relays::start(&schedule, &run.dir).await?;
     let start = RunStarted {
         run: run.id.clone(),
         started: run.started,

@@ -8,6 +8,7 @@ mod check;
 #[cfg(feature = "sandbox")]
 mod defects;
 mod doctor;
+mod doctor_faults;
 mod dry_run;
 mod environment;
 mod execute;
@@ -21,6 +22,7 @@ mod plans;
 mod print;
 mod prove;
 mod prover;
+mod relay;
 mod relays;
 mod replay;
 mod report;
@@ -79,6 +81,7 @@ fn run_command(args: args::Args) -> Result<u8, Failure> {
             args::Command::Doctor(a) => doctor::command(a).await,
             args::Command::Prove(a) => prove::command(a, args.output).await,
             args::Command::Report(a) => report::command(a),
+            args::Command::Relay(a) => relay::command(a).await,
             #[cfg(feature = "sandbox")]
             args::Command::Sandbox(a) => sandbox::command(a).await,
         }

@@ -69,7 +69,8 @@ impl ActionRunner<'_> {
         Some(stack.remove(i))
     }
 
-    async fn break_fault(&self, at: &Address, name: &str) -> Result<(), ActionError> {
+    /// Breaks the connection of a fault. The caller must heal it.
+    pub async fn break_fault(&self, at: &Address, name: &str) -> Result<(), ActionError> {
         if let Some(switch) = self.context.fault_switches.get(name) {
             return switch.cut().await;
         }
@@ -83,13 +84,20 @@ impl ActionRunner<'_> {
     pub async fn heal_fault(&self, at: &Address, name: &str) -> Result<Option<u64>, ActionError> {
         self.effects.faults.lock().retain(|f| f != name);
         if let Some(switch) = self.context.fault_switches.get(name) {
-            let refused = switch.refused();
-            return switch.heal().await.map(|()| Some(refused));
+            return switch.heal().await.map(Some);
         }
         let Some(Fault::Actions { heal, refused, .. }) = self.fault(name) else { return Err(unknown(name)) };
         let outcome = self.run_fault_actions(at, heal).await?;
         let refused = refused.as_ref().and_then(|e| e.eval(&outcome.scope).ok()).and_then(|v| v.as_i64());
         Ok(refused.and_then(|n| u64::try_from(n).ok()))
+    }
+
+    /// Performs the actions that pass while the connection of a fault works.
+    pub async fn probe_fault(&self, at: &Address, name: &str) -> Result<(), ActionError> {
+        match self.fault(name) {
+            Some(Fault::Actions { probe, .. }) => self.run_fault_actions(at, probe).await.map(drop),
+            _ => Err(unknown(name)),
+        }
     }
 
     fn fault(&self, name: &str) -> Option<&Fault> {

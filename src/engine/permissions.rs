@@ -15,7 +15,7 @@ pub type Permissions = BTreeSet<(String, Permission)>;
 pub fn of(schedule: &Schedule, known: &Scope) -> Permissions {
     let sentences = schedule.cases.iter().flat_map(|c| &c.sentences).map(|s| &s.actions);
     let faults = schedule.faults.iter().flat_map(|(_, fault)| match fault {
-        Fault::Actions { cut, heal, .. } => vec![cut, heal],
+        Fault::Actions { cut, heal, probe, .. } => vec![cut, heal, probe],
         Fault::Relay { .. } => vec![],
     });
     let environment = [&schedule.setup, &schedule.teardown, &schedule.on_failure];

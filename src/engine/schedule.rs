@@ -5,7 +5,7 @@ use crate::{
     executor::{Action, TargetSpec},
     expr::{AssertionResult, Expression, Template, Tree},
     outcome::Tier,
-    plan::{Assertions, Foreach, Overlap, RelayFault, SecretSource},
+    plan::{Assertions, Foreach, Overlap, RelayFault, RelayPlace, SecretSource},
     source::Location,
     value::Value,
 };
@@ -90,8 +90,16 @@ pub struct Target {
 }
 
 pub enum Fault {
-    Relay { listen: String, upstream: String, how: RelayFault },
-    Actions { cut: Vec<ScheduledAction>, heal: Vec<ScheduledAction>, refused: Option<Expression> },
+    Relay {
+        relay: RelayPlace,
+        how: RelayFault,
+    },
+    Actions {
+        cut: Vec<ScheduledAction>,
+        heal: Vec<ScheduledAction>,
+        refused: Option<Expression>,
+        probe: Vec<ScheduledAction>,
+    },
 }
 
 pub struct Case {

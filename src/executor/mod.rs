@@ -309,9 +309,8 @@ impl ActionContext<'_> {
 #[async_trait]
 pub trait FaultSwitch: Send + Sync {
     async fn cut(&self) -> Result<(), ActionError>;
-    async fn heal(&self) -> Result<(), ActionError>;
-    /// Number of connections attempted since the cut.
-    fn refused(&self) -> u64;
+    /// Returns the number of connections that the fault affected since the cut.
+    async fn heal(&self) -> Result<u64, ActionError>;
 }
 
 /// All executors.

@@ -146,6 +146,7 @@ pub const FAULT_ACTION_KEYS: &[Key] = &[
     required("do", "list of actions", "breaks the connection"),
     required("heal", "list of actions", "restores the connection"),
     optional("refused", "expression", "number of affected connections"),
+    optional("probe", "list of actions", "passes while the connection works; for `doctor --faults`"),
     optional("relay", "map", "a relay, in place of actions"),
 ];
 
@@ -153,8 +154,9 @@ pub const FAULT_ACTION_KEYS: &[Key] = &[
 pub const FAULT_RELAY_KEYS: &[Key] = &[required("relay", "map", "addresses and mode of the relay")];
 
 pub const RELAY_KEYS: &[Key] = &[
-    required("listen", "address", "where the platform connects"),
-    required("upstream", "address", "where the relay connects"),
+    optional("listen", "address", "where the platform connects"),
+    optional("upstream", "address", "where the relay connects"),
+    optional("control", "path", "control socket of a relay that runs as a process, in place of the addresses"),
     optional("delay", "duration", "all data arrives later"),
     optional("reset", "true", "connections are reset as soon as data is sent"),
     optional("swallow", "true", "data is dropped"),

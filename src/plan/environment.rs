@@ -2,7 +2,7 @@
 use super::{
     model::{ActionDefinition, ActionSpec, Spanned},
     reader::Reader,
-    relay::{RelayFault, relay_spec},
+    relay::{RelayFault, RelayPlace, relay_spec},
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -71,10 +71,10 @@ pub struct KnownFailure {
 
 #[derive(Clone)]
 pub enum FaultSpec {
-    /// A relay inside the runner, between the platform and `upstream`.
-    Relay { listen: String, upstream: String, how: RelayFault },
-    /// Actions. `refused` computes the number of affected connections.
-    Actions { cut: Vec<ActionSpec>, heal: Vec<ActionSpec>, refused: Option<Expression> },
+    /// A relay between the platform and a dependency.
+    Relay { relay: RelayPlace, how: RelayFault },
+    /// Actions. `refused` computes the number of affected connections; `probe` passes while the connection works.
+    Actions { cut: Vec<ActionSpec>, heal: Vec<ActionSpec>, refused: Option<Expression>, probe: Vec<ActionSpec> },
 }
 
 impl Environments {
@@ -228,11 +228,11 @@ fn known_failure(reader: &mut Reader<'_>, node: &Node) -> Option<KnownFailure> {
 
 fn fault_spec(reader: &mut Reader<'_>, node: &Node) -> Option<FaultSpec> {
     if let Some(relay) = node.get("relay") {
-        let (listen, upstream, how) = relay_spec(reader, node, relay)?;
-        return Some(FaultSpec::Relay { listen, upstream, how });
+        let (relay, how) = relay_spec(reader, node, relay)?;
+        return Some(FaultSpec::Relay { relay, how });
     }
     reader.keys(node, FAULT_ACTION_KEYS)?;
     let (cut, heal) = (reader.actions_at(node, "do"), reader.actions_at(node, "heal"));
     let refused = node.get("refused").and_then(|n| reader.expression(n));
-    Some(FaultSpec::Actions { cut, heal, refused })
+    Some(FaultSpec::Actions { cut, heal, refused, probe: reader.actions_at(node, "probe") })
 }

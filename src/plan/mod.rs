@@ -14,5 +14,5 @@ pub use self::{
     environment::{Environment, Environments, FaultSpec, KnownFailure, SecretSource},
     model::*,
     reader::{FileLoader, Reader, is_name},
-    relay::RelayFault,
+    relay::{RelayFault, RelayPlace},
 };

@@ -1,5 +1,8 @@
 //! Forwards one connection in both directions, subject to the active fault.
-use super::{fault::FaultMode, link::Link};
+use super::{
+    fault::FaultMode,
+    link::{Counted, Counts, Link},
+};
 use std::{collections::VecDeque, io, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,9 +11,10 @@ use tokio::{
         tcp::{ReadHalf, WriteHalf},
     },
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
+const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CHUNK_BYTES: usize = 16 << 10;
 /// Bytes queued per direction before reading pauses.
 const MAX_QUEUED_BYTES: usize = 1 << 20;
@@ -24,6 +28,7 @@ pub(super) async fn forward(downstream: TcpStream, id: u64, link: watch::Receive
     if let Some(cut) = now.cut() {
         return cut.record(id);
     }
+    let waiting = Counted::new(&now.counts.waiting);
     let mut updates = link.clone();
     let upstream = tokio::select! {
         () = now.alive.cancelled() => {
@@ -31,13 +36,15 @@ pub(super) async fn forward(downstream: TcpStream, id: u64, link: watch::Receive
             return link.borrow().cut().into_iter().for_each(|cut| cut.record(id));
         }
         ready = updates.wait_for(|link| link.upstream.is_some()) => match ready {
-            Ok(link) => link.upstream,
+            Ok(link) => link.upstream.clone(),
             Err(_) => return,
         },
     };
     let Some(upstream) = upstream else { return };
     let forwarded = async {
-        let mut upstream = ResetOnDrop::new(TcpStream::connect(upstream).await?);
+        let mut upstream = ResetOnDrop::new(connect(&upstream, &now.counts).await?);
+        drop(waiting);
+        let _open = Counted::new(&now.counts.open);
         let (client_read, client_write) = downstream.stream.split();
         let (server_read, server_write) = upstream.stream.split();
         tokio::try_join!(
@@ -52,6 +59,14 @@ pub(super) async fn forward(downstream: TcpStream, id: u64, link: watch::Receive
         result = forwarded => result,
     };
     downstream.closed_cleanly = result.is_ok();
+}
+
+/// Connects to the upstream, and records why that failed.
+async fn connect(upstream: &str, counts: &Counts) -> io::Result<TcpStream> {
+    let timed_out = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "no response"));
+    let connected = timeout(UPSTREAM_CONNECT_TIMEOUT, TcpStream::connect(upstream)).await.unwrap_or_else(timed_out);
+    *counts.upstream_error.lock() = connected.as_ref().err().map(ToString::to_string);
+    connected
 }
 
 /// Resets the connection on drop unless it was closed cleanly: some clients wait forever after an ordinary close.

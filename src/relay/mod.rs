@@ -1,19 +1,28 @@
 //! A TCP relay that injects faults into a connection: cut, delay, reset, swallow, throttle.
 //!
 //! A relay owns one listening socket and the connections accepted on it. It forwards bytes, without
-//! knowledge of protocols, plans or the reason for a fault.
+//! knowledge of protocols, plans or the reason for a fault. It is controlled by its owner, or over a
+//! [control socket](control) by other processes.
 mod connection;
+pub mod control;
 mod fault;
 mod link;
+mod protocol;
 #[cfg(test)]
 mod tests;
 
 pub use fault::FaultMode;
+pub use protocol::{Command, FaultState, RelayState};
 
 use fault::ActiveFault;
-use link::Link;
+use link::{Counts, Link};
 use parking_lot::Mutex;
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -34,7 +43,12 @@ impl Relay {
     pub async fn bind(listen: SocketAddr) -> io::Result<Relay> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
-        let (link, updates) = watch::channel(Link { upstream: None, faults: vec![], alive: CancellationToken::new() });
+        let (link, updates) = watch::channel(Link {
+            upstream: None,
+            faults: vec![],
+            alive: CancellationToken::new(),
+            counts: Arc::new(Counts::default()),
+        });
         let closing = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(accept(listener, updates, closing.clone(), tasks.clone()));
@@ -46,9 +60,42 @@ impl Relay {
         self.address
     }
 
-    /// Sets the destination of new connections.
-    pub fn set_upstream(&self, upstream: SocketAddr) {
+    /// Sets the destination of new connections: host and port.
+    pub fn set_upstream(&self, upstream: impl ToString) {
+        let upstream = upstream.to_string().into();
         self.link.send_modify(|link| link.upstream = Some(upstream));
+    }
+
+    /// Executes a command. Returns the state after it.
+    pub fn execute(&self, command: Command) -> RelayState {
+        match command {
+            Command::State {} => {}
+            Command::Break { fault } => self.start_fault(fault),
+            Command::Heal { fault: Some(fault) } => self.stop_fault(fault),
+            Command::Heal { fault: None } => {
+                let active: Vec<FaultMode> = self.link.borrow().faults.iter().map(|f| f.mode).collect();
+                active.into_iter().for_each(|mode| self.stop_fault(mode));
+            }
+        }
+        self.state()
+    }
+
+    fn state(&self) -> RelayState {
+        let link = self.link.borrow().clone();
+        let state = |fault: &Arc<ActiveFault>| FaultState {
+            fault: fault.mode,
+            active: link.faults.iter().any(|f| f.mode == fault.mode),
+            since: fault.since,
+            refused: fault.affected_count(),
+        };
+        RelayState {
+            listen: self.address.to_string(),
+            upstream: link.upstream.as_deref().unwrap_or_default().to_string(),
+            open: link.counts.open.load(Ordering::SeqCst),
+            waiting: link.counts.waiting.load(Ordering::SeqCst),
+            upstream_error: link.counts.upstream_error.lock().clone(),
+            faults: self.started_faults.lock().iter().map(state).collect(),
+        }
     }
 
     /// Activates a fault and resets its count of affected connections. Does nothing if it is active already.

@@ -69,6 +69,11 @@ fn doctor_matches_snapshots() {
 }
 
 #[test]
+fn relay_matches_snapshots() {
+    check_group("relay");
+}
+
+#[test]
 fn sandbox_matches_snapshots() {
     check_group("sandbox");
 }

@@ -1,7 +1,8 @@
 //! Helpers for black-box tests: start the binary, read its output and the files it wrote.
 #![allow(dead_code)] // each test file uses its own part
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -188,6 +189,58 @@ impl Drop for SandboxProcess {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A relay in a process of its own, killed when dropped.
+pub struct RelayProcess {
+    pub child: Child,
+    pub socket: PathBuf,
+    /// Where it listens.
+    pub address: String,
+}
+
+impl RelayProcess {
+    /// Starts a relay to `upstream` with the control socket `relay.sock` in `folder`.
+    pub fn start(folder: &Path, upstream: &str) -> RelayProcess {
+        let args = ["relay", "--listen", "127.0.0.1:0", "--upstream", upstream, "--control", "relay.sock"];
+        let mut command = Command::new(BINARY);
+        let mut child = command.args(args).current_dir(folder).stdout(Stdio::piped()).spawn().expect("the binary");
+        let mut line = String::new();
+        // not kept open: a relay must survive the end of its reader
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        let address = line.split(' ').nth(1).unwrap_or_else(|| panic!("no address: {line}")).to_string();
+        RelayProcess { child, address, socket: folder.join("relay.sock") }
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends a line to the control socket, and returns the reply.
+    pub fn send(&self, line: &str) -> serde_json::Value {
+        let mut stream = UnixStream::connect(&self.socket).expect("a control socket");
+        stream.write_all(format!("{line}\n").as_bytes()).expect("a command");
+        stream.shutdown(std::net::Shutdown::Write).expect("the end of the commands");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).expect("a reply");
+        serde_json::from_str(&reply).unwrap_or_else(|e| panic!("{line}: {e}: {reply}"))
+    }
+
+    /// Waits until the relay is cut and has refused a connection.
+    pub fn wait_for_a_refused_connection(&self) {
+        eventually("a refused connection", Duration::from_secs(60), || {
+            let state = self.send(r#"{"do":"state"}"#);
+            let fault = &state["faults"][0];
+            (fault["active"] == true && fault["refused"].as_u64() >= Some(1)).then_some(())
+        });
+    }
+}
+
+impl Drop for RelayProcess {
+    fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

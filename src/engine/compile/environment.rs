@@ -92,11 +92,12 @@ impl Compiler<'_> {
         names.drop_to(depth);
         for (name, fault) in environment.faults {
             let fault = match fault {
-                FaultSpec::Relay { listen, upstream, how } => Fault::Relay { listen, upstream, how },
-                FaultSpec::Actions { cut, heal, refused } => {
+                FaultSpec::Relay { relay, how } => Fault::Relay { relay, how },
+                FaultSpec::Actions { cut, heal, refused, probe } => {
                     let (cut, heal) = (self.actions(cut, &mut names), self.actions(heal, &mut names));
                     self.check_references(refused.iter().flat_map(|e| e.references()), &names);
-                    Fault::Actions { cut, heal, refused }
+                    names.drop_to(depth);
+                    Fault::Actions { cut, heal, refused, probe: self.actions(probe, &mut names) }
                 }
             };
             schedule.faults.push((name.text, fault));

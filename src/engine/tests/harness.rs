@@ -248,12 +248,12 @@ impl FaultSwitch for FakeFaultSwitch {
         self.shared.note("cut");
         Ok(())
     }
-    async fn heal(&self) -> Result<(), ActionError> {
+    async fn heal(&self) -> Result<u64, ActionError> {
         self.shared.note("heal");
-        if self.stuck { Err(ActionError::Unreachable("the switch is gone".into())) } else { Ok(()) }
-    }
-    fn refused(&self) -> u64 {
-        self.refused.load(Ordering::SeqCst)
+        match self.stuck {
+            true => Err(ActionError::Unreachable("the switch is gone".into())),
+            false => Ok(self.refused.load(Ordering::SeqCst)),
+        }
     }
 }
 
