@@ -1,6 +1,12 @@
 //! Verdicts and exit codes of plans that run programs: what an undo, a time limit and a known failure change.
 mod support;
 
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    sync::mpsc,
+    time::Duration,
+};
 use support::{RunOutput, run_in};
 use tempfile::TempDir;
 
@@ -8,7 +14,9 @@ use tempfile::TempDir;
 fn run_cases(folder: &TempDir, cases: &str, args: &[&str]) -> RunOutput {
     let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).expect("a file");
     write("plan.yaml", format!("plan: P\nenvironment: here\nreport: report.md\ncases:\n{cases}"));
-    write("tp-runner.yaml", "environments:\n  here:\n    targets: {}\n".into());
+    if !folder.path().join("tp-runner.yaml").exists() {
+        write("tp-runner.yaml", "environments:\n  here:\n    targets: {}\n".into());
+    }
     run_in(folder.path(), &[&["--quiet", "run", "plan.yaml"], args].concat())
 }
 
@@ -40,6 +48,58 @@ fn an_undo_that_is_answered_wrongly_fails_the_run_and_one_that_cannot_be_sent_er
             let both = format!("{}{}", ran.stdout.split_whitespace().collect::<Vec<_>>().join(" "), report(&folder));
             let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(both.contains(&text), "{text} is not in\n{}{}", ran.stdout, report(&folder));
+        }
+    }
+}
+
+/// Answers `GET /` on connections of its own: the first at once, each further one after `delay`. Sends whether the client was still
+/// there for the response.
+fn slow_server(delay: Duration) -> (String, mpsc::Receiver<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    let (answered, answers) = mpsc::channel();
+    std::thread::spawn(move || {
+        for (n, stream) in listener.incoming().map_while(Result::ok).enumerate() {
+            let (mut stream, answered) = (stream, answered.clone());
+            std::thread::spawn(move || {
+                let _ = stream.read(&mut [0; 4096]);
+                if n > 0 {
+                    std::thread::sleep(delay);
+                }
+                let _ = stream.set_read_timeout(Some(Duration::from_millis(1)));
+                let is_open = !matches!(stream.read(&mut [0; 1]), Ok(0));
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
+                let _ = answered.send(is_open);
+            });
+        }
+    });
+    (address, answers)
+}
+
+#[test]
+fn the_last_read_of_a_window_is_not_broken_off_unless_its_own_timeout_ends() {
+    let case = |more: &str| {
+        format!(
+            "
+  - id: A
+    tier: must
+    expected:
+      - result: It stays
+        do: [{{ http: {{ request: GET / }}, always: 1s, expect: {{ status: 200 }}{more} }}]
+"
+        )
+    };
+    for (more, code, completed) in [("", 0, true), (", timeout: 1200ms", 1, false)] {
+        let (address, answers) = slow_server(Duration::from_millis(1500));
+        let folder = tempfile::tempdir().expect("a folder");
+        let environment = format!("environments:\n  here:\n    targets: {{ api: {{ http: '{address}' }} }}\n");
+        std::fs::write(folder.path().join("tp-runner.yaml"), environment).expect("a file");
+        let ran = run_cases(&folder, &case(more), &[]).assert_code(code);
+        let all: Vec<bool> = (0..2).map(|_| answers.recv_timeout(Duration::from_secs(5)).expect("a request")).collect();
+        assert_eq!(all, [true, completed], "{more}: {}", ran.stdout);
+        let note = format!("1 request was abandoned before the response: `GET {address}/` (A/expected/1/do/0)");
+        for text in [&ran.stdout, &report(&folder)] {
+            assert_eq!(text.contains(&note), !completed, "{more}: {text}");
         }
     }
 }

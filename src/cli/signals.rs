@@ -86,7 +86,9 @@ pub fn listen() -> Result<Interrupts, Failure> {
         for count in 1.. {
             signals.recv().await;
             if count == 1 {
-                print::err(format_args!("stopping: running the undo actions (Ctrl-C again to exit immediately)\n"));
+                print::err(format_args!(
+                    "stopping: requests in flight are completed, then the undo actions run (Ctrl-C again to exit immediately)\n"
+                ));
                 shared.cancel.cancel();
                 continue;
             }

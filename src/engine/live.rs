@@ -1,5 +1,6 @@
 //! Observes the targets of the environment. Each is connected at its first use. Owns the deadlines of a live run.
 use super::{
+    abandoned::{Abandoned, InFlight},
     observation::{NextAttempt, Observation, ObservationRequest, ObservationSource},
     schedule,
     wait::Wait,
@@ -21,13 +22,9 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 use tokio::{sync::OnceCell, time::Instant};
 use tokio_util::sync::CancellationToken;
-
-/// How long a change that is in progress may take to complete after a cancel.
-const CANCEL_GRACE: Duration = Duration::from_secs(3);
 
 pub struct LiveSource {
     run: RunInfo,
@@ -36,6 +33,7 @@ pub struct LiveSource {
     targets: HashMap<String, Connection>,
     /// In the order of connecting; closed last first.
     opened: Mutex<Vec<Arc<dyn Target>>>,
+    abandoned: Abandoned,
 }
 
 struct Connection {
@@ -49,7 +47,14 @@ impl LiveSource {
             .iter()
             .map(|t| (t.name.clone(), Connection { spec: t.spec.clone(), cell: OnceCell::new() }))
             .collect();
-        LiveSource { run, secrets, environment: RwLock::new(environment), targets, opened: Mutex::default() }
+        LiveSource {
+            run,
+            secrets,
+            environment: RwLock::new(environment),
+            targets,
+            opened: Mutex::default(),
+            abandoned: Abandoned::default(),
+        }
     }
 
     /// Replaces the names of the environment, after setup has bound its own.
@@ -70,6 +75,11 @@ impl LiveSource {
         Ok(target.await?.clone())
     }
 
+    /// Says how many requests were abandoned before their response, and which.
+    pub fn abandoned(&self) -> Option<String> {
+        self.abandoned.in_words()
+    }
+
     /// Closes all targets, last first.
     pub async fn close(&self) {
         loop {
@@ -79,67 +89,103 @@ impl LiveSource {
     }
 }
 
+/// Why an attempt ends without a result.
+enum End {
+    Cancelled,
+    TimeLimit,
+    /// The time for observing is over.
+    Window,
+}
+
+/// Waits until an attempt must end: when it is cancelled or `until` is over, or, once its request was sent, at its time limit. A request
+/// in flight is completed, since a product may mix up the responses of connections that are closed early.
+async fn end_of_attempt(
+    request: &ObservationRequest<'_>,
+    until: Option<Instant>,
+    limit: Instant,
+    sent: &AtomicBool,
+) -> End {
+    let deadline = until.map_or(limit, |until| until.min(limit));
+    let end = tokio::select! {
+        biased;
+        () = request.cancel.cancelled() => End::Cancelled,
+        () = tokio::time::sleep_until(deadline) => if deadline < limit { End::Window } else { End::TimeLimit },
+    };
+    if !sent.load(Ordering::SeqCst) {
+        return end;
+    }
+    tokio::time::sleep_until(limit).await;
+    End::TimeLimit
+}
+
 #[async_trait]
 impl ObservationSource for LiveSource {
     async fn observe(&self, request: ObservationRequest<'_>) -> Option<Observation> {
         let (attempts, until) = (request.wait.attempts, request.wait.observe_until());
-        if attempts > 0 && !request.confirm && until.is_some_and(|until| Instant::now() >= until) {
+        let until = until.filter(|_| !request.confirm);
+        if attempts > 0 && until.is_some_and(|until| Instant::now() >= until) {
             return None;
         }
         let evidence = Mutex::new(vec![]);
         let sent = AtomicBool::new(false);
         let environment = self.environment();
         let limit = Instant::now() + request.timeout;
-        let deadline = until.filter(|_| !request.confirm).map_or(limit, |u| u.min(limit));
-        let result = {
-            let act = async {
-                if attempts > 0 && request.last.is_none() && !request.confirm {
-                    tokio::time::sleep(request.wait.pace()).await;
-                }
-                let target = match request.target {
-                    Some(name) => Some(self.target(name).await?),
-                    None => None,
-                };
-                let cx = ActionContext {
-                    address: request.at,
-                    run: &self.run,
-                    scope: request.scope,
-                    environment: &environment,
-                    cancel: request.cancel.clone(),
-                    secrets: &self.secrets,
-                    target,
-                    read_only: request.read_only,
-                    evidence: &evidence,
-                    sent: &sent,
-                };
-                match request.last {
-                    None => request.action.perform(&cx).await,
-                    Some(last) => request.action.next(&cx, last, request.wait.pace()).await,
-                }
+        let act = async {
+            if attempts > 0 && request.last.is_none() && !request.confirm {
+                tokio::time::sleep(request.wait.pace()).await;
+            }
+            let target = match request.target {
+                Some(name) => Some(self.target(name).await?),
+                None => None,
             };
-            // a panic in a dependency errors one action, not the run
-            let act = AssertUnwindSafe(act).catch_unwind().map(|r| {
-                r.unwrap_or_else(|_| {
-                    Err(ActionError::Invalid("the executor panicked; this is a defect of the runner".into()))
-                })
-            });
-            let mut act = std::pin::pin!(act);
+            let cx = ActionContext {
+                address: request.at,
+                run: &self.run,
+                scope: request.scope,
+                environment: &environment,
+                cancel: request.cancel.clone(),
+                secrets: &self.secrets,
+                target,
+                read_only: request.read_only,
+                evidence: &evidence,
+                sent: &sent,
+            };
+            match request.last {
+                None => request.action.perform(&cx).await,
+                Some(last) => request.action.next(&cx, last, request.wait.pace()).await,
+            }
+        };
+        // a panic in a dependency errors one action, not the run
+        let act = AssertUnwindSafe(act).catch_unwind().map(|r| {
+            r.unwrap_or_else(|_| {
+                Err(ActionError::Invalid("the executor panicked; this is a defect of the runner".into()))
+            })
+        });
+        let result = {
+            let in_flight = InFlight {
+                request: &request,
+                sent: &sent,
+                evidence: &evidence,
+                abandoned: &self.abandoned,
+                is_over: false,
+            };
             tokio::select! {
                 biased;
-                // a change in progress may complete: one that took effect unnoticed could not be undone
-                _ = request.cancel.cancelled() => match sent.load(Ordering::SeqCst) && request.action.changes() {
-                    true => tokio::time::timeout(CANCEL_GRACE, act).await.unwrap_or(Err(ActionError::Cancelled)),
-                    false => Err(ActionError::Cancelled),
-                },
-                r = tokio::time::timeout_at(deadline, &mut act) => match r {
-                    Ok(r) => r,
-                    // cut off by the end of observing: a further attempt is dropped, the first one is a timeout
-                    Err(_) if attempts > 0 && deadline < limit => return None,
-                    Err(_) => {
-                        let left = deadline.saturating_duration_since(limit - request.timeout);
+                () = request.kill.cancelled() => Err(ActionError::Cancelled),
+                end = end_of_attempt(&request, until, limit, &sent) => match end {
+                    End::Cancelled => Err(ActionError::Cancelled),
+                    End::TimeLimit => Err(ActionError::TimedOut(request.timeout)),
+                    // a further attempt is dropped, the first one is a timeout
+                    End::Window if attempts > 0 => return None,
+                    End::Window => {
+                        let left = until.unwrap_or(limit).saturating_duration_since(limit - request.timeout);
                         Err(ActionError::TimedOut(request.timeout.min(left)))
                     }
                 },
+                result = act => {
+                    in_flight.complete();
+                    result
+                }
             }
         };
         let sent = sent.into_inner();

@@ -2,6 +2,7 @@
 //!
 //! `run` runs cases, `case` their sentences, `action` and the files for each kind of action run actions. `results`, `context` and
 //! `schedule` hold their data.
+mod abandoned;
 mod action;
 mod call;
 pub mod case;

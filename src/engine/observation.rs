@@ -26,7 +26,10 @@ pub struct ObservationRequest<'a> {
     pub read_only: bool,
     /// Time limit of this attempt.
     pub timeout: Duration,
+    /// No further request is sent; one in flight is completed.
     pub cancel: &'a CancellationToken,
+    /// A request in flight is cut, too.
+    pub kill: &'a CancellationToken,
 }
 
 pub struct Observation {

@@ -54,6 +54,7 @@ pub async fn run_schedule(
         }
     }
     notes.extend(tear_down(&schedule, &context, &*source, &effects).await);
+    notes.extend(context.live.as_ref().and_then(|live| live.abandoned()));
     if context.cancel.is_cancelled() {
         context.events.emit(&root, EventKind::CancelRequested).await;
     }

@@ -55,6 +55,7 @@ impl ActionRunner<'_> {
                 read_only: self.protected && !action.changes() && scheduled.undo.is_empty(),
                 timeout,
                 cancel: self.cancel,
+                kill: &self.context.kill,
             };
             let (attempt_at, attempt_begun) = (Timestamp::now(), Instant::now());
             let Some(observation) = self.source.observe(request).await else {
@@ -113,8 +114,9 @@ impl ActionRunner<'_> {
                     let time = ObservationTime { at: output.at, took: output.took, ..time };
                     self.emit_observed(at, time, Ok(&output.value), &results, evidence).await;
                     value = Some(output.value.clone());
+                    let late = !action.can_miss_changes() && wait.is_late(&output.value, self.source.is_live());
                     last = Some(output);
-                    let (holds, held_before) = (results.iter().all(|r| r.holds), wait.held_to_the_end());
+                    let (holds, held_before) = (!late && results.iter().all(|r| r.holds), wait.held_to_the_end());
                     match wait.decide(holds, &inner) {
                         Some(held) => break held,
                         None if confirm && (held_before || !holds) => break holds,

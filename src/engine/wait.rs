@@ -3,7 +3,10 @@ use super::{
     schedule::ScheduledAction,
     times::{DurationError, render_duration},
 };
-use crate::expr::{Expression, Scope};
+use crate::{
+    expr::{Expression, Scope},
+    value::Value,
+};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -43,6 +46,15 @@ impl<'a> Wait<'a> {
     /// When the next attempt is cut off. The first attempt of an `always` is not: it may take longer than the window.
     pub fn observe_until(&self) -> Option<Instant> {
         self.until.filter(|_| !(self.must_keep_holding && self.attempts == 0))
+    }
+
+    /// Whether an output came after the end of an `eventually`: it proves nothing about the time before. Decided by its recorded time, so
+    /// that a replay agrees; in a live run by the monotonic clock too, since the wall clock may jump.
+    pub fn is_late(&self, output: &Value, live: bool) -> bool {
+        let (Some(limit), Some(Value::Duration(took))) = (self.eventually, output.get("took")) else { return false };
+        !self.must_keep_holding
+            && Duration::try_from(*took).is_ok_and(|took| took > limit)
+            && (!live || self.until.is_some_and(|until| Instant::now() >= until))
     }
 
     /// Decides after an observation: `Some` with whether the action holds, or `None` for another attempt.

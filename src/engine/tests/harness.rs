@@ -76,11 +76,15 @@ struct Turn {
     say: Tree,
     /// The user presses Ctrl-C during it.
     cancel: bool,
+    /// The user presses Ctrl-C for the second time during it.
+    kill: bool,
+    /// The request is sent before it waits.
+    sent: bool,
 }
 
 impl Turn {
     fn read(body: &mut Body<'_>, node: &crate::yaml::Node) -> Turn {
-        let scripted = ["say", "error", "after", "cancel"].iter().any(|k| node.get(k).is_some());
+        let scripted = ["say", "error", "after", "cancel", "kill", "sent"].iter().any(|k| node.get(k).is_some());
         let text = |k: &str| node.get(k).map(|n| n.key_text());
         Turn {
             after: text("after").map(|t| humantime::parse_duration(&t).unwrap()),
@@ -91,6 +95,8 @@ impl Turn {
                 (true, None) => Tree::Value(Value::Bool(true)),
             },
             cancel: node.get("cancel").is_some(),
+            kill: node.get("kill").is_some(),
+            sent: node.get("sent").is_some(),
         }
     }
 }
@@ -111,7 +117,14 @@ impl Executor for Fake {
                 crate::yaml::Kind::Seq(items) => items.iter().map(|n| Turn::read(body, n)).collect(),
                 _ => panic!("`says` is a list"),
             },
-            None => vec![Turn { after: None, error: None, say: Tree::Value(Value::Bool(true)), cancel: false }],
+            None => vec![Turn {
+                after: None,
+                error: None,
+                say: Tree::Value(Value::Bool(true)),
+                cancel: false,
+                kill: false,
+                sent: false,
+            }],
         };
         let flag = |k: &str, default| body.get(k).map_or(default, |n| n.key_text() == "true");
         let (changes, implied, stalls) = (flag("changes", false), flag("implied", false), flag("stalls", false));
@@ -211,10 +224,14 @@ impl Action for FakeAction {
             let mode = if cx.read_only { " (read only)" } else { "" };
             self.shared.note(format!("{name}{mode}"));
         }
-        if turn.cancel {
-            // the request is sent by then
+        if turn.sent || turn.cancel || turn.kill {
             cx.mark_sent();
+        }
+        if turn.cancel {
             self.shared.cancel.cancel();
+        }
+        if turn.kill {
+            self.shared.kill.cancel();
         }
         if let Some(after) = turn.after {
             tokio::time::sleep(after).await;

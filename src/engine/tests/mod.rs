@@ -3,6 +3,7 @@ mod completeness;
 mod environment;
 mod follow;
 pub mod harness;
+mod in_flight;
 mod inconclusive;
 mod judging;
 mod language;
