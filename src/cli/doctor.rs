@@ -26,10 +26,13 @@ use crate::{
     },
     executor::{Permission, ProbeResult, ProbeStatus, RunInfo},
     executors,
-    report::wording::count,
+    report::wording::{count, one_line},
     secrets::Secrets,
 };
 use std::sync::Arc;
+
+/// A server can answer with a long text.
+const MAX_LINE_CHARS: usize = 2_000;
 
 /// What is probed.
 struct Probe {
@@ -87,7 +90,7 @@ fn render((subject, result): &ProbeLine) -> String {
         ProbeStatus::Error => "error  ",
     };
     let remedy = remedy.as_ref().map(|r| format!("; {r}")).unwrap_or_default();
-    format!("{status} {subject}: {check}: {found}{remedy}")
+    format!("{status} {}", one_line(&format!("{subject}: {check}: {found}{remedy}"), MAX_LINE_CHARS))
 }
 
 impl Probe {

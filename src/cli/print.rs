@@ -1,6 +1,6 @@
-//! Prints to stdout and stderr. A stream that cannot be written (full, closed, a pipe without a reader) neither ends a
+//! Prints to stdout and stderr, without commands for terminals and CI servers. A stream that cannot be written (full, closed, a pipe without a reader) neither ends a
 //! command nor changes its exit code.
-use crate::report::console::stream::Patient;
+use crate::report::console::{neutral::neutral, stream::Patient};
 use anstream::{AutoStream, ColorChoice, adapter::strip_str, stream::RawStream};
 use std::{
     fmt::Arguments,
@@ -21,5 +21,5 @@ fn print(stream: impl RawStream, text: Arguments<'_>) {
         _ => text.to_string(),
     };
     let mut stream = Patient(stream);
-    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+    let _ = stream.write_all(neutral(&text).as_bytes()).and_then(|()| stream.flush());
 }

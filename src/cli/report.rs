@@ -1,6 +1,11 @@
 //! `report`: writes the report of a recorded run.
 use super::{args, exit, failure::Failure, files};
-use crate::report::{console::stream::Patient, file::write_atomically, index_builder::IndexBuilder, jsonl, markdown};
+use crate::report::{
+    console::{neutral::neutral, stream::Patient},
+    file::write_atomically,
+    index_builder::IndexBuilder,
+    jsonl, markdown,
+};
 use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -15,8 +20,11 @@ pub fn command(args: args::Report) -> Result<u8, Failure> {
             write_atomically(file, |out| markdown::write(&index, out)).map_err(|e| Failure::not_written(file, &e))?
         }
         None => {
-            let mut stdout = Patient(io::stdout().lock());
-            match markdown::write(&index, &mut stdout).and_then(|()| stdout.flush()) {
+            let (mut stdout, mut text) = (Patient(io::stdout().lock()), vec![]);
+            let written = markdown::write(&index, &mut text)
+                .and_then(|()| stdout.write_all(neutral(&String::from_utf8_lossy(&text)).as_bytes()))
+                .and_then(|()| stdout.flush());
+            match written {
                 // The reader has read enough.
                 Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
                 written => written.map_err(|e| Failure::not_written(Path::new("stdout"), &e))?,

@@ -106,3 +106,34 @@ fn report_says_that_stdout_is_full() {
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0), "the reader has read enough");
 }
+
+/// A CI server executes commands that it finds in a log.
+#[test]
+fn texts_of_the_product_are_no_commands_in_a_log() {
+    const COMMANDS: [&str; 4] = ["::error::owned", "##[command]owned", "##vso[task.complete]owned", "\u{1b}[2Jowned"];
+    let fixture = Fixture::new();
+    let line = COMMANDS.join("\\n").replace('\u{1b}', "\\033");
+    let printf = |last: &str| format!("exec: {{ run: [printf, '{line}\\n'] }}{last}");
+    let plan = format!(
+        "plan: H\ncases:\n  - id: A\n    tier: must\n    expected:\n      - result: '::error::owned ##[group]'\n        do:\n          \
+         - {}\n            expect: {{ stdout: x }}\n      - result: r\n        do:\n          - {}\n            expect: {{ exit: 1 }}\n",
+        printf(""),
+        printf("")
+    );
+    std::fs::write(fixture.path().join("hostile.yaml"), plan).unwrap();
+    let run = fixture.command(&["run", "hostile.yaml", "--env", "here", "--verbose"]).output().unwrap();
+    assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
+    let report = fixture.command(&["report", &fixture.run_id()]).output().unwrap();
+    let list = fixture.command(&["run", "hostile.yaml", "--env", "here", "--dry-run"]).output().unwrap();
+    for printed in [&run.stdout, &run.stderr, &report.stdout, &list.stdout] {
+        let text = String::from_utf8_lossy(printed);
+        assert!(text.contains("owned") || text.contains("error"), "{text}");
+        for line in text.lines() {
+            assert!(!line.trim_start().starts_with("::"), "{text}");
+        }
+        assert!(!text.contains("##[") && !text.contains("##vso[") && !text.contains("\u{1b}[2J"), "{text}");
+    }
+    let recorded = fixture.path().join(".tp-runner/runs").join(fixture.run_id()).join("events.jsonl");
+    let recorded = std::fs::read_to_string(recorded).unwrap();
+    assert!(recorded.contains("\\n##[command]owned\\n##vso[task.complete]owned"), "stored as it is: {recorded}");
+}

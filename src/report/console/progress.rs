@@ -1,7 +1,7 @@
 //! Live progress on stderr. On a terminal: one bar for the run, and for each running case a line
 //! with its current sentence. Elsewhere: one line for each case that ends.
-use super::stream::Patient;
 use super::style::{paint, status_style, verdict_style};
+use super::{neutral::neutral, stream::Patient};
 use crate::{
     event::{Event, EventKind, EventSink, SinkError},
     outcome::Verdict,
@@ -74,9 +74,10 @@ impl Console {
     }
 
     fn print(&mut self, line: &str) {
+        let line = neutral(line);
         // A run continues even if progress cannot be shown.
         match &mut self.screen {
-            Screen::Live { multi, .. } => drop(multi.println(line)),
+            Screen::Live { multi, .. } => drop(multi.println(&*line)),
             Screen::Lines(out) => drop(writeln!(out, "{line}").and_then(|()| out.flush())),
         }
     }
