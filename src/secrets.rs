@@ -1,9 +1,11 @@
 //! Masks the known secrets of a run in every encoding: texts are decoded before they are compared. The dispatcher masks
 //! each event when it is created; texts that are cut earlier are masked before the cut.
+mod cut;
 mod decode;
 mod position;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, Input, MatchKind};
+pub use cut::before_token;
 use decode::{Batch, unescape, unpack, unquote};
 use parking_lot::RwLock;
 pub use position::is_named_like_secret;
@@ -17,6 +19,8 @@ use std::{
 const MIN_SECRET_BYTES: usize = 4;
 /// Shorter values must be a word of the text that base64 or hex was decoded to: random bytes contain them by chance.
 const MIN_PACKED_BYTES: usize = 6;
+/// The last line of a key can be shorter: it is masked only in the whole key.
+const MIN_KEY_LINE_BYTES: usize = 20;
 /// How many levels of escapes are decoded: text in JSON in JSON in a URL has three.
 const MAX_ESCAPES: u8 = 6;
 /// How many levels of base64 or hex are decoded, such as a Basic pair in the data of a Kubernetes Secret.
@@ -58,10 +62,21 @@ struct Secret {
 struct Hit {
     range: Range<usize>,
     secret: usize,
-    /// `base64` or `hex`.
-    packing: &'static str,
+    /// `base64` or `hex`; of a hit in the text itself also the name of its escapes.
+    form: &'static str,
     /// Whether a weak secret is in the position of a credential.
     credential: bool,
+}
+
+/// Takes the range and the secret of each occurrence in one view.
+type EmitFound<'e> = &'e mut dyn FnMut(Range<usize>, usize);
+
+/// What is searched in a text and its decoded views.
+struct Search<'s> {
+    /// The least number of bytes that can be found.
+    shortest: usize,
+    /// Searches one view.
+    find: &'s dyn Fn(&[u8], EmitFound<'_>),
 }
 
 #[derive(Clone, Copy, Default)]
@@ -77,7 +92,8 @@ impl Secrets {
     }
 
     /// Masks `value` as `‹name›` from now on, and its encodings as `‹name:form›`. A known value keeps its first name;
-    /// another value of the same name becomes `‹name~2›`.
+    /// another value of the same name becomes `‹name~2›`. A key of several lines is masked line by line too, as a log has
+    /// it.
     pub fn add(&self, name: &str, value: &str) {
         let mut known = self.0.write();
         if value.len() < MIN_SECRET_BYTES || known.recorded || !known.values.insert(without_escapes(value)) {
@@ -87,6 +103,11 @@ impl Secrets {
         let same = known.names.entry(name.to_string()).and_modify(|n| *n += 1).or_insert(1);
         let name = if *same == 1 { name.to_string() } else { format!("{name}~{same}") };
         let weak = known.is_weak(value);
+        for line in key_lines(value) {
+            if known.values.insert(line.into()) {
+                known.secrets.push(Secret { name: name.clone(), value: line.to_string(), weak: false });
+            }
+        }
         known.secrets.push(Secret { name, value: value.to_string(), weak });
         if known.secrets.len() - known.settled > MAX_RECENT {
             known.settled = known.secrets.len();
@@ -136,25 +157,11 @@ impl Secrets {
         let (mut out, mut copied) = (String::with_capacity(text.len()), 0);
         for hit in hits {
             out.push_str(&text[copied..hit.range.start]);
-            out.push_str(&known.token(&hit, &text[hit.range.clone()]));
+            out.push_str(&known.token(&hit));
             copied = hit.range.end;
         }
         out.push_str(&text[copied..]);
         Some(out)
-    }
-
-    /// Cuts a text to `max_bytes` and adds `mark`. Secrets are masked first, since a part of a secret could not be
-    /// masked later.
-    pub fn mask_and_cut(&self, text: String, max_bytes: usize, mark: &str) -> String {
-        if text.len() <= max_bytes {
-            return text;
-        }
-        let mut text = self.mask(&text).unwrap_or(text);
-        if text.len() > max_bytes {
-            text.truncate(text.floor_char_boundary(max_bytes));
-            text.push_str(mark);
-        }
-        text
     }
 
     /// The names of the secrets in the text, in any encoding or as tokens.
@@ -186,10 +193,15 @@ impl Known {
     fn hits(&self, field: &str, text: &str) -> Vec<Hit> {
         let mut hits: Vec<Hit> = vec![];
         let named = is_named_like_secret(field.as_bytes());
-        self.scan(text.as_bytes(), Levels::default(), &mut |hit| {
+        let find = |view: &[u8], emit: EmitFound<'_>| {
+            self.automata.iter().flatten().for_each(|automaton| automaton.find(view, emit));
+        };
+        let whole = Search { shortest: self.shortest, find: &find };
+        self.scan(&whole, text.as_bytes(), Levels::default(), &mut |hit| {
             if !self.secrets[hit.secret].weak || hit.credential || named {
                 let range = text.floor_char_boundary(hit.range.start)..text.ceil_char_boundary(hit.range.end);
-                hits.push(Hit { range, ..hit });
+                let form = if hit.form.is_empty() { self.escapes(hit.secret, &text[range.clone()]) } else { hit.form };
+                hits.push(Hit { range, form, ..hit });
             }
         });
         hits.retain(|hit| !self.is_in_token(text, &hit.range));
@@ -204,9 +216,9 @@ impl Known {
         hits
     }
 
-    /// Finds every occurrence in the text as it is, and in all its decoded views.
-    fn scan(&self, text: &[u8], levels: Levels, emit: &mut dyn FnMut(Hit)) {
-        if self.secrets.is_empty() || text.len() < self.shortest {
+    /// Searches the text as it is, and all its decoded views.
+    fn scan(&self, search: &Search<'_>, text: &[u8], levels: Levels, emit: &mut dyn FnMut(Hit)) {
+        if self.secrets.is_empty() || text.len() < search.shortest {
             return;
         }
         let packed = levels.packings > 0;
@@ -216,29 +228,27 @@ impl Known {
             }
             emit(hit);
         };
-        for automaton in self.automata.iter().flatten() {
-            automaton.find(text, &mut |range, secret| {
-                let must_be_word = self.secrets[secret].weak || packed && range.len() < MIN_PACKED_BYTES;
-                if !must_be_word || is_word(text, &range) {
-                    emit(Hit { range, secret, packing: "", credential: false });
-                }
-            });
-        }
+        (search.find)(text, &mut |range, secret| {
+            let must_be_word = self.secrets[secret].weak || packed && range.len() < MIN_PACKED_BYTES;
+            if !must_be_word || is_word(text, &range) {
+                emit(Hit { range, secret, form: "", credential: false });
+            }
+        });
         let quoted = if levels.escapes == 0 { unquote(text) } else { None };
         let escaped = if levels.escapes < MAX_ESCAPES { unescape(text) } else { None };
         for view in [quoted, escaped].into_iter().flatten() {
             let levels = Levels { escapes: levels.escapes + 1, ..levels };
-            self.scan(&view.bytes, levels, &mut |hit| emit(Hit { range: view.encoded(&hit.range), ..hit }));
+            self.scan(search, &view.bytes, levels, &mut |hit| emit(Hit { range: view.encoded(&hit.range), ..hit }));
         }
         if levels.packings < MAX_PACKINGS {
-            unpack(text, self.shortest, &mut |batch: &Batch| {
+            unpack(text, search.shortest, &mut |batch: &Batch| {
                 // bytes that are no text are not decoded further
                 let binary = Levels { escapes: MAX_ESCAPES, packings: MAX_PACKINGS };
                 let text = Levels { packings: levels.packings + 1, ..levels };
                 let levels = if batch.is_text { text } else { binary };
-                self.scan(&batch.bytes, levels, &mut |hit| {
-                    let (range, packing) = batch.encoded(&hit.range);
-                    emit(Hit { range, packing, ..hit });
+                self.scan(search, &batch.bytes, levels, &mut |hit| {
+                    let (range, form) = batch.encoded(&hit.range);
+                    emit(Hit { range, form, ..hit });
                 });
             });
         }
@@ -257,17 +267,20 @@ impl Known {
         range.end <= range.start + end.len() && self.secrets.iter().any(|s| s.name == name)
     }
 
-    fn token(&self, hit: &Hit, encoded: &str) -> String {
-        let Secret { name, value, .. } = &self.secrets[hit.secret];
-        let form = match hit.packing {
-            "" if encoded == value => return format!("‹{name}›"),
-            "" if encoded.contains(r"'\''") => "shell",
-            "" if encoded.contains('\\') => "json",
-            "" if encoded.contains('&') && encoded.contains(';') => "html",
-            "" => "percent",
-            packing => packing,
-        };
-        format!("‹{name}:{form}›")
+    /// The name of the escapes in an occurrence of a secret; empty if it has none.
+    fn escapes(&self, secret: usize, found: &str) -> &'static str {
+        match found {
+            _ if found == self.secrets[secret].value => "",
+            _ if found.contains(r"'\''") => "shell",
+            _ if found.contains('\\') => "json",
+            _ if found.contains('&') && found.contains(';') => "html",
+            _ => "percent",
+        }
+    }
+
+    fn token(&self, hit: &Hit) -> String {
+        let name = &self.secrets[hit.secret].name;
+        if hit.form.is_empty() { format!("‹{name}›") } else { format!("‹{name}:{}›", hit.form) }
     }
 }
 
@@ -306,26 +319,49 @@ impl Automaton {
         Some(Automaton { search: build(patterns)?, secrets, spaced })
     }
 
-    fn find(&self, text: &[u8], emit: &mut dyn FnMut(Range<usize>, usize)) {
-        for found in self.search.find_iter(text) {
-            emit(found.range(), self.secrets[found.pattern()]);
+    fn find(&self, text: &[u8], emit: EmitFound<'_>) {
+        for (range, pattern) in overlapping(&self.search, text) {
+            emit(range, self.secrets[pattern]);
         }
         let Some((search, patterns)) = &self.spaced else { return };
         if !text.contains(&b'+') {
             return;
         }
-        for found in search.find_iter(&with_spaces(text)) {
-            let (secret, pattern) = &patterns[found.pattern()];
-            let same = |(a, b): (&u8, &u8)| a == b || (*a, *b) == (b'+', b' ');
-            if text[found.range()].iter().zip(pattern).all(same) {
-                emit(found.range(), *secret);
+        for (range, pattern) in overlapping(search, &with_spaces(text)) {
+            let (secret, pattern) = &patterns[pattern];
+            if text[range.clone()].iter().zip(pattern).all(is_same_in_form) {
+                emit(range, *secret);
             }
         }
     }
 }
 
+/// The longest match at each position: a secret can begin inside another one.
+fn overlapping<'t>(search: &'t AhoCorasick, text: &'t [u8]) -> impl Iterator<Item = (Range<usize>, usize)> + 't {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let found = search.find(Input::new(text).range(from..))?;
+        from = found.start() + 1;
+        Some((found.range(), found.pattern().as_usize()))
+    })
+}
+
+/// Whether a byte of a text is that of a secret, which a form writes with `+` for a space.
+fn is_same_in_form((found, secret): (&u8, &u8)) -> bool {
+    found == secret || (*found, *secret) == (b'+', b' ')
+}
+
 fn with_spaces(text: &[u8]) -> Vec<u8> {
     text.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect()
+}
+
+/// The lines of a key of several lines: PEM.
+fn key_lines(value: &str) -> impl Iterator<Item = &str> {
+    let is_key = |line: &&str| {
+        line.len() >= MIN_KEY_LINE_BYTES && line.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
+    };
+    let several = value.trim_end().contains('\n');
+    value.lines().map(str::trim).filter(is_key).filter(move |_| several)
 }
 
 /// A value that itself looks escaped is compared without escapes, like the text.

@@ -45,8 +45,10 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<RunI
 
     let secrets = Arc::new(Secrets::default());
     let environment = environment_scope(&run, &secrets, &schedule).await?;
-    let base =
-        base_scope(&run, &secrets, &schedule.vars, &environment).map_err(|e| Failure::usage(format!("error: {e}")))?;
+    let base = base_scope(&run, &secrets, &schedule.vars, &environment).map_err(|e| {
+        let message = format!("error: {e}");
+        Failure::usage(secrets.mask(&message).unwrap_or(message))
+    })?;
     schedule.plan.vars =
         schedule.vars.iter().map(|(n, _)| (n.clone(), base.get(n).map(Value::to_string).unwrap_or_default())).collect();
     let live = Arc::new(LiveSource::new(run.clone(), secrets.clone(), environment, &schedule.targets));

@@ -10,6 +10,7 @@ pub mod k8s;
 pub mod logs;
 pub mod net;
 mod process_group;
+mod received_secrets;
 #[cfg(test)]
 mod tests;
 pub mod webhook;

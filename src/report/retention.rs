@@ -4,7 +4,10 @@ use super::{
     run_index::{ActionEntry, PassedAssertion, TimelineEntry},
     wording,
 };
-use crate::event::{AssertionResult, Evidence, EvidenceKind};
+use crate::{
+    event::{AssertionResult, Evidence, EvidenceKind},
+    secrets::before_token,
+};
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
@@ -119,7 +122,7 @@ pub fn shorten_evidence(kind: EvidenceKind, text: &str) -> Evidence {
 /// At most [`MAX_TEXT_BYTES`] of a text.
 pub fn shorten(text: &str) -> String {
     match text.len() > MAX_TEXT_BYTES {
-        true => format!("{}…", &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]),
+        true => format!("{}…", &text[..before_token(text, text.floor_char_boundary(MAX_TEXT_BYTES))]),
         false => text.to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! Wording shared by all reports: durations, counts and assertion results, and sanitizing of foreign
 //! text. Each report escapes for its own format.
-use crate::{event::AssertionResult, outcome::Tier, value::Value};
+use crate::{event::AssertionResult, outcome::Tier, secrets::before_token, value::Value};
 use std::time::Duration;
 
 /// Maximum number of characters of a foreign text within a line.
@@ -44,7 +44,8 @@ pub fn output_text(value: &Value) -> String {
 /// Collapses white space to single blanks and cuts after `max` characters.
 pub fn one_line(text: &str, max: usize) -> String {
     // Bounds the work for a huge text.
-    let start = &text[..text.floor_char_boundary(max.saturating_mul(8).saturating_add(1024))];
+    let start = text.floor_char_boundary(max.saturating_mul(8).saturating_add(1024));
+    let start = &text[..before_token(text, start)];
     let mut out = String::new();
     for word in sanitize(start).split_whitespace() {
         if !out.is_empty() {
@@ -55,7 +56,7 @@ pub fn one_line(text: &str, max: usize) -> String {
     let cut = out.char_indices().nth(max).map(|(i, _)| i);
     match cut {
         Some(i) => {
-            out.truncate(i);
+            out.truncate(before_token(&out, i));
             out.push('…');
         }
         None if start.len() < text.len() => out.push('…'),
@@ -72,7 +73,7 @@ pub fn first_lines(text: &str, lines: usize, width: usize) -> (String, usize) {
         .iter()
         .take(lines)
         .map(|l| match l.char_indices().nth(width) {
-            Some((i, _)) => format!("{}…", &l[..i]),
+            Some((i, _)) => format!("{}…", &l[..before_token(l, i)]),
             None => (*l).to_owned(),
         })
         .collect();

@@ -70,6 +70,16 @@ pub fn unquote(text: &[u8]) -> Option<Unescaped> {
     })
 }
 
+/// The longest escape: an HTML entity.
+const MAX_ESCAPE_BYTES: usize = 12;
+
+/// Where an escape begins that the end of the text cuts, or the length of the text.
+pub fn incomplete_escape(text: &[u8]) -> usize {
+    let start = text.len().saturating_sub(MAX_ESCAPE_BYTES - 1);
+    let last = text[start..].iter().rposition(|b| b"%\\&".contains(b)).map(|at| start + at);
+    last.filter(|at| escape(&text[*at..]).is_none()).unwrap_or(text.len())
+}
+
 enum Escaped {
     Byte(u8),
     Char(char),
@@ -107,7 +117,7 @@ fn unicode(text: &[u8]) -> Option<(usize, Escaped)> {
 }
 
 fn entity(text: &[u8]) -> Option<(usize, Escaped)> {
-    let end = text.iter().take(12).position(|b| *b == b';')?;
+    let end = text.iter().take(MAX_ESCAPE_BYTES).position(|b| *b == b';')?;
     let c = match &text[1..end] {
         [b'#', b'x' | b'X', digits @ ..] => char::from_u32(number(digits, 16)?)?,
         [b'#', digits @ ..] => char::from_u32(number(digits, 10)?)?,

@@ -312,3 +312,113 @@ fn finds_old_and_new_of_many_secrets() {
         assert!(s.mask(&format!("x{}x", value(i))).is_some(), "{i}");
     }
 }
+
+#[test]
+fn masks_each_line_of_a_key() {
+    let s = Secrets::default();
+    let key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nBKcwggSjAgEAAoIBAQDNHaZPHhT45pNo\n8w==\n-----END KEY-----\n";
+    s.add("key", key);
+    assert_eq!(s.mask(key).as_deref(), Some("‹key›"));
+    assert_eq!(s.mask("12:00 BKcwggSjAgEAAoIBAQDNHaZPHhT45pNo").as_deref(), Some("12:00 ‹key›"));
+    assert_eq!(s.mask("-----BEGIN KEY-----"), None);
+    assert_eq!(s.names_in(&key.replace('\n', "\r\n")), ["key"]);
+    s.add("note", "two words\nand a line of several words");
+    assert_eq!(s.mask("and a line of several words"), None);
+}
+
+#[test]
+fn overlapping_secrets_leave_nothing() {
+    let s = Secrets::default();
+    s.add("a", "abcdef123456");
+    s.add("b", "123456ghijkl");
+    s.add("c", "456ghi");
+    s.add("d", "hijkl+mno pqr");
+    assert_eq!(s.mask("x abcdef123456ghijkl y").as_deref(), Some("x ‹a› y"));
+    assert_eq!(s.mask("x abcdef123456ghijkl+mno+pqr y").as_deref(), Some("x ‹a› y"));
+    for secret in random_secrets(10) {
+        let s = Secrets::default();
+        let middle = secret.char_indices().nth(3).unwrap().0;
+        let other = format!("{}{}", &secret[middle..], "TAIL-of-another");
+        s.add("a", &secret);
+        s.add("b", &other);
+        let both = format!("{}{other}", &secret[..middle]);
+        for (form, text) in encodings(&both) {
+            let masked = s.mask(&text).unwrap_or_else(|| panic!("{form} of {both:?}"));
+            let (shown, alone) = (masked.len(), encodings("").into_iter().find(|(f, _)| *f == form).unwrap().1.len());
+            assert!(shown <= alone + 40, "{form} of {both:?}: {masked}");
+        }
+    }
+}
+
+/// What [`Secrets::trim_cut`] leaves of the first `length` bytes of a text.
+fn cut(s: &Secrets, text: &str, length: usize) -> String {
+    let mut part = String::from_utf8_lossy(&text.as_bytes()[..length]).into_owned();
+    s.trim_cut(&mut part);
+    part
+}
+
+#[test]
+fn no_cut_leaves_the_beginning_of_a_secret() {
+    for secret in random_secrets(5) {
+        let s = Secrets::default();
+        s.add("other", "Other-than-that");
+        s.add("pw", &secret);
+        // four bytes, or the characters around them, may be shown
+        let short: String = secret.chars().take(5).collect();
+        for (((form, text), shown), alone) in encodings(&secret).iter().zip(encodings(&short)).zip(encodings("")) {
+            let hit = s.0.read().hits("", text).remove(0).range;
+            let most = hit.start + (shown.1.len() - alone.1.len()) + 8;
+            for length in 0..text.len() {
+                let part = cut(&s, text, length);
+                assert!(
+                    text.starts_with(part.trim_end_matches('\u{fffd}')),
+                    "{form} of {secret:?} at {length}: {part}"
+                );
+                let masked = s.mask(&part).unwrap_or_else(|| part.clone());
+                let most = most + "‹pw:percent›".len() + length.saturating_sub(hit.end);
+                assert!(masked.len() <= most, "{form} of {secret:?} at {length}: {part}");
+                assert!(part.len() + 3 >= length.min(hit.start), "{form} of {secret:?} at {length}: {part}");
+            }
+            let complete = cut(&s, text, text.len());
+            assert!(complete.len() >= hit.end, "{form} of {secret:?}: {complete}");
+        }
+    }
+}
+
+#[test]
+fn a_cut_text_without_a_secret_stays() {
+    let s = secrets();
+    s.add("weak", "streamspace");
+    s.add_ordinary("namespace streamspace");
+    for (text, left) in [
+        ("", ""),
+        ("nothing here", "nothing here"),
+        ("a hun", "a hun"),
+        ("a hunte", "a "),
+        ("a hunter2/correct", "a hunter2/correct"),
+        ("a hunter2/correct hunter2/", "a hunter2/correct "),
+        ("namespace streams", "namespace streams"),
+        ("password=streams", "password="),
+    ] {
+        assert_eq!(cut(&s, text, text.len()), left);
+    }
+    for text in innocent_texts(100) {
+        assert_eq!(cut(&s, &text, text.len()), text);
+    }
+    // the end of one is the beginning of another: it is masked as a whole
+    s.add("next", "correct/next");
+    assert_eq!(cut(&s, "a hunter2/correct", 17), "a hunter2/correct");
+    assert_eq!(cut(&s, "a hunter2/correct/ne", 20), "a hunter2/correct");
+}
+
+#[test]
+fn no_cut_splits_a_token() {
+    let s = secrets();
+    let text = format!("{} hunter2/correct hunter2/correct", "x".repeat(20));
+    for max in 0..60 {
+        let cut = s.mask_and_cut(text.clone(), max, "…");
+        assert!(!s.mask(&cut).unwrap_or(cut.clone()).contains("hunter"), "{max}: {cut}");
+        assert_eq!(cut.matches('‹').count(), cut.matches('›').count(), "{max}: {cut}");
+    }
+    assert_eq!(before_token("a ‹b", 5), 5, "no token");
+}

@@ -3,7 +3,7 @@
 use crate::{
     event::EvidenceKind,
     executor::{ActionContext, ActionError, Output, Started, shell_word},
-    executors::process_group::ProcessGroup,
+    executors::{process_group::ProcessGroup, received_secrets},
     value::Value,
 };
 use std::{
@@ -94,10 +94,14 @@ pub(super) async fn run(cx: &ActionContext<'_>, command: &Command) -> Result<Out
     }
     let (out_cut, err_cut) = (out.truncated, err.truncated);
     let (exit, out, err) = (exit_code(status), out.into_text(), err.into_text());
+    [&out, &err].into_iter().for_each(|text| received_secrets::add_from_text(cx, text));
     cx.note(EvidenceKind::Response, format!("{status}\n{out}{err}"));
-    let cut = |text: String, truncated| match truncated {
+    let cut = |mut text: String, truncated| match truncated {
         false => Value::from(text),
-        true => Value::partial(text.into(), "the output was cut at 32 MiB"),
+        true => {
+            cx.secrets.trim_cut(&mut text);
+            Value::partial(text.into(), "the output was cut at 32 MiB")
+        }
     };
     let out = match out.is_empty() && !err.is_empty() {
         true => Value::partial("".into(), "the program wrote only to stderr"),

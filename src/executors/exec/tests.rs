@@ -137,3 +137,11 @@ async fn child_processes_are_killed() {
     assert!(began.elapsed() < Duration::from_secs(5));
     assert!(gone("left").await);
 }
+
+#[tokio::test]
+async fn masks_cookies_and_csrf_tokens_that_a_program_prints() {
+    let s = harness();
+    let line = "Set-Cookie: sid=c00kie-of-a-program; Path=/\\n{\"csrf_token\": \"tok3n-of-a-program\"}";
+    s.perform(&format!("{{ run: [printf, '{line}'] }}")).await.unwrap();
+    assert_eq!(s.secrets.names_in("c00kie-of-a-program tok3n-of-a-program"), ["cookie sid", "csrf_token"]);
+}

@@ -5,12 +5,13 @@ use super::{
     exchange::{self, TimedResponse, read_short_body},
     identity::{AppliedCredentials, Identity},
     prepared_request::PreparedRequest,
-    received_secrets, response,
+    response,
     response_options::ResponseOptions,
 };
 use crate::{
     event::EvidenceKind,
     executor::{ActionContext, ActionError, Started},
+    executors::received_secrets,
 };
 use reqwest::{Client, StatusCode};
 use std::sync::atomic::Ordering;
@@ -63,7 +64,7 @@ impl<'a> Exchange<'a> {
         };
         cx.note(EvidenceKind::Response, response::head_text(&timed.response));
         cx.note(EvidenceKind::Note, format!("401: {reason}; the request is repeated"));
-        read_short_body(timed.response).await;
+        read_short_body(cx, timed.response).await;
         self.send_once(signed).await
     }
 

@@ -51,8 +51,8 @@ pub(super) async fn send(
 }
 
 /// The beginning of a body as text. Reading it makes the connection reusable.
-pub(super) async fn read_short_body(mut response: Response) -> String {
-    ReadBody::read(&mut response, MAX_SHORT_BODY_BYTES, false).await.text
+pub(super) async fn read_short_body(cx: &ActionContext<'_>, mut response: Response) -> String {
+    ReadBody::read(cx, &mut response, MAX_SHORT_BODY_BYTES, false).await.text
 }
 
 /// The error of a request that was sent and has no response.

@@ -14,7 +14,6 @@ mod headers;
 mod identity;
 mod prepared_request;
 mod probe;
-mod received_secrets;
 mod request;
 mod request_body;
 mod request_target;

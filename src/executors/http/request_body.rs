@@ -17,8 +17,6 @@ use std::{fmt::Write, path::PathBuf};
 pub(super) const KEYS: [&str; 5] = ["json", "form", "multipart", "text", "file"];
 /// Larger files are refused, since files are held in memory.
 const MAX_FILE_BYTES: u64 = 256 << 20;
-/// Twice the size that evidence keeps, so that a secret at its cut is complete when it is masked.
-const MAX_EXCERPT_BYTES: usize = 128 << 10;
 
 pub(super) enum BodyTemplate {
     Json(Tree),
@@ -123,7 +121,7 @@ impl RequestBody {
             RequestBody::Empty => {}
             RequestBody::Text(text) => {
                 out.push('\n');
-                out.push_str(evidence_excerpt(text));
+                out.push_str(text);
             }
             RequestBody::File { path, bytes } => {
                 let _ = write!(out, "\n({} bytes of {})", bytes.len(), path.display());
@@ -138,11 +136,6 @@ impl RequestBody {
             }
         }
     }
-}
-
-/// The beginning of a text for evidence, which masks and cuts it further.
-pub(super) fn evidence_excerpt(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_EXCERPT_BYTES)]
 }
 
 /// Encodes names and values as `application/x-www-form-urlencoded`.

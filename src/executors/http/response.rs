@@ -4,8 +4,11 @@ use super::{
     decode::{DecodeError, decode},
 };
 use crate::{
-    executor::{ActionError, Started},
-    executors::net::{decode_text, joined_headers, json_body},
+    executor::{ActionContext, ActionError, Started},
+    executors::{
+        net::{decode_text, joined_headers, json_body},
+        received_secrets,
+    },
     value::{Map, Value},
 };
 use cookie_store::RawCookie;
@@ -66,8 +69,8 @@ impl Missing {
 }
 
 impl ReadBody {
-    /// Reads at most `limit` bytes, decoded unless `raw`.
-    pub async fn read(response: &mut Response, limit: usize, raw: bool) -> ReadBody {
+    /// Reads at most `limit` bytes, decoded unless `raw`. The secrets in it are known from now on.
+    pub async fn read(cx: &ActionContext<'_>, response: &mut Response, limit: usize, raw: bool) -> ReadBody {
         let (mut bytes, mut missing) = read_bytes(response, limit).await;
         if !raw {
             let codings = content_codings(response.headers());
@@ -90,7 +93,12 @@ impl ReadBody {
             Some(broken @ Missing::Broken(_)) => Value::unset(broken.reason()),
             Some(own_limit) => Value::partial(Value::Null, own_limit.reason()),
         };
-        ReadBody { json, text: decode_text(content_type, bytes), missing }
+        let mut text = decode_text(content_type, bytes);
+        received_secrets::add_from_body(cx, &json, &text);
+        if missing.is_some() {
+            cx.secrets.trim_cut(&mut text);
+        }
+        ReadBody { json, text, missing }
     }
 }
 
@@ -124,9 +132,13 @@ pub(super) fn output(response: &Response, body: ReadBody, timing: Timing) -> Map
 }
 
 /// Reads a response that is not the output of an action. An incomplete one is an error.
-pub(super) async fn read_auxiliary(mut response: Response, started: Started) -> Result<Value, ActionError> {
+pub(super) async fn read_auxiliary(
+    cx: &ActionContext<'_>,
+    mut response: Response,
+    started: Started,
+) -> Result<Value, ActionError> {
     let url = response.url().clone();
-    let body = ReadBody::read(&mut response, DEFAULT_BODY_BYTES, false).await;
+    let body = ReadBody::read(cx, &mut response, DEFAULT_BODY_BYTES, false).await;
     if let Some(Missing::Broken(why) | Missing::Unsupported(why)) = body.missing {
         return Err(ActionError::Unreachable(format!("no complete response from {url}: {why}")));
     }

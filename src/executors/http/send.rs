@@ -2,8 +2,8 @@
 use super::{
     authentication::{Exchange, SignedRequest},
     exchange::{TimedResponse, read_short_body},
-    handshake, received_secrets,
-    request_body::{RequestBody, evidence_excerpt},
+    handshake,
+    request_body::RequestBody,
     response::{self, ReadBody, Timing},
     response_options::ResponseOptions,
     stream,
@@ -95,7 +95,7 @@ async fn send_and_follow(
             ("location".into(), Value::text(location.as_str())),
         ]));
         cx.note(EvidenceKind::Response, response::head_text(&timed.response));
-        read_short_body(timed.response).await;
+        read_short_body(cx, timed.response).await;
         redirect(signed, status, location);
     }
 }
@@ -103,11 +103,10 @@ async fn send_and_follow(
 /// Reads the body, as far as it arrives.
 async fn read_output(cx: &ActionContext<'_>, mut timed: TimedResponse, options: &ResponseOptions, raw: bool) -> Map {
     let mut evidence = response::head_text(&timed.response);
-    let body = ReadBody::read(&mut timed.response, options.body_limit, raw).await;
+    let body = ReadBody::read(cx, &mut timed.response, options.body_limit, raw).await;
     let timing = Timing { first_byte: timed.first_byte, total: timed.sent_at.elapsed() };
-    received_secrets::add_from_body(cx, &body.json, &body.text);
     evidence.push('\n');
-    evidence.push_str(evidence_excerpt(&body.text));
+    evidence.push_str(&body.text);
     cx.note(EvidenceKind::Response, evidence);
     if let Some(missing) = &body.missing {
         cx.note(EvidenceKind::Note, missing.reason());

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     event::EvidenceKind,
     executor::{ActionContext, ActionError, Output, Started},
-    executors::error_chain::error_chain,
+    executors::{error_chain::error_chain, received_secrets},
     value::{Map, Value, json},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -155,7 +155,7 @@ impl OpenStream {
     ) {
         let before = self.messages.len();
         while self.closed == Value::Null && !self.cut && count.is_none_or(|n| self.messages.len() < n) {
-            match timeout_at(deadline, self.next_message()).await {
+            match timeout_at(deadline, self.next_message(cx)).await {
                 Err(_) => break,
                 Ok(Err(End { closed, broken })) => {
                     self.closed = closed;
@@ -186,7 +186,7 @@ impl OpenStream {
         }
     }
 
-    async fn next_message(&mut self) -> Result<Value, End> {
+    async fn next_message(&mut self, cx: &ActionContext<'_>) -> Result<Value, End> {
         let (event, id, text) = match &mut self.source {
             MessageSource::Events(events) => next_event(events, &mut self.last_id).await?,
             MessageSource::WebSocket(socket) => next_frame(socket).await?,
@@ -194,6 +194,7 @@ impl OpenStream {
         self.received_bytes += text.len();
         let json = text.trim_start().starts_with(['{', '[']).then(|| json::read(&text));
         let data = json.and_then(Result::ok).unwrap_or_else(|| Value::text(&text));
+        received_secrets::add_from_body(cx, &data, &text);
         Ok(Value::map([
             ("at".into(), Value::Time(Timestamp::now())),
             ("event".into(), event.into()),

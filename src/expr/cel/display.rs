@@ -1,6 +1,9 @@
 //! Values as messages show them: JSON, with secrets masked, characters escaped that cannot be seen, and long texts cut,
 //! in that order.
-use crate::{secrets::Secrets, value::Value};
+use crate::{
+    secrets::{Secrets, before_token},
+    value::Value,
+};
 use std::ops::Range;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark, is_nfc, is_nfd};
 
@@ -106,7 +109,7 @@ fn json(v: &Value, secrets: &Secrets) -> String {
 
 /// The characters `range` of a text, with what cannot be seen escaped, and what is hard to see at the difference.
 fn window(text: &str, range: Range<usize>, difference: Option<usize>) -> String {
-    let mut out = String::new();
+    let (range, mut out) = (with_whole_tokens(text, range), String::new());
     if range.start > 0 {
         out.push('…');
     }
@@ -130,6 +133,18 @@ fn window(text: &str, range: Range<usize>, difference: Option<usize>) -> String 
         out.push('…');
     }
     out
+}
+
+/// The range, in characters, with the whole of each token `‹name›` that it would cut.
+fn with_whole_tokens(text: &str, range: Range<usize>) -> Range<usize> {
+    let byte = |i: usize| text.char_indices().nth(i).map_or(text.len(), |(at, _)| at);
+    let (start, end) = (byte(range.start), byte(range.end));
+    let before = |index: usize| text[before_token(text, index)..index].chars().count();
+    let after = match before(end) {
+        0 => 0,
+        _ => text[end..].chars().position(|c| c == '›').map_or(0, |i| i + 1),
+    };
+    range.start - before(start)..range.end + after
 }
 
 /// Whether a character has no shape of its own: a control, a format character, or a space that is not the usual one.
@@ -217,6 +232,18 @@ mod tests {
             {
                 let (want, have) = difference(&want, &have, &secrets);
                 assert!(!want.contains("hunter2") && !have.contains("hunter2") && want != have, "{want} {have}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_token_is_cut() {
+        for before in 0..60 {
+            let text = |end: &str| Value::text(format!("{}‹a name›{}{end}", "x".repeat(before), "y".repeat(before)));
+            let (want, have) = difference(&text("A and more than that"), &text("B"), &Secrets::default());
+            for shown in [want, have] {
+                assert_eq!(shown.matches('‹').count(), shown.matches('›').count(), "{shown}");
+                assert!(!shown.contains('‹') || shown.contains("‹a name›"), "{shown}");
             }
         }
     }

@@ -4,13 +4,13 @@ use super::{
         connect_error::{explain, never_sent, reasons},
         endpoint::Endpoint,
         prepared_request::PreparedRequest,
-        received_secrets,
     },
     jar::CookieJar,
 };
 use crate::{
     event::EvidenceKind,
     executor::{ActionContext, ActionError},
+    executors::received_secrets,
 };
 use reqwest::{Client, Response};
 

@@ -41,7 +41,7 @@ impl Login {
         let line = format!("{} {}", request.method, request.url);
         let response = sender.send(&request, &format!("to log in as `{label}`")).await?;
         let status = response.status();
-        let output = response::read_auxiliary(response, started).await?;
+        let output = response::read_auxiliary(cx, response, started).await?;
         if status.is_client_error() || status.is_server_error() {
             let text = output.get("text").and_then(Value::as_str).unwrap_or_default();
             return Err(ActionError::Unreachable(format!(

@@ -56,7 +56,7 @@ impl OAuth {
         let request = self.request(sender)?;
         let response = sender.send(&request, &format!("for the token of `{label}`")).await?;
         let status = response.status();
-        let text = read_short_body(response).await;
+        let text = read_short_body(cx, response).await;
         let json = serde_json::from_str::<Json>(&text).unwrap_or_default();
         let Some(token) = json["access_token"].as_str().filter(|_| status.is_success()) else {
             return Err(ActionError::Unreachable(format!(

@@ -266,3 +266,63 @@ async fn refused_websocket_handshake_is_an_ordinary_response() {
     perform(&s, "{ request: GET /ws, messages: { within: 100ms } }").await.unwrap();
     assert!(s.evidence(EvidenceKind::Note).iter().any(|n| n.contains("does not match the key")));
 }
+
+#[tokio::test]
+async fn no_cut_leaves_a_part_of_a_secret() {
+    let page = |rest: &'static str| any(async move || format!("{}{rest}", "x".repeat(90)));
+    let router = Router::new()
+        .route("/plain", page("open:sesame 1 and more"))
+        .route("/basic", page("b3BlbjpzZXNhbWUgMQ== and more"))
+        .route("/csrf", page(" <input name=csrf_token value=\"Zx81kQ0pPw7yTt\"> and more"))
+        .route("/json", page(" \"csrfToken\": \"Zx81kQ0pPw7yTt\", and more"));
+    let base = serve(router).await;
+    let broken = raw_server(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nit is open:sesa").await;
+    for (base, path, limit) in [
+        (&base, "/plain", 100),
+        (&base, "/basic", 100),
+        (&base, "/csrf", 130),
+        (&base, "/json", 115),
+        (&base, "/json", 120),
+        (&broken, "/", 1000),
+    ] {
+        let s = stage(&format!("http: {base}")).await;
+        s.secrets.add("password", "open:sesame 1");
+        let out = perform(&s, &format!("{{ request: GET {path}, limit: {limit} }}")).await.unwrap().value;
+        let Some(Value::Partial(text)) = out.get("text") else { panic!("{out}") };
+        for text in s.evidence(EvidenceKind::Response).iter().chain([&text.value.to_string()]) {
+            let masked = s.secrets.mask(text).unwrap_or_else(|| text.clone());
+            let part = ["open:s", "b3Blbjpz", "Zx81kQ0p"].into_iter().find(|part| masked.contains(part));
+            assert_eq!(part, None, "{path}: {masked}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn masks_csrf_tokens_and_cookies_of_a_stream() {
+    const MESSAGES: [&str; 6] = [
+        "{\"csrf\": {\"token\": \"tok3n-of-messages-1\"}}",
+        "{\"headerName\": \"X-CSRF-TOKEN\", \"token\": \"tok3n-of-messages-2\"}",
+        "42[\"hello\",{\"xsrfToken\":\"tok3n-of-messages-3\"}]",
+        "<meta name=\"csrf-token\" content=\"tok3n-of-messages-4\">",
+        "Set-Cookie: sid=tok3n-of-messages-5; Path=/",
+        "{\"headers\": {\"set-cookie\": [\"sid=tok3n-of-messages-6; Path=/\"]}}",
+    ];
+    let events = async || {
+        Sse::new(futures::stream::iter(MESSAGES).map(|m| Ok::<_, std::convert::Infallible>(Event::default().data(m))))
+    };
+    let events = serve(Router::new().route("/", axum::routing::get(events))).await;
+    let send = serde_json::to_string(&MESSAGES).unwrap();
+    for (base, request) in [
+        (events, "{ request: GET /, events: { count: 6 } }".to_string()),
+        (websocket_server().await, format!("{{ request: GET /, messages: {{ send: {send}, count: 7 }} }}")),
+    ] {
+        let s = stage(&format!("http: {base}")).await;
+        let out = perform(&s, &request).await.unwrap().value;
+        for i in 1..=6 {
+            let token = format!("tok3n-of-messages-{i}");
+            assert!(out.to_string().contains(&token));
+            assert_eq!(s.secrets.names_in(&token).len(), 1, "{token}");
+        }
+        assert!(s.secrets.names_in("X-CSRF-TOKEN xsrfToken csrf-token").is_empty(), "names are no secrets");
+    }
+}
