@@ -67,6 +67,12 @@ impl Span {
         &t[floor(t, self.range.start)..floor(t, self.range.end.max(self.range.start))]
     }
 
+    pub fn contains(&self, other: &Span) -> bool {
+        Arc::ptr_eq(&self.source, &other.source)
+            && self.range.start <= other.range.start
+            && other.range.end <= self.range.end
+    }
+
     pub fn with(&self, range: Range<usize>) -> Span {
         Span { source: self.source.clone(), range }
     }

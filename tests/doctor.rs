@@ -116,7 +116,6 @@ fn valid_environment_has_no_problems() {
 fn unreadable_secret_ends_the_probes() {
     let folder = tempfile::tempdir().unwrap();
     for (source, why) in [
-        ("'${env.DOCTOR_HAS_NO_SUCH}'", "DOCTOR_HAS_NO_SUCH"),
         ("{ file: none.txt }", "none.txt"),
         ("{ command: [sh, -c, 'exit 4'] }", "exit status: 4"),
         ("{ command: ['true'] }", "is empty"),

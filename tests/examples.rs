@@ -7,8 +7,21 @@ use std::{
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
+/// The environment variables that the environments read.
+const VARIABLES: [(&str, &str); 8] = [
+    ("DATABASE_URL", "postgres://tester@127.0.0.1:5432/streamspace"),
+    ("KUBECONFIG", "kubeconfig"),
+    ("STREAMSPACE_DATABASE_URL", "postgres://streamspace@127.0.0.1:5432/streamspace"),
+    ("STREAMSPACE_INBOX_URL", "https://runner.example:9000"),
+    ("STREAMSPACE_PASSWORD", "correct-horse-battery"),
+    ("STREAMSPACE_URL", "http://streamspace.example:8000"),
+    ("STREAMSPACE_USER", "tester"),
+    ("TOXIPROXY_URL", "http://toxiproxy:8474"),
+];
+
 fn runner(args: &[&str], folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tp-runner")).args(args).current_dir(folder).output().expect("the binary starts")
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tp-runner"));
+    command.args(args).current_dir(folder).envs(VARIABLES).output().expect("the binary starts")
 }
 
 fn text(output: &Output) -> String {

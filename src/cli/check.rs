@@ -1,6 +1,6 @@
 //! `check`: validates plans without network access.
-use super::{args, exit, failure::Failure, files, plans, print, secrets::process_environment};
-use crate::{engine::compile::weak_secrets, executors, expr::Scope, report::wording::count, secrets::Secrets};
+use super::{args, exit, failure::Failure, files, plans, print};
+use crate::{engine::compile::weak_secrets, executors, report::wording::count};
 
 pub fn command(args: args::Check) -> Result<u8, Failure> {
     let registry = executors::registry();
@@ -17,7 +17,7 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
             Some(named)
         }
     };
-    let variables = Scope::default().with("env", process_environment(&Secrets::default()));
+    let variables = plans::process_scope();
     let mut code = exit::SUCCESS;
     for file in files::plans(&args.plans)? {
         let draft = plans::read(&file, &registry);
@@ -25,6 +25,9 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
         let mut problems = draft.check(environment.as_ref());
         if let (Some(plan), Some(environment)) = (&draft.plan, environment.as_ref().or(default.as_ref())) {
             problems.extend(weak_secrets(plan, environment, &variables));
+            let mut unset = draft.check(Some(environment));
+            unset.0.retain(|d| d.code == "unset-variable");
+            problems.extend(unset);
             problems.sort();
         }
         print::err(format_args!("{}", plans::render(&problems)));

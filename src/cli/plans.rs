@@ -3,17 +3,19 @@ use super::{
     args::Selection,
     failure::Failure,
     files::{self, DiskLoader, PlanFile},
+    secrets::process_environment,
 };
 use crate::{
-    diagnostic::Diagnostics,
+    diagnostic::{Diagnostic, Diagnostics, Severity},
     engine::{
         compile::{self, SetValue},
         schedule::Schedule,
     },
     executor::Registry,
-    expr::Tree,
+    expr::{Scope, Tree},
     plan::{Case, Environment, Environments, Plan, Reader, environment, markdown},
     report::wording,
+    secrets::Secrets,
     source::Source,
     value::Value,
 };
@@ -85,7 +87,8 @@ impl Draft<'_> {
         set: Vec<(String, SetValue)>,
         selected: &dyn Fn(&Case) -> bool,
     ) -> Result<Schedule, Failure> {
-        let (schedule, problems) = self.schedule(environment, set, selected);
+        let (schedule, mut problems) = self.schedule(environment, set, selected);
+        problems.0.iter_mut().filter(|d| d.code == "unset-variable").for_each(|d| d.severity = Severity::Error);
         schedule.filter(|_| problems.errors() == 0).ok_or_else(|| invalid(&problems))
     }
 
@@ -116,6 +119,7 @@ pub fn environments(config: Option<&Path>, registry: &Registry) -> Result<Option
 
 pub fn read_environments(source: &Arc<Source>, registry: &Registry) -> (Option<Environments>, Diagnostics) {
     let mut reader = Reader::new(registry.verbs().collect(), &DiskLoader);
+    reader.variables = Some(process_scope());
     let environments = environment::read(&mut reader, source);
     (environments, reader.problems)
 }
@@ -135,9 +139,21 @@ fn variables(set: &[String]) -> Result<Vec<(String, SetValue)>, Failure> {
         .collect()
 }
 
-/// With colours, which `anstream` removes where they are not wanted.
+/// With colours, which `anstream` removes where they are not wanted. A message may quote a value from a variable of the
+/// process, so their secrets are masked.
 pub fn render(problems: &Diagnostics) -> String {
-    problems.0.iter().map(|d| format!("{}\n\n", d.render(true))).collect()
+    let secrets = Secrets::default();
+    process_environment(&secrets);
+    let render = |d: &Diagnostic| {
+        let text = d.render(true);
+        format!("{}\n\n", secrets.mask(&text).unwrap_or(text))
+    };
+    problems.0.iter().map(render).collect()
+}
+
+/// The names of an environment file before its secrets are read.
+pub fn process_scope() -> Scope {
+    Scope::default().with("env", process_environment(&Secrets::default()))
 }
 
 /// `3 errors, 1 warning`, or `no problems`.

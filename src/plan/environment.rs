@@ -3,10 +3,11 @@ use super::{
     model::{ActionDefinition, ActionSpec, Spanned},
     reader::Reader,
     relay::{RelayFault, RelayPlace, relay_spec},
+    variables::{Typing, resolve},
 };
 use crate::{
-    diagnostic::Diagnostic,
-    expr::{Expression, Template, Tree},
+    diagnostic::{Diagnostic, Diagnostics},
+    expr::{Expression, Scope, Template, Tree},
     language::{ENVIRONMENT_FILE_KEYS, ENVIRONMENT_KEYS, FAULT_ACTION_KEYS, KNOWN_FAILURE_KEYS, SECRET_KEYS},
     source::{Source, Span},
     yaml::{Kind, Node, wrong_type},
@@ -29,6 +30,12 @@ pub struct Environment {
     pub notice: Option<String>,
     /// In file order. The first target of a verb is its default.
     pub targets: Vec<(Spanned, Node)>,
+    /// The targets as written, with the placeholders of variables of the process.
+    pub written_targets: Vec<(Spanned, Node)>,
+    /// Variables of the process, as `env`; `None` if they are not known.
+    pub variables: Option<Scope>,
+    /// The problems of settings that read variables of the process: most are not set.
+    pub unset: Diagnostics,
     /// Names whose values are masked as soon as they are read.
     pub secrets: Vec<(Spanned, SecretSource)>,
     /// Values for the plan's variables.
@@ -111,8 +118,50 @@ fn unknown_environment(reader: &mut Reader<'_>, name: &str, span: &Span, known: 
     reader.problems.push(d.suggest(name, known.iter().copied()));
 }
 
-fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Environment> {
-    reader.keys(node, ENVIRONMENT_KEYS)?;
+fn environment(reader: &mut Reader<'_>, name: String, written: &Node) -> Option<Environment> {
+    reader.keys(written, ENVIRONMENT_KEYS)?;
+    let (mut unset, before) = (Diagnostics::default(), reader.problems.0.len());
+    let resolved = with_variables(reader, written, &mut unset);
+    let environment = environment_of(reader, name, written, &resolved);
+    // a setting without its value is reported once
+    let mut own = reader.problems.0.split_off(before);
+    own.retain(|d| !unset.0.iter().any(|u| d.span.contains(&u.span)));
+    reader.problems.0.extend(own);
+    let variables = reader.variables.clone();
+    environment.map(|environment| Environment { unset, variables, ..environment })
+}
+
+/// An environment with the values of variables of the process, except in actions, secrets and variables.
+fn with_variables(reader: &Reader<'_>, node: &Node, unset: &mut Diagnostics) -> Node {
+    let (Some(variables), Kind::Map(entries)) = (&reader.variables, &node.kind) else { return node.clone() };
+    let entry = |(key, value): &(Node, Node)| {
+        let value = match &*key.key_text() {
+            "targets" => resolve(value, variables, Typing::Text, unset),
+            "about" | "notice" | "jobs" | "protected" | "versions" | "known_failures" => {
+                resolve(value, variables, Typing::Plain, unset)
+            }
+            "faults" => Node { kind: with_relay_variables(value, variables, unset), ..value.clone() },
+            _ => value.clone(),
+        };
+        (key.clone(), value)
+    };
+    Node { kind: Kind::Map(entries.iter().map(entry).collect()), ..node.clone() }
+}
+
+/// Only the settings of relays: faults also have actions.
+fn with_relay_variables(faults: &Node, variables: &Scope, unset: &mut Diagnostics) -> Kind {
+    let Kind::Map(faults) = &faults.kind else { return faults.kind.clone() };
+    let fault = |(name, fault): &(Node, Node)| {
+        let resolved = match fault.get("relay") {
+            Some(_) => resolve(fault, variables, Typing::Plain, unset),
+            None => fault.clone(),
+        };
+        (name.clone(), resolved)
+    };
+    Kind::Map(faults.iter().map(fault).collect())
+}
+
+fn environment_of(reader: &mut Reader<'_>, name: String, written: &Node, node: &Node) -> Option<Environment> {
     let jobs = node.get("jobs").and_then(|n| match n.kind {
         Kind::Int(i) if i > 0 => Some(i as usize),
         _ => {
@@ -134,6 +183,7 @@ fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Env
         about: reader.text_at(node, "about"),
         notice: reader.text_at(node, "notice"),
         targets: reader.read_entries(node.get("targets"), |_, target| Some(target.clone())),
+        written_targets: reader.read_entries(written.get("targets"), |_, target| Some(target.clone())),
         secrets: reader.read_entries(node.get("secrets"), secret_source),
         vars: reader.named_trees(node.get("vars")),
         setup: reader.actions_at(node, "setup"),
@@ -145,6 +195,7 @@ fn environment(reader: &mut Reader<'_>, name: String, node: &Node) -> Option<Env
         faults: reader.read_entries(node.get("faults"), fault_spec),
         jobs,
         versions: versions.into_iter().map(|(name, version)| (name.text, version)).collect(),
+        ..Environment::default()
     })
 }
 

@@ -9,10 +9,12 @@ pub mod read;
 mod reader;
 mod relay;
 mod schemas;
+mod variables;
 
 pub use self::{
     environment::{Environment, Environments, FaultSpec, KnownFailure, SecretSource},
     model::*,
     reader::{FileLoader, Reader, is_name},
     relay::{RelayFault, RelayPlace},
+    variables::unset_variables,
 };

@@ -3,7 +3,7 @@
 use super::model::Spanned;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    expr::{Expression, Template, Tree},
+    expr::{Expression, Scope, Template, Tree},
     language::Key,
     source::{Source, Span},
     yaml::{Kind, Node, check_keys, check_numbers, duplicate_key, missing_key, parse, wrong_type},
@@ -28,13 +28,23 @@ pub struct Reader<'a> {
     pub(super) depth: usize,
     /// Start offsets of expressions that a comma in a flow map cut in two; already reported.
     cut: Vec<usize>,
+    /// The names of an environment file: `env`, the variables of the process. `None`: they are not known.
+    pub variables: Option<Scope>,
     /// Schema files, each loaded once.
     pub(super) documents: HashMap<PathBuf, serde_json::Value>,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(verbs: Vec<&'static str>, files: &'a dyn FileLoader) -> Self {
-        Reader { verbs, files, problems: Diagnostics::default(), depth: 0, cut: vec![], documents: HashMap::new() }
+        Reader {
+            verbs,
+            files,
+            problems: Diagnostics::default(),
+            depth: 0,
+            cut: vec![],
+            variables: None,
+            documents: HashMap::new(),
+        }
     }
 
     /// Parses a file. Reports a YAML error.

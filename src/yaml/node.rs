@@ -90,15 +90,16 @@ impl Node {
         self.text()
     }
 
-    /// Maps the bytes `range` of a scalar's decoded text to the file, for any quoting and folding. An empty scalar or
-    /// an alias gives the span of the whole node.
+    /// Maps the bytes `range` of a scalar's decoded text to the file, for any quoting and folding. An empty scalar, an
+    /// alias, or one whose placeholders are replaced gives the span of the whole node.
     pub fn inner(&self, range: std::ops::Range<usize>) -> Span {
         let raw = self.span.text();
         let text = self.as_str().unwrap_or_default();
         // the span of a block scalar starts with its text, which may start with a quote
         let verbatim = text.trim_start_matches('\n').starts_with(raw.lines().next().unwrap_or_default());
         let style = raw.chars().next().filter(|_| !verbatim).unwrap_or(' ');
-        if text.is_empty() || style == '*' {
+        let is_replaced = raw.contains("${") && !text.contains("${");
+        if text.is_empty() || style == '*' || is_replaced {
             return self.span.clone();
         }
         let map = align(text, raw, style);

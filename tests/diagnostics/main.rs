@@ -16,9 +16,11 @@ use tp_runner::{
     diagnostic::{Diagnostics, Severity},
     engine::compile::compile,
     executors,
+    expr::Scope,
     language::explanation,
     plan::{FileLoader, Reader, environment, markdown},
     source::Source,
+    value::Value,
 };
 
 struct FixtureFiles;
@@ -41,6 +43,8 @@ const MINIMAL_PLAN: &str =
 fn problems(plan: &str, environment_text: Option<&str>, written: Option<&str>) -> Diagnostics {
     let registry = executors::registry();
     let mut reader = Reader::new(registry.verbs().collect(), &FixtureFiles);
+    // without any variables of the process
+    reader.variables = Some(Scope::default().with("env", Value::map([])));
     let plan = reader.plan(&Arc::new(Source { name: "plan.yaml".into(), text: plan.into() }));
     let environments = environment_text.and_then(|text| {
         environment::read(&mut reader, &Arc::new(Source { name: "env.yaml".into(), text: text.into() }))

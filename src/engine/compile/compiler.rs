@@ -87,6 +87,12 @@ impl<'a> Compiler<'a> {
         references: impl IntoIterator<Item = &'r Reference>,
         names: &Names,
     ) -> Vec<Shape> {
+        let references: Vec<&Reference> = references.into_iter().collect();
+        if let Some(variables) = self.environment.and_then(|e| e.variables.as_ref())
+            && names.has("env")
+        {
+            self.problems.extend(plan::unset_variables(&references, variables));
+        }
         let mut shapes = vec![];
         for r in references {
             shapes.push(names.check(r, &mut self.problems));

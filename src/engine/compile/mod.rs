@@ -48,6 +48,9 @@ pub fn compile(
         let mut c = Compiler { undoing: true, ..Compiler::new(registry, Some(environment)) };
         c.compile_environment(environment, &mut schedule);
         problems.extend(c.problems);
+        // a setting without its value is reported once
+        problems.0.retain(|d| !environment.unset.0.iter().any(|u| d.span.contains(&u.span)));
+        problems.extend(environment.unset.clone());
     }
     problems.extend(weak);
     problems.sort();

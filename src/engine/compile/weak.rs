@@ -11,7 +11,7 @@ use crate::{
 /// The texts whose words are no secrets: the plan, and the names and addresses of the environment.
 pub fn ordinary_texts(plan: &Plan, environment: &Environment) -> Vec<String> {
     let mut texts = vec![plan.span.source.text.clone(), environment.name.clone()];
-    environment.targets.iter().for_each(|(name, node)| settings(&name.text, node, &mut texts));
+    environment.written_targets.iter().for_each(|(name, node)| settings(&name.text, node, &mut texts));
     texts
 }
 
@@ -36,7 +36,7 @@ pub fn weak_secrets(plan: &Plan, environment: &Environment, scope: &Scope) -> Di
             found.push((&name.span, format!("the secret `{}`", name.text), value.to_string()));
         }
     }
-    environment.targets.iter().for_each(|(_, node)| url_passwords(node, scope, &mut found));
+    environment.written_targets.iter().for_each(|(_, node)| url_passwords(node, scope, &mut found));
     let mut problems = Diagnostics::default();
     for (span, what, value) in found {
         if secrets.is_weak(&value) {

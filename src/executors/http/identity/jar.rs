@@ -4,7 +4,6 @@ use crate::{
     diagnostic::Diagnostic,
     event::EvidenceKind,
     executor::{ActionContext, Body},
-    yaml::{Kind, Node},
 };
 use cookie_store::{CookieStore, RawCookie};
 use parking_lot::Mutex;
@@ -31,11 +30,12 @@ struct Csrf {
 
 impl CookieJarSpec {
     pub fn compile(body: &mut Body<'_>) -> Option<CookieJarSpec> {
-        let insecure = match body.get("cookies").cloned() {
-            None | Some(Node { kind: Kind::Bool(false), .. }) => None,
-            Some(Node { kind: Kind::Bool(true), .. }) => Some(false),
-            Some(node) if node.as_str() == Some("insecure") => Some(true),
-            Some(node) => {
+        let insecure = match body.get("cookies").map(|node| (node.text(), node)) {
+            None => None,
+            Some((text, _)) if text == "false" => None,
+            Some((text, _)) if text == "true" => Some(false),
+            Some((text, _)) if text == "insecure" => Some(true),
+            Some((_, node)) => {
                 let d = Diagnostic::error("wrong-type", &node.span, "`cookies` must be `true`, `false` or `insecure`");
                 body.problem(d.help("`insecure` also stores and sends `Secure` cookies over `http://`"));
                 Some(false)
