@@ -90,6 +90,9 @@ pub enum EventKind {
         reason: Option<String>,
         #[serde(with = "nanos")]
         took: Duration,
+        /// The time limit of a case that ran out of time.
+        #[serde(default, with = "maybe_nanos", skip_serializing_if = "Option::is_none")]
+        out_of_time: Option<Duration>,
     },
     CancelRequested,
     RunFinished {
@@ -260,8 +263,8 @@ impl EventKind {
             EventKind::UndoFinished { status, summary, reason } => {
                 EventKind::UndoFinished { status, summary: text(summary), reason: option(reason) }
             }
-            EventKind::CaseFinished { verdict, blame, reason, took } => {
-                EventKind::CaseFinished { verdict, blame, reason: option(reason), took }
+            EventKind::CaseFinished { verdict, blame, reason, took, out_of_time } => {
+                EventKind::CaseFinished { verdict, blame, reason: option(reason), took, out_of_time }
             }
             EventKind::RunFinished { took, notes } => {
                 EventKind::RunFinished { took, notes: notes.into_iter().map(text).collect() }
@@ -307,5 +310,22 @@ mod nanos {
     }
     pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
         u64::deserialize(d).map(Duration::from_nanos)
+    }
+}
+
+mod maybe_nanos {
+    use super::nanos;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::time::Duration;
+
+    #[allow(clippy::ref_option, reason = "the signature that serde calls")]
+    pub fn serialize<S: Serializer>(d: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
+        match d {
+            Some(d) => nanos::serialize(d, s),
+            None => s.serialize_none(),
+        }
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(d)?.map(Duration::from_nanos))
     }
 }

@@ -8,6 +8,7 @@ use super::{
     runner::{ActionRunner, CaseEffects},
     schedule::{Case, Sentence},
     scopes::case_scope,
+    time_limit::default_limit,
     times::render_duration,
     unwind::unwind,
 };
@@ -19,9 +20,6 @@ use crate::{
 };
 use jiff::tz::TimeZone;
 use std::time::{Duration, Instant};
-
-/// Time limit of a case that sets none.
-const CASE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Time limit of the environment's `on_failure` actions.
 const ON_FAILURE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -36,8 +34,9 @@ pub async fn run_case(case: &Case, context: &RunContext, source: &dyn Observatio
 }
 
 pub(super) async fn finish_case(case: &Case, context: &RunContext, outcome: &CaseOutcome, took: Duration) {
-    let (verdict, blame, reason) = (outcome.verdict, outcome.blame, outcome.reason.clone());
-    context.events.emit(&case.address, EventKind::CaseFinished { verdict, blame, reason, took }).await;
+    let CaseOutcome { verdict, blame, out_of_time, .. } = *outcome;
+    let reason = outcome.reason.clone();
+    context.events.emit(&case.address, EventKind::CaseFinished { verdict, blame, reason, took, out_of_time }).await;
 }
 
 async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationSource, base: &Scope) -> CaseOutcome {
@@ -45,7 +44,8 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
         return CaseOutcome::new(Verdict::Blocked, Some(Blame::Environment), Some(case.lacks.join("; ")));
     }
     let scope = case_scope(base, &case.id);
-    let limit = match case.timeout.as_ref().map(|t| render_duration(t, &scope)).unwrap_or(Ok(CASE_TIMEOUT)) {
+    let default = || Ok(default_limit(&case.sentences, &scope));
+    let limit = match case.timeout.as_ref().map_or_else(default, |t| render_duration(t, &scope)) {
         Ok(limit) => limit,
         Err(e) => return CaseOutcome::errored(format!("its `timeout`: {e}")),
     };
@@ -76,13 +76,10 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
     // by the user; a case that ran out of its own time keeps its outcome
     let mut outcome = execution.outcome(context.cancel.is_cancelled());
     let statuses = execution.statuses;
-    if cancel.is_cancelled()
-        && !context.cancel.is_cancelled()
-        && matches!(outcome.verdict, Verdict::Errored | Verdict::Interrupted)
-    {
-        // cancelled by the time limit, not by the user; an earlier failure stays one
-        let limit = humantime::format_duration(limit);
-        outcome = CaseOutcome::errored(format!("the case ran longer than its `timeout` of {limit}"));
+    let out_of_time = (cancel.is_cancelled() && !context.cancel.is_cancelled()).then_some(limit);
+    if out_of_time.is_some() && matches!(outcome.verdict, Verdict::Errored | Verdict::Interrupted) {
+        // an earlier failure stays one
+        outcome = CaseOutcome::errored("the case ran out of time");
     }
     let today = context.run.started.to_zoned(TimeZone::UTC).date();
     outcome = known_failures::accept(&case.known, &statuses, outcome, today);
@@ -95,10 +92,11 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
         outcome = outcome.with_leftovers(unwind(&undoing).await);
         clock.jump(context).into_iter().for_each(|why| effects.mark_inconclusive(why));
     }
-    match effects.inconclusive.into_inner() {
+    let outcome = match effects.inconclusive.into_inner() {
         Some(why) => mark_inconclusive(case, context, &statuses, outcome, why).await,
         None => outcome,
-    }
+    };
+    CaseOutcome { out_of_time, ..outcome }
 }
 
 /// Marks the expected results that passed as not reached: the case proves none of them.

@@ -24,6 +24,7 @@ pub mod runner;
 pub mod schedule;
 pub mod scopes;
 mod start_gate;
+mod time_limit;
 mod times;
 mod undo;
 mod unwind;

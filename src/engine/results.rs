@@ -69,13 +69,15 @@ pub struct CaseOutcome {
     pub verdict: Verdict,
     pub blame: Option<Blame>,
     pub reason: Option<String>,
+    /// The time limit of a case that ran out of time.
+    pub out_of_time: Option<Duration>,
     /// What could not be undone, a sentence each.
     pub left: Vec<String>,
 }
 
 impl CaseOutcome {
     pub fn new(verdict: Verdict, blame: Option<Blame>, reason: Option<String>) -> Self {
-        CaseOutcome { verdict, blame, reason, left: vec![] }
+        CaseOutcome { verdict, blame, reason, out_of_time: None, left: vec![] }
     }
 
     /// The outcome after the undo. A wrong answer to a request of the undo is the product's failure; a request that could not be sent

@@ -84,7 +84,7 @@ impl ActionRunner<'_> {
     }
 
     pub(super) fn cancel_reason(&self) -> &'static str {
-        if self.context.cancel.is_cancelled() { "cancelled" } else { "the case ran longer than its `timeout`" }
+        if self.context.cancel.is_cancelled() { "cancelled" } else { "the case ran out of time" }
     }
 
     pub async fn emit(&self, at: &Address, kind: EventKind) {

@@ -50,7 +50,7 @@ pub struct Case {
     /// Other fields of the written plan: `Type`, `Related Issue`, `Test File`.
     pub fields: Vec<(String, String)>,
     pub exclusive: bool,
-    pub timeout: Option<Template>,
+    pub timeout: Option<(Template, Span)>,
     pub preconditions: Vec<Sentence>,
     pub steps: Vec<Sentence>,
     pub expected: Vec<Sentence>,

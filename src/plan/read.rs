@@ -149,7 +149,7 @@ impl Reader<'_> {
             priority: self.text_at(node, "priority"),
             fields,
             exclusive,
-            timeout: node.get("timeout").and_then(|n| self.duration(n)).map(|(t, _)| t),
+            timeout: node.get("timeout").and_then(|n| self.duration(n)),
             preconditions,
             steps,
             expected,

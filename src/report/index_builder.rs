@@ -63,6 +63,7 @@ struct State {
 struct CaseState {
     started: Option<Timestamp>,
     finished: Option<(Verdict, Option<Blame>, Option<String>, Duration)>,
+    out_of_time: Option<Duration>,
     sentences: Vec<SentenceState>,
     undone_count: usize,
     /// Undo entries that are pending or failed.
@@ -176,8 +177,9 @@ impl State {
                     case.finish_undo(at, *status, summary, reason.as_deref());
                 }
             }
-            EventKind::CaseFinished { verdict, blame, reason, took } => {
+            EventKind::CaseFinished { verdict, blame, reason, took, out_of_time } => {
                 if let Some(case) = self.case(at) {
+                    case.out_of_time = *out_of_time;
                     case.finished = Some((*verdict, *blame, reason.as_deref().map(shorten), *took));
                 }
             }
@@ -325,6 +327,7 @@ impl State {
             blame,
             reason,
             took,
+            out_of_time: state.out_of_time,
             undone_count: state.undone_count,
             not_undone,
             on_failure: state.on_failure.list(),

@@ -33,6 +33,8 @@ pub struct CaseEntry {
     pub blame: Option<Blame>,
     pub reason: Option<String>,
     pub took: Duration,
+    /// The time limit, if the case ran out of time.
+    pub out_of_time: Option<Duration>,
     /// In the plan's order.
     pub sentences: Vec<SentenceEntry>,
     /// How many undo entries were carried out.

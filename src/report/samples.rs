@@ -177,7 +177,10 @@ impl SampleRun {
 
     pub fn verdict(&mut self, id: &str, verdict: Verdict, blame: Option<Blame>, reason: Option<&str>, ms: u64) {
         let reason = reason.map(str::to_owned);
-        self.emit(id, EventKind::CaseFinished { verdict, blame, reason, took: Duration::from_millis(ms) });
+        self.emit(
+            id,
+            EventKind::CaseFinished { verdict, blame, reason, took: Duration::from_millis(ms), out_of_time: None },
+        );
     }
 
     pub fn end(mut self, notes: &[&str]) -> Self {

@@ -99,6 +99,11 @@ pub fn duration(d: Duration) -> String {
     }
 }
 
+/// What the verdict of a case that ran out of time adds: `, out of time (limit 5 min)`.
+pub fn out_of_time(limit: Option<Duration>) -> String {
+    limit.map(|limit| format!(", out of time (limit {})", duration(limit))).unwrap_or_default()
+}
+
 /// `1 case`, `3 cases`.
 pub fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })

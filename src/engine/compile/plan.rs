@@ -7,10 +7,13 @@ use crate::{
     engine::{
         names::Shape,
         schedule::{ActionDefinition, Case, Schedule, Sentence},
+        time_limit::{default_limit, has_wait},
+        times::render_duration,
     },
     event::{CaseOutline, Part, PlanOutline, SentenceOutline},
-    expr::Tree,
+    expr::{Scope, Template, Tree},
     plan::{self, Plan, Spanned},
+    source::Span,
 };
 use std::sync::Arc;
 
@@ -58,11 +61,16 @@ impl Compiler<'_> {
         for definition in replaced {
             self.definition(Source { definition, of_environment: false });
         }
+        let known =
+            vars.iter().fold(Scope::default(), |scope, (name, tree): &(String, Tree)| match tree.render(&scope) {
+                Ok(value) => scope.with(name, value),
+                Err(_) => scope,
+            });
         let mut cases = vec![];
         let mut outline = vec![];
         for case in plan.cases {
             let chosen = selected(&case);
-            let (compiled, case_outline) = self.case(case, chosen);
+            let (compiled, case_outline) = self.case(case, chosen, &known);
             outline.push(case_outline);
             if chosen {
                 cases.push(compiled);
@@ -100,14 +108,14 @@ impl Compiler<'_> {
         }
     }
 
-    fn case(&mut self, case: plan::Case, chosen: bool) -> (Case, CaseOutline) {
+    fn case(&mut self, case: plan::Case, chosen: bool, known: &Scope) -> (Case, CaseOutline) {
         let address = Address::of_case(&case.id.text);
         let mut names = base_names();
         self.add_vars(&mut names);
         names.built_in("case", Shape::fields(&["id"]));
         let depth = names.depth();
         self.effects = Effects { exclusive: case.exclusive, ..Effects::default() };
-        if let Some(t) = &case.timeout {
+        if let Some((t, _)) = &case.timeout {
             self.check_references(t.references(), &names);
         }
         let mut sentences = vec![];
@@ -142,6 +150,9 @@ impl Compiler<'_> {
             }
         }
         names.leave(depth, &mut self.problems);
+        if let Some((timeout, span)) = &case.timeout {
+            self.check_timeout(timeout, span, &sentences, known);
+        }
         let Effects { unchecked_responses, refused, not_undone, mut lacks, exclusive } =
             std::mem::take(&mut self.effects);
         self.problems.0.extend(unchecked_responses);
@@ -165,12 +176,25 @@ impl Compiler<'_> {
             address,
             tier: case.tier,
             exclusive,
-            timeout: case.timeout,
+            timeout: case.timeout.map(|(t, _)| t),
             sentences,
             lacks,
             known: vec![],
         };
         (compiled, outline)
+    }
+
+    /// Warns of a time limit that is too short for the waits of a case.
+    fn check_timeout(&mut self, timeout: &Template, span: &Span, sentences: &[Sentence], known: &Scope) {
+        let limit = default_limit(sentences, known);
+        let Ok(written) = render_duration(timeout, known) else { return };
+        if has_wait(limit) && written < limit {
+            let [written, limit] = [written, limit].map(humantime::format_duration);
+            let message = format!("the waits of this case may need {limit}, and its `timeout` is {written}");
+            let d = Diagnostic::warning("short-timeout", span, message);
+            self.problems
+                .push(d.help("remove `timeout`: the default is 5 minutes and the longest wait of each sentence"));
+        }
     }
 
     /// Compiles a reusable action at its first use.

@@ -1,6 +1,10 @@
 //! After a failure: what continues, what is not reached, who is to blame; and which cases run at the same time.
-use super::harness::{HERE, Setting, run, run_clocked, run_with};
-use crate::outcome::{Blame, Status, Verdict};
+use super::harness::{HERE, Setting, TestRun, run, run_clocked, run_with};
+use crate::{
+    event::{Event, EventKind},
+    outcome::{Blame, Status, Verdict},
+};
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_false_expect_fails_its_sentence_and_still_binds_the_output() {
@@ -337,7 +341,7 @@ async fn a_case_that_runs_longer_than_its_timeout_is_errored() {
     .await;
     let (verdict, blame, reason) = result.case("A");
     assert_eq!((verdict, blame), (Verdict::Errored, Some(Blame::Environment)));
-    assert!(reason.contains("`timeout` of 5s"), "{reason}");
+    assert_eq!((reason.as_str(), out_of_time(&result)), ("the case ran out of time", Some(Duration::from_secs(5))));
     assert!(!result.log.contains(&"never".into()));
 }
 
@@ -359,6 +363,50 @@ async fn a_failure_stays_one_when_the_timeout_follows() {
     .await;
     let (verdict, blame, reason) = result.case("A");
     assert_eq!((verdict, blame), (Verdict::Failed, Some(Blame::Product)), "{reason}");
+    assert_eq!(out_of_time(&result), Some(Duration::from_secs(5)), "and it says that it is not complete");
+}
+
+/// The time limit of the case `A`, if it ran out of time.
+fn out_of_time(result: &TestRun) -> Option<Duration> {
+    let limit = |e: &Event| match &e.kind {
+        EventKind::CaseFinished { out_of_time, .. } => Some(*out_of_time),
+        _ => None,
+    };
+    result.events.iter().find_map(limit).expect("the case is over")
+}
+
+/// Two sentences wait, one of them in an action that it uses; the third one does not.
+#[tokio::test(start_paused = true)]
+async fn the_default_time_limit_grows_with_each_sentence_that_waits() {
+    let case = |slow: &str| {
+        format!(
+            "
+plan: T
+vars: {{ settle: 200s }}
+actions:
+  wait:
+    inputs: {{ within: ~ }}
+    do: [{{ fake: {{ says: [1] }}, eventually: '${{inputs.within}}', expect: {{ answer: 2 }} }}]
+cases:
+  - id: A
+    tier: must
+    steps:
+      - step: waits
+        do:
+          - fake: {{ says: [1] }}
+            eventually: ${{settle}}
+            expect: {{ answer: 2 }}
+          - use: {{ wait: {{ within: 1s }} }}
+      - step: uses
+        do: [{{ use: {{ wait: {{ within: '${{settle}}' }} }} }}]
+      - step: does not wait
+        do: [{{ fake: {{ says: [{{ after: {slow} }}] }}, timeout: 1h, as: seen }}]
+    expected: [{{ result: r, check: seen.answered }}]
+"
+        )
+    };
+    assert_eq!(out_of_time(&run_clocked(&case("250s")).await), None);
+    assert_eq!(out_of_time(&run_clocked(&case("350s")).await), Some(Duration::from_secs(700)));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use super::{neutral::neutral, stream::Patient};
 use crate::{
     event::{Event, EventKind, EventSink, SinkError},
     outcome::Verdict,
-    report::wording::{MAX_INLINE_CHARS, duration, one_line},
+    report::wording::{self, MAX_INLINE_CHARS, duration, one_line},
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{collections::HashMap, fmt::Write as _, io::Write, time::Duration};
@@ -101,7 +101,7 @@ impl Console {
         bar.tick();
     }
 
-    fn case_ended(&mut self, id: &str, verdict: Verdict, reason: Option<&str>, took: Duration) {
+    fn case_ended(&mut self, id: &str, verdict: Verdict, reason: Option<&str>, time: &str) {
         self.ended += 1;
         let has_problem = !matches!(verdict, Verdict::Passed | Verdict::Skipped);
         self.not_passed += usize::from(has_problem);
@@ -119,7 +119,7 @@ impl Console {
         }
         let title = self.titles.get(id).map(String::as_str).unwrap_or_default();
         let word = paint(self.colour, verdict_style(verdict), &format!("{:<11}", verdict.as_str()));
-        let mut line = format!("{word} {ended:>2}/{total}  {id}  {title}  ({})", duration(took));
+        let mut line = format!("{word} {ended:>2}/{total}  {id}  {title}  ({time})");
         if let Some(reason) = reason.filter(|_| has_problem) {
             let _ = write!(line, ": {}", one_line(reason, 4 * MAX_INLINE_CHARS));
         }
@@ -176,8 +176,9 @@ impl EventSink for Console {
                 let why = reason.as_deref().map(|r| format!(": {}", one_line(r, MAX_INLINE_CHARS))).unwrap_or_default();
                 self.print(&format!("{word}  {id}  {}{why}", one_line(summary, 100)));
             }
-            EventKind::CaseFinished { verdict, reason, took, .. } => {
-                self.case_ended(id, *verdict, reason.as_deref(), *took);
+            EventKind::CaseFinished { verdict, reason, took, out_of_time, .. } => {
+                let time = format!("{}{}", duration(*took), wording::out_of_time(*out_of_time));
+                self.case_ended(id, *verdict, reason.as_deref(), &time);
             }
             EventKind::CancelRequested => self.print("cancelled: running the undo actions"),
             EventKind::RunFinished { .. } => {

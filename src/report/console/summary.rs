@@ -83,7 +83,8 @@ fn table(run: &RunIndex, options: &SummaryOptions) -> String {
 fn failure(case: &CaseEntry, options: &SummaryOptions, out: &mut String) {
     let head = format!("{} {}", one_line(&case.outline.id, 40), one_line(&case.outline.title, 60));
     let word = paint(options.colour, verdict_style(case.verdict), case.verdict.as_str());
-    let _ = writeln!(out, "{} {word}", paint(options.colour, Style::new().bold(), &head));
+    let late = wording::out_of_time(case.out_of_time);
+    let _ = writeln!(out, "{} {word}{late}", paint(options.colour, Style::new().bold(), &head));
     if let Some(reason) = case.own_reason() {
         let _ = writeln!(out, "  {}", one_line(reason, 2 * MAX_INLINE_CHARS));
     }

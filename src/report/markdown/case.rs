@@ -28,7 +28,7 @@ pub fn write(case: &CaseEntry, out: &mut String) {
     *out += &format!("\n### {}\n\n", line(&heading(case)));
     *out += &format!("{} **{}**", verdict_icon(case.verdict), case.verdict);
     if case.verdict != Verdict::Skipped {
-        *out += &format!(" in {}", duration(case.took));
+        *out += &format!(" in {}{}", duration(case.took), wording::out_of_time(case.out_of_time));
     }
     *out += &colon_reason(case.own_reason());
     *out += "\n\n";

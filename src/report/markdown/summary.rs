@@ -154,7 +154,8 @@ pub fn problems(run: &RunIndex, out: &mut String) {
     }
     *out += "\n## What Went Wrong\n\n";
     for case in run.cases.iter().filter(|c| c.has_problem()) {
-        *out += &format!("- {} {} **{}**", verdict_icon(case.verdict), link(case, Context::Line), case.verdict);
+        let late = wording::out_of_time(case.out_of_time);
+        *out += &format!("- {} {} **{}**{late}", verdict_icon(case.verdict), link(case, Context::Line), case.verdict);
         let Some(sentence) = case.worst_sentence() else {
             *out += &format!(": {}\n", line(case.reason.as_deref().unwrap_or("unknown reason")));
             continue;
