@@ -103,3 +103,27 @@ fn the_last_read_of_a_window_is_not_broken_off_unless_its_own_timeout_ends() {
         }
     }
 }
+
+#[test]
+fn the_verdict_line_of_a_case_says_that_it_ran_out_of_time() {
+    let case = "
+  - id: A
+    tier: must
+    timeout: 300ms
+    steps:
+      - step: Print
+        do: [{ exec: { run: [printf, x] }, expect: { stdout: y } }]
+      - step: Wait
+        do: [{ exec: { run: [sleep, 1] }, expect: { exit: 0 } }]
+      - step: Print again
+        do: [{ exec: { run: [touch, never] }, expect: { exit: 0 } }]
+    expected: [{ result: It is printed, check: run.id != '' }]
+";
+    let folder = tempfile::tempdir().expect("a folder");
+    let ran = run_cases(&folder, case, &[]).assert_code(1);
+    assert!(ran.stdout.contains("failed, out of time (limit 300 ms)"), "{}", ran.stdout);
+    let report = report(&folder);
+    let line = report.lines().find(|l| l.starts_with("❌ **failed** in ")).expect("a verdict line");
+    assert!(line.contains(" s, out of time (limit 300 ms)"), "{line}");
+    assert!(!folder.path().join("never").exists());
+}

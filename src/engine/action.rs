@@ -41,6 +41,7 @@ impl ActionRunner<'_> {
                 out.acted |= outcome.status != Status::Skipped;
                 out.total.add(outcome);
                 if out.total.ends_steps {
+                    out.total.unperformed |= actions[i + 1..].iter().any(ScheduledAction::changes);
                     break;
                 }
             }
@@ -50,7 +51,8 @@ impl ActionRunner<'_> {
 
     async fn run_action(&self, call: Invocation<'_>) -> ActionOutcome {
         if self.cancel.is_cancelled() {
-            return ActionOutcome::without_output(Status::Interrupted, "cancelled");
+            let outcome = ActionOutcome::without_output(Status::Interrupted, "cancelled");
+            return ActionOutcome { unperformed: call.action.changes(), ..outcome };
         }
         // the items of a `foreach` are actions of their own
         if call.action.foreach.is_some() && !matches!(call.action.kind, ActionKind::Parallel { .. }) {
@@ -66,7 +68,7 @@ impl ActionRunner<'_> {
             Ok(ready) => ready,
             Err((status, reason)) => {
                 self.emit_started(call).await;
-                return self.fail_early(call.at, status, reason).await;
+                return self.not_performed(call, status, reason).await;
             }
         };
         let call = Invocation { timeout, ..call };
@@ -101,6 +103,7 @@ impl ActionRunner<'_> {
             values.extend(outcome.value.take().map(|v| (key, v)));
             total.add(outcome);
             if total.ends_steps || total.expired {
+                total.unperformed |= values.len() < wanted && action.changes();
                 break;
             }
         }

@@ -26,7 +26,7 @@ impl ActionRunner<'_> {
         let Invocation { action, at, scope, timeout } = call;
         let mut wait = match Wait::new(action, scope) {
             Ok(wait) => wait,
-            Err(e) => return self.fail_early(at, Status::NotReached, e).await,
+            Err(e) => return self.not_performed(call, Status::NotReached, e).await,
         };
         // an action of the environment sees the environment's names, below those of the plan
         let base = match definition.of_environment {
@@ -35,7 +35,7 @@ impl ActionRunner<'_> {
         };
         let inner_scope = match render_inputs(definition, inputs, scope, &base) {
             Ok(inputs) => base.with("inputs", inputs),
-            Err(e) => return self.fail_early(at, Status::NotReached, e).await,
+            Err(e) => return self.not_performed(call, Status::NotReached, e).await,
         };
         let begun = Instant::now();
         let (mut first_at, mut results, mut value) = (None, vec![], None);
@@ -77,6 +77,7 @@ impl ActionRunner<'_> {
         let mut outcome = self.conclude(call, own).await;
         outcome.judged += last.judged;
         outcome.ends_steps |= last.ends_steps && !held;
+        outcome.unperformed = last.unperformed;
         outcome.expired = !held && (last.expired || wait.eventually.is_some());
         outcome
     }

@@ -6,7 +6,7 @@ use super::{
     observation::ObservationSource,
     results::{ActionOutcome, ActionsOutcome, CaseOutcome, first_failure, status_of},
     runner::{ActionRunner, CaseEffects},
-    schedule::{Case, Sentence},
+    schedule::{Case, ScheduledAction, Sentence},
     scopes::case_scope,
     time_limit::default_limit,
     times::render_duration,
@@ -140,11 +140,21 @@ pub struct CaseExecution {
     blocked: Option<(Status, String)>,
     /// The product could not be asked in a step: no further step runs.
     ended: bool,
+    /// The first step of which a change was not performed.
+    unperformed: Option<Address>,
 }
 
 impl CaseExecution {
     pub fn new(scope: Scope) -> Self {
-        CaseExecution { scope, statuses: vec![], worst: Status::Passed, reason: None, blocked: None, ended: false }
+        CaseExecution {
+            scope,
+            statuses: vec![],
+            worst: Status::Passed,
+            reason: None,
+            blocked: None,
+            ended: false,
+            unperformed: None,
+        }
     }
 
     /// Runs the next sentence.
@@ -157,16 +167,24 @@ impl CaseExecution {
             _ if cancelled => Some("cancelled before it was reached".to_string()),
             (Some(_), Part::Step | Part::Expected) => Some("a precondition does not hold".to_string()),
             (None, Part::Step) if self.ended => Some("the steps ended before it".to_string()),
+            (None, Part::Expected) if sentence.actions.iter().any(ScheduledAction::observes) => {
+                let step = self.unperformed.as_ref().and_then(|at| at.as_str().rsplit('/').next());
+                step.map(|n| format!("it rests on step {n}, which was not performed"))
+            }
             _ => None,
         };
         let at = &sentence.address;
         runner.emit(at, EventKind::SentenceStarted).await;
         let (status, reason) = match skip {
             Some(reason) if sentence.unproven => (Status::Unproven, Some(reason)),
-            Some(reason) => (Status::NotReached, Some(reason)),
+            Some(reason) => {
+                self.note_unperformed(sentence, sentence.actions.iter().any(ScheduledAction::changes));
+                (Status::NotReached, Some(reason))
+            }
             None => {
                 let (scope, outcome) = evaluate_sentence(sentence, runner, self.scope.clone()).await;
                 self.scope = scope;
+                self.note_unperformed(sentence, outcome.unperformed);
                 self.ended |= outcome.ends_steps && sentence.part != Part::Expected;
                 (outcome.status, outcome.reason)
             }
@@ -182,9 +200,18 @@ impl CaseExecution {
         runner.emit(at, EventKind::SentenceFinished { status, reason }).await;
     }
 
+    fn note_unperformed(&mut self, sentence: &Sentence, unperformed: bool) {
+        if unperformed && sentence.part == Part::Step {
+            self.unperformed.get_or_insert_with(|| sentence.address.clone());
+        }
+    }
+
     /// Whether the rest of the case gives the same results in both executions.
     pub fn converged(&self, other: &CaseExecution) -> bool {
-        self.ended == other.ended && self.blocked.is_some() == other.blocked.is_some() && self.scope.same(&other.scope)
+        self.ended == other.ended
+            && self.unperformed == other.unperformed
+            && self.blocked.is_some() == other.blocked.is_some()
+            && self.scope.same(&other.scope)
     }
 
     pub fn outcome(&self, interrupted: bool) -> CaseOutcome {

@@ -98,7 +98,7 @@ impl ActionRunner<'_> {
         let finished = EventKind::ActionFinished { status, results, reason: reason.clone(), attempts, took };
         self.emit(at, finished).await;
         let ends_steps = matches!(status, Status::Errored | Status::Interrupted);
-        ActionOutcome { status, reason, value, names, ends_steps, expired: false, judged: count }
+        ActionOutcome { status, reason, value, names, ends_steps, judged: count, ..ActionOutcome::default() }
     }
 
     /// Reports what the engine measured as the only observation of an action, and concludes it.

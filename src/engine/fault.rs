@@ -45,7 +45,10 @@ impl ActionRunner<'_> {
         }
         let refused = match result {
             Ok(refused) => refused,
-            Err(e) => return self.fail(call.at, Status::Errored, e, 1, begun.elapsed()).await,
+            Err(e) => {
+                let outcome = self.fail(call.at, Status::Errored, e, 1, begun.elapsed()).await;
+                return ActionOutcome { unperformed: true, ..outcome };
+            }
         };
         let took = begun.elapsed();
         let live = Value::map([

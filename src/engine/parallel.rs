@@ -63,12 +63,17 @@ impl ActionRunner<'_> {
         if (overlapped as usize) < wanted && !total.status.is_unsuccessful() {
             let why = format!("too few branches overlapped: expected {wanted} at the same time, found {overlapped}");
             self.effects.mark_inconclusive(&why);
-            total = ActionOutcome { judged: total.judged, ..ActionOutcome::without_output(Status::Errored, why) };
+            total = ActionOutcome {
+                judged: total.judged,
+                unperformed: total.unperformed,
+                ..ActionOutcome::without_output(Status::Errored, why)
+            };
         }
         let judged = Judged { took, status: total.status, reason: total.reason, ..Judged::default() };
         let mut outcome = self.conclude_measured(call, started, value, judged).await;
         outcome.judged += total.judged;
         outcome.ends_steps |= total.ends_steps;
+        outcome.unperformed = total.unperformed;
         outcome
     }
 }

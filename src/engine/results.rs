@@ -19,6 +19,8 @@ pub struct ActionOutcome {
     pub ends_steps: bool,
     /// An `eventually` ran out: a `foreach` around the action stops.
     pub expired: bool,
+    /// A change was not performed: no request was sent.
+    pub unperformed: bool,
     /// Number of assertions that were evaluated.
     pub judged: usize,
 }
@@ -39,6 +41,7 @@ impl ActionOutcome {
         self.names.extend(part.names);
         self.ends_steps |= part.ends_steps;
         self.expired |= part.expired;
+        self.unperformed |= part.unperformed;
         self.judged += part.judged;
     }
 

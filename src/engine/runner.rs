@@ -133,6 +133,17 @@ impl ActionRunner<'_> {
         ActionOutcome::without_output(status, reason)
     }
 
+    /// Finishes an announced action that was not performed.
+    pub(super) async fn not_performed(
+        &self,
+        call: Invocation<'_>,
+        status: Status,
+        reason: impl ToString,
+    ) -> ActionOutcome {
+        let outcome = self.fail_early(call.at, status, reason).await;
+        ActionOutcome { unperformed: status != Status::Skipped && call.action.changes(), ..outcome }
+    }
+
     /// Finishes an announced action before its first attempt.
     pub(super) async fn fail_early(&self, at: &Address, status: Status, reason: impl ToString) -> ActionOutcome {
         self.fail(at, status, reason, 0, Duration::ZERO).await

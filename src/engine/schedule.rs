@@ -156,6 +156,32 @@ pub struct ScheduledAction {
     pub undoing: bool,
 }
 
+impl ScheduledAction {
+    /// Whether it, or an action that it uses, changes something or breaks a dependency.
+    pub fn changes(&self) -> bool {
+        self.any_kind(&|kind| match kind {
+            ActionKind::Perform { action, .. } => action.changes(),
+            ActionKind::Fault { .. } => true,
+            _ => false,
+        })
+    }
+
+    /// Whether it, or an action that it uses, observes a target.
+    pub fn observes(&self) -> bool {
+        self.any_kind(&|kind| matches!(kind, ActionKind::Perform { .. }))
+    }
+
+    fn any_kind(&self, is_meant: &dyn Fn(&ActionKind) -> bool) -> bool {
+        let inner = |actions: &[ScheduledAction]| actions.iter().any(|a| a.any_kind(is_meant));
+        is_meant(&self.kind)
+            || match &self.kind {
+                ActionKind::Use { definition, .. } => inner(&definition.actions),
+                ActionKind::Parallel { branches, .. } => branches.iter().any(|b| inner(b)),
+                _ => false,
+            }
+    }
+}
+
 /// What the output of a verb must show unless the plan has an assertion about the field.
 pub struct ImpliedAssertion {
     pub field: &'static str,

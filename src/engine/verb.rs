@@ -33,7 +33,7 @@ impl ActionRunner<'_> {
         let timeout = timeout.unwrap_or(ATTEMPT_TIMEOUT);
         let mut wait = match Wait::new(scheduled, scope) {
             Ok(wait) => wait,
-            Err(e) => return self.fail_early(at, Status::NotReached, e).await,
+            Err(e) => return self.not_performed(call, Status::NotReached, e).await,
         };
         let (mut last, mut first_at): (Option<Output>, Option<Timestamp>) = (None, None);
         let mut results: Vec<AssertionResult> = vec![];
@@ -42,7 +42,7 @@ impl ActionRunner<'_> {
         // the reason of an undo names its request: the report of a passed case shows no evidence
         let mut undo_request: Option<String> = None;
         let begun = Instant::now();
-        let mut confirm = false;
+        let (mut confirm, mut sent) = (false, false);
         let held = loop {
             let request = ObservationRequest {
                 action,
@@ -65,6 +65,7 @@ impl ActionRunner<'_> {
                 }
                 break wait.held_to_the_end() && error.is_none();
             };
+            sent |= observation.sent;
             let (mut result, mut evidence) = (observation.result, observation.evidence);
             if at.is_in("undo") {
                 undo_request = first_line(&evidence, EvidenceKind::Request).or(undo_request);
@@ -146,6 +147,7 @@ impl ActionRunner<'_> {
         let reason = with_request(undo_request.as_deref(), reason);
         let mut outcome = self.fail(at, status, reason, wait.attempts, took).await;
         outcome.expired = wait.eventually.is_some();
+        outcome.unperformed = action.changes() && !sent;
         // an output of an earlier attempt is bound all the same
         outcome.names.extend(value.and_then(|v| Some((scheduled.bind.clone()?, v))));
         outcome

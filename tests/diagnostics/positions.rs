@@ -51,6 +51,7 @@ pub const EXCEPTIONS: &[(&str, &[Position], &[&str])] = &[
             "invalid-log-source",
         ],
     ),
+    ("the place is the value of a key as a whole", &[Plain, Quoted, Folded], &["short-timeout"]),
     (
         "the place is a name, or a literal value: one with placeholders is known during the run only",
         &[Plain, Quoted, Folded],

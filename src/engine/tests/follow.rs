@@ -366,6 +366,72 @@ async fn a_failure_stays_one_when_the_timeout_follows() {
     assert_eq!(out_of_time(&result), Some(Duration::from_secs(5)), "and it says that it is not complete");
 }
 
+#[tokio::test]
+async fn a_result_that_observes_rests_on_every_change_of_the_steps() {
+    let case = |id: &str, steps: &str| {
+        format!(
+            "
+  - id: {id}
+    tier: must
+    steps:
+      - step: first
+        do: [{{ fake: {{ changes: true }}, as: seen }}]
+{steps}
+    expected:
+      - result: of a name
+        check: seen.answered
+      - result: of an observation
+        do: [{{ fake: {{ says: [2] }}, expect: {{ answer: 1 }} }}]
+      - result: not provable
+        unproven: for a reason
+"
+        )
+    };
+    let lost = "{ fake: { says: [{ error: unreachable }] }, as: lost }";
+    let change = "{ fake: { name: never, changes: true }, check: answered }";
+    let unsent = "{ fake: { changes: true, says: [{ error: unreachable }] }, check: answered }";
+    let silent = "{ fake: { changes: true, says: [{ error: silent }] }, timeout: 20ms, check: answered }";
+    let cases = [
+        case("performed", "      - { step: s, do: [{ fake: { changes: true, says: [2] }, expect: { answer: 1 } }] }"),
+        case("silent", &format!("      - {{ step: s, do: [{silent}] }}")),
+        case("read", &format!("      - {{ step: s, do: [{lost}] }}")),
+        case("unsent", &format!("      - {{ step: s, do: [{unsent}] }}")),
+        case("broken_off", &format!("      - {{ step: s, do: [{lost}, {change}] }}")),
+        case("ended", &format!("      - {{ step: s, do: [{lost}] }}\n      - {{ step: t, do: [{change}] }}")),
+        case(
+            "skipped",
+            &format!("      - {{ step: s, do: [{}] }}", change.replacen("{", "{ if: seen.answer == 7,", 1)),
+        ),
+        case(
+            "unbound",
+            "      - { step: s, do: [{ fake: { changes: true, name: '${seen.answer.nothing}' }, check: answered }] }",
+        ),
+    ];
+    let result = run(&cases.concat()).await;
+    for (id, step) in [
+        ("performed", None),
+        ("silent", None),
+        ("read", None),
+        ("skipped", None),
+        ("unsent", Some(2)),
+        ("broken_off", Some(2)),
+        ("ended", Some(3)),
+        ("unbound", Some(2)),
+    ] {
+        assert_eq!(result.status(&format!("{id}/expected/1")), Status::Passed, "{id}");
+        let (status, reason) = result.sentence(&format!("{id}/expected/2"));
+        match step {
+            None => assert_eq!(status, Status::Failed, "{id}"),
+            Some(n) => {
+                assert_eq!(status, Status::NotReached, "{id}");
+                assert_eq!(reason, format!("it rests on step {n}, which was not performed"), "{id}");
+            }
+        }
+        assert_eq!(result.status(&format!("{id}/expected/3")), Status::Unproven, "{id}");
+    }
+    assert!(!result.log.contains(&"never".into()), "{:?}", result.log);
+}
+
 /// The time limit of the case `A`, if it ran out of time.
 fn out_of_time(result: &TestRun) -> Option<Duration> {
     let limit = |e: &Event| match &e.kind {
