@@ -34,6 +34,12 @@ pub enum EventKind {
         /// The names that only the environment's own actions can read.
         environment: Value,
     },
+    /// What was tested, as it became known after the start: addresses by target, and versions by name. Later values
+    /// replace earlier ones.
+    EnvironmentDescribed {
+        targets: Vec<(String, String)>,
+        versions: Vec<(String, String)>,
+    },
     CaseStarted,
     SentenceStarted,
     ActionStarted {
@@ -115,6 +121,9 @@ pub struct RunStarted {
     pub gate: Vec<Tier>,
     /// Name and version of the runner, the platform and servers.
     pub versions: Vec<(String, String)>,
+    /// The CI job that the runner is part of, by field: `System`, `Job`, `Build`, `Commit`, `Branch`, `Link`.
+    #[serde(default)]
+    pub ci: Vec<(String, String)>,
     pub cases: Vec<CaseOutline>,
 }
 
@@ -230,10 +239,16 @@ impl EventKind {
         };
         match self {
             EventKind::RunStarted(mut r) => {
-                for (n, v) in r.plan.vars.iter_mut().chain(&mut r.environment.targets).chain(&mut r.versions) {
+                let described = r.environment.targets.iter_mut().chain(&mut r.versions).chain(&mut r.ci);
+                for (n, v) in r.plan.vars.iter_mut().chain(described) {
                     *v = field(n, std::mem::take(v));
                 }
                 EventKind::RunStarted(r)
+            }
+            EventKind::EnvironmentDescribed { targets, versions } => {
+                let fields =
+                    |all: Vec<(String, String)>| all.into_iter().map(|(n, v)| (n.clone(), field(&n, v))).collect();
+                EventKind::EnvironmentDescribed { targets: fields(targets), versions: fields(versions) }
             }
             EventKind::NamesBound { vars, environment } => {
                 EventKind::NamesBound { vars: value(vars), environment: value(environment) }

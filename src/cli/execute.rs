@@ -1,7 +1,7 @@
 //! Executes one schedule: sets up scope, targets, relays and event sinks, runs the engine, and closes everything.
 use super::{
     args::{OutputArgs, stderr_is_coloured},
-    exit,
+    ci, exit,
     failure::Failure,
     relays,
     secrets::environment_scope,
@@ -51,6 +51,8 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<RunI
     })?;
     schedule.plan.vars =
         schedule.vars.iter().map(|(n, _)| (n.clone(), base.get(n).map(Value::to_string).unwrap_or_default())).collect();
+    let addresses = schedule.targets.iter().map(|t| (t.name.clone(), t.spec.address(&environment)));
+    schedule.environment.targets = addresses.collect();
     let live = Arc::new(LiveSource::new(run.clone(), secrets.clone(), environment, &schedule.targets));
     let fault_switches = relays::start(&schedule, &run.dir).await?;
     let start = RunStarted {
@@ -61,6 +63,7 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<RunI
         selection,
         gate,
         versions,
+        ci: ci::job(&|name| std::env::var(name).ok()),
         cases: schedule.outline.clone(),
     };
 

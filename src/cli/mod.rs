@@ -5,6 +5,7 @@
 
 mod args;
 mod check;
+mod ci;
 #[cfg(feature = "sandbox")]
 mod defects;
 mod doctor;

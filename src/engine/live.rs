@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     address::Address,
+    event::EventKind,
     executor::{ActionContext, ActionError, RunInfo, Target, TargetSpec},
     expr::Scope,
     secrets::Secrets,
@@ -22,9 +23,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 use tokio::{sync::OnceCell, time::Instant};
 use tokio_util::sync::CancellationToken;
+
+const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub struct LiveSource {
     run: RunInfo,
@@ -78,6 +82,20 @@ impl LiveSource {
     /// Says how many requests were abandoned before their response, and which.
     pub fn abandoned(&self) -> Option<String> {
         self.abandoned.in_words()
+    }
+
+    /// The addresses and versions of the targets that were used, by their names. `None` if none is known.
+    pub async fn describe(&self) -> Option<EventKind> {
+        let (mut targets, mut versions) = (vec![], vec![]);
+        for (name, target) in &self.targets {
+            let Some(connected) = target.cell.get() else { continue };
+            targets.extend(connected.address().map(|address| (name.clone(), address)));
+            let version = tokio::time::timeout(VERSION_TIMEOUT, connected.version()).await;
+            versions.extend(version.ok().flatten().map(|version| (name.clone(), version)));
+        }
+        targets.sort();
+        versions.sort();
+        (!targets.is_empty() || !versions.is_empty()).then_some(EventKind::EnvironmentDescribed { targets, versions })
     }
 
     /// Closes all targets, last first.

@@ -20,7 +20,8 @@ pub fn of(schedule: &Schedule, known: &Scope) -> Permissions {
     });
     let environment = [&schedule.setup, &schedule.teardown, &schedule.on_failure];
     let mut permissions = Permissions::new();
-    let all = environment.into_iter().chain(sentences).chain(faults);
+    let versions = schedule.version_actions.iter().map(|(_, actions)| actions);
+    let all = environment.into_iter().chain(versions).chain(sentences).chain(faults);
     all.for_each(|actions| gather(actions, known, known, &mut permissions));
     permissions
 }

@@ -41,6 +41,10 @@ pub async fn run_schedule(
         Ok(()) => {
             if let Some(live) = &context.live {
                 context.events.emit(&root, names_bound(&schedule, &base, &live.environment())).await;
+                let versions = read_versions(&schedule, &context, &*source).await;
+                if !versions.is_empty() {
+                    context.events.emit(&root, EventKind::EnvironmentDescribed { targets: vec![], versions }).await;
+                }
             }
             notes.extend(run_cases(&schedule, &context, &source, &base).await);
         }
@@ -52,6 +56,12 @@ pub async fn run_schedule(
                 finish_case(case, &context, &outcome, Duration::ZERO).await;
             }
         }
+    }
+    if let Some(live) = &context.live
+        && !context.cancel.is_cancelled()
+        && let Some(described) = live.describe().await
+    {
+        context.events.emit(&root, described).await;
     }
     notes.extend(tear_down(&schedule, &context, &*source, &effects).await);
     notes.extend(context.live.as_ref().and_then(|live| live.abandoned()));
@@ -91,6 +101,28 @@ pub async fn set_up(
     }
     live.set_environment(outcome.scope);
     Ok(())
+}
+
+/// The versions that actions of the environment find out. One that cannot be found says why, and changes no verdict.
+async fn read_versions(
+    schedule: &Schedule,
+    context: &RunContext,
+    source: &dyn ObservationSource,
+) -> Vec<(String, String)> {
+    let (mut versions, effects, scope) = (vec![], CaseEffects::default(), source.environment());
+    for (name, actions) in &schedule.version_actions {
+        let (cancel, protected) = (&context.cancel, context.protected);
+        let runner = ActionRunner { context, source, cancel, effects: &effects, base: &scope, start: None, protected };
+        let at = Address::new("versions").child(name);
+        let outcome = runner.run_actions(actions, &at, scope.clone(), None).await;
+        let version = match (outcome.total.failure(), outcome.scope.get("version")) {
+            (None, Some(version)) if version.incomplete().is_none() => version.to_string(),
+            (None, _) => "unknown: `version` was not observed".into(),
+            (Some(reason), _) => format!("unknown: {reason}"),
+        };
+        versions.push((name.clone(), version));
+    }
+    versions
 }
 
 /// Runs the teardown of the environment and undoes its setup. Returns a sentence for each thing that did not work.

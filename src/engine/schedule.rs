@@ -46,6 +46,8 @@ pub struct Schedule {
     pub environment: EnvironmentOutline,
     /// Name and version of what runs in the environment.
     pub versions: Vec<(String, String)>,
+    /// Actions that save a version as `version`, by its name.
+    pub version_actions: Vec<(String, Vec<ScheduledAction>)>,
     /// The sentences that each defect of the platform breaks.
     pub breaks: Vec<Breaks>,
 }

@@ -51,14 +51,18 @@ pub trait Executor: Send + Sync {
 pub trait TargetSpec: Send + Sync {
     /// Called once per run, at the first use. `scope` has the names of the environment.
     async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError>;
-    /// The address for reports, without credentials.
-    fn address(&self) -> String;
+    /// The address for reports, without credentials. A placeholder that `scope` cannot fill stays as it is written.
+    fn address(&self, scope: &Scope) -> String;
 }
 
 /// What all cases share of a target: pools, watches, inboxes. Opened once per run; closed in reverse order.
 #[async_trait]
 pub trait Target: Any + Send + Sync {
     async fn close(&self) {}
+    /// The address that it is connected to, without credentials, if it was not known before.
+    fn address(&self) -> Option<String> {
+        None
+    }
     /// Name and version of the server, if it says so.
     async fn version(&self) -> Option<String> {
         None

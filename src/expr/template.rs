@@ -106,6 +106,18 @@ impl Template {
         self.render(scope).map(|v| v.to_string())
     }
 
+    /// The text, as far as `scope` can fill its placeholders: others stay as they are written.
+    pub fn render_known(&self, scope: &Scope) -> String {
+        let part = |part: &Part| match part {
+            Part::Text(t) => t.clone(),
+            Part::Placeholder(e) => match e.eval(scope).and_then(complete) {
+                Ok(value) => value.to_string(),
+                Err(_) => format!("${{{}}}", e.text()),
+            },
+        };
+        self.0.iter().map(part).collect()
+    }
+
     /// A regular expression in which placeholders are literal text, except those of `raw(…)`.
     pub fn render_regex(&self, scope: &Scope) -> Result<String, EvalError> {
         let part = |part: &Part| match part {

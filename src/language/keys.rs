@@ -126,7 +126,7 @@ pub const ENVIRONMENT_KEYS: &[Key] = &[
     optional("protected", "true or false", "refuses actions that cannot be undone"),
     optional("faults", "map of faults", "what `fault` breaks"),
     optional("jobs", "number", "number of cases that run at the same time"),
-    optional("versions", "map of texts", "what runs here, for the report"),
+    optional("versions", "map of texts or actions", "what runs here, for the report"),
 ];
 
 pub const SECRET_KEYS: &[Key] = &[

@@ -53,7 +53,7 @@ pub struct Environment {
     pub faults: Vec<(Spanned, FaultSpec)>,
     pub jobs: Option<usize>,
     /// Names and versions of what runs here, for the report.
-    pub versions: Vec<(String, String)>,
+    pub versions: Vec<(Spanned, VersionSource)>,
 }
 
 /// Where the value of a secret comes from. A final line break is removed.
@@ -63,6 +63,14 @@ pub enum SecretSource {
     File(Template),
     /// A program with its arguments.
     Command(Vec<Template>),
+}
+
+/// Where a version comes from.
+#[derive(Clone)]
+pub enum VersionSource {
+    Text(String),
+    /// Actions that save it as `version`.
+    Actions(Vec<ActionSpec>),
 }
 
 /// A sentence of the plan that may fail for a while.
@@ -137,10 +145,12 @@ fn with_variables(reader: &Reader<'_>, node: &Node, unset: &mut Diagnostics) -> 
     let entry = |(key, value): &(Node, Node)| {
         let value = match &*key.key_text() {
             "targets" => resolve(value, variables, Typing::Text, unset),
-            "about" | "notice" | "jobs" | "protected" | "versions" | "known_failures" => {
+            "about" | "notice" | "jobs" | "protected" | "known_failures" => {
                 resolve(value, variables, Typing::Plain, unset)
             }
-            "faults" => Node { kind: with_relay_variables(value, variables, unset), ..value.clone() },
+            // the others have actions
+            "versions" => resolve_entries(value, variables, unset, |version| !matches!(version.kind, Kind::Seq(_))),
+            "faults" => resolve_entries(value, variables, unset, |fault| fault.get("relay").is_some()),
             _ => value.clone(),
         };
         (key.clone(), value)
@@ -148,17 +158,17 @@ fn with_variables(reader: &Reader<'_>, node: &Node, unset: &mut Diagnostics) -> 
     Node { kind: Kind::Map(entries.iter().map(entry).collect()), ..node.clone() }
 }
 
-/// Only the settings of relays: faults also have actions.
-fn with_relay_variables(faults: &Node, variables: &Scope, unset: &mut Diagnostics) -> Kind {
-    let Kind::Map(faults) = &faults.kind else { return faults.kind.clone() };
-    let fault = |(name, fault): &(Node, Node)| {
-        let resolved = match fault.get("relay") {
-            Some(_) => resolve(fault, variables, Typing::Plain, unset),
-            None => fault.clone(),
+/// Resolves the entries of a map that are `literal`.
+fn resolve_entries(map: &Node, variables: &Scope, unset: &mut Diagnostics, literal: fn(&Node) -> bool) -> Node {
+    let Kind::Map(entries) = &map.kind else { return map.clone() };
+    let entry = |(name, value): &(Node, Node)| {
+        let resolved = match literal(value) {
+            true => resolve(value, variables, Typing::Plain, unset),
+            false => value.clone(),
         };
         (name.clone(), resolved)
     };
-    Kind::Map(faults.iter().map(fault).collect())
+    Node { kind: Kind::Map(entries.iter().map(entry).collect()), ..map.clone() }
 }
 
 fn environment_of(reader: &mut Reader<'_>, name: String, written: &Node, node: &Node) -> Option<Environment> {
@@ -177,7 +187,10 @@ fn environment_of(reader: &mut Reader<'_>, name: String, written: &Node, node: &
     if let Some(node) = node.get("actions") {
         reader.definitions(node, &mut actions);
     }
-    let versions = reader.read_entries(node.get("versions"), |_, v| Some(v.key_text()));
+    let versions = reader.read_entries(node.get("versions"), |reader, value| match value.kind {
+        Kind::Seq(_) => Some(VersionSource::Actions(reader.actions(value))),
+        _ => Some(VersionSource::Text(reader.text(value))),
+    });
     Some(Environment {
         name,
         about: reader.text_at(node, "about"),
@@ -194,7 +207,7 @@ fn environment_of(reader: &mut Reader<'_>, name: String, written: &Node, node: &
         protected: reader.flag(node, "protected"),
         faults: reader.read_entries(node.get("faults"), fault_spec),
         jobs,
-        versions: versions.into_iter().map(|(name, version)| (name.text, version)).collect(),
+        versions,
         ..Environment::default()
     })
 }

@@ -115,6 +115,16 @@ impl RunningAction {
     }
 }
 
+/// Replaces the values of known names, and adds the others.
+fn replace(known: &mut Vec<(String, String)>, found: &[(String, String)]) {
+    for (name, value) in found {
+        match known.iter_mut().find(|(n, _)| n == name) {
+            Some((_, known)) => known.clone_from(value),
+            None => known.push((name.clone(), value.clone())),
+        }
+    }
+}
+
 impl State {
     fn apply(&mut self, event: &Event) {
         self.last_event = self.last_event.max(event.at);
@@ -181,6 +191,12 @@ impl State {
                 if let Some(case) = self.case(at) {
                     case.out_of_time = *out_of_time;
                     case.finished = Some((*verdict, *blame, reason.as_deref().map(shorten), *took));
+                }
+            }
+            EventKind::EnvironmentDescribed { targets, versions } => {
+                if let Some(start) = &mut self.start {
+                    replace(&mut start.environment.targets, targets);
+                    replace(&mut start.versions, versions);
                 }
             }
             EventKind::NamesBound { .. } => {}

@@ -92,6 +92,7 @@ impl SampleRun {
             selection: format!("all {} cases", cases.len()),
             gate: Tier::ALL.to_vec(),
             versions: vec![("tp-runner".into(), "0.1.0".into())],
+            ci: vec![],
             cases,
         };
         change(&mut start);

@@ -49,6 +49,7 @@ pub fn run_started(run: &RunInfo, schedule: &Schedule) -> RunStarted {
         selection: "all".into(),
         gate: Tier::ALL.to_vec(),
         versions: vec![],
+        ci: vec![],
         cases: schedule.outline.clone(),
     }
 }

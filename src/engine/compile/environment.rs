@@ -8,8 +8,8 @@ use crate::{
     },
     event::EnvironmentOutline,
     executor::Body,
-    expr::Reference,
-    plan::{self, Environment, FaultSpec, SecretSource},
+    expr::{Reference, Scope},
+    plan::{self, Environment, FaultSpec, SecretSource, VersionSource},
 };
 use std::sync::Arc;
 
@@ -103,14 +103,28 @@ impl Compiler<'_> {
             schedule.faults.push((name.text, fault));
             names.drop_to(depth);
         }
+        for (name, source) in environment.versions {
+            match source {
+                VersionSource::Text(version) => schedule.versions.push((name.text, version)),
+                VersionSource::Actions(actions) => {
+                    let actions = self.actions(actions, &mut names);
+                    if !names.has("version") {
+                        let message = format!("the actions of `{}` bind no name `version`", name.text);
+                        let d = Diagnostic::error("undefined-name", &name.span, message);
+                        self.problems.push(d.help("add `save: { version: EXPRESSION }` to one of them"));
+                    }
+                    schedule.version_actions.push((name.text, actions));
+                    names.drop_to(depth);
+                }
+            }
+        }
         schedule.environment = EnvironmentOutline {
             name: environment.name,
             about: environment.about.unwrap_or_default(),
             notice: environment.notice,
-            targets: schedule.targets.iter().map(|t| (t.name.clone(), t.spec.address())).collect(),
+            targets: schedule.targets.iter().map(|t| (t.name.clone(), t.spec.address(&Scope::default()))).collect(),
             replaced: environment.actions.iter().map(|a| a.name.text.clone()).collect(),
         };
-        schedule.versions = environment.versions;
         schedule.secrets = environment.secrets.into_iter().map(|(n, t)| (n.text, t)).collect();
     }
 

@@ -160,7 +160,7 @@ impl TargetSpec for FakeSpec {
         self.shared.note(format!("connect {}", self.name));
         Ok(Arc::new(FakeTarget { shared: self.shared.clone(), name: self.name.clone() }))
     }
-    fn address(&self) -> String {
+    fn address(&self, _: &Scope) -> String {
         self.name.clone()
     }
 }

@@ -77,10 +77,12 @@ impl AccessSpec {
     }
 
     /// The description for reports.
-    pub fn address(&self) -> String {
+    pub fn address(&self, scope: &Scope) -> String {
         let values = [&self.kubeconfig, &self.context, &self.namespace];
-        let given =
-            Self::KEYS.iter().zip(values).filter_map(|(key, t)| Some(format!("{key} {}", t.as_ref()?.source())));
+        let given = Self::KEYS
+            .iter()
+            .zip(values)
+            .filter_map(|(key, t)| Some(format!("{key} {}", t.as_ref()?.render_known(scope))));
         let given = given.collect::<Vec<_>>().join(", ");
         match (self.in_cluster, given.is_empty()) {
             (true, _) => "the cluster that the runner is in".into(),

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec},
-    expr::{Part, Scope, Template},
+    expr::{Scope, Template},
 };
 use async_trait::async_trait;
 use std::{fmt::Display, sync::Arc};
@@ -62,11 +62,8 @@ impl TargetSpec for DatabaseSpec {
         Ok(Arc::new(database))
     }
 
-    fn address(&self) -> String {
-        match self.0.parts() {
-            [Part::Text(_)] => without_password(&self.0.source()),
-            _ => self.0.source(),
-        }
+    fn address(&self, scope: &Scope) -> String {
+        without_password(&self.0.render_known(scope))
     }
 }
 

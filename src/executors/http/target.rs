@@ -76,8 +76,8 @@ impl TargetSpec for HttpTargetSpec {
         Ok(Arc::new(HttpTarget { endpoint, identities, run: run.clone() }))
     }
 
-    fn address(&self) -> String {
-        let text = self.url.source();
+    fn address(&self, scope: &Scope) -> String {
+        let text = self.url.render_known(scope);
         match Url::parse(&text) {
             Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
                 let _ = (url.set_username(""), url.set_password(None));

@@ -44,8 +44,8 @@ impl TargetSpec for ClusterSpec {
         Ok(Arc::new(Cluster::new(self.0.connect(run, scope).await?)))
     }
 
-    fn address(&self) -> String {
-        self.0.address()
+    fn address(&self, scope: &Scope) -> String {
+        self.0.address(scope)
     }
 }
 
@@ -53,6 +53,10 @@ impl TargetSpec for ClusterSpec {
 impl Target for Cluster {
     async fn close(&self) {
         self.stop_watches();
+    }
+
+    fn address(&self) -> Option<String> {
+        Some(format!("{}, namespace {}", self.api.address.trim_end_matches('/'), self.api.namespace))
     }
 
     async fn version(&self) -> Option<String> {

@@ -47,8 +47,8 @@ impl PodsSpec {
         Ok(Pods { api: self.access.connect(run, scope).await?, selector, container, previous: self.previous })
     }
 
-    pub fn address(&self) -> String {
-        format!("pods {} of {}", self.selector.source(), self.access.address())
+    pub fn address(&self, scope: &Scope) -> String {
+        format!("pods {} of {}", self.selector.render_known(scope), self.access.address(scope))
     }
 }
 

@@ -93,11 +93,11 @@ impl TargetSpec for LogSpec {
         }))
     }
 
-    fn address(&self) -> String {
+    fn address(&self, scope: &Scope) -> String {
         match self {
-            LogSpec::File(path, _) => path.source(),
-            LogSpec::Command(words, _) => words.iter().map(Template::source).collect::<Vec<_>>().join(" "),
-            LogSpec::Pods(spec) => spec.address(),
+            LogSpec::File(path, _) => path.render_known(scope),
+            LogSpec::Command(words, _) => words.iter().map(|w| w.render_known(scope)).collect::<Vec<_>>().join(" "),
+            LogSpec::Pods(spec) => spec.address(scope),
         }
     }
 }

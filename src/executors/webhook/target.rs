@@ -124,13 +124,17 @@ impl TargetSpec for InboxSpec {
         }))
     }
 
-    fn address(&self) -> String {
-        self.public_url.as_ref().unwrap_or(&self.listen).source()
+    fn address(&self, scope: &Scope) -> String {
+        self.public_url.as_ref().unwrap_or(&self.listen).render_known(scope)
     }
 }
 
 #[async_trait]
 impl Target for Inbox {
+    fn address(&self) -> Option<String> {
+        Some(self.public_url.clone())
+    }
+
     async fn close(&self) {
         self.stop.cancel();
     }

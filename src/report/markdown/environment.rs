@@ -35,6 +35,10 @@ pub fn dependencies(run: &RunIndex, out: &mut String) {
         let names: Vec<String> = start.environment.replaced.iter().map(|r| code(r, Context::Line)).collect();
         *out += &format!("- **Replaced by the environment**: {}\n", join_with_and(&names));
     }
+    if !start.ci.is_empty() {
+        let fields = start.ci.iter().map(|(name, value)| format!("{} {}", line(name), code(value, Context::Line)));
+        *out += &format!("- **CI job**: {}\n", fields.collect::<Vec<_>>().join(", "));
+    }
     for (title, name, value, rows) in [
         ("Targets", "Target", "Address", &start.environment.targets),
         ("Versions", "Component", "Version", &start.versions),

@@ -360,7 +360,8 @@ fn replace_texts(event: &mut Event, text: &str) {
             maybe(&mut r.plan.source);
             let lists = [&mut r.plan.scope_in, &mut r.plan.scope_out, &mut r.environment.replaced];
             lists.into_iter().flatten().for_each(into);
-            for (a, b) in r.plan.vars.iter_mut().chain(&mut r.environment.targets).chain(&mut r.versions) {
+            let described = r.environment.targets.iter_mut().chain(&mut r.versions).chain(&mut r.ci);
+            for (a, b) in r.plan.vars.iter_mut().chain(described) {
                 into(a);
                 into(b);
             }
@@ -397,6 +398,9 @@ fn replace_texts(event: &mut Event, text: &str) {
             maybe(reason);
         }
         EventKind::RunFinished { notes, .. } => notes.iter_mut().for_each(into),
+        EventKind::EnvironmentDescribed { targets, versions } => {
+            targets.iter_mut().chain(versions).for_each(|(_, value)| into(value));
+        }
         EventKind::NamesBound { .. }
         | EventKind::CaseStarted
         | EventKind::SentenceStarted

@@ -65,7 +65,7 @@ async fn address_omits_credentials() {
         let node = crate::yaml::parse(&source).unwrap();
         let (mut reads, mut problems) = (vec![], crate::diagnostic::Diagnostics::default());
         let mut body = crate::executor::Body { node: &node, references: &mut reads, problems: &mut problems };
-        crate::executor::Executor::target(&Http, &mut body).unwrap().address()
+        crate::executor::Executor::target(&Http, &mut body).unwrap().address(&crate::expr::Scope::default())
     };
     assert_eq!(address("http: https://joe:pw@api.example/v1"), "https://api.example/v1");
     assert_eq!(address("http: '${env.URL}'"), "${env.URL}");
