@@ -7,7 +7,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener},
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
     thread,
 };
 use support::{BINARY, RelayProcess, RunOutput, interrupt, run_in};
@@ -281,4 +281,49 @@ fn control_protocol_is_a_line_for_a_line() {
     interrupt(&relay.child);
     assert_eq!(relay.child.wait().expect("an exit status").code(), Some(0));
     assert!(!folder.join("relay.sock").exists());
+}
+
+/// An environment whose fault drops all data, made by actions, with a probe that then waits for `limit`.
+fn silent_actions(folder: &Path, relay: &RelayProcess, limit: &str) {
+    let action = |what: &str| format!("[ {{ exec: {{ run: [{BINARY}, relay, {what}] }}, expect: {{ exit: 0 }} }} ]");
+    let text = format!(
+        "environments:\n  here:\n    targets: {{ api: {{ http: \"http://{}\" }} }}\n    faults:\n      down:\n        do: {}\n        \
+         heal: {}\n        probe: [ {{ http: {{ request: GET / }}, timeout: {limit}, expect: {{ status: 200 }} }} ]\n",
+        relay.address,
+        action("break, swallow"),
+        action("heal")
+    );
+    fs::write(folder.join("tp-runner.yaml"), text).expect("a file");
+    plan(folder, &["down"], "");
+}
+
+#[test]
+fn an_interrupted_doctor_heals_the_fault() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let relay = RelayProcess::start(folder, &server().to_string());
+    silent_actions(folder, &relay, "3s");
+    let doctor = || {
+        let mut command = Command::new(BINARY);
+        command.args(["doctor", "plan.yaml", "--faults"]).current_dir(folder).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let stopped = doctor();
+    relay.wait_for_a_refused_connection();
+    interrupt(&stopped);
+    let out: RunOutput = stopped.wait_with_output().expect("the output").into();
+    assert_eq!(out.code, Some(130), "{}", out.text());
+    assert_eq!(relay.send(r#"{"do":"state"}"#)["faults"][0]["active"], false);
+
+    // a second signal exits at once, and says what is left
+    silent_actions(folder, &relay, "60s");
+    let mut killed = doctor();
+    relay.wait_for_a_refused_connection();
+    interrupt(&killed);
+    let mut said = BufReader::new(killed.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    assert!(said.any(|line| line.starts_with("stopping: ")));
+    interrupt(&killed);
+    let said: Vec<String> = said.collect();
+    assert!(said.contains(&"  fault down: heal it".to_string()), "{said:?}");
+    assert_eq!(killed.wait().expect("an exit status").code(), Some(130));
+    assert_eq!(relay.send(r#"{"do":"state"}"#)["faults"][0]["active"], true);
 }

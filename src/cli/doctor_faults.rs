@@ -1,6 +1,9 @@
 //! The faults of an environment for `doctor`: whether its relays respond and forward, and, with `--faults`, whether each
 //! fault breaks its connection and heals it again.
-use super::relays::{Place, RelaySwitch, START_RELAY};
+use super::{
+    relays::{Place, RelaySwitch, START_RELAY},
+    signals::PendingUndo,
+};
 use crate::{
     address::Address,
     engine::{
@@ -70,18 +73,21 @@ pub async fn probe_faults(
     context: &RunContext,
     source: &dyn ObservationSource,
     switches: &[(String, RelaySwitch)],
+    pending: &PendingUndo,
 ) -> Vec<ProbeLine> {
     let mut lines = vec![];
     for (name, fault) in &context.faults {
         if context.cancel.is_cancelled() {
             break;
         }
+        pending.begin(&subject(name), "heal it");
         let results = match (fault, switches.iter().find(|(n, _)| n == name)) {
             (Fault::Actions { probe, .. }, _) => try_actions(context, source, name, !probe.is_empty()).await,
             (Fault::Relay { .. }, Some((_, switch))) => try_relay(switch).await,
             // its relay could not listen: reported already
             (Fault::Relay { .. }, None) => vec![],
         };
+        pending.end(&subject(name));
         lines.extend(results.into_iter().map(|r| (subject(name), r)));
     }
     lines

@@ -12,6 +12,16 @@ use tokio_util::sync::CancellationToken;
 pub struct PendingUndo(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
 
 impl PendingUndo {
+    /// Adds an entry that no event announces.
+    pub fn begin(&self, at: &str, summary: &str) {
+        self.0.lock().entry(at.to_string()).or_default().push(summary.to_string());
+    }
+
+    /// Removes the last entry at `at`.
+    pub fn end(&self, at: &str) {
+        self.0.lock().get_mut(at).and_then(Vec::pop);
+    }
+
     /// A line for each pending entry.
     fn list(&self) -> Vec<String> {
         let pending = self.0.lock();
@@ -21,15 +31,10 @@ impl PendingUndo {
 
 impl EventSink for PendingUndo {
     fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
-        let mut pending = self.0.lock();
         match &event.kind {
-            EventKind::UndoPlanned { summary, .. } => {
-                pending.entry(event.address.to_string()).or_default().push(summary.clone());
-            }
-            EventKind::UndoFinished { .. } => {
-                // the last one is undone first
-                pending.get_mut(event.address.as_str()).and_then(Vec::pop);
-            }
+            EventKind::UndoPlanned { summary, .. } => self.begin(event.address.as_str(), summary),
+            // the last one is undone first
+            EventKind::UndoFinished { .. } => self.end(event.address.as_str()),
             _ => {}
         }
         Ok(())
