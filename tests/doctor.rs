@@ -132,7 +132,7 @@ fn unreadable_secret_ends_the_probes() {
 
 #[test]
 fn sandbox_has_no_problems() {
-    let out = support::run_in(Path::new(support::ROOT), &["doctor", "TP-004", "--env", "sandbox"]);
+    let out = support::run_in(Path::new(support::ROOT), &["doctor", "TP-004", "--env", "sandbox", "--faults"]);
     let stdout = &out.stdout;
     assert_eq!(out.code, Some(0), "{stdout}{}", out.stderr);
     for line in [
@@ -140,6 +140,11 @@ fn sandbox_has_no_problems() {
         "ok      api: ",
         "ok      cluster: log in",
         "ok      database: delete in `sessions`: allowed",
+        "ok      fault database-down: probe: passes",
+        "ok      fault database-down: probe meanwhile: fails: ",
+        "ok      fault database-down: heal, and probe: passes, ",
+        "ok      fault cluster-unreachable: break: done",
+        "ok      fault cluster-unreachable: heal: done",
     ] {
         assert!(stdout.contains(line), "{line}:\n{stdout}");
     }

@@ -122,6 +122,10 @@ fn an_unset_variable_is_named_at_its_line() {
         // an environment that is not used needs no variables
         run(folder, &["check", "t.yaml", "--env", "other"], &set).assert_code(0);
     }
+    // without `--env`, the default environment is meant
+    fs::write(folder.join("tp-runner.yaml"), format!("{ENVIRONMENT}default: here\n")).unwrap();
+    let ran = run(folder, &["check", "t.yaml"], &[]).assert_code(0);
+    assert!(ran.stderr.contains("warning[unset-variable]: the environment variable `T_JOBS`"), "{}", ran.stderr);
     // an expression with `has()` may fail all the same
     let set: Vec<_> = VARIABLES.into_iter().filter(|(n, _)| *n != "T_SOCKET").collect();
     let ran = run(folder, &["run", "t.yaml"], &set).assert_code(2);

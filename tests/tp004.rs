@@ -154,6 +154,7 @@ fn passes_with_a_relay_process(database: &str, more: &[&str]) {
 
     let ran = workspace.run(&["run", "TP-004"]).assert_code(0);
     assert_eq!(verdicts(&workspace.report()).iter().filter(|(_, v)| v == "passed").count(), 10, "{}", ran.text());
+    assert!(workspace.report().contains("| database | `PostgreSQL "), "{}", workspace.report());
     let doctor = workspace.run(&["doctor", "TP-004", "--faults"]).assert_code(0).stdout;
     assert!(doctor.contains("ok      fault database-down: heal, and connect through "), "{doctor}");
 

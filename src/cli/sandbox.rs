@@ -186,12 +186,14 @@ impl Platform {
         let SandboxArgs { database, as_built, .. } = &self.parts;
         let quoted = |s: &str| serde_json::Value::from(s).to_string();
         let path = |file: &str| self.folder().join(file).display().to_string();
-        let fault = |name: &str, link: &str| {
+        // requests that need the database; the platform answers most without its cluster
+        let probe = "        probe: [ { http: { request: GET /api/v1/sessions }, target: api, timeout: 5s, expect: { status: 200 } } ]\n";
+        let fault = |name: &str, link: &str, probe: &str| {
             let verb = |what: &str| {
                 format!("{{ request: POST /faults/{link}/{what} }}, target: control, expect: {{ status: 200 }}")
             };
             format!(
-                "      {name}:\n        do: [ {{ http: {} }} ]\n        heal: [ {{ http: {}, as: healed }} ]\n        refused: healed.body.refused\n",
+                "      {name}:\n        do: [ {{ http: {} }} ]\n        heal: [ {{ http: {}, as: healed }} ]\n        refused: healed.body.refused\n{probe}",
                 verb("cut"),
                 verb("heal")
             )
@@ -237,8 +239,8 @@ environments:
             database = quoted(database.as_ref().unwrap_or(&path("platform.db"))),
             log_file = quoted(&path("platform.log")),
             control = quoted(&format!("http://{}", self.control_address)),
-            database_down = fault("database-down", "database"),
-            cluster_unreachable = fault("cluster-unreachable", "cluster"),
+            database_down = fault("database-down", "database", probe),
+            cluster_unreachable = fault("cluster-unreachable", "cluster", ""),
         )
     }
     /// The folder of the sandbox's files.
