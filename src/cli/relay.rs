@@ -59,12 +59,10 @@ async fn serve(listen: SocketAddr, upstream: &str, control: &Path) -> Result<u8,
         control.display()
     ));
     tokio::select! {
-        () = signals.recv() => Ok(exit::SUCCESS),
-        ended = socket.serve(relay.clone(), log) => match ended {
-            Err(e) => Err(failed(control.display().to_string(), e)),
-            Ok(()) => Ok(exit::SUCCESS),
-        },
+        () = signals.recv() => {}
+        () = socket.serve(relay.clone(), log) => {}
     }
+    Ok(exit::SUCCESS)
 }
 
 /// Prints a command that a client has sent.

@@ -1,7 +1,7 @@
 //! Controls a relay from other processes, over a Unix socket that only its owner may use. A client sends one command a
 //! line, as JSON, and receives one line for each: the [`RelayState`] after the command, or `{"error": "…"}`.
 use super::{
-    Relay,
+    ACCEPT_RETRY_INTERVAL, Relay,
     protocol::{Command, RelayState},
 };
 use serde::{Deserialize, Serialize};
@@ -50,11 +50,13 @@ impl ControlSocket {
         Ok(socket)
     }
 
-    /// Executes the commands of all clients, and passes each that changes something to `changed`.
-    pub async fn serve(self, relay: Arc<Relay>, changed: fn(Command, &RelayState)) -> io::Result<()> {
+    /// Executes the commands of all clients until it is dropped, and passes each that changes something to `changed`.
+    pub async fn serve(self, relay: Arc<Relay>, changed: fn(Command, &RelayState)) {
         loop {
-            let (stream, _) = self.listener.accept().await?;
-            tokio::spawn(serve_client(stream, relay.clone(), changed));
+            match self.listener.accept().await {
+                Ok((stream, _)) => drop(tokio::spawn(serve_client(stream, relay.clone(), changed))),
+                Err(_) => tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await,
+            }
         }
     }
 }
