@@ -17,7 +17,7 @@ use crate::{
     report::wording,
     secrets::Secrets,
     source::Source,
-    value::Value,
+    value::{Value, json},
 };
 use std::{path::Path, sync::Arc};
 
@@ -66,6 +66,16 @@ impl Draft<'_> {
         set: &[String],
         selected: &dyn Fn(&Case) -> bool,
     ) -> Result<Schedule, Failure> {
+        self.compile_with_warnings(environment, set, selected).map(|(schedule, _)| schedule)
+    }
+
+    /// Like [`Draft::compile`], with the warnings.
+    pub fn compile_with_warnings(
+        &self,
+        environment: Option<&Environment>,
+        set: &[String],
+        selected: &dyn Fn(&Case) -> bool,
+    ) -> Result<(Schedule, Diagnostics), Failure> {
         self.compile_with(environment, variables(set)?, selected)
     }
 
@@ -78,7 +88,7 @@ impl Draft<'_> {
             .iter()
             .flat_map(|p| &p.prove.set)
             .map(|(n, t)| (n.text.clone(), SetValue { tree: t.clone(), text: None }));
-        self.compile_with(environment, own.chain(variables(set)?).collect(), &|_| true)
+        self.compile_with(environment, own.chain(variables(set)?).collect(), &|_| true).map(|(schedule, _)| schedule)
     }
 
     fn compile_with(
@@ -86,10 +96,13 @@ impl Draft<'_> {
         environment: Option<&Environment>,
         set: Vec<(String, SetValue)>,
         selected: &dyn Fn(&Case) -> bool,
-    ) -> Result<Schedule, Failure> {
+    ) -> Result<(Schedule, Diagnostics), Failure> {
         let (schedule, mut problems) = self.schedule(environment, set, selected);
         problems.0.iter_mut().filter(|d| d.code == "unset-variable").for_each(|d| d.severity = Severity::Error);
-        schedule.filter(|_| problems.errors() == 0).ok_or_else(|| invalid(&problems))
+        match schedule.filter(|_| problems.errors() == 0) {
+            Some(schedule) => Ok((schedule, problems)),
+            None => Err(invalid(&problems)),
+        }
     }
 
     fn schedule(
@@ -132,8 +145,7 @@ fn variables(set: &[String]) -> Result<Vec<(String, SetValue)>, Failure> {
                 .split_once('=')
                 .ok_or_else(|| Failure::usage(format!("error: expected `--set NAME=VALUE`, found `--set {s}`")))?;
             let text = Value::text(value);
-            let parsed =
-                serde_json::from_str(value).map_or_else(|_| text.clone(), |j: serde_json::Value| Value::from(j));
+            let parsed = json::read(value).unwrap_or_else(|_| text.clone());
             Ok((name.to_string(), SetValue { tree: Tree::Value(parsed), text: Some(Tree::Value(text)) }))
         })
         .collect()
@@ -222,9 +234,17 @@ mod tests {
         let plan = "plan: T\nvars: { text: '1', joined: 'a ${run.id}', number: 1, nothing: null, list: [] }\ncases:\n  \
                     - { id: A, tier: must, expected: [{ result: r, check: [text + joined != '', number == list, nothing] }] }\n";
         let source = Arc::new(Source { name: "t.yaml".into(), text: plan.into() });
-        for (written, parsed) in
-            [("1.10", "float"), ("010", "string"), ("1e3", "float"), ("NO", "string"), ("null", "null")]
-        {
+        for (written, parsed) in [
+            ("1.10", "float"),
+            ("010", "string"),
+            ("1e3", "float"),
+            ("NO", "string"),
+            ("null", "null"),
+            ("123456789012345678901", "int"),
+            ("{\"a\":1}", "map"),
+            ("{\"a\":1,\"a\":2}", "string"),
+            ("[1] 2", "string"),
+        ] {
             let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
             let plan = reader.plan(&source);
             let draft = Draft { registry: &registry, plan, problems: reader.problems };
@@ -239,6 +259,7 @@ mod tests {
                     assert_eq!(value, Value::text(written), "{name}");
                 } else {
                     assert_eq!(value.kind(), parsed, "{name}={written}");
+                    assert!(parsed != "int" || value.to_string() == written, "{name}={written}");
                 }
             }
         }

@@ -58,10 +58,13 @@ async fn run_plan(
 ) -> Result<(usize, u8), Failure> {
     let draft = plans::read(&file, registry);
     // Compiles without an environment first, so that an invalid plan starts no sandbox.
-    let checked = draft.compile(None, &args.execution.set, is_selected)?;
+    let (checked, warnings) = draft.compile_with_warnings(None, &args.execution.set, is_selected)?;
     let selected = checked.cases.len();
     if selected == 0 {
         return Ok((0, exit::SUCCESS));
+    }
+    if !output.quiet {
+        print::err(format_args!("{}", plans::render(&warnings)));
     }
     if args.dry_run {
         dry_run::print(&checked);

@@ -19,7 +19,7 @@ use crate::{
     outcome::{Status, Verdict},
     secrets::Secrets,
     source::Location,
-    value::Value,
+    value::{Value, json},
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -167,10 +167,7 @@ fn recorded_base(record: &Record, schedule: &Schedule) -> Result<Scope, Variable
     let scope = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets))?;
     // the record contains the texts of variables that were set to other values
     Ok(record.started.plan.vars.iter().fold(scope, |scope, (name, text)| match scope.get(name) {
-        Some(v) if v.to_string() != *text => {
-            let value = serde_json::from_str(text).map_or_else(|_| Value::text(text), |j: serde_json::Value| j.into());
-            scope.with(name, value)
-        }
+        Some(v) if v.to_string() != *text => scope.with(name, json::read(text).unwrap_or_else(|_| Value::text(text))),
         _ => scope,
     }))
 }

@@ -1,4 +1,5 @@
 //! Reads the time of a log line: in a common format at its start, or in a format that the target names. Pure.
+use crate::value::{Value, json};
 use jiff::{
     SignedDuration, Timestamp,
     civil::{self, DateTime},
@@ -103,12 +104,12 @@ impl Times {
     }
 
     fn in_json(&self, line: &str, now: Timestamp) -> Option<LineTime> {
-        let json: serde_json::Value = serde_json::from_str(line).ok()?;
+        let json = json::read(line).ok()?;
         JSON_KEYS.iter().find_map(|key| {
             let value = json.get(key)?;
             match value.get("$date").unwrap_or(value) {
-                serde_json::Value::String(text) => self.in_text(text, now),
-                serde_json::Value::Number(number) => epoch(&number.to_string(), now),
+                Value::Text(text) => self.in_text(text, now),
+                Value::Int(_) | Value::Uint(_) | Value::Float(_) | Value::Decimal(_) => epoch(&value.to_string(), now),
                 _ => None,
             }
         })
