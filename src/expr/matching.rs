@@ -27,6 +27,18 @@ pub fn fits(p: &Pattern, actual: Option<&Value>, scope: &Scope) -> bool {
     out.iter().all(|r| r.holds)
 }
 
+/// Whether a pattern without placeholders matches whatever is present: every kind of value, and values that no plan names.
+pub fn accepts_everything(p: &Pattern) -> bool {
+    let text = ["", " ", "0", "true", "null", "Zq-7 ünïcode\n", "2026-01-02T03:04:05Z"].map(Value::text);
+    let number = ["0", "1", "-1", "918273645546372", "-0.7182818284590452", "1e300", "1e400"].map(Value::number);
+    let list = [vec![], vec![Value::Null], vec![Value::text("Zq-7"), Value::Int(918_273)]].map(Value::list);
+    let map = [Value::map([]), Value::map([("Zq-7".to_string(), Value::Int(918_273))])];
+    let other = [Value::Null, Value::Bool(true), Value::Bool(false)];
+    let mut samples = text.into_iter().chain(number.into_iter().flatten()).chain(list).chain(map).chain(other);
+    let scope = Scope::default();
+    samples.all(|value| fits(p, Some(&value), &scope))
+}
+
 /// One pattern with the value it is matched against.
 struct Match<'a> {
     pattern: &'a Pattern,

@@ -2,6 +2,8 @@
 pub mod assertion;
 mod assignment;
 pub mod cel;
+#[cfg(test)]
+mod completeness;
 mod history;
 pub mod matching;
 pub mod pattern;

@@ -99,7 +99,7 @@ impl Pattern {
     }
 
     /// The patterns directly inside this one.
-    pub(super) fn inner(&self) -> Vec<&Pattern> {
+    pub fn inner(&self) -> Vec<&Pattern> {
         match &self.matcher {
             Matcher::Map(entries) => entries.iter().map(|(_, _, p)| p).collect(),
             Matcher::List(ps) | Matcher::All(ps) | Matcher::Set(ps) | Matcher::Contains(ps) | Matcher::In(ps) => {

@@ -6,7 +6,7 @@ use crate::{
         names::{Names, Shape},
         schedule::Needs,
     },
-    expr::{Pattern, Reference, Template, pattern::Matcher},
+    expr::{Pattern, Reference, Template, matching::accepts_everything, pattern::Matcher},
     plan::Assertions,
     source::Span,
 };
@@ -23,6 +23,7 @@ impl Compiler<'_> {
     ) -> Needs {
         let mut needs = Needs::new();
         if let Some(p) = &assertions.pattern {
+            self.refuse_vacuous_choices(p);
             self.require(&p.references(), names, &mut needs);
             match (&p.matcher, fields) {
                 (Matcher::Map(entries), Some(known)) if !known.is_empty() => self.check_keys(entries, known, names),
@@ -50,6 +51,21 @@ impl Compiler<'_> {
         }
         self.require(assertions.checks.iter().flat_map(|(e, _)| e.references()), names, &mut needs);
         needs
+    }
+
+    /// Reports each `$in` and `$that` that every value satisfies, though no part of it does.
+    fn refuse_vacuous_choices(&mut self, p: &Pattern) {
+        let is_choice = match &p.matcher {
+            Matcher::In(_) => true,
+            Matcher::That(e) => e.vacuous().is_none(),
+            _ => false,
+        };
+        if is_choice && accepts_everything(p) {
+            let d = Diagnostic::error("vacuous-assertion", &p.span, "every value satisfies this");
+            self.problems.push(d.help("remove the alternatives that are not expected, or the assertion"));
+        } else {
+            p.inner().into_iter().for_each(|inner| self.refuse_vacuous_choices(inner));
+        }
     }
 
     /// Reports the keys of a pattern that are not among the fields of an output: `expect: { batch: { stauts: 200 } }`.

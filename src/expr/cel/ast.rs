@@ -70,6 +70,12 @@ pub(super) fn is_path(e: &Expr) -> bool {
     }
 }
 
+/// Whether a field or index is optional: `a.?b`, `a[?0]`.
+pub(super) fn uses_optional(e: &IdedExpr) -> bool {
+    matches!(&e.expr, Expr::Call(c) if [op::OPT_SELECT, op::OPT_INDEX].contains(&c.func_name.as_str()))
+        || children(&e.expr).into_iter().any(uses_optional)
+}
+
 /// The name under which `secret(…)` registers its argument: its last field, so `secret(body.token)` gives `token`.
 pub(super) fn secret_name(e: &IdedExpr) -> String {
     fn last(e: &IdedExpr) -> Option<String> {
@@ -97,20 +103,15 @@ pub(super) fn token(program: &Program, text: &str, e: &IdedExpr) -> Range<usize>
     text.floor_char_boundary(start as usize)..text.ceil_char_boundary(stop as usize + 1)
 }
 
-/// The bytes from the first to the last token of a node, with brackets balanced.
+/// The bytes from the first to the last token of a node, with its name or field, and with brackets balanced.
 pub(super) fn extent(program: &Program, text: &str, e: &IdedExpr) -> Option<Range<usize>> {
-    fn bounds(program: &Program, e: &IdedExpr, into: &mut Option<(usize, usize)>) {
-        if let Some((start, stop)) = program.source_info().offset_for(e.id) {
-            let (start, stop) = (start as usize, stop as usize + 1);
-            *into = Some(into.map_or((start, stop), |(a, b)| (a.min(start), b.max(stop))));
-        }
-        children(&e.expr).into_iter().for_each(|c| bounds(program, c, into));
-    }
-    let mut found = None;
-    bounds(program, e, &mut found);
-    let (start, mut stop) = found?;
-    let mut start = text.floor_char_boundary(start);
-    stop = text.ceil_char_boundary(stop);
+    let own = program.source_info().offset_for(e.id);
+    let own = own.map(|(start, stop)| {
+        text.floor_char_boundary(start as usize)..text.ceil_char_boundary((stop as usize + 1).min(text.len()))
+    });
+    let parts = children(&e.expr).into_iter().filter_map(|c| extent(program, text, c));
+    let Range { mut start, end: mut stop } =
+        own.into_iter().chain(parts).reduce(|a, b| a.start.min(b.start)..a.end.max(b.end))?;
     if let Expr::Call(c) = &e.expr
         && c.target.is_none()
         && text[..start].ends_with(&c.func_name)
@@ -118,7 +119,7 @@ pub(super) fn extent(program: &Program, text: &str, e: &IdedExpr) -> Option<Rang
         start -= c.func_name.len();
     }
     if let Expr::Select(s) = &e.expr
-        && let Some(i) = text[stop.min(text.len())..].find(&s.field)
+        && let Some(i) = text[stop..].find(&s.field)
         && text[stop..stop + i].trim_matches(['.', '?', ' ', '\n']).is_empty()
     {
         stop += i + s.field.len();

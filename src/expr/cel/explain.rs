@@ -83,7 +83,7 @@ impl Explanation<'_> {
 
     /// Adds both sides, with what makes them different.
     fn compare(&mut self, sides: &[IdedExpr], context: &Context) {
-        let value = |e: &IdedExpr| watched(|| from_cel(&*resolve(e, context)?)).ok();
+        let value = |e: &IdedExpr| watched(false, || from_cel(&*resolve(e, context)?)).ok();
         let [left, right] = sides else { return };
         let (Some(a), Some(b)) = (value(left), value(right)) else {
             return sides.iter().for_each(|side| self.add(side, context));
@@ -106,7 +106,7 @@ impl Explanation<'_> {
         if matches!(e.expr, Expr::Literal(_)) {
             return;
         }
-        let value = watched(|| Ok(self.show(&*resolve(e, context)?)));
+        let value = watched(false, || Ok(self.show(&*resolve(e, context)?)));
         let value = value.unwrap_or_else(|error| format!("error: {error}"));
         self.operands.push((self.expression.text_of(e).to_string(), value));
     }

@@ -42,6 +42,8 @@ struct Compiled {
     own_functions: Vec<&'static str>,
     /// Whether it calls a function that searches a text.
     searches: bool,
+    /// Whether it uses optional values.
+    optional: bool,
     secret_name: String,
     /// Set for a name with fields: evaluated without the library, which keeps the order of map keys.
     path: Option<(String, Vec<Access>)>,
@@ -99,6 +101,7 @@ impl Expression {
             .first()
             .filter(|r| ast::is_path(&program.expression().expr) && !r.path.iter().any(|s| matches!(s, Access::Any)))
             .map(|r| (r.root.clone(), r.path.clone()));
+        let optional = ast::uses_optional(program.expression());
         let secret_name = ast::secret_name(program.expression());
         let (text, span) = (text.to_string(), locate(0..text.len()));
         Ok(Expression(Arc::new(Compiled {
@@ -108,6 +111,7 @@ impl Expression {
             references,
             own_functions,
             searches,
+            optional,
             secret_name,
             path,
         })))
@@ -149,7 +153,7 @@ impl Expression {
             return Ok(v);
         }
         let context = self.context(scope)?;
-        watched(|| from_cel(&*resolve(self.root(), &context)?))
+        watched(self.0.optional, || from_cel(&*resolve(self.root(), &context)?))
     }
 
     /// Evaluates to a boolean.

@@ -22,12 +22,13 @@ thread_local! {
     static NOTED: RefCell<Option<Note>> = const { RefCell::new(None) };
 }
 
-/// Evaluates, and fails if the result depends on something that was not observed.
-pub(super) fn watched<T>(evaluate: impl FnOnce() -> Result<T, EvalError>) -> Result<T, EvalError> {
+/// Evaluates, and fails if the result depends on something that was not observed. With `optional`, the expression turns
+/// errors into optional values (`a.?b`): then every use counts.
+pub(super) fn watched<T>(optional: bool, evaluate: impl FnOnce() -> Result<T, EvalError>) -> Result<T, EvalError> {
     let outer = NOTED.take();
     let result = evaluate();
     match NOTED.replace(outer) {
-        Some(note) if note.decisive || result.is_err() => Err(note.error),
+        Some(note) if optional || note.decisive || result.is_err() => Err(note.error),
         _ => result,
     }
 }
@@ -147,6 +148,14 @@ impl Val for PartialVal {
         self.received.as_indexer().map(|_| self as &dyn Indexer)
     }
 
+    fn into_indexer<'v>(self: Box<Self>) -> Option<Box<dyn Indexer + 'v>>
+    where
+        Self: 'v,
+    {
+        self.received.as_indexer()?;
+        Some(self)
+    }
+
     fn as_iterable<'b, 'v>(&'b self) -> Option<&'b (dyn Iterable + 'v)>
     where
         Self: 'v,
@@ -240,14 +249,16 @@ impl Iterable for PartialVal {
         Self: 'v,
     {
         let received = self.received.as_iterable().map(|i| i.iter());
-        Box::new(Elements { received, missing: Some(&self.missing) })
+        Box::new(Elements { received, missing: &self.missing, is_over: false })
     }
 }
 
-/// The received elements, then one in place of the missing ones: a loop that ends before it does not need them.
+/// The received elements, then one in place of the missing ones. A loop that ends before, or at that without looking at
+/// it, does not need them.
 struct Elements<'b> {
     received: Option<Box<dyn traits::Iterator<'b, 'static> + 'b>>,
-    missing: Option<&'b UnsetVal>,
+    missing: &'b UnsetVal,
+    is_over: bool,
 }
 
 impl<'b, 'v> traits::Iterator<'b, 'v> for Elements<'b> {
@@ -256,6 +267,11 @@ impl<'b, 'v> traits::Iterator<'b, 'v> for Elements<'b> {
             return Some(element);
         }
         self.received = None;
-        self.missing.take().map(|m| m as &'b (dyn Val + 'v))
+        if self.is_over {
+            note(&self.missing.0, true);
+            return None;
+        }
+        self.is_over = true;
+        Some(self.missing)
     }
 }

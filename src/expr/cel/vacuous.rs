@@ -37,7 +37,7 @@ impl Expression {
         let holds = self.holds(scope)?;
         if holds
             && self.searches()
-            && let Ok(Some(part)) = watched(|| Ok(self.empty_search(self.root(), &self.context(scope)?)))
+            && let Ok(Some(part)) = watched(false, || Ok(self.empty_search(self.root(), &self.context(scope)?)))
         {
             return Err(EvalError::Other(format!("`{part}` is vacuous: every text satisfies it")));
         }
@@ -111,18 +111,19 @@ fn quantified(c: &ComprehensionExpr) -> Option<(&str, &IdedExpr)> {
 fn truth(e: &IdedExpr) -> Option<bool> {
     if !has_names(e, &mut vec![]) {
         let context = Context::with_env(functions::ENV.clone());
-        return watched(|| from_cel(&*resolve(e, &context)?)).ok()?.as_bool();
+        return watched(false, || from_cel(&*resolve(e, &context)?)).ok()?.as_bool();
     }
     match &e.expr {
         Expr::Call(c) => match (c.func_name.as_str(), &c.args[..]) {
             (op::LOGICAL_NOT, [a]) => truth(a).map(|t| !t),
             (op::LOGICAL_AND, [a, b]) => match (truth(a), truth(b)) {
                 (Some(false), _) | (_, Some(false)) => Some(false),
+                _ if any_pair(e, op::LOGICAL_AND, excludes) => Some(false),
                 (a, b) => a.and(b),
             },
             (op::LOGICAL_OR, [a, b]) => match (truth(a), truth(b)) {
                 (Some(true), _) | (_, Some(true)) => Some(true),
-                _ if opposite(a, b) => Some(true),
+                _ if any_pair(e, op::LOGICAL_OR, |a, b| opposite(a, b) || differ_from_two(a, b)) => Some(true),
                 (a, b) => a.and(b),
             },
             (op::CONDITIONAL, [condition, yes, no]) => match truth(condition) {
@@ -178,6 +179,52 @@ fn range(e: &IdedExpr) -> Option<(i64, i64)> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// Whether a relation holds between two of the operands that an operator joins: `a || b || c`.
+fn any_pair(e: &IdedExpr, operator: &str, relation: impl Fn(&IdedExpr, &IdedExpr) -> bool) -> bool {
+    fn operands<'e>(e: &'e IdedExpr, operator: &str, out: &mut Vec<&'e IdedExpr>) {
+        match &e.expr {
+            Expr::Call(c) if c.func_name == operator => c.args.iter().for_each(|a| operands(a, operator, out)),
+            _ => out.push(e),
+        }
+    }
+    let mut all = vec![];
+    operands(e, operator, &mut all);
+    all.iter().enumerate().any(|(i, a)| all[..i].iter().any(|b| relation(a, b)))
+}
+
+/// Whether both cannot be true: `x == 1` and `x == 2`.
+fn excludes(a: &IdedExpr, b: &IdedExpr) -> bool {
+    compare_one_with_two(op::EQUALS, a, b)
+}
+
+/// Whether one of both is true: `x != 1` or `x != 2`.
+fn differ_from_two(a: &IdedExpr, b: &IdedExpr) -> bool {
+    compare_one_with_two(op::NOT_EQUALS, a, b)
+}
+
+fn compare_one_with_two(operator: &str, a: &IdedExpr, b: &IdedExpr) -> bool {
+    let differ = |a: &IdedExpr, b: &IdedExpr| match (&a.expr, &b.expr) {
+        // numbers of two types can be equal
+        (Expr::Literal(LiteralValue::Int(a)), Expr::Literal(LiteralValue::Int(b))) => a.inner() != b.inner(),
+        (Expr::Literal(LiteralValue::String(a)), Expr::Literal(LiteralValue::String(b))) => a.inner() != b.inner(),
+        (Expr::Literal(LiteralValue::Boolean(a)), Expr::Literal(LiteralValue::Boolean(b))) => a.inner() != b.inner(),
+        _ => false,
+    };
+    match (&a.expr, &b.expr) {
+        (Expr::Call(a), Expr::Call(b)) if a.func_name == operator && b.func_name == operator => {
+            let sides = |c: &CallExpr, i: usize| (c.args[i].clone(), c.args[1 - i].clone());
+            let pairs = [(0, 0), (0, 1), (1, 0), (1, 1)];
+            a.args.len() == 2
+                && b.args.len() == 2
+                && pairs.into_iter().any(|(i, j)| {
+                    let ((x, v), (y, w)) = (sides(a, i), sides(b, j));
+                    same(&x, &y) && differ(&v, &w)
+                })
+        }
+        _ => false,
     }
 }
 
@@ -278,6 +325,11 @@ mod tests {
             "x > 1 || x <= 1",
             "x >= 1 || x <= 1",
             "x || !x",
+            "x != 1 || x != 2",
+            "x.s != 'a' || y == 1 || 'b' != x.s",
+            "!(x == 1 && x == 2)",
+            "!(x == 1 && y == 1 && 2 == x)",
+            "x == true || y || !x && x == x || x != 1 || x != 3",
             "has(x.a) || !has(x.a)",
             "x.contains('')",
             "x.startsWith('')",
@@ -312,6 +364,11 @@ mod tests {
             "!x.exists(e, e == 1)",
             "x == 1 || y == 1",
             "x > 1 || x < 1",
+            "x != 1 || x != 1.0",
+            "x != 1 || y != 2",
+            "x != 1 || x == 1 && y == 2",
+            "!(x == 1 && y == 2)",
+            "x != 1 && x != 2",
             "has(x.a)",
             "size(x) <= 5",
             "secrets_in(x) == []",
@@ -323,6 +380,23 @@ mod tests {
             "x - 1 >= 0",
         ] {
             assert!(compile(text).vacuous().is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_message_quotes_the_whole_part() {
+        for (text, part) in [
+            ("a.b == a.b", "a.b == a.b"),
+            ("x == 1 && a.b.c == a.b.c", "a.b.c == a.b.c"),
+            ("x == 1 && size(a.items) >= 0 && y == 2", "size(a.items) >= 0"),
+            ("x == 1 && 0 <= a.items.size()", "0 <= a.items.size()"),
+            ("(a[0].long_name == a[0].long_name) && x == 1", "a[0].long_name == a[0].long_name"),
+            ("x == 1 && !has(a.b) || has(a.b)", "x == 1 && !has(a.b) || has(a.b)"),
+            ("x == 1 && (a.b != 1 || a.b != 2)", "a.b != 1 || a.b != 2"),
+        ] {
+            let message = compile(text).vacuous().map(|d| d.message);
+            let expected = format!("`{part}` is always true");
+            assert!(message.is_none() && part == text && text.contains("has") || message == Some(expected), "{text}");
         }
     }
 
