@@ -54,11 +54,26 @@ fn first_byte(bytes: &[u8]) -> Option<u8> {
     unmarked.iter().copied().find(|b| *b != 0 && !b.is_ascii_whitespace())
 }
 
-/// Decodes in the character set of the content type, by default UTF-8. Invalid sequences become `�`.
-pub fn decode_text(content_type: &str, bytes: Vec<u8>) -> String {
-    match charset(content_type) {
-        Some(encoding) if encoding != UTF_8 => encoding.decode(&bytes).0.into_owned(),
-        _ => String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()),
+/// Decodes in the character set of the content type, by default UTF-8. Invalid sequences become `�`; then also why the
+/// text is not what was sent.
+pub fn decode_text(content_type: &str, bytes: Vec<u8>) -> (String, Option<String>) {
+    let encoding = charset(content_type).unwrap_or(UTF_8);
+    let (text, invalid) = match String::from_utf8(bytes) {
+        Ok(text) if encoding == UTF_8 => (text, false),
+        other => {
+            let bytes = other.map_or_else(std::string::FromUtf8Error::into_bytes, String::into_bytes);
+            let (text, _, invalid) = encoding.decode(&bytes);
+            (text.into_owned(), invalid)
+        }
+    };
+    (text, invalid.then(|| format!("the body has bytes that are not {}", encoding.name())))
+}
+
+/// A decoded text as a value: partial if it is not what was sent.
+pub fn readable((text, problem): (String, Option<String>)) -> Value {
+    match problem {
+        None => Value::from(text),
+        Some(reason) => Value::partial(text.into(), reason),
     }
 }
 

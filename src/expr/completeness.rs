@@ -183,6 +183,9 @@ const CHECKS: &[&str] = &[
     "it == 1 || it != null && it != 'C'",
     "1 == 1 && it != 'C'",
     "!(it == 'C' || it == null)",
+    "it != 0 && it != 'C'",
+    "type(it) != int",
+    "type(it) == type(null)",
     "[it, 1].all(x, x != 'C')",
     "[it].filter(x, x == 'C') == []",
     "[it].exists(x, x != 'C')",
@@ -318,7 +321,11 @@ fn what_holds_for_a_part_holds_for_the_whole() {
         Value::Map(m) => Value::from(Map::clone(&m).any_case(true)),
         other => other,
     };
-    let kinds: [(Value, Vec<Value>); 6] = [
+    let kinds: [(Value, Vec<Value>); 7] = [
+        (
+            Value::Null,
+            vec![Value::Null, "A B".into(), list(&["A", "B", "C"]), map(json!({"C": {"D": 1}})), Value::Int(0)],
+        ),
         (
             list(&["A", "B"]),
             vec![list(&["A", "B"]), list(&["A", "B", "C"]), list(&["A", "B", "A"]), list(&["A", "B", ""])],

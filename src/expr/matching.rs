@@ -79,6 +79,8 @@ impl Match<'_> {
                 let failed = results.iter().any(|r| !r.holds);
                 out.extend(results.into_iter().map(|r| if failed { r } else { r.undecided(&error) }));
             }
+            // nothing was received, not even the type
+            _ if partial.value == Value::Null => self.undecided(received, &error, out),
             Matcher::Type(_) => out.extend(self.results(received)),
             Matcher::Nonempty | Matcher::Contains(_) | Matcher::ContainsRendered(_) => {
                 self.found(received, &error, out)
@@ -393,14 +395,24 @@ impl Match<'_> {
                 if let Some(reason) = a.incomplete() {
                     return self.undecided(None, &EvalError::Incomplete(reason.clone()), out);
                 }
-                let json = a.to_json();
+                let json = schema.json(a, |nearest| nearest);
                 let before = out.len();
-                for e in schema.iter_errors(&json) {
+                for e in schema.validator.iter_errors(&json) {
                     let subject = format!("{}{}", self.path, e.instance_path()).replace('/', ".");
                     out.push(self.result(false, &subject, VALID.into(), cut(e.to_string(), self.scope.secrets())));
                 }
-                if out.len() == before {
-                    self.report(true, VALID.into(), out);
+                if out.len() > before {
+                    return;
+                }
+                // a number that no double holds exactly was rounded: the doubles around it must be valid too
+                let around: [fn(f64) -> f64; 2] = [f64::next_down, f64::next_up];
+                match around.into_iter().all(|round| schema.validator.is_valid(&schema.json(a, round))) {
+                    true => self.report(true, VALID.into(), out),
+                    false => {
+                        let reason =
+                            "a number has more digits than a schema can compare: assert it outside of `$schema`";
+                        self.undecided(None, &EvalError::Incomplete(reason.into()), out);
+                    }
                 }
             }
         }

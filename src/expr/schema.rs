@@ -3,7 +3,7 @@
 mod keywords;
 mod openapi;
 
-pub use self::keywords::{Refusal, build};
+pub use self::keywords::{Checker, Refusal, build};
 use self::{keywords::local, openapi::to_json_schema};
 use super::template::Tree;
 use crate::{
@@ -11,7 +11,6 @@ use crate::{
     source::Span,
     yaml::{Kind, Node, check_keys, wrong_type},
 };
-use jsonschema::Validator;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value as Json};
 use std::sync::Arc;
@@ -24,7 +23,7 @@ const MAX_REFERENCES: usize = 16;
 
 #[derive(Clone, Debug)]
 pub enum Schema {
-    Ready(Arc<Validator>),
+    Ready(Arc<Checker>),
     /// Contains placeholders.
     Rendered(Tree),
     /// In a file that is not loaded yet.
@@ -87,7 +86,7 @@ impl Schema {
     }
 }
 
-fn checked(built: Result<Validator, Refusal>, span: &Span, problems: &mut Diagnostics) -> Schema {
+fn checked(built: Result<Checker, Refusal>, span: &Span, problems: &mut Diagnostics) -> Schema {
     match built {
         Ok(validator) => Schema::Ready(Arc::new(validator)),
         Err(Refusal { code, message, help }) => {
@@ -234,6 +233,7 @@ fn escaped(step: &str) -> String {
 mod tests {
     use super::*;
     use crate::{source::Source, yaml};
+    use jsonschema::Validator;
     use serde_json::json;
 
     fn schema(text: &str, document: &Json) -> Result<Arc<Validator>, Vec<(&'static str, String)>> {
@@ -242,7 +242,7 @@ mod tests {
         let mut schema = Schema::compile(&node, &mut problems);
         schema.bind(document, &mut problems);
         match schema {
-            Schema::Ready(v) => Ok(v),
+            Schema::Ready(v) => Ok(Arc::new(v.validator.clone())),
             _ => Err(problems.0.iter().map(|d| (d.code, format!("{} {:?}", d.message, d.help))).collect()),
         }
     }

@@ -7,6 +7,7 @@ mod cases;
 mod plan_ids;
 mod runner;
 mod streams;
+mod undo_paths;
 
 use cases::{CASES, Case};
 use runner::Fixture;

@@ -6,7 +6,7 @@ use super::{
 use crate::{
     executor::{ActionContext, ActionError, Started},
     executors::{
-        net::{decode_text, joined_headers, json_body},
+        net::{decode_text, joined_headers, json_body, readable},
         received_secrets,
     },
     value::{Map, Value},
@@ -45,6 +45,8 @@ pub(super) struct ReadBody {
     /// The parsed JSON.
     pub json: Value,
     pub text: String,
+    /// Why the text is not what was sent.
+    unreadable: Option<String>,
     pub missing: Option<Missing>,
 }
 
@@ -93,18 +95,21 @@ impl ReadBody {
             Some(broken @ Missing::Broken(_)) => Value::unset(broken.reason()),
             Some(own_limit) => Value::partial(Value::Null, own_limit.reason()),
         };
-        let mut text = decode_text(content_type, bytes);
+        let (mut text, unreadable) = decode_text(content_type, bytes);
         received_secrets::add_from_body(cx, &json, &text);
         if missing.is_some() {
             cx.secrets.trim_cut(&mut text);
         }
-        ReadBody { json, text, missing }
+        // the limit can cut a character
+        let unreadable = unreadable.filter(|_| missing.is_none());
+        ReadBody { json, text, unreadable, missing }
     }
 }
 
 /// The output of a response whose body is read in another way.
 pub(super) fn output_without_body(response: &Response, timing: Timing, reason: &str) -> Map {
-    let mut map = output(response, ReadBody { json: Value::unset(reason), text: String::new(), missing: None }, timing);
+    let body = ReadBody { json: Value::unset(reason), text: String::new(), unreadable: None, missing: None };
+    let mut map = output(response, body, timing);
     map.insert("text".into(), Value::unset(reason));
     map
 }
@@ -113,7 +118,7 @@ pub(super) fn output(response: &Response, body: ReadBody, timing: Timing) -> Map
     let (cut, broken) =
         (matches!(body.missing, Some(Missing::Limit(_))), matches!(body.missing, Some(Missing::Broken(_))));
     let text = match body.missing {
-        None => Value::from(body.text),
+        None => readable((body.text, body.unreadable)),
         Some(missing) => Value::partial(Value::from(body.text), missing.reason()),
     };
     Map::from_iter([

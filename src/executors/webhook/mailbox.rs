@@ -7,7 +7,7 @@ use super::{
 use crate::{
     address::Address,
     executor::Started,
-    executors::net::{decode_text, is_meant_as_json, joined_headers, json_body},
+    executors::net::{decode_text, is_meant_as_json, joined_headers, json_body, readable},
     expr::{Expression, Scope},
     value::{Map, Value},
 };
@@ -93,7 +93,7 @@ impl Mailbox {
         let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let too_large = || Value::unset("the body is larger than a box accepts");
         let body = raw.as_ref().map_or_else(too_large, |raw| json_body(content_type, raw));
-        let text = raw.as_ref().map_or_else(too_large, |raw| Value::from(decode_text(content_type, raw.to_vec())));
+        let text = raw.as_ref().map_or_else(too_large, |raw| readable(decode_text(content_type, raw.to_vec())));
         let digest = raw.as_ref().map_or_else(too_large, |raw| hex::encode(Sha256::digest(raw)).into());
         let is_readable = |raw: &Bytes| !matches!(body, Value::Unset(_)) || !is_meant_as_json(content_type, raw);
         let is_readable = raw.as_ref().is_some_and(is_readable);

@@ -1,7 +1,7 @@
 //! Values of the CEL library for what was not, or not completely, observed. Most of the library's traits cannot fail, so
 //! a use that needs a missing part is noted for the evaluation on this thread, and decides its result.
 use super::error::EvalError;
-use crate::value::Partial;
+use crate::value::{Partial, Value};
 use cel::{
     ExecutionError,
     common::{
@@ -117,6 +117,10 @@ impl PartialVal {
 
 impl Val for PartialVal {
     fn get_type(&self) -> &Type {
+        // nothing was received, not even the type
+        if self.partial.value == Value::Null {
+            self.depends();
+        }
         self.received.get_type()
     }
 

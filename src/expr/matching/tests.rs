@@ -335,3 +335,42 @@ fn numbers_match_by_decimal_value() {
     assert!(holds("10e399", "1e400") && holds("9007199254740992", "9007199254740992.0") && holds("0", "-0.0"));
     assert!(holds("1234567890.123456789010", "1234567890.12345678901"));
 }
+
+#[test]
+fn a_schema_accepts_no_number_that_it_cannot_compare() {
+    let valid = |schema: &str, body: &str| {
+        let p = compile(&format!("{{ $schema: {schema} }}"));
+        fits(&p, Some(&value::json::read(body).unwrap()), &Scope::default())
+    };
+    for (schema, body) in [
+        ("{ maximum: 0.1 }", "0.1000000000000000000001"),
+        ("{ exclusiveMinimum: 0.1 }", "0.1000000000000000000001"),
+        ("{ const: 100000000000000000000 }", "100000000000000000001"),
+        ("{ enum: [100000000000000000000, 1] }", "100000000000000000001"),
+        ("{ items: { const: 100000000000000000000 } }", "[100000000000000000001]"),
+        ("{ properties: { n: { maximum: 0.1 } } }", "{\"n\": 0.1000000000000000000001}"),
+        ("{ maximum: 1.0e+308 }", "1e400"),
+    ] {
+        assert!(!valid(schema, body), "{schema} {body}");
+    }
+    for (schema, body) in [
+        ("{ type: number }", "1e400"),
+        ("{ type: integer }", "100000000000000000001"),
+        ("{ maximum: 0.2 }", "0.1000000000000000000001"),
+        ("{ minimum: 0, type: number }", "100000000000000000001"),
+        ("{ const: 9007199254740993 }", "9007199254740993"),
+    ] {
+        assert!(valid(schema, body), "{schema} {body}");
+    }
+    assert!(!valid("{ const: 9007199254740993 }", "9007199254740992"));
+}
+
+#[test]
+fn a_schema_finds_headers_in_any_case() {
+    let headers = value::Map::from_iter([("x-foo".to_string(), Value::text("a"))]).any_case(true);
+    let holds = |schema: &str| {
+        fits(&compile(&format!("{{ $schema: {schema} }}")), Some(&headers.clone().into()), &Scope::default())
+    };
+    assert!(holds("{ required: [X-Foo] }") && holds("{ properties: { X-FOO: { const: a } } }"));
+    assert!(!holds("{ properties: { X-Foo: { const: b } } }") && !holds("{ required: [X-Bar] }"));
+}

@@ -1,9 +1,13 @@
 //! What a JSON Schema asserts. One with an unknown keyword or format asserts less than it seems to, and one that every
 //! value satisfies asserts nothing: both are refused.
-use crate::{diagnostic::nearest, expr::regex::matches_everything, value::is_rfc3339};
+use crate::{
+    diagnostic::nearest,
+    expr::regex::matches_everything,
+    value::{Value, is_rfc3339},
+};
 use jsonschema::Validator;
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Number, Value as Json};
 use std::collections::HashSet;
 
 /// Keywords that assert nothing by themselves.
@@ -79,6 +83,47 @@ const PRESENTATION: &[&str] = &["int32", "int64", "float", "double", "password",
 /// Length of a chain of `$ref`s.
 const MAX_DEPTH: usize = 16;
 
+/// A compiled schema.
+#[derive(Debug)]
+pub struct Checker {
+    pub validator: Validator,
+    /// Every name in the schema, to find headers without regard to case.
+    names: HashSet<String>,
+}
+
+impl Checker {
+    /// The JSON that is validated: names of headers as the schema spells them.
+    pub fn json(&self, value: &Value, round: fn(f64) -> f64) -> Json {
+        match value {
+            Value::Decimal(text) => {
+                let nearest = text.parse().unwrap_or(0.0f64).clamp(f64::MIN, f64::MAX);
+                Number::from_f64(round(nearest).clamp(f64::MIN, f64::MAX)).map_or(Json::Null, Json::Number)
+            }
+            Value::List(items) => items.iter().map(|item| self.json(item, round)).collect(),
+            Value::Map(map) => {
+                let spelled = |name: &String| match map.is_any_case() {
+                    true => self.names.iter().find(|n| n.eq_ignore_ascii_case(name)).unwrap_or(name).clone(),
+                    false => name.clone(),
+                };
+                Json::Object(map.iter().map(|(name, v)| (spelled(name), self.json(v, round))).collect())
+            }
+            other => other.to_json(),
+        }
+    }
+}
+
+fn add_names(schema: &Json, names: &mut HashSet<String>) {
+    match schema {
+        Json::Object(map) => map.iter().for_each(|(name, inner)| {
+            names.insert(name.clone());
+            add_names(inner, names);
+        }),
+        Json::Array(items) => items.iter().for_each(|item| add_names(item, names)),
+        Json::String(name) => drop(names.insert(name.clone())),
+        _ => {}
+    }
+}
+
 /// Why a schema is refused.
 pub struct Refusal {
     pub code: &'static str,
@@ -88,7 +133,7 @@ pub struct Refusal {
 
 /// Builds a validator for the schema at `start`, a JSON Pointer in `document`. A document of OpenAPI may have formats
 /// that are not known here.
-pub fn build(document: &Json, start: &str, is_openapi: bool) -> Result<Validator, Refusal> {
+pub fn build(document: &Json, start: &str, is_openapi: bool) -> Result<Checker, Refusal> {
     let invalid = |message: String, help: &str| Refusal { code: "invalid-schema", message, help: help.into() };
     let schema = document.pointer(start).unwrap_or(document);
     Search { document, seen: HashSet::new() }.unknown_keyword(schema).map_or(Ok(()), |word| {
@@ -117,7 +162,9 @@ pub fn build(document: &Json, start: &str, is_openapi: bool) -> Result<Validator
             help: "add a keyword that can fail, like `type` or `required`, or remove `$schema`".into(),
         });
     }
-    Ok(validator)
+    let mut names = HashSet::new();
+    add_names(document, &mut names);
+    Ok(Checker { validator, names })
 }
 
 fn is_uuid(text: &str) -> bool {

@@ -326,3 +326,45 @@ async fn masks_csrf_tokens_and_cookies_of_a_stream() {
         assert!(s.secrets.names_in("X-CSRF-TOKEN xsrfToken csrf-token").is_empty(), "names are no secrets");
     }
 }
+
+#[tokio::test]
+async fn a_stream_that_ends_within_an_event_is_partial() {
+    for (end, is_partial) in [
+        ("data: two", true),
+        ("data: two\n", true),
+        ("id: 7\r\n", true),
+        ("data: two\n: comment\n", true),
+        ("", false),
+        (": comment\n", false),
+        (": comment", false),
+        ("data: two\r\n\r\n", false),
+        ("data: two\r\r", false),
+    ] {
+        let text = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\ndata: one\n\n{end}"
+        );
+        let s = stage(&format!("http: {}", raw_server(text.leak().as_bytes()).await)).await;
+        let out = perform(&s, "{ request: GET /, events: { within: 5s } }").await.unwrap().value;
+        let messages = out.get("messages").unwrap();
+        assert_eq!(messages.incomplete().is_some(), is_partial, "{end:?}: {messages}");
+        assert_eq!(messages.incomplete().is_some_and(|why| why.contains("within an event")), is_partial, "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_cannot_be_decoded_is_partial() {
+    for (content_type, body, incomplete) in [
+        ("text/plain", &b"caf\xc3\xa9"[..], false),
+        ("text/plain", b"caf\xe9", true),
+        ("text/plain; charset=ISO-8859-1", b"caf\xe9", false),
+        ("text/plain; charset=utf-8", b"\xff\xfe", false),
+        ("application/octet-stream", b"\x89PNG\xff", true),
+    ] {
+        let router = Router::new().fallback(any(async move || ([("content-type", content_type)], body)));
+        let s = stage(&format!("http: {}", serve(router).await)).await;
+        let out = perform(&s, "{ request: GET / }").await.unwrap().value;
+        let text = out.get("text").unwrap();
+        assert_eq!(text.incomplete().is_some(), incomplete, "{content_type} {body:?}: {text}");
+        assert_eq!(out.get("answered"), Some(&Value::Bool(true)));
+    }
+}
