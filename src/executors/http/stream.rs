@@ -12,17 +12,11 @@ use crate::{
     value::{Map, Value, json},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use futures::{SinkExt, StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{SinkExt, StreamExt, stream::BoxStream};
 use jiff::Timestamp;
 use reqwest::{Response, Upgraded};
 use sse_stream::{Sse, SseStream};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout_at},
@@ -57,8 +51,7 @@ struct OpenStream {
 type SharedStream = Arc<Mutex<OpenStream>>;
 
 enum MessageSource {
-    /// With whether the bytes so far end within an event.
-    Events(BoxStream<'static, Result<Sse, sse_stream::Error>>, Arc<AtomicBool>),
+    Events(BoxStream<'static, Result<Sse, sse_stream::Error>>),
     WebSocket(Box<WebSocketStream<Upgraded>>),
 }
 
@@ -81,12 +74,7 @@ pub(super) async fn open(
     let mut head = response::output_without_body(&response, timing, reason);
     head.extend(followed);
     let source = match &options.send {
-        None => {
-            let within = Arc::new(AtomicBool::new(false));
-            let mut blocks = EventBlocks { within: within.clone(), ..EventBlocks::default() };
-            let bytes = response.bytes_stream().inspect_ok(move |bytes| blocks.read(bytes));
-            MessageSource::Events(SseStream::from_bytes_stream(Box::pin(bytes)).boxed(), within)
-        }
+        None => MessageSource::Events(SseStream::from_bytes_stream(Box::pin(response.bytes_stream())).boxed()),
         Some(_) => match upgrade(response, max_bytes).await {
             Ok(mut socket) => {
                 send_first_messages(cx, options, &mut socket).await?;
@@ -200,7 +188,7 @@ impl OpenStream {
 
     async fn next_message(&mut self, cx: &ActionContext<'_>) -> Result<Value, End> {
         let (event, id, text) = match &mut self.source {
-            MessageSource::Events(events, within) => next_event(events, within, &mut self.last_id).await?,
+            MessageSource::Events(events) => next_event(events, &mut self.last_id).await?,
             MessageSource::WebSocket(socket) => next_frame(socket).await?,
         };
         self.received_bytes += text.len();
@@ -237,14 +225,10 @@ type RawMessage = (String, Option<String>, String);
 
 async fn next_event(
     events: &mut BoxStream<'static, Result<Sse, sse_stream::Error>>,
-    within: &AtomicBool,
     last_id: &mut Option<String>,
 ) -> Result<RawMessage, End> {
     loop {
         match events.next().await {
-            None if within.load(Ordering::Relaxed) => {
-                return Err(End::broken("the server ended it within an event".into()));
-            }
             None => return Err(End::closed(None, "the server ended the stream".into())),
             Some(Err(e)) => return Err(End::broken(error_chain(&e))),
             Some(Ok(Sse { event, id, data, .. })) => {
@@ -273,30 +257,6 @@ async fn next_frame(socket: &mut WebSocketStream<Upgraded>) -> Result<RawMessage
             }
             // The library answers pings.
             Some(Ok(_)) => {}
-        }
-    }
-}
-
-/// Finds out whether an event is incomplete: only an empty line ends it. Comments are no part of one.
-#[derive(Default)]
-struct EventBlocks {
-    within: Arc<AtomicBool>,
-    /// The first byte of the current line.
-    first: Option<u8>,
-    after_return: bool,
-}
-
-impl EventBlocks {
-    fn read(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            match byte {
-                b'\n' if self.after_return => {}
-                b'\n' | b'\r' if self.first.take().is_none() => self.within.store(false, Ordering::Relaxed),
-                b'\n' | b'\r' => {}
-                _ if *self.first.get_or_insert(*byte) != b':' => self.within.store(true, Ordering::Relaxed),
-                _ => {}
-            }
-            self.after_return = *byte == b'\r';
         }
     }
 }
