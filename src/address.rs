@@ -86,6 +86,12 @@ impl Address {
         self.0.split('/').flat_map(|part| part.split('#').skip(1)).map(unescaped)
     }
 
+    /// Whether this is the address `action`, or that of one of its items.
+    pub fn is_run_of(&self, action: &Address) -> bool {
+        let rest = self.0.strip_prefix(&*action.0);
+        rest.is_some_and(|rest| rest.is_empty() || (rest.starts_with('#') && !rest.contains('/')))
+    }
+
     /// Whether this address is in a list of this name: `undo`, `on_failure`.
     pub fn is_in(&self, list: &str) -> bool {
         self.segments().any(|s| s == Segment::List(list))

@@ -177,6 +177,17 @@ pub struct SentenceOutline {
     pub location: Location,
     /// The reason given by `unproven`.
     pub unproven: Option<String>,
+    /// The names of earlier sentences that it reads. Journals of old versions lack them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<SentenceInput>,
+}
+
+/// A name that a sentence reads.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SentenceInput {
+    pub name: String,
+    /// The action that binds it, and those from which that one takes its own inputs.
+    pub actions: Vec<Address>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! Builds the index of a run from its events. A journal may end anywhere: what never finished counts as interrupted.
 use super::{
+    own_words::own_words,
     plan_order::PlanOrder,
     retention::{
         MAX_ACTIONS, MAX_RESULTS, MAX_RESULTS_PASSED, PassedAssertions, RetainedActions, add_to_timeline, shorten,
@@ -102,6 +103,7 @@ impl RunningAction {
             took: Duration::ZERO,
             timeline: Vec::new(),
             evidence: Vec::new(),
+            said: None,
         };
         RunningAction { started, first_attempt: None, entry }
     }
@@ -157,6 +159,7 @@ impl State {
                     None => wording::all_unmet(unmet),
                 };
                 add_to_timeline(&mut action.timeline, between(first, *time), message);
+                action.said = value.as_ref().and_then(own_words);
                 action.results = unmet.iter().take(MAX_RESULTS).map(shorten_result).collect();
                 action.evidence = evidence.iter().map(|e| shorten_evidence(e.kind, &e.text)).collect();
                 // `on_failure` actions have no assertions: without a recorded response, show their output.

@@ -10,6 +10,7 @@ pub mod gate;
 pub mod index_builder;
 pub mod jsonl;
 pub mod markdown;
+mod own_words;
 mod plan_order;
 mod retention;
 pub mod run_index;

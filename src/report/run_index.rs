@@ -81,6 +81,8 @@ pub struct ActionEntry {
     pub timeline: Vec<TimelineEntry>,
     /// Evidence of the last attempt; kept only if the action did not pass.
     pub evidence: Vec<Evidence>,
+    /// The error in the last response, in the product's own words.
+    pub said: Option<String>,
 }
 
 /// Consecutive attempts with the same outcome.
@@ -115,11 +117,73 @@ impl CaseEntry {
         self.reason.as_deref().filter(|r| !self.sentences.iter().any(|s| s.reason.as_deref() == Some(r)))
     }
 
-    /// The first of the sentences with the most severe status; `None` if all passed.
-    pub fn worst_sentence(&self) -> Option<&SentenceEntry> {
-        let worst = self.sentences.iter().map(|s| s.status).filter(|m| m.is_unsuccessful()).reduce(Status::worst)?;
-        self.sentences.iter().find(|s| s.status == worst)
+    /// The sentence that decides the verdict: the first of those with the most severe status whose inputs do not come from an action
+    /// that failed or was not performed. For a blocked case, the first precondition that does not hold. `None` if all passed.
+    pub fn deciding_sentence(&self) -> Option<&SentenceEntry> {
+        let unsuccessful = || self.sentences.iter().filter(|s| s.status.is_unsuccessful());
+        if self.verdict == Verdict::Blocked {
+            return unsuccessful().next();
+        }
+        let worst = unsuccessful().map(|s| s.status).reduce(Status::worst)?;
+        let mut of_worst = unsuccessful().filter(|s| s.status == worst);
+        let first = of_worst.clone().next();
+        of_worst.find(|s| !self.has_failed_input(s, |_| true)).or(first)
     }
+
+    /// The numbers of other sentences that did not pass: those that follow from the deciding one, and those with a cause of their own.
+    pub fn other_problems(&self) -> (usize, usize) {
+        let Some(deciding) = self.deciding_sentence() else { return (0, 0) };
+        let (mut causes, mut others) = (vec![&deciding.outline.address], 0);
+        for s in self.sentences.iter().filter(|s| s.status.is_unsuccessful() && !std::ptr::eq(*s, deciding)) {
+            let is_cause = |at: &Address| causes.iter().any(|c| at.is_within(c));
+            // a sentence that was not reached never has a cause of its own
+            if s.status == Status::NotReached || self.has_failed_input(s, is_cause) {
+                causes.push(&s.outline.address);
+            } else {
+                others += 1;
+            }
+        }
+        (causes.len() - 1, others)
+    }
+
+    /// Whether an input of a sentence comes from an action for which `is_meant` holds, and which failed or was not performed.
+    fn has_failed_input(&self, sentence: &SentenceEntry, is_meant: impl Fn(&Address) -> bool) -> bool {
+        let mut actions = sentence.outline.inputs.iter().flat_map(|i| &i.actions).filter(|at| is_meant(at));
+        actions.any(|at| {
+            let was_skipped = self.sentence_of(at).is_some_and(|s| s.status == Status::NotReached);
+            was_skipped || self.runs_of(at).any(|a| a.status.is_unsuccessful() || a.status == Status::Skipped)
+        })
+    }
+
+    /// The retained entries of an action, one for each item.
+    fn runs_of(&self, action: &Address) -> impl Iterator<Item = &ActionEntry> {
+        let entries = self.sentence_of(action).into_iter().flat_map(|s| &s.actions);
+        entries.filter(move |a| a.address.is_run_of(action))
+    }
+
+    fn sentence_of(&self, action: &Address) -> Option<&SentenceEntry> {
+        self.sentences.iter().find(|s| action.is_within(&s.outline.address))
+    }
+
+    /// What the product said about the failure of a sentence: the error in the response that its first failed assertion is about.
+    pub fn product_words<'s>(&'s self, sentence: &'s SentenceEntry) -> Option<&'s str> {
+        let cause = sentence.causes().into_iter().find(|c| c.status == sentence.status)?;
+        let subject_reads = |name: &str| {
+            let reads = |text: &str| text.match_indices(name).any(|(i, _)| is_whole_word(text, i, name.len()));
+            cause.unmet().any(|f| reads(&f.subject) || f.operands.iter().any(|(operand, _)| reads(operand)))
+        };
+        let from_inputs = || {
+            let named = sentence.outline.inputs.iter().filter(|input| subject_reads(&input.name));
+            named.filter_map(|i| i.actions.first()).flat_map(|at| self.runs_of(at)).find_map(|a| a.said.as_deref())
+        };
+        cause.said.as_deref().or_else(from_inputs)
+    }
+}
+
+/// Whether the text from `start` is a name, and not a part of a longer one or a field.
+fn is_whole_word(text: &str, start: usize, len: usize) -> bool {
+    let continues = |c: char| c.is_alphanumeric() || c == '_';
+    !text[..start].ends_with(|c| continues(c) || c == '.') && !text[start + len..].starts_with(continues)
 }
 
 impl SentenceEntry {

@@ -53,7 +53,14 @@ pub fn case(id: &str, title: &str, tier: Tier, sentences: &[(Part, &str)]) -> Ca
         };
         let address = Address::new(id).child(name).child(*n);
         *n += 1;
-        SentenceOutline { address, part: *part, text: (*text).into(), location: location(20 + line), unproven: None }
+        SentenceOutline {
+            address,
+            part: *part,
+            text: (*text).into(),
+            location: location(20 + line),
+            unproven: None,
+            inputs: vec![],
+        }
     });
     CaseOutline {
         id: id.into(),

@@ -3,6 +3,7 @@ mod action;
 mod assertions;
 mod compiler;
 mod environment;
+mod inputs;
 mod placeholders;
 mod plan;
 mod prove;

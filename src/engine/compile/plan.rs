@@ -1,6 +1,6 @@
 //! Compiles a plan: its variables, reusable actions and cases.
-use super::SetValue;
 use super::compiler::{Compiler, Defined, Effects, Source, base_names, names_after_setup, with_times};
+use super::{SetValue, inputs::Inputs};
 use crate::{
     address::Address,
     diagnostic::Diagnostic,
@@ -120,6 +120,7 @@ impl Compiler<'_> {
         }
         let mut sentences = vec![];
         let mut outlines = vec![];
+        let mut inputs = Inputs::default();
         let parts = [
             (Part::Precondition, "preconditions", case.preconditions),
             (Part::Step, "steps", case.steps),
@@ -129,24 +130,26 @@ impl Compiler<'_> {
             for (i, s) in list.into_iter().enumerate() {
                 let at = address.child(word).child(i + 1);
                 let location = s.text.span.location();
-                outlines.push(SentenceOutline {
-                    address: at.clone(),
-                    part,
-                    text: s.text.text.clone(),
-                    location: location.clone(),
-                    unproven: s.unproven.as_ref().map(|u| u.text.clone()),
-                });
                 let actions = self.actions(s.actions, &mut names);
                 let needs = self.assertions(&s.assertions, None, &names);
-                sentences.push(Sentence {
+                let sentence = Sentence {
                     part,
-                    address: at,
+                    address: at.clone(),
                     actions,
                     assertions: s.assertions,
                     needs,
                     unproven: s.unproven.is_some(),
+                    location: location.clone(),
+                };
+                outlines.push(SentenceOutline {
+                    address: at,
+                    part,
+                    text: s.text.text,
                     location,
+                    unproven: s.unproven.map(|u| u.text),
+                    inputs: inputs.of(&sentence),
                 });
+                sentences.push(sentence);
             }
         }
         names.leave(depth, &mut self.problems);

@@ -74,6 +74,8 @@ struct Turn {
     after: Option<Duration>,
     error: Option<String>,
     say: Tree,
+    /// A field `body` of the output, which only reports read.
+    body: Option<Tree>,
     /// The user presses Ctrl-C during it.
     cancel: bool,
     /// The user presses Ctrl-C for the second time during it.
@@ -84,7 +86,8 @@ struct Turn {
 
 impl Turn {
     fn read(body: &mut Body<'_>, node: &crate::yaml::Node) -> Turn {
-        let scripted = ["say", "error", "after", "cancel", "kill", "sent"].iter().any(|k| node.get(k).is_some());
+        let scripted =
+            ["say", "body", "error", "after", "cancel", "kill", "sent"].iter().any(|k| node.get(k).is_some());
         let text = |k: &str| node.get(k).map(|n| n.key_text());
         Turn {
             after: text("after").map(|t| humantime::parse_duration(&t).unwrap()),
@@ -94,6 +97,7 @@ impl Turn {
                 (true, Some(n)) => body.tree_of(n),
                 (true, None) => Tree::Value(Value::Bool(true)),
             },
+            body: node.get("body").map(|n| body.tree_of(n)),
             cancel: node.get("cancel").is_some(),
             kill: node.get("kill").is_some(),
             sent: node.get("sent").is_some(),
@@ -121,6 +125,7 @@ impl Executor for Fake {
                 after: None,
                 error: None,
                 say: Tree::Value(Value::Bool(true)),
+                body: None,
                 cancel: false,
                 kill: false,
                 sent: false,
@@ -175,10 +180,6 @@ impl Target for FakeTarget {
     async fn close(&self) {
         self.shared.note(format!("close {}", self.name));
     }
-}
-
-fn output(answer: Value) -> Value {
-    Value::map([("answered".to_string(), true.into()), ("answer".to_string(), answer)])
 }
 
 #[async_trait]
@@ -237,7 +238,13 @@ impl Action for FakeAction {
             tokio::time::sleep(after).await;
         }
         match turn.error.as_deref() {
-            None => Ok(Output::new(output(cx.render_tree(&turn.say)?), started)),
+            None => {
+                let mut fields = vec![("answered", true.into()), ("answer", cx.render_tree(&turn.say)?)];
+                if let Some(body) = &turn.body {
+                    fields.push(("body", cx.render_tree(body)?));
+                }
+                Ok(Output::new(Value::map(fields.into_iter().map(|(n, v)| (n.to_string(), v))), started))
+            }
             Some("unreachable") => Err(ActionError::Unreachable("connection refused".into())),
             Some("invalid") => Err(ActionError::Invalid("the value cannot be used".into())),
             Some("undefined") => Err(ActionError::Undefined("there is no such thing".into())),

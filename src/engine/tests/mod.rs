@@ -1,5 +1,6 @@
 //! Tests of judging, failures, undo and verdicts. Plans are YAML; `harness` runs them with scripted observations.
 mod completeness;
+mod deciding;
 mod environment;
 mod follow;
 pub mod harness;

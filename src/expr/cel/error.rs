@@ -22,6 +22,12 @@ impl From<&ExecutionError> for EvalError {
         EvalError::Other(match e {
             ExecutionError::NoSuchKey(key) => format!("field `{key}` not found"),
             ExecutionError::UndeclaredReference(name) => return EvalError::Unbound(name.to_string()),
+            ExecutionError::NoSuchOverload(o) if o.argument_types().first().is_some_and(|t| t == "null_type") => {
+                match operator(o.function()).as_str() {
+                    "." | "[ ]" => "a part is missing: it is null, and a field is read from it".into(),
+                    sign => format!("`{sign}` cannot be applied to null: a part is missing"),
+                }
+            }
             ExecutionError::NoSuchOverload(o) => {
                 format!("`{}` cannot be applied to {}", operator(o.function()), all(o.argument_types()))
             }

@@ -153,7 +153,11 @@ impl Expression {
             return Ok(v);
         }
         let context = self.context(scope)?;
-        watched(self.0.optional, || from_cel(&*resolve(self.root(), &context)?))
+        let result = watched(self.0.optional, || from_cel(&*resolve(self.root(), &context)?));
+        result.map_err(|e| match e {
+            EvalError::Other(_) => self.references().iter().find_map(|r| missing_part(r, scope)).unwrap_or(e),
+            e => e,
+        })
     }
 
     /// Evaluates to a boolean.
@@ -202,6 +206,10 @@ fn follow(root: &str, path: &[Access], scope: &Scope) -> Result<Value, EvalError
             (value, missing) = (&partial.value, Some(EvalError::Incomplete(partial.reason.clone())));
         }
         let next = match access {
+            Access::Field(name, _) if matches!(value, Value::Null) => {
+                let read = path.iter().position(|a| std::ptr::eq(a, access)).unwrap_or(0);
+                Err(null_has_no_field(root, &path[..read], name))
+            }
             Access::Field(name, _) => value.get(name).ok_or_else(|| format!("field `{name}` not found")),
             Access::Index(i) => value.at(*i).ok_or_else(|| format!("list index {i} out of range")),
             Access::Any => Err("computed index".into()),
@@ -215,6 +223,29 @@ fn follow(root: &str, path: &[Access], scope: &Scope) -> Result<Value, EvalError
         Value::Unset(reason) => Err(EvalError::NotObserved(reason.clone())),
         value => Ok(value.clone()),
     }
+}
+
+/// The error of a reference that reads a field of null, such as one of a response without a body.
+fn missing_part(reference: &Reference, scope: &Scope) -> Option<EvalError> {
+    let reads_null = |n: usize| {
+        let Access::Field(name, _) = &reference.path[n] else { return None };
+        let before = &reference.path[..n];
+        let is_null = matches!(follow(&reference.root, before, scope), Ok(Value::Null));
+        is_null.then(|| EvalError::Other(null_has_no_field(&reference.root, before, name)))
+    };
+    (0..reference.path.len()).find_map(reads_null)
+}
+
+fn null_has_no_field(root: &str, path: &[Access], name: &str) -> String {
+    let mut text = root.to_string();
+    for access in path {
+        match access {
+            Access::Field(field, _) => text += &format!(".{field}"),
+            Access::Index(i) => text += &format!("[{i}]"),
+            Access::Any => text += "[…]",
+        }
+    }
+    format!("`{text}` is missing: it is null, and `{name}` is read from it")
 }
 
 fn check_size(text: &str, locate: &dyn Fn(Range<usize>) -> Span) -> Result<(), Vec<Diagnostic>> {

@@ -142,6 +142,21 @@ fn type_errors_name_the_original_types() {
 }
 
 #[test]
+fn an_error_names_the_part_that_is_missing() {
+    let scope = Scope::default().with("r", Value::from(json!({"body": null, "list": [{"body": null}], "n": 1})));
+    let evaluate = |text: &str| compile(text).unwrap().eval(&scope).map_err(|e| e.to_string());
+    for text in ["r.body.id", "r.body.id == 1", "r.n == 1 && r.body.id.startsWith('x')", "'x' + r.body.id"] {
+        let error = evaluate(text).unwrap_err();
+        assert_eq!(error, "`r.body` is missing: it is null, and `id` is read from it", "{text}");
+    }
+    let error = evaluate("r.list[0].body.id == 1").unwrap_err();
+    assert_eq!(error, "`r.list[0].body` is missing: it is null, and `id` is read from it");
+    let error = evaluate("r.list.all(x, x.body.id == 1)").unwrap_err();
+    assert_eq!(error, "a part is missing: it is null, and a field is read from it");
+    assert_eq!(evaluate("r.body == null || r.body.id == 1"), Ok(Value::Bool(true)));
+}
+
+#[test]
 fn reading_what_was_not_observed_is_an_error_with_the_reason() {
     let reason = "no response: connection closed";
     let output = Value::map([

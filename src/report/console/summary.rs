@@ -79,7 +79,7 @@ fn table(run: &RunIndex, options: &SummaryOptions) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// Writes the sentence of a case with the most severe status, and its cause.
+/// Writes the deciding sentence of a case, its cause, and how many others there are.
 fn failure(case: &CaseEntry, options: &SummaryOptions, out: &mut String) {
     let head = format!("{} {}", one_line(&case.outline.id, 40), one_line(&case.outline.title, 60));
     let word = paint(options.colour, verdict_style(case.verdict), case.verdict.as_str());
@@ -88,7 +88,7 @@ fn failure(case: &CaseEntry, options: &SummaryOptions, out: &mut String) {
     if let Some(reason) = case.own_reason() {
         let _ = writeln!(out, "  {}", one_line(reason, 2 * MAX_INLINE_CHARS));
     }
-    let Some(sentence) = case.worst_sentence() else {
+    let Some(sentence) = case.deciding_sentence() else {
         out.push('\n');
         return;
     };
@@ -111,6 +111,9 @@ fn failure(case: &CaseEntry, options: &SummaryOptions, out: &mut String) {
     if let Some(reason) = reason {
         let _ = writeln!(out, "    {}", one_line(&reason, 2 * MAX_INLINE_CHARS));
     }
+    if let Some(said) = case.product_words(sentence) {
+        let _ = writeln!(out, "    the product says: {said}");
+    }
     let _ = writeln!(out, "    at {}", one_line(&format!("{}:{}", location.file, location.line), MAX_INLINE_CHARS));
     let reproduce = cause.and_then(|c| c.evidence.iter().find(|e| e.kind == EvidenceKind::Reproduce));
     if let Some(reproduce) = reproduce {
@@ -129,9 +132,16 @@ fn failure(case: &CaseEntry, options: &SummaryOptions, out: &mut String) {
             let _ = writeln!(out, "      and {}: see the report", count(more, "more line"));
         }
     }
-    let others = case.sentences.iter().filter(|s| matches!(s.status, Status::Failed | Status::Errored)).count();
-    if others > 1 {
-        let _ = writeln!(out, "    and {} that did not hold", count(others - 1, "more sentence"));
+    let (follow, others) = case.other_problems();
+    match follow {
+        0 => {}
+        1 => out.push_str("    1 more follows from it\n"),
+        n => {
+            let _ = writeln!(out, "    {n} more follow from it");
+        }
+    }
+    if others > 0 {
+        let _ = writeln!(out, "    and {} that did not hold", count(others, "more sentence"));
     }
     for entry in &case.not_undone {
         let _ = writeln!(out, "    left behind: {}", one_line(&entry.summary, MAX_INLINE_CHARS));

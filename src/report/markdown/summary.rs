@@ -156,7 +156,7 @@ pub fn problems(run: &RunIndex, out: &mut String) {
     for case in run.cases.iter().filter(|c| c.has_problem()) {
         let late = wording::out_of_time(case.out_of_time);
         *out += &format!("- {} {} **{}**{late}", verdict_icon(case.verdict), link(case, Context::Line), case.verdict);
-        let Some(sentence) = case.worst_sentence() else {
+        let Some(sentence) = case.deciding_sentence() else {
             *out += &format!(": {}\n", line(case.reason.as_deref().unwrap_or("unknown reason")));
             continue;
         };
@@ -169,7 +169,13 @@ pub fn problems(run: &RunIndex, out: &mut String) {
         if let Some(why) = why.or(case.reason.clone()) {
             *out += &format!(": {}", line(&why));
         }
+        if let Some(said) = case.product_words(sentence) {
+            *out += &format!("; the product says “{}”", line(said));
+        }
         *out += &format!(" ({})", file_and_line(location, Context::Line));
+        if let follow @ 1.. = case.other_problems().0 {
+            *out += &format!("; {follow} more follow{} from it", if follow == 1 { "s" } else { "" });
+        }
         if let (Verdict::KnownFailure, Some(until)) = (case.verdict, &case.reason) {
             *out += &format!("; {}", line(until));
         }
