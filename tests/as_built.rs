@@ -2,7 +2,7 @@
 //! commit 583a9f9 fails, and for the same reasons. No case is errored or blocked.
 mod support;
 
-use support::Workspace;
+use support::{SandboxProcess, Workspace};
 
 /// A case, its failed and unreached sentences, and some texts of its section in the report.
 struct ExpectedFailure {
@@ -196,4 +196,35 @@ fn behaves_as_built_beyond_tp_004() {
     let workspace = Workspace::new();
     let plan = format!("{}/tests/fixtures/as-built.yaml", support::ROOT);
     workspace.run(&["run", &plan, "--env", "sandbox", "--as-built", "--report-dir", "reports"]).assert_code(0);
+}
+
+/// The output of `report --known-failures`, pasted into the environment, accepts the run; a change of the list does not.
+#[test]
+fn known_failures_are_accepted_until_another_sentence_fails_or_one_passes() {
+    let workspace = Workspace::new();
+    let sandbox = SandboxProcess::start(&workspace, &["--as-built"]);
+    let environment = std::fs::read_to_string(&sandbox.env_file).expect("an environment file");
+    let run = |environment: &str, more: &[&str]| {
+        std::fs::write(&sandbox.env_file, environment).expect("a file");
+        let config = sandbox.env_file();
+        workspace.run(&[&["--quiet", "run", "TP-004", "--config", &config, "--set", "settle=5s"], more].concat())
+    };
+    run(&environment, &[]).assert_code(1);
+    let first = workspace.runs().pop().expect("a run");
+    let entries = workspace.run(&["report", &first, "--known-failures"]).assert_code(0).stdout;
+    let accepted = format!("{environment}{entries}");
+    let ran = run(&accepted, &[]).assert_code(0);
+    assert_eq!(ran.stdout.matches("  known failure  ").count(), 10, "{}", ran.stdout);
+    assert!(ran.stdout.contains("TC-INT-005: known, and 6 sentences were never checked"), "{}", ran.stdout);
+    let only = ["--case", "TC-INT-009"];
+    let logged = "          - \"No passwords/tokens in logs\"\n";
+    assert!(accepted.contains(logged), "{accepted}");
+    let ran = run(&accepted.replace(logged, ""), &only).assert_code(1);
+    assert!(ran.stdout.contains("TC-INT-009 Event Audit Logging failed"), "{}", ran.stdout);
+    let passing = "          - \"Perform session CRUD operations\"\n";
+    let ran = run(&accepted.replace(logged, &format!("{logged}{passing}")), &only).assert_code(1);
+    assert!(ran.stdout.contains("it passed: remove it from `known_failures`"), "{}", ran.stdout);
+    let other = accepted.replace("    issue:", "    observed: no such value\n        issue:");
+    let ran = run(&other, &only).assert_code(1);
+    assert!(ran.stdout.contains("fails in another way than is known"), "{}", ran.stdout);
 }

@@ -221,6 +221,9 @@ pub struct Report {
     /// File to write [default: stdout]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// In place of the report, write entries for the environment's `known_failures`: what failed in the run
+    #[arg(long)]
+    pub known_failures: bool,
 }
 
 /// What to do with a relay that is running.

@@ -1,10 +1,10 @@
-//! `report`: writes the report of a recorded run.
+//! `report`: writes the report of a recorded run, or its failures as known failures.
 use super::{args, exit, failure::Failure, files};
 use crate::report::{
     console::{neutral::neutral, stream::Patient},
     file::write_atomically,
     index_builder::IndexBuilder,
-    jsonl, markdown,
+    jsonl, known_failures, markdown,
 };
 use std::{
     io::{self, Write as _},
@@ -15,13 +15,12 @@ pub fn command(args: args::Report) -> Result<u8, Failure> {
     let path = find_journal(&args.run)?;
     let events = jsonl::read(&path).map_err(|e| Failure::not_read(&path, e))?;
     let index = IndexBuilder::build(&events);
+    let write = if args.known_failures { known_failures::write } else { markdown::write };
     match &args.output {
-        Some(file) => {
-            write_atomically(file, |out| markdown::write(&index, out)).map_err(|e| Failure::not_written(file, &e))?
-        }
+        Some(file) => write_atomically(file, |out| write(&index, out)).map_err(|e| Failure::not_written(file, &e))?,
         None => {
             let (mut stdout, mut text) = (Patient(io::stdout().lock()), vec![]);
-            let written = markdown::write(&index, &mut text)
+            let written = write(&index, &mut text)
                 .and_then(|()| stdout.write_all(neutral(&String::from_utf8_lossy(&text)).as_bytes()))
                 .and_then(|()| stdout.flush());
             match written {

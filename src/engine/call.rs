@@ -76,6 +76,7 @@ impl ActionRunner<'_> {
             Judged { value, results, attempts: wait.attempts, took: begun.elapsed(), status, reason, request: None };
         let mut outcome = self.conclude(call, own).await;
         outcome.judged += last.judged;
+        outcome.observed.extend(last.observed);
         outcome.ends_steps |= last.ends_steps && !held;
         outcome.unperformed = last.unperformed;
         outcome.expired = !held && (last.expired || wait.eventually.is_some());

@@ -4,7 +4,7 @@ use super::{
     inconclusive::ClockWatch,
     known_failures,
     observation::ObservationSource,
-    results::{ActionOutcome, ActionsOutcome, CaseOutcome, first_failure, status_of},
+    results::{ActionOutcome, ActionsOutcome, CaseOutcome, SentenceOutcome, first_failure, observed_values, status_of},
     runner::{ActionRunner, CaseEffects},
     schedule::{Case, ScheduledAction, Sentence},
     scopes::case_scope,
@@ -16,7 +16,7 @@ use crate::{
     address::Address,
     event::{EventKind, Part},
     expr::Scope,
-    outcome::{Blame, Status, Verdict},
+    outcome::{Blame, Status, Tier, Verdict},
 };
 use jiff::tz::TimeZone;
 use std::time::{Duration, Instant};
@@ -75,14 +75,15 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
     }
     // by the user; a case that ran out of its own time keeps its outcome
     let mut outcome = execution.outcome(context.cancel.is_cancelled());
-    let statuses = execution.statuses;
+    let sentences = execution.sentences;
     let out_of_time = (cancel.is_cancelled() && !context.cancel.is_cancelled()).then_some(limit);
     if out_of_time.is_some() && matches!(outcome.verdict, Verdict::Errored | Verdict::Interrupted) {
         // an earlier failure stays one
         outcome = CaseOutcome::errored("the case ran out of time");
     }
     let today = context.run.started.to_zoned(TimeZone::UTC).date();
-    outcome = known_failures::accept(&case.known, &statuses, outcome, today);
+    let unperformed = execution.unperformed.filter(|_| case.tier == Tier::Must);
+    outcome = known_failures::accept(&case.known, &sentences, unperformed.as_ref(), outcome, today);
     if source.is_live() {
         if matches!(outcome.verdict, Verdict::Failed | Verdict::Blocked | Verdict::Errored) {
             collect_evidence(&runner, case).await;
@@ -93,7 +94,7 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
         clock.jump(context).into_iter().for_each(|why| effects.mark_inconclusive(why));
     }
     let outcome = match effects.inconclusive.into_inner() {
-        Some(why) => mark_inconclusive(case, context, &statuses, outcome, why).await,
+        Some(why) => mark_inconclusive(case, context, &sentences, outcome, why).await,
         None => outcome,
     };
     CaseOutcome { out_of_time, ..outcome }
@@ -103,12 +104,12 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
 async fn mark_inconclusive(
     case: &Case,
     context: &RunContext,
-    statuses: &[(Address, Status)],
+    sentences: &[SentenceOutcome],
     outcome: CaseOutcome,
     why: String,
 ) -> CaseOutcome {
     for sentence in case.sentences.iter().filter(|s| s.part == Part::Expected) {
-        if statuses.iter().any(|(at, status)| *at == sentence.address && *status == Status::Passed) {
+        if sentences.iter().any(|s| s.address == sentence.address && s.status == Status::Passed) {
             let reason = Some(format!("inconclusive: {why}"));
             let kind = EventKind::SentenceFinished { status: Status::NotReached, reason };
             context.events.emit(&sentence.address, kind).await;
@@ -133,7 +134,7 @@ async fn collect_evidence(runner: &ActionRunner<'_>, case: &Case) {
 #[derive(Clone)]
 pub struct CaseExecution {
     pub scope: Scope,
-    pub statuses: Vec<(Address, Status)>,
+    pub sentences: Vec<SentenceOutcome>,
     worst: Status,
     reason: Option<String>,
     /// Status and reason of the first precondition that does not hold.
@@ -148,7 +149,7 @@ impl CaseExecution {
     pub fn new(scope: Scope) -> Self {
         CaseExecution {
             scope,
-            statuses: vec![],
+            sentences: vec![],
             worst: Status::Passed,
             reason: None,
             blocked: None,
@@ -175,18 +176,18 @@ impl CaseExecution {
         };
         let at = &sentence.address;
         runner.emit(at, EventKind::SentenceStarted).await;
-        let (status, reason) = match skip {
-            Some(reason) if sentence.unproven => (Status::Unproven, Some(reason)),
+        let (status, reason, observed) = match skip {
+            Some(reason) if sentence.unproven => (Status::Unproven, Some(reason), vec![]),
             Some(reason) => {
                 self.note_unperformed(sentence, sentence.actions.iter().any(ScheduledAction::changes));
-                (Status::NotReached, Some(reason))
+                (Status::NotReached, Some(reason), vec![])
             }
             None => {
                 let (scope, outcome) = evaluate_sentence(sentence, runner, self.scope.clone()).await;
                 self.scope = scope;
                 self.note_unperformed(sentence, outcome.unperformed);
                 self.ended |= outcome.ends_steps && sentence.part != Part::Expected;
-                (outcome.status, outcome.reason)
+                (outcome.status, outcome.reason, outcome.observed)
             }
         };
         if sentence.part == Part::Precondition && status.is_unsuccessful() && self.blocked.is_none() {
@@ -196,7 +197,7 @@ impl CaseExecution {
             self.worst = status;
             self.reason = reason.clone();
         }
-        self.statuses.push((at.clone(), status));
+        self.sentences.push(SentenceOutcome { address: at.clone(), status, observed });
         runner.emit(at, EventKind::SentenceFinished { status, reason }).await;
     }
 
@@ -279,12 +280,12 @@ async fn evaluate_own_assertions(
             return runner.fail_early(at, Status::NotReached, format!("`{name}` was never bound")).await;
         }
         let results = runner.evaluate(&sentence.assertions, None, &scope);
-        let (judged, reason) = (results.len(), first_failure(&results));
+        let (judged, reason, observed) = (results.len(), first_failure(&results), observed_values(&results));
         let status = status_of(&results).unwrap_or(Status::Passed);
         let finished =
             EventKind::ActionFinished { status, results, reason: reason.clone(), attempts: 0, took: Duration::ZERO };
         runner.emit(at, finished).await;
-        ActionOutcome { status, reason, judged, ..ActionOutcome::default() }
+        ActionOutcome { status, reason, judged, observed, ..ActionOutcome::default() }
     };
     runner.run_with_source(at, scope, run).await
 }

@@ -1,6 +1,6 @@
 //! Evaluates the assertions of an action, binds its names and reports its end.
 use super::{
-    results::{ActionOutcome, ObservationTime, first_failure, status_of},
+    results::{ActionOutcome, ObservationTime, first_failure, observed_values, status_of},
     runner::{ActionRunner, Invocation},
 };
 use crate::{
@@ -95,10 +95,11 @@ impl ActionRunner<'_> {
             reason = first_failure(&results);
         }
         reason = reason.map(|reason| with_request(request.as_deref(), reason));
+        let observed = observed_values(&results);
         let finished = EventKind::ActionFinished { status, results, reason: reason.clone(), attempts, took };
         self.emit(at, finished).await;
         let ends_steps = matches!(status, Status::Errored | Status::Interrupted);
-        ActionOutcome { status, reason, value, names, ends_steps, judged: count, ..ActionOutcome::default() }
+        ActionOutcome { status, reason, value, names, ends_steps, judged: count, observed, ..ActionOutcome::default() }
     }
 
     /// Reports what the engine measured as the only observation of an action, and concludes it.

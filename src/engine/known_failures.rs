@@ -1,24 +1,29 @@
 //! Known failures: sentences that an environment accepts as failed until a date. A case is accepted if nothing else failed in it.
-use super::{results::CaseOutcome, schedule::KnownFailure};
+use super::{
+    results::{CaseOutcome, SentenceOutcome},
+    schedule::KnownFailure,
+};
 use crate::{
     address::Address,
     outcome::{Blame, Status, Verdict},
 };
 use jiff::civil::Date;
 
-/// The outcome of a case, with its known failures applied. `statuses` are those of its sentences; `today` is the day of the run.
+/// The outcome of a case, with its known failures applied. `unperformed` is a step that must be performed for the case to be accepted,
+/// and was not; `today` is the day of the run.
 pub fn accept(
     known: &[KnownFailure],
-    statuses: &[(Address, Status)],
+    sentences: &[SentenceOutcome],
+    unperformed: Option<&Address>,
     outcome: CaseOutcome,
     today: Date,
 ) -> CaseOutcome {
     if known.is_empty() || !matches!(outcome.verdict, Verdict::Passed | Verdict::Failed | Verdict::Blocked) {
         return outcome;
     }
-    let status = |at: &Address| statuses.iter().find(|(a, _)| a == at).map(|(_, s)| *s);
     let failed = |reason: String| CaseOutcome::new(Verdict::Failed, Some(Blame::Product), Some(reason));
-    if let Some(k) = known.iter().find(|k| status(&k.sentence) == Some(Status::Passed)) {
+    let passes = |k: &&KnownFailure| sentences.iter().any(|s| s.address == k.sentence && s.status == Status::Passed);
+    if let Some(k) = known.iter().find(passes) {
         let KnownFailure { text, issue, until, .. } = k;
         return failed(format!(
             "`{text}` was expected to fail until {until} ({issue}), and it passed: remove it from `known_failures`"
@@ -27,27 +32,46 @@ pub fn accept(
     if outcome.verdict == Verdict::Passed || outcome.blame != Some(Blame::Product) {
         return outcome;
     }
-    let find = |at: &Address| known.iter().find(|k| k.sentence == *at);
-    if statuses.iter().any(|(at, s)| *s == Status::Failed && find(at).is_none()) {
-        return outcome;
+    let mut hits: Vec<&KnownFailure> = vec![];
+    for sentence in sentences.iter().filter(|s| s.status == Status::Failed) {
+        let of_sentence = || known.iter().filter(|k| k.sentence == sentence.address);
+        match of_sentence().find(|k| k.covers(&sentence.observed)) {
+            Some(k) => hits.push(k),
+            None => {
+                let Some(KnownFailure { text, observed: Some(pattern), issue, .. }) = of_sentence().next() else {
+                    return outcome;
+                };
+                let found = sentence.observed.first().map_or("nothing", String::as_str);
+                return failed(format!(
+                    "`{text}` fails in another way than is known ({issue}): expected `{pattern}` in the observed value, found {found}"
+                ));
+            }
+        }
     }
-    if statuses.iter().any(|(_, s)| matches!(s, Status::Errored | Status::Interrupted)) {
+    if sentences.iter().any(|s| matches!(s.status, Status::Errored | Status::Interrupted)) {
         // accepting the case would hide that part of it could not be evaluated
         return CaseOutcome { verdict: Verdict::Errored, blame: Some(Blame::Environment), ..outcome };
     }
-    let hits: Vec<&KnownFailure> =
-        statuses.iter().filter(|(_, s)| *s == Status::Failed).filter_map(|(at, _)| find(at)).collect();
     if let Some(KnownFailure { text, issue, until, .. }) = hits.iter().find(|k| k.until < today) {
         return failed(format!(
             "`{text}` was accepted as a known failure until {until} ({issue}): that date has passed"
         ));
     }
-    let Some(first) = hits.first() else { return outcome };
-    let reason = match hits.len() {
-        1 => format!("known until {}: {}", first.until, first.issue),
-        n => format!("known until {}: {} (and {} more)", first.until, first.issue, n - 1),
-    };
-    CaseOutcome::new(Verdict::KnownFailure, Some(Blame::Product), Some(reason))
+    let Some(KnownFailure { text, issue, until, .. }) = hits.first() else { return outcome };
+    if let Some(step) = unperformed.and_then(|at| at.as_str().rsplit('/').next()) {
+        return failed(format!(
+            "`{text}` is known until {until} ({issue}), but step {step} was never performed, and a must case needs it"
+        ));
+    }
+    let more = if hits.len() > 1 { format!(" (and {} more)", hits.len() - 1) } else { String::new() };
+    CaseOutcome::new(Verdict::KnownFailure, Some(Blame::Product), Some(format!("known until {until}: {issue}{more}")))
+}
+
+impl KnownFailure {
+    /// Whether it accepts a failure that observed these values.
+    fn covers(&self, observed: &[String]) -> bool {
+        self.observed.as_ref().is_none_or(|pattern| observed.iter().any(|value| pattern.is_match(value)))
+    }
 }
 
 #[cfg(test)]
@@ -62,21 +86,59 @@ mod tests {
         KnownFailure {
             sentence: at(n),
             text: format!("result {n}"),
+            observed: None,
             issue: "#412".into(),
             until: until.parse().unwrap(),
         }
     }
 
-    fn judged(known: &[KnownFailure], statuses: &[Status], verdict: Verdict) -> (Verdict, String) {
-        let statuses: Vec<_> = statuses.iter().zip(1..).map(|(m, n)| (at(n), *m)).collect();
+    fn judged_with(
+        known: &[KnownFailure],
+        statuses: &[Status],
+        verdict: Verdict,
+        unperformed: Option<Address>,
+    ) -> (Verdict, String) {
+        let sentence = |(status, n): (&Status, u8)| SentenceOutcome {
+            address: at(n),
+            status: *status,
+            observed: vec![format!("{n}04 not found")],
+        };
+        let sentences: Vec<_> = statuses.iter().zip(1..).map(sentence).collect();
         let blame = match verdict {
             Verdict::Failed => Some(Blame::Product),
             Verdict::Errored => Some(Blame::Environment),
             _ => None,
         };
         let outcome = CaseOutcome::new(verdict, blame, Some("why".into()));
-        let outcome = accept(known, &statuses, outcome, "2026-11-23".parse().unwrap());
+        let today = "2026-11-23".parse().unwrap();
+        let outcome = accept(known, &sentences, unperformed.as_ref(), outcome, today);
         (outcome.verdict, outcome.reason.unwrap_or_default())
+    }
+
+    fn judged(known: &[KnownFailure], statuses: &[Status], verdict: Verdict) -> (Verdict, String) {
+        judged_with(known, statuses, verdict, None)
+    }
+
+    #[test]
+    fn accepts_only_the_observed_value_that_is_known() {
+        let with = |pattern: &str| {
+            let observed = Some(regex::Regex::new(pattern).unwrap());
+            [KnownFailure { observed, ..known(1, "2027-01-31") }, known(2, "2027-01-31")]
+        };
+        let statuses = [Status::Failed, Status::Failed];
+        assert_eq!(judged(&with("^104 "), &statuses, Verdict::Failed).0, Verdict::KnownFailure);
+        let (verdict, reason) = judged(&with("^500"), &statuses, Verdict::Failed);
+        assert_eq!(verdict, Verdict::Failed);
+        assert!(reason.contains("expected `^500` in the observed value, found 104 not found"), "{reason}");
+    }
+
+    #[test]
+    fn does_not_accept_a_case_whose_step_was_never_performed() {
+        let step = Some(Address::new("A/steps/3"));
+        let statuses = [Status::Failed, Status::NotReached];
+        let (verdict, reason) = judged_with(&[known(1, "2027-01-31")], &statuses, Verdict::Failed, step);
+        assert_eq!(verdict, Verdict::Failed);
+        assert!(reason.contains("step 3 was never performed"), "{reason}");
     }
 
     #[test]

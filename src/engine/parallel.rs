@@ -72,6 +72,7 @@ impl ActionRunner<'_> {
         let judged = Judged { took, status: total.status, reason: total.reason, ..Judged::default() };
         let mut outcome = self.conclude_measured(call, started, value, judged).await;
         outcome.judged += total.judged;
+        outcome.observed.extend(total.observed);
         outcome.ends_steps |= total.ends_steps;
         outcome.unperformed = total.unperformed;
         outcome

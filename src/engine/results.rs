@@ -1,5 +1,6 @@
 //! Outcomes of an action, of a list of actions and of a case.
 use crate::{
+    address::Address,
     expr::{AssertionResult, Scope},
     outcome::{Blame, Status, Verdict},
     value::Value,
@@ -23,7 +24,12 @@ pub struct ActionOutcome {
     pub unperformed: bool,
     /// Number of assertions that were evaluated.
     pub judged: usize,
+    /// The values that failed assertions observed, up to [`MAX_OBSERVED`].
+    pub observed: Vec<String>,
 }
+
+/// Number of observed values that are kept of the failed assertions of a sentence.
+const MAX_OBSERVED: usize = 64;
 
 impl ActionOutcome {
     pub fn without_output(status: Status, reason: impl Into<String>) -> Self {
@@ -43,6 +49,8 @@ impl ActionOutcome {
         self.expired |= part.expired;
         self.unperformed |= part.unperformed;
         self.judged += part.judged;
+        self.observed.extend(part.observed);
+        self.observed.truncate(MAX_OBSERVED);
     }
 
     /// The reason why it did not pass, if it did not.
@@ -109,6 +117,15 @@ impl CaseOutcome {
     }
 }
 
+/// The result of a sentence of a case.
+#[derive(Clone)]
+pub struct SentenceOutcome {
+    pub address: Address,
+    pub status: Status,
+    /// The values that its failed assertions observed.
+    pub observed: Vec<String>,
+}
+
 /// When an observation was made.
 #[derive(Clone, Copy)]
 pub struct ObservationTime {
@@ -138,4 +155,13 @@ pub fn status_of(results: &[AssertionResult]) -> Option<Status> {
     let mut unmet = results.iter().filter(|r| !r.holds).peekable();
     unmet.peek()?;
     Some(if unmet.all(|r| r.inconclusive) { Status::Errored } else { Status::Failed })
+}
+
+/// The values that made assertions fail: of a field, or of the operands of an expression.
+pub fn observed_values(results: &[AssertionResult]) -> Vec<String> {
+    let values = |r: &AssertionResult| match r.operands.is_empty() {
+        true => vec![r.actual.clone()],
+        false => r.operands.iter().map(|(_, value)| value.clone()).collect(),
+    };
+    results.iter().filter(|r| !r.holds).flat_map(values).take(MAX_OBSERVED).collect()
 }

@@ -121,6 +121,8 @@ pub struct Case {
 pub struct KnownFailure {
     pub sentence: Address,
     pub text: String,
+    /// Found in one of the observed values.
+    pub observed: Option<regex::Regex>,
     pub issue: String,
     pub until: jiff::civil::Date,
 }

@@ -8,7 +8,7 @@ mod history;
 pub mod matching;
 pub mod pattern;
 pub mod referenced;
-mod regex;
+pub mod regex;
 mod sample;
 pub mod schema;
 pub mod scope;

@@ -136,9 +136,11 @@ pub const SECRET_KEYS: &[Key] = &[
 
 pub const KNOWN_FAILURE_KEYS: &[Key] = &[
     required("case", "case id", "the case"),
-    required("sentence", "text", "the sentence that may fail"),
     required("issue", "text", "where it is tracked"),
     required("until", "date", "last day on which it is accepted"),
+    optional("sentence", "text", "the sentence that may fail"),
+    optional("sentences", "list of texts", "in place of `sentence`: several that may fail"),
+    optional("observed", "regular expression", "what must be found in the observed value"),
 ];
 
 /// Keys of a fault made by actions.

@@ -7,11 +7,12 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    expr::{Expression, Scope, Template, Tree},
+    expr::{Expression, Scope, Template, Tree, regex},
     language::{ENVIRONMENT_FILE_KEYS, ENVIRONMENT_KEYS, FAULT_ACTION_KEYS, KNOWN_FAILURE_KEYS, SECRET_KEYS},
     source::{Source, Span},
     yaml::{Kind, Node, wrong_type},
 };
+use ::regex::Regex;
 use jiff::civil::Date;
 use std::sync::Arc;
 
@@ -73,11 +74,13 @@ pub enum VersionSource {
     Actions(Vec<ActionSpec>),
 }
 
-/// A sentence of the plan that may fail for a while.
+/// Sentences of a case that may fail for a while.
 #[derive(Clone)]
 pub struct KnownFailure {
     pub case: Spanned,
-    pub sentence: Spanned,
+    pub sentences: Vec<Spanned>,
+    /// Found in the observed value; without it, any failure is accepted.
+    pub observed: Option<Regex>,
     /// Link to the issue.
     pub issue: String,
     /// Last day on which the failure is accepted.
@@ -278,16 +281,37 @@ fn secret_source(reader: &mut Reader<'_>, node: &Node) -> Option<SecretSource> {
 
 fn known_failure(reader: &mut Reader<'_>, node: &Node) -> Option<KnownFailure> {
     reader.keys(node, KNOWN_FAILURE_KEYS)?;
-    let (case, sentence) = (reader.named(node, "case")?, reader.named(node, "sentence")?);
+    let case = reader.named(node, "case")?;
+    let listed = node.get("sentences").map(|n| reader.list(n)).unwrap_or_default();
+    let mut sentences: Vec<Spanned> = listed.into_iter().map(|n| reader.spanned(n)).collect();
+    sentences.extend(reader.named(node, "sentence"));
+    if sentences.is_empty() {
+        let message = "expected `sentence` or `sentences`, found neither";
+        reader.error("missing-key", &case.span, message, "write the sentences that may fail: `sentences: [...]`");
+    }
+    let observed = node.get("observed").and_then(|n| observed_pattern(reader, n));
     let (issue, until) = (reader.text(node.get("issue")?), reader.named(node, "until")?);
     match until.text.parse::<Date>() {
-        Ok(until) => Some(KnownFailure { case, sentence, issue, until }),
+        Ok(until) => Some(KnownFailure { case, sentences, observed, issue, until }),
         Err(_) => {
             let message = format!("expected a date like `2027-01-31`, found `{}`", until.text);
             reader.error("invalid-date", &until.span, message, "write year, month and day: `2027-01-31`");
             None
         }
     }
+}
+
+fn observed_pattern(reader: &mut Reader<'_>, node: &Node) -> Option<Regex> {
+    let pattern = reader.text(node);
+    let message = match Regex::new(&pattern) {
+        Ok(_) if regex::matches_everything(&pattern) => {
+            format!("the regular expression `{pattern}` matches everything")
+        }
+        Ok(found) => return Some(found),
+        Err(e) => format!("invalid regular expression: {}", regex::reason(&e)),
+    };
+    reader.error("invalid-regex", &node.span, message, "write a text that the observed value must contain");
+    None
 }
 
 fn fault_spec(reader: &mut Reader<'_>, node: &Node) -> Option<FaultSpec> {

@@ -151,7 +151,7 @@ impl Replay {
         let runner = ActionRunner { context, source, cancel, effects, base, start: None, protected: false };
         let mut execution = state.execution.clone();
         run_to_end(execution.run_sentence(&case.sentences[i], &runner));
-        let status = execution.statuses.last().map_or(Status::NotReached, |(_, status)| *status);
+        let status = execution.sentences.last().map_or(Status::NotReached, |s| s.status);
         let actions = std::mem::take(&mut *sink.0.lock());
         let faults = runner.faults_in_force();
         (State { execution, faults }, SentenceResult { status, actions, reused: source.take_reused() })

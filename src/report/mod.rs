@@ -9,6 +9,7 @@ pub mod file;
 pub mod gate;
 pub mod index_builder;
 pub mod jsonl;
+pub mod known_failures;
 pub mod markdown;
 mod own_words;
 mod plan_order;

@@ -130,6 +130,15 @@ impl CaseEntry {
         of_worst.find(|s| !self.has_failed_input(s, |_| true)).or(first)
     }
 
+    /// For a known failure that kept sentences from being reached: `A: known, and 3 sentences were never checked`.
+    pub fn known_remark(&self) -> Option<String> {
+        let unchecked = self.sentences.iter().filter(|s| s.status == Status::NotReached).count();
+        let verb = if unchecked == 1 { "was" } else { "were" };
+        let text =
+            format!("{}: known, and {} {verb} never checked", self.outline.id, wording::count(unchecked, "sentence"));
+        (self.verdict == Verdict::KnownFailure && unchecked > 0).then_some(text)
+    }
+
     /// The numbers of other sentences that did not pass: those that follow from the deciding one, and those with a cause of their own.
     pub fn other_problems(&self) -> (usize, usize) {
         let Some(deciding) = self.deciding_sentence() else { return (0, 0) };

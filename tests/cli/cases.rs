@@ -193,6 +193,8 @@ pub const CASES: &[Case] = &[
     case("list/nothing-selected", &["list", "small.yaml", "--case", "X"]),
     after(RUN_SMALL, "report/passing", &["report", "RUN"]),
     after(RUN_FAILING, "report/failing", &["report", "RUN"]),
+    after(RUN_SMALL, "report/known-failures-of-none", &["report", "RUN", "--known-failures"]),
+    after(RUN_FAILING, "report/known-failures", &["report", "RUN", "--known-failures"]),
     after(RUN_SMALL, "report/output", &["report", "RUN", "--output", "copy.md"]),
     after(RUN_SMALL, "report/output-not-writable", &["report", "RUN", "--output", "small.yaml/copy.md"]),
     case("report/unknown-run", &["report", "r0000000"]),

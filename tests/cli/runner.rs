@@ -113,6 +113,7 @@ fn redact(text: &str, folder: &Path) -> String {
             (r"tp-runner-sandbox-\w+", "tp-runner-sandbox-[RANDOM]"),
             (r"\br[0-9a-f]{7}\b", "[RUN]"),
             (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)", "[DATE]"),
+            (r"until: \d{4}-\d\d-\d\d", "until: [DATE]"),
             (r"(127\.0\.0\.1|localhost):\d+", "$1:[PORT]"),
             // The width of a column of times depends on the times.
             (r"\[STYLE\] +\d+(\.\d+)? (ms|s)\b", "[STYLE] [TIME]"),

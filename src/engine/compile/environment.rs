@@ -130,11 +130,14 @@ impl Compiler<'_> {
 
     /// Finds the sentences of the known failures in the plan.
     fn known(&mut self, known: Vec<plan::KnownFailure>, schedule: &mut Schedule) {
-        for plan::KnownFailure { case, sentence, issue, until } in known {
-            let Some(found) = self.sentence(&schedule.outline, &case, &sentence) else { continue };
-            let known = KnownFailure { sentence: found.address.clone(), text: found.text.clone(), issue, until };
-            if let Some(case) = schedule.cases.iter_mut().find(|c| c.id == case.text) {
-                case.known.push(known);
+        for plan::KnownFailure { case, sentences, observed, issue, until } in known {
+            for sentence in sentences {
+                let Some(found) = self.sentence(&schedule.outline, &case, &sentence) else { continue };
+                let (sentence, text) = (found.address.clone(), found.text.clone());
+                let known = KnownFailure { sentence, text, observed: observed.clone(), issue: issue.clone(), until };
+                if let Some(case) = schedule.cases.iter_mut().find(|c| c.id == case.text) {
+                    case.known.push(known);
+                }
             }
         }
     }

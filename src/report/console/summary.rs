@@ -168,6 +168,9 @@ fn verdict(run: &RunIndex, options: &SummaryOptions, out: &mut String) {
     let word = paint(options.colour, style.bold(), &gate.verdict.as_str().to_uppercase());
     let tiers = if tiers.is_empty() { "no case was selected".to_owned() } else { tiers.join(", ") };
     let _ = writeln!(out, "{word}: {tiers}, in {}", duration(run.took));
+    for remark in run.cases.iter().filter_map(CaseEntry::known_remark) {
+        let _ = writeln!(out, "{}", one_line(&remark, MAX_INLINE_CHARS));
+    }
     if run.cases.iter().any(|c| !c.outline.selected) {
         let _ = writeln!(out, "selected: {}", one_line(&run.start.selection, MAX_INLINE_CHARS));
     }
@@ -207,6 +210,7 @@ TC-1 Wrong Response failed
     a == 2 && (b || c) does not hold: a is 1 and b || c is false
     at plans/TP-900.yaml:42
     $ curl -X POST https://greeter.example/greetings   -d '{"to": "Ann"}'
+    1 more follows from it
     and 1 more sentence that did not hold
     left behind: http DELETE /greetings/2
 
@@ -214,17 +218,20 @@ TC-2 Unknown Host errored
   errored: Connect
     cannot resolve `greeter.example`
     at plans/TP-900.yaml:60
+    2 more follow from it
 
 TC-3 Not Ready blocked
   a precondition does not hold
   failed: The stage is ready
     rows[0].set: expected true, found null
     at plans/TP-900.yaml:70
+    1 more follows from it
 
 TC-4 Cancelled Run interrupted
   cancelled while the case was running
   interrupted: End
     at plans/TP-900.yaml:80
+    1 more follows from it
 
 FAILED: must 0/2, should 0/1, nice 0/2, in 2.2 s
 selected: 5 of 6 cases

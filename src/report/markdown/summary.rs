@@ -36,7 +36,8 @@ pub fn header(run: &RunIndex, out: &mut String) {
     };
     row("Environment", format!("{}{about}", line(&start.environment.name)));
     row("Selection", line(&start.selection));
-    row("Gate", tiers_in_words(&gate));
+    let known = run.cases.iter().filter_map(CaseEntry::known_remark).map(|remark| format!("; {}", line(&remark)));
+    row("Gate", format!("{}{}", tiers_in_words(&gate), known.collect::<String>()));
     row("Verified", verified_in_words(run));
     let time = start.started.strftime("%Y-%m-%d %H:%M:%S UTC");
     row("Run", format!("{}, {time}, took {}", code(&start.run, Context::Line), duration(run.took)));

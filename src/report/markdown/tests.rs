@@ -89,7 +89,7 @@ const SMALL: &str = r##"# Test report: TP-900 Greetings (sample)
 
 ## What Went Wrong
 
-- ❌ [TC-2](#tc-2-good-night) **failed** in “Greet”: `status`: expected `201`, found `500` (`plans/TP-900.yaml:32`)
+- ❌ [TC-2](#tc-2-good-night) **failed** in “Greet”: `status`: expected `201`, found `500` (`plans/TP-900.yaml:32`); 1 more follows from it
 
 ## Objective
 
