@@ -17,6 +17,32 @@ pub(super) fn children(e: &Expr) -> Vec<&IdedExpr> {
     }
 }
 
+/// Puts a literal map behind what it is compared with: equality is that of the left value, and headers compare without
+/// regard to case.
+pub(super) fn compare_with_literals(e: &mut IdedExpr) {
+    if let Expr::Call(c) = &mut e.expr
+        && [op::EQUALS, op::NOT_EQUALS].contains(&c.func_name.as_str())
+        && let [a, b] = &mut c.args[..]
+        && is_literal(&a.expr)
+        && !is_literal(&b.expr)
+    {
+        std::mem::swap(a, b);
+    }
+    match &mut e.expr {
+        Expr::Call(c) => c.target.iter_mut().map(|t| &mut **t).chain(&mut c.args).for_each(compare_with_literals),
+        Expr::Select(s) => compare_with_literals(&mut s.operand),
+        Expr::List(l) => l.elements.iter_mut().for_each(compare_with_literals),
+        Expr::Comprehension(c) => {
+            [&mut c.iter_range, &mut c.loop_step, &mut c.result].into_iter().for_each(compare_with_literals);
+        }
+        _ => {}
+    }
+}
+
+fn is_literal(e: &Expr) -> bool {
+    matches!(e, Expr::Map(_))
+}
+
 fn entry(e: &EntryExpr) -> Vec<&IdedExpr> {
     match e {
         EntryExpr::StructField(f) => vec![&f.value],

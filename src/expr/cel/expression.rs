@@ -37,6 +37,8 @@ struct Compiled {
     text: String,
     span: Span,
     program: Program,
+    /// The expression of the program, as it is evaluated.
+    root: IdedExpr,
     references: Vec<Reference>,
     /// The functions it calls that this project adds to CEL.
     own_functions: Vec<&'static str>,
@@ -102,12 +104,15 @@ impl Expression {
             .filter(|r| ast::is_path(&program.expression().expr) && !r.path.iter().any(|s| matches!(s, Access::Any)))
             .map(|r| (r.root.clone(), r.path.clone()));
         let optional = ast::uses_optional(program.expression());
+        let mut root = program.expression().clone();
+        ast::compare_with_literals(&mut root);
         let secret_name = ast::secret_name(program.expression());
         let (text, span) = (text.to_string(), locate(0..text.len()));
         Ok(Expression(Arc::new(Compiled {
             text,
             span,
             program,
+            root,
             references,
             own_functions,
             searches,
@@ -172,7 +177,7 @@ impl Expression {
     }
 
     pub(super) fn root(&self) -> &IdedExpr {
-        self.0.program.expression()
+        &self.0.root
     }
 
     /// The source text of a node of this expression.

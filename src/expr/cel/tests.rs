@@ -265,6 +265,7 @@ proptest::proptest! {
             "headers[h] == 'a' && h in headers".to_string(),
             format!("[headers][0]['{name}'] == 'a'"),
             format!("headers == {{'{name}': 'a'}}"),
+            format!("{{'{name}': 'a'}} == headers && !({{'{name}': 'a'}} != headers)"),
         ] {
             assert_eq!(compile(&text).unwrap().eval(&scope), Ok(Value::Bool(true)), "{text}");
         }
