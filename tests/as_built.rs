@@ -180,6 +180,8 @@ fn fails_in_the_same_sentences_as_streamspace() {
         for status in ["errored", "blocked", "not verified"] {
             assert_eq!(with_status(section, status), [""; 0], "{}:\n{section}", expected.case);
         }
+        let headline = format!("\n  failed: {}\n", expected.failed[0]);
+        assert!(ran.stdout.contains(&headline), "{}: the deciding sentence:\n{}", expected.case, ran.stdout);
         for text in expected.shown {
             assert!(section.contains(text), "{} does not show {text}:\n{section}", expected.case);
         }
