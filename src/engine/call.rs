@@ -9,7 +9,7 @@ use super::{
     wait::Wait,
 };
 use crate::{
-    expr::{EvalError, Scope, Tree},
+    expr::{EvalError, Expression, Scope, Tree},
     outcome::Status,
     value::{Map, Value},
 };
@@ -118,8 +118,13 @@ fn output_of(
             None => Map::new(),
         }
     } else {
-        // an output that cannot be evaluated stays unbound
-        definition.outputs.iter().filter_map(|(n, e)| Some((n.clone(), e.eval(&inner.scope).ok()?))).collect()
+        let value = |e: &Expression| match e.eval(&inner.scope) {
+            Ok(value) => Some(value),
+            Err(EvalError::NotObserved(reason) | EvalError::Incomplete(reason)) => Some(Value::unset(reason)),
+            // an output that cannot be evaluated stays unbound
+            Err(_) => None,
+        };
+        definition.outputs.iter().filter_map(|(n, e)| Some((n.clone(), value(e)?))).collect()
     };
     if !definition.outputs.is_empty() || !output.contains_key("at") {
         for (k, live) in [("at", Value::Time(first)), ("took", elapsed(first, time.at, time.took))] {

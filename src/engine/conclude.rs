@@ -88,6 +88,9 @@ impl ActionRunner<'_> {
                 }
             }
         }
+        if status == Status::Failed && action.blames_environment {
+            status = Status::Errored;
+        }
         if let (Some(name), Some(v)) = (&action.bind, &value) {
             names.push((name.clone(), v.clone()));
         }

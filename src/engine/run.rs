@@ -153,10 +153,11 @@ async fn run_cases(
     let jobs = Arc::new(Semaphore::new(schedule.jobs.max(1)));
     let stop = CancellationToken::new();
     let (mut running, mut notes) = (JoinSet::new(), vec![]);
-    let shared = (0..schedule.cases.len()).filter(|&i| !schedule.cases[i].exclusive);
-    let exclusive = (0..schedule.cases.len()).filter(|&i| schedule.cases[i].exclusive);
-    for i in shared.chain(exclusive) {
-        if schedule.cases[i].exclusive {
+    let (exclusive, shared): (Vec<usize>, Vec<usize>) =
+        (0..schedule.cases.len()).partition(|&i| schedule.cases[i].is_exclusive(base));
+    let first_exclusive = shared.len();
+    for (turn, i) in shared.into_iter().chain(exclusive).enumerate() {
+        if turn >= first_exclusive {
             join(&mut running, &mut notes).await;
         }
         // acquired here, so that `--jobs 1` keeps the plan's order

@@ -3,7 +3,7 @@ use crate::{
     address::Address,
     event::{CaseOutline, EnvironmentOutline, Part, PlanOutline},
     executor::{Action, TargetSpec},
-    expr::{AssertionResult, Expression, Template, Tree},
+    expr::{AssertionResult, Expression, Scope, Template, Tree},
     outcome::Tier,
     plan::{Assertions, Foreach, Overlap, RelayFault, RelayPlace, SecretSource},
     source::Location,
@@ -109,12 +109,22 @@ pub struct Case {
     pub address: Address,
     pub tier: Tier,
     pub exclusive: bool,
+    /// It is exclusive unless this gives `false`.
+    pub exclusive_unless: Option<Template>,
     pub timeout: Option<Template>,
     pub sentences: Vec<Sentence>,
     /// What the environment lacks for it, a sentence each.
     pub lacks: Vec<String>,
     /// Sentences that may fail for a while.
     pub known: Vec<KnownFailure>,
+}
+
+impl Case {
+    /// Whether no other case may run at the same time. A condition that cannot be evaluated counts as true.
+    pub fn is_exclusive(&self, scope: &Scope) -> bool {
+        let condition = self.exclusive_unless.as_ref().map(|t| t.render(scope));
+        self.exclusive || condition.is_some_and(|c| !matches!(c, Ok(Value::Bool(false))))
+    }
 }
 
 /// A sentence that may fail until the end of a day.
@@ -153,6 +163,8 @@ pub struct ScheduledAction {
     pub eventually: Option<Template>,
     pub always: Option<Template>,
     pub give_up_if: Option<Expression>,
+    /// A failure is the environment's, not the product's.
+    pub blames_environment: bool,
     pub timeout: Option<Template>,
     /// The names that must be bound before it runs.
     pub needs: Needs,

@@ -56,7 +56,7 @@ pub const CASE_KEYS: &[Key] = &[
     optional("type", "text", "type in the written plan"),
     optional("related_issue", "text", "issue in the written plan"),
     optional("test_file", "text", "test file in the written plan"),
-    optional("exclusive", "true or false", "no other case runs at the same time"),
+    optional("exclusive", "true, false or ${…}", "no other case runs at the same time"),
     optional("timeout", "duration", "time limit for the case"),
     optional("preconditions", "list of preconditions", "what must hold before the steps"),
     optional("steps", "list of steps", "what is done"),
@@ -90,6 +90,7 @@ pub const ACTION_KEYS: &[Key] = &[
     optional("give_up_if", "expression", "ends `eventually` early"),
     optional("timeout", "duration", "time limit for one attempt"),
     optional("target", "name", "which target, if there are several of a kind"),
+    optional("blame", "environment", "a failure is not the product's: the action is errored"),
 ];
 
 pub const PARALLEL_KEYS: &[Key] = &[

@@ -120,6 +120,7 @@ impl Reader<'_> {
             give_up_if: node.get("give_up_if").and_then(|n| self.expression(n)),
             timeout: node.get("timeout").and_then(|n| self.duration(n)),
             target: self.named(node, "target"),
+            blames_environment: self.blames_environment(node),
         })
     }
 
@@ -245,6 +246,16 @@ impl Reader<'_> {
             return None;
         };
         Some(Verb::Fault { breaks: key.as_str() == Some("break"), name: self.spanned(name) })
+    }
+
+    fn blames_environment(&mut self, node: &Node) -> bool {
+        let Some(n) = node.get("blame") else { return false };
+        let word = self.text(n);
+        if word != "environment" {
+            let help = "write `blame: environment`, or remove it: a failure is the product's by default";
+            self.error("wrong-type", &n.span, format!("expected `environment`, found `{word}`"), help);
+        }
+        true
     }
 
     fn foreach(&mut self, node: &Node) -> Foreach {

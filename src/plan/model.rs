@@ -50,6 +50,8 @@ pub struct Case {
     /// Other fields of the written plan: `Type`, `Related Issue`, `Test File`.
     pub fields: Vec<(String, String)>,
     pub exclusive: bool,
+    /// It is exclusive unless this gives `false`.
+    pub exclusive_unless: Option<Template>,
     pub timeout: Option<(Template, Span)>,
     pub preconditions: Vec<Sentence>,
     pub steps: Vec<Sentence>,
@@ -94,6 +96,8 @@ pub struct ActionSpec {
     pub eventually: Option<(Template, Span)>,
     pub always: Option<(Template, Span)>,
     pub give_up_if: Option<Expression>,
+    /// A failure is the environment's, not the product's.
+    pub blames_environment: bool,
     pub timeout: Option<(Template, Span)>,
     pub target: Option<Spanned>,
 }

@@ -57,6 +57,7 @@ impl Compiler<'_> {
             eventually: spec.eventually.map(|t| t.0),
             always: spec.always.map(|t| t.0),
             give_up_if: spec.give_up_if,
+            blames_environment: spec.blames_environment,
             timeout: spec.timeout.map(|t| t.0),
             needs,
             undoing: self.undoing,

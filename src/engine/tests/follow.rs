@@ -588,3 +588,34 @@ async fn a_failed_setup_errors_every_case_with_one_sentence() {
         assert!(reason.contains("setup failed") && reason.contains("refused"), "{reason}");
     }
 }
+
+#[tokio::test]
+async fn a_failure_blamed_on_the_environment_is_an_error() {
+    let plan = |blame: &str| {
+        format!(
+            "
+  - id: A
+    tier: must
+    preconditions:
+      - given: places
+        do:
+          - fake: {{ says: [1] }}
+            expect: {{ answer: 2 }}
+{blame}
+    expected: [{{ result: r, check: run.id != '' }}]
+"
+        )
+    };
+    for (blame, status, whose) in
+        [("", Status::Failed, Blame::Product), ("            blame: environment", Status::Errored, Blame::Environment)]
+    {
+        let result = run(&plan(blame)).await;
+        assert_eq!(result.verdict("A"), Verdict::Blocked);
+        assert_eq!(result.action("A/preconditions/1/do/0").0, status);
+        let blamed = result.events.iter().find_map(|e| match &e.kind {
+            EventKind::CaseFinished { blame, .. } => *blame,
+            _ => None,
+        });
+        assert_eq!(blamed, Some(whose));
+    }
+}
