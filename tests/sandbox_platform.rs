@@ -142,6 +142,8 @@ async fn platform(
         log_file: folder.path().join("platform.log"),
         defects: Default::default(),
         as_built: false,
+        quota: None,
+        variations: vec![],
         delays: Default::default(),
     };
     let began = Instant::now();

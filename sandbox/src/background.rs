@@ -9,6 +9,8 @@ pub struct Background {
     /// The namespace of sessions and templates.
     pub namespace: String,
     pub defects: Defects,
+    /// Pods take a moment to start: else the quota would count those of requests that were sent together.
+    pub slow_pods: bool,
     pub delays: Delays,
     pub log: Log,
     pub tasks: TaskTracker,

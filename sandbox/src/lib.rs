@@ -19,6 +19,7 @@ mod nodes;
 mod quantity;
 mod store;
 mod syncer;
+pub mod variation;
 
 use self::{
     background::Background,
@@ -27,11 +28,12 @@ use self::{
     link::{ClusterError, error_chain},
     log::Log,
     store::{Store, StoreError},
+    variation::Variation,
 };
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::net::TcpListener;
@@ -69,6 +71,10 @@ pub struct Options {
     pub defects: Defects,
     /// Serves the routes of StreamSpace as built, with its known bugs.
     pub as_built: bool,
+    /// How many sessions of one user may run. `None`: any number.
+    pub quota: Option<u32>,
+    /// Differences from the reference that are right all the same; none by default.
+    pub variations: Vec<Variation>,
     /// Random delays; none by default.
     pub delays: Delays,
 }
@@ -123,7 +129,8 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
     let as_built = if options.as_built { defect::AS_BUILT } else { &[] };
     let defects = as_built.iter().fold(options.defects, |all, one| all.with(*one));
     let (log_file, delays) = (options.log_file, options.delays);
-    let log = Log::open(&log_file).map_err(|cause| Error::Log { path: log_file.clone(), cause })?;
+    let format = if options.as_built { log::Format::Go } else { log::Format::Rfc3339 };
+    let log = Log::open(&log_file, format).map_err(|cause| Error::Log { path: log_file.clone(), cause })?;
     let address = options.listen;
     let listener = TcpListener::bind(address).await.map_err(|cause| Error::Listen { address, cause })?;
     let address = listener.local_addr().map_err(|cause| Error::Listen { address, cause })?;
@@ -153,6 +160,7 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
         client: client.clone(),
         namespace: namespace.clone(),
         defects,
+        slow_pods: options.quota.is_some(),
         delays: delays.clone(),
         log: log.clone(),
         tasks: tasks.clone(),
@@ -179,7 +187,10 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
         key,
         defects,
         as_built: options.as_built,
+        quota: options.quota,
         delays,
+        variations: options.variations,
+        shown: Mutex::default(),
         races: api::RaceState::default(),
         previous_errors: api::PreviousErrors::default(),
         breaker: api::Breaker::default(),

@@ -71,7 +71,7 @@ async fn reconcile_deployment(deployment: Arc<Deployment>, context: Arc<Backgrou
         // no kubelet has to stop a container first, so the grace period is 0
         found(pods.delete(&pod, &DeleteParams::default().grace_period(0))).await?;
     }
-    if existing.len() < wanted && context.defects.has(Defect::RunningBeforePod) {
+    if existing.len() < wanted && (context.slow_pods || context.defects.has(Defect::RunningBeforePod)) {
         // pods start slowly on real nodes; this exposes code that does not wait for them
         tokio::time::sleep(POD_START_DELAY).await;
     }

@@ -2,9 +2,11 @@
 use crate::{outcome::Tier, relay::FaultMode, report::console::progress::Detail};
 use clap::{
     Args as ClapArgs, ColorChoice, Parser, Subcommand, ValueEnum,
-    builder::{PossibleValuesParser, TypedValueParser},
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use std::path::PathBuf;
+#[cfg(feature = "sandbox")]
+use tp_runner_sandbox::variation::Variation;
 
 #[derive(Parser)]
 #[command(
@@ -256,6 +258,10 @@ pub struct Relay {
     pub control: PathBuf,
 }
 
+/// The running pods that StreamSpace allows a user, whatever the user's own quota says.
+#[cfg(feature = "sandbox")]
+const AS_BUILT_QUOTA: u32 = 5;
+
 /// How the sandbox is assembled.
 #[cfg(feature = "sandbox")]
 #[derive(ClapArgs, Clone, Default)]
@@ -269,12 +275,33 @@ pub struct SandboxArgs {
     /// Inject a known bug into the sandbox; `help` lists the names
     #[arg(long, value_name = "NAME", help_heading = "Sandbox")]
     pub defect: Vec<String>,
+    /// Make the sandbox different from the reference in a way that is right too
+    #[arg(long, value_name = "NAME", help_heading = "Sandbox", value_parser = variation_parser())]
+    pub variation: Vec<Variation>,
     /// Make the sandbox behave like StreamSpace as built today, including its routes and bugs
     #[arg(long, help_heading = "Sandbox")]
     pub as_built: bool,
+    /// How many sessions of one user may run [default: any number; 5 with `--as-built`]
+    #[arg(long, value_name = "COUNT", help_heading = "Sandbox")]
+    pub quota: Option<u32>,
     /// Delay the sandbox's work at random, each time up to this long; `150ms:7` uses seed 7
     #[arg(long, value_name = "LONGEST", help_heading = "Sandbox")]
     pub delays: Option<tp_runner_sandbox::delays::Delays>,
+}
+
+/// Accepts the names of variations.
+#[cfg(feature = "sandbox")]
+fn variation_parser() -> impl TypedValueParser<Value = Variation> {
+    let names = Variation::ALL.iter().map(|v| PossibleValue::new(v.name()).help(v.description()));
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Variation>())
+}
+
+#[cfg(feature = "sandbox")]
+impl SandboxArgs {
+    /// How many sessions of one user may run. `None`: any number.
+    pub fn quota(&self) -> Option<u32> {
+        self.quota.or(self.as_built.then_some(AS_BUILT_QUOTA))
+    }
 }
 
 #[cfg(feature = "sandbox")]

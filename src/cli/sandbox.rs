@@ -135,6 +135,8 @@ impl Platform {
             log_file: folder.path().join("platform.log"),
             defects: defects.into_iter().collect(),
             as_built: parts.as_built,
+            quota: parts.quota(),
+            variations: parts.variation.clone(),
             delays: parts.delays.clone().unwrap_or_default(),
         })
         .await?;
@@ -184,6 +186,8 @@ impl Platform {
     /// An environment file that defines one environment, with the addresses of this sandbox.
     fn environment_text(&self, name: &str) -> String {
         let SandboxArgs { database, as_built, .. } = &self.parts;
+        // cases that ran side by side would take each other's places
+        let jobs = if self.parts.quota().is_some() { "    jobs: 1\n" } else { "" };
         let quoted = |s: &str| serde_json::Value::from(s).to_string();
         let path = |file: &str| self.folder().join(file).display().to_string();
         // requests that need the database; the platform answers most without its cluster
@@ -215,7 +219,7 @@ environments:
       inbox: {{ webhook: "127.0.0.1:0", signature: {{ header: X-StreamSpace-Signature, scheme: hmac-sha256-hex }} }}
       platform-log: {{ logs: {{ file: {log_file} }} }}
       control: {{ http: {control}, headers: {{ Authorization: "Bearer ${{control_token}}" }} }}
-{setup}    on_failure:
+{setup}{jobs}    on_failure:
       - logs: {{ tail: 20 }}
         target: platform-log
     faults:

@@ -1,8 +1,7 @@
 //! The routes of StreamSpace as built at commit 583a9f9, instead of those that TP-004 expects. They cover what that
 //! plan requests; the behaviour behind them is `defect::AS_BUILT`.
 //!
-//! Two rules are left out because they would prevent tests on loopback: the quota of five pods, and the ban on loopback
-//! webhooks.
+//! One rule is left out because it would prevent tests on loopback: the ban on loopback webhooks.
 mod batch;
 mod errors;
 mod sessions;

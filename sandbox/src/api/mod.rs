@@ -10,11 +10,13 @@ mod error;
 mod error_response;
 mod extract;
 mod health;
+mod quota;
 mod race_defects;
 mod resources;
 mod sessions;
 mod state;
 mod trail;
+mod vary;
 mod webhooks;
 
 pub use self::{
@@ -53,6 +55,7 @@ fn router(api: Arc<Api>) -> Router {
     routes
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(api.clone(), run_in_task))
+        .layer(middleware::from_fn_with_state(api.clone(), vary::vary))
         .with_state(api)
 }
 

@@ -5,7 +5,7 @@ use super::{
     auth::Caller,
     error::Failure,
     extract::{Body, QueryParams},
-    race_defects,
+    quota, race_defects,
     resources::{DEFAULT_CPU, DEFAULT_MEMORY, RequestedResources},
     state::Api,
 };
@@ -93,6 +93,7 @@ async fn insert_session(api: &Api, caller: &Caller, create: Create) -> Result<Se
     if user.is_empty() || user.len() > 253 || user.contains('\0') {
         return Err(unknown_user());
     }
+    let exceeded = quota::exceeded(api, &user).await;
     for (field, given) in [("idleTimeout", &create.idle_timeout), ("maxSessionDuration", &create.max_session_duration)]
     {
         if given.as_deref().is_some_and(|text| !is_duration(text)) {
@@ -113,6 +114,9 @@ async fn insert_session(api: &Api, caller: &Caller, create: Create) -> Result<Se
     let default = |resource: &str, otherwise: &str| {
         template.spec.default_resources.get(resource).map_or(otherwise, String::as_str).to_owned()
     };
+    if let Some(message) = exceeded {
+        return Err(Failure::new(StatusCode::FORBIDDEN, "quota_exceeded", message));
+    }
     let cpu = wanted.cpu.unwrap_or_else(|| default("cpu", DEFAULT_CPU));
     let memory = wanted.memory.unwrap_or_else(|| default("memory", DEFAULT_MEMORY));
     if checked.is_ok() {

@@ -8,10 +8,12 @@ use crate::{
     log::Log,
     store::{Store, StoreError},
     syncer::ChangeNotifier,
+    variation::Variation,
 };
 use kube::runtime::reflector;
 use serde_json::Value as Json_;
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
@@ -32,7 +34,12 @@ pub struct Api {
     pub key: Vec<u8>,
     pub defects: Defects,
     pub as_built: bool,
+    /// How many sessions of one user may run. `None`: any number.
+    pub quota: Option<u32>,
     pub delays: Delays,
+    pub variations: Vec<Variation>,
+    /// The sessions that a response has shown; for a variation.
+    pub shown: Mutex<HashSet<String>>,
     pub races: RaceState,
     pub previous_errors: PreviousErrors,
     pub breaker: Breaker,

@@ -8,6 +8,7 @@ use crate::{
         auth::Caller,
         error::Failure,
         extract::{Body, QueryParams},
+        quota,
         resources::{DEFAULT_CPU, DEFAULT_MEMORY, RequestedResources},
         sessions::{find_template, is_valid_name},
         state::Api,
@@ -48,6 +49,7 @@ pub async fn create(
     _: Caller,
     Body(create): Body<Create>,
 ) -> Result<(StatusCode, Json<Json_>), Failure> {
+    let exceeded = quota::exceeded(&api, &create.user).await;
     let missing = || failure(StatusCode::BAD_REQUEST, "Missing required field");
     let name = create.template.filter(|template| !template.is_empty()).ok_or_else(missing)?;
     let found = find_template(&api, &name).await.map_err(|_| {
@@ -61,6 +63,9 @@ pub async fn create(
     let (cpu, memory) = (chosen(requested.cpu, "cpu", DEFAULT_CPU), chosen(requested.memory, "memory", DEFAULT_MEMORY));
     check_resources(&cpu, &memory)
         .map_err(|error| failure_because(StatusCode::BAD_REQUEST, "Invalid resource request", error.to_string()))?;
+    if let Some(message) = exceeded {
+        return Err(failure_because(StatusCode::FORBIDDEN, "Quota exceeded", message));
+    }
     let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
     let new = NewSession {
         name: session_name(&create.user, &name, u32::from_be_bytes([a, b, c, d])),
