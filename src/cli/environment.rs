@@ -75,7 +75,17 @@ impl ChosenEnvironment {
         selected: &(dyn Fn(&Case) -> bool + Sync),
         work: impl FnOnce(Schedule) -> F,
     ) -> Result<T, Failure> {
-        let result = match draft.compile(Some(&self.environment), set, selected) {
+        let schedule = draft.compile(Some(&self.environment), set, selected);
+        self.run_schedule(schedule, work).await
+    }
+
+    /// Like [`ChosenEnvironment::run`], with a plan that was compiled for this environment.
+    pub async fn run_schedule<T, F: Future<Output = Result<T, Failure>>>(
+        self,
+        schedule: Result<Schedule, Failure>,
+        work: impl FnOnce(Schedule) -> F,
+    ) -> Result<T, Failure> {
+        let result = match schedule {
             Ok(schedule) => work(schedule).await,
             Err(e) => Err(e),
         };

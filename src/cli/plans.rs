@@ -13,7 +13,7 @@ use crate::{
     },
     executor::Registry,
     expr::{Scope, Tree},
-    plan::{Case, Environment, Environments, Plan, Reader, environment, markdown},
+    plan::{Case, Environment, Environments, Plan, Reader, Spanned, environment, markdown},
     report::wording,
     secrets::Secrets,
     source::Source,
@@ -83,11 +83,23 @@ impl Draft<'_> {
     /// overrides them.
     #[cfg(feature = "sandbox")]
     pub fn compile_for_proof(&self, environment: Option<&Environment>, set: &[String]) -> Result<Schedule, Failure> {
-        let own = self
-            .plan
-            .iter()
-            .flat_map(|p| &p.prove.set)
-            .map(|(n, t)| (n.text.clone(), SetValue { tree: t.clone(), text: None }));
+        self.compile_with_own(environment, |plan| &plan.prove.set, set)
+    }
+
+    /// Like [`Draft::compile`], for all cases, with the variables that the plan sets for a recorded run; `--set`
+    /// overrides them.
+    pub fn compile_for_record(&self, environment: &Environment, set: &[String]) -> Result<Schedule, Failure> {
+        self.compile_with_own(Some(environment), |plan| &plan.prove.record, set)
+    }
+
+    fn compile_with_own(
+        &self,
+        environment: Option<&Environment>,
+        own: fn(&Plan) -> &Vec<(Spanned, Tree)>,
+        set: &[String],
+    ) -> Result<Schedule, Failure> {
+        let own =
+            self.plan.iter().flat_map(own).map(|(n, t)| (n.text.clone(), SetValue { tree: t.clone(), text: None }));
         self.compile_with(environment, own.chain(variables(set)?).collect(), &|_| true).map(|(schedule, _)| schedule)
     }
 

@@ -91,7 +91,8 @@ async fn record(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>) 
         };
         execute::execute(options, schedule)
     };
-    let index = chosen.run(draft, &args.execution.set, &|_| true, work).await?;
+    let schedule = draft.compile_for_record(&chosen.environment, &args.execution.set);
+    let index = chosen.run_schedule(schedule, work).await?;
     if index.cancelled {
         return Err(Failure::interrupted());
     }

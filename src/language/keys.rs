@@ -103,6 +103,7 @@ pub const FAULT_KEYS: &[Key] =
 
 pub const PROVE_KEYS: &[Key] = &[
     optional("set", "map of values", "variables during mutation testing"),
+    optional("record", "map of values", "variables for the recorded run"),
     optional("defects", "map of cases", "sentences that each defect must break"),
     optional("guards", "path", "file with the assertion baseline"),
 ];

@@ -155,6 +155,8 @@ impl Foreach {
 pub struct Prove {
     /// Values for variables of the plan, such as shorter limits.
     pub set: Vec<(Spanned, Tree)>,
+    /// Values for the recorded run, so that it performs every action.
+    pub record: Vec<(Spanned, Tree)>,
     pub defects: Vec<Breaks>,
     /// The file with the assertion baseline.
     pub guards: Option<Spanned>,

@@ -11,6 +11,7 @@ impl Reader<'_> {
             return Prove::default();
         }
         let set = self.named_trees(node.get("set"));
+        let record = self.named_trees(node.get("record"));
         let sentences = |reader: &mut Self, node: &Node| {
             Some(reader.one_or_many(node).into_iter().map(|n| reader.spanned(n)).collect::<Vec<_>>())
         };
@@ -18,6 +19,6 @@ impl Reader<'_> {
         let defects = self.read_entries(node.get("defects"), cases);
         let defects = defects.into_iter().map(|(defect, cases)| Breaks { defect, cases }).collect();
         let guards = self.named(node, "guards");
-        Prove { set, defects, guards }
+        Prove { set, record, defects, guards }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 
 impl Compiler<'_> {
     pub(super) fn prove(&mut self, prove: &Prove, outline: &[CaseOutline]) -> Vec<Breaks> {
-        for (name, _) in &prove.set {
+        for (name, _) in prove.set.iter().chain(&prove.record) {
             self.variable(&name.text, &name.span, "");
         }
         let mut breaks = vec![];
