@@ -2,11 +2,11 @@
 use crate::{outcome::Tier, relay::FaultMode, report::console::progress::Detail};
 use clap::{
     Args as ClapArgs, ColorChoice, Parser, Subcommand, ValueEnum,
-    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+    builder::{PossibleValuesParser, TypedValueParser},
 };
 use std::path::PathBuf;
 #[cfg(feature = "sandbox")]
-use tp_runner_sandbox::variation::Variation;
+use {clap::builder::PossibleValue, tp_runner_sandbox::variation::Variation};
 
 #[derive(Parser)]
 #[command(
