@@ -157,7 +157,7 @@ async fn output_has_all_parts_of_the_response() {
         .route("/number", any(async || ([("content-type", "application/problem+json")], "12")))
         .route("/broken", any(async || ([("content-type", "application/json")], "{\"a\":")))
         .route("/latin", any(async || ([("content-type", "text/plain; charset=iso-8859-1")], b"caf\xe9".to_vec())))
-        .route("/bytes", any(async || b"\xff\xfe".to_vec()))
+        .route("/bytes", any(async || b"\xff\xfa".to_vec()))
         .route(
             "/zipped",
             any(async || {
@@ -186,7 +186,7 @@ async fn output_has_all_parts_of_the_response() {
         "{broken:?}"
     );
     assert_eq!(get("/latin").await.get("text"), Some(&Value::text("café")));
-    assert_eq!(get("/bytes").await.get("text"), Some(&Value::text("\u{fffd}\u{fffd}")));
+    assert_eq!(reason(&get("/bytes").await, "text"), "the body has bytes that are not UTF-8");
     assert_eq!(get("/zipped").await.get("body").unwrap().to_json(), json!({"z": 1}));
     let huge = get("/huge").await;
     assert!(matches!(huge.get("text"), Some(Value::Partial(p)) if p.value.as_str().unwrap().len() == 32 << 20));
