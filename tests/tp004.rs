@@ -269,11 +269,9 @@ fn closed_port_is_errored_not_failed() {
 #[test]
 fn misspelt_key_is_reported_before_anything_runs() {
     let workspace = Workspace::with_plan(|t| {
-        t.replacen(
-            "            expect: { status: 200 }\n            as: batch",
-            "            exepct: { status: 200 }\n            as: batch",
-            1,
-        )
+        let misspelt = t.replacen("            expect: { status: 200 }\n", "            exepct: { status: 200 }\n", 1);
+        assert_ne!(misspelt, t);
+        misspelt
     });
     let ran = workspace.run(&["run", "TP-004"]).assert_code(2);
     assert!(
