@@ -61,6 +61,11 @@ impl Address {
         &self.0
     }
 
+    /// The last segment, such as the number of a step.
+    pub fn last(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
     pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
         self.0.split('/').enumerate().flat_map(|(position, part)| {
             let mut pieces = part.split('#');

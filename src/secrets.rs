@@ -147,6 +147,12 @@ impl Secrets {
         self.mask_field("", text)
     }
 
+    /// The text with every secret replaced by its token.
+    pub fn masked(&self, text: impl Into<String>) -> String {
+        let text = text.into();
+        self.mask(&text).unwrap_or(text)
+    }
+
     /// Masks the value of a field.
     pub fn mask_field(&self, field: &str, text: &str) -> Option<String> {
         let known = self.0.read();

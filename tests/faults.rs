@@ -1,41 +1,8 @@
 //! The faults of the runner's own relay: runs plans against a server behind a relay that the environment defines.
 mod support;
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    thread,
-};
-use support::{RunOutput, run_in};
-
-/// A server that responds to every request with 4,000 bytes.
-fn server() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || {
-                let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
-                while let Some(Ok(_)) = lines.next() {
-                    // skip the headers; requests have no body
-                    while lines.next().and_then(Result::ok).is_some_and(|l| !l.is_empty()) {}
-                    let response = format!("HTTP/1.1 200 OK\r\ncontent-length: 4000\r\n\r\n{}", "x".repeat(4000));
-                    if (&stream).write_all(response.as_bytes()).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    address
-}
-
-/// An address without a listener.
-fn unused_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port")
-}
+use std::{fs, path::Path};
+use support::{RunOutput, run_in, server, unused_address};
 
 /// Runs `cases` in an environment with one relay and five faults on it.
 fn run(folder: &Path, cases: &str, more: &str) -> RunOutput {

@@ -4,38 +4,11 @@ mod support;
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpListener},
+    io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
-    thread,
 };
-use support::{BINARY, RelayProcess, RunOutput, interrupt, run_in};
-
-/// A server that responds to every request with 4,000 bytes.
-fn server() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || {
-                let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
-                while let Some(Ok(line)) = lines.next() {
-                    if line.is_empty() {
-                        continue;
-                    }
-                    // skip the headers; requests have no body
-                    while lines.next().and_then(Result::ok).is_some_and(|l| !l.is_empty()) {}
-                    let response = format!("HTTP/1.1 200 OK\r\ncontent-length: 4000\r\n\r\n{}", "x".repeat(4000));
-                    if (&stream).write_all(response.as_bytes()).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    address
-}
+use support::{BINARY, RelayProcess, RunOutput, interrupt, run_in, server, unused_address};
 
 const MODES: [(&str, &str); 5] = [
     ("down", ""),
@@ -209,7 +182,7 @@ fn doctor_tries_the_faults_of_actions_with_their_probe() {
 fn doctor_reports_a_link_that_does_not_pass() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
-    let unused = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let unused = unused_address();
     let relay = RelayProcess::start(folder, &unused.to_string());
     environment(folder, &relay.address, "");
     plan(folder, &["down"], "");

@@ -274,7 +274,7 @@ pub const AS_BUILT: &[Defect] = &[
 
 /// The defects that are switched on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Defects([u128; 2]);
+pub struct Defects([u128; 3]);
 
 impl Defects {
     pub fn has(self, defect: Defect) -> bool {
@@ -320,7 +320,7 @@ mod tests {
     fn names_and_bits_are_unique() {
         let names: HashSet<_> = Defect::ALL.iter().map(|d| d.name()).collect();
         assert_eq!(names.len(), Defect::ALL.len());
-        assert!(Defect::ALL.len() <= 256);
+        assert!(Defect::ALL.len() <= 384);
         for (n, defect) in Defect::ALL.iter().enumerate() {
             let only: Defects = [*defect].into_iter().collect();
             assert_eq!(only.names().collect::<Vec<_>>(), [defect.name()]);

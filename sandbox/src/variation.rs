@@ -1,5 +1,5 @@
 //! Platforms that differ from the reference and are right all the same: a plan must pass on each of them.
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 macro_rules! catalogue {
     ($($variation:ident $name:literal $description:literal)*) => {
@@ -38,12 +38,6 @@ catalogue! {
     Indented "indented" "JSON is indented"
     ManyHeaders "many-headers" "responses have forty further headers"
     Slow "slow" "every response takes 150 ms longer"
-}
-
-impl fmt::Display for Variation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

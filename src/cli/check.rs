@@ -23,11 +23,14 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
         let draft = plans::read(&file, &registry);
         let cases = draft.plan.as_ref().map_or(0, |p| p.cases.len());
         let mut problems = draft.check(environment.as_ref());
-        if let (Some(plan), Some(environment)) = (&draft.plan, environment.as_ref().or(default.as_ref())) {
-            problems.extend(weak_secrets(plan, environment, &variables));
-            let mut unset = draft.check(Some(environment));
-            unset.0.retain(|d| d.code == "unset-variable");
-            problems.extend(unset);
+        if let (Some(plan), Some(chosen)) = (&draft.plan, environment.as_ref().or(default.as_ref())) {
+            problems.extend(weak_secrets(plan, chosen, &variables));
+            if environment.is_none() {
+                // of the default environment only what this machine lacks is reported
+                let mut unset = draft.check(Some(chosen));
+                unset.0.retain(|d| d.code == "unset-variable");
+                problems.extend(unset);
+            }
             problems.sort();
         }
         print::err(format_args!("{}", plans::render(&problems)));

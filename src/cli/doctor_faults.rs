@@ -189,15 +189,7 @@ async fn try_actions(
     const FIX_PROBE: &str = "fix `probe`, or the connection";
     const FIX_DO: &str = "fix `do` of the fault: it does not break this connection";
     let (at, scope, effects) = (Address::new("doctor"), source.environment(), CaseEffects::default());
-    let runner = ActionRunner {
-        context,
-        source,
-        cancel: &context.cancel,
-        effects: &effects,
-        base: &scope,
-        start: None,
-        protected: false,
-    };
+    let runner = ActionRunner::new(context, source, &effects, &scope);
     // healed even after a signal
     let healer = ActionRunner { cancel: &context.kill, ..runner };
     let mut lines = vec![];

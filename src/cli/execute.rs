@@ -45,10 +45,8 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<RunI
 
     let secrets = Arc::new(Secrets::default());
     let environment = environment_scope(&run, &secrets, &schedule).await?;
-    let base = base_scope(&run, &secrets, &schedule.vars, &environment).map_err(|e| {
-        let message = format!("error: {e}");
-        Failure::usage(secrets.mask(&message).unwrap_or(message))
-    })?;
+    let base = base_scope(&run, &secrets, &schedule.vars, &environment)
+        .map_err(|e| Failure::usage(secrets.masked(format!("error: {e}"))))?;
     schedule.plan.vars =
         schedule.vars.iter().map(|(n, _)| (n.clone(), base.get(n).map(Value::to_string).unwrap_or_default())).collect();
     let addresses = schedule.targets.iter().map(|t| (t.name.clone(), t.spec.address(&environment)));

@@ -168,10 +168,7 @@ fn variables(set: &[String]) -> Result<Vec<(String, SetValue)>, Failure> {
 pub fn render(problems: &Diagnostics) -> String {
     let secrets = Secrets::default();
     process_environment(&secrets);
-    let render = |d: &Diagnostic| {
-        let text = d.render(true);
-        format!("{}\n\n", secrets.mask(&text).unwrap_or(text))
-    };
+    let render = |d: &Diagnostic| format!("{}\n\n", secrets.masked(d.render(true)));
     problems.0.iter().map(render).collect()
 }
 

@@ -1,5 +1,5 @@
-//! Prints to stdout and stderr, without commands for terminals and CI servers. A stream that cannot be written (full, closed, a pipe without a reader) neither ends a
-//! command nor changes its exit code.
+//! Prints to stdout and stderr, without commands for terminals and CI servers. A stream that cannot be written (full,
+//! closed, a pipe without a reader) neither ends a command nor changes its exit code.
 use crate::report::console::{neutral::neutral, stream::Patient};
 use anstream::{AutoStream, ColorChoice, adapter::strip_str, stream::RawStream};
 use std::{

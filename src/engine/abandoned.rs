@@ -1,6 +1,6 @@
 //! Requests that were abandoned: sent, and cut before their response.
-use super::observation::ObservationRequest;
-use crate::event::{Evidence, EvidenceKind};
+use super::observation::{ObservationRequest, request_line};
+use crate::event::Evidence;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -46,10 +46,7 @@ impl InFlight<'_> {
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         if !self.is_over && self.sent.load(Ordering::SeqCst) {
-            let evidence = self.evidence.lock();
-            let request =
-                evidence.iter().rfind(|e| e.kind == EvidenceKind::Request).and_then(|e| e.text.lines().next());
-            let request = request.map_or_else(|| self.request.action.summary(), str::to_string);
+            let request = request_line(&self.evidence.lock()).unwrap_or_else(|| self.request.action.summary());
             self.abandoned.0.lock().push(format!("`{request}` ({})", self.request.at));
         }
     }

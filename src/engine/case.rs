@@ -52,9 +52,11 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
     let cancel = context.cancel.child_token();
     let effects = CaseEffects::default();
     let clock = ClockWatch::start(context);
-    let protected = context.protected;
-    let runner =
-        ActionRunner { context, source, cancel: &cancel, effects: &effects, base: &scope, start: None, protected };
+    let runner = ActionRunner {
+        cancel: &cancel,
+        protected: context.protected,
+        ..ActionRunner::new(context, source, &effects, &scope)
+    };
     let timer = async {
         // a replay has no deadlines
         if source.is_live() {
@@ -168,10 +170,11 @@ impl CaseExecution {
             _ if cancelled => Some("cancelled before it was reached".to_string()),
             (Some(_), Part::Step | Part::Expected) => Some("a precondition does not hold".to_string()),
             (None, Part::Step) if self.ended => Some("the steps ended before it".to_string()),
-            (None, Part::Expected) if sentence.actions.iter().any(ScheduledAction::observes) => {
-                let step = self.unperformed.as_ref().and_then(|at| at.as_str().rsplit('/').next());
-                step.map(|n| format!("it rests on step {n}, which was not performed"))
-            }
+            (None, Part::Expected) if sentence.actions.iter().any(ScheduledAction::observes) => self
+                .unperformed
+                .as_ref()
+                .map(Address::last)
+                .map(|n| format!("it rests on step {n}, which was not performed")),
             _ => None,
         };
         let at = &sentence.address;

@@ -58,7 +58,7 @@ pub fn accept(
         ));
     }
     let Some(KnownFailure { text, issue, until, .. }) = hits.first() else { return outcome };
-    if let Some(step) = unperformed.and_then(|at| at.as_str().rsplit('/').next()) {
+    if let Some(step) = unperformed.map(Address::last) {
         return failed(format!(
             "`{text}` is known until {until} ({issue}), but step {step} was never performed, and a must case needs it"
         ));

@@ -2,7 +2,7 @@
 use super::{results::ActionOutcome, wait::Wait};
 use crate::{
     address::Address,
-    event::Evidence,
+    event::{Evidence, EvidenceKind},
     executor::{Action, ActionError, Output},
     expr::Scope,
     plan::Assertions,
@@ -37,6 +37,12 @@ pub struct Observation {
     pub evidence: Vec<Evidence>,
     /// The request was sent: a timeout then counts as "no response".
     pub sent: bool,
+}
+
+/// The first line of the last request in the evidence: `GET http://…`.
+pub(super) fn request_line(evidence: &[Evidence]) -> Option<String> {
+    let last = evidence.iter().rfind(|e| e.kind == EvidenceKind::Request)?;
+    last.text.lines().next().map(str::to_string)
 }
 
 /// Whether a `use` is run again.

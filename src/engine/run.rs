@@ -93,8 +93,7 @@ pub async fn set_up(
 ) -> Result<(), String> {
     let Some(live) = &context.live else { return Ok(()) };
     let scope = live.environment();
-    let runner =
-        ActionRunner { context, source, cancel: &context.cancel, effects, base: &scope, start: None, protected: false };
+    let runner = ActionRunner::new(context, source, effects, &scope);
     let outcome = runner.run_actions(&schedule.setup, &Address::new("setup"), scope.clone(), None).await;
     if let Some(reason) = outcome.total.failure() {
         return Err(reason);
@@ -111,8 +110,8 @@ async fn read_versions(
 ) -> Vec<(String, String)> {
     let (mut versions, effects, scope) = (vec![], CaseEffects::default(), source.environment());
     for (name, actions) in &schedule.version_actions {
-        let (cancel, protected) = (&context.cancel, context.protected);
-        let runner = ActionRunner { context, source, cancel, effects: &effects, base: &scope, start: None, protected };
+        let runner =
+            ActionRunner { protected: context.protected, ..ActionRunner::new(context, source, &effects, &scope) };
         let at = Address::new("versions").child(name);
         let outcome = runner.run_actions(actions, &at, scope.clone(), None).await;
         let version = match (outcome.total.failure(), outcome.scope.get("version")) {
@@ -134,8 +133,7 @@ pub async fn tear_down(
 ) -> Vec<String> {
     let Some(live) = &context.live else { return vec![] };
     let scope = live.environment();
-    let runner =
-        ActionRunner { context, source, cancel: &context.kill, effects, base: &scope, start: None, protected: false };
+    let runner = ActionRunner { cancel: &context.kill, ..ActionRunner::new(context, source, effects, &scope) };
     let outcome = runner.run_actions(&schedule.teardown, &Address::new("teardown"), scope.clone(), None).await;
     let mut notes = vec![];
     notes.extend(outcome.total.failure().map(|reason| format!("the environment's teardown failed: {reason}")));

@@ -60,6 +60,18 @@ pub struct Invocation<'a> {
     pub timeout: Option<Duration>,
 }
 
+impl<'a> ActionRunner<'a> {
+    /// Runs actions until the run is cancelled, outside of a `parallel` and without protection.
+    pub fn new(
+        context: &'a RunContext,
+        source: &'a dyn ObservationSource,
+        effects: &'a CaseEffects,
+        base: &'a Scope,
+    ) -> Self {
+        ActionRunner { context, source, cancel: &context.cancel, effects, base, start: None, protected: false }
+    }
+}
+
 impl ActionRunner<'_> {
     pub fn faults_in_force(&self) -> Vec<String> {
         self.effects.faults.lock().clone()

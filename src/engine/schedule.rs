@@ -109,8 +109,8 @@ pub struct Case {
     pub address: Address,
     pub tier: Tier,
     pub exclusive: bool,
-    /// It is exclusive unless this gives `false`.
-    pub exclusive_unless: Option<Template>,
+    /// A condition for being exclusive; see [`Case::is_exclusive`].
+    pub exclusive_if: Option<Template>,
     pub timeout: Option<Template>,
     pub sentences: Vec<Sentence>,
     /// What the environment lacks for it, a sentence each.
@@ -122,7 +122,7 @@ pub struct Case {
 impl Case {
     /// Whether no other case may run at the same time. A condition that cannot be evaluated counts as true.
     pub fn is_exclusive(&self, scope: &Scope) -> bool {
-        let condition = self.exclusive_unless.as_ref().map(|t| t.render(scope));
+        let condition = self.exclusive_if.as_ref().map(|t| t.render(scope));
         self.exclusive || condition.is_some_and(|c| !matches!(c, Ok(Value::Bool(false))))
     }
 }

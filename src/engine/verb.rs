@@ -2,7 +2,7 @@
 //! being able to send is an error.
 use super::{
     conclude::{Judged, with_request},
-    observation::ObservationRequest,
+    observation::{ObservationRequest, request_line},
     results::{ActionOutcome, ObservationTime},
     runner::{ActionRunner, Invocation},
     times::with_times,
@@ -68,7 +68,7 @@ impl ActionRunner<'_> {
             sent |= observation.sent;
             let (mut result, mut evidence) = (observation.result, observation.evidence);
             if at.is_in("undo") {
-                undo_request = first_line(&evidence, EvidenceKind::Request).or(undo_request);
+                undo_request = request_line(&evidence).or(undo_request);
             }
             let no_response = match &result {
                 Err(ActionError::NoResponse(_)) => true,
@@ -152,10 +152,4 @@ impl ActionRunner<'_> {
         outcome.names.extend(value.and_then(|v| Some((scheduled.bind.clone()?, v))));
         outcome
     }
-}
-
-/// The first line of the last evidence of a kind.
-fn first_line(evidence: &[Evidence], kind: EvidenceKind) -> Option<String> {
-    let last = evidence.iter().rfind(|e| e.kind == kind)?;
-    last.text.lines().next().map(str::to_string)
 }

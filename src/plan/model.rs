@@ -50,8 +50,8 @@ pub struct Case {
     /// Other fields of the written plan: `Type`, `Related Issue`, `Test File`.
     pub fields: Vec<(String, String)>,
     pub exclusive: bool,
-    /// It is exclusive unless this gives `false`.
-    pub exclusive_unless: Option<Template>,
+    /// A condition for being exclusive.
+    pub exclusive_if: Option<Template>,
     pub timeout: Option<(Template, Span)>,
     pub preconditions: Vec<Sentence>,
     pub steps: Vec<Sentence>,

@@ -132,11 +132,11 @@ impl Reader<'_> {
         let fields = [("type", "Type"), ("related_issue", "Related Issue"), ("test_file", "Test File")];
         let fields =
             fields.into_iter().filter_map(|(key, label)| Some((label.to_string(), self.text_at(node, key)?))).collect();
-        let exclusive_unless = match node.get("exclusive") {
+        let exclusive_if = match node.get("exclusive") {
             Some(n @ Node { kind: Kind::Str(_), .. }) if self.text(n).starts_with("${") => Some(self.template(n)),
             _ => None,
         };
-        let exclusive = exclusive_unless.is_none() && self.flag(node, "exclusive");
+        let exclusive = exclusive_if.is_none() && self.flag(node, "exclusive");
         let preconditions = self.sentences(node, "preconditions", "given", PRECONDITION_KEYS);
         let steps = self.sentences(node, "steps", "step", STEP_KEYS);
         let expected = self.sentences(node, "expected", "result", RESULT_KEYS);
@@ -154,7 +154,7 @@ impl Reader<'_> {
             fields,
             exclusive,
             timeout: node.get("timeout").and_then(|n| self.duration(n)),
-            exclusive_unless,
+            exclusive_if,
             preconditions,
             steps,
             expected,

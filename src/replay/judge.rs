@@ -147,8 +147,7 @@ impl Replay {
         let context = RunContext::new(self.record.run_info(), self.base.secrets().clone(), sink.clone());
         let effects = CaseEffects { faults: Mutex::new(state.faults.clone()), ..CaseEffects::default() };
         let base = case_scope(&self.base, &case.id);
-        let (context, cancel, effects, base) = (&context, &context.cancel, &effects, &base);
-        let runner = ActionRunner { context, source, cancel, effects, base, start: None, protected: false };
+        let runner = ActionRunner::new(&context, source, &effects, &base);
         let mut execution = state.execution.clone();
         run_to_end(execution.run_sentence(&case.sentences[i], &runner));
         let status = execution.sentences.last().map_or(Status::NotReached, |s| s.status);

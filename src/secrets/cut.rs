@@ -26,7 +26,7 @@ impl Secrets {
             self.trim_cut(&mut text);
             text.push_str(mark);
         }
-        let mut text = self.mask(&text).unwrap_or(text);
+        let mut text = self.masked(text);
         if text.len() > max_bytes {
             text.truncate(before_token(&text, text.floor_char_boundary(max_bytes)));
             text.push_str(mark);

@@ -2,9 +2,11 @@
 #![allow(dead_code)] // each test file uses its own part
 use std::{
     io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -288,4 +290,34 @@ pub fn psql(database: &str, sql: &str) -> String {
         Command::new("psql").args(["-X", "-q", "-A", "-t", "-c", sql, database]).output().expect("psql is installed");
     assert!(out.status.success(), "{sql}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8_lossy(&out.stdout).trim().to_string()
+}
+
+/// A server that responds to every request with 4,000 bytes.
+pub fn server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
+                while let Some(Ok(line)) = lines.next() {
+                    if line.is_empty() {
+                        continue;
+                    }
+                    // skip the headers; requests have no body
+                    while lines.next().and_then(Result::ok).is_some_and(|l| !l.is_empty()) {}
+                    let response = format!("HTTP/1.1 200 OK\r\ncontent-length: 4000\r\n\r\n{}", "x".repeat(4000));
+                    if (&stream).write_all(response.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// An address without a listener.
+pub fn unused_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port")
 }

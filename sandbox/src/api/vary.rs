@@ -33,6 +33,7 @@ pub async fn vary(State(api): State<Arc<Api>>, request: Request, next: Next) -> 
         let mut shown = api.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.extend(name.map(str::to_owned));
     }
+    let has = |variation| api.variations.contains(&variation);
     for variation in &api.variations {
         match variation {
             Variation::Create201 if method == Method::POST && path == SESSIONS => {
@@ -65,23 +66,20 @@ pub async fn vary(State(api): State<Arc<Api>>, request: Request, next: Next) -> 
             }
             _ => {}
         }
-        if let Ok(mut body) = serde_json::from_slice::<Json>(&bytes) {
-            let is_error = parts.status.is_client_error() || parts.status.is_server_error();
-            if let (true, Variation::LongMessages, Some(Json::String(message))) =
-                (is_error, variation, body.get_mut("message"))
-            {
-                *message = format!(
-                    "Your request {method} {path} could not be served: {message}. The documentation says more."
-                );
-            }
-            change(*variation, &mut body);
-            let text = if *variation == Variation::Indented {
-                serde_json::to_vec_pretty(&body)
-            } else {
-                serde_json::to_vec(&body)
-            };
-            bytes = Bytes::from(text.unwrap_or_default());
+    }
+    if let Ok(mut body) = serde_json::from_slice::<Json>(&bytes) {
+        let is_error = parts.status.is_client_error() || parts.status.is_server_error();
+        if let (true, Some(Json::String(message))) = (is_error && has(Variation::LongMessages), body.get_mut("message"))
+        {
+            *message =
+                format!("Your request {method} {path} could not be served: {message}. The documentation says more.");
         }
+        api.variations.iter().for_each(|variation| change(*variation, &mut body));
+        let text = match has(Variation::Indented) {
+            true => serde_json::to_vec_pretty(&body),
+            false => serde_json::to_vec(&body),
+        };
+        bytes = Bytes::from(text.unwrap_or_default());
     }
     parts.headers.remove(axum::http::header::CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(bytes))

@@ -115,7 +115,7 @@ impl Compiler<'_> {
         names.built_in("case", Shape::fields(&["id"]));
         let depth = names.depth();
         self.effects = Effects { exclusive: case.exclusive, ..Effects::default() };
-        for t in case.timeout.iter().map(|(t, _)| t).chain(&case.exclusive_unless) {
+        for t in case.timeout.iter().map(|(t, _)| t).chain(&case.exclusive_if) {
             self.check_references(t.references(), &names);
         }
         let mut sentences = vec![];
@@ -180,7 +180,7 @@ impl Compiler<'_> {
             tier: case.tier,
             exclusive,
             timeout: case.timeout.map(|(t, _)| t),
-            exclusive_unless: case.exclusive_unless,
+            exclusive_if: case.exclusive_if,
             sentences,
             lacks,
             known: vec![],

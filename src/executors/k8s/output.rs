@@ -43,8 +43,9 @@ pub enum RequestKind {
     Change,
 }
 
-/// The output of a list of which objects are missing, for a reason.
-pub fn with_missing_objects(output: &Value, reason: &str) -> Value {
+/// The output of a list, of which objects are `missing` for a reason.
+pub fn with_missing_objects(output: Value, missing: Option<&str>) -> Value {
+    let Some(reason) = missing else { return output };
     let field = |name: &str| output.get(name).cloned().unwrap_or_default();
     let partial = |name: &str| Value::partial(field(name), reason);
     let items = if field("items") == Value::Null { Value::Null } else { partial("items") };

@@ -80,11 +80,9 @@ impl Call<'_> {
         let ObjectList { version, mut objects, missing, .. } = list;
         mask_secrets(self.cx, objects.values());
         objects.retain(|k, o| subject.filter.matches(k, o));
-        if let Some(reason) = missing {
-            return Output::new(with_missing_objects(&subject.value(&objects), &reason), self.started);
-        }
-        let output = Output::new(subject.value(&objects), self.started);
-        match version {
+        let value = with_missing_objects(subject.value(&objects), missing.as_deref());
+        let output = Output::new(value, self.started);
+        match version.filter(|_| missing.is_none()) {
             Some(version) => output.with_cursor(Cursor {
                 hold: watch.hold(version),
                 subject: Arc::new(subject),
@@ -133,7 +131,8 @@ impl Call<'_> {
         mask_secrets(self.cx, found.iter());
         let value = items_output(found.iter());
         self.cx.note(EvidenceKind::Response, pretty_json(&value.to_json()));
-        if missing.is_empty() { Ok(value) } else { Ok(with_missing_objects(&value, &missing.join("; "))) }
+        let missing = (!missing.is_empty()).then(|| missing.join("; "));
+        Ok(with_missing_objects(value, missing.as_deref()))
     }
 
     pub async fn events(&self, object: Option<&Template>) -> Result<Value, ActionError> {
@@ -157,9 +156,8 @@ impl Call<'_> {
         self.note_get("events", &namespace, "", &fields);
         let path = with_query(&events.path(namespace.name(), None), &[("fieldSelector", &fields)]);
         Ok(match self.get_list(&path).await? {
-            Ok(ObjectList { objects, missing: None, .. }) => items_output(objects.values()),
-            Ok(ObjectList { objects, missing: Some(reason), .. }) => {
-                with_missing_objects(&items_output(objects.values()), &reason)
+            Ok(ObjectList { objects, missing, .. }) => {
+                with_missing_objects(items_output(objects.values()), missing.as_deref())
             }
             Err(refusal) => error_output(&refusal, None),
         })

@@ -21,7 +21,7 @@ pub fn show(v: &Value, secrets: &Secrets) -> String {
 
 /// Masks and cuts a text that may contain a value.
 pub fn cut(text: String, secrets: &Secrets) -> String {
-    window(&secrets.mask(&text).unwrap_or(text), 0..MAX_SHOWN_CHARS, None)
+    window(&secrets.masked(text), 0..MAX_SHOWN_CHARS, None)
 }
 
 /// The value with its type: `int 3`.
@@ -64,8 +64,7 @@ fn first_difference(a: &str, b: &str) -> Option<usize> {
 
 /// The place of the first difference, if it is hard to see.
 fn hint(want: &str, have: &str, is_cut: bool, secrets: &Secrets) -> Option<String> {
-    let masked = |text: &str| secrets.mask(text).unwrap_or_else(|| text.to_string());
-    let (want, have) = (masked(want), masked(have));
+    let (want, have) = (secrets.masked(want), secrets.masked(have));
     let at = first_difference(&want, &have)?;
     let (wanted, found) = (want.chars().nth(at), have.chars().nth(at));
     let is_plain = |c: Option<char>| c.is_none_or(|c| c.is_ascii_graphic());
@@ -100,10 +99,9 @@ fn form(text: &str) -> &'static str {
 }
 
 fn json(v: &Value, secrets: &Secrets) -> String {
-    let masked = |text: &str| secrets.mask(text).unwrap_or_else(|| text.to_string());
     match v {
-        Value::Text(s) => serde_json::Value::from(masked(s)).to_string(),
-        other => masked(&other.to_string()),
+        Value::Text(s) => serde_json::Value::from(secrets.masked(&**s)).to_string(),
+        other => secrets.masked(other.to_string()),
     }
 }
 
