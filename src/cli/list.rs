@@ -47,7 +47,7 @@ fn collect_needs(actions: &[ScheduledAction], needs: &mut BTreeSet<String>) {
             ActionKind::Fault { name, .. } => {
                 needs.insert(format!("fault {name}"));
             }
-            ActionKind::Nothing => {}
+            ActionKind::EveryObservation { .. } | ActionKind::Nothing => {}
         }
         collect_needs(&action.undo, needs);
     }

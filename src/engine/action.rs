@@ -35,6 +35,12 @@ impl ActionRunner<'_> {
         Box::pin(async move {
             let mut out = ActionsOutcome { scope, acted: false, total: ActionOutcome::default() };
             for (i, action) in actions.iter().enumerate() {
+                if matches!(action.kind, ActionKind::EveryObservation { .. }) {
+                    // concluded at the end of the case
+                    out.acted = true;
+                    out.total.judged += action.assertions.count();
+                    continue;
+                }
                 let at = at.child(i);
                 let outcome = self.run_action(Invocation { action, at: &at, scope: &out.scope, timeout }).await;
                 out.scope = outcome.names.iter().fold(out.scope, |scope, (n, v)| scope.with(n, v.clone()));
@@ -49,7 +55,7 @@ impl ActionRunner<'_> {
         })
     }
 
-    async fn run_action(&self, call: Invocation<'_>) -> ActionOutcome {
+    pub(super) async fn run_action(&self, call: Invocation<'_>) -> ActionOutcome {
         if self.cancel.is_cancelled() {
             let outcome = ActionOutcome::without_output(Status::Interrupted, "cancelled");
             return ActionOutcome { unperformed: call.action.changes(), ..outcome };
@@ -147,6 +153,7 @@ impl ActionRunner<'_> {
             ActionKind::Perform { action, target, .. } => self.run_verb(call, &**action, target.as_deref()).await,
             ActionKind::Use { definition, inputs } => self.run_use(call, definition, inputs).await,
             ActionKind::Fault { breaks, name } => self.run_fault(call, *breaks, name).await,
+            ActionKind::EveryObservation { fields, .. } => self.conclude_every(call, fields).await,
             ActionKind::Parallel { .. } => unreachable!("run with its items"),
         };
         bound.lock().clone_from(&outcome.names);

@@ -24,7 +24,7 @@ impl ActionRunner<'_> {
         inputs: &[(String, Tree)],
     ) -> ActionOutcome {
         let Invocation { action, at, scope, timeout } = call;
-        let mut wait = match Wait::new(action, scope) {
+        let mut wait = match Wait::new(action, scope, self.once) {
             Ok(wait) => wait,
             Err(e) => return self.not_performed(call, Status::NotReached, e).await,
         };

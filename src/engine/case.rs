@@ -70,6 +70,7 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
         for sentence in &case.sentences {
             execution.run_sentence(sentence, &runner).await;
         }
+        execution.run_end(&case.sentences, &runner).await;
     };
     tokio::select! {
         () = sentences => {}
@@ -137,8 +138,8 @@ async fn collect_evidence(runner: &ActionRunner<'_>, case: &Case) {
 pub struct CaseExecution {
     pub scope: Scope,
     pub sentences: Vec<SentenceOutcome>,
-    worst: Status,
-    reason: Option<String>,
+    pub(super) worst: Status,
+    pub(super) reason: Option<String>,
     /// Status and reason of the first precondition that does not hold.
     blocked: Option<(Status, String)>,
     /// The product could not be asked in a step: no further step runs.
@@ -196,12 +197,19 @@ impl CaseExecution {
         if sentence.part == Part::Precondition && status.is_unsuccessful() && self.blocked.is_none() {
             self.blocked = Some((status, reason.clone().unwrap_or_default()));
         }
-        if self.blocked.is_none() && self.worst.worst(status) != self.worst {
-            self.worst = status;
-            self.reason = reason.clone();
+        if self.blocked.is_none() {
+            self.note_status(status, reason.as_deref());
         }
         self.sentences.push(SentenceOutcome { address: at.clone(), status, observed });
         runner.emit(at, EventKind::SentenceFinished { status, reason }).await;
+    }
+
+    /// The worst status of a sentence decides the case; the first sentence with it gives the reason.
+    pub(super) fn note_status(&mut self, status: Status, reason: Option<&str>) {
+        if self.worst.worst(status) != self.worst {
+            self.worst = status;
+            self.reason = reason.map(str::to_string);
+        }
     }
 
     fn note_unperformed(&mut self, sentence: &Sentence, unperformed: bool) {

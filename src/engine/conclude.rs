@@ -32,8 +32,24 @@ pub(super) fn with_request(request: Option<&str>, reason: String) -> String {
     request.map_or_else(|| reason.clone(), |request| format!("`{request}`: {reason}"))
 }
 
+/// Evaluates a pattern and checks. The pattern is matched against `output`, or without one against the names in scope.
+pub(super) fn evaluate(assertions: &Assertions, output: Option<&Value>, scope: &Scope) -> Vec<AssertionResult> {
+    let mut out = vec![];
+    if let Some(p) = &assertions.pattern {
+        let named =
+            |(k, ..): &(Template, _, _)| Some((k.as_literal()?.to_string(), scope.get(k.as_literal()?)?.clone()));
+        let in_scope = match (output, &p.matcher) {
+            (None, Matcher::Map(entries)) => entries.iter().filter_map(named).collect(),
+            _ => Map::new(),
+        };
+        match_pattern(p, "", Some(output.unwrap_or(&Value::from(in_scope))), scope, &mut out);
+    }
+    evaluate_checks(&assertions.checks, scope, &mut out);
+    out
+}
+
 impl ActionRunner<'_> {
-    /// Evaluates a pattern and checks. The pattern is matched against `output`, or without one against the names in scope.
+    /// Evaluates assertions, and tells the source.
     pub(super) fn evaluate(
         &self,
         assertions: &Assertions,
@@ -41,18 +57,7 @@ impl ActionRunner<'_> {
         scope: &Scope,
     ) -> Vec<AssertionResult> {
         self.source.judging(assertions, scope);
-        let mut out = vec![];
-        if let Some(p) = &assertions.pattern {
-            let named =
-                |(k, ..): &(Template, _, _)| Some((k.as_literal()?.to_string(), scope.get(k.as_literal()?)?.clone()));
-            let in_scope = match (output, &p.matcher) {
-                (None, Matcher::Map(entries)) => entries.iter().filter_map(named).collect(),
-                _ => Map::new(),
-            };
-            match_pattern(p, "", Some(output.unwrap_or(&Value::from(in_scope))), scope, &mut out);
-        }
-        evaluate_checks(&assertions.checks, scope, &mut out);
-        out
+        evaluate(assertions, output, scope)
     }
 
     /// Decides the status of an action, evaluates its `save` and emits its end.

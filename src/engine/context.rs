@@ -1,5 +1,6 @@
 //! Data that all cases of a run share.
 use super::{
+    every::Observers,
     live::LiveSource,
     schedule::{Fault, Schedule, ScheduledAction},
 };
@@ -27,6 +28,8 @@ pub struct RunContext {
     pub faults: Vec<(String, Fault)>,
     /// Actions that collect evidence after a failed case.
     pub on_failure: Vec<ScheduledAction>,
+    /// The assertions over every observation of the cases.
+    pub observers: Observers,
     pub fail_fast: bool,
     /// The environment is protected.
     pub protected: bool,
@@ -47,16 +50,18 @@ impl RunContext {
             live: None,
             faults: vec![],
             on_failure: vec![],
+            observers: Observers::default(),
             fail_fast: false,
             protected: false,
             wall: Timestamp::now,
         }
     }
 
-    /// With the schedule's protection, and its faults and its actions after a failure, which it takes.
+    /// With the schedule's protection and assertions over every observation, and its faults and its actions after a failure, which it takes.
     #[must_use]
     pub fn with_schedule(self, schedule: &mut Schedule) -> Self {
         let (faults, on_failure) = (std::mem::take(&mut schedule.faults), std::mem::take(&mut schedule.on_failure));
-        RunContext { faults, on_failure, protected: schedule.protected, ..self }
+        let observers = Observers::of(schedule);
+        RunContext { faults, on_failure, observers, protected: schedule.protected, ..self }
     }
 }

@@ -4,12 +4,14 @@
 //! `schedule` hold their data.
 mod abandoned;
 mod action;
+mod at_end;
 mod call;
 pub mod case;
 pub mod compile;
 mod conclude;
 pub mod context;
 pub mod dispatch;
+mod every;
 mod fault;
 mod inconclusive;
 mod known_failures;

@@ -107,6 +107,11 @@ impl Names {
         }
     }
 
+    /// Whether an action or a sentence before binds this name.
+    pub fn is_bound_by_action(&self, name: &str) -> bool {
+        self.known.iter().rev().find(|n| n.name == name).is_some_and(|n| n.span.is_some())
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.known.iter().any(|n| n.name == name)
     }

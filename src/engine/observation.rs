@@ -59,6 +59,11 @@ pub trait ObservationSource: Send + Sync {
     async fn observe(&self, request: ObservationRequest<'_>) -> Option<Observation>;
     /// Waits for the next attempt of a `use`.
     async fn next_attempt(&self, at: &Address, wait: &Wait<'_>, cancel: &CancellationToken) -> NextAttempt;
+    /// In a replay: the recorded observations that the assertions of the action at `at` judge, of all cases. `None` in a live run,
+    /// where they are judged as they are made.
+    fn every_observation(&self, _at: &Address) -> Option<Vec<Output>> {
+        None
+    }
     /// What the engine measured itself (the overlap of a `parallel`, the connections that a fault refused), or what was recorded
     /// in its place.
     fn measured(&self, at: &Address, live: Value) -> Value;

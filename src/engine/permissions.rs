@@ -37,7 +37,10 @@ fn gather(steps: &[ScheduledAction], base: &Scope, scope: &Scope, permissions: &
                 gather(&definition.actions, base, &inner, permissions);
             }
             ActionKind::Parallel { branches, .. } => branches.iter().for_each(|b| gather(b, base, scope, permissions)),
-            ActionKind::Perform { target: None, .. } | ActionKind::Fault { .. } | ActionKind::Nothing => {}
+            ActionKind::Perform { target: None, .. }
+            | ActionKind::Fault { .. }
+            | ActionKind::EveryObservation { .. }
+            | ActionKind::Nothing => {}
         }
         gather(&step.undo, base, scope, permissions);
     }

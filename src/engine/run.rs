@@ -34,6 +34,7 @@ pub async fn run_schedule(
 ) {
     let begun = Instant::now();
     let root = Address::new("");
+    context.observers.begin(&base);
     context.events.emit(&root, EventKind::RunStarted(Box::new(started))).await;
     let mut notes = vec![];
     let effects = CaseEffects::default();

@@ -48,6 +48,8 @@ pub struct ActionRunner<'a> {
     pub start: Option<&'a StartGate<'a>>,
     /// In a protected environment: an action that counts as a read must not change anything.
     pub protected: bool,
+    /// Each `eventually` and `always` observes once: at the end of a case, what was waited for must still hold.
+    pub once: bool,
 }
 
 /// An action to run.
@@ -68,7 +70,16 @@ impl<'a> ActionRunner<'a> {
         effects: &'a CaseEffects,
         base: &'a Scope,
     ) -> Self {
-        ActionRunner { context, source, cancel: &context.cancel, effects, base, start: None, protected: false }
+        ActionRunner {
+            context,
+            source,
+            cancel: &context.cancel,
+            effects,
+            base,
+            start: None,
+            protected: false,
+            once: false,
+        }
     }
 }
 

@@ -58,6 +58,31 @@ impl Schedule {
         let mut seen = HashSet::new();
         self.cases.iter().flat_map(|c| &c.sentences).for_each(|s| visit(&s.actions, &mut seen, f));
     }
+
+    /// Calls `f` for every action that a run may perform: those of the cases, of setup and teardown, of `version` and
+    /// `on_failure`, and of every undo.
+    pub fn visit_all_actions<'s>(&'s self, f: &mut dyn FnMut(&'s ScheduledAction)) {
+        let mut seen = HashSet::new();
+        let of_cases = self.cases.iter().flat_map(|c| &c.sentences).map(|s| &s.actions);
+        let of_run = [&self.setup, &self.teardown, &self.on_failure]
+            .into_iter()
+            .chain(self.version_actions.iter().map(|v| &v.1));
+        of_cases.chain(of_run).for_each(|actions| visit_with_undo(actions, &mut seen, f));
+    }
+}
+
+/// The actions of a list of actions, of what they use, and of their undo.
+fn visit_with_undo<'s>(
+    actions: &'s [ScheduledAction],
+    seen: &mut HashSet<*const ActionDefinition>,
+    f: &mut dyn FnMut(&'s ScheduledAction),
+) {
+    let mut undone = vec![];
+    visit(actions, seen, &mut |action| {
+        f(action);
+        undone.push(&action.undo[..]);
+    });
+    undone.into_iter().for_each(|undo| visit_with_undo(undo, seen, f));
 }
 
 fn visit<'s>(
@@ -170,9 +195,16 @@ pub struct ScheduledAction {
     pub needs: Needs,
     /// Part of an `undo`, where an empty `foreach` is allowed.
     pub undoing: bool,
+    /// Performed again at the end of the case.
+    pub still_at_end: bool,
 }
 
 impl ScheduledAction {
+    /// Whether it is performed at the end of the case: only then, or once more.
+    pub fn is_at_end(&self) -> bool {
+        self.still_at_end || matches!(self.kind, ActionKind::EveryObservation { .. })
+    }
+
     /// Whether it, or an action that it uses, changes something or breaks a dependency.
     pub fn changes(&self) -> bool {
         self.any_kind(&|kind| match kind {
@@ -225,11 +257,46 @@ impl ImpliedAssertion {
 }
 
 pub enum ActionKind {
-    Perform { action: Arc<dyn Action>, verb: &'static str, target: Option<String> },
-    Use { definition: Arc<ActionDefinition>, inputs: Vec<(String, Tree)> },
-    Parallel { branches: Vec<Vec<ScheduledAction>>, overlap: Overlap },
-    Fault { breaks: bool, name: String },
+    Perform {
+        action: Arc<dyn Action>,
+        verb: &'static str,
+        target: Option<String>,
+    },
+    Use {
+        definition: Arc<ActionDefinition>,
+        inputs: Vec<(String, Tree)>,
+    },
+    Parallel {
+        branches: Vec<Vec<ScheduledAction>>,
+        overlap: Overlap,
+    },
+    Fault {
+        breaks: bool,
+        name: String,
+    },
+    /// `fields` may be read of each observation.
+    EveryObservation {
+        observed: ObservedTarget,
+        fields: &'static [&'static str],
+    },
     Nothing,
+}
+
+/// The observations that a verb makes of a target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObservedTarget {
+    pub verb: &'static str,
+    pub target: Option<String>,
+}
+
+impl ObservedTarget {
+    /// What an action observes, if it has a verb of an executor.
+    pub fn of(kind: &ActionKind) -> Option<ObservedTarget> {
+        match kind {
+            ActionKind::Perform { verb, target, .. } => Some(ObservedTarget { verb, target: target.clone() }),
+            _ => None,
+        }
+    }
 }
 
 pub struct ActionDefinition {

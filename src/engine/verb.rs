@@ -31,7 +31,7 @@ impl ActionRunner<'_> {
     ) -> ActionOutcome {
         let Invocation { action: scheduled, at, scope, timeout } = call;
         let timeout = timeout.unwrap_or(ATTEMPT_TIMEOUT);
-        let mut wait = match Wait::new(scheduled, scope) {
+        let mut wait = match Wait::new(scheduled, scope, self.once) {
             Ok(wait) => wait,
             Err(e) => return self.not_performed(call, Status::NotReached, e).await,
         };
@@ -109,6 +109,7 @@ impl ActionRunner<'_> {
                     for (_, e) in scheduled.save.iter().filter(|(_, e)| e.registers_secret()) {
                         let _ = e.eval(&inner);
                     }
+                    self.context.observers.judge(&scheduled.kind, at, &output, &evidence);
                     results = self.evaluate(&scheduled.assertions, Some(&output.value), &inner);
                     let implied = scheduled.implied.as_ref();
                     results.extend(implied.and_then(|i| i.failure(&output.value, &scheduled.location)));

@@ -4,7 +4,7 @@ use super::{
     times::{DurationError, render_duration},
 };
 use crate::{
-    expr::{Expression, Scope},
+    expr::{Expression, Scope, Template},
     value::Value,
 };
 use std::time::Duration;
@@ -23,9 +23,10 @@ pub struct Wait<'a> {
 }
 
 impl<'a> Wait<'a> {
-    pub fn new(action: &'a ScheduledAction, scope: &Scope) -> Result<Self, DurationError> {
-        let eventually = action.eventually.as_ref().map(|t| render_duration(t, scope)).transpose()?;
-        let always = action.always.as_ref().map(|t| render_duration(t, scope)).transpose()?;
+    /// With `once`, there is one attempt.
+    pub fn new(action: &'a ScheduledAction, scope: &Scope, once: bool) -> Result<Self, DurationError> {
+        let render = |t: &Option<Template>| t.as_ref().filter(|_| !once).map(|t| render_duration(t, scope)).transpose();
+        let (eventually, always) = (render(&action.eventually)?, render(&action.always)?);
         Ok(Wait {
             eventually,
             always,

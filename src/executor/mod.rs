@@ -32,6 +32,8 @@ pub trait Executor: Send + Sync {
     fn verb(&self) -> &'static str;
     /// Its manual, in Markdown.
     fn manual(&self) -> &'static str;
+    /// The names that outputs of its actions have. An action may have only some of them: see [`Action::fields`].
+    fn fields(&self) -> &'static [&'static str];
     /// Compiles the body of the verb. `None` if it is invalid; the body collects the problems.
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>>;
     /// Compiles the settings of a target in an environment: `api: { http: "https://…" }`. `None` if they are invalid.

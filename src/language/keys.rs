@@ -88,6 +88,11 @@ pub const ACTION_KEYS: &[Key] = &[
     optional("eventually", "duration", "retries until the assertions hold"),
     optional("always", "duration", "the assertions must hold at every observation"),
     optional("give_up_if", "expression", "ends `eventually` early"),
+    optional(
+        "still_at_end",
+        "true",
+        "performs the action again at the end of the case, where the assertions must still hold",
+    ),
     optional("timeout", "duration", "time limit for one attempt"),
     optional("target", "name", "which target, if there are several of a kind"),
     optional("blame", "environment", "a failure is not the product's: the action is errored"),

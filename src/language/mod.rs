@@ -26,6 +26,7 @@ pub const BUILTIN_VERBS: &[Word] = &[
     word("use", "performs a reusable action"),
     word("parallel", "performs branches at the same time"),
     word("fault", "breaks or heals a dependency of the platform"),
+    word("every_observation", "judges every observation of a target, from the start of the run to the end of the case"),
 ];
 
 /// Words for waiting that users may try. The language lacks them on purpose: `eventually` waits.

@@ -4,6 +4,7 @@ use crate::{
     diagnostic::Diagnostic,
     expr::{Pattern, Tree},
     language::{self, ACTION_KEYS, BUILTIN_VERBS, DEFINITION_KEYS, FAULT_KEYS, PARALLEL_KEYS, WAITING_WORDS},
+    source::Span,
     value::Value,
     yaml::{Kind, Node, duplicate_key, wrong_type},
 };
@@ -93,7 +94,7 @@ impl Reader<'_> {
                     let verbs = verbs.map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
                     self.problems.push(d.help(format!("add a verb ({verbs}), or `save`, `expect` or `check`")));
                 }
-                for key in ["undo", "timeout", "target", "eventually", "always", "give_up_if"] {
+                for key in ["undo", "timeout", "target", "eventually", "always", "give_up_if", "still_at_end"] {
                     if let Some(k) = key_of(node, key) {
                         let message = format!("expected a verb beside `{key}`, found none");
                         self.error("missing-verb", &k.span, message, format!("add a verb, or remove `{key}`"));
@@ -121,6 +122,7 @@ impl Reader<'_> {
             timeout: node.get("timeout").and_then(|n| self.duration(n)),
             target: self.named(node, "target"),
             blames_environment: self.blames_environment(node),
+            still_at_end: self.still_at_end(node),
         })
     }
 
@@ -166,13 +168,25 @@ impl Reader<'_> {
         let ineffective: &[&str] = match verb {
             "use" => &["target"],
             "parallel" => &["eventually", "always", "give_up_if", "undo", "target"],
-            "fault" => &["eventually", "always", "give_up_if", "undo", "timeout", "target"],
+            "fault" => &["eventually", "always", "give_up_if", "undo", "timeout", "target", "still_at_end"],
+            "every_observation" => &[
+                "as",
+                "save",
+                "undo",
+                "foreach",
+                "if",
+                "eventually",
+                "always",
+                "give_up_if",
+                "timeout",
+                "still_at_end",
+            ],
             _ => &[],
         };
         for key in ineffective {
             if let Some(k) = key_of(node, key) {
                 let help = match verb {
-                    "fault" => format!("remove `{key}`"),
+                    "fault" | "every_observation" => format!("remove `{key}`"),
                     _ => format!("move `{key}` to the actions inside"),
                 };
                 self.error("no-effect", &k.span, format!("`{key}` has no effect beside `{verb}`"), help);
@@ -192,6 +206,7 @@ impl Reader<'_> {
             "use" => self.use_verb(body),
             "parallel" => self.parallel(key, body, action),
             "fault" => self.fault(body),
+            "every_observation" => self.every_observation(body),
             _ => Some(Verb::Executor { name, body: body.clone() }),
         }
     }
@@ -246,6 +261,26 @@ impl Reader<'_> {
             return None;
         };
         Some(Verb::Fault { breaks: key.as_str() == Some("break"), name: self.spanned(name) })
+    }
+
+    fn every_observation(&mut self, body: &Node) -> Option<Verb> {
+        let verb = self.spanned(body);
+        if !self.verbs.contains(&verb.text.as_str()) {
+            let message = format!("expected a verb that observes a target, found `{}`", verb.text);
+            let d = Diagnostic::error("unknown-key", &verb.span, message);
+            self.problems.push(d.suggest(&verb.text, self.verbs.iter().copied()));
+            return None;
+        }
+        Some(Verb::EveryObservation { verb })
+    }
+
+    fn still_at_end(&mut self, node: &Node) -> Option<Span> {
+        let n = node.get("still_at_end")?;
+        if !matches!(n.kind, Kind::Bool(true)) {
+            let help = "write `still_at_end: true`, or remove it";
+            self.problems.push(wrong_type(n, "`true`").help(help));
+        }
+        key_of(node, "still_at_end").map(|k| k.span.clone())
     }
 
     fn blames_environment(&mut self, node: &Node) -> bool {

@@ -77,6 +77,11 @@ pub struct Assertions {
 }
 
 impl Assertions {
+    /// The number of patterns and checks.
+    pub fn count(&self) -> usize {
+        usize::from(self.pattern.is_some()) + self.checks.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.pattern.is_none() && self.checks.is_empty() && !self.invalid
     }
@@ -100,6 +105,8 @@ pub struct ActionSpec {
     pub blames_environment: bool,
     pub timeout: Option<(Template, Span)>,
     pub target: Option<Spanned>,
+    /// Performed again at the end of the case.
+    pub still_at_end: Option<Span>,
 }
 
 #[derive(Clone)]
@@ -121,6 +128,10 @@ pub enum Verb {
     Fault {
         breaks: bool,
         name: Spanned,
+    },
+    /// Every observation of an executor.
+    EveryObservation {
+        verb: Spanned,
     },
     None,
     /// Invalid, and reported.

@@ -58,8 +58,8 @@ pub fn prove_run(
     let evaluated: HashSet<&Span> = replay
         .cases
         .iter()
-        .flat_map(|c| &c.sentences)
-        .flat_map(|s| s.actions.values())
+        .flat_map(|c| &c.parts)
+        .flat_map(|p| p.actions.values())
         .flat_map(|a| &a.results)
         .filter_map(|r| r.assertion.as_ref())
         .collect();
@@ -130,7 +130,7 @@ fn differences(replay: &Replay, assertions: &PlanAssertions) -> HashMap<Span, St
             let Some(then) = &action.outcome else { continue };
             let own = assertions.all.values().filter(|assertion| assertion.of == action.location);
             let spans = own.map(|assertion| assertion.span.clone());
-            let Some(now) = baseline.sentences.iter().find_map(|s| s.actions.get(at)) else {
+            let Some(now) = baseline.parts.iter().find_map(|s| s.actions.get(at)) else {
                 let why = format!("in the replay, `{at}` is not run");
                 out.extend(spans.map(|span| (span, why.clone())));
                 continue;

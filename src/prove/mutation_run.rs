@@ -57,10 +57,12 @@ fn groups(replay: &Replay) -> Vec<Group> {
                 let attempts = replay.observations(c, at).len();
                 let Some(action) = record.actions.get(*at).filter(|_| attempts > 0) else { continue };
                 let order = out.len();
+                let part = if at.is_in("at_end") { case.sentences.len() } else { s };
                 let group = out.entry((c, s, at.without_items())).or_insert_with(|| Group {
                     order,
                     case: c,
                     sentence: s,
+                    part,
                     summary: action.summary.clone(),
                     location: action.location.clone(),
                     members: vec![],

@@ -31,6 +31,8 @@ pub struct Group {
     pub order: usize,
     pub case: usize,
     pub sentence: usize,
+    /// The part of the case that makes the observations: the sentence, or the end of the case.
+    pub part: usize,
     pub summary: String,
     pub location: Location,
     pub members: Vec<Member>,
@@ -89,7 +91,7 @@ impl<'h> Mutator<'h> {
 
     fn try_mutant(&mut self, changes: Vec<Change>) -> Reaction {
         self.results.mutants += 1;
-        self.judge.judge(self.group.case, self.group.sentence, changes)
+        self.judge.judge(self.group.case, self.group.part, changes)
     }
 
     /// The address of a sentence of the case.

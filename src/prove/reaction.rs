@@ -34,12 +34,12 @@ impl<'r> Judge<'r> {
         Judge { replay, actions: verb_actions(&replay.schedule), secrets }
     }
 
-    /// Judges a case with `changes`, from `sentence` on.
-    pub fn judge(&self, case: usize, sentence: usize, changes: Vec<Change>) -> Reaction {
+    /// Judges a case with `changes`, from the part `from` on.
+    pub fn judge(&self, case: usize, from: usize, changes: Vec<Change>) -> Reaction {
         let mut out = Reaction::default();
-        for (sentence, result) in self.replay.with_changes(case, sentence, changes) {
+        for (part, result) in self.replay.with_changes(case, from, changes) {
             // the last run of a repeated action counts
-            let (before, now) = (&self.replay.cases[case].sentences[sentence].actions, &result.actions);
+            let (before, now) = (&self.replay.cases[case].parts[part].actions, &result.actions);
             out.detected |= now.keys().any(|at| !before.contains_key(at));
             for (at, then) in before {
                 let now = now.get(at);
@@ -50,6 +50,7 @@ impl<'r> Judge<'r> {
                 out.detected = true;
                 match now {
                     Some(now) if !now.results.is_empty() => {
+                        let Some(sentence) = self.sentence_of(case, at) else { continue };
                         let failed = now.results.iter().filter(|r| !r.holds);
                         out.fails.extend(failed.filter_map(|r| Some((sentence, r.assertion.clone()?))));
                     }
@@ -61,6 +62,11 @@ impl<'r> Judge<'r> {
             }
         }
         out
+    }
+
+    /// The index of the sentence to which an action belongs.
+    fn sentence_of(&self, case: usize, at: &Address) -> Option<usize> {
+        self.replay.schedule.cases[case].sentences.iter().position(|s| at.is_within(&s.address))
     }
 
     /// The output of one attempt that decides.

@@ -108,7 +108,7 @@ fn collect(
                 action.foreach.iter().for_each(|foreach| names.add(&foreach.references()));
                 branches.iter().for_each(|b| names.join(&collect(b, visited, out)));
             }
-            ActionKind::Perform { .. } | ActionKind::Fault { .. } => {}
+            ActionKind::Perform { .. } | ActionKind::Fault { .. } | ActionKind::EveryObservation { .. } => {}
         }
         all.join(&names);
         out.entry(action.location.clone()).or_default().join(&names);

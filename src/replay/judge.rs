@@ -1,6 +1,7 @@
-//! Judges the cases of a record: first without changes, then from the sentence in which an observation is changed.
+//! Judges the cases of a record: first without changes, then from the part in which an observation is changed.
 use super::{
     cache::{NamesRead, names_read},
+    every::with_every_observation,
     record::{Record, RecordedObservation, RecordedOutcome},
     shorten::shortened,
     source::{Change, Learned, ReplaySource},
@@ -42,10 +43,11 @@ pub struct Replay {
 pub struct BaselineCase {
     /// The record without intermediate attempts if that gives the same results, otherwise the complete record.
     record: Arc<Record>,
-    /// The state before each sentence, and at the end.
+    /// The state before each part, and after the last one.
     states: Vec<State>,
     pub learned: Learned,
-    pub sentences: Vec<SentenceResult>,
+    /// The results of its sentences, and of the end of the case.
+    pub parts: Vec<PartResult>,
     verdict: Verdict,
 }
 
@@ -54,9 +56,11 @@ struct State {
     faults: Vec<String>,
 }
 
+/// The result of a part of a case: of a sentence, or of the end of the case.
 #[derive(Clone, Debug)]
-pub struct SentenceResult {
-    pub status: Status,
+pub struct PartResult {
+    /// Those of all sentences so far.
+    pub statuses: Vec<Status>,
     /// The last outcome of each action that ended.
     pub actions: HashMap<Address, RecordedOutcome>,
     /// Actions whose outcome was reused; actions inside them are reused as well.
@@ -64,19 +68,20 @@ pub struct SentenceResult {
 }
 
 impl BaselineCase {
-    /// Whether the verdict, and the last status and results of each sentence and action are the same.
+    /// Whether the verdict, and the statuses of the sentences and the last results of each action are the same.
     fn is_same(&self, other: &BaselineCase) -> bool {
-        let same = |(a, b): (&SentenceResult, &SentenceResult)| {
+        let same = |(a, b): (&PartResult, &PartResult)| {
             let same_outcome = |(at, outcome)| b.actions.get(at).is_some_and(|other| other.is_same(outcome));
-            a.status == b.status && a.actions.len() == b.actions.len() && a.actions.iter().all(same_outcome)
+            a.statuses == b.statuses && a.actions.len() == b.actions.len() && a.actions.iter().all(same_outcome)
         };
-        self.verdict == other.verdict && self.sentences.iter().zip(&other.sentences).all(same)
+        self.verdict == other.verdict && self.parts.iter().zip(&other.parts).all(same)
     }
 }
 
 impl Replay {
-    /// Judges every case of the record. A case that was not selected has no sentences.
+    /// Judges every case of the record. A case that was not selected has no parts.
     pub fn new(schedule: Arc<Schedule>, record: Arc<Record>) -> Result<Replay, VariableError> {
+        let record = Arc::new(with_every_observation(&record, &schedule));
         let base = recorded_base(&record, &schedule)?;
         let names_read = Arc::new(names_read(&schedule));
         let short = Arc::new(shortened(&record, &schedule));
@@ -102,30 +107,30 @@ impl Replay {
     fn baseline(&self, case: &Case, record: Arc<Record>) -> BaselineCase {
         let source = ReplaySource::new(record.clone(), self.names_read.clone());
         let mut state = State { execution: CaseExecution::new(case_scope(&self.base, &case.id)), faults: vec![] };
-        let (mut states, mut sentences) = (vec![], vec![]);
+        let (mut states, mut parts) = (vec![], vec![]);
         if self.record.cases.contains_key(&case.id) {
-            for i in 0..case.sentences.len() {
-                let (next, result) = self.judge_sentence(case, i, &state, &source);
+            for i in 0..=case.sentences.len() {
+                let (next, result) = self.judge_part(case, i, &state, &source);
                 states.push(std::mem::replace(&mut state, next));
-                sentences.push(result);
+                parts.push(result);
             }
         }
         let verdict = state.execution.outcome(false).verdict;
         states.push(state);
-        BaselineCase { record, states, sentences, learned: source.into_learned(), verdict }
+        BaselineCase { record, states, parts, learned: source.into_learned(), verdict }
     }
 
-    /// Judges a case with changed observations, from `sentence` on until the changes no longer make a difference.
-    /// Returns each judged sentence with its index.
-    pub fn with_changes(&self, case: usize, sentence: usize, changes: Vec<Change>) -> Vec<(usize, SentenceResult)> {
+    /// Judges a case with changed observations, from the part `from` on until the changes no longer make a difference. The parts are
+    /// the sentences, and the end of the case. Returns the result of each judged part with its index.
+    pub fn with_changes(&self, case: usize, from: usize, changes: Vec<Change>) -> Vec<(usize, PartResult)> {
         let (scheduled, baseline) = (&self.schedule.cases[case], &self.cases[case]);
         let source = ReplaySource::new(baseline.record.clone(), self.names_read.clone());
         let source = source.with_changes(&baseline.learned, changes);
         let mut out = vec![];
         let mut diverged: Option<State> = None;
-        for i in sentence..scheduled.sentences.len() {
+        for i in from..=scheduled.sentences.len() {
             let state = diverged.as_ref().unwrap_or(&baseline.states[i]);
-            let (next, result) = self.judge_sentence(scheduled, i, state, &source);
+            let (next, result) = self.judge_part(scheduled, i, state, &source);
             out.push((i, result));
             let unchanged = &baseline.states[i + 1];
             if next.faults == unchanged.faults && next.execution.converged(&unchanged.execution) {
@@ -136,24 +141,24 @@ impl Replay {
         out
     }
 
-    fn judge_sentence(
-        &self,
-        case: &Case,
-        i: usize,
-        state: &State,
-        source: &ReplaySource<'_>,
-    ) -> (State, SentenceResult) {
+    /// Judges a sentence, or after the last one the end of the case.
+    fn judge_part(&self, case: &Case, i: usize, state: &State, source: &ReplaySource<'_>) -> (State, PartResult) {
         let sink = Arc::new(CollectingSink::default());
         let context = RunContext::new(self.record.run_info(), self.base.secrets().clone(), sink.clone());
         let effects = CaseEffects { faults: Mutex::new(state.faults.clone()), ..CaseEffects::default() };
         let base = case_scope(&self.base, &case.id);
         let runner = ActionRunner::new(&context, source, &effects, &base);
         let mut execution = state.execution.clone();
-        run_to_end(execution.run_sentence(&case.sentences[i], &runner));
-        let status = execution.sentences.last().map_or(Status::NotReached, |s| s.status);
+        run_to_end(async {
+            match case.sentences.get(i) {
+                Some(sentence) => execution.run_sentence(sentence, &runner).await,
+                None => execution.run_end(&case.sentences, &runner).await,
+            }
+        });
+        let statuses = execution.sentences.iter().map(|s| s.status).collect();
         let actions = std::mem::take(&mut *sink.0.lock());
         let faults = runner.faults_in_force();
-        (State { execution, faults }, SentenceResult { status, actions, reused: source.take_reused() })
+        (State { execution, faults }, PartResult { statuses, actions, reused: source.take_reused() })
     }
 }
 

@@ -2,8 +2,10 @@
 //! observations.
 //!
 //! `record` reads a journal, `source` gives its observations to the engine, `cache` decides which outcomes
-//! can be reused, `shorten` leaves out attempts that decide nothing, `judge` judges the cases.
+//! can be reused, `shorten` leaves out attempts that decide nothing, `every` finds what
+//! assertions over every observation judge, `judge` judges the cases.
 mod cache;
+pub mod every;
 pub mod judge;
 pub mod record;
 pub mod shorten;

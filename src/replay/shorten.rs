@@ -1,7 +1,12 @@
 //! Leaves out recorded attempts that decide nothing, so that a replay is quick: all attempts of an `eventually` but the
 //! last, and most attempts of an `always`.
 use super::record::{Record, RecordedObservation};
-use crate::{address::Address, engine::schedule::Schedule, source::Location, value::Value};
+use crate::{
+    address::Address,
+    engine::schedule::{ActionKind, Schedule},
+    source::Location,
+    value::Value,
+};
 use std::collections::{HashMap, HashSet};
 
 /// Number of attempts of an `always` that are kept.
@@ -53,7 +58,7 @@ fn is_skipped(attempts: &[RecordedObservation], seq: u64) -> bool {
 fn locations_with_always(schedule: &Schedule) -> HashSet<Location> {
     let mut out = HashSet::new();
     schedule.visit_actions(&mut |action| {
-        if action.always.is_some() {
+        if action.always.is_some() || matches!(action.kind, ActionKind::EveryObservation { .. }) {
             out.insert(action.location.clone());
         }
     });

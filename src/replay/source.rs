@@ -154,6 +154,11 @@ impl ObservationSource for ReplaySource<'_> {
         recorded.map_or(NextAttempt::Stop, |r| NextAttempt::Recorded(r.map(|o| o.value).unwrap_or_default()))
     }
 
+    fn every_observation(&self, at: &Address) -> Option<Vec<Output>> {
+        let next = || self.take(at, ObservationKind::Verb);
+        Some(std::iter::from_fn(next).filter_map(Result::ok).collect())
+    }
+
     fn measured(&self, at: &Address, _: Value) -> Value {
         self.take(at, ObservationKind::Measured).and_then(|r| r.ok()).map(|o| o.value).unwrap_or_default()
     }

@@ -20,7 +20,15 @@ impl Compiler<'_> {
         specs.into_iter().filter_map(|s| self.action(s, names)).collect()
     }
 
-    fn action(&mut self, mut spec: ActionSpec, names: &mut Names) -> Option<ScheduledAction> {
+    fn action(&mut self, spec: ActionSpec, names: &mut Names) -> Option<ScheduledAction> {
+        // the actions inside of this one are not those of the sentence
+        let in_sentence = std::mem::take(&mut self.in_sentence);
+        let action = self.action_in(in_sentence, spec, names);
+        self.in_sentence = in_sentence;
+        action
+    }
+
+    fn action_in(&mut self, in_sentence: bool, mut spec: ActionSpec, names: &mut Names) -> Option<ScheduledAction> {
         let mut needs = Needs::new();
         self.check_references(spec.condition.iter().flat_map(Expression::references), names);
         let outer = names.depth();
@@ -39,11 +47,12 @@ impl Compiler<'_> {
             needs.shift_remove("item");
         }
         self.check_effects(&spec, &verb);
+        self.check_end(&spec, &verb, in_sentence, names);
         let undo = std::mem::take(&mut spec.undo);
         let undo = self.undo(&spec, undo, names);
         names.drop_to(outer);
         self.bind(&spec, &verb, names);
-        Some(ScheduledAction {
+        let scheduled = ScheduledAction {
             location: spec.span.location(),
             summary: verb.summary,
             kind: verb.kind,
@@ -61,7 +70,10 @@ impl Compiler<'_> {
             timeout: spec.timeout.map(|t| t.0),
             needs,
             undoing: self.undoing,
-        })
+            still_at_end: spec.still_at_end.is_some(),
+        };
+        self.refuse_repeated_change(spec.still_at_end.as_ref(), &scheduled);
+        Some(scheduled)
     }
 
     /// Checks a `foreach`. Returns the shape of an item.

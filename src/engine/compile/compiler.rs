@@ -31,6 +31,8 @@ pub(super) struct Compiler<'a> {
     /// Variables of the process environment.
     pub env_read: BTreeSet<String>,
     pub used_actions: HashSet<String>,
+    /// Directly in a step or an expected result, where actions may be performed at the end of the case.
+    pub in_sentence: bool,
     /// Inside an `undo`, where an unchecked response is allowed.
     pub undoing: bool,
     pub effects: Effects,
@@ -76,6 +78,7 @@ impl<'a> Compiler<'a> {
             used_vars: HashSet::new(),
             env_read: BTreeSet::new(),
             used_actions: HashSet::new(),
+            in_sentence: false,
             undoing: false,
             effects: Effects::default(),
         }

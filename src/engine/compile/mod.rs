@@ -1,6 +1,7 @@
 //! Compiles a plan for an environment into a schedule, or reports every problem in both.
 mod action;
 mod assertions;
+mod at_end;
 mod compiler;
 mod environment;
 mod inputs;

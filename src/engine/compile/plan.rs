@@ -130,7 +130,9 @@ impl Compiler<'_> {
             for (i, s) in list.into_iter().enumerate() {
                 let at = address.child(word).child(i + 1);
                 let location = s.text.span.location();
+                self.in_sentence = part != Part::Precondition;
                 let actions = self.actions(s.actions, &mut names);
+                self.in_sentence = false;
                 let needs = self.assertions(&s.assertions, None, &names);
                 let sentence = Sentence {
                     part,

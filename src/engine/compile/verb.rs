@@ -26,7 +26,7 @@ pub(super) struct CompiledVerb {
 }
 
 impl CompiledVerb {
-    fn new(kind: ActionKind, summary: impl Into<String>, shape: Shape, reads: Vec<Reference>) -> Self {
+    pub(super) fn new(kind: ActionKind, summary: impl Into<String>, shape: Shape, reads: Vec<Reference>) -> Self {
         CompiledVerb { kind, summary: summary.into(), shape, reads, implied: None, broken: false }
     }
 
@@ -50,6 +50,7 @@ impl Compiler<'_> {
             Verb::Use { action, inputs } => self.use_verb(&action, inputs, names),
             Verb::Parallel { branches, overlap, .. } => Some(self.parallel(branches, overlap, names)),
             Verb::Fault { breaks, name } => Some(self.fault(breaks, name.text)),
+            Verb::EveryObservation { verb } => self.every_observation(&verb, target),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::{
     expr::{AssertionResult, Scope, Template, Tree},
     outcome::{Blame, Status, Verdict},
     plan::{Environments, Reader, SecretSource, environment},
-    replay::{Record, source::ReplaySource},
+    replay::{Record, every::with_every_observation, source::ReplaySource},
     secrets::Secrets,
     source::Source,
     testing,
@@ -109,6 +109,10 @@ impl Executor for Fake {
     fn verb(&self) -> &'static str {
         "fake"
     }
+    fn fields(&self) -> &'static [&'static str] {
+        &["answered", "answer"]
+    }
+
     fn manual(&self) -> &'static str {
         ""
     }
@@ -422,7 +426,10 @@ pub async fn run_with(cases: &str, setting: Setting) -> TestRun {
         .zip([Arc::new(link) as Arc<dyn FaultSwitch>])
         .collect();
     let source: Arc<dyn ObservationSource> = match &setting.recorded {
-        Some(events) => Arc::new(ReplaySource::new(Arc::new(Record::of(events).unwrap()), Arc::default())),
+        Some(events) => {
+            let record = with_every_observation(&Record::of(events).unwrap(), &schedule);
+            Arc::new(ReplaySource::new(Arc::new(record), Arc::default()))
+        }
         None => live.clone(),
     };
     let context = Arc::new(RunContext {

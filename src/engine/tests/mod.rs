@@ -1,4 +1,5 @@
 //! Tests of judging, failures, undo and verdicts. Plans are YAML; `harness` runs them with scripted observations.
+mod at_end;
 mod completeness;
 mod deciding;
 mod environment;

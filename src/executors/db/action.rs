@@ -18,13 +18,15 @@ use crate::{
 };
 use async_trait::async_trait;
 
+pub(super) const FIELDS: &[&str] = &["rows", "affected"];
+
 /// Evidence is cut at this size, so further rows are not formatted.
 const MAX_RESPONSE_BYTES: usize = 64 << 10;
 
 #[async_trait]
 impl Action for DbAction {
     fn fields(&self) -> &'static [&'static str] {
-        &["rows", "affected"]
+        FIELDS
     }
 
     fn summary(&self) -> String {

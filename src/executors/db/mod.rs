@@ -46,6 +46,10 @@ impl Executor for Db {
         "db"
     }
 
+    fn fields(&self) -> &'static [&'static str] {
+        action::FIELDS
+    }
+
     fn manual(&self) -> &'static str {
         include_str!("../../../docs/verbs/db.md")
     }

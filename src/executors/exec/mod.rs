@@ -12,11 +12,17 @@ use crate::{
 };
 use async_trait::async_trait;
 
+const FIELDS: &[&str] = &["exit", "stdout", "stderr"];
+
 pub struct Exec;
 
 impl Executor for Exec {
     fn verb(&self) -> &'static str {
         "exec"
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        FIELDS
     }
 
     fn manual(&self) -> &'static str {
@@ -87,7 +93,7 @@ struct Program {
 #[async_trait]
 impl Action for Program {
     fn fields(&self) -> &'static [&'static str] {
-        &["exit", "stdout", "stderr"]
+        FIELDS
     }
 
     fn summary(&self) -> String {

@@ -37,6 +37,10 @@ impl Executor for Http {
         "http"
     }
 
+    fn fields(&self) -> &'static [&'static str] {
+        response::REDIRECT_STREAM_FIELDS
+    }
+
     fn manual(&self) -> &'static str {
         include_str!("../../../docs/verbs/http.md")
     }

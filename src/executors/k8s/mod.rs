@@ -45,6 +45,10 @@ impl Executor for K8s {
         "k8s"
     }
 
+    fn fields(&self) -> &'static [&'static str] {
+        output::FIELDS
+    }
+
     fn manual(&self) -> &'static str {
         include_str!("../../../docs/verbs/k8s.md")
     }

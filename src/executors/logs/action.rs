@@ -12,6 +12,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use std::time::Duration;
 
+pub(super) const FIELDS: &[&str] = &["lines"];
+
 pub(super) struct LogsAction {
     since: Option<Template>,
     tail: Option<Tree>,
@@ -78,7 +80,7 @@ impl LogsAction {
 #[async_trait]
 impl Action for LogsAction {
     fn fields(&self) -> &'static [&'static str] {
-        &["lines"]
+        FIELDS
     }
 
     fn summary(&self) -> String {

@@ -32,6 +32,10 @@ impl Executor for Logs {
         "logs"
     }
 
+    fn fields(&self) -> &'static [&'static str] {
+        action::FIELDS
+    }
+
     fn manual(&self) -> &'static str {
         include_str!("../../../docs/verbs/logs.md")
     }

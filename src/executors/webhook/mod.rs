@@ -30,6 +30,10 @@ impl Executor for Webhook {
         "webhook"
     }
 
+    fn fields(&self) -> &'static [&'static str] {
+        &["url", "deliveries", "reached"]
+    }
+
     fn manual(&self) -> &'static str {
         include_str!("../../../docs/verbs/webhook.md")
     }
