@@ -79,17 +79,21 @@ impl Draft<'_> {
         self.compile_with(environment, variables(set)?, selected)
     }
 
-    /// Like [`Draft::compile`], for all cases, with the variables that the plan sets for `prove`; `--set`
-    /// overrides them.
+    /// Like [`Draft::compile`], with the variables that the plan sets for `prove`; `--set` overrides them.
     #[cfg(feature = "sandbox")]
-    pub fn compile_for_proof(&self, environment: Option<&Environment>, set: &[String]) -> Result<Schedule, Failure> {
-        self.compile_with_own(environment, |plan| &plan.prove.set, set)
+    pub fn compile_for_proof(
+        &self,
+        environment: Option<&Environment>,
+        set: &[String],
+        selected: &dyn Fn(&Case) -> bool,
+    ) -> Result<Schedule, Failure> {
+        self.compile_with_own(environment, |plan| &plan.prove.set, set, selected)
     }
 
     /// Like [`Draft::compile`], for all cases, with the variables that the plan sets for a recorded run; `--set`
     /// overrides them.
     pub fn compile_for_record(&self, environment: &Environment, set: &[String]) -> Result<Schedule, Failure> {
-        self.compile_with_own(Some(environment), |plan| &plan.prove.record, set)
+        self.compile_with_own(Some(environment), |plan| &plan.prove.record, set, &|_| true)
     }
 
     fn compile_with_own(
@@ -97,10 +101,11 @@ impl Draft<'_> {
         environment: Option<&Environment>,
         own: fn(&Plan) -> &Vec<(Spanned, Tree)>,
         set: &[String],
+        selected: &dyn Fn(&Case) -> bool,
     ) -> Result<Schedule, Failure> {
         let own =
             self.plan.iter().flat_map(own).map(|(n, t)| (n.text.clone(), SetValue { tree: t.clone(), text: None }));
-        self.compile_with(environment, own.chain(variables(set)?).collect(), &|_| true).map(|(schedule, _)| schedule)
+        self.compile_with(environment, own.chain(variables(set)?).collect(), selected).map(|(schedule, _)| schedule)
     }
 
     fn compile_with(

@@ -10,28 +10,45 @@ use std::{
     time::Duration,
 };
 
-/// The run with one defect, or a control run without a defect.
+/// What the plan runs against.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Platform {
+    /// It has no defect.
+    Reference,
+    /// It differs from the reference, and is right all the same.
+    Variation(String),
+    Defect(String),
+}
+
+/// The runs against one platform: with a defect, each case that names it alone; otherwise all cases in one run.
 #[derive(Clone, Debug)]
 pub struct Row {
-    pub defect: Option<String>,
-    /// What the platform does with the defect.
+    pub platform: Platform,
+    /// What the platform does.
     pub about: String,
     /// The sentences that must fail; if empty, any failed sentence catches the defect.
     pub breaks: Vec<Address>,
-    /// Or why the platform did not start, or the run was stopped.
+    /// Or why the platform did not start, or a run was stopped.
     pub outcome: Result<RunResult, String>,
+    /// The time of all runs together.
     pub took: Duration,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RunResult {
-    /// The status of every sentence.
+    /// The status of every sentence of the cases.
     pub statuses: BTreeMap<Address, Status>,
-    /// In the plan's order.
+    /// The cases that ran, in the plan's order.
     pub cases: Vec<(String, Verdict)>,
 }
 
 impl RunResult {
+    /// Adds the result of a run of other cases.
+    pub fn add(&mut self, other: RunResult) {
+        self.statuses.extend(other.statuses);
+        self.cases.extend(other.cases);
+    }
+
     fn failed(&self, at: &Address) -> bool {
         self.statuses.get(at) == Some(&Status::Failed)
     }
@@ -50,6 +67,10 @@ pub enum DefectOutcome {
 }
 
 impl Row {
+    fn is_defect(&self) -> bool {
+        matches!(self.platform, Platform::Defect(_))
+    }
+
     pub fn defect_outcome(&self) -> DefectOutcome {
         let run = match &self.outcome {
             Err(why) => return DefectOutcome::Failed(why.clone()),
@@ -66,9 +87,9 @@ impl Row {
 
     /// Whether the defect was caught, or all cases of the control passed.
     pub fn holds(&self) -> bool {
-        match (&self.defect, &self.outcome) {
-            (Some(_), _) => self.defect_outcome() == DefectOutcome::Caught,
-            (None, run) => run.as_ref().is_ok_and(|run| run.cases.iter().all(|(_, v)| *v == Verdict::Passed)),
+        match &self.outcome {
+            _ if self.is_defect() => self.defect_outcome() == DefectOutcome::Caught,
+            run => run.as_ref().is_ok_and(|run| run.cases.iter().all(|(_, v)| *v == Verdict::Passed)),
         }
     }
 
@@ -93,18 +114,21 @@ impl Row {
 
     /// One line for the terminal.
     pub fn line(&self) -> String {
-        let name = self.defect.as_deref().unwrap_or("no defect");
+        let name = match &self.platform {
+            Platform::Reference => "no defect",
+            Platform::Variation(name) | Platform::Defect(name) => name,
+        };
         let took = format!("{:.1} s", self.took.as_secs_f64());
-        let outcome = match (&self.defect, self.defect_outcome()) {
-            (None, _) if self.holds() => "passed".to_string(),
-            (None, DefectOutcome::Failed(why)) | (Some(_), DefectOutcome::Failed(why)) => format!("run failed: {why}"),
-            (None, _) => format!("failed without a defect: {}", self.failed_cases().join(", ")),
-            (Some(_), DefectOutcome::Caught) => format!("caught by {}", self.failed_cases().join(", ")),
-            (Some(_), DefectOutcome::CaughtElsewhere(missed)) => {
+        let outcome = match self.defect_outcome() {
+            DefectOutcome::Failed(why) => format!("run failed: {why}"),
+            _ if !self.is_defect() && self.holds() => "passed".to_string(),
+            _ if !self.is_defect() => format!("failed without a defect: {}", self.failed_cases().join(", ")),
+            DefectOutcome::Caught => format!("caught by {}", self.failed_cases().join(", ")),
+            DefectOutcome::CaughtElsewhere(missed) => {
                 let missed = missed.iter().map(Address::as_str).collect::<Vec<_>>().join(", ");
                 format!("failed in {}, but not in {missed}", self.failed_cases().join(", "))
             }
-            (Some(_), DefectOutcome::Survived) => "survived: no sentence failed".to_string(),
+            DefectOutcome::Survived => "survived: no sentence failed".to_string(),
         };
         format!("{name:<34} {outcome} ({took})")
     }
@@ -117,7 +141,8 @@ impl Row {
 }
 
 pub struct Matrix {
-    /// In the order of the defect catalogue, between two control runs.
+    /// The defects in the order of their catalogue; before them the reference and its variations, after them the
+    /// reference again.
     pub rows: Vec<Row>,
     /// The text of each sentence of the plan.
     pub sentences: HashMap<Address, String>,
@@ -133,21 +158,21 @@ impl Matrix {
         let mut out = String::new();
         for row in self.rows.iter().filter(|r| !r.holds()) {
             let _ = writeln!(out, "{}", row.line());
-            if let (Some(_), DefectOutcome::CaughtElsewhere(missed)) = (&row.defect, row.defect_outcome()) {
+            if let (true, DefectOutcome::CaughtElsewhere(missed)) = (row.is_defect(), row.defect_outcome()) {
                 for at in missed {
                     let _ = writeln!(out, "{:<34} {}: {}", "", at.case(), self.words(&at));
                 }
             }
         }
         let count = |of_defects: bool| {
-            let rows = self.rows.iter().filter(|r| r.defect.is_some() == of_defects);
+            let rows = self.rows.iter().filter(|r| r.is_defect() == of_defects);
             (rows.clone().filter(|r| r.holds()).count(), rows.count())
         };
         let ((caught, all), (passed, controls)) = (count(true), count(false));
         let _ = writeln!(
             out,
-            "{caught} of {all} defects caught by every sentence that they break; {passed} of {controls} runs without a \
-             defect passed"
+            "{caught} of {all} defects caught by every sentence that they break, in cases run alone; {passed} of \
+             {controls} platforms without a defect passed"
         );
         out
     }
@@ -160,25 +185,36 @@ impl Matrix {
     /// Renders a table of defects and cases, and the defects that break each sentence, as Markdown. `escaped` escapes
     /// a sentence.
     pub fn markdown(&self, escaped: &dyn Fn(&str) -> String) -> String {
-        let finished = self.rows.iter().find_map(|r| r.outcome.as_ref().ok());
-        let cases: Vec<&str> = finished.into_iter().flat_map(|run| &run.cases).map(|(id, _)| id.as_str()).collect();
+        let runs = self.rows.iter().filter_map(|r| r.outcome.as_ref().ok());
+        let fullest = runs.max_by_key(|run| run.cases.len());
+        let cases: Vec<&str> = fullest.into_iter().flat_map(|run| &run.cases).map(|(id, _)| id.as_str()).collect();
         let short = |id: &&str| id.rsplit('-').next().unwrap_or(id).to_string();
         let mut out = String::from(
-            "\n## Defects of the platform\n\nThe plan run against the sandbox with each of its defects. **✗**: failed \
-             where the defect breaks it; ✗: failed elsewhere; **missed**: not failed where the defect breaks it; \
-             ·: passed.\n\n",
+            "\n## Defects of the platform\n\nThe plan run against the sandbox with each of its defects: each case that \
+             the defect breaks, alone. Before and after them all cases, against platforms without a defect. **✗**: \
+             failed where the defect breaks it; **missed**: not failed where the defect breaks it; ·: passed.\n\n",
         );
         let heads = cases.iter().map(short).collect::<Vec<_>>().join(" | ");
         let _ = writeln!(out, "| Defect | What the platform does | {heads} | Outcome | Took |");
         let _ = writeln!(out, "| --- | --- |{} --- | ---: |", " :-: |".repeat(cases.len()));
         for row in &self.rows {
-            let name = row.defect.as_ref().map_or("*no defect*".to_string(), |d| format!("`{d}`"));
-            let outcome = match (&row.defect, row.defect_outcome()) {
-                (None, _) => if row.holds() { "passed" } else { "**failed**" }.to_string(),
-                (_, DefectOutcome::Caught) => "caught".to_string(),
-                (_, DefectOutcome::CaughtElsewhere(_)) => "**caught elsewhere**".to_string(),
-                (_, DefectOutcome::Survived) => "**survived**".to_string(),
-                (_, DefectOutcome::Failed(_)) => "**not run**".to_string(),
+            let name = match &row.platform {
+                Platform::Reference => "*no defect*".to_string(),
+                Platform::Variation(name) => format!("*no defect*, `{name}`"),
+                Platform::Defect(name) => format!("`{name}`"),
+            };
+            let outcome = match row.defect_outcome() {
+                DefectOutcome::Failed(_) => "**not run**",
+                _ if !row.is_defect() => {
+                    if row.holds() {
+                        "passed"
+                    } else {
+                        "**failed**"
+                    }
+                }
+                DefectOutcome::Caught => "caught",
+                DefectOutcome::CaughtElsewhere(_) => "**caught elsewhere**",
+                DefectOutcome::Survived => "**survived**",
             };
             let cells = cases.iter().map(|c| row.cell(c)).collect::<Vec<_>>().join(" | ");
             let _ = writeln!(out, "| {name} | {} | {cells} | {outcome} | {:.1} s |", row.about, row.took.as_secs_f64());
@@ -186,7 +222,9 @@ impl Matrix {
         let mut broken: BTreeMap<&Address, Vec<&str>> = BTreeMap::new();
         for row in &self.rows {
             for at in &row.breaks {
-                broken.entry(at).or_default().extend(row.defect.as_deref());
+                if let Platform::Defect(name) = &row.platform {
+                    broken.entry(at).or_default().push(name);
+                }
             }
         }
         out += "\nDefects that break each sentence:\n\n";
@@ -210,7 +248,7 @@ mod tests {
         let failed = |case: &str| statuses.iter().any(|(a, m)| at(a).case() == case && *m != Status::Passed);
         let verdict = |case: &str| if failed(case) { Verdict::Failed } else { Verdict::Passed };
         Row {
-            defect: defect.map(str::to_owned),
+            platform: defect.map_or(Platform::Reference, |name| Platform::Defect(name.into())),
             about: "it errs".into(),
             breaks: breaks.iter().map(|s| at(s)).collect(),
             outcome: Ok(RunResult {
@@ -251,7 +289,7 @@ mod tests {
         assert!(!row(None, &[], &[("A/steps/1", Status::Errored)]).holds());
         let broken = Row { outcome: Err("no port".into()), ..row(None, &[], &[]) };
         assert!(!broken.holds());
-        let broken = Row { defect: Some("d".into()), ..broken };
+        let broken = Row { platform: Platform::Defect("d".into()), ..broken };
         assert_eq!((broken.holds(), broken.defect_outcome()), (false, DefectOutcome::Failed("no port".into())));
     }
 
@@ -274,7 +312,8 @@ mod tests {
         assert!(page.contains("but not in A/expected/1") && page.contains("A: all there"), "{page}");
         assert!(
             page.contains(
-                "1 of 2 defects caught by every sentence that they break; 1 of 1 runs without a defect passed"
+                "1 of 2 defects caught by every sentence that they break, in cases run alone; 1 of 1 platforms without a \
+                 defect passed"
             ),
             "{page}"
         );
