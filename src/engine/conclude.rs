@@ -1,14 +1,15 @@
 //! Evaluates the assertions of an action, binds its names and reports its end.
 use super::{
+    evaluate::evaluate,
     results::{ActionOutcome, ObservationTime, first_failure, observed_values, status_of},
     runner::{ActionRunner, Invocation},
 };
 use crate::{
     event::EventKind,
-    expr::{AssertionResult, Scope, Template, assertion::evaluate_checks, matching::match_pattern, pattern::Matcher},
+    expr::{AssertionResult, Scope},
     outcome::Status,
     plan::Assertions,
-    value::{Map, Value},
+    value::Value,
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -30,22 +31,6 @@ pub(super) struct Judged {
 /// A reason that names the request it is about.
 pub(super) fn with_request(request: Option<&str>, reason: String) -> String {
     request.map_or_else(|| reason.clone(), |request| format!("`{request}`: {reason}"))
-}
-
-/// Evaluates a pattern and checks. The pattern is matched against `output`, or without one against the names in scope.
-pub(super) fn evaluate(assertions: &Assertions, output: Option<&Value>, scope: &Scope) -> Vec<AssertionResult> {
-    let mut out = vec![];
-    if let Some(p) = &assertions.pattern {
-        let named =
-            |(k, ..): &(Template, _, _)| Some((k.as_literal()?.to_string(), scope.get(k.as_literal()?)?.clone()));
-        let in_scope = match (output, &p.matcher) {
-            (None, Matcher::Map(entries)) => entries.iter().filter_map(named).collect(),
-            _ => Map::new(),
-        };
-        match_pattern(p, "", Some(output.unwrap_or(&Value::from(in_scope))), scope, &mut out);
-    }
-    evaluate_checks(&assertions.checks, scope, &mut out);
-    out
 }
 
 impl ActionRunner<'_> {

@@ -1,7 +1,7 @@
 //! Data that all cases of a run share.
 use super::{
-    every::Observers,
     live::LiveSource,
+    observers::Observers,
     schedule::{Fault, Schedule, ScheduledAction},
 };
 use crate::{

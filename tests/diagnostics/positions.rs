@@ -33,6 +33,8 @@ pub const EXCEPTIONS: &[(&str, &[Position], &[&str])] = &[
             "empty-action",
             "single-branch",
             "missing-assertion",
+            "misplaced-end",
+            "repeated-change",
             "signature-mismatch",
             "protected-environment",
             "multiple-bodies",
