@@ -20,6 +20,8 @@ use crate::{
 };
 use jiff::Timestamp;
 use std::{
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -106,7 +108,8 @@ pub fn new_run(root: &Path) -> RunInfo {
 pub fn journal_path(root: &Path, run: &str) -> Result<PathBuf, Failure> {
     let data = root.join(".tp-runner");
     let folder = data.join("runs").join(run);
-    let created = std::fs::create_dir_all(&folder).and_then(|()| {
+    // only the user may read what was observed
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(&folder).and_then(|()| {
         let ignore = data.join(".gitignore");
         if ignore.exists() { Ok(()) } else { std::fs::write(ignore, "*\n") }
     });

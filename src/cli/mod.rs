@@ -32,6 +32,8 @@ mod run;
 mod sandbox;
 mod secrets;
 mod signals;
+#[cfg(target_os = "linux")]
+mod supervise;
 
 use self::failure::Failure;
 use crate::{executors, expr::STACK_BYTES};
@@ -47,6 +49,13 @@ pub fn command() -> clap::Command {
 }
 
 pub fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    {
+        if let Some(code) = supervise::main() {
+            return code;
+        }
+        std::env::current_exe().into_iter().for_each(executors::process_group::start_through);
+    }
     // Two TLS stacks are linked: both need the same provider before the first connection.
     executors::net::install_tls_provider();
     let args = match args::Args::try_parse() {

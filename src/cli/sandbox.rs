@@ -12,6 +12,7 @@ use crate::{
     executor::Registry,
     plan::Environment,
     relay::{FaultMode, Relay},
+    report::file::write_private,
     source::Source,
 };
 use axum::{
@@ -20,7 +21,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing::post,
 };
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{fs::Permissions, net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tp_runner_sandbox::{self as sandbox, Database, DatabaseSwitch, Sandbox, cluster, defect::Defect};
@@ -86,7 +87,11 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 
 impl Platform {
     pub async fn start(parts: &SandboxArgs, listen: SocketAddr) -> Result<Platform, Error> {
-        let folder = tempfile::Builder::new().prefix("tp-runner-sandbox-").tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("tp-runner-sandbox-")
+            // it holds credentials of the cluster and the database
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir()?;
         let secret = || uuid::Uuid::new_v4().simple().to_string();
 
         // The platform connects to the cluster through a relay, the runner directly.
@@ -110,8 +115,8 @@ impl Platform {
             }
         };
         let platform_kubeconfig = folder.path().join("platform-kubeconfig");
-        std::fs::write(folder.path().join("kubeconfig"), runner_config)?;
-        std::fs::write(&platform_kubeconfig, platform_config)?;
+        write_private(&folder.path().join("kubeconfig"), |out| out.write_all(runner_config.as_bytes()))?;
+        write_private(&platform_kubeconfig, |out| out.write_all(platform_config.as_bytes()))?;
 
         // The platform connects to PostgreSQL through a relay, too.
         let (database, database_relay) = match &parts.database {
@@ -273,7 +278,7 @@ pub async fn command(args: args::Sandbox) -> Result<u8, Failure> {
     let platform = Platform::start(&args.sandbox, args.listen).await.map_err(failed)?;
     if let Some(file) = &args.env_file {
         let text = platform.environment_text(STANDING);
-        crate::report::file::write_atomically(file, |out| out.write_all(text.as_bytes()))
+        write_private(file, |out| out.write_all(text.as_bytes()))
             .map_err(|e| failed(format!("cannot write `{}`: {e}", file.display()).into()))?;
     }
     print::out(format_args!("{}\n", platform.about()));

@@ -7,12 +7,20 @@ use crate::{
         scopes::{is_ordinary_name, run_scope},
     },
     executor::RunInfo,
+    executors::process_group::ProcessGroup,
     expr::Scope,
     plan::SecretSource,
     secrets::Secrets,
     value::Value,
 };
-use std::{path::Path, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    path::Path,
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{io::AsyncReadExt, process::Command};
 
 /// Time for a program to print a secret: a user may have to unlock a store.
 const SECRET_COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
@@ -73,17 +81,33 @@ async fn command_output(words: &[String], dir: &Path) -> Result<String, String> 
     let [program, arguments @ ..] = words else {
         return Err("expected a program and its arguments, found an empty list".into());
     };
-    let mut command = tokio::process::Command::new(program);
-    command.args(arguments).current_dir(dir).kill_on_drop(true);
-    command.stdin(Stdio::inherit()).stderr(Stdio::inherit()).stdout(Stdio::piped());
-    let output = match tokio::time::timeout(SECRET_COMMAND_TIMEOUT, command.output()).await {
-        Ok(output) => output.map_err(|e| format!("cannot start `{program}`: {e}"))?,
+    let failed = |e: io::Error| format!("cannot start `{program}`: {e}");
+    let work = async {
+        // only a program in the runner's own group may read from the terminal
+        let in_foreground = io::stdin().is_terminal();
+        let mut command = match in_foreground {
+            true => Command::new(program),
+            false => ProcessGroup::command(program, arguments, dir)?,
+        };
+        command.stdin(Stdio::inherit()).stderr(Stdio::inherit()).stdout(Stdio::piped());
+        if in_foreground {
+            let output = command.args(arguments).current_dir(dir).kill_on_drop(true).output().await?;
+            return Ok((output.status, output.stdout));
+        }
+        let (mut group, mut stdout) = (ProcessGroup::spawn(&mut command)?, vec![]);
+        if let Some(mut pipe) = group.leader.stdout.take() {
+            pipe.read_to_end(&mut stdout).await?;
+        }
+        Ok((group.leader.wait().await?, stdout))
+    };
+    let (status, stdout) = match tokio::time::timeout(SECRET_COMMAND_TIMEOUT, work).await {
+        Ok(ended) => ended.map_err(failed)?,
         Err(_) => return Err(format!("`{program}` did not finish within {SECRET_COMMAND_TIMEOUT:?}")),
     };
-    if !output.status.success() {
-        return Err(format!("`{program}` ended with {}", output.status));
+    if !status.success() {
+        return Err(format!("`{program}` ended with {status}"));
     }
-    let text = String::from_utf8(output.stdout).map_err(|_| format!("the output of `{program}` is not UTF-8"))?;
+    let text = String::from_utf8(stdout).map_err(|_| format!("the output of `{program}` is not UTF-8"))?;
     Ok(trim_line_breaks(text))
 }
 

@@ -1,7 +1,10 @@
-//! Ctrl-C and SIGTERM: the first signal cancels the run and runs its undo actions, the second exits
+//! Ctrl-C, SIGTERM and SIGHUP: the first signal cancels the run and runs its undo actions, the second exits
 //! immediately and lists what was not undone.
 use super::{exit, failure::Failure, print};
-use crate::event::{Event, EventKind, EventSink, SinkError};
+use crate::{
+    event::{Event, EventKind, EventSink, SinkError},
+    executors::process_group,
+};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -59,10 +62,12 @@ impl Interrupts {
     }
 }
 
-/// Ctrl-C and SIGTERM.
+/// Ctrl-C, SIGTERM and SIGHUP: the end of the terminal.
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// `None` under `nohup`, which ignores it.
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
@@ -71,15 +76,30 @@ impl Signals {
         let install = |kind| {
             signal(kind).map_err(|e| Failure::unreachable(format!("error: cannot install signal handlers: {e}")))
         };
-        Ok(Signals { interrupt: install(SignalKind::interrupt())?, terminate: install(SignalKind::terminate())? })
+        // a write above the limit of the file size is then an error of that write, and ends nothing
+        let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
+        Ok(Signals {
+            interrupt: install(SignalKind::interrupt())?,
+            terminate: install(SignalKind::terminate())?,
+            hang_up: if is_ignored(SignalKind::hangup()) { None } else { Some(install(SignalKind::hangup())?) },
+        })
     }
 
     pub async fn recv(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = async { self.hang_up.as_mut()?.recv().await }, if self.hang_up.is_some() => {}
         }
     }
+}
+
+/// Whether the process that started this one made it ignore a signal. Unknown without `/proc`: then it did not.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (kind.as_raw_value() - 1)) != 0
 }
 
 /// Handles signals from now on.
@@ -98,6 +118,7 @@ pub fn listen() -> Result<Interrupts, Failure> {
                 continue;
             }
             shared.kill.cancel();
+            process_group::kill_all();
             let pending = shared.pending.list();
             if pending.is_empty() {
                 print::err(format_args!("exited immediately; nothing to clean up\n"));

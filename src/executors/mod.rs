@@ -9,7 +9,7 @@ pub mod http;
 pub mod k8s;
 pub mod logs;
 pub mod net;
-mod process_group;
+pub mod process_group;
 mod received_secrets;
 #[cfg(test)]
 mod tests;

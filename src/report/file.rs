@@ -2,22 +2,28 @@
 use std::{
     fs,
     io::{self, BufWriter, Write},
+    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
 /// Replaces `path` atomically: until the content is complete, and after a failure, the old file
 /// stays. Creates missing folders.
 pub fn write_atomically(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    write(path, 0o666, content)
+}
+
+/// Like [`write_atomically`], for a file that only the user may read.
+pub fn write_private(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    write(path, 0o600, content)
+}
+
+fn write(path: &Path, mode: u32, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".report-");
-    #[cfg(unix)]
-    {
-        // Temporary files are private by default; others may read a report. The umask still applies.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
+    // The umask still applies.
+    builder.permissions(fs::Permissions::from_mode(mode));
     let mut out = BufWriter::new(builder.tempfile_in(folder)?);
     content(&mut out)?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -52,15 +58,16 @@ mod tests {
         assert!(write_atomically(&folder.path().join("file/report.md"), |_| Ok(())).is_err());
     }
 
-    #[cfg(unix)]
     #[test]
-    fn written_file_has_default_permissions() {
-        use std::os::unix::fs::PermissionsExt;
+    fn written_file_has_default_permissions_unless_it_is_private() {
         let folder = tempfile::tempdir().unwrap();
-        let (ours, plain) = (folder.path().join("ours"), folder.path().join("plain"));
+        let (ours, private, plain) =
+            (folder.path().join("ours"), folder.path().join("private"), folder.path().join("plain"));
         write_atomically(&ours, |_| Ok(())).unwrap();
         fs::write(&plain, "").unwrap();
         let mode = |p| fs::metadata(p).unwrap().permissions().mode();
         assert_eq!(mode(&ours), mode(&plain));
+        write_private(&private, |_| Ok(())).unwrap();
+        assert_eq!(mode(&private) & 0o777, 0o600);
     }
 }

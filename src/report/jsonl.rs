@@ -3,6 +3,7 @@ use crate::event::{Event, EventSink, SinkError};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
@@ -16,12 +17,12 @@ pub struct JsonLines {
 }
 
 impl JsonLines {
-    /// Creates the file and its folders if missing. Removes an incomplete last line left by a killed process.
+    /// Creates the file, which only the user may read, and its folders if missing. Removes an incomplete last line left by a killed process.
     pub fn open(path: &Path) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         repair_last_line(&mut file)?;
         Ok(JsonLines { file, buffer: Vec::new() })
     }

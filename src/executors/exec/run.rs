@@ -51,10 +51,6 @@ pub(super) async fn run(cx: &ActionContext<'_>, command: &Command) -> Result<Out
     let line = command.shell_line();
     cx.note(EvidenceKind::Request, line.as_str());
     cx.note(EvidenceKind::Reproduce, line);
-    let mut process = tokio::process::Command::new(program);
-    process.args(arguments).envs(command.env.iter().map(|(k, v)| (k, v))).current_dir(&cx.run.dir);
-    process.stdin(if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-    process.stdout(Stdio::piped()).stderr(Stdio::piped());
     let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::NotFound if !cx.run.dir.is_dir() => {
             ActionError::Unreachable(format!("cannot run `{program}`: no such folder `{}`", cx.run.dir.display()))
@@ -64,6 +60,10 @@ pub(super) async fn run(cx: &ActionContext<'_>, command: &Command) -> Result<Out
         }
         _ => ActionError::Unreachable(format!("cannot run `{program}`: {e}")),
     };
+    let mut process = ProcessGroup::command(program, arguments, &cx.run.dir).map_err(failed)?;
+    process.envs(command.env.iter().map(|(k, v)| (k, v)));
+    process.stdin(if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+    process.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut group = ProcessGroup::spawn(&mut process).map_err(failed)?;
     cx.mark_sent();
     let (stdin, stdout, stderr) = (group.leader.stdin.take(), group.leader.stdout.take(), group.leader.stderr.take());

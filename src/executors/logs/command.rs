@@ -1,7 +1,7 @@
 //! Runs a program that prints a log.
 use crate::{executor::ActionError, executors::process_group::ProcessGroup};
 use std::{io, path::Path, process::Stdio};
-use tokio::{io::AsyncReadExt, process::Command};
+use tokio::io::AsyncReadExt;
 
 const MAX_STDERR_BYTES: u64 = 64 << 10;
 
@@ -25,8 +25,8 @@ pub(super) async fn run(words: &[String], dir: &Path, max_bytes: u64) -> Result<
         }
         _ => ActionError::Unreachable(format!("cannot run `{program}`: {e}")),
     };
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = ProcessGroup::command(program, arguments, dir).map_err(failed)?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut group = ProcessGroup::spawn(&mut command).map_err(failed)?;
     let (stdout, stderr) = (group.leader.stdout.take(), group.leader.stderr.take());
     let (stdout, stderr) = tokio::join!(read_up_to(stdout, max_bytes + 1), read_up_to(stderr, MAX_STDERR_BYTES));
