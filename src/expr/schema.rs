@@ -1,9 +1,13 @@
 //! Compiles `$schema`: a JSON Schema in the plan, in a file, or in an OpenAPI document. The reader of the plan loads
 //! the file and passes its content to [`Schema::bind`].
+mod exact;
 mod keywords;
 mod openapi;
 
-pub use self::keywords::{Checker, Refusal, build};
+pub use self::{
+    exact::Document,
+    keywords::{Checker, Refusal, build},
+};
 use self::{keywords::local, openapi::to_json_schema};
 use super::template::Tree;
 use crate::{
@@ -59,24 +63,25 @@ impl Schema {
         }
         let tree = Tree::compile(node, problems);
         if tree.references().is_empty() {
-            checked(build(&node.to_value().to_json(), "", false), &node.span, problems)
+            checked(build(Document::from(&node.to_value()), "", false), &node.span, problems)
         } else {
             Schema::Rendered(tree)
         }
     }
 
     /// Completes a [`Schema::File`] with the content of its file.
-    pub fn bind(&mut self, document: &Json, problems: &mut Diagnostics) {
+    pub fn bind(&mut self, document: &Document, problems: &mut Diagnostics) {
         let Schema::File(file) = &*self else { return };
-        *self = match file.selection.pointer(&file.file, document) {
-            Ok(None) => checked(build(document, "", false), &file.span, problems),
+        *self = match file.selection.pointer(&file.file, &document.json) {
+            Ok(None) => checked(build(document.clone(), "", false), &file.span, problems),
             Ok(Some(pointer)) => {
                 let start = local(&pointer).unwrap_or_default();
                 // the schema keeps the whole document, so that its references resolve
-                let mut all = to_json_schema(document, &start);
+                let mut all = to_json_schema(&document.json, &start);
                 all["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
                 all["$ref"] = utf8_percent_encode(&pointer, FRAGMENT).to_string().into();
-                checked(build(&all, &start, true), &file.span, problems)
+                let all = Document { json: all, numbers: document.numbers.clone() };
+                checked(build(all, &start, true), &file.span, problems)
             }
             Err(d) => {
                 problems.push(*d);
@@ -233,16 +238,25 @@ fn escaped(step: &str) -> String {
 mod tests {
     use super::*;
     use crate::{source::Source, yaml};
-    use jsonschema::Validator;
     use serde_json::json;
 
-    fn schema(text: &str, document: &Json) -> Result<Arc<Validator>, Vec<(&'static str, String)>> {
+    /// A schema that is asked about JSON.
+    #[derive(Debug)]
+    struct Compiled(Arc<Checker>);
+
+    impl Compiled {
+        fn is_valid(&self, value: &Json) -> bool {
+            self.0.errors(&value.clone().into()).is_empty()
+        }
+    }
+
+    fn schema(text: &str, document: &Json) -> Result<Compiled, Vec<(&'static str, String)>> {
         let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: text.into() })).unwrap();
         let mut problems = Diagnostics::default();
         let mut schema = Schema::compile(&node, &mut problems);
-        schema.bind(document, &mut problems);
+        schema.bind(&Document::from(&document.clone().into()), &mut problems);
         match schema {
-            Schema::Ready(v) => Ok(Arc::new(v.validator.clone())),
+            Schema::Ready(v) => Ok(Compiled(v)),
             _ => Err(problems.0.iter().map(|d| (d.code, format!("{} {:?}", d.message, d.help))).collect()),
         }
     }

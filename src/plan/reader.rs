@@ -3,7 +3,7 @@
 use super::model::Spanned;
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    expr::{Expression, Scope, Template, Tree},
+    expr::{Expression, Scope, Template, Tree, schema::Document},
     language::Key,
     source::{Source, Span},
     yaml::{Kind, Node, check_keys, check_numbers, duplicate_key, missing_key, parse, wrong_type},
@@ -31,7 +31,7 @@ pub struct Reader<'a> {
     /// The names of an environment file: `env`, the variables of the process. `None`: they are not known.
     pub variables: Option<Scope>,
     /// Schema files, each loaded once.
-    pub(super) documents: HashMap<PathBuf, serde_json::Value>,
+    pub(super) documents: HashMap<PathBuf, Document>,
 }
 
 impl<'a> Reader<'a> {

@@ -1,6 +1,11 @@
 //! Loads the schema files that patterns name.
 use super::reader::Reader;
-use crate::{expr::schema::Schema, source::Source, yaml::parse};
+use crate::{
+    expr::schema::{Document, Schema},
+    source::Source,
+    value::json,
+    yaml::parse,
+};
 use std::{path::Path, sync::Arc};
 
 impl Reader<'_> {
@@ -21,13 +26,14 @@ impl Reader<'_> {
         schema.bind(&self.documents[&path], &mut self.problems);
     }
 
-    fn document(&self, path: &Path) -> Result<serde_json::Value, String> {
+    fn document(&self, path: &Path) -> Result<Document, String> {
         let name = path.display().to_string();
         let text = self.files.read(path).map_err(|e| format!("cannot read `{name}`: {e}"))?;
-        if let Ok(json) = serde_json::from_str(&text) {
-            return Ok(json);
+        if let Ok(value) = json::read(&text) {
+            return Ok(Document::from(&value));
         }
         let node = parse(&Arc::new(Source { name: name.clone(), text }));
-        node.map(|n| n.to_value().to_json()).map_err(|d| format!("expected JSON or YAML in `{name}`: {}", d.message))
+        node.map(|n| Document::from(&n.to_value()))
+            .map_err(|d| format!("expected JSON or YAML in `{name}`: {}", d.message))
     }
 }

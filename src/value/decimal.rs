@@ -1,7 +1,11 @@
 //! The decimal value of a number as it is spelled.
+use std::cmp::Ordering;
+
+/// Longer numbers are not divided.
+const MAX_DIVIDEND_DIGITS: usize = 10_000;
 
 /// Equal for two spellings of one number: `1.50` and `15e-1`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Decimal {
     negative: bool,
     /// Without zeros at either end; empty for zero.
@@ -44,6 +48,60 @@ impl Decimal {
         let n: i128 = format!("0{}{}", self.digits, "0".repeat(zeros)).parse().ok()?;
         Some(if self.negative { -n } else { n })
     }
+
+    pub fn is_integer(&self) -> bool {
+        self.exponent >= 0
+    }
+
+    /// Whether it is an integer times `divisor`. `None`: one of them has too many digits to tell.
+    pub fn is_multiple_of(&self, divisor: &Decimal) -> Option<bool> {
+        if self.digits.is_empty() || divisor.digits.is_empty() {
+            return Some(self.digits.is_empty());
+        }
+        let shared = self.exponent.min(divisor.exponent);
+        let zeros = |exponent: i64| usize::try_from(exponent.checked_sub(shared)?).ok();
+        let scale = u128::try_from(zeros(divisor.exponent)?).ok().and_then(|n| 10u128.checked_pow(n.try_into().ok()?));
+        // the remainder of each digit must fit
+        let scaled = scale.and_then(|scale| divisor.digits.parse::<u128>().ok()?.checked_mul(scale)?.checked_mul(10));
+        let Some(divisor_by_ten) = scaled else {
+            return (self.magnitude() < divisor.magnitude()).then_some(false);
+        };
+        let (divisor, zeros) = (divisor_by_ten / 10, zeros(self.exponent)?);
+        if self.digits.len().saturating_add(zeros) > MAX_DIVIDEND_DIGITS {
+            return None;
+        }
+        let digits = self.digits.bytes().map(|b| u128::from(b - b'0')).chain(std::iter::repeat_n(0, zeros));
+        Some(digits.fold(0, |rest, digit| (rest * 10 + digit) % divisor) == 0)
+    }
+
+    /// Orders decimals of one sign by their distance from zero.
+    fn magnitude(&self) -> (i128, &str) {
+        (i128::from(self.exponent) + self.digits.len() as i128, &self.digits)
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Decimal) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Decimal {
+    fn cmp(&self, other: &Decimal) -> Ordering {
+        let sign = |d: &Decimal| {
+            if d.digits.is_empty() {
+                0
+            } else if d.negative {
+                -1
+            } else {
+                1
+            }
+        };
+        sign(self).cmp(&sign(other)).then_with(|| match self.negative {
+            true => other.magnitude().cmp(&self.magnitude()),
+            false => self.magnitude().cmp(&other.magnitude()),
+        })
+    }
 }
 
 impl From<i128> for Decimal {
@@ -83,6 +141,23 @@ mod tests {
         assert_eq!(value("1e400").integer(), None);
     }
 
+    #[test]
+    fn numbers_of_any_size_are_divided_or_undecided() {
+        for (a, b, expected) in [
+            ("100000000000000000000000000000000000000000000007", "7", Some(false)),
+            ("700000000000000000000000000000000000000000000007", "7", Some(true)),
+            ("1e400", "3", Some(false)),
+            ("1e400", "1e399", Some(true)),
+            ("1e-400", "1e-399", Some(false)),
+            ("0.30000000000000000000000001", "0.1", Some(false)),
+            ("1e1000000", "3", None),
+            ("5", "1e300", Some(false)),
+            ("5e300", "123456789012345678901234567890123456789012", None),
+        ] {
+            assert_eq!(value(a).is_multiple_of(&value(b)), expected, "{a} {b}");
+        }
+    }
+
     proptest! {
         #[test]
         fn moving_the_point_keeps_the_value(digits in "[0-9]{1,40}", places in 0..30usize, negative: bool) {
@@ -97,6 +172,14 @@ mod tests {
             prop_assert_eq!(Decimal::from(i128::from(i)), value(&i.to_string()));
             prop_assert_eq!(value(&i.to_string()).integer(), Some(i128::from(i)));
             prop_assert_eq!(Decimal::of(f), Some(value(&f.to_string())));
+        }
+
+        #[test]
+        fn decimals_are_ordered_and_divided_like_their_values(a in -5000..5000i64, b in -500..500i64, places in 0..4i32) {
+            let spelled = |n: i64| value(&format!("{n}e-{places}"));
+            prop_assert_eq!(spelled(a).cmp(&spelled(b)), a.cmp(&b));
+            prop_assert_eq!(spelled(a).is_multiple_of(&spelled(b)), Some(if b == 0 { a == 0 } else { a % b == 0 }));
+            prop_assert_eq!(spelled(a).is_integer(), a % 10i64.pow(places.unsigned_abs()) == 0);
         }
     }
 }

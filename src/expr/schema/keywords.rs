@@ -1,13 +1,14 @@
 //! What a JSON Schema asserts. One with an unknown keyword or format asserts less than it seems to, and one that every
 //! value satisfies asserts nothing: both are refused.
+use super::exact::Document;
 use crate::{
     diagnostic::nearest,
     expr::regex::matches_everything,
     value::{Value, is_rfc3339},
 };
-use jsonschema::Validator;
+use jsonschema::{ValidationOptions, Validator};
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Number, Value as Json};
+use serde_json::{Map, Value as Json};
 use std::collections::HashSet;
 
 /// Keywords that assert nothing by themselves.
@@ -86,28 +87,42 @@ const MAX_DEPTH: usize = 16;
 /// A compiled schema.
 #[derive(Debug)]
 pub struct Checker {
-    pub validator: Validator,
+    validator: Validator,
+    document: Document,
+    is_openapi: bool,
     /// Every name in the schema, to find headers without regard to case.
     names: HashSet<String>,
 }
 
 impl Checker {
-    /// The JSON that is validated: names of headers as the schema spells them.
-    pub fn json(&self, value: &Value, round: fn(f64) -> f64) -> Json {
+    /// Where a value is not valid, as a JSON Pointer, and why.
+    pub fn errors(&self, value: &Value) -> Vec<(String, String)> {
+        let errors = |validator: &Validator, json: &Json| {
+            validator.iter_errors(json).map(|e| (e.instance_path().to_string(), e.to_string())).collect()
+        };
+        let mut numbers = self.document.numbers.clone();
+        let json = numbers.encode(&self.spelled(value));
+        if numbers.is_empty() {
+            return errors(&self.validator, &json);
+        }
+        match numbers.compare_exactly(options(self.is_openapi)).build(&self.document.json) {
+            Ok(exact) => errors(&exact, &json),
+            Err(e) => vec![(String::new(), format!("invalid JSON Schema: {e}"))],
+        }
+    }
+
+    /// The value with the names of headers as the schema spells them.
+    fn spelled(&self, value: &Value) -> Value {
         match value {
-            Value::Decimal(text) => {
-                let nearest = text.parse().unwrap_or(0.0f64).clamp(f64::MIN, f64::MAX);
-                Number::from_f64(round(nearest).clamp(f64::MIN, f64::MAX)).map_or(Json::Null, Json::Number)
-            }
-            Value::List(items) => items.iter().map(|item| self.json(item, round)).collect(),
+            Value::List(items) => Value::list(items.iter().map(|item| self.spelled(item)).collect()),
             Value::Map(map) => {
                 let spelled = |name: &String| match map.is_any_case() {
                     true => self.names.iter().find(|n| n.eq_ignore_ascii_case(name)).unwrap_or(name).clone(),
                     false => name.clone(),
                 };
-                Json::Object(map.iter().map(|(name, v)| (spelled(name), self.json(v, round))).collect())
+                Value::map(map.iter().map(|(name, v)| (spelled(name), self.spelled(v))))
             }
-            other => other.to_json(),
+            other => other.clone(),
         }
     }
 }
@@ -133,10 +148,11 @@ pub struct Refusal {
 
 /// Builds a validator for the schema at `start`, a JSON Pointer in `document`. A document of OpenAPI may have formats
 /// that are not known here.
-pub fn build(document: &Json, start: &str, is_openapi: bool) -> Result<Checker, Refusal> {
+pub fn build(document: Document, start: &str, is_openapi: bool) -> Result<Checker, Refusal> {
+    let json = &document.json;
     let invalid = |message: String, help: &str| Refusal { code: "invalid-schema", message, help: help.into() };
-    let schema = document.pointer(start).unwrap_or(document);
-    Search { document, seen: HashSet::new() }.unknown_keyword(schema).map_or(Ok(()), |word| {
+    let schema = json.pointer(start).unwrap_or(json);
+    Search { document: json, seen: HashSet::new() }.unknown_keyword(schema).map_or(Ok(()), |word| {
         let help = match word {
             "nullable" => "write `type: [string, 'null']`".to_string(),
             _ => match nearest(word, ASSERTIONS.iter().chain(ANNOTATIONS).copied()) {
@@ -146,16 +162,10 @@ pub fn build(document: &Json, start: &str, is_openapi: bool) -> Result<Checker, 
         };
         Err(invalid(format!("unknown keyword `{word}` in the JSON Schema"), &help))
     })?;
-    let options = jsonschema::options()
-        .should_validate_formats(true)
-        .should_ignore_unknown_formats(is_openapi)
-        .with_format("date-time", is_rfc3339)
-        .with_format("uuid", is_uuid);
-    let options = PRESENTATION.iter().fold(options, |options, name| options.with_format(*name, |_: &str| true));
-    let validator = options.build(document).map_err(|e| {
+    let validator = options(is_openapi).build(json).map_err(|e| {
         invalid(format!("invalid JSON Schema: {e}"), "see json-schema.org for the keywords and their values")
     })?;
-    if accepts_everything(schema, document, 0) {
+    if accepts_everything(schema, json, 0) {
         return Err(Refusal {
             code: "vacuous-assertion",
             message: "this schema accepts every value".into(),
@@ -163,8 +173,17 @@ pub fn build(document: &Json, start: &str, is_openapi: bool) -> Result<Checker, 
         });
     }
     let mut names = HashSet::new();
-    add_names(document, &mut names);
-    Ok(Checker { validator, names })
+    add_names(json, &mut names);
+    Ok(Checker { validator, document, is_openapi, names })
+}
+
+fn options<'a>(is_openapi: bool) -> ValidationOptions<'a> {
+    let options = jsonschema::options()
+        .should_validate_formats(true)
+        .should_ignore_unknown_formats(is_openapi)
+        .with_format("date-time", is_rfc3339)
+        .with_format("uuid", is_uuid);
+    PRESENTATION.iter().fold(options, |options, name| options.with_format(*name, |_: &str| true))
 }
 
 fn is_uuid(text: &str) -> bool {
