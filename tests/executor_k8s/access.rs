@@ -169,6 +169,22 @@ async fn unreachable_server_is_an_error() {
 }
 
 #[tokio::test]
+async fn an_error_that_quotes_a_body_is_masked_before_it_is_cut() {
+    let token = "Zx8-kQ2v-7Hj4-mP9w-Rt6y-Lc3b";
+    let dir = tempfile::tempdir().unwrap();
+    // the token is cut at every position
+    for length in 165..205 {
+        let body = format!("{}{token}{}", "x".repeat(length), "y".repeat(400));
+        let other = axum::Router::new().fallback(move || std::future::ready(body.clone()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, other).await });
+        let e = request_error(dir.path(), &config(&url, json!({ "token": token }))).await;
+        assert!(e.contains("xxxx") && !e.contains(&token[..4]), "{length}: {e}");
+    }
+}
+
+#[tokio::test]
 #[ignore = "needs a Kubernetes API server: tests/run"]
 async fn real_server_refuses_wrong_credentials_and_tls_settings_on_real_cluster() {
     let cluster = TestCluster::real().await;

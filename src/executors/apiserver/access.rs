@@ -73,7 +73,7 @@ impl AccessSpec {
         if let Some(context) = context {
             kubectl_flags.extend(["--context".to_string(), context]);
         }
-        Ok(ApiClient { client, namespace, address, kubectl_flags })
+        Ok(ApiClient { client, namespace, address, kubectl_flags, secrets: scope.secrets().clone() })
     }
 
     /// The description for reports.

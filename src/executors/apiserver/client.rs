@@ -1,11 +1,14 @@
 //! Sends one request and reads its response. Separates error responses (4xx with a `Status`), which a plan may expect,
 //! from no usable response (no connection, rejected credentials, an overloaded server), which is an error.
 use super::connect_error;
-use crate::executor::ActionError;
+use crate::{executor::ActionError, secrets::Secrets};
 use http::{HeaderMap, Method, Request, header};
 use kube::client::{Body, Client};
 use serde_json::Value as Json;
+use std::sync::Arc;
 
+/// How much of a body that is not a `Status` an error quotes.
+const MAX_QUOTED_BYTES: usize = 200;
 const ACCEPT_JSON: &str = "application/json, */*";
 /// Aggregated discovery: all groups in one response (since Kubernetes 1.27). Older servers send their plain lists.
 const ACCEPT_DISCOVERY: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
@@ -20,6 +23,8 @@ pub struct ApiClient {
     pub address: String,
     /// The flags with which kubectl reaches the same cluster.
     pub kubectl_flags: Vec<String>,
+    /// Masked in what an error quotes.
+    pub secrets: Arc<Secrets>,
 }
 
 /// A response of the server. From status 400 on, `json` is a `Status` object.
@@ -112,7 +117,7 @@ impl ApiClient {
         let is_object = |json: &Json| json["kind"].is_string() || json["gitVersion"].is_string();
         let message = match json.as_ref().and_then(|j| j["message"].as_str()) {
             Some(message) => message.to_string(),
-            None => String::from_utf8_lossy(&bytes).chars().take(200).collect(),
+            None => self.secrets.mask_and_cut(String::from_utf8_lossy(&bytes).into_owned(), MAX_QUOTED_BYTES, "…"),
         };
         match (status, json) {
             (200..300, Some(json)) if is_object(&json) => Ok(Response { status, json, headers }),

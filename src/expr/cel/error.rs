@@ -47,7 +47,16 @@ impl From<&ExecutionError> for EvalError {
             ExecutionError::InvalidArgumentCount { expected, actual } => {
                 format!("expected {expected} arguments, found {actual}")
             }
-            other => other.to_string().chars().take(120).collect(),
+            ExecutionError::NotSupportedAsMethod { method, target } => {
+                format!("`{method}` cannot be applied to {}", type_name(target))
+            }
+            ExecutionError::UnsupportedTargetType { target } => {
+                format!("a function cannot be applied to {}", type_name(target))
+            }
+            ExecutionError::UnsupportedKeyType(key) => format!("{} cannot be the key of a map", type_name(key)),
+            ExecutionError::DuplicateKey(_) => "a map has one key twice".into(),
+            ExecutionError::MissingArgumentOrTarget => "a function lacks its argument".into(),
+            _ => "the expression library could not evaluate it".into(),
         })
     }
 }
