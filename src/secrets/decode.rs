@@ -272,9 +272,17 @@ fn unhex(digits: &[u8], out: &mut Vec<u8>) {
 /// Decodes everything that could be base64 or hex of `shortest` bytes or more, from every beginning, and gives it to
 /// `each` in batches.
 pub fn unpack(text: &[u8], shortest: usize, each: &mut dyn FnMut(&Batch)) {
-    let shortest_run = (shortest * 8).div_ceil(6);
     let text_batch = Batch { is_text: true, ..Batch::default() };
     let mut unpacking = Unpacking { text: text_batch, binary: Batch::default(), each };
+    unpack_runs(text, shortest, &mut unpacking);
+    unpack_spaced_hex(text, shortest, &mut unpacking);
+    let Unpacking { mut text, mut binary, each } = unpacking;
+    text.flush(0, each);
+    binary.flush(0, each);
+}
+
+fn unpack_runs(text: &[u8], shortest: usize, unpacking: &mut Unpacking<'_>) {
+    let shortest_run = (shortest * 8).div_ceil(6);
     let mut at = 0;
     while let Some(window) = text.get(at..at + shortest_run) {
         // from behind, so that most bytes of a text of short words are never looked at
@@ -304,9 +312,52 @@ pub fn unpack(text: &[u8], shortest: usize, each: &mut dyn FnMut(&Batch)) {
             first += part.len() + 1;
         }
     }
-    let Unpacking { mut text, mut binary, each } = unpacking;
-    text.flush(0, each);
-    binary.flush(0, each);
+}
+
+/// What can be between the bytes of a dump: `de:ad`, `DE AD`, `0xde, 0xad`.
+const SEPARATORS: &[u8] = b" :-,._;|\t\r\nxX";
+/// The longest separator: a line break and the indentation of the next line.
+const MAX_SEPARATOR_BYTES: usize = 12;
+
+fn is_dump(byte: u8) -> bool {
+    byte.is_ascii_hexdigit() || SEPARATORS.contains(&byte)
+}
+
+/// Decodes hex digits with separators.
+fn unpack_spaced_hex(text: &[u8], shortest: usize, unpacking: &mut Unpacking<'_>) {
+    let mut at = 0;
+    // from behind, as above
+    while let Some(window) = text.get(at..at + shortest * 2) {
+        if let Some(other) = window.iter().rposition(|b| !is_dump(*b)) {
+            at += other + 1;
+            continue;
+        }
+        let (mut digits, mut offsets, mut is_spaced) = (vec![], Offsets::default(), false);
+        let (start, mut end) = (at, at);
+        while let Some(byte) = text.get(at).filter(|b| is_dump(**b) && at - end <= MAX_SEPARATOR_BYTES) {
+            if !byte.is_ascii_hexdigit() {
+                at += 1;
+                continue;
+            }
+            if *byte == b'0' && text.get(at + 1).is_some_and(|b| matches!(b, b'x' | b'X')) {
+                at += 2;
+                continue;
+            }
+            let length = text[at..].iter().take_while(|b| b.is_ascii_hexdigit()).count();
+            is_spaced |= !digits.is_empty();
+            offsets.push(digits.len(), at);
+            digits.extend_from_slice(&text[at..at + length]);
+            at += length;
+            end = at;
+        }
+        at = at.max(start + 1);
+        if is_spaced {
+            let run = Rc::new(Run { offsets, digits: digits.len(), end });
+            for skipped in (0..2).filter(|skipped| digits.len() >= shortest * 2 + skipped) {
+                unpacking.piece(&run, &digits[skipped..], skipped, 4);
+            }
+        }
+    }
 }
 
 fn without_breaks(run: &[u8], start: usize) -> (Cow<'_, [u8]>, Offsets) {

@@ -92,6 +92,11 @@ fn named(c: char) -> Option<String> {
     Some(format!("&{name};"))
 }
 
+/// As hex, with a separator between groups of bytes.
+fn separated(text: &str, group: usize, separator: &str) -> String {
+    text.as_bytes().chunks(group).map(hex::encode).collect::<Vec<_>>().join(separator)
+}
+
 fn wrapped(text: &str, width: usize, line_break: &str) -> String {
     text.as_bytes().chunks(width).map(|l| std::str::from_utf8(l).unwrap()).collect::<Vec<_>>().join(line_break)
 }
@@ -123,6 +128,13 @@ pub fn encodings(secret: &str) -> Vec<(&'static str, String)> {
         ("hex", hex::encode(secret)),
         ("upper hex", format!("0x{}", hex::encode_upper(secret))),
         ("hex after a digit", format!("a{}b", hex::encode(secret))),
+        ("hex with colons", format!("SHA1 {}!", separated(secret, 1, ":").to_uppercase())),
+        ("hex with spaces", format!("[{}]", separated(secret, 1, " "))),
+        ("hex with dashes", separated(secret, 1, "-")),
+        ("hex in groups", separated(secret, 2, " ")),
+        ("hex in lines", separated(secret, 1, ":\n        ")),
+        ("hex of a list of bytes", format!("{{0x{}}}", separated(secret, 1, ", 0x"))),
+        ("hex with colons after a number", format!("5 {} 7", separated(secret, 1, ":"))),
         ("base64 without padding", b64::STANDARD_NO_PAD.encode(secret)),
         ("URL-safe base64", b64::URL_SAFE.encode(secret)),
         ("broken base64", wrapped(&base64(&format!("me:{secret}")), 6, "\n")),
