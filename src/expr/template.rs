@@ -219,6 +219,16 @@ impl Tree {
         })
     }
 
+    /// The scalars with placeholders, without keys.
+    pub fn templates(&self) -> Vec<&Template> {
+        match self {
+            Tree::Value(_) => vec![],
+            Tree::Template(t) => vec![t],
+            Tree::List(items) => items.iter().flat_map(Tree::templates).collect(),
+            Tree::Map(entries) => entries.iter().flat_map(|(_, v)| v.templates()).collect(),
+        }
+    }
+
     pub fn references(&self) -> Vec<Reference> {
         match self {
             Tree::Value(_) => vec![],

@@ -36,6 +36,13 @@ fn an_undo_without_a_usable_path_is_not_sent() {
         (r#"{"id": "a\nb"}"#, "/items/${made.body.id}", None),
         (r#"{}"#, "/items/${made.body.id}", None),
         (r#"{"id": null}"#, "/items?id=${made.body.id}", None),
+        (r#"{"id": ""}"#, "/items?id=${made.body.id}", None),
+        (r#"{"id": ""}"#, "/items?a=1&id=x-${made.body.id}", None),
+        (r#"{"id": ""}"#, "/items', query: { id: '${made.body.id}' }, identity: 'none", None),
+        (r#"{"id": null}"#, "/items', query: { id: '${made.body.id}' }, identity: 'none", None),
+        (r#"{"id": []}"#, "/items', query: { id: '${made.body.id}' }, identity: 'none", None),
+        (r#"{"id": ""}"#, "/items', query: { id: 'x-${made.body.id}' }, identity: 'none", None),
+        (r#"{"id": ""}"#, "/items', query: { id: ['${made.body.id}'] }, identity: 'none", None),
         (r#"{"id": "a/b"}"#, "/items/${made.body.id}", Some("DELETE /items/a%2Fb HTTP/1.1")),
         (r#"{"id": 7}"#, "/items/${made.body.id}", Some("DELETE /items/7 HTTP/1.1")),
     ] {

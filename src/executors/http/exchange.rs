@@ -40,7 +40,7 @@ pub(super) async fn send(
             let message = format!("the response has more than {MAX_HEADERS} headers, or too long ones");
             return Err(ActionError::Invalid(message));
         }
-        Err(e) => return Err(no_response(cx, &e)),
+        Err(e) => return Err(no_response(cx, &e, sent_at.elapsed())),
     };
     cx.mark_sent();
     let first_byte = sent_at.elapsed();
@@ -55,8 +55,17 @@ pub(super) async fn read_short_body(cx: &ActionContext<'_>, mut response: Respon
     ReadBody::read(cx, &mut response, MAX_SHORT_BODY_BYTES, false).await.text
 }
 
-/// The error of a request that was sent and has no response.
-pub(super) fn no_response(cx: &ActionContext<'_>, error: &reqwest::Error) -> ActionError {
+/// The error of a request that was sent and has no response `after` this time.
+pub(super) fn no_response(cx: &ActionContext<'_>, error: &reqwest::Error, after: Duration) -> ActionError {
     cx.mark_sent();
-    ActionError::NoResponse(reasons(error))
+    let reasons = reasons(error);
+    let reason = match reasons.strip_prefix("client error (SendRequest): ").unwrap_or(&reasons) {
+        "connection closed before message completed" => "connection closed",
+        other => other,
+    };
+    let after = match after.as_secs_f64() {
+        seconds @ 1.0.. => format!("{seconds:.1} s"),
+        _ => format!("{} ms", after.as_millis()),
+    };
+    ActionError::NoResponse(format!("{reason} after {after}"))
 }

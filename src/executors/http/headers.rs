@@ -5,7 +5,7 @@ use crate::{
     expr::{Scope, Tree},
     source::Span,
     value::Value,
-    yaml::Node,
+    yaml::{Node, duplicate_key},
 };
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -19,6 +19,10 @@ impl Headers {
         let entries = body.get(key).map_or(&[][..], Node::entries);
         for ((at, _), (name, value)) in entries.iter().zip(body.pairs(key)) {
             match HeaderName::from_bytes(name.as_bytes()) {
+                Ok(name) if headers.iter().any(|(known, _)| *known == name) => {
+                    let help = "names of headers have no case: remove one, or write a list to send both values";
+                    body.problem(duplicate_key(at).help(help));
+                }
                 Ok(name) => headers.push((name, value)),
                 Err(_) => body.problem(invalid_header_name(&name, &at.span)),
             }

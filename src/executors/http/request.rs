@@ -49,7 +49,12 @@ impl Request {
 
     /// Renders everything but `headers`.
     pub async fn render(&self, cx: &ActionContext<'_>, endpoint: &Endpoint) -> Result<PreparedRequest, ActionError> {
-        let mut url = endpoint.resolve(&request_target::render(&self.line, self.method.as_str(), cx.scope)?)?;
+        let is_undo = cx.address.is_in("undo");
+        let target = request_target::render(&self.line, self.method.as_str(), cx.scope, is_undo)?;
+        let mut url = endpoint.resolve(&target)?;
+        if is_undo {
+            request_target::check_undo_query(&self.query, cx.scope)?;
+        }
         let query = render_pairs("query", &self.query, cx)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);

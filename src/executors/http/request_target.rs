@@ -3,7 +3,7 @@
 use super::endpoint::scheme;
 use crate::{
     executor::ActionError,
-    expr::{Expression, Scope, Template},
+    expr::{Expression, Scope, Template, Tree},
     value::Value,
 };
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -20,7 +20,7 @@ const AUTHORITY: &AsciiSet = &UNRESERVED.remove(b':').remove(b'[').remove(b']');
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Renders the request line without its `method`.
-pub(super) fn render(line: &Template, method: &str, scope: &Scope) -> Result<String, ActionError> {
+pub(super) fn render(line: &Template, method: &str, scope: &Scope, is_undo: bool) -> Result<String, ActionError> {
     let mut parts = line.evaluate(scope)?;
     if let Some((None, first)) = parts.first_mut() {
         let text = first.to_string();
@@ -40,7 +40,7 @@ pub(super) fn render(line: &Template, method: &str, scope: &Scope) -> Result<Str
             continue;
         };
         let place = Place::after(&out, &text);
-        check(e, value, &place)?;
+        check(e, value, &place, is_undo)?;
         match place {
             Place::Address => out.push_str(&encode_address(&text)),
             Place::Authority => out.extend(utf8_percent_encode(&text, AUTHORITY)),
@@ -94,8 +94,9 @@ impl Place {
 }
 
 /// Refuses a value with which another request would be sent than the plan says.
-fn check(e: &Expression, value: &Value, place: &Place) -> Result<(), ActionError> {
+fn check(e: &Expression, value: &Value, place: &Place, is_undo: bool) -> Result<(), ActionError> {
     let found = match value {
+        Value::Text(text) if text.is_empty() && is_undo => Some("empty"),
         Value::Null | Value::List(_) | Value::Map(_) => Some(value.kind()),
         Value::Text(text) if text.is_empty() && !matches!(place, Place::Query) => Some("empty"),
         Value::Text(text) if text.chars().any(char::is_control) && !matches!(place, Place::Query) => {
@@ -110,6 +111,29 @@ fn check(e: &Expression, value: &Value, place: &Place) -> Result<(), ActionError
         Some(found) => Err(invalid(e, &format!("in {} is {found}", place.name()))),
         None => Ok(()),
     }
+}
+
+/// Refuses an empty placeholder under `query` in an undo: without it, the request would select more than the action
+/// created.
+pub(super) fn check_undo_query(pairs: &[(String, Tree)], scope: &Scope) -> Result<(), ActionError> {
+    for template in pairs.iter().flat_map(|(_, tree)| tree.templates()) {
+        for (placeholder, value) in template.evaluate(scope)? {
+            let is_empty = match &value {
+                Value::Null => true,
+                Value::Text(text) => text.is_empty(),
+                Value::List(items) => items.iter().all(|v| *v == Value::Null || v.as_str() == Some("")),
+                _ => false,
+            };
+            if let Some(e) = placeholder.filter(|_| is_empty) {
+                return Err(invalid(e, &format!("in a query of an undo is {}", described(&value))));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn described(value: &Value) -> &'static str {
+    if *value == Value::Null { "null" } else { "empty" }
 }
 
 fn invalid(e: &Expression, problem: &str) -> ActionError {

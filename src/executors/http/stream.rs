@@ -80,7 +80,7 @@ pub(super) async fn open(
                 send_first_messages(cx, options, &mut socket).await?;
                 MessageSource::WebSocket(Box::new(socket))
             }
-            Err(e) => return Err(no_response(cx, &e)),
+            Err(e) => return Err(no_response(cx, &e, sent_at.elapsed())),
         },
     };
     let mut stream = OpenStream {

@@ -11,14 +11,16 @@ use super::{
 use crate::{
     executor::{ActionContext, ActionError, Body},
     expr::{Template, Tree},
-    value::Value,
+    value::{
+        Value,
+        json::{self, JsonError},
+    },
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::{
     Method, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
-use serde_json::Value as Json;
 use std::time::Duration;
 
 /// How much of a response an error quotes.
@@ -57,16 +59,21 @@ impl OAuth {
         let response = sender.send(&request, &format!("for the token of `{label}`")).await?;
         let status = response.status();
         let text = read_short_body(cx, response).await;
-        let json = serde_json::from_str::<Json>(&text).unwrap_or_default();
-        let Some(token) = json["access_token"].as_str().filter(|_| status.is_success()) else {
+        let json = json::read(&text);
+        let token = json.as_ref().ok().and_then(|json| json.get("access_token")).and_then(Value::as_str);
+        let Some(token) = token.filter(|token| status.is_success() && !token.is_empty()) else {
+            let verdict = if status.is_success() { "returned no token for" } else { "rejected the credentials of" };
             return Err(ActionError::Unreachable(format!(
-                "the token endpoint {} rejected the credentials of `{label}`: {status}, {}",
+                "the token endpoint {} {verdict} `{label}`: {status}, {}",
                 request.url,
                 rejection_reason(cx, status, &json, &text)
             )));
         };
         cx.secrets.add(&format!("{label}.token"), token);
-        let seconds = json["expires_in"].as_u64().or_else(|| json["expires_in"].as_str()?.parse().ok());
+        let seconds = json.as_ref().ok().and_then(|json| json.get("expires_in")).and_then(|expires| match expires {
+            Value::Text(text) => text.parse().ok(),
+            number => u64::try_from(number.decimal()?.integer()?).ok(),
+        });
         Ok(FetchedToken { header: Some(bearer(token)?), lifetime: seconds.map(Duration::from_secs) })
     }
 
@@ -100,11 +107,13 @@ impl OAuth {
     }
 }
 
-fn rejection_reason(cx: &ActionContext<'_>, status: StatusCode, json: &Json, text: &str) -> String {
-    match (json["error"].as_str(), json["error_description"].as_str()) {
-        (Some(error), Some(description)) => format!("{error}: {description}"),
-        (Some(error), None) => error.to_string(),
-        _ if status.is_success() => "no `access_token` in the response".into(),
+fn rejection_reason(cx: &ActionContext<'_>, status: StatusCode, json: &Result<Value, JsonError>, text: &str) -> String {
+    let field = |name: &str| json.as_ref().ok().and_then(|json| json.get(name)).and_then(Value::as_str);
+    match (field("error"), field("error_description"), json) {
+        (Some(error), Some(description), _) => format!("{error}: {description}"),
+        (Some(error), None, _) => error.to_string(),
+        (None, _, Err(e)) if status.is_success() => format!("the response is not valid JSON: {e}"),
+        (None, _, Ok(_)) if status.is_success() => "no `access_token` in the response".into(),
         _ => quote_body(cx, text),
     }
 }

@@ -256,6 +256,22 @@ async fn explains_a_failing_token_endpoint() {
             "the token endpoint {base}/token rejected the credentials of `http`: 401 Unauthorized, invalid_client: no such client"
         )
     );
+    for (body, reason) in [
+        (
+            r#"{"access_token": "first-token", "access_token": "second-token"}"#,
+            "the response is not valid JSON: duplicate key `access_token` at line 1, column 33",
+        ),
+        (r#"{"access_token": "cut-tok"#, "the response is not valid JSON: incomplete document at line 1, column 26"),
+        (r#"{"access_token": ""}"#, "no `access_token` in the response"),
+        (r#"{"access_token": 1}"#, "no `access_token` in the response"),
+        ("", "the response is not valid JSON: incomplete document at line 1, column 1"),
+    ] {
+        let url = serve(Router::new().fallback(async move || body)).await;
+        assert_eq!(
+            error(&url, "another").await,
+            format!("the token endpoint {url}/ returned no token for `http`: 200 OK, {reason}")
+        );
+    }
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let url = format!("http://{free}/token");
     assert_eq!(
