@@ -8,7 +8,7 @@ use crate::{
     address::Address,
     executor::Started,
     executors::net::{decode_text, is_meant_as_json, joined_headers, json_body, readable},
-    expr::{Expression, Scope},
+    expr::{EvalError, Expression, Scope},
     value::{Map, Value},
 };
 use axum::{
@@ -119,9 +119,13 @@ impl Mailbox {
                 return Reply::default();
             }
         }
-        let id = self.id.as_ref().and_then(|e| e.eval(&Scope::default().with_all(&delivery)).ok());
+        let id = match self.id.as_ref().map(|e| e.eval(&Scope::default().with_all(&delivery))) {
+            Some(Ok(id)) => id,
+            Some(Err(EvalError::NotObserved(reason) | EvalError::Incomplete(reason))) => Value::Unset(reason),
+            Some(Err(_)) | None => Value::Null,
+        };
         let mut fields = delivery.as_map().cloned().unwrap_or_default();
-        state.count_attempt(id.unwrap_or(Value::Null), digest, arrived.clock, &mut fields);
+        state.count_attempt(id, digest, arrived.clock, &mut fields);
         let reply = match raw {
             None => too_large_reply(),
             Some(_) => {
@@ -158,7 +162,13 @@ fn too_large_reply() -> Reply {
 impl MailboxState {
     /// Sets `id`, `attempt`, `gap` and `same_bytes`.
     fn count_attempt(&mut self, id: Value, digest: Value, arrived: Instant, fields: &mut Map) {
-        let before = self.attempts.get(&id.to_json().to_string());
+        if let Some(reason) = id.incomplete() {
+            // it may be an attempt of any delivery
+            let unknown = ["id", "attempt", "gap", "same_bytes"].map(|name| (name, Value::Unset(reason.clone())));
+            return unknown.into_iter().for_each(|(name, value)| drop(fields.insert(name.into(), value)));
+        }
+        let key = identity(&id);
+        let before = self.attempts.get(&key);
         let attempt = before.map_or(1, |b| b.count + 1);
         let gap = before.map_or(Value::Null, |b| arrived.saturating_duration_since(b.last).into());
         let first_digest = before.map_or_else(|| digest.clone(), |b| b.first_digest.clone());
@@ -167,11 +177,19 @@ impl MailboxState {
             (_, Value::Unset(_)) => first_digest.clone(),
             _ => Value::Bool(digest == first_digest),
         };
-        self.attempts.insert(id.to_json().to_string(), Attempts { count: attempt, last: arrived, first_digest });
+        self.attempts.insert(key, Attempts { count: attempt, last: arrived, first_digest });
         fields.insert("id".into(), id);
         fields.insert("attempt".into(), attempt.into());
         fields.insert("gap".into(), gap);
         fields.insert("same_bytes".into(), same);
+    }
+}
+
+/// A text that is the same for equal ids only: numbers by decimal value, and `1` is not `"1"`.
+fn identity(id: &Value) -> String {
+    match id.decimal() {
+        Some(number) => format!("{number:?}"),
+        None => format!("{} {}", id.kind(), id.json_text()),
     }
 }
 

@@ -282,6 +282,37 @@ async fn attempts_are_counted_per_id() {
 }
 
 #[tokio::test]
+async fn only_equal_ids_are_attempts_of_one_delivery() {
+    let s = harness("{ webhook: '127.0.0.1:0', id: body.id }").await;
+    let url = open(&s, "{ open: in, replies: [503] }").await;
+    for id in [
+        "1",
+        "\"1\"",
+        "1.0",
+        "100000000000000000000",
+        "100000000000000000001",
+        "1e400",
+        "1e401",
+        "null",
+        "\"null\"",
+        "[1]",
+        "\"[1]\"",
+        "{\"a\": 1}",
+        "1e0",
+    ] {
+        Client::new().post(&url).body(format!("{{\"id\": {id}}}")).send().await.unwrap();
+    }
+    Client::new().post(&url).header("content-type", "application/json").body("{\"id\": 1").send().await.unwrap();
+    let all = received(&s, "received: in").await;
+    let attempts: Vec<_> = all.iter().map(|d| d.get("attempt").unwrap().as_i64().unwrap_or(0)).collect();
+    assert_eq!(attempts, [1, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 0]);
+    for name in ["id", "attempt", "gap", "same_bytes"] {
+        let value = all.last().unwrap().get(name).unwrap();
+        assert!(matches!(value, Value::Unset(reason) if reason.contains("JSON")), "{name}: {value:?}");
+    }
+}
+
+#[tokio::test]
 async fn reply_can_close_or_reset_the_connection() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let s = harness(SIGNED).await;
