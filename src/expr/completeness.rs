@@ -76,6 +76,13 @@ const PATTERNS: &[&str] = &[
 
 /// Expressions over `it`.
 const CHECKS: &[&str] = &[
+    "it.startsWith('A B C')",
+    "it.matches('A.B')",
+    "it.matches('B$')",
+    "'A B'.contains(it)",
+    "!'A B'.contains(it)",
+    "type(it) != string",
+    "it.lowerAscii() != 'c'",
     "it == null",
     "it != null",
     "it == []",
@@ -365,5 +372,7 @@ fn what_holds_for_a_part_holds_for_the_whole() {
             compare(&text, &Assertion::check(&text), &place(partial.clone()), &wholes);
         }
     }
+    let found = Assertion::check("it.contains('A') && it.startsWith('A') && it.matches('^A B')");
+    assert!(found.holds(&Value::partial("A B".into(), "the reason")));
     assert!(wrong.is_empty() && held > 200, "{held} {wrong:#?}");
 }

@@ -205,6 +205,9 @@ pub(super) fn resolve<'b, 'v>(e: &'b IdedExpr, context: &'b Context<'_, 'v>) -> 
 fn follow(root: &str, path: &[Access], scope: &Scope) -> Result<Value, EvalError> {
     let mut value = scope.get(root).ok_or_else(|| EvalError::Unbound(root.to_string()))?;
     for access in path {
+        if matches!(value, Value::Unset(_)) {
+            break;
+        }
         // what was received of a value is there; what is not may be missing
         let mut missing = None;
         if let Value::Partial(partial) = value {
@@ -220,9 +223,6 @@ fn follow(root: &str, path: &[Access], scope: &Scope) -> Result<Value, EvalError
             Access::Any => Err("computed index".into()),
         };
         value = next.map_err(|e: String| missing.unwrap_or(EvalError::Other(e)))?;
-        if matches!(value, Value::Unset(_)) {
-            break;
-        }
     }
     match value {
         Value::Unset(reason) => Err(EvalError::NotObserved(reason.clone())),

@@ -3,6 +3,7 @@ use super::{
     adapter::{chrono_time, from_argument, to_cel},
     decimal,
     error::EvalError,
+    incomplete::add_searches,
 };
 use crate::{
     expr::{history::anomalies, scope::Scope},
@@ -31,6 +32,7 @@ pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
         extension.expect("the extensions do not clash");
     }
     decimal::add_conversion(&mut env);
+    add_searches(&mut env);
     let json = env.add_overload("json", "json_string", vec![STRING_TYPE], read_json);
     json.expect("the name is new");
     Arc::new(env)

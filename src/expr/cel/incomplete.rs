@@ -1,16 +1,31 @@
 //! Values of the CEL library for what was not, or not completely, observed. Most of the library's traits cannot fail, so
 //! a use that needs a missing part is noted for the evaluation on this thread, and decides its result.
 use super::error::EvalError;
-use crate::value::{Partial, Value};
+use crate::{
+    expr::regex::{depends_on_end, reason},
+    value::{Partial, Value},
+};
 use cel::{
-    ExecutionError,
+    Env, ExecutionError,
     common::{
         traits::{self, Adder, Comparer, Container, Indexer, Iterable, Sizer, Zeroer},
-        types::{Kind, NULL_TYPE, Type},
+        types::{CelBool, CelString, Kind, NULL_TYPE, STRING_TYPE, Type},
         value::{Builtin, BuiltinRef, CowVal, StaticVal, Val},
     },
 };
-use std::{any::Any, cell::RefCell, sync::Arc};
+use regex::Regex;
+use std::{
+    any::Any,
+    cell::RefCell,
+    sync::{Arc, LazyLock},
+};
+
+/// A text has a type of its own, so that what searches in it can be defined for what was received.
+static PARTIAL_TEXT: LazyLock<Type> = LazyLock::new(partial_text);
+
+fn partial_text() -> Type {
+    Type::new_opaque_type("partial_text")
+}
 
 struct Note {
     error: EvalError,
@@ -118,8 +133,14 @@ impl PartialVal {
 impl Val for PartialVal {
     fn get_type(&self) -> &Type {
         // nothing was received, not even the type
-        if self.partial.value == Value::Null {
-            self.depends();
+        match self.partial.value {
+            Value::Null => self.depends(),
+            Value::Text(_) => {
+                // whatever is not defined for it fails
+                note(&self.missing.0, false);
+                return &PARTIAL_TEXT;
+            }
+            _ => {}
         }
         self.received.get_type()
     }
@@ -214,6 +235,43 @@ impl Val for PartialVal {
 }
 
 impl StaticVal for PartialVal {}
+
+/// Adds `contains`, `startsWith` and `matches` of a text: what is found in the received part is found.
+pub(super) fn add_searches(env: &mut Env) {
+    let searches: [(&str, Function); 3] = [
+        ("contains", |args| search(&args, |text, part| Ok(text.contains(part)))),
+        ("startsWith", |args| search(&args, |text, start| Ok(text.starts_with(start)))),
+        ("matches", |args| search(&args, matches)),
+    ];
+    for (name, function) in searches {
+        let id = format!("partial_text_{name}");
+        let added = env.add_member_overload(name, &id, partial_text(), vec![STRING_TYPE], function);
+        added.expect("the overload is new");
+    }
+}
+
+type Function = for<'b, 'v> fn(Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError>;
+
+fn search<'b, 'v>(
+    args: &[CowVal<'b, 'v>],
+    finds: fn(&str, &str) -> Result<bool, ExecutionError>,
+) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let partial = args.first().and_then(|v| v.downcast_ref::<PartialVal>());
+    let wanted = args.get(1).and_then(|v| v.downcast_ref::<CelString>());
+    let (Some(partial), Some(wanted)) = (partial, wanted) else {
+        return Err(ExecutionError::function_error("search", "expected a string"));
+    };
+    let found = finds(partial.partial.value.as_str().unwrap_or_default(), wanted.inner())?;
+    if !found {
+        partial.depends();
+    }
+    Ok(CowVal::owned(CelBool::from(found)))
+}
+
+fn matches(text: &str, pattern: &str) -> Result<bool, ExecutionError> {
+    let regex = Regex::new(pattern).map_err(|e| ExecutionError::function_error("matches", reason(&e)))?;
+    Ok(!depends_on_end(pattern) && regex.is_match(text))
+}
 
 impl Container for PartialVal {
     fn contains(&self, value: &dyn Val) -> Result<bool, ExecutionError> {

@@ -286,3 +286,35 @@ fn a_header_is_selected_in_any_case() {
         assert_eq!(compile(text).unwrap().eval(&scope), Ok(Value::Bool(true)), "{text}");
     }
 }
+
+#[test]
+fn an_error_contains_no_value() {
+    let scope = Scope::default().with("token", "Zx8-kQ2v").with("list", Value::list(vec![Value::text("Zx8-kQ2v")]));
+    for text in [
+        "token.startsWith(1)",
+        "{list: 1}",
+        "{token: 1, token: 2}",
+        "token.getFullYear() == 1",
+        "token.all(x, true)",
+        "list.matches('a')",
+        "duration(list) == duration('1s')",
+        "token - 1 == 0",
+        "list < token",
+        "-token == token",
+        "[1][token]",
+        "max(list, token) == 1",
+    ] {
+        let Ok(expression) = compile(text) else { continue };
+        let e = expression.eval(&scope).expect_err(text).to_string();
+        assert!(!e.contains("Zx8"), "{text}: {e}");
+    }
+}
+
+#[test]
+fn a_field_of_a_name_that_was_not_observed_was_not_observed() {
+    let scope = Scope::default().with("body", Value::unset("it is no JSON")).with("x", "y");
+    for text in ["body", "body.id", "body.id.deep", "body[0]", "body.id == 1", "body.id + x"] {
+        let e = compile(text).unwrap().eval(&scope);
+        assert_eq!(e, Err(EvalError::NotObserved("it is no JSON".into())), "{text}");
+    }
+}
