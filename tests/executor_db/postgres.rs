@@ -219,6 +219,8 @@ async fn postgres_decodes_unusual_types_without_panicking() {
         ("'0'::interval", json!("PT0S")),
         ("array['1 mon'::interval, null]", json!(["P1M", null])),
         ("'08:00+05:30'::timetz", json!("08:00:00+05:30")),
+        ("'04:05:06.789-08:30:15'::timetz", json!("04:05:06.789-08:30:15")),
+        ("'04:05:06+00:00:09'::timetz", json!("04:05:06+00:00:09")),
         ("'NaN'::numeric", json!("NaN")),
         ("'-Infinity'::numeric", json!("-Infinity")),
         ("9223372036854775807", json!(9223372036854775807i64)),

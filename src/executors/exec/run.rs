@@ -92,22 +92,22 @@ pub(super) async fn run(cx: &ActionContext<'_>, command: &Command) -> Result<Out
     if out.truncated || err.truncated {
         cx.note(EvidenceKind::Note, "the output was cut at 32 MiB");
     }
-    let (out_cut, err_cut) = (out.truncated, err.truncated);
+    let (out_missing, err_missing) = (out.missing(), err.missing());
     let (exit, out, err) = (exit_code(status), out.into_text(), err.into_text());
     [&out, &err].into_iter().for_each(|text| received_secrets::add_from_text(cx, text));
     cx.note(EvidenceKind::Response, format!("{status}\n{out}{err}"));
-    let cut = |mut text: String, truncated| match truncated {
-        false => Value::from(text),
-        true => {
+    let readable = |mut text: String, missing: Option<&str>| match missing {
+        None => Value::from(text),
+        Some(reason) => {
             cx.secrets.trim_cut(&mut text);
-            Value::partial(text.into(), "the output was cut at 32 MiB")
+            Value::partial(text.into(), reason)
         }
     };
     let out = match out.is_empty() && !err.is_empty() {
         true => Value::partial("".into(), "the program wrote only to stderr"),
-        false => cut(out, out_cut),
+        false => readable(out, out_missing),
     };
-    let value = [("exit".into(), exit.into()), ("stdout".into(), out), ("stderr".into(), cut(err, err_cut))];
+    let value = [("exit".into(), exit.into()), ("stdout".into(), out), ("stderr".into(), readable(err, err_missing))];
     Ok(Output::new(Value::map(value), started))
 }
 
@@ -131,6 +131,14 @@ impl Stream {
             let room = (MAX_STREAM_BYTES - self.bytes.len()).min(n);
             self.bytes.extend_from_slice(&block[..room]);
             self.truncated |= room < n;
+        }
+    }
+
+    /// Why the text is not what was printed.
+    fn missing(&self) -> Option<&'static str> {
+        match self.truncated {
+            true => Some("the output was cut at 32 MiB"),
+            false => std::str::from_utf8(&self.bytes).err().map(|_| "the output has bytes that are not UTF-8"),
         }
     }
 

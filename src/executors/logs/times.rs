@@ -83,6 +83,12 @@ impl Default for Times {
 }
 
 impl Times {
+    /// Builds what reading a time needs: later, it would delay the first attempt after the log was read.
+    pub fn prepare() {
+        LazyLock::force(&FORMATS);
+        LazyLock::force(&LOGFMT);
+    }
+
     /// Whether `format` can read a time that it has written.
     pub fn check_format(format: &str) -> Result<(), String> {
         let time = civil::datetime(2026, 1, 2, 3, 4, 5, 0).to_zoned(TimeZone::UTC).map_err(|e| e.to_string())?;
@@ -122,6 +128,7 @@ impl Times {
     }
 
     fn in_text(&self, text: &str, now: Timestamp) -> Option<LineTime> {
+        text.bytes().any(|b| b.is_ascii_digit()).then_some(())?;
         let found = FORMATS.iter().find_map(|format| self.resolve(&format.captures(text)?, now));
         found.or_else(|| epoch(text.trim_start_matches('[').split([' ', '\t', ']', ',']).next()?, now))
     }

@@ -78,7 +78,8 @@ fn decoder(type_name: &str) -> Option<Decoder> {
             let zone = -int4(b.get(8..)?)?;
             let (sign, zone) = (if zone < 0 { '-' } else { '+' }, zone.unsigned_abs());
             let time = time(int8(b.get(..8)?)?);
-            Some(Value::from(format!("{time}{sign}{:02}:{:02}", zone / 3600, zone / 60 % 60)))
+            let seconds = if zone % 60 == 0 { String::new() } else { format!(":{:02}", zone % 60) };
+            Some(Value::from(format!("{time}{sign}{:02}:{:02}{seconds}", zone / 3600, zone / 60 % 60)))
         },
         "interval" => |b| Some(Value::from(interval(int8(b.get(..8)?)?, int4(b.get(8..12)?)?, int4(b.get(12..)?)?))),
         "bytea" => |b| Some(Value::from(hex_text(b))),
