@@ -13,6 +13,7 @@ on_both!(
     refuses_names_that_would_change_the_path,
     discovers_once_per_run,
     lists_all_namespaces_with_asterisk,
+    absence_in_a_namespace_that_does_not_exist_is_an_error,
 );
 
 async fn creates_reads_changes_and_deletes(cluster: TestCluster) {
@@ -185,8 +186,18 @@ async fn lists_all_namespaces_with_asterisk(cluster: TestCluster) {
 async fn discovers_once_per_run(cluster: TestCluster) {
     cluster.stage.output("get: sessions.stream.space/x").await;
     let first = cluster.proxy.requests();
-    // The real server supports aggregated discovery (two requests); the embedded one needs a request per group.
-    assert_eq!(first == 3, cluster.is_real(), "{first} requests");
+    // The real server supports aggregated discovery (two requests); the embedded one needs a request per group. Two
+    // more read the object, and whether its namespace exists.
+    assert_eq!(first == 4, cluster.is_real(), "{first} requests");
     cluster.stage.output("list: deploy").await;
     assert_eq!(cluster.proxy.requests(), first + 1);
+}
+
+async fn absence_in_a_namespace_that_does_not_exist_is_an_error(cluster: TestCluster) {
+    for body in ["get: configmaps/x", "list: configmaps", "list: '*'", "events: true", "get: sessions.stream.space/x"] {
+        let e = cluster.stage.error(&format!("{{ {body}, namespace: no-such-namespace }}")).await.to_string();
+        assert!(e.contains("the namespace `no-such-namespace` does not exist"), "{body}: {e}");
+    }
+    let observed = cluster.stage.output("{ get: configmaps/x, namespace: default }").await;
+    assert_eq!(at(&observed, "found"), Value::Bool(false), "{observed}");
 }

@@ -11,7 +11,10 @@ use futures::{StreamExt, stream};
 use http::Method;
 use parking_lot::Mutex;
 use serde_json::Value as Json;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 /// For servers without aggregated discovery.
 const MAX_PARALLEL_DISCOVERY_REQUESTS: usize = 16;
@@ -21,6 +24,8 @@ pub struct Cluster {
     catalog: tokio::sync::Mutex<Option<Arc<Catalog>>>,
     /// By path and field selector.
     watches: Mutex<HashMap<(String, String), Arc<Watch>>>,
+    /// Those that exist, or may exist, as far as this user can tell.
+    namespaces: Mutex<HashSet<String>>,
 }
 
 impl Drop for Cluster {
@@ -31,7 +36,7 @@ impl Drop for Cluster {
 
 impl Cluster {
     pub fn new(api: ApiClient) -> Self {
-        Cluster { api, catalog: tokio::sync::Mutex::default(), watches: Mutex::default() }
+        Cluster { api, catalog: tokio::sync::Mutex::default(), watches: Mutex::default(), namespaces: Mutex::default() }
     }
 
     pub fn stop_watches(&self) {
@@ -87,6 +92,19 @@ impl Cluster {
     /// Makes the next use discover again.
     pub async fn forget_catalog(&self) {
         *self.catalog.lock().await = None;
+    }
+
+    /// Whether a namespace exists; true if this user may not know. One that has existed in this run may be gone.
+    pub async fn has_namespace(&self, name: &str) -> Result<bool, ActionError> {
+        if self.namespaces.lock().contains(name) {
+            return Ok(true);
+        }
+        let response = self.api.request(&Method::GET, &format!("/api/v1/namespaces/{name}"), None).await?;
+        let exists = response.status != 404;
+        if exists {
+            self.namespaces.lock().insert(name.to_string());
+        }
+        Ok(exists)
     }
 
     async fn discover(&self) -> Result<Catalog, ActionError> {

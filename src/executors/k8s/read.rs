@@ -47,12 +47,13 @@ impl Call<'_> {
             if let Ok(list) = self.get_list(&path).await? {
                 let filter = ObjectFilter { name: Some(name), ..ObjectFilter::default() };
                 let subject = Subject { filter, resource, command };
-                return Ok(self.observation(list, &watch, subject));
+                return self.observation(list, &watch, subject, &namespace).await;
             }
             // `get` may be allowed without `list`. The engine polls then.
         }
         let response = self.get_json(&object_path).await?;
-        Ok(Output::new(response_output(response, RequestKind::Read), self.started))
+        let value = self.check_absence(response_output(response, RequestKind::Read), &namespace).await?;
+        Ok(Output::new(value, self.started))
     }
 
     pub async fn list(&self, query: &ListQuery) -> Result<Output, ActionError> {
@@ -70,19 +71,25 @@ impl Call<'_> {
         let _hold = watch.hold_latest();
         let path = with_query(&path, &[("labelSelector", &labels), ("fieldSelector", &fields)]);
         match self.get_list(&path).await? {
-            Ok(list) => Ok(self.observation(list, &watch, Subject { filter, resource, command })),
+            Ok(list) => self.observation(list, &watch, Subject { filter, resource, command }, &namespace).await,
             Err(refusal) => Ok(Output::new(error_output(&refusal, None), self.started)),
         }
     }
 
     /// The output for a list, from which a watch can continue.
-    fn observation(&self, list: ObjectList, watch: &Arc<Watch>, subject: Subject) -> Output {
+    async fn observation(
+        &self,
+        list: ObjectList,
+        watch: &Arc<Watch>,
+        subject: Subject,
+        namespace: &Namespace,
+    ) -> Result<Output, ActionError> {
         let ObjectList { version, mut objects, missing, .. } = list;
         mask_secrets(self.cx, objects.values());
         objects.retain(|k, o| subject.filter.matches(k, o));
         let value = with_missing_objects(subject.value(&objects), missing.as_deref());
-        let output = Output::new(value, self.started);
-        match version.filter(|_| missing.is_none()) {
+        let output = Output::new(self.check_absence(value, namespace).await?, self.started);
+        Ok(match version.filter(|_| missing.is_none()) {
             Some(version) => output.with_cursor(Cursor {
                 hold: watch.hold(version),
                 subject: Arc::new(subject),
@@ -90,7 +97,7 @@ impl Call<'_> {
                 confirmed: Instant::now(),
             }),
             None => output,
-        }
+        })
     }
 
     /// Lists every resource type of the namespace that supports it.
@@ -132,7 +139,7 @@ impl Call<'_> {
         let value = items_output(found.iter());
         self.cx.note(EvidenceKind::Response, pretty_json(&value.to_json()));
         let missing = (!missing.is_empty()).then(|| missing.join("; "));
-        Ok(with_missing_objects(value, missing.as_deref()))
+        self.check_absence(with_missing_objects(value, missing.as_deref()), &namespace).await
     }
 
     pub async fn events(&self, object: Option<&Template>) -> Result<Value, ActionError> {
@@ -155,12 +162,13 @@ impl Call<'_> {
         let fields = subject.as_ref().map(of_subject).unwrap_or_default();
         self.note_get("events", &namespace, "", &fields);
         let path = with_query(&events.path(namespace.name(), None), &[("fieldSelector", &fields)]);
-        Ok(match self.get_list(&path).await? {
+        let value = match self.get_list(&path).await? {
             Ok(ObjectList { objects, missing, .. }) => {
                 with_missing_objects(items_output(objects.values()), missing.as_deref())
             }
             Err(refusal) => error_output(&refusal, None),
-        })
+        };
+        self.check_absence(value, &namespace).await
     }
 
     /// Renders the selectors of a list: the filter, and the field selector.

@@ -65,6 +65,18 @@ impl Call<'_> {
         if resource.namespaced { self.namespace() } else { Ok(Namespace::NotNamespaced) }
     }
 
+    /// Refuses to conclude from an empty result in a namespace that does not exist: its name may be misspelled.
+    pub async fn check_absence(&self, output: Value, namespace: &Namespace) -> Result<Value, ActionError> {
+        if let Namespace::Named(name) = namespace
+            && output.get("found") == Some(&Value::Bool(false))
+            && !self.cluster.has_namespace(name).await?
+        {
+            let message = format!("the namespace `{name}` does not exist: that nothing was found in it proves nothing");
+            return Err(ActionError::Invalid(message));
+        }
+        Ok(output)
+    }
+
     /// Sends a request, and records request and response as evidence.
     pub async fn send(
         &self,
