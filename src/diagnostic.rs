@@ -84,11 +84,12 @@ impl Diagnostic {
     }
 }
 
-/// The word of `known` that is most similar to `word`, if any is similar enough.
+/// The word of `known` that is most similar to `word`, if any is similar enough. Case makes no difference.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = word.to_lowercase();
     known
         .into_iter()
-        .map(|k| (strsim::damerau_levenshtein(word, k), k))
+        .map(|k| (strsim::damerau_levenshtein(&lower, &k.to_lowercase()), k))
         .filter(|(d, k)| *d <= 1 + word.len().min(k.len()) / 4)
         .min_by_key(|(d, _)| *d)
         .map(|(_, k)| k)
@@ -121,5 +122,17 @@ impl Diagnostics {
             ))
         });
         self.0.dedup_by(|a, b| a.code == b.code && a.span.range == b.span.range && a.message == b.message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_similar_word_is_found_in_any_case() {
+        for (word, expected) in [("tp004", Some("TP-004")), ("staging", Some("Staging")), ("other", None)] {
+            assert_eq!(nearest(word, ["TP-004", "Staging"]), expected, "{word}");
+        }
     }
 }
