@@ -1,5 +1,5 @@
-//! Numbers that no double holds exactly, which the JSON of the schema library cannot hold either. Each has a double as a
-//! stand-in, and the keywords that look at numbers compare the decimals behind them.
+//! Numbers that no double holds exactly, which the JSON of the schema library cannot hold either. Each has a double as
+//! a stand-in, and the keywords that look at numbers compare the decimals behind them.
 use crate::value::{Decimal, Value};
 use jsonschema::{Keyword, ValidationError, ValidationOptions};
 use serde_json::{Map, Number, Value as Json};
@@ -39,7 +39,7 @@ pub struct StandIns {
     /// By the bits of the double.
     decimals: HashMap<u64, Decimal>,
     doubles: HashMap<Decimal, f64>,
-    /// The bits of the doubles that stand for themselves.
+    /// The bits of the doubles that occur as such.
     taken: HashSet<u64>,
 }
 
