@@ -234,6 +234,7 @@ fn clients(name: &str, request: &Request) -> Vec<Part> {
         ],
         "trailers" => raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n"),
         "old" => raw(b"HTTP/1.0 200 OK\r\n\r\nok"),
+        "folded" => raw(b"HTTP/1.1 200 OK\r\nX-Note: one\r\n two\r\nX-Space : a\r\nContent-Length: 2\r\n\r\nok"),
         "odd" => vec![Part::Send(b"HTTP/1.1 799 Odd\r\nContent-Length: 0\r\n\r\n".to_vec())],
         _ => unreachable!("{name}"),
     }
@@ -266,11 +267,11 @@ fn streams(name: &str) -> Vec<Part> {
 
 fn waiting(name: &str, count: usize) -> Vec<Part> {
     match name {
-        "dies" if count > 2 => vec![Part::Close],
+        "dies" if count > 1 => vec![Part::Close],
         "dies" => ok(&["Connection: close"], b"fine"),
-        "late" if count > 2 => ok(&[], b"panicked"),
+        "late" if count > 1 => ok(&[], b"panicked"),
         "late" => ok(&[], b"fine"),
-        "cut" if count > 2 => raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfine"),
+        "cut" if count > 1 => raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfine"),
         "cut" => ok(&[], b"fine"),
         _ => unreachable!("{name}"),
     }

@@ -144,6 +144,9 @@ impl Connection {
             .redirect(Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .http1_max_headers(MAX_HEADERS)
+            // as curl does: a header over several lines, a space before the colon
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
             .connector_layer(layer_fn(TrackedConnector))
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tls_certs_merge(self.certificates.iter().cloned())

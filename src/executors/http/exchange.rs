@@ -60,8 +60,8 @@ pub(super) fn no_response(cx: &ActionContext<'_>, error: &reqwest::Error, after:
     cx.mark_sent();
     let reasons = reasons(error);
     let reason = match reasons.strip_prefix("client error (SendRequest): ").unwrap_or(&reasons) {
-        "connection closed before message completed" => "connection closed",
-        other => other,
+        "connection closed before message completed" => "connection closed".to_string(),
+        other => format!("{other},"),
     };
     let after = match after.as_secs_f64() {
         seconds @ 1.0.. => format!("{seconds:.1} s"),
