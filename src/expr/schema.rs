@@ -417,6 +417,7 @@ mod tests {
                 "either": { "type": "string", "nullable": true, "enum": ["a", "b"] },
                 "or_null": { "type": "string", "nullable": true, "enum": ["a", null] },
                 "small": { "type": "integer", "format": "int32" },
+                "long": { "type": "integer", "format": "int64" },
                 "own": { "type": "string", "format": "of-this-company" },
                 "example": { "type": "string", "example": 1, "xml": {}, "externalDocs": {}, "x-mine": 1 },
             } },
@@ -430,6 +431,8 @@ mod tests {
             (json!({"either": null}), false),
             (json!({"small": 2147483647}), true),
             (json!({"small": 2147483648i64}), false),
+            (json!({"long": i64::MIN}), true),
+            (json!({"long": 9223372036854775808u64}), false),
             (json!({"own": 1}), false),
         ] {
             assert_eq!(v.is_valid(&value), valid, "{value}");

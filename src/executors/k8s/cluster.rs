@@ -94,13 +94,18 @@ impl Cluster {
         *self.catalog.lock().await = None;
     }
 
-    /// Whether a namespace exists; true if this user may not know. One that has existed in this run may be gone.
+    /// Whether a namespace exists; true if the server does not tell this user. One that has existed in this run may be
+    /// gone.
     pub async fn has_namespace(&self, name: &str) -> Result<bool, ActionError> {
         if self.namespaces.lock().contains(name) {
             return Ok(true);
         }
-        let response = self.api.request(&Method::GET, &format!("/api/v1/namespaces/{name}"), None).await?;
-        let exists = response.status != 404;
+        let exists = match self.api.request(&Method::GET, &format!("/api/v1/namespaces/{name}"), None).await {
+            Ok(response) => response.status != 404 || response.json["details"]["kind"] != "namespaces",
+            // a gateway that serves no namespaces
+            Err(ActionError::Invalid(_)) => true,
+            Err(e) => return Err(e),
+        };
         if exists {
             self.namespaces.lock().insert(name.to_string());
         }

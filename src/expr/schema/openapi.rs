@@ -60,8 +60,10 @@ impl Rewriting<'_> {
         if let Some(Json::Object(properties)) = map.get_mut("properties") {
             properties.iter_mut().filter(|(name, _)| absent.contains(*name)).for_each(|(_, s)| *s = Json::Bool(false));
         }
-        if let Some("int32") = map.get("format").and_then(Json::as_str) {
-            also(&mut map, json!({ "minimum": i32::MIN, "maximum": i32::MAX }));
+        match map.get("format").and_then(Json::as_str) {
+            Some("int32") => also(&mut map, json!({ "minimum": i32::MIN, "maximum": i32::MAX })),
+            Some("int64") => also(&mut map, json!({ "minimum": i64::MIN, "maximum": i64::MAX })),
+            _ => {}
         }
         discriminator.into_iter().flatten().for_each(|s| also(&mut map, s));
         if self.is_3_0 {
