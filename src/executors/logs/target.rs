@@ -81,7 +81,6 @@ fn times(body: &mut Body<'_>) -> Times {
 #[async_trait]
 impl TargetSpec for LogSpec {
     async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
-        let _ = tokio::task::spawn_blocking(Times::prepare).await;
         Ok(Arc::new(match self {
             LogSpec::File(path, times) => {
                 Log::File { path: run.dir.join(path.render_text(scope)?), times: times.clone() }

@@ -21,6 +21,7 @@ const CLOCK: &str = concat!(
     r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9})\d*)?)?",
     r"(?: (?P<half>[AP]M)\b)?(?: ?(?P<zone>Z|[+-]\d\d(?::?\d\d)?|[A-Z]{3,5})\b)?"
 );
+const WEEKDAY: &str = "(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +)?";
 const MONTHS: &[&str] = &["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 /// Zones that a time is not guessed in, unless the log's zone has that name then.
 const ABBREVIATIONS: &[&str] = &[
@@ -29,25 +30,37 @@ const ABBREVIATIONS: &[&str] = &[
     "WET",
 ];
 
-static FORMATS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-    let month = format!("(?P<name>{})", MONTHS.join("|"));
-    let weekday = "(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +)?";
-    let formats = [
-        // RFC 3339 and 5424, Go's log, nginx's error log, Python, Log4j.
-        format!(r"{PREFIX}(?P<year>\d{{4}})[-/.](?P<month>\d\d)[-/.](?P<day>\d\d)(?:[Tt:]| - | +){CLOCK}"),
-        // klog.
-        format!(r"^[DEFIW](?P<month>\d\d)(?P<day>\d\d) +{CLOCK}"),
-        // syslog, `date`, Apache's error log.
-        format!(
-            r"{PREFIX}{weekday}{month} +(?P<day>\d{{1,2}})(?:,? (?P<year>\d{{4}}))?,? {CLOCK}(?: (?P<last>\d{{4}})\b)?"
-        ),
-        // Redis, RFC 2822.
-        format!(r"{PREFIX}{weekday}(?P<day>\d{{1,2}})[ /-]{month}[ /-](?P<year>\d{{4}})[: ]{CLOCK}"),
-        // Access logs.
-        format!(r"^[^\[]*\[(?P<day>\d\d)/{month}/(?P<year>\d{{4}}):{CLOCK}\]"),
-    ];
-    formats.iter().filter_map(|f| Regex::new(f).ok()).collect()
-});
+/// Each is built when the ones before it do not match.
+static FORMATS: [LazyLock<Option<Regex>>; 5] = [
+    // RFC 3339 and 5424, Go's log, nginx's error log, Python, Log4j.
+    LazyLock::new(|| {
+        regex(&format!(r"{PREFIX}(?P<year>\d{{4}})[-/.](?P<month>\d\d)[-/.](?P<day>\d\d)(?:[Tt:]| - | +){CLOCK}"))
+    }),
+    // klog.
+    LazyLock::new(|| regex(&format!(r"^[DEFIW](?P<month>\d\d)(?P<day>\d\d) +{CLOCK}"))),
+    // syslog, `date`, Apache's error log.
+    LazyLock::new(|| {
+        regex(&format!(
+            r"{PREFIX}{WEEKDAY}{} +(?P<day>\d{{1,2}})(?:,? (?P<year>\d{{4}}))?,? {CLOCK}(?: (?P<last>\d{{4}})\b)?",
+            month()
+        ))
+    }),
+    // Redis, RFC 2822.
+    LazyLock::new(|| {
+        regex(&format!(r"{PREFIX}{WEEKDAY}(?P<day>\d{{1,2}})[ /-]{}[ /-](?P<year>\d{{4}})[: ]{CLOCK}", month()))
+    }),
+    // Access logs.
+    LazyLock::new(|| regex(&format!(r"^[^\[]*\[(?P<day>\d\d)/{}/(?P<year>\d{{4}}):{CLOCK}\]", month()))),
+];
+
+fn regex(text: &str) -> Option<Regex> {
+    Regex::new(text).ok()
+}
+
+fn month() -> String {
+    format!("(?P<name>{})", MONTHS.join("|"))
+}
+
 static LOGFMT: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?:^|\s)(?:@timestamp|timestamp|time|ts|t)=(?:"([^"]*)"|(\S+))"#).ok());
 /// The keys of a time in a JSON line; `t` is MongoDB's.
@@ -83,12 +96,6 @@ impl Default for Times {
 }
 
 impl Times {
-    /// Builds what reading a time needs: later, it would delay the first attempt after the log was read.
-    pub fn prepare() {
-        LazyLock::force(&FORMATS);
-        LazyLock::force(&LOGFMT);
-    }
-
     /// Whether `format` can read a time that it has written.
     pub fn check_format(format: &str) -> Result<(), String> {
         let time = civil::datetime(2026, 1, 2, 3, 4, 5, 0).to_zoned(TimeZone::UTC).map_err(|e| e.to_string())?;
@@ -129,7 +136,7 @@ impl Times {
 
     fn in_text(&self, text: &str, now: Timestamp) -> Option<LineTime> {
         text.bytes().any(|b| b.is_ascii_digit()).then_some(())?;
-        let found = FORMATS.iter().find_map(|format| self.resolve(&format.captures(text)?, now));
+        let found = FORMATS.iter().find_map(|format| self.resolve(&format.as_ref()?.captures(text)?, now));
         found.or_else(|| epoch(text.trim_start_matches('[').split([' ', '\t', ']', ',']).next()?, now))
     }
 
