@@ -1,13 +1,16 @@
-//! Masks the known secrets of a run in every encoding: texts are decoded before they are compared. The dispatcher masks
-//! each event when it is created; texts that are cut earlier are masked before the cut.
+//! Masks the known secrets of a run and their parts, in every encoding: texts are decoded before they are compared. The
+//! dispatcher masks each event when it is created; texts that are cut earlier are masked before the cut.
 mod cut;
 mod decode;
+mod parts;
 mod position;
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 pub use cut::before_token;
-use decode::{Batch, unescape, unpack, unquote};
+use decode::{Batch, EmitFound, is_same_in_form, unescape, unpack, unquote, with_spaces};
+use memchr::memmem;
 use parking_lot::RwLock;
+use parts::{Parts, secret_piece};
 pub use position::is_named_like_secret;
 use position::{ends_pair, is_credential, is_name, is_ordinary_in, is_weak, is_word};
 use std::{
@@ -44,6 +47,8 @@ struct Known {
     automata: [Option<Automaton>; 2],
     /// How many secrets the first automaton has.
     settled: usize,
+    /// Of all secrets that are not weak.
+    parts: Parts,
     /// The length of the shortest value.
     shortest: usize,
     /// Texts whose words are no secrets: the plan, names and addresses.
@@ -67,9 +72,6 @@ struct Hit {
     /// Whether a weak secret is in the position of a credential.
     credential: bool,
 }
-
-/// Takes the range and the secret of each occurrence in one view.
-type EmitFound<'e> = &'e mut dyn FnMut(Range<usize>, usize);
 
 /// What is searched in a text and its decoded views.
 struct Search<'s> {
@@ -103,6 +105,14 @@ impl Secrets {
         let same = known.names.entry(name.to_string()).and_modify(|n| *n += 1).or_insert(1);
         let name = if *same == 1 { name.to_string() } else { format!("{name}~{same}") };
         let weak = known.is_weak(value);
+        if !weak && let Some(piece) = secret_piece(value) {
+            let secret = known.secrets.len();
+            let plain = without_escapes(piece);
+            if plain != piece.as_bytes() {
+                known.parts.add(secret, plain);
+            }
+            known.parts.add(secret, piece.into());
+        }
         for line in key_lines(value) {
             if known.values.insert(line.into()) {
                 known.secrets.push(Secret { name: name.clone(), value: line.to_string(), weak: false });
@@ -116,7 +126,8 @@ impl Secrets {
             known.automata[1] = Automaton::new(&known.secrets, known.settled);
         }
         let lengths = known.secrets.iter().map(|s| s.value.len().min(without_escapes(&s.value).len()));
-        known.shortest = lengths.min().unwrap_or_default().max(MIN_SECRET_BYTES);
+        let shortest = lengths.chain(known.parts.shortest()).min();
+        known.shortest = shortest.unwrap_or_default().max(MIN_SECRET_BYTES);
     }
 
     /// A secret that is a word of this text is weak: only a credential is masked. The credentials in the text itself
@@ -195,15 +206,29 @@ impl Known {
         is_weak(value) || is_name(value) && self.ordinary.iter().any(|text| is_ordinary_in(text, value))
     }
 
+    /// Whether an ordinary text contains this part of a secret, other than in the whole secret.
+    fn is_ordinary_part(&self, part: &[u8], secret: usize) -> bool {
+        let is_mark = |b: &u8| b.is_ascii() && !b.is_ascii_alphanumeric();
+        let start = part.iter().position(|b| !is_mark(b)).unwrap_or(part.len());
+        let end = part.iter().rposition(|b| !is_mark(b)).map_or(start, |last| last + 1);
+        let contains = |text: &str| memmem::find(text.as_bytes(), &part[start..end]).is_some();
+        self.ordinary.iter().any(|text| text.split(&self.secrets[secret].value).any(contains))
+    }
+
     /// Where the text must be masked, from left to right. Overlapping occurrences are one.
     fn hits(&self, field: &str, text: &str) -> Vec<Hit> {
         let mut hits: Vec<Hit> = vec![];
         let named = is_named_like_secret(field.as_bytes());
         let find = |view: &[u8], emit: EmitFound<'_>| {
             self.automata.iter().flatten().for_each(|automaton| automaton.find(view, emit));
+            self.parts.find(view, &mut |range, secret| {
+                if !self.secrets[secret].weak && !self.is_ordinary_part(&view[range.clone()], secret) {
+                    emit(range, secret);
+                }
+            });
         };
-        let whole = Search { shortest: self.shortest, find: &find };
-        self.scan(&whole, text.as_bytes(), Levels::default(), &mut |hit| {
+        let search = Search { shortest: self.shortest, find: &find };
+        self.scan(&search, text.as_bytes(), Levels::default(), &mut |hit| {
             if !self.secrets[hit.secret].weak || hit.credential || named {
                 let range = text.floor_char_boundary(hit.range.start)..text.ceil_char_boundary(hit.range.end);
                 let form = if hit.form.is_empty() { self.escapes(hit.secret, &text[range.clone()]) } else { hit.form };
@@ -273,10 +298,12 @@ impl Known {
         range.end <= range.start + end.len() && self.secrets.iter().any(|s| s.name == name)
     }
 
-    /// The name of the escapes in an occurrence of a secret; empty if it has none.
+    /// The name of the escapes in an occurrence of a secret, or `part`; empty if it is the secret itself.
     fn escapes(&self, secret: usize, found: &str) -> &'static str {
+        let value = &self.secrets[secret].value;
         match found {
-            _ if found == self.secrets[secret].value => "",
+            _ if found == value => "",
+            _ if without_escapes(found).len() < without_escapes(value).len() => "part",
             _ if found.contains(r"'\''") => "shell",
             _ if found.contains('\\') => "json",
             _ if found.contains('&') && found.contains(';') => "html",
@@ -350,15 +377,6 @@ fn overlapping<'t>(search: &'t AhoCorasick, text: &'t [u8]) -> impl Iterator<Ite
         from = found.start() + 1;
         Some((found.range(), found.pattern().as_usize()))
     })
-}
-
-/// Whether a byte of a text is that of a secret, which a form writes with `+` for a space.
-fn is_same_in_form((found, secret): (&u8, &u8)) -> bool {
-    found == secret || (*found, *secret) == (b'+', b' ')
-}
-
-fn with_spaces(text: &[u8]) -> Vec<u8> {
-    text.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect()
 }
 
 /// The lines of a key of several lines: PEM.

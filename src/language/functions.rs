@@ -71,7 +71,7 @@ pub const CEL_FUNCTIONS: &[&str] = &[
 /// The functions that this project adds.
 pub const RUNNER_FUNCTIONS: &[Word] = &[
     word("secret", "its argument, masked in all output from now on"),
-    word("secrets_in", "names of the known secrets in a value, in any encoding"),
+    word("secrets_in", "names of the known secrets in a value, in any encoding, also in part"),
     word("json", "the parsed JSON"),
     word("raw", "its argument; in `$regex`, a regular expression and not a text to find"),
     word("now", "the current time"),

@@ -1,9 +1,9 @@
 //! Texts that are cut, by a limit or by a broken connection: they must not end with a part of a secret or of a token,
 //! which could not be masked later.
 use super::{
-    EmitFound, Levels, MIN_SECRET_BYTES, Search, Secrets,
-    decode::{SEPARATOR, incomplete_escape},
-    is_same_in_form, without_escapes,
+    Levels, MIN_SECRET_BYTES, Search, Secrets,
+    decode::{EmitFound, SEPARATOR, incomplete_escape, is_same_in_form},
+    without_escapes,
 };
 use memchr::memchr2_iter;
 use std::ops::Range;

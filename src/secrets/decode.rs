@@ -7,6 +7,18 @@ pub const SEPARATOR: u8 = 0xff;
 /// Pieces are searched together: a search of its own for each would cost more than the search.
 const BATCH_BYTES: usize = 1 << 16;
 
+/// Takes the range and the secret of each occurrence in one view.
+pub type EmitFound<'e> = &'e mut dyn FnMut(Range<usize>, usize);
+
+/// Whether a byte of a text is that of a secret, which a form writes with `+` for a space.
+pub fn is_same_in_form((found, secret): (&u8, &u8)) -> bool {
+    found == secret || (*found, *secret) == (b'+', b' ')
+}
+
+pub fn with_spaces(text: &[u8]) -> Vec<u8> {
+    text.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect()
+}
+
 /// Where the bytes of a view come from: pairs of decoded and encoded offsets. Between two pairs both advance alike.
 #[derive(Default)]
 struct Offsets(Vec<(u32, u32)>);

@@ -1,4 +1,4 @@
-//! Every secret in every encoding; texts without one; weak secrets.
+//! Every secret and its parts in every encoding; texts without one; weak secrets.
 use super::*;
 use base64::{Engine, engine::general_purpose as b64};
 
@@ -184,6 +184,96 @@ fn masks_random_secrets_in_every_encoding() {
             let (before, after) = masked.split_once(token).unwrap();
             assert!(text.starts_with(before) && text.ends_with(after), "{form} of {secret:?}: {masked}");
         }
+    }
+}
+
+/// The characters from `first` on, up to `count`.
+fn part(text: &str, first: usize, count: usize) -> String {
+    text.chars().skip(first).take(count).collect()
+}
+
+#[test]
+fn finds_parts_of_twelve_characters_in_every_encoding() {
+    for secret in random_secrets(25).iter().filter(|s| s.chars().count() > 14) {
+        let s = Secrets::default();
+        s.add("pw", secret);
+        let last = secret.chars().count() - 12;
+        let parts = [0, last / 2, last].map(|first| part(secret, first, 12));
+        // one that itself looks escaped is shorter without escapes
+        for shown in parts.iter().filter(|part| without_escapes(part) == part.as_bytes()) {
+            for (form, text) in encodings(shown) {
+                assert_eq!(s.names_in(&text), ["pw"], "{shown:?} of {secret:?}, {form}: {text}");
+                let masked = s.mask(&text).unwrap();
+                assert_eq!(s.mask(&masked), None, "{shown:?} of {secret:?}, {form}: {masked} again");
+            }
+        }
+    }
+}
+
+#[test]
+fn does_not_find_parts_of_eleven_characters() {
+    // no character occurs twice, so that what is around a part does not continue it
+    let secret = "Qw3rTz7uIo9pAsDfGhJkLyXcVbNm";
+    let s = Secrets::default();
+    s.add("token", secret);
+    for first in 0..secret.len() - 12 {
+        for (form, text) in encodings(&part(secret, first, 11)) {
+            assert!(s.names_in(&text).is_empty(), "{first}, {form}: {text}");
+        }
+        for around in ["", "é", "ab", "xyz0é"] {
+            let text = format!("{around}{}{around}", part(secret, first, 12));
+            let masked = format!("{around}‹token:part›{around}");
+            assert_eq!(s.mask(&text).as_deref(), Some(masked.as_str()));
+        }
+    }
+    assert_eq!(s.mask("x QW3RTZ7UIO9PASDF").as_deref(), None, "another spelling");
+}
+
+#[test]
+fn finds_parts_of_secrets_that_repeat_themselves() {
+    let s = Secrets::default();
+    let period: String = (0..40).map(|_| "ab-Cd0").collect();
+    s.add("period", &format!("{period}XyZ"));
+    assert_eq!(s.mask("<ab-Cd0ab-Cd0ab>").as_deref(), Some("<‹period:part›>"));
+    assert_eq!(s.mask(&format!("<{period}>")).as_deref(), Some("<‹period:part›>"));
+    assert_eq!(s.mask("<b-Cd0ab-Cd0XyZ>").as_deref(), Some("<‹period:part›>"));
+}
+
+#[test]
+fn a_part_that_ordinary_texts_share_is_no_secret() {
+    let s = Secrets::default();
+    s.add_ordinary("database: postgres://streamspace-admin@db/streamspace\npassword: p4ss-Word-of-the-plan");
+    for (name, value) in [
+        ("named", "streamspace-admin-Xk3vQ9pL2mR7"),
+        ("planned", "p4ss-Word-of-the-plan"),
+        ("url", "https://user:S3cr3t-in-a-url@host.example.org:8080/path"),
+        ("hook", "https://hooks.example.org/services/T0A1B2C3D4E5F6"),
+        ("jwt", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VyIjoiYWRtaW4ifQ.c2lnbmF0dXJlLW9m"),
+        ("account", r#"{"type": "service_account", "id": "a1b2c3"}"#),
+        ("key", "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIFJiK1PTI1ZVwJ\n-----END PRIVATE KEY-----"),
+        ("weak", "aaaaaaaaaaaaaaaa"),
+    ] {
+        s.add(name, value);
+    }
+    for innocent in [
+        "user streamspace-admin",
+        "https://host.example.org:8080/path",
+        "https://hooks.example.org/status",
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1",
+        r#"{"type": "service_account"}"#,
+        "-----BEGIN PRIVATE KEY-----",
+        "aaaaaaaaaaaa",
+    ] {
+        assert_eq!(s.mask(innocent), None);
+    }
+    for (leak, masked) in [
+        ("user streamspace-admin-Xk3", "user ‹named:part›"),
+        ("S3cr3t-in-a-", "‹url:part›"),
+        ("services/T0A1B2C3", "‹hook:part›"),
+        ("Bearer eyJ1c2VyIjoiYW…", "Bearer ‹jwt:part›…"),
+        ("p4ss-Word-of-the", "‹planned:part›"),
+    ] {
+        assert_eq!(s.mask(leak).as_deref(), Some(masked));
     }
 }
 
