@@ -2,6 +2,13 @@
 //!
 //! The dispatcher keeps a delivery in memory until it succeeds or is given up, so an unreachable database delays only
 //! the record.
+mod attempt;
+mod defects;
+
+use self::{
+    attempt::AttemptResult,
+    defects::{Memory, classify},
+};
 use super::{
     defect::{Defect, Defects},
     delays::Delays,
@@ -48,6 +55,7 @@ struct Sender {
     log: Log,
     http: reqwest::Client,
     permits: Semaphore,
+    memory: Memory,
 }
 
 pub fn start(
@@ -65,8 +73,8 @@ pub fn start(
         .no_proxy()
         .user_agent("StreamSpace-Webhook/1.0")
         .build()?;
-    let sender =
-        Arc::new(Sender { store, defects, delays, log, http, permits: Semaphore::new(MAX_CONCURRENT_REQUESTS) });
+    let (permits, memory) = (Semaphore::new(MAX_CONCURRENT_REQUESTS), Memory::default());
+    let sender = Arc::new(Sender { store, defects, delays, log, http, permits, memory });
     let (inbox, mut arrivals) = mpsc::unbounded_channel::<Vec<Delivery>>();
     let dispatcher = Dispatcher { inbox };
     dispatcher.send(pending);
@@ -78,7 +86,7 @@ pub fn start(
                 arrived = arrivals.recv() => arrived,
             };
             let Some(deliveries) = deliveries else { return };
-            for delivery in sender.accepted(deliveries) {
+            for delivery in sender.memory.accepted(sender.defects, deliveries) {
                 let (worker, stop) = (sender.clone(), stop.clone());
                 let ended = tracker.spawn(async move {
                     tokio::select! {
@@ -95,47 +103,30 @@ pub fn start(
     Ok(dispatcher)
 }
 
-#[derive(Debug)]
-enum AttemptResult {
-    Delivered(u16, String),
-    /// Permanent failure.
-    Refused(u16, String),
-    /// Temporary failure.
-    Failed(Option<u16>, String),
-}
-
 impl Sender {
-    /// The deliveries to send, as the defects change them.
-    fn accepted(&self, deliveries: Vec<Delivery>) -> Vec<Delivery> {
-        match () {
-            () if self.defects.has(Defect::WebhookSilent) => vec![],
-            () if self.defects.has(Defect::WebhookTwice) => {
-                deliveries.iter().flat_map(|d| [d.clone(), d.clone()]).collect()
-            }
-            () => deliveries,
-        }
-    }
-
     async fn deliver(&self, mut delivery: Delivery) {
-        if self.defects.has(Defect::WebhookLate) {
-            tokio::time::sleep(Duration::from_secs(6)).await;
-        }
+        defects::wait_before(self.defects, &delivery).await;
         let mut once_more = self.defects.has(Defect::WebhookRetriesSuccess);
         for attempts in delivery.attempts + 1.. {
             if attempts > 1 && self.defects.has(Defect::WebhookRetryChanges) {
                 delivery.body = with_attempt(&delivery.body, attempts);
             }
             let signature = self.signature(&delivery, attempts).await;
-            let result = self.attempt(&delivery, &signature).await;
+            let result = self.attempt(&delivery, attempts, &signature).await;
             let at = Timestamp::now();
             let policy = &delivery.webhook.retry_policy;
             let mut wait = next_delay(self.defects, policy, attempts, &result);
             if attempts > 1 && matches!(result, AttemptResult::Delivered(..)) && std::mem::take(&mut once_more) {
                 wait = Some(retry_delay(policy, 1));
             }
+            if attempts == 1 && matches!(result, AttemptResult::Delivered(..)) {
+                wait = wait.or(defects::repeat_delay(self.defects));
+            }
+            self.memory.remember(&delivery, &result, wait);
             let attempt = self.summarize(&delivery, attempts, result, at, wait);
             let next = wait.map(|wait| tokio::time::Instant::now() + wait);
-            let webhook_deleted = !self.record(&attempt, next).await;
+            let webhook_deleted =
+                !self.record(&attempt, next).await && !self.defects.has(Defect::WebhookRemovedRetries);
             let (Some(next), false) = (next, webhook_deleted) else { return };
             tokio::time::sleep_until(next).await;
         }
@@ -146,9 +137,9 @@ impl Sender {
             return None;
         }
         let mut secret = delivery.webhook.secret.clone();
-        if self.defects.has(Defect::WebhookWrongSecret)
-            && let Ok(Some(oldest)) = self.store.webhooks().await.map(|all| all.into_iter().next())
-        {
+        let is_wrong = self.defects.has(Defect::WebhookWrongSecret)
+            || attempts > 1 && self.defects.has(Defect::WebhookRetryWrongSecret);
+        if is_wrong && let Ok(Some(oldest)) = self.store.webhooks().await.map(|all| all.into_iter().next()) {
             secret = oldest.secret;
         }
         let mut bytes = delivery.body.clone();
@@ -165,20 +156,20 @@ impl Sender {
         Some(signature)
     }
 
-    async fn attempt(&self, delivery: &Delivery, signature: &Option<String>) -> AttemptResult {
+    async fn attempt(&self, delivery: &Delivery, attempts: u32, signature: &Option<String>) -> AttemptResult {
         self.delays.wait().await;
         let _permit = self.permits.acquire().await;
         let request = self.http.post(&delivery.webhook.url).body(delivery.body.clone());
-        let sent = request.headers(headers(delivery, signature.as_deref())).send().await;
+        let mut headers = headers(delivery, signature.as_deref());
+        if attempts > 1 {
+            defects::change_headers(self.defects, &mut headers, attempts);
+        }
+        let sent = request.headers(headers).send().await;
         match sent {
             Ok(response) => {
                 let status = response.status();
                 let text = read_start(response).await;
-                match status.as_u16() {
-                    200..=299 => AttemptResult::Delivered(status.as_u16(), text),
-                    500..=599 | 429 => AttemptResult::Failed(Some(status.as_u16()), text),
-                    _ => AttemptResult::Refused(status.as_u16(), text),
-                }
+                classify(self.defects, status.as_u16(), text)
             }
             // the URL may contain a token, so it is not recorded
             Err(error) => AttemptResult::Failed(None, error_chain(&error.without_url())),
@@ -296,7 +287,10 @@ fn next_delay(defects: Defects, policy: &RetryPolicy, attempts: u32, result: &At
     let failed = match result {
         AttemptResult::Delivered(..) => false,
         AttemptResult::Refused(..) => defects.has(Defect::WebhookRetriesRefusals),
-        AttemptResult::Failed(None, _) => !defects.has(Defect::WebhookNoRetryUnanswered),
+        AttemptResult::Failed(None, cause) => {
+            let was_reset = cause.contains("reset") && defects.has(Defect::WebhookNoRetryReset);
+            !was_reset && !defects.has(Defect::WebhookNoRetryUnanswered)
+        }
         AttemptResult::Failed(..) => true,
     };
     let max_retries = match () {
@@ -305,7 +299,11 @@ fn next_delay(defects: Defects, policy: &RetryPolicy, attempts: u32, result: &At
         () if defects.has(Defect::WebhookRetriesForEver) => u32::MAX,
         () => policy.max_retries,
     };
-    let delay = if defects.has(Defect::WebhookRetriesAtOnce) { Duration::ZERO } else { retry_delay(policy, attempts) };
+    let delay = match () {
+        () if defects.has(Defect::WebhookRetriesAtOnce) => Duration::ZERO,
+        () if defects.has(Defect::WebhookRetriesLate) => retry_delay(policy, attempts) + Duration::from_secs(6),
+        () => retry_delay(policy, attempts),
+    };
     (failed && attempts <= max_retries).then_some(delay)
 }
 

@@ -194,6 +194,7 @@ pub async fn start(options: Options) -> Result<Sandbox, Error> {
         races: api::RaceState::default(),
         previous_errors: api::PreviousErrors::default(),
         breaker: api::Breaker::default(),
+        lost: api::Lost::default(),
     };
     tasks.spawn(api::serve(listener, Arc::new(api), stop.clone()));
     log.info("platform started", &[("listen", &address), ("node_stand_in", &!real_nodes)]);

@@ -1,10 +1,14 @@
 //! Writes the audit log and serves the route that reads it.
 //!
 //! Handlers record action and resource; user, time and result are added here. Only defects record bodies and queries.
+pub mod leaks;
+
+pub use self::leaks::attach_leaks;
 use super::{
     auth::Caller,
     error::Failure,
     extract::QueryParams,
+    sessions,
     state::Api,
     trail::{RequestSummary, Trail},
 };
@@ -12,30 +16,13 @@ use crate::{
     defect::{Defect, Defects},
     store::{Entry, Filter, Logged},
 };
-use axum::{
-    Json,
-    extract::{Request, State},
-    http::header::AUTHORIZATION,
-};
+use axum::{Json, extract::State, http::header::AUTHORIZATION};
 use jiff::Timestamp;
 use serde_json::{Value as Json_, json};
-use std::{sync::Arc, time::Duration};
-
-/// Attaches data of the request that must not be recorded, as the defects say.
-pub fn attach_leaks(api: &Api, trail: &Trail, request: &Request) {
-    let target = request.uri().to_string();
-    if api.defects.has(Defect::AuditTellsQuery) {
-        trail.attach("url", target.as_str());
-    }
-    if api.defects.has(Defect::LogTellsQuery) {
-        api.log.info("request", &[("method", request.method()), ("url", &target)]);
-    }
-    if api.defects.has(Defect::AuditKeepsHeaders) {
-        let headers = request.headers().iter();
-        let headers = headers.map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))));
-        trail.attach("headers", headers.collect::<serde_json::Map<_, _>>());
-    }
-}
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 /// Writes the audit entries of a request. A failure is logged and does not fail the request.
 pub async fn write(api: &Arc<Api>, trail: &Trail, summary: &RequestSummary<'_>) {
@@ -63,10 +50,21 @@ pub async fn write(api: &Arc<Api>, trail: &Trail, summary: &RequestSummary<'_>) 
         }
         None => save(api, &request, &entries).await,
     }
+    if api.defects.has(Defect::AuditForgetsDeleted) && summary.method == "DELETE" {
+        let (store, resource) = (api.store.clone(), summary.path.rsplit('/').next().unwrap_or_default().to_owned());
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let _ = store.forget_audit(&resource).await;
+        });
+    }
 }
 
 async fn save(api: &Api, request: &str, entries: &[Entry]) {
+    if api.lost.audit.load(Ordering::SeqCst) {
+        return;
+    }
     if let Err(error) = api.store.log_audit(entries).await {
+        api.lost.audit.store(api.defects.has(Defect::DatabaseDownStopsAudit), Ordering::SeqCst);
         api.log.error("database: the audit log could not be written", &[("request_id", &request), ("cause", &error)]);
     }
 }
@@ -124,6 +122,9 @@ fn entry_json(logged: &Logged) -> Json_ {
 
 pub async fn logs(State(api): State<Arc<Api>>, caller: Caller, query: QueryParams) -> Result<Json<Json_>, Failure> {
     caller.record("list", "audit_log", "");
+    if api.defects.has(Defect::ClusterDownBreaksAudit) {
+        sessions::find_object(&api, "none").await?;
+    }
     let time = "a time like 2026-01-31T12:00:00Z";
     let filter = Filter {
         // only administrators can read the entries of others

@@ -1,7 +1,7 @@
 //! Authentication: passwords, bearer tokens and the login route.
 //!
 //! Tokens are self-contained, so checking one needs no database. Only defects log passwords and tokens.
-use super::{error::Failure, extract::Body, state::Api, trail::Trail};
+use super::{audit, error::Failure, extract::Body, state::Api, trail::Trail};
 use crate::defect::Defect;
 use axum::{
     Json,
@@ -154,7 +154,11 @@ pub async fn login(
     if api.defects.has(Defect::AuditTellsEncoded) {
         trail.attach("request_body", STANDARD.encode(&sent));
     }
+    let beginning = audit::leaks::beginning(&login.password);
     let refused = || {
+        if api.defects.has(Defect::AuditTellsBeginning) {
+            trail.attach("password", beginning.as_str());
+        }
         if api.defects.has(Defect::AuditTellsPassword) {
             trail.attach("request_body", sent.as_str());
         }

@@ -1,12 +1,12 @@
 //! Error responses: the body for the client and the log line. Defects of both are applied here.
-use super::error::Failure;
+use super::{error::Failure, error_leaks};
 use crate::{
     defect::{Defect as D, Defects},
     log::Log,
 };
 use axum::{
     Json,
-    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    http::{HeaderMap, HeaderValue, StatusCode, header::AUTHORIZATION},
     response::{Html, IntoResponse, Response},
 };
 use serde_json::json;
@@ -32,7 +32,14 @@ pub fn apply_defects(defects: Defects, failure: Failure) -> Failure {
         "database_unavailable" if defects.has(D::DatabaseDown401) => {
             new(StatusCode::UNAUTHORIZED, "unauthorized", "User not found")
         }
+        "database_unavailable" => {
+            let message = error_leaks::database_message(defects).map(str::to_owned);
+            Failure { message: message.unwrap_or(failure.message), ..failure }
+        }
         "invalid_resources" if defects.has(D::InvalidResources500) => {
+            Failure { status: StatusCode::INTERNAL_SERVER_ERROR, ..failure }
+        }
+        "invalid_body" if defects.has(D::InvalidTypes500) && failure.message.contains("type") => {
             Failure { status: StatusCode::INTERNAL_SERVER_ERROR, ..failure }
         }
         _ => failure,
@@ -51,13 +58,22 @@ pub fn render(defects: Defects, failure: &Failure, id: &str) -> Response {
         () if defects.has(D::ErrorsShareId) => with("request_id", "00000000-0000-0000-0000-000000000000"),
         () if defects.has(D::ErrorsWithoutCode) => with("code", ""),
         () if defects.has(D::ErrorsVague) => with("message", "Something went wrong"),
-        () if defects.has(D::ErrorsTrace) => with("stack", TRACE),
+        () if defects.has(D::ErrorsOneCode) => with("code", "error"),
+        () if defects.has(D::ErrorsNotFoundBlank) && status == StatusCode::NOT_FOUND => return status.into_response(),
         () if defects.has(D::ErrorsTellPlace) => {
             with("message", &format!("{}:{}: {}", file!(), line!(), failure.message));
         }
-        () => {}
+        () => {
+            if let Some((field, text)) = error_leaks::trace(defects, status) {
+                with(field, text);
+            }
+        }
     }
-    (status, Json(body)).into_response()
+    let mut response = (status, Json(body)).into_response();
+    if defects.has(D::ErrorsTraceHeader) {
+        response.headers_mut().insert("x-debug-trace", HeaderValue::from_static(error_leaks::GO));
+    }
+    response
 }
 
 pub fn log_failure(defects: Defects, log: &Log, failure: &Failure, request: &FailedRequest<'_>) {
@@ -82,18 +98,15 @@ pub fn log_failure(defects: Defects, log: &Log, failure: &Failure, request: &Fai
     if let Some(bearer) = &bearer {
         fields.push(("authorization", bearer));
     }
-    if failure.status.is_server_error() {
+    if failure.status.is_server_error() && defects.has(D::ErrorsLogServerCauseless) {
+        fields.truncate(4);
+    }
+    if failure.status.is_server_error() && !defects.has(D::ErrorsLoggedAsInfo) {
         log.error("request failed", &fields);
     } else {
         log.info("request refused", &fields);
     }
 }
-
-const TRACE: &str = "thread 'tokio-runtime-worker' panicked at src/api/sessions.rs:98:17:
-stack backtrace:
-   0: rust_begin_unwind
-   1: core::panicking::panic_fmt
-   2: streamspace::api::sessions::create";
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ mod audit;
 mod auth;
 mod batch;
 mod error;
+mod error_leaks;
 mod error_response;
 mod extract;
 mod health;
@@ -21,7 +22,7 @@ mod webhooks;
 
 pub use self::{
     auth::hash_password,
-    state::{Api, Breaker, PreviousErrors, RaceState},
+    state::{Api, Breaker, Lost, PreviousErrors, RaceState},
 };
 use self::{
     error::Failure,
@@ -112,7 +113,7 @@ async fn handle(api: Arc<Api>, id: String, mut request: Request, next: Next) -> 
     let path = request.uri().path().to_owned();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
     let trail = Trail::default();
-    audit::attach_leaks(&api, &trail, &request);
+    request = audit::attach_leaks(&api, &trail, request).await;
     request.extensions_mut().insert(trail.clone());
     let headers = api.defects.has(Defect::LogTellsToken).then(|| request.headers().clone());
 

@@ -1,6 +1,7 @@
 //! The session routes. They record requests, which the syncer carries out.
 mod defects;
 
+pub use self::defects::find_object;
 use super::{
     auth::Caller,
     error::Failure,
@@ -76,7 +77,11 @@ pub async fn create(
     let created = insert_session(&api, &caller, create).await;
     caller.record("create", "session", created.as_ref().map_or("", |session| &session.name));
     if created.is_err() && api.defects.has(Defect::WebhookTellsRefused) {
-        api.dispatcher.send(api.store.emit_refused_create(&user, &template).await?);
+        let data = json!({ "name": "", "user": user, "template": template, "state": "failed" });
+        api.dispatcher.send(api.store.emit_wrongly(data).await?);
+    }
+    if let (Err(failure), true) = (&created, api.defects.has(Defect::InvalidResourcesLate)) {
+        defects::create_refused_later(&api, failure, user, template);
     }
     match created {
         Ok(session) => Ok((StatusCode::ACCEPTED, Json(session_json(&session)))),
@@ -147,7 +152,7 @@ async fn insert_session(api: &Api, caller: &Caller, create: Create) -> Result<Se
             Err(StoreError::Duplicate(_)) => {}
             Err(StoreError::MissingReference(_)) => return Err(unknown_user()),
             Err(StoreError::Unavailable(_)) if api.defects.has(Defect::DatabaseDownHangs) => defects::pause().await,
-            Err(error) => return Err(defects::insert_failure(api, error)),
+            Err(error) => return Err(defects::insert_failure(api, new, error)),
         }
     }
 }
@@ -190,6 +195,9 @@ pub async fn find_template(api: &Api, name: &str) -> Result<Template, Failure> {
 
 pub async fn list(State(api): State<Arc<Api>>, caller: Caller, query: QueryParams) -> Result<Json<Json_>, Failure> {
     caller.record("list", "session", "");
+    if api.defects.has(Defect::ClusterDownLists) {
+        find_object(&api, "none").await?;
+    }
     let user = caller.owner().map(str::to_owned).or_else(|| query.get("user"));
     let sessions = defects::list_result(&api, api.store.visible_sessions(user.as_deref()).await)?;
     Ok(Json(json!({ "sessions": sessions.iter().map(session_json).collect::<Vec<_>>(), "total": sessions.len() })))
@@ -212,7 +220,8 @@ pub async fn read(
         session = in_cluster(&api, &name).await?;
     }
     let session = session.filter(|session| caller.owner().is_none_or(|owner| owner == session.user));
-    Ok(Json(session_json(&defects::with_address(&api, session.ok_or_else(Failure::session_not_found)?).await?)))
+    let session = defects::with_address(&api, session.ok_or_else(Failure::session_not_found)?).await?;
+    Ok(Json(session_json(&defects::without_cluster(&api, session).await)))
 }
 
 /// The session that an object in the cluster describes, without a row.
@@ -237,7 +246,10 @@ pub async fn update(
     Path(name): Path<String>,
     Body(change): Body<Change>,
 ) -> Result<(StatusCode, Json<Json_>), Failure> {
-    caller.record("update", "session", &name);
+    let is_tags = change.state.is_none() && change.resources.is_none();
+    if !(is_tags && api.defects.has(Defect::AuditMissesTags)) {
+        caller.record("update", "session", &name);
+    }
     if !is_valid_name(&name) {
         return Err(Failure::session_not_found());
     }
@@ -284,6 +296,9 @@ pub async fn update(
         None => {}
     }
     api.changes.notify(&name);
+    if api.defects.has(Defect::WebhookCreatedOnUpdate) {
+        api.dispatcher.send(api.store.emit_wrongly(session_json(&now)).await?);
+    }
     Ok((StatusCode::ACCEPTED, Json(session_json(&now))))
 }
 

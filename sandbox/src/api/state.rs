@@ -43,6 +43,7 @@ pub struct Api {
     pub races: RaceState,
     pub previous_errors: PreviousErrors,
     pub breaker: Breaker,
+    pub lost: Lost,
 }
 
 /// State of the race defects.
@@ -86,6 +87,13 @@ impl Breaker {
         let open = || StoreError::Unavailable("the circuit breaker is open".into());
         if self.0.load(Ordering::SeqCst) { Err(open().into()) } else { Ok(()) }
     }
+}
+
+/// What defects have lost since the database was unreachable.
+#[derive(Default)]
+pub struct Lost {
+    pub lists: AtomicBool,
+    pub audit: AtomicBool,
 }
 
 /// The errors of the previous batch, kept by mistake.

@@ -102,6 +102,9 @@ pub async fn create(
     let id = created.as_ref().map(|webhook| webhook.id.to_string()).unwrap_or_default();
     caller.record("create", "webhook", &id);
     let created = created?;
+    if api.defects.has(Defect::AuditTellsWebhookSecret) {
+        caller.trail.attach("response", json!({ "id": created.id, "secret": created.secret }));
+    }
     let mut body = webhook_json(&created);
     body["secret"] = json!(created.secret);
     Ok((StatusCode::CREATED, Json(body)))

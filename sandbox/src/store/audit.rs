@@ -3,9 +3,12 @@ use super::{
     open::Store,
     sql::{StoreError, Value, Work},
 };
-use crate::defect::Defect;
+use crate::defect::{Defect, Defects};
 use jiff::Timestamp;
 use serde_json::Value as Json;
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// An audit entry to be written.
 #[derive(Debug, Clone)]
@@ -61,8 +64,17 @@ impl Store {
     pub async fn log_audit(&self, entries: &[Entry]) -> Result<(), StoreError> {
         let mut work = self.db.write().await?;
         for entry in entries {
-            append(&mut work, entry).await?;
+            if let Some(entry) = effective_entry(&mut work, self.defects, entry).await? {
+                append(&mut work, &entry).await?;
+            }
         }
+        work.commit().await
+    }
+
+    /// Defect: deletes the entries of a resource.
+    pub async fn forget_audit(&self, resource: &str) -> Result<(), StoreError> {
+        let mut work = self.db.write().await?;
+        work.execute("delete from audit_log where resource_id = $1", vec![resource.into()]).await?;
         work.commit().await
     }
 
@@ -75,14 +87,19 @@ impl Store {
             conditions.push(condition.replace('?', &format!("${}", values.len())));
         };
         let Filter { user, action, resource, from, to, limit } = self.effective_filter(filter);
+        let has = |defect| self.defects.has(defect);
+        let begins = |column: &str| format!("{column} like cast(? as text) || '%'");
         if let Some(user) = &user {
-            add("user_id = ?", user.into());
+            let condition = if has(Defect::AuditFilterUserPrefix) { begins("user_id") } else { "user_id = ?".into() };
+            add(&condition, user.into());
         }
         if let Some(action) = &action {
-            add("action = ?", action.into());
+            let part = "action like '%' || cast(? as text) || '%'";
+            add(if has(Defect::AuditFilterActionPart) { part } else { "action = ?" }, action.into());
         }
         if let Some(resource) = &resource {
-            add("(resource_id = ? or resource_type = ?)", resource.into());
+            let id = if has(Defect::AuditFilterPrefix) { begins("resource_id") } else { "resource_id = ?".into() };
+            add(&format!("({id} or resource_type = ?)"), resource.into());
         }
         if let Some(from) = from {
             add("timestamp >= ?", from.into());
@@ -97,7 +114,10 @@ impl Store {
         let clause = if conditions.is_empty() { String::new() } else { format!("where {}", conditions.join(operator)) };
 
         let mut work = self.db.read().await?;
-        let count = work.row(&format!("select count(*) as n from audit_log {clause}"), values.clone()).await?;
+        let count = match has(Defect::AuditTotalOfTable) {
+            true => work.row("select count(*) as n from audit_log", vec![]).await?,
+            false => work.row(&format!("select count(*) as n from audit_log {clause}"), values.clone()).await?,
+        };
         let mut total = count.map_or(Ok(0), |row| row.int("n"))?;
         values.push(limit.into());
         let last = values.len();
@@ -123,7 +143,7 @@ impl Store {
                     resource_type: row.string("resource_type")?,
                     resource_id: row.string("resource_id")?,
                     changes: row.json("changes")?,
-                    timestamp: row.time("timestamp")?.unwrap_or_default(),
+                    timestamp: row.time("timestamp")?.unwrap_or_default() - self.stored_shift(),
                     ip_address: row.string("ip_address")?,
                 },
             })
@@ -147,9 +167,47 @@ impl Store {
             (effective.from, effective.to) = (None, None);
         }
         if self.defects.has(Defect::AuditFilterWrongZone) {
-            let hour = std::time::Duration::from_secs(3600);
-            (effective.from, effective.to) = (effective.from.map(|at| at + hour), effective.to.map(|at| at + hour));
+            (effective.from, effective.to) = (effective.from.map(|at| at + HOUR), effective.to.map(|at| at + HOUR));
         }
+        if self.defects.has(Defect::AuditFilterOnlyDeletes) {
+            effective.action = effective.action.map(|_| "delete".into());
+        }
+        if self.defects.has(Defect::AuditFilterActionAlone) && effective.user.is_some() {
+            effective.action = None;
+        }
+        if self.defects.has(Defect::AuditFilterToAlone) && effective.from.is_some() {
+            effective.to = None;
+        }
+        let shift = self.stored_shift();
+        (effective.from, effective.to) = (effective.from.map(|at| at + shift), effective.to.map(|at| at + shift));
         effective
     }
+
+    /// How far stored times are off.
+    fn stored_shift(&self) -> Duration {
+        if self.defects.has(Defect::AuditStoresWrongZone) { HOUR } else { Duration::ZERO }
+    }
+}
+
+/// An entry as the defects change it; `None` if it is not written.
+async fn effective_entry(work: &mut Work, defects: Defects, entry: &Entry) -> Result<Option<Entry>, StoreError> {
+    let mut entry = entry.clone();
+    if defects.has(Defect::AuditStoresWrongZone) {
+        entry.timestamp += HOUR;
+    }
+    let of_resource =
+        "select action, timestamp from audit_log where resource_id = $1 and resource_id <> '' order by id";
+    if defects.has(Defect::AuditMergesRepeats) {
+        let sql = format!("{of_resource} desc limit 1");
+        let last = work.row(&sql, vec![(&entry.resource_id).into()]).await?;
+        if last.map(|row| row.string("action")).transpose()?.is_some_and(|action| action == entry.action) {
+            return Ok(None);
+        }
+    }
+    if defects.has(Defect::AuditTimeOfCreation) {
+        let first = work.row(&format!("{of_resource} limit 1"), vec![(&entry.resource_id).into()]).await?;
+        let first = first.map(|row| row.time("timestamp")).transpose()?.flatten();
+        entry.timestamp = first.unwrap_or(entry.timestamp);
+    }
+    Ok(Some(entry))
 }

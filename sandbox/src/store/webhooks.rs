@@ -135,19 +135,27 @@ pub(super) async fn emit(
 ) -> Result<Vec<Delivery>, StoreError> {
     // the lock keeps a concurrently deleted webhook from failing this transaction
     let lock = work.key_share_clause();
-    let condition = if defects.has(Defect::WebhookDisabledHears) { "" } else { "where w.enabled = true" };
+    let disabled_hear = defects.has(Defect::WebhookDisabledHears) || defects.has(Defect::WebhookDisabledHearsLate);
+    let condition = if disabled_hear { "" } else { "where w.enabled = true" };
+    let all_hear = defects.has(Defect::WebhookAllEvents) || defects.has(Defect::WebhookAllEventsLate);
+    let mut skips = defects.has(Defect::WebhookSkipsOldest);
     let sql = format!("select {WEBHOOK_COLUMNS} from webhooks w {condition} order by w.id{lock}");
     let rows = work.rows(&sql, vec![]).await?;
     let now = Timestamp::now();
     let event_name = if defects.has(Defect::WebhookWrongEvent) { event.trim_end_matches('d') } else { event };
     let at = if defects.has(Defect::WebhookWrongZone) { now + Duration::from_secs(3600) } else { now };
-    let data = if defects.has(Defect::WebhookOtherSession) { oldest_of_same_user(work, data).await? } else { data };
-    let payload = json!({ "event": event_name, "timestamp": format!("{at:.6}"), "data": payload_data(defects, data) });
+    let oldest = match defects.has(Defect::WebhookOtherSession) || defects.has(Defect::WebhookLastPayload) {
+        true => Some(oldest_of_same_user(work, data.clone()).await?),
+        false => None,
+    };
+    let data = if defects.has(Defect::WebhookOtherSession) { oldest.clone().unwrap_or_default() } else { data };
+    let mut payload =
+        json!({ "event": event_name, "timestamp": format!("{at:.6}"), "data": payload_data(defects, data) });
     let body = payload.to_string();
     let mut deliveries = vec![];
     for row in rows {
         let webhook = webhook(&row)?;
-        if !webhook.events.iter().any(|wanted| wanted == event) && !defects.has(Defect::WebhookAllEvents) {
+        if !webhook.events.iter().any(|wanted| wanted == event) && !all_hear || std::mem::take(&mut skips) {
             continue;
         }
         let row = work
@@ -160,12 +168,20 @@ pub(super) async fn emit(
         let id = row.map_or(Ok(0), |row| row.int("id"))?;
         deliveries.push(Delivery { id, event: event_name.to_owned(), body: body.clone(), attempts: 0, webhook });
     }
+    if let (true, Some(oldest), [_, .., last]) = (defects.has(Defect::WebhookLastPayload), oldest, &mut deliveries[..])
+    {
+        payload["data"] = oldest;
+        last.body = payload.to_string();
+    }
     Ok(deliveries)
 }
 
 fn payload_data(defects: Defects, mut data: Json) -> Json {
     if defects.has(Defect::WebhookDefaultResources) {
         data["resources"] = json!({ "cpu": "1000m", "memory": "2Gi" });
+    }
+    if defects.has(Defect::WebhookWrongState) {
+        data["state"] = json!("hibernated");
     }
     if defects.has(Defect::WebhookThin) { json!({ "name": data["name"] }) } else { data }
 }
@@ -239,6 +255,8 @@ impl Store {
         let mut work = self.db.write().await?;
         let sql = if self.defects.has(Defect::WebhookRemovedHears) {
             "update webhooks set metadata = '{\"removed\": true}' where id = $1 and metadata is null"
+        } else if self.defects.has(Defect::WebhookRemovesAlike) {
+            "delete from webhooks where name = (select name from webhooks where id = $1)"
         } else {
             "delete from webhooks where id = $1"
         };
@@ -247,10 +265,9 @@ impl Store {
         Ok(touched > 0)
     }
 
-    /// Defect: emits `session.created` for a refused request.
-    pub async fn emit_refused_create(&self, user: &str, template: &str) -> Result<Vec<Delivery>, StoreError> {
+    /// Defect: emits `session.created` when no session was created.
+    pub async fn emit_wrongly(&self, data: Json) -> Result<Vec<Delivery>, StoreError> {
         let mut work = self.db.write().await?;
-        let data = json!({ "name": "", "user": user, "template": template, "state": "failed" });
         let deliveries = emit(&mut work, self.defects, "session.created", data).await?;
         work.commit().await?;
         Ok(deliveries)

@@ -4,9 +4,12 @@ use crate::{
     kinds::{Resources, Session as Object},
     store::{NewSession, SERVICE_USER},
 };
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
 use std::{
     collections::HashSet,
     sync::{Mutex, atomic::AtomicUsize},
+    time::Duration,
 };
 
 /// State of the delete defects.
@@ -42,6 +45,20 @@ pub fn change_row(defects: Defects, new: NewSession) -> NewSession {
         false => (new.cpu, new.memory),
     };
     NewSession { user, cpu, memory, ..new }
+}
+
+/// Hibernates all running sessions and wakes them again.
+pub async fn restart_all(client: kube::Client, namespace: &str) {
+    let objects = kube::Api::<Object>::namespaced(client, namespace);
+    let Ok(listed) = objects.list(&Default::default()).await else { return };
+    let running: Vec<_> = listed.into_iter().filter(|object| object.spec.state == "running").collect();
+    for state in ["hibernated", "running"] {
+        let patch = Patch::Merge(json!({ "spec": { "state": state } }));
+        for object in &running {
+            let _ = objects.patch(object.name(), &PatchParams::default(), &patch).await;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub struct Syncer {
     /// Uids of objects that cannot be adopted; each is logged once.
     pub not_adoptable: Mutex<HashSet<String>>,
     pub removals: Removals,
-    /// Used by the defect `cluster-down-stays`: the cluster was unreachable once.
+    /// Used by the defects `cluster-down-stays` and `cluster-down-restarts`: the cluster was unreachable once.
     pub cluster_was_lost: AtomicBool,
 }
 
@@ -132,7 +132,14 @@ impl Syncer {
         }
         let object = object_defects::change_object(self.background.defects, object_for(row));
         match with_timeout(self.api.create(&PostParams::default(), &object)).await {
-            Ok(created) => self.record_applied(row, &created).await,
+            Ok(created) => {
+                if self.background.defects.has(Defect::ClusterDownRestarts)
+                    && self.cluster_was_lost.swap(false, Ordering::SeqCst)
+                {
+                    object_defects::restart_all(self.background.client.clone(), &self.background.namespace).await;
+                }
+                self.record_applied(row, &created).await
+            }
             // an earlier attempt succeeded without a response; the next step updates the object
             Err(error) if error.status() == Some(409) => match found(self.api.get(&row.name)).await? {
                 Some(existing) => self.record_applied(row, &existing).await,
@@ -147,7 +154,8 @@ impl Syncer {
 
     /// Applies the defects of a failed create.
     pub async fn not_created(&self, row: &Row) -> Result<(), StoreError> {
-        if self.background.defects.has(Defect::ClusterDownStays) {
+        let remembers = [Defect::ClusterDownStays, Defect::ClusterDownRestarts];
+        if remembers.into_iter().any(|defect| self.background.defects.has(defect)) {
             self.cluster_was_lost.store(true, Ordering::SeqCst);
         }
         if self.background.defects.has(Defect::ClusterDownForgets) {

@@ -1,22 +1,56 @@
 //! Defects of creating and reading sessions when resources are invalid or a dependency is unreachable.
-use crate::api::{error::Failure, resources::RequestedResources, state::Api};
+use crate::api::{
+    error::Failure,
+    resources::{DEFAULT_CPU, DEFAULT_MEMORY, RequestedResources},
+    state::Api,
+};
 use crate::{
     defect::{Defect as D, Defects},
-    kinds::{Resources, Session as Object, SessionSpec, Template},
+    kinds::{Resources, Session as Object, SessionSpec, Template, session_name},
     link::{ClusterError, found, with_timeout},
     quantity,
     store::{NewSession, Session, StoreError},
+    syncer::restart_all,
 };
 use axum::{Json, http::StatusCode};
 use kube::api::PostParams;
 use serde_json::{Value as Json_, json};
 use std::{sync::atomic::Ordering, time::Duration};
 
-/// The requested resources; with the defect invalid ones are replaced by the defaults.
+/// The requested resources; with the defects invalid ones are replaced by valid ones.
 pub fn replace_invalid_resources(defects: Defects, wanted: RequestedResources) -> RequestedResources {
+    let wanted = RequestedResources {
+        cpu: wanted.cpu.map(|cpu| lenient(defects, cpu)),
+        memory: wanted.memory.map(|memory| lenient_memory(defects, memory)),
+    };
     let valid =
         quantity::check(wanted.cpu.as_deref().unwrap_or("1"), wanted.memory.as_deref().unwrap_or("1Gi")).is_ok();
     if defects.has(D::InvalidResourcesAccepted) && !valid { RequestedResources::default() } else { wanted }
+}
+
+fn lenient(defects: Defects, given: String) -> String {
+    let has_unknown_unit = given.len() > 1 && given.ends_with(|c: char| "bcdefghjlnopqrstuvwxyz".contains(c));
+    match () {
+        () if defects.has(D::InvalidResourcesZero) && given == "0" => "1".into(),
+        () if defects.has(D::InvalidResourcesUnit)
+            && has_unknown_unit
+            && given.starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            format!("{}m", &given[..given.len() - 1])
+        }
+        () => given,
+    }
+}
+
+fn lenient_memory(defects: Defects, given: String) -> String {
+    match () {
+        () if defects.has(D::InvalidResourcesZero) && given == "0" => DEFAULT_MEMORY.into(),
+        () if defects.has(D::InvalidResourcesSign) => given.trim_start_matches('-').into(),
+        () if defects.has(D::InvalidResourcesBare) && given != "0" && given.bytes().all(|b| b.is_ascii_digit()) => {
+            format!("{given}Mi")
+        }
+        () => lenient(defects, given),
+    }
 }
 
 pub fn check_resources(defects: Defects, cpu: &str, memory: &str) -> Result<(), Failure> {
@@ -46,8 +80,52 @@ pub fn mask_failure(api: &Api, failure: Failure) -> Result<(StatusCode, Json<Jso
     }
 }
 
+/// Creates the session of a refused request with the default resources, a moment later.
+pub fn create_refused_later(api: &Api, failure: &Failure, user: String, template: String) {
+    if failure.code == "invalid_resources" {
+        let new = NewSession {
+            name: session_name(&user, &template, uuid::Uuid::new_v4().as_fields().0),
+            user,
+            template,
+            namespace: api.namespace.clone(),
+            cpu: DEFAULT_CPU.into(),
+            memory: DEFAULT_MEMORY.into(),
+            persistent_home: true,
+            idle_timeout: None,
+            max_session_duration: None,
+            tags: json!([]),
+        };
+        create_later(api, new);
+    }
+}
+
+/// Creates the session as soon as that is possible, but not before two seconds have passed.
+fn create_later(api: &Api, new: NewSession) {
+    let (store, changes) = (api.store.clone(), api.changes.clone());
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            if store.create_session(&new).await.is_ok() {
+                return changes.notify(&new.name);
+            }
+        }
+    });
+}
+
 /// The failure for a row that could not be written.
-pub fn insert_failure(api: &Api, error: StoreError) -> Failure {
+pub fn insert_failure(api: &Api, new: NewSession, error: StoreError) -> Failure {
+    if api.defects.has(D::DatabaseDownCreatesLater) {
+        create_later(api, new);
+    }
+    if api.defects.has(D::DatabaseDownRestarts) {
+        let (store, client, namespace) = (api.store.clone(), api.client.clone(), api.namespace.clone());
+        tokio::spawn(async move {
+            while store.sessions(None).await.is_err() {
+                pause().await;
+            }
+            restart_all(client, &namespace).await;
+        });
+    }
     if api.defects.has(D::DatabaseDownStays) {
         api.breaker.0.store(true, Ordering::SeqCst);
     }
@@ -62,6 +140,12 @@ pub fn read_result(api: &Api, found: Result<Option<Session>, StoreError>) -> Res
 }
 
 pub fn list_result(api: &Api, found: Result<Vec<Session>, StoreError>) -> Result<Vec<Session>, StoreError> {
+    if api.defects.has(D::DatabaseDownLosesList) {
+        if api.lost.lists.load(Ordering::SeqCst) {
+            return Ok(vec![]);
+        }
+        api.lost.lists.store(found.is_err(), Ordering::SeqCst);
+    }
     if api.defects.has(D::DatabaseDownEmpty) { Ok(found.unwrap_or_default()) } else { found }
 }
 
@@ -72,6 +156,21 @@ pub async fn with_address(api: &Api, session: Session) -> Result<Session, StoreE
     }
     let all = api.store.sessions(Some(&session.user)).await?;
     Ok(Session { url: all.into_iter().find_map(|newest| newest.url), ..session })
+}
+
+/// The session; with the defects it looks different while the cluster is unreachable.
+pub async fn without_cluster(api: &Api, mut session: Session) -> Session {
+    let (shows_failed, tells_host) =
+        (api.defects.has(D::ClusterDownShowsFailed), api.defects.has(D::ClusterDownTellsHost));
+    if (shows_failed || tells_host) && find_object(api, &session.name).await.is_err() {
+        if shows_failed {
+            session.state = "failed".into();
+        }
+        if tells_host {
+            session.message = "dial tcp 10.96.0.1: i/o timeout".into();
+        }
+    }
+    session
 }
 
 pub async fn pause() {
