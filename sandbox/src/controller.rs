@@ -2,6 +2,8 @@
 //!
 //! The controller manages a session's Deployment and Service and the status of both kinds. It knows only the cluster,
 //! not the database or the API.
+mod child_defects;
+
 use super::{
     background::Background,
     defect::{Defect, Defects},
@@ -186,7 +188,7 @@ async fn reconcile_children(
             Some(existing) => {
                 let only_down = context.defects.has(Defect::WakeWithoutPod);
                 let replicas = if only_down { existing.spec.replicas.unwrap_or(1).min(replicas) } else { replicas };
-                let wanted = container(session, template);
+                let wanted = container(session, template, context.defects);
                 let pod = existing.spec.template.spec.as_ref();
                 let current = pod.and_then(|pod| pod.containers.first()?.resources.clone());
                 let stale = serde_json::to_value(current).unwrap_or_default() != wanted["resources"];
@@ -200,7 +202,9 @@ async fn reconcile_children(
             }
         };
     let service = format!("ss-{name}");
-    if found(services.get(&service)).await?.is_none() {
+    child_defects::add_children(session, made, context).await?;
+    let omitted = child_defects::omits_service(session, made, &services, context).await?;
+    if !omitted && found(services.get(&service)).await?.is_none() {
         made = true;
         create_if_absent(
             services.create(&PostParams::default(), &from_json(self::service(session, &service, context.defects))),
@@ -278,10 +282,6 @@ fn progress(session: &Session, deployment: Option<&Deployment>) -> Status {
     }
 }
 
-fn host(session: &Session, defects: Defects) -> &str {
-    if defects.has(Defect::AddressesCollide) { &session.spec.user } else { session.name() }
-}
-
 async fn write_status(session: &Session, status: Status, context: &Background) -> Result<(), ClusterError> {
     let running = status.phase == "Running";
     let old = session.status.clone().unwrap_or_default();
@@ -292,7 +292,7 @@ async fn write_status(session: &Session, status: Status, context: &Background) -
     let new = SessionStatus {
         phase: Some(status.phase.into()),
         pod_name: running.then(|| session.name().to_owned()),
-        url: running.then(|| format!("https://{}.{DOMAIN}", host(session, context.defects))),
+        url: running.then(|| format!("https://{}.{DOMAIN}", child_defects::host(session, context.defects))),
         conditions: vec![Condition {
             kind: "Ready".into(),
             status: ready.into(),
@@ -335,7 +335,7 @@ fn labels(session: &Session) -> Json {
     })
 }
 
-fn container(session: &Session, template: &Template) -> Json {
+fn container(session: &Session, template: &Template, defects: Defects) -> Json {
     let resources = session.spec.resources.clone().unwrap_or_default();
     let limits = if resources.limits.is_empty() { &resources.requests } else { &resources.limits };
     let resources = if resources.requests.is_empty() {
@@ -343,6 +343,7 @@ fn container(session: &Session, template: &Template) -> Json {
     } else {
         json!({ "limits": limits, "requests": resources.requests })
     };
+    let resources = child_defects::container_resources(session, resources, defects);
     json!({
         "name": "session", "image": template.spec.base_image, "resources": resources,
         "ports": [{ "name": "vnc", "containerPort": 3000, "protocol": "TCP" }],
@@ -359,7 +360,7 @@ fn deployment(session: &Session, template: &Template, replicas: i32, defects: De
             "selector": { "matchLabels": { "app": APP, SESSION_LABEL: session.name() } },
             "template": {
                 "metadata": { "labels": labels(session) },
-                "spec": { "containers": [container(session, template)] },
+                "spec": { "containers": [container(session, template, defects)] },
             },
         },
     })
@@ -372,7 +373,7 @@ fn service(session: &Session, name: &str, defects: Defects) -> Json {
         "metadata": { "name": name, "labels": labels(session), "ownerReferences": owner },
         "spec": {
             "type": "ClusterIP",
-            "selector": { "app": APP, SESSION_LABEL: session.name() },
+            "selector": { "app": APP, SESSION_LABEL: child_defects::selected(session, defects) },
             "ports": [{ "name": "vnc", "port": 3000, "targetPort": 3000, "protocol": "TCP" }],
         },
     })

@@ -45,7 +45,7 @@ macro_rules! catalogue {
     ($($defect:ident $name:literal $kind:ident $description:literal)*) => {
         /// A bug that can be injected.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        #[repr(u8)]
+        #[repr(u16)]
         pub enum Defect {
             $($defect,)*
         }
@@ -104,6 +104,23 @@ catalogue! {
     BatchHangs "batch-hangs" EffectWithoutResponse "a batch with a failure is carried out but never responds"
     BatchDeleteKeepsRow "batch-delete-keeps-row" OneStoreOnly "a batch delete removes the objects but keeps the rows"
     BatchDeleteHibernates "batch-delete-hibernates" ResponseWithoutEffect "a batch delete hibernates the sessions instead"
+    BatchUndoneLater "batch-undone-later" LostAfterRetry "the first session of a batch is reverted two and a half seconds later"
+    BatchMakesUnknownLater "batch-makes-unknown-later" LostAfterRetry "a batch creates the unknown session two and a half seconds later"
+    BatchRestartsOthers "batch-restarts-others" WrongObject "a batch restarts the pods of the user's other sessions"
+    BatchLabelsOthers "batch-labels-others" WrongObject "a batch labels the objects of the user's other sessions"
+    BatchUntagsOthers "batch-untags-others" WrongObject "a batch removes the tags of the user's other sessions"
+    BatchTakesOthers "batch-takes-others" WrongObject "a batch is also applied to the user's hibernated sessions"
+    BatchResetsResources "batch-resets-resources" WrongValue "a batch resets the resources of its sessions to the defaults"
+    BatchDropsTags "batch-drops-tags" WrongValue "a batch removes the tags of its sessions"
+    BatchRefusedRestarts "batch-refused-restarts" WrongObject "a session that a batch refuses is restarted, beside the error"
+    BatchRefusedLabels "batch-refused-labels" WrongObject "a session that a batch refuses gets a label, beside the error"
+    BatchRefusedUntags "batch-refused-untags" WrongObject "a session that a batch refuses loses its tags, beside the error"
+    BatchFirstPage "batch-first-page" MissingEffect "a batch handles its first three names only, and counts no others"
+    BatchPageOfEffects "batch-page-of-effects" ResponseWithoutEffect "a batch handles its first three names only, and counts the others as succeeded"
+    BatchFirstError "batch-first-error" MissingEffect "`errors` has the first failure only"
+    BatchErrorsOther "batch-errors-other" WrongObject "`errors` has one more entry, about a session that the batch does not name"
+    BatchErrorsCutName "batch-errors-cut-name" WrongValue "an error has the first twenty characters of the name"
+    BatchDeleteSkipsHibernated "batch-delete-skips-hibernated" ResponseWithoutEffect "a batch delete counts hibernated sessions as succeeded but does not delete them"
 
     // errors
     InvalidResourcesAccepted "invalid-resources-accepted" MissingEffect "invalid resources are replaced by defaults and accepted"
@@ -210,6 +227,45 @@ catalogue! {
     ManualWrongUser "manual-wrong-user" WrongValue "a manually created object gets a row of the platform's own user"
     ManualUnreported "manual-unreported" MissingEffect "a manually created object is adopted but not logged"
     ManualDisobeys "manual-disobeys" ResponseWithoutEffect "a manually created object is adopted, but API requests do not reach it"
+    ListStatusStale "list-status-stale" StaleResponse "a list returns the status that each session had when it was created"
+    ListAddressOfOther "list-address-of-other" WrongObject "a list returns the address of its first session for all"
+    ListDefaultResources "list-default-resources" WrongValue "a list returns the default resources for all sessions"
+    ListOmitsHibernated "list-omits-hibernated" MissingEffect "a list omits hibernated sessions"
+    DetailDefaultResources "detail-default-resources" WrongValue "reading one session returns the default resources"
+    DetailDropsPod "detail-drops-pod" MissingEffect "reading one session returns no pod"
+    DetailOtherTemplate "detail-other-template" WrongObject "reading one session returns the template of the user's oldest session"
+    ReadsFlicker "reads-flicker" StaleResponse "every fifth read of one session returns it as it was created"
+    UpdateDropsLabels "update-drops-labels" WrongValue "an update removes the object's labels"
+    UpdateDropsTimeouts "update-drops-timeouts" WrongValue "an update removes the object's timeouts"
+    UpdateDropsTags "update-drops-tags" WrongValue "an update of the state removes the tags"
+    UpdateMovesCreation "update-moves-creation" WrongValue "an update sets the time of creation"
+    UpdateKeepsTime "update-keeps-time" MissingEffect "an update leaves the time of the last update as it was"
+    UpdateRestartsOthers "update-restarts-others" WrongObject "an update restarts the pods of the user's other sessions"
+    UpdateLabelsOthers "update-labels-others" WrongObject "an update labels the objects of the user's other sessions"
+    UpdateUntagsOthers "update-untags-others" WrongObject "an update removes the tags of the user's other sessions"
+    UpdateUndoneLater "update-undone-later" LostAfterRetry "two and a half seconds after an update, a stale write restores the old state"
+    HibernatedPodLingers "hibernated-pod-lingers" ResponseWithoutEffect "a Deployment scaled to zero reports no pod, but the pod stays"
+    WakeSecondPod "wake-second-pod" Duplicate "a session that wakes gets a second pod outside its Deployment"
+    WakeWithoutService "wake-without-service" MissingEffect "hibernating deletes the Service, and waking does not create it again"
+    WakeMovesAddress "wake-moves-address" WrongValue "a session that wakes has another address"
+    WakeDropsResources "wake-drops-resources" WrongValue "the pod of a session that wakes has no resource limits"
+    ServiceSelectsNothing "service-selects-nothing" WrongValue "the selector of a Service matches no pod"
+    OrphansConfig "orphans-config" MissingEffect "a ConfigMap named after a session has neither owner nor labels, and stays"
+    OrphansSecret "orphans-secret" MissingEffect "a Secret with a random name, which names its session in an annotation only, stays"
+    OrphansPod "orphans-pod" MissingEffect "a pod without owner and labels, which names its session in its environment only, stays"
+    DeleteTakesTemplate "delete-takes-template" WrongObject "a delete also deletes the session's template"
+    DeleteTakesService "delete-takes-service" WrongObject "a delete also deletes the Service of the user's newest other session, which then gets a new one"
+    DeleteTakesConnections "delete-takes-connections" WrongObject "a delete removes the connections of all the user's sessions"
+    DeleteTakesAudit "delete-takes-audit" WrongObject "a delete removes the audit entries of the session"
+    DeleteUntagsOthers "delete-untags-others" WrongObject "a delete removes the tags of the user's other sessions"
+    DeleteUndoneLater "delete-undone-later" LostAfterRetry "a deleted session reappears two and a half seconds later"
+    MissingUndoneLater "missing-undone-later" LostAfterRetry "two and a half seconds after a vanished object was noticed, the session is running again"
+    MissingUntagsOthers "missing-untags-others" WrongObject "a vanished object removes the tags of the user's other sessions"
+    ManualStateOnly "manual-state-only" MissingEffect "of manual changes to an object only the state reaches the row"
+    ManualWithoutAddress "manual-without-address" MissingEffect "an adopted session has neither address nor pod"
+    ManualOverwritten "manual-overwritten" WrongObject "adopting an object overwrites its resources"
+    ManualDropsTimeouts "manual-drops-timeouts" WrongValue "an adopted session has no timeouts"
+    ManualForgotten "manual-forgotten" LostAfterRetry "two and a half seconds after its adoption, the row of an object is deleted"
 
     // concurrency
     AddressesCollide "addresses-collide" WrongValue "all sessions of a user share one address"
@@ -225,6 +281,12 @@ catalogue! {
     Deadlock "deadlock" LostUnderConcurrency "two concurrent updates wait for each other's lock, and all others for them"
     LostWakeup "lost-wakeup" EffectWithoutResponse "of many concurrent deletes waiting for the first, only one is notified; the others are done but never respond"
     OneAtATime "one-at-a-time" TooLate "concurrent creates are handled one after the other, 0.7 s each"
+    CreateSharesResources "create-shares-resources" WrongObject "concurrent creates all get the resources of the last one"
+    CreateSharesTags "create-shares-tags" WrongObject "concurrent creates all get the tags of the last one"
+    DeleteTakesBystander "delete-takes-bystander" WrongObject "of many concurrent deletes, one also deletes the user's oldest session"
+    DeleteLeavesService "delete-leaves-service" LostUnderConcurrency "concurrent deletes leave the Services of all sessions except one"
+    UpdateLosesTags "update-loses-tags" LostUnderConcurrency "an update of the state writes back the tags that it read at its start"
+    ReadsWait "reads-wait" TooLate "a list that meets a create waits six seconds"
 
     // the audit log
     AuditNothing "audit-nothing" MissingEffect "the audit log stays empty"

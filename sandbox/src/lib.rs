@@ -9,6 +9,7 @@ mod background;
 pub mod cluster;
 mod controller;
 mod crds;
+mod damage;
 pub mod defect;
 pub mod delays;
 mod dispatcher;

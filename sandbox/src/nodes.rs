@@ -66,6 +66,9 @@ async fn reconcile_deployment(deployment: Arc<Deployment>, context: Arc<Backgrou
     let mut existing: Vec<Pod> = with_timeout(pods.list(&ListParams::default().labels(&selector))).await?.items;
     existing.retain(|pod| owned(pod) && pod.metadata.deletion_timestamp.is_none());
 
+    if context.defects.has(Defect::HibernatedPodLingers) {
+        existing.truncate(wanted);
+    }
     while existing.len() > wanted {
         let Some(pod) = existing.pop().and_then(|pod| pod.metadata.name) else { continue };
         // no kubelet has to stop a container first, so the grace period is 0

@@ -6,6 +6,7 @@
 mod convert;
 mod decide;
 mod object_defects;
+mod other_defects;
 mod step_defects;
 mod steps;
 

@@ -1,6 +1,7 @@
 //! The batch routes: one operation on many sessions. Failures do not affect the other sessions.
 mod apply;
 mod item_defects;
+mod other_defects;
 mod result;
 mod result_defects;
 
@@ -52,7 +53,10 @@ async fn run_batch(api: &Api, caller: &Caller, names: &[String], operation: Batc
                 None
             }
             Ok(SessionChange::Unchanged(_)) if api.defects.has(Defect::BatchAlreadyIsSuccess) => None,
-            Ok(SessionChange::Unchanged(_)) => Some(operation.already().into()),
+            Ok(SessionChange::Unchanged(session)) => {
+                other_defects::after_refusal(api, &session).await;
+                Some(operation.already().into())
+            }
             Ok(SessionChange::NotFound) => Some(NOT_FOUND.into()),
             Ok(SessionChange::Missing) => Some("Session is missing in the cluster; it can only be deleted".into()),
             Err(error) => {

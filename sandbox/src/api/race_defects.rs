@@ -3,19 +3,22 @@
 //! Each race is kept open for `RACE_WINDOW`, so that it occurs on fast and slow machines alike.
 use super::state::Api;
 use crate::{
+    damage,
     defect::Defect,
     kinds::{Session as Object, session_name},
     link::found,
-    store::{NewSession, Session, SessionChange, StoreError},
+    store::{DELETED, NewSession, Session, SessionChange, StoreError},
 };
 use kube::api::{Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 use tokio::sync::MutexGuard;
 
+/// So many deletes at the same time take another session with them.
+const MANY_DELETES: usize = 6;
 const RACE_WINDOW: Duration = Duration::from_millis(150);
 /// Two creates within this interval are taken for a double click.
 const DOUBLE_CLICK_INTERVAL: Duration = Duration::from_millis(50);
@@ -55,6 +58,12 @@ pub async fn create(api: &Api, new: &NewSession) -> Result<Session, StoreError> 
             return Ok(Session::new(new));
         }
     }
+    if wrong(Defect::ReadsWait) {
+        *races.last_create.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+    if wrong(Defect::CreateSharesResources) || wrong(Defect::CreateSharesTags) {
+        return insert(api, &with_shared_request(api, new).await).await;
+    }
     if wrong(Defect::CreateTwice) {
         // with several creates in progress, a second worker also picks this one up
         races.creating.fetch_add(1, Ordering::SeqCst);
@@ -71,6 +80,18 @@ pub async fn create(api: &Api, new: &NewSession) -> Result<Session, StoreError> 
         return Ok(newest.unwrap_or(made));
     }
     Ok(made)
+}
+
+/// The session, with resources or tags of the last request within `RACE_WINDOW`.
+async fn with_shared_request(api: &Api, new: &NewSession) -> NewSession {
+    let last = || api.races.last_requested.lock().unwrap_or_else(PoisonError::into_inner);
+    *last() = Some(new.clone());
+    tokio::time::sleep(RACE_WINDOW).await;
+    let shared = last().clone().unwrap_or_else(|| new.clone());
+    match api.defects.has(Defect::CreateSharesTags) {
+        true => NewSession { tags: shared.tags, ..new.clone() },
+        false => NewSession { cpu: shared.cpu, memory: shared.memory, ..new.clone() },
+    }
 }
 
 /// Names a session by a counter that is incremented only later. A session that has the name already is returned as the
@@ -104,6 +125,25 @@ pub async fn delete(api: &Api, name: &str, owner: Option<&str>) -> Result<Sessio
             }
         }
         return Ok(before.map_or(SessionChange::NotFound, |session| SessionChange::Recorded(Box::new(session))));
+    }
+    if api.defects.has(Defect::DeleteLeavesService) || api.defects.has(Defect::DeleteTakesBystander) {
+        let others = races.deleting.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(RACE_WINDOW).await;
+        races.deleting.fetch_sub(1, Ordering::SeqCst);
+        if others > 0 && api.defects.has(Defect::DeleteLeavesService) {
+            damage::abandon_service(&api.client, &api.namespace, name).await;
+        }
+        let oldest = || async {
+            let deleted = api.store.session(name).await.ok()??;
+            damage::others(&api.store, &deleted.user, &[]).await.into_iter().rfind(|row| row.desired != DELETED)
+        };
+        if others + 1 == MANY_DELETES
+            && api.defects.has(Defect::DeleteTakesBystander)
+            && let Some(oldest) = oldest().await
+        {
+            api.store.request_delete(&oldest.name, None).await?;
+            api.changes.notify(&oldest.name);
+        }
     }
     if api.defects.has(Defect::LostWakeup) {
         let first = races.first_delete.try_acquire();
@@ -140,6 +180,22 @@ pub async fn lock_for_state<'a>(api: &'a Api, state: &str) -> Option<(MutexGuard
     let first = first.lock().await;
     tokio::time::sleep(RACE_WINDOW).await;
     Some((first, second.lock().await))
+}
+
+/// Waits before tags are written, so that concurrent updates have read the old ones.
+pub async fn before_tags(api: &Api) {
+    if api.defects.has(Defect::UpdateLosesTags) {
+        tokio::time::sleep(RACE_WINDOW * 2).await;
+    }
+}
+
+/// Writes the tags that an update read at its start, after others had time to change them.
+pub async fn write_back_tags(api: &Api, name: &str, tags: &Json) -> Result<(), StoreError> {
+    if api.defects.has(Defect::UpdateLosesTags) {
+        tokio::time::sleep(RACE_WINDOW * 4).await;
+        api.store.set_tags(name, tags, None).await?;
+    }
+    Ok(())
 }
 
 /// Sends an overtaken state to the cluster after the next one has been reached, without updating the row.

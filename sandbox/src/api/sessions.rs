@@ -1,5 +1,6 @@
 //! The session routes. They record requests, which the syncer carries out.
 mod defects;
+mod view_defects;
 
 pub use self::defects::find_object;
 use super::{
@@ -200,6 +201,7 @@ pub async fn list(State(api): State<Arc<Api>>, caller: Caller, query: QueryParam
     }
     let user = caller.owner().map(str::to_owned).or_else(|| query.get("user"));
     let sessions = defects::list_result(&api, api.store.visible_sessions(user.as_deref()).await)?;
+    let sessions = view_defects::list(&api, sessions).await;
     Ok(Json(json!({ "sessions": sessions.iter().map(session_json).collect::<Vec<_>>(), "total": sessions.len() })))
 }
 
@@ -220,7 +222,7 @@ pub async fn read(
         session = in_cluster(&api, &name).await?;
     }
     let session = session.filter(|session| caller.owner().is_none_or(|owner| owner == session.user));
-    let session = defects::with_address(&api, session.ok_or_else(Failure::session_not_found)?).await?;
+    let session = view_defects::detail(&api, session.ok_or_else(Failure::session_not_found)?).await?;
     Ok(Json(session_json(&defects::without_cluster(&api, session).await)))
 }
 
@@ -277,6 +279,7 @@ pub async fn update(
     }
     check_tags(change.tags.as_deref().unwrap_or_default())?;
     if let Some(tags) = &change.tags {
+        race_defects::before_tags(&api).await;
         now = accepted(api.store.set_tags(&name, &json!(tags), owner).await?)?;
     }
     if let Some((cpu, memory)) = &resources {
@@ -290,7 +293,9 @@ pub async fn update(
         // the real platform treats this as a delete
         Some("terminated") => now = accepted(api.store.request_delete(&name, owner).await?)?,
         Some(state) => {
+            let tags = now.tags.clone();
             now = accepted(api.store.request_state(&name, state, owner).await?)?;
+            race_defects::write_back_tags(&api, &name, &tags).await?;
             race_defects::deliver_late(&api, &now);
         }
         None => {}

@@ -6,7 +6,7 @@ use crate::{
     dispatcher::Dispatcher,
     kinds::Template,
     log::Log,
-    store::{Store, StoreError},
+    store::{NewSession, Store, StoreError},
     syncer::ChangeNotifier,
     variation::Variation,
 };
@@ -15,7 +15,7 @@ use serde_json::Value as Json_;
 use std::{
     collections::HashSet,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Instant,
@@ -51,6 +51,12 @@ pub struct RaceState {
     pub next_number: AtomicU32,
     pub creating: AtomicUsize,
     pub last_create: Mutex<Option<Instant>>,
+    /// Resources and tags of the last create.
+    pub last_requested: Mutex<Option<NewSession>>,
+    /// Number of reads of single sessions.
+    pub reads: AtomicUsize,
+    /// Number of deletes in progress.
+    pub deleting: AtomicUsize,
     pub create_lock: Lock<()>,
     pub pod_lock: Lock<()>,
     pub name_lock: Lock<()>,
@@ -66,6 +72,9 @@ impl Default for RaceState {
             next_number: AtomicU32::new(uuid::Uuid::new_v4().as_fields().0),
             creating: AtomicUsize::default(),
             last_create: Mutex::default(),
+            last_requested: Mutex::default(),
+            reads: AtomicUsize::default(),
+            deleting: AtomicUsize::default(),
             create_lock: Lock::default(),
             pod_lock: Lock::default(),
             name_lock: Lock::default(),
@@ -73,6 +82,13 @@ impl Default for RaceState {
             first_delete: Semaphore::new(1),
             delete_done: Mutex::default(),
         }
+    }
+}
+
+impl RaceState {
+    /// Whether the time of the last create, if there was one, fulfils the condition.
+    pub fn last_create_is(&self, condition: impl Fn(Instant) -> bool) -> bool {
+        self.last_create.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(condition)
     }
 }
 

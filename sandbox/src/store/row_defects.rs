@@ -1,5 +1,10 @@
 //! Writes to session rows that bypass `requested` and `applied`. Only defects use them.
-use super::{open::Store, session::Session, sql::StoreError};
+use super::{
+    open::Store,
+    session::Session,
+    sql::{StoreError, Work},
+};
+use crate::defect::{Defect, Defects};
 
 impl Store {
     /// Overwrites the requested and the observed state of a session.
@@ -17,9 +22,26 @@ impl Store {
         work.commit().await
     }
 
+    /// Deletes the connections of all sessions of a user.
+    pub async fn disconnect(&self, user: &str) -> Result<(), StoreError> {
+        let mut work = self.db.write().await?;
+        work.execute("delete from connections where user_id = $1", vec![user.into()]).await?;
+        work.commit().await
+    }
+
     pub async fn delete_row(&self, name: &str) -> Result<(), StoreError> {
         let mut work = self.db.write().await?;
         work.execute("delete from sessions where id = $1", vec![name.into()]).await?;
         work.commit().await
     }
+}
+
+/// Changes the times of a row that was just updated.
+pub(super) async fn change_times(work: &mut Work, defects: Defects, name: &str) -> Result<(), StoreError> {
+    let change = match () {
+        () if defects.has(Defect::UpdateKeepsTime) => "updated_at = created_at",
+        () if defects.has(Defect::UpdateMovesCreation) => "created_at = updated_at",
+        () => return Ok(()),
+    };
+    work.execute(&format!("update sessions set {change} where id = $1"), vec![name.into()]).await.map(|_| ())
 }

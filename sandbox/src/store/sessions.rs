@@ -5,6 +5,7 @@
 use super::{
     audit::{Entry, append},
     open::Store,
+    row_defects::change_times,
     session::{COLUMNS, DELETED, NewSession, ObservedSession, Session, session_from_row},
     sql::{StoreError, Value, Work},
     users::SERVICE_USER,
@@ -161,6 +162,9 @@ impl Store {
         if touched > 0 && self.defects.has(Defect::StatusAssumed) {
             assume_state(&mut work, name).await?;
         }
+        if touched > 0 {
+            change_times(&mut work, self.defects, name).await?;
+        }
         let now = find(&mut work, name).await?;
         work.commit().await?;
         Ok(match now {
@@ -247,6 +251,9 @@ impl Store {
             .await?;
         if touched == 0 {
             return Ok(None);
+        }
+        if self.defects.has(Defect::UpdateKeepsTime) {
+            change_times(&mut work, self.defects, &row.name).await?;
         }
         let mut deliveries = vec![];
         if observed.state != row.state {

@@ -19,6 +19,8 @@ pub struct Removals {
     pub in_progress: AtomicUsize,
     /// Names of sessions that were recreated.
     pub recreated: Mutex<HashSet<String>>,
+    /// Names of the sessions whose objects other clients created.
+    pub adopted: Mutex<HashSet<String>>,
     /// Uids of objects whose rows were deleted.
     pub kept_objects: Mutex<HashSet<String>>,
 }
@@ -44,7 +46,8 @@ pub fn change_row(defects: Defects, new: NewSession) -> NewSession {
         true => ("1000m".into(), "2Gi".into()),
         false => (new.cpu, new.memory),
     };
-    NewSession { user, cpu, memory, ..new }
+    let idle_timeout = new.idle_timeout.filter(|_| !defects.has(Defect::ManualDropsTimeouts));
+    NewSession { user, cpu, memory, idle_timeout, ..new }
 }
 
 /// Hibernates all running sessions and wakes them again.
@@ -68,6 +71,15 @@ mod tests {
         store::Session as Row,
         syncer::convert::{blank, object_for},
     };
+
+    #[test]
+    fn an_adopted_row_lacks_its_timeouts() {
+        let row = |defects: &[Defect]| {
+            let object = object_for(&Row { idle_timeout: Some("5m".into()), ..blank("s") });
+            change_row(defects.iter().copied().collect(), crate::syncer::new_session_from(&object, "here")).idle_timeout
+        };
+        assert_eq!((row(&[]).as_deref(), row(&[Defect::ManualDropsTimeouts])), (Some("5m"), None));
+    }
 
     #[test]
     fn each_object_defect_changes_one_field() {

@@ -87,6 +87,12 @@ impl Syncer {
                 return Ok(Some(true));
             }
         }
+        if self.acts_after_updates() {
+            self.before_change(row).await?;
+            self.change(row).await?;
+            self.after_change(row, existing.as_ref()).await;
+            return Ok(Some(true));
+        }
         if self.has(Defect::UpdateResets) {
             self.change(&Row { cpu: "1000m".into(), memory: "2Gi".into(), ..row.clone() }).await?;
             return Ok(Some(true));
@@ -135,6 +141,7 @@ impl Syncer {
         if self.has(Defect::DeleteKeepsRow) {
             return Ok(Some(false));
         }
+        self.before_removal(row).await?;
         if self.has(Defect::DeleteComesBack) {
             let mut known = self.removals.recreated.lock().unwrap_or_else(PoisonError::into_inner);
             // once only, as if a single create was still in flight
@@ -175,10 +182,17 @@ impl Syncer {
             });
             return Ok(Some(false));
         }
-        if self.has(Defect::ManualDefaultResources) {
+        if self.has(Defect::ManualDefaultResources) || self.has(Defect::ManualStateOnly) {
             // the object's resources are never read
             let seen = ObservedSession { cpu: row.cpu.clone(), memory: row.memory.clone(), ..seen.clone() };
             self.dispatcher.send(self.store.record_observed(row, &seen).await?.unwrap_or_default());
+            return Ok(Some(false));
+        }
+        if self.has(Defect::ManualWithoutAddress) && self.was_adopted(&row.name) {
+            let seen = ObservedSession { url: None, pod_name: None, ..seen.clone() };
+            if seen != recorded(row) {
+                self.dispatcher.send(self.store.record_observed(row, &seen).await?.unwrap_or_default());
+            }
             return Ok(Some(false));
         }
         if self.has(Defect::StatusOfOther) {
@@ -203,6 +217,9 @@ impl Syncer {
         if self.has(Defect::MissingUnnoticed) {
             return Ok(Some(false));
         }
+        if self.before_missing(row).await {
+            return Ok(Some(false));
+        }
         if self.has(Defect::MissingMarksOther) {
             // finds the session by user and takes the newest
             let newest = self.store.sessions(Some(&row.user)).await?.into_iter().next();
@@ -225,6 +242,7 @@ impl Syncer {
         if keep_object || self.has(Defect::ManualIgnored) || self.has(Defect::ManualReadOnly) {
             return Ok(Some(false));
         }
+        self.before_adoption(object).await?;
         if self.has(Defect::ManualTwice) {
             // two watchers, each with its own name for the object
             let twin = NewSession {

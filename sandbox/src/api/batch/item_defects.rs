@@ -1,7 +1,11 @@
 //! Defects in the selection and processing of a batch's sessions.
 use super::result::BatchOperation;
 use crate::{
-    api::{auth::Caller, state::Api},
+    api::{
+        auth::Caller,
+        resources::{DEFAULT_CPU, DEFAULT_MEMORY},
+        state::Api,
+    },
     defect::{Defect as D, Defects},
     kinds::Session as Object,
     link::found,
@@ -10,8 +14,14 @@ use crate::{
 use kube::api::DeleteParams;
 use serde_json::json;
 
+/// How many names a batch that handles a page handles.
+const PAGE_SIZE: usize = 3;
+
 /// The names to process. The defect drops unknown names, as `select … where id in (…)` does.
 pub async fn known_names(api: &Api, names: &[String]) -> Result<Vec<String>, StoreError> {
+    if api.defects.has(D::BatchFirstPage) {
+        return Ok(names.iter().take(PAGE_SIZE).cloned().collect());
+    }
     if !api.defects.has(D::BatchDropsUnknown) {
         return Ok(names.to_vec());
     }
@@ -21,7 +31,11 @@ pub async fn known_names(api: &Api, names: &[String]) -> Result<Vec<String>, Sto
 
 /// The names in the order of processing, as the defects change them.
 pub fn processed_names(defects: Defects, names: &[String]) -> Vec<&String> {
-    let count = names.len() - usize::from(defects.has(D::BatchSkipsLast) && !names.is_empty());
+    let count = match () {
+        () if defects.has(D::BatchSkipsLast) => names.len().saturating_sub(1),
+        () if defects.has(D::BatchPageOfEffects) => names.len().min(PAGE_SIZE),
+        () => names.len(),
+    };
     // a closure that captures the loop variable itself sees its last value
     let captured = |name| if defects.has(D::BatchActsOnLast) { &names[names.len() - 1] } else { name };
     names[..count].iter().map(captured).collect()
@@ -30,7 +44,8 @@ pub fn processed_names(defects: Defects, names: &[String]) -> Vec<&String> {
 /// The sessions before the batch, for defects that restore or compare them.
 pub async fn sessions_before(api: &Api, names: &[String]) -> Result<Vec<Session>, StoreError> {
     let mut before = vec![];
-    if [D::BatchRollsBack, D::BatchPutsBack, D::BatchTouchesAlike].into_iter().any(|defect| api.defects.has(defect)) {
+    let needed_by = [D::BatchRollsBack, D::BatchPutsBack, D::BatchTouchesAlike, D::BatchUndoneLater];
+    if needed_by.into_iter().any(|defect| api.defects.has(defect)) {
         for name in names {
             before.extend(api.store.session(name).await?);
         }
@@ -50,6 +65,15 @@ pub async fn apply(
         BatchOperation::Delete if api.defects.has(D::BatchDeleteKeepsRow) => Some(delete_object_only(api, name).await),
         BatchOperation::Delete if api.defects.has(D::BatchDeleteHibernates) => {
             Some(api.store.request_state(name, "hibernated", caller.owner()).await)
+        }
+        BatchOperation::Delete if api.defects.has(D::BatchDeleteSkipsHibernated) => skip_hibernated(api, name).await,
+        BatchOperation::Hibernate | BatchOperation::Wake if api.defects.has(D::BatchResetsResources) => {
+            let _ = api.store.request_resources(name, DEFAULT_CPU, DEFAULT_MEMORY, caller.owner()).await;
+            None
+        }
+        BatchOperation::Hibernate | BatchOperation::Wake if api.defects.has(D::BatchDropsTags) => {
+            let _ = api.store.set_tags(name, &json!([]), caller.owner()).await;
+            None
         }
         BatchOperation::Hibernate if api.defects.has(D::BatchToggles) => Some(toggle(api, caller, name).await),
         _ if api.defects.has(D::BatchMakesUnknown) => create_unknown(api, caller, name).await,
@@ -80,6 +104,11 @@ async fn delete_object_only(api: &Api, name: &str) -> Result<SessionChange, Stor
     deleted.map(|_| SessionChange::Recorded(Box::new(row))).map_err(|error| StoreError::Refused(error.to_string()))
 }
 
+async fn skip_hibernated(api: &Api, name: &str) -> Option<Result<SessionChange, StoreError>> {
+    let row = api.store.session(name).await.ok()??;
+    (row.state == "hibernated").then(|| Ok(SessionChange::Recorded(Box::new(row))))
+}
+
 /// Inverts the state instead of setting it.
 async fn toggle(api: &Api, caller: &Caller, name: &str) -> Result<SessionChange, StoreError> {
     let change = api.store.request_state(name, "hibernated", caller.owner()).await?;
@@ -97,19 +126,24 @@ async fn create_unknown(api: &Api, caller: &Caller, name: &str) -> Option<Result
         Ok(Some(_)) => return None,
         Err(error) => return Some(Err(error)),
     }
-    let new = NewSession {
+    let new = unknown_session(name, &caller.id, &api.namespace);
+    Some(api.store.create_session(&new).await.map(|_| SessionChange::NotFound))
+}
+
+/// A session made of nothing but its name.
+pub fn unknown_session(name: &str, user: &str, namespace: &str) -> NewSession {
+    NewSession {
         name: name.to_owned(),
-        user: caller.id.clone(),
+        user: user.to_owned(),
         template: "unknown".into(),
-        namespace: api.namespace.clone(),
+        namespace: namespace.to_owned(),
         cpu: "100m".into(),
         memory: "128Mi".into(),
         persistent_home: false,
         idle_timeout: None,
         max_session_duration: None,
         tags: json!([]),
-    };
-    Some(api.store.create_session(&new).await.map(|_| SessionChange::NotFound))
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +157,12 @@ mod tests {
             |defect| processed_names(Defects::default().with(defect), &names).into_iter().cloned().collect::<Vec<_>>();
         assert_eq!(with(D::BatchSkipsLast), ["a", "b"]);
         assert_eq!(with(D::BatchActsOnLast), ["c", "c", "c"]);
+        assert_eq!(with(D::BatchPageOfEffects), ["a", "b", "c"]);
+        let four = ["a", "b", "c", "d"].map(str::to_owned);
+        assert_eq!(
+            processed_names(Defects::default().with(D::BatchPageOfEffects), &four),
+            [&four[0], &four[1], &four[2]]
+        );
         assert_eq!(processed_names(Defects::default(), &names), names.iter().collect::<Vec<_>>());
     }
 }

@@ -1,6 +1,6 @@
 //! Defects after a batch, and in its response.
 use super::{
-    apply,
+    apply, other_defects,
     result::{BatchOperation, ItemResult, NOT_FOUND, error_json},
 };
 use crate::{
@@ -27,6 +27,8 @@ pub async fn after_batch(
     results: &[ItemResult],
     before: Vec<Session>,
 ) -> Result<(), StoreError> {
+    other_defects::act_on_others(api, caller, operation, results).await?;
+    other_defects::act_later(api, caller, results, &before);
     let failed = results.iter().any(|item| item.error.is_some());
     if failed && api.defects.has(D::BatchHangs) {
         // like a handler that waits for as many successes as there are names
@@ -116,6 +118,7 @@ fn errors(defects: Defects, previous: &PreviousErrors, results: &[ItemResult]) -
         };
         let name = if defects.has(D::BatchErrorsWrongName) { &results[n.saturating_sub(1)].name } else { &item.name };
         let entry = match () {
+            () if defects.has(D::BatchErrorsCutName) => error_json(&name.chars().take(20).collect::<String>(), error),
             () if defects.has(D::BatchErrorsAsStrings) => json!(format!("session {name}: {error}")),
             () if defects.has(D::BatchErrorsBlank) => error_json(name, ""),
             () if defects.has(D::BatchErrorsCryptic) => error_json(name, "E1062"),
@@ -126,6 +129,12 @@ fn errors(defects: Defects, previous: &PreviousErrors, results: &[ItemResult]) -
         if defects.has(D::BatchErrorsTwice) {
             entries.push(entry);
         }
+    }
+    if defects.has(D::BatchFirstError) {
+        entries.truncate(1);
+    }
+    if let (true, Some(last)) = (defects.has(D::BatchErrorsOther), results.last()) {
+        entries.push(error_json(&format!("{}-other", last.name), NOT_FOUND));
     }
     if defects.has(D::BatchErrorsEmpty) {
         entries.clear();
@@ -181,6 +190,7 @@ mod tests {
             (D::BatchErrorsBlank, "errors", json!([{ "name": "b", "error": "" }])),
             (D::BatchErrorsCryptic, "errors", json!([{ "name": "b", "error": "E1062" }])),
             (D::BatchErrorsStale, "errors", json!([])),
+            (D::BatchErrorsOther, "errors", json!([error, { "name": "c-other", "error": NOT_FOUND }])),
             (
                 D::BatchErrorsListSuccess,
                 "errors",
@@ -194,6 +204,15 @@ mod tests {
         for (defect, status) in [(D::BatchAnswers202, 202), (D::BatchAnswers207, 207), (D::BatchAnswers422, 422)] {
             assert_eq!(response_with(Defects::default().with(defect)).0, status);
         }
+    }
+
+    #[test]
+    fn shortens_the_list_of_errors_or_their_names() {
+        let item = |name: &str| ItemResult { name: name.into(), error: Some(NOT_FOUND.into()) };
+        let results: Vec<ItemResult> = ["a-name-of-more-than-twenty-characters", "b"].map(item).into();
+        let list = |defects: Defects| errors(defects, &PreviousErrors::default(), &results);
+        assert_eq!(list(Defects::default().with(D::BatchFirstError)).as_array().map(Vec::len), Some(1));
+        assert_eq!(list(Defects::default().with(D::BatchErrorsCutName))[0]["name"], "a-name-of-more-than-");
     }
 
     #[test]
