@@ -182,7 +182,7 @@ catalogue! {
     ErrorsTraceRuby "errors-trace-ruby" InformationLeak "errors contain a backtrace of Ruby"
     ErrorsNotFoundBlank "errors-not-found-blank" MissingEffect "a 404 has no body"
     ErrorsOneCode "errors-one-code" WrongValue "all errors have the code `error`"
-    ErrorsLoggedAsInfo "errors-logged-as-info" WrongValue "failed requests are logged as INFO"
+    ErrorsLoggedAsInfo "errors-logged-as-info" WrongValue "failures of a request are logged as INFO"
     ErrorsLogServerCauseless "errors-log-server-causeless" MissingEffect "the log reports a server error without the cause"
 
     // synchronisation

@@ -65,7 +65,12 @@ async fn save(api: &Api, request: &str, entries: &[Entry]) {
     }
     if let Err(error) = api.store.log_audit(entries).await {
         api.lost.audit.store(api.defects.has(Defect::DatabaseDownStopsAudit), Ordering::SeqCst);
-        api.log.error("database: the audit log could not be written", &[("request_id", &request), ("cause", &error)]);
+        let fields: [(&str, &dyn std::fmt::Display); 2] = [("request_id", &request), ("cause", &error)];
+        match () {
+            () if api.defects.has(Defect::ErrorsLogServerCauseless) => {}
+            () if api.defects.has(Defect::ErrorsLoggedAsInfo) => api.log.info("request not audited", &fields),
+            () => api.log.error("database: the audit log could not be written", &fields),
+        }
     }
 }
 
