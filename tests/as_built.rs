@@ -309,3 +309,52 @@ fn known_failures_are_accepted_until_another_sentence_fails_or_one_passes() {
     let ran = run(&other, &only).assert_code(1);
     assert!(ran.stdout.contains("fails in another way than is known"), "{}", ran.stdout);
 }
+
+/// Each command of the steps in docs/streamspace.md, in order, against a sandbox as built.
+#[test]
+fn every_step_of_the_page_about_streamspace_works() {
+    let page = std::fs::read_to_string(format!("{}/docs/streamspace.md", support::ROOT)).expect("the page");
+    let (_, steps) = page.split_once("## Setting it up, step by step").expect("the steps");
+    let block = steps.split("```").nth(1).expect("a block");
+    let commands: Vec<&str> = block.lines().filter_map(|l| l.strip_prefix("$ tp-runner ")).collect();
+    let workspace = Workspace::new();
+    let (start, rest) = commands.split_first().expect("commands");
+    assert!(start.starts_with("sandbox --as-built --env-file standing.yaml"), "{start}");
+    let _sandbox = SandboxProcess::start(&workspace, &["--as-built"]);
+    // the exit code and some words of each command
+    let expected: &[(i32, &[&str])] = &[
+        (0, &["10 cases, no problems"]),
+        (0, &["ok      secrets: read", "ok      cluster: log in", "ok      platform-log: read", "no problems"]),
+        (
+            0,
+            &[
+                "ok      fault database-down: heal, and probe: passes",
+                "ok      fault cluster-unreachable: probe meanwhile: fails",
+                "ok      fault cluster-unreachable: heal, and probe: passes",
+            ],
+        ),
+        (1, &["failed: Verify appropriate error handling"]),
+        (0, &[r#"case: "TC-INT-010""#]),
+        (0, &["known failure"]),
+    ];
+    assert_eq!(rest.len(), expected.len());
+    for (command, (code, words)) in rest.iter().zip(expected) {
+        let (command, appends) = match command.split_once(" >> ") {
+            Some((command, file)) => (command, Some(file.trim())),
+            None => (*command, None),
+        };
+        let run = workspace.runs().pop().unwrap_or_default();
+        let words_of_command: Vec<String> =
+            command.split_whitespace().map(|w| if w == "RUN" { run.clone() } else { w.to_string() }).collect();
+        let arguments: Vec<&str> = words_of_command.iter().map(String::as_str).collect();
+        let ran = workspace.run(&arguments).assert_code(*code);
+        for word in *words {
+            assert!(ran.text().contains(word), "`{command}` does not say `{word}`:\n{}", ran.text());
+        }
+        if let Some(file) = appends {
+            let path = workspace.path(file);
+            let text = std::fs::read_to_string(&path).expect("the file") + &ran.stdout;
+            std::fs::write(path, text).expect("the file");
+        }
+    }
+}

@@ -195,14 +195,16 @@ impl Platform {
         let jobs = if self.parts.quota().is_some() { "    jobs: 1\n" } else { "" };
         let quoted = |s: &str| serde_json::Value::from(s).to_string();
         let path = |file: &str| self.folder().join(file).display().to_string();
-        // requests that need the database; the platform answers most without its cluster
-        let probe = "        probe: [ { http: { request: GET /api/v1/sessions }, target: api, timeout: 5s, expect: { status: 200 } } ]\n";
+        // the platform answers most requests without its cluster, so that probe uses the platform's own connection to it
+        let database_probe =
+            "http: { request: GET /api/v1/sessions }, target: api, timeout: 5s, expect: { status: 200 }";
+        let cluster_probe = "k8s: { list: templates.stream.space }, target: platform-cluster, timeout: 5s, expect: { items: { $type: list } }";
         let fault = |name: &str, link: &str, probe: &str| {
             let verb = |what: &str| {
                 format!("{{ request: POST /faults/{link}/{what} }}, target: control, expect: {{ status: 200 }}")
             };
             format!(
-                "      {name}:\n        do: [ {{ http: {} }} ]\n        heal: [ {{ http: {}, as: healed }} ]\n        refused: healed.body.refused\n{probe}",
+                "      {name}:\n        do: [ {{ http: {} }} ]\n        heal: [ {{ http: {}, as: healed }} ]\n        refused: healed.body.refused\n        probe: [ {{ {probe} }} ]\n",
                 verb("cut"),
                 verb("heal")
             )
@@ -220,6 +222,7 @@ environments:
       api:
         http: {api}
 {api_options}      cluster: {{ k8s: {{ kubeconfig: {kubeconfig}, namespace: streamspace }} }}
+      platform-cluster: {{ k8s: {{ kubeconfig: {platform_kubeconfig}, namespace: streamspace }} }}
       database: {{ db: {database} }}
       inbox: {{ webhook: "127.0.0.1:0", signature: {{ header: X-StreamSpace-Signature, scheme: hmac-sha256-hex }} }}
       platform-log: {{ logs: {{ file: {log_file} }} }}
@@ -245,13 +248,15 @@ environments:
             api_options = if *as_built { AS_BUILT_API_OPTIONS } else { API_OPTIONS },
             setup = if *as_built { "" } else { SETUP },
             kubeconfig = quoted(&path("kubeconfig")),
+            platform_kubeconfig = quoted(&path("platform-kubeconfig")),
             database = quoted(database.as_ref().unwrap_or(&path("platform.db"))),
             log_file = quoted(&path("platform.log")),
             control = quoted(&format!("http://{}", self.control_address)),
-            database_down = fault("database-down", "database", probe),
-            cluster_unreachable = fault("cluster-unreachable", "cluster", ""),
+            database_down = fault("database-down", "database", database_probe),
+            cluster_unreachable = fault("cluster-unreachable", "cluster", cluster_probe),
         )
     }
+
     /// The folder of the sandbox's files.
     pub fn folder(&self) -> &Path {
         self.folder.path()
