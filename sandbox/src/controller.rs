@@ -202,7 +202,8 @@ async fn reconcile_children(
             }
         };
     let service = format!("ss-{name}");
-    child_defects::add_children(session, made, context).await?;
+    let belonging = json!({ "labels": labels(session), "ownerReferences": owner(session, false) });
+    child_defects::add_children(session, made, belonging, context).await?;
     let omitted = child_defects::omits_service(session, made, &services, context).await?;
     if !omitted && found(services.get(&service)).await?.is_none() {
         made = true;

@@ -29,8 +29,13 @@ where
     create_if_absent(api.create(&PostParams::default(), &object)).await.map(|_| ())
 }
 
-/// Creates the objects that a defect adds.
-pub async fn add_children(session: &Session, is_new: bool, context: &Background) -> Result<(), ClusterError> {
+/// Creates the objects that a defect adds. `belonging` is the metadata of a right child: its labels and its owner.
+pub async fn add_children(
+    session: &Session,
+    is_new: bool,
+    belonging: Json,
+    context: &Background,
+) -> Result<(), ClusterError> {
     let (defects, name) = (context.defects, session.name());
     let containers = json!([{ "name": "session", "image": "none", "env": [{ "name": "SESSION", "value": name }] }]);
     if is_new && defects.has(Defect::OrphansConfig) {
@@ -48,8 +53,8 @@ pub async fn add_children(session: &Session, is_new: bool, context: &Background)
         create::<Pod>(context, json!({ "metadata": metadata, "spec": { "containers": containers } })).await?;
     }
     if has_slept(session) && defects.has(Defect::WakeSecondPod) {
-        let (labels, owner) = (super::labels(session), super::owner(session, false));
-        let metadata = json!({ "name": format!("{name}-second"), "labels": labels, "ownerReferences": owner });
+        let mut metadata = belonging;
+        metadata["name"] = json!(format!("{name}-second"));
         create::<Pod>(context, json!({ "metadata": metadata, "spec": { "containers": containers } })).await?;
         let running = Patch::Merge(json!({ "status": { "phase": "Running" } }));
         let pods = Api::<Pod>::namespaced(context.client.clone(), &context.namespace);
