@@ -225,12 +225,12 @@ fn adapted(workspace: &Workspace, sandbox: &SandboxProcess) -> String {
 }
 
 #[test]
-fn batches_by_the_routes_of_the_platform_fail_in_the_same_sentences_as_streamspace() {
+fn batches_and_audit_in_the_way_of_the_platform_fail_in_the_same_sentences_as_streamspace() {
     let workspace = Workspace::new();
     let sandbox = SandboxProcess::start(&workspace, &["--as-built"]);
     let config = adapted(&workspace, &sandbox);
     let args =
-        ["run", "TP-004", "--config", &config, "--env", "adapted", "--case", "TC-INT-00[1-4]", "--set", "settle=2s"];
+        ["run", "TP-004", "--config", &config, "--env", "adapted", "--case", "TC-INT-00[1-49]", "--set", "settle=2s"];
     workspace.run(&[&args[..], &["--set", "max_running=5"]].concat()).assert_code(1);
     let report = workspace.report();
     assert_decided(&report, 1);

@@ -402,6 +402,7 @@ pub const AS_BUILT: &[Defect] = &[
     Defect::AuditActionIsVerb,  // a middleware writes method and path
     Defect::DatabaseDown401,    // the caller is looked up in the database
     Defect::ClusterDown400,     // a template that cannot be read counts as missing
+    Defect::LogTellsQuery,      // the access log has the query string
 ];
 
 /// The defects that are switched on.
