@@ -137,7 +137,10 @@ fn names_the_sentences_of_lines_removed_from_tp_004() {
     let proved = || run(folder.path(), &["prove", "TP-004.yaml", "--run", &id]).1;
 
     let whole = proved();
-    assert!(whole.contains("TC-INT-004          62      62 ") && !whole.contains("not detected"), "{whole}");
+    let row = whole.lines().find(|line| line.trim_start().starts_with("TC-INT-004 ")).expect("a row of the case");
+    let counts: Vec<u32> = row.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    assert!(counts[0] > 60 && counts[0] == counts[1], "all assertions can fail: {whole}");
+    assert!(!whole.contains("not detected"), "{whole}");
     let plan = fs::read_to_string(root.join("plans/TP-004.yaml")).unwrap();
     for (line, sentence) in [
         // a check among others
