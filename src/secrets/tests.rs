@@ -240,7 +240,7 @@ fn finds_parts_of_secrets_that_repeat_themselves() {
 }
 
 #[test]
-fn a_part_that_ordinary_texts_share_is_no_secret() {
+fn a_part_that_ordinary_texts_share_is_not_a_secret() {
     let s = Secrets::default();
     s.add_ordinary("database: postgres://streamspace-admin@db/streamspace\npassword: p4ss-Word-of-the-plan");
     for (name, value) in [

@@ -48,15 +48,15 @@ impl StandIns {
         self.decimals.is_empty()
     }
 
-    /// The JSON of a value, in which equal numbers have the same stand-in.
+    /// The JSON of a value, in which equal numbers have the same substitute.
     pub fn encode(&mut self, value: &Value) -> Json {
         match value {
             Value::Decimal(text) => match Decimal::parse(text) {
-                Some(decimal) => self.stand_in(decimal, text.parse().unwrap_or_default()),
+                Some(decimal) => self.substitute(decimal, text.parse().unwrap_or_default()),
                 None => Json::Null,
             },
             Value::Float(f) if self.decimals.contains_key(&f.to_bits()) => match Decimal::of(*f) {
-                Some(decimal) => self.stand_in(decimal, *f),
+                Some(decimal) => self.substitute(decimal, *f),
                 None => Json::Null,
             },
             Value::Float(f) => {
@@ -69,7 +69,7 @@ impl StandIns {
         }
     }
 
-    fn stand_in(&mut self, decimal: Decimal, nearest: f64) -> Json {
+    fn substitute(&mut self, decimal: Decimal, nearest: f64) -> Json {
         let mut double = nearest.clamp(f64::MIN, f64::MAX);
         match self.doubles.get(&decimal) {
             Some(known) => double = *known,
