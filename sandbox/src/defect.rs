@@ -164,7 +164,6 @@ catalogue! {
     DatabaseDownTellsUrl "database-down-tells-url" InformationLeak "an unreachable database is reported with its connection string"
     DatabaseDownTellsHost "database-down-tells-host" InformationLeak "an unreachable database is reported with its internal address"
     DatabaseDownCreatesLater "database-down-creates-later" EffectWithoutResponse "a create refused with 503 is carried out when the database is back"
-    DatabaseDownRestarts "database-down-restarts" WrongObject "when the database is back, all sessions are hibernated and woken"
     DatabaseDownLosesList "database-down-loses-list" LostAfterRetry "after the database was unreachable, lists are empty until a restart"
     DatabaseDownStopsAudit "database-down-stops-audit" LostAfterRetry "after the database was unreachable, nothing is audited until a restart"
     ClusterDownLists "cluster-down-lists" MissingEffect "sessions can be read but not listed while the cluster is unreachable"

@@ -10,8 +10,8 @@ mod other_defects;
 mod step_defects;
 mod steps;
 
+pub use self::convert::new_session_from;
 use self::steps::{SyncError, Syncer};
-pub use self::{convert::new_session_from, object_defects::restart_all};
 
 use super::{
     background::Background,

@@ -29,7 +29,7 @@ pub async fn run(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>)
     let args = &prover.args.execution;
     let schedule = draft.compile_for_proof(None, &args.set, &|_| true)?;
     let platforms = platforms(&args.sandbox, &schedule)?;
-    let (total, permits) = (platforms.len(), Semaphore::new(usize::from(prover.args.jobs)));
+    let (total, permits) = (platforms.len(), Permits::new(usize::from(prover.args.jobs)));
     let mut running: FuturesUnordered<_> = platforms
         .into_iter()
         .enumerate()
@@ -49,6 +49,20 @@ pub async fn run(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>)
     let sentences = schedule.outline.iter().flat_map(|c| &c.sentences);
     let sentences = sentences.map(|s| (s.address.clone(), s.text.clone())).collect();
     Ok(Matrix { rows: rows.into_iter().map(|(_, row)| row).collect(), sentences })
+}
+
+/// Limits the runs at the same time.
+struct Permits {
+    available: Semaphore,
+    /// What a run of all cases takes: half, since its cases run side by side and have the same time limits.
+    of_all_cases: u32,
+}
+
+impl Permits {
+    fn new(jobs: usize) -> Self {
+        let half = u32::try_from(jobs.div_ceil(2)).unwrap_or(1);
+        Permits { available: Semaphore::new(jobs), of_all_cases: half }
+    }
 }
 
 /// The platforms to run against, in order.
@@ -77,7 +91,7 @@ async fn row(
     draft: &Draft<'_>,
     schedule: &Schedule,
     platform: Platform,
-    permits: &Semaphore,
+    permits: &Permits,
 ) -> Row {
     let (about, breaks) = match &platform {
         Platform::Reference => ("no defect", vec![]),
@@ -94,7 +108,8 @@ async fn row(
     let runs = runs.into_iter().map(|case| {
         let platform = &platform;
         async move {
-            let _permit = permits.acquire().await;
+            let count = if case.is_some() { 1 } else { permits.of_all_cases };
+            let _permit = permits.available.acquire_many(count).await;
             let started = Instant::now();
             let outcome = run_against(prover, file, draft, platform, case).await;
             (outcome, started.elapsed())

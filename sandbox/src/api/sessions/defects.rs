@@ -10,7 +10,6 @@ use crate::{
     link::{ClusterError, found, with_timeout},
     quantity,
     store::{NewSession, Session, StoreError},
-    syncer::restart_all,
 };
 use axum::{Json, http::StatusCode};
 use kube::api::PostParams;
@@ -116,15 +115,6 @@ fn create_later(api: &Api, new: NewSession) {
 pub fn insert_failure(api: &Api, new: NewSession, error: StoreError) -> Failure {
     if api.defects.has(D::DatabaseDownCreatesLater) {
         create_later(api, new);
-    }
-    if api.defects.has(D::DatabaseDownRestarts) {
-        let (store, client, namespace) = (api.store.clone(), api.client.clone(), api.namespace.clone());
-        tokio::spawn(async move {
-            while store.sessions(None).await.is_err() {
-                pause().await;
-            }
-            restart_all(client, &namespace).await;
-        });
     }
     if api.defects.has(D::DatabaseDownStays) {
         api.breaker.0.store(true, Ordering::SeqCst);
