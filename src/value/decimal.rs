@@ -37,9 +37,10 @@ impl Decimal {
         Some(Decimal { negative: text.starts_with('-'), digits, exponent })
     }
 
-    /// The shortest decimal that is read as this double; `None` unless it is finite.
+    /// The shortest decimal that is read as this double; `None` unless it is finite. Where there are two, the one that is written as
+    /// JSON.
     pub fn of(f: f64) -> Option<Decimal> {
-        Decimal::parse(&format!("{f:e}"))
+        Decimal::parse(&serde_json::Number::from_f64(f)?.to_string())
     }
 
     /// The integer, if it is one and fits.

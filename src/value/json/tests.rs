@@ -78,6 +78,16 @@ fn document() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn a_double_with_two_shortest_spellings_round_trips() {
+    // halfway between both: 563000000000000.25
+    for text in ["563000000000000.2", "563000000000000.3", "56300000.00000003E7"] {
+        let value = read(text).expect(text);
+        assert_eq!(read(&value.to_string()).expect(text), value);
+        assert_eq!(value.decimal(), super::super::Decimal::parse(text), "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_document_round_trips(text in document()) {
