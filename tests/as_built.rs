@@ -82,13 +82,14 @@ const TABLE: &[ExpectedFailure] = &[
         case: "TC-INT-005",
         failed: &[
             "Create webhook for \"session.created\" event",
+            "Create a session",
             "Verify webhook received event",
             "Verify retry on failure",
+            "Webhook delivered within 5 seconds",
         ],
         not_reached: &[
             "Verify payload contains correct data",
             "Verify webhook signature valid",
-            "Webhook delivered within 5 seconds",
             "Payload includes session details",
             "Signature can be verified",
             "Retries on 5xx errors",
@@ -296,7 +297,7 @@ fn known_failures_are_accepted_until_another_sentence_fails_or_one_passes() {
     let accepted = format!("{environment}{entries}");
     let ran = run(&accepted, &three).assert_code(0);
     assert_eq!(ran.stdout.matches("  known failure  ").count(), 3, "{}", ran.stdout);
-    assert!(ran.stdout.contains("TC-INT-005: known, and 6 sentences were never checked"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("TC-INT-005: known, and 5 sentences were never checked"), "{}", ran.stdout);
     let only = ["--case", "TC-INT-009"];
     let logged = "          - \"No passwords/tokens in logs\"\n";
     assert!(accepted.contains(logged), "{accepted}");
