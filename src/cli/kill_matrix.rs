@@ -23,8 +23,8 @@ use tokio::sync::Semaphore;
 use tp_runner_sandbox::{defect::Defect, variation::Variation};
 
 /// Runs the plan against each selected defect: each case that the plan names for it, alone, so that no other case can
-/// catch it. The rows have the order of the defect catalogue. All cases are run against the sandbox without a defect
-/// before and after that, and in between against each variation that is right too. Prints each row as it finishes.
+/// catch it. The rows have the order of the defect catalogue. Before them, all cases are run against the sandbox without
+/// a defect and against each of its variations, and after them without a defect again. Prints each row as it finishes.
 pub async fn run(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>) -> Result<Matrix, Failure> {
     let args = &prover.args.execution;
     let schedule = draft.compile_for_proof(None, &args.set, &|_| true)?;
@@ -115,12 +115,12 @@ async fn row(
             (outcome, started.elapsed())
         }
     });
-    let (mut outcome, mut took) = (Ok(RunResult::default()), Duration::ZERO);
+    let (mut outcome, mut took): (Result<RunResult, String>, _) = (Ok(RunResult::default()), Duration::ZERO);
     for (result, time) in join_all(runs).await {
         took += time;
         outcome = match (outcome, result) {
             (Ok(mut all), Ok(one)) => {
-                RunResult::add(&mut all, one);
+                all.add(one);
                 Ok(all)
             }
             (Err(why), _) | (Ok(_), Err(why)) => Err(why),
