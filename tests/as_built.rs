@@ -82,7 +82,6 @@ const TABLE: &[ExpectedFailure] = &[
         case: "TC-INT-005",
         failed: &[
             "Create webhook for \"session.created\" event",
-            "Create a session",
             "Verify webhook received event",
             "Verify retry on failure",
             "Webhook delivered within 5 seconds",

@@ -56,6 +56,8 @@ impl ActionRunner<'_> {
             ("took".to_string(), measured.get("took").cloned().unwrap_or_else(|| elapsed(started, started, took))),
         ]);
         let wanted = match overlap {
+            // at the end of a case the branches only observe again
+            _ if self.once => 0,
             Overlap::All => count,
             Overlap::AtLeast(n) => n,
             Overlap::Any => 2.min(count),

@@ -265,6 +265,31 @@ pub fn eventually<T>(what: &str, within: Duration, mut f: impl FnMut() -> Option
     }
 }
 
+/// A file that another process appends to. Each byte is read once.
+pub struct GrowingFile {
+    path: PathBuf,
+    read: u64,
+    lines: usize,
+}
+
+impl GrowingFile {
+    pub fn new(path: PathBuf) -> Self {
+        GrowingFile { path, read: 0, lines: 0 }
+    }
+
+    /// How many lines it has now; none while it does not exist.
+    pub fn lines(&mut self) -> usize {
+        use std::io::{Seek as _, SeekFrom};
+        let mut added = vec![];
+        if let Ok(mut file) = std::fs::File::open(&self.path) {
+            file.seek(SeekFrom::Start(self.read)).and_then(|_| file.read_to_end(&mut added)).expect("the file");
+        }
+        self.read += added.len() as u64;
+        self.lines += added.iter().filter(|&&byte| byte == b'\n').count();
+        self.lines
+    }
+}
+
 /// Creates a database on the PostgreSQL server that `tests/run` starts, and returns its URL.
 pub fn fresh_database(name: &str) -> String {
     let server = std::env::var("TP_TEST_POSTGRES").expect("TP_TEST_POSTGRES: run the ignored tests with `tests/run`");

@@ -77,6 +77,28 @@ cases:
     assert_eq!(live.status("A/steps/1"), Status::Failed);
 }
 
+#[tokio::test]
+async fn branches_that_only_observe_again_need_not_overlap() {
+    let plan = "
+plan: T
+cases:
+  - id: A
+    tier: must
+    steps:
+      - step: s
+        do:
+          - parallel: { overlap: all, branches: [{ do: [{ fake: { says: [1] }, always: 60ms, expect: { answer: 1 } }] }] }
+            foreach: [1, 2]
+            still_at_end: true
+    expected: [{ result: r, check: run.id != '' }]
+";
+    let live = run(plan).await;
+    assert_eq!(live.verdict("A"), Verdict::Passed, "{:?}", live.sentence("A/steps/1"));
+    let observed = live.events.iter().filter(|e| e.address.as_str().contains("/at_end/") && is_observation(&e.kind));
+    assert!(observed.count() >= 2, "every branch is performed again");
+    assert_eq!(replayed(plan, &live).await.verdict("A"), Verdict::Passed);
+}
+
 const EVERY: &str = "
 plan: T
 vars: { forbidden: 9 }
