@@ -80,10 +80,24 @@ pub enum EventKind {
         /// Why it did not pass, or what was observed.
         reason: Option<String>,
     },
-    /// Committed before the request is sent. `summary` names the actions of the undo.
+    /// Committed before the request is sent. Says all that is needed to undo the action after this process has died.
     UndoPlanned {
+        /// The actions of the undo, with the values that are known: `use remove-sessions-of (template: r1-a)`.
         summary: String,
+        /// Of its first action, or of the `fault` that breaks a dependency.
         location: Location,
+        /// The names that it reads and that the run does not bind for every action, with their values.
+        #[serde(default, skip_serializing_if = "is_null")]
+        names: Value,
+        /// The fault that it heals. It then has no actions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        heals: Option<String>,
+    },
+    /// What the action bound, if its undo reads it.
+    UndoBound {
+        /// As in `UndoPlanned`, with these values.
+        summary: String,
+        names: Value,
     },
     UndoFinished {
         status: Status,
@@ -101,6 +115,12 @@ pub enum EventKind {
         out_of_time: Option<Duration>,
     },
     CancelRequested,
+    /// `cleanup` begins to undo what the run left.
+    CleanupStarted,
+    CleanupFinished {
+        /// How many undo entries are still open.
+        left: usize,
+    },
     RunFinished {
         #[serde(with = "nanos")]
         took: Duration,
@@ -285,7 +305,12 @@ impl EventKind {
             EventKind::SentenceFinished { status, reason } => {
                 EventKind::SentenceFinished { status, reason: option(reason) }
             }
-            EventKind::UndoPlanned { summary, location } => EventKind::UndoPlanned { summary: text(summary), location },
+            EventKind::UndoPlanned { summary, location, names, heals } => {
+                EventKind::UndoPlanned { summary: text(summary), location, names: value(names), heals }
+            }
+            EventKind::UndoBound { summary, names } => {
+                EventKind::UndoBound { summary: text(summary), names: value(names) }
+            }
             EventKind::UndoFinished { status, summary, reason } => {
                 EventKind::UndoFinished { status, summary: text(summary), reason: option(reason) }
             }
@@ -295,7 +320,11 @@ impl EventKind {
             EventKind::RunFinished { took, notes } => {
                 EventKind::RunFinished { took, notes: notes.into_iter().map(text).collect() }
             }
-            same @ (EventKind::CaseStarted | EventKind::SentenceStarted | EventKind::CancelRequested) => same,
+            same @ (EventKind::CaseStarted
+            | EventKind::SentenceStarted
+            | EventKind::CancelRequested
+            | EventKind::CleanupStarted
+            | EventKind::CleanupFinished { .. }) => same,
         }
     }
 }
@@ -325,6 +354,10 @@ pub trait EventSink: Send {
     fn sync(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
+}
+
+fn is_null(value: &Value) -> bool {
+    *value == Value::Null
 }
 
 mod nanos {

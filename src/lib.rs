@@ -11,6 +11,8 @@ pub mod event;
 pub mod executor;
 pub mod executors;
 pub mod expr;
+pub mod file;
+pub mod journal;
 pub mod language;
 pub mod outcome;
 pub mod plan;

@@ -181,6 +181,16 @@ impl Secrets {
         Some(out)
     }
 
+    /// The text with the secret in the place of each token `‹name›`; `None` if it has none of a known secret.
+    pub fn revealed(&self, text: &str) -> Option<String> {
+        let known = self.0.read();
+        let mut out = text.to_string();
+        for secret in &known.secrets {
+            out = out.replace(&format!("‹{}›", secret.name), &secret.value);
+        }
+        (out != text).then_some(out)
+    }
+
     /// The names of the secrets in the text, in any encoding or as tokens.
     pub fn names_in(&self, text: &str) -> Vec<String> {
         self.names_in_field("", text)

@@ -31,6 +31,8 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("executor", vocabulary_and(&["expr", "event"])),
         ("engine", vocabulary_and(&["plan", "expr", "executor", "event"])),
         ("executors", vocabulary_and(&["executor", "expr", "event"])),
+        ("file", only(&[])),
+        ("journal", only(&["event", "file"])),
         ("report", only(&["event", "outcome", "address", "value", "source", "secrets"])),
         ("replay", vocabulary_and(&["engine", "plan", "expr", "executor", "event"])),
         ("prove", vocabulary_and(&["replay", "engine", "plan", "expr", "executor", "event"])),

@@ -8,8 +8,9 @@ use tp_runner::{
     event::EventSink,
     executors,
     expr::{Expression, Pattern, Scope, Tree, assertion::evaluate_checks, matching::match_pattern},
+    journal::lines,
     plan::{Reader, environment, markdown},
-    report::{index_builder::IndexBuilder, jsonl},
+    report::index_builder::IndexBuilder,
     source::Source,
     testing::NoFiles,
     value::Value,
@@ -231,7 +232,7 @@ proptest! {
 "#;
         std::fs::write(&path, changed(&format!("{good}{junk}"), &changes)).unwrap();
         let mut builder = IndexBuilder::default();
-        let _ = jsonl::for_each(&path, |e| {
+        let _ = lines::for_each(&path, |e| {
             let line = serde_json::to_string(&e).unwrap_or_default();
             let _ = builder.on_event(&e, &line);
         });

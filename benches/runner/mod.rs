@@ -16,8 +16,9 @@ use tp_runner::{
     event::EventSink,
     executor::RunInfo,
     executors,
+    journal::lines::JsonLines,
     outcome::Verdict,
-    report::{index_builder::IndexBuilder, jsonl::JsonLines},
+    report::index_builder::IndexBuilder,
     secrets::Secrets,
     testing::{compile_plan, run_started},
 };

@@ -36,6 +36,8 @@ pub enum Command {
     Prove(Box<Prove>),
     /// Write the report of a recorded run
     Report(Report),
+    /// Undo what killed runs left behind
+    Cleanup(Cleanup),
     /// Forward connections to a dependency of the platform until Ctrl-C, and break them on command
     Relay(Relay),
     /// Run the sandbox in the foreground until Ctrl-C
@@ -58,7 +60,7 @@ impl Command {
 }
 
 /// How much is printed, and in which colours.
-#[derive(ClapArgs, Clone, Copy)]
+#[derive(ClapArgs, Clone, Copy, Default)]
 pub struct OutputArgs {
     /// Print only the summary
     #[arg(long, short, global = true, conflicts_with = "verbose")]
@@ -165,6 +167,9 @@ pub struct Run {
     /// Folder for reports [default: the plan's `report`]
     #[arg(long, value_name = "DIR")]
     pub report_dir: Option<PathBuf>,
+    /// Undo first what killed runs left in the environment
+    #[arg(long)]
+    pub cleanup_first: bool,
 }
 
 #[derive(ClapArgs)]
@@ -213,6 +218,27 @@ pub struct List {
     pub plans: Vec<String>,
     #[command(flatten)]
     pub selection: Selection,
+}
+
+#[derive(ClapArgs, Default)]
+pub struct Cleanup {
+    /// Runs to clean up, by id [default: all that are unfinished and no longer running]
+    pub runs: Vec<String>,
+    /// The environment file of the runs, if it has changed [default: as it was recorded]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Take this environment of the file [default: that of the run]
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub env: Option<String>,
+    /// List what is left without undoing it
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Undo nothing, and take the runs for finished
+    #[arg(long, conflicts_with = "dry_run", requires = "runs")]
+    pub forget: bool,
+    /// Clean up runs that were recorded on another host, or whose folder was copied
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(ClapArgs)]

@@ -2,7 +2,8 @@
 //! needs it. Prints one line per probe, with what to do about a problem. Executes the environment's
 //! setup and teardown, but no case.
 use super::{
-    args,
+    args::{self, OutputArgs},
+    cleanup,
     doctor_faults::{self, CHECK_FIREWALL, PROBE_TIMEOUT, ProbeLine},
     environment::ChosenEnvironment,
     exit,
@@ -58,6 +59,9 @@ pub async fn command(args: Box<args::Doctor>) -> Result<u8, Failure> {
                 "error: `doctor --faults` breaks connections, and the environment `{name}` is protected\n\
                  help: leave out `--faults`, or use `--allow-destructive {name}`"
             )));
+        }
+        if chosen.sandbox.is_none() {
+            cleanup::before_run(&file.root, &name, false, OutputArgs::default(), &probe.interrupts).await?;
         }
         // No case is executed, so nothing needs protection.
         chosen.environment.protected = false;

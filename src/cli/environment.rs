@@ -2,7 +2,7 @@
 use super::{
     args::ExecutionArgs,
     failure::Failure,
-    plans::{self, Draft},
+    plans::{self, Draft, EnvironmentFile},
 };
 use crate::{
     engine::schedule::Schedule,
@@ -25,14 +25,17 @@ pub struct ChosenEnvironment {
     pub environment: Environment,
     /// The sandbox, if it was started for this environment.
     pub sandbox: Option<SandboxHandle>,
+    /// The file that defines it.
+    pub file: Option<EnvironmentFile>,
 }
 
 impl ChosenEnvironment {
     /// Takes the name from `--env`, else from the `default` of the environment file, else from the plan's
     /// `environment`. Starts the sandbox for the name `sandbox`, unless the environment file defines it.
     pub async fn choose(args: &ExecutionArgs, draft: &Draft<'_>) -> Result<ChosenEnvironment, Failure> {
-        let environments = plans::environments(args.environment.config.as_deref(), draft.registry)?;
-        let named = args.environment.env.clone().or_else(|| environments.as_ref().and_then(|e| e.default.clone()));
+        let file = plans::environment_file(args.environment.config.as_deref(), draft.registry)?;
+        let environments = file.as_ref().map(|file| &file.environments);
+        let named = args.environment.env.clone().or_else(|| environments.and_then(|e| e.default.clone()));
         let of_plan = draft.plan.as_ref().and_then(|p| p.environment.as_ref());
         let Some(name) = named.or_else(|| of_plan.map(|e| e.text.clone())) else {
             let here = std::env::current_dir().unwrap_or_default();
@@ -42,10 +45,10 @@ impl ChosenEnvironment {
                  {folders}\nhelp: use `--env NAME`, or write `environment: sandbox` in the plan"
             )));
         };
-        if let Some(environment) = environments.as_ref().and_then(|e| e.get(&name)) {
+        if let Some(environment) = environments.and_then(|e| e.get(&name)) {
             let mut environment = environment.clone();
             environment.protected &= args.environment.allow_destructive.as_deref() != Some(&name);
-            return Ok(ChosenEnvironment { environment, sandbox: None });
+            return Ok(ChosenEnvironment { environment, sandbox: None, file });
         }
         if name != "sandbox" {
             let Some(environments) = environments else {
@@ -61,7 +64,7 @@ impl ChosenEnvironment {
                 .await
                 .map_err(|e| Failure::unreachable(format!("error: cannot start the sandbox: {e}")))?;
             let environment = sandbox.environment(draft.registry)?;
-            Ok(ChosenEnvironment { environment, sandbox: Some(sandbox) })
+            Ok(ChosenEnvironment { environment, sandbox: Some(sandbox), file: None })
         }
         #[cfg(not(feature = "sandbox"))]
         Err(Failure::usage("error: this tp-runner was built without the sandbox"))

@@ -1,10 +1,6 @@
 //! Executes one schedule: sets up scope, targets, relays and event sinks, runs the engine, and closes everything.
 use super::{
-    args::{OutputArgs, stderr_is_coloured},
-    ci, exit,
-    failure::Failure,
-    relays,
-    secrets::environment_scope,
+    args::stderr_is_coloured, ci, exit, failure::Failure, recording::Recording, relays, secrets::environment_scope,
     signals::Interrupts,
 };
 use crate::{
@@ -14,17 +10,12 @@ use crate::{
     event::{EventSink, RunStarted},
     executor::RunInfo,
     outcome::Tier,
-    report::{console::progress::Console, index_builder::IndexBuilder, jsonl::JsonLines, run_index::RunIndex},
+    report::{console::progress::Console, index_builder::IndexBuilder, run_index::RunIndex},
     secrets::Secrets,
     value::Value,
 };
 use jiff::Timestamp;
-use std::{
-    fs::DirBuilder,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 pub struct RunOptions {
     pub run: RunInfo,
@@ -33,15 +24,15 @@ pub struct RunOptions {
     pub gate: Vec<Tier>,
     pub fail_fast: bool,
     pub interrupts: Interrupts,
-    /// How to show the progress of a run that is recorded. `None`: it is neither recorded nor shown.
-    pub output: Option<OutputArgs>,
+    /// `None`: it is neither recorded nor shown.
+    pub recording: Option<Recording>,
 }
 
 /// Executes a schedule and returns the index of the finished run, whatever the verdicts. Fails if the
 /// run could not start or could not be recorded.
 pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<RunIndex, Failure> {
-    let RunOptions { run, selection, gate, fail_fast, interrupts, output } = options;
-    let Interrupts { cancel, kill, pending, .. } = interrupts;
+    let RunOptions { run, selection, gate, fail_fast, interrupts, recording } = options;
+    let Interrupts { cancel, kill, pending, .. } = interrupts.clone();
     let mut versions = vec![("tp-runner".to_string(), env!("CARGO_PKG_VERSION").to_string())];
     versions.append(&mut schedule.versions);
 
@@ -69,11 +60,12 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<RunI
 
     let builder = IndexBuilder::default();
     let mut sinks: Vec<Box<dyn EventSink>> = vec![];
-    if let Some(output) = output {
-        // Created after all other preparations that can fail.
-        let path = journal_path(&run.dir, &run.id)?;
-        sinks.push(Box::new(JsonLines::open(&path).map_err(|e| Failure::not_written(&path, &e))?));
-        sinks.push(Box::new(Console::stderr(output.detail(), stderr_is_coloured())));
+    // Created after all other preparations that can fail.
+    let recorder = recording.as_ref().map(|recording| recording.start(&run, &secrets)).transpose()?;
+    if let (Some(recorder), Some(recording)) = (&recorder, &recording) {
+        sinks.extend(recorder.sinks()?);
+        sinks.push(Box::new(Console::stderr(recording.output.detail(), stderr_is_coloured())));
+        interrupts.set_recorded_run(Some(run.id.clone()));
     }
     sinks.push(Box::new(pending));
     sinks.push(Box::new(builder.clone()));
@@ -94,7 +86,12 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<RunI
     if let Ok(Ok(Err(e))) = recorded {
         return Err(Failure { message: format!("error: cannot record the run: {e}"), code: exit::NO_REPORT });
     }
-    Ok(builder.index())
+    let index = builder.index();
+    if let Some(recorder) = recorder {
+        recorder.finish(&index)?;
+        interrupts.set_recorded_run(None);
+    }
+    Ok(index)
 }
 
 /// A run with a new id that starts now. Paths in its plan are relative to `root`.
@@ -102,17 +99,4 @@ pub fn new_run(root: &Path) -> RunInfo {
     // A letter and 7 hexadecimal digits: valid in DNS names.
     let id = format!("r{}", &uuid::Uuid::new_v4().simple().to_string()[..7]);
     RunInfo { id, started: Timestamp::now(), dir: root.to_path_buf() }
-}
-
-/// Returns `.tp-runner/runs/<run>/events.jsonl`. Creates the folders, and a `.gitignore` that excludes them.
-pub fn journal_path(root: &Path, run: &str) -> Result<PathBuf, Failure> {
-    let data = root.join(".tp-runner");
-    let folder = data.join("runs").join(run);
-    // only the user may read what was observed
-    let created = DirBuilder::new().recursive(true).mode(0o700).create(&folder).and_then(|()| {
-        let ignore = data.join(".gitignore");
-        if ignore.exists() { Ok(()) } else { std::fs::write(ignore, "*\n") }
-    });
-    created.map_err(|e| Failure::not_written(&folder, &e))?;
-    Ok(folder.join("events.jsonl"))
 }

@@ -1,7 +1,9 @@
 //! Finds and reads files: plans by id, file or folder; the environment file; files included by a plan.
 use super::failure::Failure;
 use crate::{diagnostic::nearest, plan::FileLoader, source::Source};
+use parking_lot::Mutex;
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -32,12 +34,34 @@ pub struct PlanFile {
     pub built_in: Option<&'static BuiltIn>,
 }
 
-/// Reads the files a plan includes from disk.
-pub struct DiskLoader;
+/// The files that a plan or an environment includes, with the texts that were read.
+#[derive(Default)]
+pub struct IncludedFiles {
+    /// Whether they are those of a recorded run: then nothing is read from disk.
+    recorded: bool,
+    texts: Mutex<BTreeMap<PathBuf, String>>,
+}
 
-impl FileLoader for DiskLoader {
+impl IncludedFiles {
+    /// Those of a recorded run.
+    pub fn recorded(texts: BTreeMap<PathBuf, String>) -> IncludedFiles {
+        IncludedFiles { recorded: true, texts: Mutex::new(texts) }
+    }
+
+    pub fn texts(&self) -> BTreeMap<PathBuf, String> {
+        self.texts.lock().clone()
+    }
+}
+
+impl FileLoader for IncludedFiles {
     fn read(&self, path: &Path) -> std::io::Result<String> {
-        std::fs::read_to_string(path)
+        if self.recorded {
+            let not_found = || std::io::Error::new(std::io::ErrorKind::NotFound, "it was not recorded");
+            return self.texts.lock().get(path).cloned().ok_or_else(not_found);
+        }
+        let text = std::fs::read_to_string(path)?;
+        self.texts.lock().insert(path.into(), text.clone());
+        Ok(text)
     }
 }
 

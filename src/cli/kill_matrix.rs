@@ -176,7 +176,7 @@ async fn run_on(
         gate: Tier::ALL.to_vec(),
         fail_fast: false,
         interrupts: prover.interrupts.clone(),
-        output: None,
+        recording: None,
     };
     let index = execute::execute(options, schedule).await?;
     if index.cancelled {

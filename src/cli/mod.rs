@@ -6,6 +6,7 @@
 mod args;
 mod check;
 mod ci;
+mod cleanup;
 #[cfg(feature = "sandbox")]
 mod defects;
 mod doctor;
@@ -23,11 +24,13 @@ mod plans;
 mod print;
 mod prove;
 mod prover;
+mod recording;
 mod relay;
 mod relays;
 mod replay;
 mod report;
 mod run;
+mod runs;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod secrets;
@@ -91,6 +94,7 @@ fn run_command(args: args::Args) -> Result<u8, Failure> {
             args::Command::Doctor(a) => doctor::command(a).await,
             args::Command::Prove(a) => prove::command(a, args.output).await,
             args::Command::Report(a) => report::command(a),
+            args::Command::Cleanup(a) => cleanup::command(a, args.output).await,
             args::Command::Relay(a) => relay::command(a).await,
             #[cfg(feature = "sandbox")]
             args::Command::Sandbox(a) => sandbox::command(a).await,

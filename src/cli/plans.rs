@@ -2,7 +2,7 @@
 use super::{
     args::Selection,
     failure::Failure,
-    files::{self, DiskLoader, PlanFile},
+    files::{self, IncludedFiles, PlanFile},
     secrets::process_environment,
 };
 use crate::{
@@ -26,14 +26,13 @@ pub struct Draft<'r> {
     pub registry: &'r Registry,
     /// `None` if the file could not be parsed.
     pub plan: Option<Plan>,
+    pub included: IncludedFiles,
     problems: Diagnostics,
 }
 
 /// Parses a plan and compares it with its Markdown plan.
 pub fn read<'r>(file: &PlanFile, registry: &'r Registry) -> Draft<'r> {
-    let mut reader = Reader::new(registry.verbs().collect(), &DiskLoader);
-    let plan = reader.plan(&file.source);
-    let mut problems = reader.problems;
+    let Draft { plan, included, mut problems, .. } = parse(&file.source, IncludedFiles::default(), registry);
     if let Some(plan) = &plan
         && let Some(source) = &plan.source
     {
@@ -50,7 +49,15 @@ pub fn read<'r>(file: &PlanFile, registry: &'r Registry) -> Draft<'r> {
             )),
         }
     }
-    Draft { registry, plan, problems }
+    Draft { registry, plan, included, problems }
+}
+
+/// Parses a plan.
+pub fn parse<'r>(source: &Arc<Source>, included: IncludedFiles, registry: &'r Registry) -> Draft<'r> {
+    let mut reader = Reader::new(registry.verbs().collect(), &included);
+    let plan = reader.plan(source);
+    let problems = reader.problems;
+    Draft { registry, plan, included, problems }
 }
 
 impl Draft<'_> {
@@ -137,18 +144,43 @@ impl Draft<'_> {
     }
 }
 
+/// An environment file without problems.
+pub struct EnvironmentFile {
+    pub source: Arc<Source>,
+    pub included: IncludedFiles,
+    pub environments: Environments,
+}
+
 /// The environments of the file given by `--config` or found in this folder or a parent.
 pub fn environments(config: Option<&Path>, registry: &Registry) -> Result<Option<Environments>, Failure> {
+    Ok(environment_file(config, registry)?.map(|file| file.environments))
+}
+
+/// The environment file given by `--config` or found in this folder or a parent.
+pub fn environment_file(config: Option<&Path>, registry: &Registry) -> Result<Option<EnvironmentFile>, Failure> {
     let Some(source) = files::environment_file(config)? else { return Ok(None) };
-    let (environments, problems) = read_environments(&source, registry);
+    parse_environments(source, IncludedFiles::default(), registry)
+}
+
+/// Fails with all problems if there is one.
+pub fn parse_environments(
+    source: Arc<Source>,
+    included: IncludedFiles,
+    registry: &Registry,
+) -> Result<Option<EnvironmentFile>, Failure> {
+    let (environments, problems) = read_environments(&source, &included, registry);
     if problems.errors() > 0 {
         return Err(invalid(&problems));
     }
-    Ok(environments)
+    Ok(environments.map(|environments| EnvironmentFile { source, included, environments }))
 }
 
-pub fn read_environments(source: &Arc<Source>, registry: &Registry) -> (Option<Environments>, Diagnostics) {
-    let mut reader = Reader::new(registry.verbs().collect(), &DiskLoader);
+pub fn read_environments(
+    source: &Arc<Source>,
+    included: &IncludedFiles,
+    registry: &Registry,
+) -> (Option<Environments>, Diagnostics) {
+    let mut reader = Reader::new(registry.verbs().collect(), included);
     reader.variables = Some(process_scope());
     let environments = environment::read(&mut reader, source);
     (environments, reader.problems)
@@ -240,7 +272,6 @@ pub fn selection_words(selection: &Selection, chosen: usize, all: usize) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::NoFiles;
 
     #[test]
     fn a_variable_whose_default_is_a_text_is_set_to_a_text() {
@@ -259,9 +290,7 @@ mod tests {
             ("{\"a\":1,\"a\":2}", "string"),
             ("[1] 2", "string"),
         ] {
-            let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
-            let plan = reader.plan(&source);
-            let draft = Draft { registry: &registry, plan, problems: reader.problems };
+            let draft = parse(&source, IncludedFiles::recorded([].into()), &registry);
             let set = ["text", "joined", "number", "nothing", "list"].map(|name| format!("{name}={written}"));
             let schedule = draft.compile(None, &set, &|_| true).unwrap_or_else(|_| panic!("{written}"));
             let values = schedule.vars.iter().map(|(name, tree)| match tree {

@@ -10,12 +10,15 @@ use super::{
     plans::{self, Draft},
     print,
     prover::Prover,
-    replay,
+    recording::Recording,
+    replay, runs,
     signals::{self, Interrupts},
 };
 use crate::{
     engine::schedule::Schedule,
     executors,
+    file::write_atomically,
+    journal::RunFolder,
     outcome::{Tier, Verdict},
     prove::{
         document::{self, Escape},
@@ -23,10 +26,7 @@ use crate::{
         page,
         proof::Proof,
     },
-    report::{
-        file::write_atomically,
-        markdown::escape::{self, Context},
-    },
+    report::markdown::escape::{self, Context},
 };
 use std::io;
 
@@ -62,7 +62,7 @@ async fn prove_plan(prover: &Prover<'_>, file: &files::PlanFile) -> Result<u8, F
         if !output.quiet {
             print::err(format_args!("re-evaluating the run with one observation mutated at a time\n"));
         }
-        let journal = execute::journal_path(&file.root, &run)?;
+        let journal = RunFolder::of(&runs::folder(&file.root)?, &run).events();
         proof = Some(replay::evaluate(prover, &[journal.to_string_lossy().into_owned()])?.1);
     }
     #[cfg(feature = "sandbox")]
@@ -80,6 +80,7 @@ async fn record(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>) 
     let is_sandbox = chosen.sandbox.is_some();
     let run = execute::new_run(&file.root);
     let id = run.id.clone();
+    let recording = Recording::new(*output, file, draft, &chosen, &args.execution)?;
     let work = |schedule: Schedule| {
         let options = RunOptions {
             run,
@@ -87,7 +88,7 @@ async fn record(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>) 
             gate: Tier::ALL.to_vec(),
             fail_fast: false,
             interrupts: (*interrupts).clone(),
-            output: Some(*output),
+            recording: Some(recording),
         };
         execute::execute(options, schedule)
     };

@@ -7,12 +7,13 @@ use super::{
     print,
     prover::Prover,
     report::find_journal,
+    runs::read_journal,
 };
 use crate::{
     engine::schedule::Schedule,
+    file::write_atomically,
     prove::{baseline::Baseline, evidence::prove_run, proof::Proof},
     replay::Record,
-    report::{file::write_atomically, jsonl},
     value::Value,
     yaml,
 };
@@ -53,7 +54,7 @@ fn evaluate_run(prover: &Prover<'_>, run: &str) -> Result<(files::PlanFile, Opti
     let Prover { args, output, registry, interrupts } = prover;
     let cancel = &interrupts.cancel;
     let path = find_journal(run)?;
-    let events = jsonl::read(&path).map_err(|e| Failure::not_read(&path, e))?;
+    let events = read_journal(&path)?;
     let record = Record::of(&events)
         .ok_or_else(|| Failure::usage(format!("error: `{}` does not contain a run", path.display())))?;
     drop(events);

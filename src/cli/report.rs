@@ -1,10 +1,17 @@
 //! `report`: writes the report of a recorded run, or its failures as known failures.
-use super::{args, exit, failure::Failure, files};
-use crate::report::{
-    console::{neutral::neutral, stream::Patient},
+use super::{
+    args, exit,
+    failure::Failure,
+    runs::{self, read_journal},
+};
+use crate::{
     file::write_atomically,
-    index_builder::IndexBuilder,
-    jsonl, known_failures, markdown,
+    journal::RunFolder,
+    report::{
+        console::{neutral::neutral, stream::Patient},
+        index_builder::IndexBuilder,
+        known_failures, markdown,
+    },
 };
 use std::{
     io::{self, Write as _},
@@ -13,8 +20,7 @@ use std::{
 
 pub fn command(args: args::Report) -> Result<u8, Failure> {
     let path = find_journal(&args.run)?;
-    let events = jsonl::read(&path).map_err(|e| Failure::not_read(&path, e))?;
-    let index = IndexBuilder::build(&events);
+    let index = IndexBuilder::build(&read_journal(&path)?);
     let write = if args.known_failures { known_failures::write } else { markdown::write };
     match &args.output {
         Some(file) => write_atomically(file, |out| write(&index, out)).map_err(|e| Failure::not_written(file, &e))?,
@@ -38,9 +44,7 @@ pub fn find_journal(run: &str) -> Result<PathBuf, Failure> {
     if Path::new(run).is_file() {
         return Ok(run.into());
     }
-    let recorded = files::find_upwards(".tp-runner")
-        .map(|f| f.join("runs").join(run).join("events.jsonl"))
-        .filter(|p| p.is_file());
+    let recorded = runs::found().map(|runs| RunFolder::of(&runs, run).events()).filter(|p| p.is_file());
     recorded.ok_or_else(|| {
         Failure::usage(format!(
             "error: unknown run `{run}`: not a journal, and not recorded in this folder or a parent"

@@ -1,23 +1,24 @@
 //! `run`: executes plans, writes reports, and computes the exit code.
 use super::{
     args::{self, OutputArgs, stderr_is_coloured},
-    dry_run,
+    cleanup, dry_run,
     environment::ChosenEnvironment,
     execute::{self, RunOptions},
     exit,
     failure::Failure,
     files, plans, print,
+    recording::Recording,
     signals::{self, Interrupts},
 };
 use crate::{
     engine::schedule::Schedule,
     executor::Registry,
     executors,
+    file::write_atomically,
     outcome::Tier,
     plan::Case,
     report::{
         console::summary::{SummaryOptions, summary},
-        file::write_atomically,
         gate::gate,
         markdown,
     },
@@ -72,14 +73,18 @@ async fn run_plan(
     }
     let chosen = ChosenEnvironment::choose(&args.execution, &draft).await?;
     chosen.sandbox.iter().for_each(|sandbox| interrupts.remove_on_exit(sandbox.folder()));
-    let work = |schedule| execute_and_report(args, output, &file, schedule, interrupts);
+    if chosen.sandbox.is_none() {
+        cleanup::before_run(&file.root, &chosen.environment.name, args.cleanup_first, output, interrupts).await?;
+    }
+    let recording = Recording::new(output, &file, &draft, &chosen, &args.execution)?;
+    let work = |schedule| execute_and_report(args, recording, &file, schedule, interrupts);
     let code = chosen.run(&draft, &args.execution.set, is_selected, work).await?;
     Ok((selected, code))
 }
 
 async fn execute_and_report(
     args: &args::Run,
-    output: OutputArgs,
+    recording: Recording,
     file: &files::PlanFile,
     mut schedule: Schedule,
     interrupts: &Interrupts,
@@ -89,7 +94,7 @@ async fn execute_and_report(
     }
     if let Some(seed) = args.shuffle {
         let seed = seed.unwrap_or_else(|| u64::from(fastrand::u32(..)));
-        if !output.quiet {
+        if !recording.output.quiet {
             print::err(format_args!("order of cases: `--shuffle={seed}`\n"));
         }
         fastrand::Rng::with_seed(seed).shuffle(&mut schedule.cases);
@@ -101,7 +106,7 @@ async fn execute_and_report(
         gate: if args.gate.is_empty() { Tier::ALL.to_vec() } else { args.gate.clone() },
         fail_fast: args.fail_fast,
         interrupts: interrupts.clone(),
-        output: Some(output),
+        recording: Some(recording),
     };
     let index = execute::execute(options, schedule).await?;
 

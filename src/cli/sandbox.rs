@@ -5,14 +5,16 @@ use super::{
     args::{self, SandboxArgs},
     exit,
     failure::Failure,
+    files::IncludedFiles,
     plans, print,
     signals::Signals,
 };
 use crate::{
     executor::Registry,
+    file::write_private,
+    journal::lock::Lock,
     plan::Environment,
     relay::{FaultMode, Relay},
-    report::file::write_private,
     source::Source,
 };
 use axum::{
@@ -37,6 +39,8 @@ pub struct Platform {
     parts: SandboxArgs,
     /// Tables, log and kubeconfigs; removed on drop.
     folder: tempfile::TempDir,
+    /// Says that the folder is in use.
+    _lock: Option<Lock>,
 }
 
 /// The connections that the control API can cut.
@@ -83,15 +87,35 @@ impl Link {
     }
 }
 
+const FOLDER_PREFIX: &str = "tp-runner-sandbox-";
+const LOCK: &str = "lock";
+
+/// Removes the folders of sandboxes that were killed: their lock is free.
+fn remove_stale_folders() {
+    let folders = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    for folder in folders.filter(|f| f.file_name().to_string_lossy().starts_with(FOLDER_PREFIX)) {
+        let lock = folder.path().join(LOCK);
+        // one without a lock file is being created
+        if lock.is_file() && matches!(Lock::take(&lock), Ok(Some(_))) {
+            let _ = std::fs::remove_dir_all(folder.path());
+        }
+    }
+}
+
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 impl Platform {
     pub async fn start(parts: &SandboxArgs, listen: SocketAddr) -> Result<Platform, Error> {
+        remove_stale_folders();
         let folder = tempfile::Builder::new()
-            .prefix("tp-runner-sandbox-")
+            .prefix(FOLDER_PREFIX)
             // it holds credentials of the cluster and the database
             .permissions(Permissions::from_mode(0o700))
             .tempdir()?;
+        // locked before it has its name, so that no other process finds it free
+        let unnamed = folder.path().join("new-lock");
+        let lock = Lock::take(&unnamed)?;
+        std::fs::rename(unnamed, folder.path().join(LOCK))?;
         let secret = || uuid::Uuid::new_v4().simple().to_string();
 
         // The platform connects to the cluster through a relay, the runner directly.
@@ -150,14 +174,14 @@ impl Platform {
         let control = CancellationToken::new();
         let control_address = serve_control(links.clone(), control.clone()).await?;
         let parts = parts.clone();
-        Ok(Platform { sandbox, cluster, links, control, control_address, admin_password, parts, folder })
+        Ok(Platform { sandbox, cluster, links, control, control_address, admin_password, parts, folder, _lock: lock })
     }
 
     /// The environment with the addresses of this sandbox.
     pub fn environment(&self, registry: &Registry) -> Result<Environment, Failure> {
         let text = self.environment_text("sandbox");
         let source = Arc::new(Source { name: "the sandbox's environment".into(), text });
-        let (environments, problems) = plans::read_environments(&source, registry);
+        let (environments, problems) = plans::read_environments(&source, &IncludedFiles::default(), registry);
         match environments.map(|e| e.all) {
             Some(mut all) if problems.errors() == 0 && !all.is_empty() => Ok(all.remove(0)),
             _ => Err(plans::invalid(&problems)),

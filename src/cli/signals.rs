@@ -36,6 +36,10 @@ impl EventSink for PendingUndo {
     fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
         match &event.kind {
             EventKind::UndoPlanned { summary, .. } => self.begin(event.address.as_str(), summary),
+            EventKind::UndoBound { summary, .. } => {
+                self.end(event.address.as_str());
+                self.begin(event.address.as_str(), summary);
+            }
             // the last one is undone first
             EventKind::UndoFinished { .. } => self.end(event.address.as_str()),
             _ => {}
@@ -53,12 +57,18 @@ pub struct Interrupts {
     pub pending: PendingUndo,
     /// Removed by the second signal.
     temporary_folders: Arc<Mutex<Vec<PathBuf>>>,
+    /// The run that is being recorded.
+    recorded_run: Arc<Mutex<Option<String>>>,
 }
 
 impl Interrupts {
     /// Registers a folder to remove if the process exits immediately.
     pub fn remove_on_exit(&self, folder: impl Into<PathBuf>) {
         self.temporary_folders.lock().push(folder.into());
+    }
+
+    pub fn set_recorded_run(&self, id: Option<String>) {
+        *self.recorded_run.lock() = id;
     }
 }
 
@@ -125,6 +135,9 @@ pub fn listen() -> Result<Interrupts, Failure> {
             } else {
                 print::err(format_args!("exited immediately; not undone ({}):\n", pending.len()));
                 pending.iter().for_each(|line| print::err(format_args!("  {line}\n")));
+                if let Some(run) = &*shared.recorded_run.lock() {
+                    print::err(format_args!("clean up with `tp-runner cleanup {run}`\n"));
+                }
             }
             for folder in shared.temporary_folders.lock().iter() {
                 let _ = std::fs::remove_dir_all(folder);
@@ -138,7 +151,7 @@ pub fn listen() -> Result<Interrupts, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{address::Address, outcome::Status, source::Location};
+    use crate::{address::Address, outcome::Status, source::Location, value::Value};
 
     #[test]
     fn each_undo_at_one_address_is_pending_until_it_is_done() {
@@ -149,7 +162,12 @@ mod tests {
             pending.list()
         };
         let location = Location { file: "t.yaml".into(), line: 1, column: 1 };
-        let planned = |summary: &str| EventKind::UndoPlanned { summary: summary.into(), location: location.clone() };
+        let planned = |summary: &str| EventKind::UndoPlanned {
+            summary: summary.into(),
+            location: location.clone(),
+            names: Value::Null,
+            heals: None,
+        };
         let finished =
             |summary: &str| EventKind::UndoFinished { status: Status::Passed, summary: summary.into(), reason: None };
         emit(planned("delete 1"));

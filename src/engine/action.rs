@@ -5,15 +5,13 @@ use super::{
     runner::{ActionRunner, Invocation},
     schedule::{ActionKind, ScheduledAction},
     times::render_duration,
-    undo::{Undo, UndoKind},
+    undo::UndoKind,
 };
 use crate::{
     address::Address,
-    event::EventKind,
     expr::{EvalError, Scope},
     outcome::Status,
     plan::Foreach,
-    source::Location,
     value::Value,
 };
 use futures::future::BoxFuture;
@@ -136,8 +134,7 @@ impl ActionRunner<'_> {
                 bound: bound.clone(),
                 base: self.base.clone(),
             };
-            let summary = action.undo.iter().map(|a| a.summary.as_str()).collect::<Vec<_>>().join(", ");
-            if let Err(failed) = self.commit_undo(at, summary, kind, &first.location).await {
+            if let Err(failed) = self.commit_undo(at, kind, &first.location).await {
                 return failed;
             }
         }
@@ -156,26 +153,10 @@ impl ActionRunner<'_> {
             ActionKind::EveryObservation { fields, .. } => self.conclude_every(call, fields).await,
             ActionKind::Parallel { .. } => unreachable!("run with its items"),
         };
-        bound.lock().clone_from(&outcome.names);
-        outcome
-    }
-
-    /// Writes the undo to the journal and pushes it on the stack. Returns only when it is on disk; otherwise finishes the action.
-    pub(super) async fn commit_undo(
-        &self,
-        action: &Address,
-        summary: String,
-        kind: UndoKind,
-        location: &Location,
-    ) -> Result<(), ActionOutcome> {
-        let at = action.child("undo");
-        let planned = EventKind::UndoPlanned { summary: summary.clone(), location: location.clone() };
-        if let Err(e) = self.context.events.commit(&at, planned).await {
-            let reason = format!("the undo could not be recorded: {e}");
-            return Err(self.fail_early(action, Status::Errored, reason).await);
+        if !action.undo.is_empty() && self.source.is_live() {
+            self.bind_undo(call, &bound, &outcome.names).await;
         }
-        self.effects.undo.lock().push(Undo { at, summary, kind });
-        Ok(())
+        outcome
     }
 
     /// In a branch of a `parallel`, the first action waits for the other branches.

@@ -32,16 +32,28 @@ impl Events for Channel {
     }
 }
 
+type Writing = std::thread::JoinHandle<Result<(), SinkError>>;
+
 /// Starts the writer thread. The first error of a sink cancels the run, and the handle returns it.
 pub fn start(
     secrets: Arc<Secrets>,
     sinks: Vec<Box<dyn EventSink>>,
     cancel: CancellationToken,
-) -> (Arc<Channel>, std::thread::JoinHandle<Result<(), SinkError>>) {
+) -> (Arc<Channel>, Writing) {
+    start_after(0, secrets, sinks, cancel)
+}
+
+/// Like [`start`], for a journal that has this many events.
+pub fn start_after(
+    seq: u64,
+    secrets: Arc<Secrets>,
+    sinks: Vec<Box<dyn EventSink>>,
+    cancel: CancellationToken,
+) -> (Arc<Channel>, Writing) {
     let (tx, mut rx) = mpsc::channel::<(Address, EventKind, Ack)>(1024);
     // a thread of its own, since sinks write files and draw
     let thread = std::thread::spawn(move || {
-        let mut writer = Writer { seq: 0, secrets, sinks, cancel, failed: None };
+        let mut writer = Writer { seq, secrets, sinks, cancel, failed: None };
         while let Some((address, kind, ack)) = rx.blocking_recv() {
             let urgent = ack.is_some();
             writer.emit(address, kind, ack);

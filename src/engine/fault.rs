@@ -19,8 +19,8 @@ impl ActionRunner<'_> {
         let result = match (self.source.is_live(), breaks) {
             (false, _) => Ok(None),
             (true, true) => {
-                let (summary, kind) = (format!("fault heal {name}"), UndoKind::Heal(name.into()));
-                if let Err(failed) = self.commit_undo(call.at, summary, kind, &call.action.location).await {
+                if let Err(failed) = self.commit_undo(call.at, UndoKind::Heal(name.into()), &call.action.location).await
+                {
                     return failed;
                 }
                 self.break_fault(call.at, name).await.map(|()| None)
@@ -28,8 +28,9 @@ impl ActionRunner<'_> {
             (true, false) => {
                 let healed = self.heal_fault(call.at, name).await;
                 if healed.is_ok()
-                    && let Some(Undo { at, summary, .. }) = self.take_heal(name)
+                    && let Some(Undo { at, kind }) = self.take_heal(name)
                 {
+                    let summary = kind.summary();
                     self.emit(&at, EventKind::UndoFinished { status: Status::Passed, summary, reason: None }).await;
                 }
                 healed

@@ -219,6 +219,17 @@ impl ScheduledAction {
         self.any_kind(&|kind| matches!(kind, ActionKind::Perform { .. }))
     }
 
+    /// The names that it reads, those of its branches included. A used action reads its inputs only.
+    pub fn reads(&self) -> IndexSet<String> {
+        let mut out: IndexSet<String> = self.needs.clone();
+        let conditions = self.condition.iter().chain(&self.give_up_if);
+        out.extend(conditions.flat_map(|e| e.references()).map(|r| r.root.clone()));
+        if let ActionKind::Parallel { branches, .. } = &self.kind {
+            branches.iter().flatten().for_each(|a| out.extend(a.reads()));
+        }
+        out
+    }
+
     fn any_kind(&self, is_meant: &dyn Fn(&ActionKind) -> bool) -> bool {
         let inner = |actions: &[ScheduledAction]| actions.iter().any(|a| a.any_kind(is_meant));
         is_meant(&self.kind)

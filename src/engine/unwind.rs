@@ -1,5 +1,10 @@
 //! Runs the undo stack, last entry first, and says what is left behind and why.
-use super::{inconclusive::fault_not_met, results::Leftover, runner::ActionRunner, undo::UndoKind};
+use super::{
+    inconclusive::fault_not_met,
+    results::Leftover,
+    runner::ActionRunner,
+    undo::{UndoKind, with_bound},
+};
 use crate::{event::EventKind, outcome::Status};
 use std::time::Duration;
 
@@ -11,6 +16,7 @@ pub async fn unwind(runner: &ActionRunner<'_>) -> Vec<Leftover> {
     let mut left = vec![];
     loop {
         let Some(undo) = runner.effects.undo.lock().pop() else { return left };
+        let summary = undo.kind.summary();
         let work = async {
             match undo.kind {
                 UndoKind::Heal(name) => match runner.heal_fault(&undo.at, &name).await {
@@ -23,8 +29,7 @@ pub async fn unwind(runner: &ActionRunner<'_>) -> Vec<Leftover> {
                     Err(e) => (Status::Errored, Some(format!("the fault `{name}` could not be healed: {e}"))),
                 },
                 UndoKind::Actions { actions, scope, bound, base } => {
-                    let names = bound.lock().clone();
-                    let scope = names.into_iter().fold(scope, |s, (n, v)| s.with(n, v));
+                    let scope = with_bound(&scope, &bound);
                     let runner = ActionRunner { base: &base, ..*runner };
                     let total = runner.run_actions(&actions, &undo.at, scope, None).await.total;
                     (total.status, total.reason)
@@ -34,9 +39,9 @@ pub async fn unwind(runner: &ActionRunner<'_>) -> Vec<Leftover> {
         let timed_out = |_| (Status::Errored, Some(format!("not done within {UNDO_TIMEOUT:?}")));
         let (status, reason) = tokio::time::timeout(UNDO_TIMEOUT, work).await.unwrap_or_else(timed_out);
         if status.is_unsuccessful() {
-            let text = format!("{}: {}", undo.summary, reason.as_deref().unwrap_or(status.as_str()));
+            let text = format!("{summary}: {}", reason.as_deref().unwrap_or(status.as_str()));
             left.push(Leftover { text, by_product: status == Status::Failed });
         }
-        runner.emit(&undo.at, EventKind::UndoFinished { status, summary: undo.summary, reason }).await;
+        runner.emit(&undo.at, EventKind::UndoFinished { status, summary, reason }).await;
     }
 }

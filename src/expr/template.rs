@@ -6,9 +6,11 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
+    source::{Source, Span},
     value::Value,
     yaml::{Kind, Node},
 };
+use std::sync::Arc;
 
 #[derive(Clone, Debug, Default)]
 pub struct Template(Vec<Part>);
@@ -58,6 +60,18 @@ impl Template {
             parts.push(Part::Text(literal));
         }
         Template(parts)
+    }
+
+    /// A template from its text; a text with an invalid placeholder is literal.
+    pub fn of_source(text: &str) -> Template {
+        if !text.contains("${") {
+            return Template::literal(text);
+        }
+        let source = Arc::new(Source { name: String::new(), text: text.into() });
+        let (node, mut problems) =
+            (Node::new(Kind::Str(text.into()), Span { range: 0..text.len(), source }), Diagnostics::default());
+        let template = Template::compile(&node, &mut problems);
+        if problems.errors() == 0 { template } else { Template::literal(text) }
     }
 
     pub fn literal(text: impl Into<String>) -> Template {

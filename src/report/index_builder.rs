@@ -180,7 +180,7 @@ impl State {
                     s.finished = Some((*status, reason.as_deref().map(shorten)));
                 }
             }
-            EventKind::UndoPlanned { summary, location } => {
+            EventKind::UndoPlanned { summary, location, .. } => {
                 if let Some(case) = self.case(at) {
                     case.not_undone.push(undo_entry(at, summary, Some(location.clone())));
                 }
@@ -202,7 +202,16 @@ impl State {
                     replace(&mut start.versions, versions);
                 }
             }
-            EventKind::NamesBound { .. } => {}
+            EventKind::UndoBound { summary, .. } => {
+                if let Some(entry) = self.case(at).and_then(|case| case.pending_undo(at)) {
+                    entry.summary = shorten(summary);
+                }
+            }
+            // what failed is tried again
+            EventKind::CleanupStarted => {
+                self.cases.iter_mut().flat_map(|case| &mut case.not_undone).for_each(|entry| entry.status = None);
+            }
+            EventKind::NamesBound { .. } | EventKind::CleanupFinished { .. } => {}
             EventKind::CancelRequested => self.cancelled = true,
             EventKind::RunFinished { took, notes } => {
                 self.finished = Some(*took);
@@ -373,6 +382,11 @@ fn sentence_entry(s: &SentenceState, outline: &SentenceOutline, case: &CaseState
 }
 
 impl CaseState {
+    /// The last undo at an address that is not done and was not tried.
+    fn pending_undo(&mut self, at: &Address) -> Option<&mut UndoEntry> {
+        self.not_undone.iter_mut().rfind(|entry| entry.status.is_none() && entry.address == *at)
+    }
+
     fn finish_undo(&mut self, at: &Address, status: Status, summary: &str, reason: Option<&str>) {
         // Undo runs in reverse order: search from the end.
         let is_pending = |entry: &UndoEntry| entry.status.is_none() && entry.address == *at;
@@ -489,7 +503,7 @@ mod tests {
     fn failed_undo_does_not_fail_its_sentence() {
         let mut s = one_step();
         let (at, undo) = ("TC-1/steps/0/do/0", "TC-1/steps/0/do/0/undo");
-        s.emit(undo, EventKind::UndoPlanned { summary: "http DELETE /1".into(), location: samples::location(33) });
+        s.emit(undo, samples::undo_planned("http DELETE /1", 33));
         s.start(at, "http POST /", 32);
         s.finish(at, Status::Passed, vec![passed("status", "201")], None, 1, 1);
         s.sentence("TC-1/steps/0", Status::Passed, None);
@@ -512,10 +526,7 @@ mod tests {
     fn matches_finished_undo_entries_in_any_order() {
         let mut s = one_step();
         for summary in ["a", "b", "a"] {
-            s.emit(
-                "TC-1/steps/0/do/0",
-                EventKind::UndoPlanned { summary: summary.into(), location: samples::location(33) },
-            );
+            s.emit("TC-1/steps/0/do/0", samples::undo_planned(summary, 33));
         }
         for (summary, status) in [("a", Status::Passed), ("a", Status::Errored), ("other", Status::Skipped)] {
             s.emit("TC-1/steps/0/do/0", EventKind::UndoFinished { status, summary: summary.into(), reason: None });

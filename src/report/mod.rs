@@ -1,14 +1,11 @@
 //! Reports: from events to what people and machines read. Imports only events, outcomes, addresses,
 //! values and locations.
 //!
-//! Events go into sinks ([`Console`](console::progress::Console), [`JsonLines`](jsonl::JsonLines),
-//! [`IndexBuilder`](index_builder::IndexBuilder)); reports are written from the
-//! [`RunIndex`](run_index::RunIndex).
+//! Events go into sinks ([`Console`](console::progress::Console), [`IndexBuilder`](index_builder::IndexBuilder)); reports are
+//! written from the [`RunIndex`](run_index::RunIndex).
 pub mod console;
-pub mod file;
 pub mod gate;
 pub mod index_builder;
-pub mod jsonl;
 pub mod known_failures;
 pub mod markdown;
 mod own_words;
@@ -16,5 +13,5 @@ mod plan_order;
 mod retention;
 pub mod run_index;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod wording;

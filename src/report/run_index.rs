@@ -106,6 +106,18 @@ pub struct UndoEntry {
     pub actions: Vec<ActionEntry>,
 }
 
+impl RunIndex {
+    /// What the undo of the cases achieved. `None` if there was nothing to undo.
+    pub fn cleanup_in_words(&self) -> Option<String> {
+        let left: usize = self.cases.iter().map(|c| c.not_undone.len()).sum();
+        match left {
+            0 if self.cases.iter().all(|c| c.undone_count == 0) => None,
+            0 => Some("cleaned up, nothing is left".into()),
+            n => Some(format!("{} left behind: `tp-runner cleanup {}`", wording::count(n, "thing"), self.start.run)),
+        }
+    }
+}
+
 impl CaseEntry {
     /// Whether the case ran and did not pass.
     pub fn has_problem(&self) -> bool {

@@ -5,6 +5,7 @@ use crate::{
     event::*,
     outcome::{Blame, Status, Tier, Verdict},
     source::Location,
+    value::Value,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -16,6 +17,11 @@ pub struct SampleRun {
 
 pub fn location(line: usize) -> Location {
     Location { file: "plans/TP-900.yaml".into(), line, column: 9 }
+}
+
+pub fn undo_planned(summary: &str, line: usize) -> EventKind {
+    let location = location(line);
+    EventKind::UndoPlanned { summary: summary.into(), location, names: Value::Null, heals: None }
 }
 
 pub fn result(subject: &str, holds: bool, expected: &str, actual: &str) -> AssertionResult {
@@ -236,7 +242,7 @@ pub fn passing() -> SampleRun {
         s.emit(&step, EventKind::SentenceStarted);
         for round in [2, 0, 1] {
             let at = format!("{step}/do/0#{round}");
-            s.emit(&at, EventKind::UndoPlanned { summary: "http DELETE /greetings".into(), location: location(33) });
+            s.emit(&at, undo_planned("http DELETE /greetings", 33));
             s.start(&at, "http POST /greetings", 32);
             s.wait(5).attempt(&at, 0, vec![], vec![]);
             s.finish(
@@ -304,7 +310,7 @@ pub fn mixed() -> SampleRun {
     s.emit(at, EventKind::SentenceStarted);
     s.start("TC-1/steps/0/do/0", "use greet", 40);
     let inner = "TC-1/steps/0/do/0#1/use/0";
-    s.emit(inner, EventKind::UndoPlanned { summary: "http DELETE /greetings/2".into(), location: location(43) });
+    s.emit(inner, undo_planned("http DELETE /greetings/2", 43));
     s.start(inner, "http POST /greetings", 42);
     let response = (1..=25).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
     let observed = vec![

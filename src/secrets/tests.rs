@@ -524,3 +524,11 @@ fn no_cut_splits_a_token() {
     }
     assert_eq!(before_token("a ‹b", 5), 5, "no token");
 }
+
+#[test]
+fn a_token_is_replaced_by_the_secret_of_its_name() {
+    let secrets = Secrets::default();
+    secrets.add("password", "hunter2-correct-horse");
+    assert_eq!(secrets.revealed("user:‹password›@host").as_deref(), Some("user:hunter2-correct-horse@host"));
+    assert_eq!(secrets.revealed("‹token› and ‹password:base64›"), None);
+}

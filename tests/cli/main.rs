@@ -40,6 +40,11 @@ fn usage_errors_match_snapshots() {
 }
 
 #[test]
+fn cleanup_matches_snapshots() {
+    check_group("cleanup");
+}
+
+#[test]
 fn run_matches_snapshots() {
     check_group("run");
 }

@@ -1,9 +1,5 @@
 //! Finds the actions from which each sentence of a case takes its inputs, directly or through other actions.
-use crate::{
-    address::Address,
-    engine::schedule::{ActionKind, ScheduledAction, Sentence},
-    event::SentenceInput,
-};
+use crate::{address::Address, engine::schedule::Sentence, event::SentenceInput};
 use indexmap::{IndexMap, IndexSet};
 
 /// For each name that the case has bound so far: the actions that its value comes from, the one that binds it first.
@@ -15,7 +11,7 @@ impl Inputs {
     pub fn of(&mut self, sentence: &Sentence) -> Vec<SentenceInput> {
         let mut read = IndexSet::new();
         for (i, action) in sentence.actions.iter().enumerate() {
-            let own = reads(action);
+            let own = action.reads();
             let at = sentence.address.child("do").child(i);
             let sources: Vec<Address> = own.iter().filter_map(|n| self.0.get(n)).flatten().cloned().collect();
             for name in action.bind.iter().chain(action.save.iter().map(|(n, _)| n)) {
@@ -31,15 +27,4 @@ impl Inputs {
         };
         read.into_iter().filter_map(from_earlier).collect()
     }
-}
-
-/// The names that an action reads, those of its branches included. A used action reads its inputs only.
-fn reads(action: &ScheduledAction) -> IndexSet<String> {
-    let mut out: IndexSet<String> = action.needs.clone();
-    let conditions = action.condition.iter().chain(&action.give_up_if);
-    out.extend(conditions.flat_map(|e| e.references()).map(|r| r.root.clone()));
-    if let ActionKind::Parallel { branches, .. } = &action.kind {
-        branches.iter().flatten().for_each(|a| out.extend(reads(a)));
-    }
-    out
 }

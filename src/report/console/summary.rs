@@ -37,6 +37,9 @@ pub fn summary(run: &RunIndex, options: &SummaryOptions) -> String {
         failure(case, options, &mut out);
     }
     verdict(run, options, &mut out);
+    if let Some(cleanup) = run.cleanup_in_words() {
+        let _ = writeln!(out, "{cleanup}");
+    }
     for note in &run.notes {
         let _ = writeln!(out, "note: {}", one_line(note, 4 * MAX_INLINE_CHARS));
     }
@@ -236,8 +239,10 @@ TC-4 Cancelled Run interrupted
 FAILED: must 0/2, should 0/1, nice 0/2, in 2.2 s
 selected: 5 of 6 cases
 1 sentence not verified and 1 sentence unproven
+1 thing left behind: `tp-runner cleanup RUN`
 report: tests/reports/greetings.md
-"#;
+"#
+        .replace("RUN", &samples::mixed().index().start.run);
         assert_eq!(text, expected, "\n{text}");
     }
 

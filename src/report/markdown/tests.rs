@@ -41,10 +41,7 @@ fn small() -> SampleRun {
     s.sentence("TC-2/preconditions/0", Status::NotVerified, None);
     s.emit("TC-2/steps/0", EventKind::SentenceStarted);
     let at = "TC-2/steps/0/do/0";
-    s.emit(
-        &format!("{at}/undo"),
-        EventKind::UndoPlanned { summary: "http DELETE /1".into(), location: samples::location(33) },
-    );
+    s.emit(&format!("{at}/undo"), samples::undo_planned("http DELETE /1", 33));
     s.start(at, "http POST /greetings", 32);
     let wrong = vec![result("status", false, "201", "500")];
     let sleepy = vec![
@@ -379,7 +376,7 @@ fn replace_texts(event: &mut Event, text: &str) {
                 }
             }
         }
-        EventKind::ActionStarted { summary, location } | EventKind::UndoPlanned { summary, location } => {
+        EventKind::ActionStarted { summary, location } | EventKind::UndoPlanned { summary, location, .. } => {
             into(summary);
             into(&mut location.file);
         }
@@ -402,6 +399,9 @@ fn replace_texts(event: &mut Event, text: &str) {
             targets.iter_mut().chain(versions).for_each(|(_, value)| into(value));
         }
         EventKind::NamesBound { .. }
+        | EventKind::UndoBound { .. }
+        | EventKind::CleanupStarted
+        | EventKind::CleanupFinished { .. }
         | EventKind::CaseStarted
         | EventKind::SentenceStarted
         | EventKind::CancelRequested => {}

@@ -95,18 +95,25 @@ pub enum ReadError {
     InvalidEvent { line: usize, why: String },
 }
 
-/// All events of a journal. An incomplete last line is ignored.
-pub fn read(path: &Path) -> Result<Vec<Event>, ReadError> {
-    let mut events = Vec::new();
-    for_each(path, |e| events.push(e))?;
-    Ok(events)
+/// The events of a journal.
+pub struct Journal {
+    pub events: Vec<Event>,
+    /// The numbers of lines that are no events: a disk or another program damaged them. An incomplete last line does not count.
+    pub damaged: Vec<usize>,
 }
 
-/// Like [`read`], with one event in memory at a time.
-pub fn for_each(path: &Path, mut f: impl FnMut(Event)) -> Result<(), ReadError> {
+/// All events of a journal. Fails if it has lines, and no event.
+pub fn read(path: &Path) -> Result<Journal, ReadError> {
+    let mut events = Vec::new();
+    let damaged = for_each(path, |e| events.push(e))?;
+    Ok(Journal { events, damaged })
+}
+
+/// Like [`read`], with one event in memory at a time. Returns the numbers of damaged lines.
+pub fn for_each(path: &Path, mut f: impl FnMut(Event)) -> Result<Vec<usize>, ReadError> {
     let mut input = BufReader::new(File::open(path)?);
-    let mut bytes = Vec::new();
-    let mut bad: Option<ReadError> = None;
+    let (mut bytes, mut damaged, mut found) = (vec![], vec![], false);
+    let mut first_error: Option<ReadError> = None;
     for line in 1.. {
         bytes.clear();
         if input.read_until(b'\n', &mut bytes)? == 0 {
@@ -115,16 +122,22 @@ pub fn for_each(path: &Path, mut f: impl FnMut(Event)) -> Result<(), ReadError> 
         if bytes.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        // An invalid line is an error only if another line follows.
-        if let Some(bad) = bad {
-            return Err(bad);
-        }
         match serde_json::from_slice(&bytes) {
-            Ok(event) => f(event),
-            Err(e) => bad = Some(ReadError::InvalidEvent { line, why: e.to_string() }),
+            Ok(event) => {
+                found = true;
+                f(event);
+            }
+            Err(_) if bytes.last() != Some(&b'\n') => {}
+            Err(e) => {
+                first_error.get_or_insert(ReadError::InvalidEvent { line, why: e.to_string() });
+                damaged.push(line);
+            }
         }
     }
-    Ok(())
+    match first_error {
+        Some(e) if !found => Err(e),
+        _ => Ok(damaged),
+    }
 }
 
 #[cfg(test)]
@@ -147,7 +160,7 @@ mod tests {
         let events = samples::passing().events;
         write(&path, &events[..5]);
         write(&path, &events[5..]);
-        assert_eq!(format!("{:?}", read(&path).unwrap()), format!("{events:?}"));
+        assert_eq!(format!("{:?}", read(&path).unwrap().events), format!("{events:?}"));
     }
 
     #[test]
@@ -160,20 +173,24 @@ mod tests {
         for cut in [1, 7, 20] {
             fs::write(&path, &complete[..complete.len() - cut]).unwrap();
             let kept = if cut == 1 { 3 } else { 2 };
-            assert_eq!(read(&path).unwrap().len(), kept, "cut {cut}");
+            assert_eq!(read(&path).unwrap().events.len(), kept, "cut {cut}");
             write(&path, &events[3..4]);
-            assert_eq!(read(&path).unwrap().len(), kept + 1, "cut {cut}");
+            assert_eq!(read(&path).unwrap().events.len(), kept + 1, "cut {cut}");
         }
     }
 
     #[test]
-    fn invalid_line_in_the_middle_is_an_error() {
+    fn damaged_lines_are_left_out_and_named_unless_nothing_else_is_there() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         let events = samples::passing().events;
-        write(&path, &events[..2]);
-        let text = fs::read_to_string(&path).unwrap().replacen("\"seq\"", "\"sec\"", 1);
-        fs::write(&path, text).unwrap();
+        write(&path, &events[..3]);
+        let text = fs::read_to_string(&path).unwrap();
+        let damaged = |n| text.replacen("\"seq\"", "\"sec\"", n);
+        fs::write(&path, damaged(2)).unwrap();
+        let journal = read(&path).unwrap();
+        assert_eq!((journal.events.len(), journal.damaged), (1, vec![1, 2]));
+        fs::write(&path, damaged(3)).unwrap();
         assert!(matches!(read(&path), Err(ReadError::InvalidEvent { line: 1, .. })));
         assert!(matches!(read(&folder.path().join("none")), Err(ReadError::Io(_))));
     }

@@ -1,0 +1,196 @@
+//! What is recorded of a run: its folder, its journal, and the snapshot from which it can be cleaned up.
+use super::{
+    args::{ExecutionArgs, OutputArgs},
+    environment::ChosenEnvironment,
+    failure::Failure,
+    files::PlanFile,
+    plans::Draft,
+    runs,
+};
+use crate::{
+    event::{Event, EventKind, EventSink, SinkError},
+    executor::RunInfo,
+    journal::{
+        RunFolder, RunResult,
+        lines::JsonLines,
+        lock::Lock,
+        snapshot::{FileText, Snapshot, SnapshotEnvironment, SnapshotFile, SnapshotSandbox},
+    },
+    report::{gate::gate, run_index::RunIndex},
+    secrets::Secrets,
+};
+use jiff::Timestamp;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// How to record a run.
+pub struct Recording {
+    pub output: OutputArgs,
+    runs: PathBuf,
+    /// Not masked yet.
+    snapshot: Snapshot,
+}
+
+/// A run that is being recorded.
+pub struct Recorder {
+    pub folder: RunFolder,
+    open: OpenUndos,
+    _lock: Lock,
+}
+
+impl Recording {
+    /// Of a plan in the environment that was chosen.
+    pub fn new(
+        output: OutputArgs,
+        file: &PlanFile,
+        draft: &Draft<'_>,
+        chosen: &ChosenEnvironment,
+        args: &ExecutionArgs,
+    ) -> Result<Recording, Failure> {
+        #[cfg(feature = "sandbox")]
+        let sandbox = chosen.sandbox.as_ref().map(|_| SnapshotSandbox {
+            database: args.sandbox.database.clone(),
+            kubeconfig: args.sandbox.kubeconfig.as_ref().map(|path| absolute(path)),
+        });
+        #[cfg(not(feature = "sandbox"))]
+        let sandbox = None::<SnapshotSandbox>;
+        let environment = SnapshotEnvironment {
+            name: chosen.environment.name.clone(),
+            protected: chosen.environment.protected,
+            file: chosen.file.as_ref().map(|file| SnapshotFile {
+                path: absolute(Path::new(&file.source.name)),
+                content: FileText { name: file.source.name.clone(), text: file.source.text.clone() },
+                masked: false,
+                files: file.included.texts(),
+            }),
+            sandbox,
+        };
+        let snapshot = Snapshot {
+            version: env!("CARGO_PKG_VERSION").into(),
+            directory: std::env::current_dir().unwrap_or_default(),
+            arguments: std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect(),
+            plan: FileText { name: file.source.name.clone(), text: file.source.text.clone() },
+            root: absolute(&file.root),
+            files: draft.included.texts(),
+            environment,
+            set: args.set.clone(),
+        };
+        Ok(Recording { output, runs: runs::folder(&file.root)?, snapshot })
+    }
+
+    /// Creates and locks the folder of the run, and writes the snapshot. Passwords in the URLs of the environment are secrets from now on.
+    pub fn start(&self, run: &RunInfo, secrets: &Secrets) -> Result<Recorder, Failure> {
+        let not_written = |e: std::io::Error| Failure::not_written(&self.runs.join(&run.id), &e);
+        let (folder, lock) = RunFolder::create(&self.runs, &run.id).map_err(not_written)?;
+        if let Some(file) = &self.snapshot.environment.file {
+            passwords_of_urls(&file.content.text).for_each(|password| secrets.add("password", password));
+        }
+        folder.write_snapshot(&masked(&self.snapshot, secrets)).map_err(not_written)?;
+        Ok(Recorder { folder, open: OpenUndos::default(), _lock: lock })
+    }
+}
+
+impl Recorder {
+    /// What writes the journal, and what counts the open undos.
+    pub fn sinks(&self) -> Result<Vec<Box<dyn EventSink>>, Failure> {
+        let path = self.folder.events();
+        let lines = JsonLines::open(&path).map_err(|e| Failure::not_written(&path, &e))?;
+        Ok(vec![Box::new(lines), Box::new(self.open.clone())])
+    }
+
+    /// Says how the run ended.
+    pub fn finish(&self, index: &RunIndex) -> Result<(), Failure> {
+        let result = RunResult {
+            plan: index.start.plan.id.clone(),
+            verdict: gate(index).verdict.as_str().into(),
+            started: index.start.started,
+            finished: Timestamp::now(),
+            left: self.open.count(),
+        };
+        self.folder.write_result(&result).map_err(|e| Failure::not_written(self.folder.path(), &e))
+    }
+}
+
+/// Counts the undos that were planned and not done.
+#[derive(Clone, Default)]
+struct OpenUndos(Arc<AtomicUsize>);
+
+impl OpenUndos {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl EventSink for OpenUndos {
+    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
+        let _ = match &event.kind {
+            EventKind::UndoPlanned { .. } => self.0.fetch_add(1, Ordering::SeqCst),
+            EventKind::UndoFinished { status, .. } if !status.is_unsuccessful() => {
+                self.0.fetch_sub(1, Ordering::SeqCst)
+            }
+            _ => return Ok(()),
+        };
+        Ok(())
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// The snapshot without secrets.
+fn masked(snapshot: &Snapshot, secrets: &Secrets) -> Snapshot {
+    let text = |text: &String| secrets.masked(text.as_str());
+    let texts = |files: &BTreeMap<PathBuf, String>| files.iter().map(|(p, t)| (p.clone(), text(t))).collect();
+    let file_text = |file: &FileText| FileText { name: file.name.clone(), text: text(&file.text) };
+    let environment = &snapshot.environment;
+    let file = environment.file.as_ref().map(|file| {
+        let hidden = SnapshotFile { content: file_text(&file.content), files: texts(&file.files), ..file.clone() };
+        SnapshotFile { masked: hidden != *file, ..hidden }
+    });
+    let sandbox = environment.sandbox.as_ref().map(|sandbox| SnapshotSandbox {
+        database: sandbox.database.as_ref().map(|url| without_password(url)),
+        ..sandbox.clone()
+    });
+    Snapshot {
+        plan: file_text(&snapshot.plan),
+        files: texts(&snapshot.files),
+        environment: SnapshotEnvironment { file, sandbox, ..environment.clone() },
+        set: snapshot.set.iter().map(text).collect(),
+        arguments: snapshot.arguments.iter().map(|word| text(&without_password(word))).collect(),
+        ..snapshot.clone()
+    }
+}
+
+/// The passwords in the URLs of a text: `postgres://user:PASSWORD@host`. One with a placeholder is not known yet.
+fn passwords_of_urls(text: &str) -> impl Iterator<Item = &str> {
+    text.split("://").skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| c.is_whitespace() || "/\"'".contains(c)).unwrap_or(rest.len());
+        let (user, _) = rest[..end].rsplit_once('@')?;
+        let (_, password) = user.split_once(':')?;
+        (!password.is_empty() && !password.contains("${")).then_some(password)
+    })
+}
+
+fn without_password(url: &str) -> String {
+    passwords_of_urls(url).fold(url.to_string(), |url, password| url.replace(&format!(":{password}@"), ":‹password›@"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_of_urls_are_found_and_hidden() {
+        let text = "db: postgres://u:p%40ss@h:5432/d\nother: \"mysql://root:${pw}@h/d\" http://h/a:b@c https://x";
+        assert_eq!(passwords_of_urls(text).collect::<Vec<_>>(), ["p%40ss"]);
+        assert_eq!(without_password("--database=postgres://u:secret@h/d"), "--database=postgres://u:‹password›@h/d");
+        assert_eq!(without_password("--set=a=b"), "--set=a=b");
+    }
+}
