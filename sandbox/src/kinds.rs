@@ -152,6 +152,11 @@ impl Session {
         self.metadata.name.as_deref().unwrap_or_default()
     }
 
+    /// The resource version, which grows with each change.
+    pub fn version(&self) -> Option<u64> {
+        self.metadata.resource_version.as_deref()?.parse().ok()
+    }
+
     pub fn uid(&self) -> &str {
         self.metadata.uid.as_deref().unwrap_or_default()
     }

@@ -58,6 +58,7 @@ pub fn start(store: Store, dispatcher: Dispatcher, background: &Background) -> (
         dispatcher,
         background: background.clone(),
         objects: Mutex::default(),
+        newest: Mutex::default(),
         not_adoptable: Mutex::default(),
         removals: Default::default(),
         cluster_was_lost: AtomicBool::default(),

@@ -43,6 +43,8 @@ pub struct Syncer {
     pub background: Background,
     /// The objects as last reported by the watch.
     pub objects: Mutex<HashMap<String, Object>>,
+    /// For each object by name: its uid, and the newest version that was seen. The watch may be behind a read.
+    pub newest: Mutex<HashMap<String, (String, u64)>>,
     /// Uids of objects that cannot be adopted; each is logged once.
     pub not_adoptable: Mutex<HashSet<String>>,
     pub removals: Removals,
@@ -76,10 +78,18 @@ impl Syncer {
         for _ in 0..MAX_STEPS {
             // the object is read before the row, because a row is always created before its object
             let (object, live) = if std::mem::take(&mut read_live) {
-                (found(self.api.get(name)).await?, true)
+                let read = found(self.api.get(name)).await?;
+                if let Some(object) = &read {
+                    self.is_outdated(name, object);
+                }
+                (read, true)
             } else {
                 (self.objects().get(name).cloned(), false)
             };
+            if object.as_ref().is_some_and(|object| !live && self.is_outdated(name, object)) {
+                read_live = true;
+                continue;
+            }
             let row = self.store.session(name).await?;
             match decide(row.as_ref(), object.as_ref(), live) {
                 Step::Nothing => return Ok(()),
@@ -93,6 +103,19 @@ impl Syncer {
             }
         }
         Ok(())
+    }
+
+    /// Whether a newer version of the object was seen: its status must not replace the newer one. Remembers the version.
+    fn is_outdated(&self, name: &str, object: &Object) -> bool {
+        let Some(version) = object.version() else { return false };
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        match newest.get(name) {
+            Some((uid, seen)) if uid == object.uid() && version < *seen => true,
+            _ => {
+                newest.insert(name.to_string(), (object.uid().to_string(), version));
+                false
+            }
+        }
     }
 
     /// Takes one step. False if no further step is possible now.
