@@ -36,6 +36,7 @@ cases:
             save: { drawn: 'stdout' }
             undo: [{ exec: { run: [rm, -f, '${folder}/${drawn}'] }, expect: { exit: 0 } }]
           - exec: { run: [bash, -c, 'test -e go || sleep 600'] }
+            timeout: 20s
             expect: { exit: 0 }
     expected: [{ result: r, check: run.id != '' }]
 ";
@@ -178,6 +179,76 @@ fn unknown_runs_and_those_of_old_versions_are_refused() {
     let refused = workspace.run(&["cleanup", &run]).assert_code(2).stderr;
     assert!(refused.contains("an older tp-runner"), "{refused}");
     assert_eq!(workspace.run(&["cleanup"]).assert_code(0).stdout, "nothing to clean up\n");
+}
+
+/// Finished runs of a plan of one action.
+fn finished(workspace: &Workspace, args: &[&str]) -> support::RunOutput {
+    fs::write(workspace.path("plans/U.yaml"), "plan: U\ncases:\n  - id: A\n    tier: must\n    steps: [{ step: s, do: [{ exec: { run: ['true'] }, expect: { exit: 0 } }] }]\n    expected: [{ result: r, check: run.id != '' }]\n").unwrap();
+    workspace.run(&[&["run", "plans/U.yaml", "--quiet"], args].concat())
+}
+
+#[test]
+fn old_finished_runs_are_removed_and_unfinished_ones_are_kept() {
+    let workspace = workspace("0");
+    let killed = killed(&workspace);
+    let setting = "environments: { here: { about: files, targets: {} } }\ndefault: here\nruns: { keep: 2 }\n";
+    fs::write(workspace.path("tp-runner.yaml"), setting).unwrap();
+    for _ in 0..4 {
+        finished(&workspace, &[]).assert_code(0);
+    }
+    let left = workspace.runs();
+    assert!(left.len() == 3 && left.contains(&killed), "{left:?}");
+    let list = workspace.run(&["runs"]).assert_code(0).stdout;
+    let rows: Vec<&str> = list.lines().collect();
+    assert!(rows.len() == 4 && rows[0].starts_with(" RUN"), "{list}");
+    assert_eq!(rows.iter().filter(|row| row.contains(" U ") && row.contains(" passed ")).count(), 2, "{list}");
+    let row = rows.iter().find(|row| row.contains(&killed)).expect("the killed run");
+    assert!(row.contains(" plans/T.yaml ") && row.contains(" killed ") && row.ends_with(" unknown"), "{list}");
+}
+
+#[test]
+fn runs_are_recorded_where_they_are_told() {
+    let workspace = workspace("0");
+    finished(&workspace, &["--runs-dir", "elsewhere"]).assert_code(0);
+    assert_eq!(workspace.runs().len(), 0);
+    let run = fs::read_dir(workspace.path("elsewhere")).unwrap().flatten().find(|e| e.path().is_dir()).expect("a run");
+    let id = run.file_name().to_string_lossy().into_owned();
+    workspace.run(&["report", &id]).assert_code(2);
+    workspace.run(&["report", &id, "--runs-dir", "elsewhere"]).assert_code(0);
+    let by_variable = workspace.command(&["report", &id]).env("TP_RUNS_DIR", "elsewhere").output().unwrap();
+    assert!(by_variable.status.success());
+    let setting = "environments: { here: { about: files, targets: {} } }\ndefault: here\nruns: { folder: elsewhere }\n";
+    fs::write(workspace.path("tp-runner.yaml"), setting).unwrap();
+    workspace.run(&["report", &id]).assert_code(0);
+    finished(&workspace, &[]).assert_code(0);
+    assert_eq!(workspace.run(&["runs"]).assert_code(0).stdout.lines().count(), 3);
+}
+
+#[test]
+fn a_run_whose_folder_is_removed_is_not_recorded() {
+    let workspace = workspace("0");
+    let mut child =
+        workspace.command(&["run", "plans/T.yaml"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("three files", Duration::from_secs(60), || (made(&workspace) == 3).then_some(()));
+    fs::remove_dir_all(workspace.path(".tp-runner")).unwrap();
+    fs::write(workspace.path("go"), "").unwrap();
+    // the last action still sleeps
+    let _ = std::process::Command::new("pkill").args(["-f", "sleep 600"]).status();
+    let status = child.wait().unwrap();
+    let out: support::RunOutput = child.wait_with_output().unwrap().into();
+    assert!(matches!(status.code(), Some(1 | 5)), "{status}\n{}", out.text());
+    assert!(out.stderr.contains("was removed or cut while the run wrote to it"), "{}", out.stderr);
+    assert!(out.stdout.contains("report: "), "the table and the report still come: {}", out.stdout);
+    assert_eq!(made(&workspace), 0);
+}
+
+#[test]
+fn a_time_limit_stops_a_run_in_time_to_undo_and_to_report() {
+    let workspace = workspace("0");
+    let ran = workspace.run(&["run", "plans/T.yaml", "--time-limit", "3s"]).assert_code(130);
+    assert!(ran.stderr.contains("stopping: the time limit of 3s is over"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("cleaned up, nothing is left"), "{}", ran.stdout);
+    assert_eq!(made(&workspace), 0);
 }
 
 #[test]

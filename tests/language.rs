@@ -44,8 +44,15 @@ fn other_keys_are_documented() {
     let sentences = [SCOPE_KEYS, INCLUDE_KEYS, DEFINITION_KEYS, PRECONDITION_KEYS, STEP_KEYS, RESULT_KEYS];
     assert_documented(PLAN_LANGUAGE, key_names(&sentences));
     assert_documented(PLAN_LANGUAGE, key_names(&[PARALLEL_KEYS, FAULT_KEYS]));
-    let environments =
-        [ENVIRONMENT_FILE_KEYS, SECRET_KEYS, KNOWN_FAILURE_KEYS, FAULT_ACTION_KEYS, FAULT_RELAY_KEYS, RELAY_KEYS];
+    let environments = [
+        ENVIRONMENT_FILE_KEYS,
+        RUNS_KEYS,
+        SECRET_KEYS,
+        KNOWN_FAILURE_KEYS,
+        FAULT_ACTION_KEYS,
+        FAULT_RELAY_KEYS,
+        RELAY_KEYS,
+    ];
     assert_documented(ENVIRONMENTS, key_names(&environments));
     assert_documented(PROVE, key_names(&[PROVE_KEYS]));
 }

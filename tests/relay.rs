@@ -91,15 +91,20 @@ fn relay_survives_a_killed_runner_and_is_named_until_it_is_healed() {
     let folder = folder.path();
     let mut relay = RelayProcess::start(folder, &server().to_string());
     environment(folder, &relay.address, "");
-    plan(folder, &["down"], "          - exec: { run: [sleep, '60'] }\n            expect: { exit: 0 }\n");
-    let mut runner = Command::new(BINARY).args(["run", "plan.yaml"]).current_dir(folder).spawn().expect("the binary");
-    relay.wait_for_a_refused_connection();
-    // SIGKILL
-    runner.kill().expect("a runner");
-    runner.wait().expect("an exit status");
-    assert!(relay.is_alive());
-
-    plan(folder, &["down"], "");
+    let kill_a_run = |relay: &mut RelayProcess| {
+        plan(folder, &["down"], "          - exec: { run: [sleep, '60'] }\n            expect: { exit: 0 }\n");
+        let run = Command::new(BINARY).args(["run", "plan.yaml"]).current_dir(folder).spawn();
+        let mut runner = run.expect("the binary");
+        relay.wait_for_a_refused_connection();
+        // SIGKILL
+        runner.kill().expect("a runner");
+        runner.wait().expect("an exit status");
+        assert!(relay.is_alive());
+        plan(folder, &["down"], "");
+    };
+    kill_a_run(&mut relay);
+    // nothing is known about the run: it may be on another machine
+    std::fs::remove_dir_all(folder.join(".tp-runner")).expect("a folder");
     let broken = "the relay at `";
     let heal = "tp-runner relay heal --control ";
     for args in [&["run", "plan.yaml"][..], &["doctor", "plan.yaml"], &["doctor", "plan.yaml", "--faults"]] {
@@ -114,6 +119,11 @@ fn relay_survives_a_killed_runner_and_is_named_until_it_is_healed() {
     let healed = run_in(folder, &["relay", "heal"]).assert_code(0).stdout;
     assert!(healed.contains(", healed, "), "{healed}");
     run(folder).assert_code(0);
+
+    // a killed run that is known is healed by the next
+    kill_a_run(&mut relay);
+    let next = run(folder).assert_code(0).stderr;
+    assert!(next.contains("healed `down`, which the killed run `r"), "{next}");
 }
 
 #[test]

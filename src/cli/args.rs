@@ -19,6 +19,9 @@ pub struct Args {
     pub command: Command,
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Folder for recorded runs [default: .tp-runner/runs beside the plan]
+    #[arg(long, global = true, env = "TP_RUNS_DIR", value_name = "DIR")]
+    pub runs_dir: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -38,6 +41,8 @@ pub enum Command {
     Report(Report),
     /// Undo what killed runs left behind
     Cleanup(Cleanup),
+    /// List the recorded runs
+    Runs,
     /// Forward connections to a dependency of the platform until Ctrl-C, and break them on command
     Relay(Relay),
     /// Run the sandbox in the foreground until Ctrl-C
@@ -167,6 +172,9 @@ pub struct Run {
     /// Folder for reports [default: the plan's `report`]
     #[arg(long, value_name = "DIR")]
     pub report_dir: Option<PathBuf>,
+    /// Stop after this time, as Ctrl-C does: undo what was done, and report
+    #[arg(long, value_name = "DURATION")]
+    pub time_limit: Option<humantime::Duration>,
     /// Undo first what killed runs left in the environment
     #[arg(long)]
     pub cleanup_first: bool,

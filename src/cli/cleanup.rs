@@ -1,6 +1,7 @@
 //! `cleanup`: undoes what killed runs left behind, from the snapshot of each run.
 use super::{
     args::{self, OutputArgs, stderr_is_coloured},
+    environment::ChosenEnvironment,
     exit,
     failure::Failure,
     files::IncludedFiles,
@@ -64,22 +65,13 @@ fn worse(a: u8, b: u8) -> u8 {
 
 /// The runs that were named, or all that are unfinished; each is locked.
 fn selected(args: &args::Cleanup) -> Result<Vec<UnfinishedRun>, Failure> {
-    let Some(all) = runs::found() else {
-        return match &args.runs[..] {
-            [] => Ok(vec![]),
-            [run, ..] => Err(runs::unknown(run)),
-        };
-    };
     let mut found = vec![];
     let folders = match &args.runs[..] {
-        [] => RunFolder::all(&all),
-        named => named.iter().map(|run| RunFolder::of(&all, run)).collect(),
+        [] => runs::found().iter().flat_map(|runs| RunFolder::all(runs)).collect(),
+        named => named.iter().map(|run| runs::find(run)).collect::<Result<Vec<_>, _>>()?,
     };
     for folder in folders {
         let (id, named) = (folder.id(), !args.runs.is_empty());
-        if !folder.events().is_file() {
-            return Err(runs::unknown(&id));
-        }
         match runs::state(&folder)? {
             State::Unfinished(lock) => found.push(runs::unfinished(folder, lock)?),
             State::Elsewhere(lock) if args.force => found.push(runs::unfinished(folder, lock)?),
@@ -109,20 +101,21 @@ fn selected(args: &args::Cleanup) -> Result<Vec<UnfinishedRun>, Failure> {
     Ok(found)
 }
 
-/// Before a run in the environment of this name: heals the faults that killed runs left in force, and says what else they left; with
+/// Before a run in the chosen environment: heals the faults that killed runs left in force, and says what else they left; with
 /// `cleanup_first` undoes that too. Fails if something must be cleaned up by hand first.
 pub async fn before_run(
     root: &Path,
-    environment: &str,
+    chosen: &ChosenEnvironment,
     cleanup_first: bool,
     output: OutputArgs,
     interrupts: &Interrupts,
 ) -> Result<(), Failure> {
     let args = args::Cleanup::default();
-    for folder in RunFolder::all(&runs::folder(root)?) {
+    let source = chosen.file.as_ref().map(|file| &*file.source);
+    for folder in RunFolder::all(&runs::folder(root, source)) {
         let State::Unfinished(lock) = runs::state(&folder)? else { continue };
         let Some(snapshot) = folder.snapshot().map_err(|e| Failure::not_read(folder.path(), e))? else { continue };
-        if snapshot.environment.name != environment {
+        if snapshot.environment.name != chosen.environment.name {
             continue;
         }
         let run = runs::unfinished(folder, lock)?;
@@ -251,6 +244,7 @@ impl Cleaner<'_> {
             ..RunContext::new(info, secrets.clone(), events.clone()).with_schedule(&mut schedule)
         };
         let open: Vec<OpenUndo> = open.iter().map(|undo| revealed(undo, &secrets)).collect();
+        open.iter().for_each(|undo| self.interrupts.pending.begin(undo.at.as_str(), &undo.summary));
         let cleanup = Cleanup { schedule: &schedule, context: &context, source: &*live, base: &base };
         let left = cleanup.clean_up(open).await;
         live.close().await;

@@ -61,7 +61,7 @@ pub async fn command(args: Box<args::Doctor>) -> Result<u8, Failure> {
             )));
         }
         if chosen.sandbox.is_none() {
-            cleanup::before_run(&file.root, &name, false, OutputArgs::default(), &probe.interrupts).await?;
+            cleanup::before_run(&file.root, &chosen, false, OutputArgs::default(), &probe.interrupts).await?;
         }
         // No case is executed, so nothing needs protection.
         chosen.environment.protected = false;

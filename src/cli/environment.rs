@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     engine::schedule::Schedule,
-    plan::{Case, Environment},
+    plan::{Case, Environment, RunsSetting},
 };
 
 #[cfg(feature = "sandbox")]
@@ -27,6 +27,8 @@ pub struct ChosenEnvironment {
     pub sandbox: Option<SandboxHandle>,
     /// The file that defines it.
     pub file: Option<EnvironmentFile>,
+    /// What the environment file says of runs.
+    pub runs: RunsSetting,
 }
 
 impl ChosenEnvironment {
@@ -35,6 +37,7 @@ impl ChosenEnvironment {
     pub async fn choose(args: &ExecutionArgs, draft: &Draft<'_>) -> Result<ChosenEnvironment, Failure> {
         let file = plans::environment_file(args.environment.config.as_deref(), draft.registry)?;
         let environments = file.as_ref().map(|file| &file.environments);
+        let runs = environments.map(|e| e.runs.clone()).unwrap_or_default();
         let named = args.environment.env.clone().or_else(|| environments.and_then(|e| e.default.clone()));
         let of_plan = draft.plan.as_ref().and_then(|p| p.environment.as_ref());
         let Some(name) = named.or_else(|| of_plan.map(|e| e.text.clone())) else {
@@ -48,7 +51,7 @@ impl ChosenEnvironment {
         if let Some(environment) = environments.and_then(|e| e.get(&name)) {
             let mut environment = environment.clone();
             environment.protected &= args.environment.allow_destructive.as_deref() != Some(&name);
-            return Ok(ChosenEnvironment { environment, sandbox: None, file });
+            return Ok(ChosenEnvironment { environment, sandbox: None, file, runs });
         }
         if name != "sandbox" {
             let Some(environments) = environments else {
@@ -64,7 +67,7 @@ impl ChosenEnvironment {
                 .await
                 .map_err(|e| Failure::unreachable(format!("error: cannot start the sandbox: {e}")))?;
             let environment = sandbox.environment(draft.registry)?;
-            Ok(ChosenEnvironment { environment, sandbox: Some(sandbox), file: None })
+            Ok(ChosenEnvironment { environment, sandbox: Some(sandbox), file: None, runs })
         }
         #[cfg(not(feature = "sandbox"))]
         Err(Failure::usage("error: this tp-runner was built without the sandbox"))

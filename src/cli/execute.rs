@@ -1,7 +1,12 @@
 //! Executes one schedule: sets up scope, targets, relays and event sinks, runs the engine, and closes everything.
 use super::{
-    args::stderr_is_coloured, ci, exit, failure::Failure, recording::Recording, relays, secrets::environment_scope,
-    signals::Interrupts,
+    args::stderr_is_coloured,
+    ci, exit,
+    failure::Failure,
+    recording::Recording,
+    relays,
+    secrets::environment_scope,
+    signals::{Interrupts, Running},
 };
 use crate::{
     engine::{
@@ -28,9 +33,15 @@ pub struct RunOptions {
     pub recording: Option<Recording>,
 }
 
-/// Executes a schedule and returns the index of the finished run, whatever the verdicts. Fails if the
-/// run could not start or could not be recorded.
-pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<RunIndex, Failure> {
+/// A run that has ended.
+pub struct Executed {
+    pub index: RunIndex,
+    /// Why it is not, or not completely, recorded.
+    pub not_recorded: Option<Failure>,
+}
+
+/// Executes a schedule, whatever the verdicts. Fails if the run could not start.
+pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Executed, Failure> {
     let RunOptions { run, selection, gate, fail_fast, interrupts, recording } = options;
     let Interrupts { cancel, kill, pending, .. } = interrupts.clone();
     let mut versions = vec![("tp-runner".to_string(), env!("CARGO_PKG_VERSION").to_string())];
@@ -61,11 +72,11 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<RunI
     let builder = IndexBuilder::default();
     let mut sinks: Vec<Box<dyn EventSink>> = vec![];
     // Created after all other preparations that can fail.
-    let recorder = recording.as_ref().map(|recording| recording.start(&run, &secrets)).transpose()?;
-    if let (Some(recorder), Some(recording)) = (&recorder, &recording) {
+    let mut recorder = recording.as_ref().map(|recording| recording.start(&run, &secrets)).transpose()?;
+    if let (Some(recorder), Some(recording)) = (&mut recorder, &recording) {
         sinks.extend(recorder.sinks()?);
         sinks.push(Box::new(Console::stderr(recording.output.detail(), stderr_is_coloured())));
-        interrupts.set_recorded_run(Some(run.id.clone()));
+        interrupts.set_running(Some(Running { id: run.id.clone(), index: builder.clone() }));
     }
     sinks.push(Box::new(pending));
     sinks.push(Box::new(builder.clone()));
@@ -83,15 +94,15 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<RunI
     live.close().await;
     drop((context, events));
     let recorded = tokio::task::spawn_blocking(move || thread.join()).await;
-    if let Ok(Ok(Err(e))) = recorded {
-        return Err(Failure { message: format!("error: cannot record the run: {e}"), code: exit::NO_REPORT });
-    }
     let index = builder.index();
-    if let Some(recorder) = recorder {
-        recorder.finish(&index)?;
-        interrupts.set_recorded_run(None);
-    }
-    Ok(index)
+    let failed = |e| Failure { message: format!("error: cannot record the run: {e}"), code: exit::NO_REPORT };
+    let not_recorded = match (recorded, recorder) {
+        (Ok(Ok(Err(e))), _) => Some(failed(e.to_string())),
+        (_, Some(recorder)) => recorder.finish(&index).err(),
+        (_, None) => None,
+    };
+    interrupts.set_running(None);
+    Ok(Executed { index, not_recorded })
 }
 
 /// A run with a new id that starts now. Paths in its plan are relative to `root`.

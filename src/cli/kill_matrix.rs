@@ -178,7 +178,7 @@ async fn run_on(
         interrupts: prover.interrupts.clone(),
         recording: None,
     };
-    let index = execute::execute(options, schedule).await?;
+    let index = execute::execute(options, schedule).await?.index;
     if index.cancelled {
         return Err(Failure { message: "interrupted".into(), code: exit::INTERRUPTED });
     }

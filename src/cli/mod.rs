@@ -70,6 +70,9 @@ pub fn main() -> ExitCode {
         }
     };
     args.output.apply_color();
+    if let Some(folder) = args.runs_dir.clone() {
+        runs::use_folder(folder);
+    }
     #[cfg(feature = "sandbox")]
     log_sandbox_errors();
     ExitCode::from(run_command(args).unwrap_or_else(|failure| {
@@ -95,6 +98,7 @@ fn run_command(args: args::Args) -> Result<u8, Failure> {
             args::Command::Prove(a) => prove::command(a, args.output).await,
             args::Command::Report(a) => report::command(a),
             args::Command::Cleanup(a) => cleanup::command(a, args.output).await,
+            args::Command::Runs => runs::command(),
             args::Command::Relay(a) => relay::command(a).await,
             #[cfg(feature = "sandbox")]
             args::Command::Sandbox(a) => sandbox::command(a).await,

@@ -3,7 +3,7 @@
 use super::{
     args::{self, OutputArgs},
     environment::ChosenEnvironment,
-    execute::{self, RunOptions},
+    execute::{self, Executed, RunOptions},
     exit,
     failure::Failure,
     files,
@@ -11,14 +11,13 @@ use super::{
     print,
     prover::Prover,
     recording::Recording,
-    replay, runs,
+    replay,
     signals::{self, Interrupts},
 };
 use crate::{
     engine::schedule::Schedule,
     executors,
     file::write_atomically,
-    journal::RunFolder,
     outcome::{Tier, Verdict},
     prove::{
         document::{self, Escape},
@@ -62,8 +61,7 @@ async fn prove_plan(prover: &Prover<'_>, file: &files::PlanFile) -> Result<u8, F
         if !output.quiet {
             print::err(format_args!("re-evaluating the run with one observation mutated at a time\n"));
         }
-        let journal = RunFolder::of(&runs::folder(&file.root)?, &run).events();
-        proof = Some(replay::evaluate(prover, &[journal.to_string_lossy().into_owned()])?.1);
+        proof = Some(replay::evaluate(prover, &[run])?.1);
     }
     #[cfg(feature = "sandbox")]
     let matrix = if uses_sandbox { Some(super::kill_matrix::run(prover, file, &draft).await?) } else { None };
@@ -80,7 +78,7 @@ async fn record(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>) 
     let is_sandbox = chosen.sandbox.is_some();
     let run = execute::new_run(&file.root);
     let id = run.id.clone();
-    let recording = Recording::new(*output, file, draft, &chosen, &args.execution)?;
+    let recording = Recording::new(*output, file, draft, &chosen, &args.execution);
     let work = |schedule: Schedule| {
         let options = RunOptions {
             run,
@@ -93,7 +91,10 @@ async fn record(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>) 
         execute::execute(options, schedule)
     };
     let schedule = draft.compile_for_record(&chosen.environment, &args.execution.set);
-    let index = chosen.run_schedule(schedule, work).await?;
+    let Executed { index, not_recorded } = chosen.run_schedule(schedule, work).await?;
+    if let Some(failure) = not_recorded {
+        return Err(failure);
+    }
     if index.cancelled {
         return Err(Failure::interrupted());
     }

@@ -2,10 +2,11 @@
 use super::{
     args::{ExecutionArgs, OutputArgs},
     environment::ChosenEnvironment,
+    exit,
     failure::Failure,
     files::PlanFile,
     plans::Draft,
-    runs,
+    print, runs,
 };
 use crate::{
     event::{Event, EventKind, EventSink, SinkError},
@@ -16,16 +17,18 @@ use crate::{
         lock::Lock,
         snapshot::{FileText, Snapshot, SnapshotEnvironment, SnapshotFile, SnapshotSandbox},
     },
+    plan::RunsSetting,
     report::{gate::gate, run_index::RunIndex},
     secrets::Secrets,
 };
 use jiff::Timestamp;
 use std::{
     collections::BTreeMap,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -33,14 +36,19 @@ use std::{
 pub struct Recording {
     pub output: OutputArgs,
     runs: PathBuf,
+    keep: RunsSetting,
     /// Not masked yet.
     snapshot: Snapshot,
 }
 
 /// A run that is being recorded.
 pub struct Recorder {
-    pub folder: RunFolder,
-    open: OpenUndos,
+    folder: RunFolder,
+    runs: PathBuf,
+    keep: RunsSetting,
+    tally: Tally,
+    /// Of the journal.
+    inode: Option<u64>,
     _lock: Lock,
 }
 
@@ -52,7 +60,7 @@ impl Recording {
         draft: &Draft<'_>,
         chosen: &ChosenEnvironment,
         args: &ExecutionArgs,
-    ) -> Result<Recording, Failure> {
+    ) -> Recording {
         #[cfg(feature = "sandbox")]
         let sandbox = chosen.sandbox.as_ref().map(|_| SnapshotSandbox {
             database: args.sandbox.database.clone(),
@@ -81,58 +89,91 @@ impl Recording {
             environment,
             set: args.set.clone(),
         };
-        Ok(Recording { output, runs: runs::folder(&file.root)?, snapshot })
+        let source = chosen.file.as_ref().map(|file| &*file.source);
+        let runs = runs::folder(&file.root, source);
+        Recording { output, runs, keep: chosen.runs.clone(), snapshot }
     }
 
     /// Creates and locks the folder of the run, and writes the snapshot. Passwords in the URLs of the environment are secrets from now on.
     pub fn start(&self, run: &RunInfo, secrets: &Secrets) -> Result<Recorder, Failure> {
-        let not_written = |e: std::io::Error| Failure::not_written(&self.runs.join(&run.id), &e);
-        let (folder, lock) = RunFolder::create(&self.runs, &run.id).map_err(not_written)?;
+        let (folder, lock) = self.create(&run.id)?;
+        let not_written = |e: std::io::Error| Failure::not_written(folder.path(), &e);
         if let Some(file) = &self.snapshot.environment.file {
             passwords_of_urls(&file.content.text).for_each(|password| secrets.add("password", password));
         }
         folder.write_snapshot(&masked(&self.snapshot, secrets)).map_err(not_written)?;
-        Ok(Recorder { folder, open: OpenUndos::default(), _lock: lock })
+        let runs = folder.path().parent().unwrap_or(&self.runs).to_path_buf();
+        Ok(Recorder { folder, runs, keep: self.keep.clone(), tally: Tally::default(), inode: None, _lock: lock })
+    }
+
+    /// Creates the folder of the run; in the user's folder for state if the working folder cannot be written.
+    fn create(&self, id: &str) -> Result<(RunFolder, Lock), Failure> {
+        let not_written = |e: &std::io::Error| Failure::not_written(&self.runs.join(id), e);
+        let e = match RunFolder::create(&self.runs, id) {
+            Ok(created) => return Ok(created),
+            Err(e) => e,
+        };
+        let is_read_only =
+            matches!(e.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem);
+        let state = runs::state_folder().filter(|_| is_read_only).ok_or_else(|| not_written(&e))?;
+        let created = RunFolder::create(&state, id).map_err(|_| not_written(&e))?;
+        print::err(format_args!(
+            "note: `{}` cannot be written, so the run is recorded in `{}`\n",
+            self.runs.display(),
+            state.display()
+        ));
+        Ok(created)
     }
 }
 
 impl Recorder {
     /// What writes the journal, and what counts the open undos.
-    pub fn sinks(&self) -> Result<Vec<Box<dyn EventSink>>, Failure> {
+    pub fn sinks(&mut self) -> Result<Vec<Box<dyn EventSink>>, Failure> {
         let path = self.folder.events();
         let lines = JsonLines::open(&path).map_err(|e| Failure::not_written(&path, &e))?;
-        Ok(vec![Box::new(lines), Box::new(self.open.clone())])
+        self.inode = std::fs::metadata(&path).ok().map(|m| m.ino());
+        Ok(vec![Box::new(lines), Box::new(self.tally.clone())])
     }
 
-    /// Says how the run ended.
+    /// Says how the run ended, and removes old runs. Fails if the journal is no longer what was written.
     pub fn finish(&self, index: &RunIndex) -> Result<(), Failure> {
+        let journal = std::fs::metadata(self.folder.events()).ok();
+        let written = self.tally.bytes.load(Ordering::SeqCst);
+        if !journal.is_some_and(|m| Some(m.ino()) == self.inode && m.len() >= written) {
+            let path = self.folder.events();
+            let message =
+                format!("error: the journal `{}` was removed or cut while the run wrote to it", path.display());
+            return Err(Failure { message, code: exit::NO_REPORT });
+        }
         let result = RunResult {
             plan: index.start.plan.id.clone(),
             verdict: gate(index).verdict.as_str().into(),
             started: index.start.started,
             finished: Timestamp::now(),
-            left: self.open.count(),
+            left: self.tally.open.load(Ordering::SeqCst),
         };
-        self.folder.write_result(&result).map_err(|e| Failure::not_written(self.folder.path(), &e))
+        self.folder.write_result(&result).map_err(|e| Failure::not_written(self.folder.path(), &e))?;
+        runs::prune(&self.runs, &self.keep);
+        Ok(())
     }
 }
 
-/// Counts the undos that were planned and not done.
+/// Counts what was recorded.
 #[derive(Clone, Default)]
-struct OpenUndos(Arc<AtomicUsize>);
-
-impl OpenUndos {
-    fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
+struct Tally {
+    /// The undos that were planned and not done.
+    open: Arc<AtomicUsize>,
+    /// The length of the events.
+    bytes: Arc<AtomicU64>,
 }
 
-impl EventSink for OpenUndos {
-    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
+impl EventSink for Tally {
+    fn on_event(&mut self, event: &Event, line: &str) -> Result<(), SinkError> {
+        self.bytes.fetch_add(line.len() as u64 + 1, Ordering::SeqCst);
         let _ = match &event.kind {
-            EventKind::UndoPlanned { .. } => self.0.fetch_add(1, Ordering::SeqCst),
+            EventKind::UndoPlanned { .. } => self.open.fetch_add(1, Ordering::SeqCst),
             EventKind::UndoFinished { status, .. } if !status.is_unsuccessful() => {
-                self.0.fetch_sub(1, Ordering::SeqCst)
+                self.open.fetch_sub(1, Ordering::SeqCst)
             }
             _ => return Ok(()),
         };

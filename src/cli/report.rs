@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{
     file::write_atomically,
-    journal::RunFolder,
     report::{
         console::{neutral::neutral, stream::Patient},
         index_builder::IndexBuilder,
@@ -44,10 +43,5 @@ pub fn find_journal(run: &str) -> Result<PathBuf, Failure> {
     if Path::new(run).is_file() {
         return Ok(run.into());
     }
-    let recorded = runs::found().map(|runs| RunFolder::of(&runs, run).events()).filter(|p| p.is_file());
-    recorded.ok_or_else(|| {
-        Failure::usage(format!(
-            "error: unknown run `{run}`: not a journal, and not recorded in this folder or a parent"
-        ))
-    })
+    runs::find(run).map(|folder| folder.events())
 }

@@ -3,7 +3,7 @@ use super::{
     args::{self, OutputArgs, stderr_is_coloured},
     cleanup, dry_run,
     environment::ChosenEnvironment,
-    execute::{self, RunOptions},
+    execute::{self, Executed, RunOptions},
     exit,
     failure::Failure,
     files, plans, print,
@@ -29,6 +29,9 @@ pub async fn command(args: Box<args::Run>, output: OutputArgs) -> Result<u8, Fai
     let registry = executors::registry();
     // Installed before anything is created that needs undo.
     let interrupts = signals::listen()?;
+    if let Some(limit) = args.time_limit {
+        interrupts.stop_after(limit.into());
+    }
     let mut code = exit::SUCCESS;
     let mut selected = 0;
     let files = files::plans(&args.plans)?;
@@ -74,9 +77,9 @@ async fn run_plan(
     let chosen = ChosenEnvironment::choose(&args.execution, &draft).await?;
     chosen.sandbox.iter().for_each(|sandbox| interrupts.remove_on_exit(sandbox.folder()));
     if chosen.sandbox.is_none() {
-        cleanup::before_run(&file.root, &chosen.environment.name, args.cleanup_first, output, interrupts).await?;
+        cleanup::before_run(&file.root, &chosen, args.cleanup_first, output, interrupts).await?;
     }
-    let recording = Recording::new(output, &file, &draft, &chosen, &args.execution)?;
+    let recording = Recording::new(output, &file, &draft, &chosen, &args.execution);
     let work = |schedule| execute_and_report(args, recording, &file, schedule, interrupts);
     let code = chosen.run(&draft, &args.execution.set, is_selected, work).await?;
     Ok((selected, code))
@@ -108,14 +111,19 @@ async fn execute_and_report(
         interrupts: interrupts.clone(),
         recording: Some(recording),
     };
-    let index = execute::execute(options, schedule).await?;
+    interrupts.report_to(&report_path);
+    let Executed { index, not_recorded } = execute::execute(options, schedule).await?;
 
     let written = write_atomically(&report_path, |out| markdown::write(&index, out));
     let reports = vec![files::relative(&report_path).display().to_string()];
     let summary = summary(&index, &SummaryOptions { colour: stderr_is_coloured(), reports });
     print::out(format_args!("{}\n", summary.trim_end()));
-    written.map_err(|e| Failure::not_written(&report_path, &e))?;
-    Ok(exit::of_run(gate(&index).verdict))
+    let code = exit::of_run(gate(&index).verdict);
+    let not_written = written.err().map(|e| Failure::not_written(&report_path, &e));
+    let failures: Vec<Failure> = not_recorded.into_iter().chain(not_written).collect();
+    failures.iter().for_each(|f| print::err(format_args!("{}\n", f.message)));
+    // a wrong response that was observed stays a failure
+    Ok(if failures.is_empty() || code == exit::FAILED { code } else { exit::NO_REPORT })
 }
 
 fn report_path(args: &args::Run, file: &files::PlanFile, schedule: &Schedule) -> PathBuf {

@@ -1,26 +1,87 @@
-//! Where runs are recorded, and which of them are unfinished.
-use super::{failure::Failure, files, print};
+//! Where runs are recorded, how long they are kept, and which of them are unfinished.
+use super::{exit, failure::Failure, files, print};
 use crate::{
     engine::cleanup::{OpenUndo, open_undos},
     event::Event,
     journal::{RunFolder, lines, lock::Lock},
+    plan::RunsSetting,
+    source::Source,
+    yaml,
 };
-use std::path::{Path, PathBuf};
+use jiff::Timestamp;
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
 
-/// The folder of the runs of a plan: `TP_RUNS_DIR`, else `.tp-runner/runs` beside the plan.
-pub fn folder(root: &Path) -> Result<PathBuf, Failure> {
-    match std::env::var_os("TP_RUNS_DIR") {
-        Some(folder) if folder.is_empty() => Err(Failure::usage("error: `TP_RUNS_DIR` is empty")),
-        Some(folder) => Ok(folder.into()),
-        None => Ok(root.join(".tp-runner").join("runs")),
-    }
+/// How many finished runs are kept, unless the environment file says otherwise.
+const KEPT: usize = 20;
+
+/// The folder that `--runs-dir` or `TP_RUNS_DIR` names.
+static CHOSEN: OnceLock<PathBuf> = OnceLock::new();
+
+/// Uses this folder for all runs.
+pub fn use_folder(folder: PathBuf) {
+    let _ = CHOSEN.set(folder);
 }
 
-/// The folder of the runs that were recorded in this folder or a parent.
-pub fn found() -> Option<PathBuf> {
-    match std::env::var_os("TP_RUNS_DIR") {
-        Some(folder) => Some(folder.into()),
-        None => files::find_upwards(".tp-runner").map(|data| data.join("runs")),
+/// The folder of the runs of a plan: the one that was chosen, else `runs.folder` of the environment file, else `.tp-runner/runs`
+/// beside the plan.
+pub fn folder(root: &Path, environment: Option<&Source>) -> PathBuf {
+    let configured = || environment.and_then(configured);
+    CHOSEN.get().cloned().or_else(configured).unwrap_or_else(|| root.join(".tp-runner").join("runs"))
+}
+
+/// The folder of the runs that cannot be recorded beside their plan: `tp-runner/runs` in the user's folder for state.
+pub fn state_folder() -> Option<PathBuf> {
+    if CHOSEN.get().is_some() {
+        return None;
+    }
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state"));
+    Some(state.filter(|path| path.is_absolute()).or_else(home)?.join("tp-runner").join("runs"))
+}
+
+/// The folders in which runs of this folder, or of a parent, may be recorded.
+pub fn found() -> Vec<PathBuf> {
+    if let Some(chosen) = CHOSEN.get() {
+        return vec![chosen.clone()];
+    }
+    let environment = files::environment_file(None).ok().flatten();
+    let configured = environment.and_then(|source| configured(&source));
+    let beside = files::find_upwards(".tp-runner").map(|data| data.join("runs"));
+    configured.into_iter().chain(beside).chain(state_folder()).filter(|folder| folder.is_dir()).collect()
+}
+
+/// `runs.folder` of an environment file, relative to the file.
+fn configured(source: &Source) -> Option<PathBuf> {
+    let source = Arc::new(Source { name: source.name.clone(), text: source.text.clone() });
+    let root = yaml::parse(&source).ok()?;
+    let folder = root.get("runs")?.get("folder")?.as_str()?;
+    Some(Path::new(&source.name).parent()?.join(folder))
+}
+
+/// The folder of a recorded run.
+pub fn find(id: &str) -> Result<RunFolder, Failure> {
+    let mut all = found().into_iter().map(|runs| RunFolder::of(&runs, id));
+    all.find(|folder| folder.events().is_file()).ok_or_else(|| unknown(id))
+}
+
+/// Removes finished runs: all but the newest, and those that are too old. Unfinished ones are kept.
+pub fn prune(runs: &Path, setting: &RunsSetting) {
+    let mut finished: Vec<(Timestamp, RunFolder)> = RunFolder::all(runs)
+        .into_iter()
+        .filter_map(|folder| Some((folder.result().filter(|r| r.left == 0)?.finished, folder)))
+        .collect();
+    finished.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
+    let keep = setting.keep.unwrap_or(KEPT);
+    let oldest = setting.max_age.and_then(|age| Timestamp::now().checked_sub(age).ok());
+    for (n, (time, folder)) in finished.into_iter().enumerate() {
+        let too_old = oldest.is_some_and(|oldest| time < oldest);
+        // a run that is being read or cleaned up is kept
+        if (n >= keep || too_old) && matches!(folder.lock(), Ok(Some(_))) {
+            let _ = std::fs::remove_dir_all(folder.path());
+        }
     }
 }
 
@@ -77,4 +138,42 @@ pub fn read_journal(path: &Path) -> Result<Vec<Event>, Failure> {
         print::err(format_args!("warning: `{}` is damaged and read without these lines: {numbers}\n", path.display()));
     }
     Ok(events)
+}
+
+/// `runs`: lists the recorded runs, the newest first.
+pub fn command() -> Result<u8, Failure> {
+    let mut rows = vec![];
+    for runs in found() {
+        for folder in RunFolder::all(&runs).into_iter().rev() {
+            rows.push(row(&folder)?);
+        }
+    }
+    if rows.is_empty() {
+        print::out(format_args!("no recorded runs\n"));
+        return Ok(exit::SUCCESS);
+    }
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+    table.force_no_tty().set_header(["RUN", "PLAN", "STARTED", "VERDICT", "SIZE", "LEFT"]).add_rows(rows);
+    table.lines().for_each(|line| print::out(format_args!("{}\n", line.trim_end())));
+    Ok(exit::SUCCESS)
+}
+
+/// A run in the table.
+fn row(folder: &RunFolder) -> Result<[String; 6], Failure> {
+    let time = |t: Timestamp| t.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    let size = format!("{:.1} MB", folder.size() as f64 / 1e6);
+    let owner = folder.owner();
+    let (plan, started, verdict, left) = match folder.result() {
+        Some(r) => (r.plan, time(r.started), r.verdict, if r.left == 0 { String::new() } else { r.left.to_string() }),
+        None => {
+            let verdict = match state(folder)? {
+                State::Running => "running",
+                _ => "killed",
+            };
+            let plan = folder.snapshot().ok().flatten().map(|s| s.plan.name).unwrap_or_default();
+            (plan, owner.map(|o| time(o.since)).unwrap_or_default(), verdict.to_string(), "unknown".into())
+        }
+    };
+    Ok([folder.id(), plan, started, verdict, size, left])
 }

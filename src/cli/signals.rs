@@ -1,12 +1,19 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first signal cancels the run and runs its undo actions, the second exits
 //! immediately and lists what was not undone.
-use super::{exit, failure::Failure, print};
+use super::{exit, failure::Failure, files, print};
 use crate::{
     event::{Event, EventKind, EventSink, SinkError},
     executors::process_group,
+    file::write_atomically,
+    report::{index_builder::IndexBuilder, markdown},
 };
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -57,8 +64,15 @@ pub struct Interrupts {
     pub pending: PendingUndo,
     /// Removed by the second signal.
     temporary_folders: Arc<Mutex<Vec<PathBuf>>>,
-    /// The run that is being recorded.
-    recorded_run: Arc<Mutex<Option<String>>>,
+    running: Arc<Mutex<Option<Running>>>,
+    report: Arc<Mutex<Option<PathBuf>>>,
+}
+
+/// The run that is being recorded.
+pub struct Running {
+    pub id: String,
+    /// What is known about it.
+    pub index: IndexBuilder,
 }
 
 impl Interrupts {
@@ -67,8 +81,48 @@ impl Interrupts {
         self.temporary_folders.lock().push(folder.into());
     }
 
-    pub fn set_recorded_run(&self, id: Option<String>) {
-        *self.recorded_run.lock() = id;
+    pub fn set_running(&self, running: Option<Running>) {
+        *self.running.lock() = running;
+    }
+
+    /// Stops the run when this much time is over, as the first signal does.
+    pub fn stop_after(&self, limit: Duration) {
+        let cancel = self.cancel.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(limit).await;
+            if !cancel.is_cancelled() {
+                print::err(format_args!("stopping: the time limit of {limit:?} is over\n"));
+                cancel.cancel();
+            }
+        });
+    }
+
+    /// Where to report the run that is being recorded, if the process exits immediately.
+    pub fn report_to(&self, path: &Path) {
+        *self.report.lock() = Some(path.to_path_buf());
+    }
+
+    /// Says what the run leaves, and reports what is known about it.
+    fn leave(&self) {
+        let pending = self.pending.list();
+        if pending.is_empty() {
+            print::err(format_args!("exited immediately; nothing to clean up\n"));
+        } else {
+            print::err(format_args!("exited immediately; not undone ({}):\n", pending.len()));
+            pending.iter().for_each(|line| print::err(format_args!("  {line}\n")));
+        }
+        if let (Some(running), Some(path)) = (&*self.running.lock(), &*self.report.lock()) {
+            match write_atomically(path, |out| markdown::write(&running.index.index(), out)) {
+                Ok(()) => print::err(format_args!("report: {}\n", files::relative(path).display())),
+                Err(e) => print::err(format_args!("{}\n", Failure::not_written(path, &e).message)),
+            }
+            if !pending.is_empty() {
+                print::err(format_args!("clean up with `tp-runner cleanup {}`\n", running.id));
+            }
+        }
+        for folder in self.temporary_folders.lock().iter() {
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 }
 
@@ -129,19 +183,7 @@ pub fn listen() -> Result<Interrupts, Failure> {
             }
             shared.kill.cancel();
             process_group::kill_all();
-            let pending = shared.pending.list();
-            if pending.is_empty() {
-                print::err(format_args!("exited immediately; nothing to clean up\n"));
-            } else {
-                print::err(format_args!("exited immediately; not undone ({}):\n", pending.len()));
-                pending.iter().for_each(|line| print::err(format_args!("  {line}\n")));
-                if let Some(run) = &*shared.recorded_run.lock() {
-                    print::err(format_args!("clean up with `tp-runner cleanup {run}`\n"));
-                }
-            }
-            for folder in shared.temporary_folders.lock().iter() {
-                let _ = std::fs::remove_dir_all(folder);
-            }
+            shared.leave();
             std::process::exit(i32::from(exit::INTERRUPTED));
         }
     });

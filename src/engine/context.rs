@@ -10,8 +10,11 @@ use crate::{
     secrets::Secrets,
 };
 use jiff::Timestamp;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
+
+/// How long all the undo of a case may take, unless the environment says otherwise.
+const UNDO_TIMEOUT: Duration = Duration::from_secs(300);
 
 pub struct RunContext {
     pub run: RunInfo,
@@ -31,6 +34,8 @@ pub struct RunContext {
     /// The assertions over every observation of the cases.
     pub observers: Observers,
     pub fail_fast: bool,
+    /// How long all the undo of a case may take.
+    pub undo_timeout: Duration,
     /// The environment is protected.
     pub protected: bool,
     /// The wall clock.
@@ -52,6 +57,7 @@ impl RunContext {
             on_failure: vec![],
             observers: Observers::default(),
             fail_fast: false,
+            undo_timeout: UNDO_TIMEOUT,
             protected: false,
             wall: Timestamp::now,
         }
@@ -62,6 +68,7 @@ impl RunContext {
     pub fn with_schedule(self, schedule: &mut Schedule) -> Self {
         let (faults, on_failure) = (std::mem::take(&mut schedule.faults), std::mem::take(&mut schedule.on_failure));
         let observers = Observers::of(schedule);
-        RunContext { faults, on_failure, observers, protected: schedule.protected, ..self }
+        let undo_timeout = schedule.undo_timeout.unwrap_or(self.undo_timeout);
+        RunContext { faults, on_failure, observers, undo_timeout, protected: schedule.protected, ..self }
     }
 }

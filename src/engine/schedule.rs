@@ -16,6 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 #[derive(Default)]
@@ -38,6 +39,8 @@ pub struct Schedule {
     pub targets: Vec<Target>,
     pub faults: Vec<(String, Fault)>,
     pub jobs: usize,
+    /// How long all the undo of a case may take.
+    pub undo_timeout: Option<Duration>,
     /// What counts as a read must not change anything.
     pub protected: bool,
     /// Variables of the process environment that actions of the environment read.

@@ -116,6 +116,13 @@ pub const PROVE_KEYS: &[Key] = &[
 pub const ENVIRONMENT_FILE_KEYS: &[Key] = &[
     required("environments", "map of environments", "the environments"),
     optional("default", "name", "environment to use by default"),
+    optional("runs", "map of settings", "where runs are recorded, and how long they are kept"),
+];
+
+pub const RUNS_KEYS: &[Key] = &[
+    optional("folder", "path", "where runs are recorded"),
+    optional("keep", "number", "how many finished runs are kept"),
+    optional("max_age", "duration", "how long a finished run is kept"),
 ];
 
 pub const ENVIRONMENT_KEYS: &[Key] = &[
@@ -133,6 +140,7 @@ pub const ENVIRONMENT_KEYS: &[Key] = &[
     optional("protected", "true or false", "refuses actions that cannot be undone"),
     optional("faults", "map of faults", "what `fault` breaks"),
     optional("jobs", "number", "number of cases that run at the same time"),
+    optional("undo_timeout", "duration", "how long all the undo of a case may take"),
     optional("versions", "map of texts or actions", "what runs here, for the report"),
 ];
 

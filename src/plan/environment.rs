@@ -8,18 +8,30 @@ use super::{
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     expr::{Expression, Scope, Template, Tree, regex},
-    language::{ENVIRONMENT_FILE_KEYS, ENVIRONMENT_KEYS, FAULT_ACTION_KEYS, KNOWN_FAILURE_KEYS, SECRET_KEYS},
+    language::{
+        ENVIRONMENT_FILE_KEYS, ENVIRONMENT_KEYS, FAULT_ACTION_KEYS, KNOWN_FAILURE_KEYS, RUNS_KEYS, SECRET_KEYS,
+    },
     source::{Source, Span},
     yaml::{Kind, Node, wrong_type},
 };
 use ::regex::Regex;
 use jiff::civil::Date;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 #[derive(Default)]
 pub struct Environments {
     pub default: Option<String>,
     pub all: Vec<Environment>,
+    pub runs: RunsSetting,
+}
+
+/// Where runs are recorded, and how long finished ones are kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunsSetting {
+    /// Relative to the environment file.
+    pub folder: Option<String>,
+    pub keep: Option<usize>,
+    pub max_age: Option<Duration>,
 }
 
 #[derive(Clone, Default)]
@@ -53,6 +65,8 @@ pub struct Environment {
     pub protected: bool,
     pub faults: Vec<(Spanned, FaultSpec)>,
     pub jobs: Option<usize>,
+    /// How long all the undo of a case may take.
+    pub undo_timeout: Option<Duration>,
     /// Names and versions of what runs here, for the report.
     pub versions: Vec<(Spanned, VersionSource)>,
 }
@@ -121,7 +135,38 @@ pub fn read(reader: &mut Reader<'_>, source: &Arc<Source>) -> Option<Environment
         let names: Vec<_> = all.iter().map(|e| e.name.as_str()).collect();
         unknown_environment(reader, &default.text, &default.span, &names);
     }
-    Some(Environments { default: default.map(|d| d.text), all })
+    let runs = root.get("runs").map(|node| runs_setting(reader, node)).unwrap_or_default();
+    Some(Environments { default: default.map(|d| d.text), all, runs })
+}
+
+fn runs_setting(reader: &mut Reader<'_>, node: &Node) -> RunsSetting {
+    if reader.keys(node, RUNS_KEYS).is_none() {
+        return RunsSetting::default();
+    }
+    RunsSetting {
+        folder: reader.text_at(node, "folder"),
+        keep: node.get("keep").and_then(|n| positive(reader, n, "keep: 20")),
+        max_age: node.get("max_age").and_then(|n| duration(reader, n, "max_age: 30d")),
+    }
+}
+
+fn duration(reader: &mut Reader<'_>, node: &Node, example: &str) -> Option<Duration> {
+    let read = node.as_str().and_then(|text| humantime::parse_duration(text).ok());
+    if read.is_none() {
+        reader.problems.push(wrong_type(node, "a duration").help(format!("write `{example}`")));
+    }
+    read
+}
+
+/// A number from 1.
+fn positive(reader: &mut Reader<'_>, node: &Node, example: &str) -> Option<usize> {
+    match node.kind {
+        Kind::Int(i) if i > 0 => Some(i as usize),
+        _ => {
+            reader.problems.push(wrong_type(node, "a positive number").help(format!("write `{example}`")));
+            None
+        }
+    }
 }
 
 fn unknown_environment(reader: &mut Reader<'_>, name: &str, span: &Span, known: &[&str]) {
@@ -148,7 +193,7 @@ fn with_variables(reader: &Reader<'_>, node: &Node, unset: &mut Diagnostics) -> 
     let entry = |(key, value): &(Node, Node)| {
         let value = match &*key.key_text() {
             "targets" => resolve(value, variables, Typing::Text, unset),
-            "about" | "notice" | "jobs" | "protected" | "known_failures" => {
+            "about" | "notice" | "jobs" | "undo_timeout" | "protected" | "known_failures" => {
                 resolve(value, variables, Typing::Plain, unset)
             }
             // the others have actions
@@ -175,13 +220,7 @@ fn resolve_entries(map: &Node, variables: &Scope, unset: &mut Diagnostics, liter
 }
 
 fn environment_of(reader: &mut Reader<'_>, name: String, written: &Node, node: &Node) -> Option<Environment> {
-    let jobs = node.get("jobs").and_then(|n| match n.kind {
-        Kind::Int(i) if i > 0 => Some(i as usize),
-        _ => {
-            reader.problems.push(wrong_type(n, "a positive number").help("write `jobs: 8`"));
-            None
-        }
-    });
+    let jobs = node.get("jobs").and_then(|n| positive(reader, n, "jobs: 8"));
     let mut known_failures = vec![];
     for known in node.get("known_failures").map(|n| reader.list(n)).unwrap_or_default() {
         known_failures.extend(known_failure(reader, known));
@@ -210,6 +249,7 @@ fn environment_of(reader: &mut Reader<'_>, name: String, written: &Node, node: &
         protected: reader.flag(node, "protected"),
         faults: reader.read_entries(node.get("faults"), fault_spec),
         jobs,
+        undo_timeout: node.get("undo_timeout").and_then(|n| duration(reader, n, "undo_timeout: 5m")),
         versions,
         ..Environment::default()
     })

@@ -12,7 +12,7 @@ mod schemas;
 mod variables;
 
 pub use self::{
-    environment::{Environment, Environments, FaultSpec, KnownFailure, SecretSource, VersionSource},
+    environment::{Environment, Environments, FaultSpec, KnownFailure, RunsSetting, SecretSource, VersionSource},
     model::*,
     reader::{FileLoader, Reader, is_name},
     relay::{RelayFault, RelayPlace},

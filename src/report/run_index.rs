@@ -107,14 +107,10 @@ pub struct UndoEntry {
 }
 
 impl RunIndex {
-    /// What the undo of the cases achieved. `None` if there was nothing to undo.
-    pub fn cleanup_in_words(&self) -> Option<String> {
-        let left: usize = self.cases.iter().map(|c| c.not_undone.len()).sum();
-        match left {
-            0 if self.cases.iter().all(|c| c.undone_count == 0) => None,
-            0 => Some("cleaned up, nothing is left".into()),
-            n => Some(format!("{} left behind: `tp-runner cleanup {}`", wording::count(n, "thing"), self.start.run)),
-        }
+    /// How many undo entries of the cases are open, and how many were carried out.
+    pub fn left_and_undone(&self) -> (usize, usize) {
+        let left = self.cases.iter().map(|c| c.not_undone.len()).sum();
+        (left, self.cases.iter().map(|c| c.undone_count).sum())
     }
 }
 

@@ -101,6 +101,7 @@ impl Compiler<'_> {
             vars,
             cases,
             jobs: self.environment.and_then(|e| e.jobs).unwrap_or(DEFAULT_JOBS),
+            undo_timeout: self.environment.and_then(|e| e.undo_timeout),
             protected: self.environment.is_some_and(|e| e.protected),
             breaks,
             env_read: std::mem::take(&mut self.env_read),

@@ -37,8 +37,13 @@ pub fn summary(run: &RunIndex, options: &SummaryOptions) -> String {
         failure(case, options, &mut out);
     }
     verdict(run, options, &mut out);
-    if let Some(cleanup) = run.cleanup_in_words() {
-        let _ = writeln!(out, "{cleanup}");
+    match run.left_and_undone() {
+        (0, 0) => {}
+        (0, _) => out.push_str("cleaned up, nothing is left\n"),
+        (left, _) => {
+            let run = one_line(&run.start.run, MAX_INLINE_CHARS);
+            let _ = writeln!(out, "{} left behind: `tp-runner cleanup {run}`", count(left, "thing"));
+        }
     }
     for note in &run.notes {
         let _ = writeln!(out, "note: {}", one_line(note, 4 * MAX_INLINE_CHARS));

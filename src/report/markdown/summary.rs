@@ -41,8 +41,9 @@ pub fn header(run: &RunIndex, out: &mut String) {
     row("Verified", verified_in_words(run));
     let time = start.started.strftime("%Y-%m-%d %H:%M:%S UTC");
     row("Run", format!("{}, {time}, took {}", code(&start.run, Context::Line), duration(run.took)));
-    if let Some(cleanup) = run.cleanup_in_words() {
-        row("Afterwards", cleanup);
+    if let (left @ 1.., _) = run.left_and_undone() {
+        let command = code(&format!("tp-runner cleanup {}", start.run), Context::Line);
+        row("Left behind", format!("{}: {command}", wording::count(left, "thing")));
     }
 }
 
