@@ -1,7 +1,7 @@
 //! `cleanup`: undoes what killed runs left behind, from the snapshot of each run.
 use super::{
     args::{self, OutputArgs, stderr_is_coloured},
-    environment::ChosenEnvironment,
+    environment::{ChosenEnvironment, SandboxHandle},
     exit,
     failure::Failure,
     files::IncludedFiles,
@@ -20,23 +20,18 @@ use crate::{
         schedule::Schedule,
         scopes::{base_scope, run_scope},
     },
-    event::{EventKind, EventSink},
+    event::{EventKind, EventSink, RunStarted},
     executor::{Registry, RunInfo},
     executors,
     expr::Scope,
-    journal::{RunFolder, RunResult, lines::JsonLines, snapshot::Snapshot},
+    journal::{RunFolder, lines::JsonLines, snapshot::Snapshot},
     plan::Environment,
-    report::{console::progress::Console, gate::gate, index_builder::IndexBuilder, wording::count},
+    report::{console::progress::Console, index_builder::IndexBuilder, wording::count},
     secrets::Secrets,
     source::Source,
 };
 use jiff::Timestamp;
 use std::{collections::HashSet, path::Path, sync::Arc};
-
-#[cfg(feature = "sandbox")]
-type Sandbox = super::sandbox::Platform;
-#[cfg(not(feature = "sandbox"))]
-type Sandbox = super::environment::SandboxHandle;
 
 pub async fn command(args: args::Cleanup, output: OutputArgs) -> Result<u8, Failure> {
     let interrupts = signals::listen()?;
@@ -47,20 +42,12 @@ pub async fn command(args: args::Cleanup, output: OutputArgs) -> Result<u8, Fail
     let cleaner = Cleaner { args: &args, output, interrupts: &interrupts, registry: executors::registry() };
     let mut code = exit::SUCCESS;
     for run in unfinished {
-        code = worse(code, cleaner.clean_up(run).await?);
+        code = exit::worse(code, cleaner.clean_up(run).await?);
         if interrupts.cancel.is_cancelled() {
             return Err(Failure::interrupted());
         }
     }
     Ok(code)
-}
-
-/// A request that the product refused outweighs one that could not be sent.
-fn worse(a: u8, b: u8) -> u8 {
-    match (a, b) {
-        (exit::FAILED, _) | (_, exit::FAILED) => exit::FAILED,
-        (a, b) => a.max(b),
-    }
 }
 
 /// The runs that were named, or all that are unfinished; each is locked.
@@ -271,7 +258,7 @@ impl Cleaner<'_> {
         &self,
         run: &UnfinishedRun,
         snapshot: &Snapshot,
-    ) -> Result<(Environment, Option<Sandbox>), Failure> {
+    ) -> Result<(Environment, Option<SandboxHandle>), Failure> {
         let recorded = &snapshot.environment;
         let name = self.args.env.as_ref().unwrap_or(&recorded.name);
         let file = match (&self.args.config, &recorded.file) {
@@ -305,7 +292,7 @@ impl Cleaner<'_> {
     }
 
     #[cfg(feature = "sandbox")]
-    async fn restarted_sandbox(&self, snapshot: &Snapshot) -> Result<(Environment, Option<Sandbox>), Failure> {
+    async fn restarted_sandbox(&self, snapshot: &Snapshot) -> Result<(Environment, Option<SandboxHandle>), Failure> {
         let kept = snapshot.environment.sandbox.clone().unwrap_or_default();
         if kept.database.as_ref().is_some_and(|url| url.contains('‹')) {
             return Err(Failure::usage(
@@ -315,7 +302,7 @@ impl Cleaner<'_> {
         }
         let parts =
             args::SandboxArgs { database: kept.database, kubeconfig: kept.kubeconfig, ..args::SandboxArgs::default() };
-        let sandbox = Sandbox::start(&parts, ([127, 0, 0, 1], 0).into())
+        let sandbox = SandboxHandle::start(&parts, ([127, 0, 0, 1], 0).into())
             .await
             .map_err(|e| Failure::unreachable(format!("error: cannot start the sandbox again: {e}")))?;
         self.interrupts.remove_on_exit(sandbox.folder());
@@ -323,7 +310,7 @@ impl Cleaner<'_> {
     }
 
     #[cfg(not(feature = "sandbox"))]
-    async fn restarted_sandbox(&self, _: &Snapshot) -> Result<(Environment, Option<Sandbox>), Failure> {
+    async fn restarted_sandbox(&self, _: &Snapshot) -> Result<(Environment, Option<SandboxHandle>), Failure> {
         Err(Failure::usage("error: this tp-runner was built without the sandbox"))
     }
 }
@@ -338,17 +325,18 @@ fn described(run: &UnfinishedRun, snapshot: &Snapshot) -> String {
     text
 }
 
+/// What the run said when it started. `None` if it was killed before.
+fn start(run: &UnfinishedRun) -> Option<&RunStarted> {
+    run.events.iter().find_map(|e| if let EventKind::RunStarted(start) = &e.kind { Some(&**start) } else { None })
+}
+
 /// The ids of the cases that the run selected.
 fn cases(run: &UnfinishedRun) -> HashSet<&str> {
-    let start =
-        run.events.iter().find_map(|e| if let EventKind::RunStarted(start) = &e.kind { Some(start) } else { None });
-    start.into_iter().flat_map(|start| &start.cases).filter(|c| c.selected).map(|c| c.id.as_str()).collect()
+    start(run).into_iter().flat_map(|start| &start.cases).filter(|c| c.selected).map(|c| c.id.as_str()).collect()
 }
 
 fn started(run: &UnfinishedRun) -> Timestamp {
-    let start =
-        |e: &crate::event::Event| if let EventKind::RunStarted(start) = &e.kind { Some(start.started) } else { None };
-    run.events.iter().find_map(start).unwrap_or_else(Timestamp::now)
+    start(run).map_or_else(Timestamp::now, |start| start.started)
 }
 
 /// `run` and the plan's variables with the values of the run. Values that the run masked, or had not bound yet, are those of today.
@@ -384,14 +372,7 @@ fn revealed(undo: &OpenUndo, secrets: &Secrets) -> OpenUndo {
 
 /// Says in the folder that the run is finished, if nothing is left.
 fn finish(run: &UnfinishedRun, left: usize) -> Result<(), Failure> {
-    let not_written = |e: std::io::Error| Failure::not_written(run.folder.path(), &e);
     let index = IndexBuilder::build(&run.events);
-    let result = RunResult {
-        plan: index.start.plan.id.clone(),
-        verdict: gate(&index).verdict.as_str().into(),
-        started: index.start.started,
-        finished: run.events.last().map_or_else(Timestamp::now, |e| e.at),
-        left,
-    };
-    run.folder.write_result(&result).map_err(not_written)
+    let ended = run.events.last().map_or_else(Timestamp::now, |e| e.at);
+    runs::write_result(&run.folder, &index, ended, left)
 }

@@ -24,3 +24,8 @@ pub fn of_run(verdict: RunVerdict) -> u8 {
         RunVerdict::Interrupted => INTERRUPTED,
     }
 }
+
+/// The code of two parts together: a failure outweighs all other codes.
+pub fn worse(a: u8, b: u8) -> u8 {
+    if a == FAILED || b == FAILED { FAILED } else { a.max(b) }
+}

@@ -12,13 +12,13 @@ use crate::{
     event::{Event, EventKind, EventSink, SinkError},
     executor::RunInfo,
     journal::{
-        RunFolder, RunResult,
+        RunFolder,
         lines::JsonLines,
         lock::Lock,
         snapshot::{FileText, Snapshot, SnapshotEnvironment, SnapshotFile, SnapshotSandbox},
     },
     plan::RunsSetting,
-    report::{gate::gate, run_index::RunIndex},
+    report::run_index::RunIndex,
     secrets::Secrets,
 };
 use jiff::Timestamp;
@@ -145,14 +145,7 @@ impl Recorder {
                 format!("error: the journal `{}` was removed or cut while the run wrote to it", path.display());
             return Err(Failure { message, code: exit::NO_REPORT });
         }
-        let result = RunResult {
-            plan: index.start.plan.id.clone(),
-            verdict: gate(index).verdict.as_str().into(),
-            started: index.start.started,
-            finished: Timestamp::now(),
-            left: self.tally.open.load(Ordering::SeqCst),
-        };
-        self.folder.write_result(&result).map_err(|e| Failure::not_written(self.folder.path(), &e))?;
+        runs::write_result(&self.folder, index, Timestamp::now(), self.tally.open.load(Ordering::SeqCst))?;
         runs::prune(&self.runs, &self.keep);
         Ok(())
     }

@@ -39,11 +39,7 @@ pub async fn command(args: Box<args::Run>, output: OutputArgs) -> Result<u8, Fai
     for file in files {
         let (plan_selected, plan_code) = run_plan(&args, output, &registry, file, &interrupts, &is_selected).await?;
         selected += plan_selected;
-        // A failure outweighs all other codes.
-        code = match (code, plan_code) {
-            (exit::FAILED, _) | (_, exit::FAILED) => exit::FAILED,
-            (a, b) => a.max(b),
-        };
+        code = exit::worse(code, plan_code);
     }
     if selected == 0 {
         return Err(Failure::nothing_selected());

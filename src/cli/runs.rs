@@ -3,8 +3,9 @@ use super::{exit, failure::Failure, files, print};
 use crate::{
     engine::cleanup::{OpenUndo, open_undos},
     event::Event,
-    journal::{RunFolder, lines, lock::Lock},
+    journal::{RunFolder, RunResult, lines, lock::Lock},
     plan::RunsSetting,
+    report::{gate::gate, run_index::RunIndex},
     source::Source,
     yaml,
 };
@@ -83,6 +84,18 @@ pub fn prune(runs: &Path, setting: &RunsSetting) {
             let _ = std::fs::remove_dir_all(folder.path());
         }
     }
+}
+
+/// Says in the folder of a run how it ended, and how many undo entries are open.
+pub fn write_result(folder: &RunFolder, index: &RunIndex, finished: Timestamp, left: usize) -> Result<(), Failure> {
+    let result = RunResult {
+        plan: index.start.plan.id.clone(),
+        verdict: gate(index).verdict.as_str().into(),
+        started: index.start.started,
+        finished,
+        left,
+    };
+    folder.write_result(&result).map_err(|e| Failure::not_written(folder.path(), &e))
 }
 
 /// A run that has ended and left something, or was killed.
