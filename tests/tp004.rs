@@ -158,22 +158,10 @@ fn passes_with_a_relay_process(database: &str, more: &[&str]) {
     let doctor = workspace.run(&["doctor", "TP-004", "--faults"]).assert_code(0).stdout;
     assert!(doctor.contains("ok      fault database-down: heal, and connect through "), "{doctor}");
 
-    // the fault lasts until the runner is killed
-    let plan = workspace.path("plans/TP-004.yaml");
-    let text = std::fs::read_to_string(&plan).expect("the plan");
-    let heal = "          - fault: { heal: database-down }\n";
-    assert!(text.contains(heal));
-    std::fs::write(
-        &plan,
-        text.replace(
-            heal,
-            &format!("          - exec: {{ run: [sleep, '60'] }}\n            expect: {{ exit: 0 }}\n{heal}"),
-        ),
-    )
-    .expect("a file");
+    let text = workspace.keep_fault("database-down");
     let mut killed = workspace.command(&["run", "TP-004", "--case", "TC-INT-010"]).spawn().expect("the binary");
     relay.wait_for_a_refused_connection();
-    std::fs::write(&plan, text).expect("a file");
+    workspace.write_plan(&text);
     killed.kill().and_then(|()| killed.wait()).expect("a runner");
     assert!(relay.is_alive());
     let doctor = workspace.run(&["doctor", "TP-004", "--faults"]).assert_code(0);

@@ -16,7 +16,7 @@ use crate::{
     relay::{Command, FaultMode, RelayState},
     report::wording::count,
 };
-use std::time::Duration;
+use std::{io, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -122,13 +122,18 @@ async fn probe_link(switch: &RelaySwitch, state: &RelayState, what: &str) -> Pro
     let check = format!("{what} {}", state.listen);
     let remedy = format!("check that `{}` accepts connections from the relay", state.upstream);
     let mut stream = match timeout(PROBE_TIMEOUT, TcpStream::connect(&state.listen)).await {
-        Ok(Ok(stream)) => stream,
+        Ok(Ok(stream)) => Some(stream),
+        // the relay accepted it, and closed it at once
+        Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionReset => None,
         Ok(Err(e)) => return ProbeResult::error(check, e.to_string(), START_RELAY),
         Err(_) => return ProbeResult::error(check, "no response", CHECK_FIREWALL),
     };
     let until = Instant::now() + FORWARD_TIMEOUT;
     loop {
-        let received = timeout(SETTLE_TIME, stream.read(&mut [0; 1])).await;
+        let received = match &mut stream {
+            Some(stream) => timeout(SETTLE_TIME, stream.read(&mut [0; 1])).await,
+            None => Ok(Ok(0)),
+        };
         let now = switch.send(Command::State {}).await;
         match (received, now) {
             (Ok(Ok(1..)), _) => return ProbeResult::ok(check, "passes"),

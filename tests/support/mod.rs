@@ -74,6 +74,20 @@ impl Workspace {
         self.folder.path().join(name)
     }
 
+    pub fn write_plan(&self, text: &str) {
+        std::fs::write(self.path("plans/TP-004.yaml"), text).expect("a file");
+    }
+
+    /// Changes TP-004 so that the fault stays in force for a minute before it is healed. Returns the text before.
+    pub fn keep_fault(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(self.path("plans/TP-004.yaml")).expect("the plan");
+        let heal = format!("          - fault: {{ heal: {name} }}\n");
+        assert!(text.contains(&heal), "{heal}");
+        let wait = "          - exec: { run: [sleep, '60'] }\n            expect: { exit: 0 }\n";
+        self.write_plan(&text.replace(&heal, &format!("{wait}{heal}")));
+        text
+    }
+
     pub fn command(&self, args: &[&str]) -> Command {
         let mut c = Command::new(BINARY);
         c.args(args).current_dir(self.folder.path()).env("TMPDIR", self.path("tmp")).stdin(Stdio::null());
