@@ -239,7 +239,7 @@ impl EventTap {
 }
 
 impl EventSink for EventTap {
-    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
+    fn on_event(&mut self, event: &Event) -> Result<(), SinkError> {
         let now = Instant::now();
         let progress = match &event.kind {
             EventKind::Observed { unmet, .. } if !unmet.is_empty() => Progress::Observed,

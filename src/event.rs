@@ -56,20 +56,27 @@ pub enum EventKind {
         at: Timestamp,
         #[serde(with = "nanos")]
         took: Duration,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         value: Option<Value>,
         /// Why there is no value.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
         /// The kind of the error, so that a replay fails in the same way.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         error_kind: Option<ErrorKind>,
         /// The assertions that did not hold in this attempt.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         unmet: Vec<AssertionResult>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         evidence: Vec<Evidence>,
     },
     ActionFinished {
         status: Status,
         /// Every assertion of the last attempt, whether it holds or not.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         results: Vec<AssertionResult>,
         /// Why it did not pass.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
         attempts: u32,
         #[serde(with = "nanos")]
@@ -78,6 +85,7 @@ pub enum EventKind {
     SentenceFinished {
         status: Status,
         /// Why it did not pass, or what was observed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
     /// Committed before the request is sent. Says all that is needed to undo the action after this process has died.
@@ -102,11 +110,14 @@ pub enum EventKind {
     UndoFinished {
         status: Status,
         summary: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
     CaseFinished {
         verdict: Verdict,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         blame: Option<Blame>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
         #[serde(with = "nanos")]
         took: Duration,
@@ -125,6 +136,7 @@ pub enum EventKind {
         #[serde(with = "nanos")]
         took: Duration,
         /// What could not be undone, and other notes for the end of the report.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,
     },
 }
@@ -344,8 +356,7 @@ pub trait Events: Send + Sync {
 
 /// Processes each event when it is emitted. An error cancels the run.
 pub trait EventSink: Send {
-    /// `line` is the event as one line of JSON.
-    fn on_event(&mut self, event: &Event, line: &str) -> Result<(), SinkError>;
+    fn on_event(&mut self, event: &Event) -> Result<(), SinkError>;
     /// Called when no further event is pending.
     fn flush(&mut self) -> Result<(), SinkError> {
         Ok(())

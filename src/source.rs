@@ -37,8 +37,9 @@ impl std::hash::Hash for Span {
     }
 }
 
-/// File, line and column, both from 1: `plans/TP-004.yaml:12:9`.
+/// File, line and column, both from 1. Written and serialised as `plans/TP-004.yaml:12:9`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Location {
     pub file: String,
     pub line: usize,
@@ -48,6 +49,26 @@ pub struct Location {
 impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+impl From<Location> for String {
+    fn from(location: Location) -> String {
+        location.to_string()
+    }
+}
+
+impl TryFrom<String> for Location {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Location, String> {
+        let mut parts = text.rsplitn(3, ':');
+        let column = parts.next().and_then(|part| part.parse().ok());
+        let line = parts.next().and_then(|part| part.parse().ok());
+        match (parts.next(), line, column) {
+            (Some(file), Some(line), Some(column)) => Ok(Location { file: file.into(), line, column }),
+            _ => Err(format!("expected a location like `plan.yaml:12:9`, found `{text}`")),
+        }
     }
 }
 

@@ -103,11 +103,8 @@ cases:
 
 /// The states that the run has observed so far, without repetitions.
 fn observed(workspace: &Workspace) -> Vec<String> {
-    let journal =
-        workspace.runs().pop().map(|run| std::fs::read_to_string(workspace.journal(&run)).unwrap_or_default());
-    let events = journal.unwrap_or_default();
-    let events = events.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
-    let observations = events.filter(|e| e["event"] == "observed");
+    let events = workspace.runs().pop().map(|run| support::events(&workspace.journal(&run))).unwrap_or_default();
+    let observations = events.iter().filter(|e| e["event"] == "observed");
     let mut states: Vec<String> =
         observations.filter_map(|e| Some(e.pointer("/value/object/data/state")?.as_str()?.to_owned())).collect();
     states.dedup();

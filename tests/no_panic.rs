@@ -233,8 +233,7 @@ proptest! {
         std::fs::write(&path, changed(&format!("{good}{junk}"), &changes)).unwrap();
         let mut builder = IndexBuilder::default();
         let _ = lines::for_each(&path, |e| {
-            let line = serde_json::to_string(&e).unwrap_or_default();
-            let _ = builder.on_event(&e, &line);
+            let _ = builder.on_event(&e);
         });
         let mut out = vec![];
         let _ = tp_runner::report::markdown::write(&builder.index(), &mut out);

@@ -64,12 +64,7 @@ fn passes_and_leaves_nothing_behind() {
     let again = workspace.run(&["report", &run]).assert_code(0).stdout;
     assert_eq!(again, report);
     // the platform tried to connect while each fault was active
-    let events: Vec<serde_json::Value> = std::fs::read_to_string(workspace.journal(&run))
-        .unwrap()
-        .lines()
-        .map(|l| serde_json::from_str(l).unwrap())
-        .collect();
-    let refused: Vec<i64> = events
+    let refused: Vec<i64> = support::events(&workspace.journal(&run))
         .iter()
         .filter(|e| e["event"] == "observed" && e["address"].as_str().is_some_and(|a| a.starts_with("TC-INT-010/")))
         .filter_map(|e| e["value"]["refused"].as_i64())

@@ -46,7 +46,9 @@ pub struct Recorder {
     folder: RunFolder,
     runs: PathBuf,
     keep: RunsSetting,
-    tally: Tally,
+    open: OpenUndos,
+    /// How many bytes were appended to the journal.
+    written: Arc<AtomicU64>,
     /// Of the journal.
     inode: Option<u64>,
     _lock: Lock,
@@ -103,7 +105,15 @@ impl Recording {
         }
         folder.write_snapshot(&masked(&self.snapshot, secrets)).map_err(not_written)?;
         let runs = folder.path().parent().unwrap_or(&self.runs).to_path_buf();
-        Ok(Recorder { folder, runs, keep: self.keep.clone(), tally: Tally::default(), inode: None, _lock: lock })
+        Ok(Recorder {
+            folder,
+            runs,
+            keep: self.keep.clone(),
+            open: OpenUndos::default(),
+            written: Arc::default(),
+            inode: None,
+            _lock: lock,
+        })
     }
 
     /// Creates the folder of the run; in the user's folder for state if the working folder cannot be written.
@@ -131,42 +141,37 @@ impl Recorder {
     pub fn sinks(&mut self) -> Result<Vec<Box<dyn EventSink>>, Failure> {
         let path = self.folder.events();
         let lines = JsonLines::open(&path).map_err(|e| Failure::not_written(&path, &e))?;
+        self.written = lines.written();
         self.inode = std::fs::metadata(&path).ok().map(|m| m.ino());
-        Ok(vec![Box::new(lines), Box::new(self.tally.clone())])
+        Ok(vec![Box::new(lines), Box::new(self.open.clone())])
     }
 
     /// Says how the run ended, and removes old runs. Fails if the journal is no longer what was written.
     pub fn finish(&self, index: &RunIndex) -> Result<(), Failure> {
         let journal = std::fs::metadata(self.folder.events()).ok();
-        let written = self.tally.bytes.load(Ordering::SeqCst);
+        let written = self.written.load(Ordering::SeqCst);
         if !journal.is_some_and(|m| Some(m.ino()) == self.inode && m.len() >= written) {
             let path = self.folder.events();
             let message =
                 format!("error: the journal `{}` was removed or cut while the run wrote to it", path.display());
             return Err(Failure { message, code: exit::NO_REPORT });
         }
-        runs::write_result(&self.folder, index, Timestamp::now(), self.tally.open.load(Ordering::SeqCst))?;
+        runs::write_result(&self.folder, index, Timestamp::now(), self.open.0.load(Ordering::SeqCst))?;
         runs::prune(&self.runs, &self.keep);
         Ok(())
     }
 }
 
-/// Counts what was recorded.
+/// Counts the undos that were planned and not done.
 #[derive(Clone, Default)]
-struct Tally {
-    /// The undos that were planned and not done.
-    open: Arc<AtomicUsize>,
-    /// The length of the events.
-    bytes: Arc<AtomicU64>,
-}
+struct OpenUndos(Arc<AtomicUsize>);
 
-impl EventSink for Tally {
-    fn on_event(&mut self, event: &Event, line: &str) -> Result<(), SinkError> {
-        self.bytes.fetch_add(line.len() as u64 + 1, Ordering::SeqCst);
+impl EventSink for OpenUndos {
+    fn on_event(&mut self, event: &Event) -> Result<(), SinkError> {
         let _ = match &event.kind {
-            EventKind::UndoPlanned { .. } => self.open.fetch_add(1, Ordering::SeqCst),
+            EventKind::UndoPlanned { .. } => self.0.fetch_add(1, Ordering::SeqCst),
             EventKind::UndoFinished { status, .. } if !status.is_unsuccessful() => {
-                self.open.fetch_sub(1, Ordering::SeqCst)
+                self.0.fetch_sub(1, Ordering::SeqCst)
             }
             _ => return Ok(()),
         };

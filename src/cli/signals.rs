@@ -40,7 +40,7 @@ impl PendingUndo {
 }
 
 impl EventSink for PendingUndo {
-    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
+    fn on_event(&mut self, event: &Event) -> Result<(), SinkError> {
         match &event.kind {
             EventKind::UndoPlanned { summary, .. } => self.begin(event.address.as_str(), summary),
             EventKind::UndoBound { summary, .. } => {
@@ -200,7 +200,7 @@ mod tests {
         let mut pending = PendingUndo::default();
         let mut emit = |kind| {
             let event = Event { seq: 1, at: jiff::Timestamp::UNIX_EPOCH, address: Address::new("A/do/0/undo"), kind };
-            pending.on_event(&event, "").unwrap();
+            pending.on_event(&event).unwrap();
             pending.list()
         };
         let location = Location { file: "t.yaml".into(), line: 1, column: 1 };

@@ -83,9 +83,9 @@ struct Writer {
 impl Writer {
     fn emit(&mut self, address: Address, kind: EventKind, ack: Ack) {
         self.seq += 1;
+        let kind = kind.map_text(&|field, text| self.secrets.mask_field(field, text));
         let event = Event { seq: self.seq, at: Timestamp::now(), address, kind };
-        let (event, line) = masked(event, &self.secrets);
-        let written = self.each(|sink| sink.on_event(&event, &line));
+        let written = self.each(|sink| sink.on_event(&event));
         if let Some(ack) = ack {
             let synced = self.each(|sink| sink.sync());
             let _ = ack.send(written.and(synced));
@@ -106,11 +106,4 @@ impl Writer {
         }
         result
     }
-}
-
-/// Masks the texts of an event, then serialises it.
-fn masked(event: Event, secrets: &Secrets) -> (Event, String) {
-    let event = Event { kind: event.kind.map_text(&|field, text| secrets.mask_field(field, text)), ..event };
-    let line = serde_json::to_string(&event).unwrap_or_default();
-    (event, line)
 }

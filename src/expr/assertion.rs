@@ -18,8 +18,10 @@ pub struct AssertionResult {
     pub expected: String,
     pub actual: String,
     /// The operands of a failed check, each with its value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operands: Vec<(String, String)>,
     /// The place of a failed assertion in the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
     /// The check or the leaf of a pattern. Set during evaluation, not recorded.
     #[serde(skip)]

@@ -1,10 +1,15 @@
 //! The journal of a run: its events as JSON lines.
-use crate::event::{Event, EventSink, SinkError};
+use super::{compact::Compactor, expand::Expander};
+use crate::event::{Event, EventKind, EventSink, SinkError};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 const MAX_BUFFERED_BYTES: usize = 64 << 10;
@@ -14,6 +19,9 @@ pub struct JsonLines {
     file: File,
     /// Lines not yet written.
     buffer: Vec<u8>,
+    compactor: Compactor,
+    /// Bytes of the lines that were appended.
+    written: Arc<AtomicU64>,
 }
 
 impl JsonLines {
@@ -24,7 +32,12 @@ impl JsonLines {
         }
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         repair_last_line(&mut file)?;
-        Ok(JsonLines { file, buffer: Vec::new() })
+        Ok(JsonLines { file, buffer: vec![], compactor: Compactor::default(), written: Arc::default() })
+    }
+
+    /// How many bytes were appended, also after this value has moved.
+    pub fn written(&self) -> Arc<AtomicU64> {
+        self.written.clone()
     }
 }
 
@@ -52,10 +65,18 @@ fn repair_last_line(file: &mut File) -> io::Result<()> {
     file.seek(SeekFrom::Start(last_line))?;
     let mut rest = Vec::new();
     file.read_to_end(&mut rest)?;
-    match serde_json::from_slice::<Event>(&rest) {
+    match serde_json::from_slice::<serde_json::Value>(&rest) {
         Ok(_) => file.write_all(b"\n"),
         Err(_) => file.set_len(last_line),
     }
+}
+
+/// Whether the line refers to no other: verdicts, and what is needed to undo, must not depend on a line that is damaged.
+fn stands_alone(event: &Event) -> bool {
+    !matches!(
+        event.kind,
+        EventKind::ActionStarted { .. } | EventKind::Observed { .. } | EventKind::ActionFinished { .. }
+    )
 }
 
 fn not_written(e: io::Error) -> SinkError {
@@ -63,9 +84,13 @@ fn not_written(e: io::Error) -> SinkError {
 }
 
 impl EventSink for JsonLines {
-    fn on_event(&mut self, _: &Event, line: &str) -> Result<(), SinkError> {
-        self.buffer.extend_from_slice(line.trim_end_matches('\n').as_bytes());
+    fn on_event(&mut self, event: &Event) -> Result<(), SinkError> {
+        let line =
+            serde_json::to_value(event).and_then(|json| self.compactor.line(event.seq, &json, stands_alone(event)));
+        let line = line.map_err(|e| SinkError(format!("cannot write the journal: {e}")))?;
+        self.buffer.extend_from_slice(line.as_bytes());
         self.buffer.push(b'\n');
+        self.written.fetch_add(line.len() as u64 + 1, Ordering::SeqCst);
         if self.buffer.len() < MAX_BUFFERED_BYTES { Ok(()) } else { self.flush() }
     }
 
@@ -113,6 +138,7 @@ pub fn read(path: &Path) -> Result<Journal, ReadError> {
 pub fn for_each(path: &Path, mut f: impl FnMut(Event)) -> Result<Vec<usize>, ReadError> {
     let mut input = BufReader::new(File::open(path)?);
     let (mut bytes, mut damaged, mut found) = (vec![], vec![], false);
+    let mut expander = Expander::default();
     let mut first_error: Option<ReadError> = None;
     for line in 1.. {
         bytes.clear();
@@ -122,14 +148,14 @@ pub fn for_each(path: &Path, mut f: impl FnMut(Event)) -> Result<Vec<usize>, Rea
         if bytes.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        match serde_json::from_slice(&bytes) {
+        match event(&bytes, &mut expander) {
             Ok(event) => {
                 found = true;
                 f(event);
             }
             Err(_) if bytes.last() != Some(&b'\n') => {}
             Err(e) => {
-                first_error.get_or_insert(ReadError::InvalidEvent { line, why: e.to_string() });
+                first_error.get_or_insert(ReadError::InvalidEvent { line, why: e });
                 damaged.push(line);
             }
         }
@@ -140,6 +166,12 @@ pub fn for_each(path: &Path, mut f: impl FnMut(Event)) -> Result<Vec<usize>, Rea
     }
 }
 
+fn event(line: &[u8], expander: &mut Expander) -> Result<Event, String> {
+    let json = serde_json::from_slice(line).map_err(|e| e.to_string())?;
+    let expanded = expander.event(json, line.len()).map_err(|e| e.to_string())?;
+    serde_json::from_value(expanded).map_err(|e| e.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +180,7 @@ mod tests {
     fn write(path: &Path, events: &[Event]) {
         let mut sink = JsonLines::open(path).unwrap();
         for e in events {
-            sink.on_event(e, &serde_json::to_string(e).unwrap()).unwrap();
+            sink.on_event(e).unwrap();
         }
         sink.sync().unwrap();
     }

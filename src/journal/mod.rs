@@ -2,10 +2,12 @@
 //!
 //! | File | Content |
 //! |---|---|
-//! | `events.jsonl` | the events, one JSON object a line |
+//! | `events.jsonl` | the events, one JSON object a line; a part that an earlier line has is a reference (`compact`) |
 //! | `snapshot.json` | plan, included files, environment and arguments, as they were |
 //! | `lock` | who writes to the folder; locked while that process lives |
 //! | `result.json` | the verdict and what is left; missing while the run is unfinished |
+mod compact;
+mod expand;
 pub mod lines;
 pub mod lock;
 pub mod snapshot;

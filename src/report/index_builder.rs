@@ -16,6 +16,7 @@ use crate::{
     },
     outcome::{Blame, Status, Verdict},
     source::Location,
+    value::Value,
 };
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -40,7 +41,7 @@ impl IndexBuilder {
 }
 
 impl EventSink for IndexBuilder {
-    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
+    fn on_event(&mut self, event: &Event) -> Result<(), SinkError> {
         self.0.lock().apply(event);
         Ok(())
     }
@@ -86,6 +87,8 @@ struct SentenceState {
 struct RunningAction {
     started: Timestamp,
     first_attempt: Option<Timestamp>,
+    /// Of the last attempt.
+    output: Option<Value>,
     entry: ActionEntry,
 }
 
@@ -105,16 +108,27 @@ impl RunningAction {
             evidence: Vec::new(),
             said: None,
         };
-        RunningAction { started, first_attempt: None, entry }
+        RunningAction { started, first_attempt: None, output: None, entry }
     }
 
-    /// The entry. A timeline of one attempt is left out.
-    fn into_entry(mut self) -> ActionEntry {
-        if self.entry.attempts <= 1 {
-            self.entry.timeline.clear();
+    /// The entry. A timeline of one attempt is left out. The output is its response, unless one was noted.
+    fn into_entry(self, status: Status) -> ActionEntry {
+        let mut entry = ActionEntry { status, ..self.entry };
+        if entry.attempts <= 1 {
+            entry.timeline.clear();
         }
-        self.entry
+        let noted = |kind| entry.evidence.iter().any(|e| e.kind == kind);
+        let on_failure = entry.address.is_in("on_failure");
+        let needs_output = !noted(EvidenceKind::Response) && (noted(EvidenceKind::Request) || on_failure);
+        if let Some(output) = self.output.filter(|_| needs_output && (!is_quiet(status) || on_failure)) {
+            entry.evidence.push(shorten_evidence(EvidenceKind::Response, &wording::output_text(&output)));
+        }
+        entry
     }
+}
+
+fn is_quiet(status: Status) -> bool {
+    matches!(status, Status::Passed | Status::Skipped)
 }
 
 /// Replaces the values of known names, and adds the others.
@@ -151,6 +165,7 @@ impl State {
                 let started = || RunningAction::new(at, event.at, "", None);
                 let action = self.running.entry(at.clone()).or_insert_with(started);
                 let first = *action.first_attempt.get_or_insert(*time);
+                action.output.clone_from(value);
                 let action = &mut action.entry;
                 action.attempts += 1;
                 let message = match error {
@@ -162,18 +177,12 @@ impl State {
                 action.said = value.as_ref().and_then(own_words);
                 action.results = unmet.iter().take(MAX_RESULTS).map(shorten_result).collect();
                 action.evidence = evidence.iter().map(|e| shorten_evidence(e.kind, &e.text)).collect();
-                // `on_failure` actions have no assertions: without a recorded response, show their output.
-                let needs_output = at.is_in("on_failure") && !evidence.iter().any(|e| e.kind == EvidenceKind::Response);
-                if let (Some(value), true) = (value, needs_output) {
-                    let output = shorten_evidence(EvidenceKind::Response, &wording::output_text(value));
-                    action.evidence.push(output);
-                }
             }
             EventKind::ActionFinished { status, results, reason, attempts, took } => {
                 let running = self.running.remove(at);
-                let entry = running.unwrap_or_else(|| RunningAction::new(at, event.at, "", None)).into_entry();
+                let entry = running.unwrap_or_else(|| RunningAction::new(at, event.at, "", None)).into_entry(*status);
                 let (attempts, reason) = (entry.attempts.max(*attempts), reason.as_deref().map(shorten));
-                self.finish_action(ActionEntry { status: *status, reason, attempts, took: *took, ..entry }, results);
+                self.finish_action(ActionEntry { reason, attempts, took: *took, ..entry }, results);
             }
             EventKind::SentenceFinished { status, reason } => {
                 if let Some(s) = self.sentence(at) {
@@ -254,7 +263,7 @@ impl State {
     }
 
     fn finish_action(&mut self, mut entry: ActionEntry, results: &[AssertionResult]) {
-        let is_quiet = matches!(entry.status, Status::Passed | Status::Skipped);
+        let is_quiet = is_quiet(entry.status);
         let order = PlanOrder::of(&entry.address);
         let is_undo = entry.address.is_in("undo");
         let sentence = if is_undo { None } else { self.sentence_of(&entry.address) };
@@ -291,7 +300,7 @@ impl State {
             self.cases.iter().zip(&start.cases).map(|(state, outline)| self.case_entry(state, outline)).collect();
         let mut outside_cases = self.outside_cases.clone();
         for (at, action) in &self.running {
-            let mut entry = action.clone().into_entry();
+            let mut entry = action.clone().into_entry(Status::Interrupted);
             entry.took = between(action.started, self.last_event);
             match self.sentence_of(at) {
                 Some((i, j)) => {
@@ -554,7 +563,7 @@ mod tests {
         let mut sink = builder.clone();
         assert!(!builder.index().has_started);
         for e in samples::passing().events {
-            sink.on_event(&e, "").unwrap();
+            sink.on_event(&e).unwrap();
         }
         let run = builder.index();
         assert!(

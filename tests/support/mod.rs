@@ -279,6 +279,12 @@ pub fn eventually<T>(what: &str, within: Duration, mut f: impl FnMut() -> Option
     }
 }
 
+/// The events of a journal, as JSON. Empty if it is missing.
+pub fn events(journal: &Path) -> Vec<serde_json::Value> {
+    let read = tp_runner::journal::lines::read(journal).map(|journal| journal.events).unwrap_or_default();
+    read.iter().map(|event| serde_json::to_value(event).expect("JSON")).collect()
+}
+
 /// A file that another process appends to. Each byte is read once.
 pub struct GrowingFile {
     path: PathBuf,

@@ -309,12 +309,12 @@ struct Kept {
 }
 
 impl EventSink for Kept {
-    fn on_event(&mut self, event: &Event, line: &str) -> Result<(), SinkError> {
+    fn on_event(&mut self, event: &Event) -> Result<(), SinkError> {
         if let EventKind::UndoPlanned { summary, .. } = &event.kind {
             self.shared.note(format!("intended {summary}"));
         }
         self.events.lock().unwrap().push(event.clone());
-        self.lines.lock().unwrap().push(line.to_string());
+        self.lines.lock().unwrap().push(serde_json::to_string(event).unwrap());
         Ok(())
     }
 }

@@ -3,9 +3,7 @@ use super::{
     catalog::ResourceType,
     cursor::{Cursor, Subject},
     objects::{ObjectList, metadata},
-    output::{
-        RequestKind, error_output, items_output, mask_secrets, pretty_json, response_output, with_missing_objects,
-    },
+    output::{RequestKind, error_output, items_output, mask_secrets, response_output, with_missing_objects},
     request::{Call, Namespace, subresource_flag, with_query, with_subresource},
     selector::{ObjectFilter, labels_from_pairs, parse_labels},
     types::{ListQuery, SelectorSource},
@@ -137,7 +135,6 @@ impl Call<'_> {
         }
         mask_secrets(self.cx, found.iter());
         let value = items_output(found.iter());
-        self.cx.note(EvidenceKind::Response, pretty_json(&value.to_json()));
         let missing = (!missing.is_empty()).then(|| missing.join("; "));
         self.check_absence(with_missing_objects(value, missing.as_deref()), &namespace).await
     }

@@ -99,7 +99,10 @@ impl Call<'_> {
         match &response {
             Ok(r) => {
                 mask(&r.json);
-                self.cx.note(EvidenceKind::Response, format!("{}\n{}", r.status, pretty_json(&r.json)));
+                // what succeeded is the output
+                if !(200..300).contains(&r.status) {
+                    self.cx.note(EvidenceKind::Response, format!("{}\n{}", r.status, pretty_json(&r.json)));
+                }
             }
             // The path is no longer served: the next attempt discovers again.
             Err(ActionError::Invalid(_)) => self.cluster.forget_catalog().await,

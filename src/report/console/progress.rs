@@ -128,7 +128,7 @@ impl Console {
 }
 
 impl EventSink for Console {
-    fn on_event(&mut self, event: &Event, _: &str) -> Result<(), SinkError> {
+    fn on_event(&mut self, event: &Event) -> Result<(), SinkError> {
         if self.detail == Detail::Quiet {
             return Ok(());
         }
@@ -266,7 +266,7 @@ mod tests {
     fn progress(run: &samples::SampleRun, detail: Detail, colour: bool) -> String {
         let term = RecordingTerm::default();
         let mut console = Console::lines(Box::new(term.clone()), detail, colour);
-        run.events.iter().for_each(|e| console.on_event(e, "").unwrap());
+        run.events.iter().for_each(|e| console.on_event(e).unwrap());
         term.text()
     }
 
@@ -298,7 +298,7 @@ mod tests {
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(term.clone()), 255);
         let mut console = Console::live(target, Detail::Cases, false);
         for e in samples::mixed().events {
-            console.on_event(&e, "").unwrap();
+            console.on_event(&e).unwrap();
             // Longer than the redraw interval of the target.
             std::thread::sleep(Duration::from_millis(6));
         }
