@@ -1,6 +1,7 @@
 //! Runs actions one after the other: their conditions, their items, and the kind of each.
 use super::{
     conclude::Judged,
+    panic::{caught, caught_now},
     results::{ActionOutcome, ActionsOutcome},
     runner::{ActionRunner, Invocation},
     schedule::{ActionKind, ScheduledAction},
@@ -68,7 +69,8 @@ impl ActionRunner<'_> {
 
     /// Runs an action if its condition holds and the names that it needs are bound.
     async fn run_if_ready(&self, call: Invocation<'_>) -> ActionOutcome {
-        let (timeout, items) = match prepare(call) {
+        let prepared = caught_now(|| prepare(call)).unwrap_or_else(|reason| Err((Status::Errored, reason)));
+        let (timeout, items) = match prepared {
             Ok(ready) => ready,
             Err((status, reason)) => {
                 self.emit_started(call).await;
@@ -122,10 +124,21 @@ impl ActionRunner<'_> {
         total
     }
 
-    /// Commits the undo of an action, then runs it.
+    /// Runs an action for one item. A panic in it errors it.
     async fn run_once(&self, call: Invocation<'_>) -> ActionOutcome {
-        let Invocation { action, at, scope, .. } = call;
         self.emit_started(call).await;
+        match caught(self.run_undoable(call)).await {
+            Ok(outcome) => outcome,
+            Err(reason) => {
+                let outcome = self.fail_early(call.at, Status::Errored, reason).await;
+                ActionOutcome { unperformed: call.action.changes(), ..outcome }
+            }
+        }
+    }
+
+    /// Commits the undo of an action, then runs it.
+    async fn run_undoable(&self, call: Invocation<'_>) -> ActionOutcome {
+        let Invocation { action, at, scope, .. } = call;
         let bound = Arc::new(Mutex::new(vec![]));
         if let ([first, ..], true) = (&action.undo[..], self.source.is_live()) {
             let kind = UndoKind::Actions {

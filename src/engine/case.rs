@@ -4,6 +4,7 @@ use super::{
     inconclusive::ClockWatch,
     known_failures,
     observation::ObservationSource,
+    panic::caught,
     results::{ActionOutcome, ActionsOutcome, CaseOutcome, SentenceOutcome, first_failure, observed_values, status_of},
     runner::{ActionRunner, CaseEffects},
     schedule::{Case, ScheduledAction, Sentence},
@@ -68,9 +69,13 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
     let mut execution = CaseExecution::new(scope.clone());
     let sentences = async {
         for sentence in &case.sentences {
-            execution.run_sentence(sentence, &runner).await;
+            if let Err(reason) = caught(execution.run_sentence(sentence, &runner)).await {
+                execution.note_panic(sentence, reason, &runner).await;
+            }
         }
-        execution.run_end(&case.sentences, &runner).await;
+        if let Err(reason) = caught(execution.run_end(&case.sentences, &runner)).await {
+            execution.note_status(Status::Errored, Some(&reason));
+        }
     };
     tokio::select! {
         () = sentences => {}
@@ -202,6 +207,19 @@ impl CaseExecution {
         }
         self.sentences.push(SentenceOutcome { address: at.clone(), status, observed });
         runner.emit(at, EventKind::SentenceFinished { status, reason }).await;
+    }
+
+    /// Finishes a sentence that panicked. The steps end with it.
+    async fn note_panic(&mut self, sentence: &Sentence, reason: String, runner: &ActionRunner<'_>) {
+        let (at, status) = (&sentence.address, Status::Errored);
+        if sentence.part == Part::Precondition && self.blocked.is_none() {
+            self.blocked = Some((status, reason.clone()));
+        }
+        self.ended |= sentence.part != Part::Expected;
+        self.note_unperformed(sentence, sentence.actions.iter().any(ScheduledAction::changes));
+        self.note_status(status, Some(&reason));
+        self.sentences.push(SentenceOutcome { address: at.clone(), status, observed: vec![] });
+        runner.emit(at, EventKind::SentenceFinished { status, reason: Some(reason) }).await;
     }
 
     /// The worst status of a sentence decides the case; the first sentence with it gives the reason.

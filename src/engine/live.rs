@@ -2,6 +2,7 @@
 use super::{
     abandoned::{Abandoned, InFlight},
     observation::{NextAttempt, Observation, ObservationRequest, ObservationSource},
+    panic::caught,
     schedule,
     wait::Wait,
 };
@@ -18,7 +19,6 @@ use futures::FutureExt;
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::HashMap,
-    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -145,7 +145,7 @@ impl ObservationSource for LiveSource {
             return None;
         }
         let evidence = Mutex::new(vec![]);
-        let sent = AtomicBool::new(false);
+        let (sent, processing) = (AtomicBool::new(false), AtomicBool::new(false));
         let environment = self.environment();
         let limit = Instant::now() + request.timeout;
         let act = async {
@@ -167,18 +167,14 @@ impl ObservationSource for LiveSource {
                 read_only: request.read_only,
                 evidence: &evidence,
                 sent: &sent,
+                processing: &processing,
             };
             match request.last {
                 None => request.action.perform(&cx).await,
                 Some(last) => request.action.next(&cx, last, request.wait.pace()).await,
             }
         };
-        // a panic in a dependency errors one action, not the run
-        let act = AssertUnwindSafe(act).catch_unwind().map(|r| {
-            r.unwrap_or_else(|_| {
-                Err(ActionError::Invalid("the executor panicked; this is a defect of the runner".into()))
-            })
-        });
+        let act = caught(act).map(|result| result.unwrap_or_else(|reason| Err(ActionError::Panicked(reason))));
         let result = {
             let in_flight = InFlight {
                 request: &request,
@@ -192,6 +188,10 @@ impl ObservationSource for LiveSource {
                 () = request.kill.cancelled() => Err(ActionError::Cancelled),
                 end = end_of_attempt(&request, until, limit, &sent) => match end {
                     End::Cancelled => Err(ActionError::Cancelled),
+                    End::TimeLimit if processing.load(Ordering::SeqCst) => {
+                        in_flight.complete();
+                        Err(ActionError::Overran(request.timeout))
+                    }
                     End::TimeLimit => Err(ActionError::TimedOut(request.timeout)),
                     // a further attempt is dropped, the first one is a timeout
                     End::Window if attempts > 0 => return None,
@@ -202,7 +202,11 @@ impl ObservationSource for LiveSource {
                 },
                 result = act => {
                     in_flight.complete();
-                    result
+                    // a timer cannot interrupt work that does not wait
+                    match Instant::now() > limit {
+                        true => result.and(Err(ActionError::Overran(request.timeout))),
+                        false => result,
+                    }
                 }
             }
         };

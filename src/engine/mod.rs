@@ -21,6 +21,7 @@ pub mod live;
 pub mod names;
 pub mod observation;
 mod observers;
+mod panic;
 mod parallel;
 pub mod permissions;
 mod record_undo;

@@ -3,6 +3,7 @@ use super::{
     case::{finish_case, run_case},
     context::RunContext,
     observation::ObservationSource,
+    panic::caught,
     results::CaseOutcome,
     runner::{ActionRunner, CaseEffects},
     schedule::Schedule,
@@ -15,9 +16,7 @@ use crate::{
     outcome::{Blame, Verdict},
     value::Value,
 };
-use futures::FutureExt;
 use std::{
-    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -174,12 +173,11 @@ async fn run_cases(
                 finish_case(case, &context, &outcome, Duration::ZERO).await;
                 return vec![];
             }
-            let outcome = AssertUnwindSafe(run_case(case, &context, &*source, &base)).catch_unwind().await;
-            let CaseOutcome { verdict, left, .. } = match outcome {
+            let CaseOutcome { verdict, left, .. } = match caught(run_case(case, &context, &*source, &base)).await {
                 Ok(outcome) => outcome,
-                // a panic of the runner errors one case, not the run
-                Err(_) => {
-                    let outcome = CaseOutcome::errored("the runner panicked: this is a defect of the runner");
+                // outside of its actions and sentences
+                Err(reason) => {
+                    let outcome = CaseOutcome::errored(reason);
                     finish_case(case, &context, &outcome, Duration::ZERO).await;
                     CaseOutcome { left: vec!["everything that the case made before the panic".into()], ..outcome }
                 }

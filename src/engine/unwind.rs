@@ -2,6 +2,7 @@
 //! are undone side by side.
 use super::{
     inconclusive::fault_not_met,
+    panic::caught,
     results::Leftover,
     runner::ActionRunner,
     undo::{Undo, UndoKind, with_bound},
@@ -86,8 +87,8 @@ async fn undo_one(runner: &ActionRunner<'_>, undo: Undo, until: Instant) -> Opti
     };
     let now = Instant::now();
     let limit = UNDO_TIMEOUT.min(until.saturating_duration_since(now));
-    let (status, reason) = match tokio::time::timeout(limit, work).await {
-        Ok(done) => done,
+    let (status, reason) = match tokio::time::timeout(limit, caught(work)).await {
+        Ok(done) => done.unwrap_or_else(|panic| (Status::Errored, Some(panic))),
         Err(_) if limit < UNDO_TIMEOUT => {
             let all = runner.context.undo_timeout;
             (Status::Errored, Some(format!("not done: the undo of the case had {all:?} in all")))

@@ -92,8 +92,8 @@ impl ActionRunner<'_> {
             match result {
                 Err(e) => {
                     self.emit_observed(at, time, Err(&e), &[], evidence).await;
-                    let retries =
-                        wait.retries_errors() && !matches!(e, ActionError::Cancelled | ActionError::Undefined(_));
+                    use ActionError::{Cancelled, Panicked, Undefined};
+                    let retries = wait.retries_errors() && !matches!(e, Cancelled | Undefined(_) | Panicked(_));
                     // `last` stays: the next attempt continues from it and misses nothing
                     error = Some(e);
                     if !retries || confirm {

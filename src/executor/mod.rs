@@ -222,6 +222,12 @@ pub enum ActionError {
     Unreachable(String),
     #[error("no response within {0:?}")]
     TimedOut(Duration),
+    /// The response was received, and the runner did not finish with it in time.
+    #[error(
+        "not finished within {0:?}: reading and converting what was received took longer; \
+         raise `timeout`, or receive less"
+    )]
+    Overran(Duration),
     /// The request was sent, and the connection ended without a response.
     #[error("no response: {0}")]
     NoResponse(String),
@@ -233,16 +239,19 @@ pub enum ActionError {
     /// A rendered value is invalid, or the runner itself failed.
     #[error("{0}")]
     Invalid(String),
+    /// A defect of the runner: it is not tried again.
+    #[error("{0}")]
+    Panicked(String),
 }
 
 impl ActionError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             ActionError::Unreachable(_) => ErrorKind::Unreachable,
-            ActionError::TimedOut(_) | ActionError::NoResponse(_) => ErrorKind::TimedOut,
+            ActionError::TimedOut(_) | ActionError::Overran(_) | ActionError::NoResponse(_) => ErrorKind::TimedOut,
             ActionError::Undefined(_) => ErrorKind::Undefined,
             ActionError::Cancelled => ErrorKind::Cancelled,
-            ActionError::Invalid(_) => ErrorKind::Invalid,
+            ActionError::Invalid(_) | ActionError::Panicked(_) => ErrorKind::Invalid,
         }
     }
 }
@@ -278,6 +287,9 @@ pub struct ActionContext<'a> {
     pub read_only: bool,
     pub evidence: &'a Mutex<Vec<Evidence>>,
     pub sent: &'a AtomicBool,
+    /// Whether the runner is at work on a response that was received: running out of time is then not the product's
+    /// failure.
+    pub processing: &'a AtomicBool,
 }
 
 impl ActionContext<'_> {
@@ -347,7 +359,7 @@ mod tests {
     fn a_secret_across_the_evidence_limit_is_masked() {
         let (address, scope, secrets) = (Address::new("A"), Scope::default(), Secrets::default());
         let run = RunInfo { id: "r1".into(), started: Timestamp::default(), dir: PathBuf::new() };
-        let (evidence, sent) = (Mutex::default(), AtomicBool::new(false));
+        let (evidence, sent, processing) = (Mutex::default(), AtomicBool::new(false), AtomicBool::new(false));
         secrets.add("password", "hunter2-correct-horse");
         let context = ActionContext {
             address: &address,
@@ -360,6 +372,7 @@ mod tests {
             read_only: false,
             evidence: &evidence,
             sent: &sent,
+            processing: &processing,
         };
         context.note(EvidenceKind::Response, format!("{}hunter2-correct-horse", "x".repeat(MAX_EVIDENCE_BYTES - 10)));
         let text = &evidence.lock()[0].text;

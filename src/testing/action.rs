@@ -36,6 +36,7 @@ pub struct Harness {
     pub secrets: Arc<Secrets>,
     evidence: Mutex<Vec<Evidence>>,
     sent: AtomicBool,
+    processing: AtomicBool,
 }
 
 impl Harness {
@@ -54,6 +55,7 @@ impl Harness {
             secrets,
             evidence: Mutex::default(),
             sent: AtomicBool::new(false),
+            processing: AtomicBool::new(false),
         }
     }
 
@@ -92,6 +94,7 @@ impl Harness {
             read_only: self.read_only,
             evidence: &self.evidence,
             sent: &self.sent,
+            processing: &self.processing,
         }
     }
 

@@ -475,51 +475,6 @@ cases:
     assert_eq!(out_of_time(&run_clocked(&case("350s")).await), Some(Duration::from_secs(700)));
 }
 
-#[tokio::test]
-async fn a_panic_of_an_executor_errors_one_action() {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let result = run("
-  - id: A
-    tier: must
-    steps: [{ step: s, do: [{ fake: { says: [{ error: panic }] }, as: seen }] }]
-    expected: [{ result: r, check: seen.answered }]
-  - id: B
-    tier: must
-    expected: [{ result: r, do: [{ fake: {}, expect: { answer: true } }] }]
-")
-    .await;
-    std::panic::set_hook(hook);
-    assert_eq!(
-        (result.status("A/steps/1"), result.verdict("A"), result.verdict("B")),
-        (Status::Errored, Verdict::Errored, Verdict::Passed)
-    );
-    assert!(result.sentence("A/steps/1").1.contains("panicked"));
-}
-
-#[tokio::test]
-async fn a_panic_of_the_engine_errors_one_case() {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let result = run("
-  - id: A
-    tier: must
-    steps: [{ step: s, do: [{ fake: { says: [{ error: silent }], silence: panic }, timeout: 20ms }] }]
-    expected: [{ result: r, check: run.id != '' }]
-  - id: B
-    tier: must
-    expected: [{ result: r, do: [{ fake: {}, expect: { answer: true } }] }]
-")
-    .await;
-    std::panic::set_hook(hook);
-    assert_eq!((result.verdict("A"), result.verdict("B")), (Verdict::Errored, Verdict::Passed));
-    assert!(
-        result.case("A").2.contains("panicked") && result.notes()[0].contains("left behind by A"),
-        "{:?}",
-        result.notes()
-    );
-}
-
 const THREE: &str = "
   - id: A
     tier: must

@@ -72,6 +72,8 @@ struct FakeAction {
 /// One attempt of a script.
 struct Turn {
     after: Option<Duration>,
+    /// Works for this time without waiting.
+    works: Option<Duration>,
     error: Option<String>,
     say: Tree,
     /// A field `body` of the output, which only reports read.
@@ -87,10 +89,11 @@ struct Turn {
 impl Turn {
     fn read(body: &mut Body<'_>, node: &crate::yaml::Node) -> Turn {
         let scripted =
-            ["say", "body", "error", "after", "cancel", "kill", "sent"].iter().any(|k| node.get(k).is_some());
+            ["say", "body", "error", "after", "works", "cancel", "kill", "sent"].iter().any(|k| node.get(k).is_some());
         let text = |k: &str| node.get(k).map(|n| n.key_text());
         Turn {
             after: text("after").map(|t| humantime::parse_duration(&t).unwrap()),
+            works: text("works").map(|t| humantime::parse_duration(&t).unwrap()),
             error: text("error"),
             say: match (scripted, node.get("say")) {
                 (false, _) => body.tree_of(node),
@@ -127,6 +130,7 @@ impl Executor for Fake {
             },
             None => vec![Turn {
                 after: None,
+                works: None,
                 error: None,
                 say: Tree::Value(Value::Bool(true)),
                 body: None,
@@ -240,6 +244,10 @@ impl Action for FakeAction {
         }
         if let Some(after) = turn.after {
             tokio::time::sleep(after).await;
+        }
+        if let Some(time) = turn.works {
+            cx.mark_sent();
+            std::thread::sleep(time);
         }
         match turn.error.as_deref() {
             None => {

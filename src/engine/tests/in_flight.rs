@@ -144,3 +144,27 @@ async fn requests_that_the_time_limit_of_an_undo_cuts_are_abandoned() {
                     `unmake 2` (A/steps/1/do/0#1/undo/0), `unmake 1` (A/steps/1/do/0#0/undo/0)";
     assert_eq!(abandoned(&result), [expected]);
 }
+
+#[tokio::test]
+async fn an_action_whose_work_overran_its_timeout_has_not_passed() {
+    let result = run("
+  - id: A
+    tier: must
+    steps:
+      - step: too long
+        do: [{ fake: { says: [{ works: 300ms, say: 1 }] }, timeout: 100ms, expect: { answer: 1 } }]
+    expected: [{ result: r, check: run.id != '' }]
+  - id: B
+    tier: must
+    expected:
+      - result: in the second attempt
+        do: [{ fake: { says: [{ works: 300ms, say: 1 }, 1] }, timeout: 100ms, eventually: 10s, expect: { answer: 1 } }]
+")
+    .await;
+    let (status, reason) = result.action("A/steps/1/do/0");
+    assert_eq!(
+        (status, result.verdict("A"), result.verdict("B")),
+        (Status::Errored, Verdict::Errored, Verdict::Passed)
+    );
+    assert!(reason.starts_with("not finished within 100ms: reading and converting"), "{reason}");
+}

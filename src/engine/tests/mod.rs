@@ -9,5 +9,6 @@ mod in_flight;
 mod inconclusive;
 mod judging;
 mod language;
+mod panics;
 mod secrets;
 mod undo;

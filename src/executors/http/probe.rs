@@ -62,7 +62,8 @@ async fn probe_identity(
     run: &RunInfo,
     environment: &Scope,
 ) -> Result<(TimedResponse, bool), ActionError> {
-    let (address, evidence, sent) = (Address::new("doctor"), Mutex::default(), AtomicBool::new(false));
+    let (address, evidence) = (Address::new("doctor"), Mutex::default());
+    let (sent, processing) = (AtomicBool::new(false), AtomicBool::new(false));
     let cx = ActionContext {
         address: &address,
         run,
@@ -74,6 +75,7 @@ async fn probe_identity(
         read_only: true,
         evidence: &evidence,
         sent: &sent,
+        processing: &processing,
     };
     let mut request = PreparedRequest::get(endpoint.url.clone());
     let credentials = identity.sign(&cx, endpoint, &mut request).await?;
