@@ -1,10 +1,37 @@
-//! Writes files atomically.
+//! Reads files up to a limit, and writes them atomically.
 use std::{
     fs,
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Read, Write},
     os::unix::fs::PermissionsExt,
     path::Path,
 };
+
+/// How large a file may be that a user writes: a plan, an environment, a schema, a manifest, a kubeconfig, a certificate.
+pub const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// Reads a file, or what a device or a pipe gives.
+///
+/// # Errors
+/// As `fs::read`, and if there are more than `max_bytes`; then no more are read.
+pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![];
+    fs::File::open(path)?.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > max_bytes {
+        true => Err(io::Error::other(format!("expected at most {} MiB, found more", max_bytes >> 20))),
+        false => Ok(bytes),
+    }
+}
+
+/// Reads a text in UTF-8 of at most [`MAX_FILE_BYTES`].
+///
+/// # Errors
+/// As [`read`], and if it is not UTF-8.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path, MAX_FILE_BYTES)?).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        io::Error::new(io::ErrorKind::InvalidData, format!("invalid UTF-8 at byte {at}"))
+    })
+}
 
 /// Replaces `path` atomically: until the content is complete, and after a failure, the old file
 /// stays. Creates missing folders.
@@ -49,6 +76,19 @@ mod tests {
         write_atomically(&path, |out| out.write_all(b"second")).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "second");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn reads_no_more_than_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "12345").unwrap();
+        assert_eq!(read(&path, 5).unwrap(), b"12345");
+        assert!(read(&path, 4).is_err());
+        let e = read_text(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(e.to_string(), "expected at most 16 MiB, found more");
+        fs::write(&path, b"ab\xff").unwrap();
+        assert_eq!(read_text(&path).unwrap_err().to_string(), "invalid UTF-8 at byte 2");
     }
 
     #[test]

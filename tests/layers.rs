@@ -30,7 +30,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("event", vocabulary_and(&["expr"])),
         ("executor", vocabulary_and(&["expr", "event"])),
         ("engine", vocabulary_and(&["plan", "expr", "executor", "event"])),
-        ("executors", vocabulary_and(&["executor", "expr", "event"])),
+        ("executors", vocabulary_and(&["executor", "expr", "event", "file"])),
         ("file", only(&[])),
         ("journal", only(&["event", "file"])),
         ("report", only(&["event", "outcome", "address", "value", "source", "secrets"])),

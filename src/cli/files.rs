@@ -1,6 +1,6 @@
 //! Finds and reads files: plans by id, file or folder; the environment file; files included by a plan.
 use super::failure::Failure;
-use crate::{diagnostic::nearest, plan::FileLoader, source::Source};
+use crate::{diagnostic::nearest, file, plan::FileLoader, source::Source};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
@@ -59,7 +59,7 @@ impl FileLoader for IncludedFiles {
             let not_found = || std::io::Error::new(std::io::ErrorKind::NotFound, "it was not recorded");
             return self.texts.lock().get(path).cloned().ok_or_else(not_found);
         }
-        let text = std::fs::read_to_string(path)?;
+        let text = file::read_text(path)?;
         self.texts.lock().insert(path.into(), text.clone());
         Ok(text)
     }
@@ -143,7 +143,7 @@ struct Candidate {
 
 fn candidates(folder: &Path) -> Vec<Candidate> {
     let candidate = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let text = file::read_text(&path).unwrap_or_default();
         let id = text.lines().find_map(|l| l.strip_prefix("plan:")).and_then(|rest| rest.split_whitespace().next());
         Candidate {
             stem: path.file_stem().and_then(|s| s.to_str()).unwrap_or_default().into(),
@@ -182,11 +182,7 @@ fn yaml_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn load(path: &Path) -> Result<PlanFile, Failure> {
-    let bytes = std::fs::read(path).map_err(|e| Failure::not_read(path, e))?;
-    let text = String::from_utf8(bytes).map_err(|e| {
-        let at = e.utf8_error().valid_up_to();
-        Failure::not_read(path, format!("invalid UTF-8 at byte {at}"))
-    })?;
+    let text = file::read_text(path).map_err(|e| Failure::not_read(path, e))?;
     let folder = std::path::absolute(path).unwrap_or(path.into()).parent().unwrap_or(Path::new("/")).to_path_buf();
     let root = if folder.file_name().is_some_and(|n| n == "plans") {
         folder.parent().unwrap_or(&folder).to_path_buf()
@@ -205,7 +201,7 @@ pub fn environment_file(named: Option<&Path>) -> Result<Option<Arc<Source>>, Fai
             None => return Ok(None),
         },
     };
-    match std::fs::read_to_string(&path) {
+    match file::read_text(&path) {
         Ok(text) => Ok(Some(Arc::new(Source { name: path.display().to_string(), text }))),
         Err(e) => Err(Failure::usage(format!("error: cannot read the environment file `{}`: {e}", path.display()))),
     }

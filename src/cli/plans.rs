@@ -38,7 +38,7 @@ pub fn read<'r>(file: &PlanFile, registry: &'r Registry) -> Draft<'r> {
     {
         let text = match file.built_in {
             Some(plan) => Ok(plan.markdown.to_string()),
-            None => std::fs::read_to_string(file.root.join(&source.text)),
+            None => crate::file::read_text(&file.root.join(&source.text)),
         };
         match text {
             Ok(text) => markdown::compare(plan, &source.text, &text, &mut problems),

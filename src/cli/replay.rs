@@ -143,7 +143,7 @@ fn read_baseline(file: &files::PlanFile, name: &str) -> Result<Baseline, Failure
         Some(built_in) => (PathBuf::from(name), built_in.guards.to_string()),
         None => {
             let path = path_beside(file, name)?;
-            let text = std::fs::read_to_string(&path).map_err(|e| match e.kind() {
+            let text = crate::file::read_text(&path).map_err(|e| match e.kind() {
                 std::io::ErrorKind::NotFound => Failure::usage(format!(
                     "error: file not found: `{}`, named by `prove.guards`\nhelp: `--accept` writes it",
                     path.display()

@@ -132,7 +132,7 @@ impl Platform {
             }
             Some(file) => {
                 let text =
-                    std::fs::read_to_string(file).map_err(|e| format!("cannot read `{}`: {e}", file.display()))?;
+                    crate::file::read_text(file).map_err(|e| format!("cannot read `{}`: {e}", file.display()))?;
                 let (relayed, upstream) = relayed_kubeconfig(&text, cluster_relay.address())?;
                 cluster_relay.set_upstream(resolve(&upstream, "cluster").await?);
                 (None, text, relayed)

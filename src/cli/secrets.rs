@@ -23,6 +23,8 @@ use std::{
 use tokio::{io::AsyncReadExt, process::Command};
 
 /// Time for a program to print a secret: a user may have to unlock a store.
+/// How much a program may print.
+const MAX_SECRET_BYTES: u64 = 1 << 20;
 const SECRET_COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Builds the scope of an environment: process environment variables under `env`, and each secret under its
@@ -66,7 +68,7 @@ async fn read_secret(source: &SecretSource, scope: &Scope, dir: &Path) -> Result
         },
         SecretSource::File(path) => {
             let path = dir.join(path.render_text(scope).map_err(|e| e.to_string())?);
-            let text = std::fs::read_to_string(&path).map_err(|e| format!("`{}`: {e}", path.display()))?;
+            let text = crate::file::read_text(&path).map_err(|e| format!("`{}`: {e}", path.display()))?;
             Ok(trim_line_breaks(text))
         }
         SecretSource::Command(words) => {
@@ -95,8 +97,11 @@ async fn command_output(words: &[String], dir: &Path) -> Result<String, String> 
             return Ok((output.status, output.stdout));
         }
         let (mut group, mut stdout) = (ProcessGroup::spawn(&mut command)?, vec![]);
-        if let Some(mut pipe) = group.leader.stdout.take() {
-            pipe.read_to_end(&mut stdout).await?;
+        if let Some(pipe) = group.leader.stdout.take() {
+            pipe.take(MAX_SECRET_BYTES + 1).read_to_end(&mut stdout).await?;
+            if stdout.len() as u64 > MAX_SECRET_BYTES {
+                return Err(io::Error::other("it printed more than 1 MiB"));
+            }
         }
         Ok((group.leader.wait().await?, stdout))
     };

@@ -2,6 +2,7 @@
 use crate::{
     executor::{ActionError, Body, RunInfo},
     expr::{Scope, Template},
+    file,
 };
 use reqwest::Certificate;
 use std::path::{Path, PathBuf};
@@ -44,7 +45,8 @@ impl ClientCertificateSpec {
 }
 
 fn read_file(what: &str, path: &Path) -> Result<Vec<u8>, ActionError> {
-    std::fs::read(path).map_err(|e| ActionError::Invalid(format!("cannot read the {what} `{}`: {e}", path.display())))
+    file::read(path, file::MAX_FILE_BYTES)
+        .map_err(|e| ActionError::Invalid(format!("cannot read the {what} `{}`: {e}", path.display())))
 }
 
 pub(super) fn read_certificates(path: &Path) -> Result<Vec<Certificate>, ActionError> {
