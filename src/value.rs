@@ -2,6 +2,7 @@
 mod decimal;
 mod entries;
 pub mod json;
+mod memory;
 mod time;
 
 use self::entries::Entries;

@@ -7,28 +7,52 @@ use crate::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// How long the writer batches events before it writes them.
 const BATCH_WINDOW: Duration = Duration::from_micros(300);
 
+/// How many events may wait for the writer.
+const MAX_QUEUED_EVENTS: usize = 1024;
+/// How many bytes of observed values may wait for the writer.
+const MAX_QUEUED_BYTES: usize = 32 << 20;
+
 type Ack = Option<oneshot::Sender<Result<(), SinkError>>>;
+/// An event, and its share of the bytes that may wait.
+type Queued = (Address, EventKind, Ack, Option<OwnedSemaphorePermit>);
 
 /// The sender of events. Sending waits while the writer is behind.
-pub struct Channel(mpsc::Sender<(Address, EventKind, Ack)>);
+pub struct Channel {
+    queue: mpsc::Sender<Queued>,
+    bytes: Arc<Semaphore>,
+}
+
+impl Channel {
+    async fn send(&self, at: &Address, kind: EventKind, ack: Ack) -> Result<(), SinkError> {
+        let share = match &kind {
+            EventKind::Observed { value: Some(value), .. } => value.memory().min(MAX_QUEUED_BYTES),
+            _ => 0,
+        };
+        let share = match u32::try_from(share) {
+            Ok(bytes @ 1..) => self.bytes.clone().acquire_many_owned(bytes).await.ok(),
+            _ => None,
+        };
+        let stopped = |_| SinkError("the dispatcher has stopped".into());
+        self.queue.send((at.clone(), kind, ack, share)).await.map_err(stopped)
+    }
+}
 
 #[async_trait]
 impl Events for Channel {
     async fn emit(&self, at: &Address, kind: EventKind) {
-        let _ = self.0.send((at.clone(), kind, None)).await;
+        let _ = self.send(at, kind, None).await;
     }
 
     async fn commit(&self, at: &Address, kind: EventKind) -> Result<(), SinkError> {
         let (tx, rx) = oneshot::channel();
-        let stopped = || SinkError("the dispatcher has stopped".into());
-        self.0.send((at.clone(), kind, Some(tx))).await.map_err(|_| stopped())?;
-        rx.await.map_err(|_| stopped())?
+        self.send(at, kind, Some(tx)).await?;
+        rx.await.map_err(|_| SinkError("the dispatcher has stopped".into()))?
     }
 }
 
@@ -50,18 +74,19 @@ pub fn start_after(
     sinks: Vec<Box<dyn EventSink>>,
     cancel: CancellationToken,
 ) -> (Arc<Channel>, Writing) {
-    let (tx, mut rx) = mpsc::channel::<(Address, EventKind, Ack)>(1024);
+    let (queue, mut rx) = mpsc::channel::<Queued>(MAX_QUEUED_EVENTS);
     // a thread of its own, since sinks write files and draw
     let thread = std::thread::spawn(move || {
         let mut writer = Writer { seq, secrets, sinks, cancel, failed: None };
-        while let Some((address, kind, ack)) = rx.blocking_recv() {
+        while let Some((address, kind, ack, share)) = rx.blocking_recv() {
             let urgent = ack.is_some();
             writer.emit(address, kind, ack);
+            drop(share);
             // events of a short time are written together: waking a thread costs more than an event
             if !urgent {
                 std::thread::sleep(BATCH_WINDOW);
             }
-            while let Ok((address, kind, ack)) = rx.try_recv() {
+            while let Ok((address, kind, ack, _share)) = rx.try_recv() {
                 writer.emit(address, kind, ack);
             }
             let _ = writer.each(|sink| sink.flush());
@@ -69,7 +94,7 @@ pub fn start_after(
         let _ = writer.each(|sink| sink.sync());
         writer.failed.map_or(Ok(()), Err)
     });
-    (Arc::new(Channel(tx)), thread)
+    (Arc::new(Channel { queue, bytes: Arc::new(Semaphore::new(MAX_QUEUED_BYTES)) }), thread)
 }
 
 struct Writer {

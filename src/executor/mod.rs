@@ -1,6 +1,7 @@
 //! The contract of executors, one for each verb. An executor compiles its body when the plan is read, without
 //! connecting. Its actions perform and report observations; they never retry, assert or bind names.
 mod body;
+pub mod limits;
 mod shell;
 
 pub use self::{body::Body, shell::shell_word};

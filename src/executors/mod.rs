@@ -10,6 +10,7 @@ pub mod k8s;
 pub mod logs;
 pub mod net;
 pub mod process_group;
+mod processing;
 mod received_secrets;
 #[cfg(test)]
 mod tests;

@@ -28,9 +28,9 @@ pub fn joined_headers(headers: &HeaderMap) -> Value {
     Value::from(all.collect::<Map>().any_case(true))
 }
 
-/// The JSON of a body whose content type says JSON, or which begins like an object or a list. Otherwise unset with the
-/// reason.
-pub fn json_body(content_type: &str, bytes: &[u8]) -> Value {
+/// The JSON of a body whose content type says JSON, or which begins like an object or a list; its values take at most
+/// `max_decoded` bytes in memory. Otherwise unset with the reason.
+pub fn json_body(content_type: &str, bytes: &[u8], max_decoded: usize) -> Value {
     if first_byte(bytes).is_none() {
         return Value::unset("the body is empty");
     }
@@ -38,8 +38,10 @@ pub fn json_body(content_type: &str, bytes: &[u8]) -> Value {
         let found = if content_type.is_empty() { "it has no content type" } else { content_type };
         return Value::unset(format!("the body is not JSON ({found}): `text` has it"));
     }
-    json::read_bytes(bytes, charset(content_type))
-        .unwrap_or_else(|e| Value::unset(format!("the body is invalid JSON: {e}")))
+    json::read_bytes(bytes, charset(content_type), max_decoded).unwrap_or_else(|e| match e.is_too_large {
+        true => Value::unset(format!("the body was not read as JSON: {e}; raise `limit` if it has to be this large")),
+        false => Value::unset(format!("the body is invalid JSON: {e}")),
+    })
 }
 
 /// Whether the content type says JSON, or the body begins like an object or a list.
@@ -89,16 +91,16 @@ mod tests {
 
     #[test]
     fn a_body_is_its_json_or_the_reason_why_not() {
-        let reason = |content_type: &str, bytes: &[u8]| match json_body(content_type, bytes) {
+        let reason = |content_type: &str, bytes: &[u8]| match json_body(content_type, bytes, usize::MAX) {
             Value::Unset(reason) => reason.to_string(),
             other => panic!("{other}"),
         };
         assert_eq!(reason("application/json", b"\xef\xbb\xbf "), "the body is empty");
         assert!(reason("text/html", b"<p>").starts_with("the body is not JSON (text/html)"));
         assert!(reason("text/plain", b"{\"a\":1,\"a\":2}").contains("duplicate key `a`"));
-        let latin1 = json_body("application/json; charset=ISO-8859-1", b"\"\xe9\"");
+        let latin1 = json_body("application/json; charset=ISO-8859-1", b"\"\xe9\"", usize::MAX);
         assert_eq!(latin1, Value::text("é"));
         let utf16: Vec<u8> = "{\"a\":1}".encode_utf16().flat_map(u16::to_be_bytes).collect();
-        assert_eq!(json_body("", &utf16).get("a"), Some(&Value::Int(1)));
+        assert_eq!(json_body("", &utf16, usize::MAX).get("a"), Some(&Value::Int(1)));
     }
 }

@@ -25,47 +25,67 @@ static PAIR: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Adds the cookies and CSRF tokens in the headers of a response to the secrets.
 pub(super) fn add_from_headers(cx: &ActionContext<'_>, headers: &HeaderMap) {
+    let mut found = Found::default();
     for header in headers.get_all(SET_COOKIE) {
         if let Ok(cookie) = RawCookie::parse(String::from_utf8_lossy(header.as_bytes())) {
-            add(cx, &format!("cookie {}", cookie.name()), cookie.value());
+            found.add(&format!("cookie {}", cookie.name()), cookie.value());
         }
     }
     for (name, value) in headers.iter().filter(|(name, _)| is_csrf(name.as_str())) {
-        add(cx, name.as_str(), value.to_str().unwrap_or_default());
+        found.add(name.as_str(), value.to_str().unwrap_or_default());
+    }
+    found.add_to(cx);
+}
+
+/// Secrets with their names.
+#[derive(Default)]
+pub(super) struct Found(Vec<(String, String)>);
+
+impl Found {
+    pub fn add_to(self, cx: &ActionContext<'_>) {
+        self.0.iter().for_each(|(name, value)| cx.secrets.add(name, value));
+    }
+
+    fn add(&mut self, name: &str, value: &str) {
+        if is_secret(value) {
+            self.0.push((name.to_string(), value.to_string()));
+        }
     }
 }
 
-/// Adds those in fields of JSON, and in the text.
-pub(super) fn add_from_body(cx: &ActionContext<'_>, json: &Value, text: &str) {
-    add_from_json(cx, "", json);
-    add_from_text(cx, text);
+/// Finds those in fields of JSON, and in the text.
+pub(super) fn find_in_body(json: &Value, text: &str) -> Found {
+    let mut found = Found::default();
+    find_in_json(&mut found, "", json);
+    find_in_text(&mut found, text);
+    found
 }
 
 /// `csrf` names the field around the value that is named like a CSRF token, if any.
-fn add_from_json(cx: &ActionContext<'_>, csrf: &str, json: &Value) {
+fn find_in_json(found: &mut Found, csrf: &str, json: &Value) {
     match json {
-        Value::Text(text) if !csrf.is_empty() => add(cx, csrf, text),
-        Value::List(items) => items.iter().for_each(|item| add_from_json(cx, csrf, item)),
+        Value::Text(text) if !csrf.is_empty() => found.add(csrf, text),
+        Value::List(items) => items.iter().for_each(|item| find_in_json(found, csrf, item)),
         Value::Map(entries) => {
             // `{"headerName": "X-CSRF-TOKEN", "token": …}`
             let described = entries.iter().any(|(_, v)| v.as_str().is_some_and(is_csrf));
             for (key, value) in entries.iter().filter(|(_, v)| !v.as_str().is_some_and(is_csrf)) {
                 let named = is_csrf(key) || described && key.eq_ignore_ascii_case("token");
-                add_from_json(cx, if named { key } else { csrf }, value);
+                find_in_json(found, if named { key } else { csrf }, value);
             }
         }
         _ => {}
     }
 }
 
-/// Adds the cookies and CSRF tokens in a text: headers, scripts, the forms and meta tags of a page.
-pub(super) fn add_from_text(cx: &ActionContext<'_>, text: &str) {
+/// Finds them in a text: headers, scripts, the forms and meta tags of a page.
+fn find_in_text(found: &mut Found, text: &str) {
     for cookie in COOKIE.captures_iter(text) {
-        add(cx, &format!("cookie {}", &cookie[1]), &cookie[2]);
+        found.add(&format!("cookie {}", &cookie[1]), &cookie[2]);
     }
     // without a digit, it is a part of a script
     for pair in PAIR.captures_iter(text).filter(|pair| pair[2].bytes().any(|b| b.is_ascii_digit())) {
-        add(cx, &pair[1], &pair[2]);
+        found.add(&pair[1], &pair[2]);
     }
     for tag in TAG.find_iter(text) {
         let (mut name, mut value) = (None, None);
@@ -78,15 +98,14 @@ pub(super) fn add_from_text(cx: &ActionContext<'_>, text: &str) {
             }
         }
         if let (Some(name), Some(value)) = (name, value) {
-            add(cx, name, value);
+            found.add(name, value);
         }
     }
 }
 
-fn add(cx: &ActionContext<'_>, name: &str, value: &str) {
-    if value.len() >= MIN_SECRET_BYTES && !is_csrf(value) {
-        cx.secrets.add(name, value);
-    }
+/// Whether a value is one, and not a setting or the name of a token.
+fn is_secret(value: &str) -> bool {
+    value.len() >= MIN_SECRET_BYTES && !is_csrf(value)
 }
 
 /// The names that frameworks use.

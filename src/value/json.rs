@@ -13,12 +13,14 @@ pub struct JsonError {
     pub reason: String,
     pub line: u64,
     pub column: u64,
+    /// Whether it is JSON up to here, and would take too much memory.
+    pub is_too_large: bool,
 }
 
 impl JsonError {
     fn new(reason: impl Into<String>, at: &JsonReaderPosition) -> JsonError {
         let (line, column) = at.line_pos.as_ref().map_or((0, 0), |p| (p.line, p.column));
-        JsonError { reason: reason.into(), line: line + 1, column: column + 1 }
+        JsonError { reason: reason.into(), line: line + 1, column: column + 1, is_too_large: false }
     }
 }
 
@@ -33,7 +35,7 @@ impl From<ReaderError> for JsonError {
             | ReaderError::UnexpectedStructure { location, .. }
             | ReaderError::UnsupportedNumberValue { location, .. }
             | ReaderError::IoError { location, .. } => JsonError::new(e.to_string(), location),
-            _ => JsonError { reason: e.to_string(), line: 1, column: 1 },
+            _ => JsonError { reason: e.to_string(), line: 1, column: 1, is_too_large: false },
         }
     }
 }
@@ -43,6 +45,14 @@ impl From<ReaderError> for JsonError {
 /// # Errors
 /// The first deviation from JSON, a duplicate key, or nesting that is too deep.
 pub fn read(text: &str) -> Result<Value, JsonError> {
+    read_within(text, usize::MAX)
+}
+
+/// Like [`read`], for a document from outside: its values take at most `max_bytes` in memory.
+///
+/// # Errors
+/// As [`read`], and the place where they would take more.
+pub fn read_within(text: &str, max_bytes: usize) -> Result<Value, JsonError> {
     let settings = ReaderSettings {
         max_nesting_depth: Some(MAX_DEPTH),
         restrict_number_values: false,
@@ -50,7 +60,7 @@ pub fn read(text: &str) -> Result<Value, JsonError> {
         ..ReaderSettings::default()
     };
     let mut reader = JsonStreamReader::new_custom(text.as_bytes(), settings);
-    let value = next(&mut reader)?;
+    let value = Builder { max_bytes, left: max_bytes }.next(&mut reader)?;
     reader.consume_trailing_whitespace()?;
     Ok(value)
 }
@@ -58,9 +68,9 @@ pub fn read(text: &str) -> Result<Value, JsonError> {
 /// Reads bytes in UTF-8, in UTF-16, or in the character set `charset`.
 ///
 /// # Errors
-/// As [`read`], and bytes that are invalid in their encoding.
-pub fn read_bytes(bytes: &[u8], charset: Option<&'static Encoding>) -> Result<Value, JsonError> {
-    read(&decode(bytes, charset)?)
+/// As [`read_within`], and bytes that are invalid in their encoding.
+pub fn read_bytes(bytes: &[u8], charset: Option<&'static Encoding>, max_bytes: usize) -> Result<Value, JsonError> {
+    read_within(&decode(bytes, charset)?, max_bytes)
 }
 
 /// A byte order mark decides first, then the zero bytes of UTF-16 (RFC 4627), then `charset`.
@@ -81,47 +91,69 @@ fn decode<'a>(bytes: &'a [u8], charset: Option<&'static Encoding>) -> Result<Cow
         reason: format!("bytes that are not {}", encoding.name()),
         line: before.matches('\n').count() as u64 + 1,
         column: line.chars().count() as u64 + 1,
+        is_too_large: false,
     })
 }
 
-fn next(reader: &mut JsonStreamReader<&[u8]>) -> Result<Value, JsonError> {
-    Ok(match reader.peek()? {
-        ValueType::Array => {
-            let mut items = vec![];
-            reader.begin_array()?;
-            while reader.has_next()? {
-                items.push(next(reader)?);
-            }
-            reader.end_array()?;
-            Value::list(items)
-        }
-        ValueType::Object => {
-            let mut entries = Map::new();
-            reader.begin_object()?;
-            while reader.has_next()? {
-                let at = reader.current_position(false);
-                let key = reader.next_name_owned()?;
-                if entries.contains_key(&key) {
-                    return Err(JsonError::new(format!("duplicate key `{key}`"), &at));
+/// Builds values, and counts the memory that they take.
+struct Builder {
+    max_bytes: usize,
+    left: usize,
+}
+
+impl Builder {
+    fn next(&mut self, reader: &mut JsonStreamReader<&[u8]>) -> Result<Value, JsonError> {
+        let value = match reader.peek()? {
+            ValueType::Array => {
+                let mut items = vec![];
+                reader.begin_array()?;
+                while reader.has_next()? {
+                    items.push(self.next(reader)?);
                 }
-                let value = next(reader)?;
-                entries.insert(key, value);
+                reader.end_array()?;
+                items.shrink_to_fit();
+                Value::list(items)
             }
-            reader.end_object()?;
-            Value::from(entries)
+            ValueType::Object => {
+                let mut entries = Map::new();
+                reader.begin_object()?;
+                while reader.has_next()? {
+                    let at = reader.current_position(false);
+                    let key = reader.next_name_owned()?;
+                    if entries.contains_key(&key) {
+                        return Err(JsonError::new(format!("duplicate key `{key}`"), &at));
+                    }
+                    let value = self.next(reader)?;
+                    entries.insert(key, value);
+                }
+                reader.end_object()?;
+                Value::from(entries)
+            }
+            ValueType::String => Value::text(reader.next_str()?),
+            ValueType::Number => {
+                let at = reader.current_position(false);
+                let text = reader.next_number_as_str()?;
+                Value::number(text).ok_or_else(|| JsonError::new("a number whose exponent is too large", &at))?
+            }
+            ValueType::Boolean => Value::Bool(reader.next_bool()?),
+            ValueType::Null => {
+                reader.next_null()?;
+                Value::Null
+            }
+        };
+        match self.left.checked_sub(value.own_memory()) {
+            Some(left) => self.left = left,
+            None => {
+                let max = self.max_bytes >> 20;
+                let reason = format!("more values than fit into {max} MiB of memory, up to here");
+                return Err(JsonError {
+                    is_too_large: true,
+                    ..JsonError::new(reason, &reader.current_position(false))
+                });
+            }
         }
-        ValueType::String => Value::text(reader.next_str()?),
-        ValueType::Number => {
-            let at = reader.current_position(false);
-            let text = reader.next_number_as_str()?;
-            Value::number(text).ok_or_else(|| JsonError::new("a number whose exponent is too large", &at))?
-        }
-        ValueType::Boolean => Value::Bool(reader.next_bool()?),
-        ValueType::Null => {
-            reader.next_null()?;
-            Value::Null
-        }
-    })
+        Ok(value)
+    }
 }
 
 /// `IncompleteDocument` as `incomplete document`.

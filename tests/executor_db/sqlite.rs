@@ -152,3 +152,23 @@ async fn a_name_of_several_columns_is_unset() {
     let e = s.error("sql: select * from t where id = ?").await;
     assert!(e.to_string().contains("`?`"), "{e}");
 }
+
+#[tokio::test]
+async fn rows_beyond_the_limit_are_counted_and_not_kept() {
+    let (s, dir) = sqlite().await;
+    drop(s);
+    let s = Harness::new(&Db, dir.path()).open("{ db: a.db, limit: 40 MiB }").await.unwrap();
+    let query = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 100) \
+                 select i, printf('%.*c', 1000000, 'x') as x from n";
+    let output = s.output(&format!("sql: \"{query}\"")).await;
+    let Value::Partial(rows) = at(&output, "rows") else { panic!("all rows are kept") };
+    let kept = rows.value.as_list().unwrap().len();
+    assert!((82..88).contains(&kept), "{kept}");
+    let reason = format!("{} more rows were not kept: the result is larger than 40 MiB (`limit`)", 100 - kept);
+    assert_eq!(&*rows.reason, reason);
+    let large = s.output("sql: select zeroblob(20000000) as x, 1 as y").await;
+    let reason = "the value has 20000000 bytes, more than 16 MiB: it was not read";
+    assert_eq!((at(&large, "rows.0.x"), at(&large, "rows.0.y")), (Value::unset(reason), Value::Int(1)));
+    let output = s.output("sql: select 1 as one").await;
+    assert_eq!(at(&output, "rows").incomplete(), None, "the connection can be used");
+}

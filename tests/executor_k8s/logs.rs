@@ -138,7 +138,8 @@ async fn sorts_lines_of_all_pods_by_time() {
     let names: Vec<&str> = requests.iter().map(|(n, _)| n.as_str()).collect();
     assert_eq!(names, ["web-0/api", "web-0/side", "web-1/api"]);
     assert!(
-        requests.iter().all(|(_, q)| q["timestamps"] == "true" && q["limitBytes"] == "67108864" && q.len() == 3),
+        // a third of 8 MiB
+        requests.iter().all(|(_, q)| q["timestamps"] == "true" && q["limitBytes"] == "2796202" && q.len() == 3),
         "{requests:?}"
     );
     // A waiting container does not hide the logs of the others.

@@ -4,6 +4,7 @@ use axum::{Json, Router, extract::Query, http::StatusCode, routing::get};
 use serde_json::{Value as Data, json};
 use std::collections::HashMap;
 use tp_runner::{
+    executors::k8s::K8s,
     testing::{Harness, at},
     value::Value,
 };
@@ -38,7 +39,8 @@ async fn pages(query: HashMap<String, String>, last: (StatusCode, Json<Data>)) -
 /// Serves `whole` (three pages), `expired` (two pages and a refusal), `forbidden`, `empty`, and `odd`, a single object.
 async fn gateway(with_forbidden: bool) -> (Harness, tempfile::TempDir) {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let names: &[&str] = if with_forbidden { &["empty", "forbidden"] } else { &["whole", "expired", "empty", "odd"] };
+    let names: &[&str] =
+        if with_forbidden { &["empty", "forbidden"] } else { &["whole", "expired", "empty", "odd", "long"] };
     let versions = json!({ "kind": "APIVersions", "versions": ["v1"] });
     let groups = json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": [] });
     let third = json!({ "kind": "ThingList", "apiVersion": "v1", "metadata": { "resourceVersion": "7" },
@@ -56,6 +58,13 @@ async fn gateway(with_forbidden: bool) -> (Harness, tempfile::TempDir) {
         .route(&format!("{things}/expired"), get(expired))
         .route(&format!("{things}/empty"), get(async move || Json(empty.clone())))
         .route(&format!("{things}/odd"), get(async move || Json(odd.clone())))
+        .route(
+            &format!("{things}/long"),
+            get(async || {
+                Json(json!({ "kind": "ThingList", "apiVersion": "v1", "items": [
+            { "metadata": { "name": "x".repeat(2000) } }] }))
+            }),
+        )
         .route(&format!("{things}/forbidden"), get(async || status(403, "not yours")));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = json!({ "apiVersion": "v1", "kind": "Config", "current-context": "c",
@@ -112,4 +121,15 @@ async fn a_list_of_everything_is_partial_without_what_may_not_be_listed() {
     let all = s.output("list: '*'").await;
     assert_eq!(reason(&all, "items"), "forbidden may not be listed (403)");
     assert_eq!(reason(&all, "found"), "forbidden may not be listed (403)");
+}
+
+#[tokio::test]
+async fn a_response_beyond_the_limit_is_not_read() {
+    let (s, dir) = gateway(false).await;
+    drop(s);
+    let s = Harness::new(&K8s, dir.path()).open("k8s: { kubeconfig: config, limit: 1 KiB }").await.unwrap();
+    let list = s.output("list: whole").await;
+    assert_eq!(list.incomplete(), None);
+    let e = s.error("list: long").await.to_string();
+    assert!(e.contains("was not read: it is longer than 1 KiB; raise `limit` in the target"), "{e}");
 }

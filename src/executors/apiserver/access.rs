@@ -1,8 +1,9 @@
 //! Reads the access settings of a target, and builds a client from them.
 use super::{ApiClient, connect_error};
 use crate::{
-    executor::{ActionError, Body, RunInfo},
+    executor::{ActionError, Body, RunInfo, limits},
     expr::{Scope, Template},
+    file,
     secrets::Secrets,
 };
 use http::{HeaderValue, header::USER_AGENT};
@@ -11,23 +12,34 @@ use kube::{
     config::{AuthInfo, ExecConfig, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use secrecy::ExposeSecret;
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The path of a kubeconfig, one of its contexts, and a namespace that replaces the context's; all optional. The
 /// default is kubectl's search order: `KUBECONFIG`, `~/.kube/config`, the pod's service account.
-#[derive(Default)]
 pub struct AccessSpec {
     kubeconfig: Option<Template>,
     context: Option<Template>,
     namespace: Option<Template>,
     in_cluster: bool,
+    /// How many bytes of a response are read.
+    limit: usize,
+}
+
+impl Default for AccessSpec {
+    fn default() -> Self {
+        let (kubeconfig, context, namespace) = (None, None, None);
+        AccessSpec { kubeconfig, context, namespace, in_cluster: false, limit: limits::CLUSTER_BYTES }
+    }
 }
 
 impl AccessSpec {
     /// The keys that `compile` reads.
-    pub const KEYS: [&str; 3] = ["kubeconfig", "context", "namespace"];
+    pub const KEYS: [&str; 4] = ["kubeconfig", "context", "namespace", "limit"];
 
     /// Only the service account of the pod that the runner is in.
     pub fn in_cluster() -> Self {
@@ -35,9 +47,9 @@ impl AccessSpec {
     }
 
     /// Reads `KEYS` from a map whose keys have been checked.
-    pub fn compile(body: &mut Body<'_>) -> Self {
-        let [kubeconfig, context, namespace] = Self::KEYS.map(|k| body.template(k));
-        AccessSpec { kubeconfig, context, namespace, in_cluster: false }
+    pub fn compile(body: &mut Body<'_>, default_limit: usize) -> Self {
+        let [kubeconfig, context, namespace] = ["kubeconfig", "context", "namespace"].map(|k| body.template(k));
+        AccessSpec { kubeconfig, context, namespace, in_cluster: false, limit: body.limit(default_limit) }
     }
 
     /// Builds the client. Sends nothing yet, but runs a credential plugin.
@@ -73,7 +85,8 @@ impl AccessSpec {
         if let Some(context) = context {
             kubectl_flags.extend(["--context".to_string(), context]);
         }
-        Ok(ApiClient { client, namespace, address, kubectl_flags, secrets: scope.secrets().clone() })
+        let secrets = scope.secrets().clone();
+        Ok(ApiClient { client, namespace, address, kubectl_flags, limit: self.limit, secrets })
     }
 
     /// The description for reports.
@@ -103,7 +116,7 @@ fn find_credentials(path: Option<&PathBuf>, in_cluster: bool) -> Result<Credenti
         return Ok(CredentialSource::Pod);
     }
     let (read, name) = match path {
-        Some(path) => (Kubeconfig::read_from(path), format!("kubeconfig `{}`", path.display())),
+        Some(path) => (read_kubeconfig(path), format!("kubeconfig `{}`", path.display())),
         None => (Kubeconfig::read(), "kubectl's configuration".to_string()),
     };
     let is_missing = |e: &KubeconfigError| match e {
@@ -116,6 +129,12 @@ fn find_credentials(path: Option<&PathBuf>, in_cluster: bool) -> Result<Credenti
         Err(_) if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() => Ok(CredentialSource::Pod),
         Err(_) => Err(connect_error::no_kubeconfig()),
     }
+}
+
+fn read_kubeconfig(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
+    // the library reads without a limit
+    file::read(path, file::MAX_FILE_BYTES).map_err(|e| KubeconfigError::ReadConfig(e, path.to_path_buf()))?;
+    Kubeconfig::read_from(path)
 }
 
 /// The configuration of one context. Checks the names and files in it first, because kube's own messages do not name

@@ -1,7 +1,7 @@
 //! Sends one request and reads its response. Separates error responses (4xx with a `Status`), which a plan may expect,
 //! from no usable response (no connection, rejected credentials, an overloaded server), which is an error.
-use super::connect_error;
-use crate::{executor::ActionError, secrets::Secrets};
+use super::{BodyError, BodyReader, connect_error};
+use crate::{executor::ActionError, executors::processing::off_thread, secrets::Secrets};
 use http::{HeaderMap, Method, Request, header};
 use kube::client::{Body, Client};
 use serde_json::Value as Json;
@@ -23,6 +23,8 @@ pub struct ApiClient {
     pub address: String,
     /// The flags with which kubectl reaches the same cluster.
     pub kubectl_flags: Vec<String>,
+    /// How many bytes of a response are read.
+    pub limit: usize,
     /// Masked in what an error quotes.
     pub secrets: Arc<Secrets>,
 }
@@ -58,7 +60,7 @@ impl ApiClient {
         body: Option<(&str, &Json)>,
     ) -> Result<Response, ActionError> {
         let response = self.send(method, path, body, ACCEPT_JSON).await?;
-        self.parse(path, response)
+        self.parse(path, response).await
     }
 
     /// Gets what is served below `/api` or `/apis`: an `APIGroupDiscoveryList`, or from old servers the list of
@@ -68,19 +70,26 @@ impl ApiClient {
     /// As `request`.
     pub async fn discover(&self, path: &str) -> Result<Response, ActionError> {
         let response = self.send(&Method::GET, path, None, ACCEPT_DISCOVERY).await?;
-        self.parse(path, response)
+        self.parse(path, response).await
     }
 
-    /// Gets a body that is not JSON, such as a log.
+    /// Gets the beginning of a body that is not JSON, such as a log, up to the limit.
     ///
     /// # Errors
     /// As `request`. An error response is the inner error.
     pub async fn get_bytes(&self, path: &str) -> Result<Result<Vec<u8>, Response>, ActionError> {
         let response = self.send(&Method::GET, path, None, ACCEPT_JSON).await?;
         if response.status().is_success() {
-            return Ok(Ok(response.into_body()));
+            return match BodyReader::new(response.into_body(), self.limit).read().await {
+                (bytes, None | Some(BodyError::TooLong(_))) => Ok(Ok(bytes)),
+                (_, Some(broken)) => Err(self.no_response(&broken.to_string())),
+            };
         }
-        self.parse(path, response).map(Err)
+        self.parse(path, response).await.map(Err)
+    }
+
+    fn no_response(&self, why: &str) -> ActionError {
+        ActionError::Unreachable(format!("no response from the cluster at {}: {why}", self.address))
     }
 
     async fn send(
@@ -89,7 +98,7 @@ impl ApiClient {
         path: &str,
         body: Option<(&str, &Json)>,
         accept: &str,
-    ) -> Result<http::Response<Vec<u8>>, ActionError> {
+    ) -> Result<http::Response<Body>, ActionError> {
         let mut request = Request::builder().method(method).uri(path).header(header::ACCEPT, accept);
         let mut bytes = vec![];
         if let Some((content_type, json)) = body {
@@ -99,20 +108,23 @@ impl ApiClient {
         let request = request
             .body(Body::from(bytes))
             .map_err(|e| ActionError::Invalid(format!("invalid API path `{path}`: {e}")))?;
-        let failed = |e: kube::Error| {
-            let why = connect_error::request_failed(&e);
-            ActionError::Unreachable(format!("no response from the cluster at {}: {why}", self.address))
-        };
-        let response = self.client.send(request).await.map_err(failed)?;
-        let (head, body) = response.into_parts();
-        let bytes = body.collect_bytes().await.map_err(failed)?;
-        Ok(http::Response::from_parts(head, bytes.to_vec()))
+        self.client.send(request).await.map_err(|e| self.no_response(&connect_error::request_failed(&e)))
     }
 
-    fn parse(&self, path: &str, response: http::Response<Vec<u8>>) -> Result<Response, ActionError> {
-        let (head, bytes) = response.into_parts();
+    async fn parse(&self, path: &str, response: http::Response<Body>) -> Result<Response, ActionError> {
+        let (head, body) = response.into_parts();
         let (status, headers, address) = (head.status.as_u16(), head.headers, &self.address);
-        let json: Option<Json> = serde_json::from_slice(&bytes).ok();
+        let bytes = match BodyReader::new(body, self.limit).read().await {
+            (bytes, None) => bytes,
+            (_, Some(long @ BodyError::TooLong(_))) => {
+                let message = format!("the response of the cluster at {address} to `{path}` was not read: {long}");
+                return Err(ActionError::Invalid(message));
+            }
+            (_, Some(broken)) => return Err(self.no_response(&broken.to_string())),
+        };
+        let size = bytes.len();
+        let parse = move || (serde_json::from_slice::<Json>(&bytes).ok(), bytes);
+        let (json, bytes) = off_thread(size, parse).await;
         // Every object has a kind, except what `/version` returns.
         let is_object = |json: &Json| json["kind"].is_string() || json["gitVersion"].is_string();
         let message = match json.as_ref().and_then(|j| j["message"].as_str()) {

@@ -3,16 +3,19 @@
 //!
 //! | File | Owns |
 //! |---|---|
+//! | `body` | the body of a response, up to a limit |
 //! | `access` | a target's keys; from a kubeconfig or a pod's service account to a client |
 //! | `client` | one request and its response; error response or no response |
 //! | `connect_error` | an error message for each way in which a cluster cannot be reached |
 //! | `probe` | `doctor`: whether the cluster can be reached, and what is allowed there |
 //! | `kubectl` | the kubectl command that reproduces a request |
 mod access;
+mod body;
 mod client;
 mod connect_error;
 pub mod kubectl;
 pub mod probe;
 
 pub use access::AccessSpec;
+pub use body::{BodyError, BodyReader};
 pub use client::{ApiClient, Response, path_segment, percent_encoded};

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     event::EvidenceKind,
     executor::{Action, ActionContext, ActionError, Output, Permission, Started},
+    executors::processing::read_text,
     expr::Scope,
     value::Value,
 };
@@ -61,8 +62,11 @@ impl Action for DbAction {
             cx.note(EvidenceKind::Note, note);
         }
         let affected = i64::try_from(result_set.affected).unwrap_or(i64::MAX);
-        let rows = Value::list(result_set.rows);
-        cx.note(EvidenceKind::Response, response_text(rows.as_list().unwrap_or_default(), affected));
+        cx.note(EvidenceKind::Response, response_text(&result_set.rows, affected));
+        let rows = result_set.into_rows(db.limit);
+        if let Value::Partial(partial) = &rows {
+            cx.note(EvidenceKind::Note, &*partial.reason);
+        }
         let value = Value::map([("rows".to_string(), rows), ("affected".to_string(), Value::Int(affected))]);
         Ok(Output::new(value, started))
     }
@@ -90,9 +94,8 @@ fn note_request(cx: &ActionContext<'_>, db: &Database, statements: &[BoundStatem
 
 async fn read_script(cx: &ActionContext<'_>, db: &Database, path: &str) -> Result<BoundOperation, ActionError> {
     let path = cx.run.dir.join(path);
-    let text = tokio::fs::read_to_string(&path)
-        .await
-        .map_err(|e| ActionError::Invalid(format!("cannot read `{}`: {e}", path.display())))?;
+    let text =
+        read_text(&path).await.map_err(|e| ActionError::Invalid(format!("cannot read `{}`: {e}", path.display())))?;
     cx.note(EvidenceKind::Request, format!("-- {}\n{text}", path.display()));
     cx.note(EvidenceKind::Reproduce, db.server.client_command(ClientInput::File(&path.to_string_lossy())));
     Ok(BoundOperation { sql: BoundSql::Script(text), transaction: Transaction::Committed })

@@ -1,5 +1,8 @@
 //! The values of a row, and the conversions that several servers share.
-use crate::value::Value;
+use crate::{
+    executor::limits::{CELL_BYTES, size},
+    value::Value,
+};
 use sqlx::{Column, Row};
 
 /// The value of one column of a row. If it cannot be decoded, the error's text takes its place in the output.
@@ -8,6 +11,12 @@ pub type Cell = Result<Value, String>;
 /// Column names and values of a row, in order. `cell` decodes the column with this index.
 pub fn cells<R: Row>(row: &R, cell: impl Fn(usize) -> Cell) -> Vec<(String, Cell)> {
     row.columns().iter().enumerate().map(|(i, column)| (column.name().to_string(), cell(i))).collect()
+}
+
+/// The output of a value that is too large.
+pub fn too_large(bytes: usize) -> Option<Value> {
+    let reason = || format!("the value has {bytes} bytes, more than {}: it was not read", size(CELL_BYTES));
+    (bytes > CELL_BYTES).then(|| Value::unset(reason()))
 }
 
 /// `\x00ff`: bytes as text.

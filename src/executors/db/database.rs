@@ -29,6 +29,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Database {
     pub server: Box<dyn Server>,
     pub address: ServerAddress,
+    /// How many bytes of rows a statement keeps.
+    pub limit: usize,
     idle: Mutex<Vec<(Box<dyn Session>, Instant)>>,
     permits: Semaphore,
     cancellations: TaskTracker,
@@ -45,9 +47,9 @@ pub struct Lease<'d> {
 }
 
 impl Database {
-    pub fn new(server: Box<dyn Server>, address: ServerAddress) -> Self {
+    pub fn new(server: Box<dyn Server>, address: ServerAddress, limit: usize) -> Self {
         let permits = Semaphore::new(MAX_CONNECTIONS);
-        Database { server, address, idle: Mutex::default(), permits, cancellations: TaskTracker::new() }
+        Database { server, address, limit, idle: Mutex::default(), permits, cancellations: TaskTracker::new() }
     }
 
     pub async fn lease(&self) -> Result<Lease<'_>, ActionError> {

@@ -9,7 +9,10 @@ use super::{
     transaction::Transaction,
 };
 use crate::{
-    executor::ActionError,
+    executor::{
+        ActionError,
+        limits::{self, decoded_bytes, size},
+    },
     value::{Map, Value},
 };
 use futures::TryStreamExt;
@@ -44,6 +47,10 @@ impl BoundOperation {
 pub struct ResultSet {
     /// The rows of the last statement; of a script, the rows of the last statement that returned any.
     pub rows: Vec<Value>,
+    /// What they take in memory.
+    bytes: usize,
+    /// How many more rows were received and not kept, because of the limit.
+    dropped: u64,
     pub affected: u64,
     /// The part of `affected` from statements that returned rows: in a script, changed and selected rows are counted
     /// alike.
@@ -69,7 +76,7 @@ pub async fn execute(
     }
     let mut lease = lease_alive(db, operation.changes()).await?;
     mark_sent();
-    let mut result = run_operation(lease.session(), server, operation).await;
+    let mut result = run_operation(lease.session(), server, operation, db.limit).await;
     if let Err(StatementError::Server(e, _)) = &result
         && !operation.changes()
     {
@@ -80,13 +87,13 @@ pub async fn execute(
                 lease.discard();
                 db.clear().await;
                 lease = db.lease().await?;
-                result = run_operation(lease.session(), server, operation).await;
+                result = run_operation(lease.session(), server, operation, db.limit).await;
             }
             // The error has aborted the transaction.
             ErrorClass::StaleStatement if operation.transaction == Transaction::ReadOnly => {
                 let session = lease.session();
                 result = match prepare_again(session, server, operation).await {
-                    Ok(()) => run_operation(session, server, operation).await,
+                    Ok(()) => run_operation(session, server, operation, db.limit).await,
                     Err(e) => Err(e.into()),
                 };
             }
@@ -159,6 +166,7 @@ async fn run_operation(
     session: &mut dyn Session,
     server: &dyn Server,
     operation: &BoundOperation,
+    limit: usize,
 ) -> Result<ResultSet, StatementError> {
     if let Some(begin) = operation.transaction.begin(server.dialect()) {
         session.execute(begin).await?;
@@ -166,13 +174,13 @@ async fn run_operation(
     let mut all = ResultSet::default();
     match &operation.sql {
         BoundSql::Script(sql) => {
-            all = run_script(session, sql).await.map_err(|e| StatementError::Server(e, sql.clone()))?;
+            all = run_script(session, sql, limit).await.map_err(|e| StatementError::Server(e, sql.clone()))?;
         }
         BoundSql::Statements(statements) => {
             for bound in statements {
-                let last =
-                    run_statement(session, server, bound, operation.transaction == Transaction::Autocommit).await?;
-                all.rows = last.rows;
+                let retry_stale = operation.transaction == Transaction::Autocommit;
+                let last = run_statement(session, server, bound, retry_stale, limit).await?;
+                (all.rows, all.dropped) = (last.rows, last.dropped);
                 all.affected += last.affected;
                 all.notes.extend(last.notes);
             }
@@ -190,15 +198,16 @@ async fn run_statement(
     server: &dyn Server,
     bound: &BoundStatement,
     retry_stale: bool,
+    limit: usize,
 ) -> Result<ResultSet, StatementError> {
     let sql = bound.sql(|i, _| server.dialect().parameter(i));
-    let mut result = run_once(session, bound, &sql).await;
+    let mut result = run_once(session, bound, &sql, limit).await;
     if let Err(StatementError::Server(e, _)) = &result
         && retry_stale
         && matches!(server.classify(e, ""), ErrorClass::StaleStatement)
     {
         session.clear_statement_cache().await?;
-        result = run_once(session, bound, &sql).await;
+        result = run_once(session, bound, &sql, limit).await;
     }
     let mut result_set = result.map_err(|e| match e {
         StatementError::Server(e, _) => StatementError::Server(e, sql),
@@ -209,16 +218,21 @@ async fn run_statement(
     Ok(result_set)
 }
 
-async fn run_once(session: &mut dyn Session, bound: &BoundStatement, sql: &str) -> Result<ResultSet, StatementError> {
+async fn run_once(
+    session: &mut dyn Session,
+    bound: &BoundStatement,
+    sql: &str,
+    limit: usize,
+) -> Result<ResultSet, StatementError> {
     let (stream, notes) = session.run_statement(bound, sql.to_string()).await?;
-    let mut result_set = collect(stream).await?;
+    let mut result_set = collect(stream, limit).await?;
     result_set.notes.extend(notes);
     Ok(result_set)
 }
 
-async fn run_script(session: &mut dyn Session, sql: &str) -> SqlxResult<ResultSet> {
+async fn run_script(session: &mut dyn Session, sql: &str, limit: usize) -> SqlxResult<ResultSet> {
     let before = session.total_changes().await?;
-    let mut result_set = collect(session.run_script(sql.to_string())).await?;
+    let mut result_set = collect(session.run_script(sql.to_string()), limit).await?;
     result_set.affected = match (before, session.total_changes().await?) {
         (Some(before), Some(after)) => after.saturating_sub(before),
         _ => result_set.affected - result_set.returned,
@@ -226,7 +240,8 @@ async fn run_script(session: &mut dyn Session, sql: &str) -> SqlxResult<ResultSe
     Ok(result_set)
 }
 
-async fn collect(mut stream: ResultStream<'_>) -> SqlxResult<ResultSet> {
+/// Reads a response to its end, and keeps the rows that fit into the memory for `limit` bytes.
+async fn collect(mut stream: ResultStream<'_>, limit: usize) -> SqlxResult<ResultSet> {
     let mut result_set = ResultSet::default();
     let mut is_first_row = true;
     while let Some(item) = stream.try_next().await? {
@@ -239,9 +254,15 @@ async fn collect(mut stream: ResultStream<'_>) -> SqlxResult<ResultSet> {
             StreamItem::Row(cells) => {
                 if is_first_row {
                     result_set.rows.clear();
+                    (result_set.bytes, result_set.dropped) = (0, 0);
                     is_first_row = false;
                 }
+                if result_set.bytes > decoded_bytes(limit) {
+                    result_set.dropped += 1;
+                    continue;
+                }
                 let row = row_to_map(cells, &mut result_set.notes);
+                result_set.bytes += row.memory();
                 result_set.rows.push(row);
             }
         }
@@ -249,9 +270,23 @@ async fn collect(mut stream: ResultStream<'_>) -> SqlxResult<ResultSet> {
     Ok(result_set)
 }
 
+impl ResultSet {
+    /// The rows as a plan reads them.
+    pub fn into_rows(self, limit: usize) -> Value {
+        let rows = Value::list(self.rows);
+        match self.dropped {
+            0 => rows,
+            dropped => {
+                let reason = format!("{dropped} more rows were not kept: the result is larger than {}", size(limit));
+                Value::partial(rows, format!("{reason} (`limit`)"))
+            }
+        }
+    }
+}
+
 /// Runs a query without parameters and returns the first column of its first row as text.
 pub async fn query_text(session: &mut dyn Session, sql: &str) -> SqlxResult<Option<String>> {
-    let result_set = collect(session.run_script(sql.to_string())).await?;
+    let result_set = collect(session.run_script(sql.to_string()), limits::ROWS_BYTES).await?;
     let first = result_set.rows.first().and_then(|r| r.as_map()?.values().next().cloned());
     Ok(first.map(|v| v.to_string()))
 }

@@ -1,7 +1,7 @@
 //! Connects to SQLite, where types belong to values; the column's type is only a hint.
 use super::{
     bound_statement::BoundStatement,
-    cell::{Cell, bool_or_int, cells, hex_text},
+    cell::{Cell, bool_or_int, cells, hex_text, too_large},
     connect_error::{ServerAddress, error_code},
     scan::Dialect,
     server::{
@@ -199,8 +199,9 @@ fn cell(row: &SqliteRow, i: usize) -> SqlxResult<Value> {
         "INTEGER" => Value::Int(row.try_get_unchecked(i)?),
         "REAL" => Value::Float(row.try_get_unchecked(i)?),
         _ => {
-            let bytes: Vec<u8> = row.try_get_unchecked(i)?;
-            String::from_utf8(bytes).map_or_else(|e| Value::from(hex_text(e.as_bytes())), Value::from)
+            let bytes: &[u8] = row.try_get_unchecked(i)?;
+            let text = || std::str::from_utf8(bytes).map_or_else(|_| Value::from(hex_text(bytes)), Value::from);
+            too_large(bytes.len()).unwrap_or_else(text)
         }
     })
 }

@@ -10,19 +10,23 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec},
+    executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec, limits},
     expr::{Scope, Template},
 };
 use async_trait::async_trait;
 use std::{fmt::Display, sync::Arc};
 
 /// `db: "postgres://…"`, `"mysql://…"`, `"sqlite:///path"` or `db: path`; placeholders are allowed.
-pub struct DatabaseSpec(Template);
+pub struct DatabaseSpec {
+    address: Template,
+    /// How many bytes of rows are kept.
+    limit: usize,
+}
 
 impl DatabaseSpec {
     /// Parses the whole map of a target.
     pub fn compile(body: &mut Body<'_>) -> Option<DatabaseSpec> {
-        body.keys(&["db"]).then_some(())?;
+        body.keys(&["db", "limit"]).then_some(())?;
         let Some(node) = body.get("db") else {
             body.missing("db");
             return None;
@@ -36,14 +40,14 @@ impl DatabaseSpec {
             });
             return None;
         }
-        Some(DatabaseSpec(template))
+        Some(DatabaseSpec { address: template, limit: body.limit(limits::ROWS_BYTES) })
     }
 }
 
 #[async_trait]
 impl TargetSpec for DatabaseSpec {
     async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
-        let text = self.0.render_text(scope)?;
+        let text = self.address.render_text(scope)?;
         let url = without_password(&text);
         let invalid = |e: &dyn Display| ActionError::Invalid(format!("invalid database address `{url}`: {e}"));
         let opened = match Address::parse(&text).map_err(|e| invalid(&e))? {
@@ -57,13 +61,13 @@ impl TargetSpec for DatabaseSpec {
             scope.secrets().add("database-password", password);
         }
         scope.secrets().add_ordinary(&url);
-        let database = Database::new(server, address);
+        let database = Database::new(server, address, self.limit);
         database.lease().await?.release();
         Ok(Arc::new(database))
     }
 
     fn address(&self, scope: &Scope) -> String {
-        without_password(&self.0.render_known(scope))
+        without_password(&self.address.render_known(scope))
     }
 }
 

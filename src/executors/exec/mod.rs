@@ -5,7 +5,7 @@ mod tests;
 
 use crate::{
     diagnostic::Diagnostic,
-    executor::{Action, ActionContext, ActionError, Body, Executor, Output, TargetSpec},
+    executor::{Action, ActionContext, ActionError, Body, Executor, Output, TargetSpec, limits},
     expr::{Template, Tree},
     value::Value,
     yaml::{Kind, wrong_type},
@@ -38,7 +38,7 @@ impl Executor for Exec {
     }
 
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {
-        if !body.keys(&["run", "stdin", "env"]) && !matches!(body.node.kind, Kind::Map(_)) {
+        if !body.keys(&["run", "stdin", "env", "limit"]) && !matches!(body.node.kind, Kind::Map(_)) {
             return None;
         }
         let words = compile_words(body);
@@ -52,7 +52,8 @@ impl Executor for Exec {
                 body.problem(Diagnostic::error("invalid-variable", &key.span.clone(), m));
             }
         }
-        Some(Box::new(Program { words: words?, stdin, env }))
+        let limit = body.limit(limits::OUTPUT_BYTES);
+        Some(Box::new(Program { words: words?, stdin, env, limit }))
     }
 
     fn target(&self, body: &mut Body<'_>) -> Option<Box<dyn TargetSpec>> {
@@ -88,6 +89,7 @@ struct Program {
     words: Vec<Tree>,
     stdin: Option<Template>,
     env: Vec<(String, Tree)>,
+    limit: usize,
 }
 
 #[async_trait]
@@ -126,7 +128,7 @@ impl Action for Program {
         for (name, tree) in &self.env {
             env.push((name.clone(), render_word(&cx.render_tree(tree)?)?));
         }
-        run::run(cx, &run::Command { words, stdin, env }).await
+        run::run(cx, &run::Command { words, stdin, env, limit: self.limit }).await
     }
 }
 

@@ -2,8 +2,8 @@
 //! killed.
 use crate::{
     event::EvidenceKind,
-    executor::{ActionContext, ActionError, Output, Started, shell_word},
-    executors::{process_group::ProcessGroup, received_secrets},
+    executor::{ActionContext, ActionError, Output, Started, limits::size, shell_word},
+    executors::{process_group::ProcessGroup, processing::process, received_secrets},
     value::Value,
 };
 use std::{
@@ -14,8 +14,6 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
-/// Limit per output stream; the rest is discarded.
-const MAX_STREAM_BYTES: usize = 32 << 20;
 /// How long to read on after the program has ended, if a process that left its group keeps a stream open.
 const STREAM_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -25,6 +23,8 @@ pub(super) struct Command {
     pub words: Vec<String>,
     pub stdin: Option<String>,
     pub env: Vec<(String, String)>,
+    /// How many bytes of each output stream are kept; the rest is discarded.
+    pub limit: usize,
 }
 
 impl Command {
@@ -60,11 +60,11 @@ pub(super) async fn run(cx: &ActionContext<'_>, command: &Command) -> Result<Out
         }
         _ => ActionError::Unreachable(format!("cannot run `{program}`: {e}")),
     };
-    let mut process = ProcessGroup::command(program, arguments, &cx.run.dir).map_err(failed)?;
-    process.envs(command.env.iter().map(|(k, v)| (k, v)));
-    process.stdin(if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-    process.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut group = ProcessGroup::spawn(&mut process).map_err(failed)?;
+    let mut program_command = ProcessGroup::command(program, arguments, &cx.run.dir).map_err(failed)?;
+    program_command.envs(command.env.iter().map(|(k, v)| (k, v)));
+    program_command.stdin(if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+    program_command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut group = ProcessGroup::spawn(&mut program_command).map_err(failed)?;
     cx.mark_sent();
     let (stdin, stdout, stderr) = (group.leader.stdin.take(), group.leader.stdout.take(), group.leader.stderr.take());
     let write_stdin = async {
@@ -73,7 +73,7 @@ pub(super) async fn run(cx: &ActionContext<'_>, command: &Command) -> Result<Out
             let _ = pipe.write_all(text.as_bytes()).await;
         }
     };
-    let (mut out, mut err) = (Stream::default(), Stream::default());
+    let (mut out, mut err) = (Stream::new(command.limit), Stream::new(command.limit));
     let status = {
         let streams = async { tokio::join!(write_stdin, out.read(stdout), err.read(stderr)) };
         tokio::pin!(streams);
@@ -90,13 +90,21 @@ pub(super) async fn run(cx: &ActionContext<'_>, command: &Command) -> Result<Out
     let status = status.map_err(failed)?;
     group.kill();
     if out.truncated || err.truncated {
-        cx.note(EvidenceKind::Note, "the output was cut at 32 MiB");
+        cx.note(EvidenceKind::Note, cut(command.limit));
     }
-    let (out_missing, err_missing) = (out.missing(), err.missing());
-    let (exit, out, err) = (exit_code(status), out.into_text(), err.into_text());
-    [&out, &err].into_iter().for_each(|text| received_secrets::add_from_text(cx, text));
+    let exit = exit_code(status);
+    let convert = |stream: Stream| {
+        process(cx, stream.bytes.len(), move || {
+            let (missing, text) = (stream.missing(), stream.into_text());
+            let secrets = received_secrets::find_in_body(&Value::Null, &text);
+            (text, missing, secrets)
+        })
+    };
+    let (out, out_missing, out_secrets) = convert(out).await;
+    let (err, err_missing, err_secrets) = convert(err).await;
+    [out_secrets, err_secrets].into_iter().for_each(|secrets| secrets.add_to(cx));
     cx.note(EvidenceKind::Response, format!("{status}\n{out}{err}"));
-    let readable = |mut text: String, missing: Option<&str>| match missing {
+    let readable = |mut text: String, missing: Option<String>| match missing {
         None => Value::from(text),
         Some(reason) => {
             cx.secrets.trim_cut(&mut text);
@@ -117,28 +125,36 @@ fn exit_code(status: ExitStatus) -> i64 {
 }
 
 /// The output read so far, kept if reading is abandoned.
-#[derive(Default)]
 struct Stream {
     bytes: Vec<u8>,
+    limit: usize,
     truncated: bool,
 }
 
+fn cut(limit: usize) -> String {
+    format!("the output was cut at {} (`limit`)", size(limit))
+}
+
 impl Stream {
+    fn new(limit: usize) -> Stream {
+        Stream { bytes: vec![], limit, truncated: false }
+    }
+
     async fn read(&mut self, from: Option<impl AsyncRead + Unpin>) {
         let Some(mut from) = from else { return };
         let mut block = vec![0; 16 << 10];
         while let Ok(n @ 1..) = from.read(&mut block).await {
-            let room = (MAX_STREAM_BYTES - self.bytes.len()).min(n);
+            let room = (self.limit - self.bytes.len()).min(n);
             self.bytes.extend_from_slice(&block[..room]);
             self.truncated |= room < n;
         }
     }
 
     /// Why the text is not what was printed.
-    fn missing(&self) -> Option<&'static str> {
+    fn missing(&self) -> Option<String> {
         match self.truncated {
-            true => Some("the output was cut at 32 MiB"),
-            false => std::str::from_utf8(&self.bytes).err().map(|_| "the output has bytes that are not UTF-8"),
+            true => Some(cut(self.limit)),
+            false => std::str::from_utf8(&self.bytes).err().map(|_| "the output has bytes that are not UTF-8".into()),
         }
     }
 

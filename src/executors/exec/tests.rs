@@ -115,8 +115,16 @@ async fn large_input_and_output_does_not_block() {
     // Unread input is not an error.
     assert_eq!(parts(&large.perform("{ run: [true], stdin: '${text}' }").await.unwrap()).0, 0);
     let out = s.perform("{ run: [head, -c, 40000000, /dev/zero] }").await.unwrap();
-    assert_eq!(parts(&out).1.len(), 32 << 20);
-    assert!(s.evidence(EvidenceKind::Note)[0].contains("32 MiB"));
+    assert_eq!(parts(&out).1.len(), 16 << 20);
+    assert!(s.evidence(EvidenceKind::Note)[0].contains("16 MiB"));
+    let out = s.perform("{ run: [yes], limit: 1 KiB }");
+    let out = tokio::time::timeout(std::time::Duration::from_secs(1), out).await;
+    assert!(out.is_err(), "the rest is discarded, and the program goes on");
+    let out = s.perform("{ run: [head, -c, 5000, /dev/zero], limit: 1 KiB }").await.unwrap();
+    assert_eq!(
+        out.value.get("stdout").unwrap().incomplete().unwrap().as_ref(),
+        "the output was cut at 1 KiB (`limit`)"
+    );
 }
 
 #[tokio::test]

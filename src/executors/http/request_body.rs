@@ -2,6 +2,7 @@
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionContext, ActionError, Body},
+    executors::processing::read_file_up_to,
     expr::{Template, Tree},
     value::Value,
     yaml::{Kind, Node, wrong_type},
@@ -244,11 +245,6 @@ async fn read_file(cx: &ActionContext<'_>, path: &str) -> Result<(PathBuf, Bytes
     let path = cx.run.dir.join(path);
     let unreadable =
         |e: std::io::Error| ActionError::Invalid(format!("cannot read the file `{}`: {e}", path.display()));
-    let size = tokio::fs::metadata(&path).await.map_err(unreadable)?.len();
-    if size > MAX_FILE_BYTES {
-        let message = format!("expected a file of at most 256 MiB, found {size} bytes in `{}`", path.display());
-        return Err(ActionError::Invalid(message));
-    }
-    let bytes = tokio::fs::read(&path).await.map_err(unreadable)?;
+    let bytes = read_file_up_to(&path, MAX_FILE_BYTES).await.map_err(unreadable)?;
     Ok((path, bytes.into()))
 }

@@ -4,9 +4,13 @@ use super::{
     decode::{DecodeError, decode},
 };
 use crate::{
-    executor::{ActionContext, ActionError, Started},
+    executor::{
+        ActionContext, ActionError, Started,
+        limits::{self, size},
+    },
     executors::{
         net::{decode_text, joined_headers, json_body, readable},
+        processing::process,
         received_secrets,
     },
     value::{Map, Value},
@@ -73,10 +77,30 @@ impl Missing {
 impl ReadBody {
     /// Reads at most `limit` bytes, decoded unless `raw`. The secrets in it are known from now on.
     pub async fn read(cx: &ActionContext<'_>, response: &mut Response, limit: usize, raw: bool) -> ReadBody {
-        let (mut bytes, mut missing) = read_bytes(response, limit).await;
-        if !raw {
-            let codings = content_codings(response.headers());
-            match decode(&codings, std::mem::take(&mut bytes), limit) {
+        let (bytes, missing) = read_bytes(response, limit).await;
+        let codings = if raw { vec![] } else { content_codings(response.headers()) };
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_string();
+        let size = if codings.is_empty() { bytes.len() } else { limit };
+        let work = move || ReadBody::of(bytes, missing, &codings, &content_type, limit);
+        let (mut body, secrets) = process(cx, size, work).await;
+        secrets.add_to(cx);
+        if body.missing.is_some() {
+            cx.secrets.trim_cut(&mut body.text);
+        }
+        body
+    }
+
+    /// Decodes and parses what was read, and finds the secrets in it.
+    fn of(
+        mut bytes: Vec<u8>,
+        mut missing: Option<Missing>,
+        codings: &[String],
+        content_type: &str,
+        limit: usize,
+    ) -> (ReadBody, received_secrets::Found) {
+        if !codings.is_empty() {
+            match decode(codings, std::mem::take(&mut bytes), limit) {
                 Ok(decoded) => bytes = decoded,
                 Err(DecodeError::Invalid(part, e)) => {
                     bytes = part;
@@ -89,20 +113,16 @@ impl ReadBody {
                 missing = Some(Missing::Limit(limit));
             }
         }
-        let content_type = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let json = match &missing {
-            None => json_body(content_type, &bytes),
+            None => json_body(content_type, &bytes, limits::decoded_bytes(limit)),
             Some(broken @ Missing::Broken(_)) => Value::unset(broken.reason()),
             Some(own_limit) => Value::partial(Value::Null, own_limit.reason()),
         };
-        let (mut text, unreadable) = decode_text(content_type, bytes);
-        received_secrets::add_from_body(cx, &json, &text);
-        if missing.is_some() {
-            cx.secrets.trim_cut(&mut text);
-        }
+        let (text, unreadable) = decode_text(content_type, bytes);
+        let secrets = received_secrets::find_in_body(&json, &text);
         // the limit can cut a character
         let unreadable = unreadable.filter(|_| missing.is_none());
-        ReadBody { json, text, unreadable, missing }
+        (ReadBody { json, text, unreadable, missing }, secrets)
     }
 }
 
@@ -173,15 +193,6 @@ async fn read_bytes(response: &mut Response, limit: usize) -> (Vec<u8>, Option<M
 pub(super) fn content_codings(headers: &HeaderMap) -> Vec<String> {
     let values = headers.get_all(CONTENT_ENCODING).iter().filter_map(|v| v.to_str().ok());
     values.flat_map(|v| v.split(',')).map(|c| c.trim().to_ascii_lowercase()).filter(|c| !c.is_empty()).collect()
-}
-
-/// A number of bytes for people: `64 KiB`.
-fn size(bytes: usize) -> String {
-    match bytes {
-        n if n % (1 << 20) == 0 => format!("{} MiB", n >> 20),
-        n if n % (1 << 10) == 0 => format!("{} KiB", n >> 10),
-        n => format!("{n} bytes"),
-    }
 }
 
 /// The cookies of `Set-Cookie` by name: the value as received and decoded, and the attributes. A name that is set several

@@ -2,13 +2,12 @@
 use super::response;
 use crate::{
     diagnostic::Diagnostic,
-    executor::Body,
+    executor::{Body, limits},
     expr::{Expression, Tree},
     yaml::{Kind, Node},
 };
 use std::{num::NonZeroUsize, time::Duration};
 
-const DEFAULT_BODY_LIMIT_BYTES: usize = 32 << 20;
 /// With `follow: true`.
 const DEFAULT_MAX_REDIRECTS: usize = 10;
 const DEFAULT_STREAM_DURATION: Duration = Duration::from_secs(5);
@@ -33,7 +32,7 @@ pub(super) struct StreamOptions {
 
 impl Default for ResponseOptions {
     fn default() -> Self {
-        ResponseOptions { max_redirects: 0, body_limit: DEFAULT_BODY_LIMIT_BYTES, stream: None }
+        ResponseOptions { max_redirects: 0, body_limit: limits::BODY_BYTES, stream: None }
     }
 }
 
@@ -44,7 +43,7 @@ impl ResponseOptions {
         let defaults = ResponseOptions::default();
         ResponseOptions {
             max_redirects: compile_follow(body).unwrap_or(defaults.max_redirects),
-            body_limit: compile_limit(body).unwrap_or(defaults.body_limit),
+            body_limit: body.limit(defaults.body_limit),
             stream: compile_stream(body),
         }
     }
@@ -87,17 +86,6 @@ fn compile_follow(body: &mut Body<'_>) -> Option<usize> {
     }
 }
 
-fn compile_limit(body: &mut Body<'_>) -> Option<usize> {
-    let node = body.get("limit").cloned()?;
-    let text = node.to_value().to_string();
-    let size = parse_size(&text);
-    if size.is_none() {
-        let message = format!("expected a size like `500`, `64 KiB` or `10 MiB`, found `{text}`");
-        body.problem(Diagnostic::error("invalid-size", &node.span, message));
-    }
-    size
-}
-
 fn compile_stream(body: &mut Body<'_>) -> Option<StreamOptions> {
     let (events, messages) = (body.get("events").cloned(), body.get("messages").cloned());
     if let (Some(_), Some(node)) = (&events, &messages) {
@@ -127,36 +115,5 @@ impl StreamOptions {
         let count = body.literal("count", "a whole number of at least 1").map(NonZeroUsize::get);
         let within = body.duration("within", "`500ms`, `30s` or `1m30s`").unwrap_or(DEFAULT_STREAM_DURATION);
         Some(StreamOptions { send, until, count, within })
-    }
-}
-
-/// Parses `500`, `64 KiB` or `10MB` into bytes.
-fn parse_size(text: &str) -> Option<usize> {
-    let text = text.trim();
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let factor = match unit.trim() {
-        "" | "B" => 1,
-        "kB" | "KB" => 1000,
-        "KiB" => 1 << 10,
-        "MB" => 1_000_000,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    number.parse::<usize>().ok()?.checked_mul(factor).filter(|n| *n > 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_size;
-
-    #[test]
-    fn parses_sizes_and_refuses_other_texts() {
-        for (text, bytes) in [("500", 500), ("64 KiB", 65536), ("2MB", 2_000_000), (" 1 GiB ", 1 << 30)] {
-            assert_eq!(parse_size(text), Some(bytes), "{text}");
-        }
-        for text in ["", "0", "MiB", "1.5 MiB", "-1", "1 parsec", "99999999999999999999", "99999999999 GiB"] {
-            assert_eq!(parse_size(text), None, "{text}");
-        }
     }
 }

@@ -7,16 +7,23 @@ use super::{
 };
 use crate::{
     event::EvidenceKind,
-    executor::{ActionContext, ActionError, Output, Started},
-    executors::{error_chain::error_chain, received_secrets},
+    executor::{ActionContext, ActionError, Output, Started, limits},
+    executors::{error_chain::error_chain, processing::process, received_secrets},
     value::{Map, Value, json},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use futures::{SinkExt, StreamExt, stream::BoxStream};
+use bytes::Bytes;
+use futures::{SinkExt, Stream, StreamExt, future::ready, stream::BoxStream};
 use jiff::Timestamp;
 use reqwest::{Response, Upgraded};
 use sse_stream::{Sse, SseStream};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout_at},
@@ -29,7 +36,8 @@ use tokio_tungstenite::{
     },
 };
 
-const MAX_MESSAGES: usize = 10_000;
+/// What a message takes in memory beside its data.
+const MESSAGE_BYTES: usize = 600;
 
 /// A stream and the messages received so far.
 struct OpenStream {
@@ -39,8 +47,14 @@ struct OpenStream {
     messages: Vec<Value>,
     /// The last id of a server-sent event, which later events without one keep.
     last_id: Option<String>,
+    /// A message that was received and not yet parsed.
+    pending: Option<RawMessage>,
+    /// The text of the messages, and what they take in memory.
     received_bytes: usize,
+    decoded_bytes: usize,
     max_bytes: usize,
+    /// Whether the source has ended at the limit.
+    is_full: Arc<AtomicBool>,
     cut: bool,
     /// Why messages may be missing.
     missing: Option<String>,
@@ -73,8 +87,12 @@ pub(super) async fn open(
     let reason = "the response is a stream: `messages` has what arrived";
     let mut head = response::output_without_body(&response, timing, reason);
     head.extend(followed);
+    let is_full = Arc::new(AtomicBool::new(false));
     let source = match &options.send {
-        None => MessageSource::Events(SseStream::from_bytes_stream(Box::pin(response.bytes_stream())).boxed()),
+        None => {
+            let bytes = up_to(max_bytes, is_full.clone(), response.bytes_stream());
+            MessageSource::Events(SseStream::from_bytes_stream(bytes.boxed()).boxed())
+        }
         Some(_) => match upgrade(response, max_bytes).await {
             Ok(mut socket) => {
                 send_first_messages(cx, options, &mut socket).await?;
@@ -88,8 +106,11 @@ pub(super) async fn open(
         head,
         messages: vec![],
         last_id: None,
+        pending: None,
         received_bytes: 0,
+        decoded_bytes: 0,
         max_bytes,
+        is_full,
         cut: false,
         missing: None,
         closed: Value::Null,
@@ -97,6 +118,25 @@ pub(super) async fn open(
     stream.receive(cx, options, Instant::now() + options.within, options.count).await;
     let value = stream.output(sent_at.elapsed());
     Ok(Output::new(value, exchange.started).with_cursor(SharedStream::new(Mutex::new(stream))))
+}
+
+/// The bytes of a stream up to a limit, since a single event may never end. Sets `is_full` if there are more.
+fn up_to<E>(
+    max_bytes: usize,
+    is_full: Arc<AtomicBool>,
+    stream: impl Stream<Item = Result<Bytes, E>>,
+) -> impl Stream<Item = Result<Bytes, E>> {
+    stream.scan(max_bytes, move |room, chunk| {
+        if is_full.load(Ordering::SeqCst) {
+            return ready(None);
+        }
+        let chunk = chunk.map(|bytes| {
+            is_full.store(bytes.len() > *room, Ordering::SeqCst);
+            bytes.slice(..bytes.len().min(*room))
+        });
+        *room -= chunk.as_ref().map_or(0, Bytes::len);
+        ready(Some(chunk))
+    })
 }
 
 async fn upgrade(response: Response, max_bytes: usize) -> reqwest::Result<WebSocketStream<Upgraded>> {
@@ -157,6 +197,7 @@ impl OpenStream {
         while self.closed == Value::Null && !self.cut && count.is_none_or(|n| self.messages.len() < n) {
             match timeout_at(deadline, self.next_message(cx)).await {
                 Err(_) => break,
+                Ok(Err(_)) if self.is_full.load(Ordering::SeqCst) => self.cut_off(cx),
                 Ok(Err(End { closed, broken })) => {
                     self.closed = closed;
                     self.missing = broken.map(|why| format!("the stream broke off: {why}"));
@@ -165,11 +206,9 @@ impl OpenStream {
                     let until = options.until.as_ref();
                     let done = until.is_some_and(|e| e.holds(&cx.scope.with("it", message.clone())).unwrap_or(false));
                     self.messages.push(message);
-                    if self.messages.len() == MAX_MESSAGES || self.received_bytes > self.max_bytes {
-                        self.cut = true;
-                        let note = format!("more than {MAX_MESSAGES} messages, or more bytes than `limit`");
-                        self.missing = Some(format!("{note}: the rest of the stream was not read"));
-                        cx.note(EvidenceKind::Note, self.missing.clone().unwrap_or_default());
+                    let max_decoded = limits::decoded_bytes(self.max_bytes);
+                    if self.received_bytes > self.max_bytes || self.decoded_bytes > max_decoded {
+                        self.cut_off(cx);
                     }
                     if done {
                         break;
@@ -186,15 +225,37 @@ impl OpenStream {
         }
     }
 
+    /// Reads no more, because of the limit.
+    fn cut_off(&mut self, cx: &ActionContext<'_>) {
+        self.cut = true;
+        let missing = format!("the stream is longer than {}: the rest was not read", limits::size(self.max_bytes));
+        cx.note(EvidenceKind::Note, missing.as_str());
+        self.missing = Some(missing);
+    }
+
     async fn next_message(&mut self, cx: &ActionContext<'_>) -> Result<Value, End> {
-        let (event, id, text) = match &mut self.source {
-            MessageSource::Events(events) => next_event(events, &mut self.last_id).await?,
-            MessageSource::WebSocket(socket) => next_frame(socket).await?,
+        let raw = match self.pending.take() {
+            Some(raw) => raw,
+            None => match &mut self.source {
+                MessageSource::Events(events) => next_event(events, &mut self.last_id).await?,
+                MessageSource::WebSocket(socket) => next_frame(socket).await?,
+            },
         };
-        self.received_bytes += text.len();
-        let json = text.trim_start().starts_with(['{', '[']).then(|| json::read(&text));
-        let data = json.and_then(Result::ok).unwrap_or_else(|| Value::text(&text));
-        received_secrets::add_from_body(cx, &data, &text);
+        // kept in case that parsing is abandoned at a deadline
+        self.pending = Some(raw.clone());
+        let (event, id, text) = raw;
+        let (size, max_decoded) = (text.len(), limits::decoded_bytes(self.max_bytes));
+        let parse = move || {
+            let json = text.trim_start().starts_with(['{', '[']).then(|| json::read_within(&text, max_decoded));
+            let data = json.and_then(Result::ok).unwrap_or_else(|| Value::Text(text.clone()));
+            let secrets = received_secrets::find_in_body(&data, &text);
+            (data, secrets)
+        };
+        let (data, secrets) = process(cx, size, parse).await;
+        secrets.add_to(cx);
+        self.pending = None;
+        self.received_bytes += size;
+        self.decoded_bytes += data.memory() + MESSAGE_BYTES;
         Ok(Value::map([
             ("at".into(), Value::Time(Timestamp::now())),
             ("event".into(), event.into()),
@@ -221,7 +282,7 @@ impl OpenStream {
 }
 
 /// The name of the event, its id and its text.
-type RawMessage = (String, Option<String>, String);
+type RawMessage = (String, Option<String>, Arc<str>);
 
 async fn next_event(
     events: &mut BoxStream<'static, Result<Sse, sse_stream::Error>>,
@@ -237,7 +298,7 @@ async fn next_event(
                 }
                 // By the specification, an event without data is ignored, but its id counts.
                 if let Some(data) = data {
-                    return Ok((event.unwrap_or_else(|| "message".into()), last_id.clone(), data));
+                    return Ok((event.unwrap_or_else(|| "message".into()), last_id.clone(), data.into()));
                 }
             }
         }
@@ -249,8 +310,8 @@ async fn next_frame(socket: &mut WebSocketStream<Upgraded>) -> Result<RawMessage
         match socket.next().await {
             None => return Err(End::closed(None, "the server closed the connection".into())),
             Some(Err(e)) => return Err(End::broken(e.to_string())),
-            Some(Ok(Message::Text(text))) => return Ok(("text".into(), None, text.to_string())),
-            Some(Ok(Message::Binary(bytes))) => return Ok(("binary".into(), None, STANDARD.encode(bytes))),
+            Some(Ok(Message::Text(text))) => return Ok(("text".into(), None, text.as_str().into())),
+            Some(Ok(Message::Binary(bytes))) => return Ok(("binary".into(), None, STANDARD.encode(bytes).into())),
             Some(Ok(Message::Close(frame))) => {
                 let code = frame.as_ref().map(|f| u16::from(f.code).into());
                 return Err(End::closed(code, frame.map_or(String::new(), |f| f.reason.to_string())));

@@ -150,7 +150,10 @@ impl Cluster {
     pub fn watch(&self, path: &str, field_selector: &str) -> Arc<Watch> {
         let mut watches = self.watches.lock();
         let key = (path.to_string(), field_selector.to_string());
-        watches.entry(key).or_insert_with(|| Watch::new(self.api.client.clone(), path, field_selector)).clone()
+        watches
+            .entry(key)
+            .or_insert_with(|| Watch::new(self.api.client.clone(), path, field_selector, self.api.limit))
+            .clone()
     }
 }
 

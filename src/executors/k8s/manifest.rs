@@ -2,6 +2,7 @@
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionContext, ActionError, Body},
+    executors::processing::read_text,
     expr::{Template, Tree},
     value::Value,
     yaml::{Kind as NodeKind, Node, wrong_type},
@@ -89,7 +90,7 @@ impl RenderedManifests {
 
 async fn read_documents(path: &Path) -> Result<Vec<Json>, ActionError> {
     let name = path.display();
-    let text = tokio::fs::read_to_string(path).await.map_err(|e| match e.kind() {
+    let text = read_text(path).await.map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => ActionError::Invalid(format!("manifest file `{name}` does not exist")),
         _ => ActionError::Invalid(format!("cannot read manifest file `{name}`: {e}")),
     })?;

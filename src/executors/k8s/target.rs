@@ -1,7 +1,7 @@
 //! Parses the target's entry in an environment, connects it, and implements `Target` for the open cluster.
 use super::{cluster::Cluster, probe};
 use crate::{
-    executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec},
+    executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec, limits},
     executors::apiserver::AccessSpec,
     expr::Scope,
     yaml::{Kind, wrong_type},
@@ -34,7 +34,7 @@ impl ClusterSpec {
             }
         }
         let mut body = body.part(node);
-        body.keys(&AccessSpec::KEYS).then(|| ClusterSpec(AccessSpec::compile(&mut body)))
+        body.keys(&AccessSpec::KEYS).then(|| ClusterSpec(AccessSpec::compile(&mut body, limits::CLUSTER_BYTES)))
     }
 }
 

@@ -5,22 +5,27 @@
 //! order within a resource is documented. If a server's versions are not numbers, the watch is refused and waiters
 //! poll.
 use super::objects::{ObjectKey, ObjectList, Objects, object_key};
-use crate::{executors::apiserver::percent_encoded, value::Value};
-use futures::TryStreamExt;
-use http::Request;
-use kube::{client::Client, core::WatchEvent};
+use crate::{
+    executors::{
+        apiserver::{BodyError, BodyReader, percent_encoded},
+        processing::off_thread,
+    },
+    value::Value,
+};
+use http::{HeaderValue, Request, header};
+use kube::{
+    client::{Body, Client},
+    core::WatchEvent,
+};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value as Json;
 use std::{
     collections::{BTreeMap, VecDeque},
-    pin::pin,
     sync::Arc,
     time::Duration,
 };
 use tokio::{sync::Notify, task::AbortHandle};
 
-/// Beyond it, entries are dropped even if a waiter needs them; the watch then restarts at that waiter's version.
-const MAX_HISTORY_ENTRIES: usize = 10_000;
 const MIN_BACKOFF: Duration = Duration::from_millis(10);
 const MAX_BACKOFF: Duration = Duration::from_millis(500);
 /// A connection that lasted this long resets the back-off.
@@ -34,6 +39,8 @@ pub struct Watch {
     client: Client,
     path: String,
     field_selector: String,
+    /// In bytes, of an event, of a list, and of the history.
+    limit: usize,
     state: Mutex<State>,
     /// Notified when the history or the status changes.
     pub changed: Notify,
@@ -43,6 +50,9 @@ pub struct Watch {
 #[derive(Default)]
 struct State {
     entries: VecDeque<Entry>,
+    /// The size of each entry in bytes, and their sum.
+    sizes: VecDeque<usize>,
+    total: usize,
     /// The history is complete after this version.
     start: u64,
     /// The version of the last event.
@@ -53,6 +63,22 @@ struct State {
     /// The versions of all holds, with their number.
     holds: BTreeMap<u64, usize>,
     task: Option<AbortHandle>,
+}
+
+impl State {
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.sizes.clear();
+        self.total = 0;
+    }
+
+    /// Drops the oldest entry. If a waiter needs it, the watch restarts at that waiter's version.
+    fn drop_first(&mut self) {
+        if let Some(entry) = self.entries.pop_front() {
+            self.start = entry.version().max(self.start);
+            self.total -= self.sizes.pop_front().unwrap_or_default();
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -108,11 +134,12 @@ impl Drop for Hold {
 }
 
 impl Watch {
-    pub fn new(client: Client, path: &str, field_selector: &str) -> Arc<Watch> {
+    pub fn new(client: Client, path: &str, field_selector: &str, limit: usize) -> Arc<Watch> {
         Arc::new(Watch {
             client,
             path: path.to_string(),
             field_selector: field_selector.to_string(),
+            limit,
             state: Mutex::default(),
             changed: Notify::new(),
             reconnect: Notify::new(),
@@ -170,7 +197,7 @@ impl Watch {
         let mut state = self.lock();
         if state.status != WatchStatus::Idle && version < state.start {
             // Other waiters get their entries again, and skip the versions that they have observed.
-            state.entries.clear();
+            state.clear();
             (state.start, state.end) = (version, version);
             state.epoch += 1;
             drop(state);
@@ -191,7 +218,7 @@ impl Watch {
     }
 
     /// Adds an entry and drops those that no hold needs. False if the history has restarted since `epoch`.
-    fn push(&self, epoch: u64, entry: Entry) -> bool {
+    fn push(&self, epoch: u64, entry: Entry, size: usize) -> bool {
         let mut state = self.lock();
         if state.epoch != epoch {
             return false;
@@ -199,28 +226,45 @@ impl Watch {
         state.end = entry.version().max(state.end);
         if let Entry::Relist { .. } = entry {
             // It replaces all entries before it.
-            state.entries.clear();
+            state.clear();
             state.start = 0;
         }
         state.entries.push_back(entry);
+        state.sizes.push_back(size);
+        state.total += size;
         let needed = state.holds.keys().next().copied().unwrap_or(state.end);
-        while state.entries.front().is_some_and(|e| e.version() <= needed) || state.entries.len() > MAX_HISTORY_ENTRIES
-        {
-            if let Some(e) = state.entries.pop_front() {
-                state.start = e.version().max(state.start);
+        while let Some(first) = state.entries.front() {
+            let is_full = state.total > self.limit && state.entries.len() > 1;
+            if first.version() > needed && !is_full {
+                break;
             }
+            state.drop_first();
         }
         drop(state);
         self.changed.notify_waiters();
         true
     }
 
-    fn request(&self, query: &str) -> Option<Request<Vec<u8>>> {
+    fn request(&self, query: &str) -> Option<Request<Body>> {
         let mut uri = format!("{}?{query}", self.path);
         if !self.field_selector.is_empty() {
             uri = format!("{uri}&fieldSelector={}", percent_encoded(&self.field_selector));
         }
-        Request::get(uri).header(http::header::ACCEPT, "application/json").body(vec![]).ok()
+        Request::get(uri).header(header::ACCEPT, "application/json").body(Body::empty()).ok()
+    }
+
+    /// Sends a request; the body of its response arrives line by line.
+    async fn send(&self, request: Request<Body>) -> Result<BodyReader, StreamEnd> {
+        let response = self.client.send(request).await.map_err(|_| StreamEnd::Disconnected)?;
+        let (status, is_success) = (response.status().as_u16(), response.status().is_success());
+        let body = BodyReader::new(response.into_body(), self.limit);
+        if is_success {
+            return Ok(body);
+        }
+        let (text, _) = body.read().await;
+        let message = serde_json::from_slice::<Json>(&text).ok();
+        let message = message.as_ref().and_then(|json| json["message"].as_str()).unwrap_or("no reason");
+        Err(StreamEnd::of_status(status, message))
     }
 
     /// Reads one watch request until it ends.
@@ -232,32 +276,41 @@ impl Watch {
         let query = format!(
             "watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_TIMEOUT_SECONDS}&resourceVersion={position}"
         );
-        let Some(request) = self.request(&query) else { return StreamEnd::Refused("invalid path".into()) };
-        let mut events = match self.client.request_events::<Json>(request).await {
-            Ok(events) => pin!(events),
-            Err(kube::Error::Api(status)) => return StreamEnd::of_status(status.code, &status.message),
-            Err(_) => return StreamEnd::Disconnected,
+        let Some(mut request) = self.request(&query) else { return StreamEnd::Refused("invalid path".into()) };
+        // servers compress each event on its own, and the client decompresses only the first one
+        request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let mut body = match self.send(request).await {
+            Ok(body) => body,
+            Err(end) => return end,
         };
         self.set_status(WatchStatus::Streaming);
         loop {
-            let entry = match events.try_next().await {
-                Ok(Some(WatchEvent::Added(o) | WatchEvent::Modified(o))) => change(o, false),
-                Ok(Some(WatchEvent::Deleted(o))) => change(o, true),
-                Ok(Some(WatchEvent::Bookmark(b))) => {
+            let line = match body.line().await {
+                Ok(Some(line)) => line,
+                Ok(None) | Err(BodyError::Broken(_)) => return StreamEnd::Disconnected,
+                Err(long @ BodyError::TooLong(_)) => {
+                    return StreamEnd::Refused(format!("an event was not read: {long}"));
+                }
+            };
+            let size = line.len();
+            let event = off_thread(size, move || serde_json::from_slice::<WatchEvent<Json>>(&line));
+            let entry = match event.await {
+                Ok(WatchEvent::Added(o) | WatchEvent::Modified(o)) => change(o, false),
+                Ok(WatchEvent::Deleted(o)) => change(o, true),
+                Ok(WatchEvent::Bookmark(b)) => {
                     let mut state = self.lock();
                     if let (true, Ok(v)) = (state.epoch == epoch, b.metadata.resource_version.parse::<u64>()) {
                         state.end = v.max(state.end);
                     }
                     continue;
                 }
-                Ok(Some(WatchEvent::Error(status))) => return StreamEnd::of_status(status.code, &status.message),
-                Err(kube::Error::Api(status)) => return StreamEnd::of_status(status.code, &status.message),
-                Ok(None) | Err(_) => return StreamEnd::Disconnected,
+                Ok(WatchEvent::Error(status)) => return StreamEnd::of_status(status.code, &status.message),
+                Err(_) => return StreamEnd::Disconnected,
             };
             let Some(entry) = entry else {
                 return StreamEnd::Refused("expected numeric resourceVersions, found others".into());
             };
-            if !self.push(epoch, entry) {
+            if !self.push(epoch, entry, size) {
                 return StreamEnd::Disconnected;
             }
         }
@@ -267,11 +320,15 @@ impl Watch {
     async fn relist(&self) -> bool {
         let epoch = self.lock().epoch;
         let Some(request) = self.request("limit=0") else { return false };
-        let Ok(json) = self.client.request::<Json>(request).await else { return false };
-        let Ok(ObjectList { version: Some(version), objects, next_page: None, .. }) = ObjectList::parse(json) else {
+        let Ok(body) = self.send(request).await else { return false };
+        let (bytes, None) = body.read().await else { return false };
+        let size = bytes.len();
+        let parse = move || serde_json::from_slice(&bytes).ok().and_then(|json| ObjectList::parse(json).ok());
+        let Some(ObjectList { version: Some(version), objects, next_page: None, .. }) = off_thread(size, parse).await
+        else {
             return false;
         };
-        self.push(epoch, Entry::Relist { version, objects: Arc::new(objects) })
+        self.push(epoch, Entry::Relist { version, objects: Arc::new(objects) }, size)
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Printed {
 }
 
 /// Runs a program, and keeps up to `max_bytes` of its standard output.
-pub(super) async fn run(words: &[String], dir: &Path, max_bytes: u64) -> Result<Printed, ActionError> {
+pub(super) async fn run(words: &[String], dir: &Path, max_bytes: usize) -> Result<Printed, ActionError> {
     let Some((program, arguments)) = words.split_first() else {
         return Err(ActionError::Invalid("expected a program in `command`, found an empty list".into()));
     };
@@ -29,12 +29,12 @@ pub(super) async fn run(words: &[String], dir: &Path, max_bytes: u64) -> Result<
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut group = ProcessGroup::spawn(&mut command).map_err(failed)?;
     let (stdout, stderr) = (group.leader.stdout.take(), group.leader.stderr.take());
-    let (stdout, stderr) = tokio::join!(read_up_to(stdout, max_bytes + 1), read_up_to(stderr, MAX_STDERR_BYTES));
+    let (stdout, stderr) = tokio::join!(read_up_to(stdout, max_bytes as u64 + 1), read_up_to(stderr, MAX_STDERR_BYTES));
     let (mut stdout, stderr) = (stdout.map_err(failed)?, stderr.map_err(failed)?);
     let stderr = String::from_utf8_lossy(&stderr);
     let error = stderr.lines().rev().find(|l| !l.trim().is_empty()).map(str::to_string);
-    if stdout.len() as u64 > max_bytes {
-        stdout.truncate(usize::try_from(max_bytes).unwrap_or(usize::MAX));
+    if stdout.len() > max_bytes {
+        stdout.truncate(max_bytes);
         return Ok(Printed { stdout, is_cut: true, error });
     }
     let status = group.leader.wait().await.map_err(failed)?;

@@ -107,7 +107,17 @@ impl LogFile {
             self.parts[..older].iter_mut().for_each(|p| p.file = None);
         }
         self.missing.dedup();
+        self.drop_oldest();
         Ok(())
+    }
+
+    /// Keeps no more than the limit of all parts together.
+    fn drop_oldest(&mut self) {
+        let total = |parts: &[Part]| parts.iter().map(|part| part.bytes.len() as u64).sum::<u64>();
+        while self.parts.len() > 1 && total(&self.parts) > self.max_bytes {
+            self.parts.remove(0);
+            self.parts[0].is_cut = true;
+        }
     }
 
     /// Whether the file is as it was read.
@@ -205,6 +215,12 @@ impl Part {
                 // Had it been written to after the last look, it would be longer.
                 let is_changed = last.len == state.len && last.modified != state.modified;
                 return Ok(if is_changed { Change::InPlace } else { Change::None });
+            }
+            if state.len - self.offset > max_bytes {
+                // it grows faster than it is read
+                self.bytes.clear();
+                self.offset = (state.len - max_bytes).next_multiple_of(2);
+                (self.is_cut, self.starts_within_line) = (true, true);
             }
             let mut file = file;
             file.seek(SeekFrom::Start(self.offset))?;

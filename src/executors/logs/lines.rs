@@ -3,6 +3,44 @@ use super::times::{LineTime, Times};
 use crate::value::Value;
 use jiff::Timestamp;
 
+/// What a line takes in memory beside its text.
+const LINE_BYTES: usize = 360;
+
+/// The last lines of a log that fit into a memory.
+pub(super) struct LastLines<'a> {
+    /// The last one first.
+    reversed: Vec<&'a str>,
+    room: usize,
+    /// Whether there are more.
+    pub is_cut: bool,
+}
+
+impl<'a> LastLines<'a> {
+    pub fn new(max_bytes: usize) -> Self {
+        LastLines { reversed: vec![], room: max_bytes, is_cut: false }
+    }
+
+    /// Adds lines before those that it has, the last one first.
+    pub fn add(&mut self, reversed: impl Iterator<Item = &'a str>) {
+        for line in reversed {
+            match self.room.checked_sub(LINE_BYTES + line.len()) {
+                Some(room) if !self.is_cut => self.room = room,
+                _ => {
+                    self.is_cut = true;
+                    return;
+                }
+            }
+            self.reversed.push(line);
+        }
+    }
+
+    /// The lines in their order.
+    pub fn into_lines(mut self) -> Vec<&'a str> {
+        self.reversed.reverse();
+        self.reversed
+    }
+}
+
 pub(super) struct Selected {
     pub lines: Vec<Value>,
     /// The first time in the log.
@@ -70,6 +108,20 @@ mod tests {
     fn kept(text: &str, since: &str) -> Vec<String> {
         let lines = select_from(text, Some(since), None);
         lines.iter().map(|l| l.get("text").unwrap().to_string().split(' ').next_back().unwrap().to_string()).collect()
+    }
+
+    #[test]
+    fn keeps_the_last_lines_that_fit() {
+        let text: String = (0..100).map(|i| format!("line {i}\n")).collect();
+        let mut last = LastLines::new(50 * (LINE_BYTES + 7));
+        last.add(text.lines().rev());
+        last.add(["older"].into_iter());
+        assert!(last.is_cut);
+        let lines = last.into_lines();
+        assert_eq!((lines.len(), lines[0], lines[49]), (50, "line 50", "line 99"));
+        let mut all = LastLines::new(1 << 20);
+        all.add(text.lines().rev());
+        assert!(!all.is_cut && all.into_lines().len() == 100);
     }
 
     #[test]

@@ -2,13 +2,16 @@
 use super::{
     command::{self, Printed},
     file::LogFile,
-    lines,
+    lines::{self, LastLines},
     pods::Pods,
     text::{self, Encoding},
     times::Times,
-    types::{CUT, Cursor, LogLines, MAX_LOG_BYTES, empty},
+    types::{Cursor, LogLines, cut, empty},
 };
-use crate::executor::{ActionError, shell_word};
+use crate::{
+    executor::{ActionError, limits::line_bytes, shell_word},
+    executors::processing::off_thread,
+};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use std::{
@@ -27,8 +30,8 @@ const LINE_GRACE: Duration = Duration::from_millis(300);
 const ROTATION_GRACE: Duration = Duration::from_secs(1);
 
 pub(super) enum Log {
-    File { path: PathBuf, times: Times },
-    Command { words: Vec<String>, dir: PathBuf, times: Times },
+    File { path: PathBuf, times: Times, limit: usize },
+    Command { words: Vec<String>, dir: PathBuf, times: Times, limit: usize },
     Pods(Pods),
 }
 
@@ -43,31 +46,18 @@ impl Log {
         match (self, last) {
             (Log::Pods(pods), Some(Cursor::Pods(restarts))) => pods.read(since, tail, Some(restarts)).await,
             (Log::Pods(pods), _) => pods.read(since, tail, None).await,
-            (Log::Command { words, dir, times }, _) => {
-                let Printed { stdout, is_cut, error } = command::run(words, dir, MAX_LOG_BYTES).await?;
-                let (text, problem) = Encoding::of(&stdout).decode(&stdout);
-                let mut all: Vec<&str> = text::lines(&text).collect();
-                if is_cut {
-                    all.pop();
-                }
-                let mut missing: Vec<String> = is_cut.then(|| CUT.into()).into_iter().chain(problem).collect();
-                missing.extend(text::zero_bytes(all.iter().copied()));
-                let lines = lines::select(&all, times, since, tail).map_err(ActionError::Invalid)?.lines;
-                match error {
-                    Some(error) if all.is_empty() => {
-                        missing.push(format!("`{}` wrote only to its standard error: {error}", words.join(" ")));
-                    }
-                    _ if lines.is_empty() => missing.push(empty(since)),
-                    _ => {}
-                }
-                Ok(LogLines { lines, missing, cursor: Cursor::Command })
+            (Log::Command { words, dir, times, limit }, _) => {
+                let (printed, limit) = (command::run(words, dir, *limit).await?, *limit);
+                let (times, command, size) = (times.clone(), words.join(" "), printed.stdout.len());
+                let select = move || lines_of_command(printed, &command, &times, since, tail, limit);
+                off_thread(size, select).await.map_err(ActionError::Invalid)
             }
-            (Log::File { path, times }, last) => {
+            (Log::File { path, times, limit }, last) => {
                 let last = last.and_then(|last| if let Cursor::File(log) = last { Some(log.clone()) } else { None });
-                let log = read_file(path, tail, last).await?;
-                let times = times.clone();
-                let lines = tokio::task::spawn_blocking(move || lines_of(log, &times, since, tail)).await;
-                lines.map_err(|e| ActionError::Invalid(e.to_string()))?.map_err(ActionError::Invalid)
+                let log = read_file(path, tail, last, *limit).await?;
+                let (times, limit) = (times.clone(), *limit);
+                let size = log.lock().parts.iter().map(|part| part.bytes.len()).sum();
+                off_thread(size, move || lines_of(log, &times, since, tail, limit)).await.map_err(ActionError::Invalid)
             }
         }
     }
@@ -100,13 +90,14 @@ async fn read_file(
     path: &Path,
     tail: Option<usize>,
     last: Option<Arc<Mutex<LogFile>>>,
+    limit: usize,
 ) -> Result<Arc<Mutex<LogFile>>, ActionError> {
     let (began, mut log) = (Instant::now(), last);
     loop {
         let (opened, name) = (log.clone(), path.to_path_buf());
         let read = move || match opened {
             Some(log) => log.lock().read_more().map(|()| log.clone()),
-            None => LogFile::open(&name, tail, MAX_LOG_BYTES).map(|log| Arc::new(Mutex::new(log))),
+            None => LogFile::open(&name, tail, limit as u64).map(|log| Arc::new(Mutex::new(log))),
         };
         let read = tokio::task::spawn_blocking(read).await.map_err(io::Error::other).and_then(|r| r);
         let read = read.map_err(|e| match e.kind() {
@@ -128,11 +119,40 @@ async fn read_file(
     }
 }
 
+fn lines_of_command(
+    printed: Printed,
+    command: &str,
+    times: &Times,
+    since: Option<Timestamp>,
+    tail: Option<usize>,
+    limit: usize,
+) -> Result<LogLines, String> {
+    let Printed { stdout, is_cut, error } = printed;
+    let (text, problem) = Encoding::of(&stdout).decode(&stdout);
+    let mut all = LastLines::new(line_bytes(limit));
+    // the last line may be cut
+    all.add(text::lines(&text).rev().skip(usize::from(is_cut)));
+    let is_cut = is_cut || all.is_cut;
+    let all = all.into_lines();
+    let mut missing: Vec<String> = is_cut.then(|| cut(limit)).into_iter().chain(problem).collect();
+    missing.extend(text::zero_bytes(all.iter().copied()));
+    let lines = lines::select(&all, times, since, tail)?.lines;
+    match error {
+        Some(error) if all.is_empty() => {
+            missing.push(format!("`{command}` wrote only to its standard error: {error}"));
+        }
+        _ if lines.is_empty() => missing.push(empty(since)),
+        _ => {}
+    }
+    Ok(LogLines { lines, missing, cursor: Cursor::Command })
+}
+
 fn lines_of(
     log: Arc<Mutex<LogFile>>,
     times: &Times,
     since: Option<Timestamp>,
     tail: Option<usize>,
+    limit: usize,
 ) -> Result<LogLines, String> {
     let file = log.lock();
     let mut missing = file.missing.clone();
@@ -140,15 +160,19 @@ fn lines_of(
         missing.push("the log file was renamed or deleted, and no new one has its name yet".into());
     }
     let texts: Vec<_> = file.parts.iter().map(|part| (part, part.encoding.decode(&part.bytes))).collect();
-    let mut all: Vec<&str> = vec![];
-    for (part, (text, problem)) in &texts {
+    let mut all = LastLines::new(line_bytes(limit));
+    for (part, (text, _)) in texts.iter().rev() {
+        // In UTF-16, only half of the next character may be there.
+        let is_unfinished = part.encoding.is_unfinished(&part.bytes) && !text.ends_with('\n');
+        let first = text.find('\n').map_or(text.len(), |end| end + 1);
+        let text = &text[if part.starts_within_line { first } else { 0 }..];
+        all.add(text::lines(text).rev().skip(usize::from(is_unfinished)));
+    }
+    let is_cut = all.is_cut || file.parts.iter().any(|part| part.is_cut);
+    let all = all.into_lines();
+    for (part, (_, problem)) in &texts {
         missing.extend(problem.clone());
-        all.extend(text::lines(text).skip(usize::from(part.starts_within_line)));
         if part.encoding.is_unfinished(&part.bytes) {
-            // In UTF-16, only half of the next character may be there.
-            if !text.ends_with('\n') {
-                all.pop();
-            }
             missing.push("the last line has no line ending: it may not be complete yet".into());
         }
     }
@@ -156,7 +180,7 @@ fn lines_of(
     let selected = lines::select(&all, times, since, tail)?;
     // Lines before the first one do not matter if it is older than `since`.
     if since.is_none_or(|since| selected.first.is_none_or(|first| first.may_be_after(since))) {
-        missing.extend(file.parts.iter().any(|part| part.is_cut).then(|| CUT.to_string()));
+        missing.extend(is_cut.then(|| cut(limit)));
         missing.extend(since.and_then(|since| file.rotated_since(since.into())));
     }
     if selected.lines.is_empty() {

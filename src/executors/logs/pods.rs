@@ -1,11 +1,11 @@
 //! Reads container logs from the cluster: `GET …/pods/NAME/log`. Splits the cluster's time from each line.
 use super::{
     text::{self, Encoding},
-    types::{CUT, Cursor, LogLines, MAX_LOG_BYTES, Restarts, empty},
+    types::{Cursor, LogLines, Restarts, cut, empty},
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{ActionError, Body, ProbeResult, RunInfo},
+    executor::{ActionError, Body, ProbeResult, RunInfo, limits},
     executors::apiserver::{
         AccessSpec, ApiClient, kubectl, path_segment, percent_encoded,
         probe::{ResourceAttributes, check_connection, check_permission},
@@ -18,6 +18,9 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
+
+/// What a line takes in memory beside its text.
+const LINE_BYTES: usize = 600;
 
 pub struct PodsSpec {
     access: AccessSpec,
@@ -36,7 +39,7 @@ impl PodsSpec {
             PodSelector::parse(text).err().map(|e| Diagnostic::error("wrong-type", span, e.to_string()))
         });
         let previous = body.literal("previous", "`true` or `false`").unwrap_or(false);
-        let (access, container) = (AccessSpec::compile(body), body.template("container"));
+        let (access, container) = (AccessSpec::compile(body, limits::LOG_BYTES), body.template("container"));
         Some(PodsSpec { access, selector: selector?, container, previous })
     }
 
@@ -115,7 +118,8 @@ impl Pods {
         last: Option<&Restarts>,
     ) -> Result<LogLines, ActionError> {
         let containers = self.containers().await?;
-        let paths: Vec<String> = containers.iter().map(|c| self.log_path(c, since, tail)).collect();
+        let limit = self.api.limit / containers.len();
+        let paths: Vec<String> = containers.iter().map(|c| self.log_path(c, since, tail, limit)).collect();
         let responses = join_all(paths.iter().map(|path| self.api.get_bytes(path))).await;
         let (restarts, mut missing) = self.lost(&containers, since, last);
         let (mut found, mut failures, mut texts) = (vec![], vec![], vec![]);
@@ -139,14 +143,14 @@ impl Pods {
         missing.extend(failures);
         for (container, bytes) in texts {
             let Container { pod, name, .. } = container;
-            let is_cut = bytes.len() as u64 >= MAX_LOG_BYTES;
+            let is_cut = bytes.len() >= limit;
             let (text, problem) = Encoding::Utf8.decode(&bytes);
             let mut lines: Vec<&str> = text::lines(&text).collect();
             if Encoding::Utf8.is_unfinished(&bytes) && (is_cut || (container.is_running && !self.previous)) {
                 lines.pop();
                 missing.push(format!("the last line of {pod}/{name} has no line ending: it may not be complete yet"));
             }
-            let problems = is_cut.then(|| CUT.to_string()).into_iter().chain(problem);
+            let problems = is_cut.then(|| cut(limit)).into_iter().chain(problem);
             let problems = problems.chain(text::zero_bytes(lines.iter().copied()));
             missing.extend(problems.map(|problem| format!("{pod}/{name}: {problem}")));
             for line in lines {
@@ -158,7 +162,17 @@ impl Pods {
             }
         }
         found.sort_by_key(|(at, ..)| *at);
-        let from = tail.map_or(0, |n| found.len().saturating_sub(n));
+        let mut room = limits::line_bytes(self.api.limit);
+        let fits = |(.., text): &&(Option<Timestamp>, &Container, String)| {
+            let left = room.checked_sub(LINE_BYTES + text.len());
+            room = left.unwrap_or(room);
+            left.is_some()
+        };
+        let count = found.iter().rev().take(tail.unwrap_or(usize::MAX)).take_while(fits).count();
+        if count < found.len().min(tail.unwrap_or(usize::MAX)) {
+            missing.push(cut(self.api.limit));
+        }
+        let from = found.len() - count;
         let line = |(at, container, text): (Option<Timestamp>, &Container, String)| {
             Value::map([
                 ("at".to_string(), at.map_or(Value::Null, Value::Time)),
@@ -228,10 +242,10 @@ impl Pods {
         Ok(containers)
     }
 
-    fn log_path(&self, container: &Container, since: Option<Timestamp>, tail: Option<usize>) -> String {
+    fn log_path(&self, container: &Container, since: Option<Timestamp>, tail: Option<usize>, limit: usize) -> String {
         let Container { pod, name, .. } = container;
         let mut path = format!(
-            "/api/v1/namespaces/{}/pods/{pod}/log?container={name}&timestamps=true&limitBytes={MAX_LOG_BYTES}",
+            "/api/v1/namespaces/{}/pods/{pod}/log?container={name}&timestamps=true&limitBytes={limit}",
             self.api.namespace
         );
         if self.previous {

@@ -2,7 +2,7 @@
 use super::{log::Log, pods::PodsSpec, times::Times};
 use crate::{
     diagnostic::Diagnostic,
-    executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec},
+    executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec, limits},
     expr::{Scope, Template},
     yaml::Kind,
 };
@@ -11,8 +11,8 @@ use jiff::tz::TimeZone;
 use std::sync::Arc;
 
 pub(super) enum LogSpec {
-    File(Template, Times),
-    Command(Vec<Template>, Times),
+    File(Template, Times, usize),
+    Command(Vec<Template>, Times, usize),
     Pods(PodsSpec),
 }
 
@@ -26,15 +26,15 @@ impl LogSpec {
         if part.get("k8s").is_some() {
             return PodsSpec::compile(&mut part).map(LogSpec::Pods);
         }
-        if !part.keys(&["file", "command", "k8s", "time", "zone"]) {
+        if !part.keys(&["file", "command", "k8s", "time", "zone", "limit"]) {
             return None;
         }
-        let times = times(&mut part);
+        let (times, limit) = (times(&mut part), part.limit(limits::LOG_BYTES));
         match (part.get("file").cloned(), part.get("command").cloned()) {
-            (Some(file), None) => part.template_of(&file).map(|path| LogSpec::File(path, times)),
+            (Some(file), None) => part.template_of(&file).map(|path| LogSpec::File(path, times, limit)),
             (None, Some(command)) => match &command.kind {
                 Kind::Seq(words) if !words.is_empty() => {
-                    Some(LogSpec::Command(words.iter().filter_map(|w| part.template_of(w)).collect(), times))
+                    Some(LogSpec::Command(words.iter().filter_map(|w| part.template_of(w)).collect(), times, limit))
                 }
                 kind => {
                     let found = if matches!(kind, Kind::Seq(_)) { "an empty list" } else { command.what() };
@@ -82,12 +82,12 @@ fn times(body: &mut Body<'_>) -> Times {
 impl TargetSpec for LogSpec {
     async fn connect(&self, run: &RunInfo, scope: &Scope) -> Result<Arc<dyn Target>, ActionError> {
         Ok(Arc::new(match self {
-            LogSpec::File(path, times) => {
-                Log::File { path: run.dir.join(path.render_text(scope)?), times: times.clone() }
+            LogSpec::File(path, times, limit) => {
+                Log::File { path: run.dir.join(path.render_text(scope)?), times: times.clone(), limit: *limit }
             }
-            LogSpec::Command(words, times) => {
+            LogSpec::Command(words, times, limit) => {
                 let words = words.iter().map(|w| w.render_text(scope)).collect::<Result<Vec<_>, _>>()?;
-                Log::Command { words, dir: run.dir.clone(), times: times.clone() }
+                Log::Command { words, dir: run.dir.clone(), times: times.clone(), limit: *limit }
             }
             LogSpec::Pods(spec) => Log::Pods(spec.connect(run, scope).await?),
         }))
@@ -95,8 +95,8 @@ impl TargetSpec for LogSpec {
 
     fn address(&self, scope: &Scope) -> String {
         match self {
-            LogSpec::File(path, _) => path.render_known(scope),
-            LogSpec::Command(words, _) => words.iter().map(|w| w.render_known(scope)).collect::<Vec<_>>().join(" "),
+            LogSpec::File(path, ..) => path.render_known(scope),
+            LogSpec::Command(words, ..) => words.iter().map(|w| w.render_known(scope)).collect::<Vec<_>>().join(" "),
             LogSpec::Pods(spec) => spec.address(scope),
         }
     }

@@ -291,3 +291,34 @@ async fn child_processes_of_a_program_are_killed() {
     assert!(tokio::time::timeout(Duration::from_millis(300), read).await.is_err());
     assert!(process_ends(&dir.path().join("child")).await);
 }
+
+#[tokio::test]
+async fn a_program_that_never_stops_is_cut_at_the_limit() {
+    let s =
+        Harness::new(&Logs, std::env::temp_dir()).open("logs: { command: [yes, line], limit: 1 MiB }").await.unwrap();
+    let lines =
+        partial(&perform(&s, "{}").await.unwrap(), "the log is longer than 1 MiB (`limit`): the rest was not read");
+    assert!(lines.len() > 80_000 && lines.iter().all(|l| l == "line"), "{}", lines.len());
+    let s = Harness::new(&Logs, std::env::temp_dir()).open("logs: { command: [yes] }").await.unwrap();
+    let lines = partial(&perform(&s, "{}").await.unwrap(), "the log is longer than 8 MiB");
+    assert!((80_000..100_000).contains(&lines.len()), "what fits into 32 MiB of memory: {}", lines.len());
+}
+
+#[tokio::test]
+async fn of_a_file_that_grows_faster_than_it_is_read_the_end_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.log");
+    let write = |from: usize, to: usize| {
+        let text: String = (from..to).map(|i| format!("line {i:07}\n")).collect();
+        OpenOptions::new().create(true).append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    write(0, 10);
+    let s = Harness::new(&Logs, dir.path()).open("logs: { file: a.log, limit: 130 KiB }").await.unwrap();
+    let (action, cx, long) = (action(&Logs, "{}"), s.context(), Duration::from_secs(30));
+    let first = action.perform(&cx).await.unwrap();
+    write(10, 100_000);
+    let second = action.next(&cx, &first, long).await.unwrap();
+    let lines = partial(&second, "the log is longer than 130 KiB");
+    assert_eq!(lines.last().unwrap(), "line 0099999");
+    assert!((9_000..10_300).contains(&lines.len()), "{}", lines.len());
+}

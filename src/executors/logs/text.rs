@@ -51,7 +51,7 @@ impl Encoding {
 }
 
 /// The lines of a text. A program that writes on after its file was emptied leaves zero bytes before its next line.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn lines(text: &str) -> impl DoubleEndedIterator<Item = &str> {
     text.lines().map(|line| line.trim_start_matches('\0'))
 }
 

@@ -1,11 +1,13 @@
 //! The data that the sources of a log share.
 use super::file::LogFile;
-use crate::value::Value;
+use crate::{executor::limits::size, value::Value};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 
-pub(super) const MAX_LOG_BYTES: u64 = 64 << 20;
-pub(super) const CUT: &str = "the log is longer than 64 MiB: the rest was not read";
+/// Why a log is not complete, if there are more bytes than `limit`, or more lines than the memory for them can hold.
+pub(super) fn cut(limit: usize) -> String {
+    format!("the log is longer than {} (`limit`): the rest was not read", size(limit))
+}
 
 /// Lines as a plan reads them.
 pub(super) struct LogLines {

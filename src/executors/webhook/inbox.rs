@@ -19,6 +19,8 @@ pub(super) struct Inbox {
     pub signature: Option<Signature>,
     /// The id of a delivery, as an expression over its fields.
     pub id: Option<Expression>,
+    /// How many bytes of deliveries a box keeps.
+    pub limit: usize,
     pub boxes: Arc<Boxes>,
     pub stop: CancellationToken,
 }
@@ -43,7 +45,7 @@ impl Inbox {
         // Unguessable, so that cases never share a box.
         let unique = uuid::Uuid::new_v4().simple();
         let path = format!("{}-{}-{}-{unique}", path_part(&self.run_id), path_part(case), path_part(name));
-        let mailbox = Mailbox::new(cx.address.clone(), path.clone(), replies, filter, self.id.clone());
+        let mailbox = Mailbox::new(cx.address.clone(), path.clone(), replies, filter, self.id.clone(), self.limit);
         if !self.boxes.insert(case, name, mailbox) {
             let message = format!("the box `{name}` is already open: a case may open each box once");
             return Err(ActionError::Invalid(message));

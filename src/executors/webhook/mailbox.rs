@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     address::Address,
-    executor::Started,
+    executor::{
+        Started,
+        limits::{decoded_bytes, size},
+    },
     executors::net::{decode_text, is_meant_as_json, joined_headers, json_body, readable},
     expr::{EvalError, Expression, Scope},
     value::{Map, Value},
@@ -33,6 +36,8 @@ pub(super) struct Mailbox {
     filter: Option<Value>,
     /// The id of a delivery. `None`: all deliveries are attempts of one.
     id: Option<Expression>,
+    /// How many bytes of deliveries are kept.
+    limit: usize,
     state: Mutex<MailboxState>,
     count: watch::Sender<usize>,
 }
@@ -40,6 +45,10 @@ pub(super) struct Mailbox {
 #[derive(Default)]
 struct MailboxState {
     deliveries: Vec<Arc<Delivery>>,
+    /// What they take in memory.
+    bytes: usize,
+    /// How many deliveries were not kept, because of the limit.
+    dropped: usize,
     /// How many deliveries did not match the filter.
     ignored: usize,
     /// Why the last delivery that may match the filter, or may not, could not be read.
@@ -72,7 +81,37 @@ pub(super) struct Delivery {
     at: Timestamp,
     fields: Map,
     headers: HeaderMap,
-    raw: Option<Bytes>,
+    raw: RawBody,
+    /// The last value that was given out, so that outputs share it.
+    value: Mutex<Value>,
+}
+
+/// The bytes of a body, which signatures are about.
+enum RawBody {
+    /// Those of the field `text`.
+    Text(Arc<str>),
+    Bytes(Bytes),
+    TooLarge,
+}
+
+impl RawBody {
+    fn of(raw: Option<&Bytes>, text: &Value) -> RawBody {
+        match (raw, text) {
+            (Some(raw), Value::Text(text)) if text.as_bytes() == raw => RawBody::Text(text.clone()),
+            (Some(raw), _) => RawBody::Bytes(raw.clone()),
+            (None, _) => RawBody::TooLarge,
+        }
+    }
+}
+
+/// The deliveries of a box so far.
+pub(super) struct Deliveries {
+    /// In the order of their arrival.
+    pub kept: Vec<Arc<Delivery>>,
+    /// How many did not match the filter.
+    pub ignored: usize,
+    /// Why there may be more.
+    pub missing: Option<String>,
 }
 
 impl Mailbox {
@@ -82,9 +121,10 @@ impl Mailbox {
         replies: Vec<Reply>,
         filter: Option<Value>,
         id: Option<Expression>,
+        limit: usize,
     ) -> Mailbox {
         let (state, count) = (Mutex::default(), watch::Sender::new(0));
-        Mailbox { opened_by, path, replies, filter, id, state, count }
+        Mailbox { opened_by, path, replies, filter, id, limit, state, count }
     }
 
     /// Stores a delivery and returns its reply.
@@ -92,7 +132,8 @@ impl Mailbox {
         let Incoming { arrived, method, path, headers, raw } = incoming;
         let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let too_large = || Value::unset("the body is larger than a box accepts");
-        let body = raw.as_ref().map_or_else(too_large, |raw| json_body(content_type, raw));
+        let max_decoded = decoded_bytes(self.limit);
+        let body = raw.as_ref().map_or_else(too_large, |raw| json_body(content_type, raw, max_decoded));
         let text = raw.as_ref().map_or_else(too_large, |raw| readable(decode_text(content_type, raw.to_vec())));
         let digest = raw.as_ref().map_or_else(too_large, |raw| hex::encode(Sha256::digest(raw)).into());
         let is_readable = |raw: &Bytes| !matches!(body, Value::Unset(_)) || !is_meant_as_json(content_type, raw);
@@ -103,7 +144,7 @@ impl Mailbox {
             ("path".into(), Value::from(path)),
             ("headers".into(), joined_headers(&headers)),
             ("body".into(), body),
-            ("text".into(), text),
+            ("text".into(), text.clone()),
             ("digest".into(), digest.clone()),
         ]);
         let mut state = self.state.lock();
@@ -126,7 +167,7 @@ impl Mailbox {
         };
         let mut fields = delivery.as_map().cloned().unwrap_or_default();
         state.count_attempt(id, digest, arrived.clock, &mut fields);
-        let reply = match raw {
+        let reply = match &raw {
             None => too_large_reply(),
             Some(_) => {
                 let last = self.replies.len().saturating_sub(1);
@@ -136,17 +177,34 @@ impl Mailbox {
             }
         };
         fields.insert("replied".into(), reply.value());
-        state.deliveries.push(Arc::new(Delivery { at: arrived.at, fields, headers, raw }));
+        let raw = RawBody::of(raw.as_ref(), &text);
+        let raw_bytes = if let RawBody::Bytes(bytes) = &raw { bytes.len() } else { 0 };
+        let memory = delivery.memory() + raw_bytes;
+        if state.bytes.saturating_add(memory) > decoded_bytes(self.limit) {
+            state.dropped += 1;
+            return reply;
+        }
+        state.bytes += memory;
+        state.deliveries.push(Arc::new(Delivery { at: arrived.at, fields, headers, raw, value: Mutex::default() }));
         // Under the lock, so that a waiting task finds the new delivery.
         self.count.send_replace(state.deliveries.len());
         reply
     }
 
-    /// The deliveries in the order of their arrival, how many did not match the filter, and why it is not known of one
-    /// whether it does.
-    pub fn deliveries(&self) -> (Vec<Arc<Delivery>>, usize, Option<Arc<str>>) {
+    pub fn deliveries(&self) -> Deliveries {
         let state = self.state.lock();
-        (state.deliveries.clone(), state.ignored, state.undecided.clone())
+        let undecided = state
+            .undecided
+            .as_ref()
+            .map(|reason| format!("one more delivery may be among those that `about` selects: {reason}"));
+        let dropped = (state.dropped > 0).then(|| {
+            let (dropped, limit) = (state.dropped, size(decoded_bytes(self.limit)));
+            format!(
+                "{dropped} more were not kept: the deliveries of the box take more than {limit} of memory (`limit`)"
+            )
+        });
+        let missing = undecided.into_iter().chain(dropped).reduce(|all, reason| format!("{all}; {reason}"));
+        Deliveries { kept: state.deliveries.clone(), ignored: state.ignored, missing }
     }
 
     pub async fn wait_for_more_than(&self, known: usize) {
@@ -195,16 +253,24 @@ fn identity(id: &Value) -> String {
 
 impl Delivery {
     pub fn verify(&self, signature: &Signature, key: &[u8]) -> Result<(), SignatureError> {
-        let raw = self.raw.as_deref().ok_or(SignatureError::TooLarge)?;
+        let raw = match &self.raw {
+            RawBody::Text(text) => text.as_bytes(),
+            RawBody::Bytes(bytes) => bytes,
+            RawBody::TooLarge => return Err(SignatureError::TooLarge),
+        };
         signature.verify(&SignedBytes { headers: &self.headers, raw, arrived: self.at }, key)
     }
 
     /// The delivery in the output of `received`.
     pub fn value(&self, verified: &Result<(), SignatureError>) -> Value {
-        let mut fields = self.fields.clone();
         let why = verified.as_ref().err().map_or(Value::Null, |e| e.code().into());
         let signature = Value::map([("valid".into(), verified.is_ok().into()), ("why".into(), why)]);
-        fields.insert("signature".into(), signature);
-        Value::from(fields)
+        let mut value = self.value.lock();
+        if value.get("signature") != Some(&signature) {
+            let mut fields = self.fields.clone();
+            fields.insert("signature".into(), signature);
+            *value = Value::from(fields);
+        }
+        value.clone()
     }
 }

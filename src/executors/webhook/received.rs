@@ -1,6 +1,7 @@
 //! `received: NAME`: returns the deliveries to a box, with their signatures verified.
 use super::{
     inbox::Inbox,
+    mailbox::Deliveries,
     signature::{Signature, SignatureError},
 };
 use crate::{
@@ -11,6 +12,9 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{fmt::Write, sync::atomic::Ordering, time::Duration};
+
+/// How long an attempt waits for several deliveries, once there are some.
+const MAX_WAIT_FOR_SEVERAL: Duration = Duration::from_millis(500);
 
 pub(super) struct Received {
     name: Template,
@@ -42,17 +46,22 @@ impl Action for Received {
         false
     }
 
+    /// While many deliveries arrive, it waits for several of them.
+    fn can_miss_changes(&self) -> bool {
+        true
+    }
+
     async fn perform(&self, cx: &ActionContext<'_>) -> Result<Output, ActionError> {
         let started = Started::now();
         let inbox = cx.target::<Inbox>()?;
         let name = cx.render_text(&self.name)?;
         let mailbox = inbox.find(cx, &name)?;
         let verifier = self.secret.as_ref().map(|t| verifier(cx, inbox, cx.render(t)?)).transpose()?;
-        let (deliveries, ignored, undecided) = mailbox.deliveries();
-        let count = deliveries.len();
+        let Deliveries { kept, ignored, missing } = mailbox.deliveries();
+        let count = kept.len();
         cx.note(EvidenceKind::Note, summarize(&name, count, ignored, inbox.boxes.unrouted.lock().clone()));
         let mut list = vec![];
-        for (i, delivery) in deliveries.iter().enumerate() {
+        for (i, delivery) in kept.iter().enumerate() {
             let verified = match &verifier {
                 None => Err(SignatureError::NotVerified),
                 Some((signature, key)) => delivery.verify(signature, key),
@@ -65,11 +74,8 @@ impl Action for Received {
             list.push(delivery.value(&verified));
         }
         let reached = inbox.boxes.reached.load(Ordering::SeqCst);
-        let list = match undecided {
-            Some(reason) => {
-                let reason = format!("one more delivery may be among those that `about` selects: {reason}");
-                Value::partial(Value::list(list), reason)
-            }
+        let list = match missing {
+            Some(reason) => Value::partial(Value::list(list), reason),
             None => Value::list(list),
         };
         let value = Value::map([("deliveries".into(), list), ("reached".into(), reached.into())]);
@@ -90,7 +96,11 @@ impl Action for Received {
         let known = last.cursor::<DeliveryCursor>().map_or(0, |c| c.0);
         tokio::select! {
             () = cx.cancel.cancelled() => return Err(ActionError::Cancelled),
-            () = mailbox.wait_for_more_than(known) => {}
+            () = mailbox.wait_for_more_than(known) => {
+                // the output has all deliveries: an attempt for each would take quadratic time
+                let several = mailbox.wait_for_more_than(known + known / 4);
+                let _ = tokio::time::timeout(MAX_WAIT_FOR_SEVERAL, several).await;
+            }
             () = tokio::time::sleep(pace) => {}
         }
         self.perform(cx).await

@@ -5,7 +5,7 @@ use super::{
     mailbox::Incoming,
     replies::ReplyKind,
 };
-use crate::executor::Started;
+use crate::{executor::Started, executors::processing::off_thread};
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -66,7 +66,9 @@ async fn receive(
     };
     boxes.reached.fetch_add(1, Ordering::SeqCst);
     let method = head.method.to_string();
-    let reply = mailbox.receive(Incoming { arrived, method, path, headers: head.headers, raw });
+    let size = raw.as_ref().map_or(0, Bytes::len);
+    let incoming = Incoming { arrived, method, path, headers: head.headers, raw };
+    let reply = off_thread(size, move || mailbox.receive(incoming)).await;
     tokio::time::sleep(reply.delay).await;
     match reply.kind {
         ReplyKind::Status(status) => {

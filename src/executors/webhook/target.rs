@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec},
+    executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec, limits},
     expr::{Expression, Scope, Template},
     source::Source,
     yaml::{self, Node, wrong_type},
@@ -21,13 +21,14 @@ pub(super) struct InboxSpec {
     tls: Option<TlsFiles>,
     signature: Option<Signature>,
     id: Option<Expression>,
+    limit: usize,
 }
 
 impl InboxSpec {
     /// Compiles `webhook: ADDRESS` with settings beside it, or `webhook: { listen: ADDRESS, … }`.
     pub fn compile(body: &mut Body<'_>) -> Option<InboxSpec> {
         body.settings("webhook", "listen", |body, listen_key| {
-            body.keys(&[listen_key, "public_url", "tls", "signature", "id"]);
+            body.keys(&[listen_key, "public_url", "tls", "signature", "id", "limit"]);
             let public_url = body.checked_template("public_url", |text, span| {
                 (!is_url(text)).then(|| Diagnostic::error("invalid-url", span, invalid_public_url(text)))
             });
@@ -37,13 +38,14 @@ impl InboxSpec {
                 Some(node) => compile_id(&node, body),
                 None => signature.as_ref().and_then(|s| s.scheme.id()).and_then(builtin_expression),
             };
+            let limit = body.limit(limits::BOX_BYTES);
             body.required(listen_key);
             let listen = body.checked_template(listen_key, |text, span| {
                 let message = format!("expected an address to listen on, found `{text}`");
                 let d = Diagnostic::error("invalid-address", span, message);
                 (!is_address(text)).then(|| d.help("for example `0.0.0.0:9000`; port 0 selects a free one"))
             })?;
-            Some(InboxSpec { listen, public_url, tls, signature, id })
+            Some(InboxSpec { listen, public_url, tls, signature, id, limit })
         })
     }
 }
@@ -119,6 +121,7 @@ impl TargetSpec for InboxSpec {
             public_url: public_url.trim_end_matches('/').to_string(),
             signature: self.signature.clone(),
             id: self.id.clone(),
+            limit: self.limit,
             boxes,
             stop,
         }))

@@ -515,6 +515,57 @@ async fn no_delivery_is_lost_between_two_attempts() {
 }
 
 #[tokio::test]
+async fn deliveries_beyond_the_limit_are_counted_and_not_kept() {
+    let s = harness("{ webhook: '127.0.0.1:0', limit: 33 MiB }").await;
+    let url = open(&s, "{ open: in, replies: [201] }").await;
+    let body = "x".repeat(3 << 20);
+    for _ in 0..25 {
+        assert_eq!(post(&url, &body).await.unwrap(), 201, "the product does not notice");
+    }
+    let out = perform(&s, "received: in").await.unwrap();
+    let Some(Value::Partial(list)) = out.value.get("deliveries") else { panic!("all are kept") };
+    let kept = list.value.as_list().unwrap().len();
+    assert_eq!(kept, 21, "{}", list.reason);
+    let reason = "4 more were not kept: the deliveries of the box take more than 66 MiB";
+    assert!(list.reason.starts_with(reason), "{}", list.reason);
+}
+
+#[tokio::test]
+async fn a_flood_of_deliveries_needs_few_attempts() {
+    let s = harness(SIGNED).await;
+    let url = open(&s, "open: in").await;
+    let received = action(&Webhook, "received: in");
+    assert!(received.can_miss_changes(), "those of the last moment are seen by a last attempt");
+    let (cx, client) = (s.context(), Client::new());
+    let sender = tokio::spawn(async move {
+        for _ in 0..40 {
+            let some = (0..25).map(|_| client.post(&url).body("x").send());
+            futures::future::join_all(some).await.into_iter().for_each(|r| assert_eq!(r.unwrap().status(), 200));
+        }
+    });
+    let (mut last, mut attempts) = (received.perform(&cx).await.unwrap(), 0);
+    while deliveries(&last).len() < 1000 {
+        last = received.next(&cx, &last, Duration::from_secs(60)).await.unwrap();
+        attempts += 1;
+    }
+    sender.await.unwrap();
+    assert!(attempts < 60, "{attempts} attempts");
+}
+
+#[tokio::test]
+async fn a_body_is_kept_once_and_verified() {
+    let s = harness(SIGNED).await;
+    let url = open(&s, "open: in").await;
+    post(&url, "text").await.unwrap();
+    let first = received(&s, "received: in").await;
+    let second = received(&s, "received: in").await;
+    let map = |all: &[Value]| if let Value::Map(map) = &all[0] { map.clone() } else { panic!("a map") };
+    assert!(std::sync::Arc::ptr_eq(&map(&first), &map(&second)), "outputs share a delivery");
+    let verified = received(&s, "{ received: in, secret: k }").await;
+    assert_eq!(verified[0].get("signature").unwrap().get("why"), Some(&Value::text("missing-header")));
+}
+
+#[tokio::test]
 async fn oversized_and_broken_requests_do_no_harm() {
     use tokio::io::AsyncWriteExt;
     let s = harness(SIGNED).await;

@@ -54,10 +54,10 @@ fn bytes_are_decoded() {
         little,
         big,
     ] {
-        assert_eq!(read_bytes(&bytes, None), Ok(want.clone()), "{bytes:?}");
+        assert_eq!(read_bytes(&bytes, None, usize::MAX), Ok(want.clone()), "{bytes:?}");
     }
-    assert_eq!(read_bytes(b"{\"n\":\"\xe9\"}", Some(WINDOWS_1252)), Ok(want));
-    let e = read_bytes(b"{\n\"n\":\"\xe9\"}", None).unwrap_err();
+    assert_eq!(read_bytes(b"{\"n\":\"\xe9\"}", Some(WINDOWS_1252), usize::MAX), Ok(want));
+    let e = read_bytes(b"{\n\"n\":\"\xe9\"}", None, usize::MAX).unwrap_err();
     assert_eq!(e.to_string(), "bytes that are not UTF-8 at line 2, column 6");
 }
 
@@ -108,8 +108,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes: Vec<u8>, text in "[\\[\\]{}\":,0-9eE.+\\-\\\\u a\u{0}]{0,60}") {
-        let _ = read_bytes(&bytes, None);
-        let _ = read_bytes(&bytes, Some(WINDOWS_1252));
+        let _ = read_bytes(&bytes, None, usize::MAX);
+        let _ = read_bytes(&bytes, Some(WINDOWS_1252), usize::MAX);
         let strict = read(&text).is_ok();
         prop_assert!(!strict || serde_json::from_str::<serde_json::Value>(&text).is_ok() || text.contains(['e', 'E']));
     }
@@ -126,4 +126,17 @@ proptest! {
 fn a_number_survives_the_journal_to_its_last_digit() {
     let value = read("5700000000000003e-1").unwrap();
     assert_eq!(serde_json::from_str::<Value>(&serde_json::to_string(&value).unwrap()).unwrap(), value);
+}
+
+#[test]
+fn values_take_no_more_memory_than_allowed() {
+    let numbers = format!("[{}1]", "1,".repeat(100_000));
+    let e = read_within(&numbers, 1 << 20).unwrap_err();
+    assert!(e.reason.starts_with("more values than fit into 1 MiB of memory"), "{e}");
+    assert!((80_000..120_000).contains(&e.column), "stops early: {e}");
+    let value = read_within(&numbers, 4 << 20).unwrap();
+    assert!((2_400_000..3_000_000).contains(&value.memory()), "{}", value.memory());
+    let maps = format!("[{}null]", "{\"a\":\"b\"},".repeat(10_000));
+    assert!(read_within(&maps, 1 << 20).is_err());
+    assert!(read_within(&format!("\"{}\"", "x".repeat(2 << 20)), 1 << 20).is_err());
 }

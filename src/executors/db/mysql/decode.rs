@@ -14,6 +14,12 @@ pub struct Column<'r> {
     bytes: &'r [u8],
 }
 
+impl Column<'_> {
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 /// Column `i` of a row; `None` for NULL.
 pub fn column(row: &MySqlRow, i: usize) -> Option<Column<'_>> {
     let raw = row.try_get_raw(i).ok()?;
@@ -66,7 +72,7 @@ fn common(c: &Column<'_>) -> Cell {
     };
     match c.type_name.as_str() {
         "DECIMAL" => text(decimal),
-        "JSON" => Ok(json::read_bytes(c.bytes, None).unwrap_or_else(|_| Value::from(hex_text(c.bytes)))),
+        "JSON" => Ok(json::read_bytes(c.bytes, None, usize::MAX).unwrap_or_else(|_| Value::from(hex_text(c.bytes)))),
         "BIT" if c.bytes.len() <= 8 => Ok(Value::from(c.bytes.iter().fold(0u64, |n, b| n << 8 | u64::from(*b)))),
         "BIT" | "GEOMETRY" => Err(hex_text(c.bytes)),
         _ if c.is_text || c.type_name == "SET" => text(|t| Value::text(t)),

@@ -4,7 +4,7 @@ mod decode;
 use super::{
     address::{NetworkAddress, option_file},
     bound_statement::BoundStatement,
-    cell::{Cell, cells},
+    cell::{Cell, cells, too_large},
     connect_error::{ServerAddress, TlsOptions, error_code},
     scan::Dialect,
     server::{
@@ -175,8 +175,8 @@ fn rows<'s>(
     stream: BoxStream<'s, SqlxResult<Either<MySqlQueryResult, MySqlRow>>>,
     decode: fn(&decode::Column<'_>) -> Cell,
 ) -> ResultStream<'s> {
-    let row_cells =
-        move |row: &MySqlRow| cells(row, |i| decode::column(row, i).map_or(Ok(Value::Null), |column| decode(&column)));
+    let cell = move |column: decode::Column<'_>| too_large(column.size()).map_or_else(|| decode(&column), Ok);
+    let row_cells = move |row: &MySqlRow| cells(row, |i| decode::column(row, i).map_or(Ok(Value::Null), cell));
     let mut rows = 0;
     let count = move |item| match item {
         StreamItem::Row(cells) => {

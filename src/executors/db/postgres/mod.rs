@@ -6,7 +6,7 @@ mod encode;
 use super::{
     address::{NetworkAddress, option_file},
     bound_statement::BoundStatement,
-    cell::{Cell, cells},
+    cell::{Cell, cells, too_large},
     connect_error::{ServerAddress, TlsOptions, error_code},
     scan::{Dialect, Scanner, Statement},
     server::{
@@ -277,7 +277,10 @@ fn cast_to_text(sql: &str, statement: &PgStatement) -> Option<String> {
 }
 
 fn row_cells(row: &PgRow) -> Vec<(String, Cell)> {
-    cells(row, |i| row.try_get_raw(i).map_err(|e| e.to_string()).and_then(|raw| decode(&raw)))
+    cells(row, |i| {
+        let raw = row.try_get_raw(i).map_err(|e| e.to_string())?;
+        too_large(raw.as_bytes().map_or(0, <[u8]>::len)).map_or_else(|| decode(&raw), Ok)
+    })
 }
 
 /// Whether the connection is closed, or the server is shutting down.

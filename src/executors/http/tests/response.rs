@@ -1,7 +1,7 @@
 //! How responses are read: limits, redirects, streams.
 use super::*;
 use axum::response::sse::{Event, Sse};
-use futures::{SinkExt, StreamExt};
+use futures::{SinkExt, StreamExt, stream};
 use tokio_tungstenite::tungstenite::Message;
 
 #[test]
@@ -190,6 +190,37 @@ async fn next_observation_of_a_cut_stream_waits_for_the_pace() {
     assert!(began.elapsed() >= pace, "{:?}", began.elapsed());
     assert_eq!(second.value.get("messages"), first.value.get("messages"));
     assert_eq!(s.evidence(EvidenceKind::Request).len(), 1);
+}
+
+#[tokio::test]
+async fn an_event_without_end_is_cut_at_the_limit() {
+    let endless = async || {
+        let start = stream::iter(["data: one\n\ndata: two\n\ndata: ".to_string()]);
+        let body = start.chain(stream::repeat("x".repeat(1000))).map(Ok::<_, std::convert::Infallible>);
+        ([("content-type", "text/event-stream")], axum::body::Body::from_stream(body))
+    };
+    let s = stage(&format!("http: {}", serve(Router::new().route("/", any(endless))).await)).await;
+    let out = perform(&s, "{ request: GET /, limit: 100 KiB, events: { within: 60s } }").await.unwrap();
+    assert_eq!((out.value.get("cut"), out.value.get("closed")), (Some(&Value::Bool(true)), Some(&Value::Null)));
+    let Some(Value::Partial(messages)) = out.value.get("messages") else { panic!("{}", out.value) };
+    let received: Vec<_> = messages.value.items().iter().map(|m| m.get("data").unwrap().to_string()).collect();
+    assert_eq!(received, ["one", "two"], "an incomplete event is left out");
+    assert_eq!(&*messages.reason, "the stream is longer than 100 KiB: the rest was not read");
+}
+
+#[tokio::test]
+async fn json_that_would_take_too_much_memory_is_not_decoded() {
+    let numbers = async || ([("content-type", "application/json")], format!("[{}1]", "1,".repeat(4_000_000)));
+    let s = stage(&format!("http: {}", serve(Router::new().route("/", any(numbers))).await)).await;
+    let out = perform(&s, "request: GET /").await.unwrap().value;
+    let Some(Value::Unset(reason)) = out.get("body") else { panic!("decoded") };
+    assert!(
+        reason.starts_with("the body was not read as JSON: more values than fit into 64 MiB of memory"),
+        "{reason}"
+    );
+    assert_eq!(out.get("text").and_then(Value::as_str).map(str::len), Some(8_000_003), "the text is complete");
+    let out = perform(&s, "{ request: GET /, limit: 64 MiB }").await.unwrap().value;
+    assert_eq!(out.get("body").and_then(Value::as_list).map(<[Value]>::len), Some(4_000_001));
 }
 
 /// A WebSocket server that greets with URI and credentials, then echoes, and closes at `bye`.
