@@ -27,6 +27,9 @@ use tokio::sync::watch;
 /// The fields that an expression for the id of a delivery may read.
 pub(super) const READABLE_FIELDS: [&str; 5] = ["method", "path", "headers", "body", "text"];
 
+/// What a delivery takes in memory beside its request.
+const DELIVERY_BYTES: usize = 2048;
+
 pub(super) struct Mailbox {
     /// The action that opened it.
     pub opened_by: Address,
@@ -79,10 +82,9 @@ pub(super) struct Incoming {
 
 pub(super) struct Delivery {
     at: Timestamp,
-    fields: Map,
     headers: HeaderMap,
     raw: RawBody,
-    /// The last value that was given out, so that outputs share it.
+    /// As it was given out last, so that outputs share it.
     value: Mutex<Value>,
 }
 
@@ -179,13 +181,14 @@ impl Mailbox {
         fields.insert("replied".into(), reply.value());
         let raw = RawBody::of(raw.as_ref(), &text);
         let raw_bytes = if let RawBody::Bytes(bytes) = &raw { bytes.len() } else { 0 };
-        let memory = delivery.memory() + raw_bytes;
+        // the fields after those of `delivery`, and the headers once more
+        let memory = delivery.memory() + raw_bytes + DELIVERY_BYTES;
         if state.bytes.saturating_add(memory) > decoded_bytes(self.limit) {
             state.dropped += 1;
             return reply;
         }
         state.bytes += memory;
-        state.deliveries.push(Arc::new(Delivery { at: arrived.at, fields, headers, raw, value: Mutex::default() }));
+        state.deliveries.push(Arc::new(Delivery { at: arrived.at, headers, raw, value: Mutex::new(fields.into()) }));
         // Under the lock, so that a waiting task finds the new delivery.
         self.count.send_replace(state.deliveries.len());
         reply
@@ -205,6 +208,11 @@ impl Mailbox {
         });
         let missing = undecided.into_iter().chain(dropped).reduce(|all, reason| format!("{all}; {reason}"));
         Deliveries { kept: state.deliveries.clone(), ignored: state.ignored, missing }
+    }
+
+    /// What the kept deliveries take in memory.
+    pub fn bytes(&self) -> usize {
+        self.state.lock().bytes
     }
 
     pub async fn wait_for_more_than(&self, known: usize) {
@@ -267,7 +275,7 @@ impl Delivery {
         let signature = Value::map([("valid".into(), verified.is_ok().into()), ("why".into(), why)]);
         let mut value = self.value.lock();
         if value.get("signature") != Some(&signature) {
-            let mut fields = self.fields.clone();
+            let mut fields = value.as_map().cloned().unwrap_or_default();
             fields.insert("signature".into(), signature);
             *value = Value::from(fields);
         }

@@ -14,7 +14,10 @@ use async_trait::async_trait;
 use std::{fmt::Write, sync::atomic::Ordering, time::Duration};
 
 /// How long an attempt waits for several deliveries, once there are some.
-const MAX_WAIT_FOR_SEVERAL: Duration = Duration::from_millis(500);
+const WAIT_FOR_SEVERAL: Duration = Duration::from_millis(500);
+/// An attempt records all deliveries: the more they are, the fewer attempts are made.
+const MAX_RECORDED_BYTES_PER_MS: u64 = 10_000;
+const MAX_WAIT_FOR_RECORD: Duration = Duration::from_secs(2);
 
 pub(super) struct Received {
     name: Template,
@@ -94,14 +97,16 @@ impl Action for Received {
         let name = cx.render_text(&self.name)?;
         let mailbox = cx.target::<Inbox>()?.find(cx, &name)?;
         let known = last.cursor::<DeliveryCursor>().map_or(0, |c| c.0);
+        let record = Duration::from_millis(mailbox.bytes() as u64 / MAX_RECORDED_BYTES_PER_MS);
+        let record = record.min(MAX_WAIT_FOR_RECORD);
         tokio::select! {
             () = cx.cancel.cancelled() => return Err(ActionError::Cancelled),
             () = mailbox.wait_for_more_than(known) => {
                 // the output has all deliveries: an attempt for each would take quadratic time
                 let several = mailbox.wait_for_more_than(known + known / 4);
-                let _ = tokio::time::timeout(MAX_WAIT_FOR_SEVERAL, several).await;
+                let _ = tokio::time::timeout(record.max(WAIT_FOR_SEVERAL), several).await;
             }
-            () = tokio::time::sleep(pace) => {}
+            () = tokio::time::sleep(pace.max(record)) => {}
         }
         self.perform(cx).await
     }
