@@ -3,6 +3,7 @@
 //! Layers and modules: `docs/architecture.md`; `tests/layers.rs` checks them.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr, clippy::exit, clippy::unwrap_used))]
 
+pub mod access;
 pub mod address;
 pub mod cli;
 pub mod diagnostic;

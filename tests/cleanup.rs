@@ -47,7 +47,7 @@ fn workspace(undo: &str) -> Workspace {
     fs::write(workspace.path("plans/T.yaml"), PLAN.replace("UNDO", undo)).unwrap();
     fs::write(
         workspace.path("tp-runner.yaml"),
-        "environments: { here: { about: files, targets: {} } }\ndefault: here\n",
+        "environments: { here: { about: files, allow: { exec: true }, targets: {} } }\ndefault: here\n",
     )
     .unwrap();
     workspace
@@ -191,7 +191,7 @@ fn finished(workspace: &Workspace, args: &[&str]) -> support::RunOutput {
 fn old_finished_runs_are_removed_and_unfinished_ones_are_kept() {
     let workspace = workspace("0");
     let killed = killed(&workspace);
-    let setting = "environments: { here: { about: files, targets: {} } }\ndefault: here\nruns: { keep: 2 }\n";
+    let setting = "environments: { here: { about: files, allow: { exec: true }, targets: {} } }\ndefault: here\nruns: { keep: 2 }\n";
     fs::write(workspace.path("tp-runner.yaml"), setting).unwrap();
     for _ in 0..4 {
         finished(&workspace, &[]).assert_code(0);
@@ -217,7 +217,7 @@ fn runs_are_recorded_where_they_are_told() {
     workspace.run(&["report", &id, "--runs-dir", "elsewhere"]).assert_code(0);
     let by_variable = workspace.command(&["report", &id]).env("TP_RUNS_DIR", "elsewhere").output().unwrap();
     assert!(by_variable.status.success());
-    let setting = "environments: { here: { about: files, targets: {} } }\ndefault: here\nruns: { folder: elsewhere }\n";
+    let setting = "environments: { here: { about: files, allow: { exec: true }, targets: {} } }\ndefault: here\nruns: { folder: elsewhere }\n";
     fs::write(workspace.path("tp-runner.yaml"), setting).unwrap();
     workspace.run(&["report", &id]).assert_code(0);
     finished(&workspace, &[]).assert_code(0);
@@ -272,7 +272,8 @@ fn a_run_on_its_own_sandbox_ended_with_it() {
 /// Kills a run of cases of TP-004 once its journal contains `text`.
 fn killed_on(workspace: &Workspace, sandbox: &SandboxProcess, case: &str, text: &str) -> String {
     let before = workspace.runs();
-    let mut child = start(workspace, &["run", "TP-004", "--config", &sandbox.env_file(), "--case", case]);
+    let mut child =
+        start(workspace, &["run", "TP-004", "--config", &sandbox.env_file(), "--case", case, "--allow-exec"]);
     let run =
         eventually("a run", Duration::from_secs(30), || workspace.runs().into_iter().find(|r| !before.contains(r)));
     let has = || fs::read_to_string(workspace.journal(&run)).unwrap_or_default().contains(text);

@@ -10,13 +10,15 @@ use std::{
 
 const MAX_LINES: usize = 500;
 
-const VOCABULARY: &[&str] = &["address", "language", "outcome", "secrets", "source", "diagnostic", "value", "yaml"];
+const VOCABULARY: &[&str] =
+    &["access", "address", "language", "outcome", "secrets", "source", "diagnostic", "value", "yaml"];
 
 /// For each module of the runner: the modules it may import.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let vocabulary_and = |more: &[&'static str]| VOCABULARY.iter().chain(more).copied().collect::<BTreeSet<_>>();
     let only = |names: &[&'static str]| names.iter().copied().collect::<BTreeSet<_>>();
     BTreeMap::from([
+        ("access", only(&[])),
         ("address", only(&[])),
         ("language", only(&[])),
         ("outcome", only(&[])),
@@ -32,7 +34,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("engine", vocabulary_and(&["plan", "expr", "executor", "event"])),
         ("executors", vocabulary_and(&["executor", "expr", "event", "file"])),
         ("file", only(&[])),
-        ("journal", only(&["event", "file"])),
+        ("journal", only(&["access", "event", "file"])),
         ("report", only(&["event", "outcome", "address", "value", "source", "secrets"])),
         ("replay", vocabulary_and(&["engine", "plan", "expr", "executor", "event"])),
         ("prove", vocabulary_and(&["replay", "engine", "plan", "expr", "executor", "event"])),

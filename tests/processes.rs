@@ -14,6 +14,7 @@ const ENVIRONMENTS: &str = "
 environments:
   here:
     about: programs only
+    allow: { exec: true }
     targets:
       lines: { logs: { command: [bash, -c, 'COMMAND'] } }
 ";

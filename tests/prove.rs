@@ -24,7 +24,7 @@ cases:
         unproven: no limit is given
 "#;
 
-const ENVIRONMENT: &str = "default: here\nenvironments: { here: { targets: {} } }\n";
+const ENVIRONMENT: &str = "default: here\nenvironments: { here: { allow: { exec: true }, targets: {} } }\n";
 
 fn run(folder: &Path, args: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tp-runner"));

@@ -23,7 +23,7 @@ fn environment(folder: &Path, address: &str, more: &str) {
     let faults: String =
         MODES.map(|(name, mode)| format!("      {name}: {{ relay: {{ control: ./relay.sock{mode} }} }}\n")).concat();
     let text = format!(
-        "environments:\n  here:\n    targets: {{ api: {{ http: \"http://{address}\" }} }}\n{more}    faults:\n{faults}"
+        "environments:\n  here:\n    allow: {{ exec: true }}\n    targets: {{ api: {{ http: \"http://{address}\" }} }}\n{more}    faults:\n{faults}"
     );
     fs::write(folder.join("tp-runner.yaml"), text).expect("a file");
 }

@@ -154,7 +154,8 @@ fn passes_with_a_relay_process(database: &str, more: &[&str]) {
     assert!(doctor.contains("ok      fault database-down: heal, and connect through "), "{doctor}");
 
     let text = workspace.keep_fault("database-down");
-    let mut killed = workspace.command(&["run", "TP-004", "--case", "TC-INT-010"]).spawn().expect("the binary");
+    let args = ["run", "TP-004", "--case", "TC-INT-010", "--allow-exec"];
+    let mut killed = workspace.command(&args).spawn().expect("the binary");
     relay.wait_for_a_refused_connection();
     workspace.write_plan(&text);
     killed.kill().and_then(|()| killed.wait()).expect("a runner");

@@ -15,7 +15,7 @@ fn run_cases(folder: &TempDir, cases: &str, args: &[&str]) -> RunOutput {
     let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).expect("a file");
     write("plan.yaml", format!("plan: P\nenvironment: here\nreport: report.md\ncases:\n{cases}"));
     if !folder.path().join("tp-runner.yaml").exists() {
-        write("tp-runner.yaml", "environments:\n  here:\n    targets: {}\n".into());
+        write("tp-runner.yaml", "environments:\n  here:\n    allow: { exec: true }\n    targets: {}\n".into());
     }
     run_in(folder.path(), &[&["--quiet", "run", "plan.yaml"], args].concat())
 }

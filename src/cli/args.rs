@@ -1,5 +1,5 @@
 //! The command-line arguments.
-use crate::{outcome::Tier, relay::FaultMode, report::console::progress::Detail};
+use crate::{access::Allowed, outcome::Tier, plan::Environment, relay::FaultMode, report::console::progress::Detail};
 use clap::{
     Args as ClapArgs, ColorChoice, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
@@ -120,7 +120,7 @@ pub struct Selection {
 }
 
 /// In which environment.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Default)]
 pub struct EnvArgs {
     /// The environment to use [default: the default of the environment file, then of the plan]
     #[arg(long, value_name = "NAME")]
@@ -131,6 +131,29 @@ pub struct EnvArgs {
     /// Allow actions without undo in the protected environment NAME
     #[arg(long, value_name = "NAME")]
     pub allow_destructive: Option<String>,
+    /// Allow plans to use a file or folder outside of the project folder
+    #[arg(long, value_name = "PATH")]
+    pub allow_path: Vec<PathBuf>,
+    /// Allow plans to run programs
+    #[arg(long)]
+    pub allow_exec: bool,
+    /// Allow plans to send requests to a host that belongs to no target
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub allow_host: Vec<String>,
+}
+
+impl EnvArgs {
+    /// Applies `--allow-…` to the environment.
+    pub fn apply_to(&self, environment: &mut Environment) {
+        environment.protected &= self.allow_destructive.as_ref() != Some(&environment.name);
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        environment.allow.extend(Allowed {
+            paths: self.allow_path.iter().map(absolute).collect(),
+            exec: self.allow_exec,
+            hosts: self.allow_host.clone(),
+            ..Allowed::default()
+        });
+    }
 }
 
 /// The environment, the plan's variables and the sandbox.
@@ -226,6 +249,9 @@ pub struct List {
     pub plans: Vec<String>,
     #[command(flatten)]
     pub selection: Selection,
+    /// Allow plans to use a file or folder outside of the project folder
+    #[arg(long, value_name = "PATH")]
+    pub allow_path: Vec<PathBuf>,
 }
 
 #[derive(ClapArgs, Default)]

@@ -13,14 +13,14 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
             let known: Vec<&str> = all.iter().map(|e| e.name.as_str()).collect();
             let unknown = Failure::unknown_environment(name, &known);
             let mut named = all.into_iter().find(|e| e.name == *name).ok_or(unknown)?;
-            named.protected &= args.environment.allow_destructive.as_ref() != Some(name);
+            args.environment.apply_to(&mut named);
             Some(named)
         }
     };
     let variables = plans::process_scope();
     let mut code = exit::SUCCESS;
     for file in files::plans(&args.plans)? {
-        let draft = plans::read(&file, &registry);
+        let draft = plans::read(&file, &args.environment, &registry);
         let cases = draft.plan.as_ref().map_or(0, |p| p.cases.len());
         let mut problems = draft.check(environment.as_ref());
         if let (Some(plan), Some(chosen)) = (&draft.plan, environment.as_ref().or(default.as_ref())) {

@@ -288,7 +288,7 @@ impl Cleaner<'_> {
         let known: Vec<&str> = environments.iter().map(|e| e.name.as_str()).collect();
         let unknown = Failure::unknown_environment(name, &known);
         let environment = environments.into_iter().find(|e| e.name == *name).ok_or(unknown)?;
-        Ok((Environment { protected: recorded.protected, ..environment }, None))
+        Ok((Environment { protected: recorded.protected, allow: recorded.allow.clone(), ..environment }, None))
     }
 
     #[cfg(feature = "sandbox")]
@@ -306,7 +306,8 @@ impl Cleaner<'_> {
             .await
             .map_err(|e| Failure::unreachable(format!("error: cannot start the sandbox again: {e}")))?;
         self.interrupts.remove_on_exit(sandbox.folder());
-        Ok((sandbox.environment(&self.registry)?, Some(sandbox)))
+        let environment = sandbox.environment(&self.registry)?;
+        Ok((Environment { allow: snapshot.environment.allow.clone(), ..environment }, Some(sandbox)))
     }
 
     #[cfg(not(feature = "sandbox"))]

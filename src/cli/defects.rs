@@ -1,5 +1,5 @@
 //! `--defect`: the names of the sandbox's defects, and the sentences of TP-004 that each one breaks.
-use super::{failure::Failure, files, plans};
+use super::{args::EnvArgs, failure::Failure, files, plans};
 use crate::executors;
 use std::fmt::Write as _;
 use tp_runner_sandbox::defect::Defect;
@@ -26,7 +26,7 @@ pub fn is_help_requested(names: &[String]) -> Result<bool, Failure> {
 pub fn help() -> Result<String, Failure> {
     let registry = executors::registry();
     let file = files::plans(&[PLAN.into()])?.remove(0);
-    let schedule = plans::read(&file, &registry).compile(None, &[], &|_| true)?;
+    let schedule = plans::read(&file, &EnvArgs::default(), &registry).compile(None, &[], &|_| true)?;
     let mut out = String::new();
     for defect in Defect::ALL {
         let _ = writeln!(out, "{}\n    {} ({})", defect.name(), defect.description(), defect.kind());
@@ -53,7 +53,7 @@ mod tests {
     fn two_kinds_of_defects_break_every_expected_result() {
         let registry = executors::registry();
         let file = files::plans(&[PLAN.into()]).unwrap_or_else(|e| panic!("{}", e.message)).remove(0);
-        let schedule = plans::read(&file, &registry).compile(None, &[], &|_| true);
+        let schedule = plans::read(&file, &EnvArgs::default(), &registry).compile(None, &[], &|_| true);
         let schedule = schedule.unwrap_or_else(|e| panic!("{}", e.message));
         let broken_by = |defect: &Defect| schedule.breaks.iter().find(|b| b.defect == defect.name());
         let harmless: Vec<&str> = Defect::ALL

@@ -14,6 +14,7 @@ use super::{
     signals::{self, Interrupts},
 };
 use crate::{
+    access::Allowed,
     engine::{
         context::RunContext,
         dispatch,
@@ -49,7 +50,7 @@ pub async fn command(args: Box<args::Doctor>) -> Result<u8, Failure> {
     let interrupts = if args.faults { signals::listen()? } else { Interrupts::default() };
     let probe = Probe { faults: args.faults, interrupts };
     for file in files::plans(&args.plans)? {
-        let draft = plans::read(&file, &registry);
+        let draft = plans::read(&file, &args.execution.environment, &registry);
         // Compiles without an environment first, so that an invalid plan starts no sandbox.
         draft.compile(None, set, &|_| true)?;
         let mut chosen = ChosenEnvironment::choose(&args.execution, &draft).await?;
@@ -65,6 +66,7 @@ pub async fn command(args: Box<args::Doctor>) -> Result<u8, Failure> {
         }
         // No case is executed, so nothing needs protection.
         chosen.environment.protected = false;
+        chosen.environment.allow = Allowed::everything();
         let work = async |schedule| Ok(probe.all(schedule, &file).await);
         let lines = chosen.run(&draft, set, &|_| true, work).await?;
         print::out(format_args!("{} in the environment `{name}`\n\n", file.source.name));

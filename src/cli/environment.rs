@@ -50,7 +50,7 @@ impl ChosenEnvironment {
         };
         if let Some(environment) = environments.and_then(|e| e.get(&name)) {
             let mut environment = environment.clone();
-            environment.protected &= args.environment.allow_destructive.as_deref() != Some(&name);
+            args.environment.apply_to(&mut environment);
             return Ok(ChosenEnvironment { environment, sandbox: None, file, runs });
         }
         if name != "sandbox" {
@@ -66,7 +66,8 @@ impl ChosenEnvironment {
             let sandbox = SandboxHandle::start(&args.sandbox, ([127, 0, 0, 1], 0).into())
                 .await
                 .map_err(|e| Failure::unreachable(format!("error: cannot start the sandbox: {e}")))?;
-            let environment = sandbox.environment(draft.registry)?;
+            let mut environment = sandbox.environment(draft.registry)?;
+            args.environment.apply_to(&mut environment);
             Ok(ChosenEnvironment { environment, sandbox: Some(sandbox), file: None, runs })
         }
         #[cfg(not(feature = "sandbox"))]

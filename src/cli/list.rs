@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 pub fn command(args: args::List) -> Result<u8, Failure> {
     let registry = executors::registry();
     let mut listed = 0;
+    let access = args::EnvArgs { allow_path: args.allow_path.clone(), ..args::EnvArgs::default() };
     let files = files::plans(&args.plans)?;
     let is_selected = plans::selector(&args.selection, &files, &registry)?;
     for file in files {
-        let schedule = plans::read(&file, &registry).compile(None, &[], &is_selected)?;
+        let schedule = plans::read(&file, &access, &registry).compile(None, &[], &is_selected)?;
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::NOTHING).set_header(["case", "title", "tier", "priority", "needs"]);
         for case in &schedule.cases {

@@ -20,6 +20,7 @@ mod files;
 #[cfg(feature = "sandbox")]
 mod kill_matrix;
 mod list;
+mod plan_access;
 mod plans;
 mod print;
 mod prove;

@@ -1,8 +1,9 @@
 //! Turns a plan file into a schedule: reads it, compares it with its Markdown plan, compiles it, renders problems.
 use super::{
-    args::Selection,
+    args::{EnvArgs, Selection},
     failure::Failure,
     files::{self, IncludedFiles, PlanFile},
+    plan_access::{AllowedFiles, PlanAccess},
     secrets::process_environment,
 };
 use crate::{
@@ -30,9 +31,26 @@ pub struct Draft<'r> {
     problems: Diagnostics,
 }
 
-/// Parses a plan and compares it with its Markdown plan.
-pub fn read<'r>(file: &PlanFile, registry: &'r Registry) -> Draft<'r> {
-    let Draft { plan, included, mut problems, .. } = parse(&file.source, IncludedFiles::default(), registry);
+/// Parses a plan and compares it with its Markdown plan. `args` say which files it may use.
+pub fn read<'r>(file: &PlanFile, args: &EnvArgs, registry: &'r Registry) -> Draft<'r> {
+    let included = IncludedFiles::default();
+    let environments = || environments(args.config.as_deref(), registry).ok().flatten().unwrap_or_default();
+    let access = PlanAccess::new(file, args, &environments);
+    if let Some(refused) = access.of_plan_itself() {
+        return Draft { registry, plan: None, included, problems: refused };
+    }
+    let files = AllowedFiles { files: &included, access: &access };
+    let mut reader = Reader::new(registry.verbs().collect(), &files);
+    let mut plan = reader.plan(&file.source);
+    let mut problems = reader.problems;
+    if let Some(plan) = &mut plan {
+        plan.root = Some(file.root.clone());
+        let refused = access.check(plan);
+        if !refused.is_empty() {
+            problems.0.extend(refused);
+            return Draft { registry, plan: None, included, problems };
+        }
+    }
     if let Some(plan) = &plan
         && let Some(source) = &plan.source
     {
@@ -242,7 +260,8 @@ pub fn selector(
         patterns.push(glob.compile_matcher());
     }
     if !patterns.is_empty() {
-        let plans: Vec<Option<Plan>> = files.iter().map(|file| read(file, registry).plan).collect();
+        let plans: Vec<Option<Plan>> =
+            files.iter().map(|file| read(file, &EnvArgs::default(), registry).plan).collect();
         let ids: Vec<&str> = plans.iter().flatten().flat_map(|p| &p.cases).map(|c| c.id.text.as_str()).collect();
         // The problems of a plan that cannot be read are reported when it is compiled.
         let is_unknown = |glob: &globset::GlobMatcher| !ids.iter().any(|id| glob.is_match(id));

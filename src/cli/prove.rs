@@ -47,7 +47,7 @@ pub async fn command(args: Box<args::Prove>, output: OutputArgs) -> Result<u8, F
 
 async fn prove_plan(prover: &Prover<'_>, file: &files::PlanFile) -> Result<u8, Failure> {
     let Prover { args, output, registry, .. } = prover;
-    let draft = plans::read(file, registry);
+    let draft = plans::read(file, &args.execution.environment, registry);
     // Compiles without an environment first, so that an invalid plan starts no sandbox.
     draft.compile(None, &args.execution.set, &|_| true)?;
     #[cfg(feature = "sandbox")]

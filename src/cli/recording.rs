@@ -73,6 +73,7 @@ impl Recording {
         let environment = SnapshotEnvironment {
             name: chosen.environment.name.clone(),
             protected: chosen.environment.protected,
+            allow: chosen.environment.allow.clone(),
             file: chosen.file.as_ref().map(|file| SnapshotFile {
                 path: absolute(Path::new(&file.source.name)),
                 content: FileText { name: file.source.name.clone(), text: file.source.text.clone() },

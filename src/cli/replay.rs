@@ -10,6 +10,7 @@ use super::{
     runs::read_journal,
 };
 use crate::{
+    access::Allowed,
     engine::schedule::Schedule,
     file::write_atomically,
     prove::{baseline::Baseline, evidence::prove_run, proof::Proof},
@@ -59,7 +60,7 @@ fn evaluate_run(prover: &Prover<'_>, run: &str) -> Result<(files::PlanFile, Opti
         .ok_or_else(|| Failure::usage(format!("error: `{}` does not contain a run", path.display())))?;
     drop(events);
     let file = plan_of_run(args, &record)?;
-    let draft = plans::read(&file, registry);
+    let draft = plans::read(&file, &args.execution.environment, registry);
     let schedule = compile(args, &draft, &record)?;
     if schedule.plan.id != record.started.plan.id {
         let (plan, other) = (&schedule.plan.id, &record.started.plan.id);
@@ -133,7 +134,8 @@ fn compile(args: &args::Prove, draft: &Draft<'_>, record: &Record) -> Result<Sch
             recorded.replaced.join("`, `")
         )));
     }
-    let environment = environment.map(|e| crate::plan::Environment { protected: false, ..e });
+    let environment =
+        environment.map(|e| crate::plan::Environment { protected: false, allow: Allowed::everything(), ..e });
     draft.compile(environment.as_ref(), &args.execution.set, &|_| true)
 }
 

@@ -56,7 +56,7 @@ async fn run_plan(
     interrupts: &Interrupts,
     is_selected: &(dyn Fn(&Case) -> bool + Sync),
 ) -> Result<(usize, u8), Failure> {
-    let draft = plans::read(&file, registry);
+    let draft = plans::read(&file, &args.execution.environment, registry);
     // Compiles without an environment first, so that an invalid plan starts no sandbox.
     let (checked, warnings) = draft.compile_with_warnings(None, &args.execution.set, is_selected)?;
     let selected = checked.cases.len();

@@ -79,6 +79,14 @@ impl LiveSource {
         Ok(target.await?.clone())
     }
 
+    /// The addresses of all targets: as they are set, and those of connections.
+    fn addresses(&self, environment: &Scope) -> Vec<String> {
+        let of_target = |target: &Connection| {
+            [Some(target.spec.address(environment)), target.cell.get().and_then(|connected| connected.address())]
+        };
+        self.targets.values().flat_map(of_target).flatten().collect()
+    }
+
     /// Says how many requests were abandoned before their response, and which.
     pub fn abandoned(&self) -> Option<String> {
         self.abandoned.in_words()
@@ -168,6 +176,7 @@ impl ObservationSource for LiveSource {
                 evidence: &evidence,
                 sent: &sent,
                 processing: &processing,
+                targets: &|| self.addresses(&environment),
             };
             match request.last {
                 None => request.action.perform(&cx).await,

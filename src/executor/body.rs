@@ -1,17 +1,39 @@
 //! Reads the parts of a verb's body.
+use super::{ActionContext, ActionError};
 use crate::{
+    access::AccessRules,
     diagnostic::{Diagnostic, Diagnostics},
     expr::{Expression, Reference, Template, Tree},
     source::Span,
     yaml::{Kind, Node, check_keys, check_numbers, missing_key, wrong_type},
 };
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// The body of a verb. Its methods read parts, and collect the referenced names and the problems.
 pub struct Body<'a> {
     pub node: &'a Node,
     pub references: &'a mut Vec<Reference>,
     pub problems: &'a mut Diagnostics,
+    /// What the action may use.
+    pub access: &'a AccessRules,
+}
+
+/// The path of a file, with placeholders.
+pub struct FilePath {
+    path: Template,
+    access: AccessRules,
+}
+
+impl FilePath {
+    pub fn template(&self) -> &Template {
+        &self.path
+    }
+
+    /// # Errors
+    /// `Undefined`: a placeholder reads a missing name. `Invalid`: the plan may not use the file.
+    pub fn render(&self, cx: &ActionContext<'_>) -> Result<PathBuf, ActionError> {
+        Ok(self.access.file(&cx.run.dir, &cx.render_text(&self.path)?)?)
+    }
 }
 
 impl<'a> Body<'a> {
@@ -25,7 +47,7 @@ impl<'a> Body<'a> {
 
     /// The body `node`, a part of this one.
     pub fn part<'b>(&'b mut self, node: &'b Node) -> Body<'b> {
-        Body { node, references: self.references, problems: self.problems }
+        Body { node, references: self.references, problems: self.problems, access: self.access }
     }
 
     /// Whether it is a map with only these keys. Reports other keys and duplicates.
@@ -89,6 +111,20 @@ impl<'a> Body<'a> {
         let t = Template::compile(node, self.problems);
         self.references.extend(t.references().cloned());
         Some(t)
+    }
+
+    /// The path of a file that the action reads.
+    pub fn file_of(&mut self, node: &Node) -> Option<FilePath> {
+        let path = self.template_of(node)?;
+        self.check_path(node, path.as_literal());
+        Some(FilePath { path, access: self.access.clone() })
+    }
+
+    /// Reports a path that is known before the run, and refused.
+    pub fn check_path(&mut self, node: &Node, path: Option<&str>) {
+        if let Some(Err(refused)) = path.map(|path| self.access.check_path(path)) {
+            self.error("not-allowed", &node.span, refused.message, refused.help);
+        }
     }
 
     /// Any value with placeholders.

@@ -4,8 +4,12 @@ mod body;
 pub mod limits;
 mod shell;
 
-pub use self::{body::Body, shell::shell_word};
+pub use self::{
+    body::{Body, FilePath},
+    shell::shell_word,
+};
 use crate::{
+    access::Refused,
     address::Address,
     event::{ErrorKind, Evidence, EvidenceKind},
     expr::{EvalError, Scope, Template, Tree},
@@ -263,6 +267,12 @@ impl From<EvalError> for ActionError {
     }
 }
 
+impl From<Refused> for ActionError {
+    fn from(refused: Refused) -> Self {
+        ActionError::Invalid(refused.to_string())
+    }
+}
+
 /// Identity of a run.
 #[derive(Clone, Debug)]
 pub struct RunInfo {
@@ -291,6 +301,8 @@ pub struct ActionContext<'a> {
     /// Whether the runner is at work on a response that was received: running out of time is then not the product's
     /// failure.
     pub processing: &'a AtomicBool,
+    /// The addresses of all targets, as far as they are known.
+    pub targets: &'a (dyn Fn() -> Vec<String> + Send + Sync),
 }
 
 impl ActionContext<'_> {
@@ -374,6 +386,7 @@ mod tests {
             evidence: &evidence,
             sent: &sent,
             processing: &processing,
+            targets: &Vec::new,
         };
         context.note(EvidenceKind::Response, format!("{}hunter2-correct-horse", "x".repeat(MAX_EVIDENCE_BYTES - 10)));
         let text = &evidence.lock()[0].text;

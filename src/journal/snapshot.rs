@@ -1,4 +1,5 @@
 //! What a run was made from: plan, included files, environment and arguments, as they were when it began.
+use crate::access::Allowed;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -39,6 +40,9 @@ pub struct SnapshotEnvironment {
     pub name: String,
     /// Whether the run kept to what a protected environment allows.
     pub protected: bool,
+    /// What the plan was allowed to use beside its folder and the targets.
+    #[serde(default)]
+    pub allow: Allowed,
     /// Its file; `None` for the sandbox that was part of the run.
     pub file: Option<SnapshotFile>,
     /// What the sandbox of the run kept outside of its process: `--database` and `--kubeconfig`.

@@ -138,10 +138,17 @@ pub const ENVIRONMENT_KEYS: &[Key] = &[
     optional("on_failure", "list of actions", "evidence to collect after a failed case"),
     optional("known_failures", "list of known failures", "sentences that may fail for a while"),
     optional("protected", "true or false", "refuses actions that cannot be undone"),
+    optional("allow", "map of settings", "what plans may use beside their folder and the targets"),
     optional("faults", "map of faults", "what `fault` breaks"),
     optional("jobs", "number", "number of cases that run at the same time"),
     optional("undo_timeout", "duration", "how long all the undo of a case may take"),
     optional("versions", "map of texts or actions", "what runs here, for the report"),
+];
+
+pub const ALLOW_KEYS: &[Key] = &[
+    optional("paths", "path or list of paths", "files and folders outside of the project folder"),
+    optional("exec", "true or false", "running programs"),
+    optional("hosts", "host or list of hosts", "hosts other than those of the targets"),
 ];
 
 pub const SECRET_KEYS: &[Key] = &[

@@ -6,17 +6,19 @@ use super::{
     variables::{Typing, resolve},
 };
 use crate::{
+    access::{AccessRules, Allowed},
     diagnostic::{Diagnostic, Diagnostics},
     expr::{Expression, Scope, Template, Tree, regex},
     language::{
-        ENVIRONMENT_FILE_KEYS, ENVIRONMENT_KEYS, FAULT_ACTION_KEYS, KNOWN_FAILURE_KEYS, RUNS_KEYS, SECRET_KEYS,
+        ALLOW_KEYS, ENVIRONMENT_FILE_KEYS, ENVIRONMENT_KEYS, FAULT_ACTION_KEYS, KNOWN_FAILURE_KEYS, RUNS_KEYS,
+        SECRET_KEYS,
     },
     source::{Source, Span},
     yaml::{Kind, Node, wrong_type},
 };
 use ::regex::Regex;
 use jiff::civil::Date;
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 #[derive(Default)]
 pub struct Environments {
@@ -63,6 +65,8 @@ pub struct Environment {
     pub known_failures: Vec<KnownFailure>,
     /// Refuses actions that cannot be undone.
     pub protected: bool,
+    /// What plans may use beside their folder and the targets.
+    pub allow: Allowed,
     pub faults: Vec<(Spanned, FaultSpec)>,
     pub jobs: Option<usize>,
     /// How long all the undo of a case may take.
@@ -107,6 +111,13 @@ pub enum FaultSpec {
     Relay { relay: RelayPlace, how: RelayFault },
     /// Actions. `refused` computes the number of affected connections; `probe` passes while the connection works.
     Actions { cut: Vec<ActionSpec>, heal: Vec<ActionSpec>, refused: Option<Expression>, probe: Vec<ActionSpec> },
+}
+
+impl Environment {
+    /// What plans may use here. `root` is the project folder, if it is known, and `targets` are the addresses of the targets.
+    pub fn rules(&self, root: Option<PathBuf>, targets: Vec<String>) -> AccessRules {
+        AccessRules::of_plans(self.allow.clone(), self.protected.then(|| self.name.clone()), root, targets)
+    }
 }
 
 impl Environments {
@@ -193,7 +204,7 @@ fn with_variables(reader: &Reader<'_>, node: &Node, unset: &mut Diagnostics) -> 
     let entry = |(key, value): &(Node, Node)| {
         let value = match &*key.key_text() {
             "targets" => resolve(value, variables, Typing::Text, unset),
-            "about" | "notice" | "jobs" | "undo_timeout" | "protected" | "known_failures" => {
+            "about" | "notice" | "jobs" | "undo_timeout" | "protected" | "allow" | "known_failures" => {
                 resolve(value, variables, Typing::Plain, unset)
             }
             // the others have actions
@@ -247,12 +258,25 @@ fn environment_of(reader: &mut Reader<'_>, name: String, written: &Node, node: &
         actions,
         known_failures,
         protected: reader.flag(node, "protected"),
+        allow: node.get("allow").map(|n| allowed(reader, n)).unwrap_or_default(),
         faults: reader.read_entries(node.get("faults"), fault_spec),
         jobs,
         undo_timeout: node.get("undo_timeout").and_then(|n| duration(reader, n, "undo_timeout: 5m")),
         versions,
         ..Environment::default()
     })
+}
+
+fn allowed(reader: &mut Reader<'_>, node: &Node) -> Allowed {
+    if reader.keys(node, ALLOW_KEYS).is_none() {
+        return Allowed::default();
+    }
+    let mut texts = |key: &str| -> Vec<String> {
+        let nodes = node.get(key).map(|n| reader.one_or_many(n)).unwrap_or_default();
+        nodes.into_iter().map(|n| reader.text(n)).collect()
+    };
+    let (paths, hosts) = (texts("paths").into_iter().map(PathBuf::from).collect(), texts("hosts"));
+    Allowed { paths, hosts, exec: reader.flag(node, "exec"), ..Allowed::default() }
 }
 
 /// An environment with what it inherits by `extends`: maps are merged name by name, other values replaced. `None` if

@@ -5,15 +5,18 @@ use crate::{
     source::Span,
     yaml::Node,
 };
+use std::path::PathBuf;
 
 #[derive(Clone)]
 pub struct Plan {
     pub id: String,
     pub title: String,
     pub span: Span,
+    /// The project folder, if it is known.
+    pub root: Option<PathBuf>,
     /// The Markdown plan with the same sentences, relative to the plan's root.
     pub source: Option<Spanned>,
-    pub report: Option<String>,
+    pub report: Option<Spanned>,
     pub environment: Option<Spanned>,
     pub objective: Option<String>,
     pub scope_in: Vec<String>,

@@ -35,8 +35,9 @@ impl Reader<'_> {
             id: self.text_at(&root, "plan").unwrap_or_default(),
             title: self.text_at(&root, "title").unwrap_or_default(),
             span: root.entries().first().map_or_else(|| root.span.clone(), |(k, _)| k.span.clone()),
+            root: None,
             source: self.named(&root, "source"),
-            report: self.text_at(&root, "report"),
+            report: self.named(&root, "report"),
             environment: self.named(&root, "environment"),
             objective: self.text_at(&root, "objective"),
             scope_in,
@@ -80,6 +81,10 @@ impl Reader<'_> {
                 self.error("include-cycle", &file.span, message, "remove one of the two `include`s");
                 continue;
             }
+            if let Some(refused) = self.files.refusal(Path::new(&path)) {
+                self.error("not-allowed", &file.span, refused.message, refused.help);
+                continue;
+            }
             let text = match self.files.read(Path::new(&path)) {
                 Ok(text) => text,
                 Err(e) => {
@@ -88,6 +93,12 @@ impl Reader<'_> {
                     continue;
                 }
             };
+            if !is_include(&text) {
+                let help = "name a YAML file with reusable actions under `actions`";
+                let message = format!("expected a map with `actions` or `include` in `{path}`, found neither");
+                self.error("include-not-found", &file.span, message, help);
+                continue;
+            }
             let Some(root) = self.parse(&Arc::new(Source { name: path.clone(), text })) else { continue };
             if self.keys(&root, INCLUDE_KEYS).is_some() {
                 if let Some(inner) = root.get("include") {
@@ -188,6 +199,19 @@ impl Reader<'_> {
         }
         out
     }
+}
+
+/// Whether a text looks like an included file. Of another file, which may be a secret, no message quotes the content.
+fn is_include(text: &str) -> bool {
+    let key = |line: &str| {
+        line.trim_matches(['{', ' ', '"', '\''])
+            .split_once(':')
+            .map(|(key, _)| key.trim_matches(['"', '\'', ' ']).to_string())
+    };
+    text.lines()
+        .filter(|line| !line.starts_with([' ', '\t']))
+        .filter_map(key)
+        .any(|key| key == "actions" || key == "include")
 }
 
 /// Whether the action contains an assertion that can fail.

@@ -2,6 +2,7 @@
 //! Collects problems.
 use super::model::Spanned;
 use crate::{
+    access::Refused,
     diagnostic::{Diagnostic, Diagnostics},
     expr::{Expression, Scope, Template, Tree, schema::Document},
     language::Key,
@@ -17,6 +18,11 @@ use std::{
 /// Loads the files a plan names: includes and schemas.
 pub trait FileLoader {
     fn read(&self, path: &Path) -> std::io::Result<String>;
+
+    /// Why the plan may not use this file.
+    fn refusal(&self, _path: &Path) -> Option<Refused> {
+        None
+    }
 }
 
 pub struct Reader<'a> {

@@ -1,5 +1,6 @@
 //! Compiles and performs single actions without the engine.
 use crate::{
+    access::AccessRules,
     address::Address,
     diagnostic::Diagnostics,
     event::{Evidence, EvidenceKind},
@@ -95,6 +96,7 @@ impl Harness {
             evidence: &self.evidence,
             sent: &self.sent,
             processing: &self.processing,
+            targets: &Vec::new,
         }
     }
 
@@ -191,7 +193,8 @@ pub fn parse(text: &str) -> Node {
 /// Calls `f` with the body; returns its result, if there are no errors, and the problems it has found.
 pub fn with_body<T>(node: &Node, f: impl FnOnce(&mut Body<'_>) -> Option<T>) -> (Option<T>, Diagnostics) {
     let (mut references, mut problems) = (vec![], Diagnostics::default());
-    let result = f(&mut Body { node, references: &mut references, problems: &mut problems });
+    let result =
+        f(&mut Body { node, references: &mut references, problems: &mut problems, access: &AccessRules::unlimited() });
     (result.filter(|_| problems.errors() == 0), problems)
 }
 

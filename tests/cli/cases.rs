@@ -84,13 +84,44 @@ cases:
         chekc: 1 == 1
 "#;
 
+const OUTSIDE: &[u8] = b"plan: OUTSIDE
+report: ../outside.md
+cases:
+  - { id: O-1, tier: must, expected: [{ result: It is so, check: run.id != '' }] }
+";
+
+const HOST: &[u8] = b"plan: HOST
+cases:
+  - id: H-1
+    tier: must
+    expected: [{ result: It is healthy, do: [{ http: { request: 'GET http://127.0.0.1:2/health' }, expect: { status: 200 } }] }]
+";
+
+/// No message quotes them.
+const OTHER_FILES: &[u8] = br#"plan: OTHER
+include: [settings.ini, settings.json]
+cases:
+  - id: X-1
+    tier: must
+    expected:
+      - result: It fits
+        expect: { run: { $schema: { file: settings.ini } } }
+      - result: It fits again
+        expect: { run: { $schema: { file: settings.json } } }
+      - result: It fits the service
+        expect: { run: { $schema: { openapi: settings.json, operation: getX } } }
+"#;
+
 const ENVIRONMENTS: &[u8] = br#"default: here
 environments:
-  here: { targets: {} }
+  here: { allow: { exec: true }, targets: {} }
+  strict: { targets: {} }
   protected:
     protected: true
+    allow: { exec: true }
     targets: {}
   secretive:
+    allow: { exec: true }
     secrets: { password: '${env.TP_TEST_UNSET}' }
     targets: {}
   unreachable:
@@ -104,7 +135,12 @@ pub const FILES: &[(&str, &[u8])] = &[
     ("tp-runner.yaml", ENVIRONMENTS),
     ("not-utf8.yaml", b"plan: \xff\n"),
     ("journal.jsonl", b"not an event\nnot an event either\n"),
-    ("other.yaml", b"environments: { elsewhere: { targets: {} } }\n"),
+    ("other.yaml", b"environments: { elsewhere: { allow: { exec: true }, targets: {} } }\n"),
+    ("inner/outside.yaml", OUTSIDE),
+    ("host.yaml", HOST),
+    ("other-files.yaml", OTHER_FILES),
+    ("settings.ini", b"password = hunter2-correct-horse\n\t- not: [yaml\n"),
+    ("settings.json", b"{\"password\": \"hunter2-correct-horse\"}\n"),
     ("broken-environment.yaml", b"environments: { here: { targetz: {} } }\n"),
 ];
 
@@ -180,22 +216,38 @@ pub const CASES: &[Case] = &[
         "run/allow-destructive",
         &["run", "small.yaml", "--env", "protected", "--allow-destructive", "protected", "--quiet"],
     ),
+    case("run/exec-not-allowed", &["run", "small.yaml", "--env", "strict"]),
+    case("run/allow-exec", &["run", "small.yaml", "--env", "strict", "--allow-exec", "--quiet"]),
+    case("run/protected-allows-nothing", &["run", "small.yaml", "--env", "protected", "--allow-exec"]),
+    case("run/path-not-allowed", &["run", "inner/outside.yaml"]),
+    case("run/allow-path", &["run", "inner/outside.yaml", "--allow-path", "outside.md", "--quiet"]),
+    case("run/host-not-allowed", &["run", "host.yaml", "--env", "unreachable"]),
+    case("run/allow-host", &["run", "host.yaml", "--env", "unreachable", "--allow-host", "127.0.0.1:2", "--quiet"]),
     case("run/database", &["run", "small.yaml", "--env", "sandbox", "--database", "nonsense"]),
     case("run/kubeconfig", &["run", "small.yaml", "--env", "sandbox", "--kubeconfig", "missing"]),
     case("run/quota", &["run", "small.yaml", "--env", "sandbox", "--quota", "many"]),
     case("run/variation", &["run", "small.yaml", "--env", "sandbox", "--variation", "delete-205"]),
-    case("run/as-built", &["run", "small.yaml", "--env", "sandbox", "--as-built", "--quiet"]),
-    case("run/defect", &["run", "small.yaml", "--env", "sandbox", "--defect", "lost-wakeup", "--quiet"]),
+    case("run/as-built", &["run", "small.yaml", "--env", "sandbox", "--as-built", "--allow-exec", "--quiet"]),
+    case(
+        "run/defect",
+        &["run", "small.yaml", "--env", "sandbox", "--defect", "lost-wakeup", "--allow-exec", "--quiet"],
+    ),
     case("run/delays", &["run", "small.yaml", "--delays", "long"]),
     case("check/valid", &["check", "small.yaml"]),
     case("check/broken", &["check", "broken.yaml", "small.yaml"]),
     case("check/env", &["check", "small.yaml", "--env", "protected"]),
     case("check/allow-destructive", &["check", "small.yaml", "--env", "protected", "--allow-destructive", "protected"]),
+    case("check/allow-exec", &["check", "small.yaml", "--env", "strict", "--allow-exec"]),
+    case("check/allow-path", &["check", "inner/outside.yaml", "--allow-path", "outside.md"]),
+    case("check/allow-host", &["check", "host.yaml", "--env", "unreachable", "--allow-host", "127.0.0.1"]),
+    case("check/other-files", &["check", "other-files.yaml"]),
     case("check/similar-environment", &["check", "small.yaml", "--env", "protcted"]),
     case("check/config", &["check", "small.yaml", "--config", "other.yaml", "--env", "here"]),
     case("list/all", &["list", "small.yaml", "failing.yaml"]),
     case("list/tier", &["list", "small.yaml", "--tier", "must"]),
     case("list/case", &["list", "small.yaml", "--case", "*-2"]),
+    case("list/path-not-allowed", &["list", "inner/outside.yaml"]),
+    case("list/allow-path", &["list", "inner/outside.yaml", "--allow-path", "."]),
     case("list/nothing-selected", &["list", "small.yaml", "--case", "X"]),
     after(RUN_SMALL, "report/passing", &["report", "RUN"]),
     after(RUN_FAILING, "report/failing", &["report", "RUN"]),
@@ -227,6 +279,9 @@ pub const CASES: &[Case] = &[
     case("prove/accept-without-run", &["prove", "small.yaml", "--accept"]),
     case("prove/config", &["prove", "small.yaml", "--config", "missing.yaml"]),
     case("prove/allow-destructive", &["prove", "failing.yaml", "--env", "protected", "--allow-destructive", "here"]),
+    case("prove/allow-exec", &["prove", "broken.yaml", "--allow-exec"]),
+    case("prove/allow-path", &["prove", "broken.yaml", "--allow-path", "."]),
+    case("prove/allow-host", &["prove", "broken.yaml", "--allow-host", "here"]),
     case("prove/jobs", &["prove", "small.yaml", "--jobs", "0"]),
     case("prove/database", &["prove", "small.yaml", "--env", "sandbox", "--database", "nonsense"]),
     case("prove/kubeconfig", &["prove", "small.yaml", "--env", "sandbox", "--kubeconfig", "missing"]),
@@ -240,6 +295,9 @@ pub const CASES: &[Case] = &[
     case("doctor/unset-secret", &["doctor", "small.yaml", "--env", "secretive"]),
     case("doctor/config", &["doctor", "small.yaml", "--config", "missing.yaml"]),
     case("doctor/allow-destructive", &["doctor", "small.yaml", "--env", "protected", "--allow-destructive", "here"]),
+    case("doctor/allow-exec", &["doctor", "small.yaml", "--env", "strict", "--allow-exec"]),
+    case("doctor/allow-path", &["doctor", "inner/outside.yaml", "--allow-path", "."]),
+    case("doctor/allow-host", &["doctor", "host.yaml", "--env", "strict", "--allow-host", "here"]),
     case("doctor/faults", &["doctor", "small.yaml", "--env", "protected", "--faults"]),
     case("doctor/set", &["doctor", "small.yaml", "--set", "wrod=hello"]),
     case("doctor/database", &["doctor", "small.yaml", "--env", "sandbox", "--database", "nonsense"]),

@@ -37,6 +37,7 @@ pub const EXCEPTIONS: &[(&str, &[Position], &[&str])] = &[
             "repeated-change",
             "signature-mismatch",
             "protected-environment",
+            "not-allowed",
             "multiple-bodies",
             "multiple-credentials",
             "events-and-messages",

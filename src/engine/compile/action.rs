@@ -145,6 +145,14 @@ impl Compiler<'_> {
                 self.effects.not_undone.push(refusal("this changes something and has no `undo`"));
             }
         }
+        if let ActionKind::Perform { verb, .. } = &verb.kind
+            && self.registry.get(verb).is_some_and(|executor| executor.has_unknown_effects())
+            && self.environment.is_some_and(|e| !e.protected)
+            && let Err(refused) = self.rules().exec()
+        {
+            let d = Diagnostic::error("not-allowed", &spec.span, refused.message).help(refused.help);
+            self.effects.refused.push(d);
+        }
         let performs = verb.broken || matches!(verb.kind, ActionKind::Perform { .. });
         for (key, is_missing) in [
             ("always", spec.always.is_some() && !verb.is_nothing()),

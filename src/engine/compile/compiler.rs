@@ -1,5 +1,6 @@
 //! The state of a compilation, and what all its parts use: names, references, targets, problems.
 use crate::{
+    access::AccessRules,
     diagnostic::{Diagnostic, Diagnostics},
     engine::{
         names::{Names, Shape},
@@ -35,6 +36,12 @@ pub(super) struct Compiler<'a> {
     pub in_sentence: bool,
     /// Inside an `undo`, where an unchecked response is allowed.
     pub undoing: bool,
+    /// In an action of the environment, which may use everything.
+    pub of_environment: bool,
+    /// What the plan may use. Without an environment, it is not known.
+    pub plan_rules: AccessRules,
+    /// Of the targets, as far as they are known.
+    pub addresses: Vec<String>,
     pub effects: Effects,
 }
 
@@ -80,8 +87,16 @@ impl<'a> Compiler<'a> {
             used_actions: HashSet::new(),
             in_sentence: false,
             undoing: false,
+            of_environment: false,
+            plan_rules: AccessRules::unlimited(),
+            addresses: vec![],
             effects: Effects::default(),
         }
+    }
+
+    /// What the action that is compiled may use.
+    pub fn rules(&self) -> AccessRules {
+        if self.of_environment { AccessRules::unlimited() } else { self.plan_rules.clone() }
     }
 
     /// Checks references against the names in scope, and marks what they use. Returns the shape of each.

@@ -1,6 +1,7 @@
 //! Compiles an environment: its targets, setup, teardown and faults, with names of its own.
 use super::compiler::{Compiler, Source, environment_names, names_after_setup};
 use crate::{
+    access::AccessRules,
     diagnostic::{Diagnostic, Diagnostics},
     engine::{
         names::Shape,
@@ -57,7 +58,8 @@ impl Compiler<'_> {
                 continue;
             };
             let (mut reads, mut problems) = (vec![], Diagnostics::default());
-            let mut body = Body { node, references: &mut reads, problems: &mut problems };
+            let mut body =
+                Body { node, references: &mut reads, problems: &mut problems, access: &AccessRules::unlimited() };
             let spec = self.registry.get(verb).and_then(|e| e.target(&mut body));
             let spec = spec.filter(|_| problems.errors() == 0);
             self.problems.extend(problems);

@@ -42,12 +42,14 @@ pub fn compile(
         weak = weak_secrets(&plan, environment, &Scope::default());
     }
     let mut c = Compiler::new(registry, environment.as_ref());
+    let targets = c.targets();
+    c.addresses = targets.iter().map(|t| t.spec.address(&Scope::default())).collect();
     let mut schedule = c.plan(plan, set, selected);
     schedule.ordinary = ordinary;
-    schedule.targets = c.targets();
+    schedule.targets = targets;
     let mut problems = std::mem::take(&mut c.problems);
     if let Some(environment) = &environment {
-        let mut c = Compiler { undoing: true, ..Compiler::new(registry, Some(environment)) };
+        let mut c = Compiler { undoing: true, of_environment: true, ..Compiler::new(registry, Some(environment)) };
         c.compile_environment(environment, &mut schedule);
         problems.extend(c.problems);
         // a setting without its value is reported once

@@ -27,6 +27,9 @@ impl Compiler<'_> {
         set: Vec<(String, SetValue)>,
         selected: &dyn Fn(&plan::Case) -> bool,
     ) -> Schedule {
+        if let Some(environment) = self.environment {
+            self.plan_rules = environment.rules(plan.root.clone(), std::mem::take(&mut self.addresses));
+        }
         let mut vars = vec![];
         let mut names = base_names();
         for (name, tree) in plan.vars {
@@ -86,7 +89,7 @@ impl Compiler<'_> {
             self.problems.push(d.help("use it, or remove it"));
         }
         Schedule {
-            report: plan.report,
+            report: plan.report.map(|r| r.text),
             plan: PlanOutline {
                 id: plan.id,
                 title: plan.title,
@@ -233,6 +236,7 @@ impl Compiler<'_> {
     fn definition(&mut self, Source { definition: source, of_environment }: Source) -> Defined {
         let outer = std::mem::take(&mut self.effects);
         let undoing = std::mem::replace(&mut self.undoing, false);
+        let outside = std::mem::replace(&mut self.of_environment, of_environment);
         let mut names = match self.environment.filter(|_| of_environment) {
             Some(e) => names_after_setup(e),
             None => base_names(),
@@ -263,6 +267,7 @@ impl Compiler<'_> {
         };
         let inputs = source.inputs.into_iter().map(|(n, d)| (n.text, d)).collect();
         self.undoing = undoing;
+        self.of_environment = outside;
         Defined {
             definition: Arc::new(ActionDefinition { inputs, actions, outputs, of_environment }),
             shape,

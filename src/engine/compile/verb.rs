@@ -63,7 +63,8 @@ impl Compiler<'_> {
     ) -> Option<CompiledVerb> {
         let executor = self.registry.get(verb)?;
         let (mut reads, mut problems) = (vec![], Diagnostics::default());
-        let action = executor.compile(&mut Body { node, references: &mut reads, problems: &mut problems });
+        let access = &self.rules();
+        let action = executor.compile(&mut Body { node, references: &mut reads, problems: &mut problems, access });
         let failed = problems.errors() > 0;
         self.problems.extend(problems);
         self.check_references(&reads, names);

@@ -18,6 +18,7 @@ use crate::{
     value::Value,
 };
 use async_trait::async_trait;
+use std::path::Path;
 
 pub(super) const FIELDS: &[&str] = &["rows", "affected"];
 
@@ -47,7 +48,7 @@ impl Action for DbAction {
         let db = cx.target::<Database>()?;
         let dialect = db.server.dialect();
         let operation = match &self.operation {
-            Operation::File(path) => read_script(cx, db, &cx.render_text(path)?).await?,
+            Operation::File(path) => read_script(cx, db, &path.render(cx)?).await?,
             Operation::Statements { queries, transaction } => {
                 let render = |q| BoundStatement::render(cx, q, dialect);
                 let statements = queries.iter().map(render).collect::<Result<Vec<_>, _>>()?;
@@ -92,10 +93,9 @@ fn note_request(cx: &ActionContext<'_>, db: &Database, statements: &[BoundStatem
     cx.note(EvidenceKind::Reproduce, db.server.client_command(ClientInput::Sql(&literals.join(";\n"))));
 }
 
-async fn read_script(cx: &ActionContext<'_>, db: &Database, path: &str) -> Result<BoundOperation, ActionError> {
-    let path = cx.run.dir.join(path);
+async fn read_script(cx: &ActionContext<'_>, db: &Database, path: &Path) -> Result<BoundOperation, ActionError> {
     let text =
-        read_text(&path).await.map_err(|e| ActionError::Invalid(format!("cannot read `{}`: {e}", path.display())))?;
+        read_text(path).await.map_err(|e| ActionError::Invalid(format!("cannot read `{}`: {e}", path.display())))?;
     cx.note(EvidenceKind::Request, format!("-- {}\n{text}", path.display()));
     cx.note(EvidenceKind::Reproduce, db.server.client_command(ClientInput::File(&path.to_string_lossy())));
     Ok(BoundOperation { sql: BoundSql::Script(text), transaction: Transaction::Committed })

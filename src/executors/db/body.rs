@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     diagnostic::Diagnostic,
-    executor::Body,
+    executor::{Body, FilePath},
     expr::{Part, Template},
     yaml::{Kind, Node, wrong_type},
 };
@@ -23,7 +23,7 @@ pub enum Operation {
         transaction: Transaction,
     },
     /// The path of a file of statements, run in one transaction.
-    File(Template),
+    File(FilePath),
 }
 
 impl Operation {
@@ -62,8 +62,8 @@ pub fn compile(body: &mut Body<'_>) -> Option<DbAction> {
         }
         "transaction" => transaction(body, node),
         _ => {
-            let file = body.template_of(node)?;
-            let summary = format!("file {}", file.source());
+            let file = body.file_of(node)?;
+            let summary = format!("file {}", file.template().source());
             Some(DbAction { changes: true, summary, operation: Operation::File(file) })
         }
     }

@@ -46,6 +46,7 @@ impl HttpAction {
     ) -> Result<SignedRequest<'t>, ActionError> {
         let identity = self.identity.as_ref().map(|t| cx.render_text(t)).transpose()?;
         let mut request = self.request.render(cx, &target.endpoint).await?;
+        self.options.check_host(cx, &target.endpoint, &request.url)?;
         let identity = target.identity_for(identity.as_deref(), &request.url)?;
         let mut credentials = match identity {
             Some(identity) => identity.sign(cx, &target.endpoint, &mut request).await?,

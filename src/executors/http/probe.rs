@@ -76,6 +76,7 @@ async fn probe_identity(
         evidence: &evidence,
         sent: &sent,
         processing: &processing,
+        targets: &Vec::new,
     };
     let mut request = PreparedRequest::get(endpoint.url.clone());
     let credentials = identity.sign(&cx, endpoint, &mut request).await?;

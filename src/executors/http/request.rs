@@ -1,6 +1,6 @@
 //! The request of an action or of a login: compiled with the plan, rendered when it is performed.
 use super::{
-    endpoint::Endpoint,
+    endpoint::{Endpoint, scheme},
     headers::Headers,
     prepared_request::PreparedRequest,
     request_body::{self, BodyTemplate, RequestBody, render_pairs},
@@ -10,9 +10,9 @@ use crate::{
     diagnostic::{Diagnostic, nearest},
     executor::{ActionContext, ActionError, Body},
     expr::{Template, Tree},
-    yaml::Kind,
+    yaml::{Kind, Node},
 };
-use reqwest::{Method, header::HeaderMap};
+use reqwest::{Method, Url, header::HeaderMap};
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
 const KEYS: [&str; 3] = ["request", "query", "headers"];
@@ -103,7 +103,19 @@ fn compile_line(body: &mut Body<'_>) -> Option<(Method, Template)> {
         body.problem(d.help("remove it, or write `%23` for the character `#`"));
         return None;
     }
+    check_host(body, node, text[start + word.len()..].trim_start());
     Some((Method::from_bytes(word.as_bytes()).ok()?, template))
+}
+
+/// Reports the host of a URL that is known before the run, and refused.
+fn check_host(body: &mut Body<'_>, node: &Node, address: &str) {
+    let Some(scheme) = scheme(address) else { return };
+    let end = address[scheme.len()..].find(['/', '?', '\\']).map_or(address.len(), |i| scheme.len() + i);
+    // the scheme of a WebSocket has the same default port
+    let url = Url::parse(&address[..end]).ok().filter(|_| !address[..end].contains("${"));
+    if let Some(Err(refused)) = url.map(|url| body.access.check_host(&url)) {
+        body.error("not-allowed", &node.span, refused.message, refused.help);
+    }
 }
 
 /// The first `#` outside placeholders.

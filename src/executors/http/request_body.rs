@@ -1,7 +1,8 @@
 //! The body of a request: compiled with the plan, rendered before each request.
 use crate::{
+    access::AccessRules,
     diagnostic::Diagnostic,
-    executor::{ActionContext, ActionError, Body},
+    executor::{ActionContext, ActionError, Body, FilePath},
     executors::processing::read_file_up_to,
     expr::{Template, Tree},
     value::Value,
@@ -24,13 +25,13 @@ pub(super) enum BodyTemplate {
     Form(Vec<(String, Tree)>),
     Multipart(Vec<(String, PartTemplate)>),
     Text(Template),
-    File(Template),
+    File(FilePath),
 }
 
 pub(super) struct PartTemplate {
     value: Tree,
-    /// Whether the value is the path of a file.
-    is_file: bool,
+    /// If the value is the path of a file: which files may be read.
+    file: Option<AccessRules>,
     filename: Option<Template>,
     mime: Option<Template>,
 }
@@ -68,7 +69,7 @@ impl BodyTemplate {
             "json" => BodyTemplate::Json(body.tree_of(value)),
             "form" => BodyTemplate::Form(body.pairs("form")),
             "text" => BodyTemplate::Text(body.template_of(value)?),
-            "file" => BodyTemplate::File(body.template_of(value)?),
+            "file" => BodyTemplate::File(body.file_of(value)?),
             _ => BodyTemplate::Multipart(compile_parts(body, value)),
         })
     }
@@ -89,9 +90,9 @@ impl BodyTemplate {
                 set_type("text/plain; charset=utf-8");
                 RequestBody::Text(cx.render_text(t)?)
             }
-            BodyTemplate::File(t) => {
+            BodyTemplate::File(path) => {
                 set_type("application/octet-stream");
-                let (path, bytes) = read_file(cx, &cx.render_text(t)?).await?;
+                let (path, bytes) = read_file(path.render(cx)?).await?;
                 RequestBody::File { path, bytes }
             }
             BodyTemplate::Multipart(templates) => {
@@ -171,15 +172,18 @@ fn compile_parts(body: &mut Body<'_>, node: &Node) -> Vec<(String, PartTemplate)
     for (name, value) in node.entries() {
         let mut body = body.part(value);
         if !matches!(value.kind, Kind::Map(_)) {
-            let part = PartTemplate { value: body.texts_of(value), is_file: false, filename: None, mime: None };
+            let part = PartTemplate { value: body.texts_of(value), file: None, filename: None, mime: None };
             parts.push((name.key_text(), part));
             continue;
         }
         let keys_valid = body.keys(&["text", "file", "filename", "type"]);
         let (filename, mime) = (body.template("filename"), body.template("type"));
-        let (value, is_file) = match (body.texts("text"), body.texts("file")) {
-            (Some(value), None) => (value, false),
-            (None, Some(value)) => (value, true),
+        let (value, file) = match (body.texts("text"), body.texts("file")) {
+            (Some(value), None) => (value, None),
+            (None, Some(value)) => {
+                check_paths(&mut body, &value);
+                (value, Some(body.access.clone()))
+            }
             _ => {
                 if keys_valid {
                     let message = "expected exactly one of `text` and `file` in this part";
@@ -188,9 +192,19 @@ fn compile_parts(body: &mut Body<'_>, node: &Node) -> Vec<(String, PartTemplate)
                 continue;
             }
         };
-        parts.push((name.key_text(), PartTemplate { value, is_file, filename, mime }));
+        parts.push((name.key_text(), PartTemplate { value, file, filename, mime }));
     }
     parts
+}
+
+/// Reports the paths of a part that are known before the run, and refused.
+fn check_paths(body: &mut Body<'_>, paths: &Tree) {
+    let Some(node) = body.get("file") else { return };
+    let nodes = if let Kind::Seq(items) = &node.kind { items.iter().collect() } else { vec![node] };
+    let Tree::Value(value) = paths else { return };
+    for (node, path) in nodes.iter().zip(value.items()) {
+        body.check_path(node, path.as_str());
+    }
 }
 
 /// Names and values as strings. A list repeats its name, `null` omits it. `key` is the key of the plan, for errors.
@@ -229,8 +243,8 @@ async fn render_part(
     let value = cx.render_tree(&template.value)?;
     for v in value.items().iter().filter(|v| **v != Value::Null) {
         let (filename, mime) = (filename.clone(), mime.clone());
-        if template.is_file {
-            let (path, bytes) = read_file(cx, &v.to_string()).await?;
+        if let Some(access) = &template.file {
+            let (path, bytes) = read_file(access.file(&cx.run.dir, &v.to_string())?).await?;
             let filename = filename.or_else(|| path.file_name().map(|n| n.to_string_lossy().into_owned()));
             out.push(Part { name: name.into(), bytes, file: Some(path), filename, mime });
         } else {
@@ -241,8 +255,7 @@ async fn render_part(
     Ok(())
 }
 
-async fn read_file(cx: &ActionContext<'_>, path: &str) -> Result<(PathBuf, Bytes), ActionError> {
-    let path = cx.run.dir.join(path);
+async fn read_file(path: PathBuf) -> Result<(PathBuf, Bytes), ActionError> {
     let unreadable =
         |e: std::io::Error| ActionError::Invalid(format!("cannot read the file `{}`: {e}", path.display()));
     let bytes = read_file_up_to(&path, MAX_FILE_BYTES).await.map_err(unreadable)?;

@@ -1,11 +1,13 @@
 //! How a response is read: body limit, redirects, and the messages of a stream.
-use super::response;
+use super::{endpoint::Endpoint, response};
 use crate::{
+    access::AccessRules,
     diagnostic::Diagnostic,
-    executor::{Body, limits},
+    executor::{ActionContext, ActionError, Body, limits},
     expr::{Expression, Tree},
     yaml::{Kind, Node},
 };
+use reqwest::Url;
 use std::{num::NonZeroUsize, time::Duration};
 
 /// With `follow: true`.
@@ -18,6 +20,8 @@ pub(super) struct ResponseOptions {
     /// In decompressed bytes. The rest is not read.
     pub body_limit: usize,
     pub stream: Option<StreamOptions>,
+    /// The hosts that requests may be sent to.
+    pub access: AccessRules,
 }
 
 /// When to stop reading a stream: at the first condition that is met.
@@ -32,7 +36,12 @@ pub(super) struct StreamOptions {
 
 impl Default for ResponseOptions {
     fn default() -> Self {
-        ResponseOptions { max_redirects: 0, body_limit: limits::BODY_BYTES, stream: None }
+        ResponseOptions {
+            max_redirects: 0,
+            body_limit: limits::BODY_BYTES,
+            stream: None,
+            access: AccessRules::unlimited(),
+        }
     }
 }
 
@@ -45,6 +54,15 @@ impl ResponseOptions {
             max_redirects: compile_follow(body).unwrap_or(defaults.max_redirects),
             body_limit: body.limit(defaults.body_limit),
             stream: compile_stream(body),
+            access: body.access.clone(),
+        }
+    }
+
+    /// Refuses a host that the plan may not send requests to.
+    pub fn check_host(&self, cx: &ActionContext<'_>, endpoint: &Endpoint, url: &Url) -> Result<(), ActionError> {
+        match url.origin() == endpoint.url.origin() {
+            true => Ok(()),
+            false => Ok(self.access.host(url, (cx.targets)())?),
         }
     }
 

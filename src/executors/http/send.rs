@@ -96,6 +96,7 @@ async fn send_and_follow(
         ]));
         cx.note(EvidenceKind::Response, response::head_text(&timed.response));
         read_short_body(cx, timed.response).await;
+        options.check_host(cx, exchange.endpoint, &location)?;
         redirect(signed, status, location);
     }
 }

@@ -1,9 +1,9 @@
 //! Manifests: in the plan, or in a file with any number of documents.
 use crate::{
     diagnostic::Diagnostic,
-    executor::{ActionContext, ActionError, Body},
+    executor::{ActionContext, ActionError, Body, FilePath},
     executors::processing::read_text,
-    expr::{Template, Tree},
+    expr::Tree,
     value::Value,
     yaml::{Kind as NodeKind, Node, wrong_type},
 };
@@ -21,7 +21,7 @@ pub enum Manifests {
         kinds: Vec<(String, String)>,
     },
     /// The path of a file. It is used as it is, without placeholders.
-    File(Template),
+    File(FilePath),
 }
 
 /// Manifests with all values.
@@ -38,7 +38,7 @@ impl Manifests {
         if let (NodeKind::Map(entries), Some(file)) = (&node.kind, node.get("file"))
             && entries.len() == 1
         {
-            return Some(Manifests::File(body.template_of(file)?));
+            return Some(Manifests::File(body.file_of(file)?));
         }
         let nodes: Vec<&Node> = match &node.kind {
             // The value of the placeholder is checked during the run.
@@ -59,7 +59,7 @@ impl Manifests {
     pub fn summary(&self) -> String {
         match self {
             Manifests::Inline { summary, .. } => summary.clone(),
-            Manifests::File(path) => format!("objects in {}", path.source()),
+            Manifests::File(path) => format!("objects in {}", path.template().source()),
         }
     }
 
@@ -69,7 +69,7 @@ impl Manifests {
         match self {
             Manifests::Inline { tree, .. } => RenderedManifests::inline(&cx.render_tree(tree)?),
             Manifests::File(path) => {
-                let path = cx.run.dir.join(cx.render_text(path)?);
+                let path = path.render(cx)?;
                 let objects = expand(read_documents(&path).await?, &format!(" in `{}`", path.display()))?;
                 Ok(RenderedManifests { objects, path: Some(path) })
             }

@@ -91,7 +91,7 @@ fn resource_of(object: &Template, known: &Scope) -> String {
 /// The kinds of manifests as plans may name them: `Session.v1alpha1.stream.space`.
 fn manifest_kinds(manifests: &Manifests, known: &Scope) -> Vec<String> {
     match manifests {
-        Manifests::File(path) => vec![format!("objects in `{}`", render_or_source(path, known))],
+        Manifests::File(path) => vec![format!("objects in `{}`", render_or_source(path.template(), known))],
         Manifests::Inline { tree, summary, kinds } => {
             let rendered = tree.render(known).ok().and_then(|v| rendered_kinds(&v.to_json()));
             rendered.unwrap_or_else(|| match &kinds[..] {

@@ -64,7 +64,12 @@ async fn address_omits_credentials() {
         let source = std::sync::Arc::new(crate::source::Source { name: "t".into(), text: text.into() });
         let node = crate::yaml::parse(&source).unwrap();
         let (mut reads, mut problems) = (vec![], crate::diagnostic::Diagnostics::default());
-        let mut body = crate::executor::Body { node: &node, references: &mut reads, problems: &mut problems };
+        let mut body = crate::executor::Body {
+            node: &node,
+            references: &mut reads,
+            problems: &mut problems,
+            access: &crate::access::AccessRules::unlimited(),
+        };
         crate::executor::Executor::target(&Http, &mut body).unwrap().address(&crate::expr::Scope::default())
     };
     assert_eq!(address("http: https://joe:pw@api.example/v1"), "https://api.example/v1");
