@@ -7,8 +7,11 @@ use crate::{
         scopes::{is_ordinary_name, run_scope},
     },
     executor::RunInfo,
-    executors::process_group::ProcessGroup,
-    expr::Scope,
+    executors::{
+        child_environment::{withhold, without_secrets},
+        process_group::ProcessGroup,
+    },
+    expr::{Reference, Scope, cel::Access},
     plan::SecretSource,
     secrets::Secrets,
     value::Value,
@@ -20,7 +23,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{io::AsyncReadExt, process::Command};
+use tokio::io::AsyncReadExt;
 
 /// Time for a program to print a secret: a user may have to unlock a store.
 /// How much a program may print.
@@ -31,6 +34,7 @@ const SECRET_COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 /// name. Fails if a secret cannot be read or is empty.
 pub async fn environment_scope(run: &RunInfo, secrets: &Arc<Secrets>, schedule: &Schedule) -> Result<Scope, Failure> {
     schedule.ordinary.iter().for_each(|text| secrets.add_ordinary(text));
+    withhold(declared_variables(schedule));
     let mut scope = run_scope(run, secrets).with("env", process_environment(secrets));
     for (name, source) in &schedule.secrets {
         let value = read_secret(source, &scope, &run.dir)
@@ -43,6 +47,17 @@ pub async fn environment_scope(run: &RunInfo, secrets: &Arc<Secrets>, schedule: 
         scope = scope.with(name, Value::text(value));
     }
     Ok(scope)
+}
+
+/// The environment variables that `secrets` reads.
+fn declared_variables(schedule: &Schedule) -> Vec<String> {
+    let sources = schedule.secrets.iter().map(|(_, source)| source);
+    let texts = sources.filter_map(|source| if let SecretSource::Text(tree) = source { Some(tree) } else { None });
+    let variable = |reference: Reference| match (&*reference.root, reference.path.first()) {
+        ("env", Some(Access::Field(name, _))) => Some(name.clone()),
+        _ => None,
+    };
+    texts.flat_map(|tree| tree.references()).filter_map(variable).collect()
 }
 
 /// The environment variables of this process. Their secrets are added.
@@ -88,7 +103,7 @@ async fn command_output(words: &[String], dir: &Path) -> Result<String, String> 
         // only a program in the runner's own group may read from the terminal
         let in_foreground = io::stdin().is_terminal();
         let mut command = match in_foreground {
-            true => Command::new(program),
+            true => without_secrets(program),
             false => ProcessGroup::command(program, arguments, dir)?,
         };
         command.stdin(Stdio::inherit()).stderr(Stdio::inherit()).stdout(Stdio::piped());

@@ -1,6 +1,7 @@
 //! The verbs, one folder each. An executor must not import the engine, reports or another executor; `apiserver` is the
 //! cluster access that `k8s` and `logs` share.
 mod apiserver;
+pub mod child_environment;
 mod clock;
 pub mod db;
 mod error_chain;

@@ -3,6 +3,7 @@
 //! The runner starts a program through a supervisor, a hidden subcommand of its own binary, which leads the process group. The kernel
 //! signals the supervisor when the runner dies, and it kills the group. Without a supervisor, as in unit tests and on systems without
 //! such a signal, the program leads the group itself.
+use super::child_environment;
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
@@ -42,7 +43,7 @@ pub struct ProcessGroup {
 }
 
 impl ProcessGroup {
-    /// The command that starts a program in `folder`. Fails if the program does not exist.
+    /// The command that starts a program in `folder`, with the variables of this process but for secrets. Fails if the program does not exist.
     pub fn command<S: AsRef<OsStr>>(program: &str, arguments: &[S], folder: &Path) -> io::Result<Command> {
         let mut command = match SUPERVISOR.get() {
             Some(supervisor) => {
@@ -54,6 +55,7 @@ impl ProcessGroup {
             None => Command::new(program),
         };
         command.args(arguments).current_dir(folder);
+        child_environment::remove_secrets(&mut command);
         Ok(command)
     }
 

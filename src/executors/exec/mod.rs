@@ -52,8 +52,8 @@ impl Executor for Exec {
                 body.problem(Diagnostic::error("invalid-variable", &key.span.clone(), m));
             }
         }
-        let limit = body.limit(limits::OUTPUT_BYTES);
-        Some(Box::new(Program { words: words?, stdin, env, limit }))
+        let (limit, of_plan) = (body.limit(limits::OUTPUT_BYTES), body.access.is_limited());
+        Some(Box::new(Program { words: words?, stdin, env, limit, of_plan }))
     }
 
     fn target(&self, body: &mut Body<'_>) -> Option<Box<dyn TargetSpec>> {
@@ -90,6 +90,7 @@ struct Program {
     stdin: Option<Template>,
     env: Vec<(String, Tree)>,
     limit: usize,
+    of_plan: bool,
 }
 
 #[async_trait]
@@ -128,7 +129,8 @@ impl Action for Program {
         for (name, tree) in &self.env {
             env.push((name.clone(), render_word(&cx.render_tree(tree)?)?));
         }
-        run::run(cx, &run::Command { words, stdin, env, limit: self.limit }).await
+        let command = run::Command { words, stdin, env, limit: self.limit, of_plan: self.of_plan };
+        run::run(cx, &command).await
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     event::EvidenceKind,
     executor::{ActionContext, ActionError, Output, Started, limits::size, shell_word},
-    executors::{process_group::ProcessGroup, processing::process, received_secrets},
+    executors::{child_environment, process_group::ProcessGroup, processing::process, received_secrets},
     value::Value,
 };
 use std::{
@@ -25,6 +25,8 @@ pub(super) struct Command {
     pub env: Vec<(String, String)>,
     /// How many bytes of each output stream are kept; the rest is discarded.
     pub limit: usize,
+    /// A program of a plan inherits only the variables that most programs need.
+    pub of_plan: bool,
 }
 
 impl Command {
@@ -61,6 +63,9 @@ pub(super) async fn run(cx: &ActionContext<'_>, command: &Command) -> Result<Out
         _ => ActionError::Unreachable(format!("cannot run `{program}`: {e}")),
     };
     let mut program_command = ProcessGroup::command(program, arguments, &cx.run.dir).map_err(failed)?;
+    if command.of_plan {
+        child_environment::keep_common(&mut program_command);
+    }
     program_command.envs(command.env.iter().map(|(k, v)| (k, v)));
     program_command.stdin(if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
     program_command.stdout(Stdio::piped()).stderr(Stdio::piped());
