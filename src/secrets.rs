@@ -2,12 +2,14 @@
 //! dispatcher masks each event when it is created; texts that are cut earlier are masked before the cut.
 mod cut;
 mod decode;
+mod fields;
 mod parts;
 mod position;
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 pub use cut::before_token;
 use decode::{Batch, EmitFound, is_same_in_form, unescape, unpack, unquote, with_spaces};
+pub use fields::FieldRule;
 use memchr::memmem;
 use parking_lot::RwLock;
 use parts::{Parts, secret_piece};
@@ -15,6 +17,7 @@ pub use position::is_named_like_secret;
 use position::{ends_pair, is_credential, is_name, is_ordinary_in, is_weak, is_word};
 use std::{
     collections::{HashMap, HashSet},
+    hash::{BuildHasher, RandomState},
     ops::Range,
 };
 
@@ -28,6 +31,8 @@ const MIN_KEY_LINE_BYTES: usize = 20;
 const MAX_ESCAPES: u8 = 6;
 /// How many levels of base64 or hex are decoded, such as a Basic pair in the data of a Kubernetes Secret.
 const MAX_PACKINGS: u8 = 2;
+/// Further ones are masked only as a whole field.
+const MAX_FOUND: usize = 10_000;
 /// Secrets are added one by one; a small automaton of the newest is built faster than one of all.
 const MAX_RECENT: usize = 64;
 
@@ -53,6 +58,13 @@ struct Known {
     shortest: usize,
     /// Texts whose words are no secrets: the plan, names and addresses.
     ordinary: Vec<String>,
+    fields: FieldRule,
+    /// How many secrets were found by the name of their field.
+    found: usize,
+    /// In a record: the names of those that the plan declared later.
+    declared: HashSet<String>,
+    /// Tells values apart that are only masked as a whole field.
+    hash: RandomState,
 }
 
 #[derive(Debug)]
@@ -61,6 +73,8 @@ struct Secret {
     value: String,
     /// Counts only as a credential: it is an ordinary word, or too short to be told from one.
     weak: bool,
+    /// Found by the name of its field: it is masked, but not declared as a secret.
+    found: bool,
 }
 
 /// An occurrence of a secret.
@@ -98,36 +112,43 @@ impl Secrets {
     /// it.
     pub fn add(&self, name: &str, value: &str) {
         let mut known = self.0.write();
-        if value.len() < MIN_SECRET_BYTES || known.recorded || !known.values.insert(without_escapes(value)) {
-            return;
+        if known.recorded {
+            known.declared.extend(fields::token_name(value).map(str::to_string));
+        } else if !known.add(name, value, false) {
+            known.declare(value);
         }
-        // in a record, different secrets must have different tokens
-        let same = known.names.entry(name.to_string()).and_modify(|n| *n += 1).or_insert(1);
-        let name = if *same == 1 { name.to_string() } else { format!("{name}~{same}") };
-        let weak = known.is_weak(value);
-        if !weak && let Some(piece) = secret_piece(value) {
-            let secret = known.secrets.len();
-            let plain = without_escapes(piece);
-            if plain != piece.as_bytes() {
-                known.parts.add(secret, plain);
+    }
+
+    /// Sets which fields are named like secrets.
+    pub fn set_fields(&self, rule: FieldRule) {
+        self.0.write().fields = rule;
+    }
+
+    /// Masks the value of a field from now on if the field is named like a secret, and what the text says of such fields. These values
+    /// are not secrets for [`Secrets::names_in`].
+    pub fn add_field(&self, field: &str, text: &str) {
+        let values = {
+            let known = self.0.read();
+            if known.recorded || known.fields.off || known.found >= MAX_FOUND {
+                return;
             }
-            known.parts.add(secret, piece.into());
-        }
-        for line in key_lines(value) {
-            if known.values.insert(line.into()) {
-                known.secrets.push(Secret { name: name.clone(), value: line.to_string(), weak: false });
+            let mut values: Vec<(&str, &str)> = fields::pairs(text).collect();
+            values.push((field, text));
+            values.retain(|(name, value)| known.fields.is_secret(name) && fields::may_be_secret(value));
+            values
+        };
+        values.into_iter().for_each(|(name, value)| self.add_found(name, value));
+    }
+
+    /// Masks a value that is not declared from now on, unless it contains a known secret.
+    pub fn add_found(&self, name: &str, value: &str) {
+        if fields::may_be_secret(value) && self.mask(value).is_none() {
+            let mut known = self.0.write();
+            let is_masked = !known.recorded && !known.fields.off && !known.fields.is_exempt(name);
+            if is_masked && known.add(&format!("{}{name}", fields::PREFIX), value, true) {
+                known.found += 1;
             }
         }
-        known.secrets.push(Secret { name, value: value.to_string(), weak });
-        if known.secrets.len() - known.settled > MAX_RECENT {
-            known.settled = known.secrets.len();
-            known.automata = [Automaton::new(&known.secrets, 0), None];
-        } else {
-            known.automata[1] = Automaton::new(&known.secrets, known.settled);
-        }
-        let lengths = known.secrets.iter().map(|s| s.value.len().min(without_escapes(&s.value).len()));
-        let shortest = lengths.chain(known.parts.shortest()).min();
-        known.shortest = shortest.unwrap_or_default().max(MIN_SECRET_BYTES);
     }
 
     /// A secret that is a word of this text is weak: only a credential is masked. The credentials in the text itself
@@ -150,7 +171,7 @@ impl Secrets {
 
     /// The names of the weak secrets.
     pub fn weak(&self) -> Vec<String> {
-        self.0.read().secrets.iter().filter(|s| s.weak).map(|s| s.name.clone()).collect()
+        self.0.read().secrets.iter().filter(|s| s.weak && !s.found).map(|s| s.name.clone()).collect()
     }
 
     /// The text with every secret replaced by its token; `None` if it contains none.
@@ -164,21 +185,22 @@ impl Secrets {
         self.mask(&text).unwrap_or(text)
     }
 
+    /// The text with every declared secret replaced by its token.
+    pub fn masked_if_declared(&self, text: &str) -> String {
+        let known = self.0.read();
+        known.with_tokens(text, &known.hits("", text, false))
+    }
+
     /// Masks the value of a field.
     pub fn mask_field(&self, field: &str, text: &str) -> Option<String> {
         let known = self.0.read();
-        let hits = known.hits(field, text);
+        let hits = known.hits(field, text, true);
         if hits.is_empty() {
-            return None;
+            let is_full = known.found >= MAX_FOUND && !known.recorded;
+            let is_secret = is_full && known.fields.is_secret(field) && fields::may_be_secret(text);
+            return is_secret.then(|| format!("‹{}{field}~{:x}›", fields::PREFIX, known.hash.hash_one(text)));
         }
-        let (mut out, mut copied) = (String::with_capacity(text.len()), 0);
-        for hit in hits {
-            out.push_str(&text[copied..hit.range.start]);
-            out.push_str(&known.token(&hit));
-            copied = hit.range.end;
-        }
-        out.push_str(&text[copied..]);
-        Some(out)
+        Some(known.with_tokens(text, &hits))
     }
 
     /// The text with the secret in the place of each token `‹name›`; `None` if it has none of a known secret.
@@ -200,10 +222,11 @@ impl Secrets {
     pub fn names_in_field(&self, field: &str, text: &str) -> Vec<String> {
         let known = self.0.read();
         let mut names: Vec<String> =
-            known.hits(field, text).iter().map(|hit| known.secrets[hit.secret].name.clone()).collect();
+            known.hits(field, text, false).iter().map(|hit| known.secrets[hit.secret].name.clone()).collect();
         names.extend(text.split('‹').skip(1).filter_map(|rest| {
             let name = rest.split('›').next()?.split(':').next()?;
-            (rest.contains('›') && !name.is_empty()).then(|| name.to_string())
+            let is_declared = !name.starts_with(fields::PREFIX) || known.declared.contains(name);
+            (rest.contains('›') && !name.is_empty() && is_declared).then(|| name.to_string())
         }));
         names.sort();
         names.dedup();
@@ -212,6 +235,55 @@ impl Secrets {
 }
 
 impl Known {
+    /// Returns false for a value that is known already, or too short.
+    fn add(&mut self, name: &str, value: &str, found: bool) -> bool {
+        if value.len() < MIN_SECRET_BYTES || !self.values.insert(without_escapes(value)) {
+            return false;
+        }
+        // in a record, different secrets must have different tokens
+        let same = self.names.entry(name.to_string()).and_modify(|n| *n += 1).or_insert(1);
+        let name = if *same == 1 { name.to_string() } else { format!("{name}~{same}") };
+        let weak = self.is_weak(value);
+        if !weak && !found {
+            self.add_parts(self.secrets.len(), value);
+        }
+        for line in key_lines(value) {
+            if self.values.insert(line.into()) {
+                self.secrets.push(Secret { name: name.clone(), value: line.to_string(), weak: false, found });
+            }
+        }
+        self.secrets.push(Secret { name, value: value.to_string(), weak, found });
+        if self.secrets.len() - self.settled > MAX_RECENT {
+            self.settled = self.secrets.len();
+            self.automata = [Automaton::new(&self.secrets, 0), None];
+        } else {
+            self.automata[1] = Automaton::new(&self.secrets, self.settled);
+        }
+        let lengths = key_lines(value).map(str::len).chain([value.len(), without_escapes(value).len()]);
+        let shortest = lengths.chain(self.parts.shortest()).min().unwrap_or_default();
+        let before = if self.shortest == 0 { usize::MAX } else { self.shortest };
+        self.shortest = before.min(shortest).max(MIN_SECRET_BYTES);
+        true
+    }
+
+    /// The value of a field turns out to be a secret. It keeps its name.
+    fn declare(&mut self, value: &str) {
+        let Some(i) = self.secrets.iter().position(|s| s.found && s.value == value) else { return };
+        self.secrets[i].found = false;
+        if !self.secrets[i].weak {
+            self.add_parts(i, value);
+        }
+    }
+
+    fn add_parts(&mut self, secret: usize, value: &str) {
+        let Some(piece) = secret_piece(value) else { return };
+        let plain = without_escapes(piece);
+        if plain != piece.as_bytes() {
+            self.parts.add(secret, plain);
+        }
+        self.parts.add(secret, piece.into());
+    }
+
     fn is_weak(&self, value: &str) -> bool {
         is_weak(value) || is_name(value) && self.ordinary.iter().any(|text| is_ordinary_in(text, value))
     }
@@ -226,7 +298,8 @@ impl Known {
     }
 
     /// Where the text must be masked, from left to right. Overlapping occurrences are one.
-    fn hits(&self, field: &str, text: &str) -> Vec<Hit> {
+    /// With `found`, also those that were found by the name of their field.
+    fn hits(&self, field: &str, text: &str, found: bool) -> Vec<Hit> {
         let mut hits: Vec<Hit> = vec![];
         let named = is_named_like_secret(field.as_bytes());
         let find = |view: &[u8], emit: EmitFound<'_>| {
@@ -245,7 +318,7 @@ impl Known {
                 hits.push(Hit { range, form, ..hit });
             }
         });
-        hits.retain(|hit| !self.is_in_token(text, &hit.range));
+        hits.retain(|hit| (found || !self.secrets[hit.secret].found) && !self.is_in_token(text, &hit.range));
         hits.sort_by_key(|hit| (hit.range.start, std::cmp::Reverse(hit.range.end)));
         hits.dedup_by(|next, hit| {
             let overlaps = next.range.start < hit.range.end;
@@ -319,6 +392,17 @@ impl Known {
             _ if found.contains('&') && found.contains(';') => "html",
             _ => "percent",
         }
+    }
+
+    fn with_tokens(&self, text: &str, hits: &[Hit]) -> String {
+        let (mut out, mut copied) = (String::with_capacity(text.len()), 0);
+        for hit in hits {
+            out.push_str(&text[copied..hit.range.start]);
+            out.push_str(&self.token(hit));
+            copied = hit.range.end;
+        }
+        out.push_str(&text[copied..]);
+        out
     }
 
     fn token(&self, hit: &Hit) -> String {

@@ -46,6 +46,8 @@ fn other_keys_are_documented() {
     assert_documented(PLAN_LANGUAGE, key_names(&[PARALLEL_KEYS, FAULT_KEYS]));
     let environments = [
         ENVIRONMENT_FILE_KEYS,
+        ALLOW_KEYS,
+        MASKED_FIELDS_KEYS,
         RUNS_KEYS,
         SECRET_KEYS,
         KNOWN_FAILURE_KEYS,

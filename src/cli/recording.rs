@@ -11,6 +11,7 @@ use super::{
 use crate::{
     event::{Event, EventKind, EventSink, SinkError},
     executor::RunInfo,
+    executors::http,
     journal::{
         RunFolder,
         lines::JsonLines,
@@ -20,6 +21,8 @@ use crate::{
     plan::RunsSetting,
     report::run_index::RunIndex,
     secrets::Secrets,
+    source::Source,
+    yaml,
 };
 use jiff::Timestamp;
 use std::{
@@ -103,6 +106,7 @@ impl Recording {
         let not_written = |e: std::io::Error| Failure::not_written(folder.path(), &e);
         if let Some(file) = &self.snapshot.environment.file {
             passwords_of_urls(&file.content.text).for_each(|password| secrets.add("password", password));
+            add_headers(&file.content, secrets);
         }
         folder.write_snapshot(&masked(&self.snapshot, secrets)).map_err(not_written)?;
         let runs = folder.path().parent().unwrap_or(&self.runs).to_path_buf();
@@ -186,12 +190,15 @@ fn absolute(path: &Path) -> PathBuf {
 
 /// The snapshot without secrets.
 fn masked(snapshot: &Snapshot, secrets: &Secrets) -> Snapshot {
-    let text = |text: &String| secrets.masked(text.as_str());
+    // `cleanup` needs the values that the plan and the arguments contain, unless they are declared as secrets
+    let text = |text: &String| secrets.masked_if_declared(text);
     let texts = |files: &BTreeMap<PathBuf, String>| files.iter().map(|(p, t)| (p.clone(), text(t))).collect();
     let file_text = |file: &FileText| FileText { name: file.name.clone(), text: text(&file.text) };
     let environment = &snapshot.environment;
     let file = environment.file.as_ref().map(|file| {
-        let hidden = SnapshotFile { content: file_text(&file.content), files: texts(&file.files), ..file.clone() };
+        let FileText { name, text } = file.content.clone();
+        let content = FileText { name, text: secrets.masked(text) };
+        let hidden = SnapshotFile { content, files: texts(&file.files), ..file.clone() };
         SnapshotFile { masked: hidden != *file, ..hidden }
     });
     let sandbox = environment.sandbox.as_ref().map(|sandbox| SnapshotSandbox {
@@ -220,6 +227,24 @@ fn passwords_of_urls(text: &str) -> impl Iterator<Item = &str> {
 
 fn without_password(url: &str) -> String {
     passwords_of_urls(url).fold(url.to_string(), |url, password| url.replace(&format!(":{password}@"), ":‹password›@"))
+}
+
+/// Masks the literal headers of targets and their identities from now on.
+fn add_headers(file: &FileText, secrets: &Secrets) {
+    let source = Arc::new(Source { name: file.name.clone(), text: file.text.clone() });
+    let Ok(root) = yaml::parse(&source) else { return };
+    let entries = |node: Option<&yaml::Node>| node.map(|n| n.entries().to_vec()).unwrap_or_default();
+    for (_, environment) in entries(root.get("environments")) {
+        for (_, target) in entries(environment.get("targets")) {
+            let target = target.get("http").filter(|inner| inner.get("url").is_some()).cloned().unwrap_or(target);
+            let identities = entries(target.get("identities")).into_iter().map(|(_, identity)| identity);
+            for settings in identities.chain([target.clone()]).collect::<Vec<_>>() {
+                for (name, value) in entries(settings.get("headers")) {
+                    http::mask_header(secrets, &name.key_text(), &value.key_text());
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]

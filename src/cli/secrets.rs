@@ -35,6 +35,7 @@ const SECRET_COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 pub async fn environment_scope(run: &RunInfo, secrets: &Arc<Secrets>, schedule: &Schedule) -> Result<Scope, Failure> {
     schedule.ordinary.iter().for_each(|text| secrets.add_ordinary(text));
     withhold(declared_variables(schedule));
+    secrets.set_fields(schedule.masked_fields.clone());
     let mut scope = run_scope(run, secrets).with("env", process_environment(secrets));
     for (name, source) in &schedule.secrets {
         let value = read_secret(source, &scope, &run.dir)

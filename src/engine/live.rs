@@ -178,10 +178,12 @@ impl ObservationSource for LiveSource {
                 processing: &processing,
                 targets: &|| self.addresses(&environment),
             };
-            match request.last {
+            let output = match request.last {
                 None => request.action.perform(&cx).await,
                 Some(last) => request.action.next(&cx, last, request.wait.pace()).await,
-            }
+            }?;
+            cx.mask_fields("", &output.value);
+            Ok(output)
         };
         let act = caught(act).map(|result| result.unwrap_or_else(|reason| Err(ActionError::Panicked(reason))));
         let result = {

@@ -6,6 +6,7 @@ use crate::{
     expr::{AssertionResult, Expression, Scope, Template, Tree},
     outcome::Tier,
     plan::{Assertions, Foreach, Overlap, RelayFault, RelayPlace, SecretSource},
+    secrets::FieldRule,
     source::Location,
     value::Value,
 };
@@ -34,6 +35,8 @@ pub struct Schedule {
     /// Collects evidence after a failed case.
     pub on_failure: Vec<ScheduledAction>,
     pub secrets: Vec<(String, SecretSource)>,
+    /// Which fields are masked by their names.
+    pub masked_fields: FieldRule,
     /// Texts whose words are no secrets: the plan, names and addresses.
     pub ordinary: Vec<String>,
     pub targets: Vec<Target>,

@@ -33,6 +33,10 @@ pub fn base_scope(
         if let Some(text) = value.as_str().filter(|_| is_ordinary_name(name)) {
             secrets.add_ordinary(text);
         }
+        value.map_text(name, &|field, text| {
+            secrets.add_field(field, text);
+            None
+        });
         scope = scope.with(name, value.clone());
         inner = inner.with(name, value);
     }

@@ -314,8 +314,20 @@ impl ActionContext<'_> {
 
     /// Adds evidence, with secrets masked in long texts before they are cut. Kept even if the action is cancelled.
     pub fn note(&self, kind: EvidenceKind, text: impl Into<String>) {
-        let text = self.secrets.mask_and_cut(text.into(), MAX_EVIDENCE_BYTES, "\n… (cut at 64 KiB)");
+        let text = text.into();
+        if kind == EvidenceKind::Request {
+            self.secrets.add_field("", &text);
+        }
+        let text = self.secrets.mask_and_cut(text, MAX_EVIDENCE_BYTES, "\n… (cut at 64 KiB)");
         self.evidence.lock().push(Evidence { kind, text });
+    }
+
+    /// Masks the fields of a value that are named like secrets from now on.
+    pub fn mask_fields(&self, field: &str, value: &Value) {
+        value.map_text(field, &|field, text| {
+            self.secrets.add_field(field, text);
+            None
+        });
     }
 
     /// Marks the request as sent: from now on, no response counts as the product's failure.

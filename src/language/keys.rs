@@ -139,6 +139,7 @@ pub const ENVIRONMENT_KEYS: &[Key] = &[
     optional("known_failures", "list of known failures", "sentences that may fail for a while"),
     optional("protected", "true or false", "refuses actions that cannot be undone"),
     optional("allow", "map of settings", "what plans may use beside their folder and the targets"),
+    optional("masked_fields", "false or map of lists", "which fields are masked by their names"),
     optional("faults", "map of faults", "what `fault` breaks"),
     optional("jobs", "number", "number of cases that run at the same time"),
     optional("undo_timeout", "duration", "how long all the undo of a case may take"),
@@ -149,6 +150,11 @@ pub const ALLOW_KEYS: &[Key] = &[
     optional("paths", "path or list of paths", "files and folders outside of the project folder"),
     optional("exec", "true or false", "running programs"),
     optional("hosts", "host or list of hosts", "hosts other than those of the targets"),
+];
+
+pub const MASKED_FIELDS_KEYS: &[Key] = &[
+    optional("add", "name or list of names", "further fields that are masked, by the ends of their names"),
+    optional("except", "name or list of names", "fields that are not masked"),
 ];
 
 pub const SECRET_KEYS: &[Key] = &[

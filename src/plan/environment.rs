@@ -10,9 +10,10 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     expr::{Expression, Scope, Template, Tree, regex},
     language::{
-        ALLOW_KEYS, ENVIRONMENT_FILE_KEYS, ENVIRONMENT_KEYS, FAULT_ACTION_KEYS, KNOWN_FAILURE_KEYS, RUNS_KEYS,
-        SECRET_KEYS,
+        ALLOW_KEYS, ENVIRONMENT_FILE_KEYS, ENVIRONMENT_KEYS, FAULT_ACTION_KEYS, KNOWN_FAILURE_KEYS, MASKED_FIELDS_KEYS,
+        RUNS_KEYS, SECRET_KEYS,
     },
+    secrets::FieldRule,
     source::{Source, Span},
     yaml::{Kind, Node, wrong_type},
 };
@@ -67,6 +68,8 @@ pub struct Environment {
     pub protected: bool,
     /// What plans may use beside their folder and the targets.
     pub allow: Allowed,
+    /// Which fields are masked by their names.
+    pub masked_fields: FieldRule,
     pub faults: Vec<(Spanned, FaultSpec)>,
     pub jobs: Option<usize>,
     /// How long all the undo of a case may take.
@@ -259,6 +262,7 @@ fn environment_of(reader: &mut Reader<'_>, name: String, written: &Node, node: &
         known_failures,
         protected: reader.flag(node, "protected"),
         allow: node.get("allow").map(|n| allowed(reader, n)).unwrap_or_default(),
+        masked_fields: node.get("masked_fields").map(|n| masked_fields(reader, n)).unwrap_or_default(),
         faults: reader.read_entries(node.get("faults"), fault_spec),
         jobs,
         undo_timeout: node.get("undo_timeout").and_then(|n| duration(reader, n, "undo_timeout: 5m")),
@@ -267,15 +271,29 @@ fn environment_of(reader: &mut Reader<'_>, name: String, written: &Node, node: &
     })
 }
 
+/// `false` switches masking by names off.
+fn masked_fields(reader: &mut Reader<'_>, node: &Node) -> FieldRule {
+    if let Kind::Bool(on) = node.kind {
+        return FieldRule { off: !on, ..FieldRule::default() };
+    }
+    if reader.keys(node, MASKED_FIELDS_KEYS).is_none() {
+        return FieldRule::default();
+    }
+    let (more, except) = (one_or_many_texts(reader, node, "add"), one_or_many_texts(reader, node, "except"));
+    FieldRule { off: false, more, except }
+}
+
+fn one_or_many_texts(reader: &mut Reader<'_>, node: &Node, key: &str) -> Vec<String> {
+    let nodes = node.get(key).map(|n| reader.one_or_many(n)).unwrap_or_default();
+    nodes.into_iter().map(|n| reader.text(n)).collect()
+}
+
 fn allowed(reader: &mut Reader<'_>, node: &Node) -> Allowed {
     if reader.keys(node, ALLOW_KEYS).is_none() {
         return Allowed::default();
     }
-    let mut texts = |key: &str| -> Vec<String> {
-        let nodes = node.get(key).map(|n| reader.one_or_many(n)).unwrap_or_default();
-        nodes.into_iter().map(|n| reader.text(n)).collect()
-    };
-    let (paths, hosts) = (texts("paths").into_iter().map(PathBuf::from).collect(), texts("hosts"));
+    let (paths, hosts) = (one_or_many_texts(reader, node, "paths"), one_or_many_texts(reader, node, "hosts"));
+    let paths = paths.into_iter().map(PathBuf::from).collect();
     Allowed { paths, hosts, exec: reader.flag(node, "exec"), ..Allowed::default() }
 }
 

@@ -58,7 +58,7 @@ impl Secrets {
         });
         if length < tail.len() {
             // a complete secret that ends with the beginning of another one stays, to be masked
-            let whole = known.hits("", tail).into_iter().find(|hit| hit.range.contains(&length));
+            let whole = known.hits("", tail, true).into_iter().find(|hit| hit.range.contains(&length));
             text.truncate(start + whole.map_or(length, |hit| hit.range.end));
         }
     }

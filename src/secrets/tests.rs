@@ -468,7 +468,7 @@ fn no_cut_leaves_the_beginning_of_a_secret() {
         // four bytes, or the characters around them, may be shown
         let short: String = secret.chars().take(5).collect();
         for (((form, text), shown), alone) in encodings(&secret).iter().zip(encodings(&short)).zip(encodings("")) {
-            let hit = s.0.read().hits("", text).remove(0).range;
+            let hit = s.0.read().hits("", text, true).remove(0).range;
             let most = hit.start + (shown.1.len() - alone.1.len()) + 8;
             for length in 0..text.len() {
                 let part = cut(&s, text, length);
@@ -531,4 +531,49 @@ fn a_token_is_replaced_by_the_secret_of_its_name() {
     secrets.add("password", "hunter2-correct-horse");
     assert_eq!(secrets.revealed("user:‹password›@host").as_deref(), Some("user:hunter2-correct-horse@host"));
     assert_eq!(secrets.revealed("‹token› and ‹password:base64›"), None);
+}
+
+#[test]
+fn fields_are_masked_by_their_names_and_are_no_declared_secrets() {
+    let s = Secrets::default();
+    for (field, value) in [("api_key", "k1-abcdef"), ("token", "other-9x"), ("token", "third-9x"), ("name", "plain-9x")]
+    {
+        s.add_field(field, value);
+    }
+    assert_eq!(s.masked("x k1-abcdef y"), "x ‹field api_key› y");
+    // different values stay different in a record
+    assert_eq!(s.masked("other-9x third-9x plain-9x"), "‹field token› ‹field token~2› plain-9x");
+    assert_eq!(s.masked("azEtYWJjZGVm"), "‹field api_key:base64›");
+    assert_eq!(s.names_in("k1-abcdef"), [""; 0]);
+    // the plan declares it later
+    s.add("key", "k1-abcdef");
+    assert_eq!(s.names_in("k1-abcdef"), ["field api_key"]);
+    assert_eq!(s.masked("k1-abcdef"), "‹field api_key›");
+
+    let recorded = Secrets::recorded();
+    assert_eq!(recorded.names_in("‹field api_key›"), [""; 0]);
+    recorded.add("key", "‹field api_key›");
+    assert_eq!(recorded.names_in("a ‹field api_key:base64› b"), ["field api_key"]);
+}
+
+#[test]
+fn rule_for_fields_can_be_extended_and_switched_off() {
+    let s = Secrets::default();
+    s.set_fields(FieldRule { more: vec!["pin".into()], except: vec!["page-token".into()], off: false });
+    s.add_field("cardPin", "90-31-22");
+    s.add_field("pageToken", "page-2-of-3");
+    assert_eq!(s.masked("90-31-22 page-2-of-3"), "‹field cardPin› page-2-of-3");
+    let s = Secrets::default();
+    s.set_fields(FieldRule { off: true, ..FieldRule::default() });
+    s.add_field("password", "hunter2-horse");
+    s.add_found("X-Key", "hunter2-horse");
+    assert_eq!(s.mask("hunter2-horse"), None);
+}
+
+#[test]
+fn a_field_with_a_known_secret_keeps_the_name_of_the_secret() {
+    let s = Secrets::default();
+    s.add("signing", "abc-def-123");
+    s.add_field("token", "v1.abc-def-123");
+    assert_eq!(s.masked("v1.abc-def-123"), "v1.‹signing›");
 }

@@ -127,7 +127,9 @@ impl Action for Program {
         let stdin = self.stdin.as_ref().map(|t| cx.render_text(t)).transpose()?;
         let mut env = vec![];
         for (name, tree) in &self.env {
-            env.push((name.clone(), render_word(&cx.render_tree(tree)?)?));
+            let value = cx.render_tree(tree)?;
+            cx.mask_fields(name, &value);
+            env.push((name.clone(), render_word(&value)?));
         }
         let command = run::Command { words, stdin, env, limit: self.limit, of_plan: self.of_plan };
         run::run(cx, &command).await

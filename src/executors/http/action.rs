@@ -54,6 +54,9 @@ impl HttpAction {
         };
         self.request.headers.apply_to(&mut request.headers, cx.scope)?;
         credentials.drop_overridden(&request.headers);
+        for (name, value) in &request.headers {
+            cx.secrets.add_field(name.as_str(), value.to_str().unwrap_or_default());
+        }
         Ok(SignedRequest { request, identity, credentials })
     }
 }

@@ -3,11 +3,36 @@ use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body},
     expr::{Scope, Tree},
+    secrets::Secrets,
     source::Span,
     value::Value,
     yaml::{Node, duplicate_key},
 };
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{
+    ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING,
+    CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RANGE, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
+};
+
+/// Headers that are no credentials, unlike perhaps `X-Api-Key`: a redirect to another origin keeps them.
+pub(super) const SENT_ANYWHERE: [HeaderName; 16] = [
+    ACCEPT,
+    ACCEPT_CHARSET,
+    ACCEPT_ENCODING,
+    ACCEPT_LANGUAGE,
+    CACHE_CONTROL,
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    RANGE,
+    SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+    USER_AGENT,
+];
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Headers(Vec<(HeaderName, Tree)>);
@@ -44,6 +69,14 @@ impl Headers {
             }
         }
         Ok(())
+    }
+}
+
+/// Masks a header that an environment sets from now on, unless it cannot be a credential.
+pub fn mask_header(secrets: &Secrets, name: &str, value: &str) {
+    let is_credential = HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| !SENT_ANYWHERE.contains(&name));
+    if is_credential && !value.contains("${") {
+        secrets.add_found(name, value.split_once(' ').map_or(value, |(_, credential)| credential));
     }
 }
 

@@ -27,6 +27,7 @@ mod target;
 mod tests;
 mod tls;
 
+pub use self::headers::mask_header;
 use self::{action::HttpAction, target::HttpTargetSpec};
 use crate::executor::{Action, Body, Executor, TargetSpec};
 

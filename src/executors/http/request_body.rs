@@ -80,7 +80,9 @@ impl BodyTemplate {
         Ok(match self {
             BodyTemplate::Json(tree) => {
                 set_type("application/json");
-                RequestBody::Text(cx.render_tree(tree)?.json_text())
+                let value = cx.render_tree(tree)?;
+                cx.mask_fields("", &value);
+                RequestBody::Text(value.json_text())
             }
             BodyTemplate::Form(pairs) => {
                 set_type("application/x-www-form-urlencoded");
@@ -225,7 +227,10 @@ pub(super) fn render_pairs(
                     );
                     return Err(ActionError::Invalid(message));
                 }
-                v => out.push((name.clone(), v.to_string())),
+                v => {
+                    cx.mask_fields(name, v);
+                    out.push((name.clone(), v.to_string()));
+                }
             }
         }
     }
@@ -241,6 +246,7 @@ async fn render_part(
     let mime = template.mime.as_ref().map(|t| cx.render_text(t)).transpose()?;
     let filename = template.filename.as_ref().map(|t| cx.render_text(t)).transpose()?;
     let value = cx.render_tree(&template.value)?;
+    cx.mask_fields(name, &value);
     for v in value.items().iter().filter(|v| **v != Value::Null) {
         let (filename, mime) = (filename.clone(), mime.clone());
         if let Some(access) = &template.file {

@@ -3,6 +3,7 @@ use super::{
     authentication::{Exchange, SignedRequest},
     exchange::{TimedResponse, read_short_body},
     handshake,
+    headers::SENT_ANYWHERE,
     request_body::RequestBody,
     response::{self, ReadBody, Timing},
     response_options::ResponseOptions,
@@ -15,32 +16,8 @@ use crate::{
 };
 use reqwest::{
     Method, Response, StatusCode, Url,
-    header::{
-        ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING,
-        CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RANGE, SEC_WEBSOCKET_KEY,
-        SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
-    },
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION},
 };
-
-/// The headers that a redirect to another origin keeps. Any other may be a credential: `X-Api-Key`.
-const SENT_ANYWHERE: [HeaderName; 16] = [
-    ACCEPT,
-    ACCEPT_CHARSET,
-    ACCEPT_ENCODING,
-    ACCEPT_LANGUAGE,
-    CACHE_CONTROL,
-    CONNECTION,
-    CONTENT_ENCODING,
-    CONTENT_LANGUAGE,
-    CONTENT_LENGTH,
-    CONTENT_TYPE,
-    RANGE,
-    SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION,
-    UPGRADE,
-    USER_AGENT,
-];
 
 pub(super) async fn send_and_read(
     mut exchange: Exchange<'_>,

@@ -16,7 +16,7 @@ use self::{
 };
 use super::{
     endpoint::Endpoint,
-    headers::Headers,
+    headers::{Headers, mask_header},
     prepared_request::PreparedRequest,
     tls::{ClientCertificate, ClientCertificateSpec},
 };
@@ -179,6 +179,7 @@ impl Identity {
             }
         }
         self.register_secret(cx, headers);
+        self.mask_headers(cx, headers);
         self.apply_cookies(cx, endpoint, request).await?;
         if self.jar.is_some() {
             applied.cookie = request.headers.get(COOKIE).cloned();
@@ -198,6 +199,14 @@ impl Identity {
             cx.secrets.add(&format!("{}.authorization", self.label()), credential);
         }
         *registered = Some(value.clone());
+    }
+
+    /// Masks the headers that the environment sets, unless they are no credentials.
+    fn mask_headers(&self, cx: &ActionContext<'_>, headers: &HeaderMap) {
+        for name in self.spec.headers.names() {
+            let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+            values.for_each(|value| mask_header(cx.secrets, name.as_str(), value));
+        }
     }
 
     /// Sets cookies and the CSRF header. Fetches the CSRF cookie first if it is missing.
