@@ -1,7 +1,11 @@
 //! Problems in files written by users, and how they are displayed. Each has a code, a location, a message and usually
 //! help. The codes are explained in `docs/diagnostics.md`.
-use crate::{language::explanation, source::Span};
+use crate::{
+    language::explanation,
+    source::{Location, Span},
+};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use std::borrow::Cow;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
@@ -67,30 +71,90 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let text = &self.span.source.text;
-        let start = text.floor_char_boundary(self.span.range.start.min(text.len()));
-        let end = text.floor_char_boundary(self.span.range.end.clamp(start, text.len()));
-        let mut annotation = AnnotationKind::Primary.span(start..end);
+        let excerpt = Excerpt::of(&self.span);
+        let mut annotation = AnnotationKind::Primary.span(excerpt.marked.clone());
         if let Some(label) = &self.label {
             annotation = annotation.label(label.as_str());
         }
-        let snippet = Snippet::source(text.as_str()).path(self.span.source.name.as_str()).annotation(annotation);
-        let mut group = level.primary_title(self.message.as_str()).id(self.code).element(snippet);
-        if let Some(help) = &self.help {
-            group = group.element(Level::HELP.message(help.as_str()));
+        let snippet = Snippet::source(excerpt.text)
+            .line_start(excerpt.line)
+            .path(self.span.source.name.as_str())
+            .annotation(annotation);
+        let (message, help) = (shortened(&self.message), self.help.as_deref().map(shortened));
+        let mut group = level.primary_title(&*message).id(self.code).element(snippet);
+        if let Some(help) = &help {
+            group = group.element(Level::HELP.message(&**help));
         }
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        renderer.render(&[group]).to_string()
+        let rendered = renderer.render(&[group]).to_string();
+        match excerpt.cut_columns {
+            0 => rendered,
+            _ => {
+                // the renderer counts columns from the cut
+                let Location { line, column, .. } = self.span.location();
+                let cut = format!(":{line}:{}", column - excerpt.cut_columns);
+                rendered.replacen(&cut, &format!(":{line}:{column}"), 1)
+            }
+        }
     }
 }
+
+const MAX_EXCERPT_BYTES: usize = 4000;
+/// How much of a long line is shown before the place.
+const CONTEXT_BYTES: usize = 60;
+const MAX_MESSAGE_BYTES: usize = 2000;
+
+/// The lines of a span, or a part of them around its start where they are long.
+struct Excerpt<'a> {
+    text: &'a str,
+    /// The bytes of `text` that the span marks.
+    marked: std::ops::Range<usize>,
+    /// The number of the first line, from 1.
+    line: usize,
+    /// The number of characters of the first line that are left out.
+    cut_columns: usize,
+}
+
+impl Excerpt<'_> {
+    fn of(span: &Span) -> Excerpt<'_> {
+        let text = &span.source.text;
+        let start = text.floor_char_boundary(span.range.start.min(text.len()));
+        let end = text.floor_char_boundary(span.range.end.clamp(start, text.len()));
+        let (std::ops::Range { start: mut from, end: mut to }, line) = span.source.lines_of(&(start..end));
+        let mut cut_columns = 0;
+        if to - from > MAX_EXCERPT_BYTES {
+            to = to.min(text.floor_char_boundary(start + 2 * CONTEXT_BYTES));
+            let context = text.ceil_char_boundary(start.saturating_sub(CONTEXT_BYTES));
+            if context > from {
+                cut_columns = text[from..context].chars().count();
+                from = context;
+            }
+        }
+        Excerpt { text: &text[from..to], marked: start - from..end.min(to) - from, line, cut_columns }
+    }
+}
+
+/// The beginning of a long message.
+fn shortened(message: &str) -> Cow<'_, str> {
+    match message.len() {
+        ..=MAX_MESSAGE_BYTES => message.into(),
+        _ => format!("{}…", &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)]).into(),
+    }
+}
+
+/// Enough for every plan, and bounded for a file with as many errors as names.
+const MAX_CANDIDATES: usize = 1000;
 
 /// The word of `known` that is most similar to `word`, if any is similar enough. Case makes no difference.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
+    let max_distance = |k: &str| 1 + word.len().min(k.len()) / 4;
     known
         .into_iter()
+        .take(MAX_CANDIDATES)
+        .filter(|k| k.len().abs_diff(word.len()) <= 4 * max_distance(k))
         .map(|k| (strsim::damerau_levenshtein(&lower, &k.to_lowercase()), k))
-        .filter(|(d, k)| *d <= 1 + word.len().min(k.len()) / 4)
+        .filter(|(d, k)| *d <= max_distance(k))
         .min_by_key(|(d, _)| *d)
         .map(|(_, k)| k)
 }

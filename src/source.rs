@@ -6,6 +6,63 @@ use std::{ops::Range, sync::Arc};
 pub struct Source {
     pub name: String,
     pub text: String,
+    index: Index,
+}
+
+/// Finds the line and the column of an offset without reading the text before it.
+struct Index {
+    /// The offset at which each line begins.
+    lines: Vec<usize>,
+    /// The number of characters before each block of bytes.
+    characters: Vec<usize>,
+}
+
+const BLOCK_BYTES: usize = 1024;
+
+impl Index {
+    fn of(text: &str) -> Index {
+        let breaks = memchr::memchr_iter(b'\n', text.as_bytes());
+        let lines = std::iter::once(0).chain(breaks.map(|at| at + 1)).collect();
+        let characters = text.as_bytes().chunks(BLOCK_BYTES).scan(0, |total, block| {
+            let before = *total;
+            *total += count_characters(block);
+            Some(before)
+        });
+        Index { lines, characters: characters.collect() }
+    }
+}
+
+/// Number of characters that begin in these bytes.
+fn count_characters(utf8: &[u8]) -> usize {
+    utf8.iter().filter(|byte| !matches!(byte, 0x80..=0xbf)).count()
+}
+
+impl Source {
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Source {
+        let text = text.into();
+        Source { name: name.into(), index: Index::of(&text), text }
+    }
+
+    /// The line of an offset, from 0.
+    fn line(&self, offset: usize) -> usize {
+        self.index.lines.partition_point(|start| *start <= offset).saturating_sub(1)
+    }
+
+    /// The number of characters before an offset.
+    fn characters(&self, offset: usize) -> usize {
+        let block = (offset / BLOCK_BYTES).min(self.index.characters.len().saturating_sub(1));
+        let before = self.index.characters.get(block).copied().unwrap_or_default();
+        before + count_characters(&self.text.as_bytes()[block * BLOCK_BYTES..offset])
+    }
+
+    /// The bytes of the lines of a range, and the number of the first one, from 1.
+    pub fn lines_of(&self, range: &Range<usize>) -> (Range<usize>, usize) {
+        let first = self.line(range.start);
+        let start = self.index.lines[first];
+        let rest = range.end.max(range.start).min(self.text.len());
+        let end = memchr::memchr(b'\n', &self.text.as_bytes()[rest..]).map_or(self.text.len(), |i| rest + i);
+        (start..end, first + 1)
+    }
 }
 
 /// Shows the name only, since the text is long.
@@ -74,13 +131,11 @@ impl TryFrom<String> for Location {
 
 impl Span {
     pub fn location(&self) -> Location {
-        let before = &self.source.text[..floor(&self.source.text, self.range.start)];
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        Location {
-            file: self.source.name.clone(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+        let source = &self.source;
+        let at = floor(&source.text, self.range.start);
+        let line = source.line(at);
+        let column = source.characters(at) - source.characters(source.index.lines[line]) + 1;
+        Location { file: source.name.clone(), line: line + 1, column }
     }
 
     pub fn text(&self) -> &str {
@@ -101,4 +156,24 @@ impl Span {
 
 fn floor(text: &str, index: usize) -> usize {
     text.floor_char_boundary(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_are_those_of_counting() {
+        let text = format!("é\n\nab€{}\nx\n{}€z", "ü".repeat(3000), "y\n".repeat(700));
+        let source = Arc::new(Source::new("t", text.clone()));
+        for at in (0..text.len() + 2).step_by(7).chain([text.len() - 1, text.len()]) {
+            let before = &text[..text.floor_char_boundary(at)];
+            let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+            let location = Span { source: source.clone(), range: at..at }.location();
+            let counted = (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
+            assert_eq!((location.line, location.column), counted, "{at}");
+        }
+        let empty = Span { source: Arc::new(Source::new("t", "")), range: 0..1 }.location();
+        assert_eq!((empty.line, empty.column), (1, 1));
+    }
 }

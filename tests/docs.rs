@@ -149,7 +149,7 @@ fn every_yaml_block_is_valid() {
             let reads = words.find_map(|w| w.strip_prefix("reads=")).unwrap_or_default();
             checked += 1;
             let result = if kind == "fragment" {
-                let source = Arc::new(Source { name: "page".into(), text });
+                let source = Arc::new(Source::new("page", text));
                 tp_runner::yaml::parse(&source).map(drop).map_err(|d| d.render(false))
             } else {
                 complete(kind, reads, &text).and_then(|file| check(folder.path(), file))

@@ -42,7 +42,7 @@ environments:
 fn check(plan: &str, environment_text: &str, markdown_plan: &str) -> usize {
     let registry = executors::registry();
     let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
-    let source = |name: &str, text: &str| Arc::new(Source { name: name.into(), text: text.into() });
+    let source = |name: &str, text: &str| Arc::new(Source::new(name, text));
     let plan = reader.plan(&source("plan.yaml", plan));
     let environments = environment::read(&mut reader, &source("env.yaml", environment_text));
     let mut problems = reader.problems;
@@ -158,7 +158,7 @@ fn short_plan() -> String {
 /// Compiles and evaluates a text as an expression, a template and a pattern. Returns a number that depends on all
 /// results.
 fn expression(text: &str) -> usize {
-    let source = Arc::new(Source { name: "e".into(), text: serde_json::Value::from(text).to_string() });
+    let source = Arc::new(Source::new("e", serde_json::Value::from(text).to_string()));
     let Ok(node) = yaml::parse(&source) else { return 0 };
     let scope = Scope::default()
         .with("a", Value::from(serde_json::json!({"b": [1, "x", null, {"c": 1.5}], "n": 3})))
@@ -295,4 +295,55 @@ fn deep_yaml() {
     }
     let bomb: String = (1..30).map(|i| format!("a{i}: &a{i} [*a{0}, *a{0}]\n", i - 1)).collect();
     check(&format!("a0: &a0 [x]\n{bomb}"), "environments: {}", "");
+}
+
+/// All problems of a plan, displayed.
+fn problems(plan: &str, environments: &str) -> Vec<String> {
+    let registry = executors::registry();
+    let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
+    let source = |name: &str, text: &str| Arc::new(Source::new(name, text));
+    let plan = reader.plan(&source("plan.yaml", plan));
+    let environments = environment::read(&mut reader, &source("env.yaml", environments));
+    let mut problems = reader.problems;
+    if let Some(plan) = plan {
+        let environment = environments.and_then(|e| e.all.into_iter().next());
+        problems.extend(compile(plan, &registry, environment, vec![], &|_| true).1);
+    }
+    problems.0.iter().map(|d| d.render(false)).collect()
+}
+
+const CASES: &str = "cases: [{ id: A, tier: must, expected: [{ result: r, do: [{ use: { a0: {} } }] }] }]\n";
+
+#[test]
+fn refuses_long_chains_of_actions_and_environments() {
+    let n = 5000;
+    let action = |i: usize| format!("  a{i}:\n    do: [{{ use: {{ a{}: {{}} }} }}]\n", i + 1);
+    let actions: String = (0..n).map(action).collect();
+    let last = format!("  a{n}:\n    do: [{{ check: \"run.id != ''\" }}]\n");
+    let found = problems(&format!("plan: T\nactions:\n{actions}{last}{CASES}"), "environments: {}");
+    assert!(found.iter().any(|d| d.contains("at most 32 actions that use one another")), "{}", found[0]);
+    let environment = |i: usize| format!("  e{i}: {{ extends: e{} }}\n", i + 1);
+    let n = 500;
+    let environments: String = (0..n).map(environment).collect();
+    let found = problems(CASES, &format!("environments:\n{environments}  e{n}: {{}}\n"));
+    assert!(found.iter().any(|d| d.contains("at most 32 environments that extend one another")), "{}", found.len());
+}
+
+#[test]
+fn a_diagnostic_shows_the_part_of_a_long_line_around_its_place() {
+    let before = "é".repeat(1_000_000);
+    let found = problems(
+        &format!("plan: T\nx: [\"{before}\", {{ a: 1, a: 2 }}]\n{}", "z".repeat(2_000_000)),
+        "environments: {}",
+    );
+    let found = found.first().expect("a problem");
+    assert!(found.len() < 3000, "{}", found.len());
+    let found =
+        problems(&format!("plan: T\nvars: {{ v: \"{before}\", w: \"${{size(}}\" }}\n{CASES}"), "environments: {}");
+    let found = found.iter().find(|d| d.contains("invalid CEL expression")).expect("a problem");
+    // the column of the place in the file
+    assert!(found.len() < 3000 && found.contains("plan.yaml:2:10000"), "{found}");
+    let long = "k".repeat(3_000_000);
+    let found = problems(&format!("plan: T\n{long}: 1\n{CASES}"), "environments: {}");
+    assert!(found.iter().all(|d| d.len() < 10_000), "{:?}", found.iter().map(String::len).collect::<Vec<_>>());
 }

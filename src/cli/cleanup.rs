@@ -203,7 +203,7 @@ impl Cleaner<'_> {
         environment: &Environment,
         open: &[OpenUndo],
     ) -> Result<Vec<Leftover>, Failure> {
-        let source = Arc::new(Source { name: snapshot.plan.name.clone(), text: snapshot.plan.text.clone() });
+        let source = Arc::new(Source::new(snapshot.plan.name.clone(), snapshot.plan.text.clone()));
         let draft = plans::parse(&source, IncludedFiles::recorded(snapshot.files.clone()), &self.registry);
         let ran = cases(run);
         let mut schedule =
@@ -279,7 +279,7 @@ impl Cleaner<'_> {
                 plans::environment_file(Some(&file.path), &self.registry)?
             }
             (None, Some(file)) => {
-                let source = Arc::new(Source { name: file.content.name.clone(), text: file.content.text.clone() });
+                let source = Arc::new(Source::new(file.content.name.clone(), file.content.text.clone()));
                 plans::parse_environments(source, IncludedFiles::recorded(file.files.clone()), &self.registry)?
             }
             (None, None) => return self.restarted_sandbox(snapshot).await,

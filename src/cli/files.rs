@@ -105,7 +105,7 @@ fn by_id(id: &str) -> Result<PlanFile, Failure> {
         }
     }
     let built_in = |plan: &'static BuiltIn| {
-        let source = Arc::new(Source { name: format!("{}.yaml (built in)", plan.id), text: plan.text.to_string() });
+        let source = Arc::new(Source::new(format!("{}.yaml (built in)", plan.id), plan.text.to_string()));
         PlanFile { source, root: here.clone(), built_in: Some(plan) }
     };
     if let Some(plan) = BUILT_IN.iter().find(|p| p.id == id) {
@@ -189,7 +189,7 @@ fn load(path: &Path) -> Result<PlanFile, Failure> {
     } else {
         folder
     };
-    Ok(PlanFile { source: Arc::new(Source { name: path.display().to_string(), text }), root, built_in: None })
+    Ok(PlanFile { source: Arc::new(Source::new(path.display().to_string(), text)), root, built_in: None })
 }
 
 /// The named environment file, or `tp-runner.yaml` in this folder or a parent.
@@ -202,7 +202,7 @@ pub fn environment_file(named: Option<&Path>) -> Result<Option<Arc<Source>>, Fai
         },
     };
     match file::read_text(&path) {
-        Ok(text) => Ok(Some(Arc::new(Source { name: path.display().to_string(), text }))),
+        Ok(text) => Ok(Some(Arc::new(Source::new(path.display().to_string(), text)))),
         Err(e) => Err(Failure::usage(format!("error: cannot read the environment file `{}`: {e}", path.display()))),
     }
 }

@@ -34,7 +34,7 @@ impl<'a> PlanAccess<'a> {
             return None;
         }
         let refused = self.refusal(Path::new(name))?;
-        let source = Arc::new(Source { name: name.clone(), text: String::new() });
+        let source = Arc::new(Source::new(name.clone(), String::new()));
         let d = Diagnostic::error("not-allowed", &Span { source, range: 0..0 }, refused.message).help(refused.help);
         Some(Diagnostics(vec![d]))
     }

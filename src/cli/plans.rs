@@ -297,7 +297,7 @@ mod tests {
         let registry = crate::executors::registry();
         let plan = "plan: T\nvars: { text: '1', joined: 'a ${run.id}', number: 1, nothing: null, list: [] }\ncases:\n  \
                     - { id: A, tier: must, expected: [{ result: r, check: [text + joined != '', number == list, nothing] }] }\n";
-        let source = Arc::new(Source { name: "t.yaml".into(), text: plan.into() });
+        let source = Arc::new(Source::new("t.yaml", plan));
         for (written, parsed) in [
             ("1.10", "float"),
             ("010", "string"),

@@ -231,7 +231,7 @@ fn without_password(url: &str) -> String {
 
 /// Masks the literal headers of targets and their identities from now on.
 fn add_headers(file: &FileText, secrets: &Secrets) {
-    let source = Arc::new(Source { name: file.name.clone(), text: file.text.clone() });
+    let source = Arc::new(Source::new(file.name.clone(), file.text.clone()));
     let Ok(root) = yaml::parse(&source) else { return };
     let entries = |node: Option<&yaml::Node>| node.map(|n| n.entries().to_vec()).unwrap_or_default();
     for (_, environment) in entries(root.get("environments")) {

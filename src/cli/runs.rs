@@ -56,7 +56,7 @@ pub fn found() -> Vec<PathBuf> {
 
 /// `runs.folder` of an environment file, relative to the file.
 fn configured(source: &Source) -> Option<PathBuf> {
-    let source = Arc::new(Source { name: source.name.clone(), text: source.text.clone() });
+    let source = Arc::new(Source::new(source.name.clone(), source.text.clone()));
     let root = yaml::parse(&source).ok()?;
     let folder = root.get("runs")?.get("folder")?.as_str()?;
     Some(Path::new(&source.name).parent()?.join(folder))

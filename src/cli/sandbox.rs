@@ -180,7 +180,7 @@ impl Platform {
     /// The environment with the addresses of this sandbox.
     pub fn environment(&self, registry: &Registry) -> Result<Environment, Failure> {
         let text = self.environment_text("sandbox");
-        let source = Arc::new(Source { name: "the sandbox's environment".into(), text });
+        let source = Arc::new(Source::new("the sandbox's environment", text));
         let (environments, problems) = plans::read_environments(&source, &IncludedFiles::default(), registry);
         match environments.map(|e| e.all) {
             Some(mut all) if problems.errors() == 0 && !all.is_empty() => Ok(all.remove(0)),

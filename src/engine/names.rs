@@ -6,6 +6,7 @@ use crate::{
 };
 use std::{
     cell::Cell,
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -51,6 +52,8 @@ impl Shape {
 #[derive(Default)]
 pub struct Names {
     known: Vec<Name>,
+    /// The positions in `known` of each name, innermost last.
+    positions: HashMap<String, Vec<usize>>,
 }
 
 struct Name {
@@ -67,7 +70,17 @@ impl Names {
     }
 
     pub fn built_in(&mut self, name: &str, shape: Shape) {
-        self.known.push(Name { name: name.into(), shape, span: None, used: Cell::new(true) });
+        self.push(Name { name: name.into(), shape, span: None, used: Cell::new(true) });
+    }
+
+    fn push(&mut self, name: Name) {
+        self.positions.entry(name.name.clone()).or_default().push(self.known.len());
+        self.known.push(name);
+    }
+
+    /// The innermost name.
+    fn find(&self, name: &str) -> Option<&Name> {
+        self.positions.get(name)?.last().map(|at| &self.known[*at])
     }
 
     /// Binds a name that the plan chose. It must not shadow another.
@@ -77,18 +90,24 @@ impl Names {
             let d = Diagnostic::error("invalid-name", span, format!("expected a name, found `{name}`"));
             problems.push(d.help("use letters, digits and `_`, and no digit at the start"));
             wrong = true;
-        } else if self.known.iter().any(|n| n.name == name && !(n.span.is_none() && n.name == "item")) {
+        } else if self.is_taken(name) {
             let d = Diagnostic::error("shadowing-name", span, format!("`{name}` is already bound"));
             problems.push(d.help("choose another name: no name may shadow another"));
             self.touch(name);
             wrong = true;
         }
-        self.known.push(Name { name: name.into(), shape, span: Some(span.clone()), used: Cell::new(wrong) });
+        self.push(Name { name: name.into(), shape, span: Some(span.clone()), used: Cell::new(wrong) });
+    }
+
+    /// Whether the plan may not bind this name. A built-in `item` may be shadowed.
+    fn is_taken(&self, name: &str) -> bool {
+        let positions = self.positions.get(name).map_or(&[][..], Vec::as_slice);
+        positions.iter().any(|at| name != "item" || self.known[*at].span.is_some())
     }
 
     /// Removes the names bound since `depth`, with a warning for each that was never read.
     pub fn leave(&mut self, depth: usize, problems: &mut Diagnostics) {
-        for n in self.known.drain(depth..) {
+        for n in self.truncate(depth) {
             if let Some(span) = n.span.filter(|_| !n.used.get()) {
                 let d = Diagnostic::warning("unused-name", &span, format!("unused name `{}`", n.name));
                 problems.push(d.help("add an assertion that uses it, or remove it"));
@@ -98,36 +117,49 @@ impl Names {
 
     /// Removes the names bound since `depth` without a warning.
     pub fn drop_to(&mut self, depth: usize) {
-        self.known.truncate(depth);
+        self.truncate(depth);
+    }
+
+    fn truncate(&mut self, depth: usize) -> Vec<Name> {
+        let removed = self.known.split_off(depth);
+        for name in &removed {
+            if let Some(positions) = self.positions.get_mut(&name.name) {
+                positions.pop();
+                if positions.is_empty() {
+                    self.positions.remove(&name.name);
+                }
+            }
+        }
+        removed
     }
 
     pub fn touch(&self, name: &str) {
-        if let Some(n) = self.known.iter().rev().find(|n| n.name == name) {
+        if let Some(n) = self.find(name) {
             n.used.set(true);
         }
     }
 
     /// Whether an action or a sentence before binds this name.
     pub fn is_bound_by_action(&self, name: &str) -> bool {
-        self.known.iter().rev().find(|n| n.name == name).is_some_and(|n| n.span.is_some())
+        self.find(name).is_some_and(|n| n.span.is_some())
     }
 
     pub fn has(&self, name: &str) -> bool {
-        self.known.iter().any(|n| n.name == name)
+        self.positions.contains_key(name)
     }
 
     /// Whether `path` is a name in scope with fields that it has, as far as they are known: `run.id`. Does not mark it
     /// as used.
     pub fn reads(&self, path: &str) -> bool {
         let mut words = path.split('.').peekable();
-        let found = self.known.iter().rev().find(|n| Some(&&n.name[..]) == words.peek());
+        let found = words.peek().and_then(|root| self.find(root));
         let Some(Shape::Fields(fields)) = found.map(|n| &n.shape) else { return false };
         words.nth(1).is_some_and(|field| fields.iter().any(|(f, _)| f == field))
     }
 
     /// Checks a reference against the names in scope, and marks its name as used.
     pub fn check(&self, read: &Reference, problems: &mut Diagnostics) -> Shape {
-        let Some(found) = self.known.iter().rev().find(|n| n.name == read.root) else {
+        let Some(found) = self.find(&read.root) else {
             let d = Diagnostic::error("undefined-name", &read.span, format!("undefined name `{}`", read.root));
             problems.push(d.suggest(&read.root, self.known.iter().map(|n| n.name.as_str())));
             return Shape::Any;

@@ -75,7 +75,7 @@ mod tests {
     use std::sync::Arc;
 
     fn check(text: &str) -> (Expression, Span) {
-        let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: format!("'{text}'") })).unwrap();
+        let node = yaml::parse(&Arc::new(Source::new("t", format!("'{text}'")))).unwrap();
         (Expression::compile(&node, 0..text.len()).unwrap(), node.span.clone())
     }
 

@@ -207,7 +207,7 @@ enum Assertion {
 
 impl Assertion {
     fn pattern(text: &str) -> Assertion {
-        let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: text.into() })).unwrap();
+        let node = yaml::parse(&Arc::new(Source::new("t", text))).unwrap();
         let mut problems = Diagnostics::default();
         let p = Pattern::compile(&node, &mut problems);
         assert!(
@@ -219,7 +219,7 @@ impl Assertion {
 
     fn check(text: &str) -> Assertion {
         let text = format!("|-\n  {text}");
-        let node = yaml::parse(&Arc::new(Source { name: "t".into(), text })).unwrap();
+        let node = yaml::parse(&Arc::new(Source::new("t", text))).unwrap();
         let length = node.as_str().unwrap().len();
         Assertion::Check(Expression::compile(&node, 0..length).unwrap_or_else(|e| panic!("{e:?}")))
     }

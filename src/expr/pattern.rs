@@ -13,6 +13,7 @@ use crate::{
     value::Value,
     yaml::{Kind, Node, duplicate_key},
 };
+use std::collections::HashSet;
 
 #[derive(Clone, Debug)]
 pub struct Pattern {
@@ -129,10 +130,9 @@ fn compile_all(items: &[Node], problems: &mut Diagnostics) -> Vec<Pattern> {
 }
 
 fn map(entries: &[(Node, Node)], problems: &mut Diagnostics) -> Matcher {
-    for (i, (k, _)) in entries.iter().enumerate() {
-        if entries[..i].iter().any(|(j, _)| j.key_text() == k.key_text()) {
-            problems.push(duplicate_key(k));
-        }
+    let mut names = HashSet::new();
+    for (key, _) in entries.iter().filter(|(key, _)| !names.insert(key.key_text())) {
+        problems.push(duplicate_key(key));
     }
     let entry = |(k, v): &(Node, Node)| (Template::compile(k, problems), k.span.clone(), Pattern::compile(v, problems));
     Matcher::Map(entries.iter().map(entry).collect())

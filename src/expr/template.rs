@@ -67,7 +67,7 @@ impl Template {
         if !text.contains("${") {
             return Template::literal(text);
         }
-        let source = Arc::new(Source { name: String::new(), text: text.into() });
+        let source = Arc::new(Source::new(String::new(), text));
         let (node, mut problems) =
             (Node::new(Kind::Str(text.into()), Span { range: 0..text.len(), source }), Diagnostics::default());
         let template = Template::compile(&node, &mut problems);
@@ -149,7 +149,7 @@ impl Template {
         self.0
             .iter()
             .map(|p| match p {
-                Part::Text(t) => t.clone(),
+                Part::Text(t) => t.replace("${", "$${"),
                 Part::Placeholder(e) => format!("${{{}}}", e.text()),
             })
             .collect()

@@ -19,7 +19,12 @@ use crate::{
 };
 use ::regex::Regex;
 use jiff::civil::Date;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 #[derive(Default)]
 pub struct Environments {
@@ -217,7 +222,7 @@ fn with_variables(reader: &Reader<'_>, node: &Node, unset: &mut Diagnostics) -> 
         };
         (key.clone(), value)
     };
-    Node { kind: Kind::Map(entries.iter().map(entry).collect()), ..node.clone() }
+    node.with_kind(Kind::Map(entries.iter().map(entry).collect()))
 }
 
 /// Resolves the entries of a map that are `literal`.
@@ -230,7 +235,7 @@ fn resolve_entries(map: &Node, variables: &Scope, unset: &mut Diagnostics, liter
         };
         (name.clone(), resolved)
     };
-    Node { kind: Kind::Map(entries.iter().map(entry).collect()), ..map.clone() }
+    map.with_kind(Kind::Map(entries.iter().map(entry).collect()))
 }
 
 fn environment_of(reader: &mut Reader<'_>, name: String, written: &Node, node: &Node) -> Option<Environment> {
@@ -297,6 +302,9 @@ fn allowed(reader: &mut Reader<'_>, node: &Node) -> Allowed {
     Allowed { paths, hosts, exec: reader.flag(node, "exec"), ..Allowed::default() }
 }
 
+/// Length of a chain of `extends`.
+const MAX_EXTENDS: usize = 32;
+
 /// An environment with what it inherits by `extends`: maps are merged name by name, other values replaced. `None` if
 /// the base is unknown or cyclic, which is reported.
 fn extended(reader: &mut Reader<'_>, all: &Node, node: &Node, chain: &mut Vec<String>) -> Option<Node> {
@@ -305,6 +313,11 @@ fn extended(reader: &mut Reader<'_>, all: &Node, node: &Node, chain: &mut Vec<St
     if chain.contains(&name) {
         let message = format!("environment extends itself: `{}` → `{name}`", chain.join("` → `"));
         reader.error("extends-cycle", &base.span, message, "remove one `extends`");
+        return None;
+    }
+    if chain.len() > MAX_EXTENDS {
+        let message = format!("expected at most {MAX_EXTENDS} environments that extend one another, found more");
+        reader.error("extends-cycle", &base.span, message, "extend an environment nearer to the first");
         return None;
     }
     let Some(found) = all.get(&name) else {
@@ -324,15 +337,17 @@ fn merged(base: &Node, own: &Node, depth: usize) -> Node {
         return own.clone();
     }
     let mut entries: Vec<(Node, Node)> = vec![];
+    // the first of duplicate keys
+    let own_entries: HashMap<String, &(Node, Node)> = above.iter().rev().map(|e| (e.0.key_text(), e)).collect();
+    let inherited: HashSet<String> = below.iter().map(|(k, _)| k.key_text()).collect();
     for (k, v) in below {
-        match above.iter().find(|(o, _)| o.key_text() == k.key_text()) {
+        match own_entries.get(&k.key_text()) {
             Some((key, value)) => entries.push((key.clone(), merged(v, value, depth + 1))),
             None => entries.push((k.clone(), v.clone())),
         }
     }
     // keeps duplicate keys, which are reported later
-    let new = |k: &Node| !below.iter().any(|(b, _)| b.key_text() == k.key_text());
-    entries.extend(above.iter().filter(|(k, _)| new(k)).cloned());
+    entries.extend(above.iter().filter(|(k, _)| !inherited.contains(&k.key_text())).cloned());
     Node::new(Kind::Map(entries), own.span.clone())
 }
 

@@ -5,7 +5,7 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     outcome::Tier,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A case of the Markdown plan.
 #[derive(Debug, Default)]
@@ -79,8 +79,11 @@ pub fn read(text: &str) -> MarkdownPlan {
                 at = At::Elsewhere;
             }
         } else if at == At::Objective && !line.trim().is_empty() && line.trim() != "---" {
-            document.objective =
-                Some(document.objective.map_or(line.trim().into(), |o| format!("{o} {}", line.trim())));
+            let objective = document.objective.get_or_insert_default();
+            if !objective.is_empty() {
+                objective.push(' ');
+            }
+            objective.push_str(line.trim());
         } else if let At::Criteria(Some(tier)) = at {
             if let Some((id, _)) = line.trim_start_matches(['-', '*', ' ']).split_once(':') {
                 document.tiers.insert(id.trim().into(), tier);
@@ -143,8 +146,11 @@ fn words(text: &str) -> Vec<String> {
 pub fn compare(plan: &Plan, name: &str, text: &str, problems: &mut Diagnostics) {
     let document = read(text);
     let source = plan.source.as_ref().map_or(&plan.span, |s| &s.span);
+    // the first of two cases with one id
+    let by_id: HashMap<&str, &Case> = plan.cases.iter().rev().map(|c| (c.id.text.as_str(), c)).collect();
+    let written_ids: HashSet<&str> = document.cases.iter().map(|c| c.id.as_str()).collect();
     for written in &document.cases {
-        let Some(case) = plan.cases.iter().find(|c| c.id.text == written.id) else {
+        let Some(case) = by_id.get(written.id.as_str()) else {
             let d =
                 Diagnostic::error("missing-case", source, format!("expected a case `{}`, as in `{name}`", written.id));
             problems.push(d.help("add the case, or remove it from the Markdown plan"));
@@ -159,7 +165,7 @@ pub fn compare(plan: &Plan, name: &str, text: &str, problems: &mut Diagnostics) 
             compare_sentences((here, &case.id), there, what, name, problems);
         }
     }
-    for case in plan.cases.iter().filter(|c| !document.cases.iter().any(|w| w.id == c.id.text)) {
+    for case in plan.cases.iter().filter(|c| !written_ids.contains(c.id.text.as_str())) {
         let message = format!("case `{}` is not in `{name}`", case.id.text);
         let d = Diagnostic::error("extra-case", &case.id.span, message);
         problems.push(d.suggest(&case.id.text, document.cases.iter().map(|w| w.id.as_str())));
@@ -254,7 +260,7 @@ mod tests {
             }
         }
         let mut reader = crate::plan::Reader::new(vec![], &Nothing);
-        let source = crate::source::Source { name: "t.yaml".into(), text: yaml.into() };
+        let source = crate::source::Source::new("t.yaml", yaml);
         let plan = reader.plan(&std::sync::Arc::new(source)).expect("it is a plan");
         assert_eq!(reader.problems.errors(), 0, "{:?}", reader.problems);
         let mut found = Diagnostics::default();

@@ -9,6 +9,9 @@ use crate::{
 };
 use std::{collections::HashSet, path::Path, sync::Arc};
 
+/// Length of a chain of `include`s.
+const MAX_INCLUDE_DEPTH: usize = 32;
+
 impl Reader<'_> {
     /// Reads a plan, leaving out what is invalid. `None` if the file is not a YAML map.
     pub fn plan(&mut self, source: &Arc<Source>) -> Option<Plan> {
@@ -17,7 +20,8 @@ impl Reader<'_> {
         self.requires(&root);
         let mut actions = vec![];
         if let Some(include) = root.get("include") {
-            self.include(include, &source.name, &mut actions, &mut HashSet::from([source.name.clone()]));
+            let mut seen = HashSet::from([source.name.clone()]);
+            self.include(include, &source.name, &mut actions, &mut seen, 0);
         }
         if let Some(node) = root.get("actions") {
             self.definitions(node, &mut actions);
@@ -69,7 +73,18 @@ impl Reader<'_> {
     }
 
     /// Reads the definitions of included files. `seen` holds the files included so far.
-    fn include(&mut self, node: &Node, from: &str, into: &mut Vec<ActionDefinition>, seen: &mut HashSet<String>) {
+    fn include(
+        &mut self,
+        node: &Node,
+        from: &str,
+        into: &mut Vec<ActionDefinition>,
+        seen: &mut HashSet<String>,
+        depth: usize,
+    ) {
+        if depth > MAX_INCLUDE_DEPTH {
+            let message = format!("expected at most {MAX_INCLUDE_DEPTH} files that include one another, found more");
+            return self.error("include-cycle", &node.span, message, "include the file directly in the plan");
+        }
         for file in self.one_or_many(node) {
             let Some(name) = file.as_str() else {
                 self.problems.push(wrong_type(file, "a path").help("write `include: FILE`, or a list of files"));
@@ -99,10 +114,10 @@ impl Reader<'_> {
                 self.error("include-not-found", &file.span, message, help);
                 continue;
             }
-            let Some(root) = self.parse(&Arc::new(Source { name: path.clone(), text })) else { continue };
+            let Some(root) = self.parse(&Arc::new(Source::new(path.clone(), text))) else { continue };
             if self.keys(&root, INCLUDE_KEYS).is_some() {
                 if let Some(inner) = root.get("include") {
-                    self.include(inner, &path, into, seen);
+                    self.include(inner, &path, into, seen, depth + 1);
                 }
                 if let Some(actions) = root.get("actions") {
                     self.definitions(actions, into);
@@ -112,10 +127,10 @@ impl Reader<'_> {
     }
 
     fn cases(&mut self, node: &Node) -> Vec<Case> {
-        let mut cases: Vec<Case> = vec![];
+        let (mut cases, mut ids) = (vec![], HashSet::new());
         for case in self.list(node) {
             let Some(case) = self.case(case) else { continue };
-            if cases.iter().any(|c| c.id.text == case.id.text) {
+            if !ids.insert(case.id.text.clone()) {
                 let message = format!("duplicate case `{}`", case.id.text);
                 self.error("duplicate-id", &case.id.span, message, "give each case its own `id`");
             }

@@ -10,7 +10,7 @@ use crate::{
     yaml::{Kind, Node, check_keys, check_numbers, duplicate_key, missing_key, parse, wrong_type},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -180,10 +180,10 @@ impl<'a> Reader<'a> {
         if !matches!(node.kind, Kind::Map(_)) {
             self.problems.push(wrong_type(node, "a map"));
         }
-        let mut out: Vec<(Spanned, &Node)> = vec![];
+        let (mut out, mut names) = (vec![], HashSet::new());
         for (k, v) in node.entries() {
             let text = k.key_text();
-            if out.iter().any(|(n, _)| n.text == text) {
+            if !names.insert(text.clone()) {
                 self.problems.push(duplicate_key(k));
             } else {
                 out.push((Spanned { text, span: k.span.clone() }, v));

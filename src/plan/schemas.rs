@@ -78,7 +78,7 @@ impl Reader<'_> {
             let invalid = |d: Box<Diagnostic>| {
                 format!("expected JSON or YAML in `{name}`, found a syntax error in line {}", d.span.location().line)
             };
-            parse(&Arc::new(Source { name: name.clone(), text })).map(|node| node.to_value()).map_err(invalid)
+            parse(&Arc::new(Source::new(name.clone(), text))).map(|node| node.to_value()).map_err(invalid)
         })?;
         match is_schema(&value) {
             true => Ok(Document::from(&value)),

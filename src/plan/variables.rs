@@ -27,7 +27,7 @@ pub(super) fn resolve(node: &Node, variables: &Scope, typing: Typing, unset: &mu
         Kind::Str(text) if text.contains("${") => return resolve_scalar(node, variables, typing, unset),
         _ => return node.clone(),
     };
-    Node { kind, ..node.clone() }
+    node.with_kind(kind)
 }
 
 fn resolve_scalar(node: &Node, variables: &Scope, typing: Typing, unset: &mut Diagnostics) -> Node {
@@ -66,7 +66,7 @@ fn resolve_scalar(node: &Node, variables: &Scope, typing: Typing, unset: &mut Di
         _ => Kind::Str(text.replace("${", "$${")),
     };
     let plain = (!matches!(kind, Kind::Str(_))).then(|| Arc::from(text));
-    Node { kind, span: node.span.clone(), plain }
+    Node::spelled(kind, node.span.clone(), plain)
 }
 
 /// A warning for each variable of the process that `references` read and that is not set. An expression with `has(env.X)`

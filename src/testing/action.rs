@@ -187,7 +187,7 @@ pub fn target_problems(executor: &dyn Executor, target: &str) -> Vec<(&'static s
 }
 
 pub fn parse(text: &str) -> Node {
-    yaml::parse(&Arc::new(Source { name: "t.yaml".into(), text: text.into() })).unwrap_or_else(|d| panic!("{d:?}"))
+    yaml::parse(&Arc::new(Source::new("t.yaml", text))).unwrap_or_else(|d| panic!("{d:?}"))
 }
 
 /// Calls `f` with the body; returns its result, if there are no errors, and the problems it has found.

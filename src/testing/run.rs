@@ -24,7 +24,7 @@ impl FileLoader for NoFiles {
 /// # Errors
 /// All diagnostics as text, if one of them is an error.
 pub fn compile_plan(registry: &Registry, plan: &str, environments: &str) -> Result<Schedule, String> {
-    let source = |name: &str, text: &str| Arc::new(Source { name: name.into(), text: text.into() });
+    let source = |name: &str, text: &str| Arc::new(Source::new(name, text));
     let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
     let plan = reader.plan(&source("t.yaml", plan));
     let environments = environment::read(&mut reader, &source("env.yaml", environments));

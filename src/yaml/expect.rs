@@ -4,6 +4,7 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     source::Span,
 };
+use std::collections::HashSet;
 
 /// `expected` completes the sentence: "a list".
 pub fn wrong_type(node: &Node, expected: &str) -> Diagnostic {
@@ -27,12 +28,17 @@ pub fn check_keys(node: &Node, known: &[&str], skip: impl Fn(usize) -> bool, pro
         problems.push(wrong_type(node, "a map").help(format!("available keys: {known}")));
         return false;
     };
-    for (i, (key, _)) in entries.iter().enumerate().filter(|(i, _)| !skip(*i)) {
+    let mut names = HashSet::new();
+    for (i, (key, _)) in entries.iter().enumerate() {
         let name = key.key_text();
+        let is_new = names.insert(name.clone());
+        if skip(i) {
+            continue;
+        }
         if !known.contains(&name.as_str()) {
             let d = Diagnostic::error("unknown-key", &key.span, format!("unknown key `{name}`"));
             problems.push(d.suggest(&name, known.iter().copied()));
-        } else if entries[..i].iter().any(|(k, _)| k.key_text() == name) {
+        } else if !is_new {
             problems.push(duplicate_key(key));
         }
     }

@@ -1,6 +1,6 @@
 //! A YAML tree with the span of every key and value.
 use crate::{source::Span, value::Value};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -8,6 +8,16 @@ pub struct Node {
     pub span: Span,
     /// How a boolean or a number is spelled, and a text that looks like a number, if it is not quoted.
     pub plain: Option<Arc<str>>,
+    alignment: OnceLock<Arc<Alignment>>,
+}
+
+/// How the decoded text of a scalar lies in the file.
+#[derive(Debug)]
+enum Alignment {
+    /// Not byte by byte.
+    Whole,
+    /// For each byte of the decoded text its offset in the raw scalar.
+    Bytes(Vec<u32>),
 }
 
 #[derive(Clone, Debug)]
@@ -26,7 +36,17 @@ pub enum Kind {
 
 impl Node {
     pub fn new(kind: Kind, span: Span) -> Node {
-        Node { kind, span, plain: None }
+        Node::spelled(kind, span, None)
+    }
+
+    pub fn spelled(kind: Kind, span: Span, plain: Option<Arc<str>>) -> Node {
+        Node { kind, span, plain, alignment: OnceLock::new() }
+    }
+
+    /// The same place in the file, with another content.
+    #[must_use]
+    pub fn with_kind(&self, kind: Kind) -> Node {
+        Node::spelled(kind, self.span.clone(), self.plain.clone())
     }
 
     pub fn as_str(&self) -> Option<&str> {
@@ -93,6 +113,18 @@ impl Node {
     /// Maps the bytes `range` of a scalar's decoded text to the file, for any quoting and folding. An empty scalar, an
     /// alias, or one whose placeholders are replaced gives the span of the whole node.
     pub fn inner(&self, range: std::ops::Range<usize>) -> Span {
+        let Alignment::Bytes(map) = &**self.alignment.get_or_init(|| Arc::new(self.align())) else {
+            return self.span.clone();
+        };
+        let length = self.span.text().len();
+        let at = |i: usize| map.get(i).map_or(length, |at| *at as usize);
+        let start = at(range.start);
+        let end = if range.end > range.start { (at(range.end - 1) + 1).min(length) } else { start };
+        let base = self.span.range.start;
+        self.span.with(base + start..base + end.max(start))
+    }
+
+    fn align(&self) -> Alignment {
         let raw = self.span.text();
         let text = self.as_str().unwrap_or_default();
         // the span of a block scalar starts with its text, which may start with a quote
@@ -100,29 +132,29 @@ impl Node {
         let style = raw.chars().next().filter(|_| !verbatim).unwrap_or(' ');
         let is_replaced = raw.contains("${") && !text.contains("${");
         if text.is_empty() || style == '*' || is_replaced {
-            return self.span.clone();
+            return Alignment::Whole;
         }
-        let map = align(text, raw, style);
-        let at = |i: usize| map.get(i).copied().unwrap_or(raw.len());
-        let start = at(range.start);
-        let end = if range.end > range.start { at(range.end - 1) + 1 } else { start };
-        let base = self.span.range.start;
-        self.span.with(base + start..base + end.max(start))
+        align(text, raw, style).map_or(Alignment::Whole, Alignment::Bytes)
     }
 }
 
-/// For each byte of the decoded text its offset in the raw scalar.
-fn align(text: &str, raw: &str, style: char) -> Vec<usize> {
+/// `None` for a text that is not spelled in `raw`, such as that of `!!binary`.
+fn align(text: &str, raw: &str, style: char) -> Option<Vec<u32>> {
     let mut map = Vec::with_capacity(text.len());
     let mut at = usize::from(matches!(style, '"' | '\''));
     let mut after_break = false;
+    // the end of the spaces that were last looked at
+    let mut spaces_end = 0;
     for c in text.chars() {
         at = raw.floor_char_boundary(at + continued(style, &raw[raw.floor_char_boundary(at)..]));
         let mut width = c.len_utf8();
         let rest = &raw[at..];
         if c == '\n' || c == ' ' {
+            if c == ' ' && at >= spaces_end {
+                spaces_end = raw.len() - rest.trim_start_matches(' ').len();
+            }
             // a folded line break covers all white space around it
-            if !rest.starts_with(c) || (c == ' ' && rest.trim_start_matches(' ').starts_with('\n')) {
+            if !rest.starts_with(c) || (c == ' ' && raw[spaces_end..].starts_with('\n')) {
                 if let Some(escaped) = escape(style, rest) {
                     width = escaped;
                 } else {
@@ -137,12 +169,18 @@ fn align(text: &str, raw: &str, style: char) -> Vec<usize> {
             after_break = false;
             if let Some(escaped) = escape(style, &raw[at..]) {
                 width = escaped;
+            } else if raw[at..].starts_with(c) {
+                map.extend((at..at + width).map(|at| at as u32));
+                at += width;
+                continue;
+            } else if !c.is_whitespace() {
+                return None;
             }
         }
-        map.extend(std::iter::repeat_n(at, c.len_utf8()));
+        map.extend(std::iter::repeat_n(at as u32, c.len_utf8()));
         at += width;
     }
-    map
+    Some(map)
 }
 
 /// Length of a line continuation (`\` at the end of a line) at the start of `rest`, up to the text of the next line.

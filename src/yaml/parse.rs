@@ -10,9 +10,15 @@ use crate::{
 };
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
-use std::{fmt, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+    sync::Arc,
+};
 
 const MAX_FILE_BYTES: usize = 16 << 20;
+/// With its comment and the empty lines after it.
+const MAX_HEADER_BYTES: usize = 1024;
 
 /// The tree as the library builds it, with its own positions.
 type Raw = Spanned<RawKind>;
@@ -194,7 +200,7 @@ fn node(raw: Raw, source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
     let start = span.range.start;
     // it places an empty block scalar after its header
     if let (RawKind::Scalar(Kind::Str(_)), 0) = (&value, len)
-        && let Some(head) = source.text[..start].rfind(['|', '>'])
+        && let Some(head) = header(&source.text[..start])
     {
         span.range = head..head + 1;
     }
@@ -203,12 +209,25 @@ fn node(raw: Raw, source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
         RawKind::Scalar(kind) => kind,
         RawKind::Seq(items) => Kind::Seq(items.into_iter().map(|r| node(r, source)).collect::<Result<_, _>>()?),
         RawKind::Map(entries) => {
-            let entry = |(k, v)| -> Result<_, Box<Diagnostic>> { Ok((node(k, source)?, node(v, source)?)) };
+            let entry = |(k, v)| -> Result<_, Box<Diagnostic>> {
+                let key = node(k, source)?;
+                match key.kind {
+                    // its text would grow exponentially with its depth
+                    Kind::Seq(_) | Kind::Map(_) => Err(Box::new(wrong_type(&key, "a string as the key of a map"))),
+                    _ => Ok((key, node(v, source)?)),
+                }
+            };
             Kind::Map(merge(entries.into_iter().map(entry).collect::<Result<_, _>>()?)?)
         }
     };
     let plain = plain_scalar(&kind, span_of(defined).0.text());
-    Ok(Node { kind, span, plain })
+    Ok(Node::spelled(kind, span, plain))
+}
+
+/// The `|` or `>` of a block scalar whose header ends a text.
+fn header(text: &str) -> Option<usize> {
+    let from = text.ceil_char_boundary(text.len().saturating_sub(MAX_HEADER_BYTES));
+    text[from..].rfind(['|', '>']).map(|i| from + i)
 }
 
 /// The spelling that a node keeps, if `written` is not quoted.
@@ -241,25 +260,25 @@ fn merge(entries: Vec<(Node, Node)>) -> Result<Vec<(Node, Node)>, Box<Diagnostic
             _ => sources.push(value),
         }
     }
-    let mut out: Vec<(Node, Node)> = vec![];
+    let (mut out, mut inherited) = (vec![], HashMap::new());
     for source in sources.into_iter().rev() {
         let Kind::Map(entries) = source.kind else {
             return Err(Box::new(wrong_type(&source, "a map under `<<`")));
         };
         for (key, value) in entries {
-            match out.iter_mut().find(|(k, _)| k.key_text() == key.key_text()) {
-                Some(entry) => *entry = (key, value),
-                None => out.push((key, value)),
+            match inherited.entry(key.key_text()) {
+                Entry::Occupied(at) => out[*at.get()] = (key, value),
+                Entry::Vacant(at) => {
+                    at.insert(out.len());
+                    out.push((key, value));
+                }
             }
         }
     }
-    let mut inherited: Vec<String> = out.iter().map(|(key, _)| key.key_text()).collect();
     for (key, value) in own {
-        match inherited.iter().position(|name| *name == key.key_text()) {
-            Some(i) => {
-                inherited[i] = String::from("<<");
-                out[i] = (key, value);
-            }
+        // the second of two own entries is a duplicate
+        match inherited.remove(&key.key_text()) {
+            Some(at) => out[at] = (key, value),
             None => out.push((key, value)),
         }
     }

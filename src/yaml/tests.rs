@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use std::sync::Arc;
 
 fn tree(text: &str) -> Node {
-    parse(&Arc::new(Source { name: "t.yaml".into(), text: text.into() })).expect("it parses")
+    parse(&Arc::new(Source::new("t.yaml", text))).expect("it parses")
 }
 
 /// The underlined text for `word` inside the scalar at `key`.
@@ -29,7 +29,7 @@ fn merges_maps_in_the_order_of_other_tools() {
     ] {
         assert_eq!(json(&format!("{base}{merged}\n")), expected, "{merged}");
     }
-    let wrong = |text: &str| parse(&Arc::new(Source { name: "t.yaml".into(), text: text.into() })).unwrap_err();
+    let wrong = |text: &str| parse(&Arc::new(Source::new("t.yaml", text))).unwrap_err();
     assert_eq!(wrong("m: { <<: 1 }\n").code, "wrong-type");
     assert!(wrong("a: 1\n---\na: 2\n").message.contains("multiple"));
     assert_eq!(tree("a: &a { x: 1 }\nm: { <<: *a, x: 2, x: 3 }\n").get("m").unwrap().entries().len(), 2);
@@ -119,17 +119,46 @@ fn numbers_keep_their_value() {
     assert_eq!(value("e"), Value::Int(1 << 62));
     assert_eq!(value("f"), Value::Decimal("-1234567890.12345678901".into()));
     for text in ["a: .inf", "a: [-.inf]", "a: { .nan: 1 }"] {
-        let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: text.into() })).unwrap_err();
+        let e = parse(&Arc::new(Source::new("t.yaml", text))).unwrap_err();
         assert!(e.message.ends_with("is not a finite number"), "{}", e.message);
     }
 }
 
 #[test]
 fn syntax_errors_have_a_location_and_help() {
-    let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: 1\nb: \"x\nc: 2\n".into() })).unwrap_err();
+    let e = parse(&Arc::new(Source::new("t.yaml", "a: 1\nb: \"x\nc: 2\n"))).unwrap_err();
     assert_eq!((e.code, e.span.location().line), ("yaml-syntax", 2));
-    let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: !has(x)\n".into() })).unwrap_err();
+    let e = parse(&Arc::new(Source::new("t.yaml", "a: !has(x)\n"))).unwrap_err();
     assert!(e.help.unwrap().contains("quote"), "{}", e.message);
-    let e = parse(&Arc::new(Source { name: "t.yaml".into(), text: "a: >= 3\n".into() })).unwrap_err();
+    let e = parse(&Arc::new(Source::new("t.yaml", "a: >= 3\n"))).unwrap_err();
     assert!(e.help.unwrap().contains("quote an expression"), "{}", e.message);
+}
+
+#[test]
+fn refuses_keys_that_are_lists_or_maps() {
+    for text in ["? ".repeat(60) + "x", "{".repeat(60) + "a: 1" + &"}: 1".repeat(59) + "}", "[a, b]: 1".into()] {
+        let refused = parse(&Arc::new(Source::new("t.yaml", text.clone()))).unwrap_err();
+        assert!(refused.message.starts_with("expected a string as the key of a map, found a "), "{text}: {refused:?}");
+    }
+}
+
+#[test]
+fn a_place_has_the_whole_of_its_last_character() {
+    for (text, part) in [("k: 'aé€ b'", "é€"), ("k: \"é\"", "é"), ("k: é", "é"), ("k: |\n  é\n  b\n", "é\nb\n")]
+    {
+        let root = tree(text);
+        let value = root.get("k").expect("a value");
+        let decoded = value.as_str().expect("a string");
+        let at = decoded.find(part).expect("the part");
+        let found = value.inner(at..at + part.len());
+        assert!(value.span.contains(&found), "{text}: {found:?}");
+        assert_eq!(found.text().trim_end(), part.trim_end().replace('\n', "\n  "), "{text}");
+    }
+}
+
+#[test]
+fn a_text_that_is_not_spelled_in_the_file_is_placed_as_a_whole() {
+    let root = tree("k: !!binary aGk=\n");
+    let value = root.get("k").expect("a value");
+    assert_eq!((value.as_str(), value.inner(0..1)), (Some("hi"), value.span.clone()));
 }

@@ -45,10 +45,9 @@ fn problems(plan: &str, environment_text: Option<&str>, written: Option<&str>) -
     let mut reader = Reader::new(registry.verbs().collect(), &FixtureFiles);
     // without any variables of the process
     reader.variables = Some(Scope::default().with("env", Value::map([])));
-    let plan = reader.plan(&Arc::new(Source { name: "plan.yaml".into(), text: plan.into() }));
-    let environments = environment_text.and_then(|text| {
-        environment::read(&mut reader, &Arc::new(Source { name: "env.yaml".into(), text: text.into() }))
-    });
+    let plan = reader.plan(&Arc::new(Source::new("plan.yaml", plan)));
+    let environments =
+        environment_text.and_then(|text| environment::read(&mut reader, &Arc::new(Source::new("env.yaml", text))));
     let mut problems = reader.problems;
     if let (Some(plan), Some(text)) = (&plan, written) {
         markdown::compare(plan, "t.md", text, &mut problems);

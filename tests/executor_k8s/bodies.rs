@@ -19,7 +19,7 @@ use tp_runner::{
 /// The needs of a plan in the first environment of a file.
 pub fn plan_needs(plan: &str, environments: &str) -> Permissions {
     let registry = executors::registry();
-    let source = |name: &str, text: &str| Arc::new(Source { name: name.into(), text: text.into() });
+    let source = |name: &str, text: &str| Arc::new(Source::new(name, text));
     let mut reader = Reader::new(registry.verbs().collect(), &NoFiles);
     let plan = reader.plan(&source("plan.yaml", plan)).unwrap();
     let here = environment::read(&mut reader, &source("tp-runner.yaml", environments)).unwrap().all.remove(0);

@@ -62,14 +62,20 @@ fn is_name(text: &str) -> bool {
 fn written_names(text: &str, is_path: bool) -> Vec<(Range<usize>, String)> {
     let mut found = vec![];
     let mut at = 0;
+    // the last places where brackets close: each is looked for once
+    let (last_pair, last_single) = (text.rfind("}}"), text.rfind('}'));
     while let Some(i) = text[at..].find(['{', '$']).map(|i| at + i) {
         let rest = &text[i..];
         let name = |inside: &str| Some(inside.trim().to_string()).filter(|name| is_name(name));
         let (length, name) = if rest.starts_with("$${") || rest.starts_with("${") {
             (rest.find('}').map_or(rest.len(), |end| end + 1), None)
-        } else if let Some((inside, _)) = rest.strip_prefix("{{").and_then(|r| r.split_once("}}")) {
+        } else if let Some((inside, _)) =
+            rest.strip_prefix("{{").filter(|_| last_pair >= Some(i)).and_then(|r| r.split_once("}}"))
+        {
             (inside.len() + 4, name(inside))
-        } else if let Some((inside, _)) = rest.strip_prefix('{').filter(|_| is_path).and_then(|r| r.split_once('}')) {
+        } else if let Some((inside, _)) =
+            rest.strip_prefix('{').filter(|_| is_path && last_single >= Some(i)).and_then(|r| r.split_once('}'))
+        {
             (inside.len() + 2, name(inside))
         } else if let Some(word) = rest.strip_prefix('$') {
             let end = word.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(word.len());

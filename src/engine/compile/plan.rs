@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// Number of cases that run at the same time where nothing else is set. They mostly wait.
 const DEFAULT_JOBS: usize = 32;
+/// Length of a chain of `use`. The compiler and the engine recurse.
+const MAX_USE_DEPTH: usize = 32;
 
 impl Compiler<'_> {
     pub(super) fn plan(
@@ -223,6 +225,12 @@ impl Compiler<'_> {
             let message = format!("`{}` uses itself: `{}`", name.text, cycle.join("` → `"));
             let d = Diagnostic::error("action-cycle", &name.span, message);
             self.problems.push(d.help("remove one `use`"));
+            return None;
+        }
+        if self.in_progress.len() >= MAX_USE_DEPTH {
+            let message = format!("expected at most {MAX_USE_DEPTH} actions that use one another, found more");
+            let d = Diagnostic::error("action-cycle", &name.span, message);
+            self.problems.push(d.help("use the inner action directly"));
             return None;
         }
         let source = self.sources.remove(&name.text)?;

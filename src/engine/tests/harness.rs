@@ -395,7 +395,7 @@ pub fn compiled(cases: &str, shared: &Arc<Shared>, environment: &str) -> Result<
 pub fn environments(text: &str) -> (Environments, String) {
     let registry = registry(&Arc::new(Shared::default()));
     let mut reader = Reader::new(registry.verbs().collect(), &testing::NoFiles);
-    let source = Arc::new(Source { name: "env.yaml".into(), text: text.into() });
+    let source = Arc::new(Source::new("env.yaml", text));
     let all = environment::read(&mut reader, &source).unwrap_or_default();
     (all, reader.problems.0.iter().map(|d| d.render(false) + "\n").collect())
 }

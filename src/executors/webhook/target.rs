@@ -78,7 +78,7 @@ fn compile_id(node: &Node, body: &mut Body<'_>) -> Option<Expression> {
 
 /// Compiles an expression that a signature scheme defines.
 fn builtin_expression(text: &str) -> Option<Expression> {
-    let node = yaml::parse(&Arc::new(Source { name: "id".into(), text: format!("'{text}'") })).ok()?;
+    let node = yaml::parse(&Arc::new(Source::new("id", format!("'{text}'")))).ok()?;
     Expression::compile(&node, 0..text.len()).ok()
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 fn compile(text: &str) -> Result<Expression, Vec<Diagnostic>> {
-    let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: format!("|-\n  {text}") })).unwrap();
+    let node = yaml::parse(&Arc::new(Source::new("t", format!("|-\n  {text}")))).unwrap();
     Expression::compile(&node, 0..text.len())
 }
 

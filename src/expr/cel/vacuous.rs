@@ -292,7 +292,7 @@ mod tests {
     use std::sync::Arc;
 
     fn compile(text: &str) -> Expression {
-        let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: format!("|-\n  {text}") })).unwrap();
+        let node = yaml::parse(&Arc::new(Source::new("t", format!("|-\n  {text}")))).unwrap();
         Expression::compile(&node, 0..text.len()).unwrap()
     }
 

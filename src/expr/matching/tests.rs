@@ -3,7 +3,7 @@ use crate::{diagnostic::Diagnostics, source::Source, value, yaml};
 use serde_json::json;
 
 fn compile(expect: &str) -> Pattern {
-    let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: expect.into() })).unwrap();
+    let node = yaml::parse(&Arc::new(Source::new("t", expect))).unwrap();
     let mut problems = Diagnostics::default();
     let p = Pattern::compile(&node, &mut problems);
     assert!(problems.0.is_empty(), "{:?}", problems.0);
@@ -159,7 +159,7 @@ fn refuses_what_every_value_satisfies() {
         ("{$schema: {type: string, format: emial}}", "invalid-schema"),
         ("{$schema: {$ref: '#/$defs/a', $defs: {a: {typ: string}}}}", "invalid-schema"),
     ] {
-        let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: expect.into() })).unwrap();
+        let node = yaml::parse(&Arc::new(Source::new("t", expect))).unwrap();
         let mut problems = Diagnostics::default();
         Pattern::compile(&node, &mut problems);
         assert_eq!(problems.0.iter().map(|d| d.code).collect::<Vec<_>>(), [code], "{expect}");
@@ -293,7 +293,7 @@ fn header_names_match_in_any_case() {
     let headers = value::Map::from_iter([("x-foo".to_string(), Value::text("a"))]).any_case(true);
     let observed = Value::map([("headers".to_string(), Value::from(headers))]);
     let holds = |expect: &str| {
-        let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: expect.into() })).unwrap();
+        let node = yaml::parse(&Arc::new(Source::new("t", expect))).unwrap();
         fits(&Pattern::compile(&node, &mut Diagnostics::default()), Some(&observed), &Scope::default())
     };
     for name in ["x-foo", "X-Foo", "X-FOO"] {
@@ -308,7 +308,7 @@ fn header_names_match_in_any_case() {
 fn numbers_match_by_decimal_value() {
     let read = |text: &str| value::json::read(text).unwrap();
     let holds = |expect: &str, body: &str| {
-        let node = yaml::parse(&Arc::new(Source { name: "t".into(), text: format!("n: {expect}") })).unwrap();
+        let node = yaml::parse(&Arc::new(Source::new("t", format!("n: {expect}")))).unwrap();
         let pattern = Pattern::compile(&node, &mut Diagnostics::default());
         fits(&pattern, Some(&Value::map([("n".to_string(), read(body))])), &Scope::default())
     };

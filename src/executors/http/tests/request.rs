@@ -61,7 +61,7 @@ fn changes_depends_on_the_method() {
 #[tokio::test]
 async fn address_omits_credentials() {
     let address = |text: &str| {
-        let source = std::sync::Arc::new(crate::source::Source { name: "t".into(), text: text.into() });
+        let source = std::sync::Arc::new(crate::source::Source::new("t", text));
         let node = crate::yaml::parse(&source).unwrap();
         let (mut reads, mut problems) = (vec![], crate::diagnostic::Diagnostics::default());
         let mut body = crate::executor::Body {
