@@ -2,6 +2,7 @@
 use super::{
     context::RunContext,
     inconclusive::ClockWatch,
+    interrupt::EvaluationLimit,
     known_failures,
     observation::ObservationSource,
     panic::caught,
@@ -20,7 +21,10 @@ use crate::{
     outcome::{Blame, Status, Tier, Verdict},
 };
 use jiff::tz::TimeZone;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Time limit of the environment's `on_failure` actions.
 const ON_FAILURE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -51,6 +55,10 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
         Err(e) => return CaseOutcome::errored(format!("its `timeout`: {e}")),
     };
     let cancel = context.cancel.child_token();
+    let scope = match source.is_live() {
+        true => scope.with_interrupt(Arc::new(EvaluationLimit::new(&cancel).within(limit))),
+        false => scope,
+    };
     let effects = CaseEffects::default();
     let clock = ClockWatch::start(context);
     let runner = ActionRunner {

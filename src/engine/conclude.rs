@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     event::EventKind,
-    expr::{AssertionResult, Scope},
+    expr::{AssertionResult, EvalError, Scope},
     outcome::Status,
     plan::Assertions,
     value::Value,
@@ -64,17 +64,18 @@ impl ActionRunner<'_> {
                 // the failure has a reason already
                 Err(_) if status.is_unsuccessful() => {}
                 Err(error) => {
+                    let inconclusive = matches!(error, EvalError::Stopped(_));
                     results.push(AssertionResult {
                         subject: format!("save {name}: {}", expression.text()),
                         holds: false,
-                        inconclusive: false,
+                        inconclusive,
                         expected: "a value".into(),
                         actual: error.to_string(),
                         operands: vec![],
                         location: Some(action.location.clone()),
                         assertion: None,
                     });
-                    status = status.worst(Status::Failed);
+                    status = status.worst(if inconclusive { Status::Errored } else { Status::Failed });
                 }
             }
         }

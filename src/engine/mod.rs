@@ -16,6 +16,7 @@ mod evaluate;
 mod every;
 mod fault;
 mod inconclusive;
+mod interrupt;
 mod known_failures;
 pub mod live;
 pub mod names;

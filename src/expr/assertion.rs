@@ -46,7 +46,7 @@ impl AssertionResult {
     pub(super) fn undecided(self, error: &EvalError) -> Self {
         AssertionResult {
             holds: false,
-            inconclusive: matches!(error, EvalError::Incomplete(_)),
+            inconclusive: error.is_inconclusive(),
             actual: error.to_string(),
             location: self.assertion.as_ref().map(Span::location),
             ..self
@@ -59,9 +59,10 @@ pub fn evaluate_checks(checks: &[(Expression, Span)], scope: &Scope, out: &mut V
     out.extend(checks.iter().map(|(check, span)| {
         let result = check.asserts(scope);
         let holds = result == Ok(true);
-        let inconclusive = matches!(result, Err(EvalError::Incomplete(_)));
+        let inconclusive = result.as_ref().is_err_and(EvalError::is_inconclusive);
+        let is_stopped = matches!(result, Err(EvalError::Stopped(_)));
         let actual = result.map_or_else(|e| e.to_string(), |b| b.to_string());
-        let operands = if holds { vec![] } else { check.explain(scope) };
+        let operands = if holds || is_stopped { vec![] } else { check.explain(scope) };
         let result = AssertionResult::new(holds, check.text(), "true".into(), actual, span);
         AssertionResult { operands, inconclusive, ..result }
     }));

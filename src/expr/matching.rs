@@ -119,7 +119,7 @@ impl Match<'_> {
             Matcher::Equal(want) => self.equal(want, path, actual, out),
             Matcher::Rendered(t) => match t.render(scope) {
                 Ok(want) => self.equal(&want, path, actual, out),
-                Err(e) => self.report(false, unevaluated(&e), out),
+                Err(e) => self.unevaluated(&e, out),
             },
             Matcher::Map(entries) => self.map(entries, out),
             Matcher::List(patterns) => self.list(patterns, out),
@@ -184,7 +184,7 @@ impl Match<'_> {
                 let Some(a) = actual else { return self.report(false, e.text().to_string(), out) };
                 match e.asserts(&scope.with("it", a.clone())) {
                     Ok(b) => self.report(b, e.text().to_string(), out),
-                    Err(error @ (EvalError::NotObserved(_) | EvalError::Incomplete(_))) => {
+                    Err(error @ (EvalError::NotObserved(_) | EvalError::Incomplete(_) | EvalError::Stopped(_))) => {
                         let result = self.result(false, path, e.text().to_string(), String::new());
                         out.push(result.undecided(&error));
                     }
@@ -221,8 +221,14 @@ impl Match<'_> {
     fn rendered(&self, t: &Tree, expected: &str, out: &mut Vec<AssertionResult>, holds: impl FnOnce(&Value) -> bool) {
         match t.render(self.scope) {
             Ok(want) => self.report(holds(&want), format!("{expected}{}", self.show(&want)), out),
-            Err(e) => self.report(false, unevaluated(&e), out),
+            Err(e) => self.unevaluated(&e, out),
         }
+    }
+
+    fn unevaluated(&self, e: &EvalError, out: &mut Vec<AssertionResult>) {
+        let result = self.result(false, self.path, unevaluated(e), self.show_actual());
+        let inconclusive = matches!(e, EvalError::Stopped(_));
+        out.push(AssertionResult { inconclusive, ..result });
     }
 
     /// A literal or rendered value; maps in it are subsets.
@@ -278,7 +284,8 @@ impl Match<'_> {
                     match_pattern(inner, &join(self.path, &key), value(&key), self.scope, out);
                 }
                 Err(e) => {
-                    out.push(AssertionResult::new(false, self.path, unevaluated(&e), String::new(), &inner.span));
+                    let result = AssertionResult::new(false, self.path, unevaluated(&e), String::new(), &inner.span);
+                    out.push(AssertionResult { inconclusive: matches!(e, EvalError::Stopped(_)), ..result });
                 }
             }
         }
@@ -363,12 +370,12 @@ impl Match<'_> {
     }
 
     fn regex(&self, t: &Template, out: &mut Vec<AssertionResult>) {
-        let compiled = t
-            .render_regex(self.scope)
-            .map_err(|e| e.to_string())
-            .and_then(|r| regex::Regex::new(&r).map_err(|e| reason(&e)));
-        match compiled {
-            Err(e) => self.report(false, e, out),
+        let text = match t.render_regex(self.scope) {
+            Ok(text) => text,
+            Err(e) => return self.unevaluated(&e, out),
+        };
+        match regex::Regex::new(&text) {
+            Err(e) => self.report(false, reason(&e), out),
             Ok(r) => {
                 let holds = self.actual.and_then(Value::as_str).is_some_and(|s| r.is_match(s));
                 let vacuous = matches_everything(r.as_str());
@@ -381,10 +388,10 @@ impl Match<'_> {
         const VALID: &str = "valid by the schema";
         let validator = match schema {
             Schema::Ready(v) => Ok(v.clone()),
-            Schema::Rendered(t) => t
-                .render(self.scope)
-                .map_err(|e| e.to_string())
-                .and_then(|s| build(Document::from(&s), "", false).map(Arc::new).map_err(|refusal| refusal.message)),
+            Schema::Rendered(t) => match t.render(self.scope) {
+                Ok(s) => build(Document::from(&s), "", false).map(Arc::new).map_err(|refusal| refusal.message),
+                Err(e) => return self.unevaluated(&e, out),
+            },
             Schema::File(file) => Err(format!("schema file `{}` is not loaded", file.file)),
             Schema::Broken => Err("invalid JSON Schema".into()),
         };

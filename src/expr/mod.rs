@@ -5,6 +5,7 @@ pub mod cel;
 #[cfg(test)]
 mod completeness;
 mod history;
+pub mod interrupt;
 pub mod matching;
 pub mod pattern;
 pub mod referenced;
@@ -20,6 +21,7 @@ pub const STACK_BYTES: usize = 64 << 20;
 pub use self::{
     assertion::AssertionResult,
     cel::{EvalError, Expression, Reference},
+    interrupt::Interrupt,
     pattern::Pattern,
     referenced::ReferencedLiterals,
     scope::Scope,

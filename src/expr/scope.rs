@@ -1,4 +1,5 @@
 //! The names bound at a point of a run. Immutable: binding a name makes a new scope that shares the old one.
+use super::interrupt::Interrupt;
 use crate::{secrets::Secrets, value::Value};
 use jiff::Timestamp;
 use std::{
@@ -12,6 +13,9 @@ pub struct Scope {
     secrets: Arc<Secrets>,
     /// The fixed time of `now()`; without one it is the current time.
     clock: Option<Timestamp>,
+    interrupt: Option<Arc<dyn Interrupt>>,
+    /// In a run, and not in a check before it.
+    in_run: bool,
 }
 
 struct Frame {
@@ -23,8 +27,9 @@ struct Frame {
 }
 
 impl Scope {
+    /// The scope of a run. Evaluations in the default scope, before a run, have a smaller budget.
     pub fn new(secrets: Arc<Secrets>) -> Self {
-        Scope { top: None, secrets, clock: None }
+        Scope { top: None, secrets, clock: None, interrupt: None, in_run: true }
     }
 
     #[must_use]
@@ -35,7 +40,13 @@ impl Scope {
             cache: OnceLock::new(),
             below: self.top.clone(),
         };
-        Scope { top: Some(Arc::new(frame)), secrets: self.secrets.clone(), clock: self.clock }
+        Scope {
+            top: Some(Arc::new(frame)),
+            secrets: self.secrets.clone(),
+            clock: self.clock,
+            interrupt: self.interrupt.clone(),
+            in_run: self.in_run,
+        }
     }
 
     /// The same names, with `now()` fixed.
@@ -44,6 +55,22 @@ impl Scope {
         let mut scope = self.clone();
         scope.clock = Some(now);
         scope
+    }
+
+    /// The same names; evaluations end when `interrupt` says so.
+    #[must_use]
+    pub fn with_interrupt(&self, interrupt: Arc<dyn Interrupt>) -> Scope {
+        let mut scope = self.clone();
+        scope.interrupt = Some(interrupt);
+        scope
+    }
+
+    pub(super) fn is_in_run(&self) -> bool {
+        self.in_run
+    }
+
+    pub(super) fn interrupt(&self) -> Option<&Arc<dyn Interrupt>> {
+        self.interrupt.as_ref()
     }
 
     /// The current time, or that of [`Scope::with_now`].
@@ -61,7 +88,9 @@ impl Scope {
     #[must_use]
     pub fn over(&self, below: &Scope) -> Scope {
         let own: Vec<&Frame> = self.frames().collect();
-        own.into_iter().rev().fold(below.clone(), |s, f| s.with(&f.name, f.value.clone()))
+        let mut below = below.clone();
+        below.interrupt = self.interrupt.clone().or(below.interrupt.take());
+        own.into_iter().rev().fold(below, |s, f| s.with(&f.name, f.value.clone()))
     }
 
     /// All bound names with their visible values.

@@ -13,8 +13,18 @@ pub enum EvalError {
     /// The result depends on the missing part of a value; the reason why it is missing.
     #[error("{0}")]
     Incomplete(Arc<str>),
+    /// The evaluation was ended before it had a result: which expression, at what limit, and what to do.
+    #[error("{0}")]
+    Stopped(String),
     #[error("{0}")]
     Other(String),
+}
+
+impl EvalError {
+    /// Whether it says nothing about the product: an assertion is then neither true nor false.
+    pub fn is_inconclusive(&self) -> bool {
+        matches!(self, EvalError::Incomplete(_) | EvalError::Stopped(_))
+    }
 }
 
 impl From<&ExecutionError> for EvalError {
@@ -94,5 +104,5 @@ fn operator(name: &str) -> String {
     if let Some((_, sign)) = words.iter().find(|(word, _)| *word == name) {
         return sign.to_string();
     }
-    name.trim_matches('_').replace("_[_]", "[ ]").replace("@in", "in").trim_matches('_').to_string()
+    name.trim_matches('_').replace("_[_]", "[ ]").trim_start_matches('@').trim_matches('_').to_string()
 }

@@ -1,10 +1,12 @@
 //! Explains a check that failed: the parts that decided the result, each with its value.
 use super::{
     adapter::from_cel,
+    budget,
     display::{difference, show},
     error::EvalError,
     expression::{Expression, resolve},
     incomplete::watched,
+    metered_functions::CHARGE,
 };
 use crate::{expr::scope::Scope, secrets::Secrets, value::Value};
 use cel::{
@@ -23,7 +25,11 @@ impl Expression {
     pub fn explain(&self, scope: &Scope) -> Vec<(String, String)> {
         let Ok(context) = self.context(scope) else { return vec![] };
         let mut explanation = Explanation { expression: self, secrets: scope.secrets(), operands: vec![] };
-        explanation.visit(self.root(), &context, 0);
+        // what was found before the budget ran out explains something
+        let _ = self.limited(scope, || {
+            explanation.visit(self.root(), &context, 0);
+            Ok(())
+        });
         explanation.operands.dedup();
         explanation.operands
     }
@@ -54,6 +60,7 @@ impl Explanation<'_> {
                 op::NOT_EQUALS | op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS | op::IN => {
                     call.args.iter().for_each(|a| self.add(a, context))
                 }
+                CHARGE => call.args.iter().for_each(|a| self.visit(a, context, depth)),
                 _ => call.target.iter().map(|t| &**t).chain(&call.args).for_each(|a| self.add(a, context)),
             },
             Expr::Comprehension(c) => {
@@ -66,7 +73,7 @@ impl Explanation<'_> {
                 {
                     let mut items = items.iter();
                     for i in 0.. {
-                        let Some(item) = items.next() else { break };
+                        let Some(item) = items.next().filter(|_| budget::charge(1, 0).is_ok()) else { break };
                         let mut inner = context.new_inner_scope();
                         inner.add_variable_as_val(c.iter_var.as_str(), item.clone_as_boxed());
                         if !is_true(predicate, &inner) {

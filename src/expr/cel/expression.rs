@@ -2,11 +2,12 @@
 use super::{
     adapter::{from_cel, literal_value},
     analysis::{Access, Analysis, Reference},
-    ast,
+    ast, budget,
     display::describe,
     error::{EvalError, syntax_message},
     functions::{self, SEARCHES},
     incomplete::watched,
+    metering::meter,
 };
 use crate::{
     diagnostic::{Diagnostic, nearest},
@@ -44,6 +45,8 @@ struct Compiled {
     own_functions: Vec<&'static str>,
     /// Whether it calls a function that searches a text.
     searches: bool,
+    /// Whether its evaluation can take long.
+    slow: bool,
     /// Whether it uses optional values.
     optional: bool,
     secret_name: String,
@@ -63,7 +66,7 @@ impl Expression {
     /// # Errors
     /// One diagnostic for a syntax error, or one for each unknown function and each placeholder in a string.
     pub fn compile(node: &Node, range: Range<usize>) -> Result<Expression, Vec<Diagnostic>> {
-        let whole = node.as_str().map_or_else(|| node.span.text().to_string(), str::to_string);
+        let whole = node.as_str().unwrap_or_else(|| node.span.text());
         let text = &whole[range.clone()];
         let start = range.start + text.len() - text.trim_start().len();
         let locate = |r: Range<usize>| match node.as_str() {
@@ -106,6 +109,7 @@ impl Expression {
         let optional = ast::uses_optional(program.expression());
         let mut root = program.expression().clone();
         ast::compare_with_literals(&mut root);
+        let slow = meter(&mut root);
         let secret_name = ast::secret_name(program.expression());
         let (text, span) = (text.to_string(), locate(0..text.len()));
         Ok(Expression(Arc::new(Compiled {
@@ -116,6 +120,7 @@ impl Expression {
             references,
             own_functions,
             searches,
+            slow,
             optional,
             secret_name,
             path,
@@ -158,7 +163,7 @@ impl Expression {
             return Ok(v);
         }
         let context = self.context(scope)?;
-        let result = watched(self.0.optional, || from_cel(&*resolve(self.root(), &context)?));
+        let result = self.limited(scope, || watched(self.0.optional, || from_cel(&*resolve(self.root(), &context)?)));
         result.map_err(|e| match e {
             EvalError::Other(_) => self.references().iter().find_map(|r| missing_part(r, scope)).unwrap_or(e),
             e => e,
@@ -174,6 +179,30 @@ impl Expression {
             Value::Bool(b) => Ok(b),
             other => Err(EvalError::Other(format!("expected a boolean, found {}", describe(&other, scope.secrets())))),
         }
+    }
+
+    /// Evaluates this expression, or parts of it, within the limits of one evaluation in a run.
+    pub(super) fn limited<T>(
+        &self,
+        scope: &Scope,
+        evaluate: impl FnOnce() -> Result<T, EvalError>,
+    ) -> Result<T, EvalError> {
+        let interrupt = scope.interrupt();
+        let limits = if scope.is_in_run() { budget::RUN } else { budget::CHECK };
+        let mut evaluate = Some(evaluate);
+        let mut result = None;
+        let mut work = || result = evaluate.take().map(|evaluate| budget::limited(limits, interrupt, evaluate));
+        match interrupt.filter(|_| self.0.slow) {
+            Some(interrupt) => interrupt.run(&mut work),
+            None => work(),
+        }
+        let result = result.unwrap_or_else(|| Err(EvalError::Stopped("it was not evaluated".into())));
+        result.map_err(|error| match error {
+            EvalError::Stopped(why) if !why.starts_with('`') => {
+                EvalError::Stopped(format!("`{}` was stopped: {why}", self.text()))
+            }
+            error => error,
+        })
     }
 
     pub(super) fn root(&self) -> &IdedExpr {

@@ -4,6 +4,7 @@ use super::{
     decimal,
     error::EvalError,
     incomplete::add_searches,
+    metered_functions,
 };
 use crate::{
     expr::{history::anomalies, scope::Scope},
@@ -33,6 +34,7 @@ pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     }
     decimal::add_conversion(&mut env);
     add_searches(&mut env);
+    metered_functions::add(&mut env);
     let json = env.add_overload("json", "json_string", vec![STRING_TYPE], read_json);
     json.expect("the name is new");
     Arc::new(env)

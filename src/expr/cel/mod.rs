@@ -3,6 +3,9 @@
 mod adapter;
 mod analysis;
 mod ast;
+mod budget;
+#[cfg(test)]
+mod budget_tests;
 mod decimal;
 mod display;
 mod error;
@@ -10,6 +13,8 @@ mod explain;
 mod expression;
 mod functions;
 mod incomplete;
+mod metered_functions;
+mod metering;
 mod referenced;
 mod resolver;
 #[cfg(test)]

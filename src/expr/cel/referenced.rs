@@ -13,7 +13,10 @@ use cel::{
 impl Expression {
     pub fn collect_literals(&self, scope: &Scope, into: &mut ReferencedLiterals) {
         let context = self.context(scope).ok();
-        Collector { context: context.as_ref(), into }.visit(self.root(), &mut vec![]);
+        let _ = self.limited(scope, || {
+            Collector { context: context.as_ref(), into }.visit(self.root(), &mut vec![]);
+            Ok(())
+        });
     }
 }
 

@@ -2,6 +2,7 @@
 use super::{
     adapter::from_cel,
     ast::children,
+    budget,
     error::EvalError,
     explain::is_true,
     expression::{Expression, resolve},
@@ -23,7 +24,8 @@ impl Expression {
         let message = if self.references().is_empty() {
             format!("`{}` reads no name", self.text())
         } else {
-            format!("`{}` is always true", self.text_of(self.certain(self.root())?))
+            let certain = budget::limited(budget::CHECK, None, || Ok(self.certain(self.root()))).ok()?;
+            format!("`{}` is always true", self.text_of(certain?))
         };
         let d = Diagnostic::error("vacuous-assertion", self.span(), message);
         Some(d.help("compare what an action returned with what you expect"))
@@ -34,14 +36,16 @@ impl Expression {
     /// # Errors
     /// Those of [`Expression::holds`], or that every text would satisfy it.
     pub fn asserts(&self, scope: &Scope) -> Result<bool, EvalError> {
-        let holds = self.holds(scope)?;
-        if holds
-            && self.searches()
-            && let Ok(Some(part)) = watched(false, || Ok(self.empty_search(self.root(), &self.context(scope)?)))
-        {
-            return Err(EvalError::Other(format!("`{part}` is vacuous: every text satisfies it")));
-        }
-        Ok(holds)
+        self.limited(scope, || {
+            let holds = self.holds(scope)?;
+            if holds
+                && self.searches()
+                && let Ok(Some(part)) = watched(false, || Ok(self.empty_search(self.root(), &self.context(scope)?)))
+            {
+                return Err(EvalError::Other(format!("`{part}` is vacuous: every text satisfies it")));
+            }
+            Ok(holds)
+        })
     }
 
     fn certain<'e>(&self, e: &'e IdedExpr) -> Option<&'e IdedExpr> {
@@ -77,6 +81,7 @@ impl Expression {
                 let mut items = range.as_iterable()?.iter();
                 let mut found = vec![];
                 while let Some(item) = items.next() {
+                    budget::charge(1, 0).ok()?;
                     let mut inner = context.new_inner_scope();
                     inner.add_variable_as_val(c.iter_var.as_str(), item.clone_as_boxed());
                     if operator == op::LOGICAL_AND || is_true(predicate, &inner) {
@@ -173,7 +178,7 @@ fn comparison(name: &str) -> Option<fn(i8) -> bool> {
 fn range(e: &IdedExpr) -> Option<(i64, i64)> {
     match &e.expr {
         Expr::Literal(LiteralValue::Int(n)) => Some((*n.inner(), *n.inner())),
-        Expr::Call(c) => match c.func_name.as_str() {
+        Expr::Call(c) => match c.func_name.trim_start_matches('@') {
             "size" => Some((0, i64::MAX)),
             "indexOf" | "lastIndexOf" => Some((-1, i64::MAX)),
             _ => None,
