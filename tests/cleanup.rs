@@ -243,6 +243,21 @@ fn a_run_whose_folder_is_removed_is_not_recorded() {
 }
 
 #[test]
+fn a_run_that_keeps_what_it_made_names_the_command_that_undoes_it() {
+    let workspace = workspace("0");
+    fs::write(workspace.path("go"), "").unwrap();
+    let ran = workspace.run(&["run", "plans/T.yaml", "--keep"]).assert_code(0);
+    let run = workspace.runs().pop().unwrap();
+    assert!(ran.stdout.contains(&format!("3 things left behind: `tp-runner cleanup {run}`")), "{}", ran.stdout);
+    assert_eq!(made(&workspace), 3);
+    let next = workspace.run(&["run", "plans/T.yaml", "--cleanup-first"]).assert_code(0);
+    assert!(next.stdout.contains(&format!("run {run}: cleaned up, nothing is left")), "{}", next.text());
+    assert_eq!(made(&workspace), 0);
+    let refused = workspace.run(&["run", "TP-004", "--env", "sandbox", "--keep"]).assert_code(2);
+    assert!(refused.stderr.contains("the sandbox of this run ends with it"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_time_limit_stops_a_run_in_time_to_undo_and_to_report() {
     let workspace = workspace("0");
     let ran = workspace.run(&["run", "plans/T.yaml", "--time-limit", "3s"]).assert_code(130);

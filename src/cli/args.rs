@@ -201,6 +201,9 @@ pub struct Run {
     /// Undo first what killed runs left in the environment
     #[arg(long)]
     pub cleanup_first: bool,
+    /// Undo nothing but faults, to look at what the cases made; `cleanup` undoes the rest
+    #[arg(long)]
+    pub keep: bool,
 }
 
 #[derive(ClapArgs)]

@@ -107,6 +107,7 @@ pub async fn before_run(
         }
         let run = runs::unfinished(folder, lock)?;
         let (id, open) = (run.folder.id(), run.open.len());
+        let which = if run.folder.result().is_none() { "killed run" } else { "run" };
         if open == 0 || snapshot.ended_with_its_process() {
             finish(&run, 0)?;
             continue;
@@ -124,13 +125,13 @@ pub async fn before_run(
         if !faults.is_empty() {
             let left = cleaner.undo(&run, &snapshot, &faults).await?;
             if let Some(left) = left.first() {
-                return Err(by_hand(format!("the killed run `{id}` left `{names}` broken: {}", left.text)));
+                return Err(by_hand(format!("the {which} `{id}` left `{names}` broken: {}", left.text)));
             }
-            print::err(format_args!("healed `{names}`, which the killed run `{id}` left broken\n"));
+            print::err(format_args!("healed `{names}`, which the {which} `{id}` left broken\n"));
         }
         if open > faults.len() {
             print::err(format_args!(
-                "note: the killed run `{id}` left {} open: `tp-runner cleanup {id}` undoes them\n",
+                "note: the {which} `{id}` left {} open: `tp-runner cleanup {id}` undoes them\n",
                 count(open - faults.len(), "undo action")
             ));
         }

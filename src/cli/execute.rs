@@ -28,6 +28,8 @@ pub struct RunOptions {
     pub selection: String,
     pub gate: Vec<Tier>,
     pub fail_fast: bool,
+    /// Undo nothing but faults.
+    pub keep: bool,
     pub interrupts: Interrupts,
     /// `None`: it is neither recorded nor shown.
     pub recording: Option<Recording>,
@@ -42,7 +44,7 @@ pub struct Executed {
 
 /// Executes a schedule, whatever the verdicts. Fails if the run could not start.
 pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Executed, Failure> {
-    let RunOptions { run, selection, gate, fail_fast, interrupts, recording } = options;
+    let RunOptions { run, selection, gate, fail_fast, keep, interrupts, recording } = options;
     let Interrupts { cancel, kill, pending, .. } = interrupts.clone();
     let mut versions = vec![("tp-runner".to_string(), env!("CARGO_PKG_VERSION").to_string())];
     versions.append(&mut schedule.versions);
@@ -87,6 +89,7 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Exec
         fault_switches,
         live: Some(live.clone()),
         fail_fast,
+        keep,
         ..RunContext::new(run, secrets, events.clone()).with_schedule(&mut schedule)
     };
     let context = Arc::new(context);

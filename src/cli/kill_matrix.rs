@@ -175,6 +175,7 @@ async fn run_on(
         selection: case.map_or("all cases".into(), |case| format!("case {case}")),
         gate: Tier::ALL.to_vec(),
         fail_fast: false,
+        keep: false,
         interrupts: prover.interrupts.clone(),
         recording: None,
     };

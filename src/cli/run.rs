@@ -71,6 +71,11 @@ async fn run_plan(
         return Ok((selected, exit::SUCCESS));
     }
     let chosen = ChosenEnvironment::choose(&args.execution, &draft).await?;
+    if args.keep && chosen.sandbox.is_some() {
+        let message = "error: `--keep` has no use here: the sandbox of this run ends with it\n\
+                       help: start one that stays, with `tp-runner sandbox --env-file FILE`, and use `--config FILE`";
+        return Err(Failure::usage(message));
+    }
     chosen.sandbox.iter().for_each(|sandbox| interrupts.remove_on_exit(sandbox.folder()));
     if chosen.sandbox.is_none() {
         cleanup::before_run(&file.root, &chosen, args.cleanup_first, output, interrupts).await?;
@@ -104,6 +109,7 @@ async fn execute_and_report(
         selection: plans::selection_words(&args.selection, schedule.cases.len(), schedule.outline.len()),
         gate: if args.gate.is_empty() { Tier::ALL.to_vec() } else { args.gate.clone() },
         fail_fast: args.fail_fast,
+        keep: args.keep,
         interrupts: interrupts.clone(),
         recording: Some(recording),
     };

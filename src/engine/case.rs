@@ -12,6 +12,7 @@ use super::{
     scopes::case_scope,
     time_limit::default_limit,
     times::render_duration,
+    undo::Undo,
     unwind::unwind,
 };
 use crate::{
@@ -106,6 +107,9 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
         }
         // the undo runs even after a cancel; only a second Ctrl-C stops it
         let undoing = ActionRunner { cancel: &context.kill, protected: false, ..runner };
+        if context.keep {
+            effects.undo.lock().retain(Undo::heals);
+        }
         outcome = outcome.with_leftovers(unwind(&undoing).await);
         clock.jump(context).into_iter().for_each(|why| effects.mark_inconclusive(why));
     }

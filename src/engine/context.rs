@@ -34,6 +34,8 @@ pub struct RunContext {
     /// The assertions over every observation of the cases.
     pub observers: Observers,
     pub fail_fast: bool,
+    /// Cases heal their faults and undo nothing else.
+    pub keep: bool,
     /// How long all the undo of a case may take.
     pub undo_timeout: Duration,
     /// The environment is protected.
@@ -57,6 +59,7 @@ impl RunContext {
             on_failure: vec![],
             observers: Observers::default(),
             fail_fast: false,
+            keep: false,
             undo_timeout: UNDO_TIMEOUT,
             protected: false,
             wall: Timestamp::now,

@@ -27,6 +27,13 @@ pub enum UndoKind {
     Heal(String),
 }
 
+impl Undo {
+    /// Whether it heals a fault.
+    pub fn heals(&self) -> bool {
+        matches!(self.kind, UndoKind::Heal(_))
+    }
+}
+
 impl UndoKind {
     /// What it does, in one line with the values that are known.
     pub fn summary(&self) -> String {

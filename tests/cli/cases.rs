@@ -210,6 +210,7 @@ pub const CASES: &[Case] = &[
     case("run/report-not-writable", &["run", "small.yaml", "--report-dir", "small.yaml", "--quiet"]),
     case("run/env", &["run", "small.yaml", "--env", "elsewhere", "--config", "other.yaml", "--quiet"]),
     case("run/time-limit", &["run", "small.yaml", "--time-limit", "soon"]),
+    case("run/keep", &["run", "small.yaml", "--keep", "--quiet"]),
     case("run/cleanup-first", &["run", "small.yaml", "--cleanup-first", "--quiet"]),
     case("run/protected", &["run", "small.yaml", "--env", "protected"]),
     case(
