@@ -136,7 +136,7 @@ pub(super) fn chrono_time(t: Timestamp) -> chrono::DateTime<chrono::FixedOffset>
 /// A string, list or map. `as_builtin` gives the library its own type, so comparisons and functions treat it like a
 /// literal.
 #[derive(Clone, Debug)]
-struct LazyValue(Arc<Lazy>);
+pub(super) struct LazyValue(Arc<Lazy>);
 
 #[derive(Debug)]
 struct Lazy {

@@ -124,6 +124,32 @@ fn an_evaluation_within_its_budget_is_unchanged() {
 }
 
 #[test]
+fn charging_a_value_does_not_read_what_was_not_observed() {
+    let output = |n: i64| {
+        Value::map([
+            ("n".into(), n.into()),
+            ("body".into(), Value::unset("no response")),
+            ("text".into(), Value::partial(Value::text("abc"), "cut")),
+        ])
+    };
+    let scope = scope().with("one", output(1)).with("two", output(2)).with("more", Value::list(vec![output(3)]));
+    for text in [
+        "[one, two].all(r, r.n < 3)",
+        "(more + [one, two]).exists(r, r.n == 3)",
+        "{'a': one}.a.n == 1",
+        "(more + [one]).map(r, r.n) == [3, 1]",
+        "(more + [one]).filter(r, r.n > 1).all(r, r.n == 3)",
+    ] {
+        assert_eq!(compile(text).eval(&scope), Ok(Value::Bool(true)), "{text}");
+    }
+    for text in ["[one, two].all(r, r.body == 1)", "(more + [one]).exists(r, r.text == 'abc')", "[one.text] == ['abc']"]
+    {
+        let error = compile(text).eval(&scope).unwrap_err();
+        assert!(error.to_string().contains("no response") || error.to_string().contains("cut"), "{text}: {error}");
+    }
+}
+
+#[test]
 fn a_nested_loop_ends_when_it_is_interrupted() {
     let e = compile("size(lists.range(100000).map(a, lists.range(100000).filter(b, b > a))) == 0");
     let scope = scope().with_interrupt(Arc::new(After(AtomicUsize::new(0), 5000)));

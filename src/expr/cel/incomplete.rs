@@ -48,6 +48,14 @@ pub(super) fn watched<T>(optional: bool, evaluate: impl FnOnce() -> Result<T, Ev
     }
 }
 
+/// Looks at a value for another purpose than the result, so that nothing is noted.
+pub(super) fn unwatched<T>(look: impl FnOnce() -> T) -> T {
+    let noted = NOTED.take();
+    let result = look();
+    NOTED.set(noted);
+    result
+}
+
 /// The first note stays, but one that decides the result replaces one that does not.
 fn note(error: &EvalError, decisive: bool) {
     NOTED.with_borrow_mut(|noted| {

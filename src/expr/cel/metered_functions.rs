@@ -1,6 +1,10 @@
 //! The functions that `metering.rs` puts into an expression. `@` cannot be written in an expression, so only it can call
 //! them. Some take the place of functions of the library whose result or time is not bounded by their arguments.
-use super::budget::charge;
+use super::{
+    adapter::LazyValue,
+    budget::charge,
+    incomplete::{PartialVal, unwatched},
+};
 use cel::{
     Env, ExecutionError,
     common::{
@@ -65,15 +69,18 @@ fn step<'b, 'v>(_: Args<'b, 'v>) -> Returned<'b, 'v> {
 /// Charges the bytes of a value that was created, or will be copied into a list. Returns the value.
 fn charge_value<'b, 'v>(mut args: Args<'b, 'v>) -> Returned<'b, 'v> {
     let value = args.pop().ok_or_else(|| ExecutionError::invalid_argument_count(1, 0))?;
-    let bytes = size(&*value);
+    let bytes = unwatched(|| size(&*value));
     charge(1 + bytes / ELEMENT_BYTES, bytes)?;
     Ok(value)
 }
 
 /// The bytes of a value of the library. A value of the runner is shared, and not copied.
 fn size(v: &dyn Val) -> usize {
+    let of_runner = v.downcast_ref::<LazyValue>().is_some() || v.downcast_ref::<PartialVal>().is_some();
     ELEMENT_BYTES
-        + if let Some(text) = v.downcast_ref::<CelString>() {
+        + if of_runner {
+            0
+        } else if let Some(text) = v.downcast_ref::<CelString>() {
             text.inner().len()
         } else if let Some(bytes) = v.downcast_ref::<CelBytes>() {
             bytes.inner().len()
@@ -170,7 +177,7 @@ fn distinct<'b, 'v>(args: Args<'b, 'v>) -> Returned<'b, 'v> {
             unique.push(item);
         }
     }
-    charge(0, unique.iter().map(|item| size(*item)).sum())?;
+    charge(0, unwatched(|| unique.iter().map(|item| size(*item)).sum()))?;
     Ok(CowVal::owned(CelList::from(unique.into_iter().map(|item| item.clone_as_boxed()).collect::<Vec<_>>())))
 }
 
