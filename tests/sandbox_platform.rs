@@ -757,7 +757,7 @@ async fn refuses_invalid_requests_with_a_reason() {
     refused.push((400, platform.post("/api/v1/sessions", json!({ "template": 7 })).await));
     refused.push((400, platform.post("/api/v1/sessions", json!([])).await));
     refused.push((400, platform.send("POST", "/api/v1/sessions", None).await));
-    refused.push((413, platform.post("/api/v1/sessions", json!({ "template": "x".repeat(2 << 20) })).await));
+    refused.push((413, platform.post("/api/v1/sessions", json!({ "template": "x".repeat(1 << 20) })).await));
     refused.push((404, platform.session("no-such-session").await));
     refused.push((404, platform.session("%00..%2f").await));
     refused.push((400, platform.session("%ff").await));
