@@ -7,7 +7,7 @@ use std::{
     net::{TcpListener, TcpStream},
     process::Stdio,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -91,11 +91,17 @@ fn passes_on_postgresql() {
     }
 }
 
+/// Two platforms in one namespace are two controllers of the same sessions, which revert each other.
+fn alone_on_the_cluster() -> MutexGuard<'static, ()> {
+    static PLATFORM: Mutex<()> = Mutex::new(());
+    PLATFORM.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Uses PostgreSQL and a real Kubernetes API server, each cut by a relay.
 #[test]
 #[ignore = "needs PostgreSQL and a Kubernetes API server: tests/run"]
 fn passes_on_postgresql_and_a_real_cluster() {
-    let kubeconfig = support::real_cluster();
+    let (kubeconfig, _alone) = (support::real_cluster(), alone_on_the_cluster());
     let database = support::fresh_database("tp004_kube");
     let workspace = Workspace::new();
     let kubeconfig = kubeconfig.to_string_lossy().into_owned();
@@ -124,6 +130,7 @@ fn passes_on_postgresql_and_a_real_cluster() {
 #[ignore = "needs PostgreSQL and a Kubernetes API server: tests/run"]
 fn passes_with_a_relay_process_on_a_real_cluster() {
     let kubeconfig = support::real_cluster().to_string_lossy().into_owned();
+    let _alone = alone_on_the_cluster();
     passes_with_a_relay_process(&support::fresh_database("tp004_relay_kube"), &["--kubeconfig", &kubeconfig]);
 }
 
