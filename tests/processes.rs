@@ -102,14 +102,16 @@ fn a_second_signal_kills_the_programs_before_the_runner_exits() {
 #[test]
 fn a_hang_up_stops_a_run_in_order_unless_it_is_ignored() {
     let workspace = Workspace::new();
-    let mut runner = start(&workspace, 70_004, &LOGS.replace("{ logs: {},", "{ logs: {}, timeout: 2s,"), &[]);
+    let logs = LOGS.replace("{ logs: {},", "{ logs: {}, timeout: 2s,");
+    // the tests may run under `nohup`
+    let mut runner = start(&workspace, 70_004, &logs, &["env", "--default-signal=HUP"]);
     assert!(workspace.path("made").exists());
     send("-HUP", &runner);
     assert_eq!(runner.wait().unwrap().code(), Some(130));
     assert!(!workspace.path("made").exists(), "the undo ran");
     assert!(workspace.path("tests/reports").read_dir().unwrap().count() > 0, "a report was written");
 
-    let mut runner = start(&workspace, 70_005, &LOGS.replace("{ logs: {},", "{ logs: {}, timeout: 2s,"), &["nohup"]);
+    let mut runner = start(&workspace, 70_005, &logs, &["nohup"]);
     send("-HUP", &runner);
     thread::sleep(Duration::from_millis(300));
     assert!(runner.try_wait().unwrap().is_none(), "under `nohup` the run continues");
