@@ -5,6 +5,7 @@
 //! | `{"$same": "12.7"}` | part 7 of the event with `seq` 12: its JSON values are counted in the order of the text, and the line is part 0 |
 //! | `{"$text": ["201\n", "pretty", {…}]}` | a string: a beginning, and the JSON that follows it, as `compact` or `pretty` text |
 //! | `{"$literal": {…}}` | a map with one key that would be read as one of these |
+//! | `{"$whole": true, …}` | a line of a value of very many parts, in which nothing is a reference |
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
@@ -12,11 +13,13 @@ use std::collections::{HashMap, VecDeque};
 pub(super) const SAME: &str = "$same";
 pub(super) const TEXT: &str = "$text";
 pub(super) const LITERAL: &str = "$literal";
+/// Marks a line in which nothing is a reference.
+pub(super) const WHOLE: &str = "$whole";
 
 /// A shorter part is written again: a reference has about 20 bytes.
 const MIN_PART_BYTES: usize = 32;
-/// A shorter string is not searched for JSON.
-const MIN_TEXT_BYTES: usize = 64;
+/// A shorter or longer string is not searched for JSON: parsed, it takes many times its size.
+const TEXT_BYTES: std::ops::RangeInclusive<usize> = 64..=1 << 20;
 /// References reach back over this many bytes of lines, so that writer and reader need little memory.
 pub(super) const WINDOW_BYTES: usize = 8 << 20;
 
@@ -224,7 +227,7 @@ impl Line<'_> {
 
 /// Splits a string at the line from which on it is a JSON map or list, if printing that again gives the same text.
 fn json_at_end(text: &str) -> Option<(&str, &'static str, Json)> {
-    if text.len() < MIN_TEXT_BYTES {
+    if !TEXT_BYTES.contains(&text.len()) {
         return None;
     }
     let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1));

@@ -1,5 +1,5 @@
 //! Reads the lines that [`super::compact`] shortened.
-use super::compact::{LITERAL, Layout, SAME, TEXT, WINDOW_BYTES};
+use super::compact::{LITERAL, Layout, SAME, TEXT, WHOLE, WINDOW_BYTES};
 use serde_json::{Map, Value as Json};
 use std::collections::{HashMap, VecDeque};
 
@@ -39,6 +39,9 @@ impl Expander {
     /// The event of a line that has this many bytes. Parts that refer to a damaged line are unset, or say so, unless the event
     /// means nothing without them.
     pub fn event(&mut self, line: Json, bytes: usize) -> Result<Json, ExpandError> {
+        if line.get(WHOLE).is_some() {
+            return Ok(line);
+        }
         let seq = line.get("seq").and_then(Json::as_u64).ok_or(ExpandError::Invalid)?;
         let mut parts = vec![];
         flatten(line, &mut parts);

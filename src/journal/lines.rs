@@ -1,5 +1,8 @@
 //! The journal of a run: its events as JSON lines.
-use super::{compact::Compactor, expand::Expander};
+use super::{
+    compact::{Compactor, WHOLE},
+    expand::Expander,
+};
 use crate::event::{Event, EventKind, EventSink, SinkError};
 use std::{
     fs::{self, File, OpenOptions},
@@ -13,6 +16,8 @@ use std::{
 };
 
 const MAX_BUFFERED_BYTES: usize = 64 << 10;
+/// A value of more parts is written as it is, without references.
+const MAX_PARTS: usize = 100_000;
 
 /// An event sink that appends to a file. Buffered lines are written when it is dropped.
 pub struct JsonLines {
@@ -35,10 +40,24 @@ impl JsonLines {
         Ok(JsonLines { file, buffer: vec![], compactor: Compactor::default(), written: Arc::default() })
     }
 
+    fn line(&mut self, event: &Event) -> serde_json::Result<String> {
+        if is_large(event) {
+            let mut line = serde_json::to_string(event)?;
+            line.insert_str(1, &format!("\"{WHOLE}\":true,"));
+            return Ok(line);
+        }
+        self.compactor.line(event.seq, &serde_json::to_value(event)?, stands_alone(event))
+    }
+
     /// How many bytes were appended, also after this value has moved.
     pub fn written(&self) -> Arc<AtomicU64> {
         self.written.clone()
     }
+}
+
+/// Whether the event has a value of very many parts: to take it apart would take several times its memory.
+fn is_large(event: &Event) -> bool {
+    matches!(&event.kind, EventKind::Observed { value: Some(value), .. } if value.count() > MAX_PARTS)
 }
 
 /// Ends the last line if it is a complete event without line end; removes it if it is incomplete.
@@ -85,9 +104,7 @@ fn not_written(e: io::Error) -> SinkError {
 
 impl EventSink for JsonLines {
     fn on_event(&mut self, event: &Event) -> Result<(), SinkError> {
-        let line =
-            serde_json::to_value(event).and_then(|json| self.compactor.line(event.seq, &json, stands_alone(event)));
-        let line = line.map_err(|e| SinkError(format!("cannot write the journal: {e}")))?;
+        let line = self.line(event).map_err(|e| SinkError(format!("cannot write the journal: {e}")))?;
         self.buffer.extend_from_slice(line.as_bytes());
         self.buffer.push(b'\n');
         self.written.fetch_add(line.len() as u64 + 1, Ordering::SeqCst);
@@ -175,7 +192,7 @@ fn event(line: &[u8], expander: &mut Expander) -> Result<Event, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::samples;
+    use crate::{report::samples, value::Value};
 
     fn write(path: &Path, events: &[Event]) {
         let mut sink = JsonLines::open(path).unwrap();
@@ -192,6 +209,29 @@ mod tests {
         let events = samples::passing().events;
         write(&path, &events[..5]);
         write(&path, &events[5..]);
+        assert_eq!(format!("{:?}", read(&path).unwrap().events), format!("{events:?}"));
+    }
+
+    #[test]
+    fn a_large_value_is_written_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let numbers = Value::from(serde_json::json!({ "$same": "1.2", "list": vec![7; 300_000] }));
+        let marker = Value::map([
+            ("body".to_string(), Value::from(serde_json::json!({ "$same": "1.2" }))),
+            ("n".into(), numbers),
+        ]);
+        let observed = samples::passing().events.into_iter().find_map(|event| match event.kind {
+            EventKind::Observed { attempt, at, took, error, error_kind, unmet, evidence, .. } => {
+                let value = Some(marker.clone());
+                let kind = EventKind::Observed { attempt, at, took, value, error, error_kind, unmet, evidence };
+                Some(Event { kind, ..event })
+            }
+            _ => None,
+        });
+        let events = [observed.clone().unwrap(), observed.unwrap()];
+        write(&path, &events);
+        assert_eq!(fs::read_to_string(&path).unwrap().matches(r#"{"$whole":true,"seq""#).count(), 2);
         assert_eq!(format!("{:?}", read(&path).unwrap().events), format!("{events:?}"));
     }
 

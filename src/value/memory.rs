@@ -7,6 +7,16 @@ const SHARED_BYTES: usize = 24;
 const ENTRY_BYTES: usize = 64;
 
 impl Value {
+    /// How many values it consists of, itself included.
+    pub fn count(&self) -> usize {
+        1 + match self {
+            Value::List(items) => items.iter().map(Value::count).sum(),
+            Value::Map(entries) => entries.values().map(Value::count).sum(),
+            Value::Partial(partial) => partial.value.count(),
+            _ => 0,
+        }
+    }
+
     /// What it takes in memory, about, in bytes.
     pub fn memory(&self) -> usize {
         self.own_memory()
