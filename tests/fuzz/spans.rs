@@ -68,11 +68,13 @@ fn is_aligned(raw: &str) -> bool {
     !raw.starts_with(['!', '&'])
 }
 
-/// A scalar in one line, parsed alone, has the same text.
+/// A quoted scalar in one line, parsed alone, has the same text.
 fn parsed_again(raw: &str, decoded: &str) {
     let is_quoted =
         raw.len() > 1 && (raw.starts_with('"') && raw.ends_with('"') || raw.starts_with('\'') && raw.ends_with('\''));
-    if !is_quoted || raw.contains(['\n', '\r']) {
+    // the quotes in a block scalar are text
+    let is_block = decoded.trim_end_matches('\n') == raw;
+    if !is_quoted || is_block || raw.contains(['\n', '\r']) {
         return;
     }
     match yaml::parse(&Arc::new(Source::new("again", raw))) {
