@@ -242,7 +242,7 @@ impl EventSink for EventTap {
     fn on_event(&mut self, event: &Event) -> Result<(), SinkError> {
         let now = Instant::now();
         let progress = match &event.kind {
-            EventKind::Observed { unmet, .. } if !unmet.is_empty() => Progress::Observed,
+            EventKind::Observed(attempt) if !attempt.unmet.is_empty() => Progress::Observed,
             EventKind::ActionFinished { .. } => Progress::Finished,
             _ => return Ok(()),
         };

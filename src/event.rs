@@ -43,33 +43,10 @@ pub enum EventKind {
     CaseStarted,
     SentenceStarted,
     ActionStarted {
-        /// One line for people, with its placeholders: `http POST /api/v1/sessions`.
-        summary: String,
-        location: Location,
+        action: ActionOutline,
     },
-    /// One observation, successful or not.
-    Observed {
-        /// From 0 within the action.
-        attempt: u32,
-        /// Serialised as `began`: `at` is the time of the event.
-        #[serde(rename = "began")]
-        at: Timestamp,
-        #[serde(with = "nanos")]
-        took: Duration,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        value: Option<Value>,
-        /// Why there is no value.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        error: Option<String>,
-        /// The kind of the error, so that a replay fails in the same way.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        error_kind: Option<ErrorKind>,
-        /// The assertions that did not hold in this attempt.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        unmet: Vec<AssertionResult>,
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        evidence: Vec<Evidence>,
-    },
+    /// An attempt that is not the last one of its action.
+    Observed(Box<Attempt>),
     ActionFinished {
         status: Status,
         /// Every assertion of the last attempt, whether it holds or not.
@@ -78,9 +55,13 @@ pub enum EventKind {
         /// Why it did not pass.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        #[serde(default = "one", skip_serializing_if = "is_one")]
         attempts: u32,
         #[serde(with = "nanos")]
         took: Duration,
+        /// The last attempt, unless it was reported before: the time ran out while waiting for another one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<Box<Attempt>>,
     },
     SentenceFinished {
         status: Status,
@@ -214,6 +195,39 @@ pub struct SentenceOutline {
     pub inputs: Vec<SentenceInput>,
 }
 
+/// What is run, as the plan has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActionOutline {
+    /// One line for people, with its placeholders: `http POST /api/v1/sessions`.
+    pub summary: String,
+    pub location: Location,
+}
+
+/// One observation of an action, successful or not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attempt {
+    /// From 0 within the action.
+    #[serde(rename = "attempt", default, skip_serializing_if = "is_zero")]
+    pub number: u32,
+    pub began: Timestamp,
+    #[serde(with = "nanos")]
+    pub took: Duration,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    /// Why there is no value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The kind of the error, so that a replay fails in the same way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_kind: Option<ErrorKind>,
+    /// The assertions that did not hold in this attempt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<AssertionResult>,
+    /// What was sent, and what was received unless the value has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+}
+
 /// A name that a sentence reads.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SentenceInput {
@@ -245,6 +259,8 @@ pub enum EvidenceKind {
     Response,
     /// A command line that does the same by hand: `curl …`, `kubectl …`, `psql …`.
     Reproduce,
+    /// The options of the `curl` command that repeats the request before it.
+    Curl,
     Note,
 }
 
@@ -262,6 +278,22 @@ pub enum ErrorKind {
 }
 
 impl EventKind {
+    /// The attempt that the event reports.
+    pub fn attempt(&self) -> Option<&Attempt> {
+        match self {
+            EventKind::Observed(attempt) | EventKind::ActionFinished { last: Some(attempt), .. } => Some(attempt),
+            _ => None,
+        }
+    }
+
+    /// Like [`EventKind::attempt`].
+    pub fn attempt_mut(&mut self) -> Option<&mut Attempt> {
+        match self {
+            EventKind::Observed(attempt) | EventKind::ActionFinished { last: Some(attempt), .. } => Some(attempt),
+            _ => None,
+        }
+    }
+
     /// Applies `f` to every text that was observed or comes from values of the plan, with the name of its field, and
     /// keeps fixed texts.
     pub fn map_text(self, f: &dyn Fn(&str, &str) -> Option<String>) -> EventKind {
@@ -280,6 +312,13 @@ impl EventKind {
                 })
                 .collect()
         };
+        let attempt = |mut seen: Box<Attempt>| {
+            seen.value = seen.value.take().map(value);
+            seen.error = option(seen.error.take());
+            seen.unmet = results(std::mem::take(&mut seen.unmet));
+            seen.evidence.iter_mut().for_each(|e| e.text = text(std::mem::take(&mut e.text)));
+            seen
+        };
         match self {
             EventKind::RunStarted(mut r) => {
                 let described = r.environment.targets.iter_mut().chain(&mut r.versions).chain(&mut r.ci);
@@ -296,23 +335,13 @@ impl EventKind {
             EventKind::NamesBound { vars, environment } => {
                 EventKind::NamesBound { vars: value(vars), environment: value(environment) }
             }
-            EventKind::ActionStarted { summary, location } => {
-                EventKind::ActionStarted { summary: text(summary), location }
-            }
-            EventKind::Observed { attempt, at, took, value: seen, error, error_kind, unmet, evidence } => {
-                EventKind::Observed {
-                    attempt,
-                    at,
-                    took,
-                    value: seen.map(value),
-                    error: option(error),
-                    error_kind,
-                    unmet: results(unmet),
-                    evidence: evidence.into_iter().map(|e| Evidence { text: text(e.text), ..e }).collect(),
-                }
-            }
-            EventKind::ActionFinished { status, results: fs, reason, attempts, took } => {
-                EventKind::ActionFinished { status, results: results(fs), reason: option(reason), attempts, took }
+            EventKind::ActionStarted { action } => EventKind::ActionStarted {
+                action: ActionOutline { summary: text(action.summary), location: action.location },
+            },
+            EventKind::Observed(seen) => EventKind::Observed(attempt(seen)),
+            EventKind::ActionFinished { status, results: fs, reason, attempts, took, last } => {
+                let (results, reason) = (results(fs), option(reason));
+                EventKind::ActionFinished { status, results, reason, attempts, took, last: last.map(attempt) }
             }
             EventKind::SentenceFinished { status, reason } => {
                 EventKind::SentenceFinished { status, reason: option(reason) }
@@ -365,6 +394,20 @@ pub trait EventSink: Send {
     fn sync(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_one(n: &u32) -> bool {
+    *n == 1
+}
+
+fn one() -> u32 {
+    1
 }
 
 fn is_null(value: &Value) -> bool {

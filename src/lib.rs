@@ -22,6 +22,7 @@ pub mod relay;
 pub mod replay;
 pub mod report;
 pub mod secrets;
+mod shell;
 pub mod source;
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]

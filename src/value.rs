@@ -17,7 +17,7 @@ pub type Map = Entries<Value>;
 /// and maps are shared.
 ///
 /// Serialised as JSON, where a map with one key marks what JSON lacks, so that a record keeps the types:
-/// `{"$time": "2026-01-02T03:04:05Z"}`, `{"$duration": "PT1.5S"}`, `{"$float": "inf"}`, `{"$decimal": "1e400"}`,
+/// `{"$time": "2026-01-02T03:04:05Z"}`, `{"$duration": 1500000000}` (nanoseconds), `{"$float": "inf"}`, `{"$decimal": "1e400"}`,
 /// `{"$headers": {…}}` (a map whose keys are found without regard to case), `{"$unset": "the reason"}` and
 /// `{"$partial": [value, "the reason"]}`. An observed map that looks like one of these is written as `{"$map": …}`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -407,7 +407,10 @@ impl Serialize for Value {
             Value::Decimal(text) => s.collect_map([(DECIMAL, text)]),
             Value::Text(t) => s.serialize_str(t),
             Value::Time(t) => s.collect_map([(TIME, t.to_string())]),
-            Value::Duration(d) => s.collect_map([(DURATION, d.to_string())]),
+            Value::Duration(d) => match i64::try_from(d.as_nanos()) {
+                Ok(nanos) => s.collect_map([(DURATION, nanos)]),
+                Err(_) => s.collect_map([(DURATION, d.to_string())]),
+            },
             Value::List(l) => s.collect_seq(l.iter()),
             Value::Map(m) if m.is_any_case() => s.collect_map([(HEADERS, Entire(m))]),
             Value::Map(m) if m.len() == 1 && m.keys().all(|k| is_marker(k)) => s.collect_map([(MAP, Entire(m))]),
@@ -452,6 +455,9 @@ fn typed(json: serde_json::Value) -> Result<Value, MarkerError> {
             match (key, content) {
                 (TIME, J::String(text)) => Value::Time(text.parse()?),
                 (DURATION, J::String(text)) => Value::Duration(text.parse()?),
+                (DURATION, J::Number(nanos)) if let Some(nanos) = nanos.as_i64() => {
+                    Value::Duration(SignedDuration::from_nanos(nanos))
+                }
                 (FLOAT, J::String(text)) => Value::Float(text.parse()?),
                 (DECIMAL, J::String(text)) if Decimal::parse(&text).is_some() => Value::Decimal(text.into()),
                 (HEADERS, J::Object(o)) => entries(o)?.any_case(true).into(),

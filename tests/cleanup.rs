@@ -143,6 +143,31 @@ fn a_run_that_lives_is_not_touched() {
     child.wait().unwrap();
 }
 
+/// Recorded in November 2026 and never changed: journals of runs that an older version left must stay readable.
+#[test]
+fn what_an_older_version_left_is_undone() {
+    let workspace = workspace("0");
+    let run = "r196979d";
+    let folder = workspace.path(".tp-runner/runs").join(run);
+    fs::create_dir_all(&folder).unwrap();
+    for name in ["events.jsonl", "snapshot.json", "lock"] {
+        let recorded = fs::read_to_string(format!("tests/fixtures/killed-run/{name}")).unwrap();
+        let project = workspace.path("").display().to_string();
+        let moved = recorded.replace("/home/tester/project", project.trim_end_matches('/'));
+        fs::write(folder.join(name), moved).unwrap();
+    }
+    let files = ["session-one", "session-two", "drawn-by-lot"];
+    files.iter().for_each(|name| fs::write(workspace.path("made").join(name), "").unwrap());
+    let other_host = workspace.run(&["cleanup", run]).assert_code(2);
+    assert!(other_host.text().contains("--force"), "{}", other_host.text());
+    assert_eq!(made(&workspace), 3);
+    let done = workspace.run(&["cleanup", "--force", run]).assert_code(0).stdout;
+    assert!(done.ends_with(&format!("run {run}: cleaned up, nothing is left\n")), "{done}");
+    assert_eq!(made(&workspace), 0);
+    let report = workspace.run(&["report", run]).assert_code(0).stdout;
+    assert!(report.contains("### A") && report.contains("interrupted"), "{report}");
+}
+
 #[test]
 fn a_cleanup_that_is_killed_is_done_by_the_next() {
     let workspace = workspace("0");

@@ -103,10 +103,9 @@ cases:
 
 /// The states that the run has observed so far, without repetitions.
 fn observed(workspace: &Workspace) -> Vec<String> {
-    let events = workspace.runs().pop().map(|run| support::events(&workspace.journal(&run))).unwrap_or_default();
-    let observations = events.iter().filter(|e| e["event"] == "observed");
-    let mut states: Vec<String> =
-        observations.filter_map(|e| Some(e.pointer("/value/object/data/state")?.as_str()?.to_owned())).collect();
+    let attempts = workspace.runs().pop().map(|run| support::attempts(&workspace.journal(&run))).unwrap_or_default();
+    let state = |attempt: &serde_json::Value| Some(attempt.pointer("/value/object/data/state")?.as_str()?.to_owned());
+    let mut states: Vec<String> = attempts.iter().filter_map(state).collect();
     states.dedup();
     states
 }

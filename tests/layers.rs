@@ -11,7 +11,7 @@ use std::{
 const MAX_LINES: usize = 500;
 
 const VOCABULARY: &[&str] =
-    &["access", "address", "language", "outcome", "secrets", "source", "diagnostic", "value", "yaml"];
+    &["access", "address", "language", "outcome", "secrets", "shell", "source", "diagnostic", "value", "yaml"];
 
 /// For each module of the runner: the modules it may import.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
@@ -23,6 +23,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("language", only(&[])),
         ("outcome", only(&[])),
         ("secrets", only(&[])),
+        ("shell", only(&[])),
         ("source", only(&[])),
         ("value", only(&[])),
         ("diagnostic", only(&["language", "source"])),
@@ -35,7 +36,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("executors", vocabulary_and(&["executor", "expr", "event", "file"])),
         ("file", only(&[])),
         ("journal", only(&["access", "event", "file"])),
-        ("report", only(&["event", "outcome", "address", "value", "source", "secrets"])),
+        ("report", only(&["event", "outcome", "address", "value", "source", "secrets", "shell"])),
         ("replay", vocabulary_and(&["engine", "plan", "expr", "executor", "event"])),
         ("prove", vocabulary_and(&["replay", "engine", "plan", "expr", "executor", "event"])),
         // independent of the other modules

@@ -64,10 +64,10 @@ fn passes_and_leaves_nothing_behind() {
     let again = workspace.run(&["report", &run]).assert_code(0).stdout;
     assert_eq!(again, report);
     // the platform tried to connect while each fault was active
-    let refused: Vec<i64> = support::events(&workspace.journal(&run))
+    let refused: Vec<i64> = support::attempts(&workspace.journal(&run))
         .iter()
-        .filter(|e| e["event"] == "observed" && e["address"].as_str().is_some_and(|a| a.starts_with("TC-INT-010/")))
-        .filter_map(|e| e["value"]["refused"].as_i64())
+        .filter(|attempt| attempt["address"].as_str().is_some_and(|a| a.starts_with("TC-INT-010/")))
+        .filter_map(|attempt| attempt["value"]["refused"].as_i64())
         .collect();
     assert!(refused.len() == 2 && refused.iter().all(|n| *n >= 1), "refused, by fault: {refused:?}");
     // secrets are masked in the journal

@@ -9,6 +9,7 @@ use super::{
     wait::Wait,
 };
 use crate::{
+    event::EventKind,
     expr::{EvalError, Expression, Scope, Tree},
     outcome::Status,
     value::{Map, Value},
@@ -38,7 +39,7 @@ impl ActionRunner<'_> {
             Err(e) => return self.not_performed(call, Status::NotReached, e).await,
         };
         let begun = Instant::now();
-        let (mut first_at, mut results, mut value) = (None, vec![], None);
+        let (mut first_at, mut results, mut value, mut unreported) = (None, vec![], None, None);
         let mut last = ActionOutcome::without_output(Status::NotReached, "it was never run");
         let held = loop {
             let recorded = match self.source.next_attempt(at, &wait, self.cancel).await {
@@ -54,14 +55,16 @@ impl ActionRunner<'_> {
             let output = output_of(definition, &inner, first, time, recorded.as_ref());
             let with_output = scope.with_all(&output);
             results = self.evaluate(&action.assertions, Some(&output), &with_output);
-            self.emit_observed(at, time, Ok(&output), &results, vec![]).await;
+            let attempt = time.attempt(Ok(&output), &results, vec![]);
             value = Some(output);
             last = inner.total;
             let holds = results.iter().all(|r| r.holds) && !last.status.is_unsuccessful();
             let interrupted = last.status == Status::Interrupted || self.cancel.is_cancelled();
             if let Some(held) = if interrupted { Some(false) } else { wait.decide(holds, &with_output) } {
+                unreported = Some(attempt);
                 break held;
             }
+            self.emit(at, EventKind::Observed(attempt)).await;
         };
         if value.is_none() && self.cancel.is_cancelled() {
             last = ActionOutcome::without_output(Status::Interrupted, "cancelled");
@@ -72,8 +75,16 @@ impl ActionRunner<'_> {
             false if last.status.is_unsuccessful() => (last.status, last.reason),
             false => (last.status, wait.reason()),
         };
-        let own =
-            Judged { value, results, attempts: wait.attempts, took: begun.elapsed(), status, reason, request: None };
+        let own = Judged {
+            value,
+            results,
+            attempts: wait.attempts,
+            took: begun.elapsed(),
+            status,
+            reason,
+            last: unreported,
+            ..Judged::default()
+        };
         let mut outcome = self.conclude(call, own).await;
         outcome.judged += last.judged;
         outcome.observed.extend(last.observed);

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     address::Address,
-    event::{EventKind, Part},
+    event::{ActionOutline, EventKind, Part},
     expr::Scope,
     outcome::{Blame, Status, Tier, Verdict},
 };
@@ -316,15 +316,15 @@ async fn evaluate_own_assertions(
 ) -> ActionOutcome {
     let run = async |scope: Scope| {
         let (summary, location) = ("expected".to_string(), sentence.location.clone());
-        runner.emit(at, EventKind::ActionStarted { summary, location }).await;
+        runner.emit(at, EventKind::ActionStarted { action: ActionOutline { summary, location } }).await;
         if let Some(name) = sentence.needs.iter().find(|n| !scope.has(n)) {
             return runner.fail_early(at, Status::NotReached, format!("`{name}` was never bound")).await;
         }
         let results = runner.evaluate(&sentence.assertions, None, &scope);
         let (judged, reason, observed) = (results.len(), first_failure(&results), observed_values(&results));
         let status = status_of(&results).unwrap_or(Status::Passed);
-        let finished =
-            EventKind::ActionFinished { status, results, reason: reason.clone(), attempts: 0, took: Duration::ZERO };
+        let (attempts, took, last) = (0, Duration::ZERO, None);
+        let finished = EventKind::ActionFinished { status, results, reason: reason.clone(), attempts, took, last };
         runner.emit(at, finished).await;
         ActionOutcome { status, reason, judged, observed, ..ActionOutcome::default() }
     };

@@ -5,7 +5,7 @@ use super::{
     runner::{ActionRunner, Invocation},
 };
 use crate::{
-    event::EventKind,
+    event::{Attempt, EventKind},
     expr::{AssertionResult, EvalError, Scope},
     outcome::Status,
     plan::Assertions,
@@ -26,6 +26,8 @@ pub(super) struct Judged {
     pub reason: Option<String>,
     /// The request that the reason names.
     pub request: Option<String>,
+    /// The last attempt, if it was not reported yet.
+    pub last: Option<Box<Attempt>>,
 }
 
 /// A reason that names the request it is about.
@@ -48,7 +50,7 @@ impl ActionRunner<'_> {
     /// Decides the status of an action, evaluates its `save` and emits its end.
     pub(super) async fn conclude(&self, call: Invocation<'_>, judged: Judged) -> ActionOutcome {
         let Invocation { action, at, scope, .. } = call;
-        let Judged { value, mut results, attempts, took, mut status, mut reason, request } = judged;
+        let Judged { value, mut results, attempts, took, mut status, mut reason, request, last } = judged;
         let count = results.len();
         if let Some(unmet) = status_of(&results) {
             status = status.worst(unmet);
@@ -90,7 +92,7 @@ impl ActionRunner<'_> {
         }
         reason = reason.map(|reason| with_request(request.as_deref(), reason));
         let observed = observed_values(&results);
-        let finished = EventKind::ActionFinished { status, results, reason: reason.clone(), attempts, took };
+        let finished = EventKind::ActionFinished { status, results, reason: reason.clone(), attempts, took, last };
         self.emit(at, finished).await;
         let ends_steps = matches!(status, Status::Errored | Status::Interrupted);
         ActionOutcome { status, reason, value, names, ends_steps, judged: count, observed, ..ActionOutcome::default() }
@@ -106,7 +108,7 @@ impl ActionRunner<'_> {
     ) -> ActionOutcome {
         let results = self.evaluate(&call.action.assertions, Some(&value), &call.scope.with_all(&value));
         let time = ObservationTime { attempt: 0, at, took: judged.took };
-        self.emit_observed(call.at, time, Ok(&value), &results, vec![]).await;
-        self.conclude(call, Judged { value: Some(value), results, attempts: 1, ..judged }).await
+        let last = Some(time.attempt(Ok(&value), &results, vec![]));
+        self.conclude(call, Judged { value: Some(value), results, attempts: 1, last, ..judged }).await
     }
 }

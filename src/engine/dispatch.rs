@@ -30,10 +30,8 @@ pub struct Channel {
 
 impl Channel {
     async fn send(&self, at: &Address, kind: EventKind, ack: Ack) -> Result<(), SinkError> {
-        let share = match &kind {
-            EventKind::Observed { value: Some(value), .. } => value.memory().min(MAX_QUEUED_BYTES),
-            _ => 0,
-        };
+        let value = kind.attempt().and_then(|attempt| attempt.value.as_ref());
+        let share = value.map_or(0, |value| value.memory().min(MAX_QUEUED_BYTES));
         let share = match u32::try_from(share) {
             Ok(bytes @ 1..) => self.bytes.clone().acquire_many_owned(bytes).await.ok(),
             _ => None,

@@ -34,7 +34,8 @@ impl ActionRunner<'_> {
             None => (tally.last, vec![], Timestamp::now()),
         };
         let time = ObservationTime { attempt: 0, at: seen, took: Duration::ZERO };
-        self.emit_observed(at, time, Ok(&value), &results, evidence).await;
-        self.conclude(call, Judged { value: Some(value), results, attempts: 1, reason, ..Judged::default() }).await
+        let last = Some(time.attempt(Ok(&value), &results, evidence));
+        self.conclude(call, Judged { value: Some(value), results, attempts: 1, reason, last, ..Judged::default() })
+            .await
     }
 }

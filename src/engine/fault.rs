@@ -47,7 +47,7 @@ impl ActionRunner<'_> {
         let refused = match result {
             Ok(refused) => refused,
             Err(e) => {
-                let outcome = self.fail(call.at, Status::Errored, e, 1, begun.elapsed()).await;
+                let outcome = self.fail(call.at, Status::Errored, e, (1, begun.elapsed()), None).await;
                 return ActionOutcome { unperformed: true, ..outcome };
             }
         };

@@ -1,6 +1,8 @@
 //! Outcomes of an action, of a list of actions and of a case.
 use crate::{
     address::Address,
+    event::{Attempt, Evidence},
+    executor::ActionError,
     expr::{AssertionResult, Scope},
     outcome::{Blame, Status, Verdict},
     value::Value,
@@ -133,6 +135,27 @@ pub struct ObservationTime {
     pub attempt: u32,
     pub at: jiff::Timestamp,
     pub took: Duration,
+}
+
+impl ObservationTime {
+    /// The attempt that observed a value, or why it did not, with what its assertions say and what was sent.
+    pub(super) fn attempt(
+        self,
+        observed: Result<&Value, &ActionError>,
+        results: &[AssertionResult],
+        evidence: Vec<Evidence>,
+    ) -> Box<Attempt> {
+        Box::new(Attempt {
+            number: self.attempt,
+            began: self.at,
+            took: self.took,
+            value: observed.ok().cloned(),
+            error: observed.err().map(ToString::to_string),
+            error_kind: observed.err().map(ActionError::kind),
+            unmet: results.iter().filter(|r| !r.holds).cloned().collect(),
+            evidence,
+        })
+    }
 }
 
 /// Says in a sentence what did not hold.

@@ -1,19 +1,13 @@
 //! What running an action needs, and the events that every action emits.
 use super::{
-    context::RunContext,
-    observation::ObservationSource,
-    results::{ActionOutcome, ObservationTime},
-    schedule::ScheduledAction,
-    start_gate::StartGate,
-    undo::Undo,
+    context::RunContext, observation::ObservationSource, results::ActionOutcome, schedule::ScheduledAction,
+    start_gate::StartGate, undo::Undo,
 };
 use crate::{
     address::Address,
-    event::{EventKind, Evidence},
-    executor::ActionError,
-    expr::{AssertionResult, Scope},
+    event::{ActionOutline, Attempt, EventKind},
+    expr::Scope,
     outcome::Status,
-    value::Value,
 };
 use parking_lot::Mutex;
 use std::time::Duration;
@@ -116,29 +110,7 @@ impl ActionRunner<'_> {
 
     pub(super) async fn emit_started(&self, call: Invocation<'_>) {
         let (summary, location) = (call.action.summary.clone(), call.action.location.clone());
-        self.emit(call.at, EventKind::ActionStarted { summary, location }).await;
-    }
-
-    /// Emits an observation with the results of its assertions.
-    pub(super) async fn emit_observed(
-        &self,
-        at: &Address,
-        time: ObservationTime,
-        observed: Result<&Value, &ActionError>,
-        results: &[AssertionResult],
-        evidence: Vec<Evidence>,
-    ) {
-        let kind = EventKind::Observed {
-            attempt: time.attempt,
-            at: time.at,
-            took: time.took,
-            value: observed.ok().cloned(),
-            error: observed.err().map(ToString::to_string),
-            error_kind: observed.err().map(ActionError::kind),
-            unmet: results.iter().filter(|r| !r.holds).cloned().collect(),
-            evidence,
-        };
-        self.emit(at, kind).await;
+        self.emit(call.at, EventKind::ActionStarted { action: ActionOutline { summary, location } }).await;
     }
 
     /// Finishes an announced action that has no output.
@@ -147,12 +119,12 @@ impl ActionRunner<'_> {
         at: &Address,
         status: Status,
         reason: impl ToString,
-        attempts: u32,
-        took: Duration,
+        (attempts, took): (u32, Duration),
+        last: Option<Box<Attempt>>,
     ) -> ActionOutcome {
         let reason = reason.to_string();
-        let kind = EventKind::ActionFinished { status, results: vec![], reason: Some(reason.clone()), attempts, took };
-        self.emit(at, kind).await;
+        let (results, why) = (vec![], Some(reason.clone()));
+        self.emit(at, EventKind::ActionFinished { status, results, reason: why, attempts, took, last }).await;
         ActionOutcome::without_output(status, reason)
     }
 
@@ -169,6 +141,6 @@ impl ActionRunner<'_> {
 
     /// Finishes an announced action before its first attempt.
     pub(super) async fn fail_early(&self, at: &Address, status: Status, reason: impl ToString) -> ActionOutcome {
-        self.fail(at, status, reason, 0, Duration::ZERO).await
+        self.fail(at, status, reason, (0, Duration::ZERO), None).await
     }
 }

@@ -9,7 +9,7 @@ use super::{
     wait::Wait,
 };
 use crate::{
-    event::{Evidence, EvidenceKind},
+    event::{Attempt, EventKind, Evidence, EvidenceKind},
     executor::{Action, ActionError, Output},
     expr::AssertionResult,
     outcome::Status,
@@ -39,6 +39,7 @@ impl ActionRunner<'_> {
         let mut results: Vec<AssertionResult> = vec![];
         let mut value: Option<Value> = None;
         let mut error: Option<ActionError> = None;
+        let mut unreported: Option<Box<Attempt>> = None;
         // the reason of an undo names its request: the report of a passed case shows no evidence
         let mut undo_request: Option<String> = None;
         let begun = Instant::now();
@@ -91,14 +92,16 @@ impl ActionRunner<'_> {
             wait.attempts += 1;
             match result {
                 Err(e) => {
-                    self.emit_observed(at, time, Err(&e), &[], evidence).await;
+                    let attempt = time.attempt(Err(&e), &[], evidence);
                     use ActionError::{Cancelled, Panicked, Undefined};
                     let retries = wait.retries_errors() && !matches!(e, Cancelled | Undefined(_) | Panicked(_));
                     // `last` stays: the next attempt continues from it and misses nothing
                     error = Some(e);
                     if !retries || confirm {
+                        unreported = Some(attempt);
                         break false;
                     }
+                    self.emit(at, EventKind::Observed(attempt)).await;
                 }
                 Ok(mut output) => {
                     error = None;
@@ -114,16 +117,21 @@ impl ActionRunner<'_> {
                     let implied = scheduled.implied.as_ref();
                     results.extend(implied.and_then(|i| i.failure(&output.value, &scheduled.location)));
                     let time = ObservationTime { at: output.at, took: output.took, ..time };
-                    self.emit_observed(at, time, Ok(&output.value), &results, evidence).await;
+                    let attempt = time.attempt(Ok(&output.value), &results, evidence);
                     value = Some(output.value.clone());
                     let late = !action.can_miss_changes() && wait.is_late(&output.value, self.source.is_live());
                     last = Some(output);
                     let (holds, held_before) = (!late && results.iter().all(|r| r.holds), wait.held_to_the_end());
-                    match wait.decide(holds, &inner) {
-                        Some(held) => break held,
-                        None if confirm && (held_before || !holds) => break holds,
-                        None => confirm = false,
+                    let decided = match wait.decide(holds, &inner) {
+                        None if confirm && (held_before || !holds) => Some(holds),
+                        decided => decided,
+                    };
+                    if let Some(held) = decided {
+                        unreported = Some(attempt);
+                        break held;
                     }
+                    confirm = false;
+                    self.emit(at, EventKind::Observed(attempt)).await;
                 }
             }
         };
@@ -134,8 +142,8 @@ impl ActionRunner<'_> {
                 self.effects.mark_inconclusive(&why);
                 (status, reason) = (Status::Errored, Some(why));
             }
-            let judged =
-                Judged { value, results, attempts: wait.attempts, took, status, reason, request: undo_request };
+            let (attempts, request, last) = (wait.attempts, undo_request, unreported);
+            let judged = Judged { value, results, attempts, took, status, reason, request, last };
             let mut outcome = self.conclude(call, judged).await;
             outcome.expired = !held && wait.eventually.is_some();
             return outcome;
@@ -146,7 +154,7 @@ impl ActionRunner<'_> {
             e => (Status::Errored, e.to_string()),
         };
         let reason = with_request(undo_request.as_deref(), reason);
-        let mut outcome = self.fail(at, status, reason, wait.attempts, took).await;
+        let mut outcome = self.fail(at, status, reason, (wait.attempts, took), unreported).await;
         outcome.expired = wait.eventually.is_some();
         outcome.unperformed = action.changes() && !sent;
         // an output of an earlier attempt is bound all the same

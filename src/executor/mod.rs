@@ -2,12 +2,8 @@
 //! connecting. Its actions perform and report observations; they never retry, assert or bind names.
 mod body;
 pub mod limits;
-mod shell;
 
-pub use self::{
-    body::{Body, FilePath},
-    shell::shell_word,
-};
+pub use self::body::{Body, FilePath};
 use crate::{
     access::Refused,
     address::Address,

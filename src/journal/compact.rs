@@ -2,24 +2,32 @@
 //!
 //! | Written | Meaning |
 //! |---|---|
-//! | `{"$same": "12.7"}` | part 7 of the event with `seq` 12: its JSON values are counted in the order of the text, and the line is part 0 |
-//! | `{"$text": ["201\n", "pretty", {…}]}` | a string: a beginning, and the JSON that follows it, as `compact` or `pretty` text |
+//! | `"^12.7"` | part 7 of the event with `seq` 12: its JSON values are counted in the order of the text, and the line is part 0 |
+//! | `"^12.7/use/0"` | the string that is part 7 of that line, and `/use/0` after it |
+//! | `"^^x"` | the string `^x` |
+//! | `{"$compact": {…}}`, `{"$pretty": {…}}` | a string: the JSON printed in one line, or in several |
+//! | `{"$join": ["\n", "a", {"$compact": {…}}]}` | a string: the strings after the first one, with the first one between them |
 //! | `{"$literal": {…}}` | a map with one key that would be read as one of these |
-//! | `{"$whole": true, …}` | a line of a value of very many parts, in which nothing is a reference |
+//! | `{"$whole": true, …}` | a line of a value of very many parts, in which nothing is shortened |
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
 
-pub(super) const SAME: &str = "$same";
-pub(super) const TEXT: &str = "$text";
+/// Begins a string that is a reference.
+pub(super) const REFERENCE: char = '^';
+pub(super) const JOIN: &str = "$join";
 pub(super) const LITERAL: &str = "$literal";
-/// Marks a line in which nothing is a reference.
+/// Marks a line in which nothing is shortened.
 pub(super) const WHOLE: &str = "$whole";
 
-/// A shorter part is written again: a reference has about 20 bytes.
-const MIN_PART_BYTES: usize = 32;
-/// A shorter or longer string is not searched for JSON: parsed, it takes many times its size.
-const TEXT_BYTES: std::ops::RangeInclusive<usize> = 64..=1 << 20;
+/// A shorter part is written again: a reference has about 10 bytes.
+const MIN_PART_BYTES: usize = 16;
+/// A shorter or longer string is not taken apart: as JSON, it takes many times its size.
+const TEXT_BYTES: std::ops::RangeInclusive<usize> = 32..=1 << 20;
+/// A longer string is not taken for a path.
+const MAX_PATH_BYTES: usize = 512;
+/// A string of more pieces is not taken apart.
+const MAX_PIECES: usize = 200;
 /// References reach back over this many bytes of lines, so that writer and reader need little memory.
 pub(super) const WINDOW_BYTES: usize = 8 << 20;
 
@@ -28,7 +36,9 @@ type PartDigest = [u8; 16];
 
 /// Whether a map with one key could be read as a reference.
 pub(super) fn is_marker(map: &Map<String, Json>) -> bool {
-    map.len() == 1 && map.keys().all(|key| [SAME, TEXT, LITERAL].contains(&key.as_str()))
+    map.keys()
+        .next()
+        .is_some_and(|key| map.len() == 1 && ([JOIN, LITERAL].contains(&&**key) || Layout::named(key).is_some()))
 }
 
 /// A string as JSON text, if it is some.
@@ -39,7 +49,7 @@ pub(super) enum Layout {
 }
 
 impl Layout {
-    pub const ALL: [(&'static str, Layout); 2] = [("compact", Layout::Compact), ("pretty", Layout::Pretty)];
+    pub const ALL: [(&'static str, Layout); 2] = [("$compact", Layout::Compact), ("$pretty", Layout::Pretty)];
 
     pub fn named(name: &str) -> Option<Layout> {
         Layout::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, layout)| layout)
@@ -63,7 +73,7 @@ pub struct Compactor {
 }
 
 impl Compactor {
-    /// The line of an event, without line end. With `complete`, it has no references: it can be read without the others.
+    /// The line of an event, without line end. With `complete`, nothing but escapes is shortened: it can be read without the others.
     pub fn line(&mut self, seq: u64, event: &Json, complete: bool) -> serde_json::Result<String> {
         let mut parts = vec![];
         measure(event, &mut parts);
@@ -123,8 +133,7 @@ fn measure(json: &Json, parts: &mut Vec<Part>) {
             }
         }
         Json::String(text) => {
-            hash.update(b"\"");
-            hash.update(text);
+            hash_text(&mut hash, text);
             bytes += text.len();
         }
         scalar => {
@@ -135,9 +144,24 @@ fn measure(json: &Json, parts: &mut Vec<Part>) {
         }
     }
     let count = parts.len() - at;
+    parts[at] = Part { digest: finish(hash), bytes, count };
+}
+
+fn hash_text(hash: &mut Sha256, text: &str) {
+    hash.update(b"\"");
+    hash.update(text);
+}
+
+fn digest_of_text(text: &str) -> PartDigest {
+    let mut hash = Sha256::new();
+    hash_text(&mut hash, text);
+    finish(hash)
+}
+
+fn finish(hash: Sha256) -> PartDigest {
     let mut digest = [0; 16];
     digest.copy_from_slice(&hash.finalize()[..16]);
-    parts[at] = Part { digest, bytes, count };
+    digest
 }
 
 /// A line while it is written.
@@ -157,19 +181,9 @@ struct Line<'a> {
 impl Line<'_> {
     fn part(&mut self, json: &Json) -> Json {
         let part = &self.parts[self.next_part];
-        if part.bytes >= MIN_PART_BYTES {
-            match self.known.get(&part.digest) {
-                Some((line, number)) if !self.complete => {
-                    self.next_part += part.count;
-                    let place = Json::String(format!("{line}.{number}"));
-                    return self.marker(SAME, |line| line.scalar(place));
-                }
-                Some(_) => {}
-                None => {
-                    self.known.insert(part.digest, (self.seq, self.written));
-                    self.added.push(part.digest);
-                }
-            }
+        if let Some(reference) = self.reference(part.digest, part.bytes) {
+            self.next_part += part.count;
+            return reference;
         }
         self.next_part += 1;
         match json {
@@ -179,11 +193,28 @@ impl Line<'_> {
                 self.written += 1;
                 items.iter().map(|item| self.part(item)).collect()
             }
-            Json::String(text) => match json_at_end(text).filter(|_| !self.complete) {
-                Some((beginning, layout, json)) => self.text(beginning, layout, &json),
-                None => self.scalar(json.clone()),
-            },
+            Json::String(text) if !self.complete => self.text(text),
+            Json::String(text) => self.string(text),
             scalar => self.scalar(scalar.clone()),
+        }
+    }
+
+    /// The reference to a part that is known. One that is not is known from now on.
+    fn reference(&mut self, digest: PartDigest, bytes: usize) -> Option<Json> {
+        if bytes < MIN_PART_BYTES {
+            return None;
+        }
+        match self.known.get(&digest) {
+            Some((line, number)) if !self.complete => {
+                let place = Json::String(format!("{REFERENCE}{line}.{number}"));
+                Some(self.scalar(place))
+            }
+            Some(_) => None,
+            None => {
+                self.known.insert(digest, (self.seq, self.written));
+                self.added.push(digest);
+                None
+            }
         }
     }
 
@@ -192,9 +223,25 @@ impl Line<'_> {
         json
     }
 
+    fn string(&mut self, text: &str) -> Json {
+        let escape = if text.starts_with(REFERENCE) { "^" } else { "" };
+        self.scalar(Json::String(format!("{escape}{text}")))
+    }
+
     fn map(&mut self, map: &Map<String, Json>) -> Json {
         self.written += 1;
-        map.iter().map(|(key, content)| (key.clone(), self.part(content))).collect()
+        let entry = |(key, content): (&String, &Json)| {
+            let written = match content {
+                // a damaged line must not hide what other lines are
+                Json::String(name) if key == "event" => {
+                    self.next_part += 1;
+                    self.string(name)
+                }
+                content => self.part(content),
+            };
+            (key.clone(), written)
+        };
+        map.iter().map(entry).collect()
     }
 
     fn marker(&mut self, key: &str, content: impl FnOnce(&mut Self) -> Json) -> Json {
@@ -202,40 +249,106 @@ impl Line<'_> {
         Json::Object(Map::from_iter([(key.to_string(), content(self))]))
     }
 
-    /// A string that ends with JSON, which has parts of its own.
-    fn text(&mut self, beginning: &str, layout: &'static str, json: &Json) -> Json {
+    /// A string that is not known as a whole.
+    fn text(&mut self, text: &str) -> Json {
+        if let Some((layout, json)) = printed_json(text) {
+            return self.marker(layout, |line| line.other_part(&json));
+        }
+        let Some((separator, pieces)) = pieces(text) else {
+            return self.after_known(text).unwrap_or_else(|| self.string(text));
+        };
+        self.marker(JOIN, |line| {
+            line.written += 1;
+            let first = line.string(separator);
+            let rest = pieces.into_iter().map(|piece| match piece {
+                Piece::Text(text) => line.other_part(&Json::String(text.into())),
+                Piece::Printed(layout, json) => line.marker(layout, |line| line.other_part(&json)),
+            });
+            std::iter::once(first).chain(rest).collect()
+        })
+    }
+
+    /// A path or an address that begins with a known one.
+    fn after_known(&mut self, text: &str) -> Option<Json> {
+        let ends = text.rmatch_indices('/').map(|(i, _)| i).take_while(|i| *i >= MIN_PART_BYTES);
+        let ends = ends.take(if text.len() <= MAX_PATH_BYTES { MAX_PIECES } else { 0 });
+        let known = ends.into_iter().find_map(|end| Some((self.known.get(&digest_of_text(&text[..end]))?, end)));
+        let ((line, number), end) = known?;
+        Some(self.scalar(Json::String(format!("{REFERENCE}{line}.{number}{}", &text[end..]))))
+    }
+
+    /// A part that is not one of the event: it lies in a string. A string is not taken apart again.
+    fn other_part(&mut self, json: &Json) -> Json {
         let mut parts = vec![];
         measure(json, &mut parts);
-        self.marker(TEXT, |line| {
-            // the list and two strings
-            line.written += 3;
-            let mut inner = Line {
-                known: line.known,
-                parts: &parts,
-                seq: line.seq,
-                complete: line.complete,
-                next_part: 0,
-                written: line.written,
-                added: std::mem::take(&mut line.added),
-            };
-            let json = inner.part(json);
-            (line.written, line.added) = (inner.written, inner.added);
-            Json::Array(vec![beginning.into(), layout.into(), json])
-        })
+        if let Json::String(text) = json {
+            let reference = self.reference(parts[0].digest, parts[0].bytes).or_else(|| self.after_known(text));
+            return reference.unwrap_or_else(|| self.string(text));
+        }
+        let mut inner = Line {
+            known: self.known,
+            parts: &parts,
+            seq: self.seq,
+            complete: self.complete,
+            next_part: 0,
+            written: self.written,
+            added: std::mem::take(&mut self.added),
+        };
+        let json = inner.part(json);
+        (self.written, self.added) = (inner.written, inner.added);
+        json
     }
 }
 
-/// Splits a string at the line from which on it is a JSON map or list, if printing that again gives the same text.
-fn json_at_end(text: &str) -> Option<(&str, &'static str, Json)> {
+/// A piece of a string.
+enum Piece<'a> {
+    Text(&'a str),
+    Printed(&'static str, Json),
+}
+
+/// The JSON map or list that gives `text` when it is printed, and the name of the layout.
+fn printed_json(text: &str) -> Option<(&'static str, Json)> {
+    if !TEXT_BYTES.contains(&text.len()) || !text.starts_with(['{', '[']) {
+        return None;
+    }
+    let json: Json = serde_json::from_str(text).ok()?;
+    let fits = |layout: Layout| layout.print(&json).is_some_and(|printed| printed == text);
+    Layout::ALL.into_iter().find(|(_, layout)| fits(*layout)).map(|(name, _)| (name, json))
+}
+
+/// The lines of a string, or the words of a command line, and what separates them. JSON is one piece.
+fn pieces(text: &str) -> Option<(&'static str, Vec<Piece<'_>>)> {
     if !TEXT_BYTES.contains(&text.len()) {
         return None;
     }
-    let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1));
-    let mut candidates = starts.filter(|at| text[*at..].starts_with(['{', '[']));
-    let (beginning, json_text) = text.split_at(candidates.next()?);
-    let json: Json = serde_json::from_str(json_text).ok()?;
-    Layout::ALL
-        .into_iter()
-        .find(|(_, layout)| layout.print(&json).is_some_and(|printed| printed == json_text))
-        .map(|(name, _)| (beginning, name, json))
+    let separator = ["\n", "'"].into_iter().find(|separator| text.contains(separator))?;
+    if text.matches(separator).count() >= MAX_PIECES && separator != "\n" {
+        return None;
+    }
+    let mut pieces = vec![];
+    let mut rest = Some(text);
+    while let Some(text) = rest {
+        if let Some((layout, json, after)) = printed_at_start(text, separator) {
+            pieces.push(Piece::Printed(layout, json));
+            rest = after;
+        } else {
+            let (piece, after) = text.split_once(separator).map_or((text, None), |(piece, after)| (piece, Some(after)));
+            pieces.push(Piece::Text(piece));
+            rest = after;
+        }
+        if pieces.len() > MAX_PIECES {
+            return None;
+        }
+    }
+    Some((separator, pieces))
+}
+
+/// JSON at the start of `text`, up to its end, its last line or the next separator, and what follows.
+fn printed_at_start<'a>(text: &'a str, separator: &str) -> Option<(&'static str, Json, Option<&'a str>)> {
+    if !text.starts_with(['{', '[']) {
+        return None;
+    }
+    let split = if separator == "\n" { text.rsplit_once(separator) } else { text.split_once(separator) };
+    let parts = [Some((text, None)), split.map(|(start, after)| (start, Some(after)))];
+    parts.into_iter().flatten().find_map(|(start, after)| printed_json(start).map(|(name, json)| (name, json, after)))
 }

@@ -1,5 +1,5 @@
 //! Reads the lines that [`super::compact`] shortened.
-use super::compact::{LITERAL, Layout, SAME, TEXT, WHOLE, WINDOW_BYTES};
+use super::compact::{JOIN, LITERAL, Layout, REFERENCE, WHOLE, WINDOW_BYTES};
 use serde_json::{Map, Value as Json};
 use std::collections::{HashMap, VecDeque};
 
@@ -63,18 +63,7 @@ impl Expander {
         let Some([Part::Map(entries), ..]) = self.lines.get(&seq).map(|parts| &parts[..]) else {
             return Err(ExpandError::Invalid);
         };
-        let mut expansion = Expansion { lines: &self.lines, bytes: 0, in_value: false };
-        let mut event = Map::new();
-        for (key, part) in entries {
-            expansion.in_value = ["value", "vars", "environment", "names"].contains(&key.as_str());
-            let content = match (expansion.part(seq, *part, 0), key.as_str()) {
-                (Err(ExpandError::Missing(_)), "results" | "unmet" | "evidence") => continue,
-                (Err(e @ ExpandError::Missing(_)), "summary" | "reason" | "error") => Json::String(format!("({e})")),
-                (content, _) => content?,
-            };
-            event.insert(key.clone(), content);
-        }
-        Ok(Json::Object(event))
+        Expansion { lines: &self.lines, bytes: 0, in_value: false }.event(seq, entries)
     }
 }
 
@@ -100,6 +89,26 @@ struct Expansion<'a> {
 }
 
 impl Expansion<'_> {
+    /// An event, or the attempt in one.
+    fn event(&mut self, line: u64, entries: &[(String, u32)]) -> Result<Json, ExpandError> {
+        let lines = self.lines;
+        let mut event = Map::new();
+        for (key, part) in entries {
+            self.in_value = ["value", "timed", "vars", "environment", "names"].contains(&key.as_str());
+            let content = match (lines.get(&line).and_then(|parts| parts.get(*part as usize)), key.as_str()) {
+                (Some(Part::Map(attempt)), "last") => self.event(line, attempt),
+                _ => self.part(line, *part, 0),
+            };
+            let content = match (content, key.as_str()) {
+                (Err(ExpandError::Missing(_)), "results" | "unmet" | "evidence") => continue,
+                (Err(e @ ExpandError::Missing(_)), "summary" | "reason" | "error") => Json::String(format!("({e})")),
+                (content, _) => content?,
+            };
+            event.insert(key.clone(), content);
+        }
+        Ok(Json::Object(event))
+    }
+
     fn part(&mut self, line: u64, number: u32, depth: usize) -> Result<Json, ExpandError> {
         self.bytes += PART_BYTES;
         if depth > MAX_DEPTH || self.bytes > MAX_EVENT_BYTES {
@@ -107,35 +116,61 @@ impl Expansion<'_> {
         }
         let parts = self.lines.get(&line).ok_or(ExpandError::Missing(line))?;
         let part = |number: u32| parts.get(number as usize).ok_or(ExpandError::Invalid);
-        let text = |number: u32| match part(number)? {
-            Part::Scalar(Json::String(text)) => Ok(text),
-            _ => Err(ExpandError::Invalid),
-        };
         match part(number)? {
-            Part::Scalar(scalar) => {
-                self.bytes += scalar.as_str().map_or(0, str::len);
-                Ok(scalar.clone())
-            }
+            Part::Scalar(Json::String(text)) => match text.strip_prefix(REFERENCE) {
+                Some(place) if !place.starts_with(REFERENCE) => self.reference(place, depth),
+                escaped => Ok(Json::String(self.counted(escaped.unwrap_or(text)))),
+            },
+            Part::Scalar(scalar) => Ok(scalar.clone()),
             Part::List(items) => items.iter().map(|item| self.part(line, *item, depth + 1)).collect(),
             Part::Map(entries) => match &entries[..] {
-                [(key, content)] if key == SAME => self.same(text(*content)?, depth),
-                [(key, content)] if key == TEXT => {
-                    let Part::List(content) = part(*content)? else { return Err(ExpandError::Invalid) };
-                    let &[beginning, layout, json] = &content[..] else { return Err(ExpandError::Invalid) };
-                    let layout = Layout::named(text(layout)?).ok_or(ExpandError::Invalid)?;
-                    let beginning = text(beginning)?;
-                    let json = self.part(line, json, depth + 1)?;
-                    let printed = layout.print(&json).ok_or(ExpandError::Invalid)?;
-                    self.bytes += beginning.len() + printed.len();
-                    Ok(Json::String(format!("{beginning}{printed}")))
+                [(key, content)] if key == JOIN => {
+                    let Part::List(pieces) = part(*content)? else { return Err(ExpandError::Invalid) };
+                    self.whole_text(|this| this.joined(line, pieces, depth + 1))
                 }
                 [(key, content)] if key == LITERAL => match part(*content)? {
                     Part::Map(entries) => self.map(line, entries, depth),
                     _ => Err(ExpandError::Invalid),
                 },
+                [(key, content)] if let Some(layout) = Layout::named(key) => self.whole_text(|this| {
+                    let json = this.part(line, *content, depth + 1)?;
+                    layout.print(&json).ok_or(ExpandError::Invalid)
+                }),
                 entries => self.map(line, entries, depth),
             },
         }
+    }
+
+    /// A string of several parts. In a value it is unset if one of them is missing.
+    fn whole_text(&mut self, text: impl FnOnce(&mut Self) -> Result<String, ExpandError>) -> Result<Json, ExpandError> {
+        let in_value = std::mem::replace(&mut self.in_value, false);
+        let text = text(self);
+        self.in_value = in_value;
+        let text = text.map(|text| Json::String(self.counted(&text)));
+        self.or_unset(text)
+    }
+
+    fn joined(&mut self, line: u64, pieces: &[u32], depth: usize) -> Result<String, ExpandError> {
+        let mut texts = vec![];
+        for piece in pieces {
+            let Json::String(text) = self.part(line, *piece, depth)? else { return Err(ExpandError::Invalid) };
+            texts.push(text);
+        }
+        let Some((separator, pieces)) = texts.split_first() else { return Err(ExpandError::Invalid) };
+        self.bytes = self.bytes.saturating_add(separator.len().saturating_mul(pieces.len()));
+        if self.bytes > MAX_EVENT_BYTES { Err(ExpandError::TooLarge) } else { Ok(pieces.join(separator)) }
+    }
+
+    fn or_unset(&self, part: Result<Json, ExpandError>) -> Result<Json, ExpandError> {
+        match part {
+            Err(e @ ExpandError::Missing(_)) if self.in_value => Ok(serde_json::json!({ "$unset": e.to_string() })),
+            part => part,
+        }
+    }
+
+    fn counted(&mut self, text: &str) -> String {
+        self.bytes = self.bytes.saturating_add(text.len());
+        text.into()
     }
 
     fn map(&mut self, line: u64, entries: &[(String, u32)], depth: usize) -> Result<Json, ExpandError> {
@@ -146,14 +181,19 @@ impl Expansion<'_> {
         Ok(Json::Object(entries.iter().map(entry).collect::<Result<_, _>>()?))
     }
 
-    fn same(&mut self, place: &str, depth: usize) -> Result<Json, ExpandError> {
+    /// The part at a place such as `12.7`, or that string and what follows in `12.7/use/0`.
+    fn reference(&mut self, place: &str, depth: usize) -> Result<Json, ExpandError> {
+        let (place, after) = place.split_at(place.find('/').unwrap_or(place.len()));
         let (line, number) = place.split_once('.').ok_or(ExpandError::Invalid)?;
         let number = number.parse().map_err(|_| ExpandError::Invalid)?;
         let line = line.parse().map_err(|_| ExpandError::Invalid)?;
-        match self.part(line, number, depth + 1) {
-            Err(e @ ExpandError::Missing(_)) if self.in_value => Ok(serde_json::json!({ "$unset": e.to_string() })),
-            part => part,
-        }
+        let part = match (self.part(line, number, depth + 1), after) {
+            (part, "") => part,
+            (Ok(Json::String(text)), after) => Ok(Json::String(self.counted(&format!("{text}{after}")))),
+            (Ok(_), _) => Err(ExpandError::Invalid),
+            (missing, _) => missing,
+        };
+        self.or_unset(part)
     }
 }
 

@@ -2,6 +2,7 @@
 use super::{
     compact::{Compactor, WHOLE},
     expand::Expander,
+    times,
 };
 use crate::event::{Event, EventKind, EventSink, SinkError};
 use std::{
@@ -46,7 +47,9 @@ impl JsonLines {
             line.insert_str(1, &format!("\"{WHOLE}\":true,"));
             return Ok(line);
         }
-        self.compactor.line(event.seq, &serde_json::to_value(event)?, stands_alone(event))
+        let mut json = serde_json::to_value(event)?;
+        times::shorten(&mut json);
+        self.compactor.line(event.seq, &json, stands_alone(event))
     }
 
     /// How many bytes were appended, also after this value has moved.
@@ -57,7 +60,8 @@ impl JsonLines {
 
 /// Whether the event has a value of very many parts: to take it apart would take several times its memory.
 fn is_large(event: &Event) -> bool {
-    matches!(&event.kind, EventKind::Observed { value: Some(value), .. } if value.count() > MAX_PARTS)
+    let value = event.kind.attempt().and_then(|attempt| attempt.value.as_ref());
+    value.is_some_and(|value| value.count() > MAX_PARTS)
 }
 
 /// Ends the last line if it is a complete event without line end; removes it if it is incomplete.
@@ -92,10 +96,7 @@ fn repair_last_line(file: &mut File) -> io::Result<()> {
 
 /// Whether the line refers to no other: verdicts, and what is needed to undo, must not depend on a line that is damaged.
 fn stands_alone(event: &Event) -> bool {
-    !matches!(
-        event.kind,
-        EventKind::ActionStarted { .. } | EventKind::Observed { .. } | EventKind::ActionFinished { .. }
-    )
+    !matches!(event.kind, EventKind::ActionStarted { .. } | EventKind::Observed(_) | EventKind::ActionFinished { .. })
 }
 
 fn not_written(e: io::Error) -> SinkError {
@@ -185,7 +186,8 @@ pub fn for_each(path: &Path, mut f: impl FnMut(Event)) -> Result<Vec<usize>, Rea
 
 fn event(line: &[u8], expander: &mut Expander) -> Result<Event, String> {
     let json = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-    let expanded = expander.event(json, line.len()).map_err(|e| e.to_string())?;
+    let mut expanded = expander.event(json, line.len()).map_err(|e| e.to_string())?;
+    times::restore(&mut expanded);
     serde_json::from_value(expanded).map_err(|e| e.to_string())
 }
 
@@ -221,15 +223,9 @@ mod tests {
             ("body".to_string(), Value::from(serde_json::json!({ "$same": "1.2" }))),
             ("n".into(), numbers),
         ]);
-        let observed = samples::passing().events.into_iter().find_map(|event| match event.kind {
-            EventKind::Observed { attempt, at, took, error, error_kind, unmet, evidence, .. } => {
-                let value = Some(marker.clone());
-                let kind = EventKind::Observed { attempt, at, took, value, error, error_kind, unmet, evidence };
-                Some(Event { kind, ..event })
-            }
-            _ => None,
-        });
-        let events = [observed.clone().unwrap(), observed.unwrap()];
+        let mut observed = samples::passing().events.into_iter().find(|event| event.kind.attempt().is_some()).unwrap();
+        observed.kind.attempt_mut().unwrap().value = Some(marker);
+        let events = [observed.clone(), observed];
         write(&path, &events);
         assert_eq!(fs::read_to_string(&path).unwrap().matches(r#"{"$whole":true,"seq""#).count(), 2);
         assert_eq!(format!("{:?}", read(&path).unwrap().events), format!("{events:?}"));

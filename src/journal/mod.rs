@@ -2,7 +2,7 @@
 //!
 //! | File | Content |
 //! |---|---|
-//! | `events.jsonl` | the events, one JSON object a line; a part that an earlier line has is a reference (`compact`) |
+//! | `events.jsonl` | the events, one JSON object a line; a part that an earlier line has is a reference (`compact`, `times`) |
 //! | `snapshot.json` | plan, included files, environment and arguments, as they were |
 //! | `lock` | who writes to the folder; locked while that process lives |
 //! | `result.json` | the verdict and what is left; missing while the run is unfinished |
@@ -11,6 +11,7 @@ mod expand;
 pub mod lines;
 pub mod lock;
 pub mod snapshot;
+mod times;
 
 use crate::file::write_private;
 use jiff::Timestamp;

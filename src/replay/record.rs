@@ -1,7 +1,7 @@
 //! The record of a run, read from the events of its journal.
 use crate::{
     address::Address,
-    event::{ErrorKind, Event, EventKind, RunStarted},
+    event::{ActionOutline, Attempt, ErrorKind, Event, EventKind, RunStarted},
     executor::{ActionError, Output, RunInfo},
     expr::AssertionResult,
     outcome::{Status, Verdict},
@@ -75,22 +75,16 @@ impl Record {
 
     fn add(&mut self, event: &Event) {
         let at = &event.address;
+        if let Some(attempt) = event.kind.attempt() {
+            let observation = RecordedObservation { result: recorded_result(attempt), seq: event.seq };
+            self.observations.entry(at.clone()).or_default().push(observation);
+        }
         match &event.kind {
             EventKind::NamesBound { vars, environment } => self.bound = Some((vars.clone(), environment.clone())),
-            EventKind::ActionStarted { summary, location } => {
-                let (summary, location) = (summary.clone(), location.clone());
+            EventKind::ActionStarted { action } => {
                 let (ended, outcome) = self.actions.remove(at).map_or((None, None), |a| (a.ended, a.outcome));
+                let ActionOutline { summary, location } = action.clone();
                 self.actions.insert(at.clone(), RecordedAction { summary, location, ended, outcome });
-            }
-            EventKind::Observed { at: began, took, value, error, error_kind, .. } => {
-                let result = match (value, error_kind) {
-                    (Some(value), _) => Ok(Output { value: value.clone(), at: *began, took: *took, cursor: None }),
-                    (None, kind) => {
-                        Err(action_error(kind.unwrap_or(ErrorKind::Invalid), error.clone().unwrap_or_default(), *took))
-                    }
-                };
-                let observation = RecordedObservation { result, seq: event.seq };
-                self.observations.entry(at.clone()).or_default().push(observation);
             }
             EventKind::ActionFinished { status, results, .. } => {
                 if let Some(action) = self.actions.get_mut(at) {
@@ -114,6 +108,14 @@ impl Record {
             "the journal does not say which names were bound before the cases (an older `tp-runner` wrote it): \
              they are taken from the plan, and assertions that read names of the environment cannot be replayed",
         )
+    }
+}
+
+fn recorded_result(attempt: &Attempt) -> Result<Output, ActionError> {
+    let Attempt { began, took, value, error, error_kind, .. } = attempt;
+    match (value, error_kind) {
+        (Some(value), _) => Ok(Output { value: value.clone(), at: *began, took: *took, cursor: None }),
+        (None, kind) => Err(action_error(kind.unwrap_or(ErrorKind::Invalid), error.clone().unwrap_or_default(), *took)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Replays give the recorded statuses and verdicts, and fail where an observation is changed.
 use crate::{
     engine::tests::harness::{Setting, TestRun, run, run_with},
-    event::{Event, EventKind},
+    event::Event,
     outcome::{Status, Verdict},
     value::Value,
 };
@@ -117,7 +117,7 @@ async fn a_changed_observation_fails_its_sentence() {
         let mut changed = 0;
         for e in &mut events {
             if e.address.as_str() == at
-                && let EventKind::Observed { value: Some(v), .. } = &mut e.kind
+                && let Some(v) = e.kind.attempt_mut().and_then(|attempt| attempt.value.as_mut())
             {
                 let mut map = v.as_map().unwrap().clone();
                 map.insert(change.into(), Value::Int(0));

@@ -2,6 +2,7 @@
 use super::{
     own_words::own_words,
     plan_order::PlanOrder,
+    response::response_text,
     retention::{
         MAX_ACTIONS, MAX_RESULTS, MAX_RESULTS_PASSED, PassedAssertions, RetainedActions, add_to_timeline, shorten,
         shorten_evidence, shorten_result,
@@ -12,7 +13,8 @@ use super::{
 use crate::{
     address::Address,
     event::{
-        AssertionResult, CaseOutline, Event, EventKind, EventSink, EvidenceKind, RunStarted, SentenceOutline, SinkError,
+        ActionOutline, AssertionResult, Attempt, CaseOutline, Event, EventKind, EventSink, EvidenceKind, RunStarted,
+        SentenceOutline, SinkError,
     },
     outcome::{Blame, Status, Verdict},
     source::Location,
@@ -111,17 +113,43 @@ impl RunningAction {
         RunningAction { started, first_attempt: None, output: None, entry }
     }
 
-    /// The entry. A timeline of one attempt is left out. The output is its response, unless one was noted.
+    fn observe(&mut self, attempt: &Attempt) {
+        let Attempt { began, value, error, unmet, evidence, .. } = attempt;
+        let first = *self.first_attempt.get_or_insert(*began);
+        self.output.clone_from(value);
+        let entry = &mut self.entry;
+        entry.attempts += 1;
+        let message = match error {
+            Some(error) => wording::one_line(error, wording::MAX_INLINE_CHARS),
+            None if unmet.is_empty() => "everything held".to_owned(),
+            None => wording::all_unmet(unmet),
+        };
+        add_to_timeline(&mut entry.timeline, between(first, *began), message);
+        entry.said = value.as_ref().and_then(own_words);
+        entry.results = unmet.iter().take(MAX_RESULTS).map(shorten_result).collect();
+        entry.evidence = evidence.iter().map(|e| shorten_evidence(e.kind, &e.text)).collect();
+    }
+
+    /// The entry. A timeline of one attempt is left out. What the executor did not note of the response comes from the output.
     fn into_entry(self, status: Status) -> ActionEntry {
         let mut entry = ActionEntry { status, ..self.entry };
         if entry.attempts <= 1 {
             entry.timeline.clear();
         }
-        let noted = |kind| entry.evidence.iter().any(|e| e.kind == kind);
         let on_failure = entry.address.is_in("on_failure");
-        let needs_output = !noted(EvidenceKind::Response) && (noted(EvidenceKind::Request) || on_failure);
-        if let Some(output) = self.output.filter(|_| needs_output && (!is_quiet(status) || on_failure)) {
-            entry.evidence.push(shorten_evidence(EvidenceKind::Response, &wording::output_text(&output)));
+        let Some(output) = self.output.filter(|_| !is_quiet(status) || on_failure) else { return entry };
+        let last = |kind| entry.evidence.iter().rposition(|e| e.kind == kind);
+        let (request, response) = (last(EvidenceKind::Request), last(EvidenceKind::Response));
+        let head = response.filter(|response| request < Some(*response)).map(|i| entry.evidence[i].text.clone());
+        match head {
+            Some(head) if head.lines().count() == 1 && output.get("headers").is_some() => {
+                entry.evidence.retain(|e| e.kind != EvidenceKind::Response || e.text != head);
+                entry.evidence.push(shorten_evidence(EvidenceKind::Response, &response_text(&output, &head)));
+            }
+            None if request.is_some() || on_failure => {
+                entry.evidence.push(shorten_evidence(EvidenceKind::Response, &response_text(&output, "")));
+            }
+            _ => {}
         }
         entry
     }
@@ -157,28 +185,15 @@ impl State {
                     s.started = true;
                 }
             }
-            EventKind::ActionStarted { summary, location } => {
+            EventKind::ActionStarted { action: ActionOutline { summary, location } } => {
                 let action = RunningAction::new(at, event.at, summary, Some(location.clone()));
                 self.running.insert(at.clone(), action);
             }
-            EventKind::Observed { at: time, value, error, unmet, evidence, .. } => {
-                let started = || RunningAction::new(at, event.at, "", None);
-                let action = self.running.entry(at.clone()).or_insert_with(started);
-                let first = *action.first_attempt.get_or_insert(*time);
-                action.output.clone_from(value);
-                let action = &mut action.entry;
-                action.attempts += 1;
-                let message = match error {
-                    Some(error) => wording::one_line(error, wording::MAX_INLINE_CHARS),
-                    None if unmet.is_empty() => "everything held".to_owned(),
-                    None => wording::all_unmet(unmet),
-                };
-                add_to_timeline(&mut action.timeline, between(first, *time), message);
-                action.said = value.as_ref().and_then(own_words);
-                action.results = unmet.iter().take(MAX_RESULTS).map(shorten_result).collect();
-                action.evidence = evidence.iter().map(|e| shorten_evidence(e.kind, &e.text)).collect();
-            }
-            EventKind::ActionFinished { status, results, reason, attempts, took } => {
+            EventKind::Observed(attempt) => self.running_action(event).observe(attempt),
+            EventKind::ActionFinished { status, results, reason, attempts, took, last } => {
+                if let Some(attempt) = last {
+                    self.running_action(event).observe(attempt);
+                }
                 let running = self.running.remove(at);
                 let entry = running.unwrap_or_else(|| RunningAction::new(at, event.at, "", None)).into_entry(*status);
                 let (attempts, reason) = (entry.attempts.max(*attempts), reason.as_deref().map(shorten));
@@ -227,6 +242,11 @@ impl State {
                 self.notes.extend(notes.iter().map(|n| shorten(n)));
             }
         }
+    }
+
+    fn running_action(&mut self, event: &Event) -> &mut RunningAction {
+        let started = || RunningAction::new(&event.address, event.at, "", None);
+        self.running.entry(event.address.clone()).or_insert_with(started)
     }
 
     fn start(&mut self, start: &RunStarted) {

@@ -3,6 +3,7 @@
 //!
 //! Events go into sinks ([`Console`](console::progress::Console), [`IndexBuilder`](index_builder::IndexBuilder)); reports are
 //! written from the [`RunIndex`](run_index::RunIndex).
+pub(crate) mod by_hand;
 pub mod console;
 pub mod gate;
 pub mod index_builder;
@@ -10,6 +11,7 @@ pub mod known_failures;
 pub mod markdown;
 mod own_words;
 mod plan_order;
+mod response;
 mod retention;
 pub mod run_index;
 #[cfg(test)]

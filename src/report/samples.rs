@@ -125,35 +125,34 @@ impl SampleRun {
     }
 
     pub fn start(&mut self, at: &str, summary: &str, line: usize) {
-        self.emit(at, EventKind::ActionStarted { summary: summary.into(), location: location(line) });
+        self.emit(
+            at,
+            EventKind::ActionStarted { action: ActionOutline { summary: summary.into(), location: location(line) } },
+        );
     }
 
-    pub fn attempt(&mut self, at: &str, attempt: u32, unmet: Vec<AssertionResult>, evidence: Vec<Evidence>) {
-        let observed = EventKind::Observed {
-            attempt,
-            at: self.now,
-            took: Duration::from_millis(12),
+    pub fn attempt(&mut self, at: &str, number: u32, unmet: Vec<AssertionResult>, evidence: Vec<Evidence>) {
+        let attempt = Attempt { unmet, evidence, ..self.new_attempt(number, 12) };
+        self.emit(at, EventKind::Observed(Box::new(attempt)));
+    }
+
+    pub fn fail_attempt(&mut self, at: &str, number: u32, error: &str) {
+        let (error, error_kind) = (Some(error.to_string()), Some(ErrorKind::Unreachable));
+        let attempt = Attempt { error, error_kind, ..self.new_attempt(number, 3) };
+        self.emit(at, EventKind::Observed(Box::new(attempt)));
+    }
+
+    fn new_attempt(&self, number: u32, took_ms: u64) -> Attempt {
+        Attempt {
+            number,
+            began: self.now,
+            took: Duration::from_millis(took_ms),
             value: None,
             error: None,
             error_kind: None,
-            unmet,
-            evidence,
-        };
-        self.emit(at, observed);
-    }
-
-    pub fn fail_attempt(&mut self, at: &str, attempt: u32, error: &str) {
-        let observed = EventKind::Observed {
-            attempt,
-            at: self.now,
-            took: Duration::from_millis(3),
-            value: None,
-            error: Some(error.into()),
-            error_kind: Some(ErrorKind::Unreachable),
             unmet: vec![],
             evidence: vec![],
-        };
-        self.emit(at, observed);
+        }
     }
 
     pub fn finish(
@@ -167,7 +166,14 @@ impl SampleRun {
     ) {
         let reason = reason.map(str::to_owned);
         let took = Duration::from_millis(ms);
-        self.emit(at, EventKind::ActionFinished { status, results, reason, attempts, took });
+        let last = match self.events.pop_if(|event| event.address.as_str() == at) {
+            Some(Event { kind: EventKind::Observed(attempt), .. }) => Some(attempt),
+            other => {
+                self.events.extend(other);
+                None
+            }
+        };
+        self.emit(at, EventKind::ActionFinished { status, results, reason, attempts, took, last });
     }
 
     /// Emits a sentence with one action that passes.

@@ -1,6 +1,6 @@
 //! Wording shared by all reports: durations, counts and assertion results, and sanitizing of foreign
 //! text. Each report escapes for its own format.
-use crate::{event::AssertionResult, outcome::Tier, secrets::before_token, value::Value};
+use crate::{event::AssertionResult, outcome::Tier, secrets::before_token};
 use std::time::Duration;
 
 /// Maximum number of characters of a foreign text within a line.
@@ -25,20 +25,6 @@ pub fn sanitize(text: &str) -> String {
         }
     }
     out
-}
-
-/// An action's output as evidence: log lines as text, anything else as JSON.
-pub fn output_text(value: &Value) -> String {
-    let lines = value.get("lines").map(|lines| if let Value::Partial(p) = lines { &p.value } else { lines });
-    match lines.and_then(Value::as_list) {
-        Some(lines) => lines.iter().filter_map(|l| l.get("text")?.as_str()).collect::<Vec<_>>().join("\n"),
-        None => {
-            let without_times =
-                |(k, v): (&String, &Value)| (!["at", "took"].contains(&k.as_str())).then(|| (k.clone(), v.clone()));
-            let fields = value.as_map().map(|m| Value::map(m.iter().filter_map(without_times)));
-            serde_json::to_string_pretty(fields.as_ref().unwrap_or(value)).unwrap_or_default()
-        }
-    }
 }
 
 /// Collapses white space to single blanks and cuts after `max` characters.

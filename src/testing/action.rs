@@ -6,6 +6,7 @@ use crate::{
     event::{Evidence, EvidenceKind},
     executor::{Action, ActionContext, ActionError, Body, Executor, Output, RunInfo, Target},
     expr::Scope,
+    report::by_hand::with_commands,
     secrets::Secrets,
     source::Source,
     value::Value,
@@ -133,7 +134,7 @@ impl Harness {
 
     /// All evidence of one kind so far.
     pub fn evidence(&self, kind: EvidenceKind) -> Vec<String> {
-        let evidence = self.evidence.lock();
+        let evidence = with_commands(&self.evidence.lock());
         evidence.iter().filter(|e| e.kind == kind).map(|e| e.text.clone()).collect()
     }
 

@@ -134,6 +134,8 @@ fn texts_of_the_product_are_no_commands_in_a_log() {
         assert!(!text.contains("##[") && !text.contains("##vso[") && !text.contains("\u{1b}[2J"), "{text}");
     }
     let recorded = fixture.path().join(".tp-runner/runs").join(fixture.run_id()).join("events.jsonl");
-    let recorded = std::fs::read_to_string(recorded).unwrap();
-    assert!(recorded.contains("\\n##[command]owned\\n##vso[task.complete]owned"), "stored as it is: {recorded}");
+    let recorded = tp_runner::journal::lines::read(&recorded).unwrap().events;
+    let outputs = recorded.iter().filter_map(|event| event.kind.attempt()?.value.as_ref()?.get("stdout")?.as_str());
+    let outputs: Vec<&str> = outputs.collect();
+    assert!(outputs[0].contains("::error::owned\n##[command]owned\n##vso[task.complete]owned"), "{outputs:?}");
 }

@@ -106,7 +106,7 @@ fn change(rng: &mut Rng, json: &mut Json, other: &Json) {
             }
         }
         value => {
-            *value = match rng.u8(..10) {
+            *value = match rng.u8(..14) {
                 0 => Json::Null,
                 1 => json!(-1),
                 2 => json!(u64::MAX),
@@ -116,6 +116,10 @@ fn change(rng: &mut Rng, json: &mut Json, other: &Json) {
                 6 => json!({"$duration": "P999999D"}),
                 7 => json!("x".repeat(rng.usize(..3000))),
                 8 => json!(1e300),
+                9 => json!(format!("^{}.{}", rng.u8(..60), rng.u8(..60))),
+                10 => json!(format!("^{}.{}/x", rng.u8(..60), rng.u8(..6))),
+                11 => json!({ "$join": ["\n", "a", format!("^{}.3", rng.u8(..60))] }),
+                12 => json!({ "$compact": format!("^{}.3", rng.u8(..60)) }),
                 _ => json!(pick(rng, SCALARS)),
             }
         }

@@ -279,10 +279,15 @@ pub fn eventually<T>(what: &str, within: Duration, mut f: impl FnMut() -> Option
     }
 }
 
-/// The events of a journal, as JSON. Empty if it is missing.
-pub fn events(journal: &Path) -> Vec<serde_json::Value> {
+/// The attempts of all actions in a journal, as JSON, each with the `address` of its action. Empty if the journal is missing.
+pub fn attempts(journal: &Path) -> Vec<serde_json::Value> {
     let read = tp_runner::journal::lines::read(journal).map(|journal| journal.events).unwrap_or_default();
-    read.iter().map(|event| serde_json::to_value(event).expect("JSON")).collect()
+    let attempt = |event: &tp_runner::event::Event| {
+        let mut json = serde_json::to_value(event.kind.attempt()?).expect("JSON");
+        json["address"] = event.address.as_str().into();
+        Some(json)
+    };
+    read.iter().filter_map(attempt).collect()
 }
 
 /// A file that another process appends to. Each byte is read once.

@@ -59,7 +59,7 @@ async fn an_effect_that_lasts_is_observed_once_more_without_waiting() {
 }
 
 fn is_observation(kind: &EventKind) -> bool {
-    matches!(kind, EventKind::Observed { .. })
+    kind.attempt().is_some()
 }
 
 #[tokio::test]

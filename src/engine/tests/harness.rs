@@ -13,7 +13,7 @@ use crate::{
         schedule::{Fault, Schedule},
         scopes::{base_scope, run_scope},
     },
-    event::{Event, EventKind, EventSink, Events, EvidenceKind, SinkError},
+    event::{Attempt, Event, EventKind, EventSink, Events, EvidenceKind, SinkError},
     executor::{
         Action, ActionContext, ActionError, Body, Executor, FaultSwitch, Output, Registry, RunInfo, Started, Target,
         TargetSpec,
@@ -526,13 +526,8 @@ impl TestRun {
         .unwrap_or_default()
     }
 
-    pub fn observations(&self, at: &str) -> Vec<&EventKind> {
-        self.events
-            .iter()
-            .filter(|e| e.address.as_str() == at)
-            .map(|e| &e.kind)
-            .filter(|k| matches!(k, EventKind::Observed { .. }))
-            .collect()
+    pub fn observations(&self, at: &str) -> Vec<&Attempt> {
+        self.events.iter().filter(|e| e.address.as_str() == at).filter_map(|e| e.kind.attempt()).collect()
     }
 
     /// Address, status and reason of each undo, in order.

@@ -1,9 +1,6 @@
 //! Assertions: patterns, checks, `eventually`, `always`, `give_up_if`, `at` and `took`; without assertions nothing passes.
 use super::harness::{Setting, compiled, run, run_clocked, run_with};
-use crate::{
-    event::EventKind,
-    outcome::{Status, Verdict},
-};
+use crate::outcome::{Status, Verdict};
 
 #[tokio::test]
 async fn reports_every_field_that_differs() {
@@ -88,17 +85,7 @@ async fn eventually_retries_until_it_holds_and_binds_the_last_output() {
     .await;
     assert_eq!(result.verdict("A"), Verdict::Passed);
     let looks = result.observations("A/steps/1/do/0");
-    let unmet: Vec<_> =
-        looks
-            .iter()
-            .map(|k| {
-                if let EventKind::Observed { unmet, error, .. } = k {
-                    (unmet.len(), error.is_some())
-                } else {
-                    (9, false)
-                }
-            })
-            .collect();
+    let unmet: Vec<_> = looks.iter().map(|attempt| (attempt.unmet.len(), attempt.error.is_some())).collect();
     assert_eq!(unmet, [(1, false), (0, true), (1, false), (0, false)]);
 }
 

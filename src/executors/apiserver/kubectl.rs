@@ -1,5 +1,5 @@
 //! Builds the kubectl command that reproduces a request. Pure.
-use crate::executor::shell_word;
+use crate::shell::shell_word;
 use serde_json::Value as Json;
 
 /// The command line, each argument quoted for a shell where necessary.

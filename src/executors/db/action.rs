@@ -22,9 +22,6 @@ use std::path::Path;
 
 pub(super) const FIELDS: &[&str] = &["rows", "affected"];
 
-/// Evidence is cut at this size, so further rows are not formatted.
-const MAX_RESPONSE_BYTES: usize = 64 << 10;
-
 #[async_trait]
 impl Action for DbAction {
     fn fields(&self) -> &'static [&'static str] {
@@ -63,7 +60,6 @@ impl Action for DbAction {
             cx.note(EvidenceKind::Note, note);
         }
         let affected = i64::try_from(result_set.affected).unwrap_or(i64::MAX);
-        cx.note(EvidenceKind::Response, response_text(&result_set.rows, affected));
         let rows = result_set.into_rows(db.limit);
         if let Value::Partial(partial) = &rows {
             cx.note(EvidenceKind::Note, &*partial.reason);
@@ -99,16 +95,4 @@ async fn read_script(cx: &ActionContext<'_>, db: &Database, path: &Path) -> Resu
     cx.note(EvidenceKind::Request, format!("-- {}\n{text}", path.display()));
     cx.note(EvidenceKind::Reproduce, db.server.client_command(ClientInput::File(&path.to_string_lossy())));
     Ok(BoundOperation { sql: BoundSql::Script(text), transaction: Transaction::Committed })
-}
-
-fn response_text(rows: &[Value], affected: i64) -> String {
-    let mut out = format!("{} row{}, {affected} affected", rows.len(), if rows.len() == 1 { "" } else { "s" });
-    for row in rows {
-        if out.len() > MAX_RESPONSE_BYTES {
-            break;
-        }
-        out.push('\n');
-        out.push_str(&row.to_string());
-    }
-    out
 }

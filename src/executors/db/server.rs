@@ -1,7 +1,7 @@
 //! The traits that PostgreSQL, MySQL and SQLite implement, for everything that differs between them. Used by `execute`
 //! and `probe`.
 use super::{bound_statement::BoundStatement, cell::Cell, connect_error::ServerAddress, scan::Dialect};
-use crate::{executor::shell_word, value::Value};
+use crate::{shell::shell_word, value::Value};
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
 use sqlx::{Either, error::BoxDynError};

@@ -2,8 +2,9 @@
 //! killed.
 use crate::{
     event::EvidenceKind,
-    executor::{ActionContext, ActionError, Output, Started, limits::size, shell_word},
+    executor::{ActionContext, ActionError, Output, Started, limits::size},
     executors::{child_environment, process_group::ProcessGroup, processing::process, received_secrets},
+    shell::shell_word,
     value::Value,
 };
 use std::{

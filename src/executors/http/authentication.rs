@@ -76,7 +76,8 @@ impl<'a> Exchange<'a> {
             certificate: identity.and_then(|identity| identity.certificate.as_ref()),
             digest_user: identity.and_then(|identity| identity.digest_user(cx)),
         };
-        cx.note(EvidenceKind::Reproduce, curl::command(request, &endpoint.connection, &client_auth, options));
+        let (kind, command) = curl::evidence(request, &endpoint.connection, &client_auth, options);
+        cx.note(kind, command);
         let own_client = || identity.map_or(&endpoint.client, |identity| identity.client(endpoint));
         let client = http1_client.as_ref().unwrap_or_else(own_client);
         let timed = exchange::send(cx, endpoint, client, request).await?;

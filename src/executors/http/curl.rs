@@ -6,7 +6,7 @@ use super::{
     response_options::ResponseOptions,
     tls::ClientCertificate,
 };
-use crate::executor::shell_word;
+use crate::{event::EvidenceKind, shell::shell_word};
 use reqwest::{Method, Url, header::AUTHORIZATION};
 use std::path::Path;
 
@@ -39,14 +39,14 @@ impl CommandLine {
     }
 }
 
-pub(super) fn command(
+/// The command, or only its options if the evidence of the request has the rest.
+pub(super) fn evidence(
     request: &PreparedRequest,
     connection: &Connection,
     auth: &ClientAuth<'_>,
     options: &ResponseOptions,
-) -> String {
+) -> (EvidenceKind, String) {
     let mut line = CommandLine(String::with_capacity(128));
-    line.0.push_str("curl -sS -i");
     add_method(&mut line, request);
     add_connection(&mut line, request, connection, auth);
     if options.follows_redirects() {
@@ -63,6 +63,10 @@ pub(super) fn command(
     if url.contains(['[', ']', '{', '}']) {
         line.flag("--globoff");
     }
+    if auth.digest_user.is_none() && is_complete(request) {
+        return (EvidenceKind::Curl, line.0);
+    }
+    line.0.insert_str(0, "curl -sS -i");
     line.0.push(' ');
     line.0.push_str(&shell_word(url));
     if let Some(user) = &auth.digest_user {
@@ -76,7 +80,17 @@ pub(super) fn command(
         line.option("-H", &if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") });
     }
     add_body(&mut line, &request.body);
-    line.0
+    (EvidenceKind::Reproduce, line.0)
+}
+
+/// Whether the evidence of a request has all that the command needs.
+fn is_complete(request: &PreparedRequest) -> bool {
+    let body = match &request.body {
+        RequestBody::Empty => true,
+        RequestBody::Text(text) => text.len() <= MAX_INLINE_BODY_BYTES && !text.contains('\0'),
+        RequestBody::File { .. } | RequestBody::Multipart(_) => false,
+    };
+    body && request.headers.values().all(|value| std::str::from_utf8(value.as_bytes()).is_ok_and(|v| !v.contains('\n')))
 }
 
 fn add_method(line: &mut CommandLine, request: &PreparedRequest) {

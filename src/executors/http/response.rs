@@ -234,10 +234,15 @@ fn expires(header: &str) -> Option<Value> {
     attributes.into_iter().find(|(k, _)| k.trim().eq_ignore_ascii_case("expires")).map(|(_, v)| Value::text(v.trim()))
 }
 
+/// `HTTP/1.1 200 OK`
+pub(super) fn status_line(r: &Response) -> String {
+    format!("{:?} {}", r.version(), r.status())
+}
+
 /// Status line and headers, for evidence.
 pub(super) fn head_text(r: &Response) -> String {
-    let mut out = String::with_capacity(512);
-    let _ = writeln!(out, "{:?} {}", r.version(), r.status());
+    let mut out = status_line(r);
+    out.push('\n');
     write_headers(r.headers(), &mut out);
     out
 }

@@ -80,12 +80,10 @@ async fn send_and_follow(
 
 /// Reads the body, as far as it arrives.
 async fn read_output(cx: &ActionContext<'_>, mut timed: TimedResponse, options: &ResponseOptions, raw: bool) -> Map {
-    let mut evidence = response::head_text(&timed.response);
+    // the report shows headers and body from the output
+    cx.note(EvidenceKind::Response, response::status_line(&timed.response));
     let body = ReadBody::read(cx, &mut timed.response, options.body_limit, raw).await;
     let timing = Timing { first_byte: timed.first_byte, total: timed.sent_at.elapsed() };
-    evidence.push('\n');
-    evidence.push_str(&body.text);
-    cx.note(EvidenceKind::Response, evidence);
     if let Some(missing) = &body.missing {
         cx.note(EvidenceKind::Note, missing.reason());
     }

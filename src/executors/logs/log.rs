@@ -9,8 +9,9 @@ use super::{
     types::{Cursor, LogLines, cut, empty},
 };
 use crate::{
-    executor::{ActionError, limits::line_bytes, shell_word},
+    executor::{ActionError, limits::line_bytes},
     executors::processing::off_thread,
+    shell::shell_word,
 };
 use jiff::Timestamp;
 use parking_lot::Mutex;

@@ -2,8 +2,9 @@
 use super::{filter::DeliveryFilter, inbox::Inbox, replies::Replies};
 use crate::{
     event::EvidenceKind,
-    executor::{Action, ActionContext, ActionError, Body, Output, Started, shell_word},
+    executor::{Action, ActionContext, ActionError, Body, Output, Started},
     expr::Template,
+    shell::shell_word,
     value::Value,
 };
 use async_trait::async_trait;

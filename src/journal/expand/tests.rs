@@ -28,9 +28,9 @@ fn a_part_that_an_earlier_line_has_is_written_once() {
     let second = json!({ "seq": 2, "value": { "items": [session("one"), session("two"), session("three")] } });
     let events = [first.clone(), second, json!({ "seq": 3, "value": first["value"] })];
     let lines = lines(&events);
-    assert_eq!(lines[2], r#"{"seq":3,"value":{"$same":"1.2"}}"#);
+    assert_eq!(lines[2], r#"{"seq":3,"value":"^1.2"}"#);
     // the specification of the third session is that of the first
-    assert_eq!(lines[1].matches("$same").count(), 3, "{}", lines[1]);
+    assert_eq!(lines[1].matches("\"^1.").count(), 3, "{}", lines[1]);
     assert_eq!(lines.concat().matches("a template").count(), 1, "{lines:?}");
     assert_eq!(read_all(&lines), events);
 }
@@ -47,20 +47,43 @@ fn json_in_a_string_is_written_as_parts() {
         json!({ "seq": 4, "text": format!("{pretty} "), "other": compact.replace(':', ": ") }),
     ];
     let lines = lines(&events);
-    assert!(lines[1].starts_with(r#"{"seq":2,"text":{"$text":["","compact",{"$same":"1.2"}]},"#), "{}", lines[1]);
-    assert_eq!(lines[2], r#"{"seq":3,"text":{"$text":["201\n","pretty",{"$same":"1.2"}]}}"#);
-    assert!(!lines[3].contains("$text"), "{}", lines[3]);
+    assert!(
+        lines[1].starts_with(r#"{"seq":2,"text":{"$compact":"^1.2"},"other":{"$join":["\n","HTTP/1.1 200 OK","#),
+        "{}",
+        lines[1]
+    );
+    assert!(lines[1].ends_with(r#","",{"$compact":"^1.2"}]}}"#), "{}", lines[1]);
+    assert_eq!(lines[2], r#"{"seq":3,"text":{"$join":["\n","201",{"$pretty":"^1.2"}]}}"#);
+    assert!(!lines[3].contains("$compact") && !lines[3].contains("$pretty"), "{}", lines[3]);
+    assert_eq!(read_all(&lines), events);
+}
+
+#[test]
+fn a_path_after_a_known_one_is_written_shortly() {
+    let event = |seq: u64, address: &str| json!({ "seq": seq, "address": address, "event": "action-started" });
+    let events = [
+        event(1, "TC-1/steps/1/do/0"),
+        event(2, "TC-1/steps/1/do/0/use/3#1"),
+        event(3, "TC-1/steps/1/do/0/use/3#1/do/5"),
+        event(4, "TC-1/steps/2/do/0"),
+    ];
+    let lines = lines(&events);
+    assert_eq!(lines[1], r#"{"seq":2,"address":"^1.2/use/3#1","event":"action-started"}"#);
+    assert_eq!(lines[2], r#"{"seq":3,"address":"^2.2/do/5","event":"action-started"}"#);
+    assert!(lines[3].contains("TC-1/steps/2/do/0"), "{}", lines[3]);
     assert_eq!(read_all(&lines), events);
 }
 
 #[test]
 fn observed_data_is_never_read_as_a_reference() {
     let imitations = json!([
-        { "$same": "1.2" },
-        { "$same": "a text of more than thirty-two bytes" },
-        { "$text": ["", "compact", {}] },
-        { "$literal": { "$literal": { "$same": "1.0" } } },
-        { "$same": "1.2", "other": 1 },
+        "^1.2",
+        "^a text of more than thirty-two bytes",
+        "^^",
+        { "$join": ["\n", "a", "b"] },
+        { "$compact": {} },
+        { "$literal": { "$literal": { "$pretty": "^1.0" } } },
+        { "$join": "^1.2", "other": 1 },
     ]);
     let text = serde_json::to_string_pretty(&imitations).unwrap();
     let event = |seq| json!({ "seq": seq, "value": imitations, "text": text });
@@ -79,19 +102,27 @@ fn a_damaged_line_makes_what_refers_to_it_unset() {
     let why = "it refers to event 1, whose line in the journal is damaged or missing";
     let expected = json!({ "seq": 2, "value": { "$unset": why }, "summary": format!("({why})") });
     assert_eq!(read(&mut expander, second), Ok(expected));
-    let addressed = r#"{"seq":3,"address":{"$same":"1.5"}}"#;
+    let addressed = r#"{"seq":3,"address":"^1.5"}"#;
     assert_eq!(read(&mut expander, addressed), Err(ExpandError::Missing(1)), "it belongs nowhere");
+    for text in [r#"{"$compact":["^1.2"]}"#, r#"{"$join":["\n","a","^1.2"]}"#] {
+        let line =
+            format!(r#"{{"seq":4,"last":{{"took":1,"value":{{"text":{text}}},"evidence":[{text}],"error":{text}}}}}"#);
+        let expected = json!({ "seq": 4, "last": { "took": 1, "value": { "text": { "$unset": why } }, "error": format!("({why})") } });
+        assert_eq!(read(&mut expander, &line), Ok(expected));
+    }
 }
 
 #[test]
 fn forged_references_are_refused() {
     for (line, error) in [
-        (r#"{"seq":1,"value":{"$same":"1.0"}}"#, ExpandError::TooLarge),
-        (r#"{"seq":1,"text":{"$same":"1.99"}}"#, ExpandError::Invalid),
-        (r#"{"seq":1,"text":{"$same":"1"}}"#, ExpandError::Invalid),
-        (r#"{"seq":1,"text":{"$same":7}}"#, ExpandError::Invalid),
-        (r#"{"seq":1,"text":{"$text":["","wide",1]}}"#, ExpandError::Invalid),
-        (r#"{"seq":1,"text":{"$text":[1]}}"#, ExpandError::Invalid),
+        (r#"{"seq":1,"value":"^1.0"}"#, ExpandError::TooLarge),
+        (r#"{"seq":1,"text":"^1.99"}"#, ExpandError::Invalid),
+        (r#"{"seq":1,"text":"^1"}"#, ExpandError::Invalid),
+        (r#"{"seq":1,"text":"^"}"#, ExpandError::Invalid),
+        (r#"{"seq":1,"text":"^1.1/x"}"#, ExpandError::Invalid),
+        (r#"{"seq":1,"text":{"$join":[]}}"#, ExpandError::Invalid),
+        (r#"{"seq":1,"text":{"$join":["",1]}}"#, ExpandError::Invalid),
+        (r#"{"seq":1,"text":{"$join":1}}"#, ExpandError::Invalid),
         (r#"{"seq":1,"text":{"$literal":1}}"#, ExpandError::Invalid),
         (r#"{"text":1}"#, ExpandError::Invalid),
         ("[]", ExpandError::Invalid),
@@ -104,7 +135,7 @@ fn forged_references_are_refused() {
     let mut last = Ok(Json::Null);
     for seq in 1..64 {
         let before = seq - 1;
-        let line = format!(r#"{{"seq":{seq},"value":[{{"$same":"{before}.2"}},{{"$same":"{before}.2"}}]}}"#);
+        let line = format!(r#"{{"seq":{seq},"value":["^{before}.2","^{before}.2"]}}"#);
         last = read(&mut expander, &line);
         if last.is_err() {
             break;
@@ -123,7 +154,7 @@ fn references_reach_back_over_a_limited_number_of_bytes() {
         .chain([json!({ "seq": 21, "value": part["value"] })])
         .collect();
     let lines = lines(&events);
-    assert!(!lines[20].contains("$same"), "{}", lines[20]);
+    assert!(!lines[20].contains("\"^"), "{}", lines[20]);
     assert_eq!(read_all(&lines), events);
 }
 
@@ -136,8 +167,14 @@ fn any_json() -> impl Strategy<Value = Json> {
         "1.2",
         "compact",
         "200\n[1,\n2]",
+        "^1.2",
+        "/apis/stream.space/v1",
+        "/apis/stream.space/v1/sessions/a",
+        "POST /sessions\ncontent-type: application/json\n\n{\"a\":1}",
+        "curl -X POST -H 'content-type: application/json' --data-raw '{\"a\":1}'",
+        "create -f - <<'EOF'\n{\n  \"a\": 1\n}\nEOF and more than thirty-two bytes",
     ]);
-    let key = prop::sample::select(vec!["a", "b", "items", "$same", "$text", "$literal", "$map"]);
+    let key = prop::sample::select(vec!["a", "b", "items", "event", "$join", "$compact", "$literal", "$map"]);
     let leaf = prop_oneof![
         Just(Json::Null),
         any::<bool>().prop_map(Json::from),

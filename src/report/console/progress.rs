@@ -155,8 +155,8 @@ impl EventSink for Console {
                     self.show_sentence(id, &text);
                 }
             }
-            EventKind::ActionStarted { summary, .. } if self.detail == Detail::Actions => {
-                self.actions.insert(at.to_owned(), one_line(summary, 100));
+            EventKind::ActionStarted { action } if self.detail == Detail::Actions => {
+                self.actions.insert(at.to_owned(), one_line(&action.summary, 100));
             }
             EventKind::ActionFinished { status, reason, attempts, took, .. } if self.detail == Detail::Actions => {
                 let summary = self.actions.remove(at).unwrap_or_default();

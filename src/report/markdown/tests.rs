@@ -1,6 +1,6 @@
 //! Content of the Markdown report, and its resistance to hostile text.
 use crate::{
-    event::{AssertionResult, Event, EventKind, Evidence, EvidenceKind, Part},
+    event::{ActionOutline, AssertionResult, Event, EventKind, EvidenceKind, Part},
     outcome::{Blame, Status, Tier, Verdict},
     report::{
         gate::{RunVerdict, gate},
@@ -349,6 +349,11 @@ fn replace_texts(event: &mut Event, text: &str) {
             f.operands = vec![(text.to_owned(), text.to_owned())];
         }
     };
+    if let Some(attempt) = event.kind.attempt_mut() {
+        maybe(&mut attempt.error);
+        results(&mut attempt.unmet);
+        attempt.evidence.iter_mut().for_each(|e| into(&mut e.text));
+    }
     match &mut event.kind {
         EventKind::RunStarted(r) => {
             [&mut r.run, &mut r.selection, &mut r.plan.title, &mut r.plan.file].into_iter().for_each(into);
@@ -376,15 +381,12 @@ fn replace_texts(event: &mut Event, text: &str) {
                 }
             }
         }
-        EventKind::ActionStarted { summary, location } | EventKind::UndoPlanned { summary, location, .. } => {
+        EventKind::ActionStarted { action: ActionOutline { summary, location } }
+        | EventKind::UndoPlanned { summary, location, .. } => {
             into(summary);
             into(&mut location.file);
         }
-        EventKind::Observed { error, unmet, evidence, .. } => {
-            maybe(error);
-            results(unmet);
-            evidence.iter_mut().for_each(|e: &mut Evidence| into(&mut e.text));
-        }
+        EventKind::Observed(_) => {}
         EventKind::ActionFinished { results: fs, reason, .. } => {
             results(fs);
             maybe(reason);
@@ -460,8 +462,10 @@ fn journal_may_end_after_any_event() {
 #[test]
 fn incomplete_run_is_interrupted_and_lists_pending_undo() {
     let run = small();
-    let observed = run.events.iter().rposition(|e| matches!(e.kind, EventKind::Observed { .. })).unwrap();
-    let index = IndexBuilder::build(&run.events[..=observed]);
+    let observed = run.events.iter().rposition(|e| e.kind.attempt().is_some()).unwrap();
+    let mut events = run.events[..=observed].to_vec();
+    events[observed].kind = EventKind::Observed(Box::new(events[observed].kind.attempt().unwrap().clone()));
+    let index = IndexBuilder::build(&events);
     assert_eq!(index.cases[0].verdict, Verdict::Passed);
     assert_eq!(index.cases[1].verdict, Verdict::Interrupted);
     let statuses: Vec<Status> = index.cases[1].sentences.iter().map(|s| s.status).collect();

@@ -12,7 +12,7 @@ use super::{
         bind_all, file_in_transaction, result_stream,
     },
 };
-use crate::{executor::shell_word, value::Value};
+use crate::{shell::shell_word, value::Value};
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
 use jiff::tz::TimeZone;

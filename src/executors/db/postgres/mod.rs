@@ -13,7 +13,7 @@ use super::{
         ClientInput, ErrorClass, Opened, ResultStream, Server, Session, SqlxResult, StatementError, result_stream,
     },
 };
-use crate::executor::shell_word;
+use crate::shell::shell_word;
 use async_trait::async_trait;
 use decode::{decode, has_binary_format};
 use encode::{EncodeError, Param};

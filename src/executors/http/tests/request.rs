@@ -291,12 +291,12 @@ async fn sent_on_a_reused_connection() {
 }
 
 #[tokio::test]
-async fn evidence_has_request_and_response() {
+async fn evidence_has_the_request_and_the_status_line() {
     let s = stage(&format!("{{ http: {}, headers: {{ X-A: b }} }}", echo().await)).await;
     echoed(&s, "{ request: POST /p, text: sent }").await;
     let (request, response) = (&s.evidence(EvidenceKind::Request)[0], &s.evidence(EvidenceKind::Response)[0]);
     assert!(request.contains("\nx-a: b\n") && request.ends_with("\n\nsent"), "{request}");
-    assert!(response.starts_with("HTTP/1.1 200 OK\n") && response.contains("\n\n{\"method\":\"POST\""), "{response}");
+    assert_eq!(response, "HTTP/1.1 200 OK", "the output has the rest");
 }
 
 #[tokio::test]

@@ -1,0 +1,40 @@
+//! The commands that repeat a request by hand.
+use crate::{
+    event::{Evidence, EvidenceKind},
+    shell::shell_word,
+};
+
+/// The evidence with the command lines for which it has only the options.
+pub fn with_commands(evidence: &[Evidence]) -> Vec<Evidence> {
+    let mut request = "";
+    let mut shown = vec![];
+    for e in evidence {
+        match e.kind {
+            EvidenceKind::Curl => {
+                shown.push(Evidence { kind: EvidenceKind::Reproduce, text: curl(&e.text, request) });
+                continue;
+            }
+            EvidenceKind::Request => request = &e.text,
+            _ => {}
+        }
+        shown.push(e.clone());
+    }
+    shown
+}
+
+/// The `curl` command for a request: a line with method and URL, headers, and the body after an empty line.
+fn curl(options: &str, request: &str) -> String {
+    let (head, body) = request.split_once("\n\n").map_or((request, None), |(head, body)| (head, Some(body)));
+    let mut lines = head.lines();
+    let url = lines.next().and_then(|line| line.split_once(' ')).map_or("", |(_, url)| url);
+    let mut command = format!("curl -sS -i{options} {}", shell_word(url));
+    for header in lines {
+        // for curl `Name:` removes a header, and `Name;` sends it empty
+        let header = header.strip_suffix(": ").map_or_else(|| header.to_string(), |name| format!("{name};"));
+        command += &format!(" -H {}", shell_word(&header));
+    }
+    if let Some(body) = body {
+        command += &format!(" --data-raw {}", shell_word(body));
+    }
+    command
+}
