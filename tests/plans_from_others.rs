@@ -182,24 +182,27 @@ fn refuses_hosts_that_are_no_target_also_of_redirects_and_placeholders() {
     let literal = format!("{{ http: {{ request: 'GET http://{other}/x' }}, expect: {{ status: 200 }} }}");
     let computed = "{ http: { request: 'GET ${url}/x' }, expect: { status: 200 } }".to_string();
     let redirected = "{ http: { request: GET /away, follow: true }, expect: { status: 200 } }".to_string();
-    let environment = |more: &str| {
-        format!("{more}    vars: {{ url: 'http://{other}' }}\n    targets: {{ api: {{ http: 'http://{target}' }} }}")
-    };
-    for (action, refused) in [(literal, 3), (computed, 3), (redirected, 3)] {
-        let head = if action.contains("${url}") { "vars: { url: http://nowhere }\n" } else { "" };
-        let without = |text: String| {
-            if head.is_empty() { text.replace(&format!("    vars: {{ url: 'http://{other}' }}\n"), "") } else { text }
-        };
+    let (of_plan, nowhere) = (format!("vars: {{ url: 'http://{other}' }}\n"), "vars: { url: http://nowhere }\n");
+    let of_environment = format!("    vars: {{ url: 'http://{other}' }}\n");
+    for (action, head, vars, refused) in [
+        (&literal, "", "", 3),
+        (&computed, &of_plan, "", 3),
+        (&redirected, "", "", 3),
+        // what the environment names is the user's choice
+        (&computed, nowhere, &of_environment, 0),
+        (&redirected, nowhere, &of_environment, 0),
+    ] {
+        let environment = |more: &str| format!("{more}{vars}    targets: {{ api: {{ http: 'http://{target}' }} }}");
         for (settings, more, code) in [
             ("", &[][..], refused),
             ("", &["--allow-host", &host], 0),
             ("", &["--allow-host", "127.0.0.1"], 0),
             ("", &["--allow-host", "127.0.0.1:1"], refused),
             ("    allow: { hosts: 127.0.0.1 }\n", &[], 0),
-            ("    protected: true\n    allow: { hosts: 127.0.0.1 }\n", &["--allow-host", &host], refused),
+            ("    protected: true\n    allow: { hosts: 127.0.0.1 }\n", &["--allow-host", &host], 3),
         ] {
             let before = requests.load(Ordering::SeqCst);
-            let place = Place::new(head, &action, &without(environment(settings)));
+            let place = Place::new(head, action, &environment(settings));
             let ran = place.run(&[&["run", "plans/T.yaml"], more].concat(), code);
             let sent = requests.load(Ordering::SeqCst) > before;
             assert_eq!(sent, code == 0, "{action} {settings}{more:?}: {}", ran.text());

@@ -15,6 +15,7 @@ use crate::{
     },
     secrets::FieldRule,
     source::{Source, Span},
+    value::Value,
     yaml::{Kind, Node, wrong_type},
 };
 use ::regex::Regex;
@@ -25,6 +26,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use url::Url;
 
 #[derive(Default)]
 pub struct Environments {
@@ -122,9 +124,27 @@ pub enum FaultSpec {
 }
 
 impl Environment {
-    /// What plans may use here. `root` is the project folder, if it is known, and `targets` are the addresses of the targets.
+    /// What plans may use here: also the hosts in the environment's values for variables of the plan. `root` is the project folder, if it is known, and `targets` are the addresses of the targets.
     pub fn rules(&self, root: Option<PathBuf>, targets: Vec<String>) -> AccessRules {
-        AccessRules::of_plans(self.allow.clone(), self.protected.then(|| self.name.clone()), root, targets)
+        let mut allowed = self.allow.clone();
+        let scope = self.variables.clone().unwrap_or_default();
+        let values = self.vars.iter().filter_map(|(_, tree)| tree.render(&scope).ok());
+        values.for_each(|value| hosts_of(&value, &mut allowed.hosts));
+        AccessRules::of_plans(allowed, self.protected.then(|| self.name.clone()), root, targets)
+    }
+}
+
+/// Adds the hosts, with their ports, of all whole URLs in a value.
+fn hosts_of(value: &Value, hosts: &mut Vec<String>) {
+    match value {
+        Value::Text(text) => {
+            let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https" | "ws" | "wss"));
+            let host = url.and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)));
+            hosts.extend(host);
+        }
+        Value::List(items) => items.iter().for_each(|item| hosts_of(item, hosts)),
+        Value::Map(map) => map.iter().for_each(|(_, content)| hosts_of(content, hosts)),
+        _ => {}
     }
 }
 
