@@ -1,5 +1,6 @@
 //! Builds the index of a run from its events. A journal may end anywhere: what never finished counts as interrupted.
 use super::{
+    by_hand::with_commands,
     own_words::own_words,
     plan_order::PlanOrder,
     response::response_text,
@@ -22,7 +23,11 @@ use crate::{
 };
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// An event sink that builds a [`RunIndex`]. Clones share their state.
 #[derive(Clone, Default)]
@@ -59,6 +64,8 @@ struct State {
     cases: Vec<CaseState>,
     case_by_id: HashMap<String, usize>,
     sentence_by_address: HashMap<Address, (usize, usize)>,
+    /// The actions that bind the names that other sentences read.
+    inputs: HashSet<Address>,
     running: HashMap<Address, RunningAction>,
     outside_cases: RetainedActions,
 }
@@ -74,6 +81,8 @@ struct CaseState {
     not_undone: Vec<UndoEntry>,
     undo_actions: RetainedActions,
     on_failure: RetainedActions,
+    /// Actions that passed, and whose output another sentence reads. Kept until the case passes.
+    inputs: RetainedActions,
 }
 
 #[derive(Default)]
@@ -127,17 +136,19 @@ impl RunningAction {
         add_to_timeline(&mut entry.timeline, between(first, *began), message);
         entry.said = value.as_ref().and_then(own_words);
         entry.results = unmet.iter().take(MAX_RESULTS).map(shorten_result).collect();
-        entry.evidence = evidence.iter().map(|e| shorten_evidence(e.kind, &e.text)).collect();
+        entry.evidence = with_commands(evidence).iter().map(|e| shorten_evidence(e.kind, &e.text)).collect();
     }
 
-    /// The entry. A timeline of one attempt is left out. What the executor did not note of the response comes from the output.
-    fn into_entry(self, status: Status) -> ActionEntry {
+    /// The entry. A timeline of one attempt is left out. Where evidence is shown, what the executor did not note of the response comes
+    /// from the output.
+    fn into_entry(self, status: Status, is_input: bool) -> ActionEntry {
         let mut entry = ActionEntry { status, ..self.entry };
         if entry.attempts <= 1 {
             entry.timeline.clear();
         }
         let on_failure = entry.address.is_in("on_failure");
-        let Some(output) = self.output.filter(|_| !is_quiet(status) || on_failure) else { return entry };
+        let is_shown = !is_quiet(status) || on_failure || is_input;
+        let Some(output) = self.output.filter(|_| is_shown) else { return entry };
         let last = |kind| entry.evidence.iter().rposition(|e| e.kind == kind);
         let (request, response) = (last(EvidenceKind::Request), last(EvidenceKind::Response));
         let head = response.filter(|response| request < Some(*response)).map(|i| entry.evidence[i].text.clone());
@@ -194,8 +205,8 @@ impl State {
                 if let Some(attempt) = last {
                     self.running_action(event).observe(attempt);
                 }
-                let running = self.running.remove(at);
-                let entry = running.unwrap_or_else(|| RunningAction::new(at, event.at, "", None)).into_entry(*status);
+                let running = self.running.remove(at).unwrap_or_else(|| RunningAction::new(at, event.at, "", None));
+                let entry = running.into_entry(*status, self.is_input(at));
                 let (attempts, reason) = (entry.attempts.max(*attempts), reason.as_deref().map(shorten));
                 self.finish_action(ActionEntry { reason, attempts, took: *took, ..entry }, results);
             }
@@ -217,6 +228,9 @@ impl State {
             EventKind::CaseFinished { verdict, blame, reason, took, out_of_time } => {
                 if let Some(case) = self.case(at) {
                     case.out_of_time = *out_of_time;
+                    if *verdict == Verdict::Passed {
+                        case.inputs = RetainedActions::default();
+                    }
                     case.finished = Some((*verdict, *blame, reason.as_deref().map(shorten), *took));
                 }
             }
@@ -255,6 +269,7 @@ impl State {
             self.case_by_id.insert(case.id.clone(), i);
             for (j, s) in case.sentences.iter().enumerate() {
                 self.sentence_by_address.insert(s.address.clone(), (i, j));
+                self.inputs.extend(s.inputs.iter().filter_map(|input| input.actions.first()).cloned());
             }
             let sentences = case.sentences.iter().map(|_| SentenceState::default()).collect();
             self.cases.push(CaseState { sentences, ..CaseState::default() });
@@ -282,6 +297,11 @@ impl State {
         found.last().copied()
     }
 
+    /// Whether an action makes an output that another sentence reads, or is part of one that does.
+    fn is_input(&self, at: &Address) -> bool {
+        !self.inputs.is_empty() && at.ancestors().any(|a| self.inputs.contains(&a))
+    }
+
     fn finish_action(&mut self, mut entry: ActionEntry, results: &[AssertionResult]) {
         let is_quiet = is_quiet(entry.status);
         let order = PlanOrder::of(&entry.address);
@@ -298,6 +318,13 @@ impl State {
         let limit = if is_quiet { MAX_RESULTS_PASSED } else { MAX_RESULTS };
         entry.omitted = unmet.len().saturating_sub(MAX_RESULTS);
         entry.results = unmet.into_iter().chain(holding).take(limit).map(shorten_result).collect();
+        if let Some((i, _)) = sentence
+            && entry.status == Status::Passed
+            && entry.evidence.iter().any(|e| e.kind == EvidenceKind::Request)
+            && self.is_input(&entry.address)
+        {
+            self.cases[i].inputs.add(order.clone(), entry.clone(), true);
+        }
         if is_quiet && !is_on_failure {
             entry.evidence.clear();
         }
@@ -320,7 +347,7 @@ impl State {
             self.cases.iter().zip(&start.cases).map(|(state, outline)| self.case_entry(state, outline)).collect();
         let mut outside_cases = self.outside_cases.clone();
         for (at, action) in &self.running {
-            let mut entry = action.clone().into_entry(Status::Interrupted);
+            let mut entry = action.clone().into_entry(Status::Interrupted, false);
             entry.took = between(action.started, self.last_event);
             match self.sentence_of(at) {
                 Some((i, j)) => {
@@ -388,6 +415,7 @@ impl State {
             undone_count: state.undone_count,
             not_undone,
             on_failure: state.on_failure.list(),
+            inputs: state.inputs.list(),
         }
     }
 }

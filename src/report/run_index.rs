@@ -2,7 +2,7 @@
 use super::wording;
 use crate::{
     address::Address,
-    event::{AssertionResult, CaseOutline, Evidence, RunStarted, SentenceOutline},
+    event::{AssertionResult, CaseOutline, Evidence, EvidenceKind, RunStarted, SentenceOutline},
     outcome::{Blame, Status, Verdict},
     source::Location,
 };
@@ -43,6 +43,8 @@ pub struct CaseEntry {
     pub not_undone: Vec<UndoEntry>,
     /// Evidence collected by `on_failure`.
     pub on_failure: Vec<ActionEntry>,
+    /// In a case that did not pass: the actions that passed, and whose output another sentence reads, with their evidence.
+    pub inputs: Vec<ActionEntry>,
 }
 
 #[derive(Clone, Debug)]
@@ -182,15 +184,23 @@ impl CaseEntry {
         self.sentences.iter().find(|s| action.is_within(&s.outline.address))
     }
 
+    /// The actions that made the observations that a failed action of a sentence judges, in the plan's order. Empty if the action made
+    /// its own.
+    pub fn judged_by<'s>(&'s self, sentence: &'s SentenceEntry, cause: &ActionEntry) -> Vec<&'s ActionEntry> {
+        if cause.evidence.iter().any(|e| e.kind == EvidenceKind::Request) {
+            return vec![];
+        }
+        let read = sentence.outline.inputs.iter().filter(|input| cause.reads(&input.name));
+        let makers: Vec<&Address> = read.filter_map(|input| input.actions.first()).collect();
+        // an action that failed shows its evidence itself
+        self.inputs.iter().filter(|entry| makers.iter().any(|at| entry.address.is_within(at))).collect()
+    }
+
     /// What the product said about the failure of a sentence: the error in the response that its first failed assertion is about.
     pub fn product_words<'s>(&'s self, sentence: &'s SentenceEntry) -> Option<&'s str> {
         let cause = sentence.causes().into_iter().find(|c| c.status == sentence.status)?;
-        let subject_reads = |name: &str| {
-            let reads = |text: &str| text.match_indices(name).any(|(i, _)| is_whole_word(text, i, name.len()));
-            cause.unmet().any(|f| reads(&f.subject) || f.operands.iter().any(|(operand, _)| reads(operand)))
-        };
         let from_inputs = || {
-            let named = sentence.outline.inputs.iter().filter(|input| subject_reads(&input.name));
+            let named = sentence.outline.inputs.iter().filter(|input| cause.reads(&input.name));
             named.filter_map(|i| i.actions.first()).flat_map(|at| self.runs_of(at)).find_map(|a| a.said.as_deref())
         };
         cause.said.as_deref().or_else(from_inputs)
@@ -248,6 +258,12 @@ impl ActionEntry {
     /// The reason, unless the assertion results state the same.
     pub fn own_reason(&self) -> Option<&str> {
         self.reason.as_deref().filter(|r| !wording::restates(r, &self.results))
+    }
+
+    /// Whether an assertion that does not hold is about `name`.
+    fn reads(&self, name: &str) -> bool {
+        let reads = |text: &str| text.match_indices(name).any(|(i, _)| is_whole_word(text, i, name.len()));
+        self.unmet().any(|f| reads(&f.subject) || f.operands.iter().any(|(operand, _)| reads(operand)))
     }
 
     /// Indices of the enclosing `foreach` items, outermost first.

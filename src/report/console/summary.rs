@@ -123,7 +123,9 @@ fn failure(case: &CaseEntry, options: &SummaryOptions, out: &mut String) {
         let _ = writeln!(out, "    the product says: {said}");
     }
     let _ = writeln!(out, "    at {}", one_line(&format!("{}:{}", location.file, location.line), MAX_INLINE_CHARS));
-    let reproduce = cause.and_then(|c| c.evidence.iter().find(|e| e.kind == EvidenceKind::Reproduce));
+    let made_by = cause.and_then(|c| case.judged_by(sentence, c).into_iter().next());
+    let evidence = cause.into_iter().chain(made_by).flat_map(|a| &a.evidence);
+    let reproduce = evidence.into_iter().find(|e| e.kind == EvidenceKind::Reproduce);
     if let Some(reproduce) = reproduce {
         // Joins lines that end in a backslash, so that the command can be copied.
         let (command, more) = wording::first_lines(

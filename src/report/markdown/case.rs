@@ -8,18 +8,22 @@ use super::{
     },
 };
 use crate::{
-    event::Part,
+    address::Address,
+    event::{EvidenceKind, Part},
     outcome::{Status, Verdict},
     report::{
         run_index::{ActionEntry, CaseEntry, PassedAssertion, SentenceEntry, UndoEntry},
         wording::{self, count, duration},
     },
 };
+use std::collections::HashSet;
 
 /// Observed values shown for a sentence that passed.
 const MAX_VALUES: usize = 3;
 /// Failed actions shown in full for a sentence.
 const MAX_CAUSES: usize = 4;
+/// Observations shown that a failed action judges.
+const MAX_JUDGED: usize = 3;
 
 pub fn write(case: &CaseEntry, out: &mut String) {
     if !case.outline.selected {
@@ -40,6 +44,7 @@ pub fn write(case: &CaseEntry, out: &mut String) {
     if case.verdict == Verdict::Skipped {
         return;
     }
+    let mut observations = Observations { case, shown: HashSet::new() };
     for (part, name) in
         [(Part::Precondition, "Preconditions"), (Part::Step, "Steps"), (Part::Expected, "Expected Results")]
     {
@@ -51,7 +56,7 @@ pub fn write(case: &CaseEntry, out: &mut String) {
         *out += &format!("**{name}**\n\n");
         for (n, s) in sentences.into_iter().enumerate() {
             let bullet = if part == Part::Step { format!("{}. ", n + 1) } else { "- ".to_owned() };
-            sentence(s, &bullet, out);
+            sentence(s, &mut observations, &bullet, out);
         }
     }
     undo(case, out);
@@ -59,7 +64,7 @@ pub fn write(case: &CaseEntry, out: &mut String) {
 }
 
 /// Writes a sentence; everything below it is indented by the width of the bullet.
-fn sentence(s: &SentenceEntry, bullet: &str, out: &mut String) {
+fn sentence<'a>(s: &'a SentenceEntry, observations: &mut Observations<'a>, bullet: &str, out: &mut String) {
     let status = match s.status {
         Status::Passed => status_icon(s.status).to_owned(),
         status => format!("{} **{status}**", status_icon(status)),
@@ -76,7 +81,7 @@ fn sentence(s: &SentenceEntry, bullet: &str, out: &mut String) {
     match s.status {
         Status::Passed => below += &observed_values(s),
         Status::NotVerified | Status::Unproven => below += &format!("- {}\n", plan_text(why_unverified(s))),
-        _ => not_passed(s, &mut below),
+        _ => not_passed(s, observations, &mut below),
     }
     indent(&below, bullet.len(), out);
     // More than one paragraph needs an empty line before the next sentence.
@@ -125,13 +130,14 @@ fn observed_values(s: &SentenceEntry) -> String {
     if values.is_empty() { String::new() } else { format!("- {}\n", values.join(" · ")) }
 }
 
-fn not_passed(s: &SentenceEntry, out: &mut String) {
+fn not_passed<'a>(s: &'a SentenceEntry, observations: &mut Observations<'a>, out: &mut String) {
     let causes = s.causes();
     if let Some(reason) = s.own_reason() {
         *out += &format!("- {}\n", line(reason));
     }
     for action in causes.iter().take(MAX_CAUSES) {
         cause(s, action, out);
+        observations.write(s, action, out);
     }
     let more = causes.len().saturating_sub(MAX_CAUSES) + s.omitted;
     if more > 0 {
@@ -176,6 +182,46 @@ fn cause(s: &SentenceEntry, a: &ActionEntry, out: &mut String) {
     let after = if is_assertion_only { String::new() } else { format!(" after {}{attempts}", duration(a.took)) };
     *out += &format!("{head}: **{}**{after}{}\n", a.status, colon_reason(a.own_reason()));
     details::write(a, out);
+}
+
+/// The observations of a case that other sentences judge. Each is shown whole once.
+struct Observations<'a> {
+    case: &'a CaseEntry,
+    shown: HashSet<&'a Address>,
+}
+
+impl<'a> Observations<'a> {
+    /// What a failed action judges.
+    fn write(&mut self, s: &'a SentenceEntry, cause: &ActionEntry, out: &mut String) {
+        let judged = self.case.judged_by(s, cause);
+        for entry in judged.iter().take(MAX_JUDGED) {
+            let mut head = code(&entry.summary, Context::Line);
+            let items = entry.items();
+            if !items.is_empty() {
+                head +=
+                    &format!(", item {}", items.iter().map(|i| code(i, Context::Line)).collect::<Vec<_>>().join(" › "));
+            }
+            if let Some(location) = &entry.location {
+                head += &format!(", {}", file_and_line(location, Context::Line));
+            }
+            empty_line(out);
+            if self.shown.insert(&entry.address) {
+                *out += &format!("Judged: {head}\n");
+                details::evidence(entry, out);
+            } else {
+                let first_line = |kind| {
+                    let found = entry.evidence.iter().rfind(|e| e.kind == kind)?.text.lines().next()?;
+                    Some(code(&wording::one_line(found, wording::MAX_INLINE_CHARS), Context::Line))
+                };
+                let lines = [EvidenceKind::Request, EvidenceKind::Response].into_iter().filter_map(first_line);
+                *out += &format!("Judged, shown above: {head}: {}\n", lines.collect::<Vec<_>>().join(" → "));
+            }
+        }
+        let more = judged.len().saturating_sub(MAX_JUDGED);
+        if more > 0 {
+            *out += &format!("\n… and {} more.\n", count(more, "observation"));
+        }
+    }
 }
 
 fn undo(case: &CaseEntry, out: &mut String) {

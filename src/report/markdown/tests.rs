@@ -10,6 +10,8 @@ use crate::{
     },
 };
 
+mod judged;
+
 /// A case that passes and one that fails.
 fn small() -> SampleRun {
     let mut cases = vec![
