@@ -109,13 +109,11 @@ impl Cleanup<'_> {
         (ready.map(|()| left), open)
     }
 
-    /// Runs undos, faults first, then the others, last first.
+    /// Runs undos as at the end of a case: faults first, then the others, last first.
     async fn undo(&self, open: Vec<OpenUndo>) -> Vec<Leftover> {
         let actions = self.undo_actions();
-        let (faults, others): (Vec<_>, Vec<_>) = open.into_iter().partition(|undo| undo.heals.is_some());
         let (effects, mut left) = (CaseEffects::default(), vec![]);
-        // the stack is run from its end
-        for undo in others.into_iter().chain(faults) {
+        for undo in open {
             let kind = match (&undo.heals, actions.get(&undo.location)) {
                 (Some(name), _) => UndoKind::Heal(name.clone()),
                 (None, Some(actions)) => {

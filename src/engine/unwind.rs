@@ -1,5 +1,5 @@
-//! Runs the undo stack, last entry first, and says what is left behind and why. Items of one `foreach`, and branches of one `parallel`,
-//! are undone side by side.
+//! Heals the faults that are in force, runs the undo stack, last entry first, and says what is left behind and why. Items of one
+//! `foreach`, and branches of one `parallel`, are undone side by side.
 use super::{
     inconclusive::fault_not_met,
     interrupt::EvaluationLimit,
@@ -18,10 +18,12 @@ const UNDO_TIMEOUT: Duration = Duration::from_secs(90);
 /// How many items are undone at the same time.
 const MAX_AT_ONCE: usize = 16;
 
-/// Runs the undo stack, until all of it has had the time that the context allows. Returns what could not be undone.
+/// Heals faults and runs the undo stack, until all of it has had the time that the context allows. Returns what could not be undone.
 pub async fn unwind(runner: &ActionRunner<'_>) -> Vec<Leftover> {
     let until = Instant::now() + runner.context.undo_timeout;
-    let mut left = vec![];
+    // what was made while a dependency was broken may need it to be removed
+    let faults = take_faults(&mut runner.effects.undo.lock());
+    let mut left = undo_list(runner, faults, until).await;
     loop {
         let lists = next_lists(&mut runner.effects.undo.lock());
         if lists.is_empty() {
@@ -31,6 +33,14 @@ pub async fn unwind(runner: &ActionRunner<'_>) -> Vec<Leftover> {
         let all: Vec<Vec<Leftover>> = stream::iter(side_by_side).buffered(MAX_AT_ONCE).collect().await;
         left.extend(all.into_iter().flatten());
     }
+}
+
+/// Takes all entries off the stack that heal a fault, the last one first.
+fn take_faults(stack: &mut Vec<Undo>) -> Vec<Undo> {
+    let (mut faults, others): (Vec<_>, Vec<_>) = std::mem::take(stack).into_iter().partition(Undo::heals);
+    *stack = others;
+    faults.reverse();
+    faults
 }
 
 /// Takes the last entry off the stack, with all entries of the same `foreach` or `parallel`: a list for each of its items, in the order

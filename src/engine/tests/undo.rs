@@ -302,6 +302,28 @@ async fn a_fault_that_a_step_healed_is_not_healed_twice() {
 }
 
 #[tokio::test]
+async fn a_fault_is_healed_before_what_was_made_during_it_is_undone() {
+    let result = run("
+  - id: A
+    tier: must
+    steps:
+      - step: s
+        do:
+          - fake: { name: before }
+            undo: [{ fake: { name: undo-before } }]
+          - fault: { break: down }
+          - fake: { name: during, says: [2] }
+            undo: [{ fake: { name: undo-during } }]
+            expect: { answer: 1 }
+    expected: [{ result: r, check: run.id != '' }]
+")
+    .await;
+    let order: Vec<_> = result.log.iter().filter(|l| *l == "heal" || l.starts_with("undo-")).collect();
+    assert_eq!(order, ["heal", "undo-during", "undo-before"], "{:?}", result.log);
+    assert_eq!(result.undone().len(), 3);
+}
+
+#[tokio::test]
 async fn a_fault_that_cannot_be_healed_is_reported_as_left() {
     let case = "
   - id: A
