@@ -22,6 +22,9 @@ use crate::{
 };
 use std::{path::Path, sync::Arc};
 
+/// The most problems that are shown. A hostile file has very many, and each takes time to display.
+const MAX_SHOWN: usize = 100;
+
 /// A parsed plan with the problems found so far.
 pub struct Draft<'r> {
     pub registry: &'r Registry,
@@ -218,13 +221,19 @@ fn variables(set: &[String]) -> Result<Vec<(String, SetValue)>, Failure> {
         .collect()
 }
 
-/// With colours, which `anstream` removes where they are not wanted. A message may quote a value from a variable of the
-/// process, so their secrets are masked.
+/// At most `MAX_SHOWN` problems, errors first if there are more. With colours, which `anstream` removes where they are not wanted. A
+/// message may quote a value from a variable of the process, so their secrets are masked.
 pub fn render(problems: &Diagnostics) -> String {
     let secrets = Secrets::default();
     process_environment(&secrets);
     let render = |d: &Diagnostic| format!("{}\n\n", secrets.masked(d.render(true)));
-    problems.0.iter().map(render).collect()
+    let all = &problems.0;
+    if all.len() <= MAX_SHOWN {
+        return all.iter().map(render).collect();
+    }
+    let (errors, warnings): (Vec<_>, Vec<_>) = all.iter().partition(|d| d.severity == Severity::Error);
+    let shown: String = errors.into_iter().chain(warnings).take(MAX_SHOWN).map(render).collect();
+    format!("{shown}{} not shown\n\n", wording::count(all.len() - MAX_SHOWN, "more problem"))
 }
 
 /// The names of an environment file before its secrets are read.
@@ -291,6 +300,24 @@ pub fn selection_words(selection: &Selection, chosen: usize, all: usize) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Span;
+
+    #[test]
+    fn of_very_many_problems_the_first_errors_are_shown() {
+        let source = Arc::new(Source::new("t.yaml", "plan: T"));
+        let span = Span { range: 0..source.text.len(), source };
+        let problem = |i: usize| match i % 2 {
+            0 => Diagnostic::warning("unknown-key", &span, format!("warning {i}")),
+            _ => Diagnostic::error("unknown-key", &span, format!("error {i}")),
+        };
+        let shown = |n: usize| render(&Diagnostics((0..n).map(problem).collect()));
+        assert!(shown(MAX_SHOWN).contains(&format!("warning {}", MAX_SHOWN - 2)));
+        assert!(!shown(MAX_SHOWN).contains("not shown"));
+        let text = shown(MAX_SHOWN + 20);
+        assert!(text.contains(&format!("error {}", MAX_SHOWN + 19)), "{text}");
+        assert!(!text.contains(&format!("warning {}", MAX_SHOWN - 2)), "{text}");
+        assert!(text.ends_with("20 more problems not shown\n\n"), "{text}");
+    }
 
     #[test]
     fn a_variable_whose_default_is_a_text_is_set_to_a_text() {
