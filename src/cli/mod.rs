@@ -44,6 +44,9 @@ use crate::{executors, expr::STACK_BYTES};
 use clap::{CommandFactory, Parser};
 use std::{process::ExitCode, time::Duration};
 
+/// How many times tasks are polled before timers are. It is low, since one poll of a connection may read megabytes of a flood, and an
+/// action must end at its time limit meanwhile.
+const EVENT_INTERVAL: u32 = 4;
 /// Time for background tasks to end after a command.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -83,7 +86,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run_command(args: args::Args) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().thread_stack_size(STACK_BYTES).event_interval(EVENT_INTERVAL).build();
     let runtime = runtime.map_err(|e| Failure::unreachable(format!("error: cannot start the runtime: {e}")))?;
     let work = runtime.spawn(async move {
         #[cfg(feature = "sandbox")]
