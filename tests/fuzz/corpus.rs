@@ -11,6 +11,25 @@ use tp_runner::{
 
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
+/// The text of a file of the project.
+pub fn text(name: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// All files of plans directly in a folder or in `shared` of it, with their names.
+pub fn named(folder: &str) -> Vec<(String, String)> {
+    let mut all = vec![];
+    for folder in [folder.to_string(), format!("{folder}/shared")] {
+        let Ok(entries) = fs::read_dir(Path::new(ROOT).join(&folder)) else { continue };
+        let names = entries.flatten().map(|entry| format!("{folder}/{}", entry.file_name().to_string_lossy()));
+        let is_text = |name: &String| [".yaml", ".md", ".sql"].iter().any(|e| name.ends_with(e));
+        let names = names.filter(|name| is_text(name) && !name.ends_with("README.md"));
+        all.extend(names.map(|name| (name.clone(), text(&name))));
+    }
+    all.sort();
+    all
+}
+
 /// The texts of all files with one of these extensions under these folders.
 pub fn files(folders: &[&str], extensions: &[&str]) -> Vec<String> {
     let mut all = vec![];
@@ -37,7 +56,8 @@ pub fn plans() -> Vec<String> {
     yaml().into_iter().filter(is_plan).map(|text| shortened(&text)).collect()
 }
 
-fn shortened(text: &str) -> String {
+/// A plan without the cases after its second.
+pub fn shortened(text: &str) -> String {
     text.match_indices("\n  - id: ").nth(2).map_or(text, |(at, _)| &text[..at]).to_string()
 }
 

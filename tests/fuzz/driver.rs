@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     fs,
     hash::{DefaultHasher, Hash, Hasher},
+    io::Write,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
@@ -97,11 +98,23 @@ impl Target {
             memory.unwrap_or_default() >> 10,
             findings.len()
         );
+        write_json(&serde_json::json!({
+            "suite": "fuzz", "target": self.name, "inputs": inputs, "seconds": begun.elapsed().as_secs(), "seed": seed,
+            "outcomes": outcomes.len(), "slowest_seconds": slowest.as_secs_f64(), "max_kib": memory, "findings": findings.len(),
+        }));
         assert!(findings.is_empty(), "{}, seed {seed}:\n{}", self.name, findings.join("\n"));
         // in the ordinary suite the targets share a process
         if seconds.is_some() {
             assert!(memory.is_none_or(|kib| kib < MAX_MEMORY_KIB), "{} used {memory:?} KiB, seed {seed}", self.name);
         }
+    }
+}
+
+/// Adds a line to the file `JSON`, for tests/long/reliability.
+pub fn write_json(figures: &serde_json::Value) {
+    if let Ok(path) = std::env::var("JSON") {
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(path).expect("a file");
+        file.write_all(format!("{figures}\n").as_bytes()).expect("a file");
     }
 }
 

@@ -5,6 +5,7 @@
 mod corpus;
 mod driver;
 mod expression;
+mod gentle;
 mod journal;
 mod kubeconfig;
 mod mutants;
