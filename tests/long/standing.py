@@ -81,6 +81,10 @@ class Standing:
     """Use it in `with`: the sandbox stops, and the folder is removed unless the suite failed."""
 
     def __init__(self):
+        # a shell in the background ignores SIGINT, `nohup` SIGHUP, and so would every run
+        for name in (signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(name) == signal.SIG_IGN:
+                signal.signal(name, signal.SIG_DFL)
         self.bin = binary()
         self.folder = tempfile.mkdtemp(prefix="standing-")
         self.tmp = os.path.join(self.folder, "tmp")
