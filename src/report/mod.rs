@@ -5,8 +5,17 @@
 //! written from the [`RunIndex`](run_index::RunIndex).
 pub(crate) mod by_hand;
 pub mod console;
+mod ctrf;
+mod excerpt;
+#[cfg(test)]
+mod format_tests;
+pub mod formats;
 pub mod gate;
+pub mod github;
 pub mod index_builder;
+mod json;
+mod json_text;
+mod junit;
 pub mod known_failures;
 pub mod markdown;
 mod own_words;
@@ -16,4 +25,5 @@ mod retention;
 pub mod run_index;
 #[cfg(test)]
 pub(crate) mod samples;
+mod sentences;
 pub mod wording;

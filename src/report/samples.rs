@@ -389,3 +389,48 @@ pub fn mixed() -> SampleRun {
     s.wait(100).emit("", EventKind::CancelRequested);
     s
 }
+
+/// The mixed run with texts that end elements, start commands, or change how others are displayed, wherever a text comes from the plan or
+/// the product.
+pub fn hostile() -> RunIndex {
+    let texts = [
+        "]]> </testcase> <!-- & \" ' --> \u{0}\u{1}\u{8}\u{b}\u{1f}\u{7f}\u{9b}\u{fffe}\u{ffff}",
+        "a\n::error::x\r\n  ::add-mask::y\r::stop-commands::z",
+        "##vso[task.complete] ###[x] ##teamcity[y] \u{1b}[2J\u{1b}[31mred\u{1b}]0;title\u{7}",
+        "```\n## heading\n~~~~\n| cell | `tick` | \\ |\n<details>\n- list\n> quote",
+        "🎉 \u{202e}right to left\u{202c} مرحبا \u{feff}\u{2028}\u{2066}e\u{301}",
+        "[[ATTACHMENT|../../etc/passwd]] 100% {\"a\": [1, null]} ${{ secrets.x }} %0A",
+    ];
+    let mut next = texts.iter().cycle();
+    let mut change = |text: &mut String| *text = format!("{} {text}", next.next().unwrap());
+    let mut run = mixed().index();
+    let long = "long 🎉 ".repeat(3_000);
+    let start = &mut run.start;
+    let named = start.environment.targets.iter_mut().chain(&mut start.versions).chain(&mut start.plan.vars);
+    named.for_each(|(name, value)| [name, value].into_iter().for_each(&mut change));
+    [&mut start.plan.title, &mut start.environment.name, &mut start.selection].into_iter().for_each(&mut change);
+    run.notes.push("note".into());
+    run.notes.iter_mut().for_each(&mut change);
+    for case in &mut run.cases {
+        [&mut case.outline.id, &mut case.outline.title].into_iter().for_each(&mut change);
+        case.outline.priority.iter_mut().chain(&mut case.reason).for_each(&mut change);
+        let undo = case.not_undone.iter_mut().flat_map(|u| [&mut u.summary].into_iter().chain(&mut u.reason));
+        undo.for_each(&mut change);
+        for s in &mut case.sentences {
+            change(&mut s.outline.text);
+            s.reason.iter_mut().chain(&mut s.outline.unproven).for_each(&mut change);
+            for a in s.actions.iter_mut().chain(&mut case.on_failure) {
+                change(&mut a.summary);
+                a.reason.iter_mut().for_each(&mut change);
+                for f in &mut a.results {
+                    [&mut f.subject, &mut f.expected, &mut f.actual].into_iter().for_each(&mut change);
+                    f.actual += &long;
+                }
+                a.timeline.iter_mut().for_each(|t| change(&mut t.message));
+                a.evidence.iter_mut().for_each(|e| change(&mut e.text));
+                a.evidence.iter_mut().for_each(|e| e.text += &long);
+            }
+        }
+    }
+    run
+}

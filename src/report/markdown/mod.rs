@@ -12,7 +12,22 @@ mod tests;
 
 use super::run_index::RunIndex;
 use format::notice;
-use std::io::{self, Write};
+use regex::Regex;
+use std::{
+    io::{self, Write},
+    sync::LazyLock,
+};
+
+/// The head of the report, for a document that has no section to link to.
+pub fn overview(run: &RunIndex) -> String {
+    static LINK: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(^|[^\\])\[((?:[^\[\]\\]|\\.)*)\]\(#[^()\s]*\)").expect("valid"));
+    let mut text = String::new();
+    summary::header(run, &mut text);
+    summary::table_of_cases(run, &mut text);
+    summary::problems(run, &mut text);
+    LINK.replace_all(&text, "$1$2").into_owned()
+}
 
 /// Writes one case at a time, so that memory stays flat.
 pub fn write(run: &RunIndex, out: &mut dyn Write) -> io::Result<()> {
