@@ -3,6 +3,7 @@
 //!
 //! Events go into sinks ([`Console`](console::progress::Console), [`IndexBuilder`](index_builder::IndexBuilder)); reports are
 //! written from the [`RunIndex`](run_index::RunIndex).
+pub mod agent_log;
 pub(crate) mod by_hand;
 pub mod console;
 mod ctrf;
