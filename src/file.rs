@@ -36,15 +36,26 @@ pub fn read_text(path: &Path) -> io::Result<String> {
 /// Replaces `path` atomically: until the content is complete, and after a failure, the old file
 /// stays. Creates missing folders.
 pub fn write_atomically(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    write(path, 0o666, content)
+    write(path, 0o666, None, content)
+}
+
+/// Replaces the content of a file atomically, and keeps its permissions. Creates a missing file.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let permissions = fs::metadata(path).ok().map(|m| m.permissions());
+    write(path, 0o666, permissions, |out| out.write_all(content))
 }
 
 /// Like [`write_atomically`], for a file that only the user may read.
 pub fn write_private(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    write(path, 0o600, content)
+    write(path, 0o600, None, content)
 }
 
-fn write(path: &Path, mode: u32, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+fn write(
+    path: &Path,
+    mode: u32,
+    exactly: Option<fs::Permissions>,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
@@ -54,6 +65,9 @@ fn write(path: &Path, mode: u32, content: impl FnOnce(&mut dyn Write) -> io::Res
     let mut out = BufWriter::new(builder.tempfile_in(folder)?);
     content(&mut out)?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    if let Some(permissions) = exactly {
+        file.as_file().set_permissions(permissions)?;
+    }
     file.persist(path).map_err(|e| e.error)?;
     Ok(())
 }
@@ -76,6 +90,18 @@ mod tests {
         write_atomically(&path, |out| out.write_all(b"second")).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "second");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn replaced_file_keeps_its_permissions() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+        replace(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o664);
+        replace(&folder.path().join("a/missing"), b"new").unwrap();
     }
 
     #[test]

@@ -1,5 +1,15 @@
 //! The command-line arguments.
-use crate::{access::Allowed, outcome::Tier, plan::Environment, relay::FaultMode, report::console::progress::Detail};
+use super::agent_log::AgentLogArgs;
+use crate::{
+    access::Allowed,
+    outcome::Tier,
+    plan::Environment,
+    relay::FaultMode,
+    report::{
+        console::progress::Detail,
+        formats::{FORMATS, Format, MARKDOWN},
+    },
+};
 use clap::{
     Args as ClapArgs, ColorChoice, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
@@ -108,6 +118,12 @@ fn tiers() -> impl TypedValueParser<Value = Tier> {
     PossibleValuesParser::new(Tier::ALL.map(Tier::as_str)).try_map(|name| name.parse::<Tier>())
 }
 
+/// The formats of reports.
+fn formats() -> impl TypedValueParser<Value = &'static Format> {
+    let format = |name: String| FORMATS.into_iter().find(|f| f.name == name).unwrap_or(&MARKDOWN);
+    PossibleValuesParser::new(FORMATS.map(|f| f.name)).map(format)
+}
+
 /// Which cases.
 #[derive(ClapArgs)]
 pub struct Selection {
@@ -195,6 +211,11 @@ pub struct Run {
     /// Folder for reports [default: the plan's `report`]
     #[arg(long, value_name = "DIR")]
     pub report_dir: Option<PathBuf>,
+    /// Formats to write beside the Markdown report
+    #[arg(long, value_delimiter = ',', value_name = "FORMAT", value_parser = formats())]
+    pub format: Vec<&'static Format>,
+    #[command(flatten)]
+    pub agent_log: AgentLogArgs,
     /// Stop after this time, as Ctrl-C does: undo what was done, and report
     #[arg(long, value_name = "DURATION")]
     pub time_limit: Option<humantime::Duration>,
@@ -283,12 +304,21 @@ pub struct Report {
     /// A recorded run, by id or events.jsonl
     #[arg(required = true)]
     pub run: String,
-    /// File to write [default: stdout]
-    #[arg(long, short, value_name = "FILE")]
+    /// File to write [default: stdout]; with several formats that of the Markdown report, and the others are written beside it
+    #[arg(long, short, conflicts_with = "agent_log", value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Formats to write [default: markdown]; several need `--output`
+    #[arg(long, conflicts_with = "agent_log", value_delimiter = ',', value_name = "FORMAT", value_parser = formats())]
+    pub format: Vec<&'static Format>,
     /// In place of the report, write entries for the environment's `known_failures`: what failed in the run
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["format", "agent_log"])]
     pub known_failures: bool,
+    // in place of the report
+    #[command(flatten)]
+    pub agent_log: AgentLogArgs,
+    /// With --agent-log: print the entry without writing it
+    #[arg(long, requires = "agent_log")]
+    pub dry_run: bool,
 }
 
 /// What to do with a relay that is running.

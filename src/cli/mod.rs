@@ -3,6 +3,7 @@
 //! executors, the reports and the sandbox.
 #![allow(clippy::exit)]
 
+mod agent_log;
 mod args;
 mod check;
 mod ci;
@@ -30,6 +31,7 @@ mod relay;
 mod relays;
 mod replay;
 mod report;
+mod reports;
 mod run;
 mod runs;
 #[cfg(feature = "sandbox")]

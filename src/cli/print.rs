@@ -15,6 +15,12 @@ pub fn err(text: Arguments<'_>) {
     print(io::stderr().lock(), text);
 }
 
+/// Prints lines that contain workflow commands of the runner's own, whose texts are escaped.
+pub fn commands(lines: &[u8]) {
+    let mut stream = Patient(io::stderr().lock());
+    let _ = stream.write_all(lines).and_then(|()| stream.flush());
+}
+
 fn print(stream: impl RawStream, text: Arguments<'_>) {
     let text = match AutoStream::choice(&stream) {
         ColorChoice::Never => strip_str(&text.to_string()).to_string(),

@@ -1,5 +1,6 @@
 //! `run`: executes plans, writes reports, and computes the exit code.
 use super::{
+    agent_log::entry_before_run,
     args::{self, OutputArgs, stderr_is_coloured},
     cleanup, dry_run,
     environment::ChosenEnvironment,
@@ -8,19 +9,18 @@ use super::{
     failure::Failure,
     files, plans, print,
     recording::Recording,
+    reports::Reports,
     signals::{self, Interrupts},
 };
 use crate::{
     engine::schedule::Schedule,
     executor::Registry,
     executors,
-    file::write_atomically,
     outcome::Tier,
     plan::Case,
     report::{
         console::summary::{SummaryOptions, summary},
         gate::gate,
-        markdown,
     },
 };
 use std::path::{Path, PathBuf};
@@ -66,10 +66,13 @@ async fn run_plan(
     if !output.quiet {
         print::err(format_args!("{}", plans::render(&warnings)));
     }
+    let agent_log_entry = entry_before_run(&checked.plan.id);
     if args.dry_run {
         dry_run::print(&checked);
+        args.agent_log.preview(&agent_log_entry)?;
         return Ok((selected, exit::SUCCESS));
     }
+    args.agent_log.check(&agent_log_entry)?;
     let chosen = ChosenEnvironment::choose(&args.execution, &draft).await?;
     if args.keep && chosen.sandbox.is_some() {
         let message = "error: `--keep` has no use here: the sandbox of this run ends with it\n\
@@ -103,7 +106,7 @@ async fn execute_and_report(
         }
         fastrand::Rng::with_seed(seed).shuffle(&mut schedule.cases);
     }
-    let report_path = report_path(args, file, &schedule);
+    let reports = Reports::new(report_path(args, file, &schedule), &args.format);
     let options = RunOptions {
         run: execute::new_run(&file.root),
         selection: plans::selection_words(&args.selection, schedule.cases.len(), schedule.outline.len()),
@@ -113,16 +116,16 @@ async fn execute_and_report(
         interrupts: interrupts.clone(),
         recording: Some(recording),
     };
-    interrupts.report_to(&report_path);
+    interrupts.report_to(&reports);
     let Executed { index, not_recorded } = execute::execute(options, schedule).await?;
 
-    let written = write_atomically(&report_path, |out| markdown::write(&index, out));
-    let reports = vec![files::relative(&report_path).display().to_string()];
-    let summary = summary(&index, &SummaryOptions { colour: stderr_is_coloured(), reports });
+    let (written, not_written) = reports.write(&index);
+    let summary = summary(&index, &SummaryOptions { colour: stderr_is_coloured(), reports: written });
     print::out(format_args!("{}\n", summary.trim_end()));
     let code = exit::of_run(gate(&index).verdict);
-    let not_written = written.err().map(|e| Failure::not_written(&report_path, &e));
-    let failures: Vec<Failure> = not_recorded.into_iter().chain(not_written).collect();
+    let others = [reports.show_on_github(&index).err(), args.agent_log.add(&index, &reports.markdown()).err()];
+    let others = others.into_iter().flatten();
+    let failures: Vec<Failure> = not_recorded.into_iter().chain(not_written).chain(others).collect();
     failures.iter().for_each(|f| print::err(format_args!("{}\n", f.message)));
     // a wrong response that was observed stays a failure
     Ok(if failures.is_empty() || code == exit::FAILED { code } else { exit::NO_REPORT })

@@ -1,19 +1,13 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first signal cancels the run and runs its undo actions, the second exits
 //! immediately and lists what was not undone.
-use super::{exit, failure::Failure, files, print};
+use super::{exit, failure::Failure, print, reports::Reports};
 use crate::{
     event::{Event, EventKind, EventSink, SinkError},
     executors::process_group,
-    file::write_atomically,
-    report::{index_builder::IndexBuilder, markdown},
+    report::index_builder::IndexBuilder,
 };
 use parking_lot::Mutex;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +59,7 @@ pub struct Interrupts {
     /// Removed by the second signal.
     temporary_folders: Arc<Mutex<Vec<PathBuf>>>,
     running: Arc<Mutex<Option<Running>>>,
-    report: Arc<Mutex<Option<PathBuf>>>,
+    report: Arc<Mutex<Option<Reports>>>,
 }
 
 /// The run that is being recorded.
@@ -98,8 +92,8 @@ impl Interrupts {
     }
 
     /// Where to report the run that is being recorded, if the process exits immediately.
-    pub fn report_to(&self, path: &Path) {
-        *self.report.lock() = Some(path.to_path_buf());
+    pub fn report_to(&self, reports: &Reports) {
+        *self.report.lock() = Some(reports.clone());
     }
 
     /// Says what the run leaves, and reports what is known about it.
@@ -111,11 +105,10 @@ impl Interrupts {
             print::err(format_args!("exited immediately; not undone ({}):\n", pending.len()));
             pending.iter().for_each(|line| print::err(format_args!("  {line}\n")));
         }
-        if let (Some(running), Some(path)) = (&*self.running.lock(), &*self.report.lock()) {
-            match write_atomically(path, |out| markdown::write(&running.index.index(), out)) {
-                Ok(()) => print::err(format_args!("report: {}\n", files::relative(path).display())),
-                Err(e) => print::err(format_args!("{}\n", Failure::not_written(path, &e).message)),
-            }
+        if let (Some(running), Some(reports)) = (&*self.running.lock(), &*self.report.lock()) {
+            let (written, failures) = reports.write(&running.index.index());
+            written.iter().for_each(|path| print::err(format_args!("report: {path}\n")));
+            failures.iter().for_each(|failure| print::err(format_args!("{}\n", failure.message)));
             if !pending.is_empty() {
                 print::err(format_args!("clean up with `tp-runner cleanup {}`\n", running.id));
             }

@@ -5,6 +5,7 @@
 //! committing it.
 mod cases;
 mod plan_ids;
+mod reports;
 mod runner;
 mod streams;
 mod undo_paths;
