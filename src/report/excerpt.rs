@@ -17,6 +17,8 @@ const MAX_REASONS_BYTES: usize = 2 << 10;
 const MAX_VALUE_BYTES: usize = 240;
 const MAX_CAUSES: usize = 4;
 const MAX_RESULTS: usize = 6;
+/// Observations of other sentences that are shown.
+const MAX_JUDGED: usize = 2;
 /// Timeline entries shown from the beginning, and as many from the end.
 const TIMELINE_ENDS: usize = 3;
 
@@ -61,6 +63,10 @@ pub fn sentence(case: &CaseEntry, s: &SentenceEntry, rest: &str) -> Excerpt {
     let mut evidence = Limited::new(MAX_SENTENCE_BYTES - 2 - reasons.len(), rest);
     if let Some(cause) = causes.first() {
         observed(cause, &mut evidence);
+        for input in case.judged_by(s, cause).into_iter().take(MAX_JUDGED) {
+            evidence.line(&format!("judged: {}", head(input)));
+            observed(input, &mut evidence);
+        }
     }
     Excerpt { reasons, evidence: evidence.end() }
 }
@@ -249,6 +255,7 @@ impl<'r> Limited<'r> {
 mod tests {
     use super::*;
     use crate::{
+        event::SentenceInput,
         outcome::Status,
         report::samples::{self, evidence, result},
     };
@@ -272,6 +279,22 @@ mod tests {
         assert_eq!(excerpt.reasons, reasons, "\n{}", excerpt.reasons);
         assert!(excerpt.evidence.starts_with("to repeat it:\ncurl -X POST"), "{}", excerpt.evidence);
         assert!(excerpt.evidence.ends_with("request:\nPOST /greetings\n\n{\"to\": \"Ann\"}"), "{}", excerpt.evidence);
+    }
+
+    #[test]
+    fn shows_what_a_sentence_judges() {
+        let mut case = samples::mixed().index().cases.remove(0);
+        let s = case.sentences.iter_mut().find(|s| s.status == Status::Failed).unwrap();
+        let mut maker = s.actions.iter().find(|a| a.unmet().next().is_some()).unwrap().clone();
+        s.actions.iter_mut().for_each(|a| a.evidence.clear());
+        let input = SentenceInput { name: "status".into(), actions: vec![maker.address.clone()] };
+        s.outline.inputs = vec![input];
+        (maker.status, maker.results, maker.summary) = (Status::Passed, vec![], "http GET /it".into());
+        case.inputs = vec![maker];
+        let s = case.sentences.iter().find(|s| s.status == Status::Failed).unwrap();
+        let excerpt = sentence(&case, s, "tests/reports/r.md");
+        assert!(excerpt.evidence.starts_with("judged: http GET /it"), "{}", excerpt.evidence);
+        assert!(excerpt.evidence.contains("to repeat it:\ncurl -X POST"), "{}", excerpt.evidence);
     }
 
     #[test]

@@ -104,6 +104,7 @@ struct Case<'r> {
     undone: usize,
     not_undone: Vec<Undo<'r>>,
     on_failure: Vec<Action<'r>>,
+    inputs: Vec<Action<'r>>,
 }
 
 #[derive(Serialize)]
@@ -270,6 +271,7 @@ fn case(c: &CaseEntry) -> Case<'_> {
         undone: c.undone_count,
         not_undone: c.not_undone.iter().map(undo).collect(),
         on_failure: c.on_failure.iter().map(action).collect(),
+        inputs: c.inputs.iter().map(action).collect(),
     }
 }
 
