@@ -3,6 +3,7 @@ use super::{
     assertion::AssertionResult,
     assignment::assign,
     cel::{EvalError, cut, difference, show},
+    elements::{Steps, evaluate_each, has_all, is_same_set, run_over},
     pattern::{Matcher, Pattern},
     regex::{depends_on_end, matches_everything, reason},
     schema::{Document, Schema, build},
@@ -14,6 +15,11 @@ use crate::{
     value::{Partial, Value, is_rfc3339},
 };
 use std::sync::Arc;
+
+/// How many elements are compared to find the one that is most similar to a missing one.
+const MAX_COMPARED: usize = 10_000;
+/// How many unexpected elements of a list are reported.
+const MAX_UNEXPECTED: usize = 1000;
 
 /// Matches a value, or `None` for an absent one. The results name the value by `path`.
 pub fn match_pattern(p: &Pattern, path: &str, actual: Option<&Value>, scope: &Scope, out: &mut Vec<AssertionResult>) {
@@ -126,28 +132,30 @@ impl Match<'_> {
             Matcher::All(patterns) => self.all(patterns, out),
             Matcher::Set(patterns) => self.set(patterns, out),
             Matcher::SetRendered(t) => self.rendered(t, "in any order ", out, |want| {
-                let (Some(want), Some(have)) = (want.as_list(), actual.and_then(Value::as_list)) else { return false };
-                let mut rest: Vec<&Value> = have.iter().collect();
-                want.iter().all(|w| rest.iter().position(|h| h.same(w)).map(|i| rest.remove(i)).is_some())
-                    && rest.is_empty()
+                let (Some(want), Some(have)) = (want.as_list(), actual.and_then(Value::as_list)) else {
+                    return Ok(false);
+                };
+                is_same_set(want, have, scope)
             }),
             Matcher::Contains(patterns) => self.contains(patterns, out),
             Matcher::ContainsRendered(t) if t.render(scope).is_ok_and(|want| is_empty(&want)) => {
                 self.report_unless(true, false, "contains nothing".into(), out);
             }
             Matcher::ContainsRendered(t) => self.rendered(t, "contains ", out, |want| match (actual, want) {
-                (Some(Value::Text(text)), Value::Text(w)) => text.contains(&**w),
-                (Some(Value::List(have)), Value::List(want)) => want.iter().all(|w| have.iter().any(|h| h.same(w))),
-                (Some(Value::List(have)), w) => have.iter().any(|h| h.same(w)),
-                _ => false,
+                (Some(Value::Text(text)), Value::Text(w)) => Ok(text.contains(&**w)),
+                (Some(Value::List(have)), Value::List(want)) => has_all(want, have, scope),
+                (Some(Value::List(have)), w) => has_all(std::slice::from_ref(w), have, scope),
+                _ => Ok(false),
             }),
             Matcher::Each(inner) => match actual.and_then(Value::as_list) {
                 // an empty list would match any pattern
                 None | Some([]) => self.report(false, "at least one element".into(), out),
-                Some(items) => items
-                    .iter()
-                    .enumerate()
-                    .for_each(|(i, v)| match_pattern(inner, &format!("{path}[{i}]"), Some(v), scope, out)),
+                Some(items) => {
+                    let rest = |i: usize| format!("{path}[{i}…]");
+                    evaluate_each(items.len(), scope, &inner.span, rest, out, |i, out| {
+                        match_pattern(inner, &format!("{path}[{i}]"), Some(&items[i]), scope, out);
+                    });
+                }
             },
             Matcher::In(patterns) => {
                 let holds = actual.is_some() && patterns.iter().any(|p| fits(p, actual, scope));
@@ -155,7 +163,7 @@ impl Match<'_> {
                 self.report(holds, format!("one of {}", any.collect::<Vec<_>>().join(", ")), out);
             }
             Matcher::InRendered(t) => self.rendered(t, "one of ", out, |want| {
-                want.as_list().zip(actual).is_some_and(|(l, a)| l.iter().any(|w| w.same(a)))
+                want.as_list().zip(actual).map_or(Ok(false), |(l, a)| has_all(std::slice::from_ref(a), l, scope))
             }),
             Matcher::Regex(t) => self.regex(t, out),
             Matcher::Type(name) => {
@@ -218,11 +226,23 @@ impl Match<'_> {
     }
 
     /// A matcher whose argument a placeholder computes.
-    fn rendered(&self, t: &Tree, expected: &str, out: &mut Vec<AssertionResult>, holds: impl FnOnce(&Value) -> bool) {
-        match t.render(self.scope) {
-            Ok(want) => self.report(holds(&want), format!("{expected}{}", self.show(&want)), out),
+    fn rendered(
+        &self,
+        t: &Tree,
+        expected: &str,
+        out: &mut Vec<AssertionResult>,
+        holds: impl FnOnce(&Value) -> Result<bool, EvalError>,
+    ) {
+        match t.render(self.scope).and_then(|want| Ok((holds(&want)?, want))) {
+            Ok((holds, want)) => self.report(holds, format!("{expected}{}", self.show(&want)), out),
+            Err(e @ EvalError::Stopped(_)) => self.stopped(&e, out),
             Err(e) => self.unevaluated(&e, out),
         }
+    }
+
+    /// The result of an assertion over too many elements for the time.
+    fn stopped(&self, e: &EvalError, out: &mut Vec<AssertionResult>) {
+        out.push(self.result(false, self.path, "evaluated in time".into(), String::new()).undecided(e));
     }
 
     fn unevaluated(&self, e: &EvalError, out: &mut Vec<AssertionResult>) {
@@ -235,13 +255,19 @@ impl Match<'_> {
     fn equal(&self, want: &Value, path: &str, actual: Option<&Value>, out: &mut Vec<AssertionResult>) {
         match (want, actual) {
             (Value::Map(m), Some(Value::Map(_))) if !m.is_empty() => {
-                m.iter().for_each(|(k, v)| self.equal(v, &join(path, k), actual.and_then(|a| a.get(k)), out));
+                let rest = |i: usize| format!("{path} (from entry {} on)", i + 1);
+                evaluate_each(m.len(), self.scope, &self.pattern.span, rest, out, |i, out| {
+                    if let Some((k, v)) = m.get_index(i) {
+                        self.equal(v, &join(path, k), actual.and_then(|a| a.get(k)), out);
+                    }
+                });
             }
-            (Value::List(ws), Some(Value::List(have))) if ws.len() == have.len() && !ws.is_empty() => ws
-                .iter()
-                .zip(have.iter())
-                .enumerate()
-                .for_each(|(i, (w, h))| self.equal(w, &format!("{path}[{i}]"), Some(h), out)),
+            (Value::List(ws), Some(Value::List(have))) if ws.len() == have.len() && !ws.is_empty() => {
+                let rest = |i: usize| format!("{path}[{i}…]");
+                evaluate_each(ws.len(), self.scope, &self.pattern.span, rest, out, |i, out| {
+                    self.equal(&ws[i], &format!("{path}[{i}]"), Some(&have[i]), out);
+                });
+            }
             _ => {
                 let holds = actual.is_some_and(|a| a.same(want));
                 let (expected, shown) = match actual {
@@ -309,12 +335,16 @@ impl Match<'_> {
         let Some(items) = self.actual.and_then(Value::as_list) else {
             return self.report(false, format!("a list of {} in any order", patterns.len()), out);
         };
-        let left = assign(&self.fitting(patterns, items), items.len());
+        let fitting = match self.fitting(patterns, items) {
+            Ok(fitting) => fitting,
+            Err(e) => return self.stopped(&e, out),
+        };
+        let left = assign(&fitting, items.len());
         if left.patterns.is_empty() && left.elements.is_empty() {
             return self.report(true, format!("these {} in any order", patterns.len()), out);
         }
         left.patterns.into_iter().for_each(|i| self.missing(&patterns[i], items, out));
-        for i in left.elements {
+        for i in left.elements.into_iter().take(MAX_UNEXPECTED) {
             let subject = format!("{}[{i}]", self.path);
             out.push(self.result(false, &subject, "absent: an unexpected element".into(), self.show(&items[i])));
         }
@@ -332,7 +362,11 @@ impl Match<'_> {
                 }
             }
             Some(Value::List(items)) => {
-                let left = assign(&self.fitting(patterns, items), items.len());
+                let fitting = match self.fitting(patterns, items) {
+                    Ok(fitting) => fitting,
+                    Err(e) => return self.stopped(&e, out),
+                };
+                let left = assign(&fitting, items.len());
                 if left.patterns.is_empty() {
                     return self.report(true, format!("contains these {}", patterns.len()), out);
                 }
@@ -343,9 +377,19 @@ impl Match<'_> {
     }
 
     /// For each pattern the elements it matches.
-    fn fitting(&self, patterns: &[Pattern], items: &[Value]) -> Vec<Vec<usize>> {
-        let elements = |p| (0..items.len()).filter(|&i| fits(p, Some(&items[i]), self.scope)).collect();
-        patterns.iter().map(elements).collect()
+    fn fitting(&self, patterns: &[Pattern], items: &[Value]) -> Result<Vec<Vec<usize>>, EvalError> {
+        let mut steps = Steps::new(self.scope);
+        let mut of_pattern = |p: &Pattern| -> Result<Vec<usize>, EvalError> {
+            let mut elements = vec![];
+            for (i, item) in items.iter().enumerate() {
+                steps.step()?;
+                if fits(p, Some(item), self.scope) {
+                    elements.push(i);
+                }
+            }
+            Ok(elements)
+        };
+        run_over(items.len(), self.scope, || patterns.iter().map(&mut of_pattern).collect())
     }
 
     /// Reports an element that the list lacks: how the most similar one differs.
@@ -353,6 +397,7 @@ impl Match<'_> {
         let path = format!("{}[any]", self.path);
         let nearest = items
             .iter()
+            .take(MAX_COMPARED)
             .map(|v| {
                 let mut results = vec![];
                 match_pattern(p, &path, Some(v), self.scope, &mut results);

@@ -4,6 +4,7 @@ mod assignment;
 pub mod cel;
 #[cfg(test)]
 mod completeness;
+mod elements;
 mod history;
 pub mod interrupt;
 pub mod matching;

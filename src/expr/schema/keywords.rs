@@ -94,11 +94,15 @@ pub struct Checker {
     names: HashSet<String>,
 }
 
+/// How many places of a value that is not valid are reported.
+const MAX_ERRORS: usize = 1000;
+
 impl Checker {
-    /// Where a value is not valid, as a JSON Pointer, and why.
+    /// Where a value is not valid, as a JSON Pointer, and why: the first ones.
     pub fn errors(&self, value: &Value) -> Vec<(String, String)> {
         let errors = |validator: &Validator, json: &Json| {
-            validator.iter_errors(json).map(|e| (e.instance_path().to_string(), e.to_string())).collect()
+            let all = validator.iter_errors(json).take(MAX_ERRORS);
+            all.map(|e| (e.instance_path().to_string(), e.to_string())).collect()
         };
         let mut numbers = self.document.numbers.clone();
         let json = numbers.encode(&self.spelled(value));
