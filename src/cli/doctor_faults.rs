@@ -196,7 +196,7 @@ async fn try_actions(
     let (at, scope, effects) = (Address::new("doctor"), source.environment(), CaseEffects::default());
     let runner = ActionRunner::new(context, source, &effects, &scope);
     // healed even after a signal
-    let healer = ActionRunner { cancel: &context.kill, ..runner };
+    let healer = runner.clone().until(&context.kill, None);
     let mut lines = vec![];
     if has_probe {
         match runner.probe_fault(&at, name).await {

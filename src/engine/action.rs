@@ -59,6 +59,8 @@ impl ActionRunner<'_> {
             let outcome = ActionOutcome::without_output(Status::Interrupted, "cancelled");
             return ActionOutcome { unperformed: call.action.changes(), ..outcome };
         }
+        let scope = &self.interruptible(call.scope);
+        let call = Invocation { scope, ..call };
         // the items of a `foreach` are actions of their own
         if call.action.foreach.is_some() && !matches!(call.action.kind, ActionKind::Parallel { .. }) {
             return self.run_if_ready(call).await;

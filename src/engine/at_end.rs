@@ -11,7 +11,7 @@ use crate::{event::EventKind, outcome::Status};
 impl CaseExecution {
     /// Judges the sentences that passed so far and have something to judge at the end of the case.
     pub async fn run_end(&mut self, sentences: &[Sentence], runner: &ActionRunner<'_>) {
-        let runner = ActionRunner { once: true, ..*runner };
+        let runner = ActionRunner { once: true, ..runner.clone() };
         for sentence in sentences.iter().filter(|s| s.actions.iter().any(ScheduledAction::is_at_end)) {
             let Some(n) = self.sentences.iter().position(|s| s.address == sentence.address) else { continue };
             if self.sentences[n].status != Status::Passed {

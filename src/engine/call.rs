@@ -31,8 +31,8 @@ impl ActionRunner<'_> {
         };
         // an action of the environment sees the environment's names, below those of the plan
         let base = match definition.of_environment {
-            true => self.base.over(&self.source.environment()),
-            false => self.base.clone(),
+            true => self.interruptible(&self.base.over(&self.source.environment())),
+            false => self.interruptible(self.base),
         };
         let inner_scope = match render_inputs(definition, inputs, scope, &base) {
             Ok(inputs) => base.with("inputs", inputs),

@@ -2,7 +2,6 @@
 use super::{
     context::RunContext,
     inconclusive::ClockWatch,
-    interrupt::EvaluationLimit,
     known_failures,
     observation::ObservationSource,
     panic::caught,
@@ -22,10 +21,7 @@ use crate::{
     outcome::{Blame, Status, Tier, Verdict},
 };
 use jiff::tz::TimeZone;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// Time limit of the environment's `on_failure` actions.
 const ON_FAILURE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -56,17 +52,10 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
         Err(e) => return CaseOutcome::errored(format!("its `timeout`: {e}")),
     };
     let cancel = context.cancel.child_token();
-    let scope = match source.is_live() {
-        true => scope.with_interrupt(Arc::new(EvaluationLimit::new(&cancel).within(limit))),
-        false => scope,
-    };
     let effects = CaseEffects::default();
     let clock = ClockWatch::start(context);
-    let runner = ActionRunner {
-        cancel: &cancel,
-        protected: context.protected,
-        ..ActionRunner::new(context, source, &effects, &scope)
-    };
+    let runner = ActionRunner::new(context, source, &effects, &scope).until(&cancel, Some(limit));
+    let runner = ActionRunner { protected: context.protected, ..runner };
     let timer = async {
         // a replay has no deadlines
         if source.is_live() {
@@ -106,7 +95,7 @@ async fn outcome_of(case: &Case, context: &RunContext, source: &dyn ObservationS
             collect_evidence(&runner, case).await;
         }
         // the undo runs even after a cancel; only a second Ctrl-C stops it
-        let undoing = ActionRunner { cancel: &context.kill, protected: false, ..runner };
+        let undoing = ActionRunner { protected: false, ..runner }.until(&context.kill, None);
         if context.keep {
             effects.undo.lock().retain(Undo::heals);
         }
@@ -145,7 +134,8 @@ async fn mark_inconclusive(
 async fn collect_evidence(runner: &ActionRunner<'_>, case: &Case) {
     let scope = case_scope(&runner.source.environment(), &case.id);
     let at = case.address.child("on_failure");
-    let collecting = ActionRunner { cancel: &runner.context.cancel, base: &scope, ..*runner };
+    let collecting = runner.clone().until(&runner.context.cancel, Some(ON_FAILURE_TIMEOUT));
+    let collecting = ActionRunner { base: &scope, ..collecting };
     let all = collecting.run_actions(&runner.context.on_failure, &at, scope.clone(), None);
     let _ = tokio::time::timeout(ON_FAILURE_TIMEOUT, all).await;
 }

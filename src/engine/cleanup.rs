@@ -134,10 +134,7 @@ impl Cleanup<'_> {
             };
             effects.undo.lock().push(Undo { at: undo.at, kind });
         }
-        let runner = ActionRunner {
-            cancel: &self.context.kill,
-            ..ActionRunner::new(self.context, self.source, &effects, self.base)
-        };
+        let runner = ActionRunner::new(self.context, self.source, &effects, self.base).until(&self.context.kill, None);
         left.extend(unwind(&runner).await);
         left
     }

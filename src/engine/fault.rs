@@ -115,7 +115,7 @@ impl ActionRunner<'_> {
         actions: &[ScheduledAction],
     ) -> Result<ActionsOutcome, ActionError> {
         let scope = self.source.environment();
-        let runner = ActionRunner { base: &scope, ..*self };
+        let runner = ActionRunner { base: &scope, ..self.clone() };
         let outcome = runner.run_actions(actions, &at.child("fault"), scope.clone(), None).await;
         outcome.total.failure().map_or(Ok(outcome), |reason| Err(ActionError::Invalid(reason)))
     }

@@ -1,9 +1,10 @@
-//! Ends evaluations at the time limit of their case, and when the run is cancelled.
+//! Ends evaluations at the time limit of their case or action, and when the run is cancelled.
 use crate::expr::Interrupt;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::sync::CancellationToken;
 
+#[derive(Clone)]
 pub struct EvaluationLimit {
     cancel: CancellationToken,
     /// The end, and the limit for messages.
@@ -15,9 +16,12 @@ impl EvaluationLimit {
         EvaluationLimit { cancel: cancel.clone(), end: None }
     }
 
-    /// Ends after `limit`, counted from now.
-    pub fn within(self, limit: Duration) -> EvaluationLimit {
-        EvaluationLimit { end: Instant::now().checked_add(limit).map(|end| (end, limit)), ..self }
+    /// Ends after `limit`, counted from now, if that is earlier.
+    #[must_use]
+    pub fn within(self, limit: Option<Duration>) -> EvaluationLimit {
+        let later = limit.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit)));
+        let end = self.end.into_iter().chain(later).min_by_key(|(end, _)| *end);
+        EvaluationLimit { end, ..self }
     }
 }
 
@@ -26,7 +30,7 @@ impl Interrupt for EvaluationLimit {
         if let Some((end, limit)) = self.end
             && Instant::now() >= end
         {
-            return Some(format!("the case's time limit of {} is over", humantime::format_duration(limit)));
+            return Some(format!("the time limit of {} is over", humantime::format_duration(limit)));
         }
         self.cancel.is_cancelled().then(|| "cancelled".to_string())
     }

@@ -103,15 +103,23 @@ impl Observers {
         *self.scope.write() = scope.clone();
     }
 
-    /// Judges an observation that an action of this kind made.
-    pub fn judge(&self, kind: &ActionKind, at: &Address, output: &Output, evidence: &[Evidence]) {
+    /// Judges an observation that an action of this kind made, in the scope that `interruptible` makes.
+    pub fn judge(
+        &self,
+        kind: &ActionKind,
+        at: &Address,
+        output: &Output,
+        evidence: &[Evidence],
+        interruptible: &dyn Fn(&Scope) -> Scope,
+    ) {
         if self.all.is_empty() {
             return;
         }
         let Some(observed) = ObservedTarget::of(kind) else { return };
         for observer in self.all.iter().filter(|o| o.observed == observed) {
             let value = with_all_fields(&output.value, observer.fields);
-            let results = evaluate(&observer.assertions, Some(&value), &self.scope.read().with_all(&value));
+            let scope = interruptible(&self.scope.read().with_all(&value));
+            let results = evaluate(&observer.assertions, Some(&value), &scope);
             observer.tally.lock().add(at, output, results, evidence);
         }
     }

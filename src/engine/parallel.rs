@@ -30,7 +30,7 @@ impl ActionRunner<'_> {
                 let (at, scope) = (call.at.branch(i, b), scope.clone());
                 async move {
                     let gate = line.gate();
-                    let runner = ActionRunner { start: Some(&gate), ..*self };
+                    let runner = ActionRunner { start: Some(&gate), ..self.clone() };
                     let outcome = runner.run_actions(actions, &at, scope, call.timeout).await;
                     gate.leave().await;
                     outcome.total

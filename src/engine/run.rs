@@ -133,7 +133,7 @@ pub async fn tear_down(
 ) -> Vec<String> {
     let Some(live) = &context.live else { return vec![] };
     let scope = live.environment();
-    let runner = ActionRunner { cancel: &context.kill, ..ActionRunner::new(context, source, effects, &scope) };
+    let runner = ActionRunner::new(context, source, effects, &scope).until(&context.kill, None);
     let outcome = runner.run_actions(&schedule.teardown, &Address::new("teardown"), scope.clone(), None).await;
     let mut notes = vec![];
     notes.extend(outcome.total.failure().map(|reason| format!("the environment's teardown failed: {reason}")));

@@ -1,16 +1,16 @@
 //! What running an action needs, and the events that every action emits.
 use super::{
-    context::RunContext, observation::ObservationSource, results::ActionOutcome, schedule::ScheduledAction,
-    start_gate::StartGate, undo::Undo,
+    context::RunContext, interrupt::EvaluationLimit, observation::ObservationSource, results::ActionOutcome,
+    schedule::ScheduledAction, start_gate::StartGate, undo::Undo,
 };
 use crate::{
     address::Address,
     event::{ActionOutline, Attempt, EventKind},
-    expr::Scope,
+    expr::{Interrupt, Scope},
     outcome::Status,
 };
 use parking_lot::Mutex;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// What the actions of a case leave for the end of the case.
@@ -30,11 +30,14 @@ impl CaseEffects {
 }
 
 /// Runs actions. `action.rs` runs lists of them; `verb.rs`, `call.rs`, `parallel.rs` and `fault.rs` run one kind each.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct ActionRunner<'a> {
     pub context: &'a RunContext,
     pub source: &'a dyn ObservationSource,
+    /// Set with [`ActionRunner::until`].
     pub cancel: &'a CancellationToken,
+    /// Ends evaluations. A replay has no deadlines, and thus none.
+    pub(super) limit: Option<EvaluationLimit>,
     pub effects: &'a CaseEffects,
     /// The names that the definition of a used action sees beside its inputs.
     pub base: &'a Scope,
@@ -57,7 +60,7 @@ pub struct Invocation<'a> {
 }
 
 impl<'a> ActionRunner<'a> {
-    /// Runs actions until the run is cancelled, outside of a `parallel` and without protection.
+    /// Runs actions until the run is cancelled, outside of a `parallel` and without protection. All evaluations end then, too.
     pub fn new(
         context: &'a RunContext,
         source: &'a dyn ObservationSource,
@@ -68,6 +71,7 @@ impl<'a> ActionRunner<'a> {
             context,
             source,
             cancel: &context.cancel,
+            limit: source.is_live().then(|| EvaluationLimit::new(&context.cancel)),
             effects,
             base,
             start: None,
@@ -75,9 +79,28 @@ impl<'a> ActionRunner<'a> {
             once: false,
         }
     }
+
+    /// Runs actions and evaluations until `cancel`; with `limit`, evaluations end that long after now.
+    pub fn until(self, cancel: &'a CancellationToken, limit: Option<Duration>) -> Self {
+        let evaluations = EvaluationLimit::new(cancel).within(limit);
+        ActionRunner { cancel, limit: self.limit.map(|_| evaluations), ..self }
+    }
 }
 
 impl ActionRunner<'_> {
+    /// The same names; evaluations end with this runner.
+    pub(super) fn interruptible(&self, scope: &Scope) -> Scope {
+        self.interruptible_within(scope, None)
+    }
+
+    /// The same names; evaluations end with this runner, and `timeout` after now.
+    pub(super) fn interruptible_within(&self, scope: &Scope, timeout: Option<Duration>) -> Scope {
+        match &self.limit {
+            Some(limit) => scope.with_interrupt(Arc::new(limit.clone().within(timeout)) as Arc<dyn Interrupt>),
+            None => scope.clone(),
+        }
+    }
+
     pub fn faults_in_force(&self) -> Vec<String> {
         self.effects.faults.lock().clone()
     }
@@ -91,7 +114,7 @@ impl ActionRunner<'_> {
     ) -> ActionOutcome {
         let faults = self.faults_in_force();
         let outcome = match self.source.before(at, scope, &faults) {
-            Ok(own) => run(own).await,
+            Ok(own) => run(self.interruptible(&own)).await,
             Err(outcome) => return outcome,
         };
         if self.faults_in_force() == faults {

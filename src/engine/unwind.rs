@@ -2,7 +2,6 @@
 //! `foreach`, and branches of one `parallel`, are undone side by side.
 use super::{
     inconclusive::fault_not_met,
-    interrupt::EvaluationLimit,
     panic::caught,
     results::Leftover,
     runner::ActionRunner,
@@ -10,7 +9,7 @@ use super::{
 };
 use crate::{address::Address, event::EventKind, outcome::Status};
 use futures::stream::{self, StreamExt};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Time limit of one entry of the stack.
@@ -90,10 +89,8 @@ async fn undo_one(runner: &ActionRunner<'_>, undo: Undo, until: Instant) -> Opti
                 Err(e) => (Status::Errored, Some(format!("the fault `{name}` could not be healed: {e}"))),
             },
             UndoKind::Actions { actions, scope, bound, base } => {
-                // the case may be out of time
-                let limit = Arc::new(EvaluationLimit::new(runner.cancel).within(UNDO_TIMEOUT));
-                let (base, scope) = (base.with_interrupt(limit.clone()), scope.with_interrupt(limit));
-                let runner = ActionRunner { base: &base, ..*runner };
+                let runner = runner.clone().until(runner.cancel, Some(UNDO_TIMEOUT));
+                let runner = ActionRunner { base: &base, ..runner };
                 let total = runner.run_actions(&actions, &at, with_bound(&scope, &bound), None).await.total;
                 (total.status, total.reason)
             }

@@ -22,6 +22,9 @@ use tokio::time::Instant;
 /// Time limit of one attempt where the plan gives none.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What an evaluation has at least: a busy machine may stop it for a while.
+const MIN_JUDGING_TIME: Duration = Duration::from_secs(1);
+
 impl ActionRunner<'_> {
     pub(super) async fn run_verb(
         &self,
@@ -107,12 +110,13 @@ impl ActionRunner<'_> {
                     error = None;
                     let first = *first_at.get_or_insert(output.at);
                     output.value = with_times(&output.value, first, output.at, output.took);
-                    let inner = scope.with_all(&output.value);
+                    let inner =
+                        self.interruptible_within(&scope.with_all(&output.value), Some(timeout.max(MIN_JUDGING_TIME)));
                     // registers secrets that the output contains before the event is written
                     for (_, e) in scheduled.save.iter().filter(|(_, e)| e.registers_secret()) {
                         let _ = e.eval(&inner);
                     }
-                    self.context.observers.judge(&scheduled.kind, at, &output, &evidence);
+                    self.context.observers.judge(&scheduled.kind, at, &output, &evidence, &|s| self.interruptible(s));
                     results = self.evaluate(&scheduled.assertions, Some(&output.value), &inner);
                     let implied = scheduled.implied.as_ref();
                     results.extend(implied.and_then(|i| i.failure(&output.value, &scheduled.location)));

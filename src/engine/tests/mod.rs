@@ -3,6 +3,7 @@ mod at_end;
 mod completeness;
 mod deciding;
 mod environment;
+mod evaluation;
 mod follow;
 pub mod harness;
 mod in_flight;
