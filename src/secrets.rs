@@ -10,6 +10,7 @@ use aho_corasick::{AhoCorasick, Input, MatchKind};
 pub use cut::before_token;
 use decode::{Batch, EmitFound, is_same_in_form, unescape, unpack, unquote, with_spaces};
 pub use fields::FieldRule;
+use fields::FieldSearch;
 use memchr::memmem;
 use parking_lot::RwLock;
 use parts::{Parts, secret_piece};
@@ -59,6 +60,7 @@ struct Known {
     /// Texts whose words are no secrets: the plan, names and addresses.
     ordinary: Vec<String>,
     fields: FieldRule,
+    search: FieldSearch,
     /// How many secrets were found by the name of their field.
     found: usize,
     /// In a record: the names of those that the plan declared later.
@@ -121,7 +123,9 @@ impl Secrets {
 
     /// Sets which fields are named like secrets.
     pub fn set_fields(&self, rule: FieldRule) {
-        self.0.write().fields = rule;
+        let mut known = self.0.write();
+        known.search = FieldSearch::of(&rule);
+        known.fields = rule;
     }
 
     /// Masks the value of a field from now on if the field is named like a secret, and what the text says of such fields. These values
@@ -132,10 +136,9 @@ impl Secrets {
             if known.recorded || known.fields.off || known.found >= MAX_FOUND {
                 return;
             }
-            let mut values: Vec<(&str, &str)> = fields::pairs(text).collect();
-            values.push((field, text));
-            values.retain(|(name, value)| known.fields.is_secret(name) && fields::may_be_secret(value));
-            values
+            let pairs = known.search.pairs(text).chain((!field.is_empty()).then_some((field, text)));
+            let is_secret = |(name, value): &(&str, &str)| known.fields.is_secret(name) && fields::may_be_secret(value);
+            pairs.filter(is_secret).collect::<Vec<_>>()
         };
         values.into_iter().for_each(|(name, value)| self.add_found(name, value));
     }

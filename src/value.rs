@@ -1,12 +1,13 @@
 //! The value type shared by plans, expressions, executors and reports: JSON plus times and durations.
 mod decimal;
+mod digits;
 mod entries;
 pub mod json;
 mod memory;
 mod time;
 
-use self::entries::Entries;
-pub use self::{decimal::Decimal, time::is_rfc3339};
+pub use self::{decimal::Decimal, memory::recorded_bytes, time::is_rfc3339};
+use self::{digits::Digits, entries::Entries};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{fmt, sync::Arc};
@@ -224,7 +225,9 @@ impl Value {
     pub fn map_text(&self, field: &str, f: &dyn Fn(&str, &str) -> Option<String>) -> Option<Value> {
         match self {
             Value::Text(s) => f(field, s).map(Value::from),
-            Value::Int(_) | Value::Uint(_) | Value::Decimal(_) => f(field, &self.to_string()).map(Value::from),
+            Value::Int(i) => f(field, Digits::of(*i).as_str()).map(Value::from),
+            Value::Uint(u) => f(field, Digits::of(*u).as_str()).map(Value::from),
+            Value::Decimal(text) => f(field, text).map(Value::from),
             Value::List(items) => {
                 let mut changed = None;
                 for (i, item) in items.iter().enumerate() {
@@ -237,16 +240,20 @@ impl Value {
             Value::Map(entries) => {
                 // `{ name: PASSWORD, value: … }` is a field too
                 let name = entries.get("name").and_then(Value::as_str);
-                let field = |key: &'_ str| name.filter(|_| key == "value").unwrap_or(key).to_string();
-                let new = |(key, value): (&String, &Value)| (f("", key), value.map_text(&field(key), f));
-                let new: Vec<_> = entries.iter().map(new).collect();
-                if new.iter().all(|(key, value)| key.is_none() && value.is_none()) {
-                    return None;
+                let mut changed: Option<Vec<(String, Value)>> = None;
+                for (i, (key, value)) in entries.iter().enumerate() {
+                    let field = name.filter(|_| key == "value").unwrap_or(key);
+                    let (new_key, new_value) = (f("", key), value.map_text(field, f));
+                    if changed.is_none() && (new_key.is_some() || new_value.is_some()) {
+                        let before = entries.iter().take(i);
+                        changed = Some(before.map(|(key, value)| (key.clone(), value.clone())).collect());
+                    }
+                    if let Some(changed) = &mut changed {
+                        let (key, value) = (|| key.clone(), || value.clone());
+                        changed.push((new_key.unwrap_or_else(key), new_value.unwrap_or_else(value)));
+                    }
                 }
-                let changed = entries.iter().zip(new).map(|((key, value), (k, v))| {
-                    (k.unwrap_or_else(|| key.clone()), v.unwrap_or_else(|| value.clone()))
-                });
-                let changed = changed.collect::<Map>();
+                let changed = changed?.into_iter().collect::<Map>();
                 Some(Value::from(changed.any_case(entries.is_any_case())))
             }
             Value::Unset(reason) => f("", reason).map(Value::unset),

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     address::Address,
     event::EventKind,
-    executor::{ActionContext, ActionError, RunInfo, Target, TargetSpec},
+    executor::{ActionContext, ActionError, RunInfo, Target, TargetSpec, mask_fields},
     expr::Scope,
     secrets::Secrets,
     value::Value,
@@ -19,6 +19,7 @@ use futures::FutureExt;
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::HashMap,
+    panic::resume_unwind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -29,6 +30,8 @@ use tokio::{sync::OnceCell, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
+/// Below it, a search for secrets takes less time than a change of threads.
+const LARGE_VALUE_BYTES: usize = 1 << 20;
 
 pub struct LiveSource {
     run: RunInfo,
@@ -77,6 +80,21 @@ impl LiveSource {
             Ok::<_, ActionError>(target)
         });
         Ok(target.await?.clone())
+    }
+
+    /// Masks the fields that are named like secrets. A large value is searched on another thread, so that the attempt ends in time.
+    async fn mask_fields(&self, value: &Value, processing: &AtomicBool) {
+        if value.memory() < LARGE_VALUE_BYTES {
+            return mask_fields(&self.secrets, "", value);
+        }
+        processing.store(true, Ordering::SeqCst);
+        let (secrets, value) = (self.secrets.clone(), value.clone());
+        if let Err(e) = tokio::task::spawn_blocking(move || mask_fields(&secrets, "", &value)).await
+            && let Ok(payload) = e.try_into_panic()
+        {
+            resume_unwind(payload);
+        }
+        processing.store(false, Ordering::SeqCst);
     }
 
     /// The addresses of all targets: as they are set, and those of connections.
@@ -182,7 +200,7 @@ impl ObservationSource for LiveSource {
                 None => request.action.perform(&cx).await,
                 Some(last) => request.action.next(&cx, last, request.wait.pace()).await,
             }?;
-            cx.mask_fields("", &output.value);
+            self.mask_fields(&output.value, &processing).await;
             Ok(output)
         };
         let act = caught(act).map(|result| result.unwrap_or_else(|reason| Err(ActionError::Panicked(reason))));

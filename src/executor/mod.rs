@@ -320,10 +320,7 @@ impl ActionContext<'_> {
 
     /// Masks the fields of a value that are named like secrets from now on.
     pub fn mask_fields(&self, field: &str, value: &Value) {
-        value.map_text(field, &|field, text| {
-            self.secrets.add_field(field, text);
-            None
-        });
+        mask_fields(self.secrets, field, value);
     }
 
     /// Marks the request as sent: from now on, no response counts as the product's failure.
@@ -342,6 +339,14 @@ impl ActionContext<'_> {
     pub fn render_tree(&self, t: &Tree) -> Result<Value, ActionError> {
         Ok(t.render(self.scope)?)
     }
+}
+
+/// Masks the fields of a value that are named like secrets from now on.
+pub fn mask_fields(secrets: &Secrets, field: &str, value: &Value) {
+    value.map_text(field, &|field, text| {
+        secrets.add_field(field, text);
+        None
+    });
 }
 
 /// A connection that a fault can cut and heal.

@@ -1,4 +1,4 @@
-//! Estimates what values take in memory, for the limits on what comes from outside.
+//! Estimates what values take in memory and in the journal, for the limits on what comes from outside.
 use super::{Map, Value};
 
 /// What shared content takes beside its bytes: the counts of its users, and the part of a block that is not used.
@@ -17,7 +17,7 @@ impl Value {
         }
     }
 
-    /// What it takes in memory, about, in bytes.
+    /// What it takes in memory, about, in bytes; a text in the journal, if that is more.
     pub fn memory(&self) -> usize {
         self.own_memory()
             + match self {
@@ -32,7 +32,8 @@ impl Value {
     pub(crate) fn own_memory(&self) -> usize {
         size_of::<Value>()
             + match self {
-                Value::Text(text) | Value::Decimal(text) | Value::Unset(text) => SHARED_BYTES + text.len(),
+                Value::Text(text) => SHARED_BYTES + recorded_bytes(text),
+                Value::Decimal(text) | Value::Unset(text) => SHARED_BYTES + text.len(),
                 Value::List(_) => SHARED_BYTES,
                 Value::Map(entries) => {
                     SHARED_BYTES + entries.keys().map(|key| ENTRY_BYTES + key.len()).sum::<usize>() + size_of::<Map>()
@@ -41,4 +42,37 @@ impl Value {
                 _ => 0,
             }
     }
+
+    /// Where a text reaches `max_bytes` in the journal; `None` if it takes less.
+    pub fn end_in_record(text: &str, max_bytes: usize) -> Option<usize> {
+        if text.len() <= max_bytes / MAX_ESCAPE_BYTES {
+            return None;
+        }
+        let mut left = max_bytes;
+        let end = text.bytes().position(|byte| match left.checked_sub(escape_bytes(byte)) {
+            Some(rest) => {
+                left = rest;
+                false
+            }
+            None => true,
+        })?;
+        Some(text.floor_char_boundary(end))
+    }
+}
+
+/// A control character in JSON: `\u0000`.
+const MAX_ESCAPE_BYTES: usize = 6;
+
+fn escape_bytes(byte: u8) -> usize {
+    match byte {
+        b'\n' | b'\r' | b'\t' | b'"' | b'\\' | 8 | 12 => 2,
+        0..0x20 => MAX_ESCAPE_BYTES,
+        _ => 1,
+    }
+}
+
+/// The bytes of a text in the journal, where a text with many control characters takes several times its size. Escapes that double a
+/// character do not count.
+pub fn recorded_bytes(text: &str) -> usize {
+    text.len() + (MAX_ESCAPE_BYTES - 1) * text.bytes().filter(|b| escape_bytes(*b) == MAX_ESCAPE_BYTES).count()
 }
