@@ -4,6 +4,7 @@ use axum::{Json, Router, extract::Query, http::StatusCode, routing::get};
 use serde_json::{Value as Data, json};
 use std::collections::HashMap;
 use tp_runner::{
+    event::EvidenceKind,
     executors::k8s::K8s,
     testing::{Harness, at},
     value::Value,
@@ -62,6 +63,7 @@ async fn gateway(with_forbidden: bool) -> (Harness, tempfile::TempDir) {
             &format!("{things}/long"),
             get(async || {
                 Json(json!({ "kind": "ThingList", "apiVersion": "v1", "items": [
+            { "metadata": { "name": "first" } }, { "metadata": { "name": "second" } },
             { "metadata": { "name": "x".repeat(2000) } }] }))
             }),
         )
@@ -124,12 +126,19 @@ async fn a_list_of_everything_is_partial_without_what_may_not_be_listed() {
 }
 
 #[tokio::test]
-async fn a_response_beyond_the_limit_is_not_read() {
+async fn a_list_beyond_the_limit_is_partial() {
     let (s, dir) = gateway(false).await;
     drop(s);
     let s = Harness::new(&K8s, dir.path()).open("k8s: { kubeconfig: config, limit: 1 KiB }").await.unwrap();
     let list = s.output("list: whole").await;
     assert_eq!(list.incomplete(), None);
-    let e = s.error("list: long").await.to_string();
-    assert!(e.contains("was not read: it is longer than 1 KiB; raise `limit` in the target"), "{e}");
+    let long = s.output("list: long").await;
+    let Value::Partial(items) = at(&long, "items") else { panic!("complete: {long}") };
+    let names = items.value.items().iter().map(|i| at(i, "metadata.name").to_string()).collect::<Vec<_>>();
+    assert_eq!(names, ["first", "second"], "those before the limit");
+    let why = "the list ends after 2 objects: it is longer than 1 KiB; raise `limit` in the target";
+    assert!(reason(&long, "items").starts_with(why), "{long}");
+    assert!(s.evidence(EvidenceKind::Note).iter().any(|note| note.starts_with(why)));
+    assert_eq!(s.output("get: long/first").await.incomplete(), None, "this one was received");
+    assert!(reason(&s.output("get: long/other").await, "found").starts_with(why));
 }

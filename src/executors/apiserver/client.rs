@@ -1,6 +1,6 @@
 //! Sends one request and reads its response. Separates error responses (4xx with a `Status`), which a plan may expect,
 //! from no usable response (no connection, rejected credentials, an overloaded server), which is an error.
-use super::{BodyError, BodyReader, connect_error};
+use super::{BodyError, BodyReader, connect_error, cut_list::complete_items};
 use crate::{executor::ActionError, executors::processing::off_thread, secrets::Secrets};
 use http::{HeaderMap, Method, Request, header};
 use kube::client::{Body, Client};
@@ -34,6 +34,10 @@ pub struct Response {
     pub status: u16,
     pub json: Json,
     pub headers: HeaderMap,
+    /// The size of its body.
+    pub bytes: usize,
+    /// Whether it is a list that is longer than the limit: `json` has its first items.
+    pub is_cut: bool,
 }
 
 impl Response {
@@ -60,7 +64,16 @@ impl ApiClient {
         body: Option<(&str, &Json)>,
     ) -> Result<Response, ActionError> {
         let response = self.send(method, path, body, ACCEPT_JSON).await?;
-        self.parse(path, response).await
+        self.parse(path, response, false).await
+    }
+
+    /// Gets a list. If it is longer than the limit, its first items.
+    ///
+    /// # Errors
+    /// As `request`.
+    pub async fn list(&self, path: &str) -> Result<Response, ActionError> {
+        let response = self.send(&Method::GET, path, None, ACCEPT_JSON).await?;
+        self.parse(path, response, true).await
     }
 
     /// Gets what is served below `/api` or `/apis`: an `APIGroupDiscoveryList`, or from old servers the list of
@@ -70,7 +83,7 @@ impl ApiClient {
     /// As `request`.
     pub async fn discover(&self, path: &str) -> Result<Response, ActionError> {
         let response = self.send(&Method::GET, path, None, ACCEPT_DISCOVERY).await?;
-        self.parse(path, response).await
+        self.parse(path, response, false).await
     }
 
     /// Gets the beginning of a body that is not JSON, such as a log, up to the limit.
@@ -85,7 +98,7 @@ impl ApiClient {
                 (_, Some(broken)) => Err(self.no_response(&broken.to_string())),
             };
         }
-        self.parse(path, response).await.map(Err)
+        self.parse(path, response, false).await.map(Err)
     }
 
     fn no_response(&self, why: &str) -> ActionError {
@@ -111,35 +124,48 @@ impl ApiClient {
         self.client.send(request).await.map_err(|e| self.no_response(&connect_error::request_failed(&e)))
     }
 
-    async fn parse(&self, path: &str, response: http::Response<Body>) -> Result<Response, ActionError> {
+    async fn parse(
+        &self,
+        path: &str,
+        response: http::Response<Body>,
+        accepts_cut: bool,
+    ) -> Result<Response, ActionError> {
         let (head, body) = response.into_parts();
         let (status, headers, address) = (head.status.as_u16(), head.headers, &self.address);
-        let bytes = match BodyReader::new(body, self.limit).read().await {
-            (bytes, None) => bytes,
-            (_, Some(long @ BodyError::TooLong(_))) => {
-                let message = format!("the response of the cluster at {address} to `{path}` was not read: {long}");
-                return Err(ActionError::Invalid(message));
-            }
+        let (bytes, too_long) = match BodyReader::new(body, self.limit).read().await {
+            (bytes, None) => (bytes, None),
+            (bytes, Some(long @ BodyError::TooLong(_))) => (bytes, Some(long)),
             (_, Some(broken)) => return Err(self.no_response(&broken.to_string())),
         };
-        let size = bytes.len();
-        let parse = move || (serde_json::from_slice::<Json>(&bytes).ok(), bytes);
-        let (json, bytes) = off_thread(size, parse).await;
+        let (size, is_cut) = (bytes.len(), too_long.is_some());
+        let parse = move || {
+            let json = if is_cut { complete_items(&bytes) } else { serde_json::from_slice(&bytes).ok() };
+            (json, bytes[..bytes.len().min(2 * MAX_QUOTED_BYTES)].to_vec())
+        };
+        let (json, beginning): (Option<Json>, Vec<u8>) = off_thread(size, parse).await;
+        if let Some(long) = too_long
+            && !(accepts_cut && (200..300).contains(&status) && json.is_some())
+        {
+            let message = format!("the response of the cluster at {address} to `{path}` was not read: {long}");
+            return Err(ActionError::Invalid(message));
+        }
         // Every object has a kind, except what `/version` returns.
         let is_object = |json: &Json| json["kind"].is_string() || json["gitVersion"].is_string();
         let message = match json.as_ref().and_then(|j| j["message"].as_str()) {
             Some(message) => message.to_string(),
-            None => self.secrets.mask_and_cut(String::from_utf8_lossy(&bytes).into_owned(), MAX_QUOTED_BYTES, "…"),
+            None => self.secrets.mask_and_cut(String::from_utf8_lossy(&beginning).into_owned(), MAX_QUOTED_BYTES, "…"),
         };
         match (status, json) {
-            (200..300, Some(json)) if is_object(&json) => Ok(Response { status, json, headers }),
+            (200..300, Some(json)) if is_object(&json) => Ok(Response { status, json, headers, bytes: size, is_cut }),
             (401, _) => Err(ActionError::Unreachable(format!(
                 "the cluster at {address} rejected the credentials (401): {message}; renew them in the kubeconfig"
             ))),
             (429 | 500.., _) => Err(ActionError::Unreachable(format!(
                 "the cluster at {address} is overloaded or broken ({status}): {message}"
             ))),
-            (400.., Some(json)) if json["kind"] == "Status" => Ok(Response { status, json, headers }),
+            (400.., Some(json)) if json["kind"] == "Status" => {
+                Ok(Response { status, json, headers, bytes: size, is_cut })
+            }
             (404, _) => Err(ActionError::Invalid(format!("the cluster at {address} does not serve `{path}`"))),
             _ => Err(ActionError::Unreachable(format!(
                 "expected a response of a Kubernetes API from {address}, found ({status}): {message}"

@@ -4,6 +4,7 @@
 //! | File | Owns |
 //! |---|---|
 //! | `body` | the body of a response, up to a limit |
+//! | `cut_list` | the complete items of a list that is longer than the limit |
 //! | `access` | a target's keys; from a kubeconfig or a pod's service account to a client |
 //! | `client` | one request and its response; error response or no response |
 //! | `connect_error` | an error message for each way in which a cluster cannot be reached |
@@ -13,6 +14,7 @@ mod access;
 mod body;
 mod client;
 mod connect_error;
+mod cut_list;
 pub mod kubectl;
 pub mod probe;
 

@@ -22,6 +22,10 @@ pub struct ObjectList {
     pub next_page: Option<String>,
     /// Why objects are missing, if they are.
     pub missing: Option<String>,
+    /// The size of the responses.
+    pub bytes: usize,
+    /// Whether it is the beginning of a list that is longer than the limit.
+    pub is_cut: bool,
 }
 
 impl ObjectList {
@@ -47,7 +51,7 @@ impl ObjectList {
             version: metadata("resourceVersion").and_then(|v| v.parse().ok()),
             next_page: metadata("continue").map(str::to_string),
             objects: objects_of(items, kind, &api_version),
-            missing: None,
+            ..ObjectList::default()
         })
     }
 }

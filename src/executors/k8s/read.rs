@@ -11,17 +11,16 @@ use super::{
 };
 use crate::{
     event::EvidenceKind,
-    executor::{ActionError, Output},
+    executor::{ActionError, Output, limits::size},
     executors::apiserver::{Response, percent_encoded},
     expr::{Template, Tree},
     value::Value,
 };
 use futures::{StreamExt, stream};
-use http::Method;
 use std::{sync::Arc, time::Instant};
 
-/// For `list: "*"`, which sends one request per resource type.
-const MAX_PARALLEL_LISTS: usize = 16;
+/// For `list: "*"`, which sends one request per resource type. Each response may be as long as the limit.
+const MAX_PARALLEL_LISTS: usize = 4;
 
 impl Call<'_> {
     /// Reads one object, by a list with a field selector: only a list has the version at which an object was
@@ -115,14 +114,22 @@ impl Call<'_> {
         self.cx.mark_sent();
         let query = [("labelSelector", &*labels), ("fieldSelector", fields)];
         let paths: Vec<String> = types.iter().map(|t| with_query(&t.path(namespace.name(), None), &query)).collect();
-        let requests: Vec<_> = paths.iter().map(|path| self.cluster.api.request(&Method::GET, path, None)).collect();
-        let responses: Vec<_> = stream::iter(requests).buffered(MAX_PARALLEL_LISTS).collect().await;
+        let requests: Vec<_> = paths.iter().map(|path| self.cluster.api.list(path)).collect();
+        let mut responses = stream::iter(requests).buffered(MAX_PARALLEL_LISTS);
+        let mut bytes = 0;
         let mut found: Vec<Value> = vec![];
         let mut uids: Vec<String> = vec![];
         let groups = catalog.unavailable.iter().filter(|g| !g.starts_with("metrics.k8s.io"));
         let mut missing: Vec<String> = groups.map(|g| format!("{g} is not available")).collect();
-        for ((resource, path), response) in types.iter().zip(&paths).zip(responses) {
+        for (resource, path) in types.iter().zip(&paths) {
+            if bytes > self.cluster.api.limit {
+                let why = self.longer_than_limit("the lists before are");
+                missing.push(format!("{} and what follows was not listed: {why}", resource.qualified_name()));
+                break;
+            }
+            let Some(response) = responses.next().await else { break };
             let list = self.listed_or_skipped(resource, path, response).await?;
+            bytes += list.bytes;
             missing.extend(list.missing);
             for (key, object) in list.objects {
                 let uid = metadata(&object, "uid").map(Value::to_string).unwrap_or_default();
@@ -214,7 +221,7 @@ impl Call<'_> {
 
     /// The list at a path, with all of its pages; a refusal is the inner error.
     async fn get_list(&self, path: &str) -> Result<Result<ObjectList, Response>, ActionError> {
-        let response = self.get_json(path).await?;
+        let response = self.get_list_json(path).await?;
         if response.is_error() { Ok(Err(response)) } else { self.all_pages(path, response).await.map(Ok) }
     }
 
@@ -223,13 +230,24 @@ impl Call<'_> {
     async fn all_pages(&self, path: &str, first: Response) -> Result<ObjectList, ActionError> {
         let address = &self.cluster.api.address;
         let parse = |response: Response| {
+            let (bytes, is_cut) = (response.bytes, response.is_cut);
             let list = ObjectList::parse(response.json);
-            list.map_err(|e| ActionError::Unreachable(format!("unexpected response of the cluster at {address}: {e}")))
+            let unexpected =
+                |e| ActionError::Unreachable(format!("unexpected response of the cluster at {address}: {e}"));
+            list.map_err(unexpected).map(|list| ObjectList { bytes, is_cut, ..list })
         };
         let mut list = parse(first)?;
-        while let Some(token) = list.next_page.take() {
+        while list.is_cut || list.next_page.is_some() {
+            if list.is_cut || list.bytes > self.cluster.api.limit {
+                let why =
+                    format!("the list ends after {} objects: {}", list.objects.len(), self.longer_than_limit("it is"));
+                self.cx.note(EvidenceKind::Note, &why);
+                (list.missing, list.next_page) = (Some(why), None);
+                break;
+            }
+            let Some(token) = list.next_page.take() else { break };
             let separator = if path.contains('?') { '&' } else { '?' };
-            let next = self.get_json(&format!("{path}{separator}continue={}", percent_encoded(&token))).await?;
+            let next = self.get_list_json(&format!("{path}{separator}continue={}", percent_encoded(&token))).await?;
             if next.is_error() {
                 let (count, status, message) = (list.objects.len(), next.status, next.message());
                 list.missing = Some(format!("the list ends after {count} objects ({status}): {message}"));
@@ -237,9 +255,15 @@ impl Call<'_> {
             }
             let page = parse(next)?;
             list.objects.extend(page.objects);
-            list.next_page = page.next_page;
+            list.bytes += page.bytes;
+            (list.next_page, list.is_cut) = (page.next_page, page.is_cut);
         }
         Ok(list)
+    }
+
+    fn longer_than_limit(&self, what: &str) -> String {
+        let limit = size(self.cluster.api.limit);
+        format!("{what} longer than {limit}; raise `limit` in the target, or select fewer objects")
     }
 
     /// The objects for one list of `list: "*"`. A resource that may not be listed is missing; one that is no longer served

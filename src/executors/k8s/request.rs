@@ -84,21 +84,35 @@ impl Call<'_> {
         path: &str,
         body: Option<(&str, &Json)>,
     ) -> Result<Response, ActionError> {
-        let mask = |json: &Json| {
-            if json["kind"] == "Secret" {
-                mask_secrets(self.cx, std::iter::once(&Value::from(json.clone())));
-            }
-        };
         let sent = body.map(|(content_type, json)| {
-            mask(json);
+            self.mask(json);
             format!("\ncontent-type: {content_type}\n\n{}", pretty_json(json))
         });
         self.cx.note(EvidenceKind::Request, format!("{method} {path}{}", sent.unwrap_or_default()));
         self.cx.mark_sent();
         let response = self.cluster.api.request(method, path, body).await;
+        self.record(response).await
+    }
+
+    /// Like [`Call::send`], for a list that may be longer than the limit.
+    pub async fn get_list_json(&self, path: &str) -> Result<Response, ActionError> {
+        self.cx.note(EvidenceKind::Request, format!("GET {path}"));
+        self.cx.mark_sent();
+        let response = self.cluster.api.list(path).await;
+        self.record(response).await
+    }
+
+    fn mask(&self, json: &Json) {
+        if json["kind"] == "Secret" {
+            mask_secrets(self.cx, std::iter::once(&Value::from(json.clone())));
+        }
+    }
+
+    /// Records a response as evidence.
+    async fn record(&self, response: Result<Response, ActionError>) -> Result<Response, ActionError> {
         match &response {
             Ok(r) => {
-                mask(&r.json);
+                self.mask(&r.json);
                 // what succeeded is the output
                 if !(200..300).contains(&r.status) {
                     self.cx.note(EvidenceKind::Response, format!("{}\n{}", r.status, pretty_json(&r.json)));
