@@ -1,26 +1,26 @@
 //! How much an action may receive and keep by default: `docs/limits.md` has them all. A plan or a target changes one with
 //! `limit`, in bytes. The limits apply before memory is allocated.
 use super::Body;
-use crate::diagnostic::Diagnostic;
+use crate::{diagnostic::Diagnostic, value::Value};
 
 /// Of an HTTP response or a stream of messages, after decompression.
 pub const BODY_BYTES: usize = 8 << 20;
 /// Of a response of a Kubernetes API server, of an event of a watch, and of the events that a watch keeps.
-pub const CLUSTER_BYTES: usize = 32 << 20;
+pub const CLUSTER_BYTES: usize = 16 << 20;
 /// Of a log in one attempt.
 pub const LOG_BYTES: usize = 8 << 20;
-/// Of the deliveries that a box keeps.
-pub const BOX_BYTES: usize = 32 << 20;
-/// Of the rows of a statement.
-pub const ROWS_BYTES: usize = 32 << 20;
+/// Of the deliveries that a box keeps, in memory.
+pub const BOX_BYTES: usize = 16 << 20;
+/// Of the rows of a statement, in memory.
+pub const ROWS_BYTES: usize = 16 << 20;
 /// Of a value in a row, which is copied several times.
-pub const CELL_BYTES: usize = 16 << 20;
+pub const CELL_BYTES: usize = 8 << 20;
 /// Of each output stream of a program.
-pub const OUTPUT_BYTES: usize = 16 << 20;
+pub const OUTPUT_BYTES: usize = 8 << 20;
 
 /// What the values that are made of the input may take in memory at least. A number takes more than its digits.
 const MIN_DECODED_BYTES: usize = 64 << 20;
-const MIN_LINE_BYTES: usize = 32 << 20;
+const MIN_LINE_BYTES: usize = 16 << 20;
 
 /// What the values that are made of up to `limit` bytes may take in memory.
 pub fn decoded_bytes(limit: usize) -> usize {
@@ -30,6 +30,15 @@ pub fn decoded_bytes(limit: usize) -> usize {
 /// What the lines of a log of up to `limit` bytes may take in memory.
 pub fn line_bytes(limit: usize) -> usize {
     limit.saturating_mul(2).max(MIN_LINE_BYTES)
+}
+
+/// Cuts a text of up to `limit` bytes whose control characters would take several times that in the journal. Returns why, if it is cut.
+pub fn cut_escaped(text: &mut String, limit: usize) -> Option<String> {
+    let max = limit.saturating_mul(2);
+    let end = Value::end_in_record(text, max)?;
+    text.truncate(end);
+    let max = size(max);
+    Some(format!("the text is longer than {max} with its control characters escaped: the rest was not kept"))
 }
 
 /// A number of bytes for people: `64 KiB`.

@@ -163,12 +163,14 @@ async fn rows_beyond_the_limit_are_counted_and_not_kept() {
     let output = s.output(&format!("sql: \"{query}\"")).await;
     let Value::Partial(rows) = at(&output, "rows") else { panic!("all rows are kept") };
     let kept = rows.value.as_list().unwrap().len();
-    assert!((82..88).contains(&kept), "{kept}");
-    let reason = format!("{} more rows were not kept: the result is larger than 40 MiB (`limit`)", 100 - kept);
+    assert_eq!(kept, 41);
+    let reason = "59 more rows were not kept: the result takes more than 40 MiB of memory (`limit`)";
     assert_eq!(&*rows.reason, reason);
     let large = s.output("sql: select zeroblob(20000000) as x, 1 as y").await;
-    let reason = "the value has 20000000 bytes, more than 16 MiB: it was not read";
+    let reason = "the value has 20000000 bytes, more than 8 MiB: it was not read";
     assert_eq!((at(&large, "rows.0.x"), at(&large, "rows.0.y")), (Value::unset(reason), Value::Int(1)));
+    let e = s.error("sql: select zeroblob(100000000) as x").await.to_string();
+    assert!(e.contains("the statement needs more than 64 MiB of memory: select fewer or smaller values"), "{e}");
     let output = s.output("sql: select 1 as one").await;
     assert_eq!(at(&output, "rows").incomplete(), None, "the connection can be used");
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     executor::{
         ActionError,
-        limits::{self, decoded_bytes, size},
+        limits::{self, size},
     },
     value::{Map, Value},
 };
@@ -240,7 +240,7 @@ async fn run_script(session: &mut dyn Session, sql: &str, limit: usize) -> SqlxR
     Ok(result_set)
 }
 
-/// Reads a response to its end, and keeps the rows that fit into the memory for `limit` bytes.
+/// Reads a response to its end, and keeps the first rows, up to `limit` bytes of memory.
 async fn collect(mut stream: ResultStream<'_>, limit: usize) -> SqlxResult<ResultSet> {
     let mut result_set = ResultSet::default();
     let mut is_first_row = true;
@@ -257,13 +257,16 @@ async fn collect(mut stream: ResultStream<'_>, limit: usize) -> SqlxResult<Resul
                     (result_set.bytes, result_set.dropped) = (0, 0);
                     is_first_row = false;
                 }
-                if result_set.bytes > decoded_bytes(limit) {
+                if result_set.dropped > 0 {
                     result_set.dropped += 1;
                     continue;
                 }
                 let row = row_to_map(cells, &mut result_set.notes);
                 result_set.bytes += row.memory();
-                result_set.rows.push(row);
+                match result_set.bytes <= limit {
+                    true => result_set.rows.push(row),
+                    false => result_set.dropped = 1,
+                }
             }
         }
     }
@@ -277,7 +280,8 @@ impl ResultSet {
         match self.dropped {
             0 => rows,
             dropped => {
-                let reason = format!("{dropped} more rows were not kept: the result is larger than {}", size(limit));
+                let reason =
+                    format!("{dropped} more rows were not kept: the result takes more than {} of memory", size(limit));
                 Value::partial(rows, format!("{reason} (`limit`)"))
             }
         }

@@ -9,7 +9,7 @@ use super::{
         bind_all, file_in_transaction, result_stream,
     },
 };
-use crate::{shell::shell_word, value::Value};
+use crate::{executor::limits::size, shell::shell_word, value::Value};
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use sqlx::{
@@ -36,6 +36,10 @@ const REFRESH_SCHEMA: &str = "select 1 from sqlite_master limit 0";
 const RECENT_USE: Duration = Duration::from_millis(50);
 /// The number of virtual machine instructions between two checks for cancellation.
 const CANCEL_CHECK_INTERVAL: i32 = 1000;
+/// The memory of all SQLite databases of the process: a row is there as a whole before its size is known.
+const MAX_MEMORY_BYTES: usize = 64 << 20;
+/// The result code of a statement that needs more.
+const OUT_OF_MEMORY: i64 = 7;
 
 pub struct Sqlite {
     options: SqliteConnectOptions,
@@ -54,6 +58,7 @@ impl Sqlite {
             .create_if_missing(false)
             .busy_timeout(Duration::from_secs(5))
             .foreign_keys(true)
+            .pragma("hard_heap_limit", MAX_MEMORY_BYTES.to_string())
             .disable_statement_logging();
         let endpoint = path.display().to_string();
         let address = ServerAddress { url: url.into(), endpoint, ..ServerAddress::default() };
@@ -86,6 +91,10 @@ impl Server for Sqlite {
         use sqlx::Error as E;
         // The extended result code; its lower byte is the kind of error.
         match (error_code(e).and_then(|c| c.parse::<i64>().ok()), e) {
+            (Some(OUT_OF_MEMORY), _) => ErrorClass::Rejected(format!(
+                "the statement needs more than {} of memory: select fewer or smaller values",
+                size(MAX_MEMORY_BYTES)
+            )),
             (Some(code), E::Database(db)) if ![5, 6, 10, 11, 14, 26].contains(&(code & 0xff)) => {
                 ErrorClass::Rejected(format!("the database refused: {} ({code})", db.message()))
             }

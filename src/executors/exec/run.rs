@@ -2,7 +2,10 @@
 //! killed.
 use crate::{
     event::EvidenceKind,
-    executor::{ActionContext, ActionError, Output, Started, limits::size},
+    executor::{
+        ActionContext, ActionError, Output, Started,
+        limits::{cut_escaped, size},
+    },
     executors::{child_environment, process_group::ProcessGroup, processing::process, received_secrets},
     shell::shell_word,
     value::Value,
@@ -101,7 +104,9 @@ pub(super) async fn run(cx: &ActionContext<'_>, command: &Command) -> Result<Out
     let exit = exit_code(status);
     let convert = |stream: Stream| {
         process(cx, stream.bytes.len(), move || {
-            let (missing, text) = (stream.missing(), stream.into_text());
+            let (missing, limit, mut text) = (stream.missing(), stream.limit, stream.into_text());
+            let escaped = cut_escaped(&mut text, limit);
+            let missing = missing.or(escaped);
             let secrets = received_secrets::find_in_body(&Value::Null, &text);
             (text, missing, secrets)
         })

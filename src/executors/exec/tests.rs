@@ -114,9 +114,9 @@ async fn large_input_and_output_does_not_block() {
     assert!(parts(&out).1 == text);
     // Unread input is not an error.
     assert_eq!(parts(&large.perform("{ run: [true], stdin: '${text}' }").await.unwrap()).0, 0);
-    let out = s.perform("{ run: [head, -c, 40000000, /dev/zero] }").await.unwrap();
-    assert_eq!(parts(&out).1.len(), 16 << 20);
-    assert!(s.evidence(EvidenceKind::Note)[0].contains("16 MiB"));
+    let out = s.perform("{ run: [sh, -c, 'yes | head -c 40000000'] }").await.unwrap();
+    assert_eq!(parts(&out).1.len(), 8 << 20);
+    assert!(s.evidence(EvidenceKind::Note)[0].contains("8 MiB"));
     let out = s.perform("{ run: [yes], limit: 1 KiB }");
     let out = tokio::time::timeout(std::time::Duration::from_secs(1), out).await;
     assert!(out.is_err(), "the rest is discarded, and the program goes on");
@@ -125,6 +125,14 @@ async fn large_input_and_output_does_not_block() {
         out.value.get("stdout").unwrap().incomplete().unwrap().as_ref(),
         "the output was cut at 1 KiB (`limit`)"
     );
+}
+
+#[tokio::test]
+async fn control_characters_of_an_output_count_as_the_journal_writes_them() {
+    let out = harness().perform("{ run: [head, -c, 524288, /dev/zero], limit: 1 MiB }").await.unwrap();
+    let Some(Value::Partial(stdout)) = out.value.get("stdout") else { panic!("complete") };
+    assert_eq!(stdout.value.as_str().map(str::len), Some((2 << 20) / 6));
+    assert!(stdout.reason.starts_with("the text is longer than 2 MiB with its control characters escaped"));
 }
 
 #[tokio::test]

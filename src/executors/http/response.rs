@@ -58,6 +58,8 @@ pub(super) struct ReadBody {
 pub(super) enum Missing {
     /// It is longer than the limit.
     Limit(usize),
+    /// Its control characters take too much in the journal.
+    Escaped(String),
     /// The transfer broke off, or what arrived cannot be decoded.
     Broken(String),
     /// The runner cannot decode it.
@@ -68,6 +70,7 @@ impl Missing {
     pub fn reason(&self) -> String {
         match self {
             Missing::Limit(bytes) => format!("the body is longer than {}: the rest was not read", size(*bytes)),
+            Missing::Escaped(why) => why.clone(),
             Missing::Broken(why) => format!("the body is incomplete: {why}"),
             Missing::Unsupported(why) => why.clone(),
         }
@@ -118,7 +121,9 @@ impl ReadBody {
             Some(broken @ Missing::Broken(_)) => Value::unset(broken.reason()),
             Some(own_limit) => Value::partial(Value::Null, own_limit.reason()),
         };
-        let (text, unreadable) = decode_text(content_type, bytes);
+        let (mut text, unreadable) = decode_text(content_type, bytes);
+        let escaped = limits::cut_escaped(&mut text, limit);
+        missing = missing.or(escaped.map(Missing::Escaped));
         let secrets = received_secrets::find_in_body(&json, &text);
         // the limit can cut a character
         let unreadable = unreadable.filter(|_| missing.is_none());
@@ -135,8 +140,8 @@ pub(super) fn output_without_body(response: &Response, timing: Timing, reason: &
 }
 
 pub(super) fn output(response: &Response, body: ReadBody, timing: Timing) -> Map {
-    let (cut, broken) =
-        (matches!(body.missing, Some(Missing::Limit(_))), matches!(body.missing, Some(Missing::Broken(_))));
+    let cut = matches!(body.missing, Some(Missing::Limit(_) | Missing::Escaped(_)));
+    let broken = matches!(body.missing, Some(Missing::Broken(_)));
     let text = match body.missing {
         None => readable((body.text, body.unreadable)),
         Some(missing) => Value::partial(Value::from(body.text), missing.reason()),

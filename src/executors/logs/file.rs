@@ -222,15 +222,18 @@ impl Part {
                 self.offset = (state.len - max_bytes).next_multiple_of(2);
                 (self.is_cut, self.starts_within_line) = (true, true);
             }
-            let mut file = file;
-            file.seek(SeekFrom::Start(self.offset))?;
-            let read = file.take(max_bytes).read_to_end(&mut self.bytes)?;
-            self.offset += read as u64;
-            let excess = self.bytes.len().saturating_sub(usize::try_from(max_bytes).unwrap_or(usize::MAX));
+            let new_bytes = state.len - self.offset;
+            // before more is read, so that there are never more than `max_bytes`
+            let excess = usize::try_from((self.bytes.len() as u64 + new_bytes).saturating_sub(max_bytes)).unwrap_or(0);
             if excess > 0 {
                 self.bytes.drain(..excess.next_multiple_of(2).min(self.bytes.len()));
                 (self.is_cut, self.starts_within_line) = (true, true);
             }
+            self.bytes.reserve_exact(usize::try_from(new_bytes).unwrap_or(0));
+            let mut file = file;
+            file.seek(SeekFrom::Start(self.offset))?;
+            let read = file.take(new_bytes).read_to_end(&mut self.bytes)?;
+            self.offset += read as u64;
         }
         Ok(Change::None)
     }

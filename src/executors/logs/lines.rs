@@ -1,6 +1,6 @@
 //! Chooses the lines of a log by time and number, and gives each its time. Pure.
 use super::times::{LineTime, Times};
-use crate::value::Value;
+use crate::value::{Value, recorded_bytes};
 use jiff::Timestamp;
 
 /// What a line takes in memory beside its text.
@@ -23,7 +23,7 @@ impl<'a> LastLines<'a> {
     /// Adds lines before those that it has, the last one first.
     pub fn add(&mut self, reversed: impl Iterator<Item = &'a str>) {
         for line in reversed {
-            match self.room.checked_sub(LINE_BYTES + line.len()) {
+            match self.room.checked_sub(LINE_BYTES + recorded_bytes(line)) {
                 Some(room) if !self.is_cut => self.room = room,
                 _ => {
                     self.is_cut = true;

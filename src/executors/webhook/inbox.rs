@@ -19,7 +19,7 @@ pub(super) struct Inbox {
     pub signature: Option<Signature>,
     /// The id of a delivery, as an expression over its fields.
     pub id: Option<Expression>,
-    /// How many bytes of deliveries a box keeps.
+    /// How many bytes of memory the deliveries of a box may take.
     pub limit: usize,
     pub boxes: Arc<Boxes>,
     pub stop: CancellationToken,
@@ -45,7 +45,8 @@ impl Inbox {
         // Unguessable, so that cases never share a box.
         let unique = uuid::Uuid::new_v4().simple();
         let path = format!("{}-{}-{}-{unique}", path_part(&self.run_id), path_part(case), path_part(name));
-        let mailbox = Mailbox::new(cx.address.clone(), path.clone(), replies, filter, self.id.clone(), self.limit);
+        let (id, is_signed) = (self.id.clone(), self.signature.is_some());
+        let mailbox = Mailbox::new(cx.address.clone(), path.clone(), replies, filter, id, is_signed, self.limit);
         if !self.boxes.insert(case, name, mailbox) {
             let message = format!("the box `{name}` is already open: a case may open each box once");
             return Err(ActionError::Invalid(message));

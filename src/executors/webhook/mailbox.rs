@@ -6,18 +6,12 @@ use super::{
 };
 use crate::{
     address::Address,
-    executor::{
-        Started,
-        limits::{decoded_bytes, size},
-    },
+    executor::{Started, limits::size},
     executors::net::{decode_text, is_meant_as_json, joined_headers, json_body, readable},
     expr::{EvalError, Expression, Scope},
     value::{Map, Value},
 };
-use axum::{
-    body::Bytes,
-    http::{HeaderMap, header::CONTENT_TYPE},
-};
+use axum::http::{HeaderMap, header::CONTENT_TYPE};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -27,8 +21,10 @@ use tokio::sync::watch;
 /// The fields that an expression for the id of a delivery may read.
 pub(super) const READABLE_FIELDS: [&str; 5] = ["method", "path", "headers", "body", "text"];
 
-/// What a delivery takes in memory beside its request.
-const DELIVERY_BYTES: usize = 2048;
+/// What a delivery takes in memory beside its request: further fields.
+const DELIVERY_BYTES: usize = 1024;
+/// What its headers take once more, for its signature.
+const HEADERS_BYTES: usize = 2048;
 
 pub(super) struct Mailbox {
     /// The action that opened it.
@@ -39,7 +35,9 @@ pub(super) struct Mailbox {
     filter: Option<Value>,
     /// The id of a delivery. `None`: all deliveries are attempts of one.
     id: Option<Expression>,
-    /// How many bytes of deliveries are kept.
+    /// Whether signatures can be verified, for which headers and bytes are kept.
+    is_signed: bool,
+    /// How many bytes of memory the deliveries may take.
     limit: usize,
     state: Mutex<MailboxState>,
     count: watch::Sender<usize>,
@@ -77,13 +75,13 @@ pub(super) struct Incoming {
     pub path: String,
     pub headers: HeaderMap,
     /// `None`: the body was too large.
-    pub raw: Option<Bytes>,
+    pub raw: Option<Vec<u8>>,
 }
 
 pub(super) struct Delivery {
     at: Timestamp,
-    headers: HeaderMap,
-    raw: RawBody,
+    /// For its signature.
+    signed: Option<(HeaderMap, RawBody)>,
     /// As it was given out last, so that outputs share it.
     value: Mutex<Value>,
 }
@@ -92,18 +90,27 @@ pub(super) struct Delivery {
 enum RawBody {
     /// Those of the field `text`.
     Text(Arc<str>),
-    Bytes(Bytes),
+    Bytes(Vec<u8>),
     TooLarge,
 }
 
 impl RawBody {
-    fn of(raw: Option<&Bytes>, text: &Value) -> RawBody {
-        match (raw, text) {
-            (Some(raw), Value::Text(text)) if text.as_bytes() == raw => RawBody::Text(text.clone()),
-            (Some(raw), _) => RawBody::Bytes(raw.clone()),
-            (None, _) => RawBody::TooLarge,
-        }
+    /// The field `text` of a body and, if it is `is_signed`, its bytes. Copies them only where the text may differ.
+    fn of(raw: Option<Vec<u8>>, content_type: &str, is_signed: bool) -> (Value, RawBody) {
+        let Some(raw) = raw else { return (too_large(), RawBody::TooLarge) };
+        let may_differ = content_type.to_ascii_lowercase().contains("charset") || std::str::from_utf8(&raw).is_err();
+        let copy = if is_signed && may_differ { raw.clone() } else { vec![] };
+        let text = readable(decode_text(content_type, raw));
+        let raw = match &text {
+            Value::Text(text) if !is_signed || !may_differ || text.as_bytes() == copy => RawBody::Text(text.clone()),
+            _ => RawBody::Bytes(copy),
+        };
+        (text, raw)
     }
+}
+
+fn too_large() -> Value {
+    Value::unset("the body is larger than a box accepts")
 }
 
 /// The deliveries of a box so far.
@@ -123,30 +130,36 @@ impl Mailbox {
         replies: Vec<Reply>,
         filter: Option<Value>,
         id: Option<Expression>,
+        is_signed: bool,
         limit: usize,
     ) -> Mailbox {
         let (state, count) = (Mutex::default(), watch::Sender::new(0));
-        Mailbox { opened_by, path, replies, filter, id, limit, state, count }
+        Mailbox { opened_by, path, replies, filter, id, is_signed, limit, state, count }
     }
 
     /// Stores a delivery and returns its reply.
     pub fn receive(&self, incoming: Incoming) -> Reply {
         let Incoming { arrived, method, path, headers, raw } = incoming;
         let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let too_large = || Value::unset("the body is larger than a box accepts");
-        let max_decoded = decoded_bytes(self.limit);
-        let body = raw.as_ref().map_or_else(too_large, |raw| json_body(content_type, raw, max_decoded));
-        let text = raw.as_ref().map_or_else(too_large, |raw| readable(decode_text(content_type, raw.to_vec())));
-        let digest = raw.as_ref().map_or_else(too_large, |raw| hex::encode(Sha256::digest(raw)).into());
-        let is_readable = |raw: &Bytes| !matches!(body, Value::Unset(_)) || !is_meant_as_json(content_type, raw);
+        let (is_complete, digest) = (raw.is_some(), digest_of(raw.as_deref()));
+        // what no expression reads is not decoded if it cannot be kept
+        let room = self.limit.saturating_sub(self.bytes());
+        let is_read = self.filter.is_some() || self.id.is_some();
+        let (raw, is_full) = match raw {
+            Some(raw) if !is_read && raw.len() > room => (None, true),
+            raw => (raw, false),
+        };
+        let body = raw.as_ref().map_or_else(too_large, |raw| json_body(content_type, raw, self.limit));
+        let is_readable = |raw: &Vec<u8>| !matches!(body, Value::Unset(_)) || !is_meant_as_json(content_type, raw);
         let is_readable = raw.as_ref().is_some_and(is_readable);
+        let (text, raw) = RawBody::of(raw, content_type, self.is_signed);
         let delivery = Value::map([
             ("at".into(), Value::Time(arrived.at)),
             ("method".into(), Value::from(method)),
             ("path".into(), Value::from(path)),
             ("headers".into(), joined_headers(&headers)),
             ("body".into(), body),
-            ("text".into(), text.clone()),
+            ("text".into(), text),
             ("digest".into(), digest.clone()),
         ]);
         let mut state = self.state.lock();
@@ -154,7 +167,7 @@ impl Mailbox {
             Ok(true) => {}
             Err(reason) if !is_readable => {
                 state.undecided = Some(reason);
-                return if raw.is_some() { Reply::default() } else { too_large_reply() };
+                return if is_complete { Reply::default() } else { too_large_reply() };
             }
             // A body that is not meant as JSON has no entry that could match.
             Ok(false) | Err(_) => {
@@ -169,9 +182,9 @@ impl Mailbox {
         };
         let mut fields = delivery.as_map().cloned().unwrap_or_default();
         state.count_attempt(id, digest, arrived.clock, &mut fields);
-        let reply = match &raw {
-            None => too_large_reply(),
-            Some(_) => {
+        let reply = match is_complete {
+            false => too_large_reply(),
+            true => {
                 let last = self.replies.len().saturating_sub(1);
                 let reply = self.replies.get(state.replied.min(last)).cloned().unwrap_or_default();
                 state.replied += 1;
@@ -179,16 +192,17 @@ impl Mailbox {
             }
         };
         fields.insert("replied".into(), reply.value());
-        let raw = RawBody::of(raw.as_ref(), &text);
+        fields.insert("signature".into(), signature_value(&Err(SignatureError::NotVerified)));
         let raw_bytes = if let RawBody::Bytes(bytes) = &raw { bytes.len() } else { 0 };
-        // the fields after those of `delivery`, and the headers once more
-        let memory = delivery.memory() + raw_bytes + DELIVERY_BYTES;
-        if state.bytes.saturating_add(memory) > decoded_bytes(self.limit) {
+        let signed_bytes = if self.is_signed { raw_bytes + HEADERS_BYTES } else { 0 };
+        let memory = delivery.memory() + signed_bytes + DELIVERY_BYTES;
+        if is_full || state.bytes.saturating_add(memory) > self.limit {
             state.dropped += 1;
             return reply;
         }
         state.bytes += memory;
-        state.deliveries.push(Arc::new(Delivery { at: arrived.at, headers, raw, value: Mutex::new(fields.into()) }));
+        let signed = self.is_signed.then_some((headers, raw));
+        state.deliveries.push(Arc::new(Delivery { at: arrived.at, signed, value: Mutex::new(fields.into()) }));
         // Under the lock, so that a waiting task finds the new delivery.
         self.count.send_replace(state.deliveries.len());
         reply
@@ -201,7 +215,7 @@ impl Mailbox {
             .as_ref()
             .map(|reason| format!("one more delivery may be among those that `about` selects: {reason}"));
         let dropped = (state.dropped > 0).then(|| {
-            let (dropped, limit) = (state.dropped, size(decoded_bytes(self.limit)));
+            let (dropped, limit) = (state.dropped, size(self.limit));
             format!(
                 "{dropped} more were not kept: the deliveries of the box take more than {limit} of memory (`limit`)"
             )
@@ -219,6 +233,16 @@ impl Mailbox {
         // Fails only if the sender is dropped, which `self` owns.
         let _ = self.count.subscribe().wait_for(|n| *n > known).await;
     }
+}
+
+fn digest_of(raw: Option<&[u8]>) -> Value {
+    raw.map_or_else(too_large, |raw| hex::encode(Sha256::digest(raw)).into())
+}
+
+/// The field `signature`.
+fn signature_value(verified: &Result<(), SignatureError>) -> Value {
+    let why = verified.as_ref().err().map_or(Value::Null, |e| e.code().into());
+    Value::map([("valid".into(), verified.is_ok().into()), ("why".into(), why)])
 }
 
 fn too_large_reply() -> Reply {
@@ -261,18 +285,18 @@ fn identity(id: &Value) -> String {
 
 impl Delivery {
     pub fn verify(&self, signature: &Signature, key: &[u8]) -> Result<(), SignatureError> {
-        let raw = match &self.raw {
-            RawBody::Text(text) => text.as_bytes(),
-            RawBody::Bytes(bytes) => bytes,
-            RawBody::TooLarge => return Err(SignatureError::TooLarge),
+        let (headers, raw) = match &self.signed {
+            Some((headers, RawBody::Text(text))) => (headers, text.as_bytes()),
+            Some((headers, RawBody::Bytes(bytes))) => (headers, &bytes[..]),
+            Some((_, RawBody::TooLarge)) => return Err(SignatureError::TooLarge),
+            None => return Err(SignatureError::NotVerified),
         };
-        signature.verify(&SignedBytes { headers: &self.headers, raw, arrived: self.at }, key)
+        signature.verify(&SignedBytes { headers, raw, arrived: self.at }, key)
     }
 
     /// The delivery in the output of `received`.
     pub fn value(&self, verified: &Result<(), SignatureError>) -> Value {
-        let why = verified.as_ref().err().map_or(Value::Null, |e| e.code().into());
-        let signature = Value::map([("valid".into(), verified.is_ok().into()), ("why".into(), why)]);
+        let signature = signature_value(verified);
         let mut value = self.value.lock();
         if value.get("signature") != Some(&signature) {
             let mut fields = value.as_map().cloned().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! The verb `webhook`: an HTTP server of the runner that receives the deliveries of a product. `open` creates a box
 //! with a URL, `received` returns what was delivered to it.
+mod arrivals;
 mod boxes;
 mod connection;
 mod filter;

@@ -1,5 +1,6 @@
 //! The HTTP server of an inbox: reads deliveries and sends the replies that their boxes choose.
 use super::{
+    arrivals::{ArrivalError, Arrivals},
     boxes::Boxes,
     connection::{ConnectionHandle, ConnectionListener},
     mailbox::Incoming,
@@ -8,12 +9,10 @@ use super::{
 use crate::{executor::Started, executors::processing::off_thread};
 use axum::{
     Router,
-    body::{Body, Bytes},
     extract::{ConnectInfo, Request, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use futures::StreamExt;
 use std::{
     io,
     sync::{Arc, atomic::Ordering},
@@ -22,8 +21,11 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-/// Larger deliveries are answered with 413.
-const MAX_BODY_BYTES: usize = 8 << 20;
+#[derive(Clone)]
+struct Server {
+    boxes: Arc<Boxes>,
+    arrivals: Arrivals,
+}
 
 /// Serves in the background until `stop`.
 pub(super) fn serve(
@@ -35,8 +37,9 @@ pub(super) fn serve(
     let unrouted = boxes.clone();
     let record_failure = move |reason| unrouted.record_unrouted(reason);
     let connections = ConnectionListener::start(listener, tls, stop.clone(), record_failure)?;
+    let server = Server { boxes, arrivals: Arrivals::new() };
     let app =
-        Router::new().fallback(receive).with_state(boxes).into_make_service_with_connect_info::<ConnectionHandle>();
+        Router::new().fallback(receive).with_state(server).into_make_service_with_connect_info::<ConnectionHandle>();
     tokio::spawn(async move {
         let serving = axum::serve(connections, app).with_graceful_shutdown(stop.cancelled_owned());
         let _ = serving.await;
@@ -45,7 +48,7 @@ pub(super) fn serve(
 }
 
 async fn receive(
-    State(boxes): State<Arc<Boxes>>,
+    State(Server { boxes, arrivals }): State<Server>,
     ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
     request: Request,
 ) -> Response {
@@ -59,16 +62,25 @@ async fn receive(
         return (StatusCode::NOT_FOUND, "no box has this address\n").into_response();
     };
     let path = head.uri.query().map_or_else(|| rest.to_string(), |q| format!("{rest}?{q}"));
-    let raw = match read_body(body).await {
-        Ok(raw) => raw,
-        // The sender disconnected, so nothing was delivered.
-        Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+    let body = match arrivals.read(body).await {
+        Ok(body) => body,
+        // nothing was delivered
+        Err(ArrivalError::Disconnected) => return StatusCode::BAD_REQUEST.into_response(),
+        Err(ArrivalError::TimedOut(limit)) => {
+            boxes.record_unrouted(format!(
+                "the body of {} {} did not arrive within {limit:?}",
+                head.method,
+                head.uri.path()
+            ));
+            return StatusCode::REQUEST_TIMEOUT.into_response();
+        }
     };
     boxes.reached.fetch_add(1, Ordering::SeqCst);
     let method = head.method.to_string();
-    let size = raw.as_ref().map_or(0, Bytes::len);
-    let incoming = Incoming { arrived, method, path, headers: head.headers, raw };
+    let size = body.bytes.as_ref().map_or(0, Vec::len);
+    let incoming = Incoming { arrived, method, path, headers: head.headers, raw: body.bytes };
     let reply = off_thread(size, move || mailbox.receive(incoming)).await;
+    drop(body.turn);
     tokio::time::sleep(reply.delay).await;
     match reply.kind {
         ReplyKind::Status(status) => {
@@ -79,18 +91,4 @@ async fn receive(
             StatusCode::OK.into_response()
         }
     }
-}
-
-/// `None`: the body is too large.
-async fn read_body(body: Body) -> Result<Option<Bytes>, axum::Error> {
-    let mut chunks = body.into_data_stream();
-    let mut bytes = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk?;
-        if bytes.len() + chunk.len() > MAX_BODY_BYTES {
-            return Ok(None);
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(Some(bytes.into()))
 }

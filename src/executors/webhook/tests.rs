@@ -516,18 +516,19 @@ async fn no_delivery_is_lost_between_two_attempts() {
 
 #[tokio::test]
 async fn deliveries_beyond_the_limit_are_counted_and_not_kept() {
-    let s = harness("{ webhook: '127.0.0.1:0', limit: 33 MiB }").await;
-    let url = open(&s, "{ open: in, replies: [201] }").await;
-    let body = "x".repeat(3 << 20);
-    for _ in 0..25 {
-        assert_eq!(post(&url, &body).await.unwrap(), 201, "the product does not notice");
+    for (limit, max, kept) in [("", "16 MiB", 5), (", limit: 33 MiB", "33 MiB", 10)] {
+        let s = harness(&format!("{{ webhook: '127.0.0.1:0'{limit} }}")).await;
+        let url = open(&s, "{ open: in, replies: [201] }").await;
+        let body = "x".repeat(3 << 20);
+        for _ in 0..12 {
+            assert_eq!(post(&url, &body).await.unwrap(), 201, "the product does not notice");
+        }
+        let out = perform(&s, "received: in").await.unwrap();
+        let Some(Value::Partial(list)) = out.value.get("deliveries") else { panic!("all are kept") };
+        assert_eq!(list.value.as_list().unwrap().len(), kept, "{}", list.reason);
+        let reason = format!("{} more were not kept: the deliveries of the box take more than {max}", 12 - kept);
+        assert!(list.reason.starts_with(&reason), "{}", list.reason);
     }
-    let out = perform(&s, "received: in").await.unwrap();
-    let Some(Value::Partial(list)) = out.value.get("deliveries") else { panic!("all are kept") };
-    let kept = list.value.as_list().unwrap().len();
-    assert_eq!(kept, 21, "{}", list.reason);
-    let reason = "4 more were not kept: the deliveries of the box take more than 66 MiB";
-    assert!(list.reason.starts_with(reason), "{}", list.reason);
 }
 
 #[tokio::test]

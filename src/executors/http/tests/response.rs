@@ -223,6 +223,17 @@ async fn json_that_would_take_too_much_memory_is_not_decoded() {
     assert_eq!(out.get("body").and_then(Value::as_list).map(<[Value]>::len), Some(4_000_001));
 }
 
+#[tokio::test]
+async fn control_characters_count_as_the_journal_writes_them() {
+    let zeros = async || ([("content-type", "text/plain")], vec![0; 512 << 10]);
+    let s = stage(&format!("http: {}", serve(Router::new().route("/", any(zeros))).await)).await;
+    let out = perform(&s, "{ request: GET /, limit: 1 MiB }").await.unwrap().value;
+    let Some(Value::Partial(text)) = out.get("text") else { panic!("complete") };
+    assert_eq!(text.value.as_str().map(str::len), Some((2 << 20) / 6));
+    let reason = "the text is longer than 2 MiB with its control characters escaped: the rest was not kept";
+    assert_eq!((&*text.reason, out.get("cut")), (reason, Some(&Value::Bool(true))));
+}
+
 /// A WebSocket server that greets with URI and credentials, then echoes, and closes at `bye`.
 async fn websocket_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
