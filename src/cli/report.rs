@@ -3,7 +3,7 @@ use super::{
     args, exit,
     failure::Failure,
     reports::Reports,
-    runs::{self, read_journal},
+    runs::{self, read_index},
 };
 use crate::{
     file::write_atomically,
@@ -11,7 +11,6 @@ use crate::{
         agent_log,
         console::{neutral::neutral, stream::Patient},
         formats::{Format, MARKDOWN},
-        index_builder::IndexBuilder,
         known_failures,
         run_index::RunIndex,
     },
@@ -32,7 +31,7 @@ static KNOWN_FAILURES: Format = Format {
 pub fn command(args: args::Report) -> Result<u8, Failure> {
     let path = find_journal(&args.run)?;
     if args.agent_log.agent_log.is_some() {
-        let index = IndexBuilder::build(&read_journal(&path)?);
+        let index = read_index(&path)?;
         match args.dry_run {
             true => args.agent_log.preview(&agent_log::entry(&index, &rest(&index)))?,
             false => args.agent_log.add(&index, &rest(&index))?,
@@ -45,7 +44,7 @@ pub fn command(args: args::Report) -> Result<u8, Failure> {
         [format] => *format,
         several => return write_several(&args, several, &path),
     };
-    let index = IndexBuilder::build(&read_journal(&path)?);
+    let index = read_index(&path)?;
     let write = |out: &mut dyn io::Write| (format.write)(&index, &rest(&index), out);
     match &args.output {
         Some(file) => write_atomically(file, write).map_err(|e| Failure::not_written(file, &e))?,
@@ -76,7 +75,7 @@ fn write_several(args: &args::Report, formats: &[&'static Format], journal: &Pat
                        help: name the Markdown report with `--output FILE`; the others are written beside it";
         return Err(Failure::usage(message));
     };
-    let index = IndexBuilder::build(&read_journal(journal)?);
+    let index = read_index(journal)?;
     let (_, failures) = Reports::new(file.clone(), formats).write(&index);
     failures.into_iter().next().map_or(Ok(exit::SUCCESS), Err)
 }

@@ -2,10 +2,10 @@
 use super::{exit, failure::Failure, files, print};
 use crate::{
     engine::cleanup::{OpenUndo, open_undos},
-    event::Event,
+    event::{Event, EventSink},
     journal::{RunFolder, RunResult, lines, lock::Lock},
     plan::RunsSetting,
-    report::{gate::gate, run_index::RunIndex},
+    report::{gate::gate, index_builder::IndexBuilder, run_index::RunIndex},
     source::Source,
     yaml,
 };
@@ -145,12 +145,28 @@ pub fn unknown(run: &str) -> Failure {
 
 /// The events of a journal. Says which of its lines are damaged.
 pub fn read_journal(path: &Path) -> Result<Vec<Event>, Failure> {
-    let lines::Journal { events, damaged } = lines::read(path).map_err(|e| Failure::not_read(path, e))?;
+    let mut events = vec![];
+    for_each_event(path, |event| events.push(event))?;
+    Ok(events)
+}
+
+/// The index of a recorded run, with one event in memory at a time. Says which lines of the journal are damaged.
+pub fn read_index(path: &Path) -> Result<RunIndex, Failure> {
+    let mut builder = IndexBuilder::default();
+    for_each_event(path, |event| {
+        // it takes every event
+        let _ = builder.on_event(&event);
+    })?;
+    Ok(builder.index())
+}
+
+fn for_each_event(path: &Path, f: impl FnMut(Event)) -> Result<(), Failure> {
+    let damaged = lines::for_each(path, f).map_err(|e| Failure::not_read(path, e))?;
     if !damaged.is_empty() {
         let numbers = damaged.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
         print::err(format_args!("warning: `{}` is damaged and read without these lines: {numbers}\n", path.display()));
     }
-    Ok(events)
+    Ok(())
 }
 
 /// `runs`: lists the recorded runs, the newest first.
