@@ -1,7 +1,15 @@
 //! Sends one request and reads its response. Separates error responses (4xx with a `Status`), which a plan may expect,
 //! from no usable response (no connection, rejected credentials, an overloaded server), which is an error.
-use super::{BodyError, BodyReader, connect_error, cut_list::complete_items};
-use crate::{executor::ActionError, executors::processing::off_thread, secrets::Secrets};
+use super::{
+    BodyError, BodyReader, connect_error,
+    list_body::{ListBody, read_list},
+};
+use crate::{
+    executor::{ActionError, limits::decoded_bytes},
+    executors::processing::off_thread,
+    secrets::Secrets,
+    value::Value,
+};
 use http::{HeaderMap, Method, Request, header};
 use kube::client::{Body, Client};
 use serde_json::Value as Json;
@@ -36,7 +44,9 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The size of its body.
     pub bytes: usize,
-    /// Whether it is a list that is longer than the limit: `json` has its first items.
+    /// The items of a list that was asked for with [`ApiClient::list`].
+    pub items: Option<Vec<Value>>,
+    /// Whether they are the first ones of a list that is longer than the limit.
     pub is_cut: bool,
 }
 
@@ -124,12 +134,7 @@ impl ApiClient {
         self.client.send(request).await.map_err(|e| self.no_response(&connect_error::request_failed(&e)))
     }
 
-    async fn parse(
-        &self,
-        path: &str,
-        response: http::Response<Body>,
-        accepts_cut: bool,
-    ) -> Result<Response, ActionError> {
+    async fn parse(&self, path: &str, response: http::Response<Body>, is_list: bool) -> Result<Response, ActionError> {
         let (head, body) = response.into_parts();
         let (status, headers, address) = (head.status.as_u16(), head.headers, &self.address);
         let (bytes, too_long) = match BodyReader::new(body, self.limit).read().await {
@@ -137,18 +142,23 @@ impl ApiClient {
             (bytes, Some(long @ BodyError::TooLong(_))) => (bytes, Some(long)),
             (_, Some(broken)) => return Err(self.no_response(&broken.to_string())),
         };
-        let (size, is_cut) = (bytes.len(), too_long.is_some());
+        let (size, is_beginning, max_decoded) = (bytes.len(), too_long.is_some(), decoded_bytes(self.limit));
         let parse = move || {
-            let json = if is_cut { complete_items(&bytes) } else { serde_json::from_slice(&bytes).ok() };
-            (json, bytes[..bytes.len().min(2 * MAX_QUOTED_BYTES)].to_vec())
+            let whole = |json| ListBody { json, items: None, is_cut: false };
+            let body = match is_list {
+                true => read_list(&bytes, is_beginning, max_decoded),
+                false => serde_json::from_slice(&bytes).ok().map(whole),
+            };
+            (body, bytes[..bytes.len().min(2 * MAX_QUOTED_BYTES)].to_vec())
         };
-        let (json, beginning): (Option<Json>, Vec<u8>) = off_thread(size, parse).await;
+        let (body, beginning) = off_thread(size, parse).await;
         if let Some(long) = too_long
-            && !(accepts_cut && (200..300).contains(&status) && json.is_some())
+            && !((200..300).contains(&status) && body.as_ref().is_some_and(|body| body.is_cut))
         {
             let message = format!("the response of the cluster at {address} to `{path}` was not read: {long}");
             return Err(ActionError::Invalid(message));
         }
+        let (json, items, is_cut) = body.map_or((None, None, false), |body| (Some(body.json), body.items, body.is_cut));
         // Every object has a kind, except what `/version` returns.
         let is_object = |json: &Json| json["kind"].is_string() || json["gitVersion"].is_string();
         let message = match json.as_ref().and_then(|j| j["message"].as_str()) {
@@ -156,7 +166,9 @@ impl ApiClient {
             None => self.secrets.mask_and_cut(String::from_utf8_lossy(&beginning).into_owned(), MAX_QUOTED_BYTES, "…"),
         };
         match (status, json) {
-            (200..300, Some(json)) if is_object(&json) => Ok(Response { status, json, headers, bytes: size, is_cut }),
+            (200..300, Some(json)) if is_object(&json) => {
+                Ok(Response { status, json, headers, bytes: size, items, is_cut })
+            }
             (401, _) => Err(ActionError::Unreachable(format!(
                 "the cluster at {address} rejected the credentials (401): {message}; renew them in the kubeconfig"
             ))),
@@ -164,7 +176,7 @@ impl ApiClient {
                 "the cluster at {address} is overloaded or broken ({status}): {message}"
             ))),
             (400.., Some(json)) if json["kind"] == "Status" => {
-                Ok(Response { status, json, headers, bytes: size, is_cut })
+                Ok(Response { status, json, headers, bytes: size, items, is_cut })
             }
             (404, _) => Err(ActionError::Invalid(format!("the cluster at {address} does not serve `{path}`"))),
             _ => Err(ActionError::Unreachable(format!(

@@ -4,7 +4,7 @@
 //! | File | Owns |
 //! |---|---|
 //! | `body` | the body of a response, up to a limit |
-//! | `cut_list` | the complete items of a list that is longer than the limit |
+//! | `list_body` | a list, item by item, up to a limit |
 //! | `access` | a target's keys; from a kubeconfig or a pod's service account to a client |
 //! | `client` | one request and its response; error response or no response |
 //! | `connect_error` | an error message for each way in which a cluster cannot be reached |
@@ -14,10 +14,11 @@ mod access;
 mod body;
 mod client;
 mod connect_error;
-mod cut_list;
 pub mod kubectl;
+mod list_body;
 pub mod probe;
 
 pub use access::AccessSpec;
 pub use body::{BodyError, BodyReader};
 pub use client::{ApiClient, Response, path_segment, percent_encoded};
+pub use list_body::read_list;

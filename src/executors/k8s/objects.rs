@@ -1,5 +1,5 @@
 //! Objects of a list or watch, by namespace and name. Pure.
-use crate::value::Value;
+use crate::value::{Map, Value};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
@@ -33,40 +33,31 @@ impl ObjectList {
     ///
     /// # Errors
     /// What was found in place of a list.
-    pub fn parse(mut list: Json) -> Result<ObjectList, String> {
-        let kind = list["kind"].as_str().unwrap_or_default().to_string();
-        let api_version = list["apiVersion"].as_str().unwrap_or_default().to_string();
-        let items = list.get_mut("items").map(Json::take);
-        let (Some(kind), Some(items)) = (kind.strip_suffix("List"), items) else {
+    pub fn of(list: &Json, items: Option<Vec<Value>>) -> Result<ObjectList, String> {
+        let kind = list["kind"].as_str().unwrap_or_default();
+        let (Some(item_kind), Some(items)) = (kind.strip_suffix("List"), items) else {
             return Err(format!("expected a list with `items`, found `kind: {kind}`"));
         };
-        let items = match items {
-            Json::Array(items) => items,
-            // How Go writes a list that was never filled.
-            Json::Null => vec![],
-            _ => return Err("expected a list under `items`, found another type".into()),
-        };
+        let api_version = list["apiVersion"].as_str().unwrap_or_default();
         let metadata = |field: &str| list["metadata"][field].as_str().filter(|text| !text.is_empty());
         Ok(ObjectList {
             version: metadata("resourceVersion").and_then(|v| v.parse().ok()),
             next_page: metadata("continue").map(str::to_string),
-            objects: objects_of(items, kind, &api_version),
+            objects: items.into_iter().map(|item| with_type(&item, item_kind, api_version)).collect(),
             ..ObjectList::default()
         })
     }
 }
 
-fn objects_of(items: Vec<Json>, kind: &str, api_version: &str) -> Objects {
-    let with_type = |item: Json| {
-        let key = object_key(&item);
-        let Json::Object(fields) = item else { return (key, Value::Null) };
-        let mut object = serde_json::Map::new();
-        object.insert("apiVersion".into(), api_version.into());
-        object.insert("kind".into(), kind.into());
-        object.extend(fields);
-        (key, Value::from(Json::Object(object)))
-    };
-    items.into_iter().map(with_type).collect()
+fn with_type(item: &Value, kind: &str, api_version: &str) -> (ObjectKey, Value) {
+    let text = |field: &str| metadata(item, field).and_then(Value::as_str).unwrap_or_default().to_string();
+    let key = (text("namespace"), text("name"));
+    let Some(fields) = item.as_map() else { return (key, Value::Null) };
+    let mut object = Map::with_capacity(fields.len() + 2);
+    object.insert("apiVersion".into(), api_version.into());
+    object.insert("kind".into(), kind.into());
+    fields.iter().for_each(|(name, value)| drop(object.insert(name.clone(), value.clone())));
+    (key, object.into())
 }
 
 pub fn metadata<'a>(object: &'a Value, field: &str) -> Option<&'a Value> {

@@ -231,7 +231,7 @@ impl Call<'_> {
         let address = &self.cluster.api.address;
         let parse = |response: Response| {
             let (bytes, is_cut) = (response.bytes, response.is_cut);
-            let list = ObjectList::parse(response.json);
+            let list = ObjectList::of(&response.json, response.items);
             let unexpected =
                 |e| ActionError::Unreachable(format!("unexpected response of the cluster at {address}: {e}"));
             list.map_err(unexpected).map(|list| ObjectList { bytes, is_cut, ..list })

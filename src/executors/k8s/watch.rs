@@ -6,8 +6,9 @@
 //! poll.
 use super::objects::{ObjectKey, ObjectList, Objects, object_key};
 use crate::{
+    executor::limits::decoded_bytes,
     executors::{
-        apiserver::{BodyError, BodyReader, percent_encoded},
+        apiserver::{BodyError, BodyReader, percent_encoded, read_list},
         processing::off_thread,
     },
     value::Value,
@@ -323,7 +324,11 @@ impl Watch {
         let Ok(body) = self.send(request).await else { return false };
         let (bytes, None) = body.read().await else { return false };
         let size = bytes.len();
-        let parse = move || serde_json::from_slice(&bytes).ok().and_then(|json| ObjectList::parse(json).ok());
+        let max_decoded = decoded_bytes(size);
+        let parse = move || {
+            let list = read_list(&bytes, false, max_decoded).filter(|list| !list.is_cut)?;
+            ObjectList::of(&list.json, list.items).ok()
+        };
         let Some(ObjectList { version: Some(version), objects, next_page: None, .. }) = off_thread(size, parse).await
         else {
             return false;
