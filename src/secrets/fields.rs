@@ -184,22 +184,6 @@ mod tests {
         assert_eq!(search.pairs("2026-01-02T03:04:05Z level=info id=k1-abcdefgh").count(), 0);
     }
 
-    /// Prints what the search for names saves, in nanoseconds for each line: `--ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement"]
-    fn time_to_search_log_lines() {
-        let lines: Vec<String> = (0..100_000)
-            .map(|i| format!("2026-01-02T03:04:05.{i:06}Z INFO request id={i} path=/api/v1/x took=12ms status: 200"))
-            .collect();
-        let time = |search: &dyn Fn(&str) -> usize| {
-            let begun = std::time::Instant::now();
-            let found: usize = lines.iter().map(|line| search(line)).sum();
-            (begun.elapsed().as_nanos() / lines.len() as u128, found)
-        };
-        let search = FieldSearch::default();
-        println!("regex {:?}, names first {:?}", time(&|l| pairs(l).count()), time(&|l| search.pairs(l).count()));
-    }
-
     #[test]
     fn pairs_in_texts_are_found_in_headers_forms_logs_and_json() {
         let found = |text| pairs(text).map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(" ");
