@@ -261,7 +261,7 @@ impl Line<'_> {
             line.written += 1;
             let first = line.string(separator);
             let rest = pieces.into_iter().map(|piece| match piece {
-                Piece::Text(text) => line.other_part(&Json::String(text.into())),
+                Piece::Text(text) => line.piece(text),
                 Piece::Printed(layout, json) => line.marker(layout, |line| line.other_part(&json)),
             });
             std::iter::once(first).chain(rest).collect()
@@ -277,14 +277,17 @@ impl Line<'_> {
         Some(self.scalar(Json::String(format!("{REFERENCE}{line}.{number}{}", &text[end..]))))
     }
 
-    /// A part that is not one of the event: it lies in a string. A string is not taken apart again.
+    /// A piece of a string. It is not taken apart again.
+    fn piece(&mut self, text: &str) -> Json {
+        // two more for the quotes, as `measure` counts
+        let reference = self.reference(digest_of_text(text), text.len() + 2).or_else(|| self.after_known(text));
+        reference.unwrap_or_else(|| self.string(text))
+    }
+
+    /// JSON that is not a part of the event: it lies in a string.
     fn other_part(&mut self, json: &Json) -> Json {
         let mut parts = vec![];
         measure(json, &mut parts);
-        if let Json::String(text) = json {
-            let reference = self.reference(parts[0].digest, parts[0].bytes).or_else(|| self.after_known(text));
-            return reference.unwrap_or_else(|| self.string(text));
-        }
         let mut inner = Line {
             known: self.known,
             parts: &parts,
@@ -322,9 +325,6 @@ fn pieces(text: &str) -> Option<(&'static str, Vec<Piece<'_>>)> {
         return None;
     }
     let separator = ["\n", "'"].into_iter().find(|separator| text.contains(separator))?;
-    if text.matches(separator).count() >= MAX_PIECES && separator != "\n" {
-        return None;
-    }
     let mut pieces = vec![];
     let mut rest = Some(text);
     while let Some(text) = rest {

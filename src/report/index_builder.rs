@@ -206,9 +206,10 @@ impl State {
                     self.running_action(event).observe(attempt);
                 }
                 let running = self.running.remove(at).unwrap_or_else(|| RunningAction::new(at, event.at, "", None));
-                let entry = running.into_entry(*status, self.is_input(at));
+                let is_input = self.is_input(at);
+                let entry = running.into_entry(*status, is_input);
                 let (attempts, reason) = (entry.attempts.max(*attempts), reason.as_deref().map(shorten));
-                self.finish_action(ActionEntry { reason, attempts, took: *took, ..entry }, results);
+                self.finish_action(ActionEntry { reason, attempts, took: *took, ..entry }, results, is_input);
             }
             EventKind::SentenceFinished { status, reason } => {
                 if let Some(s) = self.sentence(at) {
@@ -302,7 +303,7 @@ impl State {
         !self.inputs.is_empty() && at.ancestors().any(|a| self.inputs.contains(&a))
     }
 
-    fn finish_action(&mut self, mut entry: ActionEntry, results: &[AssertionResult]) {
+    fn finish_action(&mut self, mut entry: ActionEntry, results: &[AssertionResult], is_input: bool) {
         let is_quiet = is_quiet(entry.status);
         let order = PlanOrder::of(&entry.address);
         let is_undo = entry.address.is_in("undo");
@@ -319,9 +320,9 @@ impl State {
         entry.omitted = unmet.len().saturating_sub(MAX_RESULTS);
         entry.results = unmet.into_iter().chain(holding).take(limit).map(shorten_result).collect();
         if let Some((i, _)) = sentence
+            && is_input
             && entry.status == Status::Passed
             && entry.evidence.iter().any(|e| e.kind == EvidenceKind::Request)
-            && self.is_input(&entry.address)
         {
             self.cases[i].inputs.add(order.clone(), entry.clone(), true);
         }

@@ -156,11 +156,7 @@ fn cause(s: &SentenceEntry, a: &ActionEntry, out: &mut String) {
         "" => "an action".to_owned(),
         summary => code(summary, Context::Line),
     });
-    let mut head = path.join(" › ");
-    let items = a.items();
-    if !items.is_empty() {
-        head += &format!(", item {}", items.iter().map(|i| code(i, Context::Line)).collect::<Vec<_>>().join(" › "));
-    }
+    let mut head = path.join(" › ") + &items(a);
     if let Some(location) = a.location() {
         head += &format!(", {}", file_and_line(location, Context::Line));
     }
@@ -184,6 +180,12 @@ fn cause(s: &SentenceEntry, a: &ActionEntry, out: &mut String) {
     details::write(a, out);
 }
 
+/// `, item 2`: the items of the enclosing `foreach`. Empty outside of one.
+fn items(a: &ActionEntry) -> String {
+    let items: Vec<String> = a.items().iter().map(|i| code(i, Context::Line)).collect();
+    if items.is_empty() { String::new() } else { format!(", item {}", items.join(" › ")) }
+}
+
 /// The observations of a case that other sentences judge. Each is shown whole once.
 struct Observations<'a> {
     case: &'a CaseEntry,
@@ -195,12 +197,7 @@ impl<'a> Observations<'a> {
     fn write(&mut self, s: &'a SentenceEntry, cause: &ActionEntry, out: &mut String) {
         let judged = self.case.judged_by(s, cause);
         for entry in judged.iter().take(MAX_JUDGED) {
-            let mut head = code(&entry.summary, Context::Line);
-            let items = entry.items();
-            if !items.is_empty() {
-                head +=
-                    &format!(", item {}", items.iter().map(|i| code(i, Context::Line)).collect::<Vec<_>>().join(" › "));
-            }
+            let mut head = code(&entry.summary, Context::Line) + &items(entry);
             if let Some(location) = &entry.location {
                 head += &format!(", {}", file_and_line(location, Context::Line));
             }
