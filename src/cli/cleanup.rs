@@ -12,15 +12,16 @@ use super::{
 };
 use crate::{
     engine::{
-        cleanup::{Cleanup, OpenUndo},
+        cleanup::Cleanup,
         context::RunContext,
         dispatch,
         live::LiveSource,
+        open_undos::OpenUndo,
         results::Leftover,
         schedule::Schedule,
         scopes::{base_scope, run_scope},
     },
-    event::{EventKind, EventSink, RunStarted},
+    event::{EventKind, RunStarted},
     executor::{Registry, RunInfo},
     executors,
     expr::Scope,
@@ -219,8 +220,7 @@ impl Cleaner<'_> {
         let path = run.folder.events();
         let lines = JsonLines::open(&path).map_err(|e| Failure::not_written(&path, &e))?;
         let console = Console::stderr(self.output.detail(), stderr_is_coloured());
-        let sinks: Vec<Box<dyn EventSink>> =
-            vec![Box::new(lines), Box::new(console), Box::new(self.interrupts.pending.clone())];
+        let sinks = self.interrupts.sinks(vec![Box::new(lines), Box::new(console)], open);
         let last = run.events.last().map_or(0, |event| event.seq);
         let (events, thread) = dispatch::start_after(last, secrets.clone(), sinks, self.interrupts.cancel.clone());
         let context = RunContext {
@@ -232,7 +232,6 @@ impl Cleaner<'_> {
             ..RunContext::new(info, secrets.clone(), events.clone()).with_schedule(&mut schedule)
         };
         let open: Vec<OpenUndo> = open.iter().map(|undo| revealed(undo, &secrets)).collect();
-        open.iter().for_each(|undo| self.interrupts.pending.begin(undo.at.as_str(), &undo.summary));
         let cleanup = Cleanup { schedule: &schedule, context: &context, source: &*live, base: &base };
         let left = cleanup.clean_up(open).await;
         live.close().await;

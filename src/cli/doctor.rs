@@ -180,7 +180,7 @@ impl Probe {
         switches: Vec<(String, RelaySwitch)>,
         permissions: &permissions::Permissions,
     ) -> Vec<ProbeLine> {
-        let Interrupts { cancel, kill, pending, .. } = self.interrupts.clone();
+        let Interrupts { cancel, kill, .. } = self.interrupts.clone();
         let (events, thread) = dispatch::start(secrets.clone(), vec![], cancel.clone());
         let context = RunContext {
             cancel,
@@ -205,7 +205,7 @@ impl Probe {
             lines.extend(results.into_iter().map(|r| (target.name.clone(), r)));
         }
         if self.faults {
-            lines.extend(doctor_faults::probe_faults(&context, &**live, &switches, &pending).await);
+            lines.extend(doctor_faults::probe_faults(&context, &**live, &switches, &self.interrupts).await);
         }
         for note in tear_down(&schedule, &context, &**live, &effects).await {
             let result = ProbeResult::error("execute", note, "check what is left, and remove it by hand");

@@ -2,7 +2,7 @@
 //! fault breaks its connection and heals it again.
 use super::{
     relays::{Place, RelaySwitch, START_RELAY},
-    signals::PendingUndo,
+    signals::Interrupts,
 };
 use crate::{
     address::Address,
@@ -73,21 +73,21 @@ pub async fn probe_faults(
     context: &RunContext,
     source: &dyn ObservationSource,
     switches: &[(String, RelaySwitch)],
-    pending: &PendingUndo,
+    interrupts: &Interrupts,
 ) -> Vec<ProbeLine> {
     let mut lines = vec![];
     for (name, fault) in &context.faults {
         if context.cancel.is_cancelled() {
             break;
         }
-        pending.begin(&subject(name), "heal it");
+        interrupts.set_broken(Some(subject(name)));
         let results = match (fault, switches.iter().find(|(n, _)| n == name)) {
             (Fault::Actions { probe, .. }, _) => try_actions(context, source, name, !probe.is_empty()).await,
             (Fault::Relay { .. }, Some((_, switch))) => try_relay(switch).await,
             // its relay could not listen: reported already
             (Fault::Relay { .. }, None) => vec![],
         };
-        pending.end(&subject(name));
+        interrupts.set_broken(None);
         lines.extend(results.into_iter().map(|r| (subject(name), r)));
     }
     lines

@@ -45,7 +45,7 @@ pub struct Executed {
 /// Executes a schedule, whatever the verdicts. Fails if the run could not start.
 pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Executed, Failure> {
     let RunOptions { run, selection, gate, fail_fast, keep, interrupts, recording } = options;
-    let Interrupts { cancel, kill, pending, .. } = interrupts.clone();
+    let Interrupts { cancel, kill, .. } = interrupts.clone();
     let mut versions = vec![("tp-runner".to_string(), env!("CARGO_PKG_VERSION").to_string())];
     versions.append(&mut schedule.versions);
 
@@ -76,13 +76,12 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Exec
     // Created after all other preparations that can fail.
     let mut recorder = recording.as_ref().map(|recording| recording.start(&run, &secrets)).transpose()?;
     if let (Some(recorder), Some(recording)) = (&mut recorder, &recording) {
-        sinks.extend(recorder.sinks()?);
+        sinks.push(recorder.sink()?);
         sinks.push(Box::new(Console::stderr(recording.output.detail(), stderr_is_coloured())));
         interrupts.set_running(Some(Running { id: run.id.clone(), index: builder.clone() }));
     }
-    sinks.push(Box::new(pending));
     sinks.push(Box::new(builder.clone()));
-    let (events, thread) = dispatch::start(secrets.clone(), sinks, cancel.clone());
+    let (events, thread) = dispatch::start(secrets.clone(), interrupts.sinks(sinks, &[]), cancel.clone());
     let context = RunContext {
         cancel,
         kill,
@@ -101,7 +100,7 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Exec
     let failed = |e| Failure { message: format!("error: cannot record the run: {e}"), code: exit::NO_REPORT };
     let not_recorded = match (recorded, recorder) {
         (Ok(Ok(Err(e))), _) => Some(failed(e.to_string())),
-        (_, Some(recorder)) => recorder.finish(&index).err(),
+        (_, Some(recorder)) => recorder.finish(&index, interrupts.open.count()).err(),
         (_, None) => None,
     };
     interrupts.set_running(None);

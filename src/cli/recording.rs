@@ -9,7 +9,7 @@ use super::{
     print, runs,
 };
 use crate::{
-    event::{Event, EventKind, EventSink, SinkError},
+    event::EventSink,
     executor::RunInfo,
     executors::http,
     journal::{
@@ -31,7 +31,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -49,7 +49,6 @@ pub struct Recorder {
     folder: RunFolder,
     runs: PathBuf,
     keep: RunsSetting,
-    open: OpenUndos,
     /// How many bytes were appended to the journal.
     written: Arc<AtomicU64>,
     /// Of the journal.
@@ -110,15 +109,7 @@ impl Recording {
         }
         folder.write_snapshot(&masked(&self.snapshot, secrets)).map_err(not_written)?;
         let runs = folder.path().parent().unwrap_or(&self.runs).to_path_buf();
-        Ok(Recorder {
-            folder,
-            runs,
-            keep: self.keep.clone(),
-            open: OpenUndos::default(),
-            written: Arc::default(),
-            inode: None,
-            _lock: lock,
-        })
+        Ok(Recorder { folder, runs, keep: self.keep.clone(), written: Arc::default(), inode: None, _lock: lock })
     }
 
     /// Creates the folder of the run; in the user's folder for state if the working folder cannot be written.
@@ -142,17 +133,17 @@ impl Recording {
 }
 
 impl Recorder {
-    /// What writes the journal, and what counts the open undos.
-    pub fn sinks(&mut self) -> Result<Vec<Box<dyn EventSink>>, Failure> {
+    /// What writes the journal.
+    pub fn sink(&mut self) -> Result<Box<dyn EventSink>, Failure> {
         let path = self.folder.events();
         let lines = JsonLines::open(&path).map_err(|e| Failure::not_written(&path, &e))?;
         self.written = lines.written();
         self.inode = std::fs::metadata(&path).ok().map(|m| m.ino());
-        Ok(vec![Box::new(lines), Box::new(self.open.clone())])
+        Ok(Box::new(lines))
     }
 
-    /// Says how the run ended, and removes old runs. Fails if the journal is no longer what was written.
-    pub fn finish(&self, index: &RunIndex) -> Result<(), Failure> {
+    /// Says how the run ended and how many undos are open, and removes old runs. Fails if the journal is no longer what was written.
+    pub fn finish(&self, index: &RunIndex, left: usize) -> Result<(), Failure> {
         let journal = std::fs::metadata(self.folder.events()).ok();
         let written = self.written.load(Ordering::SeqCst);
         if !journal.is_some_and(|m| Some(m.ino()) == self.inode && m.len() >= written) {
@@ -161,25 +152,8 @@ impl Recorder {
                 format!("error: the journal `{}` was removed or cut while the run wrote to it", path.display());
             return Err(Failure { message, code: exit::NO_REPORT });
         }
-        runs::write_result(&self.folder, index, Timestamp::now(), self.open.0.load(Ordering::SeqCst))?;
+        runs::write_result(&self.folder, index, Timestamp::now(), left)?;
         runs::prune(&self.runs, &self.keep);
-        Ok(())
-    }
-}
-
-/// Counts the undos that were planned and not done.
-#[derive(Clone, Default)]
-struct OpenUndos(Arc<AtomicUsize>);
-
-impl EventSink for OpenUndos {
-    fn on_event(&mut self, event: &Event) -> Result<(), SinkError> {
-        let _ = match &event.kind {
-            EventKind::UndoPlanned { .. } => self.0.fetch_add(1, Ordering::SeqCst),
-            EventKind::UndoFinished { status, .. } if !status.is_unsuccessful() => {
-                self.0.fetch_sub(1, Ordering::SeqCst)
-            }
-            _ => return Ok(()),
-        };
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Where runs are recorded, how long they are kept, and which of them are unfinished.
 use super::{exit, failure::Failure, files, print};
 use crate::{
-    engine::cleanup::{OpenUndo, open_undos},
+    engine::open_undos::{OpenUndo, OpenUndos},
     event::{Event, EventSink},
     journal::{RunFolder, RunResult, lines, lock::Lock},
     plan::RunsSetting,
@@ -135,7 +135,7 @@ pub fn state(folder: &RunFolder) -> Result<State, Failure> {
 /// Reads what an unfinished run left.
 pub fn unfinished(folder: RunFolder, lock: Lock) -> Result<UnfinishedRun, Failure> {
     let events = read_journal(&folder.events())?;
-    let open = open_undos(&events);
+    let open = OpenUndos::of(&events).all();
     Ok(UnfinishedRun { folder, events, open, _lock: lock })
 }
 

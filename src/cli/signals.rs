@@ -2,50 +2,64 @@
 //! immediately and lists what was not undone.
 use super::{exit, failure::Failure, print, reports::Reports};
 use crate::{
-    event::{Event, EventKind, EventSink, SinkError},
+    engine::open_undos::{OpenUndo, OpenUndos},
+    event::{Event, EventSink, SinkError},
     executors::process_group,
     report::index_builder::IndexBuilder,
 };
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// An event sink that tracks pending undo entries: their descriptions by address. An action that is repeated has several.
+/// How long the second signal waits for an event that is being written.
+const WRITE_LIMIT: Duration = Duration::from_secs(2);
+
+type EventSinks = Vec<Box<dyn EventSink>>;
+
+/// The sinks of a run. They can be closed before it ends, all of them after the same event.
 #[derive(Clone, Default)]
-pub struct PendingUndo(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
+struct Sinks(Arc<Mutex<Option<EventSinks>>>);
 
-impl PendingUndo {
-    /// Adds an entry that no event announces.
-    pub fn begin(&self, at: &str, summary: &str) {
-        self.0.lock().entry(at.to_string()).or_default().push(summary.to_string());
-    }
-
-    /// Removes the last entry at `at`.
-    pub fn end(&self, at: &str) {
-        self.0.lock().get_mut(at).and_then(Vec::pop);
-    }
-
-    /// A line for each pending entry.
-    fn list(&self) -> Vec<String> {
-        let pending = self.0.lock();
-        pending.iter().flat_map(|(at, all)| all.iter().map(move |summary| format!("{at}: {summary}"))).collect()
+impl Sinks {
+    /// Writes what is buffered, and takes no further event.
+    fn close(&self) {
+        if let Some(mut sinks) = self.0.try_lock_for(WRITE_LIMIT) {
+            sinks.take();
+        }
     }
 }
 
-impl EventSink for PendingUndo {
-    fn on_event(&mut self, event: &Event) -> Result<(), SinkError> {
-        match &event.kind {
-            EventKind::UndoPlanned { summary, .. } => self.begin(event.address.as_str(), summary),
-            EventKind::UndoBound { summary, .. } => {
-                self.end(event.address.as_str());
-                self.begin(event.address.as_str(), summary);
-            }
-            // the last one is undone first
-            EventKind::UndoFinished { .. } => self.end(event.address.as_str()),
-            _ => {}
+/// The sinks as the run sees them. It closes them at its end.
+struct OpenSinks(Sinks);
+
+impl OpenSinks {
+    fn each(&self, f: impl FnMut(&mut Box<dyn EventSink>) -> Result<(), SinkError>) -> Result<(), SinkError> {
+        match &mut *self.0.0.lock() {
+            // every sink, also after the error of one
+            Some(sinks) => sinks.iter_mut().map(f).fold(Ok(()), Result::and),
+            None => Err(SinkError("the run has ended".into())),
         }
-        Ok(())
+    }
+}
+
+impl EventSink for OpenSinks {
+    fn on_event(&mut self, event: &Event) -> Result<(), SinkError> {
+        self.each(|sink| sink.on_event(event))
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        self.each(|sink| sink.flush())
+    }
+
+    fn sync(&mut self) -> Result<(), SinkError> {
+        self.each(|sink| sink.sync())
+    }
+}
+
+impl Drop for OpenSinks {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -55,7 +69,11 @@ pub struct Interrupts {
     pub cancel: CancellationToken,
     /// Cancelled by the second signal, just before the process exits.
     pub kill: CancellationToken,
-    pub pending: PendingUndo,
+    /// What the run has not undone.
+    pub open: OpenUndos,
+    /// The fault that `doctor` has broken.
+    broken: Arc<Mutex<Option<String>>>,
+    sinks: Sinks,
     /// Removed by the second signal.
     temporary_folders: Arc<Mutex<Vec<PathBuf>>>,
     running: Arc<Mutex<Option<Running>>>,
@@ -79,6 +97,24 @@ impl Interrupts {
         *self.running.lock() = running;
     }
 
+    /// The sinks of a run that begins, with what an earlier process left. The second signal closes them.
+    pub fn sinks(&self, sinks: Vec<Box<dyn EventSink>>, left: &[OpenUndo]) -> Vec<Box<dyn EventSink>> {
+        self.open.restart(left);
+        let open: Box<dyn EventSink> = Box::new(self.open.clone());
+        *self.sinks.0.lock() = Some(sinks.into_iter().chain([open]).collect());
+        vec![Box::new(OpenSinks(self.sinks.clone()))]
+    }
+
+    pub fn set_broken(&self, fault: Option<String>) {
+        *self.broken.lock() = fault;
+    }
+
+    /// A line for each thing that is not undone.
+    fn left(&self) -> Vec<String> {
+        let open = self.open.all().into_iter().map(|undo| format!("{}: {}", undo.at.as_str(), undo.summary));
+        open.chain(self.broken.lock().iter().map(|fault| format!("{fault}: heal it"))).collect()
+    }
+
     /// Stops the run when this much time is over, as the first signal does.
     pub fn stop_after(&self, limit: Duration) {
         let cancel = self.cancel.clone();
@@ -98,7 +134,8 @@ impl Interrupts {
 
     /// Says what the run leaves, and reports what is known about it.
     fn leave(&self) {
-        let pending = self.pending.list();
+        self.sinks.close();
+        let pending = self.left();
         if pending.is_empty() {
             print::err(format_args!("exited immediately; nothing to clean up\n"));
         } else {
@@ -186,28 +223,36 @@ pub fn listen() -> Result<Interrupts, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{address::Address, outcome::Status, source::Location, value::Value};
+    use crate::{
+        event::EventKind,
+        journal::lines::{self, JsonLines},
+        report::samples,
+    };
 
     #[test]
-    fn each_undo_at_one_address_is_pending_until_it_is_done() {
-        let mut pending = PendingUndo::default();
-        let mut emit = |kind| {
-            let event = Event { seq: 1, at: jiff::Timestamp::UNIX_EPOCH, address: Address::new("A/do/0/undo"), kind };
-            pending.on_event(&event).unwrap();
-            pending.list()
+    fn after_the_sinks_are_closed_the_journal_has_the_events_that_the_list_knows_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let planned = |seq: u64| Event {
+            seq,
+            kind: EventKind::UndoPlanned {
+                summary: format!("delete {seq}"),
+                location: crate::source::Location { file: "t.yaml".into(), line: 1, column: 1 },
+                names: crate::value::Value::Null,
+                heals: None,
+            },
+            ..samples::passing().events[0].clone()
         };
-        let location = Location { file: "t.yaml".into(), line: 1, column: 1 };
-        let planned = |summary: &str| EventKind::UndoPlanned {
-            summary: summary.into(),
-            location: location.clone(),
-            names: Value::Null,
-            heals: None,
-        };
-        let finished =
-            |summary: &str| EventKind::UndoFinished { status: Status::Passed, summary: summary.into(), reason: None };
-        emit(planned("delete 1"));
-        assert_eq!(emit(planned("delete 2")), ["A/do/0/undo: delete 1", "A/do/0/undo: delete 2"]);
-        assert_eq!(emit(finished("delete 2")), ["A/do/0/undo: delete 1"]);
-        assert!(emit(finished("delete 1")).is_empty());
+        let interrupts = Interrupts::default();
+        interrupts.set_broken(Some("fault link".into()));
+        let mut sinks = interrupts.sinks(vec![Box::new(JsonLines::open(&path).unwrap())], &[]);
+        sinks[0].on_event(&planned(1)).unwrap();
+        sinks[0].on_event(&planned(2)).unwrap();
+        interrupts.sinks.close();
+        assert!(sinks[0].on_event(&planned(3)).is_err() && sinks[0].flush().is_err() && sinks[0].sync().is_err());
+        let recorded = OpenUndos::of(&lines::read(&path).unwrap().events).all();
+        assert_eq!(recorded.iter().map(|undo| &*undo.summary).collect::<Vec<_>>(), ["delete 1", "delete 2"]);
+        assert_eq!(recorded, interrupts.open.all());
+        assert_eq!(interrupts.left().len(), 3);
     }
 }

@@ -22,6 +22,7 @@ pub mod live;
 pub mod names;
 pub mod observation;
 mod observers;
+pub mod open_undos;
 mod panic;
 mod parallel;
 pub mod permissions;

@@ -109,9 +109,7 @@ impl EventSink for JsonLines {
         self.buffer.extend_from_slice(line.as_bytes());
         self.buffer.push(b'\n');
         self.written.fetch_add(line.len() as u64 + 1, Ordering::SeqCst);
-        // what is undone must not be listed as left if the process exits immediately
-        let is_urgent = matches!(event.kind, EventKind::UndoFinished { .. });
-        if self.buffer.len() < MAX_BUFFERED_BYTES && !is_urgent { Ok(()) } else { self.flush() }
+        if self.buffer.len() < MAX_BUFFERED_BYTES { Ok(()) } else { self.flush() }
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
