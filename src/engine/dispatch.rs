@@ -107,7 +107,7 @@ impl Writer {
     fn emit(&mut self, address: Address, kind: EventKind, ack: Ack) {
         self.seq += 1;
         let kind = kind.map_text(&|field, text| self.secrets.mask_field(field, text));
-        let event = Event { seq: self.seq, at: Timestamp::now(), address, kind };
+        let event = Event { seq: self.seq, at: now(), address, kind };
         let written = self.each(|sink| sink.on_event(&event));
         if let Some(ack) = ack {
             let synced = self.each(|sink| sink.sync());
@@ -129,4 +129,10 @@ impl Writer {
         }
         result
     }
+}
+
+/// The time in whole microseconds: the journal needs less room for it.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }

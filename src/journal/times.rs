@@ -1,4 +1,4 @@
-//! Shortens the times of an attempt in the line of an event. `began` becomes `age`, the nanoseconds from then to the event's `at`. If
+//! Shortens the times of an event. `at` becomes microseconds since 1970, if it has no nanoseconds. In an attempt, `began` becomes `age`, the nanoseconds from then to the event's `at`. If
 //! the value ends with `at` and `took`, and `at` is when the attempt began, `value` becomes `timed`: without `at`, and without `took`
 //! if that is the attempt's.
 use jiff::{SignedDuration, Timestamp};
@@ -28,9 +28,16 @@ pub(super) fn shorten(event: &mut Json) {
         attempt.insert("age".into(), age.into());
         Some(())
     });
+    edit_at(event, |at| {
+        let time: Timestamp = at.as_str()?.parse().ok()?;
+        let micros = time.as_microsecond();
+        // the text is restored from the number
+        (text_of(micros)? == *at).then(|| micros.into())
+    });
 }
 
 pub(super) fn restore(event: &mut Json) {
+    edit_at(event, |at| text_of(at.as_i64()?));
     edit(event, "age", |attempt, at| {
         let age = attempt.get("age")?.as_i64()?;
         let began = at.checked_sub(SignedDuration::from_nanos(age)).ok()?;
@@ -46,6 +53,18 @@ pub(super) fn restore(event: &mut Json) {
         attempt.insert("began".into(), began.to_string().into());
         Some(())
     });
+}
+
+fn text_of(micros: i64) -> Option<Json> {
+    Some(Timestamp::from_microsecond(micros).ok()?.to_string().into())
+}
+
+fn edit_at(event: &mut Json, f: impl FnOnce(&Json) -> Option<Json>) {
+    if let Some(at) = event.get_mut("at")
+        && let Some(edited) = f(at)
+    {
+        *at = edited;
+    }
 }
 
 /// Calls `f` with the attempt of an event, the map that has `key`, and the event's `at`.
@@ -126,6 +145,22 @@ mod tests {
                 restore(&mut written);
                 assert_eq!(written.to_string(), event.to_string());
             }
+        }
+    }
+
+    #[test]
+    fn the_time_of_an_event_is_a_number_unless_it_has_nanoseconds() {
+        for (at, written) in [
+            ("2026-01-02T03:04:05.000009Z", json!(1_767_323_045_000_009_i64)),
+            ("2026-01-02T03:04:05Z", json!(1_767_323_045_000_000_i64)),
+            ("2026-01-02T03:04:05.000000009Z", json!("2026-01-02T03:04:05.000000009Z")),
+            ("2026-01-02T05:04:05+02:00", json!("2026-01-02T05:04:05+02:00")),
+        ] {
+            let mut event = json!({ "at": at });
+            shorten(&mut event);
+            assert_eq!(event["at"], written);
+            restore(&mut event);
+            assert_eq!(event["at"], at);
         }
     }
 
