@@ -137,6 +137,9 @@ pub struct RunStarted {
     /// The CI job that the runner is part of, by field: `System`, `Job`, `Build`, `Commit`, `Branch`, `Link`.
     #[serde(default)]
     pub ci: Vec<(String, String)>,
+    /// The id of the trace that it was sent as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     pub cases: Vec<CaseOutline>,
 }
 

@@ -27,5 +27,7 @@ pub mod source;
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 pub mod testing;
+#[cfg(feature = "otlp")]
+mod traces;
 pub mod value;
 pub mod yaml;

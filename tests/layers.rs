@@ -37,6 +37,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("file", only(&[])),
         ("journal", only(&["access", "event", "file"])),
         ("report", only(&["event", "outcome", "address", "value", "source", "secrets", "shell"])),
+        ("traces", vocabulary_and(&["event"])),
         ("replay", vocabulary_and(&["engine", "plan", "expr", "executor", "event"])),
         ("prove", vocabulary_and(&["replay", "engine", "plan", "expr", "executor", "event"])),
         // independent of the other modules

@@ -40,7 +40,7 @@ pub async fn run_plan_in(
 ) -> (Duration, usize) {
     let mut schedule =
         compile_plan(&executors::registry(), plan, environment).unwrap_or_else(|problems| panic!("{problems}"));
-    let run = RunInfo { id: "rbench".into(), started: jiff::Timestamp::now(), dir: folder.into() };
+    let run = RunInfo { id: "rbench".into(), started: jiff::Timestamp::now(), dir: folder.into(), trace: None };
     let secrets = Arc::new(Secrets::default());
     let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).expect("variables");
     let live = Arc::new(LiveSource::new(run.clone(), secrets.clone(), run_scope(&run, &secrets), &schedule.targets));

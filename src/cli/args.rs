@@ -216,6 +216,9 @@ pub struct Run {
     pub format: Vec<&'static Format>,
     #[command(flatten)]
     pub agent_log: AgentLogArgs,
+    /// Send the run as a trace to an OpenTelemetry collector, and `traceparent` with each HTTP request
+    #[arg(long, value_name = "URL")]
+    pub otlp: Option<String>,
     /// Stop after this time, as Ctrl-C does: undo what was done, and report
     #[arg(long, value_name = "DURATION")]
     pub time_limit: Option<humantime::Duration>,

@@ -210,7 +210,7 @@ impl Cleaner<'_> {
         let ran = cases(run);
         let mut schedule =
             draft.compile(Some(environment), &snapshot.set, &|case| ran.is_empty() || ran.contains(&*case.id.text))?;
-        let info = RunInfo { id: run.folder.id(), started: started(run), dir: snapshot.root.clone() };
+        let info = RunInfo { id: run.folder.id(), started: started(run), dir: snapshot.root.clone(), trace: None };
         let secrets = Arc::new(Secrets::default());
         let scope = environment_scope(&info, &secrets, &schedule).await?;
         let base = recorded_base(run, &info, &secrets, &schedule, &scope)?;

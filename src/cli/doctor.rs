@@ -116,7 +116,7 @@ impl Probe {
     }
 
     async fn environment(&self, schedule: Schedule, file: &files::PlanFile, secrets: &Arc<Secrets>) -> Vec<ProbeLine> {
-        let run = RunInfo { id: "doctor".into(), started: jiff::Timestamp::now(), dir: file.root.clone() };
+        let run = RunInfo { id: "doctor".into(), started: jiff::Timestamp::now(), dir: file.root.clone(), trace: None };
         let environment = match environment_scope(&run, secrets, &schedule).await {
             Ok(scope) => scope,
             Err(f) => {

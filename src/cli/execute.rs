@@ -3,6 +3,7 @@ use super::{
     args::stderr_is_coloured,
     ci, exit,
     failure::Failure,
+    otlp::Trace,
     recording::Recording,
     relays,
     secrets::environment_scope,
@@ -30,6 +31,8 @@ pub struct RunOptions {
     pub fail_fast: bool,
     /// Undo nothing but faults.
     pub keep: bool,
+    /// The collector that the run is sent to as a trace.
+    pub otlp: Option<String>,
     pub interrupts: Interrupts,
     /// `None`: it is neither recorded nor shown.
     pub recording: Option<Recording>,
@@ -44,7 +47,9 @@ pub struct Executed {
 
 /// Executes a schedule, whatever the verdicts. Fails if the run could not start.
 pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Executed, Failure> {
-    let RunOptions { run, selection, gate, fail_fast, keep, interrupts, recording } = options;
+    let RunOptions { mut run, selection, gate, fail_fast, keep, otlp, interrupts, recording } = options;
+    let mut trace = otlp.as_deref().map(Trace::start).transpose()?;
+    run.trace = trace.as_ref().map(|trace| trace.id.clone());
     let Interrupts { cancel, kill, .. } = interrupts.clone();
     let mut versions = vec![("tp-runner".to_string(), env!("CARGO_PKG_VERSION").to_string())];
     versions.append(&mut schedule.versions);
@@ -68,6 +73,7 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Exec
         gate,
         versions,
         ci: ci::job(&|name| std::env::var(name).ok()),
+        trace: run.trace.as_ref().map(ToString::to_string),
         cases: schedule.outline.clone(),
     };
 
@@ -81,6 +87,7 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Exec
         interrupts.set_running(Some(Running { id: run.id.clone(), index: builder.clone() }));
     }
     sinks.push(Box::new(builder.clone()));
+    sinks.extend(trace.as_mut().and_then(Trace::sink));
     let (events, thread) = dispatch::start(secrets.clone(), interrupts.sinks(sinks, &[]), cancel.clone());
     let context = RunContext {
         cancel,
@@ -96,6 +103,10 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Exec
     live.close().await;
     drop((context, events));
     let recorded = tokio::task::spawn_blocking(move || thread.join()).await;
+    let is_quiet = recording.as_ref().is_none_or(|recording| recording.output.quiet);
+    if let Some(trace) = trace {
+        trace.finish(is_quiet).await;
+    }
     let index = builder.index();
     let failed = |e| Failure { message: format!("error: cannot record the run: {e}"), code: exit::NO_REPORT };
     let not_recorded = match (recorded, recorder) {
@@ -111,5 +122,5 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Exec
 pub fn new_run(root: &Path) -> RunInfo {
     // A letter and 7 hexadecimal digits: valid in DNS names.
     let id = format!("r{}", &uuid::Uuid::new_v4().simple().to_string()[..7]);
-    RunInfo { id, started: Timestamp::now(), dir: root.to_path_buf() }
+    RunInfo { id, started: Timestamp::now(), dir: root.to_path_buf(), trace: None }
 }

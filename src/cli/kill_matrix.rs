@@ -176,6 +176,7 @@ async fn run_on(
         gate: Tier::ALL.to_vec(),
         fail_fast: false,
         keep: false,
+        otlp: None,
         interrupts: prover.interrupts.clone(),
         recording: None,
     };

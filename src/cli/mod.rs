@@ -21,6 +21,7 @@ mod files;
 #[cfg(feature = "sandbox")]
 mod kill_matrix;
 mod list;
+mod otlp;
 mod plan_access;
 mod plans;
 mod print;

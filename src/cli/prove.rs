@@ -86,6 +86,7 @@ async fn record(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>) 
             gate: Tier::ALL.to_vec(),
             fail_fast: false,
             keep: false,
+            otlp: None,
             interrupts: (*interrupts).clone(),
             recording: Some(recording),
         };

@@ -113,6 +113,7 @@ async fn execute_and_report(
         gate: if args.gate.is_empty() { Tier::ALL.to_vec() } else { args.gate.clone() },
         fail_fast: args.fail_fast,
         keep: args.keep,
+        otlp: args.otlp.clone(),
         interrupts: interrupts.clone(),
         recording: Some(recording),
     };

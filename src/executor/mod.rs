@@ -2,8 +2,12 @@
 //! connecting. Its actions perform and report observations; they never retry, assert or bind names.
 mod body;
 pub mod limits;
+mod trace;
 
-pub use self::body::{Body, FilePath};
+pub use self::{
+    body::{Body, FilePath},
+    trace::TraceId,
+};
 use crate::{
     access::Refused,
     address::Address,
@@ -277,6 +281,8 @@ pub struct RunInfo {
     pub started: Timestamp,
     /// Base of relative paths in plans and environments.
     pub dir: PathBuf,
+    /// The trace that its requests are part of, if the run is sent as one.
+    pub trace: Option<TraceId>,
 }
 
 /// What an action may use.
@@ -384,7 +390,7 @@ mod tests {
     #[test]
     fn a_secret_across_the_evidence_limit_is_masked() {
         let (address, scope, secrets) = (Address::new("A"), Scope::default(), Secrets::default());
-        let run = RunInfo { id: "r1".into(), started: Timestamp::default(), dir: PathBuf::new() };
+        let run = RunInfo { id: "r1".into(), started: Timestamp::default(), dir: PathBuf::new(), trace: None };
         let (evidence, sent, processing) = (Mutex::default(), AtomicBool::new(false), AtomicBool::new(false));
         secrets.add("password", "hunter2-correct-horse");
         let context = ActionContext {

@@ -99,7 +99,7 @@ impl Record {
     }
 
     pub fn run_info(&self) -> RunInfo {
-        RunInfo { id: self.started.run.clone(), started: self.started.started, dir: Default::default() }
+        RunInfo { id: self.started.run.clone(), started: self.started.started, dir: Default::default(), trace: None }
     }
 
     /// Describes the part of the record that is missing, if any.

@@ -106,6 +106,7 @@ impl SampleRun {
             gate: Tier::ALL.to_vec(),
             versions: vec![("tp-runner".into(), "0.1.0".into())],
             ci: vec![],
+            trace: None,
             cases,
         };
         change(&mut start);

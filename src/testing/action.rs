@@ -48,7 +48,7 @@ impl Harness {
         Harness {
             executor,
             address: Address::new("TC-1/steps/0/do/0"),
-            run: RunInfo { id: "r1".into(), started: Timestamp::now(), dir: dir.as_ref().to_path_buf() },
+            run: RunInfo { id: "r1".into(), started: Timestamp::now(), dir: dir.as_ref().to_path_buf(), trace: None },
             scope: Scope::new(secrets.clone()),
             environment: Scope::new(secrets.clone()),
             target: None,

@@ -50,6 +50,7 @@ pub fn run_started(run: &RunInfo, schedule: &Schedule) -> RunStarted {
         gate: Tier::ALL.to_vec(),
         versions: vec![],
         ci: vec![],
+        trace: None,
         cases: schedule.outline.clone(),
     }
 }

@@ -211,6 +211,7 @@ pub const CASES: &[Case] = &[
     case("run/set", &["run", "small.yaml", "--set", "word=goodbye", "--jobs", "1"]),
     case("run/report-dir", &["run", "small.yaml", "--report-dir", "out", "--quiet"]),
     case("run/format", &["run", "failing.yaml", "--format", "junit,json,ctrf", "--jobs", "1"]),
+    case("run/otlp-invalid", &["run", "small.yaml", "--otlp", "collector:4318"]),
     case("run/agent-log", &["run", "small.yaml", "--agent-log", "log.md", "--quiet"]),
     case("run/agent-log-create", &["run", "small.yaml", "--agent-log", "new/log.md", "--agent-log-create", "--quiet"]),
     case("run/agent-log-missing", &["run", "small.yaml", "--agent-log", "new/log.md", "--quiet"]),

@@ -27,7 +27,7 @@ pub fn plan_needs(plan: &str, environments: &str) -> Permissions {
     let rendered: String = problems.0.iter().chain(&reader.problems.0).map(|d| d.render(false)).collect();
     assert_eq!(problems.errors() + reader.problems.errors(), 0, "{rendered}");
     let (schedule, secrets) = (schedule.unwrap(), Arc::new(Secrets::default()));
-    let run = RunInfo { id: "r1".into(), started: jiff::Timestamp::now(), dir: ".".into() };
+    let run = RunInfo { id: "r1".into(), started: jiff::Timestamp::now(), dir: ".".into(), trace: None };
     let known = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).unwrap();
     permissions::of(&schedule, &known)
 }

@@ -404,7 +404,7 @@ pub async fn run_with(cases: &str, setting: Setting) -> TestRun {
     let shared = Arc::new(Shared::default());
     let mut schedule = compiled(cases, &shared, &setting.environment).unwrap_or_else(|drawn| panic!("{drawn}"));
     schedule.jobs = setting.jobs.unwrap_or(schedule.jobs);
-    let run = RunInfo { id: "r1".into(), started: Timestamp::now(), dir: "/nowhere".into() };
+    let run = RunInfo { id: "r1".into(), started: Timestamp::now(), dir: "/nowhere".into(), trace: None };
     let secrets = Arc::new(Secrets::default());
     let base = base_scope(&run, &secrets, &schedule.vars, &run_scope(&run, &secrets)).unwrap();
     let mut scope = run_scope(&run, &secrets);

@@ -15,7 +15,7 @@ use crate::{
     value::Value,
 };
 use async_trait::async_trait;
-use reqwest::Method;
+use reqwest::{Method, header::HeaderValue};
 use std::time::Duration;
 
 pub(super) struct HttpAction {
@@ -52,6 +52,10 @@ impl HttpAction {
             Some(identity) => identity.sign(cx, &target.endpoint, &mut request).await?,
             None => AppliedCredentials::default(),
         };
+        if let Some(trace) = &cx.run.trace {
+            let traceparent = HeaderValue::try_from(trace.traceparent()).ok();
+            traceparent.and_then(|traceparent| request.headers.insert("traceparent", traceparent));
+        }
         self.request.headers.apply_to(&mut request.headers, cx.scope)?;
         credentials.drop_overridden(&request.headers);
         for (name, value) in &request.headers {

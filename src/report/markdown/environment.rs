@@ -39,6 +39,9 @@ pub fn dependencies(run: &RunIndex, out: &mut String) {
         let fields = start.ci.iter().map(|(name, value)| format!("{} {}", line(name), code(value, Context::Line)));
         *out += &format!("- **CI job**: {}\n", fields.collect::<Vec<_>>().join(", "));
     }
+    if let Some(trace) = &start.trace {
+        *out += &format!("- **Trace**: {}\n", code(trace, Context::Line));
+    }
     for (title, name, value, rows) in [
         ("Targets", "Target", "Address", &start.environment.targets),
         ("Versions", "Component", "Version", &start.versions),
