@@ -165,7 +165,7 @@ SECTIONS = {
         Row("9: line of a watch without an end", "1.4 GB in 5 s", hostile("event of a watch without an end"),
             [("src/executors/apiserver/body.rs", "reads_lines_up_to_the_limit")]),
         Row("9: list of a cluster without an end", "without limit (by reading)", hostile("list of a cluster without an end"),
-            [("tests/executor_k8s/pages.rs", "a_response_beyond_the_limit_is_not_read")]),
+            [("tests/executor_k8s/pages.rs", "a_list_beyond_the_limit_is_partial")]),
         Row("9: `include` of `/dev/zero`", "1.6 GB in 5 s", None, [("src/file.rs", "reads_no_more_than_the_limit"),
                                                                (OTHERS, "refuses_files_outside_of_the_project_before_anything_is_read_or_written")]),
         Row("9: database row of 100 MB", "584 MB", hostile("a row of 100 MB"), [("tests/executor_db/sqlite.rs", "rows_beyond_the_limit_are_counted_and_not_kept")]),
