@@ -23,7 +23,7 @@ use tp_runner::{
 };
 
 /// The recorded actions, as cases, sentences of each case, and actions of each sentence. Every tenth case fails.
-const SHAPES: [(usize, usize, usize); 2] = [(100, 10, 100), (1_000, 100, 1)];
+const SHAPES: [(usize, usize, usize); 2] = [(100, 10, 100), (1_000, 10, 10)];
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();

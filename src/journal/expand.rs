@@ -1,29 +1,23 @@
 //! Reads the lines that [`super::compact`] shortened.
-use super::compact::{JOIN, LITERAL, Layout, REFERENCE, WHOLE, WINDOW_BYTES};
+use super::compact::{JOIN, LITERAL, Layout, REFERENCE, WHOLE, WINDOW_BYTES, is_marker};
 use serde_json::{Map, Value as Json};
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+};
 
 /// An event that needs more memory is not read: a damaged or forged journal could describe more than fits.
 const MAX_EVENT_BYTES: usize = 512 << 20;
 /// What a part needs beside its text, roughly.
 const PART_BYTES: usize = 100;
+/// Parts take some ten times the memory of their text: they are kept for so many bytes of lines.
+const MAX_PARSED_BYTES: usize = 1 << 20;
 /// How deep parts may lie in each other, over all references.
 const MAX_DEPTH: usize = 400;
 
-/// The lines that the next ones refer to.
+/// Reads lines, and keeps those that the next ones can refer to.
 #[derive(Default)]
-pub struct Expander {
-    lines: HashMap<u64, Vec<Part>>,
-    order: VecDeque<(u64, usize)>,
-    bytes: usize,
-}
-
-/// A part as it is written. Maps and lists have the numbers of their parts.
-enum Part {
-    Scalar(Json),
-    List(Vec<u32>),
-    Map(Vec<(String, u32)>),
-}
+pub struct Expander(Lines);
 
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum ExpandError {
@@ -33,38 +27,78 @@ pub enum ExpandError {
     Invalid,
     #[error("it needs more than 512 MiB of memory, or is nested too deeply")]
     TooLarge,
+    #[error("{0}")]
+    NoJson(String),
 }
 
 impl Expander {
-    /// The event of a line that has this many bytes. Parts that refer to a damaged line are unset, or say so, unless the event
-    /// means nothing without them.
-    pub fn event(&mut self, line: Json, bytes: usize) -> Result<Json, ExpandError> {
-        if line.get(WHOLE).is_some() {
-            return Ok(line);
+    /// The event of a line. Parts that refer to a damaged line are unset, or say so, unless the event means nothing without them.
+    pub fn event(&mut self, line: &[u8]) -> Result<Json, ExpandError> {
+        let json: Json = serde_json::from_slice(line).map_err(|e| ExpandError::NoJson(e.to_string()))?;
+        if json.get(WHOLE).is_some() {
+            return Ok(json);
         }
-        let seq = line.get("seq").and_then(Json::as_u64).ok_or(ExpandError::Invalid)?;
-        let mut parts = vec![];
-        flatten(line, &mut parts);
-        self.lines.insert(seq, parts);
-        self.order.push_back((seq, bytes));
-        self.bytes += bytes;
-        let expanded = self.expanded(seq);
+        let seq = json.get("seq").and_then(Json::as_u64).ok_or(ExpandError::Invalid)?;
+        let Json::Object(entries) = json else { return Err(ExpandError::Invalid) };
+        self.0.add(seq, line);
+        Expansion { lines: &mut self.0, bytes: 0, in_value: false }.event(entries)
+    }
+}
+
+/// The text of the last lines, and the parts of those that were referred to last.
+#[derive(Default)]
+struct Lines {
+    texts: HashMap<u64, Box<[u8]>>,
+    /// Numbers and bytes, the oldest first.
+    order: VecDeque<(u64, usize)>,
+    bytes: usize,
+    parsed: HashMap<u64, Rc<Vec<Part>>>,
+    parsed_order: VecDeque<(u64, usize)>,
+    parsed_bytes: usize,
+}
+
+impl Lines {
+    fn add(&mut self, seq: u64, line: &[u8]) {
+        self.texts.insert(seq, line.into());
+        self.parsed.remove(&seq);
+        self.order.push_back((seq, line.len()));
+        self.bytes += line.len();
         // the writer counts a little less
         while self.bytes > 2 * WINDOW_BYTES
-            && let Some((seq, bytes)) = self.order.pop_front()
+            && let Some((oldest, bytes)) = self.order.pop_front()
         {
             self.bytes -= bytes;
-            self.lines.remove(&seq);
+            self.texts.remove(&oldest);
         }
-        expanded
     }
 
-    fn expanded(&self, seq: u64) -> Result<Json, ExpandError> {
-        let Some([Part::Map(entries), ..]) = self.lines.get(&seq).map(|parts| &parts[..]) else {
-            return Err(ExpandError::Invalid);
-        };
-        Expansion { lines: &self.lines, bytes: 0, in_value: false }.event(seq, entries)
+    fn parts(&mut self, seq: u64) -> Result<Rc<Vec<Part>>, ExpandError> {
+        let text = self.texts.get(&seq).ok_or(ExpandError::Missing(seq))?;
+        if let Some(parts) = self.parsed.get(&seq) {
+            return Ok(parts.clone());
+        }
+        let json = serde_json::from_slice(text).map_err(|_| ExpandError::Invalid)?;
+        let mut parts = vec![];
+        flatten(json, &mut parts);
+        self.parsed_bytes += text.len();
+        while self.parsed_bytes > MAX_PARSED_BYTES
+            && let Some((oldest, bytes)) = self.parsed_order.pop_front()
+        {
+            self.parsed_bytes -= bytes;
+            self.parsed.remove(&oldest);
+        }
+        self.parsed_order.push_back((seq, text.len()));
+        let parts = Rc::new(parts);
+        self.parsed.insert(seq, parts.clone());
+        Ok(parts)
     }
+}
+
+/// A part as it is written. Maps and lists have the numbers of their parts.
+enum Part {
+    Scalar(Json),
+    List(Vec<u32>),
+    Map(Vec<(String, u32)>),
 }
 
 /// Numbers the parts of a line in the order in which they are written.
@@ -79,9 +113,21 @@ fn flatten(json: Json, parts: &mut Vec<Part>) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
+/// The part of this number, as it is written.
+fn written(parts: &[Part], number: u32) -> Option<Json> {
+    Some(match parts.get(number as usize)? {
+        Part::Scalar(scalar) => scalar.clone(),
+        Part::List(items) => items.iter().map(|item| written(parts, *item)).collect::<Option<_>>()?,
+        Part::Map(entries) => {
+            let entries = entries.iter().map(|(key, part)| Some((key.clone(), written(parts, *part)?)));
+            Json::Object(entries.collect::<Option<_>>()?)
+        }
+    })
+}
+
 /// An event while it is expanded.
 struct Expansion<'a> {
-    lines: &'a HashMap<u64, Vec<Part>>,
+    lines: &'a mut Lines,
     /// Memory of the parts so far, roughly.
     bytes: usize,
     /// Whether the part is an observed value, which can be unset.
@@ -90,55 +136,63 @@ struct Expansion<'a> {
 
 impl Expansion<'_> {
     /// An event, or the attempt in one.
-    fn event(&mut self, line: u64, entries: &[(String, u32)]) -> Result<Json, ExpandError> {
-        let lines = self.lines;
+    fn event(&mut self, entries: Map<String, Json>) -> Result<Json, ExpandError> {
         let mut event = Map::new();
-        for (key, part) in entries {
+        for (key, content) in entries {
             self.in_value = ["value", "timed", "vars", "environment", "names"].contains(&key.as_str());
-            let content = match (lines.get(&line).and_then(|parts| parts.get(*part as usize)), key.as_str()) {
-                (Some(Part::Map(attempt)), "last") => self.event(line, attempt),
-                _ => self.part(line, *part, 0),
+            let content = match content {
+                Json::Object(attempt) if key == "last" => self.event(attempt),
+                content => self.part(content, 0),
             };
             let content = match (content, key.as_str()) {
                 (Err(ExpandError::Missing(_)), "results" | "unmet" | "evidence") => continue,
                 (Err(e @ ExpandError::Missing(_)), "summary" | "reason" | "error") => Json::String(format!("({e})")),
                 (content, _) => content?,
             };
-            event.insert(key.clone(), content);
+            event.insert(key, content);
         }
         Ok(Json::Object(event))
     }
 
-    fn part(&mut self, line: u64, number: u32, depth: usize) -> Result<Json, ExpandError> {
+    fn part(&mut self, written: Json, depth: usize) -> Result<Json, ExpandError> {
         self.bytes += PART_BYTES;
         if depth > MAX_DEPTH || self.bytes > MAX_EVENT_BYTES {
             return Err(ExpandError::TooLarge);
         }
-        let parts = self.lines.get(&line).ok_or(ExpandError::Missing(line))?;
-        let part = |number: u32| parts.get(number as usize).ok_or(ExpandError::Invalid);
-        match part(number)? {
-            Part::Scalar(Json::String(text)) => match text.strip_prefix(REFERENCE) {
-                Some(place) if !place.starts_with(REFERENCE) => self.reference(place, depth),
-                escaped => Ok(Json::String(self.counted(escaped.unwrap_or(text)))),
+        match written {
+            Json::String(mut text) if text.starts_with(REFERENCE) => match text[1..].starts_with(REFERENCE) {
+                true => Ok(Json::String(self.counted(text.split_off(1)))),
+                false => self.reference(&text[1..], depth),
             },
-            Part::Scalar(scalar) => Ok(scalar.clone()),
-            Part::List(items) => items.iter().map(|item| self.part(line, *item, depth + 1)).collect(),
-            Part::Map(entries) => match &entries[..] {
-                [(key, content)] if key == JOIN => {
-                    let Part::List(pieces) = part(*content)? else { return Err(ExpandError::Invalid) };
-                    self.whole_text(|this| this.joined(line, pieces, depth + 1))
-                }
-                [(key, content)] if key == LITERAL => match part(*content)? {
-                    Part::Map(entries) => self.map(line, entries, depth),
-                    _ => Err(ExpandError::Invalid),
-                },
-                [(key, content)] if let Some(layout) = Layout::named(key) => self.whole_text(|this| {
-                    let json = this.part(line, *content, depth + 1)?;
-                    layout.print(&json).ok_or(ExpandError::Invalid)
-                }),
-                entries => self.map(line, entries, depth),
-            },
+            Json::String(text) => Ok(Json::String(self.counted(text))),
+            Json::Array(items) => items.into_iter().map(|item| self.part(item, depth + 1)).collect(),
+            Json::Object(map) if is_marker(&map) => {
+                let Some((key, content)) = map.into_iter().next() else { return Err(ExpandError::Invalid) };
+                self.marker(&key, content, depth)
+            }
+            Json::Object(map) => self.map(map, depth),
+            scalar => Ok(scalar),
         }
+    }
+
+    fn marker(&mut self, key: &str, content: Json, depth: usize) -> Result<Json, ExpandError> {
+        match (key, content) {
+            (JOIN, Json::Array(pieces)) => self.whole_text(|this| this.joined(pieces, depth + 1)),
+            (LITERAL, Json::Object(map)) => self.map(map, depth),
+            (JOIN | LITERAL, _) => Err(ExpandError::Invalid),
+            (layout, content) => self.whole_text(|this| {
+                let json = this.part(content, depth + 1)?;
+                Layout::named(layout).and_then(|layout| layout.print(&json)).ok_or(ExpandError::Invalid)
+            }),
+        }
+    }
+
+    fn map(&mut self, mut map: Map<String, Json>, depth: usize) -> Result<Json, ExpandError> {
+        for (key, content) in &mut map {
+            self.bytes += key.len();
+            *content = self.part(content.take(), depth + 1)?;
+        }
+        Ok(Json::Object(map))
     }
 
     /// A string of several parts. In a value it is unset if one of them is missing.
@@ -146,14 +200,14 @@ impl Expansion<'_> {
         let in_value = std::mem::replace(&mut self.in_value, false);
         let text = text(self);
         self.in_value = in_value;
-        let text = text.map(|text| Json::String(self.counted(&text)));
+        let text = text.map(|text| Json::String(self.counted(text)));
         self.or_unset(text)
     }
 
-    fn joined(&mut self, line: u64, pieces: &[u32], depth: usize) -> Result<String, ExpandError> {
+    fn joined(&mut self, pieces: Vec<Json>, depth: usize) -> Result<String, ExpandError> {
         let mut texts = vec![];
         for piece in pieces {
-            let Json::String(text) = self.part(line, *piece, depth)? else { return Err(ExpandError::Invalid) };
+            let Json::String(text) = self.part(piece, depth)? else { return Err(ExpandError::Invalid) };
             texts.push(text);
         }
         let Some((separator, pieces)) = texts.split_first() else { return Err(ExpandError::Invalid) };
@@ -168,17 +222,9 @@ impl Expansion<'_> {
         }
     }
 
-    fn counted(&mut self, text: &str) -> String {
+    fn counted(&mut self, text: String) -> String {
         self.bytes = self.bytes.saturating_add(text.len());
-        text.into()
-    }
-
-    fn map(&mut self, line: u64, entries: &[(String, u32)], depth: usize) -> Result<Json, ExpandError> {
-        let entry = |(key, part): &(String, u32)| {
-            self.bytes += key.len();
-            Ok((key.clone(), self.part(line, *part, depth + 1)?))
-        };
-        Ok(Json::Object(entries.iter().map(entry).collect::<Result<_, _>>()?))
+        text
     }
 
     /// The part at a place such as `12.7`, or that string and what follows in `12.7/use/0`.
@@ -187,9 +233,10 @@ impl Expansion<'_> {
         let (line, number) = place.split_once('.').ok_or(ExpandError::Invalid)?;
         let number = number.parse().map_err(|_| ExpandError::Invalid)?;
         let line = line.parse().map_err(|_| ExpandError::Invalid)?;
-        let part = match (self.part(line, number, depth + 1), after) {
+        let found = self.lines.parts(line).and_then(|parts| written(&parts, number).ok_or(ExpandError::Invalid));
+        let part = match (found.and_then(|part| self.part(part, depth + 1)), after) {
             (part, "") => part,
-            (Ok(Json::String(text)), after) => Ok(Json::String(self.counted(&format!("{text}{after}")))),
+            (Ok(Json::String(text)), after) => Ok(Json::String(self.counted(format!("{text}{after}")))),
             (Ok(_), _) => Err(ExpandError::Invalid),
             (missing, _) => missing,
         };

@@ -185,8 +185,7 @@ pub fn for_each(path: &Path, mut f: impl FnMut(Event)) -> Result<Vec<usize>, Rea
 }
 
 fn event(line: &[u8], expander: &mut Expander) -> Result<Event, String> {
-    let json = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-    let mut expanded = expander.event(json, line.len()).map_err(|e| e.to_string())?;
+    let mut expanded = expander.event(line).map_err(|e| e.to_string())?;
     times::restore(&mut expanded);
     serde_json::from_value(expanded).map_err(|e| e.to_string())
 }
