@@ -1,5 +1,5 @@
 //! The formats of a report. Command line and documentation use this list.
-use super::{ctrf, json, junit, markdown, run_index::RunIndex};
+use super::{ctrf, html, json, junit, markdown, run_index::RunIndex};
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
@@ -21,11 +21,12 @@ pub struct Format {
 pub static MARKDOWN: Format =
     Format { name: "markdown", extension: "md", write: |run, _, out| markdown::write(run, out), is_neutral: false };
 
-pub static FORMATS: [&Format; 4] = [
+pub static FORMATS: [&Format; 5] = [
     &MARKDOWN,
     &Format { name: "junit", extension: "junit.xml", write: junit::write, is_neutral: true },
     &Format { name: "json", extension: "json", write: |run, _, out| json::write(run, out), is_neutral: true },
     &Format { name: "ctrf", extension: "ctrf.json", write: ctrf::write, is_neutral: true },
+    &Format { name: "html", extension: "html", write: |run, _, out| html::write(run, out), is_neutral: true },
 ];
 
 impl Format {
@@ -45,7 +46,7 @@ mod tests {
     #[test]
     fn files_are_beside_the_markdown_report() {
         let files = |path: &str| FORMATS.map(|f| f.beside(Path::new(path)).display().to_string());
-        assert_eq!(files("a/r.md"), ["a/r.md", "a/r.junit.xml", "a/r.json", "a/r.ctrf.json"]);
-        assert_eq!(files("a.b/r"), ["a.b/r", "a.b/r.junit.xml", "a.b/r.json", "a.b/r.ctrf.json"]);
+        assert_eq!(files("a/r.md"), ["a/r.md", "a/r.junit.xml", "a/r.json", "a/r.ctrf.json", "a/r.html"]);
+        assert_eq!(files("a.b/r"), ["a.b/r", "a.b/r.junit.xml", "a.b/r.json", "a.b/r.ctrf.json", "a.b/r.html"]);
     }
 }

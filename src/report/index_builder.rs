@@ -9,6 +9,7 @@ use super::{
         shorten_evidence, shorten_result,
     },
     run_index::{ActionEntry, CaseEntry, RunIndex, SentenceEntry, UndoEntry},
+    spans::Spans,
     wording,
 };
 use crate::{
@@ -75,6 +76,7 @@ struct CaseState {
     started: Option<Timestamp>,
     finished: Option<(Verdict, Option<Blame>, Option<String>, Duration)>,
     out_of_time: Option<Duration>,
+    spans: Spans,
     sentences: Vec<SentenceState>,
     undone_count: usize,
     /// Undo entries that are pending or failed.
@@ -206,6 +208,11 @@ impl State {
                     self.running_action(event).observe(attempt);
                 }
                 let running = self.running.remove(at).unwrap_or_else(|| RunningAction::new(at, event.at, "", None));
+                if running.entry.attempts > 1
+                    && let Some(case) = self.case(at)
+                {
+                    case.spans.waited(running.started, event.at, &running.entry.summary);
+                }
                 let is_input = self.is_input(at);
                 let entry = running.into_entry(*status, is_input);
                 let (attempts, reason) = (entry.attempts.max(*attempts), reason.as_deref().map(shorten));
@@ -216,13 +223,17 @@ impl State {
                     s.finished = Some((*status, reason.as_deref().map(shorten)));
                 }
             }
-            EventKind::UndoPlanned { summary, location, .. } => {
+            EventKind::UndoPlanned { summary, location, heals, .. } => {
                 if let Some(case) = self.case(at) {
+                    if heals.is_some() {
+                        case.spans.broke(at, event.at, summary);
+                    }
                     case.not_undone.push(undo_entry(at, summary, Some(location.clone())));
                 }
             }
             EventKind::UndoFinished { status, summary, reason } => {
                 if let Some(case) = self.case(at) {
+                    case.spans.healed(at, event.at);
                     case.finish_undo(at, *status, summary, reason.as_deref());
                 }
             }
@@ -411,7 +422,9 @@ impl State {
             verdict,
             blame,
             reason,
+            started: state.started.zip(self.start.as_ref()).map(|(at, start)| between(start.started, at)),
             took,
+            spans: self.start.as_ref().map(|s| state.spans.list(s.started, self.last_event)).unwrap_or_default(),
             out_of_time: state.out_of_time,
             undone_count: state.undone_count,
             not_undone,

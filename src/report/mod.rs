@@ -13,6 +13,7 @@ mod format_tests;
 pub mod formats;
 pub mod gate;
 pub mod github;
+mod html;
 pub mod index_builder;
 mod json;
 mod json_text;
@@ -27,4 +28,5 @@ pub mod run_index;
 #[cfg(test)]
 pub(crate) mod samples;
 mod sentences;
+mod spans;
 pub mod wording;

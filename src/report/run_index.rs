@@ -32,7 +32,11 @@ pub struct CaseEntry {
     pub verdict: Verdict,
     pub blame: Option<Blame>,
     pub reason: Option<String>,
+    /// Time from the start of the run to the start of the case. `None` for a case that never started.
+    pub started: Option<Duration>,
     pub took: Duration,
+    /// Waits and faults, by their start.
+    pub spans: Vec<Span>,
     /// The time limit, if the case ran out of time.
     pub out_of_time: Option<Duration>,
     /// In the plan's order.
@@ -58,6 +62,23 @@ pub struct SentenceEntry {
     pub actions: Vec<ActionEntry>,
     /// Number of actions that did not pass and were dropped to bound memory.
     pub omitted: usize,
+}
+
+/// A time in which a case waited for a condition, or a dependency was broken on purpose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Span {
+    pub kind: SpanKind,
+    /// The action that waited, or the undo of the fault.
+    pub summary: String,
+    /// Time from the start of the run.
+    pub since: Duration,
+    pub took: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpanKind {
+    Wait,
+    Fault,
 }
 
 #[derive(Clone, Debug)]
@@ -151,18 +172,24 @@ impl CaseEntry {
 
     /// The numbers of other sentences that did not pass: those that follow from the deciding one, and those with a cause of their own.
     pub fn other_problems(&self) -> (usize, usize) {
-        let Some(deciding) = self.deciding_sentence() else { return (0, 0) };
-        let (mut causes, mut others) = (vec![&deciding.outline.address], 0);
+        let unsuccessful = self.sentences.iter().filter(|s| s.status.is_unsuccessful()).count();
+        let follow = self.consequences().len();
+        (follow, unsuccessful.saturating_sub(follow + 1))
+    }
+
+    /// The sentences that did not pass because of the deciding one, in the plan's order.
+    pub fn consequences(&self) -> Vec<&SentenceEntry> {
+        let Some(deciding) = self.deciding_sentence() else { return vec![] };
+        let (mut causes, mut follow) = (vec![&deciding.outline.address], vec![]);
         for s in self.sentences.iter().filter(|s| s.status.is_unsuccessful() && !std::ptr::eq(*s, deciding)) {
             let is_cause = |at: &Address| causes.iter().any(|c| at.is_within(c));
             // a sentence that was not reached never has a cause of its own
             if s.status == Status::NotReached || self.has_failed_input(s, is_cause) {
                 causes.push(&s.outline.address);
-            } else {
-                others += 1;
+                follow.push(s);
             }
         }
-        (causes.len() - 1, others)
+        follow
     }
 
     /// Whether an input of a sentence comes from an action for which `is_meant` holds, and which failed or was not performed.

@@ -400,6 +400,7 @@ pub fn hostile() -> RunIndex {
         "##vso[task.complete] ###[x] ##teamcity[y] \u{1b}[2J\u{1b}[31mred\u{1b}]0;title\u{7}",
         "```\n## heading\n~~~~\n| cell | `tick` | \\ |\n<details>\n- list\n> quote",
         "🎉 \u{202e}right to left\u{202c} مرحبا \u{feff}\u{2028}\u{2066}e\u{301}",
+        "</script></style></title></textarea><script>document.title='ran'</script><img src=x onerror=\"document.title='ran'\">",
         "[[ATTACHMENT|../../etc/passwd]] 100% {\"a\": [1, null]} ${{ secrets.x }} %0A",
     ];
     let mut next = texts.iter().cycle();

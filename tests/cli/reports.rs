@@ -60,7 +60,7 @@ cases:
             expect: { stdout: fine }
 "###;
     fs::write(fixture.path().join("hostile.yaml"), plan).unwrap();
-    let formats = ["run", "hostile.yaml", "--verbose", "--format", "junit,json,ctrf", "--report-dir", "out"];
+    let formats = ["run", "hostile.yaml", "--verbose", "--format", "junit,json,ctrf,html", "--report-dir", "out"];
     let output = on_github(&fixture, &formats, &fixture.path().join("summary.md"));
     let found = commands(&output);
     assert_eq!(found.len(), 1, "{found:#?}");
@@ -68,7 +68,7 @@ cases:
         found[0].starts_with("::error file=hostile.yaml,line=9,title=") && found[0].contains("%250A"),
         "{found:#?}"
     );
-    for file in ["hostile-report.junit.xml", "hostile-report.json", "hostile-report.ctrf.json"] {
+    for file in ["hostile-report.junit.xml", "hostile-report.json", "hostile-report.ctrf.json", "hostile-report.html"] {
         let text = fs::read_to_string(fixture.path().join("out").join(file)).unwrap();
         assert!(!text.lines().any(|l| l.trim_start().starts_with("::") || l.contains("##[")), "{file}: {text}");
     }
