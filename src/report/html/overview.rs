@@ -111,7 +111,8 @@ fn facts(run: &RunIndex) -> Markup {
 
 /// An address of the web as a link, anything else as code.
 fn value_of(value: &str) -> Markup {
-    let is_link = value.starts_with("https://") || value.starts_with("http://");
+    let is_address = value.starts_with("https://") || value.starts_with("http://");
+    let is_link = is_address && !value.contains(char::is_whitespace);
     html! {
         @if is_link { a href=(Text(value)) rel="noreferrer" { (Text(value)) } } @else { code { (Text(value)) } }
     }
