@@ -175,7 +175,15 @@ impl Recording {
         let (took, last) = (Duration::from_micros(800), Some(Box::new(attempt)));
         self.emit(
             at,
-            EventKind::ActionFinished { status, results: vec![result], reason: None, attempts: 1, took, last },
+            EventKind::ActionFinished {
+                status,
+                results: vec![result],
+                reason: None,
+                attempts: 1,
+                took,
+                wait: None,
+                last,
+            },
         );
     }
 }

@@ -59,6 +59,9 @@ pub enum EventKind {
         attempts: u32,
         #[serde(with = "nanos")]
         took: Duration,
+        /// Of an action with `eventually`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait: Option<WaitOutcome>,
         /// The last attempt, unless it was reported before: the time ran out while waiting for another one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last: Option<Box<Attempt>>,
@@ -103,6 +106,19 @@ pub enum EventKind {
         #[serde(with = "nanos")]
         took: Duration,
         /// The time limit of a case that ran out of time.
+        #[serde(default, with = "maybe_nanos", skip_serializing_if = "Option::is_none")]
+        out_of_time: Option<Duration>,
+    },
+    /// An attempt at a case did not pass, its undo is done, and the next attempt begins. The events of the next one have the same
+    /// addresses.
+    CaseRetried {
+        verdict: Verdict,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        blame: Option<Blame>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        #[serde(with = "nanos")]
+        took: Duration,
         #[serde(default, with = "maybe_nanos", skip_serializing_if = "Option::is_none")]
         out_of_time: Option<Duration>,
     },
@@ -157,6 +173,9 @@ pub struct PlanOutline {
     pub scope_out: Vec<String>,
     /// The plan's variables with the values of this run.
     pub vars: Vec<(String, String)>,
+    /// The SHA-256 of the plan's file and of the files that it includes. Journals of old versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -229,6 +248,16 @@ pub struct Attempt {
     /// What was sent, and what was received unless the value has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
+}
+
+/// What an `eventually` came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitOutcome {
+    #[serde(with = "nanos")]
+    pub limit: Duration,
+    /// The time from its start until its assertions held. `None`: they never did.
+    #[serde(default, with = "maybe_nanos", skip_serializing_if = "Option::is_none")]
+    pub held_after: Option<Duration>,
 }
 
 /// A name that a sentence reads.
@@ -342,9 +371,9 @@ impl EventKind {
                 action: ActionOutline { summary: text(action.summary), location: action.location },
             },
             EventKind::Observed(seen) => EventKind::Observed(attempt(seen)),
-            EventKind::ActionFinished { status, results: fs, reason, attempts, took, last } => {
+            EventKind::ActionFinished { status, results: fs, reason, attempts, took, wait, last } => {
                 let (results, reason) = (results(fs), option(reason));
-                EventKind::ActionFinished { status, results, reason, attempts, took, last: last.map(attempt) }
+                EventKind::ActionFinished { status, results, reason, attempts, took, wait, last: last.map(attempt) }
             }
             EventKind::SentenceFinished { status, reason } => {
                 EventKind::SentenceFinished { status, reason: option(reason) }
@@ -360,6 +389,9 @@ impl EventKind {
             }
             EventKind::CaseFinished { verdict, blame, reason, took, out_of_time } => {
                 EventKind::CaseFinished { verdict, blame, reason: option(reason), took, out_of_time }
+            }
+            EventKind::CaseRetried { verdict, blame, reason, took, out_of_time } => {
+                EventKind::CaseRetried { verdict, blame, reason: option(reason), took, out_of_time }
             }
             EventKind::RunFinished { took, notes } => {
                 EventKind::RunFinished { took, notes: notes.into_iter().map(text).collect() }

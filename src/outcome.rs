@@ -50,6 +50,8 @@ pub enum Verdict {
     Failed,
     /// Failed only in sentences that the environment accepts as failed until a date.
     KnownFailure,
+    /// Passed when it was tried again (`--retries`).
+    Flaky,
     /// A precondition does not hold.
     Blocked,
     /// The product could not be asked, or the result is inconclusive.
@@ -61,9 +63,27 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether the gate counts it as passed.
-    pub fn is_accepted(self) -> bool {
-        matches!(self, Verdict::Passed | Verdict::KnownFailure)
+    /// Whether the gate counts a case of this tier as passed.
+    pub fn is_accepted(self, tier: Tier) -> bool {
+        match self {
+            Verdict::Passed | Verdict::KnownFailure => true,
+            Verdict::Flaky => tier != Tier::Must,
+            _ => false,
+        }
+    }
+
+    /// How severe it is, compared with other results of the same case: a wrong response that was observed outweighs an interrupt, and
+    /// that a product that could not be asked.
+    pub fn severity(self, blame: Option<Blame>) -> u8 {
+        match (self, blame) {
+            (Verdict::Skipped, _) => 0,
+            (Verdict::Passed, _) => 1,
+            (Verdict::KnownFailure, _) => 2,
+            (Verdict::Flaky, _) => 3,
+            (Verdict::Blocked, Some(Blame::Product)) | (Verdict::Failed, _) => 6,
+            (Verdict::Errored | Verdict::Blocked, _) => 4,
+            (Verdict::Interrupted, _) => 5,
+        }
     }
 
     pub fn as_str(self) -> &'static str {
@@ -71,6 +91,7 @@ impl Verdict {
             Verdict::Passed => "passed",
             Verdict::Failed => "failed",
             Verdict::KnownFailure => "known failure",
+            Verdict::Flaky => "flaky",
             Verdict::Blocked => "blocked",
             Verdict::Errored => "errored",
             Verdict::Interrupted => "interrupted",

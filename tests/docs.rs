@@ -271,6 +271,7 @@ fn the_page_of_exit_codes_matches_the_code() {
         (Verdict::Passed, "0"),
         (Verdict::Failed, "1"),
         (Verdict::KnownFailure, "0"),
+        (Verdict::Flaky, "0; in tier `must` 1 or 3"),
         (Verdict::Blocked, "1 or 3"),
         (Verdict::Errored, "3"),
         (Verdict::Interrupted, "130"),

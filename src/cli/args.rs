@@ -113,6 +113,9 @@ pub fn stderr_is_coloured() -> bool {
     anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }
 
+/// The highest value of `--retries`.
+const MAX_RETRIES: i64 = 10;
+
 /// Suggests a similar tier for an unknown one.
 fn tiers() -> impl TypedValueParser<Value = Tier> {
     PossibleValuesParser::new(Tier::ALL.map(Tier::as_str)).try_map(|name| name.parse::<Tier>())
@@ -202,6 +205,12 @@ pub struct Run {
     /// Start the cases in random order, reproducible with SEED; the report keeps the plan's order
     #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true)]
     pub shuffle: Option<Option<u64>>,
+    /// Select cases that did not pass in the last run of the plan in this environment
+    #[arg(long)]
+    pub failed: bool,
+    /// Try a case again that does not pass, up to N times, after its undo; passed then is flaky: failed in tier must
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=MAX_RETRIES))]
+    pub retries: u8,
     /// Start no further case after the first that does not pass
     #[arg(long)]
     pub fail_fast: bool,
@@ -226,7 +235,7 @@ pub struct Run {
     #[arg(long)]
     pub cleanup_first: bool,
     /// Undo nothing but faults, to look at what the cases made; `cleanup` undoes the rest
-    #[arg(long)]
+    #[arg(long, conflicts_with = "retries")]
     pub keep: bool,
 }
 
@@ -304,9 +313,15 @@ pub struct Cleanup {
 
 #[derive(ClapArgs)]
 pub struct Report {
-    /// A recorded run, by id or events.jsonl
-    #[arg(required = true)]
-    pub run: String,
+    /// Recorded runs, each by id, folder or events.jsonl; several are parts of one plan, and are reported as one run
+    #[arg(value_name = "RUN", required_unless_present_any = ["against", "history"])]
+    pub runs: Vec<String>,
+    /// Compare with an earlier run [default of RUN: the newest other run of its plan]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["known_failures", "agent_log"])]
+    pub against: Option<String>,
+    /// Show how often each case passed in the recorded runs of PLAN, or of all plans, and how near its waits came to their limits
+    #[arg(long, value_name = "PLAN", num_args = 0..=1, conflicts_with_all = ["runs", "against", "known_failures", "agent_log"])]
+    pub history: Option<Option<String>>,
     /// File to write [default: stdout]; with several formats that of the Markdown report, and the others are written beside it
     #[arg(long, short, conflicts_with = "agent_log", value_name = "FILE")]
     pub output: Option<PathBuf>,

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     engine::schedule::Schedule,
-    plan::{Case, Environment, RunsSetting},
+    plan::{Case, Environment, Environments, RunsSetting},
 };
 
 #[cfg(feature = "sandbox")]
@@ -31,6 +31,21 @@ pub struct ChosenEnvironment {
     pub runs: RunsSetting,
 }
 
+/// The name from `--env`, else from the `default` of the environment file, else from the plan's `environment`.
+fn chosen_name(args: &ExecutionArgs, environments: Option<&Environments>, draft: &Draft<'_>) -> Option<String> {
+    let named = args.environment.env.clone().or_else(|| environments.and_then(|e| e.default.clone()));
+    named.or_else(|| draft.plan.as_ref()?.environment.as_ref().map(|e| e.text.clone()))
+}
+
+/// The environment that [`ChosenEnvironment::choose`] would choose, by its name, and the file that may define it.
+pub fn name_and_file(
+    args: &ExecutionArgs,
+    draft: &Draft<'_>,
+) -> Result<(Option<String>, Option<EnvironmentFile>), Failure> {
+    let file = plans::environment_file(args.environment.config.as_deref(), draft.registry)?;
+    Ok((chosen_name(args, file.as_ref().map(|file| &file.environments), draft), file))
+}
+
 impl ChosenEnvironment {
     /// Takes the name from `--env`, else from the `default` of the environment file, else from the plan's
     /// `environment`. Starts the sandbox for the name `sandbox`, unless the environment file defines it.
@@ -38,9 +53,7 @@ impl ChosenEnvironment {
         let file = plans::environment_file(args.environment.config.as_deref(), draft.registry)?;
         let environments = file.as_ref().map(|file| &file.environments);
         let runs = environments.map(|e| e.runs.clone()).unwrap_or_default();
-        let named = args.environment.env.clone().or_else(|| environments.and_then(|e| e.default.clone()));
-        let of_plan = draft.plan.as_ref().and_then(|p| p.environment.as_ref());
-        let Some(name) = named.or_else(|| of_plan.map(|e| e.text.clone())) else {
+        let Some(name) = chosen_name(args, environments, draft) else {
             let here = std::env::current_dir().unwrap_or_default();
             let folders = here.ancestors().map(|a| format!("  {}", a.display())).collect::<Vec<_>>().join("\n");
             return Err(Failure::usage(format!(

@@ -29,6 +29,8 @@ pub struct RunOptions {
     pub selection: String,
     pub gate: Vec<Tier>,
     pub fail_fast: bool,
+    /// How often a case that did not pass is tried again.
+    pub retries: usize,
     /// Undo nothing but faults.
     pub keep: bool,
     /// The collector that the run is sent to as a trace.
@@ -47,7 +49,7 @@ pub struct Executed {
 
 /// Executes a schedule, whatever the verdicts. Fails if the run could not start.
 pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Executed, Failure> {
-    let RunOptions { mut run, selection, gate, fail_fast, keep, otlp, interrupts, recording } = options;
+    let RunOptions { mut run, selection, gate, fail_fast, retries, keep, otlp, interrupts, recording } = options;
     let mut trace = otlp.as_deref().map(Trace::start).transpose()?;
     run.trace = trace.as_ref().map(|trace| trace.id.clone());
     let Interrupts { cancel, kill, .. } = interrupts.clone();
@@ -95,6 +97,7 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Exec
         fault_switches,
         live: Some(live.clone()),
         fail_fast,
+        retries,
         keep,
         ..RunContext::new(run, secrets, events.clone()).with_schedule(&mut schedule)
     };

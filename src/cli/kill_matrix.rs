@@ -175,6 +175,7 @@ async fn run_on(
         selection: case.map_or("all cases".into(), |case| format!("case {case}")),
         gate: Tier::ALL.to_vec(),
         fail_fast: false,
+        retries: 0,
         keep: false,
         otlp: None,
         interrupts: prover.interrupts.clone(),

@@ -8,6 +8,7 @@ mod args;
 mod check;
 mod ci;
 mod cleanup;
+mod compare;
 #[cfg(feature = "sandbox")]
 mod defects;
 mod doctor;
@@ -16,12 +17,15 @@ mod dry_run;
 mod environment;
 mod execute;
 pub mod exit;
+mod failed;
 mod failure;
 mod files;
+mod history;
 #[cfg(feature = "sandbox")]
 mod kill_matrix;
 mod list;
 mod otlp;
+mod output;
 mod plan_access;
 mod plans;
 mod print;

@@ -286,8 +286,9 @@ pub fn selector(
 }
 
 /// The selection in words: `tier must: 3 of 10 cases`.
-pub fn selection_words(selection: &Selection, chosen: usize, all: usize) -> String {
+pub fn selection_words(selection: &Selection, failed_in: Option<&str>, chosen: usize, all: usize) -> String {
     let mut parts = vec![];
+    parts.extend(failed_in.map(|run| format!("not passed in run {run}")));
     if !selection.tier.is_empty() {
         parts.push(format!("tier {}", selection.tier.iter().map(|t| t.as_str()).collect::<Vec<_>>().join(", ")));
     }

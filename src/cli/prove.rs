@@ -85,6 +85,7 @@ async fn record(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>) 
             selection: format!("all {} cases", schedule.cases.len()),
             gate: Tier::ALL.to_vec(),
             fail_fast: false,
+            retries: 0,
             keep: false,
             otlp: None,
             interrupts: (*interrupts).clone(),

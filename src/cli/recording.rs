@@ -25,6 +25,7 @@ use crate::{
     yaml,
 };
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     os::unix::fs::MetadataExt,
@@ -97,6 +98,23 @@ impl Recording {
         let source = chosen.file.as_ref().map(|file| &*file.source);
         let runs = runs::folder(&file.root, source);
         Recording { output, runs, keep: chosen.runs.clone(), snapshot }
+    }
+
+    /// The SHA-256 of the plan's file and of the files that it includes, with their names in the folder of the plan: the same in every
+    /// checkout. In hexadecimal.
+    pub fn plan_digest(&self) -> String {
+        let Snapshot { plan, root, files, .. } = &self.snapshot;
+        let mut digest = Sha256::new();
+        let mut add = |text: &str| {
+            digest.update((text.len() as u64).to_le_bytes());
+            digest.update(text);
+        };
+        add(&plan.text);
+        for (path, text) in files {
+            add(&path.strip_prefix(root).unwrap_or(path).to_string_lossy());
+            add(text);
+        }
+        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Creates and locks the folder of the run, and writes the snapshot. Passwords in the URLs of the environment are secrets from now on.

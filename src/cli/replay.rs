@@ -6,8 +6,7 @@ use super::{
     plans::{self, Draft},
     print,
     prover::Prover,
-    report::find_journal,
-    runs::read_journal,
+    runs::{find_journal, read_journal},
 };
 use crate::{
     access::Allowed,

@@ -1,23 +1,18 @@
-//! `report`: writes the report of a recorded run, its failures as known failures, or its entry in an agent log.
+//! `report`: writes the report of a recorded run or of several that are merged, its failures as known failures, or its entry in an
+//! agent log.
 use super::{
-    args, exit,
+    args, compare, exit,
     failure::Failure,
+    history, output, print,
     reports::Reports,
-    runs::{self, read_index},
+    runs::{find_journal, read_index},
 };
-use crate::{
-    file::write_atomically,
-    report::{
-        agent_log,
-        console::{neutral::neutral, stream::Patient},
-        formats::{Format, MARKDOWN},
-        known_failures,
-        run_index::RunIndex,
-    },
-};
-use std::{
-    io::{self, Write as _},
-    path::{Path, PathBuf},
+use crate::report::{
+    agent_log,
+    formats::{Format, MARKDOWN},
+    gate::gate,
+    known_failures, merge,
+    run_index::RunIndex,
 };
 
 /// Writes entries for `known_failures`, which are not a format of the report.
@@ -29,39 +24,34 @@ static KNOWN_FAILURES: Format = Format {
 };
 
 pub fn command(args: args::Report) -> Result<u8, Failure> {
-    let path = find_journal(&args.run)?;
+    if let Some(plan) = &args.history {
+        return history::command(&args, plan.as_deref());
+    }
+    if let Some(against) = &args.against {
+        return compare::command(&args, against);
+    }
+    let index = read_runs(&args.runs)?;
+    // several runs were performed by several commands, so that none of them had the exit code of the whole
+    let code = if args.runs.len() > 1 { exit::of_run(gate(&index).verdict) } else { exit::SUCCESS };
+    write(&args, &index)?;
+    Ok(code)
+}
+
+/// Writes what was asked for of a run.
+fn write(args: &args::Report, index: &RunIndex) -> Result<(), Failure> {
     if args.agent_log.agent_log.is_some() {
-        let index = read_index(&path)?;
-        match args.dry_run {
-            true => args.agent_log.preview(&agent_log::entry(&index, &rest(&index)))?,
-            false => args.agent_log.add(&index, &rest(&index))?,
-        }
-        return Ok(exit::SUCCESS);
+        return match args.dry_run {
+            true => args.agent_log.preview(&agent_log::entry(index, &rest(index))),
+            false => args.agent_log.add(index, &rest(index)),
+        };
     }
     let format = match args.format.as_slice() {
         _ if args.known_failures => &KNOWN_FAILURES,
         [] => &MARKDOWN,
         [format] => *format,
-        several => return write_several(&args, several, &path),
+        several => return write_several(args, several, index),
     };
-    let index = read_index(&path)?;
-    let write = |out: &mut dyn io::Write| (format.write)(&index, &rest(&index), out);
-    match &args.output {
-        Some(file) => write_atomically(file, write).map_err(|e| Failure::not_written(file, &e))?,
-        None => {
-            let (mut stdout, mut text) = (Patient(io::stdout().lock()), vec![]);
-            let written = write(&mut text).and_then(|()| match format.is_neutral {
-                true => stdout.write_all(&text),
-                false => stdout.write_all(neutral(&String::from_utf8_lossy(&text)).as_bytes()),
-            });
-            match written.and_then(|()| stdout.flush()) {
-                // The reader has read enough.
-                Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
-                written => written.map_err(|e| Failure::not_written(Path::new("stdout"), &e))?,
-            }
-        }
-    }
-    Ok(exit::SUCCESS)
+    output::write(args.output.as_deref(), format.is_neutral, |out| (format.write)(index, &rest(index), out))
 }
 
 /// Where the rest of something is that a format cuts.
@@ -69,21 +59,28 @@ fn rest(index: &RunIndex) -> String {
     format!("tp-runner report {}", index.start.run)
 }
 
-fn write_several(args: &args::Report, formats: &[&'static Format], journal: &Path) -> Result<u8, Failure> {
+fn write_several(args: &args::Report, formats: &[&'static Format], index: &RunIndex) -> Result<(), Failure> {
     let Some(file) = &args.output else {
         let message = "error: several formats need a file\n\
                        help: name the Markdown report with `--output FILE`; the others are written beside it";
         return Err(Failure::usage(message));
     };
-    let index = read_index(journal)?;
-    let (_, failures) = Reports::new(file.clone(), formats).write(&index);
-    failures.into_iter().next().map_or(Ok(exit::SUCCESS), Err)
+    let (_, failures) = Reports::new(file.clone(), formats).write(index);
+    failures.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// The journal of a run: a file, or the id of a run recorded in this folder or a parent.
-pub fn find_journal(run: &str) -> Result<PathBuf, Failure> {
-    if Path::new(run).is_file() {
-        return Ok(run.into());
+/// The index of a run, or of several that are merged.
+fn read_runs(runs: &[String]) -> Result<RunIndex, Failure> {
+    let mut all = vec![];
+    for run in runs {
+        all.push(read_index(&find_journal(run)?)?);
     }
-    runs::find(run).map(|folder| folder.events())
+    if all.len() == 1 {
+        return Ok(all.remove(0));
+    }
+    let merged = merge::merge(all).map_err(|e| Failure::usage(format!("error: cannot merge the runs: {e}")))?;
+    for note in &merged.notes {
+        print::err(format_args!("note: {note}\n"));
+    }
+    Ok(merged)
 }

@@ -3,13 +3,15 @@ use super::{
     agent_log::entry_before_run,
     args::{self, OutputArgs, stderr_is_coloured},
     cleanup, dry_run,
-    environment::ChosenEnvironment,
+    environment::{ChosenEnvironment, name_and_file},
     execute::{self, Executed, RunOptions},
     exit,
+    failed::{self, LastRun},
     failure::Failure,
     files, plans, print,
     recording::Recording,
     reports::Reports,
+    runs,
     signals::{self, Interrupts},
 };
 use crate::{
@@ -41,10 +43,11 @@ pub async fn command(args: Box<args::Run>, output: OutputArgs) -> Result<u8, Fai
         selected += plan_selected;
         code = exit::worse(code, plan_code);
     }
-    if selected == 0 {
-        return Err(Failure::nothing_selected());
+    match selected {
+        0 if args.failed => Err(failed::nothing_left()),
+        0 => Err(Failure::nothing_selected()),
+        _ => Ok(code),
     }
-    Ok(code)
 }
 
 /// Returns the number of selected cases and the exit code.
@@ -57,6 +60,9 @@ async fn run_plan(
     is_selected: &(dyn Fn(&Case) -> bool + Sync),
 ) -> Result<(usize, u8), Failure> {
     let draft = plans::read(&file, &args.execution.environment, registry);
+    let last = if args.failed { last_run(args, &file, &draft, output)? } else { None };
+    let is_selected: &(dyn Fn(&Case) -> bool + Sync) =
+        &|case| is_selected(case) && last.as_ref().is_none_or(|last| last.has(&case.id.text));
     // Compiles without an environment first, so that an invalid plan starts no sandbox.
     let (checked, warnings) = draft.compile_with_warnings(None, &args.execution.set, is_selected)?;
     let selected = checked.cases.len();
@@ -84,15 +90,39 @@ async fn run_plan(
         cleanup::before_run(&file.root, &chosen, args.cleanup_first, output, interrupts).await?;
     }
     let recording = Recording::new(output, &file, &draft, &chosen, &args.execution);
-    let work = |schedule| execute_and_report(args, recording, &file, schedule, interrupts);
+    let last = last.as_ref().map(|last| last.id.as_str());
+    let work = |schedule| execute_and_report(args, recording, &file, last, schedule, interrupts);
     let code = chosen.run(&draft, &args.execution.set, is_selected, work).await?;
     Ok((selected, code))
+}
+
+/// For `--failed`: the last run of the plan in the environment that is chosen. `None` if the plan cannot be read; then it is not run.
+fn last_run(
+    args: &args::Run,
+    file: &files::PlanFile,
+    draft: &plans::Draft<'_>,
+    output: OutputArgs,
+) -> Result<Option<LastRun>, Failure> {
+    let Some(plan) = &draft.plan else { return Ok(None) };
+    let (Some(name), environment) = name_and_file(&args.execution, draft)? else { return Ok(None) };
+    let runs = runs::folder(&file.root, environment.as_ref().map(|file| &*file.source));
+    let folders: Vec<PathBuf> = [Some(runs), runs::state_folder()].into_iter().flatten().collect();
+    let last = LastRun::find(&folders, &plan.id, &name)?;
+    if !output.quiet {
+        print::err(format_args!("{}\n", last.about));
+    }
+    let ids: Vec<&str> = plan.cases.iter().map(|c| c.id.text.as_str()).collect();
+    if let Some(gone) = last.no_longer_there(&ids) {
+        print::err(format_args!("warning: {gone}\n"));
+    }
+    Ok(Some(last))
 }
 
 async fn execute_and_report(
     args: &args::Run,
     recording: Recording,
     file: &files::PlanFile,
+    failed_in: Option<&str>,
     mut schedule: Schedule,
     interrupts: &Interrupts,
 ) -> Result<u8, Failure> {
@@ -106,12 +136,14 @@ async fn execute_and_report(
         }
         fastrand::Rng::with_seed(seed).shuffle(&mut schedule.cases);
     }
+    schedule.plan.digest = Some(recording.plan_digest());
     let reports = Reports::new(report_path(args, file, &schedule), &args.format);
     let options = RunOptions {
         run: execute::new_run(&file.root),
-        selection: plans::selection_words(&args.selection, schedule.cases.len(), schedule.outline.len()),
+        selection: plans::selection_words(&args.selection, failed_in, schedule.cases.len(), schedule.outline.len()),
         gate: if args.gate.is_empty() { Tier::ALL.to_vec() } else { args.gate.clone() },
         fail_fast: args.fail_fast,
+        retries: args.retries.into(),
         keep: args.keep,
         otlp: args.otlp.clone(),
         interrupts: interrupts.clone(),

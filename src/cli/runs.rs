@@ -5,7 +5,7 @@ use crate::{
     event::{Event, EventSink},
     journal::{RunFolder, RunResult, lines, lock::Lock},
     plan::RunsSetting,
-    report::{gate::gate, index_builder::IndexBuilder, run_index::RunIndex},
+    report::{gate::gate, index_builder::IndexBuilder, run_index::RunIndex, wording::count},
     source::Source,
     yaml,
 };
@@ -66,6 +66,40 @@ fn configured(source: &Source) -> Option<PathBuf> {
 pub fn find(id: &str) -> Result<RunFolder, Failure> {
     let mut all = found().into_iter().map(|runs| RunFolder::of(&runs, id));
     all.find(|folder| folder.events().is_file()).ok_or_else(|| unknown(id))
+}
+
+/// The newest run of a plan in an environment whose id `is_meant`, complete or killed, but not one that is running. A journal that cannot
+/// be read is passed over with a warning.
+pub fn newest(folders: &[PathBuf], plan: &str, environment: &str, is_meant: &dyn Fn(&str) -> bool) -> Option<RunIndex> {
+    let of_folder = |runs: &PathBuf| newest_of(runs, plan, environment, is_meant);
+    folders.iter().filter_map(of_folder).max_by_key(|run| run.start.started)
+}
+
+fn newest_of(runs: &Path, plan: &str, environment: &str, is_meant: &dyn Fn(&str) -> bool) -> Option<RunIndex> {
+    for folder in RunFolder::all(runs).into_iter().rev() {
+        let is_of_other_plan = folder.result().is_some_and(|result| result.plan != plan);
+        if is_of_other_plan || !is_meant(&folder.id()) || matches!(state(&folder), Ok(State::Running)) {
+            continue;
+        }
+        match read_index(&folder.events()) {
+            Ok(run) if run.start.plan.id == plan && run.start.environment.name == environment => return Some(run),
+            Ok(_) => {}
+            Err(e) => print::err(format_args!("warning: passed over: {}\n", e.message)),
+        }
+    }
+    None
+}
+
+/// The journal of a run: a file, its folder, or the id of a run recorded in this folder or a parent.
+pub fn find_journal(run: &str) -> Result<PathBuf, Failure> {
+    let within = Path::new(run).join("events.jsonl");
+    if within.is_file() {
+        return Ok(within);
+    }
+    if Path::new(run).is_file() {
+        return Ok(run.into());
+    }
+    find(run).map(|folder| folder.events())
 }
 
 /// Removes finished runs: all but the newest, and those that are too old. Unfinished ones are kept.
@@ -158,6 +192,19 @@ pub fn read_index(path: &Path) -> Result<RunIndex, Failure> {
         let _ = builder.on_event(&event);
     })?;
     Ok(builder.index())
+}
+
+/// Like [`read_index`], of a journal that is whole; otherwise the reason why it cannot be read.
+pub fn read_whole(path: &Path) -> Result<RunIndex, String> {
+    let mut builder = IndexBuilder::default();
+    let damaged = lines::for_each(path, |event| {
+        // it takes every event
+        let _ = builder.on_event(&event);
+    });
+    match damaged.map_err(|e| e.to_string())?.len() {
+        0 => Ok(builder.index()),
+        damaged => Err(format!("its journal is damaged in {}", count(damaged, "line"))),
+    }
 }
 
 fn for_each_event(path: &Path, f: impl FnMut(Event)) -> Result<(), Failure> {

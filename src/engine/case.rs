@@ -6,6 +6,7 @@ use super::{
     observation::ObservationSource,
     panic::caught,
     results::{ActionOutcome, ActionsOutcome, CaseOutcome, SentenceOutcome, first_failure, observed_values, status_of},
+    retry::{self, Next},
     runner::{ActionRunner, CaseEffects},
     schedule::{Case, ScheduledAction, Sentence},
     scopes::case_scope,
@@ -26,11 +27,31 @@ use std::time::{Duration, Instant};
 /// Time limit of the environment's `on_failure` actions.
 const ON_FAILURE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Runs a case in `base`, the scope of the run.
+/// Runs a case in `base`, the scope of the run, until it passes or there are no more retries. An attempt begins after the undo of the one
+/// before it.
 pub async fn run_case(case: &Case, context: &RunContext, source: &dyn ObservationSource, base: &Scope) -> CaseOutcome {
     let begun = Instant::now();
-    context.events.emit(&case.address, EventKind::CaseStarted).await;
-    let outcome = outcome_of(case, context, source, base).await;
+    let mut earlier = vec![];
+    let last = loop {
+        let attempt_begun = Instant::now();
+        context.events.emit(&case.address, EventKind::CaseStarted).await;
+        let outcome = outcome_of(case, context, source, base).await;
+        match retry::next(case, context, &outcome, earlier.len()) {
+            Next::Retry => {
+                let CaseOutcome { verdict, blame, out_of_time, .. } = outcome;
+                let (reason, took) = (outcome.reason.clone(), attempt_begun.elapsed());
+                let retried = EventKind::CaseRetried { verdict, blame, reason, took, out_of_time };
+                context.events.emit(&case.address, retried).await;
+                earlier.push(outcome);
+            }
+            Next::End(None) => break outcome,
+            Next::End(Some(why)) => {
+                let reason = outcome.reason.as_ref().map_or(why.to_string(), |reason| format!("{reason}; {why}"));
+                break CaseOutcome { reason: Some(reason), ..outcome };
+            }
+        }
+    };
+    let outcome = retry::together(last, &earlier);
     finish_case(case, context, &outcome, begun.elapsed()).await;
     outcome
 }
@@ -124,7 +145,7 @@ async fn mark_inconclusive(
             context.events.emit(&sentence.address, kind).await;
         }
     }
-    match outcome.verdict.is_accepted() {
+    match outcome.verdict.is_accepted(case.tier) {
         true => CaseOutcome { left: outcome.left, ..CaseOutcome::errored(why) },
         false => outcome,
     }
@@ -313,8 +334,9 @@ async fn evaluate_own_assertions(
         let results = runner.evaluate(&sentence.assertions, None, &scope);
         let (judged, reason, observed) = (results.len(), first_failure(&results), observed_values(&results));
         let status = status_of(&results).unwrap_or(Status::Passed);
-        let (attempts, took, last) = (0, Duration::ZERO, None);
-        let finished = EventKind::ActionFinished { status, results, reason: reason.clone(), attempts, took, last };
+        let (attempts, took, wait, last) = (0, Duration::ZERO, None, None);
+        let finished =
+            EventKind::ActionFinished { status, results, reason: reason.clone(), attempts, took, wait, last };
         runner.emit(at, finished).await;
         ActionOutcome { status, reason, judged, observed, ..ActionOutcome::default() }
     };

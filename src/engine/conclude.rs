@@ -5,7 +5,7 @@ use super::{
     runner::{ActionRunner, Invocation},
 };
 use crate::{
-    event::{Attempt, EventKind},
+    event::{Attempt, EventKind, WaitOutcome},
     expr::{AssertionResult, EvalError, Scope},
     outcome::Status,
     plan::Assertions,
@@ -21,6 +21,8 @@ pub(super) struct Judged {
     pub results: Vec<AssertionResult>,
     pub attempts: u32,
     pub took: Duration,
+    /// Of an `eventually`.
+    pub wait: Option<WaitOutcome>,
     /// The status apart from what the results say, and its reason.
     pub status: Status,
     pub reason: Option<String>,
@@ -50,7 +52,7 @@ impl ActionRunner<'_> {
     /// Decides the status of an action, evaluates its `save` and emits its end.
     pub(super) async fn conclude(&self, call: Invocation<'_>, judged: Judged) -> ActionOutcome {
         let Invocation { action, at, scope, .. } = call;
-        let Judged { value, mut results, attempts, took, mut status, mut reason, request, last } = judged;
+        let Judged { value, mut results, attempts, took, wait, mut status, mut reason, request, last } = judged;
         let count = results.len();
         if let Some(unmet) = status_of(&results) {
             status = status.worst(unmet);
@@ -92,7 +94,8 @@ impl ActionRunner<'_> {
         }
         reason = reason.map(|reason| with_request(request.as_deref(), reason));
         let observed = observed_values(&results);
-        let finished = EventKind::ActionFinished { status, results, reason: reason.clone(), attempts, took, last };
+        let finished =
+            EventKind::ActionFinished { status, results, reason: reason.clone(), attempts, took, wait, last };
         self.emit(at, finished).await;
         let ends_steps = matches!(status, Status::Errored | Status::Interrupted);
         ActionOutcome { status, reason, value, names, ends_steps, judged: count, observed, ..ActionOutcome::default() }

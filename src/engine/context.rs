@@ -34,6 +34,8 @@ pub struct RunContext {
     /// The assertions over every observation of the cases.
     pub observers: Observers,
     pub fail_fast: bool,
+    /// How often a case that did not pass is tried again.
+    pub retries: usize,
     /// Cases heal their faults and undo nothing else.
     pub keep: bool,
     /// How long all the undo of a case may take.
@@ -59,6 +61,7 @@ impl RunContext {
             on_failure: vec![],
             observers: Observers::default(),
             fail_fast: false,
+            retries: 0,
             keep: false,
             undo_timeout: UNDO_TIMEOUT,
             protected: false,

@@ -28,6 +28,7 @@ mod parallel;
 pub mod permissions;
 mod record_undo;
 pub mod results;
+mod retry;
 pub mod run;
 pub mod runner;
 pub mod schedule;

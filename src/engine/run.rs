@@ -182,7 +182,7 @@ async fn run_cases(
                     CaseOutcome { left: vec!["everything that the case made before the panic".into()], ..outcome }
                 }
             };
-            if context.fail_fast && !verdict.is_accepted() {
+            if context.fail_fast && !verdict.is_accepted(case.tier) {
                 stop.cancel();
             }
             left.into_iter().map(|l| format!("left behind by {}: {l}", case.id)).collect::<Vec<_>>()

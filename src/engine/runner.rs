@@ -146,8 +146,8 @@ impl ActionRunner<'_> {
         last: Option<Box<Attempt>>,
     ) -> ActionOutcome {
         let reason = reason.to_string();
-        let (results, why) = (vec![], Some(reason.clone()));
-        self.emit(at, EventKind::ActionFinished { status, results, reason: why, attempts, took, last }).await;
+        let (results, wait, why) = (vec![], None, Some(reason.clone()));
+        self.emit(at, EventKind::ActionFinished { status, results, reason: why, attempts, took, wait, last }).await;
         ActionOutcome::without_output(status, reason)
     }
 

@@ -146,10 +146,11 @@ impl ActionRunner<'_> {
                 self.effects.mark_inconclusive(&why);
                 (status, reason) = (Status::Errored, Some(why));
             }
-            let (attempts, request, last) = (wait.attempts, undo_request, unreported);
-            let judged = Judged { value, results, attempts, took, status, reason, request, last };
+            let expired = !held && wait.eventually.is_some();
+            let (attempts, request, last, wait) = (wait.attempts, undo_request, unreported, wait.outcome());
+            let judged = Judged { value, results, attempts, took, wait, status, reason, request, last };
             let mut outcome = self.conclude(call, judged).await;
-            outcome.expired = !held && wait.eventually.is_some();
+            outcome.expired = expired;
             return outcome;
         };
         let (status, reason) = match e {

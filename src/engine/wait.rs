@@ -4,6 +4,7 @@ use super::{
     times::{DurationError, render_duration},
 };
 use crate::{
+    event::WaitOutcome,
     expr::{Expression, Scope, Template},
     value::Value,
 };
@@ -18,6 +19,9 @@ pub struct Wait<'a> {
     /// The assertions hold, and must keep holding until the end.
     must_keep_holding: bool,
     given_up: bool,
+    begun: Instant,
+    /// When the assertions held for the first time, from the start.
+    held_after: Option<Duration>,
     /// Number of attempts so far.
     pub attempts: u32,
 }
@@ -27,14 +31,17 @@ impl<'a> Wait<'a> {
     pub fn new(action: &'a ScheduledAction, scope: &Scope, once: bool) -> Result<Self, DurationError> {
         let render = |t: &Option<Template>| t.as_ref().filter(|_| !once).map(|t| render_duration(t, scope)).transpose();
         let (eventually, always) = (render(&action.eventually)?, render(&action.always)?);
+        let begun = Instant::now();
         Ok(Wait {
             eventually,
             always,
             give_up_if: action.give_up_if.as_ref(),
-            until: eventually.or(always).map(|d| Instant::now() + d),
+            until: eventually.or(always).map(|d| begun + d),
             // `always` without `eventually` holds from the first attempt on
             must_keep_holding: eventually.is_none() && always.is_some(),
             given_up: false,
+            begun,
+            held_after: None,
             attempts: 0,
         })
     }
@@ -60,6 +67,9 @@ impl<'a> Wait<'a> {
 
     /// Decides after an observation: `Some` with whether the action holds, or `None` for another attempt.
     pub fn decide(&mut self, holds: bool, with_output: &Scope) -> Option<bool> {
+        if holds {
+            self.held_after.get_or_insert_with(|| self.begun.elapsed());
+        }
         match (holds, self.must_keep_holding) {
             (true, false) => match self.always {
                 Some(window) => {
@@ -87,6 +97,11 @@ impl<'a> Wait<'a> {
     /// At the end of the time: whether the assertions held as long as they had to.
     pub fn held_to_the_end(&self) -> bool {
         self.must_keep_holding && self.attempts > 0
+    }
+
+    /// What an `eventually` came to.
+    pub fn outcome(&self) -> Option<WaitOutcome> {
+        self.eventually.map(|limit| WaitOutcome { limit, held_after: self.held_after })
     }
 
     /// Why the action failed, where the results of the last attempt do not say it.

@@ -92,6 +92,11 @@ impl Record {
                     action.outcome = Some(RecordedOutcome { status: *status, results: results.clone() });
                 }
             }
+            // the next attempt has the same addresses
+            EventKind::CaseRetried { .. } => {
+                self.observations.retain(|other, _| !other.is_within(at));
+                self.actions.retain(|other, _| !other.is_within(at));
+            }
             EventKind::CaseFinished { verdict, .. } => drop(self.cases.insert(at.case().into(), *verdict)),
             EventKind::RunFinished { .. } => self.finished = true,
             _ => {}

@@ -61,9 +61,11 @@ fn millis(n: u128) -> i64 {
 }
 
 /// Readers of the format fail a build for `failed` only.
-fn status(verdict: Verdict) -> &'static str {
-    match verdict {
+fn status(case: &CaseEntry) -> &'static str {
+    match case.verdict {
         Verdict::Passed => "passed",
+        Verdict::Flaky if case.is_accepted() => "passed",
+        Verdict::Flaky => "failed",
         Verdict::Failed | Verdict::Blocked | Verdict::Errored | Verdict::Interrupted => "failed",
         Verdict::KnownFailure => "other",
         Verdict::Skipped => "skipped",
@@ -83,17 +85,17 @@ fn test(run: &RunIndex, case: &CaseEntry, rest: &str) -> Value {
         Some(s) => format!("{}: {}", sentences::name(case, s), sentences::why(case, s)),
         None => sentences::of_case_alone(case).map(|(_, why)| why).or(case.reason.clone()).unwrap_or_default(),
     };
-    let failed = case.sentences.iter().filter(|s| s.status.is_unsuccessful() && s.status != Status::NotReached);
-    let trace: Vec<String> = failed
-        .map(|s| format!("{}\n{}", line(&sentences::name(case, s)), excerpt::sentence(case, s, rest).text()))
-        .collect();
+    let mut trace = traces(case, "", rest);
+    for (n, attempt) in case.earlier.iter().enumerate() {
+        trace.extend(traces(attempt, &format!("attempt {} of {}: ", n + 1, case.earlier.len() + 1), rest));
+    }
     let location = deciding.or(case.sentences.first()).map(|s| match deciding {
         Some(s) => s.worst_cause().1,
         None => &s.outline.location,
     });
     let mut test = json!({
         "name": line(format!("{}: {}", o.id, o.title).trim_end_matches([':', ' '])),
-        "status": status(case.verdict),
+        "status": status(case),
         "rawStatus": case.verdict.as_str(),
         "duration": millis(case.took.as_millis()),
         "suite": [line(format!("{} {}", run.start.plan.id, run.start.plan.title).trim())],
@@ -101,6 +103,10 @@ fn test(run: &RunIndex, case: &CaseEntry, rest: &str) -> Value {
         "labels": labels,
         "steps": case.sentences.iter().map(|s| step(case, s)).collect::<Vec<_>>(),
     });
+    if !case.earlier.is_empty() {
+        test["retries"] = case.earlier.len().into();
+        test["flaky"] = (case.verdict == Verdict::Flaky).into();
+    }
     if !message.is_empty() {
         test["message"] = line(&message).into();
     }
@@ -112,6 +118,13 @@ fn test(run: &RunIndex, case: &CaseEntry, rest: &str) -> Value {
         test["line"] = location.line.into();
     }
     test
+}
+
+/// What was observed of each sentence of an attempt that did not pass.
+fn traces(case: &CaseEntry, prefix: &str, rest: &str) -> Vec<String> {
+    let failed = case.sentences.iter().filter(|s| s.status.is_unsuccessful() && s.status != Status::NotReached);
+    let trace = |s| format!("{prefix}{}\n{}", line(&sentences::name(case, s)), excerpt::sentence(case, s, rest).text());
+    failed.map(trace).collect()
 }
 
 fn step(case: &CaseEntry, s: &SentenceEntry) -> Value {

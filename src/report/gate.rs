@@ -51,6 +51,9 @@ impl RunVerdict {
 fn contribution(case: &CaseEntry, incomplete: bool) -> Option<RunVerdict> {
     Some(match (case.verdict, case.blame) {
         (Verdict::Passed | Verdict::KnownFailure, _) => RunVerdict::Passed,
+        (Verdict::Flaky, _) if case.is_accepted() => RunVerdict::Passed,
+        (Verdict::Flaky, Some(Blame::Environment)) => RunVerdict::Errored,
+        (Verdict::Flaky, _) => RunVerdict::Failed,
         (Verdict::Failed, _) | (Verdict::Blocked, Some(Blame::Product)) => RunVerdict::Failed,
         (Verdict::Errored, _) | (Verdict::Blocked, _) => RunVerdict::Errored,
         (Verdict::Interrupted, _) => RunVerdict::Interrupted,
@@ -119,6 +122,9 @@ mod tests {
             (&[(Must, Failed, product), (Nice, Passed, None)], &[Must], RunVerdict::Failed),
             (&[(Must, KnownFailure, product), (Nice, Passed, None)], all, RunVerdict::Passed),
             (&[(Must, KnownFailure, product), (Nice, Failed, product)], all, RunVerdict::Failed),
+            (&[(Must, Flaky, product), (Nice, Passed, None)], all, RunVerdict::Failed),
+            (&[(Must, Flaky, environment), (Nice, Passed, None)], all, RunVerdict::Errored),
+            (&[(Must, Passed, None), (Should, Flaky, product), (Nice, Flaky, environment)], all, RunVerdict::Passed),
             (&[(Must, Errored, environment)], all, RunVerdict::Errored),
             (&[(Must, Errored, product)], all, RunVerdict::Errored),
             (&[(Must, Failed, environment)], all, RunVerdict::Failed),

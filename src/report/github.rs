@@ -6,7 +6,10 @@ use super::{
     sentences::{self, Mark, why_incomplete},
     wording::{MAX_INLINE_CHARS, one_line},
 };
-use crate::{outcome::Status, source::Location};
+use crate::{
+    outcome::{Status, Verdict},
+    source::Location,
+};
 use std::io::{self, Write};
 
 /// GitHub refuses a summary of more than 1 MiB for all plans of a step together.
@@ -28,6 +31,7 @@ pub fn annotations(run: &RunIndex, path: RepositoryPath<'_>, rest: &str, out: &m
     for case in selected() {
         match case.deciding_sentence() {
             Some(s) => of_sentence(case, s, path, rest, out)?,
+            None if case.verdict == Verdict::Flaky => flaky(case, path, rest, out)?,
             None => {
                 if let Some((_, why)) = sentences::of_case_alone(case) {
                     let location = case.sentences.first().map(|s| &s.outline.location);
@@ -44,6 +48,20 @@ pub fn annotations(run: &RunIndex, path: RepositoryPath<'_>, rest: &str, out: &m
         }
     }
     Ok(())
+}
+
+/// A case that passed when it was tried again, at the sentence that failed before.
+fn flaky(case: &CaseEntry, path: RepositoryPath<'_>, rest: &str, out: &mut dyn Write) -> io::Result<()> {
+    let level = if case.is_accepted() { "warning" } else { "error" };
+    let (_, attempt) = case.deciding_attempt();
+    let mut text = case.reason.clone().unwrap_or_default();
+    let mut location = case.sentences.first().map(|s| &s.outline.location);
+    if let Some(s) = attempt.deciding_sentence() {
+        text += &format!("\n{}", excerpt::sentence(attempt, s, rest).text());
+        location = Some(s.worst_cause().1);
+    }
+    let text = &text[..text.floor_char_boundary(excerpt::MAX_SENTENCE_BYTES)];
+    annotation(level, location, path, &format!("{} is flaky", case.outline.id), text, out)
 }
 
 fn of_sentence(

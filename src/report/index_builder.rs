@@ -1,26 +1,22 @@
 //! Builds the index of a run from its events. A journal may end anywhere: what never finished counts as interrupted.
 use super::{
-    by_hand::with_commands,
-    own_words::own_words,
     plan_order::PlanOrder,
-    response::response_text,
     retention::{
-        MAX_ACTIONS, MAX_RESULTS, MAX_RESULTS_PASSED, PassedAssertions, RetainedActions, add_to_timeline, shorten,
-        shorten_evidence, shorten_result,
+        MAX_ACTIONS, MAX_RESULTS, MAX_RESULTS_PASSED, PassedAssertions, RetainedActions, shorten, shorten_result,
     },
     run_index::{ActionEntry, CaseEntry, RunIndex, SentenceEntry, UndoEntry},
+    running_action::{RunningAction, between, is_quiet},
     spans::Spans,
-    wording,
+    waits::Waits,
 };
 use crate::{
     address::Address,
     event::{
-        ActionOutline, AssertionResult, Attempt, CaseOutline, Event, EventKind, EventSink, EvidenceKind, RunStarted,
+        ActionOutline, AssertionResult, CaseOutline, Event, EventKind, EventSink, EvidenceKind, RunStarted,
         SentenceOutline, SinkError,
     },
     outcome::{Blame, Status, Verdict},
     source::Location,
-    value::Value,
 };
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -71,10 +67,12 @@ struct State {
     outside_cases: RetainedActions,
 }
 
+type FinishedCase = (Verdict, Option<Blame>, Option<String>, Duration);
+
 #[derive(Default)]
 struct CaseState {
     started: Option<Timestamp>,
-    finished: Option<(Verdict, Option<Blame>, Option<String>, Duration)>,
+    finished: Option<FinishedCase>,
     out_of_time: Option<Duration>,
     spans: Spans,
     sentences: Vec<SentenceState>,
@@ -85,6 +83,8 @@ struct CaseState {
     on_failure: RetainedActions,
     /// Actions that passed, and whose output another sentence reads. Kept until the case passes.
     inputs: RetainedActions,
+    waits: Waits,
+    earlier: Vec<CaseEntry>,
 }
 
 #[derive(Default)]
@@ -93,83 +93,6 @@ struct SentenceState {
     finished: Option<(Status, Option<String>)>,
     passed: PassedAssertions,
     actions: RetainedActions,
-}
-
-/// An action that has started and not finished.
-#[derive(Clone)]
-struct RunningAction {
-    started: Timestamp,
-    first_attempt: Option<Timestamp>,
-    /// Of the last attempt.
-    output: Option<Value>,
-    entry: ActionEntry,
-}
-
-impl RunningAction {
-    fn new(at: &Address, started: Timestamp, summary: &str, location: Option<Location>) -> Self {
-        let entry = ActionEntry {
-            address: at.clone(),
-            summary: shorten(summary),
-            location,
-            status: Status::Interrupted,
-            results: Vec::new(),
-            omitted: 0,
-            reason: None,
-            attempts: 0,
-            took: Duration::ZERO,
-            timeline: Vec::new(),
-            evidence: Vec::new(),
-            said: None,
-        };
-        RunningAction { started, first_attempt: None, output: None, entry }
-    }
-
-    fn observe(&mut self, attempt: &Attempt) {
-        let Attempt { began, value, error, unmet, evidence, .. } = attempt;
-        let first = *self.first_attempt.get_or_insert(*began);
-        self.output.clone_from(value);
-        let entry = &mut self.entry;
-        entry.attempts += 1;
-        let message = match error {
-            Some(error) => wording::one_line(error, wording::MAX_INLINE_CHARS),
-            None if unmet.is_empty() => "everything held".to_owned(),
-            None => wording::all_unmet(unmet),
-        };
-        add_to_timeline(&mut entry.timeline, between(first, *began), message);
-        entry.said = value.as_ref().and_then(own_words);
-        entry.results = unmet.iter().take(MAX_RESULTS).map(shorten_result).collect();
-        entry.evidence = with_commands(evidence).iter().map(|e| shorten_evidence(e.kind, &e.text)).collect();
-    }
-
-    /// The entry. A timeline of one attempt is left out. Where evidence is shown, what the executor did not note of the response comes
-    /// from the output.
-    fn into_entry(self, status: Status, is_input: bool) -> ActionEntry {
-        let mut entry = ActionEntry { status, ..self.entry };
-        if entry.attempts <= 1 {
-            entry.timeline.clear();
-        }
-        let on_failure = entry.address.is_in("on_failure");
-        let is_shown = !is_quiet(status) || on_failure || is_input;
-        let Some(output) = self.output.filter(|_| is_shown) else { return entry };
-        let last = |kind| entry.evidence.iter().rposition(|e| e.kind == kind);
-        let (request, response) = (last(EvidenceKind::Request), last(EvidenceKind::Response));
-        let head = response.filter(|response| request < Some(*response)).map(|i| entry.evidence[i].text.clone());
-        match head {
-            Some(head) if head.lines().count() == 1 && output.get("headers").is_some() => {
-                entry.evidence.retain(|e| e.kind != EvidenceKind::Response || e.text != head);
-                entry.evidence.push(shorten_evidence(EvidenceKind::Response, &response_text(&output, &head)));
-            }
-            None if request.is_some() || on_failure => {
-                entry.evidence.push(shorten_evidence(EvidenceKind::Response, &response_text(&output, "")));
-            }
-            _ => {}
-        }
-        entry
-    }
-}
-
-fn is_quiet(status: Status) -> bool {
-    matches!(status, Status::Passed | Status::Skipped)
 }
 
 /// Replaces the values of known names, and adds the others.
@@ -190,7 +113,7 @@ impl State {
             EventKind::RunStarted(start) => self.start(start),
             EventKind::CaseStarted => {
                 if let Some(case) = self.case(at) {
-                    case.started = Some(event.at);
+                    case.started.get_or_insert(event.at);
                 }
             }
             EventKind::SentenceStarted => {
@@ -203,7 +126,7 @@ impl State {
                 self.running.insert(at.clone(), action);
             }
             EventKind::Observed(attempt) => self.running_action(event).observe(attempt),
-            EventKind::ActionFinished { status, results, reason, attempts, took, last } => {
+            EventKind::ActionFinished { status, results, reason, attempts, took, wait, last } => {
                 if let Some(attempt) = last {
                     self.running_action(event).observe(attempt);
                 }
@@ -216,7 +139,11 @@ impl State {
                 let is_input = self.is_input(at);
                 let entry = running.into_entry(*status, is_input);
                 let (attempts, reason) = (entry.attempts.max(*attempts), reason.as_deref().map(shorten));
-                self.finish_action(ActionEntry { reason, attempts, took: *took, ..entry }, results, is_input);
+                self.finish_action(
+                    ActionEntry { reason, attempts, took: *took, wait: *wait, ..entry },
+                    results,
+                    is_input,
+                );
             }
             EventKind::SentenceFinished { status, reason } => {
                 if let Some(s) = self.sentence(at) {
@@ -245,6 +172,10 @@ impl State {
                     }
                     case.finished = Some((*verdict, *blame, reason.as_deref().map(shorten), *took));
                 }
+            }
+            EventKind::CaseRetried { verdict, blame, reason, took, out_of_time } => {
+                let finished = (*verdict, *blame, reason.as_deref().map(shorten), *took);
+                self.retry(at, event.at, finished, *out_of_time);
             }
             EventKind::EnvironmentDescribed { targets, versions } => {
                 if let Some(start) = &mut self.start {
@@ -289,6 +220,29 @@ impl State {
         self.start = Some(Box::new(start.clone()));
     }
 
+    /// Keeps an attempt at a case, and begins the next one.
+    fn retry(&mut self, at: &Address, now: Timestamp, finished: FinishedCase, out_of_time: Option<Duration>) {
+        let Some(i) = self.case_index(at) else { return };
+        let Some(outline) = self.start.as_ref().and_then(|start| start.cases.get(i)).cloned() else { return };
+        let state = &mut self.cases[i];
+        let mut earlier = std::mem::take(&mut state.earlier);
+        (state.finished, state.out_of_time) = (Some(finished), out_of_time);
+        let attempt = self.case_entry(&self.cases[i], &outline);
+        let old = std::mem::take(&mut self.cases[i]);
+        earlier.push(attempt);
+        self.cases[i] = CaseState {
+            // a run that ends now was in the middle of the case
+            started: old.started.or(Some(now)),
+            spans: old.spans,
+            sentences: outline.sentences.iter().map(|_| SentenceState::default()).collect(),
+            undone_count: old.undone_count,
+            not_undone: old.not_undone,
+            undo_actions: old.undo_actions,
+            earlier,
+            ..CaseState::default()
+        };
+    }
+
     fn case_index(&self, at: &Address) -> Option<usize> {
         self.case_by_id.get(&*at.case()).copied()
     }
@@ -326,6 +280,9 @@ impl State {
         }
         let case = self.case_index(&entry.address);
         let is_on_failure = sentence.is_none() && case.is_some() && !is_undo;
+        if let Some((i, _)) = sentence {
+            self.cases[i].waits.add(&entry);
+        }
         let (holding, unmet): (Vec<_>, Vec<_>) = results.iter().partition(|f| f.holds);
         let limit = if is_quiet { MAX_RESULTS_PASSED } else { MAX_RESULTS };
         entry.omitted = unmet.len().saturating_sub(MAX_RESULTS);
@@ -409,6 +366,10 @@ impl State {
                 (Verdict::Skipped, None, Some(why.to_owned()), Duration::ZERO)
             }
         };
+        let (verdict, blame, reason) = match &state.finished {
+            Some(_) => (verdict, blame, reason),
+            None => with_earlier(verdict, blame, reason, &state.earlier),
+        };
         let mut not_undone = state.not_undone.clone();
         for action in state.undo_actions.list() {
             if let Some(entry) = not_undone.iter_mut().rev().find(|entry| action.address.is_within(&entry.address)) {
@@ -430,7 +391,23 @@ impl State {
             not_undone,
             on_failure: state.on_failure.list(),
             inputs: state.inputs.list(),
+            waits: state.waits.list(),
+            earlier: state.earlier.clone(),
         }
+    }
+}
+
+/// The verdict of a case that did not end, after its attempts so far: none of them hides a failure that was observed.
+fn with_earlier(
+    verdict: Verdict,
+    blame: Option<Blame>,
+    reason: Option<String>,
+    earlier: &[CaseEntry],
+) -> (Verdict, Option<Blame>, Option<String>) {
+    let severity = |case: &&CaseEntry| case.verdict.severity(case.blame);
+    match earlier.iter().rev().max_by_key(severity) {
+        Some(worst) if severity(&worst) > verdict.severity(blame) => (worst.verdict, worst.blame, worst.reason.clone()),
+        _ => (verdict, blame, reason),
     }
 }
 
@@ -485,10 +462,6 @@ impl CaseState {
 fn undo_entry(at: &Address, summary: &str, location: Option<Location>) -> UndoEntry {
     let (address, summary) = (at.clone(), shorten(summary));
     UndoEntry { address, summary, location, status: None, reason: None, actions: Vec::new() }
-}
-
-fn between(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
 #[cfg(test)]

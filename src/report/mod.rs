@@ -5,6 +5,7 @@
 //! written from the [`RunIndex`](run_index::RunIndex).
 pub mod agent_log;
 pub(crate) mod by_hand;
+pub mod compare;
 pub mod console;
 mod ctrf;
 mod excerpt;
@@ -13,6 +14,7 @@ mod format_tests;
 pub mod formats;
 pub mod gate;
 pub mod github;
+pub mod history;
 mod html;
 pub mod index_builder;
 mod json;
@@ -20,13 +22,19 @@ mod json_text;
 mod junit;
 pub mod known_failures;
 pub mod markdown;
+pub mod merge;
 mod own_words;
+pub mod page;
 mod plan_order;
 mod response;
 mod retention;
+#[cfg(test)]
+pub(crate) mod retry_tests;
 pub mod run_index;
+mod running_action;
 #[cfg(test)]
 pub(crate) mod samples;
 mod sentences;
 mod spans;
+mod waits;
 pub mod wording;

@@ -2,7 +2,7 @@
 use super::wording;
 use crate::{
     address::Address,
-    event::{AssertionResult, CaseOutline, Evidence, EvidenceKind, RunStarted, SentenceOutline},
+    event::{AssertionResult, CaseOutline, Evidence, EvidenceKind, RunStarted, SentenceOutline, WaitOutcome},
     outcome::{Blame, Status, Verdict},
     source::Location,
 };
@@ -49,6 +49,10 @@ pub struct CaseEntry {
     pub on_failure: Vec<ActionEntry>,
     /// In a case that did not pass: the actions that passed, and whose output another sentence reads, with their evidence.
     pub inputs: Vec<ActionEntry>,
+    /// Every `eventually` that ended, in the plan's order.
+    pub waits: Vec<WaitEntry>,
+    /// The attempts before the one that all else is of (`--retries`), the first one first. Theirs are empty.
+    pub earlier: Vec<CaseEntry>,
 }
 
 #[derive(Clone, Debug)]
@@ -102,10 +106,25 @@ pub struct ActionEntry {
     pub took: Duration,
     /// Empty for a single attempt.
     pub timeline: Vec<TimelineEntry>,
+    /// What its `eventually` came to.
+    pub wait: Option<WaitOutcome>,
     /// Evidence of the last attempt; kept only if the action did not pass.
     pub evidence: Vec<Evidence>,
     /// The error in the last response, in the product's own words.
     pub said: Option<String>,
+}
+
+/// An `eventually` of the plan. All items of a `foreach` around it count together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WaitEntry {
+    /// Of its action, without items.
+    pub address: Address,
+    pub summary: String,
+    pub location: Option<Location>,
+    /// The longest.
+    pub limit: Duration,
+    /// The longest time until it was satisfied. `None`: at least one item never was.
+    pub held_after: Option<Duration>,
 }
 
 /// Consecutive attempts with the same outcome.
@@ -138,9 +157,30 @@ impl RunIndex {
 }
 
 impl CaseEntry {
+    /// Whether it was performed, or its performance began.
+    pub fn has_run(&self) -> bool {
+        self.outline.selected && self.verdict != Verdict::Skipped
+    }
+
+    /// Whether the gate counts it as passed.
+    pub fn is_accepted(&self) -> bool {
+        self.verdict.is_accepted(self.outline.tier)
+    }
+
     /// Whether the case ran and did not pass.
     pub fn has_problem(&self) -> bool {
         !matches!(self.verdict, Verdict::Passed | Verdict::Skipped)
+    }
+
+    /// The attempt whose failure is shown first: the last one, unless that is not the one that decided. With its number, from 1.
+    pub fn deciding_attempt(&self) -> (usize, &CaseEntry) {
+        let severity = |case: &CaseEntry| case.verdict.severity(case.blame);
+        let is_last = self.verdict != Verdict::Flaky && self.deciding_sentence().is_some();
+        let worst = self.earlier.iter().enumerate().rev().max_by_key(|(_, attempt)| severity(attempt));
+        match worst.filter(|_| !is_last) {
+            Some((n, attempt)) => (n + 1, attempt),
+            None => (self.earlier.len() + 1, self),
+        }
     }
 
     /// The reason, unless a sentence of the case states the same.
@@ -231,6 +271,13 @@ impl CaseEntry {
             named.filter_map(|i| i.actions.first()).flat_map(|at| self.runs_of(at)).find_map(|a| a.said.as_deref())
         };
         cause.said.as_deref().or_else(from_inputs)
+    }
+}
+
+impl WaitEntry {
+    /// Whether it is a run of the same action, as far as its place and its text say.
+    pub fn is_same(&self, other: &WaitEntry) -> bool {
+        self.address == other.address && self.summary == other.summary
     }
 }
 

@@ -94,6 +94,7 @@ impl SampleRun {
                 scope_in: vec!["Greetings".into()],
                 scope_out: vec!["Farewells".into()],
                 vars: vec![("settle".into(), "30s".into())],
+                digest: Some("0f".repeat(32)),
             },
             environment: EnvironmentOutline {
                 name: "sandbox".into(),
@@ -174,7 +175,14 @@ impl SampleRun {
                 None
             }
         };
-        self.emit(at, EventKind::ActionFinished { status, results, reason, attempts, took, last });
+        self.emit(at, EventKind::ActionFinished { status, results, reason, attempts, took, wait: None, last });
+    }
+
+    /// Finishes an action with `eventually`.
+    pub fn finish_wait(&mut self, at: &str, status: Status, wait: WaitOutcome) {
+        let took = wait.held_after.unwrap_or(wait.limit);
+        let (results, reason, attempts, last) = (vec![], None, 3, None);
+        self.emit(at, EventKind::ActionFinished { status, results, reason, attempts, took, wait: Some(wait), last });
     }
 
     /// Emits a sentence with one action that passes.
@@ -217,6 +225,20 @@ impl SampleRun {
     pub fn markdown(&self) -> String {
         markdown(&self.index())
     }
+}
+
+/// Asserts that the page `docs/reports.md` has a block that begins with a command and shows this text. `SNAPSHOTS=overwrite` rewrites it.
+pub fn assert_shown(command: &str, text: &str) {
+    let path = format!("{}/docs/reports.md", env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(&path).unwrap();
+    let head = format!("```text\n$ {command}\n");
+    let start = page.find(&head).unwrap_or_else(|| panic!("no block begins with `$ {command}`")) + head.len();
+    let end = start + page[start..].find("```").unwrap();
+    if std::env::var("SNAPSHOTS").as_deref() == Ok("overwrite") {
+        std::fs::write(&path, format!("{}{text}{}", &page[..start], &page[end..])).unwrap();
+        return;
+    }
+    assert_eq!(&page[start..end], text, "`SNAPSHOTS=overwrite` rewrites the sample");
 }
 
 pub fn markdown(run: &RunIndex) -> String {

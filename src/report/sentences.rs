@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     event::Part,
-    outcome::{Status, Verdict},
+    outcome::{Blame, Status, Verdict},
 };
 use std::time::Duration;
 
@@ -37,6 +37,9 @@ pub fn of_case_alone(case: &CaseEntry) -> Option<(Mark, String)> {
     let mark = match case.verdict {
         Verdict::Failed => Mark::Failure,
         Verdict::Errored | Verdict::Blocked | Verdict::Interrupted => Mark::Error,
+        Verdict::Flaky if case.is_accepted() => return None,
+        Verdict::Flaky if case.blame == Some(Blame::Environment) => Mark::Error,
+        Verdict::Flaky => Mark::Failure,
         Verdict::Passed | Verdict::KnownFailure | Verdict::Skipped => return None,
     };
     let mut why = case.reason.clone().unwrap_or_default();

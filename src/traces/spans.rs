@@ -76,12 +76,16 @@ impl Spans {
                 let more = vec![text("tp_runner.status", status.as_str())];
                 return self.end(at, event.at, more, status_of(*status, reason.as_deref())).into_iter().collect();
             }
-            EventKind::CaseFinished { verdict, reason, .. } => {
-                let result = if verdict.is_accepted() { "pass" } else { "fail" };
+            // each attempt at a case has a span
+            EventKind::CaseFinished { verdict, reason, .. } | EventKind::CaseRetried { verdict, reason, .. } => {
+                let tier = self.names.get(at).and_then(|(_, tier)| *tier);
+                let is_accepted = tier.is_some_and(|tier| verdict.is_accepted(tier));
+                let result = if is_accepted { "pass" } else { "fail" };
                 let more = vec![text("test.case.result.status", result), text("tp_runner.verdict", verdict.as_str())];
                 let status = match verdict {
                     Verdict::Passed => Status::Ok,
                     Verdict::Skipped | Verdict::KnownFailure => Status::Unset,
+                    Verdict::Flaky if is_accepted => Status::Unset,
                     _ => error(reason.as_deref().unwrap_or(verdict.as_str())),
                 };
                 return self.end(at, event.at, more, status).into_iter().collect();
@@ -245,7 +249,7 @@ fn random_id() -> SpanId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::samples;
+    use crate::report::{retry_tests::retried, samples};
     use std::collections::HashSet;
 
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -264,7 +268,7 @@ mod tests {
 
     #[test]
     fn run_cases_sentences_actions_and_attempts_are_spans_within_each_other() {
-        for run in [samples::passing(), samples::mixed()] {
+        for run in [samples::passing(), samples::mixed(), retried()] {
             let events = &run.events;
             let spans = spans_of(events);
             let is_begin = |kind: &EventKind| {

@@ -4,6 +4,7 @@
 //! `SNAPSHOTS=overwrite cargo test --test cli` rewrites the snapshots; review the diff before
 //! committing it.
 mod cases;
+mod over_time;
 mod plan_ids;
 mod reports;
 mod runner;

@@ -61,9 +61,16 @@ impl Fixture {
 
     /// The id of the only recorded run.
     pub fn run_id(&self) -> String {
-        let runs: Vec<_> = fs::read_dir(self.folder.path().join(".tp-runner/runs")).unwrap().flatten().collect();
+        let mut runs = self.run_ids();
         assert_eq!(runs.len(), 1);
-        runs[0].file_name().to_string_lossy().into_owned()
+        runs.remove(0)
+    }
+
+    /// The ids of all recorded runs, the oldest first.
+    pub fn run_ids(&self) -> Vec<String> {
+        let mut runs: Vec<_> = fs::read_dir(self.folder.path().join(".tp-runner/runs")).unwrap().flatten().collect();
+        runs.sort_by_key(|run| fs::metadata(run.path().join("snapshot.json")).and_then(|m| m.modified()).ok());
+        runs.iter().map(|run| run.file_name().to_string_lossy().into_owned()).collect()
     }
 }
 
@@ -122,6 +129,7 @@ fn redact(text: &str, folder: &Path) -> String {
             (r" +TIME\b", "  TIME"),
             (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "[DATE]"),
             (r"### \d{4}-\d\d-\d\d", "### [DATE]"),
+            (r"\bon \d{4}-\d\d-\d\d", "on [DATE]"),
             (r"\(\d\d:\d\d\)", "([HH:MM])"),
             (r"\b\d+(\.\d+)? (ms|s|min)\b", "[TIME]"),
             (r"random delays: (\w+):\d+", "random delays: $1:[SEED]"),

@@ -154,6 +154,7 @@ impl Run<'_> {
                     reason: (status != Status::Passed).then(|| self.text.to_owned()),
                     attempts: 2,
                     took: Duration::from_millis(20),
+                    wait: None,
                     last: Some(self.attempt(1, now, unmet)),
                 };
                 now += SignedDuration::from_millis(5);

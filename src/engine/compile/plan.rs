@@ -101,6 +101,7 @@ impl Compiler<'_> {
                 scope_in: plan.scope_in,
                 scope_out: plan.scope_out,
                 vars: vec![],
+                digest: None,
             },
             outline,
             vars,

@@ -336,6 +336,7 @@ faults: { down: { relay: { listen: '127.0.0.1:1', upstream: 'db:1' } } }
 pub struct Setting {
     pub environment: String,
     pub fail_fast: bool,
+    pub retries: usize,
     pub jobs: Option<usize>,
     pub tried: u64,
     pub stuck: bool,
@@ -349,6 +350,7 @@ impl Default for Setting {
         Setting {
             environment: HERE.into(),
             fail_fast: false,
+            retries: 0,
             jobs: None,
             tried: 3,
             stuck: false,
@@ -446,6 +448,7 @@ pub async fn run_with(cases: &str, setting: Setting) -> TestRun {
         fault_switches,
         live: setting.recorded.is_none().then(|| live.clone()),
         fail_fast: setting.fail_fast,
+        retries: setting.retries,
         wall: setting.wall,
         ..RunContext::new(run, secrets, events.clone()).with_schedule(&mut schedule)
     });

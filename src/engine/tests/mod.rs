@@ -11,5 +11,6 @@ mod inconclusive;
 mod judging;
 mod language;
 mod panics;
+mod retry;
 mod secrets;
 mod undo;

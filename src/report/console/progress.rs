@@ -180,6 +180,12 @@ impl EventSink for Console {
                 let time = format!("{}{}", duration(*took), wording::out_of_time(*out_of_time));
                 self.case_ended(id, *verdict, reason.as_deref(), &time);
             }
+            EventKind::CaseRetried { verdict, reason, took, out_of_time, .. } => {
+                let word = paint(self.colour, verdict_style(*verdict), &format!("{:<11}", verdict.as_str()));
+                let time = format!("{}{}", duration(*took), wording::out_of_time(*out_of_time));
+                let why = reason.as_deref().map(|r| format!(": {}", one_line(r, 4 * MAX_INLINE_CHARS)));
+                self.print(&format!("{word} trying again  {id}  ({time}){}", why.unwrap_or_default()));
+            }
             EventKind::CancelRequested => self.print("cancelled: running the undo actions"),
             EventKind::RunFinished { .. } => {
                 if let Screen::Live { multi, overall, .. } = &self.screen {

@@ -14,7 +14,9 @@ pub fn verdict_style(verdict: Verdict) -> Style {
     match verdict {
         Verdict::Passed => foreground(AnsiColor::Green),
         Verdict::Failed | Verdict::Blocked => foreground(AnsiColor::Red),
-        Verdict::Errored | Verdict::Interrupted | Verdict::KnownFailure => foreground(AnsiColor::Yellow),
+        Verdict::Errored | Verdict::Interrupted | Verdict::KnownFailure | Verdict::Flaky => {
+            foreground(AnsiColor::Yellow)
+        }
         Verdict::Skipped => Style::new().dimmed(),
     }
 }

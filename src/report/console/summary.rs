@@ -72,7 +72,7 @@ fn table(run: &RunIndex, options: &SummaryOptions) -> String {
             verdict = verdict.fg(match case.verdict {
                 Verdict::Passed => Color::DarkGreen,
                 Verdict::Failed | Verdict::Blocked => Color::DarkRed,
-                Verdict::Errored | Verdict::Interrupted | Verdict::KnownFailure => Color::DarkYellow,
+                Verdict::Errored | Verdict::Interrupted | Verdict::KnownFailure | Verdict::Flaky => Color::DarkYellow,
                 Verdict::Skipped => Color::DarkGrey,
             });
         }

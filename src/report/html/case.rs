@@ -47,6 +47,25 @@ fn head(case: &CaseEntry) -> Markup {
     }
 }
 
+/// What did not pass in the attempts before the last one.
+fn earlier_attempts(case: &CaseEntry) -> Markup {
+    html! {
+        @if !case.earlier.is_empty() {
+            h4 { "Earlier attempts" }
+            ol {
+                @for attempt in &case.earlier {
+                    li {
+                        (attempt.verdict.as_str()) " in " (duration(attempt.took))
+                        @for s in attempt.sentences.iter().filter(|s| s.status.is_unsuccessful()) {
+                            p { (Text(&s.outline.text)) ": " (prose(&s.worst_cause().0.unwrap_or_default())) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 fn body(run: &RunIndex, case: &CaseEntry) -> Markup {
     let mut fields: Vec<(&str, &str)> = case.outline.priority.iter().map(|p| ("Priority", p.as_str())).collect();
     fields.extend(case.outline.fields.iter().map(|(n, v)| (n.as_str(), v.as_str())));
@@ -68,6 +87,7 @@ fn body(run: &RunIndex, case: &CaseEntry) -> Markup {
                 }
             }
         }
+        (earlier_attempts(case))
         (undo(case))
         @if !case.on_failure.is_empty() {
             h4 { "Collected after the failure" }

@@ -8,7 +8,8 @@ use crate::{
 pub fn in_order(run: &RunIndex) -> impl Iterator<Item = &CaseEntry> {
     let group = |c: &CaseEntry| match c.verdict {
         Verdict::Failed | Verdict::Blocked | Verdict::Errored | Verdict::Interrupted => 0,
-        Verdict::KnownFailure => 1,
+        Verdict::Flaky if !c.is_accepted() => 0,
+        Verdict::KnownFailure | Verdict::Flaky => 1,
         Verdict::Passed => 2,
         Verdict::Skipped => 3,
     };

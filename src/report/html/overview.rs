@@ -51,8 +51,8 @@ fn in_words(run: &RunIndex, gate: &Gate) -> Markup {
     }
 }
 
-const PROBLEMS: [Verdict; 5] =
-    [Verdict::Failed, Verdict::Blocked, Verdict::Errored, Verdict::Interrupted, Verdict::KnownFailure];
+const PROBLEMS: [Verdict; 6] =
+    [Verdict::Failed, Verdict::Blocked, Verdict::Errored, Verdict::Interrupted, Verdict::KnownFailure, Verdict::Flaky];
 
 fn tiers(gate: &Gate) -> Markup {
     html! {

@@ -17,6 +17,7 @@ pub fn of_verdict(verdict: Verdict) -> (&'static str, &'static str) {
         Verdict::Passed => ("passed", "✓"),
         Verdict::Failed => ("failed", "✗"),
         Verdict::KnownFailure => ("known-failure", "≈"),
+        Verdict::Flaky => ("flaky", "↻"),
         Verdict::Blocked => ("blocked", "⊘"),
         Verdict::Errored => ("errored", "!"),
         Verdict::Interrupted => ("interrupted", "■"),

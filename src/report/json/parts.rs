@@ -46,6 +46,7 @@ struct Plan<'r> {
     id: &'r str,
     title: &'r str,
     file: &'r str,
+    digest: Option<&'r str>,
     markdown: Option<&'r str>,
     objective: Option<&'r str>,
     in_scope: &'r [String],
@@ -105,6 +106,20 @@ struct Case<'r> {
     not_undone: Vec<Undo<'r>>,
     on_failure: Vec<Action<'r>>,
     inputs: Vec<Action<'r>>,
+    earlier_attempts: Vec<EarlierAttempt<'r>>,
+}
+
+#[derive(Serialize)]
+struct EarlierAttempt<'r> {
+    verdict: Verdict,
+    blame: Option<Blame>,
+    reason: Option<&'r str>,
+    took_ms: u64,
+    time_limit_ms: Option<u64>,
+    deciding_sentence: Option<&'r Address>,
+    sentences: Vec<Sentence<'r>>,
+    on_failure: Vec<Action<'r>>,
+    inputs: Vec<Action<'r>>,
 }
 
 #[derive(Serialize)]
@@ -148,11 +163,18 @@ struct Action<'r> {
     reason: Option<&'r str>,
     attempts: u32,
     took_ms: u64,
+    wait: Option<Wait>,
     product_says: Option<&'r str>,
     assertions: Vec<Assertion<'r>>,
     omitted_assertions: usize,
     timeline: Vec<Moment<'r>>,
     evidence: Vec<EvidenceText<'r>>,
+}
+
+#[derive(Serialize)]
+struct Wait {
+    limit_ms: u64,
+    held_after_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -213,6 +235,7 @@ pub fn report(run: &RunIndex) -> Report<'_> {
             id: &start.plan.id,
             title: &start.plan.title,
             file: &start.plan.file,
+            digest: start.plan.digest.as_deref(),
             markdown: start.plan.source.as_deref(),
             objective: start.plan.objective.as_deref(),
             in_scope: &start.plan.scope_in,
@@ -272,6 +295,21 @@ fn case(c: &CaseEntry) -> Case<'_> {
         not_undone: c.not_undone.iter().map(undo).collect(),
         on_failure: c.on_failure.iter().map(action).collect(),
         inputs: c.inputs.iter().map(action).collect(),
+        earlier_attempts: c.earlier.iter().map(earlier_attempt).collect(),
+    }
+}
+
+fn earlier_attempt(c: &CaseEntry) -> EarlierAttempt<'_> {
+    EarlierAttempt {
+        verdict: c.verdict,
+        blame: c.blame,
+        reason: c.reason.as_deref(),
+        took_ms: millis(c.took),
+        time_limit_ms: c.out_of_time.map(millis),
+        deciding_sentence: c.deciding_sentence().map(|s| &s.outline.address),
+        sentences: c.sentences.iter().map(|s| sentence(c, s)).collect(),
+        on_failure: c.on_failure.iter().map(action).collect(),
+        inputs: c.inputs.iter().map(action).collect(),
     }
 }
 
@@ -307,6 +345,7 @@ fn action(a: &ActionEntry) -> Action<'_> {
         reason: a.reason.as_deref(),
         attempts: a.attempts,
         took_ms: millis(a.took),
+        wait: a.wait.map(|w| Wait { limit_ms: millis(w.limit), held_after_ms: w.held_after.map(millis) }),
         product_says: a.said.as_deref(),
         assertions: a.results.iter().map(assertion).collect(),
         omitted_assertions: a.omitted,

@@ -2,6 +2,7 @@
 use super::write;
 use crate::report::{
     index_builder::IndexBuilder,
+    retry_tests::retried,
     run_index::RunIndex,
     samples::{self, hostile},
 };
@@ -21,7 +22,9 @@ fn schema() -> jsonschema::Validator {
 #[test]
 fn every_sample_matches_the_schema() {
     let schema = schema();
-    for run in [samples::passing().index(), samples::mixed().index(), IndexBuilder::build([]), hostile()] {
+    let runs =
+        [samples::passing().index(), samples::mixed().index(), retried().index(), IndexBuilder::build([]), hostile()];
+    for run in runs {
         let report = written(&run);
         assert_eq!(schema.iter_errors(&report).map(|e| format!("{e} at {}", e.instance_path())).next(), None);
     }

@@ -14,7 +14,7 @@ use super::{
 use crate::outcome::Status;
 use chrono::{DateTime, FixedOffset};
 use memchr::memmem;
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 use std::{
     io::{self, Write},
     time::Duration,
@@ -121,12 +121,37 @@ fn of_sentence(case: &CaseEntry, s: &SentenceEntry, class: &str, rest: &str) -> 
         _ => &why,
     };
     let kind = if mark == Mark::Skipped && s.status == Status::Failed { "known failure" } else { s.status.as_str() };
-    let mut test = test_case(class.to_owned(), &sentences::name(case, s), of_mark(mark, &why, kind, description));
+    let mut status = of_mark(mark, &why, kind, description);
+    if mark != Mark::Skipped {
+        status.add_reruns(reruns(case, s, rest));
+    }
+    let mut test = test_case(class.to_owned(), &sentences::name(case, s), status);
     test.set_time(sentences::took(s).min(case.took));
     if let Some(Excerpt { evidence, .. }) = excerpt.filter(|e| !e.evidence.is_empty()) {
         test.set_system_out(allowed(&evidence));
     }
     test
+}
+
+/// The earlier attempts at a case in which a sentence failed: `flakyFailure` if it passed at last, else `rerunFailure`.
+fn reruns(case: &CaseEntry, s: &SentenceEntry, rest: &str) -> Vec<TestRerun> {
+    let of_attempt = |attempt: &CaseEntry| {
+        let earlier = attempt.sentences.iter().find(|other| other.outline.address == s.outline.address)?;
+        let kind = match sentences::mark(attempt, earlier) {
+            Mark::Failure => NonSuccessKind::Failure,
+            Mark::Error => NonSuccessKind::Error,
+            Mark::Passed | Mark::Skipped => return None,
+        };
+        let mut rerun = TestRerun::new(kind);
+        let excerpt = excerpt::sentence(attempt, earlier, rest);
+        rerun.set_message(clean(&sentences::why(attempt, earlier))).set_type(earlier.status.as_str());
+        rerun.set_stack_trace(allowed(&neutral(&excerpt.reasons)));
+        if !excerpt.evidence.is_empty() {
+            rerun.set_system_out(allowed(&excerpt.evidence));
+        }
+        Some(rerun)
+    };
+    case.earlier.iter().filter_map(of_attempt).collect()
 }
 
 fn test_case(class: String, name: &str, status: TestCaseStatus) -> TestCase {

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     outcome::{Blame, Status, Verdict},
-    report::{index_builder::IndexBuilder, run_index::RunIndex, samples},
+    report::{index_builder::IndexBuilder, retry_tests::retried, run_index::RunIndex, samples},
 };
 
 fn written(run: &RunIndex) -> Element {
@@ -128,4 +128,10 @@ fn an_undo_that_failed_is_an_error_of_the_case() {
 fn an_empty_journal_is_an_error() {
     let rows = rows(&written(&IndexBuilder::build([])));
     assert_eq!(rows, [".run: it ends: error (interrupted) the journal ends before the run finished"]);
+}
+
+#[test]
+fn reruns_are_valid() {
+    let document = written(&retried().index());
+    assert_eq!((document.all("flakyFailure").len(), document.all("rerunFailure").len()), (2, 1));
 }

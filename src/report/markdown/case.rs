@@ -59,8 +59,24 @@ pub fn write(case: &CaseEntry, out: &mut String) {
             sentence(s, &mut observations, &bullet, out);
         }
     }
+    case.earlier.iter().enumerate().for_each(|(n, attempt)| earlier_attempt(case, n + 1, attempt, out));
     undo(case, out);
     on_failure(case, out);
+}
+
+/// Writes what did not pass in an attempt before the last one.
+fn earlier_attempt(case: &CaseEntry, number: usize, attempt: &CaseEntry, out: &mut String) {
+    empty_line(out);
+    let (icon, all) = (verdict_icon(attempt.verdict), case.earlier.len() + 1);
+    let late = wording::out_of_time(attempt.out_of_time);
+    *out +=
+        &format!("**Attempt {number} of {all}**: {icon} **{}** in {}{late}", attempt.verdict, duration(attempt.took));
+    *out += &format!("{}\n\n", colon_reason(attempt.own_reason()));
+    let mut observations = Observations { case: attempt, shown: HashSet::new() };
+    for s in attempt.sentences.iter().filter(|s| s.status.is_unsuccessful()) {
+        sentence(s, &mut observations, "- ", out);
+    }
+    on_failure(attempt, out);
 }
 
 /// Writes a sentence; everything below it is indented by the width of the bullet.

@@ -109,6 +109,7 @@ pub fn verdict_icon(verdict: Verdict) -> &'static str {
         Verdict::Passed => "✅",
         Verdict::Failed => "❌",
         Verdict::KnownFailure => "🟡",
+        Verdict::Flaky => "🎲",
         Verdict::Blocked => "⛔",
         Verdict::Errored => "⚠️",
         Verdict::Interrupted => "⏹️",

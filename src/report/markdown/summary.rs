@@ -78,7 +78,8 @@ fn verdict_in_words(run: &RunIndex, gate: &Gate) -> String {
 /// `2 failed and 1 blocked`; passed cases are not mentioned.
 fn count_by_verdict<'c>(cases: impl Iterator<Item = &'c CaseEntry>) -> String {
     use Verdict::*;
-    let counts = tally(cases.map(|c| c.verdict), &[Failed, KnownFailure, Blocked, Errored, Interrupted, Skipped]);
+    let counts =
+        tally(cases.map(|c| c.verdict), &[Failed, KnownFailure, Flaky, Blocked, Errored, Interrupted, Skipped]);
     join_with_and(&counts.iter().map(|(n, v)| format!("{n} {v}")).collect::<Vec<_>>())
 }
 

@@ -393,7 +393,9 @@ fn replace_texts(event: &mut Event, text: &str) {
             results(fs);
             maybe(reason);
         }
-        EventKind::SentenceFinished { reason, .. } | EventKind::CaseFinished { reason, .. } => maybe(reason),
+        EventKind::SentenceFinished { reason, .. }
+        | EventKind::CaseFinished { reason, .. }
+        | EventKind::CaseRetried { reason, .. } => maybe(reason),
         EventKind::UndoFinished { summary, reason, .. } => {
             into(summary);
             maybe(reason);
