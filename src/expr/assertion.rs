@@ -110,6 +110,47 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_macro_shows_the_fields_that_it_asked_about() {
+        let session = |name: &str, phase: &str| json!({"kind": "Session", "metadata": {"labels": {"long": "x".repeat(900)}, "name": name}, "status": {"phase": phase}});
+        let items = json!([session("a", "Running"), session("b", "Pending")]);
+        let scope = Scope::default().with("items", Value::from(items));
+        for (text, expected) in [
+            (
+                r#"items.exists(o, o.metadata.name == "b" && o.status.phase == "Running")"#,
+                &[(
+                    "items",
+                    r#"[{"metadata.name":"a","status.phase":"Running"},{"metadata.name":"b","status.phase":"Pending"}]"#,
+                )][..],
+            ),
+            (
+                r#"items.all(o, has(o.status) && o.status.phase == "Running")"#,
+                &[
+                    ("items", r#"[{"status.phase":"Running"},{"status.phase":"Pending"}]"#),
+                    ("o (element 1)", r#"{"status.phase":"Pending"}"#),
+                    ("o.status.phase", r#""Pending""#),
+                ],
+            ),
+        ] {
+            let result = evaluate(&[check(text)], &scope).remove(0);
+            let operands: Vec<_> = result.operands.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+            assert_eq!(operands, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_failed_macro_shows_why_a_signature_is_not_valid() {
+        let delivery = |valid: bool, why: Value| {
+            let signature = Value::map([("valid".into(), valid.into()), ("why".into(), why)]);
+            Value::map([("signature".into(), signature), ("text".into(), "{}".into())])
+        };
+        let deliveries = Value::list(vec![delivery(true, Value::Null), delivery(false, "wrong-key".into())]);
+        let scope = Scope::default().with("deliveries", deliveries);
+        let result = evaluate(&[check("deliveries.all(d, d.signature.valid)")], &scope).remove(0);
+        let shown = r#"[{"signature.valid":true},{"signature.valid":false,"signature.why":"wrong-key"}]"#;
+        assert_eq!(result.operands[0], ("deliveries".to_string(), shown.to_string()));
+    }
+
+    #[test]
     fn an_evaluation_error_fails_a_check_even_with_not_equal() {
         let scope = Scope::default().with("body", Value::from(json!({})));
         let result = evaluate(&[check("body.nothing != 1")], &scope).remove(0);

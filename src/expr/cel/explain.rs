@@ -7,6 +7,7 @@ use super::{
     expression::{Expression, resolve},
     incomplete::watched,
     metered_functions::CHARGE,
+    referenced::element_paths,
 };
 use crate::{expr::scope::Scope, secrets::Secrets, value::Value};
 use cel::{
@@ -64,7 +65,8 @@ impl Explanation<'_> {
                 _ => call.target.iter().map(|t| &**t).chain(&call.args).for_each(|a| self.add(a, context)),
             },
             Expr::Comprehension(c) => {
-                self.add(&c.iter_range, context);
+                let paths = element_paths(c);
+                self.add_elements(&c.iter_range, &paths, context);
                 // `all` compiles to `accumulator && predicate`: name the first element that fails the predicate
                 if let (Expr::Call(step), Ok(range)) = (&c.loop_step.expr, resolve(&c.iter_range, context))
                     && step.func_name == op::LOGICAL_AND
@@ -77,7 +79,11 @@ impl Explanation<'_> {
                         let mut inner = context.new_inner_scope();
                         inner.add_variable_as_val(c.iter_var.as_str(), item.clone_as_boxed());
                         if !is_true(predicate, &inner) {
-                            self.operands.push((format!("{} (element {i})", c.iter_var), self.show(item)));
+                            let shown = from_cel(item).map_or_else(
+                                |e: EvalError| e.to_string(),
+                                |item| show(&fields_of(&item, &paths), self.secrets),
+                            );
+                            self.operands.push((format!("{} (element {i})", c.iter_var), shown));
                             self.visit(predicate, &inner, depth + 1);
                             break;
                         }
@@ -109,6 +115,14 @@ impl Explanation<'_> {
         }
     }
 
+    /// Adds a list, with what a macro reads from its elements.
+    fn add_elements(&mut self, list: &IdedExpr, paths: &[Vec<String>], context: &Context) {
+        let value = watched(false, || from_cel(&*resolve(list, context)?)).ok();
+        let Some(Value::List(items)) = value else { return self.add(list, context) };
+        let items = items.iter().map(|item| fields_of(item, paths)).collect();
+        self.operands.push((self.expression.text_of(list).to_string(), show(&Value::list(items), self.secrets)));
+    }
+
     fn add(&mut self, e: &IdedExpr, context: &Context) {
         if matches!(e.expr, Expr::Literal(_)) {
             return;
@@ -121,6 +135,22 @@ impl Explanation<'_> {
     fn show(&self, v: &dyn Val) -> String {
         from_cel(v).map_or_else(|e: EvalError| e.to_string(), |v| show(&v, self.secrets))
     }
+}
+
+/// The fields of an element that are read, each under its path, and why something is not `valid`; the element itself if it is not a map,
+/// or read as a whole.
+fn fields_of(element: &Value, paths: &[Vec<String>]) -> Value {
+    let of = |path: &[String]| path.iter().try_fold(element, |value, field| value.get(field)).cloned();
+    if element.as_map().is_none() || paths.is_empty() || paths.iter().any(Vec::is_empty) {
+        return element.clone();
+    }
+    let why = paths.iter().filter_map(|path| match &path[..] {
+        [parent @ .., last] if last == "valid" => Some([parent, &["why".to_owned()]].concat()),
+        _ => None,
+    });
+    let why: Vec<Vec<String>> = why.filter(|path| of(path).is_some_and(|why| why != Value::Null)).collect();
+    let fields = paths.iter().chain(&why).filter_map(|path| Some((path.join("."), of(path)?)));
+    Value::map(fields)
 }
 
 pub(super) fn is_true(e: &IdedExpr, context: &Context) -> bool {

@@ -7,7 +7,7 @@ use crate::{
 };
 use cel::{
     Context,
-    common::ast::{Expr, IdedExpr, LiteralValue, operators as op},
+    common::ast::{ComprehensionExpr, Expr, IdedExpr, LiteralValue, operators as op},
 };
 
 impl Expression {
@@ -56,15 +56,8 @@ impl Collector<'_, '_> {
                 self.into.fields.insert(s.field.clone());
             }
             Expr::Comprehension(c) => {
-                let mut paths = vec![];
                 let body = [&c.loop_cond, &c.loop_step, &c.result];
-                body.into_iter().for_each(|e| paths_from(e, &c.iter_var, &mut paths));
-                paths.sort();
-                paths.dedup();
-                // `exists(e, e.a == 1 && e.b.c == 2)` reads `a` and `b.c`, but not `b` alone
-                let all: Vec<Vec<String>> = paths.clone();
-                paths.retain(|p| !all.iter().any(|longer| longer.len() > p.len() && longer.starts_with(p)));
-                self.into.elements.insert(paths);
+                self.into.elements.insert(element_paths(c));
                 self.visit(&c.iter_range, bound);
                 let depth = bound.len();
                 bound.push(&c.iter_var);
@@ -102,6 +95,18 @@ fn is_closed(e: &IdedExpr, bound: &[&str]) -> bool {
         Expr::Ident(name) => !bound.contains(&name.as_str()) && !name.starts_with('@'),
         other => children(other).into_iter().all(|c| is_closed(c, bound)),
     }
+}
+
+/// What a macro reads from the elements of its list, as field paths: `exists(e, e.a == 1 && e.b.c == 2)` reads `a` and `b.c`, but not `b`
+/// alone.
+pub(super) fn element_paths(c: &ComprehensionExpr) -> Vec<Vec<String>> {
+    let mut paths = vec![];
+    [&c.loop_cond, &c.loop_step, &c.result].into_iter().for_each(|e| paths_from(e, &c.iter_var, &mut paths));
+    paths.sort();
+    paths.dedup();
+    let all: Vec<Vec<String>> = paths.clone();
+    paths.retain(|p| !all.iter().any(|longer| longer.len() > p.len() && longer.starts_with(p)));
+    paths
 }
 
 /// The longest field paths taken from `name`.
