@@ -142,7 +142,7 @@ impl Recording {
 
     fn action(&mut self, at: &str, location: &Location, fails: bool) {
         let summary = "http GET /api/v1/sessions/${id}".to_string();
-        self.emit(at, EventKind::ActionStarted { action: ActionOutline { summary, location: location.clone() } });
+        self.emit(at, EventKind::ActionStarted { action: ActionOutline::new(summary, location.clone()) });
         let seq = self.seq;
         let body = serde_json::json!({
             "name": format!("session-{seq}"), "user": "admin", "state": "running",

@@ -156,6 +156,10 @@ pub struct RunStarted {
     /// The id of the trace that it was sent as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
+    /// The arguments of `tp-runner run` that name the plan and the environment: `TP-004`, `--env`, `staging`. Journals of old versions
+    /// lack them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
     pub cases: Vec<CaseOutline>,
 }
 
@@ -189,6 +193,9 @@ pub struct EnvironmentOutline {
     pub targets: Vec<(String, String)>,
     /// Reusable actions of the plan that the environment overrides.
     pub replaced: Vec<String>,
+    /// Whether it ends with the run, as the embedded sandbox does: no command can ask it later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ends_with_run: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -223,6 +230,19 @@ pub struct ActionOutline {
     /// One line for people, with its placeholders: `http POST /api/v1/sessions`.
     pub summary: String,
     pub location: Location,
+    /// How long its assertions may take to hold.
+    #[serde(default, with = "maybe_nanos", skip_serializing_if = "Option::is_none")]
+    pub eventually: Option<Duration>,
+    /// How long they must keep holding.
+    #[serde(default, with = "maybe_nanos", skip_serializing_if = "Option::is_none")]
+    pub always: Option<Duration>,
+}
+
+impl ActionOutline {
+    /// Of an action that waits for nothing.
+    pub fn new(summary: String, location: Location) -> Self {
+        ActionOutline { summary, location, eventually: None, always: None }
+    }
 }
 
 /// One observation of an action, successful or not.
@@ -353,6 +373,7 @@ impl EventKind {
         };
         match self {
             EventKind::RunStarted(mut r) => {
+                r.arguments.iter_mut().for_each(|word| *word = text(std::mem::take(word)));
                 let described = r.environment.targets.iter_mut().chain(&mut r.versions).chain(&mut r.ci);
                 for (n, v) in r.plan.vars.iter_mut().chain(described) {
                     *v = field(n, std::mem::take(v));
@@ -367,9 +388,9 @@ impl EventKind {
             EventKind::NamesBound { vars, environment } => {
                 EventKind::NamesBound { vars: value(vars), environment: value(environment) }
             }
-            EventKind::ActionStarted { action } => EventKind::ActionStarted {
-                action: ActionOutline { summary: text(action.summary), location: action.location },
-            },
+            EventKind::ActionStarted { action } => {
+                EventKind::ActionStarted { action: ActionOutline { summary: text(action.summary.clone()), ..action } }
+            }
             EventKind::Observed(seen) => EventKind::Observed(attempt(seen)),
             EventKind::ActionFinished { status, results: fs, reason, attempts, took, wait, last } => {
                 let (results, reason) = (results(fs), option(reason));

@@ -39,8 +39,8 @@ fn an_undo_that_is_answered_wrongly_fails_the_run_and_one_that_cannot_be_sent_er
         )
     };
     for (undo, code, texts) in [
-        ("[ls, /no/such/object]", 1, ["A  failed", "the undo failed:", "`ls /no/such/object`"]),
-        ("[no-such-program, x]", 3, ["A  errored", "not everything could be undone:", "no-such-program"]),
+        ("[ls, /no/such/object]", 1, ["failed A", "the undo failed:", "`ls /no/such/object`"]),
+        ("[no-such-program, x]", 3, ["errored A", "not everything could be undone:", "no-such-program"]),
     ] {
         let folder = tempfile::tempdir().expect("a folder");
         let ran = run_cases(&folder, &case(undo), &[]).assert_code(code);
@@ -121,7 +121,7 @@ fn the_verdict_line_of_a_case_says_that_it_ran_out_of_time() {
 ";
     let folder = tempfile::tempdir().expect("a folder");
     let ran = run_cases(&folder, case, &[]).assert_code(1);
-    assert!(ran.stdout.contains("failed, out of time (limit 300 ms)"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("failed A, out of time (limit 300 ms)"), "{}", ran.stdout);
     let report = report(&folder);
     let line = report.lines().find(|l| l.starts_with("❌ **failed** in ")).expect("a verdict line");
     assert!(line.contains(" s, out of time (limit 300 ms)"), "{line}");

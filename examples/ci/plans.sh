@@ -10,7 +10,7 @@
 #   reports/    for people (Markdown, HTML) and for CI servers (JUnit, CTRF)
 #   runs/       the journals, from which `tp-runner report` writes every report again
 #
-# Variables: TP_RUNNER (the program, default `tp-runner`), TP_FORMATS (default `junit,ctrf`).
+# Variables: TP_RUNNER (the program, default `tp-runner`), TP_FORMATS (default `junit,ctrf,html`).
 set -u
 
 usage() {
@@ -36,7 +36,7 @@ explain() {
 command=$1 artefacts=$2
 shift 2
 runner=${TP_RUNNER:-tp-runner}
-formats=${TP_FORMATS:-junit,ctrf}
+formats=${TP_FORMATS:-junit,ctrf,html}
 mkdir -p "$artefacts/reports" "$artefacts/runs" || exit 5
 
 case $command in

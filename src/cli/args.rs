@@ -77,7 +77,7 @@ impl Command {
 /// How much is printed, and in which colours.
 #[derive(ClapArgs, Clone, Copy, Default)]
 pub struct OutputArgs {
-    /// Print only the summary
+    /// Print only the verdict, the failures and the path of the report
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Print every action as it ends
@@ -106,11 +106,6 @@ impl OutputArgs {
             _ => Detail::Cases,
         }
     }
-}
-
-/// Whether stderr is coloured.
-pub fn stderr_is_coloured() -> bool {
-    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// The highest value of `--retries`.

@@ -1,6 +1,6 @@
 //! `cleanup`: undoes what killed runs left behind, from the snapshot of each run.
 use super::{
-    args::{self, OutputArgs, stderr_is_coloured},
+    args::{self, OutputArgs},
     environment::{ChosenEnvironment, SandboxHandle},
     exit,
     failure::Failure,
@@ -9,6 +9,7 @@ use super::{
     runs::{self, State, UnfinishedRun},
     secrets::environment_scope,
     signals::{self, Interrupts},
+    terminal,
 };
 use crate::{
     engine::{
@@ -27,7 +28,7 @@ use crate::{
     expr::Scope,
     journal::{RunFolder, lines::JsonLines, snapshot::Snapshot},
     plan::Environment,
-    report::{console::progress::Console, index_builder::IndexBuilder, wording::count},
+    report::{index_builder::IndexBuilder, wording::count},
     secrets::Secrets,
     source::Source,
 };
@@ -219,7 +220,7 @@ impl Cleaner<'_> {
 
         let path = run.folder.events();
         let lines = JsonLines::open(&path).map_err(|e| Failure::not_written(&path, &e))?;
-        let console = Console::stderr(self.output.detail(), stderr_is_coloured());
+        let console = terminal::console(self.output, IndexBuilder::default());
         let sinks = self.interrupts.sinks(vec![Box::new(lines), Box::new(console)], open);
         let last = run.events.last().map_or(0, |event| event.seq);
         let (events, thread) = dispatch::start_after(last, secrets.clone(), sinks, self.interrupts.cancel.clone());

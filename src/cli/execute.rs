@@ -1,6 +1,5 @@
 //! Executes one schedule: sets up scope, targets, relays and event sinks, runs the engine, and closes everything.
 use super::{
-    args::stderr_is_coloured,
     ci, exit,
     failure::Failure,
     otlp::Trace,
@@ -8,6 +7,7 @@ use super::{
     relays,
     secrets::environment_scope,
     signals::{Interrupts, Running},
+    terminal,
 };
 use crate::{
     engine::{
@@ -16,7 +16,7 @@ use crate::{
     event::{EventSink, RunStarted},
     executor::RunInfo,
     outcome::Tier,
-    report::{console::progress::Console, index_builder::IndexBuilder, run_index::RunIndex},
+    report::{index_builder::IndexBuilder, run_index::RunIndex},
     secrets::Secrets,
     value::Value,
 };
@@ -28,6 +28,8 @@ pub struct RunOptions {
     /// The selected cases in words: `all 10 cases`.
     pub selection: String,
     pub gate: Vec<Tier>,
+    /// The arguments that name the plan and the environment.
+    pub arguments: Vec<String>,
     pub fail_fast: bool,
     /// How often a case that did not pass is tried again.
     pub retries: usize,
@@ -49,7 +51,8 @@ pub struct Executed {
 
 /// Executes a schedule, whatever the verdicts. Fails if the run could not start.
 pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Executed, Failure> {
-    let RunOptions { mut run, selection, gate, fail_fast, retries, keep, otlp, interrupts, recording } = options;
+    let RunOptions { mut run, selection, gate, arguments, fail_fast, retries, keep, otlp, interrupts, recording } =
+        options;
     let mut trace = otlp.as_deref().map(Trace::start).transpose()?;
     run.trace = trace.as_ref().map(|trace| trace.id.clone());
     let Interrupts { cancel, kill, .. } = interrupts.clone();
@@ -76,6 +79,7 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Exec
         versions,
         ci: ci::job(&|name| std::env::var(name).ok()),
         trace: run.trace.as_ref().map(ToString::to_string),
+        arguments,
         cases: schedule.outline.clone(),
     };
 
@@ -85,10 +89,13 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Exec
     let mut recorder = recording.as_ref().map(|recording| recording.start(&run, &secrets)).transpose()?;
     if let (Some(recorder), Some(recording)) = (&mut recorder, &recording) {
         sinks.push(recorder.sink()?);
-        sinks.push(Box::new(Console::stderr(recording.output.detail(), stderr_is_coloured())));
+        // before the console, which reads it
+        sinks.push(Box::new(builder.clone()));
+        sinks.push(Box::new(terminal::console(recording.output, builder.clone())));
         interrupts.set_running(Some(Running { id: run.id.clone(), index: builder.clone() }));
+    } else {
+        sinks.push(Box::new(builder.clone()));
     }
-    sinks.push(Box::new(builder.clone()));
     sinks.extend(trace.as_mut().and_then(Trace::sink));
     let (events, thread) = dispatch::start(secrets.clone(), interrupts.sinks(sinks, &[]), cancel.clone());
     let context = RunContext {

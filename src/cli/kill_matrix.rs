@@ -174,6 +174,7 @@ async fn run_on(
         run: execute::new_run(&file.root),
         selection: case.map_or("all cases".into(), |case| format!("case {case}")),
         gate: Tier::ALL.to_vec(),
+        arguments: vec![],
         fail_fast: false,
         retries: 0,
         keep: false,

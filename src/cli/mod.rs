@@ -34,6 +34,7 @@ mod prover;
 mod recording;
 mod relay;
 mod relays;
+mod repeat;
 mod replay;
 mod report;
 mod reports;
@@ -45,6 +46,7 @@ mod secrets;
 mod signals;
 #[cfg(target_os = "linux")]
 mod supervise;
+mod terminal;
 
 use self::failure::Failure;
 use crate::{executors, expr::STACK_BYTES};

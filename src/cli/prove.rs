@@ -84,6 +84,7 @@ async fn record(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>) 
             run,
             selection: format!("all {} cases", schedule.cases.len()),
             gate: Tier::ALL.to_vec(),
+            arguments: vec![],
             fail_fast: false,
             retries: 0,
             keep: false,

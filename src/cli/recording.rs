@@ -217,7 +217,7 @@ fn passwords_of_urls(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn without_password(url: &str) -> String {
+pub fn without_password(url: &str) -> String {
     passwords_of_urls(url).fold(url.to_string(), |url, password| url.replace(&format!(":{password}@"), ":‹password›@"))
 }
 

@@ -1,7 +1,7 @@
 //! `run`: executes plans, writes reports, and computes the exit code.
 use super::{
     agent_log::entry_before_run,
-    args::{self, OutputArgs, stderr_is_coloured},
+    args::{self, OutputArgs},
     cleanup, dry_run,
     environment::{ChosenEnvironment, name_and_file},
     execute::{self, Executed, RunOptions},
@@ -10,9 +10,11 @@ use super::{
     failure::Failure,
     files, plans, print,
     recording::Recording,
+    repeat,
     reports::Reports,
     runs,
     signals::{self, Interrupts},
+    terminal,
 };
 use crate::{
     engine::schedule::Schedule,
@@ -91,7 +93,11 @@ async fn run_plan(
     }
     let recording = Recording::new(output, &file, &draft, &chosen, &args.execution);
     let last = last.as_ref().map(|last| last.id.as_str());
-    let work = |schedule| execute_and_report(args, recording, &file, last, schedule, interrupts);
+    let ends_with_run = chosen.sandbox.is_some();
+    let work = |mut schedule: Schedule| {
+        schedule.environment.ends_with_run = ends_with_run;
+        execute_and_report(args, recording, &file, last, schedule, interrupts)
+    };
     let code = chosen.run(&draft, &args.execution.set, is_selected, work).await?;
     Ok((selected, code))
 }
@@ -138,10 +144,12 @@ async fn execute_and_report(
     }
     schedule.plan.digest = Some(recording.plan_digest());
     let reports = Reports::new(report_path(args, file, &schedule), &args.format);
+    let quiet = recording.output.quiet;
     let options = RunOptions {
         run: execute::new_run(&file.root),
         selection: plans::selection_words(&args.selection, failed_in, schedule.cases.len(), schedule.outline.len()),
         gate: if args.gate.is_empty() { Tier::ALL.to_vec() } else { args.gate.clone() },
+        arguments: repeat::arguments(args, file),
         fail_fast: args.fail_fast,
         retries: args.retries.into(),
         keep: args.keep,
@@ -153,7 +161,8 @@ async fn execute_and_report(
     let Executed { index, not_recorded } = execute::execute(options, schedule).await?;
 
     let (written, not_written) = reports.write(&index);
-    let summary = summary(&index, &SummaryOptions { colour: stderr_is_coloured(), reports: written });
+    let options = SummaryOptions { page: terminal::stdout_page(), quiet, reports: written };
+    let summary = summary(&index, &options);
     print::out(format_args!("{}\n", summary.trim_end()));
     let code = exit::of_run(gate(&index).verdict);
     let others = [reports.show_on_github(&index).err(), args.agent_log.add(&index, &reports.markdown()).err()];

@@ -327,7 +327,7 @@ async fn evaluate_own_assertions(
 ) -> ActionOutcome {
     let run = async |scope: Scope| {
         let (summary, location) = ("expected".to_string(), sentence.location.clone());
-        runner.emit(at, EventKind::ActionStarted { action: ActionOutline { summary, location } }).await;
+        runner.emit(at, EventKind::ActionStarted { action: ActionOutline::new(summary, location) }).await;
         if let Some(name) = sentence.needs.iter().find(|n| !scope.has(n)) {
             return runner.fail_early(at, Status::NotReached, format!("`{name}` was never bound")).await;
         }

@@ -1,12 +1,12 @@
 //! What running an action needs, and the events that every action emits.
 use super::{
     context::RunContext, interrupt::EvaluationLimit, observation::ObservationSource, results::ActionOutcome,
-    schedule::ScheduledAction, start_gate::StartGate, undo::Undo,
+    schedule::ScheduledAction, start_gate::StartGate, times::render_duration, undo::Undo,
 };
 use crate::{
     address::Address,
     event::{ActionOutline, Attempt, EventKind},
-    expr::{Interrupt, Scope},
+    expr::{Interrupt, Scope, Template},
     outcome::Status,
 };
 use parking_lot::Mutex;
@@ -132,8 +132,12 @@ impl ActionRunner<'_> {
     }
 
     pub(super) async fn emit_started(&self, call: Invocation<'_>) {
-        let (summary, location) = (call.action.summary.clone(), call.action.location.clone());
-        self.emit(call.at, EventKind::ActionStarted { action: ActionOutline { summary, location } }).await;
+        let Invocation { action, scope, .. } = call;
+        let outline = ActionOutline::new(action.summary.clone(), action.location.clone());
+        // one that cannot be rendered ends the action
+        let limit = |t: &Option<Template>| t.as_ref().and_then(|t| render_duration(t, scope).ok());
+        let (eventually, always) = (limit(&action.eventually), limit(&action.always));
+        self.emit(call.at, EventKind::ActionStarted { action: ActionOutline { eventually, always, ..outline } }).await;
     }
 
     /// Finishes an announced action that has no output.

@@ -83,7 +83,7 @@ impl Record {
             EventKind::NamesBound { vars, environment } => self.bound = Some((vars.clone(), environment.clone())),
             EventKind::ActionStarted { action } => {
                 let (ended, outcome) = self.actions.remove(at).map_or((None, None), |a| (a.ended, a.outcome));
-                let ActionOutline { summary, location } = action.clone();
+                let ActionOutline { summary, location, .. } = action.clone();
                 self.actions.insert(at.clone(), RecordedAction { summary, location, ended, outcome });
             }
             EventKind::ActionFinished { status, results, .. } => {

@@ -1,8 +1,19 @@
-//! The commands that repeat a request by hand.
+//! The commands that repeat a request by hand, or a case with the runner.
 use crate::{
-    event::{Evidence, EvidenceKind},
+    event::{Evidence, EvidenceKind, RunStarted},
     shell::shell_word,
 };
+
+/// `tp-runner run TP-004 --case TC-INT-003 --env staging`.
+pub fn run_again(start: &RunStarted, case: &str) -> String {
+    let (plan, environment) = match &start.arguments[..] {
+        [plan, environment @ ..] => (plan.clone(), environment.to_vec()),
+        [] if start.environment.name.is_empty() => (start.plan.id.clone(), vec![]),
+        [] => (start.plan.id.clone(), vec!["--env".into(), start.environment.name.clone()]),
+    };
+    let words = [plan, "--case".into(), case.into()].into_iter().chain(environment);
+    words.fold("tp-runner run".to_owned(), |command, word| format!("{command} {}", shell_word(&word)))
+}
 
 /// The evidence with the command lines for which it has only the options.
 pub fn with_commands(evidence: &[Evidence]) -> Vec<Evidence> {

@@ -2,13 +2,11 @@
 //! No text contains commands for terminals or CI servers.
 use super::{
     console::neutral::neutral,
+    difference::{around, sides},
     run_index::{ActionEntry, CaseEntry, SentenceEntry},
     wording::{self, duration, one_line, sanitize},
 };
-use crate::{
-    event::{AssertionResult, Evidence, EvidenceKind},
-    secrets::before_token,
-};
+use crate::event::{AssertionResult, Evidence, EvidenceKind};
 
 /// What a format carries of one sentence.
 pub const MAX_SENTENCE_BYTES: usize = 4 << 10;
@@ -61,6 +59,7 @@ pub fn sentence(case: &CaseEntry, s: &SentenceEntry, rest: &str) -> Excerpt {
     reasons.more(causes.len().saturating_sub(MAX_CAUSES) + s.omitted, "action");
     let reasons = reasons.end();
     let mut evidence = Limited::new(MAX_SENTENCE_BYTES - 2 - reasons.len(), rest);
+    evidence.line(&format!("again: {}", one_line(&case.again, 2 * wording::MAX_INLINE_CHARS)));
     if let Some(cause) = causes.first() {
         observed(cause, &mut evidence);
         for input in case.judged_by(s, cause).into_iter().take(MAX_JUDGED) {
@@ -113,29 +112,11 @@ fn difference(f: &AssertionResult, out: &mut Limited<'_>) {
         return;
     }
     out.line(&format!("  {}", one_line(wording::subject(f), wording::MAX_INLINE_CHARS)));
-    for (name, value, other) in [("expected", &f.expected, &f.actual), ("found   ", &f.actual, &f.expected)] {
-        let (value, other) = (sanitize(value), sanitize(other));
-        let shown = around(&value, common_bytes(&value, &other), MAX_VALUE_BYTES);
-        out.cut |= shown.len() != value.len();
+    let (expected, actual) = sides(f, MAX_VALUE_BYTES);
+    for (name, shown, value) in [("expected", expected, &f.expected), ("found   ", actual, &f.actual)] {
+        out.cut |= shown.len() != sanitize(value).len();
         out.line(&format!("    {name} {}", shown.replace('\n', "\n             ")));
     }
-}
-
-fn common_bytes(a: &str, b: &str) -> usize {
-    a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
-}
-
-/// At most `max` bytes of a text, around an offset.
-fn around(text: &str, at: usize, max: usize) -> String {
-    if text.len() <= max {
-        return text.to_owned();
-    }
-    let max = max.saturating_sub(2 * '…'.len_utf8());
-    let start = at.saturating_sub(max / 4).min(text.len() - max);
-    let start = before_token(text, text.floor_char_boundary(start));
-    let end = before_token(text, text.floor_char_boundary(start + max)).max(start);
-    let (before, after) = (if start > 0 { "…" } else { "" }, if end < text.len() { "…" } else { "" });
-    format!("{before}{}{after}", &text[start..end])
 }
 
 /// The evidence of an action: first what helps to repeat it.
@@ -277,7 +258,13 @@ mod tests {
                          status\n    expected 201\n    found    500\n  \
                          `a == 2 && (b || c)` does not hold: `a` is `1` and `b || c` is `false`";
         assert_eq!(excerpt.reasons, reasons, "\n{}", excerpt.reasons);
-        assert!(excerpt.evidence.starts_with("to repeat it:\ncurl -X POST"), "{}", excerpt.evidence);
+        assert!(
+            excerpt
+                .evidence
+                .starts_with("again: tp-runner run TP-900 --case TC-1 --env staging\nto repeat it:\ncurl -X POST"),
+            "{}",
+            excerpt.evidence
+        );
         assert!(excerpt.evidence.ends_with("request:\nPOST /greetings\n\n{\"to\": \"Ann\"}"), "{}", excerpt.evidence);
     }
 
@@ -293,7 +280,11 @@ mod tests {
         case.inputs = vec![maker];
         let s = case.sentences.iter().find(|s| s.status == Status::Failed).unwrap();
         let excerpt = sentence(&case, s, "tests/reports/r.md");
-        assert!(excerpt.evidence.starts_with("judged: http GET /it"), "{}", excerpt.evidence);
+        assert!(
+            excerpt.evidence.starts_with("again: tp-runner run TP-900 --case TC-1 --env staging\njudged: http GET /it"),
+            "{}",
+            excerpt.evidence
+        );
         assert!(excerpt.evidence.contains("to repeat it:\ncurl -X POST"), "{}", excerpt.evidence);
     }
 

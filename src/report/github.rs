@@ -193,7 +193,9 @@ mod tests {
         job_summary(&samples::mixed().index(), "r.md", &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(
-            text.contains("**❌ FAILED**") && text.contains("| TC-1 |") && text.contains("What Went Wrong"),
+            text.contains("**❌ FAILED**")
+                && text.contains("- ❌ TC-1: Wrong Response")
+                && text.contains("What Went Wrong"),
             "{text}"
         );
         assert!(!text.contains("](#"), "{text}");

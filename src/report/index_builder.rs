@@ -1,13 +1,11 @@
 //! Builds the index of a run from its events. A journal may end anywhere: what never finished counts as interrupted.
 use super::{
+    by_hand::run_again,
+    case_state::{CaseState, FinishedCase, SentenceState, undo_entry},
     plan_order::PlanOrder,
-    retention::{
-        MAX_ACTIONS, MAX_RESULTS, MAX_RESULTS_PASSED, PassedAssertions, RetainedActions, shorten, shorten_result,
-    },
-    run_index::{ActionEntry, CaseEntry, RunIndex, SentenceEntry, UndoEntry},
+    retention::{MAX_INNER_ACTIONS, MAX_RESULTS, MAX_RESULTS_PASSED, RetainedActions, shorten, shorten_result},
+    run_index::{ActionEntry, CaseEntry, MAX_ACTIONS, RunIndex, SentenceEntry},
     running_action::{RunningAction, between, is_quiet},
-    spans::Spans,
-    waits::Waits,
 };
 use crate::{
     address::Address,
@@ -16,7 +14,6 @@ use crate::{
         SentenceOutline, SinkError,
     },
     outcome::{Blame, Status, Verdict},
-    source::Location,
 };
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -34,6 +31,12 @@ impl IndexBuilder {
     /// The index of all events so far.
     pub fn index(&self) -> RunIndex {
         self.0.lock().index()
+    }
+
+    pub fn case(&self, id: &str) -> Option<CaseEntry> {
+        let state = self.0.lock();
+        let (start, i) = (state.start.as_deref()?, *state.case_by_id.get(id)?);
+        Some(state.case_entry(state.cases.get(i)?, start.cases.get(i)?))
     }
 
     /// The index of a recorded run.
@@ -67,34 +70,6 @@ struct State {
     outside_cases: RetainedActions,
 }
 
-type FinishedCase = (Verdict, Option<Blame>, Option<String>, Duration);
-
-#[derive(Default)]
-struct CaseState {
-    started: Option<Timestamp>,
-    finished: Option<FinishedCase>,
-    out_of_time: Option<Duration>,
-    spans: Spans,
-    sentences: Vec<SentenceState>,
-    undone_count: usize,
-    /// Undo entries that are pending or failed.
-    not_undone: Vec<UndoEntry>,
-    undo_actions: RetainedActions,
-    on_failure: RetainedActions,
-    /// Actions that passed, and whose output another sentence reads. Kept until the case passes.
-    inputs: RetainedActions,
-    waits: Waits,
-    earlier: Vec<CaseEntry>,
-}
-
-#[derive(Default)]
-struct SentenceState {
-    started: bool,
-    finished: Option<(Status, Option<String>)>,
-    passed: PassedAssertions,
-    actions: RetainedActions,
-}
-
 /// Replaces the values of known names, and adds the others.
 fn replace(known: &mut Vec<(String, String)>, found: &[(String, String)]) {
     for (name, value) in found {
@@ -121,21 +96,27 @@ impl State {
                     s.started = true;
                 }
             }
-            EventKind::ActionStarted { action: ActionOutline { summary, location } } => {
+            EventKind::ActionStarted { action: ActionOutline { summary, location, .. } } => {
                 let action = RunningAction::new(at, event.at, summary, Some(location.clone()));
                 self.running.insert(at.clone(), action);
             }
-            EventKind::Observed(attempt) => self.running_action(event).observe(attempt),
+            EventKind::Observed(attempt) => {
+                let can_repeat = self.can_repeat();
+                self.running_action(event).observe(attempt, can_repeat);
+            }
             EventKind::ActionFinished { status, results, reason, attempts, took, wait, last } => {
                 if let Some(attempt) = last {
-                    self.running_action(event).observe(attempt);
+                    let can_repeat = self.can_repeat();
+                    self.running_action(event).observe(attempt, can_repeat);
                 }
-                let running = self.running.remove(at).unwrap_or_else(|| RunningAction::new(at, event.at, "", None));
+                let started = || RunningAction::new(at, event.at, "", None);
+                let mut running = self.running.remove(at).unwrap_or_else(started);
                 if running.entry.attempts > 1
                     && let Some(case) = self.case(at)
                 {
                     case.spans.waited(running.started, event.at, &running.entry.summary);
                 }
+                self.finish_inner(at, &mut running, *status, results);
                 let is_input = self.is_input(at);
                 let entry = running.into_entry(*status, is_input);
                 let (attempts, reason) = (entry.attempts.max(*attempts), reason.as_deref().map(shorten));
@@ -199,6 +180,11 @@ impl State {
                 self.notes.extend(notes.iter().map(|n| shorten(n)));
             }
         }
+    }
+
+    /// Whether a command can ask the environment after the run.
+    fn can_repeat(&self) -> bool {
+        !self.start.as_ref().is_some_and(|start| start.environment.ends_with_run)
     }
 
     fn running_action(&mut self, event: &Event) -> &mut RunningAction {
@@ -266,6 +252,35 @@ impl State {
     /// Whether an action makes an output that another sentence reads, or is part of one that does.
     fn is_input(&self, at: &Address) -> bool {
         !self.inputs.is_empty() && at.ancestors().any(|a| self.inputs.contains(&a))
+    }
+
+    /// Keeps the requests inside an action whose own assertions do not hold, and passes those of any other on to the action that contains
+    /// it.
+    fn finish_inner(&mut self, at: &Address, running: &mut RunningAction, status: Status, results: &[AssertionResult]) {
+        let mut inner = std::mem::take(&mut running.inner);
+        if status.is_unsuccessful()
+            && results.iter().any(|f| !f.holds)
+            && let Some((i, _)) = self.sentence_of(at).filter(|_| !at.is_in("undo"))
+        {
+            for (order, action) in inner {
+                self.cases[i].inputs.add(order, action.into_entry(Status::Passed, true), true);
+            }
+            return;
+        }
+        if status == Status::Passed && running.entry.evidence.iter().any(|e| e.kind == EvidenceKind::Request) {
+            inner.insert(PlanOrder::of(at), running.clone());
+        }
+        if inner.is_empty() {
+            return;
+        }
+        let containing: Vec<Address> = at.ancestors().filter(|a| a != at).collect();
+        let Some(parent) = containing.iter().rev().find(|a| self.running.contains_key(*a)) else { return };
+        if let Some(parent) = self.running.get_mut(parent) {
+            parent.inner.append(&mut inner);
+            while parent.inner.len() > MAX_INNER_ACTIONS {
+                parent.inner.pop_last();
+            }
+        }
     }
 
     fn finish_action(&mut self, mut entry: ActionEntry, results: &[AssertionResult], is_input: bool) {
@@ -378,6 +393,7 @@ impl State {
         }
         let sentences = state.sentences.iter().zip(&outline.sentences);
         CaseEntry {
+            again: self.start.as_ref().map(|start| run_again(start, &outline.id)).unwrap_or_default(),
             sentences: sentences.map(|(s, outline)| sentence_entry(s, outline, state, verdict)).collect(),
             outline: outline.clone(),
             verdict,
@@ -427,41 +443,6 @@ fn sentence_entry(s: &SentenceState, outline: &SentenceOutline, case: &CaseState
         actions: s.actions.list(),
         omitted: s.actions.omitted(),
     }
-}
-
-impl CaseState {
-    /// The last undo at an address that is not done and was not tried.
-    fn pending_undo(&mut self, at: &Address) -> Option<&mut UndoEntry> {
-        self.not_undone.iter_mut().rfind(|entry| entry.status.is_none() && entry.address == *at)
-    }
-
-    fn finish_undo(&mut self, at: &Address, status: Status, summary: &str, reason: Option<&str>) {
-        // Undo runs in reverse order: search from the end.
-        let is_pending = |entry: &UndoEntry| entry.status.is_none() && entry.address == *at;
-        let position = self
-            .not_undone
-            .iter()
-            .rposition(|entry| is_pending(entry) && entry.summary == summary)
-            .or_else(|| self.not_undone.iter().rposition(is_pending));
-        // A skipped undo is done: its `if` found nothing to undo.
-        let is_done = matches!(status, Status::Passed | Status::Skipped);
-        if is_done {
-            position.map(|i| self.not_undone.remove(i));
-            self.undone_count += 1;
-            return;
-        }
-        let i = position.unwrap_or_else(|| {
-            self.not_undone.push(undo_entry(at, summary, None));
-            self.not_undone.len() - 1
-        });
-        self.not_undone[i].status = Some(status);
-        self.not_undone[i].reason = reason.map(shorten);
-    }
-}
-
-fn undo_entry(at: &Address, summary: &str, location: Option<Location>) -> UndoEntry {
-    let (address, summary) = (at.clone(), shorten(summary));
-    UndoEntry { address, summary, location, status: None, reason: None, actions: Vec::new() }
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@
 //! written from the [`RunIndex`](run_index::RunIndex).
 pub mod agent_log;
 pub(crate) mod by_hand;
+mod case_state;
 pub mod compare;
 pub mod console;
 mod ctrf;
+mod difference;
 mod excerpt;
 #[cfg(test)]
 mod format_tests;
@@ -36,5 +38,6 @@ mod running_action;
 pub(crate) mod samples;
 mod sentences;
 mod spans;
+mod verdict_words;
 mod waits;
 pub mod wording;

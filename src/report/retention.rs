@@ -1,7 +1,7 @@
 //! Limits what is kept of a run, so that memory does not grow with the number of items of a `foreach`.
 use super::{
     plan_order::PlanOrder,
-    run_index::{ActionEntry, PassedAssertion, TimelineEntry},
+    run_index::{ActionEntry, MAX_ACTIONS, PassedAssertion, TimelineEntry},
     wording,
 };
 use crate::{
@@ -13,8 +13,8 @@ use std::{
     time::Duration,
 };
 
-/// Actions kept per sentence: this many that passed or were skipped, and this many others.
-pub const MAX_ACTIONS: usize = 32;
+/// Actions kept that passed inside one that still runs.
+pub const MAX_INNER_ACTIONS: usize = 16;
 /// Assertion results kept per action that did not pass, and per action that did.
 pub const MAX_RESULTS: usize = 100;
 pub const MAX_RESULTS_PASSED: usize = 4;

@@ -8,6 +8,9 @@ use crate::{
 };
 use std::{borrow::Cow, time::Duration};
 
+/// Actions kept per sentence: this many that passed or were skipped, and this many others.
+pub const MAX_ACTIONS: usize = 32;
+
 /// A run, complete or not.
 #[derive(Clone, Debug)]
 pub struct RunIndex {
@@ -29,6 +32,8 @@ pub struct RunIndex {
 #[derive(Clone, Debug)]
 pub struct CaseEntry {
     pub outline: CaseOutline,
+    /// The command that runs it again.
+    pub again: String,
     pub verdict: Verdict,
     pub blame: Option<Blame>,
     pub reason: Option<String>,
@@ -47,7 +52,8 @@ pub struct CaseEntry {
     pub not_undone: Vec<UndoEntry>,
     /// Evidence collected by `on_failure`.
     pub on_failure: Vec<ActionEntry>,
-    /// In a case that did not pass: the actions that passed, and whose output another sentence reads, with their evidence.
+    /// In a case that did not pass: the actions that passed, with their evidence, and whose output another sentence reads or an action
+    /// judges that contains them.
     pub inputs: Vec<ActionEntry>,
     /// Every `eventually` that ended, in the plan's order.
     pub waits: Vec<WaitEntry>,
@@ -210,26 +216,32 @@ impl CaseEntry {
         (self.verdict == Verdict::KnownFailure && unchecked > 0).then_some(text)
     }
 
-    /// The numbers of other sentences that did not pass: those that follow from the deciding one, and those with a cause of their own.
+    /// The numbers of [`CaseEntry::others`].
     pub fn other_problems(&self) -> (usize, usize) {
-        let unsuccessful = self.sentences.iter().filter(|s| s.status.is_unsuccessful()).count();
-        let follow = self.consequences().len();
-        (follow, unsuccessful.saturating_sub(follow + 1))
+        let (follow, others) = self.others();
+        (follow.len(), others.len())
     }
 
     /// The sentences that did not pass because of the deciding one, in the plan's order.
     pub fn consequences(&self) -> Vec<&SentenceEntry> {
-        let Some(deciding) = self.deciding_sentence() else { return vec![] };
-        let (mut causes, mut follow) = (vec![&deciding.outline.address], vec![]);
+        self.others().0
+    }
+
+    /// The other sentences that did not pass: those that follow from the deciding one, and those with a cause of their own.
+    pub fn others(&self) -> (Vec<&SentenceEntry>, Vec<&SentenceEntry>) {
+        let Some(deciding) = self.deciding_sentence() else { return (vec![], vec![]) };
+        let (mut follow, mut others): (Vec<&SentenceEntry>, _) = (vec![], vec![]);
         for s in self.sentences.iter().filter(|s| s.status.is_unsuccessful() && !std::ptr::eq(*s, deciding)) {
-            let is_cause = |at: &Address| causes.iter().any(|c| at.is_within(c));
+            let causes: Vec<_> = std::iter::once(deciding).chain(follow.iter().copied()).collect();
+            let is_cause = |at: &Address| causes.iter().any(|c| at.is_within(&c.outline.address));
             // a sentence that was not reached never has a cause of its own
             if s.status == Status::NotReached || self.has_failed_input(s, is_cause) {
-                causes.push(&s.outline.address);
                 follow.push(s);
+            } else {
+                others.push(s);
             }
         }
-        follow
+        (follow, others)
     }
 
     /// Whether an input of a sentence comes from an action for which `is_meant` holds, and which failed or was not performed.
@@ -259,8 +271,11 @@ impl CaseEntry {
         }
         let read = sentence.outline.inputs.iter().filter(|input| cause.reads(&input.name));
         let makers: Vec<&Address> = read.filter_map(|input| input.actions.first()).collect();
+        let is_inner =
+            |at: &Address| *at != cause.address && at.is_within(&cause.address) && cause.unmet().next().is_some();
         // an action that failed shows its evidence itself
-        self.inputs.iter().filter(|entry| makers.iter().any(|at| entry.address.is_within(at))).collect()
+        let is_judged = |at: &Address| is_inner(at) || makers.iter().any(|maker| at.is_within(maker));
+        self.inputs.iter().filter(|entry| is_judged(&entry.address)).collect()
     }
 
     /// What the product said about the failure of a sentence: the error in the response that its first failed assertion is about.
@@ -281,6 +296,31 @@ impl WaitEntry {
     }
 }
 
+/// A summary like `http GET /orders/${id}`, with the placeholders as the line `GET http://host/orders/7?full=1` has them.
+fn filled_in(summary: &str, line: &str) -> Option<String> {
+    if !summary.contains("${") {
+        return None;
+    }
+    let (verb, wanted) = summary.split_once(' ')?;
+    let (method, url) = line.split_once(' ')?;
+    let path = match url.split_once("://") {
+        Some((_, rest)) => &rest[rest.find('/')?..],
+        None => url,
+    };
+    let sent = format!("{method} {path}");
+    let mut rest = sent.as_str();
+    // the literal parts occur in their order, the first at the beginning
+    for (i, part) in wanted.split("${").enumerate() {
+        let literal = if i == 0 { part } else { part.split_once('}')?.1 };
+        let at = rest.find(literal)?;
+        if i == 0 && at > 0 {
+            return None;
+        }
+        rest = &rest[at + literal.len()..];
+    }
+    Some(format!("{verb} {sent}"))
+}
+
 /// Whether the text from `start` is a name, and not a part of a longer one or a field.
 fn is_whole_word(text: &str, start: usize, len: usize) -> bool {
     let continues = |c: char| c.is_alphanumeric() || c == '_';
@@ -294,6 +334,25 @@ impl SentenceEntry {
         let contains_failed =
             |a: &ActionEntry| failed().any(|b| b.address != a.address && b.address.is_within(&a.address));
         failed().filter(|a| a.unmet().next().is_some() || !contains_failed(a)).collect()
+    }
+
+    /// The causes; those of several items of a `foreach` that are the same are one.
+    pub fn grouped_causes(&self) -> Vec<Causes<'_>> {
+        let mut groups: Vec<Causes<'_>> = vec![];
+        for cause in self.causes() {
+            match groups.iter_mut().find(|group| group.first().is_same_for_other_item(cause)) {
+                Some(group) => group.0.push(cause),
+                None => groups.push(Causes(vec![cause])),
+            }
+        }
+        groups
+    }
+
+    /// Of how many items some causes are; `None` if that is not known.
+    pub fn items_of(&self, causes: &Causes<'_>) -> Option<usize> {
+        let action = causes.first().address.without_items();
+        let all = self.actions.iter().filter(|a| a.address.without_items() == action).count();
+        (self.omitted == 0 && all < MAX_ACTIONS).then_some(all)
     }
 
     /// Why the sentence did not pass, in one line, and the location in the plan to inspect first.
@@ -324,7 +383,41 @@ impl SentenceEntry {
     }
 }
 
+/// Actions that failed in the same way, one for each item of a `foreach`; at least one.
+pub struct Causes<'a>(Vec<&'a ActionEntry>);
+
+impl<'a> Causes<'a> {
+    pub fn first(&self) -> &'a ActionEntry {
+        self.0[0]
+    }
+
+    pub fn all(&self) -> &[&'a ActionEntry] {
+        &self.0
+    }
+}
+
 impl ActionEntry {
+    /// Whether the same action failed in the same way for another item.
+    fn is_same_for_other_item(&self, other: &ActionEntry) -> bool {
+        let unmet = |a: &'_ ActionEntry| -> Vec<(String, String, String)> {
+            a.unmet().map(|f| (f.subject.clone(), f.expected.clone(), f.actual.clone())).collect()
+        };
+        let (mine, others) = (unmet(self), unmet(other));
+        // the reason of a wait counts its attempts
+        let is_same = if mine.is_empty() { self.reason == other.reason } else { mine == others };
+        self.address != other.address
+            && self.address.without_items() == other.address.without_items()
+            && self.status == other.status
+            && is_same
+    }
+
+    /// What was done: the summary with its placeholders filled in, as far as the request shows them.
+    pub fn performed(&self) -> Cow<'_, str> {
+        let request = self.evidence.iter().rfind(|e| e.kind == EvidenceKind::Request);
+        let line = request.and_then(|e| e.text.lines().next());
+        line.and_then(|line| filled_in(&self.summary, line)).map_or(Cow::Borrowed(&self.summary), Cow::Owned)
+    }
+
     pub fn unmet(&self) -> impl Iterator<Item = &AssertionResult> {
         self.results.iter().filter(|f| !f.holds)
     }
@@ -348,5 +441,25 @@ impl ActionEntry {
     /// The location of the first unmet assertion, otherwise of the action.
     pub fn location(&self) -> Option<&Location> {
         self.unmet().find_map(|f| f.location.as_ref()).or(self.location.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::filled_in;
+
+    #[test]
+    fn placeholders_are_filled_in_from_the_request() {
+        for (summary, line, expected) in [
+            ("http GET /orders/${id}", "GET http://h:1/orders/7", Some("http GET /orders/7")),
+            ("http PUT /a/${x}/b/${y}?c=${z}", "PUT https://h/a/1/b/2?c=3&d=4", Some("http PUT /a/1/b/2?c=3&d=4")),
+            ("http GET /orders", "GET http://h/orders", None),
+            ("http GET /orders/${id}", "POST http://h/orders/7", None),
+            ("http GET ${link}", "GET http://h", None),
+            ("k8s get pods ${name}", "GET /api/v1/pods/a", None),
+            ("http GET /a/${x", "GET http://h/a/1", None),
+        ] {
+            assert_eq!(filled_in(summary, line).as_deref(), expected, "{summary}");
+        }
     }
 }

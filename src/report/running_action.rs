@@ -2,6 +2,7 @@
 use super::{
     by_hand::with_commands,
     own_words::own_words,
+    plan_order::PlanOrder,
     response::response_text,
     retention::{MAX_RESULTS, add_to_timeline, shorten, shorten_evidence, shorten_result},
     run_index::ActionEntry,
@@ -9,13 +10,13 @@ use super::{
 };
 use crate::{
     address::Address,
-    event::{Attempt, EvidenceKind},
+    event::{Attempt, Evidence, EvidenceKind},
     outcome::Status,
     source::Location,
     value::Value,
 };
 use jiff::Timestamp;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// An action that has started and not finished.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct RunningAction {
     first_attempt: Option<Timestamp>,
     /// Of the last attempt.
     output: Option<Value>,
+    /// The actions that it contains and that passed, with their last requests: they are shown if an assertion about them does not hold.
+    pub inner: BTreeMap<PlanOrder, RunningAction>,
     pub entry: ActionEntry,
 }
 
@@ -44,10 +47,11 @@ impl RunningAction {
             evidence: Vec::new(),
             said: None,
         };
-        RunningAction { started, first_attempt: None, output: None, entry }
+        RunningAction { started, first_attempt: None, output: None, inner: BTreeMap::new(), entry }
     }
 
-    pub fn observe(&mut self, attempt: &Attempt) {
+    /// An attempt, and whether its commands can be repeated.
+    pub fn observe(&mut self, attempt: &Attempt, can_repeat: bool) {
         let Attempt { began, value, error, unmet, evidence, .. } = attempt;
         let first = *self.first_attempt.get_or_insert(*began);
         self.output.clone_from(value);
@@ -61,7 +65,9 @@ impl RunningAction {
         add_to_timeline(&mut entry.timeline, between(first, *began), message);
         entry.said = value.as_ref().and_then(own_words);
         entry.results = unmet.iter().take(MAX_RESULTS).map(shorten_result).collect();
-        entry.evidence = with_commands(evidence).iter().map(|e| shorten_evidence(e.kind, &e.text)).collect();
+        let is_shown = |e: &&Evidence| can_repeat || e.kind != EvidenceKind::Reproduce;
+        let evidence = with_commands(evidence);
+        entry.evidence = evidence.iter().filter(is_shown).map(|e| shorten_evidence(e.kind, &e.text)).collect();
     }
 
     /// The entry. A timeline of one attempt is left out. Where evidence is shown, what the executor did not note of the response comes
@@ -91,12 +97,12 @@ impl RunningAction {
     }
 }
 
-/// Whether the report of a case shows no evidence of an action with this status.
+/// Whether a report shows no evidence of an action with this status.
 pub fn is_quiet(status: Status) -> bool {
     matches!(status, Status::Passed | Status::Skipped)
 }
 
-/// The time from one moment to a later one; zero if it is earlier.
+/// The time from one moment to a later one.
 pub fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }

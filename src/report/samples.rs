@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub struct SampleRun {
     pub events: Vec<Event>,
-    now: Timestamp,
+    pub now: Timestamp,
 }
 
 pub fn location(line: usize) -> Location {
@@ -102,12 +102,14 @@ impl SampleRun {
                 notice: Some("sandbox (embedded reference platform): no deployment was tested".into()),
                 targets: vec![("api".into(), "http://127.0.0.1:41001".into())],
                 replaced: vec![],
+                ends_with_run: false,
             },
             selection: format!("all {} cases", cases.len()),
             gate: Tier::ALL.to_vec(),
             versions: vec![("tp-runner".into(), "0.1.0".into())],
             ci: vec![],
             trace: None,
+            arguments: vec![],
             cases,
         };
         change(&mut start);
@@ -127,10 +129,7 @@ impl SampleRun {
     }
 
     pub fn start(&mut self, at: &str, summary: &str, line: usize) {
-        self.emit(
-            at,
-            EventKind::ActionStarted { action: ActionOutline { summary: summary.into(), location: location(line) } },
-        );
+        self.emit(at, EventKind::ActionStarted { action: ActionOutline::new(summary.into(), location(line)) });
     }
 
     pub fn attempt(&mut self, at: &str, number: u32, unmet: Vec<AssertionResult>, evidence: Vec<Evidence>) {
@@ -330,6 +329,7 @@ pub fn mixed() -> SampleRun {
             notice: None,
             targets: vec![("api".into(), "https://greeter.example".into())],
             replaced: vec!["greet".into()],
+            ends_with_run: false,
         };
     });
 

@@ -80,6 +80,11 @@ pub fn why(case: &CaseEntry, s: &SentenceEntry) -> String {
 
 /// `step 2: Create 5 sessions`: unique within its case.
 pub fn name(case: &CaseEntry, s: &SentenceEntry) -> String {
+    format!("{}: {}", place(case, s), one_line(&s.outline.text, MAX_INLINE_CHARS - 40))
+}
+
+/// `step 2`.
+pub fn place(case: &CaseEntry, s: &SentenceEntry) -> String {
     let part = match s.outline.part {
         Part::Precondition => "precondition",
         Part::Step => "step",
@@ -87,7 +92,7 @@ pub fn name(case: &CaseEntry, s: &SentenceEntry) -> String {
     };
     let same_part = case.sentences.iter().filter(|o| o.outline.part == s.outline.part);
     let number = 1 + same_part.take_while(|o| !std::ptr::eq(*o, s)).count();
-    format!("{part} {number}: {}", one_line(&s.outline.text, MAX_INLINE_CHARS - 40))
+    format!("{part} {number}")
 }
 
 /// The sum of its outermost actions, as far as they are retained.

@@ -51,6 +51,7 @@ pub fn run_started(run: &RunInfo, schedule: &Schedule) -> RunStarted {
         versions: vec![],
         ci: vec![],
         trace: None,
+        arguments: vec![],
         cases: schedule.outline.clone(),
     }
 }

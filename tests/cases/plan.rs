@@ -70,7 +70,12 @@ pub fn diagnostics(stderr: &str) -> Vec<(usize, String)> {
 }
 
 /// What the terminal says about a case that did not pass.
-pub fn block<'t>(terminal: &'t str, id: &str) -> &'t str {
-    let start = ["failed", "errored"].iter().find_map(|verdict| terminal.find(&format!("\n{id}  {verdict}\n")));
-    start.and_then(|at| terminal[at + 1..].split("\n\n").next()).unwrap_or_default()
+pub fn block(terminal: &str, id: &str) -> String {
+    let is_head = |line: &&str| {
+        let mut words = line.split_whitespace();
+        words.next().is_some_and(|word| ["failed", "errored"].contains(&word)) && words.nth(1) == Some(id)
+    };
+    let mut lines = terminal.lines().skip_while(|line| !is_head(line));
+    let head = lines.next().into_iter();
+    head.chain(lines.take_while(|line| line.starts_with("  "))).collect::<Vec<_>>().join("\n")
 }

@@ -9,6 +9,7 @@ mod plan_ids;
 mod reports;
 mod runner;
 mod streams;
+mod terminal;
 mod undo_paths;
 
 use cases::{CASES, Case};

@@ -36,7 +36,10 @@ fn github_shows_failed_sentences_at_their_place_and_a_summary() {
     assert!(commands[1].starts_with("::error file=failing.yaml,line=15,title=FAIL-2"), "{}", commands[1]);
     let text = fs::read_to_string(&summary).unwrap();
     assert!(text.starts_with("of an earlier tool\n# Test report: FAILING"), "{text}");
-    assert!(text.contains("| FAIL-1 |") && text.contains("# Test report: SMALL A small plan"), "{text}");
+    assert!(
+        text.contains("- ❌ FAIL-1: **failed** in ") && text.contains("# Test report: SMALL A small plan"),
+        "{text}"
+    );
 }
 
 #[test]

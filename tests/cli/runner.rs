@@ -133,7 +133,7 @@ fn redact(text: &str, folder: &Path) -> String {
             (r"\(\d\d:\d\d\)", "([HH:MM])"),
             (r"\b\d+(\.\d+)? (ms|s|min)\b", "[TIME]"),
             (r"random delays: (\w+):\d+", "random delays: $1:[SEED]"),
-            (r"tp-runner( \| `|)0\.\d+\.\d+", "tp-runner$1[VERSION]"),
+            (r"tp-runner( \| `| `|)0\.\d+\.\d+", "tp-runner$1[VERSION]"),
             (r"--shuffle=\d{6,}", "--shuffle=[SEED]"),
         ]
         .into_iter()

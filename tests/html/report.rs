@@ -140,7 +140,7 @@ impl Run<'_> {
                 let status = if i % 5 == 1 { worst } else { Status::Passed };
                 emit(now, &at, EventKind::SentenceStarted);
                 let action = format!("{at}/do/0");
-                let outline = ActionOutline { summary: format!("http GET {}", self.text), location: self.location(40) };
+                let outline = ActionOutline::new(format!("http GET {}", self.text), self.location(40));
                 emit(now, &action, EventKind::ActionStarted { action: outline });
                 let unmet = if status == Status::Passed { vec![] } else { vec![self.result(false)] };
                 let results = vec![self.result(status == Status::Passed)];

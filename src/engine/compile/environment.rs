@@ -126,6 +126,7 @@ impl Compiler<'_> {
             notice: environment.notice,
             targets: schedule.targets.iter().map(|t| (t.name.clone(), t.spec.address(&Scope::default()))).collect(),
             replaced: environment.actions.iter().map(|a| a.name.text.clone()).collect(),
+            ends_with_run: false,
         };
         schedule.masked_fields = environment.masked_fields;
         schedule.secrets = environment.secrets.into_iter().map(|(n, t)| (n.text, t)).collect();

@@ -152,7 +152,7 @@ async fn no_output_contains_one_of_many_secrets_in_any_encoding() {
     assert_eq!(result.verdict("A"), Verdict::Failed, "{:?}", result.case("A"));
     let (mut report, terminal) = (vec![], SharedText::default());
     markdown::write(&IndexBuilder::build(&result.events), &mut report).unwrap();
-    let mut console = Console::lines(Box::new(terminal.clone()), Detail::Actions, false);
+    let mut console = Console::lines(Box::new(terminal.clone()), None, Detail::Actions, false, IndexBuilder::default());
     result.events.iter().for_each(|event| console.on_event(event).unwrap());
     let journal = result.lines.join("\n");
     for output in [&journal, &String::from_utf8(report).unwrap(), &terminal.0.lock().unwrap()] {

@@ -90,6 +90,8 @@ struct TierCount {
 #[derive(Serialize)]
 struct Case<'r> {
     id: &'r str,
+    /// The command that runs it again.
+    again: &'r str,
     title: &'r str,
     tier: Tier,
     priority: Option<&'r str>,
@@ -289,6 +291,7 @@ fn case(c: &CaseEntry) -> Case<'_> {
         reason: c.reason.as_deref(),
         took_ms: millis(c.took),
         time_limit_ms: c.out_of_time.map(millis),
+        again: &c.again,
         deciding_sentence: c.deciding_sentence().map(|s| &s.outline.address),
         sentences: c.sentences.iter().map(|s| sentence(c, s)).collect(),
         undone: c.undone_count,

@@ -1,7 +1,7 @@
 //! The section of one case: its sentences with what was observed, what was not undone, and evidence of the failure.
 use super::{
     details,
-    escape::{Context, block, code},
+    escape::{Context, anchor, block, code},
     format::{
         block_content, cell, colon_reason, empty_line, file_and_line, heading, is_block, line, plan_text, status_icon,
         verdict_icon, why_unverified,
@@ -12,18 +12,20 @@ use crate::{
     event::{EvidenceKind, Part},
     outcome::{Status, Verdict},
     report::{
-        run_index::{ActionEntry, CaseEntry, PassedAssertion, SentenceEntry, UndoEntry},
+        run_index::{ActionEntry, CaseEntry, Causes, PassedAssertion, SentenceEntry, UndoEntry},
         wording::{self, count, duration},
     },
 };
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// Observed values shown for a sentence that passed.
 const MAX_VALUES: usize = 3;
 /// Failed actions shown in full for a sentence.
 const MAX_CAUSES: usize = 4;
 /// Observations shown that a failed action judges.
-const MAX_JUDGED: usize = 3;
+const MAX_JUDGED: usize = 6;
+/// Items named that failed in the same way.
+const MAX_ITEMS: usize = 8;
 
 pub fn write(case: &CaseEntry, out: &mut String) {
     if !case.outline.selected {
@@ -36,6 +38,9 @@ pub fn write(case: &CaseEntry, out: &mut String) {
     }
     *out += &colon_reason(case.own_reason());
     *out += "\n\n";
+    if case.has_problem() {
+        *out += &format!("To see it again:\n\n{}\n", block(&case.again, "sh"));
+    }
     let mut fields = vec![("Tier", case.outline.tier.as_str())];
     fields.extend(case.outline.priority.iter().map(|p| ("Priority", p.as_str())));
     fields.extend(case.outline.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())));
@@ -44,7 +49,7 @@ pub fn write(case: &CaseEntry, out: &mut String) {
     if case.verdict == Verdict::Skipped {
         return;
     }
-    let mut observations = Observations { case, shown: HashSet::new() };
+    let mut observations = Observations { case, anchor: anchor(&heading(case)), shown: HashMap::new() };
     for (part, name) in
         [(Part::Precondition, "Preconditions"), (Part::Step, "Steps"), (Part::Expected, "Expected Results")]
     {
@@ -53,7 +58,7 @@ pub fn write(case: &CaseEntry, out: &mut String) {
             continue;
         }
         empty_line(out);
-        *out += &format!("**{name}**\n\n");
+        *out += &format!("**{name}**:\n\n");
         for (n, s) in sentences.into_iter().enumerate() {
             let bullet = if part == Part::Step { format!("{}. ", n + 1) } else { "- ".to_owned() };
             sentence(s, &mut observations, &bullet, out);
@@ -72,7 +77,8 @@ fn earlier_attempt(case: &CaseEntry, number: usize, attempt: &CaseEntry, out: &m
     *out +=
         &format!("**Attempt {number} of {all}**: {icon} **{}** in {}{late}", attempt.verdict, duration(attempt.took));
     *out += &format!("{}\n\n", colon_reason(attempt.own_reason()));
-    let mut observations = Observations { case: attempt, shown: HashSet::new() };
+    let anchor = format!("{}-attempt-{number}", anchor(&heading(case)));
+    let mut observations = Observations { case: attempt, anchor, shown: HashMap::new() };
     for s in attempt.sentences.iter().filter(|s| s.status.is_unsuccessful()) {
         sentence(s, &mut observations, "- ", out);
     }
@@ -92,7 +98,11 @@ fn sentence<'a>(s: &'a SentenceEntry, observations: &mut Observations<'a>, bulle
     } else if s.status == Status::Passed {
         *out += &format!("{bullet}{status} {}\n", plan_text(&s.outline.text));
     } else {
-        *out += &format!("{bullet}{status}: {}\n", plan_text(&s.outline.text));
+        let place = match s.status.is_unsuccessful() {
+            true => format!(" ({})", file_and_line(&s.outline.location, Context::Line)),
+            false => String::new(),
+        };
+        *out += &format!("{bullet}{status}: {}{place}\n", plan_text(&s.outline.text));
     }
     match s.status {
         Status::Passed => below += &observed_values(s),
@@ -116,7 +126,7 @@ fn indent(text: &str, by: usize, out: &mut String) {
     }
 }
 
-/// One line with the values observed by a sentence that passed, each subject once.
+/// The values observed by a sentence that passed, each subject once: the first in one line, the others folded.
 fn observed_values(s: &SentenceEntry) -> String {
     let mut subjects: Vec<(&PassedAssertion, usize)> = Vec::new();
     for passed in &s.passed {
@@ -125,43 +135,49 @@ fn observed_values(s: &SentenceEntry) -> String {
             None => subjects.push((passed, 0)),
         }
     }
-    let mut values: Vec<String> = s.reason.iter().map(|r| line(r)).collect();
-    for (passed, others) in subjects.iter().take(MAX_VALUES) {
+    let value = |(passed, others): &(&PassedAssertion, usize)| {
         let (subject, actual) = wording::subject_and_value(&passed.result);
         let mut text = code(subject, Context::Line);
         if let Some(actual) = actual {
             text += &format!(" is {}", code(&wording::one_line(actual, 60), Context::Line));
         }
-        match others {
+        match *others {
             0 if passed.count > 1 => text += &format!(" ({} times)", passed.count),
             0 => {}
-            n => text += &format!(" and {}", count(*n, "other value")),
+            n => text += &format!(" and {}", count(n, "other value")),
         }
-        values.push(text);
+        text
+    };
+    let shown = if subjects.len() > MAX_VALUES + 1 { MAX_VALUES } else { subjects.len() };
+    let (first, others) = subjects.split_at(shown);
+    let values: Vec<String> = s.reason.iter().map(|r| line(r)).chain(first.iter().map(value)).collect();
+    let mut text = if values.is_empty() { String::new() } else { format!("- {}\n", values.join(" · ")) };
+    if !others.is_empty() {
+        let summary = count(others.len(), "more observed value");
+        text += &format!("\n<details><summary>{summary}</summary>\n\n");
+        others.iter().for_each(|other| text += &format!("- {}\n", value(other)));
+        text += "\n</details>\n";
     }
-    let more = subjects.len().saturating_sub(MAX_VALUES);
-    if more > 0 {
-        values.push(format!("{more} more"));
-    }
-    if values.is_empty() { String::new() } else { format!("- {}\n", values.join(" · ")) }
+    text
 }
 
 fn not_passed<'a>(s: &'a SentenceEntry, observations: &mut Observations<'a>, out: &mut String) {
-    let causes = s.causes();
+    let causes = s.grouped_causes();
     if let Some(reason) = s.own_reason() {
         *out += &format!("- {}\n", line(reason));
     }
-    for action in causes.iter().take(MAX_CAUSES) {
-        cause(s, action, out);
-        observations.write(s, action, out);
+    for group in causes.iter().take(MAX_CAUSES) {
+        cause(s, group, out);
+        observations.write(s, group.first(), out);
     }
-    let more = causes.len().saturating_sub(MAX_CAUSES) + s.omitted;
+    let more = causes.iter().skip(MAX_CAUSES).map(|group| group.all().len()).sum::<usize>() + s.omitted;
     if more > 0 {
         *out += &format!("\n… and {} more that did not pass.\n", count(more, "action"));
     }
 }
 
-fn cause(s: &SentenceEntry, a: &ActionEntry, out: &mut String) {
+fn cause(s: &SentenceEntry, causes: &Causes<'_>, out: &mut String) {
+    let a = causes.first();
     // A `check` or `expect` written directly on the sentence makes no observation.
     let is_assertion_only = a.attempts == 0 && a.took.is_zero() && a.unmet().next().is_some();
     let ancestors = s.ancestors(a);
@@ -170,9 +186,18 @@ fn cause(s: &SentenceEntry, a: &ActionEntry, out: &mut String) {
     path.push(match a.summary.as_str() {
         _ if is_assertion_only => "assertion".to_owned(),
         "" => "an action".to_owned(),
-        summary => code(summary, Context::Line),
+        _ => code(&a.performed(), Context::Line),
     });
     let mut head = path.join(" › ") + &items(a);
+    if let [_, others @ ..] = causes.all()
+        && !others.is_empty()
+    {
+        let of = s.items_of(causes).map(|all| format!(" of {all}")).unwrap_or_default();
+        let names: Vec<String> = others.iter().take(MAX_ITEMS).map(|a| a.items().join(" › ")).collect();
+        let more = if others.len() > MAX_ITEMS { ", …" } else { "" };
+        let names = format!("{}{more}", names.join(", "));
+        head += &format!(" ({}{of} items, the same: also {})", causes.all().len(), code(&names, Context::Line));
+    }
     if let Some(location) = a.location() {
         head += &format!(", {}", file_and_line(location, Context::Line));
     }
@@ -205,7 +230,10 @@ fn items(a: &ActionEntry) -> String {
 /// The observations of a case that other sentences judge. Each is shown whole once.
 struct Observations<'a> {
     case: &'a CaseEntry,
-    shown: HashSet<&'a Address>,
+    /// Of the case's heading.
+    anchor: String,
+    /// The number of each observation that was shown.
+    shown: HashMap<&'a Address, usize>,
 }
 
 impl<'a> Observations<'a> {
@@ -213,13 +241,16 @@ impl<'a> Observations<'a> {
     fn write(&mut self, s: &'a SentenceEntry, cause: &ActionEntry, out: &mut String) {
         let judged = self.case.judged_by(s, cause);
         for entry in judged.iter().take(MAX_JUDGED) {
-            let mut head = code(&entry.summary, Context::Line) + &items(entry);
+            let mut head = code(&entry.performed(), Context::Line) + &items(entry);
             if let Some(location) = &entry.location {
                 head += &format!(", {}", file_and_line(location, Context::Line));
             }
             empty_line(out);
-            if self.shown.insert(&entry.address) {
-                *out += &format!("Judged: {head}\n");
+            let next = self.shown.len() + 1;
+            let number = *self.shown.entry(&entry.address).or_insert(next);
+            let anchor = format!("{}-observation-{number}", self.anchor);
+            if number == next {
+                *out += &format!("<a id=\"{anchor}\"></a>Judged: {head}\n");
                 details::evidence(entry, out);
             } else {
                 let first_line = |kind| {
@@ -227,7 +258,8 @@ impl<'a> Observations<'a> {
                     Some(code(&wording::one_line(found, wording::MAX_INLINE_CHARS), Context::Line))
                 };
                 let lines = [EvidenceKind::Request, EvidenceKind::Response].into_iter().filter_map(first_line);
-                *out += &format!("Judged, shown above: {head}: {}\n", lines.collect::<Vec<_>>().join(" → "));
+                let lines = lines.collect::<Vec<_>>().join(" → ");
+                *out += &format!("Judged, [shown above](#{anchor}): {head}: {lines}\n");
             }
         }
         let more = judged.len().saturating_sub(MAX_JUDGED);
@@ -245,7 +277,7 @@ fn undo(case: &CaseEntry, out: &mut String) {
         return;
     }
     *out += &format!(
-        "**Left behind**: {} of {}\n\n| Undo action | Status | Location | Why |\n|---|---|---|---|\n",
+        "**Left behind**: {} of {}\n\n| Undo action | Status | Location | Why |\n| --- | --- | --- | --- |\n",
         case.not_undone.len(),
         count(case.not_undone.len() + case.undone_count, "thing")
     );
@@ -276,7 +308,7 @@ fn on_failure(case: &CaseEntry, out: &mut String) {
     if case.on_failure.is_empty() {
         return;
     }
-    *out += "\n**Collected after the failure**\n";
+    *out += "\n**Collected after the failure**:\n";
     for action in &case.on_failure {
         let why = colon_reason(action.reason.as_deref());
         *out += &format!("\n{} {}{why}\n", status_icon(action.status), code(&action.summary, Context::Line));

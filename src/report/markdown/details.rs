@@ -6,8 +6,9 @@ use super::{
 use crate::{
     event::EvidenceKind,
     report::{
+        difference::sides,
         run_index::ActionEntry,
-        wording::{self, duration, join_with_and},
+        wording::{self, MAX_INLINE_CHARS, duration, join_with_and},
     },
 };
 
@@ -27,10 +28,11 @@ fn results(action: &ActionEntry, out: &mut String) {
     if unmet.is_empty() {
         return;
     }
-    *out += "\n| What | Expected | Actual |\n|---|---|---|\n";
+    *out += "\n| What | Expected | Actual |\n| --- | --- | --- |\n";
     for f in unmet.iter().take(MAX_RESULTS) {
+        let (expected, actual) = sides(f, MAX_INLINE_CHARS);
         let actual = match f.operands.is_empty() {
-            true => code(&f.actual, Context::Cell),
+            true => code(&actual, Context::Cell),
             false => {
                 let operand = |(name, value): &(String, String)| {
                     format!("{} is {}", code(name, Context::Cell), code(value, Context::Cell))
@@ -40,7 +42,7 @@ fn results(action: &ActionEntry, out: &mut String) {
                 error.into_iter().chain(operands).collect::<Vec<_>>().join("<br>")
             }
         };
-        let (subject, expected) = (code(wording::subject(f), Context::Cell), code(&f.expected, Context::Cell));
+        let (subject, expected) = (code(wording::subject(f), Context::Cell), code(&expected, Context::Cell));
         *out += &format!("| {subject} | {expected} | {actual} |\n");
     }
     let more = unmet.len().saturating_sub(MAX_RESULTS) + action.omitted;
@@ -73,7 +75,7 @@ fn timeline(action: &ActionEntry, out: &mut String) {
 
 pub fn evidence(action: &ActionEntry, out: &mut String) {
     for e in action.evidence.iter().filter(|e| e.kind == EvidenceKind::Reproduce) {
-        *out += &format!("\nTo reproduce:\n\n{}", block(&e.text, "sh"));
+        *out += &format!("\nBy hand:\n\n{}", block(&e.text, "sh"));
     }
     let folded: Vec<_> =
         action.evidence.iter().filter(|e| e.kind != EvidenceKind::Reproduce && !e.text.trim().is_empty()).collect();
@@ -89,7 +91,7 @@ pub fn evidence(action: &ActionEntry, out: &mut String) {
     names.dedup();
     *out += &format!("\n<details><summary>Evidence: {}</summary>\n", join_with_and(&names));
     for e in folded {
-        *out += &format!("\n{}", block_of_first_lines(&e.text, "", MAX_EVIDENCE_LINES));
+        *out += &format!("\n{}", block_of_first_lines(&e.text, "text", MAX_EVIDENCE_LINES));
     }
     *out += "\n</details>\n";
 }

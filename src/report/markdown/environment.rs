@@ -35,25 +35,15 @@ pub fn dependencies(run: &RunIndex, out: &mut String) {
         let names: Vec<String> = start.environment.replaced.iter().map(|r| code(r, Context::Line)).collect();
         *out += &format!("- **Replaced by the environment**: {}\n", join_with_and(&names));
     }
-    if !start.ci.is_empty() {
-        let fields = start.ci.iter().map(|(name, value)| format!("{} {}", line(name), code(value, Context::Line)));
-        *out += &format!("- **CI job**: {}\n", fields.collect::<Vec<_>>().join(", "));
-    }
     if let Some(trace) = &start.trace {
         *out += &format!("- **Trace**: {}\n", code(trace, Context::Line));
     }
-    for (title, name, value, rows) in [
-        ("Targets", "Target", "Address", &start.environment.targets),
-        ("Versions", "Component", "Version", &start.versions),
-        ("Variables", "Variable", "Value", &start.plan.vars),
-    ] {
-        if rows.is_empty() {
-            continue;
-        }
-        *out += &format!("\n### {title}\n\n| {name} | {value} |\n|---|---|\n");
-        for (name, value) in rows {
-            *out += &format!("| {} | {} |\n", cell(name), code(value, Context::Cell));
-        }
+    if start.plan.vars.is_empty() {
+        return;
+    }
+    *out += "\n### Variables\n\n| Variable | Value |\n| --- | --- |\n";
+    for (name, value) in &start.plan.vars {
+        *out += &format!("| {} | {} |\n", cell(name), code(value, Context::Cell));
     }
 }
 

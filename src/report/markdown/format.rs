@@ -18,13 +18,18 @@ pub fn notice(run: &RunIndex) -> Option<String> {
     Some(format!("**{}.**", line(&capitalised)))
 }
 
+/// One line; a dash if nothing is visible, since an empty list item would make the line above a heading.
 pub fn line(text: &str) -> String {
-    prose(text, Context::Line)
+    or_dash(prose(text, Context::Line))
+}
+
+fn or_dash(text: String) -> String {
+    if text.is_empty() { "–".to_owned() } else { text }
 }
 
 /// A text of the plan as prose on one line.
 pub fn plan_text(text: &str) -> String {
-    escape::plan_text(text, Context::Line)
+    or_dash(escape::plan_text(text, Context::Line))
 }
 
 pub fn cell(text: &str) -> String {

@@ -8,13 +8,18 @@ use super::{
     },
 };
 use crate::{
-    outcome::{Status, Verdict},
+    outcome::{Status, Tier, Verdict},
     report::{
         gate::{Gate, gate},
         run_index::{CaseEntry, RunIndex, SentenceEntry},
+        verdict_words::verdict_in_words,
         wording::{self, count, duration, join_with_and, tally},
     },
+    source::Location,
 };
+
+/// Sentences named beside the one that decides a case.
+const MAX_OTHERS: usize = 6;
 
 pub fn header(run: &RunIndex, out: &mut String) {
     let start = &run.start;
@@ -35,6 +40,17 @@ pub fn header(run: &RunIndex, out: &mut String) {
         false => format!(" ({})", line(&start.environment.about)),
     };
     row("Environment", format!("{}{about}", line(&start.environment.name)));
+    let pairs = |all: &[(String, String)]| {
+        let pair = |(name, value): &(String, String)| format!("{} {}", line(name), code(value, Context::Line));
+        all.iter().map(pair).collect::<Vec<_>>().join(", ")
+    };
+    if !start.environment.targets.is_empty() {
+        row("Tested", pairs(&start.environment.targets));
+    }
+    if !start.versions.is_empty() {
+        row("Versions", pairs(&start.versions));
+    }
+    row("Run by", if start.ci.is_empty() { "hand, not in a CI job".to_owned() } else { pairs(&start.ci) });
     row("Selection", line(&start.selection));
     let known = run.cases.iter().filter_map(CaseEntry::known_remark).map(|remark| format!("; {}", line(&remark)));
     row("Gate", format!("{}{}", tiers_in_words(&gate), known.collect::<String>()));
@@ -45,42 +61,6 @@ pub fn header(run: &RunIndex, out: &mut String) {
         let command = code(&format!("tp-runner cleanup {}", start.run), Context::Line);
         row("Left behind", format!("{}: {command}", wording::count(left, "thing")));
     }
-}
-
-fn verdict_in_words(run: &RunIndex, gate: &Gate) -> String {
-    let is_deciding = |c: &&CaseEntry| c.outline.selected && run.start.gate.contains(&c.outline.tier);
-    let deciders: Vec<_> = gate.tiers.iter().filter(|t| t.decides).map(|t| t.tier).collect();
-    let who = match deciders.len() {
-        0 => "no tier of the plan decides".to_owned(),
-        n => format!("{} decide{}", wording::tiers(&deciders), if n == 1 { "s" } else { "" }),
-    };
-    let mut text = match (gate.deciding, gate.passed) {
-        (0, _) => format!("no deciding case was selected ({who})."),
-        (1, 1) => format!("the one deciding case passed ({who})."),
-        (all, passed) if all == passed => format!("all {all} deciding cases passed ({who})."),
-        (all, passed) => {
-            let others = count_by_verdict(run.cases.iter().filter(is_deciding));
-            format!("{passed} of {} passed; {others} ({who}).", count(all, "deciding case"))
-        }
-    };
-    let others = count_by_verdict(run.cases.iter().filter(|c| c.has_problem() && !is_deciding(c)));
-    if !others.is_empty() {
-        text += &format!(" Of the other cases, {others}.");
-    }
-    if run.cancelled {
-        text += " The run was cancelled.";
-    } else if !run.complete {
-        text += " The journal ends before the run finished: cases still running are interrupted.";
-    }
-    text
-}
-
-/// `2 failed and 1 blocked`; passed cases are not mentioned.
-fn count_by_verdict<'c>(cases: impl Iterator<Item = &'c CaseEntry>) -> String {
-    use Verdict::*;
-    let counts =
-        tally(cases.map(|c| c.verdict), &[Failed, KnownFailure, Flaky, Blocked, Errored, Interrupted, Skipped]);
-    join_with_and(&counts.iter().map(|(n, v)| format!("{n} {v}")).collect::<Vec<_>>())
 }
 
 fn tiers_in_words(gate: &Gate) -> String {
@@ -132,25 +112,37 @@ fn verified_in_words(run: &RunIndex) -> String {
     }
 }
 
-pub fn table_of_cases(run: &RunIndex, out: &mut String) {
+/// The cases by tier, as the plan lists its success criteria, each with its verdict.
+pub fn success_criteria(run: &RunIndex, out: &mut String) {
     if run.cases.is_empty() {
         return;
     }
-    *out += "\n| Case | Title | Tier | Priority | Verdict | Time |\n|---|---|---|---|---|---:|\n";
-    for case in &run.cases {
-        let o = &case.outline;
-        let verdict = match (case.verdict, &case.reason) {
-            (Verdict::Skipped, Some(why)) => format!("{} {}", verdict_icon(case.verdict), cell(why)),
-            (v, _) => format!("{} {v}", verdict_icon(v)),
+    *out += "\n## Success Criteria\n";
+    for tier in Tier::ALL {
+        let cases: Vec<_> = run.cases.iter().filter(|c| c.outline.tier == tier).collect();
+        if cases.is_empty() {
+            continue;
+        }
+        let name = match tier {
+            Tier::Must => "Must Pass",
+            Tier::Should => "Should Pass",
+            Tier::Nice => "Nice to Have",
         };
-        let time = if case.verdict == Verdict::Skipped { "–".to_owned() } else { duration(case.took) };
-        let priority = cell(o.priority.as_deref().unwrap_or_default());
-        *out += &format!(
-            "| {} | {} | {} | {priority} | {verdict} | {time} |\n",
-            link(case, Context::Cell),
-            cell(&o.title),
-            o.tier
-        );
+        let passed = cases.iter().filter(|c| c.verdict == Verdict::Passed).count();
+        *out += &format!("\n### {name}: {passed} of {} passed\n\n", cases.len());
+        for case in cases {
+            let title = match case.outline.title.is_empty() {
+                true => String::new(),
+                false => format!(": {}", plan_text(&case.outline.title)),
+            };
+            let verdict = match (case.verdict, &case.reason) {
+                (Verdict::Skipped, Some(why)) => line(why),
+                (Verdict::Skipped, None) => case.verdict.to_string(),
+                (v, _) => format!("**{v}** in {}", duration(case.took)),
+            };
+            let icon = verdict_icon(case.verdict);
+            *out += &format!("- {icon} {}{title}: {verdict}\n", link(case, Context::Line));
+        }
     }
 }
 
@@ -178,14 +170,40 @@ pub fn problems(run: &RunIndex, out: &mut String) {
         if let Some(said) = case.product_words(sentence) {
             *out += &format!("; the product says “{}”", line(said));
         }
-        *out += &format!(" ({})", file_and_line(location, Context::Line));
-        if let follow @ 1.. = case.other_problems().0 {
-            *out += &format!("; {follow} more follow{} from it", if follow == 1 { "s" } else { "" });
-        }
+        *out += &format!(" ({})", places(sentence, location));
         if let (Verdict::KnownFailure, Some(until)) = (case.verdict, &case.reason) {
             *out += &format!("; {}", line(until));
         }
         *out += "\n";
+        consequences(case, out);
+    }
+}
+
+/// The sentence in the plan, and the place of the assertion if it is in an action that the sentence uses.
+fn places(s: &SentenceEntry, cause: &Location) -> String {
+    let own = file_and_line(&s.outline.location, Context::Line);
+    match s.outline.location == *cause {
+        true => own,
+        false => format!("{own}, by {}", file_and_line(cause, Context::Line)),
+    }
+}
+
+/// The other sentences of a case that did not pass: first those that follow from the deciding one.
+fn consequences(case: &CaseEntry, out: &mut String) {
+    let (follow, others) = case.others();
+    for (name, sentences) in [("From it follow", follow), ("Also not passed", others)] {
+        let texts = sentences.iter().take(MAX_OTHERS).map(|s| match is_block(&s.outline.text) {
+            true => "the sample response of the plan".to_owned(),
+            false => format!("“{}”", plan_text(&s.outline.text)),
+        });
+        let mut texts: Vec<String> = texts.collect();
+        let more = sentences.len().saturating_sub(MAX_OTHERS);
+        if more > 0 {
+            texts.push(format!("{more} more"));
+        }
+        if !texts.is_empty() {
+            *out += &format!("  - {name}: {}\n", join_with_and(&texts));
+        }
     }
 }
 
@@ -230,7 +248,7 @@ pub fn not_verified(run: &RunIndex, out: &mut String) {
         *out += "Nothing: every sentence of the plan was verified.\n";
     }
     if !rows.is_empty() {
-        *out += &format!("| Case | Sentence | Status | Why |\n|---|---|---|---|\n{}", rows.concat());
+        *out += &format!("| Case | Sentence | Status | Why |\n| --- | --- | --- | --- |\n{}", rows.concat());
     }
     if !skipped.is_empty() {
         let gap = if rows.is_empty() { "" } else { "\n" };

@@ -10,6 +10,7 @@ use crate::{
     },
 };
 
+mod hostile;
 mod judged;
 
 /// A case that passes and one that fails.
@@ -76,19 +77,28 @@ const SMALL: &str = r##"# Test report: TP-900 Greetings (sample)
 > **Sandbox (embedded reference platform): no deployment was tested.**
 
 - **Environment**: sandbox (the embedded reference platform)
+- **Tested**: api `http://127.0.0.1:41001`
+- **Versions**: tp-runner `0.1.0`
+- **Run by**: hand, not in a CI job
 - **Selection**: all 2 cases
 - **Gate**: must 1/1 · nice 0/1 (does not decide)
 - **Verified**: 3 of 6 sentences; **1 not verified**, **1 unproven** and **1 not reached** ([details](#what-was-not-verified))
 - **Run**: `k3x9q`, 2026-01-02 03:04:05 UTC, took 1.2 s
 
-| Case | Title | Tier | Priority | Verdict | Time |
-|---|---|---|---|---|---:|
-| [TC-1](#tc-1-good-morning) | Good Morning | must | high | ✅ passed | 340 ms |
-| [TC-2](#tc-2-good-night) | Good Night | nice | high | ❌ failed | 1.6 s |
-
 ## What Went Wrong
 
-- ❌ [TC-2](#tc-2-good-night) **failed** in “Greet”: `status`: expected `201`, found `500` (`plans/TP-900.yaml:32`); 1 more follows from it
+- ❌ [TC-2](#tc-2-good-night) **failed** in “Greet”: `status`: expected `201`, found `500` (`plans/TP-900.yaml:21`, by `plans/TP-900.yaml:32`)
+  - From it follow: “Leave”
+
+## Success Criteria
+
+### Must Pass: 1 of 1 passed
+
+- ✅ [TC-1](#tc-1-good-morning): Good Morning: **passed** in 340 ms
+
+### Nice to Have: 0 of 1 passed
+
+- ❌ [TC-2](#tc-2-good-night): Good Night: **failed** in 1.6 s
 
 ## Objective
 
@@ -112,12 +122,12 @@ Show what a report looks like.
 
 **Tier**: must · **Priority**: high · **Type**: Integration
 
-**Steps**
+**Steps**:
 
 1. ✅ Greet 2 people
    - `status` is `201`
 
-**Expected Results**
+**Expected Results**:
 
 - ✅
 
@@ -135,26 +145,32 @@ Show what a report looks like.
 
 ❌ **failed** in 1.6 s
 
+To see it again:
+
+```sh
+tp-runner run TP-900 --case TC-2 --env sandbox
+```
+
 **Tier**: nice · **Priority**: high · **Type**: Integration
 
-**Preconditions**
+**Preconditions**:
 
 - ❔ **not verified**: It is dark
   - no action verifies it
 
-**Steps**
+**Steps**:
 
-1. ❌ **failed**: Greet
+1. ❌ **failed**: Greet (`plans/TP-900.yaml:21`)
 
    `http POST /greetings`, `plans/TP-900.yaml:32`: **failed** after 1.5 s: condition not met within 1s (2 attempts)
 
    | What | Expected | Actual |
-   |---|---|---|
+   | --- | --- | --- |
    | `status` | `201` | `500` |
 
    Nothing changed while waiting.
 
-   To reproduce:
+   By hand:
 
    ```sh
    curl -X POST http://greeter.example/greetings
@@ -162,7 +178,7 @@ Show what a report looks like.
 
    <details><summary>Evidence: response</summary>
 
-   ```
+   ```text
    500
 
    {"error": "sleepy"}
@@ -170,10 +186,10 @@ Show what a report looks like.
 
    </details>
 
-2. ⏭️ **not reached**: Leave
+2. ⏭️ **not reached**: Leave (`plans/TP-900.yaml:22`)
    - the steps ended before it
 
-**Expected Results**
+**Expected Results**:
 
 - ❔ **unproven**: All sleep
   - bedrooms are private
@@ -183,7 +199,7 @@ Show what a report looks like.
 ## What Was Not Verified
 
 | Case | Sentence | Status | Why |
-|---|---|---|---|
+| --- | --- | --- | --- |
 | [TC-2](#tc-2-good-night) | It is dark | ❔ not verified | no action verifies it |
 | [TC-2](#tc-2-good-night) | Leave | ⏭️ not reached | the steps ended before it |
 | [TC-2](#tc-2-good-night) | All sleep | ❔ unproven | bedrooms are private |
@@ -192,27 +208,17 @@ Show what a report looks like.
 
 - **Plan**: `plans/TP-900.yaml`, which implements `docs/TP-900.md`
 
-### Targets
-
-| Target | Address |
-|---|---|
-| api | `http://127.0.0.1:41001` |
-
-### Versions
-
-| Component | Version |
-|---|---|
-| tp-runner | `0.1.0` |
-
 ### Variables
 
 | Variable | Value |
-|---|---|
+| --- | --- |
 | settle | `30s` |
 
 ## Notes
 
 - a note
+
+<!-- markdownlint-disable-file MD013 MD033 -->
 
 ---
 
@@ -245,10 +251,15 @@ fn assert_intact(report: &str) {
         } else {
             columns = None;
         }
-        let bare = without_code(text).replace("\\<", "");
+        let bare = without_code(text).replace("\\<", "").replace("<!-- markdownlint-disable-file MD013 MD033 -->", "");
         let mut rest = bare.as_str();
         while let Some(i) = rest.find('<') {
             rest = &rest[i..];
+            if let Some(end) = rest.strip_prefix("<a id=\"").and_then(|id| id.find("\"></a>")) {
+                assert!(rest[7..7 + end].chars().all(|c| c.is_alphanumeric() || "-_".contains(c)), "{line}");
+                rest = &rest[7 + end..];
+                continue;
+            }
             let ours = ["<details><summary>", "</summary>", "</details>", "<br>", "<code>", "</code>"];
             let tag = ours.into_iter().find(|tag| rest.starts_with(tag));
             let Some(tag) = tag else { panic!("a foreign tag: {line}") };
@@ -266,7 +277,9 @@ fn without_code(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(i) = rest.find('`') {
-        if rest[..i].ends_with('\\') {
+        // an even number of backslashes escapes each other
+        let before = rest[..i].len() - rest[..i].trim_end_matches('\\').len();
+        if before % 2 == 1 {
             out += &rest[..=i];
             rest = &rest[i + 1..];
             continue;
@@ -383,7 +396,7 @@ fn replace_texts(event: &mut Event, text: &str) {
                 }
             }
         }
-        EventKind::ActionStarted { action: ActionOutline { summary, location } }
+        EventKind::ActionStarted { action: ActionOutline { summary, location, .. } }
         | EventKind::UndoPlanned { summary, location, .. } => {
             into(summary);
             into(&mut location.file);
@@ -492,7 +505,7 @@ fn notice_is_first_and_last_line() {
 #[test]
 fn header_counts_unverified_sentences() {
     let report = samples::mixed().markdown();
-    let first: String = report.lines().take(10).collect();
+    let first: String = report.lines().take(16).collect();
     for text in ["**1 unproven**", "**1 not verified**", "**5 not reached**", "**1 interrupted**", "FAILED", "must 0/2"]
     {
         assert!(first.contains(text), "{text}: {first}");
@@ -519,7 +532,7 @@ fn explains_every_verdict() {
         "TC-2](#tc-2-unknown-host) **errored** in “Connect”: cannot resolve `greeter.example`",
         "assertion, `plans/TP-900.yaml:70`: **failed**\n",
         "⛔ **blocked** in 15 ms: a precondition does not hold",
-        "| TC-6 | Not Chosen | nice | high | ➖ not selected | – |",
+        "- ➖ TC-6: Not Chosen: not selected",
         "➖ **skipped**: cancelled before the case started",
         "| `http DELETE /greetings/2` | ⚠️ errored | `plans/TP-900.yaml:43` | connection refused |",
         "12:00 panic averted",

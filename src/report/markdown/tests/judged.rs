@@ -49,8 +49,8 @@ fn run(verdict: Verdict) -> SampleRun {
 #[test]
 fn the_judged_request_and_response_are_shown_whole_once() {
     let report = markdown(&IndexBuilder::build(&run(Verdict::Failed).events));
-    let (first, second) = report.split_once("None has an error").expect("two sentences");
-    let first = first.split_once("All are accepted").expect("the first one").1;
+    let (first, second) = report.rsplit_once("None has an error").expect("two sentences");
+    let first = first.rsplit_once("All are accepted").expect("the first one").1;
     for text in [
         "Judged: `http POST /batch`, `plans/TP-900.yaml:30`",
         r"curl -sS -i -X POST http://orders.example/batch -H 'content-type: a/b' --data-raw 'it'\''s'",
@@ -59,9 +59,58 @@ fn the_judged_request_and_response_are_shown_whole_once() {
     ] {
         assert!(first.contains(text), "{text}\n{report}");
     }
-    let again = "Judged, shown above: `http POST /batch`, `plans/TP-900.yaml:30`: `POST http://orders.example/batch` → \
+    assert!(first.contains("<a id=\"tc-1-a-batch-observation-1\"></a>Judged: "), "{report}");
+    let again = "Judged, [shown above](#tc-1-a-batch-observation-1): `http POST /batch`, `plans/TP-900.yaml:30`: `POST http://orders.example/batch` → \
                  `HTTP/1.1 200 OK`";
     assert!(second.contains(again) && !second.contains("curl"), "{report}");
+}
+
+#[test]
+fn a_failed_use_shows_the_last_requests_inside_it() {
+    let mut s = SampleRun::begin(vec![samples::case("TC-1", "Orders", Tier::Must, &[(Part::Step, "Wait")])], |_| {});
+    s.emit("TC-1", EventKind::CaseStarted);
+    s.emit("TC-1/steps/0", EventKind::SentenceStarted);
+    let (at, inner) = ("TC-1/steps/0/do/0", "TC-1/steps/0/do/0/use/0");
+    let unmet = || vec![result("order.state", false, "\"paid\"", "\"open\"")];
+    s.start(at, "use look", 30);
+    for number in 0..2 {
+        s.start(inner, "http GET /orders/${inputs.id}", 31);
+        let sent = evidence(EvidenceKind::Request, "GET http://orders.example/orders/7");
+        s.attempt(inner, 0, vec![], vec![sent, evidence(EvidenceKind::Response, &format!("open {number}"))]);
+        s.finish(inner, Status::Passed, vec![], None, 1, 5);
+        s.attempt(at, number, unmet(), vec![]);
+    }
+    s.finish(at, Status::Failed, unmet(), Some("condition not met within 1s (2 attempts)"), 2, 1_000);
+    s.sentence("TC-1/steps/0", Status::Failed, None);
+    s.verdict("TC-1", Verdict::Failed, Some(Blame::Product), None, 20);
+    let report = markdown(&IndexBuilder::build(&s.events));
+    for text in
+        ["Judged: `http GET /orders/7`, `plans/TP-900.yaml:31`", "GET http://orders.example/orders/7\n", "open 1\n"]
+    {
+        assert!(report.contains(text), "{text}\n{report}");
+    }
+    assert!(!report.contains("open 0"), "only the last request is shown:\n{report}");
+}
+
+#[test]
+fn equal_failures_of_several_items_are_one() {
+    let mut s = SampleRun::begin(vec![samples::case("TC-1", "Orders", Tier::Must, &[(Part::Step, "Send")])], |_| {});
+    s.emit("TC-1", EventKind::CaseStarted);
+    s.emit("TC-1/steps/0", EventKind::SentenceStarted);
+    for item in 0..5 {
+        let at = format!("TC-1/steps/0/do/0#{item}");
+        s.start(&at, "http POST /orders", 30);
+        let (status, results) = match item {
+            2 => (Status::Passed, vec![]),
+            _ => (Status::Failed, vec![result("status", false, "201", "500")]),
+        };
+        s.finish(&at, status, results, None, 1, 5);
+    }
+    s.sentence("TC-1/steps/0", Status::Failed, None);
+    s.verdict("TC-1", Verdict::Failed, Some(Blame::Product), None, 20);
+    let report = markdown(&IndexBuilder::build(&s.events));
+    assert!(report.contains("`http POST /orders`, item `0` (4 of 5 items, the same: also `1, 3, 4`)"), "{report}");
+    assert_eq!(report.matches("| `status` | `201` | `500` |").count(), 1, "{report}");
 }
 
 #[test]
