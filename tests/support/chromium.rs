@@ -140,6 +140,10 @@ impl Chromium {
             "(() => {{ const e = document.querySelector({selector:?}); e.scrollIntoView({{ block: 'center', behavior: 'instant' }}); \
              const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; }})()"
         );
+        self.evaluate(&middle).await;
+        // input is ignored before the first frame, and the place is final only when it is drawn
+        self.send("Page.captureScreenshot", json!({ "clip": { "x": 0, "y": 0, "width": 1, "height": 1, "scale": 1 } }))
+            .await;
         let at = self.evaluate(&middle).await;
         for kind in ["mousePressed", "mouseReleased"] {
             let params = json!({ "type": kind, "x": at[0], "y": at[1], "button": "left", "clickCount": 1 });
