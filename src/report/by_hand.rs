@@ -8,11 +8,19 @@ use crate::{
 pub fn run_again(start: &RunStarted, case: &str) -> String {
     let (plan, environment) = match &start.arguments[..] {
         [plan, environment @ ..] => (plan.clone(), environment.to_vec()),
-        [] if start.environment.name.is_empty() => (start.plan.id.clone(), vec![]),
-        [] => (start.plan.id.clone(), vec!["--env".into(), start.environment.name.clone()]),
+        [] if start.environment.name.is_empty() => (plan_name(start), vec![]),
+        [] => (plan_name(start), vec!["--env".into(), start.environment.name.clone()]),
     };
     let words = [plan, "--case".into(), case.into()].into_iter().chain(environment);
     words.fold("tp-runner run".to_owned(), |command, word| format!("{command} {}", shell_word(&word)))
+}
+
+/// What finds the plan if its journal does not say how the user named it: its id if that is enough, or its file.
+fn plan_name(start: &RunStarted) -> String {
+    let plan = &start.plan;
+    let in_plans = format!("plans/{}.yaml", plan.id);
+    let is_found_by_id = plan.file.is_empty() || plan.file == in_plans || plan.file.ends_with(&format!("/{in_plans}"));
+    if is_found_by_id { plan.id.clone() } else { plan.file.clone() }
 }
 
 /// The evidence with the command lines for which it has only the options.

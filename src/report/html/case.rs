@@ -3,19 +3,19 @@ use super::{
     exchange,
     sentence::{self, Shown},
     text::{Text, id, prose},
-    words::{badge, command, of_status, of_verdict, place, run_again},
+    words::{badge, command, of_status, of_verdict, place},
 };
 use crate::{
     event::Part,
     outcome::Verdict,
     report::{
-        run_index::{CaseEntry, RunIndex, UndoEntry},
+        run_index::{CaseEntry, UndoEntry},
         wording::{self, count, duration},
     },
 };
 use maud::{Markup, html};
 
-pub fn article(run: &RunIndex, case: &CaseEntry) -> Markup {
+pub fn article(case: &CaseEntry) -> Markup {
     let (class, _) = of_verdict(case.verdict);
     let address = id(&case.outline.id);
     let is_problem = case.has_problem();
@@ -25,7 +25,7 @@ pub fn article(run: &RunIndex, case: &CaseEntry) -> Markup {
             @if case.verdict == Verdict::Skipped { div.head { (head(case)) } } @else {
                 details open[is_problem] {
                     summary.head { (head(case)) }
-                    div.body { (body(run, case)) }
+                    div.body { (body(case)) }
                 }
             }
         }
@@ -66,7 +66,7 @@ fn earlier_attempts(case: &CaseEntry) -> Markup {
     }
 }
 
-fn body(run: &RunIndex, case: &CaseEntry) -> Markup {
+fn body(case: &CaseEntry) -> Markup {
     let mut fields: Vec<(&str, &str)> = case.outline.priority.iter().map(|p| ("Priority", p.as_str())).collect();
     fields.extend(case.outline.fields.iter().map(|(n, v)| (n.as_str(), v.as_str())));
     let mut shown = Shown::new(case);
@@ -77,7 +77,7 @@ fn body(run: &RunIndex, case: &CaseEntry) -> Markup {
                 @if i > 0 { " · " } (Text(name)) ": " (prose(value))
             } }
         }
-        @if case.has_problem() { (command("Run this case again", &run_again(run, case))) }
+        @if case.has_problem() { (command("Run this case again", &case.again)) }
         @for (part, title) in
             [(Part::Precondition, "Preconditions"), (Part::Step, "Steps"), (Part::Expected, "Expected results")] {
             @if case.sentences.iter().any(|s| s.outline.part == part) {

@@ -32,7 +32,7 @@ pub fn write(run: &RunIndex, out: &mut dyn Write) -> io::Result<()> {
     put(lanes::section(run))?;
     put(overview::begin_cases(run))?;
     for case in in_order(run) {
-        put(case::article(run, case))?;
+        put(case::article(case))?;
     }
     put(page::end_section())?;
     put(overview::not_verified(run))?;

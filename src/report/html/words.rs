@@ -5,9 +5,8 @@ use crate::{
     outcome::{Status, Verdict},
     report::{
         gate::RunVerdict,
-        run_index::{ActionEntry, CaseEntry, RunIndex, SentenceEntry},
+        run_index::{ActionEntry, CaseEntry, SentenceEntry},
     },
-    shell::shell_word,
     source::Location,
 };
 use maud::{Markup, html};
@@ -73,16 +72,6 @@ pub fn number(case: &CaseEntry, s: &SentenceEntry) -> String {
     };
     let same_part = case.sentences.iter().filter(|o| o.outline.part == s.outline.part);
     format!("{part} {}", 1 + same_part.take_while(|o| !std::ptr::eq(*o, s)).count())
-}
-
-/// The command that runs a case again.
-pub fn run_again(run: &RunIndex, case: &CaseEntry) -> String {
-    let plan = &run.start.plan;
-    let in_plans = format!("plans/{}.yaml", plan.id);
-    let is_found_by_id = plan.file == in_plans || plan.file.ends_with(&format!("/{in_plans}"));
-    let name = if is_found_by_id { &plan.id } else { &plan.file };
-    let words = [name, "--case", &case.outline.id, "--env", &run.start.environment.name].map(shell_word);
-    format!("tp-runner run {}", words.join(" "))
 }
 
 /// A command that can be copied.
