@@ -3,6 +3,7 @@
 mod cut;
 mod decode;
 mod fields;
+mod in_place;
 mod parts;
 mod position;
 
@@ -18,7 +19,7 @@ pub use position::is_named_like_secret;
 use position::{ends_pair, is_credential, is_name, is_ordinary_in, is_weak, is_word};
 use std::{
     collections::{HashMap, HashSet},
-    hash::{BuildHasher, RandomState},
+    hash::RandomState,
     ops::Range,
 };
 
@@ -194,16 +195,20 @@ impl Secrets {
         known.with_tokens(text, &known.hits("", text, false))
     }
 
-    /// Masks the value of a field.
+    /// Masks the value of a field: known secrets, and what is in the place of a secret although it cannot be searched for elsewhere.
     pub fn mask_field(&self, field: &str, text: &str) -> Option<String> {
         let known = self.0.read();
         let hits = known.hits(field, text, true);
-        if hits.is_empty() {
-            let is_full = known.found >= MAX_FOUND && !known.recorded;
-            let is_secret = is_full && known.fields.is_secret(field) && fields::may_be_secret(text);
-            return is_secret.then(|| format!("‹{}{field}~{:x}›", fields::PREFIX, known.hash.hash_one(text)));
+        let masked = (!hits.is_empty()).then(|| known.with_tokens(text, &hits));
+        if known.recorded || known.fields.off {
+            return masked;
         }
-        Some(known.with_tokens(text, &hits))
+        let text = masked.as_deref().unwrap_or(text);
+        let is_value = known.fields.is_secret(field) && in_place::is_value(field, text);
+        let token = || in_place::token(field, text, &known.hash);
+        let in_text =
+            || known.search.may_have(text).then(|| in_place::mask_text(&known.fields, text, &known.hash)).flatten();
+        is_value.then(token).or_else(in_text).or(masked)
     }
 
     /// The text with the secret in the place of each token `‹name›`; `None` if it has none of a known secret.

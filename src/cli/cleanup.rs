@@ -31,6 +31,7 @@ use crate::{
     report::{index_builder::IndexBuilder, wording::count},
     secrets::Secrets,
     source::Source,
+    value::{Map, Value},
 };
 use jiff::Timestamp;
 use std::{collections::HashSet, path::Path, sync::Arc};
@@ -363,13 +364,32 @@ fn recorded_base(
     Ok(named.fold(run_scope(info, secrets), |scope, (name, value)| scope.with(name, value)))
 }
 
-/// An undo with the secrets that its names held.
+/// An undo with the secrets that its names held. What was masked and is not known today cannot be used.
 fn revealed(undo: &OpenUndo, secrets: &Secrets) -> OpenUndo {
     let mut undo = undo.clone();
     if let Some(names) = undo.names.map_text("", &|_, text| secrets.revealed(text)) {
         undo.names = names;
     }
+    undo.names = without_tokens(&undo.names);
     undo
+}
+
+/// A value whose masked texts are unset: no request may be sent with the token of a secret in place of its value.
+fn without_tokens(value: &Value) -> Value {
+    match value {
+        Value::Text(text) if has_token(text) => Value::unset("it was masked when it was recorded, as a secret"),
+        Value::List(items) => Value::list(items.iter().map(without_tokens).collect::<Vec<_>>()),
+        Value::Map(entries) => {
+            let new = entries.iter().map(|(key, value)| (key.clone(), without_tokens(value))).collect::<Map>();
+            Value::from(new.any_case(entries.is_any_case()))
+        }
+        Value::Partial(p) => Value::partial(without_tokens(&p.value), &p.reason),
+        other => other.clone(),
+    }
+}
+
+fn has_token(text: &str) -> bool {
+    text.split('‹').skip(1).any(|rest| rest.contains('›'))
 }
 
 /// Says in the folder that the run is finished, if nothing is left.

@@ -62,13 +62,20 @@ impl FieldSearch {
         FieldSearch { stems: (!more.is_empty()).then(|| stems(&more)) }
     }
 
+    /// Whether a text may contain a field that is named like a secret.
+    pub fn may_have(&self, text: &str) -> bool {
+        let text = searched(text);
+        text.contains([':', '=']) && self.stems.as_ref().unwrap_or(&STEMS).is_match(&without_separators(text))
+    }
+
     /// The names and values of what looks like fields in a text: a log line, a form, a header.
     pub fn pairs<'t>(&self, text: &'t str) -> impl Iterator<Item = (&'t str, &'t str)> {
-        let text = &text[..text.floor_char_boundary(MAX_SEARCHED_BYTES)];
-        let may_have =
-            text.contains([':', '=']) && self.stems.as_ref().unwrap_or(&STEMS).is_match(&without_separators(text));
-        pairs(if may_have { text } else { "" })
+        pairs(if self.may_have(text) { searched(text) } else { "" })
     }
+}
+
+fn searched(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_SEARCHED_BYTES)]
 }
 
 /// The text in lower case without the separators that names may have.

@@ -333,6 +333,7 @@ fn no_text_without_a_secret_changes() {
 #[test]
 fn a_weak_secret_counts_only_as_a_credential() {
     let s = Secrets::default();
+    s.set_fields(FieldRule { off: true, ..FieldRule::default() });
     s.add("pw", "streamspace");
     assert_eq!(s.mask("a streamspace b").as_deref(), Some("a ‹pw› b"));
     s.add_ordinary("db: postgres://streamspace:streamspace@db/streamspace");
@@ -463,6 +464,7 @@ fn cut(s: &Secrets, text: &str, length: usize) -> String {
 fn no_cut_leaves_the_beginning_of_a_secret() {
     for secret in random_secrets(5) {
         let s = Secrets::default();
+        s.set_fields(FieldRule { off: true, ..FieldRule::default() });
         s.add("other", "Other-than-that");
         s.add("pw", &secret);
         // four bytes, or the characters around them, may be shown
@@ -568,6 +570,34 @@ fn rule_for_fields_can_be_extended_and_switched_off() {
     s.add_field("password", "hunter2-horse");
     s.add_found("X-Key", "hunter2-horse");
     assert_eq!(s.mask("hunter2-horse"), None);
+}
+
+#[test]
+fn short_values_numbers_and_sentences_are_masked_in_their_field_only() {
+    let s = Secrets::default();
+    s.set_fields(FieldRule { more: vec!["pin".into()], except: vec!["page-token".into()], off: false });
+    for (field, value) in
+        [("password", "abc"), ("pin", "1234"), ("passphrase", "correct horse battery"), ("secret", "none")]
+    {
+        s.add_field(field, value);
+        let masked = s.mask_field(field, value).unwrap_or_else(|| panic!("{field}"));
+        assert!(masked.starts_with(&format!("‹field {field}~")) && masked.ends_with('›'), "{masked}");
+        assert_eq!(s.mask_field(field, &masked), None, "a token stays");
+        assert_eq!(s.mask_field("name", value), None);
+        assert_ne!(s.mask_field(field, &format!("{value}1")), Some(masked));
+        let text = format!(r#"{{"{field}":"{value}","name":"{value}"}}"#);
+        let masked = s.mask(&text).unwrap();
+        assert!(masked.ends_with(&format!(r#"›","name":"{value}"}}"#)), "{masked}");
+    }
+    for (field, value) in
+        [("password", ""), ("tokens", "5230"), ("total_tokens", "52"), ("pin", "12"), ("page_token", "p 2")]
+    {
+        assert_eq!(s.mask_field(field, value), None, "{field}");
+    }
+    let off = Secrets::default();
+    off.set_fields(FieldRule { off: true, ..FieldRule::default() });
+    assert_eq!(off.mask_field("password", "abc"), None);
+    assert_eq!(Secrets::recorded().mask_field("password", "abc"), None);
 }
 
 #[test]
