@@ -4,6 +4,7 @@ use std::{
     io::{BufWriter, Write},
     path::Path,
     process::Command,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tp_runner::{
@@ -91,17 +92,23 @@ fn record(journal: &Path, cases: usize, sentences: usize, actions: usize) {
         selected: true,
         fields: vec![],
         sentences: (1..=sentences)
-            .map(|n| SentenceOutline {
-                address: Address::new(format!("BENCH-{case}/expected/{n}")),
-                part: Part::Expected,
-                text: format!("Session {n} of user {case} is running and reachable"),
-                location: location(case * sentences + n),
-                unproven: None,
-                inputs: vec![],
+            .map(|n| {
+                Arc::new(SentenceOutline {
+                    address: Address::new(format!("BENCH-{case}/expected/{n}")),
+                    part: Part::Expected,
+                    text: format!("Session {n} of user {case} is running and reachable"),
+                    location: location(case * sentences + n),
+                    unproven: None,
+                    inputs: vec![],
+                })
             })
             .collect(),
     };
-    let start = RunStarted { run: "rbench".into(), cases: (0..cases).map(outline).collect(), ..RunStarted::default() };
+    let start = RunStarted {
+        run: "rbench".into(),
+        cases: (0..cases).map(outline).map(Arc::new).collect(),
+        ..RunStarted::default()
+    };
     recording.emit("", EventKind::RunStarted(Box::new(start)));
     for case in 0..cases {
         let id = format!("BENCH-{case}");

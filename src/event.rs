@@ -10,7 +10,7 @@ use crate::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
@@ -160,7 +160,7 @@ pub struct RunStarted {
     /// lack them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<String>,
-    pub cases: Vec<CaseOutline>,
+    pub cases: Vec<Arc<CaseOutline>>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -207,7 +207,7 @@ pub struct CaseOutline {
     pub selected: bool,
     /// Other fields of the case, in the plan's order: `Type`, `Related Issue`, `Test File`.
     pub fields: Vec<(String, String)>,
-    pub sentences: Vec<SentenceOutline>,
+    pub sentences: Vec<Arc<SentenceOutline>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -219,7 +219,7 @@ pub struct SentenceOutline {
     pub location: Location,
     /// The reason given by `unproven`.
     pub unproven: Option<String>,
-    /// The names of earlier sentences that it reads. Journals of old versions lack them.
+    /// The names that it reads and that it, or an earlier sentence, binds. Journals of old versions lack those that it binds, or all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<SentenceInput>,
 }

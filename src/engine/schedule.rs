@@ -25,7 +25,7 @@ pub struct Schedule {
     pub plan: PlanOutline,
     /// The plan's report file, relative to its root.
     pub report: Option<String>,
-    pub outline: Vec<CaseOutline>,
+    pub outline: Vec<Arc<CaseOutline>>,
     /// The plan's variables in order, with the values of the environment and the command line.
     pub vars: Vec<(String, Tree)>,
     pub cases: Vec<Case>,

@@ -1,13 +1,13 @@
 //! The result of mutation testing with a recorded run. Data only.
 use super::baseline::{Baseline, Loss};
 use crate::{event::CaseOutline, source::Location};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub struct Proof {
     pub run: String,
     pub plan: String,
     pub title: String,
-    pub cases: Vec<CaseOutline>,
+    pub cases: Vec<Arc<CaseOutline>>,
     /// In the plan's order.
     pub assertions: Vec<AssertionProof>,
     pub sentences: Vec<SentenceProof>,

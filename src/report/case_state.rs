@@ -1,6 +1,6 @@
 //! What is known of a case and its sentences while its events arrive.
 use super::{
-    retention::{PassedAssertions, RetainedActions, shorten},
+    retention::{PassedAssertions, RetainedActions, RetainedInputs, shorten},
     run_index::{CaseEntry, UndoEntry},
     spans::Spans,
     waits::Waits,
@@ -28,8 +28,8 @@ pub struct CaseState {
     pub not_undone: Vec<UndoEntry>,
     pub undo_actions: RetainedActions,
     pub on_failure: RetainedActions,
-    /// Actions that passed, and whose output another sentence reads. Kept until the case passes.
-    pub inputs: RetainedActions,
+    /// Actions that passed, and whose output another sentence or a containing action judges. Kept until the case passes.
+    pub inputs: RetainedInputs,
     pub waits: Waits,
     pub earlier: Vec<CaseEntry>,
 }

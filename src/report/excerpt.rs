@@ -13,6 +13,7 @@ pub const MAX_SENTENCE_BYTES: usize = 4 << 10;
 /// The reasons get this much of it, the evidence what they leave.
 const MAX_REASONS_BYTES: usize = 2 << 10;
 const MAX_VALUE_BYTES: usize = 240;
+const MAX_REQUEST_LINE_BYTES: usize = 200;
 const MAX_CAUSES: usize = 4;
 const MAX_RESULTS: usize = 6;
 /// Observations of other sentences that are shown.
@@ -58,16 +59,23 @@ pub fn sentence(case: &CaseEntry, s: &SentenceEntry, rest: &str) -> Excerpt {
     }
     reasons.more(causes.len().saturating_sub(MAX_CAUSES) + s.omitted, "action");
     let reasons = reasons.end();
-    let mut evidence = Limited::new(MAX_SENTENCE_BYTES - 2 - reasons.len(), rest);
+    let judged: Vec<_> =
+        causes.first().into_iter().flat_map(|cause| case.judged_by(s, cause)).take(MAX_JUDGED).collect();
+    let requests: Vec<String> = causes.first().into_iter().chain(&judged).filter_map(|a| request_line(a)).collect();
+    let reserved: usize = requests.iter().map(String::len).sum();
+    let mut evidence = Limited::new(MAX_SENTENCE_BYTES - 2 - reasons.len() - reserved, rest);
     evidence.line(&format!("again: {}", one_line(&case.again, 2 * wording::MAX_INLINE_CHARS)));
     if let Some(cause) = causes.first() {
         observed(cause, &mut evidence);
-        for input in case.judged_by(s, cause).into_iter().take(MAX_JUDGED) {
+        for input in judged {
             evidence.line(&format!("judged: {}", head(input)));
             observed(input, &mut evidence);
         }
     }
-    Excerpt { reasons, evidence: evidence.end() }
+    let evidence = evidence.end();
+    // a long response leaves no room for the request
+    let lost = requests.into_iter().filter(|line| !evidence.contains(line.trim_end()));
+    Excerpt { reasons, evidence: lost.collect::<String>() + &evidence }
 }
 
 /// Of an action outside of sentences, such as the environment's setup.
@@ -83,7 +91,8 @@ pub fn action(action: &ActionEntry, rest: &str) -> String {
 
 /// `http POST /sessions, item 2: failed after 2 s and 5 attempts: reason (plans/TP.yaml:42)`.
 fn head(a: &ActionEntry) -> String {
-    let summary = if a.summary.is_empty() { "an action" } else { &a.summary };
+    let performed = a.performed();
+    let summary = if performed.is_empty() { "an action" } else { &performed };
     let mut text = one_line(summary, wording::MAX_INLINE_CHARS);
     let items = a.items();
     if !items.is_empty() {
@@ -117,6 +126,13 @@ fn difference(f: &AssertionResult, out: &mut Limited<'_>) {
         out.cut |= shown.len() != sanitize(value).len();
         out.line(&format!("    {name} {}", shown.replace('\n', "\n             ")));
     }
+}
+
+/// The first line of the request of an action, with its line end.
+fn request_line(a: &ActionEntry) -> Option<String> {
+    let request = a.evidence.iter().rfind(|e| e.kind == EvidenceKind::Request)?;
+    let line = around(&harmless(&sanitize(request.text.lines().next()?)), 0, MAX_REQUEST_LINE_BYTES);
+    Some(format!("{line}\n"))
 }
 
 /// The evidence of an action: first what helps to repeat it.
@@ -240,6 +256,7 @@ mod tests {
         outcome::Status,
         report::samples::{self, evidence, result},
     };
+    use std::sync::Arc;
 
     fn failed(change: impl FnOnce(&mut ActionEntry)) -> Excerpt {
         let mut case = samples::mixed().index().cases.remove(0);
@@ -275,7 +292,7 @@ mod tests {
         let mut maker = s.actions.iter().find(|a| a.unmet().next().is_some()).unwrap().clone();
         s.actions.iter_mut().for_each(|a| a.evidence.clear());
         let input = SentenceInput { name: "status".into(), actions: vec![maker.address.clone()] };
-        s.outline.inputs = vec![input];
+        Arc::make_mut(&mut s.outline).inputs = vec![input];
         (maker.status, maker.results, maker.summary) = (Status::Passed, vec![], "http GET /it".into());
         case.inputs = vec![maker];
         let s = case.sentences.iter().find(|s| s.status == Status::Failed).unwrap();

@@ -131,6 +131,7 @@ pub fn job_summary(run: &RunIndex, rest: &str, out: &mut dyn Write) -> io::Resul
 mod tests {
     use super::*;
     use crate::report::samples;
+    use std::sync::Arc;
 
     fn printed(run: &RunIndex) -> Vec<String> {
         let mut out = vec![];
@@ -159,9 +160,9 @@ mod tests {
     fn a_text_cannot_issue_a_command() {
         let mut run = samples::mixed().index();
         let hostile = "100%\r\n::add-mask::x,file=y:z ##vso[task]";
-        run.cases[0].outline.id = hostile.into();
+        Arc::make_mut(&mut run.cases[0].outline).id = hostile.into();
         for s in &mut run.cases[0].sentences {
-            s.outline.text = hostile.into();
+            Arc::make_mut(&mut s.outline).text = hostile.into();
             s.reason = Some(hostile.into());
             s.actions.iter_mut().for_each(|a| a.summary = hostile.into());
         }

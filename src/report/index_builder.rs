@@ -3,15 +3,17 @@ use super::{
     by_hand::run_again,
     case_state::{CaseState, FinishedCase, SentenceState, undo_entry},
     plan_order::PlanOrder,
-    retention::{MAX_INNER_ACTIONS, MAX_RESULTS, MAX_RESULTS_PASSED, RetainedActions, shorten, shorten_result},
+    retention::{
+        MAX_INNER_ACTIONS, MAX_RESULTS, MAX_RESULTS_PASSED, RetainedActions, RetainedInputs, shorten, shorten_result,
+    },
     run_index::{ActionEntry, CaseEntry, MAX_ACTIONS, RunIndex, SentenceEntry},
     running_action::{RunningAction, between, is_quiet},
 };
 use crate::{
     address::Address,
     event::{
-        ActionOutline, AssertionResult, CaseOutline, Event, EventKind, EventSink, EvidenceKind, RunStarted,
-        SentenceOutline, SinkError,
+        ActionOutline, AssertionResult, CaseOutline, Event, EventKind, EventSink, RunStarted, SentenceOutline,
+        SinkError,
     },
     outcome::{Blame, Status, Verdict},
 };
@@ -149,7 +151,7 @@ impl State {
                 if let Some(case) = self.case(at) {
                     case.out_of_time = *out_of_time;
                     if *verdict == Verdict::Passed {
-                        case.inputs = RetainedActions::default();
+                        case.inputs = RetainedInputs::default();
                     }
                     case.finished = Some((*verdict, *blame, reason.as_deref().map(shorten), *took));
                 }
@@ -258,29 +260,36 @@ impl State {
     /// it.
     fn finish_inner(&mut self, at: &Address, running: &mut RunningAction, status: Status, results: &[AssertionResult]) {
         let mut inner = std::mem::take(&mut running.inner);
-        if status.is_unsuccessful()
-            && results.iter().any(|f| !f.holds)
-            && let Some((i, _)) = self.sentence_of(at).filter(|_| !at.is_in("undo"))
-        {
+        let is_unmet = status.is_unsuccessful() && results.iter().any(|f| !f.holds);
+        if is_unmet && inner.is_empty() && !running.has_observed {
+            // an assertion in a `use` judges what was observed there
+            inner = self.containing(at).map(|parent| parent.inner.clone()).unwrap_or_default();
+        }
+        if is_unmet && let Some((i, _)) = self.sentence_of(at).filter(|_| !at.is_in("undo")) {
             for (order, action) in inner {
-                self.cases[i].inputs.add(order, action.into_entry(Status::Passed, true), true);
+                self.cases[i].inputs.add(at.without_items(), order, action.into_entry(Status::Passed, true));
             }
             return;
         }
-        if status == Status::Passed && running.entry.evidence.iter().any(|e| e.kind == EvidenceKind::Request) {
+        if status == Status::Passed && running.has_observed {
             inner.insert(PlanOrder::of(at), running.clone());
         }
         if inner.is_empty() {
             return;
         }
-        let containing: Vec<Address> = at.ancestors().filter(|a| a != at).collect();
-        let Some(parent) = containing.iter().rev().find(|a| self.running.contains_key(*a)) else { return };
-        if let Some(parent) = self.running.get_mut(parent) {
+        if let Some(parent) = self.containing(at) {
             parent.inner.append(&mut inner);
             while parent.inner.len() > MAX_INNER_ACTIONS {
                 parent.inner.pop_last();
             }
         }
+    }
+
+    /// The innermost running action that contains another.
+    fn containing(&mut self, at: &Address) -> Option<&mut RunningAction> {
+        let containing: Vec<Address> = at.ancestors().filter(|a| a != at).collect();
+        let parent = containing.iter().rev().find(|a| self.running.contains_key(*a))?;
+        self.running.get_mut(parent)
     }
 
     fn finish_action(&mut self, mut entry: ActionEntry, results: &[AssertionResult], is_input: bool) {
@@ -305,9 +314,9 @@ impl State {
         if let Some((i, _)) = sentence
             && is_input
             && entry.status == Status::Passed
-            && entry.evidence.iter().any(|e| e.kind == EvidenceKind::Request)
+            && entry.has_observation()
         {
-            self.cases[i].inputs.add(order.clone(), entry.clone(), true);
+            self.cases[i].inputs.add(entry.address.without_items(), order.clone(), entry.clone());
         }
         if is_quiet && !is_on_failure {
             entry.evidence.clear();
@@ -359,7 +368,7 @@ impl State {
         }
     }
 
-    fn case_entry(&self, state: &CaseState, outline: &CaseOutline) -> CaseEntry {
+    fn case_entry(&self, state: &CaseState, outline: &Arc<CaseOutline>) -> CaseEntry {
         let complete = self.finished.is_some();
         let (verdict, blame, reason, took) = match (&state.finished, state.started) {
             (Some(finished), _) => finished.clone(),
@@ -427,7 +436,12 @@ fn with_earlier(
     }
 }
 
-fn sentence_entry(s: &SentenceState, outline: &SentenceOutline, case: &CaseState, verdict: Verdict) -> SentenceEntry {
+fn sentence_entry(
+    s: &SentenceState,
+    outline: &Arc<SentenceOutline>,
+    case: &CaseState,
+    verdict: Verdict,
+) -> SentenceEntry {
     let (status, reason) = match &s.finished {
         Some(finished) => finished.clone(),
         None if verdict == Verdict::Skipped => (Status::Skipped, None),
@@ -449,7 +463,7 @@ fn sentence_entry(s: &SentenceState, outline: &SentenceOutline, case: &CaseState
 mod tests {
     use super::*;
     use crate::{
-        event::Part,
+        event::{EvidenceKind, Part},
         outcome::Tier,
         report::{
             retention::{MAX_PASSED_ASSERTIONS, MAX_TEXT_BYTES},

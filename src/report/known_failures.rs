@@ -46,6 +46,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::samples;
+    use std::sync::Arc;
 
     fn written(run: &RunIndex) -> String {
         let mut out = vec![];
@@ -57,7 +58,7 @@ mod tests {
     fn lists_the_failed_sentences_of_each_case() {
         let mut run = samples::mixed().index();
         let failed = run.cases[0].sentences.iter_mut().find(|s| s.status == Status::Failed).unwrap();
-        failed.outline.text = "Greet \"${name}\"\n  twice".into();
+        Arc::make_mut(&mut failed.outline).text = "Greet \"${name}\"\n  twice".into();
         let text = written(&run);
         assert!(text.contains("      - case: \"TC-1\"\n        sentences:\n          # "), "{text}");
         assert!(text.contains(r#"      - "Greet \"$${name}\" twice""#), "{text}");

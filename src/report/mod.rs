@@ -27,6 +27,7 @@ pub mod markdown;
 pub mod merge;
 mod own_words;
 pub mod page;
+mod performed;
 mod plan_order;
 mod response;
 mod retention;

@@ -5,6 +5,7 @@ use super::{
     wording,
 };
 use crate::{
+    address::Address,
     event::{AssertionResult, Evidence, EvidenceKind},
     secrets::before_token,
 };
@@ -13,6 +14,8 @@ use std::{
     time::Duration,
 };
 
+/// Observations kept of a case.
+const MAX_INPUTS: usize = 512;
 /// Actions kept that passed inside one that still runs.
 pub const MAX_INNER_ACTIONS: usize = 16;
 /// Assertion results kept per action that did not pass, and per action that did.
@@ -51,6 +54,34 @@ impl RetainedActions {
     /// Number of dropped actions that neither passed nor were skipped.
     pub fn omitted(&self) -> usize {
         self.failed_count.saturating_sub(self.failed.len())
+    }
+}
+
+/// Observations that others judge, of one case: the first [`MAX_ACTIONS`] of each action that makes or contains them.
+#[derive(Default)]
+pub struct RetainedInputs {
+    by_action: BTreeMap<Address, BTreeMap<PlanOrder, ActionEntry>>,
+    count: usize,
+}
+
+impl RetainedInputs {
+    /// `action`: the one that makes or contains it, without items.
+    pub fn add(&mut self, action: Address, order: PlanOrder, entry: ActionEntry) {
+        let retained = self.by_action.entry(action).or_default();
+        self.count += usize::from(retained.insert(order, entry).is_none());
+        let is_full = retained.len() > MAX_ACTIONS;
+        let largest = if is_full { Some(retained) } else { None };
+        let largest = match largest {
+            None if self.count > MAX_INPUTS => self.by_action.values_mut().max_by_key(|r| r.len()),
+            largest => largest,
+        };
+        self.count -= usize::from(largest.and_then(BTreeMap::pop_last).is_some());
+    }
+
+    /// In the plan's order.
+    pub fn list(&self) -> Vec<ActionEntry> {
+        let all: BTreeMap<_, _> = self.by_action.values().flatten().collect();
+        all.into_values().cloned().collect()
     }
 }
 

@@ -1,12 +1,12 @@
 //! The index of a run, from which every report is written: data and queries, without formatting.
-use super::wording;
+use super::{performed, wording};
 use crate::{
     address::Address,
     event::{AssertionResult, CaseOutline, Evidence, EvidenceKind, RunStarted, SentenceOutline, WaitOutcome},
     outcome::{Blame, Status, Verdict},
     source::Location,
 };
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 /// Actions kept per sentence: this many that passed or were skipped, and this many others.
 pub const MAX_ACTIONS: usize = 32;
@@ -31,7 +31,7 @@ pub struct RunIndex {
 
 #[derive(Clone, Debug)]
 pub struct CaseEntry {
-    pub outline: CaseOutline,
+    pub outline: Arc<CaseOutline>,
     /// The command that runs it again.
     pub again: String,
     pub verdict: Verdict,
@@ -63,7 +63,7 @@ pub struct CaseEntry {
 
 #[derive(Clone, Debug)]
 pub struct SentenceEntry {
-    pub outline: SentenceOutline,
+    pub outline: Arc<SentenceOutline>,
     pub status: Status,
     pub reason: Option<String>,
     /// Distinct assertions that held, those of the outermost actions first.
@@ -244,9 +244,11 @@ impl CaseEntry {
         (follow, others)
     }
 
-    /// Whether an input of a sentence comes from an action for which `is_meant` holds, and which failed or was not performed.
+    /// Whether an input of a sentence comes from an action of another one for which `is_meant` holds, and which failed or was not performed.
     fn has_failed_input(&self, sentence: &SentenceEntry, is_meant: impl Fn(&Address) -> bool) -> bool {
-        let mut actions = sentence.outline.inputs.iter().flat_map(|i| &i.actions).filter(|at| is_meant(at));
+        let is_own = |at: &Address| at.is_within(&sentence.outline.address);
+        let inputs = sentence.outline.inputs.iter().flat_map(|i| &i.actions);
+        let mut actions = inputs.filter(|at| !is_own(at) && is_meant(at));
         actions.any(|at| {
             let was_skipped = self.sentence_of(at).is_some_and(|s| s.status == Status::NotReached);
             was_skipped || self.runs_of(at).any(|a| a.status.is_unsuccessful() || a.status == Status::Skipped)
@@ -266,16 +268,27 @@ impl CaseEntry {
     /// The actions that made the observations that a failed action of a sentence judges, in the plan's order. Empty if the action made
     /// its own.
     pub fn judged_by<'s>(&'s self, sentence: &'s SentenceEntry, cause: &ActionEntry) -> Vec<&'s ActionEntry> {
-        if cause.evidence.iter().any(|e| e.kind == EvidenceKind::Request) {
+        if cause.has_observation() {
             return vec![];
         }
         let read = sentence.outline.inputs.iter().filter(|input| cause.reads(&input.name));
-        let makers: Vec<&Address> = read.filter_map(|input| input.actions.first()).collect();
+        let is_observed = |at: &&Address| self.inputs.iter().any(|entry| entry.address.is_within(at));
+        let makers: Vec<&Address> = read.filter_map(|input| input.actions.iter().find(is_observed)).collect();
         let is_inner =
             |at: &Address| *at != cause.address && at.is_within(&cause.address) && cause.unmet().next().is_some();
         // an action that failed shows its evidence itself
         let is_judged = |at: &Address| is_inner(at) || makers.iter().any(|maker| at.is_within(maker));
-        self.inputs.iter().filter(|entry| is_judged(&entry.address)).collect()
+        let judged: Vec<_> = self.inputs.iter().filter(|entry| is_judged(&entry.address)).collect();
+        if judged.is_empty() { self.observed_beside(sentence, cause) } else { judged }
+    }
+
+    /// What was observed in the `use` that contains a failed assertion.
+    fn observed_beside(&self, sentence: &SentenceEntry, cause: &ActionEntry) -> Vec<&ActionEntry> {
+        let within = |at: &Address| self.inputs.iter().filter(|e| e.address.is_within(at)).collect::<Vec<_>>();
+        let is_inside = |at: &Address| *at != sentence.outline.address && at.is_within(&sentence.outline.address);
+        let containing: Vec<Address> = cause.address.ancestors().filter(is_inside).collect();
+        let observed = containing.iter().rev().map(within).find(|entries| !entries.is_empty());
+        observed.filter(|_| cause.unmet().next().is_some()).unwrap_or_default()
     }
 
     /// What the product said about the failure of a sentence: the error in the response that its first failed assertion is about.
@@ -294,31 +307,6 @@ impl WaitEntry {
     pub fn is_same(&self, other: &WaitEntry) -> bool {
         self.address == other.address && self.summary == other.summary
     }
-}
-
-/// A summary like `http GET /orders/${id}`, with the placeholders as the line `GET http://host/orders/7?full=1` has them.
-fn filled_in(summary: &str, line: &str) -> Option<String> {
-    if !summary.contains("${") {
-        return None;
-    }
-    let (verb, wanted) = summary.split_once(' ')?;
-    let (method, url) = line.split_once(' ')?;
-    let path = match url.split_once("://") {
-        Some((_, rest)) => &rest[rest.find('/')?..],
-        None => url,
-    };
-    let sent = format!("{method} {path}");
-    let mut rest = sent.as_str();
-    // the literal parts occur in their order, the first at the beginning
-    for (i, part) in wanted.split("${").enumerate() {
-        let literal = if i == 0 { part } else { part.split_once('}')?.1 };
-        let at = rest.find(literal)?;
-        if i == 0 && at > 0 {
-            return None;
-        }
-        rest = &rest[at + literal.len()..];
-    }
-    Some(format!("{verb} {sent}"))
 }
 
 /// Whether the text from `start` is a name, and not a part of a longer one or a field.
@@ -414,8 +402,13 @@ impl ActionEntry {
     /// What was done: the summary with its placeholders filled in, as far as the request shows them.
     pub fn performed(&self) -> Cow<'_, str> {
         let request = self.evidence.iter().rfind(|e| e.kind == EvidenceKind::Request);
-        let line = request.and_then(|e| e.text.lines().next());
-        line.and_then(|line| filled_in(&self.summary, line)).map_or(Cow::Borrowed(&self.summary), Cow::Owned)
+        let filled_in = request.and_then(|e| performed::filled_in(&self.summary, &e.text));
+        filled_in.map_or(Cow::Borrowed(&self.summary), Cow::Owned)
+    }
+
+    /// Whether it shows what it asked or what came back.
+    pub fn has_observation(&self) -> bool {
+        self.evidence.iter().any(|e| matches!(e.kind, EvidenceKind::Request | EvidenceKind::Response))
     }
 
     pub fn unmet(&self) -> impl Iterator<Item = &AssertionResult> {
@@ -441,25 +434,5 @@ impl ActionEntry {
     /// The location of the first unmet assertion, otherwise of the action.
     pub fn location(&self) -> Option<&Location> {
         self.unmet().find_map(|f| f.location.as_ref()).or(self.location.as_ref())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::filled_in;
-
-    #[test]
-    fn placeholders_are_filled_in_from_the_request() {
-        for (summary, line, expected) in [
-            ("http GET /orders/${id}", "GET http://h:1/orders/7", Some("http GET /orders/7")),
-            ("http PUT /a/${x}/b/${y}?c=${z}", "PUT https://h/a/1/b/2?c=3&d=4", Some("http PUT /a/1/b/2?c=3&d=4")),
-            ("http GET /orders", "GET http://h/orders", None),
-            ("http GET /orders/${id}", "POST http://h/orders/7", None),
-            ("http GET ${link}", "GET http://h", None),
-            ("k8s get pods ${name}", "GET /api/v1/pods/a", None),
-            ("http GET /a/${x", "GET http://h/a/1", None),
-        ] {
-            assert_eq!(filled_in(summary, line).as_deref(), expected, "{summary}");
-        }
     }
 }

@@ -23,6 +23,8 @@ use std::{collections::BTreeMap, time::Duration};
 pub struct RunningAction {
     pub started: Timestamp,
     first_attempt: Option<Timestamp>,
+    /// Whether an executor has observed something: it notes what it does.
+    pub has_observed: bool,
     /// Of the last attempt.
     output: Option<Value>,
     /// The actions that it contains and that passed, with their last requests: they are shown if an assertion about them does not hold.
@@ -47,7 +49,7 @@ impl RunningAction {
             evidence: Vec::new(),
             said: None,
         };
-        RunningAction { started, first_attempt: None, output: None, inner: BTreeMap::new(), entry }
+        RunningAction { started, first_attempt: None, has_observed: false, output: None, inner: BTreeMap::new(), entry }
     }
 
     /// An attempt, and whether its commands can be repeated.
@@ -65,6 +67,7 @@ impl RunningAction {
         add_to_timeline(&mut entry.timeline, between(first, *began), message);
         entry.said = value.as_ref().and_then(own_words);
         entry.results = unmet.iter().take(MAX_RESULTS).map(shorten_result).collect();
+        self.has_observed = !evidence.is_empty();
         let is_shown = |e: &&Evidence| can_repeat || e.kind != EvidenceKind::Reproduce;
         let evidence = with_commands(evidence);
         entry.evidence = evidence.iter().filter(is_shown).map(|e| shorten_evidence(e.kind, &e.text)).collect();
@@ -88,7 +91,7 @@ impl RunningAction {
                 entry.evidence.retain(|e| e.kind != EvidenceKind::Response || e.text != head);
                 entry.evidence.push(shorten_evidence(EvidenceKind::Response, &response_text(&output, &head)));
             }
-            None if request.is_some() || on_failure => {
+            None if self.has_observed || on_failure => {
                 entry.evidence.push(shorten_evidence(EvidenceKind::Response, &response_text(&output, "")));
             }
             _ => {}

@@ -8,7 +8,7 @@ use crate::{
     value::Value,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub struct SampleRun {
     pub events: Vec<Event>,
@@ -59,14 +59,14 @@ pub fn case(id: &str, title: &str, tier: Tier, sentences: &[(Part, &str)]) -> Ca
         };
         let address = Address::new(id).child(name).child(*n);
         *n += 1;
-        SentenceOutline {
+        Arc::new(SentenceOutline {
             address,
             part: *part,
             text: (*text).into(),
             location: location(20 + line),
             unproven: None,
             inputs: vec![],
-        }
+        })
     });
     CaseOutline {
         id: id.into(),
@@ -110,7 +110,7 @@ impl SampleRun {
             ci: vec![],
             trace: None,
             arguments: vec![],
-            cases,
+            cases: cases.into_iter().map(Arc::new).collect(),
         };
         change(&mut start);
         let mut run = SampleRun { events: vec![], now: started };
@@ -319,7 +319,7 @@ pub fn mixed() -> SampleRun {
         case("TC-5", "Too Late", Tier::Nice, &[(Expected, "Anything")]),
         case("TC-6", "Not Chosen", Tier::Nice, &[(Expected, "Anything")]),
     ];
-    cases[0].sentences[5].unproven = Some("feelings cannot be measured".into());
+    Arc::make_mut(&mut cases[0].sentences[5]).unproven = Some("feelings cannot be measured".into());
     cases[5].selected = false;
     let mut s = SampleRun::begin(cases, |start| {
         start.selection = "5 of 6 cases".into();
@@ -436,13 +436,15 @@ pub fn hostile() -> RunIndex {
     run.notes.push("note".into());
     run.notes.iter_mut().for_each(&mut change);
     for case in &mut run.cases {
-        [&mut case.outline.id, &mut case.outline.title].into_iter().for_each(&mut change);
-        case.outline.priority.iter_mut().chain(&mut case.reason).for_each(&mut change);
+        let outline = Arc::make_mut(&mut case.outline);
+        [&mut outline.id, &mut outline.title].into_iter().for_each(&mut change);
+        outline.priority.iter_mut().chain(&mut case.reason).for_each(&mut change);
         let undo = case.not_undone.iter_mut().flat_map(|u| [&mut u.summary].into_iter().chain(&mut u.reason));
         undo.for_each(&mut change);
         for s in &mut case.sentences {
-            change(&mut s.outline.text);
-            s.reason.iter_mut().chain(&mut s.outline.unproven).for_each(&mut change);
+            let outline = Arc::make_mut(&mut s.outline);
+            change(&mut outline.text);
+            s.reason.iter_mut().chain(&mut outline.unproven).for_each(&mut change);
             for a in s.actions.iter_mut().chain(&mut case.on_failure) {
                 change(&mut a.summary);
                 a.reason.iter_mut().for_each(&mut change);

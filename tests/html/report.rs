@@ -1,6 +1,6 @@
 //! HTML reports of made-up runs, from events.
 use jiff::{SignedDuration, Timestamp};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tp_runner::{
     address::Address,
     event::*,
@@ -47,13 +47,15 @@ impl Run<'_> {
     }
 
     fn case(&self, n: usize) -> CaseOutline {
-        let sentence = |i: usize| SentenceOutline {
-            address: Address::new(format!("TC-{n}")).child("steps").child(i + 1),
-            part: if i + 1 == self.steps { Part::Expected } else { Part::Step },
-            text: format!("{} Put `session {i}` to sleep and wait until it is hibernated", self.text),
-            location: self.location(20 + i),
-            unproven: (i == 3).then(|| format!("{} no metric", self.text)),
-            inputs: vec![],
+        let sentence = |i: usize| {
+            Arc::new(SentenceOutline {
+                address: Address::new(format!("TC-{n}")).child("steps").child(i + 1),
+                part: if i + 1 == self.steps { Part::Expected } else { Part::Step },
+                text: format!("{} Put `session {i}` to sleep and wait until it is hibernated", self.text),
+                location: self.location(20 + i),
+                unproven: (i == 3).then(|| format!("{} no metric", self.text)),
+                inputs: vec![],
+            })
         };
         CaseOutline {
             id: format!("TC-{n}"),
@@ -120,7 +122,7 @@ impl Run<'_> {
             gate: Tier::ALL.to_vec(),
             versions: vec![("tp-runner".into(), "0.1.0".into())],
             ci: vec![("Commit".into(), "0123abc".into())],
-            cases: (0..self.cases).map(|n| self.case(n)).collect(),
+            cases: (0..self.cases).map(|n| Arc::new(self.case(n))).collect(),
             ..RunStarted::default()
         };
         emit(now, "", EventKind::RunStarted(Box::new(start)));

@@ -7,7 +7,7 @@ use indexmap::{IndexMap, IndexSet};
 pub(super) struct Inputs(IndexMap<String, IndexSet<Address>>);
 
 impl Inputs {
-    /// The inputs of the next sentence of the case from earlier ones. Notes what the sentence binds.
+    /// The inputs of the next sentence of the case, from earlier ones and from its own actions. Notes what the sentence binds.
     pub fn of(&mut self, sentence: &Sentence) -> Vec<SentenceInput> {
         let mut read = IndexSet::new();
         for (i, action) in sentence.actions.iter().enumerate() {
@@ -21,10 +21,7 @@ impl Inputs {
             read.extend(own);
         }
         read.extend(sentence.needs.iter().cloned());
-        let from_earlier = |name: String| {
-            let actions = self.0.get(&name)?.iter().filter(|at| !at.is_within(&sentence.address)).cloned();
-            Some(SentenceInput { actions: actions.collect(), name }).filter(|input| !input.actions.is_empty())
-        };
-        read.into_iter().filter_map(from_earlier).collect()
+        let input = |name: String| Some(SentenceInput { actions: self.0.get(&name)?.iter().cloned().collect(), name });
+        read.into_iter().filter_map(input).collect()
     }
 }

@@ -115,7 +115,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn case(&mut self, case: plan::Case, chosen: bool, known: &Scope) -> (Case, CaseOutline) {
+    fn case(&mut self, case: plan::Case, chosen: bool, known: &Scope) -> (Case, Arc<CaseOutline>) {
         let address = Address::of_case(&case.id.text);
         let mut names = base_names();
         self.add_vars(&mut names);
@@ -150,14 +150,14 @@ impl Compiler<'_> {
                     unproven: s.unproven.is_some(),
                     location: location.clone(),
                 };
-                outlines.push(SentenceOutline {
+                outlines.push(Arc::new(SentenceOutline {
                     address: at,
                     part,
                     text: s.text.text,
                     location,
                     unproven: s.unproven.map(|u| u.text),
                     inputs: inputs.of(&sentence),
-                });
+                }));
                 sentences.push(sentence);
             }
         }
@@ -174,7 +174,7 @@ impl Compiler<'_> {
         }
         lacks.sort();
         lacks.dedup();
-        let outline = CaseOutline {
+        let outline = Arc::new(CaseOutline {
             id: case.id.text.clone(),
             title: case.title,
             tier: case.tier,
@@ -182,7 +182,7 @@ impl Compiler<'_> {
             selected: chosen,
             fields: case.fields,
             sentences: outlines,
-        };
+        });
         let compiled = Case {
             id: case.id.text,
             address,

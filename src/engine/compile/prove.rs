@@ -6,9 +6,10 @@ use crate::{
     event::{CaseOutline, SentenceOutline},
     plan::{Prove, Spanned},
 };
+use std::sync::Arc;
 
 impl Compiler<'_> {
-    pub(super) fn prove(&mut self, prove: &Prove, outline: &[CaseOutline]) -> Vec<Breaks> {
+    pub(super) fn prove(&mut self, prove: &Prove, outline: &[Arc<CaseOutline>]) -> Vec<Breaks> {
         for (name, _) in prove.set.iter().chain(&prove.record) {
             self.variable(&name.text, &name.span, "");
         }
@@ -25,7 +26,7 @@ impl Compiler<'_> {
     /// Finds the sentence of a case with this text, or one that begins with the text before `…`. Reports it if there is none.
     pub(super) fn sentence<'o>(
         &mut self,
-        outline: &'o [CaseOutline],
+        outline: &'o [Arc<CaseOutline>],
         case: &Spanned,
         sentence: &Spanned,
     ) -> Option<&'o SentenceOutline> {

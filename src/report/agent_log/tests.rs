@@ -2,6 +2,7 @@
 use super::{Entry, Refusal, edit, entry};
 use crate::report::samples;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 fn sample(run: &str) -> Entry {
     let lines = ["#### Validator - TP-900 run (03:04)", "", "**PASSED**", ""].map(str::to_owned);
@@ -200,10 +201,10 @@ proptest! {
         run.start.plan.id.clone_from(&text);
         run.start.environment.name.clone_from(&text);
         for case in &mut run.cases {
-            case.outline.id.clone_from(&text);
-            case.outline.title.clone_from(&text);
+            Arc::make_mut(&mut case.outline).id.clone_from(&text);
+            Arc::make_mut(&mut case.outline).title.clone_from(&text);
             case.reason = Some(text.clone());
-            case.sentences.iter_mut().for_each(|s| s.outline.text.clone_from(&text));
+            case.sentences.iter_mut().for_each(|s| Arc::make_mut(&mut s.outline).text.clone_from(&text));
         }
         let document = "# Plan\n\n## Agent Communication Log\n\n## Next\n";
         let result = edit(document, &entry(&run, &text), false).map(|e| e.apply(document));

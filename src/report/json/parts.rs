@@ -10,6 +10,7 @@ use crate::{
     },
     source::Location,
 };
+use indexmap::IndexSet;
 use serde::Serialize;
 use std::{borrow::Cow, time::Duration};
 
@@ -138,6 +139,7 @@ struct Sentence<'r> {
     passed: Vec<Passed<'r>>,
     actions: Vec<Action<'r>>,
     omitted_actions: usize,
+    judged: Vec<&'r Address>,
 }
 
 #[derive(Serialize)]
@@ -158,7 +160,7 @@ struct Passed<'r> {
 #[derive(Serialize)]
 struct Action<'r> {
     address: &'r Address,
-    summary: &'r str,
+    summary: Cow<'r, str>,
     location: Option<Place<'r>>,
     items: Vec<Cow<'r, str>>,
     status: Status,
@@ -317,6 +319,7 @@ fn earlier_attempt(c: &CaseEntry) -> EarlierAttempt<'_> {
 }
 
 fn sentence<'r>(case: &'r CaseEntry, s: &'r SentenceEntry) -> Sentence<'r> {
+    let judged = s.causes().into_iter().flat_map(|cause| case.judged_by(s, cause)).map(|input| &input.address);
     Sentence {
         address: &s.outline.address,
         part: s.outline.part,
@@ -330,6 +333,7 @@ fn sentence<'r>(case: &'r CaseEntry, s: &'r SentenceEntry) -> Sentence<'r> {
         passed: s.passed.iter().map(passed).collect(),
         actions: s.actions.iter().map(action).collect(),
         omitted_actions: s.omitted,
+        judged: judged.collect::<IndexSet<_>>().into_iter().collect(),
     }
 }
 
@@ -341,7 +345,7 @@ fn passed(p: &PassedAssertion) -> Passed<'_> {
 fn action(a: &ActionEntry) -> Action<'_> {
     Action {
         address: &a.address,
-        summary: &a.summary,
+        summary: a.performed(),
         location: a.location.as_ref().map(place),
         items: a.items(),
         status: a.status,

@@ -9,6 +9,7 @@ use crate::{
         samples::{self, SampleRun, evidence, markdown, passed, result},
     },
 };
+use std::sync::Arc;
 
 mod hostile;
 mod judged;
@@ -34,7 +35,7 @@ fn small() -> SampleRun {
             ],
         ),
     ];
-    cases[1].sentences[3].unproven = Some("bedrooms are private".into());
+    Arc::make_mut(&mut cases[1].sentences[3]).unproven = Some("bedrooms are private".into());
     let mut s = SampleRun::begin(cases, |start| start.gate = vec![Tier::Must]);
     s.emit("TC-1", EventKind::CaseStarted);
     s.passing_sentence("TC-1/steps/0", "http POST /greetings", vec![passed("status", "201")]);
@@ -383,6 +384,7 @@ fn replace_texts(event: &mut Event, text: &str) {
                 into(b);
             }
             for case in &mut r.cases {
+                let case = Arc::make_mut(case);
                 into(&mut case.title);
                 maybe(&mut case.priority);
                 case.fields.iter_mut().for_each(|(a, b)| {
@@ -390,6 +392,7 @@ fn replace_texts(event: &mut Event, text: &str) {
                     into(b);
                 });
                 for s in &mut case.sentences {
+                    let s = Arc::make_mut(s);
                     into(&mut s.text);
                     into(&mut s.location.file);
                     maybe(&mut s.unproven);

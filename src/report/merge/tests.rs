@@ -8,6 +8,7 @@ use crate::{
         samples::{self, SampleRun},
     },
 };
+use std::sync::Arc;
 
 const ALL: [&str; 4] = ["A", "B", "C", "D"];
 
@@ -105,7 +106,8 @@ fn runs_that_do_not_belong_together_are_refused() {
     // journals of old versions have no digest
     let changed = two(|r| {
         r.start.plan.digest = None;
-        r.cases[0].outline.sentences[0].text = "It works well".into();
+        let outline = Arc::make_mut(&mut r.cases[0].outline);
+        Arc::make_mut(&mut outline.sentences[0]).text = "It works well".into();
     });
     assert!(changed.contains("different cases or sentences"), "{changed}");
 }

@@ -10,6 +10,7 @@ use crate::{
     value::Value,
 };
 use serde_json::json;
+use std::sync::Arc;
 
 /// The sentences of a case judge the response of `http POST /batch`, bound as `batch` in another one.
 fn run(verdict: Verdict) -> SampleRun {
@@ -18,7 +19,7 @@ fn run(verdict: Verdict) -> SampleRun {
     let mut case = samples::case("TC-1", "A batch", Tier::Must, &sentences);
     let actions = vec![Address::new("TC-1/steps/0/do/0")];
     let input = SentenceInput { name: "batch".into(), actions };
-    case.sentences.iter_mut().skip(1).for_each(|s| s.inputs = vec![input.clone()]);
+    case.sentences.iter_mut().skip(1).for_each(|s| Arc::make_mut(s).inputs = vec![input.clone()]);
     let mut s = SampleRun::begin(vec![case], |_| {});
     s.emit("TC-1", EventKind::CaseStarted);
     s.emit("TC-1/steps/0", EventKind::SentenceStarted);
