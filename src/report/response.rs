@@ -1,7 +1,7 @@
 //! The response of an action as text, from its output.
 use super::wording::count;
 use crate::value::Value;
-use std::fmt::Write;
+use std::{fmt::Write, io};
 
 /// No more is shown of a response.
 const MAX_BYTES: usize = 64 << 10;
@@ -34,7 +34,25 @@ pub fn response_text(output: &Value, head: &str) -> String {
     let without_times =
         |(k, v): (&String, &Value)| (!["at", "took"].contains(&k.as_str())).then(|| (k.clone(), v.clone()));
     let fields = output.as_map().map(|m| Value::map(m.iter().filter_map(without_times)));
-    serde_json::to_string_pretty(fields.as_ref().unwrap_or(output)).unwrap_or_default()
+    let mut text = Beginning(vec![]);
+    // fails where the text is cut
+    let _ = serde_json::to_writer_pretty(&mut text, fields.as_ref().unwrap_or(output));
+    String::from_utf8_lossy(&text.0).trim_end_matches(char::REPLACEMENT_CHARACTER).to_string()
+}
+
+/// Takes the first [`MAX_BYTES`] of a text, and then fails.
+struct Beginning(Vec<u8>);
+
+impl io::Write for Beginning {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        let taken = piece.len().min(MAX_BYTES - self.0.len());
+        self.0.extend_from_slice(&piece[..taken]);
+        if taken == 0 && !piece.is_empty() { Err(io::ErrorKind::WriteZero.into()) } else { Ok(taken) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn text_of(value: &Value) -> String {

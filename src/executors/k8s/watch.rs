@@ -33,6 +33,9 @@ const MAX_BACKOFF: Duration = Duration::from_millis(500);
 const STABLE_CONNECTION: Duration = Duration::from_secs(1);
 /// After the server refused the watch (no permission, not supported).
 const REFUSED_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// Larger events are read at a limited rate: in a flood, the memory of each is there for a while after it was dropped.
+const SMALL_EVENT_BYTES: usize = 128 << 10;
+const LARGE_EVENT_BYTES_PER_MS: usize = 64 << 10;
 /// The server ends each watch request after this time.
 const WATCH_TIMEOUT_SECONDS: u32 = 290;
 
@@ -313,6 +316,9 @@ impl Watch {
             };
             if !self.push(epoch, entry, size) {
                 return StreamEnd::Disconnected;
+            }
+            if size > SMALL_EVENT_BYTES {
+                tokio::time::sleep(Duration::from_millis((size / LARGE_EVENT_BYTES_PER_MS) as u64)).await;
             }
         }
     }

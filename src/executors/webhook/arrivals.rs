@@ -1,6 +1,7 @@
 //! Reads the bodies of deliveries. Large ones arrive in turns, so that all bodies together take a bounded amount of memory.
 use axum::body::{Body, HttpBody};
 use futures::StreamExt;
+use sha2::{Digest as _, Sha256};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -24,10 +25,27 @@ pub(super) struct Arrivals {
 
 /// A body, and the turn of a large one, which lasts until this value is dropped.
 pub(super) struct Arrived {
-    /// `None`: the body is too large.
-    pub bytes: Option<Vec<u8>>,
+    pub body: ArrivedBody,
     pub turn: Option<OwnedSemaphorePermit>,
 }
+
+/// What is known of a body.
+#[derive(Debug, PartialEq)]
+pub(super) enum ArrivedBody {
+    Whole {
+        bytes: Vec<u8>,
+        digest: Digest,
+    },
+    /// It arrived as a whole, and there is no room to keep it.
+    NotKept {
+        digest: Digest,
+    },
+    /// Larger than a box accepts.
+    TooLarge,
+}
+
+/// The SHA-256 of a body.
+pub(super) type Digest = [u8; 32];
 
 /// Why a body did not arrive.
 #[derive(Debug, PartialEq)]
@@ -42,10 +60,12 @@ impl Arrivals {
         Arrivals { turns: Arc::new(Semaphore::new(MAX_LARGE_BODIES)), timeout: LARGE_BODY_TIMEOUT }
     }
 
-    pub async fn read(&self, body: Body) -> Result<Arrived, ArrivalError> {
+    /// A body of more than `room` bytes is not kept: it does not even take memory while it arrives.
+    pub async fn read(&self, body: Body, room: usize) -> Result<Arrived, ArrivalError> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let mut chunks = body.into_data_stream();
         let (mut bytes, mut turn): (Vec<u8>, Option<(OwnedSemaphorePermit, Instant)>) = (vec![], None);
+        let (mut arrived, mut digest, mut is_kept) = (0, Sha256::new(), announced <= room);
         loop {
             let next = match &turn {
                 None => chunks.next().await,
@@ -55,11 +75,18 @@ impl Arrivals {
             };
             let Some(chunk) = next else { break };
             let chunk = chunk.map_err(|_| ArrivalError::Disconnected)?;
-            let length = bytes.len() + chunk.len();
-            if length > MAX_BODY_BYTES {
-                return Ok(Arrived { bytes: None, turn: None });
+            arrived += chunk.len();
+            if arrived > MAX_BODY_BYTES {
+                return Ok(Arrived { body: ArrivedBody::TooLarge, turn: None });
             }
-            if length > SMALL_BODY_BYTES && turn.is_none() {
+            digest.update(&chunk);
+            if is_kept && arrived > room {
+                (is_kept, bytes) = (false, vec![]);
+            }
+            if !is_kept {
+                continue;
+            }
+            if arrived > SMALL_BODY_BYTES && turn.is_none() {
                 // fails only if the semaphore is closed, which it never is
                 let permit = self.turns.clone().acquire_owned().await.map_err(|_| ArrivalError::Disconnected)?;
                 turn = Some((permit, Instant::now() + self.timeout));
@@ -67,7 +94,9 @@ impl Arrivals {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Arrived { bytes: Some(bytes), turn: turn.map(|(permit, _)| permit) })
+        let digest = digest.finalize().into();
+        let body = if is_kept { ArrivedBody::Whole { bytes, digest } } else { ArrivedBody::NotKept { digest } };
+        Ok(Arrived { body, turn: turn.map(|(permit, _)| permit) })
     }
 }
 
@@ -90,12 +119,16 @@ mod tests {
         (0..chunks).for_each(|_| to.send(vec![b'x'; CHUNK_BYTES]).unwrap());
     }
 
+    fn length(body: &ArrivedBody) -> Option<usize> {
+        if let ArrivedBody::Whole { bytes, .. } = body { Some(bytes.len()) } else { None }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn large_bodies_arrive_in_turns_and_small_ones_at_once() {
         let arrivals = Arrivals::new();
         let reading = |body: Body| {
             let arrivals = arrivals.clone();
-            tokio::spawn(async move { arrivals.read(body).await.map(|a| a.bytes.map(|b| b.len())) })
+            tokio::spawn(async move { arrivals.read(body, usize::MAX).await.map(|arrived| length(&arrived.body)) })
         };
         let slow: Vec<_> = (0..MAX_LARGE_BODIES).map(|_| body()).collect();
         let (senders, slow): (Vec<_>, Vec<_>) = slow.into_iter().unzip();
@@ -123,10 +156,33 @@ mod tests {
     async fn a_body_beyond_the_limit_ends_its_turn() {
         let arrivals = Arrivals::new();
         for _ in 0..=MAX_LARGE_BODIES {
-            let arrived = arrivals.read(Body::from(vec![0; MAX_BODY_BYTES + 1])).await.unwrap();
-            assert!(arrived.bytes.is_none() && arrived.turn.is_none());
+            let arrived = arrivals.read(Body::from(vec![0; MAX_BODY_BYTES + 1]), usize::MAX).await.unwrap();
+            assert!(arrived.body == ArrivedBody::TooLarge && arrived.turn.is_none());
         }
-        let whole = arrivals.read(Body::from(vec![0; MAX_BODY_BYTES])).await.unwrap();
-        assert!(whole.bytes.is_some_and(|b| b.len() == MAX_BODY_BYTES) && whole.turn.is_some());
+        let whole = arrivals.read(Body::from(vec![0; MAX_BODY_BYTES]), usize::MAX).await.unwrap();
+        assert!(length(&whole.body) == Some(MAX_BODY_BYTES) && whole.turn.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_body_without_room_is_not_kept_and_has_its_digest() {
+        let arrivals = Arrivals::new();
+        let digest: Digest = Sha256::digest(vec![7; 200_000]).into();
+        for (room, is_kept) in [(0, false), (199_999, false), (200_000, true), (usize::MAX, true)] {
+            let (sender, chunked) = body();
+            (0..10).for_each(|_| sender.send(vec![7; 20_000]).unwrap());
+            drop(sender);
+            for body in [Body::from(vec![7; 200_000]), chunked] {
+                let arrived = arrivals.read(body, room).await.unwrap();
+                match arrived.body {
+                    ArrivedBody::Whole { bytes, digest: found } => {
+                        assert!(is_kept && bytes == vec![7; 200_000] && found == digest, "{room}");
+                    }
+                    ArrivedBody::NotKept { digest: found } => {
+                        assert!(!is_kept && found == digest && arrived.turn.is_none(), "{room}");
+                    }
+                    ArrivedBody::TooLarge => panic!("{room}"),
+                }
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! One box: stores the deliveries that it receives, and chooses the reply to each.
 use super::{
+    arrivals::ArrivedBody,
     filter,
     replies::{Reply, ReplyKind},
     signature::{Signature, SignatureError, SignedBytes},
@@ -14,7 +15,6 @@ use crate::{
 use axum::http::{HeaderMap, header::CONTENT_TYPE};
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 use std::{collections::HashMap, sync::Arc, time::Instant};
 use tokio::sync::watch;
 
@@ -74,8 +74,7 @@ pub(super) struct Incoming {
     /// The rest of the path behind that of the box, with the query.
     pub path: String,
     pub headers: HeaderMap,
-    /// `None`: the body was too large.
-    pub raw: Option<Vec<u8>>,
+    pub body: ArrivedBody,
 }
 
 pub(super) struct Delivery {
@@ -137,18 +136,23 @@ impl Mailbox {
         Mailbox { opened_by, path, replies, filter, id, is_signed, limit, state, count }
     }
 
+    /// How large the body of the next delivery may be, unless its content is read or kept.
+    pub fn room(&self) -> usize {
+        let is_read = self.filter.is_some() || self.id.is_some();
+        if is_read { usize::MAX } else { self.limit.saturating_sub(self.bytes()) }
+    }
+
     /// Stores a delivery and returns its reply.
     pub fn receive(&self, incoming: Incoming) -> Reply {
-        let Incoming { arrived, method, path, headers, raw } = incoming;
+        let Incoming { arrived, method, path, headers, body } = incoming;
         let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let (is_complete, digest) = (raw.is_some(), digest_of(raw.as_deref()));
-        // what no expression reads is not decoded if it cannot be kept
-        let room = self.limit.saturating_sub(self.bytes());
-        let is_read = self.filter.is_some() || self.id.is_some();
-        let (raw, is_full) = match raw {
-            Some(raw) if !is_read && raw.len() > room => (None, true),
-            raw => (raw, false),
+        let is_full = matches!(body, ArrivedBody::NotKept { .. });
+        let (raw, digest) = match body {
+            ArrivedBody::Whole { bytes, digest } => (Some(bytes), hex::encode(digest).into()),
+            ArrivedBody::NotKept { digest } => (None, hex::encode(digest).into()),
+            ArrivedBody::TooLarge => (None, too_large()),
         };
+        let is_complete = !matches!(digest, Value::Unset(_));
         let body = raw.as_ref().map_or_else(too_large, |raw| json_body(content_type, raw, self.limit));
         let is_readable = |raw: &Vec<u8>| !matches!(body, Value::Unset(_)) || !is_meant_as_json(content_type, raw);
         let is_readable = raw.as_ref().is_some_and(is_readable);
@@ -233,10 +237,6 @@ impl Mailbox {
         // Fails only if the sender is dropped, which `self` owns.
         let _ = self.count.subscribe().wait_for(|n| *n > known).await;
     }
-}
-
-fn digest_of(raw: Option<&[u8]>) -> Value {
-    raw.map_or_else(too_large, |raw| hex::encode(Sha256::digest(raw)).into())
 }
 
 /// The field `signature`.

@@ -1,6 +1,6 @@
 //! The HTTP server of an inbox: reads deliveries and sends the replies that their boxes choose.
 use super::{
-    arrivals::{ArrivalError, Arrivals},
+    arrivals::{ArrivalError, Arrivals, ArrivedBody},
     boxes::Boxes,
     connection::{ConnectionHandle, ConnectionListener},
     mailbox::Incoming,
@@ -62,8 +62,8 @@ async fn receive(
         return (StatusCode::NOT_FOUND, "no box has this address\n").into_response();
     };
     let path = head.uri.query().map_or_else(|| rest.to_string(), |q| format!("{rest}?{q}"));
-    let body = match arrivals.read(body).await {
-        Ok(body) => body,
+    let arrival = match arrivals.read(body, mailbox.room()).await {
+        Ok(arrival) => arrival,
         // nothing was delivered
         Err(ArrivalError::Disconnected) => return StatusCode::BAD_REQUEST.into_response(),
         Err(ArrivalError::TimedOut(limit)) => {
@@ -77,10 +77,10 @@ async fn receive(
     };
     boxes.reached.fetch_add(1, Ordering::SeqCst);
     let method = head.method.to_string();
-    let size = body.bytes.as_ref().map_or(0, Vec::len);
-    let incoming = Incoming { arrived, method, path, headers: head.headers, raw: body.bytes };
+    let size = if let ArrivedBody::Whole { bytes, .. } = &arrival.body { bytes.len() } else { 0 };
+    let incoming = Incoming { arrived, method, path, headers: head.headers, body: arrival.body };
     let reply = off_thread(size, move || mailbox.receive(incoming)).await;
-    drop(body.turn);
+    drop(arrival.turn);
     tokio::time::sleep(reply.delay).await;
     match reply.kind {
         ReplyKind::Status(status) => {

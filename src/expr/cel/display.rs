@@ -4,10 +4,15 @@ use crate::{
     secrets::{Secrets, before_token},
     value::Value,
 };
-use std::ops::Range;
+use std::{
+    fmt::{self, Write},
+    ops::Range,
+};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark, is_nfc, is_nfd};
 
 const MAX_SHOWN_CHARS: usize = 300;
+/// What is read of a value of which the beginning is shown: room for secrets, which are shorter when they are masked.
+const MAX_READ_BYTES: usize = 64 << 10;
 /// Longer values are cut around the first difference, so that no report cuts the difference.
 const MAX_COMPARED_CHARS: usize = 80;
 /// How much of a cut value is before the difference, and after it.
@@ -16,7 +21,37 @@ const CONTEXT_CHARS: usize = 30;
 const LOOK_ALIKE: [&str; 3] = ["l1I|", "O0", "`'"];
 
 pub fn show(v: &Value, secrets: &Secrets) -> String {
-    window(&json(v, secrets), 0..MAX_SHOWN_CHARS, None)
+    window(&beginning(v, secrets), 0..MAX_SHOWN_CHARS, None)
+}
+
+/// The beginning of a value, which may be long; a short one as a whole.
+fn beginning(v: &Value, secrets: &Secrets) -> String {
+    let mut text = Beginning(String::new());
+    let is_whole = match v {
+        Value::Text(s) if s.len() > MAX_READ_BYTES => write!(text, "{s}").is_ok(),
+        Value::Text(_) => return json(v, secrets),
+        other => write!(text, "{other}").is_ok(),
+    };
+    let Beginning(mut text) = text;
+    if !is_whole {
+        secrets.trim_cut(&mut text);
+        text.push('…');
+    }
+    match v {
+        Value::Text(_) => serde_json::Value::from(secrets.masked(text)).to_string(),
+        _ => secrets.masked(text),
+    }
+}
+
+/// Takes the first [`MAX_READ_BYTES`] of a text, and then fails.
+struct Beginning(String);
+
+impl fmt::Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = text.floor_char_boundary(MAX_READ_BYTES - self.0.len());
+        self.0.push_str(&text[..end]);
+        if end < text.len() { Err(fmt::Error) } else { Ok(()) }
+    }
 }
 
 /// Masks and cuts a text that may contain a value.
@@ -163,6 +198,26 @@ mod tests {
 
     fn shown(want: &str, have: &str) -> (String, String) {
         difference(&Value::text(want), &Value::text(have), &Secrets::default())
+    }
+
+    #[test]
+    fn of_a_long_value_the_beginning_is_read() {
+        let secrets = Secrets::default();
+        secrets.add("key", "k-0123456789");
+        for length in [MAX_READ_BYTES - 5, MAX_READ_BYTES + 1, 1 << 20] {
+            let text = "k-0123456789 \"é".to_string() + &"x".repeat(length);
+            for (value, start) in
+                [(Value::text(&text), "\"‹key› \\\"éxxx"), (Value::list(vec![Value::text(&text)]), "[\"‹key› \\\"éxxx")]
+            {
+                let shown = show(&value, &secrets);
+                assert!(shown.starts_with(start) && shown.ends_with("x…"), "{length}: {shown}");
+                assert_eq!(shown.chars().count(), MAX_SHOWN_CHARS + 1);
+            }
+        }
+        // the cut leaves no part of a secret
+        let text = "x".repeat(MAX_READ_BYTES - 6) + "k-0123456789";
+        let beginning = beginning(&Value::text(text), &secrets);
+        assert!(!beginning.contains("k-0"), "{}", &beginning[beginning.len() - 20..]);
     }
 
     #[test]
