@@ -13,6 +13,7 @@ pub mod executor;
 pub mod executors;
 pub mod expr;
 pub mod file;
+pub mod import;
 pub mod journal;
 pub mod language;
 pub mod outcome;

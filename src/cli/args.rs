@@ -44,6 +44,10 @@ pub enum Command {
     List(List),
     /// Check that every target of an environment can be reached and used as the plan needs it
     Doctor(Box<Doctor>),
+    /// Turn a written plan (Markdown, Gherkin or CSV) into the skeleton of a YAML plan
+    Import(Import),
+    /// Show what changed in the written plan since the YAML plan was written
+    Sync(Sync),
     /// Mutation testing of plans: run them against each defect of the sandbox, or re-evaluate a
     /// recorded run with mutated observations
     Prove(Box<Prove>),
@@ -272,6 +276,24 @@ pub struct Check {
     pub plans: Vec<String>,
     #[command(flatten)]
     pub environment: EnvArgs,
+}
+
+#[derive(ClapArgs)]
+pub struct Import {
+    /// The written plan: Markdown, Gherkin (.feature), or a CSV export of TestRail, Xray or Zephyr
+    pub plan: PathBuf,
+    /// Where to write the skeleton, or `-` for stdout [default: plans/<id of the plan>.yaml]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+pub struct Sync {
+    /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
+    pub plans: Vec<String>,
+    /// Allow plans to use a file or folder outside of the project folder
+    #[arg(long, value_name = "PATH")]
+    pub allow_path: Vec<PathBuf>,
 }
 
 #[derive(ClapArgs)]

@@ -1,6 +1,16 @@
 //! `check`: validates plans without network access.
 use super::{args, exit, failure::Failure, files, plans, print};
-use crate::{engine::compile::weak_secrets, executors, report::wording::count};
+use crate::{
+    engine::compile::weak_secrets,
+    executors,
+    plan::{Plan, Sentence},
+    report::wording::{count, one_line},
+};
+use std::fmt::Write;
+
+/// Sentences without actions that are listed.
+const MAX_LISTED: usize = 100;
+const MAX_TEXT_CHARS: usize = 80;
 
 pub fn command(args: args::Check) -> Result<u8, Failure> {
     let registry = executors::registry();
@@ -34,10 +44,34 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
             problems.sort();
         }
         print::err(format_args!("{}", plans::render(&problems)));
+        if let Some(plan) = &draft.plan {
+            print::err(format_args!("{}", without_actions(plan)));
+        }
         print::out(format_args!("{}: {}, {}\n", file.source.name, count(cases, "case"), plans::count(&problems)));
         if problems.errors() > 0 {
             code = exit::USAGE;
         }
     }
     Ok(code)
+}
+
+/// The preconditions and steps without actions; an expected result without an assertion is an error.
+fn without_actions(plan: &Plan) -> String {
+    let bare = |sentences: &'_ [Sentence], name: &'static str| -> Vec<(&'static str, String, String)> {
+        let bare = sentences.iter().filter(|s| s.actions.is_empty() && s.assertions.is_empty() && s.unproven.is_none());
+        bare.map(|s| (name, s.text.span.location().to_string(), one_line(&s.text.text, MAX_TEXT_CHARS))).collect()
+    };
+    let of_case = |case: &crate::plan::Case| [bare(&case.preconditions, "given"), bare(&case.steps, "step")].concat();
+    let all: Vec<_> = plan.cases.iter().flat_map(of_case).collect();
+    let mut out = String::new();
+    if !all.is_empty() {
+        out = format!("{} without actions: reports say \"not verified\"\n", count(all.len(), "sentence"));
+    }
+    for (name, place, text) in all.iter().take(MAX_LISTED) {
+        let _ = writeln!(out, "  {place}: {name}: {text}");
+    }
+    if let Some(more @ 1..) = all.len().checked_sub(MAX_LISTED) {
+        let _ = writeln!(out, "  and {more} more");
+    }
+    out
 }

@@ -21,6 +21,7 @@ mod failed;
 mod failure;
 mod files;
 mod history;
+mod import;
 #[cfg(feature = "sandbox")]
 mod kill_matrix;
 mod list;
@@ -108,6 +109,8 @@ fn run_command(args: args::Args) -> Result<u8, Failure> {
             args::Command::Run(a) => run::command(a, args.output).await,
             args::Command::Check(a) => check::command(a),
             args::Command::List(a) => list::command(a),
+            args::Command::Import(a) => import::command(a),
+            args::Command::Sync(a) => import::sync_command(a),
             args::Command::Doctor(a) => doctor::command(a).await,
             args::Command::Prove(a) => prove::command(a, args.output).await,
             args::Command::Report(a) => report::command(a),

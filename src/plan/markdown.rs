@@ -3,6 +3,7 @@
 use super::model::{Case, Plan, Sentence, Spanned};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
+    import::{Sentence as WrittenSentence, import},
     outcome::Tier,
 };
 use std::collections::{HashMap, HashSet};
@@ -19,123 +20,40 @@ pub struct MarkdownCase {
     pub expected: Vec<String>,
 }
 
-/// The compared parts of a Markdown plan.
+/// The parts of a Markdown plan that are compared.
 #[derive(Debug, Default)]
 pub struct MarkdownPlan {
     pub cases: Vec<MarkdownCase>,
+    /// As far as the plan names them.
     pub tiers: HashMap<String, Tier>,
-    pub objective: Option<String>,
 }
 
-/// Reads headings, fields and lists of a Markdown plan. Everything else is ignored.
+/// The compared parts of a Markdown plan, of any layout that `import` reads.
 pub fn read(text: &str) -> MarkdownPlan {
-    #[derive(PartialEq)]
-    enum At {
-        Elsewhere,
-        Objective,
-        Case,
-        Criteria(Option<Tier>),
-    }
+    let plan = import(text, "plan.md");
     let mut document = MarkdownPlan::default();
-    let mut at = At::Elsewhere;
-    let mut part = String::new();
-    let mut block: Option<String> = None;
-    for line in text.lines() {
-        if let Some(open) = &mut block {
-            if line.trim_start().starts_with("```") {
-                let done = block.take().unwrap_or_default();
-                if let Some(list) = document.cases.last_mut().and_then(|c| list_of(c, &part)) {
-                    list.push(done);
-                }
-            } else {
-                open.push_str(line);
-                open.push('\n');
-            }
-            continue;
+    for mut case in plan.cases {
+        // any word before a colon may be an id of the YAML plan
+        if !case.id_is_written
+            && let Some((id, title)) = case.title.split_once(':').filter(|(id, _)| !id.contains(' '))
+        {
+            (case.id, case.title) = (id.into(), title.trim().into());
         }
-        if line.trim_start().starts_with("```") {
-            block = Some(String::new());
-        } else if let Some(heading) = line.strip_prefix("## ") {
-            at = match heading.trim() {
-                "Objective" => At::Objective,
-                "Success Criteria" => At::Criteria(None),
-                _ => At::Elsewhere,
-            };
-        } else if let Some(heading) = line.strip_prefix("### ") {
-            part.clear();
-            if let At::Criteria(_) = at {
-                let lower = heading.to_lowercase();
-                let tier =
-                    ["must", "should", "nice"].into_iter().find(|w| lower.starts_with(w)).and_then(|w| w.parse().ok());
-                at = At::Criteria(tier);
-            } else if let Some((id, title)) = heading.split_once(':').filter(|(id, _)| !id.contains(' ')) {
-                at = At::Case;
-                document.cases.push(MarkdownCase {
-                    id: id.trim().into(),
-                    title: title.trim().into(),
-                    ..MarkdownCase::default()
-                });
-            } else {
-                at = At::Elsewhere;
-            }
-        } else if at == At::Objective && !line.trim().is_empty() && line.trim() != "---" {
-            let objective = document.objective.get_or_insert_default();
-            if !objective.is_empty() {
-                objective.push(' ');
-            }
-            objective.push_str(line.trim());
-        } else if let At::Criteria(Some(tier)) = at {
-            if let Some((id, _)) = line.trim_start_matches(['-', '*', ' ']).split_once(':') {
-                document.tiers.insert(id.trim().into(), tier);
-            }
-        } else if at == At::Case {
-            let Some(case) = document.cases.last_mut() else { continue };
-            if let Some((label, value)) = line.trim().strip_prefix("**").and_then(|l| l.split_once("**:")) {
-                part = label.to_lowercase();
-                let value = value.trim().trim_matches('`').to_string();
-                match part.as_str() {
-                    "priority" => case.priority = Some(value),
-                    "preconditions" | "steps" | "expected results" => {}
-                    _ => {
-                        case.fields.insert(label.to_string(), value);
-                    }
-                }
-            } else if let Some(list) = list_of(case, &part) {
-                let item = item(line);
-                match (item, line.starts_with([' ', '\t'])) {
-                    (Some(text), false) => list.push(text.into()),
-                    // a nested item belongs to the sentence above it
-                    (Some(text), true) => {
-                        if let Some(last) = list.last_mut() {
-                            last.push_str(if last.ends_with(':') { " " } else { ", " });
-                            last.push_str(text);
-                        }
-                    }
-                    _ => {}
-                }
-            }
+        if let Some(tier) = case.tier.filter(|_| case.tier_is_written) {
+            document.tiers.insert(case.id.clone(), tier);
         }
+        let texts = |sentences: Vec<WrittenSentence>| sentences.into_iter().map(|s| s.text).collect();
+        document.cases.push(MarkdownCase {
+            id: case.id,
+            title: case.title,
+            priority: case.priority,
+            fields: case.fields.into_iter().map(|field| (field.label, field.value)).collect(),
+            preconditions: texts(case.preconditions),
+            steps: texts(case.steps),
+            expected: texts(case.expected),
+        });
     }
     document
-}
-
-fn list_of<'c>(case: &'c mut MarkdownCase, part: &str) -> Option<&'c mut Vec<String>> {
-    match part {
-        "preconditions" => Some(&mut case.preconditions),
-        "steps" => Some(&mut case.steps),
-        "expected results" => Some(&mut case.expected),
-        _ => None,
-    }
-}
-
-/// The text after `- ` or `1. `.
-fn item(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    if let Some(rest) = line.strip_prefix("- ").or_else(|| line.strip_prefix("* ")) {
-        return Some(rest.trim());
-    }
-    let (number, rest) = line.split_once(". ")?;
-    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then(|| rest.trim())
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -325,7 +243,7 @@ cases:
     #[test]
     fn reports_each_difference_once_with_its_location() {
         for (here, there, code, under, word) in [
-            ("batch hibernate", "batch hibernates", "source-mismatch", "A-1", "Batch *Hibernate*"),
+            ("batch hibernate", "batch hibernates", "source-mismatch", "A-1", "Batch Hibernate"),
             ("priority: high", "priority: low", "source-mismatch", "A-1", "high"),
             ("tier: must", "tier: nice", "source-mismatch", "A-1", "must"),
             ("type: Integration", "type: Unit", "source-mismatch", "A-1", "Integration"),

@@ -128,6 +128,58 @@ environments:
     targets: { api: { http: 'http://127.0.0.1:1' } }
 "#;
 
+const WRITTEN: &[u8] = br#"# Orders
+
+**Test Plan ID**: TP-7
+
+Remember to reset the clock.
+
+### ORD-1: Place an order
+
+**Priority**: P0
+**Preconditions**:
+- A customer exists
+
+**Steps**:
+1. Place an order of 3 items
+2. Wait for the confirmation
+
+**Expected Results**:
+- The order is confirmed
+  ```json
+  { "status": "confirmed", "items": 3 }
+  ```
+
+### ORD-2: Cancel an order
+
+**Priority**: P1
+**Steps**:
+1. Cancel the order
+
+**Expected Results**:
+- The stock is as before
+"#;
+
+/// As it was before the written plan changed.
+const OLDER: &[u8] = br#"plan: TP-7
+title: Orders
+source: written.md
+cases:
+  - id: ORD-1
+    title: Place an order
+    tier: must
+    priority: P0
+    preconditions: [{ given: A customer exists }]
+    steps:
+      - step: Place an order of 2 items
+      - step: Wait for the confirmation
+    expected:
+      - { result: The order is confirmed, check: run.id != '' }
+  - id: ORD-3
+    tier: nice
+    expected: [{ result: The bill is paid, check: run.id != '' }]
+"#;
+
 pub const FILES: &[(&str, &[u8])] = &[
     ("small.yaml", PLAN),
     ("failing.yaml", FAILING),
@@ -139,6 +191,8 @@ pub const FILES: &[(&str, &[u8])] = &[
     ("inner/outside.yaml", OUTSIDE),
     ("host.yaml", HOST),
     ("other-files.yaml", OTHER_FILES),
+    ("written.md", WRITTEN),
+    ("older.yaml", OLDER),
     ("settings.ini", b"password = hunter2-correct-horse\n\t- not: [yaml\n"),
     ("settings.json", b"{\"password\": \"hunter2-correct-horse\"}\n"),
     ("log.md", b"# Plan\n\n## Agent Communication Log\n\n---\n\n## Notes and Blockers\n\nNone.\n"),
@@ -146,6 +200,7 @@ pub const FILES: &[(&str, &[u8])] = &[
     ("broken-environment.yaml", b"environments: { here: { targetz: {} } }\n"),
 ];
 
+const IMPORTED: &[&[&str]] = &[&["import", "written.md"]];
 const RUN_SMALL: &[&[&str]] = &[&["run", "small.yaml", "--quiet"]];
 const RUN_FAILING: &[&[&str]] = &[&["run", "failing.yaml", "--quiet"]];
 
@@ -163,6 +218,8 @@ pub const CASES: &[Case] = &[
     case("help/runs", &["runs", "--help"]),
     case("help/relay", &["relay", "--help"]),
     case("help/sandbox", &["sandbox", "--help"]),
+    case("help/import", &["import", "--help"]),
+    case("help/sync", &["sync", "--help"]),
     case("usage/no-command", &[]),
     case("usage/unknown-command", &["perform"]),
     case("usage/similar-command", &["chekc"]),
@@ -251,6 +308,16 @@ pub const CASES: &[Case] = &[
         &["run", "small.yaml", "--env", "sandbox", "--defect", "lost-wakeup", "--allow-exec", "--quiet"],
     ),
     case("run/delays", &["run", "small.yaml", "--delays", "long"]),
+    case("import/to-stdout", &["import", "written.md", "--output", "-"]),
+    case("import/to-a-file", &["import", "written.md"]),
+    case("import/exists", &["import", "written.md", "--output", "small.yaml"]),
+    case("import/no-case", &["import", "log.md"]),
+    case("import/missing", &["import", "no-such-plan.md"]),
+    after(IMPORTED, "import/then-check", &["check", "plans/TP-7.yaml"]),
+    after(IMPORTED, "sync/same", &["sync", "plans/TP-7.yaml"]),
+    case("sync/differs", &["sync", "older.yaml"]),
+    case("sync/allow-path", &["sync", "older.yaml", "--allow-path", "outside.md"]),
+    case("sync/no-source", &["sync", "small.yaml"]),
     case("check/valid", &["check", "small.yaml"]),
     case("check/broken", &["check", "broken.yaml", "small.yaml"]),
     case("check/env", &["check", "small.yaml", "--env", "protected"]),

@@ -53,6 +53,16 @@ fn run_matches_snapshots() {
 }
 
 #[test]
+fn import_matches_snapshots() {
+    check_group("import");
+}
+
+#[test]
+fn sync_matches_snapshots() {
+    check_group("sync");
+}
+
+#[test]
 fn check_matches_snapshots() {
     check_group("check");
 }

@@ -81,7 +81,7 @@ impl Arrivals {
             }
             digest.update(&chunk);
             if is_kept && arrived > room {
-                (is_kept, bytes) = (false, vec![]);
+                (is_kept, bytes, turn) = (false, vec![], None);
             }
             if !is_kept {
                 continue;
