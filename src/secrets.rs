@@ -204,11 +204,7 @@ impl Secrets {
             return masked;
         }
         let text = masked.as_deref().unwrap_or(text);
-        let is_value = known.fields.is_secret(field) && in_place::is_value(field, text);
-        let token = || in_place::token(field, text, &known.hash);
-        let in_text =
-            || known.search.may_have(text).then(|| in_place::mask_text(&known.fields, text, &known.hash)).flatten();
-        is_value.then(token).or_else(in_text).or(masked)
+        in_place::mask(&known.fields, &known.search, &known.hash, field, text).or(masked)
     }
 
     /// The text with the secret in the place of each token `‹name›`; `None` if it has none of a known secret.

@@ -3,6 +3,7 @@ mod decimal;
 mod digits;
 mod entries;
 pub mod json;
+mod json_writer;
 mod memory;
 mod time;
 
@@ -10,7 +11,7 @@ pub use self::{decimal::Decimal, memory::recorded_bytes, time::is_rfc3339};
 use self::{digits::Digits, entries::Entries};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use std::{fmt, io, sync::Arc};
+use std::{fmt, sync::Arc};
 
 pub type Map = Entries<Value>;
 
@@ -320,24 +321,9 @@ impl Value {
             }
             Value::Partial(partial) => partial.value.write_json(f),
             // it may be long: no copy
-            Value::Text(text) => serde_json::to_writer(JsonWriter(f), text).map_err(|_| fmt::Error),
+            Value::Text(text) => serde_json::to_writer(json_writer::JsonWriter(f), text).map_err(|_| fmt::Error),
             scalar => write!(f, "{}", scalar.to_json()),
         }
-    }
-}
-
-/// Takes JSON, which is UTF-8; `serde_json` writes it in pieces that end between characters.
-struct JsonWriter<'a, 'f>(&'a mut fmt::Formatter<'f>);
-
-impl io::Write for JsonWriter<'_, '_> {
-    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        let text = std::str::from_utf8(piece).map_err(io::Error::other)?;
-        self.0.write_str(text).map_err(io::Error::other)?;
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

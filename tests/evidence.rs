@@ -122,7 +122,7 @@ struct Facts {
     text: String,
     /// Of each observation that was judged: the first line of the request, and the lines of the response.
     exchanges: Vec<(String, Vec<String>)>,
-    /// The values of the first assertion that does not hold, or the reason where there is none.
+    /// The values of the first assertion that does not hold, or the reason.
     values: Vec<String>,
     again: String,
 }
@@ -223,7 +223,7 @@ fn junit_block(xml: &str, case: &str, facts: &Facts) -> Option<String> {
             }
             Event::End(tag) if tag.name().as_ref() == b"testcase" && inside => return Some(block),
             Event::Text(text) if inside => block.push_str(&text.decode().unwrap()),
-            // an escaped character is no letter
+            // no escaped character is a letter
             Event::GeneralRef(_) if inside => block.push(' '),
             Event::Eof => return None,
             _ => {}

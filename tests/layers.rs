@@ -27,7 +27,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("source", only(&[])),
         ("value", only(&[])),
         ("diagnostic", only(&["language", "source"])),
-        ("yaml", only(&["diagnostic", "source", "value"])),
+        ("yaml", only(&["diagnostic", "language", "source", "value"])),
         ("expr", vocabulary_and(&[])),
         ("import", only(&["outcome"])),
         ("plan", vocabulary_and(&["expr", "import"])),

@@ -47,6 +47,11 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
         if let Some(plan) = &draft.plan {
             print::err(format_args!("{}", without_actions(plan)));
         }
+        if let Some(chosen) = environment.as_ref().or(default.as_ref()) {
+            for (case, why) in draft.blocked(chosen) {
+                print::err(format_args!("{case} will be blocked in `{}`: {why}\n", chosen.name));
+            }
+        }
         print::out(format_args!("{}: {}, {}\n", file.source.name, count(cases, "case"), plans::count(&problems)));
         if problems.errors() > 0 {
             code = exit::USAGE;

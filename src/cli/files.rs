@@ -69,8 +69,13 @@ impl FileLoader for IncludedFiles {
 pub fn plans(names: &[String]) -> Result<Vec<PlanFile>, Failure> {
     if names.is_empty() {
         let folder = find_upwards("plans").filter(|p| p.is_dir());
-        let folder =
-            folder.ok_or_else(|| Failure::usage("error: no plan given, and no folder `plans` here or in a parent"))?;
+        let folder = folder.ok_or_else(|| {
+            let built_in = BUILT_IN.iter().map(|p| format!("`{}`", p.id)).collect::<Vec<_>>().join(", ");
+            Failure::usage(format!(
+                "error: no plan given, and no folder `plans` here or in a parent\n\
+                 help: name a plan by its file, or one that is built in: {built_in}; `tp-runner import` writes one from a written plan"
+            ))
+        })?;
         return plans_in_folder(&folder);
     }
     let mut out = vec![];
@@ -78,6 +83,8 @@ pub fn plans(names: &[String]) -> Result<Vec<PlanFile>, Failure> {
         let path = Path::new(name);
         if path.is_dir() {
             out.extend(plans_in_folder(path)?);
+        } else if path.is_file() && is_written_plan(path) {
+            return Err(written_plan(path));
         } else if path.is_file() {
             out.push(load(path)?);
         } else if name.contains(['/', '\\']) || name.ends_with(".yaml") || name.ends_with(".yml") {
@@ -87,6 +94,28 @@ pub fn plans(names: &[String]) -> Result<Vec<PlanFile>, Failure> {
         }
     }
     Ok(out)
+}
+
+fn is_written_plan(path: &Path) -> bool {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    ["md", "markdown", "feature", "csv", "tsv"].contains(&extension.as_str())
+}
+
+/// Says which YAML plan follows a written plan.
+fn written_plan(path: &Path) -> Failure {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let folders = whole.ancestors().skip(1).flat_map(|a| [a.join("plans"), a.to_path_buf()]).filter(|f| f.is_dir());
+    let follows = |c: &Candidate| {
+        let root = c.path.parent().map(|f| if f.ends_with("plans") { f.join("..") } else { f.to_path_buf() });
+        let source = c.source.as_ref().zip(root).and_then(|(source, root)| root.join(source).canonicalize().ok());
+        source.as_ref() == Some(&whole)
+    };
+    let shown = path.display();
+    let help = match folders.flat_map(|f| candidates(&f)).find(follows) {
+        Some(plan) => format!("its YAML plan is `{}`", plan.path.display()),
+        None => format!("`tp-runner import {shown}` writes the skeleton of a YAML plan"),
+    };
+    Failure::usage(format!("error: expected a YAML plan, found the written plan `{shown}`\nhelp: {help}"))
 }
 
 /// The plan whose file name or id is exactly `id`, in the nearest folder `plans`, else built in; else the only one
@@ -139,15 +168,21 @@ struct Candidate {
     stem: String,
     /// What it says after `plan:`.
     id: Option<String>,
+    /// What it says after `source:`.
+    source: Option<String>,
 }
 
 fn candidates(folder: &Path) -> Vec<Candidate> {
     let candidate = |path: PathBuf| {
         let text = file::read_text(&path).unwrap_or_default();
-        let id = text.lines().find_map(|l| l.strip_prefix("plan:")).and_then(|rest| rest.split_whitespace().next());
+        let value = |key: &str| {
+            let word = text.lines().find_map(|l| l.strip_prefix(key))?.split_whitespace().next()?;
+            Some(word.trim_matches(['"', '\'']).to_string())
+        };
         Candidate {
             stem: path.file_stem().and_then(|s| s.to_str()).unwrap_or_default().into(),
-            id: id.map(|id| id.trim_matches(['"', '\'']).to_string()),
+            id: value("plan:"),
+            source: value("source:"),
             path: relative(&path),
         }
     };

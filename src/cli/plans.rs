@@ -87,6 +87,13 @@ impl Draft<'_> {
         self.schedule(environment, vec![], &|_| true).1
     }
 
+    /// The cases that will be blocked in an environment, and what it lacks for each.
+    pub fn blocked(&self, environment: &Environment) -> Vec<(String, String)> {
+        let (schedule, _) = self.schedule(Some(environment), vec![], &|_| true);
+        let cases = schedule.into_iter().flat_map(|s| s.cases);
+        cases.filter(|c| !c.lacks.is_empty()).map(|c| (c.id, c.lacks.join("; "))).collect()
+    }
+
     /// Compiles the plan. Fails with all problems if at least one of them is an error.
     pub fn compile(
         &self,
@@ -158,7 +165,17 @@ impl Draft<'_> {
     ) -> (Option<Schedule>, Diagnostics) {
         let mut problems = self.problems.clone();
         let Some(plan) = self.plan.clone() else { return (None, problems) };
-        let (schedule, more) = compile::compile(plan, self.registry, environment.cloned(), set, selected);
+        let (schedule, mut more) = compile::compile(plan, self.registry, environment.cloned(), set, selected);
+        // a list or a sentence that could not be read binds no names: that they are unknown then follows from it
+        let is_word =
+            |d: &Diagnostic| ["step", "given", "result", "do"].contains(&d.span.text().to_lowercase().as_str());
+        let is_structure = |d: &Diagnostic| match d.code {
+            "unknown-key" => is_word(d),
+            code => code == "wrong-type" || code == "missing-key",
+        };
+        if problems.0.iter().any(is_structure) {
+            more.0.retain(|d| d.code != "undefined-name");
+        }
         problems.extend(more);
         problems.sort();
         (schedule, problems)

@@ -2,6 +2,7 @@
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     expr::{Reference, cel::Access},
+    language::slips::help_for_name,
     source::Span,
 };
 use std::{
@@ -161,7 +162,10 @@ impl Names {
     pub fn check(&self, read: &Reference, problems: &mut Diagnostics) -> Shape {
         let Some(found) = self.find(&read.root) else {
             let d = Diagnostic::error("undefined-name", &read.span, format!("undefined name `{}`", read.root));
-            problems.push(d.suggest(&read.root, self.known.iter().map(|n| n.name.as_str())));
+            problems.push(match help_for_name(&read.root) {
+                Some(help) => d.help(help),
+                None => d.suggest(&read.root, self.known.iter().map(|n| n.name.as_str())),
+            });
             return Shape::Any;
         };
         found.used.set(true);

@@ -4,6 +4,7 @@ use crate::{
     access::AccessRules,
     diagnostic::{Diagnostic, Diagnostics},
     expr::{Expression, Reference, Template, Tree},
+    language::slips::replaces,
     source::Span,
     yaml::{Kind, Node, check_keys, check_numbers, missing_key, wrong_type},
 };
@@ -66,8 +67,11 @@ impl<'a> Body<'a> {
         keys.iter().copied().find(|k| self.node.get(k).is_some())
     }
 
+    /// Reports that a key is missing, unless a word of another tool is there for it, which is reported itself.
     pub fn missing(&mut self, key: &str) {
-        self.problem(missing_key(key, &self.node.span));
+        if !self.node.entries().iter().any(|(other, _)| replaces(&other.key_text(), key)) {
+            self.problem(missing_key(key, &self.node.span));
+        }
     }
 
     /// The value of `key`. Reports that it is missing.

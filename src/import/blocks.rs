@@ -1,85 +1,10 @@
 //! Turns Markdown into blocks of plain lines, each with its place in the document.
-use super::{html, text::squeeze};
+pub use super::block::{Block, Cell, Item, Line, Table};
+use super::{html, tags, text::squeeze};
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEnd};
 
 /// Containers nested deeper than this are read as if they were on this level.
 const MAX_DEPTH: usize = 24;
-
-/// A line of text without markup.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Line {
-    pub text: String,
-    pub line: usize,
-    /// Length of the emphasised text in front.
-    pub bold: usize,
-}
-
-impl Line {
-    pub fn new(text: impl Into<String>, line: usize) -> Line {
-        Line { text: text.into(), line, bold: 0 }
-    }
-
-    /// Whether the whole line is emphasised, perhaps except for a colon.
-    pub fn is_bold(&self) -> bool {
-        self.bold > 0 && !self.text[self.bold..].chars().any(char::is_alphanumeric)
-    }
-}
-
-/// An item of a list, with everything below it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Item {
-    pub checkbox: bool,
-    pub line: usize,
-    pub blocks: Vec<Block>,
-}
-
-/// A table cell; line breaks inside it are `\n`.
-pub type Cell = Line;
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Table {
-    pub header: Vec<Cell>,
-    pub rows: Vec<Vec<Cell>>,
-    pub line: usize,
-    /// Whether a line break inside a cell is one of the document, as in CSV.
-    pub cells_span_lines: bool,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Block {
-    Heading {
-        level: u8,
-        line: Line,
-    },
-    Lines(Vec<Line>),
-    List {
-        ordered: bool,
-        items: Vec<Item>,
-    },
-    Table(Table),
-    Code {
-        language: String,
-        text: String,
-        line: usize,
-    },
-    /// An HTML comment.
-    Remark(Line),
-    Rule,
-}
-
-impl Block {
-    /// The line that the block starts at.
-    pub fn line(&self) -> usize {
-        match self {
-            Block::Heading { line, .. } | Block::Remark(line) => line.line,
-            Block::Lines(lines) => lines.first().map_or(0, |l| l.line),
-            Block::List { items, .. } => items.first().map_or(0, |i| i.line),
-            Block::Table(table) => table.line,
-            Block::Code { line, .. } => *line,
-            Block::Rule => 0,
-        }
-    }
-}
 
 enum Open {
     Blocks(Vec<Block>),
@@ -165,9 +90,9 @@ impl Builder<'_> {
                 None => self.html = Some((text.to_string(), self.line_at(at))),
             },
             Event::InlineHtml(tag) => {
-                if html::is_break(&tag) {
+                if tags::is_break(&tag) {
                     self.break_line(at);
-                } else if !html::is_markup(&tag) {
+                } else if !tags::is_markup(&tag) {
                     self.push(&tag, at);
                 }
             }
@@ -433,7 +358,7 @@ impl Builder<'_> {
     }
 }
 
-/// Whether most lines of a code block are items of a list, and it is no data.
+/// Whether most lines of a code block are items of a list, and none of it is data.
 fn is_list(text: &str, language: &str) -> bool {
     if matches!(
         language.trim().to_ascii_lowercase().as_str(),

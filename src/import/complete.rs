@@ -334,12 +334,12 @@ pub fn line_words(line: &str) -> Vec<String> {
         text.push_str(&rest[..at]);
         let tail = &rest[at..];
         let end = if tail.starts_with('<') {
-            super::html::tag_end(tail)
+            super::tags::tag_end(tail)
         } else {
             tail.bytes().take(10).position(|b| b == b';')
         };
         match end {
-            Some(end) if tail.starts_with('<') && super::html::is_markup(&tail[..=end]) && !tail.starts_with("<!") => {
+            Some(end) if tail.starts_with('<') && super::tags::is_markup(&tail[..=end]) && !tail.starts_with("<!") => {
                 text.push(' ');
                 rest = &tail[end + 1..];
             }

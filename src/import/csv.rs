@@ -62,7 +62,7 @@ fn table(mut rows: Vec<Vec<Cell>>) -> (Vec<Vec<Cell>>, Table) {
     (before, table)
 }
 
-/// The rows of a text whose columns are padded with spaces: at least three known names stand in its first line, each
+/// The rows of a text whose columns are padded with spaces: at least its first line has three known names, each
 /// at least two spaces apart.
 fn fixed_width(text: &str) -> Option<Vec<Vec<Cell>>> {
     let header = text.lines().next()?;

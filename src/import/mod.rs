@@ -4,13 +4,15 @@
 //! text in, data out. Which words mean which part of a case is decided in `vocabulary`; how tiers follow from success
 //! criteria and priorities, in `tiers`.
 //!
-//! Nothing is dropped: what is no sentence or field of a case is a comment of the reading, and a warning names its
+//! Nothing is dropped: what is not a sentence or field of a case is a comment of the reading, and a warning names its
 //! line.
+mod block;
 mod blocks;
 mod case;
 mod complete;
 mod csv;
 mod document;
+mod drafts;
 mod gherkin;
 mod html;
 mod ids;
@@ -19,10 +21,12 @@ mod model;
 mod outline;
 mod phrasing;
 mod plain;
+mod scenarios;
 mod skeleton;
 pub mod sync;
 mod table_cases;
 mod tables;
+mod tags;
 mod text;
 mod tiers;
 mod topics;
@@ -45,7 +49,7 @@ pub fn import(text: &str, path: &str) -> Imported {
     match extension.as_str() {
         "csv" | "tsv" => reader.csv(&text),
         "feature" => reader.feature(&text),
-        _ if gherkin::is_feature(&text) => reader.feature(&text),
+        _ if scenarios::is_feature(&text) => reader.feature(&text),
         _ => reader.markdown(&text),
     }
     complete::finish(reader, &text, stem)

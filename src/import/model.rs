@@ -122,12 +122,12 @@ pub struct Field {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shared {
     pub sentence: Sentence,
-    /// The heading that it stands under.
+    /// The heading above it.
     pub group: String,
     pub kind: Kind,
 }
 
-/// Text that is no part of a sentence or field, or text that only gives structure.
+/// Text that is not part of a sentence or field, or text that only gives structure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comment {
     pub text: String,

@@ -70,6 +70,12 @@ fn fold(stack: &mut Vec<Section>) {
 }
 
 impl Section {
+    /// Whether it is a list of boxes to tick.
+    pub fn has_boxes(&self) -> bool {
+        let is_ticked = |b: &Block| matches!(b, Block::List { items, .. } if items.iter().any(|i| i.checkbox));
+        self.blocks.iter().any(is_ticked) || self.children.iter().any(Section::has_boxes)
+    }
+
     pub fn heading(&self) -> &str {
         self.head.as_ref().map_or("", |h| h.text.as_str())
     }
@@ -190,7 +196,7 @@ fn starts_case(lines: &[Line], next: Option<&Block>, in_case: bool) -> bool {
         || (lines.len() == 1 && !first.text.ends_with(['.', ',']))
         || first.bold > 0;
     if head.announced && alone && (head.id.is_some() || !in_case) {
-        // a row of references is no row of cases
+        // a row of references is not a row of cases
         let reference = lines.get(1).is_some_and(|l| case_head(&l.text).announced);
         return !reference
             && (titled
@@ -216,7 +222,7 @@ fn items_are_cases(items: &[Item], in_case: bool, own_parts: bool) -> bool {
             let head = first_line(i);
             let labelled = head.and_then(|l| label(l, false)).is_some_and(|l| l.role.is_some());
             let stepped = head.is_some_and(|l| super::text::step_number(&l.text).is_some());
-            // a step with its own result is no case
+            // a step with its own result is not a case
             kinds & STEP != 0 && !labelled && !stepped
         })
         .count();
@@ -320,7 +326,7 @@ fn block_kinds(block: &Block, nested: bool) -> u8 {
             }
             kinds
         }
-        Block::Code { text, .. } if super::case::has_commented_results(text) => STEP | EXPECTED,
+        Block::Code { text, .. } if super::drafts::has_commented_results(text) => STEP | EXPECTED,
         Block::Table(table) => match tables::kind(table) {
             tables::Shape::Steps => STEP | EXPECTED,
             tables::Shape::Record => {
@@ -343,8 +349,8 @@ fn assess(section: &mut Section) {
     let head = section.case_head();
     let own_role = section.role();
     let part_of_case = kind_of(own_role).is_some() && !head.announced;
-    let features = section.blocks.iter().filter(|b| super::gherkin::scenarios_in(b) > 0).count();
-    let scenarios: usize = section.blocks.iter().map(super::gherkin::scenarios_in).sum();
+    let features = section.blocks.iter().filter(|b| super::scenarios::scenarios_in(b) > 0).count();
+    let scenarios: usize = section.blocks.iter().map(super::scenarios::scenarios_in).sum();
     let many_scenarios = scenarios > 1 || (features > 0 && !head.announced);
     section.shape.holds_cases = inside || tables_hold || many_scenarios;
     let special = matches!(

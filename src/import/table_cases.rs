@@ -8,7 +8,7 @@ use super::{
     vocabulary::Role,
 };
 
-/// The cases of a table, and the rows that are none.
+/// The cases of a table, and the other rows.
 pub fn read(table: &Table, columns: &Columns) -> (Vec<Builder>, Vec<Comment>) {
     let at = |wanted: Role| columns.roles.iter().position(|r| *r == Some(wanted));
     let (id_at, title_at, number_at) = (at(Role::Id), at(Role::Title), at(Role::Number));

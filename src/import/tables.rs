@@ -97,7 +97,7 @@ pub fn columns(table: &Table) -> Columns {
             _ => {}
         }
     }
-    // `Result` beside `Expected` is what happened; the actual result is no expectation
+    // `Result` beside `Expected` is what happened; the actual result is not an expectation
     let strong = |at: usize| {
         let name = normalise(&table.header[at].text, true);
         name.contains("expect")

@@ -3,7 +3,7 @@
 /// Marks in front of a text that are no words of it: check boxes, bullets, ticks.
 const MARKS: &[char] = &['✅', '☐', '☑', '☒', '✓', '✔', '•', '▪', '◦', '‣', '●', '○', '▢', '□', '\u{fe0f}'];
 
-/// Words in lower case, split at everything that is no letter or digit.
+/// Words in lower case, split at everything that is not a letter or digit.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase)
 }
@@ -185,7 +185,7 @@ pub fn slug(text: &str) -> String {
     out.trim_matches(['-', '_']).to_string()
 }
 
-/// Whether the value says that there is none: `-`, `N/A`, `None`.
+/// Whether the value says that nothing is given: `-`, `N/A`, `None`.
 pub fn says_none(text: &str) -> bool {
     let lower = text.trim().trim_end_matches('.').to_lowercase();
     !has_words(&lower)

@@ -157,7 +157,7 @@ fn capitalised(word: &str) -> String {
     chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }
 
-/// Text of a section about success criteria, with the tier it stands under.
+/// Text of a section about success criteria, with the tier of its heading.
 #[derive(Debug)]
 pub struct Criterion {
     pub tier: Tier,

@@ -8,10 +8,10 @@ pub enum Role {
     Expected,
     Teardown,
     Id,
-    /// A running number, which is no id.
+    /// A running number, which is not an id.
     Number,
     Title,
-    /// A name that serves as title if there is no better one: `Scenario`, `Feature`.
+    /// A name that serves as title without a better one: `Scenario`, `Feature`.
     Subject,
     Description,
     Priority,

@@ -1,7 +1,7 @@
 //! Writes strings and comments of YAML 1.2.
 use std::fmt::Write as _;
 
-/// A string as a YAML scalar: plain where that is safe, else quoted. `${` becomes `$${`, so it is no placeholder.
+/// A string as a YAML scalar: plain where that is safe, else quoted. `${` becomes `$${`, so it is not a placeholder.
 /// `indent` is the column of the key; a text of several lines becomes a literal block below it.
 pub fn scalar(text: &str, indent: usize) -> String {
     let text = text.replace("${", "$${");
@@ -47,7 +47,7 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// Whether the character may stand in a YAML document outside of escapes, on one line.
+/// Whether the character may be in a YAML document outside of escapes, on one line.
 fn is_safe(c: char) -> bool {
     match c {
         '\u{20}'..='\u{7e}' => true,

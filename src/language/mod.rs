@@ -3,6 +3,7 @@
 mod codes;
 mod functions;
 mod keys;
+pub mod slips;
 
 pub use self::{
     codes::explanation,

@@ -158,6 +158,8 @@ impl Reader<'_> {
         let known: Vec<&str> = self.verbs.iter().copied().chain(builtin).collect();
         self.problems.push(if WAITING_WORDS.contains(&name) {
             d.help("to wait, write `eventually: 30s` beside a verb: it retries until `expect` and `check` hold")
+        } else if let Some(help) = language::slips::help_for_key(name, &known) {
+            d.help(help)
         } else {
             d.suggest(name, known)
         });

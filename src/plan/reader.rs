@@ -5,7 +5,7 @@ use crate::{
     access::Refused,
     diagnostic::{Diagnostic, Diagnostics},
     expr::{Expression, Scope, Template, Tree, schema::Document},
-    language::Key,
+    language::{Key, slips},
     source::{Source, Span},
     yaml::{Kind, Node, check_keys, check_numbers, duplicate_key, missing_key, parse, wrong_type},
 };
@@ -209,7 +209,8 @@ impl<'a> Reader<'a> {
         if !check_keys(node, &known, |i| cut[i], &mut self.problems) {
             return None;
         }
-        for key in keys.iter().filter(|k| k.required && node.get(k.name).is_none()) {
+        let is_meant = |key: &Key| node.entries().iter().any(|(other, _)| slips::replaces(&other.key_text(), key.name));
+        for key in keys.iter().filter(|k| k.required && !is_meant(k)) {
             let at = node.entries().first().map_or(&node.span, |(k, _)| &k.span);
             self.problems.push(missing_key(key.name, at));
         }

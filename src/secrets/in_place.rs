@@ -1,6 +1,6 @@
 //! Masks values of fields that are named like secrets in their place only: short values, numbers and sentences, which occur elsewhere
 //! with another meaning.
-use super::fields::{FieldRule, PREFIX};
+use super::fields::{FieldRule, FieldSearch, PREFIX};
 use regex::Regex;
 use std::{
     hash::{BuildHasher, RandomState},
@@ -18,21 +18,35 @@ static JSON_NAME: LazyLock<Regex> =
 static FORM_FIELD: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?:^|[?&])([A-Za-z][A-Za-z0-9_.-]*)=([^&\s#]+)").expect("valid"));
 
+/// Masks the value of a field that is named like a secret, or such fields in a text. `None` without any.
+pub(super) fn mask(
+    rule: &FieldRule,
+    search: &FieldSearch,
+    hash: &RandomState,
+    field: &str,
+    text: &str,
+) -> Option<String> {
+    if rule.is_secret(field) && is_value(field, text) {
+        return Some(token(field, text, hash));
+    }
+    if search.may_have(text) { mask_text(rule, text, hash) } else { None }
+}
+
 /// The token of a value that is masked in its place. Equal values of a run have equal tokens; `hash` is of this run, so that short
 /// values cannot be found by trying all.
-pub(super) fn token(field: &str, value: &str, hash: &RandomState) -> String {
+fn token(field: &str, value: &str, hash: &RandomState) -> String {
     format!("‹{PREFIX}{field}~{:x}›", hash.hash_one(value))
 }
 
 /// Whether the value of a field named like a secret is one: not empty, a count or a token.
-pub(super) fn is_value(field: &str, value: &str) -> bool {
+fn is_value(field: &str, value: &str) -> bool {
     let is_number = value.bytes().all(|b| b.is_ascii_digit());
     let is_count = value.len() < MIN_DIGITS || field.to_ascii_lowercase().trim_end_matches('s').ends_with("token");
     !(value.is_empty() || value.contains(['‹', '›']) || is_number && is_count)
 }
 
-/// Replaces the values of secret fields in JSON texts, forms and queries. `None` if there are none.
-pub(super) fn mask_text(rule: &FieldRule, text: &str, hash: &RandomState) -> Option<String> {
+/// Replaces the values of secret fields in JSON texts, forms and queries. `None` without such values.
+fn mask_text(rule: &FieldRule, text: &str, hash: &RandomState) -> Option<String> {
     let is_secret = |(name, range): &(&str, Range<usize>)| rule.is_secret(name) && is_value(name, &text[range.clone()]);
     let mut values: Vec<_> = json_values(text).chain(form_values(text)).filter(is_secret).collect();
     values.sort_by_key(|(_, range)| range.start);

@@ -133,11 +133,28 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
             if source.text.get(..at).is_some_and(|t| t.ends_with('$')) && source.text[at..].starts_with('{') {
                 d = d.help("quote a string with `${…}` inside `{ }` and `[ ]`");
             }
+            if d.help.is_none()
+                && let Some(help) = indentation(&source.text, at)
+            {
+                d = d.help(help);
+            }
             for (word, help) in [
                 ("mapping values are not allowed", "check the indentation, and quote a string that contains `: `"),
                 (
                     "did not find expected key",
                     "quote the whole value: one that starts with a quote, `{` or `[` ends where that is closed",
+                ),
+                (
+                    "did not find expected ',' or '}'",
+                    "separate the entries by `, `, and quote a string that contains `{`, `}` or `: `",
+                ),
+                (
+                    "did not find expected ',' or ']'",
+                    "separate the entries by `, `, and quote a string that contains `[`, `]` or `: `",
+                ),
+                (
+                    "trailing content after",
+                    "a quoted string ends at its second quote: put the whole value into '…', or close a string that began earlier",
                 ),
                 ("tabs disallowed", "indent with spaces"),
                 ("scanning a block scalar", "quote an expression that starts with `>` or `|`"),
@@ -152,6 +169,36 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
             Err(Box::new(d))
         }
     }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// What is wrong with the indentation of the line on which an error was found, if it begins there: compared with the line before.
+fn indentation(text: &str, at: usize) -> Option<String> {
+    let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
+    let line = text[start..].lines().next()?;
+    let key = line.trim_start().split(':').next().filter(|k| !k.is_empty() && !k.contains(['{', '"', '#']))?;
+    let column = |line: &str| line.len() - line.trim_start().len();
+    if !text[start..at].trim().is_empty() && !text[start + column(line)..at].starts_with(key) {
+        return None;
+    }
+    let is_content = |l: &&str| !l.trim().is_empty() && !l.trim_start().starts_with('#');
+    let before = text[..start].lines().rev().find(is_content)?;
+    // the column of the keys of the entry above
+    let of_keys = column(before) + if before.trim_start().starts_with("- ") { 2 } else { 0 };
+    let (is, should) = (column(line), of_keys);
+    let is_deeper = is > should && !before.trim_end().ends_with([':', '|', '>', '-']);
+    let is_between = is < should && !line.trim_start().starts_with("- ");
+    (is_deeper || is_between && line.contains(':')).then(|| {
+        let above = before.trim_start().trim_start_matches("- ").split(':').next().unwrap_or_default();
+        format!(
+            "check the indentation: `{key}` is in column {}, and `{above}` above it in column {}",
+            is + 1,
+            should + 1
+        )
+    })
 }
 
 fn offset(source: &Source, l: serde_saphyr::Location) -> usize {
@@ -213,7 +260,18 @@ fn node(raw: Raw, source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
                 let key = node(k, source)?;
                 match key.kind {
                     // its text would grow exponentially with its depth
-                    Kind::Seq(_) | Kind::Map(_) => Err(Box::new(wrong_type(&key, "a string as the key of a map"))),
+                    Kind::Seq(_) | Kind::Map(_) => {
+                        let d = wrong_type(&key, "a string as the key of a map");
+                        let rest = source.text.get(key.span.range.start..).unwrap_or_default();
+                        let name = rest.split('}').next().unwrap_or_default().trim_matches(['{', ' ']);
+                        let is_placeholder = !name.is_empty()
+                            && name.split('.').all(|word| !word.is_empty() && word.chars().all(is_word));
+                        Err(Box::new(if is_placeholder {
+                            d.help(format!("write `\"${{{name}}}\"` for a value"))
+                        } else {
+                            d
+                        }))
+                    }
                     _ => Ok((key, node(v, source)?)),
                 }
             };

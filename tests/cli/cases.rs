@@ -318,6 +318,8 @@ pub const CASES: &[Case] = &[
     case("sync/differs", &["sync", "older.yaml"]),
     case("sync/allow-path", &["sync", "older.yaml", "--allow-path", "outside.md"]),
     case("sync/no-source", &["sync", "small.yaml"]),
+    case("check/written-plan", &["check", "written.md"]),
+    case("check/written-plan-without-yaml", &["check", "log.md"]),
     case("check/valid", &["check", "small.yaml"]),
     case("check/broken", &["check", "broken.yaml", "small.yaml"]),
     case("check/env", &["check", "small.yaml", "--env", "protected"]),

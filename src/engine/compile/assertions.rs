@@ -77,7 +77,15 @@ impl Compiler<'_> {
             }
             names.touch(name);
             let d = Diagnostic::error("unknown-field", span, format!("unknown field `{name}` of this output"));
-            self.problems.push(d.suggest(name, known.iter().map(|(k, _)| k.as_str())));
+            let d = d.suggest(name, known.iter().map(|(k, _)| k.as_str()));
+            let is_similar = d.help.as_ref().is_some_and(|help| help.starts_with("did you mean"));
+            self.problems.push(match name.split_once(':') {
+                Some((field, value)) => d.help(format!("write a space after the colon: `{field}: {value}`")),
+                None if !is_similar && known.iter().any(|(k, _)| k == "body") => {
+                    d.help(format!("fields of the product's response are under `body`: `body: {{ {name}: … }}`"))
+                }
+                None => d,
+            });
         }
     }
 }

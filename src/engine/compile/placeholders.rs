@@ -31,6 +31,11 @@ impl Compiler<'_> {
                         self.forgotten_placeholder(node, range, &name);
                     }
                 }
+                for (range, name) in path_segments(text).filter(|_| is_path) {
+                    if names.reads(&name) || name.starts_with([':', '<', '%']) {
+                        self.forgotten_placeholder(node, range, name.trim_matches([':', '<', '>', '%']));
+                    }
+                }
                 let is_plain = node.span.text() == text;
                 let is_word = words && names.has(text) && !BUILT_IN.contains(&&text[..]);
                 if is_plain && is_name(text) && (is_word || text.contains('.') && names.reads(text)) {
@@ -42,6 +47,7 @@ impl Compiler<'_> {
     }
 
     fn forgotten_placeholder(&mut self, node: &Node, range: Range<usize>, name: &str) {
+        let name = if ["s", "d"].contains(&name) { "name" } else { name };
         let span = node.inner(range);
         let message = format!("`{}` is sent as it is written", span.text());
         let d = Diagnostic::warning("missing-placeholder", &span, message);
@@ -56,6 +62,20 @@ fn is_nested(node: &Node) -> bool {
 /// A name, or a name with fields: `a.body.id`.
 fn is_name(text: &str) -> bool {
     text.split('.').all(crate::plan::is_name)
+}
+
+/// The segments of the path of a request, and the values of its query, that are names with fields (`order.body.id`), or the
+/// placeholders of other tools: `:id`, `<id>`, `%s`.
+fn path_segments(text: &str) -> impl Iterator<Item = (Range<usize>, String)> {
+    let path = text.find(['/', '?']).unwrap_or(text.len());
+    let mut at = path;
+    text[path..].split(['/', '?', '&', '=']).filter_map(move |segment| {
+        let range = at..at + segment.len();
+        at = range.end + 1;
+        let inner = segment.strip_prefix(':').or_else(|| segment.strip_prefix('<')?.strip_suffix('>'));
+        let is_other = inner.is_some_and(crate::plan::is_name) || segment == "%s" || segment == "%d";
+        (is_other || segment.contains('.') && is_name(segment)).then(|| (range, segment.to_string()))
+    })
 }
 
 /// `{{ name }}`, a whole text `$name`, and in a path also `{name}` and `$name`.
@@ -93,7 +113,18 @@ fn written_names(text: &str, is_path: bool) -> Vec<(Range<usize>, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::written_names;
+    use super::{path_segments, written_names};
+
+    #[test]
+    fn finds_names_in_the_segments_of_a_path() {
+        let found =
+            |text: &str| path_segments(text).map(|(at, name)| format!("{}={name}", &text[at])).collect::<Vec<_>>();
+        assert_eq!(found("GET /orders/order.body.id"), ["order.body.id=order.body.id"]);
+        assert_eq!(found("GET /a/:id/b?x=<id>&y=%s"), [":id=:id", "<id>=<id>", "%s=%s"]);
+        for text in ["GET /a/1.5/b", "GET /a/x", "GET /", "GET", "GET http://h:80/x", "GET /a%20b", "GET /${a.b}/x"] {
+            assert_eq!(found(text), [""; 0], "{text}");
+        }
+    }
 
     #[test]
     fn finds_names_in_the_placeholders_of_other_tools() {

@@ -36,7 +36,7 @@ pub(super) enum ArrivedBody {
         bytes: Vec<u8>,
         digest: Digest,
     },
-    /// It arrived as a whole, and there is no room to keep it.
+    /// It arrived as a whole, and is too large to be kept.
     NotKept {
         digest: Digest,
     },

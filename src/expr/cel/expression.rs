@@ -12,7 +12,7 @@ use super::{
 use crate::{
     diagnostic::{Diagnostic, nearest},
     expr::scope::Scope,
-    language,
+    language::{self, slips},
     source::Span,
     value::Value,
     yaml::Node,
@@ -313,7 +313,13 @@ fn syntax_error(text: &str, errors: &ParseErrors, locate: &dyn Fn(Range<usize>) 
     let start = text.floor_char_boundary(ast::offset(text, first.pos).min(text.len().saturating_sub(1)));
     let end = start + text[start..].chars().next().map_or(0, char::len_utf8);
     let message = format!("invalid CEL expression: {}", syntax_message(&first.msg));
-    Diagnostic::error("expression-syntax", &locate(start..end), message).help(SYNTAX)
+    let d = Diagnostic::error("expression-syntax", &locate(start..end), message);
+    let whole = locate(0..text.len());
+    let after = whole.source.text.get(whole.range.end..).unwrap_or_default();
+    if text.matches('"').count() % 2 == 1 && after.trim_start_matches(' ').starts_with('#') {
+        return d.help("in YAML, ` #` begins a comment: put the whole expression into '…'");
+    }
+    d.help(slips::help_for_operator(text, start).unwrap_or(SYNTAX))
 }
 
 const SYNTAX: &str =
@@ -333,6 +339,9 @@ fn inexact_number(at: &Span, number: &str) -> Diagnostic {
 
 fn unknown_function(name: &str, at: &Span) -> Diagnostic {
     let d = Diagnostic::error("unknown-function", at, format!("unknown function `{name}`"));
+    if let Some(help) = slips::help_for_function(name) {
+        return d.help(help);
+    }
     let own = || language::names(language::RUNNER_FUNCTIONS);
     match nearest(name, language::CEL_FUNCTIONS.iter().copied().chain(own())) {
         Some(near) => d.help(format!("did you mean `{near}`?")),

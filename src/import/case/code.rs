@@ -1,9 +1,9 @@
 //! Reads code blocks of a case, and data of sentences.
 use super::{Builder, Part};
 use crate::import::{
-    gherkin,
-    labels::{self, Label},
-    model::{Draft, Kind},
+    drafts::{code_comment, draft, has_commented_results, result_label},
+    model::Kind,
+    scenarios,
     text::{has_words, split_marker},
     vocabulary::Role,
 };
@@ -11,8 +11,8 @@ use crate::import::{
 impl Builder {
     pub(super) fn code(&mut self, text: &str, language: &str, line: usize) {
         self.structure(language, line);
-        if gherkin::is_scenario(text, language) {
-            return gherkin::read_into(text, line + 1, self);
+        if scenarios::is_scenario(text, language) {
+            return self.scenario(text, line + 1);
         }
         if !has_words(text) {
             return;
@@ -82,26 +82,4 @@ impl Builder {
             None => self.comment(text, line),
         }
     }
-}
-
-/// The comment on a line of code.
-pub(super) fn code_comment(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    line.strip_prefix('#').or_else(|| line.strip_prefix("//")).map(str::trim)
-}
-
-pub(super) fn result_label(comment: &str) -> Option<Label> {
-    labels::plain_label(comment).filter(|l| l.role == Some(Role::Expected))
-}
-
-/// Whether comments of a piece of code name results: `# Expected: it starts`.
-pub fn has_commented_results(text: &str) -> bool {
-    text.lines().any(|l| code_comment(l).and_then(result_label).is_some())
-}
-
-/// Data with its parsed JSON, if it is an object or list.
-pub fn draft(text: &str, line: usize) -> Draft {
-    let json = serde_json::from_str::<serde_json::Value>(text.trim()).ok().filter(|v| v.is_object() || v.is_array());
-    let text = if json.is_some() { text.trim() } else { text.trim_end() };
-    Draft { text: text.into(), line, json }
 }

@@ -71,7 +71,7 @@ impl Builder {
         self.case.fields.retain(|f| has_words(&f.value) || !f.value.is_ascii());
         if self.case.steps.is_empty() && !self.case.expected.is_empty() {
             // without steps, the scenario or the input says what to do
-            let stands_for_step = |f: &Field| {
+            let replaces_a_step = |f: &Field| {
                 let name = crate::import::vocabulary::normalise(&f.label, true);
                 matches!(
                     name.as_str(),
@@ -85,7 +85,7 @@ impl Builder {
                         | "interaction"
                 )
             };
-            if let Some(at) = self.case.fields.iter().position(stands_for_step) {
+            if let Some(at) = self.case.fields.iter().position(replaces_a_step) {
                 let field = self.case.fields.remove(at);
                 self.structure(&field.label, field.line);
                 self.case.steps.push(Sentence { text: field.value, line: field.line, data: Vec::new() });

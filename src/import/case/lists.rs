@@ -1,7 +1,8 @@
 //! Reads the lists of a case, with what stands below their items.
-use super::{Builder, Part, code::draft, is_plain_expected};
+use super::{Builder, Part, is_plain_expected};
 use crate::import::{
     blocks::{Block, Item, Line},
+    drafts::draft,
     labels::{self, Label, label},
     model::Kind,
     plain,

@@ -5,11 +5,8 @@ mod lists;
 mod rows;
 mod text;
 
-pub use code::{draft, has_commented_results};
-
 use super::{
     blocks::{Block, Line},
-    gherkin,
     ids::leading_number,
     labels::{self, Label, kind_of, label},
     model::{Case, Comment, Field, Kind, Sentence},
@@ -128,7 +125,7 @@ impl Builder {
     pub fn put(&mut self, role: Option<Role>, name: &str, value: &str, line: usize, lines_count: bool) {
         if let Some(kind) = kind_of(role) {
             if labels::is_scenario(value.lines()) {
-                return gherkin::read_into(value, line, self);
+                return self.scenario(value, line);
             }
             for (text, line) in split_items(value, line, lines_count) {
                 self.sentence_or_both(kind, &text, line);

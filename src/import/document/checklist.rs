@@ -95,13 +95,6 @@ impl Reader {
     }
 }
 
-/// Whether the section is a list of boxes to tick.
-pub(super) fn has_boxes(section: &Section) -> bool {
-    let here =
-        section.blocks.iter().any(|b| matches!(b, Block::List { items, .. } if items.iter().any(|i| i.checkbox)));
-    here || section.children.iter().any(has_boxes)
-}
-
 /// Whether the item begins with a box or tick of its own.
 pub(super) fn marked(item: &Item) -> bool {
     item_line(item).is_some_and(|l| without_marks(&l.text).len() < l.text.trim().len())

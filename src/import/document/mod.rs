@@ -2,8 +2,6 @@
 mod checklist;
 mod sections;
 
-use checklist::has_boxes;
-
 use super::{
     blocks::{self, Block, Line, Table},
     case::Builder,
@@ -212,7 +210,7 @@ impl Reader {
         let own_role = section.role();
         if !section.shape.holds_cases {
             match found {
-                Some(Topic::Criteria) if self.doc_has_cases || !has_boxes(section) => return self.criteria(section),
+                Some(Topic::Criteria) if self.doc_has_cases || !section.has_boxes() => return self.criteria(section),
                 Some(Topic::Objective) => {
                     let text = self.text_of(section);
                     if has_words(&text) && self.out.objective.is_none() {

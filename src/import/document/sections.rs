@@ -7,7 +7,7 @@ use crate::import::{
     labels::{kind_of, label},
     model::{Comment, Kind, Sentence, Shared},
     outline::Section,
-    plain,
+    plain, scenarios,
     tables::{self, Shape},
     text::{has_words, squeeze, without_marks},
     topics::{Topic, topic},
@@ -150,7 +150,7 @@ impl Reader {
                     Shape::Index => self.indexes.push((table.clone(), context.in_cases || !self.doc_has_cases)),
                     _ => self.comment(plain::block(block, 1), true),
                 },
-                Block::Code { text, line, language } if gherkin::is_scenario(text, language) => {
+                Block::Code { text, line, language } if scenarios::is_scenario(text, language) => {
                     self.structure(language, *line);
                     let feature = gherkin::read(text, line + 1);
                     self.out.labels.extend(feature.labels);
