@@ -62,15 +62,11 @@ pub fn finish(mut reader: Reader, text: &str, stem: &str) -> Imported {
 
 /// Rows and items that only name a case: of a case elsewhere they give the priority, else they are cases.
 fn resolve_indexes(reader: &mut Reader) {
-    let known: HashMap<String, usize> = reader
-        .found
-        .iter()
-        .enumerate()
-        .filter(|(_, f)| !f.weak && !f.builder.case.id.is_empty())
-        .map(|(i, f)| (f.builder.case.id.to_lowercase(), i))
-        .collect();
     let (weak, strong): (Vec<Found>, Vec<Found>) = std::mem::take(&mut reader.found).into_iter().partition(|f| f.weak);
     reader.found = strong;
+    // their places stay the same: others are added behind them
+    let with_id = reader.found.iter().enumerate().filter(|(_, f)| !f.builder.case.id.is_empty());
+    let known: HashMap<String, usize> = with_id.map(|(i, f)| (f.builder.case.id.to_lowercase(), i)).collect();
     for found in weak {
         match known.get(&found.builder.case.id.to_lowercase()) {
             Some(index) => {
