@@ -32,14 +32,18 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
     for file in files::plans(&args.plans)? {
         let draft = plans::read(&file, &args.environment, &registry);
         let cases = draft.plan.as_ref().map_or(0, |p| p.cases.len());
-        let mut problems = draft.check(environment.as_ref());
+        let (mut problems, mut blocked) = match &environment {
+            Some(chosen) => draft.check_in(chosen),
+            None => (draft.check(None), vec![]),
+        };
         if let (Some(plan), Some(chosen)) = (&draft.plan, environment.as_ref().or(default.as_ref())) {
             problems.extend(weak_secrets(plan, chosen, &variables));
             if environment.is_none() {
                 // of the default environment only what this machine lacks is reported
-                let mut unset = draft.check(Some(chosen));
+                let (mut unset, of_default) = draft.check_in(chosen);
                 unset.0.retain(|d| d.code == "unset-variable");
                 problems.extend(unset);
+                blocked = of_default;
             }
             problems.sort();
         }
@@ -48,7 +52,7 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
             print::err(format_args!("{}", without_actions(plan)));
         }
         if let Some(chosen) = environment.as_ref().or(default.as_ref()) {
-            for (case, why) in draft.blocked(chosen) {
+            for (case, why) in blocked {
                 print::err(format_args!("{case} will be blocked in `{}`: {why}\n", chosen.name));
             }
         }

@@ -34,6 +34,25 @@ pub struct PlanFile {
     pub built_in: Option<&'static BuiltIn>,
 }
 
+impl PlanFile {
+    /// The text of the written plan that the plan names.
+    pub fn read_written(&self, source: &str) -> std::io::Result<String> {
+        match self.built_in {
+            Some(plan) => Ok(plan.markdown.to_string()),
+            None => file::read_text(&self.root.join(source)),
+        }
+    }
+}
+
+/// The folder that paths in a plan are relative to: the one that contains the plan, or the one above `plans`.
+pub fn root_of(plan: &Path) -> PathBuf {
+    let folder = std::path::absolute(plan).unwrap_or(plan.into()).parent().unwrap_or(Path::new("/")).to_path_buf();
+    match folder.parent().filter(|_| folder.ends_with("plans")) {
+        Some(above) => above.to_path_buf(),
+        None => folder,
+    }
+}
+
 /// The files that a plan or an environment includes, with the texts that were read.
 #[derive(Default)]
 pub struct IncludedFiles {
@@ -106,8 +125,7 @@ fn written_plan(path: &Path) -> Failure {
     let whole = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let folders = whole.ancestors().skip(1).flat_map(|a| [a.join("plans"), a.to_path_buf()]).filter(|f| f.is_dir());
     let follows = |c: &Candidate| {
-        let root = c.path.parent().map(|f| if f.ends_with("plans") { f.join("..") } else { f.to_path_buf() });
-        let source = c.source.as_ref().zip(root).and_then(|(source, root)| root.join(source).canonicalize().ok());
+        let source = c.source.as_ref().and_then(|source| root_of(&c.path).join(source).canonicalize().ok());
         source.as_ref() == Some(&whole)
     };
     let shown = path.display();
@@ -218,13 +236,8 @@ fn yaml_files(folder: &Path) -> Vec<PathBuf> {
 
 fn load(path: &Path) -> Result<PlanFile, Failure> {
     let text = file::read_text(path).map_err(|e| Failure::not_read(path, e))?;
-    let folder = std::path::absolute(path).unwrap_or(path.into()).parent().unwrap_or(Path::new("/")).to_path_buf();
-    let root = if folder.file_name().is_some_and(|n| n == "plans") {
-        folder.parent().unwrap_or(&folder).to_path_buf()
-    } else {
-        folder
-    };
-    Ok(PlanFile { source: Arc::new(Source::new(path.display().to_string(), text)), root, built_in: None })
+    let source = Arc::new(Source::new(path.display().to_string(), text));
+    Ok(PlanFile { source, root: root_of(path), built_in: None })
 }
 
 /// The named environment file, or `tp-runner.yaml` in this folder or a parent.

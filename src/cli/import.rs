@@ -60,11 +60,7 @@ pub fn sync_command(args: args::Sync) -> Result<u8, Failure> {
             print::out(format_args!("{name}: names no written plan (`source`)\n"));
             continue;
         };
-        let path = file.root.join(source);
-        let text = match file.built_in {
-            Some(built_in) => built_in.markdown.to_string(),
-            None => read_text(&path).map_err(|e| Failure::not_read(&path, e))?,
-        };
+        let text = file.read_written(source).map_err(|e| Failure::not_read(&file.root.join(source), e))?;
         let changes = sync(&existing(plan), &import(&text, source));
         if changes.cases.is_empty() {
             print::out(format_args!("{name}: says the same as {source}\n"));
@@ -82,16 +78,9 @@ fn shown(path: &Path) -> String {
 
 /// The written plan as the YAML plan names it: relative to the project folder if it is in there.
 fn source_of(written: &Path, output: &Path) -> String {
-    let folder = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let root = match folder.file_name() {
-        Some(name) if name == "plans" => {
-            folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
-        }
-        _ => folder,
-    };
     let whole = written.canonicalize().unwrap_or_else(|_| written.to_path_buf());
+    let root = files::root_of(output);
     // the folder of the skeleton may not exist yet
-    let root = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
     let root = root.canonicalize().unwrap_or(root);
     whole.strip_prefix(&root).map_or_else(|_| shown(&whole), shown)
 }

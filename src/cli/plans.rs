@@ -57,11 +57,7 @@ pub fn read<'r>(file: &PlanFile, args: &EnvArgs, registry: &'r Registry) -> Draf
     if let Some(plan) = &plan
         && let Some(source) = &plan.source
     {
-        let text = match file.built_in {
-            Some(plan) => Ok(plan.markdown.to_string()),
-            None => crate::file::read_text(&file.root.join(&source.text)),
-        };
-        match text {
+        match file.read_written(&source.text) {
             Ok(text) => markdown::compare(plan, &source.text, &text, &mut problems),
             Err(e) => problems.push(crate::diagnostic::Diagnostic::error(
                 "source-not-found",
@@ -87,11 +83,11 @@ impl Draft<'_> {
         self.schedule(environment, vec![], &|_| true).1
     }
 
-    /// The cases that will be blocked in an environment, and what it lacks for each.
-    pub fn blocked(&self, environment: &Environment) -> Vec<(String, String)> {
-        let (schedule, _) = self.schedule(Some(environment), vec![], &|_| true);
-        let cases = schedule.into_iter().flat_map(|s| s.cases);
-        cases.filter(|c| !c.lacks.is_empty()).map(|c| (c.id, c.lacks.join("; "))).collect()
+    /// As [`Draft::check`] in an environment; also the cases that it will block, with what it lacks for each.
+    pub fn check_in(&self, environment: &Environment) -> (Diagnostics, Vec<(String, String)>) {
+        let (schedule, problems) = self.schedule(Some(environment), vec![], &|_| true);
+        let cases = schedule.into_iter().flat_map(|s| s.cases).filter(|c| !c.lacks.is_empty());
+        (problems, cases.map(|c| (c.id, c.lacks.join("; "))).collect())
     }
 
     /// Compiles the plan. Fails with all problems if at least one of them is an error.

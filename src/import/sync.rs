@@ -141,8 +141,7 @@ pub fn sync(old: &Existing, new: &Imported) -> Changes {
             cases.push(CaseChange::Changed { id: case.id.clone(), was, line: case.line, changes });
         }
     }
-    for (i, case) in old.cases.iter().enumerate().filter(|(i, _)| !used.contains(i)) {
-        let _ = i;
+    for (_, case) in old.cases.iter().enumerate().filter(|(i, _)| !used.contains(i)) {
         cases.push(CaseChange::Removed { id: case.id.clone(), title: case.title.clone() });
     }
     Changes { cases }
