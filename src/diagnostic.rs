@@ -24,6 +24,8 @@ pub struct Diagnostic {
     pub label: Option<String>,
     /// What to do, or a suggestion.
     pub help: Option<String>,
+    /// The text to write in place of the span, if one repair is obvious: for `check --fix`.
+    pub replacement: Option<String>,
 }
 
 impl Diagnostic {
@@ -36,6 +38,7 @@ impl Diagnostic {
             span: span.clone(),
             label: None,
             help: None,
+            replacement: None,
         }
     }
 
@@ -48,6 +51,12 @@ impl Diagnostic {
         self
     }
 
+    /// Says what to write in place of the span.
+    pub fn replace_with(mut self, text: impl Into<String>) -> Self {
+        self.replacement = Some(text.into());
+        self
+    }
+
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
@@ -57,12 +66,22 @@ impl Diagnostic {
     pub fn suggest<'a>(self, word: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
         match nearest(word, known.iter().copied()) {
-            Some(near) => self.help(format!("did you mean `{near}`?")),
+            Some(near) => {
+                let replacement = self.spelled(word).filter(|_| is_only_one(word, near, &known));
+                let replacement = replacement.map(|quote| format!("{quote}{near}{quote}"));
+                Diagnostic { replacement, ..self.help(format!("did you mean `{near}`?")) }
+            }
             // a long list does not help
             None if known.is_empty() || known.len() > 16 => self,
             None => self
                 .help(format!("available: {}", known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "))),
         }
+    }
+
+    /// The quotes around the word, if the span has it and nothing else.
+    fn spelled(&self, word: &str) -> Option<&'static str> {
+        let text = self.span.text();
+        ["", "\"", "'"].into_iter().find(|quote| text == format!("{quote}{word}{quote}"))
     }
 
     /// Displays it like rustc: message, location, source line with underline, help.
@@ -144,6 +163,13 @@ fn shortened(message: &str) -> Cow<'_, str> {
 
 /// Enough for every plan, and bounded for a file with as many errors as names.
 const MAX_CANDIDATES: usize = 1000;
+
+/// Whether no other word is as similar to `word` as `near`.
+fn is_only_one(word: &str, near: &str, known: &[&str]) -> bool {
+    let distance = |k: &str| strsim::damerau_levenshtein(&word.to_lowercase(), &k.to_lowercase());
+    let nearest = distance(near);
+    known.iter().all(|k| *k == near || distance(k) > nearest)
+}
 
 /// The word of `known` that is most similar to `word`, if any is similar enough. Case makes no difference.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -4,10 +4,11 @@ mod digits;
 mod entries;
 pub mod json;
 mod json_writer;
+mod kind;
 mod memory;
 mod time;
 
-pub use self::{decimal::Decimal, memory::recorded_bytes, time::is_rfc3339};
+pub use self::{decimal::Decimal, kind::ValueKind, memory::recorded_bytes, time::is_rfc3339};
 use self::{digits::Digits, entries::Entries};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};

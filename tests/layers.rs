@@ -30,6 +30,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("yaml", only(&["diagnostic", "language", "source", "value"])),
         ("expr", vocabulary_and(&[])),
         ("import", only(&["outcome"])),
+        ("init", only(&["import"])),
         ("plan", vocabulary_and(&["expr", "import"])),
         ("event", vocabulary_and(&["expr"])),
         ("executor", vocabulary_and(&["expr", "event"])),
@@ -41,6 +42,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("traces", vocabulary_and(&["event"])),
         ("replay", vocabulary_and(&["engine", "plan", "expr", "executor", "event"])),
         ("prove", vocabulary_and(&["replay", "engine", "plan", "expr", "executor", "event"])),
+        ("reference", only(&["language", "executor"])),
         // independent of the other modules
         ("relay", only(&[])),
     ])

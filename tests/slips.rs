@@ -112,6 +112,16 @@ const SLIPS: &[(&str, &str, &str)] = &[
     ),
     // ordr
     ("order.status == 201", "ordr.status == 201", "did you mean `order`?"),
+    // quoted status in an expression
+    ("order.status == 201", "order.status == \"201\"", "write `201`, without quotes"),
+    // quoted status in a pattern
+    ("expect: { status: 201 }", "expect: { status: \"201\" }", "write `201`, without quotes"),
+    // a duration and a number
+    ("order.took < duration(\"5s\")", "order.took < 5", "write `duration(\"5s\")`"),
+    // length
+    ("check: order.status == 201", "check: order.body.items.length > 0", "write `size(x)`"),
+    // contains(x, y)
+    ("check: order.status == 201", "check: contains(order.text, \"id\")", "write `text.contains(\"x\")`"),
     // no expected
     (
         "    expected:\n      - result: It is created\n        check: order.status == 201\n      - result: It is quick\n        check: order.took < duration(\"5s\")\n",

@@ -1,5 +1,14 @@
 //! The command-line arguments.
-use super::agent_log::AgentLogArgs;
+mod init;
+mod reference;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+
+pub use self::init::{CiSystem, Init};
+pub use self::reference::{Completions, Explain, Man, Schema, SchemaOf};
+#[cfg(feature = "sandbox")]
+pub use self::sandbox::{Sandbox, SandboxArgs};
+use super::{agent_log::AgentLogArgs, completions};
 use crate::{
     access::Allowed,
     outcome::Tier,
@@ -14,9 +23,8 @@ use clap::{
     Args as ClapArgs, ColorChoice, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
+use clap_complete::ArgValueCompleter;
 use std::path::PathBuf;
-#[cfg(feature = "sandbox")]
-use {clap::builder::PossibleValue, tp_runner_sandbox::variation::Variation};
 
 #[derive(Parser)]
 #[command(
@@ -36,8 +44,12 @@ pub struct Args {
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Write the first plan, environment and CI job for a system, and try them
+    Init(Box<Init>),
     /// Execute plans and write their reports
     Run(Box<Run>),
+    /// Perform one action and print its output as YAML; nothing is undone
+    Try(Box<Try>),
     /// Validate plans without network access
     Check(Check),
     /// List the cases with tier, priority, and the verbs and faults they use
@@ -62,6 +74,14 @@ pub enum Command {
     /// Run the sandbox in the foreground until Ctrl-C
     #[cfg(feature = "sandbox")]
     Sandbox(Sandbox),
+    /// Explain a verb, key, matcher, function, diagnostic code, verdict or exit code
+    Explain(Explain),
+    /// Print the JSON Schema of plans or environment files, for editors
+    Schema(Schema),
+    /// Print the script that completes arguments in a shell
+    Completions(Completions),
+    /// Print the manual page, or write the pages of all commands
+    Man(Man),
 }
 
 #[cfg(feature = "sandbox")]
@@ -133,15 +153,15 @@ pub struct Selection {
     #[arg(long, value_delimiter = ',', value_name = "TIER", value_parser = tiers())]
     pub tier: Vec<Tier>,
     /// Select cases whose id matches a glob, for example TC-INT-00*
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", add = ArgValueCompleter::new(completions::cases))]
     pub case: Vec<String>,
 }
 
 /// In which environment.
-#[derive(ClapArgs, Default)]
+#[derive(ClapArgs, Clone, Default)]
 pub struct EnvArgs {
     /// The environment to use [default: the default of the environment file, then of the plan]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completions::environments))]
     pub env: Option<String>,
     /// The environment file [default: tp-runner.yaml in this folder or a parent]
     #[arg(long, value_name = "FILE")]
@@ -175,7 +195,7 @@ impl EnvArgs {
 }
 
 /// The environment, the plan's variables and the sandbox.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Clone, Default)]
 pub struct ExecutionArgs {
     #[command(flatten)]
     pub environment: EnvArgs,
@@ -190,6 +210,7 @@ pub struct ExecutionArgs {
 #[derive(ClapArgs)]
 pub struct Run {
     /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
+    #[arg(add = ArgValueCompleter::new(completions::plans))]
     pub plans: Vec<String>,
     #[command(flatten)]
     pub selection: Selection,
@@ -216,6 +237,10 @@ pub struct Run {
     /// Print the actions without executing them
     #[arg(long)]
     pub dry_run: bool,
+    /// Judge a recorded run by the plan as it is now, without sending anything
+    #[arg(long, value_name = "RUN", add = ArgValueCompleter::new(completions::recorded_runs),
+        conflicts_with_all = ["failed", "retries", "jobs", "shuffle", "dry_run", "keep", "cleanup_first", "otlp", "agent_log"])]
+    pub from: Option<String>,
     /// Folder for reports [default: the plan's `report`]
     #[arg(long, value_name = "DIR")]
     pub report_dir: Option<PathBuf>,
@@ -239,8 +264,38 @@ pub struct Run {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  tp-runner try 'http: { request: GET /health }' --env staging
+  tp-runner try 'db: { sql: \"select * from orders limit 1\" }' --env staging
+  tp-runner try 'k8s: { list: pods }'")]
+pub struct Try {
+    /// The action, in YAML, as it would be written in a plan
+    #[arg(allow_hyphen_values = true)]
+    pub action: String,
+    #[command(flatten)]
+    pub environment: EnvArgs,
+    /// Set a variable of the environment
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl Try {
+    /// As a run has them.
+    pub fn execution(&self) -> ExecutionArgs {
+        ExecutionArgs {
+            environment: self.environment.clone(),
+            set: self.set.clone(),
+            #[cfg(feature = "sandbox")]
+            sandbox: SandboxArgs::default(),
+        }
+    }
+}
+
+#[derive(ClapArgs)]
 pub struct Doctor {
     /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
+    #[arg(add = ArgValueCompleter::new(completions::plans))]
     pub plans: Vec<String>,
     /// Also break and heal the connection of each fault; refused in a protected environment
     #[arg(long)]
@@ -252,11 +307,12 @@ pub struct Doctor {
 #[derive(ClapArgs)]
 pub struct Prove {
     /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
+    #[arg(add = ArgValueCompleter::new(completions::plans))]
     pub plans: Vec<String>,
     #[command(flatten)]
     pub execution: ExecutionArgs,
     /// Re-evaluate a recorded run that passed, by id or events.jsonl, with one observation mutated at a time
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", add = ArgValueCompleter::new(completions::recorded_runs))]
     pub run: Vec<String>,
     /// With --run: write the assertion baseline to the file named by the plan's `prove.guards`;
     /// with several runs, their intersection
@@ -271,11 +327,20 @@ pub struct Prove {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  tp-runner check                       all plans
+  tp-runner check TP-004 --env staging  also what staging lacks for it
+  tp-runner check --fix                 correct misspelled words")]
 pub struct Check {
     /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
+    #[arg(add = ArgValueCompleter::new(completions::plans))]
     pub plans: Vec<String>,
     #[command(flatten)]
     pub environment: EnvArgs,
+    /// Make the repairs that are obvious: misspelled keys, names and words
+    #[arg(long)]
+    pub fix: bool,
 }
 
 #[derive(ClapArgs)]
@@ -290,6 +355,7 @@ pub struct Import {
 #[derive(ClapArgs)]
 pub struct Sync {
     /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
+    #[arg(add = ArgValueCompleter::new(completions::plans))]
     pub plans: Vec<String>,
     /// Allow plans to use a file or folder outside of the project folder
     #[arg(long, value_name = "PATH")]
@@ -299,6 +365,7 @@ pub struct Sync {
 #[derive(ClapArgs)]
 pub struct List {
     /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
+    #[arg(add = ArgValueCompleter::new(completions::plans))]
     pub plans: Vec<String>,
     #[command(flatten)]
     pub selection: Selection,
@@ -310,6 +377,7 @@ pub struct List {
 #[derive(ClapArgs, Default)]
 pub struct Cleanup {
     /// Runs to clean up, by id [default: all that are unfinished and no longer running]
+    #[arg(add = ArgValueCompleter::new(completions::recorded_runs))]
     pub runs: Vec<String>,
     /// The environment file of the runs, if it has changed [default: as it was recorded]
     #[arg(long, value_name = "FILE")]
@@ -330,8 +398,8 @@ pub struct Cleanup {
 
 #[derive(ClapArgs)]
 pub struct Report {
-    /// Recorded runs, each by id, folder or events.jsonl; several are parts of one plan, and are reported as one run
-    #[arg(value_name = "RUN", required_unless_present_any = ["against", "history"])]
+    /// Recorded runs, each by id, folder, events.jsonl or `latest`; several are parts of one plan, and are reported as one run
+    #[arg(value_name = "RUN", required_unless_present_any = ["against", "history"], add = ArgValueCompleter::new(completions::recorded_runs))]
     pub runs: Vec<String>,
     /// Compare with an earlier run [default of RUN: the newest other run of its plan]
     #[arg(long, value_name = "RUN", conflicts_with_all = ["known_failures", "agent_log"])]
@@ -384,63 +452,4 @@ pub struct Relay {
     /// Unix socket that controls the relay; an environment names it in `relay: { control: SOCKET }`
     #[arg(long, value_name = "SOCKET", default_value = "relay.sock")]
     pub control: PathBuf,
-}
-
-/// The running pods that StreamSpace allows a user, whatever the user's own quota says.
-#[cfg(feature = "sandbox")]
-const AS_BUILT_QUOTA: u32 = 5;
-
-/// How the sandbox is assembled.
-#[cfg(feature = "sandbox")]
-#[derive(ClapArgs, Clone, Default)]
-pub struct SandboxArgs {
-    /// Store the sandbox's tables in this PostgreSQL database instead of SQLite
-    #[arg(long, value_name = "URL", help_heading = "Sandbox")]
-    pub database: Option<String>,
-    /// Use this cluster instead of the embedded Kubernetes API
-    #[arg(long, value_name = "FILE", help_heading = "Sandbox")]
-    pub kubeconfig: Option<PathBuf>,
-    /// Inject a known bug into the sandbox; `help` lists the names
-    #[arg(long, value_name = "NAME", help_heading = "Sandbox")]
-    pub defect: Vec<String>,
-    /// Make the sandbox different from the reference in a way that is right too
-    #[arg(long, value_name = "NAME", help_heading = "Sandbox", value_parser = variation_parser())]
-    pub variation: Vec<Variation>,
-    /// Make the sandbox behave like StreamSpace as built today, including its routes and bugs
-    #[arg(long, help_heading = "Sandbox")]
-    pub as_built: bool,
-    /// How many sessions of one user may run [default: any number; 5 with `--as-built`]
-    #[arg(long, value_name = "COUNT", help_heading = "Sandbox")]
-    pub quota: Option<u32>,
-    /// Delay the sandbox's work at random, each time up to this long; `150ms:7` uses seed 7
-    #[arg(long, value_name = "LONGEST", help_heading = "Sandbox")]
-    pub delays: Option<tp_runner_sandbox::delays::Delays>,
-}
-
-/// Accepts the names of variations.
-#[cfg(feature = "sandbox")]
-fn variation_parser() -> impl TypedValueParser<Value = Variation> {
-    let names = Variation::ALL.iter().map(|v| PossibleValue::new(v.name()).help(v.description()));
-    PossibleValuesParser::new(names).try_map(|name| name.parse::<Variation>())
-}
-
-#[cfg(feature = "sandbox")]
-impl SandboxArgs {
-    /// How many sessions of one user may run. `None`: any number.
-    pub fn quota(&self) -> Option<u32> {
-        self.quota.or(self.as_built.then_some(AS_BUILT_QUOTA))
-    }
-}
-
-#[cfg(feature = "sandbox")]
-#[derive(ClapArgs)]
-pub struct Sandbox {
-    #[command(flatten)]
-    pub sandbox: SandboxArgs,
-    /// Write an environment file for `run --config FILE --env standing`
-    #[arg(long, value_name = "FILE")]
-    pub env_file: Option<PathBuf>,
-    /// Address of its API
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    pub listen: std::net::SocketAddr,
 }

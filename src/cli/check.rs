@@ -1,5 +1,5 @@
 //! `check`: validates plans without network access.
-use super::{args, exit, failure::Failure, files, plans, print};
+use super::{args, exit, failure::Failure, files, fix, plans, print};
 use crate::{
     engine::compile::weak_secrets,
     executors,
@@ -29,7 +29,10 @@ pub fn command(args: args::Check) -> Result<u8, Failure> {
     };
     let variables = plans::process_scope();
     let mut code = exit::SUCCESS;
-    for file in files::plans(&args.plans)? {
+    for mut file in files::plans(&args.plans)? {
+        if args.fix {
+            file = fix::repaired(file, &args.environment, &registry, &|draft| draft.check(environment.as_ref()))?;
+        }
         let draft = plans::read(&file, &args.environment, &registry);
         let cases = draft.plan.as_ref().map_or(0, |p| p.cases.len());
         let (mut problems, mut blocked) = match &environment {

@@ -31,10 +31,16 @@ pub struct ChosenEnvironment {
     pub runs: RunsSetting,
 }
 
-/// The name from `--env`, else from the `default` of the environment file, else from the plan's `environment`.
+/// The name from `--env`, else from the `default` of the environment file, else from the plan's `environment`, else the
+/// only one of the environment file.
 fn chosen_name(args: &ExecutionArgs, environments: Option<&Environments>, draft: &Draft<'_>) -> Option<String> {
     let named = args.environment.env.clone().or_else(|| environments.and_then(|e| e.default.clone()));
-    named.or_else(|| draft.plan.as_ref()?.environment.as_ref().map(|e| e.text.clone()))
+    let of_plan = || draft.plan.as_ref()?.environment.as_ref().map(|e| e.text.clone());
+    let only_one = || match environments?.all.as_slice() {
+        [one] => Some(one.name.clone()),
+        _ => None,
+    };
+    named.or_else(of_plan).or_else(only_one)
 }
 
 /// The environment that [`ChosenEnvironment::choose`] would choose, by its name, and the file that may define it.
@@ -54,6 +60,14 @@ impl ChosenEnvironment {
         let environments = file.as_ref().map(|file| &file.environments);
         let runs = environments.map(|e| e.runs.clone()).unwrap_or_default();
         let Some(name) = chosen_name(args, environments, draft) else {
+            if let Some(file) = &file {
+                let names =
+                    file.environments.all.iter().map(|e| format!("`{}`", e.name)).collect::<Vec<_>>().join(", ");
+                return Err(Failure::usage(format!(
+                    "error: no environment given: `{}` has {names}\nhelp: use `--env NAME`, or write `default: NAME` in it",
+                    file.source.name
+                )));
+            }
             let here = std::env::current_dir().unwrap_or_default();
             let folders = here.ancestors().map(|a| format!("  {}", a.display())).collect::<Vec<_>>().join("\n");
             return Err(Failure::usage(format!(

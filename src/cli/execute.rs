@@ -40,6 +40,8 @@ pub struct RunOptions {
     pub interrupts: Interrupts,
     /// `None`: it is neither recorded nor shown.
     pub recording: Option<Recording>,
+    /// Receives the events too.
+    pub listener: Option<Box<dyn EventSink>>,
 }
 
 /// A run that has ended.
@@ -51,8 +53,19 @@ pub struct Executed {
 
 /// Executes a schedule, whatever the verdicts. Fails if the run could not start.
 pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Executed, Failure> {
-    let RunOptions { mut run, selection, gate, arguments, fail_fast, retries, keep, otlp, interrupts, recording } =
-        options;
+    let RunOptions {
+        mut run,
+        selection,
+        gate,
+        arguments,
+        fail_fast,
+        retries,
+        keep,
+        otlp,
+        interrupts,
+        recording,
+        listener,
+    } = options;
     let mut trace = otlp.as_deref().map(Trace::start).transpose()?;
     run.trace = trace.as_ref().map(|trace| trace.id.clone());
     let Interrupts { cancel, kill, .. } = interrupts.clone();
@@ -91,12 +104,15 @@ pub async fn execute(options: RunOptions, mut schedule: Schedule) -> Result<Exec
         sinks.push(recorder.sink()?);
         // before the console, which reads it
         sinks.push(Box::new(builder.clone()));
-        sinks.push(Box::new(terminal::console(recording.output, builder.clone())));
+        if !recording.is_silent {
+            sinks.push(Box::new(terminal::console(recording.output, builder.clone())));
+        }
         interrupts.set_running(Some(Running { id: run.id.clone(), index: builder.clone() }));
     } else {
         sinks.push(Box::new(builder.clone()));
     }
     sinks.extend(trace.as_mut().and_then(Trace::sink));
+    sinks.extend(listener);
     let (events, thread) = dispatch::start(secrets.clone(), interrupts.sinks(sinks, &[]), cancel.clone());
     let context = RunContext {
         cancel,

@@ -176,8 +176,26 @@ fn by_id(id: &str) -> Result<PlanFile, Failure> {
         format!("searched: {}", folders.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "))
     };
     let built_in = BUILT_IN.iter().map(|p| p.id).collect::<Vec<_>>().join(", ");
-    let hint = hint.unwrap_or_default();
+    let has_case = |path: &PathBuf| {
+        file::read_text(path).is_ok_and(|text| text.lines().any(|l| l.trim() == format!("- id: {id}")))
+    };
+    let of_case = found.iter().flatten().find(|c| has_case(&c.path));
+    let hint = match of_case {
+        Some(plan) => format!("\nhelp: it is a case: `tp-runner run {} --case {id}`", plan.path.display()),
+        None => hint.unwrap_or_default(),
+    };
     Err(Failure::usage(format!("error: unknown plan `{id}`{hint}\n  {searched}\n  built in: {built_in}")))
+}
+
+/// The ids of the plans in the nearest folders `plans`, and of those that are built in.
+pub fn known_ids() -> Vec<String> {
+    let here = std::env::current_dir().unwrap_or_default();
+    let folders = here.ancestors().map(|a| a.join("plans")).filter(|f| f.is_dir());
+    let found = folders.flat_map(|f| candidates(&f)).map(|c| c.id.unwrap_or(c.stem));
+    let mut ids: Vec<String> = found.chain(BUILT_IN.iter().map(|p| p.id.to_string())).collect();
+    ids.sort();
+    ids.dedup();
+    ids
 }
 
 /// A file that may be meant by an id.

@@ -181,6 +181,7 @@ async fn run_on(
         otlp: None,
         interrupts: prover.interrupts.clone(),
         recording: None,
+        listener: None,
     };
     let index = execute::execute(options, schedule).await?.index;
     if index.cancelled {

@@ -29,7 +29,9 @@ pub fn command(args: args::List) -> Result<u8, Failure> {
             ]);
             listed += 1;
         }
-        print::out(format_args!("{}: {}\n{table}\n", schedule.plan.id, schedule.plan.title));
+        let title = Some(&schedule.plan.title).filter(|title| !title.is_empty());
+        let title = title.map(|title| format!(": {title}")).unwrap_or_default();
+        print::out(format_args!("{}{title}\n{table}\n", schedule.plan.id));
     }
     if listed == 0 {
         return Err(Failure::nothing_selected());

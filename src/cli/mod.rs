@@ -9,6 +9,7 @@ mod check;
 mod ci;
 mod cleanup;
 mod compare;
+mod completions;
 #[cfg(feature = "sandbox")]
 mod defects;
 mod doctor;
@@ -17,14 +18,19 @@ mod dry_run;
 mod environment;
 mod execute;
 pub mod exit;
+mod explain;
 mod failed;
 mod failure;
 mod files;
+mod fix;
+mod from_run;
 mod history;
 mod import;
+mod init;
 #[cfg(feature = "sandbox")]
 mod kill_matrix;
 mod list;
+mod man;
 mod otlp;
 mod output;
 mod plan_access;
@@ -43,11 +49,14 @@ mod run;
 mod runs;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod schema;
 mod secrets;
 mod signals;
 #[cfg(target_os = "linux")]
 mod supervise;
 mod terminal;
+mod try_action;
+mod yaml_text;
 
 use self::failure::Failure;
 use crate::{executors, expr::STACK_BYTES};
@@ -72,6 +81,9 @@ pub fn main() -> ExitCode {
             return code;
         }
         std::env::current_exe().into_iter().for_each(executors::process_group::start_through);
+    }
+    if completions::answer(command) {
+        return ExitCode::from(exit::SUCCESS);
     }
     // Two TLS stacks are linked: both need the same provider before the first connection.
     executors::net::install_tls_provider();
@@ -107,6 +119,8 @@ fn run_command(args: args::Args) -> Result<u8, Failure> {
         }
         match args.command {
             args::Command::Run(a) => run::command(a, args.output).await,
+            args::Command::Try(a) => try_action::command(*a, args.output).await,
+            args::Command::Init(a) => init::command(*a, args.output).await,
             args::Command::Check(a) => check::command(a),
             args::Command::List(a) => list::command(a),
             args::Command::Import(a) => import::command(a),
@@ -119,6 +133,10 @@ fn run_command(args: args::Args) -> Result<u8, Failure> {
             args::Command::Relay(a) => relay::command(a).await,
             #[cfg(feature = "sandbox")]
             args::Command::Sandbox(a) => sandbox::command(a).await,
+            args::Command::Explain(a) => explain::command(a),
+            args::Command::Schema(a) => schema::command(a),
+            args::Command::Completions(a) => completions::print_script(a.shell),
+            args::Command::Man(a) => man::print_or_write(a, command()),
         }
     });
     let result = runtime.block_on(work);

@@ -20,7 +20,7 @@ use crate::{
     source::Source,
     value::{Value, json},
 };
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 /// The most problems that are shown. A hostile file has very many, and each takes time to display.
 const MAX_SHOWN: usize = 100;
@@ -73,6 +73,15 @@ pub fn read<'r>(file: &PlanFile, args: &EnvArgs, registry: &'r Registry) -> Draf
 pub fn parse<'r>(source: &Arc<Source>, included: IncludedFiles, registry: &'r Registry) -> Draft<'r> {
     let mut reader = Reader::new(registry.verbs().collect(), &included);
     let plan = reader.plan(source);
+    let problems = reader.problems;
+    Draft { registry, plan, included, problems }
+}
+
+/// One action as a plan.
+pub fn of_action<'r>(source: &Arc<Source>, registry: &'r Registry) -> Draft<'r> {
+    let included = IncludedFiles::default();
+    let mut reader = Reader::new(registry.verbs().collect(), &included);
+    let plan = reader.plan_of_action(source);
     let problems = reader.problems;
     Draft { registry, plan, included, problems }
 }
@@ -146,10 +155,22 @@ impl Draft<'_> {
         selected: &dyn Fn(&Case) -> bool,
     ) -> Result<(Schedule, Diagnostics), Failure> {
         let (schedule, mut problems) = self.schedule(environment, set, selected);
+        self.excuse_others(&mut problems, selected);
         problems.0.iter_mut().filter(|d| d.code == "unset-variable").for_each(|d| d.severity = Severity::Error);
         match schedule.filter(|_| problems.errors() == 0) {
             Some(schedule) => Ok((schedule, problems)),
             None => Err(invalid(&problems)),
+        }
+    }
+
+    /// A case that is not selected need not be written yet: its results without assertions are warnings.
+    fn excuse_others(&self, problems: &mut Diagnostics, selected: &dyn Fn(&Case) -> bool) {
+        let others = self.plan.iter().flat_map(|plan| &plan.cases).filter(|case| !selected(case));
+        let bare: HashSet<usize> = others.flat_map(|c| &c.expected).map(|s| s.text.span.range.start).collect();
+        for problem in &mut problems.0 {
+            if problem.code == "unverified-result" && bare.contains(&problem.span.range.start) {
+                problem.severity = Severity::Warning;
+            }
         }
     }
 
@@ -308,7 +329,11 @@ pub fn selection_words(selection: &Selection, failed_in: Option<&str>, chosen: u
     if !selection.case.is_empty() {
         parts.push(format!("case {}", selection.case.join(", ")));
     }
-    if parts.is_empty() { format!("all {all} cases") } else { format!("{}: {chosen} of {all} cases", parts.join("; ")) }
+    match parts[..] {
+        [] if all == 1 => "1 case".into(),
+        [] => format!("all {all} cases"),
+        _ => format!("{}: {chosen} of {}", parts.join("; "), wording::count(all, "case")),
+    }
 }
 
 #[cfg(test)]

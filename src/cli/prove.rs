@@ -91,6 +91,7 @@ async fn record(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>) 
             otlp: None,
             interrupts: (*interrupts).clone(),
             recording: Some(recording),
+            listener: None,
         };
         execute::execute(options, schedule)
     };

@@ -39,6 +39,8 @@ use std::{
 /// How to record a run.
 pub struct Recording {
     pub output: OutputArgs,
+    /// Whether nothing is shown of the run.
+    pub is_silent: bool,
     runs: PathBuf,
     keep: RunsSetting,
     /// Not masked yet.
@@ -58,6 +60,12 @@ pub struct Recorder {
 }
 
 impl Recording {
+    /// Shows nothing of the run.
+    #[must_use]
+    pub fn silent(self) -> Recording {
+        Recording { is_silent: true, ..self }
+    }
+
     /// Of a plan in the environment that was chosen.
     pub fn new(
         output: OutputArgs,
@@ -97,7 +105,7 @@ impl Recording {
         };
         let source = chosen.file.as_ref().map(|file| &*file.source);
         let runs = runs::folder(&file.root, source);
-        Recording { output, runs, keep: chosen.runs.clone(), snapshot }
+        Recording { output, is_silent: false, runs, keep: chosen.runs.clone(), snapshot }
     }
 
     /// The SHA-256 of the plan's file and of the files that it includes, with their names in the folder of the plan: the same in every

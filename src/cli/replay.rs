@@ -11,7 +11,9 @@ use super::{
 use crate::{
     access::Allowed,
     engine::schedule::Schedule,
+    executor::Registry,
     file::write_atomically,
+    plan::Environment,
     prove::{baseline::Baseline, evidence::prove_run, proof::Proof},
     replay::Record,
     value::Value,
@@ -58,7 +60,7 @@ fn evaluate_run(prover: &Prover<'_>, run: &str) -> Result<(files::PlanFile, Opti
     let record = Record::of(&events)
         .ok_or_else(|| Failure::usage(format!("error: `{}` does not contain a run", path.display())))?;
     drop(events);
-    let file = plan_of_run(args, &record)?;
+    let file = plan_of_run(&args.plans, &record, "--run")?;
     let draft = plans::read(&file, &args.execution.environment, registry);
     let schedule = compile(args, &draft, &record)?;
     if schedule.plan.id != record.started.plan.id {
@@ -99,8 +101,9 @@ fn progress_bar(output: OutputArgs) -> ProgressBar {
 }
 
 /// The plan given as an argument, else the plan of the run: its file, or the built-in plan with its id.
-fn plan_of_run(args: &args::Prove, record: &Record) -> Result<files::PlanFile, Failure> {
-    let names = match &args.plans[..] {
+/// `option` named the run.
+pub fn plan_of_run(plans: &[String], record: &Record, option: &str) -> Result<files::PlanFile, Failure> {
+    let names = match plans {
         [] => {
             let plan = &record.started.plan;
             vec![if Path::new(&plan.file).is_file() { plan.file.clone() } else { plan.id.clone() }]
@@ -108,7 +111,7 @@ fn plan_of_run(args: &args::Prove, record: &Record) -> Result<files::PlanFile, F
         [name] => vec![name.clone()],
         names => {
             return Err(Failure::usage(format!(
-                "error: expected at most one plan with `--run`, found {}",
+                "error: expected at most one plan with `{option}`, found {}",
                 names.len()
             )));
         }
@@ -116,14 +119,24 @@ fn plan_of_run(args: &args::Prove, record: &Record) -> Result<files::PlanFile, F
     let mut all = files::plans(&names)?;
     match all.len() {
         1 => Ok(all.remove(0)),
-        n => Err(Failure::usage(format!("error: expected one plan with `--run`, found {n} in `{}`", names[0]))),
+        n => Err(Failure::usage(format!("error: expected one plan with `{option}`, found {n} in `{}`", names[0]))),
     }
 }
 
 /// Compiles the plan for the environment of the run, which may replace actions. Uses no network.
 fn compile(args: &args::Prove, draft: &Draft<'_>, record: &Record) -> Result<Schedule, Failure> {
+    let environment = environment_of_run(&args.execution, draft.registry, record)?;
+    draft.compile(environment.as_ref(), &args.execution.set, &|_| true)
+}
+
+/// The environment of a run, in which everything is allowed: nothing will be performed. `None` if no file defines it.
+pub fn environment_of_run(
+    args: &args::ExecutionArgs,
+    registry: &Registry,
+    record: &Record,
+) -> Result<Option<Environment>, Failure> {
     let recorded = &record.started.environment;
-    let environments = plans::environments(args.execution.environment.config.as_deref(), draft.registry)?;
+    let environments = plans::environments(args.environment.config.as_deref(), registry)?;
     let environment = environments.and_then(|all| all.all.into_iter().find(|e| e.name == recorded.name));
     if environment.is_none() && !recorded.replaced.is_empty() {
         return Err(Failure::usage(format!(
@@ -133,9 +146,7 @@ fn compile(args: &args::Prove, draft: &Draft<'_>, record: &Record) -> Result<Sch
             recorded.replaced.join("`, `")
         )));
     }
-    let environment =
-        environment.map(|e| crate::plan::Environment { protected: false, allow: Allowed::everything(), ..e });
-    draft.compile(environment.as_ref(), &args.execution.set, &|_| true)
+    Ok(environment.map(|e| Environment { protected: false, allow: Allowed::everything(), ..e }))
 }
 
 /// The accepted assertion baseline of a plan.

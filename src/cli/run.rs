@@ -8,7 +8,7 @@ use super::{
     exit,
     failed::{self, LastRun},
     failure::Failure,
-    files, plans, print,
+    files, from_run, plans, print,
     recording::Recording,
     repeat,
     reports::Reports,
@@ -31,6 +31,9 @@ use std::path::{Path, PathBuf};
 
 pub async fn command(args: Box<args::Run>, output: OutputArgs) -> Result<u8, Failure> {
     let registry = executors::registry();
+    if let Some(run) = &args.from {
+        return from_run::command(&args, run, output, &registry).await;
+    }
     // Installed before anything is created that needs undo.
     let interrupts = signals::listen()?;
     if let Some(limit) = args.time_limit {
@@ -156,6 +159,7 @@ async fn execute_and_report(
         otlp: args.otlp.clone(),
         interrupts: interrupts.clone(),
         recording: Some(recording),
+        listener: None,
     };
     interrupts.report_to(&reports);
     let Executed { index, not_recorded } = execute::execute(options, schedule).await?;

@@ -18,6 +18,9 @@ use std::{
 /// How many finished runs are kept, unless the environment file says otherwise.
 const KEPT: usize = 20;
 
+/// The newest run, in place of an id.
+const LATEST: &str = "latest";
+
 /// The folder that `--runs-dir` or `TP_RUNS_DIR` names.
 static CHOSEN: OnceLock<PathBuf> = OnceLock::new();
 
@@ -68,6 +71,12 @@ pub fn find(id: &str) -> Result<RunFolder, Failure> {
     all.find(|folder| folder.events().is_file()).ok_or_else(|| unknown(id))
 }
 
+/// The ids of all recorded runs, newest first in each folder.
+pub fn ids() -> Vec<String> {
+    let ids = found().into_iter().flat_map(|runs| RunFolder::all(&runs).into_iter().rev()).map(|folder| folder.id());
+    ids.chain([LATEST.to_string()]).collect()
+}
+
 /// The newest run of a plan in an environment whose id `is_meant`, complete or killed, but not one that is running. A journal that cannot
 /// be read is passed over with a warning.
 pub fn newest(folders: &[PathBuf], plan: &str, environment: &str, is_meant: &dyn Fn(&str) -> bool) -> Option<RunIndex> {
@@ -92,6 +101,12 @@ fn newest_of(runs: &Path, plan: &str, environment: &str, is_meant: &dyn Fn(&str)
 
 /// The journal of a run: a file, its folder, or the id of a run recorded in this folder or a parent.
 pub fn find_journal(run: &str) -> Result<PathBuf, Failure> {
+    if run == LATEST {
+        let started = |folder: &RunFolder| folder.result().map(|r| r.started);
+        let all = found().into_iter().flat_map(|runs| RunFolder::all(&runs)).filter(|f| f.events().is_file());
+        let newest = all.max_by_key(started).ok_or_else(|| Failure::usage("error: no recorded runs"))?;
+        return Ok(newest.events());
+    }
     let within = Path::new(run).join("events.jsonl");
     if within.is_file() {
         return Ok(within);
@@ -238,7 +253,10 @@ pub fn command() -> Result<u8, Failure> {
 /// A run in the table.
 fn row(folder: &RunFolder) -> Result<[String; 6], Failure> {
     let time = |t: Timestamp| t.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-    let size = format!("{:.1} MB", folder.size() as f64 / 1e6);
+    let size = match folder.size() {
+        bytes @ ..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
+        bytes => format!("{:.1} MB", bytes as f64 / 1e6),
+    };
     let owner = folder.owner();
     let (plan, started, verdict, left) = match folder.result() {
         Some(r) => (r.plan, time(r.started), r.verdict, if r.left == 0 { String::new() } else { r.left.to_string() }),

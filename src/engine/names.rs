@@ -1,9 +1,10 @@
 //! The names in scope at each point of a plan, and the shapes of their values as far as they are known before the run.
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    expr::{Reference, cel::Access},
+    expr::{Comparison, Reference, cel::Access},
     language::slips::help_for_name,
     source::Span,
+    value::ValueKind,
 };
 use std::{
     cell::Cell,
@@ -21,6 +22,8 @@ pub enum Shape {
     /// A map with these fields and no others.
     Fields(Vec<(String, Shape)>),
     List(Box<Shape>),
+    /// A value of this kind.
+    Of(ValueKind),
     /// Any value; notes that the plan reads it.
     Noted(Arc<AtomicBool>),
 }
@@ -31,7 +34,7 @@ impl Shape {
         match self {
             Shape::Noted(read) => read.store(true, Ordering::Relaxed),
             Shape::List(element) => element.note_fields(element_fields),
-            Shape::Any | Shape::Fields(_) => {}
+            Shape::Any | Shape::Of(_) | Shape::Fields(_) => {}
         }
     }
 
@@ -41,12 +44,49 @@ impl Shape {
                 fields.iter().filter(|(f, _)| names.contains(f)).for_each(|(_, shape)| shape.note_read(&[]));
             }
             Shape::List(element) => element.note_fields(names),
-            Shape::Any | Shape::Noted(_) => {}
+            Shape::Any | Shape::Of(_) | Shape::Noted(_) => {}
+        }
+    }
+
+    /// What is known of its kind.
+    pub fn kind(&self) -> Option<ValueKind> {
+        match self {
+            Shape::Of(kind) => Some(*kind),
+            Shape::Fields(_) => Some(ValueKind::Map),
+            Shape::List(_) => Some(ValueKind::List),
+            Shape::Any | Shape::Noted(_) => None,
         }
     }
 
     pub fn fields(names: &[&str]) -> Shape {
         Shape::Fields(names.iter().map(|n| (n.to_string(), Shape::Any)).collect())
+    }
+}
+
+/// Says that a value of one kind is compared with a literal of another kind.
+pub fn other_kind(kind: ValueKind, literal: ValueKind, text: &str, span: &Span) -> Diagnostic {
+    let bare = text.trim_matches(['"', '\'']);
+    let help = match (kind, literal) {
+        (ValueKind::Number, ValueKind::Text) if bare.parse::<f64>().is_ok() => {
+            format!("write `{bare}`, without quotes")
+        }
+        (ValueKind::Duration, ValueKind::Number) => format!("write `duration(\"{bare}s\")`"),
+        (ValueKind::Duration, ValueKind::Text) => format!("write `duration(\"{bare}\")`"),
+        (ValueKind::Time, ValueKind::Text) => format!("write `timestamp(\"{bare}\")`"),
+        (ValueKind::List | ValueKind::Map | ValueKind::Text, ValueKind::Number) => {
+            "write `size(x)` for the number of elements or characters".into()
+        }
+        (ValueKind::Bool, ValueKind::Text) if ["true", "false"].contains(&bare) => {
+            format!("write `{bare}`, without quotes")
+        }
+        _ => format!("compare it with {kind}"),
+    };
+    let message = format!("expected {kind}, found {literal}: these are never equal");
+    let d = Diagnostic::error("other-kind", span, message).help(help);
+    let is_quoted = [ValueKind::Number, ValueKind::Bool].contains(&kind) && literal == ValueKind::Text;
+    match is_quoted && (bare.parse::<f64>().is_ok() || ["true", "false"].contains(&bare)) {
+        true => d.replace_with(bare),
+        false => d,
     }
 }
 
@@ -156,6 +196,36 @@ impl Names {
         let found = words.peek().and_then(|root| self.find(root));
         let Some(Shape::Fields(fields)) = found.map(|n| &n.shape) else { return false };
         words.nth(1).is_some_and(|field| fields.iter().any(|(f, _)| f == field))
+    }
+
+    /// Reports a name that is compared with a literal of another kind, and `length`, which no value has.
+    pub fn check_comparison(&self, c: &Comparison, problems: &mut Diagnostics) {
+        let Some(found) = self.find(&c.root) else { return };
+        let mut shape = &found.shape;
+        for access in &c.path {
+            shape = match (shape, access) {
+                (Shape::Fields(fields), Access::Field(name, _)) => match fields.iter().find(|(f, _)| f == name) {
+                    Some((_, inner)) => inner,
+                    None => return,
+                },
+                (Shape::List(inner), Access::Index(_) | Access::Any) => inner,
+                // nothing is known of the rest
+                _ => {
+                    if let Some(Access::Field(name, span)) = c.path.last()
+                        && (name.as_str(), c.literal) == ("length", ValueKind::Number)
+                        && span.text() == name
+                    {
+                        let message = "reads a field `length`: texts, lists and maps have none";
+                        let d = Diagnostic::warning("length-field", span, message);
+                        problems.push(d.help("write `size(x)`; for a field of this name, `x[\"length\"]`"));
+                    }
+                    return;
+                }
+            };
+        }
+        if let Some(kind) = shape.kind().filter(|kind| *kind != c.literal) {
+            problems.push(other_kind(kind, c.literal, &c.text, &c.span));
+        }
     }
 
     /// Checks a reference against the names in scope, and marks its name as used.

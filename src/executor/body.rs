@@ -4,7 +4,7 @@ use crate::{
     access::AccessRules,
     diagnostic::{Diagnostic, Diagnostics},
     expr::{Expression, Reference, Template, Tree},
-    language::slips::replaces,
+    language::{Key, slips::replaces},
     source::Span,
     yaml::{Kind, Node, check_keys, check_numbers, missing_key, wrong_type},
 };
@@ -49,6 +49,12 @@ impl<'a> Body<'a> {
     /// The body `node`, a part of this one.
     pub fn part<'b>(&'b mut self, node: &'b Node) -> Body<'b> {
         Body { node, references: self.references, problems: self.problems, access: self.access }
+    }
+
+    /// Whether it is a map with only the keys of these groups. Reports other keys and duplicates.
+    pub fn only(&mut self, groups: &[&[Key]]) -> bool {
+        let known: Vec<_> = groups.iter().flat_map(|keys| keys.iter()).map(|key| key.name).collect();
+        self.keys(&known)
     }
 
     /// Whether it is a map with only these keys. Reports other keys and duplicates.

@@ -13,8 +13,9 @@ use crate::{
     address::Address,
     event::{ErrorKind, Evidence, EvidenceKind},
     expr::{EvalError, Scope, Template, Tree},
+    language::Key,
     secrets::Secrets,
-    value::Value,
+    value::{Value, ValueKind},
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -39,6 +40,16 @@ pub trait Executor: Send + Sync {
     fn manual(&self) -> &'static str;
     /// The names that outputs of its actions have. An action may have only some of them: see [`Action::fields`].
     fn fields(&self) -> &'static [&'static str];
+    /// The keys of its body, in groups. Its manual has a row for each that has no meaning here.
+    fn keys(&self) -> &'static [&'static [Key]];
+    /// The keys of a target: the verb with its address, and the settings beside it. Empty if it has no targets.
+    fn target_keys(&self) -> &'static [&'static [Key]] {
+        &[]
+    }
+    /// The kind of a field of its outputs, if it is always the same.
+    fn kind_of(&self, _field: &str) -> Option<ValueKind> {
+        None
+    }
     /// Compiles the body of the verb. `None` if it is invalid; the body collects the problems.
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>>;
     /// Compiles the settings of a target in an environment: `api: { http: "https://…" }`. `None` if they are invalid.

@@ -21,7 +21,7 @@ pub const STACK_BYTES: usize = 64 << 20;
 
 pub use self::{
     assertion::AssertionResult,
-    cel::{EvalError, Expression, Reference},
+    cel::{Comparison, EvalError, Expression, Reference},
     interrupt::Interrupt,
     pattern::Pattern,
     referenced::ReferencedLiterals,

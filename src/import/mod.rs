@@ -31,7 +31,7 @@ mod text;
 mod tiers;
 mod topics;
 mod vocabulary;
-mod yaml;
+pub mod yaml;
 
 pub use model::{Case, Comment, Draft, Field, Imported, Kind, Sentence, Shared, Tier, Warning};
 pub use skeleton::skeleton;

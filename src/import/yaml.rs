@@ -20,7 +20,7 @@ pub fn scalar(text: &str, indent: usize) -> String {
 }
 
 /// A string on one line.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     if is_plain(text) {
         text.to_string()
     } else if text.chars().all(is_safe) {

@@ -9,3 +9,8 @@ pub fn explanation(code: &str) -> Option<&'static str> {
     let section = &PAGE[start..];
     Some(section.split("\n#").next().unwrap_or(section).trim())
 }
+
+/// All codes, in the order of the page.
+pub fn codes() -> impl Iterator<Item = &'static str> {
+    PAGE.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
+}

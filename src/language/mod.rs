@@ -2,12 +2,14 @@
 //! Data only: the parser, diagnostics and the documentation's tests read it.
 mod codes;
 mod functions;
+mod key;
 mod keys;
 pub mod slips;
 
 pub use self::{
-    codes::explanation,
+    codes::{codes, explanation},
     functions::{CEL_FUNCTIONS, RUNNER_FUNCTIONS, is_cel_function, runner_function},
+    key::*,
     keys::*,
 };
 

@@ -96,6 +96,12 @@ pub fn help_for_name(word: &str) -> Option<&'static str> {
         "vars" | "variables" => "a variable is read by its name alone, without `vars.`",
         "secrets" => "a secret is read by its name alone, in environment files",
         "response" | "res" | "resp" => "name the output with `as: response` beside the verb",
+        "status" | "body" | "headers" | "text" | "cookies" | "rows" | "stdout" => {
+            "an output has a name elsewhere: write `as: NAME` beside the verb, and read `NAME.status`, `NAME.body`, …"
+        }
+        _ if word.len() > 2 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_') => {
+            "environment variables are read in environment files: `vars: { name: \"${env.NAME}\" }` sets a variable of the plan"
+        }
         _ => return None,
     })
 }

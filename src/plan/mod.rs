@@ -4,6 +4,7 @@ mod actions;
 pub mod environment;
 pub mod markdown;
 pub mod model;
+pub mod performed;
 mod prove;
 pub mod read;
 mod reader;

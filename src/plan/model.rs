@@ -25,6 +25,8 @@ pub struct Plan {
     pub actions: Vec<ActionDefinition>,
     pub prove: Prove,
     pub cases: Vec<Case>,
+    /// It is one action that is tried: nothing has to be asserted about it.
+    pub is_tried: bool,
 }
 
 /// A text with its span in the file.

@@ -50,6 +50,51 @@ impl Reader<'_> {
             actions,
             prove: root.get("prove").map_or_else(Prove::default, |n| self.prove(n)),
             cases,
+            is_tried: false,
+        })
+    }
+
+    /// Reads one action, as a plan whose only case has it as its only step.
+    pub fn plan_of_action(&mut self, source: &Arc<Source>) -> Option<Plan> {
+        let root = self.parse(source)?;
+        let span = root.span.clone();
+        let list = match &root.kind {
+            Kind::Seq(_) => root,
+            _ => Node::new(Kind::Seq(vec![root]), span.clone()),
+        };
+        let actions = self.actions(&list);
+        let named = |text: &str| Spanned { text: text.into(), span: span.clone() };
+        let (assertions, unproven) = (Assertions::default(), None);
+        let step = Sentence { text: named("the action"), actions, assertions, unproven };
+        let case = Case {
+            id: named("try"),
+            title: String::new(),
+            tier: Tier::Must,
+            priority: None,
+            fields: vec![],
+            exclusive: false,
+            exclusive_if: None,
+            timeout: None,
+            preconditions: vec![],
+            steps: vec![step],
+            expected: vec![],
+        };
+        Some(Plan {
+            id: "try".into(),
+            title: String::new(),
+            span: span.clone(),
+            root: None,
+            source: None,
+            report: None,
+            environment: None,
+            objective: None,
+            scope_in: vec![],
+            scope_out: vec![],
+            vars: vec![],
+            actions: vec![],
+            prove: Prove::default(),
+            cases: vec![case],
+            is_tried: true,
         })
     }
 

@@ -11,6 +11,7 @@ use crate::{
     engine::{
         case::CaseExecution,
         context::RunContext,
+        observation::ObservationSource,
         runner::{ActionRunner, CaseEffects},
         schedule::{Case, Schedule},
         scopes::{VariableError, base_scope, case_scope, run_scope},
@@ -160,6 +161,26 @@ impl Replay {
         let faults = runner.faults_in_force();
         (State { execution, faults }, PartResult { statuses, actions, reused: source.take_reused() })
     }
+}
+
+/// A record as the source of a whole run, for a plan that may have changed since; `changed` are the actions that perform
+/// something else now.
+///
+/// # Errors
+/// A variable of the plan reads a name that is missing.
+pub fn source_of_changed_plan(
+    schedule: &Schedule,
+    record: &Record,
+    changed: Vec<Address>,
+) -> Result<(Arc<dyn ObservationSource>, Scope), VariableError> {
+    let record = Arc::new(with_every_observation(record, schedule));
+    let mut base = recorded_base(&record, schedule)?;
+    for (name, tree) in schedule.vars.iter().filter(|(name, _)| !record.knows(name)) {
+        let value = tree.render(&base).map_err(|source| VariableError { name: name.clone(), source })?;
+        base = base.with(name, value);
+    }
+    let source = ReplaySource::new(record, Arc::new(names_read(schedule))).of_changed_plan(changed);
+    Ok((Arc::new(source), base))
 }
 
 /// The names of the run and the plan's variables, as they were recorded.

@@ -1,7 +1,7 @@
 //! The record of a run, read from the events of its journal.
 use crate::{
     address::Address,
-    event::{ActionOutline, Attempt, ErrorKind, Event, EventKind, RunStarted},
+    event::{ActionOutline, Attempt, ErrorKind, Event, EventKind, Evidence, RunStarted},
     executor::{ActionError, Output, RunInfo},
     expr::AssertionResult,
     outcome::{Status, Verdict},
@@ -9,7 +9,7 @@ use crate::{
     value::Value,
 };
 use jiff::Timestamp;
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 #[derive(Clone)]
 pub struct Record {
@@ -28,6 +28,8 @@ pub struct RecordedObservation {
     pub result: Result<Output, ActionError>,
     /// The number of the event.
     pub seq: u64,
+    /// What was sent and received.
+    pub evidence: Arc<[Evidence]>,
 }
 
 #[derive(Clone)]
@@ -76,7 +78,8 @@ impl Record {
     fn add(&mut self, event: &Event) {
         let at = &event.address;
         if let Some(attempt) = event.kind.attempt() {
-            let observation = RecordedObservation { result: recorded_result(attempt), seq: event.seq };
+            let evidence = attempt.evidence.as_slice().into();
+            let observation = RecordedObservation { result: recorded_result(attempt), seq: event.seq, evidence };
             self.observations.entry(at.clone()).or_default().push(observation);
         }
         match &event.kind {
@@ -101,6 +104,11 @@ impl Record {
             EventKind::RunFinished { .. } => self.finished = true,
             _ => {}
         }
+    }
+
+    /// Whether the plan had a variable of this name.
+    pub fn knows(&self, variable: &str) -> bool {
+        self.started.plan.vars.iter().any(|(name, _)| name == variable)
     }
 
     pub fn run_info(&self) -> RunInfo {

@@ -13,6 +13,7 @@ use crate::{
         scopes::run_scope,
         wait::Wait,
     },
+    event::Evidence,
     executor::{ActionError, Output},
     expr::{ReferencedLiterals, Scope},
     plan::Assertions,
@@ -61,6 +62,9 @@ pub struct ReplaySource<'l> {
     /// In a replay with changes: what was learned before.
     learned: Option<&'l Learned>,
     changes: Vec<Change>,
+    /// For a plan that may have changed since the run: the actions that perform something else now. Such a replay also
+    /// gives the recorded evidence.
+    changed_actions: Option<Vec<Address>>,
     state: Mutex<State>,
 }
 
@@ -80,7 +84,41 @@ impl<'l> ReplaySource<'l> {
     pub fn new(record: Arc<Record>, names_read: Arc<HashMap<Location, NamesRead>>) -> Self {
         let own = record.bound.as_ref().map(|(_, environment)| environment.clone()).unwrap_or_default();
         let environment = run_scope(&record.run_info(), &Arc::new(Secrets::recorded())).with_all(&own);
-        ReplaySource { record, names_read, environment, learned: None, changes: vec![], state: Mutex::default() }
+        ReplaySource {
+            record,
+            names_read,
+            environment,
+            learned: None,
+            changes: vec![],
+            changed_actions: None,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Judges a plan that may have changed since the run: `changed` are the actions that perform something else now, so
+    /// that the run has no observation of them.
+    #[must_use]
+    pub fn of_changed_plan(self, changed: Vec<Address>) -> Self {
+        ReplaySource { changed_actions: Some(changed), ..self }
+    }
+
+    /// Why the run has no observation of an action of the changed plan.
+    fn not_recorded(&self, at: &Address) -> Option<&'static str> {
+        let changed = self.changed_actions.as_ref()?;
+        if changed.iter().any(|action| at.is_within(action)) {
+            return Some("it performs something else than in the recorded run: run the plan again");
+        }
+        let is_known = self.record.observations.contains_key(at);
+        (!is_known).then_some("the recorded run did not perform it: run the plan again")
+    }
+
+    fn evidence(&self, at: &Address) -> Vec<Evidence> {
+        if self.changed_actions.is_none() {
+            return vec![];
+        }
+        let attempt = self.state.lock().taken.get(at).copied().unwrap_or_default();
+        let observation = self.record.observations.get(at).and_then(|all| all.get(attempt));
+        observation.map(|o| o.evidence.to_vec()).unwrap_or_default()
     }
 
     /// Changes observations, and reuses the outcomes of actions that do not depend on them.
@@ -138,11 +176,15 @@ impl<'l> ReplaySource<'l> {
 #[async_trait]
 impl ObservationSource for ReplaySource<'_> {
     async fn observe(&self, request: ObservationRequest<'_>) -> Option<Observation> {
+        if let Some(why) = self.not_recorded(request.at) {
+            let result = Err(ActionError::Invalid(why.into()));
+            return Some(Observation { result, evidence: vec![], sent: false });
+        }
         if self.attempt_is_over(request.at) {
             return None;
         }
         let result = self.take(request.at, ObservationKind::Verb)?;
-        Some(Observation { result, evidence: vec![], sent: false })
+        Some(Observation { result, evidence: self.evidence(request.at), sent: false })
     }
 
     async fn next_attempt(&self, at: &Address, _: &Wait<'_>, _: &CancellationToken) -> NextAttempt {

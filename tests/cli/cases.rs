@@ -180,6 +180,37 @@ cases:
     expected: [{ result: The bill is paid, check: run.id != '' }]
 "#;
 
+/// As `import` leaves it, with one case written.
+const UNWRITTEN: &[u8] = br#"plan: UNWRITTEN
+cases:
+  - id: U-1
+    tier: must
+    expected: [{ result: It is so, check: run.id != '' }]
+  - id: U-2
+    tier: must
+    expected: [{ result: What is expected is not known }]
+"#;
+
+/// Each word has one obvious repair, but the last one.
+const MISSPELLED: &[u8] = br#"plan: MISSPELLED
+cases:
+  - id: M-1
+    teir: must
+    steps:
+      - step: Print
+        do:
+          - "exce": { run: [printf, 3] }
+            as: printed
+            expect: { exti: 0 }
+    expected:
+      - result: It is printed
+        check: printde.stdout.contains("3")
+      - result: It is empty
+        expect: { printed: { stderr: $nonemty } }
+      - result: It is quick
+        check: printed.took < 5
+"#;
+
 pub const FILES: &[(&str, &[u8])] = &[
     ("small.yaml", PLAN),
     ("failing.yaml", FAILING),
@@ -193,6 +224,14 @@ pub const FILES: &[(&str, &[u8])] = &[
     ("other-files.yaml", OTHER_FILES),
     ("written.md", WRITTEN),
     ("older.yaml", OLDER),
+    ("misspelled.yaml", MISSPELLED),
+    ("unwritten.yaml", UNWRITTEN),
+    ("api.yaml", b"openapi: 3.1.0\ninfo: { title: Shop, version: '1' }\npaths: { /orders: { get: { responses: { '200': { description: ok } } } } }\n"),
+    ("two.yaml", b"environments: { here: { targets: {} }, there: { targets: {} } }\n"),
+    (
+        "plans/inner.yaml",
+        b"plan: INNER\ncases:\n  - id: INNER-1\n    tier: must\n    expected: [{ result: r, check: run.id != '' }]\n",
+    ),
     ("settings.ini", b"password = hunter2-correct-horse\n\t- not: [yaml\n"),
     ("settings.json", b"{\"password\": \"hunter2-correct-horse\"}\n"),
     ("log.md", b"# Plan\n\n## Agent Communication Log\n\n---\n\n## Notes and Blockers\n\nNone.\n"),
@@ -220,12 +259,91 @@ pub const CASES: &[Case] = &[
     case("help/sandbox", &["sandbox", "--help"]),
     case("help/import", &["import", "--help"]),
     case("help/sync", &["sync", "--help"]),
+    case("help/init", &["init", "--help"]),
+    case("init/no-such-file", &["init", "--from", "missing.yaml"]),
+    case("init/not-a-document", &["init", "http://127.0.0.1:1", "--from", "small.yaml", "--yes"]),
+    case("init/without-url", &["init", "--from", "api.yaml"]),
+    case("init/unreachable", &["init", "http://127.0.0.1:1", "--id", "SHOP", "--env", "there", "--ci", "none"]),
+    case("init/unknown-system", &["init", "shop"]),
+    case("init/unknown-scheme", &["init", "ftp://127.0.0.1"]),
+    case("init/environment-exists", &["init", "http://127.0.0.1:1", "--set", "id=1"]),
+    case("init/invalid-set", &["init", "http://127.0.0.1:1", "--set", "id"]),
+    case("init/invalid-id", &["init", "sandbox", "--id", "../x"]),
+    case("help/try", &["try", "--help"]),
+    case("help/explain", &["explain", "--help"]),
+    case("help/schema", &["schema", "--help"]),
+    case("help/completions", &["completions", "--help"]),
+    case("help/man", &["man", "--help"]),
+    case("explain/all", &["explain"]),
+    case("explain/key-in-several-places", &["explain", "timeout"]),
+    case("explain/key-of-a-verb", &["explain", "http.request"]),
+    case("explain/matcher", &["explain", "$nonempty"]),
+    case("explain/function", &["explain", "size"]),
+    case("explain/code", &["explain", "unknown-key"]),
+    case("explain/verdict", &["explain", "blocked"]),
+    case("explain/exit-code", &["explain", "3"]),
+    case("explain/verb", &["explain", "fault"]),
+    case("explain/unknown", &["explain", "eventualy"]),
+    case("explain/search", &["explain", "--search", "redirect"]),
+    case("explain/search-nothing", &["explain", "--search", "flux capacitor"]),
+    case("explain/word-and-search", &["explain", "http", "--search", "x"]),
+    case("explain/unknown-shell", &["completions", "tcsh"]),
+    case("explain/unknown-schema", &["schema", "report"]),
+    case("try/exec", &["try", "exec: { run: [printf, hello] }", "--env", "elsewhere", "--config", "other.yaml"]),
+    case("try/failed-assertion", &["try", "{ exec: { run: [printf, hello] }, expect: { stdout: bye } }"]),
+    case("try/foreach", &["try", "{ foreach: [a, b], exec: { run: [printf, '${item}'] } }", "--quiet"]),
+    case("try/not-allowed", &["try", "exec: { run: [printf, hello] }", "--env", "strict"]),
+    case("try/allow-exec", &["try", "exec: { run: [printf, hello] }", "--env", "strict", "--allow-exec"]),
+    case("try/protected", &["try", "exec: { run: [printf, hello] }", "--env", "protected"]),
+    case(
+        "try/allow-destructive",
+        &["try", "exec: { run: [printf, hi] }", "--env", "protected", "--allow-destructive", "protected"],
+    ),
+    case("try/unreachable", &["try", "http: { request: GET /x }", "--env", "unreachable"]),
+    case(
+        "try/allow-host",
+        &[
+            "try",
+            "http: { request: 'GET http://127.0.0.1:2/x' }",
+            "--env",
+            "unreachable",
+            "--allow-host",
+            "127.0.0.1:2",
+        ],
+    ),
+    case(
+        "try/allow-path",
+        &[
+            "try",
+            "http: { request: POST /x, file: /nonexistent/x }",
+            "--env",
+            "unreachable",
+            "--allow-path",
+            "/nonexistent",
+        ],
+    ),
+    case("try/set", &["try", "exec: { run: [printf, hello] }", "--set", "word=x"]),
+    case("try/without-braces", &["try", "exec: { run: [printf, hello] }, expect: { stdout: hello }", "--quiet"]),
+    case("try/as-in-a-list", &["try", "- exec: { run: [printf, hello] }", "--quiet"]),
+    case("try/invalid", &["try", "htp: { request: GET /x }"]),
+    case("try/not-an-action", &["try", "GET /x"]),
+    case("check/fix", &["check", "misspelled.yaml", "--fix"]),
+    after(RUN_SMALL, "run/from", &["run", "small.yaml", "--from", "RUN"]),
+    case("run/from-unknown", &["run", "small.yaml", "--from", "r1234567"]),
+    after(RUN_SMALL, "run/from-and-keep", &["run", "small.yaml", "--from", "RUN", "--keep"]),
     case("usage/no-command", &[]),
     case("usage/unknown-command", &["perform"]),
     case("usage/similar-command", &["chekc"]),
     case("usage/similar-tier", &["run", "small.yaml", "--tier", "shuold"]),
     case("usage/similar-case", &["run", "small.yaml", "--case", "SMALL-1", "--case", "SMAL-2"]),
     case("usage/similar-environment", &["run", "small.yaml", "--env", "protcted"]),
+    case("usage/case-as-plan", &["run", "INNER-1"]),
+    case("usage/several-environments", &["run", "small.yaml", "--config", "two.yaml"]),
+    case("run/only-environment", &["run", "small.yaml", "--config", "other.yaml", "--quiet"]),
+    case("run/case-beside-unwritten", &["run", "unwritten.yaml", "--case", "U-1", "--quiet"]),
+    case("run/unwritten", &["run", "unwritten.yaml", "--quiet"]),
+    after(RUN_SMALL, "report/latest", &["report", "latest"]),
+    case("report/latest-of-none", &["report", "latest"]),
     case("usage/similar-plan", &["run", "TP-04"]),
     case("usage/unknown-flag", &["run", "small.yaml", "--fast"]),
     case("usage/quiet-and-verbose", &["run", "small.yaml", "--quiet", "--verbose"]),

@@ -58,6 +58,21 @@ fn import_matches_snapshots() {
 }
 
 #[test]
+fn explain_matches_snapshots() {
+    check_group("explain");
+}
+
+#[test]
+fn init_matches_snapshots() {
+    check_group("init");
+}
+
+#[test]
+fn try_matches_snapshots() {
+    check_group("try");
+}
+
+#[test]
 fn sync_matches_snapshots() {
     check_group("sync");
 }

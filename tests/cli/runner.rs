@@ -126,6 +126,7 @@ fn redact(text: &str, folder: &Path) -> String {
             // The width of a column of times depends on the times.
             (r"\[STYLE\] +\d+(\.\d+)? (ms|s)\b", "[STYLE] [TIME]"),
             (r" {2,}\d+(\.\d+)? (ms|s)\b", "  [TIME]"),
+            (r"'\d+\.\d+s'", "'[SECONDS]'"),
             (r" +TIME\b", "  TIME"),
             (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "[DATE]"),
             (r"### \d{4}-\d\d-\d\d", "### [DATE]"),

@@ -100,7 +100,7 @@ impl Compiler<'_> {
         let fields = match &verb.shape {
             _ if verb.is_nothing() => vec![],
             Shape::Fields(fields) => fields.clone(),
-            _ => with_times(&[]),
+            _ => with_times(&[], &|_| None),
         };
         fields.iter().for_each(|(f, s)| names.built_in(f, s.clone()));
         let known = match &verb.shape {

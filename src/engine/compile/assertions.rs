@@ -3,12 +3,13 @@ use super::compiler::Compiler;
 use crate::{
     diagnostic::Diagnostic,
     engine::{
-        names::{Names, Shape},
+        names::{Names, Shape, other_kind},
         schedule::Needs,
     },
     expr::{Pattern, Reference, Template, matching::accepts_everything, pattern::Matcher},
     plan::Assertions,
     source::Span,
+    value::ValueKind,
 };
 use std::sync::Arc;
 
@@ -49,6 +50,9 @@ impl Compiler<'_> {
                 _ => {}
             }
         }
+        for comparison in assertions.checks.iter().flat_map(|(e, _)| e.comparisons()) {
+            names.check_comparison(comparison, &mut self.problems);
+        }
         self.require(assertions.checks.iter().flat_map(|(e, _)| e.references()), names, &mut needs);
         needs
     }
@@ -68,23 +72,60 @@ impl Compiler<'_> {
         }
     }
 
+    /// Reports literals of another kind than that of the field they are for: `status: "200"`.
+    fn check_kind(&mut self, p: &Pattern, kind: ValueKind) {
+        match &p.matcher {
+            Matcher::Equal(value) => {
+                if let Some(literal) = ValueKind::of(value).filter(|literal| *literal != kind) {
+                    self.problems.push(other_kind(kind, literal, p.span.text(), &p.span));
+                }
+            }
+            Matcher::In(alternatives) => alternatives.iter().for_each(|p| self.check_kind(p, kind)),
+            Matcher::List(_) if kind != ValueKind::List => {
+                let d = other_kind(kind, ValueKind::List, p.span.text(), &p.span);
+                self.problems.push(d.help("write `{ $in: [ … ] }` for one of several values"));
+            }
+            Matcher::Map(_) if kind != ValueKind::Map => {
+                self.problems.push(other_kind(kind, ValueKind::Map, p.span.text(), &p.span));
+            }
+            _ => {}
+        }
+    }
+
     /// Reports the keys of a pattern that are not among the fields of an output: `expect: { batch: { stauts: 200 } }`.
     fn check_keys(&mut self, entries: &[(Template, Span, Pattern)], known: &[(String, Shape)], names: &Names) {
-        for (name, span) in entries.iter().filter_map(|(key, span, _)| Some((key.as_literal()?, span))) {
+        for (name, span, inner) in entries.iter().filter_map(|(key, span, p)| Some((key.as_literal()?, span, p))) {
             if let Some((_, shape)) = known.iter().find(|(k, _)| k == name) {
                 shape.note_read(&[]);
+                if let Some(kind) = shape.kind() {
+                    self.check_kind(inner, kind);
+                }
                 continue;
             }
             names.touch(name);
             let d = Diagnostic::error("unknown-field", span, format!("unknown field `{name}` of this output"));
             let d = d.suggest(name, known.iter().map(|(k, _)| k.as_str()));
-            let is_similar = d.help.as_ref().is_some_and(|help| help.starts_with("did you mean"));
-            self.problems.push(match name.split_once(':') {
-                Some((field, value)) => d.help(format!("write a space after the colon: `{field}: {value}`")),
-                None if !is_similar && known.iter().any(|(k, _)| k == "body") => {
-                    d.help(format!("fields of the product's response are under `body`: `body: {{ {name}: … }}`"))
+            // one letter, or two that changed places
+            let is_typo = d.replacement.is_some() && known.iter().any(|(k, _)| k.len().abs_diff(name.len()) <= 1);
+            let has_body = known.iter().any(|(k, _)| k == "body");
+            let in_body =
+                |name: &str| format!("fields of the product's response are under `body`: `body: {{ {name}: … }}`");
+            self.problems.push(match (name.split_once(':'), name.split_once('.')) {
+                (Some((field, value)), _) => {
+                    let written = format!("{field}: {value}");
+                    d.help(format!("write a space after the colon: `{written}`")).replace_with(written)
                 }
-                None => d,
+                (_, Some((field, rest))) if known.iter().any(|(k, _)| k == field) => {
+                    d.help(format!("write a map: `{field}: {{ {rest}: … }}`"))
+                }
+                _ if has_body && !d.help.as_ref().is_some_and(|help| help.starts_with("did you mean")) => {
+                    d.help(in_body(name))
+                }
+                _ if has_body && !is_typo => {
+                    let similar = d.help.clone().unwrap_or_default();
+                    Diagnostic { replacement: None, ..d.help(format!("{similar} {}", in_body(name))) }
+                }
+                _ => d,
             });
         }
     }

@@ -20,7 +20,7 @@ impl Compiler<'_> {
         let executor = self.registry.get(&verb.text)?;
         let chosen = (executor.needs_target() || target.is_some()).then(|| self.target(executor.verb(), target));
         let observed = ObservedTarget { verb: executor.verb(), target: chosen.flatten() };
-        let shape = Shape::Fields(with_times(executor.fields()));
+        let shape = Shape::Fields(with_times(executor.fields(), &|field| executor.kind_of(field)));
         let summary = format!("every observation of {}", observed.verb);
         Some(CompiledVerb::new(
             ActionKind::EveryObservation { observed, fields: executor.fields() },

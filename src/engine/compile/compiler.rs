@@ -10,6 +10,7 @@ use crate::{
     expr::{Reference, cel::Access},
     plan::{self, Environment, Spanned},
     source::Span,
+    value::ValueKind,
 };
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -180,9 +181,11 @@ pub(super) fn base_names() -> Names {
 }
 
 /// The fields of an output, with `at` and `took`.
-pub(super) fn with_times(fields: &[&str]) -> Vec<(String, Shape)> {
-    let times = ["at", "took"].into_iter().filter(|time| !fields.contains(time));
-    fields.iter().copied().chain(times).map(|f| (f.to_string(), Shape::Any)).collect()
+pub(super) fn with_times(fields: &[&str], kind: &dyn Fn(&str) -> Option<ValueKind>) -> Vec<(String, Shape)> {
+    let own = fields.iter().map(|f| (f.to_string(), kind(f).map_or(Shape::Any, Shape::Of)));
+    let times = [("at", ValueKind::Time), ("took", ValueKind::Duration)];
+    let times = times.into_iter().filter(|(time, _)| !fields.contains(time));
+    own.chain(times.map(|(time, kind)| (time.to_string(), Shape::Of(kind)))).collect()
 }
 
 /// The names of an environment before its setup.

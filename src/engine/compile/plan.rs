@@ -271,7 +271,8 @@ impl Compiler<'_> {
         let shape = if outputs.is_empty() {
             Shape::Any
         } else {
-            let times = with_times(&[]).into_iter().filter(|(time, _)| !fields.iter().any(|(f, _)| f == time));
+            let times =
+                with_times(&[], &|_| None).into_iter().filter(|(time, _)| !fields.iter().any(|(f, _)| f == time));
             Shape::Fields(fields.iter().cloned().chain(times).collect())
         };
         let inputs = source.inputs.into_iter().map(|(n, d)| (n.text, d)).collect();

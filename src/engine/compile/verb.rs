@@ -70,7 +70,7 @@ impl Compiler<'_> {
         self.check_references(&reads, names);
         self.forgotten_placeholders(verb, node, names);
         let Some(action) = action.filter(|_| !failed) else { return Some(CompiledVerb::broken(reads)) };
-        let mut fields = with_times(action.fields());
+        let mut fields = with_times(action.fields(), &|field| executor.kind_of(field));
         let implied = action.implied().map(|(field, value)| {
             let stated = Arc::new(AtomicBool::new(false));
             let shapes = fields.iter_mut().filter(|(f, _)| f == field);
@@ -134,7 +134,7 @@ impl Compiler<'_> {
             names.drop_to(depth);
         }
         let summary = format!("parallel, {} branch{}", all.len(), if all.len() == 1 { "" } else { "es" });
-        let shape = Shape::Fields(with_times(&["branches", "overlap"]));
+        let shape = Shape::Fields(with_times(&["branches", "overlap"], &|_| None));
         CompiledVerb::new(ActionKind::Parallel { branches: all, overlap }, summary, shape, vec![])
     }
 
@@ -146,7 +146,7 @@ impl Compiler<'_> {
             self.effects.lacks.push(format!("the environment `{}` has no fault `{name}`", e.name));
         }
         let summary = format!("fault {} {name}", if breaks { "break" } else { "heal" });
-        let shape = Shape::Fields(with_times(&["refused"]));
+        let shape = Shape::Fields(with_times(&["refused"], &|_| None));
         CompiledVerb::new(ActionKind::Fault { breaks, name }, summary, shape, vec![])
     }
 }

@@ -19,6 +19,7 @@ use crate::{
         TargetSpec,
     },
     expr::{AssertionResult, Scope, Template, Tree},
+    language::Key,
     outcome::{Blame, Status, Verdict},
     plan::{Environments, Reader, SecretSource, environment},
     replay::{Record, every::with_every_observation, source::ReplaySource},
@@ -119,6 +120,10 @@ impl Executor for Fake {
     fn manual(&self) -> &'static str {
         ""
     }
+    fn keys(&self) -> &'static [&'static [Key]] {
+        &[]
+    }
+
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {
         if !body.keys(&["name", "says", "silence", "changes", "implied", "stalls"]) {
             return None;

@@ -4,6 +4,7 @@ use crate::{
     executor::{ActionError, Body, RunInfo, limits},
     expr::{Scope, Template},
     file,
+    language::{Key, Shape},
     secrets::Secrets,
 };
 use http::{HeaderValue, header::USER_AGENT};
@@ -39,7 +40,12 @@ impl Default for AccessSpec {
 
 impl AccessSpec {
     /// The keys that `compile` reads.
-    pub const KEYS: [&str; 4] = ["kubeconfig", "context", "namespace", "limit"];
+    pub const KEYS: [Key; 4] = [
+        Key::new("kubeconfig", Shape::Path).means("the kubeconfig; default: what kubectl would use"),
+        Key::new("context", Shape::Name).means("the context of the kubeconfig"),
+        Key::new("namespace", Shape::Name).means("the default namespace"),
+        Key::new("limit", Shape::Size).means("how large a response may be"),
+    ];
 
     /// Only the service account of the pod that the runner is in.
     pub fn in_cluster() -> Self {
@@ -95,7 +101,7 @@ impl AccessSpec {
         let given = Self::KEYS
             .iter()
             .zip(values)
-            .filter_map(|(key, t)| Some(format!("{key} {}", t.as_ref()?.render_known(scope))));
+            .filter_map(|(key, t)| Some(format!("{} {}", key.name, t.as_ref()?.render_known(scope))));
         let given = given.collect::<Vec<_>>().join(", ");
         match (self.in_cluster, given.is_empty()) {
             (true, _) => "the cluster that the runner is in".into(),

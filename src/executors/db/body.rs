@@ -7,6 +7,7 @@ use crate::{
     diagnostic::Diagnostic,
     executor::{Body, FilePath},
     expr::{Part, Template},
+    language::{Key, Shape, TEXTS},
     yaml::{Kind, Node, wrong_type},
 };
 
@@ -38,8 +39,15 @@ pub struct Query {
     pub changes: bool,
 }
 
+pub const KEYS: &[Key] = &[
+    Key::new("sql", Shape::Text),
+    Key::new("transaction", TEXTS),
+    Key::new("file", Shape::Path),
+    Key::new("rollback", Shape::Bool).means("beside `transaction`: undoes all of it at the end"),
+];
+
 pub fn compile(body: &mut Body<'_>) -> Option<DbAction> {
-    body.keys(&["sql", "transaction", "file", "rollback"]).then_some(())?;
+    body.only(&[KEYS]).then_some(())?;
     let keys = ["sql", "transaction", "file"];
     let present: Vec<_> = keys.into_iter().filter_map(|key| Some((key, body.get(key)?))).collect();
     let [(key, node)] = present[..] else {

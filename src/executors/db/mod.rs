@@ -37,7 +37,11 @@ mod sqlite;
 mod target;
 mod transaction;
 
-use crate::executor::{Action, Body, Executor, TargetSpec};
+use crate::{
+    executor::{Action, Body, Executor, TargetSpec},
+    language::Key,
+    value::ValueKind,
+};
 
 pub struct Db;
 
@@ -52,6 +56,22 @@ impl Executor for Db {
 
     fn manual(&self) -> &'static str {
         include_str!("../../../docs/verbs/db.md")
+    }
+
+    fn keys(&self) -> &'static [&'static [Key]] {
+        &[body::KEYS]
+    }
+
+    fn target_keys(&self) -> &'static [&'static [Key]] {
+        &[target::KEYS]
+    }
+
+    fn kind_of(&self, field: &str) -> Option<ValueKind> {
+        Some(match field {
+            "rows" => ValueKind::List,
+            "affected" => ValueKind::Number,
+            _ => return None,
+        })
     }
 
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {

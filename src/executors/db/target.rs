@@ -12,9 +12,15 @@ use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec, limits},
     expr::{Scope, Template},
+    language::{Key, Shape},
 };
 use async_trait::async_trait;
 use std::{fmt::Display, sync::Arc};
+
+pub const KEYS: &[Key] = &[
+    Key::new("db", Shape::Text).required().means("address of the database: a URL, or the path of a SQLite file"),
+    Key::new("limit", Shape::Size).means("how many bytes of rows are kept"),
+];
 
 /// `db: "postgres://…"`, `"mysql://…"`, `"sqlite:///path"` or `db: path`; placeholders are allowed.
 pub struct DatabaseSpec {
@@ -26,7 +32,7 @@ pub struct DatabaseSpec {
 impl DatabaseSpec {
     /// Parses the whole map of a target.
     pub fn compile(body: &mut Body<'_>) -> Option<DatabaseSpec> {
-        body.keys(&["db", "limit"]).then_some(())?;
+        body.only(&[KEYS]).then_some(())?;
         let Some(node) = body.get("db") else {
             body.missing("db");
             return None;

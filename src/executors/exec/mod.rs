@@ -7,12 +7,20 @@ use crate::{
     diagnostic::Diagnostic,
     executor::{Action, ActionContext, ActionError, Body, Executor, Output, TargetSpec, limits},
     expr::{Template, Tree},
-    value::Value,
+    language::{Key, Shape, TEXTS, VALUES},
+    value::{Value, ValueKind},
     yaml::{Kind, wrong_type},
 };
 use async_trait::async_trait;
 
 const FIELDS: &[&str] = &["exit", "stdout", "stderr"];
+
+const KEYS: &[Key] = &[
+    Key::new("run", TEXTS).required(),
+    Key::new("stdin", Shape::Text),
+    Key::new("env", VALUES),
+    Key::new("limit", Shape::Size),
+];
 
 pub struct Exec;
 
@@ -37,8 +45,20 @@ impl Executor for Exec {
         true
     }
 
+    fn keys(&self) -> &'static [&'static [Key]] {
+        &[KEYS]
+    }
+
+    fn kind_of(&self, field: &str) -> Option<ValueKind> {
+        Some(match field {
+            "exit" => ValueKind::Number,
+            "stdout" | "stderr" => ValueKind::Text,
+            _ => return None,
+        })
+    }
+
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {
-        if !body.keys(&["run", "stdin", "env", "limit"]) && !matches!(body.node.kind, Kind::Map(_)) {
+        if !body.only(&[KEYS]) && !matches!(body.node.kind, Kind::Map(_)) {
             return None;
         }
         let words = compile_words(body);

@@ -12,11 +12,14 @@ use crate::{
     diagnostic::Diagnostic,
     executor::{Action, ActionContext, ActionError, Body, Output, Started},
     expr::Template,
+    language::{Key, Shape},
     value::Value,
 };
 use async_trait::async_trait;
 use reqwest::{Method, header::HeaderValue};
 use std::time::Duration;
+
+pub(super) const KEYS: &[Key] = &[Key::new("identity", Shape::Name)];
 
 pub(super) struct HttpAction {
     request: Request,
@@ -26,7 +29,7 @@ pub(super) struct HttpAction {
 
 impl HttpAction {
     pub fn compile(body: &mut Body<'_>) -> Option<HttpAction> {
-        let request = Request::compile(body, &[&["identity"], &ResponseOptions::KEYS[..]].concat());
+        let request = Request::compile(body, &[KEYS, &ResponseOptions::KEYS]);
         let identity = body.template("identity");
         let options = ResponseOptions::compile(body);
         let request = request?;

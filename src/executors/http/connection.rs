@@ -12,6 +12,7 @@ use crate::{
         net::{install_tls_provider, is_loopback},
     },
     expr::{Scope, Template, Tree},
+    language::{Key, Shape, VALUES},
 };
 use reqwest::{
     Certificate, Client, Url,
@@ -25,7 +26,13 @@ use std::{
 };
 use tower_layer::layer_fn;
 
-pub(super) const KEYS: [&str; 5] = ["proxy", "socket", "resolve", "protocol", "compression"];
+pub(super) const KEYS: [Key; 5] = [
+    Key::new("proxy", Shape::Text),
+    Key::new("socket", Shape::Path),
+    Key::new("resolve", VALUES),
+    Key::new("protocol", Shape::Word(&["http1", "http2"])),
+    Key::new("compression", Shape::Bool),
+];
 /// Of a response over HTTP/1.
 pub(super) const MAX_HEADERS: usize = 4096;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -28,8 +28,12 @@ mod tests;
 mod tls;
 
 pub use self::headers::mask_header;
-use self::{action::HttpAction, target::HttpTargetSpec};
-use crate::executor::{Action, Body, Executor, TargetSpec};
+use self::{action::HttpAction, response_options::ResponseOptions, target::HttpTargetSpec};
+use crate::{
+    executor::{Action, Body, Executor, TargetSpec},
+    language::Key,
+    value::ValueKind,
+};
 
 pub struct Http;
 
@@ -44,6 +48,25 @@ impl Executor for Http {
 
     fn manual(&self) -> &'static str {
         include_str!("../../../docs/verbs/http.md")
+    }
+
+    fn keys(&self) -> &'static [&'static [Key]] {
+        &[&request::KEYS, &request_body::KEYS, action::KEYS, &ResponseOptions::KEYS]
+    }
+
+    fn target_keys(&self) -> &'static [&'static [Key]] {
+        target::KEYS
+    }
+
+    fn kind_of(&self, field: &str) -> Option<ValueKind> {
+        Some(match field {
+            "answered" | "cut" => ValueKind::Bool,
+            "status" => ValueKind::Number,
+            "headers" | "cookies" | "timing" => ValueKind::Map,
+            "text" | "url" => ValueKind::Text,
+            "redirects" | "messages" => ValueKind::List,
+            _ => return None,
+        })
     }
 
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {

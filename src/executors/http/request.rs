@@ -10,12 +10,14 @@ use crate::{
     diagnostic::{Diagnostic, nearest},
     executor::{ActionContext, ActionError, Body},
     expr::{Template, Tree},
+    language::{Key, Shape, VALUES},
     yaml::{Kind, Node},
 };
 use reqwest::{Method, Url, header::HeaderMap};
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
-const KEYS: [&str; 3] = ["request", "query", "headers"];
+pub(super) const KEYS: [Key; 3] =
+    [Key::new("request", Shape::Text).required(), Key::new("query", VALUES), Key::new("headers", VALUES)];
 const REQUEST_FORM: &str = "`METHOD path-or-URL`, for example `GET /status`";
 
 pub(super) struct Request {
@@ -30,9 +32,9 @@ pub(super) struct Request {
 
 impl Request {
     /// `more_keys`: the keys that are allowed beside those of a request.
-    pub fn compile(body: &mut Body<'_>, more_keys: &[&str]) -> Option<Request> {
-        let keys = [&KEYS, &request_body::KEYS[..], more_keys].concat();
-        if !body.keys(&keys) && !matches!(body.node.kind, Kind::Map(_)) {
+    pub fn compile(body: &mut Body<'_>, more_keys: &[&[Key]]) -> Option<Request> {
+        let keys = [&[&KEYS[..], &request_body::KEYS], more_keys].concat();
+        if !body.only(&keys) && !matches!(body.node.kind, Kind::Map(_)) {
             return None;
         }
         let line = compile_line(body);

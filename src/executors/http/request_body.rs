@@ -5,6 +5,7 @@ use crate::{
     executor::{ActionContext, ActionError, Body, FilePath},
     executors::processing::read_file_up_to,
     expr::{Template, Tree},
+    language::{Key, Shape, VALUES},
     value::Value,
     yaml::{Kind, Node, wrong_type},
 };
@@ -16,7 +17,19 @@ use reqwest::{
 };
 use std::{fmt::Write, path::PathBuf};
 
-pub(super) const KEYS: [&str; 5] = ["json", "form", "multipart", "text", "file"];
+pub(super) const KEYS: [Key; 5] = [
+    Key::new("json", Shape::Any),
+    Key::new("form", VALUES),
+    Key::new("multipart", Shape::MapOf(&Shape::Either(&[Shape::Any, Shape::Keys(&[PART_KEYS])]))),
+    Key::new("text", Shape::Text),
+    Key::new("file", Shape::Path),
+];
+const PART_KEYS: &[Key] = &[
+    Key::new("text", Shape::Text).means("content of the part"),
+    Key::new("file", Shape::Path).means("file with the content of the part"),
+    Key::new("filename", Shape::Text).means("name of the file, as the server sees it"),
+    Key::new("type", Shape::Text).means("media type of the part"),
+];
 /// Larger files are refused, since files are held in memory.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
@@ -58,7 +71,8 @@ pub(super) struct Part {
 impl BodyTemplate {
     pub fn compile(body: &mut Body<'_>) -> Option<BodyTemplate> {
         let node = body.node;
-        let mut found = node.entries().iter().filter(|(k, _)| k.as_str().is_some_and(|k| KEYS.contains(&k)));
+        let mut found =
+            node.entries().iter().filter(|(k, _)| k.as_str().is_some_and(|k| KEYS.iter().any(|key| key.name == k)));
         let (key, value) = found.next()?;
         let first = key.as_str()?;
         for (second, _) in found.filter(|(k, _)| k.as_str() != Some(first)) {
@@ -178,7 +192,7 @@ fn compile_parts(body: &mut Body<'_>, node: &Node) -> Vec<(String, PartTemplate)
             parts.push((name.key_text(), part));
             continue;
         }
-        let keys_valid = body.keys(&["text", "file", "filename", "type"]);
+        let keys_valid = body.only(&[PART_KEYS]);
         let (filename, mime) = (body.template("filename"), body.template("type"));
         let (value, file) = match (body.texts("text"), body.texts("file")) {
             (Some(value), None) => (value, None),

@@ -5,6 +5,7 @@ use crate::{
     diagnostic::Diagnostic,
     executor::{ActionContext, ActionError, Body, limits},
     expr::{Expression, Tree},
+    language::{Key, Shape},
     yaml::{Kind, Node},
 };
 use reqwest::Url;
@@ -46,7 +47,12 @@ impl Default for ResponseOptions {
 }
 
 impl ResponseOptions {
-    pub const KEYS: [&'static str; 4] = ["follow", "limit", "events", "messages"];
+    pub const KEYS: [Key; 4] = [
+        Key::new("follow", Shape::Either(&[Shape::Bool, Shape::Number])),
+        Key::new("limit", Shape::Size),
+        Key::new("events", Shape::Keys(&[STREAM_KEYS])),
+        Key::new("messages", Shape::Keys(&[SEND_KEYS, STREAM_KEYS])),
+    ];
 
     pub fn compile(body: &mut Body<'_>) -> ResponseOptions {
         let defaults = ResponseOptions::default();
@@ -117,11 +123,15 @@ fn compile_stream(body: &mut Body<'_>) -> Option<StreamOptions> {
     }
 }
 
+const SEND_KEYS: &[Key] =
+    &[Key::new("send", Shape::Any).means("messages to send first: a string, a value that is sent as JSON, or a list")];
+const STREAM_KEYS: &[Key] =
+    &[Key::new("until", Shape::Expression), Key::new("count", Shape::Number), Key::new("within", Shape::Duration)];
+
 impl StreamOptions {
     fn compile(body: &mut Body<'_>, websocket: bool) -> Option<StreamOptions> {
-        let keys = ["send", "until", "count", "within"];
-        let keys = if websocket { &keys[..] } else { &keys[1..] };
-        if !body.keys(keys) && !matches!(body.node.kind, Kind::Map(_)) {
+        let keys = if websocket { &[SEND_KEYS, STREAM_KEYS][..] } else { &[STREAM_KEYS] };
+        if !body.only(keys) && !matches!(body.node.kind, Kind::Map(_)) {
             return None;
         }
         let send = websocket.then(|| match body.get("send").cloned() {

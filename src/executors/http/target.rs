@@ -10,11 +10,31 @@ use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec},
     expr::{Scope, Template},
+    language::{Key, Shape},
     yaml::{Kind, wrong_type},
 };
 use async_trait::async_trait;
 use reqwest::Url;
 use std::sync::Arc;
+
+const IDENTITY: &[&[Key]] = &[&identity::KEYS, &tls::CLIENT_CERTIFICATE_KEYS];
+const IDENTITIES: &[Key] = &[Key::new("identities", Shape::MapOf(&Shape::Keys(IDENTITY)))
+    .means("further credentials by name, for actions with `identity: NAME`")];
+const SETTINGS: &[&[Key]] =
+    &[IDENTITIES, &connection::KEYS, &tls::KEYS, &tls::CLIENT_CERTIFICATE_KEYS, &identity::KEYS];
+const URL: &[Key] = &[Key::new("url", Shape::Text).required().means("address of the server")];
+const SERVER: Shape = Shape::Either(&[
+    Shape::Text,
+    Shape::Keys(&[URL, IDENTITIES, &connection::KEYS, &tls::KEYS, &tls::CLIENT_CERTIFICATE_KEYS, &identity::KEYS]),
+]);
+pub(super) const KEYS: &[&[Key]] = &[
+    &[Key::new("http", SERVER).required().means("address of the server")],
+    IDENTITIES,
+    &connection::KEYS,
+    &tls::KEYS,
+    &tls::CLIENT_CERTIFICATE_KEYS,
+    &identity::KEYS,
+];
 
 pub(super) struct HttpTargetSpec {
     url: Template,
@@ -27,7 +47,8 @@ impl HttpTargetSpec {
     /// Compiles `http: URL` with settings beside it, or `http: { url: URL, … }`.
     pub fn compile(body: &mut Body<'_>) -> Option<HttpTargetSpec> {
         body.settings("http", "url", |body, url_key| {
-            body.keys(&[&[url_key, "identities"], &connection::KEYS[..], &tls::KEYS, &identity::KEYS].concat());
+            let address: &[Key] = &[Key::new(url_key, Shape::Text)];
+            body.only(&[&[address], SETTINGS].concat());
             let identities = compile_identities(body);
             let connection = ConnectionSpec::compile(body);
             body.required(url_key);
@@ -52,7 +73,7 @@ fn compile_identities(body: &mut Body<'_>) -> Vec<Arc<IdentitySpec>> {
             body.problem(Diagnostic::error("reserved-identity", &name.span, message));
         }
         let mut part = body.part(node);
-        if part.keys(&[&identity::KEYS[..], &tls::CLIENT_CERTIFICATE_KEYS].concat()) {
+        if part.only(IDENTITY) {
             identities.push(Arc::new(IdentitySpec::compile(Some(name.key_text()), &mut part)));
         }
     }

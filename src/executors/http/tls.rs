@@ -3,12 +3,13 @@ use crate::{
     executor::{ActionError, Body, RunInfo},
     expr::{Scope, Template},
     file,
+    language::{Key, Shape},
 };
 use reqwest::Certificate;
 use std::path::{Path, PathBuf};
 
-pub(super) const KEYS: [&str; 4] = ["ca", "insecure", "cert", "key"];
-pub(super) const CLIENT_CERTIFICATE_KEYS: [&str; 2] = ["cert", "key"];
+pub(super) const KEYS: [Key; 2] = [Key::new("ca", Shape::Path), Key::new("insecure", Shape::Bool)];
+pub(super) const CLIENT_CERTIFICATE_KEYS: [Key; 2] = [Key::new("cert", Shape::Path), Key::new("key", Shape::Path)];
 
 /// A client certificate and its key: PEM files.
 pub(super) struct ClientCertificateSpec {

@@ -9,8 +9,37 @@ use crate::{
     diagnostic::Diagnostic,
     executor::Body,
     expr::{Part, Template, Tree},
+    language::{Key, Shape, VALUES},
     yaml::{Kind as NodeKind, Node, wrong_type},
 };
+
+const MANIFESTS: Shape = Shape::Either(&[VALUES, Shape::List(&Shape::Any), Shape::Placeholder]);
+pub const KEYS: &[Key] = &[
+    Key::new("get", Shape::Text).means("reads an object: `plural.group/name`"),
+    Key::new("list", Shape::Text).means("lists objects: `plural.group`, or `\"*\"`"),
+    Key::new("create", MANIFESTS).means("creates objects from manifests; `generateName` is allowed"),
+    Key::new("apply", MANIFESTS).means("creates or changes objects: server-side apply"),
+    Key::new("patch", Shape::Text).means("changes an object: `plural.group/name`"),
+    Key::new("delete", Shape::Either(&[Shape::Text, VALUES, Shape::List(&Shape::Any)]))
+        .means("deletes an object, or those of manifests"),
+    Key::new("events", Shape::Either(&[Shape::Text, Shape::True]))
+        .means("lists the events of an object; `true`: of the namespace"),
+    Key::new("namespace", Shape::Name).means("the namespace; default: that of the target"),
+    Key::new("subresource", Shape::Word(SUBRESOURCES)).means("a part of the object"),
+    Key::new("labels", Shape::Either(&[VALUES, Shape::Text]))
+        .means("which labels: a map, or a selector like kubectl's `-l`"),
+    Key::new("fields", Shape::Either(&[VALUES, Shape::Text])).means("which fields: a map, or a selector"),
+    Key::new("owner", Shape::Text).means("uid of the owner of the objects"),
+    Key::new("manager", Shape::Name).means("the field manager; default: `tp-runner`"),
+    Key::new("force", Shape::Bool).means("takes fields that another manager owns"),
+    Key::new("merge", VALUES).means("a merge patch: the fields to change"),
+    Key::new("json", Shape::Either(&[Shape::List(&VALUES), Shape::Placeholder]))
+        .means("a JSON patch: a list of operations"),
+    Key::new("strategic", VALUES).means("a strategic merge patch: the fields to change"),
+    Key::new("propagation", Shape::Word(&["background", "foreground", "orphan"]))
+        .means("what happens to objects that the object owns"),
+    Key::new("grace", Shape::Duration).means("grace period, in whole seconds"),
+];
 
 /// Each operation with the keys that are allowed beside it.
 const OPERATIONS: &[(&str, &[&str])] = &[
@@ -70,11 +99,7 @@ fn operation(body: &mut Body<'_>, name: &str, node: &Node) -> Option<Operation> 
 
 /// The one operation in the body, and whether all keys beside it are allowed there.
 fn operation_name(body: &mut Body<'_>) -> Option<(&'static str, bool)> {
-    let mut known: Vec<&str> =
-        OPERATIONS.iter().flat_map(|(name, keys)| [*name].into_iter().chain(keys.iter().copied())).collect();
-    known.push("namespace");
-    known.dedup();
-    body.keys(&known).then_some(())?;
+    body.only(&[KEYS]).then_some(())?;
     let present: Vec<&'static str> =
         OPERATIONS.iter().map(|(name, _)| *name).filter(|name| body.get(name).is_some()).collect();
     let [name] = present[..] else {

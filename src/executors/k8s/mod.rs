@@ -36,7 +36,11 @@ mod target;
 mod types;
 mod watch;
 
-use crate::executor::{Action, Body, Executor, TargetSpec};
+use crate::{
+    executor::{Action, Body, Executor, TargetSpec},
+    language::Key,
+    value::ValueKind,
+};
 
 pub struct K8s;
 
@@ -51,6 +55,21 @@ impl Executor for K8s {
 
     fn manual(&self) -> &'static str {
         include_str!("../../../docs/verbs/k8s.md")
+    }
+
+    fn keys(&self) -> &'static [&'static [Key]] {
+        &[body::KEYS]
+    }
+
+    fn target_keys(&self) -> &'static [&'static [Key]] {
+        &[target::KEYS]
+    }
+
+    fn kind_of(&self, field: &str) -> Option<ValueKind> {
+        Some(match field {
+            "found" => ValueKind::Bool,
+            _ => return None,
+        })
     }
 
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {

@@ -4,11 +4,17 @@ use crate::{
     executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec, limits},
     executors::apiserver::AccessSpec,
     expr::Scope,
+    language::{Key, Shape},
     yaml::{Kind, wrong_type},
 };
 use async_trait::async_trait;
 use http::Method;
 use std::sync::Arc;
+
+pub const KEYS: &[Key] =
+    &[Key::new("k8s", Shape::Either(&[Shape::Keys(&[&AccessSpec::KEYS]), Shape::Word(&["in-cluster"]), Shape::Null]))
+        .required()
+        .means("the cluster; without settings what kubectl would use")];
 
 /// `k8s: { kubeconfig: PATH, context: NAME, namespace: NS }`, `k8s: in-cluster`, or `k8s:` alone for kubectl's search
 /// order.
@@ -17,7 +23,7 @@ pub struct ClusterSpec(AccessSpec);
 impl ClusterSpec {
     /// Reads the map of a target.
     pub fn compile(body: &mut Body<'_>) -> Option<ClusterSpec> {
-        body.keys(&["k8s"]).then_some(())?;
+        body.only(&[KEYS]).then_some(())?;
         let Some(node) = body.get("k8s") else {
             body.missing("k8s");
             return None;
@@ -34,7 +40,7 @@ impl ClusterSpec {
             }
         }
         let mut body = body.part(node);
-        body.keys(&AccessSpec::KEYS).then(|| ClusterSpec(AccessSpec::compile(&mut body, limits::CLUSTER_BYTES)))
+        body.only(&[&AccessSpec::KEYS]).then(|| ClusterSpec(AccessSpec::compile(&mut body, limits::CLUSTER_BYTES)))
     }
 }
 

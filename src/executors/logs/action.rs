@@ -5,6 +5,7 @@ use crate::{
     event::EvidenceKind,
     executor::{Action, ActionContext, ActionError, Body, Output, Started},
     expr::{Template, Tree},
+    language::{Key, Shape},
     value::{Value, is_rfc3339},
     yaml::Kind,
 };
@@ -14,6 +15,9 @@ use std::time::Duration;
 
 pub(super) const FIELDS: &[&str] = &["lines"];
 
+pub(super) const KEYS: &[Key] =
+    &[Key::new("since", Shape::Text), Key::new("tail", Shape::Either(&[Shape::Number, Shape::Placeholder]))];
+
 pub(super) struct LogsAction {
     since: Option<Template>,
     tail: Option<Tree>,
@@ -22,7 +26,7 @@ pub(super) struct LogsAction {
 impl LogsAction {
     /// Reads `{ since: TIME, tail: NUMBER }`.
     pub fn compile(body: &mut Body<'_>) -> Option<LogsAction> {
-        body.keys(&["since", "tail"]);
+        body.only(&[KEYS]);
         let since = body.checked_template("since", |text, span| {
             let d = Diagnostic::error("invalid-time", span, format!("expected a time, found `{text}`"));
             let help = "write `${x.at}` for the time of an earlier action, or `2026-01-02T03:04:05Z`";

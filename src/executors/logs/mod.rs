@@ -23,7 +23,11 @@ mod text;
 mod times;
 mod types;
 
-use crate::executor::{Action, Body, Executor, TargetSpec};
+use crate::{
+    executor::{Action, Body, Executor, TargetSpec},
+    language::Key,
+    value::ValueKind,
+};
 
 pub struct Logs;
 
@@ -38,6 +42,21 @@ impl Executor for Logs {
 
     fn manual(&self) -> &'static str {
         include_str!("../../../docs/verbs/logs.md")
+    }
+
+    fn keys(&self) -> &'static [&'static [Key]] {
+        &[action::KEYS]
+    }
+
+    fn target_keys(&self) -> &'static [&'static [Key]] {
+        &[target::KEYS]
+    }
+
+    fn kind_of(&self, field: &str) -> Option<ValueKind> {
+        Some(match field {
+            "lines" => ValueKind::List,
+            _ => return None,
+        })
     }
 
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {

@@ -11,6 +11,7 @@ use crate::{
         probe::{ResourceAttributes, check_connection, check_permission},
     },
     expr::{Scope, Template},
+    language::{Key, Shape},
     value::Value,
 };
 use futures::future::join_all;
@@ -22,6 +23,13 @@ use std::collections::BTreeSet;
 /// What a line takes in memory beside its text.
 const LINE_BYTES: usize = 600;
 
+/// Beside those of the cluster.
+pub const KEYS: &[Key] = &[
+    Key::new("k8s", Shape::Text),
+    Key::new("container", Shape::Name).means("one container of the pods"),
+    Key::new("previous", Shape::Bool).means("reads the container before its last restart"),
+];
+
 pub struct PodsSpec {
     access: AccessSpec,
     selector: Template,
@@ -32,9 +40,7 @@ pub struct PodsSpec {
 impl PodsSpec {
     /// Reads `{ k8s: app=web, container: NAME, previous: true, kubeconfig: …, context: …, namespace: … }`.
     pub fn compile(body: &mut Body<'_>) -> Option<PodsSpec> {
-        let own = ["k8s", "container", "previous"];
-        let known: Vec<&str> = own.into_iter().chain(AccessSpec::KEYS).collect();
-        body.keys(&known).then_some(())?;
+        body.only(&[KEYS, &AccessSpec::KEYS]).then_some(())?;
         let selector = body.checked_template("k8s", |text, span| {
             PodSelector::parse(text).err().map(|e| Diagnostic::error("wrong-type", span, e.to_string()))
         });

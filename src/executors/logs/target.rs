@@ -1,14 +1,33 @@
 //! Parses the target's entry in an environment, connects it, and implements `Target` for the open log.
-use super::{log::Log, pods::PodsSpec, times::Times};
+use super::{
+    log::Log,
+    pods::{self, PodsSpec},
+    times::Times,
+};
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec, limits},
+    executors::apiserver::AccessSpec,
     expr::{Scope, Template},
+    language::{Key, Shape, TEXTS},
     yaml::Kind,
 };
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
 use std::sync::Arc;
+
+/// Of a file or a program. `k8s` begins the settings of pods.
+const SOURCE_KEYS: &[Key] = &[
+    Key::new("file", Shape::Path).means("the file"),
+    Key::new("command", TEXTS).means("the program and its arguments; the log is its standard output"),
+    Key::new("k8s", Shape::Text).means("pods: a label selector, or `pods/NAME`"),
+    Key::new("time", Shape::Text).means("format of the times of lines, as for strptime"),
+    Key::new("zone", Shape::Name).means("time zone of times without one"),
+    Key::new("limit", Shape::Size).means("how much of the log is read"),
+];
+pub(super) const KEYS: &[Key] = &[Key::new("logs", Shape::Keys(&[SOURCE_KEYS, pods::KEYS, &AccessSpec::KEYS]))
+    .required()
+    .means("where the log is: a file, a program or pods")];
 
 pub(super) enum LogSpec {
     File(Template, Times, usize),
@@ -20,13 +39,13 @@ impl LogSpec {
     /// Reads `logs: { file: PATH }`, `logs: { command: [program, argument, …] }`, both with `time` and `zone`, or
     /// `logs: { k8s: SELECTOR, … }`.
     pub fn compile(body: &mut Body<'_>) -> Option<LogSpec> {
-        body.keys(&["logs"]);
+        body.only(&[KEYS]);
         let node = body.required("logs")?;
         let mut part = body.part(node);
         if part.get("k8s").is_some() {
             return PodsSpec::compile(&mut part).map(LogSpec::Pods);
         }
-        if !part.keys(&["file", "command", "k8s", "time", "zone", "limit"]) {
+        if !part.only(&[SOURCE_KEYS]) {
             return None;
         }
         let (times, limit) = (times(&mut part), part.limit(limits::LOG_BYTES));

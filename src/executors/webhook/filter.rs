@@ -4,12 +4,18 @@ use crate::{
     diagnostic::Diagnostic,
     executor::{ActionContext, ActionError, Body},
     expr::Tree,
+    language::{Key, Shape, VALUES},
     value::Value,
     yaml::{Kind, Node},
 };
 use std::sync::Arc;
 
-const KEYS: [&str; 4] = ["method", "headers", "body", "text"];
+pub(super) const KEYS: &[Key] = &[
+    Key::new("method", Shape::Text).means("the method"),
+    Key::new("headers", VALUES).means("some of the headers"),
+    Key::new("body", Shape::Any).means("the parsed JSON"),
+    Key::new("text", Shape::Text).means("the body as text"),
+];
 
 /// Without a pattern, every delivery counts.
 pub(super) struct DeliveryFilter(Option<Tree>);
@@ -17,7 +23,7 @@ pub(super) struct DeliveryFilter(Option<Tree>);
 impl DeliveryFilter {
     pub fn compile(body: &mut Body<'_>) -> DeliveryFilter {
         let Some(node) = body.get("about").cloned() else { return DeliveryFilter(None) };
-        body.part(&node).keys(&KEYS);
+        body.part(&node).only(&[KEYS]);
         refuse_matchers(&node, body);
         DeliveryFilter(Some(body.tree_of(&node)))
     }

@@ -21,6 +21,8 @@ use self::{open::Open, received::Received, target::InboxSpec};
 use crate::{
     diagnostic::Diagnostic,
     executor::{Action, Body, Executor, TargetSpec},
+    language::Key,
+    value::ValueKind,
     yaml::Kind,
 };
 
@@ -39,16 +41,33 @@ impl Executor for Webhook {
         include_str!("../../../docs/verbs/webhook.md")
     }
 
+    fn keys(&self) -> &'static [&'static [Key]] {
+        &[open::KEYS, received::KEYS]
+    }
+
+    fn target_keys(&self) -> &'static [&'static [Key]] {
+        target::KEYS
+    }
+
+    fn kind_of(&self, field: &str) -> Option<ValueKind> {
+        Some(match field {
+            "url" => ValueKind::Text,
+            "deliveries" => ValueKind::List,
+            "reached" => ValueKind::Number,
+            _ => return None,
+        })
+    }
+
     fn compile(&self, body: &mut Body<'_>) -> Option<Box<dyn Action>> {
         match body.key_of(&["open", "received"]) {
             _ if !matches!(body.node.kind, Kind::Map(_)) => {
-                body.keys(&["open", "received"]);
+                body.only(&[open::KEYS, received::KEYS]);
                 None
             }
             Some("open") => Open::compile(body).map(|open| Box::new(open) as _),
             Some(_) => Received::compile(body).map(|received| Box::new(received) as _),
             None => {
-                body.keys(&["open", "received", "replies", "about", "secret"]);
+                body.only(&[open::KEYS, received::KEYS]);
                 body.problem(Diagnostic::error("missing-key", &body.node.span, "expected `open` or `received`"));
                 None
             }

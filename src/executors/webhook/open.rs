@@ -1,14 +1,28 @@
 //! `open: NAME`: creates a box and returns its URL.
-use super::{filter::DeliveryFilter, inbox::Inbox, replies::Replies};
+use super::{
+    filter::{self, DeliveryFilter},
+    inbox::Inbox,
+    replies::{self, Replies},
+};
 use crate::{
     event::EvidenceKind,
     executor::{Action, ActionContext, ActionError, Body, Output, Started},
     expr::Template,
+    language::{Key, Shape},
     shell::shell_word,
     value::Value,
 };
 use async_trait::async_trait;
 use std::time::Duration;
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new("open", Shape::Name),
+    Key::new(
+        "replies",
+        Shape::Either(&[Shape::List(&Shape::Either(&[Shape::Any, Shape::Keys(&[replies::KEYS])])), Shape::Placeholder]),
+    ),
+    Key::new("about", Shape::Keys(&[filter::KEYS])),
+];
 
 pub(super) struct Open {
     name: Template,
@@ -18,7 +32,7 @@ pub(super) struct Open {
 
 impl Open {
     pub fn compile(body: &mut Body<'_>) -> Option<Open> {
-        body.keys(&["open", "replies", "about"]);
+        body.only(&[KEYS]);
         let (replies, filter) = (Replies::compile(body), DeliveryFilter::compile(body));
         Some(Open { name: body.template("open")?, replies, filter })
     }

@@ -8,6 +8,7 @@ use crate::{
     event::EvidenceKind,
     executor::{Action, ActionContext, ActionError, Body, Output, Started},
     expr::Template,
+    language::{Key, Shape},
     value::Value,
 };
 use async_trait::async_trait;
@@ -19,6 +20,8 @@ const WAIT_FOR_SEVERAL: Duration = Duration::from_millis(500);
 const MAX_RECORDED_BYTES_PER_MS: u64 = 10_000;
 const MAX_WAIT_FOR_RECORD: Duration = Duration::from_secs(2);
 
+pub(super) const KEYS: &[Key] = &[Key::new("received", Shape::Name), Key::new("secret", Shape::Text)];
+
 pub(super) struct Received {
     name: Template,
     secret: Option<Template>,
@@ -29,7 +32,7 @@ struct DeliveryCursor(usize);
 
 impl Received {
     pub fn compile(body: &mut Body<'_>) -> Option<Received> {
-        body.keys(&["received", "secret"]);
+        body.only(&[KEYS]);
         let secret = body.template("secret");
         Some(Received { name: body.template("received")?, secret })
     }

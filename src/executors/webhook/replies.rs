@@ -4,6 +4,7 @@ use crate::{
     diagnostic::Diagnostic,
     executor::{ActionContext, ActionError, Body},
     expr::{Scope, Tree},
+    language::{Key, Shape, VALUES},
     value::Value,
     yaml::{Kind, Node, wrong_type},
 };
@@ -74,9 +75,17 @@ impl Replies {
     }
 }
 
+pub(super) const KEYS: &[Key] = &[
+    Key::new("status", Shape::Either(&[Shape::Number, Shape::Word(&["drop", "reset"]), Shape::Placeholder]))
+        .means("status of the reply, or how the connection ends"),
+    Key::new("delay", Shape::Duration).means("time before the reply"),
+    Key::new("headers", VALUES).means("headers of the reply"),
+    Key::new("body", Shape::Any).means("body of the reply; a value that is not a string is sent as JSON"),
+];
+
 fn compile_reply(node: &Node, body: &mut Body<'_>) -> Tree {
     let mut part = body.part(node);
-    let keys_valid = !matches!(node.kind, Kind::Map(_)) || part.keys(&["status", "delay", "headers", "body"]);
+    let keys_valid = !matches!(node.kind, Kind::Map(_)) || part.only(&[KEYS]);
     let mut node = node.clone();
     if let Kind::Map(entries) = &mut node.kind {
         let headers = entries.iter_mut().filter(|(key, _)| key.as_str() == Some("headers"));

@@ -1,12 +1,18 @@
 //! The target of `webhook`: an inbox that listens as long as the run lasts.
 use super::{
-    boxes::Boxes, inbox::Inbox, mailbox::READABLE_FIELDS, probe::probe, server::serve, signature::Signature,
-    tls::TlsFiles,
+    boxes::Boxes,
+    inbox::Inbox,
+    mailbox::READABLE_FIELDS,
+    probe::probe,
+    server::serve,
+    signature::{self, Signature},
+    tls::{self, TlsFiles},
 };
 use crate::{
     diagnostic::Diagnostic,
     executor::{ActionError, Body, Permission, ProbeResult, RunInfo, Target, TargetSpec, limits},
     expr::{Expression, Scope, Template},
+    language::{Key, Shape},
     source::Source,
     yaml::{self, Node, wrong_type},
 };
@@ -14,6 +20,17 @@ use async_trait::async_trait;
 use std::{net::SocketAddr, sync::Arc};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+const LISTEN: &[Key] = &[Key::new("listen", Shape::Text).required().means("address to listen on")];
+const SETTINGS: &[Key] = &[
+    Key::new("public_url", Shape::Text),
+    Key::new("tls", Shape::Keys(&[tls::KEYS])),
+    Key::new("signature", Shape::Either(&[signature::SCHEME, Shape::Keys(&[signature::KEYS])])),
+    Key::new("id", Shape::Expression),
+    Key::new("limit", Shape::Size),
+];
+const INBOX: Shape = Shape::Either(&[Shape::Text, Shape::Keys(&[LISTEN, SETTINGS])]);
+pub(super) const KEYS: &[&[Key]] = &[&[Key::new("webhook", INBOX).required()], SETTINGS];
 
 pub(super) struct InboxSpec {
     listen: Template,
@@ -28,7 +45,7 @@ impl InboxSpec {
     /// Compiles `webhook: ADDRESS` with settings beside it, or `webhook: { listen: ADDRESS, … }`.
     pub fn compile(body: &mut Body<'_>) -> Option<InboxSpec> {
         body.settings("webhook", "listen", |body, listen_key| {
-            body.keys(&[listen_key, "public_url", "tls", "signature", "id", "limit"]);
+            body.only(&[&[Key::new(listen_key, Shape::Text)], SETTINGS]);
             let public_url = body.checked_template("public_url", |text, span| {
                 (!is_url(text)).then(|| Diagnostic::error("invalid-url", span, invalid_public_url(text)))
             });

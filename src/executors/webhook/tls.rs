@@ -2,6 +2,7 @@
 use crate::{
     executor::{ActionError, Body, RunInfo},
     expr::{Scope, Template},
+    language::{Key, Shape},
 };
 use rustls::{
     ServerConfig,
@@ -10,6 +11,11 @@ use rustls::{
 };
 use std::{fmt::Display, sync::Arc};
 use tokio_rustls::TlsAcceptor;
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new("certificate", Shape::Path).required().means("PEM file: the certificate with intermediates"),
+    Key::new("key", Shape::Path).required().means("PEM file: the key of the certificate"),
+];
 
 #[derive(Clone)]
 pub(super) struct TlsFiles {
@@ -22,7 +28,7 @@ impl TlsFiles {
     pub fn compile(body: &mut Body<'_>) -> Option<TlsFiles> {
         let node = body.get("tls").cloned()?;
         let mut part = body.part(&node);
-        if !part.keys(&["certificate", "key"]) {
+        if !part.only(&[KEYS]) {
             return None;
         }
         let (certificate, key) = (part.required_template("certificate"), part.required_template("key"));

@@ -1,9 +1,12 @@
 //! Static analysis of an expression: the names and fields it reads and the functions it calls.
-use super::ast::{children, token};
+use super::{
+    ast::{children, extent, is_path, token},
+    literals::{is_comparison, literals},
+};
 use crate::{
     language::{is_cel_function, runner_function},
     source::Span,
-    value::Value,
+    value::{Value, ValueKind},
 };
 use cel::{
     Program,
@@ -13,6 +16,10 @@ use std::{ops::Range, sync::Arc};
 
 /// Names before a `.` that qualify a function: `math.greatest(…)`.
 const NAMESPACES: [&str; 4] = ["math", "lists", "optional", "base64"];
+
+/// Functions that belong to a value: `text.contains("x")`.
+const METHODS: [&str; 10] =
+    ["contains", "startsWith", "endsWith", "lowerAscii", "upperAscii", "trim", "split", "join", "indexOf", "substring"];
 
 /// A name an expression reads, with the fields and indices it takes from it.
 #[derive(Clone, Debug)]
@@ -32,6 +39,19 @@ pub enum Access {
     Any,
 }
 
+/// A name that is compared with a literal.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// The name, with the fields taken from it.
+    pub root: String,
+    pub path: Vec<Access>,
+    /// What it is compared with.
+    pub literal: ValueKind,
+    /// The literal as it is written.
+    pub text: String,
+    pub span: Span,
+}
+
 /// Walks a compiled expression and collects what it uses.
 pub(super) struct Analysis<'a> {
     text: &'a str,
@@ -45,6 +65,9 @@ pub(super) struct Analysis<'a> {
     pub(super) references: Vec<Reference>,
     /// Names of called functions, each with its bytes.
     pub(super) calls: Vec<(String, Range<usize>)>,
+    /// Functions that are called without the value they belong to: `contains(text, "x")`.
+    pub(super) loose_methods: Vec<(String, Range<usize>)>,
+    pub(super) comparisons: Vec<Comparison>,
     /// Where string literals contain `${`.
     pub(super) placeholders: Vec<Range<usize>>,
     /// Literals that no double holds exactly.
@@ -56,8 +79,19 @@ impl<'a> Analysis<'a> {
         let (bound, references, calls, placeholders) = (vec![], vec![], vec![], vec![]);
         let element_fields = vec![];
         let inexact = vec![];
-        let mut analysis =
-            Analysis { text, program, locate, bound, element_fields, references, calls, placeholders, inexact };
+        let mut analysis = Analysis {
+            text,
+            program,
+            locate,
+            bound,
+            element_fields,
+            references,
+            calls,
+            loose_methods: vec![],
+            comparisons: vec![],
+            placeholders,
+            inexact,
+        };
         analysis.visit(program.expression());
         let element_fields: Arc<[String]> = analysis.element_fields.drain(..).collect();
         analysis.references.iter_mut().for_each(|r| r.element_fields = element_fields.clone());
@@ -85,6 +119,15 @@ impl<'a> Analysis<'a> {
                 let is_known = is_cel_function(&c.func_name) || runner_function(&c.func_name).is_some();
                 if is_known || !c.func_name.contains(['_', '@', '!', '-']) {
                     self.calls.push((c.func_name.clone(), self.function_name(e, &c.func_name)));
+                }
+                if c.target.is_none() && METHODS.contains(&c.func_name.as_str()) {
+                    self.loose_methods.push((c.func_name.clone(), self.function_name(e, &c.func_name)));
+                }
+                if is_comparison(&c.func_name)
+                    && let [a, b] = &c.args[..]
+                {
+                    self.compare(&c.func_name, a, b);
+                    self.compare(&c.func_name, b, a);
                 }
                 let namespace = c.target.as_ref().is_some_and(|t| {
                     matches!(&t.expr, Expr::Ident(n) if NAMESPACES.contains(&n.as_str()) && !self.bound.contains(n))
@@ -114,6 +157,23 @@ impl<'a> Analysis<'a> {
                 }
             }
             other => children(other).into_iter().for_each(|c| self.visit(c)),
+        }
+    }
+
+    /// Notes that a name is compared with a literal.
+    fn compare(&mut self, operator: &str, name: &IdedExpr, operand: &IdedExpr) {
+        let found = literals(operator, operand);
+        if found.is_empty() || !is_path(&name.expr) {
+            return;
+        }
+        let Some((root, _, path)) = self.path(name) else { return };
+        if self.bound.contains(&root) {
+            return;
+        }
+        for (literal, kind) in found {
+            let range = extent(self.program, self.text, literal).unwrap_or_else(|| self.token(literal));
+            let (text, span) = (self.text[range.clone()].to_string(), (self.locate)(range));
+            self.comparisons.push(Comparison { root: root.clone(), path: path.clone(), literal: kind, text, span });
         }
     }
 

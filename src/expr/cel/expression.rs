@@ -1,7 +1,7 @@
 //! Compiles an expression and evaluates it against a scope.
 use super::{
     adapter::{from_cel, literal_value},
-    analysis::{Access, Analysis, Reference},
+    analysis::{Access, Analysis, Comparison, Reference},
     ast, budget,
     display::describe,
     error::{EvalError, syntax_message},
@@ -41,6 +41,7 @@ struct Compiled {
     /// The expression of the program, as it is evaluated.
     root: IdedExpr,
     references: Vec<Reference>,
+    comparisons: Vec<Comparison>,
     /// The functions it calls that this project adds to CEL.
     own_functions: Vec<&'static str>,
     /// Whether it calls a function that searches a text.
@@ -84,10 +85,12 @@ impl Expression {
         if chain > MAX_OPERATOR_CHAIN {
             return Err(vec![too_deep(&locate(0..1), &format!("{MAX_OPERATOR_CHAIN} chained operators"), chain)]);
         }
-        let Analysis { references, calls, placeholders, inexact, .. } = Analysis::of(&program, text, &locate);
+        let Analysis { references, calls, loose_methods, comparisons, placeholders, inexact, .. } =
+            Analysis::of(&program, text, &locate);
         let mut problems: Vec<Diagnostic> =
             placeholders.into_iter().map(|range| placeholder_in_text(&locate(range))).collect();
         problems.extend(inexact.into_iter().map(|range| inexact_number(&locate(range.clone()), &text[range])));
+        problems.extend(loose_methods.into_iter().map(|(name, range)| loose_method(&name, &locate(range))));
         let mut own_functions = vec![];
         for (name, range) in &calls {
             match language::runner_function(name) {
@@ -118,6 +121,7 @@ impl Expression {
             program,
             root,
             references,
+            comparisons,
             own_functions,
             searches,
             slow,
@@ -151,6 +155,11 @@ impl Expression {
 
     pub fn references(&self) -> &[Reference] {
         &self.0.references
+    }
+
+    /// The names that it compares with literals.
+    pub fn comparisons(&self) -> &[Comparison] {
+        &self.0.comparisons
     }
 
     pub fn eval(&self, scope: &Scope) -> Result<Value, EvalError> {
@@ -337,13 +346,25 @@ fn inexact_number(at: &Span, number: &str) -> Diagnostic {
         .help("compare `string(x)` with a string, or write the number in a pattern under `expect`")
 }
 
+fn loose_method(name: &str, at: &Span) -> Diagnostic {
+    let message = format!("`{name}` is called with its value before a dot");
+    let argument = match name {
+        "lowerAscii" | "upperAscii" | "trim" => "",
+        "substring" => "0, 3",
+        "join" => "\", \"",
+        _ => "\"x\"",
+    };
+    let value = if name == "join" { "list" } else { "text" };
+    Diagnostic::error("unknown-function", at, message).help(format!("write `{value}.{name}({argument})`"))
+}
+
 fn unknown_function(name: &str, at: &Span) -> Diagnostic {
     let d = Diagnostic::error("unknown-function", at, format!("unknown function `{name}`"));
     if let Some(help) = slips::help_for_function(name) {
         return d.help(help);
     }
     let own = || language::names(language::RUNNER_FUNCTIONS);
-    match nearest(name, language::CEL_FUNCTIONS.iter().copied().chain(own())) {
+    match nearest(name, language::names(language::CEL_FUNCTIONS).chain(own())) {
         Some(near) => d.help(format!("did you mean `{near}`?")),
         None => {
             let own: Vec<_> = own().map(|f| format!("`{f}`")).collect();

@@ -13,6 +13,7 @@ mod explain;
 mod expression;
 mod functions;
 mod incomplete;
+mod literals;
 mod metered_functions;
 mod metering;
 mod referenced;
@@ -22,7 +23,7 @@ mod tests;
 mod vacuous;
 
 pub use self::{
-    analysis::{Access, Reference},
+    analysis::{Access, Comparison, Reference},
     display::{cut, difference, show},
     error::EvalError,
     expression::Expression,

@@ -38,9 +38,7 @@ fn every_listed_function_exists() {
         let calls = [format!("x.{name}()"), format!("{name}(x)"), format!("optional.{name}(x)")];
         MACROS.contains(name) || calls.into_iter().any(|call| exists(name, call))
     };
-    let unknown: Vec<_> = language::CEL_FUNCTIONS
-        .iter()
-        .copied()
+    let unknown: Vec<_> = language::names(language::CEL_FUNCTIONS)
         .chain(language::names(language::RUNNER_FUNCTIONS))
         .filter(|name| !known(name))
         .collect();

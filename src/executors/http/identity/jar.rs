@@ -4,6 +4,7 @@ use crate::{
     diagnostic::Diagnostic,
     event::EvidenceKind,
     executor::{ActionContext, Body},
+    language::{Key, Shape},
 };
 use cookie_store::{CookieStore, RawCookie};
 use parking_lot::Mutex;
@@ -19,6 +20,12 @@ pub(super) struct CookieJarSpec {
     insecure: bool,
     csrf: Option<Arc<Csrf>>,
 }
+
+pub(super) const CSRF_KEYS: &[Key] = &[
+    Key::new("cookie", Shape::Name).required().means("the cookie with the token"),
+    Key::new("header", Shape::Name).required().means("the header that repeats the token"),
+    Key::new("from", Shape::Text).means("path to `GET` if the cookie is missing"),
+];
 
 /// Double submit: every changing request repeats a cookie as a header.
 struct Csrf {
@@ -61,7 +68,7 @@ impl Csrf {
     fn compile(body: &mut Body<'_>) -> Option<Csrf> {
         let node = body.get("csrf")?.clone();
         let mut part = body.part(&node);
-        if !part.keys(&["cookie", "header", "from"]) {
+        if !part.only(&[CSRF_KEYS]) {
             return None;
         }
         let at = (part.required("cookie"), part.required("header")).1;

@@ -8,11 +8,18 @@ use super::{
 use crate::{
     executor::{ActionContext, ActionError, Body, Started},
     expr::Expression,
+    language::{Key, Shape},
     value::Value,
 };
 use jiff::Timestamp;
 use reqwest::header::COOKIE;
 use std::{fmt::Display, time::Duration};
+
+/// Beside those of a request.
+pub(super) const KEYS: &[Key] = &[
+    Key::new("token", Shape::Expression).means("the token, from the response"),
+    Key::new("expires", Shape::Expression).means("when the token expires: a time, a duration, or seconds"),
+];
 
 pub(super) struct Login {
     request: Request,
@@ -23,7 +30,7 @@ pub(super) struct Login {
 
 impl Login {
     pub fn compile(body: &mut Body<'_>) -> Option<Login> {
-        let request = Request::compile(body, &["token", "expires"]);
+        let request = Request::compile(body, &[KEYS]);
         let token = body.expression("token", response::FIELDS);
         let expires = body.expression("expires", response::FIELDS);
         Some(Login { request: request?, token, expires })

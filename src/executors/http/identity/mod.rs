@@ -18,6 +18,7 @@ use super::{
     endpoint::Endpoint,
     headers::{Headers, mask_header},
     prepared_request::PreparedRequest,
+    request, request_body,
     tls::{ClientCertificate, ClientCertificateSpec},
 };
 use crate::{
@@ -25,6 +26,7 @@ use crate::{
     event::EvidenceKind,
     executor::{ActionContext, ActionError, Body, RunInfo},
     expr::{Scope, Template},
+    language::{Key, Shape, VALUES},
 };
 use parking_lot::Mutex;
 use reqwest::{
@@ -33,7 +35,16 @@ use reqwest::{
 };
 use std::sync::Arc;
 
-pub(super) const KEYS: [&str; 8] = ["headers", "basic", "bearer", "digest", "oauth2", "login", "cookies", "csrf"];
+pub(super) const KEYS: [Key; 8] = [
+    Key::new("headers", VALUES),
+    Key::new("basic", Shape::Keys(&[password::KEYS])),
+    Key::new("bearer", Shape::Text),
+    Key::new("digest", Shape::Keys(&[password::KEYS])),
+    Key::new("oauth2", Shape::Keys(&[&oauth::REQUIRED, oauth::KEYS])),
+    Key::new("login", Shape::Keys(&[&request::KEYS, &request_body::KEYS, login::KEYS])),
+    Key::new("cookies", Shape::Either(&[Shape::Bool, Shape::Word(&["insecure"])])),
+    Key::new("csrf", Shape::Keys(&[jar::CSRF_KEYS])),
+];
 const CREDENTIAL_KEYS: [&str; 5] = ["basic", "bearer", "digest", "oauth2", "login"];
 
 pub(super) struct IdentitySpec {

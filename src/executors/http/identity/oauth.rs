@@ -11,6 +11,7 @@ use super::{
 use crate::{
     executor::{ActionContext, ActionError, Body},
     expr::{Template, Tree},
+    language::{Key, Shape, TEXTS, VALUES},
     value::{
         Value,
         json::{self, JsonError},
@@ -26,6 +27,17 @@ use std::time::Duration;
 /// How much of a response an error quotes.
 const MAX_QUOTED_BYTES: usize = 200;
 
+pub(super) const REQUIRED: [Key; 3] = [
+    Key::new("token_url", Shape::Text).required().means("address of the token endpoint"),
+    Key::new("client_id", Shape::Text).required().means("id of the client"),
+    Key::new("client_secret", Shape::Text).required().means("secret of the client"),
+];
+pub(super) const KEYS: &[Key] = &[
+    Key::new("scope", Shape::Either(&[Shape::Text, TEXTS])).means("requested scopes"),
+    Key::new("parameters", VALUES).means("further form fields"),
+    Key::new("client_in", Shape::Word(&["header", "body"])).means("where id and secret of the client are sent"),
+];
+
 pub(super) struct OAuth {
     url: Template,
     client_id: Template,
@@ -38,11 +50,10 @@ pub(super) struct OAuth {
 
 impl OAuth {
     pub fn compile(body: &mut Body<'_>) -> Option<OAuth> {
-        const REQUIRED: [&str; 3] = ["token_url", "client_id", "client_secret"];
-        if !body.keys(&[&REQUIRED[..], &["scope", "parameters", "client_in"]].concat()) {
+        if !body.only(&[&REQUIRED, KEYS]) {
             return None;
         }
-        let [url, client_id, client_secret] = REQUIRED.map(|key| body.required_template(key));
+        let [url, client_id, client_secret] = REQUIRED.map(|key| body.required_template(key.name));
         Some(OAuth {
             scope: body.texts("scope"),
             parameters: body.pairs("parameters"),

@@ -3,6 +3,7 @@ use super::{super::prepared_request::PreparedRequest, authorization::sensitive_v
 use crate::{
     executor::{ActionContext, ActionError, Body},
     expr::Template,
+    language::{Key, Shape},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http_auth::{PasswordClient, PasswordParams};
@@ -11,6 +12,11 @@ use reqwest::{
     Url,
     header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE},
 };
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new("user", Shape::Text).required().means("name of the user"),
+    Key::new("password", Shape::Text).required().means("password of the user"),
+];
 
 pub(super) struct Password {
     user: Template,
@@ -21,7 +27,7 @@ impl Password {
     pub fn compile(body: &mut Body<'_>, key: &str) -> Option<Password> {
         let node = body.get(key)?.clone();
         let mut part = body.part(&node);
-        if !part.keys(&["user", "password"]) {
+        if !part.only(&[KEYS]) {
             return None;
         }
         let (user, password) = (part.required_template("user"), part.required_template("password"));

@@ -6,7 +6,12 @@ mod tests;
 
 pub(super) use self::error::SignatureError;
 use self::scheme::{Encoding, Hash, Scheme};
-use crate::{diagnostic::Diagnostic, executor::Body, yaml::Kind};
+use crate::{
+    diagnostic::Diagnostic,
+    executor::Body,
+    language::{Key, Shape},
+    yaml::Kind,
+};
 use axum::http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -24,6 +29,28 @@ const HMAC_SCHEMES: [(&str, Hash, Encoding); 6] = [
     ("hmac-sha1-base64", Hash::Sha1, Encoding::Base64),
 ];
 const PRODUCT_SCHEMES: [&str; 5] = ["github", "stripe", "slack", "standard-webhooks", "svix"];
+
+pub(super) const SCHEME: Shape = Shape::Word(&[
+    "hmac-sha256-hex",
+    "hmac-sha256-base64",
+    "hmac-sha512-hex",
+    "hmac-sha512-base64",
+    "hmac-sha1-hex",
+    "hmac-sha1-base64",
+    "github",
+    "stripe",
+    "slack",
+    "standard-webhooks",
+    "svix",
+]);
+/// Each scheme has some of them.
+pub(super) const KEYS: &[Key] = &[
+    Key::new("scheme", SCHEME).required().means("how deliveries are signed"),
+    Key::new("header", Shape::Name).means("the header with the signature"),
+    Key::new("prefix", Shape::Text).means("text before the signature in the header"),
+    Key::new("tolerance", Shape::Duration)
+        .means("allowed difference between the time of the signature and the arrival"),
+];
 
 /// The signature settings of a target.
 #[derive(Clone, Debug)]
@@ -47,7 +74,7 @@ impl Signature {
         let mut part = body.part(&node);
         let is_map = matches!(node.kind, Kind::Map(_));
         let Some(name) = (if is_map { node.get("scheme") } else { Some(&node) }) else {
-            part.keys(&["scheme", "header", "prefix", "tolerance"]);
+            part.only(&[KEYS]);
             part.missing("scheme");
             return None;
         };
