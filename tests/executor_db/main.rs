@@ -2,6 +2,7 @@
 mod body;
 mod cancel;
 mod connect_errors;
+mod hostile_servers;
 mod mariadb;
 mod postgres;
 mod read_only;

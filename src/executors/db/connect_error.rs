@@ -1,4 +1,5 @@
 //! Messages for a database that cannot be reached: which server, why, and what to do.
+use super::relay::TooLarge;
 use crate::executor::ActionError;
 use rustls::{AlertDescription, CertificateError};
 use sqlx::mysql::MySqlDatabaseError;
@@ -95,6 +96,9 @@ impl ServerAddress {
     fn io_error(&self, e: &std::io::Error) -> String {
         if let Some(e) = e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
             return self.tls_error(e);
+        }
+        if let Some(e) = TooLarge::caused(e) {
+            return format!("{} {e}", self.endpoint);
         }
         match e.kind() {
             ErrorKind::ConnectionRefused => {

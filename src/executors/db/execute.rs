@@ -137,6 +137,10 @@ async fn finish_failed(
         StatementError::Server(e, sql) => match db.server.classify(&e, &sql) {
             ErrorClass::Rejected(message) => ActionError::Invalid(message),
             ErrorClass::StaleStatement => ActionError::Invalid(e.to_string()),
+            ErrorClass::TooLarge(message) => {
+                lease.discard();
+                return ActionError::Invalid(message);
+            }
             ErrorClass::ConnectionLost => {
                 lease.discard();
                 return db.address.connect_error(&e);

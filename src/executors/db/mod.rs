@@ -10,6 +10,7 @@
 //! | `transaction` | how statements are grouped into a transaction |
 //! | `database` | the open target: a connection pool, which cancels abandoned statements on the server |
 //! | `cell` | the values of a row |
+//! | `relay` | passes the bytes of a connection, and ends one whose server sends too much |
 //! | `server` | the traits that each kind of server implements |
 //! | `postgres`, `mysql`, `sqlite` | one kind of server each: connecting, encoding, decoding |
 //! | `address` | parses a database URL or path |
@@ -31,6 +32,7 @@ mod literal;
 mod mysql;
 mod postgres;
 mod probe;
+mod relay;
 mod scan;
 mod server;
 mod sqlite;

@@ -40,6 +40,8 @@ impl From<sqlx::Error> for StatementError {
 pub enum ErrorClass {
     /// The connection is closed, or was refused.
     ConnectionLost,
+    /// The connection was closed because the server sent too much; the text says so.
+    TooLarge(String),
     /// The prepared statement is out of date and was not executed.
     StaleStatement,
     /// The server rejected the statement; its message, with the error code.

@@ -56,9 +56,10 @@ impl TargetSpec for DatabaseSpec {
         let text = self.address.render_text(scope)?;
         let url = without_password(&text);
         let invalid = |e: &dyn Display| ActionError::Invalid(format!("invalid database address `{url}`: {e}"));
+        let max = limits::message_bytes(self.limit);
         let opened = match Address::parse(&text).map_err(|e| invalid(&e))? {
-            Address::Postgres(network) => Postgres::open(&network, &run.dir, &url),
-            Address::Mysql(network) => Mysql::open(&network, &run.dir, &url),
+            Address::Postgres(network) => Postgres::open(&network, &run.dir, &url, max),
+            Address::Mysql(network) => Mysql::open(&network, &run.dir, &url, max),
             Address::Sqlite { path, parameters } => Sqlite::open(&run.dir.join(path), &parameters, &url),
         };
         let (server, address) = opened.map_err(|e| invalid(&e))?;

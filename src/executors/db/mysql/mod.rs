@@ -6,6 +6,7 @@ use super::{
     bound_statement::BoundStatement,
     cell::{Cell, cells, too_large},
     connect_error::{ServerAddress, TlsOptions, error_code},
+    relay::{End, Progress, Relay, Socket, TooLarge, Upstream},
     scan::Dialect,
     server::{
         ClientInput, ErrorClass, Opened, ResultStream, Server, Session, SqlxResult, StatementError, StreamItem,
@@ -21,17 +22,73 @@ use sqlx::{
     error::BoxDynError,
     mysql::{MySqlArguments, MySqlConnectOptions, MySqlQueryResult, MySqlRow, MySqlSslMode},
 };
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 pub struct Mysql {
-    options: MySqlConnectOptions,
+    connector: Arc<Connector>,
     /// The command of the server's own client, with the options that connect it.
     client: String,
 }
 
+struct Connector {
+    options: MySqlConnectOptions,
+    /// How many bytes a row or message may have.
+    max_message: usize,
+}
+
+/// A connection, and the relay that limits what its server sends.
+struct Connected {
+    connection: MySqlConnection,
+    relay: Option<Relay>,
+    end: End,
+    progress: Progress,
+}
+
+impl Connector {
+    /// Connects through a relay; without one if no socket can be created.
+    async fn connect(&self) -> SqlxResult<Connected> {
+        const FILE: &str = "mysql.sock";
+        let (options, progress) = (&self.options, Progress::new(self.max_message));
+        let Some(socket) = Socket::create(FILE) else {
+            let connection = options.connect().await?;
+            return Ok(Connected { connection, relay: None, end: End::default(), progress });
+        };
+        let upstream = match options.get_socket() {
+            Some(path) => Upstream::Socket(path),
+            None => Upstream::Tcp(options.get_host(), options.get_port()),
+        };
+        let server = upstream.connect().await?;
+        let options = options.clone().socket(socket.folder().join(FILE));
+        let connecting = async { options.connect().await };
+        let (connection, relay) = socket.relay(server, progress.clone(), connecting).await?;
+        Ok(Connected { connection, end: relay.end.clone(), relay: Some(relay), progress })
+    }
+}
+
+impl Connected {
+    /// The response to what `send` sends. Each row that was read makes room for the next one.
+    fn stream<'s>(
+        &'s mut self,
+        send: impl FnOnce(&'s mut MySqlConnection) -> BoxStream<'s, SqlxResult<Either<MySqlQueryResult, MySqlRow>>>,
+        decode: fn(&decode::Column<'_>) -> Cell,
+    ) -> ResultStream<'s> {
+        let progress = self.progress.clone();
+        progress.step();
+        let rows = rows(send(&mut self.connection), decode).inspect_ok(move |_| progress.step());
+        self.end.explained(rows.boxed())
+    }
+
+    async fn close(self) {
+        let _ = self.connection.close().await;
+        if let Some(relay) = self.relay {
+            relay.finish().await;
+        }
+    }
+}
+
 impl Mysql {
-    /// `dir`: the root folder of the plan. `url`: the address for messages.
-    pub fn open(network: &NetworkAddress, dir: &Path, url: &str) -> Opened {
+    /// `dir`: the root folder of the plan. `url`: the address for messages. `max_message`: how many bytes a row may have.
+    pub fn open(network: &NetworkAddress, dir: &Path, url: &str, max_message: usize) -> Opened {
         let options = MySqlConnectOptions::from_str(&network.url)?;
         // Keeps the session's SQL mode, which the library would change: a statement must mean the same as in the tested
         // product.
@@ -74,7 +131,8 @@ impl Mysql {
             password: network.password.clone(),
             tls: TlsOptions { mode: mode.into(), ca: "ssl-ca", certificate: "ssl-cert` and `ssl-key" },
         };
-        Ok((Box::new(Mysql { options, client: client.join(" ") }), address))
+        let connector = Arc::new(Connector { options, max_message });
+        Ok((Box::new(Mysql { connector, client: client.join(" ") }), address))
     }
 }
 
@@ -85,13 +143,17 @@ impl Server for Mysql {
     }
 
     async fn connect(&self) -> SqlxResult<Box<dyn Session>> {
-        let mut connection = self.options.connect().await?;
-        let id = connection.fetch_one("select connection_id()").await?.try_get_unchecked(0)?;
-        Ok(Box::new(MysqlSession { connection, id, options: self.options.clone() }))
+        let mut connected = self.connector.connect().await?;
+        let row =
+            connected.connection.fetch_one("select connection_id()").await.map_err(|e| connected.end.explain(e))?;
+        Ok(Box::new(MysqlSession { connected, id: row.try_get_unchecked(0)?, connector: self.connector.clone() }))
     }
 
     fn classify(&self, e: &sqlx::Error, _: &str) -> ErrorClass {
         use sqlx::Error as E;
+        if let Some(message) = TooLarge::message(e) {
+            return ErrorClass::TooLarge(message);
+        }
         let E::Database(db) = e else {
             return match e {
                 E::Decode(_) | E::ColumnDecode { .. } | E::Encode(_) => ErrorClass::Rejected(e.to_string()),
@@ -121,16 +183,18 @@ impl Server for Mysql {
 }
 
 struct MysqlSession {
-    connection: MySqlConnection,
+    connected: Connected,
     /// The connection id on the server.
     id: u64,
-    options: MySqlConnectOptions,
+    connector: Arc<Connector>,
 }
 
 #[async_trait]
 impl Session for MysqlSession {
     async fn execute(&mut self, sql: &'static str) -> SqlxResult<()> {
-        self.connection.execute(sqlx::raw_sql(sql)).await.map(drop)
+        let Connected { connection, end, progress, .. } = &mut self.connected;
+        progress.step();
+        connection.execute(sqlx::raw_sql(sql)).await.map(drop).map_err(|e| end.explain(e))
     }
 
     async fn run_statement<'s>(
@@ -139,34 +203,36 @@ impl Session for MysqlSession {
         sql: String,
     ) -> Result<(ResultStream<'s>, Vec<String>), StatementError> {
         let arguments = bind_all(&bound.values, bind)?;
-        let stream = self.connection.fetch_many(sqlx::query_with(AssertSqlSafe(sql), arguments));
-        Ok((rows(stream, decode::binary), vec![]))
+        let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
+        Ok((self.connected.stream(|c| c.fetch_many(query), decode::binary), vec![]))
     }
 
     fn run_script(&mut self, sql: String) -> ResultStream<'_> {
-        rows(self.connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql))), decode::text)
+        self.connected.stream(|c| c.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql))), decode::text)
     }
 
     async fn revalidate(&mut self, _: Duration, changes: bool) -> SqlxResult<()> {
-        if changes { self.connection.ping().await } else { Ok(()) }
+        self.connected.progress.step();
+        if changes { self.connected.connection.ping().await } else { Ok(()) }
     }
 
     async fn clear_statement_cache(&mut self) -> SqlxResult<()> {
-        self.connection.clear_cached_statements().await
+        self.connected.progress.step();
+        self.connected.connection.clear_cached_statements().await
     }
 
     fn cancel(&self) -> BoxFuture<'static, ()> {
-        let (options, id) = (self.options.clone(), self.id);
+        let (connector, id) = (self.connector.clone(), self.id);
         async move {
-            let Ok(mut other) = options.connect().await else { return };
-            let _ = other.execute(sqlx::raw_sql(AssertSqlSafe(format!("kill query {id}")))).await;
-            let _ = other.close().await;
+            let Ok(mut other) = connector.connect().await else { return };
+            let _ = other.connection.execute(sqlx::raw_sql(AssertSqlSafe(format!("kill query {id}")))).await;
+            other.close().await;
         }
         .boxed()
     }
 
     async fn close(self: Box<Self>) {
-        let _ = self.connection.close().await;
+        self.connected.close().await;
     }
 }
 

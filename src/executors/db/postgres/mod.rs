@@ -2,12 +2,15 @@
 //! are encoded accordingly.
 mod decode;
 mod encode;
+mod messages;
+mod tls;
 
 use super::{
     address::{NetworkAddress, option_file},
     bound_statement::BoundStatement,
     cell::{Cell, cells, too_large},
     connect_error::{ServerAddress, TlsOptions, error_code},
+    relay::{End, Relay, Socket, TooLarge, Upstream},
     scan::{Dialect, Scanner, Statement},
     server::{
         ClientInput, ErrorClass, Opened, ResultStream, Server, Session, SqlxResult, StatementError, result_stream,
@@ -18,6 +21,7 @@ use async_trait::async_trait;
 use decode::{decode, has_binary_format};
 use encode::{EncodeError, Param};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
+use messages::Messages;
 use sqlx::{
     Arguments as _, AssertSqlSafe, Column, ConnectOptions, Connection, Either, Executor, PgConnection, Row, SqlSafeStr,
     Statement as _, TypeInfo,
@@ -25,27 +29,57 @@ use sqlx::{
         PgArguments, PgConnectOptions, PgDatabaseError, PgErrorPosition, PgQueryResult, PgRow, PgSslMode, PgStatement,
     },
 };
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
+use tls::Tls;
 
 pub struct Postgres {
-    options: PgConnectOptions,
+    connector: Arc<Connector>,
     /// Without password, for the client command.
     url: String,
 }
 
+struct Connector {
+    options: PgConnectOptions,
+    tls: Tls,
+    /// How many bytes a message may have.
+    max_message: usize,
+}
+
+impl Connector {
+    /// Connects through a relay that limits what the server sends; without one if no socket can be created.
+    async fn connect(&self) -> SqlxResult<(PgConnection, Option<Relay>)> {
+        let (host, port) = (self.options.get_host(), self.options.get_port());
+        let file = format!(".s.PGSQL.{port}");
+        let Some(socket) = Socket::create(&file) else { return Ok((self.options.connect().await?, None)) };
+        let path = match self.options.get_socket() {
+            Some(folder) => Some(folder.join(&file)),
+            None => host.starts_with('/').then(|| Path::new(host).join(&file)),
+        };
+        let upstream = path.as_deref().map_or(Upstream::Tcp(host, port), Upstream::Socket);
+        let server = self.tls.start(upstream.connect().await?, host).await?;
+        let options = self.options.clone().socket(socket.folder()).ssl_mode(PgSslMode::Disable);
+        let connecting = async { options.connect().await };
+        let (connection, relay) = socket.relay(server, Messages::new(self.max_message), connecting).await?;
+        Ok((connection, Some(relay)))
+    }
+}
+
 impl Postgres {
-    /// `dir`: the root folder of the plan. `url`: the address for messages.
-    pub fn open(network: &NetworkAddress, dir: &Path, url: &str) -> Opened {
+    /// `dir`: the root folder of the plan. `url`: the address for messages. `max_message`: how many bytes a message may have.
+    pub fn open(network: &NetworkAddress, dir: &Path, url: &str, max_message: usize) -> Opened {
         let mut options = PgConnectOptions::from_str(&network.url)?;
         options = options.application_name("tp-runner").disable_statement_logging();
-        if let Some(path) = &network.ca {
-            options = options.ssl_root_cert(option_file(dir, "sslrootcert", path)?);
+        let file = |option, path: &Option<String>| path.as_ref().map(|p| option_file(dir, option, p)).transpose();
+        let ca = file("sslrootcert", &network.ca)?;
+        let (certificate, key) = (file("sslcert", &network.certificate)?, file("sslkey", &network.key)?);
+        if let Some(path) = &ca {
+            options = options.ssl_root_cert(path);
         }
-        if let Some(path) = &network.certificate {
-            options = options.ssl_client_cert(option_file(dir, "sslcert", path)?);
+        if let Some(path) = &certificate {
+            options = options.ssl_client_cert(path);
         }
-        if let Some(path) = &network.key {
-            options = options.ssl_client_key(option_file(dir, "sslkey", path)?);
+        if let Some(path) = &key {
+            options = options.ssl_client_key(path);
         }
         let mode = match options.get_ssl_mode() {
             PgSslMode::Require => "sslmode=require",
@@ -64,7 +98,9 @@ impl Postgres {
             password: network.password.clone(),
             tls: TlsOptions { mode: mode.into(), ca: "sslrootcert", certificate: "sslcert` and `sslkey" },
         };
-        Ok((Box::new(Postgres { options, url: url.into() }), address))
+        let tls = Tls::new(options.get_ssl_mode(), ca, certificate, key);
+        let connector = Arc::new(Connector { options, tls, max_message });
+        Ok((Box::new(Postgres { connector, url: url.into() }), address))
     }
 }
 
@@ -75,12 +111,17 @@ impl Server for Postgres {
     }
 
     async fn connect(&self) -> SqlxResult<Box<dyn Session>> {
-        let mut connection = self.options.connect().await?;
-        let process_id = connection.fetch_one("select pg_backend_pid()").await?.try_get(0)?;
-        Ok(Box::new(PostgresSession { connection, process_id, options: self.options.clone(), statement: None }))
+        let (mut connection, relay) = self.connector.connect().await?;
+        let end = relay.as_ref().map_or_else(End::default, |relay| relay.end.clone());
+        let row = connection.fetch_one("select pg_backend_pid()").await.map_err(|e| end.explain(e))?;
+        let (process_id, connector) = (row.try_get(0)?, self.connector.clone());
+        Ok(Box::new(PostgresSession { connection, relay, end, process_id, connector, statement: None }))
     }
 
     fn classify(&self, e: &sqlx::Error, sql: &str) -> ErrorClass {
+        if let Some(message) = TooLarge::message(e) {
+            return ErrorClass::TooLarge(message);
+        }
         if is_lost(e) {
             return ErrorClass::ConnectionLost;
         }
@@ -109,9 +150,11 @@ const COPY_ERROR: &str = "`copy` from `stdin` or to `stdout` is not supported; w
 
 struct PostgresSession {
     connection: PgConnection,
+    relay: Option<Relay>,
+    end: End,
     /// The connection's process on the server.
     process_id: i32,
-    options: PgConnectOptions,
+    connector: Arc<Connector>,
     /// The running statement.
     statement: Option<PgStatement>,
 }
@@ -119,7 +162,7 @@ struct PostgresSession {
 #[async_trait]
 impl Session for PostgresSession {
     async fn execute(&mut self, sql: &'static str) -> SqlxResult<()> {
-        self.connection.execute(sql).await.map(drop)
+        self.connection.execute(sql).await.map(drop).map_err(|e| self.end.explain(e))
     }
 
     async fn run_statement<'s>(
@@ -140,11 +183,12 @@ impl Session for PostgresSession {
                 let message = "a type in this statement is not supported; cast it: `x::text`";
                 return Err(StatementError::NotSent(message.into()));
             }
+            Err(StatementError::Server(e, sql)) => return Err(StatementError::Server(self.end.explain(e), sql)),
             prepared => prepared?,
         };
         let statement = self.statement.insert(statement);
         let stream = self.connection.fetch_many(statement.query_with(arguments));
-        Ok((result_stream(stream, PgQueryResult::rows_affected, row_cells), notes))
+        Ok((self.end.explained(result_stream(stream, PgQueryResult::rows_affected, row_cells)), notes))
     }
 
     fn run_script(&mut self, sql: String) -> ResultStream<'_> {
@@ -154,7 +198,7 @@ impl Session for PostgresSession {
             return stream::once(async { Err(sqlx::Error::InvalidArgument(COPY_ERROR.into())) }).boxed();
         }
         let stream = self.connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql)));
-        result_stream(stream, PgQueryResult::rows_affected, row_cells)
+        self.end.explained(result_stream(stream, PgQueryResult::rows_affected, row_cells))
     }
 
     async fn revalidate(&mut self, _: Duration, changes: bool) -> SqlxResult<()> {
@@ -166,17 +210,24 @@ impl Session for PostgresSession {
     }
 
     fn cancel(&self) -> BoxFuture<'static, ()> {
-        let (options, process_id) = (self.options.clone(), self.process_id);
+        let (connector, process_id) = (self.connector.clone(), self.process_id);
         async move {
-            let Ok(mut other) = options.connect().await else { return };
+            let Ok((mut other, relay)) = connector.connect().await else { return };
             let _ = sqlx::query("select pg_cancel_backend($1)").bind(process_id).execute(&mut other).await;
-            let _ = other.close().await;
+            close(other, relay).await;
         }
         .boxed()
     }
 
     async fn close(self: Box<Self>) {
-        let _ = self.connection.close().await;
+        close(self.connection, self.relay).await;
+    }
+}
+
+async fn close(connection: PgConnection, relay: Option<Relay>) {
+    let _ = connection.close().await;
+    if let Some(relay) = relay {
+        relay.finish().await;
     }
 }
 
