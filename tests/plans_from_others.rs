@@ -218,6 +218,26 @@ fn refuses_hosts_that_are_no_target_also_of_redirects_and_placeholders() {
 }
 
 #[test]
+fn names_of_hosts_are_compared_as_they_are_written() {
+    let (target, requests) = counting_server(None);
+    let port = target.port();
+    for (of_target, of_plan, code) in [
+        ("localhost", "localhost", 0),
+        ("localhost", "LOCALHOST", 0),
+        ("localhost", "127.0.0.1", 2),
+        ("127.0.0.1", "localhost", 2),
+    ] {
+        let before = requests.load(Ordering::SeqCst);
+        let action = format!("{{ http: {{ request: GET http://{of_plan}:{port}/x }}, expect: {{ status: 200 }} }}");
+        let place =
+            Place::new("", &action, &format!("    targets: {{ api: {{ http: 'http://{of_target}:{port}' }} }}"));
+        let text = place.run(&["run", "plans/T.yaml"], code).text();
+        assert_eq!(text.contains("belongs to no target of the environment"), code != 0, "{of_plan}: {text}");
+        assert_eq!(requests.load(Ordering::SeqCst) > before, code == 0, "{of_plan}");
+    }
+}
+
+#[test]
 fn a_literal_host_is_refused_before_the_run() {
     let action = "{ http: { request: GET http://169.254.169.254/latest }, expect: { status: 200 } }";
     let place = Place::new("", action, "    targets: { api: { http: 'http://127.0.0.1:1' } }");
@@ -260,4 +280,60 @@ fn actions_of_the_environment_may_use_everything() {
     let place = Place::new(head, "{ use: { make: {} } }, { check: run.id != '' }", environment);
     place.run(&["run", "plans/T.yaml"], 0);
     assert!(place.project().join("made").exists());
+}
+
+#[test]
+fn statements_of_sqlite_open_only_files_of_the_project() {
+    const OPENED: &str = "a plan may not open a file of SQLite by";
+    const OUTSIDE: &str = "is outside of the project folder";
+    let place = |statement: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("beside.db").to_str().unwrap().to_string();
+        let action = format!(
+            "{{ check: path != '' }}, {{ db: {{ sql: \"{}\" }}, expect: {{ affected: 0 }} }}",
+            statement.replace("OUTSIDE", &path)
+        );
+        let environment =
+            format!("    vars: {{ path: '{path}' }}\n    targets: {{ data: {{ db: 'sqlite://data.db' }} }}");
+        (Place::new("vars: { path: x }\n", &action, &environment), folder)
+    };
+    for (statement, allowed, code, text) in [
+        ("attach 'OUTSIDE' as other", false, 2, OUTSIDE),
+        ("attach database '../secret.txt' as other", false, 2, OUTSIDE),
+        ("vacuum into 'OUTSIDE'", false, 2, OUTSIDE),
+        ("attach ${path} as other", false, 3, OUTSIDE),
+        ("vacuum into ${path}", false, 3, OUTSIDE),
+        ("attach 'file:OUTSIDE' as other", true, 2, OPENED),
+        ("attach '../beside' || '.db' as other", true, 2, OPENED),
+        ("pragma temp_store_directory = '..'", true, 2, OPENED),
+        ("vacuum into 'OUTSIDE'", true, 0, ""),
+        ("vacuum into ${path}", true, 0, ""),
+        ("vacuum into 'inside.db'", false, 0, ""),
+        ("attach ':memory:' as other", false, 0, ""),
+    ] {
+        let (place, folder) = place(statement);
+        let beside = folder.path().join("beside.db");
+        let arguments: &[&str] = if allowed { &["--allow-path", beside.to_str().unwrap()] } else { &[] };
+        let ran = place.run(&[&["run", "plans/T.yaml"], arguments].concat(), code);
+        assert!(ran.text().contains(text), "{statement}: {}", ran.text());
+        assert_eq!(beside.exists(), allowed && code == 0, "{statement}");
+    }
+}
+
+#[test]
+fn scripts_of_sqlite_open_only_files_of_the_project() {
+    let environment = "    targets: { data: { db: 'sqlite://data.db' } }";
+    let action = "{ db: { file: script.sql }, expect: { affected: 0 } }";
+    for (script, code) in [
+        ("create table a (i);\n-- a comment\nattach '../beside.db' as other;", 3),
+        ("select load_extension('./beside');", 3),
+        ("create table a (i); select 'attach ../beside.db';", 0),
+    ] {
+        let place = Place::new("", action, environment);
+        fs::write(place.project().join("script.sql"), script).unwrap();
+        let ran = place.run(&["run", "plans/T.yaml"], code);
+        let refused = ["is outside of the project folder", "not authorized"];
+        assert_eq!(refused.iter().any(|text| ran.text().contains(text)), code != 0, "{script}: {}", ran.text());
+        assert!(!place.path("beside.db").exists());
+    }
 }

@@ -186,6 +186,8 @@ SECTIONS = {
         Row("13: `$schema: { file: /etc/passwd }`", "first line printed by `check`", None, [(OTHERS, "quotes_no_file_that_is_neither_a_plan_nor_a_schema")]),
         Row("13: `exec` and other hosts", "performed", None, [(OTHERS, "exec_needs_an_environment_or_an_argument_that_allows_it"),
                                                           (OTHERS, "refuses_hosts_that_are_no_target_also_of_redirects_and_placeholders")]),
+        Row("13: `attach` and `vacuum into` of SQLite", "not measured", None,
+            [(OTHERS, "statements_of_sqlite_open_only_files_of_the_project"), (OTHERS, "scripts_of_sqlite_open_only_files_of_the_project")]),
         Row("13: `protected` environment", "report written anywhere", None,
             [(OTHERS, "a_path_is_allowed_by_an_argument_or_the_environment_and_never_where_it_is_protected")]),
     ],

@@ -1,9 +1,10 @@
 //! The action of `db`: renders its statements, runs them, and builds output and evidence.
 use super::{
-    body::{DbAction, Operation},
+    body::{DbAction, Operation, check_file},
     bound_statement::BoundStatement,
     database::Database,
     execute::{BoundOperation, BoundSql, execute},
+    files,
     literal::literal,
     probe,
     scan::Dialect,
@@ -55,6 +56,9 @@ impl Action for DbAction {
                 BoundOperation { sql: BoundSql::Statements(statements), transaction }
             }
         };
+        if dialect == Dialect::Sqlite && self.access.is_limited() {
+            self.check_files(cx, &operation)?;
+        }
         let result_set = execute(db, &operation, || cx.mark_sent()).await?;
         for note in &result_set.notes {
             cx.note(EvidenceKind::Note, note);
@@ -66,6 +70,20 @@ impl Action for DbAction {
         }
         let value = Value::map([("rows".to_string(), rows), ("affected".to_string(), Value::Int(affected))]);
         Ok(Output::new(value, started))
+    }
+}
+
+impl DbAction {
+    /// Checks the files that the statements open, with all values bound.
+    fn check_files(&self, cx: &ActionContext<'_>, operation: &BoundOperation) -> Result<(), ActionError> {
+        let scripts = match &operation.sql {
+            BoundSql::Script(script) => vec![script.clone()],
+            BoundSql::Statements(all) => all.iter().map(|b| b.sql(|_, v| literal(v, Dialect::Sqlite))).collect(),
+        };
+        for opened in scripts.iter().flat_map(|script| files::opened_by(script)) {
+            check_file(&opened, |path| self.access.file(&cx.run.dir, path).map(drop))?;
+        }
+        Ok(())
     }
 }
 

@@ -1,9 +1,11 @@
 //! Parses and checks the YAML body of `db`, without a database.
 use super::{
+    files::{self, Opened},
     scan::{Dialect, Scanner, Statement},
     transaction::Transaction,
 };
 use crate::{
+    access::{AccessRules, Refused},
     diagnostic::Diagnostic,
     executor::{Body, FilePath},
     expr::{Part, Template},
@@ -16,6 +18,8 @@ pub struct DbAction {
     pub operation: Operation,
     pub changes: bool,
     pub summary: String,
+    /// What its statements may use.
+    pub access: AccessRules,
 }
 
 pub enum Operation {
@@ -66,13 +70,14 @@ pub fn compile(body: &mut Body<'_>) -> Option<DbAction> {
             let query = query(body, node)?;
             let (changes, summary) = (query.changes, summarize(&query.template));
             let operation = Operation::Statements { queries: vec![query], transaction: Transaction::Autocommit };
-            Some(DbAction { changes, summary, operation })
+            Some(DbAction { changes, summary, operation, access: body.access.clone() })
         }
         "transaction" => transaction(body, node),
         _ => {
             let file = body.file_of(node)?;
             let summary = format!("file {}", file.template().source());
-            Some(DbAction { changes: true, summary, operation: Operation::File(file) })
+            let operation = Operation::File(file);
+            Some(DbAction { changes: true, summary, operation, access: body.access.clone() })
         }
     }
 }
@@ -99,6 +104,7 @@ fn transaction(body: &mut Body<'_>, node: &Node) -> Option<DbAction> {
         changes: !rollback && queries.iter().any(|q| q.changes),
         summary: format!("{kind}, of {}: {}", queries.len(), summarize(&queries[0].template)),
         operation: Operation::Statements { queries, transaction },
+        access: body.access.clone(),
     })
 }
 
@@ -112,9 +118,43 @@ fn query(body: &mut Body<'_>, node: &Node) -> Option<Query> {
             None
         }
         (postgres, mysql, sqlite) => {
+            check_files(body, node, &template);
             let changes = [postgres, mysql, sqlite].into_iter().flatten().any(|changes| changes);
             Some(Query { template, changes })
         }
+    }
+}
+
+/// Reports files that the plan may not use, as far as they are known before the run.
+fn check_files(body: &mut Body<'_>, node: &Node, template: &Template) {
+    if !body.access.is_limited() {
+        return;
+    }
+    let text = |part: &Part| match part {
+        Part::Text(text) => text.to_string(),
+        Part::Placeholder(_) => "?".into(),
+    };
+    let sql: String = template.parts().iter().map(text).collect();
+    for opened in files::opened_by(&sql) {
+        if let Err(refused) = check_file(&opened, |path| body.access.check_path(path)) {
+            body.error("not-allowed", &node.span, refused.message, refused.help);
+        }
+    }
+}
+
+/// Checks a file that a statement opens. `check` gets the absolute path.
+pub fn check_file(opened: &Opened, check: impl FnOnce(&str) -> Result<(), Refused>) -> Result<(), Refused> {
+    match opened {
+        Opened::Path(path) => {
+            // SQLite starts at the current folder.
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+            check(&path.to_string_lossy())
+        }
+        Opened::Placeholder => Ok(()),
+        Opened::Unclear(what) => Err(Refused {
+            message: format!("a plan may not open a file of SQLite by {what}"),
+            help: "write its path in quotes, or as a placeholder".into(),
+        }),
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `database` | the open target: a connection pool, which cancels abandoned statements on the server |
 //! | `cell` | the values of a row |
 //! | `relay` | passes the bytes of a connection, and ends one whose server sends too much |
+//! | `files` | which files statements of SQLite open |
 //! | `server` | the traits that each kind of server implements |
 //! | `postgres`, `mysql`, `sqlite` | one kind of server each: connecting, encoding, decoding |
 //! | `address` | parses a database URL or path |
@@ -28,6 +29,7 @@ mod cell;
 mod connect_error;
 mod database;
 mod execute;
+mod files;
 mod literal;
 mod mysql;
 mod postgres;
