@@ -21,7 +21,7 @@ pub const OUTPUT_BYTES: usize = 8 << 20;
 /// What the values that are made of the input may take in memory at least. A number takes more than its digits.
 const MIN_DECODED_BYTES: usize = 64 << 20;
 const MIN_LINE_BYTES: usize = 16 << 20;
-const MIN_MESSAGE_BYTES: usize = 64 << 20;
+const MIN_MESSAGE_BYTES: usize = 32 << 20;
 
 /// What the values that are made of up to `limit` bytes may take in memory.
 pub fn decoded_bytes(limit: usize) -> usize {
@@ -30,7 +30,7 @@ pub fn decoded_bytes(limit: usize) -> usize {
 
 /// What a server of SQL may send in one row or message, of a result of up to `limit` bytes. It is read as a whole.
 pub fn message_bytes(limit: usize) -> usize {
-    limit.saturating_mul(4).max(MIN_MESSAGE_BYTES)
+    limit.saturating_mul(2).max(MIN_MESSAGE_BYTES)
 }
 
 /// What the lines of a log of up to `limit` bytes may take in memory.

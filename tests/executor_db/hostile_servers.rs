@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-const TOO_LARGE: &str = "sent more than 64 MiB in one row or message";
+const TOO_LARGE: &str = "sent more than 32 MiB in one row or message";
 
 /// Starts a server, and returns its address. The server ends a connection when it cannot write.
 fn serve(behave: fn(TcpStream) -> std::io::Result<()>) -> String {

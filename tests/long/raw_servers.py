@@ -52,20 +52,6 @@ HTTP = {
 }
 
 
-def mysql(answer):
-    """A server that logs everybody in, and answers the first statement."""
-    def behave(s):
-        greeting = (b"\x0a8.0.0\0" + b"\1\0\0\0" + b"12345678\0" + b"\x01\xa2" + b"\x21" + b"\2\0" + b"\x08\0" + b"\x15" + b"\0" * 10
-                    + b"123456789012\0" + b"mysql_native_password\0")
-        s.sendall(struct.pack("<I", len(greeting)) + greeting)
-        s.recv(1000)
-        s.sendall(b"\7\0\0\2\0\0\0\2\0\0\0")
-        s.recv(1000)
-        s.sendall(answer)
-        repeat(s, BLOCK)
-    return behave
-
-
 PORTS = {
     "TLS: bytes that are no TLS": lambda s: s.sendall(bytes(range(256)) * 100),
     "TLS: no response": lambda s: time.sleep(30),
@@ -75,7 +61,6 @@ PORTS = {
     "PostgreSQL: message of 2 GB": lambda s: (s.recv(8), s.sendall(b"N"), s.recv(1000), s.sendall(b"R\x7f\xff\xff\xff"), repeat(s, BLOCK)),
     "PostgreSQL: settings without an end": lambda s: (s.recv(8), s.sendall(b"N"), s.recv(1000), s.sendall(b"R\0\0\0\x08\0\0\0\0"), settings(s)),
     "MySQL: packets without an end": lambda s: repeat(s, b"\xff\xff\xff\0" + b"x" * 0xffffff),
-    "MySQL: 2^40 columns": mysql(b"\x09\0\0\1\xfe\0\0\0\0\0\1\0\0"),
     "PostgreSQL: notices without an end": lambda s: (s.recv(8), s.sendall(b"N"), s.recv(1000), repeat(s, b"N\0\0\0\x0bSabc\0\0")),
 }
 

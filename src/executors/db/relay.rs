@@ -3,27 +3,26 @@
 //! but connects to a Unix socket at a path.
 use super::server::{ResultStream, SqlxResult};
 use crate::executor::limits::size;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use parking_lot::Mutex;
 use sqlx::Error::{Io, Protocol};
 use std::{
     fs::Permissions,
-    io,
+    future, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Context,
     time::Duration,
 };
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, UnixListener, UnixStream},
-    sync::oneshot,
-    task::JoinHandle,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 const BUFFER_BYTES: usize = 64 << 10;
@@ -153,58 +152,91 @@ impl Socket {
             accepted = self.listener.accept() => accepted?,
         };
         drop(self);
-        let (dropped, when_dropped) = oneshot::channel();
         let end = End::default();
-        let task = tokio::spawn(pass(client, server, watch, end.clone(), when_dropped));
-        let relay = Relay { end, task, _dropped: dropped };
-        match connecting.await {
+        let mut relay = Relay { bytes: Some(pass(client, server, watch, end.clone()).boxed()), end };
+        match relay.with(connecting).await {
             Ok(connection) => Ok((connection, relay)),
             Err(e) => Err(relay.end.explain(e)),
         }
     }
 }
 
-/// The relay of an open connection. It ends when both the connection and this value are dropped.
+/// The relay of an open connection. It works while the library waits, in the same task: a task of its own would often be woken on
+/// another thread, which takes longer than the bytes.
+#[derive(Default)]
 pub struct Relay {
-    pub end: End,
-    task: JoinHandle<()>,
-    _dropped: oneshot::Sender<()>,
+    /// `None` once it ended, and for a direct connection.
+    bytes: Option<BoxFuture<'static, ()>>,
+    end: End,
 }
 
 impl Relay {
-    /// Waits until the last bytes of a closed connection have left.
-    pub async fn finish(self) {
-        let _ = timeout(CLOSE_TIMEOUT, self.task).await;
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        if self.bytes.as_mut().is_some_and(|bytes| bytes.poll_unpin(cx).is_ready()) {
+            self.bytes = None;
+        }
+    }
+
+    /// Waits for the library.
+    pub async fn with<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        let step = |cx: &mut Context<'_>| {
+            let polled = work.as_mut().poll(cx);
+            if polled.is_pending() {
+                self.poll(cx);
+            }
+            polled
+        };
+        future::poll_fn(step).await
+    }
+
+    /// Waits for the library, and says what ended its connection.
+    pub async fn query<T>(&mut self, work: impl Future<Output = SqlxResult<T>>) -> SqlxResult<T> {
+        let result = self.with(work).await;
+        result.map_err(|e| self.explain(e))
+    }
+
+    /// The response of the library, with its error explained.
+    pub fn response<'s>(&'s mut self, mut response: ResultStream<'s>) -> ResultStream<'s> {
+        let end = self.end.clone();
+        let step = move |cx: &mut Context<'_>| {
+            let polled = response.poll_next_unpin(cx);
+            if polled.is_pending() {
+                self.poll(cx);
+            }
+            polled
+        };
+        stream::poll_fn(step).map_err(move |e| end.explain(e)).boxed()
+    }
+
+    pub fn explain(&self, e: sqlx::Error) -> sqlx::Error {
+        self.end.explain(e)
+    }
+
+    /// Closes the connection with `closing`, and waits until its last bytes have left.
+    pub async fn close<T>(mut self, closing: impl Future<Output = T>) {
+        self.with(closing).await;
+        if let Some(bytes) = self.bytes {
+            let _ = timeout(CLOSE_TIMEOUT, bytes).await;
+        }
     }
 }
 
 /// What ended a relay.
 #[derive(Clone, Default)]
-pub struct End(Arc<Mutex<Option<io::Error>>>);
+struct End(Arc<Mutex<Option<io::Error>>>);
 
 impl End {
     /// Replaces the library's error by its cause: the library notices only that its connection was closed.
-    pub fn explain(&self, e: sqlx::Error) -> sqlx::Error {
+    fn explain(&self, e: sqlx::Error) -> sqlx::Error {
         match e {
             Io(_) | Protocol(_) => self.0.lock().take().map_or(e, Io),
             other => other,
         }
     }
-
-    /// The response with its error explained.
-    pub fn explained<'s>(&self, response: ResultStream<'s>) -> ResultStream<'s> {
-        let end = self.clone();
-        response.map_err(move |e| end.explain(e)).boxed()
-    }
 }
 
-async fn pass(
-    client: UnixStream,
-    server: Box<dyn Stream>,
-    mut watch: impl Watch,
-    end: End,
-    when_dropped: oneshot::Receiver<()>,
-) {
+async fn pass(client: UnixStream, server: Box<dyn Stream>, mut watch: impl Watch, end: End) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = tokio::io::split(server);
     let up = async {
@@ -216,7 +248,7 @@ async fn pass(
             };
             if sent.await.is_err() {
                 // The server may have said why before it closed the connection.
-                return std::future::pending().await;
+                return future::pending().await;
             }
         }
         let _ = to_server.shutdown().await;
@@ -239,13 +271,8 @@ async fn pass(
             }
         }
     };
-    let closed = async {
-        let _ = when_dropped.await;
-        sleep(CLOSE_TIMEOUT).await;
-    };
     tokio::select! {
         () = up => {}
         () = down => {}
-        () = closed => {}
     }
 }

@@ -6,7 +6,7 @@ use super::{
     bound_statement::BoundStatement,
     cell::{Cell, cells, too_large},
     connect_error::{ServerAddress, TlsOptions, error_code},
-    relay::{End, Progress, Relay, Socket, TooLarge, Upstream},
+    relay::{Progress, Relay, Socket, TooLarge, Upstream},
     scan::Dialect,
     server::{
         ClientInput, ErrorClass, Opened, ResultStream, Server, Session, SqlxResult, StatementError, StreamItem,
@@ -39,8 +39,7 @@ struct Connector {
 /// A connection, and the relay that limits what its server sends.
 struct Connected {
     connection: MySqlConnection,
-    relay: Option<Relay>,
-    end: End,
+    relay: Relay,
     progress: Progress,
 }
 
@@ -51,7 +50,7 @@ impl Connector {
         let (options, progress) = (&self.options, Progress::new(self.max_message));
         let Some(socket) = Socket::create(FILE) else {
             let connection = options.connect().await?;
-            return Ok(Connected { connection, relay: None, end: End::default(), progress });
+            return Ok(Connected { connection, relay: Relay::default(), progress });
         };
         let upstream = match options.get_socket() {
             Some(path) => Upstream::Socket(path),
@@ -61,11 +60,17 @@ impl Connector {
         let options = options.clone().socket(socket.folder().join(FILE));
         let connecting = async { options.connect().await };
         let (connection, relay) = socket.relay(server, progress.clone(), connecting).await?;
-        Ok(Connected { connection, end: relay.end.clone(), relay: Some(relay), progress })
+        Ok(Connected { connection, relay, progress })
     }
 }
 
 impl Connected {
+    /// For the next request: the response to the one before was read.
+    fn step(&mut self) -> (&mut MySqlConnection, &mut Relay) {
+        self.progress.step();
+        (&mut self.connection, &mut self.relay)
+    }
+
     /// The response to what `send` sends. Each row that was read makes room for the next one.
     fn stream<'s>(
         &'s mut self,
@@ -75,14 +80,11 @@ impl Connected {
         let progress = self.progress.clone();
         progress.step();
         let rows = rows(send(&mut self.connection), decode).inspect_ok(move |_| progress.step());
-        self.end.explained(rows.boxed())
+        self.relay.response(rows.boxed())
     }
 
     async fn close(self) {
-        let _ = self.connection.close().await;
-        if let Some(relay) = self.relay {
-            relay.finish().await;
-        }
+        self.relay.close(self.connection.close()).await;
     }
 }
 
@@ -144,8 +146,8 @@ impl Server for Mysql {
 
     async fn connect(&self) -> SqlxResult<Box<dyn Session>> {
         let mut connected = self.connector.connect().await?;
-        let row =
-            connected.connection.fetch_one("select connection_id()").await.map_err(|e| connected.end.explain(e))?;
+        let Connected { connection, relay, .. } = &mut connected;
+        let row = relay.query(connection.fetch_one("select connection_id()")).await?;
         Ok(Box::new(MysqlSession { connected, id: row.try_get_unchecked(0)?, connector: self.connector.clone() }))
     }
 
@@ -192,9 +194,8 @@ struct MysqlSession {
 #[async_trait]
 impl Session for MysqlSession {
     async fn execute(&mut self, sql: &'static str) -> SqlxResult<()> {
-        let Connected { connection, end, progress, .. } = &mut self.connected;
-        progress.step();
-        connection.execute(sqlx::raw_sql(sql)).await.map(drop).map_err(|e| end.explain(e))
+        let (connection, relay) = self.connected.step();
+        relay.query(connection.execute(sqlx::raw_sql(sql))).await.map(drop)
     }
 
     async fn run_statement<'s>(
@@ -212,20 +213,21 @@ impl Session for MysqlSession {
     }
 
     async fn revalidate(&mut self, _: Duration, changes: bool) -> SqlxResult<()> {
-        self.connected.progress.step();
-        if changes { self.connected.connection.ping().await } else { Ok(()) }
+        let (connection, relay) = self.connected.step();
+        if changes { relay.query(connection.ping()).await } else { Ok(()) }
     }
 
     async fn clear_statement_cache(&mut self) -> SqlxResult<()> {
-        self.connected.progress.step();
-        self.connected.connection.clear_cached_statements().await
+        let (connection, relay) = self.connected.step();
+        relay.query(connection.clear_cached_statements()).await
     }
 
     fn cancel(&self) -> BoxFuture<'static, ()> {
         let (connector, id) = (self.connector.clone(), self.id);
         async move {
             let Ok(mut other) = connector.connect().await else { return };
-            let _ = other.connection.execute(sqlx::raw_sql(AssertSqlSafe(format!("kill query {id}")))).await;
+            let kill = sqlx::raw_sql(AssertSqlSafe(format!("kill query {id}")));
+            let _ = other.relay.with(other.connection.execute(kill)).await;
             other.close().await;
         }
         .boxed()

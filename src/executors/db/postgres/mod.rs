@@ -10,7 +10,7 @@ use super::{
     bound_statement::BoundStatement,
     cell::{Cell, cells, too_large},
     connect_error::{ServerAddress, TlsOptions, error_code},
-    relay::{End, Relay, Socket, TooLarge, Upstream},
+    relay::{Relay, Socket, TooLarge, Upstream},
     scan::{Dialect, Scanner, Statement},
     server::{
         ClientInput, ErrorClass, Opened, ResultStream, Server, Session, SqlxResult, StatementError, result_stream,
@@ -47,10 +47,10 @@ struct Connector {
 
 impl Connector {
     /// Connects through a relay that limits what the server sends; without one if no socket can be created.
-    async fn connect(&self) -> SqlxResult<(PgConnection, Option<Relay>)> {
+    async fn connect(&self) -> SqlxResult<(PgConnection, Relay)> {
         let (host, port) = (self.options.get_host(), self.options.get_port());
         let file = format!(".s.PGSQL.{port}");
-        let Some(socket) = Socket::create(&file) else { return Ok((self.options.connect().await?, None)) };
+        let Some(socket) = Socket::create(&file) else { return Ok((self.options.connect().await?, Relay::default())) };
         let path = match self.options.get_socket() {
             Some(folder) => Some(folder.join(&file)),
             None => host.starts_with('/').then(|| Path::new(host).join(&file)),
@@ -59,8 +59,7 @@ impl Connector {
         let server = self.tls.start(upstream.connect().await?, host).await?;
         let options = self.options.clone().socket(socket.folder()).ssl_mode(PgSslMode::Disable);
         let connecting = async { options.connect().await };
-        let (connection, relay) = socket.relay(server, Messages::new(self.max_message), connecting).await?;
-        Ok((connection, Some(relay)))
+        socket.relay(server, Messages::new(self.max_message), connecting).await
     }
 }
 
@@ -111,11 +110,10 @@ impl Server for Postgres {
     }
 
     async fn connect(&self) -> SqlxResult<Box<dyn Session>> {
-        let (mut connection, relay) = self.connector.connect().await?;
-        let end = relay.as_ref().map_or_else(End::default, |relay| relay.end.clone());
-        let row = connection.fetch_one("select pg_backend_pid()").await.map_err(|e| end.explain(e))?;
+        let (mut connection, mut relay) = self.connector.connect().await?;
+        let row = relay.query(connection.fetch_one("select pg_backend_pid()")).await?;
         let (process_id, connector) = (row.try_get(0)?, self.connector.clone());
-        Ok(Box::new(PostgresSession { connection, relay, end, process_id, connector, statement: None }))
+        Ok(Box::new(PostgresSession { connection, relay, process_id, connector, statement: None }))
     }
 
     fn classify(&self, e: &sqlx::Error, sql: &str) -> ErrorClass {
@@ -150,8 +148,7 @@ const COPY_ERROR: &str = "`copy` from `stdin` or to `stdout` is not supported; w
 
 struct PostgresSession {
     connection: PgConnection,
-    relay: Option<Relay>,
-    end: End,
+    relay: Relay,
     /// The connection's process on the server.
     process_id: i32,
     connector: Arc<Connector>,
@@ -162,7 +159,7 @@ struct PostgresSession {
 #[async_trait]
 impl Session for PostgresSession {
     async fn execute(&mut self, sql: &'static str) -> SqlxResult<()> {
-        self.connection.execute(sql).await.map(drop).map_err(|e| self.end.explain(e))
+        self.relay.query(self.connection.execute(sql)).await.map(drop)
     }
 
     async fn run_statement<'s>(
@@ -173,22 +170,23 @@ impl Session for PostgresSession {
         if bound.statement().copies_to_client() {
             return Err(StatementError::NotSent(COPY_ERROR.into()));
         }
-        let (statement, arguments, notes) = match prepare_bound(&mut self.connection, bound, sql.clone()).await {
-            // Nothing was executed yet. A script returns every type as text.
-            Err(StatementError::Server(e, _)) if is_unsupported_type(&e) && bound.values.is_empty() => {
-                let note = "columns read as text: a type is not supported".to_string();
-                return Ok((self.run_script(sql), vec![note]));
-            }
-            Err(StatementError::Server(e, _)) if is_unsupported_type(&e) => {
-                let message = "a type in this statement is not supported; cast it: `x::text`";
-                return Err(StatementError::NotSent(message.into()));
-            }
-            Err(StatementError::Server(e, sql)) => return Err(StatementError::Server(self.end.explain(e), sql)),
-            prepared => prepared?,
-        };
+        let (statement, arguments, notes) =
+            match self.relay.with(prepare_bound(&mut self.connection, bound, sql.clone())).await {
+                // Nothing was executed yet. A script returns every type as text.
+                Err(StatementError::Server(e, _)) if is_unsupported_type(&e) && bound.values.is_empty() => {
+                    let note = "columns read as text: a type is not supported".to_string();
+                    return Ok((self.run_script(sql), vec![note]));
+                }
+                Err(StatementError::Server(e, _)) if is_unsupported_type(&e) => {
+                    let message = "a type in this statement is not supported; cast it: `x::text`";
+                    return Err(StatementError::NotSent(message.into()));
+                }
+                Err(StatementError::Server(e, sql)) => return Err(StatementError::Server(self.relay.explain(e), sql)),
+                prepared => prepared?,
+            };
         let statement = self.statement.insert(statement);
         let stream = self.connection.fetch_many(statement.query_with(arguments));
-        Ok((self.end.explained(result_stream(stream, PgQueryResult::rows_affected, row_cells)), notes))
+        Ok((self.relay.response(result_stream(stream, PgQueryResult::rows_affected, row_cells)), notes))
     }
 
     fn run_script(&mut self, sql: String) -> ResultStream<'_> {
@@ -198,36 +196,30 @@ impl Session for PostgresSession {
             return stream::once(async { Err(sqlx::Error::InvalidArgument(COPY_ERROR.into())) }).boxed();
         }
         let stream = self.connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(sql)));
-        self.end.explained(result_stream(stream, PgQueryResult::rows_affected, row_cells))
+        self.relay.response(result_stream(stream, PgQueryResult::rows_affected, row_cells))
     }
 
     async fn revalidate(&mut self, _: Duration, changes: bool) -> SqlxResult<()> {
-        if changes { self.connection.ping().await } else { Ok(()) }
+        if changes { self.relay.query(self.connection.ping()).await } else { Ok(()) }
     }
 
     async fn clear_statement_cache(&mut self) -> SqlxResult<()> {
-        self.connection.clear_cached_statements().await
+        self.relay.query(self.connection.clear_cached_statements()).await
     }
 
     fn cancel(&self) -> BoxFuture<'static, ()> {
         let (connector, process_id) = (self.connector.clone(), self.process_id);
         async move {
-            let Ok((mut other, relay)) = connector.connect().await else { return };
-            let _ = sqlx::query("select pg_cancel_backend($1)").bind(process_id).execute(&mut other).await;
-            close(other, relay).await;
+            let Ok((mut other, mut relay)) = connector.connect().await else { return };
+            let cancel = sqlx::query("select pg_cancel_backend($1)").bind(process_id);
+            let _ = relay.with(cancel.execute(&mut other)).await;
+            relay.close(other.close()).await;
         }
         .boxed()
     }
 
     async fn close(self: Box<Self>) {
-        close(self.connection, self.relay).await;
-    }
-}
-
-async fn close(connection: PgConnection, relay: Option<Relay>) {
-    let _ = connection.close().await;
-    if let Some(relay) = relay {
-        relay.finish().await;
+        self.relay.close(self.connection.close()).await;
     }
 }
 
