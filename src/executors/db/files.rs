@@ -11,7 +11,7 @@ pub enum Opened {
     Unclear(&'static str),
 }
 
-/// The files that the statements of a script open. Databases in memory are none.
+/// The files that the statements of a script open. Databases in memory are left out.
 pub fn opened_by(script: &str) -> Vec<Opened> {
     let lower = script.to_ascii_lowercase();
     if !["attach", "vacuum", "temp_store_directory"].iter().any(|word| lower.contains(word)) {
