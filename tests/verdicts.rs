@@ -52,6 +52,32 @@ fn an_undo_that_is_answered_wrongly_fails_the_run_and_one_that_cannot_be_sent_er
     }
 }
 
+/// What reads the outputs of a `use` that could not be performed is not reached: it neither failed nor holds.
+#[test]
+fn outputs_of_an_action_that_could_not_be_performed_prove_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let environment = "environments: { here: { targets: { api: { http: 'http://127.0.0.1:1' } } } }\n";
+    std::fs::write(folder.path().join("tp-runner.yaml"), environment).expect("a file");
+    for outputs in ["    outputs: { id: placed.body.id, order: placed.body }\n", ""] {
+        for expected in ["order: { total: 3 }", "order: $absent", "status: 201", "status: $absent"] {
+            let declares = expected.starts_with("order");
+            if declares == outputs.is_empty() {
+                continue;
+            }
+            let plan = format!(
+                "plan: P\nenvironment: here\nreport: report.md\nactions:\n  place:\n    do:\n      \
+                 - http: {{ request: POST /orders }}\n        expect: {{ status: 201 }}\n        as: placed\n{outputs}\
+                 cases:\n  - id: A\n    tier: must\n    steps: [{{ step: Place it, do: [{{ use: {{ place: }}, as: seen }}] }}]\n    \
+                 expected: [{{ result: It is placed, expect: {{ seen: {{ {expected} }} }} }}]\n"
+            );
+            std::fs::write(folder.path().join("plan.yaml"), plan).expect("a file");
+            let ran = run_in(folder.path(), &["--quiet", "run", "plan.yaml"]).assert_code(3);
+            let text = format!("{}{}", ran.text(), report(&folder));
+            assert!(text.contains("`seen` was never bound"), "{expected}: {text}");
+        }
+    }
+}
+
 /// Answers `GET /` on connections of its own: the first at once, each further one after `delay`. Sends whether the client was still
 /// there for the response.
 fn slow_server(delay: Duration) -> (String, mpsc::Receiver<bool>) {

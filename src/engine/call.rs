@@ -75,6 +75,8 @@ impl ActionRunner<'_> {
             false if last.status.is_unsuccessful() => (last.status, last.reason),
             false => (last.status, wait.reason()),
         };
+        // outputs of which none could be evaluated are not bound: what reads them is not reached
+        let value = value.filter(|output| held || has_output(definition, output));
         let own = Judged {
             value,
             results,
@@ -93,6 +95,15 @@ impl ActionRunner<'_> {
         outcome.expired = !held && (last.expired || wait.eventually.is_some());
         outcome
     }
+}
+
+/// Whether an output has more than its times.
+fn has_output(definition: &ActionDefinition, output: &Value) -> bool {
+    let is_output = |name: &String| match definition.outputs.is_empty() {
+        true => name != "at" && name != "took",
+        false => definition.outputs.iter().any(|(output, _)| output == name),
+    };
+    output.as_map().is_some_and(|map| map.keys().any(is_output))
 }
 
 /// The given inputs, and the defaults of the others.

@@ -1,5 +1,5 @@
 //! Messages for a database that cannot be reached: which server, why, and what to do.
-use super::relay::TooLarge;
+use super::too_large::TooLarge;
 use crate::executor::ActionError;
 use rustls::{AlertDescription, CertificateError};
 use sqlx::mysql::MySqlDatabaseError;

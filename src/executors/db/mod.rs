@@ -39,6 +39,7 @@ mod scan;
 mod server;
 mod sqlite;
 mod target;
+mod too_large;
 mod transaction;
 
 use crate::{

@@ -1,8 +1,10 @@
 //! Passes the bytes of a connection between the SQL library and its server, and ends the connection of a server that sends
 //! more than the library may keep: it reads every message into memory as a whole. The library accepts no stream of ours,
 //! but connects to a Unix socket at a path.
-use super::server::{ResultStream, SqlxResult};
-use crate::executor::limits::size;
+use super::{
+    server::{ResultStream, SqlxResult},
+    too_large::TooLarge,
+};
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use parking_lot::Mutex;
 use sqlx::Error::{Io, Protocol};
@@ -40,35 +42,6 @@ pub trait Watch: Send + 'static {
     /// # Errors
     /// The connection has to end, with this error.
     fn received(&mut self, bytes: &[u8]) -> io::Result<()>;
-}
-
-/// A server sent more than may be kept.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "sent more than {} in one row or message: select fewer or smaller values, or raise `limit` of the target",
-    size(*max)
-)]
-pub struct TooLarge {
-    pub max: usize,
-}
-
-impl TooLarge {
-    /// Whether this is the cause of an error.
-    pub fn caused(e: &io::Error) -> Option<&TooLarge> {
-        e.get_ref()?.downcast_ref()
-    }
-
-    /// The message for a statement.
-    pub fn message(e: &sqlx::Error) -> Option<String> {
-        let Io(e) = e else { return None };
-        Some(format!("the database {}", TooLarge::caused(e)?))
-    }
-}
-
-impl From<TooLarge> for io::Error {
-    fn from(e: TooLarge) -> Self {
-        io::Error::other(e)
-    }
 }
 
 /// Where a server listens.

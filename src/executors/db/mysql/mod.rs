@@ -6,12 +6,13 @@ use super::{
     bound_statement::BoundStatement,
     cell::{Cell, cells, too_large},
     connect_error::{ServerAddress, TlsOptions, error_code},
-    relay::{Progress, Relay, Socket, TooLarge, Upstream},
+    relay::{Progress, Relay, Socket, Upstream},
     scan::Dialect,
     server::{
         ClientInput, ErrorClass, Opened, ResultStream, Server, Session, SqlxResult, StatementError, StreamItem,
         bind_all, file_in_transaction, result_stream,
     },
+    too_large::TooLarge,
 };
 use crate::{shell::shell_word, value::Value};
 use async_trait::async_trait;

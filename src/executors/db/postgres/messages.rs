@@ -1,5 +1,5 @@
 //! The lengths of the messages that a PostgreSQL server sends.
-use crate::executors::db::relay::{TooLarge, Watch};
+use crate::executors::db::{relay::Watch, too_large::TooLarge};
 use std::io;
 
 /// The type of a message, and its length with these four bytes.

@@ -10,11 +10,12 @@ use super::{
     bound_statement::BoundStatement,
     cell::{Cell, cells, too_large},
     connect_error::{ServerAddress, TlsOptions, error_code},
-    relay::{Relay, Socket, TooLarge, Upstream},
+    relay::{Relay, Socket, Upstream},
     scan::{Dialect, Scanner, Statement},
     server::{
         ClientInput, ErrorClass, Opened, ResultStream, Server, Session, SqlxResult, StatementError, result_stream,
     },
+    too_large::TooLarge,
 };
 use crate::shell::shell_word;
 use async_trait::async_trait;
