@@ -122,6 +122,22 @@ const SLIPS: &[(&str, &str, &str)] = &[
     ("check: order.status == 201", "check: order.body.items.length > 0", "write `size(x)`"),
     // contains(x, y)
     ("check: order.status == 201", "check: contains(order.text, \"id\")", "write `text.contains(\"x\")`"),
+    // a status alone
+    ("expect: { status: 201 }", "expect: 201", "name the field: `{ status: 201 }`"),
+    // a path without a slash
+    ("request: POST /orders", "request: POST orders", "write `POST /orders`"),
+    // JSON as text
+    ("json: { customer: \"${run.id}\" }", "json: '{\"customer\": 1}'", "write the value itself: `json: { … }`"),
+    // a comparison in a pattern
+    ("expect: { body: { state: done } }", "expect: { body: { count: '> 5' } }", "write `{ $that: it > 5 }`"),
+    // a matcher as text
+    ("expect: { body: { state: done } }", "expect: { body: { state: $regex ^d } }", "write `{ $regex: ^d }`"),
+    // in a text
+    ("check: order.status == 201", "check: order.body.state in \"open\"", "write `\"open\".contains(x)`"),
+    // a list of statuses
+    ("expect: { status: 201 }", "expect: { status: [200, 201] }", "write `{ $in: [ … ] }` for one of several values"),
+    // assert in a result
+    ("check: order.status == 201", "assert: order.status == 201", "write `expect: { status: 200 }` for a pattern"),
     // no expected
     (
         "    expected:\n      - result: It is created\n        check: order.status == 201\n      - result: It is quick\n        check: order.took < duration(\"5s\")\n",

@@ -208,6 +208,13 @@ pub struct ExecutionArgs {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  tp-runner run TP-004                                  one plan, against the sandbox
+  tp-runner run TP-004 --env staging --gate must        the tier must decides
+  tp-runner run --case 'ORD-*' --format junit,html
+  tp-runner run TP-004 --failed                         what did not pass last time
+  tp-runner run TP-004 --from latest                    judge it again, send nothing")]
 pub struct Run {
     /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
     #[arg(add = ArgValueCompleter::new(completions::plans))]
@@ -293,6 +300,10 @@ impl Try {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  tp-runner doctor TP-004 --env staging
+  tp-runner doctor TP-004 --env staging --faults")]
 pub struct Doctor {
     /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
     #[arg(add = ArgValueCompleter::new(completions::plans))]
@@ -305,6 +316,10 @@ pub struct Doctor {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  tp-runner prove TP-004                        with a new run, and with each defect of the sandbox
+  tp-runner prove TP-004 --run latest           with a recorded run that passed")]
 pub struct Prove {
     /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
     #[arg(add = ArgValueCompleter::new(completions::plans))]
@@ -344,6 +359,10 @@ pub struct Check {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  tp-runner import docs/ORDERS.md
+  tp-runner import export.csv --output -")]
 pub struct Import {
     /// The written plan: Markdown, Gherkin (.feature), or a CSV export of TestRail, Xray or Zephyr
     pub plan: PathBuf,
@@ -353,6 +372,10 @@ pub struct Import {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  tp-runner sync                                all plans that name their written plan
+  tp-runner sync TP-004")]
 pub struct Sync {
     /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
     #[arg(add = ArgValueCompleter::new(completions::plans))]
@@ -363,6 +386,9 @@ pub struct Sync {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  tp-runner list --tier must")]
 pub struct List {
     /// Plans, each by id (TP-004), file or folder [default: all plans in plans/]
     #[arg(add = ArgValueCompleter::new(completions::plans))]
@@ -375,6 +401,11 @@ pub struct List {
 }
 
 #[derive(ClapArgs, Default)]
+#[command(after_help = "\
+Examples:
+  tp-runner cleanup --dry-run                   what killed runs left
+  tp-runner cleanup
+  tp-runner cleanup r60234a7 --forget")]
 pub struct Cleanup {
     /// Runs to clean up, by id [default: all that are unfinished and no longer running]
     #[arg(add = ArgValueCompleter::new(completions::recorded_runs))]
@@ -397,6 +428,12 @@ pub struct Cleanup {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  tp-runner report latest
+  tp-runner report latest --format html --output report.html
+  tp-runner report latest --against r60234a7
+  tp-runner report --history TP-004")]
 pub struct Report {
     /// Recorded runs, each by id, folder, events.jsonl or `latest`; several are parts of one plan, and are reported as one run
     #[arg(value_name = "RUN", required_unless_present_any = ["against", "history"], add = ArgValueCompleter::new(completions::recorded_runs))]
@@ -436,6 +473,12 @@ pub enum RelayAction {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  tp-runner relay --listen 127.0.0.1:15432 --upstream db.example:5432
+  tp-runner relay break
+  tp-runner relay break 'delay 2s'
+  tp-runner relay heal")]
 pub struct Relay {
     /// Control a relay that is running, instead of starting one
     #[arg(value_name = "ACTION", conflicts_with_all = ["listen", "upstream"])]

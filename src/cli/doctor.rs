@@ -221,7 +221,7 @@ impl Probe {
 async fn probe_target(live: &LiveSource, name: &str, permissions: &[Permission]) -> Vec<ProbeResult> {
     let target = match tokio::time::timeout(PROBE_TIMEOUT, live.target(name)).await {
         Err(_) => return vec![ProbeResult::error("connect", "no response", CHECK_FIREWALL)],
-        Ok(Err(e)) => return vec![ProbeResult::error("connect", e.to_string(), "fix it in the environment file")],
+        Ok(Err(e)) => return vec![ProbeResult::unreachable("connect", &e.to_string())],
         Ok(Ok(target)) => target,
     };
     match tokio::time::timeout(PROBE_TIMEOUT, target.probe(permissions, &live.environment())).await {

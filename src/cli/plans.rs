@@ -193,6 +193,11 @@ impl Draft<'_> {
         if problems.0.iter().any(is_structure) {
             more.0.retain(|d| d.code != "undefined-name");
         }
+        // what an invalid expression or an unknown key would have read is not unused
+        let is_cause = |d: &Diagnostic| ["unknown-key", "expression-syntax", "unknown-function"].contains(&d.code);
+        if problems.0.iter().any(is_cause) {
+            more.0.retain(|d| d.code != "unused-name");
+        }
         problems.extend(more);
         problems.sort();
         (schedule, problems)

@@ -135,6 +135,14 @@ impl ProbeResult {
         ProbeResult { status: ProbeStatus::Warning, remedy: Some(remedy.into()), ..ProbeResult::ok(check, found) }
     }
 
+    /// A system that could not be asked, with the reason.
+    pub fn unreachable(check: impl Into<String>, reason: &str) -> Self {
+        match reason.strip_suffix(": is it running?") {
+            Some(found) => ProbeResult::error(check, found, "start it, or correct its address in the environment file"),
+            None => ProbeResult::error(check, reason, "fix it in the environment file"),
+        }
+    }
+
     pub fn error(check: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
         ProbeResult { status: ProbeStatus::Error, remedy: Some(remedy.into()), ..ProbeResult::ok(check, found) }
     }

@@ -57,7 +57,10 @@ impl Pattern {
             Kind::Str(_) => {
                 let t = Template::compile(node, problems);
                 match t.as_literal() {
-                    Some(text) => Matcher::Equal(Value::text(text)),
+                    Some(text) => {
+                        problems.0.extend(looks_like_more(text, &span));
+                        Matcher::Equal(Value::text(text))
+                    }
                     None => Matcher::Rendered(t),
                 }
             }
@@ -136,6 +139,20 @@ fn map(entries: &[(Node, Node)], problems: &mut Diagnostics) -> Matcher {
     }
     let entry = |(k, v): &(Node, Node)| (Template::compile(k, problems), k.span.clone(), Pattern::compile(v, problems));
     Matcher::Map(entries.iter().map(entry).collect())
+}
+
+/// Warns of a text that is compared as it is, and looks like a comparison or a matcher with its argument.
+fn looks_like_more(text: &str, span: &Span) -> Option<Diagnostic> {
+    let operator = [">=", "<=", "!=", "==", ">", "<"].into_iter().find(|op| text.starts_with(op));
+    let operand = operator.map(|op| text[op.len()..].trim()).filter(|rest| rest.parse::<f64>().is_ok());
+    let word = text.split_once(' ').filter(|(word, _)| names(MATCHERS).any(|m| m == *word));
+    let help = match (operator, operand, word) {
+        (Some(op), Some(number), _) => format!("write `{{ $that: it {op} {number} }}`"),
+        (_, _, Some((word, argument))) => format!("write `{{ {word}: {} }}`", argument.trim()),
+        _ => return None,
+    };
+    let d = Diagnostic::warning("text-as-value", span, format!("compares with the text `{text}`"));
+    Some(d.help(help))
 }
 
 /// A matcher without argument: `$nonempty`.

@@ -237,14 +237,22 @@ impl Reader<'_> {
         let Some(node) = case.get(part) else { return vec![] };
         let mut out = vec![];
         for item in self.list(node) {
+            let before = self.problems.errors();
             if self.keys(item, keys).is_none() {
                 continue;
             }
+            // an unknown key may be meant as an assertion
+            let has_unknown_key = self.problems.errors() > before;
             let Some(text) = self.named(item, word) else { continue };
             let actions = self.actions_at(item, "do");
             let assertions = self.assertions(item);
             let unproven = self.named(item, "unproven");
-            if word == "result" && unproven.is_none() && assertions.is_empty() && !actions.iter().any(can_fail) {
+            if word == "result"
+                && !has_unknown_key
+                && unproven.is_none()
+                && assertions.is_empty()
+                && !actions.iter().any(can_fail)
+            {
                 let message = "expected an assertion for this result, found none";
                 let help = "add `check`, `expect`, or `do` with an assertion; or say `unproven: <reason>`";
                 self.error("unverified-result", &text.span, message, help);

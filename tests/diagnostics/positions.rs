@@ -82,6 +82,8 @@ pub const EXCEPTIONS: &[(&str, &[Position], &[&str])] = &[
             "length-field",
             "matcher-argument",
             "other-kind",
+            "relative-path",
+            "text-as-value",
             "missing-method",
             "missing-key",
             "missing-verb",

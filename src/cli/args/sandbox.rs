@@ -49,6 +49,10 @@ impl SandboxArgs {
 }
 
 #[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  tp-runner sandbox
+  tp-runner sandbox --env-file standing.yaml      then: tp-runner run TP-004 --config standing.yaml --env standing")]
 pub struct Sandbox {
     #[command(flatten)]
     pub sandbox: SandboxArgs,

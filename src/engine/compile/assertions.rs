@@ -42,6 +42,14 @@ impl Compiler<'_> {
                         }
                     }
                 }
+                (Matcher::Equal(value), Some(known)) if !known.is_empty() => {
+                    if let Some(literal) = ValueKind::of(value).filter(|literal| *literal != ValueKind::Map) {
+                        let d = other_kind(ValueKind::Map, literal, p.span.text(), &p.span);
+                        let field = known.first().map_or("status", |(name, _)| name);
+                        let field = if known.iter().any(|(name, _)| name == "status") { "status" } else { field };
+                        self.problems.push(d.help(format!("name the field: `{{ {field}: {} }}`", p.span.text())));
+                    }
+                }
                 (_, None) => {
                     let message = "expected a map of names in scope, found another pattern";
                     let d = Diagnostic::error("wrong-type", &p.span, message);

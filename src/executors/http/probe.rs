@@ -37,7 +37,7 @@ pub(super) async fn probe_identities(
                 let advice = "check which server listens at this address";
                 results.push(ProbeResult::warning(check, "no complete response", advice));
             }
-            Err(e) => results.push(ProbeResult::error(check, e.to_string(), "fix it in the environment file")),
+            Err(e) => results.push(ProbeResult::unreachable(check, &e.to_string())),
             Ok((timed, with_credentials)) => {
                 let status = timed.response.status();
                 results.push(if with_credentials && status == StatusCode::UNAUTHORIZED {

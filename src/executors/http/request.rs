@@ -105,7 +105,15 @@ fn compile_line(body: &mut Body<'_>) -> Option<(Method, Template)> {
         body.problem(d.help("remove it, or write `%23` for the character `#`"));
         return None;
     }
-    check_host(body, node, text[start + word.len()..].trim_start());
+    let address = text[start + word.len()..].trim_start();
+    if !address.starts_with(['/', '?', '$', '.', '%']) && scheme(address).is_none() {
+        let at = start + word.len() + text[start + word.len()..].len() - address.len();
+        let d =
+            Diagnostic::warning("relative-path", &node.inner(at..text.len()), "a path without a `/` at its beginning");
+        let written = format!("/{address}");
+        body.problem(d.help(format!("write `{word} {written}`")).replace_with(written));
+    }
+    check_host(body, node, address);
     Some((Method::from_bytes(word.as_bytes()).ok()?, template))
 }
 

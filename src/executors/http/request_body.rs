@@ -6,7 +6,7 @@ use crate::{
     executors::processing::read_file_up_to,
     expr::{Template, Tree},
     language::{Key, Shape, VALUES},
-    value::Value,
+    value::{Value, json},
     yaml::{Kind, Node, wrong_type},
 };
 use bytes::Bytes;
@@ -80,7 +80,18 @@ impl BodyTemplate {
             body.problem(Diagnostic::error("multiple-bodies", &second.span, message));
         }
         Some(match first {
-            "json" => BodyTemplate::Json(body.tree_of(value)),
+            "json" => {
+                if let Some(text) = value.as_str().filter(|text| text.trim_start().starts_with(['{', '[']))
+                    && json::read(text).is_ok()
+                {
+                    let message = "sends a JSON string whose text is JSON";
+                    let d = Diagnostic::warning("text-as-value", &value.span, message);
+                    body.problem(
+                        d.help("write the value itself: `json: { … }`; to send this text, `text:` and `headers`"),
+                    );
+                }
+                BodyTemplate::Json(body.tree_of(value))
+            }
             "form" => BodyTemplate::Form(body.pairs("form")),
             "text" => BodyTemplate::Text(body.template_of(value)?),
             "file" => BodyTemplate::File(body.file_of(value)?),

@@ -123,6 +123,11 @@ impl<'a> Analysis<'a> {
                 if c.target.is_none() && METHODS.contains(&c.func_name.as_str()) {
                     self.loose_methods.push((c.func_name.clone(), self.function_name(e, &c.func_name)));
                 }
+                if c.func_name == op::IN
+                    && let Some(Expr::Literal(LiteralValue::String(_))) = c.args.get(1).map(|list| &list.expr)
+                {
+                    self.loose_methods.push(("in".into(), self.token(&c.args[1])));
+                }
                 if is_comparison(&c.func_name)
                     && let [a, b] = &c.args[..]
                 {

@@ -347,6 +347,10 @@ fn inexact_number(at: &Span, number: &str) -> Diagnostic {
 }
 
 fn loose_method(name: &str, at: &Span) -> Diagnostic {
+    if name == "in" {
+        let d = Diagnostic::error("unknown-function", at, "`in` looks for an element of a list, found a string");
+        return d.help(format!("write `{}.contains(x)`", at.text()));
+    }
     let message = format!("`{name}` is called with its value before a dot");
     let argument = match name {
         "lowerAscii" | "upperAscii" | "trim" => "",
