@@ -60,7 +60,7 @@ impl ChosenEnvironment {
         let environments = file.as_ref().map(|file| &file.environments);
         let runs = environments.map(|e| e.runs.clone()).unwrap_or_default();
         let Some(name) = chosen_name(args, environments, draft) else {
-            if let Some(file) = &file {
+            if let Some(file) = file.as_ref().filter(|file| !file.environments.all.is_empty()) {
                 let names =
                     file.environments.all.iter().map(|e| format!("`{}`", e.name)).collect::<Vec<_>>().join(", ");
                 return Err(Failure::usage(format!(

@@ -42,7 +42,7 @@ pub async fn command(args: &args::Run, run: &str, output: OutputArgs, registry: 
     let draft = plans::read(&file, &args.execution.environment, registry);
     let environment = replay::environment_of_run(&args.execution, registry, &record)?;
     let is_selected = plans::selector(&args.selection, std::slice::from_ref(&file), registry)?;
-    let (schedule, warnings) =
+    let (mut schedule, warnings) =
         draft.compile_with_warnings(environment.as_ref(), &args.execution.set, &|case| is_selected(case))?;
     if schedule.cases.is_empty() {
         return Err(Failure::nothing_selected());
@@ -70,6 +70,8 @@ pub async fn command(args: &args::Run, run: &str, output: OutputArgs, registry: 
         let name = format!("{}-report.md", started.plan.id.to_lowercase());
         Reports::new(folder.join(name), &args.format)
     });
+    // in the plan's order: no case waits for anything
+    schedule.jobs = 1;
     let index = judge(schedule, &record, changed, started, output).await?.index;
     let (written, mut failures) = reports.as_ref().map(|r| r.write(&index)).unwrap_or_default();
     let options = SummaryOptions { page: terminal::stdout_page(), quiet: output.quiet, reports: written };

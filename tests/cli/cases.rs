@@ -227,6 +227,7 @@ pub const FILES: &[(&str, &[u8])] = &[
     ("misspelled.yaml", MISSPELLED),
     ("unwritten.yaml", UNWRITTEN),
     ("api.yaml", b"openapi: 3.1.0\ninfo: { title: Shop, version: '1' }\npaths: { /orders: { get: { responses: { '200': { description: ok } } } } }\n"),
+    ("none.yaml", b"environments: {}\n"),
     ("two.yaml", b"environments: { here: { targets: {} }, there: { targets: {} } }\n"),
     (
         "plans/inner.yaml",
@@ -362,7 +363,7 @@ pub const CASES: &[Case] = &[
     case("usage/not-utf8", &["run", "not-utf8.yaml"]),
     case("usage/broken-plan", &["run", "broken.yaml"]),
     case("usage/unknown-environment", &["run", "small.yaml", "--env", "nowhere"]),
-    case("usage/no-environment", &["run", "small.yaml", "--config", "other.yaml"]),
+    case("usage/no-environment", &["run", "small.yaml", "--config", "none.yaml"]),
     case("usage/missing-config", &["run", "small.yaml", "--config", "missing.yaml"]),
     case("usage/config-is-a-folder", &["run", "small.yaml", "--config", "empty"]),
     case("usage/broken-config", &["run", "small.yaml", "--config", "broken-environment.yaml"]),
