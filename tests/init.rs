@@ -184,6 +184,25 @@ fn a_plan_for_a_database_notices_a_column_that_is_gone() {
     run_in(folder, &["run", "SHOP", "--quiet"]).assert_code(1);
 }
 
+/// The address of a database contains a password: it is in no file, also while the plan is tried.
+#[test]
+#[ignore = "needs PostgreSQL: tests/run"]
+fn a_plan_for_postgres_reads_the_address_from_a_variable() {
+    let url = std::env::var("TP_TEST_POSTGRES").expect("TP_TEST_POSTGRES, which tests/run sets");
+    let (folder, outside) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let environment = format!("environments: {{ pg: {{ targets: {{ database: {{ db: '{url}' }} }} }} }}\n");
+    fs::write(outside.path().join("tp-runner.yaml"), environment).expect("a file");
+    let sql = |sql: &str| run_in(outside.path(), &["try", &format!("db: {{ sql: {sql} }}"), "--quiet"]).assert_code(0);
+    sql("create table if not exists tp_init_orders (id int primary key)");
+    let written = run_in(folder.path(), &["init", &url, "--yes", "--id", "PG", "--ci", "none"]);
+    sql("drop table tp_init_orders");
+    let text = written.text();
+    assert_eq!(written.code, Some(0), "{text}");
+    assert!(text.contains("set PG_DATABASE_URL to the address"), "{text}");
+    let environment = fs::read_to_string(folder.path().join("tp-runner.yaml")).expect("the environment");
+    assert!(environment.contains("${env.PG_DATABASE_URL}") && !environment.contains(&url), "{environment}");
+}
+
 #[cfg(feature = "sandbox")]
 #[test]
 fn a_plan_for_the_sandbox_needs_no_environment_file() {

@@ -15,7 +15,7 @@ fn runner(args: &[&str]) -> RunOutput {
 }
 
 fn run_there(args: &[&str], folder: &Path) -> RunOutput {
-    let output = Command::new(BINARY).args(args).current_dir(folder).env_remove("COMPLETE").output();
+    let output = Command::new(BINARY).args(args).current_dir(folder).env_remove("TP_RUNNER_COMPLETE").output();
     RunOutput::from(output.expect("the binary starts"))
 }
 
@@ -161,7 +161,7 @@ fn completed(folder: &Path, args: &[&str]) -> Vec<String> {
         .args(["--", "tp-runner"])
         .args(args)
         .current_dir(folder)
-        .envs([("COMPLETE", "bash"), ("_CLAP_COMPLETE_INDEX", &index), ("_CLAP_COMPLETE_COMP_TYPE", "9")])
+        .envs([("TP_RUNNER_COMPLETE", "bash"), ("_CLAP_COMPLETE_INDEX", &index), ("_CLAP_COMPLETE_COMP_TYPE", "9")])
         .envs([("_CLAP_COMPLETE_SPACE", "true"), ("_CLAP_IFS", "\n"), ("IFS", "\n")])
         .output()
         .expect("the binary starts");
@@ -194,6 +194,19 @@ fn completions_know_the_plans_cases_environments_and_runs_of_the_folder() {
     let runs = found(&["report", "r"]);
     assert_eq!(runs.len(), 1, "{runs:?}");
     assert_eq!(found(&["run", "--from", "r"]), runs);
+}
+
+/// A run that answers a shell, in place of testing, must not look passed.
+#[test]
+fn a_variable_that_is_not_for_completions_ends_no_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let code = |variable: &str| {
+        let mut command = Command::new(BINARY);
+        let output = command.args(["run", "no-such-plan"]).current_dir(folder.path()).env(variable, "1").output();
+        output.expect("the binary starts").status.code()
+    };
+    assert_eq!(code("COMPLETE"), Some(2));
+    assert_eq!(code("TP_RUNNER_COMPLETE"), Some(2));
 }
 
 #[test]

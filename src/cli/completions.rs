@@ -10,14 +10,22 @@ use clap_complete::{
 use std::{collections::BTreeSet, ffi::OsStr};
 
 /// The variable by which the script asks.
-const VARIABLE: &str = "COMPLETE";
+/// Of the program alone: another tool's variable must not end a run.
+const VARIABLE: &str = "TP_RUNNER_COMPLETE";
 const NAME: &str = "tp-runner";
 
-/// Answers the script of a shell, if it asks. Returns whether it does.
-pub fn answer(command: fn() -> clap::Command) -> bool {
+/// Answers the script of a shell, if it asks. Returns the exit code if it does.
+pub fn answer(command: fn() -> clap::Command) -> Option<u8> {
     let completer = clap_complete::CompleteEnv::with_factory(command).var(VARIABLE).bin(NAME).completer(NAME);
     let here = std::env::current_dir().ok();
-    completer.try_complete(std::env::args_os(), here.as_deref()).unwrap_or(true)
+    match completer.try_complete(std::env::args_os(), here.as_deref()) {
+        Ok(true) => Some(exit::SUCCESS),
+        Ok(false) => None,
+        Err(e) => {
+            print::err(format_args!("error: cannot complete, as `{VARIABLE}` asks: {e}\n"));
+            Some(exit::USAGE)
+        }
+    }
 }
 
 pub fn print_script(shell: Shell) -> Result<u8, Failure> {

@@ -44,6 +44,25 @@ pub struct RunOptions {
     pub listener: Option<Box<dyn EventSink>>,
 }
 
+impl RunOptions {
+    /// All tiers decide, and nothing is tried again, recorded or shown.
+    pub fn new(run: RunInfo, selection: impl Into<String>, interrupts: &Interrupts) -> RunOptions {
+        RunOptions {
+            run,
+            selection: selection.into(),
+            gate: Tier::ALL.to_vec(),
+            arguments: vec![],
+            fail_fast: false,
+            retries: 0,
+            keep: false,
+            otlp: None,
+            interrupts: interrupts.clone(),
+            recording: None,
+            listener: None,
+        }
+    }
+}
+
 /// A run that has ended.
 pub struct Executed {
     pub index: RunIndex,

@@ -1,7 +1,7 @@
 //! `run --from RUN`: judges a recorded run by the plan as it is now. Sends nothing, records nothing.
 use super::{
     args::{self, OutputArgs},
-    execute::{Executed, new_run},
+    execute::new_run,
     exit,
     failure::Failure,
     files::IncludedFiles,
@@ -26,6 +26,7 @@ use crate::{
         console::summary::{SummaryOptions, summary},
         gate::gate,
         index_builder::IndexBuilder,
+        run_index::RunIndex,
     },
     source::Source,
 };
@@ -65,30 +66,29 @@ pub async fn command(args: &args::Run, run: &str, output: OutputArgs, registry: 
         cases: schedule.outline.clone(),
         ..record.started.clone()
     };
-    let started = with_notice(started, run);
+    let started = with_notice(started);
     let reports = args.report_dir.as_ref().map(|folder| {
         let name = format!("{}-report.md", started.plan.id.to_lowercase());
         Reports::new(folder.join(name), &args.format)
     });
     // in the plan's order: no case waits for anything
     schedule.jobs = 1;
-    let index = judge(schedule, &record, changed, started, output).await?.index;
-    let (written, mut failures) = reports.as_ref().map(|r| r.write(&index)).unwrap_or_default();
+    let index = judge(schedule, &record, changed, started, output).await?;
+    let (written, failures) = reports.as_ref().map(|r| r.write(&index)).unwrap_or_default();
     let options = SummaryOptions { page: terminal::stdout_page(), quiet: output.quiet, reports: written };
     print::out(format_args!("{}\n", summary(&index, &options).trim_end()));
-    failures.drain(..).for_each(|f| print::err(format_args!("{}\n", f.message)));
+    failures.into_iter().for_each(|f| print::err(format_args!("{}\n", f.message)));
     Ok(exit::of_run(gate(&index).verdict))
 }
 
 /// Says what was judged, first and last.
-fn with_notice(mut started: RunStarted, run: &str) -> RunStarted {
+fn with_notice(mut started: RunStarted) -> RunStarted {
     let when = started.started.strftime("%Y-%m-%d %H:%M:%S UTC");
-    let notice = format!("judged again from the run {run} of {when}: nothing was sent");
+    let notice = format!("judged again from the run {} of {when}: nothing was sent", started.run);
     started.environment.notice = Some(match started.environment.notice {
         Some(own) => format!("{notice}; {own}"),
         None => notice,
     });
-    // no command can ask a sandbox that has ended
     started
 }
 
@@ -98,7 +98,7 @@ async fn judge(
     changed: Vec<Address>,
     started: RunStarted,
     output: OutputArgs,
-) -> Result<Executed, Failure> {
+) -> Result<RunIndex, Failure> {
     let (source, base) =
         source_of_changed_plan(&schedule, record, changed).map_err(|e| Failure::usage(format!("error: {e}")))?;
     let builder = IndexBuilder::default();
@@ -111,7 +111,7 @@ async fn judge(
     run_schedule(Arc::new(schedule), context.clone(), source, base, started).await;
     drop((context, events));
     let _ = tokio::task::spawn_blocking(move || thread.join()).await;
-    Ok(Executed { index: builder.index(), not_recorded: None })
+    Ok(builder.index())
 }
 
 /// The actions of the plan that perform something else than those of the recorded plan.

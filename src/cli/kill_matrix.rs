@@ -13,7 +13,6 @@ use super::{
 use crate::{
     address::Address,
     engine::schedule::Schedule,
-    outcome::Tier,
     prove::matrix::{Matrix, Platform, Row, RunResult},
 };
 use anstream::adapter::strip_str;
@@ -170,19 +169,11 @@ async fn run_on(
     let is_selected = |id: &str| case.is_none_or(|case| case == id);
     let schedule =
         draft.compile_for_proof(Some(&environment), &prover.args.execution.set, &|c| is_selected(&c.id.text))?;
-    let options = RunOptions {
-        run: execute::new_run(&file.root),
-        selection: case.map_or("all cases".into(), |case| format!("case {case}")),
-        gate: Tier::ALL.to_vec(),
-        arguments: vec![],
-        fail_fast: false,
-        retries: 0,
-        keep: false,
-        otlp: None,
-        interrupts: prover.interrupts.clone(),
-        recording: None,
-        listener: None,
-    };
+    let options = RunOptions::new(
+        execute::new_run(&file.root),
+        case.map_or("all cases".into(), |case| format!("case {case}")),
+        prover.interrupts,
+    );
     let index = execute::execute(options, schedule).await?.index;
     if index.cancelled {
         return Err(Failure { message: "interrupted".into(), code: exit::INTERRUPTED });

@@ -82,8 +82,8 @@ pub fn main() -> ExitCode {
         }
         std::env::current_exe().into_iter().for_each(executors::process_group::start_through);
     }
-    if completions::answer(command) {
-        return ExitCode::from(exit::SUCCESS);
+    if let Some(code) = completions::answer(command) {
+        return ExitCode::from(code);
     }
     // Two TLS stacks are linked: both need the same provider before the first connection.
     executors::net::install_tls_provider();

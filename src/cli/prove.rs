@@ -18,7 +18,7 @@ use crate::{
     engine::schedule::Schedule,
     executors,
     file::write_atomically,
-    outcome::{Tier, Verdict},
+    outcome::Verdict,
     prove::{
         document::{self, Escape},
         matrix::Matrix,
@@ -81,17 +81,8 @@ async fn record(prover: &Prover<'_>, file: &files::PlanFile, draft: &Draft<'_>) 
     let recording = Recording::new(*output, file, draft, &chosen, &args.execution);
     let work = |schedule: Schedule| {
         let options = RunOptions {
-            run,
-            selection: format!("all {} cases", schedule.cases.len()),
-            gate: Tier::ALL.to_vec(),
-            arguments: vec![],
-            fail_fast: false,
-            retries: 0,
-            keep: false,
-            otlp: None,
-            interrupts: (*interrupts).clone(),
             recording: Some(recording),
-            listener: None,
+            ..RunOptions::new(run, format!("all {} cases", schedule.cases.len()), interrupts)
         };
         execute::execute(options, schedule)
     };

@@ -13,7 +13,7 @@ use crate::{
     engine::schedule::Schedule,
     event::{Event, EventKind, EventSink, Evidence, EvidenceKind, SinkError},
     executors,
-    outcome::{Status, Tier},
+    outcome::Status,
     plan::Environment,
     report::{run_index::RunIndex, wording::duration},
     source::Source,
@@ -38,17 +38,9 @@ pub async fn command(args: args::Try, output: OutputArgs) -> Result<u8, Failure>
     let work = |schedule: Schedule| {
         let changes = schedule.cases.iter().flat_map(|c| &c.sentences).flat_map(|s| &s.actions).any(|a| a.changes());
         let options = RunOptions {
-            run: execute::new_run(&root),
-            selection: "one action".into(),
-            gate: Tier::ALL.to_vec(),
-            arguments: vec![],
-            fail_fast: false,
-            retries: 0,
             keep: true,
-            otlp: None,
-            interrupts: interrupts.clone(),
-            recording: None,
             listener: Some(Box::new(outputs.clone())),
+            ..RunOptions::new(execute::new_run(&root), "one action", &interrupts)
         };
         async move {
             let executed: Executed = execute::execute(options, schedule).await?;

@@ -72,7 +72,6 @@ pub enum Shape {
     Use,
 }
 
-/// One, or a list of them.
 pub const ACTIONS: Shape = Shape::List(&Shape::Action);
 pub const TEXTS: Shape = Shape::List(&Shape::Text);
 pub const VALUES: Shape = Shape::MapOf(&Shape::Any);

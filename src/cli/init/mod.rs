@@ -57,8 +57,13 @@ pub async fn command(args: args::Init, output: OutputArgs) -> Result<u8, Failure
         files.push(NewFile { path: Path::new("plans").join(&document.name), text: document.text.clone() });
         refuse_existing(&Path::new("plans").join(&document.name), "move it, or name it under `--from`")?;
     }
-    let trial =
-        Trial::new(&trial_files(&files, &answers), &plan_path, answers.environment_name(), &registry, &interrupts)?;
+    let trial = Trial::new(
+        &trial_files(&files, &answers, environment.as_ref()),
+        &plan_path,
+        answers.environment_name(),
+        &registry,
+        &interrupts,
+    )?;
     let written = match document {
         Some(document) => {
             let options = Options {
@@ -92,15 +97,24 @@ pub async fn command(args: args::Init, output: OutputArgs) -> Result<u8, Failure
     Ok(exit::SUCCESS)
 }
 
-/// The files as the trial needs them: it is in another folder, where a relative path leads elsewhere.
-fn trial_files(files: &[NewFile], answers: &Answers) -> Vec<NewFile> {
-    let (path, absolute) = match &answers.system {
-        System::Database(path) if !path.contains("://") => {
-            (path.clone(), std::path::absolute(path).unwrap_or(path.into()).display().to_string())
+/// The files as the trial needs them: in its folder a relative path leads elsewhere, and the variable with the address of a database
+/// may not be set yet.
+fn trial_files(files: &[NewFile], answers: &Answers, environment: Option<&environment::Environment>) -> Vec<NewFile> {
+    let (written, meant) = match &answers.system {
+        System::Database(url) if url.contains("://") => {
+            let variable = environment.and_then(environment::Environment::address_variable).unwrap_or_default();
+            (format!("${{env.{variable}}}"), url.clone())
         }
-        _ => return files.iter().map(|f| NewFile { path: f.path.clone(), text: f.text.clone() }).collect(),
+        System::Database(path) => {
+            let absolute = std::path::absolute(path).unwrap_or(path.into());
+            (format!("'{path}'"), format!("'{}'", absolute.display()))
+        }
+        System::Http(_) | System::Kubernetes | System::Sandbox => (String::new(), String::new()),
     };
-    let text = |f: &NewFile| f.text.replace(&format!("'{path}'"), &format!("'{absolute}'"));
+    let text = |f: &NewFile| match written.as_str() {
+        "" => f.text.clone(),
+        written => f.text.replace(written, &meant),
+    };
     files.iter().map(|f| NewFile { path: f.path.clone(), text: text(f) }).collect()
 }
 
@@ -112,6 +126,9 @@ fn say(output: OutputArgs, text: &str) {
 
 /// What was written, what was found on the way, and what to do next.
 fn summary(trial: &trial::Settled, files: &[NewFile], answers: &Answers, api: Option<&Api>) -> String {
+    let is_url = matches!(&answers.system, System::Database(url) if url.contains("://"));
+    let variable = answers.environment().filter(|_| is_url).and_then(|e| e.address_variable());
+    let unset = variable.filter(|name| std::env::var_os(name).is_none());
     let mut out = String::new();
     let (running, _) = trial.plan.counts();
     let operations = api.map_or(0, |api| api.operations.len());
@@ -140,6 +157,9 @@ fn summary(trial: &trial::Settled, files: &[NewFile], answers: &Answers, api: Op
     }
     for note in api.iter().flat_map(|api| &api.notes) {
         let _ = writeln!(out, "note: {note}");
+    }
+    if let Some(variable) = unset {
+        let _ = writeln!(out, "\nset {variable} to the address of the database: the files do not contain it");
     }
     let _ = writeln!(out, "\nnext: tp-runner run {}", answers.id);
     out

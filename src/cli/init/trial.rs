@@ -23,7 +23,7 @@ use crate::{
         openapi::Api,
         plan::{self, Findings, Options, Part, Written, WrittenCase},
     },
-    outcome::{Status, Tier, Verdict},
+    outcome::{Status, Verdict},
     prove::proof::Proof,
     report::run_index::RunIndex,
     source::Source,
@@ -96,7 +96,7 @@ impl<'t> Trial<'t> {
         let chosen = ChosenEnvironment::choose(&self.execution, &draft).await?;
         chosen.sandbox.iter().for_each(|sandbox| self.interrupts.remove_on_exit(sandbox.folder()));
         let outputs = Outputs::default();
-        let options = self.options("one action", None, Some(Box::new(outputs.clone())));
+        let options = RunOptions { listener: Some(Box::new(outputs.clone())), ..self.options("one action") };
         let work = |schedule: Schedule| execute::execute(options, schedule);
         chosen.run(&draft, &[], &|_| true, work).await?;
         let ended = outputs.last();
@@ -109,25 +109,8 @@ impl<'t> Trial<'t> {
         }
     }
 
-    fn options(
-        &self,
-        selection: &str,
-        recording: Option<Recording>,
-        listener: Option<Box<dyn crate::event::EventSink>>,
-    ) -> RunOptions {
-        RunOptions {
-            run: execute::new_run(self.folder.path()),
-            selection: selection.into(),
-            gate: Tier::ALL.to_vec(),
-            arguments: vec![],
-            fail_fast: false,
-            retries: 0,
-            keep: false,
-            otlp: None,
-            interrupts: self.interrupts.clone(),
-            recording,
-            listener,
-        }
+    fn options(&self, selection: &str) -> RunOptions {
+        RunOptions::new(execute::new_run(self.folder.path()), selection, self.interrupts)
     }
 
     /// Writes, checks, runs and proves the plan until everything in it holds.
@@ -178,7 +161,7 @@ impl<'t> Trial<'t> {
         chosen.sandbox.iter().for_each(|sandbox| self.interrupts.remove_on_exit(sandbox.folder()));
         let quiet = OutputArgs { quiet: true, ..OutputArgs::default() };
         let recording = Recording::new(quiet, &file, &draft, &chosen, &self.execution);
-        let options = self.options("all cases", Some(recording.silent()), None);
+        let options = RunOptions { recording: Some(recording.silent()), ..self.options("all cases") };
         let id = options.run.id.clone();
         let work = |schedule: Schedule| execute::execute(options, schedule);
         let Executed { index, not_recorded } = chosen.run(&draft, &[], &|_| true, work).await?;
